@@ -1,0 +1,295 @@
+"""Walks the records of pcap and pcapng, from any source of pieces, and yields one row per packet as Wireshark counts them.
+
+A row points into a moving buffer, so it is good until the next one is asked for. Damage never ends the walk while something that can be trusted follows:
+for pcap a chain of plausible record headers is looked for, for pcapng a block whose two lengths agree. What was passed over is an issue.
+
+Sources: draft-ietf-opsawg-pcap (pcap), draft-ietf-opsawg-pcapng (blocks, options).
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from analyzer.settings import Limits
+
+PCAP_MAGICS = {
+    0xA1B2C3D4: ("pcap", 1000, 16),
+    0xA1B23C4D: ("pcap-ns", 1, 16),
+    0xA1B2CD34: ("pcap-modified", 1000, 24),
+}
+PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
+_HEADER_SIZE = 24
+_CHAIN = 4
+_DAY_S = 86_400
+_MAX_GUESSED_SIZE = 1 << 18
+
+
+class Row(NamedTuple):
+    """One packet: its number, time, link type, and where its bytes lie in ``buffer`` (``at``, ``size`` captured, ``wire_size`` sent) and in the file."""
+
+    number: int
+    ts_ns: int
+    link: int
+    buffer: bytes
+    at: int
+    size: int
+    wire_size: int
+    file_at: int
+
+
+@dataclass(slots=True)
+class Walk:
+    """What the walk learns besides packets; filled while it runs."""
+
+    format: str = ""
+    snaplen: int | None = None
+    packets: int = 0
+    secrets: list[tuple[int, int, int]] = field(default_factory=list)
+    comments: list[tuple[int, str]] = field(default_factory=list)
+    problems: list[tuple[str, str, int | None]] = field(default_factory=list)
+    """(issue code, detail, packet number)."""
+
+
+class Window:
+    """A moving window over pieces: ``need(n)`` makes n bytes available at ``at`` where the input has them."""
+
+    __slots__ = ("_pieces", "at", "base", "buffer")
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self.buffer = b""
+        self.at = 0
+        self.base = 0
+
+    def need(self, size: int) -> bool:
+        """True when ``size`` bytes lie at ``at``."""
+        if len(self.buffer) - self.at >= size:
+            return True
+        parts = [self.buffer[self.at :]]
+        have = len(parts[0])
+        self.base += self.at
+        self.at = 0
+        while have < size:
+            piece = next(self._pieces, b"")
+            if not piece:
+                break
+            parts.append(piece)
+            have += len(piece)
+        self.buffer = b"".join(parts)
+        return have >= size
+
+    def left(self) -> int:
+        """How many bytes are in the window."""
+        return len(self.buffer) - self.at
+
+
+def rows(pieces: Iterator[bytes], limits: Limits, walk: Walk) -> Iterator[Row]:
+    """Every packet of a capture in file order. An input that is no capture yields nothing and leaves ``walk.format`` empty."""
+    window = Window(pieces)
+    window.need(_HEADER_SIZE)
+    magic = window.buffer[:4]
+    if magic == PCAPNG_MAGIC:
+        walk.format = "pcapng"
+        yield from _pcapng(window, limits, walk)
+        return
+    for order in "<>":
+        found = PCAP_MAGICS.get(int.from_bytes(magic, "little" if order == "<" else "big"))
+        if found is not None and len(window.buffer) >= _HEADER_SIZE:
+            walk.format = found[0]
+            yield from _pcap(window, limits, walk, order, found[1], found[2])
+            return
+
+
+def _pcap(window: Window, limits: Limits, walk: Walk, order: str, scale: int, header_size: int) -> Iterator[Row]:
+    snaplen, link = struct.unpack_from(order + "II", window.buffer, 16)
+    walk.snaplen = snaplen or None
+    link &= 0xFFFF  # the upper bits tell the length of a frame check sequence
+    window.at = _HEADER_SIZE
+    unpack = struct.Struct(order + "IIII").unpack_from
+    number = 0
+    last_s = 0
+    while window.need(header_size):
+        seconds, fraction, size, wire_size = unpack(window.buffer, window.at)
+        if size > limits.record_size_bytes:
+            if not _resync_pcap(window, order, header_size, last_s, walk, number):
+                return
+            continue
+        if not window.need(header_size + size):
+            break  # Wireshark does not show a packet that the end of the file cuts either, so it gets no number
+        number += 1
+        at = window.at + header_size
+        walk.packets = number
+        last_s = seconds
+        yield Row(number, seconds * 1_000_000_000 + fraction * scale, link, window.buffer, at, size, wire_size, window.base + at)
+        window.at = at + size
+    if window.left():
+        walk.problems.append(("capture.cut", f"{window.left()} bytes after the last whole record belong to a packet that is not wholly there", None))
+
+
+def _resync_pcap(window: Window, order: str, header_size: int, last_s: int, walk: Walk, number: int) -> bool:
+    """Moves to the next place where `_CHAIN` plausible record headers follow each other (or run to the end); False when there is none."""
+    unpack = struct.Struct(order + "IIII").unpack_from
+    begin = window.base + window.at
+    while window.need(header_size + 1):
+        window.need(1 << 20)
+        buffer, limit = window.buffer, len(window.buffer) - header_size
+        for at in range(window.at + 1, limit + 1):
+            if _plausible(unpack, buffer, at, last_s) and _chain(unpack, buffer, at, header_size, last_s):
+                window.at = at
+                walk.problems.append(("capture.damaged-record", f"{window.base + at - begin} bytes passed over at offset {begin}", number + 1))
+                return True
+        window.at = max(limit + 1, window.at + 1)
+    walk.problems.append(("capture.damaged-record", f"nothing readable after offset {begin}", number + 1))
+    window.at = len(window.buffer)
+    return False
+
+
+def _plausible(unpack: "struct._UnpackFrom", buffer: bytes, at: int, last_s: int) -> bool:  # type: ignore[name-defined]
+    seconds, fraction, size, wire_size = unpack(buffer, at)
+    return bool(
+        0 < size <= _MAX_GUESSED_SIZE and size <= wire_size <= _MAX_GUESSED_SIZE and fraction < 1_000_000_000 and (not last_s or abs(seconds - last_s) < _DAY_S)
+    )
+
+
+def _chain(unpack: "struct._UnpackFrom", buffer: bytes, at: int, header_size: int, last_s: int) -> bool:  # type: ignore[name-defined]
+    for _ in range(_CHAIN):
+        size = unpack(buffer, at)[2]
+        at += header_size + size
+        if at == len(buffer):
+            return True
+        if at + header_size > len(buffer):
+            return False
+        if not _plausible(unpack, buffer, at, last_s):
+            return False
+    return True
+
+
+@dataclass(slots=True)
+class _Interface:
+    link: int
+    snaplen: int
+    ticks: int = 1_000_000
+    offset_s: int = 0
+
+
+_SHB, _IDB, _PB, _SPB, _EPB, _DSB = 0x0A0D0D0A, 1, 2, 3, 6, 10
+_COUNTED = (9, 0x204, 0x208, 0x216, 0x217, 0x221, 0x222, 0x223, 0xBAD, 0x40000BAD)
+"""Blocks that Wireshark numbers as frames though they hold no packet: systemd journal entries, sysdig events, custom blocks."""
+_LATEST_NS = (1 << 63) - 1
+
+
+def _pcapng(window: Window, limits: Limits, walk: Walk) -> Iterator[Row]:
+    order = "<"
+    interfaces: list[_Interface] = []
+    number = 0
+    last_ns = 0
+    while window.need(12):
+        if window.buffer[window.at : window.at + 4] == PCAPNG_MAGIC:
+            order = ">" if window.buffer[window.at + 8 : window.at + 12] == b"\x1a\x2b\x3c\x4d" else "<"
+            interfaces = []
+        kind, total = struct.unpack_from(order + "II", window.buffer, window.at)
+        if not _block_is_sound(window, order, total, limits):
+            if not _resync_pcapng(window, order, limits, walk, total):
+                return
+            continue
+        at, file_at = window.at + 8, window.base + window.at + 8
+        body = total - 12
+        if kind in (_EPB, _PB, _SPB):
+            number += 1
+            row = _packet(window.buffer, at, body, order, kind, interfaces, number, last_ns, file_at, walk)
+            if row is not None:
+                last_ns = row.ts_ns
+                yield row
+        elif kind == _IDB and body >= 8:
+            interfaces.append(_interface(window.buffer, at, body, order))
+            walk.snaplen = max(walk.snaplen or 0, interfaces[-1].snaplen) or None
+        elif kind == _DSB and body >= 8:
+            secrets_type, size = struct.unpack_from(order + "II", window.buffer, at)
+            walk.secrets.append((secrets_type, file_at + 8, min(size, body - 8)))
+        elif kind in _COUNTED:
+            number += 1
+        walk.packets = number
+        window.at += total
+    if window.left():
+        walk.problems.append(("capture.cut", f"{window.left()} bytes after the last whole block", None))
+
+
+def _block_is_sound(window: Window, order: str, total: int, limits: Limits) -> bool:
+    """The two lengths of a block must agree (pcapng section 3.1)."""
+    if total < 12 or total > limits.record_size_bytes or not window.need((total + 3) & ~3):
+        return False
+    return bool(struct.unpack_from(order + "I", window.buffer, window.at + ((total + 3) & ~3) - 4)[0] == total)
+
+
+def _resync_pcapng(window: Window, order: str, limits: Limits, walk: Walk, total: int) -> bool:
+    begin = window.base + window.at
+    if 12 <= total <= limits.record_size_bytes and window.left() < total:
+        walk.problems.append(("capture.cut", f"a block at offset {begin} declares {total} bytes, {window.left()} are left", None))
+        return False
+    unpack = struct.Struct(order + "II").unpack_from
+    window.at += 4
+    while window.need(12):
+        kind, size = unpack(window.buffer, window.at)
+        if kind in (_EPB, _SPB, _IDB, _SHB, _DSB, 4, 5) and _block_is_sound(window, order, size, limits):
+            walk.problems.append(("capture.damaged-record", f"{window.base + window.at - begin} bytes passed over at offset {begin}", walk.packets + 1))
+            return True
+        window.at += 4
+    walk.problems.append(("capture.damaged-record", f"nothing readable after offset {begin}", walk.packets + 1))
+    return False
+
+
+def _interface(buffer: bytes, at: int, body: int, order: str) -> _Interface:
+    link, _, snaplen = struct.unpack_from(order + "HHI", buffer, at)
+    interface = _Interface(link, snaplen)
+    for code, value in _options(buffer, at + 8, at + body, order):
+        if code == 9 and len(value) == 1:  # if_tsresol: power of 10, or of 2 with the top bit set
+            interface.ticks = 1 << (value[0] & 0x7F) if value[0] & 0x80 else 10 ** (value[0] & 0x7F)
+        elif code == 14 and len(value) == 8:  # if_tsoffset, seconds
+            interface.offset_s = struct.unpack(order + "q", value)[0]
+    return interface
+
+
+def _options(buffer: bytes, at: int, end: int, order: str) -> Iterator[tuple[int, bytes]]:
+    while at + 4 <= end:
+        code, size = struct.unpack_from(order + "HH", buffer, at)
+        at += 4
+        if code == 0 or at + size > end:
+            return
+        yield code, buffer[at : at + size]
+        at += (size + 3) & ~3
+
+
+def _packet(
+    buffer: bytes, at: int, body: int, order: str, kind: int, interfaces: list[_Interface], number: int, last_ns: int, file_at: int, walk: Walk
+) -> Row | None:
+    header = 4 if kind == _SPB else 20
+    if body < header:
+        walk.problems.append(("capture.damaged-record", "a packet block is too short for its own header", number))
+        return None
+    if kind == _SPB:
+        which, ticks, wire_size = 0, -1, struct.unpack_from(order + "I", buffer, at)[0]
+        size = min(wire_size, body - 4, (interfaces[0].snaplen or wire_size) if interfaces else wire_size)
+    elif kind == _EPB:
+        which, high, low, size, wire_size = struct.unpack_from(order + "IIIII", buffer, at)
+        ticks = high << 32 | low
+    else:
+        which, _, high, low, size, wire_size = struct.unpack_from(order + "HHIIII", buffer, at)
+        ticks = high << 32 | low
+    if which >= len(interfaces):
+        walk.problems.append(("capture.unknown-interface", f"interface {which} of {len(interfaces)}", number))
+        return None
+    if size > body - header:
+        walk.problems.append(("capture.damaged-record", f"packet {number} declares {size} bytes, its block holds {body - header}", number))
+        size = body - header
+    interface = interfaces[which]
+    ts_ns = last_ns if ticks < 0 else ticks * 1_000_000_000 // interface.ticks + interface.offset_s * 1_000_000_000
+    if not 0 <= ts_ns <= _LATEST_NS:
+        walk.problems.append(("capture.damaged-record", f"packet {number} has a time that no clock shows; the time before it was taken", number))
+        ts_ns = last_ns
+    options = at + header + ((size + 3) & ~3)
+    if kind == _EPB and options + 4 <= at + body:
+        for code, value in _options(buffer, options, at + body, order):
+            if code == 1:
+                walk.comments.append((number, value.decode("utf-8", "replace")))
+    return Row(number, ts_ns, interface.link, buffer, at + header, size, wire_size, file_at + header)

@@ -1,0 +1,358 @@
+"""The slow path: frames that are rare in captures of WinRM. dpkt decodes the headers; this module peels layer by layer until TCP segments are left.
+
+Peeled: 802.1Q, MPLS, PPPoE and PPP, GRE (with ERSPAN I to III), IP in IP, VXLAN, Geneve, 802.11 with radiotap, AH; IPv4 and IPv6 fragments are put together,
+the first copy of a byte wins. It gives up on anything nested deeper than `_DEPTH`. dpkt is imported with the first such frame.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from analyzer.settings import Limits
+
+_DEPTH = 12
+_ETHER_IP, _ETHER_IP6 = 0x0800, 0x86DD
+_FRAGMENT_HEADER = 44
+
+
+class Decoded(NamedTuple):
+    """A TCP segment: addresses as bytes, IPv4 identification, the bytes captured from the TCP header on, and how many were sent."""
+
+    source: bytes
+    destination: bytes
+    ident: int
+    tcp: bytes
+    wire_size: int
+
+
+@dataclass(slots=True)
+class _Datagram:
+    """Fragments of one datagram. ``total`` is None until the last fragment came."""
+
+    first_ns: int
+    ident: int
+    pieces: list[tuple[int, bytes]] = field(default_factory=list)
+    total: int | None = None
+
+
+class SlowPath:
+    """Decodes frames; keeps the fragments that wait for their siblings. ``problems``: (issue code, detail, packet number)."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.frames = 0
+        self.problems: list[tuple[str, str, int | None]] = []
+        self._datagrams: dict[tuple[bytes, bytes, int, int], _Datagram] = {}
+        self._now = (0, 0)
+
+    def decode(self, frame: bytes, link: int, wire_size: int, ts_ns: int, number: int) -> list[Decoded]:
+        """The TCP segments in one frame (none for other traffic, or while fragments are missing). Never raises on what the frame holds."""
+        self.frames += 1
+        self._now = (ts_ns, number)
+        out: list[Decoded] = []
+        try:
+            self._layer(_first_layer(link), frame, out, 0)
+        except _damage() as error:
+            self.problems.append(("capture.undecodable-packet", f"{type(error).__name__} in a frame of {wire_size} bytes", number))
+        return out
+
+    def finish(self) -> None:
+        """Notes what never became whole."""
+        for (source, destination, ident, _), datagram in self._datagrams.items():
+            have = sum(len(piece) for _, piece in datagram.pieces)
+            self.problems.append(("capture.fragment-incomplete", f"{source.hex()} to {destination.hex()}, id {ident:#x}: {have} bytes came", None))
+        self._datagrams.clear()
+
+    def _layer(self, kind: str, data: bytes, out: list[Decoded], depth: int) -> None:
+        while depth < _DEPTH:
+            depth += 1
+            if kind == "ip4":
+                inner = self._ip4(data, out)
+            elif kind == "ip6":
+                inner = self._ip6(data, out)
+            else:
+                peel = _PEELS.get(kind)
+                inner = None if peel is None else peel(data)
+            if inner is None:
+                return
+            kind, data = inner
+
+    def _ip4(self, data: bytes, out: list[Decoded]) -> tuple[str, bytes] | None:
+        first, _, total, ident, bits, _, protocol, _, source, destination = struct.unpack_from(">BBHHHBBH4s4s", data)  # RFC 791 section 3.1
+        size = (first & 15) * 4
+        total = total or len(data)
+        body = data[size:total]
+        if bits & 0x3FFF:
+            whole = self._fragment((source, destination, ident, protocol), (bits & 0x1FFF) * 8, body, last=not bits & 0x2000)
+            if whole is None:
+                return None
+            body, total = whole, size + len(whole)
+        return _transport(source, destination, ident, protocol, body, total - size, out)
+
+    def _ip6(self, data: bytes, out: list[Decoded]) -> tuple[str, bytes] | None:
+        total, following, _, source, destination = struct.unpack_from(">4xHBB16s16s", data)  # RFC 8200 section 3
+        total = total or len(data) - 40
+        body = data[40 : 40 + total]
+        while following in (0, 43, 51, 60, 135, _FRAGMENT_HEADER) and len(body) >= 8:
+            if following == _FRAGMENT_HEADER:
+                following, _, bits, ident = struct.unpack_from(">BBHI", body)
+                body, total = body[8:], total - 8
+                if bits & 0xFFF9:  # an atomic fragment (RFC 6946) is whole already
+                    whole = self._fragment((source, destination, ident, following), bits & 0xFFF8, body, last=not bits & 1)
+                    if whole is None:
+                        return None
+                    body, total = whole, len(whole)
+                continue
+            size = (body[1] + 2) << 2 if following == 51 else (body[1] + 1) << 3
+            following, body, total = body[0], body[size:], total - size
+        return _transport(source, destination, 0, following, body, total, out)
+
+    def _fragment(self, key: tuple[bytes, bytes, int, int], offset: int, body: bytes, *, last: bool) -> bytes | None:
+        ts_ns, number = self._now
+        known = self._datagrams.get(key)
+        if known is not None and abs(ts_ns - known.first_ns) > self.limits.fragment_age_s * 1e9:
+            self.problems.append(("capture.fragment-incomplete", f"id {key[2]:#x}: a new datagram began before the old one was whole", number))
+            known = None
+        if known is None:
+            if len(self._datagrams) >= self.limits.fragment_packets:
+                self.problems.append(("capture.limit", f"fragment_packets={self.limits.fragment_packets}: the oldest datagram was given up", number))
+                del self._datagrams[next(iter(self._datagrams))]
+            known = self._datagrams[key] = _Datagram(ts_ns, key[2])
+        known.pieces.append((offset, body))
+        if last:
+            known.total = offset + len(body)
+        whole = self._assembled(known, number)
+        if whole is not None:
+            del self._datagrams[key]
+        return whole
+
+    def _assembled(self, datagram: _Datagram, number: int) -> bytes | None:
+        if datagram.total is None:
+            return None
+        buffer = bytearray(datagram.total)
+        filled = bytearray(datagram.total)
+        overlap = False
+        for offset, piece in datagram.pieces:
+            for place, byte in enumerate(piece[: max(datagram.total - offset, 0)], offset):
+                if filled[place]:
+                    overlap = True
+                else:
+                    buffer[place], filled[place] = byte, 1
+        if not all(filled):
+            return None
+        if overlap:
+            self.problems.append(("capture.fragment-overlap", f"id {datagram.ident:#x}", number))
+        return bytes(buffer)
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    """What dpkt raises, or lets through, on bytes that are no such header."""
+    import dpkt  # noqa: PLC0415
+
+    return (dpkt.UnpackError, struct.error, IndexError, ValueError, KeyError, TypeError, AttributeError)
+
+
+def _first_layer(link: int) -> str:
+    return _FIRST.get(link, "none")
+
+
+_FIRST = {
+    0: "null",
+    1: "ether",
+    9: "ppp",
+    12: "ip",
+    14: "ip",
+    50: "ppp",
+    51: "pppoe",
+    101: "ip",
+    104: "chdlc",
+    105: "wlan",
+    108: "null",
+    113: "sll",
+    127: "radiotap",
+    192: "ppi",
+    228: "ip",
+    229: "ip",
+    239: "nflog",
+    276: "sll2",
+}
+
+
+def _transport(source: bytes, destination: bytes, ident: int, protocol: int, body: bytes, wire_size: int, out: list[Decoded]) -> tuple[str, bytes] | None:
+    if protocol == 6:
+        out.append(Decoded(source, destination, ident, body, wire_size))
+        return None
+    if protocol == 51 and len(body) >= 12:
+        return _transport(source, destination, ident, body[0], body[(body[1] + 2) << 2 :], wire_size - ((body[1] + 2) << 2), out)
+    if protocol == 17:
+        return _udp(body)
+    return {4: ("ip4", body), 41: ("ip6", body), 47: ("gre", body)}.get(protocol)
+
+
+def _udp(body: bytes) -> tuple[str, bytes] | None:
+    near, port = struct.unpack_from(">HH", body)
+    if port in (4789, 8472) or near == 4789:
+        return "ether", body[16:]
+    if port == 4754:
+        return "gre", body[8:]  # RFC 8086
+    if port == 2152 and body[9] == 0xFF:  # GTP-U G-PDU, 3GPP TS 29.281 section 5.1
+        return "ip", body[16 + (4 if body[8] & 7 else 0) :]
+    if port == 6081:
+        return _ethertype(struct.unpack_from(">H", body, 10)[0], body[16 + (body[8] & 0x3F) * 4 :])
+    return None
+
+
+def _ethertype(number: int, data: bytes) -> tuple[str, bytes] | None:
+    kind = _ETHERTYPES.get(number)
+    return None if kind is None else (kind, data)
+
+
+_ETHERTYPES = {
+    _ETHER_IP: "ip4",
+    _ETHER_IP6: "ip6",
+    0x8100: "vlan",
+    0x88A8: "vlan",
+    0x9100: "vlan",
+    0x8847: "mpls",
+    0x8848: "mpls",
+    0x8864: "pppoe",
+    0x6558: "ether",
+    0x8200: "wlan",
+    0x880B: "ppp",
+    0x88BE: "erspan2",
+    0x22EB: "erspan3",
+}
+
+
+def _ether(data: bytes) -> tuple[str, bytes] | None:
+    number = struct.unpack_from(">H", data, 12)[0]
+    if number < 0x600:
+        return _llc(data[14:])
+    return _ethertype(number, data[14:])
+
+
+def _llc(data: bytes) -> tuple[str, bytes] | None:
+    """IEEE 802.2 with SNAP (RFC 1042): three bytes of LLC, three of organisation, then an ethertype."""
+    return _ethertype(struct.unpack_from(">H", data, 6)[0], data[8:]) if data[:2] == b"\xaa\xaa" else None
+
+
+def _ppi(data: bytes) -> tuple[str, bytes] | None:
+    size, link = struct.unpack_from("<2xHI", data)
+    return _first_layer(link), data[size:]
+
+
+def _nflog(data: bytes) -> tuple[str, bytes] | None:
+    """Linux netfilter log: four bytes of header, then TLVs; type 9 is the packet (LINKTYPE_NFLOG)."""
+    at = 4
+    while at + 4 <= len(data):
+        size, kind = struct.unpack_from("<HH", data, at)
+        if kind == 9:
+            return _ip(data[at + 4 : at + size])
+        at += max((size + 3) & ~3, 4)
+    return None
+
+
+def _vlan(data: bytes) -> tuple[str, bytes] | None:
+    return _ethertype(struct.unpack_from(">H", data, 2)[0], data[4:])
+
+
+def _ip(data: bytes) -> tuple[str, bytes] | None:
+    return {4: ("ip4", data), 6: ("ip6", data)}.get(data[0] >> 4)
+
+
+def _mpls(data: bytes) -> tuple[str, bytes] | None:
+    import dpkt  # noqa: PLC0415
+
+    while len(data) > 4:
+        label = dpkt.ethernet.MPLSlabel(data)
+        data = data[4:]
+        if label.s:
+            break
+    if data[0] >> 4 in (4, 6):
+        return _ip(data)
+    return ("ether", data[4:]) if data[0] >> 4 == 0 else None  # RFC 4385 control word of a pseudowire
+
+
+def _pppoe(data: bytes) -> tuple[str, bytes] | None:
+    import dpkt  # noqa: PLC0415
+
+    header = dpkt.pppoe.PPPoE(data[:6])
+    return ("ppp", data[6:]) if header.code == 0 else None
+
+
+def _ppp(data: bytes) -> tuple[str, bytes] | None:
+    if data[:2] == b"\xff\x03":
+        data = data[2:]
+    size = 1 if data[0] & 1 else 2
+    protocol = int.from_bytes(data[:size], "big")
+    return {0x21: ("ip4", data[size:]), 0x57: ("ip6", data[size:]), 0x281: ("mpls", data[size:])}.get(protocol)
+
+
+def _chdlc(data: bytes) -> tuple[str, bytes] | None:
+    return _ethertype(struct.unpack_from(">H", data, 2)[0], data[4:])
+
+
+def _gre(data: bytes) -> tuple[str, bytes] | None:
+    flags, protocol = struct.unpack_from(">HH", data)  # RFC 2784, RFC 2890; version 1 is PPTP (RFC 2637)
+    if flags & 7 == 1:
+        return "ppp", data[8 + (4 if flags & 0x1000 else 0) + (4 if flags & 0x80 else 0) :]
+    size = 4 + (4 if flags & 0xC000 else 0) + (4 if flags & 0x2000 else 0) + (4 if flags & 0x1000 else 0)
+    if protocol == 0x88BE and not flags & 0x1000:
+        return "ether", data[size:]  # ERSPAN type I has no header of its own
+    return _ethertype(protocol, data[size:])
+
+
+def _erspan2(data: bytes) -> tuple[str, bytes] | None:
+    return "ether", data[8:]
+
+
+def _erspan3(data: bytes) -> tuple[str, bytes] | None:
+    return "ether", data[12 + (8 if data[11] & 1 else 0) :]
+
+
+def _sll(data: bytes) -> tuple[str, bytes] | None:
+    return _ethertype(struct.unpack_from(">H", data, 14)[0], data[16:])
+
+
+def _sll2(data: bytes) -> tuple[str, bytes] | None:
+    return _ethertype(struct.unpack_from(">H", data, 0)[0], data[20:])
+
+
+def _null(data: bytes) -> tuple[str, bytes] | None:
+    return _ip(data[4:])
+
+
+def _radiotap(data: bytes) -> tuple[str, bytes] | None:
+    return "wlan", data[struct.unpack_from("<H", data, 2)[0] :]
+
+
+def _wlan(data: bytes) -> tuple[str, bytes] | None:
+    import dpkt  # noqa: PLC0415
+
+    frame = dpkt.ieee80211.IEEE80211(data[:2] + bytes(30))
+    if frame.type != 2 or frame.wep:
+        return None
+    size = 24 + (6 if frame.to_ds and frame.from_ds else 0) + (2 if frame.subtype & 8 else 0)
+    return _llc(data[size:])
+
+
+_PEELS: dict[str, Callable[[bytes], Any]] = {
+    "ether": _ether,
+    "vlan": _vlan,
+    "ip": _ip,
+    "mpls": _mpls,
+    "pppoe": _pppoe,
+    "ppp": _ppp,
+    "chdlc": _chdlc,
+    "gre": _gre,
+    "erspan2": _erspan2,
+    "erspan3": _erspan3,
+    "sll": _sll,
+    "sll2": _sll2,
+    "null": _null,
+    "radiotap": _radiotap,
+    "wlan": _wlan,
+    "ppi": _ppi,
+    "nflog": _nflog,
+}

@@ -1,0 +1,138 @@
+"""Reads a stream that is a map of extents with gaps between them. Decoders are straight-line code over it; only `Short` and `Hole` are raised, and only inside.
+
+`Hole` says that the bytes wanted are not in the capture, `Short` that the stream ends. No stage function lets either of them out.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from analyzer.records.transport import Stream
+
+Fetch: TypeAlias = Callable[[int, int, int], bytes]
+"""fetch(source, at, size): the bytes of a capture or spool file; shorter when the file has become shorter."""
+
+_PIECE = 1 << 16
+
+
+class Short(Exception):  # noqa: N818  the two words of the design
+    """The stream ends before what was asked for."""
+
+
+class Hole(Exception):  # noqa: N818
+    """What was asked for is not wholly in the capture."""
+
+
+class Reader:
+    """A position in a stream. ``at`` may be anywhere in [0, size]."""
+
+    __slots__ = ("_ends", "_fetch", "_starts", "_window", "_window_at", "at", "stream")
+
+    def __init__(self, stream: Stream, fetch: Fetch, at: int = 0) -> None:
+        self.stream = stream
+        self.at = at
+        self._fetch = fetch
+        self._starts = stream.extents.stream_at
+        self._window = b""
+        self._window_at = 0
+
+    def index(self, at: int) -> int:
+        """The extent that holds ``at``, or -1 when a gap does (or nothing)."""
+        i = bisect_right(self._starts, at) - 1
+        return i if i >= 0 and at < self._starts[i] + self.stream.extents.size[i] else -1
+
+    def peek(self, size: int) -> bytes:
+        """At most ``size`` bytes from ``at`` on, up to the next gap or the end."""
+        at, window_at = self.at, self._window_at
+        if window_at <= at and at + size <= window_at + len(self._window):
+            return self._window[at - window_at : at - window_at + size]
+        window = b"".join(self.pieces(at, at + max(size, _PIECE), stop_at_gap=True))
+        self._window, self._window_at = window, at
+        return window[:size]
+
+    def take(self, size: int) -> bytes:
+        """Exactly ``size`` bytes, moving on."""
+        data = self.peek(size)
+        if len(data) < size:
+            self._fail(self.at + len(data))
+        self.at += size
+        return data
+
+    def until(self, end: bytes, limit: int) -> bytes:
+        """The bytes before the next ``end``, moving past it. Raises `Short` or `Hole`, and `Short` when ``limit`` bytes hold none."""
+        size = 4096
+        while True:
+            data = self.peek(min(size, limit))
+            found = data.find(end)
+            if found >= 0:
+                self.at += found + len(end)
+                return data[:found]
+            if len(data) < min(size, limit):
+                self._fail(self.at + len(data))
+            if size >= limit:
+                raise Short
+            size *= 4
+
+    def _fail(self, at: int) -> None:
+        if at >= self.stream.size:
+            raise Short
+        raise Hole
+
+    def pieces(self, start: int, end: int, *, stop_at_gap: bool = False) -> Iterator[bytes]:
+        """The captured bytes of [start, end), extent by extent; gaps are left out (or end it)."""
+        extents = self.stream.extents
+        i = self.index(start)
+        if i < 0:
+            if stop_at_gap:
+                return
+            i = bisect_right(self._starts, start)
+        at = start
+        while i < len(self._starts) and extents.stream_at[i] < end:
+            begin = extents.stream_at[i]
+            if begin > at and stop_at_gap:
+                return
+            skip = max(at - begin, 0)
+            size = min(begin + extents.size[i], end) - begin - skip
+            data = self._fetch(extents.source[i], extents.file_at[i] + skip, size)
+            yield data
+            if len(data) < size:
+                return
+            at = begin + skip + size
+            i += 1
+
+    def missing(self, start: int, end: int) -> int:
+        """How many bytes of [start, end) are not in the capture."""
+        return max(end - start, 0) - sum(size for _, size in self._parts(start, end))
+
+    def _parts(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """(extent index, bytes of it) for each extent that touches [start, end)."""
+        extents = self.stream.extents
+        i = max(bisect_right(self._starts, start) - 1, 0)
+        while i < len(self._starts) and extents.stream_at[i] < end:
+            size = min(extents.stream_at[i] + extents.size[i], end) - max(extents.stream_at[i], start)
+            if size > 0:
+                yield i, size
+            i += 1
+
+    def packets(self, start: int, end: int) -> tuple[int, ...]:
+        """The packet keys that carried [start, end), sorted."""
+        keys = self.stream.extents.packet
+        return tuple(sorted({keys[i] for i, _ in self._parts(start, max(end, start + 1))}))
+
+    def times(self, start: int, end: int) -> tuple[int, int] | None:
+        """When the first byte of [start, end) was seen, and when the last one was; None when none of it was."""
+        times = self.stream.extents.ts_ns
+        found = [times[i] for i, _ in self._parts(start, max(end, start + 1))]
+        return (found[0], max(found)) if found else None
+
+    def acked(self, at: int) -> int:
+        """How much of the other direction the sender of byte ``at`` had received; -1 unknown."""
+        i = self.index(at)
+        return self.stream.extents.acked[i] if i >= 0 else -1
+
+    def next_data(self, at: int) -> int | None:
+        """The first captured offset at or after ``at``; None when there is none."""
+        if self.index(at) >= 0:
+            return at
+        i = bisect_right(self._starts, at)
+        return self._starts[i] if i < len(self._starts) else None

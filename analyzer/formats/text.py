@@ -1,0 +1,40 @@
+r"""Hostile text made visible (CWE-150): what a capture holds must not steer the terminal of the person who reads it.
+
+Everything that moves the cursor, changes direction, or cannot be seen becomes an escape such as ``\x1b`` or ``\u202e``. A backslash stays a backslash, because
+``DOMAIN\user`` is what people read every day; so an escape shown here and the same characters typed by somebody cannot be told apart. The exact text is in the
+JSON and Parquet outputs.
+"""
+
+import unicodedata
+
+TEXT_CHARS = 2000
+"""Characters of one captured string that are shown."""
+
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_BLANK_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0\u2800")
+"""Letters and marks that draw nothing, so that two names can look alike."""
+
+
+def visible(text: str, limit: int = TEXT_CHARS, keep: str = "") -> str:
+    r"""``text`` with control, bidirectional, zero-width, private and unassigned characters as escapes, cut after ``limit`` characters.
+
+    ``keep`` names the control characters that may stay, for example ``"\n\t"`` for a text of several lines.
+    """
+    shown = text[:limit]
+    if not (shown.isascii() and shown.isprintable()):
+        shown = "".join(char if char in keep else _visible_char(char) for char in shown)
+    left = len(text) - limit
+    return f"{shown}... ({left} more characters)" if left > 0 else shown
+
+
+def _visible_char(char: str) -> str:
+    if unicodedata.category(char) not in _HIDDEN_CATEGORIES and char not in _BLANK_LETTERS and not _is_variation(char):
+        return char
+    code = ord(char)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+def _is_variation(char: str) -> bool:
+    return "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"

@@ -1,0 +1,223 @@
+"""Pairs the requests of a connection with its responses.
+
+HTTP/1 answers in order, so without losses it is first to first. Around losses TCP tells more than order does: each segment of the server says how many of
+the client's bytes it had received (`Extents.acked`). A response cannot answer a request that its sender had not begun to receive; and the first response
+after a hole answers the last request that its sender had received whole. What stays alone becomes an exchange with one side absent.
+
+A CONNECT that is answered 2xx ends HTTP on the connection; what follows in both directions is the tunnel (`Parsed.tunnel`).
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from analyzer.formats.reader import Fetch, Reader
+from analyzer.http.bodies import body
+from analyzer.http.messages import Raw, requests, responses
+from analyzer.records.http import Exchange, Interim, Request, Response
+from analyzer.records.ids import exchange_id, key_capture, key_number, request_id, response_id
+from analyzer.records.issues import Issue
+from analyzer.records.quality import Absent, Known, Why
+from analyzer.records.transport import Connection
+from analyzer.settings import Limits
+
+
+class Tunnel(NamedTuple):
+    """Where a CONNECT tunnel's bytes begin in the two streams, the CONNECT target, and the protocol inside: http, tls or other."""
+
+    client_at: int
+    server_at: int
+    target: str
+    protocol: str
+
+
+class Parsed(NamedTuple):
+    """The exchanges of a connection in order, the tunnel they end in (or None), and the issues."""
+
+    exchanges: tuple[Exchange, ...]
+    tunnel: Tunnel | None
+    issues: tuple[Issue, ...]
+
+
+class _Walk:
+    """Both directions of one connection while they are read."""
+
+    def __init__(self, connection: Connection, fetch: Fetch, limits: Limits) -> None:
+        self.connection = connection
+        self.limits = limits
+        self.near = Reader(connection.to_server, fetch)
+        self.far = Reader(connection.to_client, fetch)
+        self.issues: list[Issue] = []
+        self.requests: list[Raw] = []
+        self.responses: list[Raw] = []
+        self.interims: dict[int, list[Raw]] = {}
+        self.tunnel: Tunnel | None = None
+
+    def request_problem(self, code: str, detail: str, at: int) -> None:
+        self._note(self.near, code, f"client, offset {at}: {detail}", at)
+
+    def response_problem(self, code: str, detail: str, at: int) -> None:
+        self._note(self.far, code, f"server, offset {at}: {detail}", at)
+
+    def _note(self, reader: Reader, code: str, detail: str, at: int) -> None:
+        packets = reader.packets(at, at + 1)
+        key = packets[0] if packets else None
+        capture = self.connection.capture if key is None else key_capture(key)
+        self.issues.append(Issue(code, detail, self.connection.id, capture, None if key is None else key_number(key)))
+
+    def method(self) -> str | None:
+        """The method of the request that the next final response answers, by order."""
+        index = len(self.responses)
+        return self.requests[index].head.words[0] if index < len(self.requests) else None
+
+
+def parse(connection: Connection, fetch: Fetch, limits: Limits) -> Parsed:
+    """Reads both streams of a connection as HTTP/1."""
+    walk = _Walk(connection, fetch, limits)
+    answers = responses(walk.far, limits, walk.response_problem, walk.method)
+    for raw in requests(walk.near, limits, walk.request_problem):
+        walk.requests.append(raw)
+        if raw.head.words[0] == "CONNECT" and _tunnelled(walk, raw, answers):
+            break
+    if walk.tunnel is None:
+        for raw in answers:
+            _take(walk, raw)
+    exchanges = tuple(_exchanges(walk))
+    return Parsed(exchanges, walk.tunnel, tuple(walk.issues))
+
+
+def _take(walk: _Walk, raw: Raw) -> bool:
+    """Keeps a response; True for a final one."""
+    if 100 <= int(raw.head.words[1]) < 200 and raw.head.words[1] != "101":
+        walk.interims.setdefault(len(walk.responses), []).append(raw)
+        return False
+    walk.responses.append(raw)
+    return True
+
+
+def _tunnelled(walk: _Walk, connect: Raw, answers: Iterator[Raw]) -> bool:
+    """Reads responses up to the one that answers ``connect``; True when it opens a tunnel."""
+    index = len(walk.requests) - 1
+    for raw in answers:
+        if not _take(walk, raw):
+            continue
+        acked = walk.far.acked(raw.head.at)
+        if acked >= connect.end_at or (acked < 0 and len(walk.responses) > index):
+            status = int(raw.head.words[1])
+            if 200 <= status < 300:
+                walk.tunnel = Tunnel(connect.end_at, raw.head.end_at, connect.head.words[1], _protocol(walk, connect.end_at, raw.head.end_at))
+                return True
+            return False
+    return False
+
+
+def _protocol(walk: _Walk, client_at: int, server_at: int) -> str:
+    starts = []
+    for reader, at in ((walk.near, client_at), (walk.far, server_at)):
+        place = reader.next_data(at)
+        starts.append(b"" if place is None else Reader(reader.stream, reader._fetch, place).peek(8))  # noqa: SLF001
+    if any(start[:2] == b"\x16\x03" or start[:2] == b"\x17\x03" for start in starts):
+        return "tls"
+    if starts[1][:5] == b"HTTP/" or starts[0].split(b" ")[0] in (b"POST", b"GET", b"OPTIONS", b"PUT", b"HEAD"):
+        return "http"
+    return "other"
+
+
+class _Pair(NamedTuple):
+    request: Raw | None
+    response: Raw | None
+    index: int
+    """The response's index, for its interim responses."""
+
+
+def _pairs(walk: _Walk) -> list[_Pair]:
+    pairs: list[_Pair] = []
+    position = 0
+    for index, response in enumerate(walk.responses):
+        acked = walk.far.acked(response.head.at)
+        if response.resumed and index + position:
+            position = _after_hole(walk, position, acked, pairs)
+        known = position < len(walk.requests) and not (0 <= acked <= walk.requests[position].head.at and walk.connection.to_server.size)
+        if known:
+            pairs.append(_Pair(walk.requests[position], response, index))
+            position += 1
+        else:
+            pairs.append(_Pair(None, response, index))
+    pairs.extend(_Pair(request, None, -1) for request in walk.requests[position:])
+    return pairs
+
+
+def _after_hole(walk: _Walk, position: int, acked: int, pairs: list[_Pair]) -> int:
+    """The request that the first response after a hole answers: the last one received whole. Those before it lost their responses in the hole."""
+    if acked < 0:
+        return position
+    last = position
+    while last + 1 < len(walk.requests) and walk.requests[last + 1].end_at <= acked:
+        last += 1
+    pairs.extend(_Pair(request, None, -1) for request in walk.requests[position:last])
+    return last
+
+
+def _exchanges(walk: _Walk) -> Iterator[Exchange]:
+    connection = walk.connection
+    for position, pair in enumerate(_pairs(walk), 1):
+        identity = exchange_id(connection.id, position)
+        request = _request(walk, pair.request, identity)
+        response = _response(walk, pair.response, identity)
+        quality = _quality(walk, pair, identity, request, response)
+        interims = tuple(_interims(walk, pair.index))
+        yield Exchange(identity, connection.id, connection.capture, position, request, response, interims, quality)
+
+
+def _quality(walk: _Walk, pair: _Pair, identity: str, request: Known[Request], response: Known[Response]) -> tuple[str, ...]:
+    words = []
+    for side, raw, record in (("request", pair.request, request), ("response", pair.response, response)):
+        if raw is None or isinstance(record, Absent):
+            words.append(f"{side}_missing")
+            continue
+        if raw.cut or record.body.missing:
+            words.append(f"{side}_cut")
+            if raw.head.whole:
+                detail = f"{side}: {record.body.size} bytes of {record.body.declared if record.body.declared is not None else 'an unknown length'}, {record.body.missing} of them missing"
+                key = record.packets[0] if record.packets else None
+                walk.issues.append(_issue(walk, "http.body-cut", identity, detail, key))
+    if "request_missing" in words and not isinstance(response, Absent):
+        walk.issues.append(_issue(walk, "http.orphan-response", identity, f"status {response.status}", response.packets[0] if response.packets else None))
+    if "response_missing" in words and not isinstance(request, Absent):
+        walk.issues.append(_issue(walk, "http.no-response", identity, request.method, request.packets[0] if request.packets else None))
+    return tuple(words)
+
+
+def _issue(walk: _Walk, code: str, identity: str, detail: str, key: int | None) -> Issue:
+    capture = walk.connection.capture if key is None else key_capture(key)
+    return Issue(code, detail, identity, capture, None if key is None else key_number(key))
+
+
+def _request(walk: _Walk, raw: Raw | None, identity: str) -> Known[Request]:
+    if raw is None:
+        return Absent(Why.NOT_CAPTURED, "the request is not in the capture")
+    first, last, packets = _place(walk, walk.near, raw)
+    method, target, version = raw.head.words
+    headers = tuple(raw.head.headers)
+    return Request(request_id(identity), method, target, version, headers, body(walk.near, raw.body), raw.head.at, raw.end_at, first, last, packets)
+
+
+def _response(walk: _Walk, raw: Raw | None, identity: str) -> Known[Response]:
+    if raw is None:
+        return Absent(Why.NOT_CAPTURED, "no response was captured")
+    first, last, packets = _place(walk, walk.far, raw)
+    version, status, reason = raw.head.words
+    headers = tuple(raw.head.headers)
+    return Response(
+        response_id(identity), int(status), reason, version, headers, body(walk.far, raw.body), raw.head.at, raw.end_at, first, last, packets
+    )
+
+
+def _place(walk: _Walk, reader: Reader, raw: Raw) -> tuple[int, int, tuple[int, ...]]:
+    times = reader.times(raw.head.at, raw.end_at) or (walk.connection.first_ns, walk.connection.first_ns)
+    return times[0], times[1], reader.packets(raw.head.at, raw.end_at)
+
+
+def _interims(walk: _Walk, index: int) -> Iterator[Interim]:
+    for raw in walk.interims.get(index, ()) if index >= 0 else ():
+        first, _, packets = _place(walk, walk.far, raw)
+        yield Interim(int(raw.head.words[1]), first, packets[0] if packets else 0)

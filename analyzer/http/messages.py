@@ -1,0 +1,123 @@
+"""Walks one direction of a connection message by message.
+
+Where the framing was lost (a gap in a head or in a chunk's size, or bytes that begin no message) the next start line is looked for: first where a captured
+segment begins, since senders begin messages there, then at any line beginning.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from analyzer.formats.reader import Reader
+from analyzer.http.bodies import Read, declared_framing, read
+from analyzer.http.heads import REQUEST_LINE, STATUS_LINE, Head, Problem, head
+from analyzer.records.http import Framing
+from analyzer.settings import Limits
+
+_REQUEST_START = re.compile(rb"(?:OPTIONS|GET|HEAD|POST|PUT|DELETE|TRACE|CONNECT|PATCH) [^\r\n]{1,8192} HTTP/1\.[01]\r?\n")
+_STATUS_START = re.compile(rb"HTTP/1\.[01] [1-5]\d\d[ \r\n]")
+_AHEAD = 1 << 16
+
+
+@dataclass(slots=True)
+class Raw:
+    """A message as read. ``resumed``: the framing had been lost before it. ``cut``: it is not whole."""
+
+    head: Head
+    body: Read
+    end_at: int
+    resumed: bool
+    cut: bool
+
+
+def requests(reader: Reader, limits: Limits, problem: Problem) -> Iterator[Raw]:
+    """Every request from the reader's position on."""
+    resumed = not reader.stream.begins
+    while reader.at < reader.stream.size:
+        begin = reader.at
+        found = head(reader, REQUEST_LINE, limits, problem)
+        if found is None:
+            if not _resume(reader, _REQUEST_START, begin, problem):
+                return
+            resumed = True
+            continue
+        framing, declared = declared_framing(found, problem)
+        if framing is Framing.LENGTH and declared and _body_withheld(reader, found):
+            content = Read(Framing.LENGTH, declared, complete=False)
+        else:
+            content = read(reader, framing, declared, limits, problem) if found.whole else Read(Framing.NONE, complete=False, lost=True)
+        lost = content.lost or not found.whole
+        yield Raw(found, content, reader.at, resumed, cut=not found.whole or not content.complete)
+        resumed = lost
+        if lost and not _resume(reader, _REQUEST_START, begin, problem):
+            return
+
+
+def _body_withheld(reader: Reader, found: Head) -> bool:
+    """A client that asked with ``Expect: 100-continue`` and was refused sends no body (RFC 9110 section 10.1.1): the next request stands in its place."""
+    expects = any("100-continue" in value.lower() for value in found.values("expect"))
+    return expects and _REQUEST_START.match(reader.peek(_AHEAD)) is not None
+
+
+def responses(reader: Reader, limits: Limits, problem: Problem, method: Callable[[], str | None]) -> Iterator[Raw]:
+    """Every response, interim ones too. ``method()`` tells the method of the request that the next final response answers, where known."""
+    resumed = not reader.stream.begins
+    while reader.at < reader.stream.size:
+        begin = reader.at
+        found = head(reader, STATUS_LINE, limits, problem)
+        if found is None:
+            if not _resume(reader, _STATUS_START, begin, problem):
+                return
+            resumed = True
+            continue
+        framing, declared = _response_framing(found, method(), problem)
+        content = read(reader, framing, declared, limits, problem) if found.whole else Read(Framing.NONE, complete=False, lost=True)
+        lost = content.lost or not found.whole
+        yield Raw(found, content, reader.at, resumed, cut=not found.whole or not content.complete)
+        resumed = lost
+        if lost and not _resume(reader, _STATUS_START, begin, problem):
+            return
+
+
+def _response_framing(found: Head, method: str | None, problem: Problem) -> tuple[Framing, int | None]:
+    """RFC 9112 section 6.3, rules 1 to 8 for responses."""
+    status = int(found.words[1])
+    framing, declared = declared_framing(found, problem)
+    if method == "HEAD" or status < 200 or status in (204, 304):
+        return Framing.NONE, declared
+    if method == "CONNECT" and status < 300:
+        return Framing.TUNNEL, None
+    if framing is Framing.NONE and declared is None:
+        return Framing.TO_END, None
+    return framing, declared
+
+
+def _resume(reader: Reader, start: re.Pattern[bytes], begin: int, problem: Problem) -> bool:
+    """Moves to the next start line after ``begin``; False when there is none."""
+    found = next_start(reader, max(begin + 1, reader.at), start)
+    if found is None:
+        if reader.next_data(reader.at) is not None:
+            problem("http.extra-data", f"{reader.stream.size - reader.at} bytes at offset {reader.at} begin no message", reader.at)
+        reader.at = reader.stream.size
+        return False
+    problem("http.lost-framing", f"{found - begin} bytes from offset {begin} on were passed over", begin)
+    reader.at = found
+    return True
+
+
+def next_start(reader: Reader, at: int, start: re.Pattern[bytes]) -> int | None:
+    """The offset of the next start line at or after ``at``: at the beginning of a captured segment, or at the beginning of a line."""
+    extents = reader.stream.extents
+    inside = Reader(reader.stream, reader._fetch, at)  # noqa: SLF001  a second position in the same stream
+    for index in range(len(extents.stream_at)):
+        begin, size = extents.stream_at[index], extents.size[index]
+        if begin + size <= at:
+            continue
+        inside.at = max(begin, at)
+        if start.match(inside.peek(_AHEAD)):
+            return inside.at
+        data = inside.peek(begin + size - inside.at)
+        for match in start.finditer(data):
+            if match.start() and data[match.start() - 1 : match.start()] == b"\n":
+                return inside.at + match.start()
+    return None

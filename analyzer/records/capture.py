@@ -1,0 +1,75 @@
+"""What the capture stage gives: the files, and the candidate flows as rows of arrays (law 1: packets are rows, there are 10^7 of them)."""
+
+from array import array
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One input file (or standard input). ``ordinal`` is its place on the command line from 0; ``name`` is unique in a run; times are None when it is empty."""
+
+    ordinal: int
+    path: str
+    name: str
+    format: str
+    size: int
+    link_types: tuple[str, ...] = ()
+    packets: int = 0
+    tcp_packets: int = 0
+    first_ns: int | None = None
+    last_ns: int | None = None
+    snaplen: int | None = None
+    clock_offset_ns: int = 0
+    sha256: str | None = None
+    flows: int = 0
+    secrets: tuple[tuple[int, int, int], ...] = ()
+    """pcapng decryption-secrets blocks: (secrets type, offset in the file, size)."""
+    comments: tuple[tuple[int, str], ...] = ()
+    """pcapng packet comments: (packet number, text)."""
+
+
+class Verdict(StrEnum):
+    """What a flow's first payloads are."""
+
+    UNDECIDED = "undecided"
+    HTTP = "http"
+    TLS = "tls"
+    REJECTED = "rejected"
+
+
+def _q() -> "array[int]":
+    return array("q")
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """TCP segments of one flow in capture order, one array per column, all of equal length.
+
+    ``direction`` is 0 for the sender of the flow's first packet and 1 for the other. ``size`` is the payload captured, ``wire_size`` the payload sent
+    (they differ when the snap length cut the frame). ``flags`` is the TCP flags byte. ``file_at`` is where the payload lies in ``source``: source
+    2n is capture n's file, 2n+1 its spool file. ``ident`` is IPv4 identification << 16 | TCP checksum: equal for two copies of one packet.
+    """
+
+    key: "array[int]" = field(default_factory=_q)
+    ts_ns: "array[int]" = field(default_factory=_q)
+    direction: "array[int]" = field(default_factory=_q)
+    seq: "array[int]" = field(default_factory=_q)
+    ack: "array[int]" = field(default_factory=_q)
+    flags: "array[int]" = field(default_factory=_q)
+    size: "array[int]" = field(default_factory=_q)
+    wire_size: "array[int]" = field(default_factory=_q)
+    source: "array[int]" = field(default_factory=_q)
+    file_at: "array[int]" = field(default_factory=_q)
+    ident: "array[int]" = field(default_factory=_q)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One use of a TCP 4-tuple that may carry WinRM. ``hosts``/``ports``: index 0 is the sender of the first packet captured."""
+
+    capture: int
+    hosts: tuple[str, str]
+    ports: tuple[int, int]
+    verdict: Verdict
+    segments: Segments

@@ -1,0 +1,36 @@
+"""Everything that was read, as rules, tables and reports see it: one frozen record with look-ups by id."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from analyzer.records.auth import Conversation
+from analyzer.records.capture import Capture
+from analyzer.records.http import Exchange
+from analyzer.records.issues import Issue
+from analyzer.records.proxy import Hop, Role, Route
+from analyzer.records.sealing import Message
+from analyzer.records.transport import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All records of a run. Tuples are ordered by place (capture, first packet); mappings are keyed by id and keep that order.
+
+    ``winrm``: ids of connections that carry WinRM (or the authentication of a proxy on the way to it); the others were kept only because they authenticate
+    over HTTP. ``near``/``far``: the hops in which an exchange is the client's leg / the upstream leg.
+    """
+
+    captures: tuple[Capture, ...]
+    connections: Mapping[str, Connection]
+    exchanges: Mapping[str, Exchange]
+    exchanges_of: Mapping[str, tuple[Exchange, ...]]
+    messages: Mapping[str, Message]
+    conversations: tuple[Conversation, ...]
+    conversations_of: Mapping[str, tuple[Conversation, ...]]
+    hops: tuple[Hop, ...]
+    near: Mapping[str, Hop]
+    far: Mapping[str, Hop]
+    routes: tuple[Route, ...]
+    roles: Mapping[str, Role]
+    winrm: frozenset[str]
+    issues: tuple[Issue, ...]

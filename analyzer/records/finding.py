@@ -1,0 +1,41 @@
+"""What a rule says, with all that is needed to check it by hand."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """Sigma's levels, the first one shortened."""
+
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``subject`` is the record it is about; ``evidence`` record ids; ``packets`` packet keys, the ones to look at first, in order.
+
+    ``why`` is one paragraph made of facts; ``advice`` names what to change; ``reference`` the sentence or section it rests on; ``attack`` ATT&CK technique ids.
+    """
+
+    rule: str
+    subject: str
+    severity: Severity
+    confidence: float
+    title: str
+    why: str
+    evidence: tuple[str, ...]
+    packets: tuple[int, ...]
+    advice: str
+    reference: str
+    first_ns: int
+    last_ns: int
+    connections: tuple[str, ...]
+    exchanges: tuple[str, ...] = ()
+    attack: tuple[str, ...] = ()
+    user: str | None = None
+    source: str | None = None
+    destination: str | None = None

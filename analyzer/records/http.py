@@ -1,0 +1,109 @@
+"""HTTP messages as they were sent (RFC 9112), each byte of which leads back to a stream offset and by it to packets."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from analyzer.records.quality import Known
+
+
+class Header(NamedTuple):
+    """One field line in the order sent. Texts are the bytes as sent, decoded as Latin-1 (lossless). ``at`` is the stream offset of the line."""
+
+    name: str
+    value: str
+    at: int
+
+
+class Framing(StrEnum):
+    """How the end of a body was found (RFC 9112 section 6.3)."""
+
+    NONE = "none"
+    LENGTH = "length"
+    CHUNKED = "chunked"
+    TO_END = "to_end"
+    TUNNEL = "tunnel"
+
+
+class Span(NamedTuple):
+    """Bytes [at, at+size) of a stream."""
+
+    at: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A message's body. ``spans`` are its payload bytes without chunk framing; ``size`` their sum (missing bytes included); ``declared`` the Content-Length.
+
+    ``missing`` counts bytes of the spans that are not in the capture; ``complete`` says that the framing's end was reached. ``digest`` is SHA-256 of the
+    payload when it is wholly captured. ``starts`` is its first bytes (at most 64, up to the first hole), enough to recognise XML or a multipart delimiter.
+    """
+
+    framing: Framing
+    size: int
+    declared: int | None
+    spans: tuple[Span, ...]
+    missing: int
+    complete: bool
+    digest: Known[bytes]
+    starts: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """``target`` as sent (origin, absolute or authority form); ``version`` like ``HTTP/1.1``. [at, end_at) is the whole message in the stream to the server."""
+
+    id: str
+    method: str
+    target: str
+    version: str
+    headers: tuple[Header, ...]
+    body: Body
+    at: int
+    end_at: int
+    first_ns: int
+    last_ns: int
+    packets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A final response; [at, end_at) is the whole message in the stream to the client."""
+
+    id: str
+    status: int
+    reason: str
+    version: str
+    headers: tuple[Header, ...]
+    body: Body
+    at: int
+    end_at: int
+    first_ns: int
+    last_ns: int
+    packets: tuple[int, ...]
+
+
+class Interim(NamedTuple):
+    """A 1xx response before the final one."""
+
+    status: int
+    ts_ns: int
+    packet: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request and its response; either may be `Absent`. ``quality``: words for what is not whole (empty when all is well), as the exchanges table shows.
+
+    Words: request_missing, response_missing, request_cut, response_cut, unpaired.
+    """
+
+    id: str
+    connection: str
+    capture: int
+    position: int
+    request: Known[Request]
+    response: Known[Response]
+    interim: tuple[Interim, ...] = ()
+    quality: tuple[str, ...] = ()

@@ -1,0 +1,69 @@
+"""What can be wrong with evidence. One table of kinds; an `Issue` is one occurrence (or several alike). An issue is never a finding."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    """A row of KINDS: the stable code, how much it can hide (note, warning, error), and what it means to the person who reads the capture."""
+
+    code: str
+    level: str
+    means: str
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One oddity of the evidence: ``code`` is in KINDS; ``record`` the id it belongs to (or None); ``capture`` the ordinal; ``packet`` a number or None."""
+
+    code: str
+    detail: str
+    record: str | None = None
+    capture: int | None = None
+    packet: int | None = None
+    repeats: int = 1
+
+
+_KINDS = (
+    Kind("capture.unreadable", "error", "The file could not be opened or is no capture format that is understood; nothing of it was read."),
+    Kind("capture.cut", "warning", "The file ends inside a record; everything before that was read."),
+    Kind("capture.damaged-record", "error", "A record's lengths contradict each other; reading went on at the next record that can be trusted."),
+    Kind("capture.unknown-link", "warning", "Packets of this link type are counted but not decoded."),
+    Kind("capture.undecodable-packet", "note", "A packet's link, IP or TCP header is cut or contradicts itself; the packet was passed over."),
+    Kind("capture.unknown-interface", "warning", "A pcapng packet names an interface that no block describes; the packet was passed over."),
+    Kind("capture.fragment-incomplete", "warning", "IP fragments of a packet are missing; what they carried is lost."),
+    Kind("capture.fragment-overlap", "warning", "IP fragments overlap; the first copy of a byte was used, as most receivers do."),
+    Kind("capture.snapped", "warning", "Packets were cut by the capture's snap length; the cut bytes count as missing."),
+    Kind("capture.decompression", "error", "The compressed file is damaged or ends early; what could be decompressed was read."),
+    Kind("capture.limit", "warning", "A limit of the capture reader was reached; the detail names it."),
+    Kind("capture.time-backwards", "note", "Packet times go backwards within the file (several interfaces, or a merged file)."),
+    Kind("capture.duplicate-packets", "note", "The same packets were captured twice (for example with `-i any`); each counts once."),
+    Kind("tcp.gap", "warning", "Bytes of a stream are not in the capture; what lies around the hole was read."),
+    Kind("tcp.conflict", "warning", "Two segments give different bytes for the same place of a stream; the first one captured was used."),
+    Kind("tcp.midstream", "note", "The connection's beginning is not in the capture."),
+    Kind("tcp.one-sided", "warning", "Only one direction of the connection is in the capture."),
+    Kind("tcp.out-of-window", "note", "A segment lies far outside of the stream's window and was passed over."),
+    Kind("tcp.limit", "warning", "A limit of the TCP stage was reached; the detail names it."),
+    Kind("http.lost-framing", "warning", "The place where the next message begins was lost (gap or malformed message); reading went on at the next start line found."),
+    Kind("http.malformed-start-line", "warning", "A start line does not follow RFC 9112; the message was passed over up to the next start line."),
+    Kind("http.malformed-header", "note", "A header line does not follow RFC 9112; it was read leniently."),
+    Kind("http.framing-conflict", "warning", "Content-Length and Transfer-Encoding, or two Content-Lengths, contradict each other."),
+    Kind("http.bad-chunk", "warning", "A chunk's size cannot be read; the rest of the body was passed over."),
+    Kind("http.body-cut", "warning", "A message's body ends before its declared length, or bytes of it are not in the capture."),
+    Kind("http.head-cut", "warning", "A message's header block is not wholly in the capture."),
+    Kind("http.orphan-response", "note", "A response whose request is not in the capture."),
+    Kind("http.no-response", "note", "A request whose response is not in the capture, or that was never answered."),
+    Kind("http.extra-data", "warning", "Bytes after the end of a message that begin no other message."),
+    Kind("http.limit", "warning", "A limit of the HTTP stage was reached; the detail names it."),
+    Kind("tls.opaque", "note", "The connection is TLS; its contents are not readable without keys."),
+    Kind("auth.malformed-header", "warning", "An authentication header cannot be parsed."),
+    Kind("auth.malformed-token", "warning", "An authentication token cannot be parsed; its scheme and size are still known."),
+    Kind("auth.unknown-scheme", "note", "An authentication scheme that is not known here."),
+    Kind("sealing.malformed", "warning", "A multipart/encrypted body does not follow MS-WSMV 2.2.9.1; the part that could be read was kept."),
+    Kind("wsman.malformed", "note", "A clear-text SOAP envelope is malformed or not wholly captured."),
+    Kind("wsman.rejected-dtd", "warning", "An XML document with a DTD was refused."),
+    Kind("proxy.ambiguous", "note", "An exchange could belong to several exchanges of the other leg; no pairing was made."),
+    Kind("proxy.one-leg", "note", "The requests look proxied but the other leg is not in the evidence."),
+    Kind("rule.failed", "error", "A rule stopped with an error; its findings are missing."),
+)
+KINDS: dict[str, Kind] = {kind.code: kind for kind in _KINDS}

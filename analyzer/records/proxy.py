@@ -1,0 +1,44 @@
+"""Both sides of a proxy: which exchange of the client's leg is which of the upstream leg."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a connection is in its route."""
+
+    DIRECT = "direct"
+    CLIENT_LEG = "client_leg"
+    UPSTREAM_LEG = "upstream_leg"
+    TUNNEL = "tunnel"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """Exchange ``near`` (the client's leg) went on as exchange ``far`` (the upstream leg).
+
+    ``bases``, strongest first, of: token, body_digest, message_id, tunnel, stream_bytes, headers, timing. ``delay_ns`` is the proxy's delay of the request,
+    by the captures' own clocks. ``header_changes``: like ``-Proxy-Connection``, ``+Via``, ``~Host``.
+    """
+
+    near: str
+    far: str
+    near_connection: str
+    far_connection: str
+    bases: tuple[str, ...]
+    confidence: float
+    delay_ns: int
+    header_changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A client's connection and the upstream connections that carried its exchanges, in order of first use."""
+
+    id: str
+    client_connection: str
+    upstream_connections: tuple[str, ...]
+    proxy_host: str
+    kind: str
+    """forward, reverse, tunnel, layer4 or tls_terminating."""

@@ -1,0 +1,16 @@
+"""What a run gives: the evidence, and what the rules say about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """``auth_steps``: by exchange id, the word of the column auth_step (offer, negotiate, challenge, authenticate, accepted, refused) where there is one."""
+
+    evidence: Evidence
+    findings: tuple[Finding, ...]
+    auth_steps: Mapping[str, str]

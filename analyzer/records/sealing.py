@@ -1,0 +1,52 @@
+"""WinRM messages: what protects each body, and what can be read of it without a key."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from analyzer.records.quality import Known
+
+
+class Protection(StrEnum):
+    """clear: readable SOAP. sealed: multipart/encrypted (MS-WSMV 2.2.9.1). tls: inside TLS. empty: no body. none: a body that is no WinRM message."""
+
+    CLEAR = "clear"
+    SEALED = "sealed"
+    TLS = "tls"
+    EMPTY = "empty"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedPart:
+    """One sealed part: the declared plaintext length, where the token header and ciphertext lie in the body (offset, size), and its clear sequence number."""
+
+    length: int | None
+    header: bytes
+    data_at: int
+    data_size: int
+    sequence: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One body. ``id`` is the request's or response's id. SOAP fields are None when the envelope does not have them or is not readable."""
+
+    id: str
+    exchange: str
+    from_client: bool
+    protection: Protection
+    size: int
+    content_type: str | None
+    parts: tuple[SealedPart, ...] = ()
+    protocol: str | None = None
+    """The protocol word of a sealed body's parts, for example HTTP-SPNEGO-session-encrypted."""
+    action: str | None = None
+    resource_uri: str | None = None
+    message_id: str | None = None
+    relates_to: str | None = None
+    session_id: str | None = None
+    shell_id: str | None = None
+    command_id: str | None = None
+    fault_code: str | None = None
+    operation: Known[str] | None = None
+    """The action's short name, for example Create, Command, Receive, Fault, Identify."""

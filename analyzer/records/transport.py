@@ -1,0 +1,112 @@
+"""Connections and their two byte streams. A stream is a map of where its bytes lie, not a copy (law 2)."""
+
+from array import array
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host (textual IP address) and TCP port."""
+
+    host: str
+    port: int
+
+
+class End(StrEnum):
+    """How a connection ended in the capture."""
+
+    FIN = "fin"
+    RESET = "reset"
+    OPEN = "open"
+
+
+class Side(StrEnum):
+    """Who did it."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+@dataclass(frozen=True, slots=True)
+class Extents:
+    """Where the bytes of a stream lie: parallel arrays, sorted by ``stream_at``, without overlap; what no extent covers is a gap.
+
+    ``packet`` is a packet key; ``acked`` is how many bytes of the other direction the sender had received when it sent this (stream offset, -1 unknown).
+    """
+
+    stream_at: "array[int]"
+    size: "array[int]"
+    source: "array[int]"
+    file_at: "array[int]"
+    packet: "array[int]"
+    ts_ns: "array[int]"
+    acked: "array[int]"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Bytes that were sent and are not in the capture. ``why``: not_captured, snaplen or over_limit."""
+
+    stream_at: int
+    size: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One direction's bytes. ``size`` counts from the first byte sent (or seen, when ``begins`` is false) to the last one known, gaps included."""
+
+    extents: Extents
+    gaps: tuple[Gap, ...]
+    size: int
+    conflicts: int = 0
+    begins: bool = True
+    """True when the SYN was captured, so that offset 0 is the first byte ever sent."""
+    retransmitted: int = 0
+    out_of_order: int = 0
+    acked: int = -1
+    """The highest offset of this stream that the receiver acknowledged, -1 when unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """One FIN or RST: who sent it, when, in which packet (key), and how many bytes of its own stream and of the peer's it knew."""
+
+    kind: End
+    side: Side
+    ts_ns: int
+    packet: int
+    stream_at: int
+    acked: int
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One TCP connection, or (``tunnel_of``) the one carried inside a CONNECT tunnel. A reused 4-tuple is a new connection.
+
+    ``end``/``ended_by`` tell the first FIN or RST; ``closings`` all of them in order of time. ``packets`` are packet keys, duplicates left out.
+    """
+
+    id: str
+    capture: int
+    client: Endpoint
+    server: Endpoint
+    first_ns: int
+    last_ns: int
+    packets: "array[int]"
+    to_server: Stream
+    to_client: Stream
+    end: End
+    ended_by: Side | None
+    closings: tuple[Closing, ...]
+    protocol: str
+    """http, tls, connect or other."""
+    syn: int | None = None
+    """Packet key of the client's SYN."""
+    established: bool = True
+    """A SYN/ACK or any later packet of the server was seen."""
+    duplicates: int = 0
+    tunnel_of: str | None = None
+    twin_of: str | None = None
+    """The same connection seen at another capture point: that connection's id."""

@@ -1,0 +1,83 @@
+"""One `Message` for each body of an exchange: what protects it, told from its content type and its first bytes."""
+
+from collections.abc import Iterator
+
+from analyzer.formats.reader import Fetch, Reader
+from analyzer.records.http import Body, Exchange, Header, Span
+from analyzer.records.ids import key_number
+from analyzer.records.issues import Issue
+from analyzer.records.quality import Absent
+from analyzer.records.sealing import Message, Protection
+from analyzer.records.transport import Connection
+from analyzer.sealing.multipart import parts
+from analyzer.settings import Limits
+
+_SEALED = ("multipart/encrypted", "multipart/x-multi-encrypted")
+_SOAP = ("application/soap+xml",)
+_XML = ("text/xml", "application/xml")
+
+
+def messages(connection: Connection, exchange: Exchange, fetch: Fetch, limits: Limits) -> tuple[tuple[Message, ...], tuple[Issue, ...]]:
+    """The request's and the response's message (each only when it is known), and what is malformed in their framing."""
+    found = []
+    issues = []
+    for from_client, half, stream in ((True, exchange.request, connection.to_server), (False, exchange.response, connection.to_client)):
+        if isinstance(half, Absent):
+            continue
+        content_type = _content_type(half.headers)
+        protection = _protection(half.body, content_type)
+        if protection is not Protection.SEALED:
+            found.append(Message(half.id, exchange.id, from_client, protection, half.body.size, content_type))
+            continue
+        reader = Reader(stream, fetch)
+        sealed = parts(lambda at, size, r=reader, b=half.body: read_body(r, b, at, size), half.body.size, limits.sealed_parts)  # type: ignore[misc]
+        found.append(Message(half.id, exchange.id, from_client, protection, half.body.size, content_type, sealed.parts, sealed.protocol))
+        if sealed.problem is not None and not half.body.missing and half.body.complete:
+            number = key_number(half.packets[0]) if half.packets else None
+            issues.append(Issue("sealing.malformed", sealed.problem, half.id, exchange.capture, number))
+    return tuple(found), tuple(issues)
+
+
+def _content_type(headers: tuple[Header, ...]) -> str | None:
+    return next((header.value for header in headers if header.name.lower() == "content-type"), None)
+
+
+def _protection(body: Body, content_type: str | None) -> Protection:
+    if not body.size:
+        return Protection.EMPTY
+    media = (content_type or "").partition(";")[0].strip().lower()
+    if media in _SEALED:
+        return Protection.SEALED
+    if media in _SOAP or (media in _XML and looks_xml(body.starts)) or is_envelope(body.starts):
+        return Protection.CLEAR
+    return Protection.NONE
+
+
+def looks_xml(starts: bytes) -> bool:
+    """True when text begins with markup, in UTF-8 or UTF-16."""
+    return starts.replace(b"\x00", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").startswith(b"<")
+
+
+def is_envelope(starts: bytes) -> bool:
+    """True when a SOAP envelope (with or without an XML declaration) can be told from the first bytes."""
+    text = starts.replace(b"\x00", b"")
+    return looks_xml(starts) and b":Envelope" in text
+
+
+def read_body(reader: Reader, body: Body, at: int, size: int) -> bytes:
+    """Bytes [at, at+size) of a body, fewer at a gap or the end: body offsets run over its spans."""
+    return b"".join(_pieces(reader, body.spans, at, size))
+
+
+def _pieces(reader: Reader, spans: tuple[Span, ...], at: int, size: int) -> Iterator[bytes]:
+    for span in spans:
+        if at >= span.size:
+            at -= span.size
+            continue
+        take = min(size, span.size - at)
+        piece = b"".join(reader.pieces(span.at + at, span.at + at + take, stop_at_gap=True))
+        yield piece
+        size -= take
+        at = 0
+        if len(piece) < take or size <= 0:
+            return

@@ -1,0 +1,45 @@
+"""Limits, each with a name and a unit. A limit that is reached leaves an issue, never an exception and never a silent loss."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may use. The defaults are what people run with."""
+
+    read_size_bytes: int = 1 << 20
+    record_size_bytes: int = 16 << 20
+    """A capture record larger than this is damage (TSO frames reach 256 KiB)."""
+    undecided_payload_packets: int = 5
+    """Payload-carrying packets after which a flow that shows nothing of interest is rejected."""
+    undecided_prefix_bytes: int = 2048
+    spool_bytes: int = 8 << 30
+    fragment_packets: int = 4096
+    fragment_age_s: float = 60.0
+    duplicate_window_s: float = 60.0
+    """Two packets with equal identification, checksum, numbers and size within this time are one packet captured twice."""
+    window_bytes: int = 1 << 30
+    """A segment further than this from the stream's position is passed over."""
+    start_line_bytes: int = 64 << 10
+    head_bytes: int = 512 << 10
+    """A header block; Windows' default MaxTokenSize alone is 48,000 bytes (64,000 in base64)."""
+    headers: int = 1000
+    body_bytes: int = 1 << 40
+    chunks: int = 1_000_000
+    tunnel_depth: int = 2
+    token_bytes: int = 256 << 10
+    envelope_bytes: int = 4 << 20
+    """How much of a clear-text SOAP envelope is looked at for its header fields."""
+    sealed_parts: int = 1024
+    issues_per_kind: int = 1000
+    """More issues of one kind than this are counted, not listed."""
+    tls_ports: tuple[int, ...] = (5986,)
+    """Ports on which TLS is taken for WinRM over HTTPS, since its content cannot be seen."""
+    shards: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which connections are kept: ``winrm`` keeps WinRM, proxies on the way to it, and connections that authenticate over HTTP; ``http`` keeps all HTTP."""
+
+    all_http: bool = False

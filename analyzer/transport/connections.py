@@ -1,0 +1,176 @@
+"""From a flow (or the flows of one connection in rotated files) to a `Connection`: who is the client, the two streams, how it ended.
+
+The client is the sender of the SYN. Without a SYN, who sends requests is the client (RFC 9112), or the ClientHello (RFC 8446); without either, the side
+with the higher port. Content decides before ports, so WinRM on any port is read the right way round.
+"""
+
+from array import array
+from collections.abc import Sequence
+
+from analyzer.formats.reader import Fetch
+from analyzer.records.capture import Flow, Segments, Verdict
+from analyzer.records.ids import key_capture, key_number
+from analyzer.records.issues import Issue
+from analyzer.records.transport import Closing, Connection, End, Endpoint, Side
+from analyzer.settings import Limits
+from analyzer.transport.reassembly import Assembly, Segment, assemble, finished, first_base
+from analyzer.transport.rows import distinct
+
+_FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
+_WRAP = 1 << 32
+_METHODS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"CONN", b"DELE", b"PATC", b"TRAC")
+_SAMPLES = 20
+
+
+def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limits) -> tuple[Connection, tuple[Issue, ...]]:
+    """The connection that ``flows`` (one, or the pieces of rotated captures in order) carried, and what is wrong with its evidence."""
+    flow = flows[0]
+    rows = _joined(flows)
+    kept, copies = distinct(rows, int(limits.duplicate_window_s * 1e9))
+    client = _client(rows, kept, flow.ports, fetch)
+    sides = _segments(rows, kept, client)
+    bases = [first_base(side) for side in sides]
+    for i in (0, 1):
+        if bases[i][0] is None or not bases[i][1]:
+            bases[i] = _base_from_peer(rows, kept, client ^ i, bases[i])
+    assemblies = [assemble(sides[i], bases[i][0], fetch, limits.window_bytes, begins=bases[i][1]) for i in (0, 1)]
+    acks = [[rows.ack[k] for k in kept if rows.direction[k] == client ^ i ^ 1 and rows.ack[k] >= 0 and not rows.flags[k] & _RST] for i in (0, 1)]
+    streams = [finished(assemblies[i], assemblies[1 - i], acks[i]) for i in (0, 1)]
+    closings = _closings(rows, kept, client, assemblies)
+    endpoints = [Endpoint(flow.hosts[client ^ i], flow.ports[client ^ i]) for i in (0, 1)]
+    times = [rows.ts_ns[k] for k in kept]
+    made = Connection(
+        id=identity,
+        capture=flow.capture,
+        client=endpoints[0],
+        server=endpoints[1],
+        first_ns=min(times),
+        last_ns=max(times),
+        packets=array("q", (rows.key[k] for k in kept)),
+        to_server=streams[0],
+        to_client=streams[1],
+        end=closings[0].kind if closings else End.OPEN,
+        ended_by=closings[0].side if closings else None,
+        closings=tuple(closings),
+        protocol={Verdict.HTTP: "http", Verdict.TLS: "tls"}.get(flow.verdict, "other"),
+        syn=next((rows.key[k] for k in kept if rows.direction[k] == client and rows.flags[k] & (_SYN | _ACK) == _SYN), None),
+        established=any(rows.direction[k] != client and not rows.flags[k] & _RST for k in kept) or streams[0].size > 0,
+        duplicates=copies,
+    )
+    return made, tuple(_issues(made, assemblies, copies))
+
+
+def _joined(flows: Sequence[Flow]) -> Segments:
+    """The rows of several pieces as one, with directions as the first piece has them."""
+    if len(flows) == 1:
+        return flows[0].segments
+    rows = Segments()
+    for flow in flows:
+        flip = int((flow.hosts[0], flow.ports[0]) != (flows[0].hosts[0], flows[0].ports[0]))
+        piece = flow.segments
+        for name in Segments.__slots__:
+            getattr(rows, name).extend(array("q", (d ^ flip for d in piece.direction)) if name == "direction" else getattr(piece, name))
+    return rows
+
+
+def _client(rows: Segments, kept: list[int], ports: tuple[int, int], fetch: Fetch) -> int:
+    """The direction (0 or 1) whose sender is the client."""
+    for k in kept:
+        if rows.flags[k] & _SYN:
+            return rows.direction[k] ^ int(bool(rows.flags[k] & _ACK))
+    samples = 0
+    for k in kept:
+        if rows.size[k] < 5:
+            continue
+        start = fetch(rows.source[k], rows.file_at[k], 6)
+        if start[:4] in _METHODS or (start[:2] == b"\x16\x03" and start[5:6] == b"\x01"):
+            return rows.direction[k]
+        if start[:5] == b"HTTP/" or (start[:2] == b"\x16\x03" and start[5:6] == b"\x02"):
+            return rows.direction[k] ^ 1
+        samples += 1
+        if samples >= _SAMPLES:
+            break
+    return 0 if ports[0] > ports[1] else 1
+
+
+def _segments(rows: Segments, kept: list[int], client: int) -> tuple[list[Segment], list[Segment]]:
+    sides: tuple[list[Segment], list[Segment]] = ([], [])
+    for k in kept:
+        flags = rows.flags[k]
+        if flags & _RST and not rows.wire_size[k]:
+            continue
+        seq = (rows.seq[k] + 1) % _WRAP if flags & _SYN else rows.seq[k]  # the SYN takes one number, data that it carries (RFC 7413) follows
+        if flags & _RST:
+            continue  # text in a reset (RFC 9293 section 3.5.3) is no stream data
+        segment = Segment(seq, rows.size[k], rows.wire_size[k], rows.source[k], rows.file_at[k], rows.key[k], rows.ts_ns[k], rows.ack[k], flags)
+        sides[rows.direction[k] ^ client].append(segment)
+    return sides
+
+
+def _base_from_peer(rows: Segments, kept: list[int], direction: int, guess: tuple[int | None, bool]) -> tuple[int | None, bool]:
+    """The SYN/ACK's acknowledgement tells the client's base for certain; any first acknowledgement tells a silent direction's position."""
+    first = None
+    for k in kept:
+        if rows.direction[k] == direction or rows.ack[k] < 0 or rows.flags[k] & _RST:
+            continue
+        if rows.flags[k] & _SYN:
+            return rows.ack[k], True
+        if first is None:
+            first = rows.ack[k]
+    base, begins = guess
+    if base is None:
+        return first, False
+    return base, begins
+
+
+def _closings(rows: Segments, kept: list[int], client: int, assemblies: list[Assembly]) -> list[Closing]:
+    """Every reset, and the first FIN of each side, in order of time."""
+    found = []
+    finished_sides = set()
+    for k in kept:
+        flags = rows.flags[k]
+        if not flags & (_FIN | _RST):
+            continue
+        which = rows.direction[k] ^ client
+        if not flags & _RST:
+            if which in finished_sides:
+                continue
+            finished_sides.add(which)
+        own, peer = assemblies[which], assemblies[1 - which]
+        found.append(
+            Closing(
+                kind=End.RESET if flags & _RST else End.FIN,
+                side=Side.SERVER if which else Side.CLIENT,
+                ts_ns=rows.ts_ns[k],
+                packet=rows.key[k],
+                stream_at=own.offset(rows.seq[k]) + rows.wire_size[k] if own.base is not None else -1,
+                acked=peer.offset(rows.ack[k]) if peer.base is not None and rows.ack[k] >= 0 else -1,
+            )
+        )
+    return sorted(found, key=lambda closing: (closing.ts_ns, closing.packet))
+
+
+def _issues(made: Connection, assemblies: list[Assembly], copies: int) -> list[Issue]:
+    issues = []
+
+    def note(code: str, detail: str, key: int | None = None, repeats: int = 1) -> None:
+        capture = made.capture if key is None else key_capture(key)
+        issues.append(Issue(code, detail, made.id, capture, None if key is None else key_number(key), repeats))
+
+    for name, stream, assembly in (("client", made.to_server, assemblies[0]), ("server", made.to_client, assemblies[1])):
+        lost = sum(gap.size for gap in stream.gaps)
+        if lost:
+            after = [stream.extents.packet[i] for i, at in enumerate(stream.extents.stream_at) if at < stream.gaps[0].stream_at]
+            note("tcp.gap", f"{lost} bytes from the {name} in {len(stream.gaps)} gaps, the first at offset {stream.gaps[0].stream_at}", after[-1] if after else None)
+        if assembly.conflicts:
+            note("tcp.conflict", f"{name}: {len(assembly.conflicts)} segments differ from what was captured before", assembly.conflicts[0], len(assembly.conflicts))
+        if assembly.strays:
+            note("tcp.out-of-window", f"{name}: {len(assembly.strays)} segments", assembly.strays[0], len(assembly.strays))
+    if copies:
+        note("capture.duplicate-packets", f"{copies} packets", None, copies)
+    if not made.to_server.begins or not made.to_client.begins:
+        note("tcp.midstream", "no SYN of " + ("either side" if not made.to_server.begins and not made.to_client.begins else "one side"), made.packets[0])
+    sizes = [len(stream.extents.size) for stream in (made.to_server, made.to_client)]
+    if (not sizes[0]) != (not sizes[1]) and (made.to_server.size if not sizes[0] else made.to_client.size):
+        note("tcp.one-sided", "no data of the " + ("client" if not sizes[0] else "server") + " was captured", made.packets[0])
+    return issues

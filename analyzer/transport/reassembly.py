@@ -1,0 +1,247 @@
+"""One direction's segments become a map of where its bytes lie.
+
+Segments are taken in the order they were captured and the first copy of a byte wins, as with Wireshark and most receivers:
+
+    have        [=======]      [====]
+    segment          (-------------------)
+    taken                [------]    [---]     the rest is retransmitted; where bytes differ it is a conflict
+
+Sequence numbers are unwrapped against the furthest position so far, so streams may be longer than 4 GiB. What lies between extents is a gap; bytes that the
+snap length cut are gaps too. What the receiver acknowledged beyond the last segment seen is a gap at the end.
+"""
+
+from array import array
+from bisect import bisect_right, insort
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from analyzer.formats.reader import Fetch
+from analyzer.records.transport import Extents, Gap, Stream
+
+_HALF = 1 << 31
+_WRAP = 1 << 32
+_FIN, _SYN, _RST = 1, 2, 4
+_COMPARE = 1 << 16
+
+
+class Segment(NamedTuple):
+    """A segment of one direction: sequence number of its first payload byte as sent (32 bits), sizes, place, packet key, time, its acknowledgement."""
+
+    seq: int
+    size: int
+    wire_size: int
+    source: int
+    file_at: int
+    packet: int
+    ts_ns: int
+    ack: int
+    flags: int
+
+
+class Extent(NamedTuple):
+    """A taken piece; compares by ``at`` first."""
+
+    at: int
+    size: int
+    source: int
+    file_at: int
+    packet: int
+    ts_ns: int
+    ack: int
+
+
+@dataclass(slots=True)
+class Assembly:
+    """A direction while it is put together. ``base`` is the sequence number of offset 0 (None until something was seen)."""
+
+    base: int | None = None
+    begins: bool = False
+    reference: int = 0
+    furthest: int = 0
+    extents: list[Extent] = field(default_factory=list)
+    snapped: list[tuple[int, int]] = field(default_factory=list)
+    fin_at: int | None = None
+    retransmitted: int = 0
+    out_of_order: int = 0
+    conflicts: list[int] = field(default_factory=list)
+    strays: list[int] = field(default_factory=list)
+    acked: int = -1
+
+    def offset(self, seq: int) -> int:
+        """The stream offset of a 32-bit sequence number, nearest to the furthest position."""
+        assert self.base is not None
+        near = (self.base + self.furthest) % _WRAP
+        return self.furthest + (seq - near + _HALF) % _WRAP - _HALF
+
+
+def first_base(segments: list[Segment]) -> tuple[int | None, bool]:
+    """The sequence number of the stream's offset 0, and whether that is truly its beginning (a SYN was seen)."""
+    for segment in segments:
+        if segment.flags & _SYN:
+            return (segment.seq) % _WRAP, True
+    with_data = [segment for segment in segments if segment.wire_size] or segments
+    if not with_data:
+        return None, False
+    first = with_data[0].seq
+    lowest = min((segment.seq - first + _HALF) % _WRAP - _HALF for segment in with_data[:64] if not segment.flags & _RST or segment.wire_size)  # out of order at the start
+    return (first + max(lowest, -(1 << 20))) % _WRAP, False
+
+
+def assemble(segments: list[Segment], base: int | None, fetch: Fetch, window: int, *, begins: bool) -> Assembly:
+    """Puts one direction's segments together, in capture order."""
+    assembly = Assembly(base=base, begins=begins)
+    if base is None:
+        return assembly
+    for segment in segments:
+        at = assembly.offset(segment.seq)
+        if abs(at - assembly.furthest) > window:
+            if segment.wire_size:
+                assembly.strays.append(segment.packet)
+            continue
+        if segment.flags & _FIN and assembly.fin_at is None:
+            assembly.fin_at = at + segment.wire_size
+        if segment.wire_size and not _keep_alive(assembly, segment, at):
+            _add(assembly, segment, at, fetch)
+    return assembly
+
+
+def _keep_alive(assembly: Assembly, segment: Segment, at: int) -> bool:
+    """A probe repeats the last byte sent, with any content (RFC 9293 section 3.8.4)."""
+    return segment.wire_size == 1 and at == assembly.furthest - 1 and bool(assembly.extents) and not segment.flags & (_SYN | _FIN)
+
+
+def _add(assembly: Assembly, segment: Segment, at: int, fetch: Fetch) -> None:
+    source, file_at, size = segment.source, segment.file_at, segment.size
+    wire_end = at + segment.wire_size
+    if at < 0:  # before what was taken for the beginning
+        cut = min(-at, segment.wire_size)
+        at, size, file_at = at + cut, size - cut, file_at + cut
+        if size <= 0:
+            assembly.retransmitted += 1
+            return
+    end = at + size
+    if size < wire_end - at:
+        assembly.snapped.append((end, wire_end))
+    extents = assembly.extents
+    if not extents or at >= extents[-1].at + extents[-1].size:
+        if size:
+            extents.append(Extent(at, size, source, file_at, segment.packet, segment.ts_ns, segment.ack))
+    else:
+        free = _free(extents, at, end)
+        covered = size - sum(stop - start for start, stop in free)
+        if covered:
+            assembly.retransmitted += 1
+            if _differs(extents, at, size, source, file_at, fetch):
+                assembly.conflicts.append(segment.packet)
+        else:
+            assembly.out_of_order += 1
+        for start, stop in free:
+            insort(extents, Extent(start, stop - start, source, file_at + start - at, segment.packet, segment.ts_ns, segment.ack))
+    assembly.furthest = max(assembly.furthest, wire_end)
+
+
+def _free(extents: list[Extent], at: int, end: int) -> list[tuple[int, int]]:
+    """The parts of [at, end) that no extent covers."""
+    free = []
+    i = max(bisect_right(extents, at, key=_at) - 1, 0)
+    while at < end and i < len(extents):
+        start, stop = extents[i].at, extents[i].at + extents[i].size
+        if start > at:
+            free.append((at, min(start, end)))
+        at = max(at, stop)
+        if start >= end:
+            return free
+        i += 1
+    if at < end:
+        free.append((at, end))
+    return free
+
+
+def _at(extent: Extent) -> int:
+    return extent.at
+
+
+def _differs(extents: list[Extent], at: int, size: int, source: int, file_at: int, fetch: Fetch) -> bool:
+    """True when the covered bytes of a segment are not what was taken before."""
+    i = max(bisect_right(extents, at, key=_at) - 1, 0)
+    end = at + min(size, _COMPARE)
+    while i < len(extents) and extents[i].at < end:
+        old = extents[i]
+        start, stop = max(old.at, at), min(old.at + old.size, end)
+        if start < stop:
+            was = fetch(old.source, old.file_at + start - old.at, stop - start)
+            if was != fetch(source, file_at + start - at, stop - start):
+                return True
+        i += 1
+    return False
+
+
+def finished(assembly: Assembly, peer: Assembly, acks: list[int]) -> Stream:
+    """The `Stream`. ``acks``: the acknowledgement numbers that the peer sent, in order; they tell what was received though not captured."""
+    size = assembly.furthest
+    if assembly.fin_at is not None:
+        size = max(size, assembly.fin_at)
+    assembly.acked = _acked(assembly, acks)
+    if assembly.acked > size and assembly.fin_at is None and assembly.acked != size + 1:  # one more is a FIN that was not captured
+        size = assembly.acked
+    extents = assembly.extents
+    return Stream(
+        extents=Extents(
+            stream_at=array("q", (extent.at for extent in extents)),
+            size=array("q", (extent.size for extent in extents)),
+            source=array("q", (extent.source for extent in extents)),
+            file_at=array("q", (extent.file_at for extent in extents)),
+            packet=array("q", (extent.packet for extent in extents)),
+            ts_ns=array("q", (extent.ts_ns for extent in extents)),
+            acked=array("q", _positions(peer.base, [extent.ack for extent in extents])),
+        ),
+        gaps=tuple(_gaps(assembly, size)),
+        size=size,
+        conflicts=len(assembly.conflicts),
+        begins=assembly.begins,
+        retransmitted=assembly.retransmitted,
+        out_of_order=assembly.out_of_order,
+        acked=min(assembly.acked, size) if assembly.acked >= 0 else -1,
+    )
+
+
+def _acked(assembly: Assembly, acks: list[int]) -> int:
+    """The highest plausible offset that the peer acknowledged."""
+    if assembly.base is None:
+        return -1
+    best = -1
+    position = 0
+    for ack in acks:
+        near = (assembly.base + position) % _WRAP
+        at = position + (ack - near + _HALF) % _WRAP - _HALF
+        if 0 <= at <= max(position, assembly.furthest) + (1 << 24):  # a receive window: more cannot be under way
+            best = max(best, at)
+            position = max(position, at)
+    return best
+
+
+def _positions(base: int | None, acks: list[int]) -> list[int]:
+    """Acknowledgement numbers as offsets of the peer's stream, unwrapped against each other; -1 where unknown."""
+    if base is None:
+        return [-1] * len(acks)
+    position = 0
+    out = []
+    for ack in acks:
+        at = -1
+        if ack >= 0:
+            near = (base + position) % _WRAP
+            at = max(position + (ack - near + _HALF) % _WRAP - _HALF, 0)
+            position = max(position, at)
+        out.append(at)
+    return out
+
+
+def _gaps(assembly: Assembly, size: int) -> list[Gap]:
+    gaps = []
+    at = 0
+    for extent in [*assembly.extents, Extent(size, 0, 0, 0, 0, 0, 0)]:
+        if extent.at > at:
+            why = "snaplen" if any(start <= at < stop for start, stop in assembly.snapped) else "not_captured"
+            gaps.append(Gap(at, extent.at - at, why))
+        at = max(at, extent.at + extent.size)
+    return gaps

@@ -1,0 +1,77 @@
+"""Which flows of several captures are one connection, and which are one connection seen twice.
+
+Rotated files cut a connection into pieces: the same 4-tuple, the second piece after the first, without a new SYN. Two capture points see the same
+connection at the same time (or with the same initial sequence number, when the clocks differ): these stay two connections, the later named a twin.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from analyzer.records.capture import Flow
+
+_SYN, _ACK = 2, 16
+
+
+class Thread(NamedTuple):
+    """Flows (indexes into the list given) that make one connection, and the index of the thread whose twin it is, if any."""
+
+    flows: tuple[int, ...]
+    twin_of: int | None
+
+
+def threads(flows: Sequence[Flow]) -> tuple[Thread, ...]:
+    """Every flow is in exactly one thread. Threads are in order of their first flow; the order of ``flows`` is that of captures, then first packets."""
+    pieces: list[list[int]] = []
+    twins: list[int | None] = []
+    by_tuple: dict[frozenset[tuple[str, int]], list[int]] = {}
+    for index, flow in enumerate(flows):
+        known = by_tuple.setdefault(frozenset(zip(flow.hosts, flow.ports, strict=True)), [])
+        joined = False
+        twin = None
+        for thread in reversed(known):
+            last = flows[pieces[thread][-1]]
+            if last.capture == flow.capture:
+                continue
+            if _continues(last, flow):
+                pieces[thread].append(index)
+                joined = True
+                break
+            if twins[thread] is None and _same(flows[pieces[thread][0]], flow):
+                twin = thread
+                break
+        if not joined:
+            known.append(len(pieces))
+            pieces.append([index])
+            twins.append(twin)
+    return tuple(Thread(tuple(indexes), twin) for indexes, twin in zip(pieces, twins, strict=True))
+
+
+def _isns(flow: Flow) -> set[int]:
+    rows = flow.segments
+    return {seq for seq, flags in zip(rows.seq, rows.flags, strict=True) if flags & _SYN}
+
+
+def _continues(before: Flow, after: Flow) -> bool:
+    """True when ``after`` begins where ``before`` stopped: later, without a SYN of its own, and not by repeating the same bytes."""
+    first, last = before.segments, after.segments
+    if not len(first.ts_ns) or not len(last.ts_ns) or max(first.ts_ns) > min(last.ts_ns):
+        return False
+    return not _isns(after) and not _overlap(before, after)
+
+
+def _same(one: Flow, other: Flow) -> bool:
+    """True when two captures saw one connection."""
+    isns = _isns(one) & _isns(other)
+    return bool(isns) or _overlap(one, other)
+
+
+def _overlap(one: Flow, other: Flow) -> bool:
+    """True when most data segments of the shorter flow are in the other one too, by sender and sequence number."""
+    a, b = set(_data(one)), set(_data(other))
+    smaller = min(len(a), len(b))
+    return smaller > 0 and len(a & b) * 2 > smaller
+
+
+def _data(flow: Flow) -> Iterable[tuple[str, int, int]]:
+    rows = flow.segments
+    return ((flow.hosts[d], flow.ports[d], seq) for d, seq, size in zip(rows.direction, rows.seq, rows.wire_size, strict=True) if size)

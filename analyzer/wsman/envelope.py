@@ -1,0 +1,93 @@
+"""Header fields of a clear-text SOAP envelope, found by searching, not by building a tree: five fields are wanted of each of a million envelopes.
+
+Prefixes differ between clients (``a:``, ``wsa:``, ``n1:``), so elements are found by local name. A document with a DTD is refused (it has no place in
+SOAP, section 5.1 of the SOAP 1.2 specification).
+"""
+
+import re
+from dataclasses import replace
+
+from analyzer.formats.reader import Fetch, Reader
+from analyzer.records.http import Exchange
+from analyzer.records.ids import key_number
+from analyzer.records.issues import Issue
+from analyzer.records.quality import Absent, Why
+from analyzer.records.sealing import Message, Protection
+from analyzer.records.transport import Connection
+from analyzer.settings import Limits
+from analyzer.wsman.actions import short_name
+
+
+def _element(name: str) -> re.Pattern[str]:
+    return re.compile(rf"<(?:[A-Za-z_][\w.-]*:)?{name}(?:\s[^<>]*)?>\s*([^<>]{{1,2048}}?)\s*</")
+
+
+_ACTION = _element("Action")
+_RESOURCE = _element("ResourceURI")
+_MESSAGE_ID = _element("MessageID")
+_RELATES_TO = _element("RelatesTo")
+_SESSION_ID = _element("SessionId")
+_SHELL_SELECTOR = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?Selector\s[^<>]*Name=[\"']ShellId[\"'][^<>]*>\s*([^<>]{1,128}?)\s*</")
+_SHELL_ID = _element("ShellId")
+_COMMAND_ID = re.compile(r"\sCommandId=[\"']([^\"'<>]{1,128})[\"']")
+_COMMAND_ELEMENT = _element("CommandId")
+_FAULT_CODE = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?WSManFault\s[^<>]*?Code=[\"'](\d{1,12})[\"']")
+_FAULT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?Fault[\s>]")
+_IDENTIFY = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?(Identify(?:Response)?)[\s/>]")
+
+
+def described(message: Message, connection: Connection, exchange: Exchange, fetch: Fetch, limits: Limits) -> tuple[Message, tuple[Issue, ...]]:
+    """The message with what its envelope says, when it is clear; sealed ones get ``operation`` absent as sealed."""
+    if message.protection is Protection.SEALED:
+        return replace(message, operation=Absent(Why.SEALED)), ()
+    if message.protection is not Protection.CLEAR:
+        return message, ()
+    half = exchange.request if message.from_client else exchange.response
+    if isinstance(half, Absent):
+        return message, ()
+    reader = Reader(connection.to_server if message.from_client else connection.to_client, fetch)
+    raw = b""
+    for span in half.body.spans:
+        raw += b"".join(reader.pieces(span.at, span.at + min(span.size, limits.envelope_bytes - len(raw))))
+        if len(raw) >= limits.envelope_bytes:
+            break
+    text = decoded(raw)
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        number = key_number(half.packets[0]) if half.packets else None
+        return message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, exchange.capture, number),)
+    return _described(message, text), ()
+
+
+def decoded(raw: bytes) -> str:
+    """Text of an XML document in UTF-8 or UTF-16 (by byte order mark or by its first characters); bytes that fit neither are replaced."""
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return raw.decode("utf-16", "replace")
+    if raw[:4] == b"<\x00?\x00" or raw[1:2] == b"\x00":
+        return raw.decode("utf-16-le", "replace")
+    if raw[:2] == b"\x00<":
+        return raw.decode("utf-16-be", "replace")
+    return raw.decode("utf-8-sig", "replace")
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str | None:
+    match = pattern.search(text)
+    return match[1] if match else None
+
+
+def _described(message: Message, text: str) -> Message:
+    action = _first(_ACTION, text)
+    identify = _first(_IDENTIFY, text)
+    fault = _FAULT.search(text) is not None
+    operation = "Fault" if fault and not message.from_client else short_name(action) if action else identify
+    return replace(
+        message,
+        action=action,
+        resource_uri=_first(_RESOURCE, text),
+        message_id=_first(_MESSAGE_ID, text),
+        relates_to=_first(_RELATES_TO, text),
+        session_id=_first(_SESSION_ID, text),
+        shell_id=_first(_SHELL_SELECTOR, text) or _first(_SHELL_ID, text),
+        command_id=_first(_COMMAND_ID, text) or _first(_COMMAND_ELEMENT, text),
+        fault_code=_first(_FAULT_CODE, text),
+        operation=operation,
+    )
