@@ -24,7 +24,7 @@ def threads(flows: Sequence[Flow]) -> tuple[Thread, ...]:
     pieces: list[list[int]] = []
     twins: list[int | None] = []
     by_tuple: dict[frozenset[tuple[str, int]], list[int]] = {}
-    for index, flow in enumerate(flows):
+    for index, flow in sorted(enumerate(flows), key=_first):
         known = by_tuple.setdefault(frozenset(zip(flow.hosts, flow.ports, strict=True)), [])
         joined = False
         twin = None
@@ -43,7 +43,14 @@ def threads(flows: Sequence[Flow]) -> tuple[Thread, ...]:
             known.append(len(pieces))
             pieces.append([index])
             twins.append(twin)
-    return tuple(Thread(tuple(indexes), twin) for indexes, twin in zip(pieces, twins, strict=True))
+    place = {thread: rank for rank, thread in enumerate(sorted(range(len(pieces)), key=lambda thread: min(pieces[thread])))}
+    made = {place[thread]: Thread(tuple(pieces[thread]), None if twins[thread] is None else place[twins[thread]]) for thread in place}
+    return tuple(made[rank] for rank in range(len(made)))
+
+
+def _first(indexed: tuple[int, Flow]) -> tuple[int, int]:
+    index, flow = indexed
+    return (min(flow.segments.ts_ns, default=0), index)
 
 
 def _isns(flow: Flow) -> set[int]:

@@ -1,0 +1,5 @@
+"""``python -m analyzer`` is ``winrm-analyzer``."""
+
+from analyzer.cli import main
+
+main()

@@ -1,0 +1,109 @@
+"""The columns of one conversation, gathered from its steps: who the client says it is, what the server told of itself, what was agreed.
+
+Each fact comes from the last token that states it, as later messages are the ones that count. A fact no token states is None.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from analyzer.auth.schemes import ntlm
+from analyzer.auth.turns import Reply, Turn
+from analyzer.records.auth import Audience, Conversation, Identity, KerberosToken, Mechanism, NtlmToken, Outcome, Step, Token
+from analyzer.records.ids import authentication_id
+from analyzer.records.transport import Connection
+
+
+def conversation(
+    connection: Connection, ordinal: int, audience: Audience, before: Turn | None, turns: Sequence[Turn], outcome: Outcome, ends: Turn | None
+) -> Conversation:
+    """The record of one conversation. ``before`` is the exchange directly before that offered schemes, ``ends`` the turn whose answer decided."""
+    steps = _steps(before, turns)
+    tokens = [step.token for step in steps if step.token is not None]
+    challenge = _last_ntlm(tokens, ntlm.CHALLENGE)
+    reply = _last_ntlm(tokens, ntlm.AUTHENTICATE)
+    ticket = _last_ticket(tokens)
+    final = ends or (turns[-1] if turns[-1].reply in (Reply.GATEWAY, Reply.FINAL) else None)
+    return Conversation(
+        id=authentication_id(connection.id, ordinal),
+        connection=connection.id,
+        capture=connection.capture,
+        audience=audience,
+        scheme=tokens[0].scheme,
+        mechanism=_mechanism(tokens),
+        steps=steps,
+        exchanges=tuple(turn.exchange.id for turn in turns),
+        round_trips=sum(turn.sent is not None for turn in turns),
+        outcome=outcome,
+        ends=None if ends is None else ends.exchange.id,
+        final_status=None if final is None else final.status,
+        first_ns=turns[0].first_ns,
+        last_ns=max(turn.last_ns for turn in turns),
+        client=_identity(tokens),
+        over_tls=connection.protocol == "tls",
+        offers=_offers(before, steps),
+        spn=None if ticket is None else ticket.spn,
+        realm=_realm(tokens, before, turns) if ticket is None else ticket.realm,
+        etype=None if ticket is None else ticket.etype,
+        # The flags that count are those of message 3 (MS-NLMP 3.2.5.1.2).
+        signing=None if reply is None else bool(reply.flags & ntlm.SIGN),
+        sealing=None if reply is None else bool(reply.flags & ntlm.SEAL),
+        mic=None if reply is None else reply.mic,
+        channel_binding=None if reply is None else reply.channel_binding,
+        target_name=None if reply is None else reply.target_name,
+        ntlm_version=None if reply is None else reply.version,
+        server_name=None if challenge is None else challenge.server_name,
+        server_os_build=None if challenge is None else challenge.server_os_build,
+        server_challenge=None if challenge is None else challenge.server_challenge,
+    )
+
+
+def _steps(before: Turn | None, turns: Sequence[Turn]) -> tuple[Step, ...]:
+    first = () if before is None or before.sent is not None or before.answer is None else (before.answer,)
+    steps = (*first, *(step for turn in turns for step in (turn.sent, turn.answer) if step is not None))
+    mechanism = _mechanism([step.token for step in steps if step.token is not None])
+    return tuple(_inherited(step, mechanism) for step in steps)
+
+
+def _inherited(step: Step, mechanism: Mechanism) -> Step:
+    """A SPNEGO token without a mechanism's token (accept-completed, a MIC alone) is of the mechanism that the conversation speaks."""
+    token = step.token
+    if token is None or token.spnego is None or token.mechanism is not Mechanism.UNKNOWN:
+        return step
+    return replace(step, token=replace(token, mechanism=mechanism))
+
+
+def _mechanism(tokens: Sequence[Token]) -> Mechanism:
+    known = [token.mechanism for token in tokens if token.mechanism is not Mechanism.UNKNOWN]
+    return known[-1] if known else Mechanism.UNKNOWN
+
+
+def _offers(before: Turn | None, steps: Iterable[Step]) -> tuple[str, ...]:
+    earlier = () if before is None or before.answer is None else before.answer.offers
+    return tuple(dict.fromkeys((*earlier, *(offer for step in steps for offer in step.offers))))
+
+
+def _identity(tokens: Sequence[Token]) -> Identity:
+    message = _last_ntlm(tokens, ntlm.AUTHENTICATE)
+    if message is not None:
+        return Identity(message.user, message.domain, message.workstation)
+    users = [token.user for token in tokens if token.user is not None]
+    return Identity(users[-1]) if users else Identity()
+
+
+def _last_ntlm(tokens: Iterable[Token], kind: int) -> NtlmToken | None:
+    messages = [token.ntlm for token in tokens if isinstance(token.ntlm, NtlmToken) and token.ntlm.message == kind]
+    return messages[-1] if messages else None
+
+
+def _last_ticket(tokens: Iterable[Token]) -> KerberosToken | None:
+    messages = [token.kerberos for token in tokens if isinstance(token.kerberos, KerberosToken) and token.kerberos.message == "AP-REQ"]
+    return messages[-1] if messages else None
+
+
+def _realm(tokens: Sequence[Token], before: Turn | None, turns: Sequence[Turn]) -> str | None:
+    """The realm that the client named (Digest), or that the challenges of its scheme named (Basic)."""
+    named = [token.realm for token in tokens if token.realm is not None]
+    scheme = tokens[0].scheme.lower()
+    offered = [realm for turn in (*(() if before is None else (before,)), *turns) for word, realm in turn.realms if word == scheme]
+    known = named or offered
+    return known[-1] if known else None

@@ -1,0 +1,22 @@
+"""Basic credentials (RFC 7617): base64 of ``user:password``. The user name is kept, the password never leaves this function."""
+
+from analyzer.auth.schemes.reading import Reading, unreadable
+
+
+def user(raw: bytes) -> Reading[str]:
+    """The user name of decoded Basic credentials, as sent (a domain before a backslash or after an @ stays in it).
+
+    RFC 7617 section 2: the first colon ends the user name. Without one nobody knows whether the text is a name or a password, so it is not shown.
+    """
+    name, colon, _ = raw.partition(b":")
+    if not colon:
+        return unreadable("Basic credentials without a colon")
+    return Reading(text(name))
+
+
+def text(raw: bytes) -> str:
+    """RFC 7617 section 2.1: UTF-8 where the bytes are that, else Latin-1, which gives every byte a letter."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

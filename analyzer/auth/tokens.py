@@ -1,0 +1,228 @@
+"""Scheme word and token become one `Token`: the word says how to read the text, the bytes say which mechanism it is.
+
+SCHEMES lists the words. Under the words that carry GSS-API or NTLM tokens the first bytes decide: ``NTLMSSP``, a TLS record, SPNEGO's or Kerberos' frame; so a
+raw NTLM token under ``Negotiate`` is NTLM, and one under ``Kerberos`` is NTLM too. A token that cannot be read keeps its scheme, size, digest and, where its
+magic is whole, its mechanism and step. Words of other schemes (Bearer) give an unknown mechanism and an issue; their text is digested, not kept.
+"""
+
+import hashlib
+from dataclasses import replace
+from typing import NamedTuple
+
+from analyzer.auth.headers import Challenge, Credentials, decoded
+from analyzer.auth.schemes import basic, credssp, digest, kerberos, ntlm, spnego
+from analyzer.auth.schemes.reading import Reading
+from analyzer.records.auth import KerberosToken, Mechanism, NtlmToken, SpnegoToken, TlsRecords, Token
+from analyzer.records.quality import Absent, Known, Why
+from analyzer.settings import Limits
+
+
+class Scheme(NamedTuple):
+    """A row of SCHEMES: the word (lower case) and what it carries: ``mechanism`` bytes, ``userpass``, ``params``, ``nothing``, or ``opaque`` text."""
+
+    word: str
+    carries: str
+
+
+SCHEMES = (
+    Scheme("basic", "userpass"),
+    Scheme("digest", "params"),
+    Scheme("ntlm", "mechanism"),
+    Scheme("negotiate", "mechanism"),
+    Scheme("kerberos", "mechanism"),
+    Scheme("credssp", "mechanism"),
+    Scheme("nego2", "mechanism"),
+    Scheme("bearer", "opaque"),
+    # WS-Management (DSP0226) C.4: the client's certificate is shown by TLS; the header only names the profile.
+    Scheme("http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual", "nothing"),
+)
+
+MALFORMED = "auth.malformed-token"
+UNKNOWN_SCHEME = "auth.unknown-scheme"
+
+_NTLM_STEPS = {ntlm.NEGOTIATE: "negotiate", ntlm.CHALLENGE: "challenge", ntlm.AUTHENTICATE: "authenticate"}
+
+
+class Complaint(NamedTuple):
+    """An issue's code and detail, before it is known where it belongs."""
+
+    code: str
+    detail: str
+
+
+class TokenReading(NamedTuple):
+    """A token and what was wrong with it."""
+
+    token: Token
+    complaints: tuple[Complaint, ...]
+
+
+class _Content(NamedTuple):
+    """What the bytes of a mechanism token are. ``step`` is "" where the bytes alone do not tell."""
+
+    mechanism: Mechanism
+    step: str
+    complaint: str = ""
+    ntlm: Known[NtlmToken] | None = None
+    kerberos: Known[KerberosToken] | None = None
+    spnego: SpnegoToken | None = None
+    tls: TlsRecords | None = None
+
+
+def is_known(scheme: str) -> bool:
+    """Whether the word is of a scheme that is understood here."""
+    return _carries(scheme) != "opaque"
+
+
+def is_per_request(scheme: str) -> bool:
+    """Whether every request carries the credentials anew, instead of a handshake that authenticates the connection."""
+    return _carries(scheme) != "mechanism"
+
+
+def credentials_token(sent: Credentials, limits: Limits) -> TokenReading:
+    """The token of a client's credentials."""
+    carries = _carries(sent.scheme)
+    if carries == "mechanism":
+        return _mechanism_token(sent, "authenticate", limits)
+    if carries == "userpass":
+        return _basic(sent)
+    if carries == "params":
+        return _digest(sent)
+    if carries == "nothing":
+        return TokenReading(_plain(sent, Mechanism.CERTIFICATE, sent.value.encode("latin-1", "replace")), ())
+    unknown = Complaint(UNKNOWN_SCHEME, f"credentials of the scheme {sent.scheme[:60]}")
+    return TokenReading(_plain(sent, Mechanism.UNKNOWN, sent.value.encode("latin-1", "replace")), (unknown,))
+
+
+def challenge_token(challenge: Challenge, limits: Limits) -> TokenReading | None:
+    """The token that a challenge carries back, or None when it is bare or of a scheme whose challenges carry parameters only."""
+    if challenge.text is None or _carries(challenge.scheme) != "mechanism":
+        return None
+    reading = _mechanism_token(challenge, "challenge", limits)
+    return reading if reading.token.step == "challenge" else reading._replace(token=replace(reading.token, step="challenge"))
+
+
+def begins_handshake(token: Token) -> bool:
+    """Whether a client's token starts a security context: NTLM message 1, SPNEGO init, an AP-REQ, a TLS ClientHello."""
+    if token.spnego is not None:
+        return token.spnego.message == "init"
+    if token.mechanism is Mechanism.KERBEROS:
+        return isinstance(token.kerberos, Absent) or token.kerberos is None or token.kerberos.message == "AP-REQ"
+    return token.step == "negotiate"
+
+
+def rejects(token: Token) -> bool:
+    """Whether a server's token ends the handshake: SPNEGO reject (RFC 4178 section 4.2.2) or a KRB-ERROR (RFC 4121 section 4.1)."""
+    failed = isinstance(token.kerberos, KerberosToken) and token.kerberos.message == "KRB-ERROR"
+    return failed or (token.spnego is not None and token.spnego.state == "reject")
+
+
+def _carries(scheme: str) -> str:
+    word = scheme.lower()
+    return next((row.carries for row in SCHEMES if row.word == word), "opaque")
+
+
+def _plain(sent: Credentials, mechanism: Mechanism, raw: bytes, user: str | None = None, realm: str | None = None) -> Token:
+    return Token(sent.scheme, mechanism, "credentials", len(raw), hashlib.sha256(raw).digest(), user=user, realm=realm)
+
+
+def _basic(sent: Credentials) -> TokenReading:
+    raw = decoded(sent.text or "")
+    if isinstance(raw, Absent):
+        return TokenReading(_plain(sent, Mechanism.BASIC, sent.value.encode("latin-1", "replace")), (Complaint(MALFORMED, f"Basic: {raw.detail}"),))
+    user, complaint = basic.user(raw)
+    token = _plain(sent, Mechanism.BASIC, raw, user=None if isinstance(user, Absent) else user)
+    return TokenReading(token, _complaints(MALFORMED, complaint))
+
+
+def _digest(sent: Credentials) -> TokenReading:
+    raw = sent.value.encode("latin-1", "replace")
+    first: dict[str, str] = {}
+    for name, value in sent.params:
+        first.setdefault(name, value)
+    who, complaint = digest.credentials(first)
+    if isinstance(who, Absent):
+        return TokenReading(_plain(sent, Mechanism.DIGEST, raw), _complaints(MALFORMED, complaint))
+    return TokenReading(_plain(sent, Mechanism.DIGEST, raw, user=who.user, realm=who.realm), _complaints(MALFORMED, complaint))
+
+
+def _mechanism_token(sent: Challenge, unclear_step: str, limits: Limits) -> TokenReading:
+    """``unclear_step`` is the step of tokens that do not tell by themselves."""
+    raw = decoded(sent.text or "") if sent.text or not sent.value else Absent(Why.MALFORMED, "parameters where a token should be")
+    if isinstance(raw, Absent):
+        as_sent = sent.value.encode("latin-1", "replace")
+        token = Token(sent.scheme, Mechanism.UNKNOWN, unclear_step, len(as_sent), hashlib.sha256(as_sent).digest())
+        return TokenReading(token, (Complaint(MALFORMED, f"{sent.scheme[:60]}: {raw.detail}"),))
+    content = _content(raw, limits)
+    token = Token(
+        sent.scheme,
+        content.mechanism,
+        content.step or unclear_step,
+        len(raw),
+        hashlib.sha256(raw).digest(),
+        ntlm=content.ntlm,
+        kerberos=content.kerberos,
+        spnego=content.spnego,
+        tls=content.tls,
+    )
+    return TokenReading(token, _complaints(MALFORMED, content.complaint and f"{sent.scheme[:60]}: {content.complaint}"))
+
+
+def _content(raw: bytes, limits: Limits) -> _Content:
+    if len(raw) > limits.token_bytes:
+        return _oversized(raw, f"a token of {len(raw)} bytes is over the limit token_bytes = {limits.token_bytes}")
+    if not raw:
+        return _Content(Mechanism.UNKNOWN, "negotiate", "no token")
+    if spnego.is_spnego(raw):
+        return _spnego(raw)
+    return _bare(raw)
+
+
+def _oversized(raw: bytes, detail: str) -> _Content:
+    over = Absent(Why.OVER_LIMIT, detail)
+    if raw.startswith(ntlm.MAGIC):
+        return _Content(Mechanism.NTLM, _NTLM_STEPS.get(ntlm.message_type(raw) or 0, ""), detail, ntlm=over)
+    if kerberos.kind(raw) is not None:
+        return _Content(Mechanism.KERBEROS, "", detail, kerberos=over)
+    return _Content(Mechanism.CREDSSP if credssp.looks_like_tls(raw) else Mechanism.UNKNOWN, "", detail)
+
+
+def _spnego(raw: bytes) -> _Content:
+    value, complaint = spnego.message(raw)
+    if isinstance(value, Absent):
+        return _Content(Mechanism.UNKNOWN, "negotiate" if spnego.begins(raw) else "", complaint)
+    if not value.token:
+        step = "negotiate" if value.spnego.message == "init" else ""
+        return _Content(spnego.named_mechanism(value.spnego), step, complaint, spnego=value.spnego)
+    # NegoEx and other mechanisms have tokens that are not read; the offer itself is in the wrapping.
+    inner = _bare(value.token) if _is_readable(value.token) else _Content(spnego.named_mechanism(value.spnego), "")
+    step = inner.step or ("negotiate" if value.spnego.message == "init" else "")
+    return inner._replace(step=step, spnego=value.spnego, complaint=complaint or inner.complaint)
+
+
+def _is_readable(raw: bytes) -> bool:
+    return raw.startswith(ntlm.MAGIC) or kerberos.kind(raw) is not None
+
+
+def _bare(raw: bytes) -> _Content:
+    if raw.startswith(ntlm.MAGIC):
+        message, complaint = ntlm.message(raw)
+        return _Content(Mechanism.NTLM, _NTLM_STEPS.get(ntlm.message_type(raw) or 0, ""), complaint, ntlm=message)
+    kind = kerberos.kind(raw)
+    if kind is not None:
+        ticket, complaint = kerberos.message(raw)
+        return _Content(Mechanism.KERBEROS, "authenticate" if kind == "AP-REQ" else "", complaint, kerberos=ticket)
+    if credssp.looks_like_tls(raw):
+        return _credssp(credssp.records(raw))
+    return _Content(Mechanism.UNKNOWN, "", f"a token of {len(raw)} bytes that is neither NTLM, SPNEGO, Kerberos nor TLS")
+
+
+def _credssp(reading: Reading[TlsRecords]) -> _Content:
+    value, complaint = reading
+    if isinstance(value, Absent):
+        return _Content(Mechanism.CREDSSP, "", complaint)
+    return _Content(Mechanism.CREDSSP, "negotiate" if "client_hello" in value.handshakes else "", complaint, tls=value)
+
+
+def _complaints(code: str, detail: str) -> tuple[Complaint, ...]:
+    return (Complaint(code, detail),) if detail else ()

@@ -1,0 +1,179 @@
+"""One exchange as one audience sees it: what the client sent in its header, what came back, and which kind of answer that was.
+
+The audience is the server (401, WWW-Authenticate, Authorization) or a proxy (407, Proxy-Authenticate, Proxy-Authorization); the two never meet in one turn.
+What an answer means depends on the token that came with it, and on who can have given it: a 407 is the proxy's and says nothing about the server, and behind a
+gateway's 502, 503 or 504 nobody knows what the server said.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from analyzer.auth.headers import CHALLENGE_HEADERS, CREDENTIALS_HEADERS, DEMANDS, Challenge, challenges, credentials, lines
+from analyzer.auth.tokens import UNKNOWN_SCHEME, Complaint, challenge_token, credentials_token, is_known, rejects
+from analyzer.records.auth import Audience, Step, Token
+from analyzer.records.http import Exchange, Request, Response
+from analyzer.records.ids import key_number
+from analyzer.records.issues import Issue
+from analyzer.records.quality import Absent
+from analyzer.settings import Limits
+
+GATEWAY_STATUSES = (502, 503, 504)
+"""RFC 9110 sections 15.6.3 to 15.6.5: statuses by which a gateway speaks for a server that it could not ask."""
+
+
+class Reply(StrEnum):
+    """What a response means to the client's credentials."""
+
+    NONE = "none"
+    """There is no response in the capture."""
+    OTHER = "other"
+    """The other audience answered: a proxy's 407 where the server was meant."""
+    GATEWAY = "gateway"
+    CHALLENGE = "challenge"
+    """The demand's status with a token that goes on (or a Digest nonce that was only stale, RFC 7616 section 3.3)."""
+    DEMAND = "demand"
+    """The demand's status with bare offers: a first offer, or a refusal of what was sent."""
+    FINAL = "final"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """``sent`` and ``answer`` are None where the header is not there. ``blind``: the request is not in the capture, so that nobody knows what it carried."""
+
+    exchange: Exchange
+    sent: Step | None
+    answer: Step | None
+    reply: Reply
+    status: int | None
+    first_ns: int
+    last_ns: int
+    blind: bool
+    realms: tuple[tuple[str, str], ...] = ()
+    """Scheme (lower case) and realm of the challenges that name one."""
+
+    @property
+    def sent_token(self) -> Token | None:
+        """The client's token."""
+        return None if self.sent is None else self.sent.token
+
+    @property
+    def answer_token(self) -> Token | None:
+        """The server's token."""
+        return None if self.answer is None else self.answer.token
+
+
+def turns(exchanges: Sequence[Exchange], audience: Audience, limits: Limits) -> tuple[tuple[Turn, ...], tuple[Issue, ...]]:
+    """A turn for each exchange, in order, and the issues of their headers."""
+    issues: list[Issue] = []
+    found = tuple(_turn(exchange, audience, limits, issues) for exchange in exchanges)
+    return found, tuple(issues)
+
+
+def _turn(exchange: Exchange, audience: Audience, limits: Limits, issues: list[Issue]) -> Turn:
+    request = None if isinstance(exchange.request, Absent) else exchange.request
+    response = None if isinstance(exchange.response, Absent) else exchange.response
+    sent = None if request is None else _sent(exchange, request, audience, limits, issues)
+    answer, offered = (None, ()) if response is None else _answer(exchange, response, audience, sent, limits, issues)
+    reply = _reply(response, audience, answer, offered)
+    if reply is Reply.FINAL and answer is not None and answer.token is not None:
+        answer = replace(answer, token=replace(answer.token, step="final"))
+    times = [message.first_ns for message in (request, response) if message is not None]
+    return Turn(
+        exchange,
+        sent,
+        answer,
+        reply,
+        None if response is None else response.status,
+        min(times, default=0),
+        max(times, default=0),
+        request is None,
+        tuple((one.scheme.lower(), realm) for one in offered if (realm := one.param("realm")) is not None),
+    )
+
+
+def _sent(exchange: Exchange, request: Request, audience: Audience, limits: Limits, issues: list[Issue]) -> Step | None:
+    values = lines(request.headers, CREDENTIALS_HEADERS[audience])
+    if not values:
+        return None
+    if len(values) > 1:
+        _report(issues, exchange, request, [Complaint("auth.malformed-header", f"{len(values)} credentials headers; the first was read")])
+    sent = credentials(values[0])
+    if isinstance(sent, Absent):
+        _report(issues, exchange, request, [Complaint("auth.malformed-header", sent.detail)])
+        return None
+    token, complaints = credentials_token(sent, limits)
+    _report(issues, exchange, request, complaints)
+    return _step(exchange, request, None, (), token)
+
+
+def _answer(
+    exchange: Exchange, response: Response, audience: Audience, sent: Step | None, limits: Limits, issues: list[Issue]
+) -> tuple[Step | None, tuple[Challenge, ...]]:
+    values = lines(response.headers, CHALLENGE_HEADERS[audience])
+    if not values:
+        return None, ()
+    offered, complaints = challenges(values)
+    _report_texts(issues, exchange, response, "auth.malformed-header", complaints)
+    unknown = dict.fromkeys(f"a challenge of the scheme {one.scheme[:60]}" for one in offered if not is_known(one.scheme))
+    _report_texts(issues, exchange, response, UNKNOWN_SCHEME, tuple(unknown))
+    token = _continuation(exchange, response, offered, sent, limits, issues)
+    demanded = response.status == DEMANDS[audience]
+    if token is None and not demanded:
+        return None, offered
+    # With any other status the header brings the last token of the handshake and offers nothing (RFC 4559 section 5).
+    names = tuple(dict.fromkeys(one.scheme for one in offered)) if demanded else ()
+    return _step(exchange, response, response.status, names, token), offered
+
+
+def _continuation(
+    exchange: Exchange, response: Response, offered: tuple[Challenge, ...], sent: Step | None, limits: Limits, issues: list[Issue]
+) -> Token | None:
+    """The token among the challenges that answers the client's scheme, or any one when the client's request was not seen."""
+    word = None if sent is None or sent.token is None else sent.token.scheme.lower()
+    for challenge in offered:
+        reading = challenge_token(challenge, limits) if word is None or challenge.scheme.lower() == word else None
+        if reading is not None:
+            _report(issues, exchange, response, reading.complaints)
+            return reading.token
+    return None
+
+
+def _reply(response: Response | None, audience: Audience, answer: Step | None, offered: tuple[Challenge, ...]) -> Reply:
+    if response is None:
+        return Reply.NONE
+    if response.status != DEMANDS[audience]:
+        if audience is Audience.PROXY:
+            return Reply.FINAL
+        if response.status == DEMANDS[Audience.PROXY]:
+            return Reply.OTHER
+        return Reply.GATEWAY if response.status in GATEWAY_STATUSES else Reply.FINAL
+    token = None if answer is None else answer.token
+    stale = any((one.param("stale") or "").lower() == "true" for one in offered if one.scheme.lower() == "digest")
+    goes_on = stale if token is None else not rejects(token)
+    return Reply.CHALLENGE if goes_on else Reply.DEMAND
+
+
+def _step(exchange: Exchange, message: Request | Response, status: int | None, offers: tuple[str, ...], token: Token | None) -> Step:
+    return Step(
+        message=message.id,
+        exchange=exchange.id,
+        from_client=isinstance(message, Request),
+        ts_ns=message.first_ns,
+        packets=message.packets,
+        status=status,
+        offers=offers,
+        token=token,
+    )
+
+
+def _report(issues: list[Issue], exchange: Exchange, message: Request | Response, complaints: Sequence[Complaint]) -> None:
+    packet = key_number(message.packets[0]) if message.packets else None
+    issues.extend(Issue(code, detail, message.id, exchange.capture, packet) for code, detail in complaints)
+
+
+def _report_texts(issues: list[Issue], exchange: Exchange, message: Response, code: str, texts: Sequence[str]) -> None:
+    """One issue for all complaints of one kind about one message: a hostile header has as many as it likes."""
+    if texts:
+        more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
+        _report(issues, exchange, message, [Complaint(code, texts[0] + more)])

@@ -1,0 +1,63 @@
+"""Runs the plan in this process, one job after the other."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from analyzer.capture.scan import Scanned, scan
+from analyzer.engine.inputs import Input, expand
+from analyzer.engine.plan import Talk, auth_steps, evidence, shards, talk, work
+from analyzer.engine.sources import Sources
+from analyzer.engine.work import judged
+from analyzer.errors import InputError
+from analyzer.records.capture import Capture
+from analyzer.records.issues import Issue
+from analyzer.records.result import Result
+from analyzer.settings import Limits, Scope
+
+Progress = Callable[[str, int, int], None]
+
+
+class Run(NamedTuple):
+    """The result, and the open sources that its bytes can be read from."""
+
+    result: Result
+    sources: Sources
+
+
+def run(inputs: Sequence[str], limits: Limits, scope: Scope, progress: Progress | None = None, rules_dirs: Sequence[str] = ()) -> Run:
+    """Analyses captures. Raises `InputError` when none of the inputs could be read as a capture."""
+    scanned = [_scanned(item, ordinal, limits, scope, progress) for ordinal, item in enumerate(expand(inputs))]
+    if all(item.capture.format == "unknown" for item in scanned):
+        details = "; ".join(f"{item.capture.name}: {item.issues[0].detail}" for item in scanned if item.issues)
+        raise InputError(details or "none of the inputs is a capture")
+    captures = [item.capture for item in scanned]
+    sources = Sources(captures, {item.capture.ordinal: item.spool for item in scanned if item.spool is not None})
+    todo = work([flow for item in scanned for flow in item.flows])
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress("connections", done, len(todo))
+
+    talks: list[Talk] = []
+    for shard in shards(todo, limits.shards):
+        talks.extend(talk(shard, sources.fetch, limits, count))
+    issues = [issue for item in scanned for issue in item.issues]
+    found = evidence(captures, talks, issues, sources.fetch, limits)
+    findings, failures = judged(found, rules_dirs)
+    if failures:
+        found = replace(found, issues=(*found.issues, *failures))
+    return Run(Result(found, findings, auth_steps(found)), sources)
+
+
+def _scanned(item: Input, ordinal: int, limits: Limits, scope: Scope, progress: Progress | None) -> Scanned:
+    try:
+        return scan(item.path, ordinal, item.name, limits, scope, progress)
+    except InputError as error:
+        detail = str(error).removeprefix(f"{item.path}: ")
+        capture = Capture(ordinal, item.path, item.name, "unknown", 0)
+        return Scanned(capture, (), (Issue("capture.unreadable", detail, capture=ordinal),), None)
+

@@ -1,0 +1,156 @@
+"""The run as a list of jobs. READ THIS FIRST.
+
+    scan[i]    capture i                       -> its description, its candidate flows
+    threads    all flows                       -> which flows are one connection; ids, by first packet
+    talk[k]    the connections of shard k      -> connections, exchanges, messages, conversations
+    hops       all exchanges                   -> hops, clock offsets
+    routes     hops and streams                -> routes, roles, which connections are WinRM
+    judge      the evidence                    -> findings
+
+Jobs are module-level functions on plain arguments, so the same plan can run serially, in a process pool or elsewhere; a shard is only a way to cut the work,
+results do not depend on how many there are.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from analyzer.auth.conversations import conversations
+from analyzer.auth.steps import steps_of
+from analyzer.formats.reader import Fetch
+from analyzer.http.exchanges import Tunnel, parse
+from analyzer.proxy.hops import hops
+from analyzer.proxy.routes import routes
+from analyzer.records.auth import Audience, Conversation
+from analyzer.records.capture import Capture, Flow
+from analyzer.records.evidence import Evidence
+from analyzer.records.http import Exchange
+from analyzer.records.ids import connection_id
+from analyzer.records.issues import Issue
+from analyzer.records.sealing import Message
+from analyzer.records.transport import Connection
+from analyzer.sealing.messages import messages
+from analyzer.settings import Limits
+from analyzer.transport.connections import connection
+from analyzer.transport.threads import threads
+from analyzer.transport.tunnels import inner
+from analyzer.wsman.envelope import described
+from analyzer.wsman.presence import winrm
+
+
+class Talk(NamedTuple):
+    """What one connection (and the tunnels in it) gave."""
+
+    connection: Connection
+    exchanges: tuple[Exchange, ...]
+    messages: tuple[Message, ...]
+    conversations: tuple[Conversation, ...]
+    issues: tuple[Issue, ...]
+
+
+class Work(NamedTuple):
+    """One connection to be read: its number, its flows in order, the number of the connection whose twin it is."""
+
+    number: int
+    flows: tuple[Flow, ...]
+    twin_of: int | None
+
+
+def work(flows: Sequence[Flow]) -> tuple[Work, ...]:
+    """Job *threads*: every flow of all captures, in order of captures, then of first packets."""
+    return tuple(
+        Work(number, tuple(flows[index] for index in thread.flows), None if thread.twin_of is None else thread.twin_of + 1)
+        for number, thread in enumerate(threads(flows), 1)
+    )
+
+
+def shards(all_work: Sequence[Work], count: int) -> tuple[tuple[Work, ...], ...]:
+    """The work cut into ``count`` shards."""
+    return tuple(tuple(all_work[start::count]) for start in range(max(count, 1)))
+
+
+def talk(shard: Iterable[Work], fetch: Fetch, limits: Limits, done: Callable[[], None] | None = None) -> tuple[Talk, ...]:
+    """Job *talk*: reads the connections of one shard."""
+    out: list[Talk] = []
+    for item in shard:
+        made, issues = connection(connection_id(item.number), item.flows, fetch, limits)
+        if item.twin_of is not None:
+            made = replace(made, twin_of=connection_id(item.twin_of))
+        out.extend(_read(made, issues, fetch, limits, limits.tunnel_depth))
+        if done is not None:
+            done()
+    return tuple(out)
+
+
+def _read(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Limits, depth: int) -> list[Talk]:
+    """One connection; a CONNECT tunnel in it is read as a connection of its own."""
+    if made.protocol != "http":
+        opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if made.protocol == "tls" else ()
+        return [Talk(made, (), (), (), (*issues, *opaque))]
+    parsed = parse(made, fetch, limits)
+    complaints = [*issues, *parsed.issues]
+    described_messages: list[Message] = []
+    for exchange in parsed.exchanges:
+        found, problems = messages(made, exchange, fetch, limits)
+        complaints += problems
+        for message in found:
+            full, problems = described(message, made, exchange, fetch, limits)
+            described_messages.append(full)
+            complaints += problems
+    spoken, problems = conversations(made, parsed.exchanges, limits)
+    complaints += problems
+    if parsed.tunnel is None:
+        return [Talk(made, parsed.exchanges, tuple(described_messages), spoken, tuple(complaints))]
+    outer = replace(made, protocol="connect")
+    talks = [Talk(outer, parsed.exchanges, tuple(described_messages), spoken, tuple(complaints))]
+    return talks + _tunnel(outer, parsed.tunnel, fetch, limits, depth)
+
+
+def _tunnel(outer: Connection, tunnel: Tunnel, fetch: Fetch, limits: Limits, depth: int) -> list[Talk]:
+    inside = inner(outer, tunnel.client_at, tunnel.server_at, tunnel.protocol)
+    if depth <= 0:
+        return [Talk(inside, (), (), (), (Issue("tcp.limit", f"tunnel_depth={limits.tunnel_depth}", inside.id, outer.capture),))]
+    return _read(inside, (), fetch, limits, depth - 1)
+
+
+def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterable[Issue], fetch: Fetch, limits: Limits) -> Evidence:
+    """Jobs *hops* and *routes*: everything put together, in order of place."""
+    ordered = sorted(talks, key=lambda item: _place(item.connection.id))
+    connections = {item.connection.id: item.connection for item in ordered}
+    exchanges_of = {item.connection.id: item.exchanges for item in ordered}
+    all_messages = {message.id: message for item in ordered for message in item.messages}
+    joined = hops(connections, exchanges_of, all_messages)
+    routed = routes(connections, exchanges_of, joined.hops, fetch)
+    near, far = {}, {}
+    for hop in joined.hops:
+        near[hop.near] = hop
+        far[hop.far] = hop
+    return Evidence(
+        captures=tuple(replace(capture, clock_offset_ns=joined.offsets.get(capture.ordinal, 0)) for capture in captures),
+        connections=connections,
+        exchanges={exchange.id: exchange for item in ordered for exchange in item.exchanges},
+        exchanges_of=exchanges_of,
+        messages=all_messages,
+        conversations=tuple(conversation for item in ordered for conversation in item.conversations),
+        conversations_of={item.connection.id: item.conversations for item in ordered},
+        hops=joined.hops,
+        near=near,
+        far=far,
+        routes=routed.routes,
+        roles=routed.roles,
+        winrm=winrm(connections, exchanges_of, all_messages, joined.hops, routed.routes, limits),
+        issues=(*issues, *(issue for item in ordered for issue in item.issues), *joined.issues, *routed.issues),
+    )
+
+
+def auth_steps(found: Evidence) -> dict[str, str]:
+    """The word of the exchanges table's auth_step, for the server's audience."""
+    words: dict[str, str] = {}
+    for identity, exchanges in found.exchanges_of.items():
+        words.update(steps_of(found.conversations_of.get(identity, ()), exchanges, Audience.SERVER))
+    return words
+
+
+def _place(identity: str) -> tuple[int, int]:
+    head, _, _ = identity.partition(".")
+    return int(head[1:]), identity.count(".")

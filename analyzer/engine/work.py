@@ -1,0 +1,27 @@
+"""Job *judge*: runs every rule over the evidence, and drops the findings that another one explains."""
+
+from collections.abc import Sequence
+
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Finding, Severity
+from analyzer.records.issues import Issue
+from analyzer.rules.catalogue import extra_rules, rules
+from analyzer.rules.causes import explained
+
+_ORDER = {severity: -rank for rank, severity in enumerate(Severity)}
+
+
+def judged(evidence: Evidence, rules_dirs: Sequence[str]) -> tuple[tuple[Finding, ...], tuple[Issue, ...]]:
+    """Findings, the gravest first, then by time; and an issue for each rule that failed."""
+    found: list[Finding] = []
+    failures = []
+    for rule in rules():
+        found.extend(rule.find(evidence))
+    for rule in extra_rules(rules_dirs):
+        try:
+            found.extend(rule.find(evidence))
+        except Exception as error:  # noqa: BLE001  the licensed place: a user's rule must not cost the run
+            failures.append(Issue("rule.failed", f"{rule.id}: {type(error).__name__}: {error}"))
+    kept = explained(found)
+    kept.sort(key=lambda item: (_ORDER[item.severity], item.first_ns, item.rule, item.subject))
+    return tuple(kept), tuple(failures)

@@ -1,0 +1,101 @@
+"""An exchange as the joins see it: what identifies it, when it was under way, and what hints at its leg.
+
+Keys, strongest first. A token of a handshake beyond its first message, a sealed body and a SOAP MessageID are made for one message only; an NTLM negotiate
+or a Basic credential repeats, so equal keys alone never decide: pairs must nest in time as well, and more than one possible partner is no pair.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from analyzer.records.http import Exchange, Header, Request, Response
+from analyzer.records.quality import Absent
+from analyzer.records.sealing import Message
+from analyzer.records.transport import Connection
+
+_TOKEN_HEADERS = ("authorization", "proxy-authorization")
+_CHALLENGE_HEADERS = ("www-authenticate", "proxy-authenticate")
+_SHORTEST_TOKEN = 16
+_TRACES = ("via", "x-forwarded-for", "forwarded", "x-forwarded-host", "x-real-ip")
+Key = tuple[str, bytes]
+
+
+class Flight(NamedTuple):
+    """``start``..``end`` by the capture's own clock; ``end`` is None when no response came. ``open_end`` is when its connection was last seen."""
+
+    exchange: Exchange
+    connection: Connection
+    keys: tuple[Key, ...]
+    start: int
+    end: int | None
+    open_end: int
+    absolute: bool
+    traces: int
+    shape: tuple[str, str, int, int]
+    """Method, path, status (0 none), request body size: what two legs of an exchange share in any case."""
+
+
+def flights(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], messages: Mapping[str, Message]) -> list[Flight]:
+    """Every exchange whose request is known, in order of place."""
+    found = []
+    for identity, exchanges in exchanges_of.items():
+        connection = connections[identity]
+        for exchange in exchanges:
+            if not isinstance(exchange.request, Absent):
+                found.append(_flight(connection, exchange, exchange.request, exchange.response, messages))
+    return found
+
+
+def _flight(connection: Connection, exchange: Exchange, request: Request, response: Response | Absent, messages: Mapping[str, Message]) -> Flight:
+    answered = not isinstance(response, Absent)
+    keys = list(_request_keys(request, messages.get(request.id)))
+    if not isinstance(response, Absent):
+        keys += _response_keys(response)
+    return Flight(
+        exchange=exchange,
+        connection=connection,
+        keys=tuple(keys),
+        start=request.first_ns,
+        end=response.last_ns if not isinstance(response, Absent) else None,
+        open_end=connection.last_ns,
+        absolute="://" in request.target.split("?")[0],
+        traces=sum(1 for header in request.headers if header.name.lower() in _TRACES),
+        shape=(request.method, path(request.target), response.status if answered and not isinstance(response, Absent) else 0, request.body.size),
+    )
+
+
+def path(target: str) -> str:
+    """The path and query of a request target in any form (RFC 9112 section 3.2)."""
+    if "://" not in target.split("?")[0]:
+        return target
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return target
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _request_keys(request: Request, message: Message | None) -> Iterable[Key]:
+    yield from _tokens("token", request.headers, _TOKEN_HEADERS)
+    if request.body.size and not isinstance(request.body.digest, Absent):
+        yield "body_digest", request.body.digest
+    if message is not None and message.message_id:
+        yield "message_id", message.message_id.lower().encode()
+
+
+def _response_keys(response: Response) -> Iterable[Key]:
+    for name, value in _tokens("token", response.headers, _CHALLENGE_HEADERS):
+        yield name, b"s" + value
+    if response.body.size and not isinstance(response.body.digest, Absent):
+        yield "body_digest", b"s" + response.body.digest
+
+
+def _tokens(basis: str, headers: tuple[Header, ...], names: tuple[str, ...]) -> Iterable[Key]:
+    for header in headers:
+        if header.name.lower() in names:
+            for challenge in header.value.split(","):
+                scheme, _, token = challenge.strip().partition(" ")
+                token = token.strip()
+                if len(token) >= _SHORTEST_TOKEN and "=" not in token.rstrip("=") and scheme:
+                    yield basis, hashlib.sha256(token.encode("latin-1")).digest()

@@ -1,0 +1,103 @@
+"""The hops of a run: exact pairs first, then clocks, then pairs by timing; each with its bases, confidence, delay and what the proxy changed."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from analyzer.proxy.clocks import offsets as clock_offsets
+from analyzer.proxy.flights import Flight, flights
+from analyzer.proxy.joins import Pair, joined, shifted
+from analyzer.proxy.timing import timed
+from analyzer.records.http import Exchange, Header
+from analyzer.records.ids import key_number
+from analyzer.records.issues import Issue
+from analyzer.records.proxy import Hop
+from analyzer.records.quality import Absent
+from analyzer.records.sealing import Message
+from analyzer.records.transport import Connection
+
+_TIMED_CONFIDENCE = 0.6
+_TIMED_ON_KNOWN_CONNECTIONS = 0.8
+_CONFIDENCE = {"token": 1.0, "body_digest": 1.0, "message_id": 0.95}
+
+
+class Joined(NamedTuple):
+    """Hops in order of the far exchange's place; clock offsets by capture (ns ahead of the reference); what stayed ambiguous as issues."""
+
+    hops: tuple[Hop, ...]
+    offsets: Mapping[int, int]
+    issues: tuple[Issue, ...]
+
+
+def hops(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], messages: Mapping[str, Message]) -> Joined:
+    """Joins the exchanges of all connections of all captures."""
+    found = flights(connections, exchanges_of, messages)
+    first = joined(found, None)
+    offsets = clock_offsets(found, first.pairs)
+    exact = joined(found, offsets) if offsets else first
+    inferred = timed(found, exact.pairs, offsets)
+    known = {(found[pair.near].connection.id, found[pair.far].connection.id) for pair in exact.pairs}
+    made = [_hop(found, pair, offsets, known) for pair in (*exact.pairs, *inferred.pairs)]
+    order = {flight.exchange.id: place for place, flight in enumerate(found)}
+    made.sort(key=lambda hop: order[hop.far])
+    return Joined(tuple(made), offsets, tuple(_issues(found, {**exact.ambiguous, **inferred.ambiguous})))
+
+
+def _hop(found: Sequence[Flight], pair: Pair, offsets: Mapping[int, int], known: set[tuple[str, str]]) -> Hop:
+    near, far = found[pair.near], found[pair.far]
+    if pair.bases[0] in _CONFIDENCE:
+        confidence = _CONFIDENCE[pair.bases[0]]
+    else:
+        confidence = _TIMED_ON_KNOWN_CONNECTIONS if (near.connection.id, far.connection.id) in known else _TIMED_CONFIDENCE
+    return Hop(
+        near=near.exchange.id,
+        far=far.exchange.id,
+        near_connection=near.connection.id,
+        far_connection=far.connection.id,
+        bases=pair.bases,
+        confidence=confidence,
+        delay_ns=shifted(far, far.start, offsets) - shifted(near, near.start, offsets),
+        header_changes=header_changes(near.exchange, far.exchange),
+    )
+
+
+def header_changes(near: Exchange, far: Exchange) -> tuple[str, ...]:
+    """What the proxy added (+), took away (-) or changed (~) in the request; the response's changes, towards the client, follow with ``<`` before them."""
+    changes: list[str] = []
+    if not isinstance(near.request, Absent) and not isinstance(far.request, Absent):
+        changes += _difference(near.request.headers, far.request.headers)
+    if not isinstance(near.response, Absent) and not isinstance(far.response, Absent):
+        changes += [f"<{change}" for change in _difference(far.response.headers, near.response.headers)]
+    return tuple(changes)
+
+
+def _difference(before: tuple[Header, ...], after: tuple[Header, ...]) -> list[str]:
+    a, b = _fields(before), _fields(after)
+    names = {header.name.lower(): header.name for header in (*before, *after)}
+    changes = []
+    for name in dict.fromkeys((*a, *b)):
+        if name not in a:
+            changes.append(f"+{names[name]}")
+        elif name not in b:
+            changes.append(f"-{names[name]}")
+        elif a[name] != b[name]:
+            changes.append(f"~{names[name]}")
+    return changes
+
+
+def _fields(headers: tuple[Header, ...]) -> dict[str, Counter[str]]:
+    fields: dict[str, Counter[str]] = {}
+    for header in headers:
+        fields.setdefault(header.name.lower(), Counter())[header.value] += 1
+    return fields
+
+
+def _issues(found: Sequence[Flight], ambiguous: Mapping[int, tuple[int, ...]]) -> list[Issue]:
+    issues = []
+    for index, choices in sorted(ambiguous.items()):
+        flight = found[index]
+        request = flight.exchange.request
+        number = None if isinstance(request, Absent) or not request.packets else key_number(request.packets[0])
+        names = ", ".join(found[choice].exchange.id for choice in choices)
+        issues.append(Issue("proxy.ambiguous", f"could belong to {names}", flight.exchange.id, flight.connection.capture, number))
+    return issues

@@ -1,0 +1,194 @@
+"""Pairs flights by equal keys.
+
+    near   |----------------------------|         the client's leg: request sent first, answered last
+    far          |----------------|               the upstream leg lies inside, by the same clock
+
+Flights with an equal key, on different connections, are candidates; groups are small because keys are made for one message (large groups, of an NTLM
+negotiate that every handshake repeats, are only looked at among neighbours in time, so the cost stays linear). A candidate must be oriented: by nesting where
+both legs were captured by one clock, else by addresses, by what proxies add to a request, and by the longer one being the outer one. Of several candidates
+the one with most in common wins, then the tightest; a tie is no pair but is reported as ambiguous.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from analyzer.proxy.flights import Flight
+
+_GROUP = 16
+_NEIGHBOURS = 6
+_WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3}
+_SLACK_NS = 2_000_000
+"""Packet times of one host's interfaces may be out of order by a little."""
+
+
+class Pair(NamedTuple):
+    """Flights (indexes) that are one message on two legs; ``bases`` strongest first; ``weight`` of what they have in common."""
+
+    near: int
+    far: int
+    bases: tuple[str, ...]
+    weight: int
+
+
+class Found(NamedTuple):
+    """The pairs, and the flights for which several partners are equally likely, with these."""
+
+    pairs: tuple[Pair, ...]
+    ambiguous: Mapping[int, tuple[int, ...]]
+
+
+def joined(flights: Sequence[Flight], offsets: Mapping[int, int] | None) -> Found:
+    """``offsets`` by capture (ns ahead of the reference); captures that it does not have share no clock with others; None: not known yet for any."""
+    candidates = _candidates(flights)
+    by_far: dict[int, list[Pair]] = defaultdict(list)
+    for (one, other), keys in candidates.items():
+        oriented = _oriented(flights, one, other, offsets)
+        if oriented is None:
+            continue
+        bases = tuple(sorted({basis for basis, _ in keys}, key=lambda basis: list(_WEIGHTS).index(basis)))
+        by_far[oriented[1]].append(Pair(*oriented, bases, sum(_WEIGHTS[basis] for basis, _ in keys)))
+    pairs = []
+    ambiguous: dict[int, tuple[int, ...]] = {}
+    for far, choices in sorted(by_far.items()):
+        best = _best(flights, far, choices)
+        if isinstance(best, Pair):
+            pairs.append(best)
+        else:
+            ambiguous[far] = best
+    return Found(*_one_to_one(flights, pairs, ambiguous))
+
+
+def _candidates(flights: Sequence[Flight]) -> dict[tuple[int, int], set[tuple[str, bytes]]]:
+    groups: dict[tuple[str, bytes], list[int]] = defaultdict(list)
+    for index, flight in enumerate(flights):
+        for key in set(flight.keys):
+            groups[key].append(index)
+    candidates: dict[tuple[int, int], set[tuple[str, bytes]]] = defaultdict(set)
+    for key, members in groups.items():
+        for one, other in _couples(flights, members):
+            if _may_be_legs(flights[one], flights[other]):
+                candidates[one, other].add(key)
+    return candidates
+
+
+def _couples(flights: Sequence[Flight], members: list[int]) -> Iterable[tuple[int, int]]:
+    if len(members) > _GROUP:
+        members = sorted(members, key=lambda index: flights[index].start)
+        for place, one in enumerate(members):
+            for other in members[place + 1 : place + 1 + _NEIGHBOURS]:
+                yield (one, other) if one < other else (other, one)
+        return
+    for place, one in enumerate(members):
+        for other in members[place + 1 :]:
+            yield one, other
+
+
+def _may_be_legs(one: Flight, other: Flight) -> bool:
+    """Not the same connection (nor that connection seen elsewhere), the same kind of request, and answers that agree where both are known."""
+    a, b = one.connection, other.connection
+    if a.id == b.id or {a.client, a.server} == {b.client, b.server}:
+        return False
+    if one.shape[0] != other.shape[0]:
+        return False
+    return not (one.shape[2] and other.shape[2]) or one.shape[2] == other.shape[2] or {one.shape[2], other.shape[2]} & {502, 503, 504} != set()
+
+
+def same_clock(one: Flight, other: Flight, offsets: Mapping[int, int] | None) -> bool:
+    """True when times of the two can be compared."""
+    a, b = one.connection.capture, other.connection.capture
+    return a == b or (offsets is not None and a in offsets and b in offsets)
+
+
+def shifted(flight: Flight, ns: int, offsets: Mapping[int, int] | None) -> int:
+    """A time of a flight by the reference clock."""
+    return ns - (offsets or {}).get(flight.connection.capture, 0)
+
+
+def nested(near: Flight, far: Flight, offsets: Mapping[int, int] | None) -> bool:
+    """True when ``far`` lies within ``near`` in time."""
+    starts = shifted(near, near.start, offsets) <= shifted(far, far.start, offsets) + _SLACK_NS
+    near_end = shifted(near, near.end if near.end is not None else near.open_end, offsets)
+    if far.end is None:
+        return starts and shifted(far, far.start, offsets) <= near_end + _SLACK_NS
+    return starts and shifted(far, far.end, offsets) <= near_end + _SLACK_NS + (0 if near.end is not None else 1 << 40)
+
+
+def hints(near: Flight, far: Flight) -> int:
+    """What speaks for ``near`` being the client's leg, whatever the clocks say."""
+    score = 0
+    if near.connection.server.host == far.connection.client.host:
+        score += 4
+    if near.absolute and not far.absolute:
+        score += 4
+    score += 3 * ((far.traces > near.traces) - (far.traces < near.traces))
+    if near.end is not None and far.end is not None:
+        score += 1 if near.end - near.start >= far.end - far.start else -1
+    return score
+
+
+def _oriented(flights: Sequence[Flight], one: int, other: int, offsets: Mapping[int, int] | None) -> tuple[int, int] | None:
+    a, b = flights[one], flights[other]
+    forward, backward = hints(a, b), hints(b, a)
+    if same_clock(a, b, offsets):
+        ways = (nested(a, b, offsets), nested(b, a, offsets))
+        if ways == (False, False):
+            return None
+        if ways[0] != ways[1]:
+            return (one, other) if ways[0] else (other, one)
+    if forward == backward:
+        return (one, other) if a.start <= b.start else (other, one)
+    return (one, other) if forward > backward else (other, one)
+
+
+def _best(flights: Sequence[Flight], far: int, choices: list[Pair]) -> Pair | tuple[int, ...]:
+    """The near partner of ``far``; the possible ones when several are equally good."""
+    top = max(pair.weight for pair in choices)
+    choices = [pair for pair in choices if pair.weight == top]
+    linked = [pair for pair in choices if flights[pair.near].connection.server.host == flights[far].connection.client.host]
+    choices = linked or choices
+    connections = {flights[pair.near].connection.id for pair in choices}
+    if len(connections) == 1:  # the same request repeated on one connection: the tightest fit
+        return max(choices, key=lambda pair: flights[pair.near].start)
+    chain = _innermost(flights, choices)
+    return chain if chain is not None else tuple(sorted(pair.near for pair in choices))
+
+
+def _innermost(flights: Sequence[Flight], choices: list[Pair]) -> Pair | None:
+    """In a chain of proxies the outer legs nest in each other: the innermost one is the partner. None when two do not nest."""
+    ordered = sorted(choices, key=lambda pair: flights[pair.near].start)
+    for outer, inner in zip(ordered, ordered[1:], strict=False):
+        a, b = flights[outer.near], flights[inner.near]
+        if not (set(a.keys) & set(b.keys) and _may_be_legs(a, b) and nested(a, b, None) and hints(a, b) > hints(b, a) and b.start - a.start > 0):
+            return None
+    return ordered[-1]
+
+
+def _one_to_one(flights: Sequence[Flight], pairs: list[Pair], ambiguous: dict[int, tuple[int, ...]]) -> tuple[tuple[Pair, ...], dict[int, tuple[int, ...]]]:
+    """A near flight has one far partner, unless the proxy tried again: then the tries follow each other. Others claiming it are ambiguous."""
+    by_near: dict[int, list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        by_near[pair.near].append(pair)
+    kept = []
+    for claims in by_near.values():
+        top = max(pair.weight for pair in claims)
+        best = [pair for pair in claims if pair.weight == top]
+        if len(best) == 1:
+            kept.append(best[0])
+            kept += [pair for pair in claims if pair is not best[0] and _retry(flights, pair.far, best[0].far)]
+        elif _follow_each_other([flights[pair.far] for pair in best]):
+            kept += best
+        else:
+            for pair in best:
+                ambiguous[pair.far] = (pair.near,)
+    return tuple(sorted(kept)), ambiguous
+
+
+def _retry(flights: Sequence[Flight], failed: int, final: int) -> bool:
+    """A first try that was never answered, before the one that was."""
+    return flights[failed].end is None and flights[failed].start <= flights[final].start
+
+
+def _follow_each_other(tries: list[Flight]) -> bool:
+    ordered = sorted(tries, key=lambda flight: flight.start)
+    return all(before.end is None or before.end <= after.start for before, after in zip(ordered, ordered[1:], strict=False))

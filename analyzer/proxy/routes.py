@@ -1,0 +1,119 @@
+"""From hops to routes: which upstream connections carried a client's connection, and what every connection is.
+
+A CONNECT tunnel, and a proxy that copies bytes below HTTP, are joined by the first bytes of the client's stream: a ClientHello carries 32 random bytes, so
+equal beginnings are one stream (RFC 8446 section 4.1.2).
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+from analyzer.formats.reader import Fetch, Reader
+from analyzer.records.http import Exchange
+from analyzer.records.issues import Issue
+from analyzer.records.proxy import Hop, Role, Route
+from analyzer.records.quality import Absent
+from analyzer.records.transport import Connection
+
+_BEGINNING = 160
+_SHORTEST = 64
+_TRACES = ("via", "x-forwarded-for", "forwarded")
+
+
+class Routed(NamedTuple):
+    """Routes in order of the client's connection, each connection's role, and what is missing."""
+
+    routes: tuple[Route, ...]
+    roles: Mapping[str, Role]
+    issues: tuple[Issue, ...]
+
+
+def routes(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], hops: Sequence[Hop], fetch: Fetch) -> Routed:
+    """Every client connection that has a way further on becomes a route."""
+    onward: dict[str, dict[str, None]] = defaultdict(dict)
+    for hop in hops:
+        onward[hop.near_connection].setdefault(hop.far_connection)
+    streams = _stream_pairs(connections, fetch)
+    for near, far in streams:
+        onward[connections[near].tunnel_of or near].setdefault(far)
+    order = {identity: place for place, identity in enumerate(connections)}
+    made = []
+    for near in sorted(onward, key=lambda identity: order[identity]):
+        fars = tuple(sorted(onward[near], key=lambda identity: (connections[identity].first_ns, order[identity])))
+        kind = _kind(near, connections, exchanges_of, hops, streams)
+        made.append(Route(f"r{len(made) + 1}", near, fars, connections[near].server.host, kind))
+    upstream = {identity for route in made for identity in route.upstream_connections}
+    clients = {route.client_connection for route in made}
+    roles = {identity: _role(connections[identity], exchanges_of.get(identity, ()), upstream, clients) for identity in connections}
+    return Routed(tuple(made), roles, tuple(_one_leg(connections, exchanges_of, roles, made)))
+
+
+def _stream_pairs(connections: Mapping[str, Connection], fetch: Fetch) -> list[tuple[str, str]]:
+    """(near, far) of connections that carry the same opaque bytes."""
+    beginnings: dict[bytes, list[str]] = defaultdict(list)
+    for identity, connection in connections.items():
+        if connection.protocol in ("tls", "other") and connection.to_server.size >= _SHORTEST:
+            start = Reader(connection.to_server, fetch).peek(_BEGINNING)
+            if len(start) >= _SHORTEST:
+                beginnings[hashlib.sha256(start).digest()].append(identity)
+    pairs = []
+    for group in beginnings.values():
+        ordered = sorted(group, key=lambda identity: (connections[identity].tunnel_of is None, connections[identity].first_ns))
+        for near, far in zip(ordered, ordered[1:], strict=False):
+            a, b = connections[near], connections[far]
+            if (a.client, a.server) != (b.client, b.server) and b.twin_of is None:
+                pairs.append((near, far))
+    return pairs
+
+
+def _kind(
+    near: str, connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], hops: Sequence[Hop], streams: list[tuple[str, str]]
+) -> str:
+    if connections[near].protocol == "connect":
+        return "tunnel"
+    targets = [exchange.request.target for exchange in exchanges_of.get(near, ()) if not isinstance(exchange.request, Absent)]
+    if any("://" in target.split("?")[0] for target in targets):
+        return "forward"
+    own = [hop for hop in hops if hop.near_connection == near]
+    if any(near == pair[0] for pair in streams) or (own and _copied(near, own, connections)):
+        return "layer4"
+    return "reverse"
+
+
+def _copied(near: str, own: list[Hop], connections: Mapping[str, Connection]) -> bool:
+    """Nothing was changed and the whole stream went to one upstream connection: the proxy works below HTTP."""
+    fars = {hop.far_connection for hop in own}
+    if len(fars) != 1 or any(hop.header_changes for hop in own):
+        return False
+    return connections[near].to_server.size == connections[fars.pop()].to_server.size
+
+
+def _role(connection: Connection, exchanges: Sequence[Exchange], upstream: AbstractSet[str], clients: AbstractSet[str]) -> Role:
+    if connection.tunnel_of is not None:
+        return Role.TUNNEL
+    if connection.id in upstream:
+        return Role.UPSTREAM_LEG
+    if connection.id in clients or connection.protocol == "connect":
+        return Role.CLIENT_LEG
+    requests = [exchange.request for exchange in exchanges if not isinstance(exchange.request, Absent)]
+    if any("://" in request.target.split("?")[0] or request.method == "CONNECT" for request in requests):
+        return Role.CLIENT_LEG
+    if any(header.name.lower() in _TRACES for request in requests for header in request.headers):
+        return Role.UPSTREAM_LEG
+    return Role.DIRECT if requests else Role.UNKNOWN
+
+
+def _one_leg(
+    connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], roles: Mapping[str, Role], made: Sequence[Route]
+) -> Iterable[Issue]:
+    """Connections that are visibly one leg of a proxy while the other one is not in the evidence."""
+    routed = {route.client_connection for route in made} | {identity for route in made for identity in route.upstream_connections}
+    for identity, role in roles.items():
+        if identity in routed or role not in (Role.CLIENT_LEG, Role.UPSTREAM_LEG):
+            continue
+        answered = any(not isinstance(exchange.response, Absent) and exchange.response.status < 400 for exchange in exchanges_of.get(identity, ()))
+        if answered or role is Role.UPSTREAM_LEG:
+            leg = "client's leg is here, the upstream leg is not" if role is Role.CLIENT_LEG else "upstream leg is here, the client's is not"
+            yield Issue("proxy.one-leg", f"the {leg}", identity, connections[identity].capture)

@@ -1,0 +1,89 @@
+"""Pairs flights that have no key of their own (an empty anonymous POST, its bare 401) by shape and by nesting in time.
+
+Only between connections of hosts that are known to be legs of one proxy: by an exact pair, or because one leg ends at the host where the other begins. Only
+when exactly one partner is possible on both sides. Confidence is capped: this is inference.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+from analyzer.proxy.flights import Flight
+from analyzer.proxy.joins import Pair, hints, nested, same_clock, shifted
+
+_ACTIVE = 64
+
+
+class Timed(NamedTuple):
+    """Pairs with bases headers and timing; and flights for which several partners are possible."""
+
+    pairs: tuple[Pair, ...]
+    ambiguous: Mapping[int, tuple[int, ...]]
+
+
+def timed(flights: Sequence[Flight], exact: Iterable[Pair], offsets: Mapping[int, int]) -> Timed:
+    """The pairs among flights that no exact pair has."""
+    exact = tuple(exact)
+    links = {_hosts(flights[pair.near], flights[pair.far]) for pair in exact}
+    nears, fars = {pair.near for pair in exact}, {pair.far for pair in exact}
+    options = _options(flights, links, nears, fars, offsets)
+    claims: dict[int, list[int]] = defaultdict(list)
+    for near, choices in options.items():
+        for far in choices:
+            claims[far].append(near)
+    pairs = []
+    ambiguous = {}
+    for near, choices in options.items():
+        if len(choices) == 1 and len(claims[choices[0]]) == 1:
+            pairs.append(Pair(near, choices[0], ("headers", "timing"), 1))
+        else:
+            ambiguous[near] = tuple(choices)
+    return Timed(tuple(pairs), ambiguous)
+
+
+def _hosts(near: Flight, far: Flight) -> tuple[str, str, str]:
+    return near.connection.server.host, far.connection.client.host, far.connection.server.host
+
+
+def _options(
+    flights: Sequence[Flight], links: AbstractSet[tuple[str, str, str]], nears: AbstractSet[int], fars: AbstractSet[int], offsets: Mapping[int, int]
+) -> dict[int, list[int]]:
+    """For each free near flight the free far flights that it could be; one pass over the flights of each shape in order of time."""
+    shapes: dict[tuple[str, str, int, int], list[int]] = defaultdict(list)
+    for index, flight in enumerate(flights):
+        if index not in nears or index not in fars:
+            shapes[flight.shape].append(index)
+    options: dict[int, list[int]] = defaultdict(list)
+    for members in shapes.values():
+        members.sort(key=lambda index: shifted(flights[index], flights[index].start, offsets))
+        active: list[int] = []
+        for index in members:
+            begin = shifted(flights[index], flights[index].start, offsets)
+            active = [other for other in active if _under_way(flights[other], begin, offsets)][-_ACTIVE:]
+            if index not in fars:
+                for other in active:
+                    if other not in nears and _possible(flights[other], flights[index], links, offsets):
+                        options[other].append(index)
+            active.append(index)
+    return options
+
+
+def _under_way(flight: Flight, at: int, offsets: Mapping[int, int]) -> bool:
+    return shifted(flight, flight.end if flight.end is not None else flight.open_end, offsets) >= at
+
+
+def _possible(near: Flight, far: Flight, links: AbstractSet[tuple[str, str, str]], offsets: Mapping[int, int]) -> bool:
+    if near.connection.id == far.connection.id or {near.connection.client, near.connection.server} == {far.connection.client, far.connection.server}:
+        return False
+    if not same_clock(near, far, offsets) or not nested(near, far, offsets) or hints(near, far) <= 0:
+        return False
+    if set(near.keys) != set(far.keys) and _contradict(near, far):
+        return False
+    return _hosts(near, far) in links or near.connection.server.host == far.connection.client.host
+
+
+def _contradict(near: Flight, far: Flight) -> bool:
+    """Both have keys of one kind and share none of them: different messages."""
+    a, b = dict(near.keys), dict(far.keys)
+    return any(a[basis] != b[basis] for basis in a.keys() & b.keys() if basis != "token")

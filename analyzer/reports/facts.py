@@ -1,0 +1,113 @@
+"""Countings that several reports show, made of the evidence alone."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from analyzer.records.auth import Conversation, Mechanism
+from analyzer.records.evidence import Evidence
+from analyzer.records.issues import Issue
+from analyzer.records.sealing import Protection
+from analyzer.records.transport import Connection
+from analyzer.tables.issues import level
+
+_LEVELS = ("error", "warning", "note")
+
+
+class Coverage(NamedTuple):
+    """How much of the WinRM traffic could be read. ``bodies`` counts HTTP bodies by what protects them; TLS connections are counted apart, whole."""
+
+    bodies: dict[str, int]
+    tls_connections: int
+    missing_bytes: int
+    holes: int
+    incomplete: dict[str, int]
+    wanted_keys: tuple[str, ...]
+
+
+class IssueCount(NamedTuple):
+    """Issues of one kind, counted."""
+
+    code: str
+    level: str
+    times: int
+    example: Issue
+
+
+def winrm_connections(evidence: Evidence) -> list[Connection]:
+    """Connections that carry WinRM, or the authentication of a proxy on the way to it."""
+    return [connection for connection in evidence.connections.values() if connection.id in evidence.winrm]
+
+
+def coverage(evidence: Evidence) -> Coverage:
+    """Counted over `winrm_connections`."""
+    connections = winrm_connections(evidence)
+    bodies = Counter(_bodies(evidence))
+    gaps = [gap for connection in connections for stream in (connection.to_server, connection.to_client) for gap in stream.gaps]
+    exchanges = [exchange for connection in connections for exchange in evidence.exchanges_of.get(connection.id, ())]
+    incomplete = Counter(word for exchange in exchanges for word in exchange.quality)
+    return Coverage(
+        bodies={protection.value: bodies[protection] for protection in Protection},
+        tls_connections=sum(connection.protocol == "tls" for connection in connections),
+        missing_bytes=sum(gap.size for gap in gaps),
+        holes=len(gaps),
+        incomplete=dict(sorted(incomplete.items())),
+        wanted_keys=_keys(evidence),
+    )
+
+
+def _bodies(evidence: Evidence) -> list[Protection]:
+    found: list[Protection] = []
+    for message in evidence.messages.values():
+        exchange = evidence.exchanges.get(message.exchange)
+        if exchange is not None and exchange.connection in evidence.winrm:
+            found.append(message.protection)
+    return found
+
+
+def _keys(evidence: Evidence) -> tuple[str, ...]:
+    """What would open the bodies that are closed, in words, each once."""
+    sealed = {message.exchange.rpartition(".x")[0] for message in evidence.messages.values() if message.protection is Protection.SEALED}
+    wanted = [_key(conversation) for connection in sorted(sealed) for conversation in evidence.conversations_of.get(connection, ())]
+    wanted.extend(
+        f"a TLS key log, for the connection to {connection.server.host} port {connection.server.port}"
+        for connection in winrm_connections(evidence)
+        if connection.protocol == "tls"
+    )
+    return tuple(dict.fromkeys(key for key in wanted if key))
+
+
+def _key(conversation: Conversation) -> str | None:
+    match conversation.mechanism:
+        case Mechanism.NTLM:
+            return f"the password or NT hash of {account(conversation)} (NTLM)"
+        case Mechanism.KERBEROS:
+            return f"a keytab with the key of {conversation.spn or 'the service'}, or the session key (Kerberos)"
+        case Mechanism.CREDSSP:
+            return "the session secrets of the TLS inside CredSSP, from the client or the server"
+        case _:
+            return None
+
+
+def account(conversation: Conversation) -> str:
+    r"""``DOMAIN\user`` as sent, or what there is of it."""
+    user = conversation.client.user
+    if not user:
+        return "an unnamed user"
+    return f"{conversation.client.domain}\\{user}" if conversation.client.domain else user
+
+
+def issue_counts(issues: Sequence[Issue]) -> list[IssueCount]:
+    """One entry per kind, errors first, in order of first appearance."""
+    counts: Counter[str] = Counter()
+    examples: dict[str, Issue] = {}
+    for issue in issues:
+        counts[issue.code] += issue.repeats
+        examples.setdefault(issue.code, issue)
+    found = [IssueCount(code, level(example), counts[code], example) for code, example in examples.items()]
+    return sorted(found, key=lambda count: _LEVELS.index(count.level))
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 packet``, ``2,000 packets``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

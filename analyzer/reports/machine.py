@@ -1,0 +1,52 @@
+"""`analyze` for programs: the same as the first screen, as one JSON document or as JSON lines."""
+
+from collections.abc import Iterator, Mapping
+
+from analyzer.records.result import Result
+from analyzer.reports.facts import coverage
+from analyzer.tables.column import Value
+from analyzer.tables.registry import table_named
+from analyzer.tables.texts import dumps, objects
+
+SCHEMA = 1
+"""Grows when a name in the output changes its meaning."""
+
+_TABLES = ("captures", "findings", "issues")
+
+
+def document(result: Result, version: str) -> Iterator[str]:
+    """One JSON object: tool, version, schema, coverage, routes, and the tables captures, findings and issues."""
+    head = {"tool": "winrm-analyzer", "version": version, "schema": SCHEMA, "coverage": _coverage(result), "routes": list(_routes(result))}
+    tables = {name: list(_objects(result, name)) for name in _TABLES}
+    yield dumps(head | tables) + "\n"
+
+
+def lines(result: Result, version: str) -> Iterator[str]:
+    """One JSON object a line; ``table`` tells what it is: run, captures, coverage, routes, findings, issues."""
+    yield dumps({"table": "run", "tool": "winrm-analyzer", "version": version, "schema": SCHEMA}) + "\n"
+    yield dumps({"table": "coverage"} | _coverage(result)) + "\n"
+    for route in _routes(result):
+        yield dumps({"table": "routes", **route}) + "\n"
+    for name in _TABLES:
+        for row in _objects(result, name):
+            yield dumps({"table": name} | row) + "\n"
+
+
+def _objects(result: Result, name: str) -> Iterator[dict[str, Value]]:
+    table = table_named(name)
+    return objects(table, table.values(result), table.names)
+
+
+def _coverage(result: Result) -> dict[str, object]:
+    return dict(coverage(result.evidence)._asdict())
+
+
+def _routes(result: Result) -> Iterator[Mapping[str, object]]:
+    for route in result.evidence.routes:
+        yield {
+            "route_id": route.id,
+            "kind": route.kind,
+            "proxy_ip": route.proxy_host,
+            "client_connection_id": route.client_connection,
+            "upstream_connection_ids": list(route.upstream_connections),
+        }

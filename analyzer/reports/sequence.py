@@ -1,0 +1,145 @@
+"""What happened on one route, as a list of arrows in order of time; `ladder` and `mermaid` draw it.
+
+A route has three lanes (client, proxy, server), a direct connection two. A hole in the capture stands where the next captured byte of its direction stands.
+Times are those of the reference clock: what a capture's clock is ahead (`Capture.clock_offset_ns`) is taken off, so that both legs of a proxy fit together.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from analyzer.errors import UsageError
+from analyzer.records.evidence import Evidence
+from analyzer.records.http import Exchange
+from analyzer.records.ids import key_number
+from analyzer.records.proxy import Route
+from analyzer.records.sealing import Protection
+from analyzer.records.transport import Connection, End, Side, Stream
+from analyzer.reports.facts import counted
+from analyzer.reports.tokens import token_names
+from analyzer.tables.headers import request_of, response_of
+from analyzer.tables.packets import number_set
+
+_PROTECTIONS = {Protection.SEALED: "sealed", Protection.CLEAR: "clear", Protection.TLS: "TLS", Protection.EMPTY: "empty", Protection.NONE: "not WinRM"}
+
+
+class Lane(NamedTuple):
+    """One column of the drawing."""
+
+    title: str
+    host: str
+
+
+class Arrow(NamedTuple):
+    """One thing that travelled between lanes ``left`` and ``left + 1``. ``kind``: message, gap or end."""
+
+    time_ns: int
+    packet: int
+    left: int
+    rightward: bool
+    kind: str
+    text: str
+
+
+class Sequence(NamedTuple):
+    """A drawing: its title, lanes, and arrows in order of time."""
+
+    title: str
+    lanes: tuple[Lane, ...]
+    arrows: tuple[Arrow, ...]
+
+
+def sequences(evidence: Evidence) -> Iterator[Sequence]:
+    """One per route, then one per WinRM connection that belongs to none."""
+    routed: set[str] = set()
+    for route in evidence.routes:
+        routed.update((route.client_connection, *route.upstream_connections))
+        yield _of_route(evidence, route)
+    for name, connection in evidence.connections.items():
+        if name in evidence.winrm and name not in routed:
+            yield _direct(evidence, connection)
+
+
+def sequences_of(evidence: Evidence, name: str) -> list[Sequence]:
+    """The drawings of the routes that the connection belongs to (an upstream connection can serve several clients), or of the connection alone."""
+    connection = evidence.connections.get(name)
+    if connection is None:
+        msg = f"there is no connection {name!r}; the table connections lists them"
+        raise UsageError(msg)
+    routes = [route for route in evidence.routes if name == route.client_connection or name in route.upstream_connections]
+    return [_of_route(evidence, route) for route in routes] or [_direct(evidence, connection)]
+
+
+def _of_route(evidence: Evidence, route: Route) -> Sequence:
+    near = evidence.connections.get(route.client_connection)
+    far = [evidence.connections[name] for name in route.upstream_connections if name in evidence.connections]
+    servers = dict.fromkeys(connection.server.host for connection in far)
+    lanes = (Lane("client", near.client.host if near else "?"), Lane("proxy", route.proxy_host), Lane("server", ", ".join(servers) or "?"))
+    arrows = list(_arrows(evidence, near, lanes, 0)) if near else []
+    arrows.extend(arrow for connection in far for arrow in _arrows(evidence, connection, lanes, 1, route.client_connection))
+    return Sequence(f"{route.id}: {route.kind} proxy, {route.client_connection} to {', '.join(route.upstream_connections) or '?'}", lanes, _sorted(arrows))
+
+
+def _direct(evidence: Evidence, connection: Connection) -> Sequence:
+    lanes = (Lane("client", connection.client.host), Lane("server", f"{connection.server.host}:{connection.server.port}"))
+    return Sequence(f"{connection.id}: {connection.protocol}", lanes, _sorted(list(_arrows(evidence, connection, lanes, 0))))
+
+
+def _sorted(arrows: list[Arrow]) -> tuple[Arrow, ...]:
+    return tuple(sorted(arrows, key=lambda arrow: (arrow.time_ns, arrow.packet, arrow.left)))
+
+
+def _arrows(evidence: Evidence, connection: Connection, lanes: tuple[Lane, ...], left: int, client: str | None = None) -> Iterator[Arrow]:
+    """``client``: on an upstream leg the client's connection of the route; what goes on for another one says so."""
+    ahead = evidence.captures[connection.capture].clock_offset_ns
+    for arrow in _as_captured(evidence, connection, lanes, left, client):
+        yield arrow._replace(time_ns=arrow.time_ns - ahead)
+
+
+def _as_captured(evidence: Evidence, connection: Connection, lanes: tuple[Lane, ...], left: int, client: str | None) -> Iterator[Arrow]:
+    tokens = token_names(evidence.conversations_of.get(connection.id, ()))
+    for exchange in evidence.exchanges_of.get(connection.id, ()):
+        hop = evidence.far.get(exchange.id) if client else None
+        other = f" for {hop.near_connection}" if hop and hop.near_connection != client else ""
+        yield from (arrow._replace(text=arrow.text + other) for arrow in _messages(evidence, exchange, left, tokens))
+    for stream, rightward in ((connection.to_server, True), (connection.to_client, False)):
+        yield from _gaps(connection, stream, left, rightward=rightward)
+    for closing in connection.closings:
+        word = "RST" if closing.kind is End.RESET else "FIN"
+        by = lanes[left if closing.side is Side.CLIENT else left + 1].title
+        text = f"#{key_number(closing.packet)} {word} of {connection.id}, sent by the {by}"
+        yield Arrow(closing.ts_ns, closing.packet, left, closing.side is Side.CLIENT, "end", text)
+
+
+def _messages(evidence: Evidence, exchange: Exchange, left: int, tokens: Mapping[str, tuple[str, ...]]) -> Iterator[Arrow]:
+    request, response = request_of(exchange.request), response_of(exchange.response)
+    if request:
+        text = _text(evidence, request.id, request.packets, f"{request.method} {request.target}", tokens)
+        yield Arrow(request.first_ns, min(request.packets, default=0), left, True, "message", text)  # noqa: FBT003 (a field, named in the record)
+    if response:
+        text = _text(evidence, response.id, response.packets, f"{response.status} {response.reason}".strip(), tokens)
+        yield Arrow(response.first_ns, min(response.packets, default=0), left, False, "message", text)  # noqa: FBT003 (as above)
+
+
+def _text(evidence: Evidence, name: str, packets: tuple[int, ...], start_line: str, tokens: Mapping[str, tuple[str, ...]]) -> str:
+    numbers = sorted({key_number(key) for key in packets})
+    parts = [f"#{number_set(numbers) or '?'} {start_line}", *tokens.get(name, ())]
+    message = evidence.messages.get(name)
+    if message is not None:
+        operation = message.operation if isinstance(message.operation, str) else None
+        if operation:
+            parts.append(operation)
+        size = f" {counted(message.size, 'byte')}" if message.size else ""
+        parts.append(_PROTECTIONS[message.protection] + size)
+    return f"{', '.join(parts)} [{name.rpartition('.')[0]}]"
+
+
+def _gaps(connection: Connection, stream: Stream, left: int, *, rightward: bool) -> Iterator[Arrow]:
+    extents = stream.extents
+    for gap in stream.gaps:
+        after = bisect_left(extents.stream_at, gap.stream_at + gap.size)
+        known = after < len(extents.stream_at)
+        time_ns = extents.ts_ns[after] if known else connection.last_ns
+        packet = extents.packet[after] if known else 0
+        text = f"{counted(gap.size, 'byte')} of {connection.id} not in the capture ({gap.why.replace('_', ' ')})"
+        yield Arrow(time_ns, packet - 1, left, rightward, "gap", text)

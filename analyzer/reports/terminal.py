@@ -1,0 +1,211 @@
+"""The first screen of `analyze`: the evidence, what of it could be read, the proxies, the findings, and what to do next, in this order.
+
+It answers what a reader asks: what was looked at, can I trust it, what happened, prove it. It is 100 characters wide when it does not go to a terminal; filters
+are never wrapped, because they are there to be pasted.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from analyzer.formats.text import visible
+from analyzer.records.capture import Capture
+from analyzer.records.finding import Severity
+from analyzer.records.issues import KINDS
+from analyzer.records.proxy import Route
+from analyzer.records.result import Result
+from analyzer.reports.facts import account, counted, coverage, issue_counts, winrm_connections
+from analyzer.reports.lines import BLANK, Line, Span, line, paragraph
+from analyzer.tables.findings import FindingRow, finding_rows
+from analyzer.tables.packets import frame_filter, number_set, numbers_by_capture
+from analyzer.tables.times import rfc3339, seconds
+
+STYLES = {
+    Severity.CRITICAL: "bold white on red",
+    Severity.HIGH: "bold red",
+    Severity.MEDIUM: "bold yellow",
+    Severity.LOW: "cyan",
+    Severity.INFO: "blue",
+}
+_LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
+_NO_FINDING = (
+    "Absence of a finding is not absence of activity: sealed bodies, missing packets, and proxies whose other side was not captured "
+    "all hide what a rule would need."
+)
+_ROUTES_SHOWN = 8
+_PACKETS_SHOWN = 160
+"""Characters of a packet set on the screen; the tables have all of it."""
+
+
+def overview(result: Result, rules: Sequence[str], width: int) -> Iterator[Line]:
+    """All sections. ``rules`` are the ids of the rules that ran."""
+    yield from evidence_lines(result, width)
+    yield BLANK
+    yield from coverage_lines(result, width)
+    yield BLANK
+    yield from _proxies(result, width)
+    yield BLANK
+    yield from finding_lines(result, rules, width)
+    yield from _next(result, width)
+
+
+def _title(text: str, more: str = "") -> Line:
+    return line(Span(text, "bold"), f"  {more}" if more else "")
+
+
+def evidence_lines(result: Result, width: int) -> Iterator[Line]:
+    """The section *Evidence*: files, packets, time span, connections, authentications."""
+    evidence = result.evidence
+    yield _title("EVIDENCE")
+    per_capture = Counter(connection.capture for connection in winrm_connections(evidence))
+    unread = {issue.capture: issue.detail for issue in evidence.issues if issue.code == "capture.unreadable"}
+    for capture in evidence.captures:
+        if capture.ordinal in unread:
+            yield line("  ", Span(visible(capture.name), "bold"), "  ", Span(f"could not be read: {visible(unread[capture.ordinal])}", "red"))
+            continue
+        yield line("  ", Span(visible(capture.name), "bold"), f"  {visible(capture.format)}, {counted(capture.packets, 'packet')}")
+        yield line("    ", _span_of(capture))
+        yield line("    ", counted(per_capture[capture.ordinal], "WinRM connection"))
+    kept = len(evidence.connections) - len(evidence.winrm & evidence.connections.keys())
+    if kept:
+        yield line(f"  besides: {counted(kept, 'connection')} without WinRM, kept for the HTTP or authentication on it")
+    if evidence.conversations:
+        yield from paragraph(_authentications(result), width, label="authentications: ", indent=2)
+
+
+def _span_of(capture: Capture) -> str:
+    if capture.first_ns is None or capture.last_ns is None:
+        return "no packets"
+    return f"{rfc3339(capture.first_ns)} to {rfc3339(capture.last_ns)} ({seconds(capture.last_ns - capture.first_ns):,.3f} s)"
+
+
+def _authentications(result: Result) -> str:
+    conversations = result.evidence.conversations
+    counts = Counter(f"{one.mechanism.value} to the {one.audience.value} {one.outcome.value}" for one in conversations)
+    told = ", ".join(f"{number} {words}" for words, number in sorted(counts.items()))
+    names = list(dict.fromkeys(account(one) for one in conversations if one.client.user))
+    return told + (f"; as {', '.join(names[:8])}{' and others' if len(names) > 8 else ''}" if names else "")
+
+
+def coverage_lines(result: Result, width: int) -> Iterator[Line]:
+    """The section *Coverage*: what could be read, what not and why, what was odd."""
+    covered = coverage(result.evidence)
+    yield _title("COVERAGE", "what of the WinRM traffic could be read")
+    bodies = covered.bodies
+    with_content = sum(bodies.values()) - bodies["empty"]
+    yield from paragraph(
+        f"{counted(with_content, 'message body', 'message bodies')} with content: {bodies['clear']} clear, {bodies['sealed']} sealed (encrypted by WinRM), "
+        f"{bodies['tls']} inside TLS, {bodies['none']} not WinRM; {bodies['empty']} empty",
+        width,
+        indent=2,
+    )
+    if covered.tls_connections:
+        yield line(f"  {counted(covered.tls_connections, 'connection')} encrypted by TLS: only addresses, sizes and times can be seen")
+    if covered.holes:
+        yield line("  ", Span(f"{counted(covered.missing_bytes, 'byte')} not in the capture, in {counted(covered.holes, 'hole')}", "yellow"))
+    if covered.incomplete:
+        told = ", ".join(f"{number} {word.replace('_', ' ')}" for word, number in covered.incomplete.items())
+        yield from paragraph(told, width, label="incomplete exchanges: ", indent=2)
+    yield from _issues(result, width)
+    if not (covered.holes or covered.incomplete or result.evidence.issues):
+        yield line("  nothing is missing and nothing was odd")
+
+
+def _issues(result: Result, width: int) -> Iterator[Line]:
+    counts = issue_counts(result.evidence.issues)
+    for count in counts:
+        if count.level == "note":
+            continue
+        yield line("  ", Span(f"{count.level}: {visible(count.code)}", _LEVEL_STYLES[count.level]), f"  {count.times:,} x" if count.times > 1 else "")
+        kind = KINDS.get(count.code)
+        told = f"{kind.means if kind else ''} {count.example.detail}".strip()
+        yield from paragraph(told, width, indent=6)
+    notes = [f"{visible(count.code)} {count.times:,} x" for count in counts if count.level == "note"]
+    if notes:
+        yield from paragraph(", ".join(notes), width, label="notes: ", indent=2, style="dim")
+
+
+def _proxies(result: Result, width: int) -> Iterator[Line]:
+    """One paragraph per proxy, client and server; below it the routes, each with its connections."""
+    yield _title("PROXIES")
+    groups: dict[str, list[Route]] = {}
+    for route in result.evidence.routes:
+        groups.setdefault(_between(result, route), []).append(route)
+    for between, routes in groups.items():
+        yield from paragraph(between, width, indent=2)
+        told = [
+            f"{route.id} ({route.client_connection} → {', '.join(route.upstream_connections) or 'other side not captured'})" for route in routes[:_ROUTES_SHOWN]
+        ]
+        more = f", and {len(routes) - _ROUTES_SHOWN:,} more" if len(routes) > _ROUTES_SHOWN else ""
+        yield from paragraph(", ".join(told) + more, width, label=f"{counted(len(routes), 'route')}: ", indent=4)
+    if not groups:
+        yield from paragraph("none recognised; to follow a connection through a proxy, capture on both sides of it and give both files", width, indent=2)
+
+
+def _between(result: Result, route: Route) -> str:
+    connections = result.evidence.connections
+    near = connections.get(route.client_connection)
+    far = [connections[name] for name in route.upstream_connections if name in connections]
+    servers = ", ".join(dict.fromkeys(f"{connection.server.host}:{connection.server.port}" for connection in far))
+    return f"{route.kind} proxy {route.proxy_host}: {near.client.host if near else '?'} → {servers or '?'}"
+
+
+def finding_lines(result: Result, rules: Sequence[str], width: int) -> Iterator[Line]:
+    """The section *Findings*: each with the facts and all that is needed to check it by hand; said plainly when there is none."""
+    rows = list(finding_rows(result))
+    counts = Counter(row.finding.severity for row in rows)
+    yield _title("FINDINGS", ", ".join(f"{counts[level]} {level.value}" for level in reversed(Severity) if counts[level]))
+    for row in rows:
+        yield from _finding(row, width)
+        yield BLANK
+    if not rows:
+        families = sorted({rule.partition(".")[0] for rule in rules})
+        yield from paragraph(f"No finding. {counted(len(rules), 'rule')} looked at the evidence: {', '.join(families) or 'none'}.", width, indent=2)
+        yield from paragraph(_NO_FINDING, width, indent=2)
+        yield BLANK
+
+
+def _finding(row: FindingRow, width: int) -> Iterator[Line]:
+    finding = row.finding
+    yield line("  ", Span(row.id, "bold"), "  ", Span(finding.severity.value.upper(), STYLES[finding.severity]), "  ", Span(visible(finding.title), "bold"))
+    yield line(f"      rule     {visible(finding.rule)}, confidence {finding.confidence:.2f}, about {visible(finding.subject)}")
+    span = seconds(finding.last_ns - finding.first_ns)
+    yield line(f"      time     {rfc3339(finding.first_ns)}", f", lasting {span:,.3f} s" if span else "")
+    ends = " → ".join(end for end in (finding.source, finding.destination) if end)
+    who = ", ".join(part for part in (finding.user, ends) if part)
+    if who:
+        yield from paragraph(who, width, label="who      ", indent=6)
+    yield from _where(row)
+    yield from paragraph(finding.why, width, label="why      ", indent=6)
+    yield from paragraph(finding.advice, width, label="advice   ", indent=6)
+    yield from paragraph(finding.reference, width, label="see      ", indent=6, style="dim")
+
+
+def _where(row: FindingRow) -> Iterator[Line]:
+    for ordinal, numbers in numbers_by_capture(row.finding.packets).items():
+        shown = number_set(numbers)
+        if len(shown) > _PACKETS_SHOWN:
+            shown = f"{shown[:_PACKETS_SHOWN].rpartition(',')[0]} and more, {len(numbers):,} in all"
+        yield line(f"      packets  {shown}  of {visible(row.captures[ordinal].name)}")
+        yield line("      filter   ", Span(frame_filter(row.finding.packets, ordinal) or "", "green"))
+
+
+def _next(result: Result, width: int) -> Iterator[Line]:
+    rows = list(finding_rows(result))
+    inputs = _inputs(result)
+    yield _title("NEXT")
+    if rows:
+        yield line(f"  winrm-analyzer explain {visible(rows[0].finding.rule)}")
+    connection = next((name for row in rows for name in row.finding.connections), None) or next(iter(sorted(result.evidence.winrm)), None)
+    if connection:
+        yield line(f"  winrm-analyzer ladder {inputs} --connection {visible(connection)}")
+    yield line(f"  winrm-analyzer show exchanges {inputs}")
+    if not result.evidence.winrm:
+        told = "No WinRM was seen. It runs on ports 5985 (HTTP) and 5986 (HTTPS) unless set up otherwise; was the capture taken where that traffic passes?"
+        yield from paragraph(told, width, indent=2)
+
+
+def _inputs(result: Result) -> str:
+    paths = [capture.path for capture in result.evidence.captures]
+    if not paths or len(paths) > 3 or "-" in paths:
+        return "CAPTURE..."
+    return " ".join(visible(path if path.replace("/", "").replace(".", "").replace("-", "").replace("_", "").isalnum() else f"'{path}'") for path in paths)

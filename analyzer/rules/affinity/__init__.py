@@ -1,0 +1,1 @@
+"""Rules of the family `affinity`: one file, one rule."""

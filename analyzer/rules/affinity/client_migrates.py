@@ -1,0 +1,92 @@
+"""After authentication a client's requests are moved to another upstream connection.
+
+What it sees
+    A handshake completes on a client's connection and on upstream connection U1; the next request without a new handshake on the same client's connection
+    goes on over U2, although the server has not closed U1.
+Why it matters
+    U2 is not authenticated: the request is refused or, if somebody else authenticated U2, is served with the wrong identity.
+When it is wrong
+    When the server closed U1 (an idle timeout), the proxy had no choice; that is not counted.
+Needs
+    Both legs.
+Reference
+    Proxy Servers and WinRM, sentence 146.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from analyzer.records.auth import Conversation
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Finding, Severity
+from analyzer.records.http import Exchange
+from analyzer.records.transport import Side
+from analyzer.rules.reading import authenticated, completed, counted, finding, header, name, packet, packets_of, request, status, upstream, who
+
+RULE = "affinity.client-migrates"
+TITLE = "An authenticated client is moved to another upstream connection"
+SEVERITY = Severity.MEDIUM
+REFERENCE = "Proxy Servers and WinRM, sentence 146"
+ADVICE = "Bind the upstream connection to the client's connection for as long as both live; see affinity.handshake-split for the settings of common proxies."
+
+
+class Move(NamedTuple):
+    """A request after the handshake, and what it went on as, elsewhere than the handshake."""
+
+    near: Exchange
+    far: Exchange
+    home: str
+
+
+def find(evidence: Evidence) -> Iterator[Finding]:
+    """One finding for each client connection."""
+    for conversation in completed(evidence):
+        last = upstream(evidence, conversation.ends or conversation.exchanges[-1])
+        if last is None or {far.connection for exchange in conversation.exchanges if (far := upstream(evidence, exchange)) is not None} != {last.connection}:
+            continue
+        moves = list(_moves(evidence, conversation, last.connection))
+        if moves:
+            yield _finding(evidence, conversation, moves)
+
+
+def _moves(evidence: Evidence, conversation: Conversation, home: str) -> Iterator[Move]:
+    for near in evidence.exchanges_of[conversation.connection]:
+        if near.id in conversation.exchanges or authenticated(evidence, near) is not conversation or header(request(near), "authorization") is not None:
+            continue
+        far = upstream(evidence, near.id)
+        if far is not None and far.connection != home and not _closed_by_server(evidence, home, near):
+            yield Move(near, far, home)
+
+
+def _closed_by_server(evidence: Evidence, connection: str, near: Exchange) -> bool:
+    asked = request(near)
+    closings = evidence.connections[connection].closings
+    return asked is not None and any(closing.side is Side.SERVER and closing.ts_ns <= asked.last_ns for closing in closings[:1])
+
+
+def _finding(evidence: Evidence, conversation: Conversation, moves: list[Move]) -> Finding:
+    first = moves[0]
+    user = who(conversation)
+    asked = request(first.far)
+    others = list(dict.fromkeys(move.far.connection for move in moves))
+    why = (
+        f"{name(evidence.connections[conversation.connection])} was authenticated {f'as {user} ' if user else ''}over {name(evidence.connections[first.home])}. "
+        f"{counted(len(moves), 'later request')} without a new handshake went over {', '.join(others)} instead, while {first.home} was still open: the first is "
+        f"{first.near.id}, which went on as {first.far.id} ({packet(evidence, asked.packets[0]) if asked and asked.packets else 'packet not captured'}) and was "
+        f"answered {status(first.far)}."
+    )
+    members = [exchange for move in moves for exchange in (move.near, move.far)]
+    return finding(
+        evidence,
+        rule=RULE,
+        severity=SEVERITY,
+        confidence=min(evidence.far[move.far.id].confidence for move in moves),
+        title=TITLE,
+        why=why,
+        advice=ADVICE,
+        reference=REFERENCE,
+        connections=[conversation.connection, first.home, *others],
+        exchanges=[exchange.id for exchange in members],
+        packets=packets_of(members),
+        user=user,
+    )

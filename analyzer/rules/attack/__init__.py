@@ -1,0 +1,1 @@
+"""Rules of the family `attack`: one file, one rule."""

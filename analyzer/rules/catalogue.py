@@ -1,0 +1,82 @@
+"""Finds the rules: modules below this folder's families, and files of folders that the user names."""
+
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from analyzer.errors import UsageError
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Finding
+
+FAMILIES = ("affinity", "auth", "proxyauth", "enc", "tcp", "http", "proxy", "attack", "capture")
+_NEEDED = ("TITLE", "SEVERITY", "find")
+
+
+class Rule(NamedTuple):
+    """``id`` is ``family.name``; ``document`` the module's docstring; ``find`` yields the findings."""
+
+    id: str
+    family: str
+    title: str
+    severity: str
+    document: str
+    find: Callable[[Evidence], Iterable[Finding]]
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """The rules that come with the analyzer, by id."""
+    here = Path(__file__).parent
+    found = []
+    for family in FAMILIES:
+        for file in sorted((here / family).glob("[!_]*.py")):
+            found.append(_rule(_identity(family, file.stem), family, importlib.import_module(f"analyzer.rules.{family}.{file.stem}")))
+    return tuple(sorted(found, key=lambda rule: rule.id))
+
+
+def extra_rules(folders: Sequence[str]) -> tuple[Rule, ...]:
+    """The rules of folders laid out like this one (``FAMILY/NAME.py``, or ``NAME.py`` for the family ``local``). Raises `UsageError` for what is no rule."""
+    found = []
+    for folder in folders:
+        root = Path(folder)
+        if not root.is_dir():
+            msg = f"{folder}: no such folder of rules"
+            raise UsageError(msg)
+        for file in sorted(root.rglob("[!_]*.py")):
+            family = file.parent.name if file.parent != root else "local"
+            found.append(_rule(_identity(family, file.stem), family, _loaded(file)))
+    return tuple(found)
+
+
+def _loaded(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"winrm_analyzer_rule_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        msg = f"{file}: not a Python module"
+        raise UsageError(msg)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError) as error:
+        msg = f"{file}: {type(error).__name__}: {error}"
+        raise UsageError(msg) from error
+    return module
+
+
+def _identity(family: str, stem: str) -> str:
+    """``family.name``: underscores are dashes, but a dot between digits (``1_0_downgrade`` is ``1.0-downgrade``)."""
+    return f"{family}." + re.sub(r"(?<=\d)_(?=\d)", ".", stem).replace("_", "-")
+
+
+def _rule(identity: str, family: str, module: ModuleType) -> Rule:
+    missing = [name for name in _NEEDED if not hasattr(module, name)]
+    if missing:
+        msg = f"{module.__file__}: a rule needs {', '.join(missing)}"
+        raise UsageError(msg)
+    return Rule(identity, family, module.TITLE, str(module.SEVERITY), module.__doc__ or "", module.find)

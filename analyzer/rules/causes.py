@@ -1,0 +1,30 @@
+"""Which finding explains which other: a root cause leaves its symptoms out, so that one defect is one finding.
+
+A symptom goes when a cause was found on the same client's connections (or the same upstream ones). Its exchanges and packets stay visible in the tables.
+"""
+
+from collections.abc import Sequence
+
+from analyzer.records.finding import Finding
+
+CAUSES: dict[str, tuple[str, ...]] = {
+    "affinity.handshake-split": ("auth.loop", "affinity.client-migrates", "auth.reauth-per-request", "auth.credentials-refused", "auth.context-lost"),
+    "affinity.shared-authenticated-upstream": ("affinity.client-migrates",),
+    "tcp.request-lost-after-auth": ("tcp.close-after-auth-2xx", "tcp.rst-after-2xx", "auth.reauth-per-request", "auth.context-lost"),
+    "tcp.close-after-auth-2xx": ("auth.reauth-per-request", "auth.context-lost"),
+    "tcp.rst-after-2xx": ("auth.reauth-per-request", "auth.context-lost"),
+    "tcp.close-between-challenge-and-response": ("auth.loop", "auth.credentials-refused", "auth.reauth-per-request"),
+    "auth.unencrypted-refused": ("auth.credentials-refused",),
+    "auth.challenge-stripped": ("auth.loop",),
+    "enc.plaintext-soap-through-proxy": ("enc.plaintext-soap-direct",),
+}
+"""Cause: the symptoms that it explains."""
+
+
+def explained(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings that no other one explains, in the order given."""
+    claimed: dict[str, set[str]] = {}
+    for finding in findings:
+        for symptom in CAUSES.get(finding.rule, ()):
+            claimed.setdefault(symptom, set()).update(finding.connections)
+    return [finding for finding in findings if not claimed.get(finding.rule, set()).intersection(finding.connections)]

@@ -1,0 +1,1 @@
+"""Rules of the family `enc`: one file, one rule."""

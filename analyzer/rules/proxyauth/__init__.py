@@ -1,0 +1,1 @@
+"""Rules of the family `proxyauth`: one file, one rule."""

@@ -1,0 +1,232 @@
+"""Questions that several rules ask of the evidence, and the one way to make a finding. Facts only: what to think of them is each rule's own business."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Finding, Severity
+from analyzer.records.http import Exchange, Request, Response
+from analyzer.records.ids import key_capture, key_number
+from analyzer.records.proxy import Role
+from analyzer.records.quality import Absent
+from analyzer.records.sealing import Message, Protection
+from analyzer.records.transport import Closing, Connection, Side
+
+CONNECTION_BASED = (Mechanism.NTLM, Mechanism.KERBEROS, Mechanism.CREDSSP)
+"""Mechanisms that authenticate a connection, not a request (RFC 4559 section 6)."""
+PROXIED = (Role.CLIENT_LEG, Role.UPSTREAM_LEG, Role.TUNNEL)
+_PACKETS = 64
+
+
+def connection_of(evidence: Evidence, exchange: str) -> Connection:
+    """The connection of an exchange id."""
+    return evidence.connections[evidence.exchanges[exchange].connection]
+
+
+def role(evidence: Evidence, connection: str) -> Role:
+    """What a connection is in its route."""
+    return evidence.roles.get(connection, Role.UNKNOWN)
+
+
+def request(exchange: Exchange) -> Request | None:
+    """The request, or None when it is not in the capture."""
+    return None if isinstance(exchange.request, Absent) else exchange.request
+
+
+def response(exchange: Exchange) -> Response | None:
+    """The response, or None when it is not in the capture."""
+    return None if isinstance(exchange.response, Absent) else exchange.response
+
+
+def status(exchange: Exchange) -> int | None:
+    """The status of the final response."""
+    return None if isinstance(exchange.response, Absent) else exchange.response.status
+
+
+def header(half: Request | Response | None, name: str) -> str | None:
+    """The first field of that name (lower case); None when there is none."""
+    return None if half is None else next((field.value for field in half.headers if field.name.lower() == name), None)
+
+
+def message(evidence: Evidence, half: Request | Response | None) -> Message | None:
+    """What is known of a half's body."""
+    return None if half is None else evidence.messages.get(half.id)
+
+
+def is_clear(found: Message | None) -> bool:
+    """A SOAP envelope that anyone on the way can read; Identify, which is anonymous by design, does not count (DSP0226 section 11)."""
+    return found is not None and found.protection is Protection.CLEAR and found.operation not in ("Identify", "IdentifyResponse")
+
+
+def winrm_exchanges(evidence: Evidence, *roles: Role) -> Iterator[Exchange]:
+    """Exchanges of WinRM connections (of those roles only, when any are given), in order of place."""
+    for exchange in evidence.exchanges.values():
+        if exchange.connection in evidence.winrm and (not roles or role(evidence, exchange.connection) in roles):
+            yield exchange
+
+
+def handshakes(evidence: Evidence, audience: Audience = Audience.SERVER) -> Iterator[Conversation]:
+    """Conversations on WinRM connections that authenticate the connection (NTLM, Kerberos, CredSSP), in order of place."""
+    for found in evidence.conversations:
+        if found.connection in evidence.winrm and found.audience is audience and found.mechanism in CONNECTION_BASED:
+            yield found
+
+
+def completed(evidence: Evidence) -> Iterator[Conversation]:
+    """Handshakes towards the server that ended with a status other than 401 (Proxy Servers and WinRM, sentence 135)."""
+    return (found for found in handshakes(evidence) if found.outcome is Outcome.ACCEPTED and found.ends is not None)
+
+
+def authenticated(evidence: Evidence, exchange: Exchange) -> Conversation | None:
+    """The conversation that this exchange's request was authenticated by: one that ended before or with it, not followed by a newer attempt."""
+    last = None
+    for found in evidence.conversations_of.get(exchange.connection, ()):
+        if found.audience is Audience.SERVER and evidence.exchanges[found.exchanges[0]].position <= exchange.position:
+            last = found
+    if last is None or last.outcome is not Outcome.ACCEPTED:
+        return None
+    if last.mechanism not in CONNECTION_BASED and exchange.id not in last.exchanges:
+        return None
+    return last
+
+
+def who(found: Conversation | None) -> str | None:
+    r"""``DOMAIN\user``, ``user``, or None when the identity does not travel in clear (Kerberos, CredSSP)."""
+    if found is None or not found.client.user:
+        return None
+    return f"{found.client.domain}\\{found.client.user}" if found.client.domain else found.client.user
+
+
+def identity(evidence: Evidence, connection: str) -> str | None:
+    """Who the client of a connection last said it was, towards the server; None when it never did."""
+    names = [who(found) for found in evidence.conversations_of.get(connection, ()) if found.audience is Audience.SERVER]
+    return next((name for name in reversed(names) if name), None)
+
+
+def name(connection: Connection) -> str:
+    """A connection for a sentence: ``c3 (10.1.2.9:50111 to 10.1.3.3:3128)``."""
+    return f"{connection.id} ({connection.client.host}:{connection.client.port} to {connection.server.host}:{connection.server.port})"
+
+
+def packet(evidence: Evidence, key: int) -> str:
+    """A packet for a sentence; with several captures the file is named too."""
+    number = key_number(key)
+    if len(evidence.captures) == 1:
+        return f"packet {number}"
+    return f"packet {number} of {evidence.captures[key_capture(key)].name}"
+
+
+def first_packet(half: Request | Response | None) -> tuple[int, ...]:
+    """The first packet key of a half, as a tuple of none or one."""
+    return () if half is None or not half.packets else half.packets[:1]
+
+
+def packets_of(exchanges: Iterable[Exchange]) -> tuple[int, ...]:
+    """The first packets of the requests and responses of exchanges."""
+    return tuple(key for exchange in exchanges for half in (request(exchange), response(exchange)) for key in first_packet(half))
+
+
+def seconds(ns: int) -> str:
+    """A duration for a sentence."""
+    value = ns / 1e9
+    return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def after(evidence: Evidence, exchange: Exchange) -> tuple[Exchange, ...]:
+    """The exchanges that follow on the same connection."""
+    return tuple(other for other in evidence.exchanges_of[exchange.connection] if other.position > exchange.position)
+
+
+def upstream(evidence: Evidence, exchange: str) -> Exchange | None:
+    """The exchange on the upstream leg that this one of the client's leg went on as."""
+    hop = evidence.near.get(exchange)
+    return None if hop is None else evidence.exchanges[hop.far]
+
+
+def owner(evidence: Evidence, exchange: str) -> Exchange | None:
+    """The exchange on the client's leg that this one of the upstream leg came from."""
+    hop = evidence.far.get(exchange)
+    return None if hop is None else evidence.exchanges[hop.near]
+
+
+class Ending(NamedTuple):
+    """The first thing that ended a connection after an exchange, with nothing answered in between, and how long after the response it came."""
+
+    closing: Closing
+    after_ns: int
+
+
+def ended_after(evidence: Evidence, exchange: Exchange, side: Side) -> Ending | None:
+    """The FIN or RST of ``side`` that followed this exchange's response as the next thing said on the connection; None when something else came first."""
+    answer = response(exchange)
+    connection = evidence.connections[exchange.connection]
+    if answer is None:
+        return None
+    for closing in connection.closings:
+        if closing.ts_ns < answer.first_ns:
+            continue
+        if closing.side is not side:
+            return None
+        answered = [other for other in after(evidence, exchange) if (reply := response(other)) is not None and reply.first_ns <= closing.ts_ns]
+        return None if answered else Ending(closing, max(closing.ts_ns - answer.last_ns, 0))
+    return None
+
+
+def finding(  # noqa: PLR0913  a finding has many fields, and names make the call readable
+    evidence: Evidence,
+    *,
+    rule: str,
+    severity: Severity,
+    confidence: float,
+    title: str,
+    why: str,
+    advice: str,
+    reference: str,
+    connections: Sequence[str],
+    exchanges: Sequence[str],
+    packets: Iterable[int],
+    user: str | None = None,
+    attack: tuple[str, ...] = (),
+    destination: str | None = None,
+) -> Finding:
+    """A finding about ``exchanges`` (their times are its times); its subject is the first connection; the first packets given are the ones to look at."""
+    times = [half for identity in exchanges for half in _times(evidence.exchanges[identity])]
+    first = evidence.connections[connections[0]]
+    times = times or [first.first_ns, first.last_ns]
+    return Finding(
+        rule=rule,
+        subject=connections[0],
+        severity=severity,
+        confidence=confidence,
+        title=title,
+        why=why,
+        evidence=tuple(dict.fromkeys((*connections, *exchanges))),
+        packets=tuple(sorted(dict.fromkeys(packets)))[:_PACKETS],
+        advice=advice,
+        reference=reference,
+        first_ns=min(times),
+        last_ns=max(times),
+        connections=tuple(dict.fromkeys(connections)),
+        exchanges=tuple(dict.fromkeys(exchanges)),
+        attack=attack,
+        user=user,
+        source=first.client.host,
+        destination=destination or f"{first.server.host}:{first.server.port}",
+    )
+
+
+def _times(exchange: Exchange) -> list[int]:
+    return [ns for half in (request(exchange), response(exchange)) if half is not None for ns in (half.first_ns, half.last_ns)]
+
+
+def listed(words: Iterable[str], most: int = 6) -> str:
+    """Distinct words for a sentence, in order of appearance, the rest counted."""
+    distinct = list(dict.fromkeys(words))
+    rest = len(distinct) - most
+    return ", ".join(distinct[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def counted(number: int, singular: str, plural: str = "") -> str:
+    """``1 request``, ``3 requests``."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

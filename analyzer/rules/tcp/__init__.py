@@ -1,0 +1,1 @@
+"""Rules of the family `tcp`: one file, one rule."""

@@ -1,0 +1,95 @@
+"""What the three rules on connections that end after authentication share."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from analyzer.records.auth import Conversation
+from analyzer.records.evidence import Evidence
+from analyzer.records.http import Exchange
+from analyzer.records.proxy import Role
+from analyzer.records.transport import Connection, Side
+from analyzer.rules.reading import Ending, after, completed, ended_after, header, packet, request, response, role, seconds
+
+SOON_NS = 1_000_000_000
+AGAIN_NS = 30_000_000_000
+
+
+class Ended(NamedTuple):
+    """A handshake whose last answer was the last thing that worked on its connection."""
+
+    conversation: Conversation
+    exchange: Exchange
+    connection: Connection
+    ending: Ending
+    back_at_ns: int
+    """When the client came back."""
+    back: str
+    """How it came back: an id of a connection, or ``the same connection``."""
+
+
+def ended_handshakes(evidence: Evidence) -> Iterator[Ended]:
+    """Completed handshakes whose connection the other side of the client ended within a second, before answering anything more, while the client went on.
+
+    On the upstream leg the proxy is the client and it is the proxy's FIN or RST that counts; elsewhere it is the server side's.
+    """
+    for conversation in completed(evidence):
+        exchange = evidence.exchanges[conversation.ends or conversation.exchanges[-1]]
+        connection = evidence.connections[conversation.connection]
+        side = Side.CLIENT if role(evidence, connection.id) is Role.UPSTREAM_LEG else Side.SERVER
+        ending = ended_after(evidence, exchange, side)
+        if ending is None or ending.after_ns > SOON_NS:
+            continue
+        back = _came_back(evidence, connection, exchange, ending)
+        if back is not None:
+            yield Ended(conversation, exchange, connection, ending, *back)
+
+
+def _came_back(evidence: Evidence, connection: Connection, exchange: Exchange, ending: Ending) -> tuple[int, str] | None:
+    """Any sign, within 30 seconds, that the client was not done: a request on the dying connection, or a new connection to the same place."""
+    for other in after(evidence, exchange):
+        asked = request(other)
+        if asked is not None:
+            return asked.first_ns, "the same connection"
+    limit = ending.closing.ts_ns + AGAIN_NS
+    for other_connection in evidence.connections.values():
+        same = other_connection.client.host == connection.client.host and other_connection.server == connection.server
+        first = other_connection.first_ns
+        if same and other_connection.id != connection.id and other_connection.tunnel_of is None and ending.closing.ts_ns - SOON_NS <= first <= limit:
+            began = evidence.connections[connection.id].first_ns
+            if first > began and first >= (answer_ns(exchange) or first):
+                return first, other_connection.id
+    return None
+
+
+def answer_ns(exchange: Exchange) -> int | None:
+    """When the response began."""
+    answer = response(exchange)
+    return None if answer is None else answer.first_ns
+
+
+def announced(exchange: Exchange) -> bool:
+    """True when the response said that the connection would be closed (RFC 9112 section 9.6)."""
+    return "close" in (header(response(exchange), "connection") or header(response(exchange), "proxy-connection") or "").lower()
+
+
+def closer(evidence: Evidence, ended: Ended) -> str:
+    """Who ended the connection, for a sentence."""
+    if role(evidence, ended.connection.id) is Role.UPSTREAM_LEG:
+        return f"the proxy {ended.connection.client.host}"
+    if role(evidence, ended.connection.id) is Role.CLIENT_LEG:
+        return f"the proxy {ended.connection.server.host}:{ended.connection.server.port}"
+    return f"the server {ended.connection.server.host}:{ended.connection.server.port}"
+
+
+def story(evidence: Evidence, ended: Ended, word: str) -> str:
+    """What happened, in facts."""
+    answer = response(ended.exchange)
+    status_packet = packet(evidence, answer.packets[0]) if answer and answer.packets else "its response"
+    status = answer.status if answer else 0
+    text = (
+        f"On {ended.connection.id} the {ended.conversation.mechanism.value} handshake of {ended.exchange.id} ended with status {status} ({status_packet}); "
+        f"{seconds(ended.ending.after_ns)} later {closer(evidence, ended)} {word} the connection ({packet(evidence, ended.ending.closing.packet)})"
+    )
+    text += ", as the response had announced with Connection: close" if announced(ended.exchange) else ", unannounced"
+    gap = seconds(max(ended.back_at_ns - ended.ending.closing.ts_ns, 0))
+    return f"{text}. The client went on {gap} later on {ended.back}: the authenticated connection that it needed was gone."

@@ -1,0 +1,106 @@
+"""The table ``authentications``: one row per authentication, from the first credentials to the status that ends them."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from analyzer.records.auth import Conversation, Mechanism
+from analyzer.records.capture import Capture
+from analyzer.records.result import Result
+from analyzer.tables.column import Column, Dtype, Table
+from analyzer.tables.packets import packet_set
+from analyzer.tables.times import seconds
+
+_TAG_HEX_DIGITS = 8
+
+
+class AuthenticationRow(NamedTuple):
+    """A conversation and the captures of the run."""
+
+    conversation: Conversation
+    captures: Sequence[Capture]
+
+
+def _rows(result: Result) -> Iterator[AuthenticationRow]:
+    for conversation in result.evidence.conversations:
+        yield AuthenticationRow(conversation, result.evidence.captures)
+
+
+def _secret_tag(row: AuthenticationRow) -> str | None:
+    """Equal for equal Basic credentials: the beginning of their SHA-256, so that a reused password shows without being shown."""
+    tokens = (step.token for step in row.conversation.steps)
+    return next((token.digest.hex()[:_TAG_HEX_DIGITS] for token in tokens if token and token.mechanism is Mechanism.BASIC and token.step != "offer"), None)
+
+
+def _packets(row: AuthenticationRow) -> str | None:
+    return packet_set((key for step in row.conversation.steps for key in step.packets), row.captures)
+
+
+_COLUMNS: tuple[Column[AuthenticationRow], ...] = (
+    Column("authentication_id", Dtype.TEXT, lambda row: row.conversation.id, "`c42.a1` is the first authentication on connection `c42`."),
+    Column("connection_id", Dtype.TEXT, lambda row: row.conversation.connection, "The connection."),
+    Column("first_exchange_id", Dtype.TEXT, lambda row: next(iter(row.conversation.exchanges), None), "The exchange with the first credentials or token."),
+    Column("last_exchange_id", Dtype.TEXT, lambda row: next(reversed(row.conversation.exchanges), None), "The exchange that ended it, or the last one seen."),
+    Column("audience", Dtype.TEXT, lambda row: row.conversation.audience.value, "`server` (401, Authorization) or `proxy` (407, Proxy-Authorization)."),
+    Column("scheme", Dtype.TEXT, lambda row: row.conversation.scheme, "The header's word, for example Negotiate."),
+    Column(
+        "mechanism",
+        Dtype.TEXT,
+        lambda row: None if row.conversation.mechanism is Mechanism.UNKNOWN else row.conversation.mechanism.value,
+        "What the tokens are: `basic`, `digest`, `ntlm`, `kerberos`, `credssp`, `certificate`; null when they cannot be told.",
+    ),
+    Column(
+        "outcome",
+        Dtype.TEXT,
+        lambda row: row.conversation.outcome.value,
+        "`accepted`, `refused`, `unfinished` (the capture or connection ended first) or `abandoned`.",
+    ),
+    Column("round_trips", Dtype.INTEGER, lambda row: row.conversation.round_trips, "Requests that carried credentials or a token."),
+    Column(
+        "duration_s",
+        Dtype.NUMBER,
+        lambda row: seconds(row.conversation.last_ns - row.conversation.first_ns),
+        "From the first credentials to the last step seen.",
+    ),
+    Column("user", Dtype.TEXT, lambda row: row.conversation.client.user, "The user name sent; empty when an empty one was sent."),
+    Column("domain", Dtype.TEXT, lambda row: row.conversation.client.domain, "The domain sent."),
+    Column("workstation", Dtype.TEXT, lambda row: row.conversation.client.workstation, "The workstation name sent (NTLM). The client chooses it freely."),
+    Column("target_name", Dtype.TEXT, lambda row: row.conversation.target_name, "The service that the NTLMv2 response names (MsvAvTargetName)."),
+    Column("spn", Dtype.TEXT, lambda row: row.conversation.spn, "The service principal name of the Kerberos ticket."),
+    Column("realm", Dtype.TEXT, lambda row: row.conversation.realm, "The Kerberos realm, or the realm of Basic or Digest."),
+    Column("ntlm_version", Dtype.TEXT, lambda row: row.conversation.ntlm_version, "`ntlmv1`, `ntlmv1-ess`, `ntlmv2` or `anonymous`."),
+    Column("etype", Dtype.INTEGER, lambda row: row.conversation.etype, "Encryption type of the Kerberos ticket: 18 and 17 AES, 23 RC4."),
+    Column("signing", Dtype.FLAG, lambda row: row.conversation.signing, "Signing was negotiated (NTLM)."),
+    Column("sealing", Dtype.FLAG, lambda row: row.conversation.sealing, "Sealing, that is encryption, was negotiated (NTLM)."),
+    Column("mic", Dtype.FLAG, lambda row: row.conversation.mic, "The last NTLM message carries an integrity code over all three."),
+    Column("channel_binding", Dtype.FLAG, lambda row: row.conversation.channel_binding, "The client bound the authentication to a TLS channel."),
+    Column("server_name", Dtype.TEXT, lambda row: row.conversation.server_name, "The server's name as its NTLM challenge gives it."),
+    Column(
+        "server_os_build", Dtype.TEXT, lambda row: row.conversation.server_os_build, "The server's Windows version and build as its NTLM challenge gives it."
+    ),
+    Column(
+        "secret_tag",
+        Dtype.TEXT,
+        _secret_tag,
+        "Basic only: a short tag that is equal for equal user and password. A guess can be checked against it, so treat it as you treat the capture.",
+    ),
+    Column("first_time", Dtype.TIME, lambda row: row.conversation.first_ns, "Time of the first step."),
+    Column("last_time", Dtype.TIME, lambda row: row.conversation.last_ns, "Time of the last step."),
+    Column("final_status", Dtype.INTEGER, lambda row: row.conversation.final_status, "The status that ended it."),
+    Column("over_tls", Dtype.FLAG, lambda row: row.conversation.over_tls, "The connection was inside TLS."),
+    Column(
+        "offers",
+        Dtype.TEXT,
+        lambda row: ",".join(row.conversation.offers) or None,
+        "Schemes that the peer offered before or during it, in order, comma-joined.",
+    ),
+    Column("capture", Dtype.TEXT, lambda row: row.captures[row.conversation.capture].name, "The capture's name."),
+    Column("packets", Dtype.TEXT, _packets, "Packets that carried its headers, as a set for `frame.number in {...}`."),
+)
+
+AUTHENTICATIONS = Table(
+    name="authentications",
+    means="One row per authentication of a client to a server or a proxy. It belongs to one connection, as its security context does.",
+    columns=_COLUMNS,
+    rows=_rows,
+    screen=("authentication_id", "audience", "scheme", "mechanism", "outcome", "round_trips", "domain", "user", "workstation", "packets"),
+)

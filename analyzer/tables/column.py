@@ -1,0 +1,53 @@
+"""What a table is: its columns, each with a name, a type, where its value comes from and what it means."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeAlias, TypeVar
+
+from analyzer.records.result import Result
+
+Value: TypeAlias = str | int | float | bool | None
+"""A cell. Times are int nanoseconds since 1970 UTC until a writer or a DataFrame shows them."""
+
+Row = TypeVar("Row")
+
+
+class Dtype(StrEnum):
+    """The types of cells. All of them can be null."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    FLAG = "flag"
+    TIME = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """One column: ``get`` takes a row of its table; ``means`` is a sentence for docs/tables.md, with the unit when the name does not say it."""
+
+    name: str
+    dtype: Dtype
+    get: Callable[[Row], Value]
+    means: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table(Generic[Row]):
+    """One table. ``rows`` gives its rows in order; ``screen`` names the columns that a terminal shows when nobody asks for others."""
+
+    name: str
+    means: str
+    columns: tuple[Column[Row], ...]
+    rows: Callable[[Result], Iterable[Row]]
+    screen: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns' names in order."""
+        return tuple(column.name for column in self.columns)
+
+    def values(self, result: Result) -> list[tuple[Value, ...]]:
+        """All cells, row by row, in the order of the columns."""
+        return [tuple(column.get(row) for column in self.columns) for row in self.rows(result)]

@@ -1,0 +1,144 @@
+"""The table ``connections``: one row per TCP connection that was kept, and per connection carried inside a CONNECT tunnel."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from analyzer.records.capture import Capture
+from analyzer.records.http import Exchange
+from analyzer.records.proxy import Role
+from analyzer.records.result import Result
+from analyzer.records.transport import Connection, End, Stream
+from analyzer.tables import headers
+from analyzer.tables.column import Column, Dtype, Table
+from analyzer.tables.community_id import community_id
+from analyzer.tables.packets import packet_set
+from analyzer.tables.times import seconds
+
+
+class ConnectionRow(NamedTuple):
+    """A connection with its exchanges, its role and the route it belongs to."""
+
+    connection: Connection
+    captures: Sequence[Capture]
+    exchanges: tuple[Exchange, ...]
+    role: Role
+    route: str | None
+    winrm: bool
+
+
+def _rows(result: Result) -> Iterator[ConnectionRow]:
+    evidence = result.evidence
+    routes: dict[str, list[str]] = {}
+    for route in evidence.routes:
+        for name in (route.client_connection, *route.upstream_connections):
+            routes.setdefault(name, []).append(route.id)
+    for connection in evidence.connections.values():
+        yield ConnectionRow(
+            connection=connection,
+            captures=evidence.captures,
+            exchanges=evidence.exchanges_of.get(connection.id, ()),
+            role=evidence.roles.get(connection.id, Role.UNKNOWN),
+            route=",".join(routes.get(connection.id, ())) or None,
+            winrm=connection.id in evidence.winrm,
+        )
+
+
+def _missing(stream: Stream) -> int:
+    return sum(gap.size for gap in stream.gaps)
+
+
+def _seconds_after_last_response(row: ConnectionRow) -> float | None:
+    responses = [response.last_ns for exchange in row.exchanges if (response := headers.response_of(exchange.response))]
+    if row.connection.end is End.OPEN or not row.connection.closings or not responses:
+        return None
+    return seconds(row.connection.closings[0].ts_ns - max(responses))
+
+
+def _user_agent(row: ConnectionRow) -> str | None:
+    requests = (headers.request_of(exchange.request) for exchange in row.exchanges)
+    return next((value for request in requests if request and (value := headers.first(request.headers, "user-agent")) is not None), None)
+
+
+def _server_product(row: ConnectionRow) -> str | None:
+    responses = (headers.response_of(exchange.response) for exchange in row.exchanges)
+    return next((value for response in responses if response and (value := headers.first(response.headers, "server")) is not None), None)
+
+
+def _community_id(row: ConnectionRow) -> str:
+    client, server = row.connection.client, row.connection.server
+    return community_id((client.host, client.port), (server.host, server.port))
+
+
+_COLUMNS: tuple[Column[ConnectionRow], ...] = (
+    Column(
+        "connection_id",
+        Dtype.TEXT,
+        lambda row: row.connection.id,
+        "`c42` is the 42nd connection by first packet; `c42.t` is the one inside its CONNECT tunnel.",
+    ),
+    Column("capture", Dtype.TEXT, lambda row: row.captures[row.connection.capture].name, "The capture's name."),
+    Column("community_id", Dtype.TEXT, _community_id, "Community ID 1.0, seed 0: joins to Zeek, Suricata, Arkime and Wireshark."),
+    Column("client_ip", Dtype.TEXT, lambda row: row.connection.client.host, "The client's address on this connection (a proxy's on the upstream leg)."),
+    Column("client_port", Dtype.INTEGER, lambda row: row.connection.client.port, "The client's TCP port."),
+    Column("server_ip", Dtype.TEXT, lambda row: row.connection.server.host, "The server's address on this connection (a proxy's on the client's leg)."),
+    Column("server_port", Dtype.INTEGER, lambda row: row.connection.server.port, "The server's TCP port."),
+    Column("first_time", Dtype.TIME, lambda row: row.connection.first_ns, "Time of the first packet."),
+    Column("last_time", Dtype.TIME, lambda row: row.connection.last_ns, "Time of the last packet."),
+    Column("role", Dtype.TEXT, lambda row: row.role.value, "`direct`, `client_leg`, `upstream_leg`, `tunnel` or `unknown`: the place in its route."),
+    Column("protocol", Dtype.TEXT, lambda row: row.connection.protocol, "`http`, `tls`, `connect` or `other`."),
+    Column(
+        "route_id",
+        Dtype.TEXT,
+        lambda row: row.route,
+        "The route through a proxy that the connection belongs to, comma-joined when a proxy used it for several clients; null for none.",
+    ),
+    Column("exchanges", Dtype.INTEGER, lambda row: len(row.exchanges), "HTTP exchanges on the connection."),
+    Column("client_bytes", Dtype.INTEGER, lambda row: row.connection.to_server.size, "Bytes sent by the client, those missing in the capture included."),
+    Column("server_bytes", Dtype.INTEGER, lambda row: row.connection.to_client.size, "Bytes sent by the server, those missing in the capture included."),
+    Column("missing_client_bytes", Dtype.INTEGER, lambda row: _missing(row.connection.to_server), "Bytes sent by the client that are not in the capture."),
+    Column("missing_server_bytes", Dtype.INTEGER, lambda row: _missing(row.connection.to_client), "Bytes sent by the server that are not in the capture."),
+    Column(
+        "retransmitted_packets",
+        Dtype.INTEGER,
+        lambda row: row.connection.to_server.retransmitted + row.connection.to_client.retransmitted,
+        "Packets of both directions that brought only bytes seen before.",
+    ),
+    Column(
+        "out_of_order_packets",
+        Dtype.INTEGER,
+        lambda row: row.connection.to_server.out_of_order + row.connection.to_client.out_of_order,
+        "Packets of both directions that filled a hole left by a later one.",
+    ),
+    Column("close", Dtype.TEXT, lambda row: row.connection.end.value, "`fin`, `reset` or `open` (no end in the capture): the first FIN or RST."),
+    Column(
+        "closed_by",
+        Dtype.TEXT,
+        lambda row: row.connection.ended_by.value if row.connection.ended_by else None,
+        "`client` or `server`: who sent it; null while open.",
+    ),
+    Column(
+        "seconds_after_last_response",
+        Dtype.NUMBER,
+        _seconds_after_last_response,
+        "From the last byte of the last response to the first FIN or RST; negative when the close came first; null while open or without a response.",
+    ),
+    Column("user_agent", Dtype.TEXT, _user_agent, "The first User-Agent seen on the connection."),
+    Column("server_product", Dtype.TEXT, _server_product, "The first Server header seen on the connection."),
+    Column("winrm", Dtype.FLAG, lambda row: row.winrm, "The connection carries WinRM, or the authentication of a proxy on the way to it."),
+    Column("tunnel_of", Dtype.TEXT, lambda row: row.connection.tunnel_of, "The connection whose CONNECT tunnel carries this one."),
+    Column("twin_of", Dtype.TEXT, lambda row: row.connection.twin_of, "The same connection seen at another capture point."),
+    Column(
+        "packets",
+        Dtype.TEXT,
+        lambda row: packet_set(row.connection.packets, row.captures),
+        "All packets of the connection, as a set for `frame.number in {...}`.",
+    ),
+)
+
+CONNECTIONS = Table(
+    name="connections",
+    means="One row per TCP connection that was kept, and per connection inside a CONNECT tunnel. A reused address and port pair is a new connection.",
+    columns=_COLUMNS,
+    rows=_rows,
+    screen=("connection_id", "client_ip", "server_ip", "server_port", "role", "protocol", "exchanges", "close", "closed_by"),
+)

@@ -1,0 +1,71 @@
+"""Tables as pandas DataFrames: nullable types, times as ``datetime64[ns, UTC]``, texts exactly as captured. pandas is imported when the first one is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, assert_never
+
+from analyzer.records.result import Result
+from analyzer.tables.column import Dtype, Value
+from analyzer.tables.registry import AnyTable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_NO_TIME = -(1 << 63)
+"""How datetime64 writes NaT."""
+
+
+def frame(table: AnyTable, result: Result) -> pd.DataFrame:
+    """The table with its columns in their order and an index from 0."""
+    import pandas as pd
+
+    cells = table.values(result)
+    series = {column.name: _series([row[place] for row in cells], column.dtype) for place, column in enumerate(table.columns)}
+    return pd.DataFrame(series, columns=list(table.names))
+
+
+def _series(values: list[Value], dtype: Dtype) -> pd.Series[Any]:
+    import numpy as np
+    import pandas as pd
+
+    match dtype:
+        case Dtype.TEXT:
+            # Python storage: texts from UTF-16 can hold lone surrogates, which Arrow refuses.
+            return pd.Series(values, dtype=pd.StringDtype("python"))
+        case Dtype.INTEGER:
+            return pd.Series(values, dtype="Int64")
+        case Dtype.NUMBER:
+            return pd.Series(values, dtype="float64")
+        case Dtype.FLAG:
+            return pd.Series(values, dtype="boolean")
+        case Dtype.TIME:
+            nanoseconds = np.array([_NO_TIME if value is None else int(value) for value in values], dtype="int64")
+            return pd.Series(nanoseconds.view("datetime64[ns]")).dt.tz_localize("UTC")
+        case _:
+            assert_never(dtype)
+
+
+def storable(made: pd.DataFrame) -> pd.DataFrame:
+    """The frame as SQL and Parquet can hold it: times as plain UTC ``datetime64[ns]`` (their nanosecond type knows no zone), lone surrogates as U+FFFD."""
+    import pandas as pd
+
+    changed = made.copy()
+    for name in made.columns:
+        column = made[name]
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            changed[name] = column.dt.tz_convert("UTC").dt.tz_localize(None)
+        elif isinstance(column.dtype, pd.StringDtype):
+            changed[name] = column.map(_without_surrogates, na_action="ignore").astype(column.dtype)
+    return changed
+
+
+def _without_surrogates(text: str) -> str:
+    return text if text.isascii() else "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text)
+
+
+def zoned(found: pd.DataFrame) -> pd.DataFrame:
+    """What SQL gave, with every plain time as UTC again."""
+    changed = found.copy()
+    for name in changed.select_dtypes("datetime"):
+        changed[name] = changed[name].astype("datetime64[ns]").dt.tz_localize("UTC")
+    return changed

@@ -1,0 +1,105 @@
+"""The table ``messages``: one row per HTTP body, what protects it and what can be read of it."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from analyzer.records.capture import Capture
+from analyzer.records.http import Exchange, Request, Response
+from analyzer.records.quality import Absent, Why
+from analyzer.records.result import Result
+from analyzer.records.sealing import Message, Protection
+from analyzer.tables import headers
+from analyzer.tables.column import Column, Dtype, Table
+from analyzer.tables.packets import packet_set
+
+_CLOSED = frozenset({Protection.SEALED, Protection.TLS})
+
+
+class MessageRow(NamedTuple):
+    """A message, the exchange it belongs to and the HTTP message that carried it."""
+
+    message: Message
+    exchange: Exchange | None
+    carrier: Request | Response | None
+    captures: Sequence[Capture]
+
+
+def _rows(result: Result) -> Iterator[MessageRow]:
+    evidence = result.evidence
+    for message in evidence.messages.values():
+        exchange = evidence.exchanges.get(message.exchange)
+        yield MessageRow(message, exchange, _carrier(exchange, from_client=message.from_client), evidence.captures)
+
+
+def _carrier(exchange: Exchange | None, *, from_client: bool) -> Request | Response | None:
+    if exchange is None:
+        return None
+    return headers.request_of(exchange.request) if from_client else headers.response_of(exchange.response)
+
+
+def _opened(row: MessageRow) -> bool | None:
+    if row.message.protection in _CLOSED:
+        return False
+    if row.message.protection is not Protection.CLEAR:
+        return None
+    return not isinstance(row.message.operation, Absent)
+
+
+def _opened_absent(row: MessageRow) -> str | None:
+    if isinstance(row.message.operation, Absent):
+        return row.message.operation.why.value
+    return Why.SEALED.value if row.message.protection in _CLOSED else None
+
+
+def _operation(row: MessageRow) -> str | None:
+    return None if isinstance(row.message.operation, Absent) else row.message.operation
+
+
+_COLUMNS: tuple[Column[MessageRow], ...] = (
+    Column("message_id", Dtype.TEXT, lambda row: row.message.id, "The id of the request (`...q`) or response (`...s`) whose body it is."),
+    Column("exchange_id", Dtype.TEXT, lambda row: row.message.exchange, "The exchange."),
+    Column("direction", Dtype.TEXT, lambda row: "request" if row.message.from_client else "response", "`request` or `response`."),
+    Column("time", Dtype.TIME, lambda row: row.carrier.first_ns if row.carrier else None, "Time of the HTTP message's first byte."),
+    Column(
+        "protection", Dtype.TEXT, lambda row: row.message.protection.value, "`clear`, `sealed`, `tls`, `empty`, or `none` (a body that is no WinRM message)."
+    ),
+    Column("opened", Dtype.FLAG, _opened, "The text could be read; null where there is none to read."),
+    Column("opened_absent", Dtype.TEXT, _opened_absent, "Why it could not: `sealed` (no key), `not_captured`, `malformed`, `over_limit`, `unsupported`."),
+    Column("secret_used", Dtype.TEXT, lambda _row: None, "Which secret opened it; null, since keys cannot be given yet."),
+    Column("check", Dtype.TEXT, lambda _row: "none", "Whether its signature is right: `good`, `bad`, or `none` when it was not checked."),
+    Column("size_bytes", Dtype.INTEGER, lambda row: row.message.size, "Size of the body."),
+    Column("action", Dtype.TEXT, lambda row: row.message.action, "The WS-Addressing action as sent."),
+    Column("resource_uri", Dtype.TEXT, lambda row: row.message.resource_uri, "The WS-Management resource URI."),
+    Column("soap_message_id", Dtype.TEXT, lambda row: row.message.message_id, "The WS-Addressing MessageID."),
+    Column("relates_to", Dtype.TEXT, lambda row: row.message.relates_to, "The MessageID that this one answers."),
+    Column("session_id", Dtype.TEXT, lambda row: row.message.session_id, "The WS-Management SessionId."),
+    Column("shell_id", Dtype.TEXT, lambda row: row.message.shell_id, "The shell's id."),
+    Column("command_id", Dtype.TEXT, lambda row: row.message.command_id, "The command's id."),
+    Column("fault_code", Dtype.TEXT, lambda row: row.message.fault_code, "The fault's code."),
+    Column("fault_meaning", Dtype.TEXT, lambda row: _fault_meaning(row.message.fault_code), "What the code means; null for codes that are not known here."),
+    Column("operation", Dtype.TEXT, _operation, "The action's short name, such as `Create`, `Command`, `Receive`."),
+    Column("sealed_parts", Dtype.INTEGER, lambda row: len(row.message.parts), "Sealed parts in the body."),
+    Column("capture", Dtype.TEXT, lambda row: row.captures[row.exchange.capture].name if row.exchange else None, "The capture's name."),
+    Column("packets", Dtype.TEXT, lambda row: packet_set(row.carrier.packets, row.captures) if row.carrier else None, "Packets of the HTTP message."),
+)
+
+# WinRM error numbers as `winrm helpmsg` explains them.
+_FAULTS = {
+    "5": "Access is denied.",
+    "995": "The operation was aborted because a thread exited or the application asked for it.",
+    "2150858793": "OperationTimeout: nothing happened within the time the client asked for. A polling Receive ends so all the time; it is no error.",
+    "2150858843": "The shell was not found on the server.",
+}
+
+
+def _fault_meaning(code: str | None) -> str | None:
+    return _FAULTS.get(code) if code else None
+
+
+MESSAGES = Table(
+    name="messages",
+    means="One row per HTTP body of a WinRM connection.",
+    columns=_COLUMNS,
+    rows=_rows,
+    screen=("message_id", "time", "protection", "opened", "opened_absent", "size_bytes", "operation", "fault_code", "packets"),
+)

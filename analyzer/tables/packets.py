@@ -1,0 +1,41 @@
+"""Packets as people handle them: sets of numbers as text, and filters to paste into Wireshark."""
+
+from collections.abc import Iterable, Sequence
+
+from analyzer.records.capture import Capture
+from analyzer.records.ids import key_capture, key_number
+
+
+def numbers_by_capture(keys: Iterable[int]) -> dict[int, list[int]]:
+    """Packet numbers, sorted and each once, by the ordinal of their capture."""
+    found: dict[int, list[int]] = {}
+    for key in sorted(set(keys)):
+        found.setdefault(key_capture(key), []).append(key_number(key))
+    return found
+
+
+def number_set(numbers: Sequence[int], joiner: str = ",") -> str:
+    """Sorted numbers as a Wireshark set without its braces: ``12..17,21``."""
+    pieces: list[str] = []
+    at = 0
+    while at < len(numbers):
+        end = at
+        while end + 1 < len(numbers) and numbers[end + 1] == numbers[end] + 1:
+            end += 1
+        pieces.append(str(numbers[at]) if end == at else f"{numbers[at]}..{numbers[end]}")
+        at = end + 1
+    return joiner.join(pieces)
+
+
+def packet_set(keys: Iterable[int], captures: Sequence[Capture]) -> str | None:
+    """``12..17,21`` when all packets are of one capture, else ``leg-a.pcapng:12..17;leg-b.pcapng:5``; None without packets."""
+    found = numbers_by_capture(keys)
+    if len(found) <= 1:
+        return next((number_set(numbers) for numbers in found.values()), None)
+    return ";".join(f"{captures[ordinal].name}:{number_set(numbers)}" for ordinal, numbers in found.items())
+
+
+def frame_filter(keys: Iterable[int], ordinal: int) -> str | None:
+    """The Wireshark filter that shows those of the packets that are in the capture ``ordinal``; None when none is."""
+    numbers = numbers_by_capture(keys).get(ordinal)
+    return f"frame.number in {{{number_set(numbers, ', ')}}}" if numbers else None

@@ -1,0 +1,29 @@
+"""The tables of the project: add a table by adding its file and a line here."""
+
+from typing import Any
+
+from analyzer.errors import UsageError
+from analyzer.tables.authentications import AUTHENTICATIONS
+from analyzer.tables.captures import CAPTURES
+from analyzer.tables.column import Table
+from analyzer.tables.connections import CONNECTIONS
+from analyzer.tables.exchanges import EXCHANGES
+from analyzer.tables.findings import FINDINGS
+from analyzer.tables.hops import HOPS
+from analyzer.tables.issues import ISSUES
+from analyzer.tables.messages import MESSAGES
+from analyzer.tables.timeline import TIMELINE
+
+AnyTable = Table[Any]
+"""A table whose kind of row is its own business."""
+
+TABLES: tuple[AnyTable, ...] = (CAPTURES, CONNECTIONS, EXCHANGES, HOPS, AUTHENTICATIONS, MESSAGES, FINDINGS, ISSUES, TIMELINE)
+
+
+def table_named(name: str) -> AnyTable:
+    """The table of that name; `UsageError` names those there are."""
+    for table in TABLES:
+        if table.name == name:
+            return table
+    msg = f"there is no table {name!r}; the tables are {', '.join(table.name for table in TABLES)}"
+    raise UsageError(msg)
