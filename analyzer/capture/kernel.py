@@ -55,7 +55,9 @@ class Kernel:
     ``spool`` is None when payload stays where it is in the capture's file; else it takes bytes and gives the offset at which it wrote them.
     """
 
-    def __init__(self, capture: int, limits: Limits, slow: SlowPath, spool: Callable[[bytes], int], *, in_place: bool, all_http: bool, force: frozenset[int]) -> None:
+    def __init__(
+        self, capture: int, limits: Limits, slow: SlowPath, spool: Callable[[bytes], int], *, in_place: bool, all_http: bool, force: frozenset[int]
+    ) -> None:
         self.capture = capture
         self.limits = limits
         self.slow = slow

@@ -36,7 +36,7 @@ def opened(path: str) -> Opened:
 
 
 def _file(path: str) -> Opened:
-    raw = Path(path).open("rb")  # noqa: SIM115  closed by the caller
+    raw = Path(path).open("rb")
     magic = raw.read(4)
     raw.seek(0, io.SEEK_END)
     size = raw.tell()
@@ -55,7 +55,7 @@ def _decompressed(raw: BinaryIO, magic: bytes) -> tuple[BinaryIO, str]:
     if magic.startswith(_GZIP):
         return cast("BinaryIO", gzip.GzipFile(fileobj=raw, mode="rb")), "gzip"
     if magic.startswith(_ZSTD):
-        import zstandard  # noqa: PLC0415  only for such files
+        import zstandard
 
         return zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(raw, read_across_frames=True, closefd=True), "zstd"
     return raw, ""

@@ -148,7 +148,7 @@ class SlowPath:
 
 def _damage() -> tuple[type[Exception], ...]:
     """What dpkt raises, or lets through, on bytes that are no such header."""
-    import dpkt  # noqa: PLC0415
+    import dpkt
 
     return (dpkt.UnpackError, struct.error, IndexError, ValueError, KeyError, TypeError, AttributeError)
 
@@ -262,7 +262,7 @@ def _ip(data: bytes) -> tuple[str, bytes] | None:
 
 
 def _mpls(data: bytes) -> tuple[str, bytes] | None:
-    import dpkt  # noqa: PLC0415
+    import dpkt
 
     while len(data) > 4:
         label = dpkt.ethernet.MPLSlabel(data)
@@ -275,7 +275,7 @@ def _mpls(data: bytes) -> tuple[str, bytes] | None:
 
 
 def _pppoe(data: bytes) -> tuple[str, bytes] | None:
-    import dpkt  # noqa: PLC0415
+    import dpkt
 
     header = dpkt.pppoe.PPPoE(data[:6])
     return ("ppp", data[6:]) if header.code == 0 else None
@@ -328,7 +328,7 @@ def _radiotap(data: bytes) -> tuple[str, bytes] | None:
 
 
 def _wlan(data: bytes) -> tuple[str, bytes] | None:
-    import dpkt  # noqa: PLC0415
+    import dpkt
 
     frame = dpkt.ieee80211.IEEE80211(data[:2] + bytes(30))
     if frame.type != 2 or frame.wep:

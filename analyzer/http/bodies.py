@@ -43,7 +43,7 @@ def declared_framing(head: Head, problem: Problem) -> tuple[Framing, int | None]
         return Framing.NONE, None
     if len(lengths) > 1:
         problem("http.framing-conflict", f"{len(lengths)} different Content-Lengths", head.at)
-    value = sorted(lengths)[0]
+    value = min(lengths)
     if not _DIGITS.match(value):
         problem("http.framing-conflict", "a Content-Length that is no number", head.at)
         return Framing.NONE, None

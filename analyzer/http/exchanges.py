@@ -207,9 +207,7 @@ def _response(walk: _Walk, raw: Raw | None, identity: str) -> Known[Response]:
     first, last, packets = _place(walk, walk.far, raw)
     version, status, reason = raw.head.words
     headers = tuple(raw.head.headers)
-    return Response(
-        response_id(identity), int(status), reason, version, headers, body(walk.far, raw.body), raw.head.at, raw.end_at, first, last, packets
-    )
+    return Response(response_id(identity), int(status), reason, version, headers, body(walk.far, raw.body), raw.head.at, raw.end_at, first, last, packets)
 
 
 def _place(walk: _Walk, reader: Reader, raw: Raw) -> tuple[int, int, tuple[int, ...]]:

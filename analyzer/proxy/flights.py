@@ -34,6 +34,9 @@ class Flight(NamedTuple):
     traces: int
     shape: tuple[str, str, int, int]
     """Method, path, status (0 none), request body size: what two legs of an exchange share in any case."""
+    authority: str
+    """The host that the request names (absolute target, else Host), in lower case."""
+    agent: str
 
 
 def flights(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], messages: Mapping[str, Message]) -> list[Flight]:
@@ -61,6 +64,8 @@ def _flight(connection: Connection, exchange: Exchange, request: Request, respon
         open_end=connection.last_ns,
         absolute="://" in request.target.split("?")[0],
         traces=sum(1 for header in request.headers if header.name.lower() in _TRACES),
+        authority=authority(request),
+        agent=field_value(request.headers, "user-agent"),
         shape=(request.method, path(request.target), response.status if answered and not isinstance(response, Absent) else 0, request.body.size),
     )
 
@@ -74,6 +79,18 @@ def path(target: str) -> str:
     except ValueError:
         return target
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def authority(request: Request) -> str:
+    """Host and port that the request names, in lower case (RFC 9112 section 3.2.2: an absolute target wins over Host)."""
+    if "://" in request.target.split("?")[0]:
+        return request.target.partition("://")[2].partition("/")[0].rpartition("@")[2].lower()
+    return field_value(request.headers, "host").lower()
+
+
+def field_value(headers: tuple[Header, ...], name: str) -> str:
+    """The first field of that name (lower case), or the empty string."""
+    return next((header.value for header in headers if header.name.lower() == name), "")
 
 
 def _request_keys(request: Request, message: Message | None) -> Iterable[Key]:

@@ -18,8 +18,10 @@ from analyzer.proxy.flights import Flight
 _GROUP = 16
 _NEIGHBOURS = 6
 _WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3}
-_SLACK_NS = 2_000_000
-"""Packet times of one host's interfaces may be out of order by a little."""
+_SLACK_NS = 5_000_000
+"""What an estimated clock offset may be wrong by. Within one capture there is one clock and no slack: whole exchanges take less on a fast network."""
+_SURE = 8
+"""A weight that a request's key and its response's key reach together."""
 
 
 class Pair(NamedTuple):
@@ -43,20 +45,34 @@ def joined(flights: Sequence[Flight], offsets: Mapping[int, int] | None) -> Foun
     candidates = _candidates(flights)
     by_far: dict[int, list[Pair]] = defaultdict(list)
     for (one, other), keys in candidates.items():
-        oriented = _oriented(flights, one, other, offsets)
+        weight = sum(_WEIGHTS[basis] for basis, _ in keys)
+        oriented = _oriented(flights, one, other, offsets, sure=weight >= _SURE)
         if oriented is None:
             continue
         bases = tuple(sorted({basis for basis, _ in keys}, key=lambda basis: list(_WEIGHTS).index(basis)))
-        by_far[oriented[1]].append(Pair(*oriented, bases, sum(_WEIGHTS[basis] for basis, _ in keys)))
+        by_far[oriented[1]].append(Pair(*oriented, bases, weight))
+    against = _minority(flights, by_far)
     pairs = []
     ambiguous: dict[int, tuple[int, ...]] = {}
-    for far, choices in sorted(by_far.items()):
+    for far, found in sorted(by_far.items()):
+        choices = [pair for pair in found if (flights[pair.near].connection.id, flights[far].connection.id) not in against]
+        if not choices:
+            continue
         best = _best(flights, far, choices)
         if isinstance(best, Pair):
             pairs.append(best)
         else:
             ambiguous[far] = best
     return Found(*_one_to_one(flights, pairs, ambiguous))
+
+
+def _minority(flights: Sequence[Flight], by_far: Mapping[int, list[Pair]]) -> set[tuple[str, str]]:
+    """The directions (near connection, far connection) that the other direction between the same two connections outweighs: a leg has one direction."""
+    votes: dict[tuple[str, str], int] = defaultdict(int)
+    for far, choices in by_far.items():
+        for pair in choices:
+            votes[flights[pair.near].connection.id, flights[far].connection.id] += pair.weight
+    return {way for way, weight in votes.items() if weight < votes.get((way[1], way[0]), 0)}
 
 
 def _candidates(flights: Sequence[Flight]) -> dict[tuple[int, int], set[tuple[str, bytes]]]:
@@ -87,7 +103,9 @@ def _couples(flights: Sequence[Flight], members: list[int]) -> Iterable[tuple[in
 def _may_be_legs(one: Flight, other: Flight) -> bool:
     """Not the same connection (nor that connection seen elsewhere), the same kind of request, and answers that agree where both are known."""
     a, b = one.connection, other.connection
-    if a.id == b.id or {a.client, a.server} == {b.client, b.server}:
+    if a.id == b.id or {a.client, a.server} == {b.client, b.server} or (a.client.host, a.server) == (b.client.host, b.server):
+        return False
+    if a.id in (b.tunnel_of, b.twin_of) or b.id in (a.tunnel_of, a.twin_of):
         return False
     if one.shape[0] != other.shape[0]:
         return False
@@ -106,12 +124,13 @@ def shifted(flight: Flight, ns: int, offsets: Mapping[int, int] | None) -> int:
 
 
 def nested(near: Flight, far: Flight, offsets: Mapping[int, int] | None) -> bool:
-    """True when ``far`` lies within ``near`` in time."""
-    starts = shifted(near, near.start, offsets) <= shifted(far, far.start, offsets) + _SLACK_NS
-    near_end = shifted(near, near.end if near.end is not None else near.open_end, offsets)
-    if far.end is None:
-        return starts and shifted(far, far.start, offsets) <= near_end + _SLACK_NS
-    return starts and shifted(far, far.end, offsets) <= near_end + _SLACK_NS + (0 if near.end is not None else 1 << 40)
+    """True when ``far`` lies within ``near`` in time. A near flight without a response lasts as long as its connection."""
+    slack = 0 if near.connection.capture == far.connection.capture else _SLACK_NS
+    near_end = shifted(near, near.end if near.end is not None else near.open_end, offsets) + slack
+    far_start = shifted(far, far.start, offsets)
+    if not shifted(near, near.start, offsets) <= far_start + slack or far_start > near_end:
+        return False
+    return far.end is None or near.end is None or shifted(far, far.end, offsets) <= near_end
 
 
 def hints(near: Flight, far: Flight) -> int:
@@ -127,18 +146,24 @@ def hints(near: Flight, far: Flight) -> int:
     return score
 
 
-def _oriented(flights: Sequence[Flight], one: int, other: int, offsets: Mapping[int, int] | None) -> tuple[int, int] | None:
+def _oriented(flights: Sequence[Flight], one: int, other: int, offsets: Mapping[int, int] | None, *, sure: bool) -> tuple[int, int] | None:
+    """(near, far), or None when the two cannot be legs of one exchange. ``sure``: equal keys of request and response, which outweigh a merged file's clocks."""
     a, b = flights[one], flights[other]
     forward, backward = hints(a, b), hints(b, a)
     if same_clock(a, b, offsets):
         ways = (nested(a, b, offsets), nested(b, a, offsets))
-        if ways == (False, False):
+        if ways == (False, False) and not (sure and forward != backward and _overlap(a, b)):
             return None
         if ways[0] != ways[1]:
             return (one, other) if ways[0] else (other, one)
     if forward == backward:
         return (one, other) if a.start <= b.start else (other, one)
     return (one, other) if forward > backward else (other, one)
+
+
+def _overlap(one: Flight, other: Flight) -> bool:
+    """True when both were under way at some time."""
+    return one.start <= (other.end if other.end is not None else other.open_end) and other.start <= (one.end if one.end is not None else one.open_end)
 
 
 def _best(flights: Sequence[Flight], far: int, choices: list[Pair]) -> Pair | tuple[int, ...]:

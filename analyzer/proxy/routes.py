@@ -37,7 +37,7 @@ def routes(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tup
         onward[hop.near_connection].setdefault(hop.far_connection)
     streams = _stream_pairs(connections, fetch)
     for near, far in streams:
-        onward[connections[near].tunnel_of or near].setdefault(far)
+        onward[near].setdefault(far)
     order = {identity: place for place, identity in enumerate(connections)}
     made = []
     for near in sorted(onward, key=lambda identity: order[identity]):
@@ -71,7 +71,7 @@ def _stream_pairs(connections: Mapping[str, Connection], fetch: Fetch) -> list[t
 def _kind(
     near: str, connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], hops: Sequence[Hop], streams: list[tuple[str, str]]
 ) -> str:
-    if connections[near].protocol == "connect":
+    if connections[near].tunnel_of is not None:
         return "tunnel"
     targets = [exchange.request.target for exchange in exchanges_of.get(near, ()) if not isinstance(exchange.request, Absent)]
     if any("://" in target.split("?")[0] for target in targets):
@@ -91,11 +91,11 @@ def _copied(near: str, own: list[Hop], connections: Mapping[str, Connection]) ->
 
 
 def _role(connection: Connection, exchanges: Sequence[Exchange], upstream: AbstractSet[str], clients: AbstractSet[str]) -> Role:
-    if connection.tunnel_of is not None:
+    if connection.protocol == "connect":
         return Role.TUNNEL
     if connection.id in upstream:
         return Role.UPSTREAM_LEG
-    if connection.id in clients or connection.protocol == "connect":
+    if connection.id in clients or connection.tunnel_of is not None:
         return Role.CLIENT_LEG
     requests = [exchange.request for exchange in exchanges if not isinstance(exchange.request, Absent)]
     if any("://" in request.target.split("?")[0] or request.method == "CONNECT" for request in requests):
@@ -112,6 +112,9 @@ def _one_leg(
     routed = {route.client_connection for route in made} | {identity for route in made for identity in route.upstream_connections}
     for identity, role in roles.items():
         if identity in routed or role not in (Role.CLIENT_LEG, Role.UPSTREAM_LEG):
+            continue
+        if connections[identity].tunnel_of is not None:
+            yield Issue("proxy.one-leg", "the client's leg (a CONNECT tunnel) is here, the upstream leg is not", identity, connections[identity].capture)
             continue
         answered = any(not isinstance(exchange.response, Absent) and exchange.response.status < 400 for exchange in exchanges_of.get(identity, ()))
         if answered or role is Role.UPSTREAM_LEG:

@@ -1,7 +1,8 @@
 """Pairs flights that have no key of their own (an empty anonymous POST, its bare 401) by shape and by nesting in time.
 
-Only between connections of hosts that are known to be legs of one proxy: by an exact pair, or because one leg ends at the host where the other begins. Only
-when exactly one partner is possible on both sides. Confidence is capped: this is inference.
+Only between connections of hosts that are known to be legs of one proxy: by an exact pair, because one leg ends at the host where the other begins, or because
+both requests name the same server and client software while they go to different endpoints from different hosts, which two direct clients do not. Only when
+exactly one partner is possible on both sides. Confidence is capped: this is inference.
 """
 
 from collections import defaultdict
@@ -74,13 +75,21 @@ def _under_way(flight: Flight, at: int, offsets: Mapping[int, int]) -> bool:
 
 
 def _possible(near: Flight, far: Flight, links: AbstractSet[tuple[str, str, str]], offsets: Mapping[int, int]) -> bool:
-    if near.connection.id == far.connection.id or {near.connection.client, near.connection.server} == {far.connection.client, far.connection.server}:
+    a, b = near.connection, far.connection
+    if a.id == b.id or a.server == b.server or {a.client, a.server} == {b.client, b.server} or a.id in (b.tunnel_of, b.twin_of) or b.id in (a.tunnel_of, a.twin_of):
         return False
     if not same_clock(near, far, offsets) or not nested(near, far, offsets) or hints(near, far) <= 0:
         return False
     if set(near.keys) != set(far.keys) and _contradict(near, far):
         return False
-    return _hosts(near, far) in links or near.connection.server.host == far.connection.client.host
+    return _hosts(near, far) in links or near.connection.server.host == far.connection.client.host or _same_words(near, far)
+
+
+def _same_words(near: Flight, far: Flight) -> bool:
+    """The requests name one server and one client software, and only one of them can go to that server directly."""
+    a, b = near.connection, far.connection
+    apart = a.server != b.server and a.client.host != b.client.host
+    return apart and bool(near.authority) and near.authority == far.authority and near.agent == far.agent and bool(near.agent)
 
 
 def _contradict(near: Flight, far: Flight) -> bool:

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a connection is in its route."""
+    """What a connection is in its route. ``tunnel``: the connection that carries a CONNECT; what is inside it is a connection of its own, a client's leg."""
 
     DIRECT = "direct"
     CLIENT_LEG = "client_leg"

@@ -10,7 +10,7 @@ from analyzer.records.finding import Finding
 CAUSES: dict[str, tuple[str, ...]] = {
     "affinity.handshake-split": ("auth.loop", "affinity.client-migrates", "auth.reauth-per-request", "auth.credentials-refused", "auth.context-lost"),
     "affinity.shared-authenticated-upstream": ("affinity.client-migrates",),
-    "tcp.request-lost-after-auth": ("tcp.close-after-auth-2xx", "tcp.rst-after-2xx", "auth.reauth-per-request", "auth.context-lost"),
+    "tcp.request-lost-after-auth": ("auth.reauth-per-request", "auth.context-lost"),
     "tcp.close-after-auth-2xx": ("auth.reauth-per-request", "auth.context-lost"),
     "tcp.rst-after-2xx": ("auth.reauth-per-request", "auth.context-lost"),
     "tcp.close-between-challenge-and-response": ("auth.loop", "auth.credentials-refused", "auth.reauth-per-request"),

@@ -161,9 +161,18 @@ def _issues(made: Connection, assemblies: list[Assembly], copies: int) -> list[I
         lost = sum(gap.size for gap in stream.gaps)
         if lost:
             after = [stream.extents.packet[i] for i, at in enumerate(stream.extents.stream_at) if at < stream.gaps[0].stream_at]
-            note("tcp.gap", f"{lost} bytes from the {name} in {len(stream.gaps)} gaps, the first at offset {stream.gaps[0].stream_at}", after[-1] if after else None)
+            note(
+                "tcp.gap",
+                f"{lost} bytes from the {name} in {len(stream.gaps)} gaps, the first at offset {stream.gaps[0].stream_at}",
+                after[-1] if after else None,
+            )
         if assembly.conflicts:
-            note("tcp.conflict", f"{name}: {len(assembly.conflicts)} segments differ from what was captured before", assembly.conflicts[0], len(assembly.conflicts))
+            note(
+                "tcp.conflict",
+                f"{name}: {len(assembly.conflicts)} segments differ from what was captured before",
+                assembly.conflicts[0],
+                len(assembly.conflicts),
+            )
         if assembly.strays:
             note("tcp.out-of-window", f"{name}: {len(assembly.strays)} segments", assembly.strays[0], len(assembly.strays))
     if copies:

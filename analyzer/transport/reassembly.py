@@ -83,7 +83,9 @@ def first_base(segments: list[Segment]) -> tuple[int | None, bool]:
     if not with_data:
         return None, False
     first = with_data[0].seq
-    lowest = min((segment.seq - first + _HALF) % _WRAP - _HALF for segment in with_data[:64] if not segment.flags & _RST or segment.wire_size)  # out of order at the start
+    lowest = min(
+        (segment.seq - first + _HALF) % _WRAP - _HALF for segment in with_data[:64] if not segment.flags & _RST or segment.wire_size
+    )  # out of order at the start
     return (first + max(lowest, -(1 << 20))) % _WRAP, False
 
 

@@ -27,7 +27,9 @@ def winrm(
 ) -> frozenset[str]:
     """The ids of WinRM connections, both legs and tunnels included."""
     found = {identity for identity, connection in connections.items() if _own(connection, exchanges_of.get(identity, ()), messages, limits)}
-    legs = [(hop.near_connection, hop.far_connection) for hop in hops] + [(route.client_connection, far) for route in routes for far in route.upstream_connections]
+    legs = [(hop.near_connection, hop.far_connection) for hop in hops] + [
+        (route.client_connection, far) for route in routes for far in route.upstream_connections
+    ]
     legs += [(connection.tunnel_of, identity) for identity, connection in connections.items() if connection.tunnel_of is not None]
     growing = True
     while growing:
@@ -67,5 +69,5 @@ def _soap(message: Message) -> bool:
 def _target(method: str, target: str) -> bool:
     if method == "CONNECT":
         return any(target.endswith(f":{port}") for port in _PORTS)
-    rest = target.partition("://")[2].partition("/")[2] if "://" in target.split("?")[0] else target.removeprefix("/")
+    rest = target.partition("://")[2].partition("/")[2] if "://" in target.split("?", maxsplit=1)[0] else target.removeprefix("/")
     return f"/{rest}".lower().startswith(_PATHS)

@@ -105,7 +105,8 @@ def _alone(evidence: Evidence) -> Iterator[Finding]:
     pending: dict[tuple[str, str, int], list[Conversation]] = defaultdict(list)
     for conversation in sorted(handshakes(evidence), key=lambda found: found.first_ns):
         connection = evidence.connections[conversation.connection]
-        if role(evidence, connection.id) is Role.CLIENT_LEG or not connection.to_server.begins:
+        joined = any(identity in evidence.far for identity in conversation.exchanges)
+        if joined or role(evidence, connection.id) in (Role.CLIENT_LEG, Role.DIRECT) or not connection.to_server.begins:
             continue
         peers = (connection.client.host, connection.server.host, connection.server.port)
         kinds = [step.token.step for step in conversation.steps if step.token is not None]

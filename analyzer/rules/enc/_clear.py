@@ -39,5 +39,10 @@ def operations(evidence: Evidence, exchanges: Iterable[Exchange]) -> str:
 
 def legs(evidence: Evidence, exchanges: Iterable[Exchange]) -> str:
     """Which legs of the proxy the readable bodies were seen on."""
-    words = {Role.CLIENT_LEG: "between client and proxy", Role.UPSTREAM_LEG: "between proxy and server", Role.TUNNEL: "inside a CONNECT tunnel"}
-    return " and ".join(dict.fromkeys(words[role(evidence, exchange.connection)] for exchange in exchanges if role(evidence, exchange.connection) in words))
+    return " and ".join(dict.fromkeys(_leg(evidence, exchange) for exchange in exchanges))
+
+
+def _leg(evidence: Evidence, exchange: Exchange) -> str:
+    if evidence.connections[exchange.connection].tunnel_of is not None:
+        return "inside a CONNECT tunnel"
+    return "between proxy and server" if role(evidence, exchange.connection) is Role.UPSTREAM_LEG else "between client and proxy"

@@ -8,7 +8,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Connection, Side
-from analyzer.rules.reading import Ending, after, completed, ended_after, header, packet, request, response, role, seconds
+from analyzer.rules.reading import Ending, after, completed, ended_after, header, owner, packet, request, response, role, seconds
 
 SOON_NS = 1_000_000_000
 AGAIN_NS = 30_000_000_000
@@ -39,9 +39,18 @@ def ended_handshakes(evidence: Evidence) -> Iterator[Ended]:
         ending = ended_after(evidence, exchange, side)
         if ending is None or ending.after_ns > SOON_NS:
             continue
+        if role(evidence, connection.id) is Role.UPSTREAM_LEG and _follows_client(evidence, exchange):
+            continue
         back = _came_back(evidence, connection, exchange, ending)
         if back is not None:
             yield Ended(conversation, exchange, connection, ending, *back)
+
+
+def _follows_client(evidence: Evidence, exchange: Exchange) -> bool:
+    """The proxy ended the client's leg of the same exchange too: that is the event, the upstream leg only followed."""
+    near = owner(evidence, exchange.id)
+    ending = None if near is None else ended_after(evidence, near, Side.SERVER)
+    return ending is not None and ending.after_ns <= SOON_NS
 
 
 def _came_back(evidence: Evidence, connection: Connection, exchange: Exchange, ending: Ending) -> tuple[int, str] | None:
@@ -91,5 +100,8 @@ def story(evidence: Evidence, ended: Ended, word: str) -> str:
         f"{seconds(ended.ending.after_ns)} later {closer(evidence, ended)} {word} the connection ({packet(evidence, ended.ending.closing.packet)})"
     )
     text += ", as the response had announced with Connection: close" if announced(ended.exchange) else ", unannounced"
-    gap = seconds(max(ended.back_at_ns - ended.ending.closing.ts_ns, 0))
+    early = ended.back_at_ns <= ended.ending.closing.ts_ns
+    if early:
+        return f"{text}. The client's next request was already on its way and got no answer: the authenticated connection that it needed was gone."
+    gap = seconds(ended.back_at_ns - ended.ending.closing.ts_ns)
     return f"{text}. The client went on {gap} later on {ended.back}: the authenticated connection that it needed was gone."

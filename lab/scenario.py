@@ -1,0 +1,79 @@
+"""What a scenario file declares."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+CaptureKind = Literal["any-sll2", "proxy-pcapng", "proxy-nsec", "client-pcap", "client-pcapng", "upstream-pcap", "two-files"]
+ProxyKind = Literal["none", "squid", "nginx", "haproxy", "apache", "tinyproxy", "privoxy", "badproxy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The WinRM server: schemes in the order they are offered, and what it allows. `down` leaves its port closed;
+    `anonymous` runs requests without credentials as root, as OMI did (CVE-2021-38647)."""
+
+    schemes: tuple[str, ...] = ("Negotiate", "Kerberos")
+    allow_unencrypted: bool = False
+    service: str = "HTTP"
+    tls: bool = False
+    down: bool = False
+    anonymous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """The middle box; `options` are the words that lab.proxies (or lab.badproxy) knows for this kind."""
+
+    kind: ProxyKind = "none"
+    options: dict[str, Any] = field(default_factory=dict)
+    forward: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One client program run: an action of lab.clients on a host. `options` are the action's arguments."""
+
+    host: str
+    action: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One sample capture. Phases run one after the other, the clients of a phase at the same time.
+
+    `expected_rules` must fire and `forbidden_rules` must not; `open_rules` are those of severity medium or above whose
+    condition holds or not depending on how it is read: a test should accept both.
+    """
+
+    name: str
+    description: str
+    phases: tuple[tuple[Client, ...], ...]
+    server: Server = Server()
+    proxy: Proxy = Proxy()
+    capture: CaptureKind = "any-sll2"
+    kerberos: bool = False
+    offload: bool = False
+    users: tuple[str, ...] = ("alice",)
+    healthy: bool = False
+    expected_rules: tuple[str, ...] = ()
+    forbidden_rules: tuple[str, ...] = ()
+    open_rules: tuple[str, ...] = ()
+    notes: str = ""
+
+
+def open_rules(scenario: Scenario) -> tuple[str, ...]:
+    """The scenario's open rules and those that are open for every capture of its kind.
+
+    A proxied path without TLS is one thing to some readers of the catalogue and an accepted risk to others; reverse
+    proxies never send Proxy-Support; a client may be told to use NTLM although Kerberos is offered.
+    """
+    standing: tuple[str, ...] = () if scenario.kerberos else ("auth.scheme-downgrade",)
+    if scenario.proxy.kind != "none" and not scenario.server.tls:
+        standing += (
+            "enc.proxy-path-not-https",
+            "proxy.credential-exposure",
+            "auth.negotiate-via-proxy-without-proxy-support",
+        )
+    judged = (*scenario.expected_rules, *scenario.forbidden_rules)
+    return tuple(rule for rule in dict.fromkeys((*scenario.open_rules, *standing)) if rule not in judged)

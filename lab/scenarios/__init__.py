@@ -1,0 +1,1 @@
+"""One file per scenario (and its twins): each declares SCENARIOS."""

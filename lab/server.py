@@ -1,0 +1,207 @@
+"""A small WinRM server: `python -m lab.server OPTIONS.json`, run inside the server's namespace.
+
+Strategy: one thread per connection and one Login per connection, so that the wire shows what HTTP.sys would show. Each
+request becomes one JSON line of the log: the second, independent source of the ground truth.
+"""
+
+import email.utils
+import hashlib
+import json
+import socket
+import ssl
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+from spnego.exceptions import SpnegoError
+
+from lab import framing, shells, soap
+from lab.login import Login, Verdict, challenges, check
+from lab.wire import Message, read_message
+
+SOAP_TYPE = "application/soap+xml;charset=UTF-8"
+IDLE_LIMIT_S = 60.0
+REASONS = {200: "", 400: "Bad Request", 401: "", 404: "Not Found", 500: ""}
+
+
+@dataclass(slots=True)
+class Service:
+    """The server's options and what its connections share."""
+
+    schemes: tuple[str, ...]
+    allow_unencrypted: bool
+    service: str
+    anonymous: bool
+    credssp_keylog: str | None
+    tls: ssl.SSLContext | None
+    log: Path
+    log_lock: threading.Lock
+    shells: shells.Shells
+
+
+@dataclass(slots=True)
+class Answer:
+    status: int
+    content_type: str | None = None
+    body: bytes = b""
+    action: str | None = None
+    error: str | None = None
+    plain: tuple[bytes, bytes] | None = None
+    sealed: bool = False
+
+
+def _log(service: Service, row: dict[str, object]) -> None:
+    with service.log_lock, service.log.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def _sent(answer: Answer, verdict: Verdict, *, keep: bool) -> bytes:
+    lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, '')}"]
+    if answer.content_type:
+        lines.append(f"Content-Type: {answer.content_type}")
+    lines.append("Server: Microsoft-HTTPAPI/2.0")
+    values = verdict.challenge if answer.status == 401 else [verdict.token] if verdict.token else []
+    lines += [f"WWW-Authenticate: {value}" for value in values]
+    lines.append("Date: " + email.utils.formatdate(usegmt=True))
+    if not keep:
+        lines.append("Connection: close")
+    lines.append(f"Content-Length: {len(answer.body)}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + answer.body
+
+
+def _soap(service: Service, document: bytes, user: str) -> tuple[int, bytes, str]:
+    request = soap.parsed(document)
+    if request.action == "Identify":
+        return 200, soap.identified(), "Identify"
+    status, answer = shells.handle(service.shells, request, user)
+    return status, answer, request.word
+
+
+def _answered(service: Service, login: Login, message: Message, user: str) -> Answer:
+    """The answer to a request of an authenticated user."""
+    content_type = message.header("Content-Type") or ""
+    if not message.body:
+        return Answer(200)
+    sealed = content_type.startswith(("multipart/encrypted", "multipart/x-multi-encrypted"))
+    if not sealed and not service.allow_unencrypted and service.tls is None:
+        return Answer(500, error="unencrypted message refused")
+    try:
+        if not sealed:
+            status, document, action = _soap(service, message.body, user)
+            return Answer(status, SOAP_TYPE, document, action, plain=(message.body, document))
+        if login.context is None or not login.context.complete:
+            return Answer(400, error="sealed body without a context", sealed=True)
+        protocol = framing.protocol_of(content_type)
+        plain = framing.opened(login.context, message.body, credssp="CredSSP" in protocol)
+        status, document, action = _soap(service, plain, user)
+        kind, body = framing.sealed(login.context, document, protocol)
+        return Answer(status, kind, body, action, plain=(plain, document), sealed=True)
+    except (SpnegoError, framing.SealError, ssl.SSLError, ET.ParseError) as error:
+        return Answer(400, error=f"{type(error).__name__}: {error}", sealed=sealed)
+
+
+def _digests(answer: Answer) -> dict[str, object]:
+    """Size and SHA-256 of the plain SOAP of a request and its answer."""
+    if answer.plain is None:
+        return {}
+    row: dict[str, object] = {}
+    for side, document in zip(("request", "response"), answer.plain, strict=True):
+        row |= {f"{side}_plain_bytes": len(document), f"{side}_plain_sha256": hashlib.sha256(document).hexdigest()}
+    return row
+
+
+def _serve(service: Service, link: socket.socket, peer: tuple[str, int], local: tuple[str, int]) -> None:
+    login = Login(service.schemes, service.service, service.credssp_keylog)
+    stream = link.makefile("rb")
+    position = 0
+    while (message := read_message(stream)) is not None:
+        position += 1
+        started = time.time()
+        method, target, _ = message.start.split(" ", 2)
+        authorization = message.header("Authorization")
+        verdict = Verdict("root") if service.anonymous and authorization is None else check(login, authorization)
+        if not target.lower().startswith("/wsman"):
+            answer = Answer(404, "text/html", b"<h1>Not Found</h1>")
+        elif verdict.user is None:
+            answer = Answer(401)
+        else:
+            answer = _answered(service, login, message, verdict.user)
+        if answer.status == 401 and not verdict.challenge:
+            verdict.challenge = challenges(login)
+        keep = message.keeps_open
+        _log(
+            service,
+            {
+                "time": started,
+                "peer": f"{peer[0]}:{peer[1]}",
+                "local": f"{local[0]}:{local[1]}",
+                "position": position,
+                "method": method,
+                "target": target,
+                "version": message.version,
+                "headers": message.headers,
+                "body_bytes": len(message.body),
+                "body_sha256": hashlib.sha256(message.body).hexdigest(),
+                "status": answer.status,
+                "user": verdict.user,
+                "mechanism": verdict.mechanism,
+                "action": answer.action,
+                "error": verdict.error or answer.error,
+                "sealed": answer.sealed,
+                **_digests(answer),
+            },
+        )
+        with service.shells.lock:
+            journal, service.shells.journal = service.shells.journal, []
+        for row in journal:
+            _log(service, row)
+        link.sendall(_sent(answer, verdict, keep=keep))
+        if not keep:
+            break
+
+
+def _connection(service: Service, link: socket.socket, peer: tuple[str, int]) -> None:
+    local = link.getsockname()
+    link.settimeout(IDLE_LIMIT_S)
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        if service.tls is not None:
+            link = service.tls.wrap_socket(link, server_side=True)
+        _serve(service, link, peer, local)
+    except (OSError, ValueError) as error:
+        _log(service, {"time": time.time(), "peer": f"{peer[0]}:{peer[1]}", "connection_error": repr(error)})
+    finally:
+        link.close()
+
+
+def main(options_path: str) -> None:
+    """Serve until killed."""
+    options = json.loads(Path(options_path).read_text())
+    tls = None
+    if options.get("certificate"):
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(options["certificate"], options["key"])
+        if options.get("tls_keylog"):
+            tls.keylog_filename = options["tls_keylog"]
+    service = Service(
+        tuple(options["schemes"]),
+        options["allow_unencrypted"],
+        options["service"],
+        options["anonymous"],
+        options.get("credssp_keylog"),
+        tls,
+        Path(options["log"]),
+        threading.Lock(),
+        shells.Shells(),
+    )
+    listener = socket.create_server((options["address"], options["port"]), backlog=64)
+    while True:
+        link, peer = listener.accept()
+        threading.Thread(target=_connection, args=(service, link, peer), daemon=True).start()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

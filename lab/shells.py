@@ -1,0 +1,222 @@
+"""WinRS and PowerShell shells behind the lab's server.
+
+Strategy: shells are shared by all connections, as on Windows; a shell is a queue of output per command. PowerShell
+messages are made by psrpcore, so the clients see the real PSRP. What commands print is a fixed table.
+"""
+
+import base64
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+
+import psrpcore
+
+from lab.accounts import SERVER_NAME
+from lab.soap import INVALID_SELECTORS, NS, Request, answer, fault, timed_out
+
+FRAGMENT_BYTES = 32 * 1024
+STATE = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/CommandState"
+POWERSHELL = "http://schemas.microsoft.com/powershell/Microsoft.PowerShell"
+
+
+@dataclass(slots=True)
+class Output:
+    """What a command still has to hand out. `ready_at` is when its output exists (monotonic clock)."""
+
+    chunks: list[tuple[str, bytes]] = field(default_factory=list)
+    exit_code: int = 0
+    done: bool = False
+    ready_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Shell:
+    id: str
+    user: str
+    pool: psrpcore.ServerRunspacePool | None = None
+    outputs: dict[str, Output] = field(default_factory=dict)
+    pipelines: dict[str, psrpcore.ServerPipeline] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Shells:
+    """All shells of the server, and what happened in them since the journal was last taken."""
+
+    by_id: dict[str, Shell] = field(default_factory=dict)
+    journal: list[dict[str, object]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def printed(command: str, user: str) -> tuple[bytes, bytes, int, float]:
+    """stdout, stderr, exit code and run time in seconds of a command of the lab."""
+    words = command.split()
+    name = words[0].lower() if words else ""
+    if name == "whoami":
+        return f"{user.lower()}\r\n".encode(), b"", 0, 0.0
+    if name == "hostname":
+        return f"{SERVER_NAME}\r\n".encode(), b"", 0, 0.0
+    if name == "ping":
+        seconds = 0.4 * (int(words[words.index("-n") + 1]) - 1) if "-n" in words else 1.2
+        return b"Reply from 127.0.0.1: bytes=32 time<1ms TTL=128\r\n" * 2, b"", 0, seconds
+    if name == "ipconfig":
+        text = "Windows IP Configuration\r\n\r\nEthernet adapter Ethernet:\r\n\r\n   IPv4 Address. . . : 10.20.2.20\r\n"
+        return text.encode(), b"", 0, 0.0
+    if name == "dir":
+        rows = "".join(f"03/04/2031  10:{n % 60:02d}    {n * 997:>14,} report-{n:04d}.log\r\n" for n in range(1, 41))
+        return f" Directory of C:\\Logs\r\n\r\n{rows}".encode(), b"", 0, 0.0
+    if name == "echo":
+        return (command.partition(" ")[2] + "\r\n").encode(), b"", 0, 0.0
+    if name == "ver":
+        return b"\r\nMicrosoft Windows [Version 10.0.20348.2700]\r\n", b"", 0, 0.0
+    return b"", f"'{name}' is not recognized as an internal or external command.\r\n".encode(), 1, 0.0
+
+
+def script_output(script: str, user: str) -> list[str]:
+    """The strings that a PowerShell script of the lab writes."""
+    if script.startswith("1.."):
+        count = int(script.split("..")[1].split(maxsplit=1)[0])
+        return [f"line {n:05d} of the report: the quick brown fox jumps over the lazy dog" for n in range(1, count + 1)]
+    known = {
+        "$PSVersionTable.PSVersion.ToString()": ["5.1.20348.2700"],
+        "hostname": [SERVER_NAME],
+        "whoami": [user.lower()],
+        "Get-Service WinRM | Select-Object -ExpandProperty Status": ["Running"],
+    }
+    return known.get(script, [f"ran: {script}"])
+
+
+def handle(shells: Shells, request: Request, user: str) -> tuple[int, bytes]:
+    """HTTP status and SOAP document that answer a request."""
+    if request.word == "Create":
+        return 200, _create(shells, request, user)
+    with shells.lock:
+        shell = shells.by_id.get((request.shell_id or "").upper())
+    if shell is None:
+        return 500, fault(request, "w:InvalidSelectors", INVALID_SELECTORS, "The request contained invalid selectors for the resource.")
+    actions = {"Command": _command, "Send": _send, "Signal": _signal, "Delete": _delete, "Receive": _receive}
+    action = actions.get(request.word)
+    if action is None:
+        return 500, fault(request, "a:ActionNotSupported", "2150858817", "The action is not supported.")
+    return action(shells, shell, request, user)
+
+
+def _create(shells: Shells, request: Request, user: str) -> bytes:
+    element = request.body.find("rsp:Shell", NS)
+    asked = element.get("ShellId") if element is not None else None
+    shell = Shell((asked or str(uuid.uuid4())).upper(), user)
+    shell.outputs[""] = Output()
+    creation = request.body.findtext("rsp:Shell/pwsh:creationXml", None, NS)
+    if creation:
+        shell.pool = psrpcore.ServerRunspacePool()
+        _feed(shell, base64.b64decode(creation), None)
+    with shells.lock:
+        shells.by_id[shell.id] = shell
+        kind = "powershell" if shell.pool is not None else "winrs"
+        shells.journal.append({"event": "shell", "shell_id": shell.id, "kind": kind, "user": user})
+    uri = request.resource_uri
+    return answer(
+        request,
+        f"<x:ResourceCreated><a:Address>http://srv01.lab.example:5985/wsman</a:Address><a:ReferenceParameters>"
+        f'<w:ResourceURI>{uri}</w:ResourceURI><w:SelectorSet><w:Selector Name="ShellId">{shell.id}</w:Selector>'
+        f"</w:SelectorSet></a:ReferenceParameters></x:ResourceCreated><rsp:Shell><rsp:ShellId>{shell.id}</rsp:ShellId>"
+        f"<rsp:ResourceUri>{uri}</rsp:ResourceUri><rsp:Owner>{user}</rsp:Owner><rsp:ClientIP>10.20.2.1</rsp:ClientIP>"
+        f"<rsp:IdleTimeOut>PT7200.000S</rsp:IdleTimeOut><rsp:InputStreams>stdin</rsp:InputStreams>"
+        f"<rsp:OutputStreams>stdout stderr</rsp:OutputStreams></rsp:Shell>",
+    )
+
+
+def _command(shells: Shells, shell: Shell, request: Request, user: str) -> tuple[int, bytes]:
+    line = request.body.find("rsp:CommandLine", NS)
+    command_id = ((line.get("CommandId") if line is not None else None) or str(uuid.uuid4())).upper()
+    text = line.findtext("rsp:Command", "", NS) if line is not None else ""
+    arguments = [element.text or "" for element in line.findall("rsp:Arguments", NS)] if line is not None else []
+    if shell.pool is not None:
+        shell.outputs[command_id] = Output(ready_at=time.monotonic())
+        shell.pipelines[command_id] = psrpcore.ServerPipeline(shell.pool, uuid.UUID(command_id))
+        scripts = _feed(shell, base64.b64decode("".join(arguments)), command_id)
+        row: dict[str, object] = {"text": "; ".join(scripts), "output_objects": len(script_output(scripts[0], user))}
+    else:
+        line_text = " ".join([text, *arguments])
+        stdout, stderr, code, seconds = printed(line_text, user)
+        row = {"text": line_text, "exit_code": code, "stdout_bytes": len(stdout), "stderr_bytes": len(stderr)}
+        chunks = [(name, data) for name, data in (("stdout", stdout), ("stderr", stderr)) if data]
+        shell.outputs[command_id] = Output(chunks, code, done=True, ready_at=time.monotonic() + seconds)
+    row |= {"event": "command", "shell_id": shell.id, "command_id": command_id, "user": user}
+    with shells.lock:
+        shells.journal.append(row)
+    return 200, answer(request, f"<rsp:CommandResponse><rsp:CommandId>{command_id}</rsp:CommandId></rsp:CommandResponse>")
+
+
+def _send(_shells: Shells, shell: Shell, request: Request, _user: str) -> tuple[int, bytes]:
+    for stream in request.body.findall("rsp:Send/rsp:Stream", NS):
+        if shell.pool is not None:
+            command_id = stream.get("CommandId")
+            _feed(shell, base64.b64decode(stream.text or ""), command_id.upper() if command_id else None)
+    return 200, answer(request, "<rsp:SendResponse/>")
+
+
+def _signal(_shells: Shells, _shell: Shell, request: Request, _user: str) -> tuple[int, bytes]:
+    return 200, answer(request, "<rsp:SignalResponse/>")
+
+
+def _delete(shells: Shells, shell: Shell, request: Request, _user: str) -> tuple[int, bytes]:
+    with shells.lock:
+        shells.by_id.pop(shell.id, None)
+    return 200, answer(request, "")
+
+
+def _receive(_shells: Shells, shell: Shell, request: Request, _user: str) -> tuple[int, bytes]:
+    desired = request.body.find("rsp:Receive/rsp:DesiredStream", NS)
+    command_id = ((desired.get("CommandId") if desired is not None else None) or "").upper()
+    output = shell.outputs.get(command_id)
+    if output is None:
+        return 500, fault(request, "w:InvalidSelectors", INVALID_SELECTORS, "The command was not found.")
+    deadline = time.monotonic() + min(request.timeout_s, 20.0)
+    while time.monotonic() < deadline:
+        if (output.chunks or output.done) and time.monotonic() >= output.ready_at:
+            return 200, answer(request, _received(output, command_id))
+        time.sleep(0.01)
+    return 500, timed_out(request)
+
+
+def _received(output: Output, command_id: str) -> str:
+    mark = f' CommandId="{command_id}"' if command_id else ""
+    chunk = output.chunks.pop(0) if output.chunks else None
+    body = "<rsp:ReceiveResponse>"
+    if chunk:
+        body += f'<rsp:Stream Name="{chunk[0]}"{mark}>{base64.b64encode(chunk[1]).decode()}</rsp:Stream>'
+    if output.done and not output.chunks:
+        body += f'<rsp:CommandState{mark} State="{STATE}/Done"><rsp:ExitCode>{output.exit_code}</rsp:ExitCode>'
+        body += "</rsp:CommandState>"
+    elif command_id:
+        body += f'<rsp:CommandState{mark} State="{STATE}/Running"/>'
+    return body + "</rsp:ReceiveResponse>"
+
+
+def _feed(shell: Shell, data: bytes, command_id: str | None) -> list[str]:
+    """Give PSRP bytes to the pool, run the scripts they ask for and queue the answers; the scripts."""
+    scripts = []
+    pool = shell.pool
+    assert pool is not None
+    pipeline_id = uuid.UUID(command_id) if command_id else None
+    pool.receive_data(psrpcore.PSRPPayload(data, psrpcore.StreamType.default, pipeline_id))
+    while (event := pool.next_event()) is not None:
+        if isinstance(event, psrpcore.CreatePipelineEvent):
+            scripts.append(_run(shell, event))
+    while (payload := pool.data_to_send(FRAGMENT_BYTES)) is not None:
+        key = str(payload.pipeline_id).upper() if payload.pipeline_id else ""
+        shell.outputs[key].chunks.append(("stdout", payload.data))
+    return scripts
+
+
+def _run(shell: Shell, event: psrpcore.CreatePipelineEvent) -> str:
+    command_id = str(event.pipeline_id).upper()
+    script = " ".join(command.command_text for command in event.pipeline.commands[:1])
+    pipeline = shell.pipelines[command_id]
+    pipeline.start()
+    for line in script_output(script, shell.user):
+        pipeline.write_output(line)
+    pipeline.complete()
+    shell.outputs[command_id].done = True
+    return script

@@ -1,0 +1,217 @@
+"""TCP payloads and HTTP exchanges of a lossless lab capture, the simple way.
+
+Strategy: tshark only numbers and dissects the packets up to TCP (so packet numbers are Wireshark's by definition);
+putting bytes in order and reading HTTP is done here in plain code. The lab's captures have no loss, no reordering
+across segments that matters and no fragments, so in-order reassembly by sequence number is enough. Nothing of the
+analyzer is used.
+"""
+
+import hashlib
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from lab.processes import LabError
+
+FIELDS = ["frame.number", "frame.time_epoch", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport", "tcp.seq_raw", "tcp.flags", "tcp.len", "tcp.payload"]
+SYN, FIN, RST, ACK = 0x02, 0x01, 0x04, 0x10
+METHODS = (b"POST ", b"GET ", b"CONNECT ", b"OPTIONS ")
+
+
+class Packet(NamedTuple):
+    number: int
+    time: float
+    source: str
+    target: str
+    sequence: int
+    flags: int
+    payload: bytes
+
+
+@dataclass(slots=True)
+class Direction:
+    """Bytes of one direction and, for each piece, its offset, packet number and time."""
+
+    data: bytearray = field(default_factory=bytearray)
+    pieces: list[tuple[int, int, float]] = field(default_factory=list)
+    base: int | None = None
+
+    def packet_at(self, offset: int) -> tuple[int, float]:
+        """Number and time of the packet that carried the byte at an offset."""
+        return next((number, time) for at, number, time in reversed(self.pieces) if at <= offset)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request and its response on one connection."""
+
+    position: int
+    method: str
+    target: str
+    request_packet: int
+    request_time: float
+    authorization: str | None
+    proxy_authorization: str | None
+    body_sha256: str
+    status: int | None = None
+    response_packet: int | None = None
+    response_time: float | None = None
+    response_end: float | None = None
+    challenge: tuple[str, ...] = ()
+    complete: bool = True
+    body: bytes = b""
+    response_body: bytes = b""
+
+
+@dataclass(slots=True)
+class Connection:
+    client: str
+    server: str
+    capture: str
+    first_packet: int
+    first_time: float
+    to_server: Direction = field(default_factory=Direction)
+    to_client: Direction = field(default_factory=Direction)
+    exchanges: list[Exchange] = field(default_factory=list)
+    protocol: str = "http"
+
+
+def packets(path: Path) -> list[Packet]:
+    """All TCP packets of a file."""
+    argv = ["tshark", "-n", "-r", str(path), "-o", "tcp.desegment_tcp_streams:FALSE", "-Y", "tcp", "-T", "fields"]
+    argv += [word for name in FIELDS for word in ("-e", name)]
+    lines = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
+    rows = [line.split("\t") for line in lines]
+    return [
+        Packet(
+            int(row[0]),
+            float(row[1]),
+            f"{row[2]}:{row[3]}",
+            f"{row[4]}:{row[5]}",
+            int(row[6]),
+            int(row[7], 16),
+            bytes.fromhex(row[9].replace(":", "")) if int(row[8]) else b"",
+        )
+        for row in rows
+    ]
+
+
+def _place(direction: Direction, packet: Packet) -> None:
+    """Add a packet's payload: what lies before the end is a retransmission, beyond it would be a loss."""
+    if packet.flags & SYN:
+        direction.base = (packet.sequence + 1) & 0xFFFFFFFF
+        return
+    if direction.base is None:
+        direction.base = packet.sequence
+    offset = (packet.sequence - direction.base) & 0xFFFFFFFF
+    end = len(direction.data)
+    if not packet.payload or offset + len(packet.payload) <= end or offset >= 1 << 31:
+        return
+    if offset > end:
+        msg = f"packet {packet.number}: bytes before it are missing"
+        raise LabError(msg)
+    direction.pieces.append((end, packet.number, packet.time))
+    direction.data += packet.payload[end - offset :]
+
+
+def connections(path: Path, capture: str) -> list[Connection]:
+    """The connections of a file in order of first packet; a SYN without ACK starts a new one."""
+    found: list[Connection] = []
+    current: dict[tuple[str, str], Connection] = {}
+    for packet in sorted(packets(path), key=lambda packet: (packet.time, packet.number)):
+        forward, backward = (packet.source, packet.target), (packet.target, packet.source)
+        if packet.flags & SYN and not packet.flags & ACK and not _repeated(current.get(forward), packet):
+            connection = Connection(packet.source, packet.target, capture, packet.number, packet.time)
+            current[forward] = connection
+            found.append(connection)
+        if forward in current:
+            _place(current[forward].to_server, packet)
+        elif backward in current:
+            _place(current[backward].to_client, packet)
+    for connection in found:
+        connection.exchanges = _exchanges(connection)
+    return found
+
+
+def _repeated(connection: Connection | None, packet: Packet) -> bool:
+    base = connection.to_server.base if connection else None
+    return base is not None and base == (packet.sequence + 1) & 0xFFFFFFFF
+
+
+class _Head(NamedTuple):
+    start: str
+    headers: list[tuple[str, str]]
+    end: int
+
+    def values(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key.lower() == name]
+
+
+def _head(data: bytes, at: int) -> _Head | None:
+    end = data.find(b"\r\n\r\n", at)
+    if end < 0:
+        return None
+    lines = data[at:end].decode("latin-1").split("\r\n")
+    pairs = [line.split(":", 1) for line in lines[1:]]
+    return _Head(lines[0], [(pair[0].strip(), pair[1].strip()) for pair in pairs], end + 4)
+
+
+def _body_end(data: bytes, head: _Head, *, response: bool, method: str) -> tuple[int, bytes]:
+    """Where the message ends by its own words (maybe beyond the data) and its unframed body."""
+    status = int(head.start.split(" ")[1]) if response else 0
+    if response and (status in (204, 304) or 100 <= status < 200 or (method == "CONNECT" and status == 200)):
+        return head.end, b""
+    if "chunked" in [value.lower() for value in head.values("transfer-encoding")]:
+        at, body = head.end, b""
+        while (line_end := data.find(b"\r\n", at)) >= 0:
+            size = int(data[at:line_end].split(b";")[0], 16)
+            body += data[line_end + 2 : line_end + 2 + size]
+            at = line_end + 4 + size
+            if size == 0:
+                break
+        return at, body
+    lengths = head.values("content-length")
+    end = head.end + int(lengths[0]) if lengths else len(data) if response else head.end
+    return end, data[head.end : end]
+
+
+def _exchanges(connection: Connection) -> list[Exchange]:
+    """Requests in order, each with the response in the same place of the other direction."""
+    requests, responses = bytes(connection.to_server.data), bytes(connection.to_client.data)
+    if not requests.startswith(METHODS):
+        connection.protocol = "tls" if requests[:2] == b"\x16\x03" else "other"
+        return []
+    found: list[Exchange] = []
+    at, back = 0, 0
+    while at < len(requests) and requests.startswith(METHODS, at) and (head := _head(requests, at)):
+        method, target, _ = head.start.split(" ", 2)
+        end, body = _body_end(requests, head, response=False, method=method)
+        number, time = connection.to_server.packet_at(at)
+        exchange = Exchange(
+            len(found) + 1,
+            method,
+            target,
+            number,
+            time,
+            next(iter(head.values("authorization")), None),
+            next(iter(head.values("proxy-authorization")), None),
+            hashlib.sha256(body).hexdigest(),
+            body=body,
+        )
+        found.append(exchange)
+        at = end
+        while (answer := _head(responses, back)) is not None:
+            status = int(answer.start.split(" ")[1])
+            first, start = back, connection.to_client.packet_at(back)
+            back, answer_body = _body_end(responses, answer, response=True, method=method)
+            if status >= 200:
+                exchange.status, (exchange.response_packet, exchange.response_time) = status, start
+                exchange.complete, exchange.response_body = back <= len(responses), answer_body
+                exchange.response_end = connection.to_client.packet_at(max(back - 1, first))[1]
+                exchange.challenge = tuple(answer.values("www-authenticate") + answer.values("proxy-authenticate"))
+                break
+        if method == "CONNECT" and exchange.status == 200:
+            connection.protocol = "connect"
+            # Clear HTTP inside the tunnel goes on in the same list; TLS does not.
+    return found

@@ -1,0 +1,340 @@
+"""The ground truth of a sample: from its lossless capture, the server's JSON log and the proxy's own log.
+
+Strategy: exchanges come from lab.streams; the server's log must agree with them connection by connection; client and
+upstream exchanges are paired by what a proxy may not change (method, credentials, body digest) inside the client
+exchange's time, and the pairs must agree with the proxy's port log where it has one. Nothing of the analyzer is used.
+"""
+
+import base64
+import binascii
+import json
+import re
+import struct
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lab import network, opened
+from lab.processes import LabError
+from lab.streams import Connection, Exchange, connections
+
+CLOCK_ROOM_S = 0.002
+FINAL = (401, 407)
+
+
+def _leg(connection: Connection, *, proxied: bool) -> str:
+    if not proxied:
+        return "direct"
+    if connection.protocol == "connect":
+        return "tunnel"
+    return "upstream_leg" if connection.client.startswith(network.PROXY_OUTSIDE + ":") else "client_leg"
+
+
+def _split(place: str) -> tuple[str, int]:
+    host, _, port = place.rpartition(":")
+    return host, int(port)
+
+
+def _ends(connection: Connection) -> dict[str, Any]:
+    client, server = _split(connection.client), _split(connection.server)
+    return {"client_ip": client[0], "client_port": client[1], "server_ip": server[0], "server_port": server[1]}
+
+
+def hops(found: list[Connection], shifts: dict[str, float]) -> list[tuple[tuple[str, int], tuple[str, int]]]:
+    """Pairs of (client-leg exchange, upstream exchange), each as ("ip:port" of the connection's client, position)."""
+    ups = [c for c in found if _leg(c, proxied=True) == "upstream_leg"]
+    waiting = [(c, x) for c in ups for x in c.exchanges]
+    waiting.sort(key=lambda pair: pair[1].request_time - shifts[pair[0].capture])
+    near = [(c, x) for c in found if _leg(c, proxied=True) in ("client_leg", "tunnel") for x in c.exchanges]
+    near.sort(key=lambda pair: pair[1].request_time - shifts[pair[0].capture])
+    pairs = []
+    for connection, exchange in near:
+        match = next((pair for pair in waiting if _fits(connection, exchange, *pair, shifts)), None)
+        if match is not None:
+            waiting.remove(match)
+            pairs.append(((connection.client, exchange.position), (match[0].client, match[1].position)))
+    return pairs
+
+
+def tunnels(found: list[Connection]) -> list[tuple[str, str]]:
+    """Pairs of (client's connection with CONNECT, upstream connection) that carried the same bytes to the server."""
+    pairs = []
+    for near in (connection for connection in found if connection.protocol == "connect"):
+        data = bytes(near.to_server.data)
+        inner = data[data.find(b"\r\n\r\n") + 4 :]
+        match = next((c for c in found if c is not near and inner and bytes(c.to_server.data) == inner), None)
+        if match is not None:
+            pairs.append((near.client, match.client))
+    return pairs
+
+
+def _fits(near_c: Connection, near: Exchange, far_c: Connection, far: Exchange, shifts: dict[str, float]) -> bool:
+    same = near.method == far.method and near.body_sha256 == far.body_sha256
+    if not same or near.authorization != far.authorization:
+        return False
+    room, lag = CLOCK_ROOM_S, shifts[far_c.capture] - shifts[near_c.capture]
+    if far.request_time - lag < near.request_time - room:
+        return False
+    if near.response_time is None or far.response_time is None:
+        return True
+    return far.response_time - lag <= near.response_time + room
+
+
+def _ntlm_identity(token: bytes) -> tuple[str | None, str | None]:
+    """User and domain of an NTLM AUTHENTICATE message inside a token (MS-NLMP 2.2.1.3)."""
+    at = token.find(b"NTLMSSP\0\3\0\0\0")
+    if at < 0:
+        return None, None
+    message = token[at:]
+
+    def text(field_at: int) -> str:
+        size, _, offset = struct.unpack_from("<HHI", message, field_at)
+        return message[offset : offset + size].decode("utf-16-le")
+
+    return text(36), text(28)
+
+
+def _decoded(value: str) -> bytes:
+    try:
+        return base64.b64decode(value.partition(" ")[2], validate=True)
+    except binascii.Error:
+        return b""
+
+
+def _mechanism(scheme: str, token: bytes) -> str:
+    if scheme.lower() in ("basic", "credssp"):
+        return scheme.lower()
+    return "ntlm" if b"NTLMSSP\0" in token else "kerberos"
+
+
+def _authentications(connection: Connection, logged: dict[tuple[str, int], dict[str, Any]]) -> list[dict[str, Any]]:
+    """The authentications of one connection; a new one starts where the last was decided."""
+    rows: list[dict[str, Any]] = []
+    for audience, field in (("proxy", "proxy_authorization"), ("server", "authorization")):
+        row: dict[str, Any] | None = None
+        for exchange in connection.exchanges:
+            value = getattr(exchange, field)
+            if value is None or (audience == "server" and exchange.status == 407):
+                continue
+            scheme, token = value.split(" ")[0], _decoded(value)
+            if row is not None and row["_value"] == value and scheme.lower() == "basic":
+                row["last_position"] = exchange.position
+                continue
+            if row is None or row["outcome"] != "unfinished":
+                row = {
+                    **_ends(connection),
+                    "audience": audience,
+                    "mechanism": _mechanism(scheme, token),
+                    "user": None,
+                    "domain": None,
+                    "outcome": "unfinished",
+                    "first_position": exchange.position,
+                    "last_position": exchange.position,
+                    "_value": value,
+                }
+                rows.append(row)
+            row["last_position"], row["_value"] = exchange.position, value
+            at = logged.get((connection.client, exchange.position))
+            _judge(row, exchange, scheme, 407 if audience == "proxy" else 401, at)
+            _name(row, scheme, token, at["user"] if at else None)
+    for row in rows:
+        del row["_value"]
+    return sorted(rows, key=lambda row: row["first_position"])
+
+
+def _judge(row: dict[str, Any], exchange: Exchange, scheme: str, refusal: int, logged: dict[str, Any] | None) -> None:
+    if exchange.status is None:
+        return
+    if exchange.status != refusal:
+        row["outcome"] = "accepted"
+        return
+    # CredSSP goes on with an empty token too, which looks like the plain challenge: there the server's log decides.
+    goes_on = any(value.startswith(scheme + " ") for value in exchange.challenge) and scheme.lower() != "basic"
+    if scheme.lower() == "credssp":
+        goes_on = not (logged or {}).get("error")
+    if not goes_on:
+        row["outcome"] = "refused"
+
+
+def _name(row: dict[str, Any], scheme: str, token: bytes, server_user: str | None) -> None:
+    if scheme.lower() == "basic":
+        domain, _, user = token.decode("utf-8", "replace").partition(":")[0].rpartition("\\")
+        row["user"], row["domain"] = user, domain or None
+        return
+    ntlm_user, ntlm_domain = _ntlm_identity(token)
+    if ntlm_user is not None:
+        row["user"], row["domain"] = ntlm_user, ntlm_domain or None
+    elif server_user and row["outcome"] == "accepted":
+        # user@REALM or DOMAIN\\user, as the acceptor names the principal.
+        words = server_user.split("@") if "@" in server_user else server_user.split("\\")[::-1]
+        row["user"], row["domain"] = words[0], words[1] if len(words) > 1 else None
+
+
+def server_rows(log: Path) -> list[dict[str, Any]]:
+    """The request lines of the server's log."""
+    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return [row for row in rows if "position" in row]
+
+
+def _inside_tls(path: Path, keylog: Path) -> list[dict[str, Any]]:
+    """Exchanges inside TLS as tshark opens them with the key log, on each leg; packets are those that end a message."""
+    fields = ["frame.number", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport", "http.request.method", "http.response.code"]
+    argv = ["tshark", "-n", "-r", str(path), "-o", f"tls.keylog_file:{keylog}", "-o", "http.tls.port:443,5986"]
+    argv += ["-d", "tcp.port==3128,http", "-Y", "tls && (http.request || http.response)", "-T", "fields"]
+    argv += [word for name in fields for word in ("-e", name)]
+    lines = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
+    rows: list[dict[str, Any]] = []
+    for number, source, source_port, target, target_port, method, code in (line.split("\t") for line in lines):
+        if method:
+            ends = {"client_ip": source, "client_port": int(source_port)}
+            ends |= {"server_ip": target, "server_port": int(target_port)}
+            position = 1 + sum(1 for row in rows if row["client_port"] == int(source_port))
+            rows.append(
+                {
+                    **ends,
+                    "position": position,
+                    "method": method,
+                    "status": None,
+                    "request_end_packet": int(number),
+                    "response_end_packet": None,
+                    "capture": path.name,
+                }
+            )
+        elif code:
+            row = next(r for r in rows if r["client_port"] == int(target_port) and r["status"] is None)
+            row["status"], row["response_end_packet"] = int(code), int(number)
+    return rows
+
+
+MESSAGE_KEYS = (
+    "action", "sealed", "request_plain_bytes", "request_plain_sha256", "response_plain_bytes", "response_plain_sha256"
+)  # fmt: skip
+
+
+def _messages(logged: dict[tuple[str, int], dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the server read from and answered to each SOAP request, by (connection, position) on every leg."""
+    return [
+        {"connection": peer, "position": position, **{key: row.get(key) for key in MESSAGE_KEYS}}
+        for (peer, position), row in logged.items()
+        if row.get("action")
+    ]
+
+
+def _journal(log: Path, event: str) -> list[dict[str, Any]]:
+    """The server's journal of shells or commands."""
+    rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return [{key: value for key, value in row.items() if key != "event"} for row in rows if row.get("event") == event]
+
+
+def check_server(found: list[Connection], rows: list[dict[str, Any]], inner: list[dict[str, Any]]) -> str:
+    """Compare captured exchanges with the server's log, connection by connection; a difference is an error."""
+    logged: dict[str, list[int]] = {}
+    for row in sorted(rows, key=lambda row: (row["peer"], row["position"])):
+        logged.setdefault(row["peer"], []).append(row["status"])
+    seen = {c.client: [x.status for x in c.exchanges] for c in found if c.server.startswith(network.SERVER_IP + ":") and c.protocol == "http"}
+    for row in inner:
+        if row["server_ip"] == network.SERVER_IP:
+            seen.setdefault(f"{row['client_ip']}:{row['client_port']}", []).append(row["status"])
+    for peer in sorted(set(logged) | set(seen)):
+        if logged.get(peer) != seen.get(peer):
+            msg = f"server log and capture differ for {peer}: {logged.get(peer)} {seen.get(peer)}"
+            raise LabError(msg)
+    return f"{sum(map(len, logged.values()))} requests on {len(logged)} connections: status lists equal"
+
+
+def check_proxy(mine: set[tuple[str, str]], log: Path) -> str:
+    """Compare paired connections with the proxy's own port log (JSON lines with client and upstream)."""
+    text = log.read_text(errors="replace") if log.exists() else ""
+    rows = [json.loads(found) for found in re.findall(r"\{\"client\".*?\}", text)]
+    rows = [row for row in rows if re.fullmatch(r"[\d.]+:\d+", row.get("upstream", "")) and row["upstream"].startswith(network.PROXY_OUTSIDE + ":")]
+    if not rows:
+        return "the proxy logs no upstream ports"
+    logged = {(row["client"], row["upstream"]) for row in rows}
+    if logged != mine:
+        msg = f"proxy log and pairs differ: only log {logged - mine}, only pairs {mine - logged}"
+        raise LabError(msg)
+    return f"{len(rows)} lines, {len(logged)} pairs of connections: equal"
+
+
+def _from_log(row: dict[str, Any]) -> Exchange:
+    """An exchange as the server's log has it, without packets; enough to tell its authentication."""
+    authorization = next((value for key, value in row["headers"] if key.lower() == "authorization"), None)
+    goes_on = authorization is not None and row["status"] == 401 and not row["error"]
+    challenge = (f"{authorization.split(' ')[0]} token",) if goes_on and authorization else ()
+    return Exchange(
+        row["position"], row["method"], row["target"], 0, row["time"], authorization, None, row["body_sha256"],
+        status=row["status"], challenge=challenge,
+    )  # fmt: skip
+
+
+def _exchange_row(connection: Connection, exchange: Exchange) -> dict[str, Any]:
+    return {
+        **_ends(connection),
+        "position": exchange.position,
+        "method": exchange.method,
+        "target": exchange.target,
+        "status": exchange.status,
+        "request_packet": exchange.request_packet,
+        "response_packet": exchange.response_packet,
+        "response_complete": exchange.complete,
+        "in_tunnel": connection.protocol == "connect" and exchange.method != "CONNECT",
+        "capture": connection.capture,
+    }
+
+
+def _connection_row(connection: Connection, leg: str) -> dict[str, Any]:
+    return {
+        **_ends(connection),
+        "leg": leg,
+        "protocol": connection.protocol,
+        "exchanges": len(connection.exchanges),
+        "statuses": [exchange.status for exchange in connection.exchanges],
+        "capture": connection.capture,
+        "first_packet": connection.first_packet,
+    }
+
+
+def build(files: list[Path], log: Path, shifts: dict[str, float], keylog: Path | None, *, proxied: bool) -> dict[str, Any]:
+    """The measured part of truth.json, plus the connections for further checks under `_connections`."""
+    found = [connection for path in files for connection in connections(path, path.name)]
+    found = [c for c in found if not c.server.endswith(":88")]
+    order = {path.name: index for index, path in enumerate(files)}
+    found.sort(key=lambda c: (order[c.capture], c.first_packet))
+    silent = [c for c in found if not c.to_server.data]
+    found = [c for c in found if c.to_server.data]
+    rows = server_rows(log)
+    logged = {(row["peer"], row["position"]): row for row in rows}
+    inner = [row for path in files for row in _inside_tls(path, keylog)] if keylog else []
+    agreed = check_server(found, rows, inner)
+    pairs = hops(found, shifts) if proxied else []
+    piped = tunnels(found)
+    for near, far in pairs:
+        if far in logged:
+            logged[near] = logged[far]
+
+    def visible(connection: Connection) -> Connection:
+        """The connection, with the server's view of its exchanges when they are inside TLS."""
+        if connection.protocol != "tls":
+            return connection
+        mine = [row for row in rows if row["peer"] == connection.client]
+        return replace(connection, exchanges=[_from_log(row) for row in mine])
+
+    exchanges = [_exchange_row(c, x) for c in found for x in c.exchanges]
+    exchanges.sort(key=lambda row: (order[row["capture"]], row["request_packet"]))
+    return {
+        "connections": [_connection_row(c, _leg(c, proxied=proxied)) for c in found],
+        "connections_without_data": [{**_ends(c), "capture": c.capture, "first_packet": c.first_packet} for c in silent],
+        "exchanges": exchanges,
+        "tls_exchanges": inner,
+        "hops": [[list(near), list(far)] for near, far in pairs],
+        "tunnels": [list(pair) for pair in piped],
+        "authentications": [{**row, "over_tls": c.protocol == "tls"} for c in map(visible, found) for row in _authentications(c, logged)],
+        "messages": _messages(logged),
+        "shells": _journal(log, "shell"),
+        "commands": _journal(log, "command"),
+        "_connections": found,
+        "_server": agreed,
+        "_opened": opened.check(found, rows),
+        "_pairs": {(near[0], far[0]) for near, far in pairs} | set(piped),
+    }

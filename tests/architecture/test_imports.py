@@ -1,0 +1,175 @@
+"""The architecture as a table: who may import whom, which library lives where, and how large a file may be."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "analyzer").rglob("*.py"))
+
+_FLOOR = {"records", "formats", "settings", "errors"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "records": set(),
+    "errors": set(),
+    "settings": set(),
+    "formats": {"records"},
+    "capture": _FLOOR,
+    "transport": _FLOOR,
+    "http": _FLOOR,
+    "proxy": _FLOOR,
+    "auth": _FLOOR,
+    "sealing": _FLOOR | {"auth.schemes"},
+    "wsman": _FLOOR,
+    "psrp": _FLOOR,
+    "rules": {"records", "errors"},
+    "tables": {"records", "formats.text", "errors"},
+    "reports": {"records", "tables", "formats.text", "errors"},
+    "engine": {
+        *_FLOOR,
+        *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "rules", "tables", "reports"),
+    },
+    "api": {"records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules", "__init__"},
+    "cli": {"api", "settings", "errors", "formats.text", "__init__"},
+    "__init__": {"api", "settings", "errors"},
+    "__main__": {"cli"},
+}
+"""Part to the parts it may import (`a.b` allows only that module). The parts are the files and folders of analyzer/."""
+
+LIBRARIES: dict[str, tuple[str, ...]] = {
+    "pandas": ("tables/", "reports/", "api.py"),
+    "duckdb": ("tables/query.py",),
+    "dask": ("engine/",),
+    "distributed": ("engine/",),
+    "dpkt": ("capture/slow.py",),
+    "spnego": ("auth/schemes/pyspnego_adapter.py",),
+    "scapy": ("capture/scapy_packet.py", "auth/schemes/scapy_adapter.py"),
+    "psrpcore": ("psrp/psrpcore_adapter.py",),
+    "lxml": ("formats/xml.py",),
+    "rich": ("reports/",),
+    "click": ("cli.py",),
+}
+"""Library to the only files that import it."""
+
+LATE = {"pandas", "numpy", "duckdb", "dask", "distributed", "dpkt", "spnego", "scapy", "psrpcore", "lxml", "rich"}
+"""Libraries that are slow to load: imported inside a function, outside of the one adapter that is itself imported late."""
+ADAPTERS = {"capture/slow.py", "capture/scapy_packet.py", "auth/schemes/pyspnego_adapter.py", "auth/schemes/scapy_adapter.py", "psrp/psrpcore_adapter.py"}
+
+VAGUE = {"core", "common", "utils", "util", "helpers", "helper", "base", "manager", "handler", "misc"}
+LINES = 400
+
+
+class Import(NamedTuple):
+    """``module`` is absolute; ``late`` is inside a function or for types only."""
+
+    module: str
+    line: int
+    late: bool
+
+
+def test_there_are_files() -> None:
+    assert len(FILES) > 20
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_follow_the_table(path: Path) -> None:
+    part = _part(_relative(path))
+    allowed = MAY_IMPORT.get(part)
+    assert allowed is not None, f"analyzer/{part} is new: give it a line in MAY_IMPORT"
+    bad = [f"line {found.line}: {found.module}" for found in _imports(path) if not _is_allowed(found.module, part, allowed)]
+    assert not bad, f"{part} may import {sorted(allowed)} only; it imports {bad}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_libraries_stay_at_home(path: Path) -> None:
+    relative = _relative(path)
+    for found in _imports(path):
+        library = found.module.partition(".")[0]
+        homes = LIBRARIES.get(library)
+        assert homes is None or relative.startswith(homes), f"line {found.line}: {library} belongs to {homes}"
+        assert library not in LATE or found.late or relative in ADAPTERS, f"line {found.line}: import {library} inside the function that needs it"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_adapters_are_imported_late(path: Path) -> None:
+    slow = {f"analyzer.{adapter.removesuffix('.py').replace('/', '.')}" for adapter in ADAPTERS if _loads_a_slow_library(ROOT / "analyzer" / adapter)}
+    early = [found.module for found in _imports(path) if not found.late and found.module in slow]
+    assert not early, f"{early} loads a slow library: import it inside the function that needs it"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_catches_everything(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ExceptHandler):
+            continue
+        caught = {"everything"} if node.type is None else {name.id for name in ast.walk(node.type) if isinstance(name, ast.Name)}
+        licensed = _relative(path) == "engine/work.py"
+        assert licensed or not caught & {"everything", "Exception", "BaseException"}, f"line {node.lineno}: name the exceptions you mean"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_have_names_and_sizes(path: Path) -> None:
+    words = {part.removesuffix(".py") for part in Path(_relative(path)).parts}
+    assert not words & VAGUE, "the name does not say what is in it"
+    length = len(path.read_text(encoding="utf-8").splitlines())
+    assert length <= LINES, f"{length} lines: perhaps two rooms in one"
+
+
+def test_relative_imports_are_seen(tmp_path: Path) -> None:
+    package = tmp_path / "analyzer" / "rules"
+    package.mkdir(parents=True)
+    path = package / "one.py"
+    (tmp_path / "analyzer" / "engine").mkdir()
+    (tmp_path / "analyzer" / "engine" / "local.py").touch()
+    path.write_text("from ..engine import local\nfrom . import two\nfrom analyzer import wsman\nimport analyzer.api as x\n", encoding="utf-8")
+    assert [found.module for found in _imports(path, tmp_path)] == ["analyzer.engine.local", "analyzer.rules", "analyzer.wsman", "analyzer.api"]
+
+
+def _loads_a_slow_library(adapter: Path) -> bool:
+    return adapter.exists() and any(not found.late and found.module.partition(".")[0] in LATE for found in _imports(adapter))
+
+
+def _relative(path: Path) -> str:
+    return path.relative_to(ROOT / "analyzer").as_posix()
+
+
+def _part(relative: str) -> str:
+    return relative.partition("/")[0].removesuffix(".py")
+
+
+def _is_allowed(module: str, part: str, allowed: set[str]) -> bool:
+    pieces = module.split(".")
+    if pieces[0] != "analyzer":
+        return True
+    inside = pieces[1:] or ["__init__"]
+    if inside[0] == part:
+        return True
+    if inside[0] not in MAY_IMPORT:  # a name of analyzer/__init__.py
+        inside = ["__init__"]
+    return any(inside[: len(one.split("."))] == one.split(".") for one in allowed)
+
+
+def _imports(path: Path, root: Path = ROOT) -> Iterator[Import]:
+    package = path.relative_to(root).with_suffix("").parts[:-1]
+    for node, late in _statements(ast.parse(path.read_text(encoding="utf-8")), late=False):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, node.lineno, late) for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            origin = ".".join((*start, *([node.module] if node.module else ())))
+            yield from (Import(_module(f"{origin}.{alias.name}", origin, root), node.lineno, late) for alias in node.names)
+
+
+def _module(longer: str, origin: str, root: Path) -> str:
+    """``from a import b``: b is a module of ours when there is such a file, or when a is the package itself."""
+    path = root.joinpath(*longer.split("."))
+    return longer if path.is_dir() or path.with_suffix(".py").exists() or origin == "analyzer" else origin
+
+
+def _statements(node: ast.AST, *, late: bool) -> Iterator[tuple[ast.AST, bool]]:
+    for child in ast.iter_child_nodes(node):
+        yield child, late
+        for_types = isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING"
+        yield from _statements(child, late=late or for_types or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef))

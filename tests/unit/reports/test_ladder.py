@@ -1,0 +1,83 @@
+from dataclasses import replace
+
+import pytest
+
+from analyzer.errors import UsageError
+from analyzer.records.evidence import Evidence
+from analyzer.records.proxy import Route
+from analyzer.reports.ladder import ladder, mermaid
+from analyzer.reports.lines import plain
+from analyzer.reports.sequence import Sequence, sequences, sequences_of
+from tests.build import evidence as build
+
+
+def sequence_of(evidence: Evidence, name: str) -> Sequence:
+    [drawn] = sequences_of(evidence, name)
+    return drawn
+
+
+def test_a_direct_connection_has_two_lanes() -> None:
+    drawn = sequence_of(build.direct().evidence, "c1")
+    assert [lane.title for lane in drawn.lanes] == ["client", "server"]
+    shown = plain(ladder(drawn, 100, 300))
+    for piece in (
+        "#10..11 POST /wsman, NTLM negotiate",
+        "#22 200 OK, sealed",
+        "NTLM authenticate as alice",
+        "40 bytes of c1 not in the capture",
+        "FIN of c1, sent by the server",
+    ):
+        assert piece in shown
+    assert "▶" in shown
+    assert "◀░" in shown
+
+
+@pytest.mark.parametrize("name", ["c1", "c2"])
+def test_a_route_has_three_lanes_from_either_leg(name: str) -> None:
+    drawn = sequence_of(build.proxied().evidence, name)
+    assert [(lane.title, lane.host) for lane in drawn.lanes] == [("client", "10.0.0.1"), ("proxy", "10.0.0.5"), ("server", "10.0.0.9")]
+    assert [arrow.left for arrow in drawn.arrows] == [0, 1, 0, 0]
+    assert "RST of c1, sent by the proxy" in drawn.arrows[-1].text
+
+
+def test_all_rows_are_equally_wide() -> None:
+    for result in (build.direct(), build.proxied()):
+        for drawn in sequences(result.evidence):
+            rows = plain(ladder(drawn, 100, 300)).splitlines()[3:]
+            assert {len(row) for row in rows} == {max(map(len, rows))}
+            assert max(map(len, rows)) <= 100
+
+
+def test_a_long_one_is_cut_and_says_so() -> None:
+    shown = plain(ladder(sequence_of(build.direct().evidence, "c1"), 100, 2))
+    assert "... 4 more; --messages shows them" in shown
+
+
+def test_mermaid() -> None:
+    shown = plain(mermaid(sequence_of(build.proxied().evidence, "c1"), 300))
+    assert shown.startswith("sequenceDiagram\n")
+    assert "participant L1 as proxy 10.0.0.5" in shown
+    assert "L0->>L1: #35;10..11 POST /wsman" in shown
+    assert "L1-xL0: #35;30 RST" in shown
+
+
+def test_an_unknown_connection_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(UsageError, match="c99"):
+        sequence_of(build.direct().evidence, "c99")
+
+
+def test_clocks_that_differ_are_set_right() -> None:
+    made = build.proxied().evidence
+    late = replace(made.captures[1], clock_offset_ns=10_000 * build.MS)
+    shifted = replace(made, captures=(made.captures[0], late))
+    assert [arrow.left for arrow in sequence_of(shifted, "c1").arrows] == [1, 0, 0, 0]
+
+
+def test_an_upstream_connection_of_two_clients_has_two_drawings_and_says_whose_request_it_is() -> None:
+    made = build.proxied().evidence
+    third = build.connection(3, client="10.0.0.2", server="10.0.0.5")
+    routes = (*made.routes, Route("r2", "c3", ("c2",), "10.0.0.5", "forward"))
+    shared = replace(made, connections={**made.connections, "c3": third}, routes=routes)
+    one, other = sequences_of(shared, "c2")
+    assert [arrow.text.endswith("[c2.x1] for c1") for arrow in (*one.arrows, *other.arrows)].count(True) == 1
+    assert other.arrows[0].text.endswith("for c1")

@@ -1,0 +1,73 @@
+"""The public names: the contract's columns, in its order, and the document made of the declarations."""
+
+from pathlib import Path
+
+import pytest
+
+from analyzer.records.result import Result
+from analyzer.tables.column import Dtype
+from analyzer.tables.document import document
+from analyzer.tables.registry import TABLES, AnyTable, table_named
+from tests.build import evidence as build
+
+CONTRACT = {
+    "captures": "capture path format link_types size_bytes sha256 packets first_time last_time snaplen clock_offset_s winrm_connections",
+    "connections": (
+        "connection_id capture community_id client_ip client_port server_ip server_port first_time last_time role protocol route_id exchanges client_bytes "
+        "server_bytes missing_client_bytes missing_server_bytes retransmitted_packets out_of_order_packets close closed_by seconds_after_last_response "
+        "user_agent server_product"
+    ),
+    "exchanges": (
+        "exchange_id connection_id position request_time response_time latency_s method target host request_version response_version status auth_scheme "
+        "mechanism auth_step proxy_auth_scheme request_protection response_protection request_bytes response_bytes content_type user_agent via "
+        "forwarded_for action quality"
+    ),
+    "hops": "client_exchange_id upstream_exchange_id client_connection_id upstream_connection_id basis confidence proxy_delay_s header_changes",
+    "authentications": (
+        "authentication_id connection_id first_exchange_id last_exchange_id audience scheme mechanism outcome round_trips duration_s user domain workstation "
+        "target_name spn realm ntlm_version etype signing sealing mic channel_binding server_name server_os_build secret_tag"
+    ),
+    "messages": (
+        "message_id exchange_id direction time protection opened opened_absent secret_used check size_bytes action resource_uri soap_message_id relates_to "
+        "session_id shell_id command_id fault_code fault_meaning"
+    ),
+    "findings": (
+        "finding_id rule severity confidence time end_time subject title why connections exchanges packets filter advice reference attack user source "
+        "destination"
+    ),
+    "issues": "code level record capture packet detail repeats",
+    "timeline": "time timestamp_desc message severity user source destination table record",
+}
+EVERY_RESULT = [build.direct(), build.proxied(), build.nothing(), build.hostile("x\x1b")]
+PYTHON_TYPES = {Dtype.TEXT: str, Dtype.INTEGER: int, Dtype.NUMBER: float, Dtype.FLAG: bool, Dtype.TIME: int}
+
+
+def test_the_tables_are_those_of_the_contract() -> None:
+    assert [table.name for table in TABLES] == list(CONTRACT)
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_no_column_of_the_contract_is_missing_or_moved(name: str) -> None:
+    columns = CONTRACT[name].split()
+    assert list(table_named(name).names[: len(columns)]) == columns
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_declarations_are_whole(table: AnyTable) -> None:
+    assert len(set(table.names)) == len(table.names)
+    assert set(table.screen) <= set(table.names)
+    assert all(column.means.endswith(".") and "|" not in column.means for column in table.columns)
+    assert "capture" in table.names
+
+
+@pytest.mark.parametrize("result", EVERY_RESULT)
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_cells_have_the_declared_type(table: AnyTable, result: Result) -> None:
+    for row in table.values(result):
+        for column, value in zip(table.columns, row, strict=True):
+            assert value is None or type(value) is PYTHON_TYPES[column.dtype], f"{column.name}: {value!r}"
+
+
+def test_the_document_is_up_to_date() -> None:
+    path = Path(__file__).parents[3] / "docs" / "tables.md"
+    assert path.read_text(encoding="utf-8") == document(), "run: python -m analyzer.tables.document > docs/tables.md"
