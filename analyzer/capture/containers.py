@@ -165,6 +165,17 @@ def _chain(unpack: "struct._UnpackFrom", buffer: bytes, at: int, header_size: in
     return True
 
 
+class _Block(NamedTuple):
+    """A pcapng block: its type, the section's byte order, and where its body lies in the buffer (``at``, ``size``) and in the file."""
+
+    kind: int
+    order: str
+    buffer: bytes
+    at: int
+    size: int
+    file_at: int
+
+
 @dataclass(slots=True)
 class _Interface:
     link: int
@@ -197,7 +208,7 @@ def _pcapng(window: Window, limits: Limits, walk: Walk) -> Iterator[Row]:
         body = total - 12
         if kind in (_EPB, _PB, _SPB):
             number += 1
-            row = _packet(window.buffer, at, body, order, kind, interfaces, number, last_ns, file_at, walk)
+            row = _packet(_Block(kind, order, window.buffer, at, body, file_at), interfaces, number, last_ns, walk)
             if row is not None:
                 last_ns = row.ts_ns
                 yield row
@@ -260,9 +271,8 @@ def _options(buffer: bytes, at: int, end: int, order: str) -> Iterator[tuple[int
         at += (size + 3) & ~3
 
 
-def _packet(
-    buffer: bytes, at: int, body: int, order: str, kind: int, interfaces: list[_Interface], number: int, last_ns: int, file_at: int, walk: Walk
-) -> Row | None:
+def _packet(block: _Block, interfaces: list[_Interface], number: int, last_ns: int, walk: Walk) -> Row | None:
+    kind, order, buffer, at, body, file_at = block
     header = 4 if kind == _SPB else 20
     if body < header:
         walk.problems.append(("capture.damaged-record", "a packet block is too short for its own header", number))

@@ -8,6 +8,7 @@ import ipaddress
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -100,7 +101,7 @@ def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, prog
     if kernel.late and not force and path != STDIN and damage is None:
         return frozenset(kernel.late)
     flows = kernel.flows(_host)
-    capture = _capture(path, ordinal, name, source, size, walk, kernel, links, flows)
+    capture = replace(_capture(path, ordinal, name, source, size, walk, kernel), link_types=tuple(link(one).name for one in sorted(links)), flows=len(flows))
     problems = [*walk.problems, *slow.problems, *_notes(walk, kernel, spool, size, force), *([damage] if damage else [])]
     return Scanned(capture, flows, tuple(_issues(problems, ordinal, limits)), spool.file)
 
@@ -109,22 +110,18 @@ def _host(address: bytes) -> str:
     return str(ipaddress.ip_address(address))
 
 
-def _capture(
-    path: str, ordinal: int, name: str, source: Opened, size: int, walk: Walk, kernel: Kernel, links: Counter[int], flows: tuple[Flow, ...]
-) -> Capture:
+def _capture(path: str, ordinal: int, name: str, source: Opened, size: int, walk: Walk, kernel: Kernel) -> Capture:
     return Capture(
         ordinal=ordinal,
         path=path if path == STDIN else str(Path(path)),
         name=name,
         format=walk.format + (f"+{source.compression}" if source.compression else "") if walk.format else "unknown",
         size=source.size or size,
-        link_types=tuple(link(number).name for number in sorted(links)),
         packets=walk.packets,
         tcp_packets=kernel.tcp_packets,
         first_ns=kernel.first_ns,
         last_ns=kernel.last_ns,
         snaplen=walk.snaplen,
-        flows=len(flows),
         secrets=tuple(walk.secrets),
         comments=tuple(walk.comments),
     )

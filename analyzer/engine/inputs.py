@@ -38,7 +38,7 @@ def _paths(given: str) -> list[str]:
     if path.is_dir():
         return [str(file) for file in sorted(path.rglob("*")) if file.is_file() and _is_capture(file)]
     if not path.exists() and glob.has_magic(given):
-        found = sorted(glob.glob(given, recursive=True))
+        found = sorted(glob.glob(given, recursive=True))  # noqa: PTH207  a pattern may be absolute, which Path.glob refuses
         return [inner for name in found for inner in (_paths(name) if Path(name).is_dir() else [name])]
     return [given]
 

@@ -60,4 +60,3 @@ def _scanned(item: Input, ordinal: int, limits: Limits, scope: Scope, progress: 
         detail = str(error).removeprefix(f"{item.path}: ")
         capture = Capture(ordinal, item.path, item.name, "unknown", 0)
         return Scanned(capture, (), (Issue("capture.unreadable", detail, capture=ordinal),), None)
-

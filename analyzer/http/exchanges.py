@@ -125,8 +125,8 @@ def _protocol(walk: _Walk, client_at: int, server_at: int) -> str:
 class _Pair(NamedTuple):
     request: Raw | None
     response: Raw | None
-    index: int
-    """The response's index, for its interim responses."""
+    interims_at: int
+    """The response's index, for its interim responses; -1 without a response."""
 
 
 def _pairs(walk: _Walk) -> list[_Pair]:
@@ -164,7 +164,7 @@ def _exchanges(walk: _Walk) -> Iterator[Exchange]:
         request = _request(walk, pair.request, identity)
         response = _response(walk, pair.response, identity)
         quality = _quality(walk, pair, identity, request, response)
-        interims = tuple(_interims(walk, pair.index))
+        interims = tuple(_interims(walk, pair.interims_at))
         yield Exchange(identity, connection.id, connection.capture, position, request, response, interims, quality)
 
 
@@ -177,7 +177,8 @@ def _quality(walk: _Walk, pair: _Pair, identity: str, request: Known[Request], r
         if raw.cut or record.body.missing:
             words.append(f"{side}_cut")
             if raw.head.whole:
-                detail = f"{side}: {record.body.size} bytes of {record.body.declared if record.body.declared is not None else 'an unknown length'}, {record.body.missing} of them missing"
+                wanted = "an unknown length" if record.body.declared is None else record.body.declared
+                detail = f"{side}: {record.body.size} bytes of {wanted}, {record.body.missing} of them missing"
                 key = record.packets[0] if record.packets else None
                 walk.issues.append(_issue(walk, "http.body-cut", identity, detail, key))
     if "request_missing" in words and not isinstance(response, Absent):

@@ -44,9 +44,9 @@ def flights(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tu
     found = []
     for identity, exchanges in exchanges_of.items():
         connection = connections[identity]
-        for exchange in exchanges:
-            if not isinstance(exchange.request, Absent):
-                found.append(_flight(connection, exchange, exchange.request, exchange.response, messages))
+        found += [
+            _flight(connection, exchange, exchange.request, exchange.response, messages) for exchange in exchanges if not isinstance(exchange.request, Absent)
+        ]
     return found
 
 
@@ -72,7 +72,7 @@ def _flight(connection: Connection, exchange: Exchange, request: Request, respon
 
 def path(target: str) -> str:
     """The path and query of a request target in any form (RFC 9112 section 3.2)."""
-    if "://" not in target.split("?")[0]:
+    if "://" not in target.split("?", maxsplit=1)[0]:
         return target
     try:
         parts = urlsplit(target)
@@ -84,7 +84,8 @@ def path(target: str) -> str:
 def authority(request: Request) -> str:
     """Host and port that the request names, in lower case (RFC 9112 section 3.2.2: an absolute target wins over Host)."""
     if "://" in request.target.split("?")[0]:
-        return request.target.partition("://")[2].partition("/")[0].rpartition("@")[2].lower()
+        rest = request.target.partition("://")[2]
+        return rest.partition("/")[0].rpartition("@")[2].lower()
     return field_value(request.headers, "host").lower()
 
 

@@ -45,17 +45,14 @@ def hops(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple
 
 def _hop(found: Sequence[Flight], pair: Pair, offsets: Mapping[int, int], known: set[tuple[str, str]]) -> Hop:
     near, far = found[pair.near], found[pair.far]
-    if pair.bases[0] in _CONFIDENCE:
-        confidence = _CONFIDENCE[pair.bases[0]]
-    else:
-        confidence = _TIMED_ON_KNOWN_CONNECTIONS if (near.connection.id, far.connection.id) in known else _TIMED_CONFIDENCE
+    inferred = _TIMED_ON_KNOWN_CONNECTIONS if (near.connection.id, far.connection.id) in known else _TIMED_CONFIDENCE
     return Hop(
         near=near.exchange.id,
         far=far.exchange.id,
         near_connection=near.connection.id,
         far_connection=far.connection.id,
         bases=pair.bases,
-        confidence=confidence,
+        confidence=_CONFIDENCE.get(pair.bases[0], inferred),
         delay_ns=shifted(far, far.start, offsets) - shifted(near, near.start, offsets),
         header_changes=header_changes(near.exchange, far.exchange),
     )

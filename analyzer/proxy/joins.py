@@ -11,6 +11,7 @@ the one with most in common wins, then the tightest; a tie is no pair but is rep
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from analyzer.proxy.flights import Flight
@@ -182,7 +183,7 @@ def _best(flights: Sequence[Flight], far: int, choices: list[Pair]) -> Pair | tu
 def _innermost(flights: Sequence[Flight], choices: list[Pair]) -> Pair | None:
     """In a chain of proxies the outer legs nest in each other: the innermost one is the partner. None when two do not nest."""
     ordered = sorted(choices, key=lambda pair: flights[pair.near].start)
-    for outer, inner in zip(ordered, ordered[1:], strict=False):
+    for outer, inner in pairwise(ordered):
         a, b = flights[outer.near], flights[inner.near]
         if not (set(a.keys) & set(b.keys) and _may_be_legs(a, b) and nested(a, b, None) and hints(a, b) > hints(b, a) and b.start - a.start > 0):
             return None
@@ -216,4 +217,4 @@ def _retry(flights: Sequence[Flight], failed: int, final: int) -> bool:
 
 def _follow_each_other(tries: list[Flight]) -> bool:
     ordered = sorted(tries, key=lambda flight: flight.start)
-    return all(before.end is None or before.end <= after.start for before, after in zip(ordered, ordered[1:], strict=False))
+    return all(before.end is None or before.end <= after.start for before, after in pairwise(ordered))

@@ -8,6 +8,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import pairwise
 from typing import NamedTuple
 
 from analyzer.formats.reader import Fetch, Reader
@@ -39,7 +40,7 @@ def routes(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tup
     for near, far in streams:
         onward[near].setdefault(far)
     order = {identity: place for place, identity in enumerate(connections)}
-    made = []
+    made: list[Route] = []
     for near in sorted(onward, key=lambda identity: order[identity]):
         fars = tuple(sorted(onward[near], key=lambda identity: (connections[identity].first_ns, order[identity])))
         kind = _kind(near, connections, exchanges_of, hops, streams)
@@ -61,7 +62,7 @@ def _stream_pairs(connections: Mapping[str, Connection], fetch: Fetch) -> list[t
     pairs = []
     for group in beginnings.values():
         ordered = sorted(group, key=lambda identity: (connections[identity].tunnel_of is None, connections[identity].first_ns))
-        for near, far in zip(ordered, ordered[1:], strict=False):
+        for near, far in pairwise(ordered):
             a, b = connections[near], connections[far]
             if (a.client, a.server) != (b.client, b.server) and b.twin_of is None:
                 pairs.append((near, far))

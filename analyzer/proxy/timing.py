@@ -76,7 +76,13 @@ def _under_way(flight: Flight, at: int, offsets: Mapping[int, int]) -> bool:
 
 def _possible(near: Flight, far: Flight, links: AbstractSet[tuple[str, str, str]], offsets: Mapping[int, int]) -> bool:
     a, b = near.connection, far.connection
-    if a.id == b.id or a.server == b.server or {a.client, a.server} == {b.client, b.server} or a.id in (b.tunnel_of, b.twin_of) or b.id in (a.tunnel_of, a.twin_of):
+    if (
+        a.id == b.id
+        or a.server == b.server
+        or {a.client, a.server} == {b.client, b.server}
+        or a.id in (b.tunnel_of, b.twin_of)
+        or b.id in (a.tunnel_of, a.twin_of)
+    ):
         return False
     if not same_clock(near, far, offsets) or not nested(near, far, offsets) or hints(near, far) <= 0:
         return False

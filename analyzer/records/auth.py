@@ -69,7 +69,7 @@ class NtlmToken:
 
 @dataclass(frozen=True, slots=True)
 class KerberosToken:
-    """A Kerberos token in GSS framing (RFC 4121 section 4.1). ``message``: AP-REQ, AP-REP, KRB-ERROR. ``etype`` is the ticket's; others are None where absent."""
+    """A Kerberos token in GSS framing (RFC 4121 section 4.1). ``message``: AP-REQ, AP-REP, KRB-ERROR. ``etype`` is the ticket's."""
 
     message: str
     realm: str | None = None

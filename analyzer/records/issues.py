@@ -44,7 +44,11 @@ _KINDS = (
     Kind("tcp.one-sided", "warning", "Only one direction of the connection is in the capture."),
     Kind("tcp.out-of-window", "note", "A segment lies far outside of the stream's window and was passed over."),
     Kind("tcp.limit", "warning", "A limit of the TCP stage was reached; the detail names it."),
-    Kind("http.lost-framing", "warning", "The place where the next message begins was lost (gap or malformed message); reading went on at the next start line found."),
+    Kind(
+        "http.lost-framing",
+        "warning",
+        "The place where the next message begins was lost (gap or malformed message); reading went on at the next start line found.",
+    ),
     Kind("http.malformed-start-line", "warning", "A start line does not follow RFC 9112; the message was passed over up to the next start line."),
     Kind("http.malformed-header", "note", "A header line does not follow RFC 9112; it was read leniently."),
     Kind("http.framing-conflict", "warning", "Content-Length and Transfer-Encoding, or two Content-Lengths, contradict each other."),

@@ -35,8 +35,10 @@ def rules() -> tuple[Rule, ...]:
     here = Path(__file__).parent
     found = []
     for family in FAMILIES:
-        for file in sorted((here / family).glob("[!_]*.py")):
-            found.append(_rule(_identity(family, file.stem), family, importlib.import_module(f"analyzer.rules.{family}.{file.stem}")))
+        found += [
+            _rule(_identity(family, file.stem), family, importlib.import_module(f"analyzer.rules.{family}.{file.stem}"))
+            for file in sorted((here / family).glob("[!_]*.py"))
+        ]
     return tuple(sorted(found, key=lambda rule: rule.id))
 
 

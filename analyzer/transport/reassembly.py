@@ -68,9 +68,8 @@ class Assembly:
     acked: int = -1
 
     def offset(self, seq: int) -> int:
-        """The stream offset of a 32-bit sequence number, nearest to the furthest position."""
-        assert self.base is not None
-        near = (self.base + self.furthest) % _WRAP
+        """The stream offset of a 32-bit sequence number, nearest to the furthest position. Only where ``base`` is known."""
+        near = ((self.base or 0) + self.furthest) % _WRAP
         return self.furthest + (seq - near + _HALF) % _WRAP - _HALF
 
 

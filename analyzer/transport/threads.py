@@ -43,9 +43,9 @@ def threads(flows: Sequence[Flow]) -> tuple[Thread, ...]:
             known.append(len(pieces))
             pieces.append([index])
             twins.append(twin)
-    place = {thread: rank for rank, thread in enumerate(sorted(range(len(pieces)), key=lambda thread: min(pieces[thread])))}
-    made = {place[thread]: Thread(tuple(pieces[thread]), None if twins[thread] is None else place[twins[thread]]) for thread in place}
-    return tuple(made[rank] for rank in range(len(made)))
+    ordered = sorted(range(len(pieces)), key=lambda thread: min(pieces[thread]))
+    place: dict[int | None, int] = {thread: rank for rank, thread in enumerate(ordered)}
+    return tuple(Thread(tuple(pieces[thread]), place.get(twins[thread])) for thread in ordered)
 
 
 def _first(indexed: tuple[int, Flow]) -> tuple[int, int]:

@@ -70,9 +70,12 @@ def _finding(evidence: Evidence, conversation: Conversation, moves: list[Move]) 
     asked = request(first.far)
     others = list(dict.fromkeys(move.far.connection for move in moves))
     why = (
-        f"{name(evidence.connections[conversation.connection])} was authenticated {f'as {user} ' if user else ''}over {name(evidence.connections[first.home])}. "
-        f"{counted(len(moves), 'later request')} without a new handshake went over {', '.join(others)} instead, while {first.home} was still open: the first is "
-        f"{first.near.id}, which went on as {first.far.id} ({packet(evidence, asked.packets[0]) if asked and asked.packets else 'packet not captured'}) and was "
+        f"{name(evidence.connections[conversation.connection])} was authenticated {f'as {user} ' if user else ''}over "
+        f"{name(evidence.connections[first.home])}. "
+        f"{counted(len(moves), 'later request')} without a new handshake went over {', '.join(others)} instead, while {first.home} was still open: "
+        "the first is "
+        f"{first.near.id}, which went on as {first.far.id} "
+        f"({packet(evidence, asked.packets[0]) if asked and asked.packets else 'packet not captured'}) and was "
         f"answered {status(first.far)}."
     )
     members = [exchange for move in moves for exchange in (move.near, move.far)]

@@ -30,8 +30,9 @@ TITLE = "An authentication handshake is split over several upstream connections"
 SEVERITY = Severity.HIGH
 REFERENCE = "Proxy Servers and WinRM, sentence 144"
 ADVICE = (
-    "Make the proxy keep one upstream connection for each client connection: nginx: proxy_http_version 1.1, Connection \"\" and the stream module for "
-    "connection-based authentication; haproxy: remove option http-server-close and httpclose; Apache: remove disablereuse=on; squid: server_persistent_connections "
+    'Make the proxy keep one upstream connection for each client connection: nginx: proxy_http_version 1.1, Connection "" and the stream module for '
+    "connection-based authentication; haproxy: remove option http-server-close and httpclose; Apache: remove disablereuse=on; squid: "
+    "server_persistent_connections "
     "on and connection-auth=on; else use HTTPS through CONNECT or a TCP-level proxy."
 )
 _SOON_NS = 5_000_000_000
@@ -79,7 +80,8 @@ def _finding(evidence: Evidence, group: list[Split]) -> Finding:
     refused = sum(split.conversation.outcome is Outcome.REFUSED for split in group)
     user = who(first.conversation)
     why = (
-        f"The {first.conversation.mechanism.value} handshake {f'of {user} ' if user else ''}on {name(connection)} was carried by {len(legs)} upstream connections: "
+        f"The {first.conversation.mechanism.value} handshake {f'of {user} ' if user else ''}on {name(connection)} was carried by {len(legs)} "
+        "upstream connections: "
         f"{way}. {counted(len(group), 'handshake')} of this client went this way; {refused} ended refused."
     )
     members = [exchange for split in group for exchange in (*(evidence.exchanges[identity] for identity in split.conversation.exchanges), *split.fars)]
@@ -126,7 +128,8 @@ def _orphan_finding(evidence: Evidence, pairs: list[tuple[Conversation, Conversa
     last = evidence.exchanges[answered.exchanges[-1]]
     user = who(answered)
     why = (
-        f"On {name(evidence.connections[challenged.connection])} a challenge was never answered; {name(evidence.connections[answered.connection])} began with the "
+        f"On {name(evidence.connections[challenged.connection])} a challenge was never answered; {name(evidence.connections[answered.connection])} "
+        "began with the "
         f"{answered.mechanism.value} authenticate message {f'of {user} ' if user else ''}without a challenge before it, and was answered {status(last)}. "
         f"{counted(len(pairs), 'such pair')} between these hosts. The client's leg is not in the evidence."
     )
@@ -142,6 +145,11 @@ def _orphan_finding(evidence: Evidence, pairs: list[tuple[Conversation, Conversa
         reference=REFERENCE,
         connections=[conversation.connection for pair in pairs for conversation in pair],
         exchanges=exchanges,
-        packets=[key for identity in exchanges for half in (request(evidence.exchanges[identity]), response(evidence.exchanges[identity])) for key in first_packet(half)],
+        packets=[
+            key
+            for identity in exchanges
+            for half in (request(evidence.exchanges[identity]), response(evidence.exchanges[identity]))
+            for key in first_packet(half)
+        ],
         user=user,
     )

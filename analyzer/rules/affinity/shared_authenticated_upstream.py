@@ -109,7 +109,8 @@ def _finding(evidence: Evidence, group: list[Foreign]) -> Finding:
     why = (
         f"{name(upstream)} was authenticated {f'as {owner_name} ' if owner_name else ''}by {name(first.authenticator)}"
         f"{f', {packet(evidence, token_packet)}' if token_packet is not None else ''}. {counted(len(group), 'request')} without credentials of another client, "
-        f"{name(first.client)}{f' ({other})' if other else ''}, {'was' if len(group) == 1 else 'were'} then sent over the same connection and served: the first is "
+        f"{name(first.client)}{f' ({other})' if other else ''}, {'was' if len(group) == 1 else 'were'} then sent over the same connection and "
+        "served: the first is "
         f"{first.exchange.id}, {packet(evidence, asked.packets[0]) if asked and asked.packets else ''}, status {answer.status if answer else ''}."
     )
     if same:

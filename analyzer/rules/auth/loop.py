@@ -29,8 +29,9 @@ TITLE = "Authentication is tried again and again without success"
 SEVERITY = Severity.HIGH
 REFERENCE = "RFC 9110 section 15.5.2"
 ADVICE = (
-    "Look at the other findings of this client first. Without any: check the credentials and the account (event 4625 on the server tells the reason), the rights to "
-    "use WinRM (Remote Management Users), and whether the client may send unencrypted messages to this server."
+    "Look at the other findings of this client first. Without any: check the credentials and the account (event 4625 on the server tells the "
+    "reason), the right "
+    "to use WinRM (Remote Management Users), and whether the client may send unencrypted messages to this server."
 )
 _WINDOW_NS = 60_000_000_000
 _LEAST = 3
@@ -40,16 +41,20 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each client host and endpoint."""
     groups: dict[tuple[str, str, int], list[Conversation]] = defaultdict(list)
     for conversation in evidence.conversations:
-        if conversation.connection in evidence.winrm and conversation.audience is Audience.SERVER and role(evidence, conversation.connection) is not Role.UPSTREAM_LEG:
+        if (
+            conversation.connection in evidence.winrm
+            and conversation.audience is Audience.SERVER
+            and role(evidence, conversation.connection) is not Role.UPSTREAM_LEG
+        ):
             connection = evidence.connections[conversation.connection]
             groups[connection.client.host, connection.server.host, connection.server.port].append(conversation)
     for group in groups.values():
-        run = _longest_run(evidence, sorted(group, key=lambda found: found.first_ns))
+        run = _longest_run(sorted(group, key=lambda found: found.first_ns))
         if run:
             yield _finding(evidence, run)
 
 
-def _longest_run(evidence: Evidence, conversations: list[Conversation]) -> list[Conversation]:
+def _longest_run(conversations: list[Conversation]) -> list[Conversation]:
     """Failed rounds in a row, the longest row that has three of them within a minute; empty when there is none."""
     best: list[Conversation] = []
     row: list[Conversation] = []

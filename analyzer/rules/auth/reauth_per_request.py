@@ -79,7 +79,10 @@ def _finding(evidence: Evidence, exchanges: list[Exchange], shakes: list[Convers
     connections = list(dict.fromkeys(exchange.connection for exchange in exchanges))
     fars = {far.connection for exchange in exchanges if (far := upstream(evidence, exchange.id)) is not None}
     if fars and len(fars) > len(connections):
-        cause = f"the client kept {counted(len(connections), 'connection')}, the proxy used {counted(len(fars), 'upstream connection')}: the proxy does not keep them"
+        cause = (
+            f"the client kept {counted(len(connections), 'connection')}, the proxy used {counted(len(fars), 'upstream connection')}: "
+            "the proxy does not keep them"
+        )
     elif len(connections) >= _RATIO * len(exchanges):
         cause = f"the client opened {counted(len(connections), 'connection')} of its own accord"
     else:

@@ -27,7 +27,7 @@ RULE = "http.1.0-downgrade"
 TITLE = "The proxy downgrades to HTTP/1.0"
 SEVERITY = Severity.HIGH
 REFERENCE = "Proxy Servers and WinRM, sentence 131"
-ADVICE = "Let the proxy use HTTP/1.1 towards the server with persistent connections (nginx: proxy_http_version 1.1 and proxy_set_header Connection \"\")."
+ADVICE = 'Let the proxy use HTTP/1.1 towards the server with persistent connections (nginx: proxy_http_version 1.1 and proxy_set_header Connection "").'
 _OLD = "HTTP/1.0"
 _NEW = "HTTP/1.1"
 

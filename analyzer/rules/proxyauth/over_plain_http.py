@@ -51,9 +51,7 @@ def _asks_proxy(exchange: Exchange) -> bool:
 def _finding(evidence: Evidence, group: list[Exchange]) -> Finding:
     first = group[0]
     connections = list(dict.fromkeys(exchange.connection for exchange in group))
-    spoken = [
-        found for identity in connections for found in evidence.conversations_of.get(identity, ()) if found.audience is Audience.PROXY
-    ]
+    spoken = [found for identity in connections for found in evidence.conversations_of.get(identity, ()) if found.audience is Audience.PROXY]
     schemes = listed([found.mechanism.value for found in spoken]) or listed(
         [(header(response(exchange), "proxy-authenticate") or "unknown").split(" ")[0] for exchange in group]
     )
@@ -64,8 +62,10 @@ def _finding(evidence: Evidence, group: list[Exchange]) -> Finding:
     packets = packets_of(group)
     asked = request(first)
     why = (
-        f"On {name(evidence.connections[first.connection])} the proxy asked for authentication {counted(demanded, 'time')} and the client gave proxy credentials "
-        f"{counted(given, 'time')} ({schemes}{f', user {user}' if user else ''}) without TLS, for {asked.target if asked else 'a WinRM endpoint'}; the first is "
+        f"On {name(evidence.connections[first.connection])} the proxy asked for authentication {counted(demanded, 'time')} and the client gave proxy "
+        "credentials "
+        f"{counted(given, 'time')} ({schemes}{f', user {user}' if user else ''}) without TLS, for {asked.target if asked else 'a WinRM endpoint'}; "
+        "the first is "
         f"{first.id}, {packet(evidence, packets[0]) if packets else ''}."
     )
     if basic:

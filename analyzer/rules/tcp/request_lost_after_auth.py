@@ -71,9 +71,9 @@ def _served(evidence: Evidence, client: str, endpoint: tuple[str, int], run: lis
     for exchange in winrm_exchanges(evidence):
         connection = evidence.connections[exchange.connection]
         asked, code = request(exchange), status(exchange)
-        if connection.client.host == client and (connection.server.host, connection.server.port) == endpoint and asked is not None and asked.body.size:
-            if code is not None and 200 <= code < 300 and first <= asked.first_ns <= last:
-                return True
+        same = connection.client.host == client and (connection.server.host, connection.server.port) == endpoint
+        if same and asked is not None and asked.body.size and code is not None and 200 <= code < 300 and first <= asked.first_ns <= last:
+            return True
     return False
 
 
@@ -84,7 +84,8 @@ def _finding(evidence: Evidence, run: list[Ended]) -> Finding:
         f"{counted(len(run), 'handshake')} of {first.connection.client.host} in a row succeeded with empty requests, and each time the connection ended before "
         f"the real request was answered. The first: {name(first.connection)}, status {answer.status if answer else ''} in "
         f"{packet(evidence, answer.packets[0]) if answer and answer.packets else 'its response'}, "
-        f"{first.ending.closing.kind.value} in {packet(evidence, first.ending.closing.packet)}. No request with a body of this client was answered 2xx in between."
+        f"{first.ending.closing.kind.value} in {packet(evidence, first.ending.closing.packet)}. No request with a body of this client was answered "
+        "2xx in between."
     )
     return finding(
         evidence,

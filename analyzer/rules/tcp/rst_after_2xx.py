@@ -61,9 +61,7 @@ def _finding(evidence: Evidence, group: list[Ended]) -> Finding:
         connections=[ended.connection.id for ended in group],
         exchanges=[*(ended.exchange.id for ended in group), *(other.id for other in raced)],
         packets=[
-            key
-            for ended in group
-            for key in (*first_packet(request(ended.exchange)), *first_packet(response(ended.exchange)), ended.ending.closing.packet)
+            key for ended in group for key in (*first_packet(request(ended.exchange)), *first_packet(response(ended.exchange)), ended.ending.closing.packet)
         ],
         user=who(first.conversation),
     )
