@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analyzer.engine.packets import Packet
     from analyzer.records.auth import Conversation
     from analyzer.records.evidence import Evidence
     from analyzer.records.finding import Finding
@@ -193,6 +194,12 @@ class Case:
 
         stream, at, end_at = self._extent(name)
         return tuple(pieces(stream, at, end_at, self._fetch))
+
+    def packet(self, capture: str, number: int) -> Packet:
+        """Packet ``number`` of the capture of that name, read again from its file; ``.to_scapy()`` dissects it."""
+        from analyzer.engine.packets import packet_of
+
+        return packet_of(self.evidence.captures, capture, number)
 
     def _extent(self, name: str) -> tuple[Stream, int, int]:
         from analyzer.records.http import Request, Response

@@ -36,7 +36,7 @@ def opened(path: str) -> Opened:
 
 
 def _file(path: str) -> Opened:
-    raw = Path(path).open("rb")
+    raw = Path(path).open("rb")  # noqa: SIM115  closed by the caller
     magic = raw.read(4)
     raw.seek(0, io.SEEK_END)
     size = raw.tell()

@@ -45,7 +45,7 @@ class _Spool:
 
     def __call__(self, payload: bytes) -> int:
         if self.file is None:
-            self.file = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-"))
+            self.file = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-"))  # noqa: SIM115  owned by the result
         at = self.size
         if at + len(payload) > self.limit:
             self.full = True

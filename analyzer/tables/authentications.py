@@ -10,25 +10,27 @@ from analyzer.tables.column import Column, Dtype, Table
 from analyzer.tables.packets import packet_set
 from analyzer.tables.times import seconds
 
-_TAG_HEX_DIGITS = 8
-
 
 class AuthenticationRow(NamedTuple):
-    """A conversation and the captures of the run."""
+    """A conversation, the captures of the run, and the tag of its Basic credentials."""
 
     conversation: Conversation
     captures: Sequence[Capture]
+    tag: str | None
 
 
 def _rows(result: Result) -> Iterator[AuthenticationRow]:
+    """Equal Basic credentials get equal tags, numbered in order of appearance: a reused password shows, and nothing can be checked against the tag."""
+    tags: dict[bytes, str] = {}
     for conversation in result.evidence.conversations:
-        yield AuthenticationRow(conversation, result.evidence.captures)
+        digest = _credentials(conversation)
+        tag = None if digest is None else tags.setdefault(digest, f"s{len(tags) + 1}")
+        yield AuthenticationRow(conversation, result.evidence.captures, tag)
 
 
-def _secret_tag(row: AuthenticationRow) -> str | None:
-    """Equal for equal Basic credentials: the beginning of their SHA-256, so that a reused password shows without being shown."""
-    tokens = (step.token for step in row.conversation.steps)
-    return next((token.digest.hex()[:_TAG_HEX_DIGITS] for token in tokens if token and token.mechanism is Mechanism.BASIC and token.step != "offer"), None)
+def _credentials(conversation: Conversation) -> bytes | None:
+    tokens = (step.token for step in conversation.steps)
+    return next((token.digest for token in tokens if token and token.mechanism is Mechanism.BASIC and token.step != "offer"), None)
 
 
 def _packets(row: AuthenticationRow) -> str | None:
@@ -80,8 +82,8 @@ _COLUMNS: tuple[Column[AuthenticationRow], ...] = (
     Column(
         "secret_tag",
         Dtype.TEXT,
-        _secret_tag,
-        "Basic only: a short tag that is equal for equal user and password. A guess can be checked against it, so treat it as you treat the capture.",
+        lambda row: row.tag,
+        "Basic only: `s1`, `s2` and so on, equal where user and password are equal. It says nothing about the password itself.",
     ),
     Column("first_time", Dtype.TIME, lambda row: row.conversation.first_ns, "Time of the first step."),
     Column("last_time", Dtype.TIME, lambda row: row.conversation.last_ns, "Time of the last step."),
