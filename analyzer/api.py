@@ -116,6 +116,11 @@ class Case:
         return self.table("messages")
 
     @property
+    def proxies(self) -> pd.DataFrame:
+        """One row per proxy: the scorecard of what Microsoft's page asks of it."""
+        return self.table("proxies")
+
+    @property
     def findings(self) -> pd.DataFrame:
         """One row per finding, the gravest first."""
         return self.table("findings")

@@ -47,10 +47,10 @@ def run(inputs: Sequence[str], limits: Limits, scope: Scope, progress: Progress 
         talks.extend(talk(shard, sources.fetch, limits, count))
     issues = [issue for item in scanned for issue in item.issues]
     found = evidence(captures, talks, issues, sources.fetch, limits)
-    findings, failures = judged(found, rules_dirs)
-    if failures:
-        found = replace(found, issues=(*found.issues, *failures))
-    return Run(Result(found, findings, auth_steps(found)), sources)
+    judgement = judged(found, rules_dirs)
+    if judgement.failures:
+        found = replace(found, issues=(*found.issues, *judgement.failures))
+    return Run(Result(found, judgement.findings, auth_steps(found), judgement.scorecards), sources)
 
 
 def _scanned(item: Input, ordinal: int, limits: Limits, scope: Scope, progress: Progress | None) -> Scanned:

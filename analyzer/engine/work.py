@@ -1,18 +1,29 @@
 """Job *judge*: runs every rule over the evidence, and drops the findings that another one explains."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.issues import Issue
+from analyzer.records.proxy import Scorecard
 from analyzer.rules.catalogue import extra_rules, rules
 from analyzer.rules.causes import explained
+from analyzer.rules.scorecard import scorecards
 
 _ORDER = {severity: -rank for rank, severity in enumerate(Severity)}
 
 
-def judged(evidence: Evidence, rules_dirs: Sequence[str]) -> tuple[tuple[Finding, ...], tuple[Issue, ...]]:
-    """Findings, the gravest first, then by time; and an issue for each rule that failed."""
+class Judgement(NamedTuple):
+    """Findings, the gravest first, then by time; the scorecards of the proxies; an issue for each rule that failed."""
+
+    findings: tuple[Finding, ...]
+    scorecards: tuple[Scorecard, ...]
+    failures: tuple[Issue, ...]
+
+
+def judged(evidence: Evidence, rules_dirs: Sequence[str]) -> Judgement:
+    """Runs the rules, those of the user's folders too."""
     found: list[Finding] = []
     failures = []
     for rule in rules():
@@ -24,4 +35,4 @@ def judged(evidence: Evidence, rules_dirs: Sequence[str]) -> tuple[tuple[Finding
             failures.append(Issue("rule.failed", f"{rule.id}: {type(error).__name__}: {error}"))
     kept = explained(found)
     kept.sort(key=lambda item: (_ORDER[item.severity], item.first_ns, item.rule, item.subject))
-    return tuple(kept), tuple(failures)
+    return Judgement(tuple(kept), scorecards(evidence, found), tuple(failures))

@@ -42,3 +42,37 @@ class Route:
     proxy_host: str
     kind: str
     """forward, reverse, tunnel, layer4 or tls_terminating."""
+
+
+class Verdict(StrEnum):
+    """What a capture shows of a requirement: ``pass`` needs evidence as ``fail`` does; without any it is ``not_seen``."""
+
+    PASS = "pass"  # noqa: S105  no password, the word of the table
+    FAIL = "fail"
+    NOT_SEEN = "not_seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One requirement of a proxy: ``count`` things verified (pass) or findings against it (fail), ``detail`` in words, and packet keys to look at."""
+
+    requirement: str
+    verdict: Verdict
+    count: int
+    detail: str
+    packets: tuple[int, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scorecard:
+    """What a capture shows of one proxy: the requirements of Microsoft's page "Proxy Servers and WinRM", in the order of the proxies table."""
+
+    proxy_host: str
+    kind: str
+    product: str | None
+    routes: tuple[str, ...]
+    client_connections: tuple[str, ...]
+    upstream_connections: tuple[str, ...]
+    exchanges: int
+    checks: tuple[Check, ...]

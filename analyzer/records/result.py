@@ -5,12 +5,17 @@ from dataclasses import dataclass
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
+from analyzer.records.proxy import Scorecard
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``auth_steps``: by exchange id, the word of the column auth_step (offer, negotiate, challenge, authenticate, accepted, refused) where there is one."""
+    """``auth_steps``: by exchange id, the word of the column auth_step (offer, negotiate, challenge, authenticate, accepted, refused) where there is one.
+
+    ``scorecards``: one for each proxy that carries WinRM.
+    """
 
     evidence: Evidence
     findings: tuple[Finding, ...]
     auth_steps: Mapping[str, str]
+    scorecards: tuple[Scorecard, ...] = ()

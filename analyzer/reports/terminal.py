@@ -11,10 +11,10 @@ from analyzer.formats.text import visible
 from analyzer.records.capture import Capture
 from analyzer.records.finding import Severity
 from analyzer.records.issues import KINDS
-from analyzer.records.proxy import Route
 from analyzer.records.result import Result
 from analyzer.reports.facts import account, counted, coverage, issue_counts, winrm_connections
 from analyzer.reports.lines import BLANK, Line, Span, line, paragraph
+from analyzer.reports.proxies import proxy_lines
 from analyzer.tables.findings import FindingRow, finding_rows
 from analyzer.tables.packets import frame_filter, number_set, numbers_by_capture
 from analyzer.tables.times import rfc3339, seconds
@@ -31,7 +31,6 @@ _NO_FINDING = (
     "Absence of a finding is not absence of activity: sealed bodies, missing packets, and proxies whose other side was not captured "
     "all hide what a rule would need."
 )
-_ROUTES_SHOWN = 8
 _PACKETS_SHOWN = 160
 """Characters of a packet set on the screen; the tables have all of it."""
 
@@ -42,7 +41,7 @@ def overview(result: Result, rules: Sequence[str], width: int) -> Iterator[Line]
     yield BLANK
     yield from coverage_lines(result, width)
     yield BLANK
-    yield from _proxies(result, width)
+    yield from proxy_lines(result, width)
     yield BLANK
     yield from finding_lines(result, rules, width)
     yield from _next(result, width)
@@ -122,31 +121,6 @@ def _issues(result: Result, width: int) -> Iterator[Line]:
     notes = [f"{visible(count.code)} {count.times:,} x" for count in counts if count.level == "note"]
     if notes:
         yield from paragraph(", ".join(notes), width, label="notes: ", indent=2, style="dim")
-
-
-def _proxies(result: Result, width: int) -> Iterator[Line]:
-    """One paragraph per proxy, client and server; below it the routes, each with its connections."""
-    yield _title("PROXIES")
-    groups: dict[str, list[Route]] = {}
-    for route in result.evidence.routes:
-        groups.setdefault(_between(result, route), []).append(route)
-    for between, routes in groups.items():
-        yield from paragraph(between, width, indent=2)
-        told = [
-            f"{route.id} ({route.client_connection} → {', '.join(route.upstream_connections) or 'other side not captured'})" for route in routes[:_ROUTES_SHOWN]
-        ]
-        more = f", and {len(routes) - _ROUTES_SHOWN:,} more" if len(routes) > _ROUTES_SHOWN else ""
-        yield from paragraph(", ".join(told) + more, width, label=f"{counted(len(routes), 'route')}: ", indent=4)
-    if not groups:
-        yield from paragraph("none recognised; to follow a connection through a proxy, capture on both sides of it and give both files", width, indent=2)
-
-
-def _between(result: Result, route: Route) -> str:
-    connections = result.evidence.connections
-    near = connections.get(route.client_connection)
-    far = [connections[name] for name in route.upstream_connections if name in connections]
-    servers = ", ".join(dict.fromkeys(f"{connection.server.host}:{connection.server.port}" for connection in far))
-    return f"{route.kind} proxy {route.proxy_host}: {near.client.host if near else '?'} → {servers or '?'}"
 
 
 def finding_lines(result: Result, rules: Sequence[str], width: int) -> Iterator[Line]:

@@ -12,12 +12,13 @@ from analyzer.tables.findings import FINDINGS
 from analyzer.tables.hops import HOPS
 from analyzer.tables.issues import ISSUES
 from analyzer.tables.messages import MESSAGES
+from analyzer.tables.proxies import PROXIES
 from analyzer.tables.timeline import TIMELINE
 
 AnyTable = Table[Any]
 """A table whose kind of row is its own business."""
 
-TABLES: tuple[AnyTable, ...] = (CAPTURES, CONNECTIONS, EXCHANGES, HOPS, AUTHENTICATIONS, MESSAGES, FINDINGS, ISSUES, TIMELINE)
+TABLES: tuple[AnyTable, ...] = (CAPTURES, CONNECTIONS, EXCHANGES, HOPS, AUTHENTICATIONS, MESSAGES, PROXIES, FINDINGS, ISSUES, TIMELINE)
 
 
 def table_named(name: str) -> AnyTable:

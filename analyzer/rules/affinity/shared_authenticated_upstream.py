@@ -132,6 +132,6 @@ def _finding(evidence: Evidence, group: list[Foreign]) -> Finding:
             *(key for foreign in group for half in (request(foreign.exchange), response(foreign.exchange)) for key in first_packet(half)),
             *(key for near in nears for half in (request(evidence.exchanges[near]), response(evidence.exchanges[near])) for key in first_packet(half)),
         ],
-        user=other or owner_name,
+        user=other,
         destination=f"{upstream.server.host}:{upstream.server.port}",
     )

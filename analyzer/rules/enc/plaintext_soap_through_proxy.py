@@ -54,14 +54,16 @@ def _client(evidence: Evidence, exchange: Exchange) -> tuple[str, str, int]:
 
 def _finding(evidence: Evidence, exchanges: list[Exchange]) -> Finding:
     requests = [exchange for exchange in exchanges if is_clear(message(evidence, request(exchange)))]
-    first = exchanges[0]
-    connections = tuple(dict.fromkeys(exchange.connection for exchange in exchanges))
-    user = next((found for found in (identity(evidence, connection) for connection in connections) if found), None)
+    first = next((exchange for exchange in exchanges if role(evidence, exchange.connection) is not Role.UPSTREAM_LEG), exchanges[0])
+    near_first = sorted(exchanges, key=lambda exchange: role(evidence, exchange.connection) is Role.UPSTREAM_LEG)
+    connections = tuple(dict.fromkeys(exchange.connection for exchange in near_first))
+    own = [identity(evidence, connection) for connection in connections if role(evidence, connection) is not Role.UPSTREAM_LEG or len(connections) == 1]
+    user = next((found for found in own if found), None)
     packets = packets_of(exchanges)
     why = (
         f"{counted(len(exchanges), 'exchange')} on {counted(len(connections), 'connection')} {_carry(len(exchanges))} readable SOAP {legs(evidence, exchanges)}"
         f"{': ' + operations(evidence, requests) if requests else ' (in responses only)'}. "
-        f"The first is {first.id} on {name(evidence.connections[first.connection])}, {packet(evidence, packets[0])}."
+        f"The first is {first.id} on {name(evidence.connections[first.connection])}, {packet(evidence, packets_of([first])[0])}."
         + (f" The client authenticated as {user}." if user else "")
     )
     return finding(

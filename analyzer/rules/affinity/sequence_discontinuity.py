@@ -1,0 +1,134 @@
+"""Sealed messages on one authenticated connection are not numbered one after the other.
+
+What it sees
+    Every message sealed with NTLM (extended session security) or with a Kerberos CFX token carries its sequence number in clear. Within one security context
+    and direction each number is the one before plus one. Here a number is skipped or repeated on a connection although no byte between the two messages is
+    missing and no new handshake lies in between; or the first NTLM message after the handshake is numbered neither 0 nor 1.
+Why it matters
+    It proves, without any key, that messages of another security context are on this connection (or that messages of this one went elsewhere): the proxy mixes
+    clients.
+When it is wrong
+    A message that the client itself repeats (the same body was sent before) is left out. Gaps in the capture, NTLM without extended session security and
+    CredSSP carry nothing to compare.
+Needs
+    The upstream leg (or any connection) with its handshake; no key, no other leg.
+Reference
+    MS-NLMP 3.4.4.2; RFC 4121 section 4.2.6.2; Proxy Servers and WinRM, sentence 155.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from analyzer.records.auth import Conversation, Mechanism
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Finding, Severity
+from analyzer.records.http import Exchange, Request, Response
+from analyzer.records.quality import Absent
+from analyzer.rules.reading import completed, counted, finding, first_packet, message, name, owner, packet, request, response, who
+
+RULE = "affinity.sequence-discontinuity"
+TITLE = "Sealed messages of different security contexts on one connection"
+SEVERITY = Severity.CRITICAL
+REFERENCE = "MS-NLMP 3.4.4.2; RFC 4121 section 4.2.6.2"
+ADVICE = "The proxy sends messages of different clients over one authenticated connection: bind upstream connections to clients (see affinity.handshake-split)."
+_MECHANISMS = (Mechanism.NTLM, Mechanism.KERBEROS)
+
+
+class Break(NamedTuple):
+    """Where the numbering breaks: the message, its number, and the number before it in this direction (None: it is the first)."""
+
+    exchange: Exchange
+    half: Request | Response
+    number: int
+    before: int | None
+
+
+def find(evidence: Evidence) -> Iterator[Finding]:
+    """One finding for each security context."""
+    digests = _first_seen(evidence)
+    for conversation in completed(evidence):
+        if conversation.mechanism in _MECHANISMS:
+            breaks = [found for from_client in (True, False) for found in _breaks(evidence, conversation, digests, from_client=from_client)]
+            if breaks:
+                yield _finding(evidence, conversation, breaks)
+
+
+def _first_seen(evidence: Evidence) -> dict[bytes, str]:
+    """The exchange in which each body was sent first: a client that lost its connection sends the body again, sealed for the connection that is gone."""
+    seen: dict[bytes, tuple[int, str]] = {}
+    for exchange in evidence.exchanges.values():
+        half = request(exchange)
+        if half is None or isinstance(half.body.digest, Absent) or not half.body.size:
+            continue
+        before = seen.get(half.body.digest)
+        if before is None or half.first_ns < before[0]:
+            seen[half.body.digest] = (half.first_ns, exchange.id)
+    return {digest: identity for digest, (_, identity) in seen.items()}
+
+
+def _context(evidence: Evidence, conversation: Conversation) -> list[Exchange]:
+    """The exchanges that this context protects: from the one that ends the handshake to the next attempt on the connection."""
+    others = [found for found in evidence.conversations_of[conversation.connection] if found is not conversation]
+    end = evidence.exchanges[conversation.ends or conversation.exchanges[-1]].position
+    limit = min((begin for found in others if (begin := evidence.exchanges[found.exchanges[0]].position) > end), default=1 << 62)
+    return [exchange for exchange in evidence.exchanges_of[conversation.connection] if end <= exchange.position < limit]
+
+
+def _breaks(evidence: Evidence, conversation: Conversation, digests: dict[bytes, str], *, from_client: bool) -> Iterator[Break]:
+    last: int | None = None
+    certain = conversation.mechanism is Mechanism.NTLM  # a Kerberos context begins at any number (RFC 4121 section 4.2.6.2)
+    first = True
+    for exchange in _context(evidence, conversation):
+        half = request(exchange) if from_client else response(exchange)
+        if half is None or half.body.missing or not half.body.complete:
+            last, certain = None, False
+            continue
+        if _repeated(evidence, exchange, half, digests, from_client=from_client):
+            continue
+        found = message(evidence, half)
+        for part in () if found is None else found.parts:
+            if part.sequence is None:
+                continue
+            wrong = part.sequence != last + 1 if last is not None else certain and first and part.sequence not in (0, 1)
+            if wrong:
+                yield Break(exchange, half, part.sequence, last)
+            last, first = part.sequence, False
+
+
+def _repeated(evidence: Evidence, exchange: Exchange, half: Request | Response, digests: dict[bytes, str], *, from_client: bool) -> bool:
+    """The body was sent before, in an exchange that is not this one's own other leg."""
+    if not from_client or isinstance(half.body.digest, Absent):
+        return False
+    before = digests.get(half.body.digest, exchange.id)
+    near, hop = owner(evidence, exchange.id), evidence.near.get(exchange.id)
+    legs = {exchange.id, *((near.id,) if near is not None else ()), *((hop.far,) if hop is not None else ())}
+    return before not in legs
+
+
+def _finding(evidence: Evidence, conversation: Conversation, breaks: list[Break]) -> Finding:
+    first = breaks[0]
+    near = owner(evidence, first.exchange.id)
+    key = first_packet(first.half)
+    expected = f"after number {first.before}" if first.before is not None else "as the first message after the handshake"
+    user = who(conversation)
+    why = (
+        f"On {name(evidence.connections[conversation.connection])}, authenticated with {conversation.mechanism.value}{f' as {user}' if user else ''}, "
+        f"{first.exchange.id} ({packet(evidence, key[0]) if key else 'not captured'}) carries sequence number {first.number} {expected}; nothing is missing in "
+        f"between. {counted(len(breaks), 'break')} in this context."
+        + (f" On the client's leg this message came from {name(evidence.connections[near.connection])}." if near is not None else "")
+    )
+    owners = [found.connection for item in breaks if (found := owner(evidence, item.exchange.id)) is not None]
+    return finding(
+        evidence,
+        rule=RULE,
+        severity=SEVERITY,
+        confidence=0.95,
+        title=TITLE,
+        why=why,
+        advice=ADVICE,
+        reference=REFERENCE,
+        connections=[conversation.connection, *owners],
+        exchanges=[item.exchange.id for item in breaks],
+        packets=[key for item in breaks for key in first_packet(item.half)],
+        user=user,
+    )
