@@ -36,6 +36,10 @@ class Reader:
         self._window = b""
         self._window_at = 0
 
+    def moved(self, at: int) -> "Reader":
+        """A second position in the same stream."""
+        return Reader(self.stream, self._fetch, at)
+
     def index(self, at: int) -> int:
         """The extent that holds ``at``, or -1 when a gap does (or nothing)."""
         i = bisect_right(self._starts, at) - 1

@@ -20,6 +20,9 @@ from analyzer.records.quality import Absent, Known, Why
 from analyzer.records.transport import Connection
 from analyzer.settings import Limits
 
+_TUNNEL_START = 16
+_METHODS = (b"OPTIONS", b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"TRACE", b"CONNECT", b"PATCH")
+
 
 class Tunnel(NamedTuple):
     """Where a CONNECT tunnel's bytes begin in the two streams, the CONNECT target, and the protocol inside: http, tls or other."""
@@ -111,13 +114,14 @@ def _tunnelled(walk: _Walk, connect: Raw, answers: Iterator[Raw]) -> bool:
 
 
 def _protocol(walk: _Walk, client_at: int, server_at: int) -> str:
+    """What a tunnel carries, told from the first bytes on either side. Empty lines that end the CONNECT's head once more are passed over."""
     starts = []
     for reader, at in ((walk.near, client_at), (walk.far, server_at)):
         place = reader.next_data(at)
-        starts.append(b"" if place is None else Reader(reader.stream, reader._fetch, place).peek(8))  # noqa: SLF001
-    if any(start[:2] == b"\x16\x03" or start[:2] == b"\x17\x03" for start in starts):
+        starts.append(b"" if place is None else reader.moved(place).peek(_TUNNEL_START).lstrip(b"\r\n"))
+    if any(start[:2] in (b"\x16\x03", b"\x17\x03") for start in starts):
         return "tls"
-    if starts[1][:5] == b"HTTP/" or starts[0].split(b" ")[0] in (b"POST", b"GET", b"OPTIONS", b"PUT", b"HEAD"):
+    if starts[1][:5] == b"HTTP/" or starts[0].split(b" ")[0] in _METHODS:
         return "http"
     return "other"
 

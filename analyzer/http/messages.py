@@ -5,6 +5,7 @@ segment begins, since senders begin messages there, then at any line beginning.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -16,7 +17,10 @@ from analyzer.settings import Limits
 
 _REQUEST_START = re.compile(rb"(?:OPTIONS|GET|HEAD|POST|PUT|DELETE|TRACE|CONNECT|PATCH) [^\r\n]{1,8192} HTTP/1\.[01]\r?\n")
 _STATUS_START = re.compile(rb"HTTP/1\.[01] [1-5]\d\d[ \r\n]")
-_AHEAD = 1 << 16
+_AHEAD = 8400
+_STARTS = (b"OPTI", b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"TRAC", b"CONN", b"PATC", b"HTTP")
+_LINE_START = re.compile(rb"\n(?:OPTI|GET |HEAD|POST|PUT |DELE|TRAC|CONN|PATC|HTTP)")
+"""The cheap test before the dear one: a start line may run over several segments."""
 
 
 @dataclass(slots=True)
@@ -108,16 +112,17 @@ def _resume(reader: Reader, start: re.Pattern[bytes], begin: int, problem: Probl
 def next_start(reader: Reader, at: int, start: re.Pattern[bytes]) -> int | None:
     """The offset of the next start line at or after ``at``: at the beginning of a captured segment, or at the beginning of a line."""
     extents = reader.stream.extents
-    inside = Reader(reader.stream, reader._fetch, at)  # noqa: SLF001  a second position in the same stream
-    for index in range(len(extents.stream_at)):
+    inside = reader.moved(at)
+    for index in range(max(bisect_right(extents.stream_at, at) - 1, 0), len(extents.stream_at)):
         begin, size = extents.stream_at[index], extents.size[index]
         if begin + size <= at:
             continue
         inside.at = max(begin, at)
-        if start.match(inside.peek(_AHEAD)):
+        if inside.peek(4) in _STARTS and start.match(inside.peek(_AHEAD)):
             return inside.at
-        data = inside.peek(begin + size - inside.at)
-        for match in start.finditer(data):
-            if match.start() and data[match.start() - 1 : match.start()] == b"\n":
-                return inside.at + match.start()
+        here = inside.at
+        for match in _LINE_START.finditer(inside.peek(begin + size - here)):
+            inside.at = here + match.end() - 4
+            if start.match(inside.peek(_AHEAD)):
+                return inside.at
     return None

@@ -84,7 +84,7 @@ def _finding(evidence: Evidence, group: list[Downgrade]) -> Finding:
         evidence,
         rule=RULE,
         severity=SEVERITY,
-        confidence=min([1.0, *(evidence.far[exchange.id].confidence for exchange in members if exchange.id in evidence.far)]),
+        confidence=max([0.9, *(evidence.far[exchange.id].confidence for exchange in members if exchange.id in evidence.far)]),
         title=TITLE,
         why=why,
         advice=ADVICE,

@@ -1,0 +1,72 @@
+"""Writes what documents show of the program: ``python docs/refresh.py`` renews, ``--check`` only tells.
+
+A block that begins with ``<!-- run: COMMAND -->`` and a fence is filled with what the command prints; docs/tables.md and docs/rules.md are made whole. So no
+output, column or rule in a document can differ from what the program does.
+"""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from analyzer.cli import cli
+from analyzer.rules.catalogue import rules
+from analyzer.tables.document import document
+
+ROOT = Path(__file__).resolve().parent.parent
+_BLOCK = re.compile(r"(<!-- run: (?P<command>[^\n]*?) -->\n```[a-z]*\n)(?P<body>.*?)(\n```)", re.DOTALL)
+_PAGES = ("README.md", "docs/first-hour.md", "docs/concepts.md")
+_RULES_PREFACE = """# Rules
+
+Made of the rules' own documents by `python docs/refresh.py`; a test holds it up to date. `winrm-analyzer explain RULE` prints the same.
+
+"""
+
+
+def printed(command: str) -> str:
+    """What a command line of ours prints on standard output."""
+    program, *arguments = shlex.split(command)
+    if program != "winrm-analyzer":
+        msg = f"not a command of this project: {command}"
+        raise ValueError(msg)
+    result = CliRunner().invoke(cli, arguments)
+    return result.stdout.rstrip("\n")
+
+
+def page(text: str) -> str:
+    """A page with its blocks filled anew."""
+    return _BLOCK.sub(lambda match: match[1] + printed(match["command"]) + match[4], text)
+
+
+def rule_book() -> str:
+    """docs/rules.md."""
+    parts = [f"## {rule.id}\n\n*{rule.title}* · severity {rule.severity}\n\n```text\n{rule.document.strip()}\n```\n" for rule in rules()]
+    return _RULES_PREFACE + "\n".join(parts)
+
+
+def documents() -> dict[Path, str]:
+    """Every document that this file makes, as it should be."""
+    made = {ROOT / "docs/tables.md": document(), ROOT / "docs/rules.md": rule_book()}
+    for name in _PAGES:
+        path = ROOT / name
+        if path.exists():
+            made[path] = page(path.read_text(encoding="utf-8"))
+    return made
+
+
+def refresh(*, check: bool) -> list[Path]:
+    """The documents that differ; written unless ``check``."""
+    stale = [path for path, text in documents().items() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    if not check:
+        for path in stale:
+            path.write_text(documents()[path], encoding="utf-8")
+    return stale
+
+
+if __name__ == "__main__":
+    found = refresh(check="--check" in sys.argv[1:])
+    for stale_path in found:
+        print(stale_path.relative_to(ROOT))
+    sys.exit(1 if found and "--check" in sys.argv[1:] else 0)
