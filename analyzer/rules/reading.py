@@ -66,16 +66,16 @@ def winrm_exchanges(evidence: Evidence, *roles: Role) -> Iterator[Exchange]:
             yield exchange
 
 
-def handshakes(evidence: Evidence, audience: Audience = Audience.SERVER) -> Iterator[Conversation]:
-    """Conversations on WinRM connections that authenticate the connection (NTLM, Kerberos, CredSSP), in order of place."""
-    for found in evidence.conversations:
+def handshakes(evidence: Evidence, audience: Audience = Audience.SERVER, connection: str | None = None) -> Iterator[Conversation]:
+    """Conversations on WinRM connections (or on one connection) that authenticate the connection (NTLM, Kerberos, CredSSP), in order of place."""
+    for found in evidence.conversations if connection is None else evidence.conversations_of.get(connection, ()):
         if found.connection in evidence.winrm and found.audience is audience and found.mechanism in CONNECTION_BASED:
             yield found
 
 
-def completed(evidence: Evidence) -> Iterator[Conversation]:
-    """Handshakes towards the server that ended with a status other than 401 (Proxy Servers and WinRM, sentence 135)."""
-    return (found for found in handshakes(evidence) if found.outcome is Outcome.ACCEPTED and found.ends is not None)
+def completed(evidence: Evidence, connection: str | None = None) -> Iterator[Conversation]:
+    """Handshakes towards the server that ended with a status other than 401 (Proxy Servers and WinRM, sentence 135); of one connection, when it is given."""
+    return (found for found in handshakes(evidence, connection=connection) if found.outcome is Outcome.ACCEPTED and found.ends is not None)
 
 
 def authenticated(evidence: Evidence, exchange: Exchange) -> Conversation | None:

@@ -70,7 +70,7 @@ def _http_1_1(evidence: Evidence, proxy: Proxy) -> Iterator[Exchange]:
 
 
 def _handshakes(evidence: Evidence, proxy: Proxy) -> Iterator[Conversation]:
-    return (found for found in completed(evidence) if found.connection in proxy.near)
+    return (found for connection in proxy.near for found in completed(evidence, connection))
 
 
 def _connection_authentication(evidence: Evidence, proxy: Proxy) -> Iterator[Exchange]:

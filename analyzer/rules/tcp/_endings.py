@@ -1,5 +1,6 @@
 """What the three rules on connections that end after authentication share."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
-from analyzer.records.transport import Connection, Side
+from analyzer.records.transport import Connection, Endpoint, Side
 from analyzer.rules.reading import Ending, after, completed, ended_after, header, owner, packet, request, response, role, seconds
 
 SOON_NS = 1_000_000_000
@@ -32,6 +33,7 @@ def ended_handshakes(evidence: Evidence) -> Iterator[Ended]:
 
     On the upstream leg the proxy is the client and it is the proxy's FIN or RST that counts; elsewhere it is the server side's.
     """
+    starts = _starts(evidence)
     for conversation in completed(evidence):
         exchange = evidence.exchanges[conversation.ends or conversation.exchanges[-1]]
         connection = evidence.connections[conversation.connection]
@@ -41,7 +43,7 @@ def ended_handshakes(evidence: Evidence) -> Iterator[Ended]:
             continue
         if role(evidence, connection.id) is Role.UPSTREAM_LEG and _follows_client(evidence, exchange):
             continue
-        back = _came_back(evidence, connection, exchange, ending)
+        back = _came_back(evidence, starts, connection, exchange, ending)
         if back is not None:
             yield Ended(conversation, exchange, connection, ending, *back)
 
@@ -53,20 +55,30 @@ def _follows_client(evidence: Evidence, exchange: Exchange) -> bool:
     return ending is not None and ending.after_ns <= SOON_NS
 
 
-def _came_back(evidence: Evidence, connection: Connection, exchange: Exchange, ending: Ending) -> tuple[int, str] | None:
+def _starts(evidence: Evidence) -> dict[tuple[str, Endpoint], list[tuple[int, str]]]:
+    """When each client host began connections to each endpoint, sorted."""
+    starts: dict[tuple[str, Endpoint], list[tuple[int, str]]] = {}
+    for connection in evidence.connections.values():
+        if connection.tunnel_of is None:
+            starts.setdefault((connection.client.host, connection.server), []).append((connection.first_ns, connection.id))
+    for found in starts.values():
+        found.sort()
+    return starts
+
+
+def _came_back(
+    evidence: Evidence, starts: dict[tuple[str, Endpoint], list[tuple[int, str]]], connection: Connection, exchange: Exchange, ending: Ending
+) -> tuple[int, str] | None:
     """Any sign, within 30 seconds, that the client was not done: a request on the dying connection, or a new connection to the same place."""
     for other in after(evidence, exchange):
         asked = request(other)
         if asked is not None:
             return asked.first_ns, "the same connection"
-    limit = ending.closing.ts_ns + AGAIN_NS
-    for other_connection in evidence.connections.values():
-        same = other_connection.client.host == connection.client.host and other_connection.server == connection.server
-        first = other_connection.first_ns
-        if same and other_connection.id != connection.id and other_connection.tunnel_of is None and ending.closing.ts_ns - SOON_NS <= first <= limit:
-            began = evidence.connections[connection.id].first_ns
-            if first > began and first >= (answer_ns(exchange) or first):
-                return first, other_connection.id
+    begun = starts.get((connection.client.host, connection.server), [])
+    since = max(connection.first_ns + 1, answer_ns(exchange) or 0, ending.closing.ts_ns - SOON_NS)
+    place = bisect_left(begun, (since, ""))
+    if place < len(begun) and begun[place][0] <= ending.closing.ts_ns + AGAIN_NS:
+        return begun[place]
     return None
 
 

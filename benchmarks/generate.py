@@ -1,0 +1,67 @@
+"""Makes large captures out of a small real one: each copy has its own addresses, its own tokens and its own ciphertext, so that nothing joins by accident.
+
+``python -m benchmarks.generate SAMPLE.pcap OUT.pcap COPIES``: bytes are changed at equal places on both legs of a copy, so that legs still match each other.
+Checksums are left as they are: the analyzer does not use them. Times of each copy are moved by 50 ms.
+"""
+
+import hashlib
+import re
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from analyzer.capture.containers import Walk, rows
+from analyzer.capture.open import opened, pieces
+from analyzer.settings import Limits
+
+_TOKEN = re.compile(rb"(?:Negotiate|NTLM|Kerberos) ([A-Za-z0-9+/]{120,}=*)")
+_CHALLENGE = b"TlRMTVNTUAAC"
+_SEALED = b"application/octet-stream\r\n"
+_LINKS = {1: 14, 113: 16, 276: 20}
+
+
+def copies(sample: Path, count: int) -> Iterator[tuple[int, int, bytes]]:
+    """(link type, time in ns, frame) for each packet of each copy, in order of time within a copy."""
+    source = opened(str(sample))
+    found = [(row.link, row.ts_ns, bytes(row.buffer[row.at : row.at + row.size])) for row in rows(pieces(source.stream, 1 << 20), Limits(), Walk())]
+    source.raw.close()
+    for copy in range(count):
+        salt = hashlib.sha256(str(copy).encode()).digest()
+        for link, ts_ns, frame in found:
+            yield link, ts_ns + copy * 50_000_000, _changed(frame, _LINKS[link], copy, salt)
+
+
+def _changed(frame: bytes, at: int, copy: int, salt: bytes) -> bytes:
+    if len(frame) < at + 40 or frame[at] >> 4 != 4 or frame[at + 9] != 6:
+        return frame
+    data = bytearray(frame)
+    for place in (at + 12, at + 16):  # 10.a.b.c becomes another network for each copy
+        data[place + 1] = (data[place + 1] + (copy >> 8)) & 0xFF
+        data[place + 2] = (data[place + 2] + copy) & 0xFF
+    for match in _TOKEN.finditer(frame):
+        challenge = match[1].startswith(_CHALLENGE)
+        begin = match.start(1) + 32 if challenge else match.end(1) - 40  # the server's challenge, or the exported key's last bytes
+        data[begin : begin + 8] = salt.hex().encode()[:8]
+    sealed = frame.find(_SEALED)
+    if sealed >= 0:
+        begin = sealed + len(_SEALED) + 4 + 16 + 8
+        data[begin : begin + 8] = salt[:8]
+    return bytes(data)
+
+
+def write(out: Path, packets: Iterator[tuple[int, int, bytes]]) -> int:
+    """Writes a nanosecond pcap; gives the number of packets."""
+    number = 0
+    with out.open("wb") as file:
+        for link, ts_ns, frame in packets:
+            if not number:
+                file.write(struct.pack("<IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 262144, link))
+            file.write(struct.pack("<IIII", ts_ns // 1_000_000_000, ts_ns % 1_000_000_000, len(frame), len(frame)) + frame)
+            number += 1
+    return number
+
+
+if __name__ == "__main__":
+    made = write(Path(sys.argv[2]), copies(Path(sys.argv[1]), int(sys.argv[3])))
+    print(f"{made} packets")
