@@ -1,6 +1,7 @@
 """Job *judge*: runs every rule over the evidence, and drops the findings that another one explains."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from analyzer.records.evidence import Evidence
@@ -26,6 +27,7 @@ def judged(evidence: Evidence, rules_dirs: Sequence[str]) -> Judgement:
     """Runs the rules, those of the user's folders too."""
     found: list[Finding] = []
     failures = []
+    evidence = replace(evidence, winrm=frozenset(identity for identity in evidence.winrm if evidence.connections[identity].twin_of is None))  # seen once
     for rule in rules():
         found.extend(rule.find(evidence))
     for rule in extra_rules(rules_dirs):

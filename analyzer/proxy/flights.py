@@ -40,10 +40,12 @@ class Flight(NamedTuple):
 
 
 def flights(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], messages: Mapping[str, Message]) -> list[Flight]:
-    """Every exchange whose request is known, in order of place."""
+    """Every exchange whose request is known, in order of place. A connection seen at two capture points is looked at once."""
     found = []
     for identity, exchanges in exchanges_of.items():
         connection = connections[identity]
+        if connection.twin_of is not None:
+            continue
         found += [
             _flight(connection, exchange, exchange.request, exchange.response, messages) for exchange in exchanges if not isinstance(exchange.request, Absent)
         ]

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from analyzer.proxy.clocks import leg_samples, twin_samples
 from analyzer.proxy.clocks import offsets as clock_offsets
 from analyzer.proxy.flights import Flight, flights
 from analyzer.proxy.joins import Pair, joined, shifted
@@ -33,7 +34,7 @@ def hops(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple
     """Joins the exchanges of all connections of all captures."""
     found = flights(connections, exchanges_of, messages)
     first = joined(found, None)
-    offsets = clock_offsets(found, first.pairs)
+    offsets = clock_offsets([*leg_samples(found, first.pairs), *twin_samples(connections, exchanges_of)])
     exact = joined(found, offsets) if offsets else first
     inferred = timed(found, exact.pairs, offsets)
     known = {(found[pair.near].connection.id, found[pair.far].connection.id) for pair in exact.pairs}
