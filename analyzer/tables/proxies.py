@@ -54,12 +54,13 @@ def _evidence(row: ProxyRow, requirement: str) -> str | None:
     return f"{found.detail}; packets {packets}; Proxy Servers and WinRM, sentence {found.sentence}"
 
 
-def _pair(requirement: str, means: str) -> tuple[Column[ProxyRow], Column[ProxyRow]]:
-    return (
-        Column(requirement, Dtype.TEXT, lambda row: check(row.card, requirement).verdict.value, f"`pass`, `fail` or `not_seen`: {means}."),
-        Column(
-            f"{requirement}_evidence", Dtype.TEXT, lambda row: _evidence(row, requirement), f"What `{requirement}` rests on: counts, packets, the sentence."
-        ),
+def _verdict(requirement: str, means: str) -> Column[ProxyRow]:
+    return Column(requirement, Dtype.TEXT, lambda row: check(row.card, requirement).verdict.value, f"`pass`, `fail` or `not_seen`: {means}.")
+
+
+def _proof(requirement: str) -> Column[ProxyRow]:
+    return Column(
+        f"{requirement}_evidence", Dtype.TEXT, lambda row: _evidence(row, requirement), f"What `{requirement}` rests on: counts, packets, the sentence."
     )
 
 
@@ -70,7 +71,8 @@ _COLUMNS: tuple[Column[ProxyRow], ...] = (
     Column("client_connections", Dtype.INTEGER, lambda row: len(row.card.client_connections), "Connections of clients to it."),
     Column("upstream_connections", Dtype.INTEGER, lambda row: len(row.card.upstream_connections), "Its connections to servers."),
     Column("exchanges", Dtype.INTEGER, lambda row: row.card.exchanges, "Exchanges seen on both legs."),
-    *(column for requirement, means in REQUIREMENTS.items() for column in _pair(requirement, means)),
+    *(_verdict(requirement, means) for requirement, means in REQUIREMENTS.items()),
+    *(_proof(requirement) for requirement in REQUIREMENTS),
     Column("routes", Dtype.TEXT, lambda row: ",".join(row.card.routes), "The routes through it, comma-joined."),
     Column("capture", Dtype.TEXT, lambda row: row.capture, "The captures it was seen in, comma-joined."),
 )

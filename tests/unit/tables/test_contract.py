@@ -31,6 +31,10 @@ CONTRACT = {
         "message_id exchange_id direction time protection opened opened_absent secret_used check size_bytes action resource_uri soap_message_id relates_to "
         "session_id shell_id command_id fault_code fault_meaning"
     ),
+    "proxies": (
+        "proxy_ip kind product client_connections upstream_connections exchanges http_1_1 connection_authentication keeps_open_after_success "
+        "connection_persistence affinity encryption_enforced proxy_auth_over_https no_foreign_request"
+    ),
     "findings": (
         "finding_id rule severity confidence time end_time subject title why connections exchanges packets filter advice reference attack user source "
         "destination"
