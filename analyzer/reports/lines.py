@@ -29,13 +29,13 @@ def line(*pieces: str | Span) -> Line:
     return tuple(piece if isinstance(piece, Span) else Span(piece) for piece in pieces)
 
 
-def paragraph(text: str, width: int, *, label: str = "", indent: int = 0, style: str = "") -> Iterator[Line]:
+def paragraph(text: str, width: int, *, label: str = "", label_style: str = "", indent: int = 0, style: str = "") -> Iterator[Line]:
     """``text`` made safe and wrapped; the label stands before its first line, and the others begin below the text."""
     prefix = " " * indent + label
     room = max(20, width - len(prefix))
     wrapped = textwrap.wrap(visible(text), room, break_on_hyphens=False) or [""]
     for place, piece in enumerate(wrapped):
-        yield line(prefix if place == 0 else " " * len(prefix), Span(piece, style))
+        yield line(" " * indent, Span(label if place == 0 else " " * len(label), label_style if place == 0 else ""), Span(piece, style))
 
 
 def plain(lines: Iterable[Line]) -> str:

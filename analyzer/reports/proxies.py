@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from analyzer.formats.text import visible
 from analyzer.records.proxy import Route, Scorecard, Verdict
 from analyzer.records.result import Result
 from analyzer.reports.facts import counted
@@ -33,7 +32,7 @@ def _proxy(result: Result, card: Scorecard, width: int) -> Iterator[Line]:
     for requirement, means in REQUIREMENTS.items():
         found = check(card, requirement)
         detail = f": {found.detail}" if found.detail else ""
-        yield line("    ", Span(_WORDS[found.verdict], _STYLES[found.verdict]), f"  {means}{visible(detail)}")
+        yield from paragraph(f"{means}{detail}", width, label=f"{_WORDS[found.verdict]}  ", label_style=_STYLES[found.verdict], indent=4)
 
 
 def _ends(result: Result, routes: list[Route]) -> str:
