@@ -27,6 +27,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.ids import connection_id
 from analyzer.records.issues import Issue
+from analyzer.records.proxy import Clock
 from analyzer.records.sealing import Message
 from analyzer.records.transport import Connection
 from analyzer.sealing.messages import messages
@@ -126,7 +127,7 @@ def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterabl
         near[hop.near] = hop
         far[hop.far] = hop
     return Evidence(
-        captures=tuple(replace(capture, clock_offset_ns=joined.offsets.get(capture.ordinal, 0)) for capture in captures),
+        captures=tuple(_with_clock(capture, joined.clocks.get(capture.ordinal)) for capture in captures),
         connections=connections,
         exchanges={exchange.id: exchange for item in ordered for exchange in item.exchanges},
         exchanges_of=exchanges_of,
@@ -141,6 +142,10 @@ def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterabl
         winrm=winrm(connections, exchanges_of, all_messages, joined.hops, routed.routes, limits),
         issues=(*issues, *(issue for item in ordered for issue in item.issues), *joined.issues, *routed.issues),
     )
+
+
+def _with_clock(capture: Capture, clock: Clock | None) -> Capture:
+    return capture if clock is None else replace(capture, clock_offset_ns=clock.ahead_ns, clock_drift=clock.drift, clock_error_ns=clock.error_ns)
 
 
 def auth_steps(found: Evidence) -> dict[str, str]:

@@ -1,20 +1,28 @@
 """The offset between the clocks of capture points, from exchanges that both saw.
 
 A request passes the client's leg at t1 and the upstream leg at t2, its response the upstream leg at t3 and the client's at t4. As with NTP (RFC 5905
-section 8) the upstream clock is ahead by ((t2 - t1) + (t3 - t4)) / 2, within half of (t4 - t1) - (t3 - t2). The exchange with the smallest uncertainty
-bounds the error; the median over the better half is taken.
+section 8) the upstream clock is ahead by ((t2 - t1) + (t3 - t4)) / 2, within half of (t4 - t1) - (t3 - t2). The half with the smallest uncertainties is used:
+their median, or, where they span half a minute and a straight line fits better, the line of Theil and Sen (the median of all slopes), since clocks drift.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 from statistics import median
 from typing import NamedTuple
 
 from analyzer.proxy.flights import Flight
 from analyzer.proxy.joins import Pair
+from analyzer.proxy.times import ahead
 from analyzer.records.http import Exchange
+from analyzer.records.proxy import Clock
 from analyzer.records.quality import Absent
 from analyzer.records.transport import Connection
+
+_LEAST = 8
+_SPAN_NS = 30_000_000_000
+_SLOPES = 200
 
 
 class Sample(NamedTuple):
@@ -24,6 +32,8 @@ class Sample(NamedTuple):
     other: int
     ahead: int
     uncertainty: int
+    at_ns: int
+    """By the clock of ``other``."""
 
 
 def leg_samples(flights: Sequence[Flight], pairs: Iterable[Pair]) -> list[Sample]:
@@ -35,7 +45,7 @@ def leg_samples(flights: Sequence[Flight], pairs: Iterable[Pair]) -> list[Sample
         if a != b and near.end is not None and far.end is not None:
             uncertainty = (near.end - near.start) - (far.end - far.start)
             if uncertainty >= 0:
-                found.append(Sample(a, b, ((far.start - near.start) + (far.end - near.end)) // 2, uncertainty))
+                found.append(Sample(a, b, ((far.start - near.start) + (far.end - near.end)) // 2, uncertainty, far.start))
     return found
 
 
@@ -49,7 +59,8 @@ def twin_samples(connections: Mapping[str, Connection], exchanges_of: Mapping[st
         for one, other in zip(exchanges_of[first.id], exchanges_of[connection.id], strict=False):
             a, b = _span(one), _span(other)
             if a is not None and b is not None and one.position == other.position:
-                found.append(Sample(first.capture, connection.capture, ((b[0] - a[0]) + (b[1] - a[1])) // 2, abs((a[1] - a[0]) - (b[1] - b[0]))))
+                ahead = ((b[0] - a[0]) + (b[1] - a[1])) // 2
+                found.append(Sample(first.capture, connection.capture, ahead, abs((a[1] - a[0]) - (b[1] - b[0])), b[0]))
     return found
 
 
@@ -59,36 +70,65 @@ def _span(exchange: Exchange) -> tuple[int, int] | None:
     return exchange.request.first_ns, exchange.response.last_ns
 
 
-def offsets(samples: Iterable[Sample]) -> Mapping[int, int]:
-    """Nanoseconds by which each capture's clock is ahead of the reference (the capture of the lowest ordinal that it is joined with)."""
-    edges: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
+def clocks(samples: Iterable[Sample]) -> Mapping[int, Clock]:
+    """The clock of each capture that shares exchanges with another; the one of the lowest ordinal is the reference of those it is joined with."""
+    edges: dict[tuple[int, int], list[Sample]] = defaultdict(list)
     for sample in samples:
         if sample.one < sample.other:
-            edges[sample.one, sample.other].append((sample.uncertainty, sample.ahead))
+            edges[sample.one, sample.other].append(sample)
         else:
-            edges[sample.other, sample.one].append((sample.uncertainty, -sample.ahead))
+            turned = Sample(sample.other, sample.one, -sample.ahead, sample.uncertainty, sample.at_ns - sample.ahead)
+            edges[sample.other, sample.one].append(turned)
     return _spread({edge: _estimate(found) for edge, found in edges.items()})
 
 
-def _estimate(found: list[tuple[int, int]]) -> int:
-    better = sorted(found)[: max(len(found) // 2, 1)]
-    return int(median(ahead for _, ahead in better))
+def _estimate(found: list[Sample]) -> Clock:
+    better = sorted(found, key=lambda sample: sample.uncertainty)[: max(len(found) // 2, min(len(found), _LEAST))]
+    middle = int(median(sample.ahead for sample in better))
+    begin = min(sample.at_ns for sample in better)
+    level = Clock(middle, begin, 0.0, 0, len(found))
+    line = _line(better, begin, len(found))
+    best = min((level, *line), key=lambda clock: _misfit(clock, better))
+    return replace(best, error_ns=_misfit(best, better) + better[0].uncertainty // 2)
 
 
-def _spread(edges: Mapping[tuple[int, int], int]) -> dict[int, int]:
-    known: dict[int, int] = {}
+def _line(better: list[Sample], begin: int, count: int) -> list[Clock]:
+    """The line of Theil and Sen, when there is enough to draw one; at most `_SLOPES` samples enter, evenly taken."""
+    span = max(sample.at_ns for sample in better) - begin
+    if len(better) < _LEAST or span < _SPAN_NS:
+        return []
+    taken = sorted(better, key=lambda sample: sample.at_ns)[:: max(len(better) // _SLOPES, 1)]
+    slopes = [(b.ahead - a.ahead) / (b.at_ns - a.at_ns) for a, b in combinations(taken, 2) if b.at_ns > a.at_ns]
+    if not slopes:
+        return []
+    slope = median(slopes)
+    start = int(median(sample.ahead - slope * (sample.at_ns - begin) for sample in better))
+    return [Clock(start, begin, slope, 0, count)]
+
+
+def _misfit(clock: Clock, samples: list[Sample]) -> int:
+    return int(median(abs(sample.ahead - ahead(clock, sample.at_ns)) for sample in samples))
+
+
+def _spread(edges: Mapping[tuple[int, int], Clock]) -> dict[int, Clock]:
+    """Clocks against the reference, from clocks against each other."""
+    known: dict[int, Clock] = {}
     for start in sorted({capture for edge in edges for capture in edge}):
         if start in known:
             continue
-        known[start] = 0
+        known[start] = Clock(0)
         waiting = [start]
         while waiting:
             here = waiting.pop()
-            for (a, b), ahead in edges.items():
+            for (a, b), edge in edges.items():
                 if here == a and b not in known:
-                    known[b] = known[a] + ahead
+                    known[b] = _sum(known[a], edge, 1)
                     waiting.append(b)
                 elif here == b and a not in known:
-                    known[a] = known[b] - ahead
+                    known[a] = _sum(known[b], edge, -1)
                     waiting.append(a)
     return known
+
+
+def _sum(base: Clock, edge: Clock, sign: int) -> Clock:
+    return Clock(ahead(base, edge.at_ns) + sign * edge.ahead_ns, edge.at_ns, base.drift + sign * edge.drift, base.error_ns + edge.error_ns, edge.samples)

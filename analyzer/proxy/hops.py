@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from analyzer.proxy.clocks import leg_samples, twin_samples
-from analyzer.proxy.clocks import offsets as clock_offsets
+from analyzer.proxy.clocks import clocks, leg_samples, twin_samples
 from analyzer.proxy.flights import Flight, flights
-from analyzer.proxy.joins import Pair, joined, shifted
+from analyzer.proxy.joins import Pair, joined
+from analyzer.proxy.times import Clocks, shifted
 from analyzer.proxy.timing import timed
 from analyzer.records.http import Exchange, Header
 from analyzer.records.ids import key_number
@@ -23,10 +23,10 @@ _CONFIDENCE = {"token": 1.0, "body_digest": 1.0, "message_id": 0.95}
 
 
 class Joined(NamedTuple):
-    """Hops in order of the far exchange's place; clock offsets by capture (ns ahead of the reference); what stayed ambiguous as issues."""
+    """Hops in order of the far exchange's place; the clocks of captures; what stayed ambiguous as issues."""
 
     hops: tuple[Hop, ...]
-    offsets: Mapping[int, int]
+    clocks: Clocks
     issues: tuple[Issue, ...]
 
 
@@ -34,17 +34,17 @@ def hops(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple
     """Joins the exchanges of all connections of all captures."""
     found = flights(connections, exchanges_of, messages)
     first = joined(found, None)
-    offsets = clock_offsets([*leg_samples(found, first.pairs), *twin_samples(connections, exchanges_of)])
-    exact = joined(found, offsets) if offsets else first
-    inferred = timed(found, exact.pairs, offsets)
+    known_clocks = clocks([*leg_samples(found, first.pairs), *twin_samples(connections, exchanges_of)])
+    exact = joined(found, known_clocks) if known_clocks else first
+    inferred = timed(found, exact.pairs, known_clocks)
     known = {(found[pair.near].connection.id, found[pair.far].connection.id) for pair in exact.pairs}
-    made = [_hop(found, pair, offsets, known) for pair in (*exact.pairs, *inferred.pairs)]
+    made = [_hop(found, pair, known_clocks, known) for pair in (*exact.pairs, *inferred.pairs)]
     order = {flight.exchange.id: place for place, flight in enumerate(found)}
     made.sort(key=lambda hop: order[hop.far])
-    return Joined(tuple(made), offsets, tuple(_issues(found, {**exact.ambiguous, **inferred.ambiguous})))
+    return Joined(tuple(made), known_clocks, tuple(_issues(found, {**exact.ambiguous, **inferred.ambiguous})))
 
 
-def _hop(found: Sequence[Flight], pair: Pair, offsets: Mapping[int, int], known: set[tuple[str, str]]) -> Hop:
+def _hop(found: Sequence[Flight], pair: Pair, known_clocks: Clocks, known: set[tuple[str, str]]) -> Hop:
     near, far = found[pair.near], found[pair.far]
     inferred = _TIMED_ON_KNOWN_CONNECTIONS if (near.connection.id, far.connection.id) in known else _TIMED_CONFIDENCE
     return Hop(
@@ -54,7 +54,7 @@ def _hop(found: Sequence[Flight], pair: Pair, offsets: Mapping[int, int], known:
         far_connection=far.connection.id,
         bases=pair.bases,
         confidence=_CONFIDENCE.get(pair.bases[0], inferred),
-        delay_ns=shifted(far, far.start, offsets) - shifted(near, near.start, offsets),
+        delay_ns=shifted(far, far.start, known_clocks) - shifted(near, near.start, known_clocks),
         header_changes=header_changes(near.exchange, far.exchange),
     )
 

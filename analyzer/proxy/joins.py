@@ -15,12 +15,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from analyzer.proxy.flights import Flight
+from analyzer.proxy.times import Clocks, nested, same_clock
 
 _GROUP = 16
 _NEIGHBOURS = 6
 _WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3}
-_SLACK_NS = 5_000_000
-"""What an estimated clock offset may be wrong by. Within one capture there is one clock and no slack: whole exchanges take less on a fast network."""
 _SURE = 8
 """A weight that a request's key and its response's key reach together."""
 
@@ -41,13 +40,13 @@ class Found(NamedTuple):
     ambiguous: Mapping[int, tuple[int, ...]]
 
 
-def joined(flights: Sequence[Flight], offsets: Mapping[int, int] | None) -> Found:
-    """``offsets`` by capture (ns ahead of the reference); captures that it does not have share no clock with others; None: not known yet for any."""
+def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
+    """``clocks``: None when not known yet for any capture."""
     candidates = _candidates(flights)
     by_far: dict[int, list[Pair]] = defaultdict(list)
     for (one, other), keys in candidates.items():
         weight = sum(_WEIGHTS[basis] for basis, _ in keys)
-        oriented = _oriented(flights, one, other, offsets, sure=weight >= _SURE)
+        oriented = _oriented(flights, one, other, clocks, sure=weight >= _SURE)
         if oriented is None:
             continue
         bases = tuple(sorted({basis for basis, _ in keys}, key=lambda basis: list(_WEIGHTS).index(basis)))
@@ -113,27 +112,6 @@ def _may_be_legs(one: Flight, other: Flight) -> bool:
     return not (one.shape[2] and other.shape[2]) or one.shape[2] == other.shape[2] or {one.shape[2], other.shape[2]} & {502, 503, 504} != set()
 
 
-def same_clock(one: Flight, other: Flight, offsets: Mapping[int, int] | None) -> bool:
-    """True when times of the two can be compared."""
-    a, b = one.connection.capture, other.connection.capture
-    return a == b or (offsets is not None and a in offsets and b in offsets)
-
-
-def shifted(flight: Flight, ns: int, offsets: Mapping[int, int] | None) -> int:
-    """A time of a flight by the reference clock."""
-    return ns - (offsets or {}).get(flight.connection.capture, 0)
-
-
-def nested(near: Flight, far: Flight, offsets: Mapping[int, int] | None) -> bool:
-    """True when ``far`` lies within ``near`` in time. A near flight without a response lasts as long as its connection."""
-    slack = 0 if near.connection.capture == far.connection.capture else _SLACK_NS
-    near_end = shifted(near, near.end if near.end is not None else near.open_end, offsets) + slack
-    far_start = shifted(far, far.start, offsets)
-    if not shifted(near, near.start, offsets) <= far_start + slack or far_start > near_end:
-        return False
-    return far.end is None or near.end is None or shifted(far, far.end, offsets) <= near_end
-
-
 def hints(near: Flight, far: Flight) -> int:
     """What speaks for ``near`` being the client's leg, whatever the clocks say."""
     score = 0
@@ -147,12 +125,12 @@ def hints(near: Flight, far: Flight) -> int:
     return score
 
 
-def _oriented(flights: Sequence[Flight], one: int, other: int, offsets: Mapping[int, int] | None, *, sure: bool) -> tuple[int, int] | None:
+def _oriented(flights: Sequence[Flight], one: int, other: int, clocks: Clocks | None, *, sure: bool) -> tuple[int, int] | None:
     """(near, far), or None when the two cannot be legs of one exchange. ``sure``: equal keys of request and response, which outweigh a merged file's clocks."""
     a, b = flights[one], flights[other]
     forward, backward = hints(a, b), hints(b, a)
-    if same_clock(a, b, offsets):
-        ways = (nested(a, b, offsets), nested(b, a, offsets))
+    if same_clock(a, b, clocks):
+        ways = (nested(a, b, clocks), nested(b, a, clocks))
         if ways == (False, False) and not (sure and forward != backward and _overlap(a, b)):
             return None
         if ways[0] != ways[1]:

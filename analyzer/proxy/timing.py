@@ -11,7 +11,8 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from analyzer.proxy.flights import Flight
-from analyzer.proxy.joins import Pair, hints, nested, same_clock, shifted
+from analyzer.proxy.joins import Pair, hints
+from analyzer.proxy.times import Clocks, nested, same_clock, shifted
 
 _ACTIVE = 64
 
@@ -23,12 +24,12 @@ class Timed(NamedTuple):
     ambiguous: Mapping[int, tuple[int, ...]]
 
 
-def timed(flights: Sequence[Flight], exact: Iterable[Pair], offsets: Mapping[int, int]) -> Timed:
+def timed(flights: Sequence[Flight], exact: Iterable[Pair], clocks: Clocks) -> Timed:
     """The pairs among flights that no exact pair has."""
     exact = tuple(exact)
     links = {_hosts(flights[pair.near], flights[pair.far]) for pair in exact}
     nears, fars = {pair.near for pair in exact}, {pair.far for pair in exact}
-    options = _options(flights, links, nears, fars, offsets)
+    options = _options(flights, links, nears, fars, clocks)
     claims: dict[int, list[int]] = defaultdict(list)
     for near, choices in options.items():
         for far in choices:
@@ -48,7 +49,7 @@ def _hosts(near: Flight, far: Flight) -> tuple[str, str, str]:
 
 
 def _options(
-    flights: Sequence[Flight], links: AbstractSet[tuple[str, str, str]], nears: AbstractSet[int], fars: AbstractSet[int], offsets: Mapping[int, int]
+    flights: Sequence[Flight], links: AbstractSet[tuple[str, str, str]], nears: AbstractSet[int], fars: AbstractSet[int], clocks: Clocks
 ) -> dict[int, list[int]]:
     """For each free near flight the free far flights that it could be; one pass over the flights of each shape in order of time."""
     shapes: dict[tuple[str, str, int, int], list[int]] = defaultdict(list)
@@ -57,24 +58,24 @@ def _options(
             shapes[flight.shape].append(index)
     options: dict[int, list[int]] = defaultdict(list)
     for members in shapes.values():
-        members.sort(key=lambda index: shifted(flights[index], flights[index].start, offsets))
+        members.sort(key=lambda index: shifted(flights[index], flights[index].start, clocks))
         active: list[int] = []
         for index in members:
-            begin = shifted(flights[index], flights[index].start, offsets)
-            active = [other for other in active if _under_way(flights[other], begin, offsets)][-_ACTIVE:]
+            begin = shifted(flights[index], flights[index].start, clocks)
+            active = [other for other in active if _under_way(flights[other], begin, clocks)][-_ACTIVE:]
             if index not in fars:
                 for other in active:
-                    if other not in nears and _possible(flights[other], flights[index], links, offsets):
+                    if other not in nears and _possible(flights[other], flights[index], links, clocks):
                         options[other].append(index)
             active.append(index)
     return options
 
 
-def _under_way(flight: Flight, at: int, offsets: Mapping[int, int]) -> bool:
-    return shifted(flight, flight.end if flight.end is not None else flight.open_end, offsets) >= at
+def _under_way(flight: Flight, at: int, clocks: Clocks) -> bool:
+    return shifted(flight, flight.end if flight.end is not None else flight.open_end, clocks) >= at
 
 
-def _possible(near: Flight, far: Flight, links: AbstractSet[tuple[str, str, str]], offsets: Mapping[int, int]) -> bool:
+def _possible(near: Flight, far: Flight, links: AbstractSet[tuple[str, str, str]], clocks: Clocks) -> bool:
     a, b = near.connection, far.connection
     if (
         a.id == b.id
@@ -84,7 +85,7 @@ def _possible(near: Flight, far: Flight, links: AbstractSet[tuple[str, str, str]
         or b.id in (a.tunnel_of, a.twin_of)
     ):
         return False
-    if not same_clock(near, far, offsets) or not nested(near, far, offsets) or hints(near, far) <= 0:
+    if not same_clock(near, far, clocks) or not nested(near, far, clocks) or hints(near, far) <= 0:
         return False
     if set(near.keys) != set(far.keys) and _contradict(near, far):
         return False

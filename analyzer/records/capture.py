@@ -21,6 +21,11 @@ class Capture:
     last_ns: int | None = None
     snaplen: int | None = None
     clock_offset_ns: int = 0
+    """How far its clock is ahead of the reference capture's, when its first exchange was seen at both points."""
+    clock_drift: float = 0.0
+    """Seconds that the offset grows each second."""
+    clock_error_ns: int | None = None
+    """How wrong the offset may be; None where nothing was compared."""
     sha256: str | None = None
     flows: int = 0
     secrets: tuple[tuple[int, int, int], ...] = ()

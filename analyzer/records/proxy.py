@@ -15,6 +15,18 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """A capture's clock against the reference: ahead by ``ahead_ns`` at its own time ``at_ns``, and by ``drift`` more for each second that passes (seconds
+    per second). ``error_ns``: how wrong that may be. ``samples``: exchanges that it rests on (0 for the reference)."""
+
+    ahead_ns: int
+    at_ns: int = 0
+    drift: float = 0.0
+    error_ns: int = 0
+    samples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Hop:
     """Exchange ``near`` (the client's leg) went on as exchange ``far`` (the upstream leg).
 

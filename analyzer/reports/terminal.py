@@ -63,7 +63,11 @@ def evidence_lines(result: Result, width: int) -> Iterator[Line]:
             continue
         yield line("  ", Span(visible(capture.name), "bold"), f"  {visible(capture.format)}, {counted(capture.packets, 'packet')}")
         yield line("    ", _span_of(capture))
-        yield line("    ", counted(per_capture[capture.ordinal], "WinRM connection"))
+        twins = sum(one.twin_of is not None and one.capture == capture.ordinal for one in winrm_connections(evidence))
+        again = f", {twins} of them seen by an earlier capture too" if twins else ""
+        yield line("    ", counted(per_capture[capture.ordinal], "WinRM connection"), again)
+        if capture.clock_error_ns is not None and capture.clock_offset_ns:
+            yield line("    ", _clock(capture))
     kept = len(evidence.connections) - len(evidence.winrm & evidence.connections.keys())
     if kept:
         yield line(f"  besides: {counted(kept, 'connection')} without WinRM, kept for the HTTP or authentication on it")
@@ -75,6 +79,13 @@ def _span_of(capture: Capture) -> str:
     if capture.first_ns is None or capture.last_ns is None:
         return "no packets"
     return f"{rfc3339(capture.first_ns)} to {rfc3339(capture.last_ns)} ({seconds(capture.last_ns - capture.first_ns):,.3f} s)"
+
+
+def _clock(capture: Capture) -> str:
+    """Against the clock of the first capture that saw the same exchanges."""
+    side = "ahead" if capture.clock_offset_ns > 0 else "behind"
+    drift = f", drifting by {capture.clock_drift * 1e6:+.1f} microseconds per second" if capture.clock_drift else ""
+    return f"its clock is {abs(seconds(capture.clock_offset_ns)):.6f} s {side} (within {seconds(capture.clock_error_ns or 0):.6f} s){drift}"
 
 
 def _authentications(result: Result) -> str:

@@ -47,6 +47,18 @@ _COLUMNS: tuple[Column[CaptureRow], ...] = (
         lambda row: row.winrm_connections,
         "Connections that carry WinRM, or the authentication of a proxy on the way to it.",
     ),
+    Column(
+        "clock_error_s",
+        Dtype.NUMBER,
+        lambda row: None if row.capture.clock_error_ns is None else seconds(row.capture.clock_error_ns),
+        "How wrong `clock_offset_s` may be; null where no exchange was seen by two captures.",
+    ),
+    Column(
+        "clock_drift_ppm",
+        Dtype.NUMBER,
+        lambda row: None if row.capture.clock_error_ns is None else row.capture.clock_drift * 1e6,
+        "How the offset grows, in microseconds per second.",
+    ),
     Column("tcp_packets", Dtype.INTEGER, lambda row: row.capture.tcp_packets, "TCP packets among the packets."),
 )
 
