@@ -224,6 +224,11 @@ def _text(raw: bytes, flags: int) -> str:
     return raw.decode("utf-16-le", "replace") if flags & UNICODE else _oem(raw)
 
 
+def text(raw: bytes, flags: int) -> str:
+    """A string field of message 3 as text: UTF-16LE when NEGOTIATE_UNICODE was agreed, else the code page, read as Windows-1252."""
+    return _text(raw, flags)
+
+
 def _oem(raw: bytes) -> str:
     # The OEM code page is not on the wire. Windows-1252 is right for most, and Latin-1 for the bytes that it leaves undefined.
     try:

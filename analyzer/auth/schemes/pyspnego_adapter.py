@@ -156,3 +156,43 @@ def _name(value: _Element) -> tuple[str, ...]:
     from spnego._asn1 import unpack_asn1_sequence, unpack_asn1_tagged_sequence
 
     return tuple(_text(part) for part in unpack_asn1_sequence(unpack_asn1_tagged_sequence(value)[1]))
+
+
+def md4(data: bytes) -> bytes:
+    """MD4 (RFC 1320), which OpenSSL no longer has."""
+    from spnego._ntlm_raw.md4 import md4 as digest
+
+    return bytes(digest(data))
+
+
+def desl(key: bytes, data: bytes) -> bytes:
+    """DESL of MS-NLMP section 6: 24 bytes from a 16-byte key and 8 bytes of data."""
+    from spnego._ntlm_raw.crypto import desl as encrypt
+
+    return bytes(encrypt(key, data))
+
+
+def rc4k(key: bytes, data: bytes) -> bytes:
+    """One-time RC4 (MS-NLMP section 6)."""
+    from spnego._ntlm_raw.crypto import rc4k as crypt
+
+    return bytes(crypt(key, data))
+
+
+def derived_keys(flags: int, exported: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """Sign keys of client and server, seal keys of client and server (MS-NLMP 3.4.5.2 and 3.4.5.3)."""
+    from spnego._ntlm_raw.crypto import sealkey, signkey
+
+    return (
+        bytes(signkey(flags, exported, "initiate")),
+        bytes(signkey(flags, exported, "accept")),
+        bytes(sealkey(flags, exported, "initiate")),
+        bytes(sealkey(flags, exported, "accept")),
+    )
+
+
+def key_exchange_key(flags: int, session_base_key: bytes, lm_response: bytes, server_challenge: bytes) -> bytes:
+    """KXKEY of MS-NLMP 3.4.5.1 for NTLMv1, without an LM hash."""
+    from spnego._ntlm_raw.crypto import kxkey
+
+    return bytes(kxkey(flags, session_base_key, b"", lm_response, server_challenge))

@@ -1,0 +1,158 @@
+"""Reads the investigator's secrets: the TOML file of the contract, keytabs (MIT format 0x0502), TLS key logs (NSS format).
+
+Errors name the entry, never the value. Files named inside the TOML file are relative to it.
+"""
+
+import binascii
+import struct
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from analyzer.auth.schemes.ntlm_keys import nt_hash
+from analyzer.errors import InputError, UsageError
+from analyzer.records.secrets import KerberosKey, NtlmSecret, Secret, Secrets, SessionKey, TlsSecret
+
+_KEYTAB = b"\x05\x02"
+_NT_HASH_SIZE = 16
+_KNOWN = {"password", "nt_hash", "session_key", "kerberos_key", "files"}
+_KEY_LOG_LABELS = (
+    "CLIENT_RANDOM",
+    "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
+    "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+    "CLIENT_TRAFFIC_SECRET_0",
+    "SERVER_TRAFFIC_SECRET_0",
+    "EXPORTER_SECRET",
+    "CLIENT_EARLY_TRAFFIC_SECRET",
+    "EARLY_EXPORTER_SECRET",
+    "RSA",
+)
+
+
+def load(toml: str | None, keylogs: Sequence[str] = (), keytabs: Sequence[str] = ()) -> Secrets:
+    """All secrets of a TOML file, further key logs and keytabs. Raises `InputError` for a file that cannot be read, `UsageError` for one that makes no sense."""
+    data: Mapping[str, Any] = {}
+    base = Path()
+    if toml is not None:
+        data = _toml(toml)
+        base = Path(toml).parent
+    files = data.get("files", {})
+    keytab_files = [str(base / name) for name in files.get("keytabs", [])] + list(keytabs)
+    keylog_files = [str(base / name) for name in files.get("keylogs", [])] + list(keylogs)
+    passwords = [(f"password:{_name(entry)}", entry) for entry in data.get("password", [])]
+    ntlm = [NtlmSecret(tag, str(entry["user"]), entry.get("domain"), nt_hash(str(entry["value"]))) for tag, entry in passwords]
+    ntlm += [NtlmSecret(f"nt_hash:{_name(entry)}", str(entry["user"]), entry.get("domain"), _hash(entry)) for entry in data.get("nt_hash", [])]
+    return Secrets(
+        ntlm=tuple(ntlm),
+        session_keys=tuple(SessionKey(f"session_key:{place}", _hex(entry, "session_key")) for place, entry in enumerate(data.get("session_key", []), 1)),
+        kerberos=(
+            *(
+                KerberosKey(f"kerberos_key:{place}", int(entry["etype"]), _hex(entry, "kerberos_key"), entry.get("principal"))
+                for place, entry in enumerate(data.get("kerberos_key", []), 1)
+            ),
+            *(key for name in keytab_files for key in keytab(name)),
+        ),
+        tls=tuple(secret for name in keylog_files for secret in keylog(_read(name))),
+        passwords=tuple((tag, str(entry["user"]), entry.get("domain"), Secret(str(entry["value"]).encode())) for tag, entry in passwords),
+    )
+
+
+def _toml(path: str) -> Mapping[str, Any]:
+    try:
+        data = tomllib.loads(_read(path).decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"{path}: not TOML in UTF-8: {type(error).__name__}"  # the message of the parser could quote a secret
+        raise UsageError(msg) from None
+    unknown = set(data) - _KNOWN
+    if unknown:
+        msg = f"{path}: unknown sections {', '.join(sorted(unknown))}; known are {', '.join(sorted(_KNOWN))}"
+        raise UsageError(msg)
+    for section, needed in (("password", {"user", "value"}), ("nt_hash", {"user", "value"}), ("session_key", {"value"}), ("kerberos_key", {"etype", "value"})):
+        for place, entry in enumerate(data.get(section, []), 1):
+            missing = needed - set(entry)
+            if missing:
+                msg = f"{path}: entry {place} of [[{section}]] lacks {', '.join(sorted(missing))}"
+                raise UsageError(msg)
+    return data
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        msg = f"{path}: {error.strerror or error}"
+        raise InputError(msg) from error
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    domain = entry.get("domain")
+    return f"{domain}\\{entry['user']}" if domain else str(entry["user"])
+
+
+def _hash(entry: Mapping[str, Any]) -> Secret:
+    value = _hex(entry, f"nt_hash of {_name(entry)}")
+    if len(value) != _NT_HASH_SIZE:
+        msg = f"nt_hash of {_name(entry)}: {len(value)} bytes, an NT hash has {_NT_HASH_SIZE}"
+        raise UsageError(msg)
+    return value
+
+
+def _hex(entry: Mapping[str, Any], what: str) -> Secret:
+    try:
+        return Secret(binascii.unhexlify(str(entry["value"]).strip().removeprefix("0x")))
+    except (binascii.Error, ValueError):
+        msg = f"{what}: its value is not hexadecimal"
+        raise UsageError(msg) from None
+
+
+def keytab(path: str) -> tuple[KerberosKey, ...]:
+    """The keys of a keytab file (MIT krb5, "The keytab file format": big-endian records of principal, time, kvno and key)."""
+    data = _read(path)
+    if data[:2] != _KEYTAB:
+        msg = f"{path}: not a keytab of format 0x0502"
+        raise UsageError(msg)
+    try:
+        return tuple(_keytab_entries(data, Path(path).name))
+    except (struct.error, IndexError) as error:
+        msg = f"{path}: the keytab is damaged"
+        raise UsageError(msg) from error
+
+
+def _keytab_entries(data: bytes, name: str) -> Iterator[KerberosKey]:
+    at = 2
+    while at + 4 <= len(data):
+        size = struct.unpack_from(">i", data, at)[0]
+        at += 4
+        if size > 0:
+            yield _keytab_entry(data[at : at + size], name)
+        at += abs(size)
+
+
+def _keytab_entry(entry: bytes, name: str) -> KerberosKey:
+    count = struct.unpack_from(">H", entry)[0]
+    at = 2
+    texts = []
+    for _ in range(count + 1):  # the realm, then the components
+        size = struct.unpack_from(">H", entry, at)[0]
+        texts.append(entry[at + 2 : at + 2 + size].decode("utf-8", "replace"))
+        at += 2 + size
+    kvno, etype, size = struct.unpack_from(">BHH", entry, at + 8)  # after name type and time
+    value = entry[at + 13 : at + 13 + size]
+    rest = entry[at + 13 + size :]
+    if len(rest) >= 4:
+        kvno = struct.unpack_from(">I", rest)[0] or kvno
+    principal = f"{'/'.join(texts[1:])}@{texts[0]}"
+    return KerberosKey(f"keytab:{name}:{principal}:{etype}", etype, Secret(value), principal, kvno)
+
+
+def keylog(data: bytes) -> Iterator[TlsSecret]:
+    """The lines of a TLS key log (the NSS format: label, client random, secret); lines that are none are passed over."""
+    for line in data.decode("ascii", "replace").splitlines():
+        words = line.split()
+        if len(words) != 3 or words[0] not in _KEY_LOG_LABELS:
+            continue
+        try:
+            yield TlsSecret(words[0], binascii.unhexlify(words[1]), Secret(binascii.unhexlify(words[2])))
+        except (binascii.Error, ValueError):
+            continue

@@ -1,0 +1,158 @@
+"""The security contexts of a connection: which exchanges each protects, and its keys when a secret proves to be the right one.
+
+A context begins with the exchange that ends a handshake (its request may carry the last token and a sealed body at once: the token is looked at first) and
+ends where the next handshake on the connection begins. The mechanism is the handshake's, whatever the ``protocol`` of the sealed body says.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from analyzer.auth.schemes import ntlm, spnego
+from analyzer.auth.schemes.ntlm_keys import from_exported, from_hash
+from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome, Step
+from analyzer.records.http import Exchange
+from analyzer.records.quality import Absent
+from analyzer.records.secrets import NtlmSecret, Secrets
+from analyzer.sealing.ntlm import NtlmContext
+
+_CLIENT_HEADERS = ("authorization",)
+_SERVER_HEADERS = ("www-authenticate",)
+
+
+@dataclass(slots=True)
+class Context:
+    """``first``..``last`` are positions of exchanges; ``sealer`` opens bodies, or is None with the reason in ``why_not``; ``tag`` names the secret used."""
+
+    conversation: Conversation
+    first: int
+    last: int
+    sealer: NtlmContext | None
+    why_not: str = ""
+    tag: str | None = None
+    unproved: tuple[tuple[str, NtlmContext], ...] = ()
+    """Contexts of exported session keys: which one it is shows when it opens something."""
+
+
+def contexts(exchanges: Sequence[Exchange], conversations: Sequence[Conversation], secrets: Secrets) -> list[Context]:
+    """The contexts of one connection in order. Handshakes that were not accepted have one too: a body may ride with the last token, and be refused."""
+    by_id = {exchange.id: exchange for exchange in exchanges}
+    found: list[Context] = []
+    for conversation in conversations:
+        if conversation.audience is not Audience.SERVER or conversation.mechanism not in (Mechanism.NTLM, Mechanism.KERBEROS, Mechanism.CREDSSP):
+            continue
+        begin = by_id[conversation.exchanges[0]].position
+        if found:
+            found[-1].last = min(found[-1].last, begin - 1)
+        first = by_id[conversation.ends or conversation.exchanges[-1]].position
+        found.append(_context(conversation, by_id, first, secrets))
+    return found
+
+
+def _context(conversation: Conversation, by_id: dict[str, Exchange], first: int, secrets: Secrets) -> Context:
+    made = Context(conversation, first, 1 << 62, None)
+    if conversation.mechanism is Mechanism.NTLM:
+        _ntlm(made, by_id, secrets)
+    elif conversation.mechanism is Mechanism.KERBEROS:
+        made.why_not = f"no key for {conversation.spn or 'the service'} (Kerberos)"
+    else:
+        made.why_not = "no TLS key log for CredSSP"
+    return made
+
+
+def _ntlm(made: Context, by_id: dict[str, Exchange], secrets: Secrets) -> None:
+    conversation = made.conversation
+    third = _token(conversation, by_id, message=3)
+    second = _token(conversation, by_id, message=2)
+    if third is None:
+        made.why_not = "the handshake's last message is not in the capture (NTLM)"
+        return
+    fields = ntlm.authenticate_fields(third).value
+    if isinstance(fields, Absent):
+        made.why_not = fields.detail
+        return
+    name = _account(conversation)
+    client_mic, server_mic = _mics(conversation)
+    challenge = second[24:32] if second is not None and len(second) >= 32 else None
+    if challenge is not None:
+        for secret in matching(secrets.ntlm, conversation):
+            keys = from_hash(secret.nt_hash, fields, challenge)
+            if keys is not None:
+                made.sealer, made.tag = NtlmContext(keys, client_mic=client_mic, server_mic=server_mic), secret.tag
+                return
+    made.unproved = tuple(
+        (key.tag, NtlmContext(from_exported(key.value, fields.flags or 0), client_mic=client_mic, server_mic=server_mic)) for key in secrets.session_keys
+    )
+    tried = bool(list(matching(secrets.ntlm, conversation)))
+    if challenge is None and tried:
+        made.why_not = f"the challenge is not in the capture, so a password cannot be used (NTLM, {name})"
+    else:
+        made.why_not = f"{'wrong secret' if tried else 'no key'} for {name} (NTLM)"
+
+
+def matching(known: Sequence[NtlmSecret], conversation: Conversation) -> Iterator[NtlmSecret]:
+    """The secrets of the identity that the client gave; a secret without a domain fits any, a UPN is compared by its user part too."""
+    user, domain = (conversation.client.user or "").lower(), (conversation.client.domain or "").lower()
+    for secret in known:
+        own, where = secret.user.lower(), secret.domain.lower() if secret.domain is not None else None
+        short, _, suffix = user.partition("@")
+        same_user = own == user or (own == short and bool(suffix))
+        if same_user and (where is None or where == domain or not domain or suffix.startswith(where)):
+            yield secret
+
+
+def _account(conversation: Conversation) -> str:
+    return f"{conversation.client.domain}\\{conversation.client.user}" if conversation.client.domain else conversation.client.user or "an unnamed user"
+
+
+def _mics(conversation: Conversation) -> tuple[bool, bool]:
+    """Whether the client's and the server's SPNEGO tokens carry a mechListMIC."""
+    carried = {True: False, False: False}
+    for step in conversation.steps:
+        if step.token is not None and step.token.spnego is not None and step.token.spnego.mic:
+            carried[step.from_client] = True
+    return carried[True], carried[False]
+
+
+def _token(conversation: Conversation, by_id: dict[str, Exchange], *, message: int) -> bytes | None:
+    """The NTLM message of that type as it travelled in the conversation, the last one when there are several."""
+    found = None
+    for step in conversation.steps:
+        raw = _raw(step, by_id)
+        if raw is not None and ntlm.message_type(raw) == message:
+            found = raw
+    return found
+
+
+def _raw(step: Step, by_id: dict[str, Exchange]) -> bytes | None:
+    exchange = by_id.get(step.exchange)
+    if exchange is None or step.token is None:
+        return None
+    half = exchange.request if step.from_client else exchange.response
+    if isinstance(half, Absent):
+        return None
+    names = _CLIENT_HEADERS if step.from_client else _SERVER_HEADERS
+    for header in half.headers:
+        if header.name.lower() in names:
+            for word in header.value.replace(",", " ").split():
+                raw = _decoded(word)
+                if raw is not None and (raw.startswith(b"NTLMSSP\0") or spnego.is_spnego(raw)):
+                    return _unwrapped(raw)
+    return None
+
+
+def _decoded(word: str) -> bytes | None:
+    if len(word) < 16:
+        return None
+    try:
+        return base64.b64decode(word + "=" * (-len(word) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _unwrapped(raw: bytes) -> bytes | None:
+    if raw.startswith(b"NTLMSSP\0"):
+        return raw
+    inner = spnego.message(raw).value
+    return None if isinstance(inner, Absent) else inner.token

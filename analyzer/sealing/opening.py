@@ -1,0 +1,132 @@
+"""Opens the sealed bodies of a pair of hosts, message by message, and says of each one whether it opened, with what, or why not.
+
+Bodies are opened in the order of exchanges on each connection, since a keystream runs on from one message to the next. What its own connection's context does
+not open is tried with the contexts of the same client's other connections to the same server: a client that lost its connection sends the body again, sealed
+for the old one. A wrong secret opens nothing, because every plaintext is proved by its signature before it is given out.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from analyzer.formats.reader import Fetch, Reader
+from analyzer.records.auth import Conversation
+from analyzer.records.http import Body, Exchange
+from analyzer.records.quality import Absent, Known, Why
+from analyzer.records.sealing import Message, Protection, SealedPart
+from analyzer.records.secrets import Secrets
+from analyzer.records.transport import Connection
+from analyzer.sealing.contexts import Context, contexts
+from analyzer.sealing.messages import read_body
+
+
+class Opened(NamedTuple):
+    """What became of one sealed body: its plaintext or why there is none, the tag of the secret, and the signature's verdict (good, bad, none)."""
+
+    message: str
+    text: Known[bytes]
+    secret: str | None
+    check: str
+
+
+class Talk(NamedTuple):
+    """One connection with what was read of it."""
+
+    connection: Connection
+    exchanges: Sequence[Exchange]
+    conversations: Sequence[Conversation]
+
+
+def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secrets, fetch: Fetch) -> Iterator[Opened]:
+    """The sealed bodies of ``talks``: all connections of one client host to one server endpoint, in order. Each sealed message is given once."""
+    all_contexts: list[Context] = []
+    waiting: list[tuple[Talk, Exchange, Message, str]] = []
+    for talk in talks:
+        own = contexts(talk.exchanges, talk.conversations, secrets)
+        all_contexts += own
+        for exchange in talk.exchanges:
+            context = next((found for found in reversed(own) if found.first <= exchange.position <= found.last), None)
+            for half in (exchange.request, exchange.response):
+                message = None if isinstance(half, Absent) else messages.get(half.id)
+                if message is None or message.protection is not Protection.SEALED:
+                    continue
+                result = _open(talk, exchange, message, context, fetch)
+                if isinstance(result.text, Absent) and result.text.why is Why.SEALED and message.from_client:
+                    waiting.append((talk, exchange, message, result.text.detail))
+                else:
+                    yield result
+    for talk, exchange, message, detail in waiting:
+        yield _elsewhere(talk, exchange, message, all_contexts, fetch) or Opened(message.id, Absent(Why.SEALED, detail), None, "none")
+
+
+def _open(talk: Talk, exchange: Exchange, message: Message, context: Context | None, fetch: Fetch) -> Opened:
+    if context is None:
+        return Opened(message.id, Absent(Why.SEALED, "no handshake on this connection in the capture"), None, "none")
+    if context.sealer is None:
+        _adopt(context, talk, exchange, message, fetch)
+    if context.sealer is None:
+        return Opened(message.id, Absent(Why.SEALED, context.why_not), None, "none")
+    parts = list(_parts(talk, exchange, message, fetch))
+    if any(data is None for _, data in parts) or not parts:
+        context.sealer.passed([_length(part) for part, _ in parts], from_client=message.from_client)
+        return Opened(message.id, Absent(Why.NOT_CAPTURED, "bytes of the body are not in the capture"), context.tag, "none")
+    texts = []
+    for part, data in parts:
+        plain = context.sealer.open(part.header, data or b"", from_client=message.from_client)
+        if plain is None:
+            return Opened(message.id, Absent(Why.SEALED, f"its signature does not agree with the context of {context.conversation.id}"), context.tag, "bad")
+        texts.append(plain.text)
+    return Opened(message.id, b"".join(texts), context.tag, "good")
+
+
+def _adopt(context: Context, talk: Talk, exchange: Exchange, message: Message, fetch: Fetch) -> None:
+    """An exported session key shows that it belongs here by opening the first body of a direction."""
+    for tag, sealer in context.unproved:
+        begin = sealer.mark(from_client=message.from_client)
+        for part, data in _parts(talk, exchange, message, fetch):
+            if data is not None and sealer.open(part.header, data, from_client=message.from_client) is not None:
+                sealer.reset(begin, from_client=message.from_client)
+                context.sealer, context.tag = sealer, tag
+                return
+            break
+
+
+def _elsewhere(talk: Talk, exchange: Exchange, message: Message, others: Sequence[Context], fetch: Fetch) -> Opened | None:
+    """The body under the contexts of the pair's other connections, at the place where each of them stopped."""
+    parts = list(_parts(talk, exchange, message, fetch))
+    if not parts or any(data is None for _, data in parts):
+        return None
+    for context in others:
+        if context.sealer is None or context.conversation.connection == talk.connection.id:
+            continue
+        texts = []
+        begin = context.sealer.mark(from_client=True)
+        for part, data in parts:
+            plain = context.sealer.open(part.header, data or b"", from_client=True)
+            if plain is None:
+                break
+            texts.append(plain.text)
+        context.sealer.reset(begin, from_client=True)
+        if len(texts) == len(parts):
+            return Opened(message.id, b"".join(texts), context.tag, "good")
+    return None
+
+
+def _parts(talk: Talk, exchange: Exchange, message: Message, fetch: Fetch) -> Iterator[tuple[SealedPart, bytes | None]]:
+    """Each part with its ciphertext, None when it is not wholly there."""
+    half = exchange.request if message.from_client else exchange.response
+    if isinstance(half, Absent):
+        return
+    stream = talk.connection.to_server if message.from_client else talk.connection.to_client
+    reader = Reader(stream, fetch)
+    for part in message.parts:
+        yield part, _data(reader, half.body, part)
+
+
+def _data(reader: Reader, body: Body, part: SealedPart) -> bytes | None:
+    size = part.length if part.length is not None and len(part.header) == 16 else part.data_size
+    data = read_body(reader, body, part.data_at, min(size, part.data_size))
+    return data if len(data) == size else None
+
+
+def _length(part: SealedPart) -> int:
+    return part.length if part.length is not None else part.data_size
