@@ -58,17 +58,15 @@ def analyze(
 
     Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
     """
-    for name, value in (("secrets", secrets), ("keylog", keylog), ("keytab", keytab)):
-        if value is not None:
-            msg = f"{name} is not supported yet"
-            raise UsageError(msg)
     paths = [os.fspath(one) for one in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
     if not paths:
         msg = "no capture was given"
         raise InputError(msg)
     from analyzer.engine.local import run
+    from analyzer.engine.secrets import load
 
-    finished = run(paths, limits or Limits(), scope or Scope(), progress, [os.fspath(one) for one in rules_dirs])
+    known = load(None if secrets is None else os.fspath(secrets), [] if keylog is None else [os.fspath(keylog)], [] if keytab is None else [os.fspath(keytab)])
+    finished = run(paths, limits or Limits(), scope or Scope(), progress, [os.fspath(one) for one in rules_dirs], known)
     return Case(finished.result, finished.sources.fetch)
 
 

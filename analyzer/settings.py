@@ -31,6 +31,8 @@ class Limits:
     envelope_bytes: int = 4 << 20
     """How much of a clear-text SOAP envelope is looked at for its header fields."""
     sealed_parts: int = 1024
+    opened_bytes: int = 64 << 20
+    """How much of a readable envelope is looked at for commands and their output."""
     issues_per_kind: int = 1000
     """More issues of one kind than this are counted, not listed."""
     tls_ports: tuple[int, ...] = (5986,)

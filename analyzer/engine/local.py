@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from analyzer.capture.scan import Scanned, scan
 from analyzer.engine.inputs import Input, expand
+from analyzer.engine.opening import contents
 from analyzer.engine.plan import Talk, auth_steps, evidence, shards, talk, work
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import judged
@@ -13,9 +14,11 @@ from analyzer.errors import InputError
 from analyzer.records.capture import Capture
 from analyzer.records.issues import Issue
 from analyzer.records.result import Result
+from analyzer.records.secrets import Secrets
 from analyzer.settings import Limits, Scope
 
 Progress = Callable[[str, int, int], None]
+NO_SECRETS = Secrets()
 
 
 class Run(NamedTuple):
@@ -25,7 +28,9 @@ class Run(NamedTuple):
     sources: Sources
 
 
-def run(inputs: Sequence[str], limits: Limits, scope: Scope, progress: Progress | None = None, rules_dirs: Sequence[str] = ()) -> Run:
+def run(
+    inputs: Sequence[str], limits: Limits, scope: Scope, progress: Progress | None = None, rules_dirs: Sequence[str] = (), secrets: Secrets = NO_SECRETS
+) -> Run:
     """Analyses captures. Raises `InputError` when none of the inputs could be read as a capture."""
     scanned = [_scanned(item, ordinal, limits, scope, progress) for ordinal, item in enumerate(expand(inputs))]
     if all(item.capture.format == "unknown" for item in scanned):
@@ -47,10 +52,12 @@ def run(inputs: Sequence[str], limits: Limits, scope: Scope, progress: Progress 
         talks.extend(talk(shard, sources.fetch, limits, count))
     issues = [issue for item in scanned for issue in item.issues]
     found = evidence(captures, talks, issues, sources.fetch, limits)
+    read = contents(found, secrets, sources.fetch, limits)
+    found = replace(found, messages=read.messages)
     judgement = judged(found, rules_dirs)
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
-    return Run(Result(found, judgement.findings, auth_steps(found), judgement.scorecards), sources)
+    return Run(Result(found, judgement.findings, auth_steps(found), judgement.scorecards, read.shells, read.commands), sources)
 
 
 def _scanned(item: Input, ordinal: int, limits: Limits, scope: Scope, progress: Progress | None) -> Scanned:

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
 from analyzer.records.proxy import Scorecard
+from analyzer.records.wsman import Command, Shell
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """``auth_steps``: by exchange id, the word of the column auth_step (offer, negotiate, challenge, authenticate, accepted, refused) where there is one.
 
-    ``scorecards``: one for each proxy that carries WinRM.
+    ``scorecards``: one for each proxy that carries WinRM. ``shells`` and ``commands``: what was run, as far as bodies could be read.
     """
 
     evidence: Evidence
     findings: tuple[Finding, ...]
     auth_steps: Mapping[str, str]
     scorecards: tuple[Scorecard, ...] = ()
+    shells: tuple[Shell, ...] = ()
+    commands: tuple[Command, ...] = ()

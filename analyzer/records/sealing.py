@@ -50,3 +50,12 @@ class Message:
     fault_code: str | None = None
     operation: Known[str] | None = None
     """The action's short name, for example Create, Command, Receive, Fault, Identify."""
+    opened: bool = False
+    """A sealed body whose plaintext was proved by its signature."""
+    opened_absent: str | None = None
+    """Why a sealed body was not opened: sealed (no key, wrong key), not_captured, unsupported."""
+    opened_detail: str | None = None
+    secret: str | None = None
+    """The tag of the secret that was used."""
+    check: str = "none"
+    """The signature's verdict: good, bad, none."""

@@ -59,6 +59,8 @@ def parts(read: Read, size: int, limit: int) -> Parts:
             return Parts(tuple(found), protocol, f"part {len(found) + 1}: a token header of {header_size} bytes")
         header = read(begin + 4, header_size)
         data_at = begin + 4 + header_size
+        if data_at > size:
+            return Parts(tuple(found), protocol, f"part {len(found) + 1}: a token header of {header_size} bytes does not fit the body")
         data_size = _credssp_size(read, begin + 4, size) - header_size if _is_credssp(head.protocol) else head.length
         if data_size is None or data_size < 0 or data_at + data_size > size:
             data_size = max(size - data_at, 0)

@@ -1,0 +1,117 @@
+"""Jobs *open* and *shell*: sealed bodies are opened where a secret proves right, envelopes are described, and their operations become shells and commands.
+
+Plaintext lives only while its envelope is described. Of an exchange seen on two legs (or at two capture points) one copy counts: the client's leg, or the one
+that could be read.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from analyzer.formats.reader import Fetch, Reader
+from analyzer.psrp.shells import Place, shells
+from analyzer.records.auth import Audience, Outcome
+from analyzer.records.evidence import Evidence
+from analyzer.records.http import Exchange
+from analyzer.records.quality import Absent
+from analyzer.records.sealing import Message, Protection
+from analyzer.records.secrets import Secrets
+from analyzer.records.wsman import Command, Operation, Shell
+from analyzer.sealing.messages import read_body
+from analyzer.sealing.opening import Opened, Talk, opened
+from analyzer.settings import Limits
+from analyzer.wsman.envelope import decoded, described_text
+from analyzer.wsman.winrs import operation
+
+
+class Contents(NamedTuple):
+    """All messages, described as far as they could be read, by id; the shells and commands in them."""
+
+    messages: Mapping[str, Message]
+    shells: tuple[Shell, ...]
+    commands: tuple[Command, ...]
+
+
+def contents(evidence: Evidence, secrets: Secrets, fetch: Fetch, limits: Limits) -> Contents:
+    """Opens what can be opened and reads what is readable."""
+    messages = dict(evidence.messages)
+    operations: dict[str, list[Operation]] = defaultdict(list)
+    compressed: set[str] = set()
+    for message, text in _texts(evidence, messages, secrets, fetch, limits):
+        full = described_text(message, text) if message.protection is Protection.SEALED else message
+        messages[message.id] = full
+        half = _half(evidence, full)
+        found = None if half is None else operation(full, text, half[0], half[1], compressed)
+        if found is not None:
+            operations[full.exchange].append(found)
+    kept = [item for identity, found in operations.items() if not _seen_elsewhere(evidence, identity, operations) for item in found]
+    places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange]) for item in kept}
+    built = shells(kept, places)
+    return Contents(messages, built.shells, built.commands)
+
+
+def _texts(evidence: Evidence, messages: dict[str, Message], secrets: Secrets, fetch: Fetch, limits: Limits) -> Iterator[tuple[Message, str]]:
+    """Every message whose envelope can be read, with its text, connection by connection; the sealed ones that cannot be get their reason."""
+    groups: dict[tuple[str, object], list[Talk]] = defaultdict(list)
+    for connection in evidence.connections.values():
+        if connection.id in evidence.winrm:
+            talk = Talk(connection, evidence.exchanges_of.get(connection.id, ()), evidence.conversations_of.get(connection.id, ()))
+            groups[connection.client.host, connection.server].append(talk)
+    for talks in groups.values():
+        for result in opened(talks, evidence.messages, secrets, fetch):
+            message = messages[result.message] = _verdict(messages[result.message], result)
+            if not isinstance(result.text, Absent):
+                yield message, decoded(result.text)
+        for talk in talks:
+            yield from _clear(talk, messages, fetch, limits)
+
+
+def _verdict(message: Message, result: Opened) -> Message:
+    if isinstance(result.text, Absent):
+        return replace(message, opened=False, opened_absent=result.text.why.value, opened_detail=result.text.detail, secret=result.secret, check=result.check)
+    return replace(message, opened=True, secret=result.secret, check=result.check)
+
+
+def _clear(talk: Talk, messages: Mapping[str, Message], fetch: Fetch, limits: Limits) -> Iterator[tuple[Message, str]]:
+    for exchange in talk.exchanges:
+        for from_client, half, stream in ((True, exchange.request, talk.connection.to_server), (False, exchange.response, talk.connection.to_client)):
+            message = None if isinstance(half, Absent) else messages.get(half.id)
+            if message is None or isinstance(half, Absent) or message.protection is not Protection.CLEAR or message.from_client is not from_client:
+                continue
+            raw = read_body(Reader(stream, fetch), half.body, 0, min(half.body.size, limits.opened_bytes))
+            yield message, decoded(raw)
+
+
+def _half(evidence: Evidence, message: Message) -> tuple[int, tuple[int, ...]] | None:
+    exchange = evidence.exchanges[message.exchange]
+    half = exchange.request if message.from_client else exchange.response
+    return None if isinstance(half, Absent) else (half.first_ns, half.packets)
+
+
+def _seen_elsewhere(evidence: Evidence, exchange: str, operations: Mapping[str, list[Operation]]) -> bool:
+    """The client's leg of the same exchange was read, or another capture point saw it."""
+    hop = evidence.far.get(exchange)
+    if hop is not None and len(operations.get(hop.near, ())) >= len(operations[exchange]):
+        return True
+    found = evidence.exchanges[exchange]
+    twin = evidence.connections[found.connection].twin_of
+    return twin is not None and any(other.position == found.position and other.id in operations for other in evidence.exchanges_of.get(twin, ()))
+
+
+def _place(evidence: Evidence, exchange: Exchange) -> Place:
+    """The client's own end and the real server's, whichever leg was read."""
+    near = evidence.far.get(exchange.id)
+    far = evidence.near.get(exchange.id)
+    connection = evidence.connections[exchange.connection]
+    client = connection if near is None else evidence.connections[near.near_connection]
+    server = connection if far is None else evidence.connections[far.far_connection]
+    return Place(connection.id, client.client.host, server.server.host, _user(evidence, client.id) or _user(evidence, connection.id), connection.capture)
+
+
+def _user(evidence: Evidence, connection: str) -> str | None:
+    for conversation in reversed(evidence.conversations_of.get(connection, ())):
+        client = conversation.client
+        if conversation.audience is Audience.SERVER and conversation.outcome is Outcome.ACCEPTED and client.user:
+            return f"{client.domain}\\{client.user}" if client.domain else client.user
+    return None

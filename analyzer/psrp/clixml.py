@@ -1,0 +1,170 @@
+"""Text of what CLIXML holds (MS-PSRP 2.2.5), for reading: pipelines as command lines, records as their messages, objects as PowerShell would print them first.
+
+Commands and records are few and get a tree (expat, after a DTD was refused). Output objects are many: their text is found by searching. Values under a
+SecureString stay sealed, because the key travels under the client's own RSA key (MS-PSRP 2.2.5.1.24).
+"""
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from xml.etree import ElementTree as ET
+
+_ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
+_PRIMITIVE = re.compile(
+    r"^\s*(?:<Objs\b[^<>]*>\s*)?<(S|I32|I64|By|U16|U32|U64|I16|SB|Db|Sg|D|DT|TS|G|C|URI|Version|XD|SBK|B|Nil)\b[^<>]*?(?:/>|>([^<>]*)</\1>)\s*(?:</Objs>)?\s*$"
+)
+_TO_STRING = re.compile(r"<ToString>([^<>]*)</ToString>")
+_SECURE = "<SecureString, sealed>"
+_LIMIT = 32 << 20
+
+
+def _text(value: str) -> str:
+    """XML entities and CLIXML's own ``_xHHHH_`` escapes (MS-PSRP 2.2.5.3.2) undone."""
+    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), unescape(value))
+
+
+def tree(text: str) -> ET.Element | None:
+    """The element tree, None for what is no XML, has a DTD or is too large."""
+    if len(text) > _LIMIT or "<!DOCTYPE" in text or "<!ENTITY" in text:
+        return None
+    try:
+        return ET.fromstring(text)  # noqa: S314  entities are refused above
+    except ET.ParseError:
+        return None
+
+
+def _local(element: ET.Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _named(element: ET.Element, name: str) -> ET.Element | None:
+    """The first member called ``name``, at any depth but nearest first."""
+    waiting = [element]
+    while waiting:
+        here = waiting.pop(0)
+        for child in here:
+            if child.get("N") == name:
+                return child
+            waiting.append(child)
+    return None
+
+
+def value(element: ET.Element | None) -> str:
+    """A value as text: a primitive's own text, an object's ToString, a list's items, in the manner of PowerShell."""
+    if element is None or _local(element) == "Nil":
+        return ""
+    kind = _local(element)
+    if kind == "SS":
+        return _SECURE
+    if kind == "B":
+        return "True" if (element.text or "").strip().lower() == "true" else "False"
+    if kind != "Obj":
+        return _text(element.text or "")
+    for child in element:
+        if _local(child) == "ToString":
+            return _text(child.text or "")
+    for child in element:
+        if _local(child) in ("LST", "IE", "STK", "QUE"):
+            return ", ".join(value(item) for item in child)
+        if _local(child) == "DCT":
+            return "; ".join(f"{value(_named(entry, 'Key'))}={value(_named(entry, 'Value'))}" for entry in child)
+    return _members(element)
+
+
+def _members(element: ET.Element) -> str:
+    pairs = [f"{child.get('N')}={value(child)}" for group in element if _local(group) in ("MS", "Props") for child in group if child.get("N")]
+    return "; ".join(pairs)
+
+
+def pipeline(text: str) -> str | None:
+    """The command line of a CREATE_PIPELINE message (MS-PSRP 2.2.2.10): its commands with their arguments, joined as PowerShell writes them."""
+    root = tree(text)
+    commands = None if root is None else _named(root, "Cmds")
+    if commands is None:
+        return None
+    return " | ".join(_command(item) for group in commands if _local(group) == "LST" for item in group)
+
+
+def _command(item: ET.Element) -> str:
+    words = [value(_named(item, "Cmd"))]
+    arguments = _named(item, "Args")
+    for group in () if arguments is None else arguments:
+        if _local(group) == "LST":
+            words.extend(word for argument in group for word in _argument(argument))
+    return " ".join(word for word in words if word)
+
+
+def _argument(argument: ET.Element) -> Iterator[str]:
+    members = {child.get("N"): child for group in argument if _local(group) == "MS" for child in group}
+    name = value(members.get("N"))
+    if name:
+        yield name if name.startswith("-") else f"-{name}"
+    content = members.get("V")
+    if content is not None and _local(content) != "Nil":
+        yield value(content)
+
+
+def shown(text: str) -> str:
+    """One output or input object as text."""
+    primitive = _PRIMITIVE.match(text)
+    if primitive is not None:
+        return "" if primitive[1] == "Nil" else _text(primitive[2] or "")
+    printed = _TO_STRING.search(text)
+    if printed is not None:
+        return _text(printed[1])
+    root = tree(text)
+    return text if root is None else value(root[0] if _local(root) == "Objs" and len(root) else root)
+
+
+def record(text: str, *names: str) -> str:
+    """The first of the named members that there is, else the object's own text: messages of warning, verbose, debug and error records."""
+    root = tree(text)
+    if root is None:
+        return text
+    for name in names:
+        found = _named(root, name)
+        if found is not None and value(found):
+            return value(found)
+    return value(root)
+
+
+def error(text: str) -> str:
+    """An ERROR_RECORD (MS-PSRP 2.2.3.15): its message and its id."""
+    root = tree(text)
+    if root is None:
+        return text
+    message = value(_named(root, "ErrorDetails_Message")) or value(root)
+    identity = value(_named(root, "FullyQualifiedErrorId"))
+    return f"{message} [{identity}]" if identity and identity != message else message
+
+
+def progress(text: str) -> str:
+    """A PROGRESS_RECORD (MS-PSRP 2.2.3.17 in wire form): activity, status and percentage."""
+    root = tree(text)
+    if root is None:
+        return text
+    words = [value(_named(root, name)) for name in ("Activity", "StatusDescription", "PercentComplete")]
+    percent = f"{words[2]} %" if words[2] not in ("", "-1") else ""
+    return " - ".join(word for word in (words[0], words[1], percent) if word)
+
+
+def host_call(text: str) -> str:
+    """A host call (MS-PSRP 2.2.2.15): the method and its parameters."""
+    root = tree(text)
+    if root is None:
+        return text
+    method = _named(root, "mi")
+    return f"{value(method)}({value(_named(root, 'mp'))})"
+
+
+def state(text: str) -> tuple[str, str]:
+    """A PIPELINE_STATE (MS-PSRP 2.2.2.21): the state by name, and the error's message when there is one."""
+    root = tree(text)
+    if root is None:
+        return "", ""
+    number = value(_named(root, "PipelineState"))
+    failure = _named(root, "ExceptionAsErrorRecord")
+    return _STATES.get(number, number), "" if failure is None else value(failure)
+
+
+_STATES = {"0": "NotStarted", "1": "Running", "2": "Stopping", "3": "Stopped", "4": "Completed", "5": "Failed", "6": "Disconnected"}

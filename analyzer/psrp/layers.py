@@ -1,0 +1,75 @@
+"""Opens the layers that command lines are wrapped in: ``-EncodedCommand``, base64 strings handed to FromBase64String, gzip and deflate inside them.
+
+Limits: a few layers deep, a megabyte each, a bounded ratio. What is found is text; nothing is ever run.
+"""
+
+import base64
+import binascii
+import re
+import zlib
+
+_DEPTH = 4
+_LIMIT = 1 << 20
+_ENCODED = re.compile(r"(?:^|\s)[-/–—](?:e|ec|en|enc|enco|encod|encode|encoded\w*)\s+[\"']?([A-Za-z0-9+/=]{16,})", re.IGNORECASE)
+_FROM_BASE64 = re.compile(r"FromBase64String\s*\(\s*\(?\s*[\"']([A-Za-z0-9+/=\s]{16,})[\"']", re.IGNORECASE)
+
+
+def opened(text: str) -> str | None:
+    """The innermost texts, layer after layer joined by new lines; None when nothing is encoded."""
+    layers: list[str] = []
+    waiting = [(text, 0)]
+    while waiting:
+        here, depth = waiting.pop(0)
+        if depth >= _DEPTH:
+            continue
+        for inner in _inner(here):
+            layers.append(inner)
+            waiting.append((inner, depth + 1))
+    return "\n".join(layers) if layers else None
+
+
+def _inner(text: str) -> list[str]:
+    found = []
+    for match in _ENCODED.finditer(text):
+        data = _base64(match[1])
+        if data is not None and len(data) % 2 == 0:
+            found.append(data.decode("utf-16-le", "replace"))
+    for match in _FROM_BASE64.finditer(text):
+        data = _base64(match[1])
+        if data is not None:
+            plain = _inflated(data)
+            readable = _readable(data if plain is None else plain)
+            if readable is not None:
+                found.append(readable)
+    return found
+
+
+def _base64(text: str) -> bytes | None:
+    try:
+        return base64.b64decode("".join(text.split()) + "=" * (-len("".join(text.split())) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _inflated(data: bytes) -> bytes | None:
+    """gzip, zlib or raw deflate, at most `_LIMIT` bytes of it."""
+    for window in (31, 15, -15):
+        try:
+            plain = zlib.decompressobj(window).decompress(data, _LIMIT)
+        except zlib.error:
+            continue
+        if plain:
+            return plain
+    return None
+
+
+def _readable(data: bytes) -> str | None:
+    """The bytes as text, when they are text: UTF-16LE or UTF-8 without control characters."""
+    for encoding in ("utf-16-le",) if data[1:2] == b"\x00" else ("utf-8",):
+        try:
+            text = data[:_LIMIT].decode(encoding)
+        except UnicodeDecodeError:
+            return None
+        if not any(ord(character) < 32 and character not in "\t\r\n" for character in text):
+            return text
+    return None

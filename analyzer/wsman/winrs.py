@@ -1,0 +1,97 @@
+"""Shell operations out of envelopes (MS-WSMV 3.1.4.1.31, 2.2.4): Create, Command, Send, Receive, Signal, Delete and their responses.
+
+Elements are found by local name with linear patterns, no tree is built. Stream data is decoded from base64 and, in shells that were created with
+CompressionType xpress, decompressed.
+"""
+
+import base64
+import binascii
+import re
+from html import unescape
+
+from analyzer.records.sealing import Message
+from analyzer.records.wsman import Operation, StreamPiece
+from analyzer.wsman.xpress import inflate
+
+_PREFIX = r"<(?:[A-Za-z_][\w.-]*:)?"
+_STREAM = re.compile(_PREFIX + r"Stream\b([^<>]*?)(?:/>|>([^<>]*)</)")
+_COMMAND_LINE = re.compile(_PREFIX + r"CommandLine\b([^<>]*)>")
+_COMMAND = re.compile(_PREFIX + r"Command(?:\s[^<>]*)?>([^<>]*)</")
+_ARGUMENTS = re.compile(_PREFIX + r"Arguments(?:\s[^<>]*)?>([^<>]*)</")
+_STATE = re.compile(_PREFIX + r"CommandState\b([^<>]*?)/?>")
+_EXIT = re.compile(_PREFIX + r"ExitCode(?:\s[^<>]*)?>\s*(-?\d{1,12})\s*</")
+_CODE = re.compile(_PREFIX + r"Code(?:\s[^<>]*)?>\s*([^<>]{1,200}?)\s*</")
+_CREATION = re.compile(_PREFIX + r"creationXml(?:\s[^<>]*)?>\s*([^<>]*)</")
+_CODE_PAGE = re.compile(_PREFIX + r"Option\b[^<>]*?Name=[\"']WINRS_CODEPAGE[\"'][^<>]*>\s*(\d{1,6})\s*</")
+_COMPRESSION = re.compile(_PREFIX + r"CompressionType\b[^<>]*>\s*xpress\s*</", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"([\w:.-]+)\s*=\s*[\"']([^\"']*)[\"']")
+_NAMES = ("Create", "Command", "Send", "Receive", "Signal", "Delete", "Connect", "Disconnect", "Reconnect", "Fault")
+_LIMIT = 64 << 20
+
+
+def operation(message: Message, text: str, ts_ns: int, packets: tuple[int, ...], compressed: set[str]) -> Operation | None:
+    """The operation that an envelope is, or None when it is none of a shell's. ``compressed`` holds the exchanges and shells with xpress streams; it grows."""
+    name = message.operation if isinstance(message.operation, str) else ""
+    if name.removesuffix("Response") not in _NAMES:
+        return None
+    line = _COMMAND_LINE.search(text)
+    command_id = _attributes(line[1]).get("CommandId") if line else None
+    state = _STATE.search(text)
+    shell_id = _upper(message.shell_id)
+    if _COMPRESSION.search(text):
+        compressed.update(found for found in (message.exchange, shell_id) if found)
+    elif message.exchange in compressed and shell_id:
+        compressed.add(shell_id)
+    command = _COMMAND.search(text, line.end()) if line else None
+    page = _CODE_PAGE.search(text)
+    exit_code = _EXIT.search(text)
+    creation = _CREATION.search(text)
+    code = _CODE.search(text) if name == "Signal" else None
+    return Operation(
+        message=message.id,
+        exchange=message.exchange,
+        from_client=message.from_client,
+        ts_ns=ts_ns,
+        packets=packets,
+        name=name,
+        resource_uri=message.resource_uri,
+        shell_id=shell_id,
+        command_id=_upper(command_id or (_attributes(state[1]).get("CommandId") if state else None) or message.command_id),
+        command=unescape(command[1]) if command else None,
+        arguments=tuple(unescape(found) for found in _ARGUMENTS.findall(text, line.end())) if line else (),
+        streams=tuple(_streams(text, packed=shell_id in compressed or message.exchange in compressed)),
+        state=_attributes(state[1]).get("State", "").rpartition("/")[2] or None if state else None,
+        exit_code=int(exit_code[1]) if exit_code else None,
+        signal=code[1].rpartition("/")[2] if code else None,
+        creation=_base64(creation[1]) if creation else b"",
+        code_page=int(page[1]) if page else None,
+        fault_code=message.fault_code,
+    )
+
+
+def _upper(identity: str | None) -> str | None:
+    return identity.strip().upper() if identity else None
+
+
+def _attributes(text: str) -> dict[str, str]:
+    return {name.rpartition(":")[2]: unescape(value) for name, value in _ATTRIBUTE.findall(text)}
+
+
+def _streams(text: str, *, packed: bool) -> list[StreamPiece]:
+    found = []
+    for attributes, content in _STREAM.findall(text):
+        named = _attributes(attributes)
+        data = _base64(content)
+        plain = inflate(data, _LIMIT) if packed and data else None
+        found.append(
+            StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), data if plain is None else plain, named.get("End", "").lower() == "true")
+        )
+    return found
+
+
+def _base64(text: str) -> bytes:
+    """Leniently: what can be decoded up to the first damage."""
+    try:
+        return base64.b64decode("".join(text.split()))
+    except (binascii.Error, ValueError):
+        return b""
