@@ -31,7 +31,7 @@ _KEY_LOG_LABELS = (
 
 
 def load(toml: str | None, keylogs: Sequence[str] = (), keytabs: Sequence[str] = ()) -> Secrets:
-    """All secrets of a TOML file, further key logs and keytabs. Raises `InputError` for a file that cannot be read, `UsageError` for one that makes no sense."""
+    """All secrets of a TOML file, further key logs and keytabs. `InputError`: a file cannot be read; `UsageError`: it makes no sense."""
     data: Mapping[str, Any] = {}
     base = Path()
     if toml is not None:

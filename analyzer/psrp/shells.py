@@ -84,7 +84,7 @@ def shells(operations: Iterable[Operation], places: Mapping[str, Place]) -> Buil
 def _exchange(known: dict[tuple[str, str], _Shell], pair: Sequence[Operation], place: Place) -> None:
     asked = next((operation for operation in pair if operation.from_client), None)
     answered = next((operation for operation in pair if not operation.from_client), None)
-    identity = (asked and asked.shell_id) or (answered and answered.shell_id)
+    identity = next((found.shell_id for found in (asked, answered) if found is not None and found.shell_id), None)
     if not identity:
         return
     shell = known.get((place.server, identity))
@@ -94,7 +94,7 @@ def _exchange(known: dict[tuple[str, str], _Shell], pair: Sequence[Operation], p
     shell.connections.setdefault(place.connection)
     if place.user:
         shell.users.setdefault(place.user)
-    command_id = (asked and asked.command_id) or (answered and answered.command_id)
+    command_id = next((found.command_id for found in (asked, answered) if found is not None and found.command_id), None)
     for operation in (asked, answered):
         if operation is not None:
             shell.last_ns = max(shell.last_ns, operation.ts_ns)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from analyzer.auth.schemes import ntlm, spnego
 from analyzer.auth.schemes.ntlm_keys import from_exported, from_hash
-from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome, Step
+from analyzer.records.auth import Audience, Conversation, Mechanism, Step
 from analyzer.records.http import Exchange
 from analyzer.records.quality import Absent
 from analyzer.records.secrets import NtlmSecret, Secrets
