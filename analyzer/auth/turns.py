@@ -12,7 +12,7 @@ from enum import StrEnum
 from analyzer.auth.headers import CHALLENGE_HEADERS, CREDENTIALS_HEADERS, DEMANDS, Challenge, challenges, credentials, lines
 from analyzer.auth.tokens import UNKNOWN_SCHEME, Complaint, challenge_token, credentials_token, is_known, rejects
 from analyzer.records.auth import Audience, Step, Token
-from analyzer.records.http import Exchange, Request, Response
+from analyzer.records.http import Exchange, Framing, Request, Response
 from analyzer.records.ids import key_number
 from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent
@@ -26,7 +26,7 @@ class Reply(StrEnum):
     """What a response means to the client's credentials."""
 
     NONE = "none"
-    """There is no response in the capture."""
+    """There is no response in the capture, or not that part of its head which would tell."""
     OTHER = "other"
     """The other audience answered: a proxy's 407 where the server was meant."""
     GATEWAY = "gateway"
@@ -151,7 +151,14 @@ def _reply(response: Response | None, audience: Audience, answer: Step | None, o
     token = None if answer is None else answer.token
     stale = any((one.param("stale") or "").lower() == "true" for one in offered if one.scheme.lower() == "digest")
     goes_on = stale if token is None else not rejects(token)
+    if not goes_on and token is None and _head_is_cut(response):
+        return Reply.NONE
     return Reply.CHALLENGE if goes_on else Reply.DEMAND
+
+
+def _head_is_cut(response: Response) -> bool:
+    """Only a message whose header block is not whole has a body that is incomplete without any framing."""
+    return response.body.framing is Framing.NONE and not response.body.complete
 
 
 def _step(exchange: Exchange, message: Request | Response, status: int | None, offers: tuple[str, ...], token: Token | None) -> Step:

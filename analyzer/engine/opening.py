@@ -20,6 +20,7 @@ from analyzer.records.secrets import Secrets
 from analyzer.records.wsman import Command, Operation, Shell
 from analyzer.sealing.messages import read_body
 from analyzer.sealing.opening import Opened, Talk, opened
+from analyzer.sealing.tickets import Tickets
 from analyzer.settings import Limits
 from analyzer.wsman.envelope import decoded, described_text
 from analyzer.wsman.winrs import operation
@@ -58,8 +59,9 @@ def _texts(evidence: Evidence, messages: dict[str, Message], secrets: Secrets, f
         if connection.id in evidence.winrm:
             talk = Talk(connection, evidence.exchanges_of.get(connection.id, ()), evidence.conversations_of.get(connection.id, ()))
             groups[connection.client.host, connection.server].append(talk)
+    tickets: Tickets = {}
     for talks in groups.values():
-        for result in opened(talks, evidence.messages, secrets, fetch):
+        for result in opened(talks, evidence.messages, secrets, tickets, fetch):
             message = messages[result.message] = _verdict(messages[result.message], result)
             if not isinstance(result.text, Absent):
                 yield message, decoded(result.text)

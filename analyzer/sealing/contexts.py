@@ -11,11 +11,14 @@ from dataclasses import dataclass
 
 from analyzer.auth.schemes import ntlm, spnego
 from analyzer.auth.schemes.ntlm_keys import from_exported, from_hash
+from analyzer.auth.schemes.scapy_adapter import Key
 from analyzer.records.auth import Audience, Conversation, Mechanism, Step
 from analyzer.records.http import Exchange
 from analyzer.records.quality import Absent
 from analyzer.records.secrets import NtlmSecret, Secrets
+from analyzer.sealing.kerberos import KerberosContext, KerberosKeys
 from analyzer.sealing.ntlm import NtlmContext
+from analyzer.sealing.tickets import Tickets, exchange_keys
 
 _CLIENT_HEADERS = ("authorization",)
 _SERVER_HEADERS = ("www-authenticate",)
@@ -28,14 +31,16 @@ class Context:
     conversation: Conversation
     first: int
     last: int
-    sealer: NtlmContext | None
+    sealer: NtlmContext | KerberosContext | None
     why_not: str = ""
     tag: str | None = None
-    unproved: tuple[tuple[str, NtlmContext], ...] = ()
-    """Contexts of exported session keys: which one it is shows when it opens something."""
+    unproved: tuple[tuple[str, NtlmContext | KerberosContext], ...] = ()
+    """Contexts of exported session keys and sub-session keys: which one it is shows when it opens something."""
+    client: str | None = None
+    """The client's name, where the ticket told it."""
 
 
-def contexts(exchanges: Sequence[Exchange], conversations: Sequence[Conversation], secrets: Secrets) -> list[Context]:
+def contexts(exchanges: Sequence[Exchange], conversations: Sequence[Conversation], secrets: Secrets, tickets: Tickets) -> list[Context]:
     """The contexts of one connection in order. Handshakes that were not accepted have one too: a body may ride with the last token, and be refused."""
     by_id = {exchange.id: exchange for exchange in exchanges}
     found: list[Context] = []
@@ -46,19 +51,31 @@ def contexts(exchanges: Sequence[Exchange], conversations: Sequence[Conversation
         if found:
             found[-1].last = min(found[-1].last, begin - 1)
         first = by_id[conversation.ends or conversation.exchanges[-1]].position
-        found.append(_context(conversation, by_id, first, secrets))
+        found.append(_context(conversation, by_id, first, secrets, tickets))
     return found
 
 
-def _context(conversation: Conversation, by_id: dict[str, Exchange], first: int, secrets: Secrets) -> Context:
+def _context(conversation: Conversation, by_id: dict[str, Exchange], first: int, secrets: Secrets, tickets: Tickets) -> Context:
     made = Context(conversation, first, 1 << 62, None)
     if conversation.mechanism is Mechanism.NTLM:
         _ntlm(made, by_id, secrets)
     elif conversation.mechanism is Mechanism.KERBEROS:
-        made.why_not = f"no key for {conversation.spn or 'the service'} (Kerberos)"
+        _kerberos(made, by_id, secrets, tickets)
     else:
         made.why_not = "no TLS key log for CredSSP"
     return made
+
+
+def _kerberos(made: Context, by_id: dict[str, Exchange], secrets: Secrets, tickets: Tickets) -> None:
+    name = made.conversation.spn or "the service"
+    sent = [raw for step in made.conversation.steps if step.from_client and (raw := _raw(step, by_id)) is not None]
+    answered = [raw for step in made.conversation.steps if not step.from_client and (raw := _raw(step, by_id)) is not None]
+    agreed = None if not sent or secrets.empty else exchange_keys(sent[-1], answered[-1] if answered else None, secrets, tickets)
+    if agreed is not None:
+        made.sealer, made.tag, made.client = KerberosContext(agreed.keys), agreed.tag, agreed.client
+        return
+    made.unproved = tuple((key.tag, KerberosContext(KerberosKeys(Key(key.etype, key.value)))) for key in secrets.kerberos if key.principal is None)
+    made.why_not = f"{'wrong key' if secrets.kerberos else 'no key'} for {name} (Kerberos)"
 
 
 def _ntlm(made: Context, by_id: dict[str, Exchange], secrets: Secrets) -> None:
@@ -137,7 +154,7 @@ def _raw(step: Step, by_id: dict[str, Exchange]) -> bytes | None:
         if header.name.lower() in names:
             for word in header.value.replace(",", " ").split():
                 raw = _decoded(word)
-                if raw is not None and (raw.startswith(b"NTLMSSP\0") or spnego.is_spnego(raw)):
+                if raw is not None and (raw.startswith(b"NTLMSSP\0") or raw[:1] in (b"\x60", b"\x6e", b"\x6f") or spnego.is_spnego(raw)):
                     return _unwrapped(raw)
     return None
 
@@ -152,7 +169,7 @@ def _decoded(word: str) -> bytes | None:
 
 
 def _unwrapped(raw: bytes) -> bytes | None:
-    if raw.startswith(b"NTLMSSP\0"):
+    if not spnego.is_spnego(raw):
         return raw
     inner = spnego.message(raw).value
     return None if isinstance(inner, Absent) else inner.token

@@ -17,6 +17,7 @@ from analyzer.records.secrets import Secrets
 from analyzer.records.transport import Connection
 from analyzer.sealing.contexts import Context, contexts
 from analyzer.sealing.messages import read_body
+from analyzer.sealing.tickets import Tickets
 
 
 class Opened(NamedTuple):
@@ -36,12 +37,12 @@ class Talk(NamedTuple):
     conversations: Sequence[Conversation]
 
 
-def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secrets, fetch: Fetch) -> Iterator[Opened]:
+def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secrets, tickets: Tickets, fetch: Fetch) -> Iterator[Opened]:
     """The sealed bodies of ``talks``: all connections of one client host to one server endpoint, in order. Each sealed message is given once."""
     all_contexts: list[Context] = []
-    waiting: list[tuple[Talk, Exchange, Message, str]] = []
+    waiting: list[tuple[Talk, Exchange, Message, Opened]] = []
     for talk in talks:
-        own = contexts(talk.exchanges, talk.conversations, secrets)
+        own = contexts(talk.exchanges, talk.conversations, secrets, tickets)
         all_contexts += own
         for exchange in talk.exchanges:
             context = next((found for found in reversed(own) if found.first <= exchange.position <= found.last), None)
@@ -51,11 +52,11 @@ def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secr
                     continue
                 result = _open(talk, exchange, message, context, fetch)
                 if isinstance(result.text, Absent) and result.text.why is Why.SEALED and message.from_client:
-                    waiting.append((talk, exchange, message, result.text.detail))
+                    waiting.append((talk, exchange, message, result))
                 else:
                     yield result
-    for talk, exchange, message, detail in waiting:
-        yield _elsewhere(talk, exchange, message, all_contexts, fetch) or Opened(message.id, Absent(Why.SEALED, detail), None, "none")
+    for talk, exchange, message, result in waiting:
+        yield _elsewhere(talk, exchange, message, all_contexts, fetch) or result
 
 
 def _open(talk: Talk, exchange: Exchange, message: Message, context: Context | None, fetch: Fetch) -> Opened:
@@ -91,12 +92,12 @@ def _adopt(context: Context, talk: Talk, exchange: Exchange, message: Message, f
 
 
 def _elsewhere(talk: Talk, exchange: Exchange, message: Message, others: Sequence[Context], fetch: Fetch) -> Opened | None:
-    """The body under the contexts of the pair's other connections, at the place where each of them stopped."""
+    """The body under the pair's other contexts (of older handshakes, of other connections), at the place where each of them stopped."""
     parts = list(_parts(talk, exchange, message, fetch))
     if not parts or any(data is None for _, data in parts):
         return None
     for context in others:
-        if context.sealer is None or context.conversation.connection == talk.connection.id:
+        if context.sealer is None:
             continue
         texts = []
         begin = context.sealer.mark(from_client=True)
