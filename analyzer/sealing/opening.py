@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.auth import Conversation
-from analyzer.records.http import Body, Exchange
+from analyzer.records.http import Body, Exchange, Request, Response
 from analyzer.records.quality import Absent, Known, Why
 from analyzer.records.sealing import Message, Protection, SealedPart
 from analyzer.records.secrets import Secrets
@@ -29,6 +29,13 @@ class Opened(NamedTuple):
     check: str
 
 
+class Mark(NamedTuple):
+    """A context, and where it was before a body opened."""
+
+    context: Context
+    mark: tuple[int, int]
+
+
 class Talk(NamedTuple):
     """One connection with what was read of it."""
 
@@ -40,6 +47,7 @@ class Talk(NamedTuple):
 def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secrets, tickets: Tickets, fetch: Fetch) -> Iterator[Opened]:
     """The sealed bodies of ``talks``: all connections of one client host to one server endpoint, in order. Each sealed message is given once."""
     all_contexts: list[Context] = []
+    before: dict[bytes, Mark] = {}
     waiting: list[tuple[Talk, Exchange, Message, Opened]] = []
     for talk in talks:
         own = contexts(talk.exchanges, talk.conversations, secrets, tickets)
@@ -50,13 +58,17 @@ def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secr
                 message = None if isinstance(half, Absent) else messages.get(half.id)
                 if message is None or message.protection is not Protection.SEALED:
                     continue
+                mark = None if context is None or context.sealer is None else context.sealer.mark(from_client=message.from_client)
                 result = _open(talk, exchange, message, context, fetch)
+                digest = _digest(half)
+                if context is not None and mark is not None and digest is not None and not isinstance(result.text, Absent):
+                    before.setdefault(digest, Mark(context, mark))
                 if isinstance(result.text, Absent) and result.text.why is Why.SEALED and message.from_client:
                     waiting.append((talk, exchange, message, result))
                 else:
                     yield result
     for talk, exchange, message, result in waiting:
-        yield _elsewhere(talk, exchange, message, all_contexts, fetch) or result
+        yield _again(talk, exchange, message, before, fetch) or _elsewhere(talk, exchange, message, all_contexts, fetch) or result
 
 
 def _open(talk: Talk, exchange: Exchange, message: Message, context: Context | None, fetch: Fetch) -> Opened:
@@ -91,24 +103,45 @@ def _adopt(context: Context, talk: Talk, exchange: Exchange, message: Message, f
             break
 
 
+def _digest(half: Request | Response | Absent) -> bytes | None:
+    return None if isinstance(half, Absent) or isinstance(half.body.digest, Absent) else half.body.digest
+
+
+def _again(talk: Talk, exchange: Exchange, message: Message, before: Mapping[bytes, Mark], fetch: Fetch) -> Opened | None:
+    """The same body was opened before: a client sends it once more after it lost its connection. It opens where it opened then."""
+    digest = _digest(exchange.request if message.from_client else exchange.response)
+    known = None if digest is None else before.get(digest)
+    if known is None or known.context.sealer is None:
+        return None
+    now = known.context.sealer.mark(from_client=message.from_client)
+    known.context.sealer.reset(known.mark, from_client=message.from_client)
+    text = _texts(talk, exchange, message, known.context, fetch)
+    known.context.sealer.reset(now, from_client=message.from_client)
+    return None if text is None else Opened(message.id, text, known.context.tag, "good")
+
+
+def _texts(talk: Talk, exchange: Exchange, message: Message, context: Context, fetch: Fetch) -> bytes | None:
+    """The plaintext of all parts under a context, None unless each is wholly there and opens."""
+    parts = list(_parts(talk, exchange, message, fetch))
+    texts = []
+    for part, data in parts:
+        plain = None if data is None or context.sealer is None else context.sealer.open(part.header, data, from_client=message.from_client)
+        if plain is None:
+            return None
+        texts.append(plain.text)
+    return b"".join(texts) if parts else None
+
+
 def _elsewhere(talk: Talk, exchange: Exchange, message: Message, others: Sequence[Context], fetch: Fetch) -> Opened | None:
     """The body under the pair's other contexts (of older handshakes, of other connections), at the place where each of them stopped."""
-    parts = list(_parts(talk, exchange, message, fetch))
-    if not parts or any(data is None for _, data in parts):
-        return None
     for context in others:
         if context.sealer is None:
             continue
-        texts = []
-        begin = context.sealer.mark(from_client=True)
-        for part, data in parts:
-            plain = context.sealer.open(part.header, data or b"", from_client=True)
-            if plain is None:
-                break
-            texts.append(plain.text)
-        context.sealer.reset(begin, from_client=True)
-        if len(texts) == len(parts):
-            return Opened(message.id, b"".join(texts), context.tag, "good")
+        mark = context.sealer.mark(from_client=True)
+        text = _texts(talk, exchange, message, context, fetch)
+        context.sealer.reset(mark, from_client=True)
+        if text is not None:
+            return Opened(message.id, text, context.tag, "good")
     return None
 
 
