@@ -7,10 +7,12 @@ from typing import NamedTuple
 from analyzer.capture.scan import Scanned, scan
 from analyzer.engine.inputs import Input, expand
 from analyzer.engine.opening import contents
-from analyzer.engine.plan import Talk, auth_steps, evidence, shards, talk, work
+from analyzer.engine.plan import Talk, Tools, auth_steps, evidence, shards, talk, work
+from analyzer.engine.secrets import carried_secrets
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import judged
 from analyzer.errors import InputError
+from analyzer.formats.tls import key_log
 from analyzer.records.capture import Capture
 from analyzer.records.issues import Issue
 from analyzer.records.result import Result
@@ -47,9 +49,10 @@ def run(
         if progress is not None:
             progress("connections", done, len(todo))
 
+    tools = Tools(sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)]), limits)
     talks: list[Talk] = []
     for shard in shards(todo, limits.shards):
-        talks.extend(talk(shard, sources.fetch, limits, count))
+        talks.extend(talk(shard, tools, count))
     issues = [issue for item in scanned for issue in item.issues]
     found = evidence(captures, talks, issues, sources.fetch, limits)
     read = contents(found, secrets, sources.fetch, limits)

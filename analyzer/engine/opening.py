@@ -79,7 +79,12 @@ def _clear(talk: Talk, messages: Mapping[str, Message], fetch: Fetch, limits: Li
     for exchange in talk.exchanges:
         for from_client, half, stream in ((True, exchange.request, talk.connection.to_server), (False, exchange.response, talk.connection.to_client)):
             message = None if isinstance(half, Absent) else messages.get(half.id)
-            if message is None or isinstance(half, Absent) or message.protection is not Protection.CLEAR or message.from_client is not from_client:
+            if (
+                message is None
+                or isinstance(half, Absent)
+                or message.protection not in (Protection.CLEAR, Protection.TLS)
+                or message.from_client is not from_client
+            ):
                 continue
             raw = read_body(Reader(stream, fetch), half.body, 0, min(half.body.size, limits.opened_bytes))
             yield message, decoded(raw)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 from analyzer.auth.conversations import conversations
 from analyzer.auth.steps import steps_of
 from analyzer.formats.reader import Fetch
+from analyzer.formats.tls import KeyLog
 from analyzer.http.exchanges import Tunnel, parse
 from analyzer.proxy.hops import hops
 from analyzer.proxy.routes import routes
@@ -34,6 +35,7 @@ from analyzer.sealing.messages import messages
 from analyzer.settings import Limits
 from analyzer.transport.connections import connection
 from analyzer.transport.threads import threads
+from analyzer.transport.tls import Store, opened
 from analyzer.transport.tunnels import inner
 from analyzer.wsman.envelope import described
 from analyzer.wsman.presence import winrm
@@ -47,6 +49,15 @@ class Talk(NamedTuple):
     messages: tuple[Message, ...]
     conversations: tuple[Conversation, ...]
     issues: tuple[Issue, ...]
+
+
+class Tools(NamedTuple):
+    """What reading needs besides the evidence: where bytes are, where plaintext goes, the TLS secrets, the limits."""
+
+    fetch: Fetch
+    store: Store
+    keys: KeyLog
+    limits: Limits
 
 
 class Work(NamedTuple):
@@ -70,22 +81,25 @@ def shards(all_work: Sequence[Work], count: int) -> tuple[tuple[Work, ...], ...]
     return tuple(tuple(all_work[start::count]) for start in range(max(count, 1)))
 
 
-def talk(shard: Iterable[Work], fetch: Fetch, limits: Limits, done: Callable[[], None] | None = None) -> tuple[Talk, ...]:
+def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = None) -> tuple[Talk, ...]:
     """Job *talk*: reads the connections of one shard."""
     out: list[Talk] = []
     for item in shard:
-        made, issues = connection(connection_id(item.number), item.flows, fetch, limits)
+        made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits)
         if item.twin_of is not None:
             made = replace(made, twin_of=connection_id(item.twin_of))
-        out.extend(_read(made, issues, fetch, limits, limits.tunnel_depth))
+        out.extend(_read(made, issues, tools, tools.limits.tunnel_depth))
         if done is not None:
             done()
     return tuple(out)
 
 
-def _read(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Limits, depth: int) -> list[Talk]:
+def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int) -> list[Talk]:
     """One connection; a CONNECT tunnel in it is read as a connection of its own."""
-    if made.protocol != "http":
+    fetch, limits = tools.fetch, tools.limits
+    if made.protocol == "tls" and tools.keys:
+        made = opened(made, tools.keys, fetch, tools.store) or made
+    if made.protocol != "http" and not made.tls_opened:
         opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if made.protocol == "tls" else ()
         return [Talk(made, (), (), (), (*issues, *opaque))]
     parsed = parse(made, fetch, limits)
@@ -104,14 +118,14 @@ def _read(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Lim
         return [Talk(made, parsed.exchanges, tuple(described_messages), spoken, tuple(complaints))]
     outer = replace(made, protocol="connect")
     talks = [Talk(outer, parsed.exchanges, tuple(described_messages), spoken, tuple(complaints))]
-    return talks + _tunnel(outer, parsed.tunnel, fetch, limits, depth)
+    return talks + _tunnel(outer, parsed.tunnel, tools, depth)
 
 
-def _tunnel(outer: Connection, tunnel: Tunnel, fetch: Fetch, limits: Limits, depth: int) -> list[Talk]:
+def _tunnel(outer: Connection, tunnel: Tunnel, tools: Tools, depth: int) -> list[Talk]:
     inside = inner(outer, tunnel.client_at, tunnel.server_at, tunnel.protocol)
     if depth <= 0:
-        return [Talk(inside, (), (), (), (Issue("tcp.limit", f"tunnel_depth={limits.tunnel_depth}", inside.id, outer.capture),))]
-    return _read(inside, (), fetch, limits, depth - 1)
+        return [Talk(inside, (), (), (), (Issue("tcp.limit", f"tunnel_depth={tools.limits.tunnel_depth}", inside.id, outer.capture),))]
+    return _read(inside, (), tools, depth - 1)
 
 
 def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterable[Issue], fetch: Fetch, limits: Limits) -> Evidence:

@@ -12,8 +12,11 @@ from typing import Any
 
 from analyzer.auth.schemes.ntlm_keys import nt_hash
 from analyzer.errors import InputError, UsageError
+from analyzer.formats.reader import Fetch
+from analyzer.records.capture import Capture
 from analyzer.records.secrets import KerberosKey, NtlmSecret, Secret, Secrets, SessionKey, TlsSecret
 
+_TLS_KEY_LOG = 0x544C534B
 _KEYTAB = b"\x05\x02"
 _NT_HASH_SIZE = 16
 _KNOWN = {"password", "nt_hash", "session_key", "kerberos_key", "files"}
@@ -144,6 +147,13 @@ def _keytab_entry(entry: bytes, name: str) -> KerberosKey:
         kvno = struct.unpack_from(">I", rest)[0] or kvno
     principal = f"{'/'.join(texts[1:])}@{texts[0]}"
     return KerberosKey(f"keytab:{name}:{principal}:{etype}", etype, Secret(value), principal, kvno)
+
+
+def carried_secrets(captures: Sequence[Capture], fetch: Fetch) -> tuple[TlsSecret, ...]:
+    """The TLS key logs that pcapng files carry in decryption secrets blocks (type ``TLSK``)."""
+    return tuple(
+        secret for capture in captures for kind, at, size in capture.secrets if kind == _TLS_KEY_LOG for secret in keylog(fetch(2 * capture.ordinal, at, size))
+    )
 
 
 def keylog(data: bytes) -> Iterator[TlsSecret]:

@@ -1,9 +1,10 @@
 """Reads bytes back from captures and spool files by (source, offset, size). Source 2n is capture n's file, 2n+1 its spool."""
 
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from analyzer.records.capture import Capture
 
@@ -31,6 +32,8 @@ class Sources:
         return block[at - begin : at - begin + size]
 
     def _read(self, source: int, at: int, size: int) -> bytes:
+        if source & 1:
+            self._spools[source >> 1].flush()
         return os.pread(self._descriptor(source), size, at)
 
     def _descriptor(self, source: int) -> int:
@@ -38,7 +41,6 @@ class Sources:
         if known is None:
             if source & 1:
                 spool = self._spools[source >> 1]
-                spool.flush()
                 known = spool.fileno()
             else:
                 file = Path(self._paths[source >> 1]).open("rb")  # noqa: SIM115  closed with this object
@@ -46,6 +48,17 @@ class Sources:
                 known = file.fileno()
             self._open[source] = known
         return known
+
+    def store(self, capture: int, data: bytes) -> tuple[int, int]:
+        """Keeps bytes that lie in no file (plaintext out of TLS) in the capture's spool; gives (source, offset)."""
+        spool = self._spools.get(capture)
+        if spool is None:
+            spool = self._spools[capture] = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-"))  # noqa: SIM115  closed with this object
+        spool.seek(0, os.SEEK_END)
+        at = spool.tell()
+        spool.write(data)
+        self._blocks.pop(2 * capture + 1, None)
+        return 2 * capture + 1, at
 
     def close(self) -> None:
         """Closes the files; spools are deleted with them."""

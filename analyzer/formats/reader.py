@@ -123,6 +123,11 @@ class Reader:
         keys = self.stream.extents.packet
         return tuple(sorted({keys[i] for i, _ in self._parts(start, max(end, start + 1))}))
 
+    def near_packet(self, at: int) -> int | None:
+        """The key of the packet that carried ``at``, or else of the last one before it in the stream; None when there is none."""
+        i = bisect_right(self._starts, at) - 1
+        return self.stream.extents.packet[i] if i >= 0 else None
+
     def times(self, start: int, end: int) -> tuple[int, int] | None:
         """When the first byte of [start, end) was seen, and when the last one was; None when none of it was."""
         times = self.stream.extents.ts_ns

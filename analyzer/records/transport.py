@@ -108,5 +108,7 @@ class Connection:
     """A SYN/ACK or any later packet of the server was seen."""
     duplicates: int = 0
     tunnel_of: str | None = None
+    tls_opened: bool = False
+    """The streams are the application data inside TLS, opened with a key log."""
     twin_of: str | None = None
     """The same connection seen at another capture point: that connection's id."""

@@ -26,6 +26,8 @@ def messages(connection: Connection, exchange: Exchange, fetch: Fetch, limits: L
             continue
         content_type = _content_type(half.headers)
         protection = _protection(half.body, content_type)
+        if protection is Protection.CLEAR and connection.tls_opened:
+            protection = Protection.TLS
         if protection is not Protection.SEALED:
             found.append(Message(half.id, exchange.id, from_client, protection, half.body.size, content_type))
             continue

@@ -20,6 +20,8 @@ _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _WRAP = 1 << 32
 _METHODS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"CONN", b"DELE", b"PATC", b"TRAC")
 _SAMPLES = 20
+_LOST_START = 1 << 24
+"""More bytes than this between the first acknowledgement and the first data are no loss: one of the two is a stray."""
 
 
 def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limits) -> tuple[Connection, tuple[Issue, ...]]:
@@ -108,7 +110,8 @@ def _segments(rows: Segments, kept: list[int], client: int) -> tuple[list[Segmen
 
 
 def _base_from_peer(rows: Segments, kept: list[int], direction: int, guess: tuple[int | None, bool]) -> tuple[int | None, bool]:
-    """The SYN/ACK's acknowledgement tells the client's base for certain; any first acknowledgement tells a silent direction's position."""
+    """The SYN/ACK's acknowledgement tells the client's base for certain. Any first acknowledgement tells where the direction stood at least: what lies between
+    it and the first data seen was sent and not captured."""
     first = None
     for k in kept:
         if rows.direction[k] == direction or rows.ack[k] < 0 or rows.flags[k] & _RST:
@@ -118,7 +121,7 @@ def _base_from_peer(rows: Segments, kept: list[int], direction: int, guess: tupl
         if first is None:
             first = rows.ack[k]
     base, begins = guess
-    if base is None:
+    if base is None or (first is not None and not begins and 0 < (base - first) % _WRAP <= _LOST_START):
         return first, False
     return base, begins
 

@@ -40,7 +40,7 @@ def described(message: Message, connection: Connection, exchange: Exchange, fetc
     """The message with what its envelope says, when it is clear; sealed ones get ``operation`` absent as sealed."""
     if message.protection is Protection.SEALED:
         return replace(message, operation=Absent(Why.SEALED)), ()
-    if message.protection is not Protection.CLEAR:
+    if message.protection not in (Protection.CLEAR, Protection.TLS):
         return message, ()
     half = exchange.request if message.from_client else exchange.response
     if isinstance(half, Absent):

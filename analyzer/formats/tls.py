@@ -1,0 +1,190 @@
+"""Opens TLS records of both directions with the secrets of a key log; what carries the records is the caller's business.
+
+A hole costs the records that it touches: how many it swallowed is found by trying the next record's number (its tag proves it), how long their plaintext was
+follows from the bytes missing and the fixed overhead of a record.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from analyzer.formats.reader import Fetch, Reader
+from analyzer.formats.tls_keys import SUITES, TLS13, Suite, Unsealer, key_block, traffic_ends, updated
+from analyzer.formats.tls_records import (
+    ALERT,
+    APPLICATION_DATA,
+    CHANGE_CIPHER_SPEC,
+    CLIENT_HELLO,
+    FINISHED,
+    HANDSHAKE,
+    KEY_UPDATE,
+    SERVER_HELLO,
+    Hello,
+    Record,
+    handshakes,
+    hello,
+    records,
+)
+from analyzer.records.secrets import Secret, TlsSecret
+from analyzer.records.transport import Stream
+
+KeyLog = Mapping[bytes, Mapping[str, Secret]]
+"""By client random: secrets by label."""
+_SKIPPED_RECORDS = 512
+
+
+def key_log(secrets: Iterable[TlsSecret]) -> KeyLog:
+    """The secrets of a key log by client random."""
+    known: dict[bytes, dict[str, Secret]] = {}
+    for secret in secrets:
+        known.setdefault(secret.client_random, {})[secret.label] = secret.value
+    return known
+
+
+@dataclass(slots=True)
+class Piece:
+    """Plaintext of one record: where its record began and ended in the raw stream."""
+
+    text: bytes
+    raw_at: int
+    raw_end: int
+    gap_before: int
+
+
+@dataclass(slots=True)
+class _Way:
+    """One direction while it is opened."""
+
+    label: str
+    pieces: list[Piece] = field(default_factory=list)
+    unsealer: Unsealer | None = None
+    secret: bytes = b""
+    application: bytes | None = None
+    handshake_data: bytes = b""
+    lost: bool = False
+    last_raw: int = 0
+    failures: int = 0
+
+
+def opened(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch) -> tuple[list[Piece], list[Piece]] | None:
+    """The application data of both directions, record by record; None when the key log lacks the secrets or the cipher suite is not known."""
+    client, server = _hello(to_server, CLIENT_HELLO, fetch), _hello(to_client, SERVER_HELLO, fetch)
+    if client is None or server is None:
+        return None
+    secrets, suite = keys.get(client.random), SUITES.get(server.suite)
+    if secrets is None or suite is None:
+        return None
+    ways = (_Way("CLIENT"), _Way("SERVER"))
+    if not _prepare(ways, secrets, suite, client, server):
+        return None
+    for way, stream in zip(ways, (to_server, to_client), strict=True):
+        for record in records(Reader(stream, fetch)):
+            _record(way, record, suite, server.version)
+    return (ways[0].pieces, ways[1].pieces) if any(way.pieces for way in ways) else None
+
+
+def _hello(stream: Stream, kind: int, fetch: Fetch) -> Hello | None:
+    data = b""
+    for record in records(Reader(stream, fetch)):
+        if record.kind != HANDSHAKE:
+            if record.kind == CHANGE_CIPHER_SPEC:
+                continue
+            break
+        data += record.body
+        for found, body in handshakes(data):
+            if found == kind and (made := hello(kind, body)) is not None:
+                return made
+    return None
+
+
+def _prepare(ways: tuple[_Way, _Way], secrets: Mapping[str, Secret], suite: Suite, client: Hello, server: Hello) -> bool:
+    """Sets the first keys; False when the key log lacks what the version needs."""
+    if server.version == TLS13:
+        for way in ways:
+            first = secrets.get(f"{way.label}_HANDSHAKE_TRAFFIC_SECRET")
+            way.application = secrets.get(f"{way.label}_TRAFFIC_SECRET_0")
+            if way.application is None:
+                return False
+            way.secret = first or way.application
+            way.unsealer = Unsealer(TLS13, suite, traffic_ends(suite, way.secret))
+        return True
+    master = secrets.get("CLIENT_RANDOM")
+    if master is None:
+        return False
+    both = key_block(server.version, suite, master, client.random, server.random)
+    for way, ends in zip(ways, both, strict=True):
+        way.unsealer = Unsealer(server.version, suite, ends, encrypt_then_mac=server.encrypt_then_mac)
+        way.lost = True  # until ChangeCipherSpec records are in clear
+    return True
+
+
+def _record(way: _Way, record: Record, suite: Suite, version: int) -> None:
+    if version == TLS13:
+        if record.kind == APPLICATION_DATA:
+            _record_13(way, record, suite)
+    elif record.kind == CHANGE_CIPHER_SPEC:
+        way.lost = False
+        way.last_raw = record.end_at
+    elif not way.lost:
+        text = _text(way, record)
+        if text is not None and record.kind == APPLICATION_DATA:
+            _keep(way, record, text)
+        elif text is not None:
+            way.last_raw = record.end_at
+
+
+def _record_13(way: _Way, record: Record, suite: Suite) -> None:
+    text = _text(way, record)
+    if text is None and way.application is not None and way.secret != way.application:
+        _switch(way, suite, way.application)  # the Finished message was not captured
+        text = _text(way, record)
+    if text is None:
+        return
+    inner = text.rstrip(b"\x00")  # RFC 8446 section 5.2: padding, then the real content type
+    kind, content = (inner[-1], inner[:-1]) if inner else (0, b"")
+    if kind == APPLICATION_DATA:
+        _keep(way, record, content)
+        return
+    way.last_raw = record.end_at
+    if kind == HANDSHAKE:
+        way.handshake_data += content
+        for found, body in handshakes(way.handshake_data):
+            if found == FINISHED and way.application is not None and way.secret != way.application:
+                _switch(way, suite, way.application)
+            elif found == KEY_UPDATE and body is not None:
+                _switch(way, suite, updated(suite, way.secret))
+        way.handshake_data = b"" if kind != ALERT and _complete(way.handshake_data) else way.handshake_data
+
+
+def _complete(data: bytes) -> bool:
+    return sum(4 + len(body) for _, body in handshakes(data)) == len(data)
+
+
+def _switch(way: _Way, suite: Suite, secret: bytes) -> None:
+    way.secret = secret
+    way.application = secret if way.application is None or way.secret == way.application else way.application
+    way.unsealer = Unsealer(TLS13, suite, traffic_ends(suite, secret))
+
+
+def _text(way: _Way, record: Record) -> bytes | None:
+    """The record's plaintext; after a hole its number is tried upwards, and the first that proves right is taken."""
+    unsealer = way.unsealer
+    if unsealer is None:
+        return None
+    tries = _SKIPPED_RECORDS if record.after_hole or way.failures else 1
+    for number in range(unsealer.sequence, unsealer.sequence + tries):
+        text = unsealer.open(record.kind, record.header, record.body, number)
+        if text is not None:
+            way.failures = number - unsealer.sequence  # how many records the hole swallowed
+            unsealer.sequence = number + 1
+            return text
+    way.failures += 1
+    return None
+
+
+def _keep(way: _Way, record: Record, text: bytes) -> None:
+    missing = 0
+    if way.last_raw and record.at > way.last_raw and way.unsealer is not None:
+        missing = max(record.at - way.last_raw - way.failures * way.unsealer.overhead(), 0)
+    way.failures = 0
+    way.pieces.append(Piece(text, record.at, record.end_at, missing))
+    way.last_raw = record.end_at
