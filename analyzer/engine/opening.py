@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from analyzer.formats.reader import Fetch, Reader
+from analyzer.formats.tls import key_log
 from analyzer.psrp.shells import Place, shells
 from analyzer.records.auth import Audience, Outcome
 from analyzer.records.evidence import Evidence
@@ -60,8 +61,9 @@ def _texts(evidence: Evidence, messages: dict[str, Message], secrets: Secrets, f
             talk = Talk(connection, evidence.exchanges_of.get(connection.id, ()), evidence.conversations_of.get(connection.id, ()))
             groups[connection.client.host, connection.server].append(talk)
     tickets: Tickets = {}
+    keys = key_log(secrets.tls)
     for talks in groups.values():
-        for result in opened(talks, evidence.messages, secrets, tickets, fetch):
+        for result in opened(talks, evidence.messages, secrets, tickets, keys, fetch):
             message = messages[result.message] = _verdict(messages[result.message], result)
             if not isinstance(result.text, Absent):
                 yield message, decoded(result.text)

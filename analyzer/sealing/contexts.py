@@ -8,6 +8,7 @@ import base64
 import binascii
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from analyzer.auth.schemes import ntlm, spnego
 from analyzer.auth.schemes.ntlm_keys import from_exported, from_hash
@@ -17,11 +18,27 @@ from analyzer.records.http import Exchange
 from analyzer.records.quality import Absent
 from analyzer.records.secrets import NtlmSecret, Secrets
 from analyzer.sealing.kerberos import KerberosContext, KerberosKeys
-from analyzer.sealing.ntlm import NtlmContext
+from analyzer.sealing.ntlm import NtlmContext, Opened
 from analyzer.sealing.tickets import Tickets, exchange_keys
 
 _CLIENT_HEADERS = ("authorization",)
 _SERVER_HEADERS = ("www-authenticate",)
+
+
+class Sealer(Protocol):
+    """What every mechanism's context can do: open a part, go back to a mark, and let messages pass that cannot be read."""
+
+    def open(self, header: bytes, data: bytes, *, from_client: bool) -> Opened | None:
+        """The plaintext of one part; None when it was not sealed by this context."""
+
+    def mark(self, *, from_client: bool) -> tuple[int, int]:
+        """Where a direction is."""
+
+    def reset(self, mark: tuple[int, int], *, from_client: bool) -> None:
+        """Back to a mark."""
+
+    def passed(self, sizes: list[int], *, from_client: bool) -> None:
+        """Messages of these lengths went by."""
 
 
 @dataclass(slots=True)
@@ -31,10 +48,10 @@ class Context:
     conversation: Conversation
     first: int
     last: int
-    sealer: NtlmContext | KerberosContext | None
+    sealer: Sealer | None
     why_not: str = ""
     tag: str | None = None
-    unproved: tuple[tuple[str, NtlmContext | KerberosContext], ...] = ()
+    unproved: tuple[tuple[str, Sealer], ...] = ()
     """Contexts of exported session keys and sub-session keys: which one it is shows when it opens something."""
     client: str | None = None
     """The client's name, where the ticket told it."""
@@ -62,7 +79,7 @@ def _context(conversation: Conversation, by_id: dict[str, Exchange], first: int,
     elif conversation.mechanism is Mechanism.KERBEROS:
         _kerberos(made, by_id, secrets, tickets)
     else:
-        made.why_not = "no TLS key log for CredSSP"
+        made.why_not = "no TLS key log for this connection's CredSSP"
     return made
 
 
@@ -157,6 +174,19 @@ def _raw(step: Step, by_id: dict[str, Exchange]) -> bytes | None:
                 if raw is not None and (raw.startswith(b"NTLMSSP\0") or raw[:1] in (b"\x60", b"\x6e", b"\x6f") or spnego.is_spnego(raw)):
                     return _unwrapped(raw)
     return None
+
+
+def tls_token(exchange: Exchange, *, from_client: bool) -> bytes:
+    """The TLS records of the CredSSP token in an exchange's request or response; empty when there is none."""
+    half = exchange.request if from_client else exchange.response
+    if isinstance(half, Absent):
+        return b""
+    for header in half.headers:
+        if header.name.lower() in (_CLIENT_HEADERS if from_client else _SERVER_HEADERS):
+            scheme, _, word = header.value.strip().partition(" ")
+            if scheme.lower() == "credssp":
+                return _decoded(word.strip()) or b""
+    return b""
 
 
 def _decoded(word: str) -> bytes | None:

@@ -9,13 +9,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from analyzer.formats.reader import Fetch, Reader
-from analyzer.records.auth import Conversation
+from analyzer.formats.tls import KeyLog
+from analyzer.records.auth import Conversation, Mechanism
 from analyzer.records.http import Body, Exchange, Request, Response
 from analyzer.records.quality import Absent, Known, Why
 from analyzer.records.sealing import Message, Protection, SealedPart
 from analyzer.records.secrets import Secrets
 from analyzer.records.transport import Connection
-from analyzer.sealing.contexts import Context, contexts
+from analyzer.sealing.contexts import Context, contexts, tls_token
+from analyzer.sealing.credssp import Chunk, digest
+from analyzer.sealing.credssp import context as credssp_context
 from analyzer.sealing.messages import read_body
 from analyzer.sealing.tickets import Tickets
 
@@ -44,13 +47,16 @@ class Talk(NamedTuple):
     conversations: Sequence[Conversation]
 
 
-def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secrets, tickets: Tickets, fetch: Fetch) -> Iterator[Opened]:
+def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secrets, tickets: Tickets, keys: KeyLog, fetch: Fetch) -> Iterator[Opened]:
     """The sealed bodies of ``talks``: all connections of one client host to one server endpoint, in order. Each sealed message is given once."""
     all_contexts: list[Context] = []
     before: dict[bytes, Mark] = {}
     waiting: list[tuple[Talk, Exchange, Message, Opened]] = []
     for talk in talks:
         own = contexts(talk.exchanges, talk.conversations, secrets, tickets)
+        for inner in own:
+            if inner.conversation.mechanism is Mechanism.CREDSSP and keys:
+                _credssp(talk, inner, messages, keys, fetch)
         all_contexts += own
         for exchange in talk.exchanges:
             context = next((found for found in reversed(own) if found.first <= exchange.position <= found.last), None)
@@ -101,6 +107,26 @@ def _adopt(context: Context, talk: Talk, exchange: Exchange, message: Message, f
                 context.sealer, context.tag = sealer, tag
                 return
             break
+
+
+def _credssp(talk: Talk, context: Context, messages: Mapping[str, Message], keys: KeyLog, fetch: Fetch) -> None:
+    """The inner TLS of a CredSSP context, from its first token to its last body."""
+    begin = next(exchange.position for exchange in talk.exchanges if exchange.id == context.conversation.exchanges[0])
+    runs: tuple[list[Chunk], list[Chunk]] = ([], [])
+    for exchange in talk.exchanges:
+        if not begin <= exchange.position <= context.last:
+            continue
+        for run, from_client, half in zip(runs, (True, False), (exchange.request, exchange.response), strict=True):
+            token = tls_token(exchange, from_client=from_client)
+            if token:
+                run.append(Chunk(token, None))
+            message = None if isinstance(half, Absent) else messages.get(half.id)
+            if message is not None and message.protection is Protection.SEALED:
+                parts = _parts(talk, exchange, message, fetch)
+                run.extend(Chunk(part.header + data, digest(part.header, data)) for part, data in parts if data is not None)
+    context.sealer = credssp_context(*runs, keys)
+    if context.sealer is not None:
+        context.tag = "keylog"
 
 
 def _digest(half: Request | Response | Absent) -> bytes | None:

@@ -1,0 +1,84 @@
+"""Opens bodies of a CredSSP context: they are records of the TLS connection that the handshake's header tokens began (MS-WSMV 2.2.9.1.3, MS-CSSP 3.1.5).
+
+For each direction the decoded header tokens and then the bodies' token headers with their data are one run of TLS records. The key log that the client or the
+server wrote for this inner TLS opens it; each record is proved by its tag.
+"""
+
+import hashlib
+from array import array
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from analyzer.formats.tls import KeyLog, Piece, opened
+from analyzer.records.transport import Extents, Stream
+from analyzer.sealing.ntlm import Opened
+
+
+class Chunk(NamedTuple):
+    """Bytes of one direction in order; ``sealed`` is the digest by which a body's part is known, None for a header token."""
+
+    data: bytes
+    sealed: bytes | None
+
+
+def digest(header: bytes, data: bytes) -> bytes:
+    """By which a part is known."""
+    return hashlib.sha256(header + data).digest()
+
+
+class CredsspContext:
+    """The parts that the key log opened, by digest. It has no position."""
+
+    def __init__(self, texts: dict[bytes, bytes]) -> None:
+        self._texts = texts
+
+    def mark(self, *, from_client: bool) -> tuple[int, int]:
+        """Nothing to remember."""
+        del from_client
+        return 0, 0
+
+    def reset(self, mark: tuple[int, int], *, from_client: bool) -> None:
+        """Nothing to go back to."""
+
+    def passed(self, sizes: list[int], *, from_client: bool) -> None:
+        """A loss changes nothing."""
+
+    def open(self, header: bytes, data: bytes, *, from_client: bool) -> Opened | None:
+        """The plaintext of one part; None when the key log did not open it."""
+        del from_client
+        text = self._texts.get(digest(header, data))
+        return None if text is None else Opened(text, good=True)
+
+
+def context(sent: Sequence[Chunk], received: Sequence[Chunk], keys: KeyLog) -> CredsspContext | None:
+    """The context of the chunks of both directions; None when the key log does not have its secrets."""
+    runs = (b"".join(chunk.data for chunk in sent), b"".join(chunk.data for chunk in received))
+    found = opened(_stream(0, runs[0]), _stream(1, runs[1]), keys, lambda source, at, size: runs[source][at : at + size])
+    if found is None:
+        return None
+    texts: dict[bytes, bytes] = {}
+    for chunks, pieces in zip((sent, received), found, strict=True):
+        _assign(chunks, pieces, texts)
+    return CredsspContext(texts)
+
+
+def _stream(source: int, data: bytes) -> Stream:
+    one = array("q", [0]) if data else array("q")
+    size = array("q", [len(data)]) if data else array("q")
+    extents = Extents(one, size, array("q", [source] * len(one)), one, one, one, one)
+    return Stream(extents, (), len(data))
+
+
+def _assign(chunks: Sequence[Chunk], pieces: Sequence[Piece], texts: dict[bytes, bytes]) -> None:
+    """A part's plaintext is that of the records that lie in it."""
+    at = place = 0
+    for chunk in chunks:
+        end = at + len(chunk.data)
+        text = []
+        while place < len(pieces) and pieces[place].raw_end <= end:
+            if pieces[place].raw_at >= at:
+                text.append(pieces[place].text)
+            place += 1
+        if chunk.sealed is not None and text:
+            texts[chunk.sealed] = b"".join(text)
+        at = end
