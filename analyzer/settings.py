@@ -16,6 +16,8 @@ class Limits:
     spool_bytes: int = 8 << 30
     fragment_packets: int = 4096
     fragment_age_s: float = 60.0
+    kdc_datagrams: int = 10_000
+    """Kerberos messages over UDP that are kept, for the keys they may tell."""
     duplicate_window_s: float = 60.0
     """Two packets with equal identification, checksum, numbers and size within this time are one packet captured twice."""
     window_bytes: int = 1 << 30

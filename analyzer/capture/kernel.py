@@ -12,7 +12,7 @@ from struct import Struct
 
 from analyzer.capture.links import BY_NUMBER
 from analyzer.capture.slow import Decoded, SlowPath
-from analyzer.capture.verdict import judge, late_start, looks_http, may_become_http
+from analyzer.capture.verdict import KDC_TAGS, judge, late_start, looks_http, may_become_http
 from analyzer.records.capture import Flow, Segments, Verdict
 from analyzer.records.ids import packet_key
 from analyzer.settings import Limits
@@ -24,13 +24,14 @@ _TAGS = (0x8100, 0x88A8, 0x9100)
 _SLOW_ETHERTYPES = (0x8847, 0x8848, 0x8864, 0x6558)
 _SLOW_PROTOCOLS = (4, 41, 47)
 _VXLAN = 4789
+_KDC_PORT = 88
 _TUNNEL_PORTS = (4789, 8472, 6081, 4754, 2152)
 _IP6_HEADERS = (0, 43, 51, 60, 135)
 _SNAP = b"\xaa\xaa"
 _NULL_IP6 = (10, 24, 28, 30)
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
-_UNDECIDED, _HTTP, _TLS, _REJECTED = range(4)
-_VERDICTS = (Verdict.UNDECIDED, Verdict.HTTP, Verdict.TLS, Verdict.REJECTED)
+_UNDECIDED, _HTTP, _TLS, _REJECTED, _KDC = range(5)
+_VERDICTS = (Verdict.UNDECIDED, Verdict.HTTP, Verdict.TLS, Verdict.REJECTED, Verdict.KDC)
 _CODES = {verdict: code for code, verdict in enumerate(_VERDICTS)}
 _WINRM_PORTS = (5985, 5986, 47001)
 _LATE_SYN_WINDOW = 1 << 16
@@ -73,6 +74,8 @@ class Kernel:
         self.last_ns: int | None = None
         self.backwards = 0
         self.late: set[int] = set()
+        self.datagrams: list[tuple[int, bytes]] = []
+        """Kerberos messages over UDP: (time, message)."""
         self._table: dict[bytes, int] = {}
         self._state = bytearray()
         self._isn: list[int] = []
@@ -185,7 +188,10 @@ class Kernel:
         """Not TCP: tunnels go to the slow path, everything else is none of our business."""
         tunnel = protocol in _SLOW_PROTOCOLS or protocol == 51
         if protocol == 17 and t + 4 <= end:
-            tunnel = _U16(buffer, t + 2)[0] in _TUNNEL_PORTS or _U16(buffer, t)[0] == _VXLAN
+            near, far = _U16(buffer, t)[0], _U16(buffer, t + 2)[0]
+            tunnel = far in _TUNNEL_PORTS or near == _VXLAN
+            if _KDC_PORT in (near, far) and t + 8 < end and buffer[t + 8] in KDC_TAGS and len(self.datagrams) < self.limits.kdc_datagrams:
+                self.datagrams.append((ts_ns, buffer[t + 8 : end]))
         if tunnel:
             self._slow(number, ts_ns, link, buffer[at:end], wire_size)
 
@@ -322,7 +328,7 @@ class Kernel:
         for slot, flow in self._open.items():
             state = self._state[slot]
             silent = state == _UNDECIDED and not flow.payloads and any(port in _WINRM_PORTS for port in flow.ports)
-            if state in (_HTTP, _TLS) or silent:
+            if state in (_HTTP, _TLS, _KDC) or silent:
                 hosts = (host(flow.hosts[0]), host(flow.hosts[1]))
                 kept.append(Flow(self.capture, hosts, flow.ports, _VERDICTS[state], flow.segments))
         return tuple(kept)

@@ -32,6 +32,8 @@ class Scanned(NamedTuple):
     flows: tuple[Flow, ...]
     issues: tuple[Issue, ...]
     spool: BinaryIO | None
+    kdc: tuple[tuple[int, bytes], ...] = ()
+    """Kerberos messages over UDP, with their times."""
 
 
 class _Spool:
@@ -103,7 +105,7 @@ def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, prog
     flows = kernel.flows(_host)
     capture = replace(_capture(path, ordinal, name, source, size, walk, kernel), link_types=tuple(link(one).name for one in sorted(links)), flows=len(flows))
     problems = [*walk.problems, *slow.problems, *_notes(walk, kernel, spool, size, force), *([damage] if damage else [])]
-    return Scanned(capture, flows, tuple(_issues(problems, ordinal, limits)), spool.file)
+    return Scanned(capture, flows, tuple(_issues(problems, ordinal, limits)), spool.file, tuple(kernel.datagrams))
 
 
 def _host(address: bytes) -> str:

@@ -25,6 +25,9 @@ _FIELDS = (
 _STATUS = re.compile(rb"HTTP/1\.[01] (?:401|407)\b")
 _TLS_HANDSHAKE = 22
 _HELLOS = (1, 2)
+_KDC_PORT = 88
+KDC_TAGS = (0x6A, 0x6B, 0x6C, 0x6D, 0x7E)
+"""AS-REQ, AS-REP, TGS-REQ, TGS-REP, KRB-ERROR (RFC 4120 section 5.10)."""
 _LATE_STARTS = (b"POST", b"HTTP", b"CONN", b"OPTI", b"GET ")
 
 
@@ -40,6 +43,8 @@ def may_become_http(payload: bytes) -> bool:
 
 def judge(payload: bytes, ports: tuple[int, int], tls_ports: tuple[int, ...], *, all_http: bool) -> Verdict:
     """The verdict on bytes that begin a segment (or a direction). `Verdict.UNDECIDED` when they tell nothing."""
+    if _KDC_PORT in ports and len(payload) > 4 and payload[4] in KDC_TAGS:  # RFC 4120 section 7.2.2: a length of four bytes, then the message
+        return Verdict.KDC
     if looks_http(payload):
         if all_http or _interesting(payload):
             return Verdict.HTTP

@@ -6,17 +6,18 @@ from typing import NamedTuple
 
 from analyzer.capture.scan import Scanned, scan
 from analyzer.engine.inputs import Input, expand
-from analyzer.engine.opening import contents
-from analyzer.engine.plan import Talk, Tools, auth_steps, evidence, shards, talk, work
+from analyzer.engine.opening import contents, identified
+from analyzer.engine.plan import Talk, Tools, auth_steps, evidence, kdc_messages, shards, talk, work
 from analyzer.engine.secrets import carried_secrets
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import judged
 from analyzer.errors import InputError
 from analyzer.formats.tls import key_log
-from analyzer.records.capture import Capture
+from analyzer.records.capture import Capture, Verdict
 from analyzer.records.issues import Issue
 from analyzer.records.result import Result
 from analyzer.records.secrets import Secrets
+from analyzer.sealing.tickets import learn
 from analyzer.settings import Limits, Scope
 
 Progress = Callable[[str, int, int], None]
@@ -40,7 +41,8 @@ def run(
         raise InputError(details or "none of the inputs is a capture")
     captures = [item.capture for item in scanned]
     sources = Sources(captures, {item.capture.ordinal: item.spool for item in scanned if item.spool is not None})
-    todo = work([flow for item in scanned for flow in item.flows])
+    flows = [flow for item in scanned for flow in item.flows]
+    todo = work([flow for flow in flows if flow.verdict is not Verdict.KDC])
     done = 0
 
     def count() -> None:
@@ -55,8 +57,11 @@ def run(
         talks.extend(talk(shard, tools, count))
     issues = [issue for item in scanned for issue in item.issues]
     found = evidence(captures, talks, issues, sources.fetch, limits)
-    read = contents(found, secrets, sources.fetch, limits)
-    found = replace(found, messages=read.messages)
+    kdc = () if secrets.empty else kdc_messages(flows, [item for one in scanned for item in one.kdc], sources.fetch, limits)
+    read = contents(found, secrets, learn(kdc, secrets), sources.fetch, limits)
+    conversations = identified(found.conversations, read.clients)
+    by_connection = {identity: identified(own, read.clients) for identity, own in found.conversations_of.items()}
+    found = replace(found, messages=read.messages, conversations=conversations, conversations_of=by_connection)
     judgement = judged(found, rules_dirs)
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))

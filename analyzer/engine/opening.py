@@ -12,7 +12,7 @@ from typing import NamedTuple
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import key_log
 from analyzer.psrp.shells import Place, shells
-from analyzer.records.auth import Audience, Outcome
+from analyzer.records.auth import Audience, Conversation, Identity, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.quality import Absent
@@ -31,16 +31,19 @@ class Contents(NamedTuple):
     """All messages, described as far as they could be read, by id; the shells and commands in them."""
 
     messages: Mapping[str, Message]
+    clients: Mapping[str, str]
+    """Identities that only a secret shows (Kerberos, CredSSP), by conversation id."""
     shells: tuple[Shell, ...]
     commands: tuple[Command, ...]
 
 
-def contents(evidence: Evidence, secrets: Secrets, fetch: Fetch, limits: Limits) -> Contents:
+def contents(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Contents:
     """Opens what can be opened and reads what is readable."""
     messages = dict(evidence.messages)
+    clients: dict[str, str] = {}
     operations: dict[str, list[Operation]] = defaultdict(list)
     compressed: set[str] = set()
-    for message, text in _texts(evidence, messages, secrets, fetch, limits):
+    for message, text in _texts(evidence, messages, clients, secrets, tickets, fetch, limits):
         full = described_text(message, text) if message.protection is Protection.SEALED else message
         messages[message.id] = full
         half = _half(evidence, full)
@@ -48,22 +51,25 @@ def contents(evidence: Evidence, secrets: Secrets, fetch: Fetch, limits: Limits)
         if found is not None:
             operations[full.exchange].append(found)
     kept = [item for identity, found in operations.items() if not _seen_elsewhere(evidence, identity, operations) for item in found]
-    places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange]) for item in kept}
+    places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients) for item in kept}
     built = shells(kept, places)
-    return Contents(messages, built.shells, built.commands)
+    return Contents(messages, clients, built.shells, built.commands)
 
 
-def _texts(evidence: Evidence, messages: dict[str, Message], secrets: Secrets, fetch: Fetch, limits: Limits) -> Iterator[tuple[Message, str]]:
+def _texts(
+    evidence: Evidence, messages: dict[str, Message], clients: dict[str, str], secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits
+) -> Iterator[tuple[Message, str]]:
     """Every message whose envelope can be read, with its text, connection by connection; the sealed ones that cannot be get their reason."""
     groups: dict[tuple[str, object], list[Talk]] = defaultdict(list)
     for connection in evidence.connections.values():
         if connection.id in evidence.winrm:
             talk = Talk(connection, evidence.exchanges_of.get(connection.id, ()), evidence.conversations_of.get(connection.id, ()))
             groups[connection.client.host, connection.server].append(talk)
-    tickets: Tickets = {}
     keys = key_log(secrets.tls)
     for talks in groups.values():
         for result in opened(talks, evidence.messages, secrets, tickets, keys, fetch):
+            if result.conversation is not None and result.client is not None:
+                clients[result.conversation] = result.client
             message = messages[result.message] = _verdict(messages[result.message], result)
             if not isinstance(result.text, Absent):
                 yield message, decoded(result.text)
@@ -108,19 +114,35 @@ def _seen_elsewhere(evidence: Evidence, exchange: str, operations: Mapping[str, 
     return twin is not None and any(other.position == found.position and other.id in operations for other in evidence.exchanges_of.get(twin, ()))
 
 
-def _place(evidence: Evidence, exchange: Exchange) -> Place:
+def identified(conversations: tuple[Conversation, ...], clients: Mapping[str, str]) -> tuple[Conversation, ...]:
+    """The conversations with the identities that secrets showed."""
+    return tuple(replace(found, client=_identity(clients[found.id], found)) if found.id in clients else found for found in conversations)
+
+
+def _identity(client: str, conversation: Conversation) -> Identity:
+    domain, backslash, user = client.rpartition("\\")
+    if backslash:
+        return Identity(user, domain, conversation.client.workstation)
+    name, _, realm = client.partition("@")
+    return Identity(name, realm or None, conversation.client.workstation)
+
+
+def _place(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str]) -> Place:
     """The client's own end and the real server's, whichever leg was read."""
     near = evidence.far.get(exchange.id)
     far = evidence.near.get(exchange.id)
     connection = evidence.connections[exchange.connection]
     client = connection if near is None else evidence.connections[near.near_connection]
     server = connection if far is None else evidence.connections[far.far_connection]
-    return Place(connection.id, client.client.host, server.server.host, _user(evidence, client.id) or _user(evidence, connection.id), connection.capture)
+    user = _user(evidence, client.id, clients) or _user(evidence, connection.id, clients)
+    return Place(connection.id, client.client.host, server.server.host, user, connection.capture)
 
 
-def _user(evidence: Evidence, connection: str) -> str | None:
+def _user(evidence: Evidence, connection: str, clients: Mapping[str, str]) -> str | None:
     for conversation in reversed(evidence.conversations_of.get(connection, ())):
         client = conversation.client
+        if conversation.id in clients:
+            return clients[conversation.id]
         if conversation.audience is Audience.SERVER and conversation.outcome is Outcome.ACCEPTED and client.user:
             return f"{client.domain}\\{client.user}" if client.domain else client.user
     return None

@@ -17,13 +17,13 @@ from typing import NamedTuple
 
 from analyzer.auth.conversations import conversations
 from analyzer.auth.steps import steps_of
-from analyzer.formats.reader import Fetch
+from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog
 from analyzer.http.exchanges import Tunnel, parse
 from analyzer.proxy.hops import hops
 from analyzer.proxy.routes import routes
 from analyzer.records.auth import Audience, Conversation
-from analyzer.records.capture import Capture, Flow
+from analyzer.records.capture import Capture, Flow, Verdict
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.ids import connection_id
@@ -39,6 +39,9 @@ from analyzer.transport.tls import Store, opened
 from analyzer.transport.tunnels import inner
 from analyzer.wsman.envelope import described
 from analyzer.wsman.presence import winrm
+
+_KDC_MESSAGE = 1 << 20
+"""Bytes of a Kerberos message; a larger one is none."""
 
 
 class Talk(NamedTuple):
@@ -66,6 +69,30 @@ class Work(NamedTuple):
     number: int
     flows: tuple[Flow, ...]
     twin_of: int | None
+
+
+def kdc_messages(flows: Sequence[Flow], datagrams: Iterable[tuple[int, bytes]], fetch: Fetch, limits: Limits) -> tuple[bytes, ...]:
+    """The messages of Kerberos with its KDC, over TCP (RFC 4120 section 7.2.2: each after its length) and UDP, in order of time."""
+    found = list(datagrams)
+    for flow in flows:
+        if flow.verdict is Verdict.KDC:
+            made, _ = connection("kdc", (flow,), fetch, limits)
+            for stream in (made.to_server, made.to_client):
+                found.extend(_framed(Reader(stream, fetch)))
+    return tuple(message for _, message in sorted(found, key=lambda item: item[0]))
+
+
+def _framed(reader: Reader) -> Iterable[tuple[int, bytes]]:
+    while len(prefix := reader.peek(4)) == 4:
+        size = int.from_bytes(prefix, "big")
+        at = reader.at
+        reader.at += 4
+        data = reader.peek(min(size, _KDC_MESSAGE))
+        times = reader.times(at, at + 4)
+        if len(data) < size or times is None:
+            return
+        yield times[0], data
+        reader.at += size
 
 
 def work(flows: Sequence[Flow]) -> tuple[Work, ...]:

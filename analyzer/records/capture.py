@@ -41,6 +41,8 @@ class Verdict(StrEnum):
     HTTP = "http"
     TLS = "tls"
     REJECTED = "rejected"
+    KDC = "kdc"
+    """Kerberos with a key distribution center: no connection of ours, but it may tell keys."""
 
 
 def _q() -> "array[int]":

@@ -9,9 +9,14 @@ from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from analyzer.auth.schemes import ntlm
 from analyzer.formats.tls import KeyLog, Piece, opened
+from analyzer.records.quality import Absent
 from analyzer.records.transport import Extents, Stream
 from analyzer.sealing.ntlm import Opened
+
+
+_NTLM_AUTHENTICATE = b"NTLMSSP\x00\x03\x00\x00\x00"
 
 
 class Chunk(NamedTuple):
@@ -29,8 +34,10 @@ def digest(header: bytes, data: bytes) -> bytes:
 class CredsspContext:
     """The parts that the key log opened, by digest. It has no position."""
 
-    def __init__(self, texts: dict[bytes, bytes]) -> None:
+    def __init__(self, texts: dict[bytes, bytes], client: str | None) -> None:
         self._texts = texts
+        self.client = client
+        """The user of the NTLM exchange inside the TSRequests, None when it was Kerberos."""
 
     def mark(self, *, from_client: bool) -> tuple[int, int]:
         """Nothing to remember."""
@@ -59,7 +66,17 @@ def context(sent: Sequence[Chunk], received: Sequence[Chunk], keys: KeyLog) -> C
     texts: dict[bytes, bytes] = {}
     for chunks, pieces in zip((sent, received), found, strict=True):
         _assign(chunks, pieces, texts)
-    return CredsspContext(texts)
+    return CredsspContext(texts, _client(found[0]))
+
+
+def _client(sent: Sequence[Piece]) -> str | None:
+    """The identity in the NTLM message 3 that a TSRequest carries (MS-CSSP 2.2.1). The delegated password is in none of what is looked at."""
+    for piece in sent:
+        at = piece.text.find(_NTLM_AUTHENTICATE)
+        told = ntlm.message(piece.text[at:]).value if at >= 0 else None
+        if told is not None and not isinstance(told, Absent) and told.user:
+            return f"{told.domain}\\{told.user}" if told.domain else told.user
+    return None
 
 
 def _stream(source: int, data: bytes) -> Stream:

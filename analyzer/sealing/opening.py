@@ -30,6 +30,9 @@ class Opened(NamedTuple):
     text: Known[bytes]
     secret: str | None
     check: str
+    conversation: str | None = None
+    client: str | None = None
+    """Who the client of that conversation is, where the secret told it: ``user@REALM`` or ``DOMAIN\\user``."""
 
 
 class Mark(NamedTuple):
@@ -87,14 +90,18 @@ def _open(talk: Talk, exchange: Exchange, message: Message, context: Context | N
     parts = list(_parts(talk, exchange, message, fetch))
     if any(data is None for _, data in parts) or not parts:
         context.sealer.passed([_length(part) for part, _ in parts], from_client=message.from_client)
-        return Opened(message.id, Absent(Why.NOT_CAPTURED, "bytes of the body are not in the capture"), context.tag, "none")
+        return Opened(message.id, Absent(Why.NOT_CAPTURED, "bytes of the body are not in the capture"), context.tag, "none", *_who(context))
     texts = []
     for part, data in parts:
         plain = context.sealer.open(part.header, data or b"", from_client=message.from_client)
         if plain is None:
             return Opened(message.id, Absent(Why.SEALED, f"its signature does not agree with the context of {context.conversation.id}"), context.tag, "bad")
         texts.append(plain.text)
-    return Opened(message.id, b"".join(texts), context.tag, "good")
+    return Opened(message.id, b"".join(texts), context.tag, "good", *_who(context))
+
+
+def _who(context: Context) -> tuple[str, str | None]:
+    return context.conversation.id, context.client
 
 
 def _adopt(context: Context, talk: Talk, exchange: Exchange, message: Message, fetch: Fetch) -> None:
@@ -124,9 +131,9 @@ def _credssp(talk: Talk, context: Context, messages: Mapping[str, Message], keys
             if message is not None and message.protection is Protection.SEALED:
                 parts = _parts(talk, exchange, message, fetch)
                 run.extend(Chunk(part.header + data, digest(part.header, data)) for part, data in parts if data is not None)
-    context.sealer = credssp_context(*runs, keys)
-    if context.sealer is not None:
-        context.tag = "keylog"
+    made = credssp_context(*runs, keys)
+    if made is not None:
+        context.sealer, context.tag, context.client = made, "keylog", made.client
 
 
 def _digest(half: Request | Response | Absent) -> bytes | None:

@@ -42,6 +42,8 @@ def operation(message: Message, text: str, ts_ns: int, packets: tuple[int, ...],
         compressed.update(found for found in (message.exchange, shell_id) if found)
     elif message.exchange in compressed and shell_id:
         compressed.add(shell_id)
+    elif shell_id in compressed:
+        compressed.add(message.exchange)
     command = _COMMAND.search(text, line.end()) if line else None
     page = _CODE_PAGE.search(text)
     exit_code = _EXIT.search(text)
