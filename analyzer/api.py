@@ -56,7 +56,8 @@ def analyze(
 ) -> Case:
     """What the captures hold. ``inputs``: paths, directories, globs, or ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
 
-    Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
+    ``secrets`` (TOML), ``keylog`` (TLS) and ``keytab`` (Kerberos) name files with what the investigator knows. Damaged evidence raises nothing: see the table
+    issues. `InputError`: nothing could be read at all.
     """
     paths = [os.fspath(one) for one in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
     if not paths:
@@ -112,6 +113,21 @@ class Case:
     def messages(self) -> pd.DataFrame:
         """One row per HTTP body."""
         return self.table("messages")
+
+    @property
+    def shells(self) -> pd.DataFrame:
+        """One row per shell whose messages could be read."""
+        return self.table("shells")
+
+    @property
+    def commands(self) -> pd.DataFrame:
+        """One row per WinRS command or PowerShell pipeline."""
+        return self.table("commands")
+
+    @property
+    def streams(self) -> pd.DataFrame:
+        """One row per piece of a command's input and output."""
+        return self.table("streams")
 
     @property
     def proxies(self) -> pd.DataFrame:
@@ -227,6 +243,12 @@ class Case:
 
         return _rendered(look(self.result, width), colour=colour)
 
+    def transcript(self, *, show_secrets: bool = False, colour: bool = False) -> str:
+        """What was run and what came back, with packet numbers. Passwords in the text are masked, best effort, unless ``show_secrets``."""
+        from analyzer.reports.transcript import transcript
+
+        return _rendered(transcript(self.result, mask=not show_secrets), colour=colour)
+
     def findings_text(self, *, least: str = "info", width: int = WIDTH, colour: bool = False) -> str:
         """The findings of at least this severity, each with its facts."""
         from analyzer.reports.terminal import finding_lines
@@ -328,10 +350,13 @@ class Case:
         from analyzer.formats.text import visible
 
         names = ", ".join(visible(capture.name, 100) for capture in self.evidence.captures[:5])
-        return (
-            f"<p><b>Case</b> {escape(names)}: {len(self.evidence.connections):,} connections, {len(self.evidence.exchanges):,} exchanges, "
-            f"{len(self.result.findings):,} findings, {len(self.evidence.issues):,} issues</p>"
-        )
+        counts = {
+            "connections": self.evidence.connections,
+            "exchanges": self.evidence.exchanges,
+            "findings": self.result.findings,
+            "issues": self.evidence.issues,
+        }
+        return f"<p><b>Case</b> {escape(names)}: {', '.join(f'{len(found):,} {word}' for word, found in counts.items())}</p>"
 
     def __repr__(self) -> str:
         return f"<Case: {len(self.evidence.captures)} captures, {len(self.evidence.connections)} connections, {len(self.result.findings)} findings>"
@@ -352,24 +377,14 @@ def known_table(name: str) -> None:
 
 def rule_rows() -> tuple[tuple[str, str, str], ...]:
     """(id, severity, title) of every rule, by id."""
-    return tuple(sorted((rule.id, rule.severity, rule.title) for rule in _catalogue()))
+    return tuple((rule.id, rule.severity, rule.title) for rule in _catalogue())
 
 
 def explanation(name: str) -> str:
     """The document of a rule, or what an issue's code means."""
-    from difflib import get_close_matches
+    from analyzer.rules.documents import explanation as explained
 
-    from analyzer.records.issues import KINDS
-
-    for rule in _catalogue():
-        if rule.id == name:
-            return f"{rule.id} ({rule.severity})\n\n{rule.document.strip()}\n"
-    if name in KINDS:
-        kind = KINDS[name]
-        return f"{kind.code} (issue, {kind.level})\n\n{kind.means}\n"
-    near = get_close_matches(name, [rule.id for rule in _catalogue()] + list(KINDS), n=3, cutoff=0.4)
-    msg = f"there is no rule or issue {name!r}" + (f"; did you mean {', '.join(near)}?" if near else "; `winrm-analyzer rules` lists the rules")
-    raise UsageError(msg)
+    return explained(name)
 
 
 def _rendered(lines: Iterable[Line], *, colour: bool) -> str:

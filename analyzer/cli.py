@@ -6,11 +6,12 @@ Only click is imported when the program starts, so that ``--help`` is immediate.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import click
 
@@ -38,10 +39,33 @@ _strict = click.option("--strict", is_flag=True, help="Exit with 3 when a part o
 _fail_on = click.option("--fail-on", type=click.Choice(_LEVELS), metavar="LEVEL", help=f"Exit with 1 when a finding is this grave: {', '.join(_LEVELS)}.")
 
 
+_file = click.Path(exists=True, dir_okay=False)
+_secrets = click.option("--secrets", type=_file, metavar="FILE.toml", help="Passwords, hashes and keys that open sealed bodies. They are never printed.")
+_keylog = click.option("--keylog", type=_file, metavar="FILE", help="A TLS key log (SSLKEYLOGFILE).")
+_keytab = click.option("--keytab", type=_file, metavar="FILE", help="A Kerberos keytab with the service's key, or krbtgt's.")
+
+
+class Given(NamedTuple):
+    """What every command that reads captures is given besides them."""
+
+    scope: str
+    rules_dirs: tuple[str, ...]
+    secrets: str | None
+    keylog: str | None
+    keytab: str | None
+
+
 def _input_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (_strict, _rules, _scope, _captures):
-        command = option(command)
-    return command
+    """The options of `Given` and --strict; the command gets the former as one."""
+
+    @functools.wraps(command)
+    def collected(**options: Any) -> Any:  # noqa: ANN401 (click hands over whatever the command declares)
+        given = Given(**{name: options.pop(name) for name in Given._fields})
+        return command(given=given, **options)
+
+    for option in (_strict, _rules, _keytab, _keylog, _secrets, _scope, _captures):
+        collected = option(collected)
+    return collected
 
 
 @click.group(context_settings=_CONTEXT)
@@ -68,11 +92,9 @@ def cli() -> None:
 @click.option(
     "-f", "--format", "form", type=click.Choice(["table", "json", "jsonl"]), default="table", show_default=True, help="Text to read, or JSON for programs."
 )
-def analyze(
-    captures: tuple[str, ...], scope: str, rules_dirs: tuple[str, ...], form: Literal["table", "json", "jsonl"], fail_on: str | None, *, strict: bool
-) -> int:
+def analyze(captures: tuple[str, ...], given: Given, form: Literal["table", "json", "jsonl"], fail_on: str | None, *, strict: bool) -> int:
     """Evidence, coverage, proxies, findings: the main command."""
-    case = _case(captures, scope, rules_dirs)
+    case = _case(captures, given)
     if form == "table":
         _write([case.overview(width=_width(), colour=_colour())])
     else:
@@ -82,9 +104,9 @@ def analyze(
 
 @cli.command()
 @_input_options
-def info(captures: tuple[str, ...], scope: str, rules_dirs: tuple[str, ...], *, strict: bool) -> int:
+def info(captures: tuple[str, ...], given: Given, *, strict: bool) -> int:
     """Is there WinRM, where, and which keys would open it."""
-    case = _case(captures, scope, rules_dirs)
+    case = _case(captures, given)
     _write([case.look(width=_width(), colour=_colour())])
     return _code(case, None, strict=strict)
 
@@ -100,8 +122,7 @@ def info(captures: tuple[str, ...], scope: str, rules_dirs: tuple[str, ...], *, 
 def show(  # noqa: PLR0913 (one parameter per option)
     table: str,
     captures: tuple[str, ...],
-    scope: str,
-    rules_dirs: tuple[str, ...],
+    given: Given,
     form: Literal["table", "csv", "json", "jsonl", "parquet"],
     columns: str,
     where: str | None,
@@ -112,7 +133,7 @@ def show(  # noqa: PLR0913 (one parameter per option)
 ) -> int:
     """Print one table as text, CSV, JSON or Parquet.
 
-    TABLE is captures, connections, exchanges, hops, authentications, messages, findings, issues or timeline.
+    TABLE is captures, connections, exchanges, hops, authentications, messages, shells, commands, streams, proxies, findings, issues or timeline.
 
     Times are UTC. CSV is safe to open in a spreadsheet; JSON and Parquet hold every text exactly as captured.
     """
@@ -121,7 +142,7 @@ def show(  # noqa: PLR0913 (one parameter per option)
         msg = f"{output} exists; --clobber overwrites it"
         raise OutputError(msg)
     names = [name.strip() for name in columns.split(",") if name.strip()]
-    case = _case(captures, scope, rules_dirs)
+    case = _case(captures, given)
     if form == "parquet":
         _parquet(case, table, names, where, output)
     else:
@@ -134,11 +155,9 @@ def show(  # noqa: PLR0913 (one parameter per option)
 @_fail_on
 @click.option("-f", "--format", "form", type=click.Choice(["table", "csv", "json", "jsonl"]), default="table", show_default=True)
 @click.option("-m", "--min-level", type=click.Choice(_LEVELS), default="info", show_default=True, help="Leave out findings below this level.")
-def findings(
-    captures: tuple[str, ...], scope: str, rules_dirs: tuple[str, ...], form: api.TextFormat, min_level: str, fail_on: str | None, *, strict: bool
-) -> int:
+def findings(captures: tuple[str, ...], given: Given, form: api.TextFormat, min_level: str, fail_on: str | None, *, strict: bool) -> int:
     """Print the findings, the gravest first."""
-    case = _case(captures, scope, rules_dirs)
+    case = _case(captures, given)
     if form == "table":
         _write([case.findings_text(least=min_level, width=_width(), colour=_colour())])
     else:
@@ -151,15 +170,30 @@ def findings(
 @click.option("--connection", metavar="ID", help="Only this connection and those on its route, for example c3.")
 @click.option("--format", "form", type=click.Choice(["text", "mermaid"]), default="text", show_default=True)
 @click.option("--messages", type=click.IntRange(1), default=api.LADDER_MESSAGES, show_default=True, help="Draw at most so many messages of a route.")
-def ladder(
-    captures: tuple[str, ...], scope: str, rules_dirs: tuple[str, ...], connection: str | None, form: Literal["text", "mermaid"], messages: int, *, strict: bool
-) -> int:
+def ladder(captures: tuple[str, ...], given: Given, connection: str | None, form: Literal["text", "mermaid"], messages: int, *, strict: bool) -> int:
     """Draw the messages between client, proxy and server."""
-    case = _case(captures, scope, rules_dirs)
+    case = _case(captures, given)
     drawn = case.ladder(connection, form=form, messages=messages, width=_width(), colour=_colour() and form == "text")
     if not drawn:
         click.echo("no WinRM connection to draw", err=True)
     _write([drawn])
+    return _code(case, None, strict=strict)
+
+
+@cli.command()
+@_input_options
+@click.option("-f", "--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True, help="Text, or the streams as JSON lines.")
+@click.option("--show-secrets", is_flag=True, help="Do not mask what looks like a password in commands and scripts.")
+def transcript(captures: tuple[str, ...], given: Given, form: Literal["text", "jsonl"], *, show_secrets: bool, strict: bool) -> int:
+    """What was run and what came back, with packet numbers.
+
+    Clear-text WinRM needs no key; sealed bodies need --secrets or --keytab, HTTPS and CredSSP --keylog.
+    """
+    case = _case(captures, given)
+    if form == "text":
+        _write([case.transcript(show_secrets=show_secrets, colour=_colour())])
+    else:
+        _write(case.text("streams", "jsonl"))
     return _code(case, None, strict=strict)
 
 
@@ -238,9 +272,17 @@ def _complain(text: str) -> None:
     click.echo(f"winrm-analyzer: {visible(text, keep=chr(10))}", err=True)
 
 
-def _case(captures: tuple[str, ...], scope: str, rules_dirs: tuple[str, ...]) -> api.Case:
+def _case(captures: tuple[str, ...], given: Given) -> api.Case:
     progress = _Progress(time.monotonic()) if sys.stderr.isatty() else None
-    case = api.analyze(captures, scope=Scope(all_http=scope == "http"), rules_dirs=rules_dirs, progress=progress)
+    case = api.analyze(
+        captures,
+        scope=Scope(all_http=given.scope == "http"),
+        secrets=given.secrets,
+        keylog=given.keylog,
+        keytab=given.keytab,
+        rules_dirs=given.rules_dirs,
+        progress=progress,
+    )
     if progress:
         progress.clear()
     for failure in case.failures:

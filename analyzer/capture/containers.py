@@ -54,10 +54,11 @@ class Walk:
 class Window:
     """A moving window over pieces: ``need(n)`` makes n bytes available at ``at`` where the input has them."""
 
-    __slots__ = ("_pieces", "at", "base", "buffer")
+    __slots__ = ("_ended", "_pieces", "at", "base", "buffer")
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
+        self._ended = False
         self.buffer = b""
         self.at = 0
         self.base = 0
@@ -66,6 +67,8 @@ class Window:
         """True when ``size`` bytes lie at ``at``."""
         if len(self.buffer) - self.at >= size:
             return True
+        if self._ended:  # asked again and again while a damaged end is searched: no copying then
+            return False
         parts = [self.buffer[self.at :]]
         have = len(parts[0])
         self.base += self.at
@@ -73,6 +76,7 @@ class Window:
         while have < size:
             piece = next(self._pieces, b"")
             if not piece:
+                self._ended = True
                 break
             parts.append(piece)
             have += len(piece)

@@ -53,7 +53,8 @@ class _Open:
 class Kernel:
     """Feed it every packet of one capture in order, then take ``flows()``. ``force`` names flows (by index) to keep whatever they look like.
 
-    ``spool`` is None when payload stays where it is in the capture's file; else it takes bytes and gives the offset at which it wrote them.
+    ``spool`` is None when payload stays where it is in the capture's file; else it takes bytes and gives the offset at which it wrote them,
+    or -1 when it takes no more.
     """
 
     def __init__(
@@ -242,6 +243,8 @@ class Kernel:
         if payload_size and (to_file < 0 or not self.in_place):
             source += 1
             file_at = self.spool(buffer[payload_at : payload_at + payload_size])
+            if file_at < 0:  # the spool is full: the bytes are a hole
+                payload_size = file_at = 0
         else:
             file_at = payload_at + to_file
         rows.key.append(packet_key(self.capture, number))

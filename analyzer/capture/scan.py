@@ -51,7 +51,7 @@ class _Spool:
         at = self.size
         if at + len(payload) > self.limit:
             self.full = True
-            return at
+            return -1
         self.file.write(payload)
         self.size += len(payload)
         return at

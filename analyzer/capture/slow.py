@@ -5,6 +5,7 @@ the first copy of a byte wins. It gives up on anything nested deeper than `_DEPT
 """
 
 import struct
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ from analyzer.settings import Limits
 _DEPTH = 12
 _ETHER_IP, _ETHER_IP6 = 0x0800, 0x86DD
 _FRAGMENT_HEADER = 44
+_FARTHEST = 1 << 18
+"""Beyond every fragment: 13 bits of offset in units of 8, and a packet's worth of bytes."""
 
 
 class Decoded(NamedTuple):
@@ -28,12 +31,41 @@ class Decoded(NamedTuple):
 
 @dataclass(slots=True)
 class _Datagram:
-    """Fragments of one datagram. ``total`` is None until the last fragment came."""
+    """Fragments of one datagram, put together as they come (RFC 815): ``holes`` are sorted. ``total`` is None until the last fragment came."""
 
     first_ns: int
     ident: int
-    pieces: list[tuple[int, bytes]] = field(default_factory=list)
+    buffer: bytearray = field(default_factory=bytearray)
+    holes: list[tuple[int, int]] = field(default_factory=lambda: [(0, _FARTHEST)])
     total: int | None = None
+    have: int = 0
+    overlap: bool = False
+
+    def add(self, offset: int, piece: bytes, *, last: bool) -> None:
+        """Takes the bytes that fill holes; the first copy of a byte stays."""
+        end = offset + len(piece)
+        if last and self.total is None:
+            self.total = end
+        if len(self.buffer) < end:
+            self.buffer.extend(bytes(end - len(self.buffer)))
+        first = i = max(bisect_right(self.holes, (offset, _FARTHEST)) - 1, 0)
+        left = []
+        fresh = 0
+        while i < len(self.holes) and self.holes[i][0] < end:
+            start, stop = self.holes[i]
+            low, high = max(start, offset), min(stop, end)
+            if low < high:
+                self.buffer[low:high] = piece[low - offset : high - offset]
+                fresh += high - low
+            left += [(one, other) for one, other in ((start, min(low, stop)), (max(high, start), stop)) if one < other]
+            i += 1
+        self.holes[first:i] = left
+        self.have += fresh
+        self.overlap = self.overlap or fresh < len(piece)
+
+    def whole(self) -> bytes | None:
+        """The datagram's payload when nothing of it is missing."""
+        return bytes(self.buffer[: self.total]) if self.total is not None and (not self.holes or self.holes[0][0] >= self.total) else None
 
 
 class SlowPath:
@@ -60,8 +92,8 @@ class SlowPath:
     def finish(self) -> None:
         """Notes what never became whole."""
         for (source, destination, ident, _), datagram in self._datagrams.items():
-            have = sum(len(piece) for _, piece in datagram.pieces)
-            self.problems.append(("capture.fragment-incomplete", f"{source.hex()} to {destination.hex()}, id {ident:#x}: {have} bytes came", None))
+            detail = f"{source.hex()} to {destination.hex()}, id {ident:#x}: {datagram.have} bytes came"
+            self.problems.append(("capture.fragment-incomplete", detail, None))
         self._datagrams.clear()
 
     def _layer(self, kind: str, data: bytes, out: list[Decoded], depth: int) -> None:
@@ -119,31 +151,13 @@ class SlowPath:
                 self.problems.append(("capture.limit", f"fragment_packets={self.limits.fragment_packets}: the oldest datagram was given up", number))
                 del self._datagrams[next(iter(self._datagrams))]
             known = self._datagrams[key] = _Datagram(ts_ns, key[2])
-        known.pieces.append((offset, body))
-        if last:
-            known.total = offset + len(body)
-        whole = self._assembled(known, number)
+        known.add(offset, body, last=last)
+        whole = known.whole()
         if whole is not None:
             del self._datagrams[key]
+            if known.overlap:
+                self.problems.append(("capture.fragment-overlap", f"id {key[2]:#x}", number))
         return whole
-
-    def _assembled(self, datagram: _Datagram, number: int) -> bytes | None:
-        if datagram.total is None:
-            return None
-        buffer = bytearray(datagram.total)
-        filled = bytearray(datagram.total)
-        overlap = False
-        for offset, piece in datagram.pieces:
-            for place, byte in enumerate(piece[: max(datagram.total - offset, 0)], offset):
-                if filled[place]:
-                    overlap = True
-                else:
-                    buffer[place], filled[place] = byte, 1
-        if not all(filled):
-            return None
-        if overlap:
-            self.problems.append(("capture.fragment-overlap", f"id {datagram.ident:#x}", number))
-        return bytes(buffer)
 
 
 def _damage() -> tuple[type[Exception], ...]:

@@ -162,7 +162,7 @@ def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterabl
     exchanges_of = {item.connection.id: item.exchanges for item in ordered}
     all_messages = {message.id: message for item in ordered for message in item.messages}
     joined = hops(connections, exchanges_of, all_messages)
-    routed = routes(connections, exchanges_of, joined.hops, fetch)
+    routed = routes(connections, exchanges_of, joined.hops, joined.legs, fetch)
     near, far = {}, {}
     for hop in joined.hops:
         near[hop.near] = hop

@@ -7,6 +7,7 @@ after a hole answers the last request that its sender had received whole. What s
 A CONNECT that is answered 2xx ends HTTP on the connection; what follows in both directions is the tunnel (`Parsed.tunnel`).
 """
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ from analyzer.records.transport import Connection
 from analyzer.settings import Limits
 
 _TUNNEL_START = 16
+_TO_PROXY = re.compile(rb"[A-Z]+ [a-z]+:")
+"""A target in absolute form (RFC 9112 section 3.2.2): what is sent to a proxy without a tunnel."""
 _METHODS = (b"OPTIONS", b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"TRACE", b"CONNECT", b"PATCH")
 
 
@@ -62,8 +65,7 @@ class _Walk:
         self._note(self.far, code, f"server, offset {at}: {detail}", at)
 
     def _note(self, reader: Reader, code: str, detail: str, at: int) -> None:
-        packets = reader.packets(at, at + 1)
-        key = packets[0] if packets else None
+        key = reader.near_packet(at)
         capture = self.connection.capture if key is None else key_capture(key)
         self.issues.append(Issue(code, detail, self.connection.id, capture, None if key is None else key_number(key)))
 
@@ -98,19 +100,33 @@ def _take(walk: _Walk, raw: Raw) -> bool:
 
 
 def _tunnelled(walk: _Walk, connect: Raw, answers: Iterator[Raw]) -> bool:
-    """Reads responses up to the one that answers ``connect``; True when it opens a tunnel."""
+    """Reads responses up to the one that answers ``connect``; True when it opens a tunnel.
+
+    A client that goes on with anything but a request to the proxy was answered 2xx, also where that answer was lost.
+    """
     index = len(walk.requests) - 1
+    answered_at = max((response.end_at for response in walk.responses), default=0)
     for raw in answers:
+        acked = walk.far.acked(raw.head.at)
+        if raw.resumed and raw.head.at and acked > connect.end_at and _went_on(walk, connect):
+            return _open(walk, connect, answered_at)
         if not _take(walk, raw):
             continue
-        acked = walk.far.acked(raw.head.at)
+        answered_at = raw.end_at
         if acked >= connect.end_at or (acked < 0 and len(walk.responses) > index):
-            status = int(raw.head.words[1])
-            if 200 <= status < 300:
-                walk.tunnel = Tunnel(connect.end_at, raw.head.end_at, connect.head.words[1], _protocol(walk, connect.end_at, raw.head.end_at))
-                return True
-            return False
-    return False
+            return 200 <= int(raw.head.words[1]) < 300 and _open(walk, connect, raw.head.end_at)
+    return _went_on(walk, connect) and _open(walk, connect, answered_at)
+
+
+def _went_on(walk: _Walk, connect: Raw) -> bool:
+    """True when something follows ``connect`` that is meant for whoever is behind the proxy."""
+    follows = walk.near.moved(connect.end_at).peek(_TUNNEL_START).lstrip(b"\r\n")
+    return bool(follows) and not follows.startswith(b"CONNECT ") and _TO_PROXY.match(follows) is None
+
+
+def _open(walk: _Walk, connect: Raw, server_at: int) -> bool:
+    walk.tunnel = Tunnel(connect.end_at, server_at, connect.head.words[1], _protocol(walk, connect.end_at, server_at))
+    return True
 
 
 def _protocol(walk: _Walk, client_at: int, server_at: int) -> str:
@@ -138,7 +154,7 @@ def _pairs(walk: _Walk) -> list[_Pair]:
     position = 0
     for index, response in enumerate(walk.responses):
         acked = walk.far.acked(response.head.at)
-        if response.resumed and index + position:
+        if response.resumed and response.head.at:
             position = _after_hole(walk, position, acked, pairs)
         known = position < len(walk.requests) and not (0 <= acked <= walk.requests[position].head.at and walk.connection.to_server.size)
         if known:
@@ -151,11 +167,17 @@ def _pairs(walk: _Walk) -> list[_Pair]:
 
 
 def _after_hole(walk: _Walk, position: int, acked: int, pairs: list[_Pair]) -> int:
-    """The request that the first response after a hole answers: the last one received whole. Those before it lost their responses in the hole."""
-    if acked < 0:
+    """The request that the first response after a hole answers: the last one received whole. Those before it lost their responses in the hole.
+
+    When its sender had received bytes behind that request which are not in the capture, it answers a request that was lost with them; unless that request
+    itself is cut, since then they may be its own.
+    """
+    if acked < 0 or position >= len(walk.requests):
         return position
     last = position
     while last + 1 < len(walk.requests) and walk.requests[last + 1].end_at <= acked:
+        last += 1
+    if not walk.requests[last].cut and walk.near.missing(walk.requests[last].end_at, acked):
         last += 1
     pairs.extend(_Pair(request, None, -1) for request in walk.requests[position:last])
     return last

@@ -18,6 +18,7 @@ from analyzer.settings import Limits
 _REQUEST_START = re.compile(rb"(?:OPTIONS|GET|HEAD|POST|PUT|DELETE|TRACE|CONNECT|PATCH) [^\r\n]{1,8192} HTTP/1\.[01]\r?\n")
 _STATUS_START = re.compile(rb"HTTP/1\.[01] [1-5]\d\d[ \r\n]")
 _AHEAD = 8400
+_WORD = 4
 _STARTS = (b"OPTI", b"GET ", b"HEAD", b"POST", b"PUT ", b"DELE", b"TRAC", b"CONN", b"PATC", b"HTTP")
 _LINE_START = re.compile(rb"\n(?:OPTI|GET |HEAD|POST|PUT |DELE|TRAC|CONN|PATC|HTTP)")
 """The cheap test before the dear one: a start line may run over several segments."""
@@ -118,11 +119,11 @@ def next_start(reader: Reader, at: int, start: re.Pattern[bytes]) -> int | None:
         if begin + size <= at:
             continue
         inside.at = max(begin, at)
-        if inside.peek(4) in _STARTS and start.match(inside.peek(_AHEAD)):
+        if inside.peek(_WORD) in _STARTS and start.match(inside.peek(_AHEAD)):
             return inside.at
         here = inside.at
-        for match in _LINE_START.finditer(inside.peek(begin + size - here)):
-            inside.at = here + match.end() - 4
+        for match in _LINE_START.finditer(inside.peek(begin + size - here + _WORD)):
+            inside.at = here + match.end() - _WORD
             if start.match(inside.peek(_AHEAD)):
                 return inside.at
     return None

@@ -2,7 +2,7 @@
 
 A request passes the client's leg at t1 and the upstream leg at t2, its response the upstream leg at t3 and the client's at t4. As with NTP (RFC 5905
 section 8) the upstream clock is ahead by ((t2 - t1) + (t3 - t4)) / 2, within half of (t4 - t1) - (t3 - t2). The half with the smallest uncertainties is used:
-their median, or, where they span half a minute and a straight line fits better, the line of Theil and Sen (the median of all slopes), since clocks drift.
+their median, or, where a straight line fits several times better, the line of Theil and Sen (the median of all slopes), since clocks drift.
 """
 
 from collections import defaultdict
@@ -21,7 +21,9 @@ from analyzer.records.quality import Absent
 from analyzer.records.transport import Connection
 
 _LEAST = 8
-_SPAN_NS = 30_000_000_000
+_SPAN_NS = 1_000_000_000
+_CLEARLY = 4
+"""How much better a line must fit than a constant offset to be believed."""
 _SLOPES = 200
 
 
@@ -88,7 +90,7 @@ def _estimate(found: list[Sample]) -> Clock:
     begin = min(sample.at_ns for sample in better)
     level = Clock(middle, begin, 0.0, 0, len(found))
     line = _line(better, begin, len(found))
-    best = min((level, *line), key=lambda clock: _misfit(clock, better))
+    best = next((clock for clock in line if _misfit(clock, better) * _CLEARLY < _misfit(level, better)), level)
     return replace(best, error_ns=_misfit(best, better) + better[0].uncertainty // 2)
 
 

@@ -22,11 +22,19 @@ _TIMED_ON_KNOWN_CONNECTIONS = 0.8
 _CONFIDENCE = {"token": 1.0, "body_digest": 1.0, "message_id": 0.95}
 
 
+class Legs(NamedTuple):
+    """Connections with exchanges that could belong to several on the other side: a client's leg or an upstream leg they are in any case."""
+
+    near: frozenset[str]
+    far: frozenset[str]
+
+
 class Joined(NamedTuple):
     """Hops in order of the far exchange's place; the clocks of captures; what stayed ambiguous as issues."""
 
     hops: tuple[Hop, ...]
     clocks: Clocks
+    legs: Legs
     issues: tuple[Issue, ...]
 
 
@@ -41,7 +49,14 @@ def hops(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple
     made = [_hop(found, pair, known_clocks, known) for pair in (*exact.pairs, *inferred.pairs)]
     order = {flight.exchange.id: place for place, flight in enumerate(found)}
     made.sort(key=lambda hop: order[hop.far])
-    return Joined(tuple(made), known_clocks, tuple(_issues(found, {**exact.ambiguous, **inferred.ambiguous})))
+    return Joined(tuple(made), known_clocks, _legs(found, exact.ambiguous), tuple(_issues(found, {**exact.ambiguous, **inferred.ambiguous})))
+
+
+def _legs(found: Sequence[Flight], ambiguous: Mapping[int, tuple[int, ...]]) -> Legs:
+    """An ambiguous far flight with several near ones: which is whose is open, which side each is on is not."""
+    fars = frozenset(found[far].connection.id for far in ambiguous)
+    nears = frozenset(found[near].connection.id for choices in ambiguous.values() for near in choices)
+    return Legs(nears - fars, fars - nears)
 
 
 def _hop(found: Sequence[Flight], pair: Pair, known_clocks: Clocks, known: set[tuple[str, str]]) -> Hop:

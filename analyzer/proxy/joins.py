@@ -107,6 +107,8 @@ def _may_be_legs(one: Flight, other: Flight) -> bool:
         return False
     if a.id in (b.tunnel_of, b.twin_of) or b.id in (a.tunnel_of, a.twin_of):
         return False
+    if a.server == b.server and (a.bases != b.bases or a.bases == (-1, -1)):
+        return False  # two clients of one server or proxy, however alike; address translation would have left the sequence numbers
     if one.shape[0] != other.shape[0]:
         return False
     return not (one.shape[2] and other.shape[2]) or one.shape[2] == other.shape[2] or {one.shape[2], other.shape[2]} & {502, 503, 504} != set()

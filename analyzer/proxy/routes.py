@@ -12,6 +12,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from analyzer.formats.reader import Fetch, Reader
+from analyzer.proxy.hops import Legs
+from analyzer.proxy.opaque import CONFIDENCE, ended_at_proxy
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Hop, Role, Route
@@ -31,22 +33,27 @@ class Routed(NamedTuple):
     issues: tuple[Issue, ...]
 
 
-def routes(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], hops: Sequence[Hop], fetch: Fetch) -> Routed:
-    """Every client connection that has a way further on becomes a route."""
+def routes(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], hops: Sequence[Hop], legs: Legs, fetch: Fetch) -> Routed:
+    """Every client connection that has a way further on becomes a route. ``legs``: connections that are a leg for certain, though not whose."""
     onward: dict[str, dict[str, None]] = defaultdict(dict)
     for hop in hops:
         onward[hop.near_connection].setdefault(hop.far_connection)
     streams = _stream_pairs(connections, fetch)
     for near, far in streams:
         onward[near].setdefault(far)
+    taken = {identity for near, fars in onward.items() for identity in (near, *fars)}
+    ended = ended_at_proxy(connections, exchanges_of, taken)
+    for near, far in ended:
+        onward[near].setdefault(far)
     order = {identity: place for place, identity in enumerate(connections)}
     made: list[Route] = []
     for near in sorted(onward, key=lambda identity: order[identity]):
         fars = tuple(sorted(onward[near], key=lambda identity: (connections[identity].first_ns, order[identity])))
-        kind = _kind(near, connections, exchanges_of, hops, streams)
-        made.append(Route(f"r{len(made) + 1}", near, fars, connections[near].server.host, kind))
-    upstream = {identity for route in made for identity in route.upstream_connections}
-    clients = {route.client_connection for route in made}
+        inferred = any(near == outer for outer, _ in ended)
+        kind = "tls_terminating" if inferred else _kind(near, connections, exchanges_of, hops, streams)
+        made.append(Route(f"r{len(made) + 1}", near, fars, connections[near].server.host, kind, CONFIDENCE if inferred else 1.0))
+    upstream = {identity for route in made for identity in route.upstream_connections} | legs.far
+    clients = {route.client_connection for route in made} | legs.near
     roles = {identity: _role(connections[identity], exchanges_of.get(identity, ()), upstream, clients) for identity in connections}
     return Routed(tuple(made), roles, tuple(_one_leg(connections, exchanges_of, roles, made)))
 
@@ -78,6 +85,8 @@ def _kind(
     if any("://" in target.split("?")[0] for target in targets):
         return "forward"
     own = [hop for hop in hops if hop.near_connection == near]
+    if connections[near].protocol == "tls" and any(connections[hop.far_connection].protocol != "tls" for hop in own):
+        return "tls_terminating"
     if any(near == pair[0] for pair in streams) or (own and _copied(near, own, connections)):
         return "layer4"
     return "reverse"
@@ -103,7 +112,7 @@ def _role(connection: Connection, exchanges: Sequence[Exchange], upstream: Abstr
         return Role.CLIENT_LEG
     if any(header.name.lower() in _TRACES for request in requests for header in request.headers):
         return Role.UPSTREAM_LEG
-    return Role.DIRECT if requests else Role.UNKNOWN
+    return Role.DIRECT if requests or connection.protocol == "tls" else Role.UNKNOWN
 
 
 def _one_leg(

@@ -29,7 +29,9 @@ def timed(flights: Sequence[Flight], exact: Iterable[Pair], clocks: Clocks) -> T
     exact = tuple(exact)
     links = {_hosts(flights[pair.near], flights[pair.far]) for pair in exact}
     nears, fars = {pair.near for pair in exact}, {pair.far for pair in exact}
-    options = _options(flights, links, nears, fars, clocks)
+    mapped = {(flights[pair.near].connection.id, flights[pair.far].connection.id) for pair in exact}
+    options = _options(flights, links, mapped, nears, fars, clocks)
+    options = {near: _next_leg(choices, options) for near, choices in options.items()}
     claims: dict[int, list[int]] = defaultdict(list)
     for near, choices in options.items():
         for far in choices:
@@ -44,12 +46,23 @@ def timed(flights: Sequence[Flight], exact: Iterable[Pair], clocks: Clocks) -> T
     return Timed(tuple(pairs), ambiguous)
 
 
+def _next_leg(choices: list[int], options: Mapping[int, list[int]]) -> list[int]:
+    """In a chain of proxies the legs further on lie inside the next one: of ``choices`` those that no other choice could lead to."""
+    further = {far for choice in choices for far in options.get(choice, ())}
+    return [choice for choice in choices if choice not in further] or choices
+
+
 def _hosts(near: Flight, far: Flight) -> tuple[str, str, str]:
     return near.connection.server.host, far.connection.client.host, far.connection.server.host
 
 
 def _options(
-    flights: Sequence[Flight], links: AbstractSet[tuple[str, str, str]], nears: AbstractSet[int], fars: AbstractSet[int], clocks: Clocks
+    flights: Sequence[Flight],
+    links: AbstractSet[tuple[str, str, str]],
+    mapped: AbstractSet[tuple[str, str]],
+    nears: AbstractSet[int],
+    fars: AbstractSet[int],
+    clocks: Clocks,
 ) -> dict[int, list[int]]:
     """For each free near flight the free far flights that it could be; one pass over the flights of each shape in order of time."""
     shapes: dict[tuple[str, str, int, int], list[int]] = defaultdict(list)
@@ -65,7 +78,7 @@ def _options(
             active = [other for other in active if _under_way(flights[other], begin, clocks)][-_ACTIVE:]
             if index not in fars:
                 for other in active:
-                    if other not in nears and _possible(flights[other], flights[index], links, clocks):
+                    if other not in nears and _possible(flights[other], flights[index], links, mapped, clocks):
                         options[other].append(index)
             active.append(index)
     return options
@@ -75,15 +88,11 @@ def _under_way(flight: Flight, at: int, clocks: Clocks) -> bool:
     return shifted(flight, flight.end if flight.end is not None else flight.open_end, clocks) >= at
 
 
-def _possible(near: Flight, far: Flight, links: AbstractSet[tuple[str, str, str]], clocks: Clocks) -> bool:
+def _possible(near: Flight, far: Flight, links: AbstractSet[tuple[str, str, str]], mapped: AbstractSet[tuple[str, str]], clocks: Clocks) -> bool:
     a, b = near.connection, far.connection
-    if (
-        a.id == b.id
-        or a.server == b.server
-        or {a.client, a.server} == {b.client, b.server}
-        or a.id in (b.tunnel_of, b.twin_of)
-        or b.id in (a.tunnel_of, a.twin_of)
-    ):
+    if a.id == b.id or {a.client, a.server} == {b.client, b.server} or a.id in (b.tunnel_of, b.twin_of) or b.id in (a.tunnel_of, a.twin_of):
+        return False
+    if a.server == b.server and (a.id, b.id) not in mapped:
         return False
     if not same_clock(near, far, clocks) or not nested(near, far, clocks) or hints(near, far) <= 0:
         return False

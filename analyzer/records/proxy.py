@@ -54,6 +54,8 @@ class Route:
     proxy_host: str
     kind: str
     """forward, reverse, tunnel, layer4 or tls_terminating."""
+    confidence: float = 1.0
+    """Below 1 where the legs were told apart by sizes and times only (TLS that ends at the proxy)."""
 
 
 class Verdict(StrEnum):

@@ -108,6 +108,8 @@ class Connection:
     """A SYN/ACK or any later packet of the server was seen."""
     duplicates: int = 0
     tunnel_of: str | None = None
+    bases: tuple[int, int] = (-1, -1)
+    """TCP sequence numbers of offset 0 of the streams to the server and to the client, -1 unknown: address translation leaves them, a proxy does not."""
     tls_opened: bool = False
     """The streams are the application data inside TLS, opened with a key log."""
     twin_of: str | None = None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from analyzer.records.auth import Conversation, Mechanism
 from analyzer.records.evidence import Evidence
 from analyzer.records.issues import Issue
-from analyzer.records.sealing import Protection
+from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Connection
 from analyzer.tables.issues import level
 
@@ -23,6 +23,10 @@ class Coverage(NamedTuple):
     holes: int
     incomplete: dict[str, int]
     wanted_keys: tuple[str, ...]
+    opened: int
+    """Sealed bodies that were opened."""
+    closed: dict[str, int]
+    """Sealed bodies that were not, by reason."""
 
 
 class IssueCount(NamedTuple):
@@ -45,15 +49,22 @@ def coverage(evidence: Evidence) -> Coverage:
     bodies = Counter(_bodies(evidence))
     gaps = [gap for connection in connections for stream in (connection.to_server, connection.to_client) for gap in stream.gaps]
     exchanges = [exchange for connection in connections for exchange in evidence.exchanges_of.get(connection.id, ())]
+    sealed = [message for message in evidence.messages.values() if message.protection is Protection.SEALED and _connection(message) in evidence.winrm]
     incomplete = Counter(word for exchange in exchanges for word in exchange.quality)
     return Coverage(
         bodies={protection.value: bodies[protection] for protection in Protection},
-        tls_connections=sum(connection.protocol == "tls" for connection in connections),
+        tls_connections=sum(connection.protocol == "tls" and not connection.tls_opened for connection in connections),
         missing_bytes=sum(gap.size for gap in gaps),
         holes=len(gaps),
         incomplete=dict(sorted(incomplete.items())),
         wanted_keys=_keys(evidence),
+        opened=sum(message.opened for message in sealed),
+        closed=dict(sorted(Counter(message.opened_detail or "no key" for message in sealed if not message.opened).items())),
     )
+
+
+def _connection(message: Message) -> str:
+    return message.exchange.rpartition(".x")[0]
 
 
 def _bodies(evidence: Evidence) -> list[Protection]:
@@ -67,12 +78,12 @@ def _bodies(evidence: Evidence) -> list[Protection]:
 
 def _keys(evidence: Evidence) -> tuple[str, ...]:
     """What would open the bodies that are closed, in words, each once."""
-    sealed = {message.exchange.rpartition(".x")[0] for message in evidence.messages.values() if message.protection is Protection.SEALED}
+    sealed = {_connection(message) for message in evidence.messages.values() if message.protection is Protection.SEALED and not message.opened}
     wanted = [_key(conversation) for connection in sorted(sealed) for conversation in evidence.conversations_of.get(connection, ())]
     wanted.extend(
         f"a TLS key log, for the connection to {connection.server.host} port {connection.server.port}"
         for connection in winrm_connections(evidence)
-        if connection.protocol == "tls"
+        if connection.protocol == "tls" and not connection.tls_opened
     )
     return tuple(dict.fromkeys(key for key in wanted if key))
 

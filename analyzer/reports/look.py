@@ -23,7 +23,7 @@ def look(result: Result, width: int) -> Iterator[Line]:
     if not pairs:
         yield line("  none")
     yield BLANK
-    yield line(Span("KEYS", "bold"), "  what would open the encrypted bodies; this version cannot take keys yet")
+    yield line(Span("KEYS", "bold"), "  what would open the encrypted bodies (see --secrets, --keytab, --keylog)")
     covered = coverage(result.evidence)
     for key in covered.wanted_keys:
         yield from paragraph(key, width, label="- ", indent=2)

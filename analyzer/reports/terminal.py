@@ -12,7 +12,7 @@ from analyzer.records.capture import Capture
 from analyzer.records.finding import Severity
 from analyzer.records.issues import KINDS
 from analyzer.records.result import Result
-from analyzer.reports.facts import account, counted, coverage, issue_counts, winrm_connections
+from analyzer.reports.facts import Coverage, account, counted, coverage, issue_counts, winrm_connections
 from analyzer.reports.lines import BLANK, Line, Span, line, paragraph
 from analyzer.reports.proxies import proxy_lines
 from analyzer.tables.findings import FindingRow, finding_rows
@@ -108,6 +108,14 @@ def coverage_lines(result: Result, width: int) -> Iterator[Line]:
         width,
         indent=2,
     )
+    if bodies["sealed"]:
+        yield from paragraph(_opened(covered), width, indent=2)
+    if result.commands:
+        yield from paragraph(
+            f"{counted(len(result.commands), 'command')} in {counted(len(result.shells), 'shell')} could be read: see `winrm-analyzer transcript`",
+            width,
+            indent=2,
+        )
     if covered.tls_connections:
         yield line(f"  {counted(covered.tls_connections, 'connection')} encrypted by TLS: only addresses, sizes and times can be seen")
     if covered.holes:
@@ -118,6 +126,12 @@ def coverage_lines(result: Result, width: int) -> Iterator[Line]:
     yield from _issues(result, width)
     if not (covered.holes or covered.incomplete or result.evidence.issues):
         yield line("  nothing is missing and nothing was odd")
+
+
+def _opened(covered: Coverage) -> str:
+    r"""``61 of 70 sealed bodies opened; 6 no key for CONTOSO\\admin (NTLM), 2 ...``."""
+    reasons = ", ".join(f"{number} {reason}" for reason, number in covered.closed.items())
+    return f"{covered.opened:,} of {covered.opened + sum(covered.closed.values()):,} sealed bodies opened" + (f"; {reasons}" if reasons else "")
 
 
 def _issues(result: Result, width: int) -> Iterator[Line]:

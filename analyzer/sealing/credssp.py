@@ -15,7 +15,6 @@ from analyzer.records.quality import Absent
 from analyzer.records.transport import Extents, Stream
 from analyzer.sealing.ntlm import Opened
 
-
 _NTLM_AUTHENTICATE = b"NTLMSSP\x00\x03\x00\x00\x00"
 
 

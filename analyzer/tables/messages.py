@@ -12,7 +12,7 @@ from analyzer.tables import headers
 from analyzer.tables.column import Column, Dtype, Table
 from analyzer.tables.packets import packet_set
 
-_CLOSED = frozenset({Protection.SEALED, Protection.TLS})
+_READABLE = frozenset({Protection.CLEAR, Protection.TLS})
 
 
 class MessageRow(NamedTuple):
@@ -38,17 +38,15 @@ def _carrier(exchange: Exchange | None, *, from_client: bool) -> Request | Respo
 
 
 def _opened(row: MessageRow) -> bool | None:
-    if row.message.protection in _CLOSED:
-        return False
-    if row.message.protection is not Protection.CLEAR:
-        return None
-    return not isinstance(row.message.operation, Absent)
+    if row.message.protection is Protection.SEALED:
+        return row.message.opened
+    return True if row.message.protection in _READABLE else None
 
 
 def _opened_absent(row: MessageRow) -> str | None:
-    if isinstance(row.message.operation, Absent):
-        return row.message.operation.why.value
-    return Why.SEALED.value if row.message.protection in _CLOSED else None
+    if row.message.protection is not Protection.SEALED or row.message.opened:
+        return None
+    return row.message.opened_absent or Why.SEALED.value
 
 
 def _operation(row: MessageRow) -> str | None:
@@ -65,8 +63,8 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
     ),
     Column("opened", Dtype.FLAG, _opened, "The text could be read; null where there is none to read."),
     Column("opened_absent", Dtype.TEXT, _opened_absent, "Why it could not: `sealed` (no key), `not_captured`, `malformed`, `over_limit`, `unsupported`."),
-    Column("secret_used", Dtype.TEXT, lambda _row: None, "Which secret opened it; null, since keys cannot be given yet."),
-    Column("check", Dtype.TEXT, lambda _row: "none", "Whether its signature is right: `good`, `bad`, or `none` when it was not checked."),
+    Column("secret_used", Dtype.TEXT, lambda row: row.message.secret, "The tag of the secret that opened it (never the secret)."),
+    Column("check", Dtype.TEXT, lambda row: row.message.check, "Whether its signature is right: `good`, `bad`, or `none` when it was not checked."),
     Column("size_bytes", Dtype.INTEGER, lambda row: row.message.size, "Size of the body."),
     Column("action", Dtype.TEXT, lambda row: row.message.action, "The WS-Addressing action as sent."),
     Column("resource_uri", Dtype.TEXT, lambda row: row.message.resource_uri, "The WS-Management resource URI."),
@@ -78,6 +76,7 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
     Column("fault_code", Dtype.TEXT, lambda row: row.message.fault_code, "The fault's code."),
     Column("fault_meaning", Dtype.TEXT, lambda row: _fault_meaning(row.message.fault_code), "What the code means; null for codes that are not known here."),
     Column("operation", Dtype.TEXT, _operation, "The action's short name, such as `Create`, `Command`, `Receive`."),
+    Column("opened_detail", Dtype.TEXT, lambda row: row.message.opened_detail, "Why a sealed body was not opened, in words."),
     Column("sealed_parts", Dtype.INTEGER, lambda row: len(row.message.parts), "Sealed parts in the body."),
     Column("capture", Dtype.TEXT, lambda row: row.captures[row.exchange.capture].name if row.exchange else None, "The capture's name."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.carrier.packets, row.captures) if row.carrier else None, "Packets of the HTTP message."),

@@ -6,6 +6,7 @@ from analyzer.errors import UsageError
 from analyzer.tables.authentications import AUTHENTICATIONS
 from analyzer.tables.captures import CAPTURES
 from analyzer.tables.column import Table
+from analyzer.tables.commands import COMMANDS
 from analyzer.tables.connections import CONNECTIONS
 from analyzer.tables.exchanges import EXCHANGES
 from analyzer.tables.findings import FINDINGS
@@ -13,12 +14,28 @@ from analyzer.tables.hops import HOPS
 from analyzer.tables.issues import ISSUES
 from analyzer.tables.messages import MESSAGES
 from analyzer.tables.proxies import PROXIES
+from analyzer.tables.shells import SHELLS
+from analyzer.tables.streams import STREAMS
 from analyzer.tables.timeline import TIMELINE
 
 AnyTable = Table[Any]
 """A table whose kind of row is its own business."""
 
-TABLES: tuple[AnyTable, ...] = (CAPTURES, CONNECTIONS, EXCHANGES, HOPS, AUTHENTICATIONS, MESSAGES, PROXIES, FINDINGS, ISSUES, TIMELINE)
+TABLES: tuple[AnyTable, ...] = (
+    CAPTURES,
+    CONNECTIONS,
+    EXCHANGES,
+    HOPS,
+    AUTHENTICATIONS,
+    MESSAGES,
+    SHELLS,
+    COMMANDS,
+    STREAMS,
+    PROXIES,
+    FINDINGS,
+    ISSUES,
+    TIMELINE,
+)
 
 
 def table_named(name: str) -> AnyTable:

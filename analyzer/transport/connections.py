@@ -58,6 +58,7 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
         syn=next((rows.key[k] for k in kept if rows.direction[k] == client and rows.flags[k] & (_SYN | _ACK) == _SYN), None),
         established=any(rows.direction[k] != client and not rows.flags[k] & _RST for k in kept) or streams[0].size > 0,
         duplicates=copies,
+        bases=(-1 if bases[0][0] is None else bases[0][0], -1 if bases[1][0] is None else bases[1][0]),
     )
     return made, tuple(_issues(made, assemblies, copies))
 

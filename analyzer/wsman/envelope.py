@@ -46,12 +46,14 @@ def described(message: Message, connection: Connection, exchange: Exchange, fetc
     if isinstance(half, Absent):
         return message, ()
     reader = Reader(connection.to_server if message.from_client else connection.to_client, fetch)
-    raw = b""
+    raw: list[bytes] = []
+    left = limits.envelope_bytes
     for span in half.body.spans:
-        raw += b"".join(reader.pieces(span.at, span.at + min(span.size, limits.envelope_bytes - len(raw))))
-        if len(raw) >= limits.envelope_bytes:
+        raw += reader.pieces(span.at, span.at + min(span.size, left))
+        left -= span.size
+        if left <= 0:
             break
-    text = decoded(raw)
+    text = decoded(b"".join(raw))
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         number = key_number(half.packets[0]) if half.packets else None
         return message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, exchange.capture, number),)

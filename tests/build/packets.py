@@ -46,7 +46,7 @@ class Frame(NamedTuple):
 def checksum(data: bytes) -> int:
     """The internet checksum (RFC 1071)."""
     data += b"\x00" * (len(data) & 1)
-    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f">{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF

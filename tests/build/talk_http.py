@@ -104,9 +104,9 @@ def soap(action: str = "Create", number: int = 1, *, size: int = 0) -> Content:
     return Content(SOAP, text.encode())
 
 
-def sealed(number: int = 1, *, size: int = 600) -> Content:
-    """A body sealed by NTLM (MS-WSMV 2.2.9.1): ``size`` bytes that nobody can read, made of ``number``, which is the sequence number too."""
-    cipher = hashlib.shake_256(number.to_bytes(4, "big")).digest(size + 8)
+def sealed(number: int = 1, *, size: int = 600, by: str = "client") -> Content:
+    """A body sealed by NTLM (MS-WSMV 2.2.9.1): ``size`` bytes that nobody can read, made of the sequence ``number`` and who sent it."""
+    cipher = hashlib.shake_256(f"{by} {number}".encode()).digest(size + 8)
     token = struct.pack("<I", 1) + cipher[:8] + struct.pack("<I", number)
     head = (
         "--Encrypted Boundary\r\n"

@@ -81,11 +81,11 @@ def _turn(shake: Shake, turn: int, last: Reply | None, content: Content | None, 
     return post(target, shake.credentials(turn), content=content), last or reply(200, *shake.last_token)
 
 
-def ask_sealed(number: int, target: str = WSMAN) -> Ask:
-    """A sealed request."""
-    return post(target, content=sealed(number))
+def ask_sealed(number: int, target: str = WSMAN, *, by: str = "client") -> Ask:
+    """A sealed request with that sequence number; another client's is another one."""
+    return post(target, content=sealed(number, by=by))
 
 
 def sealed_reply(number: int) -> Reply:
-    """A sealed response, another one than the request of that number."""
-    return reply(200, content=sealed(1000 + number))
+    """A sealed response with that sequence number."""
+    return reply(200, content=sealed(number, by="server"))

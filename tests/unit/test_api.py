@@ -61,13 +61,15 @@ def test_captures_are_hashed_when_they_are_asked_for(tmp_path: Path) -> None:
     assert found["sha256"].isna().tolist() == [False, True, True]
 
 
-def test_keys_are_refused_as_long_as_they_do_nothing() -> None:
-    with pytest.raises(UsageError, match="secrets is not supported yet"):
-        analyzer.analyze("a.pcap", secrets="x")
-    with pytest.raises(UsageError, match="keylog is not supported yet"):
-        analyzer.analyze("a.pcap", keylog="x")
-    with pytest.raises(UsageError, match="keytab is not supported yet"):
-        analyzer.analyze("a.pcap", keytab="x")
+def test_files_of_secrets_that_cannot_be_read_are_a_clear_mistake(tmp_path: Path) -> None:
+    broken = tmp_path / "secrets.toml"
+    broken.write_text('[[password]]\nuser = "alice"\n')
+    with pytest.raises(UsageError, match="entry 1 of .*password.* lacks value"):
+        analyzer.analyze("a.pcap", secrets=broken)
+    with pytest.raises(UsageError, match="not a keytab"):
+        analyzer.analyze("a.pcap", keytab=broken)
+    with pytest.raises(InputError, match="No such file"):
+        analyzer.analyze("a.pcap", keylog=tmp_path / "missing")
 
 
 def test_no_input_is_a_mistake() -> None:

@@ -28,8 +28,8 @@ TITLE = "The proxy opens a new connection to the server for every request"
 SEVERITY = Severity.MEDIUM
 REFERENCE = "Proxy Servers and WinRM, sentence 146"
 ADVICE = (
-    "Let the proxy keep the upstream connection for as long as the client's lives: Apache: disablereuse=off; haproxy: no option http-server-close or httpclose; "
-    'nginx: keepalive in the upstream block with proxy_http_version 1.1 and Connection ""; squid: server_persistent_connections on.'
+    "Let the proxy keep the upstream connection for as long as the client's lives: Apache: disablereuse=off; haproxy: no option http-server-close or "
+    'httpclose; nginx: keepalive in the upstream block with proxy_http_version 1.1 and Connection ""; squid: server_persistent_connections on.'
 )
 _LEAST = 3
 _RATIO = 0.8
@@ -63,7 +63,7 @@ def _finding(evidence: Evidence, group: list[Connection], single: list[Connectio
     packets = packets_of(fars)
     why = (
         f"{len(single)} of {counted(len(group), 'upstream connection')} carried one exchange each, while {counted(len(clients), 'connection')} of clients had "
-        f"{counted(sum(len(evidence.exchanges_of[identity_]) for identity_ in clients), 'exchange')}. The first is {name(single[0])}, "
+        f"{counted(sum(len(evidence.exchanges_of[client]) for client in clients), 'exchange')}. The first is {name(single[0])}, "
         f"{packet(evidence, packets[0]) if packets else ''}; the proxy ended {ended} of them first."
     )
     return finding(
@@ -78,5 +78,5 @@ def _finding(evidence: Evidence, group: list[Connection], single: list[Connectio
         connections=[*(connection.id for connection in single), *clients],
         exchanges=[*(far.id for far in fars), *(near.id for near in nears)],
         packets=packets,
-        user=next((found for client in clients if (found := identity(evidence, client))), None),
+        user=next((user for client in clients if (user := identity(evidence, client))), None),
     )

@@ -29,20 +29,21 @@ TITLE = "The proxy takes authentication headers away"
 SEVERITY = Severity.HIGH
 REFERENCE = "Proxy Servers and WinRM, sentence 125"
 ADVICE = (
-    "Let the proxy pass authentication that belongs to the connection (squid: connection-auth=on for http_port and cache_peer, which needs persistent connections "
-    "on both sides), or take the proxy out of the HTTP layer with CONNECT and HTTPS."
+    "Let the proxy pass authentication that belongs to the connection (squid: connection-auth=on for http_port and cache_peer, which needs persistent "
+    "connections on both sides), or take the proxy out of the HTTP layer with CONNECT and HTTPS."
 )
 _SCHEMES = ("negotiate", "ntlm", "kerberos", "credssp")
 _DEMAND = 401
 
 
 class Loss(NamedTuple):
-    """An exchange on both legs, what it lost, and whether nothing was left."""
+    """An exchange on both legs, what it lost and on which leg that is missing, and whether nothing was left."""
 
     near: Exchange
     far: Exchange
     hop: Hop
     what: str
+    leg: str
     all: bool
 
 
@@ -61,7 +62,7 @@ def _loss(evidence: Evidence, hop: Hop) -> Loss | None:
     near, far = evidence.exchanges[hop.near], evidence.exchanges[hop.far]
     sent, went = header(request(near), "authorization"), header(request(far), "authorization")
     if request(far) is not None and sent is not None and went is None and sent.split(" ")[0].lower() in _SCHEMES:
-        return Loss(near, far, hop, f"the client's {sent.split(' ')[0]} token", all=True)
+        return Loss(near, far, hop, f"the client's {sent.split(' ')[0]} token", "the upstream leg", all=True)
     before, after = response(far), response(near)
     if before is None or after is None or before.status != _DEMAND or after.status != _DEMAND:
         return None
@@ -69,7 +70,7 @@ def _loss(evidence: Evidence, hop: Hop) -> Loss | None:
     lost = [offer for offer in given if offer not in left]
     if not lost:
         return None
-    return Loss(near, far, hop, f"the challenge {listed(lost)}", all=not left)
+    return Loss(near, far, hop, f"the challenge {listed(lost)}", "the client's leg", all=not left)
 
 
 def _offers(answer: Response) -> list[str]:
@@ -88,12 +89,12 @@ def _finding(evidence: Evidence, group: list[Loss]) -> Finding:
     whole = [loss for loss in group if loss.all]
     first = (whole or group)[0]
     members = [exchange for loss in group for exchange in (loss.near, loss.far)]
-    far_packets = packets_of([first.far])
+    near_packets, far_packets = packets_of([first.near]), packets_of([first.far])
     why = (
-        f"{counted(len(group), 'exchange')} between {name(evidence.connections[first.near.connection])} and the server lost authentication headers at the proxy. "
-        f"The first is {first.far.id} on {name(evidence.connections[first.far.connection])} ({packet(evidence, far_packets[-1]) if far_packets else ''}), which became "
-        f"{first.near.id}: {first.what} is missing on the {'upstream' if first.what.endswith('token') and 'client' in first.what else 'client'}'s leg"
-        f"{'' if first.all else ', others were left'}."
+        f"{counted(len(group), 'exchange')} of {name(evidence.connections[first.near.connection])} lost authentication headers at the proxy. "
+        f"The first is {first.near.id} ({packet(evidence, near_packets[0]) if near_packets else ''}), on the upstream leg {first.far.id} on "
+        f"{name(evidence.connections[first.far.connection])} ({packet(evidence, far_packets[-1]) if far_packets else ''}): "
+        f"{first.what} is missing on {first.leg}{'' if first.all else ', others were left'}."
     )
     return finding(
         evidence,

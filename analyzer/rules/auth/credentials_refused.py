@@ -6,8 +6,9 @@ What it sees
 Why it matters
     The path is in order, the credentials are not: a wrong password, an unknown or locked account, an expired ticket, or a user without the right to log on.
 When it is wrong
-    A locked or expired account looks the same. A handshake that the proxy spread over several connections fails with the right password too; it is not counted,
-    and with the client's leg of a proxied path alone, where that cannot be seen, the confidence is low. Requests with clear-text SOAP are refused for another reason.
+    A locked or expired account looks the same. A handshake that the proxy spread over several connections fails with the right password too; it is not
+    counted, and with the client's leg of a proxied path alone, where that cannot be seen, the confidence is low. Requests with clear-text SOAP are refused
+    for another reason and not counted either, even where the server serves clear text to others: it may not always have done so.
 Needs
     A direct connection, or both legs.
 Reference
@@ -55,8 +56,8 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each client host and endpoint."""
     groups: dict[tuple[str, str, int], list[Conversation]] = defaultdict(list)
     for conversation in evidence.conversations:
-        if conversation.connection in evidence.winrm and _refused(conversation) and _straight(evidence, conversation) and not _clear(evidence, conversation):
-            connection = evidence.connections[conversation.connection]
+        connection = evidence.connections[conversation.connection]
+        if connection.id in evidence.winrm and _refused(conversation) and _straight(evidence, conversation) and not _clear(evidence, conversation):
             groups[connection.client.host, connection.server.host, connection.server.port].append(conversation)
     for group in groups.values():
         yield _finding(evidence, group)
@@ -73,14 +74,17 @@ def _refused(conversation: Conversation) -> bool:
 
 
 def _straight(evidence: Evidence, conversation: Conversation) -> bool:
-    """All of it went over one upstream connection, with nobody else's requests in between; the client's own leg tells the story where it is known."""
+    """All of it went over one upstream connection, with nobody else's requests in between; the client's own leg tells the story where it is known.
+
+    A handshake of which the upstream leg is known in part only says nothing: the rest may have gone elsewhere.
+    """
     if any(owner(evidence, identity) is not None for identity in conversation.exchanges):
         return False
     fars = [far for identity in conversation.exchanges if (far := upstream(evidence, identity)) is not None]
-    if len({far.connection for far in fars}) > 1:
-        return False
     if not fars:
         return True
+    if len(fars) < len(conversation.exchanges) or len({far.connection for far in fars}) > 1:
+        return False
     between = [other for other in evidence.exchanges_of[fars[0].connection] if fars[0].position < other.position < fars[-1].position and other not in fars]
     return not between
 
@@ -96,8 +100,9 @@ def _finding(evidence: Evidence, group: list[Conversation]) -> Finding:
     lasts: list[Exchange] = [evidence.exchanges[conversation.exchanges[-1]] for conversation in group]
     packets = packets_of(lasts)
     why = (
-        f"{first.server.host}:{first.server.port} refused {counted(len(group), 'authentication')} of {first.client.host}{f' as {listed(users)}' if users else ''} "
-        f"({listed(conversation.mechanism.value for conversation in group)}) with 401 although all messages went over one connection in order; the first is "
+        f"{first.server.host}:{first.server.port} refused {counted(len(group), 'authentication')} of {first.client.host}"
+        f"{f' as {listed(users)}' if users else ''} ({listed(conversation.mechanism.value for conversation in group)}) "
+        "with 401 although all messages went over one connection in order; the first is "
         f"{lasts[0].id} on {name(first)}, {packet(evidence, packets[0]) if packets else ''}."
     )
     if blind:

@@ -87,7 +87,7 @@ def _refusal(evidence: Evidence, exchange: Exchange) -> Refusal | None:
     if code not in (_DEMAND, _ERROR) or (answer is not None and answer.protection in (Protection.CLEAR, Protection.SEALED)):
         return None
     done = authenticated(evidence, exchange)
-    if done is not None and done.mechanism in CONNECTION_BASED:
+    if done is not None and done.mechanism in CONNECTION_BASED and exchange.id not in done.exchanges[:-1]:
         return Refusal(exchange, done, sure=True)
     for conversation in evidence.conversations_of[exchange.connection]:
         last = conversation.exchanges[-1] == exchange.id and conversation.audience is Audience.SERVER and conversation.mechanism in CONNECTION_BASED
@@ -103,9 +103,10 @@ def _finding(evidence: Evidence, group: list[Refusal]) -> Finding:
     user = who(first.conversation)
     sure = any(refusal.sure for refusal in group)
     why = (
-        f"{connection.server.host}:{connection.server.port} answered {counted(len(group), 'clear-text request')} of {connection.client.host} with an error although "
-        f"{f'{user} had ' if user else 'the client had '}gone through {first.conversation.mechanism.value} authentication: the first is {first.exchange.id} on "
-        f"{name(connection)}, {packet(evidence, packets[0]) if packets else ''}, status {status(first.exchange)}. No clear-text request of this client is served there."
+        f"{connection.server.host}:{connection.server.port} answered {counted(len(group), 'clear-text request')} of {connection.client.host} with an error "
+        f"although {f'{user} had ' if user else 'the client had '}gone through {first.conversation.mechanism.value} authentication: the first is "
+        f"{first.exchange.id} on {name(connection)}, {packet(evidence, packets[0]) if packets else ''}, status {status(first.exchange)}. "
+        "No clear-text request of this client is served there."
     )
     return finding(
         evidence,

@@ -7,7 +7,8 @@ Why it matters
     The answer to a challenge is only worth something on the connection of the challenge. It can never be given, and each new connection begins with a new
     challenge: authentication cannot succeed at all.
 When it is wrong
-    A 401 without a token, the first offer, may be followed by a close. A client that closes by itself has given up, which is not counted.
+    A 401 without a token, the first offer, may be followed by a close. A client that closes by itself has given up, and one whose request asked for a close
+    (Connection: close, or HTTP/1.0) got what it wanted: neither is counted.
 Needs
     The client's leg or a direct connection.
 Reference
@@ -21,7 +22,7 @@ from typing import NamedTuple
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
-from analyzer.records.http import Exchange
+from analyzer.records.http import Exchange, Request
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Side
 from analyzer.rules.reading import (
@@ -48,8 +49,8 @@ TITLE = "Connection closed between the challenge and its answer"
 SEVERITY = Severity.HIGH
 REFERENCE = "Proxy Servers and WinRM, sentence 136"
 ADVICE = (
-    "The proxy must keep the connection over a 401 (or 407) that carries a token: let it speak HTTP/1.1 with persistent connections on both sides, or use another "
-    "proxy (tinyproxy closes after each response), or CONNECT with HTTPS."
+    "The proxy must keep the connection over a 401 (or 407) that carries a token: let it speak HTTP/1.1 with persistent connections on both sides, or use "
+    "another proxy (tinyproxy closes after each response), or CONNECT with HTTPS."
 )
 _SOON_NS = 5_000_000_000
 
@@ -76,11 +77,12 @@ def find(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _cut(evidence: Evidence, conversation: Conversation) -> Cut | None:
-    last = conversation.steps[-1]
-    exchange = evidence.exchanges[conversation.exchanges[-1]]
+    last = next((step for step in reversed(conversation.steps) if not step.from_client), None)
+    if last is None or last.token is None or last.token.step != "challenge":
+        return None
+    exchange = evidence.exchanges[last.exchange]
     asked = request(exchange)
-    challenged = not last.from_client and last.token is not None and last.token.step == "challenge"
-    if not challenged or role(evidence, conversation.connection) is Role.UPSTREAM_LEG or (asked is not None and asked.method == "CONNECT"):
+    if role(evidence, conversation.connection) is Role.UPSTREAM_LEG or asked is None or asked.method == "CONNECT" or _wants_a_close(asked):
         return None
     ending = ended_after(evidence, exchange, Side.SERVER)
     if ending is None or ending.after_ns > _SOON_NS:
@@ -90,6 +92,12 @@ def _cut(evidence: Evidence, conversation: Conversation) -> Cut | None:
         if sent is None or (sent.first_ns <= ending.closing.ts_ns and ending.closing.acked > sent.at):
             return None
     return Cut(conversation, exchange, ending)
+
+
+def _wants_a_close(asked: Request) -> bool:
+    """RFC 9112 section 9.3: what the request says about the connection after its response."""
+    said = (header(asked, "connection") or header(asked, "proxy-connection") or "").lower()
+    return "close" in said or (asked.version == "HTTP/1.0" and "keep-alive" not in said)
 
 
 def _finding(evidence: Evidence, group: list[Cut]) -> Finding:

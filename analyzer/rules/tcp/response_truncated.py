@@ -86,8 +86,8 @@ def _finding(evidence: Evidence, group: list[Cut]) -> Finding:
     side = "the proxy" if role(evidence, connection.id) is Role.CLIENT_LEG else "the server"
     why = (
         f"On {name(connection)} the response of {first.exchange.id} ({packet(evidence, first.answer.packets[0])}) declared "
-        f"{f'{declared:,} bytes' if declared is not None else 'a chunked body'} and {first.answer.body.size:,} were delivered before {side} ended the connection "
-        f"({first.closing.kind.value}, {packet(evidence, first.closing.packet)})."
+        f"{f'{declared:,} bytes' if declared is not None else 'a chunked body'} and {first.answer.body.size:,} were delivered before {side} ended "
+        f"the connection ({first.closing.kind.value}, {packet(evidence, first.closing.packet)})."
     )
     if first.whole_upstream:
         why += " On the upstream leg the same response is complete: the proxy cut it."

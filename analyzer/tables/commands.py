@@ -1,0 +1,56 @@
+"""The table ``commands``: one row per WinRS command or PowerShell pipeline."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from analyzer.records.capture import Capture
+from analyzer.records.result import Result
+from analyzer.records.wsman import Command
+from analyzer.tables.column import Column, Dtype, Table
+from analyzer.tables.packets import packet_set
+from analyzer.tables.times import seconds
+
+
+class CommandRow(NamedTuple):
+    """A command and the captures of the run."""
+
+    command: Command
+    captures: Sequence[Capture]
+
+
+def _rows(result: Result) -> Iterator[CommandRow]:
+    for command in result.commands:
+        yield CommandRow(command, result.evidence.captures)
+
+
+def _bytes(row: CommandRow, *streams: str) -> int:
+    return sum(output.size for output in row.command.outputs if output.stream in streams)
+
+
+_COLUMNS: tuple[Column[CommandRow], ...] = (
+    Column("command_id", Dtype.TEXT, lambda row: row.command.id, "The command's or pipeline's id, in upper case."),
+    Column("shell_id", Dtype.TEXT, lambda row: row.command.shell, "The shell it ran in."),
+    Column("kind", Dtype.TEXT, lambda row: row.command.kind, "`winrs` or `powershell`."),
+    Column("text", Dtype.TEXT, lambda row: row.command.text, "The command line, or the pipeline as PowerShell writes it."),
+    Column(
+        "text_decoded", Dtype.TEXT, lambda row: row.command.decoded, "What its encoded layers hold (`-EncodedCommand`, base64, gzip, deflate); null when none."
+    ),
+    Column("time", Dtype.TIME, lambda row: row.command.first_ns, "Time of its first message."),
+    Column("end_time", Dtype.TIME, lambda row: row.command.last_ns, "Time of its last message in the capture."),
+    Column("duration_s", Dtype.NUMBER, lambda row: seconds(row.command.last_ns - row.command.first_ns), "From its first to its last message."),
+    Column("exit_code", Dtype.INTEGER, lambda row: row.command.exit_code, "WinRS: the exit code; null when it was not seen."),
+    Column("state", Dtype.TEXT, lambda row: row.command.state, "The last state seen: `Done`, `Running`, `Completed`, `Failed` and so on."),
+    Column("stdout_bytes", Dtype.INTEGER, lambda row: _bytes(row, "stdout", "output"), "Bytes of output."),
+    Column("stderr_bytes", Dtype.INTEGER, lambda row: _bytes(row, "stderr", "error"), "Bytes of error output."),
+    Column("user", Dtype.TEXT, lambda row: row.command.user, "Who authenticated the connection; null where no key shows it."),
+    Column("capture", Dtype.TEXT, lambda row: row.captures[row.command.capture].name, "The capture's name."),
+    Column("packets", Dtype.TEXT, lambda row: packet_set(row.command.packets, row.captures), "Packets of the request that began it."),
+)
+
+COMMANDS = Table(
+    name="commands",
+    means="One row per WinRS command or PowerShell pipeline whose messages could be read.",
+    columns=_COLUMNS,
+    rows=_rows,
+    screen=("time", "kind", "user", "text", "exit_code", "state", "stdout_bytes", "packets"),
+)

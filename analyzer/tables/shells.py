@@ -1,0 +1,46 @@
+"""The table ``shells``: one row per shell of a client on a server, as far as its messages could be read."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from analyzer.records.capture import Capture
+from analyzer.records.result import Result
+from analyzer.records.wsman import Shell
+from analyzer.tables.column import Column, Dtype, Table
+from analyzer.tables.packets import packet_set
+
+
+class ShellRow(NamedTuple):
+    """A shell and the captures of the run."""
+
+    shell: Shell
+    captures: Sequence[Capture]
+
+
+def _rows(result: Result) -> Iterator[ShellRow]:
+    for shell in result.shells:
+        yield ShellRow(shell, result.evidence.captures)
+
+
+_COLUMNS: tuple[Column[ShellRow], ...] = (
+    Column("shell_id", Dtype.TEXT, lambda row: row.shell.id, "The shell's id, in upper case."),
+    Column("kind", Dtype.TEXT, lambda row: row.shell.kind, "`winrs`, `powershell`, `cim` or `events`."),
+    Column("user", Dtype.TEXT, lambda row: row.shell.user, "Who authenticated the connection; null where no key shows it."),
+    Column("client_ip", Dtype.TEXT, lambda row: row.shell.client, "The client, behind any proxy."),
+    Column("server_ip", Dtype.TEXT, lambda row: row.shell.server, "The server, behind any proxy."),
+    Column("first_time", Dtype.TIME, lambda row: row.shell.first_ns, "Time of its first message."),
+    Column("last_time", Dtype.TIME, lambda row: row.shell.last_ns, "Time of its last message."),
+    Column("connections", Dtype.TEXT, lambda row: ",".join(row.shell.connections), "Connections that its messages came over, comma-joined."),
+    Column("commands", Dtype.INTEGER, lambda row: len(row.shell.commands), "Commands or pipelines in it."),
+    Column("resource_uri", Dtype.TEXT, lambda row: row.shell.resource_uri, "The WS-Management resource URI."),
+    Column("capture", Dtype.TEXT, lambda row: row.captures[row.shell.capture].name, "The capture's name."),
+    Column("packets", Dtype.TEXT, lambda row: packet_set(row.shell.packets, row.captures), "The packet in which it begins."),
+)
+
+SHELLS = Table(
+    name="shells",
+    means="One row per shell whose messages could be read: clear ones without any key, sealed ones with the investigator's secrets.",
+    columns=_COLUMNS,
+    rows=_rows,
+    screen=("shell_id", "kind", "user", "client_ip", "server_ip", "first_time", "commands", "packets"),
+)

@@ -1,0 +1,49 @@
+"""The table ``streams``: what went into commands and came out of them, piece by piece in order."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from analyzer.records.capture import Capture
+from analyzer.records.result import Result
+from analyzer.records.wsman import Command, Output
+from analyzer.tables.column import Column, Dtype, Table
+from analyzer.tables.packets import packet_set
+
+
+class StreamRow(NamedTuple):
+    """A piece of a command's stream."""
+
+    command: Command
+    output: Output
+    captures: Sequence[Capture]
+
+
+def _rows(result: Result) -> Iterator[StreamRow]:
+    for command in result.commands:
+        for output in command.outputs:
+            yield StreamRow(command, output, result.evidence.captures)
+
+
+_COLUMNS: tuple[Column[StreamRow], ...] = (
+    Column("command_id", Dtype.TEXT, lambda row: row.command.id, "The command or pipeline."),
+    Column("time", Dtype.TIME, lambda row: row.output.ts_ns, "Time of the message that carried it."),
+    Column(
+        "stream",
+        Dtype.TEXT,
+        lambda row: row.output.stream,
+        "`stdin`, `stdout`, `stderr`; PowerShell: `input`, `output`, `error`, `warning`, `verbose`, `debug`, `information`, `progress`, `host`.",
+    ),
+    Column("position", Dtype.INTEGER, lambda row: row.output.position, "Its place among the command's pieces, from 1."),
+    Column("text", Dtype.TEXT, lambda row: row.output.text, "The text; of objects what PowerShell would print first."),
+    Column("size_bytes", Dtype.INTEGER, lambda row: row.output.size, "Its size as it travelled, before text was made of it."),
+    Column("capture", Dtype.TEXT, lambda row: row.captures[row.command.capture].name, "The capture's name."),
+    Column("packets", Dtype.TEXT, lambda row: packet_set(row.output.packets, row.captures), "Packets of the message that carried it."),
+)
+
+STREAMS = Table(
+    name="streams",
+    means="One row per piece of a command's input and output, in order.",
+    columns=_COLUMNS,
+    rows=_rows,
+    screen=("time", "stream", "position", "text", "packets"),
+)

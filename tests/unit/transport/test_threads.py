@@ -1,0 +1,90 @@
+"""Which flows of several captures are one connection, and which are one connection seen twice."""
+
+from array import array
+from dataclasses import replace
+
+from analyzer.records.capture import Flow, Segments
+from analyzer.settings import Limits
+from analyzer.transport.connections import connection
+from analyzer.transport.threads import Thread, threads
+from tests.build.flows import fed, pieces
+from tests.build.packets import CLIENT, SERVER, Line
+
+SECOND = 1_000_000_000
+
+
+def _flow(line: Line, capture: int, packets: slice, *, late_ns: int = 0) -> Flow:
+    """What a capture that saw only these packets has of the line; its clock is ``late_ns`` late."""
+    (flow,) = fed(line.frames[packets]).flows
+    rows = flow.segments
+    columns = {name: getattr(rows, name) for name in Segments.__slots__}
+    columns["ts_ns"] = array("q", (ts - late_ns for ts in rows.ts_ns))
+    return replace(flow, capture=capture, segments=Segments(**columns))
+
+
+def _line() -> Line:
+    line = Line()
+    line.handshake()
+    for place in range(4):
+        line.put(CLIENT, place * 10, b"question!!")
+        line.put(SERVER, place * 8, b"answer!!")
+    return line
+
+
+def test_a_connection_over_rotated_files_is_one() -> None:
+    line = _line()
+    flows = [_flow(line, 0, slice(0, 5)), _flow(line, 1, slice(5, 8)), _flow(line, 2, slice(8, None))]
+    assert threads(flows) == (Thread((0, 1, 2), None),)
+
+
+def test_rotated_files_in_any_order_are_put_in_order() -> None:
+    line = _line()
+    flows = [_flow(line, 0, slice(5, 8)), _flow(line, 1, slice(0, 5))]
+    assert threads(flows) == (Thread((1, 0), None),)
+
+
+def test_pieces_of_rotated_files_make_one_stream() -> None:
+    line = _line()
+    first, second = fed(line.frames[:6]), fed(line.frames[6:])
+    flows = [first.flows[0], replace(second.flows[0], capture=1, segments=_from_source(second.flows[0], 1))]
+    assert flows[0].hosts[0] != flows[1].hosts[0]  # the second piece begins with the server's packet
+    both = (first.fetch, second.fetch)
+    one, _ = connection("c1", flows, lambda source, at, size: both[source >> 1](source, at, size), Limits())
+    assert pieces(one.to_server, lambda source, at, size: both[source >> 1](source, at, size)) == [b"question!!" * 4]
+    assert pieces(one.to_client, lambda source, at, size: both[source >> 1](source, at, size)) == [b"answer!!" * 4]
+
+
+def _from_source(flow: Flow, capture: int) -> Segments:
+    columns = {name: getattr(flow.segments, name) for name in Segments.__slots__}
+    columns["source"] = array("q", (capture * 2 + (source & 1) for source in flow.segments.source))
+    return Segments(**columns)
+
+
+def test_two_capture_points_are_twins() -> None:
+    line = _line()
+    assert threads([_flow(line, 0, slice(0, None)), _flow(line, 1, slice(0, None))]) == (Thread((0,), None), Thread((1,), 0))
+
+
+def test_twins_are_known_by_their_first_numbers_when_the_clocks_differ() -> None:
+    line = _line()
+    flows = [_flow(line, 0, slice(0, None)), _flow(line, 1, slice(0, None), late_ns=3600 * SECOND)]
+    assert threads(flows) == (Thread((0,), 1), Thread((1,), None))
+
+
+def test_twins_without_a_handshake_are_known_by_their_data() -> None:
+    line = _line()
+    flows = [_flow(line, 0, slice(3, None)), _flow(line, 1, slice(3, None), late_ns=-SECOND)]
+    assert threads(flows) == (Thread((0,), None), Thread((1,), 0))
+
+
+def test_a_new_connection_on_the_same_ports_is_neither() -> None:
+    first, second = _line(), Line(isns=(5_000_000, 6_000_000), now_ns=_line().now_ns + SECOND)
+    second.handshake()
+    second.put(CLIENT, 0, b"question!!")
+    assert threads([_flow(first, 0, slice(0, None)), _flow(second, 1, slice(0, None))]) == (Thread((0,), None), Thread((1,), None))
+
+
+def test_flows_of_one_file_are_never_joined() -> None:
+    line = _line()
+    flows = [_flow(line, 0, slice(0, 5)), _flow(line, 0, slice(5, None))]
+    assert [thread.flows for thread in threads(flows)] == [(0,), (1,)]
