@@ -17,21 +17,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.engine.packets import Packet
-    from analyzer.records.auth import Conversation
     from analyzer.records.evidence import Evidence
-    from analyzer.records.finding import Finding
-    from analyzer.records.http import Exchange, Request, Response
-    from analyzer.records.proxy import Route
+    from analyzer.records.http import Request, Response
     from analyzer.records.quality import Absent
     from analyzer.records.result import Result
-    from analyzer.records.transport import Connection, Stream
+    from analyzer.records.transport import Stream
     from analyzer.reports.lines import Line
     from analyzer.reports.raw import Fetch, Piece
     from analyzer.reports.sequence import Sequence as Drawing
     from analyzer.rules.catalogue import Rule
+    from analyzer.tables.lookup import Named
     from analyzer.tables.selection import Selection
 
-    Record: TypeAlias = Connection | Exchange | Request | Response | Absent | Conversation | Route | Finding
+    Record: TypeAlias = Named | Request | Response | Absent
     Progress: TypeAlias = Callable[[str, int, int], None]
 
 Input: TypeAlias = "str | os.PathLike[str]"
@@ -186,16 +184,10 @@ class Case:
         raise UsageError(msg)
 
     @cached_property
-    def _records(self) -> dict[str, Record]:
-        from analyzer.tables.findings import finding_rows
+    def _records(self) -> dict[str, Named]:
+        from analyzer.tables.lookup import records_by_id
 
-        records: dict[str, Record] = {}
-        records.update(self.evidence.connections)
-        records.update(self.evidence.exchanges)
-        records.update((conversation.id, conversation) for conversation in self.evidence.conversations)
-        records.update((route.id, route) for route in self.evidence.routes)
-        records.update((row.id, row.finding) for row in finding_rows(self.result))
-        return records
+        return records_by_id(self.result)
 
     def bytes(self, name: str) -> bytes:
         """The bytes of a request or response (``c3.x2.q``), head and body, as they were sent. `InputError` when some are not in the capture: see `pieces`."""

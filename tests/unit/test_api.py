@@ -64,11 +64,11 @@ def test_captures_are_hashed_when_they_are_asked_for(tmp_path: Path) -> None:
 def test_files_of_secrets_that_cannot_be_read_are_a_clear_mistake(tmp_path: Path) -> None:
     broken = tmp_path / "secrets.toml"
     broken.write_text('[[password]]\nuser = "alice"\n')
-    with pytest.raises(UsageError, match="entry 1 of .*password.* lacks value"):
+    with pytest.raises(UsageError, match=r"entry 1 of .*password.* lacks value"):
         analyzer.analyze("a.pcap", secrets=broken)
     with pytest.raises(UsageError, match="not a keytab"):
         analyzer.analyze("a.pcap", keytab=broken)
-    with pytest.raises(InputError, match="No such file"):
+    with pytest.raises(InputError, match="No such"):
         analyzer.analyze("a.pcap", keylog=tmp_path / "missing")
 
 
