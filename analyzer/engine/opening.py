@@ -4,6 +4,7 @@ Plaintext lives only while its envelope is described. Of an exchange seen on two
 that could be read.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -25,6 +26,9 @@ from analyzer.sealing.tickets import Tickets
 from analyzer.settings import Limits
 from analyzer.wsman.envelope import decoded, described_text
 from analyzer.wsman.winrs import operation
+
+_NOT_LOOKED_AT = (401, 407)
+"""With these the server (or proxy) refused to look at the body: the client sends it again once it is authenticated."""
 
 
 class Contents(NamedTuple):
@@ -48,8 +52,9 @@ def contents(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetc
         messages[message.id] = full
         half = _half(evidence, full)
         found = None if half is None else operation(full, text, half[0], half[1], compressed)
-        if found is not None:
-            operations[full.exchange].append(found)
+        status = _status(evidence, full.exchange)
+        if found is not None and status not in _NOT_LOOKED_AT:
+            operations[full.exchange].append(replace(found, status=status))
     kept = [item for identity, found in operations.items() if not _seen_elsewhere(evidence, identity, operations) for item in found]
     places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients) for item in kept}
     built = shells(kept, places)
@@ -80,7 +85,8 @@ def _texts(
 def _verdict(message: Message, result: Opened) -> Message:
     if isinstance(result.text, Absent):
         return replace(message, opened=False, opened_absent=result.text.why.value, opened_detail=result.text.detail, secret=result.secret, check=result.check)
-    return replace(message, opened=True, secret=result.secret, check=result.check)
+    digest = hashlib.sha256(result.text).digest()
+    return replace(message, opened=True, secret=result.secret, check=result.check, text_digest=digest)
 
 
 def _clear(talk: Talk, messages: Mapping[str, Message], fetch: Fetch, limits: Limits) -> Iterator[tuple[Message, str]]:
@@ -94,8 +100,15 @@ def _clear(talk: Talk, messages: Mapping[str, Message], fetch: Fetch, limits: Li
                 or message.from_client is not from_client
             ):
                 continue
+            if not isinstance(half.body.digest, Absent):
+                message = replace(message, text_digest=half.body.digest)
             raw = read_body(Reader(stream, fetch), half.body, 0, min(half.body.size, limits.opened_bytes))
             yield message, decoded(raw)
+
+
+def _status(evidence: Evidence, exchange: str) -> int | None:
+    response = evidence.exchanges[exchange].response
+    return None if isinstance(response, Absent) else response.status
 
 
 def _half(evidence: Evidence, message: Message) -> tuple[int, tuple[int, ...]] | None:

@@ -19,6 +19,7 @@ from analyzer.records.wsman import Command, Operation, Output, Shell
 
 _POWERSHELL = "/powershell/"
 _INPUTS = ("stdin", "pr")
+_REFUSED = 400
 
 
 class Place(NamedTuple):
@@ -103,6 +104,10 @@ def _exchange(known: dict[tuple[str, str], _Shell], pair: Sequence[Operation], p
             if operation.creation or _POWERSHELL in (operation.resource_uri or "").lower():
                 shell.kind = "powershell"
             _operation(shell, operation, command_id)
+    if asked is not None and asked.name == "Command" and answered is None and (asked.status or 0) >= _REFUSED:
+        for command in shell.commands.values():
+            if command.packets == asked.packets:
+                command.state = "refused"
 
 
 def _operation(shell: _Shell, operation: Operation, command_id: str | None) -> None:

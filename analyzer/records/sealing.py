@@ -57,5 +57,7 @@ class Message:
     opened_detail: str | None = None
     secret: str | None = None
     """The tag of the secret that was used."""
+    text_digest: bytes | None = None
+    """SHA-256 of the readable text: of the plaintext of an opened body, of a clear body itself; None when it could not be read whole."""
     check: str = "none"
     """The signature's verdict: good, bad, none."""

@@ -39,6 +39,8 @@ class Operation:
     creation: bytes = b""
     code_page: int | None = None
     fault_code: str | None = None
+    status: int | None = None
+    """The HTTP status of the exchange's response, None when there is none in the capture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,10 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A WinRS command or a PowerShell pipeline. ``decoded``: what an encoded command line or script layer holds; None when nothing is encoded."""
+    """A WinRS command or a PowerShell pipeline. ``decoded``: what an encoded command line or script layer holds; None when nothing is encoded.
+
+    ``state`` is the last one seen, or ``refused``: the server answered the request with an error and did not run it.
+    """
 
     id: str
     shell: str

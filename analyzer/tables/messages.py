@@ -76,6 +76,7 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
     Column("fault_code", Dtype.TEXT, lambda row: row.message.fault_code, "The fault's code."),
     Column("fault_meaning", Dtype.TEXT, lambda row: _fault_meaning(row.message.fault_code), "What the code means; null for codes that are not known here."),
     Column("operation", Dtype.TEXT, _operation, "The action's short name, such as `Create`, `Command`, `Receive`."),
+    Column("text_sha256", Dtype.TEXT, lambda row: row.message.text_digest.hex() if row.message.text_digest else None, "SHA-256 of the text as read."),
     Column("opened_detail", Dtype.TEXT, lambda row: row.message.opened_detail, "Why a sealed body was not opened, in words."),
     Column("sealed_parts", Dtype.INTEGER, lambda row: len(row.message.parts), "Sealed parts in the body."),
     Column("capture", Dtype.TEXT, lambda row: row.captures[row.exchange.capture].name if row.exchange else None, "The capture's name."),
