@@ -1,0 +1,82 @@
+from analyzer.records.finding import Severity
+from tests.build.talk_http import ABSOLUTE, offer, post, reply, soap
+from tests.build.talk_proxy import CLIENT_LEG, ask_sealed, direct, far_leg, handshake, near_leg, proxied, proxied_handshake, sealed_reply, trip
+from tests.build.talk_tokens import basic, ntlm
+from tests.build.talks import Wire
+from tests.rules.judging import judge, names, packets
+
+RULE = "enc.server-allows-unencrypted"
+FINE = reply(200, content=soap("CreateResponse", 2))
+
+
+def test_a_clear_request_after_the_handshake_is_served() -> None:
+    lan = Wire()
+    talk = direct(lan)
+    handshake(talk, ntlm())
+    one = trip(talk, post(content=soap()), FINE)
+
+    finding = judge(lan).one(RULE)
+
+    assert (finding.severity, finding.confidence) == (Severity.HIGH, 1.0)
+    assert packets(finding) == [*one]
+    assert finding.connections == ("c1",)
+    assert finding.exchanges == ("c1.x4",)
+    assert finding.user == "LAB\\alice"
+    assert names(finding, one.asked)
+    assert "after ntlm authentication of LAB\\alice: Create" in finding.why
+
+
+def test_with_both_legs_the_one_nearest_to_the_server_is_named() -> None:
+    lan = Wire()
+    near, far = near_leg(lan), far_leg(lan)
+    proxied_handshake(near, far, ntlm())
+    hop = proxied(near, far, post(ABSOLUTE, content=soap()), FINE)
+    finding = judge(lan).one(RULE)
+    assert packets(finding) == [*hop.far]
+    assert finding.connections == ("c2",)
+
+
+def test_with_the_clients_leg_alone_its_own_exchange_is_named() -> None:
+    lan = Wire()
+    near, far = near_leg(lan), far_leg(lan)
+    proxied_handshake(near, far, ntlm())
+    proxied(near, far, post(ABSOLUTE, content=soap()), FINE)
+    assert judge(lan, hosts=CLIENT_LEG).one(RULE).exchanges == ("c1.x4",)
+
+
+def test_basic_in_the_request_authenticates_it() -> None:
+    lan = Wire()
+    trip(direct(lan), post("/wsman", basic(), content=soap()), FINE)
+    assert judge(lan).one(RULE).user == "alice"
+
+
+def test_a_server_that_refuses_clear_requests() -> None:
+    lan = Wire()
+    for port, answer in ((50001, offer()), (50002, reply(500))):
+        talk = direct(lan, port=port)
+        handshake(talk, ntlm(number=port))
+        trip(talk, post(content=soap(number=port)), answer)
+    assert judge(lan).found(RULE) == []
+
+
+def test_a_request_of_nobody_is_another_matter() -> None:
+    lan = Wire()
+    trip(direct(lan), post(content=soap()), FINE)
+    assert judge(lan).found(RULE) == []
+
+
+def test_sealed_requests() -> None:
+    lan = Wire()
+    talk = direct(lan)
+    handshake(talk, ntlm())
+    trip(talk, ask_sealed(1), sealed_reply(1))
+    assert judge(lan).found(RULE) == []
+
+
+def test_without_the_response_nobody_knows() -> None:
+    lan = Wire()
+    talk = direct(lan)
+    handshake(talk, ntlm())
+    talk.send(post(content=soap()))
+    talk.answer(FINE, captured=False)
+    assert judge(lan).found(RULE) == []

@@ -1,0 +1,94 @@
+import pytest
+
+from analyzer.records.finding import Severity
+from tests.build.talk_http import ABSOLUTE, Ask, html, post, reply
+from tests.build.talk_proxy import CLIENT_LEG, UPSTREAM_LEG, ask_sealed, direct, far_leg, forwarded, near_leg, proxied, trip
+from tests.build.talks import Wire
+from tests.rules.judging import judge, names, packets
+
+RULE = "http.gateway-error"
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_the_proxy_answers_without_the_server(status: int) -> None:
+    lan = Wire()
+    one = trip(near_leg(lan), post(ABSOLUTE), reply(status, ("Via", "1.1 proxy"), content=html()))
+
+    finding = judge(lan).one(RULE)
+
+    assert (finding.severity, finding.confidence) == (Severity.HIGH, 0.9)
+    assert packets(finding) == [*one]
+    assert finding.connections == ("c1",)
+    assert finding.exchanges == ("c1.x1",)
+    assert finding.user is None
+    assert names(finding, one.answered)
+    assert f"with {status} of its own" in finding.why
+    assert ABSOLUTE in finding.why
+
+
+def test_a_request_that_went_on_and_was_never_answered() -> None:
+    lan = Wire()
+    near, far = near_leg(lan), far_leg(lan)
+    asked = ask_sealed(1, ABSOLUTE)
+    near.send(asked)
+    far.send(forwarded(asked))
+    far.reset_by_server()
+    near.answer(reply(502, content=html()))
+    finding = judge(lan).one(RULE)
+    assert finding.connections == ("c1", "c2")
+    assert "1 request of these went on to the server" in finding.why
+
+
+def test_connect_that_fails() -> None:
+    lan = Wire()
+    trip(near_leg(lan), Ask("CONNECT", "srv01:5986", (("Host", "srv01:5986"),)), reply(503, content=html()))
+    assert "for srv01:5986" in judge(lan).one(RULE).why
+
+
+def test_a_gateway_without_other_traces_is_less_certain() -> None:
+    lan = Wire()
+    trip(direct(lan), post(), reply(504, content=html()))
+    assert judge(lan).one(RULE).confidence == 0.7
+
+
+def test_a_503_of_the_server_that_the_proxy_passed_on() -> None:
+    lan = Wire()
+    proxied(near_leg(lan), far_leg(lan), ask_sealed(1, ABSOLUTE), reply(503))
+    assert judge(lan).found(RULE) == []
+
+
+def test_a_503_of_the_server_itself() -> None:
+    lan = Wire()
+    trip(direct(lan), post(), reply(503))
+    assert judge(lan).found(RULE) == []
+
+
+def test_an_error_of_the_server_is_none_of_a_gateway() -> None:
+    lan = Wire()
+    trip(near_leg(lan), post(ABSOLUTE), reply(500))
+    assert judge(lan).found(RULE) == []
+
+
+def test_other_sites_behind_the_proxy() -> None:
+    lan = Wire()
+    trip(near_leg(lan), post("http://www.lab.example/", ("Authorization", "Basic eDp5")), reply(502, content=html()))
+    assert judge(lan).found(RULE) == []
+
+
+def test_the_upstream_leg_alone_does_not_show_it() -> None:
+    lan = Wire()
+    near, far = near_leg(lan), far_leg(lan)
+    asked = ask_sealed(1, ABSOLUTE)
+    near.send(asked)
+    far.send(forwarded(asked))
+    near.answer(reply(504, content=html()))
+    assert judge(lan, hosts=UPSTREAM_LEG).found(RULE) == []
+    assert len(judge(lan, hosts=CLIENT_LEG).found(RULE)) == 1
+
+
+def test_a_response_that_is_not_captured() -> None:
+    lan = Wire()
+    near = near_leg(lan)
+    near.send(post(ABSOLUTE))
+    near.answer(reply(502, content=html()), captured=False)
+    assert judge(lan).found(RULE) == []
