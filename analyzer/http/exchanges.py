@@ -9,6 +9,7 @@ A CONNECT that is answered 2xx ends HTTP on the connection; what follows in both
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from analyzer.formats.reader import Fetch, Reader
@@ -57,6 +58,8 @@ class _Walk:
         self.responses: list[Raw] = []
         self.interims: dict[int, list[Raw]] = {}
         self.tunnel: Tunnel | None = None
+        self.answers: Iterator[Raw] = responses(self.far, limits, self.response_problem, self.method)
+        self.hole_before_interim = False
 
     def request_problem(self, code: str, detail: str, at: int) -> None:
         self._note(self.near, code, f"client, offset {at}: {detail}", at)
@@ -78,13 +81,12 @@ class _Walk:
 def parse(connection: Connection, fetch: Fetch, limits: Limits) -> Parsed:
     """Reads both streams of a connection as HTTP/1."""
     walk = _Walk(connection, fetch, limits)
-    answers = responses(walk.far, limits, walk.response_problem, walk.method)
     for raw in requests(walk.near, limits, walk.request_problem):
         walk.requests.append(raw)
-        if raw.head.words[0] == "CONNECT" and _tunnelled(walk, raw, answers):
+        if raw.head.words[0] == "CONNECT" and _tunnelled(walk, raw):
             break
     if walk.tunnel is None:
-        for raw in answers:
+        for raw in walk.answers:
             _take(walk, raw)
     exchanges = tuple(_exchanges(walk))
     return Parsed(exchanges, walk.tunnel, tuple(walk.issues))
@@ -94,22 +96,26 @@ def _take(walk: _Walk, raw: Raw) -> bool:
     """Keeps a response; True for a final one."""
     if 100 <= int(raw.head.words[1]) < 200 and raw.head.words[1] != "101":
         walk.interims.setdefault(len(walk.responses), []).append(raw)
+        walk.hole_before_interim |= raw.resumed
         return False
+    raw.resumed |= walk.hole_before_interim
+    walk.hole_before_interim = False
     walk.responses.append(raw)
     return True
 
 
-def _tunnelled(walk: _Walk, connect: Raw, answers: Iterator[Raw]) -> bool:
+def _tunnelled(walk: _Walk, connect: Raw) -> bool:
     """Reads responses up to the one that answers ``connect``; True when it opens a tunnel.
 
     A client that goes on with anything but a request to the proxy was answered 2xx, also where that answer was lost.
     """
     index = len(walk.requests) - 1
     answered_at = max((response.end_at for response in walk.responses), default=0)
-    for raw in answers:
+    for raw in walk.answers:
         acked = walk.far.acked(raw.head.at)
-        if raw.resumed and raw.head.at and acked > connect.end_at and _went_on(walk, connect):
-            return _open(walk, connect, answered_at)
+        if raw.resumed and raw.head.at and acked > connect.end_at:  # the answer was lost, this is one to what came after it
+            walk.answers = chain((raw,), walk.answers)
+            return _went_on(walk, connect) and _open(walk, connect, answered_at)
         if not _take(walk, raw):
             continue
         answered_at = raw.end_at
@@ -155,7 +161,8 @@ def _pairs(walk: _Walk) -> list[_Pair]:
     for index, response in enumerate(walk.responses):
         acked = walk.far.acked(response.head.at)
         if response.resumed and response.head.at:
-            position = _after_hole(walk, position, acked, pairs)
+            begin = walk.interims[index][0] if index in walk.interims else response
+            position = _after_hole(walk, position, acked, begin.head.at, pairs)
         known = position < len(walk.requests) and not (0 <= acked <= walk.requests[position].head.at and walk.connection.to_server.size)
         if known:
             pairs.append(_Pair(walk.requests[position], response, index))
@@ -166,18 +173,20 @@ def _pairs(walk: _Walk) -> list[_Pair]:
     return pairs
 
 
-def _after_hole(walk: _Walk, position: int, acked: int, pairs: list[_Pair]) -> int:
+def _after_hole(walk: _Walk, position: int, acked: int, begin: int, pairs: list[_Pair]) -> int:
     """The request that the first response after a hole answers: the last one received whole. Those before it lost their responses in the hole.
 
     When its sender had received bytes behind that request which are not in the capture, it answers a request that was lost with them; unless that request
-    itself is cut, since then they may be its own.
+    itself is cut, since then they may be its own. When the client had not received all that was sent before the response (``begin``) when it made its last
+    request, it had several under way, and nothing tells which of them this one answers.
     """
     if acked < 0 or position >= len(walk.requests):
         return position
     last = position
     while last + 1 < len(walk.requests) and walk.requests[last + 1].end_at <= acked:
         last += 1
-    if not walk.requests[last].cut and walk.near.missing(walk.requests[last].end_at, acked):
+    lost_behind = not walk.requests[last].cut and walk.near.missing(walk.requests[last].end_at, acked)
+    if lost_behind or (last > position and 0 <= walk.near.acked(walk.requests[last].head.at) < begin):
         last += 1
     pairs.extend(_Pair(request, None, -1) for request in walk.requests[position:last])
     return last

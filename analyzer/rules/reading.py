@@ -169,8 +169,18 @@ def ended_after(evidence: Evidence, exchange: Exchange, side: Side) -> Ending | 
         if closing.side is not side:
             return None
         answered = [other for other in after(evidence, exchange) if (reply := response(other)) is not None and reply.first_ns <= closing.ts_ns]
-        return None if answered else Ending(closing, max(closing.ts_ns - answer.last_ns, 0))
+        if answered or _more_was_said(connection, answer, closing):
+            return None
+        return Ending(closing, max(closing.ts_ns - answer.last_ns, 0))
     return None
+
+
+def _more_was_said(connection: Connection, answer: Response, closing: Closing) -> bool:
+    """The server's stream went on behind ``answer`` although it was not captured: by a hole, or by what the two ends counted when one of them closed."""
+    if any(gap.stream_at + gap.size > answer.end_at for gap in connection.to_client.gaps):
+        return True
+    counted_bytes = closing.acked if closing.side is Side.CLIENT else closing.stream_at
+    return counted_bytes > answer.end_at
 
 
 def finding(  # noqa: PLR0913  a finding has many fields, and names make the call readable

@@ -27,7 +27,7 @@ def test_a_notebook_is_committed_with_outputs_and_ends_with_asserts(path: Path) 
     cells = [cell for cell in _read(path).cells if cell.cell_type == "code"]
     assert "assert " in cells[-1].source
     assert sum(bool(cell.outputs) for cell in cells) >= len(cells) - 2
-    assert not any(output.output_type in ("error",) or output.get("name") == "stderr" for cell in cells for output in cell.outputs)
+    assert not any(output.output_type == "error" or output.get("name") == "stderr" for cell in cells for output in cell.outputs)
 
 
 def test_there_are_notebooks() -> None:

@@ -54,8 +54,14 @@ def _moves(evidence: Evidence, conversation: Conversation, home: str) -> Iterato
         if near.id in conversation.exchanges or authenticated(evidence, near) is not conversation or header(request(near), "authorization") is not None:
             continue
         far = upstream(evidence, near.id)
-        if far is not None and far.connection != home and not _closed_by_server(evidence, home, near):
+        if far is not None and far.connection != home and _same_way(evidence, home, far.connection) and not _closed_by_server(evidence, home, near):
             yield Move(near, far, home)
+
+
+def _same_way(evidence: Evidence, home: str, other: str) -> bool:
+    """Both upstream connections join the same two hosts. In a chain of proxies a leg further on takes the place of one that was not captured."""
+    one, two = evidence.connections[home], evidence.connections[other]
+    return (one.client.host, one.server) == (two.client.host, two.server)
 
 
 def _closed_by_server(evidence: Evidence, connection: str, near: Exchange) -> bool:

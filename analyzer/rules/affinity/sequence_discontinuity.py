@@ -78,10 +78,13 @@ def _breaks(evidence: Evidence, conversation: Conversation, digests: dict[bytes,
     last: int | None = None
     certain = conversation.mechanism is Mechanism.NTLM  # a Kerberos context begins at any number (RFC 4121 section 4.2.6.2)
     first = True
+    end_at: int | None = None
     for exchange in _context(evidence, conversation):
         half = request(exchange) if from_client else response(exchange)
+        if half is None or half.body.missing or not half.body.complete or (end_at is not None and half.at != end_at):
+            last, certain = None, False  # something in between is not in the capture
+        end_at = None if half is None else half.end_at
         if half is None or half.body.missing or not half.body.complete:
-            last, certain = None, False
             continue
         if _repeated(evidence, exchange, half, digests, from_client=from_client):
             continue
@@ -99,10 +102,20 @@ def _repeated(evidence: Evidence, exchange: Exchange, half: Request | Response, 
     """The body was sent before, in an exchange that is not this one's own other leg."""
     if not from_client or isinstance(half.body.digest, Absent):
         return False
-    before = digests.get(half.body.digest, exchange.id)
-    near, hop = owner(evidence, exchange.id), evidence.near.get(exchange.id)
-    legs = {exchange.id, *((near.id,) if near is not None else ()), *((hop.far,) if hop is not None else ())}
-    return before not in legs
+    return digests.get(half.body.digest, exchange.id) not in _legs(evidence, exchange.id)
+
+
+def _legs(evidence: Evidence, exchange: str) -> set[str]:
+    """The exchange on all legs that it was seen on, through a chain of proxies too."""
+    legs = {exchange}
+    outward, inward = exchange, exchange
+    while (hop := evidence.far.get(outward)) is not None and hop.near not in legs:
+        outward = hop.near
+        legs.add(outward)
+    while (hop := evidence.near.get(inward)) is not None and hop.far not in legs:
+        inward = hop.far
+        legs.add(inward)
+    return legs
 
 
 def _finding(evidence: Evidence, conversation: Conversation, breaks: list[Break]) -> Finding:

@@ -130,3 +130,29 @@ def test_a_connect_that_is_sent_again_is_no_tunnel() -> None:
     found = parsed([CONNECT, CONNECT], [], [])
     assert found.tunnel is None
     assert shown(found) == [("srv01:5986", None)] * 2
+
+
+def test_pipelined_requests_around_a_hole_are_not_paired_by_guess() -> None:
+    """All three were under way when the first answer was lost: nothing tells which of them the next one answers."""
+    connection, fetch = talk([get("a") + get("b"), get("c")], [BACK, reply(200), reply(404)], client_acked=[0, 0], server_acked=[3 * SIZE, 3 * SIZE])
+    assert shown(parse(connection, fetch, Limits())) == [("/a", None), ("/b", None), ("/c", None), (None, 200), (None, 404)]
+
+
+def test_requests_that_waited_for_their_answers_are_paired_around_a_hole() -> None:
+    connection, fetch = talk([get("a"), get("b")], [BACK, reply(404)], client_acked=[0, BACK], server_acked=[2 * SIZE])
+    assert shown(parse(connection, fetch, Limits())) == [("/a", None), ("/b", 404)]
+
+
+def test_a_hole_before_an_interim_response_is_one_before_the_final_one() -> None:
+    found = parsed([get("a"), SIZE, b"rest of the body"], [BACK, b"HTTP/1.1 100 Continue\r\n\r\n", reply(404)], [2 * SIZE, 2 * SIZE + 16])
+    assert shown(found) == [("/a", None), (None, 404)]
+
+
+def test_an_answer_after_a_hole_may_be_that_to_the_second_connect() -> None:
+    connection, fetch = talk(
+        [CONNECT, CONNECT, HELLO], [len(DEMAND), OPEN], client_acked=[0, len(DEMAND), len(DEMAND) + len(OPEN)], server_acked=[2 * len(CONNECT)]
+    )
+    found = parse(connection, fetch, Limits())
+    assert shown(found) == [("srv01:5986", None), ("srv01:5986", 200)]
+    assert found.tunnel is not None
+    assert (found.tunnel.client_at, found.tunnel.server_at) == (2 * len(CONNECT), len(DEMAND) + len(OPEN))
