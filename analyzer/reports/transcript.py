@@ -5,10 +5,11 @@ Passwords in command lines and scripts are masked as far as their usual forms te
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
 
 from analyzer.records.ids import key_number
 from analyzer.records.result import Result
-from analyzer.records.wsman import Command, Output, Shell
+from analyzer.records.wsman import Command, Shell
 from analyzer.reports.facts import counted
 from analyzer.reports.lines import BLANK, Line, Span, line
 from analyzer.tables.times import rfc3339
@@ -70,15 +71,12 @@ def _command(command: Command, *, mask: bool) -> Iterator[Line]:
     yield from _text(command.packets, "RUN", command.text or "(its beginning is not in the capture)", mask=mask, ts_ns=command.first_ns)
     if command.decoded:
         yield from _text(command.packets, "DECODED", command.decoded, mask=mask)
-    for output in command.outputs:
-        yield from _output(output, mask=mask)
+    for (stream, packets), outputs in groupby(command.outputs, key=lambda output: (output.stream, output.packets)):
+        separator = "" if stream in ("stdin", "stdout", "stderr") else "\n"  # byte streams run on, objects are lines
+        yield from _text(packets, _LABELS.get(stream, stream.upper()), separator.join(output.text for output in outputs), mask=mask)
     words = [word for word in (command.state, None if command.exit_code is None else f"exit code {command.exit_code}") if word]
     if words:
         yield line(f"  {'':>9} {'':7} ", Span(", ".join(words), "dim"))
-
-
-def _output(output: Output, *, mask: bool) -> Iterator[Line]:
-    yield from _text(output.packets, _LABELS.get(output.stream, output.stream.upper()), output.text, mask=mask)
 
 
 def _text(packets: tuple[int, ...], label: str, text: str, *, mask: bool, ts_ns: int | None = None) -> Iterator[Line]:

@@ -16,8 +16,10 @@ from analyzer.wsman.xpress import inflate
 _PREFIX = r"<(?:[A-Za-z_][\w.-]*:)?"
 _STREAM = re.compile(_PREFIX + r"Stream\b([^<>]*?)(?:/>|>([^<>]*)</)")
 _COMMAND_LINE = re.compile(_PREFIX + r"CommandLine\b([^<>]*)>")
-_COMMAND = re.compile(_PREFIX + r"Command(?:\s[^<>]*)?>([^<>]*)</")
-_ARGUMENTS = re.compile(_PREFIX + r"Arguments(?:\s[^<>]*)?>([^<>]*)</")
+_TEXT = r"((?:<!\[CDATA\[.*?\]\]>|[^<])*)</"
+_COMMAND = re.compile(_PREFIX + r"Command(?:\s[^<>]*)?>" + _TEXT, re.DOTALL)
+_ARGUMENTS = re.compile(_PREFIX + r"Arguments(?:\s[^<>]*)?>" + _TEXT, re.DOTALL)
+_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>|([^<]+)", re.DOTALL)
 _STATE = re.compile(_PREFIX + r"CommandState\b([^<>]*?)/?>")
 _EXIT = re.compile(_PREFIX + r"ExitCode(?:\s[^<>]*)?>\s*(-?\d{1,12})\s*</")
 _CODE = re.compile(_PREFIX + r"Code(?:\s[^<>]*)?>\s*([^<>]{1,200}?)\s*</")
@@ -59,8 +61,8 @@ def operation(message: Message, text: str, ts_ns: int, packets: tuple[int, ...],
         resource_uri=message.resource_uri,
         shell_id=shell_id,
         command_id=_upper(command_id or (_attributes(state[1]).get("CommandId") if state else None) or message.command_id),
-        command=unescape(command[1]) if command else None,
-        arguments=tuple(unescape(found) for found in _ARGUMENTS.findall(text, line.end())) if line else (),
+        command=_content(command[1]) if command else None,
+        arguments=tuple(_content(found) for found in _ARGUMENTS.findall(text, line.end())) if line else (),
         streams=tuple(_streams(text, packed=shell_id in compressed or message.exchange in compressed)),
         state=_attributes(state[1]).get("State", "").rpartition("/")[2] or None if state else None,
         exit_code=int(exit_code[1]) if exit_code else None,
@@ -69,6 +71,11 @@ def operation(message: Message, text: str, ts_ns: int, packets: tuple[int, ...],
         code_page=int(page[1]) if page else None,
         fault_code=message.fault_code,
     )
+
+
+def _content(text: str) -> str:
+    """An element's text: CDATA sections as they are, entities elsewhere undone."""
+    return "".join(match[1] if match[1] is not None else unescape(match[2]) for match in _CDATA.finditer(text))
 
 
 def _upper(identity: str | None) -> str | None:
