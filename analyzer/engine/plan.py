@@ -19,6 +19,7 @@ from analyzer.auth.conversations import conversations
 from analyzer.auth.steps import steps_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog
+from analyzer.formats.tls_facts import tls_facts
 from analyzer.http.exchanges import Tunnel, parse
 from analyzer.proxy.hops import hops
 from analyzer.proxy.routes import routes
@@ -124,8 +125,9 @@ def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = 
 def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int) -> list[Talk]:
     """One connection; a CONNECT tunnel in it is read as a connection of its own."""
     fetch, limits = tools.fetch, tools.limits
-    if made.protocol == "tls" and tools.keys:
-        made = opened(made, tools.keys, fetch, tools.store) or made
+    if made.protocol == "tls":
+        made = replace(made, tls=tls_facts(made.to_server, made.to_client, fetch))
+        made = (opened(made, tools.keys, fetch, tools.store) if tools.keys else None) or made
     if made.protocol != "http" and not made.tls_opened:
         opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if made.protocol == "tls" else ()
         return [Talk(made, (), (), (), (*issues, *opaque))]

@@ -18,6 +18,8 @@ _LEAST = 3
 _RATIO = 0.5
 _SLACK_NS = 5_000_000
 _ACTIVE = 256
+_CONNECT_NS = 5_000_000_000
+"""A proxy may reach out to the server before it answers the CONNECT."""
 
 
 def ended_at_proxy(connections: Mapping[str, Connection], exchanges_of: Mapping[str, Sequence[Exchange]], taken: set[str]) -> list[tuple[str, str]]:
@@ -34,6 +36,40 @@ def ended_at_proxy(connections: Mapping[str, Connection], exchanges_of: Mapping[
         if len(fits) == 1:
             pairs.append((fits[0].id, inner.id))
     return pairs
+
+
+def intercepted(connections: Mapping[str, Connection], exchanges_of: Mapping[str, Sequence[Exchange]], taken: set[str]) -> list[tuple[str, str]]:
+    """(TLS connection in a CONNECT tunnel, the proxy's own TLS connection to the server) where the proxy ends one TLS and begins another.
+
+    The proxy's connection lies within the tunnel's, goes to the port that CONNECT asked for, names the same server (or none), and has another ClientHello; no
+    other tunnel may fit.
+    """
+    inside = [found for found in connections.values() if found.tunnel_of is not None and found.protocol == "tls" and found.id not in taken]
+    pairs = []
+    for far in connections.values():
+        if far.id in taken or far.protocol != "tls" or far.tunnel_of is not None or far.twin_of is not None:
+            continue
+        fits = [found for found in inside if _intercepts(found, far, _target(found, exchanges_of))]
+        if len(fits) == 1:
+            pairs.append((fits[0].id, far.id))
+    return pairs
+
+
+def _target(inside: Connection, exchanges_of: Mapping[str, Sequence[Exchange]]) -> tuple[str, int]:
+    """What the CONNECT around a tunnel's connection asked for."""
+    for exchange in reversed(exchanges_of.get(inside.tunnel_of or "", ())):
+        if not isinstance(exchange.request, Absent) and exchange.request.method == "CONNECT":
+            host, _, port = exchange.request.target.rpartition(":")
+            return host.lower(), int(port) if port.isdigit() else 0
+    return "", 0
+
+
+def _intercepts(near: Connection, far: Connection, target: tuple[str, int]) -> bool:
+    if near.capture != far.capture or near.client.host == far.client.host or far.server.port != target[1] or near.tls is None or far.tls is None:
+        return False
+    names = {name.lower() for name in (near.tls.server_name, far.tls.server_name) if name}
+    within = near.first_ns - _CONNECT_NS <= far.first_ns <= near.last_ns
+    return within and near.tls.client_random != far.tls.client_random and len(names) < 2 and (not names or not target[0] or names == {target[0]})
 
 
 def _first(connection: Connection) -> int:

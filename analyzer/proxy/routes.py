@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.proxy.hops import Legs
-from analyzer.proxy.opaque import CONFIDENCE, ended_at_proxy
+from analyzer.proxy.opaque import CONFIDENCE, ended_at_proxy, intercepted
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Hop, Role, Route
@@ -43,13 +43,14 @@ def routes(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tup
         onward[near].setdefault(far)
     taken = {identity for near, fars in onward.items() for identity in (near, *fars)}
     ended = ended_at_proxy(connections, exchanges_of, taken)
-    for near, far in ended:
+    broken = intercepted(connections, exchanges_of, taken)
+    for near, far in (*ended, *broken):
         onward[near].setdefault(far)
     order = {identity: place for place, identity in enumerate(connections)}
     made: list[Route] = []
     for near in sorted(onward, key=lambda identity: order[identity]):
         fars = tuple(sorted(onward[near], key=lambda identity: (connections[identity].first_ns, order[identity])))
-        inferred = any(near == outer for outer, _ in ended)
+        inferred = any(near == outer for outer, _ in (*ended, *broken))
         kind = "tls_terminating" if inferred else _kind(near, connections, exchanges_of, hops, streams)
         made.append(Route(f"r{len(made) + 1}", near, fars, connections[near].server.host, kind, CONFIDENCE if inferred else 1.0))
     upstream = {identity for route in made for identity in route.upstream_connections} | legs.far

@@ -82,6 +82,19 @@ class Closing:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFacts:
+    """What a TLS handshake tells without a key. ``certificates``: SHA-256 of the chain, leaf first, while it travels in clear (up to TLS 1.2)."""
+
+    server_name: str | None
+    client_random: bytes | None
+    version: int | None
+    cipher_suite: int | None
+    ja3: str | None
+    ja4: str | None
+    certificates: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Connection:
     """One TCP connection, or (``tunnel_of``) the one carried inside a CONNECT tunnel. A reused 4-tuple is a new connection.
 
@@ -110,6 +123,7 @@ class Connection:
     tunnel_of: str | None = None
     bases: tuple[int, int] = (-1, -1)
     """TCP sequence numbers of offset 0 of the streams to the server and to the client, -1 unknown: address translation leaves them, a proxy does not."""
+    tls: TlsFacts | None = None
     tls_opened: bool = False
     """The streams are the application data inside TLS, opened with a key log."""
     twin_of: str | None = None

@@ -39,7 +39,12 @@ _COLUMNS: tuple[Column[CommandRow], ...] = (
     Column("end_time", Dtype.TIME, lambda row: row.command.last_ns, "Time of its last message in the capture."),
     Column("duration_s", Dtype.NUMBER, lambda row: seconds(row.command.last_ns - row.command.first_ns), "From its first to its last message."),
     Column("exit_code", Dtype.INTEGER, lambda row: row.command.exit_code, "WinRS: the exit code; null when it was not seen."),
-    Column("state", Dtype.TEXT, lambda row: row.command.state, "The last state seen: `Done`, `Running`, `Completed`, `Failed` and so on; `refused`: the server did not run it."),
+    Column(
+        "state",
+        Dtype.TEXT,
+        lambda row: row.command.state,
+        "The last state seen, such as `Done`, `Running`, `Completed`; `refused`: the server did not run it.",
+    ),
     Column("stdout_bytes", Dtype.INTEGER, lambda row: _bytes(row, "stdout", "output"), "Bytes of output."),
     Column("stderr_bytes", Dtype.INTEGER, lambda row: _bytes(row, "stderr", "error"), "Bytes of error output."),
     Column("user", Dtype.TEXT, lambda row: row.command.user, "Who authenticated the connection; null where no key shows it."),

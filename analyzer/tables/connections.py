@@ -69,6 +69,11 @@ def _community_id(row: ConnectionRow) -> str:
     return community_id((client.host, client.port), (server.host, server.port))
 
 
+def _certificate(row: ConnectionRow) -> str | None:
+    facts = row.connection.tls
+    return facts.certificates[0].hex() if facts is not None and facts.certificates else None
+
+
 _COLUMNS: tuple[Column[ConnectionRow], ...] = (
     Column(
         "connection_id",
@@ -126,6 +131,16 @@ _COLUMNS: tuple[Column[ConnectionRow], ...] = (
     Column("server_product", Dtype.TEXT, _server_product, "The first Server header seen on the connection."),
     Column("winrm", Dtype.FLAG, lambda row: row.winrm, "The connection carries WinRM, or the authentication of a proxy on the way to it."),
     Column("tunnel_of", Dtype.TEXT, lambda row: row.connection.tunnel_of, "The connection whose CONNECT tunnel carries this one."),
+    Column(
+        "tls_server_name",
+        Dtype.TEXT,
+        lambda row: row.connection.tls.server_name if row.connection.tls else None,
+        "The server name that the client asked for in TLS (SNI).",
+    ),
+    Column("ja3", Dtype.TEXT, lambda row: row.connection.tls.ja3 if row.connection.tls else None, "JA3 fingerprint of the TLS client."),
+    Column("ja4", Dtype.TEXT, lambda row: row.connection.tls.ja4 if row.connection.tls else None, "JA4 fingerprint of the TLS client."),
+    Column("tls_certificate_sha256", Dtype.TEXT, _certificate, "SHA-256 of the server's certificate, where it travels in clear (up to TLS 1.2)."),
+    Column("tls_opened", Dtype.FLAG, lambda row: row.connection.tls_opened if row.connection.protocol == "tls" else None, "A key log opened the TLS."),
     Column("twin_of", Dtype.TEXT, lambda row: row.connection.twin_of, "The same connection seen at another capture point."),
     Column(
         "packets",

@@ -3,10 +3,12 @@
 import importlib.util
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_outputs_columns_and_rules_in_documents_are_up_to_date(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_outputs_columns_and_rules_in_documents_are_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = importlib.util.spec_from_file_location("refresh", ROOT / "docs" / "refresh.py")
     assert spec is not None
     assert spec.loader is not None

@@ -1,0 +1,130 @@
+"""What a TLS handshake tells without any key: who was asked for (SNI), the client's fingerprints (JA3, JA4), the certificates while they travel in clear.
+
+JA3: github.com/salesforce/ja3 (BSD), the MD5 of five lists of numbers. JA4: the TLS client fingerprint of FoxIO (BSD-3-Clause), two truncated SHA-256 hashes
+of sorted lists behind a readable prefix. GREASE values (RFC 8701) are left out of both.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterator
+
+from analyzer.formats.reader import Fetch, Reader
+from analyzer.formats.tls_records import CHANGE_CIPHER_SPEC, CLIENT_HELLO, HANDSHAKE, SERVER_HELLO, handshakes, hello, records
+from analyzer.records.transport import Stream, TlsFacts
+
+_CERTIFICATE = 11
+_SNI, _GROUPS, _FORMATS, _SIGNATURES, _ALPN, _VERSIONS = 0, 10, 11, 13, 16, 43
+_VERSION_WORDS = {0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3"}
+
+
+def tls_facts(to_server: Stream, to_client: Stream, fetch: Fetch) -> TlsFacts | None:
+    """The facts of a handshake; None when neither hello is in the capture."""
+    sent, received = list(_messages(to_server, fetch)), list(_messages(to_client, fetch))
+    client = next((body for kind, body in sent if kind == CLIENT_HELLO), None)
+    server = next((body for kind, body in received if kind == SERVER_HELLO and hello(kind, body) is not None), None)
+    if client is None and server is None:
+        return None
+    parsed = None if client is None else _client(client)
+    chosen = None if server is None else hello(SERVER_HELLO, server)
+    return TlsFacts(
+        server_name=None if parsed is None else parsed.server_name,
+        client_random=None if parsed is None else parsed.random,
+        version=None if chosen is None else chosen.version,
+        cipher_suite=None if chosen is None else chosen.suite,
+        ja3=None if parsed is None else parsed.ja3(),
+        ja4=None if parsed is None else parsed.ja4(),
+        certificates=tuple(hashlib.sha256(found).digest() for kind, body in received if kind == _CERTIFICATE for found in _certificates(body)),
+    )
+
+
+def _messages(stream: Stream, fetch: Fetch) -> Iterator[tuple[int, bytes]]:
+    """Handshake messages in clear, up to the first record that is none."""
+    data = b""
+    for record in records(Reader(stream, fetch)):
+        if record.kind == CHANGE_CIPHER_SPEC or record.kind != HANDSHAKE or record.after_hole:
+            break
+        data += record.body
+    yield from handshakes(data)
+
+
+def _certificates(body: bytes) -> Iterator[bytes]:
+    """The chain of a TLS 1.2 Certificate message (RFC 5246 section 7.4.2), leaf first."""
+    at = 3
+    while at + 3 <= len(body):
+        size = int.from_bytes(body[at : at + 3], "big")
+        if at + 3 + size > len(body):
+            return
+        yield body[at + 3 : at + 3 + size]
+        at += 3 + size
+
+
+def _grease(value: int) -> bool:
+    return value & 0x0F0F == 0x0A0A and value >> 8 == value & 0xFF
+
+
+class _Client:
+    """A ClientHello's lists, GREASE left out."""
+
+    def __init__(self, version: int, random: bytes, ciphers: list[int], extensions: list[tuple[int, bytes]]) -> None:
+        self.version = version
+        self.random = random
+        self.ciphers = [value for value in ciphers if not _grease(value)]
+        self.extensions = [(kind, data) for kind, data in extensions if not _grease(kind)]
+        self._by_kind = dict(self.extensions)
+        self.server_name = self._name()
+
+    def _name(self) -> str | None:
+        data = self._by_kind.get(_SNI, b"")  # RFC 6066 section 3: list length, type 0, length, name
+        return data[5 : 5 + int.from_bytes(data[3:5], "big")].decode("ascii", "replace") if len(data) > 5 else None
+
+    def _numbers(self, kind: int, skip: int) -> list[int]:
+        data = self._by_kind.get(kind, b"")[skip:]
+        return [value for (value,) in struct.iter_unpack(">H", data[: len(data) & ~1]) if not _grease(value)]
+
+    def ja3(self) -> str:
+        formats = self._by_kind.get(_FORMATS, b"")[1:]
+        lists = (self.ciphers, [kind for kind, _ in self.extensions], self._numbers(_GROUPS, 2), list(formats))
+        text = ",".join([str(self.version), *("-".join(map(str, values)) for values in lists)])
+        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+    def ja4(self) -> str:
+        version = max(self._numbers(_VERSIONS, 1), default=self.version)
+        alpn = self._by_kind.get(_ALPN, b"")
+        name = alpn[3 : 3 + alpn[2]] if len(alpn) > 3 else b""
+        shown = f"{chr(name[0])}{chr(name[-1])}" if name and name[:1].isalnum() and name[-1:].isalnum() else "00"
+        kinds = sorted(kind for kind, _ in self.extensions if kind not in (_SNI, _ALPN))
+        signatures = self._numbers(_SIGNATURES, 2)
+        named = "d" if _SNI in self._by_kind else "i"
+        counts = f"{min(len(self.ciphers), 99):02}{min(len(self.extensions), 99):02}"
+        prefix = f"t{_VERSION_WORDS.get(version, '00')}{named}{counts}{shown}"
+        middle = _hex_list(sorted(self.ciphers))
+        last = _hex_list(kinds) + (f"_{_hex_list(signatures)}" if signatures else "")
+        return f"{prefix}_{_short(middle)}_{_short(last)}"
+
+
+def _hex_list(values: list[int]) -> str:
+    return ",".join(f"{value:04x}" for value in values)
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12] if text else "0" * 12
+
+
+def _client(body: bytes) -> _Client | None:
+    try:
+        version, random = struct.unpack_from(">H32s", body)
+        at = 35 + body[34]
+        size = int.from_bytes(body[at : at + 2], "big")
+        ciphers = [value for (value,) in struct.iter_unpack(">H", body[at + 2 : at + 2 + (size & ~1)])]
+        at += 2 + size
+        at += 1 + body[at]
+        extensions = []
+        end = at + 2 + int.from_bytes(body[at : at + 2], "big")
+        at += 2
+        while at + 4 <= min(end, len(body)):
+            kind, length = struct.unpack_from(">HH", body, at)
+            extensions.append((kind, body[at + 4 : at + 4 + length]))
+            at += 4 + length
+    except (struct.error, IndexError):
+        return None
+    return _Client(version, random, ciphers, extensions)

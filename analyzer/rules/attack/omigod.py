@@ -1,0 +1,106 @@
+"""A request without any authentication is served.
+
+What it sees
+    A POST with a readable SOAP body other than Identify, on a connection without TLS that is known from its first byte, with no Authorization field on this
+    request and no completed authentication before it on the connection, answered 2xx. Behind a proxy the upstream connection must be as bare.
+Why it matters
+    It is how CVE-2021-38647 (OMIGOD) looks: Open Management Infrastructure took requests without an Authorization field for root's. Whoever reaches the port
+    runs commands as root.
+When it is wrong
+    A server that was set up to serve anonymous requests on purpose, a test double for example. Identify, which is anonymous by design, is not counted, nor are
+    sealed requests and requests after a handshake.
+Needs
+    The connection from its beginning; both legs where there is a proxy. Inside TLS a certificate may stand for the header: nothing is said there.
+Reference
+    CVE-2021-38647; ATT&CK T1190; RFC 9110 section 11.6.2.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from analyzer.records.auth import Outcome
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Finding, Severity
+from analyzer.records.http import Exchange
+from analyzer.records.proxy import Role
+from analyzer.records.transport import Connection
+from analyzer.rules.reading import counted, finding, header, is_clear, listed, message, name, packet, packets_of, request, role, status, upstream, winrm_exchanges
+
+RULE = "attack.omigod"
+TITLE = "A request without authentication is served"
+SEVERITY = Severity.CRITICAL
+REFERENCE = "CVE-2021-38647"
+ADVICE = (
+    "Update OMI to 1.6.8-1 or newer (and the extensions that bring it), close ports 5985, 5986 and 1270 to everyone but the management network, and treat the "
+    "host as compromised if the client is not yours."
+)
+
+
+def find(evidence: Evidence) -> Iterator[Finding]:
+    """One finding for each client host and endpoint."""
+    groups: dict[tuple[str, str, int], list[Exchange]] = defaultdict(list)
+    for exchange in winrm_exchanges(evidence, Role.DIRECT, Role.CLIENT_LEG):
+        connection = evidence.connections[exchange.connection]
+        if connection.protocol != "tls" and _is_served_bare(evidence, exchange) and _is_bare_all_the_way(evidence, exchange):
+            groups[connection.client.host, connection.server.host, connection.server.port].append(exchange)
+    for group in groups.values():
+        yield _finding(evidence, group)
+
+
+def _is_served_bare(evidence: Evidence, exchange: Exchange) -> bool:
+    asked, code = request(exchange), status(exchange)
+    found = message(evidence, asked)
+    if asked is None or asked.method != "POST" or code is None or not 200 <= code < 300:
+        return False
+    operation = None if found is None else found.operation
+    named = isinstance(operation, str) and is_clear(found) and header(asked, "wsmanidentify") is None
+    return named and _is_bare(evidence, exchange)
+
+
+def _is_bare(evidence: Evidence, exchange: Exchange) -> bool:
+    """Nothing on the connection up to this request could have authenticated it, and all of that was captured."""
+    asked, connection = request(exchange), evidence.connections[exchange.connection]
+    if asked is None or not _is_whole(connection, asked.end_at) or header(asked, "authorization") is not None:
+        return False
+    earlier = [other for other in evidence.exchanges_of[connection.id] if other.position < exchange.position]
+    if any(header(request(other), "authorization") is not None or request(other) is None for other in earlier):
+        return False
+    return not any(found.outcome is Outcome.ACCEPTED for found in evidence.conversations_of.get(connection.id, ()))
+
+
+def _is_whole(connection: Connection, end_at: int) -> bool:
+    outer_begins = connection.syn is not None or connection.tunnel_of is not None
+    return connection.to_server.begins and outer_begins and not any(gap.stream_at < end_at for gap in connection.to_server.gaps)
+
+
+def _is_bare_all_the_way(evidence: Evidence, exchange: Exchange) -> bool:
+    if role(evidence, exchange.connection) is Role.DIRECT:
+        return True
+    far = upstream(evidence, exchange.id)
+    return far is not None and _is_bare(evidence, far)
+
+
+def _finding(evidence: Evidence, group: list[Exchange]) -> Finding:
+    first = evidence.connections[group[0].connection]
+    fars = [far for exchange in group if (far := upstream(evidence, exchange.id)) is not None]
+    operations = [found.operation for exchange in group if (found := message(evidence, request(exchange))) and isinstance(found.operation, str)]
+    packets = packets_of(group)
+    why = (
+        f"{first.server.host}:{first.server.port} served {counted(len(group), 'request')} of {first.client.host} ({listed(operations)}) although neither the "
+        f"request had an Authorization field nor the connection was authenticated: the first is {group[0].id} on {name(first)}, "
+        f"{packet(evidence, packets[0]) if packets else ''}, status {status(group[0])}."
+    )
+    return finding(
+        evidence,
+        rule=RULE,
+        severity=SEVERITY,
+        confidence=0.9,
+        title=TITLE,
+        why=why,
+        advice=ADVICE,
+        reference=REFERENCE,
+        connections=[*(exchange.connection for exchange in group), *(far.connection for far in fars)],
+        exchanges=[*(exchange.id for exchange in group), *(far.id for far in fars)],
+        packets=packets,
+        attack=("T1190", "T1021.006"),
+    )
