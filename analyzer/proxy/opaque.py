@@ -18,6 +18,8 @@ _LEAST = 3
 _RATIO = 0.5
 _SLACK_NS = 5_000_000
 _ACTIVE = 256
+_WRITES = 10
+_STEP_NS = 100_000_000
 _CONNECT_NS = 5_000_000_000
 """A proxy may reach out to the server before it answers the CONNECT."""
 
@@ -41,8 +43,8 @@ def ended_at_proxy(connections: Mapping[str, Connection], exchanges_of: Mapping[
 def intercepted(connections: Mapping[str, Connection], exchanges_of: Mapping[str, Sequence[Exchange]], taken: set[str]) -> list[tuple[str, str]]:
     """(TLS connection in a CONNECT tunnel, the proxy's own TLS connection to the server) where the proxy ends one TLS and begins another.
 
-    The proxy's connection lies within the tunnel's, goes to the port that CONNECT asked for, names the same server (or none), and has another ClientHello; no
-    other tunnel may fit.
+    The proxy's connection lies within the tunnel's, goes to the port that CONNECT asked for, names the same server (or none), has another ClientHello, and both
+    write in step; no other tunnel may fit.
     """
     inside = [found for found in connections.values() if found.tunnel_of is not None and found.protocol == "tls" and found.id not in taken]
     pairs = []
@@ -68,8 +70,20 @@ def _intercepts(near: Connection, far: Connection, target: tuple[str, int]) -> b
     if near.capture != far.capture or near.client.host == far.client.host or far.server.port != target[1] or near.tls is None or far.tls is None:
         return False
     names = {name.lower() for name in (near.tls.server_name, far.tls.server_name) if name}
-    within = near.first_ns - _CONNECT_NS <= far.first_ns <= near.last_ns
+    within = near.first_ns - _CONNECT_NS <= far.first_ns <= near.last_ns and _in_step(near.to_server, far.to_server) and _in_step(far.to_client, near.to_client)
     return within and near.tls.client_random != far.tls.client_random and len(names) < 2 and (not names or not target[0] or names == {target[0]})
+
+
+def _in_step(before: Stream, after: Stream) -> bool:
+    """Each of the last writes of one stream is followed by one of the other within a moment, as when somebody passes them on."""
+    writes, passed = before.extents.ts_ns[-_WRITES:], sorted(after.extents.ts_ns)
+    if len(writes) < _LEAST or len(passed) < _LEAST:
+        return False
+    for ts_ns in writes:
+        place = bisect_left(passed, ts_ns)
+        if place == len(passed) or passed[place] - ts_ns > _STEP_NS:
+            return False
+    return True
 
 
 def _first(connection: Connection) -> int:

@@ -24,7 +24,22 @@ from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Connection
-from analyzer.rules.reading import counted, finding, header, is_clear, listed, message, name, packet, packets_of, request, role, status, upstream, winrm_exchanges
+from analyzer.rules.reading import (
+    counted,
+    finding,
+    header,
+    is_clear,
+    listed,
+    message,
+    name,
+    packet,
+    packets_of,
+    request,
+    role,
+    status,
+    upstream,
+    winrm_exchanges,
+)
 
 RULE = "attack.omigod"
 TITLE = "A request without authentication is served"

@@ -26,7 +26,7 @@ TITLE = "NTLMv1 response"
 SEVERITY = Severity.HIGH
 REFERENCE = "MS-NLMP 3.3.1"
 ADVICE = (
-    "Set \"Network security: LAN Manager authentication level\" to NTLMv2 only on clients and servers (LmCompatibilityLevel 5), change the account's password, "
+    'Set "Network security: LAN Manager authentication level" to NTLMv2 only on clients and servers (LmCompatibilityLevel 5), change the account\'s password, '
     "and prefer Kerberos."
 )
 

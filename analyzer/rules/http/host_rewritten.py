@@ -71,9 +71,7 @@ def _finding(evidence: Evidence, group: list[Rewrite]) -> Finding:
     first = group[0]
     members = [exchange for rewrite in group for exchange in (rewrite.near, rewrite.far)]
     near_key, far_key = first_packet(request(first.near)), first_packet(request(first.far))
-    meant = [
-        spn for found in evidence.conversations_of.get(first.near.connection, ()) for spn in (found.spn, found.target_name) if spn and "/" in spn
-    ]
+    meant = [spn for found in evidence.conversations_of.get(first.near.connection, ()) for spn in (found.spn, found.target_name) if spn and "/" in spn]
     why = (
         f"{counted(len(group), 'request')} of {name(evidence.connections[first.near.connection])} named {first.asked} and went on to the server as "
         f"{first.sent}: the first is {first.near.id} ({packet(evidence, near_key[0]) if near_key else ''}), sent on as {first.far.id} "

@@ -1,16 +1,16 @@
 """The TLS that a client begins through the proxy is not the TLS that reaches the server.
 
 What it sees
-    TLS inside a CONNECT tunnel, and a TLS connection of another host to the port that CONNECT named, begun while the tunnel was open, whose bytes differ from
-    those in the tunnel from the ClientHello on, though the client's writes have the same sizes in the same order, each a moment later. Two ends of one TLS
-    connection would carry equal bytes.
+    TLS inside a CONNECT tunnel and the proxy's own TLS connection to the place that CONNECT named, with different random bytes in their ClientHello; and a
+    sign that the one carries on what the other says: equal exchanges inside, where a key log opens both, or writes of the client of the same sizes in the same
+    order, each a moment later. The two ends of one TLS connection have the same ClientHello.
 Why it matters
     The proxy ends TLS and begins another one. It reads and can change everything: credentials, commands, results. Extended protection (channel binding) fails,
     since the client sees the proxy's certificate.
 When it is wrong
-    Inspection that the organization has decided on looks the same. Equal sizes and order are inference: hence the confidence.
+    Inspection that the organization has decided on looks the same. Without a key log, sizes and order are inference: hence the confidence.
 Needs
-    Both legs in one capture, from their beginnings, without a TLS key log.
+    Both legs, with both ClientHellos.
 Reference
     RFC 8446 section 4.1.2; RFC 5929 section 4; Proxy Servers and WinRM, sentences 118 and 154.
 """
@@ -21,8 +21,8 @@ from typing import NamedTuple
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
-from analyzer.records.transport import Connection
-from analyzer.rules.reading import counted, finding, name, packet, packets_of, request
+from analyzer.records.transport import Connection, TlsFacts
+from analyzer.rules.reading import counted, finding, identity, name, packet, packets_of, request
 
 RULE = "proxy.tls-intercepted"
 TITLE = "The proxy opens the client's TLS"
@@ -36,6 +36,7 @@ _LEAST = 4
 _SMALL = 64
 _TOLERANCE = 40
 _DELAY_NS = 5_000_000_000
+_SURE, _INFERRED = 1.0, 0.8
 
 
 class Burst(NamedTuple):
@@ -46,48 +47,27 @@ class Burst(NamedTuple):
     packet: int
 
 
-class Pair(NamedTuple):
-    """The TLS in the tunnel, the TLS to the server, and the bursts that agree, the later ones of both."""
-
-    near: Connection
-    far: Connection
-    bursts: list[tuple[Burst, Burst]]
-
-
 def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each tunnel that fits exactly one connection."""
-    joined = {identity for route in evidence.routes for identity in (route.client_connection, *route.upstream_connections)}
-    open_tls = [found for found in evidence.connections.values() if found.protocol == "tls" and found.id not in joined and _is_whole(found)]
-    for near in open_tls:
-        port = None if near.tunnel_of is None else _port(evidence, near.tunnel_of)
-        if port is None or near.id not in evidence.winrm:
+    """One finding for each tunnel."""
+    for route in evidence.routes:
+        near = evidence.connections[route.client_connection]
+        if near.tunnel_of is None or near.id not in evidence.winrm:
             continue
-        fits = [pair for far in open_tls if far.server.port == port and (pair := _pair(near, far)) is not None]
-        if len(fits) == 1:
-            yield _finding(evidence, fits[0])
+        for far in (evidence.connections[identity] for identity in route.upstream_connections):
+            if _differ(near.tls, far.tls):
+                joined = [hop.near for hop in evidence.hops if (hop.near_connection, hop.far_connection) == (near.id, far.id) and hop.confidence > _INFERRED]
+                alike = [] if near.tls_opened or far.tls_opened else _alike(near, far)
+                if joined or alike:
+                    yield _finding(evidence, near, far, joined, alike)
+                break
 
 
-def _is_whole(connection: Connection) -> bool:
-    stream = connection.to_server
-    return not connection.tls_opened and connection.twin_of is None and stream.begins and not stream.gaps and not connection.to_client.gaps
+def _differ(one: TlsFacts | None, other: TlsFacts | None) -> bool:
+    return one is not None and other is not None and None not in (one.client_random, other.client_random) and one.client_random != other.client_random
 
 
-def _connect(evidence: Evidence, tunnel: str) -> Exchange | None:
-    found = [exchange for exchange in evidence.exchanges_of.get(tunnel, ()) if (asked := request(exchange)) is not None and asked.method == "CONNECT"]
-    return found[-1] if found else None
-
-
-def _port(evidence: Evidence, tunnel: str) -> int | None:
-    exchange = _connect(evidence, tunnel)
-    asked = None if exchange is None else request(exchange)
-    port = "" if asked is None else asked.target.rpartition(":")[2]
-    return int(port) if port.isascii() and port.isdigit() else None
-
-
-def _pair(near: Connection, far: Connection) -> Pair | None:
-    apart = near.capture == far.capture and far.tunnel_of is None and far.client.host != near.client.host and far.server != near.server
-    if not apart or not near.first_ns - _DELAY_NS <= far.first_ns <= near.last_ns:
-        return None
+def _alike(near: Connection, far: Connection) -> list[tuple[Burst, Burst]]:
+    """The client's last writes, as far back as they agree on both connections; none when they are too few or all of one size."""
     agreeing = []
     for one, other in zip(reversed(_bursts(near)), reversed(_bursts(far)), strict=False):
         if abs(one.size - other.size) > _TOLERANCE or not 0 <= other.ts_ns - one.ts_ns <= _DELAY_NS:
@@ -95,7 +75,7 @@ def _pair(near: Connection, far: Connection) -> Pair | None:
         agreeing.append((one, other))
     agreeing.reverse()
     telling = [one.size for one, _ in agreeing if one.size >= _SMALL]
-    return Pair(near, far, agreeing) if len(telling) >= _LEAST and len(set(telling)) > 1 else None
+    return agreeing if len(telling) >= _LEAST and len(set(telling)) > 1 else []
 
 
 def _bursts(connection: Connection) -> list[Burst]:
@@ -116,27 +96,40 @@ def _bursts(connection: Connection) -> list[Burst]:
     return bursts
 
 
-def _finding(evidence: Evidence, pair: Pair) -> Finding:
-    near, far = pair.near, pair.far
-    exchange = None if near.tunnel_of is None else _connect(evidence, near.tunnel_of)
-    hello, other_hello = near.to_server.extents.packet[0], far.to_server.extents.packet[0]
-    why = (
-        f"The TLS of {name(near)} begins with {packet(evidence, hello)}, that of {name(far)} with {packet(evidence, other_hello)}, and the bytes differ; yet the "
-        f"last {counted(len(pair.bursts), 'write')} of the client have the same sizes on both, in the same order, each within "
-        f"{max(other.ts_ns - one.ts_ns for one, other in pair.bursts) / 1e6:.1f} ms. The streams hold {near.to_server.size:,} and {far.to_server.size:,} bytes."
+def _connect(evidence: Evidence, tunnel: str | None) -> list[Exchange]:
+    """The CONNECT that opened a tunnel."""
+    found = [exchange for exchange in evidence.exchanges_of.get(tunnel or "", ()) if (asked := request(exchange)) is not None and asked.method == "CONNECT"]
+    return found[-1:]
+
+
+def _finding(evidence: Evidence, near: Connection, far: Connection, joined: list[str], alike: list[tuple[Burst, Burst]]) -> Finding:
+    opened = _connect(evidence, near.tunnel_of)
+    starts = [found.to_server.extents.packet[0] for found in (near, far)]
+    proof = (
+        f"{counted(len(joined), 'exchange')} inside, opened with the key log, went on over the other connection"
+        if joined
+        else f"the last {counted(len(alike), 'write')} of the client have the same sizes on both in the same order, each within "
+        f"{max(other.ts_ns - one.ts_ns for one, other in alike) / 1e6:.0f} ms"
     )
+    why = (
+        f"The client's TLS in the tunnel, {name(near)} from {packet(evidence, starts[0])} on, has another ClientHello than the proxy's own TLS to the server, "
+        f"{name(far)} from {packet(evidence, starts[1])} on; yet {proof}."
+    )
+    shown = [found.tls.certificates[0].hex()[:16] for found in (near, far) if found.tls is not None and found.tls.certificates]
+    why += f" The certificates differ as well: {shown[0]}… to the client, {shown[1]}… to the proxy." if len(set(shown)) > 1 else ""
     return finding(
         evidence,
         rule=RULE,
         severity=SEVERITY,
-        confidence=0.8,
+        confidence=_SURE if joined else _INFERRED,
         title=TITLE,
         why=why,
         advice=ADVICE,
         reference=REFERENCE,
         connections=[near.id, far.id, *(() if near.tunnel_of is None else (near.tunnel_of,))],
-        exchanges=() if exchange is None else (exchange.id,),
-        packets=[*(() if exchange is None else packets_of([exchange])), hello, other_hello, *(burst.packet for both in pair.bursts for burst in both)],
+        exchanges=[exchange.id for exchange in opened] or joined[:1],
+        packets=[*packets_of(opened), *starts, *(burst.packet for both in alike for burst in both)],
         attack=("T1557",),
+        user=identity(evidence, near.id),
         destination=f"{far.server.host}:{far.server.port}",
     )
