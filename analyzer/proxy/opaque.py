@@ -18,6 +18,8 @@ _LEAST = 3
 _RATIO = 0.5
 _SLACK_NS = 5_000_000
 _ACTIVE = 256
+_ALERT = 31
+"""Bytes of an encrypted alert (close_notify), which each side sends on its own."""
 _WRITES = 10
 _STEP_NS = 100_000_000
 _CONNECT_NS = 5_000_000_000
@@ -76,7 +78,8 @@ def _intercepts(near: Connection, far: Connection, target: tuple[str, int]) -> b
 
 def _in_step(before: Stream, after: Stream) -> bool:
     """Each of the last writes of one stream is followed by one of the other within a moment, as when somebody passes them on."""
-    writes, passed = before.extents.ts_ns[-_WRITES:], sorted(after.extents.ts_ns)
+    writes = [ts_ns for ts_ns, size in zip(before.extents.ts_ns, before.extents.size, strict=True) if size > _ALERT][-_WRITES:]
+    passed = sorted(after.extents.ts_ns)
     if len(writes) < _LEAST or len(passed) < _LEAST:
         return False
     for ts_ns in writes:

@@ -95,9 +95,10 @@ def _finding(evidence: Evidence, group: list[Merge]) -> Finding:
     first = group[0]
     members = [exchange for merge in group for exchange in (merge.near, merge.far)]
     near_packets, far_packets = packets_of([first.near]), packets_of([first.far])
+    others = " and others" if len(group) > 1 else ""
     why = (
-        f"{counted(len(group), '401 response')} for {name(evidence.connections[first.near.connection])}{' and others' if len(group) > 1 else ''} had "
-        f"{len(first.given)} WWW-Authenticate lines on the upstream leg ({listed(first.given)}; {first.far.id}, {packet(evidence, far_packets[-1]) if far_packets else ''}) and reached the client as "
+        f"{counted(len(group), '401 response')} for {name(evidence.connections[first.near.connection])}{others} had {len(first.given)} WWW-Authenticate lines "
+        f"on the upstream leg ({listed(first.given)}; {first.far.id}, {packet(evidence, far_packets[-1]) if far_packets else ''}) and reached the client as "
         f'"{listed(first.left)}" ({first.near.id}, {packet(evidence, near_packets[-1]) if near_packets else ""}). The client never sent credentials to this '
         "place in this capture."
     )

@@ -53,7 +53,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         near = evidence.connections[route.client_connection]
         if near.tunnel_of is None or near.id not in evidence.winrm:
             continue
-        for far in (evidence.connections[identity] for identity in route.upstream_connections):
+        for far in (evidence.connections[other] for other in route.upstream_connections):
             if _differ(near.tls, far.tls):
                 joined = [hop.near for hop in evidence.hops if (hop.near_connection, hop.far_connection) == (near.id, far.id) and hop.confidence > _INFERRED]
                 alike = [] if near.tls_opened or far.tls_opened else _alike(near, far)
