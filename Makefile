@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+LAB_OUT ?= sample_pcaps
 SAMPLE := sample_pcaps/badproxy-close-after-200
 
-.PHONY: demo test lint types check setup clean
+.PHONY: demo test lint types check accuracy lab setup clean
 .DEFAULT_GOAL := check
 
 demo: $(STAMP)   ## analyze a sample capture: a proxy that closes the connection right after the logon
@@ -21,6 +22,12 @@ types: $(STAMP)  ## mypy, strict
 	$(BIN)/mypy
 
 check: lint types test
+
+accuracy: $(STAMP)   ## precision and recall over all samples, also into docs/accuracy.md
+	$(BIN)/python -m tests.golden.accuracy
+
+lab:   ## make every sample anew (root, Debian): into sample_pcaps, or make lab LAB_OUT=FOLDER
+	PYTHON=$(PYTHON) lab/setup.sh $(LAB_OUT)
 
 setup: $(STAMP)
 

@@ -3,7 +3,9 @@
 Kinds: `any-sll2` (tcpdump on all interfaces of the proxy, Linux cooked v2), `proxy-pcapng` (dumpcap on the proxy's
 interfaces, one pcapng with several), `proxy-nsec` (tcpdump on one side each, merged to one nanosecond pcap),
 `client-pcap` and `client-pcapng` (Ethernet on the client), `upstream-pcap` (Ethernet on the
-proxy's server side only), `two-files` (one pcapng per leg, the second with its clock shifted).
+proxy's server side only), `two-files` (one pcapng per leg, the second with its clock shifted), `two-pcaps` (one pcap per leg), `three-files` (one pcap
+per leg of a chain of two proxies), `trunk-pcap` (the VLAN trunk of the software switch). lab.views tells what may happen to
+a recording before it is kept.
 """
 
 import re
@@ -31,10 +33,10 @@ class Recording:
     raw: tuple[Path, ...]
 
 
-def _tcpdump(namespace: str, interface: str, path: Path, folder: Path, *, nano: bool) -> Child:
+def _tcpdump(namespace: str, interface: str, path: Path, folder: Path, *, nano: bool, words: str = FILTER) -> Child:
     argv = ["tcpdump", "-Z", "root", "-n", "-U", "--immediate-mode", "-B", "262144", "-s", "65535", "-i", interface]
     argv += ["--time-stamp-precision=nano"] if nano else []
-    return start(f"tcpdump-{path.stem}", network.inside(namespace, *argv, "-w", str(path), FILTER), folder)
+    return start(f"tcpdump-{path.stem}", network.inside(namespace, *argv, "-w", str(path), words), folder)
 
 
 def _dumpcap(interfaces: list[str], path: Path, folder: Path, namespace: str = network.PROXY) -> Child:
@@ -43,26 +45,34 @@ def _dumpcap(interfaces: list[str], path: Path, folder: Path, namespace: str = n
     return start(f"dumpcap-{path.stem}", argv, folder)
 
 
-def begin(kind: CaptureKind, hosts: list[str], folder: Path) -> Recording:
-    """Start recording and wait until the programs listen."""
+def begin(kind: CaptureKind, hosts: list[str], folder: Path, words: str = FILTER) -> Recording:
+    """Start recording what the filter `words` let through, and wait until the programs listen."""
     ports = [network.CLIENT_PORTS[host] for host in hosts]
     client = network.PREFIX + hosts[0]
     children: dict[Path, Child] = {}
-    if kind == "any-sll2":
-        path = folder / "all.pcap"
-        children[path] = _tcpdump(network.PROXY, "any", path, folder, nano=False)
-    elif kind == "client-pcap":
-        path = folder / "client.pcap"
-        children[path] = _tcpdump(client, "eth0", path, folder, nano=False)
-    elif kind == "upstream-pcap":
-        path = folder / "upstream.pcap"
-        children[path] = _tcpdump(network.PROXY, network.SERVER_PORT, path, folder, nano=False)
+    single = {
+        "any-sll2": ("all.pcap", network.PROXY, "any", words),
+        "client-pcap": ("client.pcap", client, "eth0", FILTER),
+        "upstream-pcap": ("upstream.pcap", network.PROXY, network.SERVER_PORT, FILTER),
+        "trunk-pcap": ("trunk.pcap", network.SWITCH, "t0", f"vlan and {FILTER}"),
+    }
+    if kind in single:
+        name, space, interface, chosen = single[kind]
+        children[folder / name] = _tcpdump(space, interface, folder / name, folder, nano=False, words=chosen)
     elif kind == "client-pcapng":
         path = folder / "client.pcapng"
         children[path] = _dumpcap(["eth0"], path, folder, client)
     elif kind == "proxy-pcapng":
         path = folder / "all.pcapng"
         children[path] = _dumpcap([*ports, network.SERVER_PORT], path, folder)
+    elif kind == "three-files":
+        for name, port in (("leg-1.pcap", ports[0]), ("leg-2.pcap", network.EDGE_PORT), ("leg-3.pcap", network.SERVER_PORT)):
+            # The last leg passes the router in the first proxy's namespace, on the port of the second one too.
+            chosen = f"{FILTER} and port 3128" if name == "leg-2.pcap" else FILTER
+            children[folder / name] = _tcpdump(network.PROXY, port, folder / name, folder, nano=False, words=chosen)
+    elif kind == "two-pcaps":
+        for path, port in ((folder / "leg-a.pcap", ports[0]), (folder / "leg-b.pcap", network.SERVER_PORT)):
+            children[path] = _tcpdump(network.PROXY, port, path, folder, nano=False)
     elif kind == "proxy-nsec":
         for port in (*ports, network.SERVER_PORT):
             path = folder / f"{port}.pcap"
@@ -88,11 +98,20 @@ def _check_drops(child: Child) -> None:
         raise LabError(msg)
 
 
+def end(child: Child) -> None:
+    """Stop a capture program and check that it dropped nothing."""
+    stop(child, signal.SIGINT)
+    _check_drops(child)
+
+
 def finish(recording: Recording, sample: Path) -> list[str]:
     """Stop recording, check that nothing was dropped, put the files into the sample folder and return their names."""
     for child in recording.children:
-        stop(child, signal.SIGINT)
-        _check_drops(child)
+        end(child)
+    if recording.kind in ("two-pcaps", "three-files"):
+        for path in recording.raw:
+            (sample / path.name).write_bytes(path.read_bytes())
+        return [path.name for path in recording.raw]
     if recording.kind == "two-files":
         for path, shift in zip(recording.raw, (0.0, CLOCK_SHIFT_S), strict=True):
             subprocess.run(["editcap", "-t", str(shift), str(path), str(sample / path.name)], check=True)

@@ -6,6 +6,8 @@ many scenarios are about failing.
 
 import json
 import os
+import shlex
+import socket
 import subprocess
 import sys
 import time
@@ -24,6 +26,9 @@ from pypsrp.wsman import WSMan
 from spnego.exceptions import SpnegoError
 from winrm.protocol import Protocol
 
+from lab import rawclient
+from lab.envelopes import ENVELOPE, IDENTIFY, SHELL_URI
+
 FAILURES = (
     WinRMError,
     winrm.exceptions.WinRMError,
@@ -33,24 +38,6 @@ FAILURES = (
     OSError,
     ValueError,
 )
-SHELL_URI = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
-ENVELOPE = """<?xml version="1.0" encoding="utf-8"?>
-<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" \
-xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" \
-xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd" \
-xmlns:rsp="http://schemas.microsoft.com/wbem/wsman/1/windows/shell"><s:Header>\
-<a:To>{url}</a:To><a:ReplyTo><a:Address s:mustUnderstand="true">\
-http://schemas.xmlsoap.org/ws/2004/08/addressing/role/anonymous</a:Address></a:ReplyTo>\
-<a:MessageID>uuid:{message_id}</a:MessageID><w:ResourceURI s:mustUnderstand="true">{resource}</w:ResourceURI>\
-<a:Action s:mustUnderstand="true">http://schemas.xmlsoap.org/ws/2004/09/transfer/Create</a:Action>\
-<w:MaxEnvelopeSize s:mustUnderstand="true">153600</w:MaxEnvelopeSize>\
-<w:OperationTimeout>PT20S</w:OperationTimeout></s:Header><s:Body><rsp:Shell>\
-<rsp:InputStreams>stdin</rsp:InputStreams><rsp:OutputStreams>stdout stderr</rsp:OutputStreams></rsp:Shell></s:Body>\
-</s:Envelope>"""
-IDENTIFY = """<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" \
-xmlns:wsmid="http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"><s:Header/><s:Body>\
-<wsmid:Identify/></s:Body></s:Envelope>"""
-
 Step = dict[str, Any]
 
 
@@ -71,11 +58,13 @@ def pywinrm(options: dict[str, Any]) -> list[Step]:
 
 
 def _pywinrm_session(options: dict[str, Any]) -> list[Step]:
+    certificate = {"cert_pem": options["certificate"], "cert_key_pem": options["certificate_key"]} if "certificate" in options else {}
     protocol = Protocol(
+        **certificate,
         endpoint=options["url"],
         transport=options.get("auth", "ntlm"),
-        username=options["username"],
-        password=options["password"],
+        username=options.get("username"),
+        password=options.get("password"),
         proxy=options.get("proxy"),
         message_encryption=options.get("encryption", "auto"),
         server_cert_validation="ignore",
@@ -103,11 +92,13 @@ def _pywinrm_command(protocol: Protocol, shell_id: str, command: str) -> str:
 
 def _wsman(options: dict[str, Any]) -> WSMan:
     extra = {key: options[key] for key in ("negotiate_service", "credssp_auth_mechanism") if key in options}
+    if options.get("auth") == "certificate":
+        extra |= {"certificate_pem": options["certificate"], "certificate_key_pem": options["certificate_key"]}
     return WSMan(
         options["server"],
         port=options["port"],
-        username=options["username"],
-        password=options["password"],
+        username=options.get("username"),
+        password=options.get("password"),
         ssl=options.get("ssl", False),
         auth=options.get("auth", "negotiate"),
         encryption=options.get("encryption", "auto"),
@@ -162,16 +153,16 @@ def pypsrp_powershell(options: dict[str, Any]) -> list[Step]:
 
 
 def curl(options: dict[str, Any]) -> list[Step]:
-    """curl: clear SOAP, one process (and connection) for all requests; without credentials unless `basic` is set."""
-    argv = ["curl", "-sS", "--max-time", "15"]
+    """curl: clear SOAP, one process (and connection) for all requests; without credentials unless `basic`, `ntlm` or
+    `negotiate` is set. `expect` announces each body first."""
+    argv = []
     for index, kind in enumerate(options["requests"]):
         body = IDENTIFY if kind == "identify" else ENVELOPE.format(url=options["url"], message_id=str(uuid.uuid4()).upper(), resource=SHELL_URI)
-        argv += [] if index == 0 else ["--next", "-sS", "--max-time", "15"]
-        argv += ["-H", "Content-Type: application/soap+xml;charset=UTF-8", "-H", "Expect:", "-o", f"answer-{index}.xml"]
+        argv += ["curl"] if index == 0 else ["--next"]
+        argv += ["-sS", "-k", "--max-time", "15", "-H", "Content-Type: application/soap+xml;charset=UTF-8", "-o", f"answer-{index}.xml"]
+        argv += ["-H", "Expect: 100-continue" if options.get("expect") else "Expect:"]
         argv += ["-w", "%{http_code}\n", "--data-binary", body]
-        argv += ["--proxy", options["proxy"]] if options.get("proxy") else []
-        argv += ["--proxytunnel"] if options.get("tunnel") else []
-        argv += ["--user", f"{options['username']}:{options['password']}"] if options.get("basic") else []
+        argv += _curl_credentials(options)
         argv.append(options["url"])
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     return [{"what": f"curl {kind}", "result": status} for kind, status in zip(options["requests"], done.stdout.split(), strict=False)] + (
@@ -179,11 +170,65 @@ def curl(options: dict[str, Any]) -> list[Step]:
     )
 
 
+def _curl_credentials(options: dict[str, Any]) -> list[str]:
+    words = ["--proxy", options["proxy"]] if options.get("proxy") else []
+    words += ["--proxytunnel"] if options.get("tunnel") else []
+    words += ["--proxy-ntlm", "--proxy-user", f"LAB\\proxyuser:{options['proxy_password']}"] if options.get("proxy_password") else []
+    if options.get("negotiate"):
+        return [*words, "--negotiate", "--user", ":"]
+    words += ["--ntlm"] if options.get("ntlm") else []
+    return [*words, "--user", f"{options['username']}:{options['password']}"] if options.get("basic") or options.get("ntlm") else words
+
+
+def evil_winrm_py(options: dict[str, Any]) -> list[Step]:
+    """evil-winrm-py: an interactive session with the lines typed one after the other."""
+    program = str(Path(sys.executable).with_name("evil-winrm-py"))
+    argv = [program, "-i", options["server"], "-u", options["username"], "-p", options["password"], "--port", str(options["port"]), "--no-colors"]
+    command = shlex.join(argv)
+    typed = "".join(f"{line}\n" for line in [*options["lines"], "exit"])
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(["script", "-qec", command, "/dev/null"], text=True, **streams) as child:
+        for line in typed.splitlines():
+            time.sleep(options.get("pause_s", 2.0))
+            child.stdin.write(line + "\n")
+            child.stdin.flush()
+        try:
+            shown, _ = child.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            return [{"what": "session", "error": "took too long"}]
+    return [{"what": line, "result": "typed"} for line in options["lines"]] + [{"what": "exit", "result": f"{child.returncode}, {len(shown)} characters shown"}]
+
+
+def background(options: dict[str, Any]) -> list[Step]:
+    """Web pages, clear and over TLS, and name look-ups, none of them of WinRM."""
+    server, steps = options["server"], []
+    argv = ["curl", "-sSk", "--max-time", "15", "-o", "page", "-w", "%{http_code} %{size_download}"]
+    for _ in range(options["rounds"]):
+        for url in (f"http://{server}:8000/log.txt", f"https://{server}:8443/index.html", f"http://{server}:8000/nosuch"):
+            done = subprocess.run([*argv, url], capture_output=True, text=True, check=False)
+            steps.append({"what": url, "result": done.stdout})
+        names = ("www", "mail", "nosuch")
+        steps += [{"what": f"look up {name}", "result": _looked_up(server, f"{name}.lab.example")} for name in names]
+    return steps
+
+
+def _looked_up(server: str, name: str) -> str:
+    labels = b"".join(bytes([len(word)]) + word.encode() for word in name.split("."))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.settimeout(5)
+        asker.sendto(os.urandom(2) + b"\1\0\0\1\0\0\0\0\0\0" + labels + b"\0\0\1\0\1", (socket.gethostbyname(server), 53))
+        return f"{len(asker.recv(512))} bytes"
+
+
 ACTIONS = {
     "pywinrm": pywinrm,
     "pypsrp-winrs": pypsrp_winrs,
     "pypsrp-powershell": pypsrp_powershell,
     "curl": curl,
+    "evil-winrm-py": evil_winrm_py,
+    "background": background,
+    **rawclient.ACTIONS,
 }
 
 

@@ -75,7 +75,9 @@ def _field(token: bytes, at: int) -> bytes:
 
 def _sides(challenge: bytes, answer: bytes) -> tuple[Side, Side] | None:
     """Client's and server's sealing state, None when no lab password verifies the answer."""
-    user, domain = _field(answer, 36).decode("utf-16-le"), _field(answer, 28).decode("utf-16-le")
+    # MS-NLMP 2.2.2.5: NTLMSSP_NEGOTIATE_UNICODE says how strings are written.
+    encoding = "utf-16-le" if answer[60] & 1 else "ascii"
+    user, domain = _field(answer, 36).decode(encoding), _field(answer, 28).decode(encoding)
     response = _field(answer, 20)
     short = user.split("@")[0].lower()
     for password in (account.password for account in ACCOUNTS if account.user == short):
@@ -123,16 +125,17 @@ def _opened(connection: Connection) -> list[tuple[Exchange, bytes, bytes]]:
 
 def check(found: list[Connection], rows: list[dict[str, Any]]) -> str | None:
     """Open what the server opened and compare digests; None when the sample has no NTLM-sealed message."""
+    unsent = {(c.name, x.position) for c in found for x in c.exchanges if x.status is None}
     wanted = {
         (row["peer"], row["position"]): (row["request_plain_sha256"], row["response_plain_sha256"])
         for row in rows
-        if row.get("sealed") and "request_plain_sha256" in row and row["mechanism"] == "ntlm"
+        if row.get("sealed") and "request_plain_sha256" in row and row["mechanism"] == "ntlm" and (row["peer"], row["position"]) not in unsent
     }
     mine = {
-        (connection.client, exchange.position): (hashlib.sha256(a).hexdigest(), hashlib.sha256(b).hexdigest())
+        (connection.name, exchange.position): (hashlib.sha256(a).hexdigest(), hashlib.sha256(b).hexdigest())
         for connection in found
         for exchange, a, b in _opened(connection)
-        if any(peer == connection.client for peer, _ in wanted)
+        if any(peer == connection.name for peer, _ in wanted)
     }
     if mine != wanted:
         msg = f"opened messages differ from the server's: {sorted(set(mine.items()) ^ set(wanted.items()))[:4]}"

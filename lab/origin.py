@@ -9,13 +9,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lab import network, proxies, truth
+from lab import network, pairs, proxies, views
 from lab.capture import CLOCK_SHIFT_S, SHIFTED
 from lab.processes import LabError
 from lab.scenario import Scenario, open_rules
 
 PACKAGES = ("pyspnego", "psrpcore", "pywinrm", "pypsrp", "requests", "requests_ntlm", "requests-credssp", "urllib3")
-HTTP_PORTS = (3128, 5985, 8118, 8888)
+HTTP_PORTS = (3128, 5985, 8080, 8118, 8888)
 
 
 def _tshark(path: Path, *words: str) -> list[str]:
@@ -23,15 +23,15 @@ def _tshark(path: Path, *words: str) -> list[str]:
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
 
 
-def _tshark_check(path: Path, built: dict[str, Any]) -> str:
+def tshark_check(path: Path, built: dict[str, Any]) -> str:
     """tshark's requests and statuses against the truth's, per file and with packet counts."""
-    decode = [word for port in HTTP_PORTS for word in ("-d", f"tcp.port=={port},http")]
+    decode = ["-o", "tcp.reassemble_out_of_order:TRUE"] + [word for port in HTTP_PORTS for word in ("-d", f"tcp.port=={port},http")]
     requests = _tshark(path, *decode, "-Y", "http.request", "-T", "fields", "-e", "http.request.method")
     statuses = _tshark(path, *decode, "-Y", "http.response", "-T", "fields", "-e", "http.response.code")
     # tshark 4.0 does not look for clear HTTP inside a CONNECT tunnel.
     mine = [row for row in built["exchanges"] if row["capture"] == path.name and not row["in_tunnel"]]
     methods = Counter(word for line in requests for word in line.split(","))
-    codes = Counter(word for line in statuses for word in line.split(","))
+    codes = Counter(word for line in statuses for word in line.split(",") if not word.startswith("1"))
     wanted = Counter(row["method"] for row in mine)
     # tshark names no status for a response that was cut off, since it waits for the rest.
     answered = Counter(str(row["status"]) for row in mine if row["status"] is not None and row["response_complete"])
@@ -41,34 +41,61 @@ def _tshark_check(path: Path, built: dict[str, Any]) -> str:
     return f"{path.name}: {sum(methods.values())} requests, statuses " + ", ".join(f"{count} x {code}" for code, count in sorted(codes.items()))
 
 
-def checks(scenario: Scenario, built: dict[str, Any], files: list[Path], folder: Path) -> list[str]:
+def proxy_pairs(folder: Path) -> Counter[tuple[str, str]]:
+    """The pairs of connections that the proxies' own logs name."""
+    logs = [folder / name for name in ("access.log", "proxy.out", "badproxy.jsonl")]
+    found: Counter[tuple[str, str]] = Counter()
+    for path in logs:
+        found.update(pairs.proxy_pairs(path.read_text(errors="replace")) if path.exists() else {})
+    return found
+
+
+def checks(scenario: Scenario, built: dict[str, Any], files: list[Path], logged: Counter[tuple[str, str]]) -> list[str]:
     """One line for each independent source that agreed; a disagreement raises."""
+    if scenario.unrelated:
+        return [line for path in files for line in _unrelated_check(path)]
     lines = [f"server's JSON log: {built['_server']}"]
-    lines += [f"tshark on {_tshark_check(path, built)}" for path in files]
+    lines += [f"tshark on {tshark_check(path, built)}" for path in files]
+    if built["tls_exchanges"]:
+        told = Counter(f"{row['client_ip']}:{row['client_port']}" for row in built["tls_exchanges"])
+        each = ", ".join(f"{count} of {name}" for name, count in told.items())
+        lines.append(f"tshark with tls.keys: {each} inside TLS; those of the server's connections are in its log with the same statuses")
     lines += [built["_opened"]] if built["_opened"] else []
-    if scenario.proxy.kind != "none" and scenario.capture != "upstream-pcap":
-        logs = [folder / "access.log", folder / "proxy.out", folder / "badproxy.jsonl"]
-        log = next((path for path in logs if path.exists() and '{"client"' in path.read_text(errors="replace")), logs[0])
-        lines.append(f"{scenario.proxy.kind}'s own log: {truth.check_proxy(built['_pairs'], log)}")
+    if scenario.proxy.kind != "none" and scenario.capture != "upstream-pcap" and scenario.link != "translated":
+        lines.append(f"{scenario.proxy.kind}'s own log: {pairs.check_proxy(built['_pairs'], built['_counts'], logged)}")
     return lines
+
+
+def _unrelated_check(path: Path) -> list[str]:
+    """tshark finds no WinRM: neither its ports, nor its paths, nor an authentication."""
+    kinds = {"http": "http", "tls": "tls", "dns": "dns"}
+    odd = _tshark(path, "-Y", 'tcp.port in {5985,5986} || http.request.uri contains "wsman" || http.authorization || http.www_authenticate')
+    if odd:
+        msg = f"there is WinRM in {path.name}: {odd[:3]}"
+        raise LabError(msg)
+    counts = ", ".join(f"{len(_tshark(path, '-Y', kind))} packets of {word}" for word, kind in kinds.items())
+    return [f"tshark on {path.name}: {counts}; none on ports 5985 and 5986, no wsman path, no authentication header"]
 
 
 def truth_text(scenario: Scenario, built: dict[str, Any], names: list[str]) -> str:
     """truth.json."""
     hosts = list(dict.fromkeys(client.host for phase in scenario.phases for client in phase))
     proxied = scenario.proxy.kind != "none"
+    offsets = {name: CLOCK_SHIFT_S for name in names if name == SHIFTED and scenario.view != "drift"}
+    offsets |= {names[1]: views.OFFSET_S} if scenario.view == "drift" else {}
     document = {
         "name": scenario.name,
         "description": scenario.description,
         "topology": {
-            "clients": {host: network.CLIENTS[host] for host in hosts},
+            "clients": {host: network.CLIENT_IP6 if scenario.link == "ipv6" else network.CLIENTS[host] for host in hosts},
             "proxy": [network.PROXY_INSIDE, network.PROXY_OUTSIDE] if proxied else None,
-            "server": network.SERVER_IP,
-            "proxy_kind": ("forward" if scenario.proxy.forward else "reverse") if proxied else None,
+            "server": network.SERVER_IP6 if scenario.link == "ipv6" else network.SERVER_IP,
+            "proxy_kind": _proxy_kind(scenario) if proxied else None,
             "product": scenario.proxy.kind if proxied else None,
         },
         "captures": names,
-        "clock_offset_s": {name: CLOCK_SHIFT_S for name in names if name == SHIFTED},
+        "clock_offset_s": offsets,
+        **({"clock_drift": {names[1]: views.DRIFT}} if scenario.view == "drift" else {}),
         **{key: value for key, value in built.items() if not key.startswith("_")},
         "expected_rules": list(scenario.expected_rules),
         "forbidden_rules": list(scenario.forbidden_rules),
@@ -76,6 +103,14 @@ def truth_text(scenario: Scenario, built: dict[str, Any], names: list[str]) -> s
         "healthy": scenario.healthy,
     }
     return json.dumps(document, indent=1) + "\n"
+
+
+def _proxy_kind(scenario: Scenario) -> str:
+    if scenario.proxy.options.get("mode") == "tcp":
+        return "layer4"
+    if scenario.proxy.options.get("tls"):
+        return "tls_terminating"
+    return "forward" if scenario.proxy.forward else "reverse"
 
 
 def _versions(setup: proxies.Setup | None) -> list[str]:
@@ -91,6 +126,10 @@ def _without_folder(text: str, folder: Path) -> str:
     return text.replace(str(folder), "FOLDER").replace(sys.executable, "python")
 
 
+def _program(path: str) -> str:
+    return "python" if path == sys.executable else Path(path).name
+
+
 def _clients(results: list[dict[str, Any]], folder: Path) -> str:
     clients = ""
     for result in results:
@@ -101,6 +140,11 @@ def _clients(results: list[dict[str, Any]], folder: Path) -> str:
             word = "failed: " if "error" in step else ""
             clients += f"    - {step['what']}: {word}{_without_folder(str(outcome), folder)}\n"
     return clients
+
+
+def _looked_at(scenario: Scenario) -> str:
+    words = [f"view `{scenario.view}`" if scenario.view != "whole" else "", f"link `{scenario.link}`" if scenario.link != "plain" else ""]
+    return "".join(f", {word}" for word in words if word)
 
 
 def page(
@@ -116,7 +160,7 @@ def page(
     clients = _clients(results, folder)
     proxy = "No proxy.\n"
     if setup is not None:
-        command = _without_folder(shlex.join(setup.argv), folder)
+        command = _without_folder(shlex.join([_program(setup.argv[0]), *setup.argv[1:]]), folder)
         proxy = f"`{command}`\n\n```\n{_without_folder(setup.config, folder)}```\n"
     server = scenario.server
     return f"""# {scenario.name}
@@ -127,7 +171,7 @@ Made with `python -m lab.run {scenario.name}`: separate network namespaces for c
 machine, real programs, real time stamps. No Windows was involved: the server is `lab/server.py` (pyspnego acceptor,
 psrpcore for PowerShell). Accounts, keys and hosts exist only in the lab.
 
-## Captures (kind `{scenario.capture}`)
+## Captures (kind `{scenario.capture}`{_looked_at(scenario)})
 
 {captured}
 

@@ -4,12 +4,14 @@ Every function returns the configuration text (also printed into ORIGIN.md), the
 Each proxy gets its own folder for logs, sockets and temporary files.
 """
 
+import os
+import shlex
 import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lab.accounts import PROXY_ACCOUNT
-from lab.network import PROXY_OUTSIDE, SERVER_IP
+from lab.network import EDGE_IP, PROXY_INSIDE, PROXY_OUTSIDE, SERVER_IP
 
 UPSTREAM_PORT = 5985
 
@@ -24,9 +26,11 @@ class Setup(NamedTuple):
 
 
 def squid(folder: Path, options: dict[str, Any]) -> Setup:
-    """A forward proxy on 3128. `extra` are further configuration lines; `auth` is 'basic' for proxy authentication,
+    """A forward proxy on 3128. `extra` are further configuration lines; `auth` is 'basic' or 'ntlm' for proxy authentication,
     `block_winrm` denies the WinRM ports, `port_options` follow http_port."""
     auth = ""
+    if options.get("auth") == "ntlm":
+        auth = "auth_param ntlm program /usr/lib/squid/ntlm_fake_auth\nacl known proxy_auth REQUIRED\nhttp_access deny !known\n"
     if options.get("auth") == "basic":
         password_file = folder / "proxy-users"
         hashed = subprocess.run(["openssl", "passwd", "-apr1", PROXY_ACCOUNT.password], check=True, capture_output=True, text=True).stdout.strip()
@@ -40,7 +44,7 @@ def squid(folder: Path, options: dict[str, Any]) -> Setup:
     blocked = "acl winrm port 5985 5986\nhttp_access deny winrm\n" if options.get("block_winrm") else ""
     config = f"""http_port 3128 {options.get("port_options", "")}
 visible_hostname proxy.lab.example
-acl lab src 10.10.1.0/24
+acl lab src 10.10.1.0/24 10.30.3.0/24
 {blocked}{auth}http_access allow lab
 http_access deny all
 {extra}hosts_file /etc/hosts
@@ -55,12 +59,13 @@ access_log stdio:{folder}/access.log lab
 """
     path = folder / "squid.conf"
     path.write_text(config)
-    name = "wlab" + folder.name.replace("-", "")[:24]
+    name = "".join(sign for sign in folder.name if sign.isalnum())[:24]
     return Setup(config, ["squid", "-N", "-n", name, "-f", str(path)], 3128, ["squid", "-v"])
 
 
 def nginx(folder: Path, options: dict[str, Any]) -> Setup:
-    """A reverse proxy on 5985. `keepalive` is the size of the upstream pool; without it nginx defaults hold."""
+    """A reverse proxy on 5985. `keepalive` is the size of the upstream pool; without it nginx defaults hold.
+    `host` replaces the Host header."""
     keepalive = options.get("keepalive")
     upstream = f"    upstream winrm {{ server {SERVER_IP}:{UPSTREAM_PORT}; keepalive {keepalive}; }}\n" if keepalive else ""
     target = "winrm" if keepalive else f"{SERVER_IP}:{UPSTREAM_PORT}"
@@ -80,7 +85,7 @@ http {{
         client_max_body_size 8m;
         location / {{
             proxy_pass http://{target};
-            proxy_set_header Host $http_host;
+            proxy_set_header Host {options.get("host", "$http_host")};
 {http11}        }}
     }}
 }}
@@ -91,26 +96,62 @@ http {{
 
 
 def haproxy(folder: Path, options: dict[str, Any]) -> Setup:
-    """A reverse proxy on 5985. `extra` are further lines of the defaults section."""
+    """A reverse proxy on 5985, or with `tls` on 5986, where it ends the clients' TLS. `mode` is http or tcp; `extra` are
+    further lines of the defaults section."""
     extra = "".join(f"    {line}\n" for line in options.get("extra", ()))
+    mode = options.get("mode", "http")
+    fields = '"client":"%ci:%cp","upstream":"%bi:%bp"' + (',"status":%ST,"method":"%HM"' if mode == "http" else "")
+    port, bind = (5986, f"bind :5986 ssl crt {folder}/proxy.pem") if options.get("tls") else (5985, "bind :5985")
+    if options.get("tls"):
+        certificate(folder, "proxy", "winrm.lab.example")
     config = f"""global
     log stdout format raw local0
 defaults
-    mode http
+    mode {mode}
     log global
-    log-format '{{"client":"%ci:%cp","upstream":"%bi:%bp","status":%ST,"method":"%HM"}}'
+    log-format '{{{fields}}}'
     timeout connect 5s
     timeout client 30s
     timeout server 30s
 {extra}frontend winrm
-    bind :5985
+    {bind}
     default_backend servers
 backend servers
     server srv01 {SERVER_IP}:{UPSTREAM_PORT} source {PROXY_OUTSIDE}
 """
     path = folder / "haproxy.cfg"
     path.write_text(config)
-    return Setup(config, ["haproxy", "-db", "-f", str(path)], 5985, ["haproxy", "-v"])
+    return Setup(config, ["haproxy", "-db", "-f", str(path)], port, ["haproxy", "-v"])
+
+
+def certificate(folder: Path, name: str, host: str) -> None:
+    """A self-signed certificate and its key, in NAME.crt, NAME.key and together in NAME.pem."""
+    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj", f"/CN={host}"]
+    argv += ["-addext", f"subjectAltName=DNS:{host}", "-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.crt")]
+    subprocess.run(argv, check=True, capture_output=True)
+    (folder / f"{name}.pem").write_text((folder / f"{name}.crt").read_text() + (folder / f"{name}.key").read_text())
+
+
+MITMPROXY_LOG = """
+import json
+
+def _name(address):
+    return f"{address[0]}:{address[1]}"
+
+def server_connected(data):
+    print(json.dumps({"client": _name(data.client.peername), "upstream": _name(data.server.sockname)}), flush=True)
+"""
+
+
+def mitmproxy(folder: Path, options: dict[str, Any]) -> Setup:
+    """mitmproxy on 8080, which opens the TLS inside of CONNECT; `upstream` is a proxy to go on to."""
+    script = folder / "portlog.py"
+    script.write_text(MITMPROXY_LOG)
+    program = os.environ.get("LAB_MITMDUMP", "mitmdump")
+    argv = [program, "--listen-host", PROXY_INSIDE, "-p", "8080", "--set", f"confdir={folder}/mitm", "--set", "ssl_insecure=true"]
+    argv += ["--set", "http2=false", "--set", "connection_strategy=lazy", "--set", "flow_detail=0", "-q", "-s", str(script)]
+    argv += ["--mode", f"upstream:http://{options['upstream']}"] if options.get("upstream") else []
+    return Setup("No configuration file.\n", argv, 8080, [program, "--version"])
 
 
 def apache(folder: Path, options: dict[str, Any]) -> Setup:
@@ -166,6 +207,12 @@ socket-timeout 30
     return Setup(config, ["privoxy", "--no-daemon", str(path)], 8118, ["privoxy", "--version"])
 
 
+def chained(first: Setup, second: Setup) -> Setup:
+    """Two proxies one behind the other, as ORIGIN.md shows them."""
+    config = f"{first.config}\nBehind it, on {EDGE_IP}: {shlex.join(second.argv)}\n\n{second.config}"
+    return Setup(config, first.argv, first.port, second.version)
+
+
 PROXIES = {
     "squid": squid,
     "nginx": nginx,
@@ -173,4 +220,5 @@ PROXIES = {
     "apache": apache,
     "tinyproxy": tinyproxy,
     "privoxy": privoxy,
+    "mitmproxy": mitmproxy,
 }

@@ -1,4 +1,4 @@
-"""`python -m lab.run [NAME...] | --list`: make samples.
+"""`python -m lab.run [--out FOLDER] [NAME...] | --list`: make samples.
 
 Strategy: for each scenario a fresh folder under /tmp, servers first, then the capture, then the clients phase by phase;
 the capture stops before the servers do, so that their shutdown is not part of it. Everything started is ended by its own
@@ -13,11 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lab.scenarios
-from lab import capture, kerberos, network, origin, proxies, truth
+from lab import background, capture, kerberos, network, origin, proxies, streams, truth, views
 from lab.accounts import password_of, secrets_toml, write_ntlm_users
 from lab.processes import Child, LabError, start, stop, wait_until
 from lab.scenario import Client, Scenario
@@ -47,24 +49,22 @@ def _listens(namespace: str, port: int) -> bool:
 def _start_server(scenario: Scenario, folder: Path, environment: dict[str, str]) -> Child:
     port = 5986 if scenario.server.tls else 5985
     options: dict[str, Any] = {
-        "address": network.SERVER_IP,
+        "address": network.SERVER_IP6 if scenario.link == "ipv6" else network.SERVER_IP,
         "port": port,
         "schemes": scenario.server.schemes,
         "allow_unencrypted": scenario.server.allow_unencrypted,
         "service": scenario.server.service,
         "anonymous": scenario.server.anonymous,
+        "idle_limit_s": scenario.server.idle_limit_s,
         "log": str(folder / "server.jsonl"),
         "credssp_keylog": str(folder / "credssp.keys") if "CredSSP" in scenario.server.schemes else None,
     }
     if scenario.server.tls:
-        certificate, key = folder / "server.pem", folder / "server.key"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj",
-             "/CN=srv01.lab.example", "-addext", "subjectAltName=DNS:srv01.lab.example",
-             "-keyout", str(key), "-out", str(certificate)],
-            check=True, capture_output=True,
-        )  # fmt: skip
-        options |= {"certificate": str(certificate), "key": str(key), "tls_keylog": str(folder / "tls.keys")}
+        proxies.certificate(folder, "server", "srv01.lab.example")
+        options |= {"certificate": str(folder / "server.crt"), "key": str(folder / "server.key"), "tls_keylog": str(folder / "server-tls.keys")}
+    if scenario.server.certificates:
+        proxies.certificate(folder, "user", scenario.users[0])
+        options["authority"] = str(folder / "user.crt")
     (folder / "server.json").write_text(json.dumps(options))
     write_ntlm_users(folder / "ntlm-users")
     script = 'hostname SRV01; exec "$0" -m lab.server "$1"'
@@ -75,10 +75,19 @@ def _start_server(scenario: Scenario, folder: Path, environment: dict[str, str])
     return child
 
 
-def _start_proxy(scenario: Scenario, folder: Path) -> tuple[Child | None, proxies.Setup | None]:
+def _start_proxy(scenario: Scenario, folder: Path) -> tuple[list[Child], proxies.Setup | None]:
     kind = scenario.proxy.kind
     if kind == "none":
-        return None, None
+        return [], None
+    environment = {"PYTHONPATH": str(ROOT), "SSLKEYLOGFILE": str(folder / "proxy-tls.keys")}
+    if kind == "chain":
+        first = proxies.mitmproxy(folder, {"upstream": "edge.lab.example:3128"})
+        second = proxies.squid(folder, {})
+        behind = start("edge", network.inside(network.EDGE, *second.argv), folder, environment)
+        wait_until("squid", lambda: _listens(network.EDGE, second.port), [behind])
+        before = start("proxy", network.inside(network.PROXY, *first.argv), folder, environment)
+        wait_until("mitmproxy", lambda: _listens(network.PROXY, first.port), [before])
+        return [before, behind], proxies.chained(first, second)
     if kind == "badproxy":
         options = {"log": str(folder / "badproxy.jsonl"), **scenario.proxy.options}
         (folder / "badproxy.json").write_text(json.dumps(options))
@@ -87,21 +96,38 @@ def _start_proxy(scenario: Scenario, folder: Path) -> tuple[Child | None, proxie
         setup = proxies.Setup(json.dumps(scenario.proxy.options, indent=2) + "\n", argv, port, [])
     else:
         setup = proxies.PROXIES[kind](folder, scenario.proxy.options)
-    child = start("proxy", network.inside(network.PROXY, *setup.argv), folder, {"PYTHONPATH": str(ROOT)})
+    child = start("proxy", network.inside(network.PROXY, *setup.argv), folder, environment)
     wait_until(f"proxy {kind}", lambda: _listens(network.PROXY, setup.port), [child])
-    return child, setup
+    return [child], setup
 
 
-def client_options(scenario: Scenario, client: Client, setup: proxies.Setup | None) -> dict[str, Any]:
+def _start_switch(scenario: Scenario, folder: Path) -> Child:
+    """The software switch between wks01 and its router."""
+    vlan = scenario.link == "vlan"
+    network.insert_switch(vlan=vlan)
+    options = {"vlan": 42} if vlan else {"loss": 0.015, "duplicate": 0.01, "late": 0.02, "seed": 5}
+    (folder / "switch.json").write_text(json.dumps(options))
+    argv = network.inside(network.SWITCH, sys.executable, "-m", "lab.softswitch", str(folder / "switch.json"))
+    child = start("switch", argv, folder, {"PYTHONPATH": str(ROOT)})
+    wait_until("the switch", lambda: "ready" in child.output.read_text(), [child])
+    return child
+
+
+def client_options(scenario: Scenario, client: Client, setup: proxies.Setup | None, folder: Path) -> dict[str, Any]:
     """The action's options with the addresses and the password filled in."""
     options = dict(client.options)
-    scheme, port = ("https", 5986) if scenario.server.tls else ("http", 5985)
+    scheme, port = ("https", 5986) if scenario.client_tls else ("http", 5985)
     host = "srv01.lab.example" if scenario.proxy.forward or setup is None else "winrm.lab.example"
-    options |= {"server": host, "port": port, "ssl": scenario.server.tls, "url": f"{scheme}://{host}:{port}/wsman"}
+    host = "srv01v6.lab.example" if scenario.link == "ipv6" else host
+    options |= {"server": host, "port": port, "ssl": scenario.client_tls, "url": f"{scheme}://{host}:{port}/wsman"}
     if scenario.proxy.forward and setup is not None:
         user = options.pop("proxy_user", None)
         login = f"{user}:{password_of(user)}@" if user else ""
         options["proxy"] = f"http://{login}proxy.lab.example:{setup.port}"
+    if scenario.server.certificates:
+        options |= {"certificate": str(folder / "user.crt"), "certificate_key": str(folder / "user.key")}
+    if scenario.proxy.forward and setup is not None and "proxy_password" in options:
+        options["proxy_password"] = password_of("proxyuser")
     if "username" in options and "password" not in options:
         short = options["username"].split("\\")[-1].split("@")[0]
         options["password"] = password_of(short)
@@ -112,7 +138,7 @@ def _run_phase(scenario: Scenario, phase: tuple[Client, ...], setup: proxies.Set
     children = []
     for index, client in enumerate(phase):
         name = f"client-{len(list(folder.glob('client-*.json')))}-{index}"
-        options = client_options(scenario, client, setup)
+        options = client_options(scenario, client, setup, folder)
         if scenario.kerberos and "username" in options:
             options["ccache"] = True
         path = folder / f"{name}.json"
@@ -122,6 +148,7 @@ def _run_phase(scenario: Scenario, phase: tuple[Client, ...], setup: proxies.Set
             "PYTHONPATH": str(ROOT),
             "NETBIOS_COMPUTER_NAME": client.host.upper(),
             "KRB5CCNAME": f"FILE:{folder}/{name}.cc",
+            **({"SSLKEYLOGFILE": str(folder / "client-tls.keys")} if scenario.client_tls else {}),
             **{key: value for key, value in environment.items() if key == "KRB5_CONFIG"},
         }
         children.append((client, start(name, argv, folder, extra)))
@@ -142,36 +169,95 @@ def _run_phase(scenario: Scenario, phase: tuple[Client, ...], setup: proxies.Set
     return results
 
 
-def _play(scenario: Scenario, folder: Path, sample: Path) -> tuple[list[str], list[dict[str, Any]], proxies.Setup | None]:
-    """Run everything; the captures' names, the clients' results and the proxy's setup."""
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What is left of a scenario's run: the captures' names, what the clients said, the proxy's setup, and where the packets
+    of the whole recording are in the view of it (None: where they were)."""
+
+    names: list[str]
+    results: list[dict[str, Any]]
+    setup: proxies.Setup | None
+    places: dict[views.Place, views.Place] | None
+
+
+def _start_all(scenario: Scenario, folder: Path) -> tuple[list[Child], dict[str, str], proxies.Setup | None]:
+    """Servers, switch and proxy, in the order they need each other."""
     children: list[Child] = []
-    network.set_offload(on=scenario.offload)
+    environment: dict[str, str] = {}
     try:
-        environment: dict[str, str] = {}
+        if scenario.link in ("vlan", "unreliable"):
+            children.append(_start_switch(scenario, folder))
         if scenario.kerberos:
             environment = kerberos.prepare(folder)
             children.append(kerberos.start_kdc(folder, environment))
-        if not scenario.server.down:
+        if not scenario.server.down and not scenario.server.absent:
             children.append(_start_server(scenario, folder, environment))
+        if scenario.server.absent:
+            children.append(background.start_servers(folder))
         proxy, setup = _start_proxy(scenario, folder)
-        children += [proxy] if proxy else []
+    except BaseException:
+        for child in reversed(children):
+            stop(child)
+        raise
+    return [*children, *proxy], environment, setup
+
+
+def _recorded(scenario: Scenario, folder: Path, hosts: list[str]) -> tuple[list[capture.Recording], Child | None]:
+    """The recording, its witness, and the view that is a recording of its own."""
+    words = "tcp or udp" if scenario.unrelated else capture.FILTER
+    recordings = [capture.begin(scenario.capture, hosts, folder, words)]
+    if scenario.witness is not None:
+        beside = folder / "witness"
+        beside.mkdir()
+        recordings.append(capture.begin(scenario.witness, hosts, beside))
+    space, interface = {
+        "any-sll2": (network.PROXY, "any"),
+        "upstream-pcap": (network.PROXY, network.SERVER_PORT),
+    }.get(scenario.capture, (network.PREFIX + hosts[0], "eth0"))
+    return recordings, views.begin(scenario.view, space, interface, folder)
+
+
+def _play(scenario: Scenario, folder: Path, sample: Path) -> Played:
+    """Run everything; the recordings end before the servers do."""
+    children: list[Child] = []
+    network.set_offload(on=scenario.offload)
+    if scenario.link == "ipv6":
+        network.set_ipv6(on=True)
+    if scenario.link == "translated":
+        network.set_translation(on=True)
+    try:
+        started, environment, setup = _start_all(scenario, folder)
+        children += started
         hosts = list(dict.fromkeys(client.host for phase in scenario.phases for client in phase))
-        recording = capture.begin(scenario.capture, hosts, folder)
-        children += recording.children
+        recordings, view = _recorded(scenario, folder, hosts)
+        recorders = [child for recording in recordings for child in recording.children] + ([view] if view else [])
+        children += recorders
         time.sleep(SETTLE_S)
         results = []
         for phase in scenario.phases:
             results += _run_phase(scenario, phase, setup, folder, environment)
         time.sleep(SETTLE_S)
-        names = capture.finish(recording, sample)
+        names = capture.finish(recordings[0], sample)
+        for recording in recordings[1:]:
+            (folder / "seen-by-witness").mkdir()
+            capture.finish(recording, folder / "seen-by-witness")
+        if view is not None:
+            capture.end(view)
         for child in children:
-            if child not in recording.children and child.process.poll() is not None:
+            if child not in recorders and child.process.poll() is not None:
                 msg = f"{child.name} ended during the scenario: {child.output.read_text()[-2000:]}"
                 raise LabError(msg)
-        return names, results, setup
+        places = views.finish(scenario.view, names, folder, sample)
+        return Played(places[0], results, setup, places[1])
     finally:
         for child in reversed(children):
             stop(child)
+        if scenario.link in ("vlan", "unreliable"):
+            network.remove_switch()
+        if scenario.link == "ipv6":
+            network.set_ipv6(on=False)
+        if scenario.link == "translated":
+            network.set_translation(on=False)
 
 
 def _keep_secrets(scenario: Scenario, folder: Path, sample: Path) -> None:
@@ -179,34 +265,65 @@ def _keep_secrets(scenario: Scenario, folder: Path, sample: Path) -> None:
     if scenario.kerberos:
         shutil.copy(folder / "http.keytab", sample)
         keytabs.append("http.keytab")
+    logs = [path for name in ("server", "client", "proxy") if (path := folder / f"{name}-tls.keys").exists()]
+    lines = dict.fromkeys(line for path in logs for line in path.read_text().splitlines() if line and not line.startswith("#"))
+    if lines:
+        (folder / "tls.keys").write_text("\n".join(lines) + "\n")
     for name in ("tls.keys", "credssp.keys"):
         if (folder / name).exists():
             shutil.copy(folder / name, sample)
             keylogs.append(name)
+    if scenario.unrelated:
+        return
     (sample / "secrets.toml").write_text(secrets_toml(list(scenario.users), keytabs, keylogs))
 
 
-def make(scenario: Scenario) -> Path:
+def _witnessed(found: list[streams.Connection], folder: Path) -> str | None:
+    """Compare the exchanges of the recording with those that another recording elsewhere shows."""
+
+    def told(connection: streams.Connection) -> list[tuple[object, ...]]:
+        return [(x.method, x.target, x.status, x.body_sha256) for x in connection.exchanges]
+
+    files = sorted((folder / "seen-by-witness").glob("*"))
+    theirs = {c.name: told(c) for path in files for c in streams.connections(path, path.name) if c.exchanges}
+    mine = {c.name: told(c) for c in found if c.name in theirs}
+    if mine != theirs:
+        msg = f"the witness saw other exchanges: {sorted(set(mine) ^ set(theirs))}"
+        raise LabError(msg)
+    return f"a second recording on the client: {sum(map(len, theirs.values()))} exchanges with their bodies' digests equal" if theirs else None
+
+
+def make(scenario: Scenario, samples: Path) -> Path:
     """Make one sample; it replaces the old one only when every check agreed."""
     folder = Path(tempfile.mkdtemp(prefix=f"wlab-{scenario.name}-"))
     folder.chmod(0o777)
     sample = folder / "sample"
     sample.mkdir()
-    names, results, setup = _play(scenario, folder, sample)
-    files = [sample / name for name in names]
+    played = _play(scenario, folder, sample)
+    files = [sample / name for name in played.names]
     for path in files:
         if path.stat().st_size > MAX_CAPTURE_BYTES:
             msg = f"{path.name} has {path.stat().st_size} bytes"
             raise LabError(msg)
-    shifts = {name: capture.CLOCK_SHIFT_S if name == capture.SHIFTED else 0.0 for name in names}
-    keylog = folder / "tls.keys"
-    log = folder / "server.jsonl"
-    built = truth.build(files, log, shifts, keylog if keylog.exists() else None, proxied=scenario.proxy.kind != "none")
     _keep_secrets(scenario, folder, sample)
-    checks = origin.checks(scenario, built, files, folder)
-    (sample / "truth.json").write_text(origin.truth_text(scenario, built, names))
-    (sample / "ORIGIN.md").write_text(origin.page(scenario, results, setup, checks, files, folder))
-    target = SAMPLES / scenario.name
+    whole = sorted((folder / "whole").glob("*")) or files
+    shifts = {path.name: capture.CLOCK_SHIFT_S if path.name == capture.SHIFTED else 0.0 for path in whole}
+    keylog = sample / "tls.keys"
+    logged = Counter() if scenario.link == "translated" else origin.proxy_pairs(folder)
+    sources = truth.Sources(
+        whole, shifts, folder / "server.jsonl", keylog if keylog.exists() else None, scenario.proxy.kind != "none", logged,
+        scenario.ambiguous, scenario.unrelated,
+    )  # fmt: skip
+    built = truth.build(sources)
+    checks = origin.checks(scenario, built, whole, logged)
+    checks += [line] if (line := _witnessed(built["_connections"], folder)) else []
+    checks += [f"lab/views.py: each of the {len(played.places)} packets kept is one of the whole recording"] if played.places else []
+    views.seen(built, scenario.view, played.places, built["_connections"])
+    if scenario.view == "midstream":
+        checks += [f"tshark on what was kept, {origin.tshark_check(path, built)}" for path in files]
+    (sample / "truth.json").write_text(origin.truth_text(scenario, built, played.names))
+    (sample / "ORIGIN.md").write_text(origin.page(scenario, played.results, played.setup, checks, files, folder))
+    target = samples / scenario.name
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(sample, target)
     shutil.rmtree(folder)
@@ -220,6 +337,10 @@ def main(words: list[str]) -> int:
         for scenario in known.values():
             print(f"{scenario.name}: {scenario.description}")
         return 0
+    samples = SAMPLES
+    if words[:1] == ["--out"] and len(words) > 1:
+        samples, words = Path(words[1]), words[2:]
+        samples.mkdir(parents=True, exist_ok=True)
     unknown = [word for word in words if word not in known]
     if unknown:
         print(f"no such scenario: {', '.join(unknown)}", file=sys.stderr)
@@ -229,7 +350,7 @@ def main(words: list[str]) -> int:
     try:
         for name in words or list(known):
             try:
-                print(f"{name}: {make(known[name])}", flush=True)
+                print(f"{name}: {make(known[name], samples)}", flush=True)
             except (LabError, subprocess.CalledProcessError, ValueError, OSError) as error:
                 failed += 1
                 print(f"{name}: FAILED {type(error).__name__}: {error}", file=sys.stderr, flush=True)

@@ -3,14 +3,20 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-CaptureKind = Literal["any-sll2", "proxy-pcapng", "proxy-nsec", "client-pcap", "client-pcapng", "upstream-pcap", "two-files"]
-ProxyKind = Literal["none", "squid", "nginx", "haproxy", "apache", "tinyproxy", "privoxy", "badproxy"]
+CaptureKind = Literal[
+    "any-sll2", "proxy-pcapng", "proxy-nsec", "client-pcap", "client-pcapng", "upstream-pcap", "two-files", "two-pcaps",
+    "three-files", "trunk-pcap"
+]  # fmt: skip
+View = Literal["whole", "snap-96", "snap-400", "midstream", "rotated", "drift", "lost-packets", "compressed"]
+ProxyKind = Literal["none", "squid", "nginx", "haproxy", "apache", "tinyproxy", "privoxy", "mitmproxy", "chain", "badproxy"]
+Link = Literal["plain", "vlan", "unreliable", "ipv6", "translated"]
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
     """The WinRM server: schemes in the order they are offered, and what it allows. `down` leaves its port closed;
-    `anonymous` runs requests without credentials as root, as OMI did (CVE-2021-38647)."""
+    `anonymous` runs requests without credentials as root, as OMI did (CVE-2021-38647); `certificates` asks clients for one;
+    `idle_limit_s` closes connections that say nothing for so long; `absent`: there is no WinRM server at all."""
 
     schemes: tuple[str, ...] = ("Negotiate", "Kerberos")
     allow_unencrypted: bool = False
@@ -18,6 +24,9 @@ class Server:
     tls: bool = False
     down: bool = False
     anonymous: bool = False
+    certificates: bool = False
+    idle_limit_s: float = 60.0
+    absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,9 @@ class Scenario:
     """One sample capture. Phases run one after the other, the clients of a phase at the same time.
 
     `expected_rules` must fire and `forbidden_rules` must not; `open_rules` are those of severity medium or above whose
-    condition holds or not depending on how it is read: a test should accept both.
+    condition holds or not depending on how it is read: a test should accept both. `view` is what became of the recording
+    before it was kept, `witness` a second recording elsewhere that has to show the same exchanges, `link` what lies between
+    client and router. `ambiguous`: nothing on the wire tells which exchange is which behind the proxy. `unrelated`: no WinRM.
     """
 
     name: str
@@ -60,6 +71,16 @@ class Scenario:
     forbidden_rules: tuple[str, ...] = ()
     open_rules: tuple[str, ...] = ()
     notes: str = ""
+    view: View = "whole"
+    witness: CaptureKind | None = None
+    link: Link = "plain"
+    ambiguous: bool = False
+    unrelated: bool = False
+
+    @property
+    def client_tls(self) -> bool:
+        """Clients speak HTTPS."""
+        return self.server.tls or bool(self.proxy.options.get("tls"))
 
 
 def open_rules(scenario: Scenario) -> tuple[str, ...]:
@@ -69,7 +90,7 @@ def open_rules(scenario: Scenario) -> tuple[str, ...]:
     proxies never send Proxy-Support; a client may be told to use NTLM although Kerberos is offered.
     """
     standing: tuple[str, ...] = () if scenario.kerberos else ("auth.scheme-downgrade",)
-    if scenario.proxy.kind != "none" and not scenario.server.tls:
+    if scenario.proxy.kind != "none" and not scenario.client_tls:
         standing += (
             "enc.proxy-path-not-https",
             "proxy.credential-exposure",

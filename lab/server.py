@@ -19,11 +19,12 @@ from pathlib import Path
 from spnego.exceptions import SpnegoError
 
 from lab import framing, shells, soap
+from lab.accounts import DOMAIN
 from lab.login import Login, Verdict, challenges, check
 from lab.wire import Message, read_message
 
 SOAP_TYPE = "application/soap+xml;charset=UTF-8"
-IDLE_LIMIT_S = 60.0
+CERTIFICATE = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 REASONS = {200: "", 400: "Bad Request", 401: "", 404: "Not Found", 500: ""}
 
 
@@ -40,6 +41,7 @@ class Service:
     log: Path
     log_lock: threading.Lock
     shells: shells.Shells
+    idle_limit_s: float
 
 
 @dataclass(slots=True)
@@ -113,16 +115,30 @@ def _digests(answer: Answer) -> dict[str, object]:
     return row
 
 
+def _certified(link: socket.socket, authorization: str | None) -> Verdict | None:
+    """The verdict over a request that relies on the client's certificate, whose subject names the user."""
+    if authorization != CERTIFICATE or not isinstance(link, ssl.SSLSocket):
+        return None
+    subject = dict(pair for name in (link.getpeercert() or {}).get("subject", ()) for pair in name)
+    if "commonName" not in subject:
+        return Verdict(None, [CERTIFICATE], error="no client certificate", mechanism="certificate")
+    return Verdict(f"{DOMAIN}\\{subject['commonName']}", mechanism="certificate")
+
+
 def _serve(service: Service, link: socket.socket, peer: tuple[str, int], local: tuple[str, int]) -> None:
     login = Login(service.schemes, service.service, service.credssp_keylog)
     stream = link.makefile("rb")
     position = 0
-    while (message := read_message(stream)) is not None:
+
+    def go_on() -> None:
+        link.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    while (message := read_message(stream, go_on=go_on)) is not None:
         position += 1
         started = time.time()
         method, target, _ = message.start.split(" ", 2)
         authorization = message.header("Authorization")
-        verdict = Verdict("root") if service.anonymous and authorization is None else check(login, authorization)
+        verdict = Verdict("root") if service.anonymous and authorization is None else _certified(link, authorization) or check(login, authorization)
         if not target.lower().startswith("/wsman"):
             answer = Answer(404, "text/html", b"<h1>Not Found</h1>")
         elif verdict.user is None:
@@ -165,7 +181,7 @@ def _serve(service: Service, link: socket.socket, peer: tuple[str, int], local: 
 
 def _connection(service: Service, link: socket.socket, peer: tuple[str, int]) -> None:
     local = link.getsockname()
-    link.settimeout(IDLE_LIMIT_S)
+    link.settimeout(service.idle_limit_s)
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         if service.tls is not None:
@@ -186,6 +202,9 @@ def main(options_path: str) -> None:
         tls.load_cert_chain(options["certificate"], options["key"])
         if options.get("tls_keylog"):
             tls.keylog_filename = options["tls_keylog"]
+        if options.get("authority"):
+            tls.load_verify_locations(options["authority"])
+            tls.verify_mode = ssl.CERT_OPTIONAL
     service = Service(
         tuple(options["schemes"]),
         options["allow_unencrypted"],
@@ -196,11 +215,13 @@ def main(options_path: str) -> None:
         Path(options["log"]),
         threading.Lock(),
         shells.Shells(),
+        options["idle_limit_s"],
     )
-    listener = socket.create_server((options["address"], options["port"]), backlog=64)
+    family = socket.AF_INET6 if ":" in options["address"] else socket.AF_INET
+    listener = socket.create_server((options["address"], options["port"]), family=family, backlog=64)
     while True:
         link, peer = listener.accept()
-        threading.Thread(target=_connection, args=(service, link, peer), daemon=True).start()
+        threading.Thread(target=_connection, args=(service, link, peer[:2]), daemon=True).start()
 
 
 if __name__ == "__main__":

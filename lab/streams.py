@@ -1,9 +1,9 @@
 """TCP payloads and HTTP exchanges of a lossless lab capture, the simple way.
 
 Strategy: tshark only numbers and dissects the packets up to TCP (so packet numbers are Wireshark's by definition);
-putting bytes in order and reading HTTP is done here in plain code. The lab's captures have no loss, no reordering
-across segments that matters and no fragments, so in-order reassembly by sequence number is enough. Nothing of the
-analyzer is used.
+putting bytes in order and reading HTTP is done here in plain code. The lab's captures miss no byte (a lost packet is
+sent again) and have no fragments, so reassembly by sequence number is enough. What a CONNECT tunnel carries is a
+connection of its own. Nothing of the analyzer is used.
 """
 
 import hashlib
@@ -14,7 +14,10 @@ from typing import NamedTuple
 
 from lab.processes import LabError
 
-FIELDS = ["frame.number", "frame.time_epoch", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport", "tcp.seq_raw", "tcp.flags", "tcp.len", "tcp.payload"]
+FIELDS = [
+    "frame.number", "frame.time_epoch", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport", "tcp.seq_raw", "tcp.flags",
+    "tcp.len", "tcp.payload", "ipv6.src", "ipv6.dst"
+]  # fmt: skip
 SYN, FIN, RST, ACK = 0x02, 0x01, 0x04, 0x10
 METHODS = (b"POST ", b"GET ", b"CONNECT ", b"OPTIONS ")
 
@@ -36,6 +39,14 @@ class Direction:
     data: bytearray = field(default_factory=bytearray)
     pieces: list[tuple[int, int, float]] = field(default_factory=list)
     base: int | None = None
+    early: dict[int, Packet] = field(default_factory=dict)
+    """Packets that came before what they follow, by offset."""
+
+    def after(self, offset: int) -> "Direction":
+        """What follows the first `offset` bytes."""
+        held = [(max(at - offset, 0), number, time) for at, number, time in self.pieces]
+        kept = [piece for piece, later in zip(held, [*held[1:], (len(self.data), 0, 0.0)], strict=True) if later[0] > piece[0]]
+        return Direction(self.data[offset:], kept, self.base)
 
     def packet_at(self, offset: int) -> tuple[int, float]:
         """Number and time of the packet that carried the byte at an offset."""
@@ -60,6 +71,8 @@ class Exchange:
     response_end: float | None = None
     challenge: tuple[str, ...] = ()
     complete: bool = True
+    request_end: int = 0
+    response_end_at: int = 0
     body: bytes = b""
     response_body: bytes = b""
 
@@ -75,11 +88,18 @@ class Connection:
     to_client: Direction = field(default_factory=Direction)
     exchanges: list[Exchange] = field(default_factory=list)
     protocol: str = "http"
+    inside: bool = False
+    """Carried in the CONNECT tunnel of the connection with the same addresses."""
+
+    @property
+    def name(self) -> str:
+        """The client's address, with `.t` inside a tunnel: no two connections of a sample share it."""
+        return self.client + (".t" if self.inside else "")
 
 
 def packets(path: Path) -> list[Packet]:
     """All TCP packets of a file."""
-    argv = ["tshark", "-n", "-r", str(path), "-o", "tcp.desegment_tcp_streams:FALSE", "-Y", "tcp", "-T", "fields"]
+    argv = ["tshark", "-n", "-r", str(path), "-o", "tcp.desegment_tcp_streams:FALSE", "-Y", "tcp && !icmp && !icmpv6", "-T", "fields"]
     argv += [word for name in FIELDS for word in ("-e", name)]
     lines = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
     rows = [line.split("\t") for line in lines]
@@ -87,8 +107,8 @@ def packets(path: Path) -> list[Packet]:
         Packet(
             int(row[0]),
             float(row[1]),
-            f"{row[2]}:{row[3]}",
-            f"{row[4]}:{row[5]}",
+            f"{row[2] or row[10]}:{row[3]}",
+            f"{row[4] or row[11]}:{row[5]}",
             int(row[6]),
             int(row[7], 16),
             bytes.fromhex(row[9].replace(":", "")) if int(row[8]) else b"",
@@ -98,21 +118,21 @@ def packets(path: Path) -> list[Packet]:
 
 
 def _place(direction: Direction, packet: Packet) -> None:
-    """Add a packet's payload: what lies before the end is a retransmission, beyond it would be a loss."""
+    """Add a packet's payload: what lies before the end is a retransmission, what lies beyond it waits."""
     if packet.flags & SYN:
         direction.base = (packet.sequence + 1) & 0xFFFFFFFF
         return
     if direction.base is None:
         direction.base = packet.sequence
     offset = (packet.sequence - direction.base) & 0xFFFFFFFF
-    end = len(direction.data)
-    if not packet.payload or offset + len(packet.payload) <= end or offset >= 1 << 31:
+    if not packet.payload or offset >= 1 << 31:
         return
-    if offset > end:
-        msg = f"packet {packet.number}: bytes before it are missing"
-        raise LabError(msg)
-    direction.pieces.append((end, packet.number, packet.time))
-    direction.data += packet.payload[end - offset :]
+    direction.early.setdefault(offset, packet)
+    while (ready := min(direction.early, default=None)) is not None and ready <= len(direction.data):
+        first, end = direction.early.pop(ready), len(direction.data)
+        if ready + len(first.payload) > end:
+            direction.pieces.append((end, first.number, first.time))
+            direction.data += first.payload[end - ready :]
 
 
 def connections(path: Path, capture: str) -> list[Connection]:
@@ -129,9 +149,28 @@ def connections(path: Path, capture: str) -> list[Connection]:
             _place(current[forward].to_server, packet)
         elif backward in current:
             _place(current[backward].to_client, packet)
+    whole: list[Connection] = []
     for connection in found:
+        if connection.to_server.early or connection.to_client.early:
+            msg = f"{connection.client}: bytes are missing"
+            raise LabError(msg)
         connection.exchanges = _exchanges(connection)
-    return found
+        whole.append(connection)
+        if connection.protocol == "connect" and (carried := _inside(connection)) is not None:
+            whole.append(carried)
+    return whole
+
+
+def _inside(tunnel: Connection) -> Connection | None:
+    """The connection that a CONNECT tunnel carries."""
+    ends = [tunnel.exchanges[-1].request_end, tunnel.exchanges[-1].response_end_at]
+    to_server, to_client = (stream.after(end) for stream, end in zip((tunnel.to_server, tunnel.to_client), ends, strict=True))
+    if not to_server.data:
+        return None
+    _, number, time = to_server.pieces[0]
+    carried = Connection(tunnel.client, tunnel.server, tunnel.capture, number, time, to_server, to_client, inside=True)
+    carried.exchanges = _exchanges(carried)
+    return carried
 
 
 def _repeated(connection: Connection | None, packet: Packet) -> bool:
@@ -200,7 +239,7 @@ def _exchanges(connection: Connection) -> list[Exchange]:
             body=body,
         )
         found.append(exchange)
-        at = end
+        at = exchange.request_end = end
         while (answer := _head(responses, back)) is not None:
             status = int(answer.start.split(" ")[1])
             first, start = back, connection.to_client.packet_at(back)
@@ -208,10 +247,11 @@ def _exchanges(connection: Connection) -> list[Exchange]:
             if status >= 200:
                 exchange.status, (exchange.response_packet, exchange.response_time) = status, start
                 exchange.complete, exchange.response_body = back <= len(responses), answer_body
+                exchange.response_end_at = back
                 exchange.response_end = connection.to_client.packet_at(max(back - 1, first))[1]
                 exchange.challenge = tuple(answer.values("www-authenticate") + answer.values("proxy-authenticate"))
                 break
         if method == "CONNECT" and exchange.status == 200:
             connection.protocol = "connect"
-            # Clear HTTP inside the tunnel goes on in the same list; TLS does not.
+            break
     return found

@@ -1,84 +1,31 @@
 """The ground truth of a sample: from its lossless capture, the server's JSON log and the proxy's own log.
 
-Strategy: exchanges come from lab.streams; the server's log must agree with them connection by connection; client and
-upstream exchanges are paired by what a proxy may not change (method, credentials, body digest) inside the client
-exchange's time, and the pairs must agree with the proxy's port log where it has one. Nothing of the analyzer is used.
+Strategy: exchanges come from lab.streams; the server's log must agree with them connection by connection; lab.pairs
+tells which of them belong together. Nothing of the analyzer is used.
 """
 
 import base64
 import binascii
 import json
-import re
 import struct
 import subprocess
-from dataclasses import replace
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab import network, opened
+from lab import network, opened, pairs
+from lab.pairs import split
 from lab.processes import LabError
 from lab.streams import Connection, Exchange, connections
 
-CLOCK_ROOM_S = 0.002
-FINAL = (401, 407)
-
-
-def _leg(connection: Connection, *, proxied: bool) -> str:
-    if not proxied:
-        return "direct"
-    if connection.protocol == "connect":
-        return "tunnel"
-    return "upstream_leg" if connection.client.startswith(network.PROXY_OUTSIDE + ":") else "client_leg"
-
-
-def _split(place: str) -> tuple[str, int]:
-    host, _, port = place.rpartition(":")
-    return host, int(port)
+CERTIFICATE = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 
 
 def _ends(connection: Connection) -> dict[str, Any]:
-    client, server = _split(connection.client), _split(connection.server)
-    return {"client_ip": client[0], "client_port": client[1], "server_ip": server[0], "server_port": server[1]}
-
-
-def hops(found: list[Connection], shifts: dict[str, float]) -> list[tuple[tuple[str, int], tuple[str, int]]]:
-    """Pairs of (client-leg exchange, upstream exchange), each as ("ip:port" of the connection's client, position)."""
-    ups = [c for c in found if _leg(c, proxied=True) == "upstream_leg"]
-    waiting = [(c, x) for c in ups for x in c.exchanges]
-    waiting.sort(key=lambda pair: pair[1].request_time - shifts[pair[0].capture])
-    near = [(c, x) for c in found if _leg(c, proxied=True) in ("client_leg", "tunnel") for x in c.exchanges]
-    near.sort(key=lambda pair: pair[1].request_time - shifts[pair[0].capture])
-    pairs = []
-    for connection, exchange in near:
-        match = next((pair for pair in waiting if _fits(connection, exchange, *pair, shifts)), None)
-        if match is not None:
-            waiting.remove(match)
-            pairs.append(((connection.client, exchange.position), (match[0].client, match[1].position)))
-    return pairs
-
-
-def tunnels(found: list[Connection]) -> list[tuple[str, str]]:
-    """Pairs of (client's connection with CONNECT, upstream connection) that carried the same bytes to the server."""
-    pairs = []
-    for near in (connection for connection in found if connection.protocol == "connect"):
-        data = bytes(near.to_server.data)
-        inner = data[data.find(b"\r\n\r\n") + 4 :]
-        match = next((c for c in found if c is not near and inner and bytes(c.to_server.data) == inner), None)
-        if match is not None:
-            pairs.append((near.client, match.client))
-    return pairs
-
-
-def _fits(near_c: Connection, near: Exchange, far_c: Connection, far: Exchange, shifts: dict[str, float]) -> bool:
-    same = near.method == far.method and near.body_sha256 == far.body_sha256
-    if not same or near.authorization != far.authorization:
-        return False
-    room, lag = CLOCK_ROOM_S, shifts[far_c.capture] - shifts[near_c.capture]
-    if far.request_time - lag < near.request_time - room:
-        return False
-    if near.response_time is None or far.response_time is None:
-        return True
-    return far.response_time - lag <= near.response_time + room
+    client, server = split(connection.client), split(connection.server)
+    ends = {"client_ip": client[0], "client_port": client[1], "server_ip": server[0], "server_port": server[1]}
+    return {**ends, "in_tunnel": connection.inside}
 
 
 def _ntlm_identity(token: bytes) -> tuple[str | None, str | None]:
@@ -87,10 +34,11 @@ def _ntlm_identity(token: bytes) -> tuple[str | None, str | None]:
     if at < 0:
         return None, None
     message = token[at:]
+    encoding = "utf-16-le" if message[60:61] and message[60] & 1 else "ascii"
 
     def text(field_at: int) -> str:
         size, _, offset = struct.unpack_from("<HHI", message, field_at)
-        return message[offset : offset + size].decode("utf-16-le")
+        return message[offset : offset + size].decode(encoding)
 
     return text(36), text(28)
 
@@ -103,6 +51,8 @@ def _decoded(value: str) -> bytes:
 
 
 def _mechanism(scheme: str, token: bytes) -> str:
+    if scheme == CERTIFICATE:
+        return "certificate"
     if scheme.lower() in ("basic", "credssp"):
         return scheme.lower()
     return "ntlm" if b"NTLMSSP\0" in token else "kerberos"
@@ -118,7 +68,7 @@ def _authentications(connection: Connection, logged: dict[tuple[str, int], dict[
             if value is None or (audience == "server" and exchange.status == 407):
                 continue
             scheme, token = value.split(" ")[0], _decoded(value)
-            if row is not None and row["_value"] == value and scheme.lower() == "basic":
+            if row is not None and row["_value"] == value and row["mechanism"] in ("basic", "certificate"):
                 row["last_position"] = exchange.position
                 continue
             if row is None or row["outcome"] != "unfinished":
@@ -135,7 +85,7 @@ def _authentications(connection: Connection, logged: dict[tuple[str, int], dict[
                 }
                 rows.append(row)
             row["last_position"], row["_value"] = exchange.position, value
-            at = logged.get((connection.client, exchange.position))
+            at = logged.get((connection.name, exchange.position))
             _judge(row, exchange, scheme, 407 if audience == "proxy" else 401, at)
             _name(row, scheme, token, at["user"] if at else None)
     for row in rows:
@@ -177,18 +127,18 @@ def server_rows(log: Path) -> list[dict[str, Any]]:
     return [row for row in rows if "position" in row]
 
 
-def _inside_tls(path: Path, keylog: Path) -> list[dict[str, Any]]:
+def _inside_tls(path: Path, keylog: Path, tunnelled: set[int]) -> list[dict[str, Any]]:
     """Exchanges inside TLS as tshark opens them with the key log, on each leg; packets are those that end a message."""
     fields = ["frame.number", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport", "http.request.method", "http.response.code"]
     argv = ["tshark", "-n", "-r", str(path), "-o", f"tls.keylog_file:{keylog}", "-o", "http.tls.port:443,5986"]
-    argv += ["-d", "tcp.port==3128,http", "-Y", "tls && (http.request || http.response)", "-T", "fields"]
+    argv += ["-d", "tcp.port==3128,http", "-d", "tcp.port==8080,http", "-Y", "tls && (http.request || http.response)", "-T", "fields"]
     argv += [word for name in fields for word in ("-e", name)]
     lines = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
     rows: list[dict[str, Any]] = []
     for number, source, source_port, target, target_port, method, code in (line.split("\t") for line in lines):
         if method:
             ends = {"client_ip": source, "client_port": int(source_port)}
-            ends |= {"server_ip": target, "server_port": int(target_port)}
+            ends |= {"server_ip": target, "server_port": int(target_port), "in_tunnel": int(source_port) in tunnelled}
             position = 1 + sum(1 for row in rows if row["client_port"] == int(source_port))
             rows.append(
                 {
@@ -232,29 +182,20 @@ def check_server(found: list[Connection], rows: list[dict[str, Any]], inner: lis
     logged: dict[str, list[int]] = {}
     for row in sorted(rows, key=lambda row: (row["peer"], row["position"])):
         logged.setdefault(row["peer"], []).append(row["status"])
-    seen = {c.client: [x.status for x in c.exchanges] for c in found if c.server.startswith(network.SERVER_IP + ":") and c.protocol == "http"}
+    seen = {c.client: [x.status for x in c.exchanges] for c in found if split(c.server)[0] in network.SERVERS and c.protocol == "http" and c.exchanges}
     for row in inner:
-        if row["server_ip"] == network.SERVER_IP:
+        if row["server_ip"] in network.SERVERS:
             seen.setdefault(f"{row['client_ip']}:{row['client_port']}", []).append(row["status"])
+    unsent = 0
     for peer in sorted(set(logged) | set(seen)):
-        if logged.get(peer) != seen.get(peer):
-            msg = f"server log and capture differ for {peer}: {logged.get(peer)} {seen.get(peer)}"
+        mine, theirs = seen.get(peer, []), logged.get(peer, [])
+        # An answer that the server decided on after the proxy had reset the connection never reached the wire.
+        unsent += sum(status is None for status in mine)
+        if len(mine) != len(theirs) or any(a not in (None, b) for a, b in zip(mine, theirs, strict=True)):
+            msg = f"server log and capture differ for {peer}: {theirs} {mine}"
             raise LabError(msg)
-    return f"{sum(map(len, logged.values()))} requests on {len(logged)} connections: status lists equal"
-
-
-def check_proxy(mine: set[tuple[str, str]], log: Path) -> str:
-    """Compare paired connections with the proxy's own port log (JSON lines with client and upstream)."""
-    text = log.read_text(errors="replace") if log.exists() else ""
-    rows = [json.loads(found) for found in re.findall(r"\{\"client\".*?\}", text)]
-    rows = [row for row in rows if re.fullmatch(r"[\d.]+:\d+", row.get("upstream", "")) and row["upstream"].startswith(network.PROXY_OUTSIDE + ":")]
-    if not rows:
-        return "the proxy logs no upstream ports"
-    logged = {(row["client"], row["upstream"]) for row in rows}
-    if logged != mine:
-        msg = f"proxy log and pairs differ: only log {logged - mine}, only pairs {mine - logged}"
-        raise LabError(msg)
-    return f"{len(rows)} lines, {len(logged)} pairs of connections: equal"
+    late = f" ({unsent} answers were never sent, their connections being gone)" if unsent else ""
+    return f"{sum(map(len, logged.values()))} requests on {len(logged)} connections: status lists equal{late}"
 
 
 def _from_log(row: dict[str, Any]) -> Exchange:
@@ -278,9 +219,19 @@ def _exchange_row(connection: Connection, exchange: Exchange) -> dict[str, Any]:
         "request_packet": exchange.request_packet,
         "response_packet": exchange.response_packet,
         "response_complete": exchange.complete,
-        "in_tunnel": connection.protocol == "connect" and exchange.method != "CONNECT",
         "capture": connection.capture,
     }
+
+
+def _open_legs(connection: Connection, found: list[Connection], *, proxied: bool) -> dict[str, list[str]]:
+    """What a reader without keys may take a connection for, where nothing in the clear says more: TLS from end to end that no
+    CONNECT announced, and the clear leg behind a proxy that ended the clients' TLS."""
+    if any(other.protocol == "connect" for other in found):
+        return {}
+    if connection.protocol == "tls" and not proxied:
+        return {"open_legs": ["unknown"]}
+    ended = proxied and any(other.protocol == "tls" for other in found)
+    return {"open_legs": ["direct", "unknown"]} if ended else {}
 
 
 def _connection_row(connection: Connection, leg: str) -> dict[str, Any]:
@@ -295,46 +246,73 @@ def _connection_row(connection: Connection, leg: str) -> dict[str, Any]:
     }
 
 
-def build(files: list[Path], log: Path, shifts: dict[str, float], keylog: Path | None, *, proxied: bool) -> dict[str, Any]:
-    """The measured part of truth.json, plus the connections for further checks under `_connections`."""
+def _shown(connection: Connection, rows: list[dict[str, Any]], upstream: dict[str, str]) -> Connection:
+    """The connection, with the server's view of its exchanges when they are inside TLS."""
+    if connection.protocol != "tls":
+        return connection
+    peer = upstream.get(connection.name, connection.name)
+    return replace(connection, exchanges=[_from_log(row) for row in rows if row["peer"] == peer])
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the truth is made of: lossless captures with the seconds added to each one's clock, the server's log, the key log,
+    and the pairs of the proxy's port log."""
+
+    files: list[Path]
+    shifts: dict[str, float]
+    log: Path
+    keylog: Path | None
+    proxied: bool
+    proxy_pairs: Counter[tuple[str, str]]
+    ambiguous: bool = False
+    unrelated: bool = False
+    """The traffic has nothing to do with WinRM: no connection counts."""
+
+
+def build(sources: Sources) -> dict[str, Any]:
+    """The measured part of truth.json; keys that begin with `_` are for further checks."""
+    files, log, proxied = sources.files, sources.log, sources.proxied
     found = [connection for path in files for connection in connections(path, path.name)]
-    found = [c for c in found if not c.server.endswith(":88")]
+    found = [c for c in found if not c.server.endswith(":88")] if not sources.unrelated else []
     order = {path.name: index for index, path in enumerate(files)}
     found.sort(key=lambda c: (order[c.capture], c.first_packet))
     silent = [c for c in found if not c.to_server.data]
     found = [c for c in found if c.to_server.data]
     rows = server_rows(log)
     logged = {(row["peer"], row["position"]): row for row in rows}
-    inner = [row for path in files for row in _inside_tls(path, keylog)] if keylog else []
+    tunnelled = {split(c.client)[1] for c in found if c.inside}
+    inner = [row for path in files for row in _inside_tls(path, sources.keylog, tunnelled)] if sources.keylog else []
     agreed = check_server(found, rows, inner)
-    pairs = hops(found, shifts) if proxied else []
-    piped = tunnels(found)
-    for near, far in pairs:
+    matched = pairs.hops(found, sources.shifts, set(sources.proxy_pairs) if sources.ambiguous else None) if proxied else []
+    piped = set(pairs.tunnels(found))
+    # Behind a chain the server's word reaches the first leg by way of the middle one: the last hops go first.
+    for near, far in reversed(matched):
         if far in logged:
             logged[near] = logged[far]
-
-    def visible(connection: Connection) -> Connection:
-        """The connection, with the server's view of its exchanges when they are inside TLS."""
-        if connection.protocol != "tls":
-            return connection
-        mine = [row for row in rows if row["peer"] == connection.client]
-        return replace(connection, exchanges=[_from_log(row) for row in mine])
-
+    joined = {(near[0], far[0]) for near, far in matched} | piped
+    named = pairs.of_tls(found, set(sources.proxy_pairs))
+    in_tls = pairs.hops_inside_tls(found, inner, piped | named) if proxied else []
+    shown = [_shown(c, rows, dict(piped | named)) for c in found]
     exchanges = [_exchange_row(c, x) for c in found for x in c.exchanges]
     exchanges.sort(key=lambda row: (order[row["capture"]], row["request_packet"]))
+    told = [[list(near), list(far)] for near, far in matched]
     return {
-        "connections": [_connection_row(c, _leg(c, proxied=proxied)) for c in found],
+        "connections": [{**_connection_row(c, pairs.leg(c, proxied=proxied)), **_open_legs(c, found, proxied=proxied)} for c in found],
         "connections_without_data": [{**_ends(c), "capture": c.capture, "first_packet": c.first_packet} for c in silent],
         "exchanges": exchanges,
         "tls_exchanges": inner,
-        "hops": [[list(near), list(far)] for near, far in pairs],
-        "tunnels": [list(pair) for pair in piped],
-        "authentications": [{**row, "over_tls": c.protocol == "tls"} for c in map(visible, found) for row in _authentications(c, logged)],
+        "hops": [] if sources.ambiguous else told,
+        "ambiguous_hops": told if sources.ambiguous else [],
+        "hops_inside_tls": [[list(near), list(far)] for near, far in in_tls],
+        "tunnels": [list(pair) for pair in sorted(piped)],
+        "authentications": [{**row, "over_tls": c.protocol == "tls"} for c in shown for row in _authentications(c, logged)],
         "messages": _messages(logged),
         "shells": _journal(log, "shell"),
         "commands": _journal(log, "command"),
         "_connections": found,
         "_server": agreed,
         "_opened": opened.check(found, rows),
-        "_pairs": {(near[0], far[0]) for near, far in pairs} | set(piped),
+        "_pairs": joined | named,
+        "_counts": pairs.counted(found, matched),
     }

@@ -4,6 +4,7 @@ Strategy: the lab's server and its bad proxy have to see HTTP/1.0, `Expect`, odd
 so both use this reader instead of a library that repairs things. A message keeps its raw head and raw body.
 """
 
+from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
 HEAD_LIMIT_BYTES = 128 * 1024
@@ -63,8 +64,9 @@ def _chunked(stream: BinaryIO) -> tuple[bytes, bytes]:
             return raw, body
 
 
-def read_message(stream: BinaryIO, *, answer_to: str | None = None) -> Message | None:
-    """The next message, None at the end of the stream. `answer_to` is the request's method when a response is read."""
+def read_message(stream: BinaryIO, *, answer_to: str | None = None, go_on: Callable[[], None] | None = None) -> Message | None:
+    """The next message, None at the end of the stream. `answer_to` is the request's method when a response is read;
+    `go_on` is called before the body of a request that expects 100 Continue."""
     raw_head = _head(stream)
     if raw_head is None:
         return None
@@ -75,6 +77,8 @@ def read_message(stream: BinaryIO, *, answer_to: str | None = None) -> Message |
     bodyless = answer_to is not None and (message.status in (204, 304) or message.status < 200 or (answer_to == "CONNECT" and message.status == 200))
     if bodyless:
         return message
+    if go_on is not None and (message.header("Expect") or "").lower() == "100-continue":
+        go_on()
     if (message.header("Transfer-Encoding") or "").lower() == "chunked":
         raw_body, body = _chunked(stream)
         return message._replace(raw_body=raw_body, body=body)

@@ -33,7 +33,7 @@ def test_a_client_that_gives_up_three_times() -> None:
     assert finding.exchanges == ("c1.x1", "c2.x1", "c3.x1", "c4.x1", "c5.x1", "c6.x1")
     assert names(finding, hops[0].far.answered, hops[0].near.answered)
     assert (
-        'had 2 WWW-Authenticate lines on the upstream leg (Negotiate, Kerberos; c2.x1, packet 9) and reached the client as "Negotiate, Kerberos"' in finding.why
+        'had 2 WWW-Authenticate lines on the upstream leg (Negotiate, Kerberos; c2.x1, packet 9)' in finding.why
     )
 
 

@@ -1,0 +1,147 @@
+"""Clients that no library is: each writes its requests to a socket itself, to do one thing that libraries do not.
+
+- `pipeline`: the next requests leave before the answer to the first has come (RFC 9112 9.3.2);
+- `basic`: clear requests with Basic, byte for byte equal on every host;
+- `naive`: takes a challenge only when a line of its own names the scheme, as code does that compares instead of parsing;
+- `empty-handshake`: authenticates every connection with empty requests and only then sends its sealed message.
+"""
+
+import base64
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import spnego
+
+from lab.envelopes import ENVELOPE, IDENTIFY, SHELL_URI
+from lab.framing import sealed
+from lab.wire import Message, read_message
+
+SOAP_TYPE = "application/soap+xml;charset=UTF-8"
+LIMIT_S = 15.0
+
+Step = dict[str, Any]
+
+
+class Link:
+    """A connection to the proxy, or to the server when there is none."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        proxy = urlsplit(options["proxy"]) if options.get("proxy") else None
+        place = (proxy.hostname, proxy.port) if proxy else (options["server"], options["port"])
+        self.socket = socket.create_connection(place, timeout=LIMIT_S)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.stream = self.socket.makefile("rb")
+        self.target = options["url"] if proxy else "/wsman"
+        self.host = f"{options['server']}:{options['port']}"
+
+    def request(self, body: bytes, content_type: str = SOAP_TYPE, authorization: str | None = None) -> bytes:
+        """The bytes of a request."""
+        lines = [f"POST {self.target} HTTP/1.1", f"Host: {self.host}", "User-Agent: Lab raw client", "Connection: Keep-Alive"]
+        lines += [f"Authorization: {authorization}"] if authorization else []
+        lines += [f"Content-Type: {content_type}", f"Content-Length: {len(body)}", "", ""]
+        return "\r\n".join(lines).encode() + body
+
+    def ask(self, data: bytes) -> Message | None:
+        """The answer to a request, None when the connection has ended."""
+        try:
+            self.socket.sendall(data)
+            return read_message(self.stream, answer_to="POST")
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        self.stream.close()
+        self.socket.close()
+
+
+def _basic(options: dict[str, Any]) -> str:
+    return "Basic " + base64.b64encode(f"{options['username']}:{options['password']}".encode()).decode()
+
+
+def _create(options: dict[str, Any]) -> bytes:
+    return ENVELOPE.format(url=options["url"], message_id=str(uuid.uuid4()).upper(), resource=SHELL_URI).encode()
+
+
+def _told(what: str, answer: Message | None) -> Step:
+    return {"what": what, "result": answer.status} if answer else {"what": what, "error": "the connection ended"}
+
+
+def pipeline(options: dict[str, Any]) -> list[Step]:
+    """Three requests at once, then the three answers."""
+    link = Link(options)
+    bodies = [IDENTIFY.encode(), _create(options), IDENTIFY.encode()]
+    link.socket.sendall(b"".join(link.request(body, authorization=_basic(options)) for body in bodies))
+    steps = [_told(f"request {number}", read_message(link.stream, answer_to="POST")) for number in range(1, len(bodies) + 1)]
+    link.close()
+    return steps
+
+
+def basic(options: dict[str, Any]) -> list[Step]:
+    """The same clear request some times on one connection."""
+    link = Link(options)
+    steps = []
+    for number in range(1, options["times"] + 1):
+        steps.append(_told(f"request {number}", link.ask(link.request(IDENTIFY.encode(), authorization=_basic(options)))))
+        time.sleep(options.get("pause_s", 0.2))
+    link.close()
+    return steps
+
+
+def naive(options: dict[str, Any]) -> list[Step]:
+    """Wants a line that says Negotiate and nothing else; gives up without one, `attempts` times."""
+    steps: list[Step] = []
+    for _ in range(options["attempts"]):
+        link = Link(options)
+        answer = link.ask(link.request(b""))
+        lines = [value for name, value in answer.headers if name.lower() == "www-authenticate"] if answer else []
+        if "Negotiate" not in lines:
+            steps.append({"what": "authenticate", "error": f"no challenge is 'Negotiate': {lines}"})
+        else:
+            steps += _authenticated(link, options)[1]
+        link.close()
+        time.sleep(options.get("pause_s", 0.3))
+    return steps
+
+
+def _authenticated(link: Link, options: dict[str, Any]) -> tuple[spnego.ContextProxy, list[Step]]:
+    """A handshake with empty requests: the context, and what came back."""
+    context = spnego.client(options["username"], options["password"], hostname=options["server"], service="http", protocol="ntlm")
+    steps: list[Step] = []
+    token = context.step()
+    while token is not None:
+        answer = link.ask(link.request(b"", authorization="Negotiate " + base64.b64encode(token).decode()))
+        steps.append(_told("empty request with a token", answer))
+        header = answer.header("WWW-Authenticate") if answer else None
+        if answer is None or header is None or context.complete:
+            break
+        token = context.step(base64.b64decode(header.partition(" ")[2]))
+    return context, steps
+
+
+def empty_handshake(options: dict[str, Any]) -> list[Step]:
+    """`attempts` times: connect, authenticate with empty requests, send the sealed Create on the same connection."""
+    steps: list[Step] = []
+    for _ in range(options["attempts"]):
+        link = Link(options)
+        steps.append(_told("anonymous empty request", link.ask(link.request(b""))))
+        context, handshake = _authenticated(link, options)
+        steps += handshake
+        if handshake[-1].get("result") == 200:
+            kind, body = sealed(context, _create(options), "application/HTTP-SPNEGO-session-encrypted")
+            time.sleep(0.1)
+            steps.append(_told("sealed Create", link.ask(link.request(body, content_type=kind))))
+        link.close()
+        time.sleep(options.get("pause_s", 0.5))
+    return steps
+
+
+ACTIONS: dict[str, Callable[[dict[str, Any]], list[Step]]] = {
+    "raw-pipeline": pipeline,
+    "raw-basic": basic,
+    "raw-naive": naive,
+    "raw-empty-handshake": empty_handshake,
+}

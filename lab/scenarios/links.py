@@ -1,0 +1,120 @@
+"""The network between client and server is unusual, the sessions are healthy."""
+
+from lab.scenario import Client, Proxy, Scenario, Server
+
+NO_FAULT = (
+    "affinity.shared-authenticated-upstream",
+    "affinity.handshake-split",
+    "affinity.handshake-interleaved",
+    "affinity.client-migrates",
+    "affinity.no-upstream-keepalive",
+    "affinity.sequence-discontinuity",
+    "auth.loop",
+    "auth.context-lost",
+    "auth.credentials-refused",
+    "auth.reauth-per-request",
+    "auth.token-replayed",
+    "http.replayed-body",
+    "http.desync-indicator",
+    "tcp.close-after-auth-2xx",
+    "tcp.rst-after-2xx",
+    "tcp.request-lost-after-auth",
+    "tcp.response-truncated",
+    "enc.plaintext-soap-direct",
+    "enc.plaintext-soap-through-proxy",
+    "attack.omigod",
+    "attack.ntlm-relay",
+)
+COMMANDS = ["whoami", "ipconfig /all", "dir C:\\Logs", "hostname"]
+SCRIPTS = ["hostname", "1..40 | ForEach-Object { report $_ }"]
+
+SCENARIOS = (
+    Scenario(
+        name="ipv6-direct",
+        description="pypsrp with NTLM over IPv6, directly to the server.",
+        link="ipv6",
+        phases=((Client("wks01", "pypsrp-winrs", {"username": "LAB\\alice", "auth": "ntlm", "commands": ["whoami", "ver"]}),),),
+        capture="client-pcap",
+        healthy=True,
+        forbidden_rules=NO_FAULT,
+    ),
+    Scenario(
+        name="vlan-direct",
+        description="pywinrm with NTLM, recorded on a VLAN trunk (802.1Q tag 42).",
+        link="vlan",
+        phases=((Client("wks01", "pywinrm", {"username": "LAB\\alice", "commands": ["whoami", "ver"]}),),),
+        capture="trunk-pcap",
+        healthy=True,
+        forbidden_rules=NO_FAULT,
+    ),
+    Scenario(
+        name="unreliable-link-squid",
+        description="1.5 % of the frames between client and proxy are lost, 1 % doubled and 2 % overtaken by later ones;"
+        " TCP makes up for all of it. pypsrp with NTLM through squid.",
+        link="unreliable",
+        proxy=Proxy("squid", forward=True),
+        phases=(
+            (
+                Client("wks01", "pypsrp-winrs", {"username": "LAB\\bob", "auth": "ntlm", "commands": COMMANDS}),
+                Client("wks01", "pypsrp-powershell", {"username": "LAB\\alice", "auth": "ntlm", "scripts": SCRIPTS}),
+            ),
+        ),
+        users=("alice", "bob"),
+        capture="proxy-pcapng",
+        witness="client-pcap",
+        healthy=True,
+        forbidden_rules=NO_FAULT,
+    ),
+    Scenario(
+        name="router-any-duplicates",
+        description="A direct session recorded with `-i any` on the router between client and server: every packet is there twice.",
+        phases=((Client("wks01", "pywinrm", {"username": "LAB\\alice", "commands": ["whoami", "ipconfig /all"]}),),),
+        capture="any-sll2",
+        witness="client-pcap",
+        healthy=True,
+        forbidden_rules=NO_FAULT,
+    ),
+    Scenario(
+        name="source-nat-behind-proxy",
+        description="Behind squid the source address and port are translated before the packets are recorded, so that the"
+        " upstream leg comes from an address that is not the proxy's.",
+        link="translated",
+        proxy=Proxy("squid", forward=True),
+        phases=((Client("wks01", "pywinrm", {"username": "LAB\\alice", "commands": ["whoami", "ver"]}),),),
+        capture="proxy-pcapng",
+        healthy=True,
+        forbidden_rules=NO_FAULT,
+    ),
+    Scenario(
+        name="chain-of-two-proxies",
+        description="mitmproxy hands everything on to squid; three captures, one before, one between and one behind them.",
+        proxy=Proxy("chain", forward=True),
+        phases=((Client("wks01", "pywinrm", {"username": "LAB\\alice", "commands": ["whoami", "ver"]}),),),
+        capture="three-files",
+        healthy=True,
+        forbidden_rules=NO_FAULT,
+        notes="The connection between the proxies is behind the first and before the second; truth.json calls it an upstream leg.",
+    ),
+    Scenario(
+        name="nginx-host-rewritten",
+        description="nginx with an upstream pool replaces the Host header by the server's own name; one client, healthy.",
+        proxy=Proxy("nginx", {"keepalive": 1, "host": "srv01.lab.example:5985"}),
+        phases=((Client("wks01", "pywinrm", {"username": "LAB\\alice", "commands": ["whoami"]}),),),
+        capture="any-sll2",
+        healthy=True,
+        expected_rules=("http.host-rewritten",),
+        forbidden_rules=NO_FAULT,
+    ),
+    Scenario(
+        name="background-without-winrm",
+        description="Much traffic and no WinRM in it: web pages, TLS and name look-ups.",
+        server=Server(absent=True),
+        phases=((Client("wks01", "background", {"rounds": 12}),),),
+        capture="any-sll2",
+        view="compressed",
+        unrelated=True,
+        users=(),
+        healthy=True,
+        forbidden_rules=NO_FAULT,
+    ),
+)
