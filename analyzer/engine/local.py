@@ -61,7 +61,7 @@ def run(
     read = contents(found, secrets, learn(kdc, secrets), sources.fetch, limits)
     conversations = identified(found.conversations, read.clients)
     by_connection = {identity: identified(own, read.clients) for identity, own in found.conversations_of.items()}
-    found = replace(found, messages=read.messages, conversations=conversations, conversations_of=by_connection)
+    found = replace(found, messages=read.messages, conversations=conversations, conversations_of=by_connection, shells=read.shells, commands=read.commands)
     judgement = judged(found, rules_dirs)
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))

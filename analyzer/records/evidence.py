@@ -10,6 +10,7 @@ from analyzer.records.issues import Issue
 from analyzer.records.proxy import Hop, Role, Route
 from analyzer.records.sealing import Message
 from analyzer.records.transport import Connection
+from analyzer.records.wsman import Command, Shell
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +35,6 @@ class Evidence:
     roles: Mapping[str, Role]
     winrm: frozenset[str]
     issues: tuple[Issue, ...]
+    shells: tuple[Shell, ...] = ()
+    commands: tuple[Command, ...] = ()
+    """What was run, as far as bodies could be read."""
