@@ -22,7 +22,8 @@ Key = tuple[str, bytes]
 
 
 class Flight(NamedTuple):
-    """``start``..``end`` by the capture's own clock; ``end`` is None when no response came. ``open_end`` is when its connection was last seen."""
+    """``start``..``end`` by the capture's own clock; ``end`` is None when no response came: then ``open_end`` is when the next
+    exchange on its connection began, or when the connection was last seen."""
 
     exchange: Exchange
     connection: Connection
@@ -41,18 +42,30 @@ class Flight(NamedTuple):
 
 def flights(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], messages: Mapping[str, Message]) -> list[Flight]:
     """Every exchange whose request is known, in order of place. A connection seen at two capture points is looked at once."""
-    found = []
+    found: list[Flight] = []
     for identity, exchanges in exchanges_of.items():
         connection = connections[identity]
         if connection.twin_of is not None:
             continue
-        found += [
-            _flight(connection, exchange, exchange.request, exchange.response, messages) for exchange in exchanges if not isinstance(exchange.request, Absent)
-        ]
+        open_end = connection.last_ns
+        own = []
+        for exchange in reversed(exchanges):  # an exchange without an answer is over when the next one begins
+            if not isinstance(exchange.request, Absent):
+                own.append(_flight(connection, exchange, exchange.request, exchange.response, open_end, messages))
+            open_end = min(open_end, _begin(exchange, open_end))
+        found += reversed(own)
     return found
 
 
-def _flight(connection: Connection, exchange: Exchange, request: Request, response: Response | Absent, messages: Mapping[str, Message]) -> Flight:
+def _begin(exchange: Exchange, unknown: int) -> int:
+    if not isinstance(exchange.request, Absent):
+        return exchange.request.first_ns
+    return unknown if isinstance(exchange.response, Absent) else exchange.response.first_ns
+
+
+def _flight(
+    connection: Connection, exchange: Exchange, request: Request, response: Response | Absent, open_end: int, messages: Mapping[str, Message]
+) -> Flight:
     answered = not isinstance(response, Absent)
     keys = list(_request_keys(request, messages.get(request.id)))
     if not isinstance(response, Absent):
@@ -63,7 +76,7 @@ def _flight(connection: Connection, exchange: Exchange, request: Request, respon
         keys=tuple(keys),
         start=request.first_ns,
         end=response.last_ns if not isinstance(response, Absent) else None,
-        open_end=connection.last_ns,
+        open_end=open_end,
         absolute="://" in request.target.split("?")[0],
         traces=sum(1 for header in request.headers if header.name.lower() in _TRACES),
         authority=authority(request),

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from analyzer.proxy.clocks import clocks, leg_samples, twin_samples
 from analyzer.proxy.flights import Flight, flights
-from analyzer.proxy.joins import Pair, joined
+from analyzer.proxy.joins import Pair, joined, without_shortcuts
 from analyzer.proxy.times import Clocks, shifted
 from analyzer.proxy.timing import timed
 from analyzer.records.http import Exchange, Header
@@ -46,7 +46,7 @@ def hops(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple
     exact = joined(found, known_clocks) if known_clocks else first
     inferred = timed(found, exact.pairs, known_clocks)
     known = {(found[pair.near].connection.id, found[pair.far].connection.id) for pair in exact.pairs}
-    made = [_hop(found, pair, known_clocks, known) for pair in (*exact.pairs, *inferred.pairs)]
+    made = [_hop(found, pair, known_clocks, known) for pair in without_shortcuts(found, (*exact.pairs, *inferred.pairs))]
     order = {flight.exchange.id: place for place, flight in enumerate(found)}
     made.sort(key=lambda hop: order[hop.far])
     return Joined(tuple(made), known_clocks, _legs(found, exact.ambiguous), tuple(_issues(found, {**exact.ambiguous, **inferred.ambiguous})))

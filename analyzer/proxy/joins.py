@@ -20,6 +20,7 @@ from analyzer.proxy.times import Clocks, nested, same_clock
 _GROUP = 16
 _NEIGHBOURS = 6
 _WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3}
+_GATEWAY = (502, 503, 504)
 _SURE = 8
 """A weight that a request's key and its response's key reach together."""
 
@@ -63,7 +64,22 @@ def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
             pairs.append(best)
         else:
             ambiguous[far] = best
-    return Found(*_one_to_one(flights, pairs, ambiguous))
+    kept, ambiguous = _one_to_one(flights, pairs, ambiguous)
+    return Found(without_shortcuts(flights, kept), ambiguous)
+
+
+def without_shortcuts(flights: Sequence[Flight], pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+    """In a chain of proxies the outer leg is not joined with the inner one when the middle leg of an exchange was lost: the chain is known from the others."""
+    pairs = tuple(pairs)
+    onward: dict[str, set[str]] = defaultdict(set)
+    for pair in pairs:
+        onward[flights[pair.near].connection.id].add(flights[pair.far].connection.id)
+
+    def shortcut(pair: Pair) -> bool:
+        near, far = flights[pair.near].connection.id, flights[pair.far].connection.id
+        return any(far in onward.get(middle, ()) for middle in onward[near] if middle != far)
+
+    return tuple(pair for pair in pairs if not shortcut(pair))
 
 
 def _minority(flights: Sequence[Flight], by_far: Mapping[int, list[Pair]]) -> set[tuple[str, str]]:
@@ -111,7 +127,7 @@ def _may_be_legs(one: Flight, other: Flight) -> bool:
         return False  # two clients of one server or proxy, however alike; address translation would have left the sequence numbers
     if one.shape[0] != other.shape[0]:
         return False
-    return not (one.shape[2] and other.shape[2]) or one.shape[2] == other.shape[2] or {one.shape[2], other.shape[2]} & {502, 503, 504} != set()
+    return not (one.shape[2] and other.shape[2]) or one.shape[2] == other.shape[2] or not {one.shape[2], other.shape[2]}.isdisjoint(_GATEWAY)
 
 
 def hints(near: Flight, far: Flight) -> int:
@@ -196,5 +212,6 @@ def _retry(flights: Sequence[Flight], failed: int, final: int) -> bool:
 
 
 def _follow_each_other(tries: list[Flight]) -> bool:
+    """A proxy tries again when it got no answer, or an error of a gateway; not after any other answer."""
     ordered = sorted(tries, key=lambda flight: flight.start)
-    return all(before.end is None or before.end <= after.start for before, after in pairwise(ordered))
+    return all(before.end is None or (before.shape[2] in _GATEWAY and before.end <= after.start) for before, after in pairwise(ordered))
