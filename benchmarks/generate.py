@@ -1,6 +1,6 @@
 """Makes large captures out of a small real one: each copy has its own addresses, its own tokens and its own ciphertext, so that nothing joins by accident.
 
-``python -m benchmarks.generate SAMPLE.pcap OUT.pcap COPIES``: bytes are changed at equal places on both legs of a copy, so that legs still match each other.
+``python -m benchmarks.generate SAMPLE.pcap OUT.pcap COPIES [--same]``: bytes are changed at equal places on both legs of a copy, so that legs still match each other.
 Checksums are left as they are: the analyzer does not use them. Times of each copy are moved by 50 ms.
 """
 
@@ -21,15 +21,15 @@ _SEALED = b"application/octet-stream\r\n"
 _LINKS = {1: 14, 113: 16, 276: 20}
 
 
-def copies(sample: Path, count: int) -> Iterator[tuple[int, int, bytes]]:
-    """(link type, time in ns, frame) for each packet of each copy, in order of time within a copy."""
+def copies(sample: Path, count: int, *, same_contents: bool = False) -> Iterator[tuple[int, int, bytes]]:
+    """(link type, time in ns, frame) for each packet of each copy, in order of time within a copy. ``same_contents``: only addresses differ, so keys still fit."""
     source = opened(str(sample))
     found = [(row.link, row.ts_ns, bytes(row.buffer[row.at : row.at + row.size])) for row in rows(pieces(source.stream, 1 << 20), Limits(), Walk())]
     source.raw.close()
     for copy in range(count):
         salt = hashlib.sha256(str(copy).encode()).digest()
         for link, ts_ns, frame in found:
-            yield link, ts_ns + copy * 50_000_000, _changed(frame, _LINKS[link], copy, salt)
+            yield link, ts_ns + copy * 50_000_000, _changed(frame, _LINKS[link], copy, b"" if same_contents else salt)
 
 
 def _changed(frame: bytes, at: int, copy: int, salt: bytes) -> bytes:
@@ -39,11 +39,11 @@ def _changed(frame: bytes, at: int, copy: int, salt: bytes) -> bytes:
     for place in (at + 12, at + 16):  # 10.a.b.c becomes another network for each copy
         data[place + 1] = (data[place + 1] + (copy >> 8)) & 0xFF
         data[place + 2] = (data[place + 2] + copy) & 0xFF
-    for match in _TOKEN.finditer(frame):
+    for match in _TOKEN.finditer(frame) if salt else ():
         challenge = match[1].startswith(_CHALLENGE)
         begin = match.start(1) + 32 if challenge else match.end(1) - 40  # the server's challenge, or the exported key's last bytes
         data[begin : begin + 8] = salt.hex().encode()[:8]
-    sealed = frame.find(_SEALED)
+    sealed = frame.find(_SEALED) if salt else -1
     if sealed >= 0:
         begin = sealed + len(_SEALED) + 4 + 16 + 8
         data[begin : begin + 8] = salt[:8]
@@ -63,5 +63,5 @@ def write(out: Path, packets: Iterator[tuple[int, int, bytes]]) -> int:
 
 
 if __name__ == "__main__":
-    made = write(Path(sys.argv[2]), copies(Path(sys.argv[1]), int(sys.argv[3])))
+    made = write(Path(sys.argv[2]), copies(Path(sys.argv[1]), int(sys.argv[3]), same_contents="--same" in sys.argv))
     print(f"{made} packets")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import analyzer
 from analyzer.rules.catalogue import rules
+from tests.golden import robustness
 from tests.golden.samples import Comparison, Count, captures, compared, truth
 
 ROOT = Path(__file__).parents[2]
@@ -70,6 +71,9 @@ def main(words: list[str]) -> int:
     """Print the table; update the page, or with a folder of samples (made anew) only print theirs."""
     samples = Path(words[0]) if words else ROOT / "sample_pcaps"
     generated = table(comparisons(samples))
+    if not words:
+        worse, _ = robustness.table()
+        generated += "\nWorse evidence (hop pairs of the same samples, damaged; several seeds where chance has a part):\n\n" + "\n".join(worse) + "\n"
     sys.stdout.write(generated)
     if not words:
         PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), generated), encoding="utf-8")
