@@ -5,7 +5,8 @@
     talk[k]    the connections of shard k      -> connections, exchanges, messages, conversations
     hops       all exchanges                   -> hops, clock offsets
     routes     hops and streams                -> routes, roles, which connections are WinRM
-    judge      the evidence                    -> findings
+    contents   messages, secrets, tickets      -> opened messages, operations, shells, commands (opening.py)
+    judge      the evidence                    -> findings, scorecards (work.py)
 
 Jobs are module-level functions on plain arguments, so the same plan can run serially, in a process pool or elsewhere; a shard is only a way to cut the work,
 results do not depend on how many there are.
