@@ -27,12 +27,13 @@ def number_set(numbers: Sequence[int], joiner: str = ",") -> str:
     return joiner.join(pieces)
 
 
-def packet_set(keys: Iterable[int], captures: Sequence[Capture]) -> str | None:
-    """``12..17,21`` when all packets are of one capture, else ``leg-a.pcapng:12..17;leg-b.pcapng:5``; None without packets."""
+def packet_set(keys: Iterable[int], captures: Sequence[Capture], *, named: bool = False) -> str | None:
+    """``12..17,21`` when all packets are of one capture, else ``leg-a.pcapng:12..17;leg-b.pcapng:5``; None without packets. ``named`` where no column says
+    which capture it is: then it is named unless there is only one."""
     found = numbers_by_capture(keys)
-    if len(found) <= 1:
+    if len(found) <= 1 and not (named and len(captures) > 1):
         return next((number_set(numbers) for numbers in found.values()), None)
-    return ";".join(f"{captures[ordinal].name}:{number_set(numbers)}" for ordinal, numbers in found.items())
+    return ";".join(f"{captures[ordinal].name}:{number_set(numbers)}" for ordinal, numbers in found.items()) or None
 
 
 def frame_filter(keys: Iterable[int], ordinal: int) -> str | None:

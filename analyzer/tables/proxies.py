@@ -50,7 +50,7 @@ def _evidence(row: ProxyRow, requirement: str) -> str | None:
     found = check(row.card, requirement)
     if found.verdict is Verdict.NOT_SEEN:
         return None
-    packets = packet_set(found.packets, row.captures)
+    packets = packet_set(found.packets, row.captures, named=True)
     return f"{found.detail}; packets {packets}; Proxy Servers and WinRM, sentence {found.sentence}"
 
 

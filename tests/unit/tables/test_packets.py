@@ -23,6 +23,14 @@ def test_several_captures_are_named() -> None:
     assert frame_filter(keys, 2) is None
 
 
+def test_a_set_without_a_column_beside_it_names_its_capture() -> None:
+    keys = [packet_key(1, 5), packet_key(1, 6)]
+    assert packet_set(keys, CAPTURES) == "5..6"
+    assert packet_set(keys, CAPTURES, named=True) == "leg-b.pcapng:5..6"
+    assert packet_set([packet_key(0, 5)], CAPTURES[:1], named=True) == "5"
+    assert packet_set([], CAPTURES, named=True) is None
+
+
 @given(st.sets(st.integers(1, 300)))
 def test_a_set_can_be_read_back(numbers: set[int]) -> None:
     text = number_set(sorted(numbers))
