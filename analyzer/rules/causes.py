@@ -8,14 +8,26 @@ from collections.abc import Sequence
 from analyzer.records.finding import Finding
 
 CAUSES: dict[str, tuple[str, ...]] = {
-    "affinity.handshake-split": ("auth.loop", "affinity.client-migrates", "auth.reauth-per-request", "auth.credentials-refused", "auth.context-lost"),
+    "affinity.handshake-split": (
+        "auth.loop",
+        "affinity.client-migrates",
+        "auth.reauth-per-request",
+        "auth.credentials-refused",
+        "auth.context-lost",
+        "auth.negotiate-via-proxy-without-proxy-support",
+    ),
     "affinity.shared-authenticated-upstream": ("affinity.client-migrates",),
+    "affinity.no-upstream-keepalive": ("http.keepalive-stripped",),
     "tcp.request-lost-after-auth": ("auth.reauth-per-request", "auth.context-lost"),
-    "tcp.close-after-auth-2xx": ("auth.reauth-per-request", "auth.context-lost"),
+    "tcp.close-after-auth-2xx": ("auth.reauth-per-request", "auth.context-lost", "http.keepalive-stripped"),
     "tcp.rst-after-2xx": ("auth.reauth-per-request", "auth.context-lost"),
-    "tcp.close-between-challenge-and-response": ("auth.loop", "auth.credentials-refused", "auth.reauth-per-request"),
-    "auth.unencrypted-refused": ("auth.credentials-refused",),
+    "tcp.close-between-challenge-and-response": ("auth.loop", "auth.credentials-refused", "auth.reauth-per-request", "http.keepalive-stripped"),
+    "tcp.upstream-idle-close": ("affinity.client-migrates", "auth.context-lost"),
+    "auth.credentials-refused": ("auth.loop",),
+    "auth.unencrypted-refused": ("auth.credentials-refused", "auth.loop"),
     "auth.challenge-stripped": ("auth.loop",),
+    "auth.loop": ("tcp.retry-storm",),
+    "attack.spray": ("auth.loop", "auth.credentials-refused", "tcp.retry-storm"),
     "enc.plaintext-soap-through-proxy": ("enc.plaintext-soap-direct",),
 }
 """Cause: the symptoms that it explains."""

@@ -1,7 +1,7 @@
 """A packet that is missing from a sealed conversation costs the messages it carried, and nothing else.
 
-Every packet of a capture is taken out, one at a time, and what opens is compared with the whole capture: by the SHA-256 of the plain text. Without the challenge
-or the answer to it there is no key, so such a packet may cost its own connection's messages, and no other's.
+Every packet of a capture is taken out, one at a time, and what opens is compared with the whole capture: by the SHA-256 of the plain text.
+Without the challenge or the answer to it there is no key, so such a packet may cost its own connection's messages, and no other's.
 """
 
 import struct

@@ -32,9 +32,7 @@ def test_a_client_that_gives_up_three_times() -> None:
     assert finding.connections == ("c1", "c2", "c3", "c4", "c5", "c6")
     assert finding.exchanges == ("c1.x1", "c2.x1", "c3.x1", "c4.x1", "c5.x1", "c6.x1")
     assert names(finding, hops[0].far.answered, hops[0].near.answered)
-    assert (
-        'had 2 WWW-Authenticate lines on the upstream leg (Negotiate, Kerberos; c2.x1, packet 9)' in finding.why
-    )
+    assert "had 2 WWW-Authenticate lines on the upstream leg (Negotiate, Kerberos; c2.x1, packet 9)" in finding.why
 
 
 def test_once_is_less_certain() -> None:

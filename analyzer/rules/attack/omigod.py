@@ -77,10 +77,10 @@ def _is_bare(evidence: Evidence, exchange: Exchange) -> bool:
     asked, connection = request(exchange), evidence.connections[exchange.connection]
     if asked is None or not _is_whole(connection, asked.end_at) or header(asked, "authorization") is not None:
         return False
-    earlier = [other for other in evidence.exchanges_of[connection.id] if other.position < exchange.position]
-    if any(header(request(other), "authorization") is not None or request(other) is None for other in earlier):
+    if any(found.outcome is Outcome.ACCEPTED for found in evidence.conversations_of.get(connection.id, ())):
         return False
-    return not any(found.outcome is Outcome.ACCEPTED for found in evidence.conversations_of.get(connection.id, ()))
+    earlier = [other for other in evidence.exchanges_of[connection.id] if other.position < exchange.position]
+    return all((before := request(other)) is not None and header(before, "authorization") is None for other in earlier)
 
 
 def _is_whole(connection: Connection, end_at: int) -> bool:

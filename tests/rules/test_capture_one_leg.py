@@ -1,0 +1,55 @@
+from analyzer.records.finding import Severity
+from tests.build.talk_http import ABSOLUTE, WSMAN, html, offer, post, reply
+from tests.build.talk_proxy import BOB, CLIENT_LEG, UPSTREAM_LEG, ask_sealed, direct, far_leg, near_leg, proxied, sealed_reply, trip
+from tests.build.talks import Wire
+from tests.rules.judging import judge, names, packets
+
+RULE = "capture.one-leg"
+
+
+def session() -> Wire:
+    lan = Wire()
+    proxied(near_leg(lan), far_leg(lan), ask_sealed(0, ABSOLUTE), sealed_reply(0))
+    return lan
+
+
+def test_the_clients_leg_alone() -> None:
+    finding = judge(session(), hosts=CLIENT_LEG).one(RULE)
+    assert (finding.severity, finding.confidence) == (Severity.INFO, 1.0)
+    assert packets(finding) == [1]
+    assert finding.connections == ("c1",)
+    assert names(finding, 1)
+    assert "1 connection between 10.10.1.11 and 10.10.1.1:3128 belong to a proxied path of which only this leg (the client's leg)" in finding.why
+
+
+def test_the_upstream_leg_alone() -> None:
+    assert "only this leg (the upstream leg)" in judge(session(), hosts=UPSTREAM_LEG).one(RULE).why
+
+
+def test_both_legs() -> None:
+    assert judge(session()).found(RULE) == []
+
+
+def test_no_proxy() -> None:
+    lan = Wire()
+    trip(direct(lan), ask_sealed(0), sealed_reply(0))
+    assert judge(lan).found(RULE) == []
+
+
+def test_a_proxy_that_refuses_by_itself_has_no_other_leg() -> None:
+    lan = Wire()
+    trip(near_leg(lan), ask_sealed(0, ABSOLUTE), reply(403, content=html()))
+    assert judge(lan).found(RULE) == []
+
+
+def test_legs_that_could_not_be_told_apart() -> None:
+    lan = Wire()
+    nears = near_leg(lan), near_leg(lan, BOB, 50002)
+    fars = far_leg(lan), far_leg(lan, 40002)
+    for near in nears:
+        near.send(post(ABSOLUTE))
+    for far in fars:
+        far.exchange(post(WSMAN, ("Via", "1.1 proxy")), offer())
+    for near in nears:
+        near.answer(offer())
+    assert judge(lan).found(RULE) == []

@@ -1,0 +1,68 @@
+import pytest
+
+from analyzer.records.finding import Severity
+from tests.build.talk_http import offer
+from tests.build.talk_proxy import UPSTREAM_LEG, ask_sealed, direct, far_leg, handshake, near_leg, proxied_handshake, sealed_reply, trip
+from tests.build.talk_tokens import ntlm
+from tests.build.talks import Wire
+from tests.rules.judging import judge, names, packets
+
+RULE = "tcp.idle-timeout"
+
+
+def dropped(lan: Wire, port: int, idle: float, *, by_reset: bool = False) -> tuple[int, int]:
+    """A session that the server ends after so many seconds; the packets of its last request and of what ended it."""
+    talk = direct(lan, port=port)
+    handshake(talk, ntlm(number=port))
+    last = trip(talk, ask_sealed(0), sealed_reply(0))
+    return last.asked, talk.reset_by_server(idle) if by_reset else talk.close_by_server(idle)
+
+
+def test_two_connections_end_after_four_minutes() -> None:
+    lan = Wire()
+    ends = [dropped(lan, 50001, 240.1), dropped(lan, 50002, 239, by_reset=True)]
+
+    finding = judge(lan).one(RULE)
+
+    assert (finding.severity, finding.confidence) == (Severity.LOW, 0.7)
+    assert {number for end in ends for number in end} <= set(packets(finding))
+    assert (finding.connections, finding.exchanges) == (("c1", "c2"), ("c1.x4", "c2.x4"))
+    assert names(finding, ends[0][1])
+    assert "2 connections of 10.10.1.11 to 10.20.2.20:5985 were ended from the far side after about 240 s of silence" in finding.why
+
+
+@pytest.mark.parametrize("times", [(240,), (240, 60), (200, 200), (5, 5)])
+def test_once_or_not_at_a_round_time(times: tuple[float, ...]) -> None:
+    lan = Wire()
+    for place, idle in enumerate(times):
+        dropped(lan, 50001 + place, idle)
+    assert judge(lan).found(RULE) == []
+
+
+def test_a_client_that_closes_itself() -> None:
+    lan = Wire()
+    for port in (50001, 50002):
+        talk = direct(lan, port=port)
+        handshake(talk, ntlm(number=port))
+        talk.close_by_client(120)
+    assert judge(lan).found(RULE) == []
+
+
+def test_connections_that_were_never_authenticated() -> None:
+    lan = Wire()
+    for port in (50001, 50002):
+        talk = direct(lan, port=port)
+        handshake(talk, ntlm(number=port), last=offer())
+        talk.close_by_server(120)
+    assert judge(lan).found(RULE) == []
+
+
+def test_the_upstream_leg_is_not_the_clients() -> None:
+    lan = Wire()
+    for place in (1, 2):
+        near, far = near_leg(lan, port=50000 + place), far_leg(lan, 40000 + place)
+        proxied_handshake(near, far, ntlm(number=place))
+        lan.wait(120)
+        far.close_by_server()
+    assert judge(lan).found(RULE) == []
+    assert judge(lan, hosts=UPSTREAM_LEG).found(RULE) == []
