@@ -4,44 +4,43 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from analyzer.case.tables import WIDTH, CaseTables, rendered
 from analyzer.errors import InputError, UsageError
 from analyzer.settings import Limits, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    import pandas as pd
-
+    from analyzer.case.opened import OpenedCase
+    from analyzer.case.tables import Cells
     from analyzer.engine.packets import Packet
     from analyzer.records.evidence import Evidence
+    from analyzer.records.files import MovedFile
+    from analyzer.records.hashes import HashLine
     from analyzer.records.http import Request, Response
     from analyzer.records.quality import Absent
     from analyzer.records.result import Result
     from analyzer.records.transport import Stream
-    from analyzer.reports.lines import Line
+    from analyzer.reports.masking import Mask
     from analyzer.reports.raw import Fetch, Piece
     from analyzer.reports.sequence import Sequence as Drawing
     from analyzer.rules.catalogue import Rule
     from analyzer.tables.lookup import Named
-    from analyzer.tables.selection import Selection
 
     Record: TypeAlias = Named | Request | Response | Absent
+    About: TypeAlias = dict[str, Any]
     Progress: TypeAlias = Callable[[str, int, int], None]
 
 Input: TypeAlias = "str | os.PathLike[str]"
-TextFormat: TypeAlias = Literal["table", "csv", "json", "jsonl"]
-
-WIDTH = 100
-"""Columns of a text when nobody says how wide it may be."""
 LADDER_MESSAGES = 300
 """Arrows that a ladder draws when nobody asks for more."""
 
 
-def analyze(
+def analyze(  # noqa: PLR0913 (all but the first by name)
     inputs: Input | Sequence[Input],
     *,
     limits: Limits | None = None,
@@ -50,9 +49,13 @@ def analyze(
     keylog: Input | None = None,
     keytab: Input | None = None,
     rules_dirs: Sequence[Input] = (),
+    sigma_dirs: Sequence[Input] = (),
     progress: Progress | None = None,
+    arguments: Sequence[str] = (),
 ) -> Case:
     """What the captures hold. ``inputs``: paths, directories, globs, or ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
+
+    ``arguments`` is the command line, for the record.
 
     ``secrets`` (TOML), ``keylog`` (TLS) and ``keytab`` (Kerberos) name files with what the investigator knows. Damaged evidence raises nothing: see the table
     issues. `InputError`: nothing could be read at all.
@@ -61,116 +64,101 @@ def analyze(
     if not paths:
         msg = "no capture was given"
         raise InputError(msg)
+    from analyzer.engine.account import shown_forms
     from analyzer.engine.local import run
     from analyzer.engine.secrets import load
+    from analyzer.reports.masking import Mask
 
     known = load(None if secrets is None else os.fspath(secrets), [] if keylog is None else [os.fspath(keylog)], [] if keytab is None else [os.fspath(keytab)])
-    finished = run(paths, limits or Limits(), scope or Scope(), progress, [os.fspath(one) for one in rules_dirs], known)
-    return Case(finished.result, finished.sources.fetch)
+    began = time.time_ns()
+    folders = [os.fspath(one) for one in rules_dirs]
+    sigma = [os.fspath(one) for one in sigma_dirs]
+    finished = run(paths, limits or Limits(), scope or Scope(), progress, folders, known, sigma)
+    about: About = {"arguments": list(arguments), "scope": scope or Scope(), "limits": limits or Limits(), "rules_dirs": folders, "sigma_dirs": sigma}
+    about["began_ns"] = began
+    return Case(finished.result, finished.sources.fetch, about | {"ended_ns": time.time_ns()}, Mask(shown_forms(known)))
 
 
-class Case:
+def open_case(path: Input) -> OpenedCase:
+    """The case of a case folder: its tables, findings and report, read-only and without the captures. `InputError`: it is no case folder."""
+    from pathlib import Path
+
+    from analyzer.case.opened import OpenedCase
+    from analyzer.engine.store import manifest
+
+    return OpenedCase(Path(path), manifest(Path(path)))
+
+
+def is_case(path: Input) -> bool:
+    """A case folder, by its manifest."""
+    return os.path.isfile(os.path.join(path, "manifest.json"))  # noqa: PTH113, PTH118 (asked of every argument; a path may be of any shape)
+
+
+def verify(path: Input) -> tuple[str, ...]:
+    """What differs from the manifest of a case folder: outputs and inputs, one line each; empty when nothing does. `InputError`: it is no case folder."""
+    from pathlib import Path
+
+    from analyzer.engine.store import differences
+
+    return tuple(differences(Path(path)))
+
+
+def writable_case(path: Input, inputs: Sequence[Input], *, clobber: bool) -> None:
+    """`OutputError` when no case may be written there: said before hours of reading, not after."""
+    from pathlib import Path
+
+    from analyzer.engine.store import refuse
+
+    refuse(Path(path), [os.fspath(one) for one in inputs], clobber=clobber)
+
+
+class Case(CaseTables):
     """A finished run. Tables are pandas DataFrames, made when they are first asked for; ``case["c3.x2"]`` is a record by its id."""
 
-    def __init__(self, result: Result, fetch: Fetch) -> None:
+    def __init__(self, result: Result, fetch: Fetch, about: About | None = None, mask: Mask | None = None) -> None:
+        super().__init__()
+        from analyzer.reports.masking import Mask
+
         self.result = result
         self._fetch = fetch
-        self._frames: dict[str, pd.DataFrame] = {}
+        self._about: About = about or {}
+        self._mask = mask or Mask()
 
     @property
     def evidence(self) -> Evidence:
         """All records, as rules see them."""
         return self.result.evidence
 
-    @property
-    def captures(self) -> pd.DataFrame:
-        """One row per input file. The files are hashed when this is first asked for."""
-        return self.table("captures")
-
-    @property
-    def connections(self) -> pd.DataFrame:
-        """One row per TCP connection that was kept."""
-        return self.table("connections")
-
-    @property
-    def exchanges(self) -> pd.DataFrame:
-        """One row per HTTP request with its response."""
-        return self.table("exchanges")
-
-    @property
-    def hops(self) -> pd.DataFrame:
-        """One row per exchange recognised on both sides of a proxy."""
-        return self.table("hops")
-
-    @property
-    def authentications(self) -> pd.DataFrame:
-        """One row per authentication."""
-        return self.table("authentications")
-
-    @property
-    def messages(self) -> pd.DataFrame:
-        """One row per HTTP body."""
-        return self.table("messages")
-
-    @property
-    def shells(self) -> pd.DataFrame:
-        """One row per shell whose messages could be read."""
-        return self.table("shells")
-
-    @property
-    def commands(self) -> pd.DataFrame:
-        """One row per WinRS command or PowerShell pipeline."""
-        return self.table("commands")
-
-    @property
-    def streams(self) -> pd.DataFrame:
-        """One row per piece of a command's input and output."""
-        return self.table("streams")
-
-    @property
-    def proxies(self) -> pd.DataFrame:
-        """One row per proxy: the scorecard of what Microsoft's page asks of it."""
-        return self.table("proxies")
-
-    @property
-    def findings(self) -> pd.DataFrame:
-        """One row per finding, the gravest first."""
-        return self.table("findings")
-
-    @property
-    def issues(self) -> pd.DataFrame:
-        """One row per oddity of the evidence."""
-        return self.table("issues")
-
-    @property
-    def timeline(self) -> pd.DataFrame:
-        """Exchanges, authentications and findings in order of time."""
-        return self.table("timeline")
-
-    def table(self, name: str) -> pd.DataFrame:
-        """The table of that name."""
-        from analyzer.tables.frames import frame
+    def _exact(self, name: str) -> Cells:
         from analyzer.tables.registry import table_named
 
-        if name not in self._frames:
-            self._frames[name] = frame(table_named(name), self._result_for(name))
-        return self._frames[name]
+        return table_named(name).values(self._result_for(name))
 
-    def sql(self, query: str) -> pd.DataFrame:
-        """What the query gives, over the tables by their names; it reaches no file and no network."""
-        from analyzer.tables.query import select
-        from analyzer.tables.registry import TABLES
+    def cells(self, name: str, *, show_secrets: bool = False) -> Cells:
+        """The cells of a table, row by row; passwords in its texts are masked unless ``show_secrets``. Also of ``ladders``, the arrows of the diagrams."""
+        from analyzer.engine.store import table_of
 
-        def builder(name: str) -> Callable[[], pd.DataFrame]:
-            return lambda: self.table(name)
+        table = table_of(name)
+        rows = table.values(self._result_for(name))
+        return rows if show_secrets else self._mask.cells(table, rows)
 
-        return select(query, {table.name: builder(table.name) for table in TABLES})
+    def manifest(self) -> Mapping[str, object]:
+        """How the tables were made: tool, rules, command, inputs, limits; without any secret."""
+        from analyzer import __version__
+        from analyzer.engine.account import account
 
-    def coverage(self) -> pd.DataFrame:
-        """Messages counted by what protects them, whether they could be read, and why not."""
-        keys = ["protection", "opened", "opened_absent"]
-        grouped = self.messages.groupby(keys, dropna=False, sort=True)
-        return grouped.agg(messages=("message_id", "size"), size_bytes=("size_bytes", "sum")).reset_index()
+        return account(self._hashed, self._about | {"version": __version__})
+
+    def save(self, path: Input, *, clobber: bool = False, show_secrets: bool = False) -> OpenedCase:
+        """Write a case folder, and open it. `OutputError`: the folder is there already (``clobber`` overwrites a case), or it lies in a folder of evidence."""
+        from pathlib import Path
+
+        from analyzer.engine.store import save
+
+        inputs = [capture.path for capture in self.evidence.captures]
+        about = {**self.manifest(), "show_secrets": show_secrets}
+        save(Path(path), lambda name: self.cells(name, show_secrets=show_secrets), about, inputs, clobber=clobber)
+        return open_case(path)
 
     def __getitem__(self, name: str) -> Record:
         """The record of an id: ``c3``, ``c3.x2``, ``c3.x2.q``, ``c3.x2.s``, ``c3.a1``, ``r1``, ``f1``. A message that is not in the capture is `Absent`."""
@@ -227,62 +215,69 @@ class Case:
         """The first screen: evidence, coverage, proxies, findings, what to do next."""
         from analyzer.reports.terminal import overview
 
-        return _rendered(overview(self.result, [rule.id for rule in _catalogue()], width), colour=colour)
+        return rendered(overview(self.result, [rule.id for rule in _catalogue()], width), colour=colour)
 
     def look(self, *, width: int = WIDTH, colour: bool = False) -> str:
         """Is there WinRM, where, and which keys would open it."""
         from analyzer.reports.look import look
 
-        return _rendered(look(self.result, width), colour=colour)
+        return rendered(look(self.result, width), colour=colour)
 
     def transcript(self, *, show_secrets: bool = False, colour: bool = False) -> str:
         """What was run and what came back, with packet numbers. Passwords in the text are masked, best effort, unless ``show_secrets``."""
         from analyzer.reports.transcript import transcript
 
-        return _rendered(transcript(self.result, mask=not show_secrets), colour=colour)
+        made = rendered(transcript(self.result, mask=not show_secrets), colour=colour)
+        return made if show_secrets else self._mask.known(made)
+
+    def hash_lines(self) -> tuple[HashLine, ...]:
+        """The responses of all logons as lines for hashcat. They are as good as passwords: keep them as such."""
+        from analyzer.engine.hashes import hash_lines
+
+        return hash_lines(self.evidence)
+
+    def files(self) -> tuple[MovedFile, ...]:
+        """Files that commands moved to or from servers, as far as they could be read, put together again. Their names are texts of the capture."""
+        from analyzer.engine.files import files
+
+        return files(self.evidence)
+
+    def packets_text(self, keys: Iterable[int]) -> str:
+        """Packets as a set that Wireshark understands, after the capture's name when there are several."""
+        from analyzer.tables.packets import packet_set
+
+        return packet_set(keys, self.evidence.captures, named=True) or ""
 
     def findings_text(self, *, least: str = "info", width: int = WIDTH, colour: bool = False) -> str:
         """The findings of at least this severity, each with its facts."""
         from analyzer.reports.terminal import finding_lines
 
-        return _rendered(finding_lines(self.at_least(least).result, [rule.id for rule in _catalogue()], width), colour=colour)
+        return rendered(finding_lines(self.at_least(least).result, [rule.id for rule in _catalogue()], width), colour=colour)
 
     def ladder(
         self,
         connection: str | None = None,
         *,
-        form: Literal["text", "mermaid"] = "text",
+        form: Literal["text", "mermaid", "svg"] = "text",
         messages: int = LADDER_MESSAGES,
         width: int = WIDTH,
         colour: bool = False,
     ) -> str:
-        """The sequence diagrams of a connection's routes, or of all routes and WinRM connections."""
+        """The sequence diagrams of a connection's routes, or of all routes and WinRM connections; ``svg`` draws one only (else `UsageError`)."""
         from analyzer.reports.ladder import ladder, mermaid
         from analyzer.reports.sequence import sequences, sequences_of
 
         drawings: list[Drawing] = list(sequences(self.evidence)) if connection is None else sequences_of(self.evidence, connection)
+        if form == "svg":
+            from analyzer.reports.drawings import ladder_of
+            from analyzer.reports.svg import alone
+
+            if len(drawings) > 1:
+                msg = f"an SVG file holds one drawing, here are {len(drawings)}; name a connection that has one (the report has them all)"
+                raise UsageError(msg)
+            return "".join(alone(ladder_of(one, self.evidence.captures), messages) for one in drawings)
         drawn = [mermaid(one, messages) if form == "mermaid" else ladder(one, width, messages) for one in drawings]
-        return "\n".join(_rendered(lines, colour=colour) for lines in drawn)
-
-    def text(self, name: str, form: TextFormat = "table", *, columns: Sequence[str] = (), where: str | None = None, colour: bool = False) -> Iterator[str]:
-        """A table as text, piece by piece: all its columns, but on a ``table`` only those that fit a screen; ``where`` is an SQL condition."""
-        from analyzer.reports.grid import grid
-        from analyzer.tables import texts
-
-        chosen = self._selection(name, columns, where, screen=form == "table")
-        if form == "table":
-            return iter([_rendered(grid(chosen.table, chosen.rows, chosen.columns), colour=colour)])
-        writers = {"csv": texts.csv_lines, "json": texts.json_array, "jsonl": texts.json_lines}
-        return writers[form](chosen.table, chosen.rows, chosen.columns)
-
-    def parquet(self, name: str, path: Path, *, columns: Sequence[str] = (), where: str | None = None) -> None:
-        """Write a table as a Parquet file."""
-        from analyzer.tables.query import matching, write_parquet
-
-        chosen = self._selection(name, columns, None, screen=False)
-        made = self.table(name)
-        kept = made if where is None else made.iloc[matching(made, where)]
-        write_parquet(kept[list(chosen.columns)], path)
+        return "\n".join(rendered(lines, colour=colour) for lines in drawn)
 
     def machine(self, form: Literal["json", "jsonl"]) -> Iterator[str]:
         """The same as `overview`, for programs."""
@@ -299,7 +294,7 @@ class Case:
 
         least = rank(Severity(level))
         kept = tuple(finding for finding in self.result.findings if rank(finding.severity) >= least)
-        return Case(dataclasses.replace(self.result, findings=kept), self._fetch)
+        return Case(dataclasses.replace(self.result, findings=kept), self._fetch, self._about, self._mask)
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -318,13 +313,6 @@ class Case:
         """No input could be read."""
         unread = {issue.capture for issue in self.evidence.issues if issue.code == "capture.unreadable"}
         return all(capture.ordinal in unread for capture in self.evidence.captures)
-
-    def _selection(self, name: str, columns: Sequence[str], where: str | None, *, screen: bool) -> Selection:
-        from analyzer.tables.registry import table_named
-        from analyzer.tables.selection import selection
-
-        table = table_named(name)
-        return selection(table, self._result_for(name), columns or (table.screen if screen else table.names), where)
 
     def _result_for(self, name: str) -> Result:
         return self._hashed if name == "captures" else self.result
@@ -379,12 +367,6 @@ def explanation(name: str) -> str:
     return explained(name)
 
 
-def _rendered(lines: Iterable[Line], *, colour: bool) -> str:
-    from analyzer.reports.lines import coloured, plain
-
-    return coloured(lines) if colour else plain(lines)
-
-
 def _sha256(path: str) -> str | None:
     """Of the file as it lies on disk; None for standard input and for what cannot be read any more."""
     import hashlib
@@ -394,5 +376,5 @@ def _sha256(path: str) -> str | None:
     try:
         with open(path, "rb") as file:  # noqa: PTH123 (the path as given, which may be of any shape)
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except (OSError, ValueError):
         return None

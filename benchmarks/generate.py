@@ -1,6 +1,7 @@
 """Makes large captures out of a small real one: each copy has its own addresses, its own tokens and its own ciphertext, so that nothing joins by accident.
 
-``python -m benchmarks.generate SAMPLE.pcap OUT.pcap COPIES [--same]``: bytes are changed at equal places on both legs of a copy, so that legs still match each other.
+``python -m benchmarks.generate SAMPLE.pcap OUT.pcap COPIES [--same]``: bytes are changed at equal places on both legs of a copy, so that legs still
+match each other.
 Checksums are left as they are: the analyzer does not use them. Times of each copy are moved by 50 ms.
 """
 

@@ -10,7 +10,7 @@ from analyzer.engine.opening import contents, identified
 from analyzer.engine.plan import Talk, Tools, auth_steps, evidence, kdc_messages, shards, talk, work
 from analyzer.engine.secrets import carried_secrets
 from analyzer.engine.sources import Sources
-from analyzer.engine.work import judged
+from analyzer.engine.work import judged, with_sigma
 from analyzer.errors import InputError
 from analyzer.formats.tls import key_log
 from analyzer.records.capture import Capture, Verdict
@@ -32,7 +32,13 @@ class Run(NamedTuple):
 
 
 def run(
-    inputs: Sequence[str], limits: Limits, scope: Scope, progress: Progress | None = None, rules_dirs: Sequence[str] = (), secrets: Secrets = NO_SECRETS
+    inputs: Sequence[str],
+    limits: Limits,
+    scope: Scope,
+    progress: Progress | None = None,
+    rules_dirs: Sequence[str] = (),
+    secrets: Secrets = NO_SECRETS,
+    sigma_dirs: Sequence[str] = (),
 ) -> Run:
     """Analyses captures. Raises `InputError` when none of the inputs could be read as a capture."""
     scanned = [_scanned(item, ordinal, limits, scope, progress) for ordinal, item in enumerate(expand(inputs))]
@@ -62,6 +68,7 @@ def run(
     conversations = identified(found.conversations, read.clients)
     by_connection = {identity: identified(own, read.clients) for identity, own in found.conversations_of.items()}
     found = replace(found, messages=read.messages, conversations=conversations, conversations_of=by_connection, shells=read.shells, commands=read.commands)
+    found = with_sigma(found, sigma_dirs)
     judgement = judged(found, rules_dirs)
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from analyzer.formats.content import codings, unpacked
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import key_log
 from analyzer.psrp.shells import Place, shells
 from analyzer.records.auth import Audience, Conversation, Identity, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
-from analyzer.records.quality import Absent
+from analyzer.records.quality import Absent, Known
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.secrets import Secrets
 from analyzer.records.wsman import Command, Operation, Shell
@@ -76,10 +77,20 @@ def _texts(
             if result.conversation is not None and result.client is not None:
                 clients[result.conversation] = result.client
             message = messages[result.message] = _verdict(messages[result.message], result)
-            if not isinstance(result.text, Absent):
-                yield message, decoded(result.text)
+            text = _plain(evidence, message, result.text, limits)
+            if not isinstance(text, Absent):
+                yield message, decoded(text)
         for talk in talks:
             yield from _clear(talk, messages, fetch, limits)
+
+
+def _plain(evidence: Evidence, message: Message, text: Known[bytes], limits: Limits) -> Known[bytes]:
+    """MS-WSMV 2.2.9.2: a body is compressed before it is sealed, though the header that says so stands outside."""
+    exchange = evidence.exchanges[message.exchange]
+    half = exchange.request if message.from_client else exchange.response
+    if isinstance(text, Absent) or isinstance(half, Absent):
+        return text
+    return unpacked(text, [coding for coding in codings(half.headers) if coding == "sldc"], limits.opened_bytes)
 
 
 def _verdict(message: Message, result: Opened) -> Message:
@@ -103,7 +114,9 @@ def _clear(talk: Talk, messages: Mapping[str, Message], fetch: Fetch, limits: Li
             if not isinstance(half.body.digest, Absent):
                 message = replace(message, text_digest=half.body.digest)
             raw = read_body(Reader(stream, fetch), half.body, 0, min(half.body.size, limits.opened_bytes))
-            yield message, decoded(raw)
+            plain = unpacked(raw, codings(half.headers), limits.opened_bytes)
+            if not isinstance(plain, Absent):
+                yield message, decoded(plain)
 
 
 def _status(evidence: Evidence, exchange: str) -> int | None:

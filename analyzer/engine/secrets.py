@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analyzer.auth.schemes.ntlm_keys import nt_hash
+from analyzer.auth.schemes.ntlm_keys import lm_hash, nt_hash
+from analyzer.auth.schemes.scapy_adapter import KEY_SIZES
 from analyzer.errors import InputError, UsageError
 from analyzer.formats.reader import Fetch
 from analyzer.records.capture import Capture
@@ -18,8 +19,9 @@ from analyzer.records.secrets import KerberosKey, NtlmSecret, Secret, Secrets, S
 
 _TLS_KEY_LOG = 0x544C534B
 _KEYTAB = b"\x05\x02"
-_NT_HASH_SIZE = 16
-_KNOWN = {"password", "nt_hash", "session_key", "kerberos_key", "files"}
+_NT_HASH_SIZE = _SESSION_KEY_SIZE = 16
+_SECTIONS = {"password": ("user", "value"), "nt_hash": ("user", "value"), "session_key": ("value",), "kerberos_key": ("etype", "value")}
+_KNOWN = {*_SECTIONS, "files"}
 _KEY_LOG_LABELS = (
     "CLIENT_RANDOM",
     "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
@@ -44,14 +46,22 @@ def load(toml: str | None, keylogs: Sequence[str] = (), keytabs: Sequence[str] =
     keytab_files = [str(base / name) for name in files.get("keytabs", [])] + list(keytabs)
     keylog_files = [str(base / name) for name in files.get("keylogs", [])] + list(keylogs)
     passwords = [(f"password:{_name(entry)}", entry) for entry in data.get("password", [])]
-    ntlm = [NtlmSecret(tag, str(entry["user"]), entry.get("domain"), nt_hash(str(entry["value"]))) for tag, entry in passwords]
-    ntlm += [NtlmSecret(f"nt_hash:{_name(entry)}", str(entry["user"]), entry.get("domain"), _hash(entry)) for entry in data.get("nt_hash", [])]
+    ntlm = [
+        NtlmSecret(tag, str(entry["user"]), entry.get("domain"), nt_hash(str(entry["value"])), lm_hash(str(entry["value"]))) for tag, entry in passwords
+    ]
+    ntlm += [
+        NtlmSecret(f"nt_hash:{_name(entry)}", str(entry["user"]), entry.get("domain"), _sized(entry, f"nt_hash of {_name(entry)}", _NT_HASH_SIZE))
+        for entry in data.get("nt_hash", [])
+    ]
     return Secrets(
         ntlm=tuple(ntlm),
-        session_keys=tuple(SessionKey(f"session_key:{place}", _hex(entry, "session_key")) for place, entry in enumerate(data.get("session_key", []), 1)),
+        session_keys=tuple(
+            SessionKey(f"session_key:{place}", _sized(entry, f"session_key {place}", _SESSION_KEY_SIZE))
+            for place, entry in enumerate(data.get("session_key", []), 1)
+        ),
         kerberos=(
             *(
-                KerberosKey(f"kerberos_key:{place}", int(entry["etype"]), _hex(entry, "kerberos_key"), entry.get("principal"))
+                KerberosKey(f"kerberos_key:{place}", entry["etype"], _kerberos(entry, place), entry.get("principal"))
                 for place, entry in enumerate(data.get("kerberos_key", []), 1)
             ),
             *(key for name in keytab_files for key in keytab(name)),
@@ -71,13 +81,30 @@ def _toml(path: str) -> Mapping[str, Any]:
     if unknown:
         msg = f"{path}: unknown sections {', '.join(sorted(unknown))}; known are {', '.join(sorted(_KNOWN))}"
         raise UsageError(msg)
-    for section, needed in (("password", {"user", "value"}), ("nt_hash", {"user", "value"}), ("session_key", {"value"}), ("kerberos_key", {"etype", "value"})):
-        for place, entry in enumerate(data.get(section, []), 1):
-            missing = needed - set(entry)
-            if missing:
-                msg = f"{path}: entry {place} of [[{section}]] lacks {', '.join(sorted(missing))}"
-                raise UsageError(msg)
+    for section, needed in _SECTIONS.items():
+        _section(path, section, data.get(section, []), needed)
+    files = data.get("files", {})
+    if not isinstance(files, dict) or not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in files.values()):
+        msg = f"{path}: [files] holds lists of file names"
+        raise UsageError(msg)
     return data
+
+
+def _section(path: str, section: str, entries: object, needed: tuple[str, ...]) -> None:
+    """`UsageError` when a section is no list of tables with the fields that it needs, as text (etype: a number)."""
+    if not isinstance(entries, list):
+        msg = f"{path}: write [[{section}]], with two brackets"
+        raise UsageError(msg)
+    for place, entry in enumerate(entries, 1):
+        found = entry if isinstance(entry, dict) else {}
+        missing = sorted(set(needed) - set(found))
+        if missing:
+            msg = f"{path}: entry {place} of [[{section}]] lacks {', '.join(missing)}"
+            raise UsageError(msg)
+        odd = [name for name in ("user", "domain", "value", "principal") if not isinstance(found.get(name, ""), str)]
+        if odd or not isinstance(found.get("etype", 0), int):
+            msg = f"{path}: entry {place} of [[{section}]]: {', '.join(odd) or 'etype'} is not {'text in quotes' if odd else 'a number'}"
+            raise UsageError(msg)
 
 
 def _read(path: str) -> bytes:
@@ -93,12 +120,20 @@ def _name(entry: Mapping[str, Any]) -> str:
     return f"{domain}\\{entry['user']}" if domain else str(entry["user"])
 
 
-def _hash(entry: Mapping[str, Any]) -> Secret:
-    value = _hex(entry, f"nt_hash of {_name(entry)}")
-    if len(value) != _NT_HASH_SIZE:
-        msg = f"nt_hash of {_name(entry)}: {len(value)} bytes, an NT hash has {_NT_HASH_SIZE}"
+def _sized(entry: Mapping[str, Any], what: str, size: int) -> Secret:
+    value = _hex(entry, what)
+    if len(value) != size:
+        msg = f"{what}: {len(value)} bytes in hexadecimal, it has {size}"
         raise UsageError(msg)
     return value
+
+
+def _kerberos(entry: Mapping[str, Any], place: int) -> Secret:
+    size = KEY_SIZES.get(entry["etype"])
+    if size is None:
+        msg = f"kerberos_key {place}: encryption type {entry['etype']} is not supported; these are: {', '.join(map(str, KEY_SIZES))}"
+        raise UsageError(msg)
+    return _sized(entry, f"kerberos_key {place}", size)
 
 
 def _hex(entry: Mapping[str, Any], what: str) -> Secret:

@@ -11,6 +11,7 @@ from analyzer.records.proxy import Scorecard
 from analyzer.rules.catalogue import extra_rules, rules
 from analyzer.rules.causes import explained
 from analyzer.rules.scorecard import scorecards
+from analyzer.sigma.hits import hits
 
 _ORDER = {severity: -rank for rank, severity in enumerate(Severity)}
 
@@ -21,6 +22,14 @@ class Judgement(NamedTuple):
     findings: tuple[Finding, ...]
     scorecards: tuple[Scorecard, ...]
     failures: tuple[Issue, ...]
+
+
+def with_sigma(evidence: Evidence, folders: Sequence[str]) -> Evidence:
+    """The evidence with what the user's Sigma rules say of its commands."""
+    if not folders:
+        return evidence
+    found = hits(folders, evidence.commands, evidence.shells)
+    return replace(evidence, sigma_hits=found.hits, issues=(*evidence.issues, *found.issues))
 
 
 def judged(evidence: Evidence, rules_dirs: Sequence[str]) -> Judgement:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 
 from analyzer.formats.reader import Fetch, Reader
-from analyzer.formats.tls_records import CHANGE_CIPHER_SPEC, CLIENT_HELLO, HANDSHAKE, SERVER_HELLO, handshakes, hello, records
+from analyzer.formats.tls_records import CLIENT_HELLO, HANDSHAKE, SERVER_HELLO, handshakes, hello, records
 from analyzer.records.transport import Stream, TlsFacts
 
 _CERTIFICATE = 11
@@ -41,7 +41,7 @@ def _messages(stream: Stream, fetch: Fetch) -> Iterator[tuple[int, bytes]]:
     """Handshake messages in clear, up to the first record that is none."""
     data = b""
     for record in records(Reader(stream, fetch)):
-        if record.kind == CHANGE_CIPHER_SPEC or record.kind != HANDSHAKE or record.after_hole:
+        if record.kind != HANDSHAKE or (record.after_hole and record.at):  # a capture may lack the SYN and nothing else
             break
         data += record.body
     yield from handshakes(data)

@@ -14,13 +14,15 @@ TLS13 = 0x0304
 
 
 class Suite(NamedTuple):
-    """``kind``: gcm, chacha, ccm, ccm8 or cbc; key and MAC key sizes in bytes; the hash of PRF or HKDF; ``mac`` the hash of CBC suites' HMAC."""
+    """``kind``: gcm, chacha, ccm, ccm8, cbc (AES, or triple DES when ``block`` is 8) or rc4; key and MAC key sizes in bytes; the hash of PRF or HKDF; ``mac``
+    the hash of the HMAC of CBC and RC4 suites."""
 
     kind: str
     key: int
     digest: str
     mac: str = ""
     mac_size: int = 0
+    block: int = 16
 
 
 def _cbc(key: int, mac: str, digest: str = "sha256") -> Suite:
@@ -35,7 +37,7 @@ SUITES: dict[int, Suite] = {
     0x1305: Suite("ccm8", 16, "sha256"),
     **dict.fromkeys((0x009C, 0x009E, 0xC02B, 0xC02F, 0xC02D, 0xC031), Suite("gcm", 16, "sha256")),
     **dict.fromkeys((0x009D, 0x009F, 0xC02C, 0xC030, 0xC02E, 0xC032), Suite("gcm", 32, "sha384")),
-    **dict.fromkeys((0xCCA8, 0xCCA9, 0xCCAA), Suite("chacha", 32, "sha256")),
+    **dict.fromkeys((0xCCA8, 0xCCA9, 0xCCAA, 0xCCAB, 0xCCAC, 0xCCAD, 0xCCAE), Suite("chacha", 32, "sha256")),
     **dict.fromkeys((0xC09C, 0xC09E, 0xC0AC), Suite("ccm", 16, "sha256")),
     **dict.fromkeys((0xC09D, 0xC09F, 0xC0AD), Suite("ccm", 32, "sha256")),
     **dict.fromkeys((0xC0A0, 0xC0A2, 0xC0AE), Suite("ccm8", 16, "sha256")),
@@ -45,6 +47,9 @@ SUITES: dict[int, Suite] = {
     **dict.fromkeys((0x003C, 0x0067, 0xC023, 0xC027), _cbc(16, "sha256")),
     **dict.fromkeys((0x003D, 0x006B), _cbc(32, "sha256")),
     **dict.fromkeys((0xC024, 0xC028), _cbc(32, "sha384", "sha384")),
+    **dict.fromkeys((0x000A, 0x0013, 0x0016, 0xC003, 0xC008, 0xC00D, 0xC012), Suite("cbc", 24, "sha256", "sha1", 20, block=8)),
+    **dict.fromkeys((0x0005, 0xC002, 0xC007, 0xC00C, 0xC011), Suite("rc4", 16, "sha256", "sha1", 20)),
+    0x0004: Suite("rc4", 16, "sha256", "md5", 16),
 }
 """Cipher suites by number (IANA registry); others are not opened."""
 
@@ -76,7 +81,7 @@ def _p_hash(digest: str, secret: bytes, seed: bytes, size: int) -> bytes:
 
 def key_block(version: int, suite: Suite, master: bytes, client_random: bytes, server_random: bytes) -> tuple[Ends, Ends]:
     """Client's and server's keys of TLS 1.0 to 1.2 (RFC 5246 section 6.3)."""
-    fixed = {"gcm": 4, "ccm": 4, "ccm8": 4, "chacha": 12}.get(suite.kind, 16 if version < 0x0302 else 0)
+    fixed = {"gcm": 4, "ccm": 4, "ccm8": 4, "chacha": 12}.get(suite.kind, suite.block if suite.kind == "cbc" and version < 0x0302 else 0)
     block = prf(version, suite.digest, master, b"key expansion", server_random + client_random, 2 * (suite.mac_size + suite.key + fixed))
     pieces = []
     at = 0
@@ -117,10 +122,13 @@ class Unsealer:
         self._ends = ends
         self._etm = encrypt_then_mac
         self._iv = ends.iv
-        self._aead = None if suite.kind == "cbc" else _aead(suite, ends.key)
+        self._aead = None if suite.mac else _aead(suite, ends.key)
+        self._keystream = _rc4(ends.key) if suite.kind == "rc4" else None
 
     def open(self, kind: int, header: bytes, body: bytes, sequence: int) -> bytes | None:
         """The plaintext of a record (with its inner type at the end for TLS 1.3), None when its tag or MAC does not agree."""
+        if self.suite.kind == "rc4":
+            return self._open_rc4(header, body, sequence)
         if self._aead is None:
             return self._open_cbc(kind, header, body, sequence)
         overhead = self.overhead() - 5
@@ -140,7 +148,9 @@ class Unsealer:
         if self.version == TLS13:
             return 5 + tag + 1
         if self.suite.kind == "cbc":
-            return 5 + self.suite.mac_size + 1 + (16 if self.version >= 0x0302 else 0)
+            return 5 + self.suite.mac_size + 1 + (self.suite.block if self.version >= 0x0302 else 0)
+        if self.suite.kind == "rc4":
+            return 5 + self.suite.mac_size
         return 5 + tag + (0 if self.suite.kind == "chacha" else 8)
 
     def _open_cbc(self, kind: int, header: bytes, body: bytes, sequence: int) -> bytes | None:
@@ -152,12 +162,13 @@ class Unsealer:
             if not hmac.compare_digest(hmac.digest(self._ends.mac, associated + body, self.suite.mac), mac):
                 return None
         explicit = self.version >= 0x0302
-        iv, data = (body[:16], body[16:]) if explicit else (self._iv, body)
-        if not data or len(data) % 16 or len(iv) != 16:
+        block = self.suite.block
+        iv, data = (body[:block], body[block:]) if explicit else (self._iv, body)
+        if not data or len(data) % block or len(iv) != block:
             return None
-        plain = _aes_cbc(self._ends.key, iv, data)
+        plain = _cbc_plain(self._ends.key, iv, data)
         if not explicit:
-            self._iv = data[-16:]
+            self._iv = data[-block:]
         padding = plain[-1] + 1
         if self._etm:
             return plain[:-padding] if padding <= len(plain) else None
@@ -168,15 +179,38 @@ class Unsealer:
         return text if hmac.compare_digest(hmac.digest(self._ends.mac, associated + text, self.suite.mac), mac) else None
 
 
+    def _open_rc4(self, header: bytes, body: bytes, sequence: int) -> bytes | None:
+        """RFC 5246 section 6.2.3.1. The keystream runs on from record to record, so after a hole nothing opens any more."""
+        size = self.suite.mac_size
+        if len(body) < size or self._keystream is None:
+            return None
+        plain = self._keystream(body)
+        text, mac = plain[:-size], plain[-size:]
+        associated = struct.pack(">Q", sequence) + header[:3] + struct.pack(">H", len(text))
+        if hmac.compare_digest(hmac.digest(self._ends.mac, associated + text, self.suite.mac), mac):
+            return text
+        self._keystream = None
+        return None
+
+
 def _nonce(iv: bytes, sequence: int) -> bytes:
     return (int.from_bytes(iv, "big") ^ sequence).to_bytes(len(iv), "big")
 
 
-def _aes_cbc(key: bytes, iv: bytes, data: bytes) -> bytes:
+def _cbc_plain(key: bytes, iv: bytes, data: bytes) -> bytes:
+    from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-    cipher = Cipher(algorithms.AES(key), modes.CBC(iv)).decryptor()
+    cipher = Cipher(algorithms.AES(key) if len(iv) == 16 else TripleDES(key), modes.CBC(iv)).decryptor()
     return cipher.update(data) + cipher.finalize()
+
+
+def _rc4(key: bytes) -> Callable[[bytes], bytes]:
+    from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
+    from cryptography.hazmat.primitives.ciphers import Cipher
+
+    cipher: Callable[[bytes], bytes] = Cipher(ARC4(key), mode=None).decryptor().update
+    return cipher
 
 
 def _aead(suite: Suite, key: bytes) -> Callable[[bytes, bytes, bytes], bytes | None]:

@@ -5,22 +5,26 @@ SecureString stay sealed, because the key travels under the client's own RSA key
 """
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from html import unescape
 from xml.etree import ElementTree as ET
 
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _PRIMITIVE = re.compile(
-    r"^\s*(?:<Objs\b[^<>]*>\s*)?<(S|I32|I64|By|U16|U32|U64|I16|SB|Db|Sg|D|DT|TS|G|C|URI|Version|XD|SBK|B|Nil)\b[^<>]*?(?:/>|>([^<>]*)</\1>)\s*(?:</Objs>)?\s*$"
+    r"^\s*+(?:<Objs\b[^<>]*>\s*+)?<(S|I32|I64|By|U16|U32|U64|I16|SB|Db|Sg|D|DT|TS|G|C|URI|Version|XD|SBK|B|Nil)\b[^<>]*?(?:/>|>([^<>]*)</\1>)\s*+(?:</Objs>)?\s*+$"
 )
 _TO_STRING = re.compile(r"<ToString>([^<>]*)</ToString>")
 _SECURE = "<SecureString, sealed>"
 _LIMIT = 32 << 20
+_DEPTH = 64
+"""Objects in objects that are shown; what lies deeper is shown as an ellipsis."""
 
 
 def _text(value: str) -> str:
-    """XML entities and CLIXML's own ``_xHHHH_`` escapes (MS-PSRP 2.2.5.3.2) undone."""
-    return _ESCAPE.sub(lambda match: chr(int(match[1], 16)), unescape(value))
+    """XML entities and CLIXML's own ``_xHHHH_`` escapes (MS-PSRP 2.2.5.3.2) undone. They are UTF-16 units: a character may be two of them."""
+    text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), unescape(value))
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def tree(text: str) -> ET.Element | None:
@@ -39,20 +43,21 @@ def _local(element: ET.Element) -> str:
 
 def _named(element: ET.Element, name: str) -> ET.Element | None:
     """The first member called ``name``, at any depth but nearest first."""
-    waiting = [element]
+    waiting = deque([element])
     while waiting:
-        here = waiting.pop(0)
-        for child in here:
+        for child in waiting.popleft():
             if child.get("N") == name:
                 return child
             waiting.append(child)
     return None
 
 
-def value(element: ET.Element | None) -> str:
+def value(element: ET.Element | None, depth: int = _DEPTH) -> str:
     """A value as text: a primitive's own text, an object's ToString, a list's items, in the manner of PowerShell."""
     if element is None or _local(element) == "Nil":
         return ""
+    if not depth:
+        return "…"
     kind = _local(element)
     if kind == "SS":
         return _SECURE
@@ -60,20 +65,20 @@ def value(element: ET.Element | None) -> str:
         return "True" if (element.text or "").strip().lower() == "true" else "False"
     if kind != "Obj":
         return _text(element.text or "")
-    for child in element:
-        if _local(child) == "ToString":
-            return _text(child.text or "")
+    return _object(element, depth - 1)
+
+
+def _object(element: ET.Element, depth: int) -> str:
+    members = [child for group in element if _local(group) in ("MS", "Props") for child in group if child.get("N")]
+    printed = next((child for child in element if _local(child) == "ToString"), None)
+    if printed is not None and not any(_local(member) == "SS" for member in members):  # a credential prints itself as its type
+        return _text(printed.text or "")
     for child in element:
         if _local(child) in ("LST", "IE", "STK", "QUE"):
-            return ", ".join(value(item) for item in child)
+            return ", ".join(value(item, depth) for item in child)
         if _local(child) == "DCT":
-            return "; ".join(f"{value(_named(entry, 'Key'))}={value(_named(entry, 'Value'))}" for entry in child)
-    return _members(element)
-
-
-def _members(element: ET.Element) -> str:
-    pairs = [f"{child.get('N')}={value(child)}" for group in element if _local(group) in ("MS", "Props") for child in group if child.get("N")]
-    return "; ".join(pairs)
+            return "; ".join(f"{value(_named(entry, 'Key'), depth)}={value(_named(entry, 'Value'), depth)}" for entry in child)
+    return "; ".join(f"{member.get('N')}={value(member, depth)}" for member in members)
 
 
 def pipeline(text: str) -> str | None:
@@ -109,8 +114,8 @@ def shown(text: str) -> str:
     primitive = _PRIMITIVE.match(text)
     if primitive is not None:
         return "" if primitive[1] == "Nil" else _text(primitive[2] or "")
-    printed = _TO_STRING.search(text)
-    if printed is not None:
+    printed = None if "<SS" in text else _TO_STRING.search(text)
+    if printed is not None and text.count("<Obj", 0, printed.start()) <= 1:  # the object's own, not that of a member
         return _text(printed[1])
     root = tree(text)
     return text if root is None else value(root[0] if _local(root) == "Objs" and len(root) else root)

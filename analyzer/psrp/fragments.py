@@ -3,15 +3,15 @@
     ObjectId u64 | FragmentId u64 | flags u8 (1 start, 2 end) | BlobLength u32 | blob                    big-endian, many in one stream piece
     Destination u32 | MessageType u32 | RPID 16 | PID 16 | CLIXML                                         little-endian
 
-Reassembly is by object within a shell and direction. It begins anywhere: fragments of an object whose start is not in the capture are given as an incomplete
-message, and nothing that is malformed stops what follows.
+Reassembly is by object within a shell and direction. It begins anywhere: an object of which fragments are not in the capture is given as an incomplete message,
+and nothing that is malformed stops what follows.
 """
 
 import struct
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 _HEADER = struct.Struct(">QQBI")
 _MESSAGE = struct.Struct("<II16s16s")
@@ -67,21 +67,49 @@ class PsMessage(NamedTuple):
     whole: bool
 
 
+Place = TypeVar("Place")
+
+
 @dataclass(slots=True)
-class _Object:
-    blobs: list[bytes] = field(default_factory=list)
-    following: int = 0
+class _Object(Generic[Place]):
+    """The fragments of one object by number; ``last`` is the number of the one with the end flag."""
+
+    place: Place
+    blobs: dict[int, bytes] = field(default_factory=dict)
+    begun: bool = False
+    last: int | None = None
     size: int = 0
     broken: bool = False
 
+    def add(self, number: int, flags: int, blob: bytes, place: Place) -> None:
+        self.place = place
+        self.begun = self.begun or bool(flags & 1)
+        self.last = number if flags & 2 else self.last
+        self.size += len(blob)
+        if self.size <= _OBJECT_LIMIT:
+            self.blobs.setdefault(number, blob)
+        else:
+            self.broken = True
 
-class Defragmenter:
-    """The fragments of one direction of one shell. Feed it stream data in order of time."""
+    def complete(self) -> bool:
+        return self.begun and self.last is not None and (self.broken or len(self.blobs) == self.last + 1)
+
+    def message(self) -> PsMessage:
+        numbers = sorted(self.blobs)
+        whole = self.begun and not self.broken and self.last is not None and numbers == list(range(self.last + 1))
+        return _message(b"".join(self.blobs[number] for number in numbers), whole=whole)
+
+
+class Defragmenter(Generic[Place]):
+    """The fragments of one direction of one shell. Feed it stream data with the place that it came from; a message's place is that of its last fragment.
+
+    Fragments may come in any order, since a shell's requests go over several connections. What never becomes whole is given by `unfinished`.
+    """
 
     def __init__(self) -> None:
-        self._objects: dict[int, _Object] = {}
+        self._objects: dict[int, _Object[Place]] = {}
 
-    def messages(self, data: bytes) -> Iterator[PsMessage]:
+    def messages(self, data: bytes, place: Place) -> Iterator[tuple[PsMessage, Place]]:
         """The messages that ``data`` completes. A fragment never spans two stream pieces (MS-WSMV 3.1.4.1.31.6)."""
         at = 0
         while at + _HEADER.size <= len(data):
@@ -90,18 +118,21 @@ class Defragmenter:
             blob = data[at : at + size]
             at += size
             known = self._objects.get(identity)
-            if flags & 1 or known is None:
-                known = self._objects[identity] = _Object(broken=not flags & 1)
-            elif number != known.following:
-                known.broken = True
-            known.broken = known.broken or len(blob) < size or known.size + len(blob) > _OBJECT_LIMIT
-            known.following = number + 1
-            known.size += len(blob)
-            if known.size <= _OBJECT_LIMIT:
-                known.blobs.append(blob)
-            if flags & 2:
-                del self._objects[identity]
-                yield _message(b"".join(known.blobs), whole=not known.broken)
+            if known is not None and number in known.blobs and blob != known.blobs[number]:
+                yield self._objects.pop(identity).message(), known.place  # another object under the same number: this one will never end
+                known = None
+            if known is None:
+                known = self._objects[identity] = _Object(place)
+            known.add(number, flags, blob, place)
+            known.broken = known.broken or len(blob) < size
+            if known.complete():
+                yield self._objects.pop(identity).message(), place
+
+    def unfinished(self) -> Iterator[tuple[PsMessage, Place]]:
+        """What lacks fragments at the end of the capture, as far as it is there."""
+        while self._objects:
+            known = self._objects.pop(next(iter(self._objects)))
+            yield known.message(), known.place
 
 
 def _message(data: bytes, *, whole: bool) -> PsMessage:

@@ -11,7 +11,7 @@ import zlib
 _DEPTH = 4
 _LIMIT = 1 << 20
 _ENCODED = re.compile(r"(?:^|\s)[-/\u2013\u2014](?:e|ec|en|enc|enco|encod|encode|encoded\w*)\s+[\"']?([A-Za-z0-9+/=]{16,})", re.IGNORECASE)
-_FROM_BASE64 = re.compile(r"FromBase64String\s*\(\s*\(?\s*[\"']([A-Za-z0-9+/=\s]{16,})[\"']", re.IGNORECASE)
+_FROM_BASE64 = re.compile(r"FromBase64String\s*+\(\s*+\(?\s*+[\"']([A-Za-z0-9+/=\s]{16,})[\"']", re.IGNORECASE)
 
 
 def opened(text: str) -> str | None:

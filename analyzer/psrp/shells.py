@@ -8,8 +8,8 @@ import base64
 import binascii
 import codecs
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from analyzer.psrp import clixml
@@ -58,8 +58,8 @@ class _Shell:
     connections: dict[str, None] = field(default_factory=dict)
     users: dict[str, None] = field(default_factory=dict)
     commands: dict[str, _Command] = field(default_factory=dict)
-    sent: Defragmenter = field(default_factory=Defragmenter)
-    received: Defragmenter = field(default_factory=Defragmenter)
+    sent: Defragmenter[Operation] = field(default_factory=Defragmenter)
+    received: Defragmenter[Operation] = field(default_factory=Defragmenter)
 
 
 class Built(NamedTuple):
@@ -78,6 +78,10 @@ def shells(operations: Iterable[Operation], places: Mapping[str, Place]) -> Buil
     known: dict[tuple[str, str], _Shell] = {}
     for pair in ordered:
         _exchange(known, pair, places[pair[0].exchange])
+    for shell in known.values():
+        for message, operation in (*shell.sent.unfinished(), *shell.received.unfinished()):
+            if message.pipeline is not None and message.kind != "malformed":
+                _pipeline_message(shell, message, operation)
     made = sorted(known.values(), key=lambda shell: (shell.first_ns, shell.id))
     return Built(tuple(_shell(shell) for shell in made), tuple(_finished(shell, command) for shell in made for command in shell.commands.values()))
 
@@ -160,8 +164,8 @@ def _decoder(code_page: int | None, data: bytes) -> codecs.IncrementalDecoder:
         return codecs.getincrementaldecoder("latin-1")("replace")
 
 
-def _add(command: _Command, stream: str, text: str, size: int, operation: Operation) -> None:
-    command.outputs.append(Output(stream, len(command.outputs) + 1, operation.ts_ns, operation.packets, text, size))
+def _add(command: _Command, stream: str, text: str, size: int, operation: Operation, *, whole: bool = True) -> None:
+    command.outputs.append(Output(stream, len(command.outputs) + 1, operation.ts_ns, operation.packets, text, size, whole))
 
 
 def _powershell(shell: _Shell, operation: Operation) -> None:
@@ -170,10 +174,10 @@ def _powershell(shell: _Shell, operation: Operation) -> None:
         for argument in operation.arguments:
             data += _base64(argument)
         data += b"".join(piece.data for piece in operation.streams if piece.name in _INPUTS)
-        messages = shell.sent.messages(data)
+        messages = shell.sent.messages(data, operation)
     else:
-        messages = shell.received.messages(b"".join(piece.data for piece in operation.streams))
-    for message in messages:
+        messages = shell.received.messages(b"".join(piece.data for piece in operation.streams), operation)
+    for message, _ in messages:
         if message.pipeline is not None:
             _pipeline_message(shell, message, operation)
 
@@ -185,12 +189,23 @@ def _base64(text: str) -> bytes:
         return b""
 
 
-_RECORDS = {
-    "DEBUG_RECORD": "debug",
-    "VERBOSE_RECORD": "verbose",
-    "WARNING_RECORD": "warning",
-    "INFORMATION_RECORD": "information",
+def _record(text: str) -> str:
+    return clixml.record(text, "InformationalRecord_Message", "MessageData", "Message")
+
+
+_SHOWN: dict[str, tuple[str, Callable[[str], str]]] = {
+    "PIPELINE_OUTPUT": ("output", clixml.shown),
+    "PIPELINE_INPUT": ("input", clixml.shown),
+    "ERROR_RECORD": ("error", clixml.error),
+    "DEBUG_RECORD": ("debug", _record),
+    "VERBOSE_RECORD": ("verbose", _record),
+    "WARNING_RECORD": ("warning", _record),
+    "INFORMATION_RECORD": ("information", _record),
+    "PROGRESS_RECORD": ("progress", clixml.progress),
+    "PIPELINE_HOST_CALL": ("host", clixml.host_call),
+    "PIPELINE_HOST_RESPONSE": ("host", clixml.host_call),
 }
+"""Message type to the stream that it belongs to, and how its text is made."""
 
 
 def _pipeline_message(shell: _Shell, message: PsMessage, operation: Operation) -> None:
@@ -200,18 +215,9 @@ def _pipeline_message(shell: _Shell, message: PsMessage, operation: Operation) -
         line = clixml.pipeline(text)
         command.text = text if line is None else line
         command.packets = operation.packets
-    elif kind == "PIPELINE_OUTPUT":
-        _add(command, "output", clixml.shown(text), message.size, operation)
-    elif kind == "PIPELINE_INPUT":
-        _add(command, "input", clixml.shown(text), message.size, operation)
-    elif kind == "ERROR_RECORD":
-        _add(command, "error", clixml.error(text), message.size, operation)
-    elif kind in _RECORDS:
-        _add(command, _RECORDS[kind], clixml.record(text, "InformationalRecord_Message", "MessageData", "Message"), message.size, operation)
-    elif kind == "PROGRESS_RECORD":
-        _add(command, "progress", clixml.progress(text), message.size, operation)
-    elif kind in ("PIPELINE_HOST_CALL", "PIPELINE_HOST_RESPONSE"):
-        _add(command, "host", clixml.host_call(text), message.size, operation)
+    elif kind in _SHOWN:
+        stream, shown = _SHOWN[kind]
+        _add(command, stream, shown(text), message.size, operation, whole=message.whole)
     elif kind == "PIPELINE_STATE":
         state, failure = clixml.state(text)
         command.state = state or command.state
@@ -239,6 +245,12 @@ def _shell(shell: _Shell) -> Shell:
     )
 
 
+def _in_order(outputs: Sequence[Output]) -> tuple[Output, ...]:
+    """By time; what was put together last may have begun before."""
+    ordered = sorted(outputs, key=lambda output: output.ts_ns)
+    return tuple(replace(output, position=place) for place, output in enumerate(ordered, 1))
+
+
 def _finished(shell: _Shell, command: _Command) -> Command:
     return Command(
         id=command.id,
@@ -250,7 +262,7 @@ def _finished(shell: _Shell, command: _Command) -> Command:
         last_ns=command.last_ns,
         exit_code=command.exit_code,
         state=command.state,
-        outputs=tuple(command.outputs),
+        outputs=_in_order(command.outputs),
         user=next(iter(shell.users), None),
         capture=shell.place.capture,
         packets=command.packets,

@@ -9,6 +9,7 @@ from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Hop, Role, Route
 from analyzer.records.sealing import Message
+from analyzer.records.sigma import SigmaHit
 from analyzer.records.transport import Connection
 from analyzer.records.wsman import Command, Shell
 
@@ -38,3 +39,5 @@ class Evidence:
     shells: tuple[Shell, ...] = ()
     commands: tuple[Command, ...] = ()
     """What was run, as far as bodies could be read."""
+    sigma_hits: tuple[SigmaHit, ...] = ()
+    """What the user's own Sigma rules say of it."""

@@ -68,6 +68,9 @@ _KINDS = (
     Kind("wsman.rejected-dtd", "warning", "An XML document with a DTD was refused."),
     Kind("proxy.ambiguous", "note", "An exchange could belong to several exchanges of the other leg; no pairing was made."),
     Kind("proxy.one-leg", "note", "The requests look proxied but the other leg is not in the evidence."),
+    Kind("sigma.unsupported", "warning", "A file of the Sigma folder is damaged or uses what is not supported; the detail says what. It was not run."),
+    Kind("sigma.other-source", "note", "Sigma rules for other log sources than processes and PowerShell, which WinRM does not show. They were not run."),
+    Kind("sigma.limit", "warning", "More Sigma hits than are kept; the detail names the limit."),
     Kind("rule.failed", "error", "A rule stopped with an error; its findings are missing."),
 )
 KINDS: dict[str, Kind] = {kind.code: kind for kind in _KINDS}

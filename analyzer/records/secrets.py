@@ -19,12 +19,13 @@ class Secret(bytes):
 
 @dataclass(frozen=True, slots=True)
 class NtlmSecret:
-    """A user's NT hash (of the password, or given). ``domain`` None fits any domain."""
+    """A user's NT hash (of the password, or given). ``domain`` None fits any domain; ``lm_hash`` is known with the password only."""
 
     tag: str
     user: str
     domain: str | None
     nt_hash: Secret
+    lm_hash: Secret | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ class Output:
     packets: tuple[int, ...]
     text: str
     size: int
+    whole: bool = True
+    """False when fragments of the object are not in the capture: the text is what there is of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,11 +89,16 @@ def _keys(evidence: Evidence) -> tuple[str, ...]:
 
 
 def _key(conversation: Conversation) -> str | None:
-    match conversation.mechanism:
+    return key_for(conversation.mechanism, account(conversation), conversation.spn)
+
+
+def key_for(mechanism: str, name: str, spn: str | None) -> str | None:
+    """What would open bodies sealed by this mechanism, for the account of that name."""
+    match mechanism:
         case Mechanism.NTLM:
-            return f"the password or NT hash of {account(conversation)} (NTLM)"
+            return f"the password or NT hash of {name} (NTLM)"
         case Mechanism.KERBEROS:
-            return f"a keytab with the key of {conversation.spn or 'the service'}, or the session key (Kerberos)"
+            return f"a keytab with the key of {spn or 'the service'}, or the session key (Kerberos)"
         case Mechanism.CREDSSP:
             return "the session secrets of the TLS inside CredSSP, from the client or the server"
         case _:
@@ -102,10 +107,14 @@ def _key(conversation: Conversation) -> str | None:
 
 def account(conversation: Conversation) -> str:
     r"""``DOMAIN\user`` as sent, or what there is of it."""
-    user = conversation.client.user
+    return account_named(conversation.client.user, conversation.client.domain)
+
+
+def account_named(user: str | None, domain: str | None) -> str:
+    r"""``DOMAIN\user``, or what there is of it."""
     if not user:
         return "an unnamed user"
-    return f"{conversation.client.domain}\\{user}" if conversation.client.domain else user
+    return f"{domain}\\{user}" if domain else user
 
 
 def issue_counts(issues: Sequence[Issue]) -> list[IssueCount]:

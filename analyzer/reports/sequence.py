@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from analyzer.errors import UsageError
+from analyzer.records.auth import Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.http import Exchange
+from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.ids import key_number
 from analyzer.records.proxy import Route
 from analyzer.records.sealing import Protection
@@ -31,7 +32,11 @@ class Lane(NamedTuple):
 
 
 class Arrow(NamedTuple):
-    """One thing that travelled between lanes ``left`` and ``left + 1``. ``kind``: message, gap or end."""
+    """One thing that travelled between lanes ``left`` and ``left + 1``. ``kind``: message, gap or end. ``text`` says all of it in a line.
+
+    The parts of the text: ``packets`` a set of numbers, ``head`` the start line, ``details`` what it carries, ``record`` the exchange or
+    connection. ``tone`` is the word of its protection, or ``refused`` (an error response), or ``reset``.
+    """
 
     time_ns: int
     packet: int
@@ -39,6 +44,11 @@ class Arrow(NamedTuple):
     rightward: bool
     kind: str
     text: str
+    packets: str = ""
+    head: str = ""
+    details: str = ""
+    record: str = ""
+    tone: str = ""
 
 
 class Sequence(NamedTuple):
@@ -101,37 +111,46 @@ def _as_captured(evidence: Evidence, connection: Connection, lanes: tuple[Lane, 
     for exchange in evidence.exchanges_of.get(connection.id, ()):
         hop = evidence.far.get(exchange.id) if client else None
         other = f" for {hop.near_connection}" if hop and hop.near_connection != client else ""
-        yield from (arrow._replace(text=arrow.text + other) for arrow in _messages(evidence, exchange, left, tokens))
+        yield from (arrow._replace(text=arrow.text + other, details=arrow.details + other) for arrow in _messages(evidence, exchange, left, tokens))
     for stream, rightward in ((connection.to_server, True), (connection.to_client, False)):
         yield from _gaps(connection, stream, left, rightward=rightward)
     for closing in connection.closings:
         word = "RST" if closing.kind is End.RESET else "FIN"
         by = lanes[left if closing.side is Side.CLIENT else left + 1].title
-        text = f"#{key_number(closing.packet)} {word} of {connection.id}, sent by the {by}"
-        yield Arrow(closing.ts_ns, closing.packet, left, closing.side is Side.CLIENT, "end", text)
+        tone = "reset" if closing.kind is End.RESET else ""
+        head, number = f"{word} of {connection.id}, sent by the {by}", str(key_number(closing.packet))
+        yield Arrow(closing.ts_ns, closing.packet, left, closing.side is Side.CLIENT, "end", f"#{number} {head}", number, head, "", connection.id, tone)
 
 
 def _messages(evidence: Evidence, exchange: Exchange, left: int, tokens: Mapping[str, tuple[str, ...]]) -> Iterator[Arrow]:
     request, response = request_of(exchange.request), response_of(exchange.response)
     if request:
-        text = _text(evidence, request.id, request.packets, f"{request.method} {request.target}", tokens)
-        yield Arrow(request.first_ns, min(request.packets, default=0), left, True, "message", text)  # noqa: FBT003 (a field, named in the record)
+        yield _message(evidence, request, f"{request.method} {request.target}", left, tokens)
     if response:
-        text = _text(evidence, response.id, response.packets, f"{response.status} {response.reason}".strip(), tokens)
-        yield Arrow(response.first_ns, min(response.packets, default=0), left, False, "message", text)  # noqa: FBT003 (as above)
+        drawn = _message(evidence, response, f"{response.status} {response.reason}".strip(), left, tokens)
+        yield drawn._replace(tone="refused") if _refuses(evidence, exchange, response.status) else drawn
 
 
-def _text(evidence: Evidence, name: str, packets: tuple[int, ...], start_line: str, tokens: Mapping[str, tuple[str, ...]]) -> str:
-    numbers = sorted({key_number(key) for key in packets})
-    parts = [f"#{number_set(numbers) or '?'} {start_line}", *tokens.get(name, ())]
-    message = evidence.messages.get(name)
+def _refuses(evidence: Evidence, exchange: Exchange, status: int) -> bool:
+    """An error; a 401 or 407 within a logon is none, but the one that ends it is."""
+    if status not in {401, 407}:
+        return status >= 400
+    talks = evidence.conversations_of.get(exchange.connection, ())
+    return any(talk.ends == exchange.id and talk.outcome is Outcome.REFUSED for talk in talks)
+
+
+def _message(evidence: Evidence, one: Request | Response, head: str, left: int, tokens: Mapping[str, tuple[str, ...]]) -> Arrow:
+    packets = number_set(sorted({key_number(key) for key in one.packets})) or "?"
+    parts = list(tokens.get(one.id, ()))
+    message = evidence.messages.get(one.id)
     if message is not None:
-        operation = message.operation if isinstance(message.operation, str) else None
-        if operation:
-            parts.append(operation)
-        size = f" {counted(message.size, 'byte')}" if message.size else ""
-        parts.append(_PROTECTIONS[message.protection] + size)
-    return f"{', '.join(parts)} [{name.rpartition('.')[0]}]"
+        if isinstance(message.operation, str):
+            parts.append(message.operation)
+        parts.append(_PROTECTIONS[message.protection] + (f" {counted(message.size, 'byte')}" if message.size else ""))
+    record = one.id.rpartition(".")[0]
+    text = f"{', '.join([f'#{packets} {head}', *parts])} [{record}]"
+    first, tone = min(one.packets, default=0), message.protection.value if message else ""
+    return Arrow(one.first_ns, first, left, isinstance(one, Request), "message", text, packets, head, ", ".join(parts), record, tone)
 
 
 def _gaps(connection: Connection, stream: Stream, left: int, *, rightward: bool) -> Iterator[Arrow]:
@@ -142,4 +161,4 @@ def _gaps(connection: Connection, stream: Stream, left: int, *, rightward: bool)
         time_ns = extents.ts_ns[after] if known else connection.last_ns
         packet = extents.packet[after] if known else 0
         text = f"{counted(gap.size, 'byte')} of {connection.id} not in the capture ({gap.why.replace('_', ' ')})"
-        yield Arrow(time_ns, packet - 1, left, rightward, "gap", text)
+        yield Arrow(time_ns, packet - 1, left, rightward, "gap", text, "", text, "", connection.id)

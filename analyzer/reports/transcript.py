@@ -14,7 +14,7 @@ from analyzer.reports.facts import counted
 from analyzer.reports.lines import BLANK, Line, Span, line
 from analyzer.tables.times import rfc3339
 
-_LABELS = {
+LABELS = {
     "stdin": "IN",
     "input": "IN",
     "stdout": "OUT",
@@ -28,6 +28,7 @@ _LABELS = {
     "progress": "PROG",
     "host": "HOST",
 }
+"""Stream to the word before its texts."""
 _STYLES = {"ERR": "red", "WARN": "yellow", "IN": "cyan", "RUN": "bold", "DECODED": "magenta"}
 _SECRET = re.compile(
     r"(?P<before>ConvertTo-SecureString\s+(?:-String\s+)?|-(?:Admin)?Password\s+|/pass(?:word)?[:=\s]\s*|\bnet\s+user\s+\S+\s+|"
@@ -71,9 +72,10 @@ def _command(command: Command, *, mask: bool) -> Iterator[Line]:
     yield from _text(command.packets, "RUN", command.text or "(its beginning is not in the capture)", mask=mask, ts_ns=command.first_ns)
     if command.decoded:
         yield from _text(command.packets, "DECODED", command.decoded, mask=mask)
-    for (stream, packets), outputs in groupby(command.outputs, key=lambda output: (output.stream, output.packets)):
+    for (stream, packets, whole), outputs in groupby(command.outputs, key=lambda output: (output.stream, output.packets, output.whole)):
         separator = "" if stream in ("stdin", "stdout", "stderr") else "\n"  # byte streams run on, objects are lines
-        yield from _text(packets, _LABELS.get(stream, stream.upper()), separator.join(output.text for output in outputs), mask=mask)
+        text = separator.join(output.text for output in outputs)
+        yield from _text(packets, LABELS.get(stream, stream.upper()), text if whole else f"{text} (incomplete: fragments are missing)", mask=mask)
     words = [word for word in (command.state, None if command.exit_code is None else f"exit code {command.exit_code}") if word]
     if words:
         yield line(f"  {'':>9} {'':7} ", Span(", ".join(words), "dim"))

@@ -6,7 +6,7 @@ ends where the next handshake on the connection begins. The mechanism is the han
 
 import base64
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from analyzer.sealing.tickets import Tickets, exchange_keys
 
 _CLIENT_HEADERS = ("authorization",)
 _SERVER_HEADERS = ("www-authenticate",)
+_PROXY_HEADERS = {True: ("proxy-authorization",), False: ("proxy-authenticate",)}
 
 
 class Sealer(Protocol):
@@ -97,8 +98,8 @@ def _kerberos(made: Context, by_id: dict[str, Exchange], secrets: Secrets, ticke
 
 def _ntlm(made: Context, by_id: dict[str, Exchange], secrets: Secrets) -> None:
     conversation = made.conversation
-    third = _token(conversation, by_id, message=3)
-    second = _token(conversation, by_id, message=2)
+    third = ntlm_message(conversation, by_id, message=3)
+    second = ntlm_message(conversation, by_id, message=2)
     if third is None:
         made.why_not = "the handshake's last message is not in the capture (NTLM)"
         return
@@ -111,7 +112,7 @@ def _ntlm(made: Context, by_id: dict[str, Exchange], secrets: Secrets) -> None:
     challenge = second[24:32] if second is not None and len(second) >= 32 else None
     if challenge is not None:
         for secret in matching(secrets.ntlm, conversation):
-            keys = from_hash(secret.nt_hash, fields, challenge)
+            keys = from_hash(secret.nt_hash, fields, challenge, secret.lm_hash)
             if keys is not None:
                 made.sealer, made.tag = NtlmContext(keys, client_mic=client_mic, server_mic=server_mic), secret.tag
                 return
@@ -149,24 +150,31 @@ def _mics(conversation: Conversation) -> tuple[bool, bool]:
     return carried[True], carried[False]
 
 
-def _token(conversation: Conversation, by_id: dict[str, Exchange], *, message: int) -> bytes | None:
+def ntlm_message(conversation: Conversation, by_id: Mapping[str, Exchange], *, message: int) -> bytes | None:
     """The NTLM message of that type as it travelled in the conversation, the last one when there are several."""
     found = None
-    for step in conversation.steps:
-        raw = _raw(step, by_id)
-        if raw is not None and ntlm.message_type(raw) == message:
+    for raw in tokens(conversation, by_id):
+        if ntlm.message_type(raw) == message:
             found = raw
     return found
 
 
-def _raw(step: Step, by_id: dict[str, Exchange]) -> bytes | None:
+def tokens(conversation: Conversation, by_id: Mapping[str, Exchange]) -> Iterator[bytes]:
+    """The mechanism's tokens as they travelled, those of both sides in order, out of SPNEGO's wrapping."""
+    for step in conversation.steps:
+        raw = _raw(step, by_id, to_proxy=conversation.audience is Audience.PROXY)
+        if raw is not None:
+            yield raw
+
+
+def _raw(step: Step, by_id: Mapping[str, Exchange], *, to_proxy: bool = False) -> bytes | None:
     exchange = by_id.get(step.exchange)
     if exchange is None or step.token is None:
         return None
     half = exchange.request if step.from_client else exchange.response
     if isinstance(half, Absent):
         return None
-    names = _CLIENT_HEADERS if step.from_client else _SERVER_HEADERS
+    names = _PROXY_HEADERS[step.from_client] if to_proxy else _CLIENT_HEADERS if step.from_client else _SERVER_HEADERS
     for header in half.headers:
         if header.name.lower() in names:
             for word in header.value.replace(",", " ").split():

@@ -1,7 +1,7 @@
 """Opens bodies of a CredSSP context: they are records of the TLS connection that the handshake's header tokens began (MS-WSMV 2.2.9.1.3, MS-CSSP 3.1.5).
 
 For each direction the decoded header tokens and then the bodies' token headers with their data are one run of TLS records. The key log that the client or the
-server wrote for this inner TLS opens it; each record is proved by its tag.
+server wrote for this inner TLS opens it; each record is proved by its tag, and its number found when bodies before it are not in the capture.
 """
 
 import hashlib

@@ -3,23 +3,28 @@
 With extended session security each direction has its own keystream and counter; without, both share one (a conversation is half duplex). Each message uses its
 own length of the keystream and, with key exchange, 8 bytes more for its signature (12 without extended session security). After a loss the counter, which is in
 clear, tells how many messages are missing but not how long they were: the keystream position is searched within a window, first by what the plaintext must
-begin with, and accepted only when the signature agrees (a wrong acceptance has a chance of 2^-64). Without extended session security there is no such search.
+begin with, and accepted only when the signature agrees (a wrong acceptance has a chance of 2^-64). Without extended session security the counter is sealed too:
+checksum and counter must agree together, the counter with a small number of lost messages (2^-54).
 """
 
 import hmac
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from analyzer.auth.schemes.ntlm_keys import ESS, KEY_EXCHANGE, Keys
 from analyzer.sealing.rc4 import Rc4
 
 _SIGNATURE = 16
-_WINDOW = 1 << 18
-_STARTS = (b"<s:E", b"<?xm", b"<env", b"<soa", b"<SOA", b"\xef\xbb\xbf<", b"\xff\xfe<\x00", b"\xfe\xff\x00<", b"<\x00", b"<")
-"""What a WinRM message begins with: XML in UTF-8 or UTF-16, with or without a byte order mark; the usual beginnings first."""
+_WINDOW_PER_MESSAGE = 1 << 19
+_WINDOW = 1 << 22
+_LOST_MESSAGES = 1024
+_SEARCHES = 16
+_STARTS = (b"<s:E", b"<?xm", b"<env", b"<soa", b"<SOA", b"\xef\xbb\xbf<", b"\xff\xfe<\x00", b"\xfe\xff\x00<", b"<\x00", b"\x00<", b"<", b"\xff")
+"""What a WinRM message begins with: XML in UTF-8 or UTF-16, with or without a byte order mark, or SLDC's first control symbol; the usual beginnings first."""
 _TRIES = 4096
 
 
@@ -30,6 +35,8 @@ class Direction:
     cipher: Rc4
     sign_key: bytes
     sequence: int = 0
+    failures: int = 0
+    """Searches in a row that found nothing; after `_SEARCHES` of them the context is not this traffic's, and no more are made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,17 @@ class Opened:
 
     text: bytes
     good: bool
+
+
+class Found(NamedTuple):
+    """A plaintext that was proved, and its counter."""
+
+    text: bytes
+    number: int
+
+
+Proof = Callable[[bytes, bytes], int | None]
+"""proof(plaintext, keystream after it): the message's counter, None when the signature does not agree."""
 
 
 class NtlmContext:
@@ -80,55 +98,65 @@ class NtlmContext:
         if len(header) != _SIGNATURE or header[:4] != b"\x01\x00\x00\x00":
             return None
         way = self._directions[from_client]
-        if not self.ess:
-            return self._open_without_ess(way, header, data)
-        number = struct.unpack_from("<I", header, 12)[0]
         begin = way.cipher.at
-        if number >= way.sequence:
-            text = self._tried(way, header, data, number)
-            if text is None and (number > way.sequence or begin == 0):
-                text = self._searched(way, header, data, number, begin)
-            if text is not None:
-                way.sequence = number + 1
-                return Opened(text, good=True)
-        way.cipher.back_to(begin)
-        return None
-
-    def _tried(self, way: Direction, header: bytes, data: bytes, number: int) -> bytes | None:
-        """At the keystream's present position."""
-        text = way.cipher.crypt(data)
-        mac = hmac.digest(way.sign_key, struct.pack("<I", number) + text, "md5")[:8]
-        if self.key_exchange:
-            mac = way.cipher.crypt(mac)
-        return text if hmac.compare_digest(mac, header[4:12]) else None
-
-    def _searched(self, way: Direction, header: bytes, data: bytes, number: int, begin: int) -> bytes | None:
-        """At the positions after ``begin`` where the plaintext would begin as a message does. The keystream is made once and the tries cut out of it."""
-        way.cipher.back_to(begin)
-        keystream = way.cipher.crypt(bytes(_WINDOW + len(data) + 8))
-        for place in islice(_candidates(keystream[:_WINDOW], data[:4]), _TRIES):
-            end = place + len(data)
-            text = _xor(data, keystream[place:end])
-            mac = hmac.digest(way.sign_key, struct.pack("<I", number) + text, "md5")[:8]
-            if self.key_exchange:
-                mac = _xor(mac, keystream[end : end + 8])
-            if hmac.compare_digest(mac, header[4:12]):
-                way.cipher.back_to(begin + end + (8 if self.key_exchange else 0))
-                return text
-        return None
-
-    def _open_without_ess(self, way: Direction, header: bytes, data: bytes) -> Opened | None:
-        """MS-NLMP 3.4.4.1: a CRC under RC4, and the counter XORed under RC4."""
-        begin = way.cipher.at
-        text = way.cipher.crypt(data)
-        way.cipher.crypt(bytes(4))
-        checksum = way.cipher.crypt(struct.pack("<I", zlib.crc32(text)))
-        number = struct.unpack("<I", way.cipher.crypt(bytes(4)))[0] ^ struct.unpack_from("<I", header, 12)[0]
-        if checksum != header[8:12] or number != way.sequence:
+        proof = self._proof(way, header)
+        found = _tried(way.cipher, data, proof, self._overhead())
+        if found is None and way.failures < _SEARCHES:
+            found = self._searched(way, header, data, begin, proof)
+            way.failures += found is None
+        if found is None:
             way.cipher.back_to(begin)
             return None
-        way.sequence += 1
-        return Opened(text, good=True)
+        way.failures = 0
+        way.sequence = found.number + 1
+        return Opened(found.text, good=True)
+
+    def _proof(self, way: Direction, header: bytes) -> Proof:
+        """What tells the counter of a plaintext from the keystream bytes after it, None when the signature does not agree."""
+        number = struct.unpack_from("<I", header, 12)[0]
+
+        def with_ess(text: bytes, after: bytes) -> int | None:
+            mac = hmac.digest(way.sign_key, struct.pack("<I", number) + text, "md5")[:8]
+            if self.key_exchange:
+                mac = _xor(mac, after)
+            return number if number >= way.sequence and hmac.compare_digest(mac, header[4:12]) else None
+
+        def without_ess(text: bytes, after: bytes) -> int | None:
+            # MS-NLMP 3.4.4.1: four bytes are used for the pad, four seal the CRC, four the counter
+            if _xor(struct.pack("<I", zlib.crc32(text)), after[4:8]) != header[8:12]:
+                return None
+            told: int = struct.unpack("<I", _xor(header[12:16], after[8:12]))[0]
+            return told if way.sequence <= told <= way.sequence + _LOST_MESSAGES else None
+
+        return with_ess if self.ess else without_ess
+
+    def _searched(self, way: Direction, header: bytes, data: bytes, begin: int, proof: Proof) -> Found | None:
+        """At the positions after ``begin`` where the plaintext would begin as a message does. The keystream is made once and the tries cut out of it."""
+        missing = 1
+        if self.ess:
+            number = struct.unpack_from("<I", header, 12)[0]
+            missing = number - way.sequence
+            if missing < 0 or (missing == 0 and begin):
+                return None
+        overhead = self._overhead()
+        window = min(max(missing, 1) * _WINDOW_PER_MESSAGE, _WINDOW) if self.ess else _WINDOW
+        way.cipher.back_to(begin)
+        keystream = way.cipher.crypt(bytes(window + len(data) + overhead))
+        for place in islice(_candidates(keystream[:window], data[:5]), _TRIES):
+            end = place + len(data)
+            text = _xor(data, keystream[place:end])
+            number = proof(text, keystream[end : end + overhead])
+            if number is not None:
+                way.cipher.back_to(begin + end + overhead)
+                return Found(text, number)
+        return None
+
+
+def _tried(cipher: Rc4, data: bytes, proof: Proof, overhead: int) -> Found | None:
+    """At the keystream's present position."""
+    text = cipher.crypt(data)
+    number = proof(text, cipher.crypt(bytes(overhead)))
+    return None if number is None else Found(text, number)
 
 
 def _candidates(keystream: bytes, start: bytes) -> Iterator[int]:

@@ -12,6 +12,7 @@ from analyzer.auth.schemes.scapy_adapter import (
     ApReq,
     Encrypted,
     Key,
+    Ticket,
     ap_rep,
     ap_rep_subkey,
     ap_req,
@@ -68,6 +69,12 @@ def exchange_keys(request: bytes, reply: bytes | None, secrets: Secrets, tickets
             acceptor = None if opened is None else ap_rep_subkey(opened)
         return Agreed(KerberosKeys(learnt.key, told.subkey, acceptor), learnt.tag, f"{told.client}@{told.realm}")
     return None
+
+
+def service_ticket(request: bytes) -> Ticket | None:
+    """The ticket in an AP-REQ as sent, in its GSS frame or without."""
+    message = ap_req(_inner(request))
+    return None if message is None else message.ticket
 
 
 def _inner(token: bytes) -> bytes:

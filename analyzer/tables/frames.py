@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
 from analyzer.records.result import Result
@@ -17,9 +18,13 @@ _NO_TIME = -(1 << 63)
 
 def frame(table: AnyTable, result: Result) -> pd.DataFrame:
     """The table with its columns in their order and an index from 0."""
+    return frame_of(table, table.values(result))
+
+
+def frame_of(table: AnyTable, cells: Sequence[tuple[Value, ...]]) -> pd.DataFrame:
+    """`frame` of cells that are there already, row by row in the order of the table's columns."""
     import pandas as pd
 
-    cells = table.values(result)
     series = {column.name: _series([row[place] for row in cells], column.dtype) for place, column in enumerate(table.columns)}
     return pd.DataFrame(series, columns=list(table.names))
 

@@ -5,10 +5,12 @@ Times are TIMESTAMP_NS in UTC: duckdb's zoned type has microseconds only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from analyzer.errors import OutputError, UsageError
+from analyzer.errors import InputError, OutputError, UsageError
 from analyzer.tables import frames
+from analyzer.tables.column import Column, Dtype, Value
+from analyzer.tables.registry import AnyTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,16 +57,50 @@ def matching(made: Frame, where: str) -> list[int]:
 
 
 def write_parquet(made: Frame, path: Path) -> None:
-    """The frame as a Parquet file, compressed with zstd."""
+    """The frame as a Parquet file, compressed with zstd. Equal frames give equal bytes: one thread writes the rows in their order, and no time is put in."""
     import duckdb
 
-    with duckdb.connect(config=_NO_EXTENSIONS) as connection:
+    with duckdb.connect(config=_NO_EXTENSIONS | {"threads": 1}) as connection:
         connection.register("rows_", frames.storable(made))
         try:
             connection.sql("select * from rows_").write_parquet(str(path), compression="zstd")
         except duckdb.Error as error:
             msg = f"cannot write {path}: {error}"
             raise OutputError(msg) from error
+
+
+_SQL_TYPES = {Dtype.TEXT: "VARCHAR", Dtype.INTEGER: "BIGINT", Dtype.NUMBER: "DOUBLE", Dtype.FLAG: "BOOLEAN", Dtype.TIME: "TIMESTAMP_NS"}
+
+
+def read_parquet(table: AnyTable, path: Path) -> list[tuple[Value, ...]]:
+    """The table's cells out of a Parquet file, as `Table.values` gives them; null for a column that the file lacks. `InputError`: it cannot be read."""
+    import duckdb
+
+    with duckdb.connect(config=_NO_EXTENSIONS | {"threads": 1}) as connection:
+        try:
+            file = connection.read_parquet(_literally(path))
+            cells = [_cell(column, column.name in file.columns) for column in table.columns]
+            found = file.project(", ".join(cells)).fetchall()
+        except duckdb.Error as error:
+            msg = f"cannot read {path}: {str(error).splitlines()[0]}"
+            raise InputError(msg) from error
+    return [tuple(row) for row in found]
+
+
+def _cell(column: Column[Any], there: bool) -> str:  # noqa: FBT001 (private, one call)
+    """Cast, since whoever made the file may have put anything under the name; times as nanoseconds since 1970."""
+    name = '"' + column.name.replace('"', '""') + '"'
+    if not there:
+        return f"NULL AS {name}"
+    cast = f"try_cast({name} AS {_SQL_TYPES[column.dtype]})"
+    if column.dtype is Dtype.TIME:
+        return f"epoch_ns({cast}) AS {name}"
+    return f"nullif({cast}, 'NaN'::DOUBLE) AS {name}" if column.dtype is Dtype.NUMBER else f"{cast} AS {name}"
+
+
+def _literally(path: Path) -> str:
+    """The path for a function that takes patterns."""
+    return "".join(f"[{char}]" if char in "[*?" else char for char in str(path))
 
 
 def _sealed() -> duckdb.DuckDBPyConnection:

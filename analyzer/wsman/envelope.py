@@ -7,6 +7,7 @@ SOAP, section 5.1 of the SOAP 1.2 specification).
 import re
 from dataclasses import replace
 
+from analyzer.formats.content import codings, unpacked
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.http import Exchange
 from analyzer.records.ids import key_number
@@ -53,7 +54,10 @@ def described(message: Message, connection: Connection, exchange: Exchange, fetc
         left -= span.size
         if left <= 0:
             break
-    text = decoded(b"".join(raw))
+    plain = unpacked(b"".join(raw), codings(half.headers), limits.opened_bytes)
+    if isinstance(plain, Absent):
+        return replace(message, operation=plain), ()
+    text = decoded(plain)
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         number = key_number(half.packets[0]) if half.packets else None
         return message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, exchange.capture, number),)
@@ -71,7 +75,7 @@ def decoded(raw: bytes) -> str:
         return raw.decode("utf-16", "replace")
     if raw[:4] == b"<\x00?\x00" or raw[1:2] == b"\x00":
         return raw.decode("utf-16-le", "replace")
-    if raw[:2] == b"\x00<":
+    if raw[:1] == b"\x00" and raw[1:2] != b"\x00":
         return raw.decode("utf-16-be", "replace")
     return raw.decode("utf-8-sig", "replace")
 

@@ -24,22 +24,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sealing": _FLOOR | {"auth.schemes"},
     "wsman": _FLOOR,
     "psrp": _FLOOR,
+    "sigma": {"records", "errors"},
     "rules": {"records", "errors"},
     "tables": {"records", "formats.text", "errors"},
     "reports": {"records", "tables", "formats.text", "errors"},
     "engine": {
         *_FLOOR,
-        *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "rules", "tables", "reports"),
+        *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "rules", "tables", "reports"),
     },
-    "api": {"records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules", "__init__"},
-    "cli": {"api", "settings", "errors", "formats.text", "__init__"},
+    "case": {"records", "errors", "engine", "tables", "reports"},
+    "api": {"case", "records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules", "__init__"},
+    "cli": {"cli_case", "cli_extra", "cli_inputs", "case", "api", "settings", "errors", "formats.text", "__init__"},
+    "cli_extra": {"cli_inputs", "api", "errors", "records", "formats.text"},
+    "cli_case": {"cli_inputs", "case", "api", "errors"},
+    "cli_inputs": {"case", "api", "settings", "errors", "formats.text"},
     "__init__": {"api", "settings", "errors"},
     "__main__": {"cli"},
 }
 """Part to the parts it may import (`a.b` allows only that module). The parts are the files and folders of analyzer/."""
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
-    "pandas": ("tables/", "reports/", "api.py"),
+    "pandas": ("tables/", "reports/", "case/tables.py", "api.py"),
     "duckdb": ("tables/query.py",),
     "dask": ("engine/",),
     "distributed": ("engine/",),
@@ -49,11 +54,13 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "psrpcore": ("psrp/psrpcore_adapter.py",),
     "lxml": ("formats/xml.py",),
     "rich": ("reports/",),
-    "click": ("cli.py",),
+    "yaml": ("sigma/yaml_adapter.py",),
+    "click": ("cli.py", "cli_case.py", "cli_extra.py", "cli_inputs.py"),
+    "jinja2": ("reports/html/",),
 }
 """Library to the only files that import it."""
 
-LATE = {"pandas", "numpy", "duckdb", "dask", "distributed", "dpkt", "spnego", "scapy", "psrpcore", "lxml", "rich"}
+LATE = {"pandas", "numpy", "duckdb", "dask", "distributed", "dpkt", "spnego", "scapy", "psrpcore", "lxml", "rich", "jinja2", "yaml"}
 """Libraries that are slow to load: imported inside a function, outside of the one adapter that is itself imported late."""
 ADAPTERS = {"capture/slow.py", "capture/scapy_packet.py", "auth/schemes/pyspnego_adapter.py", "auth/schemes/scapy_adapter.py", "psrp/psrpcore_adapter.py"}
 

@@ -11,7 +11,8 @@ import pytest
 import spnego
 from spnego._ntlm_raw.messages import NegotiateFlags
 
-from analyzer.auth.schemes import ntlm, spnego as tokens
+from analyzer.auth.schemes import ntlm
+from analyzer.auth.schemes import spnego as tokens
 from analyzer.auth.schemes.ntlm_keys import Keys, from_exported, from_hash, lm_hash, nt_hash
 from analyzer.records.quality import Absent
 from analyzer.sealing.ntlm import NtlmContext
@@ -92,7 +93,7 @@ def _inner(token: bytes) -> bytes | None:
 
 def _mic(token: bytes) -> bool:
     found = tokens.message(token).value if tokens.is_spnego(token) else None
-    return found is not None and not isinstance(found, Absent) and found.mic
+    return found is not None and not isinstance(found, Absent) and found.spnego.mic
 
 
 def keys(made: Session, password: str = PASSWORD) -> Keys | None:
@@ -155,13 +156,10 @@ def test_a_mech_list_mic_takes_the_first_number_of_its_direction(tmp_path: Path)
     assert [int.from_bytes(one.header[12:], "little") for one in raw.sealed[:4]] == [0, 0, 1, 1]
 
 
-@pytest.mark.parametrize("protocol", ["ntlm", "negotiate"])
-@pytest.mark.parametrize("without", [0, KEY_EXCH, ESS, ESS | KEY_EXCH])
+@pytest.mark.parametrize(("protocol", "without"), [("negotiate", 0), ("ntlm", 0), ("ntlm", KEY_EXCH), ("ntlm", ESS), ("ntlm", ESS | KEY_EXCH)])
 def test_any_messages_lost_lose_only_themselves(tmp_path: Path, protocol: str, without: int) -> None:
-    if protocol == "negotiate" and without:
-        pytest.skip("the negotiated context makes its own flags")
     made = session(tmp_path, protocol=protocol, without=int(without))
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311  the same losses in every run
     losses = [frozenset({number}) for number in range(len(made.sealed))]
     losses += [frozenset(chance.sample(range(len(made.sealed)), chance.randint(2, len(made.sealed) - 1))) for _ in range(20)]
     for lost in losses:

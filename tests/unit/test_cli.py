@@ -18,7 +18,7 @@ from analyzer.records.result import Result
 from analyzer.tables.registry import TABLES
 from tests.build import evidence as build
 
-COMMANDS = ("analyze", "info", "show", "findings", "explain", "rules", "ladder")
+COMMANDS = ("analyze", "info", "show", "findings", "explain", "rules", "ladder", "report", "verify")
 Run = Callable[..., tuple[int, str, str]]
 
 

@@ -36,10 +36,18 @@ def nt_hash(password: str) -> Secret:
     return Secret(pyspnego_adapter.md4(password.encode("utf-16-le", "surrogatepass")))
 
 
-def from_hash(secret: bytes, fields: Authenticate, server_challenge: bytes) -> Keys | None:
-    """The keys when ``secret`` (an NT hash) is the one that message 3 was made with, else None. ``fields`` are message 3's."""
+def lm_hash(password: str) -> Secret:
+    """LMOWFv1: DES under the upper-case password's first 14 bytes (MS-NLMP 3.3.1)."""
+    return Secret(pyspnego_adapter.lm_hash(password))
+
+
+def from_hash(secret: bytes, fields: Authenticate, server_challenge: bytes, lm: bytes | None) -> Keys | None:
+    """The keys when ``secret`` (an NT hash) is the one that message 3 was made with, else None. ``fields`` are message 3's.
+
+    ``lm`` is the LM hash where the password is known: NTLMv1 without extended session security may derive its keys from it (MS-NLMP 3.4.5.1).
+    """
     response = fields.nt_response
-    base = _base_v1(secret, fields, server_challenge) if len(response) == _V1_SIZE else _base_v2(secret, fields, server_challenge)
+    base = _base_v1(secret, fields, server_challenge, lm) if len(response) == _V1_SIZE else _base_v2(secret, fields, server_challenge)
     return None if base is None else _exported(base, fields)
 
 
@@ -66,7 +74,7 @@ def _identities(fields: Authenticate) -> tuple[tuple[str, str], ...]:
     return ((user, domain), (user, domain.upper()), (user.partition("@")[0], domain), (user, ""))
 
 
-def _base_v1(secret: bytes, fields: Authenticate, server_challenge: bytes) -> bytes | None:
+def _base_v1(secret: bytes, fields: Authenticate, server_challenge: bytes, lm: bytes | None) -> bytes | None:
     """MS-NLMP 3.3.1, with extended session security or without; the response itself is the proof."""
     flags = fields.flags or 0
     challenge = server_challenge
@@ -74,9 +82,9 @@ def _base_v1(secret: bytes, fields: Authenticate, server_challenge: bytes) -> by
         challenge = hashlib.md5(server_challenge + fields.lm_response[:8], usedforsecurity=False).digest()[:8]
     if not hmac.compare_digest(pyspnego_adapter.desl(secret, challenge), fields.nt_response):
         return None
-    # an NT hash does not give the LM hash: without ESS, LM_KEY and NON_NT_SESSION_KEY cannot be derived and are left out
-    kept = flags if flags & ESS else flags & ~_LM_KEYS
-    return pyspnego_adapter.key_exchange_key(kept, pyspnego_adapter.md4(secret), fields.lm_response, server_challenge)
+    # an NT hash does not give the LM hash: without it, keys by LM_KEY and NON_NT_SESSION_KEY cannot be derived, and the flags are left out
+    kept = flags if flags & ESS or lm is not None else flags & ~_LM_KEYS
+    return pyspnego_adapter.key_exchange_key(kept, pyspnego_adapter.md4(secret), lm or b"", fields.lm_response, server_challenge)
 
 
 def _exported(base: bytes, fields: Authenticate) -> Keys:

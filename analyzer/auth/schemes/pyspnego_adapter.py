@@ -191,8 +191,17 @@ def derived_keys(flags: int, exported: bytes) -> tuple[bytes, bytes, bytes, byte
     )
 
 
-def key_exchange_key(flags: int, session_base_key: bytes, lm_response: bytes, server_challenge: bytes) -> bytes:
-    """KXKEY of MS-NLMP 3.4.5.1 for NTLMv1, without an LM hash."""
+def lm_hash(password: str) -> bytes:
+    """LMOWFv1 of MS-NLMP 3.3.1."""
+    from spnego._ntlm_raw.crypto import des
+
+    # the OEM code page is not known; pyspnego's own function takes some passwords for a pair of hashes
+    padded = password.upper().encode("cp437", "replace").ljust(14, b"\x00")[:14]
+    return b"".join(bytes(des(half, b"KGS!@#$%")) for half in (padded[:7], padded[7:]))
+
+
+def key_exchange_key(flags: int, session_base_key: bytes, lm: bytes, lm_response: bytes, server_challenge: bytes) -> bytes:
+    """KXKEY of MS-NLMP 3.4.5.1 for NTLMv1. ``lm`` is the LM hash, needed when the flags say LM_KEY or NON_NT_SESSION_KEY."""
     from spnego._ntlm_raw.crypto import kxkey
 
-    return bytes(kxkey(flags, session_base_key, b"", lm_response, server_challenge))
+    return bytes(kxkey(flags, session_base_key, lm, lm_response, server_challenge))

@@ -13,6 +13,10 @@ from analyzer.records.secrets import Secret
 T = TypeVar("T")
 
 
+KEY_SIZES = {17: 16, 18: 32, 19: 16, 20: 32, 23: 16}
+"""Encryption types that are opened, with the size of their keys: AES with SHA-1 (RFC 3962), AES with SHA-2 (RFC 8009), RC4 (RFC 4757)."""
+
+
 class Key(NamedTuple):
     """A Kerberos key: encryption type by number, and value."""
 
@@ -119,7 +123,9 @@ def _layers() -> Any:  # noqa: ANN401  a module
 
 
 def decrypt(key: Key, usage: int, cipher: bytes) -> bytes | None:
-    """The plaintext of ``cipher`` under a key for a key usage (RFC 4120 section 7.5.1); None when its integrity check fails."""
+    """The plaintext of ``cipher`` under a key for a key usage (RFC 4120 section 7.5.1); None when its integrity check fails, or the key is none of its type."""
+    if len(key.value) != KEY_SIZES.get(key.etype):
+        return None
     from scapy.libs.rfc3961 import Key as ScapyKey
 
     return _try(lambda: bytes(ScapyKey(key.etype, key=bytes(key.value)).decrypt(usage, cipher)))

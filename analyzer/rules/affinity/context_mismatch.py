@@ -43,8 +43,8 @@ TITLE = "A request was sealed for another client's connection"
 SEVERITY = Severity.CRITICAL
 REFERENCE = "Proxy Servers and WinRM, sentence 146"
 ADVICE = (
-    "Bind each upstream connection to its client for as long as both live; see affinity.shared-authenticated-upstream for the settings of common proxies, or go "
-    "around the HTTP layer with CONNECT and HTTPS."
+    "Bind each upstream connection to its client for as long as both live; see affinity.shared-authenticated-upstream for the settings of common proxies. Or "
+    "go around the HTTP layer with CONNECT and HTTPS."
 )
 
 

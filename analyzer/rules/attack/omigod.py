@@ -16,7 +16,7 @@ Reference
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from analyzer.records.auth import Outcome
 from analyzer.records.evidence import Evidence
@@ -53,46 +53,47 @@ ADVICE = (
 
 def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each client host and endpoint."""
+    bare = {identity: _bare_to(evidence, connection) for identity, connection in evidence.connections.items() if identity in evidence.winrm}
     groups: dict[tuple[str, str, int], list[Exchange]] = defaultdict(list)
     for exchange in winrm_exchanges(evidence, Role.DIRECT, Role.CLIENT_LEG):
         connection = evidence.connections[exchange.connection]
-        if connection.protocol != "tls" and _is_served_bare(evidence, exchange) and _is_bare_all_the_way(evidence, exchange):
+        if exchange.position <= bare[connection.id] and _is_served(evidence, exchange) and _is_bare_upstream(evidence, exchange, bare):
             groups[connection.client.host, connection.server.host, connection.server.port].append(exchange)
     for group in groups.values():
         yield _finding(evidence, group)
 
 
-def _is_served_bare(evidence: Evidence, exchange: Exchange) -> bool:
+def _bare_to(evidence: Evidence, connection: Connection) -> int:
+    """The position of the last exchange up to which nothing can have authenticated the connection, and all of that was captured; 0 when there is none."""
+    stream = connection.to_server
+    begins = stream.begins and (connection.syn is not None or connection.tunnel_of is not None)
+    accepted = any(found.outcome is Outcome.ACCEPTED for found in evidence.conversations_of.get(connection.id, ()))
+    if connection.protocol == "tls" or not begins or accepted:
+        return 0
+    whole_to = min((gap.stream_at for gap in stream.gaps), default=stream.size)
+    last = 0
+    for exchange in evidence.exchanges_of.get(connection.id, ()):
+        asked = request(exchange)
+        if asked is None or asked.end_at > whole_to or header(asked, "authorization") is not None:
+            break
+        last = exchange.position
+    return last
+
+
+def _is_served(evidence: Evidence, exchange: Exchange) -> bool:
     asked, code = request(exchange), status(exchange)
     found = message(evidence, asked)
     if asked is None or asked.method != "POST" or code is None or not 200 <= code < 300:
         return False
     operation = None if found is None else found.operation
-    named = isinstance(operation, str) and is_clear(found) and header(asked, "wsmanidentify") is None
-    return named and _is_bare(evidence, exchange)
+    return isinstance(operation, str) and is_clear(found) and header(asked, "wsmanidentify") is None
 
 
-def _is_bare(evidence: Evidence, exchange: Exchange) -> bool:
-    """Nothing on the connection up to this request could have authenticated it, and all of that was captured."""
-    asked, connection = request(exchange), evidence.connections[exchange.connection]
-    if asked is None or not _is_whole(connection, asked.end_at) or header(asked, "authorization") is not None:
-        return False
-    if any(found.outcome is Outcome.ACCEPTED for found in evidence.conversations_of.get(connection.id, ())):
-        return False
-    earlier = [other for other in evidence.exchanges_of[connection.id] if other.position < exchange.position]
-    return all((before := request(other)) is not None and header(before, "authorization") is None for other in earlier)
-
-
-def _is_whole(connection: Connection, end_at: int) -> bool:
-    outer_begins = connection.syn is not None or connection.tunnel_of is not None
-    return connection.to_server.begins and outer_begins and not any(gap.stream_at < end_at for gap in connection.to_server.gaps)
-
-
-def _is_bare_all_the_way(evidence: Evidence, exchange: Exchange) -> bool:
+def _is_bare_upstream(evidence: Evidence, exchange: Exchange, bare: Mapping[str, int]) -> bool:
     if role(evidence, exchange.connection) is Role.DIRECT:
         return True
     far = upstream(evidence, exchange.id)
-    return far is not None and _is_bare(evidence, far)
+    return far is not None and far.position <= bare.get(far.connection, 0)
 
 
 def _finding(evidence: Evidence, group: list[Exchange]) -> Finding:

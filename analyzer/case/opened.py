@@ -1,0 +1,117 @@
+"""A case out of its folder: the same tables, read-only, without the captures. What needs their bytes says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from analyzer.case.tables import WIDTH, CaseTables, rendered
+from analyzer.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from analyzer.case.tables import Cells
+
+
+class OpenedCase(CaseTables):
+    """`analyzer.open_case` gives it. Its texts are those of the folder: masked, unless the folder was written with ``show_secrets``."""
+
+    def __init__(self, folder: Path, manifest: Mapping[str, object]) -> None:
+        super().__init__()
+        self.folder = folder
+        self._manifest = manifest
+        self._cells: dict[str, Cells] = {}
+
+    def manifest(self) -> Mapping[str, object]:
+        """How the tables were made, as the folder's manifest.json says."""
+        return self._manifest
+
+    def cells(self, name: str, *, show_secrets: bool = False) -> Cells:
+        """The cells of a table as the folder holds them. `UsageError`: ``show_secrets``, and the folder was written without."""
+        held = bool(self._manifest.get("show_secrets"))
+        if show_secrets and not held:
+            msg = f"{self.folder} was written with secrets masked; show them with a case made of the captures"
+            raise UsageError(msg)
+        if show_secrets or not held:
+            return self._exact(name)
+        from analyzer.engine.store import table_of
+        from analyzer.reports.masking import Mask
+
+        return Mask().cells(table_of(name), self._exact(name))
+
+    def _exact(self, name: str) -> Cells:
+        from analyzer.engine.store import read
+
+        if name not in self._cells:
+            self._cells[name] = read(self.folder, name)
+        return self._cells[name]
+
+    def findings_text(self, *, least: str = "info", width: int = WIDTH, colour: bool = False) -> str:
+        """The findings of at least this severity, each with its facts."""
+        from analyzer.records.finding import Severity
+        from analyzer.reports.terminal import finding_lines
+        from analyzer.tables.stored import stored_result
+
+        result = stored_result(self.cells("captures"), self.cells("findings"), Severity(least))
+        return rendered(finding_lines(result, self.rule_ids, width), colour=colour)
+
+    def at_least(self, level: str) -> OpenedCase:
+        """The case with only the findings of this severity and graver ones; their ids stay."""
+        from analyzer.records.finding import Severity
+        from analyzer.tables.findings import rank
+        from analyzer.tables.registry import table_named
+
+        place = table_named("findings").names.index("severity")
+        least = rank(Severity(level))
+        words = {one.value for one in Severity if rank(one) >= least}
+        made = OpenedCase(self.folder, self._manifest)
+        made._cells = self._cells | {"findings": [row for row in self._exact("findings") if row[place] in words]}
+        return made
+
+    @property
+    def rule_ids(self) -> list[str]:
+        """The rules that ran."""
+        listed = self._manifest.get("rules")
+        return [str(rule.get("id")) for rule in listed if isinstance(rule, dict)] if isinstance(listed, list) else []
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What made the result partial: issues of level error, as text; empty when there are none."""
+        from analyzer.tables.registry import table_named
+
+        names = table_named("issues").names
+        rows = [dict(zip(names, row, strict=True)) for row in self._exact("issues")]
+        return tuple(": ".join(str(row[name]) for name in ("capture", "code", "detail") if row[name]) for row in rows if row["level"] == "error")
+
+    def __getitem__(self, name: str) -> NoReturn:
+        """Records live in the captures: `UsageError`."""
+        self._needs_captures(f"the record {name}")
+
+    def bytes(self, name: str) -> NoReturn:
+        """`UsageError`: bytes lie in the captures."""
+        self._needs_captures(f"the bytes of {name}")
+
+    def packet(self, capture: str, number: int) -> NoReturn:
+        """`UsageError`: packets lie in the captures."""
+        self._needs_captures(f"packet {number} of {capture}")
+
+    def transcript(self) -> NoReturn:
+        """`UsageError`: made of the captures; the tables commands and streams and the report have the same texts."""
+        self._needs_captures("the transcript")
+
+    def ladder(self) -> NoReturn:
+        """`UsageError`: made of the captures; the report draws the same."""
+        self._needs_captures("the ladder")
+
+    def save(self) -> NoReturn:
+        """`UsageError`: it is saved already."""
+        msg = f"{self.folder} is a case folder already; copy it"
+        raise UsageError(msg)
+
+    def _needs_captures(self, what: str) -> NoReturn:
+        msg = f"{what} is not in the case folder {self.folder}: it needs the captures, analyzer.analyze([...]) gives a case with them"
+        raise UsageError(msg)
+
+    def __repr__(self) -> str:
+        return f"<OpenedCase: {self.folder}>"

@@ -1,0 +1,191 @@
+"""What every case offers, wherever its tables come from: the tables as DataFrames and texts, SQL over them, the report."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from analyzer.errors import OutputError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+    from analyzer.reports.lines import Line
+    from analyzer.tables.column import Value
+    from analyzer.tables.selection import Selection
+
+    Cells: TypeAlias = list[tuple[Value, ...]]
+
+TextFormat: TypeAlias = Literal["table", "csv", "json", "jsonl"]
+
+WIDTH = 100
+"""Columns of a text when nobody says how wide it may be."""
+
+
+class CaseTables(ABC):
+    """Tables are pandas DataFrames, made when they are first asked for."""
+
+    def __init__(self) -> None:
+        self._frames: dict[str, pd.DataFrame] = {}
+
+    @abstractmethod
+    def cells(self, name: str, *, show_secrets: bool = False) -> Cells:
+        """The cells of a table, row by row; passwords in its texts are masked unless ``show_secrets``. Also of ``ladders``, the arrows of the diagrams."""
+
+    @abstractmethod
+    def manifest(self) -> Mapping[str, object]:
+        """How the tables were made: tool, rules, command, inputs, limits."""
+
+    @abstractmethod
+    def _exact(self, name: str) -> Cells:
+        """The cells of a public table as DataFrames show them."""
+
+    @property
+    def captures(self) -> pd.DataFrame:
+        """One row per input file. The files are hashed when this is first asked for."""
+        return self.table("captures")
+
+    @property
+    def connections(self) -> pd.DataFrame:
+        """One row per TCP connection that was kept."""
+        return self.table("connections")
+
+    @property
+    def exchanges(self) -> pd.DataFrame:
+        """One row per HTTP request with its response."""
+        return self.table("exchanges")
+
+    @property
+    def hops(self) -> pd.DataFrame:
+        """One row per exchange recognised on both sides of a proxy."""
+        return self.table("hops")
+
+    @property
+    def authentications(self) -> pd.DataFrame:
+        """One row per authentication."""
+        return self.table("authentications")
+
+    @property
+    def messages(self) -> pd.DataFrame:
+        """One row per HTTP body."""
+        return self.table("messages")
+
+    @property
+    def shells(self) -> pd.DataFrame:
+        """One row per shell whose messages could be read."""
+        return self.table("shells")
+
+    @property
+    def commands(self) -> pd.DataFrame:
+        """One row per WinRS command or PowerShell pipeline."""
+        return self.table("commands")
+
+    @property
+    def streams(self) -> pd.DataFrame:
+        """One row per piece of a command's input and output."""
+        return self.table("streams")
+
+    @property
+    def proxies(self) -> pd.DataFrame:
+        """One row per proxy: the scorecard of what Microsoft's page asks of it."""
+        return self.table("proxies")
+
+    @property
+    def findings(self) -> pd.DataFrame:
+        """One row per finding, the gravest first."""
+        return self.table("findings")
+
+    @property
+    def issues(self) -> pd.DataFrame:
+        """One row per oddity of the evidence."""
+        return self.table("issues")
+
+    @property
+    def timeline(self) -> pd.DataFrame:
+        """Exchanges, authentications and findings in order of time."""
+        return self.table("timeline")
+
+    def table(self, name: str) -> pd.DataFrame:
+        """The table of that name."""
+        from analyzer.tables.frames import frame_of
+        from analyzer.tables.registry import table_named
+
+        if name not in self._frames:
+            self._frames[name] = frame_of(table_named(name), self._exact(name))
+        return self._frames[name]
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """What the query gives, over the tables by their names; it reaches no file and no network."""
+        from analyzer.tables.query import select
+        from analyzer.tables.registry import TABLES
+
+        def builder(name: str) -> Callable[[], pd.DataFrame]:
+            return lambda: self.table(name)
+
+        return select(query, {table.name: builder(table.name) for table in TABLES})
+
+    def coverage(self) -> pd.DataFrame:
+        """Messages counted by what protects them, whether they could be read, and why not."""
+        keys = ["protection", "opened", "opened_absent"]
+        grouped = self.messages.groupby(keys, dropna=False, sort=True)
+        return grouped.agg(messages=("message_id", "size"), size_bytes=("size_bytes", "sum")).reset_index()
+
+    def text(
+        self,
+        name: str,
+        form: TextFormat = "table",
+        *,
+        columns: Sequence[str] = (),
+        where: str | None = None,
+        colour: bool = False,
+        show_secrets: bool = False,
+    ) -> Iterator[str]:
+        """A table as text, piece by piece: all its columns, but on a ``table`` only those that fit a screen; ``where`` is an SQL condition."""
+        from analyzer.reports.grid import grid
+        from analyzer.tables import texts
+
+        chosen = self._selection(name, columns, where, screen=form == "table", show_secrets=show_secrets)
+        if form == "table":
+            return iter([rendered(grid(chosen.table, chosen.rows, chosen.columns), colour=colour)])
+        writers = {"csv": texts.csv_lines, "json": texts.json_array, "jsonl": texts.json_lines}
+        return writers[form](chosen.table, chosen.rows, chosen.columns)
+
+    def parquet(self, name: str, path: Path, *, columns: Sequence[str] = (), where: str | None = None, show_secrets: bool = False) -> None:
+        """Write a table as a Parquet file."""
+        from analyzer.tables.frames import frame_of
+        from analyzer.tables.query import write_parquet
+
+        chosen = self._selection(name, columns, where, screen=False, show_secrets=show_secrets)
+        write_parquet(frame_of(chosen.table, chosen.rows)[list(chosen.columns)], path)
+
+    def report(self, path: str | os.PathLike[str], *, show_secrets: bool = False, clobber: bool = False, title: str | None = None) -> None:
+        """Write the report, one HTML page that needs nothing else. `OutputError`: the file exists and ``clobber`` is not given."""
+        from pathlib import Path
+
+        from analyzer.reports.html.page import Origin, page
+
+        target = Path(path)
+        if target.exists() and not clobber:
+            msg = f"{target} exists; --clobber (clobber=True) overwrites it"
+            raise OutputError(msg)
+        about = self.manifest()
+        made = page(lambda name: self.cells(name, show_secrets=show_secrets), Origin.of(about, title, show_secrets=show_secrets))
+        target.write_text(made, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+    def _selection(self, name: str, columns: Sequence[str], where: str | None, *, screen: bool, show_secrets: bool) -> Selection:
+        from analyzer.tables.registry import table_named
+        from analyzer.tables.selection import selection
+
+        table = table_named(name)
+        return selection(table, self.cells(name, show_secrets=show_secrets), columns or (table.screen if screen else table.names), where)
+
+
+def rendered(lines: Iterable[Line], *, colour: bool) -> str:
+    """The lines as one text."""
+    from analyzer.reports.lines import coloured, plain
+
+    return coloured(lines) if colour else plain(lines)

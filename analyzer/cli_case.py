@@ -1,0 +1,56 @@
+"""The commands around a case folder: the report, made of a case or of captures, and the check of a case."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer import api
+from analyzer.cli_inputs import INTEGRITY, exit_code, input_options, read_any, show_secrets_option, write
+from analyzer.errors import OutputError
+
+if TYPE_CHECKING:
+    from analyzer.cli_inputs import Given
+
+
+@click.command()
+@input_options
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.html", required=True, help="Write the page to this file.")
+@click.option("--title", help="What stands above the page, for example the number of the case.")
+@click.option("--clobber", is_flag=True, help="Overwrite FILE.html when it exists.")
+@show_secrets_option
+def report(
+    captures: tuple[str, ...],
+    given: Given,
+    output: Path,
+    title: str | None,
+    *,
+    clobber: bool,
+    show_secrets: bool,
+    strict: bool,
+) -> int:
+    """Write the report: one HTML page that needs nothing else.
+
+    CAPTURE can be a case folder. The page opens offline, loads nothing, and is safe to open whatever the capture holds.
+    """
+    if output.exists() and not clobber:
+        msg = f"{output} exists; --clobber overwrites it"
+        raise OutputError(msg)
+    case = read_any(captures, given)
+    case.report(output, show_secrets=show_secrets, clobber=clobber, title=title)
+    click.echo(f"{output}", err=True)
+    return exit_code(case, None, strict=strict)
+
+
+@click.command()
+@click.argument("case", metavar="CASE")
+def verify(case: str) -> int:
+    """Hash a case and its inputs again.
+
+    Exits with 0 when everything is as the manifest says, with 4 when something differs (it is named), with 2 when CASE is no case folder.
+    """
+    differs = api.verify(case)
+    write(f"{line}\n" for line in differs or ("everything is as the manifest says",))
+    return INTEGRITY if differs else 0

@@ -1,0 +1,128 @@
+"""Commands for what an investigator takes out of a capture and away: responses of logons, files that were moved."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from analyzer.cli_inputs import exit_code, input_options, read_case, write
+from analyzer.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from analyzer import api
+    from analyzer.cli_inputs import Given
+    from analyzer.records.files import MovedFile
+    from analyzer.records.hashes import HashLine
+
+
+@click.command()
+@input_options
+@click.option("-f", "--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True, help="Lines for hashcat, or JSON lines.")
+@click.option("--show-secrets", is_flag=True, help="Needed: the lines are secrets, a weak password is soon guessed from them.")
+def hashes(captures: tuple[str, ...], given: Given, form: Literal["text", "jsonl"], *, show_secrets: bool, strict: bool) -> int:
+    """Print the responses of all logons as lines for hashcat.
+
+    Modes 5600 (NetNTLMv2), 5500 (NetNTLMv1), and 13100 (service ticket under an RC4 key; that of a machine account is not worth the
+    time). Each distinct response is one line on stdout; which user, packets and connections it belongs to goes to stderr.
+    """
+    if not show_secrets:
+        msg = "these lines are secrets; --show-secrets prints them (secrets are masked everywhere by default)"
+        raise UsageError(msg)
+    case = read_case(captures, given)
+    found = case.hash_lines()
+    if form == "jsonl":
+        write(json.dumps(_fields(case, line), ensure_ascii=False) + "\n" for line in found)
+    else:
+        write(f"{line.line}\n" for line in found)
+        for line in found:
+            _remark(case, line)
+        if not found:
+            click.echo("no NTLM response with its challenge, and no service ticket under an RC4 key", err=True)
+    return exit_code(case, None, strict=strict)
+
+
+@click.command()
+@input_options
+@click.option("-o", "--output", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help="Write the files into this folder.")
+@click.option("-f", "--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True, help="How the list on stdout looks.")
+def extract(captures: tuple[str, ...], given: Given, output: Path, form: Literal["text", "jsonl"], *, strict: bool) -> int:
+    """Write the files that were moved over WinRM, and list them.
+
+    Files are named by their SHA-256, readable by you alone and never executable; names from the capture are shown, not used. What is
+    there already is not overwritten. They are what an attacker may have sent: handle them so.
+    """
+    case = read_case(captures, given)
+    found = case.files()
+    content = {one.sha256: one.data for one in found}
+    _write_all(output, content)
+    if form == "jsonl":
+        write(json.dumps(_file_fields(case, one), ensure_ascii=False) + "\n" for one in found)
+    else:
+        write(f"{line}\n" for line in _list(case, found))
+    click.echo(f"{len(content)} files written into {output}" if content else "no file that was moved over WinRM could be read", err=True)
+    return exit_code(case, None, strict=strict)
+
+
+def _write_all(folder: Path, content: dict[str, bytes]) -> None:
+    """`OutputError` before anything is written when one of the files is there."""
+    there = next((name for name in content if os.path.lexists(folder / name)), None)
+    if there is not None:
+        msg = f"{folder / there} exists; nothing was written (choose another folder)"
+        raise OutputError(msg)
+    if not content:
+        return
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name, data in content.items():
+        handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+
+
+def _list(case: api.Case, found: tuple[MovedFile, ...]) -> Iterator[str]:
+    from analyzer.formats.text import visible
+
+    for one in found:
+        way = "to server" if one.to_server else "to client"
+        words = (one.sha256, f"{one.size:>10}", way, one.kind, f"packets {case.packets_text(one.packets)}", one.name or "", "" if one.whole else "(incomplete)")
+        yield visible("  ".join(word for word in words if word))
+
+
+def _file_fields(case: api.Case, one: MovedFile) -> dict[str, object]:
+    return {
+        "sha256": one.sha256,
+        "size_bytes": one.size,
+        "kind": one.kind,
+        "name": one.name,
+        "direction": "to_server" if one.to_server else "to_client",
+        "whole": one.whole,
+        "shell_id": one.shell,
+        "commands": list(one.commands),
+        "packets": case.packets_text(one.packets),
+    }
+
+
+def _fields(case: api.Case, line: HashLine) -> dict[str, object]:
+    return {
+        "hashcat_mode": line.mode,
+        "line": line.line,
+        "user": line.user or None,
+        "domain": line.domain or None,
+        "service": line.service,
+        "packets": case.packets_text(line.packets),
+        "connections": list(line.connections),
+        "outcomes": list(line.outcomes),
+    }
+
+
+def _remark(case: api.Case, line: HashLine) -> None:
+    from analyzer.formats.text import visible
+
+    who = line.service or (f"{line.domain}\\{line.user}" if line.domain else line.user)
+    words = (str(line.mode), who, f"packets {case.packets_text(line.packets)}", " ".join(line.connections), " ".join(line.outcomes))
+    click.echo(f"# {visible('  '.join(words))}", err=True)

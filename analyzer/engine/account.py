@@ -1,0 +1,52 @@
+"""What a run tells of itself: tool, rules, command line, inputs, limits. It becomes the manifest of a case folder and the last section of the report."""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from analyzer.engine.store import SCHEMA
+from analyzer.records.issues import Issue
+from analyzer.records.result import Result
+from analyzer.records.secrets import Secrets
+from analyzer.rules.catalogue import extra_rules, rules
+from analyzer.tables.times import rfc3339
+
+
+def account(result: Result, about: Mapping[str, Any]) -> dict[str, object]:
+    """``about``: arguments, scope, limits, rules_dirs, began_ns, ended_ns, version. ``result`` has the hashes of its captures. No secret is in any of it."""
+    ran = (*rules(), *extra_rules(about.get("rules_dirs", [])))
+    limits, scope = about.get("limits"), about.get("scope")
+    return {
+        "tool": "winrm-analyzer",
+        "schema": SCHEMA,
+        "version": about.get("version", ""),
+        "rules": [{"id": rule.id, "document_sha256": hashlib.sha256(rule.document.encode()).hexdigest()} for rule in ran],
+        "arguments": about.get("arguments", []),
+        "all_http": bool(scope and scope.all_http),
+        "limits": dataclasses.asdict(limits) if limits else {},
+        "limits_hit": [{"code": issue.code, "detail": issue.detail, "repeats": issue.repeats} for issue in result.evidence.issues if _is_limit(issue)],
+        "inputs": [
+            {"capture": one.name, "path": one.path, "absolute": _absolute(one.path), "size_bytes": one.size, "sha256": one.sha256}
+            for one in result.evidence.captures
+        ],
+        "processed": {word: rfc3339(about[f"{word}_ns"]) for word in ("began", "ended") if f"{word}_ns" in about},
+    }
+
+
+def _is_limit(issue: Issue) -> bool:
+    return issue.code.endswith(".limit") or "over_limit" in issue.detail
+
+
+def _absolute(path: str) -> str | None:
+    return None if path == "-" else os.path.abspath(path)  # noqa: PTH100 (the path as given, not resolved: links are part of the evidence's name)
+
+
+def shown_forms(secrets: Secrets) -> Iterator[str]:
+    """How a secret would look in a text: passwords as they are, keys as hexadecimal digits. They are what `Mask` takes out."""
+    yield from (value.decode("utf-8", "replace") for _, _, _, value in secrets.passwords)
+    keys = (*(one.nt_hash for one in secrets.ntlm), *(one.value for one in secrets.session_keys), *(one.value for one in secrets.kerberos))
+    for key in keys:
+        digits = bytes(key).hex()
+        yield from (digits, digits.upper())

@@ -1,0 +1,10 @@
+"""Files that were moved, out of the commands of the evidence."""
+
+from analyzer.psrp.files import moved
+from analyzer.records.evidence import Evidence
+from analyzer.records.files import MovedFile
+
+
+def files(evidence: Evidence) -> tuple[MovedFile, ...]:
+    """The files in order of time."""
+    return moved(evidence.commands)

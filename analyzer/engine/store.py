@@ -1,0 +1,203 @@
+"""The case folder: one Parquet file per table, ``manifest.json`` with its SHA-256 beside it, and ``exports/`` for what people make of it.
+
+Tables are written into a fresh folder inside and moved into place, the manifest last: a folder with a manifest is whole. Nothing of the run's time goes into a
+table, so that equal input gives equal bytes; the manifest has it.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from analyzer.errors import InputError, OutputError
+from analyzer.reports.drawings import LADDERS
+from analyzer.tables.column import Value
+from analyzer.tables.frames import frame_of
+from analyzer.tables.query import read_parquet, write_parquet
+from analyzer.tables.registry import TABLES, AnyTable, table_named
+
+SCHEMA = 1
+"""Grows when a name in the folder changes its meaning."""
+STORED: tuple[AnyTable, ...] = (*TABLES, LADDERS)
+MANIFEST, CHECKSUM, EXPORTS = "manifest.json", "manifest.json.sha256", "exports"
+_MANIFEST_BYTES = 64 << 20
+
+Cells = list[tuple[Value, ...]]
+
+
+def refuse(folder: Path, inputs: Iterable[str], *, clobber: bool) -> None:
+    """`OutputError` when a case must not be written there: something is there already, or it is a folder of evidence."""
+    target = folder.resolve()
+    for path in inputs:
+        if path == "-":
+            continue
+        holder = Path(path).resolve() if Path(path).is_dir() else Path(path).resolve().parent
+        if target == holder or holder in target.parents:
+            where = "is" if target == holder else "lies in"
+            msg = f"{folder} {where} the folder of the evidence {path} ({holder}), which is never written to; name a folder elsewhere"
+            raise OutputError(msg)
+    if folder.exists() and not folder.is_dir():
+        msg = f"{folder} is no folder"
+        raise OutputError(msg)
+    if folder.exists() and any(folder.iterdir()):
+        if not clobber:
+            msg = f"{folder} exists and is not empty; --clobber overwrites a case"
+            raise OutputError(msg)
+        if not (folder / MANIFEST).is_file():
+            msg = f"{folder} is not empty and no case folder (it has no {MANIFEST}); it is left alone"
+            raise OutputError(msg)
+
+
+def save(folder: Path, cells: Callable[[str], Cells], about: Mapping[str, object], inputs: Sequence[str], *, clobber: bool) -> None:
+    """Writes the case. ``about`` goes into the manifest, with counters and hashes. `OutputError` as for `refuse`, or when it cannot be written."""
+    refuse(folder, inputs, clobber=clobber)
+    try:
+        _write(folder, cells, about)
+    except OSError as error:
+        msg = f"cannot write the case {folder}: {error.strerror or error}"
+        raise OutputError(msg) from error
+
+
+def _write(folder: Path, cells: Callable[[str], Cells], about: Mapping[str, object]) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    fresh = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    try:
+        counters, outputs = {}, {}
+        for table in STORED:
+            rows = cells(table.name)
+            path = fresh / f"{table.name}.parquet"
+            write_parquet(frame_of(table, rows), path)
+            counters[table.name] = len(rows)
+            outputs[path.name] = {"size_bytes": path.stat().st_size, "sha256": sha256(path)}
+        text = json.dumps({**about, "counters": counters, "outputs": outputs}, indent=1, ensure_ascii=True) + "\n"
+        (fresh / MANIFEST).write_text(text, encoding="ascii")
+        (fresh / CHECKSUM).write_text(f"{sha256(fresh / MANIFEST)}  {MANIFEST}\n", encoding="ascii")
+        _move(fresh, folder, outputs)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _move(fresh: Path, folder: Path, outputs: Iterable[str]) -> None:
+    """Old tables go, the manifest first: an interrupted run leaves no folder that looks whole."""
+    for old in (folder / MANIFEST, folder / CHECKSUM, *folder.glob("*.parquet")):
+        old.unlink(missing_ok=True)
+    for name in (*outputs, CHECKSUM, MANIFEST):
+        (fresh / name).chmod(0o600)
+        (fresh / name).replace(folder / name)
+    exports = folder / EXPORTS
+    exports.mkdir(mode=0o700, exist_ok=True)
+
+
+def is_case(path: str | os.PathLike[str]) -> bool:
+    """The folder has a manifest of ours."""
+    return Path(path, MANIFEST).is_file()
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a case folder. `InputError`: it is none."""
+    path = folder / MANIFEST
+    try:
+        if path.stat().st_size > _MANIFEST_BYTES:
+            msg = f"{path} is too large for a manifest"
+            raise InputError(msg)
+        made = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        msg = f"{folder} is no case folder: {MANIFEST}: {error.strerror or error}"
+        raise InputError(msg) from error
+    except (ValueError, RecursionError) as error:
+        msg = f"{folder} is no case folder: {MANIFEST} is no JSON"
+        raise InputError(msg) from error
+    if not isinstance(made, dict) or made.get("tool") != "winrm-analyzer":
+        msg = f"{folder} is no case folder: {MANIFEST} was not written by winrm-analyzer"
+        raise InputError(msg)
+    if made.get("schema") != SCHEMA:
+        msg = f"{folder} has schema {made.get('schema')!r}; this version reads {SCHEMA}"
+        raise InputError(msg)
+    return made
+
+
+def table_of(name: str) -> AnyTable:
+    """The public table of that name, or ``ladders``."""
+    return LADDERS if name == LADDERS.name else table_named(name)
+
+
+def read(folder: Path, name: str) -> Cells:
+    """The cells of a table of the case."""
+    table = table_of(name)
+    path = folder / f"{table.name}.parquet"
+    if not path.is_file():
+        msg = f"{folder} has no {path.name}"
+        raise InputError(msg)
+    return read_parquet(table, path)
+
+
+def differences(folder: Path) -> Iterator[str]:
+    """What is not as the manifest says, one line each; nothing when all is. `InputError`: no case folder."""
+    about = manifest(folder)
+    yield from _checksum(folder)
+    outputs = about.get("outputs")
+    outputs = outputs if isinstance(outputs, dict) else {}
+    for name, said in outputs.items():
+        path = folder / name
+        if Path(name).name != name:
+            yield f"{name}: no file name"
+        elif not path.is_file():
+            yield f"{name}: missing"
+        elif sha256(path) != _said(said):
+            yield f"{name}: changed since the case was written"
+    extra = sorted(path.name for path in folder.glob("*.parquet") if path.name not in outputs)
+    yield from (f"{name}: not part of the case" for name in extra)
+    for table in STORED:
+        if f"{table.name}.parquet" not in outputs:
+            yield f"{table.name}.parquet: not listed in {MANIFEST}"
+    yield from _inputs(about)
+
+
+def _checksum(folder: Path) -> Iterator[str]:
+    path = folder / CHECKSUM
+    with suppress(OSError, ValueError):
+        if path.read_text(encoding="ascii").split()[:1] == [sha256(folder / MANIFEST)]:
+            return
+    yield f"{MANIFEST}: its SHA-256 is not the one in {CHECKSUM}"
+
+
+def _inputs(about: Mapping[str, Any]) -> Iterator[str]:
+    listed = about.get("inputs")
+    for one in listed if isinstance(listed, list) else []:
+        said, name = (_said(one), str(one.get("path"))) if isinstance(one, dict) else (None, "?")
+        if said is None:  # standard input leaves nothing to hash
+            continue
+        path = next((found for found in (Path(str(one.get("absolute"))), Path(name)) if _regular(found)), None)
+        if path is None:
+            yield f"input {name}: missing"
+        elif sha256(path) != said:
+            yield f"input {name}: changed since the case was written"
+
+
+def _said(entry: object) -> str | None:
+    found = entry.get("sha256") if isinstance(entry, dict) else None
+    return str(found) if found else None
+
+
+def _regular(path: Path) -> bool:
+    """A pipe named by a hostile manifest would be waited for without end."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def sha256(path: Path) -> str | None:
+    """Of the file as it lies on disk; None when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None

@@ -1,0 +1,118 @@
+"""The sequence diagrams as a table, so that a case folder has them and a report of the folder draws the same as one of the captures.
+
+It is written beside the public tables as ``ladders.parquet``: one row per arrow, in the order drawn.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from analyzer.records.capture import Capture
+from analyzer.records.ids import key_capture
+from analyzer.records.result import Result
+from analyzer.reports.sequence import Arrow, Lane, sequences
+from analyzer.reports.sequence import Sequence as Drawing
+from analyzer.tables.column import Column, Dtype, Table, Value
+
+
+class Rung(NamedTuple):
+    """An arrow of a drawing, and the captures of the run."""
+
+    drawing: Drawing
+    arrow: Arrow
+    captures: Sequence[Capture]
+
+
+def _rows(result: Result) -> Iterator[Rung]:
+    for drawing in sequences(result.evidence):
+        yield from _rungs(drawing, result.evidence.captures)
+
+
+def _rungs(drawing: Drawing, captures: Sequence[Capture]) -> Iterator[Rung]:
+    for arrow in drawing.arrows:
+        yield Rung(drawing, arrow, captures)
+
+
+def _lane(row: Rung, place: int, field: int) -> str | None:
+    return row.drawing.lanes[place][field] if place < len(row.drawing.lanes) else None
+
+
+def _capture(row: Rung) -> str | None:
+    """A hole stands one before the packet that follows it: at a capture's first packet that is no packet, and still the same capture."""
+    ordinal = key_capture(max(row.arrow.packet, 0))
+    return row.captures[ordinal].name if ordinal < len(row.captures) else None
+
+
+_COLUMNS: tuple[Column[Rung], ...] = (
+    Column("drawing", Dtype.TEXT, lambda row: row.drawing.title, "The route or the connection that is drawn."),
+    Column("lane_1", Dtype.TEXT, lambda row: _lane(row, 0, 0), "The leftmost lane."),
+    Column("host_1", Dtype.TEXT, lambda row: _lane(row, 0, 1), "Its host."),
+    Column("lane_2", Dtype.TEXT, lambda row: _lane(row, 1, 0), "The second lane."),
+    Column("host_2", Dtype.TEXT, lambda row: _lane(row, 1, 1), "Its host."),
+    Column("lane_3", Dtype.TEXT, lambda row: _lane(row, 2, 0), "The third lane; null when there are two."),
+    Column("host_3", Dtype.TEXT, lambda row: _lane(row, 2, 1), "Its host."),
+    Column("time", Dtype.TIME, lambda row: row.arrow.time_ns, "When, by the clock of the reference capture."),
+    Column("left_lane", Dtype.INTEGER, lambda row: row.arrow.left, "The arrow lies between this lane (from 0) and the next."),
+    Column("rightward", Dtype.FLAG, lambda row: row.arrow.rightward, "It points to the right."),
+    Column("kind", Dtype.TEXT, lambda row: row.arrow.kind, "`message`, `gap` or `end`."),
+    Column("head", Dtype.TEXT, lambda row: row.arrow.head, "The start line."),
+    Column("details", Dtype.TEXT, lambda row: row.arrow.details, "What it carries."),
+    Column("record", Dtype.TEXT, lambda row: row.arrow.record, "The exchange or connection."),
+    Column("tone", Dtype.TEXT, lambda row: row.arrow.tone, "The word of its protection, or `refused`."),
+    Column("capture", Dtype.TEXT, _capture, "The capture's name."),
+    Column("packets", Dtype.TEXT, lambda row: row.arrow.packets, "Its packets."),
+)
+
+LADDERS = Table(name="ladders", means="One row per arrow of the sequence diagrams.", columns=_COLUMNS, rows=_rows, screen=("time", "head", "details"))
+
+
+class Step(NamedTuple):
+    """An arrow out of the table."""
+
+    time_ns: int
+    left: int
+    rightward: bool
+    kind: str
+    head: str
+    details: str
+    record: str
+    tone: str
+    capture: str
+    packets: str
+
+
+class Ladder(NamedTuple):
+    """A drawing out of the table."""
+
+    title: str
+    lanes: tuple[Lane, ...]
+    steps: tuple[Step, ...]
+
+
+def ladder_of(drawing: Drawing, captures: Sequence[Capture]) -> Ladder:
+    """One drawing as it comes out of the table."""
+    return next(ladders(_cells(drawing, captures)), Ladder(drawing.title, drawing.lanes, ()))
+
+
+def _cells(drawing: Drawing, captures: Sequence[Capture]) -> list[tuple[Value, ...]]:
+    return [tuple(column.get(row) for column in _COLUMNS) for row in _rungs(drawing, captures)]
+
+
+def ladders(cells: Iterable[tuple[Value, ...]]) -> Iterator[Ladder]:
+    """The drawings of the table's cells. The file may come from anywhere: an arrow that lies outside of its lanes is left out."""
+    names = LADDERS.names
+    rows = [dict(zip(names, row, strict=True)) for row in cells]
+    for title, group in groupby(rows, key=lambda row: row["drawing"]):
+        own = list(group)
+        lanes = tuple(Lane(str(own[0][f"lane_{place}"]), str(own[0][f"host_{place}"] or "?")) for place in (1, 2, 3) if own[0][f"lane_{place}"] is not None)
+        steps = tuple(_step(row) for row in own if row["left_lane"] is not None and 0 <= int(row["left_lane"]) < len(lanes) - 1)
+        if len(lanes) > 1:
+            yield Ladder(str(title or ""), lanes, steps)
+
+
+def _step(row: dict[str, Value]) -> Step:
+    def text(name: str) -> str:
+        return str(row[name] or "")
+
+    words = [text(name) for name in ("kind", "head", "details", "record", "tone", "capture", "packets")]
+    return Step(int(row["time"] or 0), int(row["left_lane"] or 0), bool(row["rightward"]), *words)

@@ -1,0 +1,109 @@
+"""The sequence diagram as SVG: one vertical line per host, one arrow per message, with its packets, its start line and what it carries.
+
+Drawn by hand and without any style of its own, so that a page can give it colours by class; `STYLE` is for a drawing that stands alone. Every text goes through
+`visible` and is escaped; what is too long for its lane is cut, and whole in the tooltip of the arrow.
+"""
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import NamedTuple
+
+from analyzer.formats.text import visible
+from analyzer.reports.drawings import Ladder, Step
+from analyzer.reports.sequence import Lane
+
+WIDTH = 1000
+_SIZE = f'xmlns="http://www.w3.org/2000/svg" width="{WIDTH}"'
+_LEFT, _RIGHT = 160, 930
+_TOP, _ROW = 62, 44
+_HEAD_CHAR, _DETAIL_CHAR = 7.3, 6.2
+"""Pixels of a character of the two sizes."""
+_TONES = frozenset({"clear", "sealed", "tls", "empty", "none", "refused", "reset"})
+_KINDS = frozenset({"message", "gap", "end"})
+
+STYLE = """
+svg{background:#fff;color:#1a2330;font:12px ui-monospace,monospace}text{fill:#1a2330}.host{font-weight:700}.dim{fill:#55616f;font-size:10.5px}
+.lane{stroke:#9aa7b5;stroke-width:1.5}.shaft{stroke:#3b4a5a;stroke-width:1.5;fill:none}.tip{fill:#3b4a5a}
+.sealed .shaft{stroke:#1f6f43}.sealed .tip{fill:#1f6f43}
+.clear .shaft{stroke:#8a4b00;stroke-dasharray:7 3}.clear .tip{fill:#8a4b00}
+.tls .shaft{stroke:#1d5c8f}.tls .tip{fill:#1d5c8f}
+.refused .shaft,.reset .shaft{stroke:#b3261e}.refused .tip,.reset .tip{fill:#b3261e}.gap .shaft{stroke:#8a4b00;stroke-dasharray:2 3}.gap .tip{fill:#8a4b00}
+"""
+
+
+class Named(NamedTuple):
+    """The ids of the title and the description, which must be unique in a page."""
+
+    title: str
+    description: str
+
+
+def alone(drawn: Ladder, limit: int) -> str:
+    """The drawing as a file of its own."""
+    return svg(drawn, limit, Named("title", "description"), STYLE) + "\n"
+
+
+def svg(drawn: Ladder, limit: int, named: Named, style: str = "") -> str:
+    """The drawing with its first ``limit`` arrows."""
+    steps = drawn.steps[:limit]
+    height = _TOP + _ROW * len(steps) + 24
+    places = lane_places(len(drawn.lanes))
+    pieces = [
+        f'<svg {_SIZE} viewBox="0 0 {WIDTH} {height}" height="{height}" role="img" aria-labelledby="{named.title} {named.description}">',
+        f'<title id="{named.title}">{_safe(f"Sequence diagram {drawn.title}")}</title>',
+        f'<desc id="{named.description}">{_safe(_described(drawn, len(steps)))}</desc>',
+        f"<style>{style}</style>" if style else "",
+        *_lanes(drawn.lanes, places, height),
+    ]
+    start = drawn.steps[0].time_ns if drawn.steps else 0
+    for place, step in enumerate(steps):
+        pieces.extend(_arrow(step, _TOP + _ROW * place, places, start))
+    return "\n".join([*(piece for piece in pieces if piece), "</svg>"])
+
+
+def lane_places(count: int) -> list[int]:
+    """Where the lanes stand, from left to right."""
+    return [_LEFT + (_RIGHT - _LEFT) * place // (count - 1) for place in range(count)]
+
+
+def _described(drawn: Ladder, number: int) -> str:
+    lanes = ", ".join(f"{lane.title} {lane.host}" for lane in drawn.lanes)
+    more = f", the first {number:,} drawn" if number < len(drawn.steps) else ""
+    return f"{len(drawn.steps):,} messages between {lanes}{more}. The table below the drawing has the same rows."
+
+
+def _lanes(lanes: Sequence[Lane], places: Sequence[int], height: int) -> Iterator[str]:
+    for place, (lane, x) in enumerate(zip(lanes, places, strict=True)):
+        anchor, at = ("end", WIDTH - 6) if place == len(lanes) - 1 else ("middle", x)  # the last one has little room to its right
+        yield f'<text class="dim" x="{at}" y="16" text-anchor="{anchor}">{_safe(lane.title)}</text>'
+        yield f'<text class="host" x="{at}" y="33" text-anchor="{anchor}">{_safe(_cut(lane.host, 300, _HEAD_CHAR))}</text>'
+        yield f'<line class="lane" x1="{x}" y1="42" x2="{x}" y2="{height - 8}"/>'
+
+
+def _arrow(step: Step, y: int, places: Sequence[int], start: int) -> Iterator[str]:
+    """Start line, what it carries, and the shaft below both."""
+    left, right = places[step.left], places[step.left + 1]
+    room = right - left - 24
+    words = " ".join(word for word in (step.kind if step.kind in _KINDS else "message", step.tone if step.tone in _TONES else "") if word)
+    number = f"#{step.packets} " if step.packets else ""
+    whole = ", ".join(part for part in (f"{number}{step.head}", step.details) if part) + (f" [{step.record}]" if step.record else "")
+    line = y + 34
+    near, far = (left + 3, right - 3) if step.rightward else (right - 3, left + 3)
+    back = -9 if step.rightward else 9
+    yield f'<g class="{words}"><title>{_safe(whole)}</title>'
+    yield f'<text class="dim" x="6" y="{line + 4}">{(step.time_ns - start) / 1e9:+.6f} s</text>'
+    yield f'<text x="{left + 12}" y="{y + 14}">{_safe(_cut(number + step.head, room, _HEAD_CHAR))}</text>'
+    yield f'<text class="dim" x="{left + 12}" y="{y + 27}">{_safe(_cut(step.details, room, _DETAIL_CHAR))}</text>'
+    yield f'<path class="shaft" d="M{near} {line}H{far}"/>'
+    if step.kind == "end":
+        yield f'<path class="shaft" d="M{far + 2 * back - 4} {line - 4}l8 8m0 -8l-8 8"/>'
+    yield f'<path class="tip" d="M{far} {line}l{back} -4.5v9z"/></g>'
+
+
+def _cut(text: str, room: int, char: float) -> str:
+    most, shown = int(room / char), visible(text, limit=400)
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
+def _safe(text: str) -> str:
+    return escape(visible(text))

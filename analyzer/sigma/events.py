@@ -1,0 +1,64 @@
+"""Commands as the events that Sigma rules are written for: a process that starts (CommandLine, Image), a piece of script (ScriptBlockText).
+
+A command is shown as both, since a shell runs either: its text, and the layers that were decoded out of it. Names of fields are compared without case. The
+parent is what Windows starts for a shell: winrshost.exe for WinRS, wsmprovhost.exe for PowerShell.
+"""
+
+import re
+from collections.abc import Iterator
+
+from analyzer.records.wsman import Command
+from analyzer.sigma.conditions import Event
+
+_SYSTEM = "C:\\Windows\\System32\\"
+_HOSTS = {"powershell": f"{_SYSTEM}wsmprovhost.exe"}
+_WORD = re.compile(r"\s*(?:\"([^\"]{1,260})\"|'([^']{1,260})'|([^\s|;&]{1,260}))")
+_LIMIT = 1 << 16
+_IMAGES = {
+    "cmd": f"{_SYSTEM}cmd.exe",
+    "powershell": f"{_SYSTEM}WindowsPowerShell\\v1.0\\powershell.exe",
+    "pwsh": "C:\\Program Files\\PowerShell\\7\\pwsh.exe",
+    "wmic": f"{_SYSTEM}wbem\\WMIC.exe",
+}
+_INPUT = ("input", "stdin")
+
+
+def events(command: Command, server: str) -> Iterator[Event]:
+    """One event for the command, one for the layers decoded out of it, one for what was sent to its input."""
+    texts = [command.text, command.decoded or "", "\n".join(output.text for output in command.outputs if output.stream in _INPUT)]
+    for text in dict.fromkeys(texts):
+        if text.strip():
+            yield _event(command, text[:_LIMIT], server)
+
+
+def _event(command: Command, text: str, server: str) -> Event:
+    parent = _HOSTS.get(command.kind, f"{_SYSTEM}winrshost.exe")
+    image = _image(text)
+    fields = {
+        "commandline": (text,),
+        "scriptblocktext": (text,),
+        "payload": (text,),
+        "image": (image,),
+        "newprocessname": (image,),
+        "originalfilename": (image.rpartition("\\")[2],),
+        "parentimage": (parent,),
+        "parentprocessname": (parent,),
+        "parentcommandline": (f"{parent} -Embedding",),
+        "hostapplication": (parent,),
+        "hostname": ("ServerRemoteHost",) if command.kind == "powershell" else (),
+        "computer": (server,),
+        "user": (command.user,) if command.user else (),
+        "targetusername": (command.user.rpartition("\\")[2],) if command.user else (),
+    }
+    return {name: values for name, values in fields.items() if values}
+
+
+def _image(text: str) -> str:
+    """A guess at the program's path: the first word, where Windows' own programs lie."""
+    match = _WORD.match(text)
+    word = next((group for group in match.groups() if group), "") if match else ""
+    name = word.rpartition("\\")[2].lower()
+    stem = name.removesuffix(".exe")
+    if "\\" in word:
+        return word if name.endswith((".exe", ".com", ".bat", ".cmd", ".ps1")) else f"{word}.exe"
+    return _IMAGES.get(stem, f"{_SYSTEM}{stem}.exe")

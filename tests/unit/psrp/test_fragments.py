@@ -1,0 +1,109 @@
+"""Fragments become messages whatever was lost, and no bytes stop what follows them."""
+
+import struct
+import uuid
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analyzer.psrp.fragments import Defragmenter, PsMessage
+
+POOL = uuid.UUID(int=0xAB)
+PIPELINE = uuid.UUID(int=0xCD)
+OUTPUT = 0x00041004
+
+
+def message(text: str, *, kind: int = OUTPUT, pipeline: uuid.UUID = PIPELINE, mark: bytes = b"\xef\xbb\xbf") -> bytes:
+    return struct.pack("<II16s16s", 1, kind, POOL.bytes_le, pipeline.bytes_le) + mark + text.encode()
+
+
+def fragments(data: bytes, *, identity: int = 1, size: int = 50) -> list[bytes]:
+    pieces = [data[at : at + size] for at in range(0, len(data), size)] or [b""]
+    return [
+        struct.pack(">QQBI", identity, number, (number == 0) | (number == len(pieces) - 1) << 1, len(piece)) + piece for number, piece in enumerate(pieces)
+    ]
+
+
+def read(pieces: Sequence[bytes]) -> list[PsMessage]:
+    """All messages, those that lack fragments last."""
+    reader = Defragmenter[int]()
+    found = [one for place, piece in enumerate(pieces) for one, _ in reader.messages(piece, place)]
+    return found + [one for one, _ in reader.unfinished()]
+
+
+@pytest.mark.parametrize("size", [1, 39, 40, 41, 1000])
+def test_a_message_is_put_together(size: int) -> None:
+    data = message("<S>text</S>")
+    assert read(fragments(data, size=size)) == [PsMessage("PIPELINE_OUTPUT", str(POOL).upper(), str(PIPELINE).upper(), "<S>text</S>", len(data), whole=True)]
+    assert read([b"".join(fragments(data, size=size))]) == read(fragments(data, size=size))
+
+
+def test_a_pool_message_has_no_pipeline_and_an_unknown_type_its_number() -> None:
+    (found,) = read(fragments(message("x", kind=0x00099999, pipeline=uuid.UUID(int=0), mark=b"")))
+    assert (found.kind, found.pipeline, found.text) == ("0x00099999", None, "x")
+
+
+def test_objects_may_be_interleaved() -> None:
+    one, other = fragments(message("one" * 40), identity=1), fragments(message("other" * 40), identity=2)
+    mixed = [piece for pair in zip(one, other, strict=False) for piece in pair] + one[len(other) :] + other[len(one) :]
+    assert sorted(found.text for found in read(mixed)) == ["one" * 40, "other" * 40]
+    assert all(found.whole for found in read(mixed))
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_lost_fragment_is_said_and_costs_nothing_else(lost: int) -> None:
+    pieces = fragments(message("a" * 150), identity=7)
+    del pieces[lost]
+    other, cut = read([*pieces, *fragments(message("b"), identity=8)])
+    assert (other.text, other.whole) == ("b", True)
+    assert not cut.whole
+    assert (cut.kind == "PIPELINE_OUTPUT") is (lost != 0)
+
+
+def test_an_identity_that_is_used_again_begins_anew() -> None:
+    begun = fragments(message("a" * 150), identity=1)[:1]
+    first, second = read([*begun, *fragments(message("b"), identity=1)])
+    assert not first.whole
+    assert (second.text, second.whole) == ("b", True)
+
+
+def test_a_fragment_that_is_sent_twice_counts_once() -> None:
+    pieces = fragments(message("a" * 150))
+    (found,) = read([pieces[0], *pieces])
+    assert (found.text, found.whole) == ("a" * 150, True)
+
+
+def test_an_object_without_its_end_is_given_at_the_end_with_its_place() -> None:
+    reader = Defragmenter[str]()
+    pieces = fragments(message("a" * 150))
+    assert [found for place, piece in zip("ab", pieces, strict=False) for found in reader.messages(piece, place)] == []
+    ((found, place),) = reader.unfinished()
+    assert (found.kind, found.whole, place) == ("PIPELINE_OUTPUT", False, "b")
+    assert set(found.text) == {"a"}
+    assert list(reader.unfinished()) == []
+
+
+def test_fragments_may_come_in_any_order() -> None:
+    pieces = fragments(message("abc" * 60))
+    assert len(pieces) == 5
+    for order in ([1, 0, 2, 3, 4], [4, 3, 2, 1, 0], [0, 2, 1, 4, 3]):
+        (found,) = read([pieces[place] for place in order])
+        assert (found.text, found.whole) == ("abc" * 60, True)
+
+
+@given(st.lists(st.one_of(st.binary(max_size=80), st.binary(max_size=60).map(lambda blob: struct.pack(">QQBI", 1, 0, 3, len(blob)) + blob)), max_size=8))
+def test_any_bytes_are_read(pieces: list[bytes]) -> None:
+    assert all(one.size <= sum(map(len, pieces)) for one in read(pieces))
+
+
+@given(st.lists(st.text(max_size=90), min_size=1, max_size=6), st.integers(1, 60), st.randoms(use_true_random=False))
+def test_messages_survive_any_cutting_and_order(texts: list[str], size: int, chance: Random) -> None:
+    pieces = [piece for identity, text in enumerate(texts, 1) for piece in fragments(message(text), identity=identity, size=size)]
+    assert [found.text for found in read(pieces)] == texts
+    chance.shuffle(pieces)
+    mixed = read(pieces)
+    assert sorted(found.text for found in mixed) == sorted(texts)
+    assert all(found.whole for found in mixed)

@@ -1,0 +1,121 @@
+"""Operations become shells and commands, whichever connections they came over and whatever was lost."""
+
+import base64
+import uuid
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analyzer.psrp.shells import Built, Place, shells
+from analyzer.records.wsman import Operation, StreamPiece
+from tests.unit.psrp.test_fragments import PIPELINE as PIPELINE_ID
+from tests.unit.psrp.test_fragments import fragments, message
+
+SHELL, COMMAND = "0A", "0B"
+POWERSHELL = "http://schemas.microsoft.com/powershell/Microsoft.PowerShell"
+CMD = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
+CREATE_PIPELINE, OUTPUT, STATE = 0x00021006, 0x00041004, 0x00041006
+SCRIPT = '<Obj><MS><Obj N="PowerShell"><MS><Obj N="Cmds"><LST><Obj><MS><S N="Cmd">Get-Secret</S></MS></Obj></LST></Obj></MS></Obj></MS></Obj>'
+
+
+def operation(number: int, name: str, *, shell: str = SHELL, uri: str = CMD, **rest: object) -> Operation:
+    from_client = not name.endswith("Response")
+    base = Operation(f"x{number}.{'q' if from_client else 's'}", f"x{number}", from_client, number * 1000, (number,), name, uri, shell)
+    return Operation(**{**{field: getattr(base, field) for field in base.__dataclass_fields__}, **rest})
+
+
+def built(operations: Sequence[Operation], connections: Sequence[str] = ("c1", "c2", "c3")) -> Built:
+    places = {one.exchange: Place(connections[int(one.exchange[1:]) % len(connections)], "10.0.0.1", "10.0.0.9", "LAB\\alice", 0) for one in operations}
+    return shells(operations, places)
+
+
+def piece(data: bytes, name: str = "stdout", *, end: bool = False) -> StreamPiece:
+    return StreamPiece(name, COMMAND, data, end)
+
+
+def test_a_winrs_command() -> None:
+    made = built(
+        [
+            operation(1, "Create", shell="", code_page=65001),
+            operation(1, "CreateResponse"),
+            operation(2, "Command", command="whoami", arguments=("/all",)),
+            operation(2, "CommandResponse", command_id=COMMAND),
+            operation(3, "ReceiveResponse", command_id=COMMAND, streams=(piece("ü".encode()[:1]),)),
+            operation(4, "ReceiveResponse", command_id=COMMAND, streams=(piece("ü".encode()[1:], end=True), piece(b"no", "stderr")), state="Done", exit_code=3),
+        ]
+    )
+    ((shell,), (command,)) = made
+    assert (shell.kind, shell.user, shell.connections) == ("winrs", "LAB\\alice", ("c2", "c3", "c1"))
+    assert (command.text, command.state, command.exit_code) == ("whoami /all", "Done", 3)
+    assert [(output.stream, output.text, output.size) for output in command.outputs] == [("stdout", "", 1), ("stdout", "ü", 1), ("stderr", "no", 2)]
+
+
+def _powershell(objects: Sequence[str], *, size: int = 40) -> list[Operation]:
+    asked = base64.b64encode(b"".join(fragments(message(SCRIPT, kind=CREATE_PIPELINE), identity=1))).decode()
+    found = [operation(1, "Command", uri=POWERSHELL, command="", command_id=COMMAND, arguments=(asked,))]
+    pieces = [one for identity, text in enumerate(objects, 10) for one in fragments(message(text), identity=identity, size=size)]
+    found += [operation(number, "ReceiveResponse", uri=POWERSHELL, streams=(piece(one),)) for number, one in enumerate(pieces, 2)]
+    return found
+
+
+def test_a_pipeline_over_several_connections_in_any_order() -> None:
+    operations = _powershell(["<S>first</S>", "<S>second, which is longer than one fragment of forty bytes</S>"])
+    for order in (operations, operations[::-1], operations[1::2] + operations[::2]):
+        ((shell,), (command,)) = built(order)
+        assert (shell.kind, command.id, command.text) == ("powershell", str(PIPELINE_ID).upper(), "Get-Secret")
+        assert [output.text for output in command.outputs] == ["first", "second, which is longer than one fragment of forty bytes"]
+        assert [output.position for output in command.outputs] == [1, 2]
+
+
+def test_fragments_that_arrive_crossed_are_put_together() -> None:
+    operations = _powershell(["<S>an object that is longer than one fragment of forty bytes</S>"])
+    first, second, third, *rest = operations
+    moved = [operation(3, "ReceiveResponse", uri=POWERSHELL, streams=second.streams), operation(2, "ReceiveResponse", uri=POWERSHELL, streams=third.streams)]
+    (_, (command,)) = built([first, *moved, *rest])
+    assert [(output.text, output.whole) for output in command.outputs] == [("an object that is longer than one fragment of forty bytes", True)]
+
+
+def test_an_object_that_lacks_a_fragment_is_marked_and_stands_in_its_place() -> None:
+    operations = _powershell(["<S>first</S>", "<S>" + "cut " * 30 + "</S>", "<S>third</S>"])
+    (_, (command,)) = built(operations[:4] + operations[5:])
+    assert [output.whole for output in command.outputs] == [True, False, True]
+    assert [output.text for output in command.outputs][::2] == ["first", "third"]
+    assert "cut" in command.outputs[1].text
+
+
+def test_a_command_whose_beginning_is_not_in_the_capture() -> None:
+    (_, (command,)) = built(_powershell(["<S>out</S>"])[1:])
+    assert (command.text, [output.text for output in command.outputs]) == ("", ["out"])
+
+
+def test_the_same_shell_id_on_two_servers_is_two_shells() -> None:
+    operations = [operation(1, "Command", command="a", command_id=COMMAND), operation(2, "Command", command="b", command_id=COMMAND)]
+    places = {f"x{number}": Place("c1", "10.0.0.1", f"10.0.0.{number}", None, 0) for number in (1, 2)}
+    made = shells(operations, places)
+    assert [command.text for command in made.commands] == ["a", "b"]
+
+
+@given(
+    st.lists(
+        st.builds(
+            operation,
+            st.integers(1, 5),
+            st.sampled_from(["Create", "CreateResponse", "Command", "CommandResponse", "Send", "ReceiveResponse", "Signal", "Delete", "Fault"]),
+            shell=st.sampled_from([SHELL, "", "FF"]),
+            uri=st.sampled_from([CMD, POWERSHELL, None]),
+            command=st.one_of(st.none(), st.text(max_size=5)),
+            arguments=st.lists(st.one_of(st.text(max_size=5), st.binary(max_size=60).map(lambda data: base64.b64encode(data).decode())), max_size=2).map(tuple),
+            command_id=st.sampled_from([None, COMMAND, str(uuid.UUID(int=1))]),
+            streams=st.lists(st.builds(piece, st.binary(max_size=90), st.sampled_from(["stdin", "stdout", "pr", ""])), max_size=3).map(tuple),
+            code_page=st.sampled_from([None, 437, 65001, 99999]),
+            status=st.sampled_from([None, 200, 500]),
+        ),
+        max_size=10,
+    )
+)
+def test_any_operations_are_read(operations: list[Operation]) -> None:
+    made = built(operations)
+    assert {command.shell for command in made.commands} <= {shell.id for shell in made.shells}
+    for command in made.commands:
+        assert [output.position for output in command.outputs] == list(range(1, len(command.outputs) + 1))

@@ -1,0 +1,37 @@
+"""What is no message of an NTLM context is refused, and leaves the context as it was."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.auth.schemes.ntlm_keys import ESS, KEY_EXCHANGE, from_exported
+from analyzer.sealing.ntlm import NtlmContext
+from analyzer.sealing.rc4 import Rc4
+
+FLAGS = st.sampled_from([0, ESS, KEY_EXCHANGE, ESS | KEY_EXCHANGE, ESS | KEY_EXCHANGE | 0x20000000, 0x80000080])
+
+
+@settings(max_examples=20, deadline=None)
+@given(FLAGS, st.binary(max_size=20), st.binary(max_size=60), st.booleans())
+def test_any_part_is_refused(flags: int, rest: bytes, data: bytes, from_client: bool) -> None:  # noqa: FBT001  hypothesis draws it
+    reader = NtlmContext(from_exported(bytes(16), flags), client_mic=False, server_mic=True)
+    before = reader.mark(from_client=from_client)
+    for header in (rest, b"\x01\x00\x00\x00" + rest[:12].ljust(12, b"\x00")):
+        assert reader.open(header, data, from_client=from_client) is None
+        assert reader.mark(from_client=from_client) == before
+
+
+def test_searching_stops_when_nothing_is_ever_found() -> None:
+    reader = NtlmContext(from_exported(bytes(16), ESS | KEY_EXCHANGE), client_mic=False, server_mic=False)
+    for number in range(50):
+        assert reader.open(b"\x01\x00\x00\x00" + bytes(8) + number.to_bytes(4, "little"), b"data" * 10, from_client=True) is None
+    assert reader._directions[True].failures == 16
+
+
+@given(st.binary(min_size=16, max_size=16), st.lists(st.integers(0, 200_000), max_size=4))
+def test_a_keystream_goes_anywhere(key: bytes, places: list[int]) -> None:
+    whole = Rc4(key).crypt(bytes(200_010))
+    stream = Rc4(key)
+    for place in places:
+        stream.back_to(place)
+        assert stream.crypt(bytes(10)) == whole[place : place + 10]
+        assert stream.at == place + 10

@@ -1,0 +1,242 @@
+"""The case folder: what is written, what is refused, what a check notices, and that a case opened from it shows the same."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+import analyzer
+from analyzer import api, cli
+from analyzer.engine.store import STORED
+from analyzer.errors import InputError, OutputError, UsageError
+from analyzer.records.result import Result
+from analyzer.records.wsman import Command, Output, Shell
+from analyzer.reports.masking import Mask
+from analyzer.tables.registry import TABLES
+from tests.build import evidence as build
+
+PASSWORD = "Zinnober!Ofen9"
+
+
+def run_something(result: Result, text: str, output: str) -> Result:
+    """The result with a shell in which ``text`` was run."""
+    out = Output("stdout", 1, build.T0, (12,), output, len(output))
+    command = Command("C1", "S1", "winrs", text, None, build.T0, build.T0 + 5, 0, "Done", (out,), "alice", 0, (10,))
+    shell = Shell("S1", "winrs", "alice", "10.0.0.1", "10.0.0.9", build.T0, build.T0 + 9, ("c1",), ("C1",), "uri", 0, (10,))
+    return replace(result, shells=(shell,), commands=(command,))
+
+
+@pytest.fixture
+def evidence_file(tmp_path: Path) -> Path:
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    path = folder / "leg-a.pcapng"
+    path.write_bytes(b"packets")
+    return path
+
+
+@pytest.fixture
+def case(evidence_file: Path) -> analyzer.Case:
+    made = run_something(build.proxied(), f"net user bob {PASSWORD}", f"echo: {PASSWORD}\r\n")
+    shots = tuple(replace(one, path=str(evidence_file)) for one in made.evidence.captures)
+    return analyzer.Case(replace(made, evidence=replace(made.evidence, captures=shots)), lambda *_: b"", None, Mask([PASSWORD]))
+
+
+@pytest.fixture
+def folder(case: analyzer.Case, tmp_path: Path) -> Path:
+    case.save(tmp_path / "case")
+    return tmp_path / "case"
+
+
+def test_a_table_a_file_and_a_manifest(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == {*(f"{one.name}.parquet" for one in STORED), "manifest.json", "manifest.json.sha256", "exports"}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir() if path.is_file()} == {0o600}
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert (manifest["tool"], manifest["version"], manifest["show_secrets"]) == ("winrm-analyzer", analyzer.__version__, False)
+    assert manifest["counters"]["connections"] == 2
+    assert set(manifest["outputs"]) == {f"{one.name}.parquet" for one in STORED}
+    assert all(len(rule["document_sha256"]) == 64 for rule in manifest["rules"])
+    assert manifest["inputs"][0]["size_bytes"] == 1000
+
+
+def test_equal_input_gives_equal_bytes(case: analyzer.Case, folder: Path, tmp_path: Path) -> None:
+    case.save(tmp_path / "again")
+    for table in STORED:
+        name = f"{table.name}.parquet"
+        assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("make", [build.direct, build.proxied, build.nothing])
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_an_opened_case_has_the_same_tables(make: object, table: object, tmp_path: Path) -> None:
+    assert callable(make)
+    written = build.case(make())
+    opened = written.save(tmp_path / "case")
+    name = getattr(table, "name", "")
+    pd.testing.assert_frame_equal(opened.table(name), written.table(name))
+
+
+def test_an_opened_case_answers_sql_and_shows_its_findings(case: analyzer.Case, folder: Path) -> None:
+    opened = analyzer.open_case(folder)
+    assert opened.sql("select count(*) as n from connections")["n"].tolist() == [2]
+    assert opened.coverage().equals(case.coverage())
+    assert opened.findings_text() == case.findings_text()
+    assert opened.at_least("critical").findings["finding_id"].tolist() == case.at_least("critical").findings["finding_id"].tolist()
+    assert list(opened.text("hops", "jsonl")) == list(case.text("hops", "jsonl"))
+    assert not opened.failures
+
+
+def test_what_needs_the_captures_says_so(folder: Path) -> None:
+    opened = analyzer.open_case(folder)
+    with pytest.raises(UsageError, match="needs the captures"):
+        opened["c1"]
+    with pytest.raises(UsageError, match="needs the captures"):
+        opened.bytes("c1.x1.q")
+    with pytest.raises(UsageError, match="needs the captures"):
+        opened.packet("a", 1)
+    with pytest.raises(UsageError, match="needs the captures"):
+        opened.transcript()
+    with pytest.raises(UsageError, match="needs the captures"):
+        opened.ladder()
+    with pytest.raises(UsageError, match="already"):
+        opened.save()
+
+
+def test_names_with_pattern_characters_are_names(case: analyzer.Case, tmp_path: Path) -> None:
+    case.save(tmp_path / "case [1]*?")
+    (tmp_path / "case 1").mkdir()
+    assert len(analyzer.open_case(tmp_path / "case [1]*?").connections) == 2
+
+
+def test_nothing_is_overwritten_unasked(case: analyzer.Case, folder: Path) -> None:
+    (folder / "exports" / "mine.csv").write_text("mine")
+    with pytest.raises(OutputError, match="clobber"):
+        case.save(folder)
+    case.save(folder, clobber=True)
+    assert (folder / "exports" / "mine.csv").read_text() == "mine"
+    assert api.verify(folder) == ()
+
+
+def test_a_folder_of_something_else_is_left_alone(case: analyzer.Case, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.parquet").write_text("meow")
+    with pytest.raises(OutputError, match="no case folder"):
+        case.save(tmp_path / "photos", clobber=True)
+    assert (tmp_path / "photos" / "cat.parquet").read_text() == "meow"
+
+
+@pytest.mark.parametrize("place", [".", "case", "deep/er/case", "../evidence/x"])
+def test_never_in_a_folder_of_evidence(case: analyzer.Case, evidence_file: Path, place: str) -> None:
+    with pytest.raises(OutputError, match="evidence"):
+        case.save(evidence_file.parent / place)
+    link = evidence_file.parents[1] / "link"
+    link.symlink_to(evidence_file.parent)
+    with pytest.raises(OutputError, match="evidence"):
+        case.save(link / "case")
+    assert [path.name for path in evidence_file.parent.iterdir()] == ["leg-a.pcapng"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda folder: (folder / "findings.parquet").write_bytes(b"PAR1"), "findings.parquet: changed"),
+        (lambda folder: (folder / "hops.parquet").unlink(), "hops.parquet: missing"),
+        (lambda folder: (folder / "more.parquet").write_bytes(b""), "more.parquet: not part"),
+        (lambda folder: (folder / "manifest.json").write_text((folder / "manifest.json").read_text() + " "), "manifest.json: its SHA-256"),
+        (lambda folder: (folder / "manifest.json.sha256").unlink(), "manifest.json: its SHA-256"),
+        (lambda folder: (folder.parent / "evidence" / "leg-a.pcapng").write_bytes(b"other"), "leg-a.pcapng: changed"),
+        (lambda folder: (folder.parent / "evidence" / "leg-a.pcapng").unlink(), "leg-a.pcapng: missing"),
+    ],
+)
+def test_a_check_names_what_differs(folder: Path, change: object, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert callable(change)
+    assert cli.run(["verify", str(folder)]) == 0
+    assert capsys.readouterr().out == "everything is as the manifest says\n"
+    change(folder)
+    assert cli.run(["verify", str(folder)]) == 4
+    assert told in capsys.readouterr().out
+
+
+def test_what_is_no_case(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for content in ("", "[]", '{"tool": "other"}', '{"tool": "winrm-analyzer", "schema": 99}', "[" * 100_000):
+        (folder / "manifest.json").write_text(content)
+        with pytest.raises(InputError):
+            analyzer.open_case(folder)
+        assert cli.run(["verify", str(folder)]) == 2
+    assert cli.run(["verify", str(tmp_path)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_case_from_a_stranger_is_read_with_care(folder: Path) -> None:
+    for sql in ("select 1 as connection_id", "select [1, 2] as connection_id, 'x' as first_time, 'many' as exchanges"):
+        duckdb.execute(f"copy ({sql}) to '{folder / 'connections.parquet'}' (format parquet)")
+        opened = analyzer.open_case(folder)
+        assert len(opened.connections) == 1
+        assert opened.connections["exchanges"].isna().all()
+    (folder / "findings.parquet").write_bytes(b"no parquet")
+    with pytest.raises(InputError):
+        analyzer.open_case(folder).table("findings")
+    (folder / "findings.parquet").unlink()
+    with pytest.raises(InputError):
+        analyzer.open_case(folder).table("findings")
+
+
+def everything(folder: Path) -> str:
+    """All cells of all tables and all other bytes, as one text."""
+    cells = [str(row) for table in STORED for row in duckdb.read_parquet(str(folder / f"{table.name}.parquet")).fetchall()]
+    return "\n".join([*cells, *(path.read_bytes().decode("latin-1") for path in folder.iterdir() if path.is_file())])
+
+
+def test_secrets_are_masked_unless_asked_for(case: analyzer.Case, folder: Path, tmp_path: Path) -> None:
+    assert PASSWORD not in everything(folder)
+    case.save(tmp_path / "shown", show_secrets=True)
+    assert PASSWORD in everything(tmp_path / "shown")
+    assert json.loads((tmp_path / "shown" / "manifest.json").read_text())["show_secrets"] is True
+    assert PASSWORD not in "".join(case.text("streams", "jsonl"))
+    assert PASSWORD in "".join(case.text("streams", "jsonl", show_secrets=True))
+    assert "net user bob ***" in "".join(analyzer.open_case(tmp_path / "shown").text("commands", "jsonl"))
+    with pytest.raises(UsageError, match="masked"):
+        analyzer.open_case(folder).text("commands", show_secrets=True)
+
+
+def test_commands_take_a_case_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["show", "connections", str(folder), "-f", "csv", "--columns", "connection_id", "--where", "role = 'client_leg'"]) == 0
+    assert capsys.readouterr().out == 'connection_id\n"c1"\n'
+    assert cli.run(["findings", str(folder), "-m", "critical", "-f", "jsonl", "--fail-on", "critical"]) == 1
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert cli.run(["report", str(folder), "-o", str(folder / "exports" / "report.html")]) == 0
+    assert cli.run(["report", str(folder), "-o", str(folder / "exports" / "report.html")]) == 2
+    for command in ("info", "ladder", "transcript", "analyze"):
+        capsys.readouterr()
+        assert cli.run([command, str(folder)]) == 2
+        assert "case folder" in capsys.readouterr().err
+    assert cli.run(["findings", str(folder), str(folder)]) == 2
+
+
+def test_analyze_writes_a_case_before_anything_is_read_twice(case: analyzer.Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = tmp_path / "s.toml"
+    secrets.write_text("")
+    asked: list[object] = []
+
+    def made(*_inputs: object, **options: object) -> analyzer.Case:
+        asked.append(options["arguments"])
+        return case
+
+    monkeypatch.setattr(api, "analyze", made)
+    monkeypatch.setattr("sys.argv", ["winrm-analyzer", "analyze", "a.pcap", "--secrets", str(secrets), f"--keylog={secrets}", "-o", "case"])
+    assert cli.run(["analyze", "a.pcap", "--secrets", str(secrets), "-o", str(tmp_path / "made")]) == 0
+    assert (tmp_path / "made" / "manifest.json").exists()
+    assert asked == [["winrm-analyzer", "analyze", "a.pcap", "--secrets", "***", "--keylog=***", "-o", "case"]]
+    assert cli.run(["analyze", "a.pcap", "-o", str(tmp_path / "made")]) == 2
+    assert len(asked) == 1, "the folder is looked at before the captures are read"
+    assert cli.run(["analyze", "a.pcap", "-o", str(tmp_path / "made"), "--clobber"]) == 0
+
+
+def test_a_moved_case_still_verifies(folder: Path, tmp_path: Path) -> None:
+    shutil.move(folder, tmp_path / "elsewhere")
+    assert api.verify(tmp_path / "elsewhere") == ()
