@@ -23,7 +23,9 @@ _LINKS = {1: 14, 113: 16, 276: 20}
 
 
 def copies(sample: Path, count: int, *, same_contents: bool = False) -> Iterator[tuple[int, int, bytes]]:
-    """(link type, time in ns, frame) for each packet of each copy, in order of time within a copy. ``same_contents``: only addresses differ, so keys still fit."""
+    """(link type, time in ns, frame) for each packet of each copy, in order of time within a copy.
+
+    ``same_contents``: only addresses differ, so keys still fit."""
     source = opened(str(sample))
     found = [(row.link, row.ts_ns, bytes(row.buffer[row.at : row.at + row.size])) for row in rows(pieces(source.stream, 1 << 20), Limits(), Walk())]
     source.raw.close()
