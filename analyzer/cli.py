@@ -131,7 +131,8 @@ def show(  # noqa: PLR0913 (one parameter per option)
 
     TABLE is captures, connections, exchanges, hops, authentications, messages, shells, commands, streams, proxies, findings, issues or timeline.
 
-    Times are UTC. CSV is safe to open in a spreadsheet; JSON and Parquet hold every text exactly as captured.
+    Times are UTC. CSV is safe to open in a spreadsheet; JSON and Parquet hold every text as captured, but for
+    passwords, which are masked unless --show-secrets is given.
     """
     api.known_table(table)
     if output is not None and output.exists() and not clobber:

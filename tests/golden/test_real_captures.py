@@ -161,7 +161,7 @@ def test_empires_bodies_are_sealed_and_two_receives_are_answered_in_part(name: s
 @pytest.mark.parametrize("name", EMPIRE)
 def test_other_http_is_not_kept(name: str) -> None:
     assert {connection.server.host for connection in _run(name).result.evidence.connections.values()} == {"172.18.39.6"}
-    assert not [finding.rule for finding in _run(name).result.findings]
+    assert not [finding.rule for finding in _run(name).result.findings if not finding.rule.startswith("capture.")]
 
 
 def test_packets_of_both_sides_in_one_file_count_once() -> None:
