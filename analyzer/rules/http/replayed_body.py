@@ -7,7 +7,8 @@ Why it matters
     A sealed message fits one place in the sequence of one connection: the copy cannot be opened, is refused and may end the shell. POST must not be repeated
     by itself, since the first copy may have been carried out.
 When it is wrong
-    A client that repeats a request itself is not counted. Bodies of one length and equal bytes do not occur by chance.
+    A client that repeats a request itself is not counted; so a client of which the capture lost anything is not judged: it may have been the one. Bodies of one
+    length and equal bytes do not occur by chance.
 Needs
     Both legs.
 Reference
@@ -38,12 +39,19 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each client's connection."""
     near, far = _sealed(evidence, Role.CLIENT_LEG), _sealed(evidence, Role.UPSTREAM_LEG)
     copies: dict[str, list[Exchange]] = defaultdict(list)
+    holed = _holed(evidence)
     for digest, sent in far.items():
         asked = near.get(digest, [])
-        if len(asked) == 1 and len(sent) > 1:
+        if len(asked) == 1 and len(sent) > 1 and evidence.connections[asked[0].connection].client.host not in holed:
             copies[asked[0].connection] += [asked[0], *sent]
     for connection, exchanges in copies.items():
         yield _finding(evidence, connection, exchanges)
+
+
+def _holed(evidence: Evidence) -> set[str]:
+    """Clients of which requests may be missing."""
+    hosts = {found.client.host for found in evidence.connections.values() if found.to_server.gaps}
+    return hosts | {evidence.connections[found.connection].client.host for found in evidence.exchanges.values() if request(found) is None}
 
 
 def _sealed(evidence: Evidence, role: Role) -> dict[bytes, list[Exchange]]:
