@@ -15,6 +15,9 @@ from tests.oracle.tshark import frames
 pytestmark = [pytest.mark.tshark, pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")]
 _REAL = tuple(name for name in PUBLIC if name.startswith(("jborean93", "OTRF")))
 
+_CUT = "appears to have been cut short in the middle of a packet"
+"""What tshark says of a capture file that was cut; it shows the packets before the cut."""
+
 
 @cache
 def _filters(name: str) -> dict[str, tuple[set[int], list[str]]]:
@@ -34,7 +37,7 @@ def _filters(name: str) -> dict[str, tuple[set[int], list[str]]]:
 def test_filters_show_the_packets_of_the_finding(name: str) -> None:
     for text, (packets, rules) in _filters(name).items():
         shown, complaint = frames(path(name), text)
-        assert not complaint, (rules, text)
+        assert not complaint or _CUT in complaint, (rules, text, complaint)
         assert set(shown) == packets, (rules, text)
 
 
