@@ -1,8 +1,10 @@
 # Everything a developer does. Each target sets up what it needs; a fresh machine needs only Python 3.11 or newer (with venv), pip and make.
+# make test EXTRAS=test,oracle also installs what is compiled against MIT krb5 (libkrb5-dev, gcc); without it the tests that compare with MIT krb5 are skipped.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
+EXTRAS ?= test
+STAMP  := $(VENV)/.installed-$(EXTRAS)
 LAB_OUT ?= sample_pcaps
 SAMPLE := sample_pcaps/badproxy-close-after-200
 
@@ -34,7 +36,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "winrm-analyzer needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	touch $(STAMP)
 
 clean:
