@@ -14,6 +14,10 @@ class Limits:
     """Payload-carrying packets after which a flow that shows nothing of interest is rejected."""
     undecided_prefix_bytes: int = 2048
     spool_bytes: int = 8 << 30
+    flow_table_slots: int = 1 << 18
+    """Slots of the table of connections (64 bytes each); where they are full, rejected connections are forgotten, those not met for longest first."""
+    undecided_flows: int = 1 << 16
+    """Connections whose first packets have not told yet what they are."""
     fragment_packets: int = 4096
     fragment_age_s: float = 60.0
     kdc_datagrams: int = 10_000

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from analyzer.capture.containers import Walk, rows
-from analyzer.capture.open import opened, pieces
+from analyzer.capture.open import opened
 from analyzer.settings import Limits
 
 _TOKEN = re.compile(rb"(?:Negotiate|NTLM|Kerberos) ([A-Za-z0-9+/]{120,}=*)")
@@ -27,7 +27,7 @@ def copies(sample: Path, count: int, *, same_contents: bool = False) -> Iterator
 
     ``same_contents``: only addresses differ, so keys still fit."""
     source = opened(str(sample))
-    found = [(row.link, row.ts_ns, bytes(row.buffer[row.at : row.at + row.size])) for row in rows(pieces(source.stream, 1 << 20), Limits(), Walk())]
+    found = [(row.link, row.ts_ns, bytes(row.buffer[row.at : row.at + row.size])) for row in rows(source.fill, Limits(), Walk())]
     source.raw.close()
     for copy in range(count):
         salt = hashlib.sha256(str(copy).encode()).digest()

@@ -7,11 +7,16 @@ Sources: draft-ietf-opsawg-pcap (pcap), draft-ietf-opsawg-pcapng (blocks, option
 """
 
 import struct
-from collections.abc import Iterator
+from array import array
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from analyzer.capture.links import KINDS
 from analyzer.settings import Limits
+
+Fill = Callable[[memoryview], int | None]
+"""Puts bytes of the input into a buffer and gives their number, 0 at the end: the method ``readinto`` of a stream."""
 
 PCAP_MAGICS = {
     0xA1B2C3D4: ("pcap", 1000, 16),
@@ -31,11 +36,27 @@ class Row(NamedTuple):
     number: int
     ts_ns: int
     link: int
-    buffer: bytes
+    buffer: bytearray
     at: int
     size: int
     wire_size: int
     file_at: int
+
+
+class Bulk(Protocol):
+    """Takes ordinary records by the thousand (see `analyzer.capture.kernel.Kernel`); what it does not take comes as a row."""
+
+    number: int
+    seconds: int
+    last_block_ns: int
+
+    def pcap(self, buffer: bytearray, at: int, end: int, to_file: int, number: int, big: int, scale: int, header: int, link: int) -> int:
+        """Where it stopped."""
+        ...
+
+    def pcapng(self, buffer: bytearray, at: int, end: int, to_file: int, number: int, big: int, interfaces: "array[int]") -> int:
+        """Where it stopped."""
+        ...
 
 
 @dataclass(slots=True)
@@ -45,6 +66,7 @@ class Walk:
     format: str = ""
     snaplen: int | None = None
     packets: int = 0
+    links: set[int] = field(default_factory=set)
     secrets: list[tuple[int, int, int]] = field(default_factory=list)
     comments: list[tuple[int, str]] = field(default_factory=list)
     problems: list[tuple[str, str, int | None]] = field(default_factory=list)
@@ -52,60 +74,78 @@ class Walk:
 
 
 class Window:
-    """A moving window over pieces: ``need(n)`` makes n bytes available at ``at`` where the input has them."""
+    """A moving window over the input: ``need(n)`` makes n bytes available at ``at`` where the input has them. One buffer is filled again and again."""
 
-    __slots__ = ("_ended", "_pieces", "at", "base", "buffer")
+    __slots__ = ("_ended", "_fill", "at", "base", "buffer", "end")
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
+    def __init__(self, fill: Fill, size: int) -> None:
+        self._fill = fill
         self._ended = False
-        self.buffer = b""
+        self.buffer = bytearray(size)
         self.at = 0
+        self.end = 0
+        """Where the bytes in the buffer end."""
         self.base = 0
+        """Added to a place in the buffer it gives the place in the input."""
 
     def need(self, size: int) -> bool:
         """True when ``size`` bytes lie at ``at``."""
-        if len(self.buffer) - self.at >= size:
+        have = self.end - self.at
+        if have >= size:
             return True
         if self._ended:  # asked again and again while a damaged end is searched: no copying then
             return False
-        parts = [self.buffer[self.at :]]
-        have = len(parts[0])
+        rest = self.buffer[self.at : self.end]
+        if size > len(self.buffer):
+            self.buffer = bytearray(size + (size >> 1))
+        self.buffer[:have] = rest
         self.base += self.at
-        self.at = 0
-        while have < size:
-            piece = next(self._pieces, b"")
-            if not piece:
+        self.at, self.end = 0, have
+        view = memoryview(self.buffer)
+        while self.end < size:
+            got = self._fill(view[self.end :])
+            if not got:
                 self._ended = True
                 break
-            parts.append(piece)
-            have += len(piece)
-        self.buffer = b"".join(parts)
-        return have >= size
+            self.end += got
+        return self.end >= size
 
     def left(self) -> int:
         """How many bytes are in the window."""
-        return len(self.buffer) - self.at
+        return self.end - self.at
 
 
-def rows(pieces: Iterator[bytes], limits: Limits, walk: Walk) -> Iterator[Row]:
-    """Every packet of a capture in file order. An input that is no capture yields nothing and leaves ``walk.format`` empty."""
-    window = Window(pieces)
+def rows(fill: Fill, limits: Limits, walk: Walk, bulk: Bulk | None = None) -> Iterator[Row]:
+    """Every packet of a capture in file order, but for those that ``bulk`` takes. An input that is no capture yields nothing and leaves ``walk.format`` empty.
+
+    What an exception of ``fill`` cuts off is lost, what was read before it is not.
+    """
+    window = Window(fill, limits.read_size_bytes)
     window.need(_HEADER_SIZE)
-    magic = window.buffer[:4]
+    magic = window.buffer[: min(4, window.end)]
     if magic == PCAPNG_MAGIC:
         walk.format = "pcapng"
-        yield from _pcapng(window, limits, walk)
+        yield from _pcapng(window, limits, walk, bulk)
         return
     for order in "<>":
         found = PCAP_MAGICS.get(int.from_bytes(magic, "little" if order == "<" else "big"))
-        if found is not None and len(window.buffer) >= _HEADER_SIZE:
+        if found is not None and window.end >= _HEADER_SIZE:
             walk.format = found[0]
-            yield from _pcap(window, limits, walk, order, found[1], found[2])
+            yield from _pcap(window, limits, walk, _Layout(order, found[1], found[2]), bulk)
             return
 
 
-def _pcap(window: Window, limits: Limits, walk: Walk, order: str, scale: int, header_size: int) -> Iterator[Row]:
+class _Layout(NamedTuple):
+    """Of pcap records: byte order, nanoseconds in a unit of the fraction, size of the record's header."""
+
+    order: str
+    scale: int
+    header_size: int
+
+
+def _pcap(window: Window, limits: Limits, walk: Walk, layout: _Layout, bulk: Bulk | None) -> Iterator[Row]:
+    order, scale, header_size = layout
+    big = int(order == ">")
     snaplen, link = struct.unpack_from(order + "II", window.buffer, 16)
     walk.snaplen = snaplen or None
     link &= 0xFFFF  # the upper bits tell the length of a frame check sequence
@@ -114,6 +154,13 @@ def _pcap(window: Window, limits: Limits, walk: Walk, order: str, scale: int, he
     number = 0
     last_s = 0
     while window.need(header_size):
+        if bulk is not None:
+            window.at = bulk.pcap(window.buffer, window.at, window.end, window.base, number, big, scale, header_size, link)
+            if bulk.number > number:
+                walk.packets = number = bulk.number
+                walk.links.add(link)
+                last_s = bulk.seconds
+                continue
         seconds, fraction, size, wire_size = unpack(window.buffer, window.at)
         if size > limits.record_size_bytes:
             if not _resync_pcap(window, order, header_size, last_s, walk, number):
@@ -124,6 +171,7 @@ def _pcap(window: Window, limits: Limits, walk: Walk, order: str, scale: int, he
         number += 1
         at = window.at + header_size
         walk.packets = number
+        walk.links.add(link)
         last_s = seconds
         yield Row(number, seconds * 1_000_000_000 + fraction * scale, link, window.buffer, at, size, wire_size, window.base + at)
         window.at = at + size
@@ -137,32 +185,32 @@ def _resync_pcap(window: Window, order: str, header_size: int, last_s: int, walk
     begin = window.base + window.at
     while window.need(header_size + 1):
         window.need(1 << 20)
-        buffer, limit = window.buffer, len(window.buffer) - header_size
+        buffer, limit = window.buffer, window.end - header_size
         for at in range(window.at + 1, limit + 1):
-            if _plausible(unpack, buffer, at, last_s) and _chain(unpack, buffer, at, header_size, last_s):
+            if _plausible(unpack, buffer, at, last_s) and _chain(unpack, buffer, at, window.end, header_size, last_s):
                 window.at = at
                 walk.problems.append(("capture.damaged-record", f"{window.base + at - begin} bytes passed over at offset {begin}", number + 1))
                 return True
         window.at = max(limit + 1, window.at + 1)
     walk.problems.append(("capture.damaged-record", f"nothing readable after offset {begin}", number + 1))
-    window.at = len(window.buffer)
+    window.at = window.end
     return False
 
 
-def _plausible(unpack: "struct._UnpackFrom", buffer: bytes, at: int, last_s: int) -> bool:  # type: ignore[name-defined]
+def _plausible(unpack: "struct._UnpackFrom", buffer: bytearray, at: int, last_s: int) -> bool:  # type: ignore[name-defined]
     seconds, fraction, size, wire_size = unpack(buffer, at)
     return bool(
         0 < size <= _MAX_GUESSED_SIZE and size <= wire_size <= _MAX_GUESSED_SIZE and fraction < 1_000_000_000 and (not last_s or abs(seconds - last_s) < _DAY_S)
     )
 
 
-def _chain(unpack: "struct._UnpackFrom", buffer: bytes, at: int, header_size: int, last_s: int) -> bool:  # type: ignore[name-defined]
+def _chain(unpack: "struct._UnpackFrom", buffer: bytearray, at: int, end: int, header_size: int, last_s: int) -> bool:  # type: ignore[name-defined]
     for _ in range(_CHAIN):
         size = unpack(buffer, at)[2]
         at += header_size + size
-        if at == len(buffer):
+        if at == end:
             return True
-        if at + header_size > len(buffer):
+        if at + header_size > end:
             return False
         if not _plausible(unpack, buffer, at, last_s):
             return False
@@ -174,7 +222,7 @@ class _Block(NamedTuple):
 
     kind: int
     order: str
-    buffer: bytes
+    buffer: bytearray
     at: int
     size: int
     file_at: int
@@ -194,15 +242,24 @@ _COUNTED = (9, 0x204, 0x208, 0x216, 0x217, 0x221, 0x222, 0x223, 0xBAD, 0x40000BA
 _LATEST_NS = (1 << 63) - 1
 
 
-def _pcapng(window: Window, limits: Limits, walk: Walk) -> Iterator[Row]:
+def _pcapng(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Iterator[Row]:
     order = "<"
     interfaces: list[_Interface] = []
+    ordinary = array("Q")
     number = 0
     last_ns = 0
     while window.need(12):
+        if bulk is not None and ordinary:
+            window.at = bulk.pcapng(window.buffer, window.at, window.end, window.base, number, int(order == ">"), ordinary)
+            if bulk.number > number:
+                walk.packets = number = bulk.number
+                last_ns = bulk.last_block_ns
+                walk.links.update(one.link for one, seen in zip(interfaces, ordinary[2::3], strict=True) if seen)
+                continue
         if window.buffer[window.at : window.at + 4] == PCAPNG_MAGIC:
             order = ">" if window.buffer[window.at + 8 : window.at + 12] == b"\x1a\x2b\x3c\x4d" else "<"
             interfaces = []
+            ordinary = array("Q")
         kind, total = struct.unpack_from(order + "II", window.buffer, window.at)
         if not _block_is_sound(window, order, total, limits):
             if not _resync_pcapng(window, order, limits, walk, total):
@@ -215,9 +272,11 @@ def _pcapng(window: Window, limits: Limits, walk: Walk) -> Iterator[Row]:
             row = _packet(_Block(kind, order, window.buffer, at, body, file_at), interfaces, number, last_ns, walk)
             if row is not None:
                 last_ns = row.ts_ns
+                walk.links.add(row.link)
                 yield row
         elif kind == _IDB and body >= 8:
             interfaces.append(_interface(window.buffer, at, body, order))
+            ordinary.extend((KINDS.get(interfaces[-1].link, 0), _scale(interfaces[-1]), 0))
             walk.snaplen = max(walk.snaplen or 0, interfaces[-1].snaplen) or None
         elif kind == _DSB and body >= 8:
             secrets_type, size = struct.unpack_from(order + "II", window.buffer, at)
@@ -254,7 +313,7 @@ def _resync_pcapng(window: Window, order: str, limits: Limits, walk: Walk, total
     return False
 
 
-def _interface(buffer: bytes, at: int, body: int, order: str) -> _Interface:
+def _interface(buffer: bytearray, at: int, body: int, order: str) -> _Interface:
     link, _, snaplen = struct.unpack_from(order + "HHI", buffer, at)
     interface = _Interface(link, snaplen)
     for code, value in _options(buffer, at + 8, at + body, order):
@@ -265,7 +324,12 @@ def _interface(buffer: bytes, at: int, body: int, order: str) -> _Interface:
     return interface
 
 
-def _options(buffer: bytes, at: int, end: int, order: str) -> Iterator[tuple[int, bytes]]:
+def _scale(interface: _Interface) -> int:
+    """Nanoseconds in a unit of the interface's time; 0 when that is no whole number, or when its times are moved."""
+    return 1_000_000_000 // interface.ticks if not interface.offset_s and not 1_000_000_000 % interface.ticks else 0
+
+
+def _options(buffer: bytearray, at: int, end: int, order: str) -> Iterator[tuple[int, bytearray]]:
     while at + 4 <= end:
         code, size = struct.unpack_from(order + "HH", buffer, at)
         at += 4

@@ -1,337 +1,1017 @@
-"""The packet kernel: from rows of a capture to the rows of candidate flows. This is the one place where work is done per packet.
+"""The packet kernel: from the bytes of a capture to the rows of candidate flows. This is the one place where work is done per packet.
 
-A packet's link, IP and TCP headers are decoded in place; its 4-tuple finds the flow; the flow's first payloads give it a verdict. Rows of kept and of
-undecided flows are appended to arrays, rejected flows keep no rows. A SYN with a new initial sequence number begins a new flow on a reused 4-tuple, as in
-Wireshark. What the fast path cannot read (tunnels, fragments, rare links) goes to the slow path, whose payload is spooled.
+It walks ordinary records, decodes link, IP and TCP headers in place, finds the flow of a packet in an exact table of 4-tuples, and gives the flow a verdict
+from its first payloads. Rows of kept and of undecided flows are appended to one array, rejected flows keep no rows. A SYN with a new initial sequence number
+begins a new flow on a reused 4-tuple, as in Wireshark. What is not ordinary (damage, options, tunnels, fragments, rare links) is left to the caller, who
+hands over such packets one at a time; payload that does not lie in the capture's file as it is gets spooled.
 
-Written so that a compiler for typed Python can take it as it is: integers, bytes and arrays, no objects per packet.
+The verdict: WinRM is found by content on any port; only TLS, whose content cannot be seen, needs a port. A flow is kept when it shows WS-Management (target,
+content type, user agent), when it authenticates over HTTP (a proxy's 407 may travel on a connection of its own), or when it is a CONNECT. Plain web traffic
+is rejected; a rejected flow that later shows one of these is named ``late`` and the file is read again.
+
+One source, two ways to run: kernel.pxd gives the types for Cython's compiler, and without a compiler this file runs as it is. So it is written in integers and
+flat arrays of 64-bit words, without an object per packet. Arrays never grow while packets are walked: `Kernel.room` is made before.
 """
 
+import os
+from array import array
 from collections.abc import Callable
-from struct import Struct
+from typing import Protocol
 
-from analyzer.capture.links import BY_NUMBER
-from analyzer.capture.slow import Decoded, SlowPath
-from analyzer.capture.verdict import KDC_TAGS, judge, late_start, looks_http, may_become_http
+try:
+    import cython
+except ImportError:
+    from analyzer.capture import uncompiled as cython
+
+from analyzer.capture.links import KINDS
 from analyzer.records.capture import Flow, Segments, Verdict
 from analyzer.records.ids import packet_key
 from analyzer.settings import Limits
 
-_TCP = Struct(">HHIIBBHH").unpack_from
-_U16 = Struct(">H").unpack_from
-_IP, _IP6 = 0x0800, 0x86DD
-_TAGS = (0x8100, 0x88A8, 0x9100)
-_SLOW_ETHERTYPES = (0x8847, 0x8848, 0x8864, 0x6558)
-_SLOW_PROTOCOLS = (4, 41, 47)
-_VXLAN = 4789
-_KDC_PORT = 88
-_TUNNEL_PORTS = (4789, 8472, 6081, 4754, 2152)
-_IP6_HEADERS = (0, 43, 51, 60, 135)
-_SNAP = b"\xaa\xaa"
-_NULL_IP6 = (10, 24, 28, 30)
+COMPILED: bool = bool(cython.compiled)
+_MASK = 0xFFFFFFFFFFFFFFFF
+_LOW = 0xFFFFFFFF
+_NS = 1_000_000_000
+_LATEST_NS = (1 << 63) - 1
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
-_UNDECIDED, _HTTP, _TLS, _REJECTED, _KDC = range(5)
+_UNDECIDED, _HTTP, _TLS, _REJECTED, _KDC, _LATE = range(6)
 _VERDICTS = (Verdict.UNDECIDED, Verdict.HTTP, Verdict.TLS, Verdict.REJECTED, Verdict.KDC)
-_CODES = {verdict: code for code, verdict in enumerate(_VERDICTS)}
+_FREE = 7
+_DONE, _SLOW, _DATAGRAM, _UNKNOWN = 0, 1, 2, 4
+_DEAD = 0xFFFFFFFF
 _WINRM_PORTS = (5985, 5986, 47001)
 _LATE_SYN_WINDOW = 1 << 16
+_MIX = 0x9E3779B97F4A7C15
+_MIX2 = 0xC2B2AE3D27D4EB4F
+_MIX3 = 0x165667B19E3779F9
+_SLOT, _FLOW, _ROW = 8, 11, 7
+"""Words of a slot of the table, of a flow with rows, of a row."""
+_WORDS = (
+    b"OPTIONS GET HEAD POST PUT DELETE TRACE CONNECT PATCH HTTP/1. /wsman/powershell\nauthorization:\nproxy-authorization:\nwww-authenticate:"
+    b"\nproxy-authenticate:\nwsmanidentify:application/soap+xmlmultipart/encryptedmultipart/x-multi-encryptedmicrosoft winrm client"
+)
 
 
-class _Open:
-    """A flow that is kept or undecided: its rows, and what the verdict still needs."""
+def _spans(*words: bytes) -> "array[int]":
+    return array("Q", [number for word in words for number in (_WORDS.index(word), len(word))])
 
-    __slots__ = ("hosts", "payloads", "ports", "prefix", "segments")
 
-    def __init__(self, hosts: tuple[bytes, bytes], ports: tuple[int, int]) -> None:
-        self.hosts = hosts
-        self.ports = ports
-        self.segments = Segments()
-        self.payloads = 0
-        self.prefix = [b"", b""]
+_METHODS = _spans(b"OPTIONS ", b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"TRACE ", b"CONNECT ", b"PATCH ", b"HTTP/1.")
+_TARGETS = _spans(b"/wsman", b"/powershell")
+_FIELDS = _spans(b"\nauthorization:", b"\nproxy-authorization:", b"\nwww-authenticate:", b"\nproxy-authenticate:", b"\nwsmanidentify:")
+_TYPES_A = _spans(b"application/soap+xml")
+_TYPES_M = _spans(b"multipart/encrypted", b"multipart/x-multi-encrypted", b"microsoft winrm client")
+
+
+class Peeler(Protocol):
+    """The slow path, as the kernel needs it."""
+
+    def decode(self, frame: bytes, link: int, wire_size: int, ts_ns: int, number: int) -> "list[tuple[bytes, bytes, int, bytes, int]]":
+        """(source, destination, IPv4 identification, TCP bytes captured, TCP bytes sent) of each TCP segment in the frame."""
+        ...
+
+
+def _zeros(count: int) -> "array[int]":
+    return array("Q", bytes(8 * count))
+
+
+def _longer(old: "array[int]", count: int) -> "array[int]":
+    """A copy with zeros behind it, ``count`` words in all."""
+    longer = _zeros(count)
+    into = longer
+    into[: len(old)] = old
+    return longer
+
+
+def _u16(view: bytearray, at: int) -> int:
+    return view[at] << 8 | view[at + 1]
+
+
+def _u32(view: bytearray, at: int) -> int:
+    word = view[at]  # in 64 bits before it is shifted
+    word = word << 8 | view[at + 1]
+    word = word << 8 | view[at + 2]
+    return word << 8 | view[at + 3]
+
+
+def _u64(view: bytearray, at: int) -> int:
+    high = _u32(view, at)
+    low = _u32(view, at + 4)
+    return high << 32 | low
+
+
+def _file_u32(view: bytearray, at: int, big: int) -> int:
+    """An integer of the file's header, in its byte order."""
+    if big:
+        return _u32(view, at)
+    word = view[at + 3]
+    word = word << 8 | view[at + 2]
+    word = word << 8 | view[at + 1]
+    return word << 8 | view[at]
+
+
+def _word_at(view: bytearray, at: int, end: int, words: bytes, spans: "array[int]", folded: int) -> int:
+    """The number from 1 of the word that stands at ``at``, else 0. ``folded``: letters of either case (the words are in small letters)."""
+    for which in range(len(spans) // 2):
+        begin = spans[2 * which]
+        size = spans[2 * which + 1]
+        if at + size > end:
+            continue
+        i = 0
+        while i < size:
+            byte = view[at + i]
+            if folded and 65 <= byte <= 90:
+                byte = byte + 32
+            if byte != words[begin + i]:
+                break
+            i += 1
+        if i == size:
+            return which + 1
+    return 0
+
+
+def _may_become(view: bytearray, at: int, size: int, words: bytes, spans: "array[int]") -> int:
+    """1 when more bytes could still make this an HTTP/1 start line."""
+    for which in range(len(spans) // 2):
+        begin = spans[2 * which]
+        have = spans[2 * which + 1]
+        if have > size:
+            have = size
+        i = 0
+        while i < have and view[at + i] == words[begin + i]:
+            i += 1
+        if i == have:
+            return 1
+    return 0
+
+
+def _head_end(view: bytearray, at: int, end: int) -> int:
+    """Where the blank line begins, or ``end``."""
+    i = at
+    while i + 4 <= end:
+        if view[i] == 13 and view[i + 1] == 10 and view[i + 2] == 13 and view[i + 3] == 10:
+            return i
+        i += 1
+    return end
+
+
+def _is_kdc(tag: int) -> int:
+    """1 for AS-REQ, AS-REP, TGS-REQ, TGS-REP and KRB-ERROR (RFC 4120 section 5.10)."""
+    return 1 if 0x6A <= tag <= 0x6D or tag == 0x7E else 0
+
+
+def _starts_late(word: int) -> int:
+    """The cheap test for a rejected flow: POST, HTTP, CONN, OPTI or GET could be one of interest."""
+    return 1 if word == 0x504F5354 or word == 0x48545450 or word == 0x434F4E4E or word == 0x4F505449 or word == 0x47455420 else 0
+
+
+def _has_comment(view: bytearray, at: int, end: int, big: int) -> int:
+    """1 when a pcapng option list holds a comment, or is not sound."""
+    while at + 4 <= end:
+        first = view[at + 1] if big else view[at]
+        second = view[at] if big else view[at + 1]
+        code = second << 8 | first
+        first = view[at + 3] if big else view[at + 2]
+        second = view[at + 2] if big else view[at + 3]
+        if code == 0:
+            return 0
+        if code == 1:
+            return 1
+        at += 4 + (((second << 8 | first) + 3) & ~3)
+    return 0
+
+
+def _status_asks(view: bytearray, at: int, end: int) -> int:
+    """1 for a status line of 401 or 407."""
+    if at + 12 > end or view[at + 7] >> 1 != 24 or view[at + 8] != 32 or view[at + 9] != 52 or view[at + 10] != 48:
+        return 0
+    if view[at + 11] != 49 and view[at + 11] != 55:
+        return 0
+    if at + 12 == end:
+        return 1
+    after = view[at + 12]
+    return 0 if 48 <= after <= 57 or 65 <= after <= 90 or 97 <= after <= 122 or after == 95 else 1
 
 
 class Kernel:
-    """Feed it every packet of one capture in order, then take ``flows()``. ``force`` names flows (by index) to keep whatever they look like.
+    """Feed it the packets of one capture in order, then take ``flows()``. ``force`` names flows, by the number of their first packet, to keep always.
 
-    ``spool`` is None when payload stays where it is in the capture's file; else it takes bytes and gives the offset at which it wrote them,
-    or -1 when it takes no more.
+    ``spool`` takes bytes that must be kept outside of the capture's file; ``in_place`` says that payload can be read from the file again. ``number`` is that of
+    the last packet of a bulk, ``seconds`` and ``last_block_ns`` its time.
     """
 
     def __init__(
-        self, capture: int, limits: Limits, slow: SlowPath, spool: Callable[[bytes], int], *, in_place: bool, all_http: bool, force: frozenset[int]
+        self, capture: int, limits: Limits, slow: Peeler, spool: Callable[[bytes], object], *, in_place: bool, all_http: bool, force: frozenset[int]
     ) -> None:
         self.capture = capture
         self.limits = limits
         self.slow = slow
         self.spool = spool
-        self.in_place = in_place
-        self.all_http = all_http
-        self.force = force
+        self.in_place = 1 if in_place else 0
+        self.all_http = 1 if all_http else 0
         self.tcp_packets = 0
         self.snapped = 0
         self.undecodable = 0
-        self.unknown_links: dict[int, int] = {}
-        self.first_ns: int | None = None
-        self.last_ns: int | None = None
+        self.forgotten = 0
+        self.given_up = 0
         self.backwards = 0
-        self.late: set[int] = set()
+        self.number = 0
+        self.seconds = 0
+        self.unknown_links: dict[int, int] = {}
         self.datagrams: list[tuple[int, bytes]] = []
         """Kerberos messages over UDP: (time, message)."""
-        self._table: dict[bytes, int] = {}
-        self._state = bytearray()
-        self._isn: list[int] = []
-        self._open: dict[int, _Open] = {}
+        self._timed = 0
+        self._first_ns = 0
+        self._last_ns = 0
+        self._spooled = 0
+        self._spool_limit = limits.spool_bytes
+        self._spool_full = 0
+        self._record_size = limits.record_size_bytes
+        self._undecided_payloads = limits.undecided_payload_packets
+        self._prefix_size = limits.undecided_prefix_bytes
+        self._words = bytearray(_WORDS)
+        self._methods = _METHODS
+        self._targets = _TARGETS
+        self._fields = _FIELDS
+        self._types_a = _TYPES_A
+        self._types_m = _TYPES_M
+        self._tls_ports = array("Q", limits.tls_ports)
+        self._force = array("Q", sorted(force))
+        self._forces = len(self._force)
+        self._next_force = 0
+        # The table of 4-tuples, open addressing. A slot: addresses (4 words, the lower end first), ports and family, state, initial sequence numbers, first packet.
+        self._slots = 1 << 10
+        self._used = 0
+        self._epoch = 0
+        self._table = _zeros(self._slots * _SLOT)
+        # Flows with rows: addresses and ports as in the table, state, last row, count of rows, first packet, prefixes, sizes of the prefixes.
+        self._flow_room = 1 << 8
+        self._flow_count = 0
+        self._flow_free = 0
+        self._flow_dead = 0
+        self._flows = _zeros(self._flow_room * _FLOW)
+        self._free_flows = _zeros(self._flow_room)
+        # Rows: number, time, seq and ack, flow and flags, sizes, place, ident and the flow's row before.
+        self._row_room = 1 << 10
+        self._row_count = 0
+        self._rows = _zeros(self._row_room * _ROW)
+        # First bytes of directions that are cut into small segments.
+        self._prefix_room = 16
+        self._prefix_free = self._prefix_room
+        self._prefixes = bytearray(self._prefix_room * self._prefix_size)
+        self._free_prefixes = array("Q", range(self._prefix_room))
+        self._late_room = 1 << 6
+        self._late_count = 0
+        self._lates = _zeros(self._late_room)
+        self._out_room = 1 << 16
+        self._out_count = 0
+        self._out = bytearray(self._out_room)
+        self._payload_at = 0
+        self._seed = int.from_bytes(os.urandom(8), "little")  # nobody can prepare a capture of which all flows meet in one slot
+        self._dead_rows = 0
+        self._hungry = 0
+        self.last_block_ns = 0
 
-    def packet(self, number: int, ts_ns: int, link: int, buffer: bytes, at: int, size: int, wire_size: int, file_at: int) -> None:
-        """One packet. ``file_at`` is where byte ``at`` of ``buffer`` lies in the capture's file."""
-        if self.first_ns is None:
-            self.first_ns = self.last_ns = ts_ns
-        elif self.last_ns is not None:
-            if ts_ns > self.last_ns:
-                self.last_ns = ts_ns
-            elif ts_ns < self.last_ns:
-                self.backwards += 1
-                self.first_ns = min(ts_ns, self.first_ns)
-        end = at + size
-        row = BY_NUMBER.get(link)
-        kind = "none" if row is None else row.kind
-        ethertype = 0
-        p = end
-        if kind == "ether":
-            if size >= 14:
-                ethertype = buffer[at + 12] << 8 | buffer[at + 13]
-                p = at + 14
-                while ethertype in _TAGS and p + 4 <= end:
-                    ethertype = buffer[p + 2] << 8 | buffer[p + 3]
-                    p += 4
-        elif kind == "sll":
-            if size >= 16:
-                ethertype = buffer[at + 14] << 8 | buffer[at + 15]
-                p = at + 16
-                while ethertype in _TAGS and p + 4 <= end:
-                    ethertype = buffer[p + 2] << 8 | buffer[p + 3]
-                    p += 4
-        elif kind == "sll2":
-            if size >= 20:
-                ethertype = buffer[at] << 8 | buffer[at + 1]
-                p = at + 20
-        elif kind == "raw":
-            p = at
-            if size:
-                ethertype = {4: _IP, 6: _IP6}.get(buffer[at] >> 4, 0)
-        elif kind == "null":
-            p = at + 4
-            if size >= 4:
-                family = int.from_bytes(buffer[at:p], "little") if buffer[at] else int.from_bytes(buffer[at:p], "big")
-                ethertype = _IP if family == 2 else _IP6 if family in _NULL_IP6 else 0
-        elif kind == "slow":
-            self._slow(number, ts_ns, link, buffer[at:end], wire_size)
-            return
-        else:
+    @property
+    def first_ns(self) -> int | None:
+        """The earliest time, None before the first packet."""
+        return self._first_ns if self._timed else None
+
+    @property
+    def last_ns(self) -> int | None:
+        """The latest time, None before the first packet."""
+        return self._last_ns if self._timed else None
+
+    @property
+    def late(self) -> frozenset[int]:
+        """Rejected flows that showed WinRM later, by the number of their first packet."""
+        return frozenset(self._lates[:self._late_count])
+
+    @property
+    def spool_full(self) -> bool:
+        """True when payload was not kept because the spool's limit was reached."""
+        return bool(self._spool_full)
+
+    # Bulks of ordinary records
+
+    def pcap(self, buffer: bytearray, at: int, end: int, to_file: int, number: int, big: int, scale: int, header: int, link: int) -> int:
+        """Takes ordinary pcap records from ``at`` on; gives where it stopped: at damage, at a packet for `packet`, or where a record is not whole in the buffer.
+
+        ``to_file`` added to a place in ``buffer`` is the place in the file; ``number`` counts the packets so far, ``scale`` is the nanoseconds in a unit of time.
+        """
+        view = buffer
+        kind = KINDS.get(link, 0)
+        self.number = number
+        self._hungry = 1
+        while self._hungry:
+            self.room(self._hungry)
+            with cython.nogil:
+                at = self._pcap(view, at, end, to_file, big, scale, header, kind)
+        return at
+
+    def _pcap(self, view: bytearray, at: int, end: int, to_file: int, big: int, scale: int, header: int, kind: int) -> int:
+        self._hungry = 0
+        while at + header <= end:
+            size = _file_u32(view, at + 8, big)
+            if size > self._record_size or at + header + size > end:
+                break
+            if self._no_room(size):
+                self._hungry = size + 1
+                break
+            seconds = _file_u32(view, at, big)
+            ts_ns = seconds * _NS + _file_u32(view, at + 4, big) * scale
+            if self._packet(view, at + header, size, _file_u32(view, at + 12, big), kind, self.number + 1, ts_ns, to_file):
+                break
+            self._time(ts_ns)
+            self.number += 1
+            self.seconds = seconds
+            at += header + size
+        return at
+
+    def pcapng(self, buffer: bytearray, at: int, end: int, to_file: int, number: int, big: int, interfaces: "array[int]") -> int:
+        """As `pcap`, for enhanced packet blocks without comments. ``interfaces``, three words each: kind of link, nanoseconds in a unit of time (0 for
+        those that are not ordinary), and whether packets were met.
+        """
+        view = buffer
+        known = interfaces
+        self.number = number
+        self._hungry = 1
+        while self._hungry:
+            self.room(self._hungry)
+            with cython.nogil:
+                at = self._pcapng(view, at, end, to_file, big, known)
+        return at
+
+    def _pcapng(self, view: bytearray, at: int, end: int, to_file: int, big: int, known: "array[int]") -> int:
+        self._hungry = 0
+        count = len(known) // 3
+        while at + 32 <= end:
+            total = _file_u32(view, at + 4, big)
+            if _file_u32(view, at, big) != 6 or total < 32 or total & 3 or total > self._record_size or at + total > end:
+                break
+            which = _file_u32(view, at + 8, big)
+            size = _file_u32(view, at + 20, big)
+            if _file_u32(view, at + total - 4, big) != total or which >= count or size > total - 32:
+                break
+            scale = known[3 * which + 1]
+            ticks = _file_u32(view, at + 12, big) << 32 | _file_u32(view, at + 16, big)
+            if scale == 0 or ticks > _LATEST_NS // scale or _has_comment(view, at + 28 + ((size + 3) & ~3), at + total - 4, big):
+                break
+            if self._no_room(size):
+                self._hungry = size + 1
+                break
+            if self._packet(view, at + 28, size, _file_u32(view, at + 24, big), known[3 * which], self.number + 1, ticks * scale, to_file):
+                break
+            self._time(ticks * scale)
+            known[3 * which + 2] = 1
+            self.number += 1
+            self.last_block_ns = ticks * scale
+            at += total
+        return at
+
+    # One packet
+
+    def packet(self, number: int, ts_ns: int, link: int, buffer: bytes | bytearray, at: int, size: int, wire_size: int, file_at: int) -> None:
+        """One packet of any kind. ``file_at`` is where byte ``at`` of ``buffer`` lies in the capture's file."""
+        view = buffer
+        kind = KINDS.get(link, 0)
+        self._time(ts_ns)
+        if kind == 0:
             self.unknown_links[link] = self.unknown_links.get(link, 0) + 1
             return
-        if ethertype == _IP:
-            self._ip4(number, ts_ns, link, buffer, at, p, end, wire_size, file_at)
-        elif ethertype == _IP6:
-            self._ip6(number, ts_ns, link, buffer, at, p, end, wire_size, file_at)
-        elif ethertype in _SLOW_ETHERTYPES or (ethertype < 0x600 and buffer[p : p + 2] == _SNAP and kind == "ether"):
-            self._slow(number, ts_ns, link, buffer[at:end], wire_size)
+        self.room(size)
+        code = self._packet(view, at, size, wire_size, kind, number, ts_ns, file_at - at)
+        if code & _DATAGRAM and len(self.datagrams) < self.limits.kdc_datagrams:
+            self.datagrams.append((ts_ns, bytes(buffer[self._payload_at : at + size])))
+        if code & _SLOW:
+            for segment in self.slow.decode(bytes(buffer[at : at + size]), link, wire_size, ts_ns, number):
+                self._peeled(number, ts_ns, segment)
 
-    def _ip4(self, number: int, ts_ns: int, link: int, buffer: bytes, at: int, p: int, end: int, wire_size: int, file_at: int) -> None:
-        if end - p < 20 or buffer[p] >> 4 != 4:
-            self.undecodable += 1
-            return
-        header = (buffer[p] & 15) << 2
-        protocol = buffer[p + 9]
-        fragment = (buffer[p + 6] << 8 | buffer[p + 7]) & 0x3FFF
-        if fragment:
-            if protocol in (6, 17) or protocol in _SLOW_PROTOCOLS:
-                self._slow(number, ts_ns, link, buffer[at:end], wire_size)
-            return
-        t = p + header
-        if protocol != 6:
-            self._other(protocol, number, ts_ns, link, buffer, at, t, end, wire_size)
-            return
-        if header < 20 or end - t < 20:
-            self.undecodable += 1
-            return
-        total = buffer[p + 2] << 8 | buffer[p + 3]
-        ip_end = p + total if total else at + wire_size  # a total of 0: TCP segmentation offload, frame over 64 KiB
-        ident = buffer[p + 4] << 24 | buffer[p + 5] << 16
-        key = buffer[p + 12 : p + 20] + buffer[t : t + 4]
-        self._tcp(number, ts_ns, key, ident, buffer, t, end, ip_end, file_at - at)
-
-    def _ip6(self, number: int, ts_ns: int, link: int, buffer: bytes, at: int, p: int, end: int, wire_size: int, file_at: int) -> None:
-        if end - p < 40 or buffer[p] >> 4 != 6:
-            self.undecodable += 1
-            return
-        following = buffer[p + 6]
-        total = buffer[p + 4] << 8 | buffer[p + 5]
-        ip_end = p + 40 + total if total else at + wire_size
-        t = p + 40
-        while following in _IP6_HEADERS and t + 8 <= end:
-            size = (buffer[t + 1] + 2) << 2 if following == 51 else (buffer[t + 1] + 1) << 3
-            following = buffer[t]
-            t += size
-        if following == 44:
-            self._slow(number, ts_ns, link, buffer[at:end], wire_size)
-            return
-        if following != 6:
-            self._other(following, number, ts_ns, link, buffer, at, t, end, wire_size)
-            return
-        if end - t < 20:
-            self.undecodable += 1
-            return
-        key = buffer[p + 8 : p + 40] + buffer[t : t + 4]
-        self._tcp(number, ts_ns, key, 0, buffer, t, end, ip_end, file_at - at)
-
-    def _other(self, protocol: int, number: int, ts_ns: int, link: int, buffer: bytes, at: int, t: int, end: int, wire_size: int) -> None:
-        """Not TCP: tunnels go to the slow path, everything else is none of our business."""
-        tunnel = protocol in _SLOW_PROTOCOLS or protocol == 51
-        if protocol == 17 and t + 4 <= end:
-            near, far = _U16(buffer, t)[0], _U16(buffer, t + 2)[0]
-            tunnel = far in _TUNNEL_PORTS or near == _VXLAN
-            if _KDC_PORT in (near, far) and t + 8 < end and buffer[t + 8] in KDC_TAGS and len(self.datagrams) < self.limits.kdc_datagrams:
-                self.datagrams.append((ts_ns, buffer[t + 8 : end]))
-        if tunnel:
-            self._slow(number, ts_ns, link, buffer[at:end], wire_size)
-
-    def _slow(self, number: int, ts_ns: int, link: int, frame: bytes, wire_size: int) -> None:
-        for segment in self.slow.decode(frame, link, wire_size, ts_ns, number):
-            self._decoded(number, ts_ns, segment)
-
-    def _decoded(self, number: int, ts_ns: int, segment: Decoded) -> None:
+    def _peeled(self, number: int, ts_ns: int, segment: tuple[bytes, bytes, int, bytes, int]) -> None:
         """A TCP segment out of a tunnel or of fragments: its bytes are in memory, so its payload is spooled when it is kept."""
-        tcp = segment.tcp
+        source, destination, ident, tcp, wire_size = segment
         if len(tcp) < 20:
             self.undecodable += 1
             return
-        key = segment.source + segment.destination + tcp[:4]
-        self._tcp(number, ts_ns, key, segment.ident << 16, tcp, 0, len(tcp), segment.wire_size, -1)
+        view = tcp
+        self.room(len(tcp))
+        ends = [int.from_bytes(address[part : part + 8], "big") for address in (source, destination) for part in (0, 8)]
+        four = 1 if len(source) == 4 else 0
+        self._tcp(view, number, ts_ns, four, ends[0], ends[1], ends[2], ends[3], ident << 16, 0, len(tcp), wire_size, -1)
 
-    def _tcp(self, number: int, ts_ns: int, key: bytes, ident: int, buffer: bytes, t: int, end: int, ip_end: int, to_file: int) -> None:
+    def _time(self, ts_ns: int) -> None:
+        if not self._timed:
+            self._timed = 1
+            self._first_ns = self._last_ns = ts_ns
+        elif ts_ns > self._last_ns:
+            self._last_ns = ts_ns
+        elif ts_ns < self._last_ns:
+            self.backwards += 1
+            if ts_ns < self._first_ns:
+                self._first_ns = ts_ns
+
+    def _packet(self, view: bytearray, at: int, size: int, wire_size: int, kind: int, number: int, ts_ns: int, to_file: int) -> int:
+        """What is left to do for this packet outside (flags); nothing was changed when it is not `_DONE`."""
+        end = at + size
+        ethertype = 0
+        p = end
+        if kind == 1 or kind == 2:  # Ethernet, Linux cooked
+            p = at + (14 if kind == 1 else 16)
+            if p > end:
+                return _DONE
+            ethertype = _u16(view, p - 2)
+            while (ethertype == 0x8100 or ethertype == 0x88A8 or ethertype == 0x9100) and p + 4 <= end:
+                ethertype = _u16(view, p + 2)
+                p += 4
+        elif kind == 3:  # Linux cooked, version 2
+            p = at + 20
+            if p > end:
+                return _DONE
+            ethertype = _u16(view, at)
+        elif kind == 4:
+            p = at
+            if size:
+                ethertype = 0x0800 if view[at] >> 4 == 4 else 0x86DD if view[at] >> 4 == 6 else 0
+        elif kind == 5:
+            p = at + 4
+            if p > end:
+                return _DONE
+            family = _file_u32(view, at, 0 if view[at] else 1)
+            ethertype = 0x0800 if family == 2 else 0x86DD if family == 10 or family == 24 or family == 28 or family == 30 else 0
+        elif kind == 6:
+            return _SLOW
+        else:
+            return _UNKNOWN
+        if ethertype == 0x0800:
+            if end - p < 20 or view[p] >> 4 != 4:
+                self.undecodable += 1
+                return _DONE
+            t = p + ((view[p] & 15) << 2)
+            protocol = view[p + 9]
+            if _u16(view, p + 6) & 0x3FFF:
+                return _SLOW if protocol == 6 or protocol == 17 or protocol == 4 or protocol == 41 or protocol == 47 else _DONE
+            if protocol != 6:
+                return self._other(view, protocol, t, end)
+            if t < p + 20 or end - t < 20:
+                self.undecodable += 1
+                return _DONE
+            total = _u16(view, p + 2)
+            ip_end = p + total if total else at + wire_size  # a total of 0: TCP segmentation offload, frame over 64 KiB
+            ident = _u16(view, p + 4) << 16
+            return self._tcp(view, number, ts_ns, 1, _u32(view, p + 12), 0, _u32(view, p + 16), 0, ident, t, end, ip_end, to_file)
+        if ethertype == 0x86DD:
+            if end - p < 40 or view[p] >> 4 != 6:
+                self.undecodable += 1
+                return _DONE
+            protocol = view[p + 6]
+            total = _u16(view, p + 4)
+            ip_end = p + 40 + total if total else at + wire_size
+            t = p + 40
+            while (protocol == 0 or protocol == 43 or protocol == 51 or protocol == 60 or protocol == 135) and t + 8 <= end:
+                step = (view[t + 1] + 2) << 2 if protocol == 51 else (view[t + 1] + 1) << 3
+                protocol = view[t]
+                t += step
+            if protocol == 44:
+                return _SLOW
+            if protocol != 6:
+                return self._other(view, protocol, t, end)
+            if end - t < 20:
+                self.undecodable += 1
+                return _DONE
+            return self._tcp(view, number, ts_ns, 0, _u64(view, p + 8), _u64(view, p + 16), _u64(view, p + 24), _u64(view, p + 32), 0, t, end, ip_end, to_file)
+        if ethertype == 0x8847 or ethertype == 0x8848 or ethertype == 0x8864 or ethertype == 0x6558:
+            return _SLOW
+        if ethertype < 0x600 and kind == 1 and p + 2 <= end and view[p] == 0xAA and view[p + 1] == 0xAA:  # SNAP
+            return _SLOW
+        return _DONE
+
+    def _other(self, view: bytearray, protocol: int, t: int, end: int) -> int:
+        """Not TCP: tunnels go to the slow path, Kerberos messages are kept, everything else is none of our business."""
+        code = _DONE
+        if protocol == 4 or protocol == 41 or protocol == 47 or protocol == 51:
+            code = _SLOW
+        elif protocol == 17 and t + 4 <= end:
+            near = _u16(view, t)
+            far = _u16(view, t + 2)
+            if far == 4789 or far == 8472 or far == 6081 or far == 4754 or far == 2152 or near == 4789:
+                code = _SLOW
+            if (near == 88 or far == 88) and t + 8 < end and _is_kdc(view[t + 8]):
+                self._payload_at = t + 8
+                code |= _DATAGRAM
+        return code
+
+    def _tcp(
+        self,
+        view: bytearray,
+        number: int,
+        ts_ns: int,
+        four: int,
+        s0: int,
+        s1: int,
+        d0: int,
+        d1: int,
+        ident: int,
+        t: int,
+        end: int,
+        ip_end: int,
+        to_file: int,
+    ) -> int:
         """``to_file`` added to a buffer offset gives the file offset; -1 when the bytes are not in the file as they are."""
         self.tcp_packets += 1
-        _, _, seq, ack, offset, flags, _, checksum = _TCP(buffer, t)
-        offset = (offset >> 4) << 2
+        offset = (view[t + 12] >> 4) << 2
         if offset < 20:
             self.undecodable += 1
-            return
+            return _DONE
         payload_at = t + offset
         wire_payload = ip_end - payload_at
         if wire_payload < 0:
             if ip_end < t + 20:
                 self.undecodable += 1
-                return
+                return _DONE
             wire_payload = 0
-        payload_size = min(wire_payload, max(end - payload_at, 0))
-        if payload_size < wire_payload:
+        size = end - payload_at
+        if size < 0:
+            size = 0
+        if size > wire_payload:
+            size = wire_payload
+        if size < wire_payload:
             self.snapped += 1
-        slot, direction = self._slot(key, seq, flags)
-        state = self._state[slot]
-        if state == _REJECTED:
-            if payload_size and late_start(buffer[payload_at : payload_at + 4]):
-                self._late(slot, key, buffer[payload_at : payload_at + min(payload_size, self.limits.undecided_prefix_bytes)])
-            return
-        flow = self._open[slot]
-        if payload_size and state == _UNDECIDED:
-            state = self._decide(slot, flow, direction, buffer[payload_at : payload_at + min(payload_size, self.limits.undecided_prefix_bytes)])
-            if state == _REJECTED:
-                return
-        rows = flow.segments
-        source = self.capture * 2
-        if payload_size and (to_file < 0 or not self.in_place):
-            source += 1
-            file_at = self.spool(buffer[payload_at : payload_at + payload_size])
-            if file_at < 0:  # the spool is full: the bytes are a hole
-                payload_size = file_at = 0
+        near = _u16(view, t)
+        far = _u16(view, t + 2)
+        seq = _u32(view, t + 4)
+        flags = view[t + 13]
+        # The flow: both directions have the same slot.
+        swapped = 1 if s0 > d0 or (s0 == d0 and (s1 > d1 or (s1 == d1 and near > far))) else 0
+        if swapped:
+            s0, d0 = d0, s0
+            s1, d1 = d1, s1
+            near, far = far, near
+        ports = (four + 2) << 32 | near << 16 | far
+        at = self._find(s0, s1, d0, d1, ports)
+        table = self._table
+        info = table[at + 5]
+        if not table[at + 4]:
+            self._used += 1
+            table[at] = s0
+            table[at + 1] = s1
+            table[at + 2] = d0
+            table[at + 3] = d1
+            table[at + 4] = ports
+            info = self._new(at, number, swapped, seq, flags)
         else:
-            file_at = payload_at + to_file
-        rows.key.append(packet_key(self.capture, number))
-        rows.ts_ns.append(ts_ns)
-        rows.direction.append(direction)
-        rows.seq.append(seq)
-        rows.ack.append(ack if flags & _ACK else -1)
-        rows.flags.append(flags)
-        rows.size.append(payload_size)
-        rows.wire_size.append(wire_payload)
-        rows.source.append(source)
-        rows.file_at.append(file_at)
-        rows.ident.append(ident | checksum)
+            way = swapped ^ (info >> 3 & 1)
+            known = info >> (4 + way) & 1
+            if flags & 22 == _SYN:  # neither RST nor ACK
+                isn = (table[at + 6] >> (32 * way)) & _LOW
+                if (known and isn != seq) or (not known and not self._late_syn(info, way, seq)):
+                    info = self._new(at, number, swapped, seq, flags)
+                else:
+                    info = self._isn(at, info, way, seq)
+            elif flags & _SYN and not known:
+                info = self._isn(at, info, way, seq)
+        table[at + 7] = (table[at + 7] & ~0xFFFF) | self._epoch
+        direction = swapped ^ (info >> 3 & 1)
+        state = info & 7
+        head = size if size < self._prefix_size else self._prefix_size
+        if state == _REJECTED or state == _LATE:
+            if state == _REJECTED and size >= 4 and _starts_late(_u32(view, payload_at)) and self._judge(view, payload_at, head, ports) == _HTTP:
+                table[at + 5] = (info & ~7) | _LATE
+                self._lates[self._late_count] = table[at + 7] >> 16
+                self._late_count += 1
+            return _DONE
+        flow = info >> 8
+        if size and state == _UNDECIDED:
+            state = self._decide(view, flow, direction, payload_at, head, ports)
+            if state != _UNDECIDED:
+                table[at + 5] = (info & ~7) | state
+                if state == _REJECTED:
+                    return _DONE
+        spooled = 0
+        file_at = payload_at + to_file
+        if size and (to_file < 0 or not self.in_place):
+            spooled = 1
+            if self._spooled + size > self._spool_limit:  # the bytes are a hole
+                self._spool_full = 1
+                size = file_at = 0
+            else:
+                self._copy(view, payload_at, size)
+                file_at = self._spooled
+                self._spooled += size
+        base = self._row_count * _ROW
+        rows = self._rows
+        flows = self._flows
+        rows[base] = number
+        rows[base + 1] = ts_ns
+        rows[base + 2] = seq << 32 | _u32(view, t + 8)
+        rows[base + 3] = flow << 32 | spooled << 9 | direction << 8 | flags
+        rows[base + 4] = size << 32 | wire_payload
+        rows[base + 5] = file_at
+        rows[base + 6] = flows[flow * _FLOW + 6] << 32 | ident | _u16(view, t + 16)
+        self._row_count += 1
+        flows[flow * _FLOW + 6] = self._row_count
+        flows[flow * _FLOW + 7] += 1
+        return _DONE
 
-    def _slot(self, key: bytes, seq: int, flags: int) -> tuple[int, int]:
-        """The flow's index and the direction of this packet in it; a new flow where the 4-tuple is new or reused."""
-        entry = self._table.get(key)
-        if entry is None:
-            return self._new(key, seq, flags), 0
-        slot, direction = entry >> 1, entry & 1
-        if flags & (_SYN | _RST) == _SYN and not flags & _ACK:
-            isn = self._isn[2 * slot + direction]
-            if isn != seq and (isn >= 0 or not self._late_syn(slot, direction, seq)):
-                return self._new(key, seq, flags), 0
-            self._isn[2 * slot + direction] = seq
-        elif flags & _SYN and self._isn[2 * slot + direction] < 0:
-            self._isn[2 * slot + direction] = seq
-        return slot, direction
+    # The table of 4-tuples
 
-    def _late_syn(self, slot: int, direction: int, seq: int) -> bool:
-        """A SYN without a known predecessor belongs to the flow when it fits just below what the flow has sent so far (packets out of order)."""
-        flow = self._open.get(slot)
-        if flow is None:
-            return False
-        rows = flow.segments
-        sent = [(s - seq) & 0xFFFFFFFF for s, d in zip(rows.seq, rows.direction, strict=True) if d == direction]
-        acked = [(a - seq) & 0xFFFFFFFF for a, d in zip(rows.ack, rows.direction, strict=True) if d != direction and a >= 0]
-        distances = sent or acked
-        return bool(distances) and max(distances) <= _LATE_SYN_WINDOW
+    def _find(self, s0: int, s1: int, d0: int, d1: int, ports: int) -> int:
+        """The place in the table of these ends' slot, or of the empty slot that is theirs to take."""
+        table = self._table
+        last = self._slots - 1
+        mixed = ((s0 ^ self._seed) * _MIX + (d0 ^ ports) * _MIX2 + (s1 ^ (d1 << 1 & _MASK)) * _MIX3) & _MASK
+        mixed = ((mixed ^ mixed >> 32) * _MIX) & _MASK
+        slot = (mixed ^ mixed >> 29) & last
+        while True:
+            at = slot * _SLOT
+            if table[at + 4] == 0 or (table[at] == s0 and table[at + 2] == d0 and table[at + 4] == ports and table[at + 1] == s1 and table[at + 3] == d1):
+                return at
+            slot = (slot + 1) & last
 
-    def _new(self, key: bytes, seq: int, flags: int) -> int:
-        slot = len(self._state)
-        half = (len(key) - 4) // 2
-        self._table[key] = slot << 1
-        self._table[key[half : 2 * half] + key[:half] + key[-2:] + key[-4:-2]] = slot << 1 | 1
-        self._state.append(_HTTP if slot in self.force else _UNDECIDED)
-        self._isn.extend((seq if flags & _SYN else -1, -1))
-        ports = (key[-4] << 8 | key[-3], key[-2] << 8 | key[-1])
-        self._open[slot] = _Open((key[:half], key[half : 2 * half]), ports)
-        return slot
+    def _new(self, at: int, number: int, swapped: int, seq: int, flags: int) -> int:
+        """A new flow in the slot at ``at``; gives its state word: state, 8 when its first sender is the higher end, numbers known, flow."""
+        table = self._table
+        flows = self._flows
+        if self._flow_free:
+            self._flow_free -= 1
+            flow = self._free_flows[self._flow_free]
+        else:
+            flow = self._flow_count
+            self._flow_count += 1
+        state = _UNDECIDED
+        while self._next_force < self._forces and self._force[self._next_force] < number:
+            self._next_force += 1
+        if self._next_force < self._forces and self._force[self._next_force] == number:
+            state = _HTTP
+        base = flow * _FLOW
+        for word in range(5):
+            flows[base + word] = table[at + word]
+        flows[base + 5] = state | swapped << 3
+        flows[base + 6] = flows[base + 7] = flows[base + 9] = flows[base + 10] = 0
+        flows[base + 8] = number
+        info = flow << 8 | state | swapped << 3
+        if state == _HTTP:
+            info |= 64  # forced: as easily forgotten as in the first reading
+        if flags & _SYN:
+            info |= 16
+        table[at + 5] = info
+        table[at + 6] = seq
+        table[at + 7] = number << 16
+        return info
 
-    def _decide(self, slot: int, flow: _Open, direction: int, payload: bytes) -> int:
-        """The verdict after one more payload: by how the segment begins, else by how the direction began (starts cut into small segments)."""
-        limits = self.limits
-        flow.payloads += 1
-        prefix = flow.prefix[direction]
-        if len(prefix) < limits.undecided_prefix_bytes:
-            prefix = flow.prefix[direction] = prefix + payload[: limits.undecided_prefix_bytes - len(prefix)]
-        verdict = judge(payload, flow.ports, limits.tls_ports, all_http=self.all_http)
-        if verdict == Verdict.UNDECIDED and len(prefix) > len(payload):
-            verdict = judge(prefix, flow.ports, limits.tls_ports, all_http=self.all_http)
-        if verdict == Verdict.UNDECIDED and flow.payloads >= limits.undecided_payload_packets and not self._growing(prefix):
-            verdict = Verdict.REJECTED
-        code = _CODES[verdict]
-        if code != _UNDECIDED:
-            self._state[slot] = code
-            flow.prefix = [b"", b""]
-            if code == _REJECTED:
-                del self._open[slot]
-        return code
+    def _isn(self, at: int, info: int, way: int, seq: int) -> int:
+        """Notes a direction's initial sequence number."""
+        table = self._table
+        info |= 16 << way
+        table[at + 5] = info
+        if way:
+            table[at + 6] = (table[at + 6] & _LOW) | seq << 32
+        else:
+            table[at + 6] = (table[at + 6] & ~_LOW) | seq
+        return info
 
-    def _growing(self, prefix: bytes) -> bool:
-        """True while a direction's first bytes come in small pieces and may yet become a start line with its headers."""
-        return len(prefix) < self.limits.undecided_prefix_bytes and b"\r\n\r\n" not in prefix and (may_become_http(prefix) or looks_http(prefix))
+    def _late_syn(self, info: int, way: int, seq: int) -> int:
+        """1 when a SYN without a known predecessor fits just below what the flow has sent so far (packets out of order): then it belongs to the flow."""
+        state = info & 7
+        if state == _REJECTED or state == _LATE:
+            return 0
+        rows = self._rows
+        sent = acked = far_sent = far_acked = 0
+        row = self._flows[(info >> 8) * _FLOW + 6]
+        while row:
+            base = (row - 1) * _ROW
+            if (rows[base + 3] >> 8 & 1) == way:
+                sent = 1
+                if (((rows[base + 2] >> 32) - seq) & _LOW) > _LATE_SYN_WINDOW:
+                    far_sent = 1
+            elif rows[base + 3] & _ACK:
+                acked = 1
+                if (((rows[base + 2] & _LOW) - seq) & _LOW) > _LATE_SYN_WINDOW:
+                    far_acked = 1
+            row = rows[base + 6] >> 32
+        return 1 - far_sent if sent else acked & (1 - far_acked)
 
-    def _late(self, slot: int, key: bytes, payload: bytes) -> None:
-        ports = (key[-4] << 8 | key[-3], key[-2] << 8 | key[-1])
-        if judge(payload, ports, self.limits.tls_ports, all_http=self.all_http) == Verdict.HTTP:
-            self.late.add(slot)
+    # The verdict
+
+    def _decide(self, view: bytearray, flow: int, direction: int, at: int, size: int, ports: int) -> int:
+        """The state after one more payload: by how the segment begins, else by how the direction began (starts cut into small segments)."""
+        flows = self._flows
+        base = flow * _FLOW
+        flows[base + 5] += 256
+        count = flows[base + 5] >> 8
+        shift = 32 * direction
+        slot = (flows[base + 9] >> shift) & _LOW
+        have = (flows[base + 10] >> shift) & _LOW
+        state = self._judge(view, at, size, ports)
+        growing = 0
+        if slot != _DEAD and state == _UNDECIDED:
+            if slot == 0:
+                growing = self._growing(view, at, size)
+                if growing:
+                    self._prefix_free -= 1
+                    slot = self._free_prefixes[self._prefix_free] + 1
+                    self._add_to_prefix(slot - 1, 0, view, at, size)
+                    have = size
+            else:
+                more = self._prefix_size - have
+                if more > size:
+                    more = size
+                begin = (slot - 1) * self._prefix_size
+                self._add_to_prefix(slot - 1, have, view, at, more)
+                have += more
+                if have > size:
+                    state = self._judge(self._prefixes, begin, have, ports)
+                growing = self._growing(self._prefixes, begin, have)
+                if not growing:
+                    self._free_prefixes[self._prefix_free] = slot - 1
+                    self._prefix_free += 1
+            if not growing:
+                slot = _DEAD
+            flows[base + 9] = (flows[base + 9] & ~(_LOW << shift)) | slot << shift
+            flows[base + 10] = (flows[base + 10] & ~(_LOW << shift)) | have << shift
+        if state == _UNDECIDED and count >= self._undecided_payloads and growing != 2:
+            state = _REJECTED
+        if state != _UNDECIDED:
+            self._settle(flow, state)
+        return state
+
+    def _settle(self, flow: int, state: int) -> None:
+        """The flow has its verdict."""
+        flows = self._flows
+        base = flow * _FLOW
+        flows[base + 5] = (flows[base + 5] & ~7) | state
+        for shift in range(0, 64, 32):
+            slot = (flows[base + 9] >> shift) & _LOW
+            if slot and slot != _DEAD:
+                self._free_prefixes[self._prefix_free] = slot - 1
+                self._prefix_free += 1
+        flows[base + 9] = 0
+        if state == _REJECTED:
+            self._dead_rows += flows[base + 7]
+            self._flow_dead += 1
+
+    def _add_to_prefix(self, slot: int, have: int, view: bytearray, at: int, size: int) -> None:
+        begin = slot * self._prefix_size + have
+        for i in range(size):
+            self._prefixes[begin + i] = view[at + i]
+
+    def _growing(self, view: bytearray, at: int, size: int) -> int:
+        """2 while a direction's first bytes come in small pieces and may yet become a start line with its headers; 1 when more bytes may tell anything."""
+        if size < self._prefix_size and _may_become(view, at, size, self._words, self._methods) and _head_end(view, at, at + size) == at + size:
+            return 2
+        return 1 if size < 6 else 0
+
+    def _judge(self, view: bytearray, at: int, size: int, ports: int) -> int:
+        """The verdict on bytes that begin a segment (or a direction); `_UNDECIDED` when they tell nothing."""
+        near = ports >> 16 & 0xFFFF
+        far = ports & 0xFFFF
+        if (near == 88 or far == 88) and size > 4 and _is_kdc(view[at + 4]):  # RFC 4120 section 7.2.2: a length of four bytes, then the message
+            return _KDC
+        first = view[at]
+        if 65 <= first <= 90:
+            method = _word_at(view, at, at + size, self._words, self._methods, 0)
+            if method:
+                return _HTTP if self.all_http or method == 8 or self._interesting(view, at, at + size, method) else _UNDECIDED
+        elif first == 22 and size > 5 and view[at + 1] == 3 and 1 <= view[at + 5] <= 2:
+            for port in self._tls_ports:
+                if port == near or port == far:
+                    return _TLS
+            return _REJECTED
+        return _UNDECIDED
+
+    def _interesting(self, view: bytearray, at: int, end: int, method: int) -> int:
+        """1 for a head that shows WS-Management or authentication."""
+        words = self._words
+        if method == 10 and _status_asks(view, at, end):
+            return 1
+        i = at
+        while i < end and view[i] != 10:
+            i += 1
+        line_end = i
+        i = at
+        while i < line_end:
+            if view[i] == 47 and _word_at(view, i, line_end, words, self._targets, 1):
+                return 1
+            i += 1
+        end = _head_end(view, at, end)
+        i = at
+        while i < end:
+            byte = view[i]
+            if byte == 10 and _word_at(view, i, end, words, self._fields, 1):
+                return 1
+            if (byte == 97 or byte == 65) and _word_at(view, i, end, words, self._types_a, 1):
+                return 1
+            if (byte == 109 or byte == 77) and _word_at(view, i, end, words, self._types_m, 1):
+                return 1
+            i += 1
+        return 0
+
+    # Room
+
+    def _no_room(self, size: int) -> int:
+        """1 when the arrays may not take one more packet of ``size`` bytes."""
+        if self._row_count >= self._row_room or (self._flow_count >= self._flow_room and not self._flow_free):
+            return 1
+        if not self._prefix_free or self._late_count >= self._late_room or self._used * 8 >= self._slots * 5:
+            return 1
+        return 1 if not self.in_place and self._out_count + size > self._out_room else 0
+
+    def room(self, size: int) -> None:
+        """Makes room for one packet of ``size`` bytes: drops what is rejected, then lets arrays grow."""
+        if self._row_count >= self._row_room:
+            if self._dead_rows * 4 >= self._row_count:
+                self._compact()
+            if self._row_count * 4 >= self._row_room * 3:
+                self._row_room *= 2
+                self._rows = _longer(self._rows, self._row_room * _ROW)
+        if self._flow_count >= self._flow_room and not self._flow_free:
+            self._more_flows()
+        if not self._prefix_free:
+            self._more_prefixes()
+        if self._late_count >= self._late_room:
+            self._late_room *= 2
+            self._lates = _longer(self._lates, self._late_room)
+        if self._used * 8 >= self._slots * 5:
+            self._more_slots()
+        if self._out_count + size > self._out_room:
+            self._flush()
+            if size > self._out_room:
+                self._out_room = size
+                self._out = bytearray(size)
+
+    def _flush(self) -> None:
+        if self._out_count:
+            self.spool(bytes(self._out[: self._out_count]))
+            self._out_count = 0
+
+    def _copy(self, view: bytearray, at: int, size: int) -> None:
+        """Takes payload to be spooled."""
+        begin = self._out_count
+        self._out[begin : begin + size] = view[at : at + size]
+        self._out_count = begin + size
+
+    def _more_prefixes(self) -> None:
+        old = self._prefixes
+        self._prefixes = bytearray(2 * self._prefix_room * self._prefix_size)
+        self._prefixes[: self._prefix_room * self._prefix_size] = old
+        self._free_prefixes = _longer(array("Q", range(self._prefix_room, 2 * self._prefix_room)), 2 * self._prefix_room)
+        self._prefix_free = self._prefix_room
+        self._prefix_room *= 2
+
+    def _more_flows(self) -> None:
+        if self._flow_dead * 4 < self._flow_room and self._flow_room >= self.limits.undecided_flows:
+            self._give_up()
+        if self._flow_dead * 4 >= self._flow_room:
+            self._compact()
+            return
+        self._flow_room *= 2
+        self._flows = _longer(self._flows, self._flow_room * _FLOW)
+        self._free_flows = _longer(self._free_flows, self._flow_room)
+
+    def _give_up(self) -> None:
+        """Rejects the older half of the undecided flows; those on WinRM's ports only when there are no others."""
+        flows = self._flows
+        waiting = [flow for flow in range(self._flow_count) if flows[flow * _FLOW + 5] & 7 == _UNDECIDED]
+        other = [flow for flow in waiting if not self._on_winrm_port(flow)]
+        if len(other) * 4 >= self._flow_room:
+            waiting = other
+        waiting = [flow for _, flow in sorted([(self._first_packet(flow), flow) for flow in waiting])]
+        for flow in waiting[: (len(waiting) + 1) // 2]:
+            self._settle(flow, _REJECTED)
+            base = flow * _FLOW
+            at = self._find(flows[base], flows[base + 1], flows[base + 2], flows[base + 3], flows[base + 4])
+            if self._table[at + 4] and self._table[at + 5] >> 8 == flow:
+                self._table[at + 5] = (self._table[at + 5] & ~7) | _REJECTED
+            self.given_up += 1
+
+    def _on_winrm_port(self, flow: int) -> int:
+        ports = self._flows[flow * _FLOW + 4]
+        return 1 if (ports & 0xFFFF) in _WINRM_PORTS or (ports >> 16 & 0xFFFF) in _WINRM_PORTS else 0
+
+    def _first_packet(self, flow: int) -> int:
+        return self._flows[flow * _FLOW + 8]
+
+    def _compact(self) -> None:
+        """Drops the rows of rejected flows, and takes their places for new flows."""
+        flows = self._flows
+        rows = self._rows
+        for flow in range(self._flow_count):
+            flows[flow * _FLOW + 6] = 0
+        to = 0
+        for row in range(self._row_count):
+            base = row * _ROW
+            flow = rows[base + 3] >> 32
+            if flows[flow * _FLOW + 5] & 7 == _REJECTED:
+                continue
+            into = to * _ROW
+            for word in range(6):
+                rows[into + word] = rows[base + word]
+            rows[into + 6] = (rows[base + 6] & _LOW) | flows[flow * _FLOW + 6] << 32
+            to += 1
+            flows[flow * _FLOW + 6] = to
+        self._row_count = to
+        self._dead_rows = 0
+        for flow in range(self._flow_count):
+            if flows[flow * _FLOW + 5] & 7 == _REJECTED:
+                flows[flow * _FLOW + 5] = _FREE
+                self._free_flows[self._flow_free] = flow
+                self._flow_free += 1
+        self._flow_dead = 0
+
+    def _more_slots(self) -> None:
+        """Twice the slots; at the limit, rejected flows are forgotten instead: those that were not met since the last time, and all when that is too little."""
+        oldest_only = 1
+        if self._slots * 2 <= self.limits.flow_table_slots:
+            self._rehash(self._slots * 2, 0, 0)
+            return
+        if self._droppable(1) * 4 < self._used:
+            oldest_only = 0
+        slots = self._slots if self._droppable(oldest_only) * 4 >= self._used else self._slots * 2
+        self._rehash(slots, 1, oldest_only)
+        self._epoch = (self._epoch + 1) & 0xFFFF
+
+    def _is_droppable(self, at: int, oldest_only: int) -> int:
+        state = self._table[at + 5] & 7
+        if state != _REJECTED and state != _LATE and not self._table[at + 5] & 64:
+            return 0
+        return 0 if oldest_only and self._table[at + 7] & 0xFFFF == self._epoch else 1
+
+    def _droppable(self, oldest_only: int) -> int:
+        count = 0
+        for slot in range(self._slots):
+            if self._table[slot * _SLOT + 4] and self._is_droppable(slot * _SLOT, oldest_only):
+                count += 1
+        return count
+
+    def _rehash(self, slots: int, drop: int, oldest_only: int) -> None:
+        old = self._table
+        old_slots = self._slots
+        dropped = bytearray(old_slots)
+        gone = dropped
+        if drop:
+            for slot in range(old_slots):
+                if old[slot * _SLOT + 4] and self._is_droppable(slot * _SLOT, oldest_only):
+                    gone[slot] = 1
+                    self.forgotten += 1
+        self._table = _zeros(slots * _SLOT)
+        self._slots = slots
+        self._used = 0
+        for slot in range(old_slots):
+            base = slot * _SLOT
+            if old[base + 4] and not gone[slot]:
+                at = self._find(old[base], old[base + 1], old[base + 2], old[base + 3], old[base + 4])
+                for word in range(_SLOT):
+                    self._table[at + word] = old[base + word]
+                self._used += 1
+
+    # What was found
 
     def flows(self, host: Callable[[bytes], str]) -> tuple[Flow, ...]:
         """The kept flows in order of their first packet. ``host`` makes text of an address. Silent flows to a WinRM port are kept: nobody answered them."""
+        self._flush()
+        words = self._flows
         kept = []
-        for slot, flow in self._open.items():
-            state = self._state[slot]
-            silent = state == _UNDECIDED and not flow.payloads and any(port in _WINRM_PORTS for port in flow.ports)
-            if state in (_HTTP, _TLS, _KDC) or silent:
-                hosts = (host(flow.hosts[0]), host(flow.hosts[1]))
-                kept.append(Flow(self.capture, hosts, flow.ports, _VERDICTS[state], flow.segments))
-        return tuple(kept)
+        for flow in range(self._flow_count):
+            state = words[flow * _FLOW + 5] & 7
+            silent = state == _UNDECIDED and not words[flow * _FLOW + 5] >> 8 and self._on_winrm_port(flow)
+            if state == _HTTP or state == _TLS or state == _KDC or silent:
+                kept.append((words[flow * _FLOW + 8], flow))
+        return tuple([self._flow(flow, host) for _, flow in sorted(kept)])
+
+    def _flow(self, flow: int, host: Callable[[bytes], str]) -> Flow:
+        words = self._flows
+        base = flow * _FLOW
+        one, other, two, other2, ports, info = words[base], words[base + 1], words[base + 2], words[base + 3], words[base + 4], words[base + 5]
+        if ports >> 32 & 1:
+            hosts = [host(one.to_bytes(4, "big")), host(two.to_bytes(4, "big"))]
+        else:
+            hosts = [host(one.to_bytes(8, "big") + other.to_bytes(8, "big")), host(two.to_bytes(8, "big") + other2.to_bytes(8, "big"))]
+        numbers = [ports >> 16 & 0xFFFF, ports & 0xFFFF]
+        if info >> 3 & 1:
+            hosts.reverse()
+            numbers.reverse()
+        return Flow(self.capture, (hosts[0], hosts[1]), (numbers[0], numbers[1]), _VERDICTS[info & 7], self._segments(flow))
+
+    def _segments(self, flow: int) -> Segments:
+        rows = self._rows
+        count = self._flows[flow * _FLOW + 7]
+        row = self._flows[flow * _FLOW + 6]
+        key, ts_ns, direction, seq, ack, flags, size, wire_size, source, file_at, ident = columns = [array("q", bytes(8 * count)) for _ in range(11)]
+        first_key = packet_key(self.capture, 0)
+        place = count
+        while row:
+            place -= 1
+            base = (row - 1) * _ROW
+            about = rows[base + 3]
+            key[place] = first_key | rows[base]
+            ts_ns[place] = rows[base + 1]
+            direction[place] = about >> 8 & 1
+            seq[place] = rows[base + 2] >> 32
+            ack[place] = rows[base + 2] & _LOW if about & _ACK else -1
+            flags[place] = about & 255
+            size[place] = rows[base + 4] >> 32
+            wire_size[place] = rows[base + 4] & _LOW
+            source[place] = 2 * self.capture + (about >> 9 & 1)
+            file_at[place] = rows[base + 5]
+            ident[place] = rows[base + 6] & _LOW
+            row = rows[base + 6] >> 32
+        return Segments(*columns)

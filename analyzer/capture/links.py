@@ -31,6 +31,9 @@ LINKS = (
     Link(239, "nflog", "slow"),
     Link(276, "linux-sll2", "sll2"),
 )
+_NAMES = ("none", "ether", "sll", "sll2", "raw", "null", "slow")
+KINDS: dict[int, int] = {link.number: _NAMES.index(link.kind) for link in LINKS}
+"""Link type to the number of its decoder in the kernel; 0 is none."""
 BY_NUMBER: dict[int, Link] = {link.number: link for link in LINKS}
 
 

@@ -4,7 +4,6 @@ import gzip
 import io
 import sys
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -25,6 +24,10 @@ class Opened(NamedTuple):
     seekable: bool
     size: int
 
+    def fill(self, buffer: memoryview) -> int:
+        """Puts the next bytes of the stream into ``buffer``; gives their number, 0 at the end."""
+        return cast("io.RawIOBase", self.stream).readinto(buffer) or 0
+
 
 def opened(path: str) -> Opened:
     """Opens ``path`` (``-`` is standard input) read-only. Raises `InputError` when the file system refuses."""
@@ -36,7 +39,7 @@ def opened(path: str) -> Opened:
 
 
 def _file(path: str) -> Opened:
-    raw = Path(path).open("rb")  # noqa: SIM115  closed by the caller
+    raw = Path(path).open("rb", buffering=0)  # noqa: SIM115  closed by the caller
     magic = raw.read(4)
     raw.seek(0, io.SEEK_END)
     size = raw.tell()
@@ -59,12 +62,6 @@ def _decompressed(raw: BinaryIO, magic: bytes) -> tuple[BinaryIO, str]:
 
         return zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(raw, read_across_frames=True, closefd=True), "zstd"
     return raw, ""
-
-
-def pieces(stream: BinaryIO, size: int) -> Iterator[bytes]:
-    """Pieces of at most ``size`` bytes until the end. Damage of a compressed stream ends it: the caller's `damaged` tells."""
-    while piece := stream.read(size):
-        yield piece
 
 
 def zstd_errors() -> tuple[type[Exception], ...]:

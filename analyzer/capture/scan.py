@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple, cast
 from analyzer.capture.containers import Walk, rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.links import link
-from analyzer.capture.open import STDIN, Opened, opened, pieces, zstd_errors
+from analyzer.capture.open import STDIN, Opened, opened, zstd_errors
 from analyzer.capture.slow import SlowPath
 from analyzer.errors import InputError
 from analyzer.records.capture import Capture, Flow
@@ -39,22 +39,13 @@ class Scanned(NamedTuple):
 class _Spool:
     """A temporary file for payload, opened with the first byte; nothing of it outlives the process."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self) -> None:
         self.file: BinaryIO | None = None
-        self.size = 0
-        self.limit = limit
-        self.full = False
 
-    def __call__(self, payload: bytes) -> int:
+    def __call__(self, payload: bytes) -> None:
         if self.file is None:
             self.file = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-"))  # noqa: SIM115  owned by the result
-        at = self.size
-        if at + len(payload) > self.limit:
-            self.full = True
-            return -1
         self.file.write(payload)
-        self.size += len(payload)
-        return at
 
 
 def scan(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None = None) -> Scanned:
@@ -72,23 +63,21 @@ def scan(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, progr
 def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None, force: frozenset[int]) -> Scanned | frozenset[int]:
     """One reading. Gives the indexes of flows that must be kept in a second reading, if any; never in a second one, nor for a pipe."""
     source = opened(path)
-    walk, slow, spool = Walk(), SlowPath(limits), _Spool(limits.spool_bytes)
+    walk, slow, spool = Walk(), SlowPath(limits), _Spool()
     kernel = Kernel(ordinal, limits, slow, spool, in_place=source.seekable, all_http=scope.all_http, force=force)
-    links: Counter[int] = Counter()
     size = 0
 
-    def counted() -> Iterator[bytes]:
+    def fill(buffer: memoryview) -> int:
         nonlocal size
-        for piece in pieces(source.stream, limits.read_size_bytes):
-            size += len(piece)
-            if progress is not None:
-                progress(name, source.raw.tell() if source.size else size, source.size)
-            yield piece
+        got = source.fill(buffer)
+        size += got
+        if progress is not None:
+            progress(name, source.raw.tell() if source.size else size, source.size)
+        return got
 
     damage: tuple[str, str, int | None] | None = None
     try:
-        for row in rows(counted(), limits, walk):
-            links[row.link] += 1
+        for row in rows(fill, limits, walk, kernel):
             kernel.packet(*row)
     except zstd_errors() as error:
         damage = ("capture.decompression", f"{source.compression}: {error}", walk.packets or None)
@@ -103,8 +92,8 @@ def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, prog
     if kernel.late and not force and path != STDIN and damage is None:
         return frozenset(kernel.late)
     flows = kernel.flows(_host)
-    capture = replace(_capture(path, ordinal, name, source, size, walk, kernel), link_types=tuple(link(one).name for one in sorted(links)), flows=len(flows))
-    problems = [*walk.problems, *slow.problems, *_notes(walk, kernel, spool, size, force), *([damage] if damage else [])]
+    capture = replace(_capture(path, ordinal, name, source, size, walk, kernel), link_types=tuple(link(one).name for one in sorted(walk.links)), flows=len(flows))
+    problems = [*walk.problems, *slow.problems, *_notes(walk, kernel, limits, size, force), *([damage] if damage else [])]
     return Scanned(capture, flows, tuple(_issues(problems, ordinal, limits)), spool.file, tuple(kernel.datagrams))
 
 
@@ -129,7 +118,7 @@ def _capture(path: str, ordinal: int, name: str, source: Opened, size: int, walk
     )
 
 
-def _notes(walk: Walk, kernel: Kernel, spool: _Spool, size: int, force: frozenset[int]) -> list[tuple[str, str, int | None]]:
+def _notes(walk: Walk, kernel: Kernel, limits: Limits, size: int, force: frozenset[int]) -> list[tuple[str, str, int | None]]:
     """What the counters say about the file as a whole."""
     notes: list[tuple[str, str, int | None]] = []
     if not walk.format:
@@ -142,8 +131,13 @@ def _notes(walk: Walk, kernel: Kernel, spool: _Spool, size: int, force: frozense
         notes.append(("capture.undecodable-packet", f"{kernel.undecodable} packets", None))
     if kernel.backwards:
         notes.append(("capture.time-backwards", f"{kernel.backwards} packets are earlier than one before them", None))
-    if spool.full:
-        notes.append(("capture.limit", f"spool_bytes={spool.limit}: later payload was not kept", None))
+    if kernel.spool_full:
+        notes.append(("capture.limit", f"spool_bytes={limits.spool_bytes}: later payload was not kept", None))
+    if kernel.given_up:
+        notes.append(("capture.limit", f"undecided_flows={limits.undecided_flows}: {kernel.given_up} connections were given up before they told what they are", None))
+    if kernel.forgotten:
+        detail = f"flow_table_slots={limits.flow_table_slots}: {kernel.forgotten} connections without WinRM were forgotten; had one gone on, it began anew"
+        notes.append(("capture.limit", detail, None))
     if kernel.late - force:
         notes.append(("capture.limit", f"{len(kernel.late - force)} connections show WinRM only late and could not be read again", None))
     return notes

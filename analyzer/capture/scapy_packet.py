@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from analyzer.capture.containers import Walk, rows
-from analyzer.capture.open import STDIN, opened, pieces
+from analyzer.capture.open import STDIN, opened
 from analyzer.errors import InputError, UsageError
 from analyzer.settings import Limits
 
@@ -48,7 +48,7 @@ def packet(path: str, number: int, limits: Limits) -> Packet:
         raise InputError(msg)
     source = opened(path)
     try:
-        for row in rows(pieces(source.stream, limits.read_size_bytes), limits, Walk()):
+        for row in rows(source.fill, limits, Walk()):
             if row.number == number:
                 return Packet(number, row.ts_ns, row.link, bytes(row.buffer[row.at : row.at + row.size]), row.wire_size)
             if row.number > number:

@@ -15,7 +15,7 @@ from analyzer.transport.connections import connection
 from tests.build.packets import Frame
 from tests.build.streams import Piece
 
-ALL = frozenset(range(100))
+ALL = frozenset(range(100_000))
 
 
 class Fed(NamedTuple):
@@ -43,13 +43,9 @@ def fed(frames: Iterable[Frame], *, force: frozenset[int] = ALL, limits: Limits 
     """``force`` keeps flows whatever they look like; the default keeps all."""
     spooled = bytearray()
 
-    def spool(payload: bytes) -> int:
-        spooled.extend(payload)
-        return len(spooled) - len(payload)
-
     chosen = limits or Limits()
     slow = SlowPath(chosen)
-    kernel = Kernel(0, chosen, slow, spool, in_place=False, all_http=all_http, force=force)
+    kernel = Kernel(0, chosen, slow, spooled.extend, in_place=False, all_http=all_http, force=force)
     for number, one in enumerate(frames, 1):
         kernel.packet(number, one.ts_ns, one.link, one.data, 0, len(one.data), one.sent, 0)
     slow.finish()

@@ -10,6 +10,7 @@ The layers are functions from bytes to bytes, so they nest: ``ethernet(ip4(a, b,
 """
 
 import gzip
+import io
 import ipaddress
 import struct
 from collections.abc import Callable, Iterable, Sequence
@@ -205,6 +206,12 @@ class Line:
         self.frames.append(Frame(self.now_ns, data[: len(data) - cut], self.link, len(data)))
         self.now_ns += STEP_NS
         return len(self.frames)
+
+
+def filling(data: bytes, size: int = 1 << 20) -> Callable[[memoryview], int]:
+    """``data`` as a stream of which each read gives at most ``size`` bytes."""
+    stream = io.BytesIO(data)
+    return lambda buffer: stream.readinto(buffer[:size])
 
 
 def pcap(frames: Iterable[Frame], *, order: str = "<", nanoseconds: bool = True, snaplen: int = 262_144) -> bytes:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import analyzer
 from analyzer.capture.containers import Walk, rows
-from analyzer.capture.open import opened, pieces
+from analyzer.capture.open import opened
 from analyzer.records.evidence import Evidence
 from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
@@ -51,7 +51,7 @@ def frames(path: Path) -> list[Frame]:
     """The packets of a capture."""
     source = opened(str(path))
     try:
-        return [_frame(row.link, row.ts_ns, bytes(row.buffer[row.at : row.at + row.size])) for row in rows(pieces(source.stream, 1 << 20), Limits(), Walk())]
+        return [_frame(row.link, row.ts_ns, bytes(row.buffer[row.at : row.at + row.size])) for row in rows(source.fill, Limits(), Walk())]
     finally:
         source.raw.close()
 

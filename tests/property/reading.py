@@ -13,7 +13,7 @@ from analyzer.records.quality import Absent
 from analyzer.records.result import Result
 from analyzer.records.transport import Connection
 from analyzer.settings import Limits, Scope
-from tests.build.packets import TCP, Frame, ip4
+from tests.build.packets import TCP, Frame, filling, ip4
 
 _SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
 _NETWORK = {1: 14, 113: 16, 276: 20, 0: 4, 101: 0}
@@ -51,7 +51,7 @@ def sample(name: str) -> bytes:
 @cache
 def frames(name: str) -> tuple[Frame, ...]:
     """The frames of a sample."""
-    return tuple(Frame(row.ts_ns, row.buffer[row.at : row.at + row.size], row.link, row.wire_size) for row in rows(iter([sample(name)]), Limits(), Walk()))
+    return tuple(Frame(row.ts_ns, bytes(row.buffer[row.at : row.at + row.size]), row.link, row.wire_size) for row in rows(filling(sample(name)), Limits(), Walk()))
 
 
 @cache

@@ -7,7 +7,7 @@ import pytest
 
 from analyzer.capture.containers import Row, Walk, rows
 from analyzer.settings import Limits
-from tests.build.packets import Frame, pcap, pcapng
+from tests.build.packets import Frame, filling, pcap, pcapng
 
 FRAMES = [Frame(1_700_000_000_000_000_000 + place * 1_234_567, bytes([place]) * (40 + place)) for place in range(8)]
 
@@ -15,12 +15,11 @@ FRAMES = [Frame(1_700_000_000_000_000_000 + place * 1_234_567, bytes([place]) * 
 def read(data: bytes, size: int = 1 << 20) -> tuple[list[tuple[int, int, int, bytes]], Walk]:
     """(number, time, link, bytes) of each packet."""
     walk = Walk()
-    pieces = (data[at : at + size] for at in range(0, len(data), size))
-    return [_copy(row) for row in rows(pieces, Limits(), walk)], walk
+    return [_copy(row) for row in rows(filling(data, size), Limits(), walk)], walk
 
 
 def _copy(row: Row) -> tuple[int, int, int, bytes]:
-    return row.number, row.ts_ns, row.link, row.buffer[row.at : row.at + row.size]
+    return row.number, row.ts_ns, row.link, bytes(row.buffer[row.at : row.at + row.size])
 
 
 def expected(frames: Iterable[Frame]) -> list[tuple[int, int, int, bytes]]:
@@ -53,7 +52,7 @@ def test_pcapng(order: str, size: int) -> None:
 
 def test_file_offsets_lead_to_the_bytes() -> None:
     for data in (pcap(FRAMES), pcapng(FRAMES)):
-        for row in rows(iter([data[:100], data[100:]]), Limits(), Walk()):
+        for row in rows(filling(data, 100), Limits(), Walk()):
             assert data[row.file_at : row.file_at + row.size] == row.buffer[row.at : row.at + row.size]
 
 
