@@ -64,7 +64,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     if not paths:
         msg = "no capture was given"
         raise InputError(msg)
-    from analyzer.engine.account import shown_forms
+    from analyzer.engine.account import hidden
     from analyzer.engine.local import run
     from analyzer.engine.secrets import load
     from analyzer.reports.masking import Mask
@@ -76,7 +76,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     finished = run(paths, limits or Limits(), scope or Scope(), progress, folders, known, sigma)
     about: About = {"arguments": list(arguments), "scope": scope or Scope(), "limits": limits or Limits(), "rules_dirs": folders, "sigma_dirs": sigma}
     about["began_ns"] = began
-    return Case(finished.result, finished.sources.fetch, about | {"ended_ns": time.time_ns()}, Mask(shown_forms(known)))
+    return Case(finished.result, finished.sources.fetch, about | {"ended_ns": time.time_ns()}, Mask(*hidden(known)))
 
 
 def open_case(path: Input) -> OpenedCase:
@@ -113,9 +113,13 @@ def writable_case(path: Input, inputs: Sequence[Input], *, clobber: bool) -> Non
 
 
 class Case(CaseTables):
-    """A finished run. Tables are pandas DataFrames, made when they are first asked for; ``case["c3.x2"]`` is a record by its id."""
+    """A finished run. Tables are pandas DataFrames, made when they are first asked for; ``case["c3.x2"]`` is a record by its id.
 
-    def __init__(self, result: Result, fetch: Fetch, about: About | None = None, mask: Mask | None = None) -> None:
+    Passwords in texts and every secret that was given are masked in tables, texts and files, unless they are asked for with ``show_secrets``. Records and their
+    bytes (``case["c3.x2"]``, ``case.bytes``, ``case.result``) are the evidence itself and are as captured.
+    """
+
+    def __init__(self, result: Result, fetch: Fetch, about: About | None = None, mask: Mask | None = None, *, shows: bool = False) -> None:
         super().__init__()
         from analyzer.reports.masking import Mask
 
@@ -123,6 +127,7 @@ class Case(CaseTables):
         self._fetch = fetch
         self._about: About = about or {}
         self._mask = mask or Mask()
+        self._shows = shows
 
     @property
     def evidence(self) -> Evidence:
@@ -130,24 +135,27 @@ class Case(CaseTables):
         return self.result.evidence
 
     def _exact(self, name: str) -> Cells:
-        from analyzer.tables.registry import table_named
+        return self.cells(name)
 
-        return table_named(name).values(self._result_for(name))
+    def show_secrets(self) -> Case:
+        """The same case with nothing masked in its tables."""
+        return Case(self.result, self._fetch, self._about, self._mask, shows=True)
 
     def cells(self, name: str, *, show_secrets: bool = False) -> Cells:
         """The cells of a table, row by row; passwords in its texts are masked unless ``show_secrets``. Also of ``ladders``, the arrows of the diagrams."""
         from analyzer.engine.store import table_of
 
+        show = show_secrets or self._shows
         table = table_of(name)
-        rows = table.values(self._result_for(name))
-        return rows if show_secrets else self._mask.cells(table, rows)
+        rows = table.values(self._result_for(name, show_secrets=show))
+        return rows if show else self._mask.cells(table, rows)
 
     def manifest(self) -> Mapping[str, object]:
         """How the tables were made: tool, rules, command, inputs, limits; without any secret."""
         from analyzer import __version__
         from analyzer.engine.account import account
 
-        return account(self._hashed, self._about | {"version": __version__})
+        return account(self._hashed(self._masked), self._about | {"version": __version__})
 
     def save(self, path: Input, *, clobber: bool = False, show_secrets: bool = False) -> OpenedCase:
         """Write a case folder, and open it. `OutputError`: the folder is there already (``clobber`` overwrites a case), or it lies in a folder of evidence."""
@@ -215,20 +223,20 @@ class Case(CaseTables):
         """The first screen: evidence, coverage, proxies, findings, what to do next."""
         from analyzer.reports.terminal import overview
 
-        return rendered(overview(self.result, [rule.id for rule in _catalogue()], width), colour=colour)
+        return rendered(overview(self._seen, [rule.id for rule in _catalogue()], width), colour=colour)
 
     def look(self, *, width: int = WIDTH, colour: bool = False) -> str:
         """Is there WinRM, where, and which keys would open it."""
         from analyzer.reports.look import look
 
-        return rendered(look(self.result, width), colour=colour)
+        return rendered(look(self._seen, width), colour=colour)
 
     def transcript(self, *, show_secrets: bool = False, colour: bool = False) -> str:
         """What was run and what came back, with packet numbers. Passwords in the text are masked, best effort, unless ``show_secrets``."""
         from analyzer.reports.transcript import transcript
 
-        made = rendered(transcript(self.result, mask=not show_secrets), colour=colour)
-        return made if show_secrets else self._mask.known(made)
+        show = show_secrets or self._shows
+        return rendered(transcript(self.result if show else self._masked, mask=not show), colour=colour)
 
     def hash_lines(self) -> tuple[HashLine, ...]:
         """The responses of all logons as lines for hashcat. They are as good as passwords: keep them as such."""
@@ -252,7 +260,7 @@ class Case(CaseTables):
         """The findings of at least this severity, each with its facts."""
         from analyzer.reports.terminal import finding_lines
 
-        return rendered(finding_lines(self.at_least(least).result, [rule.id for rule in _catalogue()], width), colour=colour)
+        return rendered(finding_lines(_graver(self._seen, least), [rule.id for rule in _catalogue()], width), colour=colour)
 
     def ladder(
         self,
@@ -267,7 +275,8 @@ class Case(CaseTables):
         from analyzer.reports.ladder import ladder, mermaid
         from analyzer.reports.sequence import sequences, sequences_of
 
-        drawings: list[Drawing] = list(sequences(self.evidence)) if connection is None else sequences_of(self.evidence, connection)
+        evidence = self._seen.evidence
+        drawings: list[Drawing] = list(sequences(evidence)) if connection is None else sequences_of(evidence, connection)
         if form == "svg":
             from analyzer.reports.drawings import ladder_of
             from analyzer.reports.svg import alone
@@ -285,26 +294,21 @@ class Case(CaseTables):
         from analyzer.reports import machine
 
         write = machine.document if form == "json" else machine.lines
-        return write(self._hashed, __version__)
+        return write(self._hashed(self._seen), __version__)
 
     def at_least(self, level: str) -> Case:
         """The case with only the findings of this severity and graver ones; their ids stay."""
-        from analyzer.records.finding import Severity
-        from analyzer.tables.findings import rank
-
-        least = rank(Severity(level))
-        kept = tuple(finding for finding in self.result.findings if rank(finding.severity) >= least)
-        return Case(dataclasses.replace(self.result, findings=kept), self._fetch, self._about, self._mask)
+        return Case(_graver(self.result, level), self._fetch, self._about, self._mask, shows=self._shows)
 
     @property
     def failures(self) -> tuple[str, ...]:
         """What made the result partial: issues of level error, as text; empty when there are none."""
         from analyzer.tables.issues import level
 
-        captures = self.evidence.captures
+        captures, issues = self.evidence.captures, self._seen.evidence.issues
         return tuple(
             f"{captures[issue.capture].name + ': ' if issue.capture is not None else ''}{issue.code}: {issue.detail}"
-            for issue in self.evidence.issues
+            for issue in issues
             if level(issue) == "error"
         )
 
@@ -314,14 +318,32 @@ class Case(CaseTables):
         unread = {issue.capture for issue in self.evidence.issues if issue.code == "capture.unreadable"}
         return all(capture.ordinal in unread for capture in self.evidence.captures)
 
-    def _result_for(self, name: str) -> Result:
-        return self._hashed if name == "captures" else self.result
+    def _result_for(self, name: str, *, show_secrets: bool) -> Result:
+        shown = self.result if show_secrets else self._masked
+        return self._hashed(shown) if name == "captures" else shown
+
+    @property
+    def _seen(self) -> Result:
+        """What texts are made of."""
+        return self.result if self._shows else self._masked
 
     @cached_property
-    def _hashed(self) -> Result:
-        """The result with the SHA-256 of each capture file."""
-        captures = tuple(dataclasses.replace(one, sha256=one.sha256 or _sha256(one.path)) for one in self.evidence.captures)
-        return dataclasses.replace(self.result, evidence=dataclasses.replace(self.evidence, captures=captures))
+    def _masked(self) -> Result:
+        return self._mask.result(self.result)
+
+    def _hashed(self, result: Result) -> Result:
+        """A result with the SHA-256 of each capture file."""
+        captures = tuple(dataclasses.replace(one, sha256=self._hashes.get(one.ordinal)) for one in result.evidence.captures)
+        return dataclasses.replace(result, evidence=dataclasses.replace(result.evidence, captures=captures))
+
+    @cached_property
+    def _hashes(self) -> Mapping[int, str | None]:
+        """By the ordinal of the capture."""
+        from pathlib import Path
+
+        from analyzer.engine.store import sha256
+
+        return {one.ordinal: one.sha256 or (None if one.path == "-" else sha256(Path(one.path))) for one in self.evidence.captures}
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a short summary, without any text of the capture but file names."""
@@ -340,6 +362,14 @@ class Case(CaseTables):
 
     def __repr__(self) -> str:
         return f"<Case: {len(self.evidence.captures)} captures, {len(self.evidence.connections)} connections, {len(self.result.findings)} findings>"
+
+
+def _graver(result: Result, level: str) -> Result:
+    from analyzer.records.finding import Severity
+    from analyzer.tables.findings import rank
+
+    least = rank(Severity(level))
+    return dataclasses.replace(result, findings=tuple(finding for finding in result.findings if rank(finding.severity) >= least))
 
 
 def _catalogue() -> Sequence[Rule]:
@@ -365,16 +395,3 @@ def explanation(name: str) -> str:
     from analyzer.rules.documents import explanation as explained
 
     return explained(name)
-
-
-def _sha256(path: str) -> str | None:
-    """Of the file as it lies on disk; None for standard input and for what cannot be read any more."""
-    import hashlib
-
-    if path == "-":
-        return None
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 (the path as given, which may be of any shape)
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):
-        return None

@@ -3,8 +3,8 @@
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from analyzer.engine.store import SCHEMA
 from analyzer.records.issues import Issue
@@ -43,10 +43,18 @@ def _absolute(path: str) -> str | None:
     return None if path == "-" else os.path.abspath(path)  # noqa: PTH100 (the path as given, not resolved: links are part of the evidence's name)
 
 
-def shown_forms(secrets: Secrets) -> Iterator[str]:
-    """How a secret would look in a text: passwords as they are, keys as hexadecimal digits. They are what `Mask` takes out."""
-    yield from (value.decode("utf-8", "replace") for _, _, _, value in secrets.passwords)
-    keys = (*(one.nt_hash for one in secrets.ntlm), *(one.value for one in secrets.session_keys), *(one.value for one in secrets.kerberos))
-    for key in keys:
-        digits = bytes(key).hex()
-        yield from (digits, digits.upper())
+class Hidden(NamedTuple):
+    """What a `Mask` takes out: passwords, the bytes of keys, the names of the passwords' users, and the secrets of TLS key logs."""
+
+    values: list[str]
+    keys: list[bytes]
+    names: list[str]
+    logged: list[bytes]
+
+
+def hidden(secrets: Secrets) -> Hidden:
+    """The investigator's secrets, which are never shown."""
+    hashes = [key for one in secrets.ntlm for key in (one.nt_hash, one.lm_hash) if key is not None]
+    keys = [*hashes, *(one.value for one in secrets.session_keys), *(one.value for one in secrets.kerberos)]
+    values = [value.decode("utf-8", "replace") for _, _, _, value in secrets.passwords]
+    return Hidden(values, [bytes(key) for key in keys], [user for _, user, _, _ in secrets.passwords], [bytes(one.value) for one in secrets.tls])

@@ -1,47 +1,334 @@
-"""What must not be shown: passwords in command lines as their usual forms tell, and wherever they stand the values that the investigator gave."""
+"""What must not be shown: passwords as their usual forms in commands tell, and wherever they stand the values that the investigator gave.
 
-from collections.abc import Iterable
+`Mask.result` is the one place: every report, table and export is made of the result that it gives, and `Mask.cells` does the same for cells out of a folder. A
+value is found as it is and in the encodings in which it travels (`hidden_forms`). Two things stay as they are: identities and closed words of our own
+(`OURS`), and, in fields that hold a name, a value that is also the user's name in the investigator's file: a user called vagrant whose password is vagrant is
+still called vagrant.
+"""
 
-from analyzer.reports.transcript import masked
+import base64
+import bisect
+import html
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from urllib.parse import quote, quote_plus
+
+from analyzer.records.auth import Conversation, Identity, NtlmToken, Token
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Finding
+from analyzer.records.http import Exchange, Header, Request, Response
+from analyzer.records.issues import Issue
+from analyzer.records.proxy import Scorecard
+from analyzer.records.result import Result
+from analyzer.records.sealing import Message
+from analyzer.records.wsman import Command, Output, Shell
+from analyzer.reports.transcript import BYTE_STREAMS
 from analyzer.tables.column import Value
 from analyzer.tables.registry import AnyTable
 
 _SHORTEST = 4
 """Characters; a shorter value would blot out half of every text."""
-_RUN = {"commands": ("text", "text_decoded"), "streams": ("text",)}
-_TOLD = {
-    "exchanges": ("target",),
-    "findings": ("title", "why", "advice"),
-    "issues": ("detail",),
-    "timeline": ("message",),
-    "ladders": ("head", "details"),
-}
+_SHORTEST_KEY = 8
+"""Bytes."""
+_STARS = "***"
+_REMEMBERED, _MOST_REMEMBERED = 300, 100_000
+"""Characters of a text whose masked form is kept, and how many are."""
+_TYPED = (
+    re.compile(
+        r"(?:ConvertTo-SecureString\s+(?:-String\s+)?|-(?:Admin)?Password\s+|/pass(?:word)?[:=\s]\s*|\bnet\s+user\s+\S+\s+|"
+        r"(?:^|[\s;{,])[\w$:]*(?:passw(?:or)?d|pwd|secret)\w*[\"']?\s*[:=]\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s|;,})]+)",
+        re.IGNORECASE,
+    ),
+    re.compile(r"[?&]\w*(?:passw(?:or)?d|pwd|secret)\w*=(?P<value>[^\s&#]+)", re.IGNORECASE),
+    re.compile(r"://[^\s/:@]+:(?P<value>[^\s/@]+)@"),
+)
+"""What looks like a password: after -Password, ConvertTo-SecureString, /pass:, net user NAME, password=, in a query, and in the user part of an address."""
+_HEX = re.compile(r"[0-9A-Fa-f]{8,}")
+_BASE64_CHAR = "[A-Za-z0-9+/_-]"
+_BLOB = re.compile(rf"{_BASE64_CHAR}{{24,}}=*")
+_CREDENTIALS = frozenset({"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "authentication-info",
+                          "proxy-authentication-info", "cookie", "set-cookie"})  # fmt: skip
+"""Fields whose value is a credential, or a token that one can be guessed from; the scheme, the first word, stays."""
+TYPED = {"commands": ("text", "text_decoded"), "streams": ("text",), "exchanges": ("target",), "ladders": ("head",), "timeline": ("message",)}
+"""By table, the columns that hold what somebody typed: `_TYPED` is looked for there, too."""
+NAMES = frozenset({"user", "domain", "workstation", "target_name", "spn", "realm", "server_name", "tls_server_name", "source", "destination", "host"})
+"""Columns that hold a name."""
+OURS = frozenset(
+    """
+    capture path format link_types sha256 connection_id community_id client_ip server_ip role protocol route_id close closed_by tunnel_of ja3 ja4
+    tls_certificate_sha256 twin_of packets exchange_id method request_version response_version auth_scheme mechanism auth_step proxy_auth_scheme
+    request_protection response_protection quality action_absent client_exchange_id upstream_exchange_id client_connection_id upstream_connection_id basis
+    authentication_id first_exchange_id last_exchange_id audience scheme outcome ntlm_version server_os_build secret_tag offers message_id direction
+    protection opened_absent secret_used check text_sha256 shell_id command_id kind connections state stream proxy_ip http_1_1 connection_authentication
+    keeps_open_after_success connection_persistence affinity encryption_enforced proxy_auth_over_https no_foreign_request routes finding_id rule severity
+    subject exchanges filter reference attack evidence code level record means timestamp_desc table drawing lane_1 host_1 lane_2 host_2 lane_3 host_3 tone
+    session_id soap_message_id relates_to
+    """.split()  # noqa: SIM905 (a list of so many words is easier to read so)
+)
+"""Columns of ids, addresses, numbers of packets and closed words."""
+
+Span = tuple[int, int]
 
 
 class Mask:
-    """Takes secrets out of texts. ``values`` are passwords as text and keys as hexadecimal digits."""
+    """Takes secrets out of texts. ``values`` are passwords as text, ``keys`` the bytes of keys, ``names`` the users that the passwords belong to.
 
-    def __init__(self, values: Iterable[str] = ()) -> None:
-        self._values = sorted({value for value in values if len(value) >= _SHORTEST}, key=lambda value: (-len(value), value))
+    ``logged`` are the secrets of key logs, of which there can be many: as they are only ever written in hexadecimal digits, no other form is looked for.
+    """
+
+    def __init__(self, values: Iterable[str] = (), keys: Iterable[bytes] = (), names: Iterable[str] = (), logged: Iterable[bytes] = ()) -> None:
+        self._values = sorted({value for value in values if len(value) >= _SHORTEST})
+        self._keys = sorted({bytes(key) for key in keys if len(key) >= _SHORTEST_KEY})
+        self._names = frozenset(name.casefold() for name in names)
+        self._forms, digits = _forms(self._values, self._keys)
+        self._digits = digits | {bytes(key).hex() for key in logged}
+        apart = [value for value in self._values if value.casefold() not in self._names]
+        self._named_forms = self._forms if len(apart) == len(self._values) else _forms(apart, self._keys)[0]
+        self._sizes = sorted({len(one) for one in self._digits})
+        self._seen: dict[tuple[str, str], str] = {}
 
     def __repr__(self) -> str:
-        return f"<Mask: {len(self._values)} values>"
+        return f"<Mask: {len(self._values)} passwords, {len(self._digits)} keys>"
 
     def known(self, text: str) -> str:
         """The text without the values that were given."""
-        for value in self._values:
-            text = text.replace(value, "***")
-        return text
+        return self._filtered("known", text, lambda: self._known(text, self._forms))
+
+    def typed(self, text: str) -> str:
+        """The text without them, and without what looks like a password."""
+        return self._filtered("typed", text, lambda: (*self._known(text, self._forms), *_typed(text)))
+
+    def named(self, text: str) -> str:
+        """A name without the values that were given, but for those that are the user's name."""
+        return self._filtered("named", text, lambda: self._known(text, self._named_forms))
+
+    def _filtered(self, how: str, text: str, spans: Callable[[], Iterable[Span]]) -> str:
+        """Short texts come again and again (targets, header fields)."""
+        if len(text) > _REMEMBERED:
+            return _without(text, spans())
+        if (how, text) not in self._seen:
+            if len(self._seen) >= _MOST_REMEMBERED:
+                self._seen.clear()
+            self._seen[how, text] = _without(text, spans())
+        return self._seen[how, text]
+
+    def across(self, pieces: Sequence[str]) -> list[str]:
+        """Texts that follow one another, `typed` as one: a secret may stand astride two of them."""
+        whole = "".join(pieces)
+        spans = _merged([*self._known(whole, self._forms), *_typed(whole)])
+        if not spans:
+            return list(pieces)
+        made, at = [], 0
+        for piece in pieces:
+            made.append(_part(whole, at, at + len(piece), spans))
+            at += len(piece)
+        return made
+
+    def result(self, result: Result) -> Result:
+        """The result without secrets in any text that comes from a capture, and what is said of it."""
+        commands = tuple(self._command(one) for one in result.commands)
+        shells = tuple(self._shell(one) for one in result.shells)
+        findings = tuple(self._finding(one) for one in result.findings)
+        cards = tuple(self._card(one) for one in result.scorecards)
+        evidence = self._evidence(result.evidence, commands, shells)
+        return replace(result, evidence=evidence, findings=findings, commands=commands, shells=shells, scorecards=cards)
 
     def cells(self, table: AnyTable, rows: list[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
-        """The rows, without secrets in the columns that hold what somebody typed, and what is said of it."""
-        run, told = _RUN.get(table.name, ()), _TOLD.get(table.name, ())
-        places = {place: name in run for place, name in enumerate(table.names) if name in run or name in told}
-        if not places:
-            return rows
-        return [tuple(self._cell(value, places.get(place)) for place, value in enumerate(row)) for row in rows]
+        """The rows without secrets, by the name of the column: all texts but for `OURS`."""
+        typed = TYPED.get(table.name, ())
+        filters: dict[int, Callable[[str], str]] = {}
+        for place, name in enumerate(table.names):
+            if name in typed:
+                filters[place] = self.typed
+            elif name not in OURS:
+                filters[place] = self.named if name in NAMES else self.known
+        return [tuple(filters[at](cell) if isinstance(cell, str) and at in filters else cell for at, cell in enumerate(row)) for row in rows]
 
-    def _cell(self, value: Value, run: bool | None) -> Value:  # noqa: FBT001 (None: nothing to do)
-        if run is None or not isinstance(value, str):
-            return value
-        return self.known(masked(value) if run else value)
+    def _evidence(self, evidence: Evidence, commands: tuple[Command, ...], shells: tuple[Shell, ...]) -> Evidence:
+        exchanges = {name: self._exchange(one) for name, one in evidence.exchanges.items()}
+        talks = {one.id: self._conversation(one) for one in evidence.conversations}
+        return replace(
+            evidence,
+            exchanges=exchanges,
+            exchanges_of={name: tuple(exchanges[one.id] for one in own) for name, own in evidence.exchanges_of.items()},
+            messages={name: self._message(one) for name, one in evidence.messages.items()},
+            conversations=tuple(talks[one.id] for one in evidence.conversations),
+            conversations_of={name: tuple(talks.get(one.id, one) for one in own) for name, own in evidence.conversations_of.items()},
+            issues=tuple(self._issue(one) for one in evidence.issues),
+            commands=commands,
+            shells=shells,
+        )
+
+    def _command(self, one: Command) -> Command:
+        decoded = None if one.decoded is None else self.typed(one.decoded)
+        text = self.typed(one.text)
+        if decoded != one.decoded:
+            text = self._encoded(text, one.decoded or "")
+        return replace(one, text=text, decoded=decoded, outputs=self._outputs(one.outputs), user=self._maybe(one.user))
+
+    def _outputs(self, outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+        """Streams of bytes run on from piece to piece; an object is a text of its own."""
+        made = [replace(one, text=self.typed(one.text)) for one in outputs]
+        for stream in sorted({one.stream for one in outputs} & BYTE_STREAMS):
+            places = [place for place, one in enumerate(outputs) if one.stream == stream]
+            for place, piece in zip(places, self.across([outputs[place].text for place in places]), strict=True):
+                made[place] = replace(outputs[place], text=piece)
+        return tuple(made)
+
+    def _encoded(self, text: str, decoded: str) -> str:
+        """A command line whose decoded layer holds a secret: the encoded text would still tell it."""
+        inside = [decoded[begin:end] for begin, end in (*_typed(decoded), *self._known(decoded, self._forms))]
+        hidden = Mask([value.strip("\"'") for value in inside]).known(text)
+        return hidden if hidden != text else _BLOB.sub(_STARS, text)
+
+    def _shell(self, one: Shell) -> Shell:
+        return replace(one, user=self._maybe(one.user), resource_uri=self._maybe(one.resource_uri))
+
+    def _finding(self, one: Finding) -> Finding:
+        return replace(one, title=self.known(one.title), why=self.known(one.why), advice=self.known(one.advice), user=self._maybe(one.user))
+
+    def _issue(self, one: Issue) -> Issue:
+        detail = self.known(one.detail)
+        return one if detail == one.detail else replace(one, detail=detail)
+
+    def _exchange(self, one: Exchange) -> Exchange:
+        request, response = one.request, one.response
+        if isinstance(request, Request):
+            target = self.typed(request.target)
+            fields = self.fields(request.headers)
+            if (target, fields) != (request.target, request.headers):
+                request = replace(request, target=target, headers=fields)
+        if isinstance(response, Response):
+            reason, fields = self.known(response.reason), self.fields(response.headers)
+            if (reason, fields) != (response.reason, response.headers):
+                response = replace(response, reason=reason, headers=fields)
+        return one if request is one.request and response is one.response else replace(one, request=request, response=response)
+
+    def fields(self, fields: tuple[Header, ...]) -> tuple[Header, ...]:
+        """Header fields as they may be shown: of credentials and tokens only the scheme."""
+        return tuple(Header(self.known(header.name), self._field(header), header.at) for header in fields)
+
+    def _field(self, header: Header) -> str:
+        if header.name.lower() not in _CREDENTIALS:
+            return self.known(header.value)
+        if header.name.lower().endswith("cookie"):
+            return _STARS
+        scheme, _, rest = header.value.strip().partition(" ")
+        return self.known(header.value) if not rest or rest.lower().startswith("realm=") else f"{scheme} {_STARS}"
+
+    def _message(self, one: Message) -> Message:
+        made = replace(one, action=self._maybe(one.action), resource_uri=self._maybe(one.resource_uri), fault_code=self._maybe(one.fault_code))
+        return replace(made, operation=self.known(one.operation)) if isinstance(one.operation, str) else made
+
+    def _card(self, one: Scorecard) -> Scorecard:
+        return replace(one, product=self._maybe(one.product), checks=tuple(replace(check, detail=self.known(check.detail)) for check in one.checks))
+
+    def _token(self, token: Token) -> Token:
+        ntlm = token.ntlm
+        if isinstance(ntlm, NtlmToken):
+            ntlm = replace(ntlm, user=self._maybe(ntlm.user))
+        return replace(token, user=self._maybe(token.user), ntlm=ntlm)
+
+    def _conversation(self, one: Conversation) -> Conversation:
+        steps = tuple(replace(step, token=None if step.token is None else self._token(step.token)) for step in one.steps)
+        client = Identity(self._maybe(one.client.user), self._maybe(one.client.domain), self._maybe(one.client.workstation))
+        spn, realm, target, server = (self._maybe(name) for name in (one.spn, one.realm, one.target_name, one.server_name))
+        return replace(one, client=client, steps=steps, spn=spn, realm=realm, target_name=target, server_name=server)
+
+    def _maybe(self, text: str | None) -> str | None:
+        return None if text is None else self.named(text)
+
+    def _known(self, text: str, forms: Sequence[tuple[str, str, str]]) -> Iterator[Span]:
+        for before, form, after in forms:
+            at = text.find(form)
+            while at >= 0:
+                yield max(0, at - len(before)), min(len(text), at + len(form) + len(after))
+                at = text.find(form, at + 1)
+        if self._digits:
+            for run in _HEX.finditer(text):
+                yield from self._keys_in(run[0].lower(), run.start())
+
+    def _keys_in(self, run: str, start: int) -> Iterator[Span]:
+        for size in self._sizes:
+            for at in range(len(run) - size + 1):
+                if run[at : at + size] in self._digits:
+                    yield start + at, start + at + size
+
+
+def masked(text: str) -> str:
+    """The text without what looks like a password."""
+    return _without(text, _typed(text))
+
+
+def hidden_forms(value: str) -> Iterator[str]:
+    """A password as it is, and as texts carry it: in an address, in HTML, JSON or a PowerShell string, with a zero after each character (UTF-16)."""
+    yield value
+    for quoted in (quote(value, safe=""), quote_plus(value), quote(value)):
+        yield quoted
+        yield re.sub("%..", lambda code: code[0].lower(), quoted)
+    yield html.escape(value)
+    yield html.escape(value, quote=False)
+    yield html.escape(value).replace("&#x27;", "&apos;")
+    yield html.escape(value).replace("&#x27;", "&#39;")
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    yield value.replace("'", "''")
+    yield "\0".join(value)
+    yield value.encode("utf-8", "surrogatepass").decode("latin-1")
+
+
+def base64_forms(data: bytes) -> Iterator[tuple[str, str, str]]:
+    """How bytes look within base64 text, by where they begin in a group of three: (a character that they share with what stands before, all that is theirs
+    alone, one that they share with what follows). The first and the last are empty where nothing is shared."""
+    for lead in range(3):
+        bits = 8 * (lead + len(data))
+        skipped = (0, 2, 3)[lead]
+        inner = base64.b64encode(bytes(lead) + data).decode("ascii")[skipped : bits // 6]
+        around = ("?" if lead else "", "?" if bits % 6 else "")
+        for form in (inner, inner.replace("+", "-").replace("/", "_")):
+            yield around[0], form, around[1]
+
+
+def _forms(values: Sequence[str], keys: Sequence[bytes]) -> tuple[list[tuple[str, str, str]], frozenset[str]]:
+    """What to look for: texts with the characters around them that go as well, and runs of hexadecimal digits."""
+    written = {form for value in values for form in hidden_forms(value)}
+    encoded = {form.encode(encoding, "surrogatepass") for form in written for encoding in ("utf-8", "utf-16-le")}
+    texts = {("", form, "") for form in written} | {form for data in (*encoded, *keys) for form in base64_forms(data)}
+    digits = frozenset(data.hex() for data in (*encoded, *keys))
+    return sorted(form for form in texts if len(form[1]) >= _SHORTEST), digits
+
+
+def _typed(text: str) -> Iterator[Span]:
+    return (found.span("value") for form in _TYPED for found in form.finditer(text))
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    made: list[Span] = []
+    for begin, end in sorted(spans):
+        if made and begin <= made[-1][1]:
+            made[-1] = (made[-1][0], max(end, made[-1][1]))
+        else:
+            made.append((begin, end))
+    return made
+
+
+def _without(text: str, spans: Iterable[Span]) -> str:
+    found = _merged(spans)
+    return _part(text, 0, len(text), found) if found else text
+
+
+def _part(text: str, begin: int, end: int, spans: Sequence[Span]) -> str:
+    """``text[begin:end]`` with stars for the spans; a span that began earlier leaves nothing."""
+    made, at = [], begin
+    place = max(0, bisect.bisect_right(spans, (begin, len(text) + 1)) - 1)
+    while place < len(spans) and spans[place][0] < end:
+        first, last = spans[place]
+        if last > at:
+            made.append(text[at : max(at, first)])
+            if first >= begin:
+                made.append(_STARS)
+            at = min(end, last)
+        place += 1
+    return "".join([*made, text[at:end]])

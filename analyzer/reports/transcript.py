@@ -1,9 +1,8 @@
 """What was run and what came back: every shell with its commands, each line with the packet that carried it.
 
-Passwords in command lines and scripts are masked as far as their usual forms tell (best effort, and the transcript says so); ``masked=False`` shows all.
+The texts are shown as the result has them; where `Mask.result` has masked them, as far as usual forms tell, the transcript says that this is best effort.
 """
 
-import re
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -29,28 +28,19 @@ LABELS = {
     "host": "HOST",
 }
 """Stream to the word before its texts."""
+BYTE_STREAMS = frozenset({"stdin", "stdout", "stderr"})
 _STYLES = {"ERR": "red", "WARN": "yellow", "IN": "cyan", "RUN": "bold", "DECODED": "magenta"}
-_SECRET = re.compile(
-    r"(?P<before>ConvertTo-SecureString\s+(?:-String\s+)?|-(?:Admin)?Password\s+|/pass(?:word)?[:=\s]\s*|\bnet\s+user\s+\S+\s+|"
-    r"(?:^|[\s;{,])[\w$:]*(?:passw(?:or)?d|pwd|secret)\w*[\"']?\s*[:=]\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s|;,})]+)",
-    re.IGNORECASE,
-)
 _NOTE = "Passwords in the text are masked where their usual forms show them; this is best effort."
 _LINE = 4000
 
 
-def masked(text: str) -> str:
-    """The text without what looks like a password: after -Password, ConvertTo-SecureString, /pass:, net user NAME, password=."""
-    return _SECRET.sub(lambda match: match["before"] + "***", text)
-
-
 def transcript(result: Result, *, mask: bool) -> Iterator[Line]:
-    """Every shell in order of time; said plainly when nothing could be read."""
+    """Every shell in order of time; said plainly when nothing could be read. ``mask``: the result is a masked one."""
     commands: dict[tuple[str, str], list[Command]] = {}
     for command in result.commands:
         commands.setdefault((command.shell, command.kind), []).append(command)
     for shell in result.shells:
-        yield from _shell(result, shell, commands.get((shell.id, shell.kind), []), mask=mask)
+        yield from _shell(result, shell, commands.get((shell.id, shell.kind), []))
         yield BLANK
     if not result.shells:
         yield line("no shell whose messages could be read; `winrm-analyzer info` tells which keys would open what is sealed")
@@ -58,35 +48,34 @@ def transcript(result: Result, *, mask: bool) -> Iterator[Line]:
         yield line(Span(_NOTE, "dim"))
 
 
-def _shell(result: Result, shell: Shell, commands: list[Command], *, mask: bool) -> Iterator[Line]:
+def _shell(result: Result, shell: Shell, commands: list[Command]) -> Iterator[Line]:
     who = shell.user or "an identity that is not visible"
     yield line(Span(f"{shell.kind} shell {shell.id}", "bold"), f"  {who}, {shell.client} → {shell.server}, {counted(len(commands), 'command')}")
     yield line(
         f"  {rfc3339(shell.first_ns)} to {rfc3339(shell.last_ns)}, over {', '.join(shell.connections)}, in {result.evidence.captures[shell.capture].name}"
     )
     for command in commands:
-        yield from _command(command, mask=mask)
+        yield from _command(command)
 
 
-def _command(command: Command, *, mask: bool) -> Iterator[Line]:
-    yield from _text(command.packets, "RUN", command.text or "(its beginning is not in the capture)", mask=mask, ts_ns=command.first_ns)
+def _command(command: Command) -> Iterator[Line]:
+    yield from _text(command.packets, "RUN", command.text or "(its beginning is not in the capture)", ts_ns=command.first_ns)
     if command.decoded:
-        yield from _text(command.packets, "DECODED", command.decoded, mask=mask)
+        yield from _text(command.packets, "DECODED", command.decoded)
     for (stream, packets, whole), outputs in groupby(command.outputs, key=lambda output: (output.stream, output.packets, output.whole)):
-        separator = "" if stream in ("stdin", "stdout", "stderr") else "\n"  # byte streams run on, objects are lines
+        separator = "" if stream in BYTE_STREAMS else "\n"  # byte streams run on, objects are lines
         text = separator.join(output.text for output in outputs)
-        yield from _text(packets, LABELS.get(stream, stream.upper()), text if whole else f"{text} (incomplete: fragments are missing)", mask=mask)
+        yield from _text(packets, LABELS.get(stream, stream.upper()), text if whole else f"{text} (incomplete: fragments are missing)")
     words = [word for word in (command.state, None if command.exit_code is None else f"exit code {command.exit_code}") if word]
     if words:
         yield line(f"  {'':>9} {'':7} ", Span(", ".join(words), "dim"))
 
 
-def _text(packets: tuple[int, ...], label: str, text: str, *, mask: bool, ts_ns: int | None = None) -> Iterator[Line]:
+def _text(packets: tuple[int, ...], label: str, text: str, *, ts_ns: int | None = None) -> Iterator[Line]:
     """The text's lines; the packet and the label stand before the first one."""
-    shown = masked(text) if mask else text
     number = f"#{key_number(packets[0])}" if packets else ""
     when = f"  {rfc3339(ts_ns)}" if ts_ns is not None else ""
-    for place, piece in enumerate(shown.replace("\r\n", "\n").rstrip("\n").split("\n")):
+    for place, piece in enumerate(text.replace("\r\n", "\n").rstrip("\n").split("\n")):
         first = place == 0
         cut = piece if len(piece) <= _LINE else f"{piece[:_LINE]} … ({len(piece) - _LINE:,} more characters)"
         yield line(f"  {number if first else '':>9} ", Span(f"{label if first else '':7} ", _STYLES.get(label, "")), cut, Span(when if first else "", "dim"))

@@ -1,0 +1,91 @@
+"""A capture in which a careless administrator's secrets stand wherever people put them, in every spelling in which they travel.
+
+The traffic is clear-text WinRM with Basic credentials for a server and a proxy, so that no key is needed to read it: what hides the secrets is the mask alone.
+"""
+
+import base64
+import html
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from tests.build.talk_http import SOAP, Content, post, reply
+from tests.build.talk_tokens import basic
+from tests.build.talks import Wire
+
+PASSWORD = "Zinnober & Ofen=9'Glas"
+PROXY_PASSWORD = "tor;waechter+7"
+NT_HASH = bytes.fromhex("8f14e45fceea167a5a36dedd4bea2543")
+SESSION_KEY = bytes.fromhex("c4ca4238a0b923820dcc509a6f75849b")
+KERBEROS_KEY = bytes.fromhex("eccbc87e4b5ce2fe28308fd9f2a7baf3a87ff679a2f3e71d9181a67b7542122c")
+TLS_SECRET = bytes.fromhex("e4da3b7fbbce2345d7772b0674a318d5" * 3)
+_SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
+_CREATE = "http://schemas.xmlsoap.org/ws/2004/09/transfer/Create"
+
+
+def written(folder: Path) -> list[Path]:
+    """The capture, the secrets file and the key log, written into ``folder``, in this order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lan = Wire()
+    talk = lan.connect("10.10.1.11", 50001, "10.10.1.21", 5985)
+    credentials = (basic("carla", PASSWORD), basic("proxyuser", PROXY_PASSWORD, "Proxy-Authorization"), ("Cookie", f"token={quote(PASSWORD)}"))
+    target = f"/wsman?password={quote(PASSWORD, safe='')}"
+    create = _envelope(_CREATE, "<rsp:Shell><rsp:InputStreams>stdin</rsp:InputStreams></rsp:Shell>", "")
+    talk.exchange(
+        post(target, *credentials, ("X-Remark", f"pw is {PASSWORD}"), content=create),
+        reply(200, ("Set-Cookie", f"again={PASSWORD}"), content=_envelope(f"{_CREATE}Response", "<rsp:Shell><rsp:ShellId>S-1</rsp:ShellId></rsp:Shell>")),
+    )
+    for place, line in enumerate(lines(), start=1):
+        name = f"C-{place}"
+        asked = f'<rsp:CommandLine CommandId="{name}"><rsp:Command>{html.escape(line)}</rsp:Command></rsp:CommandLine>'
+        begun = f"<rsp:CommandResponse><rsp:CommandId>{name}</rsp:CommandId></rsp:CommandResponse>"
+        talk.exchange(
+            post("/wsman", *credentials, content=_envelope(f"{_SHELL}/Command", asked)), reply(200, content=_envelope(f"{_SHELL}/CommandResponse", begun))
+        )
+        echo = f"echo {line}\r\n".encode()
+        middle = len(echo) // 2
+        streams = "".join(f'<rsp:Stream Name="stdout" CommandId="{name}">{_b64(piece)}</rsp:Stream>' for piece in (echo[:middle], echo[middle:]))
+        done = f'<rsp:CommandState CommandId="{name}" State="{_SHELL}/CommandState/Done"><rsp:ExitCode>0</rsp:ExitCode></rsp:CommandState>'
+        wanted = f'<rsp:Receive><rsp:DesiredStream CommandId="{name}">stdout stderr</rsp:DesiredStream></rsp:Receive>'
+        answered = _envelope(f"{_SHELL}/ReceiveResponse", f"<rsp:ReceiveResponse>{streams}{done}</rsp:ReceiveResponse>")
+        talk.exchange(post("/wsman", *credentials, content=_envelope(f"{_SHELL}/Receive", wanted)), reply(200, content=answered))
+    talk.close_by_client()
+    capture, secrets, keylog = (folder / name for name in ("capture.pcap", "secrets.toml", "tls.keys"))
+    lan.capture(capture)
+    secrets.write_text(
+        f'[[password]]\nuser = "carla"\nvalue = "{PASSWORD}"\n[[password]]\nuser = "proxyuser"\nvalue = "{PROXY_PASSWORD}"\n'
+        f'[[nt_hash]]\nuser = "dora"\nvalue = "{NT_HASH.hex()}"\n[[session_key]]\nvalue = "{SESSION_KEY.hex()}"\n'
+        f'[[kerberos_key]]\netype = 18\nvalue = "{KERBEROS_KEY.hex()}"\n[files]\nkeylogs = ["tls.keys"]\n',
+        encoding="utf-8",
+    )
+    keylog.write_text(f"CLIENT_RANDOM {'11' * 32} {TLS_SECRET.hex()}\n", encoding="utf-8")
+    return [capture, secrets, keylog]
+
+
+def lines() -> Iterator[str]:
+    """Command lines that hold secrets."""
+    for value in (PASSWORD, PROXY_PASSWORD):
+        yield f"tool {value} {html.escape(value)} {quote(value, safe='')} {value.encode().hex()} {value.encode('utf-16-le').hex().upper()}"
+        for lead in ("", "x", "xy"):
+            told = f"{lead}{value} and more"
+            yield f"tool {_b64(told.encode())} {_b64(told.encode('utf-16-le'))} {base64.urlsafe_b64encode(told.encode()).decode()}"
+        script = "Set-It '" + value.replace("'", "''") + "'"
+        yield f"powershell -EncodedCommand {_b64(script.encode('utf-16-le'))}"
+    for key in (NT_HASH, SESSION_KEY, KERBEROS_KEY):
+        yield f"key {key.hex()} {key.hex().upper()} 0x{key.hex()}00 {_b64(key)} {_b64(b'x' + key)}"
+    yield f"CLIENT_RANDOM {TLS_SECRET.hex()}"
+
+
+def _envelope(action: str, body: str, shell: str = "S-1") -> Content:
+    selector = f'<w:SelectorSet><w:Selector Name="ShellId">{shell}</w:Selector></w:SelectorSet>' if shell else ""
+    names = (
+        'xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:a="http://schemas.xmlsoap.org/ws/2004/08/addressing" '
+        f'xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd" xmlns:rsp="{_SHELL}"'
+    )
+    uri = f"<w:ResourceURI>{_SHELL}/cmd</w:ResourceURI>"
+    text = f"<s:Envelope {names}><s:Header><a:Action>{action}</a:Action>{uri}{selector}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
+    return Content(SOAP, text.encode())
+
+
+def _b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
