@@ -13,13 +13,6 @@ cdef i64 _SLOT, _FLOW, _ROW
 
 @cython.locals(into=u64[::1])
 cdef object _longer(u64[::1] old, Py_ssize_t count)
-cdef u64 _u16(const u8[::1] view, i64 at) except 0xFFFFFFFFFFFFFFFF nogil
-@cython.locals(word=u64)
-cdef u64 _u32(const u8[::1] view, i64 at) except 0xFFFFFFFFFFFFFFFF nogil
-@cython.locals(high=u64, low=u64)
-cdef u64 _u64(const u8[::1] view, i64 at) except? 0xFFFFFFFFFFFFFFFF nogil
-@cython.locals(word=u64)
-cdef u64 _file_u32(const u8[::1] view, i64 at, i64 big) except 0xFFFFFFFFFFFFFFFF nogil
 @cython.locals(which=i64, begin=i64, size=i64, i=i64, byte=i64)
 cdef int _word_at(const u8[::1] view, i64 at, i64 end, const u8[::1] words, u64[::1] spans, i64 folded) except -1 nogil
 @cython.locals(which=i64, begin=i64, have=i64, i=i64)
@@ -43,31 +36,38 @@ cdef class Kernel:
     cdef i64 _flow_room, _flow_count, _flow_free, _flow_dead, _row_room, _row_count, _dead_rows
     cdef i64 _prefix_room, _prefix_free, _late_room, _late_count, _out_room, _out_count, _payload_at, _hungry
     cdef u64 _seed
-    cdef const u8[::1] _words
+    cdef const u8[::1] _words, _view
     cdef u64[::1] _methods, _targets, _fields, _types_a, _types_m, _tls_ports, _force
     cdef u64[::1] _table, _flows, _free_flows, _rows, _free_prefixes, _lates
     cdef u8[::1] _prefixes, _out
 
-    @cython.locals(view="const u8[::1]", kind=i64)
+    cdef u64 _u16(self, i64 at) except 0xFFFFFFFFFFFFFFFF nogil
+    @cython.locals(word=u64)
+    cdef u64 _u32(self, i64 at) except 0xFFFFFFFFFFFFFFFF nogil
+    @cython.locals(high=u64, low=u64)
+    cdef u64 _u64(self, i64 at) except? 0xFFFFFFFFFFFFFFFF nogil
+    @cython.locals(word=u64)
+    cdef u64 _file_u32(self, i64 at, i64 big) except 0xFFFFFFFFFFFFFFFF nogil
+    @cython.locals(kind=i64)
     cpdef object pcap(self, object buffer, i64 at, i64 end, i64 to_file, i64 number, i64 big, i64 scale, i64 header, i64 link)
     @cython.locals(size=i64, seconds=i64, ts_ns=i64)
-    cdef Py_ssize_t _pcap(self, const u8[::1] view, i64 at, i64 end, i64 to_file, i64 big, i64 scale, i64 header, i64 kind) except -1 nogil
-    @cython.locals(view="const u8[::1]", known=u64[::1])
+    cdef Py_ssize_t _pcap(self, i64 at, i64 end, i64 to_file, i64 big, i64 scale, i64 header, i64 kind) except -1 nogil
+    @cython.locals(known=u64[::1])
     cpdef object pcapng(self, object buffer, i64 at, i64 end, i64 to_file, i64 number, i64 big, object interfaces)
     @cython.locals(count=i64, total=i64, which=i64, size=i64, scale=u64, ticks=u64)
-    cdef Py_ssize_t _pcapng(self, const u8[::1] view, i64 at, i64 end, i64 to_file, i64 big, u64[::1] known) except -1 nogil
-    @cython.locals(view="const u8[::1]", kind=i64, code=i64)
+    cdef Py_ssize_t _pcapng(self, i64 at, i64 end, i64 to_file, i64 big, u64[::1] known) except -1 nogil
+    @cython.locals(kind=i64, code=i64)
     cpdef object packet(self, i64 number, i64 ts_ns, object link, object buffer, i64 at, i64 size, i64 wire_size, i64 file_at)
-    @cython.locals(view="const u8[::1]", four=i64, size=i64)
+    @cython.locals(four=i64, size=i64)
     cdef object _peeled(self, i64 number, i64 ts_ns, object segment)
     cdef void _time(self, i64 ts_ns) noexcept nogil
     @cython.locals(end=i64, ethertype=i64, p=i64, t=i64, family=u64, protocol=i64, total=i64, ip_end=i64, ident=u64, step=i64)
-    cdef int _packet(self, const u8[::1] view, i64 at, i64 size, i64 wire_size, i64 kind, i64 number, i64 ts_ns, i64 to_file) except -1 nogil
+    cdef int _packet(self, i64 at, i64 size, i64 wire_size, i64 kind, i64 number, i64 ts_ns, i64 to_file) except -1 nogil
     @cython.locals(code=i64, near=i64, far=i64)
-    cdef int _other(self, const u8[::1] view, i64 protocol, i64 t, i64 end) except -1 nogil
+    cdef int _other(self, i64 protocol, i64 t, i64 end) except -1 nogil
     @cython.locals(offset=i64, payload_at=i64, wire_payload=i64, size=i64, near=u64, far=u64, seq=u64, flags=i64, swapped=u64, ports=u64, at=i64,
                    info=u64, way=u64, known=u64, isn=u64, direction=u64, state=i64, head=i64, flow=u64, spooled=u64, file_at=i64, base=i64)
-    cdef int _tcp(self, const u8[::1] view, i64 number, i64 ts_ns, u64 four, u64 s0, u64 s1, u64 d0, u64 d1, u64 ident, i64 t, i64 end, i64 ip_end,
+    cdef int _tcp(self, i64 number, i64 ts_ns, u64 four, u64 s0, u64 s1, u64 d0, u64 d1, u64 ident, i64 t, i64 end, i64 ip_end,
                   i64 to_file) except -1 nogil
     @cython.locals(last=u64, mixed=u64, slot=u64, at=i64)
     cdef Py_ssize_t _find(self, u64 s0, u64 s1, u64 d0, u64 d1, u64 ports) except -1 nogil
@@ -93,7 +93,7 @@ cdef class Kernel:
     cpdef object flows(self, object host)
     cdef object _flush(self)
     @cython.locals(begin=i64)
-    cdef int _copy(self, const u8[::1] view, i64 at, i64 size) except -1 nogil
+    cdef int _copy(self, i64 at, i64 size) except -1 nogil
     cdef object _more_prefixes(self)
     cdef object _more_flows(self)
     @cython.locals(base=i64, at=i64, flow=i64)

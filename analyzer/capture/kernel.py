@@ -83,33 +83,6 @@ def _longer(old: "array[int]", count: int) -> "array[int]":
     return longer
 
 
-def _u16(view: bytearray, at: int) -> int:
-    return view[at] << 8 | view[at + 1]
-
-
-def _u32(view: bytearray, at: int) -> int:
-    word = view[at]  # in 64 bits before it is shifted
-    word = word << 8 | view[at + 1]
-    word = word << 8 | view[at + 2]
-    return word << 8 | view[at + 3]
-
-
-def _u64(view: bytearray, at: int) -> int:
-    high = _u32(view, at)
-    low = _u32(view, at + 4)
-    return high << 32 | low
-
-
-def _file_u32(view: bytearray, at: int, big: int) -> int:
-    """An integer of the file's header, in its byte order."""
-    if big:
-        return _u32(view, at)
-    word = view[at + 3]
-    word = word << 8 | view[at + 2]
-    word = word << 8 | view[at + 1]
-    return word << 8 | view[at]
-
-
 def _word_at(view: bytearray, at: int, end: int, words: bytes, spans: "array[int]", folded: int) -> int:
     """The number from 1 of the word that stands at ``at``, else 0. ``folded``: letters of either case (the words are in small letters)."""
     for which in range(len(spans) // 2):
@@ -267,6 +240,7 @@ class Kernel:
         self._out_count = 0
         self._out = bytearray(self._out_room)
         self._payload_at = 0
+        self._view: bytes | bytearray = b""
         self._seed = int.from_bytes(os.urandom(8), "little")  # nobody can prepare a capture of which all flows meet in one slot
         self._dead_rows = 0
         self._hungry = 0
@@ -292,6 +266,30 @@ class Kernel:
         """True when payload was not kept because the spool's limit was reached."""
         return bool(self._spool_full)
 
+    # Numbers in the packet, and in the file's own byte order
+
+    def _u16(self, at: int) -> int:
+        return self._view[at] << 8 | self._view[at + 1]
+
+    def _u32(self, at: int) -> int:
+        word = self._view[at]  # in 64 bits before it is shifted
+        word = word << 8 | self._view[at + 1]
+        word = word << 8 | self._view[at + 2]
+        return word << 8 | self._view[at + 3]
+
+    def _u64(self, at: int) -> int:
+        high = self._u32(at)
+        low = self._u32(at + 4)
+        return high << 32 | low
+
+    def _file_u32(self, at: int, big: int) -> int:
+        if big:
+            return self._u32(at)
+        word = self._view[at + 3]
+        word = word << 8 | self._view[at + 2]
+        word = word << 8 | self._view[at + 1]
+        return word << 8 | self._view[at]
+
     # Bulks of ordinary records
 
     def pcap(self, buffer: bytearray, at: int, end: int, to_file: int, number: int, big: int, scale: int, header: int, link: int) -> int:
@@ -299,28 +297,28 @@ class Kernel:
 
         ``to_file`` added to a place in ``buffer`` is the place in the file; ``number`` counts the packets so far, ``scale`` is the nanoseconds in a unit of time.
         """
-        view = buffer
+        self._view = buffer
         kind = KINDS.get(link, 0)
         self.number = number
         self._hungry = 1
         while self._hungry:
             self.room(self._hungry)
             with cython.nogil:
-                at = self._pcap(view, at, end, to_file, big, scale, header, kind)
+                at = self._pcap(at, end, to_file, big, scale, header, kind)
         return at
 
-    def _pcap(self, view: bytearray, at: int, end: int, to_file: int, big: int, scale: int, header: int, kind: int) -> int:
+    def _pcap(self, at: int, end: int, to_file: int, big: int, scale: int, header: int, kind: int) -> int:
         self._hungry = 0
         while at + header <= end:
-            size = _file_u32(view, at + 8, big)
+            size = self._file_u32(at + 8, big)
             if size > self._record_size or at + header + size > end:
                 break
             if self._no_room(size):
                 self._hungry = size + 1
                 break
-            seconds = _file_u32(view, at, big)
-            ts_ns = seconds * _NS + _file_u32(view, at + 4, big) * scale
-            if self._packet(view, at + header, size, _file_u32(view, at + 12, big), kind, self.number + 1, ts_ns, to_file):
+            seconds = self._file_u32(at, big)
+            ts_ns = seconds * _NS + self._file_u32(at + 4, big) * scale
+            if self._packet(at + header, size, self._file_u32(at + 12, big), kind, self.number + 1, ts_ns, to_file):
                 break
             self._time(ts_ns)
             self.number += 1
@@ -332,35 +330,35 @@ class Kernel:
         """As `pcap`, for enhanced packet blocks without comments. ``interfaces``, three words each: kind of link, nanoseconds in a unit of time (0 for
         those that are not ordinary), and whether packets were met.
         """
-        view = buffer
+        self._view = buffer
         known = interfaces
         self.number = number
         self._hungry = 1
         while self._hungry:
             self.room(self._hungry)
             with cython.nogil:
-                at = self._pcapng(view, at, end, to_file, big, known)
+                at = self._pcapng(at, end, to_file, big, known)
         return at
 
-    def _pcapng(self, view: bytearray, at: int, end: int, to_file: int, big: int, known: "array[int]") -> int:
+    def _pcapng(self, at: int, end: int, to_file: int, big: int, known: "array[int]") -> int:
         self._hungry = 0
         count = len(known) // 3
         while at + 32 <= end:
-            total = _file_u32(view, at + 4, big)
-            if _file_u32(view, at, big) != 6 or total < 32 or total & 3 or total > self._record_size or at + total > end:
+            total = self._file_u32(at + 4, big)
+            if self._file_u32(at, big) != 6 or total < 32 or total & 3 or total > self._record_size or at + total > end:
                 break
-            which = _file_u32(view, at + 8, big)
-            size = _file_u32(view, at + 20, big)
-            if _file_u32(view, at + total - 4, big) != total or which >= count or size > total - 32:
+            which = self._file_u32(at + 8, big)
+            size = self._file_u32(at + 20, big)
+            if self._file_u32(at + total - 4, big) != total or which >= count or size > total - 32:
                 break
             scale = known[3 * which + 1]
-            ticks = _file_u32(view, at + 12, big) << 32 | _file_u32(view, at + 16, big)
-            if scale == 0 or ticks > _LATEST_NS // scale or _has_comment(view, at + 28 + ((size + 3) & ~3), at + total - 4, big):
+            ticks = self._file_u32(at + 12, big) << 32 | self._file_u32(at + 16, big)
+            if scale == 0 or ticks > _LATEST_NS // scale or _has_comment(self._view, at + 28 + ((size + 3) & ~3), at + total - 4, big):
                 break
             if self._no_room(size):
                 self._hungry = size + 1
                 break
-            if self._packet(view, at + 28, size, _file_u32(view, at + 24, big), known[3 * which], self.number + 1, ticks * scale, to_file):
+            if self._packet(at + 28, size, self._file_u32(at + 24, big), known[3 * which], self.number + 1, ticks * scale, to_file):
                 break
             self._time(ticks * scale)
             known[3 * which + 2] = 1
@@ -373,14 +371,14 @@ class Kernel:
 
     def packet(self, number: int, ts_ns: int, link: int, buffer: bytes | bytearray, at: int, size: int, wire_size: int, file_at: int) -> None:
         """One packet of any kind. ``file_at`` is where byte ``at`` of ``buffer`` lies in the capture's file."""
-        view = buffer
+        self._view = buffer
         kind = KINDS.get(link, 0)
         self._time(ts_ns)
         if kind == 0:
             self.unknown_links[link] = self.unknown_links.get(link, 0) + 1
             return
         self.room(size)
-        code = self._packet(view, at, size, wire_size, kind, number, ts_ns, file_at - at)
+        code = self._packet(at, size, wire_size, kind, number, ts_ns, file_at - at)
         if code & _DATAGRAM and len(self.datagrams) < self.limits.kdc_datagrams:
             self.datagrams.append((ts_ns, bytes(buffer[self._payload_at : at + size])))
         if code & _SLOW:
@@ -393,11 +391,11 @@ class Kernel:
         if len(tcp) < 20:
             self.undecodable += 1
             return
-        view = tcp
+        self._view = tcp
         self.room(len(tcp))
         ends = [int.from_bytes(address[part : part + 8], "big") for address in (source, destination) for part in (0, 8)]
         four = 1 if len(source) == 4 else 0
-        self._tcp(view, number, ts_ns, four, ends[0], ends[1], ends[2], ends[3], ident << 16, 0, len(tcp), wire_size, -1)
+        self._tcp(number, ts_ns, four, ends[0], ends[1], ends[2], ends[3], ident << 16, 0, len(tcp), wire_size, -1)
 
     def _time(self, ts_ns: int) -> None:
         if not self._timed:
@@ -410,7 +408,7 @@ class Kernel:
             if ts_ns < self._first_ns:
                 self._first_ns = ts_ns
 
-    def _packet(self, view: bytearray, at: int, size: int, wire_size: int, kind: int, number: int, ts_ns: int, to_file: int) -> int:
+    def _packet(self, at: int, size: int, wire_size: int, kind: int, number: int, ts_ns: int, to_file: int) -> int:
         """What is left to do for this packet outside (flags); nothing was changed when it is not `_DONE`."""
         end = at + size
         ethertype = 0
@@ -419,90 +417,89 @@ class Kernel:
             p = at + (14 if kind == 1 else 16)
             if p > end:
                 return _DONE
-            ethertype = _u16(view, p - 2)
+            ethertype = self._u16(p - 2)
             while (ethertype == 0x8100 or ethertype == 0x88A8 or ethertype == 0x9100) and p + 4 <= end:
-                ethertype = _u16(view, p + 2)
+                ethertype = self._u16(p + 2)
                 p += 4
         elif kind == 3:  # Linux cooked, version 2
             p = at + 20
             if p > end:
                 return _DONE
-            ethertype = _u16(view, at)
+            ethertype = self._u16(at)
         elif kind == 4:
             p = at
             if size:
-                ethertype = 0x0800 if view[at] >> 4 == 4 else 0x86DD if view[at] >> 4 == 6 else 0
+                ethertype = 0x0800 if self._view[at] >> 4 == 4 else 0x86DD if self._view[at] >> 4 == 6 else 0
         elif kind == 5:
             p = at + 4
             if p > end:
                 return _DONE
-            family = _file_u32(view, at, 0 if view[at] else 1)
+            family = self._file_u32(at, 0 if self._view[at] else 1)
             ethertype = 0x0800 if family == 2 else 0x86DD if family == 10 or family == 24 or family == 28 or family == 30 else 0
         elif kind == 6:
             return _SLOW
         else:
             return _UNKNOWN
         if ethertype == 0x0800:
-            if end - p < 20 or view[p] >> 4 != 4:
+            if end - p < 20 or self._view[p] >> 4 != 4:
                 self.undecodable += 1
                 return _DONE
-            t = p + ((view[p] & 15) << 2)
-            protocol = view[p + 9]
-            if _u16(view, p + 6) & 0x3FFF:
+            t = p + ((self._view[p] & 15) << 2)
+            protocol = self._view[p + 9]
+            if self._u16(p + 6) & 0x3FFF:
                 return _SLOW if protocol == 6 or protocol == 17 or protocol == 4 or protocol == 41 or protocol == 47 else _DONE
             if protocol != 6:
-                return self._other(view, protocol, t, end)
+                return self._other(protocol, t, end)
             if t < p + 20 or end - t < 20:
                 self.undecodable += 1
                 return _DONE
-            total = _u16(view, p + 2)
+            total = self._u16(p + 2)
             ip_end = p + total if total else at + wire_size  # a total of 0: TCP segmentation offload, frame over 64 KiB
-            ident = _u16(view, p + 4) << 16
-            return self._tcp(view, number, ts_ns, 1, _u32(view, p + 12), 0, _u32(view, p + 16), 0, ident, t, end, ip_end, to_file)
+            ident = self._u16(p + 4) << 16
+            return self._tcp(number, ts_ns, 1, self._u32(p + 12), 0, self._u32(p + 16), 0, ident, t, end, ip_end, to_file)
         if ethertype == 0x86DD:
-            if end - p < 40 or view[p] >> 4 != 6:
+            if end - p < 40 or self._view[p] >> 4 != 6:
                 self.undecodable += 1
                 return _DONE
-            protocol = view[p + 6]
-            total = _u16(view, p + 4)
+            protocol = self._view[p + 6]
+            total = self._u16(p + 4)
             ip_end = p + 40 + total if total else at + wire_size
             t = p + 40
             while (protocol == 0 or protocol == 43 or protocol == 51 or protocol == 60 or protocol == 135) and t + 8 <= end:
-                step = (view[t + 1] + 2) << 2 if protocol == 51 else (view[t + 1] + 1) << 3
-                protocol = view[t]
+                step = (self._view[t + 1] + 2) << 2 if protocol == 51 else (self._view[t + 1] + 1) << 3
+                protocol = self._view[t]
                 t += step
             if protocol == 44:
                 return _SLOW
             if protocol != 6:
-                return self._other(view, protocol, t, end)
+                return self._other(protocol, t, end)
             if end - t < 20:
                 self.undecodable += 1
                 return _DONE
-            return self._tcp(view, number, ts_ns, 0, _u64(view, p + 8), _u64(view, p + 16), _u64(view, p + 24), _u64(view, p + 32), 0, t, end, ip_end, to_file)
+            return self._tcp(number, ts_ns, 0, self._u64(p + 8), self._u64(p + 16), self._u64(p + 24), self._u64(p + 32), 0, t, end, ip_end, to_file)
         if ethertype == 0x8847 or ethertype == 0x8848 or ethertype == 0x8864 or ethertype == 0x6558:
             return _SLOW
-        if ethertype < 0x600 and kind == 1 and p + 2 <= end and view[p] == 0xAA and view[p + 1] == 0xAA:  # SNAP
+        if ethertype < 0x600 and kind == 1 and p + 2 <= end and self._view[p] == 0xAA and self._view[p + 1] == 0xAA:  # SNAP
             return _SLOW
         return _DONE
 
-    def _other(self, view: bytearray, protocol: int, t: int, end: int) -> int:
+    def _other(self, protocol: int, t: int, end: int) -> int:
         """Not TCP: tunnels go to the slow path, Kerberos messages are kept, everything else is none of our business."""
         code = _DONE
         if protocol == 4 or protocol == 41 or protocol == 47 or protocol == 51:
             code = _SLOW
         elif protocol == 17 and t + 4 <= end:
-            near = _u16(view, t)
-            far = _u16(view, t + 2)
+            near = self._u16(t)
+            far = self._u16(t + 2)
             if far == 4789 or far == 8472 or far == 6081 or far == 4754 or far == 2152 or near == 4789:
                 code = _SLOW
-            if (near == 88 or far == 88) and t + 8 < end and _is_kdc(view[t + 8]):
+            if (near == 88 or far == 88) and t + 8 < end and _is_kdc(self._view[t + 8]):
                 self._payload_at = t + 8
                 code |= _DATAGRAM
         return code
 
     def _tcp(
         self,
-        view: bytearray,
         number: int,
         ts_ns: int,
         four: int,
@@ -518,7 +515,7 @@ class Kernel:
     ) -> int:
         """``to_file`` added to a buffer offset gives the file offset; -1 when the bytes are not in the file as they are."""
         self.tcp_packets += 1
-        offset = (view[t + 12] >> 4) << 2
+        offset = (self._view[t + 12] >> 4) << 2
         if offset < 20:
             self.undecodable += 1
             return _DONE
@@ -536,10 +533,10 @@ class Kernel:
             size = wire_payload
         if size < wire_payload:
             self.snapped += 1
-        near = _u16(view, t)
-        far = _u16(view, t + 2)
-        seq = _u32(view, t + 4)
-        flags = view[t + 13]
+        near = self._u16(t)
+        far = self._u16(t + 2)
+        seq = self._u32(t + 4)
+        flags = self._view[t + 13]
         # The flow: both directions have the same slot.
         swapped = 1 if s0 > d0 or (s0 == d0 and (s1 > d1 or (s1 == d1 and near > far))) else 0
         if swapped:
@@ -548,42 +545,41 @@ class Kernel:
             near, far = far, near
         ports = (four + 2) << 32 | near << 16 | far
         at = self._find(s0, s1, d0, d1, ports)
-        table = self._table
-        info = table[at + 5]
-        if not table[at + 4]:
+        info = self._table[at + 5]
+        if not self._table[at + 4]:
             self._used += 1
-            table[at] = s0
-            table[at + 1] = s1
-            table[at + 2] = d0
-            table[at + 3] = d1
-            table[at + 4] = ports
+            self._table[at] = s0
+            self._table[at + 1] = s1
+            self._table[at + 2] = d0
+            self._table[at + 3] = d1
+            self._table[at + 4] = ports
             info = self._new(at, number, swapped, seq, flags)
         else:
             way = swapped ^ (info >> 3 & 1)
             known = info >> (4 + way) & 1
             if flags & 22 == _SYN:  # neither RST nor ACK
-                isn = (table[at + 6] >> (32 * way)) & _LOW
+                isn = (self._table[at + 6] >> (32 * way)) & _LOW
                 if (known and isn != seq) or (not known and not self._late_syn(info, way, seq)):
                     info = self._new(at, number, swapped, seq, flags)
                 else:
                     info = self._isn(at, info, way, seq)
             elif flags & _SYN and not known:
                 info = self._isn(at, info, way, seq)
-        table[at + 7] = (table[at + 7] & ~0xFFFF) | self._epoch
+        self._table[at + 7] = (self._table[at + 7] & ~0xFFFF) | self._epoch
         direction = swapped ^ (info >> 3 & 1)
         state = info & 7
         head = size if size < self._prefix_size else self._prefix_size
         if state == _REJECTED or state == _LATE:
-            if state == _REJECTED and size >= 4 and _starts_late(_u32(view, payload_at)) and self._judge(view, payload_at, head, ports) == _HTTP:
-                table[at + 5] = (info & ~7) | _LATE
-                self._lates[self._late_count] = table[at + 7] >> 16
+            if state == _REJECTED and size >= 4 and _starts_late(self._u32(payload_at)) and self._judge(self._view, payload_at, head, ports) == _HTTP:
+                self._table[at + 5] = (info & ~7) | _LATE
+                self._lates[self._late_count] = self._table[at + 7] >> 16
                 self._late_count += 1
             return _DONE
         flow = info >> 8
         if size and state == _UNDECIDED:
-            state = self._decide(view, flow, direction, payload_at, head, ports)
+            state = self._decide(self._view, flow, direction, payload_at, head, ports)
             if state != _UNDECIDED:
-                table[at + 5] = (info & ~7) | state
+                self._table[at + 5] = (info & ~7) | state
                 if state == _REJECTED:
                     return _DONE
         spooled = 0
@@ -594,43 +590,38 @@ class Kernel:
                 self._spool_full = 1
                 size = file_at = 0
             else:
-                self._copy(view, payload_at, size)
+                self._copy(payload_at, size)
                 file_at = self._spooled
                 self._spooled += size
         base = self._row_count * _ROW
-        rows = self._rows
-        flows = self._flows
-        rows[base] = number
-        rows[base + 1] = ts_ns
-        rows[base + 2] = seq << 32 | _u32(view, t + 8)
-        rows[base + 3] = flow << 32 | spooled << 9 | direction << 8 | flags
-        rows[base + 4] = size << 32 | wire_payload
-        rows[base + 5] = file_at
-        rows[base + 6] = flows[flow * _FLOW + 6] << 32 | ident | _u16(view, t + 16)
+        self._rows[base] = number
+        self._rows[base + 1] = ts_ns
+        self._rows[base + 2] = seq << 32 | self._u32(t + 8)
+        self._rows[base + 3] = flow << 32 | spooled << 9 | direction << 8 | flags
+        self._rows[base + 4] = size << 32 | wire_payload
+        self._rows[base + 5] = file_at
+        self._rows[base + 6] = self._flows[flow * _FLOW + 6] << 32 | ident | self._u16(t + 16)
         self._row_count += 1
-        flows[flow * _FLOW + 6] = self._row_count
-        flows[flow * _FLOW + 7] += 1
+        self._flows[flow * _FLOW + 6] = self._row_count
+        self._flows[flow * _FLOW + 7] += 1
         return _DONE
 
     # The table of 4-tuples
 
     def _find(self, s0: int, s1: int, d0: int, d1: int, ports: int) -> int:
         """The place in the table of these ends' slot, or of the empty slot that is theirs to take."""
-        table = self._table
         last = self._slots - 1
         mixed = ((s0 ^ self._seed) * _MIX + (d0 ^ ports) * _MIX2 + (s1 ^ (d1 << 1 & _MASK)) * _MIX3) & _MASK
         mixed = ((mixed ^ mixed >> 32) * _MIX) & _MASK
         slot = (mixed ^ mixed >> 29) & last
         while True:
             at = slot * _SLOT
-            if table[at + 4] == 0 or (table[at] == s0 and table[at + 2] == d0 and table[at + 4] == ports and table[at + 1] == s1 and table[at + 3] == d1):
+            if self._table[at + 4] == 0 or (self._table[at] == s0 and self._table[at + 2] == d0 and self._table[at + 4] == ports and self._table[at + 1] == s1 and self._table[at + 3] == d1):
                 return at
             slot = (slot + 1) & last
 
     def _new(self, at: int, number: int, swapped: int, seq: int, flags: int) -> int:
         """A new flow in the slot at ``at``; gives its state word: state, 8 when its first sender is the higher end, numbers known, flow."""
-        table = self._table
-        flows = self._flows
         if self._flow_free:
             self._flow_free -= 1
             flow = self._free_flows[self._flow_free]
@@ -644,29 +635,28 @@ class Kernel:
             state = _HTTP
         base = flow * _FLOW
         for word in range(5):
-            flows[base + word] = table[at + word]
-        flows[base + 5] = state | swapped << 3
-        flows[base + 6] = flows[base + 7] = flows[base + 9] = flows[base + 10] = 0
-        flows[base + 8] = number
+            self._flows[base + word] = self._table[at + word]
+        self._flows[base + 5] = state | swapped << 3
+        self._flows[base + 6] = self._flows[base + 7] = self._flows[base + 9] = self._flows[base + 10] = 0
+        self._flows[base + 8] = number
         info = flow << 8 | state | swapped << 3
         if state == _HTTP:
             info |= 64  # forced: as easily forgotten as in the first reading
         if flags & _SYN:
             info |= 16
-        table[at + 5] = info
-        table[at + 6] = seq
-        table[at + 7] = number << 16
+        self._table[at + 5] = info
+        self._table[at + 6] = seq
+        self._table[at + 7] = number << 16
         return info
 
     def _isn(self, at: int, info: int, way: int, seq: int) -> int:
         """Notes a direction's initial sequence number."""
-        table = self._table
         info |= 16 << way
-        table[at + 5] = info
+        self._table[at + 5] = info
         if way:
-            table[at + 6] = (table[at + 6] & _LOW) | seq << 32
+            self._table[at + 6] = (self._table[at + 6] & _LOW) | seq << 32
         else:
-            table[at + 6] = (table[at + 6] & ~_LOW) | seq
+            self._table[at + 6] = (self._table[at + 6] & ~_LOW) | seq
         return info
 
     def _late_syn(self, info: int, way: int, seq: int) -> int:
@@ -694,13 +684,12 @@ class Kernel:
 
     def _decide(self, view: bytearray, flow: int, direction: int, at: int, size: int, ports: int) -> int:
         """The state after one more payload: by how the segment begins, else by how the direction began (starts cut into small segments)."""
-        flows = self._flows
         base = flow * _FLOW
-        flows[base + 5] += 256
-        count = flows[base + 5] >> 8
+        self._flows[base + 5] += 256
+        count = self._flows[base + 5] >> 8
         shift = 32 * direction
-        slot = (flows[base + 9] >> shift) & _LOW
-        have = (flows[base + 10] >> shift) & _LOW
+        slot = (self._flows[base + 9] >> shift) & _LOW
+        have = (self._flows[base + 10] >> shift) & _LOW
         state = self._judge(view, at, size, ports)
         growing = 0
         if slot != _DEAD and state == _UNDECIDED:
@@ -726,8 +715,8 @@ class Kernel:
                     self._prefix_free += 1
             if not growing:
                 slot = _DEAD
-            flows[base + 9] = (flows[base + 9] & ~(_LOW << shift)) | slot << shift
-            flows[base + 10] = (flows[base + 10] & ~(_LOW << shift)) | have << shift
+            self._flows[base + 9] = (self._flows[base + 9] & ~(_LOW << shift)) | slot << shift
+            self._flows[base + 10] = (self._flows[base + 10] & ~(_LOW << shift)) | have << shift
         if state == _UNDECIDED and count >= self._undecided_payloads and growing != 2:
             state = _REJECTED
         if state != _UNDECIDED:
@@ -736,17 +725,16 @@ class Kernel:
 
     def _settle(self, flow: int, state: int) -> None:
         """The flow has its verdict."""
-        flows = self._flows
         base = flow * _FLOW
-        flows[base + 5] = (flows[base + 5] & ~7) | state
+        self._flows[base + 5] = (self._flows[base + 5] & ~7) | state
         for shift in range(0, 64, 32):
-            slot = (flows[base + 9] >> shift) & _LOW
+            slot = (self._flows[base + 9] >> shift) & _LOW
             if slot and slot != _DEAD:
                 self._free_prefixes[self._prefix_free] = slot - 1
                 self._prefix_free += 1
-        flows[base + 9] = 0
+        self._flows[base + 9] = 0
         if state == _REJECTED:
-            self._dead_rows += flows[base + 7]
+            self._dead_rows += self._flows[base + 7]
             self._flow_dead += 1
 
     def _add_to_prefix(self, slot: int, have: int, view: bytearray, at: int, size: int) -> None:
@@ -843,10 +831,10 @@ class Kernel:
             self.spool(bytes(self._out[: self._out_count]))
             self._out_count = 0
 
-    def _copy(self, view: bytearray, at: int, size: int) -> None:
+    def _copy(self, at: int, size: int) -> None:
         """Takes payload to be spooled."""
         begin = self._out_count
-        self._out[begin : begin + size] = view[at : at + size]
+        self._out[begin : begin + size] = self._view[at : at + size]
         self._out_count = begin + size
 
     def _more_prefixes(self) -> None:
