@@ -4,7 +4,7 @@ A requirement fails when one of its rules found something on the proxy's connect
 given; otherwise it was not seen. The rules decide what a failure is, so the scorecard and the findings cannot contradict each other.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from analyzer.records.auth import Conversation
@@ -185,15 +185,22 @@ def scorecards(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Scoreca
     for route in evidence.routes:
         if route.client_connection in evidence.winrm:
             groups.setdefault((route.proxy_host, route.kind), []).append(route)
-    return tuple(_scorecard(evidence, findings, host, kind, tuple(routes)) for (host, kind), routes in groups.items())
+    about: dict[str, list[int]] = {}
+    for place, finding in enumerate(findings):
+        for connection in dict.fromkeys(finding.connections):
+            about.setdefault(connection, []).append(place)
+    return tuple(_scorecard(evidence, findings, about, host, kind, tuple(routes)) for (host, kind), routes in groups.items())
 
 
-def _scorecard(evidence: Evidence, findings: Sequence[Finding], host: str, kind: str, routes: tuple[Route, ...]) -> Scorecard:
+def _scorecard(
+    evidence: Evidence, findings: Sequence[Finding], about: Mapping[str, Sequence[int]], host: str, kind: str, routes: tuple[Route, ...]
+) -> Scorecard:
+    """``about``: connection to the places of the findings about it."""
     near = tuple(dict.fromkeys(route.client_connection for route in routes))
     far = tuple(dict.fromkeys(identity for route in routes for identity in route.upstream_connections))
     proxy = Proxy(routes, near, far)
     outer = tuple(tunnel for identity in near if (tunnel := evidence.connections[identity].tunnel_of) is not None)
-    against = [finding for finding in findings if not {*near, *far, *outer}.isdisjoint(finding.connections)]
+    against = [findings[place] for place in sorted({place for identity in (*near, *far, *outer) for place in about.get(identity, ())})]
     return Scorecard(
         proxy_host=host,
         kind=kind,

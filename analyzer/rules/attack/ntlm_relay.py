@@ -48,16 +48,24 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         if conversation.mechanism is Mechanism.NTLM and conversation.server_challenge is not None:
             by_challenge[conversation.server_challenge].append(conversation)
     for group in by_challenge.values():
-        relay = next((Relay(one, other) for one in group for other in group if _is_relay(evidence, one, other)), None)
+        relay = next(_relays(evidence, group), None)
         if relay is not None:
             yield _finding(evidence, relay)
 
 
-def _is_relay(evidence: Evidence, one: Conversation, other: Conversation) -> bool:
-    near, far = evidence.connections[one.connection], evidence.connections[other.connection]
-    chained = near.id != far.id and near.server.host == far.client.host and near.client.host != far.client.host and near.twin_of is None
-    own = other.audience is Audience.SERVER and all(_is_winrm(evidence, identity) for identity in other.exchanges)
-    return chained and own and not any(_is_winrm(evidence, identity) for identity in one.exchanges)
+def _relays(evidence: Evidence, group: list[Conversation]) -> Iterator[Relay]:
+    """Pairs of conversations with the same challenge where a host is the server of one that is not WinRM and the client of one that is."""
+    onward: dict[str, list[Conversation]] = defaultdict(list)
+    for other in group:
+        if other.audience is Audience.SERVER and all(_is_winrm(evidence, identity) for identity in other.exchanges):
+            onward[evidence.connections[other.connection].client.host].append(other)
+    for one in group:
+        near = evidence.connections[one.connection]
+        if near.twin_of is not None or near.server.host not in onward or any(_is_winrm(evidence, identity) for identity in one.exchanges):
+            continue
+        for other in onward[near.server.host]:
+            if near.id != other.connection and near.client.host != evidence.connections[other.connection].client.host:
+                yield Relay(one, other)
 
 
 def _is_winrm(evidence: Evidence, exchange: str) -> bool:

@@ -13,6 +13,8 @@ Reference
     MS-NLMP 3.1.5.1.2 and 2.2.2.5.
 """
 
+import itertools
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -42,11 +44,16 @@ class Change(NamedTuple):
 
 def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each handshake."""
-    legs = {(hop.near_connection, hop.far_connection) for hop in evidence.hops}
-    spoken = [found for found in handshakes(evidence) if found.mechanism is Mechanism.NTLM and found.server_challenge is not None]
-    for near in spoken:
-        for far in spoken:
-            if near.server_challenge == far.server_challenge and (near.connection, far.connection) in legs:
+    spoken: dict[tuple[str, bytes], list[Conversation]] = defaultdict(list)
+    for found in handshakes(evidence):
+        if found.mechanism is Mechanism.NTLM and found.server_challenge is not None:
+            spoken[found.connection, found.server_challenge].append(found)
+    legs: dict[str, list[str]] = defaultdict(list)
+    for near_connection, far_connection in dict.fromkeys((hop.near_connection, hop.far_connection) for hop in evidence.hops):
+        legs[near_connection].append(far_connection)
+    for (connection, challenge), nears in spoken.items():
+        for near, far_connection in itertools.product(nears, legs[connection]):
+            for far in spoken.get((far_connection, challenge), ()):
                 changes = list(_changes(near, far))
                 if changes:
                     yield _finding(evidence, near, far, changes)
