@@ -233,10 +233,12 @@ class Case(CaseTables):
 
     def transcript(self, *, show_secrets: bool = False, colour: bool = False) -> str:
         """What was run and what came back, with packet numbers. Passwords in the text are masked, best effort, unless ``show_secrets``."""
+        from analyzer.reports import notebook
         from analyzer.reports.transcript import transcript
 
         show = show_secrets or self._shows
-        return rendered(transcript(self.result if show else self._masked, mask=not show), colour=colour)
+        text = rendered(transcript(self.result if show else self._masked, mask=not show), colour=colour)
+        return notebook.Rich(text, lambda: notebook.preformatted(self.transcript(show_secrets=show_secrets)))
 
     def hash_lines(self) -> tuple[HashLine, ...]:
         """The responses of all logons as lines for hashcat. They are as good as passwords: keep them as such."""
@@ -258,9 +260,11 @@ class Case(CaseTables):
 
     def findings_text(self, *, least: str = "info", width: int = WIDTH, colour: bool = False) -> str:
         """The findings of at least this severity, each with its facts."""
+        from analyzer.reports import notebook
         from analyzer.reports.terminal import finding_lines
 
-        return rendered(finding_lines(_graver(self._seen, least), [rule.id for rule in _catalogue()], width), colour=colour)
+        text = rendered(finding_lines(_graver(self._seen, least), [rule.id for rule in _catalogue()], width), colour=colour)
+        return notebook.Rich(text, lambda: notebook.findings(self.at_least(least).listed("findings")))
 
     def ladder(
         self,
@@ -272,13 +276,14 @@ class Case(CaseTables):
         colour: bool = False,
     ) -> str:
         """The sequence diagrams of a connection's routes, or of all routes and WinRM connections; ``svg`` draws one only (else `UsageError`)."""
+        from analyzer.reports import notebook
+        from analyzer.reports.drawings import ladder_of
         from analyzer.reports.ladder import ladder, mermaid
         from analyzer.reports.sequence import sequences, sequences_of
 
         evidence = self._seen.evidence
         drawings: list[Drawing] = list(sequences(evidence)) if connection is None else sequences_of(evidence, connection)
         if form == "svg":
-            from analyzer.reports.drawings import ladder_of
             from analyzer.reports.svg import alone
 
             if len(drawings) > 1:
@@ -286,7 +291,10 @@ class Case(CaseTables):
                 raise UsageError(msg)
             return "".join(alone(ladder_of(one, self.evidence.captures), messages) for one in drawings)
         drawn = [mermaid(one, messages) if form == "mermaid" else ladder(one, width, messages) for one in drawings]
-        return "\n".join(rendered(lines, colour=colour) for lines in drawn)
+        text = "\n".join(rendered(lines, colour=colour) for lines in drawn)
+        if form == "mermaid":
+            return text
+        return notebook.Rich(text, lambda: notebook.drawings((ladder_of(one, evidence.captures) for one in drawings), messages))
 
     def machine(self, form: Literal["json", "jsonl"]) -> Iterator[str]:
         """The same as `overview`, for programs."""
@@ -345,20 +353,10 @@ class Case(CaseTables):
 
         return {one.ordinal: one.sha256 or (None if one.path == "-" else sha256(Path(one.path))) for one in self.evidence.captures}
 
-    def _repr_html_(self) -> str:
-        """What a notebook shows: a short summary, without any text of the capture but file names."""
-        from html import escape
-
-        from analyzer.formats.text import visible
-
-        names = ", ".join(visible(capture.name, 100) for capture in self.evidence.captures[:5])
-        counts = {
-            "connections": self.evidence.connections,
-            "exchanges": self.evidence.exchanges,
-            "findings": self.result.findings,
-            "issues": self.evidence.issues,
-        }
-        return f"<p><b>Case</b> {escape(names)}: {', '.join(f'{len(found):,} {word}' for word, found in counts.items())}</p>"
+    def _extent_of_all(self) -> tuple[list[str], dict[str, int]]:
+        found, kept = self._seen.evidence, self.result.findings
+        counts = {"connection": len(found.connections), "exchange": len(found.exchanges), "finding": len(kept), "issue": len(found.issues)}
+        return [capture.name for capture in found.captures], counts
 
     def __repr__(self) -> str:
         return f"<Case: {len(self.evidence.captures)} captures, {len(self.evidence.connections)} connections, {len(self.result.findings)} findings>"

@@ -50,11 +50,13 @@ class OpenedCase(CaseTables):
     def findings_text(self, *, least: str = "info", width: int = WIDTH, colour: bool = False) -> str:
         """The findings of at least this severity, each with its facts."""
         from analyzer.records.finding import Severity
+        from analyzer.reports import notebook
         from analyzer.reports.terminal import finding_lines
         from analyzer.tables.stored import stored_result
 
         result = stored_result(self.cells("captures"), self.cells("findings"), Severity(least))
-        return rendered(finding_lines(result, self.rule_ids, width), colour=colour)
+        text = rendered(finding_lines(result, self.rule_ids, width), colour=colour)
+        return notebook.Rich(text, lambda: notebook.findings(self.at_least(least).listed("findings")))
 
     def at_least(self, level: str) -> OpenedCase:
         """The case with only the findings of this severity and graver ones; their ids stay."""
@@ -68,6 +70,10 @@ class OpenedCase(CaseTables):
         made = OpenedCase(self.folder, self._manifest)
         made._cells = self._cells | {"findings": [row for row in self._exact("findings") if row[place] in words]}
         return made
+
+    def _extent_of_all(self) -> tuple[list[str], dict[str, int]]:
+        names = [str(row["capture"]) for row in self.listed("captures")]
+        return names, {name.removesuffix("s"): len(self._exact(name)) for name in ("connections", "exchanges", "findings", "issues")}
 
     @property
     def rule_ids(self) -> list[str]:

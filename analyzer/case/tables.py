@@ -44,6 +44,10 @@ class CaseTables(ABC):
     def _exact(self, name: str) -> Cells:
         """The cells of a public table as DataFrames show them."""
 
+    @abstractmethod
+    def _extent_of_all(self) -> tuple[list[str], dict[str, int]]:
+        """The names of the captures, and how many of what (named in the singular)."""
+
     @property
     def captures(self) -> pd.DataFrame:
         """One row per input file. The files are hashed when this is first asked for."""
@@ -128,6 +132,12 @@ class CaseTables(ABC):
 
         return select(query, {table.name: builder(table.name) for table in TABLES})
 
+    def listed(self, name: str) -> list[dict[str, Value]]:
+        """The rows of a table by column name; passwords in its texts are masked."""
+        from analyzer.tables.registry import table_named
+
+        return [dict(zip(table_named(name).names, row, strict=True)) for row in self.cells(name)]
+
     def coverage(self) -> pd.DataFrame:
         """Messages counted by what protects them, whether they could be read, and why not."""
         keys = ["protection", "opened", "opened_absent"]
@@ -175,6 +185,12 @@ class CaseTables(ABC):
         about = self.manifest()
         made = page(lambda name: self.cells(name, show_secrets=show_secrets), Origin.of(about, title, show_secrets=show_secrets))
         target.write_text(made, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of a case: its files, how much is in it, and its gravest findings."""
+        from analyzer.reports.notebook import summary
+
+        return summary(*self._extent_of_all(), self.listed("findings"))
 
     def _selection(self, name: str, columns: Sequence[str], where: str | None, *, screen: bool, show_secrets: bool) -> Selection:
         from analyzer.tables.registry import table_named

@@ -1,0 +1,106 @@
+"""How a notebook shows a case, its findings, its ladders and its transcript: as HTML of our own tags, without script, without style of the page around it.
+
+Every text goes through `visible` and is escaped. A ladder is a picture (``<img>``), so that nothing in it can reach the page: neither its style nor a link.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from html import escape
+from itertools import islice
+from typing import Protocol, Self
+
+from analyzer.formats.text import visible
+from analyzer.reports.drawings import Ladder
+from analyzer.reports.facts import counted
+from analyzer.reports.svg import alone
+from analyzer.tables.column import Value
+
+_DRAWINGS = 8
+"""Ladders shown one below the other."""
+_GRAVEST = 5
+"""Findings in the summary of a case."""
+_FINDINGS = 100
+"""Findings in the list of them."""
+_TEXT_CHARS = 200_000
+_HEADS = ("", "what", "who", "why", "advice", "Wireshark filter")
+
+
+class Printer(Protocol):
+    """What IPython prints with."""
+
+    def text(self, words: str) -> None:
+        """Print."""
+        ...
+
+
+class Rich(str):
+    """A text with another form for notebooks. ``print`` gives the text; the last line of a cell gives the other, made when it is asked for."""
+
+    __slots__ = ("_html",)
+    _html: Callable[[], str]
+
+    def __new__(cls, text: str, html: Callable[[], str]) -> Self:
+        """The text, and what makes its HTML."""
+        made = super().__new__(cls, text)
+        made._html = html
+        return made
+
+    def _repr_html_(self) -> str:
+        return self._html()
+
+    def _repr_pretty_(self, printer: Printer, cycle: bool) -> None:  # noqa: FBT001 (IPython's name and arguments)
+        """IPython without a browser shows the lines, not their repr."""
+        del cycle
+        printer.text(str(self))
+
+
+def summary(captures: Sequence[str], counts: Mapping[str, int], findings: Sequence[Mapping[str, Value]]) -> str:
+    """A case: its files, how much is in it, and its gravest findings."""
+    names = ", ".join(captures[:_GRAVEST]) + (f" and {len(captures) - _GRAVEST} more" if len(captures) > _GRAVEST else "")
+    numbers = ", ".join(counted(count, name) for name, count in counts.items())
+    rows = [f"<tr><td><b>{_safe(row['severity'])}</b></td><td>{_safe(row['title'])}</td><td>{_safe(row['rule'])}</td></tr>" for row in findings[:_GRAVEST]]
+    more = f"<p>and {len(findings) - _GRAVEST:,} more findings</p>" if len(findings) > _GRAVEST else ""
+    return f"<p><b>Case</b> {_safe(names)}: {_safe(numbers)}</p>" + (f"<table>{''.join(rows)}</table>{more}" if rows else "")
+
+
+def findings(rows: Sequence[Mapping[str, Value]]) -> str:
+    """The findings with their facts, a row each."""
+    if not rows:
+        return "<p>no findings</p>"
+    head = "".join(f'<th scope="col">{name}</th>' for name in _HEADS)
+    more = f"<p>{len(rows) - _FINDINGS:,} more are in the table findings</p>" if len(rows) > _FINDINGS else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(_finding(row) for row in rows[:_FINDINGS])}</tbody></table>{more}"
+
+
+def _finding(row: Mapping[str, Value]) -> str:
+    ends = " → ".join(str(row[name]) for name in ("source", "destination") if row[name])
+    cells = (
+        f"<b>{_safe(row['severity'])}</b><br>{_safe(row['finding_id'])}",
+        f"{_safe(row['title'])}<br><code>{_safe(row['rule'])}</code>",
+        "<br>".join(_safe(part) for part in (row["user"], ends) if part),
+        _safe(row["why"]),
+        _safe(row["advice"]),
+        f"<code>{_safe(row['filter'])}</code>" if row["filter"] else "",
+    )
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def drawings(ladders: Iterable[Ladder], limit: int) -> str:
+    """The first ladders as pictures."""
+    shown = list(islice(ladders, _DRAWINGS + 1))
+    pictures = "".join(_picture(ladder, limit) for ladder in shown[:_DRAWINGS])
+    return pictures + ("<p>There are more ladders: name a connection.</p>" if len(shown) > _DRAWINGS else "")
+
+
+def _picture(ladder: Ladder, limit: int) -> str:
+    data = b64encode(alone(ladder, limit).encode("utf-8", "backslashreplace")).decode("ascii")
+    return f'<p><img alt="{_safe(f"Sequence diagram {ladder.title}")}" src="data:image/svg+xml;base64,{data}"></p>'
+
+
+def preformatted(text: str) -> str:
+    """A text of several lines as it is, as much of it as a notebook bears."""
+    return f"<pre>{escape(visible(text, _TEXT_CHARS, keep=chr(10)))}</pre>"
+
+
+def _safe(value: Value) -> str:
+    return escape(visible("" if value is None else str(value)))
