@@ -101,7 +101,7 @@ def _ethernet(link: int, frame: bytes) -> bytes:
 
 def mixed(size: int) -> Iterator[bytes]:
     """About ``size`` bytes of mixed traffic."""
-    dice = random.Random(5985)  # noqa: S311  the same traffic everywhere
+    dice = random.Random(5985)  # the same traffic everywhere
     noise = dice.randbytes(1 << 20)
     winrm_size = size // 100
     copy_size = SEALED.stat().st_size
@@ -133,10 +133,8 @@ def mixed(size: int) -> Iterator[bytes]:
 
 def small(size: int) -> Iterator[bytes]:
     """Frames of 64 bytes: acknowledgements with ten bytes of something, two thousand connections at a time."""
-    number = 0
     conversations = [_Tcp(one, 7000 + one % 100) for one in range(2000)]
-    for _ in range(size // 80):
-        number += 1
+    for number in range(1, size // 80 + 1):
         yield conversations[number * 7 % 2000].frame(number & 1, _ACK | _PSH, b"0123456789")
 
 
@@ -177,7 +175,8 @@ def write(out: Path, frames: Iterable[bytes], *, block: bool = False) -> None:
                 pad = -len(frame) % 4
                 total = 32 + len(frame) + pad
                 ticks = at_ns // 1000
-                file.write(struct.pack("<IIIIIII", 6, total, 0, ticks >> 32, ticks & 0xFFFFFFFF, len(frame), len(frame)) + frame + bytes(pad) + struct.pack("<I", total))
+                head = struct.pack("<IIIIIII", 6, total, 0, ticks >> 32, ticks & 0xFFFFFFFF, len(frame), len(frame))
+                file.write(head + frame + bytes(pad) + struct.pack("<I", total))
             else:
                 file.write(struct.pack("<IIII", at_ns // 1_000_000_000, at_ns % 1_000_000_000, len(frame), len(frame)) + frame)
     part.rename(out)

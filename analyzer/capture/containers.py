@@ -50,11 +50,11 @@ class Bulk(Protocol):
     seconds: int
     last_block_ns: int
 
-    def pcap(self, buffer: bytearray, at: int, end: int, to_file: int, number: int, big: int, scale: int, header: int, link: int) -> int:
+    def pcap(self, buffer: bytearray, span: tuple[int, int, int], number: int, layout: tuple[int, int, int], link: int) -> int:
         """Where it stopped."""
         ...
 
-    def pcapng(self, buffer: bytearray, at: int, end: int, to_file: int, number: int, big: int, interfaces: "array[int]") -> int:
+    def pcapng(self, buffer: bytearray, span: tuple[int, int, int], number: int, big: int, interfaces: "array[int]") -> int:
         """Where it stopped."""
         ...
 
@@ -110,6 +110,10 @@ class Window:
             self.end += got
         return self.end >= size
 
+    def span(self) -> tuple[int, int, int]:
+        """Where to go on, where the bytes end, and what makes an offset of the input out of a place."""
+        return self.at, self.end, self.base
+
     def left(self) -> int:
         """How many bytes are in the window."""
         return self.end - self.at
@@ -155,7 +159,7 @@ def _pcap(window: Window, limits: Limits, walk: Walk, layout: _Layout, bulk: Bul
     last_s = 0
     while window.need(header_size):
         if bulk is not None:
-            window.at = bulk.pcap(window.buffer, window.at, window.end, window.base, number, big, scale, header_size, link)
+            window.at = bulk.pcap(window.buffer, window.span(), number, (big, scale, header_size), link)
             if bulk.number > number:
                 walk.packets = number = bulk.number
                 walk.links.add(link)
@@ -249,13 +253,10 @@ def _pcapng(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> It
     number = 0
     last_ns = 0
     while window.need(12):
-        if bulk is not None and ordinary:
-            window.at = bulk.pcapng(window.buffer, window.at, window.end, window.base, number, int(order == ">"), ordinary)
-            if bulk.number > number:
-                walk.packets = number = bulk.number
-                last_ns = bulk.last_block_ns
-                walk.links.update(one.link for one, seen in zip(interfaces, ordinary[2::3], strict=True) if seen)
-                continue
+        if bulk is not None and ordinary and _taken(bulk, window, order, ordinary, walk):
+            number, last_ns = walk.packets, bulk.last_block_ns
+            walk.links.update(one.link for one, seen in zip(interfaces, ordinary[2::3], strict=True) if seen)
+            continue
         if window.buffer[window.at : window.at + 4] == PCAPNG_MAGIC:
             order = ">" if window.buffer[window.at + 8 : window.at + 12] == b"\x1a\x2b\x3c\x4d" else "<"
             interfaces = []
@@ -287,6 +288,14 @@ def _pcapng(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> It
         window.at += total
     if window.left():
         walk.problems.append(("capture.cut", f"{window.left()} bytes after the last whole block", None))
+
+
+def _taken(bulk: Bulk, window: Window, order: str, ordinary: "array[int]", walk: Walk) -> bool:
+    """True when the bulk took packets."""
+    before = walk.packets
+    window.at = bulk.pcapng(window.buffer, window.span(), before, int(order == ">"), ordinary)
+    walk.packets = bulk.number
+    return bulk.number > before
 
 
 def _block_is_sound(window: Window, order: str, total: int, limits: Limits) -> bool:

@@ -48,12 +48,12 @@ cdef class Kernel:
     cdef u64 _u64(self, i64 at) except? 0xFFFFFFFFFFFFFFFF nogil
     @cython.locals(word=u64)
     cdef u64 _file_u32(self, i64 at, i64 big) except 0xFFFFFFFFFFFFFFFF nogil
-    @cython.locals(kind=i64)
-    cpdef object pcap(self, object buffer, i64 at, i64 end, i64 to_file, i64 number, i64 big, i64 scale, i64 header, i64 link)
+    @cython.locals(kind=i64, at=i64, end=i64, to_file=i64, big=i64, scale=i64, header=i64)
+    cpdef object pcap(self, object buffer, tuple span, i64 number, tuple layout, object link)
     @cython.locals(size=i64, seconds=i64, ts_ns=i64)
     cdef Py_ssize_t _pcap(self, i64 at, i64 end, i64 to_file, i64 big, i64 scale, i64 header, i64 kind) except -1 nogil
-    @cython.locals(known=u64[::1])
-    cpdef object pcapng(self, object buffer, i64 at, i64 end, i64 to_file, i64 number, i64 big, object interfaces)
+    @cython.locals(known=u64[::1], at=i64, end=i64, to_file=i64)
+    cpdef object pcapng(self, object buffer, tuple span, i64 number, i64 big, object interfaces)
     @cython.locals(count=i64, total=i64, which=i64, size=i64, scale=u64, ticks=u64)
     cdef Py_ssize_t _pcapng(self, i64 at, i64 end, i64 to_file, i64 big, u64[::1] known) except -1 nogil
     @cython.locals(kind=i64, code=i64)

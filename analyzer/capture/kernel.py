@@ -16,7 +16,6 @@ flat arrays of 64-bit words, without an object per packet. Arrays never grow whi
 import os
 from array import array
 from collections.abc import Callable
-from typing import Protocol
 
 try:
     import cython
@@ -24,10 +23,12 @@ except ImportError:
     from analyzer.capture import uncompiled as cython
 
 from analyzer.capture.links import KINDS
+from analyzer.capture.slow import Decoded, SlowPath
 from analyzer.records.capture import Flow, Segments, Verdict
 from analyzer.records.ids import packet_key
 from analyzer.settings import Limits
 
+Bytes = bytes | bytearray
 COMPILED: bool = bool(cython.compiled)
 _MASK = 0xFFFFFFFFFFFFFFFF
 _LOW = 0xFFFFFFFF
@@ -63,14 +64,6 @@ _TYPES_A = _spans(b"application/soap+xml")
 _TYPES_M = _spans(b"multipart/encrypted", b"multipart/x-multi-encrypted", b"microsoft winrm client")
 
 
-class Peeler(Protocol):
-    """The slow path, as the kernel needs it."""
-
-    def decode(self, frame: bytes, link: int, wire_size: int, ts_ns: int, number: int) -> "list[tuple[bytes, bytes, int, bytes, int]]":
-        """(source, destination, IPv4 identification, TCP bytes captured, TCP bytes sent) of each TCP segment in the frame."""
-        ...
-
-
 def _zeros(count: int) -> "array[int]":
     return array("Q", bytes(8 * count))
 
@@ -83,7 +76,7 @@ def _longer(old: "array[int]", count: int) -> "array[int]":
     return longer
 
 
-def _word_at(view: bytearray, at: int, end: int, words: bytes, spans: "array[int]", folded: int) -> int:
+def _word_at(view: Bytes, at: int, end: int, words: bytearray, spans: "array[int]", folded: int) -> int:
     """The number from 1 of the word that stands at ``at``, else 0. ``folded``: letters of either case (the words are in small letters)."""
     for which in range(len(spans) // 2):
         begin = spans[2 * which]
@@ -103,7 +96,7 @@ def _word_at(view: bytearray, at: int, end: int, words: bytes, spans: "array[int
     return 0
 
 
-def _may_become(view: bytearray, at: int, size: int, words: bytes, spans: "array[int]") -> int:
+def _may_become(view: Bytes, at: int, size: int, words: bytearray, spans: "array[int]") -> int:
     """1 when more bytes could still make this an HTTP/1 start line."""
     for which in range(len(spans) // 2):
         begin = spans[2 * which]
@@ -118,7 +111,7 @@ def _may_become(view: bytearray, at: int, size: int, words: bytes, spans: "array
     return 0
 
 
-def _head_end(view: bytearray, at: int, end: int) -> int:
+def _head_end(view: Bytes, at: int, end: int) -> int:
     """Where the blank line begins, or ``end``."""
     i = at
     while i + 4 <= end:
@@ -138,7 +131,7 @@ def _starts_late(word: int) -> int:
     return 1 if word == 0x504F5354 or word == 0x48545450 or word == 0x434F4E4E or word == 0x4F505449 or word == 0x47455420 else 0
 
 
-def _has_comment(view: bytearray, at: int, end: int, big: int) -> int:
+def _has_comment(view: Bytes, at: int, end: int, big: int) -> int:
     """1 when a pcapng option list holds a comment, or is not sound."""
     while at + 4 <= end:
         first = view[at + 1] if big else view[at]
@@ -154,7 +147,7 @@ def _has_comment(view: bytearray, at: int, end: int, big: int) -> int:
     return 0
 
 
-def _status_asks(view: bytearray, at: int, end: int) -> int:
+def _status_asks(view: Bytes, at: int, end: int) -> int:
     """1 for a status line of 401 or 407."""
     if at + 12 > end or view[at + 7] >> 1 != 24 or view[at + 8] != 32 or view[at + 9] != 52 or view[at + 10] != 48:
         return 0
@@ -174,7 +167,7 @@ class Kernel:
     """
 
     def __init__(
-        self, capture: int, limits: Limits, slow: Peeler, spool: Callable[[bytes], object], *, in_place: bool, all_http: bool, force: frozenset[int]
+        self, capture: int, limits: Limits, slow: SlowPath, spool: Callable[[bytes], object], *, in_place: bool, all_http: bool, force: frozenset[int]
     ) -> None:
         self.capture = capture
         self.limits = limits
@@ -212,7 +205,7 @@ class Kernel:
         self._force = array("Q", sorted(force))
         self._forces = len(self._force)
         self._next_force = 0
-        # The table of 4-tuples, open addressing. A slot: addresses (4 words, the lower end first), ports and family, state, initial sequence numbers, first packet.
+        # The table of 4-tuples, open addressing. A slot: addresses (4 words, lower end first), ports and family, state, initial sequence numbers, first packet.
         self._slots = 1 << 10
         self._used = 0
         self._epoch = 0
@@ -240,7 +233,7 @@ class Kernel:
         self._out_count = 0
         self._out = bytearray(self._out_room)
         self._payload_at = 0
-        self._view: bytes | bytearray = b""
+        self._view: Bytes = b""
         self._seed = int.from_bytes(os.urandom(8), "little")  # nobody can prepare a capture of which all flows meet in one slot
         self._dead_rows = 0
         self._hungry = 0
@@ -259,7 +252,7 @@ class Kernel:
     @property
     def late(self) -> frozenset[int]:
         """Rejected flows that showed WinRM later, by the number of their first packet."""
-        return frozenset(self._lates[:self._late_count])
+        return frozenset(self._lates[: self._late_count])
 
     @property
     def spool_full(self) -> bool:
@@ -292,12 +285,15 @@ class Kernel:
 
     # Bulks of ordinary records
 
-    def pcap(self, buffer: bytearray, at: int, end: int, to_file: int, number: int, big: int, scale: int, header: int, link: int) -> int:
-        """Takes ordinary pcap records from ``at`` on; gives where it stopped: at damage, at a packet for `packet`, or where a record is not whole in the buffer.
+    def pcap(self, buffer: bytearray, span: tuple[int, int, int], number: int, layout: tuple[int, int, int], link: int) -> int:
+        """Takes ordinary pcap records; gives the place where it stopped: at damage, at a packet for `packet`, or where a record is not whole.
 
-        ``to_file`` added to a place in ``buffer`` is the place in the file; ``number`` counts the packets so far, ``scale`` is the nanoseconds in a unit of time.
+        ``span``: the place of the next record in ``buffer``, that of the end, and what is added to a place to give the offset in the file. ``number`` counts
+        the packets so far. ``layout``: 1 for big-endian, nanoseconds in a unit of the fraction, size of a record's header.
         """
         self._view = buffer
+        at, end, to_file = span
+        big, scale, header = layout
         kind = KINDS.get(link, 0)
         self.number = number
         self._hungry = 1
@@ -326,11 +322,12 @@ class Kernel:
             at += header + size
         return at
 
-    def pcapng(self, buffer: bytearray, at: int, end: int, to_file: int, number: int, big: int, interfaces: "array[int]") -> int:
+    def pcapng(self, buffer: bytearray, span: tuple[int, int, int], number: int, big: int, interfaces: "array[int]") -> int:
         """As `pcap`, for enhanced packet blocks without comments. ``interfaces``, three words each: kind of link, nanoseconds in a unit of time (0 for
         those that are not ordinary), and whether packets were met.
         """
         self._view = buffer
+        at, end, to_file = span
         known = interfaces
         self.number = number
         self._hungry = 1
@@ -385,7 +382,7 @@ class Kernel:
             for segment in self.slow.decode(bytes(buffer[at : at + size]), link, wire_size, ts_ns, number):
                 self._peeled(number, ts_ns, segment)
 
-    def _peeled(self, number: int, ts_ns: int, segment: tuple[bytes, bytes, int, bytes, int]) -> None:
+    def _peeled(self, number: int, ts_ns: int, segment: Decoded) -> None:
         """A TCP segment out of a tunnel or of fragments: its bytes are in memory, so its payload is spooled when it is kept."""
         source, destination, ident, tcp, wire_size = segment
         if len(tcp) < 20:
@@ -616,7 +613,9 @@ class Kernel:
         slot = (mixed ^ mixed >> 29) & last
         while True:
             at = slot * _SLOT
-            if self._table[at + 4] == 0 or (self._table[at] == s0 and self._table[at + 2] == d0 and self._table[at + 4] == ports and self._table[at + 1] == s1 and self._table[at + 3] == d1):
+            if self._table[at + 4] == 0:
+                return at
+            if self._table[at] == s0 and self._table[at + 2] == d0 and self._table[at + 4] == ports and self._table[at + 1] == s1 and self._table[at + 3] == d1:
                 return at
             slot = (slot + 1) & last
 
@@ -682,7 +681,7 @@ class Kernel:
 
     # The verdict
 
-    def _decide(self, view: bytearray, flow: int, direction: int, at: int, size: int, ports: int) -> int:
+    def _decide(self, view: Bytes, flow: int, direction: int, at: int, size: int, ports: int) -> int:
         """The state after one more payload: by how the segment begins, else by how the direction began (starts cut into small segments)."""
         base = flow * _FLOW
         self._flows[base + 5] += 256
@@ -737,18 +736,18 @@ class Kernel:
             self._dead_rows += self._flows[base + 7]
             self._flow_dead += 1
 
-    def _add_to_prefix(self, slot: int, have: int, view: bytearray, at: int, size: int) -> None:
+    def _add_to_prefix(self, slot: int, have: int, view: Bytes, at: int, size: int) -> None:
         begin = slot * self._prefix_size + have
         for i in range(size):
             self._prefixes[begin + i] = view[at + i]
 
-    def _growing(self, view: bytearray, at: int, size: int) -> int:
+    def _growing(self, view: Bytes, at: int, size: int) -> int:
         """2 while a direction's first bytes come in small pieces and may yet become a start line with its headers; 1 when more bytes may tell anything."""
         if size < self._prefix_size and _may_become(view, at, size, self._words, self._methods) and _head_end(view, at, at + size) == at + size:
             return 2
         return 1 if size < 6 else 0
 
-    def _judge(self, view: bytearray, at: int, size: int, ports: int) -> int:
+    def _judge(self, view: Bytes, at: int, size: int, ports: int) -> int:
         """The verdict on bytes that begin a segment (or a direction); `_UNDECIDED` when they tell nothing."""
         near = ports >> 16 & 0xFFFF
         far = ports & 0xFFFF
@@ -766,7 +765,7 @@ class Kernel:
             return _REJECTED
         return _UNDECIDED
 
-    def _interesting(self, view: bytearray, at: int, end: int, method: int) -> int:
+    def _interesting(self, view: Bytes, at: int, end: int, method: int) -> int:
         """1 for a head that shows WS-Management or authentication."""
         words = self._words
         if method == 10 and _status_asks(view, at, end):

@@ -14,6 +14,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from analyzer.capture.containers import Walk, rows
 from analyzer.capture.kernel import Kernel
+from analyzer.capture.kernels import chosen
 from analyzer.capture.links import link
 from analyzer.capture.open import STDIN, Opened, opened, zstd_errors
 from analyzer.capture.slow import SlowPath
@@ -64,7 +65,7 @@ def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, prog
     """One reading. Gives the indexes of flows that must be kept in a second reading, if any; never in a second one, nor for a pipe."""
     source = opened(path)
     walk, slow, spool = Walk(), SlowPath(limits), _Spool()
-    kernel = Kernel(ordinal, limits, slow, spool, in_place=source.seekable, all_http=scope.all_http, force=force)
+    kernel = chosen()(ordinal, limits, slow, spool, in_place=source.seekable, all_http=scope.all_http, force=force)
     size = 0
 
     def fill(buffer: memoryview) -> int:
@@ -92,7 +93,8 @@ def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, prog
     if kernel.late and not force and path != STDIN and damage is None:
         return frozenset(kernel.late)
     flows = kernel.flows(_host)
-    capture = replace(_capture(path, ordinal, name, source, size, walk, kernel), link_types=tuple(link(one).name for one in sorted(walk.links)), flows=len(flows))
+    links = tuple(link(one).name for one in sorted(walk.links))
+    capture = replace(_capture(path, ordinal, name, source, size, walk, kernel), link_types=links, flows=len(flows))
     problems = [*walk.problems, *slow.problems, *_notes(walk, kernel, limits, size, force), *([damage] if damage else [])]
     return Scanned(capture, flows, tuple(_issues(problems, ordinal, limits)), spool.file, tuple(kernel.datagrams))
 
@@ -134,7 +136,8 @@ def _notes(walk: Walk, kernel: Kernel, limits: Limits, size: int, force: frozens
     if kernel.spool_full:
         notes.append(("capture.limit", f"spool_bytes={limits.spool_bytes}: later payload was not kept", None))
     if kernel.given_up:
-        notes.append(("capture.limit", f"undecided_flows={limits.undecided_flows}: {kernel.given_up} connections were given up before they told what they are", None))
+        detail = f"undecided_flows={limits.undecided_flows}: {kernel.given_up} connections were given up before they told what they are"
+        notes.append(("capture.limit", detail, None))
     if kernel.forgotten:
         detail = f"flow_table_slots={limits.flow_table_slots}: {kernel.forgotten} connections without WinRM were forgotten; had one gone on, it began anew"
         notes.append(("capture.limit", detail, None))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from analyzer.capture.kernel import Kernel
+from analyzer.capture.kernels import chosen as chosen_kernel
 from analyzer.capture.slow import SlowPath
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.capture import Flow
@@ -45,7 +46,7 @@ def fed(frames: Iterable[Frame], *, force: frozenset[int] = ALL, limits: Limits 
 
     chosen = limits or Limits()
     slow = SlowPath(chosen)
-    kernel = Kernel(0, chosen, slow, spooled.extend, in_place=False, all_http=all_http, force=force)
+    kernel = chosen_kernel()(0, chosen, slow, spooled.extend, in_place=False, all_http=all_http, force=force)
     for number, one in enumerate(frames, 1):
         kernel.packet(number, one.ts_ns, one.link, one.data, 0, len(one.data), one.sent, 0)
     slow.finish()

@@ -181,7 +181,7 @@ def kept(sample: Sample, damage: Damage, seed: int) -> Kept:
     """One sample under one damage."""
     with tempfile.TemporaryDirectory() as folder:
         paths = []
-        for place, file in enumerate(damage(sample, random.Random(seed))):  # noqa: S311  reproducible, not secret
+        for place, file in enumerate(damage(sample, random.Random(seed))):
             if file:
                 paths.append(Path(folder, f"{place}.pcap"))
                 write(paths[-1], file)

@@ -159,7 +159,7 @@ def test_a_mech_list_mic_takes_the_first_number_of_its_direction(tmp_path: Path)
 @pytest.mark.parametrize(("protocol", "without"), [("negotiate", 0), ("ntlm", 0), ("ntlm", KEY_EXCH), ("ntlm", ESS), ("ntlm", ESS | KEY_EXCH)])
 def test_any_messages_lost_lose_only_themselves(tmp_path: Path, protocol: str, without: int) -> None:
     made = session(tmp_path, protocol=protocol, without=int(without))
-    chance = random.Random(7)  # noqa: S311  the same losses in every run
+    chance = random.Random(7)  # the same losses in every run
     losses = [frozenset({number}) for number in range(len(made.sealed))]
     losses += [frozenset(chance.sample(range(len(made.sealed)), chance.randint(2, len(made.sealed) - 1))) for _ in range(20)]
     for lost in losses:

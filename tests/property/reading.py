@@ -51,7 +51,8 @@ def sample(name: str) -> bytes:
 @cache
 def frames(name: str) -> tuple[Frame, ...]:
     """The frames of a sample."""
-    return tuple(Frame(row.ts_ns, bytes(row.buffer[row.at : row.at + row.size]), row.link, row.wire_size) for row in rows(filling(sample(name)), Limits(), Walk()))
+    found = rows(filling(sample(name)), Limits(), Walk())
+    return tuple(Frame(row.ts_ns, bytes(row.buffer[row.at : row.at + row.size]), row.link, row.wire_size) for row in found)
 
 
 @cache
