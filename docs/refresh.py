@@ -1,7 +1,7 @@
 """Writes what documents show of the program: ``python docs/refresh.py`` renews, ``--check`` only tells.
 
-A block that begins with ``<!-- run: COMMAND -->`` and a fence is filled with what the command prints; docs/tables.md and docs/rules.md are made whole. So no
-output, column or rule in a document can differ from what the program does.
+In the README and every page of docs/, a block that begins with ``<!-- run: COMMAND -->`` and a fence is filled with what the command prints; docs/tables.md and
+docs/rules.md are made whole. So no output, column or rule in a document can differ from what the program does.
 """
 
 import re
@@ -16,8 +16,7 @@ from analyzer.rules.catalogue import rules
 from analyzer.tables.document import document
 
 ROOT = Path(__file__).resolve().parent.parent
-_BLOCK = re.compile(r"(<!-- run: (?P<command>[^\n]*?) -->\n```[a-z]*\n)(?P<body>.*?)(\n```)", re.DOTALL)
-_PAGES = ("README.md", "docs/first-hour.md", "docs/concepts.md")
+_BLOCK = re.compile(r"(<!-- run: (?P<command>[^\n]*?) -->\n```[a-z]*\n)(?P<body>.*?)(^```$)", re.DOTALL | re.MULTILINE)
 _RULES_PREFACE = """# Rules
 
 Made of the rules' own documents by `python docs/refresh.py`; a test holds it up to date. `winrm-analyzer explain RULE` prints the same.
@@ -32,12 +31,15 @@ def printed(command: str) -> str:
         msg = f"not a command of this project: {command}"
         raise ValueError(msg)
     result = CliRunner().invoke(cli, arguments)
+    if result.exit_code != 0:
+        msg = f"{command}: exit code {result.exit_code}: {result.output}"
+        raise ValueError(msg)
     return result.stdout.rstrip("\n")
 
 
 def page(text: str) -> str:
     """A page with its blocks filled anew."""
-    return _BLOCK.sub(lambda match: match[1] + printed(match["command"]) + match[4], text)
+    return _BLOCK.sub(lambda match: f"{match[1]}{printed(match['command'])}\n{match[4]}", text)
 
 
 def rule_book() -> str:
@@ -49,9 +51,8 @@ def rule_book() -> str:
 def documents() -> dict[Path, str]:
     """Every document that this file makes, as it should be."""
     made = {ROOT / "docs/tables.md": document(), ROOT / "docs/rules.md": rule_book()}
-    for name in _PAGES:
-        path = ROOT / name
-        if path.exists():
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        if path not in made:
             made[path] = page(path.read_text(encoding="utf-8"))
     return made
 
