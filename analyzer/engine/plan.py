@@ -127,7 +127,7 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int)
     """One connection; a CONNECT tunnel in it is read as a connection of its own."""
     fetch, limits = tools.fetch, tools.limits
     if made.protocol == "tls":
-        made = replace(made, tls=tls_facts(made.to_server, made.to_client, fetch))
+        made = replace(made, tls=tls_facts(made.to_server, made.to_client, fetch, tools.keys))
         made = (opened(made, tools.keys, fetch, tools.store) if tools.keys else None) or made
     if made.protocol != "http" and not made.tls_opened:
         opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if made.protocol == "tls" else ()

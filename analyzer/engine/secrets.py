@@ -46,9 +46,7 @@ def load(toml: str | None, keylogs: Sequence[str] = (), keytabs: Sequence[str] =
     keytab_files = [str(base / name) for name in files.get("keytabs", [])] + list(keytabs)
     keylog_files = [str(base / name) for name in files.get("keylogs", [])] + list(keylogs)
     passwords = [(f"password:{_name(entry)}", entry) for entry in data.get("password", [])]
-    ntlm = [
-        NtlmSecret(tag, str(entry["user"]), entry.get("domain"), nt_hash(str(entry["value"])), lm_hash(str(entry["value"]))) for tag, entry in passwords
-    ]
+    ntlm = [NtlmSecret(tag, str(entry["user"]), entry.get("domain"), nt_hash(str(entry["value"])), lm_hash(str(entry["value"]))) for tag, entry in passwords]
     ntlm += [
         NtlmSecret(f"nt_hash:{_name(entry)}", str(entry["user"]), entry.get("domain"), _sized(entry, f"nt_hash of {_name(entry)}", _NT_HASH_SIZE))
         for entry in data.get("nt_hash", [])

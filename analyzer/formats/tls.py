@@ -84,6 +84,26 @@ def opened(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch) -> 
     return (ways[0].pieces, ways[1].pieces) if any(way.pieces for way in ways) else None
 
 
+def server_handshake(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch) -> list[tuple[int, bytes]]:
+    """What the server's handshake of TLS 1.3 says under its keys (RFC 8446 section 4): (type, body), up to the first record that does not open."""
+    client, server = _hello(to_server, CLIENT_HELLO, fetch), _hello(to_client, SERVER_HELLO, fetch)
+    suite = None if server is None or server.version != TLS13 else SUITES.get(server.suite)
+    secret = None if client is None else keys.get(client.random, {}).get("SERVER_HANDSHAKE_TRAFFIC_SECRET")
+    if suite is None or secret is None:
+        return []
+    unsealer = Unsealer(TLS13, suite, traffic_ends(suite, secret))
+    data = b""
+    for record in records(Reader(to_client, fetch)):
+        if record.kind == APPLICATION_DATA:
+            text = unsealer.open(record.kind, record.header, record.body, unsealer.sequence)
+            inner = b"" if text is None else text.rstrip(b"\x00")
+            if inner[-1:] != bytes([HANDSHAKE]):
+                break
+            unsealer.sequence += 1
+            data += inner[:-1]
+    return list(handshakes(data))
+
+
 def _hello(stream: Stream, kind: int, fetch: Fetch) -> Hello | None:
     data = b""
     for record in records(Reader(stream, fetch)):

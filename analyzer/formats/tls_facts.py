@@ -1,4 +1,6 @@
-"""What a TLS handshake tells without any key: who was asked for (SNI), the client's fingerprints (JA3, JA4), the certificates while they travel in clear.
+"""What a TLS handshake tells: who was asked for (SNI), the client's fingerprints (JA3, JA4), and the server's certificates and its choice of protocol (ALPN).
+
+The last two travel in clear up to TLS 1.2; of TLS 1.3 a key log shows them. Everything else is there without any key.
 
 JA3: github.com/salesforce/ja3 (BSD), the MD5 of five lists of numbers. JA4: the TLS client fingerprint of FoxIO (BSD-3-Clause), two truncated SHA-256 hashes
 of sorted lists behind a readable prefix. GREASE values (RFC 8701) are left out of both.
@@ -8,16 +10,20 @@ import hashlib
 import struct
 from collections.abc import Iterator
 
+from analyzer.formats.certificates import channel_binding
 from analyzer.formats.reader import Fetch, Reader
-from analyzer.formats.tls_records import CLIENT_HELLO, HANDSHAKE, SERVER_HELLO, handshakes, hello, records
+from analyzer.formats.tls import KeyLog, server_handshake
+from analyzer.formats.tls_keys import TLS13
+from analyzer.formats.tls_records import CLIENT_HELLO, HANDSHAKE, SERVER_HELLO, extensions, handshakes, hello, records, server_extensions
 from analyzer.records.transport import Stream, TlsFacts
 
-_CERTIFICATE = 11
+_ENCRYPTED_EXTENSIONS, _CERTIFICATE = 8, 11
 _SNI, _GROUPS, _FORMATS, _SIGNATURES, _ALPN, _VERSIONS = 0, 10, 11, 13, 16, 43
+NO_KEYS: KeyLog = {}
 _VERSION_WORDS = {0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3"}
 
 
-def tls_facts(to_server: Stream, to_client: Stream, fetch: Fetch) -> TlsFacts | None:
+def tls_facts(to_server: Stream, to_client: Stream, fetch: Fetch, keys: KeyLog = NO_KEYS) -> TlsFacts | None:
     """The facts of a handshake; None when neither hello is in the capture."""
     sent, received = list(_messages(to_server, fetch)), list(_messages(to_client, fetch))
     client = next((body for kind, body in sent if kind == CLIENT_HELLO), None)
@@ -26,14 +32,20 @@ def tls_facts(to_server: Stream, to_client: Stream, fetch: Fetch) -> TlsFacts | 
         return None
     parsed = None if client is None else _client(client)
     chosen = None if server is None else hello(SERVER_HELLO, server)
+    version = None if chosen is None else chosen.version
+    if keys and version == TLS13:
+        received += server_handshake(to_server, to_client, keys, fetch)
+    chain = [found for kind, body in received if kind == _CERTIFICATE for found in _certificates(body, version)]
     return TlsFacts(
         server_name=None if parsed is None else parsed.server_name,
         client_random=None if parsed is None else parsed.random,
-        version=None if chosen is None else chosen.version,
+        version=version,
         cipher_suite=None if chosen is None else chosen.suite,
         ja3=None if parsed is None else parsed.ja3(),
         ja4=None if parsed is None else parsed.ja4(),
-        certificates=tuple(hashlib.sha256(found).digest() for kind, body in received if kind == _CERTIFICATE for found in _certificates(body)),
+        certificates=tuple(hashlib.sha256(found).digest() for found in chain),
+        channel_binding=channel_binding(chain[0]) if chain else None,
+        application_protocol=next((name for kind, body in received if (name := _chosen_protocol(kind, body)) is not None), None),
     )
 
 
@@ -47,15 +59,24 @@ def _messages(stream: Stream, fetch: Fetch) -> Iterator[tuple[int, bytes]]:
     yield from handshakes(data)
 
 
-def _certificates(body: bytes) -> Iterator[bytes]:
-    """The chain of a TLS 1.2 Certificate message (RFC 5246 section 7.4.2), leaf first."""
-    at = 3
+def _certificates(body: bytes, version: int | None) -> Iterator[bytes]:
+    """The chain of a Certificate message, leaf first (RFC 5246 section 7.4.2; RFC 8446 section 4.4.2: a context before it, extensions after each)."""
+    newer = version == TLS13
+    at = 4 + body[0] if newer and body else 3
     while at + 3 <= len(body):
         size = int.from_bytes(body[at : at + 3], "big")
         if at + 3 + size > len(body):
             return
         yield body[at + 3 : at + 3 + size]
         at += 3 + size
+        at += 2 + int.from_bytes(body[at : at + 2], "big") if newer else 0
+
+
+def _chosen_protocol(kind: int, body: bytes) -> str | None:
+    """The name that the server chose by ALPN (RFC 7301 section 3.1), in the message where its extensions are."""
+    found = server_extensions(body) if kind == SERVER_HELLO else extensions(body, 0) if kind == _ENCRYPTED_EXTENSIONS else ()
+    data = next((data for number, data in found if number == _ALPN), b"")
+    return data[3 : 3 + data[2]].decode("latin-1") if len(data) > 3 else None
 
 
 def _grease(value: int) -> bool:

@@ -178,7 +178,6 @@ class Unsealer:
         associated = struct.pack(">QB", sequence, kind) + header[1:3] + struct.pack(">H", len(text))
         return text if hmac.compare_digest(hmac.digest(self._ends.mac, associated + text, self.suite.mac), mac) else None
 
-
     def _open_rc4(self, header: bytes, body: bytes, sequence: int) -> bytes | None:
         """RFC 5246 section 6.2.3.1. The keystream runs on from record to record, so after a hole nothing opens any more."""
         size = self.suite.mac_size

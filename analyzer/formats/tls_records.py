@@ -107,17 +107,23 @@ def hello(kind: int, body: bytes) -> Hello | None:
         else:
             suite = int.from_bytes(body[at : at + 2], "big")
             at += 3
-        extensions = dict(_extensions(body, at))
+        found = dict(extensions(body, at))
     except (struct.error, IndexError):
         return None
     if random == _HELLO_RETRY:
         return None
-    if kind == SERVER_HELLO and _SUPPORTED_VERSIONS in extensions:
-        version = int.from_bytes(extensions[_SUPPORTED_VERSIONS], "big")
-    return Hello(random, suite, version, _ENCRYPT_THEN_MAC in extensions)
+    if kind == SERVER_HELLO and _SUPPORTED_VERSIONS in found:
+        version = int.from_bytes(found[_SUPPORTED_VERSIONS], "big")
+    return Hello(random, suite, version, _ENCRYPT_THEN_MAC in found)
 
 
-def _extensions(body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
+def server_extensions(body: bytes) -> Iterator[tuple[int, bytes]]:
+    """The extensions of a ServerHello (RFC 5246 section 7.4.1.3), as far as they are there."""
+    return extensions(body, 38 + body[34]) if len(body) > 34 else iter(())
+
+
+def extensions(body: bytes, at: int) -> Iterator[tuple[int, bytes]]:
+    """The extensions of a list that begins with its size at ``at``: (type, data)."""
     end = min(at + 2 + int.from_bytes(body[at : at + 2], "big"), len(body))
     at += 2
     while at + 4 <= end:

@@ -65,6 +65,8 @@ class NtlmToken:
     channel_binding: bool | None = None
     mic: bool | None = None
     key_exchange: bool | None = None
+    channel_bindings: bytes | None = None
+    """MsvAvChannelBindings of the NTLMv2 response, None when it is not there or all zeros, which means the same."""
 
 
 @dataclass(frozen=True, slots=True)

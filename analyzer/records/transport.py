@@ -83,7 +83,7 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class TlsFacts:
-    """What a TLS handshake tells without a key. ``certificates``: SHA-256 of the chain, leaf first, while it travels in clear (up to TLS 1.2)."""
+    """What a TLS handshake tells. ``certificates`` (SHA-256 of the chain, leaf first) and what follows travel in clear up to TLS 1.2, then under its keys."""
 
     server_name: str | None
     client_random: bytes | None
@@ -92,6 +92,10 @@ class TlsFacts:
     ja3: str | None
     ja4: str | None
     certificates: tuple[bytes, ...] = ()
+    channel_binding: bytes | None = None
+    """What a client that binds its NTLM logon to this server's certificate sends as MsvAvChannelBindings (RFC 5929 section 4, MS-NLMP 2.2.2.1)."""
+    application_protocol: str | None = None
+    """What the server chose by ALPN (RFC 7301): ``http/1.1``, ``h2``; None when it chose nothing, or that cannot be seen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What OpenSSL (Python's ssl) sends, our TLS opener reads: version by version, suite by suite, with and without losses; CredSSP bodies in it too."""
 
 import datetime as dt
+import hashlib
 import re
 import ssl
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 from analyzer.engine.secrets import keylog
+from analyzer.formats.certificates import channel_binding
 from analyzer.formats.tls import KeyLog, key_log, opened
+from analyzer.formats.tls_facts import tls_facts
 from analyzer.sealing.credssp import Chunk, CredsspContext, context, digest
 from tests.build.streams import Piece, fetch_from, stream
 
@@ -53,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("tls")
 
 
-def session(folder: Path, version: ssl.TLSVersion, suite: str | None = None, texts: list[bytes] = TEXTS) -> Session:
+def session(folder: Path, version: ssl.TLSVersion, suite: str | None = None, texts: list[bytes] = TEXTS, alpn: tuple[str, ...] = ()) -> Session:
     log = folder / "keys"
     log.unlink(missing_ok=True)
     ways = []
@@ -64,6 +67,8 @@ def session(folder: Path, version: ssl.TLSVersion, suite: str | None = None, tex
         made.minimum_version = made.maximum_version = version
         if suite is not None:
             made.set_ciphers(f"{suite}:@SECLEVEL=0")
+        if alpn:
+            made.set_alpn_protocols(list(alpn))
         ways.append(made)
     ways[1].load_cert_chain(_certificate(folder, "ecdsa" if suite and "ECDSA" in suite else "rsa"))
     ways[0].keylog_filename = str(log)
@@ -131,6 +136,21 @@ def test_the_size_of_a_loss_is_known(folder: Path, version: ssl.TLSVersion) -> N
     found = opened(stream(runs[0], 0), stream(runs[1], 1), made.keys, fetch_from(*runs))
     assert found is not None
     assert [piece.gap_before for piece in found[0]] == [0, len(TEXTS[2]) + len(TEXTS[4])]
+
+
+@pytest.mark.parametrize(("version", "keyed"), [(TLS12, False), (TLS12, True), (TLS13, True), (TLS13, False)])
+@pytest.mark.parametrize("alpn", [(), ("h2", "http/1.1")])
+def test_certificate_and_protocol_of_the_server(folder: Path, version: ssl.TLSVersion, keyed: bool, alpn: tuple[str, ...]) -> None:  # noqa: FBT001
+    """In clear up to TLS 1.2; of TLS 1.3 the key log shows them."""
+    made = session(folder, version, alpn=alpn)
+    runs = _runs(made)
+    facts = tls_facts(stream(runs[0], 0), stream(runs[1], 1), fetch_from(*runs), made.keys if keyed else {})
+    assert facts is not None
+    der = ssl.PEM_cert_to_DER_cert(_certificate(folder, "rsa").read_text(encoding="ascii").partition("-----END PRIVATE KEY-----\n")[2])
+    seen = keyed or version == TLS12
+    assert facts.certificates == ((hashlib.sha256(der).digest(),) if seen else ())
+    assert facts.channel_binding == (channel_binding(der) if seen else None)
+    assert facts.application_protocol == ("h2" if alpn and seen else None)
 
 
 @pytest.mark.parametrize("version", [TLS12, TLS13])

@@ -156,6 +156,7 @@ def _authenticate(raw: bytes) -> Reading[NtlmToken]:
         channel_binding=any(bindings) if second else None,
         mic=bool(int.from_bytes(pairs.get(_AV_FLAGS, b"")[:4], "little") & _AV_FLAG_MIC) if second else None,
         key_exchange=bool(flags & KEY_EXCHANGE),
+        channel_bindings=bindings if any(bindings) else None,
     )
     return Reading(token, complaint)
 

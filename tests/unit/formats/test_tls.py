@@ -116,7 +116,8 @@ def test_any_bytes_are_read(sent: list[Piece], received: list[Piece], suite: int
     for pieces in (sent, received):
         for one in records(Reader(stream(pieces), fetch_from(pieces))):
             assert one.end_at - one.at == len(one.body) + 5
-        tls_facts(stream(pieces, 0), stream(received, 1), fetch_from(pieces, received))
+        tls_facts(stream(pieces, 0), stream(received, 1), fetch_from(pieces, received), KEYS)
+    tls_facts(stream(asked, 0), stream(answered, 1), fetch_from(asked, answered), KEYS)
 
 
 @given(st.sampled_from(sorted(SUITES)), st.binary(max_size=80), st.booleans(), st.sampled_from([0x0301, 0x0302, 0x0303]))

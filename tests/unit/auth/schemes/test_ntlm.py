@@ -121,6 +121,7 @@ def test_version_of_the_response(nt: bytes, lm: bytes, flags: int, user: bytes, 
 def test_mic_and_channel_binding_of_an_ntlmv2_response(pairs: bytes, mic: bool, binding: bool) -> None:  # noqa: FBT001
     token = _ntlm(ntlm3(b"a\0", nt=ntlmv2_response(pairs)))
     assert (token.mic, token.channel_binding) == (mic, binding)
+    assert token.channel_bindings == (b"\x77" * 16 if binding else None)
 
 
 def test_ntlmv1_has_neither_mic_nor_channel_binding() -> None:
