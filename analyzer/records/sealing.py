@@ -50,6 +50,8 @@ class Message:
     fault_code: str | None = None
     operation: Known[str] | None = None
     """The action's short name, for example Create, Command, Receive, Fault, Identify."""
+    settings: tuple[tuple[str, str], ...] = ()
+    """What a request sets in WinRM's own configuration: (name as a path, value)."""
     opened: bool = False
     """A sealed body whose plaintext was proved by its signature."""
     opened_absent: str | None = None

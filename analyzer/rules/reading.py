@@ -12,6 +12,7 @@ from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Closing, Connection, Side
+from analyzer.records.wsman import Command, Shell
 
 CONNECTION_BASED = (Mechanism.NTLM, Mechanism.KERBEROS, Mechanism.CREDSSP)
 """Mechanisms that authenticate a connection, not a request (RFC 4559 section 6)."""
@@ -138,6 +139,17 @@ def after(evidence: Evidence, exchange: Exchange) -> tuple[Exchange, ...]:
     return tuple(other for other in evidence.exchanges_of[exchange.connection] if other.position > exchange.position)
 
 
+def command_exchanges(evidence: Evidence, command: Command, shell: Shell) -> tuple[str, ...]:
+    """The exchange whose request carried a command, as a tuple of none or one."""
+    wanted = set(command.packets)
+    for connection in shell.connections if wanted else ():
+        for exchange in evidence.exchanges_of.get(connection, ()):
+            asked = request(exchange)
+            if asked is not None and wanted <= set(asked.packets):
+                return (exchange.id,)
+    return ()
+
+
 def upstream(evidence: Evidence, exchange: str) -> Exchange | None:
     """The exchange on the upstream leg that this one of the client's leg went on as."""
     hop = evidence.near.get(exchange)
@@ -235,6 +247,20 @@ def listed(words: Iterable[str], most: int = 6) -> str:
     distinct = list(dict.fromkeys(words))
     rest = len(distinct) - most
     return ", ".join(distinct[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def of_them(number: int, whole: int, one: str = "was", many: str = "were", *, of: str = "them") -> str:
+    """``none of them was``, ``it was`` (of one), ``1 of them was``, ``3 of them were``, ``all of them were``: the subject of a sentence and its verb."""
+    if number == 0:
+        return f"none of {of} {one}"
+    if number == whole:
+        return f"all of {of} {many}" if whole > 1 else f"it {one}"
+    return f"{number:,} of {of} {one if number == 1 else many}"
+
+
+def sentence(text: str) -> str:
+    """The text with a capital letter first."""
+    return text[:1].upper() + text[1:]
 
 
 def counted(number: int, singular: str, plural: str = "") -> str:

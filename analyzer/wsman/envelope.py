@@ -17,6 +17,7 @@ from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Connection
 from analyzer.settings import Limits
 from analyzer.wsman.actions import short_name
+from analyzer.wsman.config import settings
 
 
 def _element(name: str) -> re.Pattern[str]:
@@ -90,10 +91,11 @@ def _described(message: Message, text: str) -> Message:
     identify = _first(_IDENTIFY, text)
     fault = _FAULT.search(text) is not None
     operation = "Fault" if fault and not message.from_client else short_name(action) if action else identify
+    resource_uri = _first(_RESOURCE, text)
     return replace(
         message,
         action=action,
-        resource_uri=_first(_RESOURCE, text),
+        resource_uri=resource_uri,
         message_id=_first(_MESSAGE_ID, text),
         relates_to=_first(_RELATES_TO, text),
         session_id=_first(_SESSION_ID, text),
@@ -101,4 +103,5 @@ def _described(message: Message, text: str) -> Message:
         command_id=_first(_COMMAND_ID, text) or _first(_COMMAND_ELEMENT, text),
         fault_code=_first(_FAULT_CODE, text),
         operation=operation,
+        settings=settings(operation, resource_uri, text) if message.from_client else (),
     )

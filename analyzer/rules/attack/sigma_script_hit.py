@@ -18,10 +18,9 @@ from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
-from analyzer.records.quality import Absent
 from analyzer.records.sigma import SigmaHit
 from analyzer.records.wsman import Command, Shell
-from analyzer.rules.reading import packet
+from analyzer.rules.reading import command_exchanges, packet
 
 RULE = "attack.sigma-script-hit"
 TITLE = "A Sigma rule fits a command"
@@ -44,7 +43,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _finding(evidence: Evidence, hit: SigmaHit, command: Command, shell: Shell) -> Finding:
-    exchanges = tuple(_exchanges(evidence, command, shell))
+    exchanges = command_exchanges(evidence, command, shell)
     where = f", {packet(evidence, command.packets[0])}" if command.packets else ""
     why = (
         f'The Sigma rule "{hit.title}" ({hit.rule}, level {hit.level}, file {hit.file}) fits the {hit.field} of command {command.id} in {shell.kind} shell '
@@ -70,13 +69,3 @@ def _finding(evidence: Evidence, hit: SigmaHit, command: Command, shell: Shell) 
         source=shell.client,
         destination=shell.server,
     )
-
-
-def _exchanges(evidence: Evidence, command: Command, shell: Shell) -> Iterator[str]:
-    """The exchange whose request carried the command."""
-    wanted = set(command.packets)
-    for connection in shell.connections:
-        for exchange in evidence.exchanges_of.get(connection, ()):
-            if not isinstance(exchange.request, Absent) and wanted and wanted <= set(exchange.request.packets):
-                yield exchange.id
-                return
