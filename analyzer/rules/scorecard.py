@@ -4,7 +4,7 @@ A requirement fails when one of its rules found something on the proxy's connect
 given; otherwise it was not seen. The rules decide what a failure is, so the scorecard and the findings cannot contradict each other.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from analyzer.records.auth import Conversation
@@ -13,6 +13,7 @@ from analyzer.records.finding import Finding
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Check, Route, Scorecard, Verdict
 from analyzer.records.sealing import Protection
+from analyzer.rules.causes import explained
 from analyzer.rules.reading import (
     CONNECTION_BASED,
     authenticated,
@@ -45,13 +46,17 @@ Proof = Callable[[Evidence, Proxy], Iterator[Exchange]]
 
 
 class Requirement(NamedTuple):
-    """``rules`` whose findings fail it, ``proof`` gives the exchanges that show it kept, ``unit`` names them."""
+    """``rules`` whose findings fail it, ``proof`` gives the exchanges that show it kept, ``unit`` names them.
+
+    Findings of ``alone`` fail it, too, but not where they are the symptom of another one, which fails the requirement that it belongs to.
+    """
 
     name: str
     sentence: str
     rules: tuple[str, ...]
     proof: Proof
     unit: str
+    alone: tuple[str, ...] = ()
 
 
 def _hops(evidence: Evidence, proxy: Proxy) -> Iterator[tuple[Exchange, Exchange]]:
@@ -152,11 +157,24 @@ REQUIREMENTS = (
         _keeps_open,
         "handshake",
     ),
-    Requirement("connection_persistence", "145", ("auth.reauth-per-request", "affinity.no-upstream-keepalive"), _served_without_new_handshake, "exchange"),
+    Requirement(
+        "connection_persistence",
+        "145",
+        ("auth.reauth-per-request", "affinity.no-upstream-keepalive"),
+        _served_without_new_handshake,
+        "exchange",
+        alone=("http.keepalive-stripped",),
+    ),
     Requirement(
         "affinity",
         "146",
-        ("affinity.client-migrates", "affinity.handshake-split", "affinity.shared-authenticated-upstream", "affinity.sequence-discontinuity"),
+        (
+            "affinity.client-migrates",
+            "affinity.handshake-split",
+            "affinity.shared-authenticated-upstream",
+            "affinity.sequence-discontinuity",
+            "affinity.context-mismatch",
+        ),
         _affinity,
         "exchange",
     ),
@@ -213,8 +231,9 @@ def _scorecard(
     )
 
 
-def _check(evidence: Evidence, proxy: Proxy, requirement: Requirement, against: Iterable[Finding]) -> Check:
-    failures = [finding for finding in against if finding.rule in requirement.rules]
+def _check(evidence: Evidence, proxy: Proxy, requirement: Requirement, against: Sequence[Finding]) -> Check:
+    causes = {id(finding) for finding in explained(against)} if requirement.alone else set()
+    failures = [finding for finding in against if finding.rule in requirement.rules or (finding.rule in requirement.alone and id(finding) in causes)]
     if failures:
         rules = ", ".join(dict.fromkeys(finding.rule for finding in failures))
         packets = tuple(sorted({key for finding in failures for key in finding.packets}))[:_PACKETS]

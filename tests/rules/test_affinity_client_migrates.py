@@ -1,6 +1,6 @@
 from analyzer.records.finding import Severity
 from tests.build.talk_http import ABSOLUTE, offer, reply
-from tests.build.talk_proxy import CLIENT_LEG, UPSTREAM_LEG, ask_sealed, far_leg, near_leg, proxied, proxied_handshake, sealed_reply
+from tests.build.talk_proxy import BOB, CLIENT_LEG, UPSTREAM_LEG, ask_sealed, far_leg, near_leg, proxied, proxied_handshake, sealed_reply
 from tests.build.talk_tokens import basic, ntlm
 from tests.build.talks import Wire
 from tests.rules.judging import judge, names, packets
@@ -34,6 +34,22 @@ def test_all_moves_of_one_client_are_one_finding() -> None:
     finding = judge(lan).one(RULE)
     assert finding.connections == ("c1", "c2", "c3", "c4", "c5")
     assert "3 later requests" in finding.why
+
+
+def test_the_connections_of_one_client_are_one_finding_and_another_client_is_another() -> None:
+    lan = Wire()
+    for number in range(3):
+        near, first = near_leg(lan, port=50001 + number), far_leg(lan, 40001 + 2 * number)
+        proxied_handshake(near, first, ntlm(number=number))
+        proxied(near, far_leg(lan, 40002 + 2 * number), ask_sealed(number, ABSOLUTE), sealed_reply(number))
+    other, far = near_leg(lan, BOB, 50009), far_leg(lan, 40011)
+    proxied_handshake(other, far, ntlm("bob"))
+    proxied(other, far_leg(lan, 40012), ask_sealed(9, ABSOLUTE, by="bob"), sealed_reply(9))
+    one, two = judge(lan).found(RULE)
+    assert (one.connections, two.connections) == (("c1", "c2", "c4", "c5", "c7", "c8", "c3", "c6", "c9"), ("c10", "c11", "c12"))
+    assert "1 later request without a new handshake went over c3 instead" in one.why
+    assert "The same happened on 2 other connections of this client (c4, c7): 3 requests in all" in one.why
+    assert len(packets(one)) == 12
 
 
 def test_requests_on_the_connection_of_the_handshake() -> None:

@@ -28,7 +28,7 @@ def test_a_response_of_24_bytes() -> None:
     assert finding.exchanges == ("c1.x2", "c1.x3")
     assert finding.user == "LAB\\alice"
     assert names(finding, last.asked)
-    assert "1 of them was accepted" in finding.why
+    assert "It was accepted" in finding.why
 
 
 @pytest.mark.parametrize(("lm", "version"), [(b"\x22" * 24, "ntlmv1"), (b"\x22" * 8 + bytes(16), "ntlmv1-ess")])
@@ -37,7 +37,7 @@ def test_both_kinds_are_told_apart(lm: bytes, version: str) -> None:
     handshake(direct(lan), old(lm=lm), last=offer())
     finding = judge(lan).one(RULE)
     assert f"with {version} on" in finding.why
-    assert "0 of them were accepted" in finding.why
+    assert "None of them was accepted" in finding.why
 
 
 def test_both_legs_tell_it_once() -> None:

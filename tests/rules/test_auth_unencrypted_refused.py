@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from analyzer.records.finding import Severity
@@ -5,7 +8,7 @@ from tests.build.talk_http import IDENTIFY, WSMAN, offer, post, reply, soap
 from tests.build.talk_proxy import ask_sealed, direct, far_leg, handshake, near_leg, proxied_handshake, trip
 from tests.build.talk_tokens import basic, ntlm
 from tests.build.talks import Wire
-from tests.rules.judging import judge, names, packets
+from tests.rules.judging import judge, judge_files, names, packets
 
 RULE = "auth.unencrypted-refused"
 
@@ -64,6 +67,48 @@ def test_a_server_that_serves_clear_requests() -> None:
     trip(talk, post(content=soap()), reply(500))
     trip(talk, post(content=soap(number=2)), reply(200, content=soap("CreateResponse", 3)))
     assert judge(lan).found(RULE) == []
+
+
+def refused_then_served(times: int) -> Wire:
+    lan = Wire()
+    for number in range(times):
+        handshake(direct(lan, port=50001 + number), ntlm(number=number), content=soap(), last=offer())
+    handshake(direct(lan, port=50009), ntlm(number=9), content=soap(), last=reply(200, content=soap("CreateResponse", 3)))
+    return lan
+
+
+def test_clear_requests_are_allowed_later() -> None:
+    finding = judge(refused_then_served(3)).one(RULE)
+    assert finding.confidence == 0.6
+    assert finding.connections == ("c1", "c2", "c3")
+    assert "answered 3 clear-text requests of 10.10.1.11" in finding.why
+    assert "From c4.x3 on, packet " in finding.why
+    assert "No clear-text request" not in finding.why
+
+
+def test_a_wrong_password_or_two_and_then_the_right_one() -> None:
+    assert judge(refused_then_served(2)).found(RULE) == []
+
+
+def test_what_is_refused_after_clear_requests_were_served_has_another_reason() -> None:
+    lan = Wire()
+    handshake(direct(lan), ntlm(), content=soap(), last=reply(200, content=soap("CreateResponse", 3)))
+    for number in range(1, 5):
+        handshake(direct(lan, port=50001 + number), ntlm(number=number), content=soap(), last=offer())
+    assert judge(lan).found(RULE) == []
+
+
+PACKER = Path(os.environ.get("WINRM_CAPTURES", ""), "jborean93+github-misc", "wireshark.pcapng")
+
+
+@pytest.mark.captures
+@pytest.mark.skipif(not PACKER.is_file(), reason="WINRM_CAPTURES names no folder with the capture of Packer")
+def test_packer_before_its_server_allowed_clear_text() -> None:
+    """A real one: Packer's first 21 logons are refused whatever the password; then AllowUnencrypted is set, and it is served."""
+    finding = judge_files([PACKER]).one(RULE)
+    assert len(finding.exchanges) == 21
+    assert "answered 21 clear-text requests" in finding.why
+    assert "such requests are served" in finding.why
 
 
 def test_a_soap_fault_is_an_answer() -> None:

@@ -13,6 +13,7 @@ Reference
     Proxy Servers and WinRM, sentence 146.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.transport import Side
-from analyzer.rules.reading import authenticated, completed, counted, finding, header, name, packet, packets_of, request, status, upstream, who
+from analyzer.rules.reading import authenticated, completed, counted, finding, header, listed, name, packet, packets_of, request, status, upstream, who
 
 RULE = "affinity.client-migrates"
 TITLE = "An authenticated client is moved to another upstream connection"
@@ -31,22 +32,26 @@ ADVICE = "Bind the upstream connection to the client's connection for as long as
 
 
 class Move(NamedTuple):
-    """A request after the handshake, and what it went on as, elsewhere than the handshake."""
+    """A request after the handshake of ``conversation``, and what it went on as, elsewhere than the handshake."""
 
+    conversation: Conversation
     near: Exchange
     far: Exchange
     home: str
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client connection."""
+    """One finding for each client host and proxy."""
+    groups: dict[tuple[str, str, int], list[Move]] = defaultdict(list)
     for conversation in completed(evidence):
         last = upstream(evidence, conversation.ends or conversation.exchanges[-1])
         if last is None or {far.connection for exchange in conversation.exchanges if (far := upstream(evidence, exchange)) is not None} != {last.connection}:
             continue
-        moves = list(_moves(evidence, conversation, last.connection))
-        if moves:
-            yield _finding(evidence, conversation, moves)
+        connection = evidence.connections[conversation.connection]
+        groups[connection.client.host, connection.server.host, connection.server.port] += _moves(evidence, conversation, last.connection)
+    for group in groups.values():
+        if group:
+            yield _finding(evidence, group)
 
 
 def _moves(evidence: Evidence, conversation: Conversation, home: str) -> Iterator[Move]:
@@ -55,7 +60,7 @@ def _moves(evidence: Evidence, conversation: Conversation, home: str) -> Iterato
             continue
         far = upstream(evidence, near.id)
         if far is not None and far.connection != home and _same_way(evidence, home, far.connection) and not _closed_by_server(evidence, home, near):
-            yield Move(near, far, home)
+            yield Move(conversation, near, far, home)
 
 
 def _same_way(evidence: Evidence, home: str, other: str) -> bool:
@@ -70,20 +75,22 @@ def _closed_by_server(evidence: Evidence, connection: str, near: Exchange) -> bo
     return asked is not None and any(closing.side is Side.SERVER and closing.ts_ns <= asked.last_ns for closing in closings[:1])
 
 
-def _finding(evidence: Evidence, conversation: Conversation, moves: list[Move]) -> Finding:
+def _finding(evidence: Evidence, moves: list[Move]) -> Finding:
     first = moves[0]
-    user = who(conversation)
+    user = who(first.conversation)
     asked = request(first.far)
-    others = list(dict.fromkeys(move.far.connection for move in moves))
+    homes = list(dict.fromkeys(move.conversation.connection for move in moves))
+    others = listed(move.far.connection for move in moves if move.conversation is first.conversation)
+    own = sum(move.conversation is first.conversation for move in moves)
     why = (
-        f"{name(evidence.connections[conversation.connection])} was authenticated {f'as {user} ' if user else ''}over "
+        f"{name(evidence.connections[first.conversation.connection])} was authenticated {f'as {user} ' if user else ''}over "
         f"{name(evidence.connections[first.home])}. "
-        f"{counted(len(moves), 'later request')} without a new handshake went over {', '.join(others)} instead, while {first.home} was still open: "
-        "the first is "
-        f"{first.near.id}, which went on as {first.far.id} "
-        f"({packet(evidence, asked.packets[0]) if asked and asked.packets else 'packet not captured'}) and was "
-        f"answered {status(first.far)}."
+        f"{counted(own, 'later request')} without a new handshake went over {others} instead, while {first.home} was still open: the first is {first.near.id}, "
+        f"which went on as {first.far.id} ({packet(evidence, asked.packets[0]) if asked and asked.packets else 'packet not captured'}) and was answered "
+        f"{status(first.far)}."
     )
+    if len(homes) > 1:
+        why += f" The same happened on {counted(len(homes) - 1, 'other connection')} of this client ({listed(homes[1:])}): {len(moves)} requests in all."
     members = [exchange for move in moves for exchange in (move.near, move.far)]
     return finding(
         evidence,
@@ -94,7 +101,7 @@ def _finding(evidence: Evidence, conversation: Conversation, moves: list[Move]) 
         why=why,
         advice=ADVICE,
         reference=REFERENCE,
-        connections=[conversation.connection, first.home, *others],
+        connections=[*(identity for move in moves for identity in (move.conversation.connection, move.home)), *(move.far.connection for move in moves)],
         exchanges=[exchange.id for exchange in members],
         packets=packets_of(members),
         user=user,

@@ -23,7 +23,23 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
-from analyzer.rules.reading import counted, finding, handshakes, header, name, packet, packets_of, request, response, role, status, upstream, who
+from analyzer.rules.reading import (
+    counted,
+    finding,
+    handshakes,
+    header,
+    name,
+    of_them,
+    packet,
+    packets_of,
+    request,
+    response,
+    role,
+    sentence,
+    status,
+    upstream,
+    who,
+)
 
 RULE = "auth.negotiate-via-proxy-without-proxy-support"
 TITLE = "The proxy does not promise to keep authenticated connections apart"
@@ -68,12 +84,13 @@ def _is_kept_together(evidence: Evidence, conversation: Conversation) -> bool:
 def _finding(evidence: Evidence, group: list[tuple[Conversation, Exchange]]) -> Finding:
     conversation, bare = group[0]
     refused = sum(found.outcome is Outcome.REFUSED and not _is_kept_together(evidence, found) for found, _ in group)
+    failed = sum(found.outcome is Outcome.REFUSED for found, _ in group)
     members = [exchange for _, exchange in group]
     packets = packets_of(members)
     why = (
         f"{counted(len(group), 'handshake')} of {name(evidence.connections[conversation.connection])} went through the proxy although its 401 has no "
         f"Proxy-Support field: the first is {bare.id}, {packet(evidence, packets[min(1, len(packets) - 1)])}. "
-        f"{sum(found.outcome is Outcome.REFUSED for found, _ in group)} of them failed."
+        f"{sentence(of_them(failed, len(group), 'failed', 'failed'))}."
     )
     return finding(
         evidence,

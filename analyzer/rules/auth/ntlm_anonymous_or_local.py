@@ -21,7 +21,7 @@ from analyzer.records.auth import Conversation, NtlmToken, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.transport import Connection
-from analyzer.rules.reading import counted, finding, name, packet, status
+from analyzer.rules.reading import counted, finding, name, of_them, packet, sentence, status
 
 RULE = "auth.ntlm-anonymous-or-local"
 TITLE = "NTLM logon without a user"
@@ -61,7 +61,7 @@ def _finding(evidence: Evidence, group: list[Conversation]) -> Finding:
     last = evidence.exchanges[first.exchanges[-1]]
     why = (
         f"{counted(len(group), 'NTLM authenticate message')} without user and response on {name(evidence.connections[first.connection])}; the first is "
-        f"{packet(evidence, packets[0])}, answered {status(last)}. {len(accepted)} of them {'was' if len(accepted) == 1 else 'were'} accepted."
+        f"{packet(evidence, packets[0])}, answered {status(last)}. {sentence(of_them(len(accepted), len(group)))} accepted."
     )
     return finding(
         evidence,

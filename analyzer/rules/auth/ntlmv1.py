@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from analyzer.records.auth import Conversation, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
-from analyzer.rules.reading import counted, finding, name, packet, who
+from analyzer.rules.reading import counted, finding, name, of_them, packet, sentence, who
 
 RULE = "auth.ntlmv1"
 TITLE = "NTLMv1 response"
@@ -51,8 +51,8 @@ def _finding(evidence: Evidence, group: list[Conversation]) -> Finding:
     user = who(first)
     why = (
         f"{user or 'A client'} answered {counted(len(group), 'challenge')} with {first.ntlm_version} on {name(evidence.connections[first.connection])}; "
-        f"the first is in {packet(evidence, packets[0]) if packets else 'a packet that is not known'}. {accepted} of them "
-        f"{'was' if accepted == 1 else 'were'} accepted."
+        f"the first is in {packet(evidence, packets[0]) if packets else 'a packet that is not known'}. "
+        f"{sentence(of_them(accepted, len(group)))} accepted."
     )
     return finding(
         evidence,

@@ -2,12 +2,13 @@
 
 What it sees
     A request with a readable SOAP envelope on a connection without TLS, sent with the last message of a handshake or after a completed one, that the server
-    answers with 401 or with an error that holds no SOAP; and no clear-text request of this client is served there.
+    answers with 401 or with an error that holds no SOAP, before any clear-text request of this client is served there.
 Why it matters
     A server with AllowUnencrypted=false, which is the default and right, refuses such requests whatever the password. Clients repeat them for ever and report a
     wrong password.
 When it is wrong
-    When the 401 answers the very request that ended the handshake, wrong credentials look the same; the confidence is lower then.
+    When the 401 answers the very request that ended the handshake, wrong credentials look the same; the confidence is lower then. When clear-text requests are
+    served later (somebody allowed them, or found the right password), fewer than three such answers are not told.
 Needs
     Request and response of one exchange.
 Reference
@@ -28,6 +29,7 @@ from analyzer.rules.reading import (
     authenticated,
     counted,
     finding,
+    first_packet,
     is_clear,
     message,
     name,
@@ -51,6 +53,7 @@ ADVICE = (
 _DEMAND = 401
 _ERROR = 500
 _SURE, _UNSURE = 0.9, 0.6
+_MANY = 3
 
 
 class Refusal(NamedTuple):
@@ -64,21 +67,28 @@ class Refusal(NamedTuple):
 def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each client host and endpoint."""
     groups: dict[tuple[str, str, int], list[Refusal]] = defaultdict(list)
-    served = set()
+    served: dict[tuple[str, str, int], Exchange] = {}
     for exchange in winrm_exchanges(evidence):
         connection = evidence.connections[exchange.connection]
         if connection.protocol == "tls" or exchange.id in evidence.far or not is_clear(message(evidence, request(exchange))):
             continue
         pair = connection.client.host, connection.server.host, connection.server.port
         code = status(exchange)
-        if code is not None and 200 <= code < 300:
-            served.add(pair)
+        if code is not None and 200 <= code < 300 and (pair not in served or _asked_ns(exchange) < _asked_ns(served[pair])):
+            served[pair] = exchange
         refusal = _refusal(evidence, exchange)
         if refusal is not None:
             groups[pair].append(refusal)
     for pair, group in groups.items():
-        if pair not in served:
-            yield _finding(evidence, group)
+        later = served.get(pair)
+        before = [refusal for refusal in group if later is None or _asked_ns(refusal.exchange) < _asked_ns(later)]
+        if before and (later is None or len(before) >= _MANY):
+            yield _finding(evidence, before, later)
+
+
+def _asked_ns(exchange: Exchange) -> int:
+    asked = request(exchange)
+    return 0 if asked is None else asked.first_ns
 
 
 def _refusal(evidence: Evidence, exchange: Exchange) -> Refusal | None:
@@ -96,7 +106,7 @@ def _refusal(evidence: Evidence, exchange: Exchange) -> Refusal | None:
     return None
 
 
-def _finding(evidence: Evidence, group: list[Refusal]) -> Finding:
+def _finding(evidence: Evidence, group: list[Refusal], later: Exchange | None) -> Finding:
     first = group[0]
     connection = evidence.connections[first.exchange.connection]
     packets = packets_of([refusal.exchange for refusal in group])
@@ -106,8 +116,10 @@ def _finding(evidence: Evidence, group: list[Refusal]) -> Finding:
         f"{connection.server.host}:{connection.server.port} answered {counted(len(group), 'clear-text request')} of {connection.client.host} with an error "
         f"although {f'{user} had ' if user else 'the client had '}gone through {first.conversation.mechanism.value} authentication: the first is "
         f"{first.exchange.id} on {name(connection)}, {packet(evidence, packets[0]) if packets else ''}, status {status(first.exchange)}. "
-        "No clear-text request of this client is served there."
     )
+    began = first_packet(None if later is None else request(later))
+    why += f"From {later.id} on, {packet(evidence, began[0])}, such requests are served." if later is not None and began else ""
+    why += "" if later is not None and began else "No clear-text request of this client is served there."
     return finding(
         evidence,
         rule=RULE,

@@ -18,7 +18,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.transport import End
 from analyzer.rules.capture._notes import Words, note, winrm
-from analyzer.rules.reading import counted, name, packet
+from analyzer.rules.reading import counted, name, of_them, packet, sentence
 
 RULE = "capture.file-cut"
 TITLE = "The capture file ends in the middle of a packet"
@@ -36,8 +36,10 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         still = [connection for connection in found if connection.end is End.OPEN]
         if found:
             last = max(found, key=lambda connection: connection.packets[-1])
+            ours = f"its {counted(len(found), 'WinRM connection')}"
+            then = of_them(len(still), len(found), of=ours) if len(found) > 1 else f"its one WinRM connection {'was' if still else 'was no longer'}"
             why = (
-                f"{capture.name} ends inside a record. {counted(len(still), 'WinRM connection')} of {len(found)} were still open; the last WinRM packet is "
+                f"{capture.name} ends inside a record. {sentence(then)} {'still ' if still or len(found) > 1 else ''}open; the last WinRM packet is "
                 f"{packet(evidence, last.packets[-1])} of {name(last)}."
             )
             yield note(evidence, Words(RULE, TITLE, ADVICE, REFERENCE), why, still or [last], [last.packets[-1]])

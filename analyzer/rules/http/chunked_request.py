@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange, Framing
-from analyzer.rules.reading import counted, finding, identity, listed, name, owner, packet, packets_of, request, status, winrm_exchanges
+from analyzer.rules.reading import counted, finding, identity, listed, name, of_them, owner, packet, packets_of, request, sentence, status, winrm_exchanges
 
 RULE = "http.chunked-request"
 TITLE = "A WinRM request reaches the server chunked"
@@ -68,12 +68,13 @@ def _finding(evidence: Evidence, group: list[Exchange]) -> Finding:
     changed = sum(_by_proxy(evidence, exchange) for exchange in group)
     packets = packets_of([first])
     why = (
-        f"{counted(len(group), 'request')} reached {evidence.connections[first.connection].server.host} chunked, {len(refused)} of them "
-        f"{'was' if len(refused) == 1 else 'were'} refused (statuses {listed(str(status(exchange)) for exchange in group)}): {first.id} on "
+        f"{counted(len(group), 'request')} reached {evidence.connections[first.connection].server.host} chunked, "
+        f"{of_them(len(refused), len(group))} refused (statuses {listed(str(status(exchange)) for exchange in group)}): {first.id} on "
         f"{name(evidence.connections[first.connection])}, {packet(evidence, packets[0]) if packets else ''}, status {status(first)}."
     )
     if nears:
-        why += f" The client had sent {changed} of them with Content-Length{': the proxy chunked them' if changed else ', it chunks by itself'}."
+        sent = f"with Content-Length the client had sent {changed} of them: the proxy chunked them" if changed else "the client chunks by itself"
+        why += f" {sentence(sent)}."
     return finding(
         evidence,
         rule=RULE,
