@@ -21,8 +21,8 @@ _RULES_PREFACE = """# Rules
 
 Made of the rules' own documents by `python docs/refresh.py`; a test holds it up to date. `winrm-analyzer explain RULE` prints the same.
 
-There is no rule for a pair of hosts that speaks WinRM for the first time (`attack.winrm-new-pair`): a capture shows what happened while it ran, not what was
-usual before, so every pair in it is new, and nothing on the wire says which host is a workstation. Compare the table `connections` of two cases instead.
+There is no rule for a pair of hosts that speaks WinRM for the first time: a capture shows what happened while it ran, not what was usual before, so every pair
+in it is new, and nothing on the wire says which host is a workstation. Compare the table `connections` of two cases instead.
 
 """
 
