@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed-$(EXTRAS)
 LAB_OUT ?= sample_pcaps
 SAMPLE := sample_pcaps/badproxy-close-after-200
 
-.PHONY: demo test lint types check accuracy docs lab setup clean
+.PHONY: demo test lint types check accuracy docs notebooks lab setup clean
 .DEFAULT_GOAL := check
 
 demo: $(STAMP)   ## analyze a sample capture: a proxy that closes the connection right after the logon
@@ -30,6 +30,9 @@ accuracy: $(STAMP)   ## precision and recall over all samples, also into docs/ac
 
 docs: $(STAMP)   ## fill what the documents show of the program anew
 	$(BIN)/python docs/refresh.py
+
+notebooks: $(STAMP)   ## run every notebook and write its outputs
+	$(BIN)/python notebooks/run.py
 
 lab:   ## make every sample anew (root, Debian): into sample_pcaps, or make lab LAB_OUT=FOLDER
 	PYTHON=$(PYTHON) lab/setup.sh $(LAB_OUT)
