@@ -1,7 +1,7 @@
 """Questions that several rules ask of the evidence, and the one way to make a finding. Facts only: what to think of them is each rule's own business."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
@@ -17,12 +17,24 @@ from analyzer.records.wsman import Command, Shell
 CONNECTION_BASED = (Mechanism.NTLM, Mechanism.KERBEROS, Mechanism.CREDSSP)
 """Mechanisms that authenticate a connection, not a request (RFC 4559 section 6)."""
 PROXIED = (Role.CLIENT_LEG, Role.UPSTREAM_LEG, Role.TUNNEL)
+Place = tuple[str, str, int]
+"""A client host and an endpoint, as a connection has them: what most rules make one finding of."""
 _PACKETS = 64
+_Item = TypeVar("_Item")
 
 
 def connection_of(evidence: Evidence, exchange: str) -> Connection:
     """The connection of an exchange id."""
     return evidence.connections[evidence.exchanges[exchange].connection]
+
+
+def grouped(items: Iterable[_Item], connection: Callable[[_Item], Connection]) -> dict[Place, list[_Item]]:
+    """Items by client host and endpoint of their connection, both in order of appearance."""
+    groups: dict[Place, list[_Item]] = {}
+    for item in items:
+        own = connection(item)
+        groups.setdefault((own.client.host, own.server.host, own.server.port), []).append(item)
+    return groups
 
 
 def role(evidence: Evidence, connection: str) -> Role:
@@ -45,9 +57,25 @@ def status(exchange: Exchange) -> int | None:
     return None if isinstance(exchange.response, Absent) else exchange.response.status
 
 
+def succeeded(exchange: Exchange) -> bool:
+    """The response has a 2xx status."""
+    return not isinstance(exchange.response, Absent) and 200 <= exchange.response.status < 300
+
+
 def header(half: Request | Response | None, name: str) -> str | None:
     """The first field of that name (lower case); None when there is none."""
     return None if half is None else next((field.value for field in half.headers if field.name.lower() == name), None)
+
+
+def says_close(half: Request | Response | None) -> bool:
+    """It says that the connection ends after this exchange (RFC 9112 section 9.6; Proxy-Connection is what clients of proxies wrote before)."""
+    return "close" in (header(half, "connection") or header(half, "proxy-connection") or "").lower()
+
+
+def wants_a_close(asked: Request) -> bool:
+    """What a request says of the connection after its response, by its version too (RFC 9112 section 9.3)."""
+    kept = "keep-alive" in (header(asked, "connection") or header(asked, "proxy-connection") or "").lower()
+    return says_close(asked) or (asked.version == "HTTP/1.0" and not kept)
 
 
 def message(evidence: Evidence, half: Request | Response | None) -> Message | None:

@@ -23,7 +23,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Command, Shell
-from analyzer.rules.reading import command_exchanges, finding, first_packet, identity, listed, name, packet, request, status
+from analyzer.rules.reading import command_exchanges, finding, first_packet, identity, listed, name, packet, request, status, succeeded
 
 RULE = "attack.config-weakening"
 TITLE = "WinRM is made weaker"
@@ -116,7 +116,7 @@ def _by_request(evidence: Evidence, message: Message, found: list[Weakening]) ->
     exchange = evidence.exchanges[message.exchange]
     connection = evidence.connections[exchange.connection]
     code = status(exchange)
-    done = code is not None and 200 <= code < 300
+    done = succeeded(exchange)
     packets = first_packet(request(exchange))
     where = f", {packet(evidence, packets[0])}" if packets else ""
     answer = "its answer is not in the capture" if code is None else f"it was answered {code}"

@@ -38,6 +38,7 @@ from analyzer.rules.reading import (
     request,
     response,
     status,
+    succeeded,
     who,
     winrm_exchanges,
 )
@@ -73,8 +74,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         if connection.protocol == "tls" or exchange.id in evidence.far or not is_clear(message(evidence, request(exchange))):
             continue
         pair = connection.client.host, connection.server.host, connection.server.port
-        code = status(exchange)
-        if code is not None and 200 <= code < 300 and (pair not in served or _asked_ns(exchange) < _asked_ns(served[pair])):
+        if succeeded(exchange) and (pair not in served or _asked_ns(exchange) < _asked_ns(served[pair])):
             served[pair] = exchange
         refusal = _refusal(evidence, exchange)
         if refusal is not None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.transport import Connection
-from analyzer.rules.reading import finding, identity
+from analyzer.rules.reading import Place, finding, grouped, identity
 
 _MOST = 32
 
@@ -39,12 +39,9 @@ def note(evidence: Evidence, words: Words, why: str, connections: Sequence[Conne
     )
 
 
-def places(connections: Iterable[Connection]) -> dict[tuple[str, str, int], list[Connection]]:
+def places(connections: Iterable[Connection]) -> dict[Place, list[Connection]]:
     """By client host and endpoint, in order."""
-    groups: dict[tuple[str, str, int], list[Connection]] = {}
-    for connection in connections:
-        groups.setdefault((connection.client.host, connection.server.host, connection.server.port), []).append(connection)
-    return groups
+    return grouped(connections, lambda connection: connection)
 
 
 def winrm(evidence: Evidence, capture: int | None = None) -> list[Connection]:

@@ -1,12 +1,11 @@
-"""What the two rules on clear-text SOAP share: grouping the exchanges whose bodies are readable."""
+"""What the rules on clear-text SOAP share: the exchanges whose bodies are readable, and how they are told."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
-from analyzer.rules.reading import is_clear, listed, message, request, response, role, winrm_exchanges
+from analyzer.rules.reading import counted, is_clear, listed, message, name, packet, packets_of, request, response, role, winrm_exchanges
 
 
 def clear_exchanges(evidence: Evidence, roles: Iterable[Role]) -> Iterable[Exchange]:
@@ -16,15 +15,6 @@ def clear_exchanges(evidence: Evidence, roles: Iterable[Role]) -> Iterable[Excha
             is_clear(message(evidence, half)) for half in (request(exchange), response(exchange))
         ):
             yield exchange
-
-
-def by_client_and_server(evidence: Evidence, exchanges: Iterable[Exchange]) -> Mapping[tuple[str, str, int], list[Exchange]]:
-    """Grouped by client host and server endpoint, both as the connection has them."""
-    groups: dict[tuple[str, str, int], list[Exchange]] = defaultdict(list)
-    for exchange in exchanges:
-        connection = evidence.connections[exchange.connection]
-        groups[connection.client.host, connection.server.host, connection.server.port].append(exchange)
-    return groups
 
 
 def operations(evidence: Evidence, exchanges: Iterable[Exchange]) -> str:
@@ -46,3 +36,15 @@ def _leg(evidence: Evidence, exchange: Exchange) -> str:
     if evidence.connections[exchange.connection].tunnel_of is not None:
         return "inside a CONNECT tunnel"
     return "between proxy and server" if role(evidence, exchange.connection) is Role.UPSTREAM_LEG else "between client and proxy"
+
+
+def story(evidence: Evidence, exchanges: Sequence[Exchange], first: Exchange, connections: Sequence[str], user: str | None, where: str = "") -> str:
+    """What was readable, in facts; ``first`` is the exchange to look at."""
+    requests = [exchange for exchange in exchanges if is_clear(message(evidence, request(exchange)))]
+    carry = "carries" if len(exchanges) == 1 else "carry"
+    return (
+        f"{counted(len(exchanges), 'exchange')} on {counted(len(connections), 'connection')} {carry} readable SOAP{where}"
+        f"{': ' + operations(evidence, requests) if requests else ' (in responses only)'}. "
+        f"The first is {first.id} on {name(evidence.connections[first.connection])}, {packet(evidence, packets_of([first])[0])}."
+        + (f" The client authenticated as {user}." if user else "")
+    )

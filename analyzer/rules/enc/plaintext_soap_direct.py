@@ -18,8 +18,8 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
-from analyzer.rules.enc._clear import by_client_and_server, clear_exchanges, operations
-from analyzer.rules.reading import counted, finding, identity, is_clear, message, name, packet, packets_of, request
+from analyzer.rules.enc._clear import clear_exchanges, story
+from analyzer.rules.reading import finding, grouped, identity, packets_of
 
 RULE = "enc.plaintext-soap-direct"
 TITLE = "Clear-text WinRM"
@@ -33,32 +33,25 @@ ADVICE = (
 
 def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each client host and server."""
-    for exchanges in by_client_and_server(evidence, clear_exchanges(evidence, (Role.DIRECT, Role.UNKNOWN))).values():
+    found = clear_exchanges(evidence, (Role.DIRECT, Role.UNKNOWN))
+    for exchanges in grouped(found, lambda exchange: evidence.connections[exchange.connection]).values():
         yield _finding(evidence, exchanges)
 
 
 def _finding(evidence: Evidence, exchanges: list[Exchange]) -> Finding:
-    requests = [exchange for exchange in exchanges if is_clear(message(evidence, request(exchange)))]
     connections = tuple(dict.fromkeys(exchange.connection for exchange in exchanges))
     user = next((found for found in (identity(evidence, connection) for connection in connections) if found), None)
-    packets = packets_of(exchanges)
-    why = (
-        f"{counted(len(exchanges), 'exchange')} on {counted(len(connections), 'connection')} {'carries' if len(exchanges) == 1 else 'carry'} readable SOAP"
-        f"{': ' + operations(evidence, requests) if requests else ' (in responses only)'}. "
-        f"The first is {exchanges[0].id} on {name(evidence.connections[connections[0]])}, {packet(evidence, packets[0])}."
-        + (f" The client authenticated as {user}." if user else "")
-    )
     return finding(
         evidence,
         rule=RULE,
         severity=SEVERITY,
         confidence=1.0,
         title=TITLE,
-        why=why,
+        why=story(evidence, exchanges, exchanges[0], connections, user),
         advice=ADVICE,
         reference=REFERENCE,
         connections=connections,
         exchanges=[exchange.id for exchange in exchanges],
-        packets=packets,
+        packets=packets_of(exchanges),
         user=user,
     )

@@ -19,8 +19,23 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
-from analyzer.rules.enc._clear import by_client_and_server, operations
-from analyzer.rules.reading import authenticated, counted, finding, is_clear, message, name, packet, packets_of, request, status, who, winrm_exchanges
+from analyzer.rules.enc._clear import operations
+from analyzer.rules.reading import (
+    authenticated,
+    counted,
+    finding,
+    grouped,
+    is_clear,
+    message,
+    name,
+    packet,
+    packets_of,
+    request,
+    status,
+    succeeded,
+    who,
+    winrm_exchanges,
+)
 
 RULE = "enc.server-allows-unencrypted"
 TITLE = "The server serves clear-text requests"
@@ -32,13 +47,12 @@ ADVICE = "Set AllowUnencrypted to false on the server: winrm set winrm/config/se
 def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each server and peer."""
     served = (exchange for exchange in winrm_exchanges(evidence) if exchange.id not in evidence.near and _served(evidence, exchange))
-    for exchanges in by_client_and_server(evidence, served).values():
+    for exchanges in grouped(served, lambda exchange: evidence.connections[exchange.connection]).values():
         yield _finding(evidence, exchanges)
 
 
 def _served(evidence: Evidence, exchange: Exchange) -> bool:
-    code = status(exchange)
-    if code is None or not 200 <= code < 300 or not is_clear(message(evidence, request(exchange))):
+    if not succeeded(exchange) or not is_clear(message(evidence, request(exchange))):
         return False
     return evidence.connections[exchange.connection].protocol != "tls" and authenticated(evidence, exchange) is not None
 

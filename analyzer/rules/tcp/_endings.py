@@ -1,18 +1,36 @@
-"""What the three rules on connections that end after authentication share."""
+"""What the rules on connections that end in, or right after, an authentication share."""
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from analyzer.records.auth import Conversation
+from analyzer.records.auth import Audience, Conversation
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
-from analyzer.records.transport import Connection, Endpoint, Side
-from analyzer.rules.reading import Ending, after, completed, ended_after, header, owner, packet, request, response, role, seconds
+from analyzer.records.transport import Connection, End, Endpoint, Side
+from analyzer.rules.reading import (
+    Ending,
+    after,
+    completed,
+    counted,
+    ended_after,
+    first_packet,
+    grouped,
+    handshakes,
+    owner,
+    packet,
+    request,
+    response,
+    role,
+    says_close,
+    seconds,
+    wants_a_close,
+)
 
 SOON_NS = 1_000_000_000
 AGAIN_NS = 30_000_000_000
+CHALLENGED_NS = 5_000_000_000
 
 
 class Ended(NamedTuple):
@@ -88,11 +106,6 @@ def answer_ns(exchange: Exchange) -> int | None:
     return None if answer is None else answer.first_ns
 
 
-def announced(exchange: Exchange) -> bool:
-    """True when the response said that the connection would be closed (RFC 9112 section 9.6)."""
-    return "close" in (header(response(exchange), "connection") or header(response(exchange), "proxy-connection") or "").lower()
-
-
 def closer(evidence: Evidence, ended: Ended) -> str:
     """Who ended the connection, for a sentence."""
     if role(evidence, ended.connection.id) is Role.UPSTREAM_LEG:
@@ -111,9 +124,47 @@ def story(evidence: Evidence, ended: Ended, word: str) -> str:
         f"On {ended.connection.id} the {ended.conversation.mechanism.value} handshake of {ended.exchange.id} ended with status {status} ({status_packet}); "
         f"{seconds(ended.ending.after_ns)} later {closer(evidence, ended)} {word} the connection ({packet(evidence, ended.ending.closing.packet)})"
     )
-    text += ", as the response had announced with Connection: close" if announced(ended.exchange) else ", unannounced"
+    text += ", as the response had announced with Connection: close" if says_close(response(ended.exchange)) else ", unannounced"
     early = ended.back_at_ns <= ended.ending.closing.ts_ns
     if early:
         return f"{text}. The client's next request was already on its way and got no answer: the authenticated connection that it needed was gone."
     gap = seconds(ended.back_at_ns - ended.ending.closing.ts_ns)
     return f"{text}. The client went on {gap} later on {ended.back}: the authenticated connection that it needed was gone."
+
+
+def ended_by(evidence: Evidence, kind: End) -> Iterator[list[Ended]]:
+    """Ended handshakes whose connection ended by a FIN (or a RST), those of each client host and endpoint together."""
+    found = (ended for ended in ended_handshakes(evidence) if ended.ending.closing.kind is kind)
+    yield from grouped(found, lambda ended: ended.connection).values()
+
+
+def again(group: Sequence[object]) -> str:
+    """How often more it happened, for the end of a paragraph."""
+    return f" The same happened {counted(len(group), 'time')} in this capture." if len(group) > 1 else ""
+
+
+def proof(exchange: Exchange, ending: Ending) -> tuple[int, ...]:
+    """The packets to look at: the request, its response, and what ended the connection."""
+    return (*first_packet(request(exchange)), *first_packet(response(exchange)), ending.closing.packet)
+
+
+class Cut(NamedTuple):
+    """A handshake, the exchange whose challenge was its last word, and how the connection ended."""
+
+    conversation: Conversation
+    exchange: Exchange
+    ending: Ending
+
+
+def cut_handshakes(evidence: Evidence, *audiences: Audience) -> Iterator[Cut]:
+    """Handshakes whose last word is a challenge, after which the server's side ended the connection within five seconds, unasked."""
+    for audience in audiences:
+        for conversation in handshakes(evidence, audience):
+            last = next((step for step in reversed(conversation.steps) if not step.from_client), None)
+            if last is None or last.token is None or last.token.step != "challenge":
+                continue
+            exchange = evidence.exchanges[last.exchange]
+            asked = request(exchange)
+            ending = None if asked is None or wants_a_close(asked) else ended_after(evidence, exchange, Side.SERVER)
+            if ending is not None and ending.after_ns <= CHALLENGED_NS:
+                yield Cut(conversation, exchange, ending)

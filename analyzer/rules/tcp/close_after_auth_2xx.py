@@ -15,14 +15,13 @@ Reference
     Proxy Servers and WinRM, sentences 136 and 141 to 143.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.transport import End
-from analyzer.rules.reading import counted, finding, first_packet, request, response, who
-from analyzer.rules.tcp._endings import Ended, ended_handshakes, story
+from analyzer.rules.reading import finding, who
+from analyzer.rules.tcp._endings import Ended, again, ended_by, proof, story
 
 RULE = "tcp.close-after-auth-2xx"
 TITLE = "Connection closed right after the authentication was complete"
@@ -36,30 +35,23 @@ ADVICE = (
 
 def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each client host and endpoint, on each leg."""
-    groups: dict[tuple[str, str, int], list[Ended]] = defaultdict(list)
-    for ended in ended_handshakes(evidence):
-        if ended.ending.closing.kind is End.FIN:
-            groups[ended.connection.client.host, ended.connection.server.host, ended.connection.server.port].append(ended)
-    for group in groups.values():
+    for group in ended_by(evidence, End.FIN):
         yield _finding(evidence, group)
 
 
 def _finding(evidence: Evidence, group: list[Ended]) -> Finding:
     first = group[0]
-    why = story(evidence, first, "closed") + (f" The same happened {counted(len(group), 'time')} in this capture." if len(group) > 1 else "")
     return finding(
         evidence,
         rule=RULE,
         severity=SEVERITY,
         confidence=0.95,
         title=TITLE,
-        why=why,
+        why=story(evidence, first, "closed") + again(group),
         advice=ADVICE,
         reference=REFERENCE,
         connections=[ended.connection.id for ended in group],
         exchanges=[ended.exchange.id for ended in group],
-        packets=[
-            key for ended in group for key in (*first_packet(request(ended.exchange)), *first_packet(response(ended.exchange)), ended.ending.closing.packet)
-        ],
+        packets=[key for ended in group for key in proof(ended.exchange, ended.ending)],
         user=who(first.conversation),
     )

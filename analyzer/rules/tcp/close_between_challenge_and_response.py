@@ -15,34 +15,14 @@ Reference
     Proxy Servers and WinRM, sentences 134 to 136; RFC 4559 section 6.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from analyzer.records.auth import Audience, Conversation
+from analyzer.records.auth import Audience
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
-from analyzer.records.http import Exchange, Request
 from analyzer.records.proxy import Role
-from analyzer.records.transport import Side
-from analyzer.rules.reading import (
-    Ending,
-    after,
-    counted,
-    ended_after,
-    finding,
-    first_packet,
-    handshakes,
-    header,
-    name,
-    packet,
-    request,
-    response,
-    role,
-    seconds,
-    status,
-    who,
-)
+from analyzer.rules.reading import after, finding, grouped, name, packet, request, response, role, says_close, seconds, status, who
+from analyzer.rules.tcp._endings import Cut, again, cut_handshakes, proof
 
 RULE = "tcp.close-between-challenge-and-response"
 TITLE = "Connection closed between the challenge and its answer"
@@ -52,78 +32,47 @@ ADVICE = (
     "The proxy must keep the connection over a 401 (or 407) that carries a token: let it speak HTTP/1.1 with persistent connections on both sides, or use "
     "another proxy (tinyproxy closes after each response), or CONNECT with HTTPS."
 )
-_SOON_NS = 5_000_000_000
-
-
-class Cut(NamedTuple):
-    """A handshake, the exchange whose challenge was its last word, and how the connection ended."""
-
-    conversation: Conversation
-    exchange: Exchange
-    ending: Ending
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each client host and endpoint."""
-    groups: dict[tuple[str, str, int], list[Cut]] = defaultdict(list)
-    for audience in Audience:
-        for conversation in handshakes(evidence, audience):
-            cut = _cut(evidence, conversation)
-            if cut is not None:
-                connection = evidence.connections[conversation.connection]
-                groups[connection.client.host, connection.server.host, connection.server.port].append(cut)
-    for group in groups.values():
+    found = (cut for cut in cut_handshakes(evidence, *Audience) if _is_one(evidence, cut))
+    for group in grouped(found, lambda cut: evidence.connections[cut.conversation.connection]).values():
         yield _finding(evidence, group)
 
 
-def _cut(evidence: Evidence, conversation: Conversation) -> Cut | None:
-    last = next((step for step in reversed(conversation.steps) if not step.from_client), None)
-    if last is None or last.token is None or last.token.step != "challenge":
-        return None
-    exchange = evidence.exchanges[last.exchange]
-    asked = request(exchange)
-    if role(evidence, conversation.connection) is Role.UPSTREAM_LEG or asked is None or asked.method == "CONNECT" or _wants_a_close(asked):
-        return None
-    ending = ended_after(evidence, exchange, Side.SERVER)
-    if ending is None or ending.after_ns > _SOON_NS:
-        return None
-    for other in after(evidence, exchange):
-        sent = request(other)
-        if sent is None or (sent.first_ns <= ending.closing.ts_ns and ending.closing.acked > sent.at):
-            return None
-    return Cut(conversation, exchange, ending)
-
-
-def _wants_a_close(asked: Request) -> bool:
-    """RFC 9112 section 9.3: what the request says about the connection after its response."""
-    said = (header(asked, "connection") or header(asked, "proxy-connection") or "").lower()
-    return "close" in said or (asked.version == "HTTP/1.0" and "keep-alive" not in said)
+def _is_one(evidence: Evidence, cut: Cut) -> bool:
+    """Not on the upstream leg, not of a CONNECT (which is another rule's), and the client's next request, if any, had not been received."""
+    asked = request(cut.exchange)
+    if role(evidence, cut.conversation.connection) is Role.UPSTREAM_LEG or asked is None or asked.method == "CONNECT":
+        return False
+    closing = cut.ending.closing
+    following = [request(other) for other in after(evidence, cut.exchange)]
+    return all(sent is not None and not (sent.first_ns <= closing.ts_ns and closing.acked > sent.at) for sent in following)
 
 
 def _finding(evidence: Evidence, group: list[Cut]) -> Finding:
     first = group[0]
     connection = evidence.connections[first.conversation.connection]
     answer = response(first.exchange)
-    announced = "close" in (header(answer, "connection") or header(answer, "proxy-connection") or "").lower()
     side = "the proxy" if role(evidence, connection.id) is Role.CLIENT_LEG else "the server"
     why = (
         f"On {name(connection)} the {first.conversation.mechanism.value} challenge of {first.exchange.id} (status {status(first.exchange)}, "
         f"{packet(evidence, answer.packets[0]) if answer and answer.packets else ''}) was followed {seconds(first.ending.after_ns)} later by a "
         f"{first.ending.closing.kind.value} of {side} ({packet(evidence, first.ending.closing.packet)}), "
-        f"{'as announced with Connection: close' if announced else 'unannounced'}, before the client could answer it."
+        f"{'as announced with Connection: close' if says_close(answer) else 'unannounced'}, before the client could answer it."
     )
-    why += f" The same happened {counted(len(group), 'time')} in this capture." if len(group) > 1 else ""
     return finding(
         evidence,
         rule=RULE,
         severity=SEVERITY,
         confidence=0.95,
         title=TITLE,
-        why=why,
+        why=why + again(group),
         advice=ADVICE,
         reference=REFERENCE,
         connections=[cut.conversation.connection for cut in group],
         exchanges=[cut.exchange.id for cut in group],
-        packets=[key for cut in group for key in (*first_packet(request(cut.exchange)), *first_packet(response(cut.exchange)), cut.ending.closing.packet)],
+        packets=[key for cut in group for key in proof(cut.exchange, cut.ending)],
         user=who(first.conversation),
     )

@@ -14,32 +14,13 @@ Reference
     RFC 4559 section 6; RFC 9110 section 15.5.8; Proxy Servers and WinRM, sentences 119 and 120.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
 
-from analyzer.records.auth import Audience, Conversation
+from analyzer.records.auth import Audience
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
-from analyzer.records.http import Exchange, Request
-from analyzer.records.transport import Side
-from analyzer.rules.reading import (
-    Ending,
-    after,
-    counted,
-    ended_after,
-    finding,
-    first_packet,
-    handshakes,
-    header,
-    name,
-    packet,
-    request,
-    response,
-    seconds,
-    status,
-    who,
-)
+from analyzer.rules.reading import after, counted, finding, first_packet, grouped, name, packet, request, response, seconds, status, who
+from analyzer.rules.tcp._endings import Cut, cut_handshakes
 
 RULE = "tcp.connect-407-close"
 TITLE = "The proxy closes in the middle of its own authentication"
@@ -49,49 +30,22 @@ ADVICE = (
     "Let the proxy keep the connection after a 407 that carries a token (squid: auth_param ntlm keep_alive on and client_persistent_connections on), or "
     "authenticate to it with Kerberos in one round, or with Basic inside TLS."
 )
-_SOON_NS = 5_000_000_000
 _DEMAND = 407
-
-
-class Cut(NamedTuple):
-    """A handshake with the proxy, the exchange with the challenge, and how the connection ended."""
-
-    conversation: Conversation
-    exchange: Exchange
-    ending: Ending
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each client host and proxy."""
-    groups: dict[tuple[str, str, int], list[Cut]] = defaultdict(list)
-    for conversation in handshakes(evidence, Audience.PROXY):
-        cut = _cut(evidence, conversation)
-        if cut is not None:
-            connection = evidence.connections[conversation.connection]
-            groups[connection.client.host, connection.server.host, connection.server.port].append(cut)
-    for group in groups.values():
+    found = (cut for cut in cut_handshakes(evidence, Audience.PROXY) if _is_one(evidence, cut))
+    for group in grouped(found, lambda cut: evidence.connections[cut.conversation.connection]).values():
         yield _finding(evidence, group)
 
 
-def _cut(evidence: Evidence, conversation: Conversation) -> Cut | None:
-    last = next((step for step in reversed(conversation.steps) if not step.from_client), None)
-    if last is None or last.token is None or last.token.step != "challenge":
-        return None
-    exchange = evidence.exchanges[last.exchange]
-    asked = request(exchange)
-    if asked is None or asked.method != "CONNECT" or status(exchange) != _DEMAND or _wants_a_close(asked):
-        return None
-    ending = ended_after(evidence, exchange, Side.SERVER)
-    if ending is None or ending.after_ns > _SOON_NS:
-        return None
-    heard = any((sent := request(other)) is None or ending.closing.acked > sent.at for other in after(evidence, exchange))
-    return None if heard else Cut(conversation, exchange, ending)
-
-
-def _wants_a_close(asked: Request) -> bool:
-    """RFC 9112 section 9.3: what the request says about the connection after its response."""
-    said = (header(asked, "connection") or header(asked, "proxy-connection") or "").lower()
-    return "close" in said or (asked.version == "HTTP/1.0" and "keep-alive" not in said)
+def _is_one(evidence: Evidence, cut: Cut) -> bool:
+    """Of a CONNECT, and no later request of the client had been received."""
+    asked = request(cut.exchange)
+    if asked is None or asked.method != "CONNECT" or status(cut.exchange) != _DEMAND:
+        return False
+    return not any((sent := request(other)) is None or cut.ending.closing.acked > sent.at for other in after(evidence, cut.exchange))
 
 
 def _finding(evidence: Evidence, group: list[Cut]) -> Finding:
