@@ -6,6 +6,8 @@
 import os
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CompileError
 
 DIRECTIVES = {
     "language_level": 3,
@@ -18,14 +20,26 @@ DIRECTIVES = {
 }
 
 
+class BuildWhatCanBeBuilt(build_ext):
+    """A compiler that is missing or fails is no reason not to install."""
+
+    def run(self) -> None:
+        """Builds, or says why not and goes on."""
+        try:
+            super().run()
+        except (BaseError, CompileError, OSError) as error:
+            self.extensions = []
+            self.warn(f"the packet kernel could not be compiled ({error}); it will run uncompiled, many times slower")
+
+
 def extensions() -> list[Extension]:
-    """The kernel as an extension that may fail to build."""
+    """The kernel, when it is to be compiled."""
     if os.environ.get("WINRM_ANALYZER_NO_COMPILER"):
         return []
     from Cython.Build import cythonize
 
-    kernel = Extension("analyzer.capture.kernel", ["analyzer/capture/kernel.py"], optional=True)
+    kernel = Extension("analyzer.capture.kernel", ["analyzer/capture/kernel.py"])
     return list(cythonize([kernel], compiler_directives=DIRECTIVES, build_dir="build"))
 
 
-setup(ext_modules=extensions())
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildWhatCanBeBuilt})

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from analyzer.reports.masking import Mask
     from analyzer.reports.raw import Fetch, Piece
     from analyzer.reports.sequence import Sequence as Drawing
-    from analyzer.rules.catalogue import Rule
     from analyzer.tables.lookup import Named
 
     Record: TypeAlias = Named | Request | Response | Absent
@@ -64,19 +63,25 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     if not paths:
         msg = "no capture was given"
         raise InputError(msg)
-    from analyzer.engine.account import hidden
-    from analyzer.engine.local import run
-    from analyzer.engine.secrets import load
+    from analyzer.engine.local import NO_SECRETS, run
     from analyzer.reports.masking import Mask
 
-    known = load(None if secrets is None else os.fspath(secrets), [] if keylog is None else [os.fspath(keylog)], [] if keytab is None else [os.fspath(keytab)])
+    known, hide = NO_SECRETS, Mask()
+    if secrets is not None or keylog is not None or keytab is not None:
+        from analyzer.engine.account import hidden
+        from analyzer.engine.secrets import load
+
+        known = load(
+            None if secrets is None else os.fspath(secrets), [] if keylog is None else [os.fspath(keylog)], [] if keytab is None else [os.fspath(keytab)]
+        )
+        hide = Mask(*hidden(known))
     began = time.time_ns()
     folders = [os.fspath(one) for one in rules_dirs]
     sigma = [os.fspath(one) for one in sigma_dirs]
     finished = run(paths, limits or Limits(), scope or Scope(), progress, folders, known, sigma)
     about: About = {"arguments": list(arguments), "scope": scope or Scope(), "limits": limits or Limits(), "rules_dirs": folders, "sigma_dirs": sigma}
     about["began_ns"] = began
-    return Case(finished.result, finished.sources.fetch, about | {"ended_ns": time.time_ns()}, Mask(*hidden(known)))
+    return Case(finished.result, finished.sources.fetch, about | {"ended_ns": time.time_ns()}, hide)
 
 
 def open_case(path: Input) -> OpenedCase:
@@ -222,8 +227,9 @@ class Case(CaseTables):
     def overview(self, *, width: int = WIDTH, colour: bool = False) -> str:
         """The first screen: evidence, coverage, proxies, findings, what to do next."""
         from analyzer.reports.terminal import overview
+        from analyzer.rules.catalogue import rule_ids
 
-        return rendered(overview(self._seen, [rule.id for rule in _catalogue()], width), colour=colour)
+        return rendered(overview(self._seen, rule_ids(), width), colour=colour)
 
     def look(self, *, width: int = WIDTH, colour: bool = False) -> str:
         """Is there WinRM, where, and which keys would open it."""
@@ -262,8 +268,9 @@ class Case(CaseTables):
         """The findings of at least this severity, each with its facts."""
         from analyzer.reports import notebook
         from analyzer.reports.terminal import finding_lines
+        from analyzer.rules.catalogue import rule_ids
 
-        text = rendered(finding_lines(_graver(self._seen, least), [rule.id for rule in _catalogue()], width), colour=colour)
+        text = rendered(finding_lines(_graver(self._seen, least), rule_ids(), width), colour=colour)
         return notebook.Rich(text, lambda: notebook.findings(self.at_least(least).listed("findings")))
 
     def ladder(
@@ -370,12 +377,6 @@ def _graver(result: Result, level: str) -> Result:
     return dataclasses.replace(result, findings=tuple(finding for finding in result.findings if rank(finding.severity) >= least))
 
 
-def _catalogue() -> Sequence[Rule]:
-    from analyzer.rules.catalogue import rules
-
-    return rules()
-
-
 def known_table(name: str) -> None:
     """`UsageError` when there is no table of that name: said before hours of reading, not after."""
     from analyzer.tables.registry import table_named
@@ -385,7 +386,9 @@ def known_table(name: str) -> None:
 
 def rule_rows() -> tuple[tuple[str, str, str], ...]:
     """(id, severity, title) of every rule, by id."""
-    return tuple((rule.id, rule.severity, rule.title) for rule in _catalogue())
+    from analyzer.rules.catalogue import rules
+
+    return tuple((rule.id, rule.severity, rule.title) for rule in rules())
 
 
 def explanation(name: str) -> str:

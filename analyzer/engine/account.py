@@ -6,9 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from analyzer.engine.store import SCHEMA
 from analyzer.records.issues import Issue
-from analyzer.records.result import Result
+from analyzer.records.result import SCHEMA, Result
 from analyzer.records.secrets import Secrets
 from analyzer.rules.catalogue import extra_rules, rules
 from analyzer.tables.times import rfc3339

@@ -6,18 +6,14 @@ from typing import NamedTuple
 
 from analyzer.capture.scan import Scanned, scan
 from analyzer.engine.inputs import Input, expand
-from analyzer.engine.opening import contents, identified
-from analyzer.engine.plan import Talk, Tools, auth_steps, evidence, kdc_messages, shards, talk, work
-from analyzer.engine.secrets import carried_secrets
 from analyzer.engine.sources import Sources
-from analyzer.engine.work import judged, with_sigma
+from analyzer.engine.work import Settings, judged
 from analyzer.errors import InputError
-from analyzer.formats.tls import key_log
-from analyzer.records.capture import Capture, Verdict
+from analyzer.records.capture import Capture
+from analyzer.records.evidence import captures_only
 from analyzer.records.issues import Issue
 from analyzer.records.result import Result
 from analyzer.records.secrets import Secrets
-from analyzer.sealing.tickets import learn
 from analyzer.settings import Limits, Scope
 
 Progress = Callable[[str, int, int], None]
@@ -47,32 +43,15 @@ def run(
         raise InputError(details or "none of the inputs is a capture")
     captures = [item.capture for item in scanned]
     sources = Sources(captures, {item.capture.ordinal: item.spool for item in scanned if item.spool is not None})
-    flows = [flow for item in scanned for flow in item.flows]
-    todo = work([flow for flow in flows if flow.verdict is not Verdict.KDC])
-    done = 0
+    if any(item.flows for item in scanned):
+        from analyzer.engine.reading import read
 
-    def count() -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress("connections", done, len(todo))
-
-    tools = Tools(sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)]), limits)
-    talks: list[Talk] = []
-    for shard in shards(todo, limits.shards):
-        talks.extend(talk(shard, tools, count))
-    issues = [issue for item in scanned for issue in item.issues]
-    found = evidence(captures, talks, issues, sources.fetch, limits)
-    kdc = () if secrets.empty else kdc_messages(flows, [item for one in scanned for item in one.kdc], sources.fetch, limits)
-    read = contents(found, secrets, learn(kdc, secrets), sources.fetch, limits)
-    conversations = identified(found.conversations, read.clients)
-    by_connection = {identity: identified(own, read.clients) for identity, own in found.conversations_of.items()}
-    found = replace(found, messages=read.messages, conversations=conversations, conversations_of=by_connection, shells=read.shells, commands=read.commands)
-    found = with_sigma(found, sigma_dirs)
-    judgement = judged(found, rules_dirs)
-    if judgement.failures:
-        found = replace(found, issues=(*found.issues, *judgement.failures))
-    return Run(Result(found, judgement.findings, auth_steps(found), judgement.scorecards, read.shells, read.commands), sources)
+        result = read(scanned, sources, Settings(limits, secrets, rules_dirs, sigma_dirs), progress)
+    else:  # most captures that are searched for WinRM hold none: what decodes it is not even loaded
+        evidence = captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues))
+        judgement = judged(evidence, rules_dirs)
+        result = Result(replace(evidence, issues=(*evidence.issues, *judgement.failures)), judgement.findings, {})
+    return Run(result, sources)
 
 
 def _scanned(item: Input, ordinal: int, limits: Limits, scope: Scope, progress: Progress | None) -> Scanned:

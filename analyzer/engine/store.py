@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from analyzer.errors import InputError, OutputError
+from analyzer.records.result import SCHEMA
 from analyzer.reports.drawings import LADDERS
 from analyzer.tables.column import Value
 from analyzer.tables.frames import frame_of
 from analyzer.tables.query import read_parquet, write_parquet
 from analyzer.tables.registry import TABLES, AnyTable, table_named
 
-SCHEMA = 1
-"""Grows when a name in the folder changes its meaning."""
 STORED: tuple[AnyTable, ...] = (*TABLES, LADDERS)
 MANIFEST, CHECKSUM, EXPORTS = "manifest.json", "manifest.json.sha256", "exports"
 _MANIFEST_BYTES = 64 << 20
@@ -199,5 +198,5 @@ def sha256(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except (OSError, ValueError):  # a name that no file can have
         return None

@@ -8,12 +8,24 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Scorecard
+from analyzer.records.secrets import Secrets
 from analyzer.rules.catalogue import extra_rules, rules
 from analyzer.rules.causes import explained
 from analyzer.rules.scorecard import scorecards
-from analyzer.sigma.hits import hits
+from analyzer.settings import Limits
 
+_WITHOUT_CONNECTIONS = ("capture",)
+"""The families that say something of a capture without any connection of ours."""
 _ORDER = {severity: -rank for rank, severity in enumerate(Severity)}
+
+
+class Settings(NamedTuple):
+    """What the stages after the capture are told: limits, what the investigator knows, the user's own rules and Sigma rules."""
+
+    limits: Limits
+    secrets: Secrets
+    rules_dirs: Sequence[str]
+    sigma_dirs: Sequence[str]
 
 
 class Judgement(NamedTuple):
@@ -28,6 +40,8 @@ def with_sigma(evidence: Evidence, folders: Sequence[str]) -> Evidence:
     """The evidence with what the user's Sigma rules say of its commands."""
     if not folders:
         return evidence
+    from analyzer.sigma.hits import hits
+
     found = hits(folders, evidence.commands, evidence.shells)
     return replace(evidence, sigma_hits=found.hits, issues=(*evidence.issues, *found.issues))
 
@@ -37,7 +51,7 @@ def judged(evidence: Evidence, rules_dirs: Sequence[str]) -> Judgement:
     found: list[Finding] = []
     failures = []
     evidence = replace(evidence, winrm=frozenset(identity for identity in evidence.winrm if evidence.connections[identity].twin_of is None))  # seen once
-    for rule in rules():
+    for rule in rules() if evidence.connections else rules(_WITHOUT_CONNECTIONS):
         found.extend(rule.find(evidence))
     for rule in extra_rules(rules_dirs):
         try:
@@ -46,4 +60,4 @@ def judged(evidence: Evidence, rules_dirs: Sequence[str]) -> Judgement:
             failures.append(Issue("rule.failed", f"{rule.id}: {type(error).__name__}: {error}"))
     kept = explained(found)
     kept.sort(key=lambda item: (_ORDER[item.severity], item.first_ns, item.rule, item.subject))
-    return Judgement(tuple(kept), scorecards(evidence, found), tuple(failures))
+    return Judgement(tuple(kept), scorecards(evidence, found) if evidence.routes else (), tuple(failures))

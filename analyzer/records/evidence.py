@@ -41,3 +41,8 @@ class Evidence:
     """What was run, as far as bodies could be read."""
     sigma_hits: tuple[SigmaHit, ...] = ()
     """What the user's own Sigma rules say of it."""
+
+
+def captures_only(captures: tuple[Capture, ...], issues: tuple[Issue, ...]) -> Evidence:
+    """The evidence of captures in which no connection of interest was found."""
+    return Evidence(captures, {}, {}, {}, {}, (), {}, (), {}, {}, (), {}, frozenset(), issues)

@@ -8,6 +8,9 @@ from analyzer.records.finding import Finding
 from analyzer.records.proxy import Scorecard
 from analyzer.records.wsman import Command, Shell
 
+SCHEMA = 1
+"""Of a case folder; grows when a name in it changes its meaning."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:

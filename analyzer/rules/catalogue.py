@@ -30,16 +30,22 @@ class Rule(NamedTuple):
 
 
 @cache
-def rules() -> tuple[Rule, ...]:
-    """The rules that come with the analyzer, by id."""
+def rules(families: Sequence[str] = FAMILIES) -> tuple[Rule, ...]:
+    """The rules that come with the analyzer, by id; those of some ``families`` only."""
     here = Path(__file__).parent
     found = []
-    for family in FAMILIES:
+    for family in families:
         found += [
             _rule(_identity(family, file.stem), family, importlib.import_module(f"analyzer.rules.{family}.{file.stem}"))
             for file in sorted((here / family).glob("[!_]*.py"))
         ]
     return tuple(sorted(found, key=lambda rule: rule.id))
+
+
+def rule_ids() -> tuple[str, ...]:
+    """The ids of the rules that come with the analyzer, told by their files' names: no rule is loaded for them."""
+    here = Path(__file__).parent
+    return tuple(sorted(_identity(family, file.stem) for family in FAMILIES for file in (here / family).glob("[!_]*.py")))
 
 
 def extra_rules(folders: Sequence[str]) -> tuple[Rule, ...]:

@@ -66,6 +66,8 @@ ADAPTERS = {"capture/slow.py", "capture/scapy_packet.py", "auth/schemes/pyspnego
 
 VAGUE = {"core", "common", "utils", "util", "helpers", "helper", "base", "manager", "handler", "misc"}
 LINES = 400
+LONGER = {"capture/kernel.py": 1100}
+"""One class that is compiled as one unit: its methods share arrays, and a call between units would cost what the compiler saves."""
 
 
 class Import(NamedTuple):
@@ -121,7 +123,7 @@ def test_files_have_names_and_sizes(path: Path) -> None:
     words = {part.removesuffix(".py") for part in Path(_relative(path)).parts}
     assert not words & VAGUE, "the name does not say what is in it"
     length = len(path.read_text(encoding="utf-8").splitlines())
-    assert length <= LINES, f"{length} lines: perhaps two rooms in one"
+    assert length <= LONGER.get(_relative(path), LINES), f"{length} lines: perhaps two rooms in one"
 
 
 def test_relative_imports_are_seen(tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command line on a result (default: `build.direct`); exit code, stdout, stderr."""
-    monkeypatch.setattr(api, "_catalogue", lambda: ())
 
     def call(*arguments: str, on: Result | BaseException | None = None) -> tuple[int, str, str]:
         def made(*_inputs: object, **_options: object) -> analyzer.Case:
@@ -210,8 +209,7 @@ def test_captured_text_never_steers_the_terminal(run: Run, arguments: tuple[str,
     assert not left
 
 
-def test_colours_bring_only_our_own_sequences(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "_catalogue", lambda: ())
+def test_colours_bring_only_our_own_sequences() -> None:
     case = build.case(build.hostile(HOSTILE))
     for shown in (case.overview(colour=True), case.ladder(colour=True), "".join(case.text("findings", colour=True))):
         assert "\x1b" not in re.sub(r"\x1b\[[0-9;]*m", "", shown)
@@ -222,7 +220,6 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     script = """if True:
         from analyzer import api, cli
         from tests.build import evidence
-        api._catalogue = lambda: ()
         api.analyze = lambda *a, **k: evidence.case(evidence.direct())
         cli.main(['analyze', 'x'])
     """
