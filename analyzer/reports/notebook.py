@@ -1,4 +1,4 @@
-"""How a notebook shows a case, its findings, its ladders and its transcript: as HTML of our own tags, without script, without style of the page around it.
+"""How a notebook shows a case, its findings, its ladders and its transcript: as HTML of our own tags, without script; the only style is where cells begin.
 
 Every text goes through `visible` and is escaped. A ladder is a picture (``<img>``), so that nothing in it can reach the page: neither its style nor a link.
 """
@@ -22,6 +22,8 @@ _GRAVEST = 5
 _FINDINGS = 100
 """Findings in the list of them."""
 _TEXT_CHARS = 200_000
+_LEFT = ' style="text-align:left;vertical-align:top"'
+"""Jupyter sets cells to the right, which is for numbers."""
 _HEADS = ("", "what", "who", "why", "advice", "Wireshark filter")
 
 
@@ -58,7 +60,7 @@ def summary(captures: Sequence[str], counts: Mapping[str, int], findings: Sequen
     """A case: its files, how much is in it, and its gravest findings."""
     names = ", ".join(captures[:_GRAVEST]) + (f" and {len(captures) - _GRAVEST} more" if len(captures) > _GRAVEST else "")
     numbers = ", ".join(counted(count, name) for name, count in counts.items())
-    rows = [f"<tr><td><b>{_safe(row['severity'])}</b></td><td>{_safe(row['title'])}</td><td>{_safe(row['rule'])}</td></tr>" for row in findings[:_GRAVEST]]
+    rows = [f"<tr>{_cells(_bold(row['severity']), _safe(row['title']), _code(row['rule']))}</tr>" for row in findings[:_GRAVEST]]
     more = f"<p>and {len(findings) - _GRAVEST:,} more findings</p>" if len(findings) > _GRAVEST else ""
     return f"<p><b>Case</b> {_safe(names)}: {_safe(numbers)}</p>" + (f"<table>{''.join(rows)}</table>{more}" if rows else "")
 
@@ -67,22 +69,34 @@ def findings(rows: Sequence[Mapping[str, Value]]) -> str:
     """The findings with their facts, a row each."""
     if not rows:
         return "<p>no findings</p>"
-    head = "".join(f'<th scope="col">{name}</th>' for name in _HEADS)
+    head = "".join(f'<th scope="col"{_LEFT}>{name}</th>' for name in _HEADS)
     more = f"<p>{len(rows) - _FINDINGS:,} more are in the table findings</p>" if len(rows) > _FINDINGS else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(_finding(row) for row in rows[:_FINDINGS])}</tbody></table>{more}"
 
 
 def _finding(row: Mapping[str, Value]) -> str:
     ends = " → ".join(str(row[name]) for name in ("source", "destination") if row[name])
-    cells = (
-        f"<b>{_safe(row['severity'])}</b><br>{_safe(row['finding_id'])}",
-        f"{_safe(row['title'])}<br><code>{_safe(row['rule'])}</code>",
+    shown = _cells(
+        f"{_bold(row['severity'])}<br>{_safe(row['finding_id'])}",
+        f"{_safe(row['title'])}<br>{_code(row['rule'])}",
         "<br>".join(_safe(part) for part in (row["user"], ends) if part),
         _safe(row["why"]),
         _safe(row["advice"]),
-        f"<code>{_safe(row['filter'])}</code>" if row["filter"] else "",
+        _code(row["filter"]) if row["filter"] else "",
     )
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    return f"<tr>{shown}</tr>"
+
+
+def _cells(*contents: str) -> str:
+    return "".join(f"<td{_LEFT}>{content}</td>" for content in contents)
+
+
+def _bold(value: Value) -> str:
+    return f"<b>{_safe(value)}</b>"
+
+
+def _code(value: Value) -> str:
+    return f"<code>{_safe(value)}</code>"
 
 
 def drawings(ladders: Iterable[Ladder], limit: int) -> str:
@@ -99,7 +113,7 @@ def _picture(ladder: Ladder, limit: int) -> str:
 
 def preformatted(text: str) -> str:
     """A text of several lines as it is, as much of it as a notebook bears."""
-    return f"<pre>{escape(visible(text, _TEXT_CHARS, keep=chr(10)))}</pre>"
+    return f'<pre style="font-family:monospace">{escape(visible(text, _TEXT_CHARS, keep=chr(10)))}</pre>'
 
 
 def _safe(value: Value) -> str:
