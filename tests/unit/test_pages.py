@@ -123,6 +123,11 @@ def test_rules_and_issues_exist(path: Path) -> None:
             assert explanation(span), span
 
 
+def test_every_rule_has_its_place_among_the_symptoms() -> None:
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    assert [rule.id for rule in rules() if f"`{rule.id}`" not in text] == [], "name them in docs/troubleshooting.md, where somebody would look for them"
+
+
 @cache
 def _functions() -> frozenset[str]:
     return frozenset(name for path in (ROOT / "analyzer").rglob("*.py") for name in re.findall(r"\bdef (\w+)", path.read_text(encoding="utf-8")))
