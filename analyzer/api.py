@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from analyzer.records.transport import Stream
     from analyzer.reports.masking import Mask
     from analyzer.reports.raw import Fetch, Piece
-    from analyzer.reports.sequence import Sequence as Drawing
     from analyzer.tables.lookup import Named
 
     Record: TypeAlias = Named | Request | Response | Absent
     About: TypeAlias = dict[str, Any]
     Progress: TypeAlias = Callable[[str, int, int], None]
+    Texts: TypeAlias = Callable[[], Iterable[tuple[str, str]]]
 
 Input: TypeAlias = "str | os.PathLike[str]"
 LADDER_MESSAGES = 300
@@ -81,7 +81,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     finished = run(paths, limits or Limits(), scope or Scope(), progress, folders, known, sigma)
     about: About = {"arguments": list(arguments), "scope": scope or Scope(), "limits": limits or Limits(), "rules_dirs": folders, "sigma_dirs": sigma}
     about["began_ns"] = began
-    return Case(finished.result, finished.sources.fetch, about | {"ended_ns": time.time_ns()}, hide)
+    return Case(finished.result, finished.sources.fetch, about | {"ended_ns": time.time_ns()}, hide, finished.texts)
 
 
 def open_case(path: Input) -> OpenedCase:
@@ -124,7 +124,9 @@ class Case(CaseTables):
     bytes (``case["c3.x2"]``, ``case.bytes``, ``case.result``) are the evidence itself and are as captured.
     """
 
-    def __init__(self, result: Result, fetch: Fetch, about: About | None = None, mask: Mask | None = None, *, shows: bool = False) -> None:
+    def __init__(
+        self, result: Result, fetch: Fetch, about: About | None = None, mask: Mask | None = None, texts: Texts | None = None, *, shows: bool = False
+    ) -> None:
         super().__init__()
         from analyzer.reports.masking import Mask
 
@@ -132,6 +134,7 @@ class Case(CaseTables):
         self._fetch = fetch
         self._about: About = about or {}
         self._mask = mask or Mask()
+        self._texts: Texts = texts or (lambda: ())
         self._shows = shows
 
     @property
@@ -144,7 +147,7 @@ class Case(CaseTables):
 
     def show_secrets(self) -> Case:
         """The same case with nothing masked in its tables."""
-        return Case(self.result, self._fetch, self._about, self._mask, shows=True)
+        return Case(self.result, self._fetch, self._about, self._mask, self._texts, shows=True)
 
     def cells(self, name: str, *, show_secrets: bool = False) -> Cells:
         """The cells of a table, row by row; passwords in its texts are masked unless ``show_secrets``. Also of ``ladders``, the arrows of the diagrams."""
@@ -264,13 +267,35 @@ class Case(CaseTables):
 
         return packet_set(keys, self.evidence.captures, named=True) or ""
 
+    def archive(self, *, connections: Sequence[str] = (), show_secrets: bool = False) -> Iterator[str]:
+        """The exchanges as an HTTP archive (HAR 1.2), with the bodies that could be read; of credentials only the scheme, unless ``show_secrets``."""
+        from analyzer.case.exports import archive
+
+        show = show_secrets or self._shows
+        return archive(self.result if show else self._masked, self._texts(), None if show else self._mask, connections)
+
+    def slice(self, path: Input, *, findings: Sequence[str] = (), connections: Sequence[str] = (), clobber: bool = False) -> int:
+        """Write the original packets of findings and connections (of all WinRM when none is named) as pcapng with comments; their number.
+
+        Packets cannot be masked: the file holds what the capture held. Key logs in the capture are left out. `OutputError`: the file is there.
+        """
+        from pathlib import Path
+
+        from analyzer.case.exports import evidence_slice
+        from analyzer.case.writing import write_bytes
+
+        blocks, count = evidence_slice(self._hashed(self._masked), findings, connections)
+        write_bytes(Path(path), blocks, [one.path for one in self.evidence.captures], clobber=clobber)
+        return count
+
     def findings_text(self, *, least: str = "info", width: int = WIDTH, colour: bool = False) -> str:
         """The findings of at least this severity, each with its facts."""
         from analyzer.reports import notebook
         from analyzer.reports.terminal import finding_lines
         from analyzer.rules.catalogue import rule_ids
+        from analyzer.tables.findings import graver
 
-        text = rendered(finding_lines(_graver(self._seen, least), rule_ids(), width), colour=colour)
+        text = rendered(finding_lines(graver(self._seen, least), rule_ids(), width), colour=colour)
         return notebook.Rich(text, lambda: notebook.findings(self.at_least(least).listed("findings")))
 
     def ladder(
@@ -283,25 +308,9 @@ class Case(CaseTables):
         colour: bool = False,
     ) -> str:
         """The sequence diagrams of a connection's routes, or of all routes and WinRM connections; ``svg`` draws one only (else `UsageError`)."""
-        from analyzer.reports import notebook
-        from analyzer.reports.drawings import ladder_of
-        from analyzer.reports.ladder import ladder, mermaid
-        from analyzer.reports.sequence import sequences, sequences_of
+        from analyzer.case.drawn import ladder
 
-        evidence = self._seen.evidence
-        drawings: list[Drawing] = list(sequences(evidence)) if connection is None else sequences_of(evidence, connection)
-        if form == "svg":
-            from analyzer.reports.svg import alone
-
-            if len(drawings) > 1:
-                msg = f"an SVG file holds one drawing, here are {len(drawings)}; name a connection that has one (the report has them all)"
-                raise UsageError(msg)
-            return "".join(alone(ladder_of(one, self.evidence.captures), messages) for one in drawings)
-        drawn = [mermaid(one, messages) if form == "mermaid" else ladder(one, width, messages) for one in drawings]
-        text = "\n".join(rendered(lines, colour=colour) for lines in drawn)
-        if form == "mermaid":
-            return text
-        return notebook.Rich(text, lambda: notebook.drawings((ladder_of(one, evidence.captures) for one in drawings), messages))
+        return ladder(self._seen.evidence, connection, form, messages, width, colour=colour)
 
     def machine(self, form: Literal["json", "jsonl"]) -> Iterator[str]:
         """The same as `overview`, for programs."""
@@ -313,7 +322,9 @@ class Case(CaseTables):
 
     def at_least(self, level: str) -> Case:
         """The case with only the findings of this severity and graver ones; their ids stay."""
-        return Case(_graver(self.result, level), self._fetch, self._about, self._mask, shows=self._shows)
+        from analyzer.tables.findings import graver
+
+        return Case(graver(self.result, level), self._fetch, self._about, self._mask, self._texts, shows=self._shows)
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -369,12 +380,6 @@ class Case(CaseTables):
         return f"<Case: {len(self.evidence.captures)} captures, {len(self.evidence.connections)} connections, {len(self.result.findings)} findings>"
 
 
-def _graver(result: Result, level: str) -> Result:
-    from analyzer.records.finding import Severity
-    from analyzer.tables.findings import rank
-
-    least = rank(Severity(level))
-    return dataclasses.replace(result, findings=tuple(finding for finding in result.findings if rank(finding.severity) >= least))
 
 
 def known_table(name: str) -> None:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import click
 
 from analyzer import __version__, api
+from analyzer.case.writing import refuse
 from analyzer.cli_case import report, verify
+from analyzer.cli_exports import export, pcap, timeline, wireshark
 from analyzer.cli_extra import extract, hashes
 from analyzer.cli_inputs import (
     CONTEXT,
@@ -35,7 +37,7 @@ from analyzer.cli_inputs import (
     width,
     write,
 )
-from analyzer.errors import AnalyzerError, OutputError, UsageError
+from analyzer.errors import AnalyzerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -135,9 +137,8 @@ def show(  # noqa: PLR0913 (one parameter per option)
     passwords, which are masked unless --show-secrets is given.
     """
     api.known_table(table)
-    if output is not None and output.exists() and not clobber:
-        msg = f"{output} exists; --clobber overwrites it"
-        raise OutputError(msg)
+    if output is not None:
+        refuse(output, captures, clobber=clobber)
     names = [name.strip() for name in columns.split(",") if name.strip()]
     case = read_any(captures, given)
     if form == "parquet":
@@ -216,6 +217,8 @@ cli.add_command(report)
 cli.add_command(verify)
 cli.add_command(extract)
 cli.add_command(hashes)
+for _command in (timeline, pcap, export, wireshark):
+    cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

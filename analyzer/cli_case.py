@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from analyzer import api
+from analyzer.case.writing import refuse
 from analyzer.cli_inputs import INTEGRITY, exit_code, input_options, read_any, show_secrets_option, write
-from analyzer.errors import OutputError
 
 if TYPE_CHECKING:
     from analyzer.cli_inputs import Given
@@ -35,9 +35,7 @@ def report(
 
     CAPTURE can be a case folder. The page opens offline, loads nothing, and is safe to open whatever the capture holds.
     """
-    if output.exists() and not clobber:
-        msg = f"{output} exists; --clobber overwrites it"
-        raise OutputError(msg)
+    refuse(output, captures, clobber=clobber)
     case = read_any(captures, given)
     case.report(output, show_secrets=show_secrets, clobber=clobber, title=title)
     click.echo(f"{output}", err=True)

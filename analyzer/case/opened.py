@@ -110,6 +110,14 @@ class OpenedCase(CaseTables):
         """`UsageError`: made of the captures; the report draws the same."""
         self._needs_captures("the ladder")
 
+    def archive(self) -> NoReturn:
+        """`UsageError`: bodies lie in the captures."""
+        self._needs_captures("an HTTP archive")
+
+    def slice(self) -> NoReturn:
+        """`UsageError`: packets lie in the captures."""
+        self._needs_captures("a slice of packets")
+
     def save(self) -> NoReturn:
         """`UsageError`: it is saved already."""
         msg = f"{self.folder} is a case folder already; copy it"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analyzer.case.exports import Profile, TextForm
     from analyzer.reports.lines import Line
     from analyzer.tables.column import Value
     from analyzer.tables.selection import Selection
@@ -191,6 +192,24 @@ class CaseTables(ABC):
         from analyzer.reports.notebook import summary
 
         return summary(*self._extent_of_all(), self.listed("findings"))
+
+    def timeline_lines(self, profile: Profile = "native", form: TextForm = "jsonl", *, show_secrets: bool = False) -> Iterator[str]:
+        """The timeline for other tools: ``native``, ``timesketch`` (also ``csv``) or ``ecs``, line by line."""
+        from analyzer.case.exports import timeline
+
+        return timeline(lambda name: self.cells(name, show_secrets=show_secrets), profile, form)
+
+    def zeek_logs(self, *, show_secrets: bool = False) -> Iterator[tuple[str, Iterator[str]]]:
+        """(file name, lines) of the logs conn, http, ntlm, kerberos and notice as Zeek writes them; logs without rows are left out."""
+        from analyzer.case.exports import zeek
+
+        return zeek(lambda name: self.cells(name, show_secrets=show_secrets))
+
+    def navigator_layer(self) -> str:
+        """The techniques that findings name, as a layer for MITRE's ATT&CK Navigator."""
+        from analyzer.case.exports import navigator
+
+        return navigator(self.cells)
 
     def _selection(self, name: str, columns: Sequence[str], where: str | None, *, screen: bool, show_secrets: bool) -> Selection:
         from analyzer.tables.registry import table_named

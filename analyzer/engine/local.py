@@ -1,6 +1,6 @@
 """Runs the plan in this process, one job after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -21,10 +21,11 @@ NO_SECRETS = Secrets()
 
 
 class Run(NamedTuple):
-    """The result, and the open sources that its bytes can be read from."""
+    """The result, the open sources that its bytes can be read from, and what opens its bodies again: (message id, text) of each that can be read."""
 
     result: Result
     sources: Sources
+    texts: Callable[[], Iterable[tuple[str, str]]]
 
 
 def run(
@@ -46,12 +47,12 @@ def run(
     if any(item.flows for item in scanned):
         from analyzer.engine.reading import read
 
-        result = read(scanned, sources, Settings(limits, secrets, rules_dirs, sigma_dirs), progress)
-    else:  # most captures that are searched for WinRM hold none: what decodes it is not even loaded
-        evidence = captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues))
-        judgement = judged(evidence, rules_dirs)
-        result = Result(replace(evidence, issues=(*evidence.issues, *judgement.failures)), judgement.findings, {})
-    return Run(result, sources)
+        result, texts = read(scanned, sources, Settings(limits, secrets, rules_dirs, sigma_dirs), progress)
+        return Run(result, sources, texts)
+    # most captures that are searched for WinRM hold none: what decodes it is not even loaded
+    evidence = captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues))
+    judgement = judged(evidence, rules_dirs)
+    return Run(Result(replace(evidence, issues=(*evidence.issues, *judgement.failures)), judgement.findings, {}), sources, tuple)
 
 
 def _scanned(item: Input, ordinal: int, limits: Limits, scope: Scope, progress: Progress | None) -> Scanned:

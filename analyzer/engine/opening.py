@@ -62,6 +62,12 @@ def contents(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetc
     return Contents(messages, clients, built.shells, built.commands)
 
 
+def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Iterator[tuple[str, str]]:
+    """(message id, text) of every body that can be read; they are opened anew, since no plaintext is kept."""
+    for message, text in _texts(evidence, dict(evidence.messages), {}, secrets, tickets, fetch, limits):
+        yield message.id, text
+
+
 def _texts(
     evidence: Evidence, messages: dict[str, Message], clients: dict[str, str], secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits
 ) -> Iterator[tuple[Message, str]]:

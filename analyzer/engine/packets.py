@@ -1,13 +1,15 @@
 """Single packets of a finished run, read again from their files."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 
+from analyzer.capture.containers import Walk, rows
+from analyzer.capture.open import STDIN, opened
 from analyzer.capture.scapy_packet import Packet, packet
-from analyzer.errors import UsageError
+from analyzer.errors import InputError, UsageError
 from analyzer.records.capture import Capture
 from analyzer.settings import Limits
 
-__all__ = ["Packet", "packet_of"]
+__all__ = ["Packet", "packet_of", "packets_of"]
 
 
 def packet_of(captures: Sequence[Capture], name: str, number: int) -> Packet:
@@ -17,3 +19,26 @@ def packet_of(captures: Sequence[Capture], name: str, number: int) -> Packet:
             return packet(capture.path, number, Limits())
     msg = f"there is no capture {name!r}; there are {', '.join(capture.name for capture in captures)}"
     raise UsageError(msg)
+
+
+def packets_of(capture: Capture, numbers: Collection[int]) -> Iterator[Packet]:
+    """The packets of these numbers in the order of the file, which is read once. `InputError`: it cannot be read again, or some are not there any more."""
+    if capture.path == STDIN:
+        msg = "packets of standard input cannot be read again; save the capture to a file first"
+        raise InputError(msg)
+    wanted = set(numbers)
+    last = max(wanted, default=0)
+    source = opened(capture.path)
+    try:
+        for row in rows(source.fill, Limits(), Walk()):
+            if row.number in wanted:
+                wanted.remove(row.number)
+                yield Packet(row.number, row.ts_ns, row.link, bytes(row.buffer[row.at : row.at + row.size]), row.wire_size)
+            if row.number >= last:
+                break
+    finally:
+        source.stream.close()
+        source.raw.close()
+    if wanted:
+        msg = f"{capture.name} has no packet {min(wanted)} any more: it was changed since it was read"
+        raise InputError(msg)

@@ -1,10 +1,11 @@
 """From candidate flows to the result: connections, exchanges, what they say, and what that means."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from analyzer.capture.scan import Scanned
-from analyzer.engine.opening import contents, identified
+from analyzer.engine.opening import contents, identified, texts
 from analyzer.engine.plan import Talk, Tools, auth_steps, evidence, kdc_messages, shards, talk, work
 from analyzer.engine.secrets import carried_secrets
 from analyzer.engine.sources import Sources
@@ -15,8 +16,10 @@ from analyzer.records.result import Result
 from analyzer.sealing.tickets import learn
 
 
-def read(scanned: Sequence[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None) -> Result:
-    """The result of captures that hold flows."""
+def read(
+    scanned: Sequence[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None
+) -> tuple[Result, Callable[[], Iterable[tuple[str, str]]]]:
+    """The result of captures that hold flows, and what opens their bodies again: (message id, text) of each that can be read."""
     limits, secrets = settings.limits, settings.secrets
     captures = [item.capture for item in scanned]
     flows = [flow for item in scanned for flow in item.flows]
@@ -36,7 +39,9 @@ def read(scanned: Sequence[Scanned], sources: Sources, settings: Settings, progr
     issues = [issue for item in scanned for issue in item.issues]
     found = evidence(captures, talks, issues, sources.fetch, limits)
     kdc = () if secrets.empty else kdc_messages(flows, [item for one in scanned for item in one.kdc], sources.fetch, limits)
-    opened = contents(found, secrets, learn(kdc, secrets), sources.fetch, limits)
+    tickets = learn(kdc, secrets)
+    again = partial(texts, found, secrets, tickets, sources.fetch, limits)
+    opened = contents(found, secrets, tickets, sources.fetch, limits)
     conversations = identified(found.conversations, opened.clients)
     by_connection = {identity: identified(own, opened.clients) for identity, own in found.conversations_of.items()}
     found = replace(
@@ -46,4 +51,4 @@ def read(scanned: Sequence[Scanned], sources: Sources, settings: Settings, progr
     judgement = judged(found, settings.rules_dirs)
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
-    return Result(found, judgement.findings, auth_steps(found), judgement.scorecards, opened.shells, opened.commands)
+    return Result(found, judgement.findings, auth_steps(found), judgement.scorecards, opened.shells, opened.commands), again

@@ -1,6 +1,7 @@
 """The table ``findings``: what the rules say, the gravest first."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from analyzer.records.capture import Capture
@@ -31,6 +32,12 @@ def finding_rows(result: Result) -> Iterator[FindingRow]:
     ordered = sorted(result.findings, key=lambda found: (-rank(found.severity), found.first_ns, found.rule, found.subject, found.packets))
     for place, finding in enumerate(ordered, start=1):
         yield FindingRow(f"f{place}", finding, result.evidence.captures)
+
+
+def graver(result: Result, level: str) -> Result:
+    """The result with only the findings of this severity and graver ones."""
+    least = rank(Severity(level))
+    return replace(result, findings=tuple(finding for finding in result.findings if rank(finding.severity) >= least))
 
 
 def _main_capture(row: FindingRow) -> int | None:

@@ -26,6 +26,11 @@ def csv_lines(table: AnyTable, rows: Iterable[Cells], columns: Sequence[str]) ->
 
 
 def _csv_cell(value: Value, dtype: Dtype) -> str:
+    return rfc3339(int(value)) if dtype is Dtype.TIME and value is not None else safe_cell(value)
+
+
+def safe_cell(value: Value) -> str:
+    """A CSV cell that a spreadsheet takes for no formula and that steers no terminal."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -35,7 +40,7 @@ def _csv_cell(value: Value, dtype: Dtype) -> str:
         return '"' + shown.replace('"', '""') + '"'
     if isinstance(value, bool):
         return "true" if value else "false"
-    return rfc3339(int(value)) if dtype is Dtype.TIME else repr(value)
+    return repr(value)
 
 
 def json_lines(table: AnyTable, rows: Iterable[Cells], columns: Sequence[str]) -> Iterator[str]:

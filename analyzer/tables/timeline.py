@@ -1,4 +1,4 @@
-"""The table ``timeline``: exchanges, authentications and findings in one order of time."""
+"""The table ``timeline``: exchanges, authentications, commands and findings in one order of time."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,6 +8,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.ids import key_capture
 from analyzer.records.result import Result
+from analyzer.records.wsman import Command, Shell
 from analyzer.tables import headers
 from analyzer.tables.column import Column, Dtype, Table
 from analyzer.tables.findings import FindingRow, finding_rows
@@ -36,6 +37,8 @@ def _entries(result: Result) -> list[Entry]:
     found = [entry for exchange in evidence.exchanges.values() if (entry := _of_exchange(evidence, exchange))]
     found.extend(_of_conversation(evidence, conversation) for conversation in evidence.conversations)
     found.extend(_of_finding(row) for row in finding_rows(result))
+    shells = {(shell.id, shell.kind): shell for shell in result.shells}
+    found.extend(_of_command(evidence, command, shells.get((command.shell, command.kind))) for command in result.commands)
     return sorted(found, key=lambda entry: (entry.time_ns, entry.table, entry.record))
 
 
@@ -59,6 +62,13 @@ def _of_conversation(evidence: Evidence, conversation: Conversation) -> Entry:
     return Entry(conversation.first_ns, "winrm auth", message, "info", user, source, destination, "authentications", conversation.id, capture)
 
 
+def _of_command(evidence: Evidence, command: Command, shell: Shell | None) -> Entry:
+    source, destination = (shell.client, shell.server) if shell else (None, None)
+    message = command.text or "(its beginning is not in the capture)"
+    capture = evidence.captures[command.capture].name
+    return Entry(command.first_ns, "winrm command", message, "info", command.user, source, destination, "commands", command.id, capture)
+
+
 def _of_finding(row: FindingRow) -> Entry:
     finding = row.finding
     capture = next((row.captures[key_capture(key)].name for key in finding.packets[:1]), None)
@@ -79,7 +89,7 @@ def _rows(result: Result) -> Iterator[Entry]:
 
 _COLUMNS: tuple[Column[Entry], ...] = (
     Column("time", Dtype.TIME, lambda row: row.time_ns, "When."),
-    Column("timestamp_desc", Dtype.TEXT, lambda row: row.what, "`winrm request`, `winrm auth` or `winrm finding`."),
+    Column("timestamp_desc", Dtype.TEXT, lambda row: row.what, "`winrm request`, `winrm auth`, `winrm command` or `winrm finding`."),
     Column("message", Dtype.TEXT, lambda row: row.message[:_MESSAGE_CHARS], "One line."),
     Column("severity", Dtype.TEXT, lambda row: row.severity, "A finding's severity; `info` for everything else."),
     Column("user", Dtype.TEXT, lambda row: row.user, "The user, where one is known."),
@@ -92,7 +102,7 @@ _COLUMNS: tuple[Column[Entry], ...] = (
 
 TIMELINE = Table(
     name="timeline",
-    means="One row per exchange, authentication and finding, in order of time. Times of several captures are by each capture's own clock.",
+    means="One row per exchange, authentication, command and finding, in order of time. Times of several captures are by each capture's own clock.",
     columns=_COLUMNS,
     rows=_rows,
     screen=("time", "timestamp_desc", "severity", "source", "destination", "record", "message"),

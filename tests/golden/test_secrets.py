@@ -40,10 +40,13 @@ ALWAYS_RAW = {
     "hashes": "prints nothing without --show-secrets",
     "extract": "writes the files themselves; its list is searched",
     "explain": "reads no capture",
+    "wireshark": "reads no capture",
     "rules": "reads no capture",
     "verify": "is run on the case",
 }
 """Commands without a run of their own below, and why."""
+NEVER_RAW = {"info", "findings", "ladder", "verify", "extract", "pcap"}
+"""Commands without the option --show-secrets."""
 RUNS: dict[str, list[list[str]]] = {
     "analyze": [["CAPTURE", "-o", "OUT/case"], ["CAPTURE", "-f", "json"], ["CAPTURE", "-f", "jsonl"]],
     "info": [["CAPTURE"]],
@@ -52,6 +55,16 @@ RUNS: dict[str, list[list[str]]] = {
         *([name, "CAPTURE"] for name in ("exchanges", "commands", "streams")),
         *([name, "OUT/case", "-f", form, "-o", f"OUT/{name}.{form}"] for name in _TABLES for form in ("csv", "json", "jsonl", "parquet")),
     ],
+    "timeline": [
+        ["CAPTURE"],
+        ["CAPTURE", "--profile", "timesketch"],
+        ["CAPTURE", "--profile", "timesketch", "-o", "OUT/timesketch.csv"],
+        ["CAPTURE", "--profile", "ecs", "-o", "OUT/ecs.ndjson"],
+        ["CAPTURE", "--profile", "zeek", "-o", "OUT/zeek"],
+        ["OUT/case", "--profile", "timesketch"],
+    ],
+    "export": [["CAPTURE", "-f", "har", "-o", "OUT/exchanges.har"], ["CAPTURE", "-f", "navigator"]],
+    "pcap": [["CAPTURE", "-o", "OUT/slice.pcapng"]],
     "transcript": [["CAPTURE"], ["CAPTURE", "-f", "jsonl"]],
     "ladder": [["CAPTURE"], ["CAPTURE", "--format", "mermaid"], ["CAPTURE", "--format", "svg", "--connection", "c1"]],
     "report": [["CAPTURE", "-o", "OUT/report.html"], ["OUT/case", "-o", "OUT/report-of-case.html"]],
@@ -128,17 +141,29 @@ def made(paths: list[Path], out: Path, *more: str) -> Iterator[tuple[str, bytes]
     for command, runs in RUNS.items():
         for place, words in enumerate(runs):
             filled = [word.replace(_FOLDER, str(out)).replace(_NAME, capture) for word in words]
-            options = [] if command == "verify" or words[0].startswith(_FOLDER) or words[1:2] == [f"{_FOLDER}/case"] else ["--secrets", known]
-            shows = [word for word in more if command not in {"info", "findings", "ladder", "verify", "extract"}] if options else []
+            options = [] if command == "verify" or (f"{_FOLDER}/case" in words[:2] and "-o" not in words[:2]) else ["--secrets", known]
+            shows = [word for word in more if command not in NEVER_RAW] if options else []
             done = CliRunner().invoke(cli, [command, *filled, *options, *shows])
             assert done.exception is None or isinstance(done.exception, SystemExit), (command, words, done.exception)
             assert done.exit_code == 0, (command, words, done.output)
             yield f"{command} {place}", done.output.encode("utf-8", "surrogatepass")
     for path in sorted(path for path in out.rglob("*") if path.is_file() and not path.parent.name.endswith("files")):
-        yield path.name, path.read_bytes()
+        data = path.read_bytes()
+        yield path.name, without_packets(data) if path.suffix == ".pcapng" else data
         if path.suffix == ".parquet":
             rows = duckdb.read_parquet(str(path)).fetchall()
             yield f"cells of {path.name}", "\n".join(str(cell) for row in rows for cell in row).encode("utf-8", "surrogatepass")
+
+
+def without_packets(data: bytes) -> bytes:
+    """A pcapng file without the packets' own bytes, which are the evidence: its headers and comments. Each packet block ends with its options."""
+    kept, at = [], 0
+    while at < len(data):
+        kind, size = struct.unpack_from("<II", data, at)
+        skipped = 28 + -(-struct.unpack_from("<I", data, at + 20)[0] // 4) * 4 if kind == 6 else 0
+        kept.append(data[at + skipped : at + size])
+        at += size
+    return b"".join(kept)
 
 
 def test_every_command_is_run() -> None:
@@ -179,4 +204,5 @@ def test_the_search_can_fail(tmp_path: Path) -> None:
     wanted = secrets(paths)
     found = {name for name, data in made(paths, tmp_path / "out", "--show-secrets") if _in(data, wanted)}
     assert {"transcript 0", "transcript 1", "show 0", "show 1", "show 2", "report.html", "cells of commands.parquet", "cells of exchanges.parquet"} <= found
+    assert {"timeline 0", "timeline 1", "timesketch.csv", "ecs.ndjson", "http.log", "exchanges.har"} <= found
     assert {"info 0", "findings 0", "ladder 0", "verify 0"} & found == set()

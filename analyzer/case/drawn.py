@@ -1,0 +1,33 @@
+"""Sequence diagrams of a case in the form that somebody wants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from analyzer.case.tables import rendered
+from analyzer.errors import UsageError
+
+if TYPE_CHECKING:
+    from analyzer.records.evidence import Evidence
+
+
+def ladder(evidence: Evidence, connection: str | None, form: Literal["text", "mermaid", "svg"], messages: int, width: int, *, colour: bool) -> str:
+    """The diagrams of a connection's routes, or of all routes and WinRM connections; ``svg`` draws one only (else `UsageError`)."""
+    from analyzer.reports import ladder as text
+    from analyzer.reports import notebook
+    from analyzer.reports.drawings import ladder_of
+    from analyzer.reports.sequence import sequences, sequences_of
+
+    drawings = list(sequences(evidence)) if connection is None else sequences_of(evidence, connection)
+    if form == "svg":
+        from analyzer.reports.svg import alone
+
+        if len(drawings) > 1:
+            msg = f"an SVG file holds one drawing, here are {len(drawings)}; name a connection that has one (the report has them all)"
+            raise UsageError(msg)
+        return "".join(alone(ladder_of(one, evidence.captures), messages) for one in drawings)
+    drawn = [text.mermaid(one, messages) if form == "mermaid" else text.ladder(one, width, messages) for one in drawings]
+    made = "\n".join(rendered(lines, colour=colour) for lines in drawn)
+    if form == "mermaid":
+        return made
+    return notebook.Rich(made, lambda: notebook.drawings((ladder_of(one, evidence.captures) for one in drawings), messages))

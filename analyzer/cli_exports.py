@@ -1,0 +1,155 @@
+"""Commands that write what other tools read: timelines and logs, slices of packets, archives, layers, a Wireshark profile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from analyzer.case import exports, writing
+from analyzer.cli_inputs import exit_code, input_options, read_any, read_case, show_secrets_option, write
+from analyzer.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from analyzer.cli_inputs import Given
+
+_file = click.Path(dir_okay=False, path_type=Path)
+_clobber = click.option("--clobber", is_flag=True, help="Overwrite what exists.")
+_connection = click.option("--connection", "connections", metavar="ID", multiple=True, help="Only this connection, for example c3; can be repeated.")
+
+
+@click.command()
+@input_options
+@click.option(
+    "--profile",
+    type=click.Choice(["native", "timesketch", "ecs", "zeek"]),
+    default="native",
+    show_default=True,
+    help="Who reads it: a program of yours, Timesketch, Elastic (ECS), or whoever reads Zeek's logs.",
+)
+@click.option("-f", "--format", "form", type=click.Choice(["jsonl", "csv"]), help="CSV is for Timesketch. Default: by the name of FILE, else JSON lines.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Write to this file; with --profile zeek into this folder.")
+@_clobber
+@show_secrets_option
+def timeline(
+    captures: tuple[str, ...],
+    given: Given,
+    profile: Literal["native", "timesketch", "ecs", "zeek"],
+    form: Literal["jsonl", "csv"] | None,
+    output: Path | None,
+    *,
+    clobber: bool,
+    show_secrets: bool,
+    strict: bool,
+) -> int:
+    """Export what happened, in order of time, for other tools.
+
+    CAPTURE can be a case folder. Zeek's logs are conn, http, ntlm, kerberos and notice (the findings), each in a file of its own.
+    """
+    form = form or ("csv" if output is not None and output.suffix.lower() == ".csv" else "jsonl")
+    if form == "csv" and profile != "timesketch":
+        msg = f"CSV is for --profile timesketch, not for {profile} (the table timeline as CSV: winrm-analyzer show timeline -f csv)"
+        raise UsageError(msg)
+    if profile == "zeek" and output is None:
+        msg = "Zeek's logs are several files: name a folder with -o"
+        raise UsageError(msg)
+    if output is not None and profile != "zeek":
+        writing.refuse(output, captures, clobber=clobber)
+    case = read_any(captures, given)
+    if profile == "zeek":
+        _files(output or Path(), case.zeek_logs(show_secrets=show_secrets), captures, clobber=clobber)
+    elif output is None:
+        write(case.timeline_lines(profile, form, show_secrets=show_secrets))
+    else:
+        writing.write_text(output, case.timeline_lines(profile, form, show_secrets=show_secrets), captures, clobber=clobber)
+    return exit_code(case, None, strict=strict)
+
+
+@click.command()
+@input_options
+@click.option("-o", "--output", metavar="FILE.pcapng", required=True, type=_file, help="Write the packets to this file.")
+@click.option("--finding", "findings", metavar="ID", multiple=True, help="The packets of this finding, for example f1; can be repeated.")
+@click.option("--connection", "connections", metavar="ID", multiple=True, help="All of this connection and of its route, for example c3; can be repeated.")
+@_clobber
+def pcap(captures: tuple[str, ...], given: Given, output: Path, findings: tuple[str, ...], connections: tuple[str, ...], *, clobber: bool, strict: bool) -> int:
+    """Write the packets of findings or connections as a capture of their own, with comments.
+
+    The packets are the original ones to the byte and the nanosecond; each has comments that name the finding, its role, and its number in the original capture.
+    Without --finding and --connection all WinRM connections are written. What the packets hold is not masked: passwords that travel in clear are in the file.
+    """
+    writing.refuse(output, captures, clobber=clobber)
+    case = read_case(captures, given)
+    count = case.slice(output, findings=findings, connections=connections, clobber=clobber)
+    click.echo(f"{output}: {count:,} packets as they were captured, with whatever secrets they hold", err=True)
+    return exit_code(case, None, strict=strict)
+
+
+@click.command()
+@input_options
+@click.option("-f", "--format", "form", type=click.Choice(["har", "navigator"]), required=True, help="HTTP Archive 1.2, or a layer for ATT&CK Navigator.")
+@click.option("-o", "--output", metavar="FILE", type=_file, help="Write to this file instead of standard output.")
+@_connection
+@_clobber
+@show_secrets_option
+def export(
+    captures: tuple[str, ...],
+    given: Given,
+    form: Literal["har", "navigator"],
+    output: Path | None,
+    connections: tuple[str, ...],
+    *,
+    clobber: bool,
+    show_secrets: bool,
+    strict: bool,
+) -> int:
+    """Export exchanges as an HTTP archive, or the ATT&CK techniques of findings as a layer.
+
+    The archive has the bodies that could be read: give --secrets, --keytab or --keylog to open the others. The layer can be made of a case folder.
+    """
+    if output is not None:
+        writing.refuse(output, captures, clobber=clobber)
+    if form == "navigator":
+        case = read_any(captures, given)
+        pieces = iter([case.navigator_layer()])
+    else:
+        case = read_case(captures, given)
+        for name in connections:
+            case[name]
+        pieces = case.archive(connections=connections, show_secrets=show_secrets)
+    if output is None:
+        write(pieces)
+    else:
+        writing.write_text(output, pieces, captures, clobber=clobber)
+    return exit_code(case, None, strict=strict)
+
+
+@click.command()
+@click.option("-o", "--output", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help="Write the folder WinRM into this one.")
+@_clobber
+def wireshark(output: Path, *, clobber: bool) -> int:
+    """Write a Wireshark profile for WinRM: ports, columns, colours, filter buttons.
+
+    DIR is the folder "profiles" of Wireshark's personal configuration (Help, About Wireshark, Folders), for example
+    ~/.config/wireshark/profiles. Then choose the profile WinRM in Wireshark, or run tshark -C WinRM.
+    """
+    folder = output / "WinRM"
+    _files(folder, ((name, iter([text])) for name, text in exports.wireshark().items()), (), clobber=clobber)
+    click.echo(f"{folder}", err=True)
+    return 0
+
+
+def _files(folder: Path, files: Iterable[tuple[str, Iterable[str]]], inputs: tuple[str, ...], *, clobber: bool) -> None:
+    """Nothing is written when one of them is there."""
+    made = [(folder / name, pieces) for name, pieces in files]
+    for path, _ in made:
+        writing.refuse(path, inputs, clobber=clobber)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"cannot make the folder {folder}: {error.strerror or error}"
+        raise OutputError(msg) from error
+    for path, pieces in made:
+        writing.write_text(path, pieces, inputs, clobber=clobber)
