@@ -227,12 +227,12 @@ class Case(CaseTables):
         stream = connection.to_server if isinstance(record, Request) else connection.to_client
         return stream, record.at, record.end_at
 
-    def overview(self, *, width: int = WIDTH, colour: bool = False) -> str:
-        """The first screen: evidence, coverage, proxies, findings, what to do next."""
+    def overview(self, *, width: int = WIDTH, full: bool = False, colour: bool = False) -> str:
+        """The first screen: evidence, coverage, proxies, findings, what to do next. ``full``: all findings with their facts."""
         from analyzer.reports.terminal import overview
         from analyzer.rules.catalogue import rule_ids
 
-        return rendered(overview(self._seen, rule_ids(), width), colour=colour)
+        return rendered(overview(self._seen, rule_ids(), width, full=full), colour=colour)
 
     def look(self, *, width: int = WIDTH, colour: bool = False) -> str:
         """Is there WinRM, where, and which keys would open it."""
@@ -288,14 +288,14 @@ class Case(CaseTables):
         write_bytes(Path(path), blocks, [one.path for one in self.evidence.captures], clobber=clobber)
         return count
 
-    def findings_text(self, *, least: str = "info", width: int = WIDTH, colour: bool = False) -> str:
+    def findings_text(self, *, least: str = "info", width: int = WIDTH, full: bool = False, colour: bool = False) -> str:
         """The findings of at least this severity, each with its facts."""
         from analyzer.reports import notebook
         from analyzer.reports.terminal import finding_lines
         from analyzer.rules.catalogue import rule_ids
         from analyzer.tables.findings import graver
 
-        text = rendered(finding_lines(graver(self._seen, least), rule_ids(), width), colour=colour)
+        text = rendered(finding_lines(graver(self._seen, least), rule_ids(), width, full=full), colour=colour)
         return notebook.Rich(text, lambda: notebook.findings(self.at_least(least).listed("findings")))
 
     def ladder(

@@ -16,6 +16,7 @@ import click
 from analyzer import __version__, api
 from analyzer.case.writing import refuse
 from analyzer.cli_case import report, verify
+from analyzer.cli_completion import complete_rule, complete_table, completion
 from analyzer.cli_exports import export, pcap, timeline, wireshark
 from analyzer.cli_extra import extract, hashes
 from analyzer.cli_inputs import (
@@ -73,8 +74,9 @@ def cli() -> None:
 )
 @click.option("-o", "--output", metavar="CASE", help="Also write a case folder: every table, and a manifest with hashes.")
 @click.option("--clobber", is_flag=True, help="Overwrite CASE when it exists.")
+@click.option("--full", is_flag=True, help="Show every finding with its facts, not only those of medium severity and graver.")
 @show_secrets_option
-def analyze(
+def analyze(  # noqa: PLR0913 (one parameter per option)
     captures: tuple[str, ...],
     given: Given,
     form: Literal["table", "json", "jsonl"],
@@ -82,6 +84,7 @@ def analyze(
     fail_on: str | None,
     *,
     clobber: bool,
+    full: bool,
     show_secrets: bool,
     strict: bool,
 ) -> int:
@@ -92,7 +95,7 @@ def analyze(
     if output is not None:
         case.save(output, clobber=clobber, show_secrets=show_secrets)
     if form == "table":
-        write([case.overview(width=width(), colour=colour())])
+        write([case.overview(width=width(), full=full, colour=colour())])
     else:
         write(case.machine(form))
     return exit_code(case, fail_on, strict=strict)
@@ -108,13 +111,14 @@ def info(captures: tuple[str, ...], given: Given, *, strict: bool) -> int:
 
 
 @cli.command()
-@click.argument("table")
+@click.argument("table", shell_complete=complete_table)
 @input_options
 @click.option("-f", "--format", "form", type=click.Choice(["table", "csv", "json", "jsonl", "parquet"]), default="table", show_default=True)
 @click.option("--columns", default="", metavar="A,B", help="These columns, in this order. Without it all, but only the main ones on a screen.")
 @click.option("--where", metavar="SQL", help="Only rows for which this holds, for example: status = 401 and method = 'POST'")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write to this file instead.")
 @click.option("--clobber", is_flag=True, help="Overwrite FILE when it exists.")
+@click.option("--full", is_flag=True, help="Do not cut long cells of a table on the screen.")
 @show_secrets_option
 def show(  # noqa: PLR0913 (one parameter per option)
     table: str,
@@ -126,6 +130,7 @@ def show(  # noqa: PLR0913 (one parameter per option)
     output: Path | None,
     *,
     clobber: bool,
+    full: bool,
     show_secrets: bool,
     strict: bool,
 ) -> int:
@@ -145,7 +150,8 @@ def show(  # noqa: PLR0913 (one parameter per option)
         _parquet(case, table, names, where, output, show_secrets=show_secrets)
     else:
         shown = colour() and output is None
-        write(case.text(table, form, columns=names, where=where, colour=shown, show_secrets=show_secrets), output)
+        room = width() if output is None and sys.stdout.isatty() else None
+        write(case.text(table, form, columns=names, where=where, width=room, full=full, colour=shown, show_secrets=show_secrets), output)
     return exit_code(case, None, strict=strict)
 
 
@@ -154,11 +160,12 @@ def show(  # noqa: PLR0913 (one parameter per option)
 @fail_on_option
 @click.option("-f", "--format", "form", type=click.Choice(["table", "csv", "json", "jsonl"]), default="table", show_default=True)
 @click.option("-m", "--min-level", type=click.Choice(LEVELS), default="info", show_default=True, help="Leave out findings below this level.")
-def findings(captures: tuple[str, ...], given: Given, form: TextFormat, min_level: str, fail_on: str | None, *, strict: bool) -> int:
+@click.option("--full", is_flag=True, help="Show every packet number.")
+def findings(captures: tuple[str, ...], given: Given, form: TextFormat, min_level: str, fail_on: str | None, *, full: bool, strict: bool) -> int:
     """Print the findings, the gravest first."""
     case = read_any(captures, given)
     if form == "table":
-        write([case.findings_text(least=min_level, width=width(), colour=colour())])
+        write([case.findings_text(least=min_level, width=width(), full=full, colour=colour())])
     else:
         write(case.at_least(min_level).text("findings", form))
     return exit_code(case, fail_on, strict=strict)
@@ -197,7 +204,7 @@ def transcript(captures: tuple[str, ...], given: Given, form: Literal["text", "j
 
 
 @cli.command()
-@click.argument("name", metavar="RULE_OR_ISSUE")
+@click.argument("name", metavar="RULE_OR_ISSUE", shell_complete=complete_rule)
 def explain(name: str) -> int:
     """Explain a rule or an issue."""
     write([api.explanation(name)])
@@ -217,7 +224,7 @@ cli.add_command(report)
 cli.add_command(verify)
 cli.add_command(extract)
 cli.add_command(hashes)
-for _command in (timeline, pcap, export, wireshark):
+for _command in (timeline, pcap, export, wireshark, completion):
     cli.add_command(_command)
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 FINDINGS, USAGE, PARTIAL, INTEGRITY, INTERRUPTED = 1, 2, 3, 4, 130
 LEVELS = ("info", "low", "medium", "high", "critical")
+_NARROWEST = 40
+"""Columns; a terminal may be narrower, its lines then go on below by themselves."""
 _PROGRESS_FROM_BYTES = 20_000_000
 _SECRET_OPTIONS = {"--secrets", "--keylog", "--keytab"}
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -192,9 +194,11 @@ def width() -> int:
         return WIDTH
     import shutil
 
-    return min(160, max(60, shutil.get_terminal_size((WIDTH, 24)).columns))
+    return min(160, max(_NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns))
 
 
 def colour() -> bool:
-    """The output goes to a terminal that wants colours."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """The output goes to a terminal that wants colours. NO_COLOR and FORCE_COLOR are heeded, in this order."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")

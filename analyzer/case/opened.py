@@ -47,7 +47,7 @@ class OpenedCase(CaseTables):
             self._cells[name] = read(self.folder, name)
         return self._cells[name]
 
-    def findings_text(self, *, least: str = "info", width: int = WIDTH, colour: bool = False) -> str:
+    def findings_text(self, *, least: str = "info", width: int = WIDTH, full: bool = False, colour: bool = False) -> str:
         """The findings of at least this severity, each with its facts."""
         from analyzer.records.finding import Severity
         from analyzer.reports import notebook
@@ -55,7 +55,7 @@ class OpenedCase(CaseTables):
         from analyzer.tables.stored import stored_result
 
         result = stored_result(self.cells("captures"), self.cells("findings"), Severity(least))
-        text = rendered(finding_lines(result, self.rule_ids, width), colour=colour)
+        text = rendered(finding_lines(result, self.rule_ids, width, full=full), colour=colour)
         return notebook.Rich(text, lambda: notebook.findings(self.at_least(least).listed("findings")))
 
     def at_least(self, level: str) -> OpenedCase:

@@ -152,16 +152,21 @@ class CaseTables(ABC):
         *,
         columns: Sequence[str] = (),
         where: str | None = None,
+        width: int | None = None,
+        full: bool = False,
         colour: bool = False,
         show_secrets: bool = False,
     ) -> Iterator[str]:
-        """A table as text, piece by piece: all its columns, but on a ``table`` only those that fit a screen; ``where`` is an SQL condition."""
+        """A table as text, piece by piece: all its columns, but on a ``table`` only the main ones; ``where`` is an SQL condition.
+
+        A ``table`` that is wider than ``width`` becomes a block per row, and its long cells are cut unless ``full``.
+        """
         from analyzer.reports.grid import grid
         from analyzer.tables import texts
 
         chosen = self._selection(name, columns, where, screen=form == "table", show_secrets=show_secrets)
         if form == "table":
-            return iter([rendered(grid(chosen.table, chosen.rows, chosen.columns), colour=colour)])
+            return iter([rendered(grid(chosen.table, chosen.rows, chosen.columns, width, full=full), colour=colour)])
         writers = {"csv": texts.csv_lines, "json": texts.json_array, "jsonl": texts.json_lines}
         return writers[form](chosen.table, chosen.rows, chosen.columns)
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterator
 
 from analyzer.formats.text import visible
-from analyzer.reports.lines import Line, Span, line
+from analyzer.reports.lines import Line, Span, fitted, line
 from analyzer.reports.sequence import Arrow, Sequence
 
 _CLOCK_CHARS = 11
@@ -16,11 +16,14 @@ _STYLES = {"message": "", "gap": "yellow", "end": "red"}
 
 
 def ladder(drawn: Sequence, width: int, limit: int) -> Iterator[Line]:
-    """The drawing in ``width`` columns, its first ``limit`` arrows."""
-    room = max(_NARROWEST_LANE, (width - _CLOCK_CHARS - len(drawn.lanes)) // (len(drawn.lanes) - 1))
-    yield line(Span(visible(drawn.title), "bold"))
-    yield _heading(drawn, room, [lane.title for lane in drawn.lanes])
-    yield _heading(drawn, room, [lane.host for lane in drawn.lanes])
+    """The drawing in ``width`` columns, its first ``limit`` arrows; a list of them where lanes have no room."""
+    room = (width - _CLOCK_CHARS - len(drawn.lanes)) // (len(drawn.lanes) - 1)
+    if room < max(_NARROWEST_LANE, *(len(visible(lane.host)) for lane in drawn.lanes[:-1])):
+        yield from fitted(_listed(drawn, limit), width)
+        return
+    yield from fitted([line(Span(visible(drawn.title), "bold"))], width)
+    yield from _heading(room, [lane.title for lane in drawn.lanes])
+    yield from _heading(room, [lane.host for lane in drawn.lanes])
     start = drawn.arrows[0].time_ns if drawn.arrows else 0
     for arrow in drawn.arrows[:limit]:
         yield from _rungs(arrow, len(drawn.lanes), room, f"{(arrow.time_ns - start) / 1e9:9.3f} s")
@@ -28,10 +31,32 @@ def ladder(drawn: Sequence, width: int, limit: int) -> Iterator[Line]:
         yield line(f"{'':{_CLOCK_CHARS}}... {len(drawn.arrows) - limit:,} more; --messages shows them")
 
 
-def _heading(drawn: Sequence, room: int, words: list[str]) -> Line:
-    last = len(drawn.lanes) - 1
-    cells = [visible(word)[:room].ljust(room + 1) for word in words[:last]]
-    return line(" " * _CLOCK_CHARS + "".join(cells), visible(words[last]))
+def _listed(drawn: Sequence, limit: int) -> Iterator[Line]:
+    """For a terminal that is too narrow for lanes: each arrow in words."""
+    yield line(Span(visible(drawn.title), "bold"))
+    for lane in drawn.lanes:
+        yield line(f"  {lane.title}: {visible(lane.host)}")
+    start = drawn.arrows[0].time_ns if drawn.arrows else 0
+    for arrow in drawn.arrows[:limit]:
+        near, far = (arrow.left, arrow.left + 1) if arrow.rightward else (arrow.left + 1, arrow.left)
+        way = f"{drawn.lanes[near].title} → {drawn.lanes[far].title}"
+        yield line(f"{(arrow.time_ns - start) / 1e9:.3f} s  {way}: ", Span(visible(arrow.text), _STYLES[arrow.kind]))
+    if len(drawn.arrows) > limit:
+        yield line(f"... {len(drawn.arrows) - limit:,} more; --messages shows them")
+
+
+def _heading(room: int, words: list[str]) -> Iterator[Line]:
+    """Each word where its lane begins, but the last one, which ends where its lane is; below the others when it has no room beside them."""
+    cells = [visible(word).ljust(room + 1) for word in words[:-1]]
+    told = " " * _CLOCK_CHARS + "".join(cells) + " "
+    first, *rest = textwrap.wrap(visible(words[-1]), len(told) - _CLOCK_CHARS, break_on_hyphens=False) or [""]
+    if len(told.rstrip()) + 2 + len(first) <= len(told):
+        yield line(told[: len(told) - len(first)] + first)
+    else:
+        yield line(told)
+        rest = [first, *rest]
+    for piece in rest:
+        yield line(piece.rjust(len(told)))
 
 
 def _rungs(arrow: Arrow, lanes: int, room: int, clock: str) -> Iterator[Line]:

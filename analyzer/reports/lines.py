@@ -5,6 +5,7 @@ colours are put on by rich from whole `Text` objects, so that nothing in a text 
 """
 
 import io
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
@@ -13,15 +14,18 @@ from analyzer.formats.text import visible
 
 
 class Span(NamedTuple):
-    """A piece of a line: its text and a style as rich names it (empty for none)."""
+    """A piece of a line: its text, a style as rich names it (empty for none), and whether it stays in one piece because it is there to be pasted."""
 
     text: str
     style: str = ""
+    whole: bool = False
 
 
 Line: TypeAlias = tuple[Span, ...]
 
 BLANK: Line = ()
+_CRAMPED = 8
+"""Columns; a long word does not begin in fewer."""
 
 
 def line(*pieces: str | Span) -> Line:
@@ -36,6 +40,53 @@ def paragraph(text: str, width: int, *, label: str = "", label_style: str = "", 
     wrapped = textwrap.wrap(visible(text), room, break_on_hyphens=False) or [""]
     for place, piece in enumerate(wrapped):
         yield line(" " * indent, Span(label if place == 0 else " " * len(label), label_style if place == 0 else ""), Span(piece, style))
+
+
+def fitted(lines: Iterable[Line], width: int) -> Iterator[Line]:
+    """The lines, none longer than ``width``: longer ones go on below, a little indented. Nothing is left out. What is to be pasted stays in one piece."""
+    for one in lines:
+        safe = tuple(span._replace(text=_safe(span.text)) for span in one)
+        yield from [safe] if sum(len(span.text) for span in safe) <= width else _broken(safe, width)
+
+
+def _broken(one: Line, width: int) -> Iterator[Line]:
+    text = "".join(span.text for span in one)
+    indent = min(len(text) - len(text.lstrip()) + 2, width // 3)
+    made: list[Span] = []
+    used = 0
+    for span in one:
+        for piece in [span.text] if span.whole else re.findall(r"\s+|\S+", span.text):
+            left = piece
+            while left:
+                if used + len(left) <= width or (span.whole and used <= indent):
+                    made.append(span._replace(text=left))
+                    used, left = used + len(left), ""
+                elif used > indent and not (left.isspace() and not used):
+                    if len(left) > width - indent and not span.whole and not left.isspace() and width - used > _CRAMPED:
+                        made.append(span._replace(text=left[: width - used]))
+                        left = left[width - used :]
+                    yield _joined(made)
+                    made, used = [Span(" " * indent)], indent
+                    left = "" if left.isspace() else left
+                else:
+                    made.append(span._replace(text=left[: width - used]))
+                    left = left[width - used :]
+                    used = width
+    if used > indent:
+        yield _joined(made)
+
+
+def _joined(pieces: Iterable[Span]) -> Line:
+    """Pieces of one style that follow one another as one, without the blanks at the end."""
+    made: list[Span] = []
+    for piece in pieces:
+        if made and made[-1].style == piece.style:
+            made[-1] = piece._replace(text=made[-1].text + piece.text)
+        else:
+            made.append(piece)
+    while made and not made[-1].text.strip():
+        made.pop()
+    return (*made[:-1], made[-1]._replace(text=made[-1].text.rstrip())) if made else BLANK
 
 
 def plain(lines: Iterable[Line]) -> str:

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from analyzer.records.auth import Audience
 from analyzer.records.result import Result
 from analyzer.reports.facts import counted, coverage, winrm_connections
-from analyzer.reports.lines import BLANK, Line, Span, line, paragraph
+from analyzer.reports.lines import BLANK, Line, Span, fitted, line, paragraph
 from analyzer.reports.terminal import evidence_lines
 
 
 def look(result: Result, width: int) -> Iterator[Line]:
     """Evidence, then each pair of client and server, then the keys."""
+    yield from fitted(_look(result, width), width)
+
+
+def _look(result: Result, width: int) -> Iterator[Line]:
     yield from evidence_lines(result, width)
     yield BLANK
     yield line(Span("WINRM", "bold"))

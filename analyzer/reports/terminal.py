@@ -13,9 +13,9 @@ from analyzer.records.finding import Severity
 from analyzer.records.issues import KINDS
 from analyzer.records.result import Result
 from analyzer.reports.facts import Coverage, account, counted, coverage, issue_counts, winrm_connections
-from analyzer.reports.lines import BLANK, Line, Span, line, paragraph
+from analyzer.reports.lines import BLANK, Line, Span, fitted, line, paragraph
 from analyzer.reports.proxies import proxy_lines
-from analyzer.tables.findings import FindingRow, finding_rows
+from analyzer.tables.findings import FindingRow, finding_rows, rank
 from analyzer.tables.packets import frame_filter, number_set, numbers_by_capture
 from analyzer.tables.times import rfc3339, seconds
 
@@ -31,19 +31,25 @@ _NO_FINDING = (
     "Absence of a finding is not absence of activity: sealed bodies, missing packets, and proxies whose other side was not captured "
     "all hide what a rule would need."
 )
+_DETAILED, _LISTED = 10, 30
+"""Findings of the first screen: with all their facts (medium and graver), and in one line each."""
 _PACKETS_SHOWN = 160
 """Characters of a packet set on the screen; the tables have all of it."""
 
 
-def overview(result: Result, rules: Sequence[str], width: int) -> Iterator[Line]:
-    """All sections. ``rules`` are the ids of the rules that ran."""
+def overview(result: Result, rules: Sequence[str], width: int, *, full: bool = False) -> Iterator[Line]:
+    """All sections. ``rules`` are the ids of the rules that ran; ``full`` shows every finding with its facts, and every packet number."""
+    yield from fitted(_sections(result, rules, width, full=full), width)
+
+
+def _sections(result: Result, rules: Sequence[str], width: int, *, full: bool) -> Iterator[Line]:
     yield from evidence_lines(result, width)
     yield BLANK
     yield from coverage_lines(result, width)
     yield BLANK
     yield from proxy_lines(result, width)
     yield BLANK
-    yield from finding_lines(result, rules, width)
+    yield from _findings(result, rules, width, full=full, grave_only=not full)
     yield from _next(result, width)
 
 
@@ -148,14 +154,22 @@ def _issues(result: Result, width: int) -> Iterator[Line]:
         yield from paragraph(", ".join(notes), width, label="notes: ", indent=2, style="dim")
 
 
-def finding_lines(result: Result, rules: Sequence[str], width: int) -> Iterator[Line]:
+def finding_lines(result: Result, rules: Sequence[str], width: int, *, full: bool = False) -> Iterator[Line]:
     """The section *Findings*: each with the facts and all that is needed to check it by hand; said plainly when there is none."""
+    yield from fitted(_findings(result, rules, width, full=full, grave_only=False), width)
+
+
+def _findings(result: Result, rules: Sequence[str], width: int, *, full: bool, grave_only: bool) -> Iterator[Line]:
+    """``grave_only``: of the first screen, where what is not grave, and what is more than a screen holds, is one line each."""
     rows = list(finding_rows(result))
+    grave = [row for row in rows if rank(row.finding.severity) >= rank(Severity.MEDIUM)]
+    detailed = grave[:_DETAILED] if grave_only else rows
     counts = Counter(row.finding.severity for row in rows)
     yield _title("FINDINGS", ", ".join(f"{counts[level]} {level.value}" for level in reversed(Severity) if counts[level]))
-    for row in rows:
-        yield from _finding(row, width)
+    for row in detailed:
+        yield from _finding(row, width, full=full)
         yield BLANK
+    yield from _brief(result, rows[len(detailed) :])
     if not rows:
         families = sorted({rule.partition(".")[0] for rule in rules})
         yield from paragraph(f"No finding. {counted(len(rules), 'rule')} looked at the evidence: {', '.join(families) or 'none'}.", width, indent=2)
@@ -163,7 +177,20 @@ def finding_lines(result: Result, rules: Sequence[str], width: int) -> Iterator[
         yield BLANK
 
 
-def _finding(row: FindingRow, width: int) -> Iterator[Line]:
+def _brief(result: Result, rows: Sequence[FindingRow]) -> Iterator[Line]:
+    """One line each, as many as a screen holds."""
+    for row in rows[:_LISTED]:
+        finding = row.finding
+        where = ", ".join(_numbers(numbers, full=False) for numbers in numbers_by_capture(finding.packets).values())
+        told = f"  {visible(finding.title)}  {visible(finding.rule)}, packets {where or '-'}"
+        yield line("  ", Span(row.id, "bold"), "  ", Span(finding.severity.value.upper(), STYLES[finding.severity]), told)
+    if rows:
+        more = f"  {len(rows) - _LISTED:,} more" if len(rows) > _LISTED else "  with their facts and filters"
+        yield line(f"{more}: ", Span(f"winrm-analyzer findings {_inputs(result)}", "", whole=True))
+        yield BLANK
+
+
+def _finding(row: FindingRow, width: int, *, full: bool) -> Iterator[Line]:
     finding = row.finding
     yield line("  ", Span(row.id, "bold"), "  ", Span(finding.severity.value.upper(), STYLES[finding.severity]), "  ", Span(visible(finding.title), "bold"))
     yield line(f"      rule     {visible(finding.rule)}, confidence {finding.confidence:.2f}, about {visible(finding.subject)}")
@@ -173,19 +200,23 @@ def _finding(row: FindingRow, width: int) -> Iterator[Line]:
     who = ", ".join(part for part in (finding.user, ends) if part)
     if who:
         yield from paragraph(who, width, label="who      ", indent=6)
-    yield from _where(row)
+    yield from _where(row, full=full)
     yield from paragraph(finding.why, width, label="why      ", indent=6)
     yield from paragraph(finding.advice, width, label="advice   ", indent=6)
     yield from paragraph(finding.reference, width, label="see      ", indent=6, style="dim")
 
 
-def _where(row: FindingRow) -> Iterator[Line]:
+def _where(row: FindingRow, *, full: bool) -> Iterator[Line]:
     for ordinal, numbers in numbers_by_capture(row.finding.packets).items():
-        shown = number_set(numbers)
-        if len(shown) > _PACKETS_SHOWN:
-            shown = f"{shown[:_PACKETS_SHOWN].rpartition(',')[0]} and more, {len(numbers):,} in all"
-        yield line(f"      packets  {shown}  of {visible(row.captures[ordinal].name)}")
-        yield line("      filter   ", Span(frame_filter(row.finding.packets, ordinal) or "", "green"))
+        yield line(f"      packets  {_numbers(numbers, full=full)}  of {visible(row.captures[ordinal].name)}")
+        yield line("      filter   ", Span(frame_filter(row.finding.packets, ordinal) or "", "green", whole=True))
+
+
+def _numbers(numbers: Sequence[int], *, full: bool) -> str:
+    shown = number_set(numbers)
+    if full or len(shown) <= _PACKETS_SHOWN:
+        return shown
+    return f"{shown[:_PACKETS_SHOWN].rpartition(',')[0]} and more, {len(numbers):,} in all"
 
 
 def _next(result: Result, width: int) -> Iterator[Line]:
@@ -193,11 +224,11 @@ def _next(result: Result, width: int) -> Iterator[Line]:
     inputs = _inputs(result)
     yield _title("NEXT")
     if rows:
-        yield line(f"  winrm-analyzer explain {visible(rows[0].finding.rule)}")
+        yield line("  ", Span(f"winrm-analyzer explain {visible(rows[0].finding.rule)}", whole=True))
     connection = next((name for row in rows for name in row.finding.connections), None) or next(iter(sorted(result.evidence.winrm)), None)
     if connection:
-        yield line(f"  winrm-analyzer ladder {inputs} --connection {visible(connection)}")
-    yield line(f"  winrm-analyzer show exchanges {inputs}")
+        yield line("  ", Span(f"winrm-analyzer ladder {inputs} --connection {visible(connection)}", whole=True))
+    yield line("  ", Span(f"winrm-analyzer show exchanges {inputs}", whole=True))
     if not result.evidence.winrm:
         told = "No WinRM was seen. It runs on ports 5985 (HTTP) and 5986 (HTTPS) unless set up otherwise; was the capture taken where that traffic passes?"
         yield from paragraph(told, width, indent=2)

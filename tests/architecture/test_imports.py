@@ -35,9 +35,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "case": {"records", "errors", "engine", "tables", "reports", "exports", "__init__"},
     "api": {"case", "records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules", "__init__"},
-    "cli": {"cli_case", "cli_exports", "cli_extra", "cli_inputs", "case", "api", "settings", "errors", "formats.text", "__init__"},
+    "cli": {"cli_case", "cli_completion", "cli_exports", "cli_extra", "cli_inputs", "case", "api", "settings", "errors", "formats.text", "__init__"},
     "cli_extra": {"cli_inputs", "api", "errors", "records", "formats.text"},
     "cli_case": {"cli_inputs", "case", "api", "errors"},
+    "cli_completion": {"cli_inputs", "api", "tables", "records"},
     "cli_exports": {"cli_inputs", "case", "api", "errors"},
     "cli_inputs": {"case", "api", "settings", "errors", "formats.text"},
     "__init__": {"api", "settings", "errors"},
@@ -57,7 +58,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "lxml": ("formats/xml.py",),
     "rich": ("reports/",),
     "yaml": ("sigma/yaml_adapter.py",),
-    "click": ("cli.py", "cli_case.py", "cli_exports.py", "cli_extra.py", "cli_inputs.py"),
+    "click": ("cli.py", "cli_case.py", "cli_completion.py", "cli_exports.py", "cli_extra.py", "cli_inputs.py"),
     "jinja2": ("reports/html/",),
 }
 """Library to the only files that import it."""

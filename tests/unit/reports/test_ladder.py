@@ -5,6 +5,7 @@ import pytest
 from analyzer.errors import UsageError
 from analyzer.records.evidence import Evidence
 from analyzer.records.proxy import Route
+from analyzer.records.result import Result
 from analyzer.reports.ladder import ladder, mermaid
 from analyzer.reports.lines import plain
 from analyzer.reports.sequence import Sequence, sequences, sequences_of
@@ -81,3 +82,18 @@ def test_an_upstream_connection_of_two_clients_has_two_drawings_and_says_whose_r
     one, other = sequences_of(shared, "c2")
     assert [arrow.text.endswith("[c2.x1] for c1") for arrow in (*one.arrows, *other.arrows)].count(True) == 1
     assert other.arrows[0].text.endswith("for c1")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+@pytest.mark.parametrize("made", [build.direct(), build.proxied()])
+def test_no_line_is_wider_than_asked(made: Result, width: int) -> None:
+    """Narrow terminals get a list; every packet number and record is there at any width."""
+    for drawn in sequences(made.evidence):
+        shown = plain(ladder(drawn, width, 300))
+        assert max(map(len, shown.splitlines())) <= width
+        words = "".join(shown.split())
+        for arrow in drawn.arrows:
+            assert f"#{arrow.packets}" in words or not arrow.packets
+            assert arrow.record in words
+        assert all(lane.host in words for lane in drawn.lanes)
+        assert ("→" in shown) == (width < 74 if len(drawn.lanes) == 3 else width < 43)

@@ -1,11 +1,15 @@
 import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import pytest
 
+from analyzer.records.finding import Severity
 from analyzer.records.result import Result
-from analyzer.reports.lines import coloured, plain
+from analyzer.reports.lines import Line, coloured, plain
 from analyzer.reports.look import look
-from analyzer.reports.terminal import overview
+from analyzer.reports.terminal import finding_lines, overview
+from analyzer.tables.packets import number_set
 from tests.build import evidence as build
 
 RULES = ("tcp.close-after-auth-2xx", "auth.loop", "auth.ntlmv1")
@@ -47,11 +51,54 @@ def test_no_finding_is_said_plainly() -> None:
     assert "No WinRM was seen." in shown
 
 
-@pytest.mark.parametrize("made", [build.direct(), build.proxied(), build.nothing()])
-def test_only_what_is_to_be_pasted_is_wider_than_asked(made: Result) -> None:
-    for width in (80, 100):
-        lines = plain(overview(made, RULES, width)).splitlines()
-        assert not [line for line in lines if len(line) > width and not line.startswith(("      filter", "  winrm-analyzer"))]
+def many() -> Result:
+    """`build.proxied` with more findings than a screen holds."""
+    made = build.proxied()
+    found = [
+        replace(made.findings[place % len(made.findings)], severity=Severity.HIGH if place < 15 else Severity.LOW, first_ns=build.T0 + place)
+        for place in range(60)
+    ]
+    return replace(made, findings=tuple(found))
+
+
+def _words(text: str) -> str:
+    return "".join(text.split())
+
+
+@pytest.mark.parametrize("made", [build.direct(), build.proxied(), build.nothing(), many(), build.hostile("a-very-long-name-" * 20)])
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+@pytest.mark.parametrize("screen", [overview, finding_lines, lambda made, _, width: look(made, width)])
+def test_no_line_is_wider_than_asked_and_nothing_is_lost(made: Result, width: int, screen: Callable[[Result, Sequence[str], int], Iterable[Line]]) -> None:
+    """Only what is to be pasted may be wider."""
+    shown = plain(screen(made, RULES, width))
+    pasted = ("frame.number in", "winrm-analyzer ")
+    assert [line for line in shown.splitlines() if len(line) > width and not line.strip().removeprefix("filter").strip().startswith(pasted)] == []
+    assert _words(shown) == _words(plain(screen(made, RULES, 4000)))
+
+
+def test_colours_stay_where_lines_are_broken() -> None:
+    shown = coloured(overview(build.direct(), RULES, 40))
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in shown.splitlines() if "frame.number" not in line and "winrm-" not in line) <= 40
+    assert "\x1b[0m\x1b[1m \x1b[0m" not in shown
+
+
+def test_the_first_screen_details_what_is_grave() -> None:
+    short, full = plain(overview(many(), RULES, 100)), plain(overview(many(), RULES, 100, full=True))
+    assert (short.count("      why"), full.count("      why")) == (10, 60)
+    assert "  f11  HIGH  " in short
+    assert "  f40  LOW  " in short
+    assert "  f41  LOW  " not in short
+    assert "  20 more: winrm-analyzer findings " in short
+    assert all(f"  f{place}  " in full for place in range(1, 61))
+
+
+def test_a_long_set_of_packets_is_cut_unless_all_is_wanted() -> None:
+    made = build.direct()
+    numbers = tuple(range(1, 900, 2))
+    made = replace(made, findings=(replace(made.findings[0], packets=numbers),))
+    assert "and more, 450 in all" in plain(overview(made, RULES, 100))
+    assert "and more" not in plain(overview(made, RULES, 100, full=True))
+    assert number_set(numbers) in _words(plain(finding_lines(made, RULES, 100, full=True)))
 
 
 def test_colours_change_no_letter() -> None:

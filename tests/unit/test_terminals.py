@@ -1,0 +1,104 @@
+"""The command line on a terminal: its width, its colours, and what a shell completes."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import shutil
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from analyzer import cli
+from analyzer.tables.registry import TABLES
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = str(ROOT / "sample_pcaps" / "squid-close-after-200")
+
+
+def on_terminal(columns: int, *arguments: str, **environment: str) -> str:
+    """What a terminal of so many columns gets."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    clean = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"}}
+    command = [sys.executable, "-m", "analyzer", *arguments]
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, cwd=ROOT, env={**clean, "TERM": "xterm", **environment}) as program:
+        os.close(theirs)
+        pieces = []
+        while select.select([ours], [], [], 60)[0]:
+            try:
+                piece = os.read(ours, 1 << 16)
+            except OSError:  # how Linux says that the other end was closed
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+    os.close(ours)
+    assert program.returncode == 0
+    return b"".join(pieces).decode().replace("\r\n", "\n")
+
+
+def bare(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("words", [("analyze",), ("show", "exchanges"), ("ladder", "--connection", "c1")])
+def test_lines_fit_the_terminal(columns: int, words: tuple[str, ...]) -> None:
+    shown = bare(on_terminal(columns, *words, SAMPLE))
+    pasted = ("frame.number in", "winrm-analyzer ")
+    assert [line for line in shown.splitlines() if len(line) > columns and not any(word in line for word in pasted)] == []
+
+
+def test_colours_are_for_terminals_that_want_them() -> None:
+    assert "\x1b[" in on_terminal(100, "analyze", SAMPLE)
+    assert "\x1b[" not in on_terminal(100, "analyze", SAMPLE, NO_COLOR="1")
+    assert "\x1b[" not in on_terminal(100, "analyze", SAMPLE, TERM="dumb")
+    assert "\x1b[" not in on_terminal(100, "analyze", SAMPLE, NO_COLOR="1", FORCE_COLOR="1")
+
+
+def test_a_pipe_gets_colours_only_when_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    assert "\x1b[" not in CliRunner().invoke(cli.cli, ["rules"], color=True).output
+    plain = subprocess.run([sys.executable, "-m", "analyzer", "info", SAMPLE], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "\x1b[" not in plain
+    forced = subprocess.run(
+        [sys.executable, "-m", "analyzer", "info", SAMPLE], cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ, "FORCE_COLOR": "1"}
+    ).stdout
+    assert "\x1b[" in forced
+    assert bare(forced) == plain
+
+
+def completed(*words: str) -> list[str]:
+    """What bash is offered after these words; the last one is begun."""
+    line = " ".join(["winrm-analyzer", *words])
+    environment = {**os.environ, "_WINRM_ANALYZER_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words))}
+    done = subprocess.run([sys.executable, "-m", "analyzer"], cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    return [one.partition(",")[2] for one in done.stdout.splitlines()]
+
+
+def test_commands_options_tables_and_rules_are_completed() -> None:
+    assert completed("sh") == ["show"]
+    assert "--columns" in completed("show", "--co")
+    assert completed("show", "exch") == ["exchanges"]
+    assert completed("explain", "tcp.rst") == ["tcp.rst-after-2xx"]
+    assert "timesketch" in completed("timeline", "--profile", "t")
+    assert len(completed("show", "")) == len(TABLES)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_script_is_one(shell: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli.cli, ["completion", shell])
+    assert done.exit_code == 0
+    assert "_WINRM_ANALYZER_COMPLETE" in done.output
+    if shutil.which(shell):
+        script = tmp_path / "script"
+        script.write_text(done.output, encoding="utf-8")
+        subprocess.run([shell, "-n", str(script)], check=True, capture_output=True)
