@@ -217,15 +217,9 @@ class Case(CaseTables):
         return packet_of(self.evidence.captures, capture, number)
 
     def _extent(self, name: str) -> tuple[Stream, int, int]:
-        from analyzer.records.http import Request, Response
+        from analyzer.reports.raw import extent
 
-        record = self[name]
-        if not isinstance(record, Request | Response):
-            msg = f"{name} is no request or response that was captured; only those have bytes"
-            raise UsageError(msg)
-        connection = self.evidence.connections[self.evidence.exchanges[name.rpartition(".")[0]].connection]
-        stream = connection.to_server if isinstance(record, Request) else connection.to_client
-        return stream, record.at, record.end_at
+        return extent(self.evidence, name, self[name])
 
     def overview(self, *, width: int = WIDTH, full: bool = False, colour: bool = False) -> str:
         """The first screen: evidence, coverage, proxies, findings, what to do next. ``full``: all findings with their facts."""

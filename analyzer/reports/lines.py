@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
-from analyzer.formats.text import visible
+from analyzer.formats.text import TEXT_CHARS, visible
 
 
 class Span(NamedTuple):
@@ -33,11 +33,11 @@ def line(*pieces: str | Span) -> Line:
     return tuple(piece if isinstance(piece, Span) else Span(piece) for piece in pieces)
 
 
-def paragraph(text: str, width: int, *, label: str = "", label_style: str = "", indent: int = 0, style: str = "") -> Iterator[Line]:
-    """``text`` made safe and wrapped; the label stands before its first line, and the others begin below the text."""
+def paragraph(text: str, width: int, *, label: str = "", label_style: str = "", indent: int = 0, style: str = "", limit: int = TEXT_CHARS) -> Iterator[Line]:
+    """``text`` made safe, cut after ``limit`` characters and wrapped; the label stands before its first line, and the others begin below the text."""
     prefix = " " * indent + label
     room = max(20, width - len(prefix))
-    wrapped = textwrap.wrap(visible(text), room, break_on_hyphens=False) or [""]
+    wrapped = textwrap.wrap(visible(text, limit), room, break_on_hyphens=False) or [""]
     for place, piece in enumerate(wrapped):
         yield line(" " * indent, Span(label if place == 0 else " " * len(label), label_style if place == 0 else ""), Span(piece, style))
 
@@ -58,11 +58,11 @@ def _broken(one: Line, width: int) -> Iterator[Line]:
         for piece in [span.text] if span.whole else re.findall(r"\s+|\S+", span.text):
             left = piece
             while left:
-                if used + len(left) <= width or (span.whole and used <= indent):
+                if used + len(left) <= width or span.whole:
                     made.append(span._replace(text=left))
                     used, left = used + len(left), ""
                 elif used > indent and not (left.isspace() and not used):
-                    if len(left) > width - indent and not span.whole and not left.isspace() and width - used > _CRAMPED:
+                    if len(left) > width - indent and not left.isspace() and width - used > _CRAMPED:
                         made.append(span._replace(text=left[: width - used]))
                         left = left[width - used :]
                     yield _joined(made)

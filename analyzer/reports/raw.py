@@ -4,6 +4,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, TypeAlias
 
+from analyzer.errors import UsageError
+from analyzer.records.evidence import Evidence
+from analyzer.records.http import Request, Response
 from analyzer.records.transport import Stream
 
 Fetch: TypeAlias = Callable[[int, int, int], bytes]
@@ -16,6 +19,15 @@ class Piece(NamedTuple):
     at: int
     packet: int
     data: bytes
+
+
+def extent(evidence: Evidence, name: str, record: object) -> tuple[Stream, int, int]:
+    """Where the bytes of a request or response are: its stream, and where it begins and ends there. `UsageError`: the record is none, or was not captured."""
+    if not isinstance(record, Request | Response):
+        msg = f"{name} is no request or response that was captured; only those have bytes"
+        raise UsageError(msg)
+    connection = evidence.connections[evidence.exchanges[name.rpartition(".")[0]].connection]
+    return connection.to_server if isinstance(record, Request) else connection.to_client, record.at, record.end_at
 
 
 def pieces(stream: Stream, at: int, end_at: int, fetch: Fetch) -> Iterator[Piece]:

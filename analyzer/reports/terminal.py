@@ -34,6 +34,7 @@ _NO_FINDING = (
 _DETAILED, _LISTED = 10, 30
 """Findings of the first screen: with all their facts (medium and graver), and in one line each."""
 _PACKETS_SHOWN = 160
+_BRIEF_PACKETS = 24
 """Characters of a packet set on the screen; the tables have all of it."""
 
 
@@ -181,12 +182,13 @@ def _brief(result: Result, rows: Sequence[FindingRow]) -> Iterator[Line]:
     """One line each, as many as a screen holds."""
     for row in rows[:_LISTED]:
         finding = row.finding
-        where = ", ".join(_numbers(numbers, full=False) for numbers in numbers_by_capture(finding.packets).values())
-        told = f"  {visible(finding.title)}  {visible(finding.rule)}, packets {where or '-'}"
+        where = ", ".join(_numbers(numbers, _BRIEF_PACKETS) for numbers in numbers_by_capture(finding.packets).values())
+        told = f"  {visible(finding.title)} ({visible(finding.rule)}), packets {where or '-'}"
         yield line("  ", Span(row.id, "bold"), "  ", Span(finding.severity.value.upper(), STYLES[finding.severity]), told)
     if rows:
-        more = f"  {len(rows) - _LISTED:,} more" if len(rows) > _LISTED else "  with their facts and filters"
-        yield line(f"{more}: ", Span(f"winrm-analyzer findings {_inputs(result)}", "", whole=True))
+        more = f"  and {len(rows) - _LISTED:,} more; all" if len(rows) > _LISTED else "  all"
+        yield line(f"{more} with facts and filters:")
+        yield line("  ", Span(f"winrm-analyzer findings {_inputs(result)}", "", whole=True))
         yield BLANK
 
 
@@ -200,23 +202,24 @@ def _finding(row: FindingRow, width: int, *, full: bool) -> Iterator[Line]:
     who = ", ".join(part for part in (finding.user, ends) if part)
     if who:
         yield from paragraph(who, width, label="who      ", indent=6)
-    yield from _where(row, full=full)
+    yield from _where(row, width, full=full)
     yield from paragraph(finding.why, width, label="why      ", indent=6)
     yield from paragraph(finding.advice, width, label="advice   ", indent=6)
     yield from paragraph(finding.reference, width, label="see      ", indent=6, style="dim")
 
 
-def _where(row: FindingRow, *, full: bool) -> Iterator[Line]:
+def _where(row: FindingRow, width: int, *, full: bool) -> Iterator[Line]:
     for ordinal, numbers in numbers_by_capture(row.finding.packets).items():
-        yield line(f"      packets  {_numbers(numbers, full=full)}  of {visible(row.captures[ordinal].name)}")
+        told = f"{_numbers(numbers, None if full else _PACKETS_SHOWN)}  of {visible(row.captures[ordinal].name)}"
+        yield from paragraph(told, width, label="packets  ", indent=6, limit=len(told))
         yield line("      filter   ", Span(frame_filter(row.finding.packets, ordinal) or "", "green", whole=True))
 
 
-def _numbers(numbers: Sequence[int], *, full: bool) -> str:
+def _numbers(numbers: Sequence[int], limit: int | None) -> str:
     shown = number_set(numbers)
-    if full or len(shown) <= _PACKETS_SHOWN:
+    if limit is None or len(shown) <= limit:
         return shown
-    return f"{shown[:_PACKETS_SHOWN].rpartition(',')[0]} and more, {len(numbers):,} in all"
+    return f"{shown[:limit].rpartition(',')[0]} and more, {len(numbers):,} in all"
 
 
 def _next(result: Result, width: int) -> Iterator[Line]:

@@ -41,6 +41,7 @@ ALWAYS_RAW = {
     "extract": "writes the files themselves; its list is searched",
     "explain": "reads no capture",
     "wireshark": "reads no capture",
+    "completion": "reads no capture",
     "rules": "reads no capture",
     "verify": "is run on the case",
 }

@@ -88,7 +88,7 @@ def test_the_first_screen_details_what_is_grave() -> None:
     assert "  f11  HIGH  " in short
     assert "  f40  LOW  " in short
     assert "  f41  LOW  " not in short
-    assert "  20 more: winrm-analyzer findings " in short
+    assert "  and 20 more; all with facts and filters:\n  winrm-analyzer findings " in short
     assert all(f"  f{place}  " in full for place in range(1, 61))
 
 
@@ -96,7 +96,7 @@ def test_a_long_set_of_packets_is_cut_unless_all_is_wanted() -> None:
     made = build.direct()
     numbers = tuple(range(1, 900, 2))
     made = replace(made, findings=(replace(made.findings[0], packets=numbers),))
-    assert "and more, 450 in all" in plain(overview(made, RULES, 100))
+    assert "andmore,450inall" in _words(plain(overview(made, RULES, 100)))
     assert "and more" not in plain(overview(made, RULES, 100, full=True))
     assert number_set(numbers) in _words(plain(finding_lines(made, RULES, 100, full=True)))
 
