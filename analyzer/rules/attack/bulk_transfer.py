@@ -72,9 +72,10 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     by_shell: dict[str, list[Command]] = defaultdict(list)
     for command in evidence.commands:
         by_shell[command.shell].append(command)
+    volumes = {identity: _volume(commands) for identity, commands in by_shell.items()}
     for shell in evidence.shells:
-        volume = _volume(by_shell.get(shell.id, ()))
-        if volume.commands and (volume.size > _LARGE or volume.begins):
+        volume = volumes.get(shell.id)
+        if volume is not None and volume.commands and (volume.size > _LARGE or volume.begins):
             yield _opened(evidence, shell, volume)
     groups: dict[tuple[str, str, int], list[Exchange]] = defaultdict(list)
     for exchange in winrm_exchanges(evidence):
