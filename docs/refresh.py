@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from analyzer.cli import cli
 from analyzer.rules.catalogue import rules
+from analyzer.rules.products import PAST_DOCUMENT, PAST_THE_PROXY, Topic, with_setting
 from analyzer.tables.document import document
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,7 +49,22 @@ def page(text: str) -> str:
 def rule_book() -> str:
     """docs/rules.md."""
     parts = [f"## {rule.id}\n\n*{rule.title}* · severity {rule.severity}\n\n```text\n{rule.document.strip()}\n```\n" for rule in rules()]
-    return _RULES_PREFACE + "\n".join(parts)
+    return _RULES_PREFACE + "\n".join(parts) + "\n" + settings()
+
+
+def settings() -> str:
+    """What the advice of findings is made of, with the vendors' documents."""
+    lines = [
+        "## Settings of proxies and load balancers",
+        "",
+        "Advice names the setting of the product that was seen in the capture, or these. Each links to its vendor's document.",
+        "",
+    ]
+    for topic in Topic:
+        rows = [f"- {product.name}: [{setting.text}]({setting.document})" for product, setting in with_setting(topic)]
+        lines += [f"### {topic.value[0].upper()}{topic.value[1:]}", "", *rows, ""]
+    lines += ["### Past the proxy", "", f"The client's side: [{PAST_THE_PROXY}]({PAST_DOCUMENT}).", ""]
+    return "\n".join(lines)
 
 
 def documents() -> dict[Path, str]:

@@ -1,7 +1,7 @@
 """Questions that several rules ask of the evidence, and the one way to make a finding. Facts only: what to think of them is each rule's own business."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
@@ -190,6 +190,13 @@ def owner(evidence: Evidence, exchange: str) -> Exchange | None:
     return None if hop is None else evidence.exchanges[hop.near]
 
 
+class Told(Protocol):
+    """Advice that depends on what was seen (`analyzer.rules.products.Advice`)."""
+
+    def about(self, evidence: Evidence, connections: Iterable[str]) -> str:
+        """The advice for a finding about these connections."""
+
+
 class Ending(NamedTuple):
     """The first thing that ended a connection after an exchange, with nothing answered in between, and how long after the response it came."""
 
@@ -231,7 +238,7 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
     confidence: float,
     title: str,
     why: str,
-    advice: str,
+    advice: str | Told,
     reference: str,
     connections: Sequence[str],
     exchanges: Sequence[str],
@@ -253,7 +260,7 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
         why=why,
         evidence=tuple(dict.fromkeys((*connections, *exchanges))),
         packets=tuple(sorted(dict.fromkeys(packets)))[:_PACKETS],
-        advice=advice,
+        advice=advice if isinstance(advice, str) else advice.about(evidence, connections),
         reference=reference,
         first_ns=min(times),
         last_ns=max(times),

@@ -22,13 +22,18 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.transport import Side
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import authenticated, completed, counted, finding, header, listed, name, packet, packets_of, request, status, upstream, who
 
 RULE = "affinity.client-migrates"
 TITLE = "An authenticated client is moved to another upstream connection"
 SEVERITY = Severity.MEDIUM
 REFERENCE = "Proxy Servers and WinRM, sentence 146"
-ADVICE = "Bind the upstream connection to the client's connection for as long as both live; see affinity.handshake-split for the settings of common proxies."
+HOW = Advice(
+    "Bind each upstream connection to one client connection for as long as both live",
+    Topic.BIND,
+)
+ADVICE = HOW.text()
 
 
 class Move(NamedTuple):
@@ -99,7 +104,7 @@ def _finding(evidence: Evidence, moves: list[Move]) -> Finding:
         confidence=min(evidence.far[move.far.id].confidence for move in moves),
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[*(identity for move in moves for identity in (move.conversation.connection, move.home)), *(move.far.connection for move in moves)],
         exchanges=[exchange.id for exchange in members],

@@ -22,6 +22,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import (
     authenticated,
     counted,
@@ -42,10 +43,12 @@ RULE = "affinity.context-mismatch"
 TITLE = "A request was sealed for another client's connection"
 SEVERITY = Severity.CRITICAL
 REFERENCE = "Proxy Servers and WinRM, sentence 146"
-ADVICE = (
-    "Bind each upstream connection to its client for as long as both live; see affinity.shared-authenticated-upstream for the settings of common proxies. Or "
-    "go around the HTTP layer with CONNECT and HTTPS."
+HOW = Advice(
+    "Bind each upstream connection to one client connection for as long as both live",
+    Topic.BIND,
+    ", or go around the HTTP layer with CONNECT and HTTPS.",
 )
+ADVICE = HOW.text()
 
 
 class Mismatch(NamedTuple):
@@ -101,7 +104,7 @@ def _finding(evidence: Evidence, group: list[Mismatch]) -> Finding:
         confidence=0.95,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[first.exchange.connection, *(near.connection for near in nears)],
         exchanges=[*(mismatch.exchange.id for mismatch in group), *(near.id for near in nears)],

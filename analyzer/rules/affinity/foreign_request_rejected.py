@@ -22,16 +22,19 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.sealing import Protection
 from analyzer.rules.affinity.shared_authenticated_upstream import Foreign, foreign_requests
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import after, counted, finding, first_packet, header, identity, message, name, packet, packets_of, request, response, status, who
 
 RULE = "affinity.foreign-request-rejected"
 TITLE = "A request on another client's authenticated connection is refused"
 SEVERITY = Severity.MEDIUM
 REFERENCE = "Proxy Servers and WinRM, sentence 157"
-ADVICE = (
-    "Bind each upstream connection that carries NTLM, Kerberos or CredSSP to its client; see affinity.shared-authenticated-upstream for the settings of common "
-    "proxies. Keep encryption enforced on the server."
+HOW = Advice(
+    "Never share upstream connections that carry NTLM, Kerberos or CredSSP",
+    Topic.BIND,
+    ". Keep encryption enforced on the server.",
 )
+ADVICE = HOW.text()
 _REFUSALS = (401, 403)
 _GATEWAY = (407, 502, 503, 504)
 _ERROR = 400
@@ -80,7 +83,7 @@ def _finding(evidence: Evidence, group: list[Foreign]) -> Finding:
         confidence=min(evidence.far[foreign.exchange.id].confidence for foreign in group),
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[first.client.id, upstream.id, first.authenticator.id],
         exchanges=[*(near.id for near in nears), *(foreign.exchange.id for foreign in group)],

@@ -22,13 +22,18 @@ from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, finding, handshakes, name, owner, packet, packets_of, request, status, upstream, who
 
 RULE = "affinity.handshake-interleaved"
 TITLE = "Handshakes of two clients are mixed on one upstream connection"
 SEVERITY = Severity.HIGH
 REFERENCE = "Proxy Servers and WinRM, sentence 129"
-ADVICE = "Bind each upstream connection to one client connection; see affinity.handshake-split for the settings of common proxies."
+HOW = Advice(
+    "Bind each upstream connection to one client connection for as long as both live",
+    Topic.BIND,
+)
+ADVICE = HOW.text()
 
 
 class Mix(NamedTuple):
@@ -86,7 +91,7 @@ def _finding(evidence: Evidence, group: list[Mix]) -> Finding:
         confidence=min(evidence.far[exchange.id].confidence for exchange in members),
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[connection.id, *(found.connection for found in nears)],
         exchanges=[*(exchange.id for exchange in members), *(found.id for found in nears)],

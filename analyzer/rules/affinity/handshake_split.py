@@ -23,18 +23,19 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import counted, finding, first_packet, handshakes, name, packet, packets_of, request, response, role, status, upstream, who
 
 RULE = "affinity.handshake-split"
 TITLE = "An authentication handshake is split over several upstream connections"
 SEVERITY = Severity.HIGH
 REFERENCE = "Proxy Servers and WinRM, sentence 144"
-ADVICE = (
-    'Make the proxy keep one upstream connection for each client connection: nginx: proxy_http_version 1.1, Connection "" and the stream module for '
-    "connection-based authentication; haproxy: remove option http-server-close and httpclose; Apache: remove disablereuse=on; squid: "
-    "server_persistent_connections "
-    "on and connection-auth=on; else use HTTPS through CONNECT or a TCP-level proxy."
+HOW = Advice(
+    "Bind each upstream connection to one client connection for as long as both live",
+    Topic.BIND,
+    f"; or use HTTPS through CONNECT or a proxy at TCP level, or {PAST_THE_PROXY}.",
 )
+ADVICE = HOW.text()
 _SOON_NS = 5_000_000_000
 _ALONE = 0.7
 
@@ -92,7 +93,7 @@ def _finding(evidence: Evidence, group: list[Split]) -> Finding:
         confidence=min(evidence.far[far.id].confidence for split in group for far in split.fars),
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[*(split.conversation.connection for split in group), *(far.connection for split in group for far in split.fars)],
         exchanges=[exchange.id for exchange in members],
@@ -141,7 +142,7 @@ def _orphan_finding(evidence: Evidence, pairs: list[tuple[Conversation, Conversa
         confidence=_ALONE,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[conversation.connection for pair in pairs for conversation in pair],
         exchanges=exchanges,

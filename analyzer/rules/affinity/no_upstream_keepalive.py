@@ -21,16 +21,18 @@ from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Connection, Side
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, finding, identity, name, owner, packet, packets_of, request, role
 
 RULE = "affinity.no-upstream-keepalive"
 TITLE = "The proxy opens a new connection to the server for every request"
 SEVERITY = Severity.MEDIUM
 REFERENCE = "Proxy Servers and WinRM, sentence 146"
-ADVICE = (
-    "Let the proxy keep the upstream connection for as long as the client's lives: Apache: disablereuse=off; haproxy: no option http-server-close or "
-    'httpclose; nginx: keepalive in the upstream block with proxy_http_version 1.1 and Connection ""; squid: server_persistent_connections on.'
+HOW = Advice(
+    "Let the proxy keep the upstream connection for as long as the client's lives",
+    Topic.KEEP,
 )
+ADVICE = HOW.text()
 _LEAST = 3
 _RATIO = 0.8
 _OLD = "HTTP/1.0"
@@ -73,7 +75,7 @@ def _finding(evidence: Evidence, group: list[Connection], single: list[Connectio
         confidence=0.9,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[*(connection.id for connection in single), *clients],
         exchanges=[*(far.id for far in fars), *(near.id for near in nears)],

@@ -24,13 +24,18 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.quality import Absent
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import completed, counted, finding, first_packet, message, name, owner, packet, request, response, who
 
 RULE = "affinity.sequence-discontinuity"
 TITLE = "Sealed messages of different security contexts on one connection"
 SEVERITY = Severity.CRITICAL
 REFERENCE = "MS-NLMP 3.4.4.2; RFC 4121 section 4.2.6.2"
-ADVICE = "The proxy sends messages of different clients over one authenticated connection: bind upstream connections to clients (see affinity.handshake-split)."
+HOW = Advice(
+    "The proxy sends messages of different clients over one authenticated connection: bind each upstream connection to one client",
+    Topic.BIND,
+)
+ADVICE = HOW.text()
 _MECHANISMS = (Mechanism.NTLM, Mechanism.KERBEROS)
 
 
@@ -138,7 +143,7 @@ def _finding(evidence: Evidence, conversation: Conversation, breaks: list[Break]
         confidence=0.95,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[conversation.connection, *owners],
         exchanges=[item.exchange.id for item in breaks],

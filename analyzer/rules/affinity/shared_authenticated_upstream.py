@@ -25,6 +25,7 @@ from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.transport import Connection
+from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import (
     authenticated,
     completed,
@@ -47,10 +48,12 @@ RULE = "affinity.shared-authenticated-upstream"
 TITLE = "One client is served on a connection that another client authenticated"
 SEVERITY = Severity.CRITICAL
 REFERENCE = "Proxy Servers and WinRM, sentence 155"
-ADVICE = (
-    "Never pool upstream connections that carry NTLM, Kerberos or CredSSP: bind each one to its client (squid: connection pinning; haproxy: http-reuse never; "
-    "Apache: disablereuse=on breaks the handshake instead, so use TCP mode; nginx: use the stream module), and enforce encryption on the server."
+HOW = Advice(
+    "Never share upstream connections that carry NTLM, Kerberos or CredSSP",
+    Topic.BIND,
+    f", and enforce encryption on the server (AllowUnencrypted=false); or use HTTPS through CONNECT, or {PAST_THE_PROXY}.",
 )
+ADVICE = HOW.text()
 _REFUSED = (401, 407)
 _EXACT = 0.95
 
@@ -123,7 +126,7 @@ def _finding(evidence: Evidence, group: list[Foreign]) -> Finding:
         confidence=confidence,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[first.client.id, upstream.id, first.authenticator.id],
         exchanges=[*nears, *(foreign.exchange.id for foreign in group)],

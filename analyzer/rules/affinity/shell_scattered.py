@@ -20,6 +20,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import (
     counted,
     finding,
@@ -40,10 +41,12 @@ RULE = "affinity.shell-scattered"
 TITLE = "One shell's requests are sent to several servers"
 SEVERITY = Severity.MEDIUM
 REFERENCE = "MS-WSMV 3.1.4.1.31.4"
-ADVICE = (
-    "Bind clients to servers at the load balancer (haproxy: balance source or stick on src; nginx: ip_hash; F5: source address persistence), or let it honour "
-    "the cookie MS-WSMAN."
+HOW = Advice(
+    "Bind clients to servers at the load balancer",
+    Topic.STICKY,
+    ", or let it honour the cookie MS-WSMAN.",
 )
+ADVICE = HOW.text()
 _UNKNOWN_SHELL = 400
 
 
@@ -83,7 +86,7 @@ def _finding(evidence: Evidence, shell: str, group: list[Exchange], wrong: Excha
         confidence=0.8,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[wrong.connection, *(exchange.connection for exchange in group)],
         exchanges=[exchange.id for exchange in group],

@@ -23,16 +23,19 @@ from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange, Response
 from analyzer.records.proxy import Hop
 from analyzer.records.transport import Side
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import after, counted, finding, header, listed, name, packet, packets_of, request, response
 
 RULE = "auth.challenge-merged"
 TITLE = "The proxy joins authentication challenges into one line that the client does not understand"
 SEVERITY = Severity.MEDIUM
 REFERENCE = "RFC 9110 section 11.6.1"
-ADVICE = (
-    "Let the proxy pass WWW-Authenticate lines as they are (Node.js http-proxy: copy rawHeaders instead of headers; squid, nginx, haproxy and Apache do so "
-    "by themselves), or offer one scheme only (winrm set winrm/config/service/auth)."
+HOW = Advice(
+    "Let the proxy pass WWW-Authenticate lines as they are",
+    Topic.FIELDS,
+    ", or offer one scheme only (winrm set winrm/config/service/auth).",
 )
+ADVICE = HOW.text()
 _DEMAND = 401
 
 
@@ -109,7 +112,7 @@ def _finding(evidence: Evidence, group: list[Merge]) -> Finding:
         confidence=max(0.6, min(merge.hop.confidence for merge in group)) if len(group) == 1 else 0.8,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[exchange.connection for exchange in members],
         exchanges=[exchange.id for exchange in members],

@@ -22,16 +22,19 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange, Response
 from analyzer.records.proxy import Hop
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, finding, header, identity, listed, name, packet, packets_of, request, response
 
 RULE = "auth.challenge-stripped"
 TITLE = "The proxy takes authentication headers away"
 SEVERITY = Severity.HIGH
 REFERENCE = "Proxy Servers and WinRM, sentence 125"
-ADVICE = (
-    "Let the proxy pass authentication that belongs to the connection (squid: connection-auth=on for http_port and cache_peer, which needs persistent "
-    "connections on both sides), or take the proxy out of the HTTP layer with CONNECT and HTTPS."
+HOW = Advice(
+    "Let the proxy pass authentication that belongs to the connection",
+    Topic.BIND,
+    ", or take the proxy out of the HTTP layer with CONNECT and HTTPS.",
 )
+ADVICE = HOW.text()
 _SCHEMES = ("negotiate", "ntlm", "kerberos", "credssp")
 _DEMAND = 401
 
@@ -103,7 +106,7 @@ def _finding(evidence: Evidence, group: list[Loss]) -> Finding:
         confidence=max(loss.hop.confidence for loss in whole or group),
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[exchange.connection for exchange in members],
         exchanges=[exchange.id for exchange in members],

@@ -22,6 +22,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import (
     completed,
     counted,
@@ -42,10 +43,12 @@ RULE = "auth.reauth-per-request"
 TITLE = "Every request is authenticated anew"
 SEVERITY = Severity.MEDIUM
 REFERENCE = "Proxy Servers and WinRM, sentence 148"
-ADVICE = (
-    "Let the connections persist: on the proxy keep the upstream connection bound to the client's; on the client use a library that keeps its connection "
-    "(one session object, keep-alive on)."
+HOW = Advice(
+    "Let the connections persist: on the proxy bind the upstream connection to the client's",
+    Topic.BIND,
+    "; on the client use a library that keeps its connection (one session object, keep-alive on).",
 )
+ADVICE = HOW.text()
 _LEAST_REQUESTS = 5
 _RATIO = 0.8
 _DEMANDS = (401, 407)
@@ -102,7 +105,7 @@ def _finding(evidence: Evidence, exchanges: list[Exchange], shakes: list[Convers
         confidence=0.9,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[*connections, *(conversation.connection for conversation in shakes)],
         exchanges=members,

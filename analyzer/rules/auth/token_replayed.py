@@ -21,16 +21,19 @@ from analyzer.records.auth import Audience, Mechanism, Step
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.transport import Connection
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import finding, identity, name, owner, packet, packets_of, status
 
 RULE = "auth.token-replayed"
 TITLE = "An authentication token is used twice"
 SEVERITY = Severity.HIGH
 REFERENCE = "RFC 4120 section 10"
-ADVICE = (
-    "Find out who opened the second connection. Keep the Kerberos replay cache on, require HTTPS with channel binding (CbtHardeningLevel Strict), and do not "
-    "let the proxy repeat requests (nginx: proxy_next_upstream off; haproxy: retries 0)."
+HOW = Advice(
+    "Find out who opened the second connection. Keep the Kerberos replay cache on, require HTTPS with channel binding "
+    "(CbtHardeningLevel Strict), and do not let the proxy repeat requests",
+    Topic.RETRY,
 )
+ADVICE = HOW.text()
 
 
 class Use(NamedTuple):
@@ -85,7 +88,7 @@ def _finding(evidence: Evidence, one: Use, other: Use) -> Finding:
         confidence=0.8,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[one.connection.id, other.connection.id],
         exchanges=[exchange.id for exchange in exchanges],

@@ -21,13 +21,18 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, finding, header, identity, name, packet, packets_of, request, response, role, winrm_exchanges
 
 RULE = "http.1.0-downgrade"
 TITLE = "The proxy downgrades to HTTP/1.0"
 SEVERITY = Severity.HIGH
 REFERENCE = "Proxy Servers and WinRM, sentence 131"
-ADVICE = 'Let the proxy use HTTP/1.1 towards the server with persistent connections (nginx: proxy_http_version 1.1 and proxy_set_header Connection "").'
+HOW = Advice(
+    "Let the proxy use HTTP/1.1 towards the server with persistent connections",
+    Topic.HTTP_1_1,
+)
+ADVICE = HOW.text()
 _OLD = "HTTP/1.0"
 _NEW = "HTTP/1.1"
 
@@ -87,7 +92,7 @@ def _finding(evidence: Evidence, group: list[Downgrade]) -> Finding:
         confidence=max([0.9, *(evidence.far[exchange.id].confidence for exchange in members if exchange.id in evidence.far)]),
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=list(dict.fromkeys(exchange.connection for exchange in members)),
         exchanges=[exchange.id for exchange in members],

@@ -21,16 +21,19 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange, Response
 from analyzer.records.sealing import Protection
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, finding, first_packet, header, identity, message, name, packet, packets_of, request, response, winrm_exchanges
 
 RULE = "http.cached-wsman"
 TITLE = "A WinRM response comes out of a cache"
 SEVERITY = Severity.CRITICAL
 REFERENCE = "RFC 9111 section 2"
-ADVICE = (
-    "Forbid caching of WinRM (squid: cache deny with an acl for ports 5985 and 5986; nginx: proxy_cache off; Varnish: return (pass) for POST), and purge what "
-    "the cache holds."
+HOW = Advice(
+    "Forbid caching of WinRM",
+    Topic.CACHE,
+    ", and purge what the cache holds.",
 )
+ADVICE = HOW.text()
 _FIELDS = ("x-cache", "x-cache-status", "cf-cache-status", "cache-status")
 _BODIES = (Protection.SEALED, Protection.CLEAR, Protection.TLS)
 
@@ -88,7 +91,7 @@ def _finding(evidence: Evidence, group: list[Cached]) -> Finding:
         confidence=0.8,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[exchange.connection for exchange in members],
         exchanges=[exchange.id for exchange in members],

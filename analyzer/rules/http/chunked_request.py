@@ -20,16 +20,19 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange, Framing
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, finding, identity, listed, name, of_them, owner, packet, packets_of, request, sentence, status, winrm_exchanges
 
 RULE = "http.chunked-request"
 TITLE = "A WinRM request reaches the server chunked"
 SEVERITY = Severity.HIGH
 REFERENCE = "MS-WSMV 3.1.4.1.31.8"
-ADVICE = (
-    "Let the proxy buffer request bodies and send them with Content-Length (nginx: proxy_request_buffering on; Apache: proxy-sendcl), or the client send a "
-    "length."
+HOW = Advice(
+    "Let the proxy buffer request bodies and send them with Content-Length",
+    Topic.LENGTH,
+    ", or let the client send a length.",
 )
+ADVICE = HOW.text()
 _DEMANDS = (401, 407)
 _ERROR = 400
 
@@ -82,7 +85,7 @@ def _finding(evidence: Evidence, group: list[Exchange]) -> Finding:
         confidence=0.9 if changed else 0.7,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[*(exchange.connection for exchange in group), *(near.connection for near in nears)],
         exchanges=[*(exchange.id for exchange in group), *(near.id for near in nears)],

@@ -20,16 +20,19 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.transport import Connection
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, finding, handshakes, name, packet
 
 RULE = "http.h2-with-connection-auth"
 TITLE = "HTTP/2 where WinRM authenticates connections"
 SEVERITY = Severity.MEDIUM
 REFERENCE = "RFC 4559 section 6; RFC 9113 section 7"
-ADVICE = (
-    "Leave HTTP/1.1 as the only protocol for WinRM on both sides of the proxy (nginx: no http2 on the listener; haproxy: alpn http/1.1 on bind and server; "
-    "Apache: Protocols http/1.1), or pass 5986 on as TCP."
+HOW = Advice(
+    "Leave HTTP/1.1 as the only protocol for WinRM on both sides of the proxy",
+    Topic.ALPN,
+    ", or pass 5986 on as TCP.",
 )
+ADVICE = HOW.text()
 _CHOSEN = "h2"
 _SEEN, _EXPECTED = 0.9, 0.6
 
@@ -72,7 +75,7 @@ def _finding(evidence: Evidence, group: list[Connection]) -> Finding:
         confidence=_SEEN if mechanism else _EXPECTED,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[connection.id for connection in group],
         exchanges=[],

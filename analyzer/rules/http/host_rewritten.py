@@ -21,16 +21,19 @@ from typing import NamedTuple
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange, Request
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, finding, first_packet, header, identity, listed, name, packet, packets_of, request
 
 RULE = "http.host-rewritten"
 TITLE = "The proxy changes the Host field"
 SEVERITY = Severity.LOW
 REFERENCE = "RFC 9110 section 7.2"
-ADVICE = (
-    "Pass the client's Host field on (nginx: proxy_set_header Host $http_host; Apache: ProxyPreserveHost On; haproxy: no http-request set-header Host), or "
-    "register the SPN that clients use (HTTP/ALIAS and WSMAN/ALIAS) on the server's account."
+HOW = Advice(
+    "Pass the client's Host field on",
+    Topic.HOST,
+    ", or register the SPN that clients use (HTTP/ALIAS and WSMAN/ALIAS) on the server's account.",
 )
+ADVICE = HOW.text()
 
 
 class Rewrite(NamedTuple):
@@ -85,7 +88,7 @@ def _finding(evidence: Evidence, group: list[Rewrite]) -> Finding:
         confidence=max(evidence.far[rewrite.far.id].confidence for rewrite in group),
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[exchange.connection for exchange in members],
         exchanges=[exchange.id for exchange in members],

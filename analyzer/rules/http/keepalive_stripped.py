@@ -22,16 +22,18 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Hop
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, finding, handshakes, header, identity, listed, name, packet, packets_of, request, response
 
 RULE = "http.keepalive-stripped"
 TITLE = "The proxy closes connections that both sides keep"
 SEVERITY = Severity.MEDIUM
 REFERENCE = "Proxy Servers and WinRM, sentence 145"
-ADVICE = (
-    'Let the proxy keep connections on both sides (nginx: keepalive in the upstream block, proxy_http_version 1.1 and proxy_set_header Connection ""; haproxy: '
-    "option http-keep-alive; Apache: no SetEnv proxy-nokeepalive; squid: client_persistent_connections and server_persistent_connections on)."
+HOW = Advice(
+    "Let the proxy keep connections on both sides",
+    Topic.KEEP,
 )
+ADVICE = HOW.text()
 _NEW = "HTTP/1.1"
 _LEAST = 2
 
@@ -93,7 +95,7 @@ def _finding(evidence: Evidence, group: list[Stripped]) -> Finding:
         confidence=0.8,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[exchange.connection for exchange in members],
         exchanges=[exchange.id for exchange in members],

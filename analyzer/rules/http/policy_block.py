@@ -20,16 +20,19 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
+from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import counted, finding, header, identity, listed, name, packet, packets_of, request, response, status, upstream, winrm_exchanges
 
 RULE = "http.policy-block"
 TITLE = "The proxy forbids WinRM"
 SEVERITY = Severity.MEDIUM
 REFERENCE = "RFC 9110 section 15.5.4"
-ADVICE = (
-    "Allow the destination and its port on the proxy (squid: Safe_ports and SSL_ports must hold 5985 and 5986), or let the client go past the proxy "
-    "(no_proxy; winrm set winrm/config/client; netsh winhttp)."
+HOW = Advice(
+    "Allow the destination and its port on the proxy",
+    Topic.ALLOW,
+    f", or {PAST_THE_PROXY}.",
 )
+ADVICE = HOW.text()
 _FORBIDDEN = 403
 
 
@@ -72,7 +75,7 @@ def _finding(evidence: Evidence, group: list[Exchange]) -> Finding:
         confidence=0.9 if product is None or "httpapi" not in product.lower() else 0.5,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[exchange.connection for exchange in group],
         exchanges=[exchange.id for exchange in group],

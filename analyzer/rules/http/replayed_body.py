@@ -23,16 +23,18 @@ from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, finding, identity, listed, message, name, packet, packets_of, request, status, winrm_exchanges
 
 RULE = "http.replayed-body"
 TITLE = "The proxy sends a sealed request twice"
 SEVERITY = Severity.HIGH
 REFERENCE = "RFC 9110 section 9.2.2"
-ADVICE = (
-    "Turn retries off for WinRM (nginx: proxy_next_upstream off; haproxy: retries 0 and no option redispatch; Apache: retry=0 and no failover; squid: "
-    "no retry_on_error)."
+HOW = Advice(
+    "Turn retries off for WinRM",
+    Topic.RETRY,
 )
+ADVICE = HOW.text()
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
@@ -83,7 +85,7 @@ def _finding(evidence: Evidence, connection: str, exchanges: list[Exchange]) -> 
         confidence=0.9,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[connection, *(exchange.connection for exchange in fars)],
         exchanges=[exchange.id for exchange in exchanges],

@@ -22,16 +22,19 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.transport import Connection, TlsFacts
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, finding, identity, name, packet, packets_of, request
 
 RULE = "proxy.tls-intercepted"
 TITLE = "The proxy opens the client's TLS"
 SEVERITY = Severity.HIGH
 REFERENCE = "Proxy Servers and WinRM, sentence 154"
-ADVICE = (
-    "Exempt WinRM servers from TLS inspection (squid: ssl_bump splice; mitmproxy: --ignore-hosts; the bypass list of a commercial gateway), compare the "
-    "certificate that the client gets with the server's, and set CbtHardeningLevel to Strict on the server so that such a logon fails."
+HOW = Advice(
+    "Exempt WinRM servers from TLS inspection",
+    Topic.TLS,
+    ", compare the certificate that the client gets with the server's, and set CbtHardeningLevel to Strict on the server so that such a logon fails.",
 )
+ADVICE = HOW.text()
 _LEAST = 4
 _SMALL = 64
 _TOLERANCE = 40
@@ -124,7 +127,7 @@ def _finding(evidence: Evidence, near: Connection, far: Connection, joined: list
         confidence=_SURE if joined else _INFERRED,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[near.id, far.id, *(() if near.tunnel_of is None else (near.tunnel_of,))],
         exchanges=[exchange.id for exchange in opened] or joined[:1],

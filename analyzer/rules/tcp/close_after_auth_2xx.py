@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.transport import End
+from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import finding, who
 from analyzer.rules.tcp._endings import Ended, again, ended_by, proof, story
 
@@ -27,10 +28,12 @@ RULE = "tcp.close-after-auth-2xx"
 TITLE = "Connection closed right after the authentication was complete"
 SEVERITY = Severity.HIGH
 REFERENCE = "Proxy Servers and WinRM, sentence 141"
-ADVICE = (
-    "Let the proxy keep client connections open (squid: client_persistent_connections on; nginx: keepalive_timeout; haproxy: no option httpclose, "
-    "option http-keep-alive; Apache: KeepAlive On), or take the proxy out of the HTTP layer with CONNECT or TCP mode and HTTPS."
+HOW = Advice(
+    "Let the proxy keep connections open after authentication",
+    Topic.KEEP,
+    f", or take it out of the HTTP layer with CONNECT or TCP mode and HTTPS, or {PAST_THE_PROXY}.",
 )
+ADVICE = HOW.text()
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
@@ -48,7 +51,7 @@ def _finding(evidence: Evidence, group: list[Ended]) -> Finding:
         confidence=0.95,
         title=TITLE,
         why=story(evidence, first, "closed") + again(group),
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[ended.connection.id for ended in group],
         exchanges=[ended.exchange.id for ended in group],

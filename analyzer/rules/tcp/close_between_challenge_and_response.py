@@ -21,6 +21,7 @@ from analyzer.records.auth import Audience
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.proxy import Role
+from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import after, finding, grouped, name, packet, request, response, role, says_close, seconds, status, who
 from analyzer.rules.tcp._endings import Cut, again, cut_handshakes, proof
 
@@ -28,10 +29,12 @@ RULE = "tcp.close-between-challenge-and-response"
 TITLE = "Connection closed between the challenge and its answer"
 SEVERITY = Severity.HIGH
 REFERENCE = "Proxy Servers and WinRM, sentence 136"
-ADVICE = (
-    "The proxy must keep the connection over a 401 (or 407) that carries a token: let it speak HTTP/1.1 with persistent connections on both sides, or use "
-    "another proxy (tinyproxy closes after each response), or CONNECT with HTTPS."
+HOW = Advice(
+    "The proxy must keep the connection over a 401 (or 407) that carries a token, with HTTP/1.1 on both sides",
+    Topic.KEEP,
+    f", or use CONNECT with HTTPS, or {PAST_THE_PROXY}.",
 )
+ADVICE = HOW.text()
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
@@ -69,7 +72,7 @@ def _finding(evidence: Evidence, group: list[Cut]) -> Finding:
         confidence=0.95,
         title=TITLE,
         why=why + again(group),
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[cut.conversation.connection for cut in group],
         exchanges=[cut.exchange.id for cut in group],

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from analyzer.records.auth import Audience
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import after, counted, finding, first_packet, grouped, name, packet, request, response, seconds, status, who
 from analyzer.rules.tcp._endings import Cut, cut_handshakes
 
@@ -26,10 +27,12 @@ RULE = "tcp.connect-407-close"
 TITLE = "The proxy closes in the middle of its own authentication"
 SEVERITY = Severity.HIGH
 REFERENCE = "RFC 4559 section 6"
-ADVICE = (
-    "Let the proxy keep the connection after a 407 that carries a token (squid: auth_param ntlm keep_alive on and client_persistent_connections on), or "
-    "authenticate to it with Kerberos in one round, or with Basic inside TLS."
+HOW = Advice(
+    "Let the proxy keep the connection after a 407 that carries a token",
+    Topic.KEEP,
+    ", with auth_param ntlm keep_alive on in squid; or authenticate to it with Kerberos in one round, or with Basic inside TLS.",
 )
+ADVICE = HOW.text()
 _DEMAND = 407
 
 
@@ -65,7 +68,7 @@ def _finding(evidence: Evidence, group: list[Cut]) -> Finding:
         confidence=0.9,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[cut.conversation.connection for cut in group],
         exchanges=[cut.exchange.id for cut in group],

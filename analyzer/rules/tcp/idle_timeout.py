@@ -22,16 +22,19 @@ from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Closing, Connection, Side
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import completed, counted, ended_after, finding, identity, name, packet, packets_of, response, role, seconds
 
 RULE = "tcp.idle-timeout"
 TITLE = "Idle connections are closed after a fixed time"
 SEVERITY = Severity.LOW
 REFERENCE = "RFC 9112 section 9.5"
-ADVICE = (
-    "Raise the idle time of the device (Azure load balancer: idleTimeoutInMinutes; AWS: idle_timeout; haproxy: timeout client and server; nginx: "
-    "proxy_read_timeout and keepalive_timeout), or let the client keep the connection busy or open a new one after a pause."
+HOW = Advice(
+    "Raise the idle time of the device",
+    Topic.IDLE,
+    ", or let the client keep the connection busy or open a new one after a pause.",
 )
+ADVICE = HOW.text()
 _TIMES = (60, 120, 180, 240, 300, 600, 900, 1800, 3600)
 _TOLERANCE = 0.02
 _LEAST = 2
@@ -86,7 +89,7 @@ def _finding(evidence: Evidence, group: list[Dropped]) -> Finding:
         confidence=0.7,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[dropped.connection.id for dropped in group],
         exchanges=[dropped.last.id for dropped in group],

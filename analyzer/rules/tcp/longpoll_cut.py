@@ -22,6 +22,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.transport import Side
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import (
     authenticated,
     counted,
@@ -41,10 +42,12 @@ RULE = "tcp.longpoll-cut"
 TITLE = "Waiting requests are cut off"
 SEVERITY = Severity.MEDIUM
 REFERENCE = "MS-WSMV 3.1.4.1.39"
-ADVICE = (
-    "Raise the response timeout of the device above the client's OperationTimeout (nginx: proxy_read_timeout; haproxy: timeout server; squid: read_timeout; "
-    "Apache: ProxyTimeout), or lower OperationTimeout (New-PSSessionOption -OperationTimeout; pywinrm: operation_timeout_sec)."
+HOW = Advice(
+    "Raise the response timeout of the device above the client's OperationTimeout",
+    Topic.IDLE,
+    ", or lower OperationTimeout (New-PSSessionOption -OperationTimeout; pywinrm: operation_timeout_sec).",
 )
+ADVICE = HOW.text()
 _WAITED_NS = 20_000_000_000
 _TOLERANCE = 0.05
 _GATEWAY_TIMEOUT = 504
@@ -116,7 +119,7 @@ def _finding(evidence: Evidence, group: list[Cut]) -> Finding:
         confidence=0.7,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[exchange.connection for exchange in members],
         exchanges=[exchange.id for exchange in members],

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.proxy import Role
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, finding, first_packet, name, packet, request, response, role, status, who, winrm_exchanges
 from analyzer.rules.tcp._endings import AGAIN_NS, Ended, ended_handshakes
 
@@ -27,10 +28,12 @@ RULE = "tcp.request-lost-after-auth"
 TITLE = "The client's request is lost after each successful authentication"
 SEVERITY = Severity.CRITICAL
 REFERENCE = "Proxy Servers and WinRM, sentence 143"
-ADVICE = (
-    "The connection must stay open after the 200 that ends authentication: see tcp.close-after-auth-2xx for the settings of common proxies. HTTPS through "
-    "CONNECT avoids the problem."
+HOW = Advice(
+    "The connection must stay open after the 200 that ends authentication",
+    Topic.KEEP,
+    ". HTTPS through CONNECT avoids the problem.",
 )
+ADVICE = HOW.text()
 _LEAST = 2
 
 
@@ -94,7 +97,7 @@ def _finding(evidence: Evidence, run: list[Ended]) -> Finding:
         confidence=0.9,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[ended.connection.id for ended in run],
         exchanges=[ended.exchange.id for ended in run],

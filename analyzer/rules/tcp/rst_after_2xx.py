@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.transport import End
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import after, counted, finding, who
 from analyzer.rules.tcp._endings import Ended, again, ended_by, proof, story
 
@@ -26,10 +27,12 @@ RULE = "tcp.rst-after-2xx"
 TITLE = "Connection reset right after the authentication was complete"
 SEVERITY = Severity.HIGH
 REFERENCE = "Proxy Servers and WinRM, sentence 141"
-ADVICE = (
-    "Find out which device sends the reset (compare TTL and both sides' captures): a proxy's or firewall's session policy, source-port preservation on a load "
-    "balancer, or a backend health action. The connection must stay open after authentication."
+HOW = Advice(
+    "Find out which device sends the reset (compare TTL and both sides' captures): a proxy's or firewall's session policy, "
+    "source-port preservation on a load balancer, or a backend health action. The connection must stay open after authentication",
+    Topic.KEEP,
 )
+ADVICE = HOW.text()
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
@@ -50,7 +53,7 @@ def _finding(evidence: Evidence, group: list[Ended]) -> Finding:
         confidence=0.95,
         title=TITLE,
         why=why + again(group),
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[ended.connection.id for ended in group],
         exchanges=[*(ended.exchange.id for ended in group), *(other.id for other in raced)],

@@ -23,6 +23,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.transport import Closing, Side
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import (
     authenticated,
     completed,
@@ -44,10 +45,12 @@ RULE = "tcp.upstream-idle-close"
 TITLE = "The server closed an authenticated upstream connection under a living client"
 SEVERITY = Severity.MEDIUM
 REFERENCE = "Proxy Servers and WinRM, sentence 146"
-ADVICE = (
-    "Let the proxy close the client's connection when the server closes the one bound to it, and keep its own idle timeout below the server's (http.sys closes "
-    "after 120 seconds by default)."
+HOW = Advice(
+    "Let the proxy close the client's connection when the server closes the one bound to it, and keep its own idle time below the server's",
+    Topic.IDLE,
+    ". Windows' http.sys closes after 120 seconds by default.",
 )
+ADVICE = HOW.text()
 _FAILURES = (401, 502)
 _IDLE_NS = 1_000_000_000
 
@@ -114,7 +117,7 @@ def _finding(evidence: Evidence, group: list[Dropped]) -> Finding:
         confidence=0.9,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=HOW,
         reference=REFERENCE,
         connections=[identity for dropped in group for identity in (dropped.conversation.connection, dropped.last.connection)],
         exchanges=[identity for dropped in group for identity in (dropped.exchange.id, dropped.last.id)],

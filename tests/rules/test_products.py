@@ -1,0 +1,122 @@
+"""The table of products: no advice names one that is not in it, every setting has its document, and a finding names the product that was seen."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from analyzer.rules.catalogue import Rule
+from analyzer.rules.products import PAST_DOCUMENT, PRODUCTS, Advice, Setting, Topic, seen_on, with_setting
+from tests.build.talk_http import ABSOLUTE, WSMAN, post, reply
+from tests.build.talk_proxy import Hop, direct, far_leg, forwarded, near_leg, proxied, trip
+from tests.build.talks import Wire
+from tests.rules.judging import Judged, judge, judge_files
+from tests.rules.test_conformance import EVERY_RULE, SAMPLES
+
+NAMES = {product.name for product in PRODUCTS}
+CLIENTS = {"pypsrp", "pywinrm", "requests-kerberos", "curl", ".NET", "Ansible", "WinRM clients"}
+"""Programs at the other end, whose settings advice names as well."""
+WORDS = {"clients", "a larger buffer", "on the way"}
+"""What stands before a colon and is no program."""
+ELSEWHERE = re.compile(
+    r"\b(?:squid|nginx|haproxy|apache|httpd|iis|arr|f5|big-?ip|azure|aws|elb|google|gcp|varnish|envoy|traefik|tinyproxy|privoxy|mitmproxy|http-proxy|citrix"
+    r"|netscaler|kemp|zscaler|blue ?coat|caddy|yarp|cntlm|forefront|tmg|barracuda|fortigate|palo alto)\b",
+    re.IGNORECASE,
+)
+SETTINGS = [(topic, product.name, setting) for topic in Topic for product, setting in with_setting(topic)]
+
+
+@EVERY_RULE
+def test_advice_names_no_product_that_is_not_in_the_table(rule: Rule) -> None:
+    advice = importlib.import_module(rule.find.__module__).ADVICE
+    known = " ".join(NAMES).lower()
+    assert [word for word in ELSEWHERE.findall(advice) if word.lower() not in known] == []
+    labels = re.findall(r"[(;] ?([A-Z.a-z][\w. -]{1,30}?): ", advice)
+    assert set(labels) <= NAMES | CLIENTS | WORDS, labels
+
+
+@pytest.mark.parametrize(("topic", "name", "setting"), SETTINGS, ids=lambda one: str(one) if not isinstance(one, Setting) else "")
+def test_a_setting_has_its_document_and_the_rule_book_links_it(topic: Topic, name: str, setting: Setting) -> None:
+    assert re.fullmatch(r"https?://[\w./#-]+", setting.document)
+    assert not setting.text.endswith(".")
+    book = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
+    assert f"- {name}: [{setting.text}]({setting.document})" in book
+    assert topic.value[1:] in book
+    assert PAST_DOCUMENT in book
+
+
+def test_every_topic_has_a_product_and_every_product_a_topic() -> None:
+    assert {topic for topic, _, _ in SETTINGS} == set(Topic)
+    assert {name for _, name, _ in SETTINGS} == NAMES
+
+
+HOW = Advice("Keep it open", Topic.KEEP, ", or not.")
+
+
+def test_the_product_that_was_seen_alone_is_named() -> None:
+    (nginx,) = (product for product in PRODUCTS if product.name == "nginx")
+    assert HOW.text(nginx) == f"Keep it open (nginx, seen here: {nginx.settings[Topic.KEEP].text}), or not."
+    assert HOW.text().startswith("Keep it open (squid: ")
+    assert "haproxy: " in HOW.text()
+
+
+def test_a_product_without_such_a_setting_is_no_help() -> None:
+    (arr,) = (product for product in PRODUCTS if product.name == "IIS ARR")
+    assert HOW.text(arr) == HOW.text()
+
+
+def through(lan: Wire, *, via: str = "1.1 proxy", server: str | None = None, powered: str | None = None) -> Hop:
+    back = reply(200)
+    if server is not None:
+        back = back.without("Server").plus(("Server", server))
+    if powered is not None:
+        back = back.plus(("X-Powered-By", powered))
+    onward = forwarded(post(ABSOLUTE)).without("Via").plus(("Via", via))
+    return proxied(near_leg(lan), far_leg(lan), post(ABSOLUTE), reply(200), onward=onward, back=back)
+
+
+def name_on(judged: Judged, *connections: str) -> str | None:
+    found = seen_on(judged.evidence, connections)
+    return None if found is None else found.name
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"via": "1.1 gate (squid/5.7)"}, "squid"),
+        ({"via": "1.0 gate (tinyproxy/1.11.1)"}, "tinyproxy"),
+        ({"via": "1.1 google"}, "Google Cloud load balancers"),
+        ({"server": "nginx/1.22.1"}, "nginx"),
+        ({"server": "Apache/2.4.57 (Debian)"}, "Apache"),
+        ({"server": "awselb/2.0"}, "AWS load balancers"),
+        ({"server": "Microsoft-Azure-Application-Gateway/v2"}, "Azure Application Gateway"),
+        ({"server": "BigIP"}, "F5 BIG-IP"),
+        ({"powered": "ARR/3.0"}, "IIS ARR"),
+        ({}, None),
+        ({"server": "Microsoft-IIS/10.0"}, None),
+    ],
+)
+def test_products_by_what_they_write(fields: dict[str, str], name: str | None) -> None:
+    lan = Wire()
+    through(lan, **fields)
+    assert name_on(judge(lan), "c1", "c2") == name
+    if "via" in fields:
+        assert name_on(judge(lan), "c1") == name
+
+
+def test_a_connection_without_exchanges() -> None:
+    lan = Wire()
+    trip(direct(lan), post(WSMAN), reply(200))
+    assert name_on(judge(lan), "c9") is None
+
+
+def test_findings_of_a_sample_name_its_product() -> None:
+    nginx = judge_files([SAMPLES / "nginx-http10-split" / "capture.pcap"]).one("affinity.handshake-split")
+    assert "nginx, seen here: ntlm and keepalive" in nginx.advice
+    assert "squid" not in nginx.advice
+    assert "ProxyCfg.exe" in nginx.advice
+    haproxy = judge_files([SAMPLES / "haproxy-http-server-close" / "capture.pcap"]).one("affinity.handshake-split")
+    assert all(
+        f"{name}: " in haproxy.advice for name in ("squid", "nginx", "haproxy", "Apache", "F5 BIG-IP", "Azure Application Gateway", "AWS load balancers")
+    )
