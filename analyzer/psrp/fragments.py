@@ -11,6 +11,7 @@ import struct
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
 _HEADER = struct.Struct(">QQBI")
@@ -118,6 +119,9 @@ class Defragmenter(Generic[Place]):
             blob = data[at : at + size]
             at += size
             known = self._objects.get(identity)
+            if known is None and flags & 3 == 3 and number == 0 and size <= _OBJECT_LIMIT:  # most objects have one fragment
+                yield _message(blob, whole=len(blob) == size), place
+                continue
             if known is not None and number in known.blobs and blob != known.blobs[number]:
                 yield self._objects.pop(identity).message(), known.place  # another object under the same number: this one will never end
                 known = None
@@ -144,5 +148,6 @@ def _message(data: bytes, *, whole: bool) -> PsMessage:
     return PsMessage(name, _identity(runspace) or "", _identity(pipeline), text, len(data), whole)
 
 
+@lru_cache(maxsize=1024)
 def _identity(raw: bytes) -> str | None:
     return None if raw == bytes(16) else str(uuid.UUID(bytes_le=raw)).upper()

@@ -248,7 +248,7 @@ def _shell(shell: _Shell) -> Shell:
 def _in_order(outputs: Sequence[Output]) -> tuple[Output, ...]:
     """By time; what was put together last may have begun before."""
     ordered = sorted(outputs, key=lambda output: output.ts_ns)
-    return tuple(replace(output, position=place) for place, output in enumerate(ordered, 1))
+    return tuple(output if output.position == place else replace(output, position=place) for place, output in enumerate(ordered, 1))
 
 
 def _finished(shell: _Shell, command: _Command) -> Command:

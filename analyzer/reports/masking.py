@@ -170,11 +170,11 @@ class Mask:
 
     def _outputs(self, outputs: tuple[Output, ...]) -> tuple[Output, ...]:
         """Streams of bytes run on from piece to piece; an object is a text of its own."""
-        made = [replace(one, text=self.typed(one.text)) for one in outputs]
+        made = [one if (text := self.typed(one.text)) == one.text else replace(one, text=text) for one in outputs]
         for stream in sorted({one.stream for one in outputs} & BYTE_STREAMS):
             places = [place for place, one in enumerate(outputs) if one.stream == stream]
             for place, piece in zip(places, self.across([outputs[place].text for place in places]), strict=True):
-                made[place] = replace(outputs[place], text=piece)
+                made[place] = outputs[place] if piece == outputs[place].text else replace(outputs[place], text=piece)
         return tuple(made)
 
     def _encoded(self, text: str, decoded: str) -> str:
@@ -219,8 +219,11 @@ class Mask:
         return self.known(header.value) if not rest or rest.lower().startswith("realm=") else f"{scheme} {_STARS}"
 
     def _message(self, one: Message) -> Message:
-        made = replace(one, action=self._maybe(one.action), resource_uri=self._maybe(one.resource_uri), fault_code=self._maybe(one.fault_code))
-        return replace(made, operation=self.known(one.operation)) if isinstance(one.operation, str) else made
+        texts = (self._maybe(one.action), self._maybe(one.resource_uri), self._maybe(one.fault_code))
+        operation = self.known(one.operation) if isinstance(one.operation, str) else one.operation
+        if (*texts, operation) == (one.action, one.resource_uri, one.fault_code, one.operation):
+            return one
+        return replace(one, action=texts[0], resource_uri=texts[1], fault_code=texts[2], operation=operation)
 
     def _card(self, one: Scorecard) -> Scorecard:
         return replace(one, product=self._maybe(one.product), checks=tuple(replace(check, detail=self.known(check.detail)) for check in one.checks))
