@@ -298,13 +298,14 @@ class Case(CaseTables):
         *,
         form: Literal["text", "mermaid", "svg"] = "text",
         messages: int = LADDER_MESSAGES,
+        fold: bool = True,
         width: int = WIDTH,
         colour: bool = False,
     ) -> str:
-        """The sequence diagrams of a connection's routes, or of all routes and WinRM connections; ``svg`` draws one only (else `UsageError`)."""
+        """The sequence diagrams of a connection's routes, or of all; ``svg`` draws one only (else `UsageError`). ``fold``: repeated polls as one."""
         from analyzer.case.drawn import ladder
 
-        return ladder(self._seen.evidence, connection, form, messages, width, colour=colour)
+        return ladder(self._seen.evidence, connection, form, messages, width, fold=fold, colour=colour)
 
     def machine(self, form: Literal["json", "jsonl"]) -> Iterator[str]:
         """The same as `overview`, for programs."""

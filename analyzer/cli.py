@@ -176,10 +176,23 @@ def findings(captures: tuple[str, ...], given: Given, form: TextFormat, min_leve
 @click.option("--connection", metavar="ID", help="Only this connection and those on its route, for example c3.")
 @click.option("--format", "form", type=click.Choice(["text", "mermaid", "svg"]), default="text", show_default=True)
 @click.option("--messages", type=click.IntRange(1), default=api.LADDER_MESSAGES, show_default=True, help="Draw at most so many messages of a route.")
-def ladder(captures: tuple[str, ...], given: Given, connection: str | None, form: Literal["text", "mermaid", "svg"], messages: int, *, strict: bool) -> int:
-    """Draw the messages between client, proxy and server."""
+@click.option("--fold/--no-fold", default=True, show_default=True, help="Draw polls that follow one another as one, with their number.")
+def ladder(
+    captures: tuple[str, ...],
+    given: Given,
+    connection: str | None,
+    form: Literal["text", "mermaid", "svg"],
+    messages: int,
+    *,
+    fold: bool,
+    strict: bool,
+) -> int:
+    """Draw the messages between client, proxy and server.
+
+    Polls that follow one another are drawn as one ("Receive ×214", from the first packet to the last); an error, a logon, a hole or a close never is.
+    """
     case = read_case(captures, given)
-    drawn = case.ladder(connection, form=form, messages=messages, width=width(), colour=colour() and form == "text")
+    drawn = case.ladder(connection, form=form, messages=messages, fold=fold, width=width(), colour=colour() and form == "text")
     if not drawn:
         click.echo("no WinRM connection to draw", err=True)
     write([drawn])

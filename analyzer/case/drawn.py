@@ -11,14 +11,17 @@ if TYPE_CHECKING:
     from analyzer.records.evidence import Evidence
 
 
-def ladder(evidence: Evidence, connection: str | None, form: Literal["text", "mermaid", "svg"], messages: int, width: int, *, colour: bool) -> str:
-    """The diagrams of a connection's routes, or of all routes and WinRM connections; ``svg`` draws one only (else `UsageError`)."""
+def ladder(evidence: Evidence, connection: str | None, form: Literal["text", "mermaid", "svg"], messages: int, width: int, *, fold: bool, colour: bool) -> str:
+    """The diagrams of a connection's routes, or of all routes and WinRM connections; ``svg`` draws one only (else `UsageError`). ``fold``: polls as one."""
     from analyzer.reports import ladder as text
     from analyzer.reports import notebook
     from analyzer.reports.drawings import ladder_of
+    from analyzer.reports.folding import folded_drawing
     from analyzer.reports.sequence import sequences, sequences_of
 
     drawings = list(sequences(evidence)) if connection is None else sequences_of(evidence, connection)
+    if fold:
+        drawings = [folded_drawing(one) for one in drawings]
     if form == "svg":
         from analyzer.reports.svg import alone
 

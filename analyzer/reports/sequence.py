@@ -12,9 +12,9 @@ from analyzer.errors import UsageError
 from analyzer.records.auth import Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Request, Response
-from analyzer.records.ids import key_number
+from analyzer.records.ids import key_number, response_id
 from analyzer.records.proxy import Route
-from analyzer.records.sealing import Protection
+from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Connection, End, Side, Stream
 from analyzer.reports.facts import counted
 from analyzer.reports.tokens import token_names
@@ -22,6 +22,10 @@ from analyzer.tables.headers import request_of, response_of
 from analyzer.tables.packets import number_set
 
 _PROTECTIONS = {Protection.SEALED: "sealed", Protection.CLEAR: "clear", Protection.TLS: "TLS", Protection.EMPTY: "empty", Protection.NONE: "not WinRM"}
+
+WAITED = "OperationTimeout"
+_WAITED_CODE = "2150858793"
+"""The fault with which a server answers a Receive that nothing happened for: how WinRM waits, and no error."""
 
 
 class Lane(NamedTuple):
@@ -131,10 +135,14 @@ def _messages(evidence: Evidence, exchange: Exchange, left: int, tokens: Mapping
         yield drawn._replace(tone="refused") if _refuses(evidence, exchange, response.status) else drawn
 
 
+def _waited(message: Message | None) -> bool:
+    return message is not None and message.fault_code == _WAITED_CODE
+
+
 def _refuses(evidence: Evidence, exchange: Exchange, status: int) -> bool:
     """An error; a 401 or 407 within a logon is none, but the one that ends it is."""
     if status not in {401, 407}:
-        return status >= 400
+        return status >= 400 and not _waited(evidence.messages.get(response_id(exchange.id)))
     talks = evidence.conversations_of.get(exchange.connection, ())
     return any(talk.ends == exchange.id and talk.outcome is Outcome.REFUSED for talk in talks)
 
@@ -145,7 +153,7 @@ def _message(evidence: Evidence, one: Request | Response, head: str, left: int, 
     message = evidence.messages.get(one.id)
     if message is not None:
         if isinstance(message.operation, str):
-            parts.append(message.operation)
+            parts.append(WAITED if _waited(message) else message.operation)
         parts.append(_PROTECTIONS[message.protection] + (f" {counted(message.size, 'byte')}" if message.size else ""))
     record = one.id.rpartition(".")[0]
     text = f"{', '.join([f'#{packets} {head}', *parts])} [{record}]"

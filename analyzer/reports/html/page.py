@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.formats.text import visible
+from analyzer.reports.folding import folded_ladder
 from analyzer.reports.html.exposure import exposures, readers
 from analyzer.reports.html.faults import faults
 from analyzer.reports.html.overview import coverage, issue_kinds, levels, sentences, span, tiles
@@ -175,7 +176,8 @@ def _diagrams(source: Source, room: Room) -> tuple[list[Diagram], int]:
     from markupsafe import Markup
 
     named = {name for row in source.rows("findings") for name in text(row, "connections").split(",") if name}
-    ordered = sorted(enumerate(source.ladders), key=lambda item: not any(step.record.partition(".x")[0] in named for step in item[1].steps))
+    folded = [folded_ladder(one) for one in source.ladders]
+    ordered = sorted(enumerate(folded), key=lambda item: not any(step.record.partition(".x")[0] in named for step in item[1].steps))
     left, chosen = room.all_arrows, []
     for place, ladder in ordered:
         count = min(room.arrows, len(ladder.steps))
@@ -184,8 +186,8 @@ def _diagrams(source: Source, room: Room) -> tuple[list[Diagram], int]:
             chosen.append(place)
     made = []
     for place in sorted(chosen):
-        ladder = source.ladders[place]
+        ladder = folded[place]
         drawing = Markup(svg(ladder, room.arrows, Named(f"ladder-{place + 1}-title", f"ladder-{place + 1}-text")))  # noqa: S704 (escaped there)
         lanes = tuple(f"{lane.title} {lane.host}" for lane in ladder.lanes)
         made.append(Diagram(ladder.title, lanes, drawing, shown(list(ladder.steps), room.arrows), ladder.steps[0].time_ns))
-    return made, sum(bool(one.steps) for one in source.ladders) - len(made)
+    return made, sum(bool(one.steps) for one in folded) - len(made)
