@@ -115,7 +115,7 @@ def info(captures: tuple[str, ...], given: Given, *, strict: bool) -> int:
 @input_options
 @click.option("-f", "--format", "form", type=click.Choice(["table", "csv", "json", "jsonl", "parquet"]), default="table", show_default=True)
 @click.option("--columns", default="", metavar="A,B", help="These columns, in this order. Without it all, but only the main ones on a screen.")
-@click.option("--where", metavar="SQL", help="Only rows for which this holds, for example: status = 401 and method = 'POST'")
+@click.option("--where", metavar="SQL", help="Only rows for which this holds, for example: status = 401 and method = 'POST'.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write to this file instead.")
 @click.option("--clobber", is_flag=True, help="Overwrite FILE when it exists.")
 @click.option("--full", is_flag=True, help="Do not cut long cells of a table on the screen.")

@@ -1,7 +1,7 @@
 """Writes what documents show of the program: ``python docs/refresh.py`` renews, ``--check`` only tells.
 
-In the README and every page of docs/, a block that begins with ``<!-- run: COMMAND -->`` and a fence is filled with what the command prints; docs/tables.md and
-docs/rules.md are made whole. So no output, column or rule in a document can differ from what the program does.
+In the README and every page of docs/, a block that begins with ``<!-- run: COMMAND -->`` and a fence is filled with what the command prints; docs/tables.md,
+docs/rules.md and docs/commands.md are made whole. So no output, column, rule, command or option in a document can differ from what the program does.
 """
 
 import re
@@ -9,15 +9,22 @@ import shlex
 import sys
 from pathlib import Path
 
+import click
 from click.testing import CliRunner
 
 from analyzer.cli import cli
+from analyzer.cli_inputs import CONTEXT
 from analyzer.rules.catalogue import rules
 from analyzer.rules.products import PAST_DOCUMENT, PAST_THE_PROXY, Topic, with_setting
 from analyzer.tables.document import document
 
 ROOT = Path(__file__).resolve().parent.parent
 _BLOCK = re.compile(r"(<!-- run: (?P<command>[^\n]*?) -->\n```[a-z]*\n)(?P<body>.*?)(^```$)", re.DOTALL | re.MULTILINE)
+_HELP_WIDTH = 110
+_COMMANDS_PREFACE = """# Commands
+
+Made of the commands' own help by `python docs/refresh.py`; a test holds it up to date. Results go to standard output, everything else to standard error.
+"""
 _RULES_PREFACE = """# Rules
 
 Made of the rules' own documents by `python docs/refresh.py`; a test holds it up to date. `winrm-analyzer explain RULE` prints the same.
@@ -67,9 +74,21 @@ def settings() -> str:
     return "\n".join(lines)
 
 
+def command_book() -> str:
+    """docs/commands.md."""
+    top = click.Context(cli, info_name="winrm-analyzer", terminal_width=_HELP_WIDTH, **CONTEXT)
+    parts = [_COMMANDS_PREFACE, "| command | does |", "|---|---|"]
+    parts += [f"| [{name}](#{name}) | {command.get_short_help_str(limit=120)} |" for name, command in sorted(cli.commands.items())]
+    parts += ["", "```text", cli.get_help(top), "```", ""]
+    for name, command in sorted(cli.commands.items()):
+        context = click.Context(command, info_name=name, parent=top, terminal_width=_HELP_WIDTH, **CONTEXT)
+        parts += [f"## {name}", "", "```text", command.get_help(context), "```", ""]
+    return "\n".join(parts)
+
+
 def documents() -> dict[Path, str]:
     """Every document that this file makes, as it should be."""
-    made = {ROOT / "docs/tables.md": document(), ROOT / "docs/rules.md": rule_book()}
+    made = {ROOT / "docs/tables.md": document(), ROOT / "docs/rules.md": rule_book(), ROOT / "docs/commands.md": command_book()}
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         if path not in made:
             made[path] = page(path.read_text(encoding="utf-8"))
