@@ -8,6 +8,8 @@ class Limits:
     """What a run may use. The defaults are what people run with."""
 
     read_size_bytes: int = 1 << 20
+    parallel_bytes: int = 64 << 20
+    """Plain pcap files from this size on are scanned by two threads."""
     record_size_bytes: int = 16 << 20
     """A capture record larger than this is damage (TSO frames reach 256 KiB)."""
     undecided_payload_packets: int = 5

@@ -131,31 +131,61 @@ def rows(fill: Fill, limits: Limits, walk: Walk, bulk: Bulk | None = None) -> It
         walk.format = "pcapng"
         yield from _pcapng(window, limits, walk, bulk)
         return
-    for order in "<>":
-        found = PCAP_MAGICS.get(int.from_bytes(magic, "little" if order == "<" else "big"))
-        if found is not None and window.end >= _HEADER_SIZE:
-            walk.format = found[0]
-            yield from _pcap(window, limits, walk, _Layout(order, found[1], found[2]), bulk)
-            return
+    head = pcap_head(window.buffer[: window.end])
+    if head is not None:
+        window.at = _HEADER_SIZE
+        yield from _pcap(window, limits, walk, head, bulk)
 
 
-class _Layout(NamedTuple):
-    """Of pcap records: byte order, nanoseconds in a unit of the fraction, size of the record's header."""
+def later_rows(fill: Fill, limits: Limits, walk: Walk, head: "PcapHead", place: int, bulk: Bulk | None = None) -> Iterator[Row]:
+    """As `rows`, for the records of a pcap from offset ``place`` of the file on, numbered from ``walk.packets`` on."""
+    window = Window(fill, limits.read_size_bytes)
+    window.base = place
+    yield from _pcap(window, limits, walk, head, bulk)
 
+
+class PcapHead(NamedTuple):
+    """What the first bytes of a pcap say: format, byte order, nanoseconds in a unit of the fraction, size of a record's header, snap length, link type."""
+
+    format: str
     order: str
     scale: int
     header_size: int
+    snaplen: int
+    link: int
 
 
-def _pcap(window: Window, limits: Limits, walk: Walk, layout: _Layout, bulk: Bulk | None) -> Iterator[Row]:
-    order, scale, header_size = layout
+def pcap_head(data: bytes | bytearray) -> PcapHead | None:
+    """None for what is no pcap."""
+    for order in "<>":
+        found = PCAP_MAGICS.get(int.from_bytes(data[:4], "little" if order == "<" else "big"))
+        if found is not None and len(data) >= _HEADER_SIZE:
+            snaplen, link = struct.unpack_from(order + "II", data, 16)
+            return PcapHead(found[0], order, found[1], found[2], snaplen, link & 0xFFFF)  # the upper bits tell the length of a frame check sequence
+    return None
+
+
+def record_begins(data: bytes, head: PcapHead, chain: int) -> int | None:
+    """The first place in ``data`` from which ``chain`` plausible records follow each other; None when there is none."""
+    unpack = struct.Struct(head.order + "IIII").unpack_from
+    for begin in range(len(data) - head.header_size):
+        at, last_s = begin, 0
+        for _ in range(chain):
+            if at + head.header_size > len(data) or not _plausible(unpack, data, at, last_s):
+                break
+            last_s, size = unpack(data, at)[0], unpack(data, at)[2]
+            at += head.header_size + size
+        else:
+            return begin
+    return None
+
+
+def _pcap(window: Window, limits: Limits, walk: Walk, head: PcapHead, bulk: Bulk | None) -> Iterator[Row]:
+    walk.format, order, scale, header_size, snaplen, link = head
     big = int(order == ">")
-    snaplen, link = struct.unpack_from(order + "II", window.buffer, 16)
     walk.snaplen = snaplen or None
-    link &= 0xFFFF  # the upper bits tell the length of a frame check sequence
-    window.at = _HEADER_SIZE
     unpack = struct.Struct(order + "IIII").unpack_from
-    number = 0
+    number = walk.packets
     last_s = 0
     while window.need(header_size):
         if bulk is not None:
@@ -201,7 +231,7 @@ def _resync_pcap(window: Window, order: str, header_size: int, last_s: int, walk
     return False
 
 
-def _plausible(unpack: "struct._UnpackFrom", buffer: bytearray, at: int, last_s: int) -> bool:  # type: ignore[name-defined]
+def _plausible(unpack: "struct._UnpackFrom", buffer: bytes | bytearray, at: int, last_s: int) -> bool:  # type: ignore[name-defined]
     seconds, fraction, size, wire_size = unpack(buffer, at)
     return bool(
         0 < size <= _MAX_GUESSED_SIZE and size <= wire_size <= _MAX_GUESSED_SIZE and fraction < 1_000_000_000 and (not last_s or abs(seconds - last_s) < _DAY_S)

@@ -9,7 +9,8 @@ cdef u64 _MASK, _LOW, _NS, _LATEST_NS, _MIX, _MIX2, _MIX3, _DEAD, _LATE_SYN_WIND
 cdef i64 _FIN, _SYN, _RST, _ACK
 cdef i64 _UNDECIDED, _HTTP, _TLS, _REJECTED, _KDC, _LATE, _FREE
 cdef i64 _DONE, _SLOW, _DATAGRAM, _UNKNOWN
-cdef i64 _SLOT, _FLOW, _ROW
+cdef i64 _SLOT, _FLOW, _ROW, _INFO
+cdef u64 _FORCED, _REUSED, _BEGUN, _GUESSED, _WANTED, _TO_THE_END
 
 @cython.locals(into=u64[::1])
 cdef object _longer(u64[::1] old, Py_ssize_t count)
@@ -34,8 +35,9 @@ cdef class Kernel:
     cdef i64 in_place, all_http, _timed, _first_ns, _last_ns, _spooled, _spool_limit, _spool_full, _record_size, _undecided_payloads, _prefix_size
     cdef i64 _forces, _next_force, _slots, _used, _epoch
     cdef i64 _flow_room, _flow_count, _flow_free, _flow_dead, _row_room, _row_count, _dead_rows
-    cdef i64 _prefix_room, _prefix_free, _late_room, _late_count, _out_room, _out_count, _payload_at, _hungry
+    cdef i64 _prefix_room, _prefix_free, _late_room, _late_count, _out_room, _out_count, _payload_at, _hungry, _only, _wanted, _alone_ns, _alone_backwards
     cdef u64 _seed
+    cdef tuple _before
     cdef const u8[::1] _words, _view
     cdef u64[::1] _methods, _targets, _fields, _types_a, _types_m, _tls_ports, _force
     cdef u64[::1] _table, _flows, _free_flows, _rows, _free_prefixes, _lates
@@ -89,8 +91,8 @@ cdef class Kernel:
     cdef int _interesting(self, const u8[::1] view, i64 at, i64 end, i64 method) except -1 nogil
     cdef int _no_room(self, i64 size) noexcept nogil
     cpdef object room(self, i64 size)
-    @cython.locals(flow=i64, state=i64)
-    cpdef object flows(self, object host)
+    @cython.locals(flow=i64, about=u64)
+    cpdef list open_flows(self)
     cdef object _flush(self)
     @cython.locals(begin=i64)
     cdef int _copy(self, i64 at, i64 size) except -1 nogil
@@ -111,6 +113,12 @@ cdef class Kernel:
     @cython.locals(old=u64[::1], old_slots=i64, gone=u8[::1], slot=i64, base=i64, at=i64, word=i64)
     cdef object _rehash(self, i64 slots, i64 drop, i64 oldest_only)
     @cython.locals(base=i64, one=u64, other=u64, two=u64, other2=u64, ports=u64, info=u64)
-    cdef object _flow(self, u64 flow, object host)
+    cpdef object flow(self, u64 flow, object host, i64 before=*)
     @cython.locals(count=i64, row=u64, first_key=u64, place=i64, base=i64, about=u64)
-    cdef object _segments(self, u64 flow)
+    cdef object _segments(self, u64 flow, i64 before)
+    @cython.locals(there=u64[::1], slot=i64, base=i64, at=i64)
+    cpdef list meeting(self, Kernel later)
+    @cython.locals(info=u64)
+    cpdef tuple slot(self, i64 at)
+    cpdef object want(self, i64 at, int to_the_end)
+    cpdef object absorb(self, Kernel later)

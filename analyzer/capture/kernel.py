@@ -47,6 +47,11 @@ _MIX2 = 0xC2B2AE3D27D4EB4F
 _MIX3 = 0x165667B19E3779F9
 _SLOT, _FLOW, _ROW = 8, 11, 7
 """Words of a slot of the table, of a flow with rows, of a row."""
+_FORCED, _REUSED, _BEGUN, _GUESSED, _WANTED, _TO_THE_END = 64, 128, 256, 512, 1024, 2048
+_INFO = 12
+"""A slot's state word: 3 bits of state, 8 when the first sender is the higher end, 16 and 32 for the initial sequence numbers known, then these flags (kept by
+force, and as easily forgotten as in the first reading; on a 4-tuple used before; begun by a SYN; a SYN without a known predecessor came; see `Kernel.goes_on`),
+and from bit `_INFO` on the flow."""
 _WORDS = (
     b"OPTIONS GET HEAD POST PUT DELETE TRACE CONNECT PATCH HTTP/1. /wsman/powershell\nauthorization:\nproxy-authorization:\nwww-authenticate:"
     b"\nproxy-authenticate:\nwsmanidentify:application/soap+xmlmultipart/encryptedmultipart/x-multi-encryptedmicrosoft winrm client"
@@ -238,6 +243,11 @@ class Kernel:
         self._dead_rows = 0
         self._hungry = 0
         self.last_block_ns = 0
+        self._only = 0
+        self._wanted = 0
+        self._alone_ns = 0
+        self._alone_backwards = 0
+        self._before = (0, 0, 0, 0)
 
     @property
     def first_ns(self) -> int | None:
@@ -395,6 +405,11 @@ class Kernel:
         self._tcp(number, ts_ns, four, ends[0], ends[1], ends[2], ends[3], ident << 16, 0, len(tcp), wire_size, -1)
 
     def _time(self, ts_ns: int) -> None:
+        if self._only:
+            if ts_ns >= self._alone_ns:
+                self._alone_ns = ts_ns
+            else:
+                self._alone_backwards += 1
         if not self._timed:
             self._timed = 1
             self._first_ns = self._last_ns = ts_ns
@@ -543,6 +558,8 @@ class Kernel:
         ports = (four + 2) << 32 | near << 16 | far
         at = self._find(s0, s1, d0, d1, ports)
         info = self._table[at + 5]
+        if self._only and not info & _WANTED:
+            return _DONE
         if not self._table[at + 4]:
             self._used += 1
             self._table[at] = s0
@@ -559,7 +576,7 @@ class Kernel:
                 if (known and isn != seq) or (not known and not self._late_syn(info, way, seq)):
                     info = self._new(at, number, swapped, seq, flags)
                 else:
-                    info = self._isn(at, info, way, seq)
+                    info = self._isn(at, info if known else info | _GUESSED, way, seq)
             elif flags & _SYN and not known:
                 info = self._isn(at, info, way, seq)
         self._table[at + 7] = (self._table[at + 7] & ~0xFFFF) | self._epoch
@@ -572,11 +589,15 @@ class Kernel:
                 self._lates[self._late_count] = self._table[at + 7] >> 16
                 self._late_count += 1
             return _DONE
-        flow = info >> 8
+        flow = info >> _INFO
         if size and state == _UNDECIDED:
             state = self._decide(self._view, flow, direction, payload_at, head, ports)
             if state != _UNDECIDED:
-                self._table[at + 5] = (info & ~7) | state
+                info = (info & ~7) | state
+                if self._only and (state == _REJECTED or not info & _TO_THE_END):
+                    info &= ~_WANTED
+                    self._wanted -= 1
+                self._table[at + 5] = info
                 if state == _REJECTED:
                     return _DONE
         spooled = 0
@@ -638,11 +659,13 @@ class Kernel:
         self._flows[base + 5] = state | swapped << 3
         self._flows[base + 6] = self._flows[base + 7] = self._flows[base + 9] = self._flows[base + 10] = 0
         self._flows[base + 8] = number
-        info = flow << 8 | state | swapped << 3
+        info = flow << _INFO | state | swapped << 3
+        if self._table[at + 5]:
+            info |= _REUSED
         if state == _HTTP:
-            info |= 64  # forced: as easily forgotten as in the first reading
+            info |= _FORCED
         if flags & _SYN:
-            info |= 16
+            info |= 16 if flags & _ACK else 16 | _BEGUN
         self._table[at + 5] = info
         self._table[at + 6] = seq
         self._table[at + 7] = number << 16
@@ -665,7 +688,7 @@ class Kernel:
             return 0
         rows = self._rows
         sent = acked = far_sent = far_acked = 0
-        row = self._flows[(info >> 8) * _FLOW + 6]
+        row = self._flows[(info >> _INFO) * _FLOW + 6]
         while row:
             base = (row - 1) * _ROW
             if (rows[base + 3] >> 8 & 1) == way:
@@ -866,7 +889,7 @@ class Kernel:
             self._settle(flow, _REJECTED)
             base = flow * _FLOW
             at = self._find(flows[base], flows[base + 1], flows[base + 2], flows[base + 3], flows[base + 4])
-            if self._table[at + 4] and self._table[at + 5] >> 8 == flow:
+            if self._table[at + 4] and self._table[at + 5] >> _INFO == flow:
                 self._table[at + 5] = (self._table[at + 5] & ~7) | _REJECTED
             self.given_up += 1
 
@@ -918,7 +941,7 @@ class Kernel:
 
     def _is_droppable(self, at: int, oldest_only: int) -> int:
         state = self._table[at + 5] & 7
-        if state != _REJECTED and state != _LATE and not self._table[at + 5] & 64:
+        if state != _REJECTED and state != _LATE and not self._table[at + 5] & _FORCED:
             return 0
         return 0 if oldest_only and self._table[at + 7] & 0xFFFF == self._epoch else 1
 
@@ -955,16 +978,25 @@ class Kernel:
     def flows(self, host: Callable[[bytes], str]) -> tuple[Flow, ...]:
         """The kept flows in order of their first packet. ``host`` makes text of an address. Silent flows to a WinRM port are kept: nobody answered them."""
         self._flush()
-        words = self._flows
-        kept = []
-        for flow in range(self._flow_count):
-            state = words[flow * _FLOW + 5] & 7
-            silent = state == _UNDECIDED and not words[flow * _FLOW + 5] >> 8 and self._on_winrm_port(flow)
-            if state == _HTTP or state == _TLS or state == _KDC or silent:
-                kept.append((words[flow * _FLOW + 8], flow))
-        return tuple([self._flow(flow, host) for _, flow in sorted(kept)])
+        return tuple([self.flow(flow, host) for _, flow, state, payloads in self.open_flows() if self.is_kept(flow, state, payloads)])
 
-    def _flow(self, flow: int, host: Callable[[bytes], str]) -> Flow:
+    def open_flows(self) -> list[tuple[int, int, int, int]]:
+        """(number of the first packet, flow, state, payloads that came before the verdict) of every flow that has rows, in order of their first packet."""
+        words = self._flows
+        found = []
+        for flow in range(self._flow_count):
+            about = words[flow * _FLOW + 5]
+            if about & 7 != _REJECTED and about & 7 != _FREE:
+                found.append((words[flow * _FLOW + 8], flow, about & 7, about >> 8))
+        found.sort()
+        return found
+
+    def is_kept(self, flow: int, state: int, payloads: int) -> bool:
+        """True for flows with a verdict, and for those to a WinRM port that nobody answered."""
+        return state != _UNDECIDED or (payloads == 0 and self._on_winrm_port(flow) == 1)
+
+    def flow(self, flow: int, host: Callable[[bytes], str], before: int = 0) -> Flow:
+        """The record of a flow; ``before`` packets came before those that this kernel saw."""
         words = self._flows
         base = flow * _FLOW
         one, other, two, other2, ports, info = words[base], words[base + 1], words[base + 2], words[base + 3], words[base + 4], words[base + 5]
@@ -976,20 +1008,20 @@ class Kernel:
         if info >> 3 & 1:
             hosts.reverse()
             numbers.reverse()
-        return Flow(self.capture, (hosts[0], hosts[1]), (numbers[0], numbers[1]), _VERDICTS[info & 7], self._segments(flow))
+        return Flow(self.capture, (hosts[0], hosts[1]), (numbers[0], numbers[1]), _VERDICTS[info & 7], self._segments(flow, before))
 
-    def _segments(self, flow: int) -> Segments:
+    def _segments(self, flow: int, before: int) -> Segments:
         rows = self._rows
         count = self._flows[flow * _FLOW + 7]
         row = self._flows[flow * _FLOW + 6]
         key, ts_ns, direction, seq, ack, flags, size, wire_size, source, file_at, ident = columns = [array("q", bytes(8 * count)) for _ in range(11)]
-        first_key = packet_key(self.capture, 0)
+        first_key = packet_key(self.capture, 0) + before
         place = count
         while row:
             place -= 1
             base = (row - 1) * _ROW
             about = rows[base + 3]
-            key[place] = first_key | rows[base]
+            key[place] = first_key + rows[base]
             ts_ns[place] = rows[base + 1]
             direction[place] = about >> 8 & 1
             seq[place] = rows[base + 2] >> 32
@@ -1002,3 +1034,61 @@ class Kernel:
             ident[place] = rows[base + 6] & _LOW
             row = rows[base + 6] >> 32
         return Segments(*columns)
+
+    # Two halves of one capture (see analyzer.capture.halves)
+
+    def meeting(self, later: "Kernel") -> list[tuple[int, int]]:
+        """The slots of 4-tuples that both kernels met: (slot here, slot there)."""
+        found = []
+        there = later._table  # noqa: SLF001  one of us
+        for slot in range(later._slots):  # noqa: SLF001  one of us
+            base = slot * _SLOT
+            if there[base + 4]:
+                at = self._find(there[base], there[base + 1], there[base + 2], there[base + 3], there[base + 4])
+                if self._table[at + 4]:
+                    found.append((at, base))
+        return found
+
+    def slot(self, at: int) -> tuple[int, int, int, int, int, int]:
+        """(state, state word, initial sequence number of the first sender, of the other, number of the first packet, flow) of a slot."""
+        info = self._table[at + 5]
+        return info & 7, info, self._table[at + 6] & _LOW, self._table[at + 6] >> 32, self._table[at + 7] >> 16, info >> _INFO
+
+    def payloads(self, flow: int) -> int:
+        """How many payloads of a flow came before its verdict."""
+        return self._flows[flow * _FLOW + 5] >> 8
+
+    def want(self, at: int, to_the_end: int) -> None:
+        """`goes_on` will look at this slot's flow: until it has its verdict, or, when that is to keep it, to the end."""
+        self._table[at + 5] |= _WANTED | _TO_THE_END if to_the_end else _WANTED
+        self._wanted += 1
+
+    def goes_on(self) -> None:
+        """From here on only flows that are wanted are looked at, and nothing is counted."""
+        self._only = 1
+        self._alone_ns = -1
+        self._before = (self.tcp_packets, self.snapped, self.undecodable, self.backwards)
+
+    def is_wanting(self, last_ns: int) -> bool:
+        """True while going on may still tell something: a flow is wanted, or no time so far is as late as the latest before, ``last_ns``."""
+        return self._wanted > 0 or self._alone_ns < last_ns
+
+    def absorb(self, later: "Kernel") -> None:
+        """Adds the counts of the half that follows."""
+        more = 0
+        if self._only:
+            more = self.backwards - self._before[3] - self._alone_backwards
+            self.tcp_packets, self.snapped, self.undecodable, self.backwards = self._before
+        self.tcp_packets += later.tcp_packets
+        self.snapped += later.snapped
+        self.undecodable += later.undecodable
+        self.backwards += later.backwards + more
+        self._first_ns = min(self._first_ns, later._first_ns)  # noqa: SLF001  one of us
+        self._last_ns = max(self._last_ns, later._last_ns)  # noqa: SLF001  one of us
+        for link, count in later.unknown_links.items():
+            self.unknown_links[link] = self.unknown_links.get(link, 0) + count
+        self.datagrams.extend(later.datagrams[: self.limits.kdc_datagrams - len(self.datagrams)])
+
+    def is_plain(self) -> bool:
+        """True when nothing was spooled, forgotten or given up: then flows do not depend on each other, and halves can be put together."""
+        return not self._spooled and not self._out_count and not self.forgotten and not self.given_up and not self.slow.frames

@@ -23,6 +23,7 @@ class Opened(NamedTuple):
     compression: str
     seekable: bool
     size: int
+    path: str
 
     def fill(self, buffer: memoryview) -> int:
         """Puts the next bytes of the stream into ``buffer``; gives their number, 0 at the end."""
@@ -45,13 +46,13 @@ def _file(path: str) -> Opened:
     size = raw.tell()
     raw.seek(0)
     stream, compression = _decompressed(raw, magic)
-    return Opened(stream, raw, compression, compression == "", size)
+    return Opened(stream, raw, compression, compression == "", size, path)
 
 
 def _stdin() -> Opened:
     raw = io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer), 1 << 16)
     stream, compression = _decompressed(cast("BinaryIO", raw), raw.peek(4)[:4])
-    return Opened(stream, cast("BinaryIO", raw), compression, seekable=False, size=0)
+    return Opened(stream, cast("BinaryIO", raw), compression, seekable=False, size=0, path=STDIN)
 
 
 def _decompressed(raw: BinaryIO, magic: bytes) -> tuple[BinaryIO, str]:

@@ -5,6 +5,7 @@ read a second time with that flow kept. Payload of compressed inputs, pipes and 
 """
 
 import ipaddress
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+from analyzer.capture import halves
 from analyzer.capture.containers import Walk, rows
 from analyzer.capture.kernel import Kernel
-from analyzer.capture.kernels import chosen
+from analyzer.capture.kernels import chosen, description
 from analyzer.capture.links import link
 from analyzer.capture.open import STDIN, Opened, opened, zstd_errors
 from analyzer.capture.slow import SlowPath
@@ -24,6 +26,9 @@ from analyzer.records.issues import Issue
 from analyzer.settings import Limits, Scope
 
 Progress = Callable[[str, int, int], None]
+Problem = tuple[str, str, int | None]
+"""(issue code, detail, packet number)."""
+_UNREAD = ("capture.decompression", "capture.unreadable")
 
 
 class Scanned(NamedTuple):
@@ -61,9 +66,52 @@ def scan(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, progr
     raise InputError(msg)
 
 
+class _Read(NamedTuple):
+    """One reading of an input: the kernel with its counts, the walk, the flows, the late ones, the spool, problems besides the walk's, and bytes read."""
+
+    kernel: Kernel
+    walk: Walk
+    flows: tuple[Flow, ...]
+    late: frozenset[int]
+    spool: BinaryIO | None
+    problems: tuple[Problem, ...]
+    size: int
+
+
 def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None, force: frozenset[int]) -> Scanned | frozenset[int]:
-    """One reading. Gives the indexes of flows that must be kept in a second reading, if any; never in a second one, nor for a pipe."""
+    """One reading. Gives the flows that must be kept in a second reading, if any; never in a second one, nor for a pipe."""
     source = opened(path)
+    read = None
+    if source.seekable and source.size >= limits.parallel_bytes and not force and description() == "compiled" and (os.cpu_count() or 1) > 1:
+        read = _in_halves(source, ordinal, name, limits, scope, progress)
+    if read is None:
+        read = _in_one(source, ordinal, name, limits, scope, progress, force)
+    if path != STDIN:
+        source.raw.close()
+    if read.late and not force and path != STDIN and not any(code in _UNREAD for code, _, _ in read.problems):
+        return read.late
+    links = tuple(link(one).name for one in sorted(read.walk.links))
+    capture = replace(_capture(path, ordinal, name, source, read), link_types=links, flows=len(read.flows))
+    problems = [*read.walk.problems, *read.problems, *_notes(read, limits, force)]
+    return Scanned(capture, read.flows, tuple(_issues(problems, ordinal, limits)), read.spool, tuple(read.kernel.datagrams))
+
+
+def _in_halves(source: Opened, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None) -> _Read | None:
+    def kernel() -> Kernel:
+        return Kernel(ordinal, limits, SlowPath(limits), _Spool(), in_place=True, all_http=scope.all_http, force=frozenset())
+
+    def seen(size: int) -> None:
+        if progress is not None:
+            progress(name, size, source.size)
+
+    try:
+        found = halves.scanned(source.path, limits, kernel, _host, seen)
+    except OSError:  # one thread will meet it, too, and keep what came before
+        return None
+    return None if found is None else _Read(found.kernel, found.walk, found.flows, found.late, None, (), source.size)
+
+
+def _in_one(source: Opened, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None, force: frozenset[int]) -> _Read:
     walk, slow, spool = Walk(), SlowPath(limits), _Spool()
     kernel = chosen()(ordinal, limits, slow, spool, in_place=source.seekable, all_http=scope.all_http, force=force)
     size = 0
@@ -76,40 +124,33 @@ def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, prog
             progress(name, source.raw.tell() if source.size else size, source.size)
         return got
 
-    damage: tuple[str, str, int | None] | None = None
+    damage: list[Problem] = []
     try:
         for row in rows(fill, limits, walk, kernel):
             kernel.packet(*row)
     except zstd_errors() as error:
-        damage = ("capture.decompression", f"{source.compression}: {error}", walk.packets or None)
+        damage.append(("capture.decompression", f"{source.compression}: {error}", walk.packets or None))
     except OSError as error:
-        damage = ("capture.unreadable", f"reading stopped after {size} bytes: {error.strerror or error}", walk.packets or None)
+        damage.append(("capture.unreadable", f"reading stopped after {size} bytes: {error.strerror or error}", walk.packets or None))
     finally:
         if source.raw is not source.stream:
             source.stream.close()
-        if path != STDIN:
-            source.raw.close()
     slow.finish()
-    if kernel.late and not force and path != STDIN and damage is None:
-        return frozenset(kernel.late)
-    flows = kernel.flows(_host)
-    links = tuple(link(one).name for one in sorted(walk.links))
-    capture = replace(_capture(path, ordinal, name, source, size, walk, kernel), link_types=links, flows=len(flows))
-    problems = [*walk.problems, *slow.problems, *_notes(walk, kernel, limits, size, force), *([damage] if damage else [])]
-    return Scanned(capture, flows, tuple(_issues(problems, ordinal, limits)), spool.file, tuple(kernel.datagrams))
+    return _Read(kernel, walk, kernel.flows(_host), kernel.late, spool.file, (*slow.problems, *damage), size)
 
 
 def _host(address: bytes) -> str:
     return str(ipaddress.ip_address(address))
 
 
-def _capture(path: str, ordinal: int, name: str, source: Opened, size: int, walk: Walk, kernel: Kernel) -> Capture:
+def _capture(path: str, ordinal: int, name: str, source: Opened, read: _Read) -> Capture:
+    walk, kernel = read.walk, read.kernel
     return Capture(
         ordinal=ordinal,
         path=path if path == STDIN else str(Path(path)),
         name=name,
         format=walk.format + (f"+{source.compression}" if source.compression else "") if walk.format else "unknown",
-        size=source.size or size,
+        size=source.size or read.size,
         packets=walk.packets,
         tcp_packets=kernel.tcp_packets,
         first_ns=kernel.first_ns,
@@ -120,11 +161,12 @@ def _capture(path: str, ordinal: int, name: str, source: Opened, size: int, walk
     )
 
 
-def _notes(walk: Walk, kernel: Kernel, limits: Limits, size: int, force: frozenset[int]) -> list[tuple[str, str, int | None]]:
+def _notes(read: _Read, limits: Limits, force: frozenset[int]) -> list[Problem]:
     """What the counters say about the file as a whole."""
-    notes: list[tuple[str, str, int | None]] = []
+    walk, kernel = read.walk, read.kernel
+    notes: list[Problem] = []
     if not walk.format:
-        notes.append(("capture.unreadable", "the file is empty" if not size else "neither pcap nor pcapng", None))
+        notes.append(("capture.unreadable", "the file is empty" if not read.size else "neither pcap nor pcapng", None))
     for number, count in sorted(kernel.unknown_links.items()):
         notes.append(("capture.unknown-link", f"{count} packets of link type {number} ({link(number).name})", None))
     if kernel.snapped:
@@ -141,12 +183,12 @@ def _notes(walk: Walk, kernel: Kernel, limits: Limits, size: int, force: frozens
     if kernel.forgotten:
         detail = f"flow_table_slots={limits.flow_table_slots}: {kernel.forgotten} connections without WinRM were forgotten; had one gone on, it began anew"
         notes.append(("capture.limit", detail, None))
-    if kernel.late - force:
-        notes.append(("capture.limit", f"{len(kernel.late - force)} connections show WinRM only late and could not be read again", None))
+    if read.late - force:
+        notes.append(("capture.limit", f"{len(read.late - force)} connections show WinRM only late and could not be read again", None))
     return notes
 
 
-def _issues(problems: list[tuple[str, str, int | None]], ordinal: int, limits: Limits) -> Iterator[Issue]:
+def _issues(problems: list[Problem], ordinal: int, limits: Limits) -> Iterator[Issue]:
     """At most ``issues_per_kind`` of a kind; the last one counts the rest."""
     counts = Counter(code for code, _, _ in problems)
     given: Counter[str] = Counter()

@@ -1,0 +1,269 @@
+"""A large pcap scanned by two threads, each one half of it; the result is that of one thread, or it is given up and one thread does the work.
+
+The second half begins where a chain of plausible records begins. That this is a record's beginning is proved afterwards: the walk over the first half must end
+there exactly. Flows do not depend on each other, so only 4-tuples that both halves met need care: a flow's verdict falls by its first payloads, which may lie
+in the first half. Where the first half left it open, or kept what the second half rejected, the first half's kernel goes on into the second half, for these
+flows only, until each has its verdict. Anything rarer (forgotten flows, tunnels, 4-tuples used again across the middle) is not worth a proof: `None`.
+"""
+
+import os
+import threading
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from io import FileIO
+from pathlib import Path
+from typing import NamedTuple
+
+from analyzer.capture.containers import PcapHead, Row, Walk, later_rows, pcap_head, record_begins, rows
+from analyzer.capture.kernel import Kernel
+from analyzer.records.capture import Flow, Segments, Verdict
+from analyzer.records.ids import packet_key
+from analyzer.settings import Limits
+
+Host = Callable[[bytes], str]
+_HEADER = 24
+_CHAIN = 64
+_SEARCHED = 8 << 20
+_UNDECIDED, _HTTP, _TLS, _REJECTED, _KDC, _LATE = range(6)
+_VERDICTS = (Verdict.UNDECIDED, Verdict.HTTP, Verdict.TLS, Verdict.REJECTED, Verdict.KDC)
+_SECOND, _REUSED, _BEGUN, _GUESSED = 8, 128, 256, 512
+"""Bits of a slot's state word, see `analyzer.capture.kernel`."""
+
+
+class Halves(NamedTuple):
+    """What both halves gave together: the kernel that has the counts, the walk, the flows, and the flows that showed WinRM late."""
+
+    kernel: Kernel
+    walk: Walk
+    flows: tuple[Flow, ...]
+    late: frozenset[int]
+
+
+class _Meeting(NamedTuple):
+    """A flow of the first half that goes on in the second: its slot and flow here, its flow there, and whether the ends are named the other way round."""
+
+    at: int
+    flow: int
+    later: int
+    later_state: int
+    flipped: bool
+
+
+class _Joined(NamedTuple):
+    """Flow to flow that goes on; flows of either half that the other's verdict drops; flows that need a second look; what is late, by first packet."""
+
+    on: dict[int, _Meeting]
+    dropped: set[int]
+    dropped_later: set[int]
+    open: list[_Meeting]
+    late: set[int]
+
+
+class _DoubtError(Exception):
+    """The halves cannot be put together with certainty."""
+
+
+class _Later(threading.Thread):
+    """The scan of the second half. ``failed`` is why it could not be finished."""
+
+    def __init__(self, found: Iterator[Row], kernel: Kernel) -> None:
+        super().__init__(daemon=True)
+        self.found = found
+        self.kernel = kernel
+        self.failed: OSError | _DoubtError | None = None
+
+    def run(self) -> None:
+        """Takes every packet."""
+        try:
+            _feed(self.found, self.kernel)
+        except (OSError, _DoubtError) as error:
+            self.failed = error
+
+
+def scanned(path: str, limits: Limits, kernel: Callable[[], Kernel], host: Host, seen: Callable[[int], None]) -> Halves | None:
+    """The scan of a plain file in two halves. ``kernel`` makes kernels, ``seen`` is told how many bytes were read. None: let one thread do it."""
+    with Path(path).open("rb", buffering=0) as first, Path(path).open("rb", buffering=0) as second:
+        head = pcap_head(first.read(_HEADER))
+        middle = first.seek(0, os.SEEK_END) // 2
+        first.seek(0)
+        second.seek(middle)
+        begin = None if head is None else record_begins(second.read(_SEARCHED), head, _CHAIN)
+        if head is None or begin is None:
+            return None
+        middle += begin
+        second.seek(middle)
+        try:
+            return _both(_File(first, second, middle, head), limits, (kernel(), kernel()), host, seen)
+        except _DoubtError:
+            return None
+
+
+class _File(NamedTuple):
+    """The capture, opened twice, and where its second half begins."""
+
+    first: FileIO
+    second: FileIO
+    middle: int
+    head: PcapHead
+
+
+def _both(file: _File, limits: Limits, kernels: tuple[Kernel, Kernel], host: Host, seen: Callable[[int], None]) -> Halves:
+    one, two = kernels
+    walks = (Walk(), Walk())
+
+    def fill(buffer: memoryview) -> int:
+        place = file.first.tell()
+        seen(2 * place)
+        return file.first.readinto(buffer[: file.middle - place]) or 0 if place < file.middle else 0
+
+    later = _Later(later_rows(lambda buffer: file.second.readinto(buffer) or 0, limits, walks[1], file.head, file.middle, two), two)
+    later.start()
+    try:
+        _feed(rows(fill, limits, walks[0], one), one)
+    finally:
+        later.join()
+    if later.failed is not None:
+        raise later.failed
+    damaged = bool(walks[0].problems) or any(code != "capture.cut" for code, _, _ in walks[1].problems)
+    if damaged or one.first_ns is None or two.first_ns is None:
+        raise _DoubtError
+    return _together(one, two, walks, host, lambda: _go_on(file, limits, one, walks[0].packets))
+
+
+def _feed(found: Iterator[Row], kernel: Kernel) -> None:
+    for row in found:
+        kernel.packet(*row)
+        if not kernel.is_plain():
+            raise _DoubtError
+    if not kernel.is_plain():
+        raise _DoubtError
+
+
+def _go_on(file: _File, limits: Limits, kernel: Kernel, packets: int) -> None:
+    """The first half's kernel looks into the second half."""
+    last_ns = kernel.last_ns or 0
+    file.first.seek(file.middle)
+    kernel.goes_on()
+    _feed(
+        later_rows(
+            lambda buffer: (file.first.readinto(buffer) or 0) if kernel.is_wanting(last_ns) else 0,
+            limits,
+            Walk(packets=packets),
+            file.head,
+            file.middle,
+            kernel,
+        ),
+        kernel,
+    )
+
+
+def _together(one: Kernel, two: Kernel, walks: tuple[Walk, Walk], host: Host, go_on: Callable[[], None]) -> Halves:
+    packets = walks[0].packets
+    joined = _joined(one, two, packets)
+    for meeting in joined.open:
+        one.want(meeting.at, 1 if meeting.later_state in (_REJECTED, _LATE) else 0)
+    last_ns, first_ns = one.last_ns, two.first_ns
+    if joined.open or (last_ns is not None and first_ns is not None and first_ns < last_ns):
+        go_on()
+        _settle(one, joined)
+    flows = _flows(one, two, joined, packets, host)
+    one.absorb(two)
+    walk = walks[0]
+    walk.packets += walks[1].packets
+    walk.links |= walks[1].links
+    walk.problems += walks[1].problems
+    return Halves(one, walk, flows, frozenset(joined.late))
+
+
+def _joined(one: Kernel, two: Kernel, packets: int) -> _Joined:
+    """Which flows go on, by the verdicts of both halves."""
+    found = _Joined({}, set(), set(), [], {*one.late, *(number + packets for number in two.late)})
+    for at, there in one.meeting(two):
+        state, info, own, other, first, flow = one.slot(at)
+        later_state, later_info, later_isn, _, later_first, later_flow = two.slot(there)
+        if later_info & (_REUSED | _GUESSED):
+            raise _DoubtError
+        flipped = (info ^ later_info) & _SECOND != 0
+        if later_info & _BEGUN:
+            if not info & (32 if flipped else 16):
+                raise _DoubtError
+            if (other if flipped else own) != later_isn:
+                continue  # a new flow
+        meeting = _Meeting(at, flow, later_flow, later_state, flipped)
+        _decide(one, two, meeting, state, found)
+        if later_state == _LATE:
+            found.late.discard(later_first + packets)
+            if state in (_REJECTED, _UNDECIDED) and meeting not in found.open:
+                found.late.add(first)
+    return found
+
+
+def _decide(one: Kernel, two: Kernel, meeting: _Meeting, state: int, found: _Joined) -> None:
+    rejected_later = meeting.later_state in (_REJECTED, _LATE)
+    if state in (_REJECTED, _LATE):
+        if state == _REJECTED and meeting.later_state == _HTTP:
+            raise _DoubtError
+        if not rejected_later:
+            found.dropped_later.add(meeting.later)
+    elif state == _UNDECIDED and not one.payloads(meeting.flow):
+        if rejected_later:
+            found.dropped.add(meeting.flow)
+        else:
+            found.on[meeting.flow] = meeting
+    elif not rejected_later and (state != _UNDECIDED or (meeting.later_state == _UNDECIDED and not two.payloads(meeting.later))):
+        found.on[meeting.flow] = meeting
+    else:
+        found.open.append(meeting)
+
+
+def _settle(one: Kernel, joined: _Joined) -> None:
+    """What the second look told of the flows that were open."""
+    for meeting in joined.open:
+        state, _, _, _, first, _ = one.slot(meeting.at)
+        rejected_later = meeting.later_state in (_REJECTED, _LATE)
+        if state == _REJECTED:
+            if meeting.later_state == _HTTP:
+                raise _DoubtError
+            if meeting.later_state == _LATE:
+                joined.late.add(first)
+            joined.dropped.add(meeting.flow)
+        elif not rejected_later:
+            joined.on[meeting.flow] = meeting
+        if not rejected_later and meeting.flow not in joined.on:
+            joined.dropped_later.add(meeting.later)
+
+
+def _flows(one: Kernel, two: Kernel, joined: _Joined, packets: int, host: Host) -> tuple[Flow, ...]:
+    """The flows of both halves in order of their first packet."""
+    later = {flow: (state, payloads) for _, flow, state, payloads in two.open_flows()}
+    found: list[tuple[int, int, Flow]] = []
+    for first, flow, state, payloads in one.open_flows():
+        if flow in joined.dropped:
+            continue
+        meeting = joined.on.get(flow)
+        if meeting is None:
+            if one.is_kept(flow, state, payloads):
+                found.append((first, flow, one.flow(flow, host)))
+            continue
+        later_state, later_payloads = later[meeting.later]
+        verdict = state if state != _UNDECIDED else later_state
+        if one.is_kept(flow, verdict, payloads + later_payloads):
+            begun = one.flow(flow, host)
+            rest = two.flow(meeting.later, host, packets).segments
+            segments = _added(begun.segments, rest, packet_key(begun.capture, packets), flipped=meeting.flipped)
+            found.append((first, flow, Flow(begun.capture, begun.hosts, begun.ports, _VERDICTS[verdict], segments)))
+    gone = joined.dropped_later | {meeting.later for meeting in joined.on.values()}
+    for first, flow, state, payloads in two.open_flows():
+        if flow not in gone and two.is_kept(flow, state, payloads):
+            found.append((first + packets, flow, two.flow(flow, host, packets)))
+    return tuple(flow for _, _, flow in sorted(found, key=lambda item: item[:2]))
+
+
+def _added(segments: Segments, more: Segments, last: int, *, flipped: bool) -> Segments:
+    """The rows of the first half, up to the packet ``last``, and those of the second with the directions of the first."""
+    kept = bisect_right(segments.key, last)
+    columns = {name: getattr(segments, name)[:kept] + getattr(more, name) for name in Segments.__slots__}
+    if flipped:
+        columns["direction"][kept:] = array("q", [1 - way for way in more.direction])
+    return Segments(**columns)
