@@ -239,6 +239,8 @@ cli.add_command(extract)
 cli.add_command(hashes)
 for _command in (timeline, pcap, export, wireshark, completion):
     cli.add_command(_command)
+for _command in cli.commands.values():  # also for one that is called without the group
+    _command.context_settings = CONTEXT | _command.context_settings
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
