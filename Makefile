@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed-$(EXTRAS)
 LAB_OUT ?= sample_pcaps
 SAMPLE := sample_pcaps/badproxy-close-after-200
 
-.PHONY: demo test lint types check accuracy docs notebooks lab setup clean
+.PHONY: demo test lint types check accuracy bench docs notebooks lab setup clean
 .DEFAULT_GOAL := check
 
 demo: $(STAMP)   ## analyze a sample capture: a proxy that closes the connection right after the logon
@@ -28,6 +28,12 @@ check: lint types test
 accuracy: $(STAMP)   ## precision and recall over all samples, also into docs/accuracy.md
 	$(BIN)/python -m tests.golden.accuracy
 
+BENCH_IN ?= /tmp/winrm-analyzer-bench
+BENCH ?= --large
+
+bench: $(STAMP)   ## speed and memory against peers (20 minutes, 25 GB of disk; BENCH= for 3 GB): prints the tables, also into docs/performance.md
+	$(BIN)/python -m benchmarks.bench $(BENCH_IN) $(BENCH)
+
 docs: $(STAMP)   ## fill what the documents show of the program anew
 	$(BIN)/python docs/refresh.py
 
@@ -39,7 +45,7 @@ lab:   ## make every sample anew (root, Debian): into sample_pcaps, or make lab 
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml setup.py analyzer/capture/kernel.py analyzer/capture/kernel.pxd
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "winrm-analyzer needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'

@@ -5,6 +5,7 @@ match each other.
 Checksums are left as they are: the analyzer does not use them. Times of each copy are moved by 50 ms.
 """
 
+import base64
 import hashlib
 import re
 import struct
@@ -16,8 +17,7 @@ from analyzer.capture.containers import Walk, rows
 from analyzer.capture.open import opened
 from analyzer.settings import Limits
 
-_TOKEN = re.compile(rb"(?:Negotiate|NTLM|Kerberos) ([A-Za-z0-9+/]{120,}=*)")
-_CHALLENGE = b"TlRMTVNTUAAC"
+_TOKEN = re.compile(rb"(?:Negotiate|NTLM|Kerberos) ([A-Za-z0-9+/]{40,}=*)")
 _SEALED = b"application/octet-stream\r\n"
 _LINKS = {1: 14, 113: 16, 276: 20}
 
@@ -43,14 +43,28 @@ def _changed(frame: bytes, at: int, copy: int, salt: bytes) -> bytes:
         data[place + 1] = (data[place + 1] + (copy >> 8)) & 0xFF
         data[place + 2] = (data[place + 2] + copy) & 0xFF
     for match in _TOKEN.finditer(frame) if salt else ():
-        challenge = match[1].startswith(_CHALLENGE)
-        begin = match.start(1) + 32 if challenge else match.end(1) - 40  # the server's challenge, or the exported key's last bytes
-        data[begin : begin + 8] = salt.hex().encode()[:8]
+        token = bytearray(base64.b64decode(match[1]))
+        begin = _random_part(token)
+        if begin:
+            token[begin : begin + 8] = salt[:8]
+            data[match.start(1) : match.end(1)] = base64.b64encode(token)
     sealed = frame.find(_SEALED) if salt else -1
     if sealed >= 0:
         begin = sealed + len(_SEALED) + 4 + 16 + 8
         data[begin : begin + 8] = salt[:8]
     return bytes(data)
+
+
+def _random_part(token: bytearray) -> int:
+    """Where an NTLM message holds bytes that nobody chose: the server's challenge, or the proof of the response (MS-NLMP 2.2.1.2, 2.2.1.3); else 0."""
+    at = token.find(b"NTLMSSP\0")
+    if at < 0 or len(token) < at + 32:
+        return 0
+    kind = int.from_bytes(token[at + 8 : at + 12], "little")
+    if kind == 2:
+        return at + 24
+    begin = at + int.from_bytes(token[at + 24 : at + 28], "little")
+    return begin if kind == 3 and begin + 8 <= len(token) else 0
 
 
 def write(out: Path, packets: Iterator[tuple[int, int, bytes]]) -> int:
