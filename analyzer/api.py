@@ -53,11 +53,8 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     arguments: Sequence[str] = (),
 ) -> Case:
     """What the captures hold. ``inputs``: paths, directories, globs, or ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
-
-    ``arguments`` is the command line, for the record.
-
-    ``secrets`` (TOML), ``keylog`` (TLS) and ``keytab`` (Kerberos) name files with what the investigator knows. Damaged evidence raises nothing: see the table
-    issues. `InputError`: nothing could be read at all.
+    ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line, for the record.
+    Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
     """
     paths = [os.fspath(one) for one in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
     if not paths:
@@ -375,6 +372,11 @@ class Case(CaseTables):
         return f"<Case: {len(self.evidence.captures)} captures, {len(self.evidence.connections)} connections, {len(self.result.findings)} findings>"
 
 
+def kernel() -> str:
+    """``compiled`` or ``not compiled``: see `analyzer.engine.local.kernel_form`."""
+    from analyzer.engine import local
+
+    return local.kernel_form()
 
 
 def known_table(name: str) -> None:

@@ -47,8 +47,14 @@ if TYPE_CHECKING:
     from analyzer.case.tables import CaseTables, TextFormat
 
 
+def _version(context: click.Context, _option: click.Parameter, asked: bool) -> None:  # noqa: FBT001  click's signature
+    if asked and not context.resilient_parsing:
+        click.echo(f"winrm-analyzer, version {__version__} (packet kernel {api.kernel()})")
+        context.exit()
+
+
 @click.group(context_settings=CONTEXT)
-@click.version_option(__version__, prog_name="winrm-analyzer")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and the form of the packet kernel.")
 def cli() -> None:
     """Analyze WinRM traffic in packet captures: logons, encryption, proxies, findings.
 
@@ -240,7 +246,7 @@ cli.add_command(hashes)
 for _command in (timeline, pcap, export, wireshark, completion):
     cli.add_command(_command)
 for _command in cli.commands.values():  # also for one that is called without the group
-    _command.context_settings = CONTEXT | _command.context_settings
+    _command.context_settings = {**CONTEXT, **_command.context_settings}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

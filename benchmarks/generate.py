@@ -13,8 +13,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from analyzer.capture.containers import Walk, rows
+from analyzer.capture.containers import rows
 from analyzer.capture.open import opened
+from analyzer.capture.window import Walk
 from analyzer.settings import Limits
 
 _TOKEN = re.compile(rb"(?:Negotiate|NTLM|Kerberos) ([A-Za-z0-9+/]{40,}=*)")

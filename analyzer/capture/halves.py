@@ -15,8 +15,10 @@ from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
 
-from analyzer.capture.containers import PcapHead, Row, Walk, later_rows, pcap_head, record_begins, rows
+from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
+from analyzer.capture.pcap import PcapHead, later_rows, pcap_head, record_begins
+from analyzer.capture.window import Row, Walk
 from analyzer.records.capture import Flow, Segments, Verdict
 from analyzer.records.ids import packet_key
 from analyzer.settings import Limits

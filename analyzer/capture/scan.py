@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
 from analyzer.capture import halves
-from analyzer.capture.containers import Walk, rows
+from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen, description
 from analyzer.capture.links import link
 from analyzer.capture.open import STDIN, Opened, opened, zstd_errors
 from analyzer.capture.slow import SlowPath
+from analyzer.capture.window import Walk
 from analyzer.errors import InputError
 from analyzer.records.capture import Capture, Flow
 from analyzer.records.issues import Issue

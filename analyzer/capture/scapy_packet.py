@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from analyzer.capture.containers import Walk, rows
+from analyzer.capture.containers import rows
 from analyzer.capture.open import STDIN, opened
+from analyzer.capture.window import Walk
 from analyzer.errors import InputError, UsageError
 from analyzer.settings import Limits
 

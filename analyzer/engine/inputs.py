@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from analyzer.capture.containers import PCAP_MAGICS, PCAPNG_MAGIC
 from analyzer.capture.open import STDIN
+from analyzer.capture.pcap import PCAP_MAGICS
+from analyzer.capture.pcapng import PCAPNG_MAGIC
 from analyzer.errors import InputError
 
 _MAGICS = (PCAPNG_MAGIC, b"\x1f\x8b", b"\x28\xb5\x2f\xfd", *(magic.to_bytes(4, order) for magic in PCAP_MAGICS for order in ("little", "big")))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from analyzer.capture.kernels import description
 from analyzer.capture.scan import Scanned, scan
 from analyzer.engine.inputs import Input, expand
 from analyzer.engine.sources import Sources
@@ -62,3 +63,8 @@ def _scanned(item: Input, ordinal: int, limits: Limits, scope: Scope, progress: 
         detail = str(error).removeprefix(f"{item.path}: ")
         capture = Capture(ordinal, item.path, item.name, "unknown", 0)
         return Scanned(capture, (), (Issue("capture.unreadable", detail, capture=ordinal),), None)
+
+
+def kernel_form() -> str:
+    """``compiled``, or ``not compiled`` where no compiler was found when the analyzer was installed: it then reads captures many times slower."""
+    return description()

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from analyzer.capture.containers import Walk, rows
+from analyzer.capture.containers import rows
 from analyzer.capture.open import STDIN, opened
 from analyzer.capture.scapy_packet import Packet, packet
+from analyzer.capture.window import Walk
 from analyzer.errors import InputError, UsageError
 from analyzer.records.capture import Capture
 from analyzer.settings import Limits

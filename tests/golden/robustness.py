@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import analyzer
-from analyzer.capture.containers import Walk, rows
+from analyzer.capture.containers import rows
 from analyzer.capture.open import opened
+from analyzer.capture.window import Walk
 from analyzer.records.evidence import Evidence
 from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent

@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from analyzer.capture.containers import Walk, rows
+from analyzer.capture.containers import rows
+from analyzer.capture.window import Walk
 from analyzer.engine.local import run
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.quality import Absent

@@ -8,9 +8,11 @@ from typing import NamedTuple
 import pytest
 
 from analyzer.capture import halves, kernel
-from analyzer.capture.containers import Walk, pcap_head, rows
+from analyzer.capture.containers import rows
+from analyzer.capture.pcap import pcap_head
 from analyzer.capture.scan import scan
 from analyzer.capture.slow import SlowPath
+from analyzer.capture.window import Walk
 from analyzer.records.capture import Flow
 from analyzer.settings import Limits, Scope
 from tests.build.packets import ACK, SYN, Frame, Line, ethernet, filling, ip4, pcap, tcp

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import pytest
 
 from analyzer.capture import kernel, kernels
-from analyzer.capture.containers import Walk, rows
+from analyzer.capture.containers import rows
 from analyzer.capture.slow import SlowPath
+from analyzer.capture.window import Walk
 from analyzer.records.capture import Flow, Segments
 from analyzer.settings import Limits
 from tests.build.packets import FIN, LINKS, SYN, Frame, Line, ethernet, filling, gre, ip4, pcap, pcapng, vxlan

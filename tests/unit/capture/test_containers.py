@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from analyzer.capture.containers import Row, Walk, rows
+from analyzer.capture.containers import rows
+from analyzer.capture.window import Row, Walk
 from analyzer.settings import Limits
 from tests.build.packets import Frame, filling, pcap, pcapng
 

@@ -1,0 +1,98 @@
+"""What the walks over pcap and pcapng share: a moving window over the input, and the row that tells where a packet lies in it."""
+
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+Fill = Callable[[memoryview], int | None]
+"""Puts bytes of the input into a buffer and gives their number, 0 at the end: the method ``readinto`` of a stream."""
+
+
+class Row(NamedTuple):
+    """One packet: its number, time, link type, and where its bytes lie in ``buffer`` (``at``, ``size`` captured, ``wire_size`` sent) and in the file."""
+
+    number: int
+    ts_ns: int
+    link: int
+    buffer: bytearray
+    at: int
+    size: int
+    wire_size: int
+    file_at: int
+
+
+class Bulk(Protocol):
+    """Takes ordinary records by the thousand (see `analyzer.capture.kernel.Kernel`); what it does not take comes as a row."""
+
+    number: int
+    seconds: int
+    last_block_ns: int
+
+    def pcap(self, buffer: bytearray, span: tuple[int, int, int], number: int, layout: tuple[int, int, int], link: int) -> int:
+        """Where it stopped."""
+        ...
+
+    def pcapng(self, buffer: bytearray, span: tuple[int, int, int], number: int, big: int, interfaces: "array[int]") -> int:
+        """Where it stopped."""
+        ...
+
+
+@dataclass(slots=True)
+class Walk:
+    """What the walk learns besides packets; filled while it runs."""
+
+    format: str = ""
+    snaplen: int | None = None
+    packets: int = 0
+    links: set[int] = field(default_factory=set)
+    secrets: list[tuple[int, int, int]] = field(default_factory=list)
+    comments: list[tuple[int, str]] = field(default_factory=list)
+    problems: list[tuple[str, str, int | None]] = field(default_factory=list)
+    """(issue code, detail, packet number)."""
+
+
+class Window:
+    """A moving window over the input: ``need(n)`` makes n bytes available at ``at`` where the input has them. One buffer is filled again and again."""
+
+    __slots__ = ("_ended", "_fill", "at", "base", "buffer", "end")
+
+    def __init__(self, fill: Fill, size: int) -> None:
+        self._fill = fill
+        self._ended = False
+        self.buffer = bytearray(size)
+        self.at = 0
+        self.end = 0
+        """Where the bytes in the buffer end."""
+        self.base = 0
+        """Added to a place in the buffer it gives the place in the input."""
+
+    def need(self, size: int) -> bool:
+        """True when ``size`` bytes lie at ``at``."""
+        have = self.end - self.at
+        if have >= size:
+            return True
+        if self._ended:  # asked again and again while a damaged end is searched: no copying then
+            return False
+        rest = self.buffer[self.at : self.end]
+        if size > len(self.buffer):
+            self.buffer = bytearray(size + (size >> 1))
+        self.buffer[:have] = rest
+        self.base += self.at
+        self.at, self.end = 0, have
+        view = memoryview(self.buffer)
+        while self.end < size:
+            got = self._fill(view[self.end :])
+            if not got:
+                self._ended = True
+                break
+            self.end += got
+        return self.end >= size
+
+    def span(self) -> tuple[int, int, int]:
+        """Where to go on, where the bytes end, and what makes an offset of the input out of a place."""
+        return self.at, self.end, self.base
+
+    def left(self) -> int:
+        """How many bytes are in the window."""
+        return self.end - self.at
