@@ -27,7 +27,7 @@ _NARROWEST = 40
 """Columns; a terminal may be narrower, its lines then go on below by themselves."""
 _PROGRESS_FROM_BYTES = 20_000_000
 _SECRET_OPTIONS = {"--secrets", "--keylog", "--keytab"}
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 _captures = click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 _scope = click.option(

@@ -2,9 +2,10 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import pytest
@@ -54,29 +55,49 @@ def made_files(folder: Path) -> Iterator[tuple[str, bytes]]:
             yield f"cells of {path.name}", "\n".join(str(cell) for row in rows for cell in row).encode("utf-8", "surrogatepass")
 
 
+class Artefacts(NamedTuple):
+    """What is made of a sample, once for all tests: a report, a case folder, and a folder that has both."""
+
+    report: Path
+    case: Path
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Artefacts]:
+    made: dict[Path, Artefacts] = {}
+
+    def of(folder: Path) -> Artefacts:
+        if folder not in made:
+            place = tmp_path_factory.mktemp(folder.name)
+            made[folder] = Artefacts(place / "one.html", place / "case", place)
+            case(folder).report(made[folder].report)
+            case(folder).save(made[folder].case)
+        return made[folder]
+
+    return of
+
+
 @every_sample
-def test_the_report_of_a_sample(folder: Path, tmp_path: Path) -> None:
-    case(folder).report(tmp_path / "one.html")
-    made = (tmp_path / "one.html").read_bytes()
+def test_the_report_of_a_sample(folder: Path, artefacts: Callable[[Path], Artefacts], tmp_path: Path) -> None:
+    files = artefacts(folder)
+    made = files.report.read_bytes()
     assert 20_000 < len(made) < MOST_BYTES
-    opened = case(folder).save(tmp_path / "case")
-    opened.report(tmp_path / "two.html")
+    analyzer.open_case(files.case).report(tmp_path / "two.html")
     assert made == (tmp_path / "two.html").read_bytes()
     found = case(folder).findings
     assert made.count(b'class="card finding"') == min(400, len(found))
     assert not re.search(rb"<[^>]*\s(?:style|on\w+|src)=", made)
-    assert api.verify(tmp_path / "case") == ()
-    assert {path.name for path in (tmp_path / "case").glob("*.parquet")} == {f"{table.name}.parquet" for table in STORED}
+    assert api.verify(files.case) == ()
+    assert {path.name for path in files.case.glob("*.parquet")} == {f"{table.name}.parquet" for table in STORED}
 
 
 @pytest.mark.parametrize("folder", WITH_SECRETS, ids=[folder.name for folder in WITH_SECRETS])
-def test_no_secret_is_shown(folder: Path, tmp_path: Path) -> None:
+def test_no_secret_is_shown(folder: Path, artefacts: Callable[[Path], Artefacts]) -> None:
     one = case(folder)
-    one.report(tmp_path / "r.html")
-    one.save(tmp_path / "case")
     texts = [one.overview(), one.look(), one.transcript(), one.ladder(), one.findings_text(), *one.machine("json"), repr(one), one._repr_html_()]
     texts += [piece for table in STORED[:-1] for form in ("table", "jsonl") for piece in one.text(table.name, form)]
-    shown = [("terminal", "\n".join(texts).encode("utf-8", "surrogatepass")), *made_files(tmp_path)]
+    shown = [("terminal", "\n".join(texts).encode("utf-8", "surrogatepass")), *made_files(artefacts(folder).folder)]
     for secret in secrets_of(folder):
         assert [name for name, data in shown if secret in data] == []
 

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import shlex
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -125,6 +126,7 @@ def _policy(style: str, script: str) -> str:
     return f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
+@cache
 def _environment() -> "jinja2.Environment":
     import jinja2
 
