@@ -103,7 +103,7 @@ def recorded(arguments: list[str]) -> list[str]:
 def read_any(captures: tuple[str, ...], given: Given) -> api.Case | OpenedCase:
     """A case folder, when it is the only input, else what `read_case` makes of the captures."""
     if len(captures) == 1 and api.is_case(captures[0]):
-        case = api.open_case(captures[0])
+        case = api.open_case(captures[0]).hiding(given.secrets, given.keylog, given.keytab)
         for failure in case.failures:
             complain(failure)
         return case

@@ -12,16 +12,38 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.case.tables import Cells
+    from analyzer.reports.masking import Mask
 
 
 class OpenedCase(CaseTables):
-    """`analyzer.open_case` gives it. Its texts are those of the folder: masked, unless the folder was written with ``show_secrets``."""
+    """`analyzer.open_case` gives it. Its texts are those of the folder, which are masked unless it was written with ``show_secrets``.
 
-    def __init__(self, folder: Path, manifest: Mapping[str, object]) -> None:
+    Of a folder that holds secrets, what looks like a password is masked here again, and with `hiding` the values that are given.
+    """
+
+    def __init__(self, folder: Path, manifest: Mapping[str, object], mask: Mask | None = None, *, shows: bool = False) -> None:
         super().__init__()
+        from analyzer.reports.masking import Mask
+
         self.folder = folder
         self._manifest = manifest
         self._cells: dict[str, Cells] = {}
+        self._mask = mask or Mask()
+        self._shows = shows
+
+    def hiding(self, secrets: str | None = None, keylog: str | None = None, keytab: str | None = None) -> OpenedCase:
+        """The same case with the values of these files masked, too. A case folder does not hold them, so it cannot know them by itself."""
+        from analyzer.engine.account import hidden
+        from analyzer.engine.secrets import load
+        from analyzer.reports.masking import Mask
+
+        known = load(secrets, [] if keylog is None else [keylog], [] if keytab is None else [keytab])
+        return OpenedCase(self.folder, self._manifest, Mask(*hidden(known)), shows=self._shows)
+
+    def show_secrets(self) -> OpenedCase:
+        """The same case with nothing masked in its tables. `UsageError`: the folder was written without secrets."""
+        self._holds_secrets()
+        return OpenedCase(self.folder, self._manifest, self._mask, shows=True)
 
     def manifest(self) -> Mapping[str, object]:
         """How the tables were made, as the folder's manifest.json says."""
@@ -29,18 +51,23 @@ class OpenedCase(CaseTables):
 
     def cells(self, name: str, *, show_secrets: bool = False) -> Cells:
         """The cells of a table as the folder holds them. `UsageError`: ``show_secrets``, and the folder was written without."""
-        held = bool(self._manifest.get("show_secrets"))
-        if show_secrets and not held:
+        if show_secrets:
+            self._holds_secrets()
+        if show_secrets or self._shows or not self._manifest.get("show_secrets"):
+            return self._stored(name)
+        from analyzer.engine.store import table_of
+
+        return self._mask.cells(table_of(name), self._stored(name))
+
+    def _holds_secrets(self) -> None:
+        if not self._manifest.get("show_secrets"):
             msg = f"{self.folder} was written with secrets masked; show them with a case made of the captures"
             raise UsageError(msg)
-        if show_secrets or not held:
-            return self._exact(name)
-        from analyzer.engine.store import table_of
-        from analyzer.reports.masking import Mask
-
-        return Mask().cells(table_of(name), self._exact(name))
 
     def _exact(self, name: str) -> Cells:
+        return self.cells(name)
+
+    def _stored(self, name: str) -> Cells:
         from analyzer.engine.store import read
 
         if name not in self._cells:
@@ -67,8 +94,8 @@ class OpenedCase(CaseTables):
         place = table_named("findings").names.index("severity")
         least = rank(Severity(level))
         words = {one.value for one in Severity if rank(one) >= least}
-        made = OpenedCase(self.folder, self._manifest)
-        made._cells = self._cells | {"findings": [row for row in self._exact("findings") if row[place] in words]}
+        made = OpenedCase(self.folder, self._manifest, self._mask, shows=self._shows)
+        made._cells = self._cells | {"findings": [row for row in self._stored("findings") if row[place] in words]}
         return made
 
     def _extent_of_all(self) -> tuple[list[str], dict[str, int]]:

@@ -204,6 +204,27 @@ def test_secrets_are_masked_unless_asked_for(case: analyzer.Case, folder: Path, 
         analyzer.open_case(folder).text("commands", show_secrets=True)
 
 
+def test_a_case_with_secrets_shows_them_only_when_asked(case: analyzer.Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What looks like a password is masked by itself, what does not (an echo of it) by the file that names it."""
+    secrets = tmp_path / "secrets.toml"
+    secrets.write_text(f'[[password]]\nuser = "bob"\nvalue = "{PASSWORD}"\n', encoding="utf-8")
+    case.save(tmp_path / "shown", show_secrets=True)
+    opened = analyzer.open_case(tmp_path / "shown")
+    assert PASSWORD not in opened.commands["text"][0]
+    assert PASSWORD not in opened.sql("select text from commands")["text"][0]
+    assert PASSWORD in opened.show_secrets().commands["text"][0]
+    assert PASSWORD in opened.streams["text"][0]
+    assert PASSWORD not in opened.hiding(str(secrets)).streams["text"][0]
+    assert PASSWORD not in opened.hiding(str(secrets)).at_least("high").streams["text"][0]
+    with pytest.raises(UsageError, match="masked"):
+        case.save(tmp_path / "masked").show_secrets()
+    for words in (["show", "streams", "-f", "csv"], ["show", "commands", "-f", "jsonl"], ["timeline"], ["timeline", "--profile", "ecs"]):
+        assert cli.run([*words, str(tmp_path / "shown"), "--secrets", str(secrets)]) == 0
+        assert PASSWORD not in capsys.readouterr().out
+    assert cli.run(["show", "streams", "-f", "csv", str(tmp_path / "shown"), "--show-secrets"]) == 0
+    assert PASSWORD in capsys.readouterr().out
+
+
 def test_commands_take_a_case_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["show", "connections", str(folder), "-f", "csv", "--columns", "connection_id", "--where", "role = 'client_leg'"]) == 0
     assert capsys.readouterr().out == 'connection_id\n"c1"\n'
