@@ -48,6 +48,8 @@ _TYPED = (
 _HEX = re.compile(r"[0-9A-Fa-f]{8,}")
 _BASE64_CHAR = "[A-Za-z0-9+/_-]"
 _BLOB = re.compile(rf"{_BASE64_CHAR}{{24,}}=*")
+_SCHEME = re.compile(r"[A-Za-z-]{0,20}")
+"""An authentication scheme by itself, as in an offer."""
 _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "authentication-info",
                           "proxy-authentication-info", "cookie", "set-cookie"})  # fmt: skip
 """Fields whose value is a credential, or a token that one can be guessed from; the scheme, the first word, stays."""
@@ -88,6 +90,7 @@ class Mask:
         self._named_forms = self._forms if len(apart) == len(self._values) else _forms(apart, self._keys)[0]
         self._sizes = sorted({len(one) for one in self._digits})
         self._seen: dict[tuple[str, str], str] = {}
+        self._fields: dict[tuple[str, str], tuple[str, str]] = {}
 
     def __repr__(self) -> str:
         return f"<Mask: {len(self._values)} passwords, {len(self._digits)} keys>"
@@ -106,6 +109,8 @@ class Mask:
 
     def _filtered(self, how: str, text: str, spans: Callable[[], Iterable[Span]]) -> str:
         """Short texts come again and again (targets, header fields)."""
+        if how != "typed" and not (self._forms or self._digits):
+            return text
         if len(text) > _REMEMBERED:
             return _without(text, spans())
         if (how, text) not in self._seen:
@@ -208,15 +213,27 @@ class Mask:
 
     def fields(self, fields: tuple[Header, ...]) -> tuple[Header, ...]:
         """Header fields as they may be shown: of credentials and tokens only the scheme."""
-        return tuple(Header(self.known(header.name), self._field(header), header.at) for header in fields)
+        made = tuple([self._field(header) for header in fields])
+        return fields if made == fields else made
 
-    def _field(self, header: Header) -> str:
-        if header.name.lower() not in _CREDENTIALS:
-            return self.known(header.value)
-        if header.name.lower().endswith("cookie"):
+    def _field(self, header: Header) -> Header:
+        name, value, at = header
+        known = self._fields.get((name, value))
+        if known is None:
+            if len(self._fields) >= _MOST_REMEMBERED:
+                self._fields.clear()
+            known = self._fields[name, value] = self.known(name), self._value(name.lower(), value)
+        return header if known == (name, value) else Header(*known, at)
+
+    def _value(self, name: str, value: str) -> str:
+        if name not in _CREDENTIALS:
+            return self.known(value)
+        if name.endswith("cookie"):
             return _STARS
-        scheme, _, rest = header.value.strip().partition(" ")
-        return self.known(header.value) if not rest or rest.lower().startswith("realm=") else f"{scheme} {_STARS}"
+        scheme, _, rest = value.strip().partition(" ")
+        if not rest:
+            return self.known(value) if _SCHEME.fullmatch(scheme) else _STARS
+        return self.known(value) if rest.lower().startswith("realm=") else f"{self.known(scheme)} {_STARS}"
 
     def _message(self, one: Message) -> Message:
         texts = (self._maybe(one.action), self._maybe(one.resource_uri), self._maybe(one.fault_code))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.api import Case
+from analyzer.records.http import Header
 from analyzer.records.result import Result
 from analyzer.records.wsman import Command, Output, Shell
 from analyzer.reports.drawings import LADDERS
@@ -66,6 +67,27 @@ def test_nothing_else_is_taken_out() -> None:
 )
 def test_what_looks_like_a_password(text: str, shown: str) -> None:
     assert masked(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("Authorization", "Basic YWxpY2U6cHc=", "Basic ***"),
+        ("proxy-authorization", "NTLM TlRMTVNTUAAB", "NTLM ***"),
+        ("Authorization", "YWxpY2U6cHc=", "***"),
+        ("WWW-Authenticate", "Negotiate", "Negotiate"),
+        ("WWW-Authenticate", "Negotiate oYG2MIGz", "Negotiate ***"),
+        ("WWW-Authenticate", 'Basic realm="WSMAN"', 'Basic realm="WSMAN"'),
+        ("Set-Cookie", "a=b", "***"),
+        ("X-Remark", f"pw {PASSWORD}", "pw ***"),
+        ("User-Agent", "Microsoft WinRM Client", "Microsoft WinRM Client"),
+    ],
+)
+def test_of_credentials_only_the_scheme_is_shown(name: str, value: str, shown: str) -> None:
+    found = Mask([PASSWORD]).fields((Header(name, value, 7), Header(name, value, 9)))
+    assert found == (Header(name, shown, 7), Header(name, shown, 9))
+    if PASSWORD not in value:
+        assert Mask().fields((Header(name, value, 7),)) == found[:1]
 
 
 def test_overlapping_secrets_leave_nothing() -> None:
