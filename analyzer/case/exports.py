@@ -71,19 +71,18 @@ def archive(result: Result, texts: Iterable[tuple[str, str]], mask: Mask | None,
 
 
 def evidence_slice(result: Result, findings: Sequence[str], connections: Sequence[str]) -> tuple[Iterator[bytes], int]:
-    """The pcapng file's blocks and how many packets it has. ``result`` has the hashes of its captures."""
+    """The pcapng file's blocks and how many packets it has. ``result`` has the hashes of its captures, which are read again while the blocks are taken."""
     from analyzer import __version__
     from analyzer.engine.packets import packets_of
     from analyzer.exports import pcapng, slices
     from analyzer.records.ids import packet_key
     from analyzer.tables.packets import numbers_by_capture
 
+    def originals(ordinal: int, numbers: Sequence[int]) -> Iterator[slices.Original]:
+        for one in packets_of(captures[ordinal], numbers):
+            yield slices.Original(packet_key(ordinal, one.number), one.ts_ns, one.link_type, one.data, one.wire_size)
+
     captures = result.evidence.captures
     chosen = slices.sliced(result, findings, connections)
-    found = [
-        slices.Original(packet_key(ordinal, one.number), one.ts_ns, one.link_type, one.data, one.wire_size)
-        for ordinal, numbers in numbers_by_capture(chosen.comments).items()
-        for one in packets_of(captures[ordinal], numbers)
-    ]
-    interfaces, frames = slices.frames(found, chosen, captures)
-    return pcapng.blocks(interfaces, frames, f"winrm-analyzer {__version__}", chosen.about), len(frames)
+    found = [originals(ordinal, numbers) for ordinal, numbers in numbers_by_capture(chosen.comments).items()]
+    return pcapng.blocks(slices.items(found, chosen, captures), f"winrm-analyzer {__version__}", chosen.about), len(chosen.comments)

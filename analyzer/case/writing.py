@@ -16,7 +16,7 @@ def refuse(path: Path, inputs: Iterable[str], *, clobber: bool) -> None:
     if path.is_dir():
         msg = f"{path} is a folder; name a file"
         raise OutputError(msg)
-    if not path.exists():
+    if not path.is_file():  # nothing there, or a device such as /dev/stdout
         return
     if any(one != "-" and _is(path, Path(one)) for one in inputs):
         msg = f"{path} is evidence, which is never written to; name another file"
@@ -27,14 +27,21 @@ def refuse(path: Path, inputs: Iterable[str], *, clobber: bool) -> None:
 
 
 def write_bytes(path: Path, pieces: Iterable[bytes], inputs: Iterable[str], *, clobber: bool) -> None:
-    """Write a file. `OutputError` as for `refuse`, or when it cannot be written."""
+    """Write a file; it is there when all of it is. `OutputError` as for `refuse`, or when it cannot be written."""
     refuse(path, inputs, clobber=clobber)
+    special = path.exists() and not path.is_file()  # such as /dev/stdout
+    made = path if special else path.with_name(f".{path.name}.writing")
     try:
-        with path.open("wb") as file:
+        with made.open("wb") as file:
             file.writelines(pieces)
+        if made != path:
+            made.replace(path)
     except OSError as error:
         msg = f"cannot write {path}: {error.strerror or error}"
         raise OutputError(msg) from error
+    finally:
+        if made != path:
+            made.unlink(missing_ok=True)
 
 
 def write_text(path: Path, pieces: Iterable[str], inputs: Iterable[str], *, clobber: bool) -> None:

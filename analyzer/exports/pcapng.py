@@ -32,15 +32,16 @@ class Frame(NamedTuple):
     comments: tuple[str, ...]
 
 
-def blocks(interfaces: Iterable[Interface], frames: Iterable[Frame], program: str, comment: str) -> Iterator[bytes]:
-    """The file, block by block."""
+def blocks(items: Iterable[Interface | Frame], program: str, comment: str) -> Iterator[bytes]:
+    """The file, block by block. Interfaces are counted from 0 in the order in which they come; each comes before its first packet."""
     yield _block(_SECTION, struct.pack("<IHHq", _MAGIC, 1, 0, -1) + _options([(_COMMENT, comment.encode()), (_USERAPPL, program.encode())]))
-    for one in interfaces:
-        options = _options([(_NAME, one.name.encode("utf-8", "replace")), (_TSRESOL, _NANOSECONDS)])
-        yield _block(_INTERFACE, struct.pack("<HHI", one.link_type, 0, one.snaplen) + options)
-    for frame in frames:
-        head = struct.pack("<IIIII", frame.interface, frame.ts_ns >> 32, frame.ts_ns & 0xFFFFFFFF, len(frame.data), frame.wire_size)
-        yield _block(_PACKET, head + _padded(frame.data) + _options([(_COMMENT, text.encode("utf-8", "replace")) for text in frame.comments]))
+    for one in items:
+        if isinstance(one, Interface):
+            options = _options([(_NAME, one.name.encode("utf-8", "replace")), (_TSRESOL, _NANOSECONDS)])
+            yield _block(_INTERFACE, struct.pack("<HHI", one.link_type, 0, one.snaplen) + options)
+        else:
+            head = struct.pack("<IIIII", one.interface, one.ts_ns >> 32, one.ts_ns & 0xFFFFFFFF, len(one.data), one.wire_size)
+            yield _block(_PACKET, head + _padded(one.data) + _options([(_COMMENT, text.encode("utf-8", "replace")) for text in one.comments]))
 
 
 def _block(kind: int, body: bytes) -> bytes:

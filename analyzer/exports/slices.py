@@ -3,6 +3,7 @@
 The comments are made of a masked result; the packets are the original ones and hold whatever they held. Key logs that a pcapng file carries are left out.
 """
 
+import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -72,14 +73,19 @@ def sliced(result: Result, findings: Sequence[str] = (), connections: Sequence[s
     return Slice(comments, visible(f"Slice of {', '.join(what)}. Original packets of {sets}. {hashes}".strip(), limit=30_000))
 
 
-def frames(found: Iterable[Original], chosen: Slice, captures: Sequence[Capture]) -> tuple[list[Interface], list[Frame]]:
-    """The interfaces and packets of the file, in order of time; each capture's times are its own clock's."""
-    interfaces: dict[tuple[int, int], int] = {}
-    made = []
-    for one in sorted(found, key=lambda one: (one.ts_ns, one.key)):
-        place = interfaces.setdefault((key_capture(one.key), one.link_type), len(interfaces))
-        made.append(Frame(place, one.ts_ns, one.data, one.wire_size, chosen.comments[one.key]))
-    return [Interface(visible(captures[ordinal].name), link, captures[ordinal].snaplen or 0) for ordinal, link in interfaces], made
+def items(found: Sequence[Iterable[Original]], chosen: Slice, captures: Sequence[Capture]) -> Iterator[Interface | Frame]:
+    """The packets of the file, each interface before its first one. ``found``: of each capture the packets in the order of the file, which stays.
+
+    Several captures are merged by time; each one's times are its own clock's.
+    """
+    places: dict[tuple[int, int], int] = {}
+    for one in heapq.merge(*found, key=lambda one: one.ts_ns):
+        capture = captures[key_capture(one.key)]
+        where = (capture.ordinal, one.link_type)
+        if where not in places:
+            places[where] = len(places)
+            yield Interface(visible(capture.name), one.link_type, capture.snaplen or 0)
+        yield Frame(places[where], one.ts_ns, one.data, one.wire_size, chosen.comments[one.key])
 
 
 def _known(name: str, among: Mapping[str, Item], what: str) -> Item:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 import analyzer
+from analyzer.errors import InputError
 from analyzer.records.ids import key_number
 from analyzer.tables.findings import finding_rows
 from tests.golden.samples import captures, truth
@@ -60,7 +61,11 @@ def test_a_slice_has_the_original_packets(name: str, tmp_path: Path) -> None:
     for packet, notes in zip(made, told, strict=True):
         _, number, origin = notes[-1].removeprefix("WSM ").replace(" of ", " ").split(" ", 2)
         assert packet == before[origin][int(number) - 1]
-    assert made == sorted(made, key=lambda packet: packet.ts_ns)
+    order = [(notes[-1].rpartition(" of ")[2], int(notes[-1].split()[2])) for notes in told]
+    for origin in before:
+        numbers = [number for name, number in order if name == origin]
+        assert numbers == sorted(numbers), "each capture's packets stay in their order"
+    assert len(before) == 1 or [packet.ts_ns for packet in made] == sorted(packet.ts_ns for packet in made)
     assert _DSB not in {data[:4] for data in _blocks(out)}
 
 
@@ -105,3 +110,13 @@ def test_what_the_capture_says_of_a_packet_stays(tmp_path: Path) -> None:
     analyzer.analyze(noted).slice(out)
     found = next(notes for notes in comments(out) if notes[-1] == "WSM packet 4 of noted.pcapng")
     assert found[0] == "seen by \\x1b[31mme"
+
+
+def test_a_capture_that_was_changed_leaves_no_half_file(tmp_path: Path) -> None:
+    capture = tmp_path / "capture.pcapng"
+    capture.write_bytes((SAMPLES / "direct-basic" / "capture.pcapng").read_bytes())
+    case = analyzer.analyze(capture)
+    capture.write_bytes(capture.read_bytes()[:9000])
+    with pytest.raises(InputError, match="was changed"):
+        case.slice(tmp_path / "slice.pcapng")
+    assert [path.name for path in tmp_path.iterdir()] == ["capture.pcapng"]
