@@ -50,6 +50,9 @@ class Hidden(NamedTuple):
     names: list[str]
     logged: list[bytes]
 
+    def __repr__(self) -> str:
+        return "<Hidden>"
+
 
 def hidden(secrets: Secrets) -> Hidden:
     """The investigator's secrets, which are never shown."""

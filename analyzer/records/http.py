@@ -6,13 +6,36 @@ from typing import NamedTuple
 
 from analyzer.records.quality import Known
 
+CREDENTIALS = frozenset(
+    {
+        "authorization",
+        "proxy-authorization",
+        "www-authenticate",
+        "proxy-authenticate",
+        "authentication-info",
+        "proxy-authentication-info",
+        "cookie",
+        "set-cookie",
+    }
+)
+"""Fields, in lower case, whose value is a credential, or a token that one can be guessed from."""
+
 
 class Header(NamedTuple):
-    """One field line in the order sent. Texts are the bytes as sent, decoded as Latin-1 (lossless). ``at`` is the stream offset of the line."""
+    """One field line in the order sent. Texts are the bytes as sent, decoded as Latin-1 (lossless). ``at`` is the stream offset of the line.
+
+    A credential does not show itself where a record is printed: of it only the first word is in ``repr``.
+    """
 
     name: str
     value: str
     at: int
+
+    def __repr__(self) -> str:
+        scheme, blank, _ = self.value.partition(" ")
+        named = scheme.replace("-", "").isalpha() and len(scheme) <= 20
+        hidden = f"{scheme}{' ***' if blank else ''}" if named else "***"
+        return f"Header(name={self.name!r}, value={(hidden if self.name.lower() in CREDENTIALS else self.value)!r}, at={self.at})"
 
 
 class Framing(StrEnum):

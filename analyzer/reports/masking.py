@@ -18,7 +18,7 @@ from urllib.parse import quote, quote_plus
 from analyzer.records.auth import Conversation, Identity, NtlmToken, Token
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
-from analyzer.records.http import Exchange, Header, Request, Response
+from analyzer.records.http import CREDENTIALS, Exchange, Header, Request, Response
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Scorecard
 from analyzer.records.result import Result
@@ -50,9 +50,6 @@ _BASE64_CHAR = "[A-Za-z0-9+/_-]"
 _BLOB = re.compile(rf"{_BASE64_CHAR}{{24,}}=*")
 _SCHEME = re.compile(r"[A-Za-z-]{0,20}")
 """An authentication scheme by itself, as in an offer."""
-_CREDENTIALS = frozenset({"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "authentication-info",
-                          "proxy-authentication-info", "cookie", "set-cookie"})  # fmt: skip
-"""Fields whose value is a credential, or a token that one can be guessed from; the scheme, the first word, stays."""
 TYPED = {"commands": ("text", "text_decoded"), "streams": ("text",), "exchanges": ("target",), "ladders": ("head",), "timeline": ("message",)}
 """By table, the columns that hold what somebody typed: `_TYPED` is looked for there, too."""
 NAMES = frozenset({"user", "domain", "workstation", "target_name", "spn", "realm", "server_name", "tls_server_name", "source", "destination", "host"})
@@ -226,7 +223,7 @@ class Mask:
         return header if known == (name, value) else Header(*known, at)
 
     def _value(self, name: str, value: str) -> str:
-        if name not in _CREDENTIALS:
+        if name not in CREDENTIALS:
             return self.known(value)
         if name.endswith("cookie"):
             return _STARS

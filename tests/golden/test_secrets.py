@@ -19,6 +19,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 
+import analyzer
 from analyzer.cli import cli
 from analyzer.tables.registry import TABLES
 from tests.build import careless
@@ -197,6 +198,15 @@ def _search(paths: list[Path], out: Path, caplog: pytest.LogCaptureFixture) -> N
     assert wanted
     artefacts = [*made(paths, out), ("logs", caplog.text.encode())]
     assert [(name, _in(data, wanted)) for name, data in artefacts if _in(data, wanted)] == []
+
+
+def test_records_do_not_show_credentials(tmp_path: Path) -> None:
+    """What a notebook shows of a record is its ``repr``; its value is the evidence itself."""
+    for paths in (_of_sample("direct-basic"), _of_sample("squid-proxyauth-basic")):
+        case = analyzer.analyze(*(str(path) for path in paths if "pcap" in path.suffix))
+        shown = repr([*case.evidence.exchanges.values(), *case.evidence.conversations, case]).encode()
+        assert _in(shown, secrets(paths)) == []
+        assert any("Basic " in header.value for one in case.evidence.exchanges.values() for header in getattr(one.request, "headers", ()))
 
 
 def test_the_search_can_fail(tmp_path: Path) -> None:
