@@ -9,7 +9,7 @@ class Limits:
 
     read_size_bytes: int = 1 << 20
     parallel_bytes: int = 64 << 20
-    """Plain pcap files from this size on are scanned by two threads."""
+    """Plain files from this size on are scanned by two threads."""
     record_size_bytes: int = 16 << 20
     """A capture record larger than this is damage (TSO frames reach 256 KiB)."""
     undecided_payload_packets: int = 5

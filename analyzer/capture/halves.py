@@ -1,4 +1,4 @@
-"""A large pcap scanned by two threads, each one half of it; the result is that of one thread, or it is given up and one thread does the work.
+"""A large capture scanned by two threads, each one half of it; the result is that of one thread, or it is given up and one thread does the work.
 
 The second half begins where a chain of plausible records begins. That this is a record's beginning is proved afterwards: the walk over the first half must end
 there exactly. Flows do not depend on each other, so only 4-tuples that both halves met need care: a flow's verdict falls by its first payloads, which may lie
@@ -17,14 +17,14 @@ from typing import NamedTuple
 
 from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
-from analyzer.capture.pcap import PcapHead, later_rows, pcap_head, record_begins
+from analyzer.capture.pcap import HEADER_SIZE, PcapHead, pcap_head
+from analyzer.capture.pcapng import PcapngHead
 from analyzer.capture.window import Row, Walk
 from analyzer.records.capture import Flow, Segments, Verdict
 from analyzer.records.ids import packet_key
 from analyzer.settings import Limits
 
 Host = Callable[[bytes], str]
-_HEADER = 24
 _CHAIN = 64
 _SEARCHED = 8 << 20
 _UNDECIDED, _HTTP, _TLS, _REJECTED, _KDC, _LATE = range(6)
@@ -86,11 +86,11 @@ class _Later(threading.Thread):
 def scanned(path: str, limits: Limits, kernel: Callable[[], Kernel], host: Host, seen: Callable[[int], None]) -> Halves | None:
     """The scan of a plain file in two halves. ``kernel`` makes kernels, ``seen`` is told how many bytes were read. None: let one thread do it."""
     with Path(path).open("rb", buffering=0) as first, Path(path).open("rb", buffering=0) as second:
-        head = pcap_head(first.read(_HEADER))
-        middle = first.seek(0, os.SEEK_END) // 2
+        head = _head(first, limits)
+        middle = first.seek(0, os.SEEK_END) // 8 * 4
         first.seek(0)
         second.seek(middle)
-        begin = None if head is None else record_begins(second.read(_SEARCHED), head, _CHAIN)
+        begin = None if head is None else head.begins(second.read(_SEARCHED), _CHAIN)
         if head is None or begin is None:
             return None
         middle += begin
@@ -101,25 +101,36 @@ def scanned(path: str, limits: Limits, kernel: Callable[[], Kernel], host: Host,
             return None
 
 
+def _head(file: FileIO, limits: Limits) -> PcapHead | PcapngHead | None:
+    """What the beginning of the file says of its packets; None when it is too strange for two."""
+    head = pcap_head(file.read(HEADER_SIZE))
+    if head is not None:
+        return head
+    file.seek(0)
+    walk = Walk()
+    next(rows(lambda buffer: file.readinto(buffer) or 0, limits, walk), None)
+    return PcapngHead(walk.order, tuple(walk.interfaces), walk.snaplen) if walk.interfaces and not walk.problems else None
+
+
 class _File(NamedTuple):
     """The capture, opened twice, and where its second half begins."""
 
     first: FileIO
     second: FileIO
     middle: int
-    head: PcapHead
+    head: PcapHead | PcapngHead
 
 
 def _both(file: _File, limits: Limits, kernels: tuple[Kernel, Kernel], host: Host, seen: Callable[[int], None]) -> Halves:
     one, two = kernels
-    walks = (Walk(), Walk())
+    walks = (Walk(), file.head.walk())
 
     def fill(buffer: memoryview) -> int:
         place = file.first.tell()
         seen(2 * place)
         return file.first.readinto(buffer[: file.middle - place]) or 0 if place < file.middle else 0
 
-    later = _Later(later_rows(lambda buffer: file.second.readinto(buffer) or 0, limits, walks[1], file.head, file.middle, two), two)
+    later = _Later(file.head.rows(lambda buffer: file.second.readinto(buffer) or 0, limits, walks[1], file.middle, two), two)
     later.start()
     try:
         _feed(rows(fill, limits, walks[0], one), one)
@@ -128,7 +139,7 @@ def _both(file: _File, limits: Limits, kernels: tuple[Kernel, Kernel], host: Hos
     if later.failed is not None:
         raise later.failed
     damaged = bool(walks[0].problems) or any(code != "capture.cut" for code, _, _ in walks[1].problems)
-    if damaged or one.first_ns is None or two.first_ns is None:
+    if damaged or walks[1].borrowed or not file.head.holds(walks[0]) or one.first_ns is None or two.first_ns is None:
         raise _DoubtError
     return _together(one, two, walks, host, lambda: _go_on(file, limits, one, walks[0].packets))
 
@@ -147,17 +158,11 @@ def _go_on(file: _File, limits: Limits, kernel: Kernel, packets: int) -> None:
     last_ns = kernel.last_ns or 0
     file.first.seek(file.middle)
     kernel.goes_on()
-    _feed(
-        later_rows(
-            lambda buffer: (file.first.readinto(buffer) or 0) if kernel.is_wanting(last_ns) else 0,
-            limits,
-            Walk(packets=packets),
-            file.head,
-            file.middle,
-            kernel,
-        ),
-        kernel,
-    )
+
+    def fill(buffer: memoryview) -> int:
+        return (file.first.readinto(buffer) or 0) if kernel.is_wanting(last_ns) else 0
+
+    _feed(file.head.rows(fill, limits, file.head.walk(packets), file.middle, kernel), kernel)
 
 
 def _together(one: Kernel, two: Kernel, walks: tuple[Walk, Walk], host: Host, go_on: Callable[[], None]) -> Halves:
@@ -172,9 +177,12 @@ def _together(one: Kernel, two: Kernel, walks: tuple[Walk, Walk], host: Host, go
     flows = _flows(one, two, joined, packets, host)
     one.absorb(two)
     walk = walks[0]
+    walk.comments += [(number + walk.packets, text) for number, text in walks[1].comments]
+    walk.secrets += walks[1].secrets
     walk.packets += walks[1].packets
     walk.links |= walks[1].links
     walk.problems += walks[1].problems
+    walk.snaplen = walks[1].snaplen
     return Halves(one, walk, flows, frozenset(joined.late))
 
 

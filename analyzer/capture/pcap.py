@@ -28,6 +28,34 @@ class PcapHead(NamedTuple):
     snaplen: int
     link: int
 
+    def walk(self, packets: int = 0) -> Walk:
+        """A walk that begins after ``packets``."""
+        return Walk(packets=packets)
+
+    def holds(self, walk: Walk) -> bool:
+        """True: nothing after a pcap's head changes it."""
+        return walk.format == self.format
+
+    def begins(self, data: bytes, chain: int) -> int | None:
+        """The first place in ``data`` from which ``chain`` plausible records follow each other; None when there is none."""
+        unpack = struct.Struct(self.order + "IIII").unpack_from
+        for begin in range(len(data) - self.header_size):
+            at, last_s = begin, 0
+            for _ in range(chain):
+                if at + self.header_size > len(data) or not _plausible(unpack, data, at, last_s):
+                    break
+                last_s, size = unpack(data, at)[0], unpack(data, at)[2]
+                at += self.header_size + size
+            else:
+                return begin
+        return None
+
+    def rows(self, fill: Fill, limits: Limits, walk: Walk, place: int, bulk: Bulk | None = None) -> Iterator[Row]:
+        """The packets from offset ``place`` of the file on."""
+        window = Window(fill, limits.read_size_bytes)
+        window.base = place
+        yield from records(window, limits, walk, self, bulk)
+
 
 def pcap_head(data: bytes | bytearray) -> PcapHead | None:
     """None for what is no pcap."""
@@ -37,28 +65,6 @@ def pcap_head(data: bytes | bytearray) -> PcapHead | None:
             snaplen, link = struct.unpack_from(order + "II", data, 16)
             return PcapHead(found[0], order, found[1], found[2], snaplen, link & 0xFFFF)  # the upper bits tell the length of a frame check sequence
     return None
-
-
-def record_begins(data: bytes, head: PcapHead, chain: int) -> int | None:
-    """The first place in ``data`` from which ``chain`` plausible records follow each other; None when there is none."""
-    unpack = struct.Struct(head.order + "IIII").unpack_from
-    for begin in range(len(data) - head.header_size):
-        at, last_s = begin, 0
-        for _ in range(chain):
-            if at + head.header_size > len(data) or not _plausible(unpack, data, at, last_s):
-                break
-            last_s, size = unpack(data, at)[0], unpack(data, at)[2]
-            at += head.header_size + size
-        else:
-            return begin
-    return None
-
-
-def later_rows(fill: Fill, limits: Limits, walk: Walk, head: PcapHead, place: int, bulk: Bulk | None = None) -> Iterator[Row]:
-    """As `rows`, for the records of a pcap from offset ``place`` of the file on, numbered from ``walk.packets`` on."""
-    window = Window(fill, limits.read_size_bytes)
-    window.base = place
-    yield from records(window, limits, walk, head, bulk)
 
 
 def records(window: Window, limits: Limits, walk: Walk, head: PcapHead, bulk: Bulk | None) -> Iterator[Row]:

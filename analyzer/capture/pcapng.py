@@ -3,14 +3,52 @@
 import struct
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from analyzer.capture.links import KINDS
-from analyzer.capture.window import Bulk, Row, Walk, Window
+from analyzer.capture.window import Bulk, Fill, Interface, Row, Walk, Window
 from analyzer.settings import Limits
 
 PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
+
+
+class PcapngHead(NamedTuple):
+    """What the blocks before the first packet say: byte order, interfaces, the largest snap length."""
+
+    order: str
+    interfaces: tuple[Interface, ...]
+    snaplen: int | None
+
+    def walk(self, packets: int = 0) -> Walk:
+        """A walk that begins after ``packets``."""
+        return Walk(format="pcapng", packets=packets, order=self.order, interfaces=list(self.interfaces), snaplen=self.snaplen)
+
+    def holds(self, walk: Walk) -> bool:
+        """True when what a walk has met so far is still what this head says."""
+        return (walk.order, tuple(walk.interfaces), walk.snaplen) == self
+
+    def begins(self, data: bytes, chain: int) -> int | None:
+        """The first place in ``data`` from which ``chain`` sound blocks follow each other, the first one a packet; None when there is none."""
+        kind = struct.pack(self.order + "I", _EPB)
+        unpack = struct.Struct(self.order + "I").unpack_from
+        begin = data.find(kind)
+        while begin >= 0:
+            at = begin
+            for _ in range(chain):
+                total = unpack(data, at + 4)[0] if at + 8 <= len(data) else 0
+                if total < 12 or total & 3 or at + total > len(data) or unpack(data, at + total - 4)[0] != total:
+                    break
+                at += total
+            else:
+                return begin
+            begin = data.find(kind, begin + 1)
+        return None
+
+    def rows(self, fill: Fill, limits: Limits, walk: Walk, place: int, bulk: Bulk | None = None) -> Iterator[Row]:
+        """The packets from offset ``place`` of the file on."""
+        window = Window(fill, limits.read_size_bytes)
+        window.base = place
+        yield from blocks(window, limits, walk, bulk)
 
 
 class _Block(NamedTuple):
@@ -24,14 +62,6 @@ class _Block(NamedTuple):
     file_at: int
 
 
-@dataclass(slots=True)
-class _Interface:
-    link: int
-    snaplen: int
-    ticks: int = 1_000_000
-    offset_s: int = 0
-
-
 _SHB, _IDB, _PB, _SPB, _EPB, _DSB = 0x0A0D0D0A, 1, 2, 3, 6, 10
 _COUNTED = (9, 0x204, 0x208, 0x216, 0x217, 0x221, 0x222, 0x223, 0xBAD, 0x40000BAD)
 """Blocks that Wireshark numbers as frames though they hold no packet: systemd journal entries, sysdig events, custom blocks."""
@@ -40,10 +70,9 @@ _LATEST_NS = (1 << 63) - 1
 
 def blocks(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Iterator[Row]:
     """Every packet of the capture in the window, but for those that ``bulk`` takes."""
-    order = "<"
-    interfaces: list[_Interface] = []
-    ordinary = array("Q")
-    number = 0
+    order, interfaces = walk.order, walk.interfaces
+    ordinary = _ordinary(interfaces)
+    number = walk.packets
     last_ns = 0
     while window.need(12):
         if bulk is not None and ordinary and _taken(bulk, window, order, ordinary, walk):
@@ -51,9 +80,9 @@ def blocks(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Ite
             walk.links.update(one.link for one, seen in zip(interfaces, ordinary[2::3], strict=True) if seen)
             continue
         if window.buffer[window.at : window.at + 4] == PCAPNG_MAGIC:
-            order = ">" if window.buffer[window.at + 8 : window.at + 12] == b"\x1a\x2b\x3c\x4d" else "<"
-            interfaces = []
-            ordinary = array("Q")
+            order = walk.order = ">" if window.buffer[window.at + 8 : window.at + 12] == b"\x1a\x2b\x3c\x4d" else "<"
+            interfaces = walk.interfaces = []
+            ordinary = _ordinary(interfaces)
         kind, total = struct.unpack_from(order + "II", window.buffer, window.at)
         if not _block_is_sound(window, order, total, limits):
             if not _resync_pcapng(window, order, limits, walk, total):
@@ -70,7 +99,7 @@ def blocks(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Ite
                 yield row
         elif kind == _IDB and body >= 8:
             interfaces.append(_interface(window.buffer, at, body, order))
-            ordinary.extend((KINDS.get(interfaces[-1].link, 0), _scale(interfaces[-1]), 0))
+            ordinary.extend(_ordinary(interfaces[-1:]))
             walk.snaplen = max(walk.snaplen or 0, interfaces[-1].snaplen) or None
         elif kind == _DSB and body >= 8:
             secrets_type, size = struct.unpack_from(order + "II", window.buffer, at)
@@ -81,6 +110,11 @@ def blocks(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Ite
         window.at += total
     if window.left():
         walk.problems.append(("capture.cut", f"{window.left()} bytes after the last whole block", None))
+
+
+def _ordinary(interfaces: list[Interface]) -> "array[int]":
+    """As the kernel wants them: kind of link, nanoseconds in a unit of time (0: not ordinary), and whether packets were met."""
+    return array("Q", [word for one in interfaces for word in (KINDS.get(one.link, 0), _scale(one), 0)])
 
 
 def _taken(bulk: Bulk, window: Window, order: str, ordinary: "array[int]", walk: Walk) -> bool:
@@ -115,18 +149,18 @@ def _resync_pcapng(window: Window, order: str, limits: Limits, walk: Walk, total
     return False
 
 
-def _interface(buffer: bytearray, at: int, body: int, order: str) -> _Interface:
+def _interface(buffer: bytearray, at: int, body: int, order: str) -> Interface:
     link, _, snaplen = struct.unpack_from(order + "HHI", buffer, at)
-    interface = _Interface(link, snaplen)
+    ticks, offset_s = 1_000_000, 0
     for code, value in _options(buffer, at + 8, at + body, order):
         if code == 9 and len(value) == 1:  # if_tsresol: power of 10, or of 2 with the top bit set
-            interface.ticks = 1 << (value[0] & 0x7F) if value[0] & 0x80 else 10 ** (value[0] & 0x7F)
+            ticks = 1 << (value[0] & 0x7F) if value[0] & 0x80 else 10 ** (value[0] & 0x7F)
         elif code == 14 and len(value) == 8:  # if_tsoffset, seconds
-            interface.offset_s = struct.unpack(order + "q", value)[0]
-    return interface
+            offset_s = struct.unpack(order + "q", value)[0]
+    return Interface(link, snaplen, ticks, offset_s)
 
 
-def _scale(interface: _Interface) -> int:
+def _scale(interface: Interface) -> int:
     """Nanoseconds in a unit of the interface's time; 0 when that is no whole number, or when its times are moved."""
     return 1_000_000_000 // interface.ticks if not interface.offset_s and not 1_000_000_000 % interface.ticks else 0
 
@@ -141,7 +175,7 @@ def _options(buffer: bytearray, at: int, end: int, order: str) -> Iterator[tuple
         at += (size + 3) & ~3
 
 
-def _packet(block: _Block, interfaces: list[_Interface], number: int, last_ns: int, walk: Walk) -> Row | None:
+def _packet(block: _Block, interfaces: list[Interface], number: int, last_ns: int, walk: Walk) -> Row | None:
     kind, order, buffer, at, body, file_at = block
     header = 4 if kind == _SPB else 20
     if body < header:
@@ -163,6 +197,7 @@ def _packet(block: _Block, interfaces: list[_Interface], number: int, last_ns: i
         walk.problems.append(("capture.damaged-record", f"packet {number} declares {size} bytes, its block holds {body - header}", number))
         size = body - header
     interface = interfaces[which]
+    walk.borrowed = walk.borrowed or ticks < 0
     ts_ns = last_ns if ticks < 0 else ticks * 1_000_000_000 // interface.ticks + interface.offset_s * 1_000_000_000
     if not 0 <= ts_ns <= _LATEST_NS:
         walk.problems.append(("capture.damaged-record", f"packet {number} has a time that no clock shows; the time before it was taken", number))

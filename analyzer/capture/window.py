@@ -38,6 +38,16 @@ class Bulk(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """Of a pcapng section: link type, snap length, units of time in a second, and the seconds that are added to every time."""
+
+    link: int
+    snaplen: int
+    ticks: int = 1_000_000
+    offset_s: int = 0
+
+
 @dataclass(slots=True)
 class Walk:
     """What the walk learns besides packets; filled while it runs."""
@@ -48,6 +58,11 @@ class Walk:
     links: set[int] = field(default_factory=set)
     secrets: list[tuple[int, int, int]] = field(default_factory=list)
     comments: list[tuple[int, str]] = field(default_factory=list)
+    order: str = "<"
+    interfaces: list[Interface] = field(default_factory=list)
+    """Of the pcapng section that the walk is in: byte order and interfaces."""
+    borrowed: bool = False
+    """True when a packet without a time of its own was given that of the packet before."""
     problems: list[tuple[str, str, int | None]] = field(default_factory=list)
     """(issue code, detail, packet number)."""
 

@@ -9,13 +9,12 @@ import pytest
 
 from analyzer.capture import halves, kernel
 from analyzer.capture.containers import rows
-from analyzer.capture.pcap import pcap_head
 from analyzer.capture.scan import scan
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
 from analyzer.records.capture import Flow
 from analyzer.settings import Limits, Scope
-from tests.build.packets import ACK, SYN, Frame, Line, ethernet, filling, ip4, pcap, tcp
+from tests.build.packets import ACK, SYN, Frame, Line, ethernet, filling, ip4, pcap, pcapng, tcp
 from tests.property.damage import SMALL
 from tests.property.reading import frames
 
@@ -40,7 +39,7 @@ def _kernel() -> kernel.Kernel:
 
 def _told(run: kernel.Kernel, walk: Walk, flows: tuple[Flow, ...], late: frozenset[int]) -> Told:
     counts = (run.tcp_packets, run.snapped, run.undecodable, run.unknown_links, run.first_ns, run.last_ns, run.backwards, run.datagrams)
-    return Told(flows, late, counts, (walk.packets, walk.links, walk.problems, walk.format, walk.snaplen))
+    return Told(flows, late, counts, (walk.packets, walk.links, walk.problems, walk.format, walk.snaplen, walk.comments, walk.secrets))
 
 
 def _in_one(data: bytes) -> Told:
@@ -51,9 +50,10 @@ def _in_one(data: bytes) -> Told:
 
 
 def _in_halves(path: Path, middle: int) -> Told | None:
-    head = pcap_head(path.read_bytes()[:24])
-    assert head is not None
     with path.open("rb", buffering=0) as first, path.open("rb", buffering=0) as second:
+        head = halves._head(first, LIMITS)
+        assert head is not None
+        first.seek(0)
         second.seek(middle)
         try:
             found = halves._both(halves._File(first, second, middle, head), LIMITS, (_kernel(), _kernel()), bytes.hex, lambda _: None)
@@ -64,7 +64,9 @@ def _in_halves(path: Path, middle: int) -> Told | None:
 
 def _boundaries(data: bytes) -> list[int]:
     """Where records begin, but for the first."""
-    return [row.file_at - 16 for row in rows(filling(data), Limits(), Walk())][1:]
+    walk = Walk()
+    places = [row.file_at for row in rows(filling(data), Limits(), walk)]
+    return [place - (28 if walk.format == "pcapng" else 16) for place in places[1:]]
 
 
 def _busy(seed: int) -> list[Frame]:
@@ -94,11 +96,14 @@ def _busy(seed: int) -> list[Frame]:
 def _corpus() -> Iterator[bytes]:
     for name in SMALL:
         yield pcap(frames(name)[:150])
-    for seed in range(12):
+        yield pcapng(frames(name)[:150])
+    for seed in range(9):
         yield pcap(_busy(seed))
+    for seed in range(3):
+        yield pcapng(_busy(20 + seed), order=">" if seed else "<")
 
 
-@pytest.mark.parametrize("which", range(len(SMALL) + 12))
+@pytest.mark.parametrize("which", range(2 * len(SMALL) + 12))
 def test_every_middle_gives_the_same(which: int, tmp_path: Path) -> None:
     data = list(_corpus())[which]
     path = tmp_path / "a.pcap"
@@ -119,6 +124,19 @@ def test_a_middle_that_is_no_boundary_is_noticed(off: int, tmp_path: Path) -> No
     path = tmp_path / "a.pcap"
     path.write_bytes(data)
     assert all(_in_halves(path, middle + off) is None for middle in _boundaries(data)[10:100:9])
+
+
+def test_sections_of_pcapng(tmp_path: Path) -> None:
+    """Two captures behind one another: a second section may begin in the second half, not in the first."""
+    one, other = pcapng(_busy(3)), pcapng(frames("direct-basic"), order=">")
+    path = tmp_path / "a.pcapng"
+    path.write_bytes(one + other)
+    expected = _in_one(one + other)
+    middles = _boundaries(one + other)
+    found = [_in_halves(path, middle) for middle in middles[::7]]
+    assert all(told in (None, expected) for told in found)
+    assert expected in found
+    assert found[-1] is None
 
 
 def test_a_long_body_over_the_middle_is_kept(tmp_path: Path) -> None:
@@ -152,9 +170,10 @@ def test_a_connection_that_begins_in_the_first_half_and_speaks_in_the_second(tmp
     assert len(found.flows) == 1
 
 
-def test_large_files_are_scanned_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("container", [pcap, pcapng])
+def test_large_files_are_scanned_so(container: Callable[[list[Frame]], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.pcap"
-    path.write_bytes(pcap([one for name in SMALL for one in frames(name)]))
+    path.write_bytes(container([one for name in SMALL for one in frames(name)]))
     used: list[halves.Halves | None] = []
     whole = halves.scanned
 
