@@ -6,7 +6,7 @@ SecureString stay sealed, because the key travels under the client's own RSA key
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from html import unescape
 from xml.etree import ElementTree as ET
 
@@ -21,10 +21,16 @@ _DEPTH = 64
 """Objects in objects that are shown; what lies deeper is shown as an ellipsis."""
 
 
-def _text(value: str) -> str:
+def string(value: str) -> str:
     """XML entities and CLIXML's own ``_xHHHH_`` escapes (MS-PSRP 2.2.5.3.2) undone. They are UTF-16 units: a character may be two of them."""
     text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), unescape(value))
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def strings(values: Sequence[str]) -> Iterable[str]:
+    """`string` of each."""
+    whole = "\n".join(values)
+    return values if "&" not in whole and "_x" not in whole and whole.isascii() else map(string, values)
 
 
 def tree(text: str) -> ET.Element | None:
@@ -64,7 +70,7 @@ def value(element: ET.Element | None, depth: int = _DEPTH) -> str:
     if kind == "B":
         return "True" if (element.text or "").strip().lower() == "true" else "False"
     if kind != "Obj":
-        return _text(element.text or "")
+        return string(element.text or "")
     return _object(element, depth - 1)
 
 
@@ -72,7 +78,7 @@ def _object(element: ET.Element, depth: int) -> str:
     members = [child for group in element if _local(group) in ("MS", "Props") for child in group if child.get("N")]
     printed = next((child for child in element if _local(child) == "ToString"), None)
     if printed is not None and not any(_local(member) == "SS" for member in members):  # a credential prints itself as its type
-        return _text(printed.text or "")
+        return string(printed.text or "")
     for child in element:
         if _local(child) in ("LST", "IE", "STK", "QUE"):
             return ", ".join(value(item, depth) for item in child)
@@ -113,10 +119,10 @@ def shown(text: str) -> str:
     """One output or input object as text."""
     primitive = _PRIMITIVE.match(text)
     if primitive is not None:
-        return "" if primitive[1] == "Nil" else _text(primitive[2] or "")
+        return "" if primitive[1] == "Nil" else string(primitive[2] or "")
     printed = None if "<SS" in text else _TO_STRING.search(text)
     if printed is not None and text.count("<Obj", 0, printed.start()) <= 1:  # the object's own, not that of a member
-        return _text(printed[1])
+        return string(printed[1])
     root = tree(text)
     return text if root is None else value(root[0] if _local(root) == "Objs" and len(root) else root)
 

@@ -7,6 +7,7 @@ Reassembly is by object within a shell and direction. It begins anywhere: an obj
 and nothing that is malformed stops what follows.
 """
 
+import re
 import struct
 import uuid
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from typing import Generic, NamedTuple, TypeVar
 _HEADER = struct.Struct(">QQBI")
 _MESSAGE = struct.Struct("<II16s16s")
 _OBJECT_LIMIT = 64 << 20
+_STRING = re.compile(rb"(.{8})\0{8}\x03(.{4}).{4}\x04\x10\x04\0.{16}(.{16})(?:\xef\xbb\xbf)?<S>([^<>]*)</S>", re.DOTALL)
+"""An object of one fragment that is a PIPELINE_OUTPUT of one string: what most of a long output is made of."""
+_NOBODY = bytes(16)
 
 TYPES = {
     0x00010002: "SESSION_CAPABILITY",
@@ -68,6 +72,14 @@ class PsMessage(NamedTuple):
     whole: bool
 
 
+class Strings(NamedTuple):
+    """A run of whole PIPELINE_OUTPUT messages of a pipeline (upper case), each of which is one string: their texts as CLIXML has them, and their sizes."""
+
+    pipeline: str
+    texts: list[str]
+    sizes: list[int]
+
+
 Place = TypeVar("Place")
 
 
@@ -110,10 +122,14 @@ class Defragmenter(Generic[Place]):
     def __init__(self) -> None:
         self._objects: dict[int, _Object[Place]] = {}
 
-    def messages(self, data: bytes, place: Place) -> Iterator[tuple[PsMessage, Place]]:
+    def messages(self, data: bytes, place: Place) -> Iterator[tuple[PsMessage | Strings, Place]]:
         """The messages that ``data`` completes. A fragment never spans two stream pieces (MS-WSMV 3.1.4.1.31.6)."""
         at = 0
         while at + _HEADER.size <= len(data):
+            strings, at = self._strings(data, at)
+            if strings is not None:
+                yield strings, place
+                continue
             identity, number, flags, size = _HEADER.unpack_from(data, at)
             at += _HEADER.size
             blob = data[at : at + size]
@@ -132,11 +148,28 @@ class Defragmenter(Generic[Place]):
             if known.complete():
                 yield self._objects.pop(identity).message(), place
 
+    def _strings(self, data: bytes, at: int) -> tuple[Strings | None, int]:
+        """The strings of one pipeline that stand at ``at``, and where they end."""
+        texts, sizes, owner, objects = [], [], b"", self._objects
+        while (match := _STRING.match(data, at)) is not None:
+            identity, size, pipeline, text = match.groups()
+            blob = match.end() - at - _HEADER.size
+            if _number(size, "big") != blob or (pipeline != owner and (owner or pipeline == _NOBODY)) or (objects and _number(identity, "big") in objects):
+                break
+            owner = pipeline
+            texts.append(text.decode("utf-8", "replace"))
+            sizes.append(blob)
+            at = match.end()
+        return (Strings(_identity(owner) or "", texts, sizes) if texts else None), at
+
     def unfinished(self) -> Iterator[tuple[PsMessage, Place]]:
         """What lacks fragments at the end of the capture, as far as it is there."""
         while self._objects:
             known = self._objects.pop(next(iter(self._objects)))
             yield known.message(), known.place
+
+
+_number = int.from_bytes
 
 
 def _message(data: bytes, *, whole: bool) -> PsMessage:

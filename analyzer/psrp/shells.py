@@ -9,11 +9,12 @@ import binascii
 import codecs
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import count, repeat
 from typing import NamedTuple
 
 from analyzer.psrp import clixml
-from analyzer.psrp.fragments import Defragmenter, PsMessage
+from analyzer.psrp.fragments import Defragmenter, PsMessage, Strings
 from analyzer.psrp.layers import opened
 from analyzer.records.wsman import Command, Operation, Output, Shell
 
@@ -178,8 +179,17 @@ def _powershell(shell: _Shell, operation: Operation) -> None:
     else:
         messages = shell.received.messages(b"".join(piece.data for piece in operation.streams), operation)
     for message, _ in messages:
-        if message.pipeline is not None:
+        if isinstance(message, Strings):
+            _strings(shell, message, operation)
+        elif message.pipeline is not None:
             _pipeline_message(shell, message, operation)
+
+
+def _strings(shell: _Shell, found: Strings, operation: Operation) -> None:
+    outputs = _command(shell, found.pipeline, operation).outputs
+    texts = clixml.strings(found.texts)
+    columns = repeat("output"), count(len(outputs) + 1), repeat(operation.ts_ns), repeat(operation.packets), texts, found.sizes
+    outputs.extend(map(Output, *columns))
 
 
 def _base64(text: str) -> bytes:
@@ -248,7 +258,7 @@ def _shell(shell: _Shell) -> Shell:
 def _in_order(outputs: Sequence[Output]) -> tuple[Output, ...]:
     """By time; what was put together last may have begun before."""
     ordered = sorted(outputs, key=lambda output: output.ts_ns)
-    return tuple(output if output.position == place else replace(output, position=place) for place, output in enumerate(ordered, 1))
+    return tuple(output if output.position == place else output._replace(position=place) for place, output in enumerate(ordered, 1))
 
 
 def _finished(shell: _Shell, command: _Command) -> Command:

@@ -1,6 +1,7 @@
 """What an envelope that could be read means for shells (MS-WSMV 3.1.4.1.31, 2.2.4), and what becomes of them: shells, commands, their streams."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,9 @@ class Operation:
     """The HTTP status of the exchange's response, None when there is none in the capture."""
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """A piece of a command's stream as a person reads it. ``stream``: stdin, stdout, stderr (WinRS); output, error, warning, verbose, debug, information,
-    progress, host, input (PowerShell)."""
+class Output(NamedTuple):
+    """A piece of a command's stream as a person reads it; a tuple, since there are 10^6 of them. ``stream``: stdin, stdout, stderr (WinRS); output, error,
+    warning, verbose, debug, information, progress, host, input (PowerShell)."""
 
     stream: str
     position: int

@@ -172,11 +172,11 @@ class Mask:
 
     def _outputs(self, outputs: tuple[Output, ...]) -> tuple[Output, ...]:
         """Streams of bytes run on from piece to piece; an object is a text of its own."""
-        made = [one if (text := self.typed(one.text)) == one.text else replace(one, text=text) for one in outputs]
+        made = [one if (text := self.typed(one.text)) == one.text else one._replace(text=text) for one in outputs]
         for stream in sorted({one.stream for one in outputs} & BYTE_STREAMS):
             places = [place for place, one in enumerate(outputs) if one.stream == stream]
             for place, piece in zip(places, self.across([outputs[place].text for place in places]), strict=True):
-                made[place] = outputs[place] if piece == outputs[place].text else replace(outputs[place], text=piece)
+                made[place] = outputs[place] if piece == outputs[place].text else outputs[place]._replace(text=piece)
         return tuple(made)
 
     def _encoded(self, text: str, decoded: str) -> str:

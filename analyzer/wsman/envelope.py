@@ -18,6 +18,7 @@ from analyzer.records.transport import Connection
 from analyzer.settings import Limits
 from analyzer.wsman.actions import short_name
 from analyzer.wsman.config import settings
+from analyzer.wsman.outline import outline
 
 
 def _element(name: str) -> re.Pattern[str]:
@@ -86,7 +87,8 @@ def _first(pattern: re.Pattern[str], text: str) -> str | None:
     return match[1] if match else None
 
 
-def _described(message: Message, text: str) -> Message:
+def _described(message: Message, full: str) -> Message:
+    text = outline(full)
     action = _first(_ACTION, text)
     identify = _first(_IDENTIFY, text)
     fault = _FAULT.search(text) is not None
@@ -103,5 +105,5 @@ def _described(message: Message, text: str) -> Message:
         command_id=_first(_COMMAND_ID, text) or _first(_COMMAND_ELEMENT, text),
         fault_code=_first(_FAULT_CODE, text),
         operation=operation,
-        settings=settings(operation, resource_uri, text) if message.from_client else (),
+        settings=settings(operation, resource_uri, full) if message.from_client else (),
     )

@@ -7,14 +7,16 @@ CompressionType xpress, decompressed.
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 from html import unescape
 
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Operation, StreamPiece
+from analyzer.wsman.outline import outline
 from analyzer.wsman.xpress import inflate
 
 _PREFIX = r"<(?:[A-Za-z_][\w.-]*:)?"
-_STREAM = re.compile(_PREFIX + r"Stream\b([^<>]*?)(?:/>|>([^<>]*)</)")
+_STREAM = re.compile(_PREFIX + r"Stream\b([^<>]*)>")
 _COMMAND_LINE = re.compile(_PREFIX + r"CommandLine\b([^<>]*)>")
 _TEXT = r"((?:<!\[CDATA\[.*?\]\]>|[^<])*)</"
 _COMMAND = re.compile(_PREFIX + r"Command(?:\s[^<>]*)?>" + _TEXT, re.DOTALL)
@@ -31,11 +33,12 @@ _NAMES = ("Create", "Command", "Send", "Receive", "Signal", "Delete", "Connect",
 _LIMIT = 64 << 20
 
 
-def operation(message: Message, text: str, ts_ns: int, packets: tuple[int, ...], compressed: set[str]) -> Operation | None:
+def operation(message: Message, full: str, ts_ns: int, packets: tuple[int, ...], compressed: set[str]) -> Operation | None:
     """The operation that an envelope is, or None when it is none of a shell's. ``compressed`` holds the exchanges and shells with xpress streams; it grows."""
     name = message.operation if isinstance(message.operation, str) else ""
     if name.removesuffix("Response") not in _NAMES:
         return None
+    text = outline(full)
     line = _COMMAND_LINE.search(text)
     command_id = _attributes(line[1]).get("CommandId") if line else None
     state = _STATE.search(text)
@@ -46,10 +49,11 @@ def operation(message: Message, text: str, ts_ns: int, packets: tuple[int, ...],
         compressed.add(shell_id)
     elif shell_id in compressed:
         compressed.add(message.exchange)
-    command = _COMMAND.search(text, line.end()) if line else None
+    line_end = full.find(line[0]) + len(line[0]) if line else 0
+    command = _COMMAND.search(full, line_end) if line else None
     page = _CODE_PAGE.search(text)
     exit_code = _EXIT.search(text)
-    creation = _CREATION.search(text)
+    creation = _CREATION.search(full) if "creationXml" in text else None
     code = _CODE.search(text) if name == "Signal" else None
     return Operation(
         message=message.id,
@@ -62,8 +66,8 @@ def operation(message: Message, text: str, ts_ns: int, packets: tuple[int, ...],
         shell_id=shell_id,
         command_id=_upper(command_id or (_attributes(state[1]).get("CommandId") if state else None) or message.command_id),
         command=_content(command[1]) if command else None,
-        arguments=tuple(_content(found) for found in _ARGUMENTS.findall(text, line.end())) if line else (),
-        streams=tuple(_streams(text, packed=shell_id in compressed or message.exchange in compressed)),
+        arguments=tuple(_content(found) for found in _ARGUMENTS.findall(full, line_end)) if line else (),
+        streams=tuple(_streams(full, packed=shell_id in compressed or message.exchange in compressed)),
         state=_attributes(state[1]).get("State", "").rpartition("/")[2] or None if state else None,
         exit_code=int(exit_code[1]) if exit_code else None,
         signal=code[1].rpartition("/")[2] if code else None,
@@ -88,7 +92,7 @@ def _attributes(text: str) -> dict[str, str]:
 
 def _streams(text: str, *, packed: bool) -> list[StreamPiece]:
     found = []
-    for attributes, content in _STREAM.findall(text):
+    for attributes, content in _elements(text):
         named = _attributes(attributes)
         data = _base64(content)
         plain = inflate(data, _LIMIT) if packed and data else None
@@ -98,9 +102,23 @@ def _streams(text: str, *, packed: bool) -> list[StreamPiece]:
     return found
 
 
+def _elements(text: str) -> Iterator[tuple[str, str]]:
+    """Attributes and content of every ``Stream`` element, from one ``<`` to the next."""
+    at = text.find("<")
+    while at >= 0:
+        match = _STREAM.match(text, at)
+        at = text.find("<", at + 1)
+        if match is None:
+            continue
+        if match[1].endswith("/"):
+            yield match[1][:-1], ""
+        elif text.startswith("</", at) and ">" not in (content := text[match.end() : at]):
+            yield match[1], content
+
+
 def _base64(text: str) -> bytes:
     """Leniently: what can be decoded up to the first damage."""
     try:
-        return base64.b64decode("".join(text.split()))
+        return binascii.a2b_base64(text) if text.isascii() else base64.b64decode("".join(text.split()))
     except (binascii.Error, ValueError):
         return b""

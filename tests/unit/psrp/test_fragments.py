@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.psrp.fragments import Defragmenter, PsMessage
+from analyzer.psrp.fragments import Defragmenter, PsMessage, Strings
 
 POOL = uuid.UUID(int=0xAB)
 PIPELINE = uuid.UUID(int=0xCD)
@@ -22,16 +22,22 @@ def message(text: str, *, kind: int = OUTPUT, pipeline: uuid.UUID = PIPELINE, ma
 
 def fragments(data: bytes, *, identity: int = 1, size: int = 50) -> list[bytes]:
     pieces = [data[at : at + size] for at in range(0, len(data), size)] or [b""]
-    return [
-        struct.pack(">QQBI", identity, number, (number == 0) | (number == len(pieces) - 1) << 1, len(piece)) + piece for number, piece in enumerate(pieces)
-    ]
+    return [struct.pack(">QQBI", identity, number, (number == 0) | (number == len(pieces) - 1) << 1, len(piece)) + piece for number, piece in enumerate(pieces)]
 
 
 def read(pieces: Sequence[bytes]) -> list[PsMessage]:
     """All messages, those that lack fragments last."""
     reader = Defragmenter[int]()
-    found = [one for place, piece in enumerate(pieces) for one, _ in reader.messages(piece, place)]
+    found = [message for place, piece in enumerate(pieces) for one, _ in reader.messages(piece, place) for message in each(one)]
     return found + [one for one, _ in reader.unfinished()]
+
+
+def each(found: PsMessage | Strings) -> list[PsMessage]:
+    """The messages that a run of strings stands for."""
+    if isinstance(found, PsMessage):
+        return [found]
+    alike = PsMessage("PIPELINE_OUTPUT", str(POOL).upper(), found.pipeline, "", 0, whole=True)
+    return [alike._replace(text=f"<S>{text}</S>", size=size) for text, size in zip(found.texts, found.sizes, strict=True)]
 
 
 @pytest.mark.parametrize("size", [1, 39, 40, 41, 1000])
@@ -97,6 +103,27 @@ def test_fragments_may_come_in_any_order() -> None:
 @given(st.lists(st.one_of(st.binary(max_size=80), st.binary(max_size=60).map(lambda blob: struct.pack(">QQBI", 1, 0, 3, len(blob)) + blob)), max_size=8))
 def test_any_bytes_are_read(pieces: list[bytes]) -> None:
     assert all(one.size <= sum(map(len, pieces)) for one in read(pieces))
+
+
+TEXTS = st.one_of(st.text(max_size=9).map(lambda text: f"<S>{text}</S>"), st.text(alphabet="<S>/a", max_size=9), st.just("<S></S>"))
+
+
+@given(st.lists(st.tuples(TEXTS, st.sampled_from([0xCD, 0xEF, 0]), st.booleans()), max_size=9), st.integers(0, 400))
+def test_a_run_of_strings_is_what_its_messages_are(objects: list[tuple[str, int, bool]], cut: int) -> None:
+    """Read all at once, and fragment by fragment with nothing to run on to."""
+    pieces = [
+        fragments(message(text, pipeline=uuid.UUID(int=pipeline), mark=b"\xef\xbb\xbf" * mark), identity=number % 7, size=1000)[0]
+        for number, (text, pipeline, mark) in enumerate(objects)
+    ]
+    assert read([b"".join(pieces)]) == read(pieces)
+    assert [one.text for one in read(pieces)] == [text for text, _, _ in objects]
+    read([b"".join(pieces)[cut:]])
+
+
+def test_strings_of_one_pipeline_come_together() -> None:
+    pieces = [fragments(message(f"<S>{number}</S>"), identity=number, size=1000)[0] for number in range(3)]
+    size = 40 + 3 + 8
+    assert [one for one, _ in Defragmenter[int]().messages(b"".join(pieces), 0)] == [Strings(str(PIPELINE).upper(), ["0", "1", "2"], [size] * 3)]
 
 
 @given(st.lists(st.text(max_size=90), min_size=1, max_size=6), st.integers(1, 60), st.randoms(use_true_random=False))

@@ -49,7 +49,7 @@ def hostile(text: str) -> analyzer.Case:
     """`build.hostile`, with the text also in what was run and in packet comments."""
     made = build.hostile(text)
     output = Output(text, 1, build.T0, (12,), text, 1)
-    command = Command("C1", "S1", text, text, text, build.T0, build.T0, 0, text, (output, replace(output, stream="stdout")), text, 0, (10,))
+    command = Command("C1", "S1", text, text, text, build.T0, build.T0, 0, text, (output, output._replace(stream="stdout")), text, 0, (10,))
     shell = Shell("S1", text, text, text, text, build.T0, build.T0, ("c1",), ("C1",), text, 0, (10,))
     shots = tuple(replace(one, comments=((1, text),)) for one in made.evidence.captures)
     case = build.case(replace(made, shells=(shell,), commands=(command,), evidence=replace(made.evidence, captures=shots)))
