@@ -27,6 +27,7 @@ STYLES = {
     Severity.INFO: "blue",
 }
 _LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
+_REASONS = 8
 _NO_FINDING = (
     "Absence of a finding is not absence of activity: sealed bodies, missing packets, and proxies whose other side was not captured "
     "all hide what a rule would need."
@@ -137,7 +138,10 @@ def coverage_lines(result: Result, width: int) -> Iterator[Line]:
 
 def _opened(covered: Coverage) -> str:
     r"""``61 of 70 sealed bodies opened; 6 no key for CONTOSO\\admin (NTLM), 2 ...``."""
-    reasons = ", ".join(f"{number} {reason}" for reason, number in covered.closed.items())
+    closed = sorted(covered.closed.items(), key=lambda item: -item[1])
+    reasons = ", ".join(f"{number:,} {reason}" for reason, number in closed[:_REASONS])
+    if len(closed) > _REASONS:
+        reasons += f", and {sum(number for _, number in closed[_REASONS:]):,} for {len(closed) - _REASONS} other reasons like these (table messages)"
     return f"{covered.opened:,} of {covered.opened + sum(covered.closed.values()):,} sealed bodies opened" + (f"; {reasons}" if reasons else "")
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from analyzer.records.finding import Severity
 from analyzer.records.result import Result
+from analyzer.reports import terminal
+from analyzer.reports.facts import Coverage
 from analyzer.reports.lines import Line, coloured, plain
 from analyzer.reports.look import look
 from analyzer.reports.terminal import finding_lines, overview
@@ -111,3 +113,11 @@ def test_colours_change_no_letter() -> None:
 
 def test_the_keys_that_would_help_are_named() -> None:
     assert "the password or NT hash of LAB\\alice (NTLM)" in plain(look(build.direct(), 100))
+
+
+def test_many_reasons_for_closed_bodies_are_summed_up() -> None:
+    """Hundreds of accounts without a key must not fill the first screen."""
+    closed = {f"no key for LAB\\user{number} (NTLM)": number for number in range(1, 31)}
+    text = terminal._opened(Coverage({"sealed": 465}, 0, 0, 0, {}, (), 0, closed))
+    assert text.startswith("0 of 465 sealed bodies opened; 30 no key for LAB\\user30 (NTLM), 29 ")
+    assert text.endswith(f", and {sum(range(1, 23))} for 22 other reasons like these (table messages)")
