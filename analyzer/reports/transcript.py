@@ -30,7 +30,7 @@ LABELS = {
 """Stream to the word before its texts."""
 BYTE_STREAMS = frozenset({"stdin", "stdout", "stderr"})
 _STYLES = {"ERR": "red", "WARN": "yellow", "IN": "cyan", "RUN": "bold", "DECODED": "magenta"}
-_NOTE = "Passwords in the text are masked where their usual forms show them; this is best effort."
+_NOTE = "Secrets that were given are masked, in any spelling; others where they look like a password, which is best effort."
 _LINE = 4000
 
 
