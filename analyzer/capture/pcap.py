@@ -39,7 +39,7 @@ class PcapHead(NamedTuple):
     def begins(self, data: bytes, chain: int) -> int | None:
         """The first place in ``data`` from which ``chain`` plausible records follow each other; None when there is none."""
         unpack = struct.Struct(self.order + "IIII").unpack_from
-        for begin in range(len(data) - self.header_size):
+        for begin in range(min(len(data) - self.header_size, 2 * _MAX_GUESSED_SIZE)):
             at, last_s = begin, 0
             for _ in range(chain):
                 if at + self.header_size > len(data) or not _plausible(unpack, data, at, last_s):
