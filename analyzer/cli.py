@@ -37,6 +37,7 @@ from analyzer.cli_inputs import (
     show_secrets_option,
     width,
     write,
+    write_document,
 )
 from analyzer.errors import AnalyzerError, UsageError
 
@@ -226,7 +227,7 @@ def transcript(captures: tuple[str, ...], given: Given, form: Literal["text", "j
 @click.argument("name", metavar="RULE_OR_ISSUE", shell_complete=complete_rule)
 def explain(name: str) -> int:
     """Explain a rule or an issue."""
-    write([api.explanation(name)])
+    write_document(api.explanation(name))
     return 0
 
 
@@ -235,7 +236,10 @@ def rules() -> int:
     """List all rules: id, severity, title."""
     rows = api.rule_rows()
     widest = max((len(row[0]) for row in rows), default=0)
-    write(f"{name:{widest}}  {severity:8}  {title}\n" for name, severity, title in rows)
+    if sys.stdout.isatty() and width() < max((widest + 12 + len(row[2]) for row in rows), default=0):
+        write_document("".join(f"{name}  {severity}\n    {title}\n" for name, severity, title in rows))
+    else:
+        write(f"{name:{widest}}  {severity:8}  {title}\n" for name, severity, title in rows)
     return 0
 
 

@@ -188,6 +188,27 @@ def print_with(write: Callable[[], object]) -> None:
         raise ReaderGoneError from error
 
 
+def write_document(text: str) -> None:
+    """Write a text of ours: as it is, but on a terminal its paragraphs filled anew, each with its indentation."""
+    if not sys.stdout.isatty():
+        write([text])
+        return
+    import textwrap
+
+    paragraphs: list[str] = []
+    for line in text.rstrip("\n").split("\n"):
+        indent = line[: len(line) - len(line.lstrip())]
+        before = paragraphs[-1] if paragraphs else ""
+        if indent and before.strip() and before.startswith(indent) and before[len(indent)] != " " and line.lstrip()[:2] != "- ":
+            paragraphs[-1] = f"{before} {line.strip()}"
+        else:
+            paragraphs.append(line)
+    for one in paragraphs:
+        lead = one[: len(one) - len(one.lstrip())]
+        more = lead + ("  " if one.lstrip()[:2] == "- " else "")
+        write([textwrap.fill(one.strip(), width(), initial_indent=lead, subsequent_indent=more, break_on_hyphens=False) + "\n"])
+
+
 def width() -> int:
     """Columns of the terminal, or of a text that does not go to one."""
     if not sys.stdout.isatty():

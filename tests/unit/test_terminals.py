@@ -49,11 +49,36 @@ def bare(text: str) -> str:
 
 
 @pytest.mark.parametrize("columns", [40, 80])
-@pytest.mark.parametrize("words", [("analyze",), ("show", "exchanges"), ("ladder", "--connection", "c1")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("analyze", SAMPLE),
+        ("info", SAMPLE),
+        ("findings", SAMPLE),
+        ("show", "exchanges", SAMPLE),
+        ("ladder", "--connection", "c1", SAMPLE),
+        ("explain", "affinity.shared-authenticated-upstream"),
+        ("explain", "tcp.gap"),
+        ("rules",),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
 def test_lines_fit_the_terminal(columns: int, words: tuple[str, ...]) -> None:
-    shown = bare(on_terminal(columns, *words, SAMPLE))
+    shown = bare(on_terminal(columns, *words))
+    assert shown.strip()
+    assert not shown.startswith("\n")
     pasted = ("frame.number in", "winrm-analyzer ")
     assert [line for line in shown.splitlines() if len(line) > columns and not any(word in line for word in pasted)] == []
+
+
+def test_a_document_is_filled_anew_and_says_the_same() -> None:
+    plain = subprocess.run([sys.executable, "-m", "analyzer", "explain", "tcp.rst-after-2xx"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert max(map(len, plain.splitlines())) > 100
+    shown = on_terminal(60, "explain", "tcp.rst-after-2xx")
+    assert shown.split() == plain.split()
+    assert [line for line in shown.splitlines() if line and not line.startswith(" ")][-5:] == [
+        "What it sees", "Why it matters", "When it is wrong", "Needs", "Reference",
+    ]  # fmt: skip
 
 
 def test_colours_are_for_terminals_that_want_them() -> None:
