@@ -223,7 +223,7 @@ def _numbers(numbers: Sequence[int], limit: int | None) -> str:
     shown = number_set(numbers)
     if limit is None or len(shown) <= limit:
         return shown
-    return f"{shown[:limit].rpartition(',')[0]} and more, {len(numbers):,} in all"
+    return f"{shown[:limit].rpartition(',')[0]} and more, {len(numbers):,} named"
 
 
 def _next(result: Result, width: int) -> Iterator[Line]:
@@ -236,6 +236,8 @@ def _next(result: Result, width: int) -> Iterator[Line]:
     if connection:
         yield line("  ", Span(f"winrm-analyzer ladder {inputs} --connection {visible(connection)}", whole=True))
     yield line("  ", Span(f"winrm-analyzer show exchanges {inputs}", whole=True))
+    if rows:
+        yield line("  ", Span(f"winrm-analyzer report -o report.html {inputs}", whole=True))
     if not result.evidence.winrm:
         told = "No WinRM was seen. It runs on ports 5985 (HTTP) and 5986 (HTTPS) unless set up otherwise; was the capture taken where that traffic passes?"
         yield from paragraph(told, width, indent=2)
