@@ -98,7 +98,7 @@ def test_a_long_set_of_packets_is_cut_unless_all_is_wanted() -> None:
     made = build.direct()
     numbers = tuple(range(1, 900, 2))
     made = replace(made, findings=(replace(made.findings[0], packets=numbers),))
-    assert "andmore,450inall" in _words(plain(overview(made, RULES, 100)))
+    assert "andmore,450named" in _words(plain(overview(made, RULES, 100)))
     assert "and more" not in plain(overview(made, RULES, 100, full=True))
     assert number_set(numbers) in _words(plain(finding_lines(made, RULES, 100, full=True)))
 
