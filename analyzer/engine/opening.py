@@ -52,10 +52,10 @@ def contents(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetc
         full = described_text(message, text) if message.protection is Protection.SEALED else message
         messages[message.id] = full
         half = _half(evidence, full)
-        found = None if half is None else operation(full, text, half[0], half[1], compressed)
         status = _status(evidence, full.exchange)
+        found = None if half is None else operation(full, text, half[0], half[1], compressed, status)
         if found is not None and status not in _NOT_LOOKED_AT:
-            operations[full.exchange].append(replace(found, status=status))
+            operations[full.exchange].append(found)
     kept = [item for identity, found in operations.items() if not _seen_elsewhere(evidence, identity, operations) for item in found]
     places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients) for item in kept}
     built = shells(kept, places)

@@ -3,7 +3,7 @@
 `Hole` says that the bytes wanted are not in the capture, `Short` that the stream ends. No stage function lets either of them out.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -84,44 +84,59 @@ class Reader:
 
     def pieces(self, start: int, end: int, *, stop_at_gap: bool = False) -> Iterator[bytes]:
         """The captured bytes of [start, end), extent by extent; gaps are left out (or end it)."""
-        extents = self.stream.extents
-        i = self.index(start)
-        if i < 0:
+        extents, starts, fetch = self.stream.extents, self._starts, self._fetch
+        sizes, sources, places = extents.size, extents.source, extents.file_at
+        i = bisect_right(starts, start) - 1
+        if i < 0 or start >= starts[i] + sizes[i]:
             if stop_at_gap:
                 return
-            i = bisect_right(self._starts, start)
-        at = start
-        while i < len(self._starts) and extents.stream_at[i] < end:
-            begin = extents.stream_at[i]
+            i += 1
+        at, count = start, len(starts)
+        while i < count and (begin := starts[i]) < end:
             if begin > at and stop_at_gap:
                 return
-            skip = max(at - begin, 0)
-            size = min(begin + extents.size[i], end) - begin - skip
-            data = self._fetch(extents.source[i], extents.file_at[i] + skip, size)
+            skip = at - begin if at > begin else 0
+            stop = begin + sizes[i]
+            size = min(stop, end) - begin - skip
+            data = fetch(sources[i], places[i] + skip, size)
             yield data
             if len(data) < size:
                 return
             at = begin + skip + size
             i += 1
 
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes of [start, end) up to the next gap: out of what was looked at last where they are in it."""
+        window_at = self._window_at
+        if window_at <= start and end <= window_at + len(self._window):
+            return self._window[start - window_at : end - window_at]
+        return b"".join(self.pieces(start, end, stop_at_gap=True))
+
     def missing(self, start: int, end: int) -> int:
         """How many bytes of [start, end) are not in the capture."""
-        return max(end - start, 0) - sum(size for _, size in self._parts(start, end))
+        first, last = self._touched(start, end)
+        if first >= last:
+            return max(end - start, 0)
+        starts, sizes = self._starts, self.stream.extents.size
+        before = max(start - starts[first], 0)
+        behind = max(starts[last - 1] + sizes[last - 1] - end, 0)
+        return end - start - (sum(sizes[first:last]) - before - behind)
 
-    def _parts(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """(extent index, bytes of it) for each extent that touches [start, end)."""
-        extents = self.stream.extents
-        i = max(bisect_right(self._starts, start) - 1, 0)
-        while i < len(self._starts) and extents.stream_at[i] < end:
-            size = min(extents.stream_at[i] + extents.size[i], end) - max(extents.stream_at[i], start)
-            if size > 0:
-                yield i, size
-            i += 1
+    def _touched(self, start: int, end: int) -> tuple[int, int]:
+        """The extents [first, last) of which bytes lie in [start, end). Some between may be empty."""
+        starts, sizes = self._starts, self.stream.extents.size
+        first, last = max(bisect_right(starts, start) - 1, 0), bisect_left(starts, end)
+        while first < last and starts[first] + sizes[first] <= start:
+            first += 1
+        while first < last and not sizes[last - 1]:
+            last -= 1
+        return first, last
 
     def packets(self, start: int, end: int) -> tuple[int, ...]:
         """The packet keys that carried [start, end), sorted."""
-        keys = self.stream.extents.packet
-        return tuple(sorted({keys[i] for i, _ in self._parts(start, max(end, start + 1))}))
+        first, last = self._touched(start, max(end, start + 1))
+        keys, sizes = self.stream.extents.packet[first:last], self.stream.extents.size[first:last]
+        return tuple(sorted({key for key, size in zip(keys, sizes, strict=True) if size} if 0 in sizes else set(keys)))
 
     def near_packet(self, at: int) -> int | None:
         """The key of the packet that carried ``at``, or else of the last one before it in the stream; None when there is none."""
@@ -130,8 +145,9 @@ class Reader:
 
     def times(self, start: int, end: int) -> tuple[int, int] | None:
         """When the first byte of [start, end) was seen, and when the last one was; None when none of it was."""
-        times = self.stream.extents.ts_ns
-        found = [times[i] for i, _ in self._parts(start, max(end, start + 1))]
+        first, last = self._touched(start, max(end, start + 1))
+        times, sizes = self.stream.extents.ts_ns[first:last], self.stream.extents.size[first:last]
+        found = [ts_ns for ts_ns, size in zip(times, sizes, strict=True) if size] if 0 in sizes else times
         return (found[0], max(found)) if found else None
 
     def acked(self, at: int) -> int:

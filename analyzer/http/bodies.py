@@ -15,6 +15,7 @@ from analyzer.records.quality import Absent, Known, Why
 from analyzer.settings import Limits
 
 _STARTS = 64
+_AT_ONCE = 1 << 20
 _CHUNK_LINE = 4096
 _HEX = re.compile(rb"\s*([0-9A-Fa-f]{1,16})\s*(?:;.*)?$", re.DOTALL)
 _DIGITS = re.compile(r"\d{1,18}$")
@@ -121,7 +122,7 @@ def body(reader: Reader, found: Read) -> Body:
     size = sum(span.size for span in found.spans)
     starts = b""
     for span in found.spans:
-        starts += b"".join(reader.pieces(span.at, span.at + min(span.size, _STARTS), stop_at_gap=True))[: _STARTS - len(starts)]
+        starts += reader.read(span.at, span.at + min(span.size, _STARTS))[: _STARTS - len(starts)]
         if len(starts) >= _STARTS or missing:
             break
     return Body(
@@ -139,6 +140,8 @@ def body(reader: Reader, found: Read) -> Body:
 def _digest(reader: Reader, found: Read, missing: int) -> Known[bytes]:
     if missing or not found.complete:
         return Absent(Why.NOT_CAPTURED, f"{missing} bytes missing" if missing else "the body ends early")
+    if len(found.spans) == 1 and found.spans[0].size <= _AT_ONCE:
+        return hashlib.sha256(reader.read(found.spans[0].at, found.spans[0].at + found.spans[0].size)).digest()
     digest = hashlib.sha256()
     for span in found.spans:
         for piece in reader.pieces(span.at, span.at + span.size):

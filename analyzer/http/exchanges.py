@@ -13,7 +13,6 @@ from itertools import chain
 from typing import NamedTuple
 
 from analyzer.formats.reader import Fetch, Reader
-from analyzer.http.bodies import body
 from analyzer.http.messages import Raw, requests, responses
 from analyzer.records.http import Exchange, Interim, Request, Response
 from analyzer.records.ids import exchange_id, key_capture, key_number, request_id, response_id
@@ -234,7 +233,7 @@ def _request(walk: _Walk, raw: Raw | None, identity: str) -> Known[Request]:
     first, last, packets = _place(walk, walk.near, raw)
     method, target, version = raw.head.words
     headers = tuple(raw.head.headers)
-    return Request(request_id(identity), method, target, version, headers, body(walk.near, raw.body), raw.head.at, raw.end_at, first, last, packets)
+    return Request(request_id(identity), method, target, version, headers, raw.body, raw.head.at, raw.end_at, first, last, packets)
 
 
 def _response(walk: _Walk, raw: Raw | None, identity: str) -> Known[Response]:
@@ -243,7 +242,7 @@ def _response(walk: _Walk, raw: Raw | None, identity: str) -> Known[Response]:
     first, last, packets = _place(walk, walk.far, raw)
     version, status, reason = raw.head.words
     headers = tuple(raw.head.headers)
-    return Response(response_id(identity), int(status), reason, version, headers, body(walk.far, raw.body), raw.head.at, raw.end_at, first, last, packets)
+    return Response(response_id(identity), int(status), reason, version, headers, raw.body, raw.head.at, raw.end_at, first, last, packets)
 
 
 def _place(walk: _Walk, reader: Reader, raw: Raw) -> tuple[int, int, tuple[int, ...]]:

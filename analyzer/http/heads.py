@@ -13,6 +13,7 @@ from analyzer.settings import Limits
 
 REQUEST_LINE = re.compile(rb"([A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]{0,31}) +(\S.*?) +(HTTP/\d\.\d) *\r?$", re.DOTALL)
 STATUS_LINE = re.compile(rb"(HTTP/\d\.\d) +(\d{3})(?: +(.*?))? *\r?$", re.DOTALL)
+_AHEAD = (2048, 16384)
 Problem = Callable[[str, str, int], None]
 """problem(issue code, detail, stream offset)."""
 
@@ -59,6 +60,8 @@ def _words(match: re.Match[bytes]) -> tuple[str, str, str]:
 
 
 def _fields(reader: Reader, found: Head, limits: Limits, problem: Problem) -> None:
+    if _at_once(reader, found, limits):
+        return
     begin = reader.at
     while True:
         at = reader.at
@@ -76,6 +79,28 @@ def _fields(reader: Reader, found: Head, limits: Limits, problem: Problem) -> No
         if not line:
             return
         _field(found, line, at, problem)
+
+
+def _at_once(reader: Reader, found: Head, limits: Limits) -> bool:
+    """Reads a header block in which nothing is odd, as nearly all are; False when it must be read line by line (the position is then unchanged)."""
+    for ahead in _AHEAD:
+        data = reader.peek(ahead)
+        end = data.find(b"\r\n\r\n")
+        if end >= 0 or len(data) < ahead:
+            break
+    lines = data[:end].decode("latin-1").split("\r\n") if end > 0 else []
+    if not lines or end + 4 > limits.head_bytes or len(lines) >= limits.headers:
+        return False
+    at, headers = reader.at, []
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon or not name or name[0] in " \t" or name[-1].isspace() or "\n" in line:
+            return False
+        headers.append(Header(name, value.strip(" \t"), at))
+        at += len(line) + 2
+    found.headers = headers
+    reader.at = at + 2
+    return True
 
 
 def _field(found: Head, line: bytes, at: int, problem: Problem) -> None:

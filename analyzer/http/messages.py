@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from analyzer.formats.reader import Reader
-from analyzer.http.bodies import Read, declared_framing, read
+from analyzer.http.bodies import Read, body, declared_framing, read
 from analyzer.http.heads import REQUEST_LINE, STATUS_LINE, Head, Problem, head
-from analyzer.records.http import Framing
+from analyzer.records.http import Body, Framing
 from analyzer.settings import Limits
 
 _REQUEST_START = re.compile(rb"(?:OPTIONS|GET|HEAD|POST|PUT|DELETE|TRACE|CONNECT|PATCH) [^\r\n]{1,8192} HTTP/1\.[01]\r?\n")
@@ -29,7 +29,7 @@ class Raw:
     """A message as read. ``resumed``: the framing had been lost before it. ``cut``: it is not whole."""
 
     head: Head
-    body: Read
+    body: Body
     end_at: int
     resumed: bool
     cut: bool
@@ -52,7 +52,7 @@ def requests(reader: Reader, limits: Limits, problem: Problem) -> Iterator[Raw]:
         else:
             content = read(reader, framing, declared, limits, problem) if found.whole else Read(Framing.NONE, complete=False, lost=True)
         lost = content.lost or not found.whole
-        yield Raw(found, content, reader.at, resumed, cut=not found.whole or not content.complete)
+        yield Raw(found, body(reader, content), reader.at, resumed, cut=not found.whole or not content.complete)
         resumed = lost
         if lost and not _resume(reader, _REQUEST_START, begin, problem):
             return
@@ -78,7 +78,7 @@ def responses(reader: Reader, limits: Limits, problem: Problem, method: Callable
         framing, declared = _response_framing(found, method(), problem)
         content = read(reader, framing, declared, limits, problem) if found.whole else Read(Framing.NONE, complete=False, lost=True)
         lost = content.lost or not found.whole
-        yield Raw(found, content, reader.at, resumed, cut=not found.whole or not content.complete)
+        yield Raw(found, body(reader, content), reader.at, resumed, cut=not found.whole or not content.complete)
         resumed = lost
         if lost and not _resume(reader, _STATUS_START, begin, problem):
             return

@@ -19,6 +19,7 @@ from analyzer.proxy.times import Clocks, nested, same_clock
 
 _GROUP = 16
 _NEIGHBOURS = 6
+_PAIR = 2
 _WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3}
 _GATEWAY = (502, 503, 504)
 _SURE = 8
@@ -98,10 +99,25 @@ def _candidates(flights: Sequence[Flight]) -> dict[tuple[int, int], set[tuple[st
             groups[key].append(index)
     candidates: dict[tuple[int, int], set[tuple[str, bytes]]] = defaultdict(set)
     for key, members in groups.items():
+        if len(members) < _PAIR or _one_server(flights, members):
+            continue
         for one, other in _couples(flights, members):
             if _may_be_legs(flights[one], flights[other]):
                 candidates[one, other].add(key)
     return candidates
+
+
+def _one_server(flights: Sequence[Flight], members: list[int]) -> bool:
+    """True when all went to one server on connections with sequence numbers of their own: no legs, as most groups without a proxy."""
+    server = flights[members[0]].connection.server
+    owners: dict[tuple[int, int], str] = {}
+    for index in members:
+        connection = flights[index].connection
+        if connection.server is not server and connection.server != server:
+            return False
+        if owners.setdefault(connection.bases, connection.id) != connection.id and connection.bases != (-1, -1):
+            return False
+    return True
 
 
 def _couples(flights: Sequence[Flight], members: list[int]) -> Iterable[tuple[int, int]]:
@@ -119,12 +135,15 @@ def _couples(flights: Sequence[Flight], members: list[int]) -> Iterable[tuple[in
 def _may_be_legs(one: Flight, other: Flight) -> bool:
     """Not the same connection (nor that connection seen elsewhere), the same kind of request, and answers that agree where both are known."""
     a, b = one.connection, other.connection
-    if a.id == b.id or {a.client, a.server} == {b.client, b.server} or (a.client.host, a.server) == (b.client.host, b.server):
+    if a.id == b.id:
+        return False
+    if a.server == b.server:
+        if a.client.host == b.client.host or a.bases != b.bases or a.bases == (-1, -1):
+            return False  # two clients of one server or proxy, however alike; address translation would have left the sequence numbers
+    elif a.client == b.server and a.server == b.client:
         return False
     if a.id in (b.tunnel_of, b.twin_of) or b.id in (a.tunnel_of, a.twin_of):
         return False
-    if a.server == b.server and (a.bases != b.bases or a.bases == (-1, -1)):
-        return False  # two clients of one server or proxy, however alike; address translation would have left the sequence numbers
     if one.shape[0] != other.shape[0]:
         return False
     return not (one.shape[2] and other.shape[2]) or one.shape[2] == other.shape[2] or not {one.shape[2], other.shape[2]}.isdisjoint(_GATEWAY)

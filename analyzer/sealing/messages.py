@@ -8,13 +8,14 @@ from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.http import Body, Exchange, Header, Span
 from analyzer.records.ids import key_number
 from analyzer.records.issues import Issue
-from analyzer.records.quality import Absent
+from analyzer.records.quality import Absent, Why
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Connection
 from analyzer.sealing.multipart import Read, parts
 from analyzer.settings import Limits
 
 _SEALED = ("multipart/encrypted", "multipart/x-multi-encrypted")
+_SEALED_OPERATION = Absent(Why.SEALED)
 _SOAP = ("application/soap+xml",)
 _XML = ("text/xml", "application/xml")
 
@@ -35,7 +36,8 @@ def messages(connection: Connection, exchange: Exchange, fetch: Fetch, limits: L
             continue
         reader = Reader(stream, fetch)
         sealed = parts(body_reader(reader, half.body), half.body.size, limits.sealed_parts)
-        found.append(Message(half.id, exchange.id, from_client, protection, half.body.size, content_type, sealed.parts, sealed.protocol))
+        about = (half.id, exchange.id, from_client, protection, half.body.size, content_type)
+        found.append(Message(*about, sealed.parts, sealed.protocol, operation=_SEALED_OPERATION))
         if sealed.problem is not None and not half.body.missing and half.body.complete:
             number = key_number(half.packets[0]) if half.packets else None
             issues.append(Issue("sealing.malformed", sealed.problem, half.id, exchange.capture, number))
@@ -75,6 +77,9 @@ def read_body(reader: Reader, body: Body, at: int, size: int) -> bytes:
 
 def body_reader(reader: Reader, body: Body) -> Read:
     """What reads a body as `read_body` does, many times: a body may have a million chunks."""
+    if len(body.spans) == 1:
+        begin, end = body.spans[0].at, body.spans[0].at + body.spans[0].size
+        return lambda at, size: reader.read(min(begin + at, end), min(begin + at + size, end))
     ends = list(accumulate(span.size for span in body.spans))
     return lambda at, size: b"".join(_pieces(reader, body.spans, ends, at, size))
 

@@ -23,6 +23,11 @@ _HEADER_LIMIT = 1024
 _DELIMITER = re.compile(rb"--[ \t]*([^\r\n]{1,200}?)(--)?\r?\n?$")
 _PROTOCOL = re.compile(rb"Content-Type:\s*(?:application/)?([^\s;]+)", re.IGNORECASE)
 _LENGTH = re.compile(rb"Length\s*=\s*(\d{1,12})", re.IGNORECASE)
+_USUAL = re.compile(
+    rb"--Encrypted Boundary\r\n\t?Content-Type: application/([\w-]{1,60})\r\n\t?OriginalContent: type=application/soap\+xml;charset=[\w-]{1,20};"
+    rb"Length=(\d{1,12})\r\n--Encrypted Boundary\r\n\t?Content-Type: application/octet-stream\r\n"
+)
+"""A head as Windows, pywinrm, pypsrp and the others write it: read at once."""
 _CFX = b"\x05\x04"
 _TLS_RECORD = 5
 
@@ -43,21 +48,26 @@ def parts(read: Read, size: int, limit: int) -> Parts:
     found: list[SealedPart] = []
     protocol = None
     at = 0
+    window = read(at, _HEAD)
     while at < size and len(found) < limit:
-        head = _Head(read(at, _HEAD))
+        head = _Head(window)
         if head.closing:
             return Parts(tuple(found), protocol, None)
         if head.problem is not None:
             return Parts(tuple(found), protocol, f"part {len(found) + 1} at offset {at}: {head.problem}")
         protocol = protocol or head.protocol
         begin = at + head.size
-        prefix = read(begin, 4)
+        prefix = window[head.size : head.size + 4]
+        if len(prefix) < 4:
+            prefix = read(begin, 4)
         if len(prefix) < 4:
             return Parts(tuple(found), protocol, f"part {len(found) + 1}: the token is not captured")
         header_size = struct.unpack("<I", prefix)[0]
         if header_size > _HEADER_LIMIT:
             return Parts(tuple(found), protocol, f"part {len(found) + 1}: a token header of {header_size} bytes")
-        header = read(begin + 4, header_size)
+        header = window[head.size + 4 : head.size + 4 + header_size]
+        if len(header) < header_size:
+            header = read(begin + 4, header_size)
         data_at = begin + 4 + header_size
         if data_at > size:
             return Parts(tuple(found), protocol, f"part {len(found) + 1}: a token header of {header_size} bytes does not fit the body")
@@ -68,7 +78,8 @@ def parts(read: Read, size: int, limit: int) -> Parts:
             return Parts(tuple(found), protocol, f"part {len(found)}: its declared length does not fit the body")
         found.append(SealedPart(head.length, header, data_at, data_size, _sequence(header)))
         at = data_at + data_size
-        if read(at, 2) not in (b"--", b""):
+        window = read(at, _HEAD)
+        if window[:2] not in (b"--", b""):
             return Parts(tuple(found), protocol, f"part {len(found)}: no delimiter after its {data_size} bytes")
     return Parts(tuple(found), protocol, None if len(found) < limit else f"more than {limit} parts")
 
@@ -86,6 +97,10 @@ class _Head:
         self.closing = False
         self.problem: str | None = None
         self.size = 0
+        usual = _USUAL.match(window)
+        if usual is not None:
+            self.protocol, self.length, self.size = usual[1].decode("latin-1"), int(usual[2]), usual.end()
+            return
         while True:
             end = window.find(b"\n", self.size, _HEAD)
             line = window[self.size : end + 1] if end >= 0 else window[self.size :]

@@ -98,14 +98,14 @@ def _client(rows: Segments, kept: list[int], ports: tuple[int, int], fetch: Fetc
 
 def _segments(rows: Segments, kept: list[int], client: int) -> tuple[list[Segment], list[Segment]]:
     sides: tuple[list[Segment], list[Segment]] = ([], [])
+    columns = rows.seq, rows.size, rows.wire_size, rows.source, rows.file_at, rows.key, rows.ts_ns, rows.ack, rows.flags
+    segments = list(map(Segment, *columns))
     for k in kept:
-        flags = rows.flags[k]
-        if flags & _RST and not rows.wire_size[k]:
-            continue
-        seq = (rows.seq[k] + 1) % _WRAP if flags & _SYN else rows.seq[k]  # the SYN takes one number, data that it carries (RFC 7413) follows
-        if flags & _RST:
+        segment = segments[k]
+        if segment.flags & _RST:
             continue  # text in a reset (RFC 9293 section 3.5.3) is no stream data
-        segment = Segment(seq, rows.size[k], rows.wire_size[k], rows.source[k], rows.file_at[k], rows.key[k], rows.ts_ns[k], rows.ack[k], flags)
+        if segment.flags & _SYN:  # it takes one number, data that it carries (RFC 7413) follows
+            segment = segment._replace(seq=(segment.seq + 1) % _WRAP)
         sides[rows.direction[k] ^ client].append(segment)
     return sides
 

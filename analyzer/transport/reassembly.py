@@ -12,6 +12,7 @@ snap length cut are gaps too. What the receiver acknowledged beyond the last seg
 
 from array import array
 from bisect import bisect_right, insort
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -94,6 +95,8 @@ def assemble(segments: list[Segment], base: int | None, fetch: Fetch, window: in
     if base is None:
         return assembly
     for segment in segments:
+        if not segment.wire_size and not segment.flags & _FIN:  # an acknowledgement alone
+            continue
         at = assembly.offset(segment.seq)
         if abs(at - assembly.furthest) > window:
             if segment.wire_size:
@@ -185,16 +188,16 @@ def finished(assembly: Assembly, peer: Assembly, acks: list[int]) -> Stream:
     assembly.acked = _acked(assembly, acks)
     if assembly.acked > size and assembly.fin_at is None and assembly.acked != size + 1:  # one more is a FIN that was not captured
         size = assembly.acked
-    extents = assembly.extents
+    at, sizes, sources, places, packets, times, acked = zip(*assembly.extents, strict=True) if assembly.extents else [()] * len(Extent._fields)
     return Stream(
         extents=Extents(
-            stream_at=array("q", (extent.at for extent in extents)),
-            size=array("q", (extent.size for extent in extents)),
-            source=array("q", (extent.source for extent in extents)),
-            file_at=array("q", (extent.file_at for extent in extents)),
-            packet=array("q", (extent.packet for extent in extents)),
-            ts_ns=array("q", (extent.ts_ns for extent in extents)),
-            acked=array("q", _positions(peer.base, [extent.ack for extent in extents])),
+            stream_at=array("q", at),
+            size=array("q", sizes),
+            source=array("q", sources),
+            file_at=array("q", places),
+            packet=array("q", packets),
+            ts_ns=array("q", times),
+            acked=array("q", _positions(peer.base, acked)),
         ),
         gaps=tuple(_gaps(assembly, size)),
         size=size,
@@ -221,7 +224,7 @@ def _acked(assembly: Assembly, acks: list[int]) -> int:
     return best
 
 
-def _positions(base: int | None, acks: list[int]) -> list[int]:
+def _positions(base: int | None, acks: Sequence[int]) -> list[int]:
     """Acknowledgement numbers as offsets of the peer's stream, unwrapped against each other; -1 where unknown."""
     if base is None:
         return [-1] * len(acks)

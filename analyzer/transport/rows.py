@@ -15,14 +15,14 @@ def distinct(rows: Segments, window_ns: int) -> tuple[list[int], int]:
     seen: dict[tuple[int, int, int, int, int, int], int] = {}
     kept = []
     copies = 0
-    for i in range(len(rows.key)):
-        ident = rows.ident[i]
+    numbers = zip(rows.direction, rows.seq, rows.ack, rows.flags, rows.wire_size, rows.ident, rows.ts_ns, strict=True)
+    for i, (direction, seq, ack, flags, wire_size, ident, ts_ns) in enumerate(numbers):
         numbered = ident >> 16
-        key = (rows.direction[i], rows.seq[i], rows.ack[i], rows.flags[i], rows.wire_size[i], numbered or ident - (1 << 20))
+        key = (direction, seq, ack, flags, wire_size, numbered or ident - (1 << 20))
         before = seen.get(key)
-        if before is not None and abs(rows.ts_ns[i] - before) <= (window_ns if numbered else _CLOSE_NS):
+        if before is not None and abs(ts_ns - before) <= (window_ns if numbered else _CLOSE_NS):
             copies += 1
             continue
-        seen[key] = rows.ts_ns[i]
+        seen[key] = ts_ns
         kept.append(i)
     return kept, copies

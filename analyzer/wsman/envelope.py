@@ -42,7 +42,7 @@ _IDENTIFY = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?(Identify(?:Response)?)[\s/>]")
 def described(message: Message, connection: Connection, exchange: Exchange, fetch: Fetch, limits: Limits) -> tuple[Message, tuple[Issue, ...]]:
     """The message with what its envelope says, when it is clear; sealed ones get ``operation`` absent as sealed."""
     if message.protection is Protection.SEALED:
-        return replace(message, operation=Absent(Why.SEALED)), ()
+        return (message if message.operation is not None else replace(message, operation=Absent(Why.SEALED))), ()
     if message.protection not in (Protection.CLEAR, Protection.TLS):
         return message, ()
     half = exchange.request if message.from_client else exchange.response

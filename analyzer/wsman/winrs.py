@@ -33,8 +33,11 @@ _NAMES = ("Create", "Command", "Send", "Receive", "Signal", "Delete", "Connect",
 _LIMIT = 64 << 20
 
 
-def operation(message: Message, full: str, ts_ns: int, packets: tuple[int, ...], compressed: set[str]) -> Operation | None:
-    """The operation that an envelope is, or None when it is none of a shell's. ``compressed`` holds the exchanges and shells with xpress streams; it grows."""
+def operation(message: Message, full: str, ts_ns: int, packets: tuple[int, ...], compressed: set[str], status: int | None = None) -> Operation | None:
+    """The operation that an envelope is, or None when it is none of a shell's.
+
+    ``compressed`` holds the exchanges and shells with xpress streams; it grows. ``status`` is the response's.
+    """
     name = message.operation if isinstance(message.operation, str) else ""
     if name.removesuffix("Response") not in _NAMES:
         return None
@@ -74,6 +77,7 @@ def operation(message: Message, full: str, ts_ns: int, packets: tuple[int, ...],
         creation=_base64(creation[1]) if creation else b"",
         code_page=int(page[1]) if page else None,
         fault_code=message.fault_code,
+        status=status,
     )
 
 
