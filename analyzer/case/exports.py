@@ -65,9 +65,12 @@ def archive(result: Result, texts: Iterable[tuple[str, str]], mask: Mask | None,
     from analyzer import __version__
     from analyzer.exports import har
 
+    def clean(text: str) -> str:
+        return text if mask is None else mask.typed(text)
+
     wanted = set(connections)
-    known = {name: text for name, text in texts if not wanted or name.rpartition(".x")[0] in wanted}
-    return har.archive(result.evidence, known, __version__, (lambda text: text) if mask is None else mask.typed, wanted)
+    bodies = {name: har.shown(text, clean) for name, text in texts if not wanted or name.rpartition(".x")[0] in wanted}
+    return har.archive(result.evidence, bodies, __version__, wanted)
 
 
 def evidence_slice(result: Result, findings: Sequence[str], connections: Sequence[str]) -> tuple[Iterator[bytes], int]:

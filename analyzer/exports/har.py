@@ -21,14 +21,21 @@ Entry = dict[str, object]
 Clean = Callable[[str], str]
 
 
-def archive(evidence: Evidence, texts: Mapping[str, str], version: str, clean: Clean, only: Collection[str] = ()) -> Iterator[str]:
-    """The archive as JSON, an entry a line. ``texts``: bodies by message id; ``clean`` takes secrets out of them; ``only``: of these connections, if any."""
+def shown(text: str, clean: Clean) -> Entry:
+    """A body as the archive has it: without secrets, which ``clean`` takes out, and not longer than it may be."""
+    safe = clean(text)
+    made: Entry = {"text": safe[:_MOST_CHARS]}
+    return made | {"comment": f"cut: {len(safe) - _MOST_CHARS} more characters"} if len(safe) > _MOST_CHARS else made
+
+
+def archive(evidence: Evidence, bodies: Mapping[str, Entry], version: str, only: Collection[str] = ()) -> Iterator[str]:
+    """The archive as JSON, an entry a line. ``bodies``: what `shown` makes of them, by message id; ``only``: of these connections, if any."""
     creator = {"name": "winrm-analyzer", "version": version}
     yield f'{{"log": {{"version": "1.2", "creator": {dumps(creator)}, "pages": [], "entries": ['
     separator = "\n"
     asked = [exchange for exchange in evidence.exchanges.values() if request_of(exchange.request) and (not only or exchange.connection in only)]
     for exchange in sorted(asked, key=_begins):
-        yield separator + dumps(_entry(evidence, exchange, texts, clean))
+        yield separator + dumps(_entry(evidence, exchange, bodies))
         separator = ",\n"
     yield "\n]}}\n"
 
@@ -38,7 +45,7 @@ def _begins(exchange: Exchange) -> tuple[int, int]:
     return (request.first_ns, exchange.position) if request else (0, exchange.position)
 
 
-def _entry(evidence: Evidence, exchange: Exchange, texts: Mapping[str, str], clean: Clean) -> Entry:
+def _entry(evidence: Evidence, exchange: Exchange, bodies: Mapping[str, Entry]) -> Entry:
     request, response = request_of(exchange.request), response_of(exchange.response)
     connection = evidence.connections[exchange.connection]
     if request is None:
@@ -48,8 +55,8 @@ def _entry(evidence: Evidence, exchange: Exchange, texts: Mapping[str, str], cle
     return {
         "startedDateTime": _iso(request.first_ns),
         "time": round(sum(value for value in timings.values() if value >= 0), 6),
-        "request": _request(request, _url(request, connection.protocol, connection.server.host, connection.server.port), texts.get(request.id), clean),
-        "response": _no_response() if response is None else _response(response, texts.get(response.id), _why_closed(evidence, response), clean),
+        "request": _request(request, _url(request, connection.protocol, connection.server.host, connection.server.port), bodies.get(request.id)),
+        "response": _no_response() if response is None else _response(response, bodies.get(response.id), _why_closed(evidence, response)),
         "cache": {},
         "timings": timings,
         "serverIPAddress": connection.server.host,
@@ -58,7 +65,7 @@ def _entry(evidence: Evidence, exchange: Exchange, texts: Mapping[str, str], cle
     }
 
 
-def _request(one: Request, url: str, text: str | None, clean: Clean) -> Entry:
+def _request(one: Request, url: str, body: Entry | None) -> Entry:
     made: Entry = {
         "method": one.method,
         "url": url,
@@ -69,15 +76,15 @@ def _request(one: Request, url: str, text: str | None, clean: Clean) -> Entry:
         "headersSize": one.end_at - one.at - one.body.size if one.body.complete else -1,
         "bodySize": one.body.size,
     }
-    if text is not None:
-        made["postData"] = {"mimeType": first(one.headers, "content-type") or "", **_text(text, clean)}
+    if body is not None:
+        made["postData"] = {"mimeType": first(one.headers, "content-type") or "", **body}
     return made
 
 
-def _response(one: Response, text: str | None, closed: str | None, clean: Clean) -> Entry:
+def _response(one: Response, body: Entry | None, closed: str | None) -> Entry:
     content: Entry = {"size": one.body.size, "mimeType": first(one.headers, "content-type") or ""}
-    if text is not None:
-        content |= _text(text, clean)
+    if body is not None:
+        content |= body
     elif closed:
         content["comment"] = closed
     return {
@@ -102,11 +109,6 @@ def _no_response() -> Entry:
 def _why_closed(evidence: Evidence, response: Response) -> str | None:
     message = evidence.messages.get(response.id)
     return f"not opened: {message.opened_detail or message.opened_absent}" if message is not None and message.opened_absent else None
-
-
-def _text(text: str, clean: Clean) -> Entry:
-    made: Entry = {"text": clean(text[:_MOST_CHARS])}
-    return made | {"comment": f"cut: {len(text) - _MOST_CHARS} more characters"} if len(text) > _MOST_CHARS else made
 
 
 def _fields(fields: tuple[Header, ...]) -> list[Entry]:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 import analyzer
+from analyzer.exports.har import shown
+from analyzer.reports.masking import Mask
 from tests.golden.samples import captures, truth
 
 SAMPLES = Path(__file__).parents[3] / "sample_pcaps"
@@ -94,6 +96,13 @@ def test_credentials_are_not_shown_unless_asked_for() -> None:
     assert values(har("https-basic-direct")) == {"Basic ***"}
     assert all(value.startswith("Basic Ym9i") for value in values(har("https-basic-direct", show_secrets=True)))
     assert values(har("direct-ntlm-healthy")) == {"Negotiate ***"}
+
+
+def test_a_long_body_is_cut_and_says_so_and_no_secret_hides_in_the_cut() -> None:
+    made = shown("x" * 999_995 + "Zinnober!Ofen9" + "y" * 100, Mask(["Zinnober!Ofen9"]).typed)
+    assert made["text"] == "x" * 999_995 + "***" + "yy"
+    assert made["comment"] == "cut: 98 more characters"
+    assert shown("short", str) == {"text": "short"}
 
 
 def test_one_connection() -> None:
