@@ -42,11 +42,11 @@ def operation(message: Message, full: str, ts_ns: int, packets: tuple[int, ...],
     if name.removesuffix("Response") not in _NAMES:
         return None
     text = outline(full)
-    line = _COMMAND_LINE.search(text)
+    line = _COMMAND_LINE.search(text) if "CommandLine" in text else None
     command_id = _attributes(line[1]).get("CommandId") if line else None
-    state = _STATE.search(text)
+    state = _STATE.search(text) if "CommandState" in text else None
     shell_id = _upper(message.shell_id)
-    if _COMPRESSION.search(text):
+    if ("compressiontype" in text.lower() or not text.isascii()) and _COMPRESSION.search(text):
         compressed.update(found for found in (message.exchange, shell_id) if found)
     elif message.exchange in compressed and shell_id:
         compressed.add(shell_id)
@@ -54,8 +54,8 @@ def operation(message: Message, full: str, ts_ns: int, packets: tuple[int, ...],
         compressed.add(message.exchange)
     line_end = full.find(line[0]) + len(line[0]) if line else 0
     command = _COMMAND.search(full, line_end) if line else None
-    page = _CODE_PAGE.search(text)
-    exit_code = _EXIT.search(text)
+    page = _CODE_PAGE.search(text) if "WINRS_CODEPAGE" in text else None
+    exit_code = _EXIT.search(text) if "ExitCode" in text else None
     creation = _CREATION.search(full) if "creationXml" in text else None
     code = _CODE.search(text) if name == "Signal" else None
     return Operation(
