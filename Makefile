@@ -14,8 +14,11 @@ SAMPLE := sample_pcaps/badproxy-close-after-200
 demo: $(STAMP)   ## analyze a sample capture: a proxy that closes the connection right after the logon
 	$(BIN)/winrm-analyzer analyze $(SAMPLE)
 
-test: $(STAMP)   ## run the tests
-	$(BIN)/python -m pytest
+WORKERS ?= auto
+TESTS ?= tests
+
+test: $(STAMP)   ## run the tests, with one process for each core (WORKERS=0: in this one; TESTS=FOLDER: some)
+	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
 lint: $(STAMP)   ## ruff, all rules
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from analyzer.capture import halves, kernel
+from analyzer.capture import halves, kernel, kernels
 from analyzer.capture.containers import rows
 from analyzer.capture.scan import scan
 from analyzer.capture.slow import SlowPath
@@ -185,6 +185,6 @@ def test_large_files_are_scanned_so(container: Callable[[list[Frame]], bytes], t
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     small = Limits(parallel_bytes=1)
     found = scan(str(path), 0, "a", small, Scope())
-    assert not kernel.COMPILED or (used and used[0] is not None)
+    assert kernels.description() != "compiled" or (used and used[0] is not None)  # one thread is as fast where the interpreter's lock is held
     assert found[:3] == scan(str(path), 0, "a", Limits(), Scope())[:3]
     assert found.flows
