@@ -48,8 +48,8 @@ def contents(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetc
     clients: dict[str, str] = {}
     operations: dict[str, list[Operation]] = defaultdict(list)
     compressed: set[str] = set()
-    for message, text in _texts(evidence, messages, clients, secrets, tickets, fetch, limits):
-        full = described_text(message, text) if message.protection is Protection.SEALED else message
+    for message, known, text in _texts(evidence, messages, clients, secrets, tickets, fetch, limits):
+        full = described_text(message, text, **known) if message.protection is Protection.SEALED else message
         messages[message.id] = full
         half = _half(evidence, full)
         status = _status(evidence, full.exchange)
@@ -64,14 +64,15 @@ def contents(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetc
 
 def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Iterator[tuple[str, str]]:
     """(message id, text) of every body that can be read; they are opened anew, since no plaintext is kept."""
-    for message, text in _texts(evidence, dict(evidence.messages), {}, secrets, tickets, fetch, limits):
+    for message, _, text in _texts(evidence, dict(evidence.messages), {}, secrets, tickets, fetch, limits):
         yield message.id, text
 
 
 def _texts(
     evidence: Evidence, messages: dict[str, Message], clients: dict[str, str], secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits
-) -> Iterator[tuple[Message, str]]:
-    """Every message whose envelope can be read, with its text, connection by connection; the sealed ones that cannot be get their reason."""
+) -> Iterator[tuple[Message, Mapping[str, object], str]]:
+    """Every message whose envelope can be read, with what its opening tells of it and its text, connection by connection; the sealed ones that cannot be read
+    get their reason."""
     groups: dict[tuple[str, object], list[Talk]] = defaultdict(list)
     for connection in evidence.connections.values():
         if connection.id in evidence.winrm:
@@ -82,12 +83,15 @@ def _texts(
         for result in opened(talks, evidence.messages, secrets, tickets, keys, fetch):
             if result.conversation is not None and result.client is not None:
                 clients[result.conversation] = result.client
-            message = messages[result.message] = _verdict(messages[result.message], result)
+            message, known = messages[result.message], _verdict(result)
             text = _plain(evidence, message, result.text, limits)
-            if not isinstance(text, Absent):
-                yield message, decoded(text)
+            if isinstance(text, Absent):
+                messages[result.message] = replace(message, **known)  # type: ignore[arg-type]
+            else:
+                yield message, known, decoded(text)
         for talk in talks:
-            yield from _clear(talk, messages, fetch, limits)
+            for message, clear in _clear(talk, messages, fetch, limits):
+                yield message, {}, clear
 
 
 def _plain(evidence: Evidence, message: Message, text: Known[bytes], limits: Limits) -> Known[bytes]:
@@ -99,11 +103,13 @@ def _plain(evidence: Evidence, message: Message, text: Known[bytes], limits: Lim
     return unpacked(text, [coding for coding in codings(half.headers) if coding == "sldc"], limits.opened_bytes)
 
 
-def _verdict(message: Message, result: Opened) -> Message:
+def _verdict(result: Opened) -> dict[str, object]:
+    """The fields of the message that its opening tells."""
     if isinstance(result.text, Absent):
-        return replace(message, opened=False, opened_absent=result.text.why.value, opened_detail=result.text.detail, secret=result.secret, check=result.check)
-    digest = hashlib.sha256(result.text).digest()
-    return replace(message, opened=True, secret=result.secret, check=result.check, text_digest=digest)
+        why: dict[str, object] = {"opened": False, "opened_absent": result.text.why.value, "opened_detail": result.text.detail}
+    else:
+        why = {"opened": True, "text_digest": hashlib.sha256(result.text).digest()}
+    return {**why, "secret": result.secret, "check": result.check}
 
 
 def _clear(talk: Talk, messages: Mapping[str, Message], fetch: Fetch, limits: Limits) -> Iterator[tuple[Message, str]]:

@@ -10,7 +10,7 @@ and nothing that is malformed stops what follows.
 import re
 import struct
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
@@ -18,9 +18,8 @@ from typing import Generic, NamedTuple, TypeVar
 _HEADER = struct.Struct(">QQBI")
 _MESSAGE = struct.Struct("<II16s16s")
 _OBJECT_LIMIT = 64 << 20
-_STRING = re.compile(rb"(.{8})\0{8}\x03(.{4}).{4}\x04\x10\x04\0.{16}(.{16})(?:\xef\xbb\xbf)?<S>([^<>]*)</S>", re.DOTALL)
+_STRING = re.compile(rb"(.{8}\0{8}\x03(.{4}).{4}\x04\x10\x04\0.{16}(.{16})(?:\xef\xbb\xbf)?<S>([^<>]*)</S>)", re.DOTALL)
 """An object of one fragment that is a PIPELINE_OUTPUT of one string: what most of a long output is made of."""
-_NOBODY = bytes(16)
 
 TYPES = {
     0x00010002: "SESSION_CAPABILITY",
@@ -109,7 +108,7 @@ class _Object(Generic[Place]):
 
     def message(self) -> PsMessage:
         numbers = sorted(self.blobs)
-        whole = self.begun and not self.broken and self.last is not None and numbers == list(range(self.last + 1))
+        whole = self.begun and not self.broken and self.last is not None and len(numbers) == self.last + 1 and numbers[-1] == self.last
         return _message(b"".join(self.blobs[number] for number in numbers), whole=whole)
 
 
@@ -124,12 +123,14 @@ class Defragmenter(Generic[Place]):
 
     def messages(self, data: bytes, place: Place) -> Iterator[tuple[PsMessage | Strings, Place]]:
         """The messages that ``data`` completes. A fragment never spans two stream pieces (MS-WSMV 3.1.4.1.31.6)."""
-        at = 0
+        at, at_once = 0, True
         while at + _HEADER.size <= len(data):
-            strings, at = self._strings(data, at)
-            if strings is not None:
-                yield strings, place
-                continue
+            if (first := _STRING.match(data, at)) is not None:
+                strings, at_once = self._strings(first, at_once=at_once), False
+                if strings is not None:
+                    yield strings, place
+                    at += sum(strings.sizes) + _HEADER.size * len(strings.sizes)
+                    continue
             identity, number, flags, size = _HEADER.unpack_from(data, at)
             at += _HEADER.size
             blob = data[at : at + size]
@@ -148,28 +149,40 @@ class Defragmenter(Generic[Place]):
             if known.complete():
                 yield self._objects.pop(identity).message(), place
 
-    def _strings(self, data: bytes, at: int) -> tuple[Strings | None, int]:
-        """The strings of one pipeline that stand at ``at``, and where they end."""
-        texts, sizes, owner, objects = [], [], b"", self._objects
-        while (match := _STRING.match(data, at)) is not None:
-            identity, size, pipeline, text = match.groups()
-            blob = match.end() - at - _HEADER.size
-            if _number(size, "big") != blob or (pipeline != owner and (owner or pipeline == _NOBODY)) or (objects and _number(identity, "big") in objects):
+    def _strings(self, first: re.Match[bytes], *, at_once: bool) -> Strings | None:
+        """The strings of one pipeline that follow one another, from ``first`` on. Most often they are the rest of the data but for the beginning of an object
+        that goes on in the next piece, and are found all at once; only one try is made of that, since it reads to the end."""
+        data, begin = first.string, first.start()
+        if at_once:
+            rows = _STRING.findall(data, begin)
+            if data.startswith(b"".join([row[0] for row in rows]), begin) and (made := self._run(rows)) is not None:
+                return made
+        rows = []
+        match: re.Match[bytes] | None = first
+        while match is not None and match[3] == first[3]:
+            row = match[1], match[2], match[3], match[4]
+            if self._run([row]) is None:
                 break
-            owner = pipeline
-            texts.append(text.decode("utf-8", "replace"))
-            sizes.append(blob)
-            at = match.end()
-        return (Strings(_identity(owner) or "", texts, sizes) if texts else None), at
+            rows.append(row)
+            match = _STRING.match(data, match.end())
+        return self._run(rows)
+
+    def _run(self, rows: Sequence[tuple[bytes, bytes, bytes, bytes]]) -> Strings | None:
+        """Of `_STRING`'s groups; None unless all sizes are as they are said to be, one pipeline owns all, and none is a fragment of an object begun before."""
+        sizes = [len(row[0]) - _HEADER.size for row in rows]
+        owners = {row[2] for row in rows}
+        if len(owners) != 1 or b"".join([row[1] for row in rows]) != struct.pack(f">{len(sizes)}I", *sizes):
+            return None
+        if self._objects and not self._objects.keys().isdisjoint(int.from_bytes(row[0][:8], "big") for row in rows):
+            return None
+        owner = _identity(owners.pop())
+        return None if owner is None else Strings(owner, [row[3].decode("utf-8", "replace") for row in rows], sizes)
 
     def unfinished(self) -> Iterator[tuple[PsMessage, Place]]:
         """What lacks fragments at the end of the capture, as far as it is there."""
         while self._objects:
             known = self._objects.pop(next(iter(self._objects)))
             yield known.message(), known.place
-
-
-_number = int.from_bytes
 
 
 def _message(data: bytes, *, whole: bool) -> PsMessage:

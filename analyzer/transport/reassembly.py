@@ -215,7 +215,7 @@ def _acked(assembly: Assembly, acks: list[int]) -> int:
         return -1
     best = -1
     position = 0
-    for ack in acks:
+    for ack in dict.fromkeys(acks):  # the same one again tells nothing new
         near = (assembly.base + position) % _WRAP
         at = position + (ack - near + _HALF) % _WRAP - _HALF
         if 0 <= at <= max(position, assembly.furthest) + (1 << 24):  # a receive window: more cannot be under way

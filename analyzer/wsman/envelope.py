@@ -5,6 +5,7 @@ SOAP, section 5.1 of the SOAP 1.2 specification).
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from analyzer.formats.content import codings, unpacked
@@ -63,12 +64,12 @@ def described(message: Message, connection: Connection, exchange: Exchange, fetc
     if _has_dtd(text):
         number = key_number(half.packets[0]) if half.packets else None
         return message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, exchange.capture, number),)
-    return _described(message, text), ()
+    return _described(message, text, {}), ()
 
 
-def described_text(message: Message, text: str) -> Message:
-    """The message with what the envelope ``text`` says; as it is when the text has a DTD."""
-    return message if _has_dtd(text) else _described(message, text)
+def described_text(message: Message, text: str, **known: object) -> Message:
+    """The message with what the envelope ``text`` says (nothing when it has a DTD), and with the fields that are known already."""
+    return replace(message, **known) if _has_dtd(text) else _described(message, text, known)  # type: ignore[arg-type]
 
 
 def _has_dtd(text: str) -> bool:
@@ -92,7 +93,7 @@ def _first(pattern: re.Pattern[str], word: str, text: str) -> str | None:
     return match[1] if match else None
 
 
-def _described(message: Message, full: str) -> Message:
+def _described(message: Message, full: str, known: Mapping[str, object]) -> Message:
     text = outline(full)
     action = _first(_ACTION, "Action", text)
     identify = _first(_IDENTIFY, "Identify", text)
@@ -101,6 +102,7 @@ def _described(message: Message, full: str) -> Message:
     resource_uri = _first(_RESOURCE, "ResourceURI", text)
     return replace(
         message,
+        **known,  # type: ignore[arg-type]
         action=action,
         resource_uri=resource_uri,
         message_id=_first(_MESSAGE_ID, "MessageID", text),

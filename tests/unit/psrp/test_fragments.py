@@ -105,6 +105,11 @@ def test_any_bytes_are_read(pieces: list[bytes]) -> None:
     assert all(one.size <= sum(map(len, pieces)) for one in read(pieces))
 
 
+def test_a_number_without_bounds_costs_no_memory() -> None:
+    (found,) = read([struct.pack(">QQBI", 1, (1 << 64) - 1, 3, 1) + b"a"])
+    assert not found.whole
+
+
 TEXTS = st.one_of(st.text(max_size=9).map(lambda text: f"<S>{text}</S>"), st.text(alphabet="<S>/a", max_size=9), st.just("<S></S>"))
 
 
