@@ -5,6 +5,7 @@ Times are TIMESTAMP_NS in UTC: duckdb's zoned type has microseconds only.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from analyzer.errors import InputError, OutputError, UsageError
@@ -60,7 +61,7 @@ def write_parquet(made: Frame, path: Path) -> None:
     """The frame as a Parquet file, compressed with zstd. Equal frames give equal bytes: one thread writes the rows in their order, and no time is put in."""
     import duckdb
 
-    with duckdb.connect(config=_NO_EXTENSIONS | {"threads": 1}) as connection:
+    with _files().cursor() as connection:
         connection.register("rows_", frames.storable(made))
         try:
             connection.sql("select * from rows_").write_parquet(str(path), compression="zstd")
@@ -76,7 +77,7 @@ def read_parquet(table: AnyTable, path: Path) -> list[tuple[Value, ...]]:
     """The table's cells out of a Parquet file, as `Table.values` gives them; null for a column that the file lacks. `InputError`: it cannot be read."""
     import duckdb
 
-    with duckdb.connect(config=_NO_EXTENSIONS | {"threads": 1}) as connection:
+    with _files().cursor() as connection:
         try:
             file = connection.read_parquet(_literally(path))
             cells = [_cell(column, column.name in file.columns) for column in table.columns]
@@ -101,6 +102,14 @@ def _cell(column: Column[Any], there: bool) -> str:  # noqa: FBT001 (private, on
 def _literally(path: Path) -> str:
     """The path for a function that takes patterns."""
     return "".join(f"[{char}]" if char in "[*?" else char for char in str(path))
+
+
+@cache
+def _files() -> duckdb.DuckDBPyConnection:
+    """A database that may read and write files. It stays, since a case has a dozen tables and a new database costs more than most of them."""
+    import duckdb
+
+    return duckdb.connect(config=_NO_EXTENSIONS | {"threads": 1})
 
 
 def _sealed() -> duckdb.DuckDBPyConnection:
