@@ -166,6 +166,9 @@ def others(made: dict[str, Path]) -> Iterator[tuple[str, Cost]]:
         warm(made[name])
         yield f"{name} ({made[name].stat().st_size / 1e6:.0f} MB)", once(_analyze(made[name]))
     secrets = traffic.SEALED.with_name("secrets.toml")
+    part = made["mixed"].with_name("part.pcap")
+    yield "a twentieth of mixed", once(_analyze(part))
+    yield "a twentieth of mixed, kernel not compiled", once(_analyze(part), WINRM_ANALYZER_KERNEL="python")
     yield "winrm, opened", once(_analyze(made["winrm"], "--secrets", str(secrets)))
 
 
