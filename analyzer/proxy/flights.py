@@ -1,9 +1,11 @@
 """An exchange as the joins see it: what identifies it, when it was under way, and what hints at its leg.
 
 Keys, strongest first. A token of a handshake beyond its first message, a sealed body and a SOAP MessageID are made for one message only; an NTLM negotiate
-or a Basic credential repeats, so equal keys alone never decide: pairs must nest in time as well, and more than one possible partner is no pair.
+or a Basic credential repeats (``repeated_token``: it says who sent a request, not which one it is), so equal keys alone never decide: pairs must nest in time
+as well, and more than one possible partner is no pair.
 """
 
+import binascii
 import hashlib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -17,6 +19,9 @@ from analyzer.records.transport import Connection
 _TOKEN_HEADERS = ("authorization", "proxy-authorization")
 _CHALLENGE_HEADERS = ("www-authenticate", "proxy-authenticate")
 _SHORTEST_TOKEN = 16
+_LONGEST_NEGOTIATE = 512
+_NTLM_NEGOTIATE = b"NTLMSSP\0\x01\0\0\0"
+"""How message 1 begins (MS-NLMP 2.2.1.1), also where SPNEGO carries it."""
 _TRACES = ("via", "x-forwarded-for", "forwarded", "x-forwarded-host", "x-real-ip")
 Key = tuple[str, bytes]
 
@@ -110,7 +115,7 @@ def field_value(headers: tuple[Header, ...], name: str) -> str:
 
 
 def _request_keys(request: Request, message: Message | None) -> Iterable[Key]:
-    yield from _tokens("token", request.headers, _TOKEN_HEADERS)
+    yield from _tokens(request.headers, _TOKEN_HEADERS)
     if request.body.size and not isinstance(request.body.digest, Absent):
         yield "body_digest", request.body.digest
     if message is not None and message.message_id:
@@ -118,17 +123,28 @@ def _request_keys(request: Request, message: Message | None) -> Iterable[Key]:
 
 
 def _response_keys(response: Response) -> Iterable[Key]:
-    for name, value in _tokens("token", response.headers, _CHALLENGE_HEADERS):
+    for name, value in _tokens(response.headers, _CHALLENGE_HEADERS):
         yield name, b"s" + value
     if response.body.size and not isinstance(response.body.digest, Absent):
         yield "body_digest", b"s" + response.body.digest
 
 
-def _tokens(basis: str, headers: tuple[Header, ...], names: tuple[str, ...]) -> Iterable[Key]:
+def _tokens(headers: tuple[Header, ...], names: tuple[str, ...]) -> Iterable[Key]:
     for header in headers:
         if header.name.lower() in names:
             for challenge in header.value.split(","):
                 scheme, _, token = challenge.strip().partition(" ")
                 token = token.strip()
                 if len(token) >= _SHORTEST_TOKEN and "=" not in token.rstrip("=") and scheme:
+                    basis = "repeated_token" if scheme.lower() == "basic" or _is_negotiate(token) else "token"
                     yield basis, hashlib.sha256(token.encode("latin-1")).digest()
+
+
+def _is_negotiate(token: str) -> bool:
+    """An NTLM negotiate message, which a client sends in every handshake; whatever else is in it, it is short."""
+    if len(token) > _LONGEST_NEGOTIATE:
+        return False
+    try:
+        return _NTLM_NEGOTIATE in binascii.a2b_base64(token.encode("latin-1"))
+    except ValueError:
+        return False

@@ -16,11 +16,12 @@ from typing import NamedTuple
 
 from analyzer.proxy.flights import Flight
 from analyzer.proxy.times import Clocks, nested, same_clock
+from analyzer.records.quality import Absent
 
 _GROUP = 16
 _NEIGHBOURS = 6
 _PAIR = 2
-_WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3}
+_WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3, "repeated_token": 2}
 _GATEWAY = (502, 503, 504)
 _SURE = 8
 """A weight that a request's key and its response's key reach together."""
@@ -47,6 +48,8 @@ def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
     candidates = _candidates(flights)
     by_far: dict[int, list[Pair]] = defaultdict(list)
     for (one, other), keys in candidates.items():
+        if all(basis == "repeated_token" for basis, _ in keys) and _other_message(flights[one], flights[other]):
+            continue
         weight = sum(_WEIGHTS[basis] for basis, _ in keys)
         oriented = _oriented(flights, one, other, clocks, sure=weight >= _SURE)
         if oriented is None:
@@ -147,6 +150,16 @@ def _may_be_legs(one: Flight, other: Flight) -> bool:
     if one.shape[0] != other.shape[0]:
         return False
     return not (one.shape[2] and other.shape[2]) or one.shape[2] == other.shape[2] or not {one.shape[2], other.shape[2]}.isdisjoint(_GATEWAY)
+
+
+def _other_message(one: Flight, other: Flight) -> bool:
+    """Of two requests with one credential each is its own when their bodies differ, or the lengths of these where one was not captured whole."""
+    a, b = one.exchange.request, other.exchange.request
+    if isinstance(a, Absent) or isinstance(b, Absent):
+        return False
+    if isinstance(a.body.digest, bytes) and isinstance(b.body.digest, bytes):
+        return a.body.digest != b.body.digest
+    return a.body.declared is not None and b.body.declared is not None and a.body.declared != b.body.declared
 
 
 def hints(near: Flight, far: Flight) -> int:

@@ -30,8 +30,8 @@ class Clock:
 class Hop:
     """Exchange ``near`` (the client's leg) went on as exchange ``far`` (the upstream leg).
 
-    ``bases``, strongest first, of: token, body_digest, message_id, tunnel, stream_bytes, headers, timing. ``delay_ns`` is the proxy's delay of the request,
-    by the captures' own clocks. ``header_changes``: like ``-Proxy-Connection``, ``+Via``, ``~Host``.
+    ``bases``, strongest first, of: token, body_digest, message_id, repeated_token, tunnel, stream_bytes, headers, timing. ``delay_ns`` is the proxy's delay
+    of the request, by the captures' own clocks. ``header_changes``: like ``-Proxy-Connection``, ``+Via``, ``~Host``.
     """
 
     near: str

@@ -47,7 +47,8 @@ _COLUMNS: tuple[Column[HopRow], ...] = (
         "basis",
         Dtype.TEXT,
         lambda row: ",".join(row.hop.bases) or None,
-        "What the pairing rests on, strongest first: `token`, `body_digest`, `message_id`, `tunnel`, `stream_bytes`, `headers`, `timing`.",
+        "What the pairing rests on, strongest first: `token`, `body_digest`, `message_id`, `repeated_token` (Basic, NTLM negotiate), `tunnel`, "
+        "`stream_bytes`, `headers`, `timing`.",
     ),
     Column("confidence", Dtype.NUMBER, lambda row: row.hop.confidence, "0 to 1."),
     Column("proxy_delay_s", Dtype.NUMBER, lambda row: seconds(row.hop.delay_ns), "How much later the request left the proxy, by the captures' own clocks."),

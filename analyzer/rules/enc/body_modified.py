@@ -1,7 +1,7 @@
 """The proxy changes the body of a message.
 
 What it sees
-    A request or response on both legs, joined by its token or its MessageID (not by its body or by timing), whose body is wholly captured on both and differs,
+    A request or response on both legs, joined by its token or its MessageID (not by its body, by timing, or by a token that repeats), whose body is wholly captured on both and differs,
     although content type, content coding and status are the same.
 Why it matters
     Nobody but client and server may change a message. A sealed one fails its signature and the operation fails; a readable one is executed as changed.
@@ -32,7 +32,7 @@ ADVICE = (
     "Take content filters, rewriting and transcoding off the way of WinRM (squid: adaptation_access deny, mitmproxy: no modify_body), or go around the HTTP "
     "layer with CONNECT and HTTPS. If nobody configured it, treat the proxy as hostile."
 )
-_CERTAIN = ("token", "message_id")
+_CERTAIN = frozenset({"token", "message_id"})
 _BODIES = (Protection.SEALED, Protection.CLEAR)
 
 
@@ -48,7 +48,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each client host and proxy."""
     groups: dict[tuple[str, str, int], list[Change]] = defaultdict(list)
     for hop in evidence.hops:
-        if hop.near_connection in evidence.winrm and hop.bases and hop.bases[0] in _CERTAIN:
+        if hop.near_connection in evidence.winrm and not _CERTAIN.isdisjoint(hop.bases):
             connection = evidence.connections[hop.near_connection]
             groups[connection.client.host, connection.server.host, connection.server.port] += _changes(evidence, hop)
     for group in groups.values():

@@ -5,7 +5,7 @@ import pytest
 from analyzer.records.proxy import Hop
 from tests.build.talk_http import ABSOLUTE, WSMAN, Ask, Field, offer, post, reply, sealed, soap
 from tests.build.talk_proxy import BOB, PROXY_FAR, ask_sealed, direct, far_leg, forwarded, near_leg, proxied, proxied_handshake, sealed_reply, trip
-from tests.build.talk_tokens import handmade, kerberos, ntlm
+from tests.build.talk_tokens import basic, handmade, kerberos, ntlm
 from tests.build.talks import Wire
 from tests.rules.judging import Judged, judge
 from tests.unit.auth.builders import ntlm1, ntlm2, ntlm3
@@ -206,3 +206,27 @@ def test_a_large_body_in_many_packets() -> None:
     content = sealed(1, size=40_000)
     proxied(near_leg(lan), far_leg(lan), post(ABSOLUTE, content=content), sealed_reply(1))
     assert only(judge(lan)).bases == ("body_digest",)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_one_credential_does_not_make_one_message_of_two(number: int) -> None:
+    """Basic is the same in every request. The answer on the client's leg and the request before it on the upstream leg were lost."""
+    lan = Wire()
+    near, far = near_leg(lan), far_leg(lan)
+    near.send(post(ABSOLUTE, basic(), content=soap(number=1)))
+    far.exchange(forwarded(post(ABSOLUTE, basic(), content=soap(number=number))), reply(200, content=soap("CreateResponse", 9)))
+    near.answer(reply(200), captured=False)
+    trip(near, post(ABSOLUTE, content=soap(number=3)), reply(200))
+    judged = judge(lan)
+    assert pairs(judged) == ([("c1.x1", "c2.x1")] if number == 1 else [])
+    assert "enc.body-modified" not in judged.rules
+
+
+def test_a_repeated_token_is_a_weak_basis() -> None:
+    lan = Wire()
+    asked = post(ABSOLUTE, basic())
+    near, far = near_leg(lan), far_leg(lan)
+    near.send(asked)
+    far.exchange(forwarded(asked), reply(200))
+    near.answer(reply(200))
+    assert (only(judge(lan)).bases, only(judge(lan)).confidence) == (("repeated_token",), 0.9)
