@@ -146,6 +146,16 @@ def packet(evidence: Evidence, key: int) -> str:
     return f"packet {number} of {evidence.captures[key_capture(key)].name}"
 
 
+def cut_heads(evidence: Evidence) -> frozenset[tuple[int | None, int | None]]:
+    """Capture and packet of every message whose header block is not whole in the capture: a field that it lacks may have been there."""
+    return frozenset((issue.capture, issue.packet) for issue in evidence.issues if issue.code == "http.head-cut")
+
+
+def has_whole_head(half: Request | Response | None, cut: frozenset[tuple[int | None, int | None]]) -> bool:
+    """The message is there and its header block whole, as far as ``cut`` (`cut_heads`) knows."""
+    return half is not None and not any((key_capture(key), key_number(key)) in cut for key in (half.packets if cut else ()))
+
+
 def first_packet(half: Request | Response | None) -> tuple[int, ...]:
     """The first packet key of a half, as a tuple of none or one."""
     return () if half is None or not half.packets else half.packets[:1]

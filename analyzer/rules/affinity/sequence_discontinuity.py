@@ -8,15 +8,17 @@ Why it matters
     It proves, without any key, that messages of another security context are on this connection (or that messages of this one went elsewhere): the proxy mixes
     clients.
 When it is wrong
-    A message that the client itself repeats (the same body was sent before) is left out. Gaps in the capture, NTLM without extended session security and
-    CredSSP carry nothing to compare.
+    A message that the client itself repeats (the same body was sent before) is left out, and so is one that may be a repetition because a request of that
+    client before it, of the same length, is not whole in the capture, or the capture does not have the beginning of the connection. Gaps in the capture,
+    NTLM without extended session security and CredSSP carry nothing to compare.
 Needs
     The upstream leg (or any connection) with its handshake; no key, no other leg.
 Reference
     MS-NLMP 3.4.4.2; RFC 4121 section 4.2.6.2; Proxy Servers and WinRM, sentence 155.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from analyzer.records.auth import Conversation, Mechanism
@@ -48,12 +50,21 @@ class Break(NamedTuple):
     before: int | None
 
 
+class Sent(NamedTuple):
+    """The exchange in which each body was sent first, of all and of each connection; and when each client host first sent a request of a length (None: of any)
+    whose body is not known."""
+
+    first: Mapping[bytes, str]
+    first_on: Mapping[tuple[str, bytes], str]
+    unread: Mapping[tuple[str, int | None], int]
+
+
 def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each security context."""
-    digests = _first_seen(evidence)
+    sent = Sent(_first_seen(evidence), _first_on(evidence), _unread(evidence))
     for conversation in completed(evidence):
         if conversation.mechanism in _MECHANISMS:
-            breaks = [found for from_client in (True, False) for found in _breaks(evidence, conversation, digests, from_client=from_client)]
+            breaks = [found for from_client in (True, False) for found in _breaks(evidence, conversation, sent, from_client=from_client)]
             if breaks:
                 yield _finding(evidence, conversation, breaks)
 
@@ -71,6 +82,32 @@ def _first_seen(evidence: Evidence) -> dict[bytes, str]:
     return {digest: identity for digest, (_, identity) in seen.items()}
 
 
+def _first_on(evidence: Evidence) -> dict[tuple[str, bytes], str]:
+    seen: dict[tuple[str, bytes], str] = {}
+    for exchange in evidence.exchanges.values():
+        half = request(exchange)
+        if half is not None and not isinstance(half.body.digest, Absent) and half.body.size:
+            seen.setdefault((exchange.connection, half.body.digest), exchange.id)
+    return seen
+
+
+def _unread(evidence: Evidence) -> dict[tuple[str, int | None], int]:
+    """Requests of which not every byte of the body was captured, and holes in which a whole request may have been (known by when their connection began)."""
+    found: dict[tuple[str, int | None], int] = {}
+    for connection in evidence.connections.values():
+        asked = [half for exchange in evidence.exchanges_of.get(connection.id, ()) if (half := request(exchange)) is not None]
+        begins = [half.at for half in asked]
+        unread = [(half.body.declared, half.first_ns) for half in asked if isinstance(half.body.digest, Absent)]
+        for gap in connection.to_server.gaps:
+            place = bisect_right(begins, gap.stream_at) - 1
+            if place < 0 or gap.stream_at + gap.size > asked[place].end_at:
+                unread.append((None, connection.first_ns))
+        for length, ns in unread:
+            key = (connection.client.host, length)
+            found[key] = min(ns, found.get(key, ns))
+    return found
+
+
 def _context(evidence: Evidence, conversation: Conversation) -> list[Exchange]:
     """The exchanges that this context protects: from the one that ends the handshake to the next attempt on the connection."""
     others = [found for found in evidence.conversations_of[conversation.connection] if found is not conversation]
@@ -79,7 +116,7 @@ def _context(evidence: Evidence, conversation: Conversation) -> list[Exchange]:
     return [exchange for exchange in evidence.exchanges_of[conversation.connection] if end <= exchange.position < limit]
 
 
-def _breaks(evidence: Evidence, conversation: Conversation, digests: dict[bytes, str], *, from_client: bool) -> Iterator[Break]:
+def _breaks(evidence: Evidence, conversation: Conversation, sent: Sent, *, from_client: bool) -> Iterator[Break]:
     last: int | None = None
     certain = conversation.mechanism is Mechanism.NTLM  # a Kerberos context begins at any number (RFC 4121 section 4.2.6.2)
     first = True
@@ -91,23 +128,33 @@ def _breaks(evidence: Evidence, conversation: Conversation, digests: dict[bytes,
         end_at = None if half is None else half.end_at
         if half is None or half.body.missing or not half.body.complete:
             continue
-        if _repeated(evidence, exchange, half, digests, from_client=from_client):
-            continue
+        repeated = from_client and _repeated(evidence, exchange, half, sent)
         found = message(evidence, half)
         for part in () if found is None else found.parts:
             if part.sequence is None:
                 continue
             wrong = part.sequence != last + 1 if last is not None else certain and first and part.sequence not in (0, 1)
+            if wrong and repeated:
+                continue
             if wrong:
                 yield Break(exchange, half, part.sequence, last)
             last, first = part.sequence, False
 
 
-def _repeated(evidence: Evidence, exchange: Exchange, half: Request | Response, digests: dict[bytes, str], *, from_client: bool) -> bool:
-    """The body was sent before, in an exchange that is not this one's own other leg."""
-    if not from_client or isinstance(half.body.digest, Absent):
+def _repeated(evidence: Evidence, exchange: Exchange, half: Request | Response, sent: Sent) -> bool:
+    """The body was sent before on this connection or in an exchange that is not this one's own other leg; or it may have been."""
+    digest = half.body.digest
+    if isinstance(digest, Absent):
         return False
-    return digests.get(half.body.digest, exchange.id) not in _legs(evidence, exchange.id)
+    again = sent.first_on.get((exchange.connection, digest), exchange.id) != exchange.id
+    if again or sent.first.get(digest, exchange.id) not in (legs := _legs(evidence, exchange.id)):
+        return True
+    connections = [evidence.connections[evidence.exchanges[leg].connection] for leg in legs]
+    if any(not connection.to_server.begins for connection in connections):
+        return True
+    hosts = {connection.client.host for connection in connections}
+    unread = [sent.unread.get((host, length)) for host in hosts for length in (None, half.body.declared)]
+    return any(ns is not None and ns <= half.first_ns for ns in unread)
 
 
 def _legs(evidence: Evidence, exchange: str) -> set[str]:

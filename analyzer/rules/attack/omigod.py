@@ -10,20 +10,22 @@ When it is wrong
     A server that was set up to serve anonymous requests on purpose, a test double for example. Identify, which is anonymous by design, is not counted, nor are
     sealed requests and requests after a handshake.
 Needs
-    The connection from its beginning; both legs where there is a proxy. Inside TLS a certificate may stand for the header: nothing is said there.
+    The connection from its beginning; both legs where there is a proxy (a host from which other clients' requests go on is one). Inside TLS a certificate
+    may stand for the header: nothing is said there.
 Reference
     CVE-2021-38647; ATT&CK T1190; RFC 9110 section 11.6.2.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from analyzer.records.auth import Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
-from analyzer.records.transport import Connection
+from analyzer.records.transport import Connection, Endpoint
 from analyzer.rules.reading import (
     counted,
     finding,
@@ -55,9 +57,10 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each client host and endpoint."""
     bare = {identity: _bare_to(evidence, connection) for identity, connection in evidence.connections.items() if identity in evidence.winrm}
     groups: dict[tuple[str, str, int], list[Exchange]] = defaultdict(list)
+    passed_on = {evidence.connections[hop.near_connection].server for hop in evidence.hops}
     for exchange in winrm_exchanges(evidence, Role.DIRECT, Role.CLIENT_LEG):
         connection = evidence.connections[exchange.connection]
-        if exchange.position <= bare[connection.id] and _is_served(evidence, exchange) and _is_bare_upstream(evidence, exchange, bare):
+        if exchange.position <= bare[connection.id] and _is_served(evidence, exchange) and _is_bare_upstream(evidence, exchange, bare, passed_on):
             groups[connection.client.host, connection.server.host, connection.server.port].append(exchange)
     for group in groups.values():
         yield _finding(evidence, group)
@@ -89,8 +92,9 @@ def _is_served(evidence: Evidence, exchange: Exchange) -> bool:
     return isinstance(operation, str) and is_clear(found) and header(asked, "wsmanidentify") is None
 
 
-def _is_bare_upstream(evidence: Evidence, exchange: Exchange, bare: Mapping[str, int]) -> bool:
-    if role(evidence, exchange.connection) is Role.DIRECT:
+def _is_bare_upstream(evidence: Evidence, exchange: Exchange, bare: Mapping[str, int], passed_on: AbstractSet[Endpoint]) -> bool:
+    """A connection to where other clients' requests are passed on is a leg of that proxy, although its own upstream leg is not known."""
+    if role(evidence, exchange.connection) is Role.DIRECT and evidence.connections[exchange.connection].server not in passed_on:
         return True
     far = upstream(evidence, exchange.id)
     return far is not None and far.position <= bare.get(far.connection, 0)

@@ -7,7 +7,8 @@ Why it matters
     Without the challenge the client cannot authenticate, and without its token the server cannot know it: access is denied whatever the password. Proxies that
     know that they cannot keep connections together take the headers away on purpose.
 When it is wrong
-    A gateway that authenticates clients itself replaces credentials by its own; a request that carries other credentials upstream is not counted.
+    A gateway that authenticates clients itself replaces credentials by its own; a request that carries other credentials upstream is not counted. Messages
+    whose header block is not whole in the capture are left out.
 Needs
     Both legs.
 Reference
@@ -23,7 +24,7 @@ from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange, Response
 from analyzer.records.proxy import Hop
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import counted, finding, header, identity, listed, name, packet, packets_of, request, response
+from analyzer.rules.reading import counted, cut_heads, finding, has_whole_head, header, identity, listed, name, packet, packets_of, request, response
 
 RULE = "auth.challenge-stripped"
 TITLE = "The proxy takes authentication headers away"
@@ -53,21 +54,22 @@ class Loss(NamedTuple):
 def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each client host and proxy."""
     groups: dict[tuple[str, str, int], list[Loss]] = defaultdict(list)
+    cut = cut_heads(evidence)
     for hop in evidence.hops:
-        if hop.near_connection in evidence.winrm and (loss := _loss(evidence, hop)) is not None:
+        if hop.near_connection in evidence.winrm and (loss := _loss(evidence, hop, cut)) is not None:
             connection = evidence.connections[hop.near_connection]
             groups[connection.client.host, connection.server.host, connection.server.port].append(loss)
     for group in groups.values():
         yield _finding(evidence, group)
 
 
-def _loss(evidence: Evidence, hop: Hop) -> Loss | None:
+def _loss(evidence: Evidence, hop: Hop, cut: frozenset[tuple[int | None, int | None]]) -> Loss | None:
     near, far = evidence.exchanges[hop.near], evidence.exchanges[hop.far]
     sent, went = header(request(near), "authorization"), header(request(far), "authorization")
-    if request(far) is not None and sent is not None and went is None and sent.split(" ")[0].lower() in _SCHEMES:
+    if has_whole_head(request(far), cut) and sent is not None and went is None and sent.split(" ")[0].lower() in _SCHEMES:
         return Loss(near, far, hop, f"the client's {sent.split(' ')[0]} token", "the upstream leg", all=True)
     before, after = response(far), response(near)
-    if before is None or after is None or before.status != _DEMAND or after.status != _DEMAND:
+    if before is None or after is None or before.status != _DEMAND or after.status != _DEMAND or not has_whole_head(after, cut):
         return None
     given, left = _offers(before), _offers(after)
     lost = [offer for offer in given if offer not in left]

@@ -7,7 +7,8 @@ Why it matters
     The path is in order, the credentials are not: a wrong password, an unknown or locked account, an expired ticket, or a user without the right to log on.
 When it is wrong
     A locked or expired account looks the same. A handshake that the proxy spread over several connections fails with the right password too; it is not
-    counted, and with the client's leg of a proxied path alone, where that cannot be seen, the confidence is low. Requests with clear-text SOAP are refused
+    counted, nor is one whose upstream leg is missing where those of others are in the evidence; with the client's leg of a proxied path alone, where that
+    cannot be seen, the confidence is low. Requests with clear-text SOAP are refused
     for another reason and not counted either, even where the server serves clear text to others: it may not always have done so.
 Needs
     A direct connection, or both legs.
@@ -17,12 +18,14 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.records.transport import Endpoint
 from analyzer.rules.reading import (
     CONNECTION_BASED,
     counted,
@@ -55,9 +58,10 @@ _SURE, _UNSURE = 0.9, 0.5
 def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each client host and endpoint."""
     groups: dict[tuple[str, str, int], list[Conversation]] = defaultdict(list)
+    passed_on = {evidence.connections[hop.near_connection].server for hop in evidence.hops}
     for conversation in evidence.conversations:
         connection = evidence.connections[conversation.connection]
-        if connection.id in evidence.winrm and _refused(conversation) and _straight(evidence, conversation) and not _clear(evidence, conversation):
+        if connection.id in evidence.winrm and _refused(conversation) and _straight(evidence, conversation, passed_on) and not _clear(evidence, conversation):
             groups[connection.client.host, connection.server.host, connection.server.port].append(conversation)
     for group in groups.values():
         yield _finding(evidence, group)
@@ -73,16 +77,17 @@ def _refused(conversation: Conversation) -> bool:
     return conversation.mechanism in (*CONNECTION_BASED, Mechanism.BASIC) and bool(steps)
 
 
-def _straight(evidence: Evidence, conversation: Conversation) -> bool:
+def _straight(evidence: Evidence, conversation: Conversation, passed_on: AbstractSet[Endpoint]) -> bool:
     """All of it went over one upstream connection, with nobody else's requests in between; the client's own leg tells the story where it is known.
 
-    A handshake of which the upstream leg is known in part only says nothing: the rest may have gone elsewhere.
+    A handshake of which the upstream leg is known in part only says nothing, nor does one of which it is not known at all although the upstream legs of this
+    proxy (an endpoint of ``passed_on``) are in the evidence: it may have gone over several.
     """
     if any(owner(evidence, identity) is not None for identity in conversation.exchanges):
         return False
     fars = [far for identity in conversation.exchanges if (far := upstream(evidence, identity)) is not None]
     if not fars:
-        return True
+        return evidence.connections[conversation.connection].server not in passed_on
     if len(fars) < len(conversation.exchanges) or len({far.connection for far in fars}) > 1:
         return False
     between = [other for other in evidence.exchanges_of[fars[0].connection] if fars[0].position < other.position < fars[-1].position and other not in fars]

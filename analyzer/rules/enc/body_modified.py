@@ -1,8 +1,8 @@
 """The proxy changes the body of a message.
 
 What it sees
-    A request or response on both legs, joined by its token or its MessageID (not by its body, by timing, or by a token that repeats), whose body is wholly captured on both and differs,
-    although content type, content coding and status are the same.
+    A request or response on both legs, joined by its token or its MessageID (not by its body, by timing, or by a token that repeats), whose body is wholly
+    captured on both and differs, although content type, content coding and status are the same.
 Why it matters
     Nobody but client and server may change a message. A sealed one fails its signature and the operation fails; a readable one is executed as changed.
 When it is wrong

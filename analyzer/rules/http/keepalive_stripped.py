@@ -7,7 +7,7 @@ Why it matters
     NTLM, Kerberos and CredSSP belong to the connection: with each closed connection the logon is gone and must be repeated, or fails half way.
 When it is wrong
     The proxy may announce the end of a connection at its own shutdown or after a limit of requests; one such response at the end of a client's work is not
-    counted.
+    counted, nor are messages whose header block is not whole in the capture.
 Needs
     Both legs.
 Reference
@@ -23,7 +23,21 @@ from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Hop
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import counted, finding, handshakes, header, identity, listed, name, packet, packets_of, request, response
+from analyzer.rules.reading import (
+    counted,
+    cut_heads,
+    finding,
+    handshakes,
+    has_whole_head,
+    header,
+    identity,
+    listed,
+    name,
+    packet,
+    packets_of,
+    request,
+    response,
+)
 
 RULE = "http.keepalive-stripped"
 TITLE = "The proxy closes connections that both sides keep"
@@ -49,8 +63,11 @@ class Stripped(NamedTuple):
 def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each client host and proxy."""
     groups: dict[tuple[str, str, int], list[Stripped]] = defaultdict(list)
+    cut = cut_heads(evidence)
     for hop in evidence.hops:
-        stripped = _stripped(evidence, hop) if hop.near_connection in evidence.winrm and any(handshakes(evidence, connection=hop.near_connection)) else None
+        stripped = (
+            _stripped(evidence, hop, cut) if hop.near_connection in evidence.winrm and any(handshakes(evidence, connection=hop.near_connection)) else None
+        )
         if stripped is not None:
             connection = evidence.connections[hop.near_connection]
             groups[connection.client.host, connection.server.host, connection.server.port].append(stripped)
@@ -59,11 +76,13 @@ def find(evidence: Evidence) -> Iterator[Finding]:
             yield _finding(evidence, group)
 
 
-def _stripped(evidence: Evidence, hop: Hop) -> Stripped | None:
+def _stripped(evidence: Evidence, hop: Hop, cut: frozenset[tuple[int | None, int | None]]) -> Stripped | None:
     near, far = evidence.exchanges[hop.near], evidence.exchanges[hop.far]
+    if not has_whole_head(request(near), cut):
+        return None
     if _keeps(request(near)) and _closes(request(far)):
         return Stripped(near, far, "the request was sent on with Connection: close")
-    if _keeps(response(far)) and _closes(response(near)) and _keeps(request(near)):
+    if has_whole_head(response(far), cut) and _keeps(response(far)) and _closes(response(near)) and _keeps(request(near)):
         return Stripped(near, far, "the response was passed on with Connection: close")
     return None
 

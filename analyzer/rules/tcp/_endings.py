@@ -69,8 +69,16 @@ def ended_handshakes(evidence: Evidence) -> Iterator[Ended]:
 def _follows_client(evidence: Evidence, exchange: Exchange) -> bool:
     """The proxy ended the client's leg of the same exchange too: that is the event, the upstream leg only followed."""
     near = owner(evidence, exchange.id)
+    if near is not None and response(near) is None and _lost_an_answer(evidence.connections[near.connection]):
+        return True  # how that leg ended after the response is not known
     ending = None if near is None else ended_after(evidence, near, Side.SERVER)
     return ending is not None and ending.after_ns <= SOON_NS
+
+
+def _lost_an_answer(connection: Connection) -> bool:
+    """Bytes of the server are not in the capture: there is a hole, or the server counted more of them when it ended the connection."""
+    stream = connection.to_client
+    return bool(stream.gaps) or any(closing.side is Side.SERVER and closing.stream_at > stream.size for closing in connection.closings)
 
 
 def _starts(evidence: Evidence) -> dict[tuple[str, Endpoint], list[tuple[int, str]]]:
