@@ -2,7 +2,7 @@ import pytest
 
 from analyzer.records.finding import Severity
 from tests.build.talk_http import ABSOLUTE, Ask, html, post, reply
-from tests.build.talk_proxy import CLIENT_LEG, UPSTREAM_LEG, ask_sealed, direct, far_leg, forwarded, near_leg, proxied, trip
+from tests.build.talk_proxy import CLIENT_LEG, UPSTREAM_LEG, ask_sealed, direct, far_leg, forwarded, near_leg, proxied, sealed_reply, trip
 from tests.build.talks import Wire
 from tests.rules.judging import judge, names, packets
 
@@ -36,7 +36,52 @@ def test_a_request_that_went_on_and_was_never_answered() -> None:
     near.answer(reply(502, content=html()))
     finding = judge(lan).one(RULE)
     assert finding.connections == ("c1", "c2")
-    assert "1 request of these went on to the server" in finding.why
+    assert "1 request of these went on to the server; on c2 the server ended the connection before it answered c2.x1 (packet" in finding.why
+    assert finding.advice.startswith("The server was reached and ended the connection")
+    assert finding.title == "The proxy answers in place of a server that it reached"
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_request_that_did_not_go_on_makes_one_look_at_the_way_there(status: int) -> None:
+    lan = Wire()
+    trip(near_leg(lan), post(ABSOLUTE), reply(status, content=html()))
+    assert judge(lan).one(RULE).advice.startswith("Check from the proxy's host that name resolution")
+
+
+def test_a_server_that_answers_too_late() -> None:
+    lan = Wire()
+    near, far = near_leg(lan), far_leg(lan)
+    near.send(ask_sealed(1, ABSOLUTE))
+    far.send(forwarded(ask_sealed(1, ABSOLUTE)))
+    lan.wait(30)
+    near.answer(reply(504, content=html()))
+    lan.wait(2)
+    far.answer(sealed_reply(1))
+    finding = judge(lan).one(RULE)
+    assert "c2.x1 was answered 200 2.0 s after the proxy had given up" in finding.why
+    assert "answered, but only after the proxy had given up" in finding.advice
+    assert "listener" not in finding.advice
+
+
+def test_a_server_that_says_nothing() -> None:
+    lan = Wire()
+    near, far = near_leg(lan), far_leg(lan)
+    near.send(ask_sealed(1, ABSOLUTE))
+    far.send(forwarded(ask_sealed(1, ABSOLUTE)))
+    lan.wait(30)
+    near.answer(reply(504, content=html()))
+    far.close_by_client()
+    finding = judge(lan).one(RULE)
+    assert "c2.x1 was not answered in 30.0 s" in finding.why
+    assert "name resolution and listener are in order" in finding.advice
+
+
+def test_an_answer_that_the_proxy_did_not_pass_on() -> None:
+    lan = Wire()
+    proxied(near_leg(lan), far_leg(lan), ask_sealed(1, ABSOLUTE), sealed_reply(1), back=reply(502, content=html()))
+    finding = judge(lan).one(RULE)
+    assert "c2.x1 was answered 200 before the proxy's own answer" in finding.why
+    assert finding.advice.startswith("The server was reached, and the proxy did not pass on what it had")
 
 
 def test_connect_that_fails() -> None:

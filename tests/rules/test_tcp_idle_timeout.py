@@ -1,7 +1,7 @@
 import pytest
 
 from analyzer.records.finding import Severity
-from tests.build.talk_http import offer
+from tests.build.talk_http import offer, reply, sealed
 from tests.build.talk_proxy import UPSTREAM_LEG, ask_sealed, direct, far_leg, handshake, near_leg, proxied_handshake, sealed_reply, trip
 from tests.build.talk_tokens import ntlm
 from tests.build.talks import Wire
@@ -29,6 +29,50 @@ def test_two_connections_end_after_four_minutes() -> None:
     assert (finding.connections, finding.exchanges) == (("c1", "c2"), ("c1.x4", "c2.x4"))
     assert names(finding, ends[0][1])
     assert "2 connections of 10.10.1.11 to 10.20.2.20:5985 were ended from the far side after about 240 s of silence" in finding.why
+
+
+def test_a_message_for_the_connection_that_is_gone_fails_on_the_next_one() -> None:
+    """What pywinrm does: the message that it sealed before it saw the close is sent on a new connection, and again with the new handshake's last token."""
+    lan = Wire()
+    _, closed = dropped(lan, 50001, 1.2)
+    lan.wait(0.8)
+    talk = direct(lan, port=50002)
+    first = trip(talk, ask_sealed(1), offer())
+    *_, last = handshake(talk, ntlm(number=2), content=sealed(1), last=reply(400))
+
+    finding = judge(lan).one(RULE)
+
+    assert (finding.severity, finding.confidence) == (Severity.MEDIUM, 0.9)
+    assert finding.connections == ("c1", "c2")
+    assert finding.exchanges == ("c1.x4", "c2.x1", "c2.x4")
+    assert finding.user == "LAB\\alice"
+    assert {closed, first.asked, last.answered} <= set(packets(finding))
+    assert names(finding, closed, first.asked, last.answered)
+    assert "after 1.2 s of silence" in finding.why
+
+
+def test_a_new_connection_that_works_is_no_loss() -> None:
+    lan = Wire()
+    dropped(lan, 50001, 1.2)
+    talk = direct(lan, port=50002)
+    trip(talk, ask_sealed(1), offer())
+    handshake(talk, ntlm(number=2), content=sealed(0), last=reply(200, content=sealed(0, by="server")))
+    assert judge(lan).found(RULE) == []
+
+
+def test_a_wrong_password_after_a_pause_is_another_matter() -> None:
+    """The new connection begins with a handshake: the client knows that it has to."""
+    lan = Wire()
+    dropped(lan, 50001, 1.2)
+    handshake(direct(lan, port=50002), ntlm(number=2), last=offer())
+    assert judge(lan).found(RULE) == []
+
+
+def test_a_close_right_after_the_last_answer_is_no_pause() -> None:
+    lan = Wire()
+    dropped(lan, 50001, 0.5)
+    trip(direct(lan, port=50002), ask_sealed(1), reply(400))
+    assert judge(lan).found(RULE) == []
 
 
 @pytest.mark.parametrize("times", [(240,), (240, 60), (200, 200), (5, 5)])

@@ -2,7 +2,8 @@
 
 What it sees
     502, 503 or 504 to a WinRM request on the client's leg, for which no response of the server is known: the request did not go on, or went on and was not
-    answered so. Without a sign of a proxy, 502 and 504 count all the same, since only a gateway says so; a 503 of the server itself does not.
+    answered so. The reasons say whether it reached the server, and whether that answered, late or never, or ended the connection; the advice follows from it.
+    Without a sign of a proxy, 502 and 504 count all the same, since only a gateway says so; a 503 of the server itself does not.
 Why it matters
     The client reports "bad HTTP response", and nothing is wrong with its request or credentials: the way from the proxy to the server is broken.
 When it is wrong
@@ -20,6 +21,8 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.records.transport import Side
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import (
     counted,
     finding,
@@ -32,6 +35,7 @@ from analyzer.rules.reading import (
     request,
     response,
     role,
+    seconds,
     status,
     upstream,
     winrm_exchanges,
@@ -39,11 +43,31 @@ from analyzer.rules.reading import (
 
 RULE = "http.gateway-error"
 TITLE = "The proxy could not reach the server"
+REACHED = "The proxy answers in place of a server that it reached"
 SEVERITY = Severity.HIGH
 REFERENCE = "RFC 9110 section 15.6.3"
 ADVICE = (
     "Check from the proxy's host that name resolution, routing, firewall and the WinRM listener work (winrm enumerate winrm/config/listener), and that the "
     "proxy may use ports 5985 and 5986."
+)
+LATE = Advice(
+    "The server was reached and answered, but only after the proxy had given up: raise how long the proxy waits for a response above what the slowest request "
+    "takes, a Receive that waits at the server up to its OperationTimeout among them",
+    Topic.IDLE,
+)
+SILENT = Advice(
+    "The server was reached and said nothing until the proxy gave up, so name resolution and listener are in order: look at the server's load and WinRM's "
+    "event log, and let the proxy wait longer than the slowest request takes, a Receive that waits at the server up to its OperationTimeout among them",
+    Topic.IDLE,
+)
+ENDED = (
+    "The server was reached and ended the connection before it answered, so name resolution and listener are in order: look at WinRM's event log (service "
+    "restarts, limits of connections and memory), and let the proxy not use connections that the server is about to close: its idle time for upstream "
+    "connections must be below the server's (120 seconds for Windows' HTTP.sys)."
+)
+DROPPED = (
+    "The server was reached, and the proxy did not pass on what it had: look into the proxy's own log and error page for what it did not accept, and at the "
+    "server's answer in these packets."
 )
 _STATUSES = (502, 503, 504)
 _UNAVAILABLE = 503
@@ -72,6 +96,26 @@ def _asks_proxy(exchange: Exchange) -> bool:
     return (asked := request(exchange)) is not None and asked.method == "CONNECT"
 
 
+def _way(evidence: Evidence, group: list[Exchange]) -> tuple[str, str | Advice]:
+    """What became, on the upstream leg, of the first request that went on; for the sentence, with the advice that follows from it."""
+    found = next(((near, far) for near in group if (far := upstream(evidence, near.id)) is not None), None)
+    if found is None:
+        return "", ADVICE
+    near, far = found
+    gave_up, answer = response(near), response(far)
+    if answer is not None and gave_up is not None and answer.first_ns > gave_up.first_ns:
+        return f"; {far.id} was answered {answer.status} {seconds(answer.first_ns - gave_up.first_ns)} after the proxy had given up", LATE
+    if answer is not None:
+        return f"; {far.id} was answered {answer.status} before the proxy's own answer", DROPPED
+    asked = request(far)
+    closings = evidence.connections[far.connection].closings
+    ended = next((one for one in closings if asked is not None and one.ts_ns >= asked.first_ns), None)
+    if ended is not None and ended.side is Side.SERVER:
+        return f"; on {far.connection} the server ended the connection before it answered {far.id} ({packet(evidence, ended.packet)})", ENDED
+    waited = f" in {seconds(gave_up.first_ns - asked.last_ns)}" if asked is not None and gave_up is not None else ""
+    return f"; {far.id} was not answered{waited}", SILENT
+
+
 def _finding(evidence: Evidence, group: list[Exchange]) -> Finding:
     first = group[0]
     connection = evidence.connections[first.connection]
@@ -83,15 +127,16 @@ def _finding(evidence: Evidence, group: list[Exchange]) -> Finding:
         f"{connection.client.host} with {listed(str(status(exchange)) for exchange in group)} of its own: the first is {first.id} on {name(connection)}, "
         f"{packet(evidence, answer.packets[0]) if answer and answer.packets else ''}{f', for {asked.target}' if asked else ''}. "
     )
-    why += f"{counted(len(fars), 'request')} of these went on to the server." if fars else "No such request went on to the server in this evidence."
+    way, advice = _way(evidence, group)
+    why += f"{counted(len(fars), 'request')} of these went on to the server{way}." if fars else "No such request went on to the server in this evidence."
     return finding(
         evidence,
         rule=RULE,
         severity=SEVERITY,
         confidence=0.9 if header(answer, "via") or role(evidence, connection.id) is Role.CLIENT_LEG else 0.7,
-        title=TITLE,
+        title=REACHED if fars else TITLE,
         why=why,
-        advice=ADVICE,
+        advice=advice,
         reference=REFERENCE,
         connections=[*(exchange.connection for exchange in group), *(far.connection for far in fars)],
         exchanges=[*(exchange.id for exchange in group), *(far.id for far in fars)],
