@@ -6,6 +6,7 @@ with the higher port. Content decides before ports, so WinRM on any port is read
 
 from array import array
 from collections.abc import Sequence
+from itertools import repeat
 
 from analyzer.formats.reader import Fetch
 from analyzer.records.capture import Flow, Segments, Verdict
@@ -99,7 +100,7 @@ def _client(rows: Segments, kept: list[int], ports: tuple[int, int], fetch: Fetc
 def _segments(rows: Segments, kept: list[int], client: int) -> tuple[list[Segment], list[Segment]]:
     sides: tuple[list[Segment], list[Segment]] = ([], [])
     columns = rows.seq, rows.size, rows.wire_size, rows.source, rows.file_at, rows.key, rows.ts_ns, rows.ack, rows.flags
-    segments = list(map(Segment, *columns))
+    segments: list[Segment] = list(map(tuple.__new__, repeat(Segment), zip(*columns, strict=True)))  # as Segment._make does, without a call in Python for each
     for k in kept:
         segment = segments[k]
         if segment.flags & _RST:

@@ -88,8 +88,20 @@ def decoded(raw: bytes) -> str:
 
 
 def _first(pattern: re.Pattern[str], word: str, text: str) -> str | None:
-    """``word`` is in whatever the pattern finds: searching for it first is much cheaper, and most envelopes lack most fields."""
-    match = pattern.search(text) if word in text else None
+    """The group of the pattern's first match. What it matches begins with ``<`` and has ``word`` in it before the next ``<``: finding that is much cheaper than
+    trying every element, and most envelopes lack most fields."""
+    at = text.find(word)
+    while at >= 0:
+        match = pattern.match(text, max(text.rfind("<", 0, at), 0))
+        if match is not None:
+            return match[1]
+        at = text.find("<", at)
+        at = text.find(word, at) if at >= 0 else -1
+    return None
+
+
+def _attribute(text: str) -> str | None:
+    match = _COMMAND_ID.search(text) if "CommandId" in text else None
     return match[1] if match else None
 
 
@@ -109,7 +121,7 @@ def _described(message: Message, full: str, known: Mapping[str, object]) -> Mess
         relates_to=_first(_RELATES_TO, "RelatesTo", text),
         session_id=_first(_SESSION_ID, "SessionId", text),
         shell_id=_first(_SHELL_SELECTOR, "ShellId", text) or _first(_SHELL_ID, "ShellId", text),
-        command_id=_first(_COMMAND_ID, "CommandId", text) or _first(_COMMAND_ELEMENT, "CommandId", text),
+        command_id=_attribute(text) or _first(_COMMAND_ELEMENT, "CommandId", text),
         fault_code=_first(_FAULT_CODE, "WSManFault", text),
         operation=operation,
         settings=settings(operation, resource_uri, full) if message.from_client else (),

@@ -4,6 +4,7 @@ NegTokenInit, NegTokenInit2 (negHints at [3], mechListMIC at [4]) and NegTokenRe
 are equally legal under ``Negotiate`` and are no business of this file.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from analyzer.auth.schemes import der, pyspnego_adapter
@@ -42,8 +43,9 @@ def begins(raw: bytes) -> bool:
     return not raw.startswith(b"\xa1")
 
 
+@lru_cache(maxsize=256)
 def message(raw: bytes) -> Reading[Wrapped]:
-    """The SPNEGO token in ``raw``, framed or bare."""
+    """The SPNEGO token in ``raw``, framed or bare. The latest are remembered: behind a proxy each comes twice, and once more when bodies are opened."""
     value, complaint = pyspnego_adapter.neg_token(raw)
     if isinstance(value, Absent):
         return Reading(value, complaint)
