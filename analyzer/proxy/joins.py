@@ -15,14 +15,13 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from analyzer.proxy.flights import Flight
-from analyzer.proxy.times import Clocks, nested, same_clock
+from analyzer.proxy.times import GATEWAY, Clocks, nested, same_clock
 from analyzer.records.quality import Absent
 
 _GROUP = 16
 _NEIGHBOURS = 6
 _PAIR = 2
 _WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3, "repeated_token": 2}
-_GATEWAY = (502, 503, 504)
 _SURE = 8
 """A weight that a request's key and its response's key reach together."""
 
@@ -149,7 +148,7 @@ def _may_be_legs(one: Flight, other: Flight) -> bool:
         return False
     if one.shape[0] != other.shape[0]:
         return False
-    return not (one.shape[2] and other.shape[2]) or one.shape[2] == other.shape[2] or not {one.shape[2], other.shape[2]}.isdisjoint(_GATEWAY)
+    return not (one.shape[2] and other.shape[2]) or one.shape[2] == other.shape[2] or not {one.shape[2], other.shape[2]}.isdisjoint(GATEWAY)
 
 
 def _other_message(one: Flight, other: Flight) -> bool:
@@ -246,4 +245,4 @@ def _retry(flights: Sequence[Flight], failed: int, final: int) -> bool:
 def _follow_each_other(tries: list[Flight]) -> bool:
     """A proxy tries again when it got no answer, or an error of a gateway; not after any other answer."""
     ordered = sorted(tries, key=lambda flight: flight.start)
-    return all(before.end is None or (before.shape[2] in _GATEWAY and before.end <= after.start) for before, after in pairwise(ordered))
+    return all(before.end is None or (before.shape[2] in GATEWAY and before.end <= after.start) for before, after in pairwise(ordered))

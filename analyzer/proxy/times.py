@@ -7,6 +7,7 @@ from analyzer.records.proxy import Clock
 
 Clocks = Mapping[int, Clock]
 """By capture. A capture that it does not have shares no clock with others."""
+GATEWAY = (502, 503, 504)
 _SLACK_NS = 1_000_000
 
 
@@ -37,10 +38,13 @@ def slack(one: Flight, other: Flight, clocks: Clocks | None) -> int:
 
 
 def nested(near: Flight, far: Flight, clocks: Clocks | None) -> bool:
-    """True when ``far`` lies within ``near`` in time. A near flight without a response lasts as long as its connection."""
+    """True when ``far`` lies within ``near`` in time. A near flight without a response lasts as long as its connection; one to which the proxy itself said 502,
+    503 or 504 ended before the server's answer, which may come later."""
     allowed = slack(near, far, clocks)
     near_end = shifted(near, near.end if near.end is not None else near.open_end, clocks) + allowed
     far_start = shifted(far, far.start, clocks)
     if not shifted(near, near.start, clocks) <= far_start + allowed or far_start > near_end:
         return False
+    if near.shape[2] in GATEWAY and far.shape[2] not in GATEWAY:
+        return True
     return far.end is None or near.end is None or shifted(far, far.end, clocks) <= near_end

@@ -131,7 +131,7 @@ def _starts(evidence: Evidence) -> dict[tuple[str, str, int], list[tuple[int, st
 
 
 def _failed(evidence: Evidence, dropped: Dropped, starts: list[tuple[int, str]]) -> Failed | None:
-    """The next connection begins with a sealed message as if it were authenticated, and never gets anything done. What worked before is what makes it a loss."""
+    """The next connection begins with a sealed message as if it were authenticated, and nothing works on it; before the pause it did."""
     if not succeeded(dropped.last):
         return None
     place = bisect_right(starts, (dropped.closing.ts_ns, ""))
@@ -141,7 +141,7 @@ def _failed(evidence: Evidence, dropped: Dropped, starts: list[tuple[int, str]])
     exchanges = evidence.exchanges_of.get(connection.id, ())
     asked = request(exchanges[0]) if exchanges else None
     body = message(evidence, asked)
-    if asked is None or not connection.to_server.begins or header(asked, "authorization") is not None or body is None or body.protection is not Protection.SEALED:
+    if body is None or body.protection is not Protection.SEALED or header(asked, "authorization") is not None or not connection.to_server.begins:
         return None
     codes = [status(exchange) for exchange in exchanges]
     if codes[-1] is None or codes[-1] < _REFUSED or any(succeeded(exchange) for exchange in exchanges):
@@ -178,10 +178,10 @@ def _broken(evidence: Evidence, group: list[Failed]) -> Finding:
     asked, answer = request(first.exchanges[0]), response(first.exchanges[-1])
     keys = (*first_packet(asked), *first_packet(answer))
     why = (
-        f"{name(lost.connection)} was authenticated and worked; the far side ended it ({lost.closing.kind.value}, {packet(evidence, lost.closing.packet)}) after "
-        f"{seconds(lost.idle_ns)} of silence. The client went on with {first.exchanges[0].id} on {name(first.next)} "
-        f"({packet(evidence, keys[0]) if keys else 'not captured'}), a sealed message without an Authorization field, as on a connection that is authenticated; "
-        f"its last answer there was {status(first.exchanges[-1])} ({packet(evidence, keys[-1]) if keys else 'not captured'}), and none was 2xx."
+        f"{name(lost.connection)} was authenticated and worked; the far side ended it ({lost.closing.kind.value}, {packet(evidence, lost.closing.packet)}) "
+        f"after {seconds(lost.idle_ns)} of silence. The client went on with {first.exchanges[0].id} on {name(first.next)} "
+        f"({packet(evidence, keys[0]) if keys else 'not captured'}), a sealed message without an Authorization field, as if the connection were "
+        f"authenticated; its last answer there was {status(first.exchanges[-1])} ({packet(evidence, keys[-1]) if keys else 'not captured'}), and none was 2xx."
     )
     why += f" {counted(len(group), 'time')} in this capture." if len(group) > 1 else ""
     members = [exchange for failed in group for exchange in (failed.dropped.last, failed.exchanges[0], failed.exchanges[-1])]
