@@ -45,6 +45,8 @@ _TYPED = (
     re.compile(r"://[^\s/:@]+:(?P<value>[^\s/@]+)@"),
 )
 """What looks like a password: after -Password, ConvertTo-SecureString, /pass:, net user NAME, password=, in a query, and in the user part of an address."""
+_HINTS = ("pass", "pwd", "secret", "securestring", "user", "://", "\u017f", "\u0131", "i\u0307")
+"""Without any of these in lower case there is nothing of `_TYPED` in a text. The last three stand for an s and an i where case is ignored."""
 _HEX = re.compile(r"[0-9A-Fa-f]{8,}")
 _BASE64_CHAR = "[A-Za-z0-9+/_-]"
 _BLOB = re.compile(rf"{_BASE64_CHAR}{{24,}}=*")
@@ -171,7 +173,10 @@ class Mask:
         return replace(one, text=text, decoded=decoded, outputs=self._outputs(one.outputs), user=self._maybe(one.user))
 
     def _outputs(self, outputs: tuple[Output, ...]) -> tuple[Output, ...]:
-        """Streams of bytes run on from piece to piece; an object is a text of its own."""
+        """Streams of bytes run on from piece to piece; an object is a text of its own. What is not in all of them together is in none of them."""
+        whole = "".join([one.text for one in outputs])
+        if not _hinted(whole) and next(self._known(whole, self._forms), None) is None:
+            return outputs
         made = [one if (text := self.typed(one.text)) == one.text else one._replace(text=text) for one in outputs]
         for stream in sorted({one.stream for one in outputs} & BYTE_STREAMS):
             places = [place for place, one in enumerate(outputs) if one.stream == stream]
@@ -317,8 +322,13 @@ def _forms(values: Sequence[str], keys: Sequence[bytes]) -> tuple[list[tuple[str
     return sorted(form for form in texts if len(form[1]) >= _SHORTEST), digits
 
 
+def _hinted(text: str) -> bool:
+    lower = text.lower()
+    return any(word in lower for word in _HINTS)
+
+
 def _typed(text: str) -> Iterator[Span]:
-    return (found.span("value") for form in _TYPED for found in form.finditer(text))
+    return (found.span("value") for form in (_TYPED if _hinted(text) else ()) for found in form.finditer(text))
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

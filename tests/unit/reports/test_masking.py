@@ -126,6 +126,14 @@ def _typed_into_everything() -> Result:
     return replace(made, shells=(shell,), commands=(command,))
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["PA\u017f\u017fWORD=", "passwd: ", "-AdminPassword ", "PWD=", "net  user bob ", "ConvertTo-\u017fecure\u017ftr\u0131ng ", "https://bob:", "?xSecret="],
+)
+def test_what_looks_like_a_password_is_found_however_it_is_spelt(text: str) -> None:
+    assert masked(f"{text}{PASSWORD}@") != f"{text}{PASSWORD}@"
+
+
 def test_a_masked_result_says_it_nowhere() -> None:
     """File names, rules' own words and ids are not captured text: they are told apart by their brackets."""
     made = _typed_into_everything()
