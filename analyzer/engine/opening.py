@@ -6,7 +6,7 @@ that could be read.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from analyzer.records.quality import Absent, Known
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.secrets import Secrets
 from analyzer.records.wsman import Command, Operation, Shell
+from analyzer.sealing.contexts import verifies
 from analyzer.sealing.messages import read_body
 from analyzer.sealing.opening import Opened, Talk, opened
 from analyzer.sealing.tickets import Tickets
@@ -155,6 +156,16 @@ def _seen_elsewhere(evidence: Evidence, exchange: str, operations: Mapping[str, 
 def identified(conversations: tuple[Conversation, ...], clients: Mapping[str, str]) -> tuple[Conversation, ...]:
     """The conversations with the identities that secrets showed."""
     return tuple(replace(found, client=_identity(clients[found.id], found)) if found.id in clients else found for found in conversations)
+
+
+def verified(evidence: Evidence, conversations: Iterable[Conversation], secrets: Secrets) -> tuple[Conversation, ...]:
+    """The conversations; the refused ones say whether a secret that was given is the one that the client used."""
+    return tuple(
+        replace(found, verifies=verifies(found, {identity: evidence.exchanges[identity] for identity in found.exchanges}, secrets))
+        if found.outcome is Outcome.REFUSED and found.audience is Audience.SERVER
+        else found
+        for found in conversations
+    )
 
 
 def _identity(client: str, conversation: Conversation) -> Identity:

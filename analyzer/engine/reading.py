@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from analyzer.capture.scan import Scanned
-from analyzer.engine.opening import contents, identified, texts
+from analyzer.engine.opening import contents, identified, texts, verified
 from analyzer.engine.plan import Talk, Tools, auth_steps, evidence, kdc_messages, shards, talk, work
 from analyzer.engine.secrets import carried_secrets
 from analyzer.engine.sources import Sources
@@ -67,7 +67,10 @@ def _read(
     again = partial(texts, found, secrets, tickets, sources.fetch, limits)
     opened = contents(found, secrets, tickets, sources.fetch, limits)
     conversations = identified(found.conversations, opened.clients)
-    by_connection = {identity: identified(own, opened.clients) for identity, own in found.conversations_of.items()}
+    if not secrets.empty:
+        conversations = verified(found, conversations, secrets)
+    by_id = {one.id: one for one in conversations}
+    by_connection = {identity: tuple(by_id[one.id] for one in own) for identity, own in found.conversations_of.items()}
     found = replace(
         found, messages=opened.messages, conversations=conversations, conversations_of=by_connection, shells=opened.shells, commands=opened.commands
     )

@@ -187,5 +187,8 @@ class Conversation:
     server_name: str | None = None
     server_os_build: str | None = None
     server_challenge: bytes | None = None
+    verifies: bool | None = None
+    """Of a refused conversation: whether the client's answer was made with a secret that the investigator gave for this identity; None when that was not asked
+    or cannot be told."""
     offers: tuple[str, ...] = ()
     """Schemes that the peer offered to this client before or during the conversation, in order."""

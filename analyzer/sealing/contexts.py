@@ -6,6 +6,7 @@ ends where the next handshake on the connection begins. The mechanism is the han
 
 import base64
 import binascii
+import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -24,6 +25,10 @@ from analyzer.sealing.tickets import Tickets, exchange_keys
 _CLIENT_HEADERS = ("authorization",)
 _SERVER_HEADERS = ("www-authenticate",)
 _PROXY_HEADERS = {True: ("proxy-authorization",), False: ("proxy-authenticate",)}
+
+
+_CHALLENGE = slice(24, 32)
+"""Where ServerChallenge stands in message 2 (MS-NLMP 2.2.1.2)."""
 
 
 class Sealer(Protocol):
@@ -109,7 +114,7 @@ def _ntlm(made: Context, by_id: dict[str, Exchange], secrets: Secrets) -> None:
         return
     name = _account(conversation)
     client_mic, server_mic = _mics(conversation)
-    challenge = second[24:32] if second is not None and len(second) >= 32 else None
+    challenge = second[_CHALLENGE] if second is not None and len(second) >= _CHALLENGE.stop else None
     if challenge is not None:
         for secret in matching(secrets.ntlm, conversation):
             keys = from_hash(secret.nt_hash, fields, challenge, secret.lm_hash)
@@ -124,6 +129,39 @@ def _ntlm(made: Context, by_id: dict[str, Exchange], secrets: Secrets) -> None:
         made.why_not = f"the challenge is not in the capture, so a password cannot be used (NTLM, {name})"
     else:
         made.why_not = f"{'wrong secret' if tried else 'no key'} for {name} (NTLM)"
+
+
+def verifies(conversation: Conversation, by_id: Mapping[str, Exchange], secrets: Secrets) -> bool | None:
+    """Whether the client's answer (NTLM, Basic) was made with a secret given for its identity; None when none was given or the answer was not captured."""
+    if conversation.mechanism is Mechanism.BASIC:
+        return _same_password(conversation, by_id, secrets)
+    known = list(matching(secrets.ntlm, conversation)) if conversation.mechanism is Mechanism.NTLM else []
+    third, second = (ntlm_message(conversation, by_id, message=number) if known else None for number in (3, 2))
+    if third is None or second is None or len(second) < _CHALLENGE.stop:
+        return None
+    fields = ntlm.authenticate_fields(third).value
+    if isinstance(fields, Absent):
+        return None
+    challenge = second[_CHALLENGE]
+    return any(from_hash(secret.nt_hash, fields, challenge, secret.lm_hash) is not None for secret in known)
+
+
+def _same_password(conversation: Conversation, by_id: Mapping[str, Exchange], secrets: Secrets) -> bool | None:
+    """RFC 7617: the password as sent against those given for that user name, with or without its domain."""
+    user = (conversation.client.user or "").lower()
+    short = user.rpartition("\\")[2].partition("@")[0]
+    given = [password for _, name, _, password in secrets.passwords if name.lower() in (user, short)]
+    sent = next(_basic(conversation, by_id), None)
+    return None if sent is None or not given else any(hmac.compare_digest(password, sent) for password in given)
+
+
+def _basic(conversation: Conversation, by_id: Mapping[str, Exchange]) -> Iterator[bytes]:
+    for step in conversation.steps:
+        half = by_id[step.exchange].request
+        for header in () if isinstance(half, Absent) or not step.from_client else half.headers:
+            scheme, _, word = header.value.strip().partition(" ")
+            if header.name.lower() in _CLIENT_HEADERS and scheme.lower() == "basic":
+                yield (_decoded(word.strip()) or b"").partition(b":")[2]
 
 
 def matching(known: Sequence[NtlmSecret], conversation: Conversation) -> Iterator[NtlmSecret]:

@@ -1,7 +1,14 @@
-from analyzer.records.finding import Severity
+from pathlib import Path
+
+import pytest
+
+from analyzer.engine.local import run
+from analyzer.engine.secrets import load
+from analyzer.records.finding import Finding, Severity
+from analyzer.settings import Limits, Scope
 from tests.build.talk_http import ABSOLUTE, WSMAN, offer, post, reply, sealed, soap
 from tests.build.talk_proxy import BOB, CLIENT_LEG, UPSTREAM_LEG, direct, far_leg, handshake, near_leg, proxied, proxied_handshake, trip
-from tests.build.talk_tokens import basic, kerberos, ntlm
+from tests.build.talk_tokens import Shake, basic, kerberos, ntlm, spnego_ntlm
 from tests.build.talks import Wire
 from tests.rules.judging import judge, names, packets
 
@@ -129,3 +136,54 @@ def test_a_capture_that_begins_after_the_challenge() -> None:
     lan = Wire()
     _, _, last = handshake(direct(lan), ntlm(), last=offer())
     assert judge(lan, first=last.asked).found(RULE) == []
+
+
+def judged_with(lan: Wire, folder: Path, user: str, password: str) -> Finding:
+    secrets = folder / "secrets.toml"
+    secrets.write_text(f"[[password]]\nuser = '{user}'\nvalue = '{password}'\n", encoding="utf-8")
+    done = run([str(lan.capture(folder / "wire.pcap"))], Limits(), Scope(), secrets=load(str(secrets)))
+    done.sources.close()
+    (found,) = (one for one in done.result.findings if one.rule == RULE)
+    assert password not in f"{found.why} {found.advice}"
+    return found
+
+
+@pytest.mark.parametrize("shake", [ntlm(), spnego_ntlm()])
+def test_the_password_given_is_the_one_that_the_client_used(shake: Shake, tmp_path: Path) -> None:
+    lan = Wire()
+    handshake(direct(lan), shake, last=offer())
+    finding = judged_with(lan, tmp_path, "alice", "Passw0rd")
+    assert "With the secret given it verifies: the server refused for another reason than the password." in finding.why
+    assert finding.advice.startswith("The password given is the one that the client used")
+
+
+def test_the_client_used_another_password(tmp_path: Path) -> None:
+    lan = Wire()
+    handshake(direct(lan), ntlm(), last=offer())
+    finding = judged_with(lan, tmp_path, "alice", "Spring-Rain-2031")
+    assert "The secret given does not fit it: the client used another one." in finding.why
+    assert finding.advice.startswith("The client used another password")
+
+
+def test_a_secret_of_somebody_else_says_nothing(tmp_path: Path) -> None:
+    lan = Wire()
+    handshake(direct(lan), ntlm(), last=offer())
+    finding = judged_with(lan, tmp_path, "bob", "Passw0rd")
+    assert "secret given" not in finding.why
+    assert finding.advice.startswith("Check user name, domain and password")
+
+
+def test_some_answers_fit_and_others_do_not(tmp_path: Path) -> None:
+    lan = Wire()
+    for port, password in ((50001, "Passw0rd"), (50002, "other")):
+        trip(direct(lan, port=port), post(WSMAN, basic("alice", password), content=soap()), offer('Basic realm="WSMAN"'))
+    finding = judged_with(lan, tmp_path, "alice", "Passw0rd")
+    assert "With the secret given 1 of them verifies" in finding.why
+    assert "does not fit 1 of 2" in finding.why
+    assert finding.advice.startswith("Check user name, domain and password")
+
+
+def test_basic_with_a_domain_before_the_name(tmp_path: Path) -> None:
+    lan = Wire()
+    trip(direct(lan), post(WSMAN, basic("LAB\\alice"), content=soap()), offer('Basic realm="WSMAN"'))
+    assert "With the secret given it verifies" in judged_with(lan, tmp_path, "alice", "Passw0rd").why

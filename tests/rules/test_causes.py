@@ -1,5 +1,6 @@
 """Which findings go because another one explains them, by hand-made findings and in whole conversations."""
 
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import pytest
@@ -7,9 +8,9 @@ import pytest
 from analyzer.records.finding import Finding
 from analyzer.rules.causes import CAUSES, explained
 from tests.build.evidence import finding
-from tests.build.talk_http import offer, post, soap
-from tests.build.talk_proxy import direct, far_leg, handshake, near_leg, proxied_handshake, trip
-from tests.build.talk_tokens import ntlm
+from tests.build.talk_http import WSMAN, offer, post, soap
+from tests.build.talk_proxy import CLIENT_LEG, UPSTREAM_LEG, direct, far_leg, handshake, near_leg, proxied_handshake, trip
+from tests.build.talk_tokens import basic, kerberos, ntlm
 from tests.build.talks import Wire
 from tests.rules.judging import judge
 from tests.rules.test_conformance import EVERY_SAMPLE, PUBLIC, Sample, judged
@@ -64,6 +65,34 @@ def test_a_wrong_password_again_and_again() -> None:
     made = judge(lan)
     assert made.found("auth.loop")
     assert {"auth.loop", "auth.credentials-refused"} & made.rules == {"auth.credentials-refused"}
+
+
+def try_ntlm(lan: Wire, place: int) -> None:
+    refused(lan, place)
+
+
+def try_basic(lan: Wire, place: int) -> None:
+    trip(direct(lan, port=50001 + place), post(WSMAN, basic(), content=soap(number=place)), offer('Basic realm="WSMAN"'))
+
+
+def try_kerberos(lan: Wire, place: int) -> None:
+    trip(direct(lan, port=50001 + place), post(WSMAN, kerberos(place).credentials(0)), offer())
+
+
+def try_through_a_proxy(lan: Wire, place: int) -> None:
+    proxied_handshake(near_leg(lan, port=50001 + place), far_leg(lan, 40001 + place), ntlm(number=place), last=offer())
+
+
+@pytest.mark.parametrize("hosts", [(), CLIENT_LEG, UPSTREAM_LEG])
+@pytest.mark.parametrize("attempt", [try_ntlm, try_basic, try_kerberos, try_through_a_proxy])
+def test_one_refusal_again_and_again_is_one_finding(attempt: Callable[[Wire, int], None], hosts: Collection[str]) -> None:
+    """Whatever the mechanism and whichever leg was captured: the loop is not told beside its cause."""
+    lan = Wire()
+    for place in range(4):
+        attempt(lan, place)
+    made = judge(lan, hosts=hosts if attempt is try_through_a_proxy else ())
+    assert [one.rule for one in made.findings if one.rule in ("auth.loop", "auth.credentials-refused")] == ["auth.credentials-refused"]
+    assert made.found("auth.loop") or hosts is UPSTREAM_LEG
 
 
 def test_many_users_are_a_spray_and_nothing_else() -> None:

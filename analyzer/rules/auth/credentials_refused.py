@@ -11,7 +11,8 @@ When it is wrong
     cannot be seen, the confidence is low. Requests with clear-text SOAP are refused
     for another reason and not counted either, even where the server serves clear text to others: it may not always have done so.
 Needs
-    A direct connection, or both legs.
+    A direct connection, or both legs. With the password or NT hash of the identity in a secrets file it also says whether the client's answer (NTLM, Basic) was
+    made with it: when it was, the server refused for another reason; when not, the client used another password.
 Reference
     RFC 9110 section 15.5.2; MS-NLMP 3.2.5.1.2.
 """
@@ -34,6 +35,7 @@ from analyzer.rules.reading import (
     listed,
     message,
     name,
+    of_them,
     owner,
     packet,
     packets_of,
@@ -50,6 +52,15 @@ REFERENCE = "RFC 9110 section 15.5.2"
 ADVICE = (
     "Check user name, domain and password, whether the account is locked or expired, and its right to use WinRM (group Remote Management Users); the server's "
     "security log says why (event 4625)."
+)
+FITS = (
+    "The password given is the one that the client used, so it is not the password: look whether the account is disabled, locked, expired or must change its "
+    "password, whether it may log on over the network and has the right to use WinRM (group Remote Management Users), and at the reason in the server's "
+    "security log (event 4625)."
+)
+OTHER = (
+    "The client used another password than the one given: check what is stored at the client (credential manager, inventory, vault) and when the password "
+    "was changed. If the secret given is older than the capture, the account may still be at fault (event 4625)."
 )
 _DEMAND = 401
 _SURE, _UNSURE = 0.9, 0.5
@@ -98,6 +109,10 @@ def _clear(evidence: Evidence, conversation: Conversation) -> bool:
     return is_clear(message(evidence, request(evidence.exchanges[conversation.exchanges[-1]]))) and conversation.mechanism is not Mechanism.BASIC
 
 
+def _part(number: int, whole: int) -> str:
+    return f"{number:,} of {whole:,}" if number < whole else "them" if whole > 1 else "it"
+
+
 def _finding(evidence: Evidence, group: list[Conversation]) -> Finding:
     first = evidence.connections[group[0].connection]
     blind = role(evidence, first.id) is Role.CLIENT_LEG and not any(identity in evidence.near for conversation in group for identity in conversation.exchanges)
@@ -110,6 +125,11 @@ def _finding(evidence: Evidence, group: list[Conversation]) -> Finding:
         "with 401 although all messages went over one connection in order; the first is "
         f"{lasts[0].id} on {name(first)}, {packet(evidence, packets[0]) if packets else ''}."
     )
+    fitting, other = (sum(conversation.verifies is verdict for conversation in group) for verdict in (True, False))
+    if fitting:
+        why += f" With the secret given {of_them(fitting, fitting + other, 'verifies', 'verify')}: the server refused for another reason than the password."
+    if other:
+        why += f" The secret given does not fit {_part(other, fitting + other)}: the client used another one."
     if blind:
         why += " The upstream leg is not in the evidence: a handshake that the proxy spread over several connections looks the same."
     fars = [far for conversation in group for identity in conversation.exchanges if (far := upstream(evidence, identity)) is not None]
@@ -120,7 +140,7 @@ def _finding(evidence: Evidence, group: list[Conversation]) -> Finding:
         confidence=_UNSURE if blind else _SURE,
         title=TITLE,
         why=why,
-        advice=ADVICE,
+        advice=FITS if fitting and not other else OTHER if other and not fitting else ADVICE,
         reference=REFERENCE,
         connections=[*(conversation.connection for conversation in group), *(far.connection for far in fars)],
         exchanges=[*(identity for conversation in group for identity in conversation.exchanges), *(far.id for far in fars)],
