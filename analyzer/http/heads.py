@@ -6,6 +6,7 @@ Bare LF ends a line as CRLF does; obs-fold is joined; a line without a colon is 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from sys import intern
 
 from analyzer.formats.reader import Hole, Reader, Short
 from analyzer.records.http import Header
@@ -14,6 +15,8 @@ from analyzer.settings import Limits
 REQUEST_LINE = re.compile(rb"([A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]{0,31}) +(\S.*?) +(HTTP/\d\.\d) *\r?$", re.DOTALL)
 STATUS_LINE = re.compile(rb"(HTTP/\d\.\d) +(\d{3})(?: +(.*?))? *\r?$", re.DOTALL)
 _AHEAD = (2048, 16384)
+_REPEATED = 64
+"""Characters of a value that most likely comes again (host, content type, agent): one object serves all."""
 Problem = Callable[[str, str, int], None]
 """problem(issue code, detail, stream offset)."""
 
@@ -96,7 +99,8 @@ def _at_once(reader: Reader, found: Head, limits: Limits) -> bool:
         name, colon, value = line.partition(":")
         if not colon or not name or name[0] in " \t" or name[-1].isspace() or "\n" in line:
             return False
-        headers.append(Header(name, value.strip(" \t"), at))
+        value = value.strip(" \t")
+        headers.append(Header(intern(name), intern(value) if len(value) <= _REPEATED else value, at))
         at += len(line) + 2
     found.headers = headers
     reader.at = at + 2

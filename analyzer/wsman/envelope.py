@@ -7,6 +7,7 @@ SOAP, section 5.1 of the SOAP 1.2 specification).
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from sys import intern
 
 from analyzer.formats.content import codings, unpacked
 from analyzer.formats.reader import Fetch, Reader
@@ -107,11 +108,11 @@ def _attribute(text: str) -> str | None:
 
 def _described(message: Message, full: str, known: Mapping[str, object]) -> Message:
     text = outline(full)
-    action = _first(_ACTION, "Action", text)
+    action = intern(_first(_ACTION, "Action", text) or "") or None
     identify = _first(_IDENTIFY, "Identify", text)
     fault = "Fault" in text and _FAULT.search(text) is not None
     operation = "Fault" if fault and not message.from_client else short_name(action) if action else identify
-    resource_uri = _first(_RESOURCE, "ResourceURI", text)
+    resource_uri = intern(_first(_RESOURCE, "ResourceURI", text) or "") or None
     return replace(
         message,
         **known,  # type: ignore[arg-type]
