@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -76,7 +77,7 @@ def sealed_rows(made: dict[str, Path], runs: int) -> Iterator[Row]:
     """Sealed traffic, opened to commands and text; tshark has the password and opens no body."""
     path = made["winrm"]
     secrets = traffic.SEALED.with_name("secrets.toml")
-    password = re.findall(r'password\s*=\s*"([^"]*)"', secrets.read_text(encoding="utf-8"))[0]
+    password = tomllib.loads(secrets.read_text(encoding="utf-8"))["password"][0]["value"]
     warm(path)
     theirs = ["tshark", "-n", "-r", str(path), "-o", f"ntlmssp.nt_password:{password}", "-Y", "http", "-T", "fields", "-e", "frame.number"]
     cost = paired({"ours": _analyze(path, "--secrets", str(secrets)), "tshark": theirs}, runs)
@@ -109,15 +110,19 @@ def _tenfold(costs: Sequence[tuple[float, float]]) -> float:
     return (last / large) / (first / small)
 
 
-def growth(folder: Path, *, large: bool) -> Iterator[tuple[str, list[tuple[float, Cost]]]]:
+def growth(folder: Path, scale: float, *, large: bool) -> Iterator[tuple[str, list[tuple[float, Cost]]]]:
     """(what grows, [(size, cost)])."""
     sizes = (1, 2, 4, 8, 10) if large else (0.25, 0.5, 1)
     yield "gigabytes of mixed traffic", [(size, _grown(folder, "mixed", traffic.mixed, int(size * 1e9))) for size in sizes]
-    yield "connections (none of them WinRM)", [(size, _grown(folder, "many", traffic.many, size * 1000)) for size in (1000, 10_000, 100_000, 1_000_000)]
+    yield "connections (none of them WinRM)", [(size, _grown(folder, "many", traffic.many, size * 1000)) for size in _counts(scale, 6)]
     per_copy = 26
-    counts = (1000, 10_000, 100_000) if large else (1000, 10_000)
+    counts = _counts(scale, 5 if large else 4)
     bytes_of = traffic.CLEAR.stat().st_size
     yield "exchanges (clear text, through a proxy)", [(size, _grown(folder, "plain", traffic.plain, size // per_copy * bytes_of)) for size in counts]
+
+
+def _counts(scale: float, digits: int) -> list[int]:
+    return [int(10**power * min(scale, 1)) for power in range(3, digits + 1)]
 
 
 def _grown(folder: Path, name: str, recipe: Callable[[int], Iterator[bytes]], size: int) -> Cost:
@@ -274,9 +279,10 @@ def main() -> int:
     made = traffic.captures(asked.folder, asked.scale)
     rows = [*mixed_rows(made, asked.runs), *small_rows(made, asked.runs), *sealed_rows(made, max(1, asked.runs // 2))]
     rows += [*start_rows(asked.runs), *thread_rows(made, asked.runs)]
-    grown = list(growth(asked.folder, large=asked.large))
+    grown = list(growth(asked.folder, asked.scale, large=asked.large))
     last = grown[0][1][-1]
-    rows.append(_row(f"peak memory on {last[0]:g} GB mixed", 64, 48, last[1].memory, " MiB"))
+    if asked.large:
+        rows.append(_row(f"peak memory on {last[0]:g} GB mixed", 64, 48, last[1].memory, " MiB"))
     for what, costs in grown:
         factor = _tenfold([(size, cost.cpu) for size, cost in costs])
         rows.append(Row(f"growth by {what}", "linear", "linear", factor, factor <= 1.2, " times for each unit"))

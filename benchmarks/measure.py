@@ -3,14 +3,14 @@
 import os
 import statistics
 import subprocess
-import time
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 
 class Cost(NamedTuple):
-    """``wall`` and ``cpu`` in seconds (user and system), ``memory`` in MiB."""
+    """``wall`` and ``cpu`` in seconds (user and system), ``memory`` in MiB (what is less than 10 MiB is told as 10)."""
 
     wall: float
     cpu: float
@@ -19,15 +19,13 @@ class Cost(NamedTuple):
 
 def once(command: Sequence[str], **variables: str) -> Cost:
     """One run, with more environment ``variables``. Raises `RuntimeError` when the command fails."""
-    began = time.perf_counter()
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, env={**os.environ, **variables})
-    _, status, used = os.wait4(running.pid, 0)
-    wall = time.perf_counter() - began
-    running.returncode = os.waitstatus_to_exitcode(status)
-    if running.returncode not in (0, 1):
-        msg = f"{' '.join(command)} ended with {running.returncode}"
+    launched = [sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")), *command]
+    told = subprocess.run(launched, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, env={**os.environ, **variables}).stdout.split()
+    wall, cpu, memory = (float(word) for word in told[:3])
+    if told[3] not in ("0", "1"):
+        msg = f"{' '.join(command)} ended with {told[3]}"
         raise RuntimeError(msg)
-    return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+    return Cost(wall, cpu, memory)
 
 
 def paired(commands: dict[str, Sequence[str]], runs: int) -> dict[str, Cost]:
