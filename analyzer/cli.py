@@ -6,6 +6,7 @@ Only click is imported when the program starts, so that ``--help`` is immediate.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from analyzer.case.tables import CaseTables, TextFormat
+
+_GARBAGE = 1_000_000
+"""Objects made between two searches for garbage (Python's own default: 700). A process that ends with its answer has little, and 10^6 records to search."""
 
 
 def _version(context: click.Context, _option: click.Parameter, asked: bool) -> None:  # noqa: FBT001  click's signature
@@ -255,6 +259,7 @@ for _command in cli.commands.values():  # also for one that is called without th
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit."""
+    gc.set_threshold(_GARBAGE)
     sys.exit(run(arguments))
 
 

@@ -17,7 +17,7 @@ from analyzer.records.capture import Verdict
 from analyzer.records.result import Result
 from analyzer.sealing.tickets import learn
 
-_GARBAGE = (200_000, 50)
+_GARBAGE = (5_000_000, 50)
 """Objects made before the young ones are looked through, and how often that before the older ones are: see `gc.set_threshold`."""
 
 
@@ -31,7 +31,8 @@ def read(
 
 @contextmanager
 def _few_collections() -> Iterator[None]:
-    """Nearly all that is made here stays: looking through it for garbage as often as Python does by default finds none and costs a fifth of the time."""
+    """What is made here stays, and what does not is gone without a search, as no records refer to each other in circles: the search for such garbage finds none
+    and costs a fifth of the time."""
     before = gc.get_threshold()
     if before[0]:  # zero: the caller wants no collections at all
         gc.set_threshold(max(before[0], _GARBAGE[0]), max(before[1], _GARBAGE[1]), before[2])
