@@ -1,6 +1,8 @@
 """Questions that several rules ask of the evidence, and the one way to make a finding. Facts only: what to think of them is each rule's own business."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
@@ -107,12 +109,32 @@ def completed(evidence: Evidence, connection: str | None = None) -> Iterator[Con
     return (found for found in handshakes(evidence, connection=connection) if found.outcome is Outcome.ACCEPTED and found.ends is not None)
 
 
+def begins_at(evidence: Evidence, found: Conversation) -> int:
+    """The position of a conversation's first exchange; the conversations of a connection are in this order."""
+    return evidence.exchanges[found.exchanges[0]].position
+
+
+def until_the_next(evidence: Evidence, found: Conversation, first: int, *audiences: Audience) -> tuple[Exchange, ...]:
+    """The exchanges of a conversation's connection from position ``first`` on, to where the next conversation (with one of ``audiences``) begins after it."""
+    own, exchanges = evidence.conversations_of[found.connection], evidence.exchanges_of[found.connection]
+    place = bisect_right(own, first, key=partial(begins_at, evidence))
+    while place < len(own) and own[place].audience not in audiences:
+        place += 1
+    end = bisect_left(exchanges, begins_at(evidence, own[place]), key=_position) if place < len(own) else len(exchanges)
+    return exchanges[bisect_left(exchanges, first, key=_position) : end]
+
+
+def _position(exchange: Exchange) -> int:
+    return exchange.position
+
+
 def authenticated(evidence: Evidence, exchange: Exchange) -> Conversation | None:
     """The conversation that this exchange's request was authenticated by: one that ended before or with it, not followed by a newer attempt."""
-    last = None
-    for found in evidence.conversations_of.get(exchange.connection, ()):
-        if found.audience is Audience.SERVER and evidence.exchanges[found.exchanges[0]].position <= exchange.position:
-            last = found
+    own = evidence.conversations_of.get(exchange.connection, ())
+    place = bisect_right(own, exchange.position, key=partial(begins_at, evidence))
+    while place and own[place - 1].audience is not Audience.SERVER:
+        place -= 1
+    last = own[place - 1] if place else None
     if last is None or last.outcome is not Outcome.ACCEPTED:
         return None
     if last.mechanism not in CONNECTION_BASED and exchange.id not in last.exchanges:
@@ -174,7 +196,8 @@ def seconds(ns: int) -> str:
 
 def after(evidence: Evidence, exchange: Exchange) -> tuple[Exchange, ...]:
     """The exchanges that follow on the same connection."""
-    return tuple(other for other in evidence.exchanges_of[exchange.connection] if other.position > exchange.position)
+    own = evidence.exchanges_of[exchange.connection]
+    return own[bisect_right(own, exchange.position, key=_position) :]
 
 
 def command_exchanges(evidence: Evidence, command: Command, shell: Shell) -> tuple[str, ...]:
@@ -186,6 +209,21 @@ def command_exchanges(evidence: Evidence, command: Command, shell: Shell) -> tup
             if asked is not None and wanted <= set(asked.packets):
                 return (exchange.id,)
     return ()
+
+
+def before(evidence: Evidence, exchange: Exchange) -> Exchange | None:
+    """The exchange that comes before on the same connection."""
+    own = evidence.exchanges_of[exchange.connection]
+    place = bisect_left(own, exchange.position, key=_position)
+    return own[place - 1] if place else None
+
+
+def next_handshake(evidence: Evidence, exchange: Exchange) -> Conversation | None:
+    """The first handshake towards the server that begins after this exchange on its connection."""
+    own = evidence.conversations_of.get(exchange.connection, ())
+    first = bisect_right(own, exchange.position, key=partial(begins_at, evidence))
+    later = (own[place] for place in range(first, len(own)))
+    return next((found for found in later if found.audience is Audience.SERVER and found.mechanism in CONNECTION_BASED), None)
 
 
 def upstream(evidence: Evidence, exchange: str) -> Exchange | None:
@@ -225,7 +263,7 @@ def ended_after(evidence: Evidence, exchange: Exchange, side: Side) -> Ending | 
             continue
         if closing.side is not side:
             return None
-        answered = [other for other in after(evidence, exchange) if (reply := response(other)) is not None and reply.first_ns <= closing.ts_ns]
+        answered = any((reply := response(other)) is not None and reply.first_ns <= closing.ts_ns for other in after(evidence, exchange))
         if answered or _more_was_said(connection, answer, closing):
             return None
         return Ending(closing, max(closing.ts_ns - answer.last_ns, 0))

@@ -40,6 +40,8 @@ class Proxy(NamedTuple):
     routes: tuple[Route, ...]
     near: tuple[str, ...]
     far: tuple[str, ...]
+    beyond: frozenset[str]
+    """``far``, to look things up in."""
 
 
 Proof = Callable[[Evidence, Proxy], Iterator[Exchange]]
@@ -63,7 +65,7 @@ def _hops(evidence: Evidence, proxy: Proxy) -> Iterator[tuple[Exchange, Exchange
     for connection in proxy.near:
         for near in evidence.exchanges_of.get(connection, ()):
             far = upstream(evidence, near.id)
-            if far is not None and far.connection in proxy.far:
+            if far is not None and far.connection in proxy.beyond:
                 yield near, far
 
 
@@ -216,7 +218,7 @@ def _scorecard(
     """``about``: connection to the places of the findings about it."""
     near = tuple(dict.fromkeys(route.client_connection for route in routes))
     far = tuple(dict.fromkeys(identity for route in routes for identity in route.upstream_connections))
-    proxy = Proxy(routes, near, far)
+    proxy = Proxy(routes, near, far, frozenset(far))
     outer = tuple(tunnel for identity in near if (tunnel := evidence.connections[identity].tunnel_of) is not None)
     against = [findings[place] for place in sorted({place for identity in (*near, *far, *outer) for place in about.get(identity, ())})]
     return Scorecard(

@@ -17,13 +17,29 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from analyzer.records.auth import Conversation
+from analyzer.records.auth import Audience, Conversation
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.transport import Side
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import authenticated, completed, counted, finding, header, listed, name, packet, packets_of, request, status, upstream, who
+from analyzer.rules.reading import (
+    authenticated,
+    begins_at,
+    completed,
+    counted,
+    finding,
+    header,
+    listed,
+    name,
+    packet,
+    packets_of,
+    request,
+    status,
+    until_the_next,
+    upstream,
+    who,
+)
 
 RULE = "affinity.client-migrates"
 TITLE = "An authenticated client is moved to another upstream connection"
@@ -60,7 +76,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _moves(evidence: Evidence, conversation: Conversation, home: str) -> Iterator[Move]:
-    for near in evidence.exchanges_of[conversation.connection]:
+    for near in until_the_next(evidence, conversation, begins_at(evidence, conversation), Audience.SERVER):
         if near.id in conversation.exchanges or authenticated(evidence, near) is not conversation or header(request(near), "authorization") is not None:
             continue
         far = upstream(evidence, near.id)

@@ -21,13 +21,13 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from analyzer.records.auth import Conversation, Mechanism
+from analyzer.records.auth import Audience, Conversation, Mechanism
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.quality import Absent
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import completed, counted, finding, first_packet, message, name, owner, packet, request, response, who
+from analyzer.rules.reading import completed, counted, finding, first_packet, message, name, owner, packet, request, response, until_the_next, who
 
 RULE = "affinity.sequence-discontinuity"
 TITLE = "Sealed messages of different security contexts on one connection"
@@ -108,12 +108,10 @@ def _unread(evidence: Evidence) -> dict[tuple[str, int | None], int]:
     return found
 
 
-def _context(evidence: Evidence, conversation: Conversation) -> list[Exchange]:
+def _context(evidence: Evidence, conversation: Conversation) -> tuple[Exchange, ...]:
     """The exchanges that this context protects: from the one that ends the handshake to the next attempt on the connection."""
-    others = [found for found in evidence.conversations_of[conversation.connection] if found is not conversation]
     end = evidence.exchanges[conversation.ends or conversation.exchanges[-1]].position
-    limit = min((begin for found in others if (begin := evidence.exchanges[found.exchanges[0]].position) > end), default=1 << 62)
-    return [exchange for exchange in evidence.exchanges_of[conversation.connection] if end <= exchange.position < limit]
+    return until_the_next(evidence, conversation, end, *Audience)
 
 
 def _breaks(evidence: Evidence, conversation: Conversation, sent: Sent, *, from_client: bool) -> Iterator[Break]:

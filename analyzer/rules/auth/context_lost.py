@@ -26,6 +26,7 @@ from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
 from analyzer.rules.reading import (
     authenticated,
+    before,
     counted,
     finding,
     first_packet,
@@ -83,8 +84,8 @@ def _lost(evidence: Evidence, exchange: Exchange) -> Lost | None:
     if asked is None or status(exchange) != _DEMAND or found is None or found.protection is not Protection.SEALED or header(asked, "authorization") is not None:
         return None
     conversation = authenticated(evidence, exchange)
-    before = [other for other in evidence.exchanges_of[exchange.connection] if other.position < exchange.position]
-    last = response(before[-1]) if before else None
+    previous = before(evidence, exchange)
+    last = None if previous is None else response(previous)
     if conversation is None or last is None or asked.first_ns - last.last_ns >= _IDLE_NS:
         return None
     homes = {far.connection for identity in conversation.exchanges if (far := upstream(evidence, identity)) is not None}

@@ -24,13 +24,14 @@ from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.rules.reading import (
     authenticated,
+    before,
     counted,
     finding,
-    handshakes,
     header,
     identity,
     message,
     name,
+    next_handshake,
     packet,
     packets_of,
     request,
@@ -79,17 +80,13 @@ def _pause(evidence: Evidence, exchange: Exchange) -> Pause | None:
         return None
     if authenticated(evidence, exchange) is None:
         return None
-    before = [other for other in evidence.exchanges_of[exchange.connection] if other.position < exchange.position]
-    last = response(before[-1]) if before else None
+    previous = before(evidence, exchange)
+    last = None if previous is None else response(previous)
     idle_ns = 0 if last is None else asked.first_ns - last.last_ns
-    later = [
-        conversation
-        for conversation in handshakes(evidence, connection=exchange.connection)
-        if evidence.exchanges[conversation.exchanges[0]].position > exchange.position
-    ]
-    if idle_ns < _IDLE_NS or not later or later[0].outcome is not Outcome.ACCEPTED or later[0].ends is None:
+    again = next_handshake(evidence, exchange) if idle_ns >= _IDLE_NS else None
+    if again is None or again.outcome is not Outcome.ACCEPTED or again.ends is None:
         return None
-    return Pause(exchange, idle_ns, later[0].ends)
+    return Pause(exchange, idle_ns, again.ends)
 
 
 def _finding(evidence: Evidence, group: list[Pause]) -> Finding:

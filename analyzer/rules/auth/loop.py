@@ -58,16 +58,16 @@ def _longest_run(conversations: list[Conversation]) -> list[Conversation]:
     """Failed rounds in a row, the longest row that has three of them within a minute; empty when there is none."""
     best: list[Conversation] = []
     row: list[Conversation] = []
-    for conversation in conversations:
-        if not _whole(conversation):
+    told = 0  # how much of the row counts: up to the last one that had enough others within the time before it
+    for conversation in [*filter(_whole, conversations), None]:
+        if conversation is not None and not _succeeded(conversation):
+            row.append(conversation)
+            enough = row[-_LEAST:]
+            if len(enough) == _LEAST and conversation.last_ns - min(other.last_ns for other in enough) <= _WINDOW_NS:
+                told = len(row)
             continue
-        if _succeeded(conversation):
-            row = []
-            continue
-        row.append(conversation)
-        recent = [other for other in row if conversation.last_ns - other.last_ns <= _WINDOW_NS]
-        if len(recent) >= _LEAST and len(row) > len(best):
-            best = list(row)
+        best = max(best, row[:told], key=len)
+        row, told = [], 0
     return best
 
 

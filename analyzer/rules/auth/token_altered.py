@@ -13,15 +13,13 @@ Reference
     MS-NLMP 3.1.5.1.2 and 2.2.2.5.
 """
 
-import itertools
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from analyzer.records.auth import Conversation, Mechanism, NtlmToken, Step
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
-from analyzer.rules.reading import counted, finding, handshakes, name, packet, who
+from analyzer.rules.reading import counted, finding, handshakes, name, packet, upstream, who
 
 RULE = "auth.token-altered"
 TITLE = "The proxy changes NTLM messages"
@@ -44,19 +42,14 @@ class Change(NamedTuple):
 
 def find(evidence: Evidence) -> Iterator[Finding]:
     """One finding for each handshake."""
-    spoken: dict[tuple[str, bytes], list[Conversation]] = defaultdict(list)
-    for found in handshakes(evidence):
-        if found.mechanism is Mechanism.NTLM and found.server_challenge is not None:
-            spoken[found.connection, found.server_challenge].append(found)
-    legs: dict[str, list[str]] = defaultdict(list)
-    for near_connection, far_connection in dict.fromkeys((hop.near_connection, hop.far_connection) for hop in evidence.hops):
-        legs[near_connection].append(far_connection)
-    for (connection, challenge), nears in spoken.items():
-        for near, far_connection in itertools.product(nears, legs[connection]):
-            for far in spoken.get((far_connection, challenge), ()):
-                changes = list(_changes(near, far))
-                if changes:
-                    yield _finding(evidence, near, far, changes)
+    spoken = [found for found in handshakes(evidence) if found.mechanism is Mechanism.NTLM and found.server_challenge is not None]
+    places = {identity: place for place, found in enumerate(spoken) for identity in found.exchanges}
+    for near in spoken:
+        fars = dict.fromkeys(places.get(far.id) for identity in near.exchanges if (far := upstream(evidence, identity)) is not None)
+        for other in (spoken[place] for place in fars if place is not None):
+            changes = list(_changes(near, other)) if other.server_challenge == near.server_challenge else []
+            if changes:
+                yield _finding(evidence, near, other, changes)
 
 
 def _changes(near: Conversation, far: Conversation) -> Iterator[Change]:
