@@ -47,7 +47,7 @@ def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
     candidates = _candidates(flights)
     by_far: dict[int, list[Pair]] = defaultdict(list)
     for (one, other), keys in candidates.items():
-        if all(basis == "repeated_token" for basis, _ in keys) and _other_message(flights[one], flights[other]):
+        if all(basis == "repeated_token" for basis, _ in keys) and not _may_be_one(flights[one], flights[other], clocks):
             continue
         weight = sum(_WEIGHTS[basis] for basis, _ in keys)
         oriented = _oriented(flights, one, other, clocks, sure=weight >= _SURE)
@@ -151,14 +151,15 @@ def _may_be_legs(one: Flight, other: Flight) -> bool:
     return not (one.shape[2] and other.shape[2]) or one.shape[2] == other.shape[2] or not {one.shape[2], other.shape[2]}.isdisjoint(GATEWAY)
 
 
-def _other_message(one: Flight, other: Flight) -> bool:
-    """Of two requests with one credential each is its own when their bodies differ, or the lengths of these where one was not captured whole."""
+def _may_be_one(one: Flight, other: Flight, clocks: Clocks | None) -> bool:
+    """Two requests with one credential, which every capture of this client has, can be one when their times can be compared and their bodies do not differ, or
+    the lengths of these where one was not captured whole."""
     a, b = one.exchange.request, other.exchange.request
-    if isinstance(a, Absent) or isinstance(b, Absent):
+    if isinstance(a, Absent) or isinstance(b, Absent) or not same_clock(one, other, clocks):
         return False
     if isinstance(a.body.digest, bytes) and isinstance(b.body.digest, bytes):
-        return a.body.digest != b.body.digest
-    return a.body.declared is not None and b.body.declared is not None and a.body.declared != b.body.declared
+        return a.body.digest == b.body.digest
+    return a.body.declared is None or b.body.declared is None or a.body.declared == b.body.declared
 
 
 def hints(near: Flight, far: Flight) -> int:
