@@ -7,7 +7,8 @@ Why it matters
     It is how a relay works: the victim believes to log on to a web page, a file or a proxy, and the attacker gets a WinRM session in the victim's name.
 When it is wrong
     A reverse proxy that leads another path to /wsman looks alike only if it changes the method as well or rewrites the path of a request that is no WinRM; the
-    same request on both connections is never counted.
+    same request on both connections is never counted. An equal
+    NTProofStr adds nothing: it is made over the server challenge, so it can only be equal where that is.
 Needs
     Both connections.
 Reference

@@ -5,7 +5,8 @@ What it sees
 Why it matters
     It tells administration (Ansible, Terraform, monitoring) from what nobody has installed. Tools of attackers use the same libraries.
 When it is wrong
-    The field is what the program says of itself, and anything can be written there; a tool that says "Microsoft WinRM Client" is not listed.
+    The field is what the program says of itself, and anything can be written there; a tool that says "Microsoft WinRM Client" is not listed. The shape of
+    the MIME parts and the order of header fields, which tell libraries apart too, are not judged: a program that forges the one can forge the other.
 Needs
     A direct connection or the client's leg.
 Reference

@@ -7,7 +7,8 @@ Why it matters
     CredSSP sends the password (or smart card PIN) itself, sealed for whoever ends the inner TLS. The server, and everyone who controls it, can use it anywhere.
     Behind a proxy the user cannot see which server that is.
 When it is wrong
-    An administrator who needs a second hop has chosen this. The inner TLS goes through the proxy unopened unless the proxy ends it.
+    An administrator who needs a second hop has chosen this. The inner TLS goes through the proxy unopened unless the proxy ends it,
+    so that a proxy alone is low and not an alarm; the version of the TSRequest is inside that TLS and is not looked at.
 Needs
     The handshake on a direct connection or the client's leg.
 Reference

@@ -6,6 +6,8 @@ Why it matters
     The code says what the 401 does not: clocks too far apart, a ticket for another key, a replay, an expired ticket.
 When it is wrong
     Error 41 and 31 can follow from damage by a device in between. A clock error (37) is often repaired by the client at once, which then succeeds.
+    An error of the key distribution center itself is not looked at: without its traffic beside the client's, which capture points at a proxy or a server rarely
+    have, it cannot be told which request it was for.
 Needs
     The header with the token. Errors of the key distribution center are not seen here.
 Reference

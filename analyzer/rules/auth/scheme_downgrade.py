@@ -5,7 +5,8 @@ What it sees
 Why it matters
     The client falls back to what it is offered: with Basic it sends its password, with NTLM it gives a response that can be guessed offline and relayed.
 When it is wrong
-    A proxy that is configured to do so, for example for clients outside of the domain.
+    A proxy that is configured to do so, for example for clients outside of the domain. A client that uses
+    Kerberos directly and NTLM through a proxy is not reported: where no header was changed, nothing on the wire says that it was the proxy's doing.
 Needs
     Both legs.
 Reference

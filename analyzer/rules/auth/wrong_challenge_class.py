@@ -6,7 +6,8 @@ Why it matters
     The client cannot know to whom it shall authenticate, or how: it gives up, or sends the server's credentials to the proxy. Authentication to the proxy is
     another matter than authentication to the server, with fields of its own.
 When it is wrong
-    A header block that was not wholly captured could have held the field; such responses are not counted.
+    A header block that was not wholly captured could have held the field; such responses are not counted. A 401
+    that the proxy made in the server's name is not told by its Server field: reverse proxies write their own into every response.
 Needs
     The response with the whole header block.
 Reference

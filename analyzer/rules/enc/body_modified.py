@@ -6,7 +6,8 @@ What it sees
 Why it matters
     Nobody but client and server may change a message. A sealed one fails its signature and the operation fails; a readable one is executed as changed.
 When it is wrong
-    A proxy that adds a content coding changes bytes and not contents; with different Content-Encoding nothing is said.
+    A proxy that adds a content coding changes bytes and not contents; with different Content-Encoding nothing is said. A signature
+    that is good on the client's leg and bad on the upstream leg means bodies that differ, so it needs no look at signatures.
 Needs
     Both legs.
 Reference

@@ -6,7 +6,8 @@ What it sees
 Why it matters
     WinRM's responses belong to one request and to one client. A cached one shows somebody else's results, or results of another time, to whoever asks.
 When it is wrong
-    The fields with MISS or BYPASS in them only say that a cache is in the way; they are not counted.
+    The fields with MISS or BYPASS in them only say that a cache is in the way; they are not counted. A cache that leaves none of these fields is
+    not seen by this rule: a sealed body that it serves a second time does not verify, which enc.signature-invalid tells when there is a key.
 Needs
     The client's leg.
 Reference

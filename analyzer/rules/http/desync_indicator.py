@@ -7,6 +7,8 @@ Why it matters
     that is somebody else's logon (request smuggling).
 When it is wrong
     Some programs send both fields by mistake and always mean chunked. It is a fact about the message, not yet an attack.
+    Bytes after a message that begin no other are an issue (http.extra-data) and no finding, since packets that were lost look the same; another client's
+    request on an authenticated connection is affinity.shared-authenticated-upstream.
 Needs
     The header block.
 Reference
