@@ -48,6 +48,8 @@ _TYPED = (
 _HINTS = ("pass", "pwd", "secret", "securestring", "user", "://", "\u017f", "\u0131", "i\u0307")
 """Without any of these in lower case there is nothing of `_TYPED` in a text. The last three stand for an s and an i where case is ignored."""
 _HEX = re.compile(r"[0-9A-Fa-f]{8,}")
+_ALL_HEX_AS_ZERO = bytes(ord("0") if chr(code) in "0123456789abcdefABCDEF" else ord(" ") for code in range(256))
+_LONG = 1000
 _BASE64_CHAR = "[A-Za-z0-9+/_-]"
 _BLOB = re.compile(rf"{_BASE64_CHAR}{{24,}}=*")
 _SCHEME = re.compile(r"[A-Za-z-]{0,20}")
@@ -268,7 +270,7 @@ class Mask:
             while at >= 0:
                 yield max(0, at - len(before)), min(len(text), at + len(form) + len(after))
                 at = text.find(form, at + 1)
-        if self._digits:
+        if self._digits and (len(text) < _LONG or _has_run(text, self._sizes[0])):
             for run in _HEX.finditer(text):
                 yield from self._keys_in(run[0].lower(), run.start())
 
@@ -320,6 +322,11 @@ def _forms(values: Sequence[str], keys: Sequence[bytes]) -> tuple[list[tuple[str
     texts = {("", form, "") for form in written} | {form for data in (*encoded, *keys) for form in base64_forms(data)}
     digits = frozenset(data.hex() for data in (*encoded, *keys))
     return sorted(form for form in texts if len(form[1]) >= _SHORTEST), digits
+
+
+def _has_run(text: str, size: int) -> bool:
+    """True when so many hexadecimal digits stand together: on a long text this is much cheaper than a search for runs."""
+    return b"0" * size in text.encode("ascii", "replace").translate(_ALL_HEX_AS_ZERO)
 
 
 def _hinted(text: str) -> bool:

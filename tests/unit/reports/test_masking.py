@@ -43,6 +43,7 @@ def test_a_key_in_hexadecimal_digits_is_gone(key: bytes, upper: bool) -> None:  
     digits = key.hex().upper() if upper else key.hex()
     for mask in (Mask(keys=[key]), Mask(logged=[key])):
         assert digits not in mask.known(f"key 0x00{digits}ff.")
+        assert digits not in mask.known(f"{'text ' * 300}key 0x00{digits}ff.")
 
 
 def test_nothing_else_is_taken_out() -> None:
