@@ -36,8 +36,8 @@ SAMPLES = (
 )
 _names = st.sampled_from(SAMPLES)
 _WINDOW = 4
-_RESTS_ON_ABSENCE = {"affinity.client-migrates", "tcp.close-after-auth-2xx"}
-"""They rest on how a connection ended: when the only packet that tells (a FIN of the server, a reset of the other leg) is lost, nothing shows the loss."""
+_RESTS_ON_ABSENCE = {"affinity.client-migrates", "tcp.close-after-auth-2xx", "tcp.request-lost-after-auth"}
+"""They rest on how a connection ended: when the only packet that tells (the first FIN, a reset of the other leg) is lost, nothing shows the loss."""
 _SAME_FACT = {"enc.plaintext-soap-direct": "enc.plaintext-soap-through-proxy"}
 """Clear text is clear text; that the path leads through a proxy is what the other leg tells."""
 
