@@ -27,7 +27,10 @@ from analyzer.settings import Limits
 Host = Callable[[bytes], str]
 _CHAIN = 64
 _SEARCHED = 8 << 20
+_PATIENCE = 1 << 16
+"""Payloads, of all connections, that the second half keeps of what it would have rejected: most bodies that lie across the middle end before."""
 _UNDECIDED, _HTTP, _TLS, _REJECTED, _KDC, _LATE = range(6)
+_KEPT = (_HTTP, _TLS, _KDC)
 _VERDICTS = (Verdict.UNDECIDED, Verdict.HTTP, Verdict.TLS, Verdict.REJECTED, Verdict.KDC)
 _SECOND, _REUSED, _BEGUN, _GUESSED = 8, 128, 256, 512
 """Bits of a slot's state word, see `analyzer.capture.kernel`."""
@@ -124,6 +127,7 @@ class _File(NamedTuple):
 def _both(file: _File, limits: Limits, kernels: tuple[Kernel, Kernel], host: Host, seen: Callable[[int], None]) -> Halves:
     one, two = kernels
     walks = (Walk(), file.head.walk())
+    two.is_patient(_PATIENCE)
 
     def fill(buffer: memoryview) -> int:
         place = file.first.tell()
@@ -141,7 +145,7 @@ def _both(file: _File, limits: Limits, kernels: tuple[Kernel, Kernel], host: Hos
     damaged = bool(walks[0].problems) or any(code != "capture.cut" for code, _, _ in walks[1].problems)
     if damaged or walks[1].borrowed or not file.head.holds(walks[0]) or one.first_ns is None or two.first_ns is None:
         raise _DoubtError
-    return _together(one, two, walks, host, lambda: _go_on(file, limits, one, walks[0].packets))
+    return _together(one, two, walks, host, limits.undecided_payload_packets, lambda: _go_on(file, limits, one, walks[0].packets))
 
 
 def _feed(found: Iterator[Row], kernel: Kernel) -> None:
@@ -165,16 +169,16 @@ def _go_on(file: _File, limits: Limits, kernel: Kernel, packets: int) -> None:
     _feed(file.head.rows(fill, limits, file.head.walk(packets), file.middle, kernel), kernel)
 
 
-def _together(one: Kernel, two: Kernel, walks: tuple[Walk, Walk], host: Host, go_on: Callable[[], None]) -> Halves:
+def _together(one: Kernel, two: Kernel, walks: tuple[Walk, Walk], host: Host, limit: int, go_on: Callable[[], None]) -> Halves:
     packets = walks[0].packets
-    joined = _joined(one, two, packets)
+    joined = _joined(one, two, packets, limit)
     for meeting in joined.open:
         one.want(meeting.at, 1 if meeting.later_state in (_REJECTED, _LATE) else 0)
     last_ns, first_ns = one.last_ns, two.first_ns
     if joined.open or (last_ns is not None and first_ns is not None and first_ns < last_ns):
         go_on()
         _settle(one, joined)
-    flows = _flows(one, two, joined, packets, host)
+    flows = _flows(one, two, joined, packets, host, limit)
     one.absorb(two)
     walk = walks[0]
     walk.comments += [(number + walk.packets, text) for number, text in walks[1].comments]
@@ -186,8 +190,8 @@ def _together(one: Kernel, two: Kernel, walks: tuple[Walk, Walk], host: Host, go
     return Halves(one, walk, flows, frozenset(joined.late))
 
 
-def _joined(one: Kernel, two: Kernel, packets: int) -> _Joined:
-    """Which flows go on, by the verdicts of both halves."""
+def _joined(one: Kernel, two: Kernel, packets: int, limit: int) -> _Joined:
+    """Which flows go on, by the verdicts of both halves; ``limit`` is the number of payloads after which one kernel would have rejected."""
     found = _Joined({}, set(), set(), [], {*one.late, *(number + packets for number in two.late)})
     for at, there in one.meeting(two):
         state, info, own, other, first, flow = one.slot(at)
@@ -201,7 +205,7 @@ def _joined(one: Kernel, two: Kernel, packets: int) -> _Joined:
             if (other if flipped else own) != later_isn:
                 continue  # a new flow
         meeting = _Meeting(at, flow, later_flow, later_state, flipped)
-        _decide(one, two, meeting, state, found)
+        _decide(one, two, meeting, state, found, limit)
         if later_state == _LATE:
             found.late.discard(later_first + packets)
             if state in (_REJECTED, _UNDECIDED) and meeting not in found.open:
@@ -209,16 +213,18 @@ def _joined(one: Kernel, two: Kernel, packets: int) -> _Joined:
     return found
 
 
-def _decide(one: Kernel, two: Kernel, meeting: _Meeting, state: int, found: _Joined) -> None:
+def _decide(one: Kernel, two: Kernel, meeting: _Meeting, state: int, found: _Joined, limit: int) -> None:
     rejected_later = meeting.later_state in (_REJECTED, _LATE)
     if state in (_REJECTED, _LATE):
-        if state == _REJECTED and meeting.later_state == _HTTP:
+        if state == _REJECTED and meeting.later_state in _KEPT:
             raise _DoubtError
         if not rejected_later:
             found.dropped_later.add(meeting.later)
     elif state == _UNDECIDED and not one.payloads(meeting.flow):
         if rejected_later:
             found.dropped.add(meeting.flow)
+        elif two.payloads(meeting.later) >= limit:
+            found.open.append(meeting)
         else:
             found.on[meeting.flow] = meeting
     elif not rejected_later and (state != _UNDECIDED or (meeting.later_state == _UNDECIDED and not two.payloads(meeting.later))):
@@ -233,7 +239,7 @@ def _settle(one: Kernel, joined: _Joined) -> None:
         state, _, _, _, first, _ = one.slot(meeting.at)
         rejected_later = meeting.later_state in (_REJECTED, _LATE)
         if state == _REJECTED:
-            if meeting.later_state == _HTTP:
+            if meeting.later_state in _KEPT:
                 raise _DoubtError
             if meeting.later_state == _LATE:
                 joined.late.add(first)
@@ -244,7 +250,7 @@ def _settle(one: Kernel, joined: _Joined) -> None:
             joined.dropped_later.add(meeting.later)
 
 
-def _flows(one: Kernel, two: Kernel, joined: _Joined, packets: int, host: Host) -> tuple[Flow, ...]:
+def _flows(one: Kernel, two: Kernel, joined: _Joined, packets: int, host: Host, limit: int) -> tuple[Flow, ...]:
     """The flows of both halves in order of their first packet."""
     later = {flow: (state, payloads) for _, flow, state, payloads in two.open_flows()}
     found: list[tuple[int, int, Flow]] = []
@@ -266,6 +272,8 @@ def _flows(one: Kernel, two: Kernel, joined: _Joined, packets: int, host: Host) 
     gone = joined.dropped_later | {meeting.later for meeting in joined.on.values()}
     for first, flow, state, payloads in two.open_flows():
         if flow not in gone and two.is_kept(flow, state, payloads):
+            if payloads > limit:
+                raise _DoubtError
             found.append((first + packets, flow, two.flow(flow, host, packets)))
     return tuple(flow for _, _, flow in sorted(found, key=lambda item: item[:2]))
 

@@ -35,7 +35,7 @@ cdef class Kernel:
     cdef i64 in_place, all_http, _timed, _first_ns, _last_ns, _spooled, _spool_limit, _spool_full, _record_size, _undecided_payloads, _prefix_size
     cdef i64 _forces, _next_force, _slots, _used, _epoch
     cdef i64 _flow_room, _flow_count, _flow_free, _flow_dead, _row_room, _row_count, _dead_rows
-    cdef i64 _prefix_room, _prefix_free, _late_room, _late_count, _out_room, _out_count, _payload_at, _hungry, _only, _wanted, _alone_ns, _alone_backwards
+    cdef i64 _prefix_room, _prefix_free, _late_room, _late_count, _out_room, _out_count, _payload_at, _hungry, _only, _wanted, _alone_ns, _alone_backwards, _patience
     cdef u64 _seed
     cdef tuple _before
     cdef const u8[::1] _words, _view
@@ -78,7 +78,7 @@ cdef class Kernel:
     cdef u64 _isn(self, i64 at, u64 info, u64 way, u64 seq) except? 0xFFFFFFFFFFFFFFFF nogil
     @cython.locals(state=i64, sent=i64, acked=i64, far_sent=i64, far_acked=i64, row=u64, base=i64)
     cdef int _late_syn(self, u64 info, u64 way, u64 seq) except -1 nogil
-    @cython.locals(base=i64, count=i64, shift=i64, slot=u64, have=i64, state=i64, growing=i64, more=i64, begin=i64)
+    @cython.locals(base=i64, count=i64, shift=i64, slot=u64, have=i64, state=i64, growing=i64, more=i64, begin=i64, tls=i64)
     cdef int _decide(self, const u8[::1] view, u64 flow, u64 direction, i64 at, i64 size, u64 ports) except -1 nogil
     @cython.locals(base=i64, shift=i64, slot=u64)
     cdef int _settle(self, u64 flow, i64 state) except -1 nogil

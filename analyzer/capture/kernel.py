@@ -245,6 +245,7 @@ class Kernel:
         self.last_block_ns = 0
         self._only = 0
         self._wanted = 0
+        self._patience = 0
         self._alone_ns = 0
         self._alone_backwards = 0
         self._before = (0, 0, 0, 0)
@@ -656,7 +657,7 @@ class Kernel:
         base = flow * _FLOW
         for word in range(5):
             self._flows[base + word] = self._table[at + word]
-        self._flows[base + 5] = state | swapped << 3
+        self._flows[base + 5] = state | swapped << 3 | (16 if flags & 22 == _SYN else 0)
         self._flows[base + 6] = self._flows[base + 7] = self._flows[base + 9] = self._flows[base + 10] = 0
         self._flows[base + 8] = number
         info = flow << _INFO | state | swapped << 3
@@ -740,7 +741,12 @@ class Kernel:
             self._flows[base + 9] = (self._flows[base + 9] & ~(_LOW << shift)) | slot << shift
             self._flows[base + 10] = (self._flows[base + 10] & ~(_LOW << shift)) | have << shift
         if state == _UNDECIDED and count >= self._undecided_payloads and growing != 2:
-            state = _REJECTED
+            # In the middle of a connection a body may hide what it is; a TLS record does not.
+            tls = size > 1 and 20 <= view[at] <= 23 and view[at + 1] == 3
+            if self._patience > 0 and not self._flows[base + 5] & 16 and not tls:
+                self._patience -= 1
+            else:
+                state = _REJECTED
         if state != _UNDECIDED:
             self._settle(flow, state)
         return state
@@ -1036,6 +1042,10 @@ class Kernel:
         return Segments(*columns)
 
     # Two halves of one capture (see analyzer.capture.halves)
+
+    def is_patient(self, payloads: int) -> None:
+        """Connections that began before this kernel's first packet are rejected later, until so many payloads were kept for that in all."""
+        self._patience = payloads
 
     def meeting(self, later: "Kernel") -> list[tuple[int, int]]:
         """The slots of 4-tuples that both kernels met: (slot here, slot there)."""

@@ -103,8 +103,10 @@ def _corpus() -> Iterator[bytes]:
         yield pcapng(_busy(20 + seed), order=">" if seed else "<")
 
 
+@pytest.mark.parametrize("patience", [0, 40, 1 << 16])
 @pytest.mark.parametrize("which", range(2 * len(SMALL) + 12))
-def test_every_middle_gives_the_same(which: int, tmp_path: Path) -> None:
+def test_every_middle_gives_the_same(which: int, patience: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(halves, "_PATIENCE", patience)
     data = list(_corpus())[which]
     path = tmp_path / "a.pcap"
     path.write_bytes(data)
@@ -139,8 +141,10 @@ def test_sections_of_pcapng(tmp_path: Path) -> None:
     assert found[-1] is None
 
 
-def test_a_long_body_over_the_middle_is_kept(tmp_path: Path) -> None:
-    """The second half sees nothing but the middle of a body, and rejects the flow; the first half knows better."""
+@pytest.mark.parametrize("patience", [0, 100, 1 << 16])
+def test_a_long_body_over_the_middle_is_kept(patience: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second half sees nothing but the middle of a body, and rejects the flow sooner or later; the first half knows better."""
+    monkeypatch.setattr(halves, "_PATIENCE", patience)
     line = Line()
     line.handshake()
     line.put(0, 0, WSMAN)
