@@ -177,6 +177,15 @@ def others(made: dict[str, Path]) -> Iterator[tuple[str, Cost]]:
     yield "winrm, opened", once(_analyze(made["winrm"], "--secrets", str(secrets)))
 
 
+def profiles(made: dict[str, Path]) -> Iterator[tuple[str, dict[str, str]]]:
+    """(capture, {stage: CPU seconds}), each in a process of its own."""
+    secrets = str(traffic.SEALED.with_name("secrets.toml"))
+    for name, arguments in (("mixed", [str(made["mixed"])]), ("winrm, opened", [str(made["winrm"]), secrets]), ("small, without WinRM", [str(QUIET_SAMPLE)])):
+        warm(Path(arguments[0]))
+        told = subprocess.run([sys.executable, "-m", "benchmarks.profile", *arguments], check=True, capture_output=True, text=True, cwd=ROOT).stdout
+        yield name, {stage: seconds for stage, seconds, _ in (line.split() for line in told.splitlines())}
+
+
 def machine() -> str:
     """What the figures were measured on."""
     model = re.findall(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8")) if Path("/proc/cpuinfo").exists() else []
@@ -238,6 +247,15 @@ def _page(
     return "\n".join(lines) + "\n"
 
 
+def _stages(found: Sequence[tuple[str, dict[str, str]]]) -> str:
+    """A table of `profiles`; a stage that a capture did not reach has no figure."""
+    stages = list(dict.fromkeys(stage for _, spent in found for stage in spent))
+    lines = ["Where the time goes (CPU seconds by stage, `python -m benchmarks.profile`):", ""]
+    lines += ["| capture | " + " | ".join(stages) + " |", "|---" * (len(stages) + 1) + "|"]
+    lines += [f"| {name} | " + " | ".join(spent.get(stage, "") for stage in stages) + " |" for name, spent in found]
+    return "\n".join(lines) + "\n"
+
+
 def _between(text: str, made: str) -> str:
     begin, end = "<!-- bench: begin -->\n", "<!-- bench: end -->"
     before, _, rest = text.partition(begin)
@@ -287,7 +305,7 @@ def main() -> int:
         factor = _tenfold([(size, cost.cpu) for size, cost in costs])
         rows.append(Row(f"growth by {what}", "linear", "linear", factor, factor <= 1.2, " times for each unit"))
     read = list(peers(made))
-    page = _page(rows, read, list(others(made)), grown)
+    page = _page(rows, read, list(others(made)), grown) + "\n" + _stages(list(profiles(made)))
     print(page)
     if not asked.no_write:
         PAGE.write_text(_between(PAGE.read_text(encoding="utf-8"), page), encoding="utf-8")

@@ -58,6 +58,7 @@ def test_the_page_has_every_table() -> None:
     assert "| whole analysis | 2 | 1.4 | 1.9 | yes |" in page
     assert "| peak memory | 64 MiB | 48 MiB | 70 MiB | missed |" in page
     assert "factor 1.00" in page
+    assert "| mixed | 0.2 |  |\n| winrm | 0.1 | 5.0 |" in bench._stages([("mixed", {"start": "0.2"}), ("winrm", {"start": "0.1", "open": "5.0"})])
     text = bench._between("before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n", page)
     assert text.startswith("before\n") and text.endswith("<!-- bench: end -->\nafter\n") and "old" not in text  # noqa: PT018
     assert bench.chart([("winrm-analyzer analyze", 0.9), ("tshark", 28.0)]).count("<rect") == 2
