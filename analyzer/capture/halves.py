@@ -70,18 +70,25 @@ class _DoubtError(Exception):
 
 
 class _Later(threading.Thread):
-    """The scan of the second half. ``failed`` is why it could not be finished."""
+    """The scan of the second half. ``failed`` is why it was not finished, and None when it was; ``wanted`` is no longer true when the first half failed."""
 
-    def __init__(self, found: Iterator[Row], kernel: Kernel) -> None:
+    def __init__(self, file: "_File", limits: Limits, walk: Walk, kernel: Kernel) -> None:
         super().__init__(daemon=True)
-        self.found = found
+        self.file = file
+        self.found = file.head.rows(self._fill, limits, walk, file.middle, kernel)
         self.kernel = kernel
+        self.wanted = True
         self.failed: OSError | _DoubtError | None = None
+
+    def _fill(self, buffer: memoryview) -> int:
+        return (self.file.second.readinto(buffer) or 0) if self.wanted else 0
 
     def run(self) -> None:
         """Takes every packet."""
+        self.failed = _DoubtError("not finished")  # stays when anything unforeseen ends the thread
         try:
             _feed(self.found, self.kernel)
+            self.failed = None
         except (OSError, _DoubtError) as error:
             self.failed = error
 
@@ -134,11 +141,14 @@ def _both(file: _File, limits: Limits, kernels: tuple[Kernel, Kernel], host: Hos
         seen(2 * place)
         return file.first.readinto(buffer[: file.middle - place]) or 0 if place < file.middle else 0
 
-    later = _Later(file.head.rows(lambda buffer: file.second.readinto(buffer) or 0, limits, walks[1], file.middle, two), two)
+    later = _Later(file, limits, walks[1], two)
     later.start()
+    done = False
     try:
         _feed(rows(fill, limits, walks[0], one), one)
+        done = True
     finally:
+        later.wanted = done  # an interrupted first half does not wait for the second
         later.join()
     if later.failed is not None:
         raise later.failed

@@ -174,6 +174,22 @@ def test_a_connection_that_begins_in_the_first_half_and_speaks_in_the_second(tmp
     assert len(found.flows) == 1
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_dies_is_a_doubt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of a capture never passes for all of it."""
+    data = pcap(_busy(1))
+    path = tmp_path / "a.pcap"
+    path.write_bytes(data)
+    middle = _boundaries(data)[100]
+    assert _in_halves(path, middle) is not None
+
+    def dies(_thread: halves._Later, _buffer: memoryview) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(halves._Later, "_fill", dies)
+    assert _in_halves(path, middle) is None
+
+
 @pytest.mark.parametrize("container", [pcap, pcapng])
 def test_large_files_are_scanned_so(container: Callable[[list[Frame]], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.pcap"
