@@ -176,8 +176,9 @@ def _findings(result: Result, rules: Sequence[str], width: int, *, full: bool, g
         yield BLANK
     yield from _brief(result, rows[len(detailed) :])
     if not rows:
-        families = sorted({rule.partition(".")[0] for rule in rules})
-        yield from paragraph(f"No finding. {counted(len(rules), 'rule')} looked at the evidence: {', '.join(families) or 'none'}.", width, indent=2)
+        ran = rules if result.evidence.connections else [rule for rule in rules if rule.startswith("capture.")]  # the others have nothing to look at
+        families = sorted({rule.partition(".")[0] for rule in ran})
+        yield from paragraph(f"No finding. {counted(len(ran), 'rule')} looked at the evidence: {', '.join(families) or 'none'}.", width, indent=2)
         yield from paragraph(_NO_FINDING, width, indent=2)
         yield BLANK
 
