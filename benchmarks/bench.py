@@ -6,6 +6,7 @@ the page cache; with less memory than the file has, the disk is measured.
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -19,13 +20,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import traffic
-from benchmarks.measure import Cost, once, paired, warm
+from benchmarks.installed import CHECKOUT, ROOT, installed
+from benchmarks.measure import Cost, environment, once, paired, warm
 
-ROOT = Path(__file__).parents[1]
 PAGE, NUMBERS = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.json"
-OURS = [sys.executable, "-m", "analyzer"]
+OURS = list(CHECKOUT)
+"""The command; `main` puts the installed one in its place."""
 CAPINFOS = ["capinfos", "-csduaeyizx"]
 QUIET_SAMPLE = ROOT / "sample_pcaps" / "background-without-winrm" / "capture.pcap.gz"
+NOISE = 0.01
+"""CPU seconds by which medians of the same command differ."""
+LINEAR = 1.2
+"""The growth factor up to which growth is called linear."""
 SLACK = 1.6
 """How much worse than written a ratio may be before the check fails: this is about mistakes, not about noise."""
 
@@ -86,14 +92,19 @@ def sealed_rows(made: dict[str, Path], runs: int) -> Iterator[Row]:
 
 def start_rows(runs: int) -> Iterator[Row]:
     """What a call costs that has nothing to do."""
-    cost = paired({"help": [*OURS, "--help"], "small": _analyze(QUIET_SAMPLE), "python": [sys.executable, "-c", "pass"]}, runs * 3)
+    cost = paired({"help": [*OURS, "--help"], "small": _analyze(QUIET_SAMPLE)}, runs * 3)
     yield _row("--help (CPU)", 40, 25, cost["help"].cpu * 1000, " ms")
     yield _row("a small capture without WinRM (CPU)", 40, 25, cost["small"].cpu * 1000, " ms")
 
 
 def _scan(path: Path, threads: int) -> float:
-    done = subprocess.run([sys.executable, "-m", "benchmarks.scan", str(path), str(threads)], check=True, capture_output=True, text=True, cwd=ROOT)
-    return float(done.stdout)
+    return float(_printed("benchmarks.scan", str(path), str(threads)))
+
+
+def _printed(module: str, *arguments: str) -> str:
+    """What a module of this folder prints."""
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, env=environment()).stdout
 
 
 def thread_rows(made: dict[str, Path], runs: int) -> Iterator[Row]:
@@ -104,10 +115,15 @@ def thread_rows(made: dict[str, Path], runs: int) -> Iterator[Row]:
         yield Row(f"two threads vs one, scan of {name} (wall)", "1.6", "1.8", gain, gain >= 1.6, " times")
 
 
-def _tenfold(costs: Sequence[tuple[float, float]]) -> float:
-    """How much more a unit costs at the largest size than at the smallest: 1 is linear."""
-    (small, first), (large, last) = costs[0], costs[-1]
-    return (last / large) / (first / small)
+def growth_factor(costs: Sequence[tuple[float, float]]) -> float:
+    """How much more a unit costs in the largest step than in an earlier one (the worst of them): 1 is linear, and to grow tenfold at quadratic cost is 10.
+
+    ``costs``: (size, CPU seconds), by size. Steps are differences between neighbours, so what the start of the program costs is in none of them. Each earlier
+    step has the benefit of the doubt: it may have cost more than was measured, by `NOISE`.
+    """
+    steps = [(cost - before, size - smaller) for (smaller, before), (size, cost) in itertools.pairwise(costs)]
+    *earlier, (last, units) = steps
+    return max(last / units * few / max(cost + NOISE, NOISE) for cost, few in earlier)
 
 
 def growth(folder: Path, scale: float, *, large: bool) -> Iterator[tuple[str, list[tuple[float, Cost]]]]:
@@ -130,7 +146,9 @@ def _grown(folder: Path, name: str, recipe: Callable[[int], Iterator[bytes]], si
     if not path.exists():
         traffic.write(path, recipe(size))
     warm(path)
-    cost = once(_analyze(path))
+    first = once(_analyze(path))
+    runs = 5 if first.cpu < 2 else 1  # the steps between small sizes are small
+    cost = paired({"ours": _analyze(path)}, runs)["ours"] if runs > 1 else first
     path.unlink()
     return cost
 
@@ -182,7 +200,7 @@ def profiles(made: dict[str, Path]) -> Iterator[tuple[str, dict[str, str]]]:
     secrets = str(traffic.SEALED.with_name("secrets.toml"))
     for name, arguments in (("mixed", [str(made["mixed"])]), ("winrm, opened", [str(made["winrm"]), secrets]), ("small, without WinRM", [str(QUIET_SAMPLE)])):
         warm(Path(arguments[0]))
-        told = subprocess.run([sys.executable, "-m", "benchmarks.profile", *arguments], check=True, capture_output=True, text=True, cwd=ROOT).stdout
+        told = _printed("benchmarks.profile", *arguments)
         yield name, {stage: seconds for stage, seconds, _ in (line.split() for line in told.splitlines())}
 
 
@@ -195,8 +213,10 @@ def machine() -> str:
             said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
             found = re.search(r"\d+\.\d+(\.\d+)?", said.stdout + said.stderr)
             versions.append(f"{program} {found[0] if found else '?'}")
+    empty = once([sys.executable, "-c", "pass"]).cpu * 1000
     processor = model[0] if model else platform.processor()
-    return f"{os.cpu_count()} x {processor}, {platform.system()}, Python {platform.python_version()}; {', '.join(versions)}"
+    python = f"Python {platform.python_version()} (an empty program: {empty:.0f} ms of CPU)"
+    return f"{os.cpu_count()} x {processor}, {platform.system()}, {python}; {', '.join(versions)}"
 
 
 def chart(costs: Sequence[tuple[str, float]]) -> str:
@@ -225,9 +245,13 @@ def _targets(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _page(
-    rows: Sequence[Row], read: Sequence[tuple[str, str, Cost]], rest: Sequence[tuple[str, Cost]], grown: Sequence[tuple[str, list[tuple[float, Cost]]]]
+    remark: str,
+    rows: Sequence[Row],
+    read: Sequence[tuple[str, str, Cost]],
+    rest: Sequence[tuple[str, Cost]],
+    grown: Sequence[tuple[str, list[tuple[float, Cost]]]],
 ) -> str:
-    lines = [f"Measured on {machine()}.", "", *_targets(rows), ""]
+    lines = [f"Measured on {machine()}. {remark[0].upper()}{remark[1:]}.", "", *_targets(rows), ""]
     lines += ["Peers, side by side (seconds, MiB):", "", "| capture | program | wall | CPU | memory |", "|---|---|---|---|---|"]
     lines += [f"| {name} | {peer} | {cost.wall:.2f} | {cost.cpu:.2f} | {cost.memory:.0f} |" for name, peer, cost in read]
     lines += [
@@ -240,10 +264,10 @@ def _page(
         "|---|---|---|---|",
     ]
     lines += [f"| {name} | {cost.wall:.2f} | {cost.cpu:.2f} | {cost.memory:.0f} |" for name, cost in rest]
-    lines += ["", "Growth (1.00: the largest costs as much for each unit as the smallest):", ""]
+    lines += ["", "Growth (factor 1.00: in the last step a unit costs as much as in the steps before; the start of the program is in no step):", ""]
     for what, costs in grown:
         cells = ", ".join(f"{size:,g}: {cost.cpu:.2f} s, {cost.memory:.0f} MiB" for size, cost in costs)
-        lines.append(f"- {what}: {cells}; factor {_tenfold([(size, cost.cpu) for size, cost in costs]):.2f}")
+        lines.append(f"- {what}: {cells}; factor {growth_factor([(size, cost.cpu) for size, cost in costs]):.2f}")
     return "\n".join(lines) + "\n"
 
 
@@ -292,6 +316,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="compare a few ratios with those in docs/performance.json")
     parser.add_argument("--no-write", action="store_true", help="print only")
     asked = parser.parse_args()
+    OURS[:], remark = installed(asked.folder)
+    print(remark)
     if asked.check:
         return check(asked.folder)
     made = traffic.captures(asked.folder, asked.scale)
@@ -302,10 +328,10 @@ def main() -> int:
     if asked.large:
         rows.append(_row(f"peak memory on {last[0]:g} GB mixed", 64, 48, last[1].memory, " MiB"))
     for what, costs in grown:
-        factor = _tenfold([(size, cost.cpu) for size, cost in costs])
-        rows.append(Row(f"growth by {what}", "linear", "linear", factor, factor <= 1.2, " times for each unit"))
+        factor = growth_factor([(size, cost.cpu) for size, cost in costs])
+        rows.append(Row(f"growth by {what}", "linear", "linear", factor, factor <= LINEAR, " times for each unit"))
     read = list(peers(made))
-    page = _page(rows, read, list(others(made)), grown) + "\n" + _stages(list(profiles(made)))
+    page = _page(remark, rows, read, list(others(made)), grown) + "\n" + _stages(list(profiles(made)))
     print(page)
     if not asked.no_write:
         PAGE.write_text(_between(PAGE.read_text(encoding="utf-8"), page), encoding="utf-8")

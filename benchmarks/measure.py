@@ -17,10 +17,15 @@ class Cost(NamedTuple):
     memory: float
 
 
+def environment(**variables: str) -> dict[str, str]:
+    """The variables of this process and these; not the one that keeps Python from writing bytecode: what is measured runs with it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | variables
+
+
 def once(command: Sequence[str], **variables: str) -> Cost:
     """One run, with more environment ``variables``. Raises `RuntimeError` when the command fails."""
     launched = [sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")), *command]
-    told = subprocess.run(launched, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, env={**os.environ, **variables}).stdout.split()
+    told = subprocess.run(launched, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, env=environment(**variables)).stdout.split()
     wall, cpu, memory = (float(word) for word in told[:3])
     if told[3] not in ("0", "1"):
         msg = f"{' '.join(command)} ended with {told[3]}"

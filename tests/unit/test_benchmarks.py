@@ -9,7 +9,7 @@ import pytest
 import analyzer
 from analyzer.capture.scan import scan
 from analyzer.settings import Limits, Scope
-from benchmarks import bench, profile, traffic
+from benchmarks import bench, installed, profile, traffic
 from benchmarks.measure import Cost, paired
 
 
@@ -54,14 +54,50 @@ def test_commands_take_turns_and_failures_are_told() -> None:
 def test_the_page_has_every_table() -> None:
     cost = Cost(1.0, 2.0, 30.0)
     rows = [bench._row("whole analysis", 2.0, 1.4, 1.9), bench._row("peak memory", 64, 48, 70.0, " MiB")]
-    page = bench._page(rows, [("mixed", "cat", cost)], [("winrm, opened", cost)], [("gigabytes", [(1.0, cost), (10.0, Cost(10, 20, 30))])])
+    grown = [("gigabytes", [(1.0, cost), (2.0, Cost(1, 3, 30)), (10.0, Cost(10, 11, 30))])]
+    page = bench._page("installed by pip", rows, [("mixed", "cat", cost)], [("winrm, opened", cost)], grown)
     assert "| whole analysis | 2 | 1.4 | 1.9 | yes |" in page
     assert "| peak memory | 64 MiB | 48 MiB | 70 MiB | missed |" in page
-    assert "factor 1.00" in page
+    assert "factor 0.99" in page
+    assert ". Installed by pip." in page
     assert "| mixed | 0.2 |  |\n| winrm | 0.1 | 5.0 |" in bench._stages([("mixed", {"start": "0.2"}), ("winrm", {"start": "0.1", "open": "5.0"})])
     text = bench._between("before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n", page)
     assert text.startswith("before\n") and text.endswith("<!-- bench: end -->\nafter\n") and "old" not in text  # noqa: PT018
     assert bench.chart([("winrm-analyzer analyze", 0.9), ("tshark", 28.0)]).count("<rect") == 2
+
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+START = 0.3
+
+
+@pytest.mark.parametrize("each", [1e-8, 1e-7, 3e-7, 1e-6, 1e-5])
+@pytest.mark.parametrize("noise", [-0.004, 0.0, 0.004])
+def test_linear_growth_is_linear_whatever_the_start_costs(each: float, noise: float) -> None:
+    costs = [(float(size), START + each * size + (noise if place % 2 else -noise)) for place, size in enumerate(SIZES)]
+    assert bench.growth_factor(costs) <= bench.LINEAR
+
+
+@pytest.mark.parametrize("last", [0.5, 1.0, 10.0, 100.0])
+def test_quadratic_growth_is_not_linear(last: float) -> None:
+    """A start of 0.3 s hides nothing of what the last step costs."""
+    costs = [(float(size), START + last * (size / SIZES[-1]) ** 2) for size in SIZES]
+    assert bench.growth_factor(costs) > bench.LINEAR
+    gigabytes = [(size, START + last / 2 * size**2) for size in (0.25, 0.5, 1.0)]
+    assert bench.growth_factor(gigabytes) > bench.LINEAR
+
+
+def test_what_is_measured_may_write_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    written = [sys.executable, "-c", "import sys; sys.exit(3 * sys.dont_write_bytecode)"]
+    assert paired({"ours": written}, 1)["ours"].cpu > 0
+
+
+def test_what_cannot_be_installed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed, "SOURCES", ("README.md",))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    command, remark = installed.installed(tmp_path)
+    assert command == installed.CHECKOUT
+    assert "could not be installed (" in remark
 
 
 def test_the_check_fails_when_a_ratio_is_worse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
