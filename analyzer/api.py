@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from functools import cached_property
@@ -350,9 +349,10 @@ class Case(CaseTables):
         return self._mask.result(self.result)
 
     def _hashed(self, result: Result) -> Result:
-        """A result with the SHA-256 of each capture file."""
-        captures = tuple(dataclasses.replace(one, sha256=self._hashes.get(one.ordinal)) for one in result.evidence.captures)
-        return dataclasses.replace(result, evidence=dataclasses.replace(result.evidence, captures=captures))
+        from msgspec.structs import replace
+
+        evidence, hashes = result.evidence, self._hashes
+        return replace(result, evidence=replace(evidence, captures=tuple(replace(one, sha256=hashes.get(one.ordinal)) for one in evidence.captures)))
 
     @cached_property
     def _hashes(self) -> Mapping[int, str | None]:

@@ -1,10 +1,9 @@
 """Limits, each with a name and a unit. A limit that is reached leaves an issue, never an exception and never a silent loss."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True, gc=False):
     """What a run may use. The defaults are what people run with."""
 
     read_size_bytes: int = 1 << 20
@@ -48,8 +47,7 @@ class Limits:
     shards: int = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True, gc=False):
     """Which connections are kept: ``winrm`` keeps WinRM, proxies on the way to it, and connections that authenticate over HTTP; ``http`` keeps all HTTP."""
 
     all_http: bool = False

@@ -8,7 +8,9 @@ conversation of its own, since that is how lost affinity looks.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from analyzer.auth.facts import conversation
 from analyzer.auth.tokens import begins_handshake, is_per_request

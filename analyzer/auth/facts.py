@@ -4,7 +4,8 @@ Each fact comes from the last token that states it, as later messages are the on
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from analyzer.auth.schemes import ntlm
 from analyzer.auth.turns import Reply, Turn

@@ -10,7 +10,8 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience
 from analyzer.records.http import Header
@@ -33,8 +34,7 @@ _EMPTY_PARAMETERS = ("realm=", "charset=", "nonce=", "username=")
 """Parameters without a value, which look like a padded token68."""
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(Struct, frozen=True, gc=False):
     """One challenge (RFC 9110 11.3) or one set of credentials (11.4), which share their grammar.
 
     ``text`` is the token68 as sent, or None; ``params`` are names (lower case) and unquoted values in order; ``value`` is all that follows the scheme, as sent.

@@ -6,8 +6,9 @@ magic is whole, its mechanism and step. Words of other schemes (Bearer) give an 
 """
 
 import hashlib
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from analyzer.auth.headers import Challenge, Credentials, decoded
 from analyzer.auth.schemes import basic, credssp, digest, kerberos, ntlm, spnego

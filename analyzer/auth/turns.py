@@ -6,8 +6,10 @@ gateway's 502, 503 or 504 nobody knows what the server said.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.auth.headers import CHALLENGE_HEADERS, CREDENTIALS_HEADERS, DEMANDS, Challenge, challenges, credentials, lines
 from analyzer.auth.tokens import UNKNOWN_SCHEME, Complaint, challenge_token, credentials_token, is_known, rejects
@@ -37,8 +39,7 @@ class Reply(StrEnum):
     FINAL = "final"
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True, gc=False):
     """``sent`` and ``answer`` are None where the header is not there. ``blind``: the request is not in the capture, so that nobody knows what it carried."""
 
     exchange: Exchange

@@ -291,7 +291,7 @@ def _flows(one: Kernel, two: Kernel, joined: _Joined, packets: int, host: Host, 
 def _added(segments: Segments, more: Segments, last: int, *, flipped: bool) -> Segments:
     """The rows of the first half, up to the packet ``last``, and those of the second with the directions of the first."""
     kept = bisect_right(segments.key, last)
-    columns = {name: getattr(segments, name)[:kept] + getattr(more, name) for name in Segments.__slots__}
+    columns = {name: getattr(segments, name)[:kept] + getattr(more, name) for name in Segments.__struct_fields__}
     if flipped:
         columns["direction"][kept:] = array("q", [1 - way for way in more.direction])
     return Segments(**columns)

@@ -9,9 +9,10 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
+
+from msgspec.structs import replace
 
 from analyzer.capture import halves
 from analyzer.capture.containers import rows

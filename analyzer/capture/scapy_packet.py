@@ -3,9 +3,10 @@
 scapy takes a second to import, so it is imported with the first packet that is dissected.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from analyzer.capture.containers import rows
 from analyzer.capture.open import STDIN, opened
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 _ETHERNET = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(Struct, frozen=True, gc=False):
     """``data`` as captured, beginning with the link layer of ``link_type`` (LINKTYPE number); ``wire_size`` is what was sent; ``ts_ns`` since 1970 UTC."""
 
     number: int

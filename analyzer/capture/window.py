@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from msgspec import Struct
+
 Fill = Callable[[memoryview], int | None]
 """Puts bytes of the input into a buffer and gives their number, 0 at the end: the method ``readinto`` of a stream."""
 
@@ -38,8 +40,7 @@ class Bulk(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(Struct, frozen=True, gc=False):
     """Of a pcapng section: link type, snap length, units of time in a second, and the seconds that are added to every time."""
 
     link: int

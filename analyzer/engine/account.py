@@ -1,10 +1,11 @@
 """What a run tells of itself: tool, rules, command line, inputs, limits. It becomes the manifest of a case folder and the last section of the report."""
 
-import dataclasses
 import hashlib
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from msgspec.structs import asdict
 
 from analyzer.records.issues import Issue
 from analyzer.records.result import SCHEMA, Result
@@ -24,7 +25,7 @@ def account(result: Result, about: Mapping[str, Any]) -> dict[str, object]:
         "rules": [{"id": rule.id, "document_sha256": hashlib.sha256(rule.document.encode()).hexdigest()} for rule in ran],
         "arguments": about.get("arguments", []),
         "all_http": bool(scope and scope.all_http),
-        "limits": dataclasses.asdict(limits) if limits else {},
+        "limits": asdict(limits) if limits else {},
         "limits_hit": [{"code": issue.code, "detail": issue.detail, "repeats": issue.repeats} for issue in result.evidence.issues if _is_limit(issue)],
         "inputs": [
             {"capture": one.name, "path": one.path, "absolute": _absolute(one.path), "size_bytes": one.size, "sha256": one.sha256}

@@ -5,8 +5,9 @@ is a line of mode 13100; under AES keys a line needs the name of the service's a
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from analyzer.auth.schemes import ntlm
 from analyzer.auth.schemes.scapy_adapter import Ticket

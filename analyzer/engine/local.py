@@ -1,8 +1,9 @@
 """Runs the plan in this process, one job after the other."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from analyzer.capture.kernels import description
 from analyzer.capture.scan import Scanned, scan

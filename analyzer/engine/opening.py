@@ -7,8 +7,9 @@ that could be read.
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from analyzer.formats.content import codings, unpacked
 from analyzer.formats.reader import Fetch, Reader
@@ -87,7 +88,7 @@ def _texts(
             message, known = messages[result.message], _verdict(result)
             text = _plain(evidence, message, result.text, limits)
             if isinstance(text, Absent):
-                messages[result.message] = replace(message, **known)  # type: ignore[arg-type]
+                messages[result.message] = replace(message, **known)
             else:
                 yield message, known, decoded(text)
         for talk in talks:

@@ -13,8 +13,9 @@ results do not depend on how many there are.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from analyzer.auth.conversations import conversations
 from analyzer.auth.steps import steps_of

@@ -3,8 +3,9 @@
 import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from analyzer.capture.scan import Scanned
 from analyzer.engine.opening import contents, identified, texts, verified

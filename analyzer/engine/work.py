@@ -1,8 +1,9 @@
 """Job *judge*: runs every rule over the evidence, and drops the findings that another one explains."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity

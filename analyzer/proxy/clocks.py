@@ -7,10 +7,11 @@ their median, or, where a straight line fits several times better, the line of T
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 from statistics import median
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from analyzer.proxy.flights import Flight
 from analyzer.proxy.joins import Pair

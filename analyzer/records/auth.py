@@ -1,7 +1,8 @@
 """Authentication round trips: tokens as they travelled, and conversations (RFC 9110 section 11, RFC 4559, MS-NLMP, RFC 4120, MS-CSSP)."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from analyzer.records.quality import Known
 
@@ -35,8 +36,7 @@ class Outcome(StrEnum):
     ABANDONED = "abandoned"
 
 
-@dataclass(frozen=True, slots=True)
-class NtlmToken:
+class NtlmToken(Struct, frozen=True, gc=False):
     """An NTLMSSP message (MS-NLMP 2.2.1). ``message`` is 1 negotiate, 2 challenge, 3 authenticate; fields that a message type lacks are None.
 
     ``nt_response_size`` 24 is NTLMv1; ``anonymous`` is MS-NLMP 3.2.5.1.2's empty response. ``nt_proof`` is the first 16 bytes of an NTLMv2 response.
@@ -69,8 +69,7 @@ class NtlmToken:
     """MsvAvChannelBindings of the NTLMv2 response, None when it is not there or all zeros, which means the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class KerberosToken:
+class KerberosToken(Struct, frozen=True, gc=False):
     """A Kerberos token in GSS framing (RFC 4121 section 4.1). ``message``: AP-REQ, AP-REP, KRB-ERROR. ``etype`` is the ticket's."""
 
     message: str
@@ -83,8 +82,7 @@ class KerberosToken:
     error_code: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SpnegoToken:
+class SpnegoToken(Struct, frozen=True, gc=False):
     """The SPNEGO wrapping around a mechanism token (RFC 4178): ``message`` init or resp; ``mechanisms`` are OIDs offered; ``state`` negState by name."""
 
     message: str
@@ -94,8 +92,7 @@ class SpnegoToken:
     mic: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TlsRecords:
+class TlsRecords(Struct, frozen=True, gc=False):
     """TLS records carried in a CredSSP token: content types and handshake message types by name, and the versions named in the records' headers."""
 
     contents: tuple[str, ...]
@@ -103,8 +100,7 @@ class TlsRecords:
     version: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True, gc=False):
     """One token in a header. ``digest`` is SHA-256 of its raw (base64-decoded) bytes, equal on both legs of a proxy that passes it on untouched.
 
     ``step``: offer (a bare challenge), negotiate, challenge, authenticate, final (a token with the accepting response), credentials (Basic, Digest).
@@ -125,8 +121,7 @@ class Token:
     """Basic and Digest: the realm parameter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True, gc=False):
     """One header of the conversation: in which exchange's message (id ``…q`` or ``…s``) it travelled, when, in which packets, and the token it carried.
 
     ``status`` is the response's status for steps of responses. A bare challenge is a step with ``token`` None and the schemes offered.
@@ -142,8 +137,7 @@ class Step:
     token: Token | None
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True, gc=False):
     """Who the client says it is. Empty strings are what was sent; None is what was not."""
 
     user: str | None = None
@@ -151,8 +145,7 @@ class Identity:
     workstation: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(Struct, frozen=True, gc=False):
     """One authentication: from the first credentials (or token) to the status that ends it. It belongs to one connection, as the security context does.
 
     ``exchanges`` are its exchange ids in order, ``round_trips`` how many of them carried credentials or a token from the client. ``ends`` is the exchange whose

@@ -1,12 +1,12 @@
 """What the capture stage gives: the files, and the candidate flows as rows of arrays (law 1: packets are rows, there are 10^7 of them)."""
 
 from array import array
-from dataclasses import dataclass, field
 from enum import StrEnum
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class Capture:
+
+class Capture(Struct, frozen=True, gc=False):
     """One input file (or standard input). ``ordinal`` is its place on the command line from 0; ``name`` is unique in a run; times are None when it is empty."""
 
     ordinal: int
@@ -49,8 +49,7 @@ def _q() -> "array[int]":
     return array("q")
 
 
-@dataclass(frozen=True, slots=True)
-class Segments:
+class Segments(Struct, frozen=True, gc=False):
     """TCP segments of one flow in capture order, one array per column, all of equal length.
 
     ``direction`` is 0 for the sender of the flow's first packet and 1 for the other. ``size`` is the payload captured, ``wire_size`` the payload sent
@@ -71,8 +70,7 @@ class Segments:
     ident: "array[int]" = field(default_factory=_q)
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Struct, frozen=True, gc=False):
     """One use of a TCP 4-tuple that may carry WinRM. ``hosts``/``ports``: index 0 is the sender of the first packet captured."""
 
     capture: int

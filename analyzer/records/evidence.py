@@ -1,7 +1,8 @@
 """Everything that was read, as rules, tables and reports see it: one frozen record with look-ups by id."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation
 from analyzer.records.capture import Capture
@@ -14,8 +15,7 @@ from analyzer.records.transport import Connection
 from analyzer.records.wsman import Command, Shell
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Struct, frozen=True, gc=False):
     """All records of a run. Tuples are ordered by place (capture, first packet); mappings are keyed by id and keep that order.
 
     ``winrm``: ids of connections that carry WinRM (or the authentication of a proxy on the way to it); the others were kept only because they authenticate

@@ -1,10 +1,9 @@
 """A file that was moved over WinRM, put together again."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class MovedFile:
+class MovedFile(Struct, frozen=True, gc=False):
     """``kind`` is what the first bytes say (pe, zip, script, …); ``name`` what the command called it: a text of the capture, never a path to write to.
 
     ``to_server`` tells the direction; ``whole`` is false when a piece could not be decoded; ``commands`` and ``packets`` brought it.
@@ -20,4 +19,8 @@ class MovedFile:
     commands: tuple[str, ...]
     packets: tuple[int, ...]
     first_ns: int
-    data: bytes = field(repr=False)
+    data: bytes
+
+    def __repr__(self) -> str:
+        """Without the data, which may be megabytes."""
+        return f"MovedFile(sha256={self.sha256!r}, size={self.size}, kind={self.kind!r}, name={self.name!r}, commands={self.commands!r})"

@@ -1,7 +1,8 @@
 """What a rule says, with all that is needed to check it by hand."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Severity(StrEnum):
@@ -14,8 +15,7 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True, gc=False):
     """``subject`` is the record it is about; ``evidence`` record ids; ``packets`` packet keys, the ones to look at first, in order.
 
     ``why`` is one paragraph made of facts; ``advice`` names what to change; ``reference`` the sentence or section it rests on; ``attack`` ATT&CK technique ids.

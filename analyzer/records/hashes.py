@@ -1,10 +1,9 @@
 """What could be guessed at offline: a response of a logon as a line for hashcat, and where it was seen."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class HashLine:
+class HashLine(Struct, frozen=True, gc=False):
     """``mode`` is hashcat's number: 5600 (NetNTLMv2), 5500 (NetNTLMv1), 13100 (a service ticket under an RC4 key). ``packets`` are packet keys, of all sights.
 
     ``line`` is a secret: it goes nowhere unless the investigator asked for it.

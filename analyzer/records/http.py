@@ -1,8 +1,9 @@
 """HTTP messages as they were sent (RFC 9112), each byte of which leads back to a stream offset and by it to packets."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.quality import Known
 
@@ -55,8 +56,7 @@ class Span(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(Struct, frozen=True, gc=False):
     """A message's body. ``spans`` are its payload bytes without chunk framing; ``size`` their sum (missing bytes included); ``declared`` the Content-Length.
 
     ``missing`` counts bytes of the spans that are not in the capture; ``complete`` says that the framing's end was reached. ``digest`` is SHA-256 of the
@@ -73,8 +73,7 @@ class Body:
     starts: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True, gc=False):
     """``target`` as sent (origin, absolute or authority form); ``version`` like ``HTTP/1.1``. [at, end_at) is the whole message in the stream to the server."""
 
     id: str
@@ -90,8 +89,7 @@ class Request:
     packets: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True, gc=False):
     """A final response; [at, end_at) is the whole message in the stream to the client."""
 
     id: str
@@ -115,8 +113,7 @@ class Interim(NamedTuple):
     packet: int
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(Struct, frozen=True, gc=False):
     """A request and its response; either may be `Absent`. ``quality``: words for what is not whole (empty when all is well), as the exchanges table shows.
 
     Words: request_missing, response_missing, request_cut, response_cut, unpaired.

@@ -1,7 +1,8 @@
 """What can be wrong with evidence. One table of kinds; an `Issue` is one occurrence (or several alike). An issue is never a finding."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class Kind(NamedTuple):
@@ -12,8 +13,7 @@ class Kind(NamedTuple):
     means: str
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(Struct, frozen=True, gc=False):
     """One oddity of the evidence: ``code`` is in KINDS; ``record`` the id it belongs to (or None); ``capture`` the ordinal; ``packet`` a number or None."""
 
     code: str

@@ -1,7 +1,8 @@
 """Both sides of a proxy: which exchange of the client's leg is which of the upstream leg."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Role(StrEnum):
@@ -14,8 +15,7 @@ class Role(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(Struct, frozen=True, gc=False):
     """A capture's clock against the reference: ahead by ``ahead_ns`` at its own time ``at_ns``, and by ``drift`` more for each second that passes (seconds
     per second). ``error_ns``: how wrong that may be. ``samples``: exchanges that it rests on (0 for the reference)."""
 
@@ -26,8 +26,7 @@ class Clock:
     samples: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(Struct, frozen=True, gc=False):
     """Exchange ``near`` (the client's leg) went on as exchange ``far`` (the upstream leg).
 
     ``bases``, strongest first, of: token, body_digest, message_id, repeated_token, tunnel, stream_bytes, headers, timing. ``delay_ns`` is the proxy's delay
@@ -44,8 +43,7 @@ class Hop:
     header_changes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(Struct, frozen=True, gc=False):
     """A client's connection and the upstream connections that carried its exchanges, in order of first use."""
 
     id: str
@@ -66,8 +64,7 @@ class Verdict(StrEnum):
     NOT_SEEN = "not_seen"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True, gc=False):
     """One requirement of a proxy: ``count`` things verified (pass) or findings against it (fail), ``detail`` in words, and packet keys to look at."""
 
     requirement: str
@@ -78,8 +75,7 @@ class Check:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Scorecard:
+class Scorecard(Struct, frozen=True, gc=False):
     """What a capture shows of one proxy: the requirements of Microsoft's page "Proxy Servers and WinRM", in the order of the proxies table."""
 
     proxy_host: str

@@ -1,8 +1,7 @@
 """Why a value is not there. ``None`` means legitimately absent (no such header); `Absent` means that we could not have it, and says why."""
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import NoReturn, TypeAlias, TypeVar
+from typing import NamedTuple, NoReturn, TypeAlias, TypeVar
 
 
 class Why(StrEnum):
@@ -15,9 +14,9 @@ class Why(StrEnum):
     UNSUPPORTED = "unsupported"
 
 
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """A value that the evidence does not give, with the reason. It has no truth value: narrow with ``isinstance``."""
+class Absent(NamedTuple):
+    """A value that the evidence does not give, with the reason. It has no truth value: narrow with ``isinstance`` (which is asked of every value, and
+    costs more with a Struct, whose metaclass has its say)."""
 
     why: Why
     detail: str = ""

@@ -1,7 +1,8 @@
 """What a run gives: the evidence, and what the rules say about it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
@@ -12,8 +13,7 @@ SCHEMA = 1
 """Of a case folder; grows when a name in it changes its meaning."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True, gc=False):
     """``auth_steps``: by exchange id, the word of the column auth_step (offer, negotiate, challenge, authenticate, accepted, refused) where there is one.
 
     ``scorecards``: one for each proxy that carries WinRM. ``shells`` and ``commands``: what was run, as far as bodies could be read.

@@ -1,7 +1,8 @@
 """WinRM messages: what protects each body, and what can be read of it without a key."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from analyzer.records.quality import Known
 
@@ -16,8 +17,7 @@ class Protection(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class SealedPart:
+class SealedPart(Struct, frozen=True, gc=False):
     """One sealed part: the declared plaintext length, where the token header and ciphertext lie in the body (offset, size), and its clear sequence number."""
 
     length: int | None
@@ -27,8 +27,7 @@ class SealedPart:
     sequence: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True, gc=False):
     """One body. ``id`` is the request's or response's id. SOAP fields are None when the envelope does not have them or is not readable."""
 
     id: str

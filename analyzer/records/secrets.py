@@ -1,6 +1,6 @@
 """What an investigator knows: passwords, hashes, keys. A value never shows itself: ``repr`` is masked, and ``tag`` names it without telling anything of it."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
 class Secret(bytes):
@@ -17,8 +17,7 @@ class Secret(bytes):
         return "***"
 
 
-@dataclass(frozen=True, slots=True)
-class NtlmSecret:
+class NtlmSecret(Struct, frozen=True, gc=False):
     """A user's NT hash (of the password, or given). ``domain`` None fits any domain; ``lm_hash`` is known with the password only."""
 
     tag: str
@@ -28,16 +27,14 @@ class NtlmSecret:
     lm_hash: Secret | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SessionKey:
+class SessionKey(Struct, frozen=True, gc=False):
     """An NTLM exported session key, 16 bytes; it belongs to one context, found by trying."""
 
     tag: str
     value: Secret
 
 
-@dataclass(frozen=True, slots=True)
-class KerberosKey:
+class KerberosKey(Struct, frozen=True, gc=False):
     """A Kerberos key: of a service (``principal`` known from a keytab), of a ticket's session, or a sub-session key."""
 
     tag: str
@@ -47,8 +44,7 @@ class KerberosKey:
     kvno: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TlsSecret:
+class TlsSecret(Struct, frozen=True, gc=False):
     """One line of a TLS key log: label, client random and secret."""
 
     label: str
@@ -56,8 +52,7 @@ class TlsSecret:
     value: Secret
 
 
-@dataclass(frozen=True, slots=True)
-class Secrets:
+class Secrets(Struct, frozen=True, gc=False):
     """Everything that was given. Passwords that may belong to Kerberos principals are kept with their user as well (``passwords``: user, domain, password)."""
 
     ntlm: tuple[NtlmSecret, ...] = ()

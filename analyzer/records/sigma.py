@@ -1,10 +1,9 @@
 """A rule of the user that fits a command."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class SigmaHit:
+class SigmaHit(Struct, frozen=True, gc=False):
     """``rule`` is the rule's id (or its file's name), ``level`` Sigma's word, ``attack`` its ATT&CK technique ids.
 
     ``command``, ``shell`` and ``capture`` name the command; ``field`` is where the rule found its text: command line, script, decoded layer or input.

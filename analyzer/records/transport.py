@@ -1,12 +1,12 @@
 """Connections and their two byte streams. A stream is a map of where its bytes lie, not a copy (law 2)."""
 
 from array import array
-from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+
+class Endpoint(Struct, frozen=True, gc=False):
     """A host (textual IP address) and TCP port."""
 
     host: str
@@ -28,8 +28,7 @@ class Side(StrEnum):
     SERVER = "server"
 
 
-@dataclass(frozen=True, slots=True)
-class Extents:
+class Extents(Struct, frozen=True, gc=False):
     """Where the bytes of a stream lie: parallel arrays, sorted by ``stream_at``, without overlap; what no extent covers is a gap.
 
     ``packet`` is a packet key; ``acked`` is how many bytes of the other direction the sender had received when it sent this (stream offset, -1 unknown).
@@ -44,8 +43,7 @@ class Extents:
     acked: "array[int]"
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Struct, frozen=True, gc=False):
     """Bytes that were sent and are not in the capture. ``why``: not_captured, snaplen or over_limit."""
 
     stream_at: int
@@ -53,8 +51,7 @@ class Gap:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Stream:
+class Stream(Struct, frozen=True, gc=False):
     """One direction's bytes. ``size`` counts from the first byte sent (or seen, when ``begins`` is false) to the last one known, gaps included."""
 
     extents: Extents
@@ -69,8 +66,7 @@ class Stream:
     """The highest offset of this stream that the receiver acknowledged, -1 when unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Closing:
+class Closing(Struct, frozen=True, gc=False):
     """One FIN or RST: who sent it, when, in which packet (key), and how many bytes of its own stream and of the peer's it knew."""
 
     kind: End
@@ -81,8 +77,7 @@ class Closing:
     acked: int
 
 
-@dataclass(frozen=True, slots=True)
-class TlsFacts:
+class TlsFacts(Struct, frozen=True, gc=False):
     """What a TLS handshake tells. ``certificates`` (SHA-256 of the chain, leaf first) and what follows travel in clear up to TLS 1.2, then under its keys."""
 
     server_name: str | None
@@ -98,8 +93,7 @@ class TlsFacts:
     """What the server chose by ALPN (RFC 7301): ``http/1.1``, ``h2``; None when it chose nothing, or that cannot be seen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(Struct, frozen=True, gc=False):
     """One TCP connection, or (``tunnel_of``) the one carried inside a CONNECT tunnel. A reused 4-tuple is a new connection.
 
     ``end``/``ended_by`` tell the first FIN or RST; ``closings`` all of them in order of time. ``packets`` are packet keys, duplicates left out.

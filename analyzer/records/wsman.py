@@ -1,11 +1,11 @@
 """What an envelope that could be read means for shells (MS-WSMV 3.1.4.1.31, 2.2.4), and what becomes of them: shells, commands, their streams."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class StreamPiece:
+
+class StreamPiece(Struct, frozen=True, gc=False):
     """One ``rsp:Stream`` element: its name, the command it names (None: none), its bytes (decoded and decompressed), whether it is the stream's last."""
 
     name: str
@@ -14,8 +14,7 @@ class StreamPiece:
     end: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True, gc=False):
     """One envelope of a shell's life. Ids are upper case, as servers may change their case. ``ts_ns`` and ``packets`` are the message's.
 
     ``command`` and ``arguments`` belong to Command requests; ``state``/``exit_code`` to Receive responses; ``signal`` to Signal requests; ``creation`` is the
@@ -58,8 +57,7 @@ class Output(NamedTuple):
     """False when fragments of the object are not in the capture: the text is what there is of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True, gc=False):
     """A WinRS command or a PowerShell pipeline. ``decoded``: what an encoded command line or script layer holds; None when nothing is encoded.
 
     ``state`` is the last one seen, or ``refused``: the server answered the request with an error and did not run it.
@@ -80,8 +78,7 @@ class Command:
     packets: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Shell:
+class Shell(Struct, frozen=True, gc=False):
     """A shell of a client on a server. ``kind``: winrs, powershell, cim or events."""
 
     id: str

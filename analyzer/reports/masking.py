@@ -12,8 +12,9 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from urllib.parse import quote, quote_plus
+
+from msgspec.structs import replace
 
 from analyzer.records.auth import Conversation, Identity, NtlmToken, Token
 from analyzer.records.evidence import Evidence

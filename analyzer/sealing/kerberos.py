@@ -10,7 +10,8 @@ Messages are independent of each other, so a loss costs only what was lost. Each
 import hashlib
 import hmac
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from analyzer.auth.schemes.scapy_adapter import Key, decrypt
 from analyzer.sealing.ntlm import Opened
@@ -23,8 +24,7 @@ _RC4 = 23
 _RC4_TOKEN = bytes.fromhex("06092a864886f7120102020201")
 
 
-@dataclass(frozen=True, slots=True)
-class KerberosKeys:
+class KerberosKeys(Struct, frozen=True, gc=False):
     """What the AP exchange agreed: the ticket's session key, and the sub-session keys that either side chose."""
 
     session: Key

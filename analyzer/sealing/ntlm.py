@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from analyzer.auth.schemes.ntlm_keys import ESS, KEY_EXCHANGE, Keys
 from analyzer.sealing.rc4 import Rc4
 
@@ -39,8 +41,7 @@ class Direction:
     """Searches in a row that found nothing; after `_SEARCHES` of them the context is not this traffic's, and no more are made."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True, gc=False):
     """The plaintext of a part; ``good`` when its signature agrees."""
 
     text: bytes

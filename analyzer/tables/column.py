@@ -1,9 +1,10 @@
 """What a table is: its columns, each with a name, a type, where its value comes from and what it means."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeAlias, TypeVar
+
+from msgspec import Struct
 
 from analyzer.records.result import Result
 
@@ -23,8 +24,7 @@ class Dtype(StrEnum):
     TIME = "time"
 
 
-@dataclass(frozen=True, slots=True)
-class Column(Generic[Row]):
+class Column(Struct, Generic[Row], frozen=True, gc=False):
     """One column: ``get`` takes a row of its table; ``means`` is a sentence for docs/tables.md, with the unit when the name does not say it."""
 
     name: str
@@ -33,8 +33,7 @@ class Column(Generic[Row]):
     means: str
 
 
-@dataclass(frozen=True, slots=True)
-class Table(Generic[Row]):
+class Table(Struct, Generic[Row], frozen=True, gc=False):
     """One table. ``rows`` gives its rows in order; ``screen`` names the columns that a terminal shows when nobody asks for others."""
 
     name: str

@@ -1,8 +1,9 @@
 """The table ``findings``: what the rules say, the gravest first."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from analyzer.records.capture import Capture
 from analyzer.records.finding import Finding, Severity

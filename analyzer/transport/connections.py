@@ -72,7 +72,7 @@ def _joined(flows: Sequence[Flow]) -> Segments:
     for flow in flows:
         flip = int((flow.hosts[0], flow.ports[0]) != (flows[0].hosts[0], flows[0].ports[0]))
         piece = flow.segments
-        for name in Segments.__slots__:
+        for name in Segments.__struct_fields__:
             getattr(rows, name).extend(array("q", (d ^ flip for d in piece.direction)) if name == "direction" else getattr(piece, name))
     return rows
 

@@ -6,7 +6,8 @@ The plaintext is spooled, and each extent leads back to the packet in which its 
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from analyzer.formats.reader import Fetch
 from analyzer.formats.tls import KeyLog, Piece

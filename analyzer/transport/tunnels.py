@@ -2,7 +2,8 @@
 
 from array import array
 from bisect import bisect_left
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from analyzer.records.ids import tunnel_id
 from analyzer.records.transport import Closing, Connection, Extents, Gap, Stream

@@ -6,8 +6,9 @@ SOAP, section 5.1 of the SOAP 1.2 specification).
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from sys import intern
+
+from msgspec.structs import replace
 
 from analyzer.formats.content import codings, unpacked
 from analyzer.formats.reader import Fetch, Reader
@@ -70,7 +71,7 @@ def described(message: Message, connection: Connection, exchange: Exchange, fetc
 
 def described_text(message: Message, text: str, **known: object) -> Message:
     """The message with what the envelope ``text`` says (nothing when it has a DTD), and with the fields that are known already."""
-    return replace(message, **known) if _has_dtd(text) else _described(message, text, known)  # type: ignore[arg-type]
+    return replace(message, **known) if _has_dtd(text) else _described(message, text, known)
 
 
 def _has_dtd(text: str) -> bool:
@@ -115,7 +116,7 @@ def _described(message: Message, full: str, known: Mapping[str, object]) -> Mess
     resource_uri = intern(_first(_RESOURCE, "ResourceURI", text) or "") or None
     return replace(
         message,
-        **known,  # type: ignore[arg-type]
+        **known,
         action=action,
         resource_uri=resource_uri,
         message_id=_first(_MESSAGE_ID, "MessageID", text),

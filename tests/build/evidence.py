@@ -2,7 +2,8 @@
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from analyzer.api import Case
 from analyzer.records.auth import Audience, Conversation, Identity, Mechanism, NtlmToken, Outcome, Step, Token

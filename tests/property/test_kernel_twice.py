@@ -62,7 +62,7 @@ def _read(kind: type[kernel.Kernel], data: bytes, dice: random.Random, *, bulk: 
         run.packet(*row)
     slow.finish()
     flows = run.flows(lambda address: address.hex())
-    columns = [getattr(flow.segments, name).tobytes() for flow in flows for name in Segments.__slots__]
+    columns = [getattr(flow.segments, name).tobytes() for flow in flows for name in Segments.__struct_fields__]
     counters = (
         run.tcp_packets,
         run.snapped,

@@ -1,5 +1,6 @@
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from analyzer.engine.local import run
 from analyzer.engine.secrets import load

@@ -1,7 +1,7 @@
 import base64
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from analyzer.records.finding import Severity
 from analyzer.rules.attack.bulk_transfer import find

@@ -1,8 +1,8 @@
 import struct
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from analyzer.engine.local import run
 from analyzer.engine.secrets import load

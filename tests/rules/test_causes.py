@@ -1,9 +1,9 @@
 """Which findings go because another one explains them, by hand-made findings and in whole conversations."""
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from analyzer.records.finding import Finding
 from analyzer.rules.causes import CAUSES, explained

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from msgspec.structs import replace
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity

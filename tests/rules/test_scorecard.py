@@ -1,8 +1,7 @@
 """Which findings fail which requirement of a proxy. `tests/golden/test_scorecards.py` holds whole samples against their truth."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding

@@ -2,12 +2,12 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pandas as pd
 import pytest
+from msgspec.structs import replace
 
 import analyzer
 from analyzer import api, cli

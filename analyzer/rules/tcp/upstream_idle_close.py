@@ -14,6 +14,7 @@ Reference
     Proxy Servers and WinRM, sentences 145 and 146.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -85,15 +86,22 @@ def _dropped(evidence: Evidence, conversation: Conversation) -> Dropped | None:
     answer = response(last)
     if not closings or closings[0].side is not Side.SERVER or answer is None or closings[0].ts_ns - answer.last_ns < _IDLE_NS:
         return None
-    for near in evidence.exchanges_of[conversation.connection]:
+    own_exchanges = evidence.exchanges_of[conversation.connection]
+    for near in own_exchanges[bisect_right(own_exchanges, closings[0].ts_ns, key=_began) :]:
         asked = request(near)
-        if asked is None or asked.first_ns <= closings[0].ts_ns or near.id in conversation.exchanges:
+        if asked is None or near.id in conversation.exchanges:
             continue
         own = authenticated(evidence, near) is conversation and header(asked, "authorization") is None
         if own and status(near) in _FAILURES:
             return Dropped(conversation, last, closings[0], near)
         return None
     return None
+
+
+def _began(exchange: Exchange) -> int:
+    asked = request(exchange)
+    answer = response(exchange) if asked is None else None
+    return asked.first_ns if asked is not None else answer.first_ns if answer is not None else 0
 
 
 def _finding(evidence: Evidence, group: list[Dropped]) -> Finding:

@@ -1,8 +1,8 @@
 """Scheme word and bytes become a token: the bytes decide, secrets stay out, and no bytes raise."""
 
-import dataclasses
 import hashlib
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,7 +78,7 @@ def test_bare_challenges_and_parameters_carry_no_token() -> None:
 
 
 def _has_secret(token: Token, secret: str) -> bool:
-    return secret in repr(dataclasses.asdict(token))
+    return secret in repr(msgspec.to_builtins(token))
 
 
 def test_no_password_and_no_bearer_token_reaches_a_record() -> None:

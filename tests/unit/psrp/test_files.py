@@ -5,12 +5,12 @@ import hashlib
 import json
 import stat
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from analyzer import api, cli
 from analyzer.psrp.files import moved

@@ -22,7 +22,7 @@ SCRIPT = '<Obj><MS><Obj N="PowerShell"><MS><Obj N="Cmds"><LST><Obj><MS><S N="Cmd
 def operation(number: int, name: str, *, shell: str = SHELL, uri: str = CMD, **rest: object) -> Operation:
     from_client = not name.endswith("Response")
     base = Operation(f"x{number}.{'q' if from_client else 's'}", f"x{number}", from_client, number * 1000, (number,), name, uri, shell)
-    return Operation(**{**{field: getattr(base, field) for field in base.__dataclass_fields__}, **rest})
+    return Operation(**{**{field: getattr(base, field) for field in base.__struct_fields__}, **rest})
 
 
 def built(operations: Sequence[Operation], connections: Sequence[str] = ("c1", "c2", "c3")) -> Built:

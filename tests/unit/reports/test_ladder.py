@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from analyzer.errors import UsageError
 from analyzer.records.evidence import Evidence

@@ -1,11 +1,11 @@
 """Secrets are taken out of every text, in every spelling, and nothing else is."""
 
 import base64
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from analyzer.api import Case
 from analyzer.records.http import Header

@@ -1,8 +1,8 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from analyzer.records.finding import Severity
 from analyzer.records.result import Result

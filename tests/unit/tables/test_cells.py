@@ -1,7 +1,8 @@
 """What the cells of the tables say, on evidence made by hand."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from analyzer.records.auth import Mechanism, Token
 from analyzer.records.result import Result

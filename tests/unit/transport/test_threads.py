@@ -1,7 +1,8 @@
 """Which flows of several captures are one connection, and which are one connection seen twice."""
 
 from array import array
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from analyzer.records.capture import Flow, Segments
 from analyzer.settings import Limits
@@ -17,7 +18,7 @@ def _flow(line: Line, capture: int, packets: slice, *, late_ns: int = 0) -> Flow
     """What a capture that saw only these packets has of the line; its clock is ``late_ns`` late."""
     (flow,) = fed(line.frames[packets]).flows
     rows = flow.segments
-    columns = {name: getattr(rows, name) for name in Segments.__slots__}
+    columns = {name: getattr(rows, name) for name in Segments.__struct_fields__}
     columns["ts_ns"] = array("q", (ts - late_ns for ts in rows.ts_ns))
     return replace(flow, capture=capture, segments=Segments(**columns))
 
@@ -55,7 +56,7 @@ def test_pieces_of_rotated_files_make_one_stream() -> None:
 
 
 def _from_source(flow: Flow, capture: int) -> Segments:
-    columns = {name: getattr(flow.segments, name) for name in Segments.__slots__}
+    columns = {name: getattr(flow.segments, name) for name in Segments.__struct_fields__}
     columns["source"] = array("q", (capture * 2 + (source & 1) for source in flow.segments.source))
     return Segments(**columns)
 

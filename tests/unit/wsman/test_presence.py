@@ -1,8 +1,7 @@
 """Which connections carry WinRM: told by target, body, CONNECT target, port of what cannot be seen, and by their other leg."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from analyzer.http.exchanges import parse
 from analyzer.records.http import Exchange
