@@ -222,13 +222,13 @@ class Case(CaseTables):
         from analyzer.reports.terminal import overview
         from analyzer.rules.catalogue import rule_ids
 
-        return rendered(overview(self._seen, rule_ids(), width, full=full), colour=colour)
+        return rendered(overview(self._told, rule_ids(), width, full=full), colour=colour)
 
     def look(self, *, width: int = WIDTH, colour: bool = False) -> str:
         """Is there WinRM, where, and which keys would open it."""
         from analyzer.reports.look import look
 
-        return rendered(look(self._seen, width), colour=colour)
+        return rendered(look(self._told, width), colour=colour)
 
     def transcript(self, *, show_secrets: bool = False, colour: bool = False) -> str:
         """What was run and what came back, with packet numbers. Passwords in the text are masked, best effort, unless ``show_secrets``."""
@@ -285,7 +285,7 @@ class Case(CaseTables):
         from analyzer.rules.catalogue import rule_ids
         from analyzer.tables.findings import graver
 
-        text = rendered(finding_lines(graver(self._seen, least), rule_ids(), width, full=full), colour=colour)
+        text = rendered(finding_lines(graver(self._told, least), rule_ids(), width, full=full), colour=colour)
         return notebook.Rich(text, lambda: notebook.findings(self.at_least(least).listed("findings")))
 
     def ladder(
@@ -301,7 +301,7 @@ class Case(CaseTables):
         """The sequence diagrams of a connection's routes, or of all; ``svg`` draws one only (else `UsageError`). ``fold``: repeated polls as one."""
         from analyzer.case.drawn import ladder
 
-        return ladder(self._seen.evidence, connection, form, messages, width, fold=fold, colour=colour)
+        return ladder(self._result_for("ladders", show_secrets=self._shows).evidence, connection, form, messages, width, fold=fold, colour=colour)
 
     def machine(self, form: Literal["json", "jsonl"]) -> Iterator[str]:
         """The same as `overview`, for programs."""
@@ -309,7 +309,7 @@ class Case(CaseTables):
         from analyzer.reports import machine
 
         write = machine.document if form == "json" else machine.lines
-        return write(self._hashed(self._seen), __version__)
+        return write(self._hashed(self._told), __version__)
 
     def at_least(self, level: str) -> Case:
         """The case with only the findings of this severity and graver ones; their ids stay."""
@@ -322,7 +322,7 @@ class Case(CaseTables):
         """What made the result partial: issues of level error, as text; empty when there are none."""
         from analyzer.tables.issues import level
 
-        captures, issues = self.evidence.captures, self._seen.evidence.issues
+        captures, issues = self.evidence.captures, self._told.evidence.issues
         return tuple(
             f"{captures[issue.capture].name + ': ' if issue.capture is not None else ''}{issue.code}: {issue.detail}"
             for issue in issues
@@ -339,14 +339,14 @@ class Case(CaseTables):
         shown = self.result if show_secrets else self._masked
         return self._hashed(shown) if name == "captures" else shown
 
-    @property
-    def _seen(self) -> Result:
-        """What texts are made of."""
-        return self.result if self._shows else self._masked
-
     @cached_property
     def _masked(self) -> Result:
         return self._mask.result(self.result)
+
+    @cached_property
+    def _told(self) -> Result:
+        """What texts are made of that only count exchanges, messages and commands."""
+        return self.result if self._shows else self._mask.told(self.result)
 
     def _hashed(self, result: Result) -> Result:
         from msgspec.structs import replace
@@ -364,7 +364,7 @@ class Case(CaseTables):
         return {one.ordinal: one.sha256 or (None if one.path == "-" else sha256(Path(one.path))) for one in self.evidence.captures}
 
     def _extent_of_all(self) -> tuple[list[str], dict[str, int]]:
-        found, kept = self._seen.evidence, self.result.findings
+        found, kept = self.evidence, self.result.findings
         counts = {"connection": len(found.connections), "exchange": len(found.exchanges), "finding": len(kept), "issue": len(found.issues)}
         return [capture.name for capture in found.captures], counts
 

@@ -156,4 +156,3 @@ def _kind(data: bytes) -> str:
         if not any(ord(character) < 32 and character not in "\t\r\n\x0c" for character in text[:4096]):
             return "script" if _SCRIPT.search(text) else "text"
     return "data"
-

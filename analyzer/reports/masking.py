@@ -142,6 +142,16 @@ class Mask:
         evidence = self._evidence(result.evidence, commands, shells)
         return replace(result, evidence=evidence, findings=findings, commands=commands, shells=shells, scorecards=cards)
 
+    def told(self, result: Result) -> Result:
+        """The result for what shows findings, issues, scorecards and who authenticated, and only counts the rest: exchanges, messages, shells and commands are
+        as they were captured, and no text of theirs may be shown."""
+        evidence = result.evidence
+        talks, talks_of = self._talks(evidence)
+        issues = tuple(self._issue(one) for one in evidence.issues)
+        evidence = replace(evidence, conversations=talks, conversations_of=talks_of, issues=issues)
+        findings = tuple(self._finding(one) for one in result.findings)
+        return replace(result, evidence=evidence, findings=findings, scorecards=tuple(self._card(one) for one in result.scorecards))
+
     def cells(self, table: AnyTable, rows: list[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
         """The rows without secrets, by the name of the column: all texts but for `OURS`."""
         typed = TYPED.get(table.name, ())
@@ -155,18 +165,24 @@ class Mask:
 
     def _evidence(self, evidence: Evidence, commands: tuple[Command, ...], shells: tuple[Shell, ...]) -> Evidence:
         exchanges = {name: self._exchange(one) for name, one in evidence.exchanges.items()}
-        talks = {one.id: self._conversation(one) for one in evidence.conversations}
+        talks, talks_of = self._talks(evidence)
         return replace(
             evidence,
             exchanges=exchanges,
             exchanges_of={name: tuple(exchanges[one.id] for one in own) for name, own in evidence.exchanges_of.items()},
             messages={name: self._message(one) for name, one in evidence.messages.items()},
-            conversations=tuple(talks[one.id] for one in evidence.conversations),
-            conversations_of={name: tuple(talks.get(one.id, one) for one in own) for name, own in evidence.conversations_of.items()},
+            conversations=talks,
+            conversations_of=talks_of,
             issues=tuple(self._issue(one) for one in evidence.issues),
             commands=commands,
             shells=shells,
         )
+
+    def _talks(self, evidence: Evidence) -> tuple[tuple[Conversation, ...], dict[str, tuple[Conversation, ...]]]:
+        """The conversations, all and by connection."""
+        talks = {one.id: self._conversation(one) for one in evidence.conversations}
+        by_connection = {name: tuple(talks.get(one.id, one) for one in own) for name, own in evidence.conversations_of.items()}
+        return tuple(talks[one.id] for one in evidence.conversations), by_connection
 
     def _command(self, one: Command) -> Command:
         decoded = None if one.decoded is None else self.typed(one.decoded)

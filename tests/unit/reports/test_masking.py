@@ -12,7 +12,10 @@ from analyzer.records.http import Header
 from analyzer.records.result import Result
 from analyzer.records.wsman import Command, Output, Shell
 from analyzer.reports.drawings import LADDERS
+from analyzer.reports.look import look
+from analyzer.reports.machine import document
 from analyzer.reports.masking import NAMES, OURS, TYPED, Mask, masked
+from analyzer.reports.terminal import overview
 from analyzer.tables.column import Dtype
 from analyzer.tables.registry import TABLES
 from tests.build import evidence as build
@@ -164,3 +167,14 @@ def test_no_table_and_no_text_says_it() -> None:
     assert PASSWORD not in case.transcript()
     assert PASSWORD in case.transcript(show_secrets=True)
     assert "***" in case.overview()
+
+
+def test_what_only_counts_shows_the_same_of_a_result_that_is_masked_only_in_part() -> None:
+    made = _typed_into_everything()
+    made = replace(made, evidence=replace(made.evidence, captures=(build.capture(),)))
+    mask = Mask([PASSWORD])
+    assert (
+        list(overview(mask.told(made), (), 100, full=True)) == list(overview(mask.result(made), (), 100, full=True)) != list(overview(made, (), 100, full=True))
+    )
+    assert list(look(mask.told(made), 100)) == list(look(mask.result(made), 100))
+    assert list(document(mask.told(made), "1")) == list(document(mask.result(made), "1"))
