@@ -8,28 +8,41 @@ from typing import BinaryIO, cast
 
 from analyzer.records.capture import Capture
 
-_BLOCK = 1 << 20
+_SMALLEST, _LARGEST = 1 << 12, 1 << 20
+"""Bytes of a block. A capture that is all WinRM is read in large ones; where one packet in a hundred is of interest, they would copy the other ninety-nine."""
+
+
+class _Block:
+    """The bytes read last of one file, where they begin, how many of them were asked for."""
+
+    __slots__ = ("begin", "data", "size", "used")
+
+    def __init__(self) -> None:
+        self.begin, self.data, self.size, self.used = 0, b"", 1 << 14, 1 << 14
 
 
 class Sources:
-    """Files are opened when first needed and read in blocks; the last block of each stays, since segments of a stream lie near each other."""
+    """Files are opened when first needed and read in blocks; the last block of each stays, since segments of a stream lie near each other. A block is twice as
+    large as the one before it when a quarter of that was asked for, else half as large."""
 
     def __init__(self, captures: Sequence[Capture], spools: Mapping[int, BinaryIO]) -> None:
         self._paths = {capture.ordinal: capture.path for capture in captures}
         self._spools = dict(spools)
         self._open: dict[int, int] = {}
-        self._blocks: dict[int, tuple[int, bytes]] = {}
+        self._blocks: dict[int, _Block] = {}
         self._files: list[BinaryIO] = []
 
     def fetch(self, source: int, at: int, size: int) -> bytes:
         """The bytes; fewer when the file no longer has them."""
-        begin, block = self._blocks.get(source, (0, b""))
-        if begin <= at and at + size <= begin + len(block):
-            return block[at - begin : at - begin + size]
-        begin = at - at % 4096
-        block = self._read(source, begin, max(_BLOCK, at + size - begin))
-        self._blocks[source] = (begin, block)
-        return block[at - begin : at - begin + size]
+        block = self._blocks.get(source) or self._blocks.setdefault(source, _Block())
+        begin = at - block.begin
+        if begin < 0 or begin + size > len(block.data):
+            block.size = min(block.size * 2, _LARGEST) if block.used * 4 >= block.size else max(block.size >> 1, _SMALLEST)
+            block.used = begin = 0
+            block.begin = at
+            block.data = self._read(source, at, max(block.size, size))
+        block.used += size
+        return block.data[begin : begin + size]
 
     def _read(self, source: int, at: int, size: int) -> bytes:
         if source & 1:
