@@ -3,10 +3,29 @@
 ``analyze(["leg-a.pcapng", "leg-b.pcapng"])`` gives a `Case`: tables as DataFrames, records by id, findings. Nothing but the names below is promised.
 """
 
-from analyzer.api import Case, analyze, open_case
-from analyzer.errors import AnalyzerError
-from analyzer.settings import Limits, Scope
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from analyzer.api import Case, analyze, open_case
+    from analyzer.errors import AnalyzerError
+    from analyzer.settings import Limits, Scope
 
 __version__ = "0.1.0"
 
 __all__ = ["AnalyzerError", "Case", "Limits", "Scope", "__version__", "analyze", "open_case"]
+
+_HOMES = {"AnalyzerError": "errors", "Case": "api", "Limits": "settings", "Scope": "settings", "analyze": "api", "open_case": "api"}
+"""Where a name is defined; it is loaded when it is first asked for, so that the command line pays only for what it uses."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        msg = f"module 'analyzer' has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    found = globals()[name] = getattr(import_module(f"analyzer.{_HOMES[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

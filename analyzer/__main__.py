@@ -1,5 +1,5 @@
 """``python -m analyzer`` is ``winrm-analyzer``."""
 
-from analyzer.cli import main
+from analyzer.start import main
 
 main()

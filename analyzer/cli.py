@@ -1,16 +1,10 @@
-"""The command line: parse, one call into `analyzer.api`, print. Results go to stdout, everything else to stderr.
-
-Only click is imported when the program starts, so that ``--help`` is immediate. One border (`_Border`) turns whatever ends a command into an exit code:
-0 finished, 1 findings at or above ``--fail-on``, 2 usage or unreadable input, 3 partial result and ``--strict``, 4 integrity, 130 interrupted.
-"""
+"""The command line: parse, one call into `analyzer.api`, print. Results go to stdout, the rest to stderr. `analyzer.start` is where it begins and ends."""
 
 from __future__ import annotations
 
-import gc
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -20,36 +14,18 @@ from analyzer.cli_case import report, verify
 from analyzer.cli_completion import complete_rule, complete_table, completion
 from analyzer.cli_exports import export, pcap, timeline, wireshark
 from analyzer.cli_extra import extract, hashes
-from analyzer.cli_inputs import (
-    CONTEXT,
-    INTERRUPTED,
-    LEVELS,
-    USAGE,
-    Given,
-    ReaderGoneError,
-    colour,
-    complain,
-    exit_code,
-    fail_on_option,
-    input_options,
-    print_with,
-    read_any,
-    read_case,
-    show_secrets_option,
-    width,
-    write,
-    write_document,
-)
-from analyzer.errors import AnalyzerError, UsageError
+from analyzer.cli_inputs import CONTEXT, LEVELS, fail_on_option, input_options, show_secrets_option
+from analyzer.cli_printing import colour, print_with, width, write, write_document
+from analyzer.cli_work import Given, analysis, exit_code, read_any, read_case
+from analyzer.errors import UsageError
+from analyzer.start import main, run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from analyzer.case.tables import CaseTables, TextFormat
 
-_GARBAGE = 1_000_000
-"""Objects made between two searches for garbage (Python's own default: 700). A process that ends with its answer has little, and 10^6 records to search."""
+__all__ = ["cli", "main", "parsed", "run"]
 
 
 def _version(context: click.Context, _option: click.Parameter, asked: bool) -> None:  # noqa: FBT001  click's signature
@@ -100,16 +76,7 @@ def analyze(  # noqa: PLR0913 (one parameter per option)
     strict: bool,
 ) -> int:
     """Evidence, coverage, proxies, findings: the main command."""
-    if output is not None:
-        api.writable_case(output, captures, clobber=clobber)
-    case = read_case(captures, given)
-    if output is not None:
-        case.save(output, clobber=clobber, show_secrets=show_secrets)
-    if form == "table":
-        write([case.overview(width=width(), full=full, colour=colour())])
-    else:
-        write(case.machine(form))
-    return exit_code(case, fail_on, strict=strict)
+    return analysis(captures, given, form=form, output=output, clobber=clobber, fail_on=fail_on, full=full, show_secrets=show_secrets, strict=strict)
 
 
 @cli.command()
@@ -257,53 +224,16 @@ for _command in cli.commands.values():  # also for one that is called without th
     _command.context_settings = {**CONTEXT, **_command.context_settings}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the program and exit."""
-    gc.set_threshold(_GARBAGE)
-    sys.exit(run(arguments))
-
-
-def run(arguments: Sequence[str] | None = None) -> int:
-    """Run the program; its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        _prepare(stream)
-    border = _Border()
-    with border:
+def parsed(arguments: Sequence[str] | None = None) -> int:
+    """A command line parsed, and done; its exit code. `UsageError`: click refuses it. `KeyboardInterrupt`: it was interrupted."""
+    try:
         code = cli.main(arguments, prog_name="winrm-analyzer", standalone_mode=False)
-        border.code = code if isinstance(code, int) else 0
-    return border.code
-
-
-class _Border:
-    """Where exceptions end: a person gets one line, a script an exit code. WINRM_ANALYZER_DEBUG=1 lets a mistake of the program through with its traceback."""
-
-    code = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
-        if error is None:
-            return True
-        if isinstance(error, ReaderGoneError):
-            return True
-        if isinstance(error, SystemExit | GeneratorExit):
-            return False
-        self.code = INTERRUPTED if isinstance(error, KeyboardInterrupt | click.Abort) else USAGE
-        known = isinstance(error, AnalyzerError | click.ClickException | OSError | KeyboardInterrupt | click.Abort)
-        if not known and os.environ.get("WINRM_ANALYZER_DEBUG"):
-            return False
-        complain(_told(error) if known else f"internal error: {kind.__name__ if kind else ''}: {error} (WINRM_ANALYZER_DEBUG=1 shows where)")
-        return True
-
-
-def _told(error: BaseException) -> str:
-    if isinstance(error, click.ClickException):
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
+    except click.ClickException as error:
         hint = f"\n{error.ctx.get_usage()}" if isinstance(error, click.UsageError) and error.ctx else ""
-        return error.format_message() + hint
-    if isinstance(error, KeyboardInterrupt | click.Abort):
-        return "interrupted"
-    return str(error)
+        raise UsageError(error.format_message() + hint) from error
+    return code if isinstance(code, int) else 0
 
 
 def _parquet(case: CaseTables, table: str, columns: list[str], where: str | None, output: Path | None, *, show_secrets: bool) -> None:
@@ -319,9 +249,3 @@ def _parquet(case: CaseTables, table: str, columns: list[str], where: str | None
         made = Path(folder) / "table.parquet"
         case.parquet(table, made, columns=columns, where=where, show_secrets=show_secrets)
         print_with(lambda: sys.stdout.buffer.write(made.read_bytes()))
-
-
-def _prepare(stream: Any) -> None:  # noqa: ANN401 (what stands for stdout can be anything)
-    """A character that the stream cannot encode is shown as an escape; files and pipes get UTF-8."""
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(errors="backslashreplace", **({} if stream.isatty() else {"encoding": "utf-8"}))

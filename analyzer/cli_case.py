@@ -9,10 +9,12 @@ import click
 
 from analyzer import api
 from analyzer.case.writing import refuse
-from analyzer.cli_inputs import INTEGRITY, exit_code, input_options, read_any, show_secrets_option, write
+from analyzer.cli_inputs import input_options, show_secrets_option
+from analyzer.cli_printing import write
+from analyzer.cli_work import INTEGRITY, exit_code, read_any
 
 if TYPE_CHECKING:
-    from analyzer.cli_inputs import Given
+    from analyzer.cli_work import Given
 
 
 @click.command()

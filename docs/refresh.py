@@ -16,6 +16,7 @@ from analyzer.cli import cli
 from analyzer.cli_inputs import CONTEXT
 from analyzer.rules.catalogue import rules
 from analyzer.rules.products import PAST_DOCUMENT, PAST_THE_PROXY, Topic, with_setting
+from analyzer.start import HELP_WIDTHS
 from analyzer.tables.document import document
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,9 +87,16 @@ def command_book() -> str:
     return "\n".join(parts)
 
 
+def program_help(columns: int) -> str:
+    """What ``--help`` prints on a terminal so wide."""
+    context = click.Context(cli, info_name="winrm-analyzer", terminal_width=columns - 2, **CONTEXT)  # click leaves two columns free
+    return cli.get_help(context) + "\n"
+
+
 def documents() -> dict[Path, str]:
-    """Every document that this file makes, as it should be."""
-    made = {ROOT / "docs/tables.md": document(), ROOT / "docs/rules.md": rule_book(), ROOT / "docs/commands.md": command_book()}
+    """Every document that this file makes, as it should be; and the help that is printed before click is loaded."""
+    made = {ROOT / f"analyzer/help_{columns}.txt": program_help(columns) for columns in HELP_WIDTHS}
+    made |= {ROOT / "docs/tables.md": document(), ROOT / "docs/rules.md": rule_book(), ROOT / "docs/commands.md": command_book()}
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         if path not in made:
             made[path] = page(path.read_text(encoding="utf-8"))

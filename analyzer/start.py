@@ -1,0 +1,126 @@
+"""Where the program starts and ends. What needs no parser is answered before click is loaded, which takes longer than a small capture.
+
+One border (`_Border`) turns whatever ends a command into an exit code: 0 finished, 1 findings at or above ``--fail-on``, 2 usage or unreadable input, 3 partial
+result and ``--strict``, 4 integrity, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+from analyzer.cli_printing import ReaderGoneError, complain, write
+from analyzer.errors import AnalyzerError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+    from typing import Any, Self
+
+USAGE, INTERRUPTED = 2, 130
+HELP_WIDTHS = (80, 110)
+"""Columns for which the help lies here as click makes it (docs/refresh.py writes it): those of no terminal, and the most that it uses."""
+_COMPLETE = "_WINRM_ANALYZER_COMPLETE"
+_GARBAGE = 1_000_000
+"""Objects made between two searches for garbage (Python's own default: 700). A process that ends with its answer has little, and 10^6 records to search."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program and exit."""
+    gc.set_threshold(_GARBAGE)
+    code = run(arguments)
+    gc.freeze()  # or Python would search all of it once more before it ends
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        _prepare(stream)
+    border = _Border()
+    with border:
+        border.code = _done(arguments)
+    return border.code
+
+
+def _done(arguments: Sequence[str] | None) -> int:
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    text = stored_help(words)
+    if text is not None:
+        write([text])
+        return 0
+    if plain(words):
+        from analyzer.cli_work import analysis
+
+        try:
+            return analysis(tuple(words[1:]))
+        except KeyboardInterrupt:
+            sys.stderr.write("\n")  # as click does: the line after ^C is ours
+            raise
+    from analyzer.cli import parsed
+
+    return parsed(arguments)
+
+
+def stored_help(words: Sequence[str]) -> str | None:
+    """The help of the program, when nothing else is asked for and the text is as wide as one of `HELP_WIDTHS`."""
+    if list(words) not in (["--help"], ["-h"]) or _COMPLETE in os.environ:
+        return None
+    narrow, wide = HELP_WIDTHS
+    columns = _columns() or narrow
+    if columns != narrow and columns < wide:
+        return None
+    with open(os.path.join(os.path.dirname(__file__), f"help_{min(columns, wide)}.txt"), encoding="utf-8") as file:  # noqa: PTH118, PTH120, PTH123 (no pathlib yet)
+        return file.read()
+
+
+def _columns() -> int:
+    """As `shutil.get_terminal_size`, which click asks, finds them; 0: nobody tells."""
+    try:
+        told = int(os.environ.get("COLUMNS", "0"))
+    except ValueError:
+        told = 0
+    try:
+        return told if told > 0 else os.get_terminal_size(sys.__stdout__.fileno()).columns if sys.__stdout__ else 0
+    except (AttributeError, ValueError, OSError):
+        return 0
+
+
+def plain(words: Sequence[str]) -> bool:
+    """``analyze CAPTURE...`` without any option, so that there is nothing to parse (on Windows click expands patterns)."""
+    return words[:1] == ["analyze"] and len(words) > 1 and not any(word.startswith("-") for word in words) and os.name == "posix"
+
+
+class _Border:
+    """Where exceptions end: a person gets one line, a script an exit code. WINRM_ANALYZER_DEBUG=1 lets a mistake of the program through with its traceback."""
+
+    code = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+        if error is None:
+            return True
+        if isinstance(error, ReaderGoneError):
+            return True
+        if isinstance(error, SystemExit | GeneratorExit):
+            return False
+        self.code = INTERRUPTED if isinstance(error, KeyboardInterrupt) else USAGE
+        known = isinstance(error, AnalyzerError | OSError | KeyboardInterrupt)
+        if not known and os.environ.get("WINRM_ANALYZER_DEBUG"):
+            return False
+        complain(_told(error) if known else f"internal error: {kind.__name__ if kind else ''}: {error} (WINRM_ANALYZER_DEBUG=1 shows where)")
+        return True
+
+
+def _told(error: BaseException) -> str:
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+
+
+def _prepare(stream: Any) -> None:  # noqa: ANN401 (what stands for stdout can be anything)
+    """A character that the stream cannot encode is shown as an escape; files and pipes get UTF-8."""
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace", **({} if stream.isatty() else {"encoding": "utf-8"}))
