@@ -9,6 +9,8 @@ class Limits(Struct, frozen=True, gc=False):
     read_size_bytes: int = 1 << 20
     parallel_bytes: int = 64 << 20
     """Plain files from this size on are scanned by two threads."""
+    fork_bytes: int = 4 << 20
+    """Bytes in connections of interest from which on they are read, and judged, by a process for each core."""
     record_size_bytes: int = 16 << 20
     """A capture record larger than this is damage (TSO frames reach 256 KiB)."""
     undecided_payload_packets: int = 5

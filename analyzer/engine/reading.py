@@ -8,8 +8,9 @@ from functools import partial
 from msgspec.structs import replace
 
 from analyzer.capture.scan import Scanned
+from analyzer.engine.forks import processes, spread
 from analyzer.engine.opening import contents, identified, texts, verified
-from analyzer.engine.plan import Talk, Tools, auth_steps, evidence, kdc_messages, shards, talk, work
+from analyzer.engine.plan import Tools, auth_steps, evidence, kdc_messages, shards, talk, weight, work
 from analyzer.engine.secrets import carried_secrets
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import Settings, judged, with_sigma
@@ -50,18 +51,19 @@ def _read(
     captures = [item.capture for item in scanned]
     flows = [flow for item in scanned for flow in item.flows]
     todo = work([flow for flow in flows if flow.verdict is not Verdict.KDC])
+    tools = Tools(sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)]), limits)
+    workers = processes() if sum(map(weight, todo)) >= limits.fork_bytes else 1
+    sources.flush()
     done = 0
 
     def count() -> None:
         nonlocal done
-        done += 1
+        done = min(done + workers, len(todo))  # the other processes are about as far
         if progress is not None:
             progress("connections", done, len(todo))
 
-    tools = Tools(sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)]), limits)
-    talks: list[Talk] = []
-    for shard in shards(todo, limits.shards):
-        talks.extend(talk(shard, tools, count))
+    found_by_shard = spread(partial(talk, tools=tools, done=count), shards(todo, limits.shards), 1 if tools.keys else workers)  # one spool takes plain text
+    talks = [item for found in found_by_shard for item in found]
     issues = [issue for item in scanned for issue in item.issues]
     found = evidence(captures, talks, issues, sources.fetch, limits)
     kdc = () if secrets.empty else kdc_messages(flows, [item for one in scanned for item in one.kdc], sources.fetch, limits)
@@ -77,7 +79,7 @@ def _read(
         found, messages=opened.messages, conversations=conversations, conversations_of=by_connection, shells=opened.shells, commands=opened.commands
     )
     found = with_sigma(found, settings.sigma_dirs)
-    judgement = judged(found, settings.rules_dirs)
+    judgement = judged(found, settings.rules_dirs, workers)
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
     return Result(found, judgement.findings, auth_steps(found), judgement.scorecards, opened.shells, opened.commands), again

@@ -44,6 +44,11 @@ class Sources:
         block.used += size
         return block.data[begin : begin + size]
 
+    def flush(self) -> None:
+        """Writes what the spools hold back: a copy of this process would write it once more."""
+        for spool in self._spools.values():
+            spool.flush()
+
     def _read(self, source: int, at: int, size: int) -> bytes:
         if source & 1:
             self._spools[source >> 1].flush()

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from analyzer.engine.forks import spread
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.issues import Issue
@@ -47,13 +48,12 @@ def with_sigma(evidence: Evidence, folders: Sequence[str]) -> Evidence:
     return replace(evidence, sigma_hits=found.hits, issues=(*evidence.issues, *found.issues))
 
 
-def judged(evidence: Evidence, rules_dirs: Sequence[str]) -> Judgement:
-    """Runs the rules, those of the user's folders too."""
-    found: list[Finding] = []
+def judged(evidence: Evidence, rules_dirs: Sequence[str], workers: int = 1) -> Judgement:
+    """Runs the rules, in ``workers`` processes, and then those of the user's folders."""
     failures = []
     evidence = replace(evidence, winrm=frozenset(identity for identity in evidence.winrm if evidence.connections[identity].twin_of is None))  # seen once
-    for rule in rules() if evidence.connections else rules(_WITHOUT_CONNECTIONS):
-        found.extend(rule.find(evidence))
+    chosen = rules() if evidence.connections else rules(_WITHOUT_CONNECTIONS)
+    found = [finding for some in spread(lambda rule: list(rule.find(evidence)), chosen, workers) for finding in some]
     for rule in extra_rules(rules_dirs):
         try:
             found.extend(rule.find(evidence))

@@ -1,0 +1,91 @@
+"""Work in several processes: each is a fork of this one, so what it reads is already there, and only what it found comes back, over a pipe.
+
+Forked is only a process that has one thread (others' locks would stay closed in the copy), which is what a command line has; elsewhere everything is done here.
+Whoever reads the results cannot tell the difference: they come in the order of the parts, and a process that dies leaves its parts to this one.
+"""
+
+import gc
+import os
+import pickle
+import signal
+from collections.abc import Callable, Sequence
+from typing import BinaryIO, NamedTuple, TypeVar
+
+Part = TypeVar("Part")
+Found = TypeVar("Found")
+_MOST = 8
+
+
+class _Child(NamedTuple):
+    pid: int
+    results: BinaryIO
+
+
+def processes() -> int:
+    """How many processes may work side by side here: 1 where forking is not safe, or not known to be."""
+    try:
+        threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208  names only
+        return min(len(os.sched_getaffinity(0)), _MOST) if threads == 1 else 1
+    except (AttributeError, OSError):
+        return 1
+
+
+def spread(work: Callable[[Part], Found], parts: Sequence[Part], count: int) -> list[Found]:
+    """``work`` of each part, in the order of the parts, done by ``count`` processes of which this is one. What ``work`` gives must be picklable."""
+    count = max(1, min(count, len(parts)))
+    children = {index: _forked(work, parts[index::count]) for index in range(1, count)}
+    found: dict[int, list[Found]] = {}
+    try:
+        found[0] = [work(part) for part in parts[::count]]
+        for index, child in children.items():
+            results: list[Found] | None = _results(child)
+            found[index] = results if results is not None else [work(part) for part in parts[index::count]]
+    finally:
+        for child in children.values():
+            _ended(child)
+    return [found[place % count][place // count] for place in range(len(parts))]
+
+
+def _forked(work: Callable[[Part], Found], parts: Sequence[Part]) -> _Child | None:
+    """A process that does ``parts``; None when none could be had."""
+    reading, writing = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        return None
+    if pid:
+        os.close(writing)
+        return _Child(pid, os.fdopen(reading, "rb"))
+    status = 1
+    try:
+        os.close(reading)
+        gc.disable()
+        with os.fdopen(writing, "wb") as pipe:
+            pickle.dump([work(part) for part in parts], pipe, pickle.HIGHEST_PROTOCOL)
+        status = 0
+    finally:
+        os._exit(status)  # also after an error: this copy must not run what the original goes on to do, which does these parts then itself
+
+
+def _results(child: _Child | None) -> list[Found] | None:
+    """What a process found; None when it did not get to the end."""
+    if child is None:
+        return None
+    try:
+        found: list[Found] = pickle.load(child.results)  # noqa: S301  our own process wrote it
+    except (EOFError, OSError, pickle.UnpicklingError):
+        return None
+    return found
+
+
+def _ended(child: _Child | None) -> None:
+    if child is None:
+        return
+    child.results.close()
+    try:
+        os.kill(child.pid, signal.SIGKILL)  # it has nothing left to do but to end, or nobody who would read it
+        os.waitpid(child.pid, 0)
+    except OSError:
+        pass
