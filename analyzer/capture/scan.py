@@ -4,9 +4,7 @@ The file is read once; when a rejected flow later turns out to be WinRM (its fir
 read a second time with that flow kept. Payload of compressed inputs, pipes and the slow path is spooled to a temporary file that lives as long as the result.
 """
 
-import ipaddress
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +12,6 @@ from typing import BinaryIO, NamedTuple, cast
 
 from msgspec.structs import replace
 
-from analyzer.capture import halves
 from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen, description
@@ -52,6 +49,8 @@ class _Spool:
 
     def __call__(self, payload: bytes) -> None:
         if self.file is None:
+            import tempfile
+
             self.file = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-"))  # noqa: SIM115  owned by the result
         self.file.write(payload)
 
@@ -99,6 +98,8 @@ def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, prog
 
 
 def _in_halves(source: Opened, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None) -> _Read | None:
+    from analyzer.capture import halves
+
     def kernel() -> Kernel:
         return Kernel(ordinal, limits, SlowPath(limits), _Spool(), in_place=True, all_http=scope.all_http, force=frozenset())
 
@@ -142,7 +143,9 @@ def _in_one(source: Opened, ordinal: int, name: str, limits: Limits, scope: Scop
 
 
 def _host(address: bytes) -> str:
-    return str(ipaddress.ip_address(address))
+    from ipaddress import ip_address
+
+    return str(ip_address(address))
 
 
 def _capture(path: str, ordinal: int, name: str, source: Opened, read: _Read) -> Capture:

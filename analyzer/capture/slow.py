@@ -7,8 +7,9 @@ the first copy of a byte wins. It gives up on anything nested deeper than `_DEPT
 import struct
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from analyzer.settings import Limits
 
@@ -29,8 +30,7 @@ class Decoded(NamedTuple):
     wire_size: int
 
 
-@dataclass(slots=True)
-class _Datagram:
+class _Datagram(Struct):
     """Fragments of one datagram, put together as they come (RFC 815): ``holes`` are sorted. ``total`` is None until the last fragment came."""
 
     first_ns: int

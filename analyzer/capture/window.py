@@ -2,10 +2,9 @@
 
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 Fill = Callable[[memoryview], int | None]
 """Puts bytes of the input into a buffer and gives their number, 0 at the end: the method ``readinto`` of a stream."""
@@ -49,8 +48,7 @@ class Interface(Struct, frozen=True, gc=False):
     offset_s: int = 0
 
 
-@dataclass(slots=True)
-class Walk:
+class Walk(Struct):
     """What the walk learns besides packets; filled while it runs."""
 
     format: str = ""

@@ -1,7 +1,6 @@
 """Reads bytes back from captures and spool files by (source, offset, size). Source 2n is capture n's file, 2n+1 its spool."""
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -71,6 +70,8 @@ class Sources:
         """Keeps bytes that lie in no file (plaintext out of TLS) in the capture's spool; gives (source, offset)."""
         spool = self._spools.get(capture)
         if spool is None:
+            import tempfile
+
             spool = self._spools[capture] = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-"))  # noqa: SIM115  closed with this object
         spool.seek(0, os.SEEK_END)
         at = spool.tell()

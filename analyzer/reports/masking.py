@@ -6,13 +6,11 @@ value is found as it is and in the encodings in which it travels (`hidden_forms`
 still called vagrant.
 """
 
-import base64
 import bisect
-import html
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from urllib.parse import quote, quote_plus
+from functools import cache
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -26,8 +24,7 @@ from analyzer.records.result import Result
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Command, Output, Shell
 from analyzer.reports.transcript import BYTE_STREAMS
-from analyzer.tables.column import Value
-from analyzer.tables.registry import AnyTable
+from analyzer.tables.column import Table, Value
 
 _SHORTEST = 4
 """Characters; a shorter value would blot out half of every text."""
@@ -37,23 +34,22 @@ _STARS = "***"
 _REMEMBERED, _MOST_REMEMBERED = 300, 100_000
 """Characters of a text whose masked form is kept, and how many are."""
 _TYPED = (
-    re.compile(
+    (
         r"(?:ConvertTo-SecureString\s+(?:-String\s+)?|-(?:Admin)?Password\s+|/pass(?:word)?[:=\s]\s*|\bnet\s+user\s+\S+\s+|"
-        r"(?:^|[\s;{,])[\w$:]*(?:passw(?:or)?d|pwd|secret)\w*[\"']?\s*[:=]\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s|;,})]+)",
-        re.IGNORECASE,
+        r"(?:^|[\s;{,])[\w$:]*(?:passw(?:or)?d|pwd|secret)\w*[\"']?\s*[:=]\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s|;,})]+)"
     ),
-    re.compile(r"[?&]\w*(?:passw(?:or)?d|pwd|secret)\w*=(?P<value>[^\s&#]+)", re.IGNORECASE),
-    re.compile(r"://[^\s/:@]+:(?P<value>[^\s/@]+)@"),
+    r"[?&]\w*(?:passw(?:or)?d|pwd|secret)\w*=(?P<value>[^\s&#]+)",
+    r"://[^\s/:@]+:(?P<value>[^\s/@]+)@",
 )
 """What looks like a password: after -Password, ConvertTo-SecureString, /pass:, net user NAME, password=, in a query, and in the user part of an address."""
 _HINTS = ("pass", "pwd", "secret", "securestring", "user", "://", "\u017f", "\u0131", "i\u0307")
 """Without any of these in lower case there is nothing of `_TYPED` in a text. The last three stand for an s and an i where case is ignored."""
-_HEX = re.compile(r"[0-9A-Fa-f]{8,}")
+_HEX = r"[0-9A-Fa-f]{8,}"
 _ALL_HEX_AS_ZERO = bytes(ord("0") if chr(code) in "0123456789abcdefABCDEF" else ord(" ") for code in range(256))
 _LONG = 1000
 _BASE64_CHAR = "[A-Za-z0-9+/_-]"
-_BLOB = re.compile(rf"{_BASE64_CHAR}{{24,}}=*")
-_SCHEME = re.compile(r"[A-Za-z-]{0,20}")
+_BLOB = rf"{_BASE64_CHAR}{{24,}}=*"
+_SCHEME = r"[A-Za-z-]{0,20}"
 """An authentication scheme by itself, as in an offer."""
 TYPED = {"commands": ("text", "text_decoded"), "streams": ("text",), "exchanges": ("target",), "ladders": ("head",), "timeline": ("message",)}
 """By table, the columns that hold what somebody typed: `_TYPED` is looked for there, too."""
@@ -152,7 +148,7 @@ class Mask:
         findings = tuple(self._finding(one) for one in result.findings)
         return replace(result, evidence=evidence, findings=findings, scorecards=tuple(self._card(one) for one in result.scorecards))
 
-    def cells(self, table: AnyTable, rows: list[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
+    def cells(self, table: Table[Any], rows: list[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
         """The rows without secrets, by the name of the column: all texts but for `OURS`."""
         typed = TYPED.get(table.name, ())
         filters: dict[int, Callable[[str], str]] = {}
@@ -207,7 +203,7 @@ class Mask:
         """A command line whose decoded layer holds a secret: the encoded text would still tell it."""
         inside = [decoded[begin:end] for begin, end in (*_typed(decoded), *self._known(decoded, self._forms))]
         hidden = Mask([value.strip("\"'") for value in inside]).known(text)
-        return hidden if hidden != text else _BLOB.sub(_STARS, text)
+        return hidden if hidden != text else re.sub(_BLOB, _STARS, text)
 
     def _shell(self, one: Shell) -> Shell:
         return replace(one, user=self._maybe(one.user), resource_uri=self._maybe(one.resource_uri))
@@ -253,7 +249,7 @@ class Mask:
             return _STARS
         scheme, _, rest = value.strip().partition(" ")
         if not rest:
-            return self.known(value) if _SCHEME.fullmatch(scheme) else _STARS
+            return self.known(value) if re.fullmatch(_SCHEME, scheme) else _STARS
         return self.known(value) if rest.lower().startswith("realm=") else f"{self.known(scheme)} {_STARS}"
 
     def _message(self, one: Message) -> Message:
@@ -288,7 +284,7 @@ class Mask:
                 yield max(0, at - len(before)), min(len(text), at + len(form) + len(after))
                 at = text.find(form, at + 1)
         if self._digits and (len(text) < _LONG or _has_run(text, self._sizes[0])):
-            for run in _HEX.finditer(text):
+            for run in re.finditer(_HEX, text):
                 yield from self._keys_in(run[0].lower(), run.start())
 
     def _keys_in(self, run: str, start: int) -> Iterator[Span]:
@@ -305,6 +301,10 @@ def masked(text: str) -> str:
 
 def hidden_forms(value: str) -> Iterator[str]:
     """A password as it is, and as texts carry it: in an address, in HTML, JSON or a PowerShell string, with a zero after each character (UTF-16)."""
+    import html
+    import json
+    from urllib.parse import quote, quote_plus
+
     yield value
     for quoted in (quote(value, safe=""), quote_plus(value), quote(value)):
         yield quoted
@@ -323,6 +323,8 @@ def hidden_forms(value: str) -> Iterator[str]:
 def base64_forms(data: bytes) -> Iterator[tuple[str, str, str]]:
     """How bytes look within base64 text, by where they begin in a group of three: (a character that they share with what stands before, all that is theirs
     alone, one that they share with what follows). The first and the last are empty where nothing is shared."""
+    import base64
+
     for lead in range(3):
         bits = 8 * (lead + len(data))
         skipped = (0, 2, 3)[lead]
@@ -351,8 +353,14 @@ def _hinted(text: str) -> bool:
     return any(word in lower for word in _HINTS)
 
 
+@cache
+def _typed_forms() -> tuple[re.Pattern[str], ...]:
+    """`_TYPED`, compiled when a text is met that may hold one."""
+    return tuple(re.compile(form, re.IGNORECASE) for form in _TYPED)
+
+
 def _typed(text: str) -> Iterator[Span]:
-    return (found.span("value") for form in (_TYPED if _hinted(text) else ()) for found in form.finditer(text))
+    return (found.span("value") for form in (_typed_forms() if _hinted(text) else ()) for found in form.finditer(text))
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
