@@ -8,6 +8,7 @@ magic is whole, its mechanism and step. Words of other schemes (Bearer) give an 
 import hashlib
 from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.auth.headers import Challenge, Credentials, decoded
@@ -18,7 +19,7 @@ from analyzer.records.quality import Absent, Known, Why
 from analyzer.settings import Limits
 
 
-class Scheme(NamedTuple):
+class Scheme(Struct, frozen=True, gc=False):
     """A row of SCHEMES: the word (lower case) and what it carries: ``mechanism`` bytes, ``userpass``, ``params``, ``nothing``, or ``opaque`` text."""
 
     word: str

@@ -13,7 +13,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
@@ -36,7 +37,7 @@ _SECOND, _REUSED, _BEGUN, _GUESSED = 8, 128, 256, 512
 """Bits of a slot's state word, see `analyzer.capture.kernel`."""
 
 
-class Halves(NamedTuple):
+class Halves(Struct, frozen=True, gc=False):
     """What both halves gave together: the kernel that has the counts, the walk, the flows, and the flows that showed WinRM late."""
 
     kernel: Kernel
@@ -45,7 +46,7 @@ class Halves(NamedTuple):
     late: frozenset[int]
 
 
-class _Meeting(NamedTuple):
+class _Meeting(Struct, frozen=True, gc=False):
     """A flow of the first half that goes on in the second: its slot and flow here, its flow there, and whether the ends are named the other way round."""
 
     at: int
@@ -55,7 +56,7 @@ class _Meeting(NamedTuple):
     flipped: bool
 
 
-class _Joined(NamedTuple):
+class _Joined(Struct, frozen=True, gc=False):
     """Flow to flow that goes on; flows of either half that the other's verdict drops; flows that need a second look; what is late, by first packet."""
 
     on: dict[int, _Meeting]
@@ -122,7 +123,7 @@ def _head(file: FileIO, limits: Limits) -> PcapHead | PcapngHead | None:
     return PcapngHead(walk.order, tuple(walk.interfaces), walk.snaplen) if walk.interfaces and not walk.problems else None
 
 
-class _File(NamedTuple):
+class _File(Struct, frozen=True, gc=False):
     """The capture, opened twice, and where its second half begins."""
 
     first: FileIO

@@ -1,9 +1,9 @@
 """Link types by number (the LINKTYPE_ registry of tcpdump.org), and how the kernel finds the network header of each."""
 
-from typing import NamedTuple
+from msgspec import Struct
 
 
-class Link(NamedTuple):
+class Link(Struct, frozen=True, gc=False):
     """``kind`` names the fast decoder (ether, null, raw, sll, sll2), or ``slow`` for dpkt, or ``none``: counted, not decoded."""
 
     number: int

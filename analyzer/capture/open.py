@@ -5,7 +5,9 @@ import io
 import sys
 import zlib
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, cast
+
+from msgspec import Struct
 
 from analyzer.errors import InputError
 
@@ -15,7 +17,7 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
 
 
-class Opened(NamedTuple):
+class Opened(Struct, frozen=True, gc=False):
     """An open input: the (decompressed) stream, the raw file below it (to tell progress), and whether payload can be re-read at file offsets."""
 
     stream: BinaryIO

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.capture.containers import rows
@@ -67,7 +68,7 @@ def scan(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, progr
     raise InputError(msg)
 
 
-class _Read(NamedTuple):
+class _Read(Struct, frozen=True, gc=False):
     """One reading of an input: the kernel with its counts, the walk, the flows, the late ones, the spool, problems besides the walk's, and bytes read."""
 
     kernel: Kernel

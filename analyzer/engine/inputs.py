@@ -3,7 +3,8 @@
 import glob
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.capture.open import STDIN
 from analyzer.capture.pcap import PCAP_MAGICS
@@ -13,7 +14,7 @@ from analyzer.errors import InputError
 _MAGICS = (PCAPNG_MAGIC, b"\x1f\x8b", b"\x28\xb5\x2f\xfd", *(magic.to_bytes(4, order) for magic in PCAP_MAGICS for order in ("little", "big")))
 
 
-class Input(NamedTuple):
+class Input(Struct, frozen=True, gc=False):
     """A file to read, and the name that tables show (its file name, or as much of its path as makes it unique)."""
 
     path: str

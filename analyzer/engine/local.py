@@ -1,8 +1,8 @@
 """Runs the plan in this process, one job after the other."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.capture.kernels import description
@@ -22,7 +22,7 @@ Progress = Callable[[str, int, int], None]
 NO_SECRETS = Secrets()
 
 
-class Run(NamedTuple):
+class Run(Struct, frozen=True, gc=False):
     """The result, the open sources that its bytes can be read from, and what opens its bodies again: (message id, text) of each that can be read."""
 
     result: Result

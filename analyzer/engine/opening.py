@@ -7,8 +7,8 @@ that could be read.
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.formats.content import codings, unpacked
@@ -34,7 +34,7 @@ _NOT_LOOKED_AT = (401, 407)
 """With these the server (or proxy) refused to look at the body: the client sends it again once it is authenticated."""
 
 
-class Contents(NamedTuple):
+class Contents(Struct, frozen=True, gc=False):
     """All messages, described as far as they could be read, by id; the shells and commands in them."""
 
     messages: Mapping[str, Message]

@@ -1,8 +1,8 @@
 """Job *judge*: runs every rule over the evidence, and drops the findings that another one explains."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.engine.forks import spread
@@ -21,7 +21,7 @@ _WITHOUT_CONNECTIONS = ("capture",)
 _ORDER = {severity: -rank for rank, severity in enumerate(Severity)}
 
 
-class Settings(NamedTuple):
+class Settings(Struct, frozen=True, gc=False):
     """What the stages after the capture are told: limits, what the investigator knows, the user's own rules and Sigma rules."""
 
     limits: Limits
@@ -30,7 +30,7 @@ class Settings(NamedTuple):
     sigma_dirs: Sequence[str]
 
 
-class Judgement(NamedTuple):
+class Judgement(Struct, frozen=True, gc=False):
     """Findings, the gravest first, then by time; the scorecards of the proxies; an issue for each rule that failed."""
 
     findings: tuple[Finding, ...]

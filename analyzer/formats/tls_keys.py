@@ -8,12 +8,13 @@ import hashlib
 import hmac
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
+
+from msgspec import Struct
 
 TLS13 = 0x0304
 
 
-class Suite(NamedTuple):
+class Suite(Struct, frozen=True, gc=False):
     """``kind``: gcm, chacha, ccm, ccm8, cbc (AES, or triple DES when ``block`` is 8) or rc4; key and MAC key sizes in bytes; the hash of PRF or HKDF; ``mac``
     the hash of the HMAC of CBC and RC4 suites."""
 
@@ -54,7 +55,7 @@ SUITES: dict[int, Suite] = {
 """Cipher suites by number (IANA registry); others are not opened."""
 
 
-class Ends(NamedTuple):
+class Ends(Struct, frozen=True, gc=False):
     """What differs between the two directions: the key, the IV (or the implicit part of the nonce), the MAC key of CBC suites."""
 
     key: bytes

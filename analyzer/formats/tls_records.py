@@ -5,7 +5,8 @@ Records are found one after the other by their lengths; after a hole the next pl
 
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.formats.reader import Reader
 
@@ -17,7 +18,7 @@ _ENCRYPT_THEN_MAC, _SUPPORTED_VERSIONS = 22, 43
 _HELLO_RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 
 
-class Record(NamedTuple):
+class Record(Struct, frozen=True, gc=False):
     """A record: its content type, its header, its body, and where it lies in the stream. ``after_hole``: bytes before it are missing."""
 
     kind: int
@@ -28,7 +29,7 @@ class Record(NamedTuple):
     after_hole: bool
 
 
-class Hello(NamedTuple):
+class Hello(Struct, frozen=True, gc=False):
     """What a hello tells: the random, the cipher suite chosen (server) and the version chosen, whether encrypt-then-MAC was agreed."""
 
     random: bytes

@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from statistics import median
-from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.proxy.flights import Flight
@@ -28,7 +28,7 @@ _CLEARLY = 4
 _SLOPES = 200
 
 
-class Sample(NamedTuple):
+class Sample(Struct, frozen=True, gc=False):
     """One exchange seen by two captures: by how much ``other``'s clock seems ahead of ``one``'s, and how wrong that can be at most (twice), in ns."""
 
     one: int

@@ -8,8 +8,9 @@ as well, and more than one possible partner is no pair.
 import binascii
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from analyzer.records.http import Exchange, Header, Request, Response
 from analyzer.records.quality import Absent
@@ -26,7 +27,7 @@ _TRACES = ("via", "x-forwarded-for", "forwarded", "x-forwarded-host", "x-real-ip
 Key = tuple[str, bytes]
 
 
-class Flight(NamedTuple):
+class Flight(Struct, frozen=True, gc=False):
     """``start``..``end`` by the capture's own clock; ``end`` is None when no response came: then ``open_end`` is when the next
     exchange on its connection began, or when the connection was last seen."""
 

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.proxy.clocks import clocks, leg_samples, twin_samples
 from analyzer.proxy.flights import Flight, flights
@@ -22,14 +23,14 @@ _TIMED_ON_KNOWN_CONNECTIONS = 0.8
 _CONFIDENCE = {"token": 1.0, "body_digest": 1.0, "message_id": 0.95, "repeated_token": 0.9}
 
 
-class Legs(NamedTuple):
+class Legs(Struct, frozen=True, gc=False):
     """Connections with exchanges that could belong to several on the other side: a client's leg or an upstream leg they are in any case."""
 
     near: frozenset[str]
     far: frozenset[str]
 
 
-class Joined(NamedTuple):
+class Joined(Struct, frozen=True, gc=False):
     """Hops in order of the far exchange's place; the clocks of captures; what stayed ambiguous as issues."""
 
     hops: tuple[Hop, ...]

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from analyzer.proxy.flights import Flight
 from analyzer.proxy.times import GATEWAY, Clocks, nested, same_clock
 from analyzer.records.quality import Absent
@@ -35,7 +37,7 @@ class Pair(NamedTuple):
     weight: int
 
 
-class Found(NamedTuple):
+class Found(Struct, frozen=True, gc=False):
     """The pairs, and the flights for which several partners are equally likely, with these."""
 
     pairs: tuple[Pair, ...]

@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import pairwise
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.proxy.hops import Legs
@@ -25,7 +26,7 @@ _SHORTEST = 64
 _TRACES = ("via", "x-forwarded-for", "forwarded")
 
 
-class Routed(NamedTuple):
+class Routed(Struct, frozen=True, gc=False):
     """Routes in order of the client's connection, each connection's role, and what is missing."""
 
     routes: tuple[Route, ...]

@@ -8,7 +8,8 @@ exactly one partner is possible on both sides. Confidence is capped: this is inf
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.proxy.flights import Flight
 from analyzer.proxy.joins import Pair, hints
@@ -17,7 +18,7 @@ from analyzer.proxy.times import Clocks, nested, same_clock, shifted
 _ACTIVE = 64
 
 
-class Timed(NamedTuple):
+class Timed(Struct, frozen=True, gc=False):
     """Pairs with bases headers and timing; and flights for which several partners are possible."""
 
     pairs: tuple[Pair, ...]

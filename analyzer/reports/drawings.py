@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from analyzer.records.capture import Capture
 from analyzer.records.ids import key_capture
 from analyzer.records.result import Result
@@ -15,7 +17,7 @@ from analyzer.reports.sequence import Sequence as Drawing
 from analyzer.tables.column import Column, Dtype, Table, Value
 
 
-class Rung(NamedTuple):
+class Rung(Struct, frozen=True, gc=False):
     """An arrow of a drawing, and the captures of the run."""
 
     drawing: Drawing

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from analyzer.records.auth import Conversation, Mechanism
 from analyzer.records.evidence import Evidence
 from analyzer.records.issues import Issue
@@ -29,7 +31,7 @@ class Coverage(NamedTuple):
     """Sealed bodies that were not, by reason."""
 
 
-class IssueCount(NamedTuple):
+class IssueCount(Struct, frozen=True, gc=False):
     """Issues of one kind, counted."""
 
     code: str

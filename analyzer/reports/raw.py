@@ -2,7 +2,9 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
+
+from msgspec import Struct
 
 from analyzer.errors import UsageError
 from analyzer.records.evidence import Evidence
@@ -13,7 +15,7 @@ Fetch: TypeAlias = Callable[[int, int, int], bytes]
 """(source, offset, size) to the bytes that lie there."""
 
 
-class Piece(NamedTuple):
+class Piece(Struct, frozen=True, gc=False):
     """Bytes at the stream offset ``at`` and the key of the packet that brought them."""
 
     at: int

@@ -6,7 +6,8 @@ Drawn by hand and without any style of its own, so that a page can give it colou
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.formats.text import visible
 from analyzer.reports.drawings import Ladder, Step
@@ -31,7 +32,7 @@ svg{background:#fff;color:#1a2330;font:12px ui-monospace,monospace}text{fill:#1a
 """
 
 
-class Named(NamedTuple):
+class Named(Struct, frozen=True, gc=False):
     """The ids of the title and the description, which must be unique in a page."""
 
     title: str

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.errors import UsageError
 from analyzer.records.evidence import Evidence
@@ -18,7 +19,7 @@ FAMILIES = ("affinity", "auth", "proxyauth", "enc", "tcp", "http", "proxy", "att
 _NEEDED = ("TITLE", "SEVERITY", "find")
 
 
-class Rule(NamedTuple):
+class Rule(Struct, frozen=True, gc=False):
     """``id`` is ``family.name``; ``document`` the module's docstring; ``find`` yields the findings."""
 
     id: str

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from itertools import islice
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.rules.reading import header, request, response, upstream
@@ -33,14 +34,14 @@ class Topic(StrEnum):
     FIELDS = "WWW-Authenticate lines go on as they are"
 
 
-class Setting(NamedTuple):
+class Setting(Struct, frozen=True, gc=False):
     """What to set, and where the vendor describes it."""
 
     text: str
     document: str
 
 
-class Product(NamedTuple):
+class Product(Struct, frozen=True, gc=False):
     """``seen``: what it writes into Via, Server or X-Powered-By; None when it leaves no name there."""
 
     name: str
@@ -200,7 +201,7 @@ PAST_THE_PROXY = (
 PAST_DOCUMENT = _LEARN + "windows/win32/winhttp/proxycfg-exe--a-proxy-configuration-tool"
 
 
-class Advice(NamedTuple):
+class Advice(Struct, frozen=True, gc=False):
     """A sentence around the settings of a topic: ``before`` ends without a full stop, ``after`` goes on behind them."""
 
     before: str

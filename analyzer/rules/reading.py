@@ -3,7 +3,9 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
@@ -245,7 +247,7 @@ class Told(Protocol):
         """The advice for a finding about these connections."""
 
 
-class Ending(NamedTuple):
+class Ending(Struct, frozen=True, gc=False):
     """The first thing that ended a connection after an exchange, with nothing answered in between, and how long after the response it came."""
 
     closing: Closing

@@ -5,7 +5,8 @@ given; otherwise it was not seen. The rules decide what a failure is, so the sco
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
@@ -34,7 +35,7 @@ _NEW = "HTTP/1.1"
 _DEMANDS = (401, 407)
 
 
-class Proxy(NamedTuple):
+class Proxy(Struct, frozen=True, gc=False):
     """The routes through one proxy, and the connections of both its legs."""
 
     routes: tuple[Route, ...]
@@ -47,7 +48,7 @@ class Proxy(NamedTuple):
 Proof = Callable[[Evidence, Proxy], Iterator[Exchange]]
 
 
-class Requirement(NamedTuple):
+class Requirement(Struct, frozen=True, gc=False):
     """``rules`` whose findings fail it, ``proof`` gives the exchanges that show it kept, ``unit`` names them.
 
     Findings of ``alone`` fail it, too, but not where they are the symptom of another one, which fails the requirement that it belongs to.

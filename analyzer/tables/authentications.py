@@ -1,7 +1,8 @@
 """The table ``authentications``: one row per authentication, from the first credentials to the status that ends them."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation, Mechanism
 from analyzer.records.capture import Capture
@@ -11,7 +12,7 @@ from analyzer.tables.packets import packet_set
 from analyzer.tables.times import seconds
 
 
-class AuthenticationRow(NamedTuple):
+class AuthenticationRow(Struct, frozen=True, gc=False):
     """A conversation, the captures of the run, and the tag of its Basic credentials."""
 
     conversation: Conversation

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.capture import Capture
 from analyzer.records.result import Result
@@ -10,7 +11,7 @@ from analyzer.tables.column import Column, Dtype, Table
 from analyzer.tables.times import seconds
 
 
-class CaptureRow(NamedTuple):
+class CaptureRow(Struct, frozen=True, gc=False):
     """A capture and how many of its connections carry WinRM."""
 
     capture: Capture

@@ -1,7 +1,8 @@
 """The table ``commands``: one row per WinRS command or PowerShell pipeline."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.capture import Capture
 from analyzer.records.result import Result
@@ -11,7 +12,7 @@ from analyzer.tables.packets import packet_set
 from analyzer.tables.times import seconds
 
 
-class CommandRow(NamedTuple):
+class CommandRow(Struct, frozen=True, gc=False):
     """A command and the captures of the run."""
 
     command: Command

@@ -1,7 +1,8 @@
 """The table ``connections``: one row per TCP connection that was kept, and per connection carried inside a CONNECT tunnel."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.capture import Capture
 from analyzer.records.http import Exchange
@@ -15,7 +16,7 @@ from analyzer.tables.packets import packet_set
 from analyzer.tables.times import seconds
 
 
-class ConnectionRow(NamedTuple):
+class ConnectionRow(Struct, frozen=True, gc=False):
     """A connection with its exchanges, its role and the route it belongs to."""
 
     connection: Connection

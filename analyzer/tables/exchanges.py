@@ -1,7 +1,8 @@
 """The table ``exchanges``: one row per HTTP request with its response."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation, Mechanism
 from analyzer.records.capture import Capture
@@ -16,7 +17,7 @@ from analyzer.tables.packets import packet_set
 from analyzer.tables.times import seconds
 
 
-class ExchangeRow(NamedTuple):
+class ExchangeRow(Struct, frozen=True, gc=False):
     """An exchange, its two messages (None when absent), what protects them, and the authentication it is part of."""
 
     exchange: Exchange

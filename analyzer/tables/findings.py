@@ -1,8 +1,8 @@
 """The table ``findings``: what the rules say, the gravest first."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.records.capture import Capture
@@ -15,7 +15,7 @@ from analyzer.tables.packets import frame_filter, packet_set
 _ASCENDING = tuple(Severity)
 
 
-class FindingRow(NamedTuple):
+class FindingRow(Struct, frozen=True, gc=False):
     """A finding under its id."""
 
     id: str

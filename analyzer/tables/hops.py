@@ -1,7 +1,8 @@
 """The table ``hops``: which exchange of the client's leg went on as which exchange of the upstream leg."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.proxy import Hop
@@ -12,7 +13,7 @@ from analyzer.tables.packets import packet_set
 from analyzer.tables.times import seconds
 
 
-class HopRow(NamedTuple):
+class HopRow(Struct, frozen=True, gc=False):
     """A hop and where its two exchanges can be looked up."""
 
     hop: Hop

@@ -1,7 +1,8 @@
 """The table ``issues``: what was wrong with the evidence, so that a reader knows what could not be seen."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.capture import Capture
 from analyzer.records.issues import KINDS, Issue
@@ -12,7 +13,7 @@ UNKNOWN_LEVEL = "error"
 """A code that is not in the table of kinds is a mistake of the program, and is shown as one."""
 
 
-class IssueRow(NamedTuple):
+class IssueRow(Struct, frozen=True, gc=False):
     """An issue and the captures of the run."""
 
     issue: Issue

@@ -1,7 +1,8 @@
 """The table ``messages``: one row per HTTP body, what protects it and what can be read of it."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.capture import Capture
 from analyzer.records.http import Exchange, Request, Response
@@ -15,7 +16,7 @@ from analyzer.tables.packets import packet_set
 _READABLE = frozenset({Protection.CLEAR, Protection.TLS})
 
 
-class MessageRow(NamedTuple):
+class MessageRow(Struct, frozen=True, gc=False):
     """A message, the exchange it belongs to and the HTTP message that carried it."""
 
     message: Message

@@ -1,7 +1,8 @@
 """The table ``proxies``: one row per proxy, held against the requirements of Microsoft's page "Proxy Servers and WinRM"."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.capture import Capture
 from analyzer.records.evidence import Evidence
@@ -23,7 +24,7 @@ REQUIREMENTS = {
 """Column: the requirement in words."""
 
 
-class ProxyRow(NamedTuple):
+class ProxyRow(Struct, frozen=True, gc=False):
     """A scorecard, and the captures of the run."""
 
     card: Scorecard

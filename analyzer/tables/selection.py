@@ -1,14 +1,15 @@
 """A part of a table: some of its columns, and the rows that an SQL condition keeps."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.errors import UsageError
 from analyzer.tables.column import Value
 from analyzer.tables.registry import AnyTable
 
 
-class Selection(NamedTuple):
+class Selection(Struct, frozen=True, gc=False):
     """``rows`` hold the cells of all columns of the table; ``columns`` are the names to show, in order."""
 
     table: AnyTable

@@ -1,7 +1,8 @@
 """The table ``shells``: one row per shell of a client on a server, as far as its messages could be read."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.capture import Capture
 from analyzer.records.result import Result
@@ -10,7 +11,7 @@ from analyzer.tables.column import Column, Dtype, Table
 from analyzer.tables.packets import packet_set
 
 
-class ShellRow(NamedTuple):
+class ShellRow(Struct, frozen=True, gc=False):
     """A shell and the captures of the run."""
 
     shell: Shell

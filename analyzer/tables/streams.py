@@ -1,7 +1,8 @@
 """The table ``streams``: what went into commands and came out of them, piece by piece in order."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.capture import Capture
 from analyzer.records.result import Result
@@ -10,7 +11,7 @@ from analyzer.tables.column import Column, Dtype, Table
 from analyzer.tables.packets import packet_set
 
 
-class StreamRow(NamedTuple):
+class StreamRow(Struct, frozen=True, gc=False):
     """A piece of a command's stream."""
 
     command: Command

@@ -1,7 +1,8 @@
 """The table ``timeline``: exchanges, authentications, commands and findings in one order of time."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
@@ -17,7 +18,7 @@ _MESSAGE_CHARS = 4096
 """Timesketch's keyword fields end at 32,766 bytes; a message is one line for a person."""
 
 
-class Entry(NamedTuple):
+class Entry(Struct, frozen=True, gc=False):
     """One line of the timeline."""
 
     time_ns: int

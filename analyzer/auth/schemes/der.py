@@ -5,7 +5,7 @@ token has; the library behind `pyspnego_adapter` copies the rest of the buffer f
 the GSS-API framing ``60 length 06 length OID token`` (RFC 2743 section 3.1) without trusting its outer length, which may count bytes that were cut off.
 """
 
-from typing import NamedTuple
+from msgspec import Struct
 
 SPNEGO = bytes.fromhex("2b0601050502")
 KERBEROS_OIDS = (
@@ -21,21 +21,21 @@ _DEPTH = 24
 _OID_SIZE = 64
 
 
-class Shape(NamedTuple):
+class Shape(Struct, frozen=True, gc=False):
     """``problem`` says why the bytes should not be read at all, ``misfit`` where lengths and bytes disagree; both "" when all is well."""
 
     problem: str
     misfit: str
 
 
-class Frame(NamedTuple):
+class Frame(Struct, frozen=True, gc=False):
     """The mechanism's object identifier (DER, without tag and length) and the bytes after it."""
 
     oid: bytes
     token: bytes
 
 
-class _Head(NamedTuple):
+class _Head(Struct, frozen=True, gc=False):
     tag: int
     begin: int
     size: int

@@ -9,7 +9,8 @@ everything before the damage has its own length. Strings are UTF-16LE or OEM as 
 
 import struct
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.auth.schemes.reading import Reading, unreadable
 from analyzer.records.auth import NtlmToken
@@ -36,7 +37,7 @@ _NTLM2_HEADER_SIZE = 44
 """NTProofStr (16) and the fixed part of NTLMv2_CLIENT_CHALLENGE (28), MS-NLMP 2.2.2.7 and 2.2.2.8."""
 
 
-class Authenticate(NamedTuple):
+class Authenticate(Struct, frozen=True, gc=False):
     """The fields of an AUTHENTICATE_MESSAGE (MS-NLMP 2.2.1.3) as bytes. ``flags`` is None in the short form of old clients that ends before them."""
 
     lm_response: bytes

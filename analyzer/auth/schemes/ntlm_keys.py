@@ -6,7 +6,8 @@ proof: a secret is only believed when the response in message 3 verifies with it
 
 import hashlib
 import hmac
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.auth.schemes import pyspnego_adapter
 from analyzer.auth.schemes.ntlm import Authenticate, text
@@ -20,7 +21,7 @@ _PROOF = 16
 _LM_KEYS = 0x00400080
 
 
-class Keys(NamedTuple):
+class Keys(Struct, frozen=True, gc=False):
     """The keys of one context: ``flags`` as negotiated in message 3, the exported session key, and the four derived keys."""
 
     flags: int

@@ -8,7 +8,9 @@ message classes. It is imported at first use, since that takes a tenth of a seco
 
 import struct
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
+
+from msgspec import Struct
 
 from analyzer.auth.schemes import der
 from analyzer.auth.schemes.reading import Reading, unreadable
@@ -26,7 +28,7 @@ class _Element(Protocol):
     def b_data(self) -> bytes: ...
 
 
-class NegToken(NamedTuple):
+class NegToken(Struct, frozen=True, gc=False):
     """A NegotiationToken of RFC 4178 section 4.2: ``message`` init or resp, OIDs dotted, ``state`` the negState's number, ``token`` the mechanism's bytes."""
 
     message: str
@@ -37,7 +39,7 @@ class NegToken(NamedTuple):
     mic: bool
 
 
-class ApReq(NamedTuple):
+class ApReq(Struct, frozen=True, gc=False):
     """What is in clear of an AP-REQ (RFC 4120 section 5.5.1)."""
 
     mutual_required: bool
@@ -48,7 +50,7 @@ class ApReq(NamedTuple):
     authenticator_etype: int
 
 
-class KrbError(NamedTuple):
+class KrbError(Struct, frozen=True, gc=False):
     """The fields of a KRB-ERROR (RFC 4120 section 5.9.1) that tell why."""
 
     code: int

@@ -6,7 +6,9 @@ scapy is an endpoint's library too: what it raises on bytes that are no such str
 import hashlib
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from analyzer.records.secrets import Secret
 
@@ -17,14 +19,14 @@ KEY_SIZES = {17: 16, 18: 32, 19: 16, 20: 32, 23: 16}
 """Encryption types that are opened, with the size of their keys: AES with SHA-1 (RFC 3962), AES with SHA-2 (RFC 8009), RC4 (RFC 4757)."""
 
 
-class Key(NamedTuple):
+class Key(Struct, frozen=True, gc=False):
     """A Kerberos key: encryption type by number, and value."""
 
     etype: int
     value: Secret
 
 
-class Encrypted(NamedTuple):
+class Encrypted(Struct, frozen=True, gc=False):
     """An EncryptedData (RFC 4120 section 5.2.9)."""
 
     etype: int
@@ -37,7 +39,7 @@ class Encrypted(NamedTuple):
         return hashlib.sha256(self.cipher).digest()
 
 
-class Ticket(NamedTuple):
+class Ticket(Struct, frozen=True, gc=False):
     """A Ticket (section 5.3): realm, service principal as ``HTTP/host``, its encrypted part."""
 
     realm: str
@@ -45,14 +47,14 @@ class Ticket(NamedTuple):
     encrypted: Encrypted
 
 
-class ApReq(NamedTuple):
+class ApReq(Struct, frozen=True, gc=False):
     """An AP-REQ (section 5.5.1)."""
 
     ticket: Ticket
     authenticator: Encrypted
 
 
-class TicketPart(NamedTuple):
+class TicketPart(Struct, frozen=True, gc=False):
     """EncTicketPart (section 5.3): the session key and the client's name."""
 
     key: Key
@@ -60,7 +62,7 @@ class TicketPart(NamedTuple):
     realm: str
 
 
-class Authenticator(NamedTuple):
+class Authenticator(Struct, frozen=True, gc=False):
     """Authenticator (section 5.5.1): the client's name and the sub-session key, if it chose one."""
 
     client: str
@@ -68,13 +70,13 @@ class Authenticator(NamedTuple):
     subkey: Key | None
 
 
-class KdcRequest(NamedTuple):
+class KdcRequest(Struct, frozen=True, gc=False):
     """A TGS-REQ: the AP-REQ with the ticket-granting ticket in its pre-authentication data (section 5.4.1)."""
 
     ap_req: ApReq
 
 
-class KdcReply(NamedTuple):
+class KdcReply(Struct, frozen=True, gc=False):
     """An AS-REP (11) or TGS-REP (13): the ticket that was issued, the part encrypted for the client, the client's name and the salt hint."""
 
     kind: int

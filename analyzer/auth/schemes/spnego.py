@@ -5,7 +5,8 @@ are equally legal under ``Negotiate`` and are no business of this file.
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.auth.schemes import der, pyspnego_adapter
 from analyzer.auth.schemes.reading import Reading
@@ -25,7 +26,7 @@ _STATES = ("accept-completed", "accept-incomplete", "reject", "request-mic")
 """NegState of RFC 4178 section 4.2.2, by number."""
 
 
-class Wrapped(NamedTuple):
+class Wrapped(Struct, frozen=True, gc=False):
     """The wrapping and the mechanism token in it (None when there is none)."""
 
     spnego: SpnegoToken

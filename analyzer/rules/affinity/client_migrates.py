@@ -15,7 +15,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.evidence import Evidence
@@ -52,7 +53,7 @@ HOW = Advice(
 ADVICE = HOW.text()
 
 
-class Move(NamedTuple):
+class Move(Struct, frozen=True, gc=False):
     """A request after the handshake of ``conversation``, and what it went on as, elsewhere than the handshake."""
 
     conversation: Conversation

@@ -16,7 +16,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -51,7 +52,7 @@ HOW = Advice(
 ADVICE = HOW.text()
 
 
-class Mismatch(NamedTuple):
+class Mismatch(Struct, frozen=True, gc=False):
     """A request, the user of its connection, and the user whose secret opens it."""
 
     exchange: Exchange

@@ -15,7 +15,8 @@ Reference
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -34,7 +35,7 @@ ADVICE = (
 _COOKIE = re.compile(r"(?:^|[;,\s])MS-WSMAN=([^;,\s]*)", re.IGNORECASE)
 
 
-class Loss(NamedTuple):
+class Loss(Struct, frozen=True, gc=False):
     """An exchange on both legs and what was lost."""
 
     near: Exchange

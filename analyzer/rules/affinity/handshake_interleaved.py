@@ -16,7 +16,8 @@ Reference
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
@@ -36,7 +37,7 @@ HOW = Advice(
 ADVICE = HOW.text()
 
 
-class Mix(NamedTuple):
+class Mix(Struct, frozen=True, gc=False):
     """A's handshake on its own connection, its exchange upstream, and B's exchange that came in between."""
 
     conversation: Conversation

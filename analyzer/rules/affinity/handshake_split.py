@@ -16,7 +16,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation, Outcome
 from analyzer.records.evidence import Evidence
@@ -40,7 +41,7 @@ _SOON_NS = 5_000_000_000
 _ALONE = 0.7
 
 
-class Split(NamedTuple):
+class Split(Struct, frozen=True, gc=False):
     """A handshake of a client's connection, and the upstream exchanges that its round trips became, in order."""
 
     conversation: Conversation

@@ -19,7 +19,8 @@ Reference
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation, Mechanism
 from analyzer.records.evidence import Evidence
@@ -41,7 +42,7 @@ ADVICE = HOW.text()
 _MECHANISMS = (Mechanism.NTLM, Mechanism.KERBEROS)
 
 
-class Break(NamedTuple):
+class Break(Struct, frozen=True, gc=False):
     """Where the numbering breaks: the message, its number, and the number before it in this direction (None: it is the first)."""
 
     exchange: Exchange
@@ -50,7 +51,7 @@ class Break(NamedTuple):
     before: int | None
 
 
-class Sent(NamedTuple):
+class Sent(Struct, frozen=True, gc=False):
     """The exchange in which each body was sent first, of all and of each connection; and when each client host first sent a request of a length (None: of any)
     whose body is not known."""
 

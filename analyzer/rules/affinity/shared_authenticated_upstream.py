@@ -17,7 +17,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
@@ -58,7 +59,7 @@ _REFUSED = (401, 407)
 _EXACT = 0.95
 
 
-class Foreign(NamedTuple):
+class Foreign(Struct, frozen=True, gc=False):
     """A request on an upstream connection, whose it is, and by whom the connection was authenticated."""
 
     exchange: Exchange

@@ -19,7 +19,8 @@ Reference
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -59,7 +60,7 @@ _RUN = re.compile(r"(?<![A-Za-z0-9+/=])(TV[opqr][A-Za-z0-9+/]|UEsDB)[A-Za-z0-9+/
 _KINDS = {"T": "a Windows program (MZ)", "U": "a ZIP archive (PK)"}
 
 
-class Volume(NamedTuple):
+class Volume(Struct, frozen=True, gc=False):
     """What went to the server in a shell: bytes in all, the commands with them, and what base64 begins with in which command."""
 
     size: int

@@ -17,7 +17,8 @@ Reference
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -39,14 +40,14 @@ _ON = r"""["']?[^\n;|]{0,60}?[\s"'=:]\$?(?:true|0x0*1|1)\b"""
 _TECHNIQUES = ("T1562", "T1112", "T1021.006")
 
 
-class Weakening(NamedTuple):
+class Weakening(Struct, frozen=True, gc=False):
     """What was set, in words of ours, and how bad that is."""
 
     what: str
     severity: Severity
 
 
-class Setting(NamedTuple):
+class Setting(Struct, frozen=True, gc=False):
     """An element of the configuration by the end of its path, in lower case, and the value that weakens it."""
 
     path: str
@@ -54,7 +55,7 @@ class Setting(NamedTuple):
     weakening: Weakening
 
 
-class Pattern(NamedTuple):
+class Pattern(Struct, frozen=True, gc=False):
     """What a command or script says."""
 
     text: re.Pattern[str]

@@ -17,7 +17,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation, Mechanism, Step
 from analyzer.records.evidence import Evidence
@@ -35,7 +36,7 @@ ADVICE = (
 _PATHS = ("/wsman", "/powershell")
 
 
-class Relay(NamedTuple):
+class Relay(Struct, frozen=True, gc=False):
     """The victim's conversation and the one with the server."""
 
     victim: Conversation

@@ -15,7 +15,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -38,7 +39,7 @@ _MESSAGE_IDS = (
 )
 
 
-class Sign(NamedTuple):
+class Sign(Struct, frozen=True, gc=False):
     """A request and what in it is the tool's."""
 
     exchange: Exchange

@@ -18,7 +18,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation, NtlmToken, Outcome, Step
 from analyzer.records.evidence import Evidence
@@ -40,7 +41,7 @@ _SEVERITIES = {(True, True): Severity.HIGH, (True, False): Severity.MEDIUM, (Fal
 _SURE, _UNSURE = 1.0, 0.6
 
 
-class Logon(NamedTuple):
+class Logon(Struct, frozen=True, gc=False):
     """A conversation, its NTLM response, and the binding that this carries."""
 
     conversation: Conversation

@@ -16,7 +16,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -39,7 +40,7 @@ ADVICE = HOW.text()
 _DEMAND = 401
 
 
-class Merge(NamedTuple):
+class Merge(Struct, frozen=True, gc=False):
     """A 401 on both legs, and its lines on each."""
 
     near: Exchange

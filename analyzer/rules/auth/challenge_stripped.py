@@ -17,7 +17,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -40,7 +41,7 @@ _SCHEMES = ("negotiate", "ntlm", "kerberos", "credssp")
 _DEMAND = 401
 
 
-class Loss(NamedTuple):
+class Loss(Struct, frozen=True, gc=False):
     """An exchange on both legs, what it lost and on which leg that is missing, and whether nothing was left."""
 
     near: Exchange

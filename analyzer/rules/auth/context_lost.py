@@ -16,7 +16,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
@@ -58,7 +59,7 @@ _IDLE_NS = 15_000_000_000
 _SURE, _UNSURE = 0.8, 0.5
 
 
-class Lost(NamedTuple):
+class Lost(Struct, frozen=True, gc=False):
     """The request, what had authenticated it, and how long the connection had been silent."""
 
     exchange: Exchange

@@ -15,7 +15,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Outcome
 from analyzer.records.evidence import Evidence
@@ -53,7 +54,7 @@ _DEMAND = 401
 _IDLE_NS = 15_000_000_000
 
 
-class Pause(NamedTuple):
+class Pause(Struct, frozen=True, gc=False):
     """The request after the pause, how long that was, and the exchange that ended the new handshake."""
 
     exchange: Exchange

@@ -16,7 +16,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation, KerberosToken, Step
 from analyzer.records.evidence import Evidence
@@ -47,7 +48,7 @@ _NAMES = {
 }
 
 
-class Failure(NamedTuple):
+class Failure(Struct, frozen=True, gc=False):
     """A conversation and the step with the error."""
 
     conversation: Conversation

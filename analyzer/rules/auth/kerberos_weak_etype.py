@@ -15,7 +15,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import KerberosToken, Step
 from analyzer.records.evidence import Evidence
@@ -33,7 +34,7 @@ ADVICE = (
 _WEAK = {1: "DES-CBC-CRC", 2: "DES-CBC-MD4", 3: "DES-CBC-MD5", 23: "RC4-HMAC", 24: "RC4-HMAC-EXP"}
 
 
-class Weak(NamedTuple):
+class Weak(Struct, frozen=True, gc=False):
     """A connection, the step with the AP-REQ, its token, and the weak type's name."""
 
     connection: str

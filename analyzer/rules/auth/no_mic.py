@@ -16,7 +16,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation, Mechanism, NtlmToken, Step
 from analyzer.records.evidence import Evidence
@@ -34,7 +35,7 @@ ADVICE = (
 _WINDOWS = "microsoft winrm client"
 
 
-class Answer(NamedTuple):
+class Answer(Struct, frozen=True, gc=False):
     """A conversation and the client's last message in it."""
 
     conversation: Conversation

@@ -15,7 +15,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.evidence import Evidence
@@ -32,7 +33,7 @@ ADVICE = (
 )
 
 
-class Both(NamedTuple):
+class Both(Struct, frozen=True, gc=False):
     """What a client told the proxy, and what it told the server."""
 
     proxy: Conversation

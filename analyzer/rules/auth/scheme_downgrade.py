@@ -15,7 +15,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -33,7 +34,7 @@ _WEAK = ("ntlm", "basic", "digest")
 _DEMAND = 401
 
 
-class Downgrade(NamedTuple):
+class Downgrade(Struct, frozen=True, gc=False):
     """The exchange on both legs, and what was offered on each."""
 
     hop: Hop

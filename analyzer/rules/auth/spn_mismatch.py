@@ -18,7 +18,8 @@ Reference
 from collections import defaultdict
 from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation, Outcome
 from analyzer.records.evidence import Evidence
@@ -37,7 +38,7 @@ ADVICE = (
 )
 
 
-class Mismatch(NamedTuple):
+class Mismatch(Struct, frozen=True, gc=False):
     """A conversation, the host that it is for, and the host that was asked for."""
 
     conversation: Conversation

@@ -14,7 +14,8 @@ Reference
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation, Mechanism, NtlmToken, Step
 from analyzer.records.evidence import Evidence
@@ -33,7 +34,7 @@ _NAMES = {1: "negotiate", 2: "challenge", 3: "authenticate"}
 _FLAGS = {0x10: "SIGN", 0x20: "SEAL", 0x8000: "ALWAYS_SIGN", 0x80000: "EXTENDED_SESSIONSECURITY", 0x40000000: "KEY_EXCH", 0x20000000: "128"}
 
 
-class Change(NamedTuple):
+class Change(Struct, frozen=True, gc=False):
     """The same message on the client's leg and on the upstream leg."""
 
     near: Step

@@ -15,7 +15,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience, Mechanism, Step
 from analyzer.records.evidence import Evidence
@@ -36,7 +37,7 @@ HOW = Advice(
 ADVICE = HOW.text()
 
 
-class Use(NamedTuple):
+class Use(Struct, frozen=True, gc=False):
     """A token's journey: the connection and the step."""
 
     connection: Connection

@@ -16,7 +16,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.evidence import Evidence
@@ -30,7 +31,7 @@ REFERENCE = "Proxy Servers and WinRM, sentence 126"
 ADVICE = "Nothing has to change. When a logon fails, look first which of the two was refused: 407 is the proxy's answer, 401 the server's."
 
 
-class Both(NamedTuple):
+class Both(Struct, frozen=True, gc=False):
     """What a client told the proxy, and what it told the server."""
 
     proxy: Conversation

@@ -17,7 +17,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation, Outcome
 from analyzer.records.evidence import Evidence
@@ -57,7 +58,7 @@ _SURE, _UNSURE = 0.9, 0.6
 _MANY = 3
 
 
-class Refusal(NamedTuple):
+class Refusal(Struct, frozen=True, gc=False):
     """A clear-text request, the handshake that it belongs to, and whether only its own answer tells that the logon was good."""
 
     exchange: Exchange

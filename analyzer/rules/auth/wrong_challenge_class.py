@@ -16,7 +16,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -35,7 +36,7 @@ ADVICE = (
 _UNAUTHORIZED, _PROXY_DEMAND = 401, 407
 
 
-class Wrong(NamedTuple):
+class Wrong(Struct, frozen=True, gc=False):
     """A response, and what is wrong with it in words."""
 
     exchange: Exchange

@@ -1,7 +1,8 @@
 """What the rules about captures share: a finding of level info about connections, with their first packets."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -11,7 +12,7 @@ from analyzer.rules.reading import Place, finding, grouped, identity
 _MOST = 32
 
 
-class Words(NamedTuple):
+class Words(Struct, frozen=True, gc=False):
     """A rule's own texts."""
 
     rule: str

@@ -16,7 +16,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -37,7 +38,7 @@ _CERTAIN = frozenset({"token", "message_id"})
 _BODIES = (Protection.SEALED, Protection.CLEAR)
 
 
-class Change(NamedTuple):
+class Change(Struct, frozen=True, gc=False):
     """A message on both legs, and which half it is."""
 
     near: Exchange

@@ -15,7 +15,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -31,7 +32,7 @@ ADVICE = "Correct or update the program that seals (Length counts bytes of the e
 _TAIL = len(b"--Encrypted Boundary--\r\n")
 
 
-class Mismatch(NamedTuple):
+class Mismatch(Struct, frozen=True, gc=False):
     """The exchange, the half, and the part that is shorter than it says."""
 
     exchange: Exchange

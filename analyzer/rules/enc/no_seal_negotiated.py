@@ -15,7 +15,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation, Mechanism
 from analyzer.records.evidence import Evidence
@@ -30,7 +31,7 @@ REFERENCE = "MS-NLMP 2.2.2.5"
 ADVICE = "Use a client that asks for message encryption (pywinrm: message_encryption='always'; pypsrp: encryption='always'), or HTTPS."
 
 
-class Unsealed(NamedTuple):
+class Unsealed(Struct, frozen=True, gc=False):
     """The handshake, and the requests with a body that it authenticated."""
 
     conversation: Conversation

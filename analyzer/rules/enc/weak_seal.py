@@ -15,7 +15,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation, NtlmToken, Step
 from analyzer.records.evidence import Evidence
@@ -33,7 +34,7 @@ ADVICE = (
 _SEAL, _ESS, _128, _56 = 0x20, 0x80000, 0x20000000, 0x80000000
 
 
-class Weak(NamedTuple):
+class Weak(Struct, frozen=True, gc=False):
     """A handshake, its authenticate message, and what is weak."""
 
     conversation: Conversation

@@ -15,7 +15,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -37,7 +38,7 @@ _OLD = "HTTP/1.0"
 _NEW = "HTTP/1.1"
 
 
-class Downgrade(NamedTuple):
+class Downgrade(Struct, frozen=True, gc=False):
     """What was seen, in words, and the exchanges that show it (the client's leg first)."""
 
     what: str

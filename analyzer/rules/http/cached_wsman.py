@@ -16,7 +16,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -39,7 +40,7 @@ _FIELDS = ("x-cache", "x-cache-status", "cf-cache-status", "cache-status")
 _BODIES = (Protection.SEALED, Protection.CLEAR, Protection.TLS)
 
 
-class Cached(NamedTuple):
+class Cached(Struct, frozen=True, gc=False):
     """An exchange and the field that says so."""
 
     exchange: Exchange

@@ -17,7 +17,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -34,7 +35,7 @@ ADVICE = (
 )
 
 
-class Conflict(NamedTuple):
+class Conflict(Struct, frozen=True, gc=False):
     """The exchange, the half, and the fields as they were sent."""
 
     exchange: Exchange

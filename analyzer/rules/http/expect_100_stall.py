@@ -15,7 +15,8 @@ Reference
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -33,7 +34,7 @@ ADVICE = (
 _STALL_NS = 1_000_000_000
 
 
-class Stall(NamedTuple):
+class Stall(Struct, frozen=True, gc=False):
     """An exchange, how long the client waited, and the packet with which the body began."""
 
     exchange: Exchange

@@ -16,7 +16,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -36,7 +37,7 @@ HOW = Advice(
 ADVICE = HOW.text()
 
 
-class Rewrite(NamedTuple):
+class Rewrite(Struct, frozen=True, gc=False):
     """A request on both legs, and the host that it names on each."""
 
     near: Exchange

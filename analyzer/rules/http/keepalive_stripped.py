@@ -16,7 +16,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -52,7 +53,7 @@ _NEW = "HTTP/1.1"
 _LEAST = 2
 
 
-class Stripped(NamedTuple):
+class Stripped(Struct, frozen=True, gc=False):
     """An exchange on both legs, and what was done to it."""
 
     near: Exchange

@@ -16,7 +16,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -34,7 +35,7 @@ ADVICE = (
 )
 
 
-class Way(NamedTuple):
+class Way(Struct, frozen=True, gc=False):
     """A route through a proxy, and its first connection of the client."""
 
     route: Route

@@ -2,7 +2,8 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.evidence import Evidence
@@ -33,7 +34,7 @@ AGAIN_NS = 30_000_000_000
 CHALLENGED_NS = 5_000_000_000
 
 
-class Ended(NamedTuple):
+class Ended(Struct, frozen=True, gc=False):
     """A handshake whose last answer was the last thing that worked on its connection."""
 
     conversation: Conversation
@@ -156,7 +157,7 @@ def proof(exchange: Exchange, ending: Ending) -> tuple[int, ...]:
     return (*first_packet(request(exchange)), *first_packet(response(exchange)), ending.closing.packet)
 
 
-class Cut(NamedTuple):
+class Cut(Struct, frozen=True, gc=False):
     """A handshake, the exchange whose challenge was its last word, and how the connection ended."""
 
     conversation: Conversation

@@ -21,7 +21,8 @@ Reference
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -69,7 +70,7 @@ _IDLE_NS = 1_000_000_000
 _SOON_NS = 3_600_000_000_000
 
 
-class Dropped(NamedTuple):
+class Dropped(Struct, frozen=True, gc=False):
     """A connection, its last exchange, what ended it, after how long, and the round time that this is."""
 
     connection: Connection
@@ -79,7 +80,7 @@ class Dropped(NamedTuple):
     time: int | None
 
 
-class Failed(NamedTuple):
+class Failed(Struct, frozen=True, gc=False):
     """A connection that was dropped, and the client's next one, on which nothing works: its exchanges with their last status."""
 
     dropped: Dropped

@@ -16,7 +16,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -54,7 +55,7 @@ _GATEWAY_TIMEOUT = 504
 _LEAST = 2
 
 
-class Cut(NamedTuple):
+class Cut(Struct, frozen=True, gc=False):
     """A request, how long it had waited, what happened, and in which packet."""
 
     exchange: Exchange

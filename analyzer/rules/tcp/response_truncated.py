@@ -15,7 +15,8 @@ Reference
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -31,7 +32,7 @@ REFERENCE = "RFC 9112 section 8"
 ADVICE = "Look for a size or time limit of the device that ended the connection (proxy read timeouts, buffer sizes, inspection of large bodies)."
 
 
-class Cut(NamedTuple):
+class Cut(Struct, frozen=True, gc=False):
     """A response that was cut, by what, and whether the upstream leg had it whole (None when that leg is not known)."""
 
     exchange: Exchange

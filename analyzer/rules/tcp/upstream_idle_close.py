@@ -17,7 +17,8 @@ Reference
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
@@ -56,7 +57,7 @@ _FAILURES = (401, 502)
 _IDLE_NS = 1_000_000_000
 
 
-class Dropped(NamedTuple):
+class Dropped(Struct, frozen=True, gc=False):
     """The handshake, the upstream connection's last exchange, the server's FIN or RST, and the request that came after."""
 
     conversation: Conversation
