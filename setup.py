@@ -1,6 +1,5 @@
-"""Builds the packet kernel where there is a C compiler; without one the same source runs uncompiled, slower (``winrm-analyzer --version`` tells which).
-
-``WINRM_ANALYZER_NO_COMPILER=1`` leaves the kernel uncompiled.
+"""Compiles what is done per packet and per object where there is a C compiler; without one the same sources run as they are, slower (``winrm-analyzer
+--version`` tells which). ``WINRM_ANALYZER_NO_COMPILER=1`` leaves them uncompiled.
 """
 
 import os
@@ -9,9 +8,11 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CompileError
 
+COMPILED = ("analyzer.capture.kernel", "analyzer.psrp.strings")
+"""Beside each stands a .pxd with its types."""
 DIRECTIVES = {
     "language_level": 3,
-    "annotation_typing": False,  # kernel.pxd has the types; the annotations are those of plain Python
+    "annotation_typing": False,  # the .pxd has the types; the annotations are those of plain Python
     "boundscheck": True,
     "wraparound": False,
     "cdivision": True,
@@ -33,13 +34,13 @@ class BuildWhatCanBeBuilt(build_ext):
 
 
 def extensions() -> list[Extension]:
-    """The kernel, when it is to be compiled."""
+    """What is compiled, when anything is to be."""
     if os.environ.get("WINRM_ANALYZER_NO_COMPILER"):
         return []
     from Cython.Build import cythonize
 
-    kernel = Extension("analyzer.capture.kernel", ["analyzer/capture/kernel.py"])
-    return list(cythonize([kernel], compiler_directives=DIRECTIVES, build_dir="build"))
+    made = [Extension(name, [name.replace(".", "/") + ".py"]) for name in COMPILED]
+    return list(cythonize(made, compiler_directives=DIRECTIVES, build_dir="build"))
 
 
 setup(ext_modules=extensions(), cmdclass={"build_ext": BuildWhatCanBeBuilt})

@@ -5,9 +5,11 @@ SecureString stay sealed, because the key travels under the client's own RSA key
 """
 
 import re
+from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from html import unescape
+from itertools import accumulate, chain
 from xml.etree import ElementTree as ET
 
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
@@ -27,10 +29,12 @@ def string(value: str) -> str:
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def strings(values: Sequence[str]) -> Iterable[str]:
-    """`string` of each."""
-    whole = "\n".join(values)
-    return values if "&" not in whole and "_x" not in whole and whole.isascii() else map(string, values)
+def strings(raw: bytes, ends: Sequence[int]) -> tuple[str, Sequence[int]]:
+    """`string` of each of the texts that stand one after the other in ``raw`` and end there: as one text, and where they end in that."""
+    if raw.isascii() and b"&" not in raw and b"_x" not in raw:
+        return raw.decode("ascii"), ends
+    texts = [string(raw[begin:end].decode("utf-8", "replace")) for begin, end in zip(chain((0,), ends), ends, strict=False)]
+    return "".join(texts), array("Q", accumulate(map(len, texts)))
 
 
 def tree(text: str) -> ET.Element | None:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from analyzer.records.files import MovedFile
-from analyzer.records.wsman import Command
+from analyzer.records.wsman import Command, outputs_of
 
 _BASE64 = r"[A-Za-z0-9+/]{16,}={0,2}"
 _ECHO = re.compile(
@@ -102,7 +102,7 @@ def _target(command: Command, name: str | None, building: list[_Building], lates
 def _piped(command: Command, *, to_server: bool) -> _Building | None:
     """The input or the output of a command, when all of its objects (or its whole text) are base64."""
     streams = ("input", "stdin") if to_server else ("output", "stdout")
-    outputs = [output for output in command.outputs if output.stream in streams and output.text.strip()]
+    outputs = [output for output in outputs_of(command.outputs, streams) if output.text.strip()]
     texts = [output.text for output in outputs]
     if outputs and outputs[0].stream in ("stdin", "stdout"):  # these are cut anywhere: padding and white space end a piece
         texts = [piece for word in "".join(texts).split() for piece in _CUT.findall(word)]

@@ -7,7 +7,6 @@ Reassembly is by object within a shell and direction. It begins anywhere: an obj
 and nothing that is malformed stops what follows.
 """
 
-import re
 import struct
 import uuid
 from collections.abc import Iterator, Sequence
@@ -15,12 +14,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
 
+from analyzer.formats.forms import chosen
+from analyzer.psrp import strings
+
 _HEADER = struct.Struct(">QQBI")
 _MESSAGE = struct.Struct("<II16s16s")
 _OBJECT_LIMIT = 64 << 20
-_STRING = re.compile(rb"(.{8}\0{8}\x03(.{4}).{4}\x04\x10\x04\0.{16}(.{16})(?:\xef\xbb\xbf)?<S>([^<>]*)</S>)", re.DOTALL)
-"""An object of one fragment that is a PIPELINE_OUTPUT of one string: what most of a long output is made of."""
-
+_STRINGS = chosen(strings)
 TYPES = {
     0x00010002: "SESSION_CAPABILITY",
     0x00010004: "INIT_RUNSPACEPOOL",
@@ -72,11 +72,13 @@ class PsMessage(NamedTuple):
 
 
 class Strings(NamedTuple):
-    """A run of whole PIPELINE_OUTPUT messages of a pipeline (upper case), each of which is one string: their texts as CLIXML has them, and their sizes."""
+    """A run of whole PIPELINE_OUTPUT messages of a pipeline (upper case), each of which is one string: their texts one after the other as CLIXML has them,
+    where each one ends in that, and the sizes of the messages."""
 
     pipeline: str
-    texts: list[str]
-    sizes: list[int]
+    texts: bytes
+    ends: Sequence[int]
+    sizes: Sequence[int]
 
 
 Place = TypeVar("Place")
@@ -120,19 +122,16 @@ class Defragmenter(Generic[Place]):
 
     def __init__(self) -> None:
         self._objects: dict[int, _Object[Place]] = {}
-        self._sizes: dict[int, int] = {}
-        """Equal sizes as one object: there are 10^6 of them."""
 
     def messages(self, data: bytes, place: Place) -> Iterator[tuple[PsMessage | Strings, Place]]:
         """The messages that ``data`` completes. A fragment never spans two stream pieces (MS-WSMV 3.1.4.1.31.6)."""
-        at, at_once = 0, True
+        at = 0
         while at + _HEADER.size <= len(data):
-            if (first := _STRING.match(data, at)) is not None:
-                strings, at_once = self._strings(first, at_once=at_once), False
-                if strings is not None:
-                    yield strings, place
-                    at += sum(strings.sizes) + _HEADER.size * len(strings.sizes)
-                    continue
+            run = _STRINGS.strings(data, at, self._objects)
+            if run is not None:
+                yield Strings(_identity(run.pipeline) or "", run.texts, run.ends, run.sizes), place
+                at = run.end_at
+                continue
             identity, number, flags, size = _HEADER.unpack_from(data, at)
             at += _HEADER.size
             blob = data[at : at + size]
@@ -150,36 +149,6 @@ class Defragmenter(Generic[Place]):
             known.broken = known.broken or len(blob) < size
             if known.complete():
                 yield self._objects.pop(identity).message(), place
-
-    def _strings(self, first: re.Match[bytes], *, at_once: bool) -> Strings | None:
-        """The strings of one pipeline that follow one another, from ``first`` on. Most often they are the rest of the data but for the beginning of an object
-        that goes on in the next piece, and are found all at once; only one try is made of that, since it reads to the end."""
-        data, begin = first.string, first.start()
-        if at_once:
-            rows = _STRING.findall(data, begin)
-            if data.startswith(b"".join([row[0] for row in rows]), begin) and (made := self._run(rows)) is not None:
-                return made
-        rows = []
-        match: re.Match[bytes] | None = first
-        while match is not None and match[3] == first[3]:
-            row = match[1], match[2], match[3], match[4]
-            if self._run([row]) is None:
-                break
-            rows.append(row)
-            match = _STRING.match(data, match.end())
-        return self._run(rows)
-
-    def _run(self, rows: Sequence[tuple[bytes, bytes, bytes, bytes]]) -> Strings | None:
-        """Of `_STRING`'s groups; None unless all sizes are as they are said to be, one pipeline owns all, and none is a fragment of an object begun before."""
-        sizes = [len(row[0]) - _HEADER.size for row in rows]
-        sizes = list(map(self._sizes.setdefault, sizes, sizes))
-        owners = {row[2] for row in rows}
-        if len(owners) != 1 or b"".join([row[1] for row in rows]) != struct.pack(f">{len(sizes)}I", *sizes):
-            return None
-        if self._objects and not self._objects.keys().isdisjoint(int.from_bytes(row[0][:8], "big") for row in rows):
-            return None
-        owner = _identity(owners.pop())
-        return None if owner is None else Strings(owner, [row[3].decode("utf-8", "replace") for row in rows], sizes)
 
     def unfinished(self) -> Iterator[tuple[PsMessage, Place]]:
         """What lacks fragments at the end of the capture, as far as it is there."""

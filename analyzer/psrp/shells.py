@@ -8,15 +8,14 @@ import base64
 import binascii
 import codecs
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count, repeat
 from typing import NamedTuple
 
 from analyzer.psrp import clixml
 from analyzer.psrp.fragments import Defragmenter, PsMessage, Strings
 from analyzer.psrp.layers import opened
-from analyzer.records.wsman import Command, Operation, Output, Shell
+from analyzer.records.wsman import Command, Operation, OutputRun, Outputs, Shell
 
 _POWERSHELL = "/powershell/"
 _INPUTS = ("stdin", "pr")
@@ -41,7 +40,7 @@ class _Command:
     last_ns: int = 0
     exit_code: int | None = None
     state: str | None = None
-    outputs: list[Output] = field(default_factory=list)
+    outputs: list[OutputRun] = field(default_factory=list)
     packets: tuple[int, ...] = ()
     decoders: dict[str, codecs.IncrementalDecoder] = field(default_factory=dict)
 
@@ -166,7 +165,7 @@ def _decoder(code_page: int | None, data: bytes) -> codecs.IncrementalDecoder:
 
 
 def _add(command: _Command, stream: str, text: str, size: int, operation: Operation, *, whole: bool = True) -> None:
-    command.outputs.append(Output(stream, len(command.outputs) + 1, operation.ts_ns, operation.packets, text, size, whole))
+    command.outputs.append(OutputRun(stream, operation.ts_ns, operation.packets, text, (len(text),), (size,), whole))
 
 
 def _powershell(shell: _Shell, operation: Operation) -> None:
@@ -186,11 +185,9 @@ def _powershell(shell: _Shell, operation: Operation) -> None:
 
 
 def _strings(shell: _Shell, found: Strings, operation: Operation) -> None:
-    outputs = _command(shell, found.pipeline, operation).outputs
-    texts = clixml.strings(found.texts)
-    columns = repeat("output"), count(len(outputs) + 1), repeat(operation.ts_ns), repeat(operation.packets), texts, found.sizes
-    rows: Iterator[tuple[object, ...]] = zip(*columns, repeat(object=True), strict=False)
-    outputs.extend(map(tuple.__new__, repeat(Output), rows))  # what Output._make does, 10^6 times without a call in Python
+    text, ends = clixml.strings(found.texts, found.ends)
+    run = OutputRun("output", operation.ts_ns, operation.packets, text, ends, found.sizes)
+    _command(shell, found.pipeline, operation).outputs.append(run)
 
 
 def _base64(text: str) -> bytes:
@@ -256,12 +253,6 @@ def _shell(shell: _Shell) -> Shell:
     )
 
 
-def _in_order(outputs: Sequence[Output]) -> tuple[Output, ...]:
-    """By time; what was put together last may have begun before."""
-    ordered = sorted(outputs, key=lambda output: output.ts_ns)
-    return tuple(output if output.position == place else output._replace(position=place) for place, output in enumerate(ordered, 1))
-
-
 def _finished(shell: _Shell, command: _Command) -> Command:
     return Command(
         id=command.id,
@@ -273,7 +264,7 @@ def _finished(shell: _Shell, command: _Command) -> Command:
         last_ns=command.last_ns,
         exit_code=command.exit_code,
         state=command.state,
-        outputs=_in_order(command.outputs),
+        outputs=Outputs(sorted(command.outputs, key=lambda run: run.ts_ns)),  # what was put together last may have begun before
         user=next(iter(shell.users), None),
         capture=shell.place.capture,
         packets=command.packets,

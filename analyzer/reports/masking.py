@@ -22,7 +22,7 @@ from analyzer.records.issues import Issue
 from analyzer.records.proxy import Scorecard
 from analyzer.records.result import Result
 from analyzer.records.sealing import Message
-from analyzer.records.wsman import Command, Output, Shell
+from analyzer.records.wsman import Command, Output, Outputs, Shell
 from analyzer.reports.transcript import BYTE_STREAMS
 from analyzer.tables.column import Table, Value
 
@@ -187,11 +187,12 @@ class Mask:
             text = self._encoded(text, one.decoded or "")
         return replace(one, text=text, decoded=decoded, outputs=self._outputs(one.outputs), user=self._maybe(one.user))
 
-    def _outputs(self, outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+    def _outputs(self, outputs: Sequence[Output]) -> Sequence[Output]:
         """Streams of bytes run on from piece to piece; an object is a text of its own. What is not in all of them together is in none of them."""
-        whole = "".join([one.text for one in outputs])
+        whole = "".join([one.text for one in (outputs.runs if isinstance(outputs, Outputs) else outputs)])
         if not _hinted(whole) and next(self._known(whole, self._forms), None) is None:
             return outputs
+        outputs = tuple(outputs)
         made = [one if (text := self.typed(one.text)) == one.text else one._replace(text=text) for one in outputs]
         for stream in sorted({one.stream for one in outputs} & BYTE_STREAMS):
             places = [place for place, one in enumerate(outputs) if one.stream == stream]

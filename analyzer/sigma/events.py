@@ -7,7 +7,7 @@ parent is what Windows starts for a shell: winrshost.exe for WinRS, wsmprovhost.
 import re
 from collections.abc import Iterator
 
-from analyzer.records.wsman import Command
+from analyzer.records.wsman import Command, outputs_of
 from analyzer.sigma.conditions import Event
 
 _SYSTEM = "C:\\Windows\\System32\\"
@@ -25,7 +25,7 @@ _INPUT = ("input", "stdin")
 
 def events(command: Command, server: str) -> Iterator[Event]:
     """One event for the command, one for the layers decoded out of it, one for what was sent to its input."""
-    texts = [command.text, command.decoded or "", "\n".join(output.text for output in command.outputs if output.stream in _INPUT)]
+    texts = [command.text, command.decoded or "", "\n".join(output.text for output in outputs_of(command.outputs, _INPUT))]
     for text in dict.fromkeys(texts):
         if text.strip():
             yield _event(command, text[:_LIMIT], server)

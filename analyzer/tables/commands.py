@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from analyzer.records.capture import Capture
 from analyzer.records.result import Result
-from analyzer.records.wsman import Command
+from analyzer.records.wsman import Command, outputs_of
 from analyzer.tables.column import Column, Dtype, Table
 from analyzer.tables.packets import packet_set
 from analyzer.tables.times import seconds
@@ -25,7 +25,7 @@ def _rows(result: Result) -> Iterator[CommandRow]:
 
 
 def _bytes(row: CommandRow, *streams: str) -> int:
-    return sum(output.size for output in row.command.outputs if output.stream in streams)
+    return sum(output.size for output in outputs_of(row.command.outputs, streams))
 
 
 _COLUMNS: tuple[Column[CommandRow], ...] = (

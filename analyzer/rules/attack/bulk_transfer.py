@@ -26,7 +26,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
-from analyzer.records.wsman import Command, Output, Shell
+from analyzer.records.wsman import Command, Output, Shell, outputs_of
 from analyzer.rules.reading import (
     command_exchanges,
     counted,
@@ -92,7 +92,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _inputs(command: Command) -> list[Output]:
-    return [output for output in command.outputs if output.stream in _INPUTS]
+    return list(outputs_of(command.outputs, _INPUTS))
 
 
 def _volume(commands: Sequence[Command]) -> Volume:

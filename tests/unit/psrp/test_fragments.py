@@ -2,7 +2,9 @@
 
 import struct
 import uuid
+from array import array
 from collections.abc import Sequence
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -37,7 +39,9 @@ def each(found: PsMessage | Strings) -> list[PsMessage]:
     if isinstance(found, PsMessage):
         return [found]
     alike = PsMessage("PIPELINE_OUTPUT", str(POOL).upper(), found.pipeline, "", 0, whole=True)
-    return [alike._replace(text=f"<S>{text}</S>", size=size) for text, size in zip(found.texts, found.sizes, strict=True)]
+    begins = [0, *found.ends]
+    texts = [found.texts[begin:end].decode() for begin, end in pairwise(begins)]
+    return [alike._replace(text=f"<S>{text}</S>", size=size) for text, size in zip(texts, found.sizes, strict=True)]
 
 
 @pytest.mark.parametrize("size", [1, 39, 40, 41, 1000])
@@ -128,7 +132,9 @@ def test_a_run_of_strings_is_what_its_messages_are(objects: list[tuple[str, int,
 def test_strings_of_one_pipeline_come_together() -> None:
     pieces = [fragments(message(f"<S>{number}</S>"), identity=number, size=1000)[0] for number in range(3)]
     size = 40 + 3 + 8
-    assert [one for one, _ in Defragmenter[int]().messages(b"".join(pieces), 0)] == [Strings(str(PIPELINE).upper(), ["0", "1", "2"], [size] * 3)]
+    assert [one for one, _ in Defragmenter[int]().messages(b"".join(pieces), 0)] == [
+        Strings(str(PIPELINE).upper(), b"012", array("Q", [1, 2, 3]), array("Q", [size] * 3))
+    ]
 
 
 @given(st.lists(st.text(max_size=90), min_size=1, max_size=6), st.integers(1, 60), st.randoms(use_true_random=False))

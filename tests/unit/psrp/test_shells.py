@@ -1,14 +1,16 @@
 """Operations become shells and commands, whichever connections they came over and whatever was lost."""
 
 import base64
+import pickle
 import uuid
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.psrp.shells import Built, Place, shells
-from analyzer.records.wsman import Operation, StreamPiece
+from analyzer.records.wsman import Operation, Output, OutputRun, Outputs, StreamPiece, outputs_of
 from tests.unit.psrp.test_fragments import PIPELINE as PIPELINE_ID
 from tests.unit.psrp.test_fragments import fragments, message
 
@@ -119,3 +121,29 @@ def test_any_operations_are_read(operations: list[Operation]) -> None:
     assert {command.shell for command in made.commands} <= {shell.id for shell in made.shells}
     for command in made.commands:
         assert [output.position for output in command.outputs] == list(range(1, len(command.outputs) + 1))
+
+
+def test_outputs_are_what_their_runs_say() -> None:
+    runs = [OutputRun("output", 1000, (1,), "oneübertwo", (3, 7, 10), (50, 52, 50)), OutputRun("error", 2000, (2,), "no", (2,), (9,), whole=False)]
+    made = (
+        Output("output", 1, 1000, (1,), "one", 50),
+        Output("output", 2, 1000, (1,), "über", 52),
+        Output("output", 3, 1000, (1,), "two", 50),
+        Output("error", 4, 2000, (2,), "no", 9, whole=False),
+    )
+    outputs: Sequence[Output] = Outputs(runs)
+    assert (outputs == made, len(outputs), tuple(outputs)) == (True, 4, made)
+    assert (outputs[0], outputs[-1], outputs[1:3]) == (made[0], made[3], made[1:3])
+    assert outputs != made[:3]
+    assert list(outputs_of(outputs, ("error",))) == list(outputs_of(made, ("error",))) == [made[3]]
+    assert pickle.loads(pickle.dumps(outputs)) == outputs  # noqa: S301
+    with pytest.raises(IndexError):
+        outputs[4]
+
+
+def test_strings_are_undone_where_they_need_it() -> None:
+    texts = ["plain", "a &lt; b", "line_x000A_", "über", "_x0041", "_"]
+    pieces = [fragments(message(f"<S>{text}</S>"), identity=number, size=9999)[0] for number, text in enumerate(texts)]
+    (command,) = built([operation(1, "ReceiveResponse", uri=POWERSHELL, streams=(piece(b"".join(pieces)),))]).commands
+    assert [output.text for output in command.outputs] == ["plain", "a < b", "line\n", "über", "_x0041", "_"]
+    assert [output.size for output in command.outputs] == [40 + 3 + 7 + len(text.encode()) for text in texts]
