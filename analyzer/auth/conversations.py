@@ -8,8 +8,8 @@ conversation of its own, since that is how lost affinity looks.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from analyzer.auth.facts import conversation
@@ -22,8 +22,7 @@ from analyzer.records.transport import Connection
 from analyzer.settings import Limits
 
 
-@dataclass(slots=True)
-class _Draft:
+class _Draft(Struct):
     """``before`` is the exchange directly before, when it offered schemes. ``outcome`` is None while the conversation can go on."""
 
     audience: Audience

@@ -5,7 +5,6 @@ Errors name the entry, never the value. Files named inside the TOML file are rel
 
 import binascii
 import struct
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,6 +69,8 @@ def load(toml: str | None, keylogs: Sequence[str] = (), keytabs: Sequence[str] =
 
 
 def _toml(path: str) -> Mapping[str, Any]:
+    import tomllib
+
     try:
         data = tomllib.loads(_read(path).decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

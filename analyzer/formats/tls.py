@@ -5,7 +5,8 @@ follows from the bytes missing and the fixed overhead of a record.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls_keys import SUITES, TLS13, Suite, Unsealer, key_block, traffic_ends, updated
@@ -42,8 +43,7 @@ def key_log(secrets: Iterable[TlsSecret]) -> KeyLog:
     return known
 
 
-@dataclass(slots=True)
-class Piece:
+class Piece(Struct):
     """Plaintext of one record: where its record began and ended in the raw stream."""
 
     text: bytes
@@ -52,8 +52,7 @@ class Piece:
     gap_before: int
 
 
-@dataclass(slots=True)
-class _Way:
+class _Way(Struct):
     """One direction while it is opened."""
 
     label: str

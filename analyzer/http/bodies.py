@@ -6,7 +6,8 @@ framing: the body ends there as incomplete and the caller looks for the next mes
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from analyzer.formats.reader import Hole, Reader, Short
 from analyzer.http.heads import Head, Problem
@@ -21,8 +22,7 @@ _HEX = re.compile(rb"\s*([0-9A-Fa-f]{1,16})\s*(?:;.*)?$", re.DOTALL)
 _DIGITS = re.compile(r"\d{1,18}$")
 
 
-@dataclass(slots=True)
-class Read:
+class Read(Struct):
     """A body as found; ``lost`` when the place of the next message is not known."""
 
     framing: Framing

@@ -7,7 +7,8 @@ segment begins, since senders begin messages there, then at any line beginning.
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from analyzer.formats.reader import Reader
 from analyzer.http.bodies import Read, body, declared_framing, read
@@ -24,8 +25,7 @@ _LINE_START = re.compile(rb"\n(?:OPTI|GET |HEAD|POST|PUT |DELE|TRAC|CONN|PATC|HT
 """The cheap test before the dear one: a start line may run over several segments."""
 
 
-@dataclass(slots=True)
-class Raw:
+class Raw(Struct):
     """A message as read. ``resumed``: the framing had been lost before it. ``cut``: it is not whole."""
 
     head: Head

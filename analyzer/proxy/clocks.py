@@ -8,7 +8,6 @@ their median, or, where a straight line fits several times better, the line of T
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from statistics import median
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -87,7 +86,7 @@ def clocks(samples: Iterable[Sample]) -> Mapping[int, Clock]:
 
 def _estimate(found: list[Sample]) -> Clock:
     better = sorted(found, key=lambda sample: sample.uncertainty)[: max(len(found) // 2, min(len(found), _LEAST))]
-    middle = int(median(sample.ahead for sample in better))
+    middle = int(_median(sample.ahead for sample in better))
     begin = min(sample.at_ns for sample in better)
     level = Clock(middle, begin, 0.0, 0, len(found))
     line = _line(better, begin, len(found))
@@ -104,13 +103,13 @@ def _line(better: list[Sample], begin: int, count: int) -> list[Clock]:
     slopes = [(b.ahead - a.ahead) / (b.at_ns - a.at_ns) for a, b in combinations(taken, 2) if b.at_ns > a.at_ns]
     if not slopes:
         return []
-    slope = median(slopes)
-    start = int(median(sample.ahead - slope * (sample.at_ns - begin) for sample in better))
+    slope = _median(slopes)
+    start = int(_median(sample.ahead - slope * (sample.at_ns - begin) for sample in better))
     return [Clock(start, begin, slope, 0, count)]
 
 
 def _misfit(clock: Clock, samples: list[Sample]) -> int:
-    return int(median(abs(sample.ahead - ahead(clock, sample.at_ns)) for sample in samples))
+    return int(_median(abs(sample.ahead - ahead(clock, sample.at_ns)) for sample in samples))
 
 
 def _spread(edges: Mapping[tuple[int, int], Clock]) -> dict[int, Clock]:
@@ -135,3 +134,10 @@ def _spread(edges: Mapping[tuple[int, int], Clock]) -> dict[int, Clock]:
 
 def _sum(base: Clock, edge: Clock, sign: int) -> Clock:
     return Clock(ahead(base, edge.at_ns) + sign * edge.ahead_ns, edge.at_ns, base.drift + sign * edge.drift, base.error_ns + edge.error_ns, edge.samples)
+
+
+def _median(values: Iterable[float]) -> float:
+    """As `statistics.median`, which is slow to load."""
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

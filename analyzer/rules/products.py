@@ -42,10 +42,10 @@ class Setting(Struct, frozen=True, gc=False):
 
 
 class Product(Struct, frozen=True, gc=False):
-    """``seen``: what it writes into Via, Server or X-Powered-By; None when it leaves no name there."""
+    """``seen``: as a regular expression, what it writes into Via, Server or X-Powered-By; None when it leaves no name there."""
 
     name: str
-    seen: re.Pattern[str] | None
+    seen: str | None
     settings: Mapping[Topic, Setting]
 
 
@@ -61,7 +61,7 @@ _ARR = _LEARN + "iis/extensions/configuring-application-request-routing-arr/http
 PRODUCTS = (
     Product(
         "squid",
-        re.compile(r"\bsquid\b", re.IGNORECASE),
+        r"(?i)\bsquid\b",
         {
             Topic.BIND: Setting(
                 "connection-auth=on for http_port and cache_peer, client_persistent_connections and server_persistent_connections on",
@@ -77,7 +77,7 @@ PRODUCTS = (
     ),
     Product(
         "nginx",
-        re.compile(r"\bnginx\b", re.IGNORECASE),
+        r"(?i)\bnginx\b",
         {
             Topic.BIND: Setting(
                 'ntlm and keepalive in the upstream block (NGINX Plus) with proxy_http_version 1.1 and Connection "", or the stream module',
@@ -99,7 +99,7 @@ PRODUCTS = (
     ),
     Product(
         "haproxy",
-        re.compile(r"\bhaproxy\b", re.IGNORECASE),
+        r"(?i)\bhaproxy\b",
         {
             Topic.BIND: Setting("http-reuse never, option http-keep-alive, no option http-server-close or httpclose; or mode tcp", _HAPROXY),
             Topic.KEEP: Setting("option http-keep-alive, no option http-server-close or httpclose", _HAPROXY),
@@ -112,7 +112,7 @@ PRODUCTS = (
     ),
     Product(
         "Apache",
-        re.compile(r"\bapache\b", re.IGNORECASE),
+        r"(?i)\bapache\b",
         {
             Topic.BIND: Setting(
                 "no disablereuse=on; but mod_proxy binds nothing, so use CONNECT (AllowCONNECT 5986)", _APACHE + "mod_proxy_connect.html#allowconnect"
@@ -127,7 +127,7 @@ PRODUCTS = (
     ),
     Product(
         "IIS ARR",
-        re.compile(r"\bARR/\d"),
+        r"\bARR/\d",
         {
             Topic.IDLE: Setting("the proxy's time-out (system.webServer/proxy timeout, or that of the server farm)", _ARR),
             Topic.STICKY: Setting("client affinity of the server farm", _ARR),
@@ -136,12 +136,12 @@ PRODUCTS = (
     ),
     Product(
         "F5 BIG-IP",
-        re.compile(r"\bBIG-?IP\b", re.IGNORECASE),
+        r"(?i)\bBIG-?IP\b",
         {Topic.BIND: Setting("no OneConnect profile on the virtual server: it shares server-side connections", _F5)},
     ),
     Product(
         "Azure Application Gateway",
-        re.compile(r"\bMicrosoft-Azure-Application-Gateway\b", re.IGNORECASE),
+        r"(?i)\bMicrosoft-Azure-Application-Gateway\b",
         {
             Topic.BIND: Setting(
                 "Dedicated backend connection in the backend settings (v2, not with HTTP/2), or a TCP listener",
@@ -157,7 +157,7 @@ PRODUCTS = (
     ),
     Product(
         "AWS load balancers",
-        re.compile(r"\bawselb\b", re.IGNORECASE),
+        r"(?i)\bawselb\b",
         {
             Topic.BIND: Setting("a TCP listener of a Network Load Balancer, not an Application Load Balancer", _AWS + "network/network-load-balancers.html"),
             Topic.KEEP: Setting("client_keep_alive.seconds of an Application Load Balancer", _AWS + "application/edit-load-balancer-attributes.html"),
@@ -168,7 +168,7 @@ PRODUCTS = (
     ),
     Product(
         "Google Cloud load balancers",
-        re.compile(r"(?:^|\s)1\.1 google\b", re.IGNORECASE),
+        r"(?i)(?:^|\s)1\.1 google\b",
         {
             Topic.BIND: Setting(
                 "a passthrough Network Load Balancer, not an Application Load Balancer", "https://cloud.google.com/load-balancing/docs/network"
@@ -178,12 +178,12 @@ PRODUCTS = (
     ),
     Product(
         "tinyproxy",
-        re.compile(r"\btinyproxy\b", re.IGNORECASE),
+        r"(?i)\btinyproxy\b",
         {Topic.KEEP: Setting("it closes after each response: use CONNECT with HTTPS, or another proxy", "https://tinyproxy.github.io/")},
     ),
     Product(
         "mitmproxy",
-        re.compile(r"\bmitmproxy\b", re.IGNORECASE),
+        r"(?i)\bmitmproxy\b",
         {Topic.TLS: Setting("--ignore-hosts", "https://docs.mitmproxy.org/stable/howto/ignore-domains/")},
     ),
     Product(
@@ -228,7 +228,7 @@ def with_setting(topic: Topic) -> Iterator[tuple[Product, Setting]]:
 def seen_on(evidence: Evidence, connections: Iterable[str]) -> Product | None:
     """The product that names itself in the first exchanges of these connections, or in those that they went on as."""
     words = " ".join(islice((word for connection in connections for word in _words(evidence, connection)), 4 * _LOOKED_AT))
-    return next((product for product in PRODUCTS if product.seen is not None and product.seen.search(words)), None)
+    return next((product for product in PRODUCTS if product.seen is not None and re.search(product.seen, words)), None)
 
 
 def _words(evidence: Evidence, connection: str) -> Iterator[str]:

@@ -13,8 +13,9 @@ snap length cut are gaps too. What the receiver acknowledged beyond the last seg
 from array import array
 from bisect import bisect_right, insort
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from analyzer.formats.reader import Fetch
 from analyzer.records.transport import Extents, Gap, Stream
@@ -51,8 +52,7 @@ class Extent(NamedTuple):
     ack: int
 
 
-@dataclass(slots=True)
-class Assembly:
+class Assembly(Struct):
     """A direction while it is put together. ``base`` is the sequence number of offset 0 (None until something was seen)."""
 
     base: int | None = None

@@ -58,7 +58,7 @@ class Setting(Struct, frozen=True, gc=False):
 class Pattern(Struct, frozen=True, gc=False):
     """What a command or script says."""
 
-    text: re.Pattern[str]
+    text: str
     weakening: Weakening
 
 
@@ -73,13 +73,13 @@ SETTINGS = (
     Setting("/cbthardeninglevel", "none", _BINDING),
 )
 PATTERNS = (
-    Pattern(re.compile(rf"\bAllowUnencrypted(?:Traffic)?\b{_ON}", re.IGNORECASE), _CLEAR),
-    Pattern(re.compile(rf"\bService[\\/]Auth[\\/\s@{{\"']{{1,8}}Basic\b{_ON}|\bAllowBasic\b{_ON}", re.IGNORECASE), _BASIC),
-    Pattern(re.compile(r"\bTrustedHosts\b[^\n;|]{0,60}?[\s\"'=]\*", re.IGNORECASE), _TRUST),
-    Pattern(re.compile(r"\bCbtHardeningLevel\b[^\n;|]{0,40}?[\s\"'=]None\b", re.IGNORECASE), _BINDING),
-    Pattern(re.compile(rf"\bLocalAccountTokenFilterPolicy\b{_ON}", re.IGNORECASE), Weakening("LocalAccountTokenFilterPolicy=1", Severity.HIGH)),
+    Pattern(rf"\bAllowUnencrypted(?:Traffic)?\b{_ON}", _CLEAR),
+    Pattern(rf"\bService[\\/]Auth[\\/\s@{{\"']{{1,8}}Basic\b{_ON}|\bAllowBasic\b{_ON}", _BASIC),
+    Pattern(r"\bTrustedHosts\b[^\n;|]{0,60}?[\s\"'=]\*", _TRUST),
+    Pattern(r"\bCbtHardeningLevel\b[^\n;|]{0,40}?[\s\"'=]None\b", _BINDING),
+    Pattern(rf"\bLocalAccountTokenFilterPolicy\b{_ON}", Weakening("LocalAccountTokenFilterPolicy=1", Severity.HIGH)),
     Pattern(
-        re.compile(r"\bEnable-PSRemoting\b|\bSet-WSManQuickConfig\b|\bwinrm(?:\.cmd)?\s+(?:quickconfig|qc)\b", re.IGNORECASE),
+        r"\bEnable-PSRemoting\b|\bSet-WSManQuickConfig\b|\bwinrm(?:\.cmd)?\s+(?:quickconfig|qc)\b",
         Weakening("remoting turned on", Severity.LOW),
     ),
 )
@@ -106,7 +106,7 @@ def _set(message: Message) -> list[Weakening]:
 
 def _said(command: Command) -> list[Weakening]:
     texts = (command.text, command.decoded or "")
-    return [known.weakening for known in PATTERNS if any(known.text.search(text) for text in texts)]
+    return [known.weakening for known in PATTERNS if any(re.search(known.text, text, re.IGNORECASE) for text in texts)]
 
 
 def _worst(found: list[Weakening]) -> Severity:
