@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from analyzer.capture.scan import Scanned
 from analyzer.engine.forks import processes, spread
 from analyzer.engine.opening import contents, identified, texts, verified
-from analyzer.engine.plan import Tools, auth_steps, evidence, kdc_messages, shards, talk, weight, work
+from analyzer.engine.plan import Talk, Tools, Work, auth_steps, evidence, kdc_messages, shards, talk, weight, work
 from analyzer.engine.secrets import carried_secrets
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import Settings, judged, with_sigma
@@ -24,9 +24,12 @@ _GARBAGE = (5_000_000, 50)
 
 
 def read(
-    scanned: Sequence[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None
+    scanned: list[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None
 ) -> tuple[Result, Callable[[], Iterable[tuple[str, str]]]]:
-    """The result of captures that hold flows, and what opens their bodies again: (message id, text) of each that can be read."""
+    """The result of captures that hold flows, and what opens their bodies again: (message id, text) of each that can be read.
+
+    ``scanned`` is emptied: the rows of its packets are not needed once their connections are read.
+    """
     with _few_collections():
         return _read(scanned, sources, settings, progress)
 
@@ -45,30 +48,22 @@ def _few_collections() -> Iterator[None]:
 
 
 def _read(
-    scanned: Sequence[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None
+    scanned: list[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None
 ) -> tuple[Result, Callable[[], Iterable[tuple[str, str]]]]:
     limits, secrets = settings.limits, settings.secrets
     captures = [item.capture for item in scanned]
-    flows = [flow for item in scanned for flow in item.flows]
-    todo = work([flow for flow in flows if flow.verdict is not Verdict.KDC])
-    tools = Tools(sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)]), limits)
-    workers = processes() if sum(map(weight, todo)) >= limits.fork_bytes else 1
-    sources.flush()
-    done = 0
-
-    def count() -> None:
-        nonlocal done
-        done = min(done + workers, len(todo))  # the other processes are about as far
-        if progress is not None:
-            progress("connections", done, len(todo))
-
-    found_by_shard = spread(partial(talk, tools=tools, done=count), shards(todo, limits.shards), 1 if tools.keys else workers)  # one spool takes plain text
-    talks = [item for found in found_by_shard for item in found]
     issues = [issue for item in scanned for issue in item.issues]
-    found = evidence(captures, talks, issues, sources.fetch, limits)
+    tools = Tools(sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)]), limits)
+    flows = [flow for item in scanned for flow in item.flows]
     kdc = () if secrets.empty else kdc_messages(flows, [item for one in scanned for item in one.kdc], sources.fetch, limits)
+    todo = work([flow for flow in flows if flow.verdict is not Verdict.KDC])
+    scanned.clear()
+    del flows
+    talks, workers = _talks(todo, tools, sources, progress)
+    del todo
+    found = evidence(captures, talks, issues, sources.fetch, limits)
+    del talks
     tickets = learn(kdc, secrets)
-    again = partial(texts, found, secrets, tickets, sources.fetch, limits)
     opened = contents(found, secrets, tickets, sources.fetch, limits)
     conversations = identified(found.conversations, opened.clients)
     if not secrets.empty:
@@ -82,4 +77,21 @@ def _read(
     judgement = judged(found, settings.rules_dirs, workers)
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
+    again = partial(texts, found, secrets, tickets, sources.fetch, limits)
     return Result(found, judgement.findings, auth_steps(found), judgement.scorecards, opened.shells, opened.commands), again
+
+
+def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Callable[[str, int, int], None] | None) -> tuple[list[Talk], int]:
+    """What all connections say, and how many processes read them."""
+    workers = processes() if sum(map(weight, todo)) >= tools.limits.fork_bytes else 1
+    sources.flush()
+    done = 0
+
+    def count() -> None:
+        nonlocal done
+        done = min(done + workers, len(todo))  # the other processes are about as far
+        if progress is not None:
+            progress("connections", done, len(todo))
+
+    by_shard = spread(partial(talk, tools=tools, done=count), shards(todo, tools.limits.shards), 1 if tools.keys else workers)  # one spool takes plain text
+    return [item for found in by_shard for item in found], workers

@@ -58,8 +58,10 @@ def head(reader: Reader, pattern: re.Pattern[bytes], limits: Limits, problem: Pr
 
 
 def _words(match: re.Match[bytes]) -> tuple[str, str, str]:
-    first, second, third = (group or b"" for group in match.groups())
-    return first.decode("latin-1"), second.decode("latin-1"), third.decode("latin-1")
+    first, second, third = (
+        intern(group.decode("latin-1")) if group and len(group) <= _REPEATED else (group or b"").decode("latin-1") for group in match.groups()
+    )
+    return first, second, third
 
 
 def _fields(reader: Reader, found: Head, limits: Limits, problem: Problem) -> None:

@@ -22,7 +22,7 @@ CREDENTIALS = frozenset(
 """Fields, in lower case, whose value is a credential, or a token that one can be guessed from."""
 
 
-class Header(NamedTuple):
+class Header(Struct, frozen=True, gc=False):
     """One field line in the order sent. Texts are the bytes as sent, decoded as Latin-1 (lossless). ``at`` is the stream offset of the line.
 
     A credential does not show itself where a record is printed: of it only the first word is in ``repr``.

@@ -235,13 +235,13 @@ class Mask:
         return fields if made == fields else made
 
     def _field(self, header: Header) -> Header:
-        name, value, at = header
+        name, value = header.name, header.value
         known = self._fields.get((name, value))
         if known is None:
             if len(self._fields) >= _MOST_REMEMBERED:
                 self._fields.clear()
             known = self._fields[name, value] = self.known(name), self._value(name.lower(), value)
-        return header if known == (name, value) else Header(*known, at)
+        return header if known == (name, value) else Header(*known, header.at)
 
     def _value(self, name: str, value: str) -> str:
         if name not in CREDENTIALS:
