@@ -27,7 +27,7 @@ from analyzer.sealing.messages import read_body
 from analyzer.sealing.opening import Opened, Talk, opened
 from analyzer.sealing.tickets import Tickets
 from analyzer.settings import Limits
-from analyzer.wsman.envelope import decoded, described_text
+from analyzer.wsman.envelope import decoded, described_text, read_marks
 from analyzer.wsman.winrs import operation
 
 _NOT_LOOKED_AT = (401, 407)
@@ -51,11 +51,12 @@ def contents(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetc
     operations: dict[str, list[Operation]] = defaultdict(list)
     compressed: set[str] = set()
     for message, known, text in _texts(evidence, messages, clients, secrets, tickets, fetch, limits):
-        full = described_text(message, text, **known) if message.protection is Protection.SEALED else message
+        marks = read_marks(text)
+        full = described_text(message, text, marks, **known) if message.protection is Protection.SEALED else message
         messages[message.id] = full
         half = _half(evidence, full)
         status = _status(evidence, full.exchange)
-        found = None if half is None else operation(full, text, half[0], half[1], compressed, status)
+        found = None if half is None else operation(full, text, marks, half[0], half[1], compressed, status)
         if found is not None and status not in _NOT_LOOKED_AT:
             operations[full.exchange].append(found)
     kept = [item for identity, found in operations.items() if not _seen_elsewhere(evidence, identity, operations) for item in found]

@@ -5,12 +5,13 @@ SOAP, section 5.1 of the SOAP 1.2 specification).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from sys import intern
 
 from msgspec.structs import replace
 
 from analyzer.formats.content import codings, unpacked
+from analyzer.formats.forms import chosen
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.http import Exchange
 from analyzer.records.ids import key_number
@@ -19,9 +20,13 @@ from analyzer.records.quality import Absent, Why
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Connection
 from analyzer.settings import Limits
+from analyzer.wsman import marks
 from analyzer.wsman.actions import short_name
 from analyzer.wsman.config import settings
-from analyzer.wsman.outline import outline
+from analyzer.wsman.marks import Marks
+
+read_marks: Callable[[str], Marks] = chosen(marks).read_marks
+"""`analyzer.wsman.marks.read_marks`, compiled where it was built."""
 
 
 def _element(name: str) -> re.Pattern[str]:
@@ -63,19 +68,16 @@ def described(message: Message, connection: Connection, exchange: Exchange, fetc
     if isinstance(plain, Absent):
         return replace(message, operation=plain), ()
     text = decoded(plain)
-    if _has_dtd(text):
+    found = read_marks(text)
+    if found.has_dtd:
         number = key_number(half.packets[0]) if half.packets else None
         return message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, exchange.capture, number),)
-    return _described(message, text, {}), ()
+    return _described(message, text, found, {}), ()
 
 
-def described_text(message: Message, text: str, **known: object) -> Message:
+def described_text(message: Message, text: str, found: Marks, **known: object) -> Message:
     """The message with what the envelope ``text`` says (nothing when it has a DTD), and with the fields that are known already."""
-    return replace(message, **known) if _has_dtd(text) else _described(message, text, known)
-
-
-def _has_dtd(text: str) -> bool:
-    return "<!" in text and ("<!DOCTYPE" in text or "<!ENTITY" in text)
+    return replace(message, **known) if found.has_dtd else _described(message, text, found, known)
 
 
 def decoded(raw: bytes) -> str:
@@ -89,42 +91,47 @@ def decoded(raw: bytes) -> str:
     return raw.decode("utf-8-sig", "replace")
 
 
-def _first(pattern: re.Pattern[str], word: str, text: str) -> str | None:
-    """The group of the pattern's first match. What it matches begins with ``<`` and has ``word`` in it before the next ``<``: finding that is much cheaper than
-    trying every element, and most envelopes lack most fields."""
-    at = text.find(word)
-    while at >= 0:
-        match = pattern.match(text, max(text.rfind("<", 0, at), 0))
+def _first(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> str | None:
+    """The group of the pattern's first match."""
+    for at in places:
+        match = pattern.match(text, at)
         if match is not None:
             return match[1]
-        at = text.find("<", at)
-        at = text.find(word, at) if at >= 0 else -1
     return None
 
 
 def _attribute(text: str) -> str | None:
-    match = _COMMAND_ID.search(text) if "CommandId" in text else None
-    return match[1] if match else None
+    at = text.find("CommandId=")
+    while at >= 0:
+        match = _COMMAND_ID.match(text, at - 1) if at else None
+        if match is not None:
+            return match[1]
+        at = text.find("CommandId=", at + 1)
+    return None
 
 
-def _described(message: Message, full: str, known: Mapping[str, object]) -> Message:
-    text = outline(full)
-    action = intern(_first(_ACTION, "Action", text) or "") or None
-    identify = _first(_IDENTIFY, "Identify", text)
-    fault = "Fault" in text and _FAULT.search(text) is not None
+def _described(message: Message, text: str, found: Marks, known: Mapping[str, object]) -> Message:
+    places = found.places
+
+    def first(pattern: re.Pattern[str], name: str) -> str | None:
+        return _first(pattern, text, places[name]) if name in places else None
+
+    action = intern(first(_ACTION, "Action") or "") or None
+    identify = _first(_IDENTIFY, text, sorted((*places.get("Identify", ()), *places.get("IdentifyResponse", ()))))
+    fault = any(_FAULT.match(text, at) for at in places.get("Fault", ()))
     operation = "Fault" if fault and not message.from_client else short_name(action) if action else identify
-    resource_uri = intern(_first(_RESOURCE, "ResourceURI", text) or "") or None
+    resource_uri = intern(first(_RESOURCE, "ResourceURI") or "") or None
     return replace(
         message,
         **known,
         action=action,
         resource_uri=resource_uri,
-        message_id=_first(_MESSAGE_ID, "MessageID", text),
-        relates_to=_first(_RELATES_TO, "RelatesTo", text),
-        session_id=_first(_SESSION_ID, "SessionId", text),
-        shell_id=_first(_SHELL_SELECTOR, "ShellId", text) or _first(_SHELL_ID, "ShellId", text),
-        command_id=_attribute(text) or _first(_COMMAND_ELEMENT, "CommandId", text),
-        fault_code=_first(_FAULT_CODE, "WSManFault", text),
+        message_id=first(_MESSAGE_ID, "MessageID"),
+        relates_to=first(_RELATES_TO, "RelatesTo"),
+        session_id=first(_SESSION_ID, "SessionId"),
+        shell_id=first(_SHELL_SELECTOR, "Selector") or first(_SHELL_ID, "ShellId"),
+        command_id=_attribute(text) or first(_COMMAND_ELEMENT, "CommandId"),
+        fault_code=first(_FAULT_CODE, "WSManFault"),
         operation=operation,
-        settings=settings(operation, resource_uri, full) if message.from_client else (),
+        settings=settings(operation, resource_uri, text) if message.from_client else (),
     )

@@ -7,12 +7,14 @@ CompressionType xpress, decompressed.
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import unescape
+
+from pybase64 import b64decode
 
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Operation, StreamPiece
-from analyzer.wsman.outline import outline
+from analyzer.wsman.marks import Marks
 from analyzer.wsman.xpress import inflate
 
 _PREFIX = r"<(?:[A-Za-z_][\w.-]*:)?"
@@ -33,31 +35,33 @@ _NAMES = ("Create", "Command", "Send", "Receive", "Signal", "Delete", "Connect",
 _LIMIT = 64 << 20
 
 
-def operation(message: Message, full: str, ts_ns: int, packets: tuple[int, ...], compressed: set[str], status: int | None = None) -> Operation | None:
-    """The operation that an envelope is, or None when it is none of a shell's.
+def operation(
+    message: Message, text: str, found: Marks, ts_ns: int, packets: tuple[int, ...], compressed: set[str], status: int | None = None
+) -> Operation | None:
+    """The operation that an envelope is, or None when it is none of a shell's. ``found``: where its elements are.
 
     ``compressed`` holds the exchanges and shells with xpress streams; it grows. ``status`` is the response's.
     """
     name = message.operation if isinstance(message.operation, str) else ""
     if name.removesuffix("Response") not in _NAMES:
         return None
-    text = outline(full)
-    line = _COMMAND_LINE.search(text) if "CommandLine" in text else None
+    places = found.places
+    line = _at(_COMMAND_LINE, text, places.get("CommandLine", ()))
     command_id = _attributes(line[1]).get("CommandId") if line else None
-    state = _STATE.search(text) if "CommandState" in text else None
+    state = _at(_STATE, text, places.get("CommandState", ()))
     shell_id = _upper(message.shell_id)
-    if ("compressiontype" in text.lower() or not text.isascii()) and _COMPRESSION.search(text):
-        compressed.update(found for found in (message.exchange, shell_id) if found)
+    if _at(_COMPRESSION, text, places.get("CompressionType", ())) if text.isascii() else _COMPRESSION.search(text):
+        compressed.update(known for known in (message.exchange, shell_id) if known)
     elif message.exchange in compressed and shell_id:
         compressed.add(shell_id)
     elif shell_id in compressed:
         compressed.add(message.exchange)
-    line_end = full.find(line[0]) + len(line[0]) if line else 0
-    command = _COMMAND.search(full, line_end) if line else None
-    page = _CODE_PAGE.search(text) if "WINRS_CODEPAGE" in text else None
-    exit_code = _EXIT.search(text) if "ExitCode" in text else None
-    creation = _CREATION.search(full) if "creationXml" in text else None
-    code = _CODE.search(text) if name == "Signal" else None
+    begin = line.end() if line else 0
+    command = _at(_COMMAND, text, (at for at in places.get("Command", ()) if at >= begin)) if line else None
+    page = _at(_CODE_PAGE, text, places.get("Option", ()))
+    exit_code = _at(_EXIT, text, places.get("ExitCode", ()))
+    creation = _at(_CREATION, text, places.get("creationXml", ()))
+    code = _at(_CODE, text, places.get("Code", ())) if name == "Signal" else None
     return Operation(
         message=message.id,
         exchange=message.exchange,
@@ -69,8 +73,8 @@ def operation(message: Message, full: str, ts_ns: int, packets: tuple[int, ...],
         shell_id=shell_id,
         command_id=_upper(command_id or (_attributes(state[1]).get("CommandId") if state else None) or message.command_id),
         command=_content(command[1]) if command else None,
-        arguments=tuple(_content(found) for found in _ARGUMENTS.findall(full, line_end)) if line else (),
-        streams=tuple(_streams(full, packed=shell_id in compressed or message.exchange in compressed)),
+        arguments=tuple(_arguments(text, places.get("Arguments", ()), begin)) if line else (),
+        streams=tuple(_streams(text, places.get("Stream", ()), packed=shell_id in compressed or message.exchange in compressed)),
         state=_attributes(state[1]).get("State", "").rpartition("/")[2] or None if state else None,
         exit_code=int(exit_code[1]) if exit_code else None,
         signal=code[1].rpartition("/")[2] if code else None,
@@ -94,34 +98,46 @@ def _attributes(text: str) -> dict[str, str]:
     return {name.rpartition(":")[2]: unescape(value) for name, value in _ATTRIBUTE.findall(text)}
 
 
-def _streams(text: str, *, packed: bool) -> list[StreamPiece]:
-    found = []
-    for attributes, content in _elements(text):
+def _at(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> re.Match[str] | None:
+    """The pattern's first match at one of these places."""
+    return next((match for at in places if (match := pattern.match(text, at)) is not None), None)
+
+
+def _arguments(text: str, places: Iterable[int], begin: int) -> Iterator[str]:
+    for at in places:
+        match = _ARGUMENTS.match(text, at) if at >= begin else None
+        if match is not None:
+            begin = match.end()
+            yield _content(match[1])
+
+
+def _streams(text: str, places: Iterable[int], *, packed: bool) -> Iterator[StreamPiece]:
+    for attributes, content in _elements(text, places):
         named = _attributes(attributes)
         data = _base64(content)
         plain = inflate(data, _LIMIT) if packed and data else None
-        found.append(
-            StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), data if plain is None else plain, named.get("End", "").lower() == "true")
-        )
-    return found
+        yield StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), data if plain is None else plain, named.get("End", "").lower() == "true")
 
 
-def _elements(text: str) -> Iterator[tuple[str, str]]:
+def _elements(text: str, places: Iterable[int]) -> Iterator[tuple[str, str]]:
     """Attributes and content of every ``Stream`` element, from one ``<`` to the next."""
-    at = text.find("<")
-    while at >= 0:
+    for at in places:
         match = _STREAM.match(text, at)
-        at = text.find("<", at + 1)
         if match is None:
             continue
+        end = text.find("<", match.end())
         if match[1].endswith("/"):
             yield match[1][:-1], ""
-        elif text.startswith("</", at) and ">" not in (content := text[match.end() : at]):
+        elif text.startswith("</", end) and ">" not in (content := text[match.end() : end]):
             yield match[1], content
 
 
 def _base64(text: str) -> bytes:
     """Leniently: what can be decoded up to the first damage."""
+    try:
+        return b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        pass
     try:
         return binascii.a2b_base64(text) if text.isascii() else base64.b64decode("".join(text.split()))
     except (binascii.Error, ValueError):

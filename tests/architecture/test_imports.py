@@ -68,6 +68,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "lxml": ("formats/xml.py",),
     "rich": ("reports/",),
     "yaml": ("sigma/yaml_adapter.py",),
+    "pybase64": ("wsman/winrs.py",),
     "click": ("cli.py", "cli_case.py", "cli_completion.py", "cli_exports.py", "cli_extra.py", "cli_inputs.py"),
     "jinja2": ("reports/html/",),
 }
