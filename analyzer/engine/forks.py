@@ -6,8 +6,6 @@ Whoever reads the results cannot tell the difference: they come in the order of 
 
 import gc
 import os
-import pickle
-import signal
 from collections.abc import Callable, Sequence
 from typing import BinaryIO, NamedTuple, TypeVar
 
@@ -48,6 +46,8 @@ def spread(work: Callable[[Part], Found], parts: Sequence[Part], count: int) -> 
 
 def _forked(work: Callable[[Part], Found], parts: Sequence[Part]) -> _Child | None:
     """A process that does ``parts``; None when none could be had."""
+    import pickle
+
     reading, writing = os.pipe()
     try:
         pid = os.fork()
@@ -73,6 +73,8 @@ def _results(child: _Child | None) -> list[Found] | None:
     """What a process found; None when it did not get to the end."""
     if child is None:
         return None
+    import pickle
+
     try:
         found: list[Found] = pickle.load(child.results)  # noqa: S301  our own process wrote it
     except (EOFError, OSError, pickle.UnpicklingError):
@@ -83,6 +85,8 @@ def _results(child: _Child | None) -> list[Found] | None:
 def _ended(child: _Child | None) -> None:
     if child is None:
         return
+    import signal
+
     child.results.close()
     try:
         os.kill(child.pid, signal.SIGKILL)  # it has nothing left to do but to end, or nobody who would read it

@@ -4,17 +4,23 @@ Commands and records are few and get a tree (expat, after a DTD was refused). Ou
 SecureString stay sealed, because the key travels under the client's own RSA key (MS-PSRP 2.2.5.1.24).
 """
 
+from __future__ import annotations
+
 import re
 from array import array
 from collections import deque
-from collections.abc import Iterator, Sequence
-from html import unescape
+from functools import cache
 from itertools import accumulate, chain
-from xml.etree import ElementTree as ET
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from xml.etree import ElementTree as ET
 
 _ESCAPE = re.compile(r"_x([0-9A-Fa-f]{4})_")
-_PRIMITIVE = re.compile(
-    r"^\s*+(?:<Objs\b[^<>]*>\s*+)?<(S|I32|I64|By|U16|U32|U64|I16|SB|Db|Sg|D|DT|TS|G|C|URI|Version|XD|SBK|B|Nil)\b[^<>]*?(?:/>|>([^<>]*)</\1>)\s*+(?:</Objs>)?\s*+$"
+_PRIMITIVE = (
+    r"^\s*+(?:<Objs\b[^<>]*>\s*+)?<(S|I32|I64|By|U16|U32|U64|I16|SB|Db|Sg|D|DT|TS|G|C|URI|Version|XD|SBK|B|Nil)\b[^<>]*?"
+    r"(?:/>|>([^<>]*)</\1>)\s*+(?:</Objs>)?\s*+$"
 )
 _TO_STRING = re.compile(r"<ToString>([^<>]*)</ToString>")
 _SECURE = "<SecureString, sealed>"
@@ -23,9 +29,18 @@ _DEPTH = 64
 """Objects in objects that are shown; what lies deeper is shown as an ellipsis."""
 
 
+@cache
+def _primitive() -> re.Pattern[str]:
+    return re.compile(_PRIMITIVE)
+
+
 def string(value: str) -> str:
     """XML entities and CLIXML's own ``_xHHHH_`` escapes (MS-PSRP 2.2.5.3.2) undone. They are UTF-16 units: a character may be two of them."""
-    text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), unescape(value))
+    if "&" in value:
+        from html import unescape
+
+        value = unescape(value)
+    text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), value) if "_x" in value else value
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
@@ -41,6 +56,8 @@ def tree(text: str) -> ET.Element | None:
     """The element tree, None for what is no XML, has a DTD or is too large."""
     if len(text) > _LIMIT or "<!DOCTYPE" in text or "<!ENTITY" in text:
         return None
+    from xml.etree import ElementTree as ET
+
     try:
         return ET.fromstring(text)  # noqa: S314  entities are refused above
     except ET.ParseError:
@@ -121,7 +138,7 @@ def _argument(argument: ET.Element) -> Iterator[str]:
 
 def shown(text: str) -> str:
     """One output or input object as text."""
-    primitive = _PRIMITIVE.match(text)
+    primitive = _primitive().match(text)
     if primitive is not None:
         return "" if primitive[1] == "Nil" else string(primitive[2] or "")
     printed = None if "<SS" in text else _TO_STRING.search(text)

@@ -13,7 +13,8 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from analyzer.records.files import MovedFile
 from analyzer.records.wsman import Command, outputs_of
@@ -44,8 +45,7 @@ _LEAST = 64
 _MOST = 64 << 20
 
 
-@dataclass(slots=True)
-class _Building:
+class _Building(Struct):
     """Pieces of one file; ``text`` is base64 that is decoded as a whole, ``data`` pieces that were decoded one by one."""
 
     shell: str

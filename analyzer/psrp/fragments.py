@@ -10,9 +10,10 @@ and nothing that is malformed stops what follows.
 import struct
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Generic, NamedTuple, TypeVar
+
+from msgspec import Struct, field
 
 from analyzer.formats.forms import chosen
 from analyzer.psrp import strings
@@ -84,8 +85,7 @@ class Strings(NamedTuple):
 Place = TypeVar("Place")
 
 
-@dataclass(slots=True)
-class _Object(Generic[Place]):
+class _Object(Struct, Generic[Place]):
     """The fragments of one object by number; ``last`` is the number of the one with the end flag."""
 
     place: Place

@@ -10,8 +10,8 @@ import zlib
 
 _DEPTH = 4
 _LIMIT = 1 << 20
-_ENCODED = re.compile(r"(?:^|\s)[-/\u2013\u2014](?:e|ec|en|enc|enco|encod|encode|encoded\w*)\s+[\"']?([A-Za-z0-9+/=]{16,})", re.IGNORECASE)
-_FROM_BASE64 = re.compile(r"FromBase64String\s*+\(\s*+\(?\s*+[\"']([A-Za-z0-9+/=\s]{16,})[\"']", re.IGNORECASE)
+_ENCODED = r"(?i)(?:^|\s)[-/\u2013\u2014](?:e|ec|en|enc|enco|encod|encode|encoded\w*)\s+[\"']?([A-Za-z0-9+/=]{16,})"
+_FROM_BASE64 = r"(?i)FromBase64String\s*+\(\s*+\(?\s*+[\"']([A-Za-z0-9+/=\s]{16,})[\"']"
 
 
 def opened(text: str) -> str | None:
@@ -30,11 +30,11 @@ def opened(text: str) -> str | None:
 
 def _inner(text: str) -> list[str]:
     found = []
-    for match in _ENCODED.finditer(text):
+    for match in re.finditer(_ENCODED, text):
         data = _base64(match[1])
         if data is not None and len(data) % 2 == 0:
             found.append(data.decode("utf-16-le", "replace"))
-    for match in _FROM_BASE64.finditer(text):
+    for match in re.finditer(_FROM_BASE64, text):
         data = _base64(match[1])
         if data is not None:
             plain = _inflated(data)

@@ -9,8 +9,9 @@ import binascii
 import codecs
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from analyzer.psrp import clixml
 from analyzer.psrp.fragments import Defragmenter, PsMessage, Strings
@@ -32,8 +33,7 @@ class Place(NamedTuple):
     capture: int
 
 
-@dataclass(slots=True)
-class _Command:
+class _Command(Struct):
     id: str
     text: str = ""
     first_ns: int = 0
@@ -45,8 +45,7 @@ class _Command:
     decoders: dict[str, codecs.IncrementalDecoder] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class _Shell:
+class _Shell(Struct):
     id: str
     place: Place
     first_ns: int

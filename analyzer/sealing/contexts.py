@@ -8,8 +8,9 @@ import base64
 import binascii
 import hmac
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from analyzer.auth.schemes import ntlm, spnego
 from analyzer.auth.schemes.ntlm_keys import from_exported, from_hash
@@ -47,8 +48,7 @@ class Sealer(Protocol):
         """Messages of these lengths went by."""
 
 
-@dataclass(slots=True)
-class Context:
+class Context(Struct):
     """``first``..``last`` are positions of exchanges; ``sealer`` opens bodies, or is None with the reason in ``why_not``; ``tag`` names the secret used."""
 
     conversation: Conversation

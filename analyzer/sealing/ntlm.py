@@ -11,7 +11,6 @@ import hmac
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
@@ -30,8 +29,7 @@ _STARTS = (b"<s:E", b"<?xm", b"<env", b"<soa", b"<SOA", b"\xef\xbb\xbf<", b"\xff
 _TRIES = 4096
 
 
-@dataclass(slots=True)
-class Direction:
+class Direction(Struct):
     """One direction's keystream and counter."""
 
     cipher: Rc4

@@ -12,6 +12,8 @@ import pytest
 from analyzer import cli, cli_work, start
 from tests.unit.test_terminals import on_terminal
 
+SLOW = {"dataclasses", "tomllib", "statistics"}
+"""Of Python itself: each takes as long to load as a dozen modules of ours."""
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = str(ROOT / "sample_pcaps" / "background-without-winrm" / "capture.pcap.gz")
 HEAVY = {
@@ -110,4 +112,14 @@ def test_a_capture_without_winrm_loads_no_decoder() -> None:
     found = loaded("analyze", QUIET)
     parts = {name.split(".")[1] for name in ours(found) if "." in name}
     assert not parts & {"cli", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "exports"}
-    assert not found & {*HEAVY, "click"}
+    assert len(ours(found)) <= 80, sorted(ours(found))
+    assert not found & {*HEAVY, *SLOW, "click", "hashlib", "html", "json", "threading", "pickle", "xml"}
+
+
+def test_a_capture_with_winrm_loads_no_parser_and_nothing_for_other_commands() -> None:
+    found = loaded("analyze", str(ROOT / "sample_pcaps" / "squid-close-after-200"))
+    parts = {name.split(".")[1] for name in ours(found) if "." in name}
+    assert {"http", "rules", "auth"} <= parts
+    assert not parts & {"cli", "sigma", "exports"}
+    assert not ours(found) & {"analyzer.reports.html", "analyzer.tables.registry", "analyzer.capture.halves", "analyzer.engine.store"}
+    assert not found & {*HEAVY, *(SLOW - {"dataclasses"}), "click"}
