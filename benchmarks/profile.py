@@ -10,6 +10,7 @@ BEGAN = time.process_time()
 
 from analyzer import api  # noqa: E402  the start of the clock comes before
 from analyzer.engine import local, reading  # noqa: E402
+from analyzer.settings import Limits  # noqa: E402
 
 STAGES = {
     "scan": [(local, "_scanned")],
@@ -39,7 +40,7 @@ def stages(path: str, secrets: str | None = None) -> dict[str, float]:
         for module, name in places:
             setattr(module, name, _timed(spent, stage, getattr(module, name)))
     began = time.process_time()
-    case = api.analyze(path, secrets=secrets)
+    case = api.analyze(path, secrets=secrets, limits=Limits(fork_bytes=1 << 62))  # in one process: the clock sees no other
     spent["rest"] = time.process_time() - began - sum(spent[stage] for stage in STAGES)  # type: ignore[assignment]
     began = time.process_time()
     case.overview()

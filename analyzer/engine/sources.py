@@ -12,17 +12,17 @@ _SMALLEST, _LARGEST = 1 << 12, 1 << 20
 
 
 class _Block:
-    """The bytes read last of one file, where they begin, how many of them were asked for."""
+    """The bytes read last of one file, and where they begin; ``size`` is how many to read the next time (0: what is asked for and no more)."""
 
-    __slots__ = ("begin", "data", "size", "used")
+    __slots__ = ("begin", "data", "descriptor", "size")
 
-    def __init__(self) -> None:
-        self.begin, self.data, self.size, self.used = 0, b"", 1 << 14, 1 << 14
+    def __init__(self, descriptor: int) -> None:
+        self.begin, self.data, self.descriptor, self.size = 0, b"", descriptor, _SMALLEST
 
 
 class Sources:
     """Files are opened when first needed and read in blocks; the last block of each stays, since segments of a stream lie near each other. A block is twice as
-    large as the one before it when a quarter of that was asked for, else half as large."""
+    large as the one before it when it follows that closely, else half as large."""
 
     def __init__(self, captures: Sequence[Capture], spools: Mapping[int, BinaryIO]) -> None:
         self._paths = {capture.ordinal: capture.path for capture in captures}
@@ -33,25 +33,26 @@ class Sources:
 
     def fetch(self, source: int, at: int, size: int) -> bytes:
         """The bytes; fewer when the file no longer has them."""
-        block = self._blocks.get(source) or self._blocks.setdefault(source, _Block())
+        block = self._blocks.get(source)
+        if block is None:
+            block = self._blocks[source] = _Block(self._descriptor(source))
         begin = at - block.begin
-        if begin < 0 or begin + size > len(block.data):
-            block.size = min(block.size * 2, _LARGEST) if block.used * 4 >= block.size else max(block.size >> 1, _SMALLEST)
-            block.used = begin = 0
-            block.begin = at
-            block.data = self._read(source, at, max(block.size, size))
-        block.used += size
-        return block.data[begin : begin + size]
+        if begin >= 0 and begin + size <= len(block.data):
+            return block.data[begin : begin + size]
+        if -_SMALLEST <= begin - len(block.data) <= _SMALLEST:
+            block.size = min(max(block.size * 2, _SMALLEST), _LARGEST)
+        else:
+            block.size = block.size >> 1 if block.size > _SMALLEST else 0
+        if source & 1:
+            self._spools[source >> 1].flush()
+        block.begin = at
+        block.data = data = os.pread(block.descriptor, max(block.size, size), at)
+        return data if len(data) == size else data[:size]
 
     def flush(self) -> None:
         """Writes what the spools hold back: a copy of this process would write it once more."""
         for spool in self._spools.values():
             spool.flush()
-
-    def _read(self, source: int, at: int, size: int) -> bytes:
-        if source & 1:
-            self._spools[source >> 1].flush()
-        return os.pread(self._descriptor(source), size, at)
 
     def _descriptor(self, source: int) -> int:
         known = self._open.get(source)

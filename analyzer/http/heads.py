@@ -15,8 +15,10 @@ from analyzer.settings import Limits
 REQUEST_LINE = re.compile(rb"([A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]{0,31}) +(\S.*?) +(HTTP/\d\.\d) *\r?$", re.DOTALL)
 STATUS_LINE = re.compile(rb"(HTTP/\d\.\d) +(\d{3})(?: +(.*?))? *\r?$", re.DOTALL)
 _AHEAD = (2048, 16384)
-_REPEATED = 64
-"""Characters of a value that most likely comes again (host, content type, agent): one object serves all."""
+_REPEATED = 96
+"""Characters of a line that most likely comes again (host, content type, agent): it is taken apart once, and one object serves all."""
+_LINES: dict[str, tuple[str, str]] = {}
+_MOST_LINES = 4096
 Problem = Callable[[str, str, int], None]
 """problem(issue code, detail, stream offset)."""
 
@@ -98,11 +100,17 @@ def _at_once(reader: Reader, found: Head, limits: Limits) -> bool:
         return False
     at, headers = reader.at, []
     for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or not name or name[0] in " \t" or name[-1].isspace() or "\n" in line:
-            return False
-        value = value.strip(" \t")
-        headers.append(Header(intern(name), intern(value) if len(value) <= _REPEATED else value, at))
+        known = _LINES.get(line)
+        if known is None:
+            name, colon, value = line.partition(":")
+            if not colon or not name or name[0] in " \t" or name[-1].isspace() or "\n" in line:
+                return False
+            known = intern(name), value.strip(" \t")
+            if len(line) <= _REPEATED:
+                if len(_LINES) >= _MOST_LINES:
+                    _LINES.clear()
+                _LINES[line] = known
+        headers.append(Header(*known, at))
         at += len(line) + 2
     found.headers = headers
     reader.at = at + 2
