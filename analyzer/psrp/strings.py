@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Collection
 from typing import NamedTuple
 
+COMPILED: bool = not __file__.endswith(".py")
 _FRAGMENT, _MESSAGE = 21, 40
 _LEAST = 68
 """Bytes of the shortest one: both headers and an empty string."""
@@ -60,6 +61,16 @@ def _opens(view: bytes, at: int, end: int) -> int:
     return begin + 3
 
 
+def _plain(data: bytes, view: bytes, begin: int, end: int) -> int:
+    """1 when neither ``<`` nor ``>`` is in [begin, end)."""
+    if not COMPILED:  # a loop over bytes is what is slow without the compiler
+        return data.find(b"<", begin, end) < 0 and data.find(b">", begin, end) < 0
+    i = begin
+    while i < end and view[i] != 60 and view[i] != 62:
+        i += 1
+    return i >= end
+
+
 def strings(data: bytes, at: int, known: Collection[int]) -> Run | None:
     """The strings from ``at`` on, as many as follow one another whole, for one pipeline, their objects not among ``known``; None when there are none."""
     return _strings(data, data, at, known)
@@ -88,7 +99,7 @@ def _strings(data: bytes, view: bytes, at: int, known: Collection[int]) -> Run |
             break
         size = _size(view, at)
         stop = at + _FRAGMENT + size
-        if data.find(b"<", begin, stop) != stop - 4 or data.find(b">", begin, stop) != stop - 1:
+        if not _plain(data, view, begin, stop - 4):
             break
         texts.append(data[begin : stop - 4])
         total += stop - 4 - begin

@@ -20,7 +20,7 @@ from analyzer.wsman.xpress import inflate
 _PREFIX = r"<(?:[A-Za-z_][\w.-]*:)?"
 _STREAM = re.compile(_PREFIX + r"Stream\b([^<>]*)>")
 _COMMAND_LINE = re.compile(_PREFIX + r"CommandLine\b([^<>]*)>")
-_TEXT = r"((?:<!\[CDATA\[.*?\]\]>|[^<])*)</"
+_TEXT = r"((?:<!\[CDATA\[.*?\]\]>|[^<]++)*)</"
 _COMMAND = re.compile(_PREFIX + r"Command(?:\s[^<>]*)?>" + _TEXT, re.DOTALL)
 _ARGUMENTS = re.compile(_PREFIX + r"Arguments(?:\s[^<>]*)?>" + _TEXT, re.DOTALL)
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>|([^<]+)", re.DOTALL)
