@@ -5,8 +5,9 @@ Bare LF ends a line as CRLF does; obs-fold is joined; a line without a colon is 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from sys import intern
+
+from msgspec import Struct, field
 
 from analyzer.formats.reader import Hole, Reader, Short
 from analyzer.records.http import Header
@@ -23,8 +24,7 @@ Problem = Callable[[str, str, int], None]
 """problem(issue code, detail, stream offset)."""
 
 
-@dataclass(slots=True)
-class Head:
+class Head(Struct):
     """A start line's three words and the field lines. ``whole`` is false when the header block is not wholly captured."""
 
     at: int

@@ -122,4 +122,4 @@ def test_a_capture_with_winrm_loads_no_parser_and_nothing_for_other_commands() -
     assert {"http", "rules", "auth"} <= parts
     assert not parts & {"cli", "sigma", "exports"}
     assert not ours(found) & {"analyzer.reports.html", "analyzer.tables.registry", "analyzer.capture.halves", "analyzer.engine.store"}
-    assert not found & {*HEAVY, *(SLOW - {"dataclasses"}), "click"}
+    assert not found & {*HEAVY, *SLOW, "click"}
