@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from analyzer.engine.forks import spread
 from analyzer.formats.content import codings, unpacked
 from analyzer.formats.reader import Fetch, Reader
-from analyzer.formats.tls import key_log
+from analyzer.formats.tls import KeyLog, key_log
 from analyzer.psrp.shells import Place, shells
 from analyzer.records.auth import Audience, Conversation, Identity, Outcome
 from analyzer.records.evidence import Evidence
@@ -34,6 +35,9 @@ _NOT_LOOKED_AT = (401, 407)
 """With these the server (or proxy) refused to look at the body: the client sends it again once it is authenticated."""
 
 
+_CHUNKS = 32
+
+
 class Contents(Struct, frozen=True, gc=False):
     """All messages, described as far as they could be read, by id; the shells and commands in them."""
 
@@ -44,57 +48,103 @@ class Contents(Struct, frozen=True, gc=False):
     commands: tuple[Command, ...]
 
 
-def contents(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Contents:
-    """Opens what can be opened and reads what is readable."""
+class _Read(Struct, frozen=True, gc=False):
+    """What the connections of one client with one server gave."""
+
+    messages: dict[str, Message]
+    clients: dict[str, str]
+    operations: dict[str, list[Operation]]
+    compressed: set[str]
+    """Exchanges and shells whose streams are compressed."""
+    plain: set[str]
+    """Shells that were met without a word of compression."""
+
+
+class _Tools(Struct, frozen=True, gc=False):
+    evidence: Evidence
+    secrets: Secrets
+    tickets: Tickets
+    keys: KeyLog
+    fetch: Fetch
+    limits: Limits
+
+
+def contents(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits, workers: int = 1) -> Contents:
+    """Opens what can be opened and reads what is readable, in ``workers`` processes."""
+    tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls), fetch, limits)
+    groups = _groups(evidence)
+    chunks = [groups[start::_CHUNKS] for start in range(min(_CHUNKS, len(groups)))]
+    by_chunk = spread(lambda chunk: [_read(tools, group, frozenset()) for group in chunk], chunks, workers)
+    read = [by_chunk[place % _CHUNKS][place // _CHUNKS] for place in range(len(groups))]
+    compressed = frozenset().union(*(one.compressed for one in read))
+    for place, one in enumerate(read):
+        if not compressed.isdisjoint(one.plain):  # another client, or the proxy's other leg, said how this shell's streams are packed
+            read[place] = _read(tools, groups[place], compressed)
     messages = dict(evidence.messages)
     clients: dict[str, str] = {}
-    operations: dict[str, list[Operation]] = defaultdict(list)
-    compressed: set[str] = set()
-    for message, known, text in _texts(evidence, messages, clients, secrets, tickets, fetch, limits):
-        marks = read_marks(text)
-        full = described_text(message, text, marks, **known) if message.protection is Protection.SEALED else message
-        messages[message.id] = full
-        half = _half(evidence, full)
-        status = _status(evidence, full.exchange)
-        found = None if half is None else operation(full, text, marks, half[0], half[1], compressed, status)
-        if found is not None and status not in _NOT_LOOKED_AT:
-            operations[full.exchange].append(found)
+    operations: dict[str, list[Operation]] = {}
+    for one in read:
+        messages.update(one.messages)
+        clients.update(one.clients)
+        operations.update(one.operations)
     kept = [item for identity, found in operations.items() if not _seen_elsewhere(evidence, identity, operations) for item in found]
     places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients) for item in kept}
     built = shells(kept, places)
     return Contents(messages, clients, built.shells, built.commands)
 
 
-def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Iterator[tuple[str, str]]:
-    """(message id, text) of every body that can be read; they are opened anew, since no plaintext is kept."""
-    for message, _, text in _texts(evidence, dict(evidence.messages), {}, secrets, tickets, fetch, limits):
-        yield message.id, text
-
-
-def _texts(
-    evidence: Evidence, messages: dict[str, Message], clients: dict[str, str], secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits
-) -> Iterator[tuple[Message, Mapping[str, object], str]]:
-    """Every message whose envelope can be read, with what its opening tells of it and its text, connection by connection; the sealed ones that cannot be read
-    get their reason."""
+def _groups(evidence: Evidence) -> list[list[Talk]]:
+    """The WinRM connections, those of one client with one server together: a secret that proved right for one of them most likely opens the others."""
     groups: dict[tuple[str, object], list[Talk]] = defaultdict(list)
     for connection in evidence.connections.values():
         if connection.id in evidence.winrm:
             talk = Talk(connection, evidence.exchanges_of.get(connection.id, ()), evidence.conversations_of.get(connection.id, ()))
             groups[connection.client.host, connection.server].append(talk)
-    keys = key_log(secrets.tls)
-    for talks in groups.values():
-        for result in opened(talks, evidence.messages, secrets, tickets, keys, fetch):
-            if result.conversation is not None and result.client is not None:
-                clients[result.conversation] = result.client
-            message, known = messages[result.message], _verdict(result)
-            text = _plain(evidence, message, result.text, limits)
-            if isinstance(text, Absent):
-                messages[result.message] = replace(message, **known)
-            else:
-                yield message, known, decoded(text)
-        for talk in talks:
-            for message, clear in _clear(talk, messages, fetch, limits):
-                yield message, {}, clear
+    return list(groups.values())
+
+
+def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:
+    """``compressed``: what is known of shells from elsewhere."""
+    evidence = tools.evidence
+    out = _Read({}, {}, defaultdict(list), set(compressed), set())
+    for message, known, text in _texts(tools, talks, out.messages, out.clients):
+        marks = read_marks(text)
+        full = described_text(message, text, marks, **known) if message.protection is Protection.SEALED else message
+        out.messages[message.id] = full
+        half = _half(evidence, full)
+        status = _status(evidence, full.exchange)
+        found = None if half is None else operation(full, text, marks, half[0], half[1], out.compressed, status)
+        if found is not None and status not in _NOT_LOOKED_AT:
+            out.operations[full.exchange].append(found)
+            if found.shell_id and found.shell_id not in out.compressed:
+                out.plain.add(found.shell_id)
+    return replace(out, operations=dict(out.operations), compressed=out.compressed - compressed)
+
+
+def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Iterator[tuple[str, str]]:
+    """(message id, text) of every body that can be read; they are opened anew, since no plaintext is kept."""
+    tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls), fetch, limits)
+    for group in _groups(evidence):
+        for message, _, text in _texts(tools, group, {}, {}):
+            yield message.id, text
+
+
+def _texts(tools: _Tools, talks: list[Talk], messages: dict[str, Message], clients: dict[str, str]) -> Iterator[tuple[Message, Mapping[str, object], str]]:
+    """Every message whose envelope can be read, with what its opening tells of it and its text; the sealed ones that cannot be read get their reason in
+    ``messages``."""
+    evidence, limits = tools.evidence, tools.limits
+    for result in opened(talks, evidence.messages, tools.secrets, tools.tickets, tools.keys, tools.fetch):
+        if result.conversation is not None and result.client is not None:
+            clients[result.conversation] = result.client
+        message, known = evidence.messages[result.message], _verdict(result)
+        text = _plain(evidence, message, result.text, limits)
+        if isinstance(text, Absent):
+            messages[result.message] = replace(message, **known)
+        else:
+            yield message, known, decoded(text)
+    for talk in talks:
+        for message, clear in _clear(talk, evidence.messages, tools.fetch, limits):
+            yield message, {}, clear
 
 
 def _plain(evidence: Evidence, message: Message, text: Known[bytes], limits: Limits) -> Known[bytes]:

@@ -64,7 +64,7 @@ def _read(
     found = evidence(captures, talks, issues, sources.fetch, limits)
     del talks
     tickets = learn(kdc, secrets)
-    opened = contents(found, secrets, tickets, sources.fetch, limits)
+    opened = contents(found, secrets, tickets, sources.fetch, limits, workers)
     conversations = identified(found.conversations, opened.clients)
     if not secrets.empty:
         conversations = verified(found, conversations, secrets)
