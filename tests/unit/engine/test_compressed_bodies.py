@@ -3,6 +3,7 @@
 import base64
 import gzip
 import os
+import struct
 from pathlib import Path
 from unittest import mock
 
@@ -74,3 +75,35 @@ def test_clear_and_compressed(tmp_path: Path, coding: str, body: bytes) -> None:
     (command,) = case.result.commands
     assert command.text == "whoami"
     assert case.evidence.messages["c1.x1.q"].operation == "Command"
+
+
+@pytest.mark.parametrize("order", [("10.0.0.1", "10.0.0.2"), ("10.0.0.2", "10.0.0.1")])
+def test_a_shell_that_another_client_made_is_unpacked(tmp_path: Path, order: tuple[str, str]) -> None:
+    """Whichever connection comes first: one client makes the shell and says how its streams are packed, another one receives them."""
+    head = f"<w:ResourceURI>{URI}/cmd</w:ResourceURI><w:SelectorSet><w:Selector Name='ShellId'>A-1</w:Selector></w:SelectorSet>"
+    stored = base64.b64encode(struct.pack("<HH", 4, 4) + b"hello").decode()
+    envelopes = {
+        "10.0.0.1": (
+            (
+                f"<s:Envelope><s:Header><a:Action>http://schemas.xmlsoap.org/ws/2004/09/transfer/Create</a:Action>{head}</s:Header>"
+                "<s:Body><r:Shell><r:CompressionType>xpress</r:CompressionType></r:Shell></s:Body></s:Envelope>"
+            ),
+            "<s:Envelope/>",
+        ),
+        "10.0.0.2": (
+            f"<s:Envelope><s:Header><a:Action>{URI}/Receive</a:Action>{head}</s:Header><s:Body/></s:Envelope>",
+            (
+                f"<s:Envelope><s:Header><a:Action>{URI}/ReceiveResponse</a:Action></s:Header><s:Body><r:ReceiveResponse>"
+                f"<r:Stream Name='stdout' CommandId='B-1'>{stored}</r:Stream></r:ReceiveResponse></s:Body></s:Envelope>"
+            ),
+        ),
+    }
+    lan = Wire()
+    for number, host in enumerate(order):
+        talk = lan.connect(host, 50001 + number, "10.0.0.9", 5985)
+        asked, answered = envelopes[host]
+        talk.send(Raw("POST /wsman HTTP/1.1", "Content-Type: application/soap+xml", body=asked.encode()))
+        talk.answer(Raw("HTTP/1.1 200 OK", "Content-Type: application/soap+xml", body=answered.encode()))
+    lan.capture(tmp_path / "a.pcap")
+    texts = [output.text for command in analyzer.analyze(tmp_path / "a.pcap").result.commands for output in command.outputs]
+    assert texts == ["hello"]
