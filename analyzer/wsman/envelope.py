@@ -29,8 +29,13 @@ read_marks: Callable[[str], Marks] = chosen(marks).read_marks
 """`analyzer.wsman.marks.read_marks`, compiled where it was built."""
 
 
+def _content(most: int) -> str:
+    """A text of so many characters without the white space around it, up to the next tag; found from its end backwards, as a lazy match would try each one."""
+    return rf"\s*([^<>\s](?:[^<>]{{0,{most - 2}}}[^<>\s])?|\s)\s*</"
+
+
 def _element(name: str) -> re.Pattern[str]:
-    return re.compile(rf"<(?:[A-Za-z_][\w.-]*:)?{name}(?:\s[^<>]*)?>\s*([^<>]{{1,2048}}?)\s*</")
+    return re.compile(rf"<(?:[A-Za-z_][\w.-]*:)?{name}(?:\s[^<>]*)?>{_content(2048)}")
 
 
 _ACTION = _element("Action")
@@ -38,7 +43,7 @@ _RESOURCE = _element("ResourceURI")
 _MESSAGE_ID = _element("MessageID")
 _RELATES_TO = _element("RelatesTo")
 _SESSION_ID = _element("SessionId")
-_SHELL_SELECTOR = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?Selector\s[^<>]*Name=[\"']ShellId[\"'][^<>]*>\s*([^<>]{1,128}?)\s*</")
+_SHELL_SELECTOR = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?Selector\s[^<>]*Name=[\"']ShellId[\"'][^<>]*>" + _content(128))
 _SHELL_ID = _element("ShellId")
 _COMMAND_ID = re.compile(r"\sCommandId=[\"']([^\"'<>]{1,128})[\"']")
 _COMMAND_ELEMENT = _element("CommandId")
