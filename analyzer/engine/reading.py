@@ -94,4 +94,5 @@ def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Calla
             progress("connections", done, len(todo))
 
     by_shard = spread(partial(talk, tools=tools, done=count), shards(todo, tools.limits.shards), 1 if tools.keys else workers)  # one spool takes plain text
+    sources.flush()  # plain text that was stored meanwhile: what comes next forks, too
     return [item for found in by_shard for item in found], workers
