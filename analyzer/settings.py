@@ -25,6 +25,8 @@ class Limits(Struct, frozen=True, gc=False):
     fragment_age_s: float = 60.0
     kdc_datagrams: int = 10_000
     """Kerberos messages over UDP that are kept, for the keys they may tell."""
+    icmp_errors: int = 10_000
+    """ICMP errors about TCP segments that are kept, to be joined to the connections that they quote."""
     duplicate_window_s: float = 60.0
     """Two packets with equal identification, checksum, numbers and size within this time are one packet captured twice."""
     window_bytes: int = 1 << 30

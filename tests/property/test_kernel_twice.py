@@ -73,6 +73,8 @@ def _read(kind: type[kernel.Kernel], data: bytes, dice: random.Random, *, bulk: 
         run.backwards,
         run.late,
         run.datagrams,
+        run.icmp,
+        run.icmp_over,
         run.spool_full,
     )
     seen = (walk.format, walk.snaplen, walk.packets, walk.links, walk.secrets, walk.comments, walk.problems, slow.problems)
