@@ -31,6 +31,8 @@ class Limits(Struct, frozen=True, gc=False):
     """Two packets with equal identification, checksum, numbers and size within this time are one packet captured twice."""
     window_bytes: int = 1 << 30
     """A segment further than this from the stream's position is passed over."""
+    pause_s: float = 10.0
+    """A time without packets from which on it is kept as a pause of its connection."""
     start_line_bytes: int = 64 << 10
     head_bytes: int = 512 << 10
     """A header block; Windows' default MaxTokenSize alone is 48,000 bytes (64,000 in base64)."""

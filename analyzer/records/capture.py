@@ -96,8 +96,8 @@ class IcmpKind(StrEnum):
 class IcmpError(Struct, frozen=True, gc=False):
     """One ICMP or ICMPv6 error about a TCP segment: who sent it (``router``), what it says, and the segment that it quotes.
 
-    ``packet`` is a packet key, ``version`` 4 or 6 (ICMP or ICMPv6), ``meaning`` the name of type and code. ``mtu`` is the next hop's, in bytes, None where it is
-    not told. ``source`` and ``target`` are host and port of the quoted segment, ``seq`` its sequence number, ``size`` the size of its IP packet in bytes.
+    ``packet`` is a packet key, ``version`` 4 or 6 (ICMP or ICMPv6), ``meaning`` the name of type and code. ``mtu`` is the next hop's in bytes, None where it
+    is not told. ``source`` and ``target`` are host and port of the quoted segment, ``seq`` its sequence number, ``size`` the size of its IP packet in bytes.
     """
 
     packet: int
