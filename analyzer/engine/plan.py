@@ -5,6 +5,7 @@
     talk[k]    the connections of shard k      -> connections, exchanges, messages, conversations
     hops       all exchanges                   -> hops, clock offsets
     routes     hops and streams                -> routes, roles, which connections are WinRM
+    story      connections, exchanges, ICMP    -> what became of requests without an answer
     contents   messages, secrets, tickets      -> opened messages, operations, shells, commands (opening.py)
     judge      the evidence                    -> findings, scorecards (work.py)
 
@@ -26,7 +27,7 @@ from analyzer.http.exchanges import Tunnel, parse
 from analyzer.proxy.hops import hops
 from analyzer.proxy.routes import routes
 from analyzer.records.auth import Audience, Conversation
-from analyzer.records.capture import Capture, Flow, Verdict
+from analyzer.records.capture import Capture, Flow, IcmpError, Verdict
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.ids import connection_id
@@ -36,6 +37,9 @@ from analyzer.records.sealing import Message
 from analyzer.records.transport import Connection
 from analyzer.sealing.messages import messages
 from analyzer.settings import Limits
+from analyzer.story.icmp import icmp_of
+from analyzer.story.silence import joined as without_repeats
+from analyzer.story.silence import unanswered
 from analyzer.transport.connections import connection
 from analyzer.transport.threads import threads
 from analyzer.transport.tls import Store, opened
@@ -170,7 +174,9 @@ def _tunnel(outer: Connection, tunnel: Tunnel, tools: Tools, depth: int) -> list
     return _read(inside, (), tools, depth - 1)
 
 
-def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterable[Issue], fetch: Fetch, limits: Limits) -> Evidence:
+def evidence(
+    captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterable[Issue], fetch: Fetch, limits: Limits, errors: Iterable[IcmpError] = ()
+) -> Evidence:
     """Jobs *hops* and *routes*: everything put together, in order of place."""
     ordered = sorted(talks, key=lambda item: _place(item.connection.id))
     connections = {item.connection.id: item.connection for item in ordered}
@@ -178,6 +184,9 @@ def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterabl
     all_messages = {message.id: message for item in ordered for message in item.messages}
     joined = hops(connections, exchanges_of, all_messages)
     routed = routes(connections, exchanges_of, joined.hops, joined.legs, fetch)
+    exchanges = {exchange.id: exchange for item in ordered for exchange in item.exchanges}
+    icmp = icmp_of(connections, errors)
+    silent = unanswered(connections, exchanges_of, captures, icmp, fetch, limits)
     near, far = {}, {}
     for hop in joined.hops:
         near[hop.near] = hop
@@ -185,7 +194,7 @@ def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterabl
     return Evidence(
         captures=tuple(_with_clock(capture, joined.clocks.get(capture.ordinal)) for capture in captures),
         connections=connections,
-        exchanges={exchange.id: exchange for item in ordered for exchange in item.exchanges},
+        exchanges=exchanges,
         exchanges_of=exchanges_of,
         messages=all_messages,
         conversations=tuple(conversation for item in ordered for conversation in item.conversations),
@@ -196,6 +205,8 @@ def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterabl
         routes=routed.routes,
         roles=routed.roles,
         winrm=winrm(connections, exchanges_of, all_messages, joined.hops, routed.routes, limits),
+        icmp=icmp,
+        unanswered=without_repeats(silent, joined.hops, exchanges),
         issues=(*issues, *(issue for item in ordered for issue in item.issues), *joined.issues, *routed.issues),
     )
 

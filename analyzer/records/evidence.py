@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from analyzer.records.auth import Conversation
-from analyzer.records.capture import Capture
+from analyzer.records.capture import Capture, IcmpError
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Hop, Role, Route
 from analyzer.records.sealing import Message
 from analyzer.records.sigma import SigmaHit
 from analyzer.records.transport import Connection
+from analyzer.records.waiting import Unanswered
 from analyzer.records.wsman import Command, Shell
 
 
@@ -39,6 +40,10 @@ class Evidence(Struct, frozen=True, gc=False):
     shells: tuple[Shell, ...] = ()
     commands: tuple[Command, ...] = ()
     """What was run, as far as bodies could be read."""
+    icmp: Mapping[str, tuple[IcmpError, ...]] = {}
+    """ICMP errors by the id of the connection that they quote, in order of time."""
+    unanswered: tuple[Unanswered, ...] = ()
+    """Requests that got no answer, at most one of each connection."""
     sigma_hits: tuple[SigmaHit, ...] = ()
     """What the user's own Sigma rules say of it."""
 

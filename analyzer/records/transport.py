@@ -103,6 +103,8 @@ class Closing(Struct, frozen=True, gc=False):
     acked: int
     ttl: int = -1
     ident: int = -1
+    fits: bool | None = None
+    """``ttl`` is one of those of the same side's other packets, or next to one; None unknown. One that does not fit was sent elsewhere on the path."""
     went_on: int = 0
     went_on_packet: int | None = None
 

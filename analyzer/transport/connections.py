@@ -18,7 +18,7 @@ from analyzer.records.transport import Closing, Connection, End, Endpoint, Side
 from analyzer.settings import Limits
 from analyzer.transport.reassembly import Assembly, Segment, assemble, finished, first_base
 from analyzer.transport.rows import distinct
-from analyzer.transport.silence import pauses, ttls, unacked, went_on, zero_windows
+from analyzer.transport.silence import fits, pauses, ttls, unacked, went_on, zero_windows
 
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _WRAP = 1 << 32
@@ -43,7 +43,8 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     acks = [[rows.ack[k] for k in kept if rows.direction[k] == client ^ i ^ 1 and rows.ack[k] >= 0 and not rows.flags[k] & _RST] for i in (0, 1)]
     streams = [finished(assemblies[i], assemblies[1 - i], acks[i]) for i in (0, 1)]
     streams = [replace(streams[i], unacked=unacked(assemblies[i], sides[i], sides[1 - i])) for i in (0, 1)]
-    closings = _closings(rows, kept, client, assemblies)
+    hops = ttls(rows, client)
+    closings = _closings(rows, kept, client, assemblies, hops)
     endpoints = [Endpoint(flow.hosts[client ^ i], flow.ports[client ^ i]) for i in (0, 1)]
     times = [rows.ts_ns[k] for k in kept]
     made = Connection(
@@ -63,7 +64,7 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
         syn=next((rows.key[k] for k in kept if rows.direction[k] == client and rows.flags[k] & (_SYN | _ACK) == _SYN), None),
         established=any(rows.direction[k] != client and not rows.flags[k] & _RST for k in kept) or streams[0].size > 0,
         duplicates=copies,
-        ttls=ttls(rows, client),
+        ttls=hops,
         pauses=pauses(rows, kept, int(limits.pause_s * 1e9)),
         zero_windows=zero_windows(rows, kept, client),
         bases=(-1 if bases[0][0] is None else bases[0][0], -1 if bases[1][0] is None else bases[1][0]),
@@ -135,7 +136,7 @@ def _base_from_peer(rows: Segments, kept: list[int], direction: int, guess: tupl
     return base, begins
 
 
-def _closings(rows: Segments, kept: list[int], client: int, assemblies: list[Assembly]) -> list[Closing]:
+def _closings(rows: Segments, kept: list[int], client: int, assemblies: list[Assembly], hops: tuple[tuple[int, ...], ...]) -> list[Closing]:
     """Every reset, and the first FIN of each side, in order of time. What a side did later is told of its first reset."""
     found = []
     finished_sides = set()
@@ -162,6 +163,7 @@ def _closings(rows: Segments, kept: list[int], client: int, assemblies: list[Ass
                 stream_at=own.offset(rows.seq[k]) + rows.wire_size[k] if own.base is not None else -1,
                 acked=peer.offset(rows.ack[k]) if peer.base is not None and rows.ack[k] >= 0 else -1,
                 ttl=rows.ttl[k],
+                fits=fits(rows.ttl[k], hops[which]),
                 ident=rows.ident[k] >> 16,
                 went_on=later,
                 went_on_packet=later_packet,

@@ -54,6 +54,11 @@ def ttls(rows: Segments, client: int) -> tuple[tuple[int, ...], tuple[int, ...]]
     return client_own, server_own
 
 
+def fits(ttl: int, own: Sequence[int]) -> bool | None:
+    """Whether a packet comes from the host whose packets have the times to live ``own``: routes of one hop more or less are met. None unknown."""
+    return any(abs(ttl - one) <= 1 for one in own) if own else None
+
+
 def pauses(rows: Segments, kept: Sequence[int], least_ns: int) -> tuple[Pause, ...]:
     """The times of ``least_ns`` and more without a packet."""
     times = rows.ts_ns

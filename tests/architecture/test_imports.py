@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sealing": _FLOOR | {"auth.schemes"},
     "wsman": _FLOOR,
     "psrp": _FLOOR,
+    "story": _FLOOR,
     "sigma": {"records", "errors"},
     "rules": {"records", "errors"},
     "tables": {"records", "formats.text", "errors"},
@@ -31,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exports": {"records", "tables", "reports", "formats.text", "errors"},
     "engine": {
         *_FLOOR,
-        *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "rules", "tables", "reports"),
+        *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "story", "sigma", "rules", "tables", "reports"),
     },
     "case": {"records", "errors", "engine", "tables", "reports", "exports", "__init__"},
     "api": {"case", "records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules", "__init__"},
