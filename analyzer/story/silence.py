@@ -64,7 +64,7 @@ def joined(found: Iterable[Unanswered], hops: Iterable[Hop], exchanges: Mapping[
             answered = not isinstance(exchanges[hop.near].response, Absent)
             if answered and far.stop in (Stop.GAVE_UP, Stop.PENDING):
                 follows[hop.far] = hop.near  # the proxy answered by itself
-        elif far.stop in _BROKEN:
+        elif far.stop in _BROKEN or (near.stop is Stop.PENDING and far.stop is Stop.PENDING):
             follows[hop.near] = hop.far
         else:
             follows[hop.far] = hop.near
