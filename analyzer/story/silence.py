@@ -4,7 +4,7 @@ Of each connection at most one is told: the first request behind the last answer
 hole behind the last answer, more bytes counted by a FIN or RST than were captured, or no packet of the server at all.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -52,23 +52,35 @@ def unanswered(
     return tuple(found)
 
 
-def joined(found: Iterable[Unanswered], hops: Iterable[Hop], exchanges: Mapping[str, Exchange]) -> tuple[Unanswered, ...]:
+def joined(found: Sequence[Unanswered], hops: Sequence[Hop], exchanges: Mapping[str, Exchange]) -> tuple[Unanswered, ...]:
     """The same, where one request is told of two sides of a proxy: the side that only followed names the other."""
     by_exchange = {one.exchange: one for one in found if one.exchange is not None}
     follows: dict[str, str] = {}
-    for hop in hops:
-        near, far = by_exchange.get(hop.near), by_exchange.get(hop.far)
+    for near_id, far_id in _pairs(found, hops):
+        near, far = by_exchange.get(near_id), by_exchange.get(far_id)
         if far is None:
             continue
         if near is None:
-            answered = not isinstance(exchanges[hop.near].response, Absent)
+            answered = not isinstance(exchanges[near_id].response, Absent)
             if answered and far.stop in (Stop.GAVE_UP, Stop.PENDING):
-                follows[hop.far] = hop.near  # the proxy answered by itself
+                follows[far_id] = near_id  # the proxy answered by itself
         elif far.stop in _BROKEN or (near.stop is Stop.PENDING and far.stop is Stop.PENDING):
-            follows[hop.near] = hop.far
+            follows[near_id] = far_id
         else:
-            follows[hop.far] = hop.near
+            follows[far_id] = near_id
     return tuple(replace(one, follows=follows[one.exchange]) if one.exchange in follows else one for one in found)
+
+
+def _pairs(found: Sequence[Unanswered], hops: Sequence[Hop]) -> Iterator[tuple[str, str]]:
+    """The exchanges of each hop; and unanswered requests on two connections that are joined by other exchanges, where nothing told of a hop of their own."""
+    nears, fars = {hop.near for hop in hops}, {hop.far for hop in hops}
+    yield from ((hop.near, hop.far) for hop in hops)
+    upstream = {hop.near_connection: hop.far_connection for hop in hops}
+    open_fars = {one.connection: one for one in found if one.exchange is not None and one.exchange not in fars}
+    for one in found:
+        far = open_fars.get(upstream.get(one.connection, ""))
+        if one.exchange is not None and one.exchange not in nears and far is not None and far.exchange is not None:
+            yield one.exchange, far.exchange
 
 
 def _asked(connection: Connection, exchanges: Sequence[Exchange], fetch: Fetch, limits: Limits) -> _Asked | None:
@@ -109,7 +121,7 @@ def _said_more(connection: Connection, answered_to: int) -> bool:
     """The server's stream went on behind the last answer, as far as anyone counted it."""
     if connection.to_client.size > answered_to:
         return True
-    counted = (closing.stream_at if closing.side is Side.SERVER else closing.acked for closing in connection.closings if closing.kind is End.FIN)
+    counted = (closing.stream_at if closing.side is Side.SERVER else closing.acked for closing in connection.closings)
     return any(number > answered_to + 1 for number in counted)
 
 

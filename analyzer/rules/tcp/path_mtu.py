@@ -29,8 +29,6 @@ from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 _TRIES = 3
-_HEADERS = {4: 40, 6: 60}
-"""IP and TCP headers without options, by IP version: what is added to a segment on its way."""
 
 
 class Lost(Struct, frozen=True, gc=False):
@@ -87,9 +85,7 @@ def why(tell: Tell[Lost]) -> str:
         text += f" {first.icmp.router} reported {words.icmp_words(first.icmp)} ({tell.packet(first.icmp.packet)})."
         text += f" The next hop takes {first.icmp.mtu:,} bytes." if first.icmp.mtu else ""
     else:
-        fits = gone.passed + _HEADERS[6 if ":" in connection.server.host else 4]
-        large = gone.segment + _HEADERS[6 if ":" in connection.server.host else 4]
-        text += f" So the path takes packets of {fits:,} bytes, but not of {large:,}: its MTU is smaller than that of the sender's network."
+        text += " So the path takes smaller packets only: its MTU is below that of the sender's network."
     return text + (f" This happened on {tell.count:,} connections." if tell.count > 1 else "")
 
 

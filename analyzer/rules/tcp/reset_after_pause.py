@@ -44,7 +44,7 @@ def why(tell: Tell[Wait]) -> str:
         if words.reset_by_a_device(first.closing):
             text += f" The reset has {words.hops(first.closing, connection)}: a device on the path sent it."
         else:
-            text += " The other side, or a device on the path, had forgotten the connection during this silence."
+            text += " Its sender, the server or a device on the path, no longer knew the connection after this silence."
     if tell.count > 1:
         text += f" This happened {words.times(tell.count)}, after pauses of {words.spread(wait.one.idle_ns for wait in tell.facts)}."
     return text + words.bracket(tell.facts)

@@ -37,7 +37,7 @@ def why(tell: Tell[Wait]) -> str:
     wait = tell.first.fact
     first = wait.one
     text = f"No packet passed on {first.connection} for {words.s(first.idle_ns)}. " if _paused(first) else ""
-    text += _repeated(tell, first) + _heard(tell, first)
+    text += _repeated(tell, first) + _heard(tell, wait)
     if first.closing is not None:
         text += f" After {words.s(first.waited_ns)} the client ended the connection ({words.closed(first.closing)}, {tell.packet(first.closing.packet)})."
     if first.icmp is not None:
@@ -57,13 +57,14 @@ def _repeated(tell: Tell[Wait], first: Unanswered) -> str:
     return f"The client sent {sent} {words.times(gone.tries)} within {words.s(gone.last_ns - gone.first_ns)}. They were never acknowledged."
 
 
-def _heard(tell: Tell[Wait], first: Unanswered) -> str:
-    gone = first.unacked
+def _heard(tell: Tell[Wait], wait: Wait) -> str:
+    gone = wait.one.unacked
     if gone is not None and gone.heard_packet is not None:
         return f" The server still sent packets, the last one in {tell.packet(gone.heard_packet)}, so only this direction is broken."
-    if _paused(first):
-        return " Nothing came back any more: the path forgot the connection during the silence."
-    return " Nothing came back any more."
+    if not _paused(wait.one):
+        return " Nothing came back any more."
+    forgot = "the path forgot the connection during the silence"
+    return f" Nothing came back any more: {forgot if wait.again is not None else f'{forgot}, or the server is gone'}."
 
 
 def _paused(one: Unanswered) -> bool:
