@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
+from analyzer.formats.gateways import shows_gateway
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.proxy.hops import Legs
 from analyzer.proxy.opaque import CONFIDENCE, ended_at_proxy, intercepted
@@ -57,6 +58,9 @@ def routes(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tup
     upstream = {identity for route in made for identity in route.upstream_connections} | legs.far
     clients = {route.client_connection for route in made} | legs.near
     roles = {identity: _role(connections[identity], exchanges_of.get(identity, ()), upstream, clients) for identity in connections}
+    for identity, connection in connections.items():
+        if connection.twin_of is not None:  # one connection has one role, wherever it was seen
+            roles[identity] = roles[connection.twin_of]
     return Routed(tuple(made), roles, tuple(_one_leg(connections, exchanges_of, roles, made)))
 
 
@@ -73,7 +77,7 @@ def _stream_pairs(connections: Mapping[str, Connection], fetch: Fetch) -> list[t
         ordered = sorted(group, key=lambda identity: (connections[identity].tunnel_of is None, connections[identity].first_ns))
         for near, far in pairwise(ordered):
             a, b = connections[near], connections[far]
-            if (a.client, a.server) != (b.client, b.server) and b.twin_of is None:
+            if (a.client, a.server) != (b.client, b.server) and b.twin_of is None and a.twin_of is None:
                 pairs.append((near, far))
     return pairs
 
@@ -111,6 +115,8 @@ def _role(connection: Connection, exchanges: Sequence[Exchange], upstream: Abstr
         return Role.CLIENT_LEG
     requests = [exchange.request for exchange in exchanges if not isinstance(exchange.request, Absent)]
     if any("://" in request.target.split("?")[0] or request.method == "CONNECT" for request in requests):
+        return Role.CLIENT_LEG
+    if any(shows_gateway(exchange.response.headers) for exchange in exchanges if not isinstance(exchange.response, Absent)):
         return Role.CLIENT_LEG
     if any(header.name.lower() in _TRACES for request in requests for header in request.headers):
         return Role.UPSTREAM_LEG
