@@ -107,8 +107,8 @@ def _asked_in_tls(connection: Connection, fetch: Fetch, limits: Limits) -> _Aske
     last_ns = max(received.ts_ns, default=None)
     if last_ns is None or _said_more(connection, connection.to_client.size):
         return None
-    behind = [i for i in range(len(sent.ts_ns)) if sent.ts_ns[i] > last_ns]
-    if not behind or sum(sent.size[i] for i in behind) < limits.tls_request_bytes:
+    behind = [i for i in range(len(sent.ts_ns)) if sent.ts_ns[i] > last_ns and sent.size[i] >= limits.tls_request_bytes]
+    if not behind:
         return None
     first, last = behind[0], behind[-1]
     if Reader(connection.to_server, fetch, sent.stream_at[first]).peek(1) != bytes((_APPLICATION_DATA,)):

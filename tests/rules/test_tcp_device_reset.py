@@ -82,3 +82,21 @@ def test_a_refused_connection_has_nothing_to_compare_with() -> None:
     lan = Wire()
     lan.refused("10.10.1.11", 50001, "10.20.2.20", 5985)
     assert judge(lan).found(RULE) == []
+
+
+def test_resets_in_both_names_at_once_come_from_neither() -> None:
+    lan = Wire()
+    talk = logon(lan, 1)
+    talk.reset_by_server()
+    talk.reset_by_client()
+    finding = judge(lan).one(RULE)
+    assert finding.confidence == 0.75
+    assert "A host that is reset does not answer with a reset" in finding.why
+
+
+def test_resets_of_both_sides_one_after_the_other_may_be_their_own() -> None:
+    lan = Wire()
+    talk = logon(lan, 1)
+    talk.reset_by_server()
+    talk.reset_by_client(0.05)
+    assert judge(lan).found(RULE) == []

@@ -88,3 +88,31 @@ def test_large_uploads_that_pass_are_fine() -> None:
     talk = session(lan)
     trip(talk, ask_sealed(1, size=90_000), sealed_reply(1))
     assert judge(lan).found(RULE) == []
+
+
+def test_at_the_client_the_beginning_of_the_answer_never_came() -> None:
+    lan = Wire()
+    talk = session(lan)
+    asked = talk.send(ask_sealed(1, size=300))
+    whole = sealed_reply(1, size=4000).wire()
+    had = talk.client.received
+    talk.answer(whole[:2920], captured=False)
+    came = talk.answer(whole[2920:])
+    talk.client.received = had
+    ended = talk.close_by_client(20, answered=False)
+    finding = judge(lan).one(RULE)
+    assert (finding.confidence, finding.title) == (0.7, "Large packets to 10.10.1.11 do not get through (path MTU)")
+    assert names(finding, came, ended)
+    assert asked < came
+    assert "2,920 bytes that the server 10.20.2.20:5985 sent on c1 never came" in finding.why
+
+
+def test_a_hole_that_the_client_acknowledged_is_the_captures() -> None:
+    lan = Wire()
+    talk = session(lan)
+    talk.send(ask_sealed(1, size=300))
+    whole = sealed_reply(1, size=4000).wire()
+    talk.answer(whole[:2920], captured=False)
+    talk.answer(whole[2920:])
+    talk.close_by_client(20)
+    assert judge(lan).found(RULE) == []

@@ -11,7 +11,7 @@ from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
 from analyzer.records.transport import Closing, Connection, End, Side
 from analyzer.records.waiting import Stop, Unanswered
-from analyzer.rules.reading import Place, identity, role
+from analyzer.rules.reading import Place, identity, request, role
 from analyzer.rules.telling import Sign
 
 IDLE_NS = 20_000_000_000
@@ -108,11 +108,19 @@ def _first(item: tuple[int, Connection]) -> int:
 
 def waiting(evidence: Evidence, *stops: Stop) -> Iterator[Wait]:
     """Unanswered requests of WinRM that were ended so, without those that only followed the other side of a proxy."""
-    found = [one for one in evidence.unanswered if one.stop in stops and one.connection in evidence.winrm and one.follows is None]
+    found = [one for one in evidence.unanswered if one.stop in stops and one.follows is None and _is_winrm(evidence, one)]
     known = paths(evidence) if found else Paths({}, {})
     for one in found:
         connection = evidence.connections[one.connection]
         yield Wait(one, known.kept_ns.get(place(connection), 0), known.again(one, connection))
+
+
+def _is_winrm(evidence: Evidence, one: Unanswered) -> bool:
+    """WinRM itself, or the CONNECT on the way to it. What is inside TLS is judged by its connection."""
+    if one.connection not in evidence.winrm or one.exchange is None:
+        return one.connection in evidence.winrm
+    asked = request(evidence.exchanges[one.exchange])
+    return one.exchange in evidence.winrm_exchanges or (asked is not None and asked.method == "CONNECT")
 
 
 def sign(evidence: Evidence, wait: Wait, *keys: int | None) -> Sign[Wait]:

@@ -1,8 +1,8 @@
 """A device on the path resets connections in the name of one host, or of both.
 
 What it sees
-    A RST whose time to live fits no other packet of the host in whose name it was sent, or after which that host went on with the connection. When both sides
-    got one at the same moment, both are told. After a pause that explains it, tcp.reset-after-pause tells the event instead.
+    A RST whose time to live fits no other packet of the host in whose name it was sent, or after which that host went on with the connection; or one in the
+    name of each side within 5 ms. After a pause that explains it, tcp.reset-after-pause tells the event instead.
 Why it matters
     Intrusion prevention, firewalls and load balancers end connections so. Neither host did it, and its logs show only that the other one closed: the search
     has to go on at the devices between.
@@ -30,6 +30,8 @@ from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 _SOON_NS = 1_000_000_000
 _BOTH_NS = 100_000_000
+_AT_ONCE_NS = 5_000_000
+"""Two resets in both names within this time: a host that is reset does not answer with a reset."""
 _LEAST = 2
 
 
@@ -61,8 +63,10 @@ def _closing(connection: Connection) -> Closing | None:
     first = next(iter(connection.closings), None)
     if first is None or first.kind is not End.RESET:
         return None
-    together = (one for one in connection.closings if one.ts_ns - first.ts_ns <= _BOTH_NS)
-    return next((one for one in together if words.reset_by_a_device(one)), None)
+    together = [one for one in connection.closings if one.kind is End.RESET and one.ts_ns - first.ts_ns <= _BOTH_NS]
+    known = next((one for one in together if words.reset_by_a_device(one)), None)
+    at_once = any(one.side is not first.side and one.ts_ns - first.ts_ns <= _AT_ONCE_NS for one in together)
+    return known or (first if at_once else None)
 
 
 def _reset(evidence: Evidence, connection: Connection, closing: Closing, one: Unanswered | None) -> Reset:
@@ -106,6 +110,8 @@ def _proof(tell: Tell[Reset], first: Reset) -> str:
     if closing.fits is False:
         count = "The resets have" if first.other is not None and first.other.ttl == closing.ttl else "The reset has"
         return f"{count} {words.hops(closing, first.connection)}. That fits neither host, so a device between them sent it."
+    if closing.went_on <= 1:
+        return "A host that is reset does not answer with a reset, so a device on the path sent both."
     went = f", first in {tell.packet(closing.went_on_packet)}" if closing.went_on_packet is not None else ""
     return f"The {closing.side.value} itself went on: it sent {closing.went_on:,} more packets{went}. So a device on the path sent the reset."
 
@@ -118,11 +124,16 @@ def severity(tell: Tell[Reset]) -> Severity:
     return Severity.HIGH if busy >= _LEAST else Severity.MEDIUM
 
 
+def confidence(tell: Tell[Reset]) -> float:
+    """Less where only the two resets at once tell of it."""
+    return 0.9 if any(words.reset_by_a_device(reset.closing) for reset in tell.facts) else 0.75
+
+
 OPINION = Opinion(
     title="A device between client and server resets the connection",
     severity=severity,
     worst=Severity.HIGH,
-    confidence=0.9,
+    confidence=confidence,
     owner=Owner.NETWORK,
     reference="RFC 9293 section 3.10.7",
     advice=(

@@ -121,4 +121,5 @@ OPINION = Opinion(
     see=see,
     why=why,
     each=each,
+    explains=("tcp.silent-drop", "tcp.client-gave-up"),
 )

@@ -118,4 +118,5 @@ OPINION = Opinion(
     see=see,
     why=why,
     params=(_CLOSED,),
+    explains=("tcp.request-cut", "tcp.client-gave-up"),
 )
