@@ -80,3 +80,31 @@ def test_the_clients_direction_alone_tells_nothing() -> None:
     lan.wait(300)
     asked = talk.lost(ask_sealed(1))
     assert judge(lan, first=asked).found(RULE) == []
+
+
+def record(kind: int, size: int) -> bytes:
+    """A TLS record."""
+    return bytes((kind, 3, 3)) + size.to_bytes(2, "big") + bytes((1 if kind == 22 else 7,)) * size
+
+
+def test_data_inside_tls_is_told_without_a_key() -> None:
+    lan = Wire()
+    talk = lan.connect("10.10.1.11", 50001, "10.20.2.20", 5986)
+    for asked, answered in ((record(22, 300), record(22, 900)), (record(23, 700), record(23, 500))):
+        talk.exchange(asked, answered)
+    lan.wait(300)
+    asked = talk.lost(record(23, 600))
+    finding = judge(lan).one(RULE)
+    assert names(finding, asked)
+    assert "605 bytes of data inside TLS" in finding.why
+    assert "No packet passed on c1 for 300.0 s" in finding.why
+
+
+def test_the_alert_that_closes_a_tls_session_is_no_request() -> None:
+    lan = Wire()
+    talk = lan.connect("10.10.1.11", 50001, "10.20.2.20", 5986)
+    talk.exchange(record(22, 300), record(22, 900))
+    talk.exchange(record(23, 700), record(23, 500))
+    lan.wait(300)
+    talk.lost(record(21, 26))
+    assert judge(lan).found(RULE) == []
