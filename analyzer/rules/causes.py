@@ -12,9 +12,10 @@ from analyzer.rules.catalogue import FAMILIES, rules
 CAUSES: dict[str, tuple[str, ...]] = {
     "affinity.shared-authenticated-upstream": ("affinity.client-migrates",),
     "affinity.no-upstream-keepalive": ("http.keepalive-stripped",),
-    "tcp.request-lost-after-auth": ("auth.reauth-per-request", "auth.context-lost"),
-    "tcp.close-after-auth-2xx": ("auth.reauth-per-request", "auth.context-lost", "http.keepalive-stripped"),
-    "tcp.rst-after-2xx": ("auth.reauth-per-request", "auth.context-lost"),
+    "tcp.longpoll-cut": ("tcp.request-cut",),
+    "tcp.request-lost-after-auth": ("tcp.request-cut", "auth.reauth-per-request", "auth.context-lost"),
+    "tcp.close-after-auth-2xx": ("tcp.request-cut", "auth.reauth-per-request", "auth.context-lost", "http.keepalive-stripped"),
+    "tcp.rst-after-2xx": ("tcp.request-cut", "auth.reauth-per-request", "auth.context-lost"),
     "tcp.close-between-challenge-and-response": ("auth.loop", "auth.credentials-refused", "auth.reauth-per-request", "http.keepalive-stripped"),
     "tcp.upstream-idle-close": ("affinity.client-migrates", "auth.context-lost"),
     "auth.unencrypted-refused": ("auth.credentials-refused", "auth.loop"),

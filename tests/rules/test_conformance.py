@@ -39,6 +39,7 @@ enc.plain-reply-to-sealed enc.body-modified enc.signature-invalid enc.length-mis
 enc.proxy-path-not-https
 tcp.close-after-auth-2xx tcp.rst-after-2xx tcp.close-between-challenge-and-response tcp.connect-407-close tcp.request-lost-after-auth
 tcp.upstream-idle-close tcp.idle-timeout tcp.longpoll-cut tcp.retry-storm tcp.response-truncated tcp.service-unreachable
+tcp.reset-after-pause tcp.silent-drop tcp.request-cut tcp.path-mtu tcp.zero-window tcp.client-gave-up tcp.never-answered tcp.icmp-error tcp.device-reset
 http.1.0-downgrade http.keepalive-stripped http.non-wsman-reply http.gateway-error http.policy-block http.chunked-request http.h2-with-connection-auth
 http.expect-100-stall http.cached-wsman http.desync-indicator http.host-rewritten http.replayed-body
 proxy.credential-exposure proxy.tls-intercepted proxy.plain-http-in-connect proxy.unexpected proxy.coverage-gap
