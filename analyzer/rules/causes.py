@@ -4,8 +4,10 @@ A symptom goes when a cause was found on the same client's connections (or the s
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 from analyzer.records.finding import Finding
+from analyzer.rules.catalogue import rules
 
 CAUSES: dict[str, tuple[str, ...]] = {
     "affinity.handshake-split": (
@@ -30,13 +32,20 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "attack.spray": ("auth.loop", "auth.credentials-refused", "tcp.retry-storm"),
     "enc.plaintext-soap-through-proxy": ("enc.plaintext-soap-direct",),
 }
-"""Cause: the symptoms that it explains."""
+"""Cause: the symptoms that it explains; rules that are declared opinions say so themselves."""
 
 
 def explained(findings: Sequence[Finding]) -> list[Finding]:
     """The findings that no other one explains, in the order given."""
+    causes = symptoms()
     claimed: dict[str, set[str]] = {}
     for finding in findings:
-        for symptom in CAUSES.get(finding.rule, ()):
+        for symptom in causes.get(finding.rule, ()):
             claimed.setdefault(symptom, set()).update(finding.connections)
     return [finding for finding in findings if not claimed.get(finding.rule, set()).intersection(finding.connections)]
+
+
+@cache
+def symptoms() -> dict[str, tuple[str, ...]]:
+    """Each cause with the symptoms that it explains."""
+    return {**CAUSES, **{rule.id: rule.explains for rule in rules() if rule.explains}}

