@@ -78,6 +78,12 @@ def tls_facts(to_server: Stream, to_client: Stream, fetch: Fetch, keys: KeyLog =
     )
 
 
+def answers_in_tls(to_client: Stream, fetch: Fetch) -> bool:
+    """The server's stream begins with an alert: what it was sent is no TLS, or none that it takes."""
+    start = Reader(to_client, fetch).read(0, 7)
+    return start[:2] == b"\x15\x03" and start[3:5] == b"\0\x02" and start[5:6] in (b"\x01", b"\x02")
+
+
 def _when(alert: Alert) -> tuple[int, int]:
     return alert.ts_ns, alert.packet
 

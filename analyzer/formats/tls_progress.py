@@ -47,6 +47,9 @@ def way(stream: Stream, fetch: Fetch, *, from_client: bool) -> Way:
     """What the first records of a direction show."""
     found = Way()
     reader = Reader(stream, fetch)
+    first = reader.read(0, 1)
+    if stream.begins and first and not CHANGE_CIPHER_SPEC <= first[0] <= APPLICATION_DATA:
+        return found  # no TLS, and not worth a search for it
     run = b""
     others = 0
     for record in records(reader):

@@ -6,6 +6,7 @@ TLS that cannot be opened is taken for WinRM on the ports given for it; a connec
 from collections.abc import Iterable, Mapping, Sequence
 
 from analyzer.records.http import Exchange
+from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Hop, Route
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message, Protection
@@ -42,10 +43,11 @@ def winrm(
 
 
 def _own(connection: Connection, exchanges: Sequence[Exchange], messages: Mapping[str, Message], limits: Limits) -> bool:
+    ports = {connection.server.port, *(preface.port for preface in connection.prefaces if isinstance(preface, Socks))}
     if connection.protocol == "tls":
-        return connection.server.port in limits.tls_ports
+        return not ports.isdisjoint({*limits.tls_ports, *_PORTS})
     if not exchanges:
-        return connection.protocol == "other" and connection.server.port in _PORTS
+        return connection.protocol == "other" and not ports.isdisjoint(_PORTS)
     return any(_exchange(exchange, messages) for exchange in exchanges)
 
 
