@@ -58,7 +58,7 @@ def tls_facts(to_server: Stream, to_client: Stream, fetch: Fetch, keys: KeyLog =
         ja4=None if parsed is None else parsed.ja4(),
         certificates=tuple(hashlib.sha256(found).digest() for found in chain),
         channel_binding=channel_binding(chain[0]) if chain else None,
-        application_protocol=next((name for kind, body in received if (name := _chosen_protocol(kind, body)) is not None), None),
+        application_protocol=next((found for kind, body in received if (found := _chosen_protocol(kind, body)) is not None), None),
         offered_versions=() if parsed is None else tuple(version_name(number) for number in parsed.versions()),
         offered_ciphers=() if parsed is None else tuple(cipher_name(number) for number in parsed.ciphers),
         version_name=None if version is None else version_name(version),
