@@ -15,7 +15,7 @@ from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog, encrypted_handshake
 from analyzer.formats.tls_keys import TLS13
 from analyzer.formats.tls_names import cipher_name, version_name
-from analyzer.formats.tls_progress import CERTIFICATE, client_certificate, reached, sizes_after, way
+from analyzer.formats.tls_progress import CERTIFICATE, Way, client_certificate, reached, sizes_after, way
 from analyzer.formats.tls_records import CLIENT_HELLO, SERVER_HELLO, extensions, hello, server_extensions
 from analyzer.records.tls import Alert, ClearAnswer
 from analyzer.records.transport import Stream, TlsFacts
@@ -66,6 +66,7 @@ def tls_facts(to_server: Stream, to_client: Stream, fetch: Fetch, keys: KeyLog =
         reached=reached(near, far, version),
         alerts=tuple(sorted((*near.alerts, *far.alerts), key=_when)),
         leaf=leaf,
+        leaf_packet=_packet_of(far, CERTIFICATE, Reader(to_client, fetch)),
         client_certificate=asked,
         client_leaf=next((described(found) for found in _certificates(own, version)), None),
         wanted_name=name,
@@ -76,6 +77,13 @@ def tls_facts(to_server: Stream, to_client: Stream, fetch: Fetch, keys: KeyLog =
         client_encrypted=sizes[0],
         server_encrypted_after=sizes[1],
     )
+
+
+def _packet_of(found: Way, kind: int, reader: Reader) -> int | None:
+    """The packet in which the first message of that kind ended."""
+    ends = [end for (own, _), end in zip(found.messages, found.ends, strict=True) if own == kind]
+    packets = reader.packets(ends[0] - 1, ends[0]) if ends else ()
+    return packets[-1] if packets else None
 
 
 def answers_in_tls(to_client: Stream, fetch: Fetch) -> bool:

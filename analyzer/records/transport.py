@@ -105,6 +105,8 @@ class TlsFacts(Struct, frozen=True, gc=False):
     """In order of time; those that are encrypted only where a key log opened them, or the record's type shows that it is one (up to TLS 1.2)."""
     leaf: Certificate | None = None
     """The server's certificate."""
+    leaf_packet: int | None = None
+    """The packet in which it ended; None where it is encrypted (TLS 1.3)."""
     client_certificate: ClientCertificate | None = None
     """None when the server's request for one cannot be seen (TLS 1.3 without a key log, or no answer of the server)."""
     client_leaf: Certificate | None = None

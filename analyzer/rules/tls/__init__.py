@@ -1,1 +1,1 @@
-"""Rules of the family `tls`: one file, one rule."""
+"""TLS under WinRM: connections that never came up, and certificates that are refused."""
