@@ -128,7 +128,12 @@ def _password(talk: _Talk) -> None:
     user = talk.near.take(talk.near.take(2)[1])
     secret = talk.near.take(talk.near.take(1)[0])
     packet = talk.carried(talk.near, start)
-    talk.note(user=user.decode("utf-8", "replace"), password=bool(secret), password_packet=packet, method=talk.known.method or "password")
+    talk.note(
+        user=user.decode("utf-8", "replace"),
+        password=bool(secret),
+        password_packet=packet,
+        method=talk.known.method or "password",
+    )
     if not talk.far.peek(1):
         return
     start = talk.far.at
@@ -146,8 +151,7 @@ def _request_5(talk: _Talk) -> bool:
         raise Short
     host = _address(talk.near, kind)
     port = int.from_bytes(talk.near.take(2), "big")
-    talk.carried(talk.near, start)
-    talk.note(command=_COMMANDS[command], host=host, port=port)
+    talk.note(request_packet=talk.carried(talk.near, start), command=_COMMANDS[command], host=host, port=port)
     start = talk.far.at
     version, code, _, kind = talk.far.take(4)
     if version != 5:
@@ -179,7 +183,7 @@ def _socks4(talk: _Talk) -> bool:
     heard = talk.far.peek(2)
     if heard and (heard[0] != 0 or (heard[1:2] and heard[1] not in _REPLIES_4)):
         raise _NoSocksError
-    talk.carried(talk.near, start)
+    talk.note(request_packet=talk.carried(talk.near, start))
     talk.note(version="4a" if named else "4", command=_COMMANDS[command], host=host, port=port, user=user or None)
     start = talk.far.at
     code = talk.far.take(8)[1]

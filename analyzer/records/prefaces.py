@@ -32,6 +32,7 @@ class Socks(Struct, frozen=True, gc=False):
     packets: tuple[int, ...] = ()
     """Packet keys of the client's and the proxy's messages."""
     password_packet: int | None = None
+    request_packet: int | None = None
     reply_packet: int | None = None
 
 

@@ -49,6 +49,8 @@ class Message(Struct, frozen=True, gc=False):
     fault_code: str | None = None
     operation: Known[str] | None = None
     """The action's short name, for example Create, Command, Receive, Fault, Identify."""
+    wsman: bool = False
+    """The readable envelope names a namespace of WS-Management (DSP0226) or of WinRM (MS-WSMV)."""
     settings: tuple[tuple[str, str], ...] = ()
     """What a request sets in WinRM's own configuration: (name as a path, value)."""
     opened: bool = False

@@ -23,13 +23,15 @@ class MessageRow(Struct, frozen=True, gc=False):
     exchange: Exchange | None
     carrier: Request | Response | None
     captures: Sequence[Capture]
+    winrm: bool
 
 
 def _rows(result: Result) -> Iterator[MessageRow]:
     evidence = result.evidence
     for message in evidence.messages.values():
         exchange = evidence.exchanges.get(message.exchange)
-        yield MessageRow(message, exchange, _carrier(exchange, from_client=message.from_client), evidence.captures)
+        carrier = _carrier(exchange, from_client=message.from_client)
+        yield MessageRow(message, exchange, carrier, evidence.captures, message.exchange in evidence.winrm_exchanges)
 
 
 def _carrier(exchange: Exchange | None, *, from_client: bool) -> Request | Response | None:
@@ -82,6 +84,7 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
     Column("sealed_parts", Dtype.INTEGER, lambda row: len(row.message.parts), "Sealed parts in the body."),
     Column("capture", Dtype.TEXT, lambda row: row.captures[row.exchange.capture].name if row.exchange else None, "The capture's name."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.carrier.packets, row.captures) if row.carrier else None, "Packets of the HTTP message."),
+    Column("winrm", Dtype.FLAG, lambda row: row.winrm, "The exchange is WinRM's; a connection that a proxy shares carries others, too."),
 )
 
 # WinRM error numbers as `winrm helpmsg` explains them.

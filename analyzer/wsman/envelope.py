@@ -38,6 +38,7 @@ def _element(name: str) -> re.Pattern[str]:
     return re.compile(rf"<(?:[A-Za-z_][\w.-]*:)?{name}(?:\s[^<>]*)?>{_content(2048)}")
 
 
+_NAMESPACES = ("schemas.dmtf.org/wbem/wsman", "schemas.microsoft.com/wbem/wsman")
 _ACTION = _element("Action")
 _RESOURCE = _element("ResourceURI")
 _MESSAGE_ID = _element("MessageID")
@@ -138,5 +139,6 @@ def _described(message: Message, text: str, found: Marks, known: Mapping[str, ob
         command_id=_attribute(text) or first(_COMMAND_ELEMENT, "CommandId"),
         fault_code=first(_FAULT_CODE, "WSManFault"),
         operation=operation,
+        wsman=any(name in text for name in _NAMESPACES),
         settings=settings(operation, resource_uri, text) if message.from_client else (),
     )

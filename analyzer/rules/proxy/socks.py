@@ -3,8 +3,8 @@
 What it sees
     A WinRM connection that begins with a request to a SOCKS proxy (version 4, 4a or 5), which names the real destination.
 Why it matters
-    The server sees the proxy's address, not the client's. SSH tunnels (ssh -D) and relay tools of attackers offer SOCKS, too: whether this one is wanted is worth
-    knowing.
+    The server sees the proxy's address, not the client's. SSH tunnels (ssh -D) and relay tools of attackers offer SOCKS, too:
+    whether this one is wanted is worth knowing.
 When it is wrong
     Never about the fact.
 Needs
@@ -15,30 +15,25 @@ Reference
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.prefaces import Socks
-from analyzer.records.transport import Connection
+from analyzer.rules.proxy._socks import Asked
 from analyzer.rules.reading import counted, listed, name
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 _SHOWN = 4
 
 
-class Asked(Struct, frozen=True, gc=False):
-    """A connection and what it asked its SOCKS proxy for."""
-
-    connection: Connection
-    socks: Socks
-
-
 def see(evidence: Evidence) -> Iterator[Sign[Asked]]:
     """Each connection that a SOCKS proxy let through."""
     for connection in evidence.connections.values():
         if connection.id in evidence.winrm and connection.tunnel_of is None:
-            found = [preface for preface in connection.prefaces if isinstance(preface, Socks) and preface.host and preface.granted is not False]
+            found = [
+                preface
+                for preface in connection.prefaces
+                if isinstance(preface, Socks) and preface.host and preface.granted is not False
+            ]
             if found:
                 yield Sign(Asked(connection, found[-1]), packets=found[-1].packets, connections=(connection.id,))
 
@@ -54,10 +49,12 @@ def why(tell: Tell[Asked]) -> str:
     first = tell.first.fact
     places = listed((f"{asked.socks.host}:{asked.socks.port}" for asked in tell.facts), _SHOWN)
     user = f" The client gave the user name {first.socks.user}." if first.socks.user else ""
-    answer = f"The proxy answered {first.socks.reply}." if first.socks.reply else "The proxy's answer is not in the capture."
+    answer = (
+        f"The proxy answered {first.socks.reply}." if first.socks.reply else "The proxy's answer is not in the capture."
+    )
     return (
         f"{first.connection.client.host} asked the SOCKS {first.socks.version} proxy at {tell.connection.server.host} to connect to {places} "
-        f"({tell.packet(first.socks.packets[-1] if first.socks.reply_packet is None else first.socks.packets[0])}). {answer}{user} "
+        f"({tell.packet(first.socks.request_packet or first.socks.packets[0])}). {answer}{user} "
         f"{counted(tell.count, 'connection')} went this way. The server sees the proxy's address instead of the client's. [{name(first.connection)}]"
     )
 

@@ -18,7 +18,7 @@ from typing import Any
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.prefaces import Socks
-from analyzer.rules.proxy.socks import Asked
+from analyzer.rules.proxy._socks import Asked
 from analyzer.rules.reading import counted, name
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place
 
@@ -44,7 +44,9 @@ _OF_SERVER = ("connection_refused",)
 def see(evidence: Evidence) -> Iterator[Sign[Asked]]:
     """Each request that was refused."""
     for connection in evidence.connections.values():
-        refused = [preface for preface in connection.prefaces if isinstance(preface, Socks) and preface.granted is False]
+        refused = [
+            preface for preface in connection.prefaces if isinstance(preface, Socks) and preface.granted is False
+        ]
         wanted = connection.id in evidence.winrm and connection.tunnel_of is None
         for socks in refused if wanted else ():
             yield Sign(Asked(connection, socks), packets=socks.packets, connections=(connection.id,), user=socks.user)
@@ -67,9 +69,10 @@ def why(tell: Tell[Asked]) -> str:
     code = "" if socks.reply_code is None else f" (code {socks.reply_code})"
     asked = f"asked for {socks.host}:{socks.port}" if socks.host else "did not get as far as a destination"
     reply = tell.packet(socks.packets[-1] if socks.reply_packet is None else socks.reply_packet)
+    means = _MEANS.get(socks.reply or "", "a reply of the proxy alone")
     return (
         f"{first.connection.client.host} {asked} at the SOCKS {socks.version} proxy. The proxy answered {socks.reply}{code} ({reply}). "
-        f"It means: {_MEANS.get(socks.reply or '', 'a reply of the proxy alone')}. This happened on {counted(tell.count, 'connection')}. [{name(first.connection)}]"
+        f"It means: {means}. This happened on {counted(tell.count, 'connection')}. [{name(first.connection)}]"
     )
 
 

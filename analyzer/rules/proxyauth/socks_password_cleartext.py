@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.prefaces import Socks
-from analyzer.rules.proxy.socks import Asked
+from analyzer.rules.proxy._socks import Asked
 from analyzer.rules.reading import counted, name
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -26,11 +26,20 @@ from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 def see(evidence: Evidence) -> Iterator[Sign[Asked]]:
     """Each connection that carried a password."""
     for connection in evidence.connections.values():
-        if connection.id not in evidence.winrm or connection.tunnel_of is not None or ipaddress.ip_address(connection.server.host).is_loopback:
+        if (
+            connection.id not in evidence.winrm
+            or connection.tunnel_of is not None
+            or ipaddress.ip_address(connection.server.host).is_loopback
+        ):
             continue
         for socks in connection.prefaces:
             if isinstance(socks, Socks) and socks.password and socks.password_packet is not None:
-                yield Sign(Asked(connection, socks), packets=(socks.password_packet,), connections=(connection.id,), user=socks.user)
+                yield Sign(
+                    Asked(connection, socks),
+                    packets=(socks.password_packet,),
+                    connections=(connection.id,),
+                    user=socks.user,
+                )
 
 
 def title(tell: Tell[Asked]) -> str:

@@ -1,1 +1,1 @@
-"""TLS under WinRM: connections that never came up, and certificates that are refused."""
+"""Rules of the family `tls`: one file, one rule."""

@@ -28,19 +28,25 @@ _DEVICE = (
 )
 MEANINGS: dict[str, Meaning] = {
     "protocol_version": Meaning("none of the TLS versions that were offered is accepted", _VERSIONS),
-    "handshake_failure": Meaning("no acceptable set of parameters (cipher suite, curve, signature) could be agreed", _CIPHERS),
+    "handshake_failure": Meaning(
+        "no acceptable set of parameters (cipher suite, curve, signature) could be agreed", _CIPHERS
+    ),
     "insufficient_security": Meaning("the cipher suites that were offered are too weak for the server", _CIPHERS),
-    "inappropriate_fallback": Meaning("the client went back to an older version although the server supports a newer one", _VERSIONS),
+    "inappropriate_fallback": Meaning(
+        "the client went back to an older version although the server supports a newer one", _VERSIONS
+    ),
     "unrecognized_name": Meaning("the server does not serve the name in the ClientHello (SNI)", _NAME),
     "no_application_protocol": Meaning(
-        "none of the protocols that were offered by ALPN is supported", "Let the client offer http/1.1 by ALPN, or none; WinRM does not use HTTP/2."
+        "none of the protocols that were offered by ALPN is supported",
+        "Let the client offer http/1.1 by ALPN, or none; WinRM does not use HTTP/2.",
     ),
     "internal_error": Meaning(
         "the sender failed for a reason of its own, not of the handshake",
         "Look into the sender's log. Windows: System events 36870 and 36871 (Schannel) tell a certificate without its private key.",
     ),
     "access_denied": Meaning(
-        "the certificate is valid, but its owner may not connect", "Allow the owner of the certificate in the access rules of the side that sent the alert."
+        "the certificate is valid, but its owner may not connect",
+        "Allow the owner of the certificate in the access rules of the side that sent the alert.",
     ),
     "decrypt_error": Meaning("a signature or the handshake's checksum did not verify", _DEVICE),
     "bad_record_mac": Meaning("a record could not be decrypted: it was altered, or the keys differ", _DEVICE),
@@ -51,9 +57,12 @@ MEANINGS: dict[str, Meaning] = {
     "missing_extension": Meaning("an extension that is mandatory was missing", _DEVICE),
     "unsupported_extension": Meaning("the server answered with an extension that was not offered", _DEVICE),
     "unknown_psk_identity": Meaning(
-        "the server does not know the session or key that the client named", "Let the client begin a new session, without a ticket."
+        "the server does not know the session or key that the client named",
+        "Let the client begin a new session, without a ticket.",
     ),
-    "user_canceled": Meaning("the sender gave up the handshake for a reason outside of TLS", "Look into the sender's log."),
+    "user_canceled": Meaning(
+        "the sender gave up the handshake for a reason outside of TLS", "Look into the sender's log."
+    ),
     "no_renegotiation": Meaning(
         "the sender does not negotiate again on this connection",
         "Let the server ask for the client's certificate in the first handshake: netsh http update sslcert with clientcertnegotiation=enable.",

@@ -43,7 +43,11 @@ def is_missing(tell: Tell[Shake]) -> bool:
 def title(tell: Tell[Shake]) -> str:
     """Who refuses, and whether there was a certificate."""
     place = where(tell.evidence, tell.first.fact.connection)
-    return headline("", place, " wants a client certificate, none was sent" if is_missing(tell) else " refuses the client's certificate")
+    return headline(
+        "",
+        place,
+        " wants a client certificate, none was sent" if is_missing(tell) else " refuses the client's certificate",
+    )
 
 
 def why(tell: Tell[Shake]) -> str:

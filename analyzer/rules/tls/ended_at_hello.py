@@ -31,7 +31,11 @@ def see(evidence: Evidence) -> Iterator[Sign[Shake]]:
 def title(tell: Tell[Shake]) -> str:
     """The server's name, and what is done in it."""
     first = tell.first.fact.connection
-    return headline("TLS to ", where(tell.evidence, first), f" is {'reset' if first.end is End.RESET else 'closed'} at the ClientHello")
+    return headline(
+        "TLS to ",
+        where(tell.evidence, first),
+        f" is {'reset' if first.end is End.RESET else 'closed'} at the ClientHello",
+    )
 
 
 def why(tell: Tell[Shake]) -> str:
