@@ -15,7 +15,7 @@ from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog, encrypted_handshake
 from analyzer.formats.tls_keys import TLS13
 from analyzer.formats.tls_names import cipher_name, version_name
-from analyzer.formats.tls_progress import CERTIFICATE, Way, client_certificate, reached, sizes_after, way
+from analyzer.formats.tls_progress import CERTIFICATE, Way, client_certificate, inferred_client_certificate, reached, sizes_after, way
 from analyzer.formats.tls_records import CLIENT_HELLO, SERVER_HELLO, extensions, hello, server_extensions
 from analyzer.records.tls import Alert, ClearAnswer
 from analyzer.records.transport import Stream, TlsFacts
@@ -49,6 +49,7 @@ def tls_facts(to_server: Stream, to_client: Stream, fetch: Fetch, keys: KeyLog =
     name = (None if parsed is None else parsed.server_name) or wanted
     hello_size = next((end for (kind, _), end in zip(near.messages, near.ends, strict=True) if kind == CLIENT_HELLO), 0)
     sizes = sizes_after(near, far, Reader(to_client, fetch)) if version == TLS13 else ((), ())
+    asked = asked or inferred_client_certificate(sizes[0])
     return TlsFacts(
         server_name=None if parsed is None else parsed.server_name,
         client_random=None if parsed is None else parsed.random,

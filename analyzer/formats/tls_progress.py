@@ -34,6 +34,8 @@ _OVERHEAD_13 = 17
 ALERT_SIZE_13 = 2 + _OVERHEAD_13
 """Bytes of an encrypted alert of TLS 1.3 that is not padded."""
 _FINISHED_SIZES_13 = (4 + 32 + _OVERHEAD_13, 4 + 48 + _OVERHEAD_13)
+_EMPTY_CHAIN_SIZE_13 = 4 + 4 + _OVERHEAD_13
+"""Bytes of an encrypted Certificate message without a certificate (RFC 8446 section 4.4.2)."""
 _EMPTY_CHAIN = 3
 _EMPTY_CHAIN_13 = 4
 
@@ -181,3 +183,15 @@ def client_certificate(
         return ClientCertificate.ASKED, b""
     whole = 20 in kinds if newer else HELLO_DONE in kinds
     return (ClientCertificate.NOT_ASKED if whole else None), b""
+
+
+def inferred_client_certificate(sizes: Sequence[int]) -> ClientCertificate | None:
+    """The same for TLS 1.3 without keys, by what the client sent before its Finished: nothing, an empty list, or a certificate and its proof."""
+    finished = next((place for place, size in enumerate(sizes) if size in _FINISHED_SIZES_13), None)
+    if finished is None:
+        return None
+    if finished == 0:
+        return ClientCertificate.NOT_ASKED
+    if sizes[0] == _EMPTY_CHAIN_SIZE_13:
+        return ClientCertificate.EMPTY
+    return ClientCertificate.SENT if finished > 1 else None

@@ -108,7 +108,7 @@ class TlsFacts(Struct, frozen=True, gc=False):
     leaf_packet: int | None = None
     """The packet in which it ended; None where it is encrypted (TLS 1.3)."""
     client_certificate: ClientCertificate | None = None
-    """None when the server's request for one cannot be seen (TLS 1.3 without a key log, or no answer of the server)."""
+    """Of TLS 1.3 without a key log it is told by the sizes of the client's records; None when neither shows it."""
     client_leaf: Certificate | None = None
     wanted_name: str | None = None
     """The name that the client wants to talk to: SNI, else what its CONNECT or SOCKS request named."""

@@ -20,7 +20,7 @@ from analyzer.records.finding import Severity
 from analyzer.records.tls import ClientCertificate
 from analyzer.rules.reading import name
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
-from analyzer.rules.tls._handshakes import Fate, Shake, place_and_alert, shakes, sign, where
+from analyzer.rules.tls._handshakes import ALERT_SIZE, Fate, Shake, place_and_alert, shakes, sign, where
 from analyzer.rules.tls._words import attempts, date, ended, headline
 
 _SURE, _INFERRED = 1.0, 0.7
@@ -58,7 +58,9 @@ def why(tell: Tell[Shake]) -> str:
         opened = ", decrypted with the key log" if alert.encrypted else ""
         end = f"The server sent the TLS alert {alert.name} ({alert.number}; {tell.packet(alert.packet)}{opened})."
     else:
-        end = f"The server {ended(shake.connection)} without an alert ({tell.packet(shake.connection.closings[0].packet)})."
+        hidden = shake.facts.server_encrypted_after[-1:] == (ALERT_SIZE,)
+        after = " after a record of the size of an encrypted alert" if hidden else " without an alert"
+        end = f"The server {ended(shake.connection)}{after} ({tell.packet(shake.connection.closings[0].packet)})."
     return f"{_dialog(shake)}{end}{_certificate(shake)}{attempts(tell)} [{name(shake.connection)}]"
 
 
@@ -68,7 +70,9 @@ def _dialog(shake: Shake) -> str:
         ClientCertificate.SENT: "The server asked for the client's certificate, and the client sent one. ",
         ClientCertificate.ASKED: "The server asked for the client's certificate. ",
     }
-    return said.get(shake.facts.client_certificate or ClientCertificate.NOT_ASKED, "")
+    known = said.get(shake.facts.client_certificate or ClientCertificate.NOT_ASKED, "")
+    sizes = known and shake.facts.version_name == "TLS 1.3" and shake.facts.leaf is None
+    return f"By the sizes of encrypted records, {known[0].lower()}{known[1:]}" if sizes else known
 
 
 def _certificate(shake: Shake) -> str:
