@@ -1,4 +1,4 @@
-"""TLS as OpenSSL speaks it, for transcripts: two ends in memory whose bytes a `Talk` carries, with certificates made for the test."""
+"""TLS as OpenSSL speaks it, for transcripts: two ends in memory whose bytes a `Talk` carries; certificates for tests."""
 
 import datetime as dt
 import ipaddress
@@ -14,11 +14,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 """When transcripts begin."""
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 Version = ssl.TLSVersion
+_NO_CHECK_TIME = ssl.VerifyFlags(0x200000)
+"""X509_V_FLAG_NO_CHECK_TIME: tests pass at any time."""
 
 
 class Line(Protocol):
@@ -117,17 +118,25 @@ def server(own: Paper, *versions: Version, asks: Paper | None = None, ciphers: s
     context.load_cert_chain(own.file)
     if asks is not None:
         context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_flags |= _NO_CHECK_TIME
         context.load_verify_locations(asks.file)
     return _limited(context, versions, ciphers)
 
 
 def client(
-    *versions: Version, trusts: Paper | None = None, own: Paper | None = None, ciphers: str = "", checks: bool = True
+    *versions: Version,
+    trusts: Paper | None = None,
+    own: Paper | None = None,
+    ciphers: str = "",
+    checks: bool = True,
+    dates: bool = False,
 ) -> ssl.SSLContext:
-    """A client's settings; it checks the certificate, but not its name, unless it does not check at all."""
+    """A client's settings; it checks the certificate, but not its name, and its dates (by today's) only when told to."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_REQUIRED if checks else ssl.CERT_NONE
+    if not dates:
+        context.verify_flags |= _NO_CHECK_TIME
     if trusts is not None:
         context.load_verify_locations(trusts.file)
     if own is not None:

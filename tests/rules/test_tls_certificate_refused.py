@@ -40,7 +40,7 @@ def test_an_issuer_is_named() -> None:
 def test_an_expired_certificate_is_the_servers() -> None:
     lan = Wire()
     talk = https(lan)
-    shake(talk, client(TLS12, trusts=OLD), server(OLD, TLS12))
+    shake(talk, client(TLS12, trusts=OLD, dates=True), server(OLD, TLS12))
     talk.close_by_client()
     finding = judge(lan).one(RULE)
     assert finding.owner == "server"
