@@ -150,3 +150,36 @@ def _unsigned(number: str | int | None) -> int | None:
             return None
         number = int(number)
     return None if number is None else number & 0xFFFFFFFF
+
+
+SUBCODES = {
+    "AccessDenied": "access",
+    "ActionMismatch": "request",
+    "ActionNotSupported": "unsupported",
+    "AlreadyExists": "target",
+    "CannotProcessFilter": "request",
+    "Concurrency": "server",
+    "DeliveryModeRequestedUnavailable": "unsupported",
+    "DeliveryRefused": "events",
+    "DestinationUnreachable": "target",
+    "EncodingLimit": "size",
+    "EndpointUnavailable": "server",
+    "EventSourceUnableToProcess": "events",
+    "FilterDialectRequestedUnavailable": "unsupported",
+    "FilteringNotSupported": "unsupported",
+    "InternalError": "server",
+    "InvalidBookmark": "events",
+    "InvalidEnumerationContext": "gone",
+    "InvalidOptions": "request",
+    "InvalidParameter": "request",
+    "InvalidRepresentation": "request",
+    "InvalidSelectors": "target",
+    "InvalidTimeout": "time",
+    "MessageInformationHeaderRequired": "request",
+    "QuotaLimit": "quota",
+    "SchemaValidationError": "request",
+    "TimedOut": "time",
+    "UnableToRenew": "events",
+    "UnsupportedFeature": "unsupported",
+}
+"""Subcodes of faults by what they are about, for servers that send no WSManFault (DSP0226 section 14.6)."""
