@@ -29,7 +29,7 @@ from analyzer.records.auth import Audience, Conversation
 from analyzer.records.capture import Capture, Flow, Verdict
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
-from analyzer.records.ids import connection_id
+from analyzer.records.ids import connection_id, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Clock
 from analyzer.records.sealing import Message
@@ -39,6 +39,7 @@ from analyzer.settings import Limits
 from analyzer.transport.connections import connection
 from analyzer.transport.threads import threads
 from analyzer.transport.tls import Store, opened
+from analyzer.transport.translation import translated
 from analyzer.transport.tunnels import inner
 from analyzer.wsman.envelope import described
 from analyzer.wsman.presence import winrm
@@ -173,7 +174,7 @@ def _tunnel(outer: Connection, tunnel: Tunnel, tools: Tools, depth: int) -> list
 def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterable[Issue], fetch: Fetch, limits: Limits) -> Evidence:
     """Jobs *hops* and *routes*: everything put together, in order of place."""
     ordered = sorted(talks, key=lambda item: _place(item.connection.id))
-    connections = {item.connection.id: item.connection for item in ordered}
+    connections, translations = _views((item.connection for item in ordered), fetch)
     exchanges_of = {item.connection.id: item.exchanges for item in ordered}
     all_messages = {message.id: message for item in ordered for message in item.messages}
     joined = hops(connections, exchanges_of, all_messages)
@@ -182,22 +183,44 @@ def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterabl
     for hop in joined.hops:
         near[hop.near] = hop
         far[hop.far] = hop
+    spoken = tuple(conversation for item in ordered for conversation in item.conversations)
+    present = winrm(connections, exchanges_of, all_messages, spoken, joined.hops, routed.routes, limits)
     return Evidence(
         captures=tuple(_with_clock(capture, joined.clocks.get(capture.ordinal)) for capture in captures),
         connections=connections,
         exchanges={exchange.id: exchange for item in ordered for exchange in item.exchanges},
         exchanges_of=exchanges_of,
         messages=all_messages,
-        conversations=tuple(conversation for item in ordered for conversation in item.conversations),
+        conversations=spoken,
         conversations_of={item.connection.id: item.conversations for item in ordered},
         hops=joined.hops,
         near=near,
         far=far,
         routes=routed.routes,
         roles=routed.roles,
-        winrm=winrm(connections, exchanges_of, all_messages, joined.hops, routed.routes, limits),
-        issues=(*issues, *(issue for item in ordered for issue in item.issues), *joined.issues, *routed.issues),
+        winrm=present.connections,
+        winrm_exchanges=present.exchanges,
+        issues=(*issues, *(issue for item in ordered for issue in item.issues), *translations, *joined.issues, *routed.issues),
     )
+
+
+def _views(found: Iterable[Connection], fetch: Fetch) -> tuple[dict[str, Connection], tuple[Issue, ...]]:
+    """The connections by id, those that are another one behind an address translation marked as its twins; and an issue for each of these."""
+    connections = {connection.id: connection for connection in found}
+    twins = translated(connections.values(), fetch)
+    issues = []
+    for identity, first in twins.items():
+        connections[identity] = replace(connections[identity], twin_of=first)
+        issues.append(_translation(connections[first], connections[identity]))
+    return connections, tuple(issues)
+
+
+def _translation(first: Connection, other: Connection) -> Issue:
+    words = [
+        f"{one.host}:{one.port} became {two.host}:{two.port}" for one, two in ((first.client, other.client), (first.server, other.server)) if one != two
+    ]
+    number = key_number(other.packets[0]) if other.packets else None
+    return Issue("tcp.translated", f"{first.id} and {other.id} are one connection: {', '.join(words)}", other.id, other.capture, number)
 
 
 def _with_clock(capture: Capture, clock: Clock | None) -> Capture:

@@ -15,6 +15,7 @@ from analyzer.rules.catalogue import extra_rules, rules
 from analyzer.rules.causes import explained
 from analyzer.rules.scorecard import scorecards
 from analyzer.settings import Limits
+from analyzer.story.scope import scope
 
 _WITHOUT_CONNECTIONS = ("capture",)
 """The families that say something of a capture without any connection of ours."""
@@ -51,7 +52,7 @@ def with_sigma(evidence: Evidence, folders: Sequence[str]) -> Evidence:
 def judged(evidence: Evidence, rules_dirs: Sequence[str], workers: int = 1) -> Judgement:
     """Runs the rules, in ``workers`` processes, and then those of the user's folders."""
     failures = []
-    evidence = replace(evidence, winrm=frozenset(identity for identity in evidence.winrm if evidence.connections[identity].twin_of is None))  # seen once
+    evidence = scope(evidence)
     chosen = rules() if evidence.connections else rules(_WITHOUT_CONNECTIONS)
     found = [finding for some in spread(lambda rule: list(rule.find(evidence)), chosen, workers) for finding in some]
     for rule in extra_rules(rules_dirs):

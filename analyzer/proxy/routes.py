@@ -57,6 +57,9 @@ def routes(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tup
     upstream = {identity for route in made for identity in route.upstream_connections} | legs.far
     clients = {route.client_connection for route in made} | legs.near
     roles = {identity: _role(connections[identity], exchanges_of.get(identity, ()), upstream, clients) for identity in connections}
+    for identity, connection in connections.items():
+        if connection.twin_of is not None:  # one connection has one role, wherever it was seen
+            roles[identity] = roles[connection.twin_of]
     return Routed(tuple(made), roles, tuple(_one_leg(connections, exchanges_of, roles, made)))
 
 
@@ -73,7 +76,7 @@ def _stream_pairs(connections: Mapping[str, Connection], fetch: Fetch) -> list[t
         ordered = sorted(group, key=lambda identity: (connections[identity].tunnel_of is None, connections[identity].first_ns))
         for near, far in pairwise(ordered):
             a, b = connections[near], connections[far]
-            if (a.client, a.server) != (b.client, b.server) and b.twin_of is None:
+            if (a.client, a.server) != (b.client, b.server) and b.twin_of is None and a.twin_of is None:
                 pairs.append((near, far))
     return pairs
 

@@ -27,11 +27,13 @@ class Mechanism(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a conversation ended: accepted (final status not 401/407), refused (a bare 401/407 after credentials), unfinished (the capture or the connection
-    ended first), abandoned (the client began another one or went on without)."""
+    """How a conversation ended: accepted (final status not 401/407), refused (a bare 401/407 after credentials), not examined (a page of the server's HTTP
+    layer or of a device: nobody looked at the credentials), unfinished (the capture or the connection ended first), abandoned (the client began another one
+    or went on without)."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
+    NOT_EXAMINED = "not_examined"
     UNFINISHED = "unfinished"
     ABANDONED = "abandoned"
 

@@ -36,6 +36,8 @@ class Evidence(Struct, frozen=True, gc=False):
     roles: Mapping[str, Role]
     winrm: frozenset[str]
     issues: tuple[Issue, ...]
+    winrm_exchanges: frozenset[str] = frozenset()
+    """Ids of the exchanges that are WinRM's: a connection that a proxy shares carries others, too."""
     shells: tuple[Shell, ...] = ()
     commands: tuple[Command, ...] = ()
     """What was run, as far as bodies could be read."""

@@ -43,6 +43,7 @@ _KINDS = (
     Kind("tcp.midstream", "note", "The connection's beginning is not in the capture."),
     Kind("tcp.one-sided", "warning", "Only one direction of the connection is in the capture."),
     Kind("tcp.out-of-window", "note", "A segment lies far outside of the stream's window and was passed over."),
+    Kind("tcp.translated", "note", "The same connection was seen with other addresses: a router translated them (NAT). It counts once."),
     Kind("tcp.limit", "warning", "A limit of the TCP stage was reached; the detail names it."),
     Kind(
         "http.lost-framing",

@@ -85,6 +85,8 @@ class Message(Struct, frozen=True, gc=False):
     """Content codings of the body (RFC 9110 section 8.4), in the order applied: gzip, deflate, br, sldc."""
     operation: Known[str] | None = None
     """The action's short name, for example Create, Command, Receive, Fault, Identify."""
+    wsman: bool = False
+    """The readable envelope names a namespace of WS-Management (DSP0226) or of WinRM (MS-WSMV)."""
     settings: tuple[tuple[str, str], ...] = ()
     """What a request sets in WinRM's own configuration: (name as a path, value)."""
     opened: bool = False

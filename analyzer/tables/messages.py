@@ -24,13 +24,15 @@ class MessageRow(Struct, frozen=True, gc=False):
     exchange: Exchange | None
     carrier: Request | Response | None
     captures: Sequence[Capture]
+    winrm: bool
 
 
 def _rows(result: Result) -> Iterator[MessageRow]:
     evidence = result.evidence
     for message in evidence.messages.values():
         exchange = evidence.exchanges.get(message.exchange)
-        yield MessageRow(message, exchange, _carrier(exchange, from_client=message.from_client), evidence.captures)
+        carrier = _carrier(exchange, from_client=message.from_client)
+        yield MessageRow(message, exchange, carrier, evidence.captures, message.exchange in evidence.winrm_exchanges)
 
 
 def _carrier(exchange: Exchange | None, *, from_client: bool) -> Request | Response | None:
@@ -116,6 +118,7 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
     Column("page_text", Dtype.TEXT, lambda row: _page(row).text or None, "The beginning of its text."),
     Column("capture", Dtype.TEXT, lambda row: row.captures[row.exchange.capture].name if row.exchange else None, "The capture's name."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.carrier.packets, row.captures) if row.carrier else None, "Packets of the HTTP message."),
+    Column("winrm", Dtype.FLAG, lambda row: row.winrm, "The exchange is WinRM's; a connection that a proxy shares carries others, too."),
 )
 
 

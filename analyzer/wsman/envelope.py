@@ -39,6 +39,7 @@ def _element(name: str) -> re.Pattern[str]:
     return re.compile(rf"<(?:[A-Za-z_][\w.-]*:)?{name}(?:\s[^<>]*)?>{_content(2048)}")
 
 
+_NAMESPACES = ("schemas.dmtf.org/wbem/wsman", "schemas.microsoft.com/wbem/wsman")
 _ACTION = _element("Action")
 _RESOURCE = _element("ResourceURI")
 _MESSAGE_ID = _element("MessageID")
@@ -155,5 +156,6 @@ def _described(message: Message, text: str, found: Marks, known: Mapping[str, ob
         fault=None if fault_at is None or message.from_client else read_fault(text, fault_at, limits.fault_text_characters),
         operation_timeout_s=_seconds(text) if message.from_client else None,
         operation=operation,
+        wsman=any(name in text for name in _NAMESPACES),
         settings=settings(operation, resource_uri, text) if message.from_client else (),
     )

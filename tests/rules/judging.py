@@ -12,6 +12,7 @@ from analyzer.records.finding import Finding
 from analyzer.records.ids import key_number
 from analyzer.rules.catalogue import rules
 from analyzer.settings import Limits, Scope
+from analyzer.story.scope import scope
 from tests.build.talks import Wire
 
 
@@ -29,7 +30,7 @@ class Judged(NamedTuple):
     def found(self, rule: str) -> list[Finding]:
         """What the rule itself finds, before findings that another one explains are left out."""
         (own,) = (known for known in rules() if known.id == rule)
-        return list(own.find(self.evidence))
+        return list(own.find(scope(self.evidence)))
 
     @property
     def rules(self) -> set[str]:
