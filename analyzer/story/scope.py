@@ -31,9 +31,7 @@ def scope(evidence: Evidence) -> Evidence:
         evidence,
         winrm=wanted,
         exchanges={identity: exchange for identity, exchange in evidence.exchanges.items() if identity in kept},
-        exchanges_of={
-            identity: tuple(exchange for exchange in own if exchange.id in kept) for identity, own in evidence.exchanges_of.items()
-        },
+        exchanges_of={identity: tuple(exchange for exchange in own if exchange.id in kept) for identity, own in evidence.exchanges_of.items()},
         conversations=spoken,
         conversations_of=of,
         hops=hops,

@@ -42,12 +42,7 @@ def winrm(
     limits: Limits,
 ) -> Presence:
     """What carries WinRM."""
-    own = [
-        exchange.id
-        for identity, exchanges in exchanges_of.items()
-        for exchange in exchanges
-        if _exchange(connections[identity], exchange, messages)
-    ]
+    own = [exchange.id for identity, exchanges in exchanges_of.items() for exchange in exchanges if _exchange(connections[identity], exchange, messages)]
     marked = _spread(own, _neighbours(exchanges_of, conversations, hops))
     found = {
         identity
@@ -76,9 +71,7 @@ def _spread(start: Iterable[str], pairs: Iterable[tuple[str, str]]) -> set[str]:
     return found
 
 
-def _neighbours(
-    exchanges_of: Mapping[str, Sequence[Exchange]], conversations: Iterable[Conversation], hops: Iterable[Hop]
-) -> Iterable[tuple[str, str]]:
+def _neighbours(exchanges_of: Mapping[str, Sequence[Exchange]], conversations: Iterable[Conversation], hops: Iterable[Hop]) -> Iterable[tuple[str, str]]:
     """Pairs of exchanges of which both are WinRM's when one is."""
     for hop in hops:
         yield hop.near, hop.far
@@ -107,9 +100,7 @@ def _opaque(connection: Connection, exchanges_of: Mapping[str, Sequence[Exchange
     return connection.protocol == "other" and connection.server.port in _PORTS
 
 
-def _opaque_pairs(
-    connections: Mapping[str, Connection], exchanges_of: Mapping[str, Sequence[Exchange]], routes: Iterable[Route]
-) -> Iterable[tuple[str, str]]:
+def _opaque_pairs(connections: Mapping[str, Connection], exchanges_of: Mapping[str, Sequence[Exchange]], routes: Iterable[Route]) -> Iterable[tuple[str, str]]:
     """Connections that are WinRM's when the other one is: the two sides of a proxy of which one cannot be read, a tunnel and what it carries."""
     for route in routes:
         for far in route.upstream_connections:

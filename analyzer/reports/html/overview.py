@@ -42,9 +42,7 @@ def coverage(source: Source) -> Coverage:
     sealed = [row for row in source.messages if row["protection"] == "sealed"]
     closed = [row for row in sealed if not row["opened"]]
     holes = {name: number(row, "missing_client_bytes") + number(row, "missing_server_bytes") for name, row in source.counted.items()}
-    words = Counter(
-        word for row in source.exchanges for word in text(row, "quality").split(",") if word != "complete"
-    )
+    words = Counter(word for row in source.exchanges for word in text(row, "quality").split(",") if word != "complete")
     bodies = Counter(text(row, "protection") for row in source.messages)
     return Coverage(
         bodies={word: bodies[word] for word in ("clear", "sealed", "tls", "empty", "none")},

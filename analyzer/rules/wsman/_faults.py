@@ -19,7 +19,6 @@ from analyzer.rules.reading import (
     name,
     request,
     response,
-    sentence,
     succeeded,
     winrm_exchanges,
 )
@@ -198,7 +197,7 @@ def told(tell: Tell[Failure]) -> str:
     said = f' The server says: "{text}"' if text else ""
     return (
         f"{counted(tell.count, kind)}{where} of {whom(tell)} failed on {own.server.host}:{own.server.port}. "
-        f"{sentence(tell.packet(first.answer.packets[0]))} has {coded(first)}.{said}{_recovered(tell)}"
+        f"The first, {tell.packet(first.answer.packets[0])}, has {coded(first)}.{said}{_recovered(tell)}"
     )
 
 
