@@ -38,6 +38,8 @@ _DEVICES = re.compile(
     re.IGNORECASE,
 )
 """What proxies, balancers and gateways write into Server or Via."""
+_BAD = 400
+_HTTP_SYS = frozenset({404, 411, 414, 431, 503})
 _BACK = 64
 """Exchanges before an answer that are looked at."""
 _LONGEST = 69
@@ -74,7 +76,8 @@ class Answer(Struct, frozen=True, gc=False):
     @property
     def product(self) -> str | None:
         """What the answer says of its server."""
-        return header(self.answer, "server")
+        far = None if self.far is None or self.by is not By.SERVER else response(self.far)
+        return header(far or self.answer, "server")
 
     @property
     def words(self) -> str:
@@ -191,8 +194,13 @@ def answerer(found: Answer) -> str:
     if found.by is By.PROXY:
         return f", from the proxy itself{product}"
     if found.by is By.SERVER and _WINDOWS.search(found.product or ""):
-        return f", from Windows' web server{product}, not from WinRM"
+        return f", from Windows' web server{product}{', not from WinRM' if _before_winrm(found) else ''}"
     return f", from the server{product}" if found.by is By.SERVER else product
+
+
+def _before_winrm(found: Answer) -> bool:
+    """A status that HTTP.sys gives without asking WinRM; a bare 400, 413 and 500 may be WinRM's own."""
+    return found.answer.status in _HTTP_SYS or (found.answer.status == _BAD and found.page is not None)
 
 
 def page(found: Answer) -> str:

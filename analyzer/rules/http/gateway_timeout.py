@@ -118,5 +118,6 @@ OPINION = Opinion(
     advice=advice,
     see=see,
     why=why,
+    explains=("http.encrypted-body-refused",),
     params=(Param("patience_s", PATIENCE_S, "seconds", "an answer that came sooner is no time-out"),),
 )

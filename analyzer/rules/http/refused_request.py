@@ -18,6 +18,7 @@ from analyzer.codes.table import status as code_of
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.sealing import Protection
+from analyzer.rules.http import encrypted_body_refused as encrypted
 from analyzer.rules.http import request_header_too_long as too_long
 from analyzer.rules.http import unknown_host_name as unknown_host
 from analyzer.rules.http._answers import TOLD, Answer, By, answers, headline, not_examined, places, sign, told
@@ -36,7 +37,7 @@ def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
 
 def _elsewhere(evidence: Evidence, found: Answer) -> bool:
     if found.answer.status == _BAD:
-        return too_long.is_it(found) or unknown_host.is_it(found)
+        return any(rule.is_it(found) for rule in (too_long, unknown_host, encrypted))
     if found.answer.status != _ERROR:
         return False
     said = message(evidence, found.answer)
