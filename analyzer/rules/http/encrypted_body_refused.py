@@ -24,7 +24,7 @@ from analyzer.records.http import Exchange
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message, Protection
 from analyzer.rules.http._answers import Answer, answers, places, sign
-from analyzer.rules.reading import counted, first_packet, message, request, status, winrm_exchanges
+from analyzer.rules.reading import completed, counted, first_packet, message, request, status, winrm_exchanges
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 _BAD, _ASKING = 400, 401
@@ -35,7 +35,8 @@ _BACK = 64
 class Refused(Struct, frozen=True, gc=False):
     """The answer, and the exchange on another connection for whose logon the body was encrypted (None: it was not, or that cannot be told).
 
-    ``number``: the body's sequence number, where that is what tells it; None where the very same body had been sent there.
+    ``number``: the body's sequence number, where that is what tells it; None where the very same body had been sent there; 0 where the logon before was never
+    used.
     """
 
     found: Answer
@@ -66,7 +67,18 @@ def _refused(evidence: Evidence, found: Answer, sent: "Sent") -> Refused:
     before = [one for one in earlier if one.connection != own.id and _begins(one) < found.asked.first_ns]
     if number and not _continues(evidence, found) and before:
         return Refused(found, max(before, key=_begins), number)
-    return Refused(found, None)
+    return Refused(found, _unused(evidence, found) if number == 0 else None, number)
+
+
+def _unused(evidence: Evidence, found: Answer) -> Exchange | None:
+    """The end of the last accepted logon of this client to this endpoint, before this one, after which nothing encrypted was sent on its connection."""
+    own = evidence.connections[found.exchange.connection]
+    for spoken in reversed([one for one in completed(evidence) if one.last_ns < own.first_ns]):
+        other = evidence.connections[spoken.connection]
+        same = (other.client.host, other.server) == (own.client.host, own.server)
+        if same and not any(_is_sealed(message(evidence, request(one))) for one in evidence.exchanges_of[other.id] if one.id not in spoken.exchanges):
+            return evidence.exchanges[spoken.ends or spoken.exchanges[-1]]
+    return None
 
 
 def _begins(exchange: Exchange) -> int:
@@ -135,6 +147,11 @@ def _origin(tell: Tell[Refused]) -> str:
     asked = None if fact is None or fact.first is None else request(fact.first)
     if fact is None or fact.first is None or asked is None:
         return " WinRM answers so when it cannot decrypt a body; whether that is the reason cannot be told from here."
+    if fact.number == 0:
+        return (
+            f" An earlier logon was accepted on {fact.first.connection} ({tell.packet(asked.packets[0])}), and nothing encrypted was sent there after it. "
+            "The body may have been encrypted for that logon; whether it was cannot be told without a key."
+        )
     if fact.number is None:
         begin = f" The same encrypted body had been sent before on {fact.first.connection} ({tell.packet(asked.packets[0])})."
     else:
