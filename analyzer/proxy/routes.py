@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
+from analyzer.formats.gateways import shows_gateway
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.proxy.hops import Legs
 from analyzer.proxy.opaque import CONFIDENCE, ended_at_proxy, intercepted
@@ -114,6 +115,8 @@ def _role(connection: Connection, exchanges: Sequence[Exchange], upstream: Abstr
         return Role.CLIENT_LEG
     requests = [exchange.request for exchange in exchanges if not isinstance(exchange.request, Absent)]
     if any("://" in request.target.split("?")[0] or request.method == "CONNECT" for request in requests):
+        return Role.CLIENT_LEG
+    if any(shows_gateway(exchange.response.headers) for exchange in exchanges if not isinstance(exchange.response, Absent)):
         return Role.CLIENT_LEG
     if any(header.name.lower() in _TRACES for request in requests for header in request.headers):
         return Role.UPSTREAM_LEG

@@ -69,6 +69,8 @@ class NtlmToken(Struct, frozen=True, gc=False):
     key_exchange: bool | None = None
     channel_bindings: bytes | None = None
     """MsvAvChannelBindings of the NTLMv2 response, None when it is not there or all zeros, which means the same."""
+    stamp: bytes | None = None
+    """MsvAvTimestamp, 8 bytes, of the challenge; an NTLMv2 response repeats the one that it answers (MS-NLMP 3.1.5.1.2), which proves the pair."""
 
 
 class KerberosToken(Struct, frozen=True, gc=False):

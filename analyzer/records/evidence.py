@@ -11,6 +11,7 @@ from analyzer.records.issues import Issue
 from analyzer.records.proxy import Hop, Role, Route
 from analyzer.records.sealing import Message
 from analyzer.records.sigma import SigmaHit
+from analyzer.records.story import Story
 from analyzer.records.transport import Connection
 from analyzer.records.wsman import Command, Shell
 
@@ -41,6 +42,8 @@ class Evidence(Struct, frozen=True, gc=False):
     shells: tuple[Shell, ...] = ()
     commands: tuple[Command, ...] = ()
     """What was run, as far as bodies could be read."""
+    story: Story = Story()
+    """What the whole comes to: parties, logons, what became of each request, endings."""
     sigma_hits: tuple[SigmaHit, ...] = ()
     """What the user's own Sigma rules say of it."""
 

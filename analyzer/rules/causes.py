@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from analyzer.records.finding import Finding
-from analyzer.rules.catalogue import rules
+from analyzer.rules.catalogue import FAMILIES, rules
 
 CAUSES: dict[str, tuple[str, ...]] = {
     "affinity.handshake-split": (
@@ -43,7 +43,8 @@ CAUSES: dict[str, tuple[str, ...]] = {
 
 def explained(findings: Sequence[Finding]) -> list[Finding]:
     """The findings that no other one explains, in the order given."""
-    causes = symptoms()
+    families = {finding.rule.partition(".")[0] for finding in findings}
+    causes = symptoms(tuple(family for family in FAMILIES if family in families))
     claimed: dict[str, set[str]] = {}
     for finding in findings:
         for symptom in causes.get(finding.rule, ()):
@@ -52,6 +53,6 @@ def explained(findings: Sequence[Finding]) -> list[Finding]:
 
 
 @cache
-def symptoms() -> dict[str, tuple[str, ...]]:
-    """Each cause with the symptoms that it explains."""
-    return {**CAUSES, **{rule.id: rule.explains for rule in rules() if rule.explains}}
+def symptoms(families: Sequence[str] = FAMILIES) -> dict[str, tuple[str, ...]]:
+    """Each cause of these families with the symptoms that it explains; other families' rules are not loaded for it."""
+    return {**CAUSES, **{rule.id: rule.explains for rule in rules(families) if rule.explains}}

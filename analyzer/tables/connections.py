@@ -8,6 +8,7 @@ from analyzer.records.capture import Capture
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.result import Result
+from analyzer.records.story import Ending
 from analyzer.records.transport import Connection, End, Stream
 from analyzer.tables import headers
 from analyzer.tables.column import Column, Dtype, Table
@@ -25,6 +26,7 @@ class ConnectionRow(Struct, frozen=True, gc=False):
     role: Role
     route: str | None
     winrm: bool
+    ending: Ending | None
 
 
 def _rows(result: Result) -> Iterator[ConnectionRow]:
@@ -39,8 +41,9 @@ def _rows(result: Result) -> Iterator[ConnectionRow]:
             captures=evidence.captures,
             exchanges=evidence.exchanges_of.get(connection.id, ()),
             role=evidence.roles.get(connection.id, Role.UNKNOWN),
-            route=",".join(routes.get(connection.id, ())) or None,
+            route=",".join(routes.get(connection.twin_of or connection.id, ())) or None,
             winrm=connection.id in evidence.winrm,
+            ending=evidence.story.endings.get(connection.id),
         )
 
 
@@ -149,6 +152,19 @@ _COLUMNS: tuple[Column[ConnectionRow], ...] = (
         lambda row: packet_set(row.connection.packets, row.captures),
         "All packets of the connection, as a set for `frame.number in {...}`.",
     ),
+    Column(
+        "first_ended_by",
+        Dtype.TEXT,
+        lambda row: row.ending.first_by.value if row.ending else None,
+        "Who ended it first, seen over both sides: `client`, `proxy`, `server` or `device`.",
+    ),
+    Column("ended_first_id", Dtype.TEXT, lambda row: row.ending.first_connection if row.ending else None, "The connection on which the end came first."),
+    Column("followed", Dtype.FLAG, lambda row: row.ending.followed if row.ending else None, "Its end only followed that of `ended_first_id`."),
+    Column(
+        "idle_before_end_s", Dtype.NUMBER, lambda row: seconds(row.ending.idle_ns) if row.ending else None, "Time without data before its first FIN or RST."
+    ),
+    Column("announced", Dtype.FLAG, lambda row: row.ending.announced if row.ending else None, "`Connection: close` had said that it would end."),
+    Column("pending_at_end", Dtype.TEXT, lambda row: row.ending.pending if row.ending else None, "The exchange that had no answer when it ended."),
 )
 
 CONNECTIONS = Table(
