@@ -46,8 +46,6 @@ _LONGEST = 69
 _QUOTED = 160
 PATHS = re.compile(r"/(?:wsman|powershell)(?:[?/]|$)", re.IGNORECASE)
 """The paths of WinRM: command line and PowerShell, event forwarding below /wsman, Exchange's /powershell."""
-EVENTS = re.compile(r"/wsman/(?:subscriptionmanager|subscriptions)(?:[?/]|$)", re.IGNORECASE)
-"""The paths of event forwarding: the collector's subscription manager, and one path for each subscription (MS-WSMV section 3.1.4.1.38)."""
 
 
 TOLD = frozenset({401, 403, 404, 407, 410, 411, 413, 421, 431, 502, 503, 504})

@@ -13,11 +13,13 @@ Reference
     MS-WSMV section 2.2.9.1; RFC 9110 section 15.5.1.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from msgspec import Struct
 
+from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
@@ -30,6 +32,8 @@ from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 _BAD, _ASKING = 400, 401
 _BACK = 64
 """Exchanges before an answer that are looked at."""
+_LOGONS = 8
+"""Earlier logons that are looked at."""
 
 
 class Refused(Struct, frozen=True, gc=False):
@@ -47,7 +51,7 @@ class Refused(Struct, frozen=True, gc=False):
 def see(evidence: Evidence) -> Iterator[Sign[Refused]]:
     """Encrypted requests answered 400."""
     refused = [found for found in answers(evidence, _BAD) if is_it(found)]
-    sent = _sent(evidence) if refused else Sent({}, {})
+    sent = _sent(evidence) if refused else Sent({}, {}, {})
     for found in refused:
         made = _refused(evidence, found, sent)
         own = sign(evidence, found)
@@ -67,18 +71,23 @@ def _refused(evidence: Evidence, found: Answer, sent: "Sent") -> Refused:
     before = [one for one in earlier if one.connection != own.id and _begins(one) < found.asked.first_ns]
     if number and not _continues(evidence, found) and before:
         return Refused(found, max(before, key=_begins), number)
-    return Refused(found, _unused(evidence, found) if number == 0 else None, number)
+    return Refused(found, _unused(evidence, found, sent) if number == 0 else None, number)
 
 
-def _unused(evidence: Evidence, found: Answer) -> Exchange | None:
+def _unused(evidence: Evidence, found: Answer, sent: "Sent") -> Exchange | None:
     """The end of the last accepted logon of this client to this endpoint, before this one, after which nothing encrypted was sent on its connection."""
     own = evidence.connections[found.exchange.connection]
-    for spoken in reversed([one for one in completed(evidence) if one.last_ns < own.first_ns]):
-        other = evidence.connections[spoken.connection]
-        same = (other.client.host, other.server) == (own.client.host, own.server)
-        if same and not any(_is_sealed(message(evidence, request(one))) for one in evidence.exchanges_of[other.id] if one.id not in spoken.exchanges):
+    logons = sent.logons.get((own.client.host, own.server.host, own.server.port), [])
+    place = bisect_left(logons, own.first_ns, key=_ended)
+    for spoken in reversed(logons[max(place - _LOGONS, 0) : place]):
+        rest = evidence.exchanges_of[spoken.connection][:_BACK]
+        if not any(_is_sealed(message(evidence, request(one))) for one in rest if one.id not in spoken.exchanges):
             return evidence.exchanges[spoken.ends or spoken.exchanges[-1]]
     return None
+
+
+def _ended(spoken: Conversation) -> int:
+    return spoken.last_ns
 
 
 def _begins(exchange: Exchange) -> int:
@@ -111,10 +120,12 @@ class Sent(NamedTuple):
 
     bodies: dict[bytes, Exchange]
     numbers: dict[tuple[str, str, int, int], list[Exchange]]
+    logons: dict[tuple[str, str, int], list[Conversation]]
+    """Accepted logons of each client to each endpoint, in order of their ends."""
 
 
 def _sent(evidence: Evidence) -> Sent:
-    out = Sent({}, {})
+    out = Sent({}, {}, {})
     for exchange in winrm_exchanges(evidence):
         asked = request(exchange)
         said = message(evidence, asked)
@@ -128,6 +139,9 @@ def _sent(evidence: Evidence) -> Sent:
             known = out.bodies.get(asked.body.digest)
             if known is None or asked.first_ns < _begins(known):
                 out.bodies[asked.body.digest] = exchange
+    for spoken in sorted(completed(evidence), key=_ended):
+        own = evidence.connections[spoken.connection]
+        out.logons.setdefault((own.client.host, own.server.host, own.server.port), []).append(spoken)
     return out
 
 

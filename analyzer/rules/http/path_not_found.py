@@ -17,7 +17,8 @@ from collections.abc import Hashable, Iterator
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
-from analyzer.rules.http._answers import EVENTS, PATHS, Answer, By, answers, headline, not_examined, places, sign, told
+from analyzer.rules.http._answers import PATHS, Answer, By, answers, headline, not_examined, places, sign, told
+from analyzer.rules.reading import forwards_events
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place
 
 _NOT_FOUND = (404, 410)
@@ -46,7 +47,7 @@ def why(tell: Tell[Answer]) -> str:
 
 
 def _meant(found: Answer) -> str:
-    if EVENTS.match(found.path):
+    if forwards_events(found.asked):
         return ", where sources of event forwarding reach their collector"
     return ", WinRM's own path" if PATHS.match(found.path) else ", which is not a path of WinRM (/wsman)"
 
@@ -61,7 +62,7 @@ def advice(tell: Tell[Answer]) -> str:
     steps = "netsh http show servicestate must show the URL; netsh http show urlacl must reserve it for WinRM"
     return (
         f"Check on the server: winrm enumerate winrm/config/listener must show a listener for this port. {steps}"
-        f"{' and Wecsvc (after Windows split the services)' if EVENTS.match(first.path) else ''}. Restart WinRM after a change."
+        f"{' and Wecsvc (after Windows split the services)' if forwards_events(first.asked) else ''}. Restart WinRM after a change."
     )
 
 
