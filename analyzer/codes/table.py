@@ -5,6 +5,7 @@ the facility Win32 (0x8007....) is the Win32 code that it wraps (MS-ERREF sectio
 """
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
@@ -49,6 +50,9 @@ WORDS = {
     "http": "HTTP status",
 }
 _WIN32 = 0x80070000
+_WHOLE = 0xFFFFFFFF
+_DIGITS = 11
+_HEX_DIGITS = 8
 _HEX = re.compile(r"(?:0x)?([0-9a-f]{1,8})h?", re.IGNORECASE)
 
 
@@ -107,7 +111,7 @@ def kerberos(number: int) -> Code | None:
 
 def ntstatus(number: int) -> Code | None:
     """The NTSTATUS (or the HRESULT that some servers send in its place) of a CredSSP errorCode."""
-    value = number & 0xFFFFFFFF
+    value = number & _WHOLE
     return _by_number().get(("ntstatus", value)) or fault(value)
 
 
@@ -123,20 +127,28 @@ def in_hex(number: str | int | None) -> str | None:
 
 
 def looked_up(word: str) -> tuple[Code, ...]:
-    """The codes that a person may mean: by symbol, by number in decimal (also negative) or hexadecimal, by HTTP status. Empty when it is none of them."""
-    named = tuple(code for code in codes() if code.symbol.lower() == word.lower())
+    """The codes that a person may mean: by symbol (also without ERROR_WSMAN_), by number in decimal (also negative) or hexadecimal, by HTTP status. Empty when
+    it is none of them."""
+    names = {f"{prefix}{word.upper()}" for prefix in ("", "ERROR_WSMAN_", "ERROR_WINRS_", "ERROR_")}
+    named = tuple(code for code in codes() if code.symbol.upper() in names)
     if named:
         return named
-    digits = word.removeprefix("-").isdecimal()
-    if digits and len(word) < 12:
-        value = int(word) & 0xFFFFFFFF
-    elif (match := _HEX.fullmatch(word)) is not None and (word.lower().startswith("0x") or len(match[1]) == 8):
-        value = int(match[1], 16)
-    else:
-        return ()
-    same = [code for code in codes() if code.number == value]
+    return next((found for value in _values(word) if (found := _numbered(value))), ())
+
+
+def _values(word: str) -> Iterator[int]:
+    """The numbers that digits may stand for, decimal first."""
+    if word.removeprefix("-").isdecimal() and len(word) <= _DIGITS:
+        yield int(word) & _WHOLE
+    match = _HEX.fullmatch(word)
+    if match is not None and (word.lower().startswith("0x") or len(match[1]) == _HEX_DIGITS):
+        yield int(match[1], 16)
+
+
+def _numbered(value: int) -> tuple[Code, ...]:
+    same = tuple(code for code in codes() if code.number == value)
     wrapped = fault(value)
-    return tuple(same) or (() if wrapped is None else (wrapped,))
+    return same or (() if wrapped is None else (wrapped,))
 
 
 def symbols() -> tuple[str, ...]:
@@ -146,10 +158,10 @@ def symbols() -> tuple[str, ...]:
 
 def _unsigned(number: str | int | None) -> int | None:
     if isinstance(number, str):
-        if not number.removeprefix("-").isdecimal() or len(number) > 12:
+        if not number.removeprefix("-").isdecimal() or len(number) > _DIGITS:
             return None
         number = int(number)
-    return None if number is None else number & 0xFFFFFFFF
+    return None if number is None else number & _WHOLE
 
 
 SUBCODES = {
