@@ -14,7 +14,6 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "affinity.shell-scattered": ("wsman.shell-gone",),
     "affinity.client-migrates": ("http.encrypted-body-refused",),
     "affinity.handshake-interleaved": ("http.encrypted-body-refused",),
-    "affinity.no-upstream-keepalive": ("http.keepalive-stripped",),
     "tcp.idle-timeout": ("http.encrypted-body-refused",),
     "tcp.response-truncated": ("http.encrypted-body-refused",),
     "tcp.longpoll-cut": ("tcp.request-cut", "http.encrypted-body-refused"),
@@ -33,7 +32,6 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "auth.challenge-stripped": ("auth.loop",),
     "auth.loop": ("tcp.retry-storm",),
     "attack.spray": ("auth.loop", "auth.credentials-refused", "tcp.retry-storm"),
-    "enc.plaintext-soap-through-proxy": ("enc.plaintext-soap-direct",),
 }
 """Cause: the symptoms that it explains; rules that are declared opinions say so themselves."""
 

@@ -183,4 +183,3 @@ def _lost(one: Unanswered, asked: _Asked, limits: Limits) -> Stop | None:
         return None
     lives = gone.heard > 0 or (asked.exchange is not None and asked.at < gone.at < asked.end_at)
     return Stop.TOO_BIG if lives and 0 < gone.passed < gone.segment else Stop.DROPPED
-

@@ -53,13 +53,7 @@ def validity(facts: TlsFacts, ns: int) -> str | None:
     if facts.leaf is None:
         return None
     moment = ns // _NS
-    return (
-        "not_yet_valid"
-        if moment < facts.leaf.not_before_s
-        else "expired"
-        if moment > facts.leaf.not_after_s
-        else "valid"
-    )
+    return "not_yet_valid" if moment < facts.leaf.not_before_s else "expired" if moment > facts.leaf.not_after_s else "valid"
 
 
 def _alert(row: TlsRow) -> Alert | None:
@@ -73,9 +67,7 @@ def _alert_by(row: TlsRow) -> str | None:
 
 def _alert_level(row: TlsRow) -> str | None:
     alert = ending_alert(row.facts)
-    return (
-        None if alert is None or alert.level is None else {1: "warning", 2: "fatal"}.get(alert.level, str(alert.level))
-    )
+    return None if alert is None or alert.level is None else {1: "warning", 2: "fatal"}.get(alert.level, str(alert.level))
 
 
 class _Leaf(Struct, frozen=True, gc=False):
@@ -143,9 +135,7 @@ _AGREED: tuple[Column[TlsRow], ...] = (
     ),
     Column("version", Dtype.TEXT, lambda row: row.facts.version_name, "The version that the server chose."),
     Column("cipher", Dtype.TEXT, lambda row: row.facts.cipher_name, "The cipher suite that the server chose."),
-    Column(
-        "application_protocol", Dtype.TEXT, lambda row: row.facts.application_protocol, "What the server chose by ALPN."
-    ),
+    Column("application_protocol", Dtype.TEXT, lambda row: row.facts.application_protocol, "What the server chose by ALPN."),
     Column("ja3", Dtype.TEXT, lambda row: row.facts.ja3, "JA3 fingerprint of the client."),
     Column("ja4", Dtype.TEXT, lambda row: row.facts.ja4, "JA4 fingerprint of the client."),
     Column("opened", Dtype.FLAG, lambda row: row.connection.tls_opened, "A key log decrypted the application data."),
@@ -250,9 +240,7 @@ _ENDING: tuple[Column[TlsRow], ...] = (
         lambda row: row.facts.clear_answer.status_line if row.facts.clear_answer else None,
         "The status line, where the server answered the ClientHello in clear HTTP.",
     ),
-    Column(
-        "close", Dtype.TEXT, lambda row: row.connection.end.value, "`fin`, `reset` or `open`: the first FIN or RST."
-    ),
+    Column("close", Dtype.TEXT, lambda row: row.connection.end.value, "`fin`, `reset` or `open`: the first FIN or RST."),
     Column(
         "closed_by",
         Dtype.TEXT,

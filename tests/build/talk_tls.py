@@ -98,9 +98,7 @@ def paper(
         made = made.add_extension(x509.SubjectAlternativeName([_general(alternative or name)]), critical=False)
     signed = made.sign(signer, hashes.SHA256())
     file = Path(tempfile.mkdtemp()) / "paper.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     file.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
     return Paper(file, signed.public_bytes(serialization.Encoding.DER))
 

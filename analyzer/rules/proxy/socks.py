@@ -29,11 +29,7 @@ def see(evidence: Evidence) -> Iterator[Sign[Asked]]:
     """Each connection that a SOCKS proxy let through."""
     for connection in evidence.connections.values():
         if connection.id in evidence.winrm and connection.tunnel_of is None:
-            found = [
-                preface
-                for preface in connection.prefaces
-                if isinstance(preface, Socks) and preface.host and preface.granted is not False
-            ]
+            found = [preface for preface in connection.prefaces if isinstance(preface, Socks) and preface.host and preface.granted is not False]
             if found:
                 yield Sign(Asked(connection, found[-1]), packets=found[-1].packets, connections=(connection.id,))
 
@@ -49,9 +45,7 @@ def why(tell: Tell[Asked]) -> str:
     first = tell.first.fact
     places = listed((f"{asked.socks.host}:{asked.socks.port}" for asked in tell.facts), _SHOWN)
     user = f" The client gave the user name {first.socks.user}." if first.socks.user else ""
-    answer = (
-        f"The proxy answered {first.socks.reply}." if first.socks.reply else "The proxy's answer is not in the capture."
-    )
+    answer = f"The proxy answered {first.socks.reply}." if first.socks.reply else "The proxy's answer is not in the capture."
     return (
         f"{first.connection.client.host} asked the SOCKS {first.socks.version} proxy at {tell.connection.server.host} to connect to {places} "
         f"({tell.packet(first.socks.request_packet or first.socks.packets[0])}). {answer}{user} "

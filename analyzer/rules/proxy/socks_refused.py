@@ -44,9 +44,7 @@ _OF_SERVER = ("connection_refused",)
 def see(evidence: Evidence) -> Iterator[Sign[Asked]]:
     """Each request that was refused."""
     for connection in evidence.connections.values():
-        refused = [
-            preface for preface in connection.prefaces if isinstance(preface, Socks) and preface.granted is False
-        ]
+        refused = [preface for preface in connection.prefaces if isinstance(preface, Socks) and preface.granted is False]
         wanted = connection.id in evidence.winrm and connection.tunnel_of is None
         for socks in refused if wanted else ():
             yield Sign(Asked(connection, socks), packets=socks.packets, connections=(connection.id,), user=socks.user)

@@ -26,11 +26,7 @@ from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 def see(evidence: Evidence) -> Iterator[Sign[Asked]]:
     """Each connection that carried a password."""
     for connection in evidence.connections.values():
-        if (
-            connection.id not in evidence.winrm
-            or connection.tunnel_of is not None
-            or ipaddress.ip_address(connection.server.host).is_loopback
-        ):
+        if connection.id not in evidence.winrm or connection.tunnel_of is not None or ipaddress.ip_address(connection.server.host).is_loopback:
             continue
         for socks in connection.prefaces:
             if isinstance(socks, Socks) and socks.password and socks.password_packet is not None:

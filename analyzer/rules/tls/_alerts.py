@@ -28,13 +28,9 @@ _DEVICE = (
 )
 MEANINGS: dict[str, Meaning] = {
     "protocol_version": Meaning("none of the TLS versions that were offered is accepted", _VERSIONS),
-    "handshake_failure": Meaning(
-        "no acceptable set of parameters (cipher suite, curve, signature) could be agreed", _CIPHERS
-    ),
+    "handshake_failure": Meaning("no acceptable set of parameters (cipher suite, curve, signature) could be agreed", _CIPHERS),
     "insufficient_security": Meaning("the cipher suites that were offered are too weak for the server", _CIPHERS),
-    "inappropriate_fallback": Meaning(
-        "the client went back to an older version although the server supports a newer one", _VERSIONS
-    ),
+    "inappropriate_fallback": Meaning("the client went back to an older version although the server supports a newer one", _VERSIONS),
     "unrecognized_name": Meaning("the server does not serve the name in the ClientHello (SNI)", _NAME),
     "no_application_protocol": Meaning(
         "none of the protocols that were offered by ALPN is supported",
@@ -60,9 +56,7 @@ MEANINGS: dict[str, Meaning] = {
         "the server does not know the session or key that the client named",
         "Let the client begin a new session, without a ticket.",
     ),
-    "user_canceled": Meaning(
-        "the sender gave up the handshake for a reason outside of TLS", "Look into the sender's log."
-    ),
+    "user_canceled": Meaning("the sender gave up the handshake for a reason outside of TLS", "Look into the sender's log."),
     "no_renegotiation": Meaning(
         "the sender does not negotiate again on this connection",
         "Let the server ask for the client's certificate in the first handshake: netsh http update sslcert with clientcertnegotiation=enable.",

@@ -78,11 +78,7 @@ def shakes(evidence: Evidence, *fates: Fate) -> Iterator[Shake]:
     for route in evidence.routes:
         near = evidence.connections[route.client_connection]
         for other in (evidence.connections[far] for far in route.upstream_connections):
-            if (
-                near.tls is not None
-                and other.tls is not None
-                and near.tls.client_random == other.tls.client_random is not None
-            ):
+            if near.tls is not None and other.tls is not None and near.tls.client_random == other.tls.client_random is not None:
                 passed_on.setdefault(other.id, []).append(near.id)
                 nearer.add(near.id)
     known = [found for found in _told(evidence) if found.connection.id not in nearer]
@@ -195,9 +191,7 @@ def _refusal(facts: TlsFacts, alert: Alert) -> Fate:
     if alert.from_client:
         return Fate.CERTIFICATE_REFUSED if alert.number in ABOUT_CERTIFICATES else Fate.ALERT
     asked = facts.client_certificate not in (None, ClientCertificate.NOT_ASKED)
-    return (
-        Fate.CLIENT_CERTIFICATE if asked or alert.number in (*ABOUT_CERTIFICATES, _CERTIFICATE_REQUIRED) else Fate.ALERT
-    )
+    return Fate.CLIENT_CERTIFICATE if asked or alert.number in (*ABOUT_CERTIFICATES, _CERTIFICATE_REQUIRED) else Fate.ALERT
 
 
 def _at_the_hello(evidence: Evidence, connection: Connection, facts: TlsFacts) -> Fate:

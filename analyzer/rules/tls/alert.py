@@ -60,16 +60,8 @@ def why(tell: Tell[Shake]) -> str:
     shake, alert = tell.first.fact, alert_of(tell)
     who = "client" if alert.from_client else "server"
     opened = ", decrypted with the key log" if alert.encrypted else ""
-    asked = (
-        f" The client asked for the name {shake.facts.server_name}."
-        if shake.facts.server_name
-        else " The client named no server (no SNI)."
-    )
-    chosen = (
-        f" The server had chosen {shake.facts.version_name} and {shake.facts.cipher_name}."
-        if shake.facts.version_name
-        else offer(shake.facts)
-    )
+    asked = f" The client asked for the name {shake.facts.server_name}." if shake.facts.server_name else " The client named no server (no SNI)."
+    chosen = f" The server had chosen {shake.facts.version_name} and {shake.facts.cipher_name}." if shake.facts.version_name else offer(shake.facts)
     return (
         f"The {who} sent the TLS alert {alert.name} ({alert.number}; {tell.packet(alert.packet)}{opened}). "
         f"It means: {meaning(tell).means}.{chosen}{asked if alert.name == 'unrecognized_name' else ''}{attempts(tell)} [{name(shake.connection)}]"

@@ -47,13 +47,7 @@ def severity(tell: Tell[Shake]) -> Severity:
 def title(tell: Tell[Shake]) -> str:
     """The server's name, and how it stopped."""
     shake = tell.first.fact
-    how = (
-        "stalls"
-        if shake.connection.end is End.OPEN
-        else "is ended by the client"
-        if shake.by_client
-        else "is ended by the server"
-    )
+    how = "stalls" if shake.connection.end is End.OPEN else "is ended by the client" if shake.by_client else "is ended by the server"
     return headline("TLS handshake with ", where(tell.evidence, shake.connection), f" {how}")
 
 

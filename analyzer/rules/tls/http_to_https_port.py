@@ -47,12 +47,7 @@ def see(evidence: Evidence) -> Iterator[Sign[Misplaced]]:
     """The first request of each such connection."""
     for connection in evidence.connections.values():
         exchanges = evidence.exchanges_of.get(connection.id, ())
-        if (
-            connection.id not in evidence.winrm
-            or connection.protocol != "http"
-            or not exchanges
-            or request(exchanges[0]) is None
-        ):
+        if connection.id not in evidence.winrm or connection.protocol != "http" or not exchanges or request(exchanges[0]) is None:
             continue
         first = exchanges[0]
         alert = connection.tls.alerts[0] if connection.tls is not None and connection.tls.alerts else None
@@ -96,11 +91,7 @@ def why(tell: Tell[Misplaced]) -> str:
         end = f"The server's page says that the port is for HTTPS ({tell.packet(first_packet(response(found.exchange))[0])})."
     else:
         end = f"The server {ended(connection)} without a byte ({tell.packet(connection.closings[0].packet)}). Port {_HTTPS_PORT} is WinRM's port for HTTPS."
-    exposed = (
-        " Its Basic credentials travelled in clear."
-        if (header(asked, "authorization") or "").lower().startswith("basic ")
-        else ""
-    )
+    exposed = " Its Basic credentials travelled in clear." if (header(asked, "authorization") or "").lower().startswith("basic ") else ""
     often = f" This happened on {tell.count} connections." if tell.count > 1 else ""
     return f"The client sent an HTTP request in clear to port {port(tell.evidence, connection)} ({packet}).{exposed} {end}{often} [{name(connection)}]"
 

@@ -41,20 +41,14 @@ def severity(tell: Tell[Shake]) -> Severity:
 
 def title(tell: Tell[Shake]) -> str:
     """The server's name."""
-    return headline(
-        "Client leaves ", where(tell.evidence, tell.first.fact.connection), " after TLS, before any request"
-    )
+    return headline("Client leaves ", where(tell.evidence, tell.first.fact.connection), " after TLS, before any request")
 
 
 def why(tell: Tell[Shake]) -> str:
     """The handshake and its end, then the certificate."""
     shake = tell.first.fact
     closing = tell.packet(shake.connection.closings[0].packet)
-    likely = (
-        " Clients that refuse a certificate after the handshake do this."
-        if has_flaw(shake)
-        else " Why the client did so cannot be told from the packets."
-    )
+    likely = " Clients that refuse a certificate after the handshake do this." if has_flaw(shake) else " Why the client did so cannot be told from the packets."
     return (
         f"The TLS handshake completed, then the client {ended(shake.connection)} without a request ({closing})."
         f"{certificate(tell)}{likely}{attempts(tell)} [{name(shake.connection)}]"
