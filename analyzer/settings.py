@@ -47,7 +47,8 @@ class Limits(Struct, frozen=True, gc=False):
     issues_per_kind: int = 1000
     """More issues of one kind than this are counted, not listed."""
     tls_ports: tuple[int, ...] = (5986,)
-    """Ports on which TLS is taken for WinRM over HTTPS, since its content cannot be seen; TLS on WinRM's ports for HTTP is looked at besides."""
+    """Ports on which TLS is taken for WinRM over HTTPS, since its content cannot be seen; TLS on WinRM's ports for HTTP
+    is looked at besides."""
     shards: int = 8
 
 

@@ -132,22 +132,24 @@ def _is_kdc(tag: int) -> int:
 
 
 def _proxy_header(view: Bytes, at: int, size: int) -> int:
-    """The size of the PROXY header (haproxy's proxy-protocol.txt) that stands at ``at``, at most ``size``; 0 when none does."""
+    """The size of the PROXY header (haproxy's proxy-protocol.txt) that stands at ``at``, at most ``size``; 0 when none
+    does."""
     i = 0
-    if size >= 8 and view[at] == 80 and view[at + 1] == 82 and view[at + 2] == 79 and view[at + 3] == 88 and view[at + 4] == 89 and view[at + 5] == 32:
+    if size >= 8 and view[at] == 80 and view[at + 1] == 82 and view[at + 2] == 79 and view[at + 3] == 88:
         while i < size and i < 107:
             i += 1
             if view[at + i - 1] == 10:
                 return i
         return 0
-    if size >= 16 and view[at] == 13 and view[at + 1] == 10 and view[at + 4] == 0 and view[at + 7] == 81 and view[at + 11] == 10 and view[at + 12] >> 4 == 2:
+    if size >= 16 and view[at] == 13 and view[at + 1] == 10 and view[at + 4] == 0 and view[at + 7] == 81:
         i = 16 + (view[at + 14] << 8 | view[at + 15])
         return i if i < size else size
     return 0
 
 
 def _asks_socks(view: Bytes, at: int, size: int) -> int:
-    """1 for a SOCKS request to connect to a port of WinRM (RFC 1928 section 4; SOCKS 4: the port before the address)."""
+    """1 for a SOCKS request to connect to a port of WinRM (RFC 1928 section 4; SOCKS 4: the port before the
+    address)."""
     port = 0
     i = 0
     if size >= 9 and view[at] == 4 and view[at + 1] == 1:

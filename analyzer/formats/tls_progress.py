@@ -1,7 +1,10 @@
-"""How far a TLS handshake came, in each direction: the messages in clear, the alerts, and what the records that are encrypted show of it.
+"""How far a TLS handshake came, in each direction: the messages in clear, the alerts, and what the records that are
+encrypted show of it.
 
-Up to TLS 1.2 a ChangeCipherSpec ends what is in clear, and the next handshake record is Finished (RFC 5246 section 7.3). In TLS 1.3 everything after the hellos
-lies in records of application data; there sizes tell (RFC 8446 section 4.4.4 and 5.2): Finished is as long as the suite's hash, an alert is two bytes, and both
+Up to TLS 1.2 a ChangeCipherSpec ends what is in clear, and the next handshake record is Finished (RFC 5246 section
+7.3). In TLS 1.3 everything after the hellos
+lies in records of application data; there sizes tell (RFC 8446 section 4.4.4 and 5.2): Finished is as long as the
+suite's hash, an alert is two bytes, and both
 have 17 bytes around them, unless the sender pads.
 """
 
@@ -26,7 +29,8 @@ from analyzer.records.transport import Stream
 
 CERTIFICATE, CERTIFICATE_REQUEST, HELLO_DONE, CLIENT_KEY_EXCHANGE = 11, 13, 14, 16
 _EARLY_RECORDS = 64
-"""Records of a direction that are looked at, those of the handshake in clear left out: they show how a handshake ended."""
+"""Records of a direction that are looked at, those of the handshake in clear left out: they show how a handshake
+ended."""
 _MESSAGE_SIZE = 1 << 18
 """Bytes of one handshake message in clear."""
 _SIZES = 8
@@ -41,7 +45,8 @@ _EMPTY_CHAIN_13 = 4
 
 
 class Way(Struct):
-    """One direction's beginning. ``encrypted``: (size, place, end) of the records that only keys open; ``changed``: a ChangeCipherSpec was sent."""
+    """One direction's beginning. ``encrypted``: (size, place, end) of the records that only keys open; ``changed``: a
+    ChangeCipherSpec was sent."""
 
     messages: list[tuple[int, bytes]] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
@@ -75,7 +80,8 @@ def way(stream: Stream, fetch: Fetch, *, from_client: bool) -> Way:
 
 
 def _is_hello(body: bytes) -> bool:
-    """A hello in clear: after a HelloRetryRequest of TLS 1.3 one follows a ChangeCipherSpec that changes nothing (RFC 8446 section D.4)."""
+    """A hello in clear: after a HelloRetryRequest of TLS 1.3 one follows a ChangeCipherSpec that changes nothing (RFC
+    8446 section D.4)."""
     return body[:1] in (b"\x01", b"\x02") and int.from_bytes(body[1:4], "big") + 4 == len(body)
 
 
@@ -137,7 +143,8 @@ def reached(client: Way, server: Way, version: int | None) -> Reached:
 
 
 def _reached_13(client: Way) -> Reached:
-    """The server finishes first, so the client's Finished completes the handshake; only more than an alert after it is data."""
+    """The server finishes first, so the client's Finished completes the handshake; only more than an alert after it is
+    data."""
     sizes = [size for size, _, _ in client.encrypted]
     finished = finished_13(sizes)
     if finished is None:
@@ -158,7 +165,8 @@ def finished_13(sizes: Sequence[int]) -> int | None:
 
 
 def sizes_after(client: Way, server: Way, to_client: Reader) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Sizes of the client's encrypted records, and of those of the server that followed them, by what it had acknowledged."""
+    """Sizes of the client's encrypted records, and of those of the server that followed them, by what it had
+    acknowledged."""
     if not client.encrypted:
         return (), ()
     finished = finished_13([size for size, _, _ in client.encrypted])
@@ -170,9 +178,11 @@ def sizes_after(client: Way, server: Way, to_client: Reader) -> tuple[tuple[int,
 def client_certificate(
     sent: Sequence[tuple[int, bytes]], received: Sequence[tuple[int, bytes]], *, newer: bool
 ) -> tuple[ClientCertificate | None, bytes]:
-    """Whether the server asked for the client's certificate, and the client's Certificate message, empty when there is none.
+    """Whether the server asked for the client's certificate, and the client's Certificate message, empty when there is
+    none.
 
-    ``sent`` and ``received`` are the handshake messages that can be read. None when the server's part of them is not known to be whole.
+    ``sent`` and ``received`` are the handshake messages that can be read. None when the server's part of them is not
+    known to be whole.
     """
     kinds = {kind for kind, _ in received}
     own = next((body for kind, body in sent if kind == CERTIFICATE), b"")
@@ -186,7 +196,8 @@ def client_certificate(
 
 
 def inferred_client_certificate(sizes: Sequence[int]) -> ClientCertificate | None:
-    """The same for TLS 1.3 without keys, by what the client sent before its Finished: nothing, an empty list, or a certificate and its proof."""
+    """The same for TLS 1.3 without keys, by what the client sent before its Finished: nothing, an empty list, or a
+    certificate and its proof."""
     finished = next((place for place, size in enumerate(sizes) if size in _FINISHED_SIZES_13), None)
     if finished is None:
         return None

@@ -1,4 +1,5 @@
-"""What became of the TLS of each WinRM connection: one answer for all rules of this family, so that no two of them tell the same connection."""
+"""What became of the TLS of each WinRM connection: one answer for all rules of this family, so that no two of them tell
+the same connection."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterator
@@ -17,7 +18,8 @@ from analyzer.rules.telling import Sign, place
 
 HTTP_PORTS = (5985, 47001)
 ABOUT_CERTIFICATES = (42, 43, 44, 45, 46, 48)
-"""bad_certificate, unsupported_certificate, certificate_revoked, certificate_expired, certificate_unknown, unknown_ca (RFC 8446 section 6.2)."""
+"""bad_certificate, unsupported_certificate, certificate_revoked, certificate_expired, certificate_unknown, unknown_ca
+(RFC 8446 section 6.2)."""
 _CERTIFICATE_REQUIRED = 116
 _FATAL = 2
 _SETTLED_NS = 3_000_000_000
@@ -230,7 +232,8 @@ def _is_settled(evidence: Evidence, connection: Connection) -> bool:
 
 
 def _gave_up(connection: Connection, facts: TlsFacts) -> bool:
-    """The server ended it at the client's last message of the handshake, or answered what followed with nothing but a record as long as an alert."""
+    """The server ended it at the client's last message of the handshake, or answered what followed with nothing but a
+    record as long as an alert."""
     replies = facts.server_encrypted_after
     if connection.tls_opened:
         return False
