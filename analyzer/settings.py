@@ -25,10 +25,18 @@ class Limits(Struct, frozen=True, gc=False):
     fragment_age_s: float = 60.0
     kdc_datagrams: int = 10_000
     """Kerberos messages over UDP that are kept, for the keys they may tell."""
+    icmp_errors: int = 10_000
+    """ICMP errors about TCP segments that are kept, to be joined to the connections that they quote."""
     duplicate_window_s: float = 60.0
     """Two packets with equal identification, checksum, numbers and size within this time are one packet captured twice."""
     window_bytes: int = 1 << 30
     """A segment further than this from the stream's position is passed over."""
+    pause_s: float = 10.0
+    """A time without packets from which on it is kept as a pause of its connection."""
+    lost_tries: int = 3
+    """How often a segment was sent without an acknowledgement to be called lost for good."""
+    tls_request_bytes: int = 64
+    """Less than this inside TLS is no request: the alert that closes a session has 24 to 53 bytes."""
     start_line_bytes: int = 64 << 10
     head_bytes: int = 512 << 10
     """A header block; Windows' default MaxTokenSize alone is 48,000 bytes (64,000 in base64)."""

@@ -32,13 +32,14 @@ Bytes = bytes | bytearray
 COMPILED: bool = bool(cython.compiled)
 _MASK = 0xFFFFFFFFFFFFFFFF
 _LOW = 0xFFFFFFFF
+_NUMBER = 0xFFFFFFFFFFFF
 _NS = 1_000_000_000
 _LATEST_NS = (1 << 63) - 1
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _UNDECIDED, _HTTP, _TLS, _REJECTED, _KDC, _LATE = range(6)
 _VERDICTS = (Verdict.UNDECIDED, Verdict.HTTP, Verdict.TLS, Verdict.REJECTED, Verdict.KDC)
 _FREE = 7
-_DONE, _SLOW, _DATAGRAM, _UNKNOWN = 0, 1, 2, 4
+_DONE, _SLOW, _DATAGRAM, _UNKNOWN, _ICMP = 0, 1, 2, 4, 8
 _DEAD = 0xFFFFFFFF
 _WINRM_PORTS = (5985, 5986, 47001)
 _LATE_SYN_WINDOW = 1 << 16
@@ -221,6 +222,10 @@ class Kernel:
         self.unknown_links: dict[int, int] = {}
         self.datagrams: list[tuple[int, bytes]] = []
         """Kerberos messages over UDP: (time, message)."""
+        self.icmp: list[tuple[int, int, bytes]] = []
+        """ICMP errors about TCP segments: (packet number, time, IP packet)."""
+        self.icmp_over = 0
+        self._icmp_room = limits.icmp_errors
         self._timed = 0
         self._first_ns = 0
         self._last_ns = 0
@@ -252,7 +257,7 @@ class Kernel:
         self._flow_dead = 0
         self._flows = _zeros(self._flow_room * _FLOW)
         self._free_flows = _zeros(self._flow_room)
-        # Rows: number, time, seq and ack, flow and flags, sizes, place, ident and the flow's row before.
+        # Rows: window and number, time, seq and ack, flow with window scale, TTL and flags, sizes, place, ident and the flow's row before.
         self._row_room = 1 << 10
         self._row_count = 0
         self._rows = _zeros(self._row_room * _ROW)
@@ -417,6 +422,9 @@ class Kernel:
             return
         self.room(size)
         code = self._packet(at, size, wire_size, kind, number, ts_ns, file_at - at)
+        if code & _ICMP:
+            self._icmp_room -= 1
+            self.icmp.append((number, ts_ns, bytes(buffer[self._payload_at : at + size])))
         if code & _DATAGRAM and len(self.datagrams) < self.limits.kdc_datagrams:
             self.datagrams.append((ts_ns, bytes(buffer[self._payload_at : at + size])))
         if code & _SLOW:
@@ -425,7 +433,7 @@ class Kernel:
 
     def _peeled(self, number: int, ts_ns: int, segment: Decoded) -> None:
         """A TCP segment out of a tunnel or of fragments: its bytes are in memory, so its payload is spooled when it is kept."""
-        source, destination, ident, tcp, wire_size = segment
+        source, destination, ident, tcp, wire_size, ttl = segment
         if len(tcp) < 20:
             self.undecodable += 1
             return
@@ -433,7 +441,7 @@ class Kernel:
         self.room(len(tcp))
         ends = [int.from_bytes(address[part : part + 8], "big") for address in (source, destination) for part in (0, 8)]
         four = 1 if len(source) == 4 else 0
-        self._tcp(number, ts_ns, four, ends[0], ends[1], ends[2], ends[3], ident << 16, 0, len(tcp), wire_size, -1)
+        self._tcp(number, ts_ns, four, ends[0], ends[1], ends[2], ends[3], ttl << 32 | ident << 16, 0, len(tcp), wire_size, -1)
 
     def _time(self, ts_ns: int) -> None:
         if self._only:
@@ -492,13 +500,14 @@ class Kernel:
             if self._u16(p + 6) & 0x3FFF:
                 return _SLOW if protocol == 6 or protocol == 17 or protocol == 4 or protocol == 41 or protocol == 47 else _DONE
             if protocol != 6:
-                return self._other(protocol, t, end)
+                return self._other(protocol, p, t, end)
             if t < p + 20 or end - t < 20:
                 self.undecodable += 1
                 return _DONE
             total = self._u16(p + 2)
             ip_end = p + total if total else at + wire_size  # a total of 0: TCP segmentation offload, frame over 64 KiB
-            ident = self._u16(p + 4) << 16
+            hops = self._view[p + 8]
+            ident = hops << 32 | self._u16(p + 4) << 16
             return self._tcp(number, ts_ns, 1, self._u32(p + 12), 0, self._u32(p + 16), 0, ident, t, end, ip_end, to_file)
         if ethertype == 0x86DD:
             if end - p < 40 or self._view[p] >> 4 != 6:
@@ -515,19 +524,21 @@ class Kernel:
             if protocol == 44:
                 return _SLOW
             if protocol != 6:
-                return self._other(protocol, t, end)
+                return self._other(protocol, p, t, end)
             if end - t < 20:
                 self.undecodable += 1
                 return _DONE
-            return self._tcp(number, ts_ns, 0, self._u64(p + 8), self._u64(p + 16), self._u64(p + 24), self._u64(p + 32), 0, t, end, ip_end, to_file)
+            hops = self._view[p + 7]
+            ident = hops << 32
+            return self._tcp(number, ts_ns, 0, self._u64(p + 8), self._u64(p + 16), self._u64(p + 24), self._u64(p + 32), ident, t, end, ip_end, to_file)
         if ethertype == 0x8847 or ethertype == 0x8848 or ethertype == 0x8864 or ethertype == 0x6558:
             return _SLOW
         if ethertype < 0x600 and kind == 1 and p + 2 <= end and self._view[p] == 0xAA and self._view[p + 1] == 0xAA:  # SNAP
             return _SLOW
         return _DONE
 
-    def _other(self, protocol: int, t: int, end: int) -> int:
-        """Not TCP: tunnels go to the slow path, Kerberos messages are kept, everything else is none of our business."""
+    def _other(self, protocol: int, p: int, t: int, end: int) -> int:
+        """Not TCP: tunnels go to the slow path, Kerberos messages and ICMP errors are kept, everything else is none of our business."""
         code = _DONE
         if protocol == 4 or protocol == 41 or protocol == 47 or protocol == 51:
             code = _SLOW
@@ -539,7 +550,35 @@ class Kernel:
             if (near == 88 or far == 88) and t + 8 < end and _is_kdc(self._view[t + 8]):
                 self._payload_at = t + 8
                 code |= _DATAGRAM
+        elif self._is_error(protocol, t, end) and not self._only:
+            if self._icmp_room > 0:
+                self._payload_at = p
+                code = _ICMP
+            else:
+                self.icmp_over += 1
         return code
+
+    def _is_error(self, protocol: int, t: int, end: int) -> int:
+        """1 for an ICMP error that quotes TCP: unreachable or time exceeded (RFC 792), and those of ICMPv6 with packet too big (RFC 4443)."""
+        if protocol == 1 and t + 28 <= end:
+            return 1 if (self._view[t] == 3 or self._view[t] == 11) and self._view[t + 17] == 6 else 0
+        if protocol == 58 and t + 48 <= end:
+            return 1 if 1 <= self._view[t] <= 3 and self._view[t + 14] == 6 else 0
+        return 0
+
+    def _scale(self, at: int, end: int) -> int:
+        """1 more than the shift of a SYN's window scale option (RFC 7323 section 2.2), 0 without one."""
+        while at + 2 < end:
+            kind = self._view[at]
+            if kind == 0:
+                return 0
+            size = 1 if kind == 1 else self._view[at + 1]
+            if size == 0 or (kind != 1 and size < 2):
+                return 0
+            if kind == 3 and size == 3:
+                return 1 + (self._view[at + 2] if self._view[at + 2] < 14 else 14)
+            at += size
+        return 0
 
     def _tcp(
         self,
@@ -643,13 +682,15 @@ class Kernel:
                 file_at = self._spooled
                 self._spooled += size
         base = self._row_count * _ROW
-        self._rows[base] = number
+        window = self._u16(t + 14)
+        scale = self._scale(t + 20, payload_at if payload_at < end else end) if flags & _SYN else 0
+        self._rows[base] = window << 48 | number
         self._rows[base + 1] = ts_ns
         self._rows[base + 2] = seq << 32 | self._u32(t + 8)
-        self._rows[base + 3] = flow << 32 | spooled << 9 | direction << 8 | flags
+        self._rows[base + 3] = flow << 32 | scale << 18 | (ident >> 32) << 10 | spooled << 9 | direction << 8 | flags
         self._rows[base + 4] = size << 32 | wire_payload
         self._rows[base + 5] = file_at
-        self._rows[base + 6] = self._flows[flow * _FLOW + 6] << 32 | ident | self._u16(t + 16)
+        self._rows[base + 6] = self._flows[flow * _FLOW + 6] << 32 | (ident & _LOW) | self._u16(t + 16)
         self._row_count += 1
         self._flows[flow * _FLOW + 6] = self._row_count
         self._flows[flow * _FLOW + 7] += 1
@@ -1056,14 +1097,15 @@ class Kernel:
         rows = self._rows
         count = self._flows[flow * _FLOW + 7]
         row = self._flows[flow * _FLOW + 6]
-        key, ts_ns, direction, seq, ack, flags, size, wire_size, source, file_at, ident = columns = [array("q", bytes(8 * count)) for _ in range(11)]
+        columns = [array("q", bytes(8 * count)) for _ in range(13)]
+        key, ts_ns, direction, seq, ack, flags, size, wire_size, source, file_at, ident, ttl, window = columns
         first_key = packet_key(self.capture, 0) + before
         place = count
         while row:
             place -= 1
             base = (row - 1) * _ROW
             about = rows[base + 3]
-            key[place] = first_key + rows[base]
+            key[place] = first_key + (rows[base] & _NUMBER)
             ts_ns[place] = rows[base + 1]
             direction[place] = about >> 8 & 1
             seq[place] = rows[base + 2] >> 32
@@ -1074,6 +1116,8 @@ class Kernel:
             source[place] = 2 * self.capture + (about >> 9 & 1)
             file_at[place] = rows[base + 5]
             ident[place] = rows[base + 6] & _LOW
+            ttl[place] = about >> 10 & 255
+            window[place] = (about >> 18 & 15) << 16 | rows[base] >> 48
             row = rows[base + 6] >> 32
         return Segments(*columns)
 
@@ -1119,8 +1163,8 @@ class Kernel:
         """True while going on may still tell something: a flow is wanted, or no time so far is as late as the latest before, ``last_ns``."""
         return self._wanted > 0 or self._alone_ns < last_ns
 
-    def absorb(self, later: "Kernel") -> None:
-        """Adds the counts of the half that follows."""
+    def absorb(self, later: "Kernel", packets: int) -> None:
+        """Adds the counts of the half that follows ``packets`` packets."""
         more = 0
         if self._only:
             more = self.backwards - self._before[3] - self._alone_backwards
@@ -1134,6 +1178,9 @@ class Kernel:
         for link, count in later.unknown_links.items():
             self.unknown_links[link] = self.unknown_links.get(link, 0) + count
         self.datagrams.extend(later.datagrams[: self.limits.kdc_datagrams - len(self.datagrams)])
+        room = self.limits.icmp_errors - len(self.icmp)
+        self.icmp += [(number + packets, ts_ns, packet) for number, ts_ns, packet in later.icmp[:room]]
+        self.icmp_over += later.icmp_over + max(len(later.icmp) - room, 0)
 
     def is_plain(self) -> bool:
         """True when nothing was spooled, forgotten or given up: then flows do not depend on each other, and halves can be put together."""

@@ -5,6 +5,7 @@
     talk[k]    the connections of shard k      -> connections, exchanges, messages, conversations
     hops       all exchanges                   -> hops, clock offsets
     routes     hops and streams                -> routes, roles, which connections are WinRM
+    silence    connections, exchanges, ICMP    -> requests without an answer, and why
     contents   messages, secrets, tickets      -> opened messages, operations, shells, commands (opening.py)
     judge      the evidence                    -> findings, scorecards (work.py)
 
@@ -26,7 +27,7 @@ from analyzer.http.exchanges import Tunnel, parse
 from analyzer.proxy.hops import hops
 from analyzer.proxy.routes import routes
 from analyzer.records.auth import Audience, Conversation
-from analyzer.records.capture import Capture, Flow, Verdict
+from analyzer.records.capture import Capture, Flow, IcmpError, Verdict
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.ids import connection_id, key_number
@@ -38,6 +39,9 @@ from analyzer.records.tls import Reached
 from analyzer.records.transport import Connection
 from analyzer.sealing.messages import messages
 from analyzer.settings import Limits
+from analyzer.story.icmp import icmp_of
+from analyzer.story.silence import joined as without_repeats
+from analyzer.story.silence import unanswered
 from analyzer.transport.connections import connection
 from analyzer.transport.prefaces import unprefaced
 from analyzer.transport.threads import threads
@@ -190,7 +194,9 @@ def _hides(made: Connection) -> bool:
     return made.protocol == "tls" and up
 
 
-def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterable[Issue], fetch: Fetch, limits: Limits) -> Evidence:
+def evidence(
+    captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterable[Issue], fetch: Fetch, limits: Limits, errors: Iterable[IcmpError] = ()
+) -> Evidence:
     """Jobs *hops* and *routes*: everything put together, in order of place."""
     ordered = sorted(talks, key=lambda item: _place(item.connection.id))
     connections, translations = _views((item.connection for item in ordered), fetch)
@@ -198,6 +204,9 @@ def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterabl
     all_messages = {message.id: message for item in ordered for message in item.messages}
     joined = hops(connections, exchanges_of, all_messages)
     routed = routes(connections, exchanges_of, joined.hops, joined.legs, fetch)
+    exchanges = {exchange.id: exchange for item in ordered for exchange in item.exchanges}
+    icmp = icmp_of(connections, errors)
+    silent = unanswered(connections, exchanges_of, captures, icmp, fetch, limits)
     near, far = {}, {}
     for hop in joined.hops:
         near[hop.near] = hop
@@ -207,7 +216,7 @@ def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterabl
     return Evidence(
         captures=tuple(_with_clock(capture, joined.clocks.get(capture.ordinal)) for capture in captures),
         connections=connections,
-        exchanges={exchange.id: exchange for item in ordered for exchange in item.exchanges},
+        exchanges=exchanges,
         exchanges_of=exchanges_of,
         messages=all_messages,
         conversations=spoken,
@@ -219,6 +228,8 @@ def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterabl
         roles=routed.roles,
         winrm=present.connections,
         winrm_exchanges=present.exchanges,
+        icmp=icmp,
+        unanswered=without_repeats(silent, joined.hops, exchanges),
         issues=(*issues, *(issue for item in ordered for issue in item.issues), *translations, *joined.issues, *routed.issues),
     )
 

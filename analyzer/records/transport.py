@@ -54,6 +54,26 @@ class Gap(Struct, frozen=True, gc=False):
     why: str
 
 
+class Unacked(Struct, frozen=True, gc=False):
+    """The end of a direction that was sent and that the receiver never acknowledged, from offset ``at`` on, ``size`` bytes as far as they were sent.
+
+    ``tries`` is how often its first byte was sent, in ``packets`` (keys, at most 16), from ``first_ns`` to ``last_ns``; ``segment`` the payload bytes of
+    the last of them. ``passed`` is the largest segment of this direction that was acknowledged, 0 without one. ``heard`` counts packets of the receiver
+    after the first try, resets left out, the last of them ``heard_packet``: it lives, and what it sends arrives.
+    """
+
+    at: int
+    size: int
+    segment: int
+    tries: int
+    packets: tuple[int, ...]
+    first_ns: int
+    last_ns: int
+    passed: int
+    heard: int = 0
+    heard_packet: int | None = None
+
+
 class Stream(Struct, frozen=True, gc=False):
     """One direction's bytes. ``size`` counts from the first byte sent (or seen, when ``begins`` is false) to the last one known, gaps included."""
 
@@ -67,10 +87,16 @@ class Stream(Struct, frozen=True, gc=False):
     out_of_order: int = 0
     acked: int = -1
     """The highest offset of this stream that the receiver acknowledged, -1 when unknown."""
+    unacked: Unacked | None = None
+    """What was sent and never acknowledged; None when all was, or that is not known."""
 
 
 class Closing(Struct, frozen=True, gc=False):
-    """One FIN or RST: who sent it, when, in which packet (key), and how many bytes of its own stream and of the peer's it knew."""
+    """One FIN or RST: in whose name it was sent, when, in which packet (key), and how many bytes of its own stream and of the peer's it knew.
+
+    ``ttl`` is the time to live or hop limit and ``ident`` the IPv4 identification of its packet, -1 unknown. ``went_on`` counts packets that the same side sent
+    later all the same, which a host that has reset a connection does not do; the first of them is ``went_on_packet``.
+    """
 
     kind: End
     side: Side
@@ -78,6 +104,35 @@ class Closing(Struct, frozen=True, gc=False):
     packet: int
     stream_at: int
     acked: int
+    ttl: int = -1
+    ident: int = -1
+    fits: bool | None = None
+    """``ttl`` is one of those of the same side's other packets, or next to one; None unknown. One that does not fit was sent elsewhere on the path."""
+    went_on: int = 0
+    went_on_packet: int | None = None
+
+
+class Pause(Struct, frozen=True, gc=False):
+    """A time without any packet on a connection. ``packet`` (key) ended it; ``survived``: both sides sent packets later, resets left out."""
+
+    since_ns: int
+    until_ns: int
+    packet: int
+    survived: bool
+
+
+class ZeroWindow(Struct, frozen=True, gc=False):
+    """A time in which one side told the other to send nothing (window 0), of a second or more.
+
+    It began with ``packet`` (key) at ``since_ns``; ``last_packet`` at ``last_ns`` said so last. ``until_ns`` is when a window opened again, None when none did.
+    """
+
+    side: Side
+    packet: int
+    since_ns: int
+    last_packet: int
+    last_ns: int
+    until_ns: int | None = None
 
 
 class TlsFacts(Struct, frozen=True, gc=False):
@@ -159,6 +214,11 @@ class Connection(Struct, frozen=True, gc=False):
     """The streams are the application data inside TLS, opened with a key log."""
     twin_of: str | None = None
     """The same connection seen at another capture point: that connection's id."""
+    ttls: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+    """Times to live (hop limits) met in the packets of the client and of the server, resets left out, in order of size."""
+    pauses: tuple[Pause, ...] = ()
+    """Times without any packet, those that are long (`Limits.pause_s`), in order."""
+    zero_windows: tuple[ZeroWindow, ...] = ()
     prefaces: tuple[Preface, ...] = ()
     """What was said before the protocol proper, in order: requests to SOCKS proxies, PROXY headers. The streams begin
     behind them."""

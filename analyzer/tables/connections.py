@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
-from analyzer.records.capture import Capture
+from analyzer.records.capture import Capture, IcmpError
 from analyzer.records.http import Exchange
 from analyzer.records.prefaces import ProxyHeader, Socks
 from analyzer.records.proxy import Role
 from analyzer.records.result import Result
 from analyzer.records.story import Ending
-from analyzer.records.transport import Connection, End, Stream
+from analyzer.records.transport import Connection, End, Side, Stream
+from analyzer.records.waiting import Unanswered
 from analyzer.tables import headers
 from analyzer.tables.column import Column, Dtype, Table
 from analyzer.tables.community_id import community_id
@@ -29,6 +30,8 @@ class ConnectionRow(Struct, frozen=True, gc=False):
     route: str | None
     winrm: bool
     ending: Ending | None
+    unanswered: Unanswered | None = None
+    icmp: tuple[IcmpError, ...] = ()
 
 
 def _rows(result: Result) -> Iterator[ConnectionRow]:
@@ -37,6 +40,7 @@ def _rows(result: Result) -> Iterator[ConnectionRow]:
     for route in evidence.routes:
         for name in (route.client_connection, *route.upstream_connections):
             routes.setdefault(name, []).append(route.id)
+    unanswered = {one.connection: one for one in evidence.unanswered}
     for connection in evidence.connections.values():
         yield ConnectionRow(
             connection=connection,
@@ -46,6 +50,8 @@ def _rows(result: Result) -> Iterator[ConnectionRow]:
             route=",".join(routes.get(connection.twin_of or connection.id, ())) or None,
             winrm=connection.id in evidence.winrm,
             ending=evidence.story.endings.get(connection.id),
+            unanswered=unanswered.get(connection.id),
+            icmp=evidence.icmp.get(connection.id, ()),
         )
 
 
@@ -73,6 +79,24 @@ def _server_product(row: ConnectionRow) -> str | None:
 def _community_id(row: ConnectionRow) -> str:
     client, server = row.connection.client, row.connection.server
     return community_id((client.host, client.port), (server.host, server.port))
+
+
+def _listed(numbers: Sequence[int]) -> str | None:
+    return ",".join(map(str, numbers)) or None
+
+
+def _longest_pause(row: ConnectionRow) -> float | None:
+    longest = max((pause.until_ns - pause.since_ns for pause in row.connection.pauses), default=None)
+    return None if longest is None else seconds(longest)
+
+
+def _zero_window(row: ConnectionRow) -> float | None:
+    own = [one for one in row.connection.zero_windows if one.side is Side.SERVER]
+    return seconds(max((one.until_ns or row.connection.last_ns) - one.since_ns for one in own)) if own else None
+
+
+def _unanswered(row: ConnectionRow) -> str | None:
+    return None if row.unanswered is None else row.unanswered.stop.value
 
 
 def _certificate(row: ConnectionRow) -> str | None:
@@ -174,6 +198,35 @@ _COLUMNS: tuple[Column[ConnectionRow], ...] = (
     Column("user_agent", Dtype.TEXT, _user_agent, "The first User-Agent seen on the connection."),
     Column("server_product", Dtype.TEXT, _server_product, "The first Server header seen on the connection."),
     Column("winrm", Dtype.FLAG, lambda row: row.winrm, "The connection carries WinRM, or the authentication of a proxy on the way to it."),
+    Column("client_ttl", Dtype.TEXT, lambda row: _listed(row.connection.ttls[0]), "Times to live (hop limits) of the client's packets, resets left out."),
+    Column("server_ttl", Dtype.TEXT, lambda row: _listed(row.connection.ttls[1]), "Times to live (hop limits) of the server's packets, resets left out."),
+    Column(
+        "reset_ttl",
+        Dtype.TEXT,
+        lambda row: _listed(sorted({one.ttl for one in row.connection.closings if one.kind is End.RESET and one.ttl >= 0})),
+        "Times to live of the resets. One that fits no other packet of its sender was sent by a device on the path.",
+    ),
+    Column("longest_pause_s", Dtype.NUMBER, _longest_pause, "The longest time without any packet; null for less than 10 seconds."),
+    Column("zero_window_s", Dtype.NUMBER, _zero_window, "The longest time in which the server's window was 0; null for less than a second."),
+    Column(
+        "unacknowledged_client_bytes",
+        Dtype.INTEGER,
+        lambda row: row.connection.to_server.unacked.size if row.connection.to_server.unacked else None,
+        "Bytes at the end of the client's stream that the server never acknowledged; null when all were, or that is not known.",
+    ),
+    Column(
+        "icmp",
+        Dtype.TEXT,
+        lambda row: ",".join(dict.fromkeys(f"{one.router} {one.meaning}" for one in row.icmp)) or None,
+        "ICMP errors that quote the connection: who sent them, and what they say.",
+    ),
+    Column(
+        "unanswered",
+        Dtype.TEXT,
+        _unanswered,
+        "What ended the wait of a request without an answer: `reset`, `closed`, `after_close` (sent after the other side's FIN), `dropped` (never "
+        "acknowledged), `too_big` (large segments are lost), `window` (it stayed 0), `gave_up` (by the client), `pending` (at the capture's end).",
+    ),
     Column("tunnel_of", Dtype.TEXT, lambda row: row.connection.tunnel_of, "The connection whose CONNECT tunnel carries this one."),
     Column(
         "tls_server_name",

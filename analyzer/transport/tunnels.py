@@ -71,4 +71,5 @@ def _tail(stream: Stream, at: int, peer_at: int) -> Stream:
         ),
         size=max(stream.size - at, 0),
         acked=max(stream.acked - at, 0) if stream.acked >= 0 else -1,
+        unacked=None if stream.unacked is None else replace(stream.unacked, at=max(stream.unacked.at - at, 0)),
     )
