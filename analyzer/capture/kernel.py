@@ -1123,6 +1123,21 @@ class Kernel:
 
     # Two halves of one capture (see analyzer.capture.halves)
 
+    def rejected_at(self, hosts: frozenset[tuple[int, int]], ports: tuple[int, ...]) -> list[int]:
+        """First packets of rejected flows that a SYN began to one of these addresses (as two words of the table) and ports."""
+        found = []
+        table = self._table
+        for slot in range(self._slots):
+            base = slot * _SLOT
+            info = table[base + 5]
+            if not table[base + 4] or info & 7 != _REJECTED or not info & _BEGUN:
+                continue
+            end = base if info >> 3 & 1 else base + 2  # the one that did not send the SYN
+            port = table[base + 4] >> 16 & 0xFFFF if info >> 3 & 1 else table[base + 4] & 0xFFFF
+            if port in ports and (table[end], table[end + 1]) in hosts:
+                found.append(table[base + 7] >> 16)
+        return found
+
     def is_patient(self, payloads: int) -> None:
         """Connections that began before this kernel's first packet are rejected later, until so many payloads were kept for that in all."""
         self._patience = payloads

@@ -27,7 +27,8 @@ def unprefaced(connection: Connection, fetch: Fetch, limits: Limits) -> Connecti
         found.append(read.preface)
         near, far, through = near.moved(read.client_at), far.moved(read.server_at), read.open
     if not found:
-        return connection
+        is_tls = connection.protocol == "http" and near.read(0, 2) == b"\x16\x03"
+        return replace(connection, protocol="tls") if is_tls else connection
     protocol = _protocol(near, far) if through else "other"
     return replace(behind(connection, near.at, far.at), prefaces=tuple(found), protocol=protocol)
 
