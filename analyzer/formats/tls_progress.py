@@ -31,7 +31,7 @@ CERTIFICATE, CERTIFICATE_REQUEST, HELLO_DONE, CLIENT_KEY_EXCHANGE = 11, 13, 14, 
 _EARLY_RECORDS = 64
 """Records of a direction that are looked at, those of the handshake in clear left out: they show how a handshake
 ended."""
-_MESSAGE_SIZE = 1 << 18
+_MESSAGE_SIZE = 1 << 22
 """Bytes of one handshake message in clear."""
 _SIZES = 8
 _OVERHEAD_13 = 17
@@ -65,14 +65,14 @@ def way(stream: Stream, fetch: Fetch, *, from_client: bool) -> Way:
     first = reader.read(0, 1)
     if stream.begins and first and not CHANGE_CIPHER_SPEC <= first[0] <= APPLICATION_DATA:
         return found  # no TLS, and not worth a search for it
-    run = b""
+    run = _Run()
     others = 0
     for record in records(reader):
         lost = record.after_hole and record.at  # a capture may lack the SYN and nothing else
-        if lost or others >= _EARLY_RECORDS or len(run) > _MESSAGE_SIZE:
+        if lost or others >= _EARLY_RECORDS or run.size > _MESSAGE_SIZE:
             break
         if record.kind == HANDSHAKE and (not found.changed or _is_hello(record.body)):
-            run = _clear(found, record, run)
+            _clear(found, record, run)
         else:
             others += 1
             _later(found, record, reader, from_client=from_client)
@@ -85,15 +85,29 @@ def _is_hello(body: bytes) -> bool:
     return body[:1] in (b"\x01", b"\x02") and int.from_bytes(body[1:4], "big") + 4 == len(body)
 
 
-def _clear(found: Way, record: Record, run: bytes) -> bytes:
-    """Takes the messages that are whole now; gives the beginning of the next one."""
-    run += record.body
-    size = 0
-    for kind, body in handshakes(run):
+class _Run(Struct):
+    """Handshake data of which no message is whole yet: the next one needs ``needed`` bytes."""
+
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
+    needed: int = 4
+
+
+def _clear(found: Way, record: Record, run: _Run) -> None:
+    """Takes the messages that are whole now, and keeps the beginning of the next one."""
+    run.parts.append(record.body)
+    run.size += len(record.body)
+    if run.size < run.needed:
+        return
+    data = b"".join(run.parts)
+    taken = 0
+    for kind, body in handshakes(data):
         found.messages.append((kind, body))
         found.ends.append(record.end_at)
-        size += 4 + len(body)
-    return run[size:]
+        taken += 4 + len(body)
+    rest = data[taken:]
+    run.parts, run.size = [rest], len(rest)
+    run.needed = 4 + int.from_bytes(rest[1:4], "big") if len(rest) >= 4 else 4
 
 
 def _later(found: Way, record: Record, reader: Reader, *, from_client: bool) -> None:

@@ -207,6 +207,8 @@ def _at_the_hello(evidence: Evidence, connection: Connection, facts: TlsFacts) -
         cut = connection.to_client.gaps or not facts.hello_size or connection.end is End.OPEN
         return Fate.UNKNOWN if cut else Fate.BROKEN_OFF
     ended = connection.ended_by is Side.SERVER
+    if ended and connection.closings[0].stream_at > 0:
+        return Fate.UNKNOWN  # the server had said something that is not in the capture
     waited = connection.last_ns - _hello_ns(connection) >= _SETTLED_NS
     silent = waited or (connection.end is End.OPEN and _is_settled(evidence, connection))
     if not ended and not (silent and is_seen(connection)):
