@@ -143,7 +143,7 @@ def alert(
 def reached(client: Way, server: Way, version: int | None) -> Reached:
     """How far the handshake came."""
     if version is None:
-        return Reached.CLIENT_HELLO
+        return Reached.CLIENT_HELLO if client.messages else Reached.NOTHING
     if version == TLS13:
         return _reached_13(client)
     if client.data or server.data:

@@ -10,6 +10,7 @@ class Reached(StrEnum):
     """How far a handshake came, in order. In TLS 1.3, where all but the hellos is encrypted, told by the number and the
     sizes of records."""
 
+    NOTHING = "nothing"
     CLIENT_HELLO = "client_hello"
     SERVER_HELLO = "server_hello"
     CERTIFICATE = "certificate"

@@ -127,8 +127,8 @@ _AGREED: tuple[Column[TlsRow], ...] = (
         "handshake",
         Dtype.TEXT,
         lambda row: row.facts.reached.value,
-        "How far the handshake came: `client_hello`, `server_hello`, `certificate` (the server's), `client_finished`, "
-        "`completed`, `application_data`. "
+        "How far the handshake came: `nothing`, `client_hello`, `server_hello`, `certificate` (the server's), "
+        "`client_finished`, `completed`, `application_data`. "
         "In TLS 1.3 told by the number and sizes of encrypted records.",
     ),
     Column(

@@ -42,6 +42,7 @@ def test_an_encrypted_alert_of_tls_1_3_shows_by_its_size() -> None:
     talk.close_by_client()
     finding = judge(lan).one(RULE)
     assert finding.owner == "client"
+    assert "refuses the server's certificate ends it here" in finding.why
     assert "19 bytes, the size of an encrypted alert. Which one cannot be told without a key log" in finding.why
 
 

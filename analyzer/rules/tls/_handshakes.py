@@ -101,7 +101,8 @@ def _pair(found: Shake) -> tuple[str, Endpoint]:
 def _told(evidence: Evidence) -> Iterator[Shake]:
     for connection in evidence.connections.values():
         facts = connection.tls
-        if facts is not None and connection.id in evidence.winrm and connection.twin_of is None:
+        spoken = facts is not None and connection.protocol == "tls"  # a server may answer HTTP with an alert
+        if spoken and facts is not None and connection.id in evidence.winrm and connection.twin_of is None:
             alert = _telling_alert(facts)
             yield Shake(connection, facts, _fate(evidence, connection, facts, alert), alert)
 

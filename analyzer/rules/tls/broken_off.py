@@ -70,7 +70,14 @@ def why(tell: Tell[Shake]) -> str:
     else:
         who = "client" if shake.by_client else "server"
         said = f"The {who} {ended(connection)} after {after} ({tell.packet(connection.closings[0].packet)})."
-    return f"{said}{_hidden(shake)}{certificate(tell)}{attempts(tell)} [{name(connection)}]"
+    return f"{said}{_hidden(shake)}{_usual(shake)}{certificate(tell)}{attempts(tell)} [{name(connection)}]"
+
+
+def _usual(shake: Shake) -> str:
+    """What a client does at this place most often."""
+    hidden = shake.facts.version_name == "TLS 1.3" and shake.facts.reached is Reached.SERVER_HELLO
+    at_certificate = shake.by_client and hidden
+    return " A client that refuses the server's certificate ends it here." if at_certificate else ""
 
 
 def _hidden(shake: Shake) -> str:

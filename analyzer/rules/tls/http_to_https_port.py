@@ -125,5 +125,6 @@ OPINION = Opinion(
         "Proxy: one that ends TLS must begin it again towards port 5986."
     ),
     see=see,
+    explains=("tcp.request-cut", "tcp.never-answered", "http.non-wsman-reply"),
     why=why,
 )
