@@ -161,6 +161,8 @@ def _telling_alert(facts: TlsFacts) -> Alert | None:
 def _fate(evidence: Evidence, connection: Connection, facts: TlsFacts, alert: Alert | None) -> Fate:
     if facts.clear_answer is not None:
         return Fate.WRONG_PORT
+    if facts.reached is Reached.NOTHING and alert is None:
+        return Fate.UNKNOWN
     if alert is not None:
         return _refusal(facts, alert)
     if facts.reached is Reached.CLIENT_HELLO:

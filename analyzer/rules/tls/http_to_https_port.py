@@ -125,6 +125,6 @@ OPINION = Opinion(
         "Proxy: one that ends TLS must begin it again towards port 5986."
     ),
     see=see,
-    explains=("tcp.request-cut", "tcp.never-answered", "http.non-wsman-reply"),
+    explains=("tcp.request-cut", "tcp.never-answered", "http.non-wsman-reply", "http.refused-request"),
     why=why,
 )
