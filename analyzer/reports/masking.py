@@ -53,10 +53,8 @@ _SCHEME = r"[A-Za-z-]{0,20}"
 """An authentication scheme by itself, as in an offer."""
 TYPED = {"commands": ("text", "text_decoded"), "streams": ("text",), "exchanges": ("target",), "ladders": ("head",), "timeline": ("message",)}
 """By table, the columns that hold what somebody typed: `_TYPED` is looked for there, too."""
-NAMES = frozenset(
-    "user domain workstation target_name spn realm server_name tls_server_name source destination host "
-    "socks_user socks_destination wanted_name".split()  # noqa: SIM905  as below
-)
+_HOSTS = ("source", "destination", "host", "server_name", "tls_server_name", "wanted_name", "socks_destination")
+NAMES = frozenset({"user", "domain", "workstation", "target_name", "spn", "realm", "socks_user", *_HOSTS})
 """Columns that hold a name."""
 OURS = frozenset(
     """
