@@ -1,9 +1,8 @@
 """Reads what stands before the protocol proper: requests to SOCKS proxies and headers of the PROXY protocol.
 
 SOCKS 5 is RFC 1928, its user name and password RFC 1929. SOCKS 4 and 4a are described by their authors (Ying-Da Lee):
-command, port, address, user id; in 4a an
-address of 0.0.0.x says that a name follows. The PROXY protocol is haproxy's doc/proxy-protocol.txt: one line of text,
-or a signature with binary fields.
+command, port, address, user id; in 4a an address of 0.0.0.x says that a name follows. The PROXY protocol is haproxy's
+doc/proxy-protocol.txt: one line of text, or a signature with binary fields.
 """
 
 import ipaddress

@@ -2,10 +2,9 @@
 encrypted show of it.
 
 Up to TLS 1.2 a ChangeCipherSpec ends what is in clear, and the next handshake record is Finished (RFC 5246 section
-7.3). In TLS 1.3 everything after the hellos
-lies in records of application data; there sizes tell (RFC 8446 section 4.4.4 and 5.2): Finished is as long as the
-suite's hash, an alert is two bytes, and both
-have 17 bytes around them, unless the sender pads.
+7.3). In TLS 1.3 everything after the hellos lies in records of application data; there sizes tell (RFC 8446 section
+4.4.4 and 5.2): Finished is as long as the suite's hash, an alert is two bytes, and both have 17 bytes around them,
+unless the sender pads.
 """
 
 from collections.abc import Sequence

@@ -5,8 +5,7 @@ What it sees
     destination.
 Why it matters
     The server sees the proxy's address, not the client's. SSH tunnels (ssh -D) and relay tools of attackers offer
-    SOCKS, too:
-    whether this one is wanted is worth knowing.
+    SOCKS, too: whether this one is wanted is worth knowing.
 When it is wrong
     Never about the fact.
 Needs

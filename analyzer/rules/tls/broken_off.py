@@ -2,9 +2,8 @@
 
 What it sees
     A handshake that the server had answered and that was ended, or went on no further for three seconds, before it was
-    complete; or that the server ended right
-    after the client's last message. Where an alert can be read, or the rest tells that it was about a certificate,
-    another rule says it.
+    complete; or that the server ended right after the client's last message. Where an alert can be read, or the rest
+    tells that it was about a certificate, another rule says it.
 Why it matters
     HTTPS never comes up. In TLS 1.3 the reason is usually there, in an encrypted alert, which only a key log opens.
 When it is wrong

@@ -2,8 +2,7 @@
 
 What it sees
     WinRM over TLS that came up and carried data, with a server certificate that was expired or not yet valid at the
-    time of
-    the capture, or that is not valid for the name that the client asked for.
+    time of the capture, or that is not valid for the name that the client asked for.
 Why it matters
     Such clients do not check the certificate, or pin it: whoever stands between could show one of his own. Clients that
     check it are refused their connection.

@@ -2,17 +2,14 @@
 
 What it sees
     An alert of the client that is about certificates (bad_certificate, unsupported_certificate, certificate_revoked,
-    certificate_expired, certificate_unknown,
-    unknown_ca), in clear or opened by a key log; or, up to TLS 1.2, a client that closes right after the server's
-    certificate without a word.
+    certificate_expired, certificate_unknown, unknown_ca), in clear or opened by a key log; or, up to TLS 1.2, a client
+    that closes right after the server's certificate without a word.
 Why it matters
     The client ends the connection before it sends anything. The reason lies in the certificate or in what the client
-    trusts, and the certificate is readable up
-    to TLS 1.2.
+    trusts, and the certificate is readable up to TLS 1.2.
 When it is wrong
     Never about an alert. Without one the client may have had other reasons: then the confidence is lower, and the
-    severity too unless the certificate shows a
-    reason.
+    severity too unless the certificate shows a reason.
 Needs
     The handshake. In TLS 1.3 certificates are encrypted, and often alerts: a key log opens them.
 Reference

@@ -2,8 +2,8 @@
 
 What it sees
     A server that asked for the client's certificate, and then sent an alert, or ended the connection when it had the
-    client's answer; or an alert of the server
-    that is about certificates (certificate_required, bad_certificate, unknown_ca and others).
+    client's answer; or an alert of the server that is about certificates (certificate_required, bad_certificate,
+    unknown_ca and others).
 Why it matters
     Logon by certificate, or a device that wants certificates of its clients, fails before any request.
 When it is wrong

@@ -2,8 +2,7 @@
 
 What it sees
     A WinRM request in clear that the server answers with a TLS alert, or with a page that says that the port is for
-    HTTPS; or one to port 5986 after which the
-    server ends the connection without a byte.
+    HTTPS; or one to port 5986 after which the server ends the connection without a byte.
 Why it matters
     The request is not looked at, and whatever credentials it held travelled in clear.
 When it is wrong

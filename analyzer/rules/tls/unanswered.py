@@ -2,12 +2,10 @@
 
 What it sees
     A ClientHello to a WinRM port, whole in the capture, while packets of the server are seen on the connection, but
-    none with data: for three seconds or more,
-    until the client ended it or the capture did.
+    none with data: for three seconds or more, until the client ended it or the capture did.
 Why it matters
     HTTPS never comes up. Whether the server received the ClientHello is told by its acknowledgement: without one, the
-    way loses it (large ClientHellos need two
-    packets); with one, the server's process does not answer.
+    way loses it (large ClientHellos need two packets); with one, the server's process does not answer.
 When it is wrong
     When only the client's direction was captured from some time on.
 Needs
