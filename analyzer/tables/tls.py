@@ -1,4 +1,5 @@
-"""The table ``tls``: one row per connection that begins with TLS: what was offered and chosen, the certificates, the alerts, and how far it came."""
+"""The table ``tls``: one row per connection that begins with TLS: what was offered and chosen, the certificates, the
+alerts, and how far it came."""
 
 from collections.abc import Iterator, Sequence
 
@@ -118,7 +119,8 @@ _AGREED: tuple[Column[TlsRow], ...] = (
         "handshake",
         Dtype.TEXT,
         lambda row: row.facts.reached.value,
-        "How far the handshake came: `client_hello`, `server_hello`, `certificate` (the server's), `client_finished`, `completed`, `application_data`. "
+        "How far the handshake came: `nothing`, `client_hello`, `server_hello`, `certificate` (the server's), "
+        "`client_finished`, `completed`, `application_data`. "
         "In TLS 1.3 told by the number and sizes of encrypted records.",
     ),
     Column(
@@ -176,7 +178,8 @@ _CERTIFICATES: tuple[Column[TlsRow], ...] = (
         "name_matches",
         Dtype.FLAG,
         lambda row: row.facts.name_matches,
-        "The certificate is valid for `wanted_name` (subject alternative names; without any, the common name). Null where one is not known.",
+        "The certificate is valid for `wanted_name` (subject alternative names; without any, the common name). Null "
+        "where one is not known.",
     ),
     Column("self_signed", Dtype.FLAG, _Leaf("self_signed"), "It is signed by its own key."),
     Column(
@@ -203,7 +206,8 @@ _CERTIFICATES: tuple[Column[TlsRow], ...] = (
         "client_certificate",
         Dtype.TEXT,
         lambda row: row.facts.client_certificate.value if row.facts.client_certificate else None,
-        "`not_asked`; `asked` (the server asked, no answer is known); `empty` (the client has none); `sent`. Null where it cannot be seen.",
+        "`not_asked`; `asked` (the server asked, no answer is known); `empty` (the client has none); `sent`. Null "
+        "where it cannot be seen.",
     ),
     Column(
         "client_certificate_subject",
@@ -217,7 +221,8 @@ _ENDING: tuple[Column[TlsRow], ...] = (
         "alert",
         Dtype.TEXT,
         lambda row: alert.name if (alert := _alert(row)) else None,
-        "The alert that says most, by IANA's name: the first but `close_notify`. Null with `alert_packet` set: encrypted.",
+        "The alert that says most, by IANA's name: the first but `close_notify`. Null with `alert_packet` set: "
+        "encrypted.",
     ),
     Column("alert_number", Dtype.INTEGER, lambda row: alert.number if (alert := _alert(row)) else None, "Its number."),
     Column("alert_level", Dtype.TEXT, _alert_level, "`warning` or `fatal`."),
@@ -257,7 +262,7 @@ _ENDING: tuple[Column[TlsRow], ...] = (
 
 TLS = Table(
     name="tls",
-    means="One row per connection with TLS, also one that never came up, or that met a server that speaks HTTP; tunnels included.",
+    means="One row per connection with TLS, tunnels included; also where it never came up, or the server speaks HTTP.",
     columns=(*_WHO, *_AGREED, *_CERTIFICATES, *_ENDING),
     rows=_rows,
     screen=(

@@ -42,7 +42,8 @@ tcp.upstream-idle-close tcp.idle-timeout tcp.longpoll-cut tcp.retry-storm tcp.re
 tcp.reset-after-pause tcp.silent-drop tcp.request-cut tcp.path-mtu tcp.zero-window tcp.client-gave-up tcp.never-answered tcp.icmp-error tcp.device-reset
 http.1.0-downgrade http.keepalive-stripped http.non-wsman-reply http.gateway-error http.policy-block http.chunked-request http.h2-with-connection-auth
 http.expect-100-stall http.cached-wsman http.desync-indicator http.host-rewritten http.replayed-body
-tls.ended-at-hello tls.unanswered tls.alert tls.certificate-refused tls.client-certificate tls.broken-off tls.unused tls.certificate
+tls.ended-at-hello tls.unanswered tls.alert tls.certificate-refused tls.client-certificate tls.broken-off tls.unused
+tls.certificate
 tls.https-to-http-port tls.http-to-https-port
 proxy.socks proxy.socks-refused
 proxy.credential-exposure proxy.tls-intercepted proxy.plain-http-in-connect proxy.unexpected proxy.coverage-gap

@@ -44,7 +44,8 @@ def has_flaw(shake: Shake) -> bool:
 
 
 def certificate(tell: Tell[Shake]) -> str:
-    """Sentences about the server's certificate: whose it is, who signed it, whether it was valid; empty when it cannot be seen."""
+    """Sentences about the server's certificate: whose it is, who signed it, whether it was valid; empty when it cannot
+    be seen."""
     shake = tell.first.fact
     leaf = shake.facts.leaf
     if leaf is None:

@@ -31,7 +31,8 @@ def see(evidence: Evidence) -> Iterator[Sign[Shake]]:
 
 
 def severity(tell: Tell[Shake]) -> Severity:
-    """A client that gets through otherwise only looked; one that never does, at a certificate with a flaw, most likely refuses it."""
+    """A client that gets through otherwise only looked; one that never does, at a certificate with a flaw, most likely
+    refuses it."""
     if tell.first.fact.up:
         return Severity.INFO
     if has_flaw(tell.first.fact):
@@ -65,7 +66,8 @@ OPINION = Opinion(
     reference="RFC 5246 section 7.3",
     advice=(
         "Look at the client's error message; it names what it refuses. "
-        "Windows: 12175 or 0x80072f8f is a certificate that is refused; winrm reports the name, the issuer or the date. "
+        "Windows: 12175 or 0x80072f8f is a certificate that is refused; winrm reports the name, the issuer or the "
+        "date. "
         "Certificate: its name, its dates and its issuer must suit the client. "
         "Health checks and scanners do the same; then nothing needs to change."
     ),

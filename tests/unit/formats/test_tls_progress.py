@@ -1,4 +1,5 @@
-"""How far a handshake came, its alerts and its certificates, of TLS as OpenSSL speaks it; with a key log also what is encrypted."""
+"""How far a handshake came, its alerts and its certificates, of TLS as OpenSSL speaks it; with a key log also what is
+encrypted."""
 
 from pathlib import Path
 

@@ -1,4 +1,5 @@
-"""SOCKS dialogs and PROXY headers are taken off; what follows is read as if it stood there alone, and each byte still leads to its packet."""
+"""SOCKS dialogs and PROXY headers are taken off; what follows is read as if it stood there alone, and each byte still
+leads to its packet."""
 
 import struct
 from collections.abc import Callable
