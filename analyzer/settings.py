@@ -23,6 +23,8 @@ class Limits(Struct, frozen=True, gc=False):
     """Connections whose first packets have not told yet what they are."""
     fragment_packets: int = 4096
     fragment_age_s: float = 60.0
+    netmon_bytes: int = 1 << 30
+    """Of a file of Network Monitor, which is read as a whole."""
     kdc_datagrams: int = 10_000
     """Kerberos messages over UDP that are kept, for the keys they may tell."""
     icmp_errors: int = 10_000
