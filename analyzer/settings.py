@@ -46,6 +46,8 @@ class Limits(Struct, frozen=True, gc=False):
     body_bytes: int = 1 << 40
     chunks: int = 1_000_000
     tunnel_depth: int = 2
+    prefaces: int = 4
+    """SOCKS requests and PROXY headers, one after the other, at the beginning of a connection."""
     token_bytes: int = 256 << 10
     envelope_bytes: int = 4 << 20
     """How much of a clear-text SOAP envelope is looked at for its header fields."""
@@ -55,7 +57,7 @@ class Limits(Struct, frozen=True, gc=False):
     issues_per_kind: int = 1000
     """More issues of one kind than this are counted, not listed."""
     tls_ports: tuple[int, ...] = (5986,)
-    """Ports on which TLS is taken for WinRM over HTTPS, since its content cannot be seen."""
+    """Ports on which TLS is taken for WinRM over HTTPS, since its content cannot be seen; TLS on WinRM's ports for HTTP is looked at besides."""
     shards: int = 8
 
 

@@ -21,6 +21,10 @@ cdef int _may_become(const u8[::1] view, i64 at, i64 size, const u8[::1] words, 
 @cython.locals(i=i64)
 cdef Py_ssize_t _head_end(const u8[::1] view, i64 at, i64 end) except -1 nogil
 cdef int _is_kdc(i64 tag) noexcept nogil
+@cython.locals(i=i64)
+cdef Py_ssize_t _proxy_header(const u8[::1] view, i64 at, i64 size) except -1 nogil
+@cython.locals(port=i64, i=i64)
+cdef int _asks_socks(const u8[::1] view, i64 at, i64 size) except -1 nogil
 cdef int _starts_late(u64 word) noexcept nogil
 @cython.locals(first=i64, second=i64, code=i64)
 cdef int _has_comment(const u8[::1] view, i64 at, i64 end, i64 big) except -1 nogil
@@ -88,7 +92,7 @@ cdef class Kernel:
     @cython.locals(begin=i64, i=i64)
     cdef int _add_to_prefix(self, u64 slot, i64 have, const u8[::1] view, i64 at, i64 size) except -1 nogil
     cdef int _growing(self, const u8[::1] view, i64 at, i64 size) except -1 nogil
-    @cython.locals(near=u64, far=u64, first=i64, method=i64, which=i64)
+    @cython.locals(near=u64, far=u64, first=i64, method=i64, which=i64, skip=i64)
     cdef int _judge(self, const u8[::1] view, i64 at, i64 size, u64 ports) except -1 nogil
     @cython.locals(i=i64, line_end=i64, byte=i64)
     cdef int _interesting(self, const u8[::1] view, i64 at, i64 end, i64 method) except -1 nogil

@@ -132,6 +132,34 @@ def _is_kdc(tag: int) -> int:
     return 1 if 0x6A <= tag <= 0x6D or tag == 0x7E else 0
 
 
+def _proxy_header(view: Bytes, at: int, size: int) -> int:
+    """The size of the PROXY header (haproxy's proxy-protocol.txt) that stands at ``at``, at most ``size``; 0 when none does."""
+    i = 0
+    if size >= 8 and view[at] == 80 and view[at + 1] == 82 and view[at + 2] == 79 and view[at + 3] == 88 and view[at + 4] == 89 and view[at + 5] == 32:
+        while i < size and i < 107:
+            i += 1
+            if view[at + i - 1] == 10:
+                return i
+        return 0
+    if size >= 16 and view[at] == 13 and view[at + 1] == 10 and view[at + 4] == 0 and view[at + 7] == 81 and view[at + 11] == 10 and view[at + 12] >> 4 == 2:
+        i = 16 + (view[at + 14] << 8 | view[at + 15])
+        return i if i < size else size
+    return 0
+
+
+def _asks_socks(view: Bytes, at: int, size: int) -> int:
+    """1 for a SOCKS request to connect to a port of WinRM (RFC 1928 section 4; SOCKS 4: the port before the address)."""
+    port = 0
+    i = 0
+    if size >= 9 and view[at] == 4 and view[at + 1] == 1:
+        port = view[at + 2] << 8 | view[at + 3]
+    elif size >= 8 and view[at] == 5 and view[at + 1] == 1 and view[at + 2] == 0:
+        i = 8 if view[at + 3] == 1 else 20 if view[at + 3] == 4 else 5 + view[at + 4] if view[at + 3] == 3 else size
+        if i + 2 <= size:
+            port = view[at + i] << 8 | view[at + i + 1]
+    return 1 if port == 5985 or port == 5986 or port == 47001 else 0
+
+
 def _starts_late(word: int) -> int:
     """The cheap test for a rejected flow: POST, HTTP, CONN, OPTI or GET could be one of interest."""
     return 1 if word == 0x504F5354 or word == 0x48545450 or word == 0x434F4E4E or word == 0x4F505449 or word == 0x47455420 else 0
@@ -211,7 +239,7 @@ class Kernel:
         self._fields = _FIELDS
         self._types_a = _TYPES_A
         self._types_m = _TYPES_M
-        self._tls_ports = array("Q", limits.tls_ports)
+        self._tls_ports = array("Q", sorted({*limits.tls_ports, *_WINRM_PORTS}))
         self._force = array("Q", sorted(force))
         self._forces = len(self._force)
         self._next_force = 0
@@ -824,6 +852,10 @@ class Kernel:
         if (near == 88 or far == 88) and size > 4 and _is_kdc(view[at + 4]):  # RFC 4120 section 7.2.2: a length of four bytes, then the message
             return _KDC
         first = view[at]
+        if first == 80 or first == 13:  # perhaps a PROXY header: what stands behind it tells
+            skip = _proxy_header(view, at, size)
+            if skip:
+                return self._judge(view, at + skip, size - skip, ports) if skip < size else _UNDECIDED
         if 65 <= first <= 90:
             method = _word_at(view, at, at + size, self._words, self._methods, 0)
             if method:
@@ -833,6 +865,8 @@ class Kernel:
                 if port == near or port == far:
                     return _TLS
             return _REJECTED
+        elif (first == 4 or first == 5) and _asks_socks(view, at, size):
+            return _HTTP
         return _UNDECIDED
 
     def _interesting(self, view: Bytes, at: int, end: int, method: int) -> int:

@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from analyzer.records.prefaces import Preface
+from analyzer.records.tls import Alert, Certificate, ClearAnswer, ClientCertificate, Reached
+
 
 class Endpoint(Struct, frozen=True, gc=False):
     """A host (textual IP address) and TCP port."""
@@ -146,6 +149,34 @@ class TlsFacts(Struct, frozen=True, gc=False):
     """What a client that binds its NTLM logon to this server's certificate sends as MsvAvChannelBindings (RFC 5929 section 4, MS-NLMP 2.2.2.1)."""
     application_protocol: str | None = None
     """What the server chose by ALPN (RFC 7301): ``http/1.1``, ``h2``; None when it chose nothing, or that cannot be seen."""
+    offered_versions: tuple[str, ...] = ()
+    offered_ciphers: tuple[str, ...] = ()
+    """What the client offered, by IANA's names, in its order."""
+    version_name: str | None = None
+    cipher_name: str | None = None
+    """What the server chose."""
+    reached: Reached = Reached.CLIENT_HELLO
+    alerts: tuple[Alert, ...] = ()
+    """In order of time; those that are encrypted only where a key log opened them, or the record's type shows that it is one (up to TLS 1.2)."""
+    leaf: Certificate | None = None
+    """The server's certificate."""
+    leaf_packet: int | None = None
+    """The packet in which it ended; None where it is encrypted (TLS 1.3)."""
+    client_certificate: ClientCertificate | None = None
+    """Of TLS 1.3 without a key log it is told by the sizes of the client's records; None when neither shows it."""
+    client_leaf: Certificate | None = None
+    wanted_name: str | None = None
+    """The name that the client wants to talk to: SNI, else what its CONNECT or SOCKS request named."""
+    name_matches: bool | None = None
+    """``leaf`` is valid for ``wanted_name`` (RFC 9525); None when one of them is not known."""
+    clear_answer: ClearAnswer | None = None
+    """The server answered in clear HTTP: it speaks no TLS on this port."""
+    hello_size: int = 0
+    """Bytes of the client's stream up to the end of its ClientHello; 0 when that is not wholly in the capture."""
+    hello_packets: tuple[int, ...] = ()
+    client_encrypted: tuple[int, ...] = ()
+    server_encrypted_after: tuple[int, ...] = ()
+    """Sizes of the first encrypted records of the client, and of those that the server sent when it had them (TLS 1.3): an alert has a size of its own."""
 
 
 class Connection(Struct, frozen=True, gc=False):
@@ -186,3 +217,5 @@ class Connection(Struct, frozen=True, gc=False):
     pauses: tuple[Pause, ...] = ()
     """Times without any packet, those that are long (`Limits.pause_s`), in order."""
     zero_windows: tuple[ZeroWindow, ...] = ()
+    prefaces: tuple[Preface, ...] = ()
+    """What was said before the protocol proper, in order: requests to SOCKS proxies, PROXY headers. The streams begin behind them."""

@@ -10,14 +10,6 @@ from analyzer.records.finding import Finding
 from analyzer.rules.catalogue import FAMILIES, rules
 
 CAUSES: dict[str, tuple[str, ...]] = {
-    "affinity.handshake-split": (
-        "auth.loop",
-        "affinity.client-migrates",
-        "auth.reauth-per-request",
-        "auth.credentials-refused",
-        "auth.context-lost",
-        "auth.negotiate-via-proxy-without-proxy-support",
-    ),
     "affinity.shared-authenticated-upstream": ("affinity.client-migrates",),
     "affinity.no-upstream-keepalive": ("http.keepalive-stripped",),
     "tcp.longpoll-cut": ("tcp.request-cut",),
@@ -26,7 +18,6 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "tcp.rst-after-2xx": ("tcp.request-cut", "auth.reauth-per-request", "auth.context-lost"),
     "tcp.close-between-challenge-and-response": ("auth.loop", "auth.credentials-refused", "auth.reauth-per-request", "http.keepalive-stripped"),
     "tcp.upstream-idle-close": ("affinity.client-migrates", "auth.context-lost"),
-    "auth.credentials-refused": ("auth.loop",),
     "auth.unencrypted-refused": ("auth.credentials-refused", "auth.loop"),
     "auth.challenge-stripped": ("auth.loop",),
     "auth.loop": ("tcp.retry-storm",),

@@ -1,11 +1,12 @@
 """The table ``connections``: one row per TCP connection that was kept, and per connection carried inside a CONNECT tunnel."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
 from analyzer.records.capture import Capture, IcmpError
 from analyzer.records.http import Exchange
+from analyzer.records.prefaces import ProxyHeader, Socks
 from analyzer.records.proxy import Role
 from analyzer.records.result import Result
 from analyzer.records.story import Ending
@@ -16,6 +17,7 @@ from analyzer.tables.column import Column, Dtype, Table
 from analyzer.tables.community_id import community_id
 from analyzer.tables.packets import packet_set
 from analyzer.tables.times import seconds
+from analyzer.tables.tls import ending_alert
 
 
 class ConnectionRow(Struct, frozen=True, gc=False):
@@ -100,6 +102,40 @@ def _unanswered(row: ConnectionRow) -> str | None:
 def _certificate(row: ConnectionRow) -> str | None:
     facts = row.connection.tls
     return facts.certificates[0].hex() if facts is not None and facts.certificates else None
+
+
+def _alert(row: ConnectionRow) -> str | None:
+    alert = None if row.connection.tls is None else ending_alert(row.connection.tls)
+    return None if alert is None else alert.name
+
+
+def _of_socks(field: str) -> Callable[[ConnectionRow], str | None]:
+    """That field of the requests to SOCKS proxies."""
+    return lambda row: ",".join(str(value) for found in _socks(row) if (value := getattr(found, field)) is not None) or None
+
+
+def _socks(row: ConnectionRow) -> list[Socks]:
+    return [preface for preface in row.connection.prefaces if isinstance(preface, Socks)]
+
+
+def _destination(row: ConnectionRow) -> str | None:
+    return next((_place(found.host, found.port) for found in reversed(_socks(row)) if found.host is not None), None)
+
+
+def _place(host: str | None, port: int | None) -> str | None:
+    return None if host is None else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _headers(row: ConnectionRow) -> list[ProxyHeader]:
+    return [preface for preface in row.connection.prefaces if isinstance(preface, ProxyHeader)]
+
+
+def _header_client(row: ConnectionRow) -> str | None:
+    return next((_place(found.client_host, found.client_port) for found in _headers(row)), None)
+
+
+def _header_server(row: ConnectionRow) -> str | None:
+    return next((_place(found.server_host, found.server_port) for found in _headers(row)), None)
 
 
 _COLUMNS: tuple[Column[ConnectionRow], ...] = (
@@ -198,6 +234,20 @@ _COLUMNS: tuple[Column[ConnectionRow], ...] = (
     Column("ja4", Dtype.TEXT, lambda row: row.connection.tls.ja4 if row.connection.tls else None, "JA4 fingerprint of the TLS client."),
     Column("tls_certificate_sha256", Dtype.TEXT, _certificate, "SHA-256 of the server's certificate, where it travels in clear (up to TLS 1.2)."),
     Column("tls_opened", Dtype.FLAG, lambda row: row.connection.tls_opened if row.connection.protocol == "tls" else None, "A key log opened the TLS."),
+    Column(
+        "tls_handshake",
+        Dtype.TEXT,
+        lambda row: row.connection.tls.reached.value if row.connection.tls else None,
+        "How far the TLS handshake came: see the table `tls`.",
+    ),
+    Column("tls_version", Dtype.TEXT, lambda row: row.connection.tls.version_name if row.connection.tls else None, "The version that the server chose."),
+    Column("tls_alert", Dtype.TEXT, _alert, "The alert that says most, by IANA's name, where one can be read."),
+    Column("socks_version", Dtype.TEXT, _of_socks("version"), "`4`, `4a` or `5`: the connection is to a SOCKS proxy; several are comma-joined."),
+    Column("socks_destination", Dtype.TEXT, _destination, "Host and port that the client asked its (last) SOCKS proxy for."),
+    Column("socks_user", Dtype.TEXT, _of_socks("user"), "The user name that was given to the SOCKS proxy."),
+    Column("socks_reply", Dtype.TEXT, _of_socks("reply"), "What the SOCKS proxy answered: `succeeded`, `granted`, or why not."),
+    Column("proxy_header_client", Dtype.TEXT, _header_client, "The client's address and port by the PROXY header that the connection begins with."),
+    Column("proxy_header_server", Dtype.TEXT, _header_server, "The address and port that this client connected to, by the PROXY header."),
     Column("twin_of", Dtype.TEXT, lambda row: row.connection.twin_of, "The same connection seen at another capture point."),
     Column(
         "packets",

@@ -22,7 +22,7 @@ from analyzer.transport.silence import fits, pauses, ttls, unacked, went_on, zer
 
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _WRAP = 1 << 32
-_METHODS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"CONN", b"DELE", b"PATC", b"TRAC")
+_METHODS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"CONN", b"DELE", b"PATC", b"TRAC", b"PROX")
 _SAMPLES = 20
 _LOST_START = 1 << 24
 """More bytes than this between the first acknowledgement and the first data are no loss: one of the two is a stray."""

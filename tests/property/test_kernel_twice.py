@@ -33,6 +33,10 @@ _HOSTILE = (
     b"\xf0\x18",
     b"\r\n\r\n",
     b"POST /wsman HT",
+    b"PROXY TCP4 1",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c",
+    b"\x05\x01\x00\x03\xff",
+    b"\x04\x01\x17\x61",
 )
 
 pytestmark = pytest.mark.skipif(not kernel.COMPILED, reason="the kernel is not compiled here: there is one form only")
