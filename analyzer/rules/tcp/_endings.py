@@ -9,6 +9,7 @@ from analyzer.records.auth import Audience, Conversation
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.records.story import Kind
 from analyzer.records.transport import Connection, End, Endpoint, Side
 from analyzer.rules.reading import (
     Ending,
@@ -60,7 +61,7 @@ def ended_handshakes(evidence: Evidence) -> Iterator[Ended]:
         ending = ended_after(evidence, exchange, side)
         if ending is None or ending.after_ns > SOON_NS:
             continue
-        if role(evidence, connection.id) is Role.UPSTREAM_LEG and _follows_client(evidence, exchange):
+        if role(evidence, connection.id) is Role.UPSTREAM_LEG and (_follows_client(evidence, exchange) or _ended_by_client(evidence, connection)):
             continue
         back = _came_back(evidence, starts, connection, exchange, ending)
         if back is not None:
@@ -74,6 +75,12 @@ def _follows_client(evidence: Evidence, exchange: Exchange) -> bool:
         return True  # how that leg ended after the response is not known
     ending = None if near is None else ended_after(evidence, near, Side.SERVER)
     return ending is not None and ending.after_ns <= SOON_NS
+
+
+def _ended_by_client(evidence: Evidence, connection: Connection) -> bool:
+    """The client ended its own side first, and the proxy only followed."""
+    whole = evidence.story.endings.get(connection.id)
+    return whole is not None and whole.first_by is Kind.CLIENT
 
 
 def _lost_an_answer(connection: Connection) -> bool:
