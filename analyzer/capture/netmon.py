@@ -1,13 +1,16 @@
 """Reads the captures of Microsoft Network Monitor, version 2 (``GMBU``) and 1 (``RTSS``).
 
     0  magic, minor and major version, media type, SYSTEMTIME of the start        24 offset and size of the frame table
-    72 or 128 frames: time since the start, size sent, size captured, bytes, from 2.1 on a trailer (media type, process, from 2.3 on the time as UTC)
+    72 or 128 frames: time since the start, size sent, size captured, bytes, from 2.1 on a trailer (media type, process,
+    from 2.3 on the time as UTC)
 
-The frame table at the end lists where each frame begins, in the order of frames as Wireshark counts them. So the file is taken into memory whole, up to
-`Limits.netmon_bytes`. Checked against tshark on files of Network Monitor 3.4 and on those that editcap writes. Frames may be events of Windows' tracing instead
-of packets; those of NDIS packet capture (``netsh trace``) and of pktmon hold a packet, all others are counted and passed over.
+The frame table at the end lists where each frame begins, in the order of frames as Wireshark counts them. So the file
+is taken into memory whole, up to `Limits.netmon_bytes`. Checked against tshark on files of Network Monitor 3.4 and on
+those that editcap writes. Frames may be events of Windows' tracing instead of packets; those of NDIS packet capture
+(``netsh trace``) and of pktmon hold a packet, all others are counted and passed over.
 
-The start is local time without a zone; it is taken for UTC where frames have no UTC time of their own, and an issue says so.
+The start is local time without a zone; it is taken for UTC where frames have no UTC time of their own, and an issue
+says so.
 """
 
 import struct
@@ -71,7 +74,9 @@ def records(window: Window, limits: Limits, walk: Walk) -> Iterator[Row]:
     while window.need(size) and size < limits.netmon_bytes:
         size = min(2 * size, limits.netmon_bytes)
     if window.end >= limits.netmon_bytes:
-        walk.problems.append(("capture.limit", f"netmon_bytes={limits.netmon_bytes}: what lies behind was not read", None))
+        walk.problems.append(
+            ("capture.limit", f"netmon_bytes={limits.netmon_bytes}: what lies behind was not read", None)
+        )
     data, end = window.buffer, window.end
     walk.format = MAGICS[bytes(data[:4])]
     head = _head(data, end, walk)
@@ -83,7 +88,9 @@ def records(window: Window, limits: Limits, walk: Walk) -> Iterator[Row]:
         frame = _frame(data, place, end, head)
         walk.packets += 1
         if frame is None:
-            walk.problems.append(("capture.damaged-record", f"the frame at offset {place} is not wholly in the file", walk.packets))
+            walk.problems.append(
+                ("capture.damaged-record", f"the frame at offset {place} is not wholly in the file", walk.packets)
+            )
             continue
         local = local or not frame.utc
         found = _packet(data, frame, met)
@@ -92,14 +99,20 @@ def records(window: Window, limits: Limits, walk: Walk) -> Iterator[Row]:
             walk.links.add(link)
             yield Row(walk.packets, frame.ts_ns, link, data, at, have, sent, window.base + at)
     if local:
-        walk.problems.append(("capture.local-time", "the file's start is local time without a time zone, and was taken for UTC", None))
+        walk.problems.append(
+            ("capture.local-time", "the file's start is local time without a time zone, and was taken for UTC", None)
+        )
 
 
 def _head(data: bytearray, end: int, walk: Walk) -> _Head | None:
     if end < HEADER_SIZE:
-        walk.problems.append(("capture.cut", f"the file ends after {end} of the {HEADER_SIZE} bytes of its header", None))
+        walk.problems.append(
+            ("capture.cut", f"the file ends after {end} of the {HEADER_SIZE} bytes of its header", None)
+        )
         return None
-    minor, major, media, year, month, _, day, hour, minute, second, ms, table, size = struct.unpack_from("<BB9HII", data, 4)
+    minor, major, media, year, month, _, day, hour, minute, second, ms, table, size = struct.unpack_from(
+        "<BB9HII", data, 4
+    )
     try:
         start = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
@@ -110,7 +123,9 @@ def _head(data: bytearray, end: int, walk: Walk) -> _Head | None:
     whole = min(size, max(end - table, 0)) // 4 if table >= HEADER_SIZE else 0
     places = struct.unpack_from(f"<{whole}I", data, table) if whole else ()
     if not places:
-        walk.problems.append(("capture.cut", "the table of frames is missing; frames were read one behind the other", None))
+        walk.problems.append(
+            ("capture.cut", "the table of frames is missing; frames were read one behind the other", None)
+        )
         places = tuple(_one_after_another(data, end, version))
     return _Head(version, media, start_ns, places)
 
@@ -155,7 +170,8 @@ def _frame(data: bytearray, at: int, end: int, head: _Head) -> _Frame | None:
 
 
 def _packet(data: bytearray, frame: _Frame, met: set[tuple[int, int]]) -> tuple[int, int, int, int] | None:
-    """Link type, place, size and size sent of the packet in a frame; None for an event without one, or whose packet came before."""
+    """Link type, place, size and size sent of the packet in a frame; None for an event without one, or whose packet
+    came before."""
     media, at, size = frame.media, frame.at, frame.size
     if media == _MEDIA_EVENT:
         return _event(data, at, size, met)

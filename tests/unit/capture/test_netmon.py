@@ -27,7 +27,13 @@ class Read(NamedTuple):
 def read(data: bytes, limits: Limits | None = None) -> Read:
     walk = Walk()
     listed = rows(filling(data), limits or Limits(), walk)
-    return Read(walk, [(row.number, row.ts_ns, row.link, bytes(row.buffer[row.at : row.at + row.size]), row.wire_size) for row in listed])
+    return Read(
+        walk,
+        [
+            (row.number, row.ts_ns, row.link, bytes(row.buffer[row.at : row.at + row.size]), row.wire_size)
+            for row in listed
+        ],
+    )
 
 
 def frames() -> list[Frame]:
@@ -87,7 +93,11 @@ def test_packets_in_events_of_tracing() -> None:
         b"short",
     ]
     found = read(netmon([Frame(T0_NS + place, one) for place, one in enumerate(data)], media=[0xFFE0] * len(data)))
-    assert [(number, link, data) for number, _, link, data, _ in found.packets] == [(2, 1, one.data), (5, 1, two.data), (7, 101, three.data[14:])]
+    assert [(number, link, data) for number, _, link, data, _ in found.packets] == [
+        (2, 1, one.data),
+        (5, 1, two.data),
+        (7, 101, three.data[14:]),
+    ]
     assert found.walk.packets == len(data)
 
 
@@ -100,7 +110,11 @@ def test_media(media: int, link: int, skip: int) -> None:
 
 def test_the_scan_finds_the_same_flow(tmp_path: Path) -> None:
     flows = []
-    for name, data in (("one.pcap", pcap(frames())), ("two.cap", netmon(frames())), ("three.cap", netmon(frames(), version=(1, 1)))):
+    for name, data in (
+        ("one.pcap", pcap(frames())),
+        ("two.cap", netmon(frames())),
+        ("three.cap", netmon(frames(), version=(1, 1))),
+    ):
         (tmp_path / name).write_bytes(data)
         found = scan(str(tmp_path / name), 0, name, Limits(), Scope())
         (flow,) = found.flows
