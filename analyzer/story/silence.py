@@ -206,4 +206,5 @@ def _lost(one: Unanswered, asked: _Asked, limits: Limits) -> Stop | None:
     if gone.tries < limits.lost_tries or gone.segment <= 1:
         return None
     lives = gone.heard > 0 or (asked.exchange is not None and asked.at < gone.at < asked.end_at)
-    return Stop.TOO_BIG if lives and 0 < gone.passed < gone.segment else Stop.DROPPED
+    may_be_size = lives or (one.idle_ns == 0 and gone.segment >= limits.large_segment_bytes)
+    return Stop.TOO_BIG if may_be_size and 0 < gone.passed < gone.segment else Stop.DROPPED

@@ -2,7 +2,8 @@
 
 What it sees
     A segment that was sent at least three times and never acknowledged, larger than every segment of that direction
-    that was, while the other host still answers. At the receiver: bytes that never came, more than any segment that
+    that was, while the other host still answers; or without a word from it, when the segment has 1,000 bytes and more
+    and no pause came before. At the receiver: bytes that never came, more than any segment that
     did, while what was sent behind them came. Or an ICMP error that says that packets are too big, and a request that
     was never answered after it. With the sizes that passed and did not.
 Why it matters
@@ -70,7 +71,7 @@ def see(evidence: Evidence) -> Iterator[Sign[Lost] | Sign[Hole]]:
         if connection.id not in evidence.winrm or connection.twin_of is not None:
             continue
         gone = connection.to_client.unacked
-        if gone is not None and _too_big(gone):
+        if gone is not None and _too_big(connection, gone):
             lost = Lost(connection, gone, None, _icmp(evidence, connection), from_client=False)
             yield _sign(evidence, lost)
         elif (hole := _hole(connection)) is not None:
@@ -96,8 +97,9 @@ def _hole(connection: Connection) -> Hole | None:
     return Hole(connection, gap.size, passed, (extents.packet[before[-1]], extents.packet[behind[0]]), closing)
 
 
-def _too_big(gone: Unacked) -> bool:
-    return gone.tries >= _TRIES and 0 < gone.passed < gone.segment and gone.heard > 0
+def _too_big(connection: Connection, gone: Unacked) -> bool:
+    lives = gone.heard > 0 or any(one.side is Side.CLIENT and one.ts_ns > gone.first_ns for one in connection.closings)
+    return gone.tries >= _TRIES and 0 < gone.passed < gone.segment and lives
 
 
 def _icmp(evidence: Evidence, connection: Connection) -> IcmpError | None:
@@ -137,11 +139,14 @@ def why(tell: Tell[Lost | Hole]) -> str:
         text += (
             f" {receiver[0].upper()}{receiver[1:]} was alive: it still sent packets ({tell.packet(gone.heard_packet)})."
         )
+    elif first.icmp is None and first.from_client:
+        text += f" {receiver[0].upper()}{receiver[1:]} sent nothing more."
     if first.icmp is not None:
         text += f" {first.icmp.router} reported {words.icmp_words(first.icmp)} ({tell.packet(first.icmp.packet)})."
         text += f" The next hop takes {first.icmp.mtu:,} bytes." if first.icmp.mtu else ""
     else:
-        text += " So the path takes smaller packets only: its MTU is below that of the sender's network."
+        or_gone = "" if gone.heard or not first.from_client else ", or that host was lost at this moment"
+        text += f" So the path seems to take smaller packets only (path MTU){or_gone}."
     return text + (f" This happened on {tell.count:,} connections." if tell.count > 1 else "")
 
 
@@ -168,7 +173,9 @@ def confidence(tell: Tell[Lost | Hole]) -> float:
     sent = [fact for fact in tell.facts if isinstance(fact, Lost)]
     if not sent:
         return 0.7
-    return 0.95 if any(lost.icmp for lost in sent) else 0.85
+    if any(lost.icmp for lost in sent):
+        return 0.95
+    return 0.85 if any(lost.gone.heard for lost in sent) else 0.7
 
 
 OPINION = Opinion(
