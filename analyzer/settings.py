@@ -23,6 +23,8 @@ class Limits(Struct, frozen=True, gc=False):
     """Connections whose first packets have not told yet what they are."""
     fragment_packets: int = 4096
     fragment_age_s: float = 60.0
+    netmon_bytes: int = 1 << 30
+    """Of a file of Network Monitor, which is read as a whole."""
     kdc_datagrams: int = 10_000
     """Kerberos messages over UDP that are kept, for the keys they may tell."""
     icmp_errors: int = 10_000
@@ -35,6 +37,8 @@ class Limits(Struct, frozen=True, gc=False):
     """A time without packets from which on it is kept as a pause of its connection."""
     lost_tries: int = 3
     """How often a segment was sent without an acknowledgement to be called lost for good."""
+    large_segment_bytes: int = 1000
+    """A lost segment from this size on, larger than all that passed, may have been too large for the path."""
     tls_request_bytes: int = 64
     """Less than this inside TLS is no request: the alert that closes a session has 24 to 53 bytes."""
     start_line_bytes: int = 64 << 10

@@ -209,7 +209,7 @@ def _notes(read: _Read, limits: Limits, force: frozenset[int]) -> list[Problem]:
     walk, kernel = read.walk, read.kernel
     notes: list[Problem] = []
     if not walk.format:
-        notes.append(("capture.unreadable", "the file is empty" if not read.size else "neither pcap nor pcapng", None))
+        notes.append(("capture.unreadable", "the file is empty" if not read.size else "neither pcap nor pcapng, nor a file of Network Monitor", None))
     for number, count in sorted(kernel.unknown_links.items()):
         notes.append(("capture.unknown-link", f"{count} packets of link type {number} ({link(number).name})", None))
     if kernel.snapped:

@@ -224,7 +224,7 @@ _COLUMNS: tuple[Column[ConnectionRow], ...] = (
         "unanswered",
         Dtype.TEXT,
         _unanswered,
-        "What ended the wait of a request without an answer: `reset`, `closed`, `after_close` (sent after the other side's FIN), `dropped` (never "
+        "What ended the wait of a request without an answer: `reset`, `closed`, `after_close` (it crossed a FIN), `dropped` (never "
         "acknowledged), `too_big` (large segments are lost), `window` (it stayed 0), `gave_up` (by the client), `pending` (at the capture's end).",
     ),
     Column("tunnel_of", Dtype.TEXT, lambda row: row.connection.tunnel_of, "The connection whose CONNECT tunnel carries this one."),

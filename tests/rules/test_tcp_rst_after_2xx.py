@@ -136,3 +136,14 @@ def test_a_capture_that_ends_before_the_reset_says_nothing() -> None:
     talk.send(ask_sealed(1))
     talk.reset_by_server()
     assert judge(lan, last=last.answered).found(RULE) == []
+
+
+def test_a_proxy_that_follows_its_client_cut_nothing() -> None:
+    lan = Wire()
+    for number in (1, 2):
+        near, far = near_leg(lan, port=50000 + number), far_leg(lan, 40000 + number)
+        proxied_handshake(near, far, ntlm(number=number))
+        near.reset_by_client()
+        far.reset_by_client()
+        lan.wait(1)
+    assert judge(lan).found(RULE) == []
