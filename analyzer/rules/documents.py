@@ -82,7 +82,7 @@ def _rules(code: Code) -> str | None:
         return _BY_STATUS.get(code.number, "http.refused-request")
     if code.space == "kerberos":
         return None if code.kind == "benign" else "auth.kerberos-error"
-    return _BY_KIND.get(code.kind)
+    return "auth.credssp-refused" if code.space == "ntstatus" else _BY_KIND.get(code.kind)
 
 
 def code_book() -> str:
