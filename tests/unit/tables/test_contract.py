@@ -39,9 +39,7 @@ CONTRACT = {
         "connection_persistence affinity encryption_enforced proxy_auth_over_https no_foreign_request"
     ),
     "parties": "party_id kind endpoints names product product_evidence certainty",
-    "logons": (
-        "logon_id client_connection_id server_connection_ids audience mechanism user domain user_source outcome reason round_trips seconds certainty"
-    ),
+    "logons": ("logon_id client_connection_id server_connection_ids audience mechanism user domain user_source outcome reason round_trips seconds certainty"),
     "requests": "request_id fate stopped_at status fault_code forwarded_as asked_as ran_as seconds certainty",
     "findings": (
         "finding_id rule severity confidence time end_time subject title why connections exchanges packets filter advice reference attack user source "
