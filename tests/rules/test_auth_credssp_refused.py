@@ -40,9 +40,8 @@ def test_an_alert_of_the_inner_tls() -> None:
     talk = direct(lan)
     trip(talk, post(), offer("CredSSP"))
     token = live_tokens("credssp")[0]
-    hello = trip(
-        talk, post("/wsman", ("Authorization", f"CredSSP {base64.b64encode(token).decode()}")), offer(f"CredSSP {base64.b64encode(alert(70)).decode()}")
-    )
+    asked = post("/wsman", ("Authorization", f"CredSSP {base64.b64encode(token).decode()}"))
+    hello = trip(talk, asked, offer(f"CredSSP {base64.b64encode(alert(70)).decode()}"))
 
     finding = judge(lan).one(RULE)
 
