@@ -54,6 +54,7 @@ def _read(
     limits, secrets = settings.limits, settings.secrets
     captures = [item.capture for item in scanned]
     issues = [issue for item in scanned for issue in item.issues]
+    errors = [error for item in scanned for error in item.icmp]
     tools = Tools(sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)]), limits)
     flows = [flow for item in scanned for flow in item.flows]
     kdc = () if secrets.empty else kdc_messages(flows, [item for one in scanned for item in one.kdc], sources.fetch, limits)
@@ -62,7 +63,7 @@ def _read(
     del flows
     talks, workers = _talks(todo, tools, sources, progress)
     del todo
-    found = evidence(captures, talks, issues, sources.fetch, limits)
+    found = evidence(captures, talks, issues, sources.fetch, limits, errors)
     del talks
     tickets = learn(kdc, secrets)
     opened = contents(found, secrets, tickets, sources.fetch, limits, workers)

@@ -18,9 +18,10 @@ from analyzer.proxy.hops import Legs
 from analyzer.proxy.opaque import CONFIDENCE, ended_at_proxy, intercepted
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
+from analyzer.records.prefaces import ProxyHeader, Socks
 from analyzer.records.proxy import Hop, Role, Route
 from analyzer.records.quality import Absent
-from analyzer.records.transport import Connection
+from analyzer.records.transport import Connection, Endpoint
 
 _BEGINNING = 160
 _SHORTEST = 64
@@ -41,7 +42,7 @@ def routes(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tup
     for hop in hops:
         onward[hop.near_connection].setdefault(hop.far_connection)
     streams = _stream_pairs(connections, fetch)
-    for near, far in streams:
+    for near, far in (*streams, *_header_pairs(connections)):
         onward[near].setdefault(far)
     taken = {identity for near, fars in onward.items() for identity in (near, *fars)}
     ended = ended_at_proxy(connections, exchanges_of, taken)
@@ -82,11 +83,33 @@ def _stream_pairs(connections: Mapping[str, Connection], fetch: Fetch) -> list[t
     return pairs
 
 
+def _header_pairs(connections: Mapping[str, Connection]) -> list[tuple[str, str]]:
+    """(near, far) where a PROXY header names the client's end of a connection that was open then: needed where what they carry cannot be read."""
+    ends: dict[Endpoint, list[str]] = defaultdict(list)
+    for identity, connection in connections.items():
+        if connection.twin_of is None:
+            ends[connection.client].append(identity)
+    pairs = []
+    for identity, far in connections.items():
+        for header in far.prefaces:
+            if isinstance(header, ProxyHeader) and header.client_host and far.twin_of is None:
+                nears = ends.get(Endpoint(header.client_host, header.client_port or 0), ())
+                pairs += [(near, identity) for near in nears if near != identity and connections[near].capture == far.capture and _meet(connections[near], far)]
+    return pairs
+
+
+def _meet(near: Connection, far: Connection) -> bool:
+    """Both were open at some time, by one clock."""
+    return near.tunnel_of is None and near.first_ns <= far.last_ns and far.first_ns <= near.last_ns
+
+
 def _kind(
     near: str, connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], hops: Sequence[Hop], streams: list[tuple[str, str]]
 ) -> str:
     if connections[near].tunnel_of is not None:
         return "tunnel"
+    if any(isinstance(preface, Socks) for preface in connections[near].prefaces):
+        return "socks"
     targets = [exchange.request.target for exchange in exchanges_of.get(near, ()) if not isinstance(exchange.request, Absent)]
     if any("://" in target.split("?")[0] for target in targets):
         return "forward"
@@ -111,8 +134,10 @@ def _role(connection: Connection, exchanges: Sequence[Exchange], upstream: Abstr
         return Role.TUNNEL
     if connection.id in upstream:
         return Role.UPSTREAM_LEG
-    if connection.id in clients or connection.tunnel_of is not None:
+    if connection.id in clients or connection.tunnel_of is not None or any(isinstance(preface, Socks) for preface in connection.prefaces):
         return Role.CLIENT_LEG
+    if any(isinstance(preface, ProxyHeader) and not preface.local for preface in connection.prefaces):
+        return Role.UPSTREAM_LEG
     requests = [exchange.request for exchange in exchanges if not isinstance(exchange.request, Absent)]
     if any("://" in request.target.split("?")[0] or request.method == "CONNECT" for request in requests):
         return Role.CLIENT_LEG

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from analyzer.records.auth import Conversation
-from analyzer.records.capture import Capture
+from analyzer.records.capture import Capture, IcmpError
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Hop, Role, Route
@@ -13,6 +13,7 @@ from analyzer.records.sealing import Message
 from analyzer.records.sigma import SigmaHit
 from analyzer.records.story import Story
 from analyzer.records.transport import Connection
+from analyzer.records.waiting import Unanswered
 from analyzer.records.wsman import Command, Shell
 
 
@@ -42,6 +43,10 @@ class Evidence(Struct, frozen=True, gc=False):
     shells: tuple[Shell, ...] = ()
     commands: tuple[Command, ...] = ()
     """What was run, as far as bodies could be read."""
+    icmp: Mapping[str, tuple[IcmpError, ...]] = {}
+    """ICMP errors by the id of the connection that they quote, in order of time."""
+    unanswered: tuple[Unanswered, ...] = ()
+    """Requests that got no answer, at most one of each connection."""
     story: Story = Story()
     """What the whole comes to: parties, logons, what became of each request, endings."""
     sigma_hits: tuple[SigmaHit, ...] = ()

@@ -11,6 +11,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
 from analyzer.records.sealing import Message, Protection
+from analyzer.records.tls import Reached
 from analyzer.records.transport import Connection
 from analyzer.tables.issues import level
 
@@ -75,7 +76,7 @@ def coverage(evidence: Evidence) -> Coverage:
     incomplete = Counter(word for exchange in exchanges for word in exchange.quality)
     return Coverage(
         bodies={protection.value: bodies[protection] for protection in Protection},
-        tls_connections=sum(connection.protocol == "tls" and not connection.tls_opened for connection in connections),
+        tls_connections=sum(connection.protocol == "tls" and not connection.tls_opened and _came_up(connection) for connection in connections),
         missing_bytes=sum(gap.size for gap in gaps),
         holes=len(gaps),
         incomplete=dict(sorted(incomplete.items())),
@@ -83,6 +84,11 @@ def coverage(evidence: Evidence) -> Coverage:
         opened=sum(message.opened for message in sealed),
         closed=dict(sorted(Counter(message.opened_detail or "no key" for message in sealed if not message.opened).items())),
     )
+
+
+def _came_up(connection: Connection) -> bool:
+    """Something may have been said under its TLS; also where the handshake is not in the capture."""
+    return connection.tls is None or connection.tls.reached in (Reached.COMPLETED, Reached.APPLICATION_DATA)
 
 
 def _connection(message: Message) -> str:

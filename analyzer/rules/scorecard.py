@@ -150,7 +150,7 @@ REQUIREMENTS = (
     Requirement(
         "connection_authentication",
         "133",
-        ("affinity.handshake-split", "affinity.handshake-interleaved", "auth.challenge-stripped", "tcp.close-between-challenge-and-response"),
+        ("affinity.handshake-interleaved", "auth.challenge-stripped", "tcp.close-between-challenge-and-response"),
         _connection_authentication,
         "handshake",
     ),
@@ -174,7 +174,6 @@ REQUIREMENTS = (
         "146",
         (
             "affinity.client-migrates",
-            "affinity.handshake-split",
             "affinity.shared-authenticated-upstream",
             "affinity.sequence-discontinuity",
             "affinity.context-mismatch",

@@ -116,7 +116,14 @@ def _unread(talk: Talk, exchange: Exchange, message: Message, source: Source) ->
         content = content_reader(Reader(talk.connection.to_server if message.from_client else talk.connection.to_client, source.fetch), half, source.limits)
         if isinstance(content, Absent):
             return content
-    return Absent(Why.NOT_CAPTURED, "bytes of the body are not in the capture")
+    return _incomplete(exchange, message)
+
+
+def _incomplete(exchange: Exchange, message: Message) -> Absent:
+    """Why a body that is not whole cannot be read: bytes were not captured, or its sender stopped before its end."""
+    half = exchange.request if message.from_client else exchange.response
+    unsent = not isinstance(half, Absent) and not half.body.complete and not half.body.missing
+    return Absent(Why.UNSENT, "not sent to the end") if unsent else Absent(Why.NOT_CAPTURED, "bytes of the body are not in the capture")
 
 
 def _who(context: Context) -> tuple[str, str | None]:

@@ -12,7 +12,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Clock, Role
 from analyzer.records.story import Certainty, Ending, Kind
-from analyzer.records.transport import Closing, Connection, Side
+from analyzer.records.transport import Closing, Connection, End, Side
 from analyzer.story.halves import request, response, says_close
 
 _FOLLOWS_NS = 5_000_000_000
@@ -73,8 +73,8 @@ def _ending(
         side=closing.side,
         at_ns=closing.ts_ns,
         packet=closing.packet,
-        first_by=_kind(evidence, origin, cause.side, beside),
-        first_party=(opener if cause.side is Side.CLIENT else listener) or None,
+        first_by=Kind.DEVICE if by_a_device(cause) else _kind(evidence, origin, cause.side, beside),
+        first_party=None if by_a_device(cause) else (opener if cause.side is Side.CLIENT else listener) or None,
         first_connection=origin.id,
         followed=origin.id != connection.id,
         idle_ns=max(closing.ts_ns - _last_data_ns(exchanges, connection, closing), 0),
@@ -82,6 +82,11 @@ def _ending(
         pending=_pending(exchanges, closing),
         certainty=Certainty.PROVED if _both_sides(evidence, connection, beside) else Certainty.INFERRED,
     )
+
+
+def by_a_device(closing: Closing) -> bool:
+    """A reset that neither host sent: its TTL fits no other packet of the host in whose name it was sent, or that host went on with the connection."""
+    return closing.kind is End.RESET and (closing.fits is False or closing.went_on > 1)
 
 
 def _origin(

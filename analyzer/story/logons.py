@@ -50,11 +50,12 @@ def _halves(evidence: Evidence, challenges: Mapping[bytes, Sequence[Conversation
     """A conversation that answers a challenge of another connection of the same client, to the unfinished one that brought it."""
     found = {}
     for spoken in evidence.conversations:
-        host = evidence.connections[spoken.connection].client.host
+        home = evidence.connections[spoken.connection]
         for stamp in _answered(spoken) if spoken.id not in taken else ():
             for one in challenges.get(stamp, ()):
-                own = one.connection != spoken.connection and evidence.connections[one.connection].client.host == host
-                if own and one.id not in taken and _OUTCOMES[one.outcome] is Result.UNFINISHED:
+                own = evidence.connections[one.connection]
+                near = own.id != spoken.connection and (own.client.host, own.server) == (home.client.host, home.server)
+                if near and one.id not in taken and _OUTCOMES[one.outcome] is Result.UNFINISHED:
                     found[spoken.id] = one
     return found
 
@@ -122,7 +123,6 @@ def _tokens(spoken: Conversation) -> list[Token]:
 def _logon(
     evidence: Evidence, identity: str, spoken: Conversation, onward: Sequence[Conversation], challenges: Mapping[bytes, Sequence[Conversation]]
 ) -> Logon:
-    outcome = _OUTCOMES[spoken.outcome]
     reason, code, certainty = _reason(evidence, spoken, onward, challenges)
     client = next((one.client for one in (spoken, *onward) if one.client.user), spoken.client)
     steps = [key for one in (spoken, *onward) for step in one.steps for key in step.packets[:1]]
@@ -136,8 +136,8 @@ def _logon(
         user=client.user,
         domain=client.domain,
         user_source=None if not client.user else "wire" if _is_on_the_wire(spoken) else "ticket",
-        outcome=outcome,
-        reason=None if outcome is Result.ACCEPTED else reason,
+        outcome=Result.NOT_EXAMINED if reason is Reason.NO_PROXY_CREDENTIALS else _OUTCOMES[spoken.outcome],
+        reason=reason,
         code=code,
         round_trips=spoken.round_trips,
         first_ns=spoken.first_ns,
@@ -169,13 +169,23 @@ def _reason(evidence: Evidence, spoken: Conversation, onward: Sequence[Conversat
     if is_split(evidence, spoken, onward, challenges):
         return Reason.SPLIT, None, Certainty.PROVED
     if spoken.outcome is not Outcome.REFUSED:
-        gateway = spoken.final_status
-        return (Reason.HTTP_STATUS, gateway, Certainty.PROVED) if gateway is not None and gateway >= _ERROR else (Reason.CUT, None, Certainty.UNKNOWN)
+        return _unfinished(evidence, spoken)
     if spoken.audience is Audience.PROXY:
         return Reason.PROXY_CREDENTIALS, None, Certainty.PROVED
     return _refusal(evidence, spoken, onward)
 
 
+def _unfinished(evidence: Evidence, spoken: Conversation) -> _Told:
+    answers = [response(evidence.exchanges[identity]) for identity in spoken.exchanges]
+    if all(answer is not None and answer.status == _PROXY_DEMAND for answer in answers):
+        return Reason.NO_PROXY_CREDENTIALS, _PROXY_DEMAND, Certainty.PROVED
+    status = spoken.final_status
+    if status is not None and status >= _ERROR:
+        return Reason.HTTP_STATUS, status, Certainty.PROVED
+    return (Reason.NO_ANSWER, None, Certainty.UNKNOWN) if answers[-1] is None else (Reason.CUT, None, Certainty.UNKNOWN)
+
+
+_PROXY_DEMAND = 407
 _ERROR = 400
 
 
@@ -190,17 +200,28 @@ def is_split(evidence: Evidence, spoken: Conversation, onward: Sequence[Conversa
     """The client's challenge and answer, or what they were forwarded as, went over different connections.
 
     Proof is either both sides of the proxy, or the time stamp of a challenge on another connection that the answer repeats."""
-    tokens = [(exchange, evidence.near[exchange].far_connection) for exchange in spoken.exchanges if exchange in evidence.near]
-    if spoken.mechanism in LASTING and spoken.round_trips > 1 and len({far for _, far in tokens}) > 1 and len(onward) > 1:
+    fars = {evidence.near[exchange].far_connection for exchange in spoken.exchanges if exchange in evidence.near}
+    whole = all(evidence.connections[far].to_server.begins for far in fars)
+    if spoken.mechanism in LASTING and spoken.round_trips > 1 and len(fars) > 1 and whole and not _is_chain(evidence, fars):
         return True
-    return any(_answers_elsewhere(one, challenges) for one in (spoken, *onward))
+    return any(_answers_elsewhere(evidence, one, challenges) for one in (spoken, *onward))
 
 
-def _answers_elsewhere(spoken: Conversation, challenges: Mapping[bytes, Sequence[Conversation]]) -> bool:
-    """Its NTLMv2 response repeats the stamp of a challenge that only other connections carried."""
+def _is_chain(evidence: Evidence, connections: AbstractSet[str]) -> bool:
+    """One of them carries on what another one carried: proxies in a row, of which one exchange was lost."""
+    fars = {evidence.near[exchange.id].far_connection for one in connections for exchange in evidence.exchanges_of[one] if exchange.id in evidence.near}
+    return not fars.isdisjoint(connections)
+
+
+def _answers_elsewhere(evidence: Evidence, spoken: Conversation, challenges: Mapping[bytes, Sequence[Conversation]]) -> bool:
+    """Its NTLMv2 response repeats the stamp of a challenge that only another connection between the same two hosts carried."""
+    own = evidence.connections[spoken.connection]
+    if not own.to_server.begins or own.to_client.gaps:
+        return False  # the challenge may have been on it
     for stamp in _answered(spoken):
-        places = {one.connection for one in challenges.get(stamp, ())}
-        if places and spoken.connection not in places:
+        places = [evidence.connections[one.connection] for one in challenges.get(stamp, ())]
+        others = [one for one in places if (one.client.host, one.server) == (own.client.host, own.server)]
+        if others and own.id not in {one.id for one in places}:
             return True
     return False
 
@@ -214,33 +235,56 @@ def _answered(spoken: Conversation) -> Iterator[bytes]:
 
 def _refusal(evidence: Evidence, spoken: Conversation, onward: Sequence[Conversation]) -> _Told:
     """Why a bare 401 came, by what was sent and what is offered instead."""
-    last = _server_side(spoken, onward)
-    offers = {offer.lower() for offer in last.offers}
+    offers = {offer.lower() for offer in (onward[-1] if onward else spoken).offers}
     sent = [step.token.step for step in spoken.steps if step.token is not None and step.from_client]
     if spoken.mechanism in (Mechanism.BASIC, Mechanism.DIGEST) and offers and spoken.scheme.lower() not in offers:
         return Reason.NOT_OFFERED, None, Certainty.PROVED
+    blind = _may_be_changed(evidence, spoken, onward)
     if spoken.mechanism is Mechanism.NTLM and sent and sent[-1] == "negotiate":
-        sure = not _may_be_changed(evidence, spoken, onward)
-        return Reason.NTLM_BLOCKED, None, Certainty.PROVED if sure else Certainty.INFERRED
+        return Reason.NTLM_BLOCKED, None, Certainty.INFERRED if blind else Certainty.PROVED
+    clear = _has_clear_body(evidence, spoken)
     if spoken.mechanism is Mechanism.KERBEROS:
-        clear = _has_clear_body(evidence, spoken)
         return Reason.TICKET_OR_CLEAR if clear else Reason.TICKET_REFUSED, None, Certainty.INFERRED
-    if _may_be_changed(evidence, spoken, onward) and spoken.mechanism in LASTING:
-        return Reason.CREDENTIALS_OR_SPLIT, None, Certainty.UNKNOWN
+    if spoken.mechanism not in LASTING:
+        right = any(one.verifies for one in (spoken, *onward))
+        return Reason.NOT_CREDENTIALS if right else Reason.CREDENTIALS, None, Certainty.INFERRED
+    if _is_interleaved(evidence, onward):
+        return Reason.INTERLEAVED, None, Certainty.PROVED
+    return _answer_refused(spoken, onward, clear=clear, blind=blind)
+
+
+def _answer_refused(spoken: Conversation, onward: Sequence[Conversation], *, clear: bool, blind: bool) -> _Told:
+    """The last message of a handshake was refused. A given secret that fits proves that the password is right: then the account is not blamed first."""
     right = any(one.verifies for one in (spoken, *onward))
-    if right:
-        return Reason.NOT_CREDENTIALS, None, Certainty.PROVED
-    return Reason.CREDENTIALS, None, Certainty.INFERRED
+    if spoken.mechanism is Mechanism.NTLM and not any(one.server_challenge for one in (spoken, *onward)):
+        return None, None, Certainty.UNKNOWN  # nobody knows what was answered
+    if blind and onward:
+        return None, None, Certainty.UNKNOWN
+    if blind:
+        return Reason.CREDENTIALS_OR_SPLIT, None, Certainty.UNKNOWN
+    if clear:
+        return Reason.CLEAR_BODY if right else Reason.CREDENTIALS_OR_CLEAR, None, Certainty.INFERRED
+    return (Reason.NOT_CREDENTIALS, None, Certainty.PROVED) if right else (Reason.CREDENTIALS, None, Certainty.INFERRED)
 
 
-def _server_side(spoken: Conversation, onward: Sequence[Conversation]) -> Conversation:
-    return onward[-1] if onward else spoken
+def _is_interleaved(evidence: Evidence, onward: Sequence[Conversation]) -> bool:
+    """Exchanges that belong to someone else lie between those of the handshake on the server's connection."""
+    own: dict[str, list[Exchange]] = defaultdict(list)
+    for one in onward:
+        own[one.connection] += [evidence.exchanges[identity] for identity in one.exchanges]
+    return any(_has_others_between(evidence, connection, exchanges) for connection, exchanges in own.items())
+
+
+def _has_others_between(evidence: Evidence, connection: str, exchanges: Sequence[Exchange]) -> bool:
+    places = {exchange.position for exchange in exchanges}
+    return any(min(places) < other.position < max(places) and other.position not in places for other in evidence.exchanges_of[connection])
 
 
 def _may_be_changed(evidence: Evidence, spoken: Conversation, onward: Sequence[Conversation]) -> bool:
-    """A proxy stands between, and what the server itself was sent is not in the capture."""
+    """A proxy stands between, and what the server itself was sent is not wholly in the capture."""
     if onward:
-        return False
+        answered = (response(evidence.exchanges[identity]) for identity in spoken.exchanges if identity not in evidence.near)
+        return any(answer is None or answer.status != _PROXY_DEMAND for answer in answered)
     if evidence.roles.get(spoken.connection) in _PROXIED:
         return True
     return any(_is_a_gateways(evidence.exchanges[identity]) for identity in spoken.exchanges)

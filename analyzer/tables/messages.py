@@ -78,7 +78,12 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
         "protection", Dtype.TEXT, lambda row: row.message.protection.value, "`clear`, `sealed`, `tls`, `empty`, or `none` (a body that is no WinRM message)."
     ),
     Column("opened", Dtype.FLAG, _opened, "The text could be read; null where there is none to read."),
-    Column("opened_absent", Dtype.TEXT, _opened_absent, "Why it could not: `sealed` (no key), `not_captured`, `malformed`, `over_limit`, `unsupported`."),
+    Column(
+        "opened_absent",
+        Dtype.TEXT,
+        _opened_absent,
+        "Why it could not: `sealed` (no key), `not_captured`, `unsent` (its sender stopped), `malformed`, `over_limit`, `unsupported`.",
+    ),
     Column("secret_used", Dtype.TEXT, lambda row: row.message.secret, "The tag of the secret that opened it (never the secret)."),
     Column("check", Dtype.TEXT, lambda row: row.message.check, "Whether its signature is right: `good`, `bad`, or `none` when it was not checked."),
     Column("size_bytes", Dtype.INTEGER, lambda row: row.message.size, "Size of the body."),

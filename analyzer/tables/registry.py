@@ -20,6 +20,7 @@ from analyzer.tables.requests import REQUESTS
 from analyzer.tables.shells import SHELLS
 from analyzer.tables.streams import STREAMS
 from analyzer.tables.timeline import TIMELINE
+from analyzer.tables.tls import TLS
 
 AnyTable = Table[Any]
 """A table whose kind of row is its own business."""
@@ -27,6 +28,7 @@ AnyTable = Table[Any]
 TABLES: tuple[AnyTable, ...] = (
     CAPTURES,
     CONNECTIONS,
+    TLS,
     EXCHANGES,
     HOPS,
     AUTHENTICATIONS,

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from analyzer.records.auth import Conversation
 from analyzer.records.http import Exchange, Header
+from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Hop, Route
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message, Protection
@@ -95,9 +96,10 @@ def _opaque(connection: Connection, exchanges_of: Mapping[str, Sequence[Exchange
     """Nothing of it could be read, and its port is one for WinRM."""
     if exchanges_of.get(connection.id):
         return False
+    ports = {connection.server.port, *(preface.port for preface in connection.prefaces if isinstance(preface, Socks))}
     if connection.protocol == "tls":
-        return connection.server.port in limits.tls_ports
-    return connection.protocol == "other" and connection.server.port in _PORTS
+        return not ports.isdisjoint((*limits.tls_ports, *_PORTS))
+    return connection.protocol == "other" and not ports.isdisjoint(_PORTS)
 
 
 def _opaque_pairs(connections: Mapping[str, Connection], exchanges_of: Mapping[str, Sequence[Exchange]], routes: Iterable[Route]) -> Iterable[tuple[str, str]]:
