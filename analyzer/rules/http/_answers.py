@@ -83,6 +83,11 @@ class Answer(Struct, frozen=True, gc=False):
         return "" if self.page is None else f"{self.page.title or ''} {self.page.text}"
 
     @property
+    def bare(self) -> bool:
+        """It has no page, and nothing of its head or body was lost that could have been one."""
+        return self.page is None and self.answer.body.complete and not self.answer.body.missing
+
+    @property
     def path(self) -> str:
         """The path that was asked for, without a query."""
         target = self.asked.target.partition("?")[0]

@@ -41,7 +41,9 @@ def _elsewhere(evidence: Evidence, found: Answer) -> bool:
     if found.answer.status != _ERROR:
         return False
     said = message(evidence, found.answer)
-    return said is None or said.protection not in (Protection.NONE, Protection.EMPTY)
+    if said is not None and said.protection is Protection.EMPTY:
+        return not found.bare
+    return said is None or said.protection is not Protection.NONE
 
 
 def by_status(evidence: Evidence, one: Sign[Answer]) -> Hashable:

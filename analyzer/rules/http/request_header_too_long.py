@@ -36,7 +36,7 @@ def is_it(found: Answer) -> bool:
     """The answer complains of the header, or is a bare 400 to a header above the default limit."""
     if found.answer.status == _TOO_LARGE or _PAGE.search(found.words):
         return True
-    return found.page is None and found.by is By.SERVER and head_bytes(found.asked) > _DEFAULT
+    return found.bare and found.by is By.SERVER and head_bytes(found.asked) > _DEFAULT
 
 
 def title(tell: Tell[Answer]) -> str:
@@ -63,7 +63,7 @@ def advice(tell: Tell[Answer]) -> str:
     """The limit to raise, or the ticket to make smaller."""
     groups = "Or make the ticket smaller: put the user into fewer groups, and remove SID history; MaxTokenSize limits it on the client."
     if tell.first.fact.by is By.PROXY:
-        return f"Raise the header limit of the device that answered (nginx: large_client_header_buffers; HAProxy: tune.bufsize). {groups}"
+        return f"Raise the header limit of the device that answered (nginx: large_client_header_buffers; haproxy: tune.bufsize). {groups}"
     return (
         "Raise MaxFieldLength (at most 65534) and MaxRequestBytes under HKLM\\SYSTEM\\CurrentControlSet\\Services\\HTTP\\Parameters on the "
         f"server, and restart it. {groups}"

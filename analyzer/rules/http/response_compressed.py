@@ -22,6 +22,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.sealing import Message, Protection
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, first_packet, header, identity, message, name, request, response, upstream, winrm_exchanges
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -107,10 +108,7 @@ OPINION = Opinion(
     confidence=_SURE,
     owner=Owner.PROXY,
     reference="RFC 9110 section 8.4",
-    advice=(
-        "Turn compression off for WinRM's path on the proxy (nginx: gzip off, and no Accept-Encoding towards the server; Apache: SetEnv no-gzip 1; HAProxy: no "
-        "filter compression; IIS: urlCompression)."
-    ),
+    advice=Advice("Turn compression off for WinRM's path on the proxy", Topic.COMPRESS),
     see=see,
     why=why,
     explains=("enc.framing-nonconformant", "enc.body-modified"),
