@@ -110,18 +110,12 @@ def _open(talk: Talk, exchange: Exchange, message: Message, context: Context | N
 
 
 def _unread(talk: Talk, exchange: Exchange, message: Message, source: Source) -> Absent:
-    """Why the ciphertext is not there."""
+    """Why the ciphertext is not there: it cannot be decompressed, its sender stopped before its end, or bytes were not captured."""
     half = exchange.request if message.from_client else exchange.response
     if not isinstance(half, Absent) and packed(half):
         content = content_reader(Reader(talk.connection.to_server if message.from_client else talk.connection.to_client, source.fetch), half, source.limits)
         if isinstance(content, Absent):
             return content
-    return _incomplete(exchange, message)
-
-
-def _incomplete(exchange: Exchange, message: Message) -> Absent:
-    """Why a body that is not whole cannot be read: bytes were not captured, or its sender stopped before its end."""
-    half = exchange.request if message.from_client else exchange.response
     unsent = not isinstance(half, Absent) and not half.body.complete and not half.body.missing
     return Absent(Why.UNSENT, "not sent to the end") if unsent else Absent(Why.NOT_CAPTURED, "bytes of the body are not in the capture")
 

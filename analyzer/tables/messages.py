@@ -112,12 +112,6 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
     Column("fault_machine", Dtype.TEXT, lambda row: _fault(row).machine, "The computer that the fault names."),
     Column("fault_provider", Dtype.TEXT, lambda row: _fault(row).provider, "The plug-in in which it failed."),
     Column("fault_inner_code", Dtype.TEXT, lambda row: _fault(row).inner_code, "The plug-in's own code, if another."),
-    Column(
-        "operation_timeout_s",
-        Dtype.NUMBER,
-        lambda row: row.message.operation_timeout_s,
-        "How long the client lets the server work on the request (OperationTimeout).",
-    ),
     Column("content_coding", Dtype.TEXT, _codings, "How the body is compressed, such as `gzip`."),
     Column("page_title", Dtype.TEXT, lambda row: _page(row).title, "Title of a page that came instead of WinRM."),
     Column("page_text", Dtype.TEXT, lambda row: _page(row).text or None, "The beginning of its text."),
