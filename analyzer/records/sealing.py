@@ -78,6 +78,8 @@ class Message(Struct, frozen=True, gc=False):
     command_id: str | None = None
     fault_code: str | None = None
     fault: Fault | None = None
+    operation_timeout_s: float | None = None
+    """How long the server may take for the operation (DSP0226 section 6.1); a waiting Receive is answered by then."""
     page: Page | None = None
     codings: tuple[str, ...] = ()
     """Content codings of the body (RFC 9110 section 8.4), in the order applied: gzip, deflate, br, sldc."""

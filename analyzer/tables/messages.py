@@ -104,6 +104,12 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
     Column("operation", Dtype.TEXT, _operation, "The action's short name, such as `Create`, `Command`, `Receive`."),
     Column("text_sha256", Dtype.TEXT, lambda row: row.message.text_digest.hex() if row.message.text_digest else None, "SHA-256 of the text as read."),
     Column("opened_detail", Dtype.TEXT, lambda row: row.message.opened_detail, "Why a sealed body was not opened, in words."),
+    Column(
+        "operation_timeout_s",
+        Dtype.NUMBER,
+        lambda row: row.message.operation_timeout_s,
+        "How long the server may wait with its answer (OperationTimeout of the request); null where the request does not say.",
+    ),
     Column("sealed_parts", Dtype.INTEGER, lambda row: len(row.message.parts), "Sealed parts in the body."),
     Column("fault_hex", Dtype.TEXT, lambda row: in_hex(row.message.fault_code), "The fault's code in hexadecimal."),
     Column("fault_symbol", Dtype.TEXT, lambda row: _fault_symbol(row.message), "The code's name in Windows' headers."),
