@@ -1,7 +1,9 @@
 """Writes what documents show of the program: ``python docs/refresh.py`` renews, ``--check`` only tells.
 
-In the README and every page of docs/, a block that begins with ``<!-- run: COMMAND -->`` and a fence is filled with what the command prints; docs/tables.md,
-docs/rules.md and docs/commands.md are made whole. Between ``<!-- codes -->`` and ``<!-- end of codes -->`` stands the table of error codes. So no output, column, rule, command or option in a document can differ from what the program does.
+In the README and every page of docs/, a block that begins with ``<!-- run: COMMAND -->`` and a fence is filled with what
+the command prints; docs/tables.md, docs/rules.md and docs/commands.md are made whole. Between ``<!-- codes -->`` and
+``<!-- end of codes -->`` stands the table of error codes. So no output, column, rule, command, option or code in a
+document can differ from what the program does.
 """
 
 import re
