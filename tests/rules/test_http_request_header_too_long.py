@@ -31,7 +31,11 @@ def test_the_page_of_windows_web_server() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["<title>400 Request Header Or Cookie Too Large</title>", "Size of a request header field exceeds server limit.", "Request header is too large"],
+    [
+        "<title>400 Request Header Or Cookie Too Large</title>",
+        "Size of a request header field exceeds server limit.",
+        "Request header is too large",
+    ],
 )
 def test_the_pages_of_other_products(page: str) -> None:
     lan = Wire()
@@ -41,7 +45,11 @@ def test_the_pages_of_other_products(page: str) -> None:
 
 def test_431_of_a_proxy() -> None:
     lan = Wire()
-    trip(near_leg(lan), post(ABSOLUTE, TICKET), reply(431, ("Via", "1.1 proxy")).without("Server").plus(("Server", "nginx")))
+    trip(
+        near_leg(lan),
+        post(ABSOLUTE, TICKET),
+        reply(431, ("Via", "1.1 proxy")).without("Server").plus(("Server", "nginx")),
+    )
     assert "large_client_header_buffers" in judge(lan).one(RULE).advice
 
 

@@ -27,7 +27,11 @@ def test_the_size_and_what_was_accepted_before() -> None:
 
 def test_a_proxy_s_own_limit() -> None:
     lan = Wire()
-    trip(near_leg(lan), post(ABSOLUTE, content=sealed(1, size=2_000_000)), reply(413).without("Server").plus(("Server", "nginx/1.25")))
+    trip(
+        near_leg(lan),
+        post(ABSOLUTE, content=sealed(1, size=2_000_000)),
+        reply(413).without("Server").plus(("Server", "nginx/1.25")),
+    )
     assert "client_max_body_size" in judge(lan).one(RULE).advice
 
 

@@ -38,7 +38,11 @@ def test_without_a_logon_in_the_capture_nothing_is_said_of_the_password() -> Non
 
 def test_the_plug_in_s_own_code_is_what_counts() -> None:
     lan = Wire()
-    trip(direct(lan), post(content=asks("Get", uri="http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/Win32_Service")), fault(0x80338083, inner=5))
+    trip(
+        direct(lan),
+        post(content=asks("Get", uri="http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/Win32_Service")),
+        fault(0x80338083, inner=5),
+    )
     assert "inside it 5 (0x00000005)" in judge(lan).one(RULE).why
 
 

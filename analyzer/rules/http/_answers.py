@@ -1,7 +1,9 @@
-"""Answers of the HTTP layer as the rules of this family see them: a status other than WinRM's own, who gave it, and what its page says.
+"""Answers of the HTTP layer as the rules of this family see them: a status other than WinRM's own, who gave it, and what
+its page says.
 
-WinRM itself answers 200, 401 and 500. Everything else comes from the web server before it (on Windows HTTP.sys), from a proxy, or from a device on the way.
-Who answered is told by the other side of the proxy where that is known, else by what the answer says of its product.
+WinRM itself answers 200, 401 and 500. Everything else comes from the web server before it (on Windows HTTP.sys), from
+a proxy, or from a device on the way. Who answered is told by the other side of the proxy where that is known, else by
+what the answer says of its product.
 """
 
 import re
@@ -166,7 +168,9 @@ def reached_before(evidence: Evidence, found: Answer) -> Exchange | None:
     end = found.exchange.position - 1
     for exchange in reversed(own[max(end - _BACK, 0) : end]):
         said = message(evidence, response(exchange))
-        if said is not None and ((succeeded(exchange) and said.protection is not Protection.NONE) or said.protection is Protection.SEALED):
+        if said is not None and (
+            (succeeded(exchange) and said.protection is not Protection.NONE) or said.protection is Protection.SEALED
+        ):
             return exchange
     return None
 
@@ -182,13 +186,18 @@ def told(tell: Tell[Answer]) -> str:
     verb = "was" if tell.count == 1 else "were"
     reason = f" {first.answer.reason}" if first.answer.reason else ""
     return (
-        f"{counted(tell.count, 'request')} of {own.client.host} to {own.server.host}:{own.server.port} {verb} answered {first.answer.status}{reason}. "
+        f"{counted(tell.count, 'request')} of {own.client.host} to {own.server.host}:{own.server.port} {verb} "
+        f"answered {first.answer.status}{reason}. "
         f"The first is {_packet(tell)}{answerer(first)}.{page(first)}"
     )
 
 
 def _packet(tell: Tell[Answer]) -> str:
-    return tell.packet(tell.first.fact.answer.packets[0]) if tell.first.fact.answer.packets else tell.first.fact.exchange.id
+    return (
+        tell.packet(tell.first.fact.answer.packets[0])
+        if tell.first.fact.answer.packets
+        else tell.first.fact.exchange.id
+    )
 
 
 def answerer(found: Answer) -> str:

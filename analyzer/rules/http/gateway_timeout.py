@@ -1,14 +1,16 @@
 """A gateway gave up waiting for the server's response.
 
 What it sees
-    504 (or a proxy's 502 or 503) that came only after a wait, on the client's side; what the request was, how long the client lets the server work on it
-    (OperationTimeout), and whether the server had been reached on the same connection before.
+    504 (or a proxy's 502 or 503) that came only after a wait, on the client's side; what the request was, how long
+    the client lets the server work on it (OperationTimeout), and whether the server had been reached on the same
+    connection before.
 Why it matters
-    A Receive waits at the server until there is output, and is answered by its OperationTimeout at the latest. A gateway whose own time-out is not above that
-    ends the session in the middle of a long command. Neither network nor server need be at fault.
+    A Receive waits at the server until there is output, and is answered by its OperationTimeout at the latest. A
+    gateway whose own time-out is not above that ends the session in the middle of a long command. Neither network nor
+    server need be at fault.
 When it is wrong
-    A server that hangs, or that the gateway cannot reach, looks the same for the first request of a connection; then this is said. Where both sides of the
-    gateway were captured, http.gateway-error says more.
+    A server that hangs, or that the gateway cannot reach, looks the same for the first request of a connection; then
+    this is said. Where both sides of the gateway were captured, http.gateway-error says more.
 Needs
     The client's side; a key to tell a Receive from other requests.
 Reference
@@ -30,12 +32,14 @@ _WAITING = "Receive"
 _ROUND_NS = 250_000_000
 PATIENCE_S = 5.0
 HOW = Advice(
-    "Set the gateway's time-out for responses and idle connections above the OperationTimeout of its clients (60 s for PowerShell, 20 s for many others, "
+    "Set the gateway's time-out for responses and idle connections above the OperationTimeout of its clients (60 "
+    "s for PowerShell, 20 s for many others, "
     "unless set otherwise), or let clients ask for a shorter OperationTimeout",
     Topic.IDLE,
 )
 UNKNOWN = (
-    "Check whether the gateway reaches the server at all (its health checks, its log), then how long the server takes. A capture on the server's side of the "
+    "Check whether the gateway reaches the server at all (its health checks, its log), then how long the server "
+    "takes. A capture on the server's side of the "
     "gateway decides it."
 )
 
@@ -74,7 +78,8 @@ def why(tell: Tell[Answer]) -> str:
     return (
         f"{counted(tell.count, 'request')} of {own.client.host} {verb} answered {first.answer.status} by the gateway "
         f"{own.server.host}:{own.server.port}{product}. "
-        f"The first answer came {seconds(first.latency_ns)} after its request ({tell.packet(first.answer.packets[0])}).{_clock(first)}{_kind(first)}"
+        f"The first answer came {seconds(first.latency_ns)} after its request "
+        f"({tell.packet(first.answer.packets[0])}).{_clock(first)}{_kind(first)}"
         f"{_reached(tell)}{page(first)}{places(tell)}"
     )
 

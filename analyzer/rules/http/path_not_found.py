@@ -3,8 +3,8 @@
 What it sees
     404 (or 410) to a WinRM request, with the path, and whether it is one of WinRM's own.
 Why it matters
-    The host answers, but no one listens at this path: the URL is wrong, WinRM has no listener on this port, its URL reservation is broken, or another web
-    server or a proxy without a route for the path answers.
+    The host answers, but no one listens at this path: the URL is wrong, WinRM has no listener on this port, its URL
+    reservation is broken, or another web server or a proxy without a route for the path answers.
 When it is wrong
     Some tools try several paths on purpose.
 Needs
@@ -62,7 +62,8 @@ def advice(tell: Tell[Answer]) -> str:
     steps = "netsh http show servicestate must show the URL; netsh http show urlacl must reserve it for WinRM"
     return (
         f"Check on the server: winrm enumerate winrm/config/listener must show a listener for this port. {steps}"
-        f"{' and Wecsvc (after Windows split the services)' if forwards_events(first.asked) else ''}. Restart WinRM after a change."
+        f"{' and Wecsvc (after Windows split the services)' if forwards_events(first.asked) else ''}. Restart "
+        "WinRM after a change."
     )
 
 

@@ -1,9 +1,11 @@
 """The server's web server answers in place of WinRM: the service is out of order.
 
 What it sees
-    503 that the server itself gave (by the other side of the proxy, or by its product), not a proxy. Whether WinRM had answered on the same connection before.
+    503 that the server itself gave (by the other side of the proxy, or by its product), not a proxy. Whether WinRM
+    had answered on the same connection before.
 Why it matters
-    HTTP.sys keeps the port open while WinRM is stopped, restarting, or unable to take its URL, so that connections succeed and every request fails.
+    HTTP.sys keeps the port open while WinRM is stopped, restarting, or unable to take its URL, so that connections
+    succeed and every request fails.
 When it is wrong
     A restart that was meant so. A device that copies the Server field of Windows looks the same.
 Needs
@@ -52,7 +54,8 @@ OPINION = Opinion(
     owner=Owner.SERVER,
     reference="RFC 9110 section 15.6.4",
     advice=(
-        "Check on the server that WinRM runs (Get-Service WinRM) and why it stopped: System event log, Windows Update, an "
+        "Check on the server that WinRM runs (Get-Service WinRM) and why it stopped: System event log, Windows "
+        "Update, an "
         "installation. When it runs and 503 stays: netsh http show urlacl must reserve "
         "http://+:5985/wsman/ for WinRM, and with IIS the application pool must run."
     ),

@@ -2,7 +2,19 @@
 
 import pytest
 
-from analyzer.codes.table import KINDS, SOURCES, SUBCODES, WORDS, codes, fault, in_hex, kerberos, looked_up, ntstatus, status
+from analyzer.codes.table import (
+    KINDS,
+    SOURCES,
+    SUBCODES,
+    WORDS,
+    codes,
+    fault,
+    in_hex,
+    kerberos,
+    looked_up,
+    ntstatus,
+    status,
+)
 
 WINRM = 0x80338000
 
