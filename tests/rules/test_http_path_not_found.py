@@ -24,11 +24,12 @@ def test_a_path_of_winrm_without_a_listener() -> None:
     assert "Wecsvc" not in finding.advice
 
 
-def test_a_path_that_is_none_of_winrm() -> None:
+@pytest.mark.parametrize("path", ["/wsmann", "/wsman/x", "/powershell-live"])
+def test_a_path_that_is_none_of_winrm(path: str) -> None:
     lan = Wire()
-    trip(direct(lan), ask_sealed(1, "/wsmann"), reply(404))
+    trip(direct(lan), ask_sealed(1, path), reply(404))
     finding = judge(lan).one(RULE)
-    assert "The path is /wsmann, which is not a path of WinRM" in finding.why
+    assert f"The path is {path}, which is not a path of WinRM" in finding.why
     assert finding.advice.startswith("Check the endpoint's URL")
 
 

@@ -46,3 +46,20 @@ def test_a_server_that_serves() -> None:
     lan = Wire()
     trip(direct(lan), ask_sealed(0), sealed_reply(0))
     assert judge(lan).found(RULE) == []
+
+
+def test_an_answer_that_names_no_product() -> None:
+    lan = Wire()
+    trip(direct(lan), post(), reply(503).without("Server"))
+    finding = judge(lan).one(RULE)
+    assert finding.title == "503: 10.20.2.20 is out of service"
+    assert "cannot be told from this answer" in finding.why
+
+
+def test_the_page_of_a_balancer() -> None:
+    lan = Wire()
+    page = html("<h1>503 Service Unavailable</h1> No server is available to handle this request.")
+    trip(direct(lan), post(), reply(503, content=page).without("Server"))
+    judged = judge(lan)
+    assert judged.found(RULE) == []
+    assert "http.gateway-error" in judged.rules

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
-from analyzer.rules.http._answers import Answer, By, answers, headline, not_examined, places, sign, told
+from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, not_examined, places, sign, told
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 _FORBIDDEN = 403
@@ -41,7 +41,7 @@ def title(tell: Tell[Answer]) -> str:
 
 
 def _whom(tell: Tell[Answer]) -> str:
-    return {By.PROXY: "the proxy", By.SERVER: "the server"}.get(tell.first.fact.by, tell.connection.server.host)
+    return {By.PROXY: "the proxy", By.SERVER: "the server"}.get(tell.first.fact.by, endpoint(tell).host)
 
 
 def why(tell: Tell[Answer]) -> str:

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
-from analyzer.rules.http._answers import Answer, By, answers, headline, page, places, reached_before, sign
+from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, page, places, reached_before, sign
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, response, seconds
 from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
@@ -52,7 +52,7 @@ def see(evidence: Evidence, given: Mapping[str, float]) -> Iterator[Sign[Answer]
 def gave_up(found: Answer, patience_s: float = PATIENCE_S) -> bool:
     """A gateway's answer after so long, for which nothing is known of the other side."""
     gateway = found.answer.status == _TIMEOUT or found.by is By.PROXY
-    return gateway and found.far is None and found.asked.method != "CONNECT" and found.latency_ns >= patience_s * 1e9
+    return gateway and found.beyond is None and found.asked.method != "CONNECT" and found.latency_ns >= patience_s * 1e9
 
 
 def title(tell: Tell[Answer]) -> str:
@@ -73,11 +73,12 @@ def _time(ns: int) -> str:
 def why(tell: Tell[Answer]) -> str:
     """The wait, the request, and whether the server had been reached."""
     first, own = tell.first.fact, tell.connection
+    gateway = endpoint(tell)
     product = f" ({first.product})" if first.product else ""
     verb = "was" if tell.count == 1 else "were"
     return (
         f"{counted(tell.count, 'request')} of {own.client.host} {verb} answered {first.answer.status} by the gateway "
-        f"{own.server.host}:{own.server.port}{product}. "
+        f"{gateway.host}:{gateway.port}{product}. "
         f"The first answer came {seconds(first.latency_ns)} after its request "
         f"({tell.packet(first.answer.packets[0])}).{_clock(first)}{_kind(first)}"
         f"{_reached(tell)}{page(first)}{places(tell)}"

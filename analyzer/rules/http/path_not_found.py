@@ -17,7 +17,7 @@ from collections.abc import Hashable, Iterator
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
-from analyzer.rules.http._answers import PATHS, Answer, By, answers, headline, not_examined, places, sign, told
+from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, not_examined, places, sign, told
 from analyzer.rules.reading import forwards_events
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place
 
@@ -37,7 +37,7 @@ def by_path(evidence: Evidence, one: Sign[Answer]) -> Hashable:
 def title(tell: Tell[Answer]) -> str:
     """Which path, on which endpoint."""
     first = tell.first.fact
-    return headline(f"{first.answer.status}: nothing serves {first.path} on {tell.connection.server.host}")
+    return headline(f"{first.answer.status}: nothing serves {first.path} on {endpoint(tell).host}")
 
 
 def why(tell: Tell[Answer]) -> str:
@@ -49,13 +49,13 @@ def why(tell: Tell[Answer]) -> str:
 def _meant(found: Answer) -> str:
     if forwards_events(found.asked):
         return ", where sources of event forwarding reach their collector"
-    return ", WinRM's own path" if PATHS.match(found.path) else ", which is not a path of WinRM (/wsman)"
+    return ", WinRM's own path" if found.is_own_path else ", which is not a path of WinRM (/wsman)"
 
 
 def advice(tell: Tell[Answer]) -> str:
     """The path, or the listener behind it."""
     first = tell.first.fact
-    if not PATHS.match(first.path):
+    if not first.is_own_path:
         return f"Check the endpoint's URL: its path is {first.path}, and WinRM listens at /wsman unless the listener's URLPrefix says otherwise."
     if first.by is By.PROXY:
         return f"Add a route for {first.path} on the proxy, and check its rules for host and port."

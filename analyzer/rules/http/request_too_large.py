@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
-from analyzer.rules.http._answers import Answer, By, answers, headline, places, sign, told
+from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, places, sign, told
 from analyzer.rules.reading import request, succeeded
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -44,7 +44,7 @@ def _size(found: Answer) -> int:
 
 
 def _whom(tell: Tell[Answer]) -> str:
-    return "the proxy" if tell.first.fact.by is By.PROXY else tell.connection.server.host
+    return "the proxy" if tell.first.fact.by is By.PROXY else endpoint(tell).host
 
 
 def why(tell: Tell[Answer]) -> str:

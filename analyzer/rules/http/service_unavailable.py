@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
-from analyzer.rules.http._answers import Answer, By, answers, headline, places, reached_before, sign, told
+from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, places, reached_before, sign, told
 from analyzer.rules.reading import response, seconds
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -32,7 +32,9 @@ def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
 
 def title(tell: Tell[Answer]) -> str:
     """Where."""
-    return headline(f"503: the WinRM service is not available on {tell.connection.server.host}")
+    if tell.first.fact.by is By.UNKNOWN:
+        return headline(f"503: {endpoint(tell).host} is out of service")
+    return headline(f"503: the WinRM service is not available on {endpoint(tell).host}")
 
 
 def why(tell: Tell[Answer]) -> str:
@@ -43,7 +45,12 @@ def why(tell: Tell[Answer]) -> str:
     if before is not None and (answer := response(before)) is not None:
         ago = seconds(first.answer.first_ns - answer.last_ns)
         worked = f" WinRM had answered on this connection {ago} before ({tell.packet(answer.packets[0])}), so it stopped or restarted in between."
-    return f"{told(tell)} The port is open, but the service behind it does not take requests.{worked}{places(tell)}"
+    unsure = (
+        " Whether the server or a device before it answers cannot be told from this answer."
+        if first.by is By.UNKNOWN
+        else ""
+    )
+    return f"{told(tell)} The port is open, but the service behind it does not take requests.{unsure}{worked}{places(tell)}"
 
 
 OPINION = Opinion(
