@@ -37,12 +37,6 @@ _COLUMNS: tuple[Column[RequestRow], ...] = (
     Column("fault_code", Dtype.TEXT, lambda row: row.fate.fault_code, "The code of the WS-Management fault, where it could be read."),
     Column("forwarded_as", Dtype.TEXT, lambda row: ",".join(row.fate.forwarded_as) or None, "The exchanges that proxies forwarded it as."),
     Column(
-        "asked_from",
-        Dtype.TEXT,
-        lambda row: row.fate.asked_from,
-        "Address of the client; on the server's side alone as the proxy names it (X-Forwarded-For, Forwarded, PROXY header).",
-    ),
-    Column(
         "asked_as", Dtype.TEXT, lambda row: row.fate.asked_as, "The account that the client itself logged on with; null where it did not, or no key shows it."
     ),
     Column("ran_as", Dtype.TEXT, lambda row: row.fate.ran_as, "The account that the server's connection was logged on with at that moment."),
@@ -52,6 +46,12 @@ _COLUMNS: tuple[Column[RequestRow], ...] = (
     Column("certainty", Dtype.TEXT, lambda row: row.fate.certainty.value, "`proved`, `inferred`, or `unknown` where one side of a proxy is not captured."),
     Column("capture", Dtype.TEXT, lambda row: capture_of(row.fate.packets, row.captures), "The capture of its first packet."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.fate.packets, row.captures), "Packets of the request and its answer on each side."),
+    Column(
+        "asked_from",
+        Dtype.TEXT,
+        lambda row: row.fate.asked_from,
+        "Address of the client; on the server's side alone as the proxy names it (X-Forwarded-For, Forwarded, PROXY header).",
+    ),
 )
 
 REQUESTS = Table(
