@@ -152,7 +152,10 @@ CLAIMS = (
     Claim("status", re.compile(r"\bstatus (?P<status>[1-5]\d\d)\b"), _status),
     Claim(
         "end",
-        re.compile(r"\b[Tt]he (?P<who>client|server|proxy)(?: [\d.]+(?::\d+)?)? (?P<how>closed|reset) the connection[^;]{0,60}?\((?:FIN, |RST, )?packet (?P<number>\d+)"),
+        re.compile(
+            r"\b[Tt]he (?P<who>client|server|proxy)(?: [\d.]+(?::\d+)?)? (?P<how>closed|reset) the connection"
+            r"[^;]{0,60}?\((?:FIN, |RST, )?packet (?P<number>\d+)"
+        ),
         _closed,
     ),
     Claim("account", re.compile(r"(?<![\w\\])(?P<account>[A-Z][A-Z0-9-]{1,14}\\[\w.$-]*\w)"), _account),
