@@ -28,14 +28,18 @@ def tshark_check(path: Path, built: dict[str, Any]) -> str:
     """tshark's requests and statuses against the truth's, per file and with packet counts."""
     decode = ["-o", "tcp.reassemble_out_of_order:TRUE"] + [word for port in HTTP_PORTS for word in ("-d", f"tcp.port=={port},http")]
     requests = _tshark(path, *decode, "-Y", "http.request", "-T", "fields", "-e", "http.request.method")
-    statuses = _tshark(path, *decode, "-Y", "http.response", "-T", "fields", "-e", "http.response.code")
+    # An answer in clear to a ClientHello is the answer to no request.
+    tls = ", ".join(str(row["client_port"]) for row in built["connections"] if row["protocol"] == "tls" and not row["in_tunnel"])
+    answers = f"http.response && !(tcp.port in {{{tls}}})" if tls else "http.response"
+    statuses = _tshark(path, *decode, "-Y", answers, "-T", "fields", "-e", "http.response.code")
     # tshark 4.0 does not look for clear HTTP inside a CONNECT tunnel.
     mine = [row for row in built["exchanges"] if row["capture"] == path.name and not row["in_tunnel"]]
     if any(row.get("socks") or row.get("proxy_header") for row in built["connections"]):
         return f"{path.name}: not asked, since it takes what comes before HTTP for something else"
     methods = Counter(word for line in requests for word in line.split(","))
     codes = Counter(word for line in statuses for word in line.split(",") if not word.startswith("1"))
-    wanted = Counter(row["method"] for row in mine)
+    # Nor does it name a request of which only the head was sent.
+    wanted = Counter(row["method"] for row in mine if row.get("request_complete", True))
     # tshark names no status for a response that was cut off, since it waits for the rest.
     answered = Counter(str(row["status"]) for row in mine if row["status"] is not None and row["response_complete"])
     if methods != wanted or codes != answered:
@@ -115,7 +119,7 @@ def truth_text(scenario: Scenario, built: dict[str, Any], names: list[str]) -> s
 def _proxy_kind(scenario: Scenario) -> str:
     if scenario.proxy.options.get("mode") == "tcp":
         return "layer4"
-    if scenario.proxy.kind in ("microsocks", "dante"):
+    if scenario.proxy.kind in ("microsocks", "dante", "socks4a"):
         return "socks"
     if scenario.proxy.options.get("tls") or scenario.proxy.kind in ("hitch", "stunnel"):
         return "tls_terminating"

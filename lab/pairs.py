@@ -133,7 +133,7 @@ def proxy_pairs(text: str) -> Counter[tuple[str, str]]:
     exchanges it logged of each; 0 when it logs connections, not exchanges."""
     found: Counter[tuple[str, str]] = Counter()
     for row in (json.loads(line) for line in re.findall(r"\{\"client\".*?\}", text)):
-        if row.get("upstream", "").rpartition(":")[0] in network.SOURCES and not row["upstream"].endswith(":0"):
+        if row.get("upstream", "").rpartition(":")[0] in network.SOURCES and not row["upstream"].endswith((":0", ":5985")):
             found[row["client"], row["upstream"]] += "status" in row
     return found
 

@@ -146,6 +146,8 @@ def _surroundings(scenario: Scenario) -> Iterator[Running | None]:
     finally:
         if device is not None:
             device.stop()
+            # Connections that nobody answered any more are still tried by their kernels: they would get into the next capture.
+            network.up()
         if scenario.link in ("vlan", "unreliable"):
             network.remove_switch()
         if change is not None:

@@ -76,6 +76,8 @@ class Exchange:
     response_end: float | None = None
     challenge: tuple[str, ...] = ()
     complete: bool = True
+    whole: bool = True
+    """The request was sent to its end."""
     request_end: int = 0
     response_end_at: int = 0
     body: bytes = b""
@@ -110,7 +112,8 @@ class Connection:
 
 def packets(path: Path) -> list[Packet]:
     """All TCP packets of a file."""
-    argv = ["tshark", "-n", "-r", str(path), "-o", "tcp.desegment_tcp_streams:FALSE", "-Y", "tcp && !icmp && !icmpv6", "-T", "fields"]
+    argv = ["tshark", "-n", "-r", str(path), "-o", "tcp.desegment_tcp_streams:FALSE", "--disable-protocol", "socks"]
+    argv += ["-Y", "tcp && !icmp && !icmpv6", "-T", "fields"]
     argv += [word for name in FIELDS for word in ("-e", name)]
     lines = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
     rows = [line.split("\t") for line in lines]
@@ -247,7 +250,8 @@ def _before(connection: Connection, requests: bytes, responses: bytes) -> tuple[
         named = requests[4:7] == b"\0\0\0"
         host = rest.partition(b"\0")[0].decode() if named else ".".join(map(str, requests[4:8]))
         target = f"{host}:{struct.unpack_from('>H', requests, 2)[0]}"
-        connection.before = {"socks": {"version": "4a" if named else "4", "target": target, "user": user.decode() or None}}
+        reply = responses[1] if len(responses) > 1 else None
+        connection.before = {"socks": {"version": "4a" if named else "4", "target": target, "user": user.decode() or None, "reply": reply}}
         return 9 + len(user) + (len(host) + 1 if named else 0), 8
     if requests[:1] == b"\5" and responses[:1] == b"\5":
         return _socks5(connection, requests, responses)
@@ -267,7 +271,7 @@ def _socks5(connection: Connection, requests: bytes, responses: bytes) -> tuple[
     host = requests[at + 5 : at + 5 + requests[at + 4]].decode() if named else ".".join(map(str, requests[at + 4 : at + 8]))
     at += 5 + len(host) if named else 8
     target = f"{host}:{struct.unpack_from('>H', requests, at)[0]}"
-    connection.before = {"socks": {"version": "5", "target": target, "user": user}}
+    connection.before = {"socks": {"version": "5", "target": target, "user": user, "reply": responses[back + 1] if len(responses) > back + 1 else None}}
     return at + 2, back + 10
 
 
@@ -296,6 +300,7 @@ def _exchanges(connection: Connection) -> list[Exchange]:
         )
         found.append(exchange)
         at = exchange.request_end = end
+        exchange.whole = end <= len(requests)
         while (answer := _head(responses, back)) is not None:
             status = int(answer.start.split(" ")[1])
             first, start = back, connection.to_client.packet_at(back)

@@ -69,7 +69,10 @@ def endings(found: list[Connection], legs: dict[str, str], outer: set[str]) -> l
         if last is not None:
             usual = connection.ttls.get(last.source, set())
             device = bool(last.flags & RST and usual and last.ttl not in usual)
-            by = SENT_BY[legs[connection.name]][last.source != connection.client]
+            ends = SENT_BY[legs[connection.name]]
+            if ends[1] == "server" and connection.server.rpartition(":")[0] not in network.SERVERS:
+                ends = ("proxy", "proxy")
+            by = ends[last.source != connection.client]
             how = "reset" if last.flags & RST else "fin"
             row |= {
                 "ended_first": "device" if device else by,
@@ -113,5 +116,5 @@ def _proxies(scenario: Scenario) -> list[dict[str, Any]]:
         return [*rows, {"kind": "proxy", "endpoints": [network.EDGE_IP], "product": second}]
     if kind == "beside":
         return [{"kind": "proxy", "endpoints": [inside, outside], "product": each} for each, _ in options["each"]]
-    word = "socks" if kind in ("microsocks", "dante") else "proxy"
+    word = "socks" if kind in ("microsocks", "dante", "socks4a") else "proxy"
     return [{"kind": word, "endpoints": [inside, outside], "product": kind}]

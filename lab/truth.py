@@ -242,6 +242,7 @@ def _exchange_row(connection: Connection, exchange: Exchange) -> dict[str, Any]:
         "request_packet": exchange.request_packet,
         "response_packet": exchange.response_packet,
         "response_complete": exchange.complete,
+        **({} if exchange.whole else {"request_complete": False}),
         "capture": connection.capture,
     }
 

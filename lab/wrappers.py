@@ -1,5 +1,6 @@
 """What stands in front of WinRM below HTTP: TLS wrappers, SOCKS servers, and copies of bytes."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def stunnel(folder: Path, options: dict[str, Any]) -> Setup:
     """Ends the clients' TLS and copies the clear bytes to the server; with `client` the other way round: takes clear bytes and goes
     on with TLS. `accept` is where it listens."""
     host, port = target_of(options)
-    accept = options.get("accept", ":443")
+    accept = options.get("accept", "0.0.0.0:443")
     role = "client = yes\n" if options.get("client") else f"cert = {folder}/proxy.pem\n"
     if not options.get("client"):
         certificate(folder, "proxy", "winrm.lab.example")
@@ -56,7 +57,7 @@ def microsocks(_folder: Path, options: dict[str, Any]) -> Setup:
 
 
 def dante(folder: Path, _options: dict[str, Any]) -> Setup:
-    """A SOCKS server on 1080 for versions 4, 4a and 5, without password."""
+    """A SOCKS server on 1080 for versions 4 and 5, without password (of 4a it knows nothing)."""
     config = f"""logoutput: {folder}/dante.log
 internal: {PROXY_INSIDE} port = 1080
 external: {PROXY_OUTSIDE}
@@ -72,4 +73,9 @@ socks pass {{ from: 10.10.1.0/24 to: 0.0.0.0/0 protocol: tcp }}
     return Setup(config, ["danted", "-f", str(path), "-p", str(folder / "danted.pid")], 1080, ["danted", "-v"])
 
 
-WRAPPERS = {"hitch": hitch, "stunnel": stunnel, "microsocks": microsocks, "dante": dante}
+def socks4a(_folder: Path, _options: dict[str, Any]) -> Setup:
+    """The lab's own SOCKS 4a server on 1080."""
+    return Setup("No configuration file.\n", [sys.executable, "-m", "lab.socks4a"], 1080, [])
+
+
+WRAPPERS = {"socks4a": socks4a, "hitch": hitch, "stunnel": stunnel, "microsocks": microsocks, "dante": dante}

@@ -25,7 +25,7 @@ NO_PROXY = (
     "enc.proxy-path-not-https",
     "proxy.credential-exposure",
 )
-NOT = (*NO_MIXUP, *NO_PROXY, "auth.credentials-refused", "auth.loop", "tcp.close-after-auth-2xx")
+NOT = (*NO_MIXUP, *NO_PROXY, "affinity.sequence-discontinuity", "auth.credentials-refused", "auth.loop", "tcp.close-after-auth-2xx")
 LATER = (
     "tcp.idle-timeout",
     "http.replayed-body",

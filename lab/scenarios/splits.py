@@ -42,7 +42,7 @@ def _split(
 
 
 LIGHTTPD = "lighttpd asks its back end with HTTP/1.0 and a new connection for each request, which splits the handshake"
-NODE = "npm's http-proxy without a pool closes each upstream connection after its response, which splits the handshake"
+NODE = "npm's http-proxy without a pool closes the connections on both of its sides after each response, which splits the handshake"
 TRAFFIC = (
     "Apache Traffic Server with its defaults shares no authenticated connection and keeps none for its client either"
 )
@@ -52,7 +52,14 @@ HAPROXY = "haproxy with option http-server-close ends the upstream connection af
 SCENARIOS = (
     _split("lighttpd-split", "lighttpd", {}, LIGHTTPD),
     _split("lighttpd-split-client-side", "lighttpd", {}, LIGHTTPD, "client-side"),
-    _split("node-split", "node", {}, NODE),
+    _split(
+        "node-split",
+        "node",
+        {},
+        NODE,
+        expected_rules=("tcp.close-between-challenge-and-response",),
+        open_rules=(*OPEN, "affinity.handshake-split", "affinity.no-upstream-keepalive"),
+    ),
     _split("trafficserver-split", "trafficserver", {}, TRAFFIC),
     _split(
         "trafficserver-split-client-side",
