@@ -181,6 +181,7 @@ def _error_page(status: bytes) -> bytes:
 def _give_up(shared: Shared, link: socket.socket, client: str, used: Upstream) -> None:
     """Answer with an error of the proxy's own when that is the fault."""
     if shared.fault == "cut-request":
+        _log(shared, {"client": client, "upstream": used.name, "status": 502, "time": time.time()})
         link.sendall(_error_page(b"502 Bad Gateway"))
     if shared.fault.startswith("gateway"):
         _log(shared, {"client": client, "upstream": used.name, "status": int(shared.fault[-3:]), "time": time.time()})

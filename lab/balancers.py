@@ -119,14 +119,10 @@ proxy.server = ("" => (("host" => "{host}", "port" => {port})))
 
 
 def trafficserver(folder: Path, options: dict[str, Any]) -> Setup:
-    """A reverse proxy. By default it gives upstream connections with connection-based authentication to nobody else, but closes them
-    after each response; `attach` binds them to the client's connection, `sharing` pools them. `extra` are further records."""
+    """A reverse proxy. Upstream connections with connection-based authentication are given to nobody else, its default, and none is
+    kept for its own client either (`auth_server_session_private`). `extra` are further records."""
     host, port = target_of(options)
     listen = options.get("port", 5985)
-    shared = "CONFIG proxy.config.http.auth_server_session_private INT 0\n" if options.get("sharing") or options.get("attach") else ""
-    if options.get("attach"):
-        shared += "CONFIG proxy.config.http.attach_server_session_to_client INT 1\n"
-        shared += "CONFIG proxy.config.http.server_session_sharing.match STRING none\n"
     extra = "".join(f"CONFIG {line}\n" for line in options.get("extra", ()))
     records = f"""CONFIG proxy.config.http.server_ports STRING {listen}
 CONFIG proxy.config.reverse_proxy.enabled INT 1
@@ -139,7 +135,7 @@ CONFIG proxy.config.exec_thread.limit INT 1
 CONFIG proxy.config.admin.user_id STRING #-1
 CONFIG proxy.config.log.logging_enabled INT 0
 CONFIG proxy.config.dns.nameservers STRING 127.0.0.1
-{shared}{extra}"""
+{extra}"""
     remap = f"map http://winrm.lab.example:{listen}/ http://{host}:{port}/\nmap / http://{host}:{port}/\n"
     for name in ("etc", "var", "log", "run", "cache"):
         (folder / name).mkdir()

@@ -4,6 +4,7 @@ A scenario's `Server.conduct` chooses: a key that is absent changes nothing. The
 reason in a heading, one sentence.
 
 - `header_limit_bytes`, `body_limit_bytes`: 400 Request Too Long, 413;
+- `pages`: 404 to every path but /wsman;
 - `wants_length`: 411 to a POST with neither a length nor chunks;
 - `hosts`: names that a listener is registered for; 400 Invalid Hostname for others;
 - `stopped_after`: the service is stopped after so many requests: 503 from then on; `stopped_for` requests;
@@ -15,6 +16,7 @@ reason in a heading, one sentence.
 - `shells_per_user`, `shell_idle_s`, `denied`, `honours_envelope`: see lab.shells.
 """
 
+import re
 import struct
 from typing import Any, BinaryIO, NamedTuple
 
@@ -74,7 +76,7 @@ def refused(conduct: dict[str, Any], message: Message, served: int) -> Page | No
         return LENGTH_REQUIRED
     if len(message.body) > conduct.get("body_limit_bytes", len(message.body)):
         return TOO_LARGE
-    if conduct.get("pages") and not message.start.split(" ")[1].lower().startswith("/wsman"):
+    if conduct.get("pages") and not re.match(r"/wsman(/|\?|$)", message.start.split(" ")[1], re.IGNORECASE):
         return NOT_FOUND
     return None
 

@@ -16,7 +16,7 @@ from lab.scenario import Scenario, open_rules
 from lab.setups import Setup
 
 PACKAGES = ("pyspnego", "psrpcore", "pywinrm", "pypsrp", "requests", "requests_ntlm", "requests-credssp", "urllib3")
-HTTP_PORTS = (1080, 3128, 5985, 8080, 8085, 8118, 8888)
+HTTP_PORTS = (1080, 3127, 3128, 5985, 8080, 8085, 8118, 8888)
 
 
 def _tshark(path: Path, *words: str) -> list[str]:

@@ -84,10 +84,11 @@ def of_tls(found: list[Connection], logged: set[tuple[str, str]]) -> set[tuple[s
 
 
 def in_order(found: list[Connection]) -> set[tuple[str, str]]:
-    """Connections of a proxy that ends TLS and logs nothing, one upstream connection for each of the clients' in the order of
+    """Connections of a proxy or wrapper that ends or begins TLS and logs nothing, one upstream connection for each of the clients' in the order of
     time; their exchanges are compared afterwards."""
-    near = [c for c in found if c.protocol == "tls" and leg(c, proxied=True) == "client_leg" and not c.inside]
-    far = [c for c in found if c.protocol == "http" and leg(c, proxied=True) == "upstream_leg"]
+    wrapped = [c for c in found if c.client.startswith("127.")]
+    near = wrapped or [c for c in found if c.protocol == "tls" and leg(c, proxied=True) == "client_leg" and not c.inside]
+    far = [c for c in found if (c.protocol == "tls" if wrapped else leg(c, proxied=True) == "upstream_leg")]
     return {(a.name, b.name) for a, b in zip(near, far, strict=True)} if near and len(near) == len(far) else set()
 
 

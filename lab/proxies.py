@@ -53,7 +53,7 @@ access_log stdio:{folder}/access.log lab
 """
     path = folder / "squid.conf"
     path.write_text(config)
-    name = "".join(sign for sign in folder.name if sign.isalnum())[:24]
+    name = "".join(sign for sign in str(folder) if sign.isalnum())[-24:]
     return Setup(config, ["squid", "-N", "-n", name, "-f", str(path)], 3128, ["squid", "-v"])
 
 

@@ -10,6 +10,7 @@
 """
 
 import base64
+import random
 import socket
 import time
 import uuid
@@ -184,13 +185,38 @@ def stranger(options: dict[str, Any]) -> list[Step]:
     return steps
 
 
+def _der(tag: int, *parts: bytes) -> bytes:
+    """A DER value (X.690 8.1) of whatever is inside."""
+    body = b"".join(parts)
+    size = len(body).to_bytes((len(body).bit_length() + 7) // 8 or 1, "big")
+    return bytes([tag]) + (size if len(body) < 128 else bytes([0x80 | len(size)]) + size) + body
+
+
+def _long_ticket(host: str, size: int, number: int) -> bytes:
+    """An initial SPNEGO token (RFC 4178 4.2) with a Kerberos request (RFC 4120 5.5.1) whose ticket nobody will ever open; the ticket is
+    always the same, the authenticator is that of a `number`."""
+
+    def encrypted(count: int, seed: int) -> bytes:
+        return _der(0x30, _der(0xA0, _der(2, b"\x12")), _der(0xA2, _der(4, random.Random(seed).randbytes(count))))
+
+    names = [_der(0x1B, word.encode()) for word in ("HTTP", host)]
+    service = _der(0x30, _der(0xA0, _der(2, b"\2")), _der(0xA1, _der(0x30, *names)))
+    ticket = _der(0x61, _der(0x30, _der(0xA0, _der(2, b"\5")), _der(0xA1, _der(0x1B, b"LAB.EXAMPLE")), _der(0xA2, service), _der(0xA3, encrypted(size, 4711))))
+    head = _der(0xA0, _der(2, b"\5")), _der(0xA1, _der(2, b"\x0e")), _der(0xA2, _der(3, b"\0\x20\0\0\0"))
+    request = _der(0x6E, _der(0x30, *head, _der(0xA3, ticket), _der(0xA4, encrypted(300, number))))
+    kerberos = _der(6, bytes.fromhex("2a864886f712010202"))
+    wrapped = _der(0x60, kerberos, b"\1\0", request)
+    first = _der(0xA0, _der(0x30, _der(0xA0, _der(0x30, kerberos)), _der(0xA2, _der(4, wrapped))))
+    return _der(0x60, _der(6, bytes.fromhex("2b0601050502")), first)
+
+
 def long_header(options: dict[str, Any]) -> list[Step]:
     """A logon with a token as long as the ticket of somebody in too many groups."""
     steps: list[Step] = []
-    for _ in range(options["times"]):
+    for number in range(options["times"]):
         link = Link(options)
         steps.append(_told("empty request", link.ask(link.request(b""))))
-        token = base64.b64encode(b"\x60\x82\x60\x06" + b"\x06\x06\x2b\x06\x01\x05\x05\x02" + bytes(options["bytes"])).decode()
+        token = base64.b64encode(_long_ticket(options["server"], options["bytes"], number)).decode()
         steps.append(_told("empty request with a long token", link.ask(link.request(b"", authorization=f"Negotiate {token}"))))
         link.close()
         time.sleep(0.2)

@@ -36,10 +36,10 @@ if [ -n "$missing" ]; then
     done
 fi
 
-# mitmproxy pins versions that the clients cannot use, so it lives in a second environment.
-for part in clients mitmproxy; do
+# mitmproxy and Px pin versions that the clients cannot use, so each lives in an environment of its own.
+for part in clients mitmproxy px; do
     wanted=lab/requirements.txt
-    [ "$part" = mitmproxy ] && wanted=lab/requirements-mitmproxy.txt
+    [ "$part" = clients ] || wanted=lab/requirements-$part.txt
     if [ ! -e "$venv/$part/.installed" ] || [ "$wanted" -nt "$venv/$part/.installed" ]; then
         "$python" -m venv "$venv/$part"
         timeout 1200 "$venv/$part/bin/python" -m pip install --quiet --disable-pip-version-check -r "$wanted"
@@ -48,5 +48,5 @@ for part in clients mitmproxy; do
 done
 
 # Each scenario has limits of its own; this one is for all of them together.
-LAB_MITMDUMP="$PWD/$venv/mitmproxy/bin/mitmdump" PYTHONPATH="$PWD" \
+LAB_MITMDUMP="$PWD/$venv/mitmproxy/bin/mitmdump" LAB_PX="$PWD/$venv/px/bin/px" PYTHONPATH="$PWD" \
     timeout --signal=INT 3600 "$venv/clients/bin/python" -W ignore -m lab.run --out "$out"

@@ -72,7 +72,8 @@ def _chain(scenario: Scenario, folder: Path) -> tuple[list[Child], Setup]:
         second = proxies.squid(folder, {})
     else:
         behind = folder / "behind"
-        behind.mkdir(mode=0o777)
+        behind.mkdir()
+        behind.chmod(0o777)
         kind, options = scenario.proxy.options["second"]
         second = proxies.PROXIES[kind](behind, {"source": network.EDGE_IP, **options})
         kind, options = scenario.proxy.options["first"]
@@ -88,7 +89,8 @@ def _beside(scenario: Scenario, folder: Path) -> tuple[list[Child], Setup]:
     children, setups = [], []
     for kind, options in scenario.proxy.options["each"]:
         own = folder / f"proxy-{kind}"
-        own.mkdir(mode=0o777)
+        own.mkdir()
+        own.chmod(0o777)
         setups.append(proxies.PROXIES[kind](own, options))
         children.append(_proxy(f"proxy-{kind}", network.PROXY, setups[-1], folder))
     config = "\n\n".join(f"Port {setup.port}:\n\n{setup.config}" for setup in setups)

@@ -72,6 +72,9 @@ def _authentications(connection: Connection, logged: dict[tuple[str, int], dict[
             if row is not None and row["_value"] == value and row["mechanism"] in ("basic", "certificate"):
                 row["last_position"] = exchange.position
                 continue
+            if row is not None and row["outcome"] == "unfinished" and token.startswith(b"NTLMSSP\0\1"):
+                # Somebody begins anew, maybe another client on a shared connection.
+                row["outcome"] = "abandoned"
             if row is None or row["outcome"] != "unfinished":
                 row = {
                     **_ends(connection),
@@ -254,6 +257,8 @@ def _open_legs(connection: Connection, found: list[Connection], *, proxied: bool
         return {}
     if connection.protocol == "tls" and not proxied:
         return {"open_legs": ["unknown"]}
+    if any(other.client.startswith("127.") for other in found):
+        return {"open_legs": ["direct", "unknown"]}
     ended = proxied and any(other.protocol == "tls" for other in found)
     return {"open_legs": ["direct", "unknown"]} if ended else {}
 
@@ -329,7 +334,9 @@ def build(sources: Sources) -> dict[str, Any]:
     exchanges = [_exchange_row(c, x) for c in found for x in c.exchanges]
     exchanges.sort(key=lambda row: (order[row["capture"]], row["request_packet"]))
     paired = [[list(near), list(far)] for near, far in matched]
+    wrapped = {c.name for c in found if c.client.startswith("127.")}
     legs = {c.name: pairs.leg(c, proxied=proxied, redirected=sources.redirected) for c in found}
+    legs |= {c.name: "upstream_leg" for c in found if wrapped and c.name not in wrapped}
     spoken = [{**row, "over_tls": c.protocol == "tls"} for c in shown for row in _authentications(c, logged)]
     return {
         "connections": [{**_connection_row(c, legs[c.name]), **_open_legs(c, found, proxied=proxied)} for c in found],

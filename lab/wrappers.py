@@ -1,10 +1,11 @@
 """What stands in front of WinRM below HTTP: TLS wrappers, SOCKS servers, and copies of bytes."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from lab.accounts import PROXY_ACCOUNT
+from lab.accounts import DOMAIN, PROXY_ACCOUNT
 from lab.network import PROXY_INSIDE, PROXY_OUTSIDE
 from lab.setups import Setup, certificate, target_of
 
@@ -78,4 +79,13 @@ def socks4a(_folder: Path, _options: dict[str, Any]) -> Setup:
     return Setup("No configuration file.\n", [sys.executable, "-m", "lab.socks4a"], 1080, [])
 
 
-WRAPPERS = {"socks4a": socks4a, "hitch": hitch, "stunnel": stunnel, "microsocks": microsocks, "dante": dante}
+def px(folder: Path, options: dict[str, Any]) -> Setup:
+    """Px, a proxy on the client's side of a proxy that wants NTLM: it answers the 407 itself, so that clients need not."""
+    target = options["target"]
+    program = os.environ.get("LAB_PX", "px")
+    argv = ["env", "PX_PASSWORD=" + PROXY_ACCOUNT.password, f"HOME={folder}", program, f"--listen={PROXY_INSIDE}", "--port=3127"]
+    argv += [f"--proxy={target}", "--auth=NTLM", f"--username={DOMAIN}\\{PROXY_ACCOUNT.user}", "--workers=1", "--foreground"]
+    return Setup("No configuration file.\n", argv, 3127, [])
+
+
+WRAPPERS = {"px": px, "socks4a": socks4a, "hitch": hitch, "stunnel": stunnel, "microsocks": microsocks, "dante": dante}

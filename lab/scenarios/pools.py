@@ -120,12 +120,13 @@ SCENARIOS = (
     _pooled("h2o", {"keepalive_ms": 5000}, "h2o-pooled-second-client"),
     _healthy("h2o", {"keepalive_ms": 5000}, "h2o-pool-healthy"),
     _healthy(
-        "trafficserver",
-        {"attach": True},
-        "trafficserver-two-users-healthy",
+        "haproxy",
+        {"extra": ("option forwardfor",)},
+        "haproxy-two-users-server-side-healthy",
         phases=((SEALED_ALICE, SEALED_BOB),),
         users=("alice", "bob"),
-        description="Apache Traffic Server that binds upstream connections to clients: two users at once.",
+        view="server-side",
+        description="Two users at once through haproxy, each on an upstream connection of their own, recorded on the server's side only.",
     ),
     _pooled(
         "caddy",
@@ -161,13 +162,13 @@ SCENARIOS = (
         description="Kerberos with encrypted messages through Caddy, one client.",
     ),
     _healthy(
-        "trafficserver",
-        {"attach": True},
-        "trafficserver-kerberos-healthy",
+        "varnish",
+        {},
+        "varnish-kerberos-healthy",
         kerberos=True,
         phases=(
             (Client("wks01", "pypsrp-winrs", {"username": "alice@LAB.EXAMPLE", "commands": ["whoami", "hostname"]}),),
         ),
-        description="Kerberos with encrypted messages through Apache Traffic Server, one client.",
+        description="Kerberos with encrypted messages through Varnish, one client.",
     ),
 )

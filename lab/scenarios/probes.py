@@ -1,6 +1,6 @@
 """Healthy one-shot probes: a client that authenticates, sends one request and closes, many times, beside other users."""
 
-from lab.scenario import Client, Proxy, Scenario, Server
+from lab.scenario import Client, Proxy, Scenario, Server, View
 from lab.scenarios.sets import NO_FAULT
 
 PROBE = {"username": "LAB\\bob", "auth": "ntlm", "times": 6, "pause_s": 0.3}
@@ -8,10 +8,8 @@ SESSION = Client("wks02", "pywinrm", {"username": "LAB\\alice", "commands": ["wh
 SEALED = (*NO_FAULT, "enc.plaintext-soap-direct", "enc.plaintext-soap-through-proxy")
 NOTE = "The probe closes first, each time, after its only answer."
 
-ATTACHED = Proxy("trafficserver", {"attach": True})
 
-
-def _sealed(name: str, description: str, proxy: Proxy, *, last: bool = False) -> Scenario:
+def _sealed(name: str, description: str, proxy: Proxy, *, last: bool = False, view: View = "whole") -> Scenario:
     probe = Client("wks01", "raw-probe", {**PROBE, **({"last": True} if last else {})})
     return Scenario(
         name=name,
@@ -20,6 +18,7 @@ def _sealed(name: str, description: str, proxy: Proxy, *, last: bool = False) ->
         phases=((probe, SESSION),),
         users=("alice", "bob"),
         capture="any-sll2" if proxy.kind != "none" else "upstream-pcap",
+        view=view,
         healthy=True,
         forbidden_rules=SEALED,
         notes=NOTE
@@ -49,9 +48,10 @@ SCENARIOS = (
         last=True,
     ),
     _sealed(
-        "probes-trafficserver-healthy",
-        "The probe and the user through Apache Traffic Server that binds upstream connections to clients.",
-        ATTACHED,
+        "probes-haproxy-server-side-healthy",
+        "The probe and the user through haproxy (X-Forwarded-For), recorded on the server's side only.",
+        Proxy("haproxy", {"extra": ("option forwardfor",)}),
+        view="server-side",
     ),
     Scenario(
         name="probes-identify-healthy",

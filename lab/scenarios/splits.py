@@ -1,8 +1,8 @@
 """More proxies that spread one client's requests over several upstream connections: whole, from the clients' side only, and in rows."""
 
-from lab.scenario import Client, Proxy, Scenario, View
+from lab.scenario import Client, Proxy, Scenario, Server, View
 from lab.scenarios.affinity_lost import LOST, OPEN
-from lab.scenarios.sets import NO_FAULT
+from lab.scenarios.sets import NO_FAULT, NO_MIXUP
 
 TWICE = Client("wks01", "pywinrm", {"username": "LAB\\alice", "commands": ["whoami"], "attempts": 2, "pause_s": 0.3})
 ONCE = Client("wks01", "pywinrm", {"username": "LAB\\alice", "commands": ["whoami", "hostname"], "pause_s": 0.1})
@@ -100,6 +100,27 @@ SCENARIOS = (
         capture="three-files",
         healthy=True,
         forbidden_rules=NO_FAULT,
+    ),
+    Scenario(
+        name="px-before-squid-proxyauth",
+        description="Px on the clients' side answers squid's demand for NTLM (407) itself: each request of the client goes to squid once"
+        " without and again with credentials for the proxy; the session uses Basic.",
+        server=Server(schemes=("Negotiate", "Basic"), allow_unencrypted=True),
+        proxy=Proxy("chain", {"first": ("px", {}), "second": ("squid", {"auth": "ntlm"})}, forward=True),
+        phases=(
+            (Client("wks01", "pypsrp-winrs", {"username": "bob", "auth": "basic", "encryption": "never", "commands": ["whoami"]}),),
+        ),
+        users=("bob",),
+        capture="three-files",
+        expected_rules=("auth.basic-cleartext",),
+        forbidden_rules=(*NO_MIXUP, "auth.credentials-refused", "auth.loop"),
+        open_rules=(
+            "proxyauth.over-plain-http",
+            "auth.two-credential-sets",
+            "enc.plaintext-soap-through-proxy",
+            "enc.server-allows-unencrypted",
+            "auth.reauth-per-request",
+        ),
     ),
     Scenario(
         name="two-products-one-host",
