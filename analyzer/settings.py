@@ -25,10 +25,18 @@ class Limits(Struct, frozen=True, gc=False):
     fragment_age_s: float = 60.0
     kdc_datagrams: int = 10_000
     """Kerberos messages over UDP that are kept, for the keys they may tell."""
+    icmp_errors: int = 10_000
+    """ICMP errors about TCP segments that are kept, to be joined to the connections that they quote."""
     duplicate_window_s: float = 60.0
     """Two packets with equal identification, checksum, numbers and size within this time are one packet captured twice."""
     window_bytes: int = 1 << 30
     """A segment further than this from the stream's position is passed over."""
+    pause_s: float = 10.0
+    """A time without packets from which on it is kept as a pause of its connection."""
+    lost_tries: int = 3
+    """How often a segment was sent without an acknowledgement to be called lost for good."""
+    tls_request_bytes: int = 64
+    """Less than this inside TLS is no request: the alert that closes a session has 24 to 53 bytes."""
     start_line_bytes: int = 64 << 10
     head_bytes: int = 512 << 10
     """A header block; Windows' default MaxTokenSize alone is 48,000 bytes (64,000 in base64)."""
@@ -36,6 +44,8 @@ class Limits(Struct, frozen=True, gc=False):
     body_bytes: int = 1 << 40
     chunks: int = 1_000_000
     tunnel_depth: int = 2
+    prefaces: int = 4
+    """SOCKS requests and PROXY headers, one after the other, at the beginning of a connection."""
     token_bytes: int = 256 << 10
     envelope_bytes: int = 4 << 20
     """How much of a clear-text SOAP envelope is looked at for its header fields."""
@@ -45,7 +55,7 @@ class Limits(Struct, frozen=True, gc=False):
     issues_per_kind: int = 1000
     """More issues of one kind than this are counted, not listed."""
     tls_ports: tuple[int, ...] = (5986,)
-    """Ports on which TLS is taken for WinRM over HTTPS, since its content cannot be seen."""
+    """Ports on which TLS is taken for WinRM over HTTPS, since its content cannot be seen; TLS on WinRM's ports for HTTP is looked at besides."""
     shards: int = 8
 
 

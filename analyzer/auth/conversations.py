@@ -150,6 +150,8 @@ def _settle(draft: _Draft) -> None:
     turn = draft.last
     if turn.reply is Reply.DEMAND:
         draft.outcome, draft.ends = Outcome.REFUSED, turn
+    elif turn.reply is Reply.PAGE:
+        draft.outcome, draft.ends = Outcome.NOT_EXAMINED, turn
     elif turn.reply is Reply.FINAL and _is_unheard(turn):
         draft.outcome = Outcome.UNFINISHED
     elif turn.reply is Reply.FINAL:

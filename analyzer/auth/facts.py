@@ -23,7 +23,7 @@ def conversation(
     challenge = _last_ntlm(tokens, ntlm.CHALLENGE)
     reply = _last_ntlm(tokens, ntlm.AUTHENTICATE)
     ticket = _last_ticket(tokens)
-    final = ends or (turns[-1] if turns[-1].reply in (Reply.GATEWAY, Reply.FINAL) else None)
+    final = ends or (turns[-1] if turns[-1].reply in (Reply.GATEWAY, Reply.PAGE, Reply.FINAL) else None)
     return Conversation(
         id=authentication_id(connection.id, ordinal),
         connection=connection.id,

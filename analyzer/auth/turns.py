@@ -24,6 +24,12 @@ GATEWAY_STATUSES = (502, 503, 504)
 """RFC 9110 sections 15.6.3 to 15.6.5: statuses by which a gateway speaks for a server that it could not ask."""
 
 
+PAGE_STATUSES = (301, 302, 303, 307, 308, 400, 404, 405, 411, 413, 414, 431)
+"""Statuses that HTTP.sys, IIS or a device gives before WinRM sees a request."""
+_OWN_MEDIA = ("application/soap+xml", "multipart/encrypted", "multipart/x-multi-encrypted")
+_BAD_REQUEST = 400
+
+
 class Reply(StrEnum):
     """What a response means to the client's credentials."""
 
@@ -36,6 +42,8 @@ class Reply(StrEnum):
     """The demand's status with a token that goes on (or a Digest nonce that was only stale, RFC 7616 section 3.3)."""
     DEMAND = "demand"
     """The demand's status with bare offers: a first offer, or a refusal of what was sent."""
+    PAGE = "page"
+    """A page of the HTTP layer, or a redirection: the request failed before anybody looked at who sent it."""
     FINAL = "final"
 
 
@@ -148,13 +156,24 @@ def _reply(response: Response | None, audience: Audience, answer: Step | None, o
             return Reply.FINAL
         if response.status == DEMANDS[Audience.PROXY]:
             return Reply.OTHER
-        return Reply.GATEWAY if response.status in GATEWAY_STATUSES else Reply.FINAL
+        if response.status in GATEWAY_STATUSES:
+            return Reply.GATEWAY
+        return Reply.PAGE if (answer is None or answer.token is None) and _is_page(response) else Reply.FINAL
     token = None if answer is None else answer.token
     stale = any((one.param("stale") or "").lower() == "true" for one in offered if one.scheme.lower() == "digest")
     goes_on = stale if token is None else not rejects(token)
     if not goes_on and token is None and _head_is_cut(response):
         return Reply.NONE
     return Reply.CHALLENGE if goes_on else Reply.DEMAND
+
+
+def _is_page(response: Response) -> bool:
+    """An answer of the HTTP layer (HTTP.sys, IIS, a gateway) below the service: WinRM itself answers with SOAP, or with 400 and no body where it could not
+    decrypt the request."""
+    if response.status not in PAGE_STATUSES:
+        return False
+    media = next((field.value for field in response.headers if field.name.lower() == "content-type"), "").partition(";")[0].strip().lower()
+    return not media.startswith(_OWN_MEDIA) and (response.status != _BAD_REQUEST or response.body.size > 0)
 
 
 def _head_is_cut(response: Response) -> bool:

@@ -190,7 +190,7 @@ def _together(one: Kernel, two: Kernel, walks: tuple[Walk, Walk], host: Host, li
         go_on()
         _settle(one, joined)
     flows = _flows(one, two, joined, packets, host, limit)
-    one.absorb(two)
+    one.absorb(two, packets)
     walk = walks[0]
     walk.comments += [(number + walk.packets, text) for number, text in walks[1].comments]
     walk.secrets += walks[1].secrets

@@ -5,10 +5,10 @@ ctypedef unsigned char u8
 ctypedef unsigned long long u64
 ctypedef long long i64
 
-cdef u64 _MASK, _LOW, _NS, _LATEST_NS, _MIX, _MIX2, _MIX3, _DEAD, _LATE_SYN_WINDOW
+cdef u64 _MASK, _LOW, _NUMBER, _NS, _LATEST_NS, _MIX, _MIX2, _MIX3, _DEAD, _LATE_SYN_WINDOW
 cdef i64 _FIN, _SYN, _RST, _ACK
 cdef i64 _UNDECIDED, _HTTP, _TLS, _REJECTED, _KDC, _LATE, _FREE
-cdef i64 _DONE, _SLOW, _DATAGRAM, _UNKNOWN
+cdef i64 _DONE, _SLOW, _DATAGRAM, _UNKNOWN, _ICMP
 cdef i64 _SLOT, _FLOW, _ROW, _INFO
 cdef u64 _FORCED, _REUSED, _BEGUN, _GUESSED, _WANTED, _TO_THE_END
 
@@ -21,6 +21,10 @@ cdef int _may_become(const u8[::1] view, i64 at, i64 size, const u8[::1] words, 
 @cython.locals(i=i64)
 cdef Py_ssize_t _head_end(const u8[::1] view, i64 at, i64 end) except -1 nogil
 cdef int _is_kdc(i64 tag) noexcept nogil
+@cython.locals(i=i64)
+cdef Py_ssize_t _proxy_header(const u8[::1] view, i64 at, i64 size) except -1 nogil
+@cython.locals(port=i64, i=i64)
+cdef int _asks_socks(const u8[::1] view, i64 at, i64 size) except -1 nogil
 cdef int _starts_late(u64 word) noexcept nogil
 @cython.locals(first=i64, second=i64, code=i64)
 cdef int _has_comment(const u8[::1] view, i64 at, i64 end, i64 big) except -1 nogil
@@ -30,12 +34,12 @@ cdef int _status_asks(const u8[::1] view, i64 at, i64 end) except -1 nogil
 
 @cython.final
 cdef class Kernel:
-    cdef readonly object limits, slow, spool, unknown_links, datagrams
-    cdef readonly i64 capture, tcp_packets, snapped, undecodable, forgotten, given_up, backwards, number, seconds, last_block_ns
+    cdef readonly object limits, slow, spool, unknown_links, datagrams, icmp
+    cdef readonly i64 icmp_over, capture, tcp_packets, snapped, undecodable, forgotten, given_up, backwards, number, seconds, last_block_ns
     cdef i64 in_place, all_http, _timed, _first_ns, _last_ns, _spooled, _spool_limit, _spool_full, _record_size, _undecided_payloads, _prefix_size
     cdef i64 _forces, _next_force, _slots, _used, _epoch
     cdef i64 _flow_room, _flow_count, _flow_free, _flow_dead, _row_room, _row_count, _dead_rows
-    cdef i64 _prefix_room, _prefix_free, _late_room, _late_count, _out_room, _out_count, _payload_at, _hungry, _only, _wanted, _alone_ns, _alone_backwards, _patience
+    cdef i64 _prefix_room, _prefix_free, _late_room, _late_count, _out_room, _out_count, _payload_at, _hungry, _only, _wanted, _alone_ns, _alone_backwards, _patience, _icmp_room
     cdef u64 _seed
     cdef tuple _before
     cdef const u8[::1] _words, _view
@@ -60,15 +64,18 @@ cdef class Kernel:
     cdef Py_ssize_t _pcapng(self, i64 at, i64 end, i64 to_file, i64 big, u64[::1] known) except -1 nogil
     @cython.locals(kind=i64, code=i64)
     cpdef object packet(self, i64 number, i64 ts_ns, object link, object buffer, i64 at, i64 size, i64 wire_size, i64 file_at)
-    @cython.locals(four=i64, size=i64)
+    @cython.locals(four=i64, size=i64, ttl=u64, ident=u64)
     cdef object _peeled(self, i64 number, i64 ts_ns, object segment)
     cdef void _time(self, i64 ts_ns) noexcept nogil
-    @cython.locals(end=i64, ethertype=i64, p=i64, t=i64, family=u64, protocol=i64, total=i64, ip_end=i64, ident=u64, step=i64)
+    @cython.locals(end=i64, ethertype=i64, p=i64, t=i64, family=u64, protocol=i64, total=i64, ip_end=i64, ident=u64, step=i64, hops=u64)
     cdef int _packet(self, i64 at, i64 size, i64 wire_size, i64 kind, i64 number, i64 ts_ns, i64 to_file) except -1 nogil
     @cython.locals(code=i64, near=i64, far=i64)
-    cdef int _other(self, i64 protocol, i64 t, i64 end) except -1 nogil
+    cdef int _other(self, i64 protocol, i64 p, i64 t, i64 end) except -1 nogil
+    cdef int _is_error(self, i64 protocol, i64 t, i64 end) except -1 nogil
+    @cython.locals(kind=i64, size=i64)
+    cdef int _scale(self, i64 at, i64 end) except -1 nogil
     @cython.locals(offset=i64, payload_at=i64, wire_payload=i64, size=i64, near=u64, far=u64, seq=u64, flags=i64, swapped=u64, ports=u64, at=i64,
-                   info=u64, way=u64, known=u64, isn=u64, direction=u64, state=i64, head=i64, flow=u64, spooled=u64, file_at=i64, base=i64)
+                   info=u64, way=u64, known=u64, isn=u64, direction=u64, state=i64, head=i64, flow=u64, spooled=u64, file_at=i64, base=i64, window=u64, scale=u64)
     cdef int _tcp(self, i64 number, i64 ts_ns, u64 four, u64 s0, u64 s1, u64 d0, u64 d1, u64 ident, i64 t, i64 end, i64 ip_end,
                   i64 to_file) except -1 nogil
     @cython.locals(last=u64, mixed=u64, slot=u64, at=i64)
@@ -85,7 +92,7 @@ cdef class Kernel:
     @cython.locals(begin=i64, i=i64)
     cdef int _add_to_prefix(self, u64 slot, i64 have, const u8[::1] view, i64 at, i64 size) except -1 nogil
     cdef int _growing(self, const u8[::1] view, i64 at, i64 size) except -1 nogil
-    @cython.locals(near=u64, far=u64, first=i64, method=i64, which=i64)
+    @cython.locals(near=u64, far=u64, first=i64, method=i64, which=i64, skip=i64)
     cdef int _judge(self, const u8[::1] view, i64 at, i64 size, u64 ports) except -1 nogil
     @cython.locals(i=i64, line_end=i64, byte=i64)
     cdef int _interesting(self, const u8[::1] view, i64 at, i64 end, i64 method) except -1 nogil
@@ -121,4 +128,4 @@ cdef class Kernel:
     @cython.locals(info=u64)
     cpdef tuple slot(self, i64 at)
     cpdef object want(self, i64 at, int to_the_end)
-    cpdef object absorb(self, Kernel later)
+    cpdef object absorb(self, Kernel later, i64 packets)

@@ -32,13 +32,14 @@ Bytes = bytes | bytearray
 COMPILED: bool = bool(cython.compiled)
 _MASK = 0xFFFFFFFFFFFFFFFF
 _LOW = 0xFFFFFFFF
+_NUMBER = 0xFFFFFFFFFFFF
 _NS = 1_000_000_000
 _LATEST_NS = (1 << 63) - 1
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _UNDECIDED, _HTTP, _TLS, _REJECTED, _KDC, _LATE = range(6)
 _VERDICTS = (Verdict.UNDECIDED, Verdict.HTTP, Verdict.TLS, Verdict.REJECTED, Verdict.KDC)
 _FREE = 7
-_DONE, _SLOW, _DATAGRAM, _UNKNOWN = 0, 1, 2, 4
+_DONE, _SLOW, _DATAGRAM, _UNKNOWN, _ICMP = 0, 1, 2, 4, 8
 _DEAD = 0xFFFFFFFF
 _WINRM_PORTS = (5985, 5986, 47001)
 _LATE_SYN_WINDOW = 1 << 16
@@ -131,6 +132,34 @@ def _is_kdc(tag: int) -> int:
     return 1 if 0x6A <= tag <= 0x6D or tag == 0x7E else 0
 
 
+def _proxy_header(view: Bytes, at: int, size: int) -> int:
+    """The size of the PROXY header (haproxy's proxy-protocol.txt) that stands at ``at``, at most ``size``; 0 when none does."""
+    i = 0
+    if size >= 8 and view[at] == 80 and view[at + 1] == 82 and view[at + 2] == 79 and view[at + 3] == 88 and view[at + 4] == 89 and view[at + 5] == 32:
+        while i < size and i < 107:
+            i += 1
+            if view[at + i - 1] == 10:
+                return i
+        return 0
+    if size >= 16 and view[at] == 13 and view[at + 1] == 10 and view[at + 4] == 0 and view[at + 7] == 81 and view[at + 11] == 10 and view[at + 12] >> 4 == 2:
+        i = 16 + (view[at + 14] << 8 | view[at + 15])
+        return i if i < size else size
+    return 0
+
+
+def _asks_socks(view: Bytes, at: int, size: int) -> int:
+    """1 for a SOCKS request to connect to a port of WinRM (RFC 1928 section 4; SOCKS 4: the port before the address)."""
+    port = 0
+    i = 0
+    if size >= 9 and view[at] == 4 and view[at + 1] == 1:
+        port = view[at + 2] << 8 | view[at + 3]
+    elif size >= 8 and view[at] == 5 and view[at + 1] == 1 and view[at + 2] == 0:
+        i = 8 if view[at + 3] == 1 else 20 if view[at + 3] == 4 else 5 + view[at + 4] if view[at + 3] == 3 else size
+        if i + 2 <= size:
+            port = view[at + i] << 8 | view[at + i + 1]
+    return 1 if port == 5985 or port == 5986 or port == 47001 else 0
+
+
 def _starts_late(word: int) -> int:
     """The cheap test for a rejected flow: POST, HTTP, CONN, OPTI or GET could be one of interest."""
     return 1 if word == 0x504F5354 or word == 0x48545450 or word == 0x434F4E4E or word == 0x4F505449 or word == 0x47455420 else 0
@@ -191,6 +220,10 @@ class Kernel:
         self.unknown_links: dict[int, int] = {}
         self.datagrams: list[tuple[int, bytes]] = []
         """Kerberos messages over UDP: (time, message)."""
+        self.icmp: list[tuple[int, int, bytes]] = []
+        """ICMP errors about TCP segments: (packet number, time, IP packet)."""
+        self.icmp_over = 0
+        self._icmp_room = limits.icmp_errors
         self._timed = 0
         self._first_ns = 0
         self._last_ns = 0
@@ -206,7 +239,7 @@ class Kernel:
         self._fields = _FIELDS
         self._types_a = _TYPES_A
         self._types_m = _TYPES_M
-        self._tls_ports = array("Q", limits.tls_ports)
+        self._tls_ports = array("Q", sorted({*limits.tls_ports, *_WINRM_PORTS}))
         self._force = array("Q", sorted(force))
         self._forces = len(self._force)
         self._next_force = 0
@@ -222,7 +255,7 @@ class Kernel:
         self._flow_dead = 0
         self._flows = _zeros(self._flow_room * _FLOW)
         self._free_flows = _zeros(self._flow_room)
-        # Rows: number, time, seq and ack, flow and flags, sizes, place, ident and the flow's row before.
+        # Rows: window and number, time, seq and ack, flow with window scale, TTL and flags, sizes, place, ident and the flow's row before.
         self._row_room = 1 << 10
         self._row_count = 0
         self._rows = _zeros(self._row_room * _ROW)
@@ -387,6 +420,9 @@ class Kernel:
             return
         self.room(size)
         code = self._packet(at, size, wire_size, kind, number, ts_ns, file_at - at)
+        if code & _ICMP:
+            self._icmp_room -= 1
+            self.icmp.append((number, ts_ns, bytes(buffer[self._payload_at : at + size])))
         if code & _DATAGRAM and len(self.datagrams) < self.limits.kdc_datagrams:
             self.datagrams.append((ts_ns, bytes(buffer[self._payload_at : at + size])))
         if code & _SLOW:
@@ -395,7 +431,7 @@ class Kernel:
 
     def _peeled(self, number: int, ts_ns: int, segment: Decoded) -> None:
         """A TCP segment out of a tunnel or of fragments: its bytes are in memory, so its payload is spooled when it is kept."""
-        source, destination, ident, tcp, wire_size = segment
+        source, destination, ident, tcp, wire_size, ttl = segment
         if len(tcp) < 20:
             self.undecodable += 1
             return
@@ -403,7 +439,7 @@ class Kernel:
         self.room(len(tcp))
         ends = [int.from_bytes(address[part : part + 8], "big") for address in (source, destination) for part in (0, 8)]
         four = 1 if len(source) == 4 else 0
-        self._tcp(number, ts_ns, four, ends[0], ends[1], ends[2], ends[3], ident << 16, 0, len(tcp), wire_size, -1)
+        self._tcp(number, ts_ns, four, ends[0], ends[1], ends[2], ends[3], ttl << 32 | ident << 16, 0, len(tcp), wire_size, -1)
 
     def _time(self, ts_ns: int) -> None:
         if self._only:
@@ -462,13 +498,14 @@ class Kernel:
             if self._u16(p + 6) & 0x3FFF:
                 return _SLOW if protocol == 6 or protocol == 17 or protocol == 4 or protocol == 41 or protocol == 47 else _DONE
             if protocol != 6:
-                return self._other(protocol, t, end)
+                return self._other(protocol, p, t, end)
             if t < p + 20 or end - t < 20:
                 self.undecodable += 1
                 return _DONE
             total = self._u16(p + 2)
             ip_end = p + total if total else at + wire_size  # a total of 0: TCP segmentation offload, frame over 64 KiB
-            ident = self._u16(p + 4) << 16
+            hops = self._view[p + 8]
+            ident = hops << 32 | self._u16(p + 4) << 16
             return self._tcp(number, ts_ns, 1, self._u32(p + 12), 0, self._u32(p + 16), 0, ident, t, end, ip_end, to_file)
         if ethertype == 0x86DD:
             if end - p < 40 or self._view[p] >> 4 != 6:
@@ -485,19 +522,21 @@ class Kernel:
             if protocol == 44:
                 return _SLOW
             if protocol != 6:
-                return self._other(protocol, t, end)
+                return self._other(protocol, p, t, end)
             if end - t < 20:
                 self.undecodable += 1
                 return _DONE
-            return self._tcp(number, ts_ns, 0, self._u64(p + 8), self._u64(p + 16), self._u64(p + 24), self._u64(p + 32), 0, t, end, ip_end, to_file)
+            hops = self._view[p + 7]
+            ident = hops << 32
+            return self._tcp(number, ts_ns, 0, self._u64(p + 8), self._u64(p + 16), self._u64(p + 24), self._u64(p + 32), ident, t, end, ip_end, to_file)
         if ethertype == 0x8847 or ethertype == 0x8848 or ethertype == 0x8864 or ethertype == 0x6558:
             return _SLOW
         if ethertype < 0x600 and kind == 1 and p + 2 <= end and self._view[p] == 0xAA and self._view[p + 1] == 0xAA:  # SNAP
             return _SLOW
         return _DONE
 
-    def _other(self, protocol: int, t: int, end: int) -> int:
-        """Not TCP: tunnels go to the slow path, Kerberos messages are kept, everything else is none of our business."""
+    def _other(self, protocol: int, p: int, t: int, end: int) -> int:
+        """Not TCP: tunnels go to the slow path, Kerberos messages and ICMP errors are kept, everything else is none of our business."""
         code = _DONE
         if protocol == 4 or protocol == 41 or protocol == 47 or protocol == 51:
             code = _SLOW
@@ -509,7 +548,35 @@ class Kernel:
             if (near == 88 or far == 88) and t + 8 < end and _is_kdc(self._view[t + 8]):
                 self._payload_at = t + 8
                 code |= _DATAGRAM
+        elif self._is_error(protocol, t, end) and not self._only:
+            if self._icmp_room > 0:
+                self._payload_at = p
+                code = _ICMP
+            else:
+                self.icmp_over += 1
         return code
+
+    def _is_error(self, protocol: int, t: int, end: int) -> int:
+        """1 for an ICMP error that quotes TCP: unreachable or time exceeded (RFC 792), and those of ICMPv6 with packet too big (RFC 4443)."""
+        if protocol == 1 and t + 28 <= end:
+            return 1 if (self._view[t] == 3 or self._view[t] == 11) and self._view[t + 17] == 6 else 0
+        if protocol == 58 and t + 48 <= end:
+            return 1 if 1 <= self._view[t] <= 3 and self._view[t + 14] == 6 else 0
+        return 0
+
+    def _scale(self, at: int, end: int) -> int:
+        """1 more than the shift of a SYN's window scale option (RFC 7323 section 2.2), 0 without one."""
+        while at + 2 < end:
+            kind = self._view[at]
+            if kind == 0:
+                return 0
+            size = 1 if kind == 1 else self._view[at + 1]
+            if size == 0 or (kind != 1 and size < 2):
+                return 0
+            if kind == 3 and size == 3:
+                return 1 + (self._view[at + 2] if self._view[at + 2] < 14 else 14)
+            at += size
+        return 0
 
     def _tcp(
         self,
@@ -613,13 +680,15 @@ class Kernel:
                 file_at = self._spooled
                 self._spooled += size
         base = self._row_count * _ROW
-        self._rows[base] = number
+        window = self._u16(t + 14)
+        scale = self._scale(t + 20, payload_at if payload_at < end else end) if flags & _SYN else 0
+        self._rows[base] = window << 48 | number
         self._rows[base + 1] = ts_ns
         self._rows[base + 2] = seq << 32 | self._u32(t + 8)
-        self._rows[base + 3] = flow << 32 | spooled << 9 | direction << 8 | flags
+        self._rows[base + 3] = flow << 32 | scale << 18 | (ident >> 32) << 10 | spooled << 9 | direction << 8 | flags
         self._rows[base + 4] = size << 32 | wire_payload
         self._rows[base + 5] = file_at
-        self._rows[base + 6] = self._flows[flow * _FLOW + 6] << 32 | ident | self._u16(t + 16)
+        self._rows[base + 6] = self._flows[flow * _FLOW + 6] << 32 | (ident & _LOW) | self._u16(t + 16)
         self._row_count += 1
         self._flows[flow * _FLOW + 6] = self._row_count
         self._flows[flow * _FLOW + 7] += 1
@@ -783,6 +852,10 @@ class Kernel:
         if (near == 88 or far == 88) and size > 4 and _is_kdc(view[at + 4]):  # RFC 4120 section 7.2.2: a length of four bytes, then the message
             return _KDC
         first = view[at]
+        if first == 80 or first == 13:  # perhaps a PROXY header: what stands behind it tells
+            skip = _proxy_header(view, at, size)
+            if skip:
+                return self._judge(view, at + skip, size - skip, ports) if skip < size else _UNDECIDED
         if 65 <= first <= 90:
             method = _word_at(view, at, at + size, self._words, self._methods, 0)
             if method:
@@ -792,6 +865,8 @@ class Kernel:
                 if port == near or port == far:
                     return _TLS
             return _REJECTED
+        elif (first == 4 or first == 5) and _asks_socks(view, at, size):
+            return _HTTP
         return _UNDECIDED
 
     def _interesting(self, view: Bytes, at: int, end: int, method: int) -> int:
@@ -1020,14 +1095,15 @@ class Kernel:
         rows = self._rows
         count = self._flows[flow * _FLOW + 7]
         row = self._flows[flow * _FLOW + 6]
-        key, ts_ns, direction, seq, ack, flags, size, wire_size, source, file_at, ident = columns = [array("q", bytes(8 * count)) for _ in range(11)]
+        columns = [array("q", bytes(8 * count)) for _ in range(13)]
+        key, ts_ns, direction, seq, ack, flags, size, wire_size, source, file_at, ident, ttl, window = columns
         first_key = packet_key(self.capture, 0) + before
         place = count
         while row:
             place -= 1
             base = (row - 1) * _ROW
             about = rows[base + 3]
-            key[place] = first_key + rows[base]
+            key[place] = first_key + (rows[base] & _NUMBER)
             ts_ns[place] = rows[base + 1]
             direction[place] = about >> 8 & 1
             seq[place] = rows[base + 2] >> 32
@@ -1038,6 +1114,8 @@ class Kernel:
             source[place] = 2 * self.capture + (about >> 9 & 1)
             file_at[place] = rows[base + 5]
             ident[place] = rows[base + 6] & _LOW
+            ttl[place] = about >> 10 & 255
+            window[place] = (about >> 18 & 15) << 16 | rows[base] >> 48
             row = rows[base + 6] >> 32
         return Segments(*columns)
 
@@ -1083,8 +1161,8 @@ class Kernel:
         """True while going on may still tell something: a flow is wanted, or no time so far is as late as the latest before, ``last_ns``."""
         return self._wanted > 0 or self._alone_ns < last_ns
 
-    def absorb(self, later: "Kernel") -> None:
-        """Adds the counts of the half that follows."""
+    def absorb(self, later: "Kernel", packets: int) -> None:
+        """Adds the counts of the half that follows ``packets`` packets."""
         more = 0
         if self._only:
             more = self.backwards - self._before[3] - self._alone_backwards
@@ -1098,6 +1176,9 @@ class Kernel:
         for link, count in later.unknown_links.items():
             self.unknown_links[link] = self.unknown_links.get(link, 0) + count
         self.datagrams.extend(later.datagrams[: self.limits.kdc_datagrams - len(self.datagrams)])
+        room = self.limits.icmp_errors - len(self.icmp)
+        self.icmp += [(number + packets, ts_ns, packet) for number, ts_ns, packet in later.icmp[:room]]
+        self.icmp_over += later.icmp_over + max(len(later.icmp) - room, 0)
 
     def is_plain(self) -> bool:
         """True when nothing was spooled, forgotten or given up: then flows do not depend on each other, and halves can be put together."""

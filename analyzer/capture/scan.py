@@ -21,7 +21,7 @@ from analyzer.capture.open import STDIN, Opened, opened, zstd_errors
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
 from analyzer.errors import InputError
-from analyzer.records.capture import Capture, Flow
+from analyzer.records.capture import Capture, Flow, IcmpError
 from analyzer.records.issues import Issue
 from analyzer.settings import Limits, Scope
 
@@ -40,6 +40,8 @@ class Scanned(NamedTuple):
     spool: BinaryIO | None
     kdc: tuple[tuple[int, bytes], ...] = ()
     """Kerberos messages over UDP, with their times."""
+    icmp: tuple[IcmpError, ...] = ()
+    """ICMP errors about TCP segments."""
 
 
 class _Spool:
@@ -95,7 +97,16 @@ def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, prog
     links = tuple(link(one).name for one in sorted(read.walk.links))
     capture = replace(_capture(path, ordinal, name, source, read), link_types=links, flows=len(read.flows))
     problems = [*read.walk.problems, *read.problems, *_notes(read, limits, force)]
-    return Scanned(capture, read.flows, tuple(_issues(problems, ordinal, limits)), read.spool, tuple(read.kernel.datagrams))
+    return Scanned(capture, read.flows, tuple(_issues(problems, ordinal, limits)), read.spool, tuple(read.kernel.datagrams), _icmp(read, ordinal))
+
+
+def _icmp(read: _Read, ordinal: int) -> tuple[IcmpError, ...]:
+    packets = [*read.kernel.icmp, *read.kernel.slow.icmp]
+    if not packets or not read.flows:
+        return ()
+    from analyzer.capture.icmp import icmp_errors
+
+    return icmp_errors(ordinal, packets, _host)
 
 
 def _in_halves(source: Opened, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None) -> _Read | None:
@@ -183,6 +194,8 @@ def _notes(read: _Read, limits: Limits, force: frozenset[int]) -> list[Problem]:
         notes.append(("capture.time-backwards", f"{kernel.backwards} packets are earlier than one before them", None))
     if kernel.spool_full:
         notes.append(("capture.limit", f"spool_bytes={limits.spool_bytes}: later payload was not kept", None))
+    if kernel.icmp_over:
+        notes.append(("capture.limit", f"icmp_errors={limits.icmp_errors}: {kernel.icmp_over} later ICMP errors were not kept", None))
     if kernel.given_up:
         detail = f"undecided_flows={limits.undecided_flows}: {kernel.given_up} connections were given up before they told what they are"
         notes.append(("capture.limit", detail, None))

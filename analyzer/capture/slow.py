@@ -16,18 +16,20 @@ from analyzer.settings import Limits
 _DEPTH = 12
 _ETHER_IP, _ETHER_IP6 = 0x0800, 0x86DD
 _FRAGMENT_HEADER = 44
+_ICMP, _ICMP6 = 1, 58
 _FARTHEST = 1 << 18
 """Beyond every fragment: 13 bits of offset in units of 8, and a packet's worth of bytes."""
 
 
 class Decoded(NamedTuple):
-    """A TCP segment: addresses as bytes, IPv4 identification, the bytes captured from the TCP header on, and how many were sent."""
+    """A TCP segment: addresses as bytes, IPv4 identification, the bytes captured from the TCP header on, how many were sent, time to live or hop limit."""
 
     source: bytes
     destination: bytes
     ident: int
     tcp: bytes
     wire_size: int
+    ttl: int
 
 
 class _Datagram(Struct):
@@ -75,6 +77,8 @@ class SlowPath:
         self.limits = limits
         self.frames = 0
         self.problems: list[tuple[str, str, int | None]] = []
+        self.icmp: list[tuple[int, int, bytes]] = []
+        """ICMP messages: (packet number, time, IP packet)."""
         self._datagrams: dict[tuple[bytes, bytes, int, int], _Datagram] = {}
         self._now = (0, 0)
 
@@ -111,7 +115,7 @@ class SlowPath:
             kind, data = inner
 
     def _ip4(self, data: bytes, out: list[Decoded]) -> tuple[str, bytes] | None:
-        first, _, total, ident, bits, _, protocol, _, source, destination = struct.unpack_from(">BBHHHBBH4s4s", data)  # RFC 791 section 3.1
+        first, _, total, ident, bits, ttl, protocol, _, source, destination = struct.unpack_from(">BBHHHBBH4s4s", data)  # RFC 791 section 3.1
         size = (first & 15) * 4
         total = total or len(data)
         body = data[size:total]
@@ -120,10 +124,12 @@ class SlowPath:
             if whole is None:
                 return None
             body, total = whole, size + len(whole)
-        return _transport(source, destination, ident, protocol, body, total - size, out)
+        if protocol == _ICMP:
+            self._icmp(data)
+        return _transport(Decoded(source, destination, ident, body, total - size, ttl), protocol, out)
 
     def _ip6(self, data: bytes, out: list[Decoded]) -> tuple[str, bytes] | None:
-        total, following, _, source, destination = struct.unpack_from(">4xHBB16s16s", data)  # RFC 8200 section 3
+        total, following, ttl, source, destination = struct.unpack_from(">4xHBB16s16s", data)  # RFC 8200 section 3
         total = total or len(data) - 40
         body = data[40 : 40 + total]
         while following in (0, 43, 51, 60, 135, _FRAGMENT_HEADER) and len(body) >= 8:
@@ -138,7 +144,13 @@ class SlowPath:
                 continue
             size = (body[1] + 2) << 2 if following == 51 else (body[1] + 1) << 3
             following, body, total = body[0], body[size:], total - size
-        return _transport(source, destination, 0, following, body, total, out)
+        if following == _ICMP6:
+            self._icmp(data)
+        return _transport(Decoded(source, destination, 0, body, total, ttl), following, out)
+
+    def _icmp(self, packet: bytes) -> None:
+        if len(self.icmp) < self.limits.icmp_errors:
+            self.icmp.append((self._now[1], self._now[0], packet))
 
     def _fragment(self, key: tuple[bytes, bytes, int, int], offset: int, body: bytes, *, last: bool) -> bytes | None:
         ts_ns, number = self._now
@@ -193,12 +205,15 @@ _FIRST = {
 }
 
 
-def _transport(source: bytes, destination: bytes, ident: int, protocol: int, body: bytes, wire_size: int, out: list[Decoded]) -> tuple[str, bytes] | None:
+def _transport(packet: Decoded, protocol: int, out: list[Decoded]) -> tuple[str, bytes] | None:
+    """What is in an IP packet, whose payload is given as if it were TCP."""
+    body = packet.tcp
     if protocol == 6:
-        out.append(Decoded(source, destination, ident, body, wire_size))
+        out.append(packet)
         return None
     if protocol == 51 and len(body) >= 12:
-        return _transport(source, destination, ident, body[0], body[(body[1] + 2) << 2 :], wire_size - ((body[1] + 2) << 2), out)
+        size = (body[1] + 2) << 2
+        return _transport(packet._replace(tcp=body[size:], wire_size=packet.wire_size - size), body[0], out)
     if protocol == 17:
         return _udp(body)
     return {4: ("ip4", body), 41: ("ip6", body), 47: ("gre", body)}.get(protocol)

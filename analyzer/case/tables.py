@@ -100,6 +100,21 @@ class CaseTables(ABC):
         return self.table("proxies")
 
     @property
+    def parties(self) -> pd.DataFrame:
+        """One row per machine or service in a role."""
+        return self.table("parties")
+
+    @property
+    def logons(self) -> pd.DataFrame:
+        """One row per logon of a client, over both sides of a proxy."""
+        return self.table("logons")
+
+    @property
+    def requests(self) -> pd.DataFrame:
+        """One row per WinRM request of a client, with what became of it."""
+        return self.table("requests")
+
+    @property
     def findings(self) -> pd.DataFrame:
         """One row per finding, the gravest first."""
         return self.table("findings")

@@ -5,6 +5,7 @@
     talk[k]    the connections of shard k      -> connections, exchanges, messages, conversations
     hops       all exchanges                   -> hops, clock offsets
     routes     hops and streams                -> routes, roles, which connections are WinRM
+    silence    connections, exchanges, ICMP    -> requests without an answer, and why
     contents   messages, secrets, tickets      -> opened messages, operations, shells, commands (opening.py)
     judge      the evidence                    -> findings, scorecards (work.py)
 
@@ -21,24 +22,31 @@ from analyzer.auth.conversations import conversations
 from analyzer.auth.steps import steps_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog
-from analyzer.formats.tls_facts import tls_facts
+from analyzer.formats.tls_facts import answers_in_tls, tls_facts
 from analyzer.http.exchanges import Tunnel, parse
 from analyzer.proxy.hops import hops
 from analyzer.proxy.routes import routes
 from analyzer.records.auth import Audience, Conversation
-from analyzer.records.capture import Capture, Flow, Verdict
+from analyzer.records.capture import Capture, Flow, IcmpError, Verdict
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
-from analyzer.records.ids import connection_id
+from analyzer.records.ids import connection_id, key_number
 from analyzer.records.issues import Issue
+from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Clock
 from analyzer.records.sealing import Message
+from analyzer.records.tls import Reached
 from analyzer.records.transport import Connection
 from analyzer.sealing.messages import messages
 from analyzer.settings import Limits
+from analyzer.story.icmp import icmp_of
+from analyzer.story.silence import joined as without_repeats
+from analyzer.story.silence import unanswered
 from analyzer.transport.connections import connection
+from analyzer.transport.prefaces import unprefaced
 from analyzer.transport.threads import threads
 from analyzer.transport.tls import Store, opened
+from analyzer.transport.translation import translated
 from analyzer.transport.tunnels import inner
 from analyzer.wsman.envelope import described
 from analyzer.wsman.presence import winrm
@@ -135,14 +143,15 @@ def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = 
     return tuple(out)
 
 
-def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int) -> list[Talk]:
-    """One connection; a CONNECT tunnel in it is read as a connection of its own."""
+def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int, wanted: str | None = None) -> list[Talk]:
+    """One connection; a CONNECT tunnel in it is read as a connection of its own, to the host ``wanted``."""
     fetch, limits = tools.fetch, tools.limits
-    if made.protocol == "tls":
-        made = replace(made, tls=tls_facts(made.to_server, made.to_client, fetch, tools.keys))
+    made = unprefaced(made, fetch, limits)
+    if made.protocol == "tls" or answers_in_tls(made.to_client, fetch):
+        made = replace(made, tls=tls_facts(made.to_server, made.to_client, fetch, tools.keys, wanted or _asked_for(made)))
         made = (opened(made, tools.keys, fetch, tools.store) if tools.keys else None) or made
     if made.protocol != "http" and not made.tls_opened:
-        opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if made.protocol == "tls" else ()
+        opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if _hides(made) else ()
         return [Talk(made, (), (), (), (*issues, *opaque))]
     parsed = parse(made, fetch, limits)
     complaints = [*issues, *parsed.issues]
@@ -167,37 +176,74 @@ def _tunnel(outer: Connection, tunnel: Tunnel, tools: Tools, depth: int) -> list
     inside = inner(outer, tunnel.client_at, tunnel.server_at, tunnel.protocol)
     if depth <= 0:
         return [Talk(inside, (), (), (), (Issue("tcp.limit", f"tunnel_depth={tools.limits.tunnel_depth}", inside.id, outer.capture),))]
-    return _read(inside, (), tools, depth - 1)
+    return _read(inside, (), tools, depth - 1, tunnel.target.rpartition(":")[0].strip("[]") or None)
 
 
-def evidence(captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterable[Issue], fetch: Fetch, limits: Limits) -> Evidence:
+def _asked_for(made: Connection) -> str | None:
+    """The host that the client asked its last SOCKS proxy for."""
+    return next((preface.host for preface in reversed(made.prefaces) if isinstance(preface, Socks) and preface.host), None)
+
+
+def _hides(made: Connection) -> bool:
+    """TLS under which something was said, or may have been."""
+    return made.protocol == "tls" and (made.tls is None or made.tls.reached in (Reached.COMPLETED, Reached.APPLICATION_DATA))
+
+
+def evidence(
+    captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterable[Issue], fetch: Fetch, limits: Limits, errors: Iterable[IcmpError] = ()
+) -> Evidence:
     """Jobs *hops* and *routes*: everything put together, in order of place."""
     ordered = sorted(talks, key=lambda item: _place(item.connection.id))
-    connections = {item.connection.id: item.connection for item in ordered}
+    connections, translations = _views((item.connection for item in ordered), fetch)
     exchanges_of = {item.connection.id: item.exchanges for item in ordered}
     all_messages = {message.id: message for item in ordered for message in item.messages}
     joined = hops(connections, exchanges_of, all_messages)
     routed = routes(connections, exchanges_of, joined.hops, joined.legs, fetch)
+    exchanges = {exchange.id: exchange for item in ordered for exchange in item.exchanges}
+    icmp = icmp_of(connections, errors)
+    silent = unanswered(connections, exchanges_of, captures, icmp, fetch, limits)
     near, far = {}, {}
     for hop in joined.hops:
         near[hop.near] = hop
         far[hop.far] = hop
+    spoken = tuple(conversation for item in ordered for conversation in item.conversations)
+    present = winrm(connections, exchanges_of, all_messages, spoken, joined.hops, routed.routes, limits)
     return Evidence(
         captures=tuple(_with_clock(capture, joined.clocks.get(capture.ordinal)) for capture in captures),
         connections=connections,
-        exchanges={exchange.id: exchange for item in ordered for exchange in item.exchanges},
+        exchanges=exchanges,
         exchanges_of=exchanges_of,
         messages=all_messages,
-        conversations=tuple(conversation for item in ordered for conversation in item.conversations),
+        conversations=spoken,
         conversations_of={item.connection.id: item.conversations for item in ordered},
         hops=joined.hops,
         near=near,
         far=far,
         routes=routed.routes,
         roles=routed.roles,
-        winrm=winrm(connections, exchanges_of, all_messages, joined.hops, routed.routes, limits),
-        issues=(*issues, *(issue for item in ordered for issue in item.issues), *joined.issues, *routed.issues),
+        winrm=present.connections,
+        winrm_exchanges=present.exchanges,
+        icmp=icmp,
+        unanswered=without_repeats(silent, joined.hops, exchanges),
+        issues=(*issues, *(issue for item in ordered for issue in item.issues), *translations, *joined.issues, *routed.issues),
     )
+
+
+def _views(found: Iterable[Connection], fetch: Fetch) -> tuple[dict[str, Connection], tuple[Issue, ...]]:
+    """The connections by id, those that are another one behind an address translation marked as its twins; and an issue for each of these."""
+    connections = {connection.id: connection for connection in found}
+    twins = translated(connections.values(), fetch)
+    issues = []
+    for identity, first in twins.items():
+        connections[identity] = replace(connections[identity], twin_of=first)
+        issues.append(_translation(connections[first], connections[identity]))
+    return connections, tuple(issues)
+
+
+def _translation(first: Connection, other: Connection) -> Issue:
+    words = [f"{one.host}:{one.port} became {two.host}:{two.port}" for one, two in ((first.client, other.client), (first.server, other.server)) if one != two]
+    number = key_number(other.packets[0]) if other.packets else None
+    return Issue("tcp.translated", f"{first.id} and {other.id} are one connection: {', '.join(words)}", other.id, other.capture, number)
 
 
 def _with_clock(capture: Capture, clock: Clock | None) -> Capture:

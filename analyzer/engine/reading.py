@@ -13,11 +13,12 @@ from analyzer.engine.opening import contents, identified, texts, verified
 from analyzer.engine.plan import Talk, Tools, Work, auth_steps, evidence, kdc_messages, shards, talk, weight, work
 from analyzer.engine.secrets import carried_secrets
 from analyzer.engine.sources import Sources
-from analyzer.engine.work import Settings, judged, with_sigma
+from analyzer.engine.work import Settings, judged, told, with_sigma
 from analyzer.formats.tls import key_log
 from analyzer.records.capture import Verdict
 from analyzer.records.result import Result
 from analyzer.sealing.tickets import learn
+from analyzer.story.attribution import attributed
 
 _GARBAGE = (5_000_000, 50)
 """Objects made before the young ones are looked through, and how often that before the older ones are: see `gc.set_threshold`."""
@@ -53,6 +54,7 @@ def _read(
     limits, secrets = settings.limits, settings.secrets
     captures = [item.capture for item in scanned]
     issues = [issue for item in scanned for issue in item.issues]
+    errors = [error for item in scanned for error in item.icmp]
     tools = Tools(sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)]), limits)
     flows = [flow for item in scanned for flow in item.flows]
     kdc = () if secrets.empty else kdc_messages(flows, [item for one in scanned for item in one.kdc], sources.fetch, limits)
@@ -61,7 +63,7 @@ def _read(
     del flows
     talks, workers = _talks(todo, tools, sources, progress)
     del todo
-    found = evidence(captures, talks, issues, sources.fetch, limits)
+    found = evidence(captures, talks, issues, sources.fetch, limits, errors)
     del talks
     tickets = learn(kdc, secrets)
     opened = contents(found, secrets, tickets, sources.fetch, limits, workers)
@@ -74,11 +76,13 @@ def _read(
         found, messages=opened.messages, conversations=conversations, conversations_of=by_connection, shells=opened.shells, commands=opened.commands
     )
     found = with_sigma(found, settings.sigma_dirs)
+    found = replace(found, story=told(found).story)
+    found = replace(found, commands=attributed(found, found.commands))
     judgement = judged(found, settings.rules_dirs, workers)
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
     again = partial(texts, found, secrets, tickets, sources.fetch, limits)
-    return Result(found, judgement.findings, auth_steps(found), judgement.scorecards, opened.shells, opened.commands), again
+    return Result(found, judgement.findings, auth_steps(found), judgement.scorecards, opened.shells, found.commands), again
 
 
 def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Callable[[str, int, int], None] | None) -> tuple[list[Talk], int]:

@@ -48,10 +48,21 @@ def with_sigma(evidence: Evidence, folders: Sequence[str]) -> Evidence:
     return replace(evidence, sigma_hits=found.hits, issues=(*evidence.issues, *found.issues))
 
 
+def told(evidence: Evidence) -> Evidence:
+    """What opinions are about, with the picture of the whole."""
+    if not evidence.connections:
+        return evidence
+    from analyzer.story.scope import scope
+    from analyzer.story.whole import story
+
+    scoped = scope(evidence)
+    return scoped if scoped.story.parties or not scoped.winrm else replace(scoped, story=story(scoped))
+
+
 def judged(evidence: Evidence, rules_dirs: Sequence[str], workers: int = 1) -> Judgement:
     """Runs the rules, in ``workers`` processes, and then those of the user's folders."""
     failures = []
-    evidence = replace(evidence, winrm=frozenset(identity for identity in evidence.winrm if evidence.connections[identity].twin_of is None))  # seen once
+    evidence = told(evidence)
     chosen = rules() if evidence.connections else rules(_WITHOUT_CONNECTIONS)
     found = [finding for some in spread(lambda rule: list(rule.find(evidence)), chosen, workers) for finding in some]
     for rule in extra_rules(rules_dirs):

@@ -5,6 +5,7 @@ follows from the bytes missing and the fixed overhead of a record.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
@@ -52,11 +53,29 @@ class Piece(Struct):
     gap_before: int
 
 
+class Farewell(NamedTuple):
+    """An alert that was opened, and where its record lay in the raw stream."""
+
+    from_client: bool
+    level: int
+    number: int
+    raw_at: int
+    raw_end: int
+
+
+class Unsealed(NamedTuple):
+    """What a key log opened of a connection: the application data of the client and of the server, and the alerts of both."""
+
+    pieces: tuple[list[Piece], list[Piece]]
+    alerts: list[Farewell]
+
+
 class _Way(Struct):
     """One direction while it is opened."""
 
     label: str
     pieces: list[Piece] = field(default_factory=list)
+    alerts: list[Farewell] = field(default_factory=list)
     unsealer: Unsealer | None = None
     secret: bytes = b""
     application: bytes | None = None
@@ -68,6 +87,12 @@ class _Way(Struct):
 
 def opened(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch) -> tuple[list[Piece], list[Piece]] | None:
     """The application data of both directions, record by record; None when the key log lacks the secrets or the cipher suite is not known."""
+    found = unsealed(to_server, to_client, keys, fetch)
+    return found.pieces if found is not None and any(found.pieces) else None
+
+
+def unsealed(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch) -> Unsealed | None:
+    """As `opened`, with the alerts; these may be all there is."""
     client, server = _hello(to_server, CLIENT_HELLO, fetch), _hello(to_client, SERVER_HELLO, fetch)
     if client is None or server is None:
         return None
@@ -80,19 +105,20 @@ def opened(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch) -> 
     for way, stream in zip(ways, (to_server, to_client), strict=True):
         for record in records(Reader(stream, fetch)):
             _record(way, record, suite, server.version)
-    return (ways[0].pieces, ways[1].pieces) if any(way.pieces for way in ways) else None
+    return Unsealed((ways[0].pieces, ways[1].pieces), [*ways[0].alerts, *ways[1].alerts])
 
 
-def server_handshake(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch) -> list[tuple[int, bytes]]:
-    """What the server's handshake of TLS 1.3 says under its keys (RFC 8446 section 4): (type, body), up to the first record that does not open."""
+def encrypted_handshake(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch, *, of_client: bool) -> list[tuple[int, bytes]]:
+    """What one side's handshake of TLS 1.3 says under its keys (RFC 8446 section 4): (type, body), up to the first record that does not open."""
+    label = "CLIENT_HANDSHAKE_TRAFFIC_SECRET" if of_client else "SERVER_HANDSHAKE_TRAFFIC_SECRET"
     client, server = _hello(to_server, CLIENT_HELLO, fetch), _hello(to_client, SERVER_HELLO, fetch)
     suite = None if server is None or server.version != TLS13 else SUITES.get(server.suite)
-    secret = None if client is None else keys.get(client.random, {}).get("SERVER_HANDSHAKE_TRAFFIC_SECRET")
+    secret = None if client is None else keys.get(client.random, {}).get(label)
     if suite is None or secret is None:
         return []
     unsealer = Unsealer(TLS13, suite, traffic_ends(suite, secret))
     data = b""
-    for record in records(Reader(to_client, fetch)):
+    for record in records(Reader(to_server if of_client else to_client, fetch)):
         if record.kind == APPLICATION_DATA:
             text = unsealer.open(record.kind, record.header, record.body, unsealer.sequence)
             inner = b"" if text is None else text.rstrip(b"\x00")
@@ -151,6 +177,13 @@ def _record(way: _Way, record: Record, suite: Suite, version: int) -> None:
             _keep(way, record, text)
         elif text is not None:
             way.last_raw = record.end_at
+            _note(way, record, text if record.kind == ALERT else b"")
+
+
+def _note(way: _Way, record: Record, text: bytes) -> None:
+    """Keeps an alert: its level and its description (RFC 8446 section 6)."""
+    if len(text) == 2:
+        way.alerts.append(Farewell(way.label == "CLIENT", text[0], text[1], record.at, record.end_at))
 
 
 def _record_13(way: _Way, record: Record, suite: Suite) -> None:
@@ -166,6 +199,7 @@ def _record_13(way: _Way, record: Record, suite: Suite) -> None:
         _keep(way, record, content)
         return
     way.last_raw = record.end_at
+    _note(way, record, content if kind == ALERT else b"")
     if kind == HANDSHAKE:
         way.handshake_data += content
         for found, body in handshakes(way.handshake_data):

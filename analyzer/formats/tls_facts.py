@@ -10,32 +10,46 @@ import hashlib
 import struct
 from collections.abc import Iterator
 
-from analyzer.formats.certificates import channel_binding
+from analyzer.formats.certificates import channel_binding, covers, described
 from analyzer.formats.reader import Fetch, Reader
-from analyzer.formats.tls import KeyLog, server_handshake
+from analyzer.formats.tls import KeyLog, encrypted_handshake
 from analyzer.formats.tls_keys import TLS13
-from analyzer.formats.tls_records import CLIENT_HELLO, HANDSHAKE, SERVER_HELLO, extensions, handshakes, hello, records, server_extensions
+from analyzer.formats.tls_names import cipher_name, version_name
+from analyzer.formats.tls_progress import CERTIFICATE, Way, client_certificate, inferred_client_certificate, reached, sizes_after, way
+from analyzer.formats.tls_records import CLIENT_HELLO, SERVER_HELLO, extensions, hello, server_extensions
+from analyzer.records.tls import Alert, ClearAnswer
 from analyzer.records.transport import Stream, TlsFacts
 
-_ENCRYPTED_EXTENSIONS, _CERTIFICATE = 8, 11
+_ENCRYPTED_EXTENSIONS = 8
 _SNI, _GROUPS, _FORMATS, _SIGNATURES, _ALPN, _VERSIONS = 0, 10, 11, 13, 16, 43
 NO_KEYS: KeyLog = {}
 _VERSION_WORDS = {0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3"}
+_ANSWER_SIZE = 4096
+_SHOWN = 200
+"""Characters of a status line, or of a server's name, that are kept."""
 
 
-def tls_facts(to_server: Stream, to_client: Stream, fetch: Fetch, keys: KeyLog = NO_KEYS) -> TlsFacts | None:
-    """The facts of a handshake; None when neither hello is in the capture."""
-    sent, received = list(_messages(to_server, fetch)), list(_messages(to_client, fetch))
-    client = next((body for kind, body in sent if kind == CLIENT_HELLO), None)
-    server = next((body for kind, body in received if kind == SERVER_HELLO and hello(kind, body) is not None), None)
-    if client is None and server is None:
+def tls_facts(to_server: Stream, to_client: Stream, fetch: Fetch, keys: KeyLog = NO_KEYS, wanted: str | None = None) -> TlsFacts | None:
+    """The facts of a handshake; None without a hello or an alert. ``wanted``: the name that the client's CONNECT or SOCKS request named."""
+    near, far = way(to_server, fetch, from_client=True), way(to_client, fetch, from_client=False)
+    client = next((body for kind, body in near.messages if kind == CLIENT_HELLO), None)
+    server = next((body for kind, body in far.messages if kind == SERVER_HELLO and hello(kind, body) is not None), None)
+    if client is None and server is None and not near.alerts and not far.alerts:
         return None
     parsed = None if client is None else _client(client)
     chosen = None if server is None else hello(SERVER_HELLO, server)
     version = None if chosen is None else chosen.version
+    sent, received = near.messages, far.messages
     if keys and version == TLS13:
-        received += server_handshake(to_server, to_client, keys, fetch)
-    chain = [found for kind, body in received if kind == _CERTIFICATE for found in _certificates(body, version)]
+        sent = sent + encrypted_handshake(to_server, to_client, keys, fetch, of_client=True)
+        received = received + encrypted_handshake(to_server, to_client, keys, fetch, of_client=False)
+    chain = [found for kind, body in received if kind == CERTIFICATE for found in _certificates(body, version)]
+    asked, own = (None, b"") if version is None else client_certificate(sent, received, newer=version == TLS13)
+    leaf = described(chain[0]) if chain else None
+    name = (None if parsed is None else parsed.server_name) or wanted
+    hello_size = next((end for (kind, _), end in zip(near.messages, near.ends, strict=True) if kind == CLIENT_HELLO), 0)
+    sizes = sizes_after(near, far, Reader(to_client, fetch)) if version == TLS13 else ((), ())
+    asked = asked or inferred_client_certificate(sizes[0])
     return TlsFacts(
         server_name=None if parsed is None else parsed.server_name,
         client_random=None if parsed is None else parsed.random,
@@ -45,18 +59,54 @@ def tls_facts(to_server: Stream, to_client: Stream, fetch: Fetch, keys: KeyLog =
         ja4=None if parsed is None else parsed.ja4(),
         certificates=tuple(hashlib.sha256(found).digest() for found in chain),
         channel_binding=channel_binding(chain[0]) if chain else None,
-        application_protocol=next((name for kind, body in received if (name := _chosen_protocol(kind, body)) is not None), None),
+        application_protocol=next((found for kind, body in received if (found := _chosen_protocol(kind, body)) is not None), None),
+        offered_versions=() if parsed is None else tuple(version_name(number) for number in parsed.versions()),
+        offered_ciphers=() if parsed is None else tuple(cipher_name(number) for number in parsed.ciphers),
+        version_name=None if version is None else version_name(version),
+        cipher_name=None if chosen is None else cipher_name(chosen.suite),
+        reached=reached(near, far, version),
+        alerts=tuple(sorted((*near.alerts, *far.alerts), key=_when)),
+        leaf=leaf,
+        leaf_packet=_packet_of(far, CERTIFICATE, Reader(to_client, fetch)),
+        client_certificate=asked,
+        client_leaf=next((described(found) for found in _certificates(own, version)), None),
+        wanted_name=name,
+        name_matches=None if leaf is None or name is None else covers(leaf, name),
+        clear_answer=_clear_answer(to_client, fetch),
+        hello_size=hello_size,
+        hello_packets=Reader(to_server, fetch).packets(0, hello_size) if hello_size else (),
+        client_encrypted=sizes[0],
+        server_encrypted_after=sizes[1],
     )
 
 
-def _messages(stream: Stream, fetch: Fetch) -> Iterator[tuple[int, bytes]]:
-    """Handshake messages in clear, up to the first record that is none."""
-    data = b""
-    for record in records(Reader(stream, fetch)):
-        if record.kind != HANDSHAKE or (record.after_hole and record.at):  # a capture may lack the SYN and nothing else
-            break
-        data += record.body
-    yield from handshakes(data)
+def _packet_of(found: Way, kind: int, reader: Reader) -> int | None:
+    """The packet in which the first message of that kind ended."""
+    ends = [end for (own, _), end in zip(found.messages, found.ends, strict=True) if own == kind]
+    packets = reader.packets(ends[0] - 1, ends[0]) if ends else ()
+    return packets[-1] if packets else None
+
+
+def answers_in_tls(to_client: Stream, fetch: Fetch) -> bool:
+    """The server's stream begins with an alert: what it was sent is no TLS, or none that it takes."""
+    start = Reader(to_client, fetch).read(0, 7)
+    return start[:2] == b"\x15\x03" and start[3:5] == b"\0\x02" and start[5:6] in (b"\x01", b"\x02")
+
+
+def _when(alert: Alert) -> tuple[int, int]:
+    return alert.ts_ns, alert.packet
+
+
+def _clear_answer(to_client: Stream, fetch: Fetch) -> ClearAnswer | None:
+    """HTTP in clear where a ServerHello should be."""
+    reader = Reader(to_client, fetch)
+    head, _, _ = reader.peek(_ANSWER_SIZE).partition(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1."):
+        return None
+    lines = head.decode("latin-1").split("\r\n")
+    server = next((line.partition(":")[2].strip() for line in lines[1:] if line.lower().startswith("server:")), None)
+    packets = reader.packets(0, len(lines[0]))
+    return ClearAnswer(lines[0][:_SHOWN], None if server is None else server[:_SHOWN], packets[0] if packets else 0)
 
 
 def _certificates(body: bytes, version: int | None) -> Iterator[bytes]:
@@ -101,6 +151,10 @@ class _Client:
     def _numbers(self, kind: int, skip: int) -> list[int]:
         data = self._by_kind.get(kind, b"")[skip:]
         return [value for (value,) in struct.iter_unpack(">H", data[: len(data) & ~1]) if not _grease(value)]
+
+    def versions(self) -> list[int]:
+        """Those that the client offers; before TLS 1.3 it names the highest only (RFC 8446 section 4.2.1)."""
+        return self._numbers(_VERSIONS, 1) or [self.version]
 
     def ja3(self) -> str:
         formats = self._by_kind.get(_FORMATS, b"")[1:]

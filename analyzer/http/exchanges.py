@@ -211,18 +211,24 @@ def _quality(walk: _Walk, pair: _Pair, identity: str, request: Known[Request], r
         if raw.cut or record.body.missing:
             words.append(f"{side}_cut")
             if raw.head.whole:
-                wanted = "an unknown length" if record.body.declared is None else record.body.declared
-                detail = f"{side}: {record.body.size} bytes of {wanted}, {record.body.missing} of them missing"
                 key = record.packets[0] if record.packets else None
-                walk.issues.append(_issue(walk, "http.body-cut", identity, detail, key))
+                walk.issues.append(_issue(walk, *_cut(raw, side, walk.near if side == "request" else walk.far), identity, key))
     if "request_missing" in words and not isinstance(response, Absent):
-        walk.issues.append(_issue(walk, "http.orphan-response", identity, f"status {response.status}", response.packets[0] if response.packets else None))
+        walk.issues.append(_issue(walk, "http.orphan-response", f"status {response.status}", identity, response.packets[0] if response.packets else None))
     if "response_missing" in words and not isinstance(request, Absent):
-        walk.issues.append(_issue(walk, "http.no-response", identity, request.method, request.packets[0] if request.packets else None))
+        walk.issues.append(_issue(walk, "http.no-response", request.method, identity, request.packets[0] if request.packets else None))
     return tuple(words)
 
 
-def _issue(walk: _Walk, code: str, identity: str, detail: str, key: int | None) -> Issue:
+def _cut(raw: Raw, side: str, reader: Reader) -> tuple[str, str]:
+    """The issue of a message that is not whole: its sender stopped (no byte behind it was seen or acknowledged), or the capture lacks bytes."""
+    wanted = "an unknown length" if raw.body.declared is None else f"{raw.body.declared:,}"
+    if raw.body.missing or raw.end_at < reader.stream.size:
+        return "http.body-cut", f"{side}: {raw.body.size:,} bytes of {wanted}, {raw.body.missing:,} of them missing"
+    return "http.body-unsent", f"{side}: {raw.body.size:,} bytes of {wanted} were sent"
+
+
+def _issue(walk: _Walk, code: str, detail: str, identity: str, key: int | None) -> Issue:
     capture = walk.connection.capture if key is None else key_capture(key)
     return Issue(code, detail, identity, capture, None if key is None else key_number(key))
 

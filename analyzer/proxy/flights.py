@@ -2,7 +2,7 @@
 
 Keys, strongest first. A token of a handshake beyond its first message, a sealed body and a SOAP MessageID are made for one message only; an NTLM negotiate
 or a Basic credential repeats (``repeated_token``: it says who sent a request, not which one it is), so equal keys alone never decide: pairs must nest in time
-as well, and more than one possible partner is no pair.
+as well, and more than one possible partner is no pair. A PROXY header names the client's own connection (``proxy_header``): then order does it.
 """
 
 import binascii
@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from analyzer.records.http import Exchange, Header, Request, Response
+from analyzer.records.prefaces import ProxyHeader
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message
-from analyzer.records.transport import Connection
+from analyzer.records.transport import Connection, Endpoint
 
 _TOKEN_HEADERS = ("authorization", "proxy-authorization")
 _CHALLENGE_HEADERS = ("www-authenticate", "proxy-authenticate")
@@ -49,6 +50,7 @@ class Flight(Struct, frozen=True, gc=False):
 def flights(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], messages: Mapping[str, Message]) -> list[Flight]:
     """Every exchange whose request is known, in order of place. A connection seen at two capture points is looked at once."""
     found: list[Flight] = []
+    places = _header_places(connections, exchanges_of)
     for identity, exchanges in exchanges_of.items():
         connection = connections[identity]
         if connection.twin_of is not None:
@@ -57,10 +59,28 @@ def flights(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tu
         own = []
         for exchange in reversed(exchanges):  # an exchange without an answer is over when the next one begins
             if not isinstance(exchange.request, Absent):
-                own.append(_flight(connection, exchange, exchange.request, exchange.response, open_end, messages))
+                own.append(_flight(connection, exchange, exchange.request, exchange.response, open_end, messages, places.get(identity)))
             open_end = min(open_end, _begin(exchange, open_end))
         found += reversed(own)
     return found
+
+
+def _header_places(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]]) -> dict[str, tuple[Endpoint, int]]:
+    """By connection: the client's end that a PROXY header names, and how many exchanges upstream connections with the same header had before.
+
+    The client's own connection has that end itself. So exchanges of both sides with the same number are one, unless the proxy answered some by itself.
+    """
+    counts: dict[Endpoint, int] = {}
+    places: dict[str, tuple[Endpoint, int]] = {}
+    for identity, connection in sorted(connections.items(), key=lambda item: item[1].first_ns):
+        named = next((Endpoint(one.client_host, one.client_port or 0) for one in connection.prefaces if isinstance(one, ProxyHeader) and one.client_host), None)
+        if named is not None:
+            places[identity] = named, counts.get(named, 0)
+            counts[named] = counts.get(named, 0) + len(exchanges_of.get(identity, ()))
+    for identity, connection in connections.items() if counts else ():
+        if identity not in places and connection.client in counts:
+            places[identity] = connection.client, 0
+    return places
 
 
 def _begin(exchange: Exchange, unknown: int) -> int:
@@ -70,12 +90,20 @@ def _begin(exchange: Exchange, unknown: int) -> int:
 
 
 def _flight(
-    connection: Connection, exchange: Exchange, request: Request, response: Response | Absent, open_end: int, messages: Mapping[str, Message]
+    connection: Connection,
+    exchange: Exchange,
+    request: Request,
+    response: Response | Absent,
+    open_end: int,
+    messages: Mapping[str, Message],
+    place: tuple[Endpoint, int] | None,
 ) -> Flight:
     answered = not isinstance(response, Absent)
     keys = list(_request_keys(request, messages.get(request.id)))
     if not isinstance(response, Absent):
         keys += _response_keys(response)
+    if place is not None:
+        keys.append(("proxy_header", f"{place[0].host} {place[0].port} {place[1] + exchange.position}".encode()))
     return Flight(
         exchange=exchange,
         connection=connection,

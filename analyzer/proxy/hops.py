@@ -20,7 +20,7 @@ from analyzer.records.transport import Connection
 
 _TIMED_CONFIDENCE = 0.6
 _TIMED_ON_KNOWN_CONNECTIONS = 0.8
-_CONFIDENCE = {"token": 1.0, "body_digest": 1.0, "message_id": 0.95, "repeated_token": 0.9}
+_CONFIDENCE = {"token": 1.0, "body_digest": 1.0, "message_id": 0.95, "proxy_header": 0.95, "repeated_token": 0.9}
 
 
 class Legs(Struct, frozen=True, gc=False):

@@ -23,7 +23,7 @@ from analyzer.records.quality import Absent
 _GROUP = 16
 _NEIGHBOURS = 6
 _PAIR = 2
-_WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3, "repeated_token": 2}
+_WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3, "proxy_header": 3, "repeated_token": 2}
 _SURE = 8
 """A weight that a request's key and its response's key reach together."""
 

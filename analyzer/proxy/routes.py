@@ -12,14 +12,16 @@ from itertools import pairwise
 
 from msgspec import Struct
 
+from analyzer.formats.gateways import shows_gateway
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.proxy.hops import Legs
 from analyzer.proxy.opaque import CONFIDENCE, ended_at_proxy, intercepted
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
+from analyzer.records.prefaces import ProxyHeader, Socks
 from analyzer.records.proxy import Hop, Role, Route
 from analyzer.records.quality import Absent
-from analyzer.records.transport import Connection
+from analyzer.records.transport import Connection, Endpoint
 
 _BEGINNING = 160
 _SHORTEST = 64
@@ -40,7 +42,7 @@ def routes(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tup
     for hop in hops:
         onward[hop.near_connection].setdefault(hop.far_connection)
     streams = _stream_pairs(connections, fetch)
-    for near, far in streams:
+    for near, far in (*streams, *_header_pairs(connections)):
         onward[near].setdefault(far)
     taken = {identity for near, fars in onward.items() for identity in (near, *fars)}
     ended = ended_at_proxy(connections, exchanges_of, taken)
@@ -57,6 +59,9 @@ def routes(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tup
     upstream = {identity for route in made for identity in route.upstream_connections} | legs.far
     clients = {route.client_connection for route in made} | legs.near
     roles = {identity: _role(connections[identity], exchanges_of.get(identity, ()), upstream, clients) for identity in connections}
+    for identity, connection in connections.items():
+        if connection.twin_of is not None:  # one connection has one role, wherever it was seen
+            roles[identity] = roles[connection.twin_of]
     return Routed(tuple(made), roles, tuple(_one_leg(connections, exchanges_of, roles, made)))
 
 
@@ -73,9 +78,29 @@ def _stream_pairs(connections: Mapping[str, Connection], fetch: Fetch) -> list[t
         ordered = sorted(group, key=lambda identity: (connections[identity].tunnel_of is None, connections[identity].first_ns))
         for near, far in pairwise(ordered):
             a, b = connections[near], connections[far]
-            if (a.client, a.server) != (b.client, b.server) and b.twin_of is None:
+            if (a.client, a.server) != (b.client, b.server) and b.twin_of is None and a.twin_of is None:
                 pairs.append((near, far))
     return pairs
+
+
+def _header_pairs(connections: Mapping[str, Connection]) -> list[tuple[str, str]]:
+    """(near, far) where a PROXY header names the client's end of a connection that was open then: needed where what they carry cannot be read."""
+    ends: dict[Endpoint, list[str]] = defaultdict(list)
+    for identity, connection in connections.items():
+        if connection.twin_of is None:
+            ends[connection.client].append(identity)
+    pairs = []
+    for identity, far in connections.items():
+        for header in far.prefaces:
+            if isinstance(header, ProxyHeader) and header.client_host and far.twin_of is None:
+                nears = ends.get(Endpoint(header.client_host, header.client_port or 0), ())
+                pairs += [(near, identity) for near in nears if near != identity and connections[near].capture == far.capture and _meet(connections[near], far)]
+    return pairs
+
+
+def _meet(near: Connection, far: Connection) -> bool:
+    """Both were open at some time, by one clock."""
+    return near.tunnel_of is None and near.first_ns <= far.last_ns and far.first_ns <= near.last_ns
 
 
 def _kind(
@@ -83,6 +108,8 @@ def _kind(
 ) -> str:
     if connections[near].tunnel_of is not None:
         return "tunnel"
+    if any(isinstance(preface, Socks) for preface in connections[near].prefaces):
+        return "socks"
     targets = [exchange.request.target for exchange in exchanges_of.get(near, ()) if not isinstance(exchange.request, Absent)]
     if any("://" in target.split("?")[0] for target in targets):
         return "forward"
@@ -107,10 +134,14 @@ def _role(connection: Connection, exchanges: Sequence[Exchange], upstream: Abstr
         return Role.TUNNEL
     if connection.id in upstream:
         return Role.UPSTREAM_LEG
-    if connection.id in clients or connection.tunnel_of is not None:
+    if connection.id in clients or connection.tunnel_of is not None or any(isinstance(preface, Socks) for preface in connection.prefaces):
         return Role.CLIENT_LEG
+    if any(isinstance(preface, ProxyHeader) and not preface.local for preface in connection.prefaces):
+        return Role.UPSTREAM_LEG
     requests = [exchange.request for exchange in exchanges if not isinstance(exchange.request, Absent)]
     if any("://" in request.target.split("?")[0] or request.method == "CONNECT" for request in requests):
+        return Role.CLIENT_LEG
+    if any(shows_gateway(exchange.response.headers) for exchange in exchanges if not isinstance(exchange.response, Absent)):
         return Role.CLIENT_LEG
     if any(header.name.lower() in _TRACES for request in requests for header in request.headers):
         return Role.UPSTREAM_LEG

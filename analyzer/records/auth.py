@@ -27,11 +27,13 @@ class Mechanism(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a conversation ended: accepted (final status not 401/407), refused (a bare 401/407 after credentials), unfinished (the capture or the connection
-    ended first), abandoned (the client began another one or went on without)."""
+    """How a conversation ended: accepted (final status not 401/407), refused (a bare 401/407 after credentials), not examined (a page of the server's HTTP
+    layer or of a device: nobody looked at the credentials), unfinished (the capture or the connection ended first), abandoned (the client began another one
+    or went on without)."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
+    NOT_EXAMINED = "not_examined"
     UNFINISHED = "unfinished"
     ABANDONED = "abandoned"
 
@@ -67,6 +69,8 @@ class NtlmToken(Struct, frozen=True, gc=False):
     key_exchange: bool | None = None
     channel_bindings: bytes | None = None
     """MsvAvChannelBindings of the NTLMv2 response, None when it is not there or all zeros, which means the same."""
+    stamp: bytes | None = None
+    """MsvAvTimestamp, 8 bytes, of the challenge; an NTLMv2 response repeats the one that it answers (MS-NLMP 3.1.5.1.2), which proves the pair."""
 
 
 class KerberosToken(Struct, frozen=True, gc=False):

@@ -68,6 +68,10 @@ class Segments(Struct, frozen=True, gc=False):
     source: "array[int]" = field(default_factory=_q)
     file_at: "array[int]" = field(default_factory=_q)
     ident: "array[int]" = field(default_factory=_q)
+    ttl: "array[int]" = field(default_factory=_q)
+    """IPv4 time to live or IPv6 hop limit, as captured."""
+    window: "array[int]" = field(default_factory=_q)
+    """The window field as sent; of a SYN, bits 16 on are 1 more than the shift of its window scale option, 0 without one."""
 
 
 class Flow(Struct, frozen=True, gc=False):
@@ -78,3 +82,34 @@ class Flow(Struct, frozen=True, gc=False):
     ports: tuple[int, int]
     verdict: Verdict
     segments: Segments
+
+
+class IcmpKind(StrEnum):
+    """What an ICMP error says of the packet that it quotes."""
+
+    UNREACHABLE = "unreachable"
+    PROHIBITED = "prohibited"
+    TOO_BIG = "too_big"
+    TIME_EXCEEDED = "time_exceeded"
+
+
+class IcmpError(Struct, frozen=True, gc=False):
+    """One ICMP or ICMPv6 error about a TCP segment: who sent it (``router``), what it says, and the segment that it quotes.
+
+    ``packet`` is a packet key, ``version`` 4 or 6 (ICMP or ICMPv6), ``meaning`` the name of type and code. ``mtu`` is the next hop's in bytes, None where it
+    is not told. ``source`` and ``target`` are host and port of the quoted segment, ``seq`` its sequence number, ``size`` the size of its IP packet in bytes.
+    """
+
+    packet: int
+    ts_ns: int
+    router: str
+    kind: IcmpKind
+    meaning: str
+    version: int
+    type: int
+    code: int
+    source: tuple[str, int]
+    target: tuple[str, int]
+    seq: int
+    size: int
+    mtu: int | None = None

@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from analyzer.records.auth import Conversation
-from analyzer.records.capture import Capture
+from analyzer.records.capture import Capture, IcmpError
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Hop, Role, Route
 from analyzer.records.sealing import Message
 from analyzer.records.sigma import SigmaHit
+from analyzer.records.story import Story
 from analyzer.records.transport import Connection
+from analyzer.records.waiting import Unanswered
 from analyzer.records.wsman import Command, Shell
 
 
@@ -36,9 +38,17 @@ class Evidence(Struct, frozen=True, gc=False):
     roles: Mapping[str, Role]
     winrm: frozenset[str]
     issues: tuple[Issue, ...]
+    winrm_exchanges: frozenset[str] = frozenset()
+    """Ids of the exchanges that are WinRM's: a connection that a proxy shares carries others, too."""
     shells: tuple[Shell, ...] = ()
     commands: tuple[Command, ...] = ()
     """What was run, as far as bodies could be read."""
+    icmp: Mapping[str, tuple[IcmpError, ...]] = {}
+    """ICMP errors by the id of the connection that they quote, in order of time."""
+    unanswered: tuple[Unanswered, ...] = ()
+    """Requests that got no answer, at most one of each connection."""
+    story: Story = Story()
+    """What the whole comes to: parties, logons, what became of each request, endings."""
     sigma_hits: tuple[SigmaHit, ...] = ()
     """What the user's own Sigma rules say of it."""
 

@@ -39,3 +39,5 @@ class Finding(Struct, frozen=True, gc=False):
     user: str | None = None
     source: str | None = None
     destination: str | None = None
+    owner: str | None = None
+    """Which party has to change something: client, proxy, server, network or capture; None where the rule does not say."""

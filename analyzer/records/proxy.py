@@ -29,8 +29,9 @@ class Clock(Struct, frozen=True, gc=False):
 class Hop(Struct, frozen=True, gc=False):
     """Exchange ``near`` (the client's leg) went on as exchange ``far`` (the upstream leg).
 
-    ``bases``, strongest first, of: token, body_digest, message_id, repeated_token, tunnel, stream_bytes, headers, timing. ``delay_ns`` is the proxy's delay
-    of the request, by the captures' own clocks. ``header_changes``: like ``-Proxy-Connection``, ``+Via``, ``~Host``.
+    ``bases``, strongest first, of: token, body_digest, message_id, proxy_header, repeated_token, tunnel, stream_bytes,
+    headers, timing. ``delay_ns`` is the proxy's delay of the request, by the captures' own clocks.
+    ``header_changes``: like ``-Proxy-Connection``, ``+Via``, ``~Host``.
     """
 
     near: str
@@ -51,7 +52,7 @@ class Route(Struct, frozen=True, gc=False):
     upstream_connections: tuple[str, ...]
     proxy_host: str
     kind: str
-    """forward, reverse, tunnel, layer4 or tls_terminating."""
+    """forward, reverse, tunnel, socks, layer4 or tls_terminating."""
     confidence: float = 1.0
     """Below 1 where the legs were told apart by sizes and times only (TLS that ends at the proxy)."""
 

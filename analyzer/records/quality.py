@@ -8,6 +8,7 @@ class Why(StrEnum):
     """The closed list of reasons for a value we could not have."""
 
     NOT_CAPTURED = "not_captured"
+    UNSENT = "unsent"
     MALFORMED = "malformed"
     SEALED = "sealed"
     OVER_LIMIT = "over_limit"

@@ -49,6 +49,10 @@ class Message(Struct, frozen=True, gc=False):
     fault_code: str | None = None
     operation: Known[str] | None = None
     """The action's short name, for example Create, Command, Receive, Fault, Identify."""
+    operation_timeout_s: float | None = None
+    """How long the server may wait with its answer to this request, in seconds (DSP0226 section 6.1, OperationTimeout); None where it is not said."""
+    wsman: bool = False
+    """The readable envelope names a namespace of WS-Management (DSP0226) or of WinRM (MS-WSMV)."""
     settings: tuple[tuple[str, str], ...] = ()
     """What a request sets in WinRM's own configuration: (name as a path, value)."""
     opened: bool = False

@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from analyzer.records.prefaces import Preface
+from analyzer.records.tls import Alert, Certificate, ClearAnswer, ClientCertificate, Reached
+
 
 class Endpoint(Struct, frozen=True, gc=False):
     """A host (textual IP address) and TCP port."""
@@ -51,6 +54,26 @@ class Gap(Struct, frozen=True, gc=False):
     why: str
 
 
+class Unacked(Struct, frozen=True, gc=False):
+    """The end of a direction that was sent and that the receiver never acknowledged, from offset ``at`` on, ``size`` bytes as far as they were sent.
+
+    ``tries`` is how often its first byte was sent, in ``packets`` (keys, at most 16), from ``first_ns`` to ``last_ns``; ``segment`` the payload bytes of
+    the last of them. ``passed`` is the largest segment of this direction that was acknowledged, 0 without one. ``heard`` counts packets of the receiver
+    after the first try, resets left out, the last of them ``heard_packet``: it lives, and what it sends arrives.
+    """
+
+    at: int
+    size: int
+    segment: int
+    tries: int
+    packets: tuple[int, ...]
+    first_ns: int
+    last_ns: int
+    passed: int
+    heard: int = 0
+    heard_packet: int | None = None
+
+
 class Stream(Struct, frozen=True, gc=False):
     """One direction's bytes. ``size`` counts from the first byte sent (or seen, when ``begins`` is false) to the last one known, gaps included."""
 
@@ -64,10 +87,16 @@ class Stream(Struct, frozen=True, gc=False):
     out_of_order: int = 0
     acked: int = -1
     """The highest offset of this stream that the receiver acknowledged, -1 when unknown."""
+    unacked: Unacked | None = None
+    """What was sent and never acknowledged; None when all was, or that is not known."""
 
 
 class Closing(Struct, frozen=True, gc=False):
-    """One FIN or RST: who sent it, when, in which packet (key), and how many bytes of its own stream and of the peer's it knew."""
+    """One FIN or RST: in whose name it was sent, when, in which packet (key), and how many bytes of its own stream and of the peer's it knew.
+
+    ``ttl`` is the time to live or hop limit and ``ident`` the IPv4 identification of its packet, -1 unknown. ``went_on`` counts packets that the same side sent
+    later all the same, which a host that has reset a connection does not do; the first of them is ``went_on_packet``.
+    """
 
     kind: End
     side: Side
@@ -75,6 +104,35 @@ class Closing(Struct, frozen=True, gc=False):
     packet: int
     stream_at: int
     acked: int
+    ttl: int = -1
+    ident: int = -1
+    fits: bool | None = None
+    """``ttl`` is one of those of the same side's other packets, or next to one; None unknown. One that does not fit was sent elsewhere on the path."""
+    went_on: int = 0
+    went_on_packet: int | None = None
+
+
+class Pause(Struct, frozen=True, gc=False):
+    """A time without any packet on a connection. ``packet`` (key) ended it; ``survived``: both sides sent packets later, resets left out."""
+
+    since_ns: int
+    until_ns: int
+    packet: int
+    survived: bool
+
+
+class ZeroWindow(Struct, frozen=True, gc=False):
+    """A time in which one side told the other to send nothing (window 0), of a second or more.
+
+    It began with ``packet`` (key) at ``since_ns``; ``last_packet`` at ``last_ns`` said so last. ``until_ns`` is when a window opened again, None when none did.
+    """
+
+    side: Side
+    packet: int
+    since_ns: int
+    last_packet: int
+    last_ns: int
+    until_ns: int | None = None
 
 
 class TlsFacts(Struct, frozen=True, gc=False):
@@ -91,6 +149,34 @@ class TlsFacts(Struct, frozen=True, gc=False):
     """What a client that binds its NTLM logon to this server's certificate sends as MsvAvChannelBindings (RFC 5929 section 4, MS-NLMP 2.2.2.1)."""
     application_protocol: str | None = None
     """What the server chose by ALPN (RFC 7301): ``http/1.1``, ``h2``; None when it chose nothing, or that cannot be seen."""
+    offered_versions: tuple[str, ...] = ()
+    offered_ciphers: tuple[str, ...] = ()
+    """What the client offered, by IANA's names, in its order."""
+    version_name: str | None = None
+    cipher_name: str | None = None
+    """What the server chose."""
+    reached: Reached = Reached.CLIENT_HELLO
+    alerts: tuple[Alert, ...] = ()
+    """In order of time; those that are encrypted only where a key log opened them, or the record's type shows that it is one (up to TLS 1.2)."""
+    leaf: Certificate | None = None
+    """The server's certificate."""
+    leaf_packet: int | None = None
+    """The packet in which it ended; None where it is encrypted (TLS 1.3)."""
+    client_certificate: ClientCertificate | None = None
+    """Of TLS 1.3 without a key log it is told by the sizes of the client's records; None when neither shows it."""
+    client_leaf: Certificate | None = None
+    wanted_name: str | None = None
+    """The name that the client wants to talk to: SNI, else what its CONNECT or SOCKS request named."""
+    name_matches: bool | None = None
+    """``leaf`` is valid for ``wanted_name`` (RFC 9525); None when one of them is not known."""
+    clear_answer: ClearAnswer | None = None
+    """The server answered in clear HTTP: it speaks no TLS on this port."""
+    hello_size: int = 0
+    """Bytes of the client's stream up to the end of its ClientHello; 0 when that is not wholly in the capture."""
+    hello_packets: tuple[int, ...] = ()
+    client_encrypted: tuple[int, ...] = ()
+    server_encrypted_after: tuple[int, ...] = ()
+    """Sizes of the first encrypted records of the client, and of those that the server sent when it had them (TLS 1.3): an alert has a size of its own."""
 
 
 class Connection(Struct, frozen=True, gc=False):
@@ -126,3 +212,10 @@ class Connection(Struct, frozen=True, gc=False):
     """The streams are the application data inside TLS, opened with a key log."""
     twin_of: str | None = None
     """The same connection seen at another capture point: that connection's id."""
+    ttls: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
+    """Times to live (hop limits) met in the packets of the client and of the server, resets left out, in order of size."""
+    pauses: tuple[Pause, ...] = ()
+    """Times without any packet, those that are long (`Limits.pause_s`), in order."""
+    zero_windows: tuple[ZeroWindow, ...] = ()
+    prefaces: tuple[Preface, ...] = ()
+    """What was said before the protocol proper, in order: requests to SOCKS proxies, PROXY headers. The streams begin behind them."""

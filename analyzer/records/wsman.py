@@ -138,6 +138,12 @@ class Command(Struct, frozen=True, gc=False):
     user: str | None
     capture: int
     packets: tuple[int, ...]
+    asked_from: str | None = None
+    """The address of the client that asked for it."""
+    asked_as: str | None = None
+    """The account that this client logged on with; None where it did not, or no key shows it."""
+    ran_as: str | None = None
+    """The account that the server's connection was logged on with at that moment."""
 
 
 class Shell(Struct, frozen=True, gc=False):

@@ -8,8 +8,10 @@ from msgspec import Struct
 
 from analyzer.records.auth import Conversation, Mechanism
 from analyzer.records.evidence import Evidence
+from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
 from analyzer.records.sealing import Message, Protection
+from analyzer.records.tls import Reached
 from analyzer.records.transport import Connection
 from analyzer.tables.issues import level
 
@@ -45,17 +47,36 @@ def winrm_connections(evidence: Evidence) -> list[Connection]:
     return [connection for connection in evidence.connections.values() if connection.id in evidence.winrm]
 
 
+def counted_connections(evidence: Evidence) -> list[Connection]:
+    """`winrm_connections`, those that several captures saw once."""
+    return [connection for connection in winrm_connections(evidence) if connection.twin_of is None]
+
+
+def counted_exchanges(evidence: Evidence) -> list[Exchange]:
+    """The WinRM exchanges of `counted_connections`."""
+    found = (exchange for connection in counted_connections(evidence) for exchange in evidence.exchanges_of.get(connection.id, ()))
+    return [exchange for exchange in found if exchange.id in evidence.winrm_exchanges]
+
+
+def counted_conversations(evidence: Evidence) -> list[Conversation]:
+    """The authentications of `counted_exchanges`."""
+    known = {exchange.id for exchange in counted_exchanges(evidence)}
+    return [spoken for spoken in evidence.conversations if any(identity in known for identity in spoken.exchanges)]
+
+
 def coverage(evidence: Evidence) -> Coverage:
-    """Counted over `winrm_connections`."""
-    connections = winrm_connections(evidence)
-    bodies = Counter(_bodies(evidence))
+    """Counted over `counted_connections` and `counted_exchanges`."""
+    connections = counted_connections(evidence)
+    exchanges = counted_exchanges(evidence)
+    known = {exchange.id for exchange in exchanges}
+    messages = [message for message in evidence.messages.values() if message.exchange in known]
+    bodies = Counter(message.protection for message in messages)
     gaps = [gap for connection in connections for stream in (connection.to_server, connection.to_client) for gap in stream.gaps]
-    exchanges = [exchange for connection in connections for exchange in evidence.exchanges_of.get(connection.id, ())]
-    sealed = [message for message in evidence.messages.values() if message.protection is Protection.SEALED and _connection(message) in evidence.winrm]
+    sealed = [message for message in messages if message.protection is Protection.SEALED]
     incomplete = Counter(word for exchange in exchanges for word in exchange.quality)
     return Coverage(
         bodies={protection.value: bodies[protection] for protection in Protection},
-        tls_connections=sum(connection.protocol == "tls" and not connection.tls_opened for connection in connections),
+        tls_connections=sum(connection.protocol == "tls" and not connection.tls_opened and _came_up(connection) for connection in connections),
         missing_bytes=sum(gap.size for gap in gaps),
         holes=len(gaps),
         incomplete=dict(sorted(incomplete.items())),
@@ -65,17 +86,13 @@ def coverage(evidence: Evidence) -> Coverage:
     )
 
 
+def _came_up(connection: Connection) -> bool:
+    """Something may have been said under its TLS; also where the handshake is not in the capture."""
+    return connection.tls is None or connection.tls.reached in (Reached.COMPLETED, Reached.APPLICATION_DATA)
+
+
 def _connection(message: Message) -> str:
     return message.exchange.rpartition(".x")[0]
-
-
-def _bodies(evidence: Evidence) -> list[Protection]:
-    found: list[Protection] = []
-    for message in evidence.messages.values():
-        exchange = evidence.exchanges.get(message.exchange)
-        if exchange is not None and exchange.connection in evidence.winrm:
-            found.append(message.protection)
-    return found
 
 
 def _keys(evidence: Evidence) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ OURS = frozenset(
     protection opened_absent secret_used check text_sha256 shell_id command_id kind connections state stream proxy_ip http_1_1 connection_authentication
     keeps_open_after_success connection_persistence affinity encryption_enforced proxy_auth_over_https no_foreign_request routes finding_id rule severity
     subject exchanges filter reference attack evidence code level record means timestamp_desc table drawing lane_1 host_1 lane_2 host_2 lane_3 host_3 tone
-    session_id soap_message_id relates_to
+    session_id soap_message_id relates_to client_ttl server_ttl reset_ttl icmp unanswered
     """.split()  # noqa: SIM905 (a list of so many words is easier to read so)
 )
 """Columns of ids, addresses, numbers of packets and closed words."""

@@ -12,7 +12,7 @@ from analyzer.records.capture import Capture
 from analyzer.records.finding import Severity
 from analyzer.records.issues import KINDS
 from analyzer.records.result import Result
-from analyzer.reports.facts import Coverage, account, counted, coverage, issue_counts, winrm_connections
+from analyzer.reports.facts import Coverage, account, counted, counted_conversations, coverage, issue_counts, winrm_connections
 from analyzer.reports.lines import BLANK, Line, Span, fitted, line, paragraph
 from analyzer.reports.proxies import proxy_lines
 from analyzer.tables.findings import FindingRow, finding_rows, rank
@@ -79,7 +79,7 @@ def evidence_lines(result: Result, width: int) -> Iterator[Line]:
     kept = len(evidence.connections) - len(evidence.winrm & evidence.connections.keys())
     if kept:
         yield line(f"  besides: {counted(kept, 'connection')} without WinRM, kept for the HTTP or authentication on it")
-    if evidence.conversations:
+    if counted_conversations(evidence):
         yield from paragraph(_authentications(result), width, label="authentications: ", indent=2)
 
 
@@ -97,7 +97,7 @@ def _clock(capture: Capture) -> str:
 
 
 def _authentications(result: Result) -> str:
-    conversations = result.evidence.conversations
+    conversations = counted_conversations(result.evidence)
     counts = Counter(f"{one.mechanism.value} to the {one.audience.value} {one.outcome.value}" for one in conversations)
     told = ", ".join(f"{number} {words}" for words, number in sorted(counts.items()))
     names = list(dict.fromkeys(account(one) for one in conversations if one.client.user))

@@ -29,7 +29,7 @@ LABELS = {
 }
 """Stream to the word before its texts."""
 BYTE_STREAMS = frozenset({"stdin", "stdout", "stderr"})
-_STYLES = {"ERR": "red", "WARN": "yellow", "IN": "cyan", "RUN": "bold", "DECODED": "magenta"}
+_STYLES = {"ERR": "red", "WARN": "yellow", "IN": "cyan", "RUN": "bold", "DECODED": "magenta", "WHO": "bold red"}
 _NOTE = "Secrets that were given are masked, in any spelling; others where they look like a password, which is best effort."
 _LINE = 4000
 
@@ -60,6 +60,9 @@ def _shell(result: Result, shell: Shell, commands: list[Command]) -> Iterator[Li
 
 def _command(command: Command) -> Iterator[Line]:
     yield from _text(command.packets, "RUN", command.text or "(its beginning is not in the capture)", ts_ns=command.first_ns)
+    if command.ran_as and (command.asked_as or "").casefold() != command.ran_as.casefold():
+        asked = command.asked_as or "no logon of its own in the capture"
+        yield from _text(command.packets, "WHO", f"asked by {command.asked_from} ({asked}), ran as {command.ran_as}")
     if command.decoded:
         yield from _text(command.packets, "DECODED", command.decoded)
     for (stream, packets, whole), outputs in groupby(command.outputs, key=lambda output: (output.stream, output.packets, output.whole)):

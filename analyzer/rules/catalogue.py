@@ -5,7 +5,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 
@@ -13,14 +13,16 @@ from msgspec import Struct
 
 from analyzer.errors import UsageError
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding
+from analyzer.records.finding import Finding, Severity
+from analyzer.rules.telling import Opinion, Param, told
 
-FAMILIES = ("affinity", "auth", "proxyauth", "enc", "tcp", "http", "proxy", "attack", "capture")
+FAMILIES = ("affinity", "auth", "proxyauth", "enc", "tls", "tcp", "http", "wsman", "proxy", "attack", "capture")
 _NEEDED = ("TITLE", "SEVERITY", "find")
 
 
 class Rule(Struct, frozen=True, gc=False):
-    """``id`` is ``family.name``; ``document`` the module's docstring; ``find`` yields the findings."""
+    """``id`` is ``family.name``; ``document`` the module's docstring; ``find`` yields the findings. ``explains``: rules whose findings on the same
+    connections are symptoms of this one's; ``fails``: the scorecard's requirements that a finding fails; ``module``: where it is written."""
 
     id: str
     family: str
@@ -28,6 +30,10 @@ class Rule(Struct, frozen=True, gc=False):
     severity: str
     document: str
     find: Callable[[Evidence], Iterable[Finding]]
+    module: str = ""
+    explains: tuple[str, ...] = ()
+    fails: tuple[str, ...] = ()
+    params: tuple[Param, ...] = ()
 
 
 @cache
@@ -84,8 +90,21 @@ def _identity(family: str, stem: str) -> str:
 
 
 def _rule(identity: str, family: str, module: ModuleType) -> Rule:
+    opinion = getattr(module, "OPINION", None)
+    return _with_find(identity, family, module) if opinion is None else _declared(identity, family, module, opinion)
+
+
+def _declared(identity: str, family: str, module: ModuleType, opinion: Opinion) -> Rule:
+    title = opinion.title if isinstance(opinion.title, str) else opinion.name or identity
+    severity = opinion.severity if isinstance(opinion.severity, Severity) else opinion.worst or Severity.INFO
+    find = partial(told, opinion, identity)
+    document = module.__doc__ or ""
+    return Rule(identity, family, title, severity, document, find, module.__name__, opinion.explains, opinion.fails, opinion.params)
+
+
+def _with_find(identity: str, family: str, module: ModuleType) -> Rule:
     missing = [name for name in _NEEDED if not hasattr(module, name)]
     if missing:
         msg = f"{module.__file__}: a rule needs {', '.join(missing)}"
         raise UsageError(msg)
-    return Rule(identity, family, module.TITLE, str(module.SEVERITY), module.__doc__ or "", module.find)
+    return Rule(identity, family, module.TITLE, str(module.SEVERITY), module.__doc__ or "", module.find, module.__name__)

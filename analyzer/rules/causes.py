@@ -4,39 +4,41 @@ A symptom goes when a cause was found on the same client's connections (or the s
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 from analyzer.records.finding import Finding
+from analyzer.rules.catalogue import FAMILIES, rules
 
 CAUSES: dict[str, tuple[str, ...]] = {
-    "affinity.handshake-split": (
-        "auth.loop",
-        "affinity.client-migrates",
-        "auth.reauth-per-request",
-        "auth.credentials-refused",
-        "auth.context-lost",
-        "auth.negotiate-via-proxy-without-proxy-support",
-    ),
     "affinity.shared-authenticated-upstream": ("affinity.client-migrates",),
     "affinity.no-upstream-keepalive": ("http.keepalive-stripped",),
-    "tcp.request-lost-after-auth": ("auth.reauth-per-request", "auth.context-lost"),
-    "tcp.close-after-auth-2xx": ("auth.reauth-per-request", "auth.context-lost", "http.keepalive-stripped"),
-    "tcp.rst-after-2xx": ("auth.reauth-per-request", "auth.context-lost"),
+    "tcp.longpoll-cut": ("tcp.request-cut",),
+    "tcp.request-lost-after-auth": ("tcp.request-cut", "auth.reauth-per-request", "auth.context-lost"),
+    "tcp.close-after-auth-2xx": ("tcp.request-cut", "auth.reauth-per-request", "auth.context-lost", "http.keepalive-stripped"),
+    "tcp.rst-after-2xx": ("tcp.request-cut", "auth.reauth-per-request", "auth.context-lost"),
     "tcp.close-between-challenge-and-response": ("auth.loop", "auth.credentials-refused", "auth.reauth-per-request", "http.keepalive-stripped"),
     "tcp.upstream-idle-close": ("affinity.client-migrates", "auth.context-lost"),
-    "auth.credentials-refused": ("auth.loop",),
     "auth.unencrypted-refused": ("auth.credentials-refused", "auth.loop"),
     "auth.challenge-stripped": ("auth.loop",),
     "auth.loop": ("tcp.retry-storm",),
     "attack.spray": ("auth.loop", "auth.credentials-refused", "tcp.retry-storm"),
     "enc.plaintext-soap-through-proxy": ("enc.plaintext-soap-direct",),
 }
-"""Cause: the symptoms that it explains."""
+"""Cause: the symptoms that it explains; rules that are declared opinions say so themselves."""
 
 
 def explained(findings: Sequence[Finding]) -> list[Finding]:
     """The findings that no other one explains, in the order given."""
+    families = {finding.rule.partition(".")[0] for finding in findings}
+    causes = symptoms(tuple(family for family in FAMILIES if family in families))
     claimed: dict[str, set[str]] = {}
     for finding in findings:
-        for symptom in CAUSES.get(finding.rule, ()):
+        for symptom in causes.get(finding.rule, ()):
             claimed.setdefault(symptom, set()).update(finding.connections)
     return [finding for finding in findings if not claimed.get(finding.rule, set()).intersection(finding.connections)]
+
+
+@cache
+def symptoms(families: Sequence[str] = FAMILIES) -> dict[str, tuple[str, ...]]:
+    """Each cause of these families with the symptoms that it explains; other families' rules are not loaded for it."""
+    return {**CAUSES, **{rule.id: rule.explains for rule in rules(families) if rule.explains}}

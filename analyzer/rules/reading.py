@@ -296,6 +296,7 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
     user: str | None = None,
     attack: tuple[str, ...] = (),
     destination: str | None = None,
+    owner: str | None = None,
 ) -> Finding:
     """A finding about ``exchanges`` (their times are its times); its subject is the first connection; the first packets given are the ones to look at."""
     times = [half for identity in exchanges for half in _times(evidence.exchanges[identity])]
@@ -320,6 +321,7 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
         user=user,
         source=first.client.host,
         destination=destination or f"{first.server.host}:{first.server.port}",
+        owner=owner,
     )
 
 

@@ -14,6 +14,7 @@ from analyzer.records.finding import Finding
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Check, Route, Scorecard, Verdict
 from analyzer.records.sealing import Protection
+from analyzer.rules import catalogue
 from analyzer.rules.causes import explained
 from analyzer.rules.reading import (
     CONNECTION_BASED,
@@ -149,7 +150,7 @@ REQUIREMENTS = (
     Requirement(
         "connection_authentication",
         "133",
-        ("affinity.handshake-split", "affinity.handshake-interleaved", "auth.challenge-stripped", "tcp.close-between-challenge-and-response"),
+        ("affinity.handshake-interleaved", "auth.challenge-stripped", "tcp.close-between-challenge-and-response"),
         _connection_authentication,
         "handshake",
     ),
@@ -173,7 +174,6 @@ REQUIREMENTS = (
         "146",
         (
             "affinity.client-migrates",
-            "affinity.handshake-split",
             "affinity.shared-authenticated-upstream",
             "affinity.sequence-discontinuity",
             "affinity.context-mismatch",
@@ -236,7 +236,12 @@ def _scorecard(
 
 def _check(evidence: Evidence, proxy: Proxy, requirement: Requirement, against: Sequence[Finding]) -> Check:
     causes = {id(finding) for finding in explained(against)} if requirement.alone else set()
-    failures = [finding for finding in against if finding.rule in requirement.rules or (finding.rule in requirement.alone and id(finding) in causes)]
+    declared = {rule.id for rule in catalogue.rules() if requirement.name in rule.fails}
+    failures = [
+        finding
+        for finding in against
+        if finding.rule in requirement.rules or finding.rule in declared or (finding.rule in requirement.alone and id(finding) in causes)
+    ]
     if failures:
         rules = ", ".join(dict.fromkeys(finding.rule for finding in failures))
         packets = tuple(sorted({key for finding in failures for key in finding.packets}))[:_PACKETS]

@@ -90,7 +90,7 @@ def _open(talk: Talk, exchange: Exchange, message: Message, context: Context | N
     parts = list(_parts(talk, exchange, message, fetch))
     if any(data is None for _, data in parts) or not parts:
         context.sealer.passed([_length(part) for part, _ in parts], from_client=message.from_client)
-        return Opened(message.id, Absent(Why.NOT_CAPTURED, "bytes of the body are not in the capture"), context.tag, "none", *_who(context))
+        return Opened(message.id, _incomplete(exchange, message), context.tag, "none", *_who(context))
     texts = []
     for part, data in parts:
         plain = context.sealer.open(part.header, data or b"", from_client=message.from_client)
@@ -98,6 +98,13 @@ def _open(talk: Talk, exchange: Exchange, message: Message, context: Context | N
             return Opened(message.id, Absent(Why.SEALED, f"its signature does not agree with the context of {context.conversation.id}"), context.tag, "bad")
         texts.append(plain.text)
     return Opened(message.id, b"".join(texts), context.tag, "good", *_who(context))
+
+
+def _incomplete(exchange: Exchange, message: Message) -> Absent:
+    """Why a body that is not whole cannot be read: bytes were not captured, or its sender stopped before its end."""
+    half = exchange.request if message.from_client else exchange.response
+    unsent = not isinstance(half, Absent) and not half.body.complete and not half.body.missing
+    return Absent(Why.UNSENT, "not sent to the end") if unsent else Absent(Why.NOT_CAPTURED, "bytes of the body are not in the capture")
 
 
 def _who(context: Context) -> tuple[str, str | None]:

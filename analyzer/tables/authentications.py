@@ -55,7 +55,7 @@ _COLUMNS: tuple[Column[AuthenticationRow], ...] = (
         "outcome",
         Dtype.TEXT,
         lambda row: row.conversation.outcome.value,
-        "`accepted`, `refused`, `unfinished` (the capture or connection ended first) or `abandoned`.",
+        "`accepted`, `refused`, `not_examined` (the HTTP layer answered), `unfinished` (the capture or connection ended first) or `abandoned`.",
     ),
     Column("round_trips", Dtype.INTEGER, lambda row: row.conversation.round_trips, "Requests that carried credentials or a token."),
     Column(

@@ -51,6 +51,9 @@ _COLUMNS: tuple[Column[CommandRow], ...] = (
     Column("user", Dtype.TEXT, lambda row: row.command.user, "Who authenticated the connection; null where no key shows it."),
     Column("capture", Dtype.TEXT, lambda row: row.captures[row.command.capture].name, "The capture's name."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.command.packets, row.captures), "Packets of the request that began it."),
+    Column("asked_from", Dtype.TEXT, lambda row: row.command.asked_from, "Address of the client that asked for it."),
+    Column("asked_as", Dtype.TEXT, lambda row: row.command.asked_as, "The account that this client logged on with; null where it did not, or no key shows it."),
+    Column("ran_as", Dtype.TEXT, lambda row: row.command.ran_as, "The account that the server's connection was logged on with: as whom it ran."),
 )
 
 COMMANDS = Table(

@@ -1,19 +1,23 @@
 """The table ``connections``: one row per TCP connection that was kept, and per connection carried inside a CONNECT tunnel."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
-from analyzer.records.capture import Capture
+from analyzer.records.capture import Capture, IcmpError
 from analyzer.records.http import Exchange
+from analyzer.records.prefaces import ProxyHeader, Socks
 from analyzer.records.proxy import Role
 from analyzer.records.result import Result
-from analyzer.records.transport import Connection, End, Stream
+from analyzer.records.story import Ending
+from analyzer.records.transport import Connection, End, Side, Stream
+from analyzer.records.waiting import Unanswered
 from analyzer.tables import headers
 from analyzer.tables.column import Column, Dtype, Table
 from analyzer.tables.community_id import community_id
 from analyzer.tables.packets import packet_set
 from analyzer.tables.times import seconds
+from analyzer.tables.tls import ending_alert
 
 
 class ConnectionRow(Struct, frozen=True, gc=False):
@@ -25,6 +29,9 @@ class ConnectionRow(Struct, frozen=True, gc=False):
     role: Role
     route: str | None
     winrm: bool
+    ending: Ending | None
+    unanswered: Unanswered | None = None
+    icmp: tuple[IcmpError, ...] = ()
 
 
 def _rows(result: Result) -> Iterator[ConnectionRow]:
@@ -33,14 +40,18 @@ def _rows(result: Result) -> Iterator[ConnectionRow]:
     for route in evidence.routes:
         for name in (route.client_connection, *route.upstream_connections):
             routes.setdefault(name, []).append(route.id)
+    unanswered = {one.connection: one for one in evidence.unanswered}
     for connection in evidence.connections.values():
         yield ConnectionRow(
             connection=connection,
             captures=evidence.captures,
             exchanges=evidence.exchanges_of.get(connection.id, ()),
             role=evidence.roles.get(connection.id, Role.UNKNOWN),
-            route=",".join(routes.get(connection.id, ())) or None,
+            route=",".join(routes.get(connection.twin_of or connection.id, ())) or None,
             winrm=connection.id in evidence.winrm,
+            ending=evidence.story.endings.get(connection.id),
+            unanswered=unanswered.get(connection.id),
+            icmp=evidence.icmp.get(connection.id, ()),
         )
 
 
@@ -70,9 +81,61 @@ def _community_id(row: ConnectionRow) -> str:
     return community_id((client.host, client.port), (server.host, server.port))
 
 
+def _listed(numbers: Sequence[int]) -> str | None:
+    return ",".join(map(str, numbers)) or None
+
+
+def _longest_pause(row: ConnectionRow) -> float | None:
+    longest = max((pause.until_ns - pause.since_ns for pause in row.connection.pauses), default=None)
+    return None if longest is None else seconds(longest)
+
+
+def _zero_window(row: ConnectionRow) -> float | None:
+    own = [one for one in row.connection.zero_windows if one.side is Side.SERVER]
+    return seconds(max((one.until_ns or row.connection.last_ns) - one.since_ns for one in own)) if own else None
+
+
+def _unanswered(row: ConnectionRow) -> str | None:
+    return None if row.unanswered is None else row.unanswered.stop.value
+
+
 def _certificate(row: ConnectionRow) -> str | None:
     facts = row.connection.tls
     return facts.certificates[0].hex() if facts is not None and facts.certificates else None
+
+
+def _alert(row: ConnectionRow) -> str | None:
+    alert = None if row.connection.tls is None else ending_alert(row.connection.tls)
+    return None if alert is None else alert.name
+
+
+def _of_socks(field: str) -> Callable[[ConnectionRow], str | None]:
+    """That field of the requests to SOCKS proxies."""
+    return lambda row: ",".join(str(value) for found in _socks(row) if (value := getattr(found, field)) is not None) or None
+
+
+def _socks(row: ConnectionRow) -> list[Socks]:
+    return [preface for preface in row.connection.prefaces if isinstance(preface, Socks)]
+
+
+def _destination(row: ConnectionRow) -> str | None:
+    return next((_place(found.host, found.port) for found in reversed(_socks(row)) if found.host is not None), None)
+
+
+def _place(host: str | None, port: int | None) -> str | None:
+    return None if host is None else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _headers(row: ConnectionRow) -> list[ProxyHeader]:
+    return [preface for preface in row.connection.prefaces if isinstance(preface, ProxyHeader)]
+
+
+def _header_client(row: ConnectionRow) -> str | None:
+    return next((_place(found.client_host, found.client_port) for found in _headers(row)), None)
+
+
+def _header_server(row: ConnectionRow) -> str | None:
+    return next((_place(found.server_host, found.server_port) for found in _headers(row)), None)
 
 
 _COLUMNS: tuple[Column[ConnectionRow], ...] = (
@@ -131,6 +194,35 @@ _COLUMNS: tuple[Column[ConnectionRow], ...] = (
     Column("user_agent", Dtype.TEXT, _user_agent, "The first User-Agent seen on the connection."),
     Column("server_product", Dtype.TEXT, _server_product, "The first Server header seen on the connection."),
     Column("winrm", Dtype.FLAG, lambda row: row.winrm, "The connection carries WinRM, or the authentication of a proxy on the way to it."),
+    Column("client_ttl", Dtype.TEXT, lambda row: _listed(row.connection.ttls[0]), "Times to live (hop limits) of the client's packets, resets left out."),
+    Column("server_ttl", Dtype.TEXT, lambda row: _listed(row.connection.ttls[1]), "Times to live (hop limits) of the server's packets, resets left out."),
+    Column(
+        "reset_ttl",
+        Dtype.TEXT,
+        lambda row: _listed(sorted({one.ttl for one in row.connection.closings if one.kind is End.RESET and one.ttl >= 0})),
+        "Times to live of the resets. One that fits no other packet of its sender was sent by a device on the path.",
+    ),
+    Column("longest_pause_s", Dtype.NUMBER, _longest_pause, "The longest time without any packet; null for less than 10 seconds."),
+    Column("zero_window_s", Dtype.NUMBER, _zero_window, "The longest time in which the server's window was 0; null for less than a second."),
+    Column(
+        "unacknowledged_client_bytes",
+        Dtype.INTEGER,
+        lambda row: row.connection.to_server.unacked.size if row.connection.to_server.unacked else None,
+        "Bytes at the end of the client's stream that the server never acknowledged; null when all were, or that is not known.",
+    ),
+    Column(
+        "icmp",
+        Dtype.TEXT,
+        lambda row: ",".join(dict.fromkeys(f"{one.router} {one.meaning}" for one in row.icmp)) or None,
+        "ICMP errors that quote the connection: who sent them, and what they say.",
+    ),
+    Column(
+        "unanswered",
+        Dtype.TEXT,
+        _unanswered,
+        "What ended the wait of a request without an answer: `reset`, `closed`, `after_close` (sent after the other side's FIN), `dropped` (never "
+        "acknowledged), `too_big` (large segments are lost), `window` (it stayed 0), `gave_up` (by the client), `pending` (at the capture's end).",
+    ),
     Column("tunnel_of", Dtype.TEXT, lambda row: row.connection.tunnel_of, "The connection whose CONNECT tunnel carries this one."),
     Column(
         "tls_server_name",
@@ -142,6 +234,20 @@ _COLUMNS: tuple[Column[ConnectionRow], ...] = (
     Column("ja4", Dtype.TEXT, lambda row: row.connection.tls.ja4 if row.connection.tls else None, "JA4 fingerprint of the TLS client."),
     Column("tls_certificate_sha256", Dtype.TEXT, _certificate, "SHA-256 of the server's certificate, where it travels in clear (up to TLS 1.2)."),
     Column("tls_opened", Dtype.FLAG, lambda row: row.connection.tls_opened if row.connection.protocol == "tls" else None, "A key log opened the TLS."),
+    Column(
+        "tls_handshake",
+        Dtype.TEXT,
+        lambda row: row.connection.tls.reached.value if row.connection.tls else None,
+        "How far the TLS handshake came: see the table `tls`.",
+    ),
+    Column("tls_version", Dtype.TEXT, lambda row: row.connection.tls.version_name if row.connection.tls else None, "The version that the server chose."),
+    Column("tls_alert", Dtype.TEXT, _alert, "The alert that says most, by IANA's name, where one can be read."),
+    Column("socks_version", Dtype.TEXT, _of_socks("version"), "`4`, `4a` or `5`: the connection is to a SOCKS proxy; several are comma-joined."),
+    Column("socks_destination", Dtype.TEXT, _destination, "Host and port that the client asked its (last) SOCKS proxy for."),
+    Column("socks_user", Dtype.TEXT, _of_socks("user"), "The user name that was given to the SOCKS proxy."),
+    Column("socks_reply", Dtype.TEXT, _of_socks("reply"), "What the SOCKS proxy answered: `succeeded`, `granted`, or why not."),
+    Column("proxy_header_client", Dtype.TEXT, _header_client, "The client's address and port by the PROXY header that the connection begins with."),
+    Column("proxy_header_server", Dtype.TEXT, _header_server, "The address and port that this client connected to, by the PROXY header."),
     Column("twin_of", Dtype.TEXT, lambda row: row.connection.twin_of, "The same connection seen at another capture point."),
     Column(
         "packets",
@@ -149,6 +255,19 @@ _COLUMNS: tuple[Column[ConnectionRow], ...] = (
         lambda row: packet_set(row.connection.packets, row.captures),
         "All packets of the connection, as a set for `frame.number in {...}`.",
     ),
+    Column(
+        "first_ended_by",
+        Dtype.TEXT,
+        lambda row: row.ending.first_by.value if row.ending else None,
+        "Who ended it first, seen over both sides: `client`, `proxy`, `server` or `device`.",
+    ),
+    Column("ended_first_id", Dtype.TEXT, lambda row: row.ending.first_connection if row.ending else None, "The connection on which the end came first."),
+    Column("followed", Dtype.FLAG, lambda row: row.ending.followed if row.ending else None, "Its end only followed that of `ended_first_id`."),
+    Column(
+        "idle_before_end_s", Dtype.NUMBER, lambda row: seconds(row.ending.idle_ns) if row.ending else None, "Time without data before its first FIN or RST."
+    ),
+    Column("announced", Dtype.FLAG, lambda row: row.ending.announced if row.ending else None, "`Connection: close` had said that it would end."),
+    Column("pending_at_end", Dtype.TEXT, lambda row: row.ending.pending if row.ending else None, "The exchange that had no answer when it ended."),
 )
 
 CONNECTIONS = Table(

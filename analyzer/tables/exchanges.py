@@ -28,6 +28,7 @@ class ExchangeRow(Struct, frozen=True, gc=False):
     answered: Message | None
     mechanism: Mechanism | None
     auth_step: str | None
+    winrm: bool
 
 
 def _rows(result: Result) -> Iterator[ExchangeRow]:
@@ -44,6 +45,7 @@ def _rows(result: Result) -> Iterator[ExchangeRow]:
             answered=_message(evidence, response),
             mechanism=mechanisms.get(exchange.id),
             auth_step=result.auth_steps.get(exchange.id),
+            winrm=exchange.id in evidence.winrm_exchanges,
         )
 
 
@@ -198,6 +200,7 @@ _COLUMNS: tuple[Column[ExchangeRow], ...] = (
     ),
     Column("capture", Dtype.TEXT, lambda row: row.captures[row.exchange.capture].name, "The capture's name."),
     Column("packets", Dtype.TEXT, _packets, "Packets of the request and the response, as a set for `frame.number in {...}`."),
+    Column("winrm", Dtype.FLAG, lambda row: row.winrm, "The exchange is WinRM's; a connection that a proxy shares carries others, too."),
 )
 
 EXCHANGES = Table(

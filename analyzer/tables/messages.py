@@ -23,13 +23,15 @@ class MessageRow(Struct, frozen=True, gc=False):
     exchange: Exchange | None
     carrier: Request | Response | None
     captures: Sequence[Capture]
+    winrm: bool
 
 
 def _rows(result: Result) -> Iterator[MessageRow]:
     evidence = result.evidence
     for message in evidence.messages.values():
         exchange = evidence.exchanges.get(message.exchange)
-        yield MessageRow(message, exchange, _carrier(exchange, from_client=message.from_client), evidence.captures)
+        carrier = _carrier(exchange, from_client=message.from_client)
+        yield MessageRow(message, exchange, carrier, evidence.captures, message.exchange in evidence.winrm_exchanges)
 
 
 def _carrier(exchange: Exchange | None, *, from_client: bool) -> Request | Response | None:
@@ -63,7 +65,12 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
         "protection", Dtype.TEXT, lambda row: row.message.protection.value, "`clear`, `sealed`, `tls`, `empty`, or `none` (a body that is no WinRM message)."
     ),
     Column("opened", Dtype.FLAG, _opened, "The text could be read; null where there is none to read."),
-    Column("opened_absent", Dtype.TEXT, _opened_absent, "Why it could not: `sealed` (no key), `not_captured`, `malformed`, `over_limit`, `unsupported`."),
+    Column(
+        "opened_absent",
+        Dtype.TEXT,
+        _opened_absent,
+        "Why it could not: `sealed` (no key), `not_captured`, `unsent` (its sender stopped), `malformed`, `over_limit`, `unsupported`.",
+    ),
     Column("secret_used", Dtype.TEXT, lambda row: row.message.secret, "The tag of the secret that opened it (never the secret)."),
     Column("check", Dtype.TEXT, lambda row: row.message.check, "Whether its signature is right: `good`, `bad`, or `none` when it was not checked."),
     Column("size_bytes", Dtype.INTEGER, lambda row: row.message.size, "Size of the body."),
@@ -79,9 +86,16 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
     Column("operation", Dtype.TEXT, _operation, "The action's short name, such as `Create`, `Command`, `Receive`."),
     Column("text_sha256", Dtype.TEXT, lambda row: row.message.text_digest.hex() if row.message.text_digest else None, "SHA-256 of the text as read."),
     Column("opened_detail", Dtype.TEXT, lambda row: row.message.opened_detail, "Why a sealed body was not opened, in words."),
+    Column(
+        "operation_timeout_s",
+        Dtype.NUMBER,
+        lambda row: row.message.operation_timeout_s,
+        "How long the server may wait with its answer (OperationTimeout of the request); null where the request does not say.",
+    ),
     Column("sealed_parts", Dtype.INTEGER, lambda row: len(row.message.parts), "Sealed parts in the body."),
     Column("capture", Dtype.TEXT, lambda row: row.captures[row.exchange.capture].name if row.exchange else None, "The capture's name."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.carrier.packets, row.captures) if row.carrier else None, "Packets of the HTTP message."),
+    Column("winrm", Dtype.FLAG, lambda row: row.winrm, "The exchange is WinRM's; a connection that a proxy shares carries others, too."),
 )
 
 # WinRM error numbers as `winrm helpmsg` explains them.

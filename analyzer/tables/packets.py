@@ -36,6 +36,11 @@ def packet_set(keys: Iterable[int], captures: Sequence[Capture], *, named: bool 
     return ";".join(f"{captures[ordinal].name}:{number_set(numbers)}" for ordinal, numbers in found.items()) or None
 
 
+def capture_of(keys: Sequence[int], captures: Sequence[Capture]) -> str | None:
+    """The name of the capture of the first of the packets; None without packets."""
+    return captures[key_capture(keys[0])].name if keys else None
+
+
 def frame_filter(keys: Iterable[int], ordinal: int) -> str | None:
     """The Wireshark filter that shows those of the packets that are in the capture ``ordinal``; None when none is."""
     numbers = numbers_by_capture(keys).get(ordinal)

@@ -12,11 +12,15 @@ from analyzer.tables.exchanges import EXCHANGES
 from analyzer.tables.findings import FINDINGS
 from analyzer.tables.hops import HOPS
 from analyzer.tables.issues import ISSUES
+from analyzer.tables.logons import LOGONS
 from analyzer.tables.messages import MESSAGES
+from analyzer.tables.parties import PARTIES
 from analyzer.tables.proxies import PROXIES
+from analyzer.tables.requests import REQUESTS
 from analyzer.tables.shells import SHELLS
 from analyzer.tables.streams import STREAMS
 from analyzer.tables.timeline import TIMELINE
+from analyzer.tables.tls import TLS
 
 AnyTable = Table[Any]
 """A table whose kind of row is its own business."""
@@ -24,6 +28,7 @@ AnyTable = Table[Any]
 TABLES: tuple[AnyTable, ...] = (
     CAPTURES,
     CONNECTIONS,
+    TLS,
     EXCHANGES,
     HOPS,
     AUTHENTICATIONS,
@@ -32,6 +37,9 @@ TABLES: tuple[AnyTable, ...] = (
     COMMANDS,
     STREAMS,
     PROXIES,
+    PARTIES,
+    LOGONS,
+    REQUESTS,
     FINDINGS,
     ISSUES,
     TIMELINE,

@@ -8,6 +8,8 @@ from array import array
 from collections.abc import Sequence
 from itertools import repeat
 
+from msgspec.structs import replace
+
 from analyzer.formats.reader import Fetch
 from analyzer.records.capture import Flow, Segments, Verdict
 from analyzer.records.ids import key_capture, key_number
@@ -16,10 +18,11 @@ from analyzer.records.transport import Closing, Connection, End, Endpoint, Side
 from analyzer.settings import Limits
 from analyzer.transport.reassembly import Assembly, Segment, assemble, finished, first_base
 from analyzer.transport.rows import distinct
+from analyzer.transport.silence import fits, pauses, ttls, unacked, went_on, zero_windows
 
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _WRAP = 1 << 32
-_METHODS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"CONN", b"DELE", b"PATC", b"TRAC")
+_METHODS = (b"GET ", b"POST", b"PUT ", b"HEAD", b"OPTI", b"CONN", b"DELE", b"PATC", b"TRAC", b"PROX")
 _SAMPLES = 20
 _LOST_START = 1 << 24
 """More bytes than this between the first acknowledgement and the first data are no loss: one of the two is a stray."""
@@ -39,7 +42,9 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     assemblies = [assemble(sides[i], bases[i][0], fetch, limits.window_bytes, begins=bases[i][1]) for i in (0, 1)]
     acks = [[rows.ack[k] for k in kept if rows.direction[k] == client ^ i ^ 1 and rows.ack[k] >= 0 and not rows.flags[k] & _RST] for i in (0, 1)]
     streams = [finished(assemblies[i], assemblies[1 - i], acks[i]) for i in (0, 1)]
-    closings = _closings(rows, kept, client, assemblies)
+    streams = [replace(streams[i], unacked=unacked(assemblies[i], sides[i], sides[1 - i])) for i in (0, 1)]
+    hops = ttls(rows, client)
+    closings = _closings(rows, kept, client, assemblies, hops)
     endpoints = [Endpoint(flow.hosts[client ^ i], flow.ports[client ^ i]) for i in (0, 1)]
     times = [rows.ts_ns[k] for k in kept]
     made = Connection(
@@ -59,6 +64,9 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
         syn=next((rows.key[k] for k in kept if rows.direction[k] == client and rows.flags[k] & (_SYN | _ACK) == _SYN), None),
         established=any(rows.direction[k] != client and not rows.flags[k] & _RST for k in kept) or streams[0].size > 0,
         duplicates=copies,
+        ttls=hops,
+        pauses=pauses(rows, kept, int(limits.pause_s * 1e9)),
+        zero_windows=zero_windows(rows, kept, client),
         bases=(-1 if bases[0][0] is None else bases[0][0], -1 if bases[1][0] is None else bases[1][0]),
     )
     return made, tuple(_issues(made, assemblies, copies))
@@ -128,10 +136,11 @@ def _base_from_peer(rows: Segments, kept: list[int], direction: int, guess: tupl
     return base, begins
 
 
-def _closings(rows: Segments, kept: list[int], client: int, assemblies: list[Assembly]) -> list[Closing]:
-    """Every reset, and the first FIN of each side, in order of time."""
+def _closings(rows: Segments, kept: list[int], client: int, assemblies: list[Assembly], hops: tuple[tuple[int, ...], ...]) -> list[Closing]:
+    """Every reset, and the first FIN of each side, in order of time. What a side did later is told of its first reset."""
     found = []
     finished_sides = set()
+    reset_sides = set()
     for k in kept:
         flags = rows.flags[k]
         if not flags & (_FIN | _RST):
@@ -142,6 +151,9 @@ def _closings(rows: Segments, kept: list[int], client: int, assemblies: list[Ass
                 continue
             finished_sides.add(which)
         own, peer = assemblies[which], assemblies[1 - which]
+        later, later_packet = went_on(rows, kept, k) if flags & _RST and which not in reset_sides else (0, None)
+        if flags & _RST:
+            reset_sides.add(which)
         found.append(
             Closing(
                 kind=End.RESET if flags & _RST else End.FIN,
@@ -150,6 +162,11 @@ def _closings(rows: Segments, kept: list[int], client: int, assemblies: list[Ass
                 packet=rows.key[k],
                 stream_at=own.offset(rows.seq[k]) + rows.wire_size[k] if own.base is not None else -1,
                 acked=peer.offset(rows.ack[k]) if peer.base is not None and rows.ack[k] >= 0 else -1,
+                ttl=rows.ttl[k],
+                fits=fits(rows.ttl[k], hops[which]),
+                ident=rows.ident[k] >> 16,
+                went_on=later,
+                went_on_packet=later_packet,
             )
         )
     return sorted(found, key=lambda closing: (closing.ts_ns, closing.packet))

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from analyzer.formats.reader import Fetch
-from analyzer.formats.tls import KeyLog, Piece
-from analyzer.formats.tls import opened as opened_records
+from analyzer.formats.reader import Fetch, Reader
+from analyzer.formats.tls import Farewell, KeyLog, Piece, unsealed
+from analyzer.formats.tls_progress import alert
+from analyzer.records.tls import Alert
 from analyzer.records.transport import Connection, Extents, Gap, Stream
 
 Store = Callable[[int, bytes], tuple[int, int]]
@@ -19,13 +20,33 @@ Store = Callable[[int, bytes], tuple[int, int]]
 
 
 def opened(connection: Connection, keys: KeyLog, fetch: Fetch, store: Store) -> Connection | None:
-    """The connection with its plaintext streams, or None when it could not be opened."""
-    found = opened_records(connection.to_server, connection.to_client, keys, fetch)
+    """The connection with its plaintext streams (or with its alerts only, when nothing else was sent), or None when it could not be opened."""
+    found = unsealed(connection.to_server, connection.to_client, keys, fetch)
     if found is None:
         return None
+    told = connection if connection.tls is None else replace(connection, tls=replace(connection.tls, alerts=_alerts(connection, found.alerts, fetch)))
+    if not any(found.pieces):
+        return told
     raw = (connection.to_server, connection.to_client)
-    streams = [_stream(connection.capture, found[i], raw[i], found[1 - i], store) for i in (0, 1)]
-    return replace(connection, to_server=streams[0], to_client=streams[1], tls_opened=True)
+    pieces = found.pieces
+    streams = [_stream(connection.capture, pieces[i], raw[i], pieces[1 - i], store) for i in (0, 1)]
+    return replace(told, to_server=streams[0], to_client=streams[1], tls_opened=True)
+
+
+def _alerts(connection: Connection, found: list[Farewell], fetch: Fetch) -> tuple[Alert, ...]:
+    """The alerts in clear and those that were opened, in order of time."""
+    readers = {True: Reader(connection.to_server, fetch), False: Reader(connection.to_client, fetch)}
+    shown = [_alert(one, readers[one.from_client]) for one in found]
+    places = {(one.from_client, one.packet) for one in shown}
+    known = () if connection.tls is None else connection.tls.alerts
+    kept = [one for one in known if one.number is not None or (one.from_client, one.packet) not in places]
+    return tuple(sorted((*kept, *shown), key=lambda one: (one.ts_ns, one.packet)))
+
+
+def _alert(found: Farewell, reader: Reader) -> Alert:
+    times, packets = reader.times(found.raw_at, found.raw_end), reader.packets(found.raw_at, found.raw_end)
+    place = {"packet": packets[-1] if packets else 0, "ts_ns": times[1] if times else 0}
+    return alert(found.level, found.number, from_client=found.from_client, **place, encrypted=True)
 
 
 def _stream(capture: int, pieces: list[Piece], raw: Stream, peer: list[Piece], store: Store) -> Stream:

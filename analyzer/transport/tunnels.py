@@ -1,4 +1,4 @@
-"""Cuts the connection that a CONNECT tunnel carries (RFC 9110 section 9.3.6) out of the connection that carries the tunnel."""
+"""Cuts off what stands before the protocol proper: a connection behind its prefaces, and the one that a CONNECT tunnel carries (RFC 9110 section 9.3.6)."""
 
 from array import array
 from bisect import bisect_left
@@ -8,24 +8,36 @@ from msgspec.structs import replace
 from analyzer.records.ids import tunnel_id
 from analyzer.records.transport import Closing, Connection, Extents, Gap, Stream
 
+_WRAP = 1 << 32
+
 
 def inner(outer: Connection, client_at: int, server_at: int, protocol: str) -> Connection:
     """The tunnel's connection: the outer one's streams from the end of the request head and of the 2xx head on."""
-    to_server = _tail(outer.to_server, client_at, server_at)
-    to_client = _tail(outer.to_client, server_at, client_at)
-    times = [ts for stream in (to_server, to_client) for ts in stream.extents.ts_ns]
-    packets = sorted({key for stream in (to_server, to_client) for key in stream.extents.packet})
+    cut = behind(outer, client_at, server_at)
+    times = [ts for stream in (cut.to_server, cut.to_client) for ts in stream.extents.ts_ns]
+    packets = sorted({key for stream in (cut.to_server, cut.to_client) for key in stream.extents.packet})
     return replace(
-        outer,
+        cut,
         id=tunnel_id(outer.id),
         tunnel_of=outer.id,
         protocol=protocol,
-        to_server=to_server,
-        to_client=to_client,
+        bases=outer.bases,
         first_ns=min(times, default=outer.last_ns),
         last_ns=max(times, default=outer.last_ns),
         packets=array("q", packets),
-        closings=tuple(_shifted(closing, client_at, server_at) for closing in outer.closings),
+        prefaces=(),
+    )
+
+
+def behind(connection: Connection, client_at: int, server_at: int) -> Connection:
+    """The same connection with its streams from these offsets on."""
+    bases = [base if base < 0 else (base + at) % _WRAP for base, at in zip(connection.bases, (client_at, server_at), strict=True)]
+    return replace(
+        connection,
+        to_server=_tail(connection.to_server, client_at, server_at),
+        to_client=_tail(connection.to_client, server_at, client_at),
+        closings=tuple(_shifted(closing, client_at, server_at) for closing in connection.closings),
+        bases=(bases[0], bases[1]),
     )
 
 
@@ -57,4 +69,5 @@ def _tail(stream: Stream, at: int, peer_at: int) -> Stream:
         ),
         size=max(stream.size - at, 0),
         acked=max(stream.acked - at, 0) if stream.acked >= 0 else -1,
+        unacked=None if stream.unacked is None else replace(stream.unacked, at=max(stream.unacked.at - at, 0)),
     )

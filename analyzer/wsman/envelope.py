@@ -38,6 +38,7 @@ def _element(name: str) -> re.Pattern[str]:
     return re.compile(rf"<(?:[A-Za-z_][\w.-]*:)?{name}(?:\s[^<>]*)?>{_content(2048)}")
 
 
+_NAMESPACES = ("schemas.dmtf.org/wbem/wsman", "schemas.microsoft.com/wbem/wsman")
 _ACTION = _element("Action")
 _RESOURCE = _element("ResourceURI")
 _MESSAGE_ID = _element("MessageID")
@@ -47,6 +48,9 @@ _SHELL_SELECTOR = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?Selector\s[^<>]*Name=[\"']
 _SHELL_ID = _element("ShellId")
 _COMMAND_ID = re.compile(r"\sCommandId=[\"']([^\"'<>]{1,128})[\"']")
 _COMMAND_ELEMENT = _element("CommandId")
+_OPERATION_TIMEOUT = _element("OperationTimeout")
+_DURATION = re.compile(r"P(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9}(?:\.\d{1,9})?)S)?)?")
+"""Of XML Schema, part 2, section 3.2.6, without years and months, whose length varies."""
 _FAULT_CODE = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?WSManFault\s[^<>]*?Code=[\"'](\d{1,12})[\"']")
 _FAULT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?Fault[\s>]")
 _IDENTIFY = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?(Identify(?:Response)?)[\s/>]")
@@ -105,6 +109,15 @@ def _first(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> str | 
     return None
 
 
+def duration_s(text: str | None) -> float | None:
+    """The seconds of a duration like ``PT60.000S`` or ``P0DT0H1M0S``; None for what is none."""
+    match = _DURATION.fullmatch(text) if text and len(text) > 1 else None
+    if match is None or not any(match.groups()):
+        return None
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
 def _attribute(text: str) -> str | None:
     at = text.find("CommandId=")
     while at >= 0:
@@ -137,6 +150,8 @@ def _described(message: Message, text: str, found: Marks, known: Mapping[str, ob
         shell_id=first(_SHELL_SELECTOR, "Selector") or first(_SHELL_ID, "ShellId"),
         command_id=_attribute(text) or first(_COMMAND_ELEMENT, "CommandId"),
         fault_code=first(_FAULT_CODE, "WSManFault"),
+        operation_timeout_s=duration_s(first(_OPERATION_TIMEOUT, "OperationTimeout")) if message.from_client else None,
         operation=operation,
+        wsman=any(name in text for name in _NAMESPACES),
         settings=settings(operation, resource_uri, text) if message.from_client else (),
     )

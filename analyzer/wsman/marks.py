@@ -11,6 +11,7 @@ _WORDS = {
     for word in (
         *("Action", "ResourceURI", "MessageID", "RelatesTo", "SessionId", "Selector", "ShellId", "CommandId", "WSManFault", "Fault"),
         *("Identify", "IdentifyResponse", "CommandLine", "Command", "Arguments", "CommandState", "ExitCode", "Code", "creationXml", "Option", "Stream"),
+        "OperationTimeout",
     )
 }
 _FOLDED = b"compressiontype"

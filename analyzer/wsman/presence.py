@@ -1,11 +1,20 @@
-"""Which connections carry WinRM, told from what they carried: the target, sealed or SOAP bodies, a CONNECT to a WinRM port, a leg of one that does.
+"""Which exchanges are WinRM's, and by them which connections: told by WS-Management itself, not by a media type, a prefix of a path, or any SOAP.
 
-TLS that cannot be opened is taken for WinRM on the ports given for it; a connection that was never answered, on WinRM's registered ports.
+Evidence is a POST to exactly /wsman or /powershell, a body encrypted for a session (MS-WSMV 2.2.9.1), a namespace of WS-Management in a readable body,
+the field WSMANIDENTIFY, SOAP on one of WinRM's registered ports, or a CONNECT to one. It marks exchanges, because a proxy's pooled connection carries
+other traffic, too; it spreads along hops (a proxy may rewrite the path), to the rounds of the same logon, and to requests of the same connection for the
+same resource. TLS that cannot be decrypted is taken for WinRM on the ports given for it; a connection that was never answered, on the registered ports.
 """
 
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from analyzer.records.http import Exchange
+from msgspec import Struct
+
+from analyzer.records.auth import Conversation
+from analyzer.records.http import Exchange, Header
+from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Hop, Route
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message, Protection
@@ -13,61 +22,137 @@ from analyzer.records.transport import Connection
 from analyzer.settings import Limits
 
 _PORTS = (5985, 5986, 47001)
-_PATHS = ("/wsman", "/powershell")
+_PATH = re.compile(r"/(?:wsman|powershell)(?:[?/]|$)", re.IGNORECASE)
 _MEDIA = ("application/soap+xml", "multipart/encrypted", "multipart/x-multi-encrypted")
+
+
+class Presence(Struct, frozen=True, gc=False):
+    """Ids of the WinRM connections (all legs and tunnels included) and of the WinRM exchanges on them."""
+
+    connections: frozenset[str]
+    exchanges: frozenset[str]
 
 
 def winrm(
     connections: Mapping[str, Connection],
     exchanges_of: Mapping[str, Sequence[Exchange]],
     messages: Mapping[str, Message],
+    conversations: Iterable[Conversation],
     hops: Iterable[Hop],
     routes: Iterable[Route],
     limits: Limits,
-) -> frozenset[str]:
-    """The ids of WinRM connections, both legs and tunnels included."""
-    found = {identity for identity, connection in connections.items() if _own(connection, exchanges_of.get(identity, ()), messages, limits)}
-    legs = [(hop.near_connection, hop.far_connection) for hop in hops] + [
-        (route.client_connection, far) for route in routes for far in route.upstream_connections
-    ]
-    legs += [(connection.tunnel_of, identity) for identity, connection in connections.items() if connection.tunnel_of is not None]
-    growing = True
-    while growing:
-        growing = False
-        for one, other in legs:
-            if (one in found) != (other in found):
-                found |= {one, other}
-                growing = True
-    return frozenset(found)
+) -> Presence:
+    """What carries WinRM."""
+    own = [exchange.id for identity, exchanges in exchanges_of.items() for exchange in exchanges if _exchange(connections[identity], exchange, messages)]
+    marked = _spread(own, _neighbours(exchanges_of, conversations, hops))
+    found = {
+        identity
+        for identity, connection in connections.items()
+        if any(exchange.id in marked for exchange in exchanges_of.get(identity, ())) or _opaque(connection, exchanges_of, limits)
+    }
+    pairs = _opaque_pairs(connections, exchanges_of, routes)
+    connected = frozenset(_spread(found, pairs))
+    tunnels = {connection.tunnel_of for connection in connections.values() if connection.tunnel_of and connection.id in connected}
+    asked = {exchange.id for identity in tunnels for exchange in exchanges_of.get(identity, ()) if _method(exchange) == "CONNECT"}
+    return Presence(connected, frozenset(marked | asked))
 
 
-def _own(connection: Connection, exchanges: Sequence[Exchange], messages: Mapping[str, Message], limits: Limits) -> bool:
+def _spread(start: Iterable[str], pairs: Iterable[tuple[str, str]]) -> set[str]:
+    """``start`` and all that is connected with it by pairs."""
+    beside: dict[str, list[str]] = defaultdict(list)
+    for one, other in pairs:
+        beside[one].append(other)
+        beside[other].append(one)
+    found, left = set(start), list(start)
+    while left:
+        for other in beside.get(left.pop(), ()):
+            if other not in found:
+                found.add(other)
+                left.append(other)
+    return found
+
+
+def _neighbours(exchanges_of: Mapping[str, Sequence[Exchange]], conversations: Iterable[Conversation], hops: Iterable[Hop]) -> Iterable[tuple[str, str]]:
+    """Pairs of exchanges of which both are WinRM's when one is."""
+    for hop in hops:
+        yield hop.near, hop.far
+    for spoken in conversations:
+        if len(spoken.exchanges) > 1 and not _is_per_request(spoken):
+            for other in spoken.exchanges[1:]:
+                yield spoken.exchanges[0], other
+    for exchanges in exchanges_of.values():
+        firsts: dict[tuple[str, str], str] = {}
+        for exchange in exchanges:
+            if not isinstance(exchange.request, Absent):
+                key = exchange.request.method, exchange.request.target.partition("?")[0]
+                yield firsts.setdefault(key, exchange.id), exchange.id
+
+
+def _is_per_request(spoken: Conversation) -> bool:
+    return spoken.mechanism.value in ("basic", "digest", "certificate", "unknown")
+
+
+def _opaque(connection: Connection, exchanges_of: Mapping[str, Sequence[Exchange]], limits: Limits) -> bool:
+    """Nothing of it could be read, and its port is one for WinRM."""
+    if exchanges_of.get(connection.id):
+        return False
+    ports = {connection.server.port, *(preface.port for preface in connection.prefaces if isinstance(preface, Socks))}
     if connection.protocol == "tls":
-        return connection.server.port in limits.tls_ports
-    if not exchanges:
-        return connection.protocol == "other" and connection.server.port in _PORTS
-    return any(_exchange(exchange, messages) for exchange in exchanges)
+        return not ports.isdisjoint((*limits.tls_ports, *_PORTS))
+    return connection.protocol == "other" and not ports.isdisjoint(_PORTS)
 
 
-def _exchange(exchange: Exchange, messages: Mapping[str, Message]) -> bool:
+def _opaque_pairs(connections: Mapping[str, Connection], exchanges_of: Mapping[str, Sequence[Exchange]], routes: Iterable[Route]) -> Iterable[tuple[str, str]]:
+    """Connections that are WinRM's when the other one is: the two sides of a proxy of which one cannot be read, a tunnel and what it carries."""
+    for route in routes:
+        for far in route.upstream_connections:
+            if not exchanges_of.get(far) or not exchanges_of.get(route.client_connection):
+                yield route.client_connection, far
+    for identity, connection in connections.items():
+        if connection.tunnel_of is not None:
+            yield connection.tunnel_of, identity
+
+
+def _exchange(connection: Connection, exchange: Exchange, messages: Mapping[str, Message]) -> bool:
+    """WS-Management shows itself in this exchange."""
+    request = exchange.request
+    if not isinstance(request, Absent) and _asks_for_it(request.method, request.target):
+        return True
+    registered = connection.server.port in _PORTS or (not isinstance(request, Absent) and _names_a_port(request.target))
     for half in (exchange.request, exchange.response):
         if isinstance(half, Absent):
             continue
         message = messages.get(half.id)
-        if message is not None and (message.protection is Protection.SEALED or (message.protection is Protection.CLEAR and _soap(message))):
+        if message is not None and (message.protection is Protection.SEALED or message.wsman):
             return True
         if any(header.name.lower() == "wsmanidentify" for header in half.headers):
             return True
-    request = exchange.request
-    return not isinstance(request, Absent) and _target(request.method, request.target)
+        if registered and half is request and _media(half.headers) in _MEDIA:
+            return True
+    return False
 
 
-def _soap(message: Message) -> bool:
-    return message.action is not None or (message.content_type or "").partition(";")[0].strip().lower() in _MEDIA
+def _media(headers: Iterable[Header]) -> str:
+    value = next((header.value for header in headers if header.name.lower() == "content-type"), "")
+    return value.partition(";")[0].strip().lower()
 
 
-def _target(method: str, target: str) -> bool:
+def _method(exchange: Exchange) -> str:
+    return "" if isinstance(exchange.request, Absent) else exchange.request.method
+
+
+def _asks_for_it(method: str, target: str) -> bool:
     if method == "CONNECT":
-        return any(target.endswith(f":{port}") for port in _PORTS)
-    rest = target.partition("://")[2].partition("/")[2] if "://" in target.split("?", maxsplit=1)[0] else target.removeprefix("/")
-    return f"/{rest}".lower().startswith(_PATHS)
+        return _names_a_port(target)
+    return method == "POST" and _PATH.match(_path(target)) is not None
+
+
+def _path(target: str) -> str:
+    """The path of a target in absolute or origin form (RFC 9112 section 3.2)."""
+    beginning = target.partition("?")[0]
+    return "/" + beginning.partition("://")[2].partition("/")[2] if "://" in beginning else target
+
+
+def _names_a_port(target: str) -> bool:
+    authority = target.partition("://")[2].partition("/")[0] if "://" in target.partition("?")[0] else target
+    return authority.rpartition(":")[2] in {str(port) for port in _PORTS}

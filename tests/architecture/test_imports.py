@@ -25,13 +25,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wsman": _FLOOR,
     "psrp": _FLOOR,
     "sigma": {"records", "errors"},
+    "story": _FLOOR,
     "rules": {"records", "errors"},
     "tables": {"records", "formats.text", "errors"},
     "reports": {"records", "tables", "formats.text", "errors"},
     "exports": {"records", "tables", "reports", "formats.text", "errors"},
     "engine": {
         *_FLOOR,
-        *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "rules", "tables", "reports"),
+        *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "story", "rules", "tables", "reports"),
     },
     "case": {"records", "errors", "engine", "tables", "reports", "exports", "__init__"},
     "api": {"case", "records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules", "__init__"},
@@ -80,7 +81,7 @@ ADAPTERS = {"capture/slow.py", "capture/scapy_packet.py", "auth/schemes/pyspnego
 
 VAGUE = {"core", "common", "utils", "util", "helpers", "helper", "base", "manager", "handler", "misc"}
 LINES = 400
-LONGER = {"capture/kernel.py": 1150}
+LONGER = {"capture/kernel.py": 1200}
 """One class that is compiled as one unit: its methods share arrays, and a call between units would cost what the compiler saves."""
 
 

@@ -177,6 +177,7 @@ def evidence(
         routes=tuple(routes),
         roles=roles or {},
         winrm=frozenset(one.id for one in connections) if winrm is None else frozenset(winrm),
+        winrm_exchanges=frozenset(one.id for one in exchanges if winrm is None or one.connection in winrm),
         issues=tuple(issues),
     )
 

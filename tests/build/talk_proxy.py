@@ -81,11 +81,11 @@ def _turn(shake: Shake, turn: int, last: Reply | None, content: Content | None, 
     return post(target, shake.credentials(turn), content=content), last or reply(200, *shake.last_token)
 
 
-def ask_sealed(number: int, target: str = WSMAN, *, by: str = "client") -> Ask:
+def ask_sealed(number: int, target: str = WSMAN, *, by: str = "client", size: int = 600) -> Ask:
     """A sealed request with that sequence number; another client's is another one."""
-    return post(target, content=sealed(number, by=by))
+    return post(target, content=sealed(number, by=by, size=size))
 
 
-def sealed_reply(number: int) -> Reply:
+def sealed_reply(number: int, *, size: int = 600) -> Reply:
     """A sealed response with that sequence number."""
-    return reply(200, content=sealed(number, by="server"))
+    return reply(200, content=sealed(number, by="server", size=size))

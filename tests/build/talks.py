@@ -83,12 +83,24 @@ class Wire:
         """A SYN that nobody answers, and its retransmissions; the number of the first."""
         return Talk(self, (client, client_port), (server, server_port)).knock(tries)
 
-    def put(self, source: _Side, target: _Side, flags: int, payload: bytes = b"", *, captured: bool = True) -> int:
+    def put(
+        self, source: _Side, target: _Side, flags: int, payload: bytes = b"", *, captured: bool = True, ttl: int = 64, window: int = 64240
+    ) -> int:
         """One packet; its number in a capture of the whole wire (the last one seen when it is not captured)."""
+        segment = _tcp(source, target, flags, payload, window)
+        return self._add(source.host, target.host, segment, captured=captured, ttl=ttl)
+
+    def icmp(self, router: str, kind: int, code: int, *, mtu: int = 0) -> int:
+        """What ``router`` says of the last packet, to its sender; its number."""
+        quoted = self._packets[-1].frame[14:42]
+        message = struct.pack(">BBHHH", kind, code, 0, 0, mtu) + quoted
+        message = message[:2] + struct.pack(">H", _sum(message)) + message[4:]
+        return self._add(router, socket.inet_ntoa(quoted[12:16]), message, protocol=1)
+
+    def _add(self, source: str, target: str, body: bytes, *, captured: bool = True, ttl: int = 64, protocol: int = 6) -> int:
         self._ident = (self._ident + 1) & 0xFFFF
-        segment = _tcp(source, target, flags, payload)
-        frame = _ethernet(_ip(source.host, target.host, self._ident, segment))
-        self._packets.append(Packet(self.now_ns, frame, frozenset((source.host, target.host)), captured))
+        frame = _ethernet(_ip(source, target, self._ident, body, ttl, protocol))
+        self._packets.append(Packet(self.now_ns, frame, frozenset((source, target)), captured))
         self.now_ns += self.step_ns
         self._seen += captured
         return self._seen
@@ -161,13 +173,32 @@ class Talk:
         """The client's FIN, and the server's when it is ``answered``."""
         return self._close(self.client, self.server, after, answered=answered)
 
-    def reset_by_server(self, after: float = 0.0) -> int:
-        self.lan.wait(after)
-        return self.lan.put(self.server, self.client, RST | ACK)
+    def lost(self, said: Speech | bytes, *, tries: int = 5, after: float = 1.0) -> int:
+        """The client's bytes, of which nothing arrives; their first segment is sent ``tries`` times in all, each ``after`` seconds later."""
+        data = said if isinstance(said, bytes) else said.wire()
+        sequence, received = self.client.sequence, self.server.received
+        number = self._say(self.client, self.server, data, captured=True)
+        self.server.received = received
+        past = self.client.sequence
+        for _ in range(tries - 1):
+            self.lan.wait(after)
+            self.client.sequence = sequence
+            self.lan.put(self.client, self.server, PSH | ACK, data[: self.lan.mss])
+        self.client.sequence = past
+        return number
 
-    def reset_by_client(self, after: float = 0.0) -> int:
+    def acked_by_server(self, *, window: int = 64240, after: float = 0.0) -> int:
+        """An acknowledgement of the server, and its window."""
         self.lan.wait(after)
-        return self.lan.put(self.client, self.server, RST | ACK)
+        return self.lan.put(self.server, self.client, ACK, window=window)
+
+    def reset_by_server(self, after: float = 0.0, *, ttl: int = 64) -> int:
+        self.lan.wait(after)
+        return self.lan.put(self.server, self.client, RST | ACK, ttl=ttl)
+
+    def reset_by_client(self, after: float = 0.0, *, ttl: int = 64) -> int:
+        self.lan.wait(after)
+        return self.lan.put(self.client, self.server, RST | ACK, ttl=ttl)
 
     def _close(self, one: _Side, other: _Side, after: float, *, answered: bool) -> int:
         self.lan.wait(after)
@@ -195,16 +226,16 @@ class Talk:
         return numbers[0]
 
 
-def _tcp(source: _Side, target: _Side, flags: int, payload: bytes) -> bytes:
+def _tcp(source: _Side, target: _Side, flags: int, payload: bytes, window: int) -> bytes:
     acknowledged = source.received if flags & ACK else 0
-    head = struct.pack(">HHIIBBHHH", source.port, target.port, source.sequence, acknowledged, 5 << 4, flags, 64240, 0, 0)
+    head = struct.pack(">HHIIBBHHH", source.port, target.port, source.sequence, acknowledged, 5 << 4, flags, window, 0, 0)
     pseudo = socket.inet_aton(source.host) + socket.inet_aton(target.host) + struct.pack(">BBH", 0, 6, len(head) + len(payload))
     return head[:16] + struct.pack(">H", _sum(pseudo + head + payload)) + head[18:] + payload
 
 
-def _ip(source: str, target: str, ident: int, segment: bytes) -> bytes:
+def _ip(source: str, target: str, ident: int, segment: bytes, ttl: int, protocol: int) -> bytes:
     addresses = socket.inet_aton(source) + socket.inet_aton(target)
-    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(segment), ident, 0x4000, 64, 6, 0) + addresses
+    head = struct.pack(">BBHHHBBH", 0x45, 0, 20 + len(segment), ident, 0x4000, ttl, protocol, 0) + addresses
     return head[:10] + struct.pack(">H", _sum(head)) + head[12:] + segment
 
 

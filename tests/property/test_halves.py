@@ -38,7 +38,7 @@ def _kernel() -> kernel.Kernel:
 
 
 def _told(run: kernel.Kernel, walk: Walk, flows: tuple[Flow, ...], late: frozenset[int]) -> Told:
-    counts = (run.tcp_packets, run.snapped, run.undecodable, run.unknown_links, run.first_ns, run.last_ns, run.backwards, run.datagrams)
+    counts = (run.tcp_packets, run.snapped, run.undecodable, run.unknown_links, run.first_ns, run.last_ns, run.backwards, run.datagrams, run.icmp)
     return Told(flows, late, counts, (walk.packets, walk.links, walk.problems, walk.format, walk.snaplen, walk.comments, walk.secrets))
 
 

@@ -15,7 +15,7 @@ from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
 from analyzer.records.capture import Flow, Segments
 from analyzer.settings import Limits
-from tests.build.packets import FIN, LINKS, SYN, Frame, Line, ethernet, filling, gre, ip4, pcap, pcapng, vxlan
+from tests.build.packets import FIN, LINKS, SYN, Frame, Line, ethernet, filling, gre, ip4, ip6, pcap, pcapng, tcp, vxlan
 from tests.property.damage import SMALL
 from tests.property.reading import frames
 
@@ -33,6 +33,10 @@ _HOSTILE = (
     b"\xf0\x18",
     b"\r\n\r\n",
     b"POST /wsman HT",
+    b"PROXY TCP4 1",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c",
+    b"\x05\x01\x00\x03\xff",
+    b"\x04\x01\x17\x61",
 )
 
 pytestmark = pytest.mark.skipif(not kernel.COMPILED, reason="the kernel is not compiled here: there is one form only")
@@ -73,6 +77,8 @@ def _read(kind: type[kernel.Kernel], data: bytes, dice: random.Random, *, bulk: 
         run.backwards,
         run.late,
         run.datagrams,
+        run.icmp,
+        run.icmp_over,
         run.spool_full,
     )
     seen = (walk.format, walk.snaplen, walk.packets, walk.links, walk.secrets, walk.comments, walk.problems, slow.problems)
@@ -93,6 +99,10 @@ def _corpus() -> list[bytes]:
                 line.put(0, at * 40, b"POST /wsman HTTP/1.1\r\nHost: srv01\r\n\r\n"[:38] + b"..")
                 line.put(1, at * 40, b"HTTP/1.1 401 \r\nWWW-Authenticate: Negotiate\r\n\r\n"[:40])
             line.put(0, 120, b"", flags=FIN)
+            if ":" not in ends[0]:
+                line.frame(wrap(ip4("10.0.0.254", ends[0], 1, bytes((3, 13)) + bytes(6) + line.packet(0, 0, b"POST"))))
+            scaled = tcp((ends[0], 50001), (ends[1], 5985), 1, None, SYN, options=b"\x02\x04\x05\xb4\x01\x03\x03\x07")
+            line.frame(wrap(ip6(*ends, 6, scaled) if ":" in ends[0] else ip4(*ends, 6, scaled)))
             line.put(0, 0, b"", flags=SYN)
             made += [pcap(line.frames), pcapng(line.frames, order=">")]
             if link == LINKS["ethernet"][0]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analyzer.engine.local import run
+from analyzer.engine.work import told
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
 from analyzer.records.ids import key_number
@@ -29,7 +30,7 @@ class Judged(NamedTuple):
     def found(self, rule: str) -> list[Finding]:
         """What the rule itself finds, before findings that another one explains are left out."""
         (own,) = (known for known in rules() if known.id == rule)
-        return list(own.find(self.evidence))
+        return list(own.find(told(self.evidence)))
 
     @property
     def rules(self) -> set[str]:

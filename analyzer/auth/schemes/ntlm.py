@@ -131,6 +131,7 @@ def _challenge(raw: bytes) -> Reading[NtlmToken]:
         server_os_build=_version(raw, 48) if flags & VERSION and starts >= 56 else None,
         server_time=_AV_TIMESTAMP in pairs,
         key_exchange=bool(flags & KEY_EXCHANGE),
+        stamp=pairs.get(_AV_TIMESTAMP),
     )
     return Reading(token, complaint)
 
@@ -158,6 +159,7 @@ def _authenticate(raw: bytes) -> Reading[NtlmToken]:
         mic=bool(int.from_bytes(pairs.get(_AV_FLAGS, b"")[:4], "little") & _AV_FLAG_MIC) if second else None,
         key_exchange=bool(flags & KEY_EXCHANGE),
         channel_bindings=bindings if any(bindings) else None,
+        stamp=pairs.get(_AV_TIMESTAMP),
     )
     return Reading(token, complaint)
 

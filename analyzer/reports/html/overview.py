@@ -10,6 +10,8 @@ from analyzer.reports.html.source import Row, Source, connection_of, number, tex
 from analyzer.tables.times import rfc3339, seconds
 
 _NAMES_SHOWN = 5
+_UP = (None, "completed", "application_data")
+"""How far TLS came where something may have been said under it; None: its beginning is not in the capture."""
 
 
 class Coverage(NamedTuple):
@@ -41,16 +43,14 @@ def coverage(source: Source) -> Coverage:
     """Counted over the WinRM connections."""
     sealed = [row for row in source.messages if row["protection"] == "sealed"]
     closed = [row for row in sealed if not row["opened"]]
-    holes = {name: number(row, "missing_client_bytes") + number(row, "missing_server_bytes") for name, row in source.winrm.items()}
-    words = Counter(
-        word for row in source.rows("exchanges") if row["connection_id"] in source.winrm for word in text(row, "quality").split(",") if word != "complete"
-    )
+    holes = {name: number(row, "missing_client_bytes") + number(row, "missing_server_bytes") for name, row in source.counted.items()}
+    words = Counter(word for row in source.exchanges for word in text(row, "quality").split(",") if word != "complete")
     bodies = Counter(text(row, "protection") for row in source.messages)
     return Coverage(
         bodies={word: bodies[word] for word in ("clear", "sealed", "tls", "empty", "none")},
         opened=len(sealed) - len(closed),
         closed=dict(sorted(Counter(text(row, "opened_detail") or "no key" for row in closed).items())),
-        tls_connections=sum(row["protocol"] == "tls" and not row["tls_opened"] for row in source.winrm.values()),
+        tls_connections=sum(row["protocol"] == "tls" and not row["tls_opened"] and row.get("tls_handshake") in _UP for row in source.counted.values()),
         missing_bytes=sum(holes.values()),
         holed_connections=sum(size > 0 for size in holes.values()),
         incomplete={word.replace("_", " "): count for word, count in sorted(words.items()) if word},
@@ -91,7 +91,7 @@ def tiles(source: Source, covered: Coverage) -> tuple[Tile, ...]:
     """The numbers above the summary."""
     accounts = {(text(row, "user").casefold(), text(row, "domain").casefold()) for row in source.rows("authentications") if row["user"]}
     findings = len(source.rows("findings"))
-    exchanges = sum(row["connection_id"] in source.winrm for row in source.rows("exchanges"))
+    exchanges = len(source.exchanges)
     return (
         Tile(f"{findings:,}", "finding" if findings == 1 else "findings", "findings"),
         Tile(f"{len(source.winrm):,}", "WinRM connection" if len(source.winrm) == 1 else "WinRM connections", "ladders"),
@@ -119,7 +119,7 @@ def _looked_at(source: Source) -> str:
     captures = source.rows("captures")
     first, last = span(source)
     when = f", from {rfc3339(first)} to {rfc3339(last)} ({seconds(last - first):,.3f} s)," if first is not None and last is not None else ""
-    exchanges = sum(row["connection_id"] in source.winrm for row in source.rows("exchanges"))
+    exchanges = len(source.exchanges)
     proxies = source.rows("proxies")
     through = f"; {counted(len(proxies), 'proxy', 'proxies')} carried it" if proxies else "; no proxy was recognised"
     packets = counted(sum(number(row, "packets") for row in captures), "packet")

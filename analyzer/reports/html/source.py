@@ -75,8 +75,18 @@ class Source:
 
     @cached_property
     def messages(self) -> list[Row]:
-        """The bodies of WinRM connections."""
-        return [row for row in self.rows("messages") if connection_of(row) in self.winrm]
+        """The bodies of WinRM exchanges, those that several captures saw once."""
+        return [row for row in self.rows("messages") if row["winrm"] and connection_of(row) in self.counted]
+
+    @cached_property
+    def exchanges(self) -> list[Row]:
+        """The WinRM exchanges, those that several captures saw once."""
+        return [row for row in self.rows("exchanges") if row["winrm"] and row["connection_id"] in self.counted]
+
+    @cached_property
+    def counted(self) -> dict[str, Row]:
+        """`winrm`, connections that several captures saw once."""
+        return {name: row for name, row in self.winrm.items() if row["twin_of"] is None}
 
 
 def connection_of(row: Row) -> str:

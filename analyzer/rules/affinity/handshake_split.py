@@ -1,15 +1,15 @@
-"""The messages of one authentication handshake reach the server on different connections.
+"""The messages of one logon reach the server on different connections.
 
 What it sees
-    On the client's connection a handshake goes on (a challenge was answered), but its round trips are joined with different upstream connections: the answer
-    to the challenge arrives on a connection on which that challenge was never sent. With the upstream leg alone: an NTLM authenticate message as the first
+    The answer to a challenge arrives on a connection on which that challenge was never sent. Proof is either both sides of a proxy, or an NTLMv2 response that
+    repeats the time stamp of a challenge on another connection. With the server side alone and without time stamps: an NTLM authenticate message as the first
     thing on a connection whose beginning was captured, right after a challenge to the same peer on another one.
 Why it matters
-    The server keeps the state of the handshake with the connection. It answers 401 and the user sees "access denied" with a correct password.
+    The server keeps the state of a logon with the connection. It answers 401 and the user sees "access denied" with a correct password.
 When it is wrong
     When the capture began in the middle of the second connection; such connections are left out.
 Needs
-    Both legs for certainty; the upstream leg alone gives a lower confidence.
+    Both sides of the proxy, or the server side alone. On the client side alone a proxy that splits logons looks like wrong credentials.
 Reference
     Proxy Servers and WinRM, sentences 129, 133 and 144.
 """
@@ -17,141 +17,138 @@ Reference
 from collections import defaultdict
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from analyzer.records.auth import Conversation, Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
-from analyzer.records.http import Exchange
+from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
+from analyzer.records.story import Logon, Reason, Result
+from analyzer.rules.asking import MECHANISMS, account, is_proxied, server_words, sign, times
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
-from analyzer.rules.reading import counted, finding, first_packet, handshakes, name, packet, packets_of, request, response, role, status, upstream, who
+from analyzer.rules.reading import counted, handshakes, listed, name, packet, request, role, status, upstream
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "affinity.handshake-split"
-TITLE = "An authentication handshake is split over several upstream connections"
-SEVERITY = Severity.HIGH
-REFERENCE = "Proxy Servers and WinRM, sentence 144"
 HOW = Advice(
-    "Bind each upstream connection to one client connection for as long as both live",
+    "Bind each server connection to one client connection for as long as both live",
     Topic.BIND,
     f"; or use HTTPS through CONNECT or a proxy at TCP level, or {PAST_THE_PROXY}.",
 )
-ADVICE = HOW.text()
+KEEP = (
+    "Let the client keep its connection from the first message of the logon to the last request (one session object, keep-alive on, no new connection after "
+    "a 401). If a load balancer stands in front, let it hold each client connection on one server."
+)
 _SOON_NS = 5_000_000_000
-_ALONE = 0.7
+_PROVED, _ALONE = 0.95, 0.7
 
 
-class Split(Struct, frozen=True, gc=False):
-    """A handshake of a client's connection, and the upstream exchanges that its round trips became, in order."""
-
-    conversation: Conversation
-    fars: tuple[Exchange, ...]
-
-
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and proxy; with the upstream leg alone, one for each peer and server."""
-    groups: dict[tuple[str, str, int], list[Split]] = defaultdict(list)
-    for conversation in handshakes(evidence):
-        split = _split(evidence, conversation)
-        if split is not None:
-            connection = evidence.connections[conversation.connection]
-            groups[connection.client.host, connection.server.host, connection.server.port].append(split)
-    for group in groups.values():
-        yield _finding(evidence, group)
-    if not groups:
-        yield from _alone(evidence)
+def see(evidence: Evidence) -> Iterator[Sign[Logon]]:
+    """Split logons; with the server side alone and without proof, halves that fit."""
+    found = [_sign(evidence, logon) for logon in evidence.story.logons if logon.reason is Reason.SPLIT]
+    yield from found
+    if not found:
+        yield from _halves(evidence)
 
 
-def _split(evidence: Evidence, conversation: Conversation) -> Split | None:
-    fars = tuple(found for exchange in conversation.exchanges if (found := upstream(evidence, exchange)) is not None)
-    connections = {exchange.connection for exchange in fars}
-    if len(connections) < 2 or not all(evidence.connections[identity].to_server.begins for identity in connections):
-        return None
-    return Split(conversation, fars)
+def _sign(evidence: Evidence, logon: Logon) -> Sign[Logon]:
+    hops = [evidence.near[identity].confidence for identity in logon.exchanges if identity in evidence.near]
+    own = sign(logon)
+    return Sign(own.fact, own.exchanges, own.packets, own.connections, own.user, min(hops, default=_PROVED))
 
 
-def _finding(evidence: Evidence, group: list[Split]) -> Finding:
-    first = group[0]
-    connection = evidence.connections[first.conversation.connection]
-    legs = list(dict.fromkeys(exchange.connection for exchange in first.fars))
-    way = "; ".join(
-        f"{evidence.far[far.id].near} went on as {far.id} on {name(evidence.connections[far.connection])} "
-        f"({packet(evidence, asked.packets[0]) if (asked := request(far)) is not None and asked.packets else 'packet not captured'}), status {status(far)}"
-        for far in first.fars
-    )
-    refused = sum(split.conversation.outcome is Outcome.REFUSED for split in group)
-    user = who(first.conversation)
-    why = (
-        f"The {first.conversation.mechanism.value} handshake {f'of {user} ' if user else ''}on {name(connection)} was carried by {len(legs)} "
-        "upstream connections: "
-        f"{way}. {counted(len(group), 'handshake')} of this client went this way; {refused} ended refused."
-    )
-    members = [exchange for split in group for exchange in (*(evidence.exchanges[identity] for identity in split.conversation.exchanges), *split.fars)]
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=min(evidence.far[far.id].confidence for split in group for far in split.fars),
-        title=TITLE,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[*(split.conversation.connection for split in group), *(far.connection for split in group for far in split.fars)],
-        exchanges=[exchange.id for exchange in members],
-        packets=packets_of(members),
-        user=user,
-    )
-
-
-def _alone(evidence: Evidence) -> Iterator[Finding]:
-    """Without the client's leg: an answer without its challenge, and a challenge without its answer, one after the other between the same two hosts."""
-    orphans: dict[tuple[str, str, int], list[tuple[Conversation, Conversation]]] = defaultdict(list)
+def _halves(evidence: Evidence) -> Iterator[Sign[Logon]]:
+    """Without the client's side: an answer without its challenge, and a challenge without its answer, one after the other between the same two hosts."""
     pending: dict[tuple[str, str, int], list[Conversation]] = defaultdict(list)
-    for conversation in sorted(handshakes(evidence), key=lambda found: found.first_ns):
-        connection = evidence.connections[conversation.connection]
-        joined = any(identity in evidence.far for identity in conversation.exchanges)
+    for spoken in sorted(handshakes(evidence), key=lambda found: found.first_ns):
+        connection = evidence.connections[spoken.connection]
+        joined = any(identity in evidence.far for identity in spoken.exchanges)
         if joined or role(evidence, connection.id) in (Role.CLIENT_LEG, Role.DIRECT) or not connection.to_server.begins:
             continue
         peers = (connection.client.host, connection.server.host, connection.server.port)
-        kinds = [step.token.step for step in conversation.steps if step.token is not None]
-        if kinds[:1] == ["authenticate"] and conversation.server_challenge is None and conversation.outcome is not Outcome.ACCEPTED:
-            challenged = [other for other in pending[peers] if 0 <= conversation.first_ns - other.last_ns <= _SOON_NS and other.connection != connection.id]
-            if challenged:
-                orphans[peers].append((challenged[-1], conversation))
-                pending[peers].remove(challenged[-1])
+        kinds = [step.token.step for step in spoken.steps if step.token is not None]
+        if kinds[:1] == ["authenticate"] and spoken.server_challenge is None and spoken.outcome is not Outcome.ACCEPTED:
+            fitting = [one for one in pending[peers] if 0 <= spoken.first_ns - one.last_ns <= _SOON_NS and one.connection != connection.id]
+            if fitting:
+                yield _pair(evidence, fitting[-1], spoken)
+                pending[peers].remove(fitting[-1])
         elif "challenge" in kinds and kinds[-1] == "challenge":
-            pending[peers].append(conversation)
-    for pairs in orphans.values():
-        yield _orphan_finding(evidence, pairs)
+            pending[peers].append(spoken)
 
 
-def _orphan_finding(evidence: Evidence, pairs: list[tuple[Conversation, Conversation]]) -> Finding:
-    challenged, answered = pairs[0]
-    last = evidence.exchanges[answered.exchanges[-1]]
-    user = who(answered)
-    why = (
-        f"On {name(evidence.connections[challenged.connection])} a challenge was never answered; {name(evidence.connections[answered.connection])} "
-        "began with the "
-        f"{answered.mechanism.value} authenticate message {f'of {user} ' if user else ''}without a challenge before it, and was answered {status(last)}. "
-        f"{counted(len(pairs), 'such pair')} between these hosts. The client's leg is not in the evidence."
+def _pair(evidence: Evidence, challenged: Conversation, answered: Conversation) -> Sign[Logon]:
+    logon = evidence.story.logon_of[answered.id]
+    packets = [step.packets[0] for one in (challenged, answered) for step in one.steps if step.packets]
+    exchanges = (*challenged.exchanges, *answered.exchanges)
+    return Sign(logon, exchanges, tuple(packets), (challenged.connection, answered.connection), account(logon), _ALONE)
+
+
+def _through_proxy(tell: Tell[Logon]) -> bool:
+    evidence = tell.evidence
+    return is_proxied(evidence, tell.connections[0]) or any(role(evidence, one) is Role.UPSTREAM_LEG for one in tell.connections)
+
+
+def title(tell: Tell[Logon]) -> str:
+    """Names who splits them."""
+    connection = tell.connection
+    if not _through_proxy(tell):
+        return f"Client {connection.client.host} splits each logon over several connections"
+    proxy = server_words(connection) if is_proxied(tell.evidence, connection.id) else connection.client.host
+    return f"Proxy {proxy} splits logons over several server connections"
+
+
+def why(tell: Tell[Logon]) -> str:
+    """Which messages went where, how often, and how it ended."""
+    first = tell.first
+    mechanism, user = MECHANISMS[first.fact.mechanism], first.user
+    refused = sum(logon.outcome is Result.REFUSED for logon in tell.facts)
+    outcome = f"It was tried {times(tell.count)} and refused {times(refused)} (401)." if refused else f"It was tried {times(tell.count)}."
+    way = [part for identity in first.exchanges if (part := _forwarded(tell.evidence, identity))]
+    where = f"The messages were forwarded on different server connections: {'; '.join(way)}." if way else _places(tell)
+    return (
+        f"The {mechanism} handshake{f' of {user}' if user else ''} was split over {counted(len(_carriers(tell)), 'connection')}. {where} "
+        f"The server keeps a logon with its connection, so the answer to the challenge means nothing on another one. {outcome}"
+    ) + ("" if way or not _through_proxy(tell) else " The client's side of the proxy is not in the capture.")
+
+
+def _carriers(tell: Tell[Logon]) -> list[str]:
+    """The connections that carried the first logon's messages to the server."""
+    fars = [far.connection for identity in tell.first.exchanges if (far := upstream(tell.evidence, identity)) is not None]
+    return list(dict.fromkeys(fars or tell.first.connections))
+
+
+def _forwarded(evidence: Evidence, identity: str) -> str | None:
+    far = upstream(evidence, identity)
+    asked = None if far is None else request(far)
+    if far is None or asked is None:
+        return None
+    where = packet(evidence, asked.packets[0]) if asked.packets else "packet not captured"
+    return f"{identity} as {far.id} on {name(evidence.connections[far.connection])}, {where}, status {status(far)}"
+
+
+def _places(tell: Tell[Logon]) -> str:
+    first = tell.first
+    said = "The answer repeats the time stamp of the challenge on the other connection. " if first.confidence == _PROVED else ""
+    return (
+        f"The challenge was sent on one connection and answered on another one ({listed(_carriers(tell))}; {tell.packet(first.packets[0])} to "
+        f"{tell.packet(first.packets[-1])}). {said}The peer that opened them does not keep its connection."
     )
-    exchanges = [identity for pair in pairs for conversation in pair for identity in conversation.exchanges]
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=_ALONE,
-        title=TITLE,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[conversation.connection for pair in pairs for conversation in pair],
-        exchanges=exchanges,
-        packets=[
-            key
-            for identity in exchanges
-            for half in (request(evidence.exchanges[identity]), response(evidence.exchanges[identity]))
-            for key in first_packet(half)
-        ],
-        user=user,
-    )
+
+
+OPINION = Opinion(
+    title=title,
+    name="Logon is split over several connections",
+    severity=Severity.HIGH,
+    confidence=_PROVED,
+    owner=lambda tell: Owner.PROXY if _through_proxy(tell) else Owner.CLIENT,
+    reference="Proxy Servers and WinRM, sentence 144",
+    advice=lambda tell: HOW if _through_proxy(tell) else KEEP,
+    see=see,
+    why=why,
+    explains=(
+        "auth.loop",
+        "affinity.client-migrates",
+        "auth.reauth-per-request",
+        "auth.credentials-refused",
+        "auth.context-lost",
+        "auth.negotiate-via-proxy-without-proxy-support",
+    ),
+    fails=("connection_authentication", "affinity"),
+)

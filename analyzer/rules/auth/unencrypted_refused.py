@@ -25,6 +25,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
+from analyzer.records.story import Reason
 from analyzer.rules.reading import (
     CONNECTION_BASED,
     authenticated,
@@ -52,6 +53,8 @@ ADVICE = (
     "Leave the server as it is, and let the client seal its messages (pywinrm: message_encryption='always'; pypsrp: encryption='always'; Ansible: "
     "ansible_winrm_message_encryption=always), or use HTTPS on port 5986."
 )
+_OTHER_REASONS = (Reason.SPLIT, Reason.INTERLEAVED, Reason.CREDENTIALS_OR_SPLIT)
+"""Why such a logon was refused: what the server makes of clear text is not known then."""
 _DEMAND = 401
 _ERROR = 500
 _SURE, _UNSURE = 0.9, 0.6
@@ -101,6 +104,9 @@ def _refusal(evidence: Evidence, exchange: Exchange) -> Refusal | None:
     if done is not None and done.mechanism in CONNECTION_BASED and exchange.id not in done.exchanges[:-1]:
         return Refusal(exchange, done, sure=True)
     for conversation in evidence.conversations_of[exchange.connection]:
+        logon = evidence.story.logon_of.get(conversation.id)
+        if logon is not None and logon.reason in _OTHER_REASONS:
+            continue
         last = conversation.exchanges[-1] == exchange.id and conversation.audience is Audience.SERVER and conversation.mechanism in CONNECTION_BASED
         if last and conversation.outcome is Outcome.REFUSED and "challenge" in [step.token.step for step in conversation.steps if step.token is not None]:
             return Refusal(exchange, conversation, sure=False)

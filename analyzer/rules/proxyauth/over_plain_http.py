@@ -38,7 +38,8 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         if connection.protocol != "tls" and _asks_proxy(exchange):
             groups[connection.client.host, connection.server.host, connection.server.port].append(exchange)
     for group in groups.values():
-        yield _finding(evidence, group)
+        if any(header(request(exchange), "proxy-authorization") is not None for exchange in group):
+            yield _finding(evidence, group)
 
 
 def _asks_proxy(exchange: Exchange) -> bool:

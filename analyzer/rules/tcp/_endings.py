@@ -116,7 +116,9 @@ def answer_ns(exchange: Exchange) -> int | None:
 
 
 def closer(evidence: Evidence, ended: Ended) -> str:
-    """Who ended the connection, for a sentence."""
+    """Who ended the connection, for a sentence. The TTL of a reset that fits no other packet of its sender tells of a device."""
+    if ended.ending.closing.fits is False:
+        return "a device on the path"
     if role(evidence, ended.connection.id) is Role.UPSTREAM_LEG:
         return f"the proxy {ended.connection.client.host}"
     if role(evidence, ended.connection.id) is Role.CLIENT_LEG:

@@ -84,7 +84,7 @@ def _finding(evidence: Evidence, group: list[Cut]) -> Finding:
     first = group[0]
     connection = evidence.connections[first.exchange.connection]
     declared = first.answer.body.declared
-    side = "the proxy" if role(evidence, connection.id) is Role.CLIENT_LEG else "the server"
+    side = "a device on the path" if first.closing.fits is False else "the proxy" if role(evidence, connection.id) is Role.CLIENT_LEG else "the server"
     why = (
         f"On {name(connection)} the response of {first.exchange.id} ({packet(evidence, first.answer.packets[0])}) declared "
         f"{f'{declared:,} bytes' if declared is not None else 'a chunked body'} and {first.answer.body.size:,} were delivered before {side} ended "

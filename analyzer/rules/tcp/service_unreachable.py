@@ -7,7 +7,7 @@ Why it matters
     The service does not run, listens on another port, or a firewall is in the way. Through a proxy the client only sees a 502, 503 or 504.
 When it is wrong
     When the capture shows the client's direction only, every attempt would look unanswered; attempts that went on to send data are not counted. A port scan
-    looks the same as a client that cannot reach many servers.
+    looks the same as a client that cannot reach many servers. Where an ICMP error answered, tcp.icmp-error tells it.
 Needs
     The leg to the server, both directions.
 Reference
@@ -17,6 +17,7 @@ Reference
 from collections import defaultdict
 from collections.abc import Iterator
 
+from analyzer.records.capture import IcmpKind
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Exchange
@@ -48,6 +49,8 @@ def find(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _failed(evidence: Evidence, connection: Connection) -> bool:
+    if any(error.kind is not IcmpKind.TOO_BIG for error in evidence.icmp.get(connection.id, ())):
+        return False  # tcp.icmp-error tells who refused it
     if connection.established or connection.syn is None or connection.to_server.size or connection.to_client.size:
         return False
     if _refused(connection):

@@ -246,7 +246,47 @@ class TestVerdict:
         line.put(CLIENT, 40, WSMAN, acked=0)
         assert fed(line.frames, force=NONE).kernel.late == {1}
 
-    @pytest.mark.parametrize(("port", "kept"), [(5986, [Verdict.TLS]), (443, [])])
+    @pytest.mark.parametrize(
+        ("asked", "kept"),
+        [
+            (b"\x05\x01\x00\x01\x0a\x00\x00\x09\x17\x61", 1),
+            (b"\x05\x01\x00\x03\x01s\x17\x62", 1),
+            (b"\x05\x01\x00\x04" + bytes(16) + b"\xb7\x99", 1),
+            (b"\x04\x01\x17\x61\x0a\x00\x00\x09\x00", 1),
+            (b"\x05\x01\x00\x01\x0a\x00\x00\x09\x01\xbb", 0),
+            (b"\x05\x02\x00\x01\x0a\x00\x00\x09\x17\x61", 0),
+            (b"\x05\x01\x00\x03\xffs\x17\x62", 0),
+        ],
+    )
+    def test_a_socks_request_for_winrm_keeps_a_flow(self, asked: bytes, kept: int) -> None:
+        line = Line(server=("10.0.0.9", 1080))
+        line.handshake()
+        line.put(CLIENT, 0, b"\x05\x01\x00")
+        line.put(CLIENT, 3, asked)
+        assert len(self._verdicts(line)) == kept
+
+    @pytest.mark.parametrize("start", [WSMAN, b"\x16\x03\x01\x00\x04\x01\x00\x00\x00"])
+    @pytest.mark.parametrize(
+        "header",
+        [
+            b"PROXY TCP4 10.1.1.1 10.1.1.2 50000 5986\r\n",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c" + bytes(12),
+            b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00",
+        ],
+    )
+    def test_what_stands_behind_a_proxy_header_decides(self, header: bytes, start: bytes) -> None:
+        wanted = [Verdict.HTTP if start == WSMAN else Verdict.TLS]
+        for cut in (0, len(header)):
+            line = Line(server=("10.0.0.9", 5986))
+            line.handshake()
+            if cut:
+                line.put(CLIENT, 0, header)
+            line.put(CLIENT, cut, start if cut else header + start)
+            assert self._verdicts(line) == wanted
+
+    @pytest.mark.parametrize(
+        ("port", "kept"), [(5986, [Verdict.TLS]), (5985, [Verdict.TLS]), (47001, [Verdict.TLS]), (443, [])]
+    )
     def test_tls_is_kept_on_winrms_port_only(self, port: int, kept: list[Verdict]) -> None:
         line = Line(server=("10.0.0.9", port))
         line.handshake()

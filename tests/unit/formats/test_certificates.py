@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spnego.channel_bindings import GssChannelBindings
 
-from analyzer.formats.certificates import channel_binding
+from analyzer.formats.certificates import channel_binding, covers, described
+from tests.build.talk_tls import paper
 
 NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "srv01")])
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -52,3 +53,32 @@ def test_a_signature_without_a_hash_of_its_own_binds_nothing() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes(raw: bytes) -> None:
     assert channel_binding(raw) is None
+
+
+def test_what_a_certificate_says() -> None:
+    found = described(paper("srv02.lab.example", days=(-1, 1), alternative="192.0.2.7", ca="Lab Root").der)
+    assert found is not None
+    assert (found.subject, found.issuer, found.common_name) == ("CN=srv02.lab.example", "CN=Lab Root", "srv02.lab.example")
+    assert (found.names, found.self_signed, found.key, found.signature, found.server_use) == (
+        ("192.0.2.7",),
+        False,
+        "EC secp256r1",
+        "sha256",
+        None,
+    )
+    assert found.not_after_s - found.not_before_s == 2 * 86_400
+    assert covers(found, "192.0.2.7")
+    assert not covers(found, "srv02.lab.example")
+
+
+def test_self_signed_is_proved_by_the_signature() -> None:
+    own = paper()
+    forged = bytearray(own.der)
+    forged[-1] ^= 1
+    assert [found.self_signed for found in map(described, (own.der, bytes(forged))) if found is not None] == [True, False]
+
+
+@given(st.integers(0, 300), st.binary(max_size=8))
+def test_no_damage_raises(at: int, put: bytes) -> None:
+    data = paper().der
+    described(data[:at] + put + data[at + len(put) :])

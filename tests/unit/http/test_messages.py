@@ -158,7 +158,13 @@ def test_a_hole_inside_of_a_body_of_known_length_does_no_harm() -> None:
 def test_a_body_that_ends_early_is_cut() -> None:
     found = parsed([b"POST /b HTTP/1.1\r\nContent-Length: 10\r\n\r\nab"], [])
     assert (asked(found.exchanges[0]).body.complete, found.exchanges[0].quality) == (False, ("request_cut", "response_missing"))
+    assert "http.body-unsent" in codes(found)
+
+
+def test_a_body_whose_end_was_not_captured_is_cut_otherwise() -> None:
+    found = parsed([b"POST /b HTTP/1.1\r\nContent-Length: 10\r\n\r\nab", 3], [])
     assert "http.body-cut" in codes(found)
+    assert "http.body-unsent" not in codes(found)
 
 
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])

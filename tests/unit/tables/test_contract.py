@@ -17,6 +17,14 @@ CONTRACT = {
         "server_bytes missing_client_bytes missing_server_bytes retransmitted_packets out_of_order_packets close closed_by seconds_after_last_response "
         "user_agent server_product"
     ),
+    "tls": (
+        "connection_id capture winrm client_ip client_port server_ip server_port first_time server_name wanted_name "
+        "handshake versions_offered ciphers_offered version cipher application_protocol ja3 ja4 opened "
+        "certificate_subject certificate_issuer certificate_names certificate_not_before certificate_not_after "
+        "certificate_validity name_matches self_signed server_use certificate_key certificate_signature "
+        "chain_length certificate_sha256 client_certificate client_certificate_subject "
+        "alert alert_number alert_level alert_by alert_packet alerts clear_answer close closed_by packets"
+    ),
     "exchanges": (
         "exchange_id connection_id position request_time response_time latency_s method target host request_version response_version status auth_scheme "
         "mechanism auth_step proxy_auth_scheme request_protection response_protection request_bytes response_bytes content_type user_agent via "
@@ -38,6 +46,9 @@ CONTRACT = {
         "proxy_ip kind product client_connections upstream_connections exchanges http_1_1 connection_authentication keeps_open_after_success "
         "connection_persistence affinity encryption_enforced proxy_auth_over_https no_foreign_request"
     ),
+    "parties": "party_id kind endpoints names product product_evidence certainty",
+    "logons": ("logon_id client_connection_id server_connection_ids audience mechanism user domain user_source outcome reason round_trips seconds certainty"),
+    "requests": "request_id fate stopped_at status fault_code forwarded_as asked_as ran_as seconds certainty",
     "findings": (
         "finding_id rule severity confidence time end_time subject title why connections exchanges packets filter advice reference attack user source "
         "destination"

@@ -8,7 +8,7 @@ from analyzer.records.sealing import Message, Protection
 from analyzer.sealing.messages import messages
 from analyzer.settings import Limits
 from analyzer.wsman.actions import short_name
-from analyzer.wsman.envelope import decoded, described
+from analyzer.wsman.envelope import decoded, described, duration_s
 from tests.build.streams import talk
 
 CREATE = "http://schemas.xmlsoap.org/ws/2004/09/transfer/Create"
@@ -92,3 +92,23 @@ def test_bytes_that_fit_no_encoding_are_replaced() -> None:
 )
 def test_short_names(action: str, name: str) -> None:
     assert short_name(action) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("PT60S", 60.0),
+        ("PT60.000S", 60.0),
+        ("P0DT0H1M30.5S", 90.5),
+        ("P1D", 86_400.0),
+        ("PT20M", 1200.0),
+        ("P", None),
+        ("PT", None),
+        ("60", None),
+        ("P1Y", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_durations(text: str | None, told: float | None) -> None:
+    assert duration_s(text) == told

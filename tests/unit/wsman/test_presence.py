@@ -22,9 +22,10 @@ def _spoken(name: str, request: bytes) -> tuple[Connection, tuple[Exchange, ...]
     return made, exchanges, {message.id: message for message in found}
 
 
-def _is_winrm(request: bytes) -> bool:
+def _is_winrm(request: bytes, port: int = 8080) -> bool:
     made, exchanges, found = _spoken("c1", request)
-    return bool(winrm({"c1": made}, {"c1": exchanges}, found, (), (), Limits()))
+    made = replace(made, server=Endpoint("10.0.0.9", port))
+    return bool(winrm({"c1": made}, {"c1": exchanges}, found, (), (), (), Limits()).connections)
 
 
 def _body(content_type: str, body: str = "<x/>") -> bytes:
@@ -41,10 +42,16 @@ def _body(content_type: str, body: str = "<x/>") -> bytes:
         (b"GET /other HTTP/1.1\r\nWSMANIDENTIFY: unauthenticated\r\n\r\n", True),
         (b"CONNECT srv01:5986 HTTP/1.1\r\n\r\n", True),
         (b"CONNECT srv01:443 HTTP/1.1\r\n\r\n", False),
+        (b"GET /wsman-handbook/index.html HTTP/1.1\r\n\r\n", False),
+        (b"GET /wsman HTTP/1.1\r\n\r\n", False),
+        (b"POST /wsmania HTTP/1.1\r\n\r\n", False),
+        (b"POST /wsman/SubscriptionManager/WEC HTTP/1.1\r\n\r\n", True),
+        (b"POST /powershell-docs HTTP/1.1\r\n\r\n", False),
         (b"GET /index.html?u=/wsman HTTP/1.1\r\n\r\n", False),
         (b"GET http://srv01/index.html?u=http://x/wsman HTTP/1.1\r\n\r\n", False),
         (_body("multipart/encrypted;protocol=x"), True),
-        (_body("application/soap+xml;charset=UTF-8"), True),
+        (_body("application/soap+xml;charset=UTF-8"), False),
+        (_body("multipart/encrypted;protocol=x", ""), False),
         (_body("text/xml"), False),
     ],
 )
@@ -52,10 +59,24 @@ def test_signs(request_bytes: bytes, expected: bool) -> None:  # noqa: FBT001
     assert _is_winrm(request_bytes) is expected
 
 
+@pytest.mark.parametrize("port", [5985, 5986, 47001])
+def test_soap_on_a_registered_port(port: int) -> None:
+    assert _is_winrm(_body("application/soap+xml;charset=UTF-8"), port)
+    assert not _is_winrm(_body("text/xml"), port)
+    assert not _is_winrm(b"GET / HTTP/1.1\r\n\r\n", port)
+
+
+def test_a_namespace_of_ws_management_tells_it_on_any_path() -> None:
+    body = '<s:Envelope xmlns:w="http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"/>'
+    made, exchanges, found = _spoken("c1", _body("application/soap+xml", body))
+    marked = {identity: replace(message, wsman=True) for identity, message in found.items()}
+    assert winrm({"c1": made}, {"c1": exchanges}, marked, (), (), (), Limits()).exchanges == {"c1.x1"}
+
+
 @pytest.mark.parametrize(("protocol", "port", "expected"), [("tls", 5986, True), ("tls", 443, False), ("other", 5985, True), ("other", 80, False)])
 def test_what_cannot_be_seen_is_told_by_its_port(protocol: str, port: int, expected: bool) -> None:  # noqa: FBT001
     made = replace(talk([], [])[0], protocol=protocol, server=Endpoint("10.0.0.9", port))
-    assert bool(winrm({"c1": made}, {}, {}, (), (), Limits())) is expected
+    assert bool(winrm({"c1": made}, {}, {}, (), (), (), Limits()).connections) is expected
 
 
 def test_the_other_leg_and_the_tunnel_belong_to_it() -> None:
@@ -66,4 +87,4 @@ def test_the_other_leg_and_the_tunnel_belong_to_it() -> None:
     hop = Hop("c1.x1", "c2.x1", "c1", "c2", ("timing",), 0.5, 0)
     connections = {one.id: one for one in (near, far, alone, inside)}
     exchanges = {"c1": near_exchanges, "c2": far_exchanges, "c3": alone_exchanges}
-    assert winrm(connections, exchanges, found, (hop,), (), Limits()) == {"c1", "c2", "c2.t"}
+    assert winrm(connections, exchanges, found, (), (hop,), (), Limits()).connections == {"c1", "c2", "c2.t"}

@@ -1,0 +1,78 @@
+"""Questions that rules ask of the picture of the whole (`analyzer.records.story`), and the words for its facts. Rules do not draw pictures of their own."""
+
+from collections.abc import Iterator
+
+from analyzer.records.auth import Audience, Mechanism
+from analyzer.records.evidence import Evidence
+from analyzer.records.story import Kind, Logon, Party, Reason, Result
+from analyzer.records.transport import Connection
+from analyzer.rules.reading import header, request, response
+from analyzer.rules.telling import Sign, Tell
+
+MECHANISMS = {
+    Mechanism.BASIC: "Basic",
+    Mechanism.DIGEST: "Digest",
+    Mechanism.NTLM: "NTLM",
+    Mechanism.KERBEROS: "Kerberos",
+    Mechanism.CREDSSP: "CredSSP",
+    Mechanism.CERTIFICATE: "client certificate",
+    Mechanism.UNKNOWN: "unknown",
+}
+
+
+def failed(evidence: Evidence, *reasons: Reason, audience: Audience = Audience.SERVER) -> Iterator[Logon]:
+    """Logons that did not succeed for one of these reasons, in order of place."""
+    for logon in evidence.story.logons:
+        if logon.audience is audience and logon.outcome is not Result.ACCEPTED and logon.reason in reasons:
+            yield logon
+
+
+def sign(logon: Logon) -> Sign[Logon]:
+    """A logon as a sign: its exchanges and packets on every side."""
+    return Sign(logon, logon.exchanges, logon.packets, (logon.client_connection, *logon.server_connections), user=account(logon))
+
+
+def account(logon: Logon) -> str | None:
+    r"""``DOMAIN\user``, ``user``, or None when nothing shows it."""
+    if not logon.user:
+        return None
+    return f"{logon.domain}\\{logon.user}" if logon.domain else logon.user
+
+
+def party_at(evidence: Evidence, connection: str, *, server_end: bool) -> Party | None:
+    """The party at one end of a connection."""
+    ends = evidence.story.ends.get(connection)
+    wanted = None if ends is None else ends[server_end]
+    return next((party for party in evidence.story.parties if party.id == wanted), None)
+
+
+def is_proxied(evidence: Evidence, connection: str) -> bool:
+    """Its server end is a proxy."""
+    party = party_at(evidence, connection, server_end=True)
+    return party is not None and party.kind is Kind.PROXY
+
+
+def server_words(connection: Connection) -> str:
+    """``10.9.2.30:5985``."""
+    return f"{connection.server.host}:{connection.server.port}"
+
+
+def times(number: int) -> str:
+    """``once``, ``twice``, ``3 times``."""
+    return {1: "once", 2: "twice"}.get(number, f"{number:,} times")
+
+
+def asked_name(evidence: Evidence, exchange: str) -> str | None:
+    """The name in the Host field of a request, without its port."""
+    value = header(request(evidence.exchanges[exchange]), "host")
+    return None if value is None else value.rpartition(":")[0] if ":" in value and not value.endswith("]") else value
+
+
+def product_at(evidence: Evidence, exchange: str) -> str | None:
+    """The Server field of a response."""
+    return header(response(evidence.exchanges[exchange]), "server")
+
+
+def first_packet_of(tell: Tell[Logon]) -> str:
+    """``packet 6``: where the first logon was answered."""
+    return tell.packet(tell.first.packets[-1]) if tell.first.packets else "no packet"

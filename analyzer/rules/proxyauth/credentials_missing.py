@@ -1,0 +1,73 @@
+"""A proxy demands credentials that the client does not give.
+
+What it sees
+    A client whose WinRM requests through a proxy were all answered by 407, or whose proxy credentials were refused, so that none of them was forwarded.
+Why it matters
+    The request ends at the proxy and never reaches the server. The user sees a failure of WinRM, and nothing is wrong with the server.
+When it is wrong
+    A client that gives its credentials after the first 407 is healthy and not counted.
+Needs
+    The client's side of the proxy.
+Reference
+    RFC 9110 section 15.5.8.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from analyzer.records.auth import Audience
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Severity
+from analyzer.records.story import Fate, Outcome
+from analyzer.rules.asking import server_words, times
+from analyzer.rules.products import PAST_THE_PROXY
+from analyzer.rules.reading import header, listed, response
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+
+
+def see(evidence: Evidence) -> Iterator[Sign[Fate]]:
+    """Each request that ended at a 407, of clients that never got past this proxy."""
+    groups: dict[tuple[str, object], list[Fate]] = defaultdict(list)
+    for fate in evidence.story.fates.values():
+        connection = evidence.connections[evidence.exchanges[fate.request].connection]
+        groups[connection.client.host, connection.server].append(fate)
+    for group in groups.values():
+        stopped = [fate for fate in group if fate.outcome is Outcome.NOT_FORWARDED]
+        if stopped and stopped[-1] is group[-1] and len(stopped) == len(group):
+            yield from (Sign(fate, (fate.request,), fate.packets) for fate in stopped)
+
+
+def _given(tell: Tell[Fate]) -> bool:
+    return any(logon.audience is Audience.PROXY and logon.client_connection in tell.connections for logon in tell.evidence.story.logons)
+
+
+def title(tell: Tell[Fate]) -> str:
+    """Missing or refused."""
+    return f"Proxy {server_words(tell.connection)} {'refuses the proxy credentials' if _given(tell) else 'demands credentials, the client gives none'}"
+
+
+def why(tell: Tell[Fate]) -> str:
+    """What the proxy demanded, what the client did, and that nothing was forwarded."""
+    client = tell.connection.client.host
+    demands = [header(response(tell.evidence.exchanges[fate.request]), "proxy-authenticate") or "" for fate in tell.facts]
+    did = "The proxy refused the credentials that the client gave." if _given(tell) else "The client gave none (without proxy credentials it gives up)."
+    return (
+        f"The proxy {server_words(tell.connection)} answered {client} {times(tell.count)} with 407 ({tell.packet(tell.first.packets[-1])}) and demands "
+        f"{listed(demands) or 'credentials'}. {did} The requests of {client} were not forwarded and never reached the server."
+    )
+
+
+OPINION = Opinion(
+    title=title,
+    name="Proxy demands credentials that the client does not give",
+    severity=Severity.MEDIUM,
+    confidence=0.9,
+    owner=Owner.CLIENT,
+    reference="RFC 9110 section 15.5.8",
+    advice=(
+        "Give this client credentials for the proxy (New-PSSessionOption -ProxyAuthentication and -ProxyCredential; pypsrp: proxy='http://user:…@proxy:port'), "
+        f"let the proxy pass WinRM from this client without them, or {PAST_THE_PROXY}."
+    ),
+    see=see,
+    why=why,
+)

@@ -1,0 +1,101 @@
+"""The client stops waiting before the server answers.
+
+What it sees
+    A FIN or RST of the client while a request waited for its answer for 5 seconds and more. With decrypted bodies, the OperationTimeout that the request asks
+    for: the server may wait that long before it answers.
+Why it matters
+    A client whose own read time-out is shorter than its OperationTimeout breaks off a healthy wait. It reports a time-out or "connection aborted", and the
+    command goes on at the server without it.
+When it is wrong
+    A person who stops a command ends its connection in the same way: one such end after an uneven time is only told as information.
+Needs
+    Both directions of the connection; for the comparison, a key or password that decrypts the request.
+Reference
+    DSP0226 section 6.1 (OperationTimeout); MS-WSMV 3.1.4.14.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Severity
+from analyzer.records.waiting import Stop
+from analyzer.rules.tcp import _waiting as words
+from analyzer.rules.tcp._waiting import Wait, sign, waiting
+from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+
+_WAITED = Param("waited_s", 5.0, "seconds", "how long the request had waited when the client ended the connection, at least")
+_ROUND_S = (5, 10, 15, 20, 30, 40, 45, 60, 90, 100, 120, 180, 240, 300, 600)
+"""What people set time-outs to."""
+_NEAR_S = 0.4
+_ALIKE = 0.05
+_LEAST = 2
+
+
+def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Wait]]:
+    """Requests that the client gave up, except where the server let the OperationTimeout pass (tcp.never-answered)."""
+    for wait in waiting(evidence, Stop.GAVE_UP):
+        allowed = words.timeout_s(evidence, wait.one)
+        overdue = allowed is not None and wait.one.waited_ns > allowed * 1e9
+        if wait.one.waited_ns >= values["waited_s"] * 1e9 and not overdue:
+            yield sign(evidence, wait, wait.one.closing.packet if wait.one.closing else None)
+
+
+def why(tell: Tell[Wait]) -> str:
+    """How long it waited, and how long it had asked the server to wait."""
+    first = tell.first.fact.one
+    connection = tell.evidence.connections[first.connection]
+    name = words.party(tell.evidence, connection, client=True)
+    text = f"{name[0].upper()}{name[1:]} sent {words.what(tell.evidence, first)} on {first.connection} ({tell.packet(first.packet)})."
+    if first.closing is not None:
+        text += (
+            f" It ended the connection {words.s(first.waited_ns)} later, without an answer "
+            f"({words.closed(first.closing)} of the client, {tell.packet(first.closing.packet)})."
+        )
+    if tell.count > 1:
+        text += f" This happened {words.times(tell.count)}, after {words.spread(wait.one.waited_ns for wait in tell.facts)}."
+    allowed = words.timeout_s(tell.evidence, first)
+    if allowed is not None:
+        text += f" The request lets the server wait {allowed:g} s (OperationTimeout), longer than the client itself waits."
+    else:
+        text += " The OperationTimeout of the request cannot be read; 60 s is usual, and the server may wait that long."
+    return text
+
+
+def severity(tell: Tell[Wait]) -> Severity:
+    """A limit shows by repetition, by an even number of seconds, or by the OperationTimeout."""
+    if not _is_a_limit(tell):
+        return Severity.INFO
+    known = words.timeout_s(tell.evidence, tell.first.fact.one) is not None
+    return Severity.MEDIUM if known and tell.count >= _LEAST else Severity.LOW
+
+
+def _is_a_limit(tell: Tell[Wait]) -> bool:
+    waited = sorted(wait.one.waited_ns / 1e9 for wait in tell.facts)
+    middle = waited[len(waited) // 2]
+    alike = sum(abs(one - middle) <= _ALIKE * middle for one in waited)
+    return alike >= _LEAST or any(abs(middle - even) <= _NEAR_S for even in _ROUND_S)
+
+
+def confidence(tell: Tell[Wait]) -> float:
+    """Nearly certain where both times are known."""
+    if not _is_a_limit(tell):
+        return 0.5
+    return 0.95 if words.timeout_s(tell.evidence, tell.first.fact.one) is not None else 0.8
+
+
+OPINION = Opinion(
+    title="Client closes the connection before the server answers",
+    severity=severity,
+    worst=Severity.MEDIUM,
+    confidence=confidence,
+    owner=Owner.CLIENT,
+    reference="DSP0226 section 6.1",
+    advice=(
+        "Make the client wait longer than its OperationTimeout, or lower OperationTimeout below the client's read time-out. "
+        "pywinrm: read_timeout_sec above operation_timeout_sec. Ansible: ansible_winrm_read_timeout_sec above ansible_winrm_operation_timeout_sec. "
+        "PowerShell: New-PSSessionOption -OperationTimeout."
+    ),
+    see=see,
+    why=why,
+    params=(_WAITED,),
+)

@@ -1,0 +1,195 @@
+"""A rule as a declared opinion. A rule's module holds its document (docstring) and ``OPINION``; everything else is done here and in the catalogue.
+
+    def see(evidence):                      # which facts show it: one `Sign` each, in order of place
+        for logon in refused_by(evidence, "clock_skew"):
+            yield Sign(logon, logon.exchanges, logon.packets)
+
+    def why(tell):                          # the words for the signs of one finding
+        first = tell.first.fact
+        return f"The server refused {first.user}: its clock differs ({tell.packet(first.packets[0])})."
+
+    OPINION = Opinion(title="…", severity=Severity.MEDIUM, confidence=0.9, owner=Owner.CLIENT,
+                      reference="RFC 4120 section 7.5.9", advice="…", see=see, why=why)
+
+The id comes from the file's place (``FAMILY/NAME.py``). Signs are grouped by ``each`` (default: client host and server endpoint): one group is one
+finding. Title, severity, confidence and advice are values, or functions of the `Tell` where they depend on what was seen. ``explains`` names the rules
+whose findings on the same connections are symptoms of this one; ``fails`` the requirements of the scorecard that a finding fails. A threshold is a
+`Param`: then ``see`` is called with a second argument, the values by name, and ``tell.value(name)`` gives one to the words.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Finding, Severity
+from analyzer.records.transport import Connection
+from analyzer.rules.reading import Told, finding, packet
+
+F = TypeVar("F")
+
+
+class Owner(StrEnum):
+    """Which party has to change something."""
+
+    CLIENT = "client"
+    PROXY = "proxy"
+    SERVER = "server"
+    NETWORK = "network"
+    CAPTURE = "capture"
+
+
+class Param(Struct, frozen=True, gc=False):
+    """A threshold of a rule: its name in ``[rules."FAMILY.NAME"]`` of the configuration, its value unless set there, its unit, and what it decides."""
+
+    name: str
+    default: float
+    unit: str
+    means: str
+
+
+class Sign(Struct, Generic[F], frozen=True, gc=False):
+    """One fact that shows it, with the exchanges and packet keys that hold it. ``connections``: those of the exchanges, unless given.
+
+    ``confidence`` and ``user``: where this sign's differ from the opinion's and from what the connection tells.
+    """
+
+    fact: F
+    exchanges: tuple[str, ...] = ()
+    packets: tuple[int, ...] = ()
+    connections: tuple[str, ...] = ()
+    user: str | None = None
+    confidence: float | None = None
+
+
+class Tell(Struct, Generic[F], frozen=True, gc=False):
+    """The signs of one finding, at least one, in order of place, and the values of the rule's parameters."""
+
+    evidence: Evidence
+    signs: tuple[Sign[F], ...]
+    values: Mapping[str, float]
+
+    @property
+    def first(self) -> Sign[F]:
+        """The first sign."""
+        return self.signs[0]
+
+    @property
+    def count(self) -> int:
+        """How many signs."""
+        return len(self.signs)
+
+    @property
+    def facts(self) -> tuple[F, ...]:
+        """What the signs rest on."""
+        return tuple(sign.fact for sign in self.signs)
+
+    @property
+    def connection(self) -> Connection:
+        """The connection of the first sign."""
+        return self.evidence.connections[self.connections[0]]
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        """Ids of the connections of all signs, without repeats."""
+        return tuple(dict.fromkeys(identity for sign in self.signs for identity in _connections(self.evidence, sign)))
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """The users of the signs, without repeats."""
+        return tuple(dict.fromkeys(sign.user for sign in self.signs if sign.user))
+
+    def value(self, name: str) -> float:
+        """The value of one of the rule's parameters, in its unit."""
+        return self.values[name]
+
+    def packet(self, key: int) -> str:
+        """A packet for a sentence: ``packet 12``, with several captures ``packet 12 of a.pcap``."""
+        return packet(self.evidence, key)
+
+
+Words: TypeAlias = Callable[[Tell[Any]], str]
+Key: TypeAlias = Callable[[Evidence, Sign[Any]], Hashable]
+
+
+def place(evidence: Evidence, sign: Sign[Any]) -> Hashable:
+    """One finding for each client host and server endpoint."""
+    own = evidence.connections[_connections(evidence, sign)[0]]
+    return own.client.host, own.server.host, own.server.port
+
+
+def endpoint(evidence: Evidence, sign: Sign[Any]) -> Hashable:
+    """One finding for each server endpoint, whoever its clients are."""
+    own = evidence.connections[_connections(evidence, sign)[0]]
+    return own.server.host, own.server.port
+
+
+def alone(_: Evidence, sign: Sign[Any]) -> Hashable:
+    """One finding for each sign."""
+    return id(sign)
+
+
+def together(_: Evidence, __: Sign[Any]) -> Hashable:
+    """One finding for all signs."""
+    return None
+
+
+class Opinion(Struct, frozen=True, gc=False, kw_only=True):
+    """What a rule thinks of its signs; the module's docstring says how to use it."""
+
+    title: str | Words
+    severity: Severity | Callable[[Tell[Any]], Severity]
+    confidence: float | Callable[[Tell[Any]], float]
+    reference: str
+    advice: str | Told | Callable[[Tell[Any]], "str | Told"]
+    see: Callable[..., Iterable[Sign[Any]]]
+    why: Words
+    owner: Owner | Callable[[Tell[Any]], Owner]
+    each: Key = place
+    attack: tuple[str, ...] = ()
+    explains: tuple[str, ...] = ()
+    fails: tuple[str, ...] = ()
+    params: tuple[Param, ...] = ()
+    name: str | None = None
+    """The title of the rule in lists, where ``title`` is a function."""
+    worst: Severity | None = None
+    """The highest severity it gives, where ``severity`` is a function."""
+
+
+def told(opinion: Opinion, rule: str, evidence: Evidence, given: Mapping[str, float] | None = None) -> Iterator[Finding]:
+    """The findings of an opinion. ``given``: values of parameters from the configuration."""
+    values = {param.name: (given or {}).get(param.name, param.default) for param in opinion.params}
+    signs = opinion.see(evidence, values) if opinion.params else opinion.see(evidence)
+    groups: dict[Hashable, list[Sign[Any]]] = {}
+    for sign in signs:
+        groups.setdefault(opinion.each(evidence, sign), []).append(sign)
+    for group in groups.values():
+        yield _finding(opinion, rule, Tell(evidence, tuple(group), values))
+
+
+def _finding(opinion: Opinion, rule: str, tell: Tell[Any]) -> Finding:
+    sure = opinion.confidence if isinstance(opinion.confidence, float | int) else opinion.confidence(tell)
+    given = [sign.confidence for sign in tell.signs if sign.confidence is not None]
+    advice = opinion.advice(tell) if callable(opinion.advice) else opinion.advice
+    return finding(
+        tell.evidence,
+        rule=rule,
+        severity=opinion.severity if isinstance(opinion.severity, Severity) else opinion.severity(tell),
+        confidence=max(given) if len(given) == tell.count else sure,
+        title=opinion.title if isinstance(opinion.title, str) else opinion.title(tell),
+        why=opinion.why(tell),
+        advice=advice,
+        reference=opinion.reference,
+        connections=tell.connections,
+        exchanges=tuple(dict.fromkeys(identity for sign in tell.signs for identity in sign.exchanges)),
+        packets=[key for sign in tell.signs for key in sign.packets],
+        user=next(iter(tell.users), None),
+        attack=opinion.attack,
+        owner=opinion.owner if isinstance(opinion.owner, Owner) else opinion.owner(tell),
+    )
+
+
+def _connections(evidence: Evidence, sign: Sign[Any]) -> Sequence[str]:
+    return sign.connections or tuple(dict.fromkeys(evidence.exchanges[identity].connection for identity in sign.exchanges))

@@ -1,0 +1,1 @@
+"""Rules of the family `wsman`: one file, one rule."""

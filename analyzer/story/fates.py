@@ -1,0 +1,129 @@
+"""Fates: what became of each request that a client made, where it got to, what came back, and as whom it was served."""
+
+from collections.abc import Iterable, Mapping
+
+from analyzer.records.auth import Audience
+from analyzer.records.evidence import Evidence
+from analyzer.records.http import Exchange, Response
+from analyzer.records.proxy import Role
+from analyzer.records.story import Certainty, Ending, Fate, Kind, Outcome, Party
+from analyzer.records.transport import End
+from analyzer.story.halves import account, forwarded, packets_of, request, response, standing
+
+_PROXY_DEMAND, _DEMAND, _ERROR, _SERVER_ERROR = 407, 401, 400, 500
+_GATEWAY = (502, 503, 504)
+
+
+def fates(evidence: Evidence, ends: Mapping[str, tuple[str, str]], parties: Iterable[Party], endings: Mapping[str, Ending]) -> dict[str, Fate]:
+    """The client's exchange id to its fate, in order of place."""
+    kinds = {party.id: party for party in parties}
+    return {exchange.id: _fate(evidence, exchange, ends, kinds, endings) for exchange in asked_by_clients(evidence)}
+
+
+def asked_by_clients(evidence: Evidence) -> Iterable[Exchange]:
+    """Each WinRM request once, as the client made it, or as near to the client as it was seen."""
+    for exchange in evidence.exchanges.values():
+        own = exchange.connection in evidence.winrm and exchange.id not in evidence.far
+        if own and request(exchange) is not None:
+            yield exchange
+
+
+def _fate(evidence: Evidence, exchange: Exchange, ends: Mapping[str, tuple[str, str]], kinds: Mapping[str, Party], endings: Mapping[str, Ending]) -> Fate:
+    onward = tuple(evidence.exchanges[identity] for identity in forwarded(evidence, exchange.id))
+    asked, answer = request(exchange), response(exchange)
+    last = onward[-1] if onward else exchange
+    own = _answered_itself(evidence, exchange, onward, ends, kinds)
+    outcome = _outcome(exchange, onward, endings, by_proxy=own)
+    listener = ends.get((exchange if own else last).connection, ("", ""))[1]
+    return Fate(
+        request=exchange.id,
+        outcome=outcome,
+        stopped_at=listener or None,
+        status=None if answer is None else answer.status,
+        fault_code=_fault(evidence, answer),
+        forwarded_as=tuple(one.id for one in onward),
+        asked_as=_asked_as(evidence, exchange),
+        ran_as=None if own else _account(evidence, last),
+        waited_ns=None if asked is None or answer is None else max(answer.first_ns - asked.last_ns, 0),
+        certainty=_certainty(evidence, exchange, onward, own=own),
+        packets=tuple(key for one in (exchange, *onward) for key in packets_of(one)),
+    )
+
+
+def _answered_itself(
+    evidence: Evidence, exchange: Exchange, onward: tuple[Exchange, ...], ends: Mapping[str, tuple[str, str]], kinds: Mapping[str, Party]
+) -> bool:
+    """A proxy gave the answer: it demands its own credentials, or what it got from the server, if anything, is another answer."""
+    answer = response(exchange)
+    if answer is None:
+        return False
+    if answer.status == _PROXY_DEMAND:
+        return True
+    if onward:
+        far = response(onward[0])
+        return far is None or far.status != answer.status
+    party = kinds.get(ends.get(exchange.connection, ("", ""))[1])
+    return party is not None and party.kind is Kind.PROXY and party.certainty is Certainty.PROVED and _would_have_been_seen(evidence, exchange, party)
+
+
+def _would_have_been_seen(evidence: Evidence, exchange: Exchange, party: Party) -> bool:
+    """The proxy's other side is in the same capture, so a request that went on would be there."""
+    method = request(exchange)
+    if method is None or method.method == "CONNECT":
+        return False
+    return any(evidence.connections[far].capture == exchange.capture for far in party.far)
+
+
+def _outcome(exchange: Exchange, onward: tuple[Exchange, ...], endings: Mapping[str, Ending], *, by_proxy: bool) -> Outcome:
+    answer = response(exchange)
+    if answer is None:
+        return _without_answer(exchange, endings)
+    status = answer.status
+    if status == _PROXY_DEMAND or (by_proxy and not onward and status >= _ERROR):
+        return Outcome.NOT_FORWARDED if status == _PROXY_DEMAND else Outcome.ERROR_BY_PROXY
+    if status == _DEMAND:
+        return Outcome.REFUSED
+    if status < _ERROR:
+        return Outcome.ANSWERED
+    if by_proxy:
+        return Outcome.ERROR_BY_PROXY
+    return Outcome.FAULT if status >= _SERVER_ERROR and status not in _GATEWAY else Outcome.ERROR_BY_SERVER
+
+
+def _without_answer(exchange: Exchange, endings: Mapping[str, Ending]) -> Outcome:
+    ending = endings.get(exchange.connection)
+    if ending is None or ending.pending != exchange.id:
+        return Outcome.UNANSWERED
+    return Outcome.RESET if ending.end is End.RESET else Outcome.CUT
+
+
+def _fault(evidence: Evidence, answer: Response | None) -> str | None:
+    message = None if answer is None else evidence.messages.get(answer.id)
+    return None if message is None else message.fault_code
+
+
+def _account(evidence: Evidence, exchange: Exchange) -> str | None:
+    spoken = standing(evidence, exchange)
+    return None if spoken is None else account(spoken.client)
+
+
+def _asked_as(evidence: Evidence, exchange: Exchange) -> str | None:
+    """The account that the client itself logged on with on its own connection, whether or not the server took it."""
+    told = _account(evidence, exchange)
+    if told is not None:
+        return told
+    own = evidence.conversations_of.get(exchange.connection, ())
+    sent = (one for one in own if one.audience is Audience.SERVER and exchange.id in one.exchanges)
+    return next((name for one in sent if (name := account(one.client)) is not None), None)
+
+
+def _certainty(evidence: Evidence, exchange: Exchange, onward: tuple[Exchange, ...], *, own: bool) -> Certainty:
+    if onward:
+        hop = evidence.near[exchange.id]
+        return Certainty.PROVED if hop.confidence >= _SURE else Certainty.INFERRED
+    if own or evidence.roles.get(exchange.connection) in (Role.DIRECT, Role.UNKNOWN):
+        return Certainty.PROVED
+    return Certainty.UNKNOWN
+
+
+_SURE = 0.9

@@ -1,0 +1,96 @@
+"""What every fact asks of an exchange: its request, its response, a field of one, who its connection is logged on as."""
+
+from bisect import bisect_left, bisect_right
+from functools import partial
+
+from analyzer.records.auth import Audience, Conversation, Identity, Mechanism, Outcome
+from analyzer.records.evidence import Evidence
+from analyzer.records.http import Exchange, Request, Response
+from analyzer.records.quality import Absent
+
+LASTING = (Mechanism.NTLM, Mechanism.KERBEROS, Mechanism.CREDSSP)
+"""Mechanisms that authenticate a connection, not a request (RFC 4559 section 6)."""
+
+
+def request(exchange: Exchange) -> Request | None:
+    """The request, or None when it is not in the capture."""
+    return None if isinstance(exchange.request, Absent) else exchange.request
+
+
+def response(exchange: Exchange) -> Response | None:
+    """The response, or None when it is not in the capture."""
+    return None if isinstance(exchange.response, Absent) else exchange.response
+
+
+def field(half: Request | Response | None, name: str) -> str | None:
+    """The first field of that name (lower case); None when there is none."""
+    return None if half is None else next((one.value for one in half.headers if one.name.lower() == name), None)
+
+
+def fields(half: Request | Response | None, name: str) -> tuple[str, ...]:
+    """The values of all fields of that name (lower case)."""
+    return () if half is None else tuple(one.value for one in half.headers if one.name.lower() == name)
+
+
+def says_close(half: Request | Response | None) -> bool:
+    """It says that the connection ends after this exchange (RFC 9112 section 9.6; Proxy-Connection is what clients of proxies wrote before)."""
+    return "close" in (field(half, "connection") or field(half, "proxy-connection") or "").lower()
+
+
+def asks_for_a_close(asked: Request | None) -> bool:
+    """What a request says of the connection after its response, by its version too (RFC 9112 section 9.3)."""
+    if asked is None:
+        return False
+    kept = "keep-alive" in (field(asked, "connection") or field(asked, "proxy-connection") or "").lower()
+    return says_close(asked) or (asked.version == "HTTP/1.0" and not kept)
+
+
+def packets_of(exchange: Exchange) -> tuple[int, ...]:
+    """The first packets of its request and of its response."""
+    return tuple(half.packets[0] for half in (request(exchange), response(exchange)) if half is not None and half.packets)
+
+
+def account(client: Identity) -> str | None:
+    r"""``DOMAIN\user``, ``user``, or None when no name is known."""
+    if not client.user:
+        return None
+    return f"{client.domain}\\{client.user}" if client.domain else client.user
+
+
+def begins_at(evidence: Evidence, spoken: Conversation) -> int:
+    """The position of a conversation's first exchange; the conversations of a connection are in this order."""
+    return evidence.exchanges[spoken.exchanges[0]].position
+
+
+def standing(evidence: Evidence, exchange: Exchange) -> Conversation | None:
+    """The conversation that this exchange's connection is logged on by: one that was accepted before or with it, not followed by a newer attempt."""
+    own = evidence.conversations_of.get(exchange.connection, ())
+    place = bisect_right(own, exchange.position, key=partial(begins_at, evidence))
+    while place and own[place - 1].audience is not Audience.SERVER:
+        place -= 1
+    last = own[place - 1] if place else None
+    if last is None or last.outcome is not Outcome.ACCEPTED:
+        return None
+    return last if last.mechanism in LASTING or exchange.id in last.exchanges else None
+
+
+def before(evidence: Evidence, exchange: Exchange) -> Exchange | None:
+    """The exchange that comes before on the same connection."""
+    own = evidence.exchanges_of[exchange.connection]
+    place = bisect_left(own, exchange.position, key=position)
+    return own[place - 1] if place else None
+
+
+def position(exchange: Exchange) -> int:
+    """Its place on its connection, from 1."""
+    return exchange.position
+
+
+def forwarded(evidence: Evidence, exchange: str) -> tuple[str, ...]:
+    """The exchanges that a client's exchange went on as, along the way."""
+    found: list[str] = []
+    hop = evidence.near.get(exchange)
+    while hop is not None and hop.far not in found:
+        found.append(hop.far)
+        hop = evidence.near.get(hop.far)
+    return tuple(found)

@@ -1,0 +1,228 @@
+"""Who takes part: clients, proxies, servers, and what each is called.
+
+A proxy is a set of endpoints: where its clients reach it, and the addresses that it asks servers from. Endpoints belong together when they share an upstream
+connection; one address with two products on two ports is two parties. Only what this hop added to a message names this hop's product: a field of the near
+response that the far one lacks, or of the far request that the near one lacks.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from analyzer.formats.gateways import is_gateway
+from analyzer.records.auth import NtlmToken
+from analyzer.records.evidence import Evidence
+from analyzer.records.http import Exchange, Request
+from analyzer.records.proxy import Role
+from analyzer.records.story import Certainty, Kind, Name, Party
+from analyzer.records.transport import Connection, Endpoint
+from analyzer.story.halves import field, fields, request, response
+
+_LOOKED_AT = 32
+"""Exchanges of a connection that are looked at for names: a product names itself in each."""
+_NAMES = 16
+_COMMENT = re.compile(r"\(([^()]{1,80})\)")
+_VIA = re.compile(r"^\s*\d(?:\.\d)?\s+([^\s,()]{1,80})")
+
+
+class Parties(NamedTuple):
+    """The parties in order of place; connection id to the ids of the party at its client end and of the one at its server end."""
+
+    all: tuple[Party, ...]
+    ends: Mapping[str, tuple[str, str]]
+
+
+def parties(evidence: Evidence) -> Parties:
+    """The parties of all WinRM connections."""
+    found = _Found(evidence)
+    for connection in evidence.connections.values():
+        if connection.id in evidence.winrm:
+            found.add(connection)
+    return found.named()
+
+
+class _Found:
+    """Parties in the making: a key per party, and what belongs to each."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.near_of: dict[str, str] = {}
+        self.groups = _groups(evidence)
+        for route in evidence.routes:
+            for far in route.upstream_connections:
+                self.near_of.setdefault(far, route.client_connection)
+        self.near: dict[tuple[str, object], list[Connection]] = defaultdict(list)
+        self.far: dict[tuple[str, object], list[Connection]] = defaultdict(list)
+        self.kinds: dict[tuple[str, object], Kind] = {}
+        self.at: dict[str, tuple[tuple[str, object], tuple[str, object]]] = {}
+
+    def add(self, connection: Connection) -> None:
+        opener, listener = self._opener(connection), self._listener(connection)
+        self.far[opener].append(connection)
+        self.near[listener].append(connection)
+        self.at[connection.id] = (opener, listener)
+
+    def _opener(self, connection: Connection) -> tuple[str, object]:
+        near = self.near_of.get(connection.id)
+        if near is not None:
+            return self._as(Kind.PROXY, self.groups[self.evidence.connections[near].server])
+        if self.evidence.roles.get(connection.id) is Role.UPSTREAM_LEG:
+            return self._as(Kind.PROXY, self._listens(connection.client.host) or connection.client.host)
+        return self._as(Kind.CLIENT, connection.client.host)
+
+    def _listens(self, host: str) -> object | None:
+        """The only proxy that is known to ask servers from this address."""
+        known = {
+            self.groups[self.evidence.connections[near].server] for far, near in self.near_of.items() if self.evidence.connections[far].client.host == host
+        }
+        return known.pop() if len(known) == 1 else None
+
+    def _listener(self, connection: Connection) -> tuple[str, object]:
+        if connection.server in self.groups or self.evidence.roles.get(connection.id) in (Role.CLIENT_LEG, Role.TUNNEL):
+            return self._as(Kind.PROXY, self.groups.get(connection.server, connection.server))
+        return self._as(Kind.SERVER, connection.server)
+
+    def _as(self, kind: Kind, who: object) -> tuple[str, object]:
+        key = (kind.value, who)
+        self.kinds[key] = kind
+        return key
+
+    def named(self) -> Parties:
+        ids = {key: f"p{number}" for number, key in enumerate(self.kinds, 1)}
+        made = tuple(self._party(ids[key], key, kind) for key, kind in self.kinds.items())
+        return Parties(made, {identity: (ids[one], ids[other]) for identity, (one, other) in self.at.items()})
+
+    def _party(self, identity: str, key: tuple[str, object], kind: Kind) -> Party:
+        near, far = self.near.get(key, []), self.far.get(key, [])
+        made = Party(
+            identity,
+            kind,
+            listens=tuple(dict.fromkeys(connection.server for connection in near)),
+            hosts=tuple(dict.fromkeys(connection.client.host for connection in far)),
+            near=tuple(connection.id for connection in near),
+            far=tuple(connection.id for connection in far),
+            packets=tuple(connection.packets[0] for connection in (*near, *far) if connection.packets)[:_NAMES],
+        )
+        if kind is Kind.PROXY:
+            product, evidence_of = product_of(self.evidence, near, far)
+            sure = bool(self._hops(near, far))
+            return replace(made, product=product, product_evidence=evidence_of, certainty=Certainty.PROVED if sure else Certainty.INFERRED)
+        return replace(made, names=_names(self.evidence, near)) if kind is Kind.SERVER else made
+
+    def _hops(self, near: Iterable[Connection], far: Iterable[Connection]) -> bool:
+        return any(self.near_of.get(connection.id) for connection in far) or any(
+            exchange.id in self.evidence.near for connection in near for exchange in self.evidence.exchanges_of.get(connection.id, ())
+        )
+
+
+def _groups(evidence: Evidence) -> dict[Endpoint, Endpoint]:
+    """Each listening endpoint of a proxy to the first one of its group: endpoints that share an upstream connection are one proxy's."""
+    leader: dict[Endpoint, Endpoint] = {}
+
+    def top(one: Endpoint) -> Endpoint:
+        while leader[one] != one:
+            one = leader[one]
+        return one
+
+    first: dict[str, Endpoint] = {}
+    for route in evidence.routes:
+        own = evidence.connections[route.client_connection].server
+        leader.setdefault(own, own)
+        for far in route.upstream_connections:
+            other = first.setdefault(far, own)
+            if top(other) != top(own):
+                leader[top(own)] = top(other)
+    return {one: top(one) for one in leader}
+
+
+def product_of(evidence: Evidence, near: Iterable[Connection], far: Iterable[Connection]) -> tuple[str | None, str | None]:
+    """What a proxy calls itself, and the message that says it: something that it added, told by both sides where both are known."""
+    far = tuple(far)
+    for connection in near:
+        for exchange in evidence.exchanges_of.get(connection.id, ())[:_LOOKED_AT]:
+            hop = evidence.near.get(exchange.id)
+            onward = None if hop is None else evidence.exchanges[hop.far]
+            told = _added(exchange, onward) if onward is not None else None if _has_both_sides(evidence, far) else _alone(exchange)
+            if told is not None:
+                return told
+    return (None, None) if any(evidence.far.get(exchange.id) for one in far for exchange in evidence.exchanges_of.get(one.id, ())) else _upstream(evidence, far)
+
+
+def _has_both_sides(evidence: Evidence, far: Iterable[Connection]) -> bool:
+    return any(exchange.id in evidence.far for connection in far for exchange in evidence.exchanges_of.get(connection.id, ())[:_LOOKED_AT])
+
+
+def _added(near: Exchange, far: Exchange) -> tuple[str, str] | None:
+    """What the hop itself wrote: Via towards the server or the client, a Server field that the server did not send."""
+    sides = ((request(near), request(far)), (response(far), response(near)))
+    for given, passed in sides:
+        if given is None or passed is None:
+            continue
+        old = set(fields(given, "via"))
+        new = [value for value in fields(passed, "via") if value not in old]
+        name = next((_via(value, *old) for value in new), None)
+        if name:
+            return name, passed.id
+    origin, shown = field(response(far), "server"), field(response(near), "server")
+    answer = response(near)
+    return (shown, answer.id) if shown and shown != origin and answer is not None else None
+
+
+def _via(value: str, *before: str) -> str | None:
+    """The product of the last entry of a Via field (RFC 9110 section 7.6.3), if this hop added one."""
+    rest = value
+    for old in before:
+        rest = rest.removeprefix(old).lstrip(", ")
+    comment = _COMMENT.findall(rest)
+    return comment[-1] if comment else None
+
+
+def _alone(exchange: Exchange) -> tuple[str, str] | None:
+    """Of a proxy whose other side is not in the capture: the last Via entry of its responses, or the name of a gateway in Server."""
+    answer = response(exchange)
+    if answer is None:
+        return None
+    comments = [name for value in fields(answer, "via") for name in _COMMENT.findall(value)]
+    server = field(answer, "server")
+    name = comments[-1] if comments else server if is_gateway(server) else None
+    return None if name is None else (name, answer.id)
+
+
+def _upstream(evidence: Evidence, far: Iterable[Connection]) -> tuple[str | None, str | None]:
+    """Of a proxy whose clients' side is not in the capture: the last Via entry of its requests."""
+    for connection in far:
+        for exchange in evidence.exchanges_of.get(connection.id, ())[:_LOOKED_AT]:
+            asked = request(exchange)
+            comments = [name for value in fields(asked, "via") for name in _COMMENT.findall(value)]
+            if comments and asked is not None:
+                return comments[-1], asked.id
+    return None, None
+
+
+def _names(evidence: Evidence, near: Iterable[Connection]) -> tuple[Name, ...]:
+    """The names of a server, each with where it was read."""
+    return tuple(dict.fromkeys(name for connection in near for name in _names_of(evidence, connection)))[:_NAMES]
+
+
+def _names_of(evidence: Evidence, connection: Connection) -> Iterator[Name]:
+    if connection.tls is not None and connection.tls.server_name:
+        yield Name(connection.tls.server_name, "SNI")
+    for exchange in evidence.exchanges_of.get(connection.id, ())[:_LOOKED_AT]:
+        yield from _asked_name(request(exchange))
+    for spoken in evidence.conversations_of.get(connection.id, ()):
+        if spoken.spn:
+            yield Name(spoken.spn.partition("/")[2] or spoken.spn, "SPN")
+        for step in spoken.steps:
+            token = None if step.token is None else step.token.ntlm
+            if isinstance(token, NtlmToken) and token.server_dns_name:
+                yield Name(token.server_dns_name, "NTLM")
+
+
+def _asked_name(asked: Request | None) -> Iterator[Name]:
+    host = field(asked, "host")
+    if host:
+        name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
+        yield Name(name, "Host")

@@ -1,0 +1,76 @@
+"""What opinions are about: WinRM only, and each connection once.
+
+A proxy's pooled connection carries other traffic, and two capture points see one connection twice. What is not WinRM stays in the tables and out of counts,
+rules and the first screen. Requests of others on a connection that a WinRM logon authenticated stay in: they are what that logon is misused for.
+"""
+
+from collections.abc import Set as AbstractSet
+
+from msgspec.structs import replace
+
+from analyzer.records.auth import Conversation, Mechanism
+from analyzer.records.evidence import Evidence
+
+_PORTS = (5985, 5986, 47001)
+_LASTING = (Mechanism.NTLM, Mechanism.KERBEROS, Mechanism.CREDSSP)
+
+
+def scope(evidence: Evidence) -> Evidence:
+    """The evidence without twins and without exchanges that are not WinRM's."""
+    wanted = frozenset(identity for identity in evidence.winrm if evidence.connections[identity].twin_of is None)
+    kept = _exchanges(evidence, wanted)
+    kept |= _repeated(evidence, kept)
+    if len(kept) == len(evidence.exchanges) and len(wanted) == len(evidence.winrm):
+        return evidence
+    spoken = tuple(one for one in evidence.conversations if _is_about(one, kept))
+    hops = tuple(hop for hop in evidence.hops if hop.near in kept and hop.far in kept)
+    of: dict[str, tuple[Conversation, ...]] = {
+        identity: tuple(one for one in own if _is_about(one, kept)) for identity, own in evidence.conversations_of.items()
+    }
+    return replace(
+        evidence,
+        winrm=wanted,
+        exchanges={identity: exchange for identity, exchange in evidence.exchanges.items() if identity in kept},
+        exchanges_of={identity: tuple(exchange for exchange in own if exchange.id in kept) for identity, own in evidence.exchanges_of.items()},
+        conversations=spoken,
+        conversations_of=of,
+        hops=hops,
+        near={hop.near: hop for hop in hops},
+        far={hop.far: hop for hop in hops},
+        routes=tuple(route for route in evidence.routes if route.client_connection in wanted),
+    )
+
+
+def _is_about(spoken: Conversation, kept: AbstractSet[str]) -> bool:
+    return any(identity in kept for identity in spoken.exchanges)
+
+
+def _repeated(evidence: Evidence, kept: AbstractSet[str]) -> frozenset[str]:
+    """Exchanges of whatever protocol that carry a challenge of a WinRM logon: a relay takes the logon from there."""
+    challenges = {one.server_challenge for one in evidence.conversations if one.server_challenge and _is_about(one, kept)}
+    return frozenset(
+        identity
+        for one in evidence.conversations
+        if one.server_challenge in challenges and evidence.connections[one.connection].twin_of is None
+        for identity in one.exchanges
+    )
+
+
+def _exchanges(evidence: Evidence, wanted: AbstractSet[str]) -> frozenset[str]:
+    return frozenset(
+        exchange.id
+        for identity in wanted
+        for exchange in evidence.exchanges_of.get(identity, ())
+        if exchange.id in evidence.winrm_exchanges or _is_guarded(evidence, identity)
+    )
+
+
+def _is_guarded(evidence: Evidence, connection: str) -> bool:
+    """Every request on it matters: it goes to a WinRM port, or a WinRM logon authenticated it."""
+    own = evidence.connections[connection]
+    if own.server.port in _PORTS and own.protocol != "connect":
+        return True
+    return any(
+        one.mechanism in _LASTING and any(identity in evidence.winrm_exchanges for identity in one.exchanges)
+        for one in evidence.conversations_of.get(connection, ())
+    )

@@ -1,0 +1,23 @@
+"""The four facts, each made of the ones before it: parties, logons, endings, fates."""
+
+from analyzer.records.evidence import Evidence
+from analyzer.records.story import Story
+from analyzer.story.endings import endings
+from analyzer.story.fates import fates
+from analyzer.story.logons import by_conversation, logons
+from analyzer.story.parties import parties
+
+
+def story(evidence: Evidence) -> Story:
+    """The picture of the whole. ``evidence`` is scoped (`analyzer.story.scope`), its bodies opened as far as they can be."""
+    who = parties(evidence)
+    spoken = logons(evidence)
+    ended = endings(evidence, who.ends)
+    return Story(
+        parties=who.all,
+        logons=spoken,
+        fates=fates(evidence, who.ends, who.all, ended),
+        endings=ended,
+        logon_of=by_conversation(spoken),
+        ends=who.ends,
+    )

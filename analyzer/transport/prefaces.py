@@ -1,0 +1,37 @@
+"""Takes requests to SOCKS proxies and PROXY headers off the beginning of a connection; what follows is read as if it stood there alone."""
+
+from msgspec.structs import replace
+
+from analyzer.formats.prefaces import preface
+from analyzer.formats.reader import Fetch, Reader
+from analyzer.records.prefaces import Preface
+from analyzer.records.transport import Connection
+from analyzer.settings import Limits
+from analyzer.transport.tunnels import behind
+
+_METHODS = (b"OPTIONS", b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"TRACE", b"CONNECT", b"PATCH")
+_START = 8
+
+
+def unprefaced(connection: Connection, fetch: Fetch, limits: Limits) -> Connection:
+    """The connection behind its prefaces, which it names, with the protocol that begins there; as it is when there are none."""
+    near, far = Reader(connection.to_server, fetch), Reader(connection.to_client, fetch)
+    found: list[Preface] = []
+    through = True
+    while through and len(found) < limits.prefaces:
+        read = preface(near, far)
+        if read is None:
+            break
+        found.append(read.preface)
+        near, far, through = near.moved(read.client_at), far.moved(read.server_at), read.open
+    if not found:
+        return connection
+    protocol = _protocol(near, far) if through else "other"
+    return replace(behind(connection, near.at, far.at), prefaces=tuple(found), protocol=protocol)
+
+
+def _protocol(near: Reader, far: Reader) -> str:
+    asked, answered = near.peek(_START), far.peek(_START)
+    if asked[:2] == b"\x16\x03" or answered[:2] == b"\x16\x03":
+        return "tls"
+    return "http" if asked.partition(b" ")[0] in _METHODS or answered[:5] == b"HTTP/" else "other"

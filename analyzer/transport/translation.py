@@ -1,0 +1,36 @@
+"""Connections that are one connection seen on both sides of an address translation.
+
+A router that translates addresses leaves the sequence numbers as they are (RFC 3022 section 4.1 lists what it changes), a proxy has connections of its
+own: so equal initial sequence numbers of both ends, 64 bits that nobody chooses alike, are one connection whatever its addresses.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from analyzer.formats.reader import Fetch, Reader
+from analyzer.records.transport import Connection
+
+_BEGINNING = 64
+_ON_THE_WAY_NS = 1_000_000_000
+"""How long a packet may take from one side of a router to the other."""
+
+
+def translated(connections: Iterable[Connection], fetch: Fetch) -> Mapping[str, str]:
+    """Connection id to the id of the first view of the same connection, which has other addresses. ``connections`` are in order of place."""
+    views: dict[tuple[int, int], Connection] = {}
+    found: dict[str, str] = {}
+    for connection in connections:
+        if connection.tunnel_of is not None or -1 in connection.bases:
+            continue
+        first = views.setdefault(connection.bases, connection)
+        if first is connection or connection.twin_of is not None:
+            continue
+        if (first.client, first.server) != (connection.client, connection.server) and _is_one(first, connection, fetch):
+            found[connection.id] = first.twin_of or first.id
+    return found
+
+
+def _is_one(first: Connection, other: Connection, fetch: Fetch) -> bool:
+    if first.capture == other.capture and not first.first_ns <= other.first_ns <= min(first.last_ns, first.first_ns + _ON_THE_WAY_NS):
+        return False
+    starts = [Reader(one.to_server, fetch).peek(_BEGINNING) for one in (first, other)]
+    return starts[0] == starts[1]

@@ -1,0 +1,80 @@
+"""A declared opinion becomes findings: grouping, values of parameters, words that depend on what was seen."""
+
+from collections.abc import Iterator, Mapping
+
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Severity
+from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell, alone, endpoint, together, told
+from tests.build.talk_http import post, reply
+from tests.build.talks import Wire
+from tests.rules.judging import judge
+
+SLOW = Param("slow_s", 1.0, "seconds", "how long an answer may take")
+
+
+def lan() -> Evidence:
+    wire = Wire()
+    for client, port in (("10.0.0.1", 50001), ("10.0.0.1", 50002), ("10.0.0.2", 50001)):
+        talk = wire.connect(client, port, "10.0.0.9", 5985)
+        talk.send(post())
+        wire.wait(2.0)
+        talk.answer(reply(500))
+    return judge(wire).evidence
+
+
+def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[str]]:
+    for exchange in evidence.exchanges.values():
+        asked, answer = exchange.request, exchange.response
+        if (answer.first_ns - asked.last_ns) / 1e9 >= values["slow_s"]:  # type: ignore[union-attr]
+            yield Sign(exchange.id, (exchange.id,), asked.packets[:1], user="LAB\\alice")  # type: ignore[union-attr]
+
+
+def why(tell: Tell[str]) -> str:
+    return f"{tell.count} slow of more than {tell.value('slow_s')} s, first {tell.first.fact} in {tell.packet(tell.first.packets[0])}"
+
+
+def opinion(**changed: object) -> Opinion:
+    given: dict[str, object] = {
+        "title": "Slow",
+        "severity": Severity.LOW,
+        "confidence": 0.8,
+        "reference": "RFC 9110",
+        "advice": "Be faster.",
+        "see": see,
+        "why": why,
+        "owner": Owner.SERVER,
+        "params": (SLOW,),
+    }
+    return Opinion(**{**given, **changed})  # type: ignore[arg-type]
+
+
+def test_signs_are_grouped_by_client_and_server() -> None:
+    first, second = told(opinion(), "tcp.slow", lan())
+    assert (first.rule, first.connections, first.exchanges) == ("tcp.slow", ("c1", "c2"), ("c1.x1", "c2.x1"))
+    assert (first.source, first.destination, first.owner, first.user) == ("10.0.0.1", "10.0.0.9:5985", "server", "LAB\\alice")
+    assert second.connections == ("c3",)
+    assert "packet " in first.why
+
+
+def test_other_ways_to_group() -> None:
+    evidence = lan()
+    counts = [len(list(told(opinion(each=each), "tcp.slow", evidence))) for each in (alone, endpoint, together)]
+    assert counts == [3, 1, 1]
+
+
+def test_a_threshold_comes_from_the_configuration() -> None:
+    evidence = lan()
+    assert list(told(opinion(), "tcp.slow", evidence, {"slow_s": 3.0})) == []
+    assert "more than 1.5 s" in next(told(opinion(), "tcp.slow", evidence, {"slow_s": 1.5})).why
+
+
+def test_words_may_depend_on_what_was_seen() -> None:
+    changed = opinion(
+        title=lambda tell: f"Slow {tell.count} times",
+        severity=lambda tell: Severity.HIGH if tell.count > 1 else Severity.LOW,
+        confidence=lambda tell: 0.5 + tell.count / 10,
+        owner=lambda _: Owner.PROXY,
+    )
+    many, one = told(changed, "tcp.slow", lan())
+    assert (many.title, many.severity, many.confidence, many.owner) == ("Slow 2 times", Severity.HIGH, 0.7, "proxy")
+    assert (one.title, one.severity) == ("Slow 1 times", Severity.LOW)
