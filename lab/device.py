@@ -25,6 +25,7 @@ from lab.scenario import Device
 SMALL_MTU_BYTES = 1300
 OWN_TTL = 255
 ETH_P_IP = 0x0800
+ETH_P_ALL = 3
 PORTS = (5985, 5986)
 ACCEPT = "type filter hook {hook} priority 0; policy accept;"
 
@@ -97,14 +98,17 @@ class Resetter(threading.Thread):
             import ctypes
 
             ctypes.CDLL(None, use_errno=True).setns(space.fileno(), 0x40000000)
-        ear = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
-        ear.bind((network.SERVER_PORT, ETH_P_IP))
+        # What leaves is shown only to those who ask for every protocol.
+        ear = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
+        ear.bind((network.SERVER_PORT, ETH_P_ALL))
         ear.settimeout(0.05)
         mouth = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
         self.ready.set()
         while not self.done.is_set():
             with contextlib.suppress(TimeoutError):
-                self._note(ear.recv(65535))
+                packet, place = ear.recvfrom(65535)
+                if place[1] == ETH_P_IP:
+                    self._note(packet)
             if self.now.is_set():
                 for (source, target), sequence in self.next.items():
                     mouth.sendto(_rst(source, target, sequence), (target[0], 0))

@@ -44,7 +44,7 @@ def _asks(**options: object) -> Client:
 STALLED = Client(
     "wks01",
     "pypsrp-winrs",
-    {**ONCE, "commands": ["ping -n 14 127.0.0.1"], "operation_timeout_s": 10, "read_timeout_s": 2},
+    {**ONCE, "commands": ["ping -n 24 127.0.0.1"], "operation_timeout_s": 20, "read_timeout_s": 6},
 )
 THREE = tuple(
     Client(f"wks0{n}", "raw-probe", {"username": name, "auth": "basic", "times": 1})
@@ -128,9 +128,8 @@ SCENARIOS = (
         Server(),
         Client("wks01", "pypsrp-winrs", {"username": "alice", "auth": "basic", "encryption": "never", "commands": []}),
         Client("wks01", "pypsrp-winrs", {"username": "alice", "auth": "basic", "encryption": "never", "commands": []}),
-        expected_rules=("auth.basic-cleartext",),
-        open_rules=("auth.credentials-refused", "enc.plaintext-soap-direct", *PAGE),
-        forbidden_rules=(*NOT, *NO_PROXY),
+        expected_rules=("auth.basic-cleartext", "auth.scheme-not-offered"),
+        open_rules=("enc.plaintext-soap-direct", *PAGE),
         notes="The password was not looked at: it is right. A finding may not tell to check it.",
     ),
     _direct(
@@ -139,6 +138,7 @@ SCENARIOS = (
         Server(conduct={"no_ntlm": True}),
         _asks(commands=[]),
         _asks(commands=[]),
+        expected_rules=("auth.ntlm-blocked",),
         forbidden_rules=(*NOT[:-3], *NO_PROXY, *PASSWORD),
         open_rules=(*PAGE, "auth.loop"),
     ),
@@ -180,9 +180,11 @@ SCENARIOS = (
     ),
     _direct(
         "client-gives-up",
-        "The client's read time-out (2 s) is shorter than the OperationTimeout (10 s) that it asks for: it closes while a Receive waits.",
+        "The client's read time-out (6 s) is shorter than the OperationTimeout (20 s) that it asks for: it closes while a Receive waits, twice.",
         Server(),
         STALLED,
+        STALLED,
+        expected_rules=("tcp.client-gave-up",),
         open_rules=("tcp.longpoll-cut",),
     ),
     _direct(

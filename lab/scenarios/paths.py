@@ -4,7 +4,7 @@ from lab.scenario import Client, Device, Scenario, Server
 from lab.scenarios.sets import NO_FAULT, NO_MIXUP
 
 SESSION = {"username": "LAB\\alice", "commands": ["whoami", "hostname"], "pause_s": 0.1}
-PAUSES = {"username": "LAB\\alice", "auth": "ntlm", "commands": ["whoami", "hostname", "ver"], "pause_s": 4.0}
+PAUSES = {"username": "LAB\\alice", "auth": "ntlm", "commands": ["whoami", "hostname"], "pause_s": 22.0}
 WAITS = {
     "username": "LAB\\alice",
     "auth": "ntlm",
@@ -25,8 +25,18 @@ NO_PROXY = (
     "enc.proxy-path-not-https",
     "proxy.credential-exposure",
 )
-NOT = (*NO_MIXUP, *NO_PROXY, "affinity.sequence-discontinuity", "auth.credentials-refused", "auth.loop", "tcp.close-after-auth-2xx")
+NOT = (
+    *NO_MIXUP,
+    *NO_PROXY,
+    "affinity.sequence-discontinuity",
+    "auth.credentials-refused",
+    "auth.loop",
+    "tcp.close-after-auth-2xx",
+)
 LATER = (
+    "tcp.request-cut",
+    "tcp.device-reset",
+    "tcp.client-gave-up",
     "tcp.idle-timeout",
     "http.replayed-body",
     "auth.context-lost",
@@ -64,11 +74,12 @@ SCENARIOS = (
     ),
     Scenario(
         name="firewall-forgets-reset",
-        description="A firewall forgets the connection during a pause of 4 s and answers the next request by RST in the server's name; the server"
+        description="A firewall forgets the connection during a pause of 22 s and answers the next request by RST in the server's name; the server"
         " knows nothing of it. Recorded on the client.",
         phases=_one("pypsrp-winrs", PAUSES),
-        device=Device("forget-reset", 2.5),
+        device=Device("forget-reset", 8.0),
         capture="client-pcap",
+        expected_rules=("tcp.reset-after-pause",),
         forbidden_rules=NOT,
         open_rules=LATER,
         notes="The RST has another TTL than the server's packets.",
@@ -77,27 +88,29 @@ SCENARIOS = (
         name="firewall-forgets-reset-both-sides",
         description="The same, recorded on the client and on the server: the server keeps the connection that was reset in its name.",
         phases=_one("pypsrp-winrs", PAUSES),
-        device=Device("forget-reset", 2.5),
+        device=Device("forget-reset", 8.0),
         capture="two-sides",
+        expected_rules=("tcp.reset-after-pause",),
         forbidden_rules=NOT,
         open_rules=LATER,
     ),
     Scenario(
         name="firewall-forgets-silently",
-        description="A firewall forgets the connection during a pause of 4 s and drops what follows: the next request is never acknowledged.",
+        description="A firewall forgets the connection during a pause of 22 s and drops what follows: the next request is never acknowledged.",
         phases=_one(
             "pypsrp-winrs",
-            {**PAUSES, "commands": ["whoami", "hostname"], "read_timeout_s": 6, "operation_timeout_s": 5},
+            {**PAUSES, "read_timeout_s": 6, "operation_timeout_s": 5},
         ),
-        device=Device("forget-drop", 2.5),
+        device=Device("forget-drop", 8.0),
         capture="client-pcap",
+        expected_rules=("tcp.silent-drop",),
         forbidden_rules=NOT,
         open_rules=LATER,
     ),
     Scenario(
         name="long-pause-healthy",
         description="The healthy twin: the same pauses, and nobody forgets anything.",
-        phases=_one("pypsrp-winrs", {**PAUSES, "commands": ["whoami", "hostname"]}),
+        phases=_one("pypsrp-winrs", PAUSES),
         capture="client-pcap",
         healthy=True,
         forbidden_rules=QUIET,
@@ -108,6 +121,7 @@ SCENARIOS = (
         phases=_one("pypsrp-winrs", WAITS),
         device=Device("reset-both", 3.0),
         capture="two-sides",
+        expected_rules=("tcp.device-reset",),
         forbidden_rules=NOT,
         open_rules=(*LATER, "tcp.longpoll-cut"),
         notes="Both RST have a TTL of 255 or 254, client and server send with 64: neither of them ended the connection.",
@@ -118,6 +132,7 @@ SCENARIOS = (
         phases=_one("pypsrp-winrs", WAITS),
         device=Device("reset-both", 3.0),
         capture="client-pcap",
+        expected_rules=("tcp.device-reset",),
         forbidden_rules=NOT,
         open_rules=(*LATER, "tcp.longpoll-cut"),
     ),
@@ -137,6 +152,7 @@ SCENARIOS = (
         ),
         device=Device("prohibit"),
         capture="client-pcap",
+        expected_rules=("tcp.icmp-error",),
         forbidden_rules=NOT,
         open_rules=("tcp.service-unreachable",),
     ),
@@ -148,6 +164,7 @@ SCENARIOS = (
         ),
         device=Device("unreachable"),
         capture="client-pcap",
+        expected_rules=("tcp.icmp-error",),
         forbidden_rules=NOT,
         open_rules=("tcp.service-unreachable",),
     ),
@@ -168,6 +185,7 @@ SCENARIOS = (
         ),
         device=Device("close-inside"),
         capture="client-pcap",
+        expected_rules=("tcp.service-unreachable",),
         forbidden_rules=NOT,
         open_rules=("tcp.service-unreachable",),
     ),
@@ -177,6 +195,7 @@ SCENARIOS = (
         phases=_one("pypsrp-winrs", BIG),
         device=Device("black-hole"),
         capture="client-pcap",
+        expected_rules=("tcp.path-mtu",),
         forbidden_rules=NOT,
         open_rules=LATER,
         notes="Small requests are answered before, and the server lives.",

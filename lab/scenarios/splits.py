@@ -113,7 +113,13 @@ SCENARIOS = (
         users=("bob",),
         capture="three-files",
         expected_rules=("auth.basic-cleartext",),
-        forbidden_rules=(*NO_MIXUP, "auth.credentials-refused", "auth.loop"),
+        forbidden_rules=(
+            *NO_MIXUP,
+            "auth.credentials-refused",
+            "auth.loop",
+            "affinity.no-upstream-keepalive",
+            "proxyauth.credentials-missing",
+        ),
         open_rules=(
             "proxyauth.over-plain-http",
             "auth.two-credential-sets",

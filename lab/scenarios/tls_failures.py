@@ -21,7 +21,14 @@ QUIET = (
     "proxy.tls-intercepted",
     "auth.basic-cleartext",
 )
-ODD = ("tcp.service-unreachable", "http.non-wsman-reply", "tcp.retry-storm")
+ODD = (
+    "tcp.request-cut",
+    "tls.alert",
+    "tls.broken-off",
+    "tcp.service-unreachable",
+    "http.non-wsman-reply",
+    "tcp.retry-storm",
+)
 TLS = Server(tls=True)
 WRAPPED = (
     "enc.proxy-path-not-https",
@@ -36,7 +43,7 @@ def _twice(action: str, options: dict[str, object]) -> tuple[tuple[Client, ...],
 
 
 def _failed(
-    name: str, description: str, options: dict[str, object], server: Server = TLS, **changes: object
+    rule: str, name: str, description: str, options: dict[str, object], server: Server = TLS, **changes: object
 ) -> Scenario:
     words: dict[str, object] = {
         "name": name,
@@ -44,6 +51,7 @@ def _failed(
         "server": server,
         "phases": _twice("pypsrp-winrs", {**ONCE, **options}),
         "capture": "client-pcap",
+        "expected_rules": (rule,),
         "forbidden_rules": NOT,
         "open_rules": ODD,
     }
@@ -55,28 +63,33 @@ OLD = Server(tls=True, conduct={"tls_versions": ("TLSv1_2", "TLSv1_2")})
 
 SCENARIOS = (
     _failed(
+        "tls.https-to-http-port",
         "https-to-5985",
         "The client speaks HTTPS to port 5985, where the server speaks HTTP: it answers the ClientHello with 400 Bad Request in clear.",
         {"scheme": "https", "port": 5985},
         Server(),
     ),
     _failed(
+        "tls.http-to-https-port",
         "http-to-5986",
         "The client speaks HTTP to port 5986, where the server speaks TLS: the request is answered by RST.",
         {"scheme": "http", "port": 5986},
     ),
     _failed(
+        "tls.certificate-refused",
         "tls-certificate-self-signed-12",
         "The client verifies and rejects the self-signed certificate (TLS 1.2: the alert unknown_ca is in clear).",
         VERIFIED,
         OLD,
     ),
     _failed(
+        "tls.certificate-refused",
         "tls-certificate-self-signed-13",
-        "The client verifies and rejects the self-signed certificate (TLS 1.3: the alert is encrypted, and readable with the key log).",
+        "The client verifies and rejects the self-signed certificate (TLS 1.3: the certificate is encrypted, the alert unknown_ca is in clear).",
         VERIFIED,
     ),
     _failed(
+        "tls.certificate-refused",
         "tls-certificate-expired",
         "The server's certificate is self-signed and expired a year ago; the client verifies and rejects it (TLS 1.2).",
         VERIFIED,
@@ -89,16 +102,18 @@ SCENARIOS = (
         phases=((Client("wks01", "pypsrp-winrs", SESSION),),),
         capture="client-pcap",
         forbidden_rules=QUIET,
-        open_rules=CHANNEL,
+        open_rules=(*CHANNEL, "tls.certificate"),
         notes="Nothing fails. That the certificate has expired is a remark, not an alarm.",
     ),
     _failed(
+        "tls.ended-at-hello",
         "tls-reset-at-hello",
         "The server resets every connection at the ClientHello, as a Windows listener without a usable certificate does.",
         {},
         Server(tls=True, conduct={"reset_hello": True}),
     ),
     _failed(
+        "tls.alert",
         "tls-version-refused",
         "The client speaks TLS 1.2 at most, the server TLS 1.3 only: alert protocol_version in clear.",
         {},
@@ -106,6 +121,7 @@ SCENARIOS = (
         phases=((Client("wks01", "curl", {"requests": ["identify"], "tls_max": "1.2"}),),) * 2,
     ),
     _failed(
+        "tls.client-certificate",
         "tls-client-certificate-missing",
         "The server wants a client certificate, the client has none (TLS 1.2: the server's alert is in clear).",
         {"no_certificate": True},
@@ -204,7 +220,12 @@ SCENARIOS = (
         ),
         capture="client-any",
         healthy=True,
-        forbidden_rules=(*NO_FAULT, "proxy.tls-intercepted"),
+        forbidden_rules=(
+            *NO_FAULT,
+            "proxy.tls-intercepted",
+            "enc.plaintext-soap-direct",
+            "enc.server-allows-unencrypted",
+        ),
         open_rules=CHANNEL,
         notes="Clear text between a program and a wrapper on the same host is no clear text on a network.",
     ),
