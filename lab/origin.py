@@ -136,7 +136,8 @@ def _versions(setup: Setup | None) -> list[str]:
 
 
 def _without_folder(text: str, folder: Path) -> str:
-    return text.replace(str(folder), "FOLDER").replace(sys.executable, "python")
+    here = str(Path(__file__).resolve().parent.parent)
+    return text.replace(str(folder), "FOLDER").replace(sys.executable, "python").replace(here, ".")
 
 
 def _program(path: str) -> str:
