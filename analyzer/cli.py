@@ -14,9 +14,9 @@ from analyzer.cli_case import report, verify
 from analyzer.cli_completion import complete_rule, complete_table, completion
 from analyzer.cli_exports import export, pcap, timeline, wireshark
 from analyzer.cli_extra import extract, hashes
-from analyzer.cli_inputs import CONTEXT, LEVELS, fail_on_option, input_options, show_secrets_option
+from analyzer.cli_inputs import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, show_secrets_option
 from analyzer.cli_printing import colour, print_with, width, write, write_document
-from analyzer.cli_work import Given, analysis, exit_code, read_any, read_case
+from analyzer.cli_work import Given, analysis, exit_code, finding_explained, read_any, read_case
 from analyzer.errors import UsageError
 from analyzer.start import main, run
 
@@ -114,8 +114,8 @@ def show(  # noqa: PLR0913 (one parameter per option)
 ) -> int:
     """Print one table as text, CSV, JSON or Parquet.
 
-    TABLE is captures, connections, exchanges, hops, authentications, messages, shells, commands, streams, proxies, parties, logons, requests, findings,
-    issues or timeline.
+    TABLE is captures, connections, tls, exchanges, hops, authentications, messages, shells, commands, streams, proxies, parties, logons,
+    requests, findings, issues or timeline.
 
     Times are UTC. CSV is safe to open in a spreadsheet; JSON and Parquet hold every text as captured, but for
     passwords, which are masked unless --show-secrets is given.
@@ -195,11 +195,16 @@ def transcript(captures: tuple[str, ...], given: Given, form: Literal["text", "j
     return exit_code(case, None, strict=strict)
 
 
-@cli.command()
-@click.argument("name", metavar="RULE_OR_ISSUE", shell_complete=complete_rule)
-def explain(name: str) -> int:
-    """Explain a rule or an issue."""
-    write_document(api.explanation(name))
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.argument("name", metavar="NAME", shell_complete=complete_rule)
+@finding_options
+def explain(name: str, captures: tuple[str, ...], given: Given) -> int:
+    """Explain a rule, an issue, an error code, or a finding of a capture.
+
+    NAME is a rule (http.request-too-large), an issue (tcp.gap), an HTTP status (413), a code of WinRM, Windows or NTSTATUS in decimal or
+    hexadecimal (2150859173, -2144108123, 0x80338012), its name (KRB_AP_ERR_SKEW), or, with CAPTURE, a finding (f3).
+    """
+    write_document(finding_explained(name, captures, given) if captures else api.explanation(name))
     return 0
 
 

@@ -51,3 +51,16 @@ def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (_strict, _sigma, _rules, _keytab, _keylog, _secrets, _scope, _captures):
         collected = option(collected)
     return collected
+
+
+def finding_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Captures that may be left out, and the keys for them; the command gets the latter as `Given`."""
+
+    @functools.wraps(command)
+    def collected(**options: Any) -> Any:  # noqa: ANN401 (click hands over whatever the command declares)
+        given = Given(**{name: options.pop(name) for name in ("secrets", "keylog", "keytab")})
+        return command(given=given, **options)
+
+    for option in (_keytab, _keylog, _secrets, click.argument("captures", nargs=-1, metavar="[CAPTURE...]")):
+        collected = option(collected)
+    return collected

@@ -79,6 +79,21 @@ def read_case(captures: tuple[str, ...], given: Given) -> api.Case:
     return case
 
 
+def finding_explained(name: str, captures: tuple[str, ...], given: Given) -> str:
+    """One finding of these captures (or of a case), with its rule's document. `UsageError`: there is none of that name."""
+    import json
+
+    case = read_any(captures, given)
+    rows = [json.loads(line) for line in "".join(case.text("findings", "jsonl")).splitlines()]
+    row = next((row for row in rows if row["finding_id"] == name), None)
+    if row is None:
+        ids = ", ".join(row["finding_id"] for row in rows) or "none"
+        msg = f"there is no finding {name!r} in this capture; it has: {ids}"
+        raise UsageError(msg)
+    lines = [f"{name}  {row['severity'].upper()}  {row['title']}", "", row["why"], "", f"What to do: {row['advice']}", f"Packets: {row['packets']}"]
+    return "\n".join([*lines, f"Wireshark filter: {row['filter']}", "", api.explanation(row["rule"])])
+
+
 class _Progress:
     """One line on stderr that is written over, for inputs that take a while."""
 

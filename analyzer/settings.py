@@ -49,6 +49,11 @@ class Limits(Struct, frozen=True, gc=False):
     token_bytes: int = 256 << 10
     envelope_bytes: int = 4 << 20
     """How much of a clear-text SOAP envelope is looked at for its header fields."""
+    fault_text_characters: int = 2000
+    """How much is kept of each text of a fault."""
+    page_bytes: int = 64 << 10
+    """How much of a page (an error page, a login page) is looked at for its title and text."""
+    page_text_characters: int = 300
     sealed_parts: int = 1024
     opened_bytes: int = 64 << 20
     """How much of a readable envelope is looked at for commands and their output."""

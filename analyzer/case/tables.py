@@ -60,6 +60,11 @@ class CaseTables(ABC):
         return self.table("connections")
 
     @property
+    def tls(self) -> pd.DataFrame:
+        """One row per TLS connection: what was offered and chosen, the certificate, alerts, how far it came."""
+        return self.table("tls")
+
+    @property
     def exchanges(self) -> pd.DataFrame:
         """One row per HTTP request with its response."""
         return self.table("exchanges")

@@ -25,7 +25,7 @@ from analyzer.records.secrets import Secrets
 from analyzer.records.wsman import Command, Operation, Shell
 from analyzer.sealing.contexts import verifies
 from analyzer.sealing.messages import read_body
-from analyzer.sealing.opening import Opened, Talk, opened
+from analyzer.sealing.opening import Opened, Source, Talk, opened
 from analyzer.sealing.tickets import Tickets
 from analyzer.settings import Limits
 from analyzer.wsman.envelope import decoded, described_text, read_marks
@@ -109,7 +109,7 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
     out = _Read({}, {}, defaultdict(list), set(compressed), set())
     for message, known, text in _texts(tools, talks, out.messages, out.clients):
         marks = read_marks(text)
-        full = described_text(message, text, marks, **known) if message.protection is Protection.SEALED else message
+        full = described_text(message, text, marks, tools.limits, **known) if message.protection is Protection.SEALED else message
         out.messages[message.id] = full
         half = _half(evidence, full)
         status = _status(evidence, full.exchange)
@@ -133,7 +133,7 @@ def _texts(tools: _Tools, talks: list[Talk], messages: dict[str, Message], clien
     """Every message whose envelope can be read, with what its opening tells of it and its text; the sealed ones that cannot be read get their reason in
     ``messages``."""
     evidence, limits = tools.evidence, tools.limits
-    for result in opened(talks, evidence.messages, tools.secrets, tools.tickets, tools.keys, tools.fetch):
+    for result in opened(talks, evidence.messages, tools.secrets, tools.tickets, tools.keys, Source(tools.fetch, limits)):
         if result.conversation is not None and result.client is not None:
             clients[result.conversation] = result.client
         message, known = evidence.messages[result.message], _verdict(result)

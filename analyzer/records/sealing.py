@@ -27,6 +27,36 @@ class SealedPart(Struct, frozen=True, gc=False):
     sequence: int | None
 
 
+class Fault(Struct, frozen=True, gc=False):
+    """A SOAP fault as the server worded it (SOAP 1.2 part 1 section 5.4, MS-WSMV 2.2.4.43); each text is bounded
+    (``fault_text_characters``).
+
+    ``subcode`` without its prefix (QuotaLimit); ``reason`` of the fault itself; ``message`` of the innermost WSManFault or
+    of its provider; ``machine`` that says so; ``provider`` the plug-in that failed; ``inner_code`` the innermost
+    WSManFault's code where it is not the outermost one's; ``detail`` the FaultDetail URI.
+    """
+
+    subcode: str | None = None
+    reason: str | None = None
+    message: str | None = None
+    machine: str | None = None
+    provider: str | None = None
+    inner_code: str | None = None
+    detail: str | None = None
+
+    @property
+    def text(self) -> str | None:
+        """What a person should read of it."""
+        return self.message or self.reason
+
+
+class Page(Struct, frozen=True, gc=False):
+    """A response's body that is a page for people, not WinRM: its title, and the beginning of its text without markup, each bounded."""
+
+    title: str | None
+    text: str
+
+
 class Message(Struct, frozen=True, gc=False):
     """One body. ``id`` is the request's or response's id. SOAP fields are None when the envelope does not have them or is not readable."""
 
@@ -47,10 +77,14 @@ class Message(Struct, frozen=True, gc=False):
     shell_id: str | None = None
     command_id: str | None = None
     fault_code: str | None = None
+    fault: Fault | None = None
+    operation_timeout_s: float | None = None
+    """How long the server may take for the operation (DSP0226 section 6.1); a waiting Receive is answered by then."""
+    page: Page | None = None
+    codings: tuple[str, ...] = ()
+    """Content codings of the body (RFC 9110 section 8.4), in the order applied: gzip, deflate, br, sldc."""
     operation: Known[str] | None = None
     """The action's short name, for example Create, Command, Receive, Fault, Identify."""
-    operation_timeout_s: float | None = None
-    """How long the server may wait with its answer to this request, in seconds (DSP0226 section 6.1, OperationTimeout); None where it is not said."""
     wsman: bool = False
     """The readable envelope names a namespace of WS-Management (DSP0226) or of WinRM (MS-WSMV)."""
     settings: tuple[tuple[str, str], ...] = ()

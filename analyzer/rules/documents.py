@@ -1,20 +1,109 @@
-"""Texts about rules and issues, for `explain`."""
+"""Texts about rules, issues and codes, for `explain`, and docs/troubleshooting.md's table of codes."""
 
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
+from analyzer.codes.table import SOURCES, WORDS, Code, codes, looked_up, symbols
 from analyzer.errors import UsageError
 from analyzer.records.issues import KINDS
 from analyzer.rules.catalogue import rules
 
+_BY_KIND = {
+    "access": "wsman.access-denied",
+    "gone": "wsman.shell-gone",
+    "policy": "wsman.refused-by-policy",
+    "quota": "wsman.quota",
+    "size": "wsman.envelope-size",
+    "target": "wsman.no-such-resource",
+    "time": "wsman.time-limit",
+    "unsupported": "wsman.unsupported",
+}
+_BY_STATUS = {
+    301: "http.redirect",
+    302: "http.redirect",
+    307: "http.redirect",
+    308: "http.redirect",
+    400: "http.request-header-too-long, http.unknown-host-name, http.encrypted-body-refused, http.refused-request",
+    401: "auth.credentials-refused, auth.loop",
+    403: "http.forbidden, http.policy-block",
+    404: "http.path-not-found",
+    411: "http.content-length-dropped, http.length-required",
+    413: "http.request-too-large",
+    415: "http.content-type-changed, http.refused-request",
+    431: "http.request-header-too-long",
+    500: "wsman.encrypted-errors, wsman.request-failed",
+    502: "http.gateway-error, http.gateway-timeout",
+    503: "http.service-unavailable, http.gateway-error",
+    504: "http.gateway-timeout, http.gateway-error",
+}
+_OFF_THE_PAGE = frozenset({"client", "config"})
+"""Kinds of errors that are raised before anything is sent: `explain` knows them, the page leaves them out."""
+
 
 def explanation(name: str) -> str:
-    """The document of a rule, or what an issue's code means. `UsageError` names what comes near, when there is neither."""
+    """The document of a rule, what an issue's code means, or what an error code means. `UsageError` names what comes near, when it is none of them."""
     for rule in rules():
         if rule.id == name:
             return f"{rule.id} ({rule.severity})\n\n{rule.document.strip()}\n"
     if name in KINDS:
         kind = KINDS[name]
         return f"{kind.code} (issue, {kind.level})\n\n{kind.means}\n"
-    near = get_close_matches(name, [rule.id for rule in rules()] + list(KINDS), n=3, cutoff=0.4)
-    msg = f"there is no rule or issue {name!r}" + (f"; did you mean {', '.join(near)}?" if near else "; `winrm-analyzer rules` lists the rules")
+    found = looked_up(name)
+    if found:
+        return "\n".join(map(_code, found))
+    near = get_close_matches(name, [rule.id for rule in rules()] + list(KINDS), n=3, cutoff=0.4) or _near_symbols(name)
+    msg = f"there is no rule, issue or error code {name!r}" + (f"; did you mean {', '.join(near)}?" if near else "; `winrm-analyzer rules` lists the rules")
     raise UsageError(msg)
+
+
+def _near_symbols(name: str) -> list[str]:
+    return get_close_matches(name.upper(), symbols(), n=3, cutoff=0.6)
+
+
+def _code(code: Code) -> str:
+    """One code, for reading."""
+    told = _rules(code)
+    lines = [f"{_title(code)} ({WORDS[code.space]})", "", code.meaning, "", f"What to do: {code.remedy}"]
+    if told:
+        lines.append(f"Rules: {told}")
+    return "\n".join([*lines, f"Source: {code.source}", ""])
+
+
+def _title(code: Code) -> str:
+    if code.space == "http":
+        return f"{code.number} {code.symbol}"
+    if code.space == "kerberos":
+        return f"{code.symbol}, {code.number}"
+    return f"{code.symbol}, {code.hex}, {code.number}"
+
+
+def _rules(code: Code) -> str | None:
+    if code.space == "http":
+        return _BY_STATUS.get(code.number, "http.refused-request")
+    if code.space == "kerberos":
+        return None if code.kind == "benign" else "auth.kerberos-error"
+    return _BY_KIND.get(code.kind)
+
+
+def code_book() -> str:
+    """The table of codes of docs/troubleshooting.md: those that travel over the network, by the document that defines them."""
+    return "\n".join(line for space in SOURCES for line in _section(space, [code for code in codes() if code.space == space and _shown(code)]))
+
+
+def _shown(code: Code) -> bool:
+    return code.kind not in _OFF_THE_PAGE and not code.meaning.startswith("Not used")
+
+
+def _section(space: str, found: Iterable[Code]) -> Iterator[str]:
+    yield f"### {WORDS[space]}s: {SOURCES[space]}"
+    yield ""
+    yield "| code | name | meaning | what to do |"
+    yield "|---|---|---|---|"
+    for code in found:
+        number = str(code.number) if code.space in ("http", "kerberos") else f"{code.hex}, {code.number}"
+        yield f"| {number} | {_cell(code.symbol)} | {_cell(code.meaning)} | {_cell(code.remedy)} |"
+    yield ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|")

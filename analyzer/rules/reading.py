@@ -1,5 +1,6 @@
 """Questions that several rules ask of the evidence, and the one way to make a finding. Facts only: what to think of them is each rule's own business."""
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -24,6 +25,8 @@ PROXIED = (Role.CLIENT_LEG, Role.UPSTREAM_LEG, Role.TUNNEL)
 Place = tuple[str, str, int]
 """A client host and an endpoint, as a connection has them: what most rules make one finding of."""
 _PACKETS = 64
+_EVENTS = re.compile(r"(?:[a-z]+://[^/]*)?/wsman/(?:subscriptionmanager|subscriptions)(?:[?/]|$)", re.IGNORECASE)
+"""The paths of event forwarding: the collector's subscription manager, and one path for each subscription."""
 _Item = TypeVar("_Item")
 
 
@@ -155,6 +158,11 @@ def identity(evidence: Evidence, connection: str) -> str | None:
     """Who the client of a connection last said it was, towards the server; None when it never did."""
     names = [who(found) for found in evidence.conversations_of.get(connection, ()) if found.audience is Audience.SERVER]
     return next((name for name in reversed(names) if name), None)
+
+
+def forwards_events(asked: Request | None) -> bool:
+    """The request is one of a source of event forwarding to its collector."""
+    return asked is not None and _EVENTS.match(asked.target) is not None
 
 
 def name(connection: Connection) -> str:

@@ -4,12 +4,16 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
+from msgspec.structs import replace
+
+from analyzer.formats.content import codings, unpacked
+from analyzer.formats.pages import page_text
 from analyzer.formats.reader import Fetch, Reader
-from analyzer.records.http import Body, Exchange, Header, Span
+from analyzer.records.http import Body, Exchange, Header, Request, Response, Span
 from analyzer.records.ids import key_number
 from analyzer.records.issues import Issue
-from analyzer.records.quality import Absent, Why
-from analyzer.records.sealing import Message, Protection
+from analyzer.records.quality import Absent, Known, Why
+from analyzer.records.sealing import Message, Page, Protection
 from analyzer.records.transport import Connection
 from analyzer.sealing.multipart import Read, parts
 from analyzer.settings import Limits
@@ -31,17 +35,57 @@ def messages(connection: Connection, exchange: Exchange, fetch: Fetch, limits: L
         protection = _protection(half.body, content_type)
         if protection is Protection.CLEAR and connection.tls_opened:
             protection = Protection.TLS
-        if protection is not Protection.SEALED:
-            found.append(Message(half.id, exchange.id, from_client, protection, half.body.size, content_type))
-            continue
-        reader = Reader(stream, fetch)
-        sealed = parts(body_reader(reader, half.body), half.body.size, limits.sealed_parts)
-        about = (half.id, exchange.id, from_client, protection, half.body.size, content_type)
-        found.append(Message(*about, sealed.parts, sealed.protocol, operation=_SEALED_OPERATION))
-        if sealed.problem is not None and not half.body.missing and half.body.complete:
-            number = key_number(half.packets[0]) if half.packets else None
-            issues.append(Issue("sealing.malformed", sealed.problem, half.id, exchange.capture, number))
+        message = Message(half.id, exchange.id, from_client, protection, half.body.size, content_type, codings=codings(half.headers))
+        if protection is Protection.SEALED:
+            message, problem = _sealed(message, half, Reader(stream, fetch), limits)
+            if problem is not None:
+                issues.append(Issue("sealing.malformed", problem, half.id, exchange.capture, key_number(half.packets[0]) if half.packets else None))
+        elif protection is Protection.NONE and not from_client:
+            message = replace(message, page=_page(half, Reader(stream, fetch), content_type, limits))
+        found.append(message)
     return tuple(found), tuple(issues)
+
+
+def _sealed(message: Message, half: Request | Response, reader: Reader, limits: Limits) -> tuple[Message, str | None]:
+    """The message with its parts, and what is wrong with its framing, as far as that can be told."""
+    content = content_reader(reader, half, limits)
+    if isinstance(content, Absent):
+        return replace(message, operation=_SEALED_OPERATION), None
+    read, size = content
+    sealed = parts(read, size, limits.sealed_parts)
+    whole = not half.body.missing and half.body.complete
+    return replace(message, parts=sealed.parts, protocol=sealed.protocol, operation=_SEALED_OPERATION), sealed.problem if whole else None
+
+
+def _page(half: Request | Response, reader: Reader, content_type: str | None, limits: Limits) -> Page | None:
+    """A page's words; None where its bytes are not text, or cannot be read."""
+    media = (content_type or "text/plain").partition(";")[0].strip().lower()
+    if not media.startswith("text/") and not media.endswith(("json", "xml", "xhtml")):
+        return None
+    plain = unpacked(read_body(reader, half.body, 0, min(half.body.size, limits.page_bytes)), codings(half.headers), limits.page_bytes)
+    if isinstance(plain, Absent):
+        return None
+    found = page_text(plain, content_type, limits.page_text_characters)
+    return Page(found.title, found.text) if found.title or found.text else None
+
+
+def packed(half: Request | Response) -> tuple[str, ...]:
+    """The codings that a device put around a body that WinRM had encrypted. SLDC is WinRM's own, and lies inside of the encryption (MS-WSMV 2.2.9.2)."""
+    return tuple(coding for coding in codings(half.headers) if coding != "sldc")
+
+
+def content_reader(reader: Reader, half: Request | Response, limits: Limits) -> Known[tuple[Read, int]]:
+    """What reads a body as its sender had it before a device compressed it, and the size of that."""
+    applied = packed(half)
+    if not applied:
+        return body_reader(reader, half.body), half.body.size
+    raw = read_body(reader, half.body, 0, min(half.body.size, limits.opened_bytes))
+    if len(raw) < half.body.size:
+        return Absent(Why.NOT_CAPTURED, "bytes of the compressed body are not in the capture")
+    plain = unpacked(raw, applied, limits.opened_bytes)
+    if isinstance(plain, Absent):
+        return Absent(plain.why, f"the body was compressed on its way ({', '.join(applied)}) and could not be decompressed: {plain.detail}")
+    return (lambda at, size: plain[at : at + size]), len(plain)
 
 
 def _content_type(headers: tuple[Header, ...]) -> str | None:

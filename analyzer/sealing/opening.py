@@ -11,7 +11,7 @@ from typing import NamedTuple
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog
 from analyzer.records.auth import Conversation, Mechanism
-from analyzer.records.http import Body, Exchange, Request, Response
+from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.quality import Absent, Known, Why
 from analyzer.records.sealing import Message, Protection, SealedPart
 from analyzer.records.secrets import Secrets
@@ -19,8 +19,10 @@ from analyzer.records.transport import Connection
 from analyzer.sealing.contexts import Context, contexts, tls_token
 from analyzer.sealing.credssp import Chunk, digest
 from analyzer.sealing.credssp import context as credssp_context
-from analyzer.sealing.messages import read_body
+from analyzer.sealing.messages import content_reader, packed
+from analyzer.sealing.multipart import Read
 from analyzer.sealing.tickets import Tickets
+from analyzer.settings import Limits
 
 
 class Opened(NamedTuple):
@@ -33,6 +35,13 @@ class Opened(NamedTuple):
     conversation: str | None = None
     client: str | None = None
     """Who the client of that conversation is, where the secret told it: ``user@REALM`` or ``DOMAIN\\user``."""
+
+
+class Source(NamedTuple):
+    """Where bytes are, and how many may be unpacked."""
+
+    fetch: Fetch
+    limits: Limits
 
 
 class Mark(NamedTuple):
@@ -50,7 +59,7 @@ class Talk(NamedTuple):
     conversations: Sequence[Conversation]
 
 
-def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secrets, tickets: Tickets, keys: KeyLog, fetch: Fetch) -> Iterator[Opened]:
+def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secrets, tickets: Tickets, keys: KeyLog, source: Source) -> Iterator[Opened]:
     """The sealed bodies of ``talks``: all connections of one client host to one server endpoint, in order. Each sealed message is given once."""
     all_contexts: list[Context] = []
     before: dict[bytes, Mark] = {}
@@ -59,7 +68,7 @@ def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secr
         own = contexts(talk.exchanges, talk.conversations, secrets, tickets)
         for inner in own:
             if inner.conversation.mechanism is Mechanism.CREDSSP and keys:
-                _credssp(talk, inner, messages, keys, fetch)
+                _credssp(talk, inner, messages, keys, source)
         all_contexts += own
         for exchange in talk.exchanges:
             context = next((found for found in reversed(own) if found.first <= exchange.position <= found.last), None)
@@ -68,7 +77,7 @@ def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secr
                 if message is None or message.protection is not Protection.SEALED:
                     continue
                 mark = None if context is None or context.sealer is None else context.sealer.mark(from_client=message.from_client)
-                result = _open(talk, exchange, message, context, fetch)
+                result = _open(talk, exchange, message, context, source)
                 digest = _digest(half)
                 if context is not None and mark is not None and digest is not None and not isinstance(result.text, Absent):
                     before.setdefault(digest, Mark(context, mark))
@@ -77,20 +86,20 @@ def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secr
                 else:
                     yield result
     for talk, exchange, message, result in waiting:
-        yield _again(talk, exchange, message, before, fetch) or _elsewhere(talk, exchange, message, all_contexts, fetch) or result
+        yield _again(talk, exchange, message, before, source) or _elsewhere(talk, exchange, message, all_contexts, source) or result
 
 
-def _open(talk: Talk, exchange: Exchange, message: Message, context: Context | None, fetch: Fetch) -> Opened:
+def _open(talk: Talk, exchange: Exchange, message: Message, context: Context | None, source: Source) -> Opened:
     if context is None:
         return Opened(message.id, Absent(Why.SEALED, "no handshake on this connection in the capture"), None, "none")
     if context.sealer is None:
-        _adopt(context, talk, exchange, message, fetch)
+        _adopt(context, talk, exchange, message, source)
     if context.sealer is None:
         return Opened(message.id, Absent(Why.SEALED, context.why_not), None, "none")
-    parts = list(_parts(talk, exchange, message, fetch))
+    parts = list(_parts(talk, exchange, message, source))
     if any(data is None for _, data in parts) or not parts:
         context.sealer.passed([_length(part) for part, _ in parts], from_client=message.from_client)
-        return Opened(message.id, _incomplete(exchange, message), context.tag, "none", *_who(context))
+        return Opened(message.id, _unread(talk, exchange, message, source), context.tag, "none", *_who(context))
     texts = []
     for part, data in parts:
         plain = context.sealer.open(part.header, data or b"", from_client=message.from_client)
@@ -100,9 +109,13 @@ def _open(talk: Talk, exchange: Exchange, message: Message, context: Context | N
     return Opened(message.id, b"".join(texts), context.tag, "good", *_who(context))
 
 
-def _incomplete(exchange: Exchange, message: Message) -> Absent:
-    """Why a body that is not whole cannot be read: bytes were not captured, or its sender stopped before its end."""
+def _unread(talk: Talk, exchange: Exchange, message: Message, source: Source) -> Absent:
+    """Why the ciphertext is not there: it cannot be decompressed, its sender stopped before its end, or bytes were not captured."""
     half = exchange.request if message.from_client else exchange.response
+    if not isinstance(half, Absent) and packed(half):
+        content = content_reader(Reader(talk.connection.to_server if message.from_client else talk.connection.to_client, source.fetch), half, source.limits)
+        if isinstance(content, Absent):
+            return content
     unsent = not isinstance(half, Absent) and not half.body.complete and not half.body.missing
     return Absent(Why.UNSENT, "not sent to the end") if unsent else Absent(Why.NOT_CAPTURED, "bytes of the body are not in the capture")
 
@@ -111,11 +124,11 @@ def _who(context: Context) -> tuple[str, str | None]:
     return context.conversation.id, context.client
 
 
-def _adopt(context: Context, talk: Talk, exchange: Exchange, message: Message, fetch: Fetch) -> None:
+def _adopt(context: Context, talk: Talk, exchange: Exchange, message: Message, source: Source) -> None:
     """An exported session key shows that it belongs here by opening the first body of a direction."""
     for tag, sealer in context.unproved:
         begin = sealer.mark(from_client=message.from_client)
-        for part, data in _parts(talk, exchange, message, fetch):
+        for part, data in _parts(talk, exchange, message, source):
             if data is not None and sealer.open(part.header, data, from_client=message.from_client) is not None:
                 sealer.reset(begin, from_client=message.from_client)
                 context.sealer, context.tag = sealer, tag
@@ -123,7 +136,7 @@ def _adopt(context: Context, talk: Talk, exchange: Exchange, message: Message, f
             break
 
 
-def _credssp(talk: Talk, context: Context, messages: Mapping[str, Message], keys: KeyLog, fetch: Fetch) -> None:
+def _credssp(talk: Talk, context: Context, messages: Mapping[str, Message], keys: KeyLog, source: Source) -> None:
     """The inner TLS of a CredSSP context, from its first token to its last body."""
     begin = next(exchange.position for exchange in talk.exchanges if exchange.id == context.conversation.exchanges[0])
     runs: tuple[list[Chunk], list[Chunk]] = ([], [])
@@ -136,7 +149,7 @@ def _credssp(talk: Talk, context: Context, messages: Mapping[str, Message], keys
                 run.append(Chunk(token, None))
             message = None if isinstance(half, Absent) else messages.get(half.id)
             if message is not None and message.protection is Protection.SEALED:
-                parts = _parts(talk, exchange, message, fetch)
+                parts = _parts(talk, exchange, message, source)
                 run.extend(Chunk(part.header + data, digest(part.header, data)) for part, data in parts if data is not None)
     made = credssp_context(*runs, keys)
     if made is not None:
@@ -147,7 +160,7 @@ def _digest(half: Request | Response | Absent) -> bytes | None:
     return None if isinstance(half, Absent) or isinstance(half.body.digest, Absent) else half.body.digest
 
 
-def _again(talk: Talk, exchange: Exchange, message: Message, before: Mapping[bytes, Mark], fetch: Fetch) -> Opened | None:
+def _again(talk: Talk, exchange: Exchange, message: Message, before: Mapping[bytes, Mark], source: Source) -> Opened | None:
     """The same body was opened before: a client sends it once more after it lost its connection. It opens where it opened then."""
     digest = _digest(exchange.request if message.from_client else exchange.response)
     known = None if digest is None else before.get(digest)
@@ -155,14 +168,14 @@ def _again(talk: Talk, exchange: Exchange, message: Message, before: Mapping[byt
         return None
     now = known.context.sealer.mark(from_client=message.from_client)
     known.context.sealer.reset(known.mark, from_client=message.from_client)
-    text = _texts(talk, exchange, message, known.context, fetch)
+    text = _texts(talk, exchange, message, known.context, source)
     known.context.sealer.reset(now, from_client=message.from_client)
     return None if text is None else Opened(message.id, text, known.context.tag, "good")
 
 
-def _texts(talk: Talk, exchange: Exchange, message: Message, context: Context, fetch: Fetch) -> bytes | None:
+def _texts(talk: Talk, exchange: Exchange, message: Message, context: Context, source: Source) -> bytes | None:
     """The plaintext of all parts under a context, None unless each is wholly there and opens."""
-    parts = list(_parts(talk, exchange, message, fetch))
+    parts = list(_parts(talk, exchange, message, source))
     texts = []
     for part, data in parts:
         plain = None if data is None or context.sealer is None else context.sealer.open(part.header, data, from_client=message.from_client)
@@ -172,33 +185,35 @@ def _texts(talk: Talk, exchange: Exchange, message: Message, context: Context, f
     return b"".join(texts) if parts else None
 
 
-def _elsewhere(talk: Talk, exchange: Exchange, message: Message, others: Sequence[Context], fetch: Fetch) -> Opened | None:
+def _elsewhere(talk: Talk, exchange: Exchange, message: Message, others: Sequence[Context], source: Source) -> Opened | None:
     """The body under the pair's other contexts (of older handshakes, of other connections), at the place where each of them stopped."""
     for context in others:
         if context.sealer is None:
             continue
         mark = context.sealer.mark(from_client=True)
-        text = _texts(talk, exchange, message, context, fetch)
+        text = _texts(talk, exchange, message, context, source)
         context.sealer.reset(mark, from_client=True)
         if text is not None:
             return Opened(message.id, text, context.tag, "good")
     return None
 
 
-def _parts(talk: Talk, exchange: Exchange, message: Message, fetch: Fetch) -> Iterator[tuple[SealedPart, bytes | None]]:
+def _parts(talk: Talk, exchange: Exchange, message: Message, source: Source) -> Iterator[tuple[SealedPart, bytes | None]]:
     """Each part with its ciphertext, None when it is not wholly there."""
     half = exchange.request if message.from_client else exchange.response
     if isinstance(half, Absent):
         return
     stream = talk.connection.to_server if message.from_client else talk.connection.to_client
-    reader = Reader(stream, fetch)
+    content = content_reader(Reader(stream, source.fetch), half, source.limits)
+    if isinstance(content, Absent):
+        return
     for part in message.parts:
-        yield part, _data(reader, half.body, part)
+        yield part, _data(content[0], part)
 
 
-def _data(reader: Reader, body: Body, part: SealedPart) -> bytes | None:
+def _data(read: Read, part: SealedPart) -> bytes | None:
     size = part.length if part.length is not None and len(part.header) == 16 else part.data_size
-    data = read_body(reader, body, part.data_at, min(size, part.data_size))
+    data = read(part.data_at, min(size, part.data_size))
     return data if len(data) == size else None
 
 

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from analyzer.codes.table import Code, fault, in_hex
 from analyzer.records.capture import Capture
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.quality import Absent, Why
 from analyzer.records.result import Result
-from analyzer.records.sealing import Message, Protection
+from analyzer.records.sealing import Fault, Message, Page, Protection
 from analyzer.tables import headers
 from analyzer.tables.column import Column, Dtype, Table
 from analyzer.tables.packets import packet_set
@@ -56,6 +57,18 @@ def _operation(row: MessageRow) -> str | None:
     return None if isinstance(row.message.operation, Absent) else row.message.operation
 
 
+def _fault(row: MessageRow) -> Fault:
+    return row.message.fault or Fault()
+
+
+def _page(row: MessageRow) -> Page:
+    return row.message.page or Page(None, "")
+
+
+def _codings(row: MessageRow) -> str | None:
+    return ", ".join(row.message.codings) or None
+
+
 _COLUMNS: tuple[Column[MessageRow], ...] = (
     Column("message_id", Dtype.TEXT, lambda row: row.message.id, "The id of the request (`...q`) or response (`...s`) whose body it is."),
     Column("exchange_id", Dtype.TEXT, lambda row: row.message.exchange, "The exchange."),
@@ -82,7 +95,12 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
     Column("shell_id", Dtype.TEXT, lambda row: row.message.shell_id, "The shell's id."),
     Column("command_id", Dtype.TEXT, lambda row: row.message.command_id, "The command's id."),
     Column("fault_code", Dtype.TEXT, lambda row: row.message.fault_code, "The fault's code."),
-    Column("fault_meaning", Dtype.TEXT, lambda row: _fault_meaning(row.message.fault_code), "What the code means; null for codes that are not known here."),
+    Column(
+        "fault_meaning",
+        Dtype.TEXT,
+        lambda row: _fault_meaning(row.message),
+        "What the code means; null for codes that are not known here.",
+    ),
     Column("operation", Dtype.TEXT, _operation, "The action's short name, such as `Create`, `Command`, `Receive`."),
     Column("text_sha256", Dtype.TEXT, lambda row: row.message.text_digest.hex() if row.message.text_digest else None, "SHA-256 of the text as read."),
     Column("opened_detail", Dtype.TEXT, lambda row: row.message.opened_detail, "Why a sealed body was not opened, in words."),
@@ -93,22 +111,34 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
         "How long the server may wait with its answer (OperationTimeout of the request); null where the request does not say.",
     ),
     Column("sealed_parts", Dtype.INTEGER, lambda row: len(row.message.parts), "Sealed parts in the body."),
+    Column("fault_hex", Dtype.TEXT, lambda row: in_hex(row.message.fault_code), "The fault's code in hexadecimal."),
+    Column("fault_symbol", Dtype.TEXT, lambda row: _fault_symbol(row.message), "The code's name in Windows' headers."),
+    Column("fault_text", Dtype.TEXT, lambda row: _fault(row).text, "What the fault itself says happened."),
+    Column("fault_subcode", Dtype.TEXT, lambda row: _fault(row).subcode, "The SOAP subcode, such as `QuotaLimit`."),
+    Column("fault_machine", Dtype.TEXT, lambda row: _fault(row).machine, "The computer that the fault names."),
+    Column("fault_provider", Dtype.TEXT, lambda row: _fault(row).provider, "The plug-in in which it failed."),
+    Column("fault_inner_code", Dtype.TEXT, lambda row: _fault(row).inner_code, "The plug-in's own code, if another."),
+    Column("content_coding", Dtype.TEXT, _codings, "How the body is compressed, such as `gzip`."),
+    Column("page_title", Dtype.TEXT, lambda row: _page(row).title, "Title of a page that came instead of WinRM."),
+    Column("page_text", Dtype.TEXT, lambda row: _page(row).text or None, "The beginning of its text."),
     Column("capture", Dtype.TEXT, lambda row: row.captures[row.exchange.capture].name if row.exchange else None, "The capture's name."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.carrier.packets, row.captures) if row.carrier else None, "Packets of the HTTP message."),
     Column("winrm", Dtype.FLAG, lambda row: row.winrm, "The exchange is WinRM's; a connection that a proxy shares carries others, too."),
 )
 
-# WinRM error numbers as `winrm helpmsg` explains them.
-_FAULTS = {
-    "5": "Access is denied.",
-    "995": "The operation was aborted because a thread exited or the application asked for it.",
-    "2150858793": "OperationTimeout: nothing happened within the time the client asked for. A polling Receive ends so all the time; it is no error.",
-    "2150858843": "The shell was not found on the server.",
-}
+
+def _fault_meaning(message: Message) -> str | None:
+    found = _known(message)
+    return None if found is None else found.meaning
 
 
-def _fault_meaning(code: str | None) -> str | None:
-    return _FAULTS.get(code) if code else None
+def _fault_symbol(message: Message) -> str | None:
+    found = _known(message)
+    return None if found is None else found.symbol
+
+
+def _known(message: Message) -> Code | None:
+    return fault(message.fault_code) if message.fault_code else None
 
 
 MESSAGES = Table(

@@ -23,6 +23,7 @@ from analyzer.settings import Limits
 from analyzer.wsman import marks
 from analyzer.wsman.actions import short_name
 from analyzer.wsman.config import settings
+from analyzer.wsman.faults import fault as read_fault
 from analyzer.wsman.marks import Marks
 
 read_marks: Callable[[str], Marks] = chosen(marks).read_marks
@@ -81,12 +82,12 @@ def described(message: Message, connection: Connection, exchange: Exchange, fetc
     if found.has_dtd:
         number = key_number(half.packets[0]) if half.packets else None
         return message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, exchange.capture, number),)
-    return _described(message, text, found, {}), ()
+    return _described(message, text, found, {}, limits), ()
 
 
-def described_text(message: Message, text: str, found: Marks, **known: object) -> Message:
+def described_text(message: Message, text: str, found: Marks, limits: Limits, **known: object) -> Message:
     """The message with what the envelope ``text`` says (nothing when it has a DTD), and with the fields that are known already."""
-    return replace(message, **known) if found.has_dtd else _described(message, text, found, known)
+    return replace(message, **known) if found.has_dtd else _described(message, text, found, known, limits)
 
 
 def decoded(raw: bytes) -> str:
@@ -128,7 +129,7 @@ def _attribute(text: str) -> str | None:
     return None
 
 
-def _described(message: Message, text: str, found: Marks, known: Mapping[str, object]) -> Message:
+def _described(message: Message, text: str, found: Marks, known: Mapping[str, object], limits: Limits) -> Message:
     places = found.places
 
     def first(pattern: re.Pattern[str], name: str) -> str | None:
@@ -136,8 +137,8 @@ def _described(message: Message, text: str, found: Marks, known: Mapping[str, ob
 
     action = intern(first(_ACTION, "Action") or "") or None
     identify = _first(_IDENTIFY, text, sorted((*places.get("Identify", ()), *places.get("IdentifyResponse", ()))))
-    fault = any(_FAULT.match(text, at) for at in places.get("Fault", ()))
-    operation = "Fault" if fault and not message.from_client else short_name(action) if action else identify
+    fault_at = next((at for at in places.get("Fault", ()) if _FAULT.match(text, at)), None)
+    operation = "Fault" if fault_at is not None and not message.from_client else short_name(action) if action else identify
     resource_uri = intern(first(_RESOURCE, "ResourceURI") or "") or None
     return replace(
         message,
@@ -150,6 +151,7 @@ def _described(message: Message, text: str, found: Marks, known: Mapping[str, ob
         shell_id=first(_SHELL_SELECTOR, "Selector") or first(_SHELL_ID, "ShellId"),
         command_id=_attribute(text) or first(_COMMAND_ELEMENT, "CommandId"),
         fault_code=first(_FAULT_CODE, "WSManFault"),
+        fault=None if fault_at is None or message.from_client else read_fault(text, fault_at, limits.fault_text_characters),
         operation_timeout_s=duration_s(first(_OPERATION_TIMEOUT, "OperationTimeout")) if message.from_client else None,
         operation=operation,
         wsman=any(name in text for name in _NAMESPACES),

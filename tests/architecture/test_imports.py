@@ -16,6 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "settings": set(),
     "formats": {"records"},
+    "codes": set(),
     "capture": _FLOOR,
     "transport": _FLOOR,
     "http": _FLOOR,
@@ -26,8 +27,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "psrp": _FLOOR,
     "sigma": {"records", "errors"},
     "story": _FLOOR,
-    "rules": {"records", "errors"},
-    "tables": {"records", "formats.text", "errors"},
+    "rules": {"records", "codes", "errors"},
+    "tables": {"records", "codes", "formats.text", "errors"},
     "reports": {"records", "tables", "formats.text", "errors"},
     "exports": {"records", "tables", "reports", "formats.text", "errors"},
     "engine": {

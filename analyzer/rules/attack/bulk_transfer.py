@@ -8,8 +8,8 @@ Why it matters
     WinRM has no file transfer. Tools of administrators and of attackers alike push files through it piece by piece; a program that comes this way leaves no
     trace in the logs of file servers and proxies.
 When it is wrong
-    Ansible copies modules and files (win_copy sends ZIP archives), Packer and Test Kitchen upload provisioning scripts, Copy-Item -ToSession copies what it is
-    given.
+    Event forwarding posts much to its collector; it is known by its paths, and not counted. Ansible copies modules and files (win_copy sends ZIP archives),
+    Packer and Test Kitchen upload provisioning scripts, Copy-Item -ToSession copies what it is given.
 Needs
     Request bodies; to see contents, those that can be read.
 Reference
@@ -32,6 +32,7 @@ from analyzer.rules.reading import (
     counted,
     finding,
     first_packet,
+    forwards_events,
     identity,
     listed,
     message,
@@ -81,7 +82,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     groups: dict[tuple[str, str, int], list[Exchange]] = defaultdict(list)
     for exchange in winrm_exchanges(evidence):
         connection = evidence.connections[exchange.connection]
-        if exchange.id not in evidence.far:
+        if exchange.id not in evidence.far and not forwards_events(request(exchange)):
             groups[connection.client.host, connection.server.host, connection.server.port].append(exchange)
     for group in groups.values():
         sent = [exchange for exchange in group if _sealed(evidence, exchange)]

@@ -1,54 +1,40 @@
-"""The proxy answers for a server that it could not ask.
+"""The proxy answers for a server that it could not ask, or whose answer it did not pass on.
 
 What it sees
-    502, 503 or 504 to a WinRM request on the client's leg, for which no response of the server is known: the request did not go on, or went on and was not
-    answered so. The reasons say whether it reached the server, and whether that answered, late or never, or ended the connection; the advice follows from it.
-    Without a sign of a proxy, 502 and 504 count all the same, since only a gateway says so; a 503 of the server itself does not.
+    502, 503 or 504 to a WinRM request on the client's side that the server did not give: the request was not forwarded, or was forwarded and not answered so.
+    The reasons say whether it reached the server, and whether that answered, late or never, or ended the connection; the advice follows from it. A 503 of
+    Windows' own web server is http.service-unavailable; a time-out of the gateway with only the client's side is http.gateway-timeout.
 Why it matters
     The client reports "bad HTTP response", and nothing is wrong with its request or credentials: the way from the proxy to the server is broken.
 When it is wrong
-    With the client's leg alone, a server that is itself out of service behind a proxy that passes its 503 on looks the same.
+    With the client's side alone, a server that is itself out of service behind a proxy that passes its 503 on looks the same.
 Needs
-    The client's leg.
+    The client's side.
 Reference
     RFC 9110 sections 15.6.3 to 15.6.5.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
-from analyzer.records.http import Exchange
+from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Side
+from analyzer.rules.http._answers import Answer, By, answers, headline, page, places, reached_before, sign
+from analyzer.rules.http.gateway_timeout import gave_up
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import (
-    counted,
-    finding,
-    header,
-    identity,
-    listed,
-    name,
-    packet,
-    packets_of,
-    request,
-    response,
-    role,
-    seconds,
-    status,
-    upstream,
-    winrm_exchanges,
-)
+from analyzer.rules.reading import counted, header, listed, packet, request, response, role, seconds, status, upstream
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "http.gateway-error"
-TITLE = "The proxy could not reach the server"
-REACHED = "The proxy answers in place of a server that it reached"
-SEVERITY = Severity.HIGH
-REFERENCE = "RFC 9110 section 15.6.3"
-ADVICE = (
+WAY = (
     "Check from the proxy's host that name resolution, routing, firewall and the WinRM listener work (winrm enumerate winrm/config/listener), and that the "
     "proxy may use ports 5985 and 5986."
+)
+BEFORE = (
+    "The server was reached over this connection before: look into the proxy's log for what changed (health checks, servers that were taken out, limits), "
+    "and whether WinRM was restarted."
 )
 LATE = Advice(
     "The server was reached and answered, but only after the proxy had given up: raise how long the proxy waits for a response above what the slowest request "
@@ -56,12 +42,12 @@ LATE = Advice(
     Topic.IDLE,
 )
 SILENT = Advice(
-    "The server was reached and said nothing until the proxy gave up, so name resolution and listener are in order: look at the server's load and WinRM's "
+    "The server was reached and said nothing until the proxy gave up, so name resolution and listener are fine: look at the server's load and WinRM's "
     "event log, and let the proxy wait longer than the slowest request takes, a Receive that waits at the server up to its OperationTimeout among them",
     Topic.IDLE,
 )
 ENDED = (
-    "The server was reached and ended the connection before it answered, so name resolution and listener are in order: look at WinRM's event log (service "
+    "The server was reached and ended the connection before it answered, so name resolution and listener are fine: look at WinRM's event log (service "
     "restarts, limits of connections and memory), and let the proxy not use connections that the server is about to close: its idle time for upstream "
     "connections must be below the server's (120 seconds for Windows' HTTP.sys)."
 )
@@ -73,73 +59,100 @@ _STATUSES = (502, 503, 504)
 _UNAVAILABLE = 503
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and proxy."""
-    groups: dict[tuple[str, str, int], list[Exchange]] = defaultdict(list)
-    for exchange in winrm_exchanges(evidence):
-        if _is_own(evidence, exchange):
-            connection = evidence.connections[exchange.connection]
-            groups[connection.client.host, connection.server.host, connection.server.port].append(exchange)
-    for group in groups.values():
-        yield _finding(evidence, group)
+class Way(Struct, frozen=True, gc=False):
+    """What became of a forwarded request, for a sentence, with the advice that follows from it."""
+
+    words: str
+    advice: str | Advice
 
 
-def _is_own(evidence: Evidence, exchange: Exchange) -> bool:
-    code, where = status(exchange), role(evidence, exchange.connection)
-    if code not in _STATUSES or where is Role.UPSTREAM_LEG or (where is not Role.CLIENT_LEG and code == _UNAVAILABLE and not _asks_proxy(exchange)):
+def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
+    """Answers of the proxy itself."""
+    return (sign(evidence, found) for found in answers(evidence, *_STATUSES) if _is_own(evidence, found) and not gave_up(found))
+
+
+def _is_own(evidence: Evidence, found: Answer) -> bool:
+    where = role(evidence, found.exchange.connection)
+    if found.far is not None:
+        return status(found.far) != found.answer.status
+    if where is Role.UPSTREAM_LEG:
         return False
-    far = upstream(evidence, exchange.id)
-    return far is None or status(far) != code
+    return found.by is By.PROXY or found.answer.status != _UNAVAILABLE
 
 
-def _asks_proxy(exchange: Exchange) -> bool:
-    return (asked := request(exchange)) is not None and asked.method == "CONNECT"
+def title(tell: Tell[Answer]) -> str:
+    """Which proxy, and whether it had reached the server."""
+    own, first = tell.connection, tell.first.fact
+    reached = any(found.far is not None for found in tell.facts)
+    return headline(f"Proxy {own.server.host} answers {first.answer.status} {'for a server that it reached' if reached else 'in place of the server'}")
 
 
-def _way(evidence: Evidence, group: list[Exchange]) -> tuple[str, str | Advice]:
-    """What became, on the upstream leg, of the first request that went on; for the sentence, with the advice that follows from it."""
-    found = next(((near, far) for near in group if (far := upstream(evidence, near.id)) is not None), None)
-    if found is None:
-        return "", ADVICE
-    near, far = found
-    gave_up, answer = response(near), response(far)
-    if answer is not None and gave_up is not None and answer.first_ns > gave_up.first_ns:
-        return f"; {far.id} was answered {answer.status} {seconds(answer.first_ns - gave_up.first_ns)} after the proxy had given up", LATE
+def why(tell: Tell[Answer]) -> str:
+    """Whose answer it is, and what became of the request."""
+    first, own = tell.first.fact, tell.connection
+    product = f" ({first.product})" if first.product else ""
+    statuses = listed(str(found.answer.status) for found in tell.facts)
+    key = f" ({tell.packet(first.answer.packets[0])})" if first.answer.packets else ""
+    return (
+        f"{own.server.host}:{own.server.port}{product} answered {counted(tell.count, 'request')} of {own.client.host} with {statuses} of its own. "
+        f"The first was for {first.asked.target}{key}, {seconds(first.latency_ns)} after the request.{page(first)}{_onward(tell)}{places(tell)}"
+    )
+
+
+def _onward(tell: Tell[Answer]) -> str:
+    fars = [found for found in tell.facts if found.far is not None]
+    if fars:
+        verb = "was" if len(fars) == 1 else "were"
+        return f" {counted(len(fars), 'request')} {verb} forwarded to the server. {_way(tell.evidence, fars[0]).words}"
+    before = reached_before(tell.evidence, tell.first.fact)
+    answer = None if before is None else response(before)
     if answer is not None:
-        return f"; {far.id} was answered {answer.status} before the proxy's own answer", DROPPED
-    asked = request(far)
+        return f" The server had answered on this connection before ({tell.packet(answer.packets[0])})."
+    return " None of them is known to have been forwarded to the server."
+
+
+def _way(evidence: Evidence, found: Answer) -> Way:
+    """What became of a request on the server's side."""
+    far = upstream(evidence, found.exchange.id)
+    asked, answer = (None, None) if far is None else (request(far), response(far))
+    if far is None or asked is None:
+        return Way("", WAY)
+    if answer is not None and answer.first_ns > found.answer.first_ns:
+        late = seconds(answer.first_ns - found.answer.first_ns)
+        return Way(f"The server answered {answer.status} {late} after the proxy had given up ({packet(evidence, answer.packets[0])}).", LATE)
+    if answer is not None:
+        return Way(f"The server answered {answer.status} before the proxy's own answer ({packet(evidence, answer.packets[0])}).", DROPPED)
     closings = evidence.connections[far.connection].closings
-    ended = next((one for one in closings if asked is not None and one.ts_ns >= asked.first_ns), None)
+    ended = next((one for one in closings if one.ts_ns >= asked.first_ns), None)
     if ended is not None and ended.side is Side.SERVER:
-        return f"; on {far.connection} the server ended the connection before it answered {far.id} ({packet(evidence, ended.packet)})", ENDED
-    waited = f" in {seconds(gave_up.first_ns - asked.last_ns)}" if asked is not None and gave_up is not None else ""
-    return f"; {far.id} was not answered{waited}", SILENT
+        return Way(f"On {far.connection} the server ended the connection before it answered ({packet(evidence, ended.packet)}).", ENDED)
+    return Way(f"The server did not answer {far.id} in {seconds(found.answer.first_ns - asked.last_ns)}.", SILENT)
 
 
-def _finding(evidence: Evidence, group: list[Exchange]) -> Finding:
-    first = group[0]
-    connection = evidence.connections[first.connection]
-    fars = [far for exchange in group if (far := upstream(evidence, exchange.id)) is not None]
-    asked, answer = request(first), response(first)
-    product = header(answer, "server")
-    why = (
-        f"{connection.server.host}:{connection.server.port}{f' ({product})' if product else ''} answered {counted(len(group), 'request')} of "
-        f"{connection.client.host} with {listed(str(status(exchange)) for exchange in group)} of its own: the first is {first.id} on {name(connection)}, "
-        f"{packet(evidence, answer.packets[0]) if answer and answer.packets else ''}{f', for {asked.target}' if asked else ''}. "
-    )
-    way, advice = _way(evidence, group)
-    why += f"{counted(len(fars), 'request')} of these went on to the server{way}." if fars else "No such request went on to the server in this evidence."
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.9 if header(answer, "via") or role(evidence, connection.id) is Role.CLIENT_LEG else 0.7,
-        title=REACHED if fars else TITLE,
-        why=why,
-        advice=advice,
-        reference=REFERENCE,
-        connections=[*(exchange.connection for exchange in group), *(far.connection for far in fars)],
-        exchanges=[*(exchange.id for exchange in group), *(far.id for far in fars)],
-        packets=packets_of([*group, *fars]),
-        user=identity(evidence, connection.id),
-    )
+def advice(tell: Tell[Answer]) -> str | Advice:
+    """What follows from the way that the request took."""
+    forwarded = next((found for found in tell.facts if found.far is not None), None)
+    if forwarded is not None:
+        return _way(tell.evidence, forwarded).advice
+    return BEFORE if reached_before(tell.evidence, tell.first.fact) is not None else WAY
+
+
+def sure(tell: Tell[Answer]) -> float:
+    """More with a sign of a proxy."""
+    first = tell.first.fact
+    proxied = header(first.answer, "via") or role(tell.evidence, tell.connection.id) is Role.CLIENT_LEG
+    return 0.9 if proxied else 0.7
+
+
+OPINION = Opinion(
+    title=title,
+    name="The proxy answers in place of the server",
+    severity=Severity.HIGH,
+    confidence=sure,
+    owner=Owner.PROXY,
+    reference="RFC 9110 section 15.6.3",
+    advice=advice,
+    see=see,
+    why=why,
+    explains=("http.encrypted-body-refused",),
+)

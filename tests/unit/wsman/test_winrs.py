@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.wsman import Operation
+from analyzer.settings import Limits
 from analyzer.wsman.envelope import decoded, described_text, read_marks
 from analyzer.wsman.winrs import operation
 
@@ -24,7 +25,7 @@ def envelope(action: str, body: str, *, shell: str = "aa-1") -> str:
 
 def read(text: str, compressed: set[str] | None = None, *, response: bool = False) -> Operation | None:
     message = Message("c1.x1.s" if response else "c1.x1.q", "c1.x1", not response, Protection.CLEAR, len(text), None)
-    return operation(described_text(message, text, read_marks(text)), text, read_marks(text), 5, (1,), set() if compressed is None else compressed)
+    return operation(described_text(message, text, read_marks(text), Limits()), text, read_marks(text), 5, (1,), set() if compressed is None else compressed)
 
 
 def b64(data: bytes) -> str:

@@ -1,0 +1,1 @@
+"""What the numbers mean that WinRM, Windows, Kerberos and HTTP give for a failure: one table, `codes.tsv`, and the ways to look into it."""

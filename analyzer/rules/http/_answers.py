@@ -1,0 +1,219 @@
+"""Answers of the HTTP layer as the rules of this family see them: a status other than WinRM's own, who gave it, and what its page says.
+
+WinRM itself answers 200, 401 and 500. Everything else comes from the web server before it (on Windows HTTP.sys), from a proxy, or from a device on the way.
+Who answered is told by the other side of the proxy where that is known, else by what the answer says of its product.
+"""
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+
+from msgspec import Struct
+
+from analyzer.records.evidence import Evidence
+from analyzer.records.http import Exchange, Request, Response
+from analyzer.records.proxy import Role
+from analyzer.records.sealing import Message, Page, Protection
+from analyzer.rules.reading import (
+    counted,
+    first_packet,
+    header,
+    identity,
+    message,
+    name,
+    request,
+    response,
+    role,
+    status,
+    succeeded,
+    upstream,
+    winrm_exchanges,
+)
+from analyzer.rules.telling import Sign, Tell
+
+_WINDOWS = re.compile(r"Microsoft-(?:HTTPAPI|IIS)", re.IGNORECASE)
+_DEVICES = re.compile(
+    r"squid|nginx|openresty|haproxy|envoy|varnish|traefik|awselb|cloudfront|cloudflare|akamai|big-?ip|zscaler|blue ?coat|proxysg|mcafee|forcepoint|"
+    r"fortigate|tinyproxy|privoxy|mitmproxy|application-gateway|azure-?front|\bgoogle|pound|ats/|trafficserver|proxy|gateway",
+    re.IGNORECASE,
+)
+"""What proxies, balancers and gateways write into Server or Via."""
+_BAD = 400
+_HTTP_SYS = frozenset({404, 411, 414, 431, 503})
+_BACK = 64
+"""Exchanges before an answer that are looked at."""
+_LONGEST = 69
+_QUOTED = 160
+PATHS = re.compile(r"/(?:wsman|powershell)(?:[?/]|$)", re.IGNORECASE)
+"""The paths of WinRM: command line and PowerShell, event forwarding below /wsman, Exchange's /powershell."""
+
+
+TOLD = frozenset({401, 403, 404, 407, 410, 411, 413, 421, 431, 502, 503, 504})
+"""Errors of the HTTP layer that have rules of their own, whatever the page says; 400 and 500 have some."""
+
+
+class By(StrEnum):
+    """Who gave an answer."""
+
+    SERVER = "server"
+    PROXY = "proxy"
+    UNKNOWN = "unknown"
+
+
+class Answer(Struct, frozen=True, gc=False):
+    """An exchange on the client's side, with what it was forwarded as, where that is known."""
+
+    exchange: Exchange
+    asked: Request
+    answer: Response
+    sent: Message | None
+    page: Page | None
+    by: By
+    far: Exchange | None
+
+    @property
+    def product(self) -> str | None:
+        """What the answer says of its server."""
+        far = None if self.far is None or self.by is not By.SERVER else response(self.far)
+        return header(far or self.answer, "server")
+
+    @property
+    def words(self) -> str:
+        """Title and text of its page, for searching."""
+        return "" if self.page is None else f"{self.page.title or ''} {self.page.text}"
+
+    @property
+    def path(self) -> str:
+        """The path that was asked for, without a query."""
+        target = self.asked.target.partition("?")[0]
+        return f"/{target.partition('://')[2].partition('/')[2]}" if "://" in target else target
+
+    @property
+    def host(self) -> str | None:
+        """The Host field."""
+        return header(self.asked, "host")
+
+    @property
+    def latency_ns(self) -> int:
+        """From the request's last byte to the answer's first."""
+        return max(self.answer.first_ns - self.asked.last_ns, 0)
+
+    @property
+    def operation(self) -> str | None:
+        """The request's short action name; None where it could not be read."""
+        found = None if self.sent is None else self.sent.operation
+        return found if isinstance(found, str) else None
+
+
+def answers(evidence: Evidence, *statuses: int) -> Iterator[Answer]:
+    """WinRM requests that were answered with one of these statuses, as their clients saw it."""
+    wanted = frozenset(statuses)
+    for exchange in winrm_exchanges(evidence):
+        asked, answer = request(exchange), response(exchange)
+        if asked is None or answer is None or answer.status not in wanted or exchange.id in evidence.far:
+            continue
+        if evidence.connections[exchange.connection].twin_of is None:
+            found = message(evidence, answer)
+            page = None if found is None else found.page
+            by, far = _by(evidence, exchange, asked, answer)
+            yield Answer(exchange, asked, answer, message(evidence, asked), page, by, far)
+
+
+def _by(evidence: Evidence, exchange: Exchange, asked: Request, answer: Response) -> tuple[By, Exchange | None]:
+    far = upstream(evidence, exchange.id)
+    if far is not None:
+        return (By.SERVER if status(far) == answer.status else By.PROXY), far
+    where = role(evidence, exchange.connection)
+    words = " ".join(filter(None, (header(answer, "server"), header(answer, "via"))))
+    if asked.method == "CONNECT" or where in (Role.CLIENT_LEG, Role.TUNNEL):
+        return By.PROXY, None
+    if _WINDOWS.search(header(answer, "server") or ""):
+        return By.SERVER, None
+    if _DEVICES.search(words) or "://" in asked.target.partition("?")[0]:
+        return By.PROXY, None
+    return By.UNKNOWN, None
+
+
+def sign(evidence: Evidence, found: Answer) -> Sign[Answer]:
+    """With the packets of request and answer, on both sides where it was forwarded."""
+    halves = (found.asked, found.answer, *((request(found.far), response(found.far)) if found.far is not None else ()))
+    packets = tuple(key for half in halves for key in first_packet(half))
+    exchanges = (found.exchange.id, *((found.far.id,) if found.far is not None else ()))
+    return Sign(found, exchanges, packets, user=identity(evidence, found.exchange.connection))
+
+
+def head_bytes(asked: Request) -> int:
+    """The size of a request's start line and header as sent, with one CRLF for each line."""
+    line = len(asked.method) + len(asked.target) + len(asked.version) + 4
+    return line + sum(len(field.name) + len(field.value) + 4 for field in asked.headers) + 2
+
+
+def token_bytes(asked: Request) -> int:
+    """The size of the token in Authorization, decoded from base64; 0 without one."""
+    words = (header(asked, "authorization") or "").split(" ", 1)
+    token = words[1].strip() if len(words) > 1 else ""
+    return len(token) * 3 // 4 - token.count("=")
+
+
+def reached_before(evidence: Evidence, found: Answer) -> Exchange | None:
+    """The last exchange before on the same connection that WinRM itself answered: with success, or with an encrypted body."""
+    own = evidence.exchanges_of[found.exchange.connection]
+    end = found.exchange.position - 1
+    for exchange in reversed(own[max(end - _BACK, 0) : end]):
+        said = message(evidence, response(exchange))
+        if said is not None and ((succeeded(exchange) and said.protection is not Protection.NONE) or said.protection is Protection.SEALED):
+            return exchange
+    return None
+
+
+def headline(text: str) -> str:
+    """A title of a length that fits."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1].rstrip()}…"
+
+
+def told(tell: Tell[Answer]) -> str:
+    """How many requests were answered with which status, in which packet, by what, and what its page says."""
+    first, own = tell.first.fact, tell.connection
+    verb = "was" if tell.count == 1 else "were"
+    reason = f" {first.answer.reason}" if first.answer.reason else ""
+    return (
+        f"{counted(tell.count, 'request')} of {own.client.host} to {own.server.host}:{own.server.port} {verb} answered {first.answer.status}{reason}. "
+        f"The first is {_packet(tell)}{answerer(first)}.{page(first)}"
+    )
+
+
+def _packet(tell: Tell[Answer]) -> str:
+    return tell.packet(tell.first.fact.answer.packets[0]) if tell.first.fact.answer.packets else tell.first.fact.exchange.id
+
+
+def answerer(found: Answer) -> str:
+    """Whose answer it is, in words that go on a sentence."""
+    product = f" ({found.product})" if found.product else ""
+    if found.by is By.PROXY:
+        return f", from the proxy itself{product}"
+    if found.by is By.SERVER and _WINDOWS.search(found.product or ""):
+        return f", from Windows' web server{product}{', not from WinRM' if _before_winrm(found) else ''}"
+    return f", from the server{product}" if found.by is By.SERVER else product
+
+
+def _before_winrm(found: Answer) -> bool:
+    """A status that HTTP.sys gives without asking WinRM; a bare 400, 413 and 500 may be WinRM's own."""
+    return found.answer.status in _HTTP_SYS or (found.answer.status == _BAD and found.page is not None)
+
+
+def page(found: Answer) -> str:
+    """What the page says, in its own words."""
+    words = None if found.page is None else found.page.title or found.page.text
+    return f' Its page says "{words[:_QUOTED]}".' if words else ""
+
+
+def not_examined(found: Answer) -> str:
+    """That the credentials in the request were not looked at."""
+    return " Its credentials were not examined." if header(found.asked, "authorization") is not None else ""
+
+
+def places(tell: Tell[Answer]) -> str:
+    """The ids, which come last."""
+    far = tell.first.fact.far
+    onward = "" if far is None else f", forwarded as {far.id}"
+    return f" [{tell.first.fact.exchange.id} on {name(tell.connection)}{onward}]"

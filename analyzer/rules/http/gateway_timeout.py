@@ -1,0 +1,123 @@
+"""A gateway gave up waiting for the server's response.
+
+What it sees
+    504 (or a proxy's 502 or 503) that came only after a wait, on the client's side; what the request was, how long the client lets the server work on it
+    (OperationTimeout), and whether the server had been reached on the same connection before.
+Why it matters
+    A Receive waits at the server until there is output, and is answered by its OperationTimeout at the latest. A gateway whose own time-out is not above that
+    ends the session in the middle of a long command. Neither network nor server need be at fault.
+When it is wrong
+    A server that hangs, or that the gateway cannot reach, looks the same for the first request of a connection; then this is said. Where both sides of the
+    gateway were captured, http.gateway-error says more.
+Needs
+    The client's side; a key to tell a Receive from other requests.
+Reference
+    RFC 9110 section 15.6.5; DSP0226 section 6.1 (OperationTimeout).
+"""
+
+from collections.abc import Iterator, Mapping
+
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Severity
+from analyzer.rules.http._answers import Answer, By, answers, headline, page, places, reached_before, sign
+from analyzer.rules.products import Advice, Topic
+from analyzer.rules.reading import counted, response, seconds
+from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+
+_STATUSES = (502, 503, 504)
+_TIMEOUT = 504
+_WAITING = "Receive"
+_ROUND_NS = 250_000_000
+PATIENCE_S = 5.0
+HOW = Advice(
+    "Set the gateway's time-out for responses and idle connections above the OperationTimeout of its clients (60 s for PowerShell, 20 s for many others, "
+    "unless set otherwise), or let clients ask for a shorter OperationTimeout",
+    Topic.IDLE,
+)
+UNKNOWN = (
+    "Check whether the gateway reaches the server at all (its health checks, its log), then how long the server takes. A capture on the server's side of the "
+    "gateway decides it."
+)
+
+
+def see(evidence: Evidence, given: Mapping[str, float]) -> Iterator[Sign[Answer]]:
+    """Answers of a gateway after a wait."""
+    return (sign(evidence, found) for found in answers(evidence, *_STATUSES) if gave_up(found, given["patience_s"]))
+
+
+def gave_up(found: Answer, patience_s: float = PATIENCE_S) -> bool:
+    """A gateway's answer after so long, for which nothing is known of the other side."""
+    gateway = found.answer.status == _TIMEOUT or found.by is By.PROXY
+    return gateway and found.far is None and found.asked.method != "CONNECT" and found.latency_ns >= patience_s * 1e9
+
+
+def title(tell: Tell[Answer]) -> str:
+    """Who gave up after how long, on what."""
+    first = tell.first.fact
+    after = _time(first.latency_ns)
+    if first.operation == _WAITING:
+        return headline(f"Gateway gave up on a waiting Receive after {after} ({first.answer.status})")
+    return headline(f"Gateway gave up waiting for a response after {after} ({first.answer.status})")
+
+
+def _time(ns: int) -> str:
+    """Whole seconds where it is so close to them that a clock was set to them."""
+    whole = round(ns / 1e9)
+    return f"{whole} s" if abs(ns - whole * 1_000_000_000) < _ROUND_NS else seconds(ns)
+
+
+def why(tell: Tell[Answer]) -> str:
+    """The wait, the request, and whether the server had been reached."""
+    first, own = tell.first.fact, tell.connection
+    product = f" ({first.product})" if first.product else ""
+    verb = "was" if tell.count == 1 else "were"
+    return (
+        f"{counted(tell.count, 'request')} of {own.client.host} {verb} answered {first.answer.status} by the gateway "
+        f"{own.server.host}:{own.server.port}{product}. "
+        f"The first answer came {seconds(first.latency_ns)} after its request ({tell.packet(first.answer.packets[0])}).{_clock(first)}{_kind(first)}"
+        f"{_reached(tell)}{page(first)}{places(tell)}"
+    )
+
+
+def _clock(found: Answer) -> str:
+    whole = _time(found.latency_ns)
+    return f" So round a time ({whole}) points to a configured time-out." if whole != seconds(found.latency_ns) else ""
+
+
+def _kind(found: Answer) -> str:
+    limit = None if found.sent is None else found.sent.operation_timeout_s
+    asked = f", by its OperationTimeout of {limit:g} s at the latest" if limit is not None else ""
+    if found.operation == _WAITING:
+        return f" The request was a Receive, which waits at the server for output{asked}."
+    if found.operation is not None:
+        return f" The request was a {found.operation}{f' with an OperationTimeout of {limit:g} s' if limit is not None else ''}."
+    return " What the request was cannot be read. A Receive waits for output like this."
+
+
+def _reached(tell: Tell[Answer]) -> str:
+    before = reached_before(tell.evidence, tell.first.fact)
+    answer = None if before is None else response(before)
+    if answer is None:
+        return " Whether the server was reached cannot be told from this side."
+    return f" The server had answered on this connection before ({tell.packet(answer.packets[0])}), so the way to it was open."
+
+
+def advice(tell: Tell[Answer]) -> str | Advice:
+    """The gateway's time-out; without a sign of the server, the way to it first."""
+    first = tell.first.fact
+    return HOW if first.operation == _WAITING or reached_before(tell.evidence, first) is not None else UNKNOWN
+
+
+OPINION = Opinion(
+    title=title,
+    name="A gateway gave up waiting for the server's response",
+    severity=Severity.HIGH,
+    confidence=0.85,
+    owner=Owner.PROXY,
+    reference="RFC 9110 section 15.6.5",
+    advice=advice,
+    see=see,
+    why=why,
+    explains=("http.encrypted-body-refused",),
+    params=(Param("patience_s", PATIENCE_S, "seconds", "an answer that came sooner is no time-out"),),
+)

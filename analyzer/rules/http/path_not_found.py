@@ -1,0 +1,80 @@
+"""Nothing is registered on the server for the path that was asked for.
+
+What it sees
+    404 (or 410) to a WinRM request, with the path, and whether it is one of WinRM's own.
+Why it matters
+    The host answers, but no one listens at this path: the URL is wrong, WinRM has no listener on this port, its URL reservation is broken, or another web
+    server or a proxy without a route for the path answers.
+When it is wrong
+    Some tools try several paths on purpose.
+Needs
+    The response.
+Reference
+    RFC 9110 section 15.5.5; Microsoft, error 2150859027 (ERROR_WSMAN_HTTP_NOT_FOUND_STATUS).
+"""
+
+from collections.abc import Hashable, Iterator
+
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Severity
+from analyzer.rules.http._answers import PATHS, Answer, By, answers, headline, not_examined, places, sign, told
+from analyzer.rules.reading import forwards_events
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place
+
+_NOT_FOUND = (404, 410)
+
+
+def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
+    """Answers that know no such path."""
+    return (sign(evidence, found) for found in answers(evidence, *_NOT_FOUND))
+
+
+def by_path(evidence: Evidence, one: Sign[Answer]) -> Hashable:
+    """One finding for each client host, endpoint and path."""
+    return place(evidence, one), one.fact.path
+
+
+def title(tell: Tell[Answer]) -> str:
+    """Which path, on which endpoint."""
+    first = tell.first.fact
+    return headline(f"{first.answer.status}: nothing serves {first.path} on {tell.connection.server.host}")
+
+
+def why(tell: Tell[Answer]) -> str:
+    """The path, and what it would be for."""
+    first = tell.first.fact
+    return f"{told(tell)} The path is {first.path}{_meant(first)}.{not_examined(first)}{places(tell)}"
+
+
+def _meant(found: Answer) -> str:
+    if forwards_events(found.asked):
+        return ", where sources of event forwarding reach their collector"
+    return ", WinRM's own path" if PATHS.match(found.path) else ", which is not a path of WinRM (/wsman)"
+
+
+def advice(tell: Tell[Answer]) -> str:
+    """The path, or the listener behind it."""
+    first = tell.first.fact
+    if not PATHS.match(first.path):
+        return f"Check the endpoint's URL: its path is {first.path}, and WinRM listens at /wsman unless the listener's URLPrefix says otherwise."
+    if first.by is By.PROXY:
+        return f"Add a route for {first.path} on the proxy, and check its rules for host and port."
+    steps = "netsh http show servicestate must show the URL; netsh http show urlacl must reserve it for WinRM"
+    return (
+        f"Check on the server: winrm enumerate winrm/config/listener must show a listener for this port. {steps}"
+        f"{' and Wecsvc (after Windows split the services)' if forwards_events(first.asked) else ''}. Restart WinRM after a change."
+    )
+
+
+OPINION = Opinion(
+    title=title,
+    name="Nothing is registered for the requested path",
+    severity=Severity.HIGH,
+    confidence=0.9,
+    owner=Owner.SERVER,
+    reference="RFC 9110 section 15.5.5",
+    advice=advice,
+    see=see,
+    why=why,
+    each=by_path,
+)

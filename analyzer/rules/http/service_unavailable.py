@@ -1,0 +1,61 @@
+"""The server's web server answers in place of WinRM: the service is out of order.
+
+What it sees
+    503 that the server itself gave (by the other side of the proxy, or by its product), not a proxy. Whether WinRM had answered on the same connection before.
+Why it matters
+    HTTP.sys keeps the port open while WinRM is stopped, restarting, or unable to take its URL, so that connections succeed and every request fails.
+When it is wrong
+    A restart that was meant so. A device that copies the Server field of Windows looks the same.
+Needs
+    The response.
+Reference
+    RFC 9110 section 15.6.4; Microsoft, error 2150859026 (ERROR_WSMAN_HTTP_SERVICE_UNAVAILABLE_STATUS).
+"""
+
+from collections.abc import Iterator
+
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Severity
+from analyzer.rules.http._answers import Answer, By, answers, headline, places, reached_before, sign, told
+from analyzer.rules.reading import response, seconds
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+
+_UNAVAILABLE = 503
+
+
+def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
+    """Answers of the server itself."""
+    return (sign(evidence, found) for found in answers(evidence, _UNAVAILABLE) if found.by is not By.PROXY)
+
+
+def title(tell: Tell[Answer]) -> str:
+    """Where."""
+    return headline(f"503: the WinRM service is not available on {tell.connection.server.host}")
+
+
+def why(tell: Tell[Answer]) -> str:
+    """What the answer means, and whether it worked before."""
+    first = tell.first.fact
+    before = next((done for found in tell.facts if (done := reached_before(tell.evidence, found)) is not None), None)
+    worked = ""
+    if before is not None and (answer := response(before)) is not None:
+        ago = seconds(first.answer.first_ns - answer.last_ns)
+        worked = f" WinRM had answered on this connection {ago} before ({tell.packet(answer.packets[0])}), so it stopped or restarted in between."
+    return f"{told(tell)} The port is open, but the service behind it does not take requests.{worked}{places(tell)}"
+
+
+OPINION = Opinion(
+    title=title,
+    name="The WinRM service is not available",
+    severity=Severity.HIGH,
+    confidence=0.9,
+    owner=Owner.SERVER,
+    reference="RFC 9110 section 15.6.4",
+    advice=(
+        "Check on the server that WinRM runs (Get-Service WinRM) and why it stopped: System event log, Windows Update, an "
+        "installation. When it runs and 503 stays: netsh http show urlacl must reserve "
+        "http://+:5985/wsman/ for WinRM, and with IIS the application pool must run."
+    ),
+    see=see,
+    why=why,
+)
