@@ -58,6 +58,7 @@ NTLM_THREE = tuple(
     for n, name in enumerate(("alice", "bob", "carol"), 1)
 )
 AFTER = (
+    "http.gateway-timeout",
     "affinity.client-migrates",
     "tcp.longpoll-cut",
     "http.non-wsman-reply",
@@ -74,18 +75,21 @@ SCENARIOS = (
         Server(conduct={"pages": True}),
         _asks(path="/wsmann"),
         _asks(path="/wsmann"),
+        expected_rules=("http.path-not-found",),
     ),
     _direct(
         "server-411",
         "A client that says nothing of the length of its empty POST: HTTP.sys answers 411.",
         Server(conduct={"wants_length": True}),
         Client("wks01", "raw-without-length", {"times": 3}),
+        expected_rules=("http.length-required",),
     ),
     _direct(
         "server-413",
         "An encrypted Send larger than the server takes: 413 without a word of WS-Management.",
         Server(conduct={"body_limit_bytes": 6000}),
         _asks(commands=["whoami", "echo " + "y" * 7000]),
+        expected_rules=("http.request-too-large",),
     ),
     _direct(
         "server-503",
@@ -93,12 +97,14 @@ SCENARIOS = (
         Server(conduct={"stopped_after": 8}),
         _asks(commands=["whoami", "hostname"], pause_s=0.3),
         _asks(),
+        expected_rules=("http.service-unavailable",),
     ),
     _direct(
         "server-400-header-too-long",
         "A token of 24 kB makes the request's header longer than HTTP.sys takes: 400 Request Too Long.",
         Server(conduct={"header_limit_bytes": 16384}),
         Client("wks01", "raw-long-header", {"times": 3, "bytes": 24000}),
+        expected_rules=("http.request-header-too-long",),
     ),
     _direct(
         "server-400-invalid-hostname",
@@ -106,6 +112,7 @@ SCENARIOS = (
         Server(conduct={"hosts": ["srv01.lab.example"]}),
         _asks(host_name="10.20.2.20"),
         _asks(host_name="10.20.2.20"),
+        expected_rules=("http.unknown-host-name",),
     ),
     _direct(
         "server-known-hostname-healthy",
@@ -150,6 +157,7 @@ SCENARIOS = (
         _asks(username="LAB\\bob"),
         _asks(),
         users=("alice", "bob"),
+        expected_rules=("wsman.encrypted-errors",),
     ),
     _direct(
         "fault-shell-quota",
@@ -157,18 +165,21 @@ SCENARIOS = (
         Server(conduct={"shells_per_user": 1}),
         Client("wks01", "raw-probe", {"username": "LAB\\alice", "auth": "ntlm", "times": 3}),
         _asks(),
+        expected_rules=("wsman.encrypted-errors",),
     ),
     _direct(
         "fault-shell-gone",
         "The shell was not used for 3 s, longer than its idle time: the next command gets fault 2150858843.",
         Server(conduct={"shell_idle_s": 2.0}),
         _asks(commands=["whoami", "hostname"], pause_s=3.0),
+        expected_rules=("wsman.encrypted-errors",),
     ),
     _direct(
         "fault-envelope-too-large",
         "The output of a command does not fit into the envelope size that the client asks for: fault 2150858824.",
         Server(conduct={"honours_envelope": True}),
         _asks(commands=["whoami", "dir C:\\Logs"], max_envelope_bytes=3000),
+        expected_rules=("wsman.encrypted-errors",),
     ),
     _direct(
         "fault-timed-out-healthy",
@@ -252,6 +263,7 @@ SCENARIOS = (
         capture="any-sll2",
         forbidden_rules=GATEWAY,
         open_rules=("tcp.service-unreachable", "http.gateway-error", "http.non-wsman-reply"),
+        expected_rules=("http.gateway-error",),
     ),
     Scenario(
         name="nginx-gzip-healthy",
@@ -273,6 +285,7 @@ SCENARIOS = (
         capture="any-sll2",
         forbidden_rules=(*NOT, "auth.credentials-refused"),
         open_rules=(*PAGE, "http.gateway-error"),
+        expected_rules=("http.content-length-dropped",),
     ),
     Scenario(
         name="badproxy-cut-request",
@@ -291,6 +304,7 @@ SCENARIOS = (
         capture="any-sll2",
         forbidden_rules=(*NOT, "auth.credentials-refused"),
         open_rules=(*PAGE, "auth.unencrypted-refused", "http.gateway-error", "auth.context-lost"),
+        expected_rules=("http.content-type-changed",),
     ),
     Scenario(
         name="node-three-at-once-basic",
