@@ -246,6 +246,17 @@ SCENARIOS = (
         )
     ),
     Scenario(
+        name="haproxy-504-waiting-receive-client-side",
+        description=GAVE_UP.format("haproxy", "timeout server", 504)[:-1] + ", recorded on the clients' side only.",
+        proxy=Proxy("haproxy", {"extra": ("timeout server 3s",)}),
+        phases=((Client("wks01", "pypsrp-winrs", WAITS),),),
+        capture="any-sll2",
+        view="client-side",
+        expected_rules=("http.gateway-timeout",),
+        forbidden_rules=GATEWAY,
+        open_rules=AFTER,
+    ),
+    Scenario(
         name="haproxy-waiting-receive-healthy",
         description="The healthy twin: the same command through haproxy, whose time-outs are longer than the OperationTimeout.",
         proxy=Proxy("haproxy"),
