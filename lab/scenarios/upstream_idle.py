@@ -6,7 +6,14 @@ from lab.scenarios.slow_and_odd import AFTER_IDLE
 
 PAUSES = Client("wks01", "pywinrm", {"username": "LAB\\alice", "commands": ["whoami", "hostname"], "pause_s": 3.0})
 BUSY = Client("wks01", "pywinrm", {"username": "LAB\\alice", "commands": ["whoami", "hostname", "ver"], "pause_s": 0.4})
-NOT = (*NO_MIXUP, "auth.credentials-refused", "auth.loop", "tcp.close-after-auth-2xx", "tcp.rst-after-2xx")
+NOT = (
+    *NO_MIXUP,
+    "affinity.client-migrates",
+    "auth.credentials-refused",
+    "auth.loop",
+    "tcp.close-after-auth-2xx",
+    "tcp.rst-after-2xx",
+)
 
 
 def _dropped(kind: str, options: dict[str, object], name: str, how: str) -> tuple[Scenario, Scenario]:
@@ -17,7 +24,11 @@ def _dropped(kind: str, options: dict[str, object], name: str, how: str) -> tupl
         phases=((PAUSES,),),
         capture="any-sll2",
         forbidden_rules=NOT,
-        open_rules=(*AFTER_IDLE, "tcp.request-lost-after-auth", "tcp.upstream-idle-close"),
+        open_rules=(
+            *(rule for rule in AFTER_IDLE if rule not in NOT),
+            "tcp.request-lost-after-auth",
+            "tcp.upstream-idle-close",
+        ),
         notes="The proxy closes first, not the server and not the client.",
     )
     twin = Scenario(
