@@ -105,6 +105,7 @@ SCENARIOS = (
         proxy=Proxy("haproxy", {"header": "send-proxy"}),
         phases=((Client("wks01", "pywinrm", {**SESSION, "commands": []}),),),
         capture="any-sll2",
+        expected_rules=("http.refused-request",),
         forbidden_rules=("auth.credentials-refused", "auth.loop", "affinity.handshake-split", "attack.omigod"),
         open_rules=("http.gateway-error", "http.non-wsman-reply"),
         notes="HTTP.sys takes the header for a request line and answers 400 Bad Request.",

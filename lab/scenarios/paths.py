@@ -34,6 +34,7 @@ NOT = (
     "tcp.close-after-auth-2xx",
 )
 LATER = (
+    "http.encrypted-body-refused",
     "tcp.request-cut",
     "tcp.device-reset",
     "tcp.client-gave-up",

@@ -108,7 +108,13 @@ SCENARIOS = (
         server=Server(schemes=("Negotiate", "Basic"), allow_unencrypted=True),
         proxy=Proxy("chain", {"first": ("px", {}), "second": ("squid", {"auth": "ntlm"})}, forward=True),
         phases=(
-            (Client("wks01", "pypsrp-winrs", {"username": "bob", "auth": "basic", "encryption": "never", "commands": ["whoami"]}),),
+            (
+                Client(
+                    "wks01",
+                    "pypsrp-winrs",
+                    {"username": "bob", "auth": "basic", "encryption": "never", "commands": ["whoami"]},
+                ),
+            ),
         ),
         users=("bob",),
         capture="three-files",
@@ -164,6 +170,8 @@ SCENARIOS = (
             "attack.ntlm-relay",
         ),
         open_rules=(
+            "tcp.close-after-auth-2xx",
+            "http.encrypted-body-refused",
             *OPEN,
             "affinity.no-upstream-keepalive",
             "http.1.0-downgrade",

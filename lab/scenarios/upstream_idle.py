@@ -8,7 +8,6 @@ PAUSES = Client("wks01", "pywinrm", {"username": "LAB\\alice", "commands": ["who
 BUSY = Client("wks01", "pywinrm", {"username": "LAB\\alice", "commands": ["whoami", "hostname", "ver"], "pause_s": 0.4})
 NOT = (
     *NO_MIXUP,
-    "affinity.client-migrates",
     "auth.credentials-refused",
     "auth.loop",
     "tcp.close-after-auth-2xx",
@@ -27,6 +26,7 @@ def _dropped(kind: str, options: dict[str, object], name: str, how: str) -> tupl
         open_rules=(
             *(rule for rule in AFTER_IDLE if rule not in NOT),
             "tcp.request-lost-after-auth",
+            "http.encrypted-body-refused",
             "tcp.upstream-idle-close",
         ),
         notes="The proxy closes first, not the server and not the client.",
