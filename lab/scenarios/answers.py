@@ -44,7 +44,7 @@ def _asks(**options: object) -> Client:
 STALLED = Client(
     "wks01",
     "pypsrp-winrs",
-    {**ONCE, "commands": ["ping -n 24 127.0.0.1"], "operation_timeout_s": 20, "read_timeout_s": 6},
+    {**ONCE, "commands": ["ping -n 60 127.0.0.1"], "operation_timeout_s": 20, "read_timeout_s": 6},
 )
 THREE = tuple(
     Client(f"wks0{n}", "raw-probe", {"username": name, "auth": "basic", "times": 1})
