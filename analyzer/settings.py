@@ -23,6 +23,8 @@ class Limits(Struct, frozen=True, gc=False):
     """Connections whose first packets have not told yet what they are."""
     fragment_packets: int = 4096
     fragment_age_s: float = 60.0
+    netmon_bytes: int = 1 << 30
+    """Of a file of Network Monitor, which is read as a whole."""
     kdc_datagrams: int = 10_000
     """Kerberos messages over UDP that are kept, for the keys they may tell."""
     icmp_errors: int = 10_000
@@ -35,6 +37,8 @@ class Limits(Struct, frozen=True, gc=False):
     """A time without packets from which on it is kept as a pause of its connection."""
     lost_tries: int = 3
     """How often a segment was sent without an acknowledgement to be called lost for good."""
+    large_segment_bytes: int = 1000
+    """A lost segment from this size on, larger than all that passed, may have been too large for the path."""
     tls_request_bytes: int = 64
     """Less than this inside TLS is no request: the alert that closes a session has 24 to 53 bytes."""
     start_line_bytes: int = 64 << 10
@@ -60,7 +64,12 @@ class Limits(Struct, frozen=True, gc=False):
     issues_per_kind: int = 1000
     """More issues of one kind than this are counted, not listed."""
     tls_ports: tuple[int, ...] = (5986,)
-    """Ports on which TLS is taken for WinRM over HTTPS, since its content cannot be seen; TLS on WinRM's ports for HTTP is looked at besides."""
+    """Ports on which TLS is taken for WinRM over HTTPS, since its content cannot be seen; TLS on WinRM's ports for HTTP
+    is looked at besides."""
+    front_ports: tuple[int, ...] = (443, 8443, 9443, 10443)
+    """Ports on which a host that WinRM comes from may end its clients' TLS: such connections are kept, too."""
+    front_connections: int = 256
+    """How many of these connections are kept, the first ones."""
     shards: int = 8
 
 

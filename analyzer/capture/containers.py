@@ -1,4 +1,4 @@
-"""Walks the records of pcap and pcapng, from any source of bytes, and yields one row per packet as Wireshark counts them.
+"""Walks the records of pcap, pcapng and Network Monitor, from any source of bytes, and yields one row per packet as Wireshark counts them.
 
 A row points into a moving buffer, so it is good until the next one is asked for. Damage never ends the walk while something that can be trusted follows;
 what was passed over is an issue.
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from analyzer.capture import pcap, pcapng
 from analyzer.capture.window import Bulk, Fill, Row, Walk, Window
 from analyzer.settings import Limits
+
+NETMON_MAGICS = (b"GMBU", b"RTSS")
 
 
 def rows(fill: Fill, limits: Limits, walk: Walk, bulk: Bulk | None = None) -> Iterator[Row]:
@@ -22,6 +24,11 @@ def rows(fill: Fill, limits: Limits, walk: Walk, bulk: Bulk | None = None) -> It
     if magic == pcapng.PCAPNG_MAGIC:
         walk.format = "pcapng"
         yield from pcapng.blocks(window, limits, walk, bulk)
+        return
+    if magic in NETMON_MAGICS:
+        from analyzer.capture import netmon
+
+        yield from netmon.records(window, limits, walk)
         return
     head = pcap.pcap_head(window.buffer[: window.end])
     if head is not None:

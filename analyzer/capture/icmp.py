@@ -1,7 +1,9 @@
-"""ICMP errors about TCP segments: what a router or host says of a packet that it did not pass on, with the segment that it quotes.
+"""ICMP errors about TCP segments: what a router or host says of a packet that it did not pass on, with the segment that
+it quotes.
 
-ICMP is RFC 792 with the codes of RFC 1122 section 3.2.2.1 and RFC 1812 section 5.2.7.1, the next hop's MTU that of RFC 1191; ICMPv6 is RFC 4443. A quote holds
-at least the IP header and eight bytes, which are TCP's ports and sequence number. What is damaged, or quotes anything else, gives nothing.
+ICMP is RFC 792 with the codes of RFC 1122 section 3.2.2.1 and RFC 1812 section 5.2.7.1, the next hop's MTU that of RFC
+1191; ICMPv6 is RFC 4443. A quote holds at least the IP header and eight bytes, which are TCP's ports and sequence
+number. What is damaged, or quotes anything else, gives nothing.
 """
 
 import struct
@@ -51,8 +53,11 @@ _MEANINGS: dict[tuple[int, int, int], tuple[IcmpKind, str]] = {
 """(version, type, code): what it says, and its name."""
 
 
-def icmp_errors(capture: int, packets: Iterable[tuple[int, int, bytes]], host: Callable[[bytes], str]) -> tuple[IcmpError, ...]:
-    """The errors in IP packets, given as (packet number, time, bytes), in order of packets. ``host`` makes text of an address."""
+def icmp_errors(
+    capture: int, packets: Iterable[tuple[int, int, bytes]], host: Callable[[bytes], str]
+) -> tuple[IcmpError, ...]:
+    """The errors in IP packets, given as (packet number, time, bytes), in order of packets. ``host`` makes text of an
+    address."""
     found = []
     for number, ts_ns, packet in sorted(packets):
         try:
@@ -77,7 +82,9 @@ def _error(key: int, ts_ns: int, packet: bytes, host: Callable[[bytes], str]) ->
         return None
     near, far, seq = struct.unpack_from(">HHI", packet, tcp)
     mtu = _mtu(packet, at, version) if known[0] is IcmpKind.TOO_BIG else None
-    return IcmpError(key, ts_ns, host(sender), *known, version, kind, code, (host(source), near), (host(target), far), seq, size, mtu)
+    return IcmpError(
+        key, ts_ns, host(sender), *known, version, kind, code, (host(source), near), (host(target), far), seq, size, mtu
+    )
 
 
 def _mtu(packet: bytes, at: int, version: int) -> int | None:
@@ -87,7 +94,8 @@ def _mtu(packet: bytes, at: int, version: int) -> int | None:
 
 
 def _headers(packet: bytes, at: int) -> tuple[int, bytes, bytes, int, int, int]:
-    """Version, source, destination, protocol, size of the IP packet as it was sent, and where its payload begins. A later fragment has no payload of use."""
+    """Version, source, destination, protocol, size of the IP packet as it was sent, and where its payload begins. A
+    later fragment has no payload of use."""
     version = packet[at] >> 4
     if version == 4:
         head, _, size, _, bits, _, protocol, _, source, destination = struct.unpack_from(">BBHHHBBH4s4s", packet, at)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from analyzer.capture.containers import NETMON_MAGICS
 from analyzer.capture.open import STDIN
 from analyzer.capture.pcap import PCAP_MAGICS
 from analyzer.capture.pcapng import PCAPNG_MAGIC
 from analyzer.errors import InputError
 
-_MAGICS = (PCAPNG_MAGIC, b"\x1f\x8b", b"\x28\xb5\x2f\xfd", *(magic.to_bytes(4, order) for magic in PCAP_MAGICS for order in ("little", "big")))
+_MAGICS = (PCAPNG_MAGIC, *NETMON_MAGICS, b"\x1f\x8b", b"\x28\xb5\x2f\xfd", *(magic.to_bytes(4, order) for magic in PCAP_MAGICS for order in ("little", "big")))
 
 
 class Input(Struct, frozen=True, gc=False):

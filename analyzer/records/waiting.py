@@ -11,9 +11,10 @@ from analyzer.records.transport import Closing, Unacked, ZeroWindow
 class Stop(StrEnum):
     """What ended the waiting for an answer.
 
-    reset, closed: a RST or FIN in the server's name. after_close: the request was sent after the server's FIN. dropped: it was repeated and never acknowledged.
-    too_big: its large segments were not acknowledged while smaller ones were. window: the server closed its window. gave_up: the client's own FIN or RST.
-    pending: nothing, until the capture ended.
+    reset, closed: a RST or FIN in the server's name. after_close: the request crossed the server's FIN, or was sent
+    after it. dropped: it was repeated and never acknowledged. too_big: its large segments were not acknowledged while
+    smaller ones were. window: the server closed its window. gave_up: the client's own FIN or RST. pending: nothing,
+    until the capture ended.
     """
 
     RESET = "reset"
@@ -27,10 +28,12 @@ class Stop(StrEnum):
 
 
 class Unanswered(Struct, frozen=True, gc=False):
-    """A connection's request that got no answer, with nothing of the server missing in the capture. ``exchange`` is None for data inside TLS.
+    """A connection's request that got no answer, with nothing of the server missing in the capture. ``exchange`` is
+    None for data inside TLS.
 
-    ``asked_ns`` and ``sent_ns`` are when its first and its last byte were sent first, ``packet`` the key of its first packet. ``idle_ns`` is the time without
-    any packet before it (0 for less than `Limits.pause_s`). ``waited_ns`` is from ``sent_ns`` to ``closing`` or to the end of the capture.
+    ``asked_ns`` and ``sent_ns`` are when its first and its last byte were sent first, ``packet`` the key of its first
+    packet. ``idle_ns`` is the time without any packet before it (0 for less than `Limits.pause_s`). ``waited_ns`` is
+    from ``sent_ns`` to ``closing`` or to the end of the capture.
     """
 
     connection: str

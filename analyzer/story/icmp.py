@@ -11,14 +11,17 @@ _Ends = frozenset[tuple[str, int]]
 
 
 def icmp_of(connections: Mapping[str, Connection], errors: Iterable[IcmpError]) -> dict[str, tuple[IcmpError, ...]]:
-    """The errors of each connection, in order of time. Of connections that used one pair of addresses and ports, the last one begun before the error."""
+    """The errors of each connection, in order of time. Of connections that used one pair of addresses and ports, the
+    last one begun before the error."""
     listed = sorted(errors, key=lambda error: (error.ts_ns, error.packet))
     if not listed:
         return {}
     begun: dict[_Ends, list[tuple[int, Connection]]] = {}
     for connection in connections.values():
         if connection.tunnel_of is None:
-            ends = frozenset(((connection.client.host, connection.client.port), (connection.server.host, connection.server.port)))
+            ends = frozenset(
+                ((connection.client.host, connection.client.port), (connection.server.host, connection.server.port))
+            )
             begun.setdefault(ends, []).append((connection.first_ns, connection))
     for known in begun.values():
         known.sort(key=lambda item: item[0])

@@ -16,6 +16,7 @@ from analyzer.formats.gateways import is_gateway
 from analyzer.records.auth import NtlmToken
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Request
+from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Role
 from analyzer.records.story import Certainty, Kind, Name, Party
 from analyzer.records.transport import Connection, Endpoint
@@ -108,8 +109,10 @@ class _Found:
         )
         if kind is Kind.PROXY:
             product, evidence_of = product_of(self.evidence, near, far)
-            sure = bool(self._hops(near, far))
-            return replace(made, product=product, product_evidence=evidence_of, certainty=Certainty.PROVED if sure else Certainty.INFERRED)
+            socks = any(isinstance(preface, Socks) for connection in near for preface in connection.prefaces)
+            sure = Certainty.PROVED if socks or self._hops(near, far) else Certainty.INFERRED
+            made = replace(made, kind=Kind.SOCKS if socks else kind)
+            return replace(made, product=product, product_evidence=evidence_of, certainty=sure)
         return replace(made, names=_names(self.evidence, near)) if kind is Kind.SERVER else made
 
     def _hops(self, near: Iterable[Connection], far: Iterable[Connection]) -> bool:

@@ -1,7 +1,8 @@
 """Requests that got no answer, and what ended the waiting.
 
-Of each connection at most one is told: the first request behind the last answer. Nothing is said where the server may have answered outside of the capture: a
-hole behind the last answer, more bytes counted by a FIN or RST than were captured, or no packet of the server at all.
+Of each connection at most one is told: the first request behind the last answer. Nothing is said where the server may
+have answered outside of the capture: a hole behind the last answer, more bytes counted by a FIN or RST than were
+captured, or no packet of the server at all.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,8 @@ _BROKEN = (Stop.RESET, Stop.CLOSED, Stop.DROPPED, Stop.TOO_BIG, Stop.WINDOW)
 
 
 class _Asked(NamedTuple):
-    """A request as the connection has it: its exchange (None inside TLS), the offsets of its bytes, times of the first and last, and its first packet."""
+    """A request as the connection has it: its exchange (None inside TLS), the offsets of its bytes, times of the
+    first and last, and its first packet."""
 
     exchange: str | None
     at: int
@@ -45,14 +47,20 @@ def unanswered(
     """The unanswered requests of all connections, in the order of these."""
     found = []
     for connection in connections.values():
-        asked = None if connection.twin_of is not None else _asked(connection, exchanges_of.get(connection.id, ()), fetch, limits)
+        asked = (
+            None
+            if connection.twin_of is not None
+            else _asked(connection, exchanges_of.get(connection.id, ()), fetch, limits)
+        )
         if asked is not None:
             ends = max(captures[connection.capture].last_ns or 0, connection.last_ns)
             found.append(_told(connection, asked, ends, _icmp(connection, asked, icmp), limits))
     return tuple(found)
 
 
-def joined(found: Sequence[Unanswered], hops: Sequence[Hop], exchanges: Mapping[str, Exchange]) -> tuple[Unanswered, ...]:
+def joined(
+    found: Sequence[Unanswered], hops: Sequence[Hop], exchanges: Mapping[str, Exchange]
+) -> tuple[Unanswered, ...]:
     """The same, where one request is told of two sides of a proxy: the side that only followed names the other."""
     by_exchange = {one.exchange: one for one in found if one.exchange is not None}
     follows: dict[str, str] = {}
@@ -72,7 +80,8 @@ def joined(found: Sequence[Unanswered], hops: Sequence[Hop], exchanges: Mapping[
 
 
 def _pairs(found: Sequence[Unanswered], hops: Sequence[Hop]) -> Iterator[tuple[str, str]]:
-    """The exchanges of each hop; and unanswered requests on two connections that are joined by other exchanges, where nothing told of a hop of their own."""
+    """The exchanges of each hop; and unanswered requests on two connections that are joined by other exchanges, where
+    nothing told of a hop of their own."""
     nears, fars = {hop.near for hop in hops}, {hop.far for hop in hops}
     yield from ((hop.near, hop.far) for hop in hops)
     upstream = {hop.near_connection: hop.far_connection for hop in hops}
@@ -102,7 +111,8 @@ def _asked(connection: Connection, exchanges: Sequence[Exchange], fetch: Fetch, 
 
 
 def _asked_in_tls(connection: Connection, fetch: Fetch, limits: Limits) -> _Asked | None:
-    """What the client sent inside TLS after the server's last word, when it is application data and more than the alert that closes a session."""
+    """What the client sent inside TLS after the server's last word, when it is application data and more than the
+    alert that closes a session."""
     sent, received = connection.to_server.extents, connection.to_client.extents
     last_ns = max(received.ts_ns, default=None)
     if last_ns is None or _said_more(connection, connection.to_client.size):
@@ -132,7 +142,9 @@ def _icmp(connection: Connection, asked: _Asked, icmp: Mapping[str, Sequence[Icm
     return next((one for one in own if one.kind is IcmpKind.TOO_BIG), own[0] if own else None)
 
 
-def _told(connection: Connection, asked: _Asked, capture_ends_ns: int, icmp: IcmpError | None, limits: Limits) -> Unanswered:
+def _told(
+    connection: Connection, asked: _Asked, capture_ends_ns: int, icmp: IcmpError | None, limits: Limits
+) -> Unanswered:
     closing = next((one for one in connection.closings if one.ts_ns >= asked.asked_ns), None)
     ended_ns = capture_ends_ns if closing is None else closing.ts_ns
     window = next((one for one in _windows(connection) if one.until_ns is None and one.last_ns >= asked.asked_ns), None)
@@ -160,9 +172,21 @@ def _windows(connection: Connection) -> Iterator[ZeroWindow]:
 
 
 def _stop(connection: Connection, one: Unanswered, asked: _Asked, limits: Limits) -> Stop:
-    if any(closing.side is Side.SERVER and closing.kind is End.FIN and closing.ts_ns < asked.asked_ns for closing in connection.closings):
+    if any(
+        closing.side is Side.SERVER and closing.kind is End.FIN and closing.ts_ns < asked.asked_ns
+        for closing in connection.closings
+    ):
         return Stop.AFTER_CLOSE
-    if one.closing is not None and (one.closing.side is Side.SERVER or (one.closing.kind is End.RESET and one.closing.fits is False)):
+    if (
+        one.closing is not None
+        and one.closing.side is Side.SERVER
+        and one.closing.kind is End.FIN
+        and 0 <= one.closing.acked <= asked.at
+    ):
+        return Stop.AFTER_CLOSE  # its sender had not received the request yet
+    if one.closing is not None and (
+        one.closing.side is Side.SERVER or (one.closing.kind is End.RESET and one.closing.fits is False)
+    ):
         return Stop.RESET if one.closing.kind is End.RESET else Stop.CLOSED
     if one.window is not None:
         return Stop.WINDOW
@@ -182,5 +206,5 @@ def _lost(one: Unanswered, asked: _Asked, limits: Limits) -> Stop | None:
     if gone.tries < limits.lost_tries or gone.segment <= 1:
         return None
     lives = gone.heard > 0 or (asked.exchange is not None and asked.at < gone.at < asked.end_at)
-    return Stop.TOO_BIG if lives and 0 < gone.passed < gone.segment else Stop.DROPPED
-
+    may_be_size = lives or (one.idle_ns == 0 and gone.segment >= limits.large_segment_bytes)
+    return Stop.TOO_BIG if may_be_size and 0 < gone.passed < gone.segment else Stop.DROPPED

@@ -254,3 +254,26 @@ CONTAINERS: dict[str, Callable[[Sequence[Frame]], bytes]] = {
     "zstd": lambda frames: zstandard.ZstdCompressor().compress(pcapng(frames)),
 }
 """Ways to keep the same frames with the same times."""
+
+
+def netmon(frames: Sequence[Frame], *, version: tuple[int, int] = (2, 3), media: Sequence[int] = (), table: bool = True) -> bytes:
+    """A file of Microsoft Network Monitor that starts at `T0_NS` (2026-01-02 03:04:05); ``media`` of each frame, Ethernet unless given."""
+    kinds = [*media, *[1] * (len(frames) - len(media))]
+    out = bytearray(72)
+    places = []
+    for one, kind in zip(frames, kinds, strict=True):
+        places.append(len(out))
+        after = one.ts_ns - T0_NS
+        if version[0] < 2:
+            out += struct.pack("<IHH", after // 1_000_000, one.sent, len(one.data)) + one.data
+        else:
+            out += struct.pack("<QII", after // 1000, one.sent, len(one.data)) + one.data
+        ticks = one.ts_ns // 100 + 116_444_736_000_000_000
+        trailer = struct.pack("<HIQB", kind, 0, ticks, 0)
+        out += trailer[: {(2, 1): 2, (2, 2): 6, (2, 3): 15}.get(version, 0)]
+    where = len(out)
+    if table:
+        out += struct.pack(f"<{len(places)}I", *places)
+    magic = b"RTSS" if version[0] < 2 else b"GMBU"
+    out[:32] = magic + struct.pack("<BB9HII", version[1], version[0], 1, 2026, 1, 5, 2, 3, 4, 5, 0, where if table else 0, 4 * len(places) if table else 0)
+    return bytes(out)

@@ -56,12 +56,41 @@ def test_responses_too() -> None:
     assert finding.title == "Large packets to 10.10.1.11 do not get through (path MTU)"
 
 
-def test_a_silent_server_shows_no_mtu() -> None:
+def test_a_server_that_is_silent_since_may_be_lost_itself() -> None:
     lan = Wire()
     session(lan).lost(ask_sealed(1, size=20_000))
+    finding = judge(lan).one(RULE)
+    assert finding.confidence == 0.7
+    assert "(path MTU), or that host was lost at this moment" in finding.why
+
+
+def test_after_a_pause_a_silent_server_shows_no_mtu() -> None:
+    lan = Wire()
+    talk = session(lan)
+    lan.wait(60)
+    talk.lost(ask_sealed(1, size=20_000))
     done = judge(lan)
     assert done.found(RULE) == []
     assert "tcp.silent-drop" in done.rules
+
+
+def test_a_small_segment_is_not_too_large() -> None:
+    lan = Wire()
+    session(lan).lost(ask_sealed(1, size=400))
+    done = judge(lan)
+    assert done.found(RULE) == []
+    assert "tcp.silent-drop" in done.rules
+
+
+def test_a_response_is_repeated_until_the_client_closes() -> None:
+    lan = Wire()
+    talk = session(lan)
+    talk.send(ask_sealed(1, size=300))
+    talk.client, talk.server = talk.server, talk.client
+    sent = talk.lost(sealed_reply(1, size=9000))
+    talk.client, talk.server = talk.server, talk.client
+    talk.close_by_client(5, answered=False)
+    assert names(judge(lan).one(RULE), sent)
 
 
 def test_a_segment_no_larger_than_others_that_passed_is_lost_for_another_reason() -> None:

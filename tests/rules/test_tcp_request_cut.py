@@ -1,5 +1,14 @@
 from analyzer.records.finding import Severity
-from tests.build.talk_proxy import ask_sealed, direct, far_leg, handshake, near_leg, proxied_handshake, sealed_reply, trip
+from tests.build.talk_proxy import (
+    ask_sealed,
+    direct,
+    far_leg,
+    handshake,
+    near_leg,
+    proxied_handshake,
+    sealed_reply,
+    trip,
+)
 from tests.build.talk_tokens import ntlm
 from tests.build.talks import Talk, Wire
 from tests.rules.judging import judge, names, packets
@@ -58,7 +67,17 @@ def test_a_request_that_crosses_the_servers_fin_is_low() -> None:
     talk.reset_by_server()
     finding = judge(lan).one(RULE)
     assert (finding.severity, finding.owner) == (Severity.LOW, "client")
-    assert "after the other side had closed the connection" in finding.why
+    assert "when the other side had closed the connection" in finding.why
+
+
+def test_a_fin_that_does_not_acknowledge_the_request_crossed_it() -> None:
+    lan = Wire()
+    talk = session(lan)
+    talk.server.received, had = talk.client.sequence, talk.client.sequence
+    talk.send(ask_sealed(1))
+    talk.server.received = had
+    talk.close_by_server(answered=False)
+    assert judge(lan).one(RULE).severity is Severity.LOW
 
 
 def test_the_side_of_a_proxy_that_only_followed_is_not_told() -> None:

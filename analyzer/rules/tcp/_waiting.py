@@ -22,7 +22,8 @@ _TITLE = 69
 
 
 class IdleLimit(Struct, frozen=True, gc=False):
-    """After how many seconds without a packet a product forgets, or ends, a connection unless it is set otherwise, and where its vendor says so."""
+    """After how many seconds without a packet a product forgets, or ends, a connection unless it is set otherwise,
+    and where its vendor says so."""
 
     product: str
     seconds: int
@@ -30,11 +31,27 @@ class IdleLimit(Struct, frozen=True, gc=False):
 
 
 IDLE_LIMITS = (
-    IdleLimit("AWS Application Load Balancer", 60, "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html"),
+    IdleLimit(
+        "AWS Application Load Balancer",
+        60,
+        "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/application-load-balancers.html",
+    ),
     IdleLimit("Windows HTTP.sys", 120, "https://learn.microsoft.com/windows/win32/http/server-timeouts-property"),
-    IdleLimit("Azure Load Balancer and NAT gateway", 240, "https://learn.microsoft.com/azure/load-balancer/load-balancer-tcp-idle-timeout"),
-    IdleLimit("F5 BIG-IP", 300, "https://clouddocs.f5.com/products/extensions/f5-appsvcs-extension/latest/refguide/schemaref/L4_Profile.schema.json.html"),
-    IdleLimit("AWS Network Load Balancer", 350, "https://docs.aws.amazon.com/elasticloadbalancing/latest/network/update-idle-timeout.html"),
+    IdleLimit(
+        "Azure Load Balancer and NAT gateway",
+        240,
+        "https://learn.microsoft.com/azure/load-balancer/load-balancer-tcp-idle-timeout",
+    ),
+    IdleLimit(
+        "F5 BIG-IP",
+        300,
+        "https://clouddocs.f5.com/products/extensions/f5-appsvcs-extension/latest/refguide/schemaref/L4_Profile.schema.json.html",
+    ),
+    IdleLimit(
+        "AWS Network Load Balancer",
+        350,
+        "https://docs.aws.amazon.com/elasticloadbalancing/latest/network/update-idle-timeout.html",
+    ),
     IdleLimit("Google Cloud firewall rules", 600, "https://cloud.google.com/firewall/docs/firewalls"),
     IdleLimit("Google Cloud NAT", 1200, "https://cloud.google.com/nat/docs/tune-nat-configuration"),
     IdleLimit("Cisco and Fortinet firewalls", 3600, "https://community.fortinet.com/t5/FortiGate/-/ta-p/194357"),
@@ -49,7 +66,8 @@ _SLACK = 1.02
 class Wait(Struct, frozen=True, gc=False):
     """An unanswered request with what the other connections of its path show.
 
-    ``kept_ns``: the longest pause that one of them outlived. ``again``: the next one, opened within a minute of the end: the server was up.
+    ``kept_ns``: the longest pause that one of them outlived. ``again``: the next one, opened within a minute of the
+    end: the server was up.
     """
 
     one: Unanswered
@@ -58,7 +76,8 @@ class Wait(Struct, frozen=True, gc=False):
 
     @property
     def after_a_pause(self) -> bool:
-        """A long pause came before the request, the connection ended at once, and no connection of this path outlived such a pause."""
+        """A long pause came before the request, the connection ended at once, and no connection of this path outlived
+        such a pause."""
         return self.one.idle_ns >= IDLE_NS and self.one.waited_ns <= _AT_ONCE_NS and self.idle_limit
 
     @property
@@ -68,7 +87,8 @@ class Wait(Struct, frozen=True, gc=False):
 
 
 class Paths(Struct, frozen=True):
-    """The connections that the server answered, by path and in order of time, and the longest pause that each path outlived."""
+    """The connections that the server answered, by path and in order of time, and the longest pause that each path
+    outlived."""
 
     begun: Mapping[Place, list[tuple[int, Connection]]]
     kept_ns: Mapping[Place, int]
@@ -108,7 +128,9 @@ def _first(item: tuple[int, Connection]) -> int:
 
 def waiting(evidence: Evidence, *stops: Stop) -> Iterator[Wait]:
     """Unanswered requests of WinRM that were ended so, without those that only followed the other side of a proxy."""
-    found = [one for one in evidence.unanswered if one.stop in stops and one.follows is None and _is_winrm(evidence, one)]
+    found = [
+        one for one in evidence.unanswered if one.stop in stops and one.follows is None and _is_winrm(evidence, one)
+    ]
     known = paths(evidence) if found else Paths({}, {})
     for one in found:
         connection = evidence.connections[one.connection]
@@ -137,7 +159,8 @@ def place(connection: Connection) -> Place:
 
 
 def party(evidence: Evidence, connection: Connection, *, client: bool = False) -> str:
-    """One end of a connection for a sentence: ``the proxy 10.1.1.1:3128``, ``the server 10.1.2.9:5985``, ``the client 10.1.1.5``."""
+    """One end of a connection for a sentence: ``the proxy 10.1.1.1:3128``, ``the server 10.1.2.9:5985``, ``the client
+    10.1.1.5``."""
     own = role(evidence, connection.id)
     if client:
         return f"the {'proxy' if own is Role.UPSTREAM_LEG else 'client'} {connection.client.host}"

@@ -1,13 +1,14 @@
 """The client stops waiting before the server answers.
 
 What it sees
-    A FIN or RST of the client while a request waited for its answer for 5 seconds and more. With decrypted bodies, the OperationTimeout that the request asks
-    for: the server may wait that long before it answers.
+    A FIN or RST of the client while a request waited for its answer for 5 seconds and more. With decrypted bodies, the
+    OperationTimeout that the request asks for: the server may wait that long before it answers.
 Why it matters
-    A client whose own read time-out is shorter than its OperationTimeout breaks off a healthy wait. It reports a time-out or "connection aborted", and the
-    command goes on at the server without it.
+    A client whose own read time-out is shorter than its OperationTimeout breaks off a healthy wait. It reports a
+    time-out or "connection aborted", and the command goes on at the server without it.
 When it is wrong
-    A person who stops a command ends its connection in the same way: one such end after an uneven time is only told as information.
+    A person who stops a command ends its connection in the same way: one such end after an uneven time is only told as
+    information.
 Needs
     Both directions of the connection; for the comparison, a key or password that decrypts the request.
 Reference
@@ -23,7 +24,9 @@ from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.tcp._waiting import Wait, sign, waiting
 from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
 
-_WAITED = Param("waited_s", 5.0, "seconds", "how long the request had waited when the client ended the connection, at least")
+_WAITED = Param(
+    "waited_s", 5.0, "seconds", "how long the request had waited when the client ended the connection, at least"
+)
 _ROUND_S = (5, 10, 15, 20, 30, 40, 45, 60, 90, 100, 120, 180, 240, 300, 600)
 """What people set time-outs to."""
 _NEAR_S = 0.4
@@ -55,7 +58,9 @@ def why(tell: Tell[Wait]) -> str:
         text += f" This happened {words.times(tell.count)}, after {words.spread(wait.one.waited_ns for wait in tell.facts)}."
     allowed = words.timeout_s(tell.evidence, first)
     if allowed is not None:
-        text += f" The request lets the server wait {allowed:g} s (OperationTimeout), longer than the client itself waits."
+        text += (
+            f" The request lets the server wait {allowed:g} s (OperationTimeout), longer than the client itself waits."
+        )
     else:
         text += " The OperationTimeout of the request cannot be read; 60 s is usual, and the server may wait that long."
     return text

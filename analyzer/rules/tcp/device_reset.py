@@ -1,16 +1,19 @@
 """A device on the path resets connections in the name of one host, or of both.
 
 What it sees
-    A RST whose time to live fits no other packet of the host in whose name it was sent, or after which that host went on with the connection; or one in the
-    name of each side within 5 ms. After a pause that explains it, tcp.reset-after-pause tells the event instead.
+    A RST whose time to live fits no other packet of the host in whose name it was sent, or after which that host went
+    on with the connection; or one in the name of each side within 5 ms. After a pause that explains it,
+    tcp.reset-after-pause tells the event instead.
 Why it matters
-    Intrusion prevention, firewalls and load balancers end connections so. Neither host did it, and its logs show only that the other one closed: the search
-    has to go on at the devices between.
+    Intrusion prevention, firewalls and load balancers end connections so. Neither host did it, and its logs show only
+    that the other one closed: the search has to go on at the devices between.
 When it is wrong
-    Few systems send resets with another initial TTL than other packets. Routes of different length change the TTL by one, which is not counted. A security
-    product on a host may look like a device on the path. A reset that ends an idle connection with nothing under way is low.
+    Few systems send resets with another initial TTL than other packets. Routes of different length change the TTL by
+    one, which is not counted. A security product on a host may look like a device on the path. A reset that ends an
+    idle connection with nothing under way is low.
 Needs
-    A capture that has packets of both hosts besides the reset. The IP identification proves nothing: Linux sends resets with 0.
+    A capture that has packets of both hosts besides the reset. The IP identification proves nothing: Linux sends resets
+    with 0.
 Reference
     RFC 9293 section 3.10.7; RFC 791 section 3.2 (time to live).
 """
@@ -36,7 +39,8 @@ _LEAST = 2
 
 
 class Reset(Struct, frozen=True, gc=False):
-    """The device's reset, the one to the other side at the same moment, the last exchange, what waited for an answer, and the time since the last answer."""
+    """The device's reset, the one to the other side at the same moment, the last exchange, what waited for an answer,
+    and the time since the last answer."""
 
     connection: Connection
     closing: Closing
@@ -52,7 +56,12 @@ def see(evidence: Evidence) -> Iterator[Sign[Reset]]:
     explained = {wait.one.connection for wait in words.waiting(evidence, Stop.RESET) if wait.after_a_pause}
     waiting = {one.connection: one for one in evidence.unanswered}
     for connection in evidence.connections.values():
-        own = connection.id in evidence.winrm and connection.twin_of is None and connection.tunnel_of is None and connection.id not in explained
+        own = (
+            connection.id in evidence.winrm
+            and connection.twin_of is None
+            and connection.tunnel_of is None
+            and connection.id not in explained
+        )
         closing = _closing(connection) if own else None
         if closing is not None:
             yield _sign(evidence, _reset(evidence, connection, closing, waiting.get(connection.id)))
@@ -71,16 +80,33 @@ def _closing(connection: Connection) -> Closing | None:
 
 def _reset(evidence: Evidence, connection: Connection, closing: Closing, one: Unanswered | None) -> Reset:
     exchanges = evidence.exchanges_of.get(connection.id, ())
-    answered = [exchange for exchange in exchanges if isinstance(exchange.response, Response) and exchange.response.last_ns <= closing.ts_ns]
+    answered = [
+        exchange
+        for exchange in exchanges
+        if isinstance(exchange.response, Response) and exchange.response.last_ns <= closing.ts_ns
+    ]
     last = answered[-1] if answered else None
     after = closing.ts_ns - last.response.last_ns if last is not None and isinstance(last.response, Response) else None
     logon = last is not None and any(found.ends == last.id for found in completed(evidence, connection.id))
-    other = next((two for two in connection.closings if two.side is not closing.side and abs(two.ts_ns - closing.ts_ns) <= _BOTH_NS), None)
-    return Reset(connection, closing, other if other is not None and other.kind is End.RESET else None, last, one, after, logon)
+    other = next(
+        (
+            two
+            for two in connection.closings
+            if two.side is not closing.side and abs(two.ts_ns - closing.ts_ns) <= _BOTH_NS
+        ),
+        None,
+    )
+    return Reset(
+        connection, closing, other if other is not None and other.kind is End.RESET else None, last, one, after, logon
+    )
 
 
 def _sign(evidence: Evidence, reset: Reset) -> Sign[Reset]:
-    keys = [reset.closing.packet, *([reset.other.packet] if reset.other else []), *([reset.closing.went_on_packet] if reset.closing.went_on_packet else [])]
+    keys = [
+        reset.closing.packet,
+        *([reset.other.packet] if reset.other else []),
+        *([reset.closing.went_on_packet] if reset.closing.went_on_packet else []),
+    ]
     exchanges = [reset.last.id] if reset.last else []
     if reset.last is not None and isinstance(reset.last.response, Response):
         keys += reset.last.response.packets[:1]
@@ -94,10 +120,14 @@ def why(tell: Tell[Reset]) -> str:
     first = tell.first.fact
     closing, other = first.closing, first.other
     text = f"{first.connection.id} was reset in the name of the {closing.side.value} ({tell.packet(closing.packet)})"
-    text += f" and of the {other.side.value} ({tell.packet(other.packet)}) at the same moment: both sides got a RST. " if other is not None else ". "
+    text += (
+        f" and of the {other.side.value} ({tell.packet(other.packet)}). At the same moment both sides got a RST. "
+        if other is not None
+        else ". "
+    )
     text += _proof(tell, first)
     if first.one is not None:
-        text += f" {words.what(tell.evidence, first.one).capitalize()} ({tell.packet(first.one.packet)}) waited for its answer."
+        text += f" At that moment {words.what(tell.evidence, first.one)} ({tell.packet(first.one.packet)}) waited for its answer."
     elif first.after_ns is not None and first.last is not None and isinstance(first.last.response, Response):
         answer = first.last.response
         kind = "the logon" if first.logon else "the last answer"
@@ -118,7 +148,9 @@ def _proof(tell: Tell[Reset], first: Reset) -> str:
 
 def severity(tell: Tell[Reset]) -> Severity:
     """High when work is cut off again and again, low when the connection was idle."""
-    busy = sum(reset.one is not None or (reset.after_ns is not None and reset.after_ns <= _SOON_NS) for reset in tell.facts)
+    busy = sum(
+        reset.one is not None or (reset.after_ns is not None and reset.after_ns <= _SOON_NS) for reset in tell.facts
+    )
     if not busy and all(reset.after_ns is not None for reset in tell.facts):
         return Severity.LOW
     return Severity.HIGH if busy >= _LEAST else Severity.MEDIUM
@@ -144,5 +176,11 @@ OPINION = Opinion(
     ),
     see=see,
     why=why,
-    explains=("tcp.rst-after-2xx", "tcp.request-lost-after-auth", "tcp.request-cut", "tcp.close-between-challenge-and-response", "tcp.idle-timeout"),
+    explains=(
+        "tcp.rst-after-2xx",
+        "tcp.request-lost-after-auth",
+        "tcp.request-cut",
+        "tcp.close-between-challenge-and-response",
+        "tcp.idle-timeout",
+    ),
 )

@@ -1,14 +1,15 @@
 """A router, firewall or host answers packets to a WinRM server with an ICMP error.
 
 What it sees
-    ICMP errors (unreachable, administratively prohibited, time exceeded; IPv4 and IPv6) that quote a segment of a WinRM connection, or the SYN of one that
-    never came up: who sent them, and what their type and code say. Sizes (fragmentation needed) are told by tcp.path-mtu.
+    ICMP errors (unreachable, administratively prohibited, time exceeded; IPv4 and IPv6) that quote a segment of a WinRM
+    connection, or the SYN of one that never came up: who sent them, and what their type and code say. Sizes
+    (fragmentation needed) are told by tcp.path-mtu.
 Why it matters
-    ICMP names the place that refuses, and often the reason: a firewall's rule, a missing route, a host that is down. The client only shows "no route to host",
-    or a time-out.
+    ICMP names the place that refuses, and often the reason: a firewall's rule, a missing route, a host that is down.
+    The client only shows "no route to host", or a time-out.
 When it is wrong
-    A moment without a route ends by itself: where a connection of the same path came up within 30 seconds, or the connection went on, it is only information.
-    Anyone can forge ICMP; it is the router's word, not the server's.
+    A moment without a route ends by itself: where a connection of the same path came up within 30 seconds, or the
+    connection went on, it is only information. Anyone can forge ICMP; it is the router's word, not the server's.
 Needs
     ICMP in the capture: a capture filter like "tcp port 5985" leaves it out.
 Reference
@@ -32,7 +33,8 @@ _WORDS = {IcmpKind.PROHIBITED: "forbids packets to", IcmpKind.TIME_EXCEEDED: "ca
 
 
 class Refused(Struct, frozen=True, gc=False):
-    """A connection, the first ICMP error about it, and whether it was ``harmless``: the path worked at that time all the same."""
+    """A connection, the first ICMP error about it, and whether it was ``harmless``: the path worked at that time all
+    the same."""
 
     connection: Connection
     error: IcmpError
@@ -81,7 +83,11 @@ def why(tell: Tell[Refused]) -> str:
 def _meaning(error: IcmpError, connection: Connection) -> str:
     own = error.router == connection.server.host
     if error.kind is IcmpKind.PROHIBITED:
-        return "The server's own firewall forbids it." if own else "So a firewall's rule on the way forbids it; the packet did not get to the server."
+        return (
+            "The server's own firewall forbids it."
+            if own
+            else "So a firewall's rule on the way forbids it; the packet did not get to the server."
+        )
     if error.kind is IcmpKind.TIME_EXCEEDED:
         return "So packets go in a circle, or the way is longer than their time to live."
     if own:

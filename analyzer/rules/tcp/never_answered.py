@@ -1,12 +1,15 @@
 """A request was received and never answered, although the time for an answer was over.
 
 What it sees
-    A request that the server acknowledged whole, and no byte of an answer: for half as long again as its OperationTimeout allows, and 30 seconds more at least.
-    Where the body cannot be read, for 200 seconds and more, since 60 seconds are usual and 180 seconds are PowerShell's.
+    A request that the server acknowledged whole, and no byte of an answer: for half as long again as its
+    OperationTimeout allows, and 30 seconds more at least. Where the body cannot be read, for 200 seconds and more,
+    since 60 seconds are usual and 180 seconds are PowerShell's.
 Why it matters
-    The server answers a waiting request when its OperationTimeout is over, with a fault if need be. One that does not is stuck, or its answer was lost.
+    The server answers a waiting request when its OperationTimeout is over, with a fault if need be. One that does not
+    is stuck, or its answer was lost.
 When it is wrong
-    A client may ask for a longer time in a body that cannot be read; then this is low. A capture that ends earlier proves nothing and is not counted.
+    A client may ask for a longer time in a body that cannot be read; then this is low. A capture that ends earlier
+    proves nothing and is not counted.
 Needs
     Both directions of the connection, long enough; for certainty, a key or password that decrypts the request.
 Reference

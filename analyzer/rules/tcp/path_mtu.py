@@ -1,15 +1,18 @@
 """Large segments do not get through while small ones do: the path MTU.
 
 What it sees
-    A segment that was sent at least three times and never acknowledged, larger than every segment of that direction that was, while the other host still
-    answers. At the receiver: bytes that never came, more than any segment that did, while what was sent behind them came. Or an ICMP error that says that
-    packets are too big, and a request that was never answered after it. With the sizes that passed and did not.
+    A segment that was sent at least three times and never acknowledged, larger than every segment of that direction
+    that was, while the other host still answers; or without a word from it, when the segment has 1,000 bytes and more
+    and no pause came before. At the receiver: bytes that never came, more than any segment that
+    did, while what was sent behind them came. Or an ICMP error that says that packets are too big, and a request that
+    was never answered after it. With the sizes that passed and did not.
 Why it matters
-    Logons and short commands work, and uploads, large scripts or long output hang: a tunnel, VPN or firewall on the path takes only smaller packets, and its
-    ICMP answer is lost or dropped.
+    Logons and short commands work, and uploads, large scripts or long output hang: a tunnel, VPN or firewall on the
+    path takes only smaller packets, and its ICMP answer is lost or dropped.
 When it is wrong
-    A device that drops one message for its content looks the same; then other messages of that size do pass. Segments as a network card takes them for
-    splitting (offload) are larger than any packet; only what is sent again is compared.
+    A device that drops one message for its content looks the same; then other messages of that size do pass. Segments
+    as a network card takes them for splitting (offload) are larger than any packet; only what is sent again is
+    compared.
 Needs
     A capture on the side that sends the large segments; on the other side the sizes are only inferred.
 Reference
@@ -35,17 +38,19 @@ _REPAIR_NS = 3_000_000_000
 
 
 class Lost(Struct, frozen=True, gc=False):
-    """A direction whose large segments are lost; ``exchange`` is the request that it hit, ``icmp`` the router's word, where they are known."""
+    """A direction whose large segments are lost; ``exchange`` is the request that it hit, ``icmp`` the router's word,
+    where they are known."""
 
     connection: Connection
-    from_client: bool
     gone: Unacked
     exchange: str | None
     icmp: IcmpError | None
+    from_client: bool
 
 
 class Hole(Struct, frozen=True, gc=False):
-    """Bytes of the server that never reached the client, seen at the client's side: how many, the largest segment that came, the packets around, the end."""
+    """Bytes of the server that never reached the client, seen at the client's side: how many, the largest segment
+    that came, the packets around, the end."""
 
     connection: Connection
     size: int
@@ -59,19 +64,25 @@ def see(evidence: Evidence) -> Iterator[Sign[Lost] | Sign[Hole]]:
     for wait in words.waiting(evidence, Stop.TOO_BIG):
         one = wait.one
         if one.unacked is not None:
-            yield _sign(evidence, Lost(evidence.connections[one.connection], True, one.unacked, one.exchange, one.icmp), one.packet)  # noqa: FBT003
+            connection = evidence.connections[one.connection]
+            lost = Lost(connection, one.unacked, one.exchange, one.icmp, from_client=True)
+            yield _sign(evidence, lost, one.packet)
     for connection in evidence.connections.values():
         if connection.id not in evidence.winrm or connection.twin_of is not None:
             continue
         gone = connection.to_client.unacked
-        if gone is not None and _too_big(gone):
-            yield _sign(evidence, Lost(connection, False, gone, None, _icmp(evidence, connection)))  # noqa: FBT003
+        if gone is not None and _too_big(connection, gone):
+            lost = Lost(connection, gone, None, _icmp(evidence, connection), from_client=False)
+            yield _sign(evidence, lost)
         elif (hole := _hole(connection)) is not None:
-            yield Sign(hole, (), (*hole.around, hole.closing.packet), (connection.id,), identity(evidence, connection.id))
+            yield Sign(
+                hole, (), (*hole.around, hole.closing.packet), (connection.id,), identity(evidence, connection.id)
+            )
 
 
 def _hole(connection: Connection) -> Hole | None:
-    """What the server sent before the last bytes seen never arrived, by the acknowledgement with which the client ended the connection."""
+    """What the server sent before the last bytes seen never arrived, by the acknowledgement with which the client
+    ended the connection."""
     stream = connection.to_client
     closing = next((one for one in connection.closings if one.side is Side.CLIENT), None)
     gap = next((one for one in stream.gaps if one.stream_at == stream.acked), None)
@@ -86,18 +97,28 @@ def _hole(connection: Connection) -> Hole | None:
     return Hole(connection, gap.size, passed, (extents.packet[before[-1]], extents.packet[behind[0]]), closing)
 
 
-def _too_big(gone: Unacked) -> bool:
-    return gone.tries >= _TRIES and 0 < gone.passed < gone.segment and gone.heard > 0
+def _too_big(connection: Connection, gone: Unacked) -> bool:
+    lives = gone.heard > 0 or any(one.side is Side.CLIENT and one.ts_ns > gone.first_ns for one in connection.closings)
+    return gone.tries >= _TRIES and 0 < gone.passed < gone.segment and lives
 
 
 def _icmp(evidence: Evidence, connection: Connection) -> IcmpError | None:
     server = (connection.server.host, connection.server.port)
-    return next((one for one in evidence.icmp.get(connection.id, ()) if one.kind is IcmpKind.TOO_BIG and one.source == server), None)
+    return next(
+        (one for one in evidence.icmp.get(connection.id, ()) if one.kind is IcmpKind.TOO_BIG and one.source == server),
+        None,
+    )
 
 
 def _sign(evidence: Evidence, lost: Lost, *keys: int) -> Sign[Lost]:
     packets = (*keys, *lost.gone.packets, *((lost.icmp.packet,) if lost.icmp else ()))
-    return Sign(lost, (lost.exchange,) if lost.exchange else (), packets, (lost.connection.id,), identity(evidence, lost.connection.id))
+    return Sign(
+        lost,
+        (lost.exchange,) if lost.exchange else (),
+        packets,
+        (lost.connection.id,),
+        identity(evidence, lost.connection.id),
+    )
 
 
 def why(tell: Tell[Lost | Hole]) -> str:
@@ -115,12 +136,17 @@ def why(tell: Tell[Lost | Hole]) -> str:
     if gone.passed:
         text += f" Segments of up to {gone.passed:,} bytes were acknowledged."
     if gone.heard_packet is not None:
-        text += f" {receiver[0].upper()}{receiver[1:]} was alive: it still sent packets ({tell.packet(gone.heard_packet)})."
+        text += (
+            f" {receiver[0].upper()}{receiver[1:]} was alive: it still sent packets ({tell.packet(gone.heard_packet)})."
+        )
+    elif first.icmp is None and first.from_client:
+        text += f" {receiver[0].upper()}{receiver[1:]} sent nothing more."
     if first.icmp is not None:
         text += f" {first.icmp.router} reported {words.icmp_words(first.icmp)} ({tell.packet(first.icmp.packet)})."
         text += f" The next hop takes {first.icmp.mtu:,} bytes." if first.icmp.mtu else ""
     else:
-        text += " So the path takes smaller packets only: its MTU is below that of the sender's network."
+        or_gone = "" if gone.heard or not first.from_client else ", or that host was lost at this moment"
+        text += f" So the path seems to take smaller packets only (path MTU){or_gone}."
     return text + (f" This happened on {tell.count:,} connections." if tell.count > 1 else "")
 
 
@@ -147,7 +173,9 @@ def confidence(tell: Tell[Lost | Hole]) -> float:
     sent = [fact for fact in tell.facts if isinstance(fact, Lost)]
     if not sent:
         return 0.7
-    return 0.95 if any(lost.icmp for lost in sent) else 0.85
+    if any(lost.icmp for lost in sent):
+        return 0.95
+    return 0.85 if any(lost.gone.heard for lost in sent) else 0.7
 
 
 OPINION = Opinion(

@@ -1,13 +1,14 @@
 """The connection ends while a request waits for its answer.
 
 What it sees
-    A request without an answer, and a RST or FIN in the server's name behind it; or a request that was sent after the server's FIN. How long it had waited, and
-    by the TTL of a reset whether a device on the path sent it. After a pause, tcp.reset-after-pause tells it.
+    A request without an answer, and a RST or FIN in the server's name behind it; or a request that crossed the server's
+    FIN. How long it had waited, and by the TTL of a reset whether a device on the path sent it. After a pause,
+    tcp.reset-after-pause tells it.
 Why it matters
     The client does not know whether the request was carried out. It reports a broken connection, or asks again.
 When it is wrong
-    A server that stops, or a client program that was killed on the server's side, ends connections as well. A request that crosses an idle connection's FIN
-    is ordinary; it is low, since clients must send it again.
+    A server that stops, or a client program that was killed on the server's side, ends connections as well. A request
+    that crosses an idle connection's FIN is ordinary; it is low, since clients must send it again.
 Needs
     Both directions of the connection, to its end.
 Reference
@@ -37,7 +38,7 @@ def why(tell: Tell[Wait]) -> str:
     connection = tell.evidence.connections[first.connection]
     asked = f"{words.what(tell.evidence, first)} on {first.connection} ({tell.packet(first.packet)})"
     if first.stop is Stop.AFTER_CLOSE:
-        text = f"The client sent {asked} after the other side had closed the connection. It was not answered."
+        text = f"The client sent {asked} when the other side had closed the connection. It was not answered."
     elif first.closing is not None:
         how = "reset" if first.stop is Stop.RESET else "closed"
         text = (
@@ -57,7 +58,9 @@ def _worst(tell: Tell[Wait]) -> Wait:
 
 def title(tell: Tell[Wait]) -> str:
     """Names the server."""
-    return words.titled("Connection to ", words.endpoint(tell.connection), " ended before the answer came", "the server")
+    return words.titled(
+        "Connection to ", words.endpoint(tell.connection), " ended before the answer came", "the server"
+    )
 
 
 def severity(tell: Tell[Wait]) -> Severity:

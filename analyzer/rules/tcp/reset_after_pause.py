@@ -1,13 +1,15 @@
 """A connection that was silent for a while is reset when the client uses it again.
 
 What it sees
-    A request after at least 20 seconds without any packet on its connection, and a RST or FIN in the server's name within 5 seconds instead of an answer; no
-    connection of the same path outlived a pause as long. Of all such connections: the shortest pause that did harm and the longest that did not.
+    A request after at least 20 seconds without any packet on its connection, and a RST or FIN in the server's name
+    within 5 seconds instead of an answer; no connection of the same path outlived a pause as long. Of all such
+    connections: the shortest pause that did harm and the longest that did not.
 Why it matters
-    Load balancers, firewalls and address translation forget idle connections. The request is lost, and the client reports a reset or an aborted connection.
-    Not every client sends it again.
+    Load balancers, firewalls and address translation forget idle connections. The request is lost, and the client
+    reports a reset or an aborted connection. Not every client sends it again.
 When it is wrong
-    A server that was restarted during the pause resets the connection, too. Where a longer pause did no harm, tcp.request-cut tells the event instead.
+    A server that was restarted during the pause resets the connection, too. Where a longer pause did no harm,
+    tcp.request-cut tells the event instead.
 Needs
     Both directions of the connection, from before the pause to the reset.
 Reference
@@ -52,7 +54,9 @@ def why(tell: Tell[Wait]) -> str:
 
 def title(tell: Tell[Wait]) -> str:
     """Names the server."""
-    return words.titled("Idle connection to ", words.endpoint(tell.connection), " is reset when it is used again", "the server")
+    return words.titled(
+        "Idle connection to ", words.endpoint(tell.connection), " is reset when it is used again", "the server"
+    )
 
 
 def advice(tell: Tell[Wait]) -> str:
@@ -60,8 +64,7 @@ def advice(tell: Tell[Wait]) -> str:
     return (
         "Let the client send before the limit is reached, or open a new connection after a pause. "
         "Set TCP keep-alive on the client to less than the shortest of these pauses. "
-        "Raise the idle time-out of load balancers, firewalls and NAT on the path above the client's longest pause."
-        + words.sources(tell.facts)
+        "Raise the idle time-out of load balancers, firewalls and NAT on the path above the client's longest pause." + words.sources(tell.facts)
     )
 
 

@@ -1,14 +1,15 @@
 """A request is sent again and again and never acknowledged: the path, or the server, is gone without a word.
 
 What it sees
-    A request of which a segment was sent at least three times and never acknowledged, while smaller segments did not get through either. With the time of
-    silence before it, what the server still sent, and whether a new connection to the same place worked.
+    A request of which a segment was sent at least three times and never acknowledged, while smaller segments did not
+    get through either. With the time of silence before it, what the server still sent, and whether a new connection to
+    the same place worked.
 Why it matters
-    Load balancers, firewalls and address translation that forget an idle connection often drop its packets without a reset. The client waits until its own
-    time-out, and reports a hang or a time-out.
+    Load balancers, firewalls and address translation that forget an idle connection often drop its packets without a
+    reset. The client waits until its own time-out, and reports a hang or a time-out.
 When it is wrong
-    A capture that lacks the server's direction looks alike, but then the client does not send again. A server that lost its network looks the same from here;
-    a new connection that works tells it apart.
+    A capture that lacks the server's direction looks alike, but then the client does not send again. A server that lost
+    its network looks the same from here; a new connection that works tells it apart.
 Needs
     Both directions of the connection, to the end of the repetitions.
 Reference
@@ -89,8 +90,7 @@ def advice(tell: Tell[Wait]) -> str:
     return (
         "Let the client send before the limit is reached, or open a new connection after a pause. "
         "Set TCP keep-alive on the client to less than the shortest of these pauses. "
-        "Raise the idle time-out of load balancers, firewalls and NAT on the path, or let them send a reset."
-        + words.sources(tell.facts)
+        "Raise the idle time-out of load balancers, firewalls and NAT on the path, or let them send a reset." + words.sources(tell.facts)
     )
 
 

@@ -1,13 +1,14 @@
 """The server stops reading in the middle of a request: it advertises a window of 0.
 
 What it sees
-    A server (or the proxy in its place) that tells its client to send nothing for 10 seconds and more, to the end of the connection or until it reads again.
+    A server (or the proxy in its place) that tells its client to send nothing for 10 seconds and more, to the end of
+    the connection or until it reads again.
 Why it matters
-    The program behind the connection does not take what arrived: it hangs, waits for a lock or for memory. The client's upload or command stands still, and
-    its own time-out ends it.
+    The program behind the connection does not take what arrived: it hangs, waits for a lock or for memory. The client's
+    upload or command stands still, and its own time-out ends it.
 When it is wrong
-    A server that is slow for a moment opens its window again; shorter times are not counted. A window of 0 is the receiver's own word: no device is needed
-    for it, except one that ends TCP itself.
+    A server that is slow for a moment opens its window again; shorter times are not counted. A window of 0 is the
+    receiver's own word: no device is needed for it, except one that ends TCP itself.
 Needs
     Packets of the server's direction.
 Reference
@@ -42,12 +43,18 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Closed
     """The server's closed windows, in order of place."""
     waiting = {wait.one.connection: wait.one for wait in words.waiting(evidence, Stop.WINDOW)}
     for connection in evidence.connections.values():
-        own = connection.zero_windows if connection.id in evidence.winrm and connection.twin_of is None and connection.tunnel_of is None else ()
+        own = (
+            connection.zero_windows
+            if connection.id in evidence.winrm and connection.twin_of is None and connection.tunnel_of is None
+            else ()
+        )
         for window in own:
             one = waiting.get(connection.id)
             ns = (window.until_ns or _ends_ns(connection, one)) - window.since_ns
             if window.side is Side.SERVER and ns >= values["closed_s"] * 1e9:
-                yield _sign(evidence, Closed(connection, window, ns, one if one is not None and one.window == window else None))
+                yield _sign(
+                    evidence, Closed(connection, window, ns, one if one is not None and one.window == window else None)
+                )
 
 
 def _ends_ns(connection: Connection, one: Unanswered | None) -> int:
@@ -56,7 +63,11 @@ def _ends_ns(connection: Connection, one: Unanswered | None) -> int:
 
 def _sign(evidence: Evidence, closed: Closed) -> Sign[Closed]:
     window, one = closed.window, closed.one
-    keys = (window.packet, window.last_packet, *((one.packet, *((one.closing.packet,) if one.closing else ())) if one else ()))
+    keys = (
+        window.packet,
+        window.last_packet,
+        *((one.packet, *((one.closing.packet,) if one.closing else ())) if one else ()),
+    )
     exchanges = (one.exchange,) if one is not None and one.exchange is not None else ()
     return Sign(closed, exchanges, keys, (closed.connection.id,), identity(evidence, closed.connection.id))
 
@@ -68,11 +79,15 @@ def why(tell: Tell[Closed]) -> str:
     name = words.party(tell.evidence, connection)
     text = f"{name[0].upper()}{name[1:]} stopped reading on {connection.id}: it advertised window 0 from {tell.packet(window.packet)} on. "
     if window.until_ns is not None:
-        return text + f"It opened the window again after {words.s(first.ns)}, and the client had to wait." + _repeats(tell)
+        return (
+            text + f"It opened the window again after {words.s(first.ns)}, and the client had to wait." + _repeats(tell)
+        )
     if window.last_ns > window.since_ns:
         text += f"It repeated this until {tell.packet(window.last_packet)}, {words.s(window.last_ns - window.since_ns)} later. "
     if first.one is None:
-        return text + f"The window stayed closed for {words.s(first.ns)}, to the end of the connection." + _repeats(tell)
+        return (
+            text + f"The window stayed closed for {words.s(first.ns)}, to the end of the connection." + _repeats(tell)
+        )
     asked = words.what(tell.evidence, first.one)
     text += f"{asked[0].upper()}{asked[1:]} ({tell.packet(first.one.packet)}) was on its way, and got no answer."
     if first.one.closing is not None:
@@ -95,7 +110,9 @@ def severity(tell: Tell[Closed]) -> Severity:
 
 def title(tell: Tell[Closed]) -> str:
     """Names the host that does not read."""
-    return words.titled("", words.endpoint(tell.connection), " stopped reading in the middle of a request", "The server")
+    return words.titled(
+        "", words.endpoint(tell.connection), " stopped reading in the middle of a request", "The server"
+    )
 
 
 def owner(tell: Tell[Closed]) -> Owner:
@@ -112,7 +129,7 @@ OPINION = Opinion(
     owner=owner,
     reference="RFC 9293 section 3.8.6.1",
     advice=(
-        "Look at the host that does not read, at the time of these packets: memory, processor, and what the shell or plug-in is waiting for. "
+        "Look at the host that does not read, at the time of these packets. Check its memory and processor, and what the shell or plug-in is waiting for. "
         "Where it is a script that takes input, check whether it still reads. Restart of the WinRM service ends a shell that hangs."
     ),
     see=see,

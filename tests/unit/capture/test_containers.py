@@ -177,7 +177,7 @@ def test_secrets_and_comments_are_kept() -> None:
     assert walk.comments == [(1, "look")]
 
 
-@pytest.mark.parametrize("data", [b"", b"\x00", b"RIFF" * 10, b"\xd4\xc3\xb2\xa1", b"GMBU" + bytes(100)])
+@pytest.mark.parametrize("data", [b"", b"\x00", b"RIFF" * 10, b"\xd4\xc3\xb2\xa1", b"MDMP" + bytes(100)])
 def test_what_is_no_capture_has_no_format(data: bytes) -> None:
     found, walk = read(data)
     assert (found, walk.format) == ([], "")

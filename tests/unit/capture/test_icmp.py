@@ -24,17 +24,29 @@ def message(kind: int, code: int, rest: bytes, quoted: bytes) -> bytes:
 
 def error(kind: int, code: int, *, rest: bytes = bytes(4), quoted: bytes | None = None) -> bytes:
     """An IPv4 packet of the router."""
-    return ip4(ROUTER, CLIENT, ICMP, message(kind, code, rest, ip4(CLIENT, SERVER, TCP, SYN)[:28] if quoted is None else quoted))
+    return ip4(
+        ROUTER,
+        CLIENT,
+        ICMP,
+        message(kind, code, rest, ip4(CLIENT, SERVER, TCP, SYN)[:28] if quoted is None else quoted),
+    )
 
 
 def error6(kind: int, code: int, *, rest: bytes = bytes(4), quoted: bytes | None = None) -> bytes:
-    return ip6(ROUTER6, CLIENT6, ICMP6, message(kind, code, rest, ip6(CLIENT6, SERVER6, TCP, SYN6) if quoted is None else quoted))
+    return ip6(
+        ROUTER6,
+        CLIENT6,
+        ICMP6,
+        message(kind, code, rest, ip6(CLIENT6, SERVER6, TCP, SYN6) if quoted is None else quoted),
+    )
 
 
 def read(*packets: bytes) -> tuple[IcmpError, ...]:
     """What frames with these IP packets give, behind the kernel."""
     found = fed([Frame(number * 1000, ethernet(packet)) for number, packet in enumerate(packets, 1)])
-    return icmp_errors(0, [*found.kernel.icmp, *found.kernel.slow.icmp], lambda address: str(ipaddress.ip_address(address)))
+    return icmp_errors(
+        0, [*found.kernel.icmp, *found.kernel.slow.icmp], lambda address: str(ipaddress.ip_address(address))
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,7 +123,9 @@ def test_ttl_window_and_window_scale_are_kept() -> None:
     assert list(flow.segments.window) == [9 << 16 | 64240, 64240]
 
 
-@pytest.mark.parametrize("options", [b"\x03\x00\x08\x00", b"\x03\x03\x08", b"\x08\x0a" + bytes(6), b"\x01\x01\x01\x03", b"\x00\x03\x03\x08"])
+@pytest.mark.parametrize(
+    "options", [b"\x03\x00\x08\x00", b"\x03\x03\x08", b"\x08\x0a" + bytes(6), b"\x01\x01\x01\x03", b"\x00\x03\x03\x08"]
+)
 def test_damaged_options_give_no_scale(options: bytes) -> None:
     segment = tcp((CLIENT, 50000), (SERVER, 5985), 1000, None, 2, options=options + bytes(-len(options) % 4))
     cut = len(options) % 4 and 1

@@ -70,7 +70,14 @@ def test_closings_know_their_ttl_and_who_went_on() -> None:
     line.put(SERVER, 42, b"more")
     found = made(line.frames).connection
     (closing,) = found.closings
-    assert (closing.packet, closing.kind, closing.side, closing.ttl, closing.ident, closing.fits) == (reset, End.RESET, Side.SERVER, 64, 9, True)
+    assert (closing.packet, closing.kind, closing.side, closing.ttl, closing.ident, closing.fits) == (
+        reset,
+        End.RESET,
+        Side.SERVER,
+        64,
+        9,
+        True,
+    )
     assert (closing.went_on, closing.went_on_packet) == (2, on)
     assert found.ttls == ((64,), (64,))
 
