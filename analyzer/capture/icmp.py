@@ -53,9 +53,7 @@ _MEANINGS: dict[tuple[int, int, int], tuple[IcmpKind, str]] = {
 """(version, type, code): what it says, and its name."""
 
 
-def icmp_errors(
-    capture: int, packets: Iterable[tuple[int, int, bytes]], host: Callable[[bytes], str]
-) -> tuple[IcmpError, ...]:
+def icmp_errors(capture: int, packets: Iterable[tuple[int, int, bytes]], host: Callable[[bytes], str]) -> tuple[IcmpError, ...]:
     """The errors in IP packets, given as (packet number, time, bytes), in order of packets. ``host`` makes text of an
     address."""
     found = []
@@ -82,9 +80,7 @@ def _error(key: int, ts_ns: int, packet: bytes, host: Callable[[bytes], str]) ->
         return None
     near, far, seq = struct.unpack_from(">HHI", packet, tcp)
     mtu = _mtu(packet, at, version) if known[0] is IcmpKind.TOO_BIG else None
-    return IcmpError(
-        key, ts_ns, host(sender), *known, version, kind, code, (host(source), near), (host(target), far), seq, size, mtu
-    )
+    return IcmpError(key, ts_ns, host(sender), *known, version, kind, code, (host(source), near), (host(target), far), seq, size, mtu)
 
 
 def _mtu(packet: bytes, at: int, version: int) -> int | None:

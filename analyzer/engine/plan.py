@@ -143,9 +143,7 @@ def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = 
     return tuple(out)
 
 
-def _read(
-    made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int, wanted: str | None = None
-) -> list[Talk]:
+def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int, wanted: str | None = None) -> list[Talk]:
     """One connection; a CONNECT tunnel in it is read as a connection of its own, to the host ``wanted``."""
     fetch, limits = tools.fetch, tools.limits
     made = unprefaced(made, fetch, limits)

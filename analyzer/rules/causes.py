@@ -58,8 +58,7 @@ def explained(findings: Sequence[Finding]) -> list[Finding]:
     return [
         finding
         for finding in findings
-        if not claimed.get(finding.rule, set()).intersection(finding.connections)
-        and (finding.source, finding.destination) not in places.get(finding.rule, ())
+        if not claimed.get(finding.rule, set()).intersection(finding.connections) and (finding.source, finding.destination) not in places.get(finding.rule, ())
     ]
 
 

@@ -58,9 +58,7 @@ def _worst(tell: Tell[Wait]) -> Wait:
 
 def title(tell: Tell[Wait]) -> str:
     """Names the server."""
-    return words.titled(
-        "Connection to ", words.endpoint(tell.connection), " ended before the answer came", "the server"
-    )
+    return words.titled("Connection to ", words.endpoint(tell.connection), " ended before the answer came", "the server")
 
 
 def severity(tell: Tell[Wait]) -> Severity:
