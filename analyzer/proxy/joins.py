@@ -25,6 +25,7 @@ _GROUP = 16
 _NEIGHBOURS = 6
 _PAIR = 2
 _WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3, "proxy_header": 3, "repeated_token": 2}
+_PROXY_DEMAND = 407
 _SURE = 8
 """A weight that a request's key and its response's key reach together."""
 
@@ -166,6 +167,8 @@ def _may_be_legs(one: Flight, other: Flight, redirected: AbstractSet[frozenset[s
         return False
     if one.shape[0] != other.shape[0]:
         return False
+    if (one.shape[2] == _PROXY_DEMAND) != (other.shape[2] == _PROXY_DEMAND):
+        return False  # a proxy that is asked for credentials tries again: its client sees the answer to the other try
     return not (one.shape[2] and other.shape[2]) or one.shape[2] == other.shape[2] or not {one.shape[2], other.shape[2]}.isdisjoint(GATEWAY)
 
 

@@ -17,7 +17,7 @@ def test_a_stranger_is_answered() -> None:
 
     finding = judge(lan, hosts=CLIENT_LEG).one(RULE)
 
-    assert (finding.severity, finding.confidence, finding.owner) == (Severity.MEDIUM, 0.6, "proxy")
+    assert (finding.severity, finding.confidence, finding.owner) == (Severity.LOW, 0.6, "proxy")
     assert finding.title == f"{BOB} is answered through a proxy without a logon"
     assert finding.exchanges == ("c2.x1",)
     assert "alice logged on through the same proxy on c1" in finding.why

@@ -61,7 +61,7 @@ def why(tell: Tell[Fate]) -> str:
 OPINION = Opinion(
     title=lambda tell: f"{tell.connection.client.host} is answered through a proxy without a logon",
     name="A client is answered through a proxy without a logon",
-    severity=Severity.MEDIUM,
+    severity=Severity.LOW,
     confidence=0.6,
     owner=Owner.PROXY,
     reference="Proxy Servers and WinRM, sentence 155",
