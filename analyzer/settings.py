@@ -66,7 +66,12 @@ class Limits(Struct, frozen=True, gc=False):
     issues_per_kind: int = 1000
     """More issues of one kind than this are counted, not listed."""
     tls_ports: tuple[int, ...] = (5986,)
-    """Ports on which TLS is taken for WinRM over HTTPS, since its content cannot be seen; TLS on WinRM's ports for HTTP is looked at besides."""
+    """Ports on which TLS is taken for WinRM over HTTPS, since its content cannot be seen; TLS on WinRM's ports for HTTP
+    is looked at besides."""
+    front_ports: tuple[int, ...] = (443, 8443, 9443, 10443)
+    """Ports on which a host that WinRM comes from may end its clients' TLS: such connections are kept, too."""
+    front_connections: int = 256
+    """How many of these connections are kept, the first ones."""
     shards: int = 8
 
 

@@ -1,7 +1,9 @@
 """Writes what documents show of the program: ``python docs/refresh.py`` renews, ``--check`` only tells.
 
-In the README and every page of docs/, a block that begins with ``<!-- run: COMMAND -->`` and a fence is filled with what the command prints; docs/tables.md,
-docs/rules.md and docs/commands.md are made whole. So no output, column, rule, command or option in a document can differ from what the program does.
+In the README and every page of docs/, a block that begins with ``<!-- run: COMMAND -->`` and a fence is filled with what
+the command prints; docs/tables.md, docs/rules.md and docs/commands.md are made whole. Between ``<!-- codes -->`` and
+``<!-- end of codes -->`` stands the table of error codes. So no output, column, rule, command, option or code in a
+document can differ from what the program does.
 """
 
 import re
@@ -15,12 +17,14 @@ from click.testing import CliRunner
 from analyzer.cli import cli
 from analyzer.cli_inputs import CONTEXT
 from analyzer.rules.catalogue import rules
+from analyzer.rules.documents import code_book
 from analyzer.rules.products import PAST_DOCUMENT, PAST_THE_PROXY, Topic, with_setting
 from analyzer.start import HELP_WIDTHS
 from analyzer.tables.document import document
 
 ROOT = Path(__file__).resolve().parent.parent
 _BLOCK = re.compile(r"(<!-- run: (?P<command>[^\n]*?) -->\n```[a-z]*\n)(?P<body>.*?)(^```$)", re.DOTALL | re.MULTILINE)
+_CODES = re.compile(r"(<!-- codes -->\n).*?(<!-- end of codes -->)", re.DOTALL)
 _HELP_WIDTH = 110
 _COMMANDS_PREFACE = """# Commands
 
@@ -51,7 +55,8 @@ def printed(command: str) -> str:
 
 def page(text: str) -> str:
     """A page with its blocks filled anew."""
-    return _BLOCK.sub(lambda match: f"{match[1]}{printed(match['command'])}\n{match[4]}", text)
+    filled = _BLOCK.sub(lambda match: f"{match[1]}{printed(match['command'])}\n{match[4]}", text)
+    return _CODES.sub(lambda match: f"{match[1]}\n{code_book()}{match[2]}", filled)
 
 
 def rule_book() -> str:

@@ -44,6 +44,8 @@ class Halves(Struct, frozen=True, gc=False):
     walk: Walk
     flows: tuple[Flow, ...]
     late: frozenset[int]
+    later: tuple[Kernel, int]
+    """The second half's kernel, and how many packets came before it."""
 
 
 class _Meeting(Struct, frozen=True, gc=False):
@@ -198,7 +200,7 @@ def _together(one: Kernel, two: Kernel, walks: tuple[Walk, Walk], host: Host, li
     walk.links |= walks[1].links
     walk.problems += walks[1].problems
     walk.snaplen = walks[1].snaplen
-    return Halves(one, walk, flows, frozenset(joined.late))
+    return Halves(one, walk, flows, frozenset(joined.late), (two, packets))
 
 
 def _joined(one: Kernel, two: Kernel, packets: int, limit: int) -> _Joined:

@@ -133,22 +133,24 @@ def _is_kdc(tag: int) -> int:
 
 
 def _proxy_header(view: Bytes, at: int, size: int) -> int:
-    """The size of the PROXY header (haproxy's proxy-protocol.txt) that stands at ``at``, at most ``size``; 0 when none does."""
+    """The size of the PROXY header (haproxy's proxy-protocol.txt) that stands at ``at``, at most ``size``; 0 when none
+    does."""
     i = 0
-    if size >= 8 and view[at] == 80 and view[at + 1] == 82 and view[at + 2] == 79 and view[at + 3] == 88 and view[at + 4] == 89 and view[at + 5] == 32:
+    if size >= 8 and view[at] == 80 and view[at + 1] == 82 and view[at + 2] == 79 and view[at + 3] == 88:
         while i < size and i < 107:
             i += 1
             if view[at + i - 1] == 10:
                 return i
         return 0
-    if size >= 16 and view[at] == 13 and view[at + 1] == 10 and view[at + 4] == 0 and view[at + 7] == 81 and view[at + 11] == 10 and view[at + 12] >> 4 == 2:
+    if size >= 16 and view[at] == 13 and view[at + 1] == 10 and view[at + 4] == 0 and view[at + 7] == 81:
         i = 16 + (view[at + 14] << 8 | view[at + 15])
         return i if i < size else size
     return 0
 
 
 def _asks_socks(view: Bytes, at: int, size: int) -> int:
-    """1 for a SOCKS request to connect to a port of WinRM (RFC 1928 section 4; SOCKS 4: the port before the address)."""
+    """1 for a SOCKS request to connect to a port of WinRM (RFC 1928 section 4; SOCKS 4: the port before the
+    address)."""
     port = 0
     i = 0
     if size >= 9 and view[at] == 4 and view[at + 1] == 1:
@@ -1120,6 +1122,21 @@ class Kernel:
         return Segments(*columns)
 
     # Two halves of one capture (see analyzer.capture.halves)
+
+    def rejected_at(self, hosts: frozenset[tuple[int, int]], ports: tuple[int, ...]) -> list[int]:
+        """First packets of rejected flows that a SYN began to one of these addresses (as two words of the table) and ports."""
+        found = []
+        table = self._table
+        for slot in range(self._slots):
+            base = slot * _SLOT
+            info = table[base + 5]
+            if not table[base + 4] or info & 7 != _REJECTED or not info & _BEGUN:
+                continue
+            end = base if info >> 3 & 1 else base + 2  # the one that did not send the SYN
+            port = table[base + 4] >> 16 & 0xFFFF if info >> 3 & 1 else table[base + 4] & 0xFFFF
+            if port in ports and (table[end], table[end + 1]) in hosts:
+                found.append(table[base + 7] >> 16)
+        return found
 
     def is_patient(self, payloads: int) -> None:
         """Connections that began before this kernel's first packet are rejected later, until so many payloads were kept for that in all."""

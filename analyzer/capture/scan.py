@@ -28,6 +28,7 @@ from analyzer.settings import Limits, Scope
 Progress = Callable[[str, int, int], None]
 Problem = tuple[str, str, int | None]
 """(issue code, detail, packet number)."""
+_WINRM_PORTS = (5985, 5986, 47001)
 _UNREAD = ("capture.decompression", "capture.unreadable")
 
 
@@ -80,6 +81,8 @@ class _Read(Struct, frozen=True, gc=False):
     spool: BinaryIO | None
     problems: tuple[Problem, ...]
     size: int
+    tables: tuple[tuple[Kernel, int], ...] = ()
+    """Kernels whose tables know all flows, and how many packets came before each."""
 
 
 def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None, force: frozenset[int]) -> Scanned | frozenset[int]:
@@ -92,12 +95,31 @@ def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, prog
         read = _in_one(source, ordinal, name, limits, scope, progress, force)
     if path != STDIN:
         source.raw.close()
-    if read.late and not force and path != STDIN and not any(code in _UNREAD for code, _, _ in read.problems):
-        return read.late
+    if not force and path != STDIN and not any(code in _UNREAD for code, _, _ in read.problems):
+        again = read.late | _in_front(read, limits)
+        if again:
+            return again
     links = tuple(link(one).name for one in sorted(read.walk.links))
     capture = replace(_capture(path, ordinal, name, source, read), link_types=links, flows=len(read.flows))
     problems = [*read.walk.problems, *read.problems, *_notes(read, limits, force)]
     return Scanned(capture, read.flows, tuple(_issues(problems, ordinal, limits)), read.spool, tuple(read.kernel.datagrams), _icmp(read, ordinal))
+
+
+def _in_front(read: _Read, limits: Limits) -> frozenset[int]:
+    """TLS to hosts that WinRM comes from: a proxy that ends TLS on another port than WinRM's goes on to the server in clear, or in TLS of its own."""
+    hosts = {flow.hosts[0] for flow in read.flows if flow.ports[1] in _WINRM_PORTS}
+    words = frozenset(_words(host) for host in hosts)
+    tables = read.tables if words else ()
+    found = [number + before for kernel, before in tables for number in kernel.rejected_at(words, limits.front_ports)]
+    return frozenset(sorted(found)[: limits.front_connections])
+
+
+def _words(host: str) -> tuple[int, int]:
+    """An address as the kernel's table holds it."""
+    from ipaddress import ip_address
+
+    address = ip_address(host)
+    return (int(address), 0) if address.version == 4 else (int(address) >> 64, int(address) & (1 << 64) - 1)
 
 
 def _icmp(read: _Read, ordinal: int) -> tuple[IcmpError, ...]:
@@ -123,7 +145,10 @@ def _in_halves(source: Opened, ordinal: int, name: str, limits: Limits, scope: S
         found = halves.scanned(source.path, limits, kernel, _host, seen)
     except OSError:  # one thread will meet it, too, and keep what came before
         return None
-    return None if found is None else _Read(found.kernel, found.walk, found.flows, found.late, None, (), source.size)
+    if found is None:
+        return None
+    tables = ((found.kernel, 0), found.later)
+    return _Read(found.kernel, found.walk, found.flows, found.late, None, (), source.size, tables)
 
 
 def _in_one(source: Opened, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None, force: frozenset[int]) -> _Read:
@@ -151,7 +176,8 @@ def _in_one(source: Opened, ordinal: int, name: str, limits: Limits, scope: Scop
         if source.raw is not source.stream:
             source.stream.close()
     slow.finish()
-    return _Read(kernel, walk, kernel.flows(_host), kernel.late, spool.file, (*slow.problems, *damage), size)
+    problems = (*slow.problems, *damage)
+    return _Read(kernel, walk, kernel.flows(_host), kernel.late, spool.file, problems, size, ((kernel, 0),))
 
 
 def _host(address: bytes) -> str:

@@ -1,7 +1,9 @@
-"""The codes of ``codes.tsv``: number, symbol, meaning, remedy, and where each is documented. It is read when the first code is asked for.
+"""The codes of ``codes.tsv``: number, symbol, meaning, remedy, and where each is documented. It is read when the first
+code is asked for.
 
-Numbers are written as people meet them: decimal in a fault, hexadecimal in Windows' own texts, negative in PowerShell, by symbol in Kerberos. An HRESULT of
-the facility Win32 (0x8007....) is the Win32 code that it wraps (MS-ERREF section 2.1.2).
+Numbers are written as people meet them: decimal in a fault, hexadecimal in Windows' own texts, negative in
+PowerShell, by symbol in Kerberos. An HRESULT of the facility Win32 (0x8007....) is the Win32 code that it wraps
+(MS-ERREF section 2.1.2).
 """
 
 import re

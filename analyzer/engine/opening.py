@@ -16,7 +16,7 @@ from analyzer.formats.content import codings, unpacked
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog, key_log
 from analyzer.psrp.shells import Place, shells
-from analyzer.records.auth import Audience, Conversation, Identity, Outcome
+from analyzer.records.auth import Audience, Conversation, CredsspFacts, Identity, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.quality import Absent, Known
@@ -24,6 +24,7 @@ from analyzer.records.sealing import Message, Protection
 from analyzer.records.secrets import Secrets
 from analyzer.records.wsman import Command, Operation, Shell
 from analyzer.sealing.contexts import verifies
+from analyzer.sealing.credssp import facts as credssp_facts
 from analyzer.sealing.messages import read_body
 from analyzer.sealing.opening import Opened, Source, Talk, opened
 from analyzer.sealing.tickets import Tickets
@@ -46,6 +47,8 @@ class Contents(Struct, frozen=True, gc=False):
     """Identities that only a secret shows (Kerberos, CredSSP), by conversation id."""
     shells: tuple[Shell, ...]
     commands: tuple[Command, ...]
+    credssp: Mapping[str, CredsspFacts] = {}
+    """What is inside CredSSP logons, by conversation id."""
 
 
 class _Read(Struct, frozen=True, gc=False):
@@ -90,7 +93,14 @@ def contents(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetc
     kept = [item for identity, found in operations.items() if not _seen_elsewhere(evidence, identity, operations) for item in found]
     places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients) for item in kept}
     built = shells(kept, places)
-    return Contents(messages, clients, built.shells, built.commands)
+    return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {})
+
+
+def _credssp(tools: _Tools) -> dict[str, CredsspFacts]:
+    """What a key log shows of each CredSSP logon, also of those that failed before anything was encrypted for it."""
+    evidence = tools.evidence
+    wanted = (one for one in evidence.conversations if one.mechanism is Mechanism.CREDSSP and one.connection in evidence.winrm)
+    return {one.id: found for one in wanted if (found := credssp_facts(one, evidence.exchanges, tools.keys)) is not None}
 
 
 def _groups(evidence: Evidence) -> list[list[Talk]]:
@@ -205,9 +215,11 @@ def _seen_elsewhere(evidence: Evidence, exchange: str, operations: Mapping[str, 
     return twin is not None and any(other.position == found.position and other.id in operations for other in evidence.exchanges_of.get(twin, ()))
 
 
-def identified(conversations: tuple[Conversation, ...], clients: Mapping[str, str]) -> tuple[Conversation, ...]:
-    """The conversations with the identities that secrets showed."""
-    return tuple(replace(found, client=_identity(clients[found.id], found)) if found.id in clients else found for found in conversations)
+def identified(conversations: tuple[Conversation, ...], opened: Contents) -> tuple[Conversation, ...]:
+    """The conversations with the identities that secrets showed, and with what is inside CredSSP."""
+    clients = opened.clients
+    named = tuple(replace(found, client=_identity(clients[found.id], found)) if found.id in clients else found for found in conversations)
+    return tuple(replace(found, credssp=opened.credssp[found.id]) if found.id in opened.credssp else found for found in named)
 
 
 def verified(evidence: Evidence, conversations: Iterable[Conversation], secrets: Secrets) -> tuple[Conversation, ...]:

@@ -143,12 +143,15 @@ def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = 
     return tuple(out)
 
 
-def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int, wanted: str | None = None) -> list[Talk]:
+def _read(
+    made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int, wanted: str | None = None
+) -> list[Talk]:
     """One connection; a CONNECT tunnel in it is read as a connection of its own, to the host ``wanted``."""
     fetch, limits = tools.fetch, tools.limits
     made = unprefaced(made, fetch, limits)
     if made.protocol == "tls" or answers_in_tls(made.to_client, fetch):
-        made = replace(made, tls=tls_facts(made.to_server, made.to_client, fetch, tools.keys, wanted or _asked_for(made)))
+        told = tls_facts(made.to_server, made.to_client, fetch, tools.keys, wanted or _asked_for(made))
+        made = replace(made, tls=told)
         made = (opened(made, tools.keys, fetch, tools.store) if tools.keys else None) or made
     if made.protocol != "http" and not made.tls_opened:
         opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if _hides(made) else ()
@@ -181,12 +184,14 @@ def _tunnel(outer: Connection, tunnel: Tunnel, tools: Tools, depth: int) -> list
 
 def _asked_for(made: Connection) -> str | None:
     """The host that the client asked its last SOCKS proxy for."""
-    return next((preface.host for preface in reversed(made.prefaces) if isinstance(preface, Socks) and preface.host), None)
+    asked = (preface.host for preface in reversed(made.prefaces) if isinstance(preface, Socks) and preface.host)
+    return next(asked, None)
 
 
 def _hides(made: Connection) -> bool:
     """TLS under which something was said, or may have been."""
-    return made.protocol == "tls" and (made.tls is None or made.tls.reached in (Reached.COMPLETED, Reached.APPLICATION_DATA))
+    up = made.tls is None or made.tls.reached in (Reached.COMPLETED, Reached.APPLICATION_DATA)
+    return made.protocol == "tls" and up
 
 
 def evidence(

@@ -67,7 +67,7 @@ def _read(
     del talks
     tickets = learn(kdc, secrets)
     opened = contents(found, secrets, tickets, sources.fetch, limits, workers)
-    conversations = identified(found.conversations, opened.clients)
+    conversations = identified(found.conversations, opened)
     if not secrets.empty:
         conversations = verified(found, conversations, secrets)
     by_id = {one.id: one for one in conversations}

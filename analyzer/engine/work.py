@@ -72,4 +72,4 @@ def judged(evidence: Evidence, rules_dirs: Sequence[str], workers: int = 1) -> J
             failures.append(Issue("rule.failed", f"{rule.id}: {type(error).__name__}: {error}"))
     kept = explained(found)
     kept.sort(key=lambda item: (_ORDER[item.severity], item.first_ns, item.rule, item.subject))
-    return Judgement(tuple(kept), scorecards(evidence, found) if evidence.routes else (), tuple(failures))
+    return Judgement(tuple(kept), scorecards(evidence, found) if evidence.story.parties else (), tuple(failures))

@@ -1,4 +1,5 @@
-"""What a server's certificate tells, and what it means to authentication: the channel binding that a client derives from it (extended protection)."""
+"""What a server's certificate tells, and what it means to authentication: the channel binding that a client derives
+from it (extended protection)."""
 
 import hashlib
 import ipaddress
@@ -48,7 +49,7 @@ def described(certificate: bytes) -> Certificate | None:
         simplefilter("ignore")  # the library's complaints of old and odd certificates are for those who make them
         try:
             return _described(x509.load_der_x509_certificate(certificate), certificate)
-        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: a public key of a kind that the library does not know
+        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: a public key of a kind that is not known
             return None
 
 
@@ -123,7 +124,8 @@ def _server_use(read: "x509.Certificate") -> bool | None:
 
 
 def covers(certificate: Certificate, host: str) -> bool:
-    """The certificate is valid for that host name or address (RFC 9525 section 6): by subjectAltName, or without one by its common name, as Windows has it."""
+    """The certificate is valid for that host name or address (RFC 9525 section 6): by subjectAltName, or without one by
+    its common name, as Windows has it."""
     wanted = host.strip("[]").rstrip(".").lower()
     names = certificate.names or ((certificate.common_name,) if certificate.common_name else ())
     address = _address(wanted)

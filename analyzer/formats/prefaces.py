@@ -1,7 +1,8 @@
 """Reads what stands before the protocol proper: requests to SOCKS proxies and headers of the PROXY protocol.
 
-SOCKS 5 is RFC 1928, its user name and password RFC 1929. SOCKS 4 and 4a are described by their authors (Ying-Da Lee): command, port, address, user id; in 4a an
-address of 0.0.0.x says that a name follows. The PROXY protocol is haproxy's doc/proxy-protocol.txt: one line of text, or a signature with binary fields.
+SOCKS 5 is RFC 1928, its user name and password RFC 1929. SOCKS 4 and 4a are described by their authors (Ying-Da Lee):
+command, port, address, user id; in 4a an address of 0.0.0.x says that a name follows. The PROXY protocol is haproxy's
+doc/proxy-protocol.txt: one line of text, or a signature with binary fields.
 """
 
 import ipaddress
@@ -208,8 +209,15 @@ def _line(reader: Reader) -> ProxyHeader | None:
     words = reader.until(b"\r\n", _LINE).decode("latin-1").split(" ")
     if len(words) == 6 and words[1] in ("TCP4", "TCP6") and words[4].isdecimal() and words[5].isdecimal():
         ends = _ip(words[2]), _ip(words[3])
-        return None if None in ends else ProxyHeader(1, False, ends[0], int(words[4]), ends[1], int(words[5]))  # noqa: FBT003
+        named = _between(1, ends[0], int(words[4]), ends[1], int(words[5]))
+        return None if None in ends else named
     return ProxyHeader(1) if words[1:2] == ["UNKNOWN"] else None
+
+
+def _between(version: int, client: str | None, client_port: int, server: str | None, server_port: int) -> ProxyHeader:
+    return ProxyHeader(
+        version, client_host=client, client_port=client_port, server_host=server, server_port=server_port
+    )
 
 
 def _ip(text: str) -> str | None:
@@ -220,7 +228,8 @@ def _ip(text: str) -> str | None:
 
 
 def _binary(reader: Reader) -> ProxyHeader | None:
-    """Version 2: signature, version and command, family and protocol, size; addresses, ports, then fields of type, size and value."""
+    """Version 2: signature, version and command, family and protocol, size; addresses, ports, then fields of type, size
+    and value."""
     kind, family, size = struct.unpack(">BBH", reader.take(16)[12:])
     if kind >> 4 != 2 or kind & 15 > 1:
         return None
@@ -232,7 +241,8 @@ def _binary(reader: Reader) -> ProxyHeader | None:
         return ProxyHeader(2)
     hosts = [str(ipaddress.ip_address(rest[at : at + width])) for at in (0, width)]
     ports = struct.unpack_from(">HH", rest, 2 * width)
-    return ProxyHeader(2, False, hosts[0], ports[0], hosts[1], ports[1], _authority(rest[2 * width + 4 :]))  # noqa: FBT003
+    named = _between(2, hosts[0], ports[0], hosts[1], ports[1])
+    return replace(named, authority=_authority(rest[2 * width + 4 :]))
 
 
 def _authority(fields: bytes) -> str | None:

@@ -64,7 +64,8 @@ class Farewell(NamedTuple):
 
 
 class Unsealed(NamedTuple):
-    """What a key log opened of a connection: the application data of the client and of the server, and the alerts of both."""
+    """What a key log opened of a connection: the application data of the client and of the server, and the alerts of
+    both."""
 
     pieces: tuple[list[Piece], list[Piece]]
     alerts: list[Farewell]
@@ -108,8 +109,11 @@ def unsealed(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch) -
     return Unsealed((ways[0].pieces, ways[1].pieces), [*ways[0].alerts, *ways[1].alerts])
 
 
-def encrypted_handshake(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch, *, of_client: bool) -> list[tuple[int, bytes]]:
-    """What one side's handshake of TLS 1.3 says under its keys (RFC 8446 section 4): (type, body), up to the first record that does not open."""
+def encrypted_handshake(
+    to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch, *, of_client: bool
+) -> list[tuple[int, bytes]]:
+    """What one side's handshake of TLS 1.3 says under its keys (RFC 8446 section 4): (type, body), up to the first
+    record that does not open."""
     label = "CLIENT_HANDSHAKE_TRAFFIC_SECRET" if of_client else "SERVER_HANDSHAKE_TRAFFIC_SECRET"
     client, server = _hello(to_server, CLIENT_HELLO, fetch), _hello(to_client, SERVER_HELLO, fetch)
     suite = None if server is None or server.version != TLS13 else SUITES.get(server.suite)

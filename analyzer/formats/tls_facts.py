@@ -8,14 +8,22 @@ of sorted lists behind a readable prefix. GREASE values (RFC 8701) are left out 
 
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from analyzer.formats.certificates import channel_binding, covers, described
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog, encrypted_handshake
 from analyzer.formats.tls_keys import TLS13
 from analyzer.formats.tls_names import cipher_name, version_name
-from analyzer.formats.tls_progress import CERTIFICATE, Way, client_certificate, inferred_client_certificate, reached, sizes_after, way
+from analyzer.formats.tls_progress import (
+    CERTIFICATE,
+    Way,
+    client_certificate,
+    inferred_client_certificate,
+    reached,
+    sizes_after,
+    way,
+)
 from analyzer.formats.tls_records import CLIENT_HELLO, SERVER_HELLO, extensions, hello, server_extensions
 from analyzer.records.tls import Alert, ClearAnswer
 from analyzer.records.transport import Stream, TlsFacts
@@ -29,8 +37,11 @@ _SHOWN = 200
 """Characters of a status line, or of a server's name, that are kept."""
 
 
-def tls_facts(to_server: Stream, to_client: Stream, fetch: Fetch, keys: KeyLog = NO_KEYS, wanted: str | None = None) -> TlsFacts | None:
-    """The facts of a handshake; None without a hello or an alert. ``wanted``: the name that the client's CONNECT or SOCKS request named."""
+def tls_facts(
+    to_server: Stream, to_client: Stream, fetch: Fetch, keys: KeyLog = NO_KEYS, wanted: str | None = None
+) -> TlsFacts | None:
+    """The facts of a handshake; None without a hello or an alert. ``wanted``: the name that the client's CONNECT or
+    SOCKS request named."""
     near, far = way(to_server, fetch, from_client=True), way(to_client, fetch, from_client=False)
     client = next((body for kind, body in near.messages if kind == CLIENT_HELLO), None)
     server = next((body for kind, body in far.messages if kind == SERVER_HELLO and hello(kind, body) is not None), None)
@@ -59,7 +70,7 @@ def tls_facts(to_server: Stream, to_client: Stream, fetch: Fetch, keys: KeyLog =
         ja4=None if parsed is None else parsed.ja4(),
         certificates=tuple(hashlib.sha256(found).digest() for found in chain),
         channel_binding=channel_binding(chain[0]) if chain else None,
-        application_protocol=next((found for kind, body in received if (found := _chosen_protocol(kind, body)) is not None), None),
+        application_protocol=_protocol(received),
         offered_versions=() if parsed is None else tuple(version_name(number) for number in parsed.versions()),
         offered_ciphers=() if parsed is None else tuple(cipher_name(number) for number in parsed.ciphers),
         version_name=None if version is None else version_name(version),
@@ -91,6 +102,11 @@ def answers_in_tls(to_client: Stream, fetch: Fetch) -> bool:
     """The server's stream begins with an alert: what it was sent is no TLS, or none that it takes."""
     start = Reader(to_client, fetch).read(0, 7)
     return start[:2] == b"\x15\x03" and start[3:5] == b"\0\x02" and start[5:6] in (b"\x01", b"\x02")
+
+
+def _protocol(received: Iterable[tuple[int, bytes]]) -> str | None:
+    chosen = (_chosen_protocol(kind, body) for kind, body in received)
+    return next((name for name in chosen if name is not None), None)
 
 
 def _when(alert: Alert) -> tuple[int, int]:

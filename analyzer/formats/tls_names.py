@@ -1,4 +1,5 @@
-"""The names of what TLS has numbers for, as IANA's registry "Transport Layer Security (TLS) Parameters" spells them: alerts and cipher suites; versions."""
+"""The names of what TLS has numbers for, as IANA's registry "Transport Layer Security (TLS) Parameters" spells them:
+alerts and cipher suites; versions."""
 
 _VERSIONS = {
     0x0002: "SSL 2.0",
@@ -9,12 +10,17 @@ _VERSIONS = {
     0x0304: "TLS 1.3",
 }
 _ALERTS = """
-0 close_notify 10 unexpected_message 20 bad_record_mac 21 decryption_failed 22 record_overflow 30 decompression_failure 40 handshake_failure
-41 no_certificate 42 bad_certificate 43 unsupported_certificate 44 certificate_revoked 45 certificate_expired 46 certificate_unknown
-47 illegal_parameter 48 unknown_ca 49 access_denied 50 decode_error 51 decrypt_error 60 export_restriction 70 protocol_version
-71 insufficient_security 80 internal_error 86 inappropriate_fallback 90 user_canceled 100 no_renegotiation 109 missing_extension
+0 close_notify 10 unexpected_message 20 bad_record_mac 21 decryption_failed 22 record_overflow 30 decompression_failure
+40 handshake_failure
+41 no_certificate 42 bad_certificate 43 unsupported_certificate 44 certificate_revoked 45 certificate_expired 46
+certificate_unknown
+47 illegal_parameter 48 unknown_ca 49 access_denied 50 decode_error 51 decrypt_error 60 export_restriction 70
+protocol_version
+71 insufficient_security 80 internal_error 86 inappropriate_fallback 90 user_canceled 100 no_renegotiation 109
+missing_extension
 110 unsupported_extension 111 certificate_unobtainable 112 unrecognized_name 113 bad_certificate_status_response
-114 bad_certificate_hash_value 115 unknown_psk_identity 116 certificate_required 120 no_application_protocol 121 ech_required
+114 bad_certificate_hash_value 115 unknown_psk_identity 116 certificate_required 120 no_application_protocol 121
+ech_required
 """
 _SUITES = """
 0000 NULL_WITH_NULL_NULL 0001 RSA_WITH_NULL_MD5 0002 RSA_WITH_NULL_SHA 0003 RSA_EXPORT_WITH_RC4_40_MD5

@@ -1,8 +1,10 @@
-"""How far a TLS handshake came, in each direction: the messages in clear, the alerts, and what the records that are encrypted show of it.
+"""How far a TLS handshake came, in each direction: the messages in clear, the alerts, and what the records that are
+encrypted show of it.
 
-Up to TLS 1.2 a ChangeCipherSpec ends what is in clear, and the next handshake record is Finished (RFC 5246 section 7.3). In TLS 1.3 everything after the hellos
-lies in records of application data; there sizes tell (RFC 8446 section 4.4.4 and 5.2): Finished is as long as the suite's hash, an alert is two bytes, and both
-have 17 bytes around them, unless the sender pads.
+Up to TLS 1.2 a ChangeCipherSpec ends what is in clear, and the next handshake record is Finished (RFC 5246 section
+7.3). In TLS 1.3 everything after the hellos lies in records of application data; there sizes tell (RFC 8446 section
+4.4.4 and 5.2): Finished is as long as the suite's hash, an alert is two bytes, and both have 17 bytes around them,
+unless the sender pads.
 """
 
 from collections.abc import Sequence
@@ -26,8 +28,9 @@ from analyzer.records.transport import Stream
 
 CERTIFICATE, CERTIFICATE_REQUEST, HELLO_DONE, CLIENT_KEY_EXCHANGE = 11, 13, 14, 16
 _EARLY_RECORDS = 64
-"""Records of a direction that are looked at, those of the handshake in clear left out: they show how a handshake ended."""
-_MESSAGE_SIZE = 1 << 18
+"""Records of a direction that are looked at, those of the handshake in clear left out: they show how a handshake
+ended."""
+_MESSAGE_SIZE = 1 << 22
 """Bytes of one handshake message in clear."""
 _SIZES = 8
 _OVERHEAD_13 = 17
@@ -41,7 +44,8 @@ _EMPTY_CHAIN_13 = 4
 
 
 class Way(Struct):
-    """One direction's beginning. ``encrypted``: (size, place, end) of the records that only keys open; ``changed``: a ChangeCipherSpec was sent."""
+    """One direction's beginning. ``encrypted``: (size, place, end) of the records that only keys open; ``changed``: a
+    ChangeCipherSpec was sent."""
 
     messages: list[tuple[int, bytes]] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
@@ -60,14 +64,14 @@ def way(stream: Stream, fetch: Fetch, *, from_client: bool) -> Way:
     first = reader.read(0, 1)
     if stream.begins and first and not CHANGE_CIPHER_SPEC <= first[0] <= APPLICATION_DATA:
         return found  # no TLS, and not worth a search for it
-    run = b""
+    run = _Run()
     others = 0
     for record in records(reader):
         lost = record.after_hole and record.at  # a capture may lack the SYN and nothing else
-        if lost or others >= _EARLY_RECORDS or len(run) > _MESSAGE_SIZE:
+        if lost or others >= _EARLY_RECORDS or run.size > _MESSAGE_SIZE:
             break
         if record.kind == HANDSHAKE and (not found.changed or _is_hello(record.body)):
-            run = _clear(found, record, run)
+            _clear(found, record, run)
         else:
             others += 1
             _later(found, record, reader, from_client=from_client)
@@ -75,19 +79,34 @@ def way(stream: Stream, fetch: Fetch, *, from_client: bool) -> Way:
 
 
 def _is_hello(body: bytes) -> bool:
-    """A hello in clear: after a HelloRetryRequest of TLS 1.3 one follows a ChangeCipherSpec that changes nothing (RFC 8446 section D.4)."""
+    """A hello in clear: after a HelloRetryRequest of TLS 1.3 one follows a ChangeCipherSpec that changes nothing (RFC
+    8446 section D.4)."""
     return body[:1] in (b"\x01", b"\x02") and int.from_bytes(body[1:4], "big") + 4 == len(body)
 
 
-def _clear(found: Way, record: Record, run: bytes) -> bytes:
-    """Takes the messages that are whole now; gives the beginning of the next one."""
-    run += record.body
-    size = 0
-    for kind, body in handshakes(run):
+class _Run(Struct):
+    """Handshake data of which no message is whole yet: the next one needs ``needed`` bytes."""
+
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
+    needed: int = 4
+
+
+def _clear(found: Way, record: Record, run: _Run) -> None:
+    """Takes the messages that are whole now, and keeps the beginning of the next one."""
+    run.parts.append(record.body)
+    run.size += len(record.body)
+    if run.size < run.needed:
+        return
+    data = b"".join(run.parts)
+    taken = 0
+    for kind, body in handshakes(data):
         found.messages.append((kind, body))
         found.ends.append(record.end_at)
-        size += 4 + len(body)
-    return run[size:]
+        taken += 4 + len(body)
+    rest = data[taken:]
+    run.parts, run.size = [rest], len(rest)
+    run.needed = 4 + int.from_bytes(rest[1:4], "big") if len(rest) >= 4 else 4
 
 
 def _later(found: Way, record: Record, reader: Reader, *, from_client: bool) -> None:
@@ -123,7 +142,7 @@ def alert(
 def reached(client: Way, server: Way, version: int | None) -> Reached:
     """How far the handshake came."""
     if version is None:
-        return Reached.CLIENT_HELLO
+        return Reached.CLIENT_HELLO if client.messages else Reached.NOTHING
     if version == TLS13:
         return _reached_13(client)
     if client.data or server.data:
@@ -137,7 +156,8 @@ def reached(client: Way, server: Way, version: int | None) -> Reached:
 
 
 def _reached_13(client: Way) -> Reached:
-    """The server finishes first, so the client's Finished completes the handshake; only more than an alert after it is data."""
+    """The server finishes first, so the client's Finished completes the handshake; only more than an alert after it is
+    data."""
     sizes = [size for size, _, _ in client.encrypted]
     finished = finished_13(sizes)
     if finished is None:
@@ -158,7 +178,8 @@ def finished_13(sizes: Sequence[int]) -> int | None:
 
 
 def sizes_after(client: Way, server: Way, to_client: Reader) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Sizes of the client's encrypted records, and of those of the server that followed them, by what it had acknowledged."""
+    """Sizes of the client's encrypted records, and of those of the server that followed them, by what it had
+    acknowledged."""
     if not client.encrypted:
         return (), ()
     finished = finished_13([size for size, _, _ in client.encrypted])
@@ -170,9 +191,11 @@ def sizes_after(client: Way, server: Way, to_client: Reader) -> tuple[tuple[int,
 def client_certificate(
     sent: Sequence[tuple[int, bytes]], received: Sequence[tuple[int, bytes]], *, newer: bool
 ) -> tuple[ClientCertificate | None, bytes]:
-    """Whether the server asked for the client's certificate, and the client's Certificate message, empty when there is none.
+    """Whether the server asked for the client's certificate, and the client's Certificate message, empty when there is
+    none.
 
-    ``sent`` and ``received`` are the handshake messages that can be read. None when the server's part of them is not known to be whole.
+    ``sent`` and ``received`` are the handshake messages that can be read. None when the server's part of them is not
+    known to be whole.
     """
     kinds = {kind for kind, _ in received}
     own = next((body for kind, body in sent if kind == CERTIFICATE), b"")
@@ -186,7 +209,8 @@ def client_certificate(
 
 
 def inferred_client_certificate(sizes: Sequence[int]) -> ClientCertificate | None:
-    """The same for TLS 1.3 without keys, by what the client sent before its Finished: nothing, an empty list, or a certificate and its proof."""
+    """The same for TLS 1.3 without keys, by what the client sent before its Finished: nothing, an empty list, or a
+    certificate and its proof."""
     finished = next((place for place, size in enumerate(sizes) if size in _FINISHED_SIZES_13), None)
     if finished is None:
         return None

@@ -2,7 +2,8 @@
 
 Keys, strongest first. A token of a handshake beyond its first message, a sealed body and a SOAP MessageID are made for one message only; an NTLM negotiate
 or a Basic credential repeats (``repeated_token``: it says who sent a request, not which one it is), so equal keys alone never decide: pairs must nest in time
-as well, and more than one possible partner is no pair. A PROXY header names the client's own connection (``proxy_header``): then order does it.
+as well, and more than one possible partner is no pair. A PROXY header names the client's own connection
+(``proxy_header``): then order does it.
 """
 
 import binascii
@@ -59,21 +60,34 @@ def flights(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tu
         own = []
         for exchange in reversed(exchanges):  # an exchange without an answer is over when the next one begins
             if not isinstance(exchange.request, Absent):
-                own.append(_flight(connection, exchange, exchange.request, exchange.response, open_end, messages, places.get(identity)))
+                place, asked = places.get(identity), exchange.request
+                own.append(_flight(connection, exchange, asked, exchange.response, open_end, messages, place))
             open_end = min(open_end, _begin(exchange, open_end))
         found += reversed(own)
     return found
 
 
-def _header_places(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]]) -> dict[str, tuple[Endpoint, int]]:
-    """By connection: the client's end that a PROXY header names, and how many exchanges upstream connections with the same header had before.
+def _named_client(connection: Connection) -> Endpoint | None:
+    """The client's end that the PROXY header of a connection names."""
+    for preface in connection.prefaces:
+        if isinstance(preface, ProxyHeader) and preface.client_host:
+            return Endpoint(preface.client_host, preface.client_port or 0)
+    return None
 
-    The client's own connection has that end itself. So exchanges of both sides with the same number are one, unless the proxy answered some by itself.
+
+def _header_places(
+    connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]]
+) -> dict[str, tuple[Endpoint, int]]:
+    """By connection: the client's end that a PROXY header names, and how many exchanges upstream connections with the
+    same header had before.
+
+    The client's own connection has that end itself. So exchanges of both sides with the same number are one, unless the
+    proxy answered some by itself.
     """
     counts: dict[Endpoint, int] = {}
     places: dict[str, tuple[Endpoint, int]] = {}
     for identity, connection in sorted(connections.items(), key=lambda item: item[1].first_ns):
-        named = next((Endpoint(one.client_host, one.client_port or 0) for one in connection.prefaces if isinstance(one, ProxyHeader) and one.client_host), None)
+        named = _named_client(connection)
         if named is not None:
             places[identity] = named, counts.get(named, 0)
             counts[named] = counts.get(named, 0) + len(exchanges_of.get(identity, ()))

@@ -10,7 +10,7 @@ from analyzer.proxy.flights import Flight, flights
 from analyzer.proxy.joins import Pair, joined, without_shortcuts
 from analyzer.proxy.times import Clocks, shifted
 from analyzer.proxy.timing import timed
-from analyzer.records.http import Exchange, Header
+from analyzer.records.http import Exchange, Framing, Header, Request, Response
 from analyzer.records.ids import key_number
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Hop
@@ -76,13 +76,20 @@ def _hop(found: Sequence[Flight], pair: Pair, known_clocks: Clocks, known: set[t
 
 
 def header_changes(near: Exchange, far: Exchange) -> tuple[str, ...]:
-    """What the proxy added (+), took away (-) or changed (~) in the request; the response's changes, towards the client, follow with ``<`` before them."""
+    """What the proxy added (+), took away (-) or changed (~) in the request; the response's changes, towards the client, follow with ``<`` before them.
+
+    A head that is not wholly in the capture tells nothing of the fields that it may have had."""
     changes: list[str] = []
-    if not isinstance(near.request, Absent) and not isinstance(far.request, Absent):
+    if not isinstance(near.request, Absent) and not isinstance(far.request, Absent) and _whole(near.request) and _whole(far.request):
         changes += _difference(near.request.headers, far.request.headers)
-    if not isinstance(near.response, Absent) and not isinstance(far.response, Absent):
+    if not isinstance(near.response, Absent) and not isinstance(far.response, Absent) and _whole(near.response) and _whole(far.response):
         changes += [f"<{change}" for change in _difference(far.response.headers, near.response.headers)]
     return tuple(changes)
+
+
+def _whole(half: Request | Response) -> bool:
+    """Only a message whose header block is not whole has a body that is incomplete without any framing."""
+    return half.body.framing is not Framing.NONE or half.body.complete
 
 
 def _difference(before: tuple[Header, ...], after: tuple[Header, ...]) -> list[str]:

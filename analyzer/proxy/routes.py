@@ -84,7 +84,8 @@ def _stream_pairs(connections: Mapping[str, Connection], fetch: Fetch) -> list[t
 
 
 def _header_pairs(connections: Mapping[str, Connection]) -> list[tuple[str, str]]:
-    """(near, far) where a PROXY header names the client's end of a connection that was open then: needed where what they carry cannot be read."""
+    """(near, far) where a PROXY header names the client's end of a connection that was open then: needed where what
+    they carry cannot be read."""
     ends: dict[Endpoint, list[str]] = defaultdict(list)
     for identity, connection in connections.items():
         if connection.twin_of is None:
@@ -94,13 +95,14 @@ def _header_pairs(connections: Mapping[str, Connection]) -> list[tuple[str, str]
         for header in far.prefaces:
             if isinstance(header, ProxyHeader) and header.client_host and far.twin_of is None:
                 nears = ends.get(Endpoint(header.client_host, header.client_port or 0), ())
-                pairs += [(near, identity) for near in nears if near != identity and connections[near].capture == far.capture and _meet(connections[near], far)]
+                pairs += [(near, identity) for near in nears if near != identity and _meet(connections[near], far)]
     return pairs
 
 
 def _meet(near: Connection, far: Connection) -> bool:
     """Both were open at some time, by one clock."""
-    return near.tunnel_of is None and near.first_ns <= far.last_ns and far.first_ns <= near.last_ns
+    meet = near.first_ns <= far.last_ns and far.first_ns <= near.last_ns
+    return meet and near.tunnel_of is None and near.capture == far.capture
 
 
 def _kind(
@@ -134,7 +136,8 @@ def _role(connection: Connection, exchanges: Sequence[Exchange], upstream: Abstr
         return Role.TUNNEL
     if connection.id in upstream:
         return Role.UPSTREAM_LEG
-    if connection.id in clients or connection.tunnel_of is not None or any(isinstance(preface, Socks) for preface in connection.prefaces):
+    asks = any(isinstance(preface, Socks) for preface in connection.prefaces)
+    if connection.id in clients or connection.tunnel_of is not None or asks:
         return Role.CLIENT_LEG
     if any(isinstance(preface, ProxyHeader) and not preface.local for preface in connection.prefaces):
         return Role.UPSTREAM_LEG

@@ -102,6 +102,16 @@ class TlsRecords(Struct, frozen=True, gc=False):
     contents: tuple[str, ...]
     handshakes: tuple[str, ...]
     version: str | None = None
+    alerts: tuple[str, ...] = ()
+    """Alerts in clear, by name (RFC 8446 section 6)."""
+
+
+class CredsspFacts(Struct, frozen=True, gc=False):
+    """What a key log shows of the TSRequests inside CredSSP's TLS (MS-CSSP 2.2.1): the highest versions that both sides named, and the server's errorCode."""
+
+    client_version: int | None = None
+    server_version: int | None = None
+    error_code: int | None = None
 
 
 class Token(Struct, frozen=True, gc=False):
@@ -187,5 +197,7 @@ class Conversation(Struct, frozen=True, gc=False):
     verifies: bool | None = None
     """Of a refused conversation: whether the client's answer was made with a secret that the investigator gave for this identity; None when that was not asked
     or cannot be told."""
+    credssp: CredsspFacts | None = None
+    """What is inside a CredSSP logon, None where no key log opened it."""
     offers: tuple[str, ...] = ()
     """Schemes that the peer offered to this client before or during the conversation, in order."""

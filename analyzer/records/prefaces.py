@@ -1,4 +1,5 @@
-"""What stands before the protocol proper on a connection: the request to a SOCKS proxy, the header by which a proxy names its client."""
+"""What stands before the protocol proper on a connection: the request to a SOCKS proxy, the header by which a proxy
+names its client."""
 
 from typing import TypeAlias
 
@@ -6,9 +7,11 @@ from msgspec import Struct
 
 
 class Socks(Struct, frozen=True, gc=False):
-    """A request to a SOCKS proxy (RFC 1928, RFC 1929; SOCKS 4 and 4a as their authors describe them). ``version`` is ``4``, ``4a`` or ``5``.
+    """A request to a SOCKS proxy (RFC 1928, RFC 1929; SOCKS 4 and 4a as their authors describe them). ``version`` is
+    ``4``, ``4a`` or ``5``.
 
-    ``host`` and ``port``: the destination that the client asked for, None while it did not. ``granted`` is None without an answer; ``reply`` is the answer in
+    ``host`` and ``port``: the destination that the client asked for, None while it did not. ``granted`` is None without
+    an answer; ``reply`` is the answer in
     words.
     """
 
@@ -37,7 +40,8 @@ class Socks(Struct, frozen=True, gc=False):
 
 
 class ProxyHeader(Struct, frozen=True, gc=False):
-    """A header of the PROXY protocol (haproxy's proxy-protocol.txt): whose connection this one carries. ``local``: the proxy's own (a health check)."""
+    """A header of the PROXY protocol (haproxy's proxy-protocol.txt): whose connection this one carries. ``local``: the
+    proxy's own (a health check)."""
 
     version: int
     local: bool = False
@@ -45,7 +49,8 @@ class ProxyHeader(Struct, frozen=True, gc=False):
     client_port: int | None = None
     server_host: str | None = None
     server_port: int | None = None
-    """Where the client's connection came from and went to; None when the header does not say (UNKNOWN, LOCAL, UNIX sockets)."""
+    """Where the client's connection came from and went to; None when the header does not say (UNKNOWN, LOCAL, UNIX
+    sockets)."""
     authority: str | None = None
     """The server name (SNI) of the client's TLS, which version 2 may carry."""
     packets: tuple[int, ...] = ()

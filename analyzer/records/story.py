@@ -149,9 +149,13 @@ class Outcome(StrEnum):
 
 
 class Fate(Struct, frozen=True, gc=False):
-    """What became of one request that a client made. ``request``: the exchange on the client's side; ``stopped_at``: id of the party that answered, or that
-    it got to; ``forwarded_as``: exchanges, in order along the way. ``asked_as``: the account of the client's own logon; ``ran_as``: the account that the last
-    connection was logged on with at that moment. Both are None where nothing tells."""
+    """What became of one request that a client made.
+
+    ``request``: the exchange on the client's side; ``stopped_at``: id of the party that answered, or that it got to; ``forwarded_as``: exchanges, in order
+    along the way. ``asked_from``: address of the client, on the server's side alone as the proxy names it (X-Forwarded-For, Forwarded, PROXY header), None
+    where that says several or nothing. ``asked_as``: the account of the client's own logon; ``ran_as``: the account that the last connection was logged on
+    with at that moment. Both are None where nothing tells.
+    """
 
     request: str
     outcome: Outcome
@@ -159,6 +163,7 @@ class Fate(Struct, frozen=True, gc=False):
     status: int | None
     fault_code: str | None
     forwarded_as: tuple[str, ...]
+    asked_from: str | None
     asked_as: str | None
     ran_as: str | None
     waited_ns: int | None

@@ -1,4 +1,5 @@
-"""What TLS shows of itself without a key: how far a handshake came, its alerts, its certificates, and an answer that was no TLS."""
+"""What TLS shows of itself without a key: how far a handshake came, its alerts, its certificates, and an answer that
+was no TLS."""
 
 from enum import StrEnum
 
@@ -6,8 +7,10 @@ from msgspec import Struct
 
 
 class Reached(StrEnum):
-    """How far a handshake came, in order. In TLS 1.3, where all but the hellos is encrypted, told by the number and the sizes of records."""
+    """How far a handshake came, in order. In TLS 1.3, where all but the hellos is encrypted, told by the number and the
+    sizes of records."""
 
+    NOTHING = "nothing"
     CLIENT_HELLO = "client_hello"
     SERVER_HELLO = "server_hello"
     CERTIFICATE = "certificate"
@@ -17,7 +20,8 @@ class Reached(StrEnum):
 
 
 class ClientCertificate(StrEnum):
-    """What became of the client's certificate: the server did not ask; it asked, and the client's answer is not known, has none, or has one."""
+    """What became of the client's certificate: the server did not ask; it asked, and the client's answer is not known,
+    has none, or has one."""
 
     NOT_ASKED = "not_asked"
     ASKED = "asked"
@@ -26,7 +30,8 @@ class ClientCertificate(StrEnum):
 
 
 class Alert(Struct, frozen=True, gc=False):
-    """One alert (RFC 8446 section 6). ``number`` and ``name`` (IANA's) are None where only the record shows that it is one.
+    """One alert (RFC 8446 section 6). ``number`` and ``name`` (IANA's) are None where only the record shows that it is
+    one.
 
     ``encrypted``: a key log showed it.
     """
@@ -41,7 +46,8 @@ class Alert(Struct, frozen=True, gc=False):
 
 
 class Certificate(Struct, frozen=True, gc=False):
-    """An X.509 certificate (RFC 5280). ``names``: the DNS names and addresses of subjectAltName; ``subject`` and ``issuer`` as RFC 4514 writes them.
+    """An X.509 certificate (RFC 5280). ``names``: the DNS names and addresses of subjectAltName; ``subject`` and
+    ``issuer`` as RFC 4514 writes them.
 
     Times are in seconds since 1970 UTC, since a certificate may outlive int64 nanoseconds.
     """

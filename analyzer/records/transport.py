@@ -157,7 +157,8 @@ class TlsFacts(Struct, frozen=True, gc=False):
     """What the server chose."""
     reached: Reached = Reached.CLIENT_HELLO
     alerts: tuple[Alert, ...] = ()
-    """In order of time; those that are encrypted only where a key log opened them, or the record's type shows that it is one (up to TLS 1.2)."""
+    """In order of time; those that are encrypted only where a key log opened them, or the record's type shows that it
+    is one (up to TLS 1.2)."""
     leaf: Certificate | None = None
     """The server's certificate."""
     leaf_packet: int | None = None
@@ -176,7 +177,8 @@ class TlsFacts(Struct, frozen=True, gc=False):
     hello_packets: tuple[int, ...] = ()
     client_encrypted: tuple[int, ...] = ()
     server_encrypted_after: tuple[int, ...] = ()
-    """Sizes of the first encrypted records of the client, and of those that the server sent when it had them (TLS 1.3): an alert has a size of its own."""
+    """Sizes of the first encrypted records of the client, and of those that the server sent when it had them (TLS 1.3):
+    an alert has a size of its own."""
 
 
 class Connection(Struct, frozen=True, gc=False):
@@ -218,4 +220,5 @@ class Connection(Struct, frozen=True, gc=False):
     """Times without any packet, those that are long (`Limits.pause_s`), in order."""
     zero_windows: tuple[ZeroWindow, ...] = ()
     prefaces: tuple[Preface, ...] = ()
-    """What was said before the protocol proper, in order: requests to SOCKS proxies, PROXY headers. The streams begin behind them."""
+    """What was said before the protocol proper, in order: requests to SOCKS proxies, PROXY headers. The streams begin
+    behind them."""

@@ -76,7 +76,7 @@ def coverage(evidence: Evidence) -> Coverage:
     incomplete = Counter(word for exchange in exchanges for word in exchange.quality)
     return Coverage(
         bodies={protection.value: bodies[protection] for protection in Protection},
-        tls_connections=sum(connection.protocol == "tls" and not connection.tls_opened and _came_up(connection) for connection in connections),
+        tls_connections=sum(_is_opaque(connection) for connection in connections),
         missing_bytes=sum(gap.size for gap in gaps),
         holes=len(gaps),
         incomplete=dict(sorted(incomplete.items())),
@@ -86,8 +86,10 @@ def coverage(evidence: Evidence) -> Coverage:
     )
 
 
-def _came_up(connection: Connection) -> bool:
-    """Something may have been said under its TLS; also where the handshake is not in the capture."""
+def _is_opaque(connection: Connection) -> bool:
+    """Something may have been said under TLS that was not decrypted; also where its beginning is not in the capture."""
+    if connection.protocol != "tls" or connection.tls_opened:
+        return False
     return connection.tls is None or connection.tls.reached in (Reached.COMPLETED, Reached.APPLICATION_DATA)
 
 

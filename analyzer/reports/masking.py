@@ -53,7 +53,8 @@ _SCHEME = r"[A-Za-z-]{0,20}"
 """An authentication scheme by itself, as in an offer."""
 TYPED = {"commands": ("text", "text_decoded"), "streams": ("text",), "exchanges": ("target",), "ladders": ("head",), "timeline": ("message",)}
 """By table, the columns that hold what somebody typed: `_TYPED` is looked for there, too."""
-NAMES = frozenset({"user", "domain", "workstation", "target_name", "spn", "realm", "server_name", "tls_server_name", "source", "destination", "host"})
+_HOSTS = ("source", "destination", "host", "server_name", "tls_server_name", "wanted_name", "socks_destination")
+NAMES = frozenset({"user", "domain", "workstation", "target_name", "spn", "realm", "socks_user", *_HOSTS})
 """Columns that hold a name."""
 OURS = frozenset(
     """
@@ -65,6 +66,9 @@ OURS = frozenset(
     keeps_open_after_success connection_persistence affinity encryption_enforced proxy_auth_over_https no_foreign_request routes finding_id rule severity
     subject exchanges filter reference attack evidence code level record means timestamp_desc table drawing lane_1 host_1 lane_2 host_2 lane_3 host_3 tone
     session_id soap_message_id relates_to client_ttl server_ttl reset_ttl icmp unanswered
+    tls_handshake tls_version tls_alert socks_version socks_reply proxy_header_client proxy_header_server alert_by
+    handshake versions_offered ciphers_offered version cipher certificate_not_before certificate_not_after
+    certificate_validity certificate_key certificate_signature certificate_sha256 client_certificate alert alert_level
     """.split()  # noqa: SIM905 (a list of so many words is easier to read so)
 )
 """Columns of ids, addresses, numbers of packets and closed words."""

@@ -14,7 +14,6 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "affinity.shell-scattered": ("wsman.shell-gone",),
     "affinity.client-migrates": ("http.encrypted-body-refused",),
     "affinity.handshake-interleaved": ("http.encrypted-body-refused",),
-    "affinity.no-upstream-keepalive": ("http.keepalive-stripped",),
     "tcp.idle-timeout": ("http.encrypted-body-refused",),
     "tcp.response-truncated": ("http.encrypted-body-refused",),
     "tcp.longpoll-cut": ("tcp.request-cut", "http.encrypted-body-refused"),
@@ -33,9 +32,16 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "auth.challenge-stripped": ("auth.loop",),
     "auth.loop": ("tcp.retry-storm",),
     "attack.spray": ("auth.loop", "auth.credentials-refused", "tcp.retry-storm"),
-    "enc.plaintext-soap-through-proxy": ("enc.plaintext-soap-direct",),
 }
 """Cause: the symptoms that it explains; rules that are declared opinions say so themselves."""
+
+
+HABITS: dict[str, tuple[str, ...]] = {
+    "tcp.close-between-challenge-and-response": ("affinity.handshake-split", "tcp.request-cut"),
+    "tcp.close-after-auth-2xx": ("tcp.request-cut",),
+    "tcp.rst-after-2xx": ("tcp.request-cut",),
+}
+"""What one side does to every connection of a client: its symptoms show on other connections of the same client to the same endpoint."""
 
 
 def explained(findings: Sequence[Finding]) -> list[Finding]:
@@ -43,10 +49,18 @@ def explained(findings: Sequence[Finding]) -> list[Finding]:
     families = {finding.rule.partition(".")[0] for finding in findings}
     causes = symptoms(tuple(family for family in FAMILIES if family in families))
     claimed: dict[str, set[str]] = {}
+    places: dict[str, set[tuple[str | None, str | None]]] = {}
     for finding in findings:
+        for symptom in HABITS.get(finding.rule, ()):
+            places.setdefault(symptom, set()).add((finding.source, finding.destination))
         for symptom in causes.get(finding.rule, ()):
             claimed.setdefault(symptom, set()).update(finding.connections)
-    return [finding for finding in findings if not claimed.get(finding.rule, set()).intersection(finding.connections)]
+    return [
+        finding
+        for finding in findings
+        if not claimed.get(finding.rule, set()).intersection(finding.connections)
+        and (finding.source, finding.destination) not in places.get(finding.rule, ())
+    ]
 
 
 @cache

@@ -36,6 +36,15 @@ _BY_STATUS = {
     503: "http.service-unavailable, http.gateway-error",
     504: "http.gateway-timeout, http.gateway-error",
 }
+_HEADINGS = {
+    "winrm": "Errors of WinRM",
+    "win32": "Errors of Windows",
+    "hresult": "Errors of Windows as HRESULT",
+    "wmi": "Errors of WMI",
+    "ntstatus": "NTSTATUS",
+    "kerberos": "Errors of Kerberos",
+    "http": "HTTP statuses",
+}
 _OFF_THE_PAGE = frozenset({"client", "config"})
 """Kinds of errors that are raised before anything is sent: `explain` knows them, the page leaves them out."""
 
@@ -82,7 +91,7 @@ def _rules(code: Code) -> str | None:
         return _BY_STATUS.get(code.number, "http.refused-request")
     if code.space == "kerberos":
         return None if code.kind == "benign" else "auth.kerberos-error"
-    return _BY_KIND.get(code.kind)
+    return "auth.credssp-refused" if code.space == "ntstatus" else _BY_KIND.get(code.kind)
 
 
 def code_book() -> str:
@@ -95,7 +104,7 @@ def _shown(code: Code) -> bool:
 
 
 def _section(space: str, found: Iterable[Code]) -> Iterator[str]:
-    yield f"### {WORDS[space]}s: {SOURCES[space]}"
+    yield f"### {_HEADINGS[space]}: {SOURCES[space]}"
     yield ""
     yield "| code | name | meaning | what to do |"
     yield "|---|---|---|---|"

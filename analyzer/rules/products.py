@@ -31,6 +31,7 @@ class Topic(StrEnum):
     ALPN = "HTTP/2 is not offered"
     ALLOW = "ports 5985 and 5986 are allowed"
     TLS = "TLS passes unopened"
+    COMPRESS = "responses are not compressed"
     FIELDS = "WWW-Authenticate lines go on as they are"
 
 
@@ -94,6 +95,7 @@ PRODUCTS = (
             Topic.LENGTH: Setting("proxy_request_buffering on", _NGINX + "ngx_http_proxy_module.html#proxy_request_buffering"),
             Topic.RETRY: Setting("proxy_next_upstream off", _NGINX + "ngx_http_proxy_module.html#proxy_next_upstream"),
             Topic.CACHE: Setting("proxy_cache off", _NGINX + "ngx_http_proxy_module.html#proxy_cache"),
+            Topic.COMPRESS: Setting("gzip off", _NGINX + "ngx_http_gzip_module.html#gzip"),
             Topic.ALPN: Setting("no http2 on the listener", _NGINX + "ngx_http_v2_module.html#http2"),
         },
     ),
@@ -107,6 +109,7 @@ PRODUCTS = (
             Topic.STICKY: Setting("balance source, or stick on src", _HAPROXY),
             Topic.HOST: Setting("no http-request set-header Host", _HAPROXY),
             Topic.RETRY: Setting("retries 0 and no option redispatch", _HAPROXY),
+            Topic.COMPRESS: Setting("no filter compression", _HAPROXY),
             Topic.ALPN: Setting("alpn http/1.1 on bind and server lines", _HAPROXY),
         },
     ),
@@ -122,6 +125,7 @@ PRODUCTS = (
             Topic.HTTP_1_1: Setting("no SetEnv force-proxy-request-1.0", _APACHE + "mod_proxy_http.html#env"),
             Topic.HOST: Setting("ProxyPreserveHost On", _APACHE + "mod_proxy.html#proxypreservehost"),
             Topic.LENGTH: Setting("SetEnv proxy-sendcl", _APACHE + "mod_proxy_http.html#env"),
+            Topic.COMPRESS: Setting("SetEnv no-gzip 1", _APACHE + "mod_deflate.html#proxies"),
             Topic.ALPN: Setting("Protocols http/1.1", _APACHE + "core.html#protocols"),
         },
     ),

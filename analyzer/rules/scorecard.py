@@ -5,6 +5,7 @@ given; otherwise it was not seen. The rules decide what a failure is, so the sco
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
 
@@ -12,10 +13,11 @@ from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
 from analyzer.records.http import Exchange
-from analyzer.records.proxy import Check, Route, Scorecard, Verdict
+from analyzer.records.proxy import Check, Role, Route, Scorecard, Verdict
 from analyzer.records.sealing import Protection
+from analyzer.records.story import Kind, Party
 from analyzer.rules import catalogue
-from analyzer.rules.causes import explained
+from analyzer.rules.causes import explained, symptoms
 from analyzer.rules.reading import (
     CONNECTION_BASED,
     authenticated,
@@ -26,7 +28,6 @@ from analyzer.rules.reading import (
     message,
     owner,
     request,
-    response,
     status,
     upstream,
 )
@@ -37,8 +38,9 @@ _DEMANDS = (401, 407)
 
 
 class Proxy(Struct, frozen=True, gc=False):
-    """The routes through one proxy, and the connections of both its legs."""
+    """One proxy in one of its kinds: the routes through it, and the connections of both its sides."""
 
+    kind: str
     routes: tuple[Route, ...]
     near: tuple[str, ...]
     far: tuple[str, ...]
@@ -164,7 +166,7 @@ REQUIREMENTS = (
     Requirement(
         "connection_persistence",
         "145",
-        ("auth.reauth-per-request", "affinity.no-upstream-keepalive"),
+        (),
         _served_without_new_handshake,
         "exchange",
         alone=("http.keepalive-stripped",),
@@ -184,7 +186,7 @@ REQUIREMENTS = (
     Requirement(
         "encryption_enforced",
         "151",
-        ("enc.plaintext-soap-through-proxy", "enc.server-allows-unencrypted", "enc.mixed-mode", "proxy.plain-http-in-connect"),
+        ("enc.mixed-mode", "proxy.plain-http-in-connect"),
         _encryption,
         "request",
     ),
@@ -200,52 +202,96 @@ REQUIREMENTS = (
 """In the order of the proxies table."""
 
 
+def rules_of(requirement: Requirement) -> frozenset[str]:
+    """The rules whose findings fail it: those named here, and those that say so themselves."""
+    return frozenset(requirement.rules) | {rule.id for rule in catalogue.rules() if requirement.name in rule.fails}
+
+
 def scorecards(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Scorecard, ...]:
-    """One for each proxy host and kind of proxy that carries WinRM, in order of first appearance. ``findings``: all of them, symptoms included."""
-    groups: dict[tuple[str, str], list[Route]] = {}
+    """One for each proxy and kind of proxy that carries WinRM, in order of first appearance. ``findings``: all of them, symptoms included.
+
+    A proxy of which one side only is captured has a card, too: what needs both sides is not tested there."""
+    parties = [party for party in evidence.story.parties if party.kind is Kind.PROXY]
+    inside = {one.tunnel_of: identity for identity, one in evidence.connections.items() if one.tunnel_of is not None}
+    against: dict[str, list[Finding]] = {}
+    for finding in findings:
+        against.setdefault(responsible(evidence, finding, inside) or "", []).append(finding)
+    kept = {id(finding) for finding in explained(findings)}
+    made = []
+    for party in parties:
+        for proxy in _proxies(evidence, party):
+            own = [finding for finding in against.get(party.id, ()) if _is_about(evidence, proxy, finding)]
+            made.append(_scorecard(evidence, party, proxy, own, findings, kept))
+    return tuple(made)
+
+
+def responsible(evidence: Evidence, finding: Finding, inside: Mapping[str, str]) -> str | None:
+    """The id of the party that a finding is about: the proxy between the connections that it names, else the one at the server's end of the first of them (at
+    the client's end, where that is the proxy's server side). In a chain a finding fails its owner only. ``inside``: tunnels and what they carry."""
+    ends = evidence.story.ends
+    named = [identity for one in finding.connections for identity in (one, inside.get(one, "")) if identity in ends]
+    if not named:
+        return None
+    both = {ends[identity][1] for identity in named} & {ends[identity][0] for identity in named}
+    if len(both) == 1:
+        return both.pop()
+    opener, listener = ends[named[0]]
+    return opener if evidence.roles.get(named[0]) is Role.UPSTREAM_LEG and not (both and opener not in both) else listener
+
+
+def _proxies(evidence: Evidence, party: Party) -> Iterator[Proxy]:
+    """A party in each of its kinds: a squid that tunnels some connections and forwards others is looked at twice."""
+    near = set(party.near)
+    kinds: dict[str, list[Route]] = {}
     for route in evidence.routes:
-        if route.client_connection in evidence.winrm:
-            groups.setdefault((route.proxy_host, route.kind), []).append(route)
-    about: dict[str, list[int]] = {}
-    for place, finding in enumerate(findings):
-        for connection in dict.fromkeys(finding.connections):
-            about.setdefault(connection, []).append(place)
-    return tuple(_scorecard(evidence, findings, about, host, kind, tuple(routes)) for (host, kind), routes in groups.items())
+        if route.client_connection in near:
+            kinds.setdefault(route.kind, []).append(route)
+    for kind, routes in kinds.items():
+        clients = tuple(dict.fromkeys(route.client_connection for route in routes))
+        servers = tuple(dict.fromkeys(identity for route in routes for identity in route.upstream_connections))
+        yield Proxy(kind, tuple(routes), clients, servers, frozenset(servers))
+    if not kinds:
+        yield Proxy(_kind(evidence, party), (), party.near, party.far, frozenset(party.far))
 
 
-def _scorecard(
-    evidence: Evidence, findings: Sequence[Finding], about: Mapping[str, Sequence[int]], host: str, kind: str, routes: tuple[Route, ...]
-) -> Scorecard:
-    """``about``: connection to the places of the findings about it."""
-    near = tuple(dict.fromkeys(route.client_connection for route in routes))
-    far = tuple(dict.fromkeys(identity for route in routes for identity in route.upstream_connections))
-    proxy = Proxy(routes, near, far, frozenset(far))
-    outer = tuple(tunnel for identity in near if (tunnel := evidence.connections[identity].tunnel_of) is not None)
-    against = [findings[place] for place in sorted({place for identity in (*near, *far, *outer) for place in about.get(identity, ())})]
+def _kind(evidence: Evidence, party: Party) -> str:
+    """The kind of a proxy of which one side only is known, by what it is asked for."""
+    asked = [request(exchange) for connection in party.near for exchange in evidence.exchanges_of.get(connection, ())]
+    if any(one is not None and one.method == "CONNECT" for one in asked):
+        return "tunnel"
+    return "forward" if any(one is not None and "://" in one.target.partition("?")[0] for one in asked) else "reverse"
+
+
+def _is_about(evidence: Evidence, proxy: Proxy, finding: Finding) -> bool:
+    own = {*proxy.near, *proxy.far}
+    own |= {outer for identity in proxy.near if (outer := evidence.connections[identity].tunnel_of) is not None}
+    return not own.isdisjoint(finding.connections)
+
+
+def _scorecard(evidence: Evidence, party: Party, proxy: Proxy, against: Sequence[Finding], findings: Sequence[Finding], kept: AbstractSet[int]) -> Scorecard:
+    host = party.listens[0].host if party.listens else party.hosts[0]
     return Scorecard(
         proxy_host=host,
-        kind=kind,
-        product=_product(evidence, proxy),
-        routes=tuple(route.id for route in routes),
-        client_connections=near,
-        upstream_connections=far,
+        kind=proxy.kind,
+        product=party.product,
+        routes=tuple(route.id for route in proxy.routes),
+        client_connections=proxy.near,
+        upstream_connections=proxy.far,
         exchanges=sum(1 for _ in _hops(evidence, proxy)),
-        checks=tuple(_check(evidence, proxy, requirement, against) for requirement in REQUIREMENTS),
+        checks=tuple(_check(evidence, proxy, requirement, against, findings, kept) for requirement in REQUIREMENTS),
     )
 
 
-def _check(evidence: Evidence, proxy: Proxy, requirement: Requirement, against: Sequence[Finding]) -> Check:
-    causes = {id(finding) for finding in explained(against)} if requirement.alone else set()
-    declared = {rule.id for rule in catalogue.rules() if requirement.name in rule.fails}
-    failures = [
-        finding
-        for finding in against
-        if finding.rule in requirement.rules or finding.rule in declared or (finding.rule in requirement.alone and id(finding) in causes)
-    ]
+def _check(
+    evidence: Evidence, proxy: Proxy, requirement: Requirement, against: Sequence[Finding], findings: Sequence[Finding], kept: AbstractSet[int]
+) -> Check:
+    rules = rules_of(requirement)
+    failures = [finding for finding in against if finding.rule in rules or (finding.rule in requirement.alone and id(finding) in kept)]
     if failures:
-        rules = ", ".join(dict.fromkeys(finding.rule for finding in failures))
+        cited = [cause for finding in failures for cause in ([finding] if id(finding) in kept else _causes(finding, findings, kept))]
+        detail = ", ".join(dict.fromkeys(finding.rule for finding in cited))
         packets = tuple(sorted({key for finding in failures for key in finding.packets}))[:_PACKETS]
-        return Check(requirement.name, Verdict.FAIL, len(failures), rules, packets, requirement.sentence)
+        return Check(requirement.name, Verdict.FAIL, len(failures), detail, packets, requirement.sentence)
     tunnels = [evidence.connections[identity] for identity in proxy.near if evidence.connections[identity].protocol == "tls"]
     if requirement.name == "encryption_enforced" and tunnels:
         keys = tuple(connection.packets[0] for connection in tunnels if connection.packets)
@@ -257,14 +303,10 @@ def _check(evidence: Evidence, proxy: Proxy, requirement: Requirement, against: 
     return Check(requirement.name, Verdict.PASS, len(proofs), f"{counted(len(proofs), requirement.unit)} verified", packets, requirement.sentence)
 
 
-def _product(evidence: Evidence, proxy: Proxy) -> str | None:
-    """What the proxy calls itself: the comment of the Via field that it adds, or a Server field that differs from the server's."""
-    for near, far in _hops(evidence, proxy):
-        for half in (request(far), response(near)):
-            comment = (header(half, "via") or "").rpartition("(")[2].rstrip(")")
-            if comment and half is not None:
-                return comment
-        shown, origin = header(response(near), "server"), header(response(far), "server")
-        if shown and shown != origin:
-            return shown
-    return None
+def _causes(symptom: Finding, findings: Sequence[Finding], kept: AbstractSet[int]) -> list[Finding]:
+    """The findings that explain one that is not shown: a verdict names what the reader can look up."""
+    return [
+        finding
+        for finding in findings
+        if id(finding) in kept and symptom.rule in symptoms().get(finding.rule, ()) and not set(finding.connections).isdisjoint(symptom.connections)
+    ] or [symptom]

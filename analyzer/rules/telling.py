@@ -185,7 +185,7 @@ def _finding(opinion: Opinion, rule: str, tell: Tell[Any]) -> Finding:
         connections=tell.connections,
         exchanges=tuple(dict.fromkeys(identity for sign in tell.signs for identity in sign.exchanges)),
         packets=[key for sign in tell.signs for key in sign.packets],
-        user=next(iter(tell.users), None),
+        user=tell.users[0] if len(tell.users) == 1 else None,
         attack=opinion.attack,
         owner=opinion.owner if isinstance(opinion.owner, Owner) else opinion.owner(tell),
     )

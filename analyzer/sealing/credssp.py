@@ -6,13 +6,16 @@ server wrote for this inner TLS opens it; each record is proved by its tag, and 
 
 import hashlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from analyzer.auth.schemes import ntlm
+from analyzer.auth.schemes import credssp, ntlm
 from analyzer.formats.tls import KeyLog, Piece, opened
+from analyzer.records.auth import Conversation, CredsspFacts
+from analyzer.records.http import Exchange
 from analyzer.records.quality import Absent
 from analyzer.records.transport import Extents, Stream
+from analyzer.sealing.contexts import tls_token
 from analyzer.sealing.ntlm import Opened
 
 _NTLM_AUTHENTICATE = b"NTLMSSP\x00\x03\x00\x00\x00"
@@ -66,6 +69,22 @@ def context(sent: Sequence[Chunk], received: Sequence[Chunk], keys: KeyLog) -> C
     for chunks, pieces in zip((sent, received), found, strict=True):
         _assign(chunks, pieces, texts)
     return CredsspContext(texts, _client(found[0]))
+
+
+def facts(spoken: Conversation, exchanges: Mapping[str, Exchange], keys: KeyLog) -> CredsspFacts | None:
+    """What the TSRequests of a logon say, None when the key log does not have its secrets."""
+    tokens = [[tls_token(exchanges[identity], from_client=side) for identity in spoken.exchanges] for side in (True, False)]
+    runs = [b"".join(side) for side in tokens]
+    found = opened(_stream(0, runs[0]), _stream(1, runs[1]), keys, lambda source, at, size: runs[source][at : at + size])
+    if found is None:
+        return None
+    ours, theirs = ([told for piece in side if (told := credssp.ts_request(piece.text)) is not None] for side in found)
+    error = next((code for _, code in theirs if code), None)
+    return CredsspFacts(_highest(ours), _highest(theirs), error)
+
+
+def _highest(told: Sequence[tuple[int | None, int | None]]) -> int | None:
+    return max((version for version, _ in told if version is not None), default=None)
 
 
 def _client(sent: Sequence[Piece]) -> str | None:

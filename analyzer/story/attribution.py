@@ -13,7 +13,7 @@ from analyzer.story.halves import request
 def attributed(evidence: Evidence, commands: Iterable[Command]) -> tuple[Command, ...]:
     """The commands with the client that asked for each, its own account, and the account of the server's connection."""
     fates = _by_packet(evidence)
-    return tuple(_attributed(evidence, command, fates) for command in commands)
+    return tuple(_attributed(command, fates) for command in commands)
 
 
 def _by_packet(evidence: Evidence) -> dict[int, Fate]:
@@ -27,9 +27,8 @@ def _by_packet(evidence: Evidence) -> dict[int, Fate]:
     return found
 
 
-def _attributed(evidence: Evidence, command: Command, fates: dict[int, Fate]) -> Command:
+def _attributed(command: Command, fates: dict[int, Fate]) -> Command:
     fate = next((fates[key] for key in command.packets if key in fates), None)
     if fate is None:
         return command
-    connection = evidence.connections[evidence.exchanges[fate.request].connection]
-    return replace(command, asked_from=connection.client.host, asked_as=fate.asked_as, ran_as=fate.ran_as)
+    return replace(command, asked_from=fate.asked_from, asked_as=fate.asked_as, ran_as=fate.ran_as)

@@ -1,14 +1,17 @@
 """Fates: what became of each request that a client made, where it got to, what came back, and as whom it was served."""
 
+import re
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 
 from analyzer.records.auth import Audience
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Response
+from analyzer.records.prefaces import ProxyHeader
 from analyzer.records.proxy import Role
 from analyzer.records.story import Certainty, Ending, Fate, Kind, Outcome, Party
 from analyzer.records.transport import End
-from analyzer.story.halves import account, forwarded, packets_of, request, response, standing
+from analyzer.story.halves import account, fields, forwarded, packets_of, request, response, standing
 
 _PROXY_DEMAND, _DEMAND, _ERROR, _SERVER_ERROR = 407, 401, 400, 500
 _GATEWAY = (502, 503, 504)
@@ -42,6 +45,7 @@ def _fate(evidence: Evidence, exchange: Exchange, ends: Mapping[str, tuple[str, 
         status=None if answer is None else answer.status,
         fault_code=_fault(evidence, answer),
         forwarded_as=tuple(one.id for one in onward),
+        asked_from=asked_from(evidence, exchange),
         asked_as=_asked_as(evidence, exchange),
         ran_as=None if own else _account(evidence, last),
         waited_ns=None if asked is None or answer is None else max(answer.first_ns - asked.last_ns, 0),
@@ -115,6 +119,34 @@ def _asked_as(evidence: Evidence, exchange: Exchange) -> str | None:
     own = evidence.conversations_of.get(exchange.connection, ())
     sent = (one for one in own if one.audience is Audience.SERVER and exchange.id in one.exchanges)
     return next((name for one in sent if (name := account(one.client)) is not None), None)
+
+
+def asked_from(evidence: Evidence, exchange: Exchange) -> str | None:
+    """The address of the client behind a request: its connection's, or what the proxy says where only the server's side is captured."""
+    connection = evidence.connections[exchange.connection]
+    named = next((one.client_host for one in reversed(connection.prefaces) if isinstance(one, ProxyHeader) and one.client_host), None)
+    if named is not None:
+        return named
+    if evidence.roles.get(connection.id) is not Role.UPSTREAM_LEG:
+        return connection.client.host
+    asked = request(exchange)
+    told = [part for value in fields(asked, "x-forwarded-for") for part in value.split(",")]
+    told += [part.partition("=")[2] for value in fields(asked, "forwarded") for part in re.split(r"[;,]", value) if part.strip().lower().startswith("for=")]
+    hosts = {host for part in told if (host := _host(part))}
+    return hosts.pop() if len(hosts) == 1 else None
+
+
+def _host(text: str) -> str | None:
+    """The address in a value of X-Forwarded-For or Forwarded (RFC 7239 section 6): quoted, in brackets, with a port."""
+    bare = text.strip().strip('"')
+    if bare.startswith("["):
+        bare = bare[1:].partition("]")[0]
+    elif bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        return str(ip_address(bare))
+    except ValueError:
+        return None
 
 
 def _certainty(evidence: Evidence, exchange: Exchange, onward: tuple[Exchange, ...], *, own: bool) -> Certainty:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from analyzer.records.auth import Conversation, Mechanism
+from analyzer.codes.table import in_hex
+from analyzer.records.auth import Conversation, CredsspFacts, Mechanism
 from analyzer.records.capture import Capture
 from analyzer.records.result import Result
 from analyzer.tables.column import Column, Dtype, Table
@@ -36,6 +37,10 @@ def _credentials(conversation: Conversation) -> bytes | None:
 
 def _packets(row: AuthenticationRow) -> str | None:
     return packet_set((key for step in row.conversation.steps for key in step.packets), row.captures)
+
+
+def _credssp(row: AuthenticationRow) -> CredsspFacts:
+    return row.conversation.credssp or CredsspFacts()
 
 
 _COLUMNS: tuple[Column[AuthenticationRow], ...] = (
@@ -96,6 +101,9 @@ _COLUMNS: tuple[Column[AuthenticationRow], ...] = (
         lambda row: ",".join(row.conversation.offers) or None,
         "Schemes that the peer offered before or during it, in order, comma-joined.",
     ),
+    Column("credssp_client_version", Dtype.INTEGER, lambda row: _credssp(row).client_version, "The client's version of CredSSP, where a key log opens it."),
+    Column("credssp_server_version", Dtype.INTEGER, lambda row: _credssp(row).server_version, "The server's version of CredSSP."),
+    Column("credssp_error", Dtype.TEXT, lambda row: in_hex(_credssp(row).error_code), "The NTSTATUS that the server gave inside CredSSP."),
     Column("capture", Dtype.TEXT, lambda row: row.captures[row.conversation.capture].name, "The capture's name."),
     Column("packets", Dtype.TEXT, _packets, "Packets that carried its headers, as a set for `frame.number in {...}`."),
 )

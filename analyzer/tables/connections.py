@@ -111,7 +111,11 @@ def _alert(row: ConnectionRow) -> str | None:
 
 def _of_socks(field: str) -> Callable[[ConnectionRow], str | None]:
     """That field of the requests to SOCKS proxies."""
-    return lambda row: ",".join(str(value) for found in _socks(row) if (value := getattr(found, field)) is not None) or None
+    def get(row: ConnectionRow) -> str | None:
+        values = (getattr(found, field) for found in _socks(row))
+        return ",".join(str(value) for value in values if value is not None) or None
+
+    return get
 
 
 def _socks(row: ConnectionRow) -> list[Socks]:
@@ -240,14 +244,44 @@ _COLUMNS: tuple[Column[ConnectionRow], ...] = (
         lambda row: row.connection.tls.reached.value if row.connection.tls else None,
         "How far the TLS handshake came: see the table `tls`.",
     ),
-    Column("tls_version", Dtype.TEXT, lambda row: row.connection.tls.version_name if row.connection.tls else None, "The version that the server chose."),
+    Column(
+        "tls_version",
+        Dtype.TEXT,
+        lambda row: row.connection.tls.version_name if row.connection.tls else None,
+        "The version that the server chose.",
+    ),
     Column("tls_alert", Dtype.TEXT, _alert, "The alert that says most, by IANA's name, where one can be read."),
-    Column("socks_version", Dtype.TEXT, _of_socks("version"), "`4`, `4a` or `5`: the connection is to a SOCKS proxy; several are comma-joined."),
-    Column("socks_destination", Dtype.TEXT, _destination, "Host and port that the client asked its (last) SOCKS proxy for."),
+    Column(
+        "socks_version",
+        Dtype.TEXT,
+        _of_socks("version"),
+        "`4`, `4a` or `5`: the connection is to a SOCKS proxy; several are comma-joined.",
+    ),
+    Column(
+        "socks_destination",
+        Dtype.TEXT,
+        _destination,
+        "Host and port that the client asked its (last) SOCKS proxy for.",
+    ),
     Column("socks_user", Dtype.TEXT, _of_socks("user"), "The user name that was given to the SOCKS proxy."),
-    Column("socks_reply", Dtype.TEXT, _of_socks("reply"), "What the SOCKS proxy answered: `succeeded`, `granted`, or why not."),
-    Column("proxy_header_client", Dtype.TEXT, _header_client, "The client's address and port by the PROXY header that the connection begins with."),
-    Column("proxy_header_server", Dtype.TEXT, _header_server, "The address and port that this client connected to, by the PROXY header."),
+    Column(
+        "socks_reply",
+        Dtype.TEXT,
+        _of_socks("reply"),
+        "What the SOCKS proxy answered: `succeeded`, `granted`, or why not.",
+    ),
+    Column(
+        "proxy_header_client",
+        Dtype.TEXT,
+        _header_client,
+        "The client's address and port by the PROXY header that the connection begins with.",
+    ),
+    Column(
+        "proxy_header_server",
+        Dtype.TEXT,
+        _header_server,
+        "The address and port that this client connected to, by the PROXY header.",
+    ),
     Column("twin_of", Dtype.TEXT, lambda row: row.connection.twin_of, "The same connection seen at another capture point."),
     Column(
         "packets",

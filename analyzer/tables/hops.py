@@ -48,7 +48,8 @@ _COLUMNS: tuple[Column[HopRow], ...] = (
         "basis",
         Dtype.TEXT,
         lambda row: ",".join(row.hop.bases) or None,
-        "What the pairing rests on, strongest first: `token`, `body_digest`, `message_id`, `proxy_header`, `repeated_token` (Basic, NTLM negotiate), `tunnel`, "
+        "What the pairing rests on, strongest first: `token`, `body_digest`, `message_id`, `proxy_header`, "
+        "`repeated_token` (Basic, NTLM negotiate), `tunnel`, "
         "`stream_bytes`, `headers`, `timing`.",
     ),
     Column("confidence", Dtype.NUMBER, lambda row: row.hop.confidence, "0 to 1."),

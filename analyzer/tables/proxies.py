@@ -67,7 +67,12 @@ def _proof(requirement: str) -> Column[ProxyRow]:
 
 _COLUMNS: tuple[Column[ProxyRow], ...] = (
     Column("proxy_ip", Dtype.TEXT, lambda row: row.card.proxy_host, "The address that clients connect to."),
-    Column("kind", Dtype.TEXT, lambda row: row.card.kind, "`forward`, `reverse`, `tunnel`, `socks`, `layer4` or `tls_terminating`."),
+    Column(
+        "kind",
+        Dtype.TEXT,
+        lambda row: row.card.kind,
+        "`forward`, `reverse`, `tunnel`, `socks`, `layer4` or `tls_terminating`.",
+    ),
     Column("product", Dtype.TEXT, lambda row: row.card.product, "What the proxy calls itself in Via or Server fields."),
     Column("client_connections", Dtype.INTEGER, lambda row: len(row.card.client_connections), "Connections of clients to it."),
     Column("upstream_connections", Dtype.INTEGER, lambda row: len(row.card.upstream_connections), "Its connections to servers."),

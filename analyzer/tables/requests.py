@@ -46,6 +46,12 @@ _COLUMNS: tuple[Column[RequestRow], ...] = (
     Column("certainty", Dtype.TEXT, lambda row: row.fate.certainty.value, "`proved`, `inferred`, or `unknown` where one side of a proxy is not captured."),
     Column("capture", Dtype.TEXT, lambda row: capture_of(row.fate.packets, row.captures), "The capture of its first packet."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.fate.packets, row.captures), "Packets of the request and its answer on each side."),
+    Column(
+        "asked_from",
+        Dtype.TEXT,
+        lambda row: row.fate.asked_from,
+        "Address of the client; on the server's side alone as the proxy names it (X-Forwarded-For, Forwarded, PROXY header).",
+    ),
 )
 
 REQUESTS = Table(

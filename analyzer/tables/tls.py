@@ -1,4 +1,5 @@
-"""The table ``tls``: one row per connection that begins with TLS: what was offered and chosen, the certificates, the alerts, and how far it came."""
+"""The table ``tls``: one row per connection that begins with TLS: what was offered and chosen, the certificates, the
+alerts, and how far it came."""
 
 from collections.abc import Iterator, Sequence
 
@@ -53,13 +54,7 @@ def validity(facts: TlsFacts, ns: int) -> str | None:
     if facts.leaf is None:
         return None
     moment = ns // _NS
-    return (
-        "not_yet_valid"
-        if moment < facts.leaf.not_before_s
-        else "expired"
-        if moment > facts.leaf.not_after_s
-        else "valid"
-    )
+    return "not_yet_valid" if moment < facts.leaf.not_before_s else "expired" if moment > facts.leaf.not_after_s else "valid"
 
 
 def _alert(row: TlsRow) -> Alert | None:
@@ -73,9 +68,7 @@ def _alert_by(row: TlsRow) -> str | None:
 
 def _alert_level(row: TlsRow) -> str | None:
     alert = ending_alert(row.facts)
-    return (
-        None if alert is None or alert.level is None else {1: "warning", 2: "fatal"}.get(alert.level, str(alert.level))
-    )
+    return None if alert is None or alert.level is None else {1: "warning", 2: "fatal"}.get(alert.level, str(alert.level))
 
 
 class _Leaf(Struct, frozen=True, gc=False):
@@ -126,7 +119,8 @@ _AGREED: tuple[Column[TlsRow], ...] = (
         "handshake",
         Dtype.TEXT,
         lambda row: row.facts.reached.value,
-        "How far the handshake came: `client_hello`, `server_hello`, `certificate` (the server's), `client_finished`, `completed`, `application_data`. "
+        "How far the handshake came: `nothing`, `client_hello`, `server_hello`, `certificate` (the server's), "
+        "`client_finished`, `completed`, `application_data`. "
         "In TLS 1.3 told by the number and sizes of encrypted records.",
     ),
     Column(
@@ -143,9 +137,7 @@ _AGREED: tuple[Column[TlsRow], ...] = (
     ),
     Column("version", Dtype.TEXT, lambda row: row.facts.version_name, "The version that the server chose."),
     Column("cipher", Dtype.TEXT, lambda row: row.facts.cipher_name, "The cipher suite that the server chose."),
-    Column(
-        "application_protocol", Dtype.TEXT, lambda row: row.facts.application_protocol, "What the server chose by ALPN."
-    ),
+    Column("application_protocol", Dtype.TEXT, lambda row: row.facts.application_protocol, "What the server chose by ALPN."),
     Column("ja3", Dtype.TEXT, lambda row: row.facts.ja3, "JA3 fingerprint of the client."),
     Column("ja4", Dtype.TEXT, lambda row: row.facts.ja4, "JA4 fingerprint of the client."),
     Column("opened", Dtype.FLAG, lambda row: row.connection.tls_opened, "A key log decrypted the application data."),
@@ -186,7 +178,8 @@ _CERTIFICATES: tuple[Column[TlsRow], ...] = (
         "name_matches",
         Dtype.FLAG,
         lambda row: row.facts.name_matches,
-        "The certificate is valid for `wanted_name` (subject alternative names; without any, the common name). Null where one is not known.",
+        "The certificate is valid for `wanted_name` (subject alternative names; without any, the common name). Null "
+        "where one is not known.",
     ),
     Column("self_signed", Dtype.FLAG, _Leaf("self_signed"), "It is signed by its own key."),
     Column(
@@ -213,7 +206,8 @@ _CERTIFICATES: tuple[Column[TlsRow], ...] = (
         "client_certificate",
         Dtype.TEXT,
         lambda row: row.facts.client_certificate.value if row.facts.client_certificate else None,
-        "`not_asked`; `asked` (the server asked, no answer is known); `empty` (the client has none); `sent`. Null where it cannot be seen.",
+        "`not_asked`; `asked` (the server asked, no answer is known); `empty` (the client has none); `sent`. Null "
+        "where it cannot be seen.",
     ),
     Column(
         "client_certificate_subject",
@@ -227,7 +221,8 @@ _ENDING: tuple[Column[TlsRow], ...] = (
         "alert",
         Dtype.TEXT,
         lambda row: alert.name if (alert := _alert(row)) else None,
-        "The alert that says most, by IANA's name: the first but `close_notify`. Null with `alert_packet` set: encrypted.",
+        "The alert that says most, by IANA's name: the first but `close_notify`. Null with `alert_packet` set: "
+        "encrypted.",
     ),
     Column("alert_number", Dtype.INTEGER, lambda row: alert.number if (alert := _alert(row)) else None, "Its number."),
     Column("alert_level", Dtype.TEXT, _alert_level, "`warning` or `fatal`."),
@@ -250,9 +245,7 @@ _ENDING: tuple[Column[TlsRow], ...] = (
         lambda row: row.facts.clear_answer.status_line if row.facts.clear_answer else None,
         "The status line, where the server answered the ClientHello in clear HTTP.",
     ),
-    Column(
-        "close", Dtype.TEXT, lambda row: row.connection.end.value, "`fin`, `reset` or `open`: the first FIN or RST."
-    ),
+    Column("close", Dtype.TEXT, lambda row: row.connection.end.value, "`fin`, `reset` or `open`: the first FIN or RST."),
     Column(
         "closed_by",
         Dtype.TEXT,
@@ -269,7 +262,7 @@ _ENDING: tuple[Column[TlsRow], ...] = (
 
 TLS = Table(
     name="tls",
-    means="One row per connection with TLS, also one that never came up, or that met a server that speaks HTTP; tunnels included.",
+    means="One row per connection with TLS, tunnels included; also where it never came up, or the server speaks HTTP.",
     columns=(*_WHO, *_AGREED, *_CERTIFICATES, *_ENDING),
     rows=_rows,
     screen=(

@@ -1,4 +1,5 @@
-"""Takes requests to SOCKS proxies and PROXY headers off the beginning of a connection; what follows is read as if it stood there alone."""
+"""Takes requests to SOCKS proxies and PROXY headers off the beginning of a connection; what follows is read as if it
+stood there alone."""
 
 from msgspec.structs import replace
 
@@ -14,7 +15,8 @@ _START = 8
 
 
 def unprefaced(connection: Connection, fetch: Fetch, limits: Limits) -> Connection:
-    """The connection behind its prefaces, which it names, with the protocol that begins there; as it is when there are none."""
+    """The connection behind its prefaces, which it names, with the protocol that begins there; as it is when there are
+    none."""
     near, far = Reader(connection.to_server, fetch), Reader(connection.to_client, fetch)
     found: list[Preface] = []
     through = True
@@ -25,7 +27,8 @@ def unprefaced(connection: Connection, fetch: Fetch, limits: Limits) -> Connecti
         found.append(read.preface)
         near, far, through = near.moved(read.client_at), far.moved(read.server_at), read.open
     if not found:
-        return connection
+        is_tls = connection.protocol == "http" and near.read(0, 2) == b"\x16\x03"
+        return replace(connection, protocol="tls") if is_tls else connection
     protocol = _protocol(near, far) if through else "other"
     return replace(behind(connection, near.at, far.at), prefaces=tuple(found), protocol=protocol)
 

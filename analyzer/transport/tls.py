@@ -20,11 +20,14 @@ Store = Callable[[int, bytes], tuple[int, int]]
 
 
 def opened(connection: Connection, keys: KeyLog, fetch: Fetch, store: Store) -> Connection | None:
-    """The connection with its plaintext streams (or with its alerts only, when nothing else was sent), or None when it could not be opened."""
+    """The connection with its plaintext streams (or with its alerts only, when nothing else was sent), or None when it
+    could not be opened."""
     found = unsealed(connection.to_server, connection.to_client, keys, fetch)
     if found is None:
         return None
-    told = connection if connection.tls is None else replace(connection, tls=replace(connection.tls, alerts=_alerts(connection, found.alerts, fetch)))
+    told = connection
+    if connection.tls is not None:
+        told = replace(connection, tls=replace(connection.tls, alerts=_alerts(connection, found.alerts, fetch)))
     if not any(found.pieces):
         return told
     raw = (connection.to_server, connection.to_client)

@@ -1,4 +1,5 @@
-"""Cuts off what stands before the protocol proper: a connection behind its prefaces, and the one that a CONNECT tunnel carries (RFC 9110 section 9.3.6)."""
+"""Cuts off what stands before the protocol proper: a connection behind its prefaces, and the one that a CONNECT tunnel
+carries (RFC 9110 section 9.3.6)."""
 
 from array import array
 from bisect import bisect_left
@@ -31,7 +32,8 @@ def inner(outer: Connection, client_at: int, server_at: int, protocol: str) -> C
 
 def behind(connection: Connection, client_at: int, server_at: int) -> Connection:
     """The same connection with its streams from these offsets on."""
-    bases = [base if base < 0 else (base + at) % _WRAP for base, at in zip(connection.bases, (client_at, server_at), strict=True)]
+    places = zip(connection.bases, (client_at, server_at), strict=True)
+    bases = [base if base < 0 else (base + at) % _WRAP for base, at in places]
     return replace(
         connection,
         to_server=_tail(connection.to_server, client_at, server_at),

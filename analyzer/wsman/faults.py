@@ -1,7 +1,8 @@
 """The texts of a SOAP fault: what the server says happened (SOAP 1.2 part 1 section 5.4, MS-WSMV 2.2.4.43).
 
-Windows puts a WSManFault into the Detail, with its code, the machine, and a Message; a plug-in's own fault stands inside that Message, sometimes as another
-WSManFault, sometimes as plain text or as a WMI error. Elements are found by local name, since prefixes differ between products.
+Windows puts a WSManFault into the Detail, with its code, the machine, and a Message; a plug-in's own fault stands
+inside that Message, sometimes as another WSManFault, sometimes as plain text or as a WMI error. Elements are found by
+local name, since prefixes differ between products.
 """
 
 import re

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from analyzer.api import Case
+from analyzer.engine.work import told
 from analyzer.records.auth import Audience, Conversation, Identity, Mechanism, NtlmToken, Outcome, Step, Token
 from analyzer.records.capture import Capture
 from analyzer.records.evidence import Evidence
@@ -212,7 +213,7 @@ def proxied() -> Result:
         finding("enc.x", Severity.CRITICAL, at_ms=50, packets=(10, 11, packet_key(1, 5))),
         finding("auth.x", Severity.CRITICAL, at_ms=40, packets=(packet_key(1, 7),)),
     )
-    return Result(made, found, {}, scorecards(made, found))
+    return Result(made, found, {}, scorecards(told(made), found))
 
 
 def nothing() -> Result:

@@ -9,9 +9,7 @@ SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 NAME = "srv01.lab.example"
 
 
-def socks5(
-    talk: Talk, host: str = NAME, port: int = 5985, *, user: str = "", password: str = "", reply: int = 0
-) -> tuple[int, int]:
+def socks5(talk: Talk, host: str = NAME, port: int = 5985, *, user: str = "", password: str = "", reply: int = 0) -> tuple[int, int]:
     """A dialog of SOCKS 5, with a logon when there is a user; packets of the request and the reply."""
     talk.exchange(b"\x05\x02\x00\x02" if user else b"\x05\x01\x00", b"\x05\x02" if user else b"\x05\x00")
     if user:
@@ -61,8 +59,6 @@ def header1(client: tuple[str, int], server: tuple[str, int]) -> bytes:
 def header2(client: tuple[str, int], server: tuple[str, int], *, fields: bytes = b"") -> bytes:
     """A PROXY header of version 2."""
     family = socket.AF_INET6 if ":" in client[0] else socket.AF_INET
-    ends = b"".join(socket.inet_pton(family, host) for host in (client[0], server[0])) + struct.pack(
-        ">HH", client[1], server[1]
-    )
+    ends = b"".join(socket.inet_pton(family, host) for host in (client[0], server[0])) + struct.pack(">HH", client[1], server[1])
     kind = b"\x21" if family == socket.AF_INET6 else b"\x11"
     return SIGNATURE + b"\x21" + kind + struct.pack(">H", len(ends) + len(fields)) + ends + fields

@@ -1,4 +1,5 @@
-"""TLS as OpenSSL speaks it, for transcripts: two ends in memory whose bytes a `Talk` carries; certificates for tests."""
+"""TLS as OpenSSL speaks it, for transcripts: two ends in memory whose bytes a `Talk` carries; certificates for
+tests."""
 
 import datetime as dt
 import ipaddress
@@ -52,7 +53,8 @@ class Paper(NamedTuple):
 
 
 class Shaken(NamedTuple):
-    """Packets of a handshake: the first of the client's and of the server's flights, and which side gave up, with its error."""
+    """Packets of a handshake: the first of the client's and of the server's flights, and which side gave up, with its
+    error."""
 
     asked: tuple[int, ...]
     answered: tuple[int, ...]
@@ -86,7 +88,8 @@ def paper(
     alternative: str | None = "",
     ca: str | None = None,
 ) -> Paper:
-    """A certificate for ``name``, valid from and to so many days from `NOW`; ``alternative``: its other name ("" the same, None without one); signed by
+    """A certificate for ``name``, valid from and to so many days from `NOW`; ``alternative``: its other name ("" the
+    same, None without one); signed by
     itself, or by an authority named ``ca``."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -98,9 +101,7 @@ def paper(
         made = made.add_extension(x509.SubjectAlternativeName([_general(alternative or name)]), critical=False)
     signed = made.sign(signer, hashes.SHA256())
     file = Path(tempfile.mkdtemp()) / "paper.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     file.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
     return Paper(file, signed.public_bytes(serialization.Encoding.DER))
 
@@ -131,7 +132,8 @@ def client(
     checks: bool = True,
     dates: bool = False,
 ) -> ssl.SSLContext:
-    """A client's settings; it checks the certificate, but not its name, and its dates (by today's) only when told to."""
+    """A client's settings; it checks the certificate, but not its name, and its dates (by today's) only when told
+    to."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_REQUIRED if checks else ssl.CERT_NONE

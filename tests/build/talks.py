@@ -83,9 +83,7 @@ class Wire:
         """A SYN that nobody answers, and its retransmissions; the number of the first."""
         return Talk(self, (client, client_port), (server, server_port)).knock(tries)
 
-    def put(
-        self, source: _Side, target: _Side, flags: int, payload: bytes = b"", *, captured: bool = True, ttl: int = 64, window: int = 64240
-    ) -> int:
+    def put(self, source: _Side, target: _Side, flags: int, payload: bytes = b"", *, captured: bool = True, ttl: int = 64, window: int = 64240) -> int:
         """One packet; its number in a capture of the whole wire (the last one seen when it is not captured)."""
         segment = _tcp(source, target, flags, payload, window)
         return self._add(source.host, target.host, segment, captured=captured, ttl=ttl)

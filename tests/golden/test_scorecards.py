@@ -6,12 +6,12 @@ import pytest
 
 import analyzer
 from analyzer.records.proxy import Check, Scorecard, Verdict
-from analyzer.rules.scorecard import REQUIREMENTS
+from analyzer.rules.scorecard import REQUIREMENTS, rules_of
 from tests.golden.samples import captures, truth
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
 PROXIED = [path.parent for path in sorted(SAMPLES.glob("*/truth.json")) if truth(path.parent)["hops"]]
-RULES = {requirement.name: set(requirement.rules) for requirement in REQUIREMENTS}
+RULES = {requirement.name: set(rules_of(requirement)) for requirement in REQUIREMENTS}
 INSIDE_TLS = ("https-", "squid-connect-https", "squid-connect-proxyauth")
 
 

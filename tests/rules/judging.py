@@ -11,6 +11,7 @@ from analyzer.engine.work import told
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
 from analyzer.records.ids import key_number
+from analyzer.records.proxy import Scorecard
 from analyzer.rules.catalogue import rules
 from analyzer.settings import Limits, Scope
 from tests.build.talks import Wire
@@ -21,6 +22,7 @@ class Judged(NamedTuple):
 
     evidence: Evidence
     findings: tuple[Finding, ...]
+    scorecards: tuple[Scorecard, ...] = ()
 
     def one(self, rule: str) -> Finding:
         """The only finding of that rule that is reported."""
@@ -48,7 +50,7 @@ def judge_files(captures: Sequence[Path]) -> Judged:
     """These captures together."""
     done = run([str(path) for path in captures], Limits(), Scope())
     done.sources.close()
-    return Judged(done.result.evidence, done.result.findings)
+    return Judged(done.result.evidence, done.result.findings, done.result.scorecards)
 
 
 def packets(finding: Finding) -> list[int]:

@@ -27,12 +27,12 @@ NOT_YET: frozenset[str] = frozenset()
 _IDS = """
 affinity.shared-authenticated-upstream affinity.foreign-request-rejected affinity.handshake-split affinity.handshake-interleaved
 affinity.client-migrates affinity.proxy-owned-identity affinity.sequence-discontinuity affinity.context-mismatch affinity.cookie-lost
-affinity.shell-scattered affinity.no-upstream-keepalive
+affinity.shell-scattered affinity.no-upstream-keepalive affinity.second-client-on-connection
 auth.basic-cleartext auth.two-credential-sets auth.same-identity-both-hops auth.challenge-stripped auth.challenge-merged auth.wrong-challenge-class
 auth.loop auth.reauth-per-request auth.idle-reauth auth.context-lost auth.unencrypted-refused auth.ntlmv1 auth.ntlm-anonymous-or-local
 auth.token-altered auth.no-mic auth.cbt-missing-or-broken auth.spn-mismatch auth.scheme-downgrade auth.kerberos-weak-etype auth.kerberos-error
 auth.credssp-delegation auth.credssp-cert-differs auth.token-replayed auth.negotiate-via-proxy-without-proxy-support auth.mutual-auth-missing
-auth.credentials-refused auth.scheme-not-offered auth.ntlm-blocked auth.ticket-refused
+auth.credentials-refused auth.credssp-refused auth.scheme-not-offered auth.ntlm-blocked auth.ticket-refused
 proxyauth.over-plain-http proxyauth.cleartext-on-connect proxyauth.credentials-missing proxyauth.socks-password-cleartext
 enc.plaintext-soap-through-proxy enc.plaintext-soap-direct enc.server-allows-unencrypted enc.mixed-mode enc.identify-anonymous
 enc.plain-reply-to-sealed enc.body-modified enc.signature-invalid enc.length-mismatch enc.framing-nonconformant enc.no-seal-negotiated enc.weak-seal
@@ -42,6 +42,11 @@ tcp.upstream-idle-close tcp.idle-timeout tcp.longpoll-cut tcp.retry-storm tcp.re
 tcp.reset-after-pause tcp.silent-drop tcp.request-cut tcp.path-mtu tcp.zero-window tcp.client-gave-up tcp.never-answered tcp.icmp-error tcp.device-reset
 http.1.0-downgrade http.keepalive-stripped http.non-wsman-reply http.gateway-error http.policy-block http.chunked-request http.h2-with-connection-auth
 http.expect-100-stall http.cached-wsman http.desync-indicator http.host-rewritten http.replayed-body
+http.request-header-too-long http.unknown-host-name http.path-not-found http.length-required http.request-too-large http.service-unavailable http.redirect
+http.forbidden http.refused-request http.encrypted-body-refused http.gateway-timeout http.content-length-dropped http.content-type-changed
+http.response-compressed
+wsman.access-denied wsman.quota wsman.envelope-size wsman.shell-gone wsman.no-such-resource wsman.time-limit wsman.unsupported wsman.refused-by-policy
+wsman.request-failed wsman.encrypted-errors
 tls.ended-at-hello tls.unanswered tls.alert tls.certificate-refused tls.client-certificate tls.broken-off tls.unused tls.certificate
 tls.https-to-http-port tls.http-to-https-port
 proxy.socks proxy.socks-refused

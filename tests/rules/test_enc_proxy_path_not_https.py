@@ -21,7 +21,7 @@ def test_sealed_requests_through_a_proxy() -> None:
     assert (finding.connections, finding.exchanges) == (("c1",), ("c1.x4", "c1.x5"))
     assert finding.user == "LAB\\alice"
     assert names(finding, hops[0].near.asked)
-    assert "2 sealed requests of 10.10.1.11 went over 10.10.1.1:3128 without TLS" in finding.why
+    assert "2 encrypted requests of 10.10.1.11 went through the proxy 10.10.1.1:3128 without TLS (HTTPS)" in finding.why
 
 
 def test_either_leg_shows_it() -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from analyzer.records.finding import Severity
 from tests.build.talk_http import ABSOLUTE, Ask, html, post, reply
-from tests.build.talk_proxy import CLIENT_LEG, UPSTREAM_LEG, ask_sealed, direct, far_leg, forwarded, near_leg, proxied, sealed_reply, trip
+from tests.build.talk_proxy import CLIENT_LEG, PROXY_FAR, UPSTREAM_LEG, ask_sealed, direct, far_leg, forwarded, near_leg, proxied, sealed_reply, trip
 from tests.build.talks import Wire
 from tests.rules.judging import judge, names, packets
 
@@ -12,7 +12,7 @@ RULE = "http.gateway-error"
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_the_proxy_answers_without_the_server(status: int) -> None:
     lan = Wire()
-    one = trip(near_leg(lan), post(ABSOLUTE), reply(status, ("Via", "1.1 proxy"), content=html()))
+    one = trip(near_leg(lan), post(ABSOLUTE), reply(status, ("Via", "1.1 proxy"), content=html()).without("Server"))
 
     finding = judge(lan).one(RULE)
 
@@ -44,7 +44,7 @@ def test_a_request_that_went_on_and_was_never_answered() -> None:
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_a_request_that_did_not_go_on_makes_one_look_at_the_way_there(status: int) -> None:
     lan = Wire()
-    trip(near_leg(lan), post(ABSOLUTE), reply(status, content=html()))
+    trip(near_leg(lan), post(ABSOLUTE), reply(status, content=html()).without("Server"))
     assert judge(lan).one(RULE).advice.startswith("Check from the proxy's host that name resolution")
 
 
@@ -137,3 +137,16 @@ def test_a_response_that_is_not_captured() -> None:
     near.send(post(ABSOLUTE))
     near.answer(reply(502, content=html()), captured=False)
     assert judge(lan).found(RULE) == []
+
+
+def test_a_chain_of_two_proxies_of_which_the_second_gives_up() -> None:
+    lan = Wire()
+    near, middle = near_leg(lan), lan.connect(PROXY_FAR, 40001, "10.20.2.9", 8080)
+    asked = ask_sealed(1, ABSOLUTE)
+    near.send(asked)
+    middle.send(asked.plus(("Via", "1.1 proxy")))
+    middle.answer(reply(502, content=html()).without("Server"))
+    near.answer(reply(502, ("Via", "1.1 proxy"), content=html()).without("Server"))
+    finding = judge(lan).one(RULE)
+    assert finding.title == "Proxy 10.20.2.9 answers 502 in place of the server"
+    assert finding.exchanges == ("c1.x1", "c2.x1")

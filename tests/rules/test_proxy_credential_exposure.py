@@ -35,7 +35,7 @@ def test_what_a_proxy_saw_of_three_clients() -> None:
     assert finding.connections == ("c1", "c3", "c5")
     assert finding.user is None
     assert names(finding, first.near.asked)
-    assert f"The proxy {PROXY} saw 3 authentications towards servers without TLS" in finding.why
+    assert f"The proxy {PROXY} saw 3 logons to servers that it could read" in finding.why
     for kind in ("1 with NTLM (a response that can be guessed offline)", "1 with Basic (the password)", "1 with Kerberos (ticket and authenticator)"):
         assert kind in finding.why
     assert "LAB\\alice, bob" in finding.why
@@ -44,8 +44,8 @@ def test_what_a_proxy_saw_of_three_clients() -> None:
 def test_the_upstream_leg_alone_names_the_proxy_as_well() -> None:
     lan = Wire()
     proxied_handshake(near_leg(lan), far_leg(lan), ntlm())
-    assert f"The proxy {PROXY_FAR} saw 1 authentication" in judge(lan, hosts=UPSTREAM_LEG).one(RULE).why
-    assert f"The proxy {PROXY} saw 1 authentication" in judge(lan, hosts=CLIENT_LEG).one(RULE).why
+    assert f"The proxy {PROXY_FAR} saw 1 logon" in judge(lan, hosts=UPSTREAM_LEG).one(RULE).why
+    assert f"The proxy {PROXY} saw 1 logon" in judge(lan, hosts=CLIENT_LEG).one(RULE).why
     assert judge(lan).one(RULE).user == "LAB\\alice"
 
 

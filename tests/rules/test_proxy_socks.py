@@ -1,4 +1,5 @@
 from analyzer.records.finding import Severity
+from analyzer.records.story import Kind
 from tests.build.talk_prefaces import socks5
 from tests.build.talk_proxy import ALICE, PROXY, ask_sealed, direct, sealed_reply, trip
 from tests.build.talks import Wire
@@ -21,6 +22,7 @@ def test_the_proxy_and_the_destination_are_named() -> None:
     assert "srv01.lab.example:5985" in finding.why
     assert names(finding, asked)
     assert {asked, answered} <= set(packets(finding))
+    assert Kind.SOCKS in {party.kind for party in judged.evidence.story.parties}
     assert {found.severity for found in judged.findings} <= {Severity.INFO, Severity.LOW}
 
 

@@ -1,6 +1,6 @@
 from analyzer.records.finding import Severity
 from tests.build.talk_http import post, reply
-from tests.build.talk_proxy import CLIENT_LEG, ask_sealed, direct, far_leg, handshake, near_leg, proxied_handshake, sealed_reply, trip
+from tests.build.talk_proxy import CLIENT_LEG, ask_sealed, direct, far_leg, forwarded, handshake, near_leg, proxied_handshake, sealed_reply, trip
 from tests.build.talk_tokens import kerberos, ntlm
 from tests.build.talks import Wire
 from tests.rules.judging import judge, names, packets
@@ -24,8 +24,8 @@ def test_the_proxy_closes_the_clients_connection_after_the_200() -> None:
     assert finding.exchanges == ("c1.x3",)
     assert finding.user == "LAB\\alice"
     assert names(finding, last.near.answered, fin)
-    assert "the proxy 10.10.1.1:3128 closed the connection" in finding.why
-    assert "unannounced" in finding.why
+    assert "The proxy 10.10.1.1:3128 closed the connection" in finding.why
+    assert "without announcing it" in finding.why
 
 
 def test_the_proxy_closes_the_upstream_connection_after_the_200() -> None:
@@ -33,13 +33,15 @@ def test_the_proxy_closes_the_upstream_connection_after_the_200() -> None:
     near, far = near_leg(lan), far_leg(lan)
     *_, last = proxied_handshake(near, far, ntlm())
     fin = far.close_by_client(after=0.01)
-    far_leg(lan, port=40002).send(post())
+    asked = post("http://srv01.lab.example:5985/wsman")
+    near.send(asked)
+    far_leg(lan, port=40002).send(forwarded(asked))
 
     finding = judge(lan).one(RULE)
 
     assert packets(finding) == [last.far.asked, last.far.answered, fin]
     assert finding.connections == ("c2",)
-    assert "the proxy 10.20.2.1 closed" in finding.why
+    assert "The proxy 10.20.2.1 closed" in finding.why
 
 
 def test_a_server_that_closes_a_direct_connection_counts_too() -> None:

@@ -1,6 +1,6 @@
 from analyzer.records.finding import Severity
 from tests.build.talk_http import post, reply
-from tests.build.talk_proxy import CLIENT_LEG, ask_sealed, direct, far_leg, handshake, near_leg, proxied_handshake, sealed_reply, trip
+from tests.build.talk_proxy import CLIENT_LEG, ask_sealed, direct, far_leg, forwarded, handshake, near_leg, proxied_handshake, sealed_reply, trip
 from tests.build.talk_tokens import ntlm
 from tests.build.talks import Wire
 from tests.rules.judging import judge, names, packets
@@ -23,7 +23,7 @@ def test_the_proxy_resets_the_clients_connection_after_the_200() -> None:
     assert finding.exchanges == ("c1.x3",)
     assert finding.user == "LAB\\alice"
     assert names(finding, last.near.answered, rst)
-    assert "the proxy 10.10.1.1:3128 reset the connection" in finding.why
+    assert "The proxy 10.10.1.1:3128 reset the connection" in finding.why
 
 
 def test_the_reset_races_with_the_clients_next_request() -> None:
@@ -45,7 +45,9 @@ def test_a_proxy_that_resets_the_upstream_connection() -> None:
     near, far = near_leg(lan), far_leg(lan)
     *_, last = proxied_handshake(near, far, ntlm())
     rst = far.reset_by_client(after=0.01)
-    far_leg(lan, port=40002).send(post())
+    asked = post("http://srv01.lab.example:5985/wsman")
+    near.send(asked)
+    far_leg(lan, port=40002).send(forwarded(asked))
 
     finding = judge(lan).one(RULE)
 

@@ -42,7 +42,8 @@ def test_an_encrypted_alert_of_tls_1_3_shows_by_its_size() -> None:
     talk.close_by_client()
     finding = judge(lan).one(RULE)
     assert finding.owner == "client"
-    assert "19 bytes, the size of an encrypted alert; which one cannot be told without a key log" in finding.why
+    assert "refuses the server's certificate ends it here" in finding.why
+    assert "19 bytes, the size of an encrypted alert. Which one cannot be told without a key log" in finding.why
 
 
 def test_a_handshake_that_stalls() -> None:

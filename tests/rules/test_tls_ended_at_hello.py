@@ -53,9 +53,7 @@ def test_other_connections_that_work_are_told() -> None:
 def test_in_a_tunnel_the_server_that_connect_names_is_named() -> None:
     lan = Wire()
     talk = lan.connect("10.10.1.11", 50001, PROXY, 3128)
-    talk.exchange(
-        b"CONNECT srv01.lab.example:5986 HTTP/1.1\r\nHost: srv01.lab.example:5986\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"
-    )
+    talk.exchange(b"CONNECT srv01.lab.example:5986 HTTP/1.1\r\nHost: srv01.lab.example:5986\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n")
     talk.send(hello())
     talk.reset_by_server()
     assert judge(lan).one(RULE).title == "TLS to srv01.lab.example:5986 is reset at the ClientHello"

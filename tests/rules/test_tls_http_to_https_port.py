@@ -16,8 +16,10 @@ def test_the_server_ends_it_without_a_byte() -> None:
     sent = talk.send(post())
     ended = talk.reset_by_server()
 
-    finding = judge(lan).one(RULE)
+    judged = judge(lan)
+    finding = judged.one(RULE)
 
+    assert judged.rules == {RULE}
     assert (finding.severity, finding.confidence, finding.owner) == (Severity.MEDIUM, 0.7, "client")
     assert finding.title == "HTTP sent to 10.20.2.20:5986, an HTTPS port"
     assert names(finding, sent, ended)
@@ -33,6 +35,7 @@ def test_the_server_answers_with_an_alert(port: int) -> None:
     judged = judge(lan)
     finding = judged.one(RULE)
     assert finding.confidence == 1.0
+    assert judged.rules == {RULE, "auth.basic-cleartext"}
     assert "protocol_version" in finding.why
     assert "Basic credentials travelled in clear" in finding.why
     assert "http.lost-framing" not in {issue.code for issue in judged.evidence.issues}
@@ -44,7 +47,9 @@ def test_a_page_says_so(page: str) -> None:
     talk = https(lan, to=8443)
     talk.exchange(post(), reply(400, content=html(page)))
     talk.close_by_server()
-    assert "page says" in judge(lan).one(RULE).why
+    judged = judge(lan)
+    assert judged.rules == {RULE}
+    assert "page says" in judged.one(RULE).why
 
 
 def test_another_400_is_no_sign() -> None:

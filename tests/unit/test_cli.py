@@ -166,6 +166,33 @@ def test_explain_an_issue(run: Run) -> None:
     assert out.startswith("tcp.gap (issue, warning)")
 
 
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("413", "413 Content Too Large (HTTP status)"),
+        ("0x80338012", "ERROR_WSMAN_DESTINATION_UNREACHABLE, 0x80338012, 2150858770 (WinRM error)"),
+        ("-2144108123", "ERROR_WSMAN_QUOTA_MAX_SHELLS, "),
+        ("KRB_AP_ERR_SKEW", "KRB_AP_ERR_SKEW, 37 (Kerberos error)"),
+    ],
+)
+def test_explain_a_code(run: Run, name: str, begins: str) -> None:
+    code, out, _ = run("explain", name)
+    assert code == 0
+    assert out.startswith(begins)
+    assert "What to do: " in out
+    assert "Source: " in out
+
+
+def test_explain_a_finding_of_a_capture(run: Run) -> None:
+    code, out, _ = run("explain", "f1", "a.pcap")
+    assert code == 0
+    assert out.startswith("f1  ")
+    assert "Wireshark filter: frame.number in {" in out
+    code, _, err = run("explain", "f99", "a.pcap")
+    assert code == 2
+    assert "there is no finding 'f99' in this capture; it has: f1" in err
+
+
 def test_ladder(run: Run) -> None:
     assert "FIN of c1" in run("ladder", "a.pcap")[1]
     assert run("ladder", "a.pcap", "--format", "mermaid", "--connection", "c1")[1].startswith("sequenceDiagram")

@@ -35,7 +35,9 @@ class Frame(Struct, frozen=True, gc=False):
     token: bytes
 
 
-class _Head(Struct, frozen=True, gc=False):
+class Head(Struct, frozen=True, gc=False):
+    """An element's tag, and where its content begins and how long it says it is."""
+
     tag: int
     begin: int
     size: int
@@ -43,7 +45,7 @@ class _Head(Struct, frozen=True, gc=False):
 
 def shape(raw: bytes) -> Shape:
     """What is wrong with the nesting of the element that ``raw`` begins with."""
-    outer = _head(raw, 0, len(raw))
+    outer = head(raw, 0, len(raw))
     if outer is None:
         return Shape("", "no whole tag and length at byte 0")
     end = min(len(raw), outer.begin + outer.size)
@@ -54,42 +56,43 @@ def shape(raw: bytes) -> Shape:
         at, end, depth = todo.pop()
         while at < end:
             elements += 1
-            head = _head(raw, at, end)
-            if head is None:
+            element = head(raw, at, end)
+            if element is None:
                 misfit = misfit or f"no whole tag and length at byte {at}"
                 break
-            if head.begin + head.size > end:
-                misfit = misfit or f"the element at byte {at} declares {head.size} bytes of which {end - head.begin} are there"
-            if elements > _ELEMENTS or depth > _DEPTH or (head.tag == 0x06 and head.size > _OID_SIZE):
+            if element.begin + element.size > end:
+                misfit = misfit or f"the element at byte {at} declares {element.size} bytes of which {end - element.begin} are there"
+            if elements > _ELEMENTS or depth > _DEPTH or (element.tag == 0x06 and element.size > _OID_SIZE):
                 return Shape(f"more than {_ELEMENTS} elements, {_DEPTH} levels or {_OID_SIZE} bytes of an object identifier", misfit)
-            if head.tag & 0x20:
-                todo.append((head.begin, min(end, head.begin + head.size), depth + 1))
-            at = head.begin + head.size
+            if element.tag & 0x20:
+                todo.append((element.begin, min(end, element.begin + element.size), depth + 1))
+            at = element.begin + element.size
     return Shape("", misfit)
 
 
 def frame(raw: bytes) -> Frame | None:
     """The GSS-API framing of an initial token, or None when ``raw`` has none."""
-    outer = _head(raw, 0, len(raw))
+    outer = head(raw, 0, len(raw))
     if outer is None or outer.tag != 0x60:
         return None
-    oid = _head(raw, outer.begin, len(raw))
+    oid = head(raw, outer.begin, len(raw))
     if oid is None or oid.tag != 0x06 or oid.begin + oid.size > len(raw):
         return None
     end = oid.begin + oid.size
     return Frame(raw[oid.begin : end], raw[end:])
 
 
-def _head(raw: bytes, at: int, end: int) -> _Head | None:
+def head(raw: bytes, at: int, end: int) -> Head | None:
+    """The element that begins at ``at``, None when tag and length are not whole before ``end``."""
     # X.690 8.1.2.4: tag numbers from 31 take more octets. No token of this project has one; the shape then has a misfit.
     if at + 2 > end or raw[at] & 0x1F == 0x1F:
         return None
     size = raw[at + 1]
     begin = at + 2
     if size < 0x80:
-        return _Head(raw[at], begin, size)
+        return Head(raw[at], begin, size)
     # X.690 8.1.3.5: the long form; 0x80 is the indefinite form, which DER forbids.
     octets = size & 0x7F
     if octets == 0 or octets > 4 or begin + octets > end:
         return None
-    return _Head(raw[at], begin + octets, int.from_bytes(raw[begin : begin + octets], "big"))
+    return Head(raw[at], begin + octets, int.from_bytes(raw[begin : begin + octets], "big"))

@@ -1,84 +1,103 @@
-"""The proxy opens a new connection to the server for every request.
+"""The proxy opens a new connection to the server for every request of a logon that needs its connection.
 
 What it sees
-    At least three upstream connections of one proxy to one server that serve clients' connections with more than one exchange, and at least 80 % of them carry
-    one exchange only.
+    At least three server connections of one proxy that serve clients' connections with more than one exchange, and at least 80 % of them carry one exchange
+    only. Counted are connections that have to persist: those of NTLM, Kerberos and CredSSP logons, and those with nothing but a challenge for them.
 Why it matters
-    NTLM, Kerberos with several round trips and CredSSP authenticate the connection, so they cannot work at all; what works is authenticated anew each time.
+    NTLM, Kerberos with several round trips and CredSSP authenticate the connection, so they cannot work at all; what works must log on again each time.
 When it is wrong
-    A proxy that speaks HTTP/1.0 upstream closes by nature; that is http.1.0-downgrade and not counted here.
+    Basic authenticates each request and breaks nothing, so it is not counted. A proxy that speaks HTTP/1.0 to the server closes by nature; that is
+    http.1.0-downgrade and not counted here.
 Needs
-    Both legs.
+    Both sides of the proxy.
 Reference
     Proxy Servers and WinRM, sentences 145 to 147.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from msgspec import Struct
+
+from analyzer.records.auth import Mechanism
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Connection, Side
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import counted, finding, identity, name, owner, packet, packets_of, request, role
+from analyzer.rules.reading import counted, identity, name, owner, packets_of, request, role
+from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell, endpoint
 
-RULE = "affinity.no-upstream-keepalive"
-TITLE = "The proxy opens a new connection to the server for every request"
-SEVERITY = Severity.MEDIUM
-REFERENCE = "Proxy Servers and WinRM, sentence 146"
-HOW = Advice(
-    "Let the proxy keep the upstream connection for as long as the client's lives",
-    Topic.KEEP,
-)
-ADVICE = HOW.text()
-_LEAST = 3
-_RATIO = 0.8
+LEAST = Param("least", 3, "connections", "how many server connections with one exchange it takes")
+RATIO = Param("ratio", 0.8, "share", "which share of the proxy's server connections they must be")
 _OLD = "HTTP/1.0"
+_PER_REQUEST = (Mechanism.BASIC, Mechanism.DIGEST, Mechanism.CERTIFICATE)
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each proxy and server."""
+class Single(Struct, frozen=True, gc=False):
+    """A server connection with one exchange, the client's exchange, and how many there are like it in all."""
+
+    connection: Connection
+    far: Exchange
+    near: Exchange | None
+    whole: int
+
+
+def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Single]]:
+    """One sign for each server connection with one exchange, of proxies that mostly have such."""
     groups: dict[tuple[str, str, int], list[Connection]] = defaultdict(list)
     for connection in evidence.connections.values():
-        if connection.id in evidence.winrm and role(evidence, connection.id) is Role.UPSTREAM_LEG and _serves_a_lasting_client(evidence, connection):
+        if connection.id in evidence.winrm and role(evidence, connection.id) is Role.UPSTREAM_LEG and _has_to_last(evidence, connection):
             groups[connection.client.host, connection.server.host, connection.server.port].append(connection)
     for group in groups.values():
         single = [connection for connection in group if len(evidence.exchanges_of[connection.id]) == 1]
-        if len(single) >= _LEAST and len(single) >= _RATIO * len(group):
-            yield _finding(evidence, group, single)
+        if len(single) >= values["least"] and len(single) >= values["ratio"] * len(group):
+            yield from (_sign(evidence, connection, len(group)) for connection in single)
 
 
-def _serves_a_lasting_client(evidence: Evidence, connection: Connection) -> bool:
+def _has_to_last(evidence: Evidence, connection: Connection) -> bool:
+    """It serves a client's connection with more than one exchange, in HTTP/1.1, and not with credentials that every request carries."""
     exchanges = evidence.exchanges_of[connection.id]
     owners = [found for exchange in exchanges if (found := owner(evidence, exchange.id)) is not None]
     modern = all((asked := request(exchange)) is not None and asked.version != _OLD for exchange in exchanges)
-    return modern and any(len(evidence.exchanges_of[found.connection]) > 1 for found in owners)
+    spoken = [found for near in owners for found in evidence.conversations_of.get(near.connection, ())]
+    per_request = bool(spoken) and all(found.mechanism in _PER_REQUEST for found in spoken)
+    return modern and not per_request and any(len(evidence.exchanges_of[found.connection]) > 1 for found in owners)
 
 
-def _finding(evidence: Evidence, group: list[Connection], single: list[Connection]) -> Finding:
-    fars: list[Exchange] = [exchange for connection in single for exchange in evidence.exchanges_of[connection.id]]
-    nears = [found for far in fars if (found := owner(evidence, far.id)) is not None]
-    clients = list(dict.fromkeys(near.connection for near in nears))
-    ended = sum(connection.ended_by is Side.CLIENT for connection in single)
-    packets = packets_of(fars)
-    why = (
-        f"{len(single)} of {counted(len(group), 'upstream connection')} carried one exchange each, while {counted(len(clients), 'connection')} of clients had "
-        f"{counted(sum(len(evidence.exchanges_of[client]) for client in clients), 'exchange')}. The first is {name(single[0])}, "
-        f"{packet(evidence, packets[0]) if packets else ''}; the proxy ended {ended} of them first."
+def _sign(evidence: Evidence, connection: Connection, whole: int) -> Sign[Single]:
+    far = evidence.exchanges_of[connection.id][0]
+    near = owner(evidence, far.id)
+    exchanges = (far.id,) if near is None else (far.id, near.id)
+    user = None if near is None else identity(evidence, near.connection)
+    return Sign(Single(connection, far, near, whole), exchanges, packets_of([far]), user=user)
+
+
+def why(tell: Tell[Single]) -> str:
+    """How many carried one exchange, of how many, for whom."""
+    facts = tell.facts
+    clients = list(dict.fromkeys(fact.near.connection for fact in facts if fact.near is not None))
+    ended = sum(fact.connection.ended_by is Side.CLIENT for fact in facts)
+    return (
+        f"{len(facts)} of {counted(facts[0].whole, 'server connection')} that logons need carried one exchange each, while "
+        f"{counted(len(clients), 'connection')} of clients had {counted(sum(len(tell.evidence.exchanges_of[one]) for one in clients), 'exchange')}. The first "
+        f"is {name(facts[0].connection)}, {tell.packet(tell.first.packets[0])}; the proxy ended {ended} of them first."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.9,
-        title=TITLE,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[*(connection.id for connection in single), *clients],
-        exchanges=[*(far.id for far in fars), *(near.id for near in nears)],
-        packets=packets,
-        user=next((user for client in clients if (user := identity(evidence, client))), None),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Proxy {tell.connection.client.host} opens a new server connection for every request",
+    name="Proxy opens a new server connection for every request",
+    severity=Severity.MEDIUM,
+    confidence=0.9,
+    owner=Owner.PROXY,
+    reference="Proxy Servers and WinRM, sentence 146",
+    advice=Advice("Let the proxy keep the server connection for as long as the client's lives", Topic.KEEP),
+    see=see,
+    why=why,
+    each=lambda evidence, sign: (sign.fact.connection.client.host, endpoint(evidence, sign)),
+    explains=("http.keepalive-stripped",),
+    fails=("connection_persistence",),
+    params=(LEAST, RATIO),
+)

@@ -1,127 +1,162 @@
-"""Nearly every request is authenticated anew.
+"""A client program logs on again for nearly every request.
 
 What it sees
-    From one client to one endpoint at least 5 requests with a body that were answered other than 401 or 407, and at least 0.8 completed handshakes (NTLM,
-    Kerberos, CredSSP) for each of them. The cost is what the handshakes' extra round trips took.
+    From one client program (address, account, User-Agent) to one endpoint at least 5 requests with a body that were answered other than 401 or 407, and at
+    least 0.8 completed handshakes (NTLM, Kerberos, CredSSP) for each of them. The cost is what the handshakes' extra round trips took.
 Why it matters
     A handshake costs one to six round trips and a domain controller's work. The cause is a connection that does not persist: on the proxy when the client's
-    connection lives on while new upstream connections appear, on the client when it opens a new connection for each request.
+    connection lives on while new server connections appear, on the client when it opens a new connection for each request.
 When it is wrong
-    Clients that do so by design (no keep-alive) are reported too, with the client named as the cause.
+    Clients that do so by design (no keep-alive) are reported too, with the client named as the cause. Requests with Basic need no logon and are not counted.
 Needs
-    The client's leg; both legs to tell the cause.
+    The client's side; both sides to tell the cause.
 Reference
     Proxy Servers and WinRM, sentences 145 to 148.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache, partial
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import (
+    CONNECTION_BASED,
+    authenticated,
     completed,
     counted,
-    finding,
     first_packet,
-    packet,
+    header,
+    identity,
     request,
     response,
     role,
     seconds,
     status,
     upstream,
-    who,
     winrm_exchanges,
 )
+from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
 
-RULE = "auth.reauth-per-request"
-TITLE = "Every request is authenticated anew"
-SEVERITY = Severity.MEDIUM
-REFERENCE = "Proxy Servers and WinRM, sentence 148"
-HOW = Advice(
-    "Let the connections persist: on the proxy bind the upstream connection to the client's",
-    Topic.BIND,
-    "; on the client use a library that keeps its connection (one session object, keep-alive on).",
-)
-ADVICE = HOW.text()
-_LEAST_REQUESTS = 5
-_RATIO = 0.8
+LEAST = Param("least", 5, "requests", "how many requests with a body it takes")
+RATIO = Param("ratio", 0.8, "logons for each request", "how many logons for each request are too many")
 _DEMANDS = (401, 407)
+Program = tuple[str, str, int, str, str]
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint."""
-    payloads: dict[tuple[str, str, int], list[Exchange]] = defaultdict(list)
+class Work(Struct, frozen=True, gc=False):
+    """What one program did: its requests with a body, its completed logons."""
+
+    agent: str
+    requests: tuple[Exchange, ...]
+    logons: tuple[Conversation, ...]
+
+
+def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Work]]:
+    """One sign for each program that logs on for nearly every request."""
+    program_of = cache(partial(_program, evidence))
+    payloads: dict[Program, list[Exchange]] = defaultdict(list)
     for exchange in winrm_exchanges(evidence):
-        asked, code = request(exchange), status(exchange)
-        if role(evidence, exchange.connection) is not Role.UPSTREAM_LEG and asked is not None and asked.body.size and code is not None and code not in _DEMANDS:
-            payloads[_pair(evidence, exchange.connection)].append(exchange)
-    shakes: dict[tuple[str, str, int], list[Conversation]] = defaultdict(list)
-    for conversation in completed(evidence):
-        if role(evidence, conversation.connection) is not Role.UPSTREAM_LEG:
-            shakes[_pair(evidence, conversation.connection)].append(conversation)
-    for pair, exchanges in payloads.items():
-        if len(exchanges) >= _LEAST_REQUESTS and len(shakes[pair]) >= _RATIO * len(exchanges):
-            yield _finding(evidence, exchanges, shakes[pair])
+        if _is_payload(evidence, exchange):
+            payloads[program_of(exchange.connection)].append(exchange)
+    logons: dict[Program, list[Conversation]] = defaultdict(list)
+    for found in completed(evidence):
+        if role(evidence, found.connection) is not Role.UPSTREAM_LEG:
+            logons[program_of(found.connection)].append(found)
+    for program, exchanges in payloads.items():
+        own = logons[program]
+        if len(exchanges) >= values["least"] and len(own) >= values["ratio"] * len(exchanges):
+            yield _sign(evidence, Work(program[-1], tuple(exchanges), tuple(own)))
 
 
-def _pair(evidence: Evidence, connection: str) -> tuple[str, str, int]:
-    found = evidence.connections[connection]
-    return found.client.host, found.server.host, found.server.port
+def _is_payload(evidence: Evidence, exchange: Exchange) -> bool:
+    """A request with a body of the client's side that was looked at, and that rests on a logon of its connection."""
+    asked, code = request(exchange), status(exchange)
+    if role(evidence, exchange.connection) is Role.UPSTREAM_LEG or asked is None or not asked.body.size or code is None or code in _DEMANDS:
+        return False
+    logon = authenticated(evidence, exchange)
+    return logon is None or logon.mechanism in CONNECTION_BASED
 
 
-def _finding(evidence: Evidence, exchanges: list[Exchange], shakes: list[Conversation]) -> Finding:
-    spent = [_cost(evidence, conversation) for conversation in shakes]
-    extra_ns = sum(ns for ns, _ in spent)
-    extra_bytes = sum(size for _, size in spent)
-    connections = list(dict.fromkeys(exchange.connection for exchange in exchanges))
-    fars = {far.connection for exchange in exchanges if (far := upstream(evidence, exchange.id)) is not None}
-    if fars and len(fars) > len(connections):
-        cause = (
-            f"the client kept {counted(len(connections), 'connection')}, the proxy used {counted(len(fars), 'upstream connection')}: "
-            "the proxy does not keep them"
-        )
-    elif len(connections) >= _RATIO * len(exchanges):
-        cause = f"the client opened {counted(len(connections), 'connection')} of its own accord"
-    else:
-        cause = f"the requests came over {counted(len(connections), 'connection')} of the client"
-    first = evidence.exchanges[shakes[0].exchanges[0]]
-    asked = request(first)
-    why = (
-        f"{counted(len(shakes), 'completed handshake')} for {counted(len(exchanges), 'request')} with a body; {cause}. The handshakes' extra round trips took "
-        f"{seconds(extra_ns)} in all ({seconds(extra_ns // len(exchanges))} for each request) and {extra_bytes:,} bytes. The first begins with {first.id}, "
-        f"{packet(evidence, asked.packets[0]) if asked and asked.packets else 'not captured'}."
+def _program(evidence: Evidence, connection: str) -> Program:
+    """Jump hosts, Ansible controllers and address translation put many programs behind one address."""
+    own = evidence.connections[connection]
+    agents = (header(request(exchange), "user-agent") for exchange in evidence.exchanges_of.get(connection, ()))
+    return own.client.host, own.server.host, own.server.port, (identity(evidence, connection) or "").casefold(), next((one for one in agents if one), "")
+
+
+def _sign(evidence: Evidence, work: Work) -> Sign[Work]:
+    exchanges = (*(identity for logon in work.logons for identity in logon.exchanges), *(exchange.id for exchange in work.requests))
+    packets = [key for logon in work.logons for key in first_packet(request(evidence.exchanges[logon.exchanges[0]]))]
+    connections = tuple(dict.fromkeys((*(exchange.connection for exchange in work.requests), *(logon.connection for logon in work.logons))))
+    return Sign(work, tuple(dict.fromkeys(exchanges)), tuple(packets), connections, identity(evidence, work.logons[0].connection))
+
+
+def _is_the_proxys(tell: Tell[Work]) -> bool:
+    """The client kept its connections, and the proxy used more of its own."""
+    work = tell.facts[0]
+    connections = {exchange.connection for exchange in work.requests}
+    fars = {far.connection for exchange in work.requests if (far := upstream(tell.evidence, exchange.id)) is not None}
+    return len(fars) > len(connections)
+
+
+def _cause(tell: Tell[Work]) -> str:
+    work = tell.facts[0]
+    connections = {exchange.connection for exchange in work.requests}
+    if _is_the_proxys(tell):
+        fars = {far.connection for exchange in work.requests if (far := upstream(tell.evidence, exchange.id)) is not None}
+        return f"The client kept {counted(len(connections), 'connection')}, the proxy used {counted(len(fars), 'server connection')} and keeps none."
+    if len(connections) >= len(work.requests) * 0.8:
+        return f"The client opened {counted(len(connections), 'connection')}, one for nearly each request."
+    return f"The requests came over {counted(len(connections), 'connection')} of the client."
+
+
+def why(tell: Tell[Work]) -> str:
+    """How many logons for how many requests, why, and what that costs."""
+    work = tell.facts[0]
+    spent = [_cost(tell.evidence, logon) for logon in work.logons]
+    ns, size = sum(one for one, _ in spent), sum(one for _, one in spent)
+    program = f"{work.agent} on {tell.connection.client.host}" if work.agent else tell.connection.client.host
+    return (
+        f"{program}{f' logged on as {tell.first.user}' if tell.first.user else ''} went through {counted(len(work.logons), 'handshake')} for "
+        f"{counted(len(work.requests), 'request')}. {_cause(tell)} The extra round trips took {seconds(ns)} ({seconds(ns // len(work.requests))} for each "
+        f"request) and {size:,} bytes. The first begins with {tell.packet(tell.first.packets[0]) if tell.first.packets else 'a packet that was not captured'}."
     )
-    members = [*(identity for conversation in shakes for identity in conversation.exchanges), *(exchange.id for exchange in exchanges)]
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.9,
-        title=TITLE,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[*connections, *(conversation.connection for conversation in shakes)],
-        exchanges=members,
-        packets=[key for conversation in shakes for key in first_packet(request(evidence.exchanges[conversation.exchanges[0]]))],
-        user=next((found for conversation in shakes if (found := who(conversation))), None),
-    )
 
 
-def _cost(evidence: Evidence, conversation: Conversation) -> tuple[int, int]:
+def _cost(evidence: Evidence, logon: Conversation) -> tuple[int, int]:
     """Nanoseconds and bytes of the round trips that carried no payload of their own."""
     ns = size = 0
-    for identity in conversation.exchanges:
-        exchange = evidence.exchanges[identity]
+    for one in logon.exchanges:
+        exchange = evidence.exchanges[one]
         asked, answer = request(exchange), response(exchange)
-        if asked is None or answer is None or (identity == conversation.ends and asked.body.size):
+        if asked is None or answer is None or (one == logon.ends and asked.body.size):
             continue
         ns += answer.last_ns - asked.first_ns
         size += asked.end_at - asked.at + answer.end_at - answer.at
     return ns, size
+
+
+OPINION = Opinion(
+    title="A client logs on again for every request",
+    severity=Severity.MEDIUM,
+    confidence=0.9,
+    owner=lambda tell: Owner.PROXY if _is_the_proxys(tell) else Owner.CLIENT,
+    reference="Proxy Servers and WinRM, sentence 148",
+    advice=Advice(
+        "Let the connections persist: on the proxy bind the server connection to the client's",
+        Topic.BIND,
+        "; on the client use a library that keeps its connection (one session object, keep-alive on).",
+    ),
+    see=see,
+    why=why,
+    each=lambda _, sign: id(sign),
+    fails=("connection_persistence",),
+    params=(LEAST, RATIO),
+)

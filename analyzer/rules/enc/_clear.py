@@ -1,50 +1,95 @@
-"""What the rules on clear-text SOAP share: the exchanges whose bodies are readable, and how they are told."""
+"""What the rules on clear-text SOAP share: the exchanges whose bodies are readable, whose they are, and how they are told."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import ip_address
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
-from analyzer.rules.reading import counted, is_clear, listed, message, name, packet, packets_of, request, response, role, winrm_exchanges
+from analyzer.records.story import Fate
+from analyzer.records.transport import Connection
+from analyzer.rules.reading import counted, is_clear, listed, message, name, owner, packets_of, request, response, role, winrm_exchanges
+from analyzer.rules.telling import Sign, Tell
+
+ENCRYPT = (
+    "Set AllowUnencrypted to false on the server (winrm set winrm/config/service '@{AllowUnencrypted=\"false\"}') and let the client encrypt its messages "
+    "(pywinrm: message_encryption='always'; pypsrp: encryption='always'), or use HTTPS on port 5986."
+)
 
 
-def clear_exchanges(evidence: Evidence, roles: Iterable[Role]) -> Iterable[Exchange]:
-    """Exchanges with a readable envelope in the request or the response, on connections without TLS."""
+def is_local(connection: Connection) -> bool:
+    """Both ends are on one host: nobody else is on the way."""
+    return connection.client.host == connection.server.host or any(_is_loopback(one.host) for one in (connection.client, connection.server))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def clear_exchanges(evidence: Evidence, *roles: Role) -> Iterator[Sign[Exchange]]:
+    """Exchanges with a readable envelope in the request or the response, on connections over a network and without TLS."""
     for exchange in winrm_exchanges(evidence, *roles):
-        if evidence.connections[exchange.connection].protocol != "tls" and any(
-            is_clear(message(evidence, half)) for half in (request(exchange), response(exchange))
-        ):
-            yield exchange
+        connection = evidence.connections[exchange.connection]
+        readable = any(is_clear(message(evidence, half)) for half in (request(exchange), response(exchange)))
+        if readable and connection.protocol != "tls" and not is_local(connection):
+            yield Sign(exchange, (exchange.id,), packets_of([exchange]), user=ran_as(evidence, exchange))
+
+
+def ran_as(evidence: Evidence, exchange: Exchange) -> str | None:
+    """The account that the request's own client is known by."""
+    fate = fate_of(evidence, exchange)
+    return None if fate is None else fate.asked_as
+
+
+def fate_of(evidence: Evidence, exchange: Exchange) -> Fate | None:
+    """What became of the client's request that this exchange is, or was forwarded from."""
+    while (near := owner(evidence, exchange.id)) is not None and near.id != exchange.id:
+        exchange = near
+    return evidence.story.fates.get(exchange.id)
 
 
 def operations(evidence: Evidence, exchanges: Iterable[Exchange]) -> str:
     """The short names of the readable requests, for a sentence."""
-    names = []
-    for exchange in exchanges:
-        found = message(evidence, request(exchange))
-        if found is not None and is_clear(found):
-            names.append(found.operation if isinstance(found.operation, str) else "an envelope without an action")
-    return listed(names)
+    found = (message(evidence, request(exchange)) for exchange in exchanges)
+    return listed(one.operation if isinstance(one.operation, str) else "an envelope without an action" for one in found if one is not None and is_clear(one))
 
 
-def legs(evidence: Evidence, exchanges: Iterable[Exchange]) -> str:
-    """Which legs of the proxy the readable bodies were seen on."""
-    return " and ".join(dict.fromkeys(_leg(evidence, exchange) for exchange in exchanges))
+def sides(evidence: Evidence, exchanges: Iterable[Exchange]) -> str:
+    """Which sides of the proxy the readable bodies were seen on."""
+    return " and ".join(dict.fromkeys(_side(evidence, exchange) for exchange in exchanges))
 
 
-def _leg(evidence: Evidence, exchange: Exchange) -> str:
+def _side(evidence: Evidence, exchange: Exchange) -> str:
     if evidence.connections[exchange.connection].tunnel_of is not None:
         return "inside a CONNECT tunnel"
     return "between proxy and server" if role(evidence, exchange.connection) is Role.UPSTREAM_LEG else "between client and proxy"
 
 
-def story(evidence: Evidence, exchanges: Sequence[Exchange], first: Exchange, connections: Sequence[str], user: str | None, where: str = "") -> str:
-    """What was readable, in facts; ``first`` is the exchange to look at."""
+def told(tell: Tell[Exchange], where: str = "") -> str:
+    """What was readable, whose it was, and where to look."""
+    evidence, exchanges = tell.evidence, tell.facts
+    first = next((one for one in exchanges if role(evidence, one.connection) is not Role.UPSTREAM_LEG), exchanges[0])
     requests = [exchange for exchange in exchanges if is_clear(message(evidence, request(exchange)))]
     carry = "carries" if len(exchanges) == 1 else "carry"
     return (
-        f"{counted(len(exchanges), 'exchange')} on {counted(len(connections), 'connection')} {carry} readable SOAP{where}"
-        f"{': ' + operations(evidence, requests) if requests else ' (in responses only)'}. "
-        f"The first is {first.id} on {name(evidence.connections[first.connection])}, {packet(evidence, packets_of([first])[0])}."
-        + (f" The client authenticated as {user}." if user else "")
+        f"{counted(len(exchanges), 'exchange')} on {counted(len(tell.connections), 'connection')} {carry} readable SOAP{where}"
+        f"{': ' + operations(evidence, requests) if requests else ' (in responses only)'}. The first is {first.id} on "
+        f"{name(evidence.connections[first.connection])}, {tell.packet(packets_of([first])[0])}.{whose(evidence, exchanges)}"
     )
+
+
+def whose(evidence: Evidence, exchanges: Sequence[Exchange]) -> str:
+    """Who asked, each client with the account that it logged on with. A client without one is said to have none."""
+    asked: dict[str | None, list[str]] = {}
+    for exchange in exchanges:
+        fate = fate_of(evidence, exchange)
+        if fate is not None:
+            asked.setdefault(fate.asked_from, []).append(fate.asked_as or "")
+    known = {host: listed(name for name in names if name) for host, names in asked.items()}
+    if len(known) == 1:
+        (who,) = known.values()
+        return f" The client logged on as {who}." if who else ""
+    return "".join(f" {host or 'An unnamed client'} {f'logged on as {who}' if who else 'gave no name of its own'}." for host, who in known.items())

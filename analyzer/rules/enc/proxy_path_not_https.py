@@ -1,69 +1,73 @@
-"""WinRM goes through a proxy sealed, but not by HTTPS.
+"""WinRM runs through a proxy encrypted by WinRM itself, but not by HTTPS.
 
 What it sees
-    Sealed messages on a leg of a proxied path without TLS.
+    Encrypted messages on a side of a proxied path without TLS.
 Why it matters
     The bodies are safe. The proxy still sees who works where and when, sizes, NTLM responses that can be guessed offline, and Kerberos tickets; and it decides
     which connection a request takes. The page asks for HTTPS.
 When it is wrong
     It is allowed when the proxy itself needs no authentication, and often accepted.
 Needs
-    One leg with a sign of the proxy.
+    One side with a sign of the proxy.
 Reference
     Proxy Servers and WinRM, sentences 118, 122 and 123.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
-from analyzer.rules.reading import counted, finding, identity, message, name, packet, packets_of, request, winrm_exchanges
-
-RULE = "enc.proxy-path-not-https"
-TITLE = "Sealed, but not HTTPS, through a proxy"
-SEVERITY = Severity.INFO
-REFERENCE = "Proxy Servers and WinRM, sentence 118"
-ADVICE = (
-    "Prefer HTTPS (winrm quickconfig -transport:https; clients: -UseSSL, port 5986) so that the proxy carries a tunnel and has no part in authentication and "
-    "affinity."
-)
-_SHOWN = 8
+from analyzer.rules.asking import party_at
+from analyzer.rules.reading import counted, listed, message, name, packets_of, request, upstream, winrm_exchanges
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each pair of hosts on the leg; the upstream leg is left out where the client's is known."""
-    groups: dict[tuple[str, str, int], list[Exchange]] = defaultdict(list)
+def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+    """One sign for each encrypted request of a client; the server side is left out where the client's is known."""
     for exchange in winrm_exchanges(evidence, Role.CLIENT_LEG, Role.UPSTREAM_LEG):
         connection = evidence.connections[exchange.connection]
         found = message(evidence, request(exchange))
         if connection.protocol != "tls" and exchange.id not in evidence.far and found is not None and found.protection is Protection.SEALED:
-            groups[connection.client.host, connection.server.host, connection.server.port].append(exchange)
-    for group in groups.values():
-        yield _finding(evidence, group)
+            yield Sign(
+                exchange, (exchange.id,), packets_of([exchange]), user=fate.asked_as if (fate := evidence.story.fates.get(exchange.id)) is not None else None
+            )
 
 
-def _finding(evidence: Evidence, group: list[Exchange]) -> Finding:
-    first = evidence.connections[group[0].connection]
-    packets = packets_of(group[:_SHOWN])
-    why = (
-        f"{counted(len(group), 'sealed request')} of {first.client.host} went over {first.server.host}:{first.server.port} without TLS: the first is "
-        f"{group[0].id} on {name(first)}, {packet(evidence, packets[0])}."
+def _proxies(tell: Tell[Exchange]) -> list[str]:
+    """The proxies on the way, the client's first; a chain has several."""
+    evidence, exchange = tell.evidence, tell.facts[0]
+    found: list[str] = []
+    step: Exchange | None = exchange
+    while step is not None and len(found) <= len(evidence.story.parties):
+        party = party_at(evidence, step.connection, server_end=True)
+        if party is not None and party.kind.value == "proxy" and party.listens:
+            found.append(f"{party.listens[0].host}:{party.listens[0].port}")
+        step = upstream(evidence, step.id)
+    return found or [tell.connection.client.host]
+
+
+def why(tell: Tell[Exchange]) -> str:
+    """Who sent what through which proxies."""
+    proxies = _proxies(tell)
+    return (
+        f"{counted(tell.count, 'encrypted request')} of {tell.connection.client.host} went through {'the proxies' if len(proxies) > 1 else 'the proxy'} "
+        f"{listed(proxies)} without TLS (HTTPS). The first is {tell.facts[0].id} on {name(tell.connection)}, {tell.packet(tell.first.packets[0])}."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=1.0,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[exchange.connection for exchange in group],
-        exchanges=[exchange.id for exchange in group[:_SHOWN]],
-        packets=packets,
-        user=identity(evidence, first.id),
-    )
+
+
+OPINION = Opinion(
+    title="WinRM runs through a proxy without HTTPS",
+    severity=Severity.INFO,
+    confidence=1.0,
+    owner=Owner.CLIENT,
+    reference="Proxy Servers and WinRM, sentence 118",
+    advice=(
+        "Prefer HTTPS (winrm quickconfig -transport:https; clients: -UseSSL, port 5986), so that the proxy carries a tunnel and has no part in logons and "
+        "affinity."
+    ),
+    see=see,
+    why=why,
+)

@@ -1,13 +1,14 @@
-"""The server answers clear-text WinRM requests of an authenticated client.
+"""The server answers clear-text WinRM requests of a client that logged on.
 
 What it sees
-    A request with a readable SOAP envelope on a connection that is not TLS, authenticated (by a handshake on that connection, or by credentials in the
-    request), answered with a 2xx status. It is looked at on the leg nearest to the server.
+    A request with a readable SOAP envelope on a connection that is not TLS, with a logon (by a handshake on that connection, or by credentials in the request),
+    answered with a 2xx status. It is looked at on the side nearest to the server. An Identify with a logon counts, too, and is low when there is nothing else:
+    the server takes unencrypted requests, but nothing secret was in this one.
 Why it matters
-    A server that can be reached through a proxy must enforce encryption: it is the only thing that keeps a stranger's request on somebody else's connection
+    A server that can be reached through a proxy must enforce encryption: it is the only thing that keeps a stranger's request on another client's connection
     from being served.
 When it is wrong
-    A proxy that answers by itself, without asking the server, when only the client's leg was captured.
+    A proxy that answers by itself, without asking the server, when only the client's side was captured.
 Needs
     Request and response of one exchange.
 Reference
@@ -17,69 +18,63 @@ Reference
 from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
-from analyzer.rules.enc._clear import operations
-from analyzer.rules.reading import (
-    authenticated,
-    counted,
-    finding,
-    grouped,
-    is_clear,
-    message,
-    name,
-    packet,
-    packets_of,
-    request,
-    status,
-    succeeded,
-    who,
-    winrm_exchanges,
-)
-
-RULE = "enc.server-allows-unencrypted"
-TITLE = "The server serves clear-text requests"
-SEVERITY = Severity.HIGH
-REFERENCE = "Proxy Servers and WinRM, sentence 151"
-ADVICE = "Set AllowUnencrypted to false on the server: winrm set winrm/config/service '@{AllowUnencrypted=\"false\"}'."
+from analyzer.records.sealing import Protection
+from analyzer.rules.asking import MECHANISMS, server_words
+from analyzer.rules.enc._clear import is_local, whose
+from analyzer.rules.reading import authenticated, counted, header, is_clear, listed, message, name, packets_of, request, status, succeeded, who, winrm_exchanges
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each server and peer."""
-    served = (exchange for exchange in winrm_exchanges(evidence) if exchange.id not in evidence.near and _served(evidence, exchange))
-    for exchanges in grouped(served, lambda exchange: evidence.connections[exchange.connection]).values():
-        yield _finding(evidence, exchanges)
+def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+    """One sign for each exchange."""
+    for exchange in winrm_exchanges(evidence):
+        if exchange.id not in evidence.near and _served(evidence, exchange):
+            yield Sign(exchange, (exchange.id,), packets_of([exchange]), user=who(authenticated(evidence, exchange)))
 
 
 def _served(evidence: Evidence, exchange: Exchange) -> bool:
-    if not succeeded(exchange) or not is_clear(message(evidence, request(exchange))):
+    connection, asked = evidence.connections[exchange.connection], request(exchange)
+    found = message(evidence, asked)
+    if not succeeded(exchange) or found is None or found.protection is not Protection.CLEAR:
         return False
-    return evidence.connections[exchange.connection].protocol != "tls" and authenticated(evidence, exchange) is not None
+    anonymous = header(asked, "wsmanidentify") is not None
+    return connection.protocol != "tls" and not anonymous and not is_local(connection) and authenticated(evidence, exchange) is not None
 
 
-def _finding(evidence: Evidence, exchanges: list[Exchange]) -> Finding:
-    connections = tuple(dict.fromkeys(exchange.connection for exchange in exchanges))
-    conversation = authenticated(evidence, exchanges[0])
-    user = who(conversation)
-    packets = packets_of(exchanges)
-    mechanism = conversation.mechanism.value if conversation else "unknown"
-    server = evidence.connections[connections[0]].server
-    why = (
-        f"{server.host}:{server.port} answered {counted(len(exchanges), 'clear-text request')} with a 2xx status after {mechanism} authentication"
-        f"{f' of {user}' if user else ''}: {operations(evidence, exchanges)}. The first is {exchanges[0].id} on {name(evidence.connections[connections[0]])}, "
-        f"{packet(evidence, packets[0])}, status {status(exchanges[0])}."
+def _only_identify(tell: Tell[Exchange]) -> bool:
+    return not any(is_clear(message(tell.evidence, request(exchange))) for exchange in tell.facts)
+
+
+def why(tell: Tell[Exchange]) -> str:
+    """How many were served, after which logon, and whose they were."""
+    evidence, first = tell.evidence, tell.facts[0]
+    spoken = authenticated(evidence, first)
+    names = listed(
+        found.operation if isinstance(found.operation, str) else "an envelope without an action"
+        for exchange in tell.facts
+        if (found := message(evidence, request(exchange))) is not None
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=1.0,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=connections,
-        exchanges=[exchange.id for exchange in exchanges],
-        packets=packets,
-        user=user,
+    mechanism = MECHANISMS[spoken.mechanism] if spoken else "a logon"
+    text = (
+        f"{server_words(tell.connection)} answered {counted(tell.count, 'clear-text request')} with a 2xx status on a connection that was logged on with "
+        f"{mechanism}{f' as {listed(tell.users)}' if tell.users else ''}: {names}. The first is {first.id} on {name(tell.connection)}, "
+        f"{tell.packet(tell.first.packets[0])}, status {status(first)}.{whose(evidence, tell.facts)}"
     )
+    return f"{text} Nothing secret is in Identify." if _only_identify(tell) else text
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Server {server_words(tell.connection)} accepts unencrypted requests",
+    name="Server accepts unencrypted requests",
+    severity=lambda tell: Severity.LOW if _only_identify(tell) else Severity.HIGH,
+    worst=Severity.HIGH,
+    confidence=1.0,
+    owner=Owner.SERVER,
+    reference="Proxy Servers and WinRM, sentence 151",
+    advice="Set AllowUnencrypted to false on the server: winrm set winrm/config/service '@{AllowUnencrypted=\"false\"}'.",
+    see=see,
+    why=why,
+    fails=("encryption_enforced",),
+)

@@ -1,7 +1,9 @@
-"""Answers of the HTTP layer as the rules of this family see them: a status other than WinRM's own, who gave it, and what its page says.
+"""Answers of the HTTP layer as the rules of this family see them: a status other than WinRM's own, who gave it, and what
+its page says.
 
-WinRM itself answers 200, 401 and 500. Everything else comes from the web server before it (on Windows HTTP.sys), from a proxy, or from a device on the way.
-Who answered is told by the other side of the proxy where that is known, else by what the answer says of its product.
+WinRM itself answers 200, 401 and 500. Everything else comes from the web server before it (on Windows HTTP.sys), from
+a proxy, or from a device on the way. Who answered is told by the other side of the proxy where that is known, else by
+what the answer says of its product.
 """
 
 import re
@@ -14,9 +16,11 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Message, Page, Protection
+from analyzer.records.transport import Endpoint
 from analyzer.rules.reading import (
     counted,
     first_packet,
+    forwards_events,
     header,
     identity,
     message,
@@ -38,12 +42,24 @@ _DEVICES = re.compile(
     re.IGNORECASE,
 )
 """What proxies, balancers and gateways write into Server or Via."""
+_PAGES = re.compile(
+    r"nginx|openresty|haproxy|squid|varnish|envoy|no server is available to handle|no healthy upstream|upstream connect error|"
+    r"cloudflare|akamai|incapsula|imperva|big-ip|support id|web application firewall|mod_?security|zscaler|forti(?:net|gate|web)|"
+    r"palo alto|blue ?coat|forcepoint|barracuda|sophos|watchguard|the proxy server",
+    re.IGNORECASE,
+)
+"""What their pages say."""
+_GATEWAY = (502, 504)
+"""Statuses that only a gateway gives (RFC 9110 sections 15.6.3 and 15.6.5)."""
+_CHAIN = 8
+"""Proxies in a row."""
 _BAD = 400
 _HTTP_SYS = frozenset({404, 411, 414, 431, 503})
 _BACK = 64
 """Exchanges before an answer that are looked at."""
 _LONGEST = 69
 _QUOTED = 160
+_OWN_PATH = re.compile(r"/(?:wsman|powershell)/?$", re.IGNORECASE)
 PATHS = re.compile(r"/(?:wsman|powershell)(?:[?/]|$)", re.IGNORECASE)
 """The paths of WinRM: command line and PowerShell, event forwarding below /wsman, Exchange's /powershell."""
 
@@ -61,7 +77,11 @@ class By(StrEnum):
 
 
 class Answer(Struct, frozen=True, gc=False):
-    """An exchange on the client's side, with what it was forwarded as, where that is known."""
+    """An exchange on the client's side, with what it was forwarded as, where that is known.
+
+    ``giver`` is the exchange of whoever gave the answer: behind a chain of proxies that passed it on, the last one. ``beyond`` is
+    what the giver forwarded the request as, which was answered otherwise or not at all.
+    """
 
     exchange: Exchange
     asked: Request
@@ -70,12 +90,13 @@ class Answer(Struct, frozen=True, gc=False):
     page: Page | None
     by: By
     far: Exchange | None
+    giver: Exchange
+    beyond: Exchange | None
 
     @property
     def product(self) -> str | None:
         """What the answer says of its server."""
-        far = None if self.far is None or self.by is not By.SERVER else response(self.far)
-        return header(far or self.answer, "server")
+        return header(response(self.giver), "server")
 
     @property
     def words(self) -> str:
@@ -83,10 +104,20 @@ class Answer(Struct, frozen=True, gc=False):
         return "" if self.page is None else f"{self.page.title or ''} {self.page.text}"
 
     @property
+    def bare(self) -> bool:
+        """It has no page, and nothing of its head or body was lost that could have been one."""
+        return self.page is None and self.answer.body.complete and not self.answer.body.missing
+
+    @property
     def path(self) -> str:
         """The path that was asked for, without a query."""
         target = self.asked.target.partition("?")[0]
         return f"/{target.partition('://')[2].partition('/')[2]}" if "://" in target else target
+
+    @property
+    def is_own_path(self) -> bool:
+        """The path is exactly WinRM's own, or one of event forwarding."""
+        return _OWN_PATH.match(self.path) is not None or forwards_events(self.asked)
 
     @property
     def host(self) -> str | None:
@@ -115,23 +146,43 @@ def answers(evidence: Evidence, *statuses: int) -> Iterator[Answer]:
         if evidence.connections[exchange.connection].twin_of is None:
             found = message(evidence, answer)
             page = None if found is None else found.page
-            by, far = _by(evidence, exchange, asked, answer)
-            yield Answer(exchange, asked, answer, message(evidence, asked), page, by, far)
+            giver, beyond = _giver(evidence, exchange)
+            by = By.PROXY if beyond is not None else _by(evidence, exchange, asked, giver, page)
+            far = upstream(evidence, exchange.id)
+            yield Answer(exchange, asked, answer, message(evidence, asked), page, by, far, giver, beyond)
 
 
-def _by(evidence: Evidence, exchange: Exchange, asked: Request, answer: Response) -> tuple[By, Exchange | None]:
-    far = upstream(evidence, exchange.id)
-    if far is not None:
-        return (By.SERVER if status(far) == answer.status else By.PROXY), far
-    where = role(evidence, exchange.connection)
-    words = " ".join(filter(None, (header(answer, "server"), header(answer, "via"))))
-    if asked.method == "CONNECT" or where in (Role.CLIENT_LEG, Role.TUNNEL):
-        return By.PROXY, None
-    if _WINDOWS.search(header(answer, "server") or ""):
-        return By.SERVER, None
-    if _DEVICES.search(words) or "://" in asked.target.partition("?")[0]:
-        return By.PROXY, None
-    return By.UNKNOWN, None
+def _giver(evidence: Evidence, exchange: Exchange) -> tuple[Exchange, Exchange | None]:
+    """The last exchange of a chain of proxies with this status, and what that one was forwarded as: something that was answered otherwise."""
+    last, beyond = exchange, upstream(evidence, exchange.id)
+    for _ in range(_CHAIN):
+        if beyond is None or status(beyond) != status(exchange):
+            break
+        last, beyond = beyond, upstream(evidence, beyond.id)
+    return last, beyond
+
+
+def _by(evidence: Evidence, near: Exchange, asked: Request, giver: Exchange, page: Page | None) -> By:
+    """Who gave an answer that was not forwarded further, as far as is known."""
+    answer = response(giver)
+    server = header(answer, "server") or ""
+    named = _DEVICES.search(f"{server} {header(answer, 'via') or ''}") or (
+        page is not None and _PAGES.search(f"{page.title} {page.text}")
+    )
+    if giver is not near:
+        gateway = status(giver) in _GATEWAY or (named and not _WINDOWS.search(server))
+        return By.PROXY if gateway else By.SERVER
+    if asked.method == "CONNECT" or any(other.id in evidence.near for other in evidence.exchanges_of[near.connection]):
+        return By.PROXY
+    if _WINDOWS.search(server):
+        return By.SERVER
+    if (
+        named
+        or "://" in asked.target.partition("?")[0]
+        or role(evidence, near.connection) in (Role.CLIENT_LEG, Role.TUNNEL)
+    ):
+        return By.PROXY
+    return By.UNKNOWN
 
 
 def sign(evidence: Evidence, found: Answer) -> Sign[Answer]:
@@ -161,9 +212,16 @@ def reached_before(evidence: Evidence, found: Answer) -> Exchange | None:
     end = found.exchange.position - 1
     for exchange in reversed(own[max(end - _BACK, 0) : end]):
         said = message(evidence, response(exchange))
-        if said is not None and ((succeeded(exchange) and said.protection is not Protection.NONE) or said.protection is Protection.SEALED):
+        if said is not None and (
+            (succeeded(exchange) and said.protection is not Protection.NONE) or said.protection is Protection.SEALED
+        ):
             return exchange
     return None
+
+
+def endpoint(tell: Tell[Answer]) -> Endpoint:
+    """Where whoever gave the first answer listens."""
+    return tell.evidence.connections[tell.first.fact.giver.connection].server
 
 
 def headline(text: str) -> str:
@@ -177,13 +235,18 @@ def told(tell: Tell[Answer]) -> str:
     verb = "was" if tell.count == 1 else "were"
     reason = f" {first.answer.reason}" if first.answer.reason else ""
     return (
-        f"{counted(tell.count, 'request')} of {own.client.host} to {own.server.host}:{own.server.port} {verb} answered {first.answer.status}{reason}. "
+        f"{counted(tell.count, 'request')} of {own.client.host} to {own.server.host}:{own.server.port} {verb} "
+        f"answered {first.answer.status}{reason}. "
         f"The first is {_packet(tell)}{answerer(first)}.{page(first)}"
     )
 
 
 def _packet(tell: Tell[Answer]) -> str:
-    return tell.packet(tell.first.fact.answer.packets[0]) if tell.first.fact.answer.packets else tell.first.fact.exchange.id
+    return (
+        tell.packet(tell.first.fact.answer.packets[0])
+        if tell.first.fact.answer.packets
+        else tell.first.fact.exchange.id
+    )
 
 
 def answerer(found: Answer) -> str:

@@ -1,4 +1,5 @@
-"""What a proxy changed in a request, as the rules of this family see it: the request on both sides, and the answer that the server gave."""
+"""What a proxy changed in a request, as the rules of this family see it: the request on both sides, and the answer that
+the server gave."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,7 +7,16 @@ from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Request, Response
-from analyzer.rules.reading import cut_heads, first_packet, has_whole_head, identity, name, request, response, winrm_exchanges
+from analyzer.rules.reading import (
+    cut_heads,
+    first_packet,
+    has_whole_head,
+    identity,
+    name,
+    request,
+    response,
+    winrm_exchanges,
+)
 from analyzer.rules.telling import Sign, Tell
 
 _ERROR = 400

@@ -1,10 +1,11 @@
 """The proxy removes Content-Length, and the server refuses the request.
 
 What it sees
-    A request with Content-Length on the client's side that the proxy forwarded with neither Content-Length nor chunked encoding, and an error in answer.
+    A request with Content-Length on the client's side that the proxy forwarded with neither Content-Length nor
+    chunked encoding, and an error in answer.
 Why it matters
-    Windows' web server answers 411 to a request without a length. Logons begin with empty requests (Content-Length: 0), which some proxies forward without the
-    field, so that no client behind the proxy can log on.
+    Windows' web server answers 411 to a request without a length. Logons begin with empty requests (Content-Length:
+    0), which some proxies forward without the field, so that no client behind the proxy can log on.
 When it is wrong
     Not known: both requests are in the capture.
 Needs
@@ -28,7 +29,10 @@ HOW = Advice("Let the proxy forward Content-Length as the client sent it, also w
 
 def see(evidence: Evidence) -> Iterator[Sign[Change]]:
     """Requests that lost their length and failed."""
-    return signs(evidence, (change for change in changes(evidence) if _lost(change.asked, change.forwarded) and failed(change.reply)))
+    return signs(
+        evidence,
+        (change for change in changes(evidence) if _lost(change.asked, change.forwarded) and failed(change.reply)),
+    )
 
 
 def _lost(asked: Request, forwarded: Request) -> bool:
@@ -46,8 +50,10 @@ def why(tell: Tell[Change]) -> str:
     first = tell.first.fact
     length = header(first.asked, "content-length")
     return (
-        f"The client sent Content-Length: {length} ({tell.packet(first.asked.packets[0])}). The proxy {proxy_of(tell)} forwarded the request without it "
-        f"({tell.packet(first.forwarded.packets[0])}), and the server answered {first.reply.status} {first.reply.reason} "
+        f"The client sent Content-Length: {length} ({tell.packet(first.asked.packets[0])}). The proxy "
+        f"{proxy_of(tell)} forwarded the request without it "
+        f"({tell.packet(first.forwarded.packets[0])}), and the server answered {first.reply.status} "
+        f"{first.reply.reason} "
         f"({tell.packet(first.reply.packets[0])}). {counted(tell.count, 'request')} failed so.{where(tell)}"
     )
 

@@ -3,8 +3,9 @@
 What it sees
     A request whose Content-Type on the server's side is not the one that the client sent, and an error in answer.
 Why it matters
-    WinRM tells an encrypted body by its Content-Type (multipart/encrypted with its protocol and boundary), and a clear one by application/soap+xml. With
-    another type the server answers 400 or 415, or does not understand the body.
+    WinRM tells an encrypted body by its Content-Type (multipart/encrypted with its protocol and boundary), and a
+    clear one by application/soap+xml. With another type the server answers 400 or 415, or does not understand the
+    body.
 When it is wrong
     An error that has another cause; the change is a fact in any case.
 Needs
@@ -27,7 +28,14 @@ _SHOWN = 120
 
 def see(evidence: Evidence) -> Iterator[Sign[Change]]:
     """Requests of another type than the client's that failed."""
-    return signs(evidence, (change for change in changes(evidence) if _kind(change.asked) != _kind(change.forwarded) and failed(change.reply)))
+    return signs(
+        evidence,
+        (
+            change
+            for change in changes(evidence)
+            if _kind(change.asked) != _kind(change.forwarded) and failed(change.reply)
+        ),
+    )
 
 
 def _kind(asked: Request) -> str:
@@ -45,8 +53,10 @@ def why(tell: Tell[Change]) -> str:
     first = tell.first.fact
     ours, theirs = ((header(asked, "content-type") or "none")[:_SHOWN] for asked in (first.asked, first.forwarded))
     return (
-        f"The client sent Content-Type {ours} ({tell.packet(first.asked.packets[0])}). The proxy {proxy_of(tell)} forwarded {theirs} "
-        f"({tell.packet(first.forwarded.packets[0])}), and the server answered {first.reply.status} {first.reply.reason} "
+        f"The client sent Content-Type {ours} ({tell.packet(first.asked.packets[0])}). The proxy {proxy_of(tell)} "
+        f"forwarded {theirs} "
+        f"({tell.packet(first.forwarded.packets[0])}), and the server answered {first.reply.status} "
+        f"{first.reply.reason} "
         f"({tell.packet(first.reply.packets[0])}). {counted(tell.count, 'request')} failed so.{where(tell)}"
     )
 

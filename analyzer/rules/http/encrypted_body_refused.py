@@ -1,10 +1,12 @@
 """The server answers an encrypted request with 400.
 
 What it sees
-    400 without a page to a request with an encrypted body. Whether the same body had been sent before on another connection.
+    400 without a page to a request with an encrypted body. Whether the same body had been sent before on another
+    connection.
 Why it matters
-    A body is encrypted for one logon on one connection. WinRM answers 400 when it cannot decrypt it: the client repeated a body of an older logon after it had
-    lost its connection, another client's request came in between, or something changed the body.
+    A body is encrypted for one logon on one connection. WinRM answers 400 when it cannot decrypt it: the client
+    repeated a body of an older logon after it had lost its connection, another client's request came in between, or
+    something changed the body.
 When it is wrong
     A 400 may have another reason; without the repeated body the finding says so.
 Needs
@@ -112,7 +114,12 @@ def _is_sealed(said: Message | None) -> bool:
 
 def is_it(found: Answer) -> bool:
     """400 without a page, to an encrypted body."""
-    return found.answer.status == _BAD and found.page is None and found.sent is not None and found.sent.protection is Protection.SEALED
+    return (
+        found.answer.status == _BAD
+        and found.bare
+        and found.sent is not None
+        and found.sent.protection is Protection.SEALED
+    )
 
 
 class Sent(NamedTuple):
@@ -150,7 +157,8 @@ def why(tell: Tell[Refused]) -> str:
     first, own = tell.first.fact, tell.connection
     verb = "was" if tell.count == 1 else "were"
     return (
-        f"{counted(tell.count, 'encrypted request')} of {own.client.host} to {own.server.host}:{own.server.port} {verb} answered 400 without a page. "
+        f"{counted(tell.count, 'encrypted request')} of {own.client.host} to {own.server.host}:{own.server.port} "
+        f"{verb} answered 400 without a page. "
         f"The first answer is {tell.packet(first.found.answer.packets[0])}.{_origin(tell)}"
         f"{places(Tell(tell.evidence, tuple(Sign(one.fact.found, one.exchanges) for one in tell.signs), tell.values))}"
     )
@@ -163,14 +171,16 @@ def _origin(tell: Tell[Refused]) -> str:
         return " WinRM answers so when it cannot decrypt a body; whether that is the reason cannot be told from here."
     if fact.number == 0:
         return (
-            f" An earlier logon was accepted on {fact.first.connection} ({tell.packet(asked.packets[0])}), and nothing encrypted was sent there after it. "
+            f" An earlier logon was accepted on {fact.first.connection} ({tell.packet(asked.packets[0])}), and "
+            "nothing encrypted was sent there after it. "
             "The body may have been encrypted for that logon; whether it was cannot be told without a key."
         )
     if fact.number is None:
         begin = f" The same encrypted body had been sent before on {fact.first.connection} ({tell.packet(asked.packets[0])})."
     else:
         begin = (
-            f" Its encrypted body has the sequence number {fact.number}, although it is the first on this connection. The one before was sent on "
+            f" Its encrypted body has the sequence number {fact.number}, although it is the first on this "
+            "connection. The one before was sent on "
             f"{fact.first.connection} ({tell.packet(asked.packets[0])})."
         )
     return f"{begin} So it was encrypted for the logon of that connection, and the server cannot decrypt it here."
@@ -189,7 +199,8 @@ OPINION = Opinion(
     owner=lambda tell: Owner.NETWORK if tell.first.fact.first is not None else Owner.SERVER,
     reference="MS-WSMV section 2.2.9.1",
     advice=(
-        "Where the body belongs to an older logon: find out why the client lost its connection before, and keep connections open. Else look for a "
+        "Where the body belongs to an older logon: find out why the client lost its connection before, and keep "
+        "connections open. Else look for a "
         "device that changes bodies, or that mixes the requests of several clients on one connection. The event log "
         "Microsoft-Windows-WinRM/Operational tells more."
     ),

@@ -1,10 +1,11 @@
 """The server, or a device in front of it, forbids the request.
 
 What it sees
-    403 to a WinRM request that was not addressed to a proxy (a proxy's own refusal of CONNECT or of an absolute target is http.policy-block), with the page's
-    words and who answered.
+    403 to a WinRM request that was not addressed to a proxy (a proxy's own refusal of CONNECT or of an absolute
+    target is http.policy-block), with the page's words and who answered.
 Why it matters
-    A rule refused the request before WinRM saw it: address restrictions, a missing client certificate, a web application firewall, a reverse proxy's rule.
+    A rule refused the request before WinRM saw it: address restrictions, a missing client certificate, a web
+    application firewall, a reverse proxy's rule.
 When it is wrong
     Where only one side of a device was captured, its 403 and the server's look alike; the page tells more.
 Needs
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
-from analyzer.rules.http._answers import Answer, By, answers, headline, not_examined, places, sign, told
+from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, not_examined, places, sign, told
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 _FORBIDDEN = 403
@@ -40,13 +41,17 @@ def title(tell: Tell[Answer]) -> str:
 
 
 def _whom(tell: Tell[Answer]) -> str:
-    return {By.PROXY: "the proxy", By.SERVER: "the server"}.get(tell.first.fact.by, tell.connection.server.host)
+    return {By.PROXY: "the proxy", By.SERVER: "the server"}.get(tell.first.fact.by, endpoint(tell).host)
 
 
 def why(tell: Tell[Answer]) -> str:
     """Who answered, and with which words."""
     first = tell.first.fact
-    text = "" if first.page is None or not first.page.text or first.page.text == first.page.title else f' It goes on: "{first.page.text[:_MOST]}".'
+    text = (
+        ""
+        if first.page is None or not first.page.text or first.page.text == first.page.title
+        else f' It goes on: "{first.page.text[:_MOST]}".'
+    )
     return f"{told(tell)}{text}{not_examined(first)}{places(tell)}"
 
 
@@ -55,7 +60,8 @@ def advice(tell: Tell[Answer]) -> str:
     if tell.first.fact.by is By.PROXY:
         return "Allow the client, the path and the method POST in the rules of the device that answered (access lists, web application firewall)."
     return (
-        "Look for the rule on the server: IPv4Filter and IPv6Filter of winrm/config/service, IP restrictions and required client certificates of IIS. "
+        "Look for the rule on the server: IPv4Filter and IPv6Filter of winrm/config/service, IP restrictions and "
+        "required client certificates of IIS. "
         "Where the page is another product's, look there."
     )
 

@@ -22,10 +22,10 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Side
-from analyzer.rules.http._answers import Answer, By, answers, headline, page, places, reached_before, sign
+from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, page, places, reached_before, sign
 from analyzer.rules.http.gateway_timeout import gave_up
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import counted, header, listed, packet, request, response, role, seconds, status, upstream
+from analyzer.rules.reading import counted, header, listed, packet, request, response, role, seconds
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 WAY = (
@@ -73,8 +73,8 @@ def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
 
 def _is_own(evidence: Evidence, found: Answer) -> bool:
     where = role(evidence, found.exchange.connection)
-    if found.far is not None:
-        return status(found.far) != found.answer.status
+    if found.beyond is not None:
+        return True
     if where is Role.UPSTREAM_LEG:
         return False
     return found.by is By.PROXY or found.answer.status != _UNAVAILABLE
@@ -82,25 +82,27 @@ def _is_own(evidence: Evidence, found: Answer) -> bool:
 
 def title(tell: Tell[Answer]) -> str:
     """Which proxy, and whether it had reached the server."""
-    own, first = tell.connection, tell.first.fact
-    reached = any(found.far is not None for found in tell.facts)
-    return headline(f"Proxy {own.server.host} answers {first.answer.status} {'for a server that it reached' if reached else 'in place of the server'}")
+    first = tell.first.fact
+    reached = any(found.beyond is not None for found in tell.facts)
+    words = "for a server that it reached" if reached else "in place of the server"
+    return headline(f"Proxy {endpoint(tell).host} answers {first.answer.status} {words}")
 
 
 def why(tell: Tell[Answer]) -> str:
     """Whose answer it is, and what became of the request."""
-    first, own = tell.first.fact, tell.connection
+    first, own, proxy = tell.first.fact, tell.connection, endpoint(tell)
     product = f" ({first.product})" if first.product else ""
     statuses = listed(str(found.answer.status) for found in tell.facts)
     key = f" ({tell.packet(first.answer.packets[0])})" if first.answer.packets else ""
     return (
-        f"{own.server.host}:{own.server.port}{product} answered {counted(tell.count, 'request')} of {own.client.host} with {statuses} of its own. "
+        f"{proxy.host}:{proxy.port}{product} answered {counted(tell.count, 'request')} of {own.client.host} "
+        f"with {statuses} of its own. "
         f"The first was for {first.asked.target}{key}, {seconds(first.latency_ns)} after the request.{page(first)}{_onward(tell)}{places(tell)}"
     )
 
 
 def _onward(tell: Tell[Answer]) -> str:
-    fars = [found for found in tell.facts if found.far is not None]
+    fars = [found for found in tell.facts if found.beyond is not None]
     if fars:
         verb = "was" if len(fars) == 1 else "were"
         return f" {counted(len(fars), 'request')} {verb} forwarded to the server. {_way(tell.evidence, fars[0]).words}"
@@ -113,7 +115,7 @@ def _onward(tell: Tell[Answer]) -> str:
 
 def _way(evidence: Evidence, found: Answer) -> Way:
     """What became of a request on the server's side."""
-    far = upstream(evidence, found.exchange.id)
+    far = found.beyond
     asked, answer = (None, None) if far is None else (request(far), response(far))
     if far is None or asked is None:
         return Way("", WAY)
@@ -131,7 +133,7 @@ def _way(evidence: Evidence, found: Answer) -> Way:
 
 def advice(tell: Tell[Answer]) -> str | Advice:
     """What follows from the way that the request took."""
-    forwarded = next((found for found in tell.facts if found.far is not None), None)
+    forwarded = next((found for found in tell.facts if found.beyond is not None), None)
     if forwarded is not None:
         return _way(tell.evidence, forwarded).advice
     return BEFORE if reached_before(tell.evidence, tell.first.fact) is not None else WAY

@@ -1,14 +1,16 @@
 """A gateway gave up waiting for the server's response.
 
 What it sees
-    504 (or a proxy's 502 or 503) that came only after a wait, on the client's side; what the request was, how long the client lets the server work on it
-    (OperationTimeout), and whether the server had been reached on the same connection before.
+    504 (or a proxy's 502 or 503) that came only after a wait, on the client's side; what the request was, how long
+    the client lets the server work on it (OperationTimeout), and whether the server had been reached on the same
+    connection before.
 Why it matters
-    A Receive waits at the server until there is output, and is answered by its OperationTimeout at the latest. A gateway whose own time-out is not above that
-    ends the session in the middle of a long command. Neither network nor server need be at fault.
+    A Receive waits at the server until there is output, and is answered by its OperationTimeout at the latest. A
+    gateway whose own time-out is not above that ends the session in the middle of a long command. Neither network nor
+    server need be at fault.
 When it is wrong
-    A server that hangs, or that the gateway cannot reach, looks the same for the first request of a connection; then this is said. Where both sides of the
-    gateway were captured, http.gateway-error says more.
+    A server that hangs, or that the gateway cannot reach, looks the same for the first request of a connection; then
+    this is said. Where both sides of the gateway were captured, http.gateway-error says more.
 Needs
     The client's side; a key to tell a Receive from other requests.
 Reference
@@ -19,7 +21,7 @@ from collections.abc import Iterator, Mapping
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
-from analyzer.rules.http._answers import Answer, By, answers, headline, page, places, reached_before, sign
+from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, page, places, reached_before, sign
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, response, seconds
 from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
@@ -30,12 +32,14 @@ _WAITING = "Receive"
 _ROUND_NS = 250_000_000
 PATIENCE_S = 5.0
 HOW = Advice(
-    "Set the gateway's time-out for responses and idle connections above the OperationTimeout of its clients (60 s for PowerShell, 20 s for many others, "
+    "Set the gateway's time-out for responses and idle connections above the OperationTimeout of its clients (60 "
+    "s for PowerShell, 20 s for many others, "
     "unless set otherwise), or let clients ask for a shorter OperationTimeout",
     Topic.IDLE,
 )
 UNKNOWN = (
-    "Check whether the gateway reaches the server at all (its health checks, its log), then how long the server takes. A capture on the server's side of the "
+    "Check whether the gateway reaches the server at all (its health checks, its log), then how long the server "
+    "takes. A capture on the server's side of the "
     "gateway decides it."
 )
 
@@ -48,7 +52,7 @@ def see(evidence: Evidence, given: Mapping[str, float]) -> Iterator[Sign[Answer]
 def gave_up(found: Answer, patience_s: float = PATIENCE_S) -> bool:
     """A gateway's answer after so long, for which nothing is known of the other side."""
     gateway = found.answer.status == _TIMEOUT or found.by is By.PROXY
-    return gateway and found.far is None and found.asked.method != "CONNECT" and found.latency_ns >= patience_s * 1e9
+    return gateway and found.beyond is None and found.asked.method != "CONNECT" and found.latency_ns >= patience_s * 1e9
 
 
 def title(tell: Tell[Answer]) -> str:
@@ -69,12 +73,14 @@ def _time(ns: int) -> str:
 def why(tell: Tell[Answer]) -> str:
     """The wait, the request, and whether the server had been reached."""
     first, own = tell.first.fact, tell.connection
+    gateway = endpoint(tell)
     product = f" ({first.product})" if first.product else ""
     verb = "was" if tell.count == 1 else "were"
     return (
         f"{counted(tell.count, 'request')} of {own.client.host} {verb} answered {first.answer.status} by the gateway "
-        f"{own.server.host}:{own.server.port}{product}. "
-        f"The first answer came {seconds(first.latency_ns)} after its request ({tell.packet(first.answer.packets[0])}).{_clock(first)}{_kind(first)}"
+        f"{gateway.host}:{gateway.port}{product}. "
+        f"The first answer came {seconds(first.latency_ns)} after its request "
+        f"({tell.packet(first.answer.packets[0])}).{_clock(first)}{_kind(first)}"
         f"{_reached(tell)}{page(first)}{places(tell)}"
     )
 

@@ -3,9 +3,11 @@
 What it sees
     411 (Length Required) to a WinRM request.
 Why it matters
-    Windows' web server wants Content-Length (also of 0) or chunked. Logons begin with empty requests, so that not even a logon works.
+    Windows' web server wants Content-Length (also of 0) or chunked. Logons begin with empty requests, so that not
+    even a logon works.
 When it is wrong
-    Where both sides of a proxy are known and the proxy took the length away, http.content-length-dropped says so instead.
+    Where both sides of a proxy are known and the proxy took the length away, http.content-length-dropped says so
+    instead.
 Needs
     The response.
 Reference
@@ -32,7 +34,11 @@ def why(tell: Tell[Answer]) -> str:
     """Whether the request that is seen has a length."""
     first = tell.first.fact
     length = header(first.asked, "content-length")
-    has = f"has Content-Length: {length}, so something between here and the server took it away" if length is not None else "has no Content-Length"
+    has = (
+        f"has Content-Length: {length}, so something between here and the server took it away"
+        if length is not None
+        else "has no Content-Length"
+    )
     return f"{told(tell)} The request in this capture {has}.{not_examined(first)}{places(tell)}"
 
 

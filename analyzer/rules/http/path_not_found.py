@@ -3,8 +3,8 @@
 What it sees
     404 (or 410) to a WinRM request, with the path, and whether it is one of WinRM's own.
 Why it matters
-    The host answers, but no one listens at this path: the URL is wrong, WinRM has no listener on this port, its URL reservation is broken, or another web
-    server or a proxy without a route for the path answers.
+    The host answers, but no one listens at this path: the URL is wrong, WinRM has no listener on this port, its URL
+    reservation is broken, or another web server or a proxy without a route for the path answers.
 When it is wrong
     Some tools try several paths on purpose.
 Needs
@@ -17,7 +17,7 @@ from collections.abc import Hashable, Iterator
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
-from analyzer.rules.http._answers import PATHS, Answer, By, answers, headline, not_examined, places, sign, told
+from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, not_examined, places, sign, told
 from analyzer.rules.reading import forwards_events
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place
 
@@ -37,7 +37,7 @@ def by_path(evidence: Evidence, one: Sign[Answer]) -> Hashable:
 def title(tell: Tell[Answer]) -> str:
     """Which path, on which endpoint."""
     first = tell.first.fact
-    return headline(f"{first.answer.status}: nothing serves {first.path} on {tell.connection.server.host}")
+    return headline(f"{first.answer.status}: nothing serves {first.path} on {endpoint(tell).host}")
 
 
 def why(tell: Tell[Answer]) -> str:
@@ -49,20 +49,21 @@ def why(tell: Tell[Answer]) -> str:
 def _meant(found: Answer) -> str:
     if forwards_events(found.asked):
         return ", where sources of event forwarding reach their collector"
-    return ", WinRM's own path" if PATHS.match(found.path) else ", which is not a path of WinRM (/wsman)"
+    return ", WinRM's own path" if found.is_own_path else ", which is not a path of WinRM (/wsman)"
 
 
 def advice(tell: Tell[Answer]) -> str:
     """The path, or the listener behind it."""
     first = tell.first.fact
-    if not PATHS.match(first.path):
+    if not first.is_own_path:
         return f"Check the endpoint's URL: its path is {first.path}, and WinRM listens at /wsman unless the listener's URLPrefix says otherwise."
     if first.by is By.PROXY:
         return f"Add a route for {first.path} on the proxy, and check its rules for host and port."
     steps = "netsh http show servicestate must show the URL; netsh http show urlacl must reserve it for WinRM"
     return (
         f"Check on the server: winrm enumerate winrm/config/listener must show a listener for this port. {steps}"
-        f"{' and Wecsvc (after Windows split the services)' if forwards_events(first.asked) else ''}. Restart WinRM after a change."
+        f"{' and Wecsvc (after Windows split the services)' if forwards_events(first.asked) else ''}. Restart "
+        "WinRM after a change."
     )
 
 

@@ -3,8 +3,8 @@
 What it sees
     301, 302, 303, 307 or 308 with its Location, to a WinRM request.
 Why it matters
-    Windows' WinRM client does not follow redirects, unless it was told to and the redirect leads to another WinRM endpoint. A redirect to https says that the
-    device wants TLS; one to another host is often a login page.
+    Windows' WinRM client does not follow redirects, unless it was told to and the redirect leads to another WinRM
+    endpoint. A redirect to https says that the device wants TLS; one to another host is often a login page.
 When it is wrong
     Exchange redirects PowerShell sessions to another server (/powershell); such a redirect is info.
 Needs
@@ -49,7 +49,11 @@ def why(tell: Tell[Answer]) -> str:
     """Where to, and what that means."""
     first = tell.first.fact
     where = _location(first)
-    https = " It wants HTTPS." if where.lower().startswith("https:") and not first.asked.target.lower().startswith("https:") else ""
+    https = (
+        " It wants HTTPS."
+        if where.lower().startswith("https:") and not first.asked.target.lower().startswith("https:")
+        else ""
+    )
     follows = "Windows' WinRM client does not follow redirects by itself."
     return f"{told(tell)} Its Location is {where or 'missing'}.{https} {follows}{not_examined(first)}{places(tell)}"
 
@@ -63,8 +67,10 @@ OPINION = Opinion(
     owner=Owner.CLIENT,
     reference="RFC 9110 section 15.4",
     advice=(
-        "Use the address of the redirect as the endpoint, with https and its port where it says so (5986 is WinRM's own). Where it leads to a "
-        "login page, exclude WinRM from that rule. Redirects between PowerShell endpoints need New-PSSessionOption -MaximumRedirection."
+        "Use the address of the redirect as the endpoint, with https and its port where it says so (5986 is "
+        "WinRM's own). Where it leads to a "
+        "login page, exclude WinRM from that rule. Redirects between PowerShell endpoints need "
+        "New-PSSessionOption -MaximumRedirection."
     ),
     see=see,
     why=why,

@@ -1,9 +1,11 @@
 """The HTTP layer refuses a WinRM request for another reason than those that have a rule of their own.
 
 What it sees
-    400 without a reason that is known, 500 without a fault of WinRM, or any other error of HTTP that has no rule of its own, such as 405, 414, 415, 429.
+    400 without a reason that is known, 500 without a fault of WinRM, or any other error of HTTP that has no rule of
+    its own, such as 405, 414, 415, 429.
 Why it matters
-    The request did not get to WinRM, or something that is not WinRM answered. The status and the page say what is wrong.
+    The request did not get to WinRM, or something that is not WinRM answered. The status and the page say what is
+    wrong.
 When it is wrong
     Tools that try methods or paths on purpose.
 Needs
@@ -41,7 +43,9 @@ def _elsewhere(evidence: Evidence, found: Answer) -> bool:
     if found.answer.status != _ERROR:
         return False
     said = message(evidence, found.answer)
-    return said is None or said.protection not in (Protection.NONE, Protection.EMPTY)
+    if said is not None and said.protection is Protection.EMPTY:
+        return not found.bare
+    return said is None or said.protection is not Protection.NONE
 
 
 def by_status(evidence: Evidence, one: Sign[Answer]) -> Hashable:
@@ -73,7 +77,11 @@ def advice(tell: Tell[Answer]) -> str:
     if first.answer.status == _ERROR:
         return "Read the page and the logs of the product that answered: it is not a fault of WinRM."
     known = code_of(first.answer.status)
-    return known.remedy if known is not None else "Read the page: it names the product and the reason. Check host, port and path of the endpoint."
+    return (
+        known.remedy
+        if known is not None
+        else "Read the page: it names the product and the reason. Check host, port and path of the endpoint."
+    )
 
 
 OPINION = Opinion(

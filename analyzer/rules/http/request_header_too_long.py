@@ -1,9 +1,11 @@
 """The request's header is too long for the server, most often because of a large Kerberos ticket.
 
 What it sees
-    431, or 400 whose page says that the header is too long; or a bare 400 from Windows' web server to a header above its default limit of 16,384 bytes.
+    431, or 400 whose page says that the header is too long; or a bare 400 from Windows' web server to a header above
+    its default limit of 16,384 bytes.
 Why it matters
-    The logon was not examined: the request was refused before. A ticket grows with each group of the user, so that some users can log on and others cannot.
+    The logon was not examined: the request was refused before. A ticket grows with each group of the user, so that
+    some users can log on and others cannot.
 When it is wrong
     A bare 400 to a long header may have another reason; then the confidence is lower.
 Needs
@@ -20,7 +22,10 @@ from analyzer.records.finding import Severity
 from analyzer.rules.http._answers import Answer, By, answers, head_bytes, not_examined, places, sign, token_bytes, told
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-_PAGE = re.compile(r"(?:header|cookie|request\b)[^.]{0,60}\btoo (?:long|large|big)|header[^.]{0,60}exceeds|size of the request headers", re.IGNORECASE)
+_PAGE = re.compile(
+    r"(?:header|cookie|request\b)[^.]{0,60}\btoo (?:long|large|big)|header[^.]{0,60}exceeds|size of the request headers",
+    re.IGNORECASE,
+)
 _DEFAULT = 16_384
 """MaxFieldLength and MaxRequestBytes of HTTP.sys unless set otherwise."""
 _BAD, _TOO_LARGE = 400, 431
@@ -36,12 +41,14 @@ def is_it(found: Answer) -> bool:
     """The answer complains of the header, or is a bare 400 to a header above the default limit."""
     if found.answer.status == _TOO_LARGE or _PAGE.search(found.words):
         return True
-    return found.page is None and found.by is By.SERVER and head_bytes(found.asked) > _DEFAULT
+    return found.bare and found.by is By.SERVER and head_bytes(found.asked) > _DEFAULT
 
 
 def title(tell: Tell[Answer]) -> str:
     """How long the header is."""
-    return f"{tell.first.fact.answer.status}: a request header of {head_bytes(tell.first.fact.asked):,} bytes is too long"
+    return (
+        f"{tell.first.fact.answer.status}: a request header of {head_bytes(tell.first.fact.asked):,} bytes is too long"
+    )
 
 
 def why(tell: Tell[Answer]) -> str:
@@ -63,9 +70,10 @@ def advice(tell: Tell[Answer]) -> str:
     """The limit to raise, or the ticket to make smaller."""
     groups = "Or make the ticket smaller: put the user into fewer groups, and remove SID history; MaxTokenSize limits it on the client."
     if tell.first.fact.by is By.PROXY:
-        return f"Raise the header limit of the device that answered (nginx: large_client_header_buffers; HAProxy: tune.bufsize). {groups}"
+        return f"Raise the header limit of the device that answered (nginx: large_client_header_buffers; haproxy: tune.bufsize). {groups}"
     return (
-        "Raise MaxFieldLength (at most 65534) and MaxRequestBytes under HKLM\\SYSTEM\\CurrentControlSet\\Services\\HTTP\\Parameters on the "
+        "Raise MaxFieldLength (at most 65534) and MaxRequestBytes under "
+        "HKLM\\SYSTEM\\CurrentControlSet\\Services\\HTTP\\Parameters on the "
         f"server, and restart it. {groups}"
     )
 

@@ -3,21 +3,22 @@
 What it sees
     413 to a WinRM request, with the size of its body.
 Why it matters
-    Small commands work and large ones fail: copying files, long scripts, many parameters. WinRM's own limit is MaxEnvelopeSizekb (500 KB by default since
-    Windows 8, 150 KB before); proxies have limits for bodies of their own.
+    Small commands work and large ones fail: copying files, long scripts, many parameters. WinRM's own limit is
+    MaxEnvelopeSizekb (500 KB by default since Windows 8, 150 KB before); proxies have limits for bodies of their own.
 When it is wrong
     Not known: the status says so itself.
 Needs
     The response; the request for its size.
 Reference
-    RFC 9110 section 15.5.14; Microsoft, "Installation and configuration for Windows Remote Management" (MaxEnvelopeSizekb).
+    RFC 9110 section 15.5.14; Microsoft, "Installation and configuration for Windows Remote Management"
+    (MaxEnvelopeSizekb).
 """
 
 from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
-from analyzer.rules.http._answers import Answer, By, answers, headline, places, sign, told
+from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, places, sign, told
 from analyzer.rules.reading import request, succeeded
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -43,7 +44,7 @@ def _size(found: Answer) -> int:
 
 
 def _whom(tell: Tell[Answer]) -> str:
-    return "the proxy" if tell.first.fact.by is By.PROXY else tell.connection.server.host
+    return "the proxy" if tell.first.fact.by is By.PROXY else endpoint(tell).host
 
 
 def why(tell: Tell[Answer]) -> str:
@@ -62,7 +63,9 @@ def advice(tell: Tell[Answer]) -> str:
     if tell.first.fact.by is By.PROXY:
         limits = "(nginx: client_max_body_size; Apache: LimitRequestBody)"
         return f"Raise the body limit of the proxy {limits}, {smaller} MaxEnvelopeSizekb limits it on the server."
-    return f"Raise MaxEnvelopeSizekb on the server (winrm set winrm/config '@{{MaxEnvelopeSizekb=\"2048\"}}'), {smaller}"
+    return (
+        f"Raise MaxEnvelopeSizekb on the server (winrm set winrm/config '@{{MaxEnvelopeSizekb=\"2048\"}}'), {smaller}"
+    )
 
 
 OPINION = Opinion(

@@ -1,11 +1,12 @@
 """A response is compressed on its way, which WinRM clients did not ask for.
 
 What it sees
-    A response with Content-Encoding (gzip, deflate, br, ...) on the client's side that the server sent without it; or, with one side only, such a response to a
-    request that offered no such coding. SLDC, which is WinRM's own, does not count.
+    A response with Content-Encoding (gzip, deflate, br, ...) on the client's side that the server sent without it;
+    or, with one side only, such a response to a request that offered no such coding. SLDC, which is WinRM's own, does
+    not count.
 Why it matters
-    Windows' WinRM client does not decompress HTTP bodies: it finds something that is not an encrypted message, and gives up. The encrypted body inside is
-    unchanged.
+    Windows' WinRM client does not decompress HTTP bodies: it finds something that is not an encrypted message, and
+    gives up. The encrypted body inside is unchanged.
 When it is wrong
     A client that offered the coding (Accept-Encoding) reads it; then the severity is info.
 Needs
@@ -22,7 +23,19 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.sealing import Message, Protection
-from analyzer.rules.reading import counted, first_packet, header, identity, message, name, request, response, upstream, winrm_exchanges
+from analyzer.rules.products import Advice, Topic
+from analyzer.rules.reading import (
+    counted,
+    first_packet,
+    header,
+    identity,
+    message,
+    name,
+    request,
+    response,
+    upstream,
+    winrm_exchanges,
+)
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 _OWN = "sldc"
@@ -49,7 +62,13 @@ def see(evidence: Evidence) -> Iterator[Sign[Packed]]:
             packets = tuple(key for half in halves for key in first_packet(half))
             far = upstream(evidence, exchange.id)
             exchanges = (exchange.id, *((far.id,) if far is not None else ()))
-            yield Sign(packed, exchanges, packets, user=identity(evidence, exchange.connection), confidence=_SURE if packed.sent is not None else _ONE_SIDE)
+            yield Sign(
+                packed,
+                exchanges,
+                packets,
+                user=identity(evidence, exchange.connection),
+                confidence=_SURE if packed.sent is not None else _ONE_SIDE,
+            )
 
 
 def _packed(evidence: Evidence, exchange: Exchange) -> Packed | None:
@@ -88,9 +107,19 @@ def why(tell: Tell[Packed]) -> str:
     """Both packets, and what the client had offered."""
     first, host = tell.first.fact, tell.connection.server.host
     begin = f"The response in {tell.packet(first.answer.packets[0])} has Content-Encoding: {first.coding}."
-    sent = f" The server had sent it without ({tell.packet(first.sent.packets[0])}), so the proxy {host} added it." if first.sent is not None else ""
-    offered = " The client had offered this coding." if first.offered else " The client had not offered this coding, and WinRM clients cannot read it."
-    device = "" if first.sent is not None else " Windows' WinRM does not compress so: a proxy or web server in between does."
+    sent = (
+        f" The server had sent it without ({tell.packet(first.sent.packets[0])}), so the proxy {host} added it."
+        if first.sent is not None
+        else ""
+    )
+    offered = (
+        " The client had offered this coding."
+        if first.offered
+        else " The client had not offered this coding, and WinRM clients cannot read it."
+    )
+    device = (
+        "" if first.sent is not None else " Windows' WinRM does not compress so: a proxy or web server in between does."
+    )
     return f"{begin}{sent}{device}{offered} {counted(tell.count, 'response')} arrived so. [{first.exchange.id} on {name(tell.connection)}]"
 
 
@@ -107,10 +136,7 @@ OPINION = Opinion(
     confidence=_SURE,
     owner=Owner.PROXY,
     reference="RFC 9110 section 8.4",
-    advice=(
-        "Turn compression off for WinRM's path on the proxy (nginx: gzip off, and no Accept-Encoding towards the server; Apache: SetEnv no-gzip 1; HAProxy: no "
-        "filter compression; IIS: urlCompression)."
-    ),
+    advice=Advice("Turn compression off for WinRM's path on the proxy", Topic.COMPRESS),
     see=see,
     why=why,
     explains=("enc.framing-nonconformant", "enc.body-modified"),

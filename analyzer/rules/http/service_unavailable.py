@@ -1,9 +1,11 @@
 """The server's web server answers in place of WinRM: the service is out of order.
 
 What it sees
-    503 that the server itself gave (by the other side of the proxy, or by its product), not a proxy. Whether WinRM had answered on the same connection before.
+    503 that the server itself gave (by the other side of the proxy, or by its product), not a proxy. Whether WinRM
+    had answered on the same connection before.
 Why it matters
-    HTTP.sys keeps the port open while WinRM is stopped, restarting, or unable to take its URL, so that connections succeed and every request fails.
+    HTTP.sys keeps the port open while WinRM is stopped, restarting, or unable to take its URL, so that connections
+    succeed and every request fails.
 When it is wrong
     A restart that was meant so. A device that copies the Server field of Windows looks the same.
 Needs
@@ -16,7 +18,7 @@ from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
-from analyzer.rules.http._answers import Answer, By, answers, headline, places, reached_before, sign, told
+from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, places, reached_before, sign, told
 from analyzer.rules.reading import response, seconds
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -30,7 +32,9 @@ def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
 
 def title(tell: Tell[Answer]) -> str:
     """Where."""
-    return headline(f"503: the WinRM service is not available on {tell.connection.server.host}")
+    if tell.first.fact.by is By.UNKNOWN:
+        return headline(f"503: {endpoint(tell).host} is out of service")
+    return headline(f"503: the WinRM service is not available on {endpoint(tell).host}")
 
 
 def why(tell: Tell[Answer]) -> str:
@@ -41,7 +45,12 @@ def why(tell: Tell[Answer]) -> str:
     if before is not None and (answer := response(before)) is not None:
         ago = seconds(first.answer.first_ns - answer.last_ns)
         worked = f" WinRM had answered on this connection {ago} before ({tell.packet(answer.packets[0])}), so it stopped or restarted in between."
-    return f"{told(tell)} The port is open, but the service behind it does not take requests.{worked}{places(tell)}"
+    unsure = (
+        " Whether the server or a device before it answers cannot be told from this answer."
+        if first.by is By.UNKNOWN
+        else ""
+    )
+    return f"{told(tell)} The port is open, but the service behind it does not take requests.{unsure}{worked}{places(tell)}"
 
 
 OPINION = Opinion(
@@ -52,7 +61,8 @@ OPINION = Opinion(
     owner=Owner.SERVER,
     reference="RFC 9110 section 15.6.4",
     advice=(
-        "Check on the server that WinRM runs (Get-Service WinRM) and why it stopped: System event log, Windows Update, an "
+        "Check on the server that WinRM runs (Get-Service WinRM) and why it stopped: System event log, Windows "
+        "Update, an "
         "installation. When it runs and 503 stays: netsh http show urlacl must reserve "
         "http://+:5985/wsman/ for WinRM, and with IIS the application pool must run."
     ),

@@ -3,8 +3,8 @@
 What it sees
     400 with the page "Invalid Hostname" of Windows' web server, or 421 (Misdirected Request).
 Why it matters
-    The request was refused before WinRM saw it. An alias (CNAME), a balancer's name, an address, or a name that a device wrote into Host is not one that the
-    listener serves.
+    The request was refused before WinRM saw it. An alias (CNAME), a balancer's name, an address, or a name that a
+    device wrote into Host is not one that the listener serves.
 When it is wrong
     Not known: the page says so itself.
 Needs
@@ -52,9 +52,14 @@ def why(tell: Tell[Answer]) -> str:
 
 def advice(tell: Tell[Answer]) -> str:
     """Another name, or another listener."""
-    kept = " Let the proxy pass the client's Host field on." if tell.first.fact.far is not None or tell.first.fact.by is By.PROXY else ""
+    kept = (
+        " Let the proxy pass the client's Host field on."
+        if tell.first.fact.far is not None or tell.first.fact.by is By.PROXY
+        else ""
+    )
     return (
-        "Use the server's own name in the URL, or let its listener serve this name: winrm enumerate winrm/config/listener shows Hostname, "
+        "Use the server's own name in the URL, or let its listener serve this name: winrm enumerate "
+        "winrm/config/listener shows Hostname, "
         f"and IIS its bindings.{kept}"
     )
 

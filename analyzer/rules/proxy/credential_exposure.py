@@ -1,36 +1,31 @@
-"""What a proxy saw of credentials, as a list.
+"""Which credentials each proxy could see, as a list.
 
 What it sees
-    For each proxy the authentications towards servers that went through it without TLS, by mechanism, and the tunnels with TLS inside.
+    For each proxy the logons to servers that it could read (it carried them without TLS, or TLS ended at it), by mechanism, and the TLS tunnels through it.
 Why it matters
     Basic gives the proxy the password. An NTLM response can be guessed offline. A Kerberos ticket hides the password, but shows names, and one with RC4 can be
     guessed as well. CredSSP's inner TLS and TLS in a tunnel show nothing. Whoever runs the proxy has this.
 When it is wrong
-    It is a ledger, no alarm: alarms are rules of their own (auth.basic-cleartext, auth.ntlmv1, proxyauth.*).
+    It is a list, not an alarm: alarms are rules of their own (auth.basic-cleartext, auth.ntlmv1, proxyauth.*).
 Needs
-    One leg with a sign of the proxy.
+    One side with a sign of the proxy.
 Reference
     Proxy Servers and WinRM, sentence 154.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation, Mechanism
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
-from analyzer.records.proxy import Role
-from analyzer.records.transport import Connection
-from analyzer.rules.reading import counted, finding, listed, name, packet, role, who
+from analyzer.records.finding import Severity
+from analyzer.records.story import Kind, Logon, Party
+from analyzer.rules.asking import account
+from analyzer.rules.reading import counted, listed, name
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "proxy.credential-exposure"
-TITLE = "What the proxy saw of credentials"
-SEVERITY = Severity.INFO
-REFERENCE = "Proxy Servers and WinRM, sentence 154"
-ADVICE = (
-    "Prefer what shows the proxy nothing: HTTPS in a CONNECT tunnel (-UseSSL, port 5986). If this proxy should be compromised, change the passwords of the "
-    "accounts named here."
-)
 _SHOWS = {
     Mechanism.BASIC: "Basic (the password)",
     Mechanism.DIGEST: "Digest (a response that can be guessed offline)",
@@ -38,55 +33,83 @@ _SHOWS = {
     Mechanism.KERBEROS: "Kerberos (ticket and authenticator)",
     Mechanism.CREDSSP: "CredSSP (nothing without its inner TLS)",
 }
-_LEGS = (Role.CLIENT_LEG, Role.UPSTREAM_LEG)
+_INTERCEPTS = "tls_terminating"
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each proxy host that carried credentials without TLS; the upstream leg is left out where the client's is known."""
-    seen: dict[str, list[Conversation]] = defaultdict(list)
-    tunnels: Counter[str] = Counter()
-    for connection in evidence.connections.values():
-        where = role(evidence, connection.id)
-        if connection.id not in evidence.winrm or where not in _LEGS:
+class Seen(Struct, frozen=True, gc=False):
+    """A logon that a proxy could read."""
+
+    party: Party
+    logon: Logon
+    connection: str
+
+
+def see(evidence: Evidence) -> Iterator[Sign[Seen]]:
+    """One sign for each logon and proxy on its way."""
+    spoken = {one.id: one for one in evidence.conversations}
+    ended = {route.client_connection for route in evidence.routes if route.kind == _INTERCEPTS}
+    for party in evidence.story.parties:
+        if party.kind is not Kind.PROXY:
             continue
-        proxy = connection.client.host if where is Role.UPSTREAM_LEG else connection.server.host
-        tunnels[proxy] += connection.protocol == "tls" and connection.tunnel_of is not None
-        if connection.protocol != "tls":
-            seen[proxy] += _shown(evidence, connection)
-    for proxy, found in seen.items():
-        if found:
-            yield _finding(evidence, proxy, found, tunnels[proxy])
+        near, far = frozenset(party.near), frozenset(party.far)
+        for logon in evidence.story.logons:
+            way = (logon.client_connection, *logon.server_connections)
+            own = [identity for identity in way if identity in near] or [identity for identity in way if identity in far]
+            if own and _is_told(logon) and _could_read(evidence, [identity for identity in way if identity in near or identity in far], ended):
+                yield _sign(spoken, Seen(party, logon, own[0]))
 
 
-def _shown(evidence: Evidence, connection: Connection) -> Iterator[Conversation]:
-    for found in evidence.conversations_of.get(connection.id, ()):
-        own = found.audience is Audience.SERVER and found.mechanism in _SHOWS and not any(identity in evidence.far for identity in found.exchanges)
-        if own and any(step.from_client and step.packets and step.token is not None for step in found.steps):
-            yield found
+def _is_told(logon: Logon) -> bool:
+    return logon.audience is Audience.SERVER and logon.mechanism in _SHOWS
 
 
-def _finding(evidence: Evidence, proxy: str, group: list[Conversation], tunnels: int) -> Finding:
-    kinds = Counter(_SHOWS[found.mechanism] for found in group)
-    users = [user for found in group if (user := who(found))]
-    packets = [step.packets[0] for found in group for step in found.steps if step.from_client and step.packets and step.token is not None]
-    first = evidence.connections[group[0].connection]
-    why = (
-        f"The proxy {proxy} saw {counted(len(group), 'authentication')} towards servers without TLS: "
-        f"{listed(f'{number} with {kind}' for kind, number in kinds.items())}"
-        f"{f', of {listed(users)}' if users else ''}. The first is on {name(first)}, {packet(evidence, packets[0])}."
+def _could_read(evidence: Evidence, way: list[str], ended: set[str]) -> bool:
+    """One of its sides is not TLS, or TLS ends at it."""
+    return any(evidence.connections[identity].protocol != "tls" or identity in ended for identity in way)
+
+
+def _sign(spoken: Mapping[str, Conversation], seen: Seen) -> Sign[Seen]:
+    own = [one for identity in seen.logon.conversations if (one := spoken[identity]).connection == seen.connection]
+    packets = [step.packets[0] for one in own for step in one.steps if step.from_client and step.packets and step.token is not None]
+    exchanges = tuple(one.exchanges[-1] for one in own)
+    return Sign(seen, exchanges, tuple(packets or seen.logon.packets[:1]), (seen.connection,), account(seen.logon))
+
+
+def each(_: Evidence, sign: Sign[Seen]) -> str:
+    """One finding for each proxy."""
+    return sign.fact.party.id
+
+
+def _proxy(tell: Tell[Seen]) -> str:
+    party = tell.facts[0].party
+    return party.listens[0].host if party.listens else party.hosts[0]
+
+
+def why(tell: Tell[Seen]) -> str:
+    """What it could see, of whom, and what not."""
+    evidence, facts = tell.evidence, tell.facts
+    kinds = Counter(_SHOWS[seen.logon.mechanism] for seen in facts)
+    tunnels = sum(evidence.connections[identity].protocol == "tls" and evidence.connections[identity].tunnel_of is not None for identity in facts[0].party.near)
+    text = (
+        f"The proxy {_proxy(tell)} saw {counted(len(facts), 'logon')} to servers that it could read: "
+        f"{listed(f'{number} with {kind}' for kind, number in kinds.items())}{f', of {listed(tell.users)}' if tell.users else ''}. The first is on "
+        f"{name(evidence.connections[facts[0].connection])}, {tell.packet(tell.first.packets[0])}."
     )
-    why += f" It saw nothing of what was in {counted(tunnels, 'TLS tunnel')}." if tunnels else ""
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=1.0,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[found.connection for found in group],
-        exchanges=[found.exchanges[-1] for found in group],
-        packets=packets,
-        user=users[0] if len(set(users)) == 1 else None,
-    )
+    return text + (f" It saw nothing of what was in {counted(tunnels, 'TLS tunnel')}." if tunnels else "")
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Credentials that proxy {_proxy(tell)} could see",
+    name="Credentials that a proxy could see",
+    severity=Severity.INFO,
+    confidence=1.0,
+    owner=Owner.PROXY,
+    reference="Proxy Servers and WinRM, sentence 154",
+    advice=(
+        "Prefer what shows the proxy nothing: HTTPS in a CONNECT tunnel (-UseSSL, port 5986). If this proxy should be compromised, change the passwords of the "
+        "accounts named here."
+    ),
+    see=see,
+    why=why,
+    each=each,
+)

@@ -1,10 +1,11 @@
 """WinRM goes through a SOCKS proxy.
 
 What it sees
-    A WinRM connection that begins with a request to a SOCKS proxy (version 4, 4a or 5), which names the real destination.
+    A WinRM connection that begins with a request to a SOCKS proxy (version 4, 4a or 5), which names the real
+    destination.
 Why it matters
-    The server sees the proxy's address, not the client's. SSH tunnels (ssh -D) and relay tools of attackers offer SOCKS, too:
-    whether this one is wanted is worth knowing.
+    The server sees the proxy's address, not the client's. SSH tunnels (ssh -D) and relay tools of attackers offer
+    SOCKS, too: whether this one is wanted is worth knowing.
 When it is wrong
     Never about the fact.
 Needs
@@ -29,11 +30,7 @@ def see(evidence: Evidence) -> Iterator[Sign[Asked]]:
     """Each connection that a SOCKS proxy let through."""
     for connection in evidence.connections.values():
         if connection.id in evidence.winrm and connection.tunnel_of is None:
-            found = [
-                preface
-                for preface in connection.prefaces
-                if isinstance(preface, Socks) and preface.host and preface.granted is not False
-            ]
+            found = [preface for preface in connection.prefaces if isinstance(preface, Socks) and preface.host and preface.granted is not False]
             if found:
                 yield Sign(Asked(connection, found[-1]), packets=found[-1].packets, connections=(connection.id,))
 
@@ -49,13 +46,13 @@ def why(tell: Tell[Asked]) -> str:
     first = tell.first.fact
     places = listed((f"{asked.socks.host}:{asked.socks.port}" for asked in tell.facts), _SHOWN)
     user = f" The client gave the user name {first.socks.user}." if first.socks.user else ""
-    answer = (
-        f"The proxy answered {first.socks.reply}." if first.socks.reply else "The proxy's answer is not in the capture."
-    )
+    answer = f"The proxy answered {first.socks.reply}." if first.socks.reply else "The proxy's answer is not in the capture."
     return (
-        f"{first.connection.client.host} asked the SOCKS {first.socks.version} proxy at {tell.connection.server.host} to connect to {places} "
+        f"{first.connection.client.host} asked the SOCKS {first.socks.version} proxy at {tell.connection.server.host} "
+        f"to connect to {places} "
         f"({tell.packet(first.socks.request_packet or first.socks.packets[0])}). {answer}{user} "
-        f"{counted(tell.count, 'connection')} went this way. The server sees the proxy's address instead of the client's. [{name(first.connection)}]"
+        f"{counted(tell.count, 'connection')} went this way. The server sees the proxy's address instead of the "
+        f"client's. [{name(first.connection)}]"
     )
 
 

@@ -1,9 +1,11 @@
 """A SOCKS proxy refuses the connection to a WinRM server.
 
 What it sees
-    A request to a SOCKS proxy for a WinRM connection that was answered by anything but success: a reply code, a refused logon, no acceptable method.
+    A request to a SOCKS proxy for a WinRM connection that was answered by anything but success: a reply code, a refused
+    logon, no acceptable method.
 Why it matters
-    The client gets no further; programs report a general SOCKS error. The reply says whether the proxy's rules, its network or the server are in the way.
+    The client gets no further; programs report a general SOCKS error. The reply says whether the proxy's rules, its
+    network or the server are in the way.
 When it is wrong
     Never about the reply. Proxies choose codes freely: general_failure stands for many causes.
 Needs
@@ -27,7 +29,8 @@ _MEANS = {
     "not_allowed_by_ruleset": "the proxy's rules do not allow this destination",
     "network_unreachable": "the proxy has no way to the server's network",
     "host_unreachable": "the proxy does not reach the server, or cannot resolve its name",
-    "connection_refused": "the server refused the proxy's connection: nothing listens on that port, or a firewall rejects it",
+    "connection_refused": "the server refused the proxy's connection: nothing listens on that port, or a firewall "
+    "rejects it",
     "ttl_expired": "the proxy's connection to the server timed out on the way",
     "command_not_supported": "the proxy does not support this command",
     "address_type_not_supported": "the proxy does not take this kind of address; some take no names, some no IPv6",
@@ -44,9 +47,7 @@ _OF_SERVER = ("connection_refused",)
 def see(evidence: Evidence) -> Iterator[Sign[Asked]]:
     """Each request that was refused."""
     for connection in evidence.connections.values():
-        refused = [
-            preface for preface in connection.prefaces if isinstance(preface, Socks) and preface.granted is False
-        ]
+        refused = [preface for preface in connection.prefaces if isinstance(preface, Socks) and preface.granted is False]
         wanted = connection.id in evidence.winrm and connection.tunnel_of is None
         for socks in refused if wanted else ():
             yield Sign(Asked(connection, socks), packets=socks.packets, connections=(connection.id,), user=socks.user)
@@ -71,7 +72,8 @@ def why(tell: Tell[Asked]) -> str:
     reply = tell.packet(socks.packets[-1] if socks.reply_packet is None else socks.reply_packet)
     means = _MEANS.get(socks.reply or "", "a reply of the proxy alone")
     return (
-        f"{first.connection.client.host} {asked} at the SOCKS {socks.version} proxy. The proxy answered {socks.reply}{code} ({reply}). "
+        f"{first.connection.client.host} {asked} at the SOCKS {socks.version} proxy. The proxy answered "
+        f"{socks.reply}{code} ({reply}). "
         f"It means: {means}. This happened on {counted(tell.count, 'connection')}. [{name(first.connection)}]"
     )
 

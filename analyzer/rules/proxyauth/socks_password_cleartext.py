@@ -1,7 +1,8 @@
 """The password for a SOCKS proxy travels in clear.
 
 What it sees
-    User name and password of SOCKS 5 (RFC 1929) at the beginning of a WinRM connection, on a network: not between programs of one host.
+    User name and password of SOCKS 5 (RFC 1929) at the beginning of a WinRM connection, on a network: not between
+    programs of one host.
 Why it matters
     Anyone on the way to the proxy can read the password, whatever protects the connection behind it.
 When it is wrong
@@ -26,11 +27,7 @@ from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 def see(evidence: Evidence) -> Iterator[Sign[Asked]]:
     """Each connection that carried a password."""
     for connection in evidence.connections.values():
-        if (
-            connection.id not in evidence.winrm
-            or connection.tunnel_of is not None
-            or ipaddress.ip_address(connection.server.host).is_loopback
-        ):
+        if connection.id not in evidence.winrm or connection.tunnel_of is not None or ipaddress.ip_address(connection.server.host).is_loopback:
             continue
         for socks in connection.prefaces:
             if isinstance(socks, Socks) and socks.password and socks.password_packet is not None:
@@ -53,8 +50,10 @@ def why(tell: Tell[Asked]) -> str:
     packet = tell.packet(first.socks.password_packet or 0)
     taken = {True: " The proxy accepted it.", False: " The proxy refused it.", None: ""}[first.socks.login]
     return (
-        f"{first.connection.client.host} sent a user name ({first.socks.user}) and a password in clear to the SOCKS proxy ({packet}).{taken} "
-        f"This happened on {counted(tell.count, 'connection')}. Anyone on the way to the proxy can read the password. [{name(first.connection)}]"
+        f"{first.connection.client.host} sent a user name ({first.socks.user}) and a password in clear to the SOCKS "
+        f"proxy ({packet}).{taken} "
+        f"This happened on {counted(tell.count, 'connection')}. Anyone on the way to the proxy can read the password. "
+        f"[{name(first.connection)}]"
     )
 
 

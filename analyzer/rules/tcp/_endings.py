@@ -20,6 +20,8 @@ from analyzer.rules.reading import (
     first_packet,
     grouped,
     handshakes,
+    header,
+    identity,
     owner,
     packet,
     request,
@@ -27,7 +29,10 @@ from analyzer.rules.reading import (
     role,
     says_close,
     seconds,
+    sentence,
+    succeeded,
     wants_a_close,
+    who,
 )
 
 SOON_NS = 1_000_000_000
@@ -36,12 +41,16 @@ CHALLENGED_NS = 5_000_000_000
 
 
 class Ended(Struct, frozen=True, gc=False):
-    """A handshake whose last answer was the last thing that worked on its connection."""
+    """A logon whose last answer was the last thing that worked on its connection."""
 
     conversation: Conversation
     exchange: Exchange
     connection: Connection
     ending: Ending
+    first_by: Kind
+    """Who ended it first, seen over both sides: proxy or server."""
+    first_connection: str
+    """The connection on which the end came first."""
     back_at_ns: int
     """When the client came back."""
     back: str
@@ -49,38 +58,45 @@ class Ended(Struct, frozen=True, gc=False):
 
 
 def ended_handshakes(evidence: Evidence) -> Iterator[Ended]:
-    """Completed handshakes whose connection the other side of the client ended within a second, before answering anything more, while the client went on.
+    """Logons that ended with a 2xx and whose connection was then ended within a second, before anything more was answered, while the client went on.
 
-    On the upstream leg the proxy is the client and it is the proxy's FIN or RST that counts; elsewhere it is the server side's.
+    Nobody cut a client that ended first on its own side, or that asked for the close. Where one side only followed the other, it is told of the side that
+    ended first; of the client's side when the server began it.
     """
     starts = _starts(evidence)
     for conversation in completed(evidence):
         exchange = evidence.exchanges[conversation.ends or conversation.exchanges[-1]]
-        connection = evidence.connections[conversation.connection]
-        side = Side.CLIENT if role(evidence, connection.id) is Role.UPSTREAM_LEG else Side.SERVER
-        ending = ended_after(evidence, exchange, side)
-        if ending is None or ending.after_ns > SOON_NS:
+        asked = request(exchange)
+        if not succeeded(exchange) or (asked is not None and wants_a_close(asked)):
             continue
-        if role(evidence, connection.id) is Role.UPSTREAM_LEG and (_follows_client(evidence, exchange) or _ended_by_client(evidence, connection)):
-            continue
-        back = _came_back(evidence, starts, connection, exchange, ending)
-        if back is not None:
-            yield Ended(conversation, exchange, connection, ending, *back)
+        ended = _ended(evidence, starts, conversation, exchange)
+        if ended is not None:
+            yield ended
+
+
+def _ended(evidence: Evidence, starts: "Starts", conversation: Conversation, exchange: Exchange) -> Ended | None:
+    connection = evidence.connections[conversation.connection]
+    upstream_side = role(evidence, connection.id) is Role.UPSTREAM_LEG
+    ending = ended_after(evidence, exchange, Side.CLIENT if upstream_side else Side.SERVER)
+    fact = evidence.story.endings.get(connection.id)
+    if ending is None or fact is None or ending.after_ns > SOON_NS or fact.first_by is Kind.CLIENT:
+        return None
+    if upstream_side and (fact.followed or _follows_client(evidence, exchange)):
+        return None
+    near = owner(evidence, exchange.id) if upstream_side else exchange
+    if near is None or (asked := request(near)) is None or wants_a_close(asked):
+        return None  # whose it was, and whether that client went on, is not in the capture
+    back = _came_back(evidence, starts, evidence.connections[near.connection], near, ending)
+    return None if back is None else Ended(conversation, exchange, connection, ending, fact.first_by, fact.first_connection, *back)
 
 
 def _follows_client(evidence: Evidence, exchange: Exchange) -> bool:
-    """The proxy ended the client's leg of the same exchange too: that is the event, the upstream leg only followed."""
+    """The proxy ended the client's side of the same exchange too: that is the event, the server side only followed."""
     near = owner(evidence, exchange.id)
     if near is not None and response(near) is None and _lost_an_answer(evidence.connections[near.connection]):
-        return True  # how that leg ended after the response is not known
+        return True  # how that side ended after the response is not known
     ending = None if near is None else ended_after(evidence, near, Side.SERVER)
     return ending is not None and ending.after_ns <= SOON_NS
-
-
-def _ended_by_client(evidence: Evidence, connection: Connection) -> bool:
-    """The client ended its own side first, and the proxy only followed."""
-    whole = evidence.story.endings.get(connection.id)
-    return whole is not None and whole.first_by is Kind.CLIENT
 
 
 def _lost_an_answer(connection: Connection) -> bool:
@@ -89,9 +105,12 @@ def _lost_an_answer(connection: Connection) -> bool:
     return bool(stream.gaps) or any(closing.side is Side.SERVER and closing.stream_at > stream.size for closing in connection.closings)
 
 
-def _starts(evidence: Evidence) -> dict[tuple[str, Endpoint], list[tuple[int, str]]]:
+Starts = dict[tuple[str, Endpoint], list[tuple[int, str]]]
+
+
+def _starts(evidence: Evidence) -> Starts:
     """When each client host began connections to each endpoint, sorted."""
-    starts: dict[tuple[str, Endpoint], list[tuple[int, str]]] = {}
+    starts: Starts = {}
     for connection in evidence.connections.values():
         if connection.tunnel_of is None:
             starts.setdefault((connection.client.host, connection.server), []).append((connection.first_ns, connection.id))
@@ -100,20 +119,35 @@ def _starts(evidence: Evidence) -> dict[tuple[str, Endpoint], list[tuple[int, st
     return starts
 
 
-def _came_back(
-    evidence: Evidence, starts: dict[tuple[str, Endpoint], list[tuple[int, str]]], connection: Connection, exchange: Exchange, ending: Ending
-) -> tuple[int, str] | None:
-    """Any sign, within 30 seconds, that the client was not done: a request on the dying connection, or a new connection to the same place."""
-    for other in after(evidence, exchange):
-        asked = request(other)
+def _came_back(evidence: Evidence, starts: Starts, connection: Connection, exchange: Exchange, ending: Ending) -> tuple[int, str] | None:
+    """Any sign, within 30 seconds, that the client was not done: a request on the dying connection, or a new connection of the same program to the same
+    place."""
+    for later in after(evidence, exchange):
+        asked = request(later)
         if asked is not None:
             return asked.first_ns, "the same connection"
     begun = starts.get((connection.client.host, connection.server), [])
     since = max(connection.first_ns + 1, answer_ns(exchange) or 0, ending.closing.ts_ns - SOON_NS)
-    place = bisect_left(begun, (since, ""))
-    if place < len(begun) and begun[place][0] <= ending.closing.ts_ns + AGAIN_NS:
-        return begun[place]
+    for begin_ns, other in begun[bisect_left(begun, (since, "")) :]:
+        if begin_ns > ending.closing.ts_ns + AGAIN_NS:
+            return None
+        if _is_the_same_program(evidence, connection.id, other):
+            return begin_ns, other
     return None
+
+
+def _is_the_same_program(evidence: Evidence, one: str, other: str) -> bool:
+    """Nothing tells two programs of one host apart: not the account, not the User-Agent. Jump hosts and address translation put many behind one address."""
+    for told in (identity, _agent):
+        a, b = told(evidence, one), told(evidence, other)
+        if a is not None and b is not None and a.casefold() != b.casefold():
+            return False
+    return True
+
+
+def _agent(evidence: Evidence, connection: str) -> str | None:
+    first = next(iter(evidence.exchanges_of.get(connection, ())), None)
+    return None if first is None else header(request(first), "user-agent")
 
 
 def answer_ns(exchange: Exchange) -> int | None:
@@ -138,16 +172,45 @@ def story(evidence: Evidence, ended: Ended, word: str) -> str:
     answer = response(ended.exchange)
     status_packet = packet(evidence, answer.packets[0]) if answer and answer.packets else "its response"
     status = answer.status if answer else 0
+    user = who(ended.conversation)
+    announced = "as the response had announced with Connection: close" if says_close(answer) else "without announcing it"
     text = (
-        f"On {ended.connection.id} the {ended.conversation.mechanism.value} handshake of {ended.exchange.id} ended with status {status} ({status_packet}); "
-        f"{seconds(ended.ending.after_ns)} later {closer(evidence, ended)} {word} the connection ({packet(evidence, ended.ending.closing.packet)})"
+        f"{user or 'The client'} logged on with {ended.conversation.mechanism.value} on {ended.connection.id} (status {status}, {status_packet}). "
+        f"{sentence(closer(evidence, ended))} {word} the connection {seconds(ended.ending.after_ns)} later ({packet(evidence, ended.ending.closing.packet)}), "
+        f"{announced}."
     )
-    text += ", as the response had announced with Connection: close" if says_close(response(ended.exchange)) else ", unannounced"
-    early = ended.back_at_ns <= ended.ending.closing.ts_ns
-    if early:
-        return f"{text}. The client's next request was already on its way and got no answer: the authenticated connection that it needed was gone."
+    if ended.first_by is Kind.SERVER and ended.first_connection != ended.connection.id:
+        text += f" It followed the server, which had ended {ended.first_connection} before."
+    if ended.back_at_ns <= ended.ending.closing.ts_ns:
+        return f"{text} The client's next request was already on its way and got no answer: the logon that it needed was gone."
     gap = seconds(ended.back_at_ns - ended.ending.closing.ts_ns)
-    return f"{text}. The client went on {gap} later on {ended.back}: the authenticated connection that it needed was gone."
+    return f"{text} The client had to come back on {ended.back} {gap} later: the logon was lost with the connection."
+
+
+def cost(evidence: Evidence, group: Sequence[Ended]) -> str:
+    """What it costs the clients: logons for requests, and the time and bytes of the logons' extra round trips."""
+    ends = {ended.exchange.id for ended in group}
+    clients = {(ended.connection.client.host, ended.connection.server) for ended in group}
+    own = [one for one in evidence.connections.values() if (one.client.host, one.server) in clients]
+    spoken = [found for one in own for found in completed(evidence, one.id)]
+    served = [exchange for one in own for exchange in evidence.exchanges_of.get(one.id, ()) if _is_served(exchange)]
+    if len(spoken) < _SEVERAL or not served or not ends:
+        return ""
+    trips = [evidence.exchanges[identity] for found in spoken for identity in found.exchanges if identity != found.ends]
+    ns = sum(answer.last_ns - asked.first_ns for one in trips if (asked := request(one)) is not None and (answer := response(one)) is not None)
+    size = sum(half.end_at - half.at for one in trips for half in (request(one), response(one)) if half is not None)
+    return (
+        f" In all the client went through {counted(len(spoken), 'logon')} for {counted(len(served), 'request')}; the extra round trips took {seconds(ns)} "
+        f"and {size:,} bytes."
+    )
+
+
+_SEVERAL = 2
+
+
+def _is_served(exchange: Exchange) -> bool:
+    asked = request(exchange)
+    return asked is not None and succeeded(exchange) and asked.method != "CONNECT"
 
 
 def ended_by(evidence: Evidence, kind: End) -> Iterator[list[Ended]]:

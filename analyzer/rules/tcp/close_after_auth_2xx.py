@@ -22,7 +22,7 @@ from analyzer.records.finding import Finding, Severity
 from analyzer.records.transport import End
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import finding, who
-from analyzer.rules.tcp._endings import Ended, again, ended_by, proof, story
+from analyzer.rules.tcp._endings import Ended, again, cost, ended_by, proof, story
 
 RULE = "tcp.close-after-auth-2xx"
 TITLE = "Connection closed right after the authentication was complete"
@@ -50,7 +50,7 @@ def _finding(evidence: Evidence, group: list[Ended]) -> Finding:
         severity=SEVERITY,
         confidence=0.95,
         title=TITLE,
-        why=story(evidence, first, "closed") + again(group),
+        why=story(evidence, first, "closed") + again(group) + cost(evidence, group),
         advice=HOW,
         reference=REFERENCE,
         connections=[ended.connection.id for ended in group],

@@ -21,7 +21,7 @@ from analyzer.records.finding import Finding, Severity
 from analyzer.records.transport import End
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import after, counted, finding, who
-from analyzer.rules.tcp._endings import Ended, again, ended_by, proof, story
+from analyzer.rules.tcp._endings import Ended, again, cost, ended_by, proof, story
 
 RULE = "tcp.rst-after-2xx"
 TITLE = "Connection reset right after the authentication was complete"
@@ -52,7 +52,7 @@ def _finding(evidence: Evidence, group: list[Ended]) -> Finding:
         severity=SEVERITY,
         confidence=0.95,
         title=TITLE,
-        why=why + again(group),
+        why=why + again(group) + cost(evidence, group),
         advice=HOW,
         reference=REFERENCE,
         connections=[ended.connection.id for ended in group],

@@ -1,4 +1,5 @@
-"""What became of the TLS of each WinRM connection: one answer for all rules of this family, so that no two of them tell the same connection."""
+"""What became of the TLS of each WinRM connection: one answer for all rules of this family, so that no two of them tell
+the same connection."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterator
@@ -17,7 +18,8 @@ from analyzer.rules.telling import Sign, place
 
 HTTP_PORTS = (5985, 47001)
 ABOUT_CERTIFICATES = (42, 43, 44, 45, 46, 48)
-"""bad_certificate, unsupported_certificate, certificate_revoked, certificate_expired, certificate_unknown, unknown_ca (RFC 8446 section 6.2)."""
+"""bad_certificate, unsupported_certificate, certificate_revoked, certificate_expired, certificate_unknown, unknown_ca
+(RFC 8446 section 6.2)."""
 _CERTIFICATE_REQUIRED = 116
 _FATAL = 2
 _SETTLED_NS = 3_000_000_000
@@ -78,11 +80,7 @@ def shakes(evidence: Evidence, *fates: Fate) -> Iterator[Shake]:
     for route in evidence.routes:
         near = evidence.connections[route.client_connection]
         for other in (evidence.connections[far] for far in route.upstream_connections):
-            if (
-                near.tls is not None
-                and other.tls is not None
-                and near.tls.client_random == other.tls.client_random is not None
-            ):
+            if near.tls is not None and other.tls is not None and near.tls.client_random == other.tls.client_random is not None:
                 passed_on.setdefault(other.id, []).append(near.id)
                 nearer.add(near.id)
     known = [found for found in _told(evidence) if found.connection.id not in nearer]
@@ -99,7 +97,8 @@ def _pair(found: Shake) -> tuple[str, Endpoint]:
 def _told(evidence: Evidence) -> Iterator[Shake]:
     for connection in evidence.connections.values():
         facts = connection.tls
-        if facts is not None and connection.id in evidence.winrm and connection.twin_of is None:
+        spoken = facts is not None and connection.protocol == "tls"  # a server may answer HTTP with an alert
+        if spoken and facts is not None and connection.id in evidence.winrm and connection.twin_of is None:
             alert = _telling_alert(facts)
             yield Shake(connection, facts, _fate(evidence, connection, facts, alert), alert)
 
@@ -158,6 +157,8 @@ def _telling_alert(facts: TlsFacts) -> Alert | None:
 def _fate(evidence: Evidence, connection: Connection, facts: TlsFacts, alert: Alert | None) -> Fate:
     if facts.clear_answer is not None:
         return Fate.WRONG_PORT
+    if facts.reached is Reached.NOTHING and alert is None:
+        return Fate.UNKNOWN
     if alert is not None:
         return _refusal(facts, alert)
     if facts.reached is Reached.CLIENT_HELLO:
@@ -195,9 +196,7 @@ def _refusal(facts: TlsFacts, alert: Alert) -> Fate:
     if alert.from_client:
         return Fate.CERTIFICATE_REFUSED if alert.number in ABOUT_CERTIFICATES else Fate.ALERT
     asked = facts.client_certificate not in (None, ClientCertificate.NOT_ASKED)
-    return (
-        Fate.CLIENT_CERTIFICATE if asked or alert.number in (*ABOUT_CERTIFICATES, _CERTIFICATE_REQUIRED) else Fate.ALERT
-    )
+    return Fate.CLIENT_CERTIFICATE if asked or alert.number in (*ABOUT_CERTIFICATES, _CERTIFICATE_REQUIRED) else Fate.ALERT
 
 
 def _at_the_hello(evidence: Evidence, connection: Connection, facts: TlsFacts) -> Fate:
@@ -205,6 +204,8 @@ def _at_the_hello(evidence: Evidence, connection: Connection, facts: TlsFacts) -
         cut = connection.to_client.gaps or not facts.hello_size or connection.end is End.OPEN
         return Fate.UNKNOWN if cut else Fate.BROKEN_OFF
     ended = connection.ended_by is Side.SERVER
+    if ended and connection.closings[0].stream_at > 0:
+        return Fate.UNKNOWN  # the server had said something that is not in the capture
     waited = connection.last_ns - _hello_ns(connection) >= _SETTLED_NS
     silent = waited or (connection.end is End.OPEN and _is_settled(evidence, connection))
     if not ended and not (silent and is_seen(connection)):
@@ -230,7 +231,8 @@ def _is_settled(evidence: Evidence, connection: Connection) -> bool:
 
 
 def _gave_up(connection: Connection, facts: TlsFacts) -> bool:
-    """The server ended it at the client's last message of the handshake, or answered what followed with nothing but a record as long as an alert."""
+    """The server ended it at the client's last message of the handshake, or answered what followed with nothing but a
+    record as long as an alert."""
     replies = facts.server_encrypted_after
     if connection.tls_opened:
         return False

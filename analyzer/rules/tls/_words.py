@@ -40,13 +40,12 @@ def has_flaw(shake: Shake) -> bool:
     """The certificate shows a reason to refuse it."""
     leaf = shake.facts.leaf
     dated = is_expired(shake) or is_early(shake)
-    return leaf is not None and (
-        dated or shake.facts.name_matches is False or leaf.self_signed or leaf.server_use is False
-    )
+    return leaf is not None and (dated or shake.facts.name_matches is False or leaf.self_signed or leaf.server_use is False)
 
 
 def certificate(tell: Tell[Shake]) -> str:
-    """Sentences about the server's certificate: whose it is, who signed it, whether it was valid; empty when it cannot be seen."""
+    """Sentences about the server's certificate: whose it is, who signed it, whether it was valid; empty when it cannot
+    be seen."""
     shake = tell.first.fact
     leaf = shake.facts.leaf
     if leaf is None:
@@ -74,17 +73,13 @@ def names(leaf: Certificate) -> tuple[str, ...]:
 
 
 def _issuer(leaf: Certificate) -> str:
-    return (
-        "is self-signed (the issuer is the same)" if leaf.self_signed else f"was issued by {leaf.issuer or '(empty)'}"
-    )
+    return "is self-signed (the issuer is the same)" if leaf.self_signed else f"was issued by {leaf.issuer or '(empty)'}"
 
 
 def offer(facts: TlsFacts) -> str:
     """What the client offered, in one sentence."""
     versions = listed(facts.offered_versions)
-    return (
-        f" The client offered {versions} and {counted(len(facts.offered_ciphers), 'cipher suite')}." if versions else ""
-    )
+    return f" The client offered {versions} and {counted(len(facts.offered_ciphers), 'cipher suite')}." if versions else ""
 
 
 def ended(connection: Connection) -> str:

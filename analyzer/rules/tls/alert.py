@@ -1,11 +1,14 @@
 """One side ends TLS with an alert.
 
 What it sees
-    A fatal alert, or a warning with which the handshake stopped, in clear or opened by a key log; alerts about certificates have rules of their own.
+    A fatal alert, or a warning with which the handshake stopped, in clear or opened by a key log; alerts about
+    certificates have rules of their own.
 Why it matters
-    The alert is the reason in TLS's own words: no common version, no common cipher suite, an unknown server name. Clients show a number at best.
+    The alert is the reason in TLS's own words: no common version, no common cipher suite, an unknown server name.
+    Clients show a number at best.
 When it is wrong
-    Never about the alert. Implementations choose them freely: handshake_failure and internal_error stand for many causes.
+    Never about the alert. Implementations choose them freely: handshake_failure and internal_error stand for many
+    causes.
 Needs
     The handshake. In TLS 1.3 most alerts are encrypted: a key log opens them.
 Reference
@@ -60,19 +63,12 @@ def why(tell: Tell[Shake]) -> str:
     shake, alert = tell.first.fact, alert_of(tell)
     who = "client" if alert.from_client else "server"
     opened = ", decrypted with the key log" if alert.encrypted else ""
-    asked = (
-        f" The client asked for the name {shake.facts.server_name}."
-        if shake.facts.server_name
-        else " The client named no server (no SNI)."
-    )
-    chosen = (
-        f" The server had chosen {shake.facts.version_name} and {shake.facts.cipher_name}."
-        if shake.facts.version_name
-        else offer(shake.facts)
-    )
+    asked = f" The client asked for the name {shake.facts.server_name}." if shake.facts.server_name else " The client named no server (no SNI)."
+    chosen = f" The server had chosen {shake.facts.version_name} and {shake.facts.cipher_name}." if shake.facts.version_name else offer(shake.facts)
     return (
         f"The {who} sent the TLS alert {alert.name} ({alert.number}; {tell.packet(alert.packet)}{opened}). "
-        f"It means: {meaning(tell).means}.{chosen}{asked if alert.name == 'unrecognized_name' else ''}{attempts(tell)} [{name(shake.connection)}]"
+        f"It means: {meaning(tell).means}.{chosen}{asked if alert.name == 'unrecognized_name' else ''}{attempts(tell)} "
+        f"[{name(shake.connection)}]"
     )
 
 

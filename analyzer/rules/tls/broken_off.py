@@ -1,8 +1,9 @@
 """A TLS handshake that stops half-way, without an alert that can be read.
 
 What it sees
-    A handshake that the server had answered and that was ended, or went on no further for three seconds, before it was complete; or that the server ended right
-    after the client's last message. Where an alert can be read, or the rest tells that it was about a certificate, another rule says it.
+    A handshake that the server had answered and that was ended, or went on no further for three seconds, before it was
+    complete; or that the server ended right after the client's last message. Where an alert can be read, or the rest
+    tells that it was about a certificate, another rule says it.
 Why it matters
     HTTPS never comes up. In TLS 1.3 the reason is usually there, in an encrypted alert, which only a key log opens.
 When it is wrong
@@ -40,20 +41,15 @@ def see(evidence: Evidence) -> Iterator[Sign[Shake]]:
 
 
 def severity(tell: Tell[Shake]) -> Severity:
-    """A client that gets through on other connections, and ends this one itself, may only have looked (a health check)."""
+    """A client that gets through on other connections, and ends this one itself, may only have looked (a health
+    check)."""
     return Severity.LOW if tell.first.fact.up and tell.first.fact.by_client else Severity.MEDIUM
 
 
 def title(tell: Tell[Shake]) -> str:
     """The server's name, and how it stopped."""
     shake = tell.first.fact
-    how = (
-        "stalls"
-        if shake.connection.end is End.OPEN
-        else "is ended by the client"
-        if shake.by_client
-        else "is ended by the server"
-    )
+    how = "stalls" if shake.connection.end is End.OPEN else "is ended by the client" if shake.by_client else "is ended by the server"
     return headline("TLS handshake with ", where(tell.evidence, shake.connection), f" {how}")
 
 
@@ -67,7 +63,14 @@ def why(tell: Tell[Shake]) -> str:
     else:
         who = "client" if shake.by_client else "server"
         said = f"The {who} {ended(connection)} after {after} ({tell.packet(connection.closings[0].packet)})."
-    return f"{said}{_hidden(shake)}{certificate(tell)}{attempts(tell)} [{name(connection)}]"
+    return f"{said}{_hidden(shake)}{_usual(shake)}{certificate(tell)}{attempts(tell)} [{name(connection)}]"
+
+
+def _usual(shake: Shake) -> str:
+    """What a client does at this place most often."""
+    hidden = shake.facts.version_name == "TLS 1.3" and shake.facts.reached is Reached.SERVER_HELLO
+    at_certificate = shake.by_client and hidden
+    return " A client that refuses the server's certificate ends it here." if at_certificate else ""
 
 
 def _hidden(shake: Shake) -> str:
@@ -75,7 +78,8 @@ def _hidden(shake: Shake) -> str:
     facts = shake.facts
     sizes = facts.client_encrypted if shake.by_client else facts.server_encrypted_after
     if facts.version_name == "TLS 1.3" and sizes and sizes[-1] == ALERT_SIZE:
-        return f" Its last record has {ALERT_SIZE} bytes, the size of an encrypted alert; which one cannot be told without a key log."
+        size = f" Its last record has {ALERT_SIZE} bytes, the size of an encrypted alert."
+        return f"{size} Which one cannot be told without a key log."
     if any(alert.number is None for alert in facts.alerts):
         return " An encrypted alert came before; which one cannot be told without a key log."
     return " No alert can be read."

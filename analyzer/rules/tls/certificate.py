@@ -1,12 +1,14 @@
 """The certificate of a server is out of its dates, or not for the name that clients use, although they go on.
 
 What it sees
-    WinRM over TLS that came up and carried data, with a server certificate that was expired or not yet valid at the time of
-    the capture, or that is not valid for the name that the client asked for.
+    WinRM over TLS that came up and carried data, with a server certificate that was expired or not yet valid at the
+    time of the capture, or that is not valid for the name that the client asked for.
 Why it matters
-    Such clients do not check the certificate, or pin it: whoever stands between could show one of his own. Clients that check it are refused their connection.
+    Such clients do not check the certificate, or pin it: whoever stands between could show one of his own. Clients that
+    check it are refused their connection.
 When it is wrong
-    Clients that pin a certificate do not need its dates or names. A clock of the capture that is wrong by months makes certificates look expired.
+    Clients that pin a certificate do not need its dates or names. A clock of the capture that is wrong by months makes
+    certificates look expired.
 Needs
     The certificate: TLS up to 1.2, or a key log.
 Reference
@@ -53,7 +55,8 @@ def why(tell: Tell[Shake]) -> str:
     clients = counted(len({one.connection.client.host for one in tell.facts}), "client")
     return (
         f"TLS came up on {counted(tell.count, 'connection')} of {clients}, the first at {tell.packet(hello)}."
-        f"{certificate(tell)} The client went on all the same, so it does not check that, or trusts this certificate itself. [{name(shake.connection)}]"
+        f"{certificate(tell)} The client went on all the same, so it does not check that, or trusts this certificate "
+        f"itself. [{name(shake.connection)}]"
     )
 
 

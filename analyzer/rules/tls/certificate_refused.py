@@ -1,14 +1,15 @@
 """The client refuses the server's certificate.
 
 What it sees
-    An alert of the client that is about certificates (bad_certificate, unsupported_certificate, certificate_revoked, certificate_expired, certificate_unknown,
-    unknown_ca), in clear or opened by a key log; or, up to TLS 1.2, a client that closes right after the server's certificate without a word.
+    An alert of the client that is about certificates (bad_certificate, unsupported_certificate, certificate_revoked,
+    certificate_expired, certificate_unknown, unknown_ca), in clear or opened by a key log; or, up to TLS 1.2, a client
+    that closes right after the server's certificate without a word.
 Why it matters
-    The client ends the connection before it sends anything. The reason lies in the certificate or in what the client trusts, and the certificate is readable up
-    to TLS 1.2.
+    The client ends the connection before it sends anything. The reason lies in the certificate or in what the client
+    trusts, and the certificate is readable up to TLS 1.2.
 When it is wrong
-    Never about an alert. Without one the client may have had other reasons: then the confidence is lower, and the severity too unless the certificate shows a
-    reason.
+    Never about an alert. Without one the client may have had other reasons: then the confidence is lower, and the
+    severity too unless the certificate shows a reason.
 Needs
     The handshake. In TLS 1.3 certificates are encrypted, and often alerts: a key log opens them.
 Reference
@@ -79,7 +80,8 @@ def why(tell: Tell[Shake]) -> str:
         opened = ", decrypted with the key log" if alert.encrypted else ""
         means = _MEANS.get(alert.name or "", "it does not accept the certificate")
         said = (
-            f"The client answered the server's certificate with the TLS alert {alert.name} ({alert.number}; {tell.packet(alert.packet)}{opened}). "
+            f"The client answered the server's certificate with the TLS alert {alert.name} ({alert.number}; "
+            f"{tell.packet(alert.packet)}{opened}). "
             f"It means: {means}."
         )
     return f"{said}{certificate(tell)}{attempts(tell)} No request was sent. [{name(shake.connection)}]"
@@ -98,7 +100,8 @@ def advice(tell: Tell[Shake]) -> str:
     said = ["Give the listener a certificate that the client accepts, or let the client trust this one."]
     if is_expired(shake) or is_early(shake):
         said.append(
-            "Dates: renew the certificate, and put the new thumbprint into the listener (winrm set winrm/config/Listener)."
+            "Dates: renew the certificate, and put the new thumbprint into the listener (winrm set "
+            "winrm/config/Listener)."
         )
     if shake.facts.name_matches is False:
         said.append(
@@ -106,14 +109,17 @@ def advice(tell: Tell[Shake]) -> str:
         )
     if leaf is None or leaf.self_signed:
         said.append(
-            "Trust: import the certificate, or better one of your own authority, into Trusted Root Certification Authorities of the client."
+            "Trust: import the certificate, or better one of your own authority, into Trusted Root Certification "
+            "Authorities of the client."
         )
     else:
         said.append(
-            "Trust: import the root of the issuer at the client, and send the intermediate certificates from the server."
+            "Trust: import the root of the issuer at the client, and send the intermediate certificates from the "
+            "server."
         )
     said.append(
-        "Clients that do not read the Windows store: pywinrm ca_trust_path, pypsrp cert_validation, Ansible ansible_winrm_ca_trust_path."
+        "Clients that do not read the Windows store: pywinrm ca_trust_path, pypsrp cert_validation, Ansible "
+        "ansible_winrm_ca_trust_path."
     )
     return " ".join(said)
 

@@ -1,8 +1,9 @@
 """The server refuses the client's certificate, or that there is none.
 
 What it sees
-    A server that asked for the client's certificate, and then sent an alert, or ended the connection when it had the client's answer; or an alert of the server
-    that is about certificates (certificate_required, bad_certificate, unknown_ca and others).
+    A server that asked for the client's certificate, and then sent an alert, or ended the connection when it had the
+    client's answer; or an alert of the server that is about certificates (certificate_required, bad_certificate,
+    unknown_ca and others).
 Why it matters
     Logon by certificate, or a device that wants certificates of its clients, fails before any request.
 When it is wrong
@@ -81,7 +82,8 @@ def _certificate(shake: Shake) -> str:
         return ""
     ended_before = shake.connection.first_ns // 1_000_000_000 > leaf.not_after_s
     issued = "self-signed" if leaf.self_signed else f"issued by {leaf.issuer}"
-    return f" The client's certificate is that of {leaf.subject}, {issued}, and {'expired' if ended_before else 'valid until'} {date(leaf.not_after_s)}."
+    dates = f"{'expired' if ended_before else 'valid until'} {date(leaf.not_after_s)}"
+    return f" The client's certificate is that of {leaf.subject}, {issued}, and {dates}."
 
 
 OPINION = Opinion(
@@ -93,9 +95,11 @@ OPINION = Opinion(
     reference="RFC 8446 section 4.4.2",
     advice=(
         "Give the client a certificate that the server trusts, or let the server not ask for one. "
-        "Client: a certificate for client authentication, with its private key, whose subject alternative name holds the user (CertificateThumbprint, "
+        "Client: a certificate for client authentication, with its private key, whose subject alternative name holds "
+        "the user (CertificateThumbprint, "
         "cert_pem and cert_key_pem). "
-        "Server: its issuer must be in Trusted Root Certification Authorities, and a mapping must exist (winrm enumerate winrm/config/service/certmapping). "
+        "Server: its issuer must be in Trusted Root Certification Authorities, and a mapping must exist (winrm "
+        "enumerate winrm/config/service/certmapping). "
         "Device: a balancer that asks for certificates needs the issuer of the clients' certificates."
     ),
     see=see,

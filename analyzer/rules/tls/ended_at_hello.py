@@ -3,9 +3,11 @@
 What it sees
     A ClientHello to a WinRM port, whole in the capture, and no byte of the server before its FIN or RST.
 Why it matters
-    HTTPS never comes up, so there is no logon and no command. Clients report a reset or closed connection and no reason, since none was sent.
+    HTTPS never comes up, so there is no logon and no command. Clients report a reset or closed connection and no
+    reason, since none was sent.
 When it is wrong
-    The packets do not tell whether the server or a device on the way ended it, nor why; the causes named are the usual ones.
+    The packets do not tell whether the server or a device on the way ended it, nor why; the causes named are the usual
+    ones.
 Needs
     The beginning of the connection, in both directions.
 Reference
@@ -48,7 +50,8 @@ def why(tell: Tell[Shake]) -> str:
         f"The client sent a ClientHello{named} ({tell.packet(hello)}). "
         f"From the server's address the connection was {answer} without an answer ({tell.packet(closing)})."
         f"{attempts(tell)}{offer(shake.facts)} TLS never came up, so nothing was asked or logged on. "
-        "No alert says why. Usually the server has no usable certificate, or no version or cipher in common, or a device filters TLS. "
+        "No alert says why. Usually the server has no usable certificate, or no version or cipher in common, or a "
+        "device filters TLS. "
         f"[{name(shake.connection)}]"
     )
 
@@ -63,8 +66,10 @@ OPINION = Opinion(
     advice=(
         "Check the HTTPS listener on the server, then the devices on the way. "
         "Listener: winrm enumerate winrm/config/listener shows its CertificateThumbprint. "
-        "Certificate: it must be in LocalMachine\\My with its private key, for server authentication; netsh http show sslcert shows the binding of the port. "
-        "Versions: compare those that the client offered with the server's Schannel settings; System events 36870, 36871 and 36874 (Schannel) name the cause. "
+        "Certificate: it must be in LocalMachine\\My with its private key, for server authentication; netsh http show "
+        "sslcert shows the binding of the port. "
+        "Versions: compare those that the client offered with the server's Schannel settings; System events 36870, "
+        "36871 and 36874 (Schannel) name the cause. "
         "Network: capture on the server; if the reset is not in that capture, a firewall sent it."
     ),
     see=see,

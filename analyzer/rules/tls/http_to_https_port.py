@@ -1,8 +1,8 @@
 """HTTP is spoken to a port that speaks HTTPS.
 
 What it sees
-    A WinRM request in clear that the server answers with a TLS alert, or with a page that says that the port is for HTTPS; or one to port 5986 after which the
-    server ends the connection without a byte.
+    A WinRM request in clear that the server answers with a TLS alert, or with a page that says that the port is for
+    HTTPS; or one to port 5986 after which the server ends the connection without a byte.
 Why it matters
     The request is not looked at, and whatever credentials it held travelled in clear.
 When it is wrong
@@ -91,18 +91,22 @@ def why(tell: Tell[Misplaced]) -> str:
     connection, asked = found.connection, request(found.exchange)
     packet = tell.packet(first_packet(asked)[0]) if first_packet(asked) else "no packet"
     if found.alert is not None:
-        end = f"The server answered with a TLS alert, {found.alert.name or 'encrypted'} ({tell.packet(found.alert.packet)}): it speaks TLS on this port."
+        told = f"{found.alert.name or 'encrypted'} ({tell.packet(found.alert.packet)})"
+        end = f"The server answered with a TLS alert, {told}: it speaks TLS on this port."
     elif found.page:
-        end = f"The server's page says that the port is for HTTPS ({tell.packet(first_packet(response(found.exchange))[0])})."
+        page = tell.packet(first_packet(response(found.exchange))[0])
+        end = f"The server's page says that the port is for HTTPS ({page})."
     else:
-        end = f"The server {ended(connection)} without a byte ({tell.packet(connection.closings[0].packet)}). Port {_HTTPS_PORT} is WinRM's port for HTTPS."
+        closing = tell.packet(connection.closings[0].packet)
+        end = f"The server {ended(connection)} without a byte ({closing}). Port {_HTTPS_PORT} is that for HTTPS."
     exposed = (
         " Its Basic credentials travelled in clear."
         if (header(asked, "authorization") or "").lower().startswith("basic ")
         else ""
     )
     often = f" This happened on {tell.count} connections." if tell.count > 1 else ""
-    return f"The client sent an HTTP request in clear to port {port(tell.evidence, connection)} ({packet}).{exposed} {end}{often} [{name(connection)}]"
+    sent = f"The client sent an HTTP request in clear to port {port(tell.evidence, connection)} ({packet})."
+    return f"{sent}{exposed} {end}{often} [{name(connection)}]"
 
 
 OPINION = Opinion(
@@ -120,5 +124,6 @@ OPINION = Opinion(
         "Proxy: one that ends TLS must begin it again towards port 5986."
     ),
     see=see,
+    explains=("tcp.request-cut", "tcp.never-answered", "http.non-wsman-reply", "http.refused-request"),
     why=why,
 )

@@ -1,9 +1,11 @@
 """HTTPS is spoken to a port that speaks HTTP.
 
 What it sees
-    A ClientHello that the server answers in clear HTTP; or one to WinRM's HTTP port (5985, 47001) that is answered by a reset, a close or nothing.
+    A ClientHello that the server answers in clear HTTP; or one to WinRM's HTTP port (5985, 47001) that is answered by a
+    reset, a close or nothing.
 Why it matters
-    No TLS can come up on this port. Clients report a wrong version number, a malformed handshake or a closed connection.
+    No TLS can come up on this port. Clients report a wrong version number, a malformed handshake or a closed
+    connection.
 When it is wrong
     Never where the server answers in HTTP. A reset alone shows only that the port does not take TLS.
 Needs
@@ -52,8 +54,10 @@ def why(tell: Tell[Shake]) -> str:
         end = "No data of the server followed."
     registered = f" Port {number} is WinRM's port for HTTP; HTTPS has {_HTTPS_PORT}." if number != _HTTPS_PORT else ""
     return (
-        f"The client sent a TLS ClientHello to port {number} ({tell.packet(shake.facts.hello_packets[0])}). {end}{registered} "
-        f"This happened on {counted(tell.count, 'connection')} of {connection.client.host}, and nothing was asked. [{name(connection)}]"
+        f"The client sent a TLS ClientHello to port {number} ({tell.packet(shake.facts.hello_packets[0])}). "
+        f"{end}{registered} "
+        f"This happened on {counted(tell.count, 'connection')} of {connection.client.host}, and nothing was asked. "
+        f"[{name(connection)}]"
     )
 
 
@@ -62,13 +66,15 @@ def advice(tell: Tell[Shake]) -> str:
     if port(tell.evidence, tell.first.fact.connection) == _HTTPS_PORT:
         return (
             "Give the server a listener that speaks HTTPS on port 5986. "
-            "Server: winrm enumerate winrm/config/listener shows Transport and Port; a listener with Transport=HTTP may stand on 5986. "
+            "Server: winrm enumerate winrm/config/listener shows Transport and Port; a listener with Transport=HTTP "
+            "may stand on 5986. "
             "Proxy: one that ends TLS must do so on this port."
         )
     return (
         "Let scheme and port agree at the client: port 5986 for https, or http for port 5985. "
         "Windows: -UseSSL changes the port to 5986 unless -Port or the connection URI names another. "
-        "pywinrm, pypsrp, Ansible: ansible_port 5986 with ansible_winrm_scheme https; or 5985 with http, and message encryption. "
+        "pywinrm, pypsrp, Ansible: ansible_port 5986 with ansible_winrm_scheme https; or 5985 with http, and message "
+        "encryption. "
         "Server: port 5986 needs an HTTPS listener (winrm quickconfig -transport:https)."
     )
 

@@ -1,11 +1,11 @@
 """A ClientHello that is never answered.
 
 What it sees
-    A ClientHello to a WinRM port, whole in the capture, while packets of the server are seen on the connection, but none with data: for three seconds or more,
-    until the client ended it or the capture did.
+    A ClientHello to a WinRM port, whole in the capture, while packets of the server are seen on the connection, but
+    none with data: for three seconds or more, until the client ended it or the capture did.
 Why it matters
-    HTTPS never comes up. Whether the server received the ClientHello is told by its acknowledgement: without one, the way loses it (large ClientHellos need two
-    packets); with one, the server's process does not answer.
+    HTTPS never comes up. Whether the server received the ClientHello is told by its acknowledgement: without one, the
+    way loses it (large ClientHellos need two packets); with one, the server's process does not answer.
 When it is wrong
     When only the client's direction was captured from some time on.
 Needs
@@ -44,16 +44,13 @@ def why(tell: Tell[Shake]) -> str:
     shake = tell.first.fact
     connection, hello = shake.connection, shake.facts.hello_packets
     over = f" in {len(hello)} packets" if len(hello) > 1 else ""
-    ends = (
-        max(connection.last_ns, tell.evidence.captures[connection.capture].last_ns or 0)
-        if shake.ending is None
-        else connection.closings[0].ts_ns
-    )
+    ends = max(connection.last_ns, tell.evidence.captures[connection.capture].last_ns or 0) if shake.ending is None else connection.closings[0].ts_ns
     waited = seconds(ends - connection.to_server.extents.ts_ns[0])
     if is_received(shake):
         arrived = "The server acknowledged all of it, so it arrived; the program that should answer did not."
     else:
-        arrived = f"The server acknowledged {max(connection.to_server.acked, 0):,} of {shake.facts.hello_size:,} bytes, so the rest was lost on the way."
+        known = f"{max(connection.to_server.acked, 0):,} of {shake.facts.hello_size:,} bytes"
+        arrived = f"The server acknowledged {known}, so the rest was lost on the way."
     return (
         f"The client sent a ClientHello of {shake.facts.hello_size:,} bytes{over} ({tell.packet(hello[0])}). "
         f"No data of the server followed for {waited}. {arrived}{attempts(tell)} [{name(connection)}]"
@@ -76,7 +73,8 @@ def advice(tell: Tell[Shake]) -> str:
         )
     return (
         "Look for what drops large packets or TLS between the two hosts. "
-        "Size: compare the MTU of the way (ping -f -l) with the size of the packets that were lost; allow ICMP 'fragmentation needed'. "
+        "Size: compare the MTU of the way (ping -f -l) with the size of the packets that were lost; allow ICMP "
+        "'fragmentation needed'. "
         "Filter: a firewall that inspects TLS may drop ClientHellos that it does not know. "
         "Record next: a capture on the server, to see which packets arrive."
     )

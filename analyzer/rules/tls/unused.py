@@ -31,7 +31,8 @@ def see(evidence: Evidence) -> Iterator[Sign[Shake]]:
 
 
 def severity(tell: Tell[Shake]) -> Severity:
-    """A client that gets through otherwise only looked; one that never does, at a certificate with a flaw, most likely refuses it."""
+    """A client that gets through otherwise only looked; one that never does, at a certificate with a flaw, most likely
+    refuses it."""
     if tell.first.fact.up:
         return Severity.INFO
     if has_flaw(tell.first.fact):
@@ -41,20 +42,14 @@ def severity(tell: Tell[Shake]) -> Severity:
 
 def title(tell: Tell[Shake]) -> str:
     """The server's name."""
-    return headline(
-        "Client leaves ", where(tell.evidence, tell.first.fact.connection), " after TLS, before any request"
-    )
+    return headline("Client leaves ", where(tell.evidence, tell.first.fact.connection), " after TLS, before any request")
 
 
 def why(tell: Tell[Shake]) -> str:
     """The handshake and its end, then the certificate."""
     shake = tell.first.fact
     closing = tell.packet(shake.connection.closings[0].packet)
-    likely = (
-        " Clients that refuse a certificate after the handshake do this."
-        if has_flaw(shake)
-        else " Why the client did so cannot be told from the packets."
-    )
+    likely = " Clients that refuse a certificate after the handshake do this." if has_flaw(shake) else " Why the client did so cannot be told from the packets."
     return (
         f"The TLS handshake completed, then the client {ended(shake.connection)} without a request ({closing})."
         f"{certificate(tell)}{likely}{attempts(tell)} [{name(shake.connection)}]"
@@ -71,7 +66,8 @@ OPINION = Opinion(
     reference="RFC 5246 section 7.3",
     advice=(
         "Look at the client's error message; it names what it refuses. "
-        "Windows: 12175 or 0x80072f8f is a certificate that is refused; winrm reports the name, the issuer or the date. "
+        "Windows: 12175 or 0x80072f8f is a certificate that is refused; winrm reports the name, the issuer or the "
+        "date. "
         "Certificate: its name, its dates and its issuer must suit the client. "
         "Health checks and scanners do the same; then nothing needs to change."
     ),

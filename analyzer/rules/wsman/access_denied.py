@@ -1,11 +1,11 @@
 """The server accepted the logon and refuses what the user asks for.
 
 What it sees
-    A fault that says access denied (5, 0x80070005, WMI's 0x80041003, a RunAs account that cannot log on, or the subcode AccessDenied) in a response that
-    could be read.
+    A fault that says access denied (5, 0x80070005, WMI's 0x80041003, a RunAs account that cannot log on, or the
+    subcode AccessDenied) in a response that could be read.
 Why it matters
-    This is the "Access is denied" that users report. The password is right; the account lacks a right: on WinRM itself (RootSDDL), on the session
-    configuration (endpoint), on the WMI namespace, or on the event log.
+    This is the "Access is denied" that users report. The password is right; the account lacks a right: on WinRM
+    itself (RootSDDL), on the session configuration (endpoint), on the WMI namespace, or on the event log.
 When it is wrong
     A program that asks for more than it needs and does without it meets this fault, too.
 Needs
@@ -19,7 +19,18 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
-from analyzer.rules.wsman._faults import Failure, by_code, failures, headline, meaning, places, remedy, server, told, whom
+from analyzer.rules.wsman._faults import (
+    Failure,
+    by_code,
+    failures,
+    headline,
+    meaning,
+    places,
+    remedy,
+    server,
+    told,
+    whom,
+)
 
 
 def see(evidence: Evidence) -> Iterator[Sign[Failure]]:
@@ -39,7 +50,9 @@ def why(tell: Tell[Failure]) -> str:
 
 def _good_logon(tell: Tell[Failure]) -> str:
     first = tell.first.fact
-    refused = first.fault.subcode == "AccessDenied" or (first.meaning is not None and "ACCESS_DENIED" in first.meaning.symbol)
+    refused = first.fault.subcode == "AccessDenied" or (
+        first.meaning is not None and "ACCESS_DENIED" in first.meaning.symbol
+    )
     if not refused or not first.logged_on:
         return ""
     return f" The logon of {tell.users[0] if tell.users else 'this client'} was accepted before, so its password is not the cause."

@@ -1,12 +1,14 @@
 """Requests were answered 500, and the reason is encrypted.
 
 What it sees
-    Responses with status 500 and an encrypted body that could not be decrypted. WinRM answers every fault with 500: access denied, quotas, a lost shell, but
-    also the time-out of a Receive that waited for output, which is part of normal work.
+    Responses with status 500 and an encrypted body that could not be decrypted. WinRM answers every fault with 500:
+    access denied, quotas, a lost shell, but also the time-out of a Receive that waited for output, which is part of
+    normal work.
 Why it matters
     The reason stands in the body. With a key the analyzer names it.
 When it is wrong
-    Answers that came after a wait are most likely time-outs of a waiting Receive. They are counted apart; when there are no others the severity is info.
+    Answers that came after a wait are most likely time-outs of a waiting Receive. They are counted apart; when there
+    are no others the severity is info.
 Needs
     Responses.
 Reference
@@ -21,7 +23,19 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
-from analyzer.rules.reading import counted, first_packet, identity, message, name, request, response, seconds, status, succeeded, winrm_exchanges
+from analyzer.rules.reading import (
+    counted,
+    first_packet,
+    identity,
+    message,
+    name,
+    request,
+    response,
+    seconds,
+    status,
+    succeeded,
+    winrm_exchanges,
+)
 from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell, place
 
 _ERROR = 500
@@ -43,7 +57,12 @@ def see(evidence: Evidence, given: Mapping[str, float]) -> Iterator[Sign[Hidden]
             continue
         took = answer.first_ns - asked.last_ns
         sign = Hidden(exchange, took, took >= given["waiting_s"] * 1e9)
-        yield Sign(sign, (exchange.id,), (*first_packet(asked), *first_packet(answer)), user=identity(evidence, exchange.connection))
+        yield Sign(
+            sign,
+            (exchange.id,),
+            (*first_packet(asked), *first_packet(answer)),
+            user=identity(evidence, exchange.connection),
+        )
 
 
 def _hidden(evidence: Evidence, exchange: Exchange) -> bool:
@@ -64,12 +83,15 @@ def why(tell: Tell[Hidden]) -> str:
     waited = [hidden for hidden in tell.facts if hidden.waited]
     verb = "was" if tell.count == 1 else "were"
     text = (
-        f"{counted(tell.count, 'request')} of {own.client.host} to {own.server.host}:{own.server.port} {verb} answered 500 with an encrypted body; "
-        f"no key was given that decrypts it. The first is {tell.packet(answer.packets[0]) if answer else ''}, {seconds(first.took_ns)} after the request."
+        f"{counted(tell.count, 'request')} of {own.client.host} to {own.server.host}:{own.server.port} {verb} "
+        "answered 500 with an encrypted body; "
+        f"no key was given that decrypts it. The first is {tell.packet(answer.packets[0]) if answer else ''}, "
+        f"{seconds(first.took_ns)} after the request."
     )
     if waited:
         text += (
-            f" {counted(len(waited), 'answer')} came only after {seconds(min(hidden.took_ns for hidden in waited))} or more:"
+            f" {counted(len(waited), 'answer')} came only after "
+            f"{seconds(min(hidden.took_ns for hidden in waited))} or more:"
             " a Receive that waits for output ends so, and that is normal."
         )
     if not _worked(tell):
@@ -90,7 +112,13 @@ def _worked(tell: Tell[Hidden]) -> bool:
     for exchange in winrm_exchanges(tell.evidence):
         found = message(tell.evidence, request(exchange))
         same = place(tell.evidence, Sign(exchange, (exchange.id,))) == wanted
-        if same and succeeded(exchange) and status(exchange) and found is not None and found.protection is Protection.SEALED:
+        if (
+            same
+            and succeeded(exchange)
+            and status(exchange)
+            and found is not None
+            and found.protection is Protection.SEALED
+        ):
             return True
     return False
 
@@ -104,7 +132,8 @@ OPINION = Opinion(
     owner=Owner.SERVER,
     reference="MS-WSMV section 2.2.4.43",
     advice=(
-        "Give the analyzer the account's password, its NT hash or a keytab (--secrets), and it reads the faults. Or read the server's event log "
+        "Give the analyzer the account's password, its NT hash or a keytab (--secrets), and it reads the faults. "
+        "Or read the server's event log "
         "Microsoft-Windows-WinRM/Operational at these times."
     ),
     see=see,

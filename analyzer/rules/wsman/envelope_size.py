@@ -3,7 +3,8 @@
 What it sees
     A fault about the size of an envelope, or about limits of encoding, in a response that could be read.
 Why it matters
-    The operation fails for large results or large input only, so that it looks random. A command may have run although its result could not be sent.
+    The operation fails for large results or large input only, so that it looks random. A command may have run
+    although its result could not be sent.
 When it is wrong
     A client that asks again for less at once gets its result; then the severity is low.
 Needs
@@ -17,7 +18,18 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
-from analyzer.rules.wsman._faults import Failure, by_code, failures, headline, meaning, places, remedy, server, severity, told
+from analyzer.rules.wsman._faults import (
+    Failure,
+    by_code,
+    failures,
+    headline,
+    meaning,
+    places,
+    remedy,
+    server,
+    severity,
+    told,
+)
 
 
 def see(evidence: Evidence) -> Iterator[Sign[Failure]]:

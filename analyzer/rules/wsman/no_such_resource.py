@@ -1,10 +1,11 @@
 """The request names something that the server does not have.
 
 What it sees
-    A fault that says that resource URI, selectors, class, namespace, session configuration or file do not exist, in a response that could be read.
+    A fault that says that resource URI, selectors, class, namespace, session configuration or file do not exist, in a
+    response that could be read.
 Why it matters
-    Nothing was done. As a rule the name of the session configuration (endpoint, JEA) is misspelled, was never registered on this server, or needs a role or
-    feature that is not installed.
+    Nothing was done. As a rule the name of the session configuration (endpoint, JEA) is misspelled, was never
+    registered on this server, or needs a role or feature that is not installed.
 When it is wrong
     Programs look for what may be there and go on without it; then the severity is low.
 Needs
@@ -18,7 +19,18 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
-from analyzer.rules.wsman._faults import Failure, by_code, failures, headline, meaning, places, remedy, server, severity, told
+from analyzer.rules.wsman._faults import (
+    Failure,
+    by_code,
+    failures,
+    headline,
+    meaning,
+    places,
+    remedy,
+    server,
+    severity,
+    told,
+)
 
 
 def see(evidence: Evidence) -> Iterator[Sign[Failure]]:

@@ -1,11 +1,11 @@
 """A quota of the server is used up.
 
 What it sees
-    A fault that names a quota or a lack of resources in a response that could be read: shells of a user, concurrent operations, concurrent users, commands in a
-    shell, memory, load.
+    A fault that names a quota or a lack of resources in a response that could be read: shells of a user, concurrent
+    operations, concurrent users, commands in a shell, memory, load.
 Why it matters
-    New work is refused until something ends. Often shells that no one closed hold the quota: a client that is stopped leaves its shell open until the idle
-    time-out.
+    New work is refused until something ends. Often shells that no one closed hold the quota: a client that is stopped
+    leaves its shell open until the idle time-out.
 When it is wrong
     A client that waits and tries again does its work, only later; then the severity is low.
 Needs
@@ -19,7 +19,18 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
-from analyzer.rules.wsman._faults import Failure, by_code, failures, headline, meaning, places, remedy, server, severity, told
+from analyzer.rules.wsman._faults import (
+    Failure,
+    by_code,
+    failures,
+    headline,
+    meaning,
+    places,
+    remedy,
+    server,
+    severity,
+    told,
+)
 
 _QUOTAS = (
     "MaxShellsPerUser",

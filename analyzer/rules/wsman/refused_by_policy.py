@@ -1,8 +1,8 @@
 """The server's configuration or a policy refuses the request.
 
 What it sees
-    A fault that names a setting or policy (remote shells not allowed, remote access disabled, session configuration for local use only) in a response that
-    could be read.
+    A fault that names a setting or policy (remote shells not allowed, remote access disabled, session configuration
+    for local use only) in a response that could be read.
 Why it matters
     No account and no retry helps until the setting changes. It may be meant so.
 When it is wrong

@@ -1,7 +1,8 @@
 """A request failed for another reason than those that have a rule of their own.
 
 What it sees
-    Any fault in a response that could be read that is not about rights, quotas, sizes, time, shells, names, support or policy, and is not part of normal work.
+    Any fault in a response that could be read that is not about rights, quotas, sizes, time, shells, names, support
+    or policy, and is not part of normal work.
 Why it matters
     No fault stays silent: the server's own words say what failed.
 When it is wrong
@@ -17,7 +18,18 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
-from analyzer.rules.wsman._faults import Failure, by_code, coded, failures, headline, meaning, places, remedy, severity, told
+from analyzer.rules.wsman._faults import (
+    Failure,
+    by_code,
+    coded,
+    failures,
+    headline,
+    meaning,
+    places,
+    remedy,
+    severity,
+    told,
+)
 
 
 def see(evidence: Evidence) -> Iterator[Sign[Failure]]:

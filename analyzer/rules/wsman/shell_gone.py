@@ -1,13 +1,15 @@
 """A shell or command that the client uses no longer exists on the server.
 
 What it sees
-    A fault that says that a shell, command or enumeration is not there (2150858843 for a ShellId, and others), on a request that goes on with it. How long the
-    shell had not been used, whether someone closed it, and whether another computer answered come from the other messages of the capture.
+    A fault that says that a shell, command or enumeration is not there (2150858843 for a ShellId, and others), on a
+    request that goes on with it. How long the shell had not been used, whether someone closed it, and whether another
+    computer answered come from the other messages of the capture.
 Why it matters
-    What ran in the shell is lost, and the client has to begin again. The usual reasons are the idle time-out of shells, a restart of WinRM or the server, and
-    a load balancer that sends the client to another server.
+    What ran in the shell is lost, and the client has to begin again. The usual reasons are the idle time-out of
+    shells, a restart of WinRM or the server, and a load balancer that sends the client to another server.
 When it is wrong
-    A client that deletes a shell and reads from it at the same time gets this fault in normal work; that is left out where the deletion is in the capture.
+    A client that deletes a shell and reads from it at the same time gets this fault in normal work; that is left out
+    where the deletion is in the capture.
 Needs
     Readable messages: clear text, or a key.
 Reference
@@ -86,7 +88,11 @@ def _plain(tell: Tell[Gone]) -> Tell[Failure]:
 def title(tell: Tell[Gone]) -> str:
     """Which shell, on which server."""
     shell = tell.first.fact.failure.shell
-    return headline(f"Shell {shell[:8]} no longer exists on {server(_plain(tell))}" if shell else f"A shell or command is gone on {server(_plain(tell))}")
+    return headline(
+        f"Shell {shell[:8]} no longer exists on {server(_plain(tell))}"
+        if shell
+        else f"A shell or command is gone on {server(_plain(tell))}"
+    )
 
 
 def why(tell: Tell[Gone]) -> str:
@@ -106,7 +112,8 @@ def _shell(tell: Tell[Gone]) -> str:
         return f"{about} is not used with success earlier in this capture, so when it ended cannot be told."
     idle = seconds(gone.failure.asked.first_ns - last.last_ns)
     return (
-        f"{about} was last used with success {idle} before ({tell.packet(last.packets[0])}).{_machine(tell, gone)} No request in this capture closed it. "
+        f"{about} was last used with success {idle} before ({tell.packet(last.packets[0])}).{_machine(tell, gone)} "
+        "No request in this capture closed it. "
         "Usual causes are its idle time-out, or a restart of WinRM or the server."
     )
 
@@ -120,12 +127,18 @@ def _machine(tell: Tell[Gone], gone: Gone) -> str:
         return ""
     if used.lower() != now.lower():
         return f" The logon before was answered by {used}, this one by {now}: a load balancer changed the server."
-    return f" Both requests went over one connection to {now}." if then == here else f" The logons of both connections were answered by {now}."
+    return (
+        f" Both requests went over one connection to {now}."
+        if then == here
+        else f" The logons of both connections were answered by {now}."
+    )
 
 
 def _name(evidence: Evidence, connection: str) -> str | None:
     """The server's own name, as its NTLM challenge on this connection has it."""
-    return next((found.server_name for found in evidence.conversations_of.get(connection, ()) if found.server_name), None)
+    return next(
+        (found.server_name for found in evidence.conversations_of.get(connection, ()) if found.server_name), None
+    )
 
 
 def advice(tell: Tell[Gone]) -> str:

@@ -1,7 +1,8 @@
 """An operation did not end within its time limit.
 
 What it sees
-    A fault about a time-out or time limit in a response that could be read, on anything but a waiting Receive or Pull: these end so all the time.
+    A fault about a time-out or time limit in a response that could be read, on anything but a waiting Receive or
+    Pull: these end so all the time.
 Why it matters
     The server gave up the operation. What it had begun may still be running.
 When it is wrong
@@ -17,7 +18,18 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
-from analyzer.rules.wsman._faults import Failure, by_code, failures, headline, meaning, places, remedy, server, severity, told
+from analyzer.rules.wsman._faults import (
+    Failure,
+    by_code,
+    failures,
+    headline,
+    meaning,
+    places,
+    remedy,
+    server,
+    severity,
+    told,
+)
 
 
 def see(evidence: Evidence) -> Iterator[Sign[Failure]]:

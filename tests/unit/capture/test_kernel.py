@@ -284,9 +284,7 @@ class TestVerdict:
             line.put(CLIENT, cut, start if cut else header + start)
             assert self._verdicts(line) == wanted
 
-    @pytest.mark.parametrize(
-        ("port", "kept"), [(5986, [Verdict.TLS]), (5985, [Verdict.TLS]), (47001, [Verdict.TLS]), (443, [])]
-    )
+    @pytest.mark.parametrize(("port", "kept"), [(5986, [Verdict.TLS]), (5985, [Verdict.TLS]), (47001, [Verdict.TLS]), (443, [])])
     def test_tls_is_kept_on_winrms_port_only(self, port: int, kept: list[Verdict]) -> None:
         line = Line(server=("10.0.0.9", port))
         line.handshake()

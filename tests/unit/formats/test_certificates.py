@@ -58,7 +58,8 @@ def test_any_bytes(raw: bytes) -> None:
 def test_what_a_certificate_says() -> None:
     found = described(paper("srv02.lab.example", days=(-1, 1), alternative="192.0.2.7", ca="Lab Root").der)
     assert found is not None
-    assert (found.subject, found.issuer, found.common_name) == ("CN=srv02.lab.example", "CN=Lab Root", "srv02.lab.example")
+    assert (found.subject, found.issuer) == ("CN=srv02.lab.example", "CN=Lab Root")
+    assert found.common_name == "srv02.lab.example"
     assert (found.names, found.self_signed, found.key, found.signature, found.server_use) == (
         ("192.0.2.7",),
         False,
@@ -75,7 +76,8 @@ def test_self_signed_is_proved_by_the_signature() -> None:
     own = paper()
     forged = bytearray(own.der)
     forged[-1] ^= 1
-    assert [found.self_signed for found in map(described, (own.der, bytes(forged))) if found is not None] == [True, False]
+    found = [described(own.der), described(bytes(forged))]
+    assert [one.self_signed for one in found if one is not None] == [True, False]
 
 
 @given(st.integers(0, 300), st.binary(max_size=8))

@@ -1,4 +1,5 @@
-"""How far a handshake came, its alerts and its certificates, of TLS as OpenSSL speaks it; with a key log also what is encrypted."""
+"""How far a handshake came, its alerts and its certificates, of TLS as OpenSSL speaks it; with a key log also what is
+encrypted."""
 
 from pathlib import Path
 
@@ -87,9 +88,7 @@ def test_a_key_log_shows_certificates_and_alerts(version: Version, tmp_path: Pat
     shake(talk, near, server(PAPER, version, asks=PAPER))
     talk.close_by_server()
     found = opened(lan, tmp_path)
-    assert [(one.name, one.from_client, one.encrypted) for one in found.alerts] == [
-        ("unknown_ca", False, version is TLS13)
-    ]
+    assert [(one.name, one.from_client, one.encrypted) for one in found.alerts] == [("unknown_ca", False, version is TLS13)]
     assert (found.client_certificate, found.leaf is not None) == (ClientCertificate.SENT, True)
     assert found.client_leaf is not None
     assert found.client_leaf.common_name == "alice"
@@ -104,9 +103,7 @@ def test_an_encrypted_farewell_is_opened(tmp_path: Path) -> None:
     done.ends[0].step(done.ends[0].tls.unwrap)
     talk.send(done.ends[0].outgoing.read())
     assert [(one.number, one.from_client) for one in facts(lan).alerts] == [(None, True)]
-    assert [(one.name, one.from_client, one.encrypted) for one in opened(lan, tmp_path).alerts] == [
-        ("close_notify", True, True)
-    ]
+    assert [(one.name, one.from_client, one.encrypted) for one in opened(lan, tmp_path).alerts] == [("close_notify", True, True)]
 
 
 @pytest.mark.parametrize(

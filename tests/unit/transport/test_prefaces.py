@@ -1,4 +1,5 @@
-"""SOCKS dialogs and PROXY headers are taken off; what follows is read as if it stood there alone, and each byte still leads to its packet."""
+"""SOCKS dialogs and PROXY headers are taken off; what follows is read as if it stood there alone, and each byte still
+leads to its packet."""
 
 import struct
 from collections.abc import Callable
@@ -91,9 +92,7 @@ def test_socks_4(host: str, version: str) -> None:
 
 
 def test_a_chain_of_socks_proxies() -> None:
-    judged, packet = spoken(
-        lambda talk: (socks5(talk, "10.20.2.1", SOCKS_PORT), talk.exchange(request4(NAME, 5985), reply4()))
-    )
+    judged, packet = spoken(lambda talk: (socks5(talk, "10.20.2.1", SOCKS_PORT), talk.exchange(request4(NAME, 5985), reply4())))
     check(judged, packet)
     assert [getattr(one, "host", None) for one in judged.evidence.connections["c1"].prefaces] == ["10.20.2.1", NAME]
 
@@ -146,9 +145,7 @@ def test_proxy_headers(header: Callable[..., bytes], end: tuple[str, int], toget
 
 def test_fields_of_version_2() -> None:
     fields = b"\x02" + struct.pack(">H", len(NAME)) + NAME.encode() + b"\x20\x00\x05\x01\0\0\0\0"
-    judged, packet = spoken(
-        lambda talk: talk.send(header2((ALICE, 1), (PROXY, 2), fields=fields)), port=5985, host=SERVER
-    )
+    judged, packet = spoken(lambda talk: talk.send(header2((ALICE, 1), (PROXY, 2), fields=fields)), port=5985, host=SERVER)
     assert getattr(check(judged, packet), "authority", None) == NAME
 
 

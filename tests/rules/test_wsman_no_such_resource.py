@@ -1,0 +1,53 @@
+import pytest
+
+from analyzer.records.finding import Severity
+from tests.build.talk_faults import asks, done, fault
+from tests.build.talk_http import post, reply
+from tests.build.talk_proxy import direct, trip
+from tests.build.talks import Wire
+from tests.rules.judging import judge, names, packets
+
+RULE = "wsman.no-such-resource"
+
+
+CODES = [2150858752, 2150858811, 2147749904]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_fault_of_this_kind(code: int) -> None:
+    lan = Wire()
+    one = trip(direct(lan), post(content=asks("Create")), fault(code, "No."))
+
+    finding = judge(lan).one(RULE)
+
+    assert finding.title == "srv01.lab.example does not have cmd"
+    assert finding.severity is Severity.MEDIUM
+    assert packets(finding) == [*one]
+    assert names(finding, one.answered)
+    assert f"fault {code} (0x{code:08X}, " in finding.why
+
+
+def test_a_later_success_makes_it_low() -> None:
+    lan = Wire()
+    talk = direct(lan)
+    trip(talk, post(content=asks("Create")), fault(CODES[0]))
+    trip(talk, post(content=asks("Create", number=2)), reply(200, content=done()))
+    assert judge(lan).one(RULE).severity is Severity.LOW
+
+
+def test_a_subcode_without_a_code() -> None:
+    lan = Wire()
+    trip(direct(lan), post(content=asks("Create")), fault(None, subcode="w:InvalidSelectors"))
+    assert "the fault InvalidSelectors" in judge(lan).one(RULE).why
+
+
+def test_a_request_that_goes_well() -> None:
+    lan = Wire()
+    trip(direct(lan), post(content=asks("Create")), reply(200, content=done()))
+    assert judge(lan).found(RULE) == []
+
+
+def test_another_fault() -> None:
+    lan = Wire()
+    trip(direct(lan), post(content=asks("Create")), fault(5))
+    assert judge(lan).found(RULE) == []

@@ -1,0 +1,39 @@
+import pytest
+
+from analyzer.records.finding import Severity
+from tests.build.talk_faults import asks, done, fault
+from tests.build.talk_http import post, reply
+from tests.build.talk_proxy import direct, trip
+from tests.build.talks import Wire
+from tests.rules.judging import judge, names, packets
+
+RULE = "wsman.refused-by-policy"
+
+
+CODES = [2150859180, 2150859229, 2150859235]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_fault_of_this_kind(code: int) -> None:
+    lan = Wire()
+    one = trip(direct(lan), post(content=asks("Create")), fault(code, "No."))
+
+    finding = judge(lan).one(RULE)
+
+    assert finding.title == "srv01.lab.example refuses remote work by its configuration"
+    assert finding.severity is Severity.MEDIUM
+    assert packets(finding) == [*one]
+    assert names(finding, one.answered)
+    assert f"fault {code} (0x{code:08X}, " in finding.why
+
+
+def test_a_request_that_goes_well() -> None:
+    lan = Wire()
+    trip(direct(lan), post(content=asks("Create")), reply(200, content=done()))
+    assert judge(lan).found(RULE) == []
+
+
+def test_another_fault() -> None:
+    lan = Wire()
+    trip(direct(lan), post(content=asks("Create")), fault(5))
+    assert judge(lan).found(RULE) == []
