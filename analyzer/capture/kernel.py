@@ -1124,7 +1124,7 @@ class Kernel:
     # Two halves of one capture (see analyzer.capture.halves)
 
     def rejected_at(self, hosts: frozenset[tuple[int, int]], ports: tuple[int, ...]) -> list[int]:
-        """First packets of rejected flows that a SYN began to one of these addresses (as two words of the table) and ports."""
+        """First packets of rejected flows that a SYN began to one of these addresses (as two words of the table; none: to any) and ports."""
         found = []
         table = self._table
         for slot in range(self._slots):
@@ -1134,7 +1134,7 @@ class Kernel:
                 continue
             end = base if info >> 3 & 1 else base + 2  # the one that did not send the SYN
             port = table[base + 4] >> 16 & 0xFFFF if info >> 3 & 1 else table[base + 4] & 0xFFFF
-            if port in ports and (table[end], table[end + 1]) in hosts:
+            if port in ports and (not hosts or (table[end], table[end + 1]) in hosts):
                 found.append(table[base + 7] >> 16)
         return found
 

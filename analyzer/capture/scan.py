@@ -5,6 +5,7 @@ read a second time with that flow kept. Payload of compressed inputs, pipes and 
 """
 
 import os
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
 from analyzer.errors import InputError
 from analyzer.records.capture import Capture, Flow, IcmpError
+from analyzer.records.ids import key_number
 from analyzer.records.issues import Issue
 from analyzer.settings import Limits, Scope
 
@@ -29,6 +31,8 @@ Progress = Callable[[str, int, int], None]
 Problem = tuple[str, str, int | None]
 """(issue code, detail, packet number)."""
 _WINRM_PORTS = (5985, 5986, 47001)
+_BEFORE = 3
+"""TLS connections before one of WinRM's that may be its other side."""
 _UNREAD = ("capture.decompression", "capture.unreadable")
 
 
@@ -106,11 +110,19 @@ def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, prog
 
 
 def _in_front(read: _Read, limits: Limits) -> frozenset[int]:
-    """TLS to hosts that WinRM comes from: a proxy that ends TLS on another port than WinRM's goes on to the server in clear, or in TLS of its own."""
-    hosts = {flow.hosts[0] for flow in read.flows if flow.ports[1] in _WINRM_PORTS}
-    words = frozenset(_words(host) for host in hosts)
+    """TLS that a proxy may end on another port than WinRM's, to go on to the server in clear or in TLS of its own.
+
+    That is TLS to a host that WinRM comes from, and in a file that is quickly read again the TLS connections that began right before each of WinRM's, as a
+    proxy has another address on its other side."""
+    flows = [flow for flow in read.flows if flow.ports[1] in _WINRM_PORTS]
+    words = frozenset(_words(flow.hosts[0]) for flow in flows)
     tables = read.tables if words else ()
-    found = [number + before for kernel, before in tables for number in kernel.rejected_at(words, limits.front_ports)]
+    found = {number + before for kernel, before in tables for number in kernel.rejected_at(words, limits.front_ports)}
+    if read.size < limits.parallel_bytes:
+        others = sorted(number + before for kernel, before in tables for number in kernel.rejected_at(frozenset(), limits.front_ports))
+        for flow in flows:
+            place = bisect_left(others, key_number(flow.segments.key[0]))
+            found.update(others[max(place - _BEFORE, 0) : place])
     return frozenset(sorted(found)[: limits.front_connections])
 
 

@@ -11,6 +11,7 @@ the one with most in common wins, then the tightest; a tie is no pair but is rep
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -102,13 +103,28 @@ def _candidates(flights: Sequence[Flight]) -> dict[tuple[int, int], set[tuple[st
         for key in set(flight.keys):
             groups[key].append(index)
     candidates: dict[tuple[int, int], set[tuple[str, bytes]]] = defaultdict(set)
+    redirected = _redirected(flights, groups)
     for key, members in groups.items():
-        if len(members) < _PAIR or _one_server(flights, members):
+        if len(members) < _PAIR or (not redirected and _one_server(flights, members)):
             continue
         for one, other in _couples(flights, members):
-            if _may_be_legs(flights[one], flights[other]):
+            if _may_be_legs(flights[one], flights[other], redirected):
                 candidates[one, other].add(key)
     return candidates
+
+
+def _redirected(flights: Sequence[Flight], groups: Mapping[tuple[str, bytes], list[int]]) -> frozenset[frozenset[str]]:
+    """Connections of two hosts to one server that carry the same challenge while one lies inside the other: a transparent proxy took the client's connection
+    and called the server itself. Two clients never get the same challenge, and whoever replays a token does so later."""
+    found = set()
+    for (basis, value), members in groups.items():
+        if basis != "token" or not value.startswith(b"s") or len(members) != _PAIR:
+            continue
+        one, other = (flights[index] for index in members)
+        a, b = one.connection, other.connection
+        if a.server == b.server and a.client.host != b.client.host and a.bases != b.bases and (nested(one, other, None) or nested(other, one, None)):
+            found.add(frozenset((a.id, b.id)))
+    return frozenset(found)
 
 
 def _one_server(flights: Sequence[Flight], members: list[int]) -> bool:
@@ -136,12 +152,12 @@ def _couples(flights: Sequence[Flight], members: list[int]) -> Iterable[tuple[in
             yield one, other
 
 
-def _may_be_legs(one: Flight, other: Flight) -> bool:
+def _may_be_legs(one: Flight, other: Flight, redirected: AbstractSet[frozenset[str]] = frozenset()) -> bool:
     """Not the same connection (nor that connection seen elsewhere), the same kind of request, and answers that agree where both are known."""
     a, b = one.connection, other.connection
     if a.id == b.id:
         return False
-    if a.server == b.server:
+    if a.server == b.server and frozenset((a.id, b.id)) not in redirected:
         if a.client.host == b.client.host or a.bases != b.bases or a.bases == (-1, -1):
             return False  # two clients of one server or proxy, however alike; address translation would have left the sequence numbers
     elif a.client == b.server and a.server == b.client:

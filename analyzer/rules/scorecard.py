@@ -211,7 +211,7 @@ def scorecards(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Scoreca
     """One for each proxy and kind of proxy that carries WinRM, in order of first appearance. ``findings``: all of them, symptoms included.
 
     A proxy of which one side only is captured has a card, too: what needs both sides is not tested there."""
-    parties = [party for party in evidence.story.parties if party.kind is Kind.PROXY]
+    parties = [party for party in evidence.story.parties if party.kind in (Kind.PROXY, Kind.SOCKS)]
     inside = {one.tunnel_of: identity for identity, one in evidence.connections.items() if one.tunnel_of is not None}
     against: dict[str, list[Finding]] = {}
     for finding in findings:
