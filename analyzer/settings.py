@@ -37,6 +37,8 @@ class Limits(Struct, frozen=True, gc=False):
     """A time without packets from which on it is kept as a pause of its connection."""
     lost_tries: int = 3
     """How often a segment was sent without an acknowledgement to be called lost for good."""
+    crossing_s: float = 0.05
+    """A FIN this soon after a request was on its way, whatever the request says."""
     large_segment_bytes: int = 1000
     """A lost segment from this size on, larger than all that passed, may have been too large for the path."""
     tls_request_bytes: int = 64

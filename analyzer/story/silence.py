@@ -47,14 +47,20 @@ def unanswered(
     """The unanswered requests of all connections, in the order of these."""
     found = []
     for connection in connections.values():
-        asked = None if connection.twin_of is not None else _asked(connection, exchanges_of.get(connection.id, ()), fetch, limits)
+        asked = (
+            None
+            if connection.twin_of is not None
+            else _asked(connection, exchanges_of.get(connection.id, ()), fetch, limits)
+        )
         if asked is not None:
             ends = max(captures[connection.capture].last_ns or 0, connection.last_ns)
             found.append(_told(connection, asked, ends, _icmp(connection, asked, icmp), limits))
     return tuple(found)
 
 
-def joined(found: Sequence[Unanswered], hops: Sequence[Hop], exchanges: Mapping[str, Exchange]) -> tuple[Unanswered, ...]:
+def joined(
+    found: Sequence[Unanswered], hops: Sequence[Hop], exchanges: Mapping[str, Exchange]
+) -> tuple[Unanswered, ...]:
     """The same, where one request is told of two sides of a proxy: the side that only followed names the other."""
     by_exchange = {one.exchange: one for one in found if one.exchange is not None}
     follows: dict[str, str] = {}
@@ -136,7 +142,9 @@ def _icmp(connection: Connection, asked: _Asked, icmp: Mapping[str, Sequence[Icm
     return next((one for one in own if one.kind is IcmpKind.TOO_BIG), own[0] if own else None)
 
 
-def _told(connection: Connection, asked: _Asked, capture_ends_ns: int, icmp: IcmpError | None, limits: Limits) -> Unanswered:
+def _told(
+    connection: Connection, asked: _Asked, capture_ends_ns: int, icmp: IcmpError | None, limits: Limits
+) -> Unanswered:
     closing = next((one for one in connection.closings if one.ts_ns >= asked.asked_ns), None)
     ended_ns = capture_ends_ns if closing is None else closing.ts_ns
     window = next((one for one in _windows(connection) if one.until_ns is None and one.last_ns >= asked.asked_ns), None)
@@ -164,18 +172,30 @@ def _windows(connection: Connection) -> Iterator[ZeroWindow]:
 
 
 def _stop(connection: Connection, one: Unanswered, asked: _Asked, limits: Limits) -> Stop:
-    if any(closing.side is Side.SERVER and closing.kind is End.FIN and closing.ts_ns < asked.asked_ns for closing in connection.closings):
+    closing = one.closing
+    if _crossed(connection, one, asked, limits):
         return Stop.AFTER_CLOSE
-    if one.closing is not None and one.closing.side is Side.SERVER and one.closing.kind is End.FIN and 0 <= one.closing.acked <= asked.at:
-        return Stop.AFTER_CLOSE  # its sender had not received the request yet
-    if one.closing is not None and (one.closing.side is Side.SERVER or (one.closing.kind is End.RESET and one.closing.fits is False)):
-        return Stop.RESET if one.closing.kind is End.RESET else Stop.CLOSED
+    if closing is not None and (closing.side is Side.SERVER or (closing.kind is End.RESET and closing.fits is False)):
+        return Stop.RESET if closing.kind is End.RESET else Stop.CLOSED
     if one.window is not None:
         return Stop.WINDOW
     lost = _lost(one, asked, limits)
     if lost is not None:
         return lost
-    return Stop.PENDING if one.closing is None else Stop.GAVE_UP
+    return Stop.PENDING if closing is None else Stop.GAVE_UP
+
+
+def _crossed(connection: Connection, one: Unanswered, asked: _Asked, limits: Limits) -> bool:
+    """The server's FIN came before the request, or was on its way: it does not acknowledge it, or came at once.
+
+    After a pause a FIN at once is an answer to the request.
+    """
+    fins = [closing for closing in connection.closings if closing.side is Side.SERVER and closing.kind is End.FIN]
+    if not fins or (one.closing is not None and one.closing.ts_ns < fins[0].ts_ns):
+        return False
+    fin = fins[0]
+    at_once = fin.ts_ns - asked.sent_ns <= limits.crossing_s * 1e9 and not one.idle_ns
+    return fin.ts_ns < asked.asked_ns or 0 <= fin.acked <= asked.at or at_once
 
 
 def _lost(one: Unanswered, asked: _Asked, limits: Limits) -> Stop | None:
