@@ -26,6 +26,7 @@ _NEIGHBOURS = 6
 _PAIR = 2
 _WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3, "proxy_header": 3, "repeated_token": 2}
 _PROXY_DEMAND = 407
+_STRONG = 4
 _SURE = 8
 """A weight that a request's key and its response's key reach together."""
 
@@ -218,6 +219,8 @@ def _overlap(one: Flight, other: Flight) -> bool:
 
 def _best(flights: Sequence[Flight], far: int, choices: list[Pair]) -> Pair | tuple[int, ...]:
     """The near partner of ``far``; the possible ones when several are equally good."""
+    near_by = [pair for pair in choices if flights[pair.near].connection.server.host == flights[far].connection.client.host and pair.weight >= _STRONG]
+    choices = near_by or choices  # in a chain the leg before has the far one's host, however much of its answer was lost
     top = max(pair.weight for pair in choices)
     choices = [pair for pair in choices if pair.weight == top]
     linked = [pair for pair in choices if flights[pair.near].connection.server.host == flights[far].connection.client.host]
