@@ -26,7 +26,9 @@ class Limits(Struct, frozen=True, gc=False):
     netmon_bytes: int = 1 << 30
     """Of a file of Network Monitor, which is read as a whole."""
     kdc_datagrams: int = 10_000
-    """Kerberos messages over UDP that are kept, for the keys they may tell."""
+    """Kerberos messages over UDP that are kept, for the keys and the users they may tell."""
+    kdc_messages: int = 20_000
+    """Kerberos messages with a key distribution center, over UDP and TCP, that are read."""
     icmp_errors: int = 10_000
     """ICMP errors about TCP segments that are kept, to be joined to the connections that they quote."""
     duplicate_window_s: float = 60.0

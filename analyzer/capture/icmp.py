@@ -68,14 +68,14 @@ def icmp_errors(capture: int, packets: Iterable[tuple[int, int, bytes]], host: C
 
 
 def _error(key: int, ts_ns: int, packet: bytes, host: Callable[[bytes], str]) -> IcmpError | None:
-    version, sender, _, protocol, _, at = _headers(packet, 0)
+    version, sender, _, protocol, _, at = ip_headers(packet, 0)
     if protocol != (_ICMP if version == 4 else _ICMP6):
         return None
     kind, code = packet[at], packet[at + 1]
     known = _MEANINGS.get((version, kind, code))
     if known is None:
         return None
-    quoted, source, target, inside, size, tcp = _headers(packet, at + _QUOTE)
+    quoted, source, target, inside, size, tcp = ip_headers(packet, at + _QUOTE)
     if quoted != version or inside != _TCP:
         return None
     near, far, seq = struct.unpack_from(">HHI", packet, tcp)
@@ -89,7 +89,7 @@ def _mtu(packet: bytes, at: int, version: int) -> int | None:
     return mtu or None
 
 
-def _headers(packet: bytes, at: int) -> tuple[int, bytes, bytes, int, int, int]:
+def ip_headers(packet: bytes, at: int) -> tuple[int, bytes, bytes, int, int, int]:
     """Version, source, destination, protocol, size of the IP packet as it was sent, and where its payload begins. A
     later fragment has no payload of use."""
     version = packet[at] >> 4

@@ -32,7 +32,7 @@ auth.basic-cleartext auth.two-credential-sets auth.same-identity-both-hops auth.
 auth.loop auth.reauth-per-request auth.idle-reauth auth.context-lost auth.unencrypted-refused auth.ntlmv1 auth.ntlm-anonymous-or-local
 auth.token-altered auth.no-mic auth.cbt-missing-or-broken auth.spn-mismatch auth.scheme-downgrade auth.kerberos-weak-etype auth.kerberos-error
 auth.credssp-delegation auth.credssp-cert-differs auth.token-replayed auth.negotiate-via-proxy-without-proxy-support auth.mutual-auth-missing
-auth.credentials-refused auth.credssp-refused auth.scheme-not-offered auth.ntlm-blocked auth.ticket-refused
+auth.credentials-refused auth.credssp-refused auth.scheme-not-offered auth.ntlm-blocked auth.ticket-refused auth.kdc-error
 proxyauth.over-plain-http proxyauth.cleartext-on-connect proxyauth.credentials-missing proxyauth.socks-password-cleartext
 enc.plaintext-soap-through-proxy enc.plaintext-soap-direct enc.server-allows-unencrypted enc.mixed-mode enc.identify-anonymous
 enc.plain-reply-to-sealed enc.body-modified enc.signature-invalid enc.length-mismatch enc.framing-nonconformant enc.no-seal-negotiated enc.weak-seal
