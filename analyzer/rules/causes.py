@@ -31,7 +31,6 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "auth.unencrypted-refused": ("auth.credentials-refused", "auth.loop", "http.refused-request"),
     "auth.challenge-stripped": ("auth.loop",),
     "auth.loop": ("tcp.retry-storm",),
-    "attack.spray": ("auth.loop", "auth.credentials-refused", "tcp.retry-storm"),
 }
 """Cause: the symptoms that it explains; rules that are declared opinions say so themselves."""
 
@@ -58,8 +57,7 @@ def explained(findings: Sequence[Finding]) -> list[Finding]:
     return [
         finding
         for finding in findings
-        if not claimed.get(finding.rule, set()).intersection(finding.connections)
-        and (finding.source, finding.destination) not in places.get(finding.rule, ())
+        if not claimed.get(finding.rule, set()).intersection(finding.connections) and (finding.source, finding.destination) not in places.get(finding.rule, ())
     ]
 
 
