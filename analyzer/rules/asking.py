@@ -5,10 +5,11 @@ from typing import Any
 
 from analyzer.records.auth import Audience, Conversation, Mechanism
 from analyzer.records.evidence import Evidence
-from analyzer.records.http import Request
+from analyzer.records.http import Exchange, Request
+from analyzer.records.proxy import Hop
 from analyzer.records.story import Kind, Logon, Party, Reason, Result
 from analyzer.records.transport import Connection
-from analyzer.rules.reading import header, request, response
+from analyzer.rules.reading import PROXIED, header, request, response, role
 from analyzer.rules.telling import Sign, Tell
 
 MECHANISMS = {
@@ -41,6 +42,23 @@ def spoken(evidence: Evidence, *mechanisms: Mechanism, audience: Audience = Audi
         own = found.connection in evidence.winrm and found.audience is audience and (not mechanisms or found.mechanism in mechanisms)
         if own and not any(identity in evidence.far for identity in found.exchanges):
             yield found
+
+
+def is_at_proxy(evidence: Evidence, connection: str) -> bool:
+    """One of its ends is a proxy."""
+    return role(evidence, connection) in PROXIED
+
+
+def forwarded(evidence: Evidence) -> Iterator[tuple[Hop, Exchange, Exchange]]:
+    """WinRM exchanges that are known on both sides of a proxy: the client's and the server's."""
+    for hop in evidence.hops:
+        if hop.near_connection in evidence.winrm:
+            yield hop, evidence.exchanges[hop.near], evidence.exchanges[hop.far]
+
+
+def program(evidence: Evidence, exchange: Exchange) -> tuple[str, str]:
+    """The client program behind a request: its address and the User-Agent that it gives."""
+    return evidence.connections[exchange.connection].client.host, header(request(exchange), "user-agent") or ""
 
 
 def account(logon: Logon) -> str | None:

@@ -27,8 +27,8 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.records.story import Reason
-from analyzer.rules.asking import server_words, spoken, where
-from analyzer.rules.reading import counted, header, listed, packets_of, request, role, who
+from analyzer.rules.asking import program, server_words, spoken, where
+from analyzer.rules.reading import counted, listed, packets_of, role, who
 from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
 
 LEAST = Param("least", 5, "users", "how many different users must be refused")
@@ -54,20 +54,19 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Try]]:
         ended = found.outcome in (Outcome.ACCEPTED, Outcome.REFUSED)
         if ended and who(found) and role(evidence, found.connection) is not Role.UPSTREAM_LEG:
             groups[_program(evidence, found)].append(found)
-    for program, group in groups.items():
+    for key, group in groups.items():
         refused = [found for found in group if found.outcome is Outcome.REFUSED and evidence.story.logon_of[found.id].reason in _OPEN]
         if len({(who(found) or "").lower() for found in refused}) >= values["least"] and len(refused) >= values["ratio"] * len(group):
             inside = tuple(dict.fromkeys(user for found in group if found.outcome is Outcome.ACCEPTED and (user := who(found))))
             for found in refused:
                 blind = evidence.story.logon_of[found.id].reason is Reason.CREDENTIALS_OR_SPLIT
                 last = found.exchanges[-1:]
-                fact = Try(found, program, blind, len(group), inside)
+                fact = Try(found, key, blind, len(group), inside)
                 yield Sign(fact, last, packets_of([evidence.exchanges[last[0]]]), user=who(found))
 
 
 def _program(evidence: Evidence, found: Conversation) -> _Program:
-    agent = header(request(evidence.exchanges[found.exchanges[-1]]), "user-agent") or ""
-    return evidence.connections[found.connection].client.host, agent, found.mechanism
+    return *program(evidence, evidence.exchanges[found.exchanges[-1]]), found.mechanism
 
 
 def _blind(tell: Tell[Try]) -> bool:
