@@ -28,10 +28,6 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "tcp.rst-after-2xx": ("tcp.request-cut", "auth.reauth-per-request", "auth.context-lost", "http.encrypted-body-refused"),
     "tcp.close-between-challenge-and-response": ("auth.loop", "auth.credentials-refused", "auth.reauth-per-request", "http.keepalive-stripped"),
     "tcp.upstream-idle-close": ("affinity.client-migrates", "auth.context-lost", "http.encrypted-body-refused"),
-    "auth.unencrypted-refused": ("auth.credentials-refused", "auth.loop", "http.refused-request"),
-    "auth.challenge-stripped": ("auth.loop",),
-    "auth.loop": ("tcp.retry-storm",),
-    "attack.spray": ("auth.loop", "auth.credentials-refused", "tcp.retry-storm"),
 }
 """Cause: the symptoms that it explains; rules that are declared opinions say so themselves."""
 

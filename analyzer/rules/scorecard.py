@@ -152,7 +152,7 @@ REQUIREMENTS = (
     Requirement(
         "connection_authentication",
         "133",
-        ("affinity.handshake-interleaved", "auth.challenge-stripped", "tcp.close-between-challenge-and-response"),
+        ("affinity.handshake-interleaved", "tcp.close-between-challenge-and-response"),
         _connection_authentication,
         "handshake",
     ),
