@@ -148,10 +148,14 @@ class Opinion(Struct, frozen=True, gc=False, kw_only=True):
     why: Words
     owner: Owner | Callable[[Tell[Any]], Owner]
     each: Key = place
-    attack: tuple[str, ...] = ()
+    attack: tuple[str, ...] | Callable[[Tell[Any]], tuple[str, ...]] = ()
     explains: tuple[str, ...] = ()
     fails: tuple[str, ...] = ()
+    fails_alone: tuple[str, ...] = ()
+    """Requirements that a finding fails unless another finding explains it: then that one's requirement is failed."""
     params: tuple[Param, ...] = ()
+    destination: Words | None = None
+    """Where it happened, where that is not the server end of the first connection."""
     name: str | None = None
     """The title of the rule in lists, where ``title`` is a function."""
     worst: Severity | None = None
@@ -186,7 +190,8 @@ def _finding(opinion: Opinion, rule: str, tell: Tell[Any]) -> Finding:
         exchanges=tuple(dict.fromkeys(identity for sign in tell.signs for identity in sign.exchanges)),
         packets=[key for sign in tell.signs for key in sign.packets],
         user=tell.users[0] if len(tell.users) == 1 else None,
-        attack=opinion.attack,
+        attack=opinion.attack if isinstance(opinion.attack, tuple) else opinion.attack(tell),
+        destination=None if opinion.destination is None else opinion.destination(tell),
         owner=opinion.owner if isinstance(opinion.owner, Owner) else opinion.owner(tell),
     )
 
