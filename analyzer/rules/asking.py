@@ -46,8 +46,7 @@ def account(logon: Logon) -> str | None:
 def party_at(evidence: Evidence, connection: str, *, server_end: bool) -> Party | None:
     """The party at one end of a connection."""
     ends = evidence.story.ends.get(connection)
-    wanted = None if ends is None else ends[server_end]
-    return next((party for party in evidence.story.parties if party.id == wanted), None)
+    return None if ends is None else evidence.story.parties[int(ends[server_end][1:]) - 1]
 
 
 def is_proxied(evidence: Evidence, connection: str) -> bool:

@@ -250,16 +250,16 @@ def _refusal(evidence: Evidence, spoken: Conversation, onward: Sequence[Conversa
         return Reason.NOT_CREDENTIALS if right else Reason.CREDENTIALS, None, Certainty.INFERRED
     if _is_interleaved(evidence, onward):
         return Reason.INTERLEAVED, None, Certainty.PROVED
-    return _answer_refused(spoken, onward, clear=clear, blind=blind)
+    return _answer_refused(spoken, onward, clear=clear, blind=blind, lost=_is_usually_seen(evidence, spoken))
 
 
-def _answer_refused(spoken: Conversation, onward: Sequence[Conversation], *, clear: bool, blind: bool) -> _Told:
+def _answer_refused(spoken: Conversation, onward: Sequence[Conversation], *, clear: bool, blind: bool, lost: bool) -> _Told:
     """The last message of a handshake was refused. A given secret that fits proves that the password is right: then the account is not blamed first."""
     right = any(one.verifies for one in (spoken, *onward))
     if spoken.mechanism is Mechanism.NTLM and not any(one.server_challenge for one in (spoken, *onward)):
         return None, None, Certainty.UNKNOWN  # nobody knows what was answered
-    if blind and onward:
-        return None, None, Certainty.UNKNOWN
+    if blind and (onward or lost):
+        return None, None, Certainty.UNKNOWN  # the other side is in the capture, and this part of it is not
     if blind:
         return Reason.CREDENTIALS_OR_SPLIT, None, Certainty.UNKNOWN
     if clear:
@@ -288,6 +288,12 @@ def _may_be_changed(evidence: Evidence, spoken: Conversation, onward: Sequence[C
     if evidence.roles.get(spoken.connection) in _PROXIED:
         return True
     return any(_is_a_gateways(evidence.exchanges[identity]) for identity in spoken.exchanges)
+
+
+def _is_usually_seen(evidence: Evidence, spoken: Conversation) -> bool:
+    """The other side of this proxy is in the capture, for other exchanges."""
+    server = evidence.connections[spoken.connection].server
+    return any(evidence.connections[route.client_connection].server == server for route in evidence.routes)
 
 
 def _is_a_gateways(exchange: Exchange) -> bool:
