@@ -27,7 +27,7 @@ from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Connection
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import identity, name, owner, packets_of, role, status
+from analyzer.rules.reading import identity, name, owner, packets_of, response, role, status
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
 
 
@@ -74,8 +74,14 @@ def _are_two(evidence: Evidence, one: Use, other: Use) -> bool:
     a, b = one.step.exchange, other.step.exchange
     sources = [found.id for identity in (a, b) if (found := owner(evidence, identity)) is not None]
     if not sources:
-        return not all(role(evidence, use.connection.id) is Role.UPSTREAM_LEG for use in (one, other))
+        return _is_answered_before(evidence, one, other) and not all(role(evidence, use.connection.id) is Role.UPSTREAM_LEG for use in (one, other))
     return len(set(sources)) > 1 and a not in sources and b not in sources
+
+
+def _is_answered_before(evidence: Evidence, one: Use, other: Use) -> bool:
+    """The first use was answered before the second one began; a proxy that is not known as one forwards a request while its client waits."""
+    answer = response(evidence.exchanges[one.step.exchange])
+    return answer is not None and answer.first_ns <= other.step.ts_ns
 
 
 def why(tell: Tell[Twice]) -> str:
