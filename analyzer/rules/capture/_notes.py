@@ -34,6 +34,16 @@ def short_name(tell: Tell[Any]) -> str:
     return whole if len(whole) <= _LONG else f"…{whole[1 - _LONG :]}"
 
 
+def server(tell: Tell[Any]) -> str:
+    """``10.9.2.30:5985``."""
+    return f"{tell.connection.server.host}:{tell.connection.server.port}"
+
+
+def ends(tell: Tell[Any]) -> str:
+    """``10.9.1.11 to 10.9.2.30:5985``."""
+    return f"{tell.connection.client.host} to {server(tell)}"
+
+
 def first_of(tell: Tell[Any]) -> str:
     """``packet 1 (c1)``: where the first connection begins."""
     return f"{tell.packet(tell.connection.packets[0])} ({tell.connection.id})"

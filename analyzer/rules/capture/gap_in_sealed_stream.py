@@ -19,8 +19,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.sealing import Protection
 from analyzer.records.transport import Connection, Gap
-from analyzer.rules.asking import server_words
-from analyzer.rules.capture._notes import sign, winrm
+from analyzer.rules.capture._notes import ends, server, sign, winrm
 from analyzer.rules.reading import counted, message, request, response
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -52,13 +51,13 @@ def why(tell: Tell[list[Gap]]) -> str:
     gaps, first = [gap for fact in tell.facts for gap in fact], tell.connection
     return (
         f"{counted(sum(gap.size for gap in gaps), 'byte')} in {counted(len(gaps), 'hole')} are missing on {counted(tell.count, 'connection')} of "
-        f"{first.client.host} to {server_words(first)} with encrypted messages. The first hole has {gaps[0].size:,} bytes at offset {gaps[0].stream_at:,}, "
+        f"{ends(tell)} with encrypted messages. The first hole has {gaps[0].size:,} bytes at offset {gaps[0].stream_at:,}, "
         f"between {tell.packet(first.packets[0])} and {tell.packet(first.packets[-1])} ({first.id}). Messages in a hole cannot be decrypted."
     )
 
 
 OPINION = Opinion(
-    title=lambda tell: f"Packets of encrypted messages to {server_words(tell.connection)} are missing",
+    title=lambda tell: f"Packets of encrypted messages to {server(tell)} are missing",
     name="Packets of encrypted messages are missing",
     severity=Severity.INFO,
     confidence=1.0,

@@ -21,8 +21,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.sealing import Protection
 from analyzer.records.transport import Connection
-from analyzer.rules.asking import server_words
-from analyzer.rules.capture._notes import first_of, sign, winrm
+from analyzer.rules.capture._notes import ends, first_of, server, sign, winrm
 from analyzer.rules.reading import counted, message, request, status
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -48,14 +47,14 @@ def why(tell: Tell[Connection]) -> str:
     """How many connections, and whether the capture began after them."""
     first = tell.first.fact
     return (
-        f"{counted(tell.count, 'connection')} of {first.client.host} to {server_words(first)} {'carries' if tell.count == 1 else 'carry'} encrypted messages, "
+        f"{counted(tell.count, 'connection')} of {ends(tell)} {'carries' if tell.count == 1 else 'carry'} encrypted messages, "
         f"but no logon that was accepted. The first begins with {first_of(tell)}{' and began before the capture' if first.syn is None else ''}. "
         "Without the logon no password decrypts them."
     )
 
 
 OPINION = Opinion(
-    title=lambda tell: f"Encrypted messages to {server_words(tell.connection)} without their logon",
+    title=lambda tell: f"Encrypted messages to {server(tell)} without their logon",
     name="Encrypted messages without their logon",
     severity=Severity.INFO,
     confidence=1.0,

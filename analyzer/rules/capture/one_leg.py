@@ -21,8 +21,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Connection
-from analyzer.rules.asking import server_words
-from analyzer.rules.capture._notes import first_of, sign, winrm
+from analyzer.rules.capture._notes import ends, first_of, sign, winrm
 from analyzer.rules.reading import counted, role, status
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place
 
@@ -54,7 +53,7 @@ def _side(tell: Tell[Connection]) -> str:
 def why(tell: Tell[Connection]) -> str:
     """Which side is there, and what cannot be told for that."""
     return (
-        f"{counted(tell.count, 'connection')} of {tell.connection.client.host} to {server_words(tell.connection)} {'goes' if tell.count == 1 else 'go'} "
+        f"{counted(tell.count, 'connection')} of {ends(tell)} {'goes' if tell.count == 1 else 'go'} "
         f"through a proxy. Only one side ({_side(tell)}) is in the capture. The first begins with {first_of(tell)}. "
         "What the proxy did with the requests cannot be told."
     )

@@ -18,8 +18,7 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection
-from analyzer.rules.asking import server_words
-from analyzer.rules.capture._notes import first_of, sign, winrm
+from analyzer.rules.capture._notes import ends, first_of, sign, winrm
 from analyzer.rules.reading import counted
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -36,7 +35,7 @@ def why(tell: Tell[Connection]) -> str:
     """Which direction is there."""
     side = "the server's" if not tell.first.fact.to_server.size else "the client's"
     return (
-        f"Of {counted(tell.count, 'connection')} of {tell.connection.client.host} to {server_words(tell.connection)} only one direction is in the capture. "
+        f"Of {counted(tell.count, 'connection')} of {ends(tell)} only one direction is in the capture. "
         f"The first begins with {first_of(tell)} and has {side} packets only. Status codes and logons cannot be seen."
     )
 

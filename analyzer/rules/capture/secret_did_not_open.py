@@ -20,8 +20,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Connection
-from analyzer.rules.asking import server_words
-from analyzer.rules.capture._notes import first_of, sign, winrm
+from analyzer.rules.capture._notes import ends, first_of, sign, winrm
 from analyzer.rules.reading import counted, listed, message, request, response
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -51,7 +50,7 @@ def why(tell: Tell[list[Message]]) -> str:
     found = [one for tried in tell.facts for one in tried]
     secrets = listed(one.secret for one in found if one.secret is not None)
     return (
-        f"{counted(len(found), 'encrypted message')} of {tell.connection.client.host} to {server_words(tell.connection)} could not be decrypted"
+        f"{counted(len(found), 'encrypted message')} of {ends(tell)} could not be decrypted"
         f"{f' with {secrets}' if secrets else ''}: {listed(one.opened_detail or 'no reason known' for one in found)}. The first connection begins with "
         f"{first_of(tell)}."
     )
