@@ -176,11 +176,11 @@ REQUIREMENTS = (
     Requirement(
         "encryption_enforced",
         "151",
-        ("proxy.plain-http-in-connect",),
+        (),
         _encryption,
         "request",
     ),
-    Requirement("proxy_auth_over_https", "119", ("proxyauth.over-plain-http", "proxyauth.cleartext-on-connect"), _proxy_authentication, "request"),
+    Requirement("proxy_auth_over_https", "119", (), _proxy_authentication, "request"),
     Requirement(
         "no_foreign_request",
         "155",

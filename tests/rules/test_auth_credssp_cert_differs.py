@@ -16,9 +16,9 @@ def credssp() -> Shake:
     return Shake("CredSSP", client, (*server, *([b""] * (len(client) - len(server)))))
 
 
-def ended_at_proxy(lan: Wire, *, from_turn: int = 0) -> list[Hop]:
+def ended_at_proxy(lan: Wire, *, from_turn: int = 0, others: Shake | None = None) -> list[Hop]:
     """A handshake with the proxy, and one of the proxy's own with the server, from that round trip on."""
-    near, far, one, other = near_leg(lan), far_leg(lan), credssp(), credssp()
+    near, far, one, other = near_leg(lan), far_leg(lan), credssp(), others or credssp()
     hops = []
     for turn in range(min(one.trips, other.trips)):
         asked = post(ABSOLUTE, one.credentials(turn))
@@ -71,3 +71,11 @@ def test_one_leg_does_not_show_it() -> None:
     ended_at_proxy(lan)
     assert judge(lan, hosts=CLIENT_LEG).found(RULE) == []
     assert judge(lan, hosts=UPSTREAM_LEG).found(RULE) == []
+
+
+def test_what_is_behind_the_proxy_is_another_client_s_handshake() -> None:
+    lan = Wire()
+    other = credssp()
+    ended_at_proxy(lan, others=other)
+    handshake(near_leg(lan, "10.10.1.12", 50002), other, target=ABSOLUTE)
+    assert judge(lan).found(RULE) == []

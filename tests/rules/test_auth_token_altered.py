@@ -1,7 +1,7 @@
 from analyzer.records.finding import Severity
 from tests.build.talk_http import ABSOLUTE, offer, post, reply
 from tests.build.talk_proxy import CLIENT_LEG, UPSTREAM_LEG, Hop, far_leg, forwarded, near_leg, proxied, proxied_handshake
-from tests.build.talk_tokens import Shake, ntlm
+from tests.build.talk_tokens import Shake, ntlm, spnego_ntlm
 from tests.build.talks import Wire
 from tests.rules.judging import judge, names, packets
 
@@ -18,15 +18,17 @@ def cleared(shake: Shake, turn: int, bits: int) -> Shake:
     return shake._replace(client=(*shake.client[:turn], changed, *shake.client[turn + 1 :]))
 
 
-def rewritten(lan: Wire, turn: int, bits: int) -> list[Hop]:
+def rewritten(lan: Wire, turn: int, bits: int, *, between: bool = False) -> list[Hop]:
     """A handshake through a proxy that clears flags in the client's message of one round trip."""
     near, far, shake = near_leg(lan), far_leg(lan), ntlm()
     changed = cleared(shake, turn, bits)
-    answers = (shake.challenge(), reply(200))
-    return [
-        proxied(near, far, asked := post(ABSOLUTE, shake.credentials(number)), answers[number], onward=forwarded(asked).without("Authorization").plus(own))
-        for number, own in enumerate((changed.credentials(0), changed.credentials(1)))
-    ]
+    answers, hops = (shake.challenge(), reply(200)), []
+    for number, own in enumerate((changed.credentials(0), changed.credentials(1))):
+        asked = post(ABSOLUTE, shake.credentials(number))
+        hops.append(proxied(near, far, asked, answers[number], onward=forwarded(asked).without("Authorization").plus(own)))
+        if between and not number:
+            proxied(near, far, post(ABSOLUTE), offer())
+    return hops
 
 
 def test_the_proxy_clears_the_signing_flags_of_the_last_message() -> None:
@@ -75,3 +77,19 @@ def test_one_leg_does_not_show_it() -> None:
     rewritten(lan, 1, 0x8010)
     assert judge(lan, hosts=CLIENT_LEG).found(RULE) == []
     assert judge(lan, hosts=UPSTREAM_LEG).found(RULE) == []
+
+
+def test_a_handshake_with_another_exchange_in_between_is_not_judged() -> None:
+    lan = Wire()
+    rewritten(lan, 1, 0x8010, between=True)
+    assert judge(lan).found(RULE) == []
+
+
+def test_only_the_wrapping_is_another_one() -> None:
+    lan = Wire()
+    near, far, shake = near_leg(lan), far_leg(lan), spnego_ntlm()
+    for number, answer in enumerate((shake.challenge(), reply(200))):
+        asked, token = post(ABSOLUTE, shake.credentials(number)), shake.client[number]
+        bare = shake._replace(client=(*shake.client[:number], token[token.index(b"NTLMSSP") :], *shake.client[number + 1 :]))
+        proxied(near, far, asked, answer, onward=forwarded(asked).without("Authorization").plus(bare.credentials(number)))
+    assert judge(lan).found(RULE) == []

@@ -34,11 +34,11 @@ def test_the_last_record_is_cut(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("closed", "still", "words"),
     [
-        (1, 0, "Its one WinRM connection was no longer open;"),
-        (0, 1, "Its one WinRM connection was still open;"),
-        (3, 0, "None of its 3 WinRM connections was still open;"),
-        (0, 2, "All of its 2 WinRM connections were still open;"),
-        (1, 2, "2 of its 3 WinRM connections were still open;"),
+        (1, 0, "Its one WinRM connection was no longer open."),
+        (0, 1, "Its one WinRM connection was still open."),
+        (3, 0, "None of its 3 WinRM connections was still open."),
+        (0, 2, "All of its 2 WinRM connections were still open."),
+        (1, 2, "2 of its 3 WinRM connections were still open."),
     ],
 )
 def test_how_many_were_open_reads_well(tmp_path: Path, closed: int, still: int, words: str) -> None:

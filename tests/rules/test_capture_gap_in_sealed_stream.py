@@ -22,7 +22,9 @@ def test_a_response_is_missing() -> None:
     assert packets(finding) == [1, last.answered]
     assert finding.connections == ("c1",)
     assert names(finding, 1, last.answered)
-    assert f"{len(sealed_reply(0).wire()):,} bytes in 1 hole are missing on 1 connection with sealed messages" in finding.why
+    assert (
+        f"{len(sealed_reply(0).wire()):,} bytes in 1 hole are missing on 1 connection of 10.10.1.11 to 10.20.2.20:5985 with encrypted messages" in finding.why
+    )
 
 
 def test_nothing_is_missing() -> None:

@@ -18,8 +18,8 @@ def test_the_capture_began_too_late() -> None:
     assert packets(finding) == [1]
     assert finding.connections == ("c1",)
     assert names(finding, 1)
-    assert "1 connection of 10.10.1.11 to 10.20.2.20:5985 carry sealed messages and no handshake that was accepted" in finding.why
-    assert "which began before the capture" in finding.why
+    assert "1 connection of 10.10.1.11 to 10.20.2.20:5985 carries encrypted messages, but no logon that was accepted" in finding.why
+    assert "and began before the capture" in finding.why
 
 
 def test_one_finding_for_a_client() -> None:

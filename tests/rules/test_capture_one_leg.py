@@ -19,11 +19,11 @@ def test_the_clients_leg_alone() -> None:
     assert packets(finding) == [1]
     assert finding.connections == ("c1",)
     assert names(finding, 1)
-    assert "1 connection between 10.10.1.11 and 10.10.1.1:3128 belong to a proxied path of which only this leg (the client's leg)" in finding.why
+    assert "1 connection of 10.10.1.11 to 10.10.1.1:3128 goes through a proxy. Only one side (the client's side)" in finding.why
 
 
 def test_the_upstream_leg_alone() -> None:
-    assert "only this leg (the upstream leg)" in judge(session(), hosts=UPSTREAM_LEG).one(RULE).why
+    assert "Only one side (the server side)" in judge(session(), hosts=UPSTREAM_LEG).one(RULE).why
 
 
 def test_both_legs() -> None:

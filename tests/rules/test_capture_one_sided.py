@@ -19,7 +19,7 @@ def test_the_clients_packets_only() -> None:
     assert packets(finding) == [1]
     assert finding.connections == ("c1",)
     assert names(finding, 1)
-    assert "Of 1 connection between 10.10.1.11 and 10.20.2.20:5985 one direction only is in the capture" in finding.why
+    assert "Of 1 connection of 10.10.1.11 to 10.20.2.20:5985 only one direction is in the capture" in finding.why
     assert "the client's packets only" in finding.why
 
 

@@ -35,12 +35,12 @@ def test_a_secret_proves_right_and_opens_nothing(tmp_path: Path) -> None:
     assert packets(finding) == [1]
     assert finding.connections == ("c1",)
     assert names(finding, 1)
-    assert "2 sealed messages of 10.10.1.11 to 10.20.2.20:5985 did not open with" in finding.why
+    assert "2 encrypted messages of 10.10.1.11 to 10.20.2.20:5985 could not be decrypted with" in finding.why
 
 
 def test_a_wrong_password(tmp_path: Path) -> None:
     why = judged_with(tmp_path, "not this one").one(RULE).why
-    assert "2 sealed messages of 10.10.1.11 to 10.20.2.20:5985 did not open: wrong secret for" in why
+    assert "2 encrypted messages of 10.10.1.11 to 10.20.2.20:5985 could not be decrypted: wrong secret for" in why
 
 
 def test_without_a_secret_nothing_is_said() -> None:

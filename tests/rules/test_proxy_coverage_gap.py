@@ -21,7 +21,7 @@ def test_a_request_whose_upstream_leg_was_not_captured() -> None:
     assert packets(finding) == [*alone]
     assert (finding.connections, finding.exchanges) == (("c1",), ("c1.x2",))
     assert names(finding, alone.asked)
-    assert "1 exchange of the proxy 10.10.1.1 is known on one leg only: the first is c1.x2" in finding.why
+    assert "1 exchange of the proxy 10.10.1.1 is known on one side only. The first is packet " in finding.why
     assert "1 exchange of this evidence is known on both" in finding.why
 
 

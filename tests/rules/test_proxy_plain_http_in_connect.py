@@ -27,8 +27,8 @@ def test_clear_winrm_goes_through_a_tunnel() -> None:
     assert finding.exchanges == ("c1.x1", "c1.t.x1")
     assert finding.user == "alice"
     assert names(finding, inside.asked)
-    assert "CONNECT srv01:5985 on c1" in finding.why
-    assert "(2 messages readable, 0 sealed)" in finding.why
+    assert "for a tunnel to srv01:5985" in finding.why
+    assert "2 messages readable, 0 encrypted" in finding.why
 
 
 def test_sealed_messages_in_a_tunnel_are_told_apart() -> None:
@@ -36,7 +36,7 @@ def test_sealed_messages_in_a_tunnel_are_told_apart() -> None:
     near = near_leg(lan)
     tunnel(near)
     trip(near, ask_sealed(1), sealed_reply(1))
-    assert "(0 messages readable, 2 sealed)" in judge(lan).one(RULE).why
+    assert "0 messages readable, 2 encrypted" in judge(lan).one(RULE).why
 
 
 def test_tls_in_the_tunnel_is_as_it_should_be() -> None:

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 
 from analyzer.records.finding import Severity
 from tests.build.talk_http import Ask, reply
-from tests.build.talk_proxy import ALICE, BOB, CLIENT_LEG, PROXY_FAR, SERVER, UPSTREAM_LEG, near_leg
+from tests.build.talk_proxy import ALICE, BOB, CLIENT_LEG, PROXY, PROXY_FAR, SERVER, UPSTREAM_LEG, near_leg
 from tests.build.talks import Talk, Wire
 from tests.rules.judging import judge, names, packets
 
@@ -69,7 +69,7 @@ def test_another_hello_and_the_same_writes() -> None:
     assert finding.destination == f"{SERVER}:5986"
     assert {connect, *hellos} < set(packets(finding))
     assert names(finding, *hellos)
-    assert "the last 6 writes of the client have the same sizes" in finding.why
+    assert "The last 6 writes of the client have the same sizes" in finding.why
 
 
 def test_the_proxy_copies_the_tls() -> None:
@@ -125,3 +125,54 @@ def test_one_leg_does_not_show_it() -> None:
     carries_on(near, far)
     assert judge(lan, hosts=CLIENT_LEG).found(RULE) == []
     assert judge(lan, hosts=UPSTREAM_LEG).found(RULE) == []
+
+
+def test_the_hello_is_nowhere_behind_the_proxy() -> None:
+    lan = Wire()
+    near, _ = tunnel(lan)
+    far = tls_far(lan, PROXY)
+    hellos = begins(near, far, hello(1), hello(2))
+
+    finding = judge(lan).one(RULE)
+
+    assert (finding.severity, finding.confidence) == (Severity.HIGH, 0.8)
+    assert finding.connections == ("c1.t", "c2", "c1")
+    assert names(finding, *hellos)
+    assert "The client's ClientHello appears nowhere behind the proxy." in finding.why
+
+
+def test_an_address_of_the_proxy_that_another_tunnel_proves() -> None:
+    lan = Wire()
+    first, _ = tunnel(lan)
+    copied = tls_far(lan)
+    begins(first, copied, hello(3), hello(3))
+    carries_on(first, copied)
+    near = near_leg(lan, BOB, 50002)
+    near.exchange(CONNECT, reply(200).without("Content-Length"))
+    begins(near, tls_far(lan, port=40002), hello(1), hello(2))
+    assert judge(lan).one(RULE).connections == ("c3.t", "c4", "c3")
+
+
+def test_another_tunnel_s_hello_is_the_one_behind_the_proxy() -> None:
+    lan = Wire()
+    near, _ = tunnel(lan)
+    other = near_leg(lan, BOB, 50002)
+    other.exchange(CONNECT, reply(200).without("Content-Length"))
+    near.send(hello(1))
+    begins(other, tls_far(lan, PROXY), hello(2), hello(2))
+    assert judge(lan).found(RULE) == []
+
+
+def test_a_connection_of_the_proxy_without_a_hello_could_be_the_one() -> None:
+    lan = Wire()
+    near, _ = tunnel(lan)
+    begins(near, tls_far(lan, PROXY), hello(1), hello(2))
+    tls_far(lan, PROXY, 40002).send(hello(3)[:30])
+    assert judge(lan).found(RULE) == []
+
+
+def test_the_proxy_s_tls_to_another_place() -> None:
+    lan = Wire()
+    near, _ = tunnel(lan)
+    begins(near, lan.connect(PROXY, 40001, "10.20.2.21", 5986), hello(1), hello(2))
+    assert judge(lan).found(RULE) == []

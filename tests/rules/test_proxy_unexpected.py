@@ -25,7 +25,7 @@ def test_both_ways() -> None:
     assert len(packets(finding)) == 2
     assert names(finding, *packets(finding))
     assert "10.10.1.11 reaches 10.20.2.20 directly with 1 connection, the first c5" in finding.why
-    assert "through the proxy 10.10.1.1 with 2 connections, the first c1" in finding.why
+    assert "goes through the proxy 10.10.1.1 with 2 connections, the first c1" in finding.why
 
 
 def test_one_way_only() -> None:

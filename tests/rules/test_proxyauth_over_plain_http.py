@@ -23,7 +23,7 @@ def test_basic_to_the_proxy_is_readable() -> None:
     assert finding.exchanges == ("c1.x1", "c1.x2")
     assert finding.user == "webuser"
     assert names(finding, demanded.asked)
-    assert "asked for authentication 1 time" in finding.why
+    assert "asked for authentication once" in finding.why
     assert "Passw0rd" not in finding.why
 
 
@@ -34,7 +34,7 @@ def test_ntlm_to_the_proxy_is_less_grave() -> None:
     trip(near, ask_sealed(1, ABSOLUTE).plus(shake.credentials(1, "Proxy-Authorization")), sealed_reply(1))
     finding = judge(lan).one(RULE)
     assert (finding.severity, finding.user) == (Severity.HIGH, "LAB\\alice")
-    assert "(ntlm, user LAB\\alice)" in finding.why
+    assert "(NTLM, user LAB\\alice)" in finding.why
 
 
 def test_a_demand_alone_shows_no_credentials() -> None:

@@ -10,8 +10,8 @@ Why it matters
     session; attackers open them for later.
 When it is wrong
     Setup scripts of Ansible, Packer and Vagrant do the same on purpose. A Put may repeat a value that was there
-    before. A command's text is what was asked for, not what came of it: a name and a value that stand near each other
-    in a script may belong to different things.
+    before. A command's text is what was asked for, not what came of it: a name and a value that stand close to each
+    other in a script may belong to different things.
 Needs
     Bodies that can be read: clear text, or decrypted with a password, key or key log.
 Reference

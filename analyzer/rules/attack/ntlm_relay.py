@@ -27,7 +27,7 @@ from analyzer.records.auth import Audience, Conversation, Mechanism, Step
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection
-from analyzer.rules.asking import asks_for, server_words
+from analyzer.rules.asking import asks_for, is_mixed, server_words
 from analyzer.rules.reading import counted, packets_of, request, who
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
 
@@ -121,6 +121,8 @@ def _is_winrm(evidence: Evidence, exchange: str) -> bool:
 def _foreign(evidence: Evidence, victim: Conversation, server: Conversation, bodies: _Bodies) -> str | None:
     """The exchange that carries the victim's own answer to the server, with a body that the victim never sent; None where that is not proved."""
     mine, theirs = _answer(victim), _answer(server)
+    if is_mixed(evidence, victim) or is_mixed(evidence, server):
+        return None
     if mine is None or theirs is None or mine.token is None or theirs.token is None or mine.token.digest != theirs.token.digest:
         return None
     asked = request(evidence.exchanges[theirs.exchange])

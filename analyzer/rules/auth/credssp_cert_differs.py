@@ -26,7 +26,7 @@ from msgspec import Struct
 from analyzer.records.auth import Audience, Conversation, Mechanism, Step
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
-from analyzer.rules.asking import server_words
+from analyzer.rules.asking import is_mixed, server_words
 from analyzer.rules.reading import counted, who
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
 
@@ -46,7 +46,7 @@ def see(evidence: Evidence) -> Iterator[Sign[tuple[Pair, ...]]]:
     seen = _seen(evidence)
     for spoken in evidence.conversations:
         own = spoken.mechanism is Mechanism.CREDSSP and spoken.audience is Audience.SERVER and spoken.connection in evidence.winrm
-        pairs = _pairs(evidence, spoken) if own else ()
+        pairs = _pairs(evidence, spoken) if own and not is_mixed(evidence, spoken) else ()
         fars = {evidence.exchanges[pair.far.exchange].connection for pair in pairs}
         if len(pairs) >= _LEAST and len(fars) == 1 and all(_differ(pair, seen) for pair in pairs):
             exchanges = tuple(identity for pair in pairs for identity in (pair.near.exchange, pair.far.exchange))

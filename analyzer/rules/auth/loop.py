@@ -8,7 +8,8 @@ Why it matters
     It is how "Access is denied" looks on the wire. Wrong credentials, clear-text requests to a server that refuses
     them, a proxy that breaks the handshake and a locked account all end here; the other findings tell which.
 When it is wrong
-    A user who types a wrong password three times in a minute looks the same, and is one.
+    A user who types a wrong password three times in a minute looks the same, and is one. Answers of the HTTP layer or
+    of a gateway, which did not look at the logon, are not counted.
 Needs
     The client's side of the proxy or a direct connection.
 Reference
@@ -85,7 +86,7 @@ def _longest_row(conversations: list[Conversation], least: int, window_ns: float
 
 
 def _whole(conversation: Conversation) -> bool:
-    """The client said all it had to say: credentials, or the last message of a handshake."""
+    """The client said all it had to say (credentials, or the last message of a handshake), and the answer is about that."""
     if conversation.outcome in (Outcome.UNFINISHED, Outcome.NOT_EXAMINED):
         return False
     sent = [step.token.step for step in conversation.steps if step.from_client and step.token is not None]

@@ -7,8 +7,9 @@ Why it matters
     Anyone who can change these messages can turn off signing and encryption, and impersonate the client. Whether the
     server notices depends on the message integrity code (MIC), which some clients do not send.
 When it is wrong
-    The tokens are compared after decoding, so that line breaks and white space do not count. A proxy that only takes
-    NTLM out of its SPNEGO wrapping, or puts it in, is not counted, nor are messages of different exchanges, such as a
+    Handshakes between whose messages other exchanges lie are not counted: it cannot be told whose they are. The
+    tokens are compared after decoding, so that line breaks and white space do not count. A proxy that only takes NTLM
+    out of its SPNEGO wrapping, or puts it in, is not counted, nor are messages of different exchanges, such as a
     client's second try, or header blocks that are not whole in the capture.
 Needs
     Both sides of the proxy.
@@ -23,7 +24,7 @@ from msgspec import Struct
 from analyzer.records.auth import Conversation, Mechanism, NtlmToken, Step
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
-from analyzer.rules.asking import server_words
+from analyzer.rules.asking import is_mixed, server_words
 from analyzer.rules.reading import counted, cut_heads, handshakes, has_whole_head, request, response, upstream, who
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
 
@@ -48,7 +49,8 @@ def see(evidence: Evidence) -> Iterator[Sign[_Changes]]:
     for near in spoken:
         fars = dict.fromkeys(places.get(far.id) for identity in near.exchanges if (far := upstream(evidence, identity)) is not None)
         for other in (spoken[place] for place in fars if place is not None):
-            changes = tuple(_changes(evidence, near, other, cut)) if other.server_challenge == near.server_challenge else ()
+            one = other.server_challenge == near.server_challenge and not is_mixed(evidence, near) and not is_mixed(evidence, other)
+            changes = tuple(_changes(evidence, near, other, cut)) if one else ()
             if changes:
                 exchanges = tuple(identity for change in changes for identity in (change.near.exchange, change.far.exchange))
                 packets = tuple(key for change in changes for step in (change.near, change.far) for key in step.packets[:1])

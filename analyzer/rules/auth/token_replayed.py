@@ -77,8 +77,14 @@ def _are_two(evidence: Evidence, one: Use, other: Use) -> bool:
         return False  # under way at once: something on the path sent it on
     sources = [found.id for identity in (a, b) if (found := owner(evidence, identity)) is not None]
     if not sources:
-        return not all(role(evidence, use.connection.id) is Role.UPSTREAM_LEG for use in (one, other))
+        return _is_answered_before(evidence, one, other) and not all(role(evidence, use.connection.id) is Role.UPSTREAM_LEG for use in (one, other))
     return len(set(sources)) > 1 and a not in sources and b not in sources
+
+
+def _is_answered_before(evidence: Evidence, one: Use, other: Use) -> bool:
+    """The first use was answered before the second one began; a proxy that is not known as one forwards a request while its client waits."""
+    answer = response(evidence.exchanges[one.step.exchange])
+    return answer is not None and answer.first_ns <= other.step.ts_ns
 
 
 def why(tell: Tell[Twice]) -> str:

@@ -1,8 +1,8 @@
 """Packets are in the capture twice.
 
 What it sees
-    WinRM connections of which packets were captured more than once, as with ``-i any`` on a router or with a mirror port of two interfaces. One finding for
-    each capture.
+    WinRM connections of which packets were captured more than once, as with ``-i any`` on a router or with a mirror
+    port of two interfaces. One finding for each capture.
 Why it matters
     Nothing is lost: each packet counts once. Other tools show the copies as retransmissions.
 When it is wrong
@@ -16,25 +16,35 @@ Reference
 from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
-from analyzer.rules.capture._notes import Words, note, winrm
-from analyzer.rules.reading import counted, name, packet
-
-RULE = "capture.duplicates"
-TITLE = "Packets are in the capture twice"
-SEVERITY = Severity.INFO
-REFERENCE = "RFC 9293 section 3.8.1"
-ADVICE = "Nothing has to change here. For other tools, capture on one interface, or remove the copies with editcap -D."
+from analyzer.records.finding import Severity
+from analyzer.rules.capture._notes import by_capture, capture_name, first_of, short_name, sign, winrm
+from analyzer.rules.reading import counted
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each capture."""
-    for capture in evidence.captures:
-        twice = [found for found in winrm(evidence, capture.ordinal) if found.duplicates]
-        if twice:
-            first = twice[0]
-            why = (
-                f"{counted(sum(found.duplicates for found in twice), 'packet')} of {counted(len(twice), 'WinRM connection')} in {capture.name} "
-                f"were captured again: the first such connection is {name(first)}, from {packet(evidence, first.packets[0])} on."
-            )
-            yield note(evidence, Words(RULE, TITLE, ADVICE, REFERENCE), why, twice)
+def see(evidence: Evidence) -> Iterator[Sign[int]]:
+    """One sign for each connection, with the number of its copies."""
+    return (sign(evidence, found.duplicates, found) for found in winrm(evidence) if found.duplicates)
+
+
+def why(tell: Tell[int]) -> str:
+    """How many, of how many connections."""
+    packets = sum(tell.facts)
+    return (
+        f"{counted(packets, 'packet')} of {counted(tell.count, 'WinRM connection')} in {capture_name(tell)} {'was' if packets == 1 else 'were'} captured "
+        f"again. The first such connection begins with {first_of(tell)}. Each packet counts once here."
+    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Packets are twice in {short_name(tell)}",
+    name="Packets are in the capture twice",
+    severity=Severity.INFO,
+    confidence=1.0,
+    owner=Owner.CAPTURE,
+    reference="RFC 9293 section 3.8.1",
+    advice="Nothing has to change here. For other tools, capture on one interface, or remove the copies with editcap -D.",
+    see=see,
+    why=why,
+    each=by_capture,
+)

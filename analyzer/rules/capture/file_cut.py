@@ -1,7 +1,8 @@
 """A capture file ends in the middle of a packet.
 
 What it sees
-    A file whose last record is cut, and the WinRM connections in it that were open then. One finding for each capture.
+    A file whose last record is cut, and the WinRM connections in it that were open then. One finding for each
+    capture.
 Why it matters
     What came after is not there: requests seem to be unanswered and connections to be open.
 When it is wrong
@@ -14,32 +15,58 @@ Reference
 
 from collections.abc import Iterator
 
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
-from analyzer.records.transport import End
-from analyzer.rules.capture._notes import Words, note, winrm
-from analyzer.rules.reading import counted, name, of_them, packet, sentence
+from msgspec import Struct
 
-RULE = "capture.file-cut"
-TITLE = "The capture file ends in the middle of a packet"
-SEVERITY = Severity.INFO
-REFERENCE = "draft-ietf-opsawg-pcap section 5"
-ADVICE = "Stop the capture program before copying its file, and check the copy's size; the disk may have been full."
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Severity
+from analyzer.records.transport import Connection, End
+from analyzer.rules.capture._notes import by_capture, capture_name, short_name, sign, winrm
+from analyzer.rules.reading import counted, of_them, sentence
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+
 _CODE = "capture.cut"
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each capture."""
-    cut = {issue.capture for issue in evidence.issues if issue.code == _CODE}
-    for capture in evidence.captures:
-        found = [connection for connection in winrm(evidence, capture.ordinal) if capture.ordinal in cut]
+class Cut(Struct, frozen=True, gc=False):
+    """How many WinRM connections the file has, how many of them were open at its end, and the one with the last packet."""
+
+    whole: int
+    still: int
+    last: Connection
+
+
+def see(evidence: Evidence) -> Iterator[Sign[Cut]]:
+    """One sign for each connection that was open, or for the last one."""
+    for capture in sorted({issue.capture for issue in evidence.issues if issue.code == _CODE and issue.capture is not None}):
+        found = winrm(evidence, capture)
         still = [connection for connection in found if connection.end is End.OPEN]
         if found:
             last = max(found, key=lambda connection: connection.packets[-1])
-            ours = f"its {counted(len(found), 'WinRM connection')}"
-            then = of_them(len(still), len(found), of=ours) if len(found) > 1 else f"its one WinRM connection {'was' if still else 'was no longer'}"
-            why = (
-                f"{capture.name} ends inside a record. {sentence(then)} {'still ' if still or len(found) > 1 else ''}open; the last WinRM packet is "
-                f"{packet(evidence, last.packets[-1])} of {name(last)}."
-            )
-            yield note(evidence, Words(RULE, TITLE, ADVICE, REFERENCE), why, still or [last], [last.packets[-1]])
+            fact = Cut(len(found), len(still), last)
+            yield from (sign(evidence, fact, one, last.packets[-1:]) for one in still or [last])
+
+
+def why(tell: Tell[Cut]) -> str:
+    """What was open when the file ended."""
+    fact = tell.first.fact
+    ours = f"its {counted(fact.whole, 'WinRM connection')}"
+    alone = f"its one WinRM connection {'was' if fact.still else 'was no longer'}"
+    then = of_them(fact.still, fact.whole, of=ours) if fact.whole > 1 else alone
+    return (
+        f"{capture_name(tell)} ends inside a record. {sentence(then)} {'still ' if fact.still or fact.whole > 1 else ''}open. The last WinRM packet is "
+        f"{tell.packet(fact.last.packets[-1])} ({fact.last.id})."
+    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Capture {short_name(tell)} ends inside a packet",
+    name="The capture file ends in the middle of a packet",
+    severity=Severity.INFO,
+    confidence=1.0,
+    owner=Owner.CAPTURE,
+    reference="draft-ietf-opsawg-pcap section 5",
+    advice="Stop the capture program before copying its file, and check the copy's size; the disk may have been full.",
+    see=see,
+    why=why,
+    each=by_capture,
+)

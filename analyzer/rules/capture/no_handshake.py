@@ -1,12 +1,13 @@
-"""Sealed messages whose handshake is not in the capture.
+"""Encrypted messages whose logon is not in the capture.
 
 What it sees
-    Sealed bodies on a connection without any authentication to the server that was accepted in the capture.
+    Encrypted bodies on a connection without any authentication to the server that was accepted in the capture.
 Why it matters
-    NTLM messages cannot be opened without the handshake, whatever secret is given; Kerberos ones only with the sub-session key itself. Who the client is cannot
-    be told either.
+    NTLM messages cannot be decrypted without the handshake, whatever password is given; Kerberos ones only with the
+    sub-session key itself. Who the client is cannot be told either.
 When it is wrong
-    A client that sends a sealed request on a new connection (Windows does) is refused and authenticates then: not counted.
+    A client that sends an encrypted request on a new connection (Windows does) is refused and authenticates then: not
+    counted.
 Needs
     Nothing.
 Reference
@@ -17,29 +18,17 @@ from collections.abc import Iterator
 
 from analyzer.records.auth import Audience, Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.sealing import Protection
 from analyzer.records.transport import Connection
-from analyzer.rules.capture._notes import Words, note, places, winrm
-from analyzer.rules.reading import counted, message, name, packet, request, status
-
-RULE = "capture.no-handshake"
-TITLE = "Sealed messages without their handshake"
-SEVERITY = Severity.INFO
-REFERENCE = "MS-WSMV 2.2.9.1"
-ADVICE = "Begin to capture before the client connects, or let it open a new session; then secrets can open what it says."
+from analyzer.rules.capture._notes import ends, first_of, server, sign, winrm
+from analyzer.rules.reading import counted, message, request, status
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint."""
-    for group in places(found for found in winrm(evidence) if _is_headless(evidence, found)).values():
-        first = group[0]
-        why = (
-            f"{counted(len(group), 'connection')} of {first.client.host} to {first.server.host}:{first.server.port} carry sealed messages and no handshake "
-            f"that was accepted: the first is {name(first)}, {packet(evidence, first.packets[0])}"
-            f"{', which began before the capture' if first.syn is None else ''}."
-        )
-        yield note(evidence, Words(RULE, TITLE, ADVICE, REFERENCE), why, group)
+def see(evidence: Evidence) -> Iterator[Sign[Connection]]:
+    """One sign for each connection."""
+    return (sign(evidence, found, found) for found in winrm(evidence) if _is_headless(evidence, found))
 
 
 def _is_headless(evidence: Evidence, connection: Connection) -> bool:
@@ -52,3 +41,26 @@ def _is_headless(evidence: Evidence, connection: Connection) -> bool:
         if served and found is not None and found.protection is Protection.SEALED:
             return True
     return False
+
+
+def why(tell: Tell[Connection]) -> str:
+    """How many connections, and whether the capture began after them."""
+    first = tell.first.fact
+    return (
+        f"{counted(tell.count, 'connection')} of {ends(tell)} {'carries' if tell.count == 1 else 'carry'} encrypted messages, "
+        f"but no logon that was accepted. The first begins with {first_of(tell)}{' and began before the capture' if first.syn is None else ''}. "
+        "Without the logon no password decrypts them."
+    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Encrypted messages to {server(tell)} without their logon",
+    name="Encrypted messages without their logon",
+    severity=Severity.INFO,
+    confidence=1.0,
+    owner=Owner.CAPTURE,
+    reference="MS-WSMV 2.2.9.1",
+    advice="Begin to capture before the client connects, or let it open a new session. Then a password or key can decrypt what it says.",
+    see=see,
+    why=why,
+)

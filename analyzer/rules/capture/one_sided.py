@@ -1,9 +1,10 @@
 """Only one direction of WinRM connections was captured.
 
 What it sees
-    WinRM connections that the reader found to have packets of one side only. One finding for each client and place.
+    WinRM connections that the reader found to have packets of one direction only. One finding for each client and
+    place.
 Why it matters
-    Requests without responses, or the other way round: statuses, handshakes and what rests on them cannot be seen.
+    Requests without responses, or the other way round: statuses, logons and what rests on them cannot be seen.
 When it is wrong
     Never about the capture.
 Needs
@@ -15,26 +16,38 @@ Reference
 from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
-from analyzer.rules.capture._notes import Words, note, places, winrm
-from analyzer.rules.reading import counted, name, packet
+from analyzer.records.finding import Severity
+from analyzer.records.transport import Connection
+from analyzer.rules.capture._notes import ends, first_of, sign, winrm
+from analyzer.rules.reading import counted
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "capture.one-sided"
-TITLE = "Only one direction was captured"
-SEVERITY = Severity.INFO
-REFERENCE = "RFC 9293 section 3.8"
-ADVICE = "Capture where both directions pass (asymmetric routing and mirror ports with one direction are the usual causes), or on the host itself."
 _CODE = "tcp.one-sided"
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint."""
+def see(evidence: Evidence) -> Iterator[Sign[Connection]]:
+    """One sign for each connection."""
     told = {issue.record for issue in evidence.issues if issue.code == _CODE}
-    for group in places(found for found in winrm(evidence) if found.id in told).values():
-        first = group[0]
-        side = "the server's" if not first.to_server.size else "the client's"
-        why = (
-            f"Of {counted(len(group), 'connection')} between {first.client.host} and {first.server.host}:{first.server.port} one direction only is in the "
-            f"capture: the first is {name(first)}, from {packet(evidence, first.packets[0])} on, {side} packets only."
-        )
-        yield note(evidence, Words(RULE, TITLE, ADVICE, REFERENCE), why, group)
+    return (sign(evidence, found, found) for found in winrm(evidence) if found.id in told)
+
+
+def why(tell: Tell[Connection]) -> str:
+    """Which direction is there."""
+    side = "the server's" if not tell.first.fact.to_server.size else "the client's"
+    return (
+        f"Of {counted(tell.count, 'connection')} of {ends(tell)} only one direction is in the capture. "
+        f"The first begins with {first_of(tell)} and has {side} packets only. Status codes and logons cannot be seen."
+    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Only one direction of WinRM to {tell.connection.server.host} was captured",
+    name="Only one direction was captured",
+    severity=Severity.INFO,
+    confidence=1.0,
+    owner=Owner.CAPTURE,
+    reference="RFC 9293 section 3.8",
+    advice="Capture where both directions pass (asymmetric routing and mirror ports with one direction are the usual causes), or on the host itself.",
+    see=see,
+    why=why,
+)

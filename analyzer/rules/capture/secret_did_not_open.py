@@ -1,11 +1,13 @@
-"""A secret was given for these messages and does not open them.
+"""A password or key was given for these messages and does not decrypt them.
 
 What it sees
-    Sealed messages for which a secret was tried that did not prove right, on connections where none opened.
+    Encrypted messages for which a given password, hash or key was tried that did not prove right, on connections
+    where none was decrypted.
 Why it matters
     The given password, hash or key belongs to another account, another time or another session.
 When it is wrong
-    Where no secret was given nothing is said. Single messages that do not open beside others that do are enc.signature-invalid.
+    Where none was given nothing is said. Single messages that are not decrypted, where others on the connection are,
+    are enc.signature-invalid.
 Needs
     A secrets file.
 Reference
@@ -15,40 +17,55 @@ Reference
 from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Connection
-from analyzer.rules.capture._notes import Words, note, places, winrm
-from analyzer.rules.reading import counted, listed, message, name, packet, request, response
+from analyzer.rules.capture._notes import ends, first_of, sign, winrm
+from analyzer.rules.reading import counted, listed, message, request, response
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "capture.secret-did-not-open"
-TITLE = "A given secret does not open the messages"
-SEVERITY = Severity.INFO
-REFERENCE = "MS-NLMP 3.3.2"
-ADVICE = "Check user, domain and password in the secrets file against the identity shown, and give the secret that was valid at the time of the capture."
 _WRONG = "wrong "
-"""How the reason begins when a secret was tried in vain."""
+"""How the reason begins when a password or key was tried without success."""
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint."""
-    closed = {found.id: tried for found in winrm(evidence) if (tried := _tried(evidence, found))}
-    for group in places(evidence.connections[identity] for identity in closed).values():
-        first = group[0]
-        found = [one for connection in group for one in closed[connection.id]]
-        secrets = listed(one.secret for one in found if one.secret is not None)
-        why = (
-            f"{counted(len(found), 'sealed message')} of {first.client.host} to {first.server.host}:{first.server.port} did not open"
-            f"{f' with {secrets}' if secrets else ''}: {listed(one.opened_detail or 'no reason known' for one in found)}. The first connection is "
-            f"{name(first)}, from {packet(evidence, first.packets[0])} on."
-        )
-        yield note(evidence, Words(RULE, TITLE, ADVICE, REFERENCE), why, group)
+def see(evidence: Evidence) -> Iterator[Sign[list[Message]]]:
+    """One sign for each connection, with its messages."""
+    for found in winrm(evidence):
+        tried = _tried(evidence, found)
+        if tried:
+            yield sign(evidence, tried, found)
 
 
 def _tried(evidence: Evidence, connection: Connection) -> list[Message]:
-    """The messages that a secret was tried on in vain; none when any opened."""
+    """The messages that a password or key was tried on without success; none when any was decrypted."""
     halves = [half for exchange in evidence.exchanges_of.get(connection.id, ()) for half in (request(exchange), response(exchange))]
-    sealed = [found for half in halves if (found := message(evidence, half)) is not None and found.protection is Protection.SEALED]
-    if any(found.opened for found in sealed):
+    encrypted = [found for half in halves if (found := message(evidence, half)) is not None and found.protection is Protection.SEALED]
+    if any(found.opened for found in encrypted):
         return []
-    return [found for found in sealed if found.opened_absent == "sealed" and (found.secret is not None or (found.opened_detail or "").startswith(_WRONG))]
+    return [found for found in encrypted if found.opened_absent == "sealed" and (found.secret is not None or (found.opened_detail or "").startswith(_WRONG))]
+
+
+def why(tell: Tell[list[Message]]) -> str:
+    """How many, with what, and why."""
+    found = [one for tried in tell.facts for one in tried]
+    secrets = listed(one.secret for one in found if one.secret is not None)
+    return (
+        f"{counted(len(found), 'encrypted message')} of {ends(tell)} could not be decrypted"
+        f"{f' with {secrets}' if secrets else ''}: {listed(one.opened_detail or 'no reason known' for one in found)}. The first connection begins with "
+        f"{first_of(tell)}."
+    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Given password or key does not fit {tell.first.user or tell.connection.client.host}",
+    name="A given password or key does not decrypt the messages",
+    severity=Severity.INFO,
+    confidence=1.0,
+    owner=Owner.CAPTURE,
+    reference="MS-NLMP 3.3.2",
+    advice=(
+        "Check user, domain and password in the secrets file against the identity shown. Give the password or key that was valid at the time of the capture."
+    ),
+    see=see,
+    why=why,
+)

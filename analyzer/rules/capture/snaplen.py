@@ -1,9 +1,10 @@
 """Packets of WinRM connections were cut when they were captured.
 
 What it sees
-    Bytes missing in WinRM streams because the capture kept only the beginning of each packet (its snap length). One finding for each capture.
+    Bytes missing in WinRM streams because the capture kept only the beginning of each packet (its snap length). One
+    finding for each capture.
 Why it matters
-    Headers may be there and bodies are not: nothing can be opened, and tokens may be cut.
+    Headers may be there and bodies are not: nothing can be decrypted, and tokens may be cut.
 When it is wrong
     Never about the capture.
 Needs
@@ -15,31 +16,42 @@ Reference
 from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection
-from analyzer.rules.capture._notes import Words, note, winrm
-from analyzer.rules.reading import counted, name, packet
+from analyzer.rules.capture._notes import by_capture, capture_name, first_of, short_name, sign, winrm
+from analyzer.rules.reading import counted
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "capture.snaplen"
-TITLE = "Packets were cut by the capture"
-SEVERITY = Severity.INFO
-REFERENCE = "draft-ietf-opsawg-pcap section 4"
-ADVICE = "Capture whole packets: tcpdump -s 0, dumpcap -s 0, pktmon start --capture --pkt-size 0."
 _WHY = "snaplen"
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each capture."""
-    for capture in evidence.captures:
-        cut = [found for found in winrm(evidence, capture.ordinal) if _missing(found)]
-        if cut:
-            first = cut[0]
-            why = (
-                f"{counted(sum(_missing(found) for found in cut), 'byte')} of {counted(len(cut), 'WinRM connection')} in {capture.name} were cut off by the "
-                f"snap length{f' of {capture.snaplen}' if capture.snaplen else ''}: the first is {name(first)}, from {packet(evidence, first.packets[0])} on."
-            )
-            yield note(evidence, Words(RULE, TITLE, ADVICE, REFERENCE), why, cut)
+def see(evidence: Evidence) -> Iterator[Sign[int]]:
+    """One sign for each connection, with the number of its missing bytes."""
+    return (sign(evidence, missing, found) for found in winrm(evidence) if (missing := _missing(found)))
 
 
 def _missing(connection: Connection) -> int:
     return sum(gap.size for stream in (connection.to_server, connection.to_client) for gap in stream.gaps if gap.why == _WHY)
+
+
+def why(tell: Tell[int]) -> str:
+    """How much is missing, of how many connections."""
+    snap = tell.evidence.captures[tell.connection.capture].snaplen
+    return (
+        f"{counted(sum(tell.facts), 'byte')} of {counted(tell.count, 'WinRM connection')} in {capture_name(tell)} were cut off by the snap length"
+        f"{f' of {snap}' if snap else ''}. The first such connection begins with {first_of(tell)}. What was cut cannot be read or decrypted."
+    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Packets in {short_name(tell)} are cut by the snap length",
+    name="Packets were cut by the capture",
+    severity=Severity.INFO,
+    confidence=1.0,
+    owner=Owner.CAPTURE,
+    reference="draft-ietf-opsawg-pcap section 4",
+    advice="Capture whole packets: tcpdump -s 0, dumpcap -s 0, pktmon start --capture --pkt-size 0.",
+    see=see,
+    why=why,
+    each=by_capture,
+)

@@ -1,10 +1,12 @@
 """Which credentials each proxy could see, as a list.
 
 What it sees
-    For each proxy the logons to servers that it could read (it carried them without TLS, or TLS ended at it), by mechanism, and the TLS tunnels through it.
+    For each proxy the logons to servers that it could read (it carried them without TLS, or TLS ended at it), by
+    mechanism, and the TLS tunnels through it.
 Why it matters
-    Basic gives the proxy the password. An NTLM response can be guessed offline. A Kerberos ticket hides the password, but shows names, and one with RC4 can be
-    guessed as well. CredSSP's inner TLS and TLS in a tunnel show nothing. Whoever runs the proxy has this.
+    Basic gives the proxy the password. An NTLM response can be guessed offline. A Kerberos ticket hides the password,
+    but shows names, and one with RC4 can be guessed as well. CredSSP's inner TLS and TLS in a tunnel show nothing.
+    The one who runs the proxy has this.
 When it is wrong
     It is a list, not an alarm: alarms are rules of their own (auth.basic-cleartext, auth.ntlmv1, proxyauth.*).
 Needs
