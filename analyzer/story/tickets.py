@@ -18,7 +18,7 @@ from analyzer.records.http import Exchange
 from analyzer.records.ids import key_capture
 from analyzer.records.kerberos import KdcKind, KdcMessage, TicketRefusal
 from analyzer.records.story import Certainty, Kind, Logon, Name, Party
-from analyzer.records.transport import Endpoint, Side
+from analyzer.records.transport import Closing, Endpoint, Side
 from analyzer.story.endings import shared_ns
 from analyzer.story.halves import field, fields, request, response
 
@@ -231,14 +231,14 @@ class _Logons:
         closed = None if logon is not None else self._closed(refusal, ns)
         return replace(refusal, logon=logon, closed=closed)
 
-    def _closed(self, refusal: TicketRefusal, ns: int) -> int | None:
+    def _closed(self, refusal: TicketRefusal, ns: int) -> Closing | None:
         exchange = self.evidence.exchanges[refusal.exchange]
         own = self.evidence.connections[exchange.connection]
         first = own.closings[0] if own.closings else None
         last = self.evidence.exchanges_of[own.id][-1]
         if first is None or first.side is not Side.CLIENT or last.id != exchange.id or shared_ns(self.evidence, own.capture, first.ts_ns) < ns:
             return None
-        return first.packet
+        return first
 
 
 def _last(times: Sequence[_Moment], ns: int, within: int) -> _Moment | None:

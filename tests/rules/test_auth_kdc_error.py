@@ -31,7 +31,7 @@ def test_the_spn_is_unknown_and_the_client_gives_up() -> None:
     assert packets(finding) == [*demand, *errors]
     assert names(finding, demand.answered, *errors, closed)
     assert f"asked the KDC {KDC} for a ticket for {SERVICE}. The KDC answered twice with Kerberos error 7 (KDC_ERR_S_PRINCIPAL_UNKNOWN)" in finding.why
-    assert "closed the connection without a logon" in finding.why
+    assert f"The client closed the connection without a logon (packet {closed})." in finding.why
     assert f"setspn -Q {SERVICE}" in finding.advice
     assert "TrustedHosts" in finding.advice
 
@@ -60,6 +60,7 @@ def test_ntlm_serves_instead() -> None:
     finding = judge(lan).one(RULE)
     assert finding.severity is Severity.LOW
     assert "then logged on with NTLM as LAB\\alice and was accepted" in finding.why
+    assert "it calls itself" in finding.advice
 
 
 def test_ntlm_is_refused() -> None:

@@ -22,7 +22,8 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.kerberos import TicketRefusal
 from analyzer.records.story import Logon, Result
-from analyzer.rules.asking import MECHANISMS, account, asked_name, server_words, times
+from analyzer.records.transport import End
+from analyzer.rules.asking import MECHANISMS, account, asked_name, party_at, server_words, times
 from analyzer.rules.reading import listed, packets_of, response
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -148,7 +149,8 @@ def _after(tell: Tell[TicketRefusal]) -> str:
         return f"The client then logged on with {how}{f' as {who}' if who else ''} {result} ({tell.packet(logon.packets[-1])})."
     closed = next((refusal.closed for refusal in reversed(tell.facts) if refusal.closed is not None), None)
     if closed is not None:
-        return f"The client then closed the connection without a logon ({tell.packet(closed)})."
+        how = "reset" if closed.kind is End.RESET else "closed"
+        return f"The client {how} the connection without a logon ({tell.packet(closed.packet)})."
     return "No logon of this client at this server follows in the capture."
 
 
@@ -171,9 +173,13 @@ def advice(tell: Tell[TicketRefusal]) -> str:
 
 def _spn(tell: Tell[TicketRefusal]) -> str:
     service = tell.first.fact.service or "HTTP/server"
+    party = party_at(tell.evidence, tell.connection.id, server_end=True)
+    asked = asked_name(tell.evidence, tell.first.fact.exchange)
+    own = [name.text for name in (party.names if party is not None else ()) if name.source == "NTLM" and name.text != asked]
+    calls = f" (it calls itself {own[0]})" if own else ""
     return (
-        f"Use the server's registered name, or register this one: setspn -Q {service} shows who has the SPN, setspn -S {service} ACCOUNT adds it to the "
-        "account that runs WinRM. For a name or address without an SPN use HTTPS, or NTLM with the server in the client's TrustedHosts."
+        f"Use the server's registered name{calls}, or register this one: setspn -Q {service} shows who has the SPN, setspn -S {service} ACCOUNT adds it to "
+        "the account that runs WinRM. For a name or address without an SPN use HTTPS, or NTLM with the server in the client's TrustedHosts."
     )
 
 
@@ -194,5 +200,4 @@ OPINION = Opinion(
     see=see,
     why=why,
     each=each,
-    explains=("auth.loop",),
 )
