@@ -1,15 +1,17 @@
 """Questions that rules ask of the picture of the whole (`analyzer.records.story`), and the words for its facts. Rules do not draw pictures of their own."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from analyzer.records.auth import Audience, Conversation, Mechanism
+from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Request
 from analyzer.records.proxy import Hop
 from analyzer.records.story import Kind, Logon, Party, Reason, Result
 from analyzer.records.transport import Connection
-from analyzer.rules.reading import PROXIED, header, request, response, role
+from analyzer.rules.reading import PROXIED, begins_at, first_packet, header, owner, request, response, role
 from analyzer.rules.telling import Sign, Tell
 
 MECHANISMS = {
@@ -115,3 +117,44 @@ def where(tell: Tell[Any]) -> str:
 def first_packet_of(tell: Tell[Logon]) -> str:
     """``packet 6``: where the first logon was answered."""
     return tell.packet(tell.first.packets[-1]) if tell.first.packets else "no packet"
+
+
+def asked_at(tell: Tell[Any], exchange: Exchange) -> str:
+    """``packet 12``: where a request begins."""
+    keys = first_packet(request(exchange))
+    return tell.packet(keys[0]) if keys else "no packet"
+
+
+def answered_at(tell: Tell[Any], exchange: Exchange) -> str:
+    """``packet 14``: where a response begins."""
+    keys = first_packet(response(exchange))
+    return tell.packet(keys[0]) if keys else "no packet"
+
+
+def named(before: str, text: str | None) -> str:
+    """`` as alice``: the words before a name and the name, or nothing where there is none."""
+    return f" {before} {text}" if text else ""
+
+
+def joined(evidence: Evidence, *exchanges: str) -> float:
+    """How sure it is that these server-side exchanges are what the clients' ones were forwarded as: the weakest of them."""
+    return min((evidence.far[identity].confidence for identity in exchanges if identity in evidence.far), default=1.0)
+
+
+def client_behind(evidence: Evidence, spoken: Conversation) -> str | None:
+    """The client's connection that a handshake on a server connection belongs to; None when none is known, or several are."""
+    owners = {near.connection for identity in spoken.exchanges if (near := owner(evidence, identity)) is not None}
+    return owners.pop() if len(owners) == 1 else None
+
+
+def is_mixed(evidence: Evidence, spoken: Conversation) -> bool:
+    """Another exchange lies between those of a handshake on its connection, or another one was not over when it began: whose logon it is, cannot be told."""
+    places = [evidence.exchanges[identity].position for identity in spoken.exchanges]
+    if max(places) - min(places) >= len(set(places)):
+        return True
+    own = evidence.conversations_of.get(spoken.connection, ())
+    place = bisect_left(own, min(places), key=partial(begins_at, evidence))
+    return place > 0 and own[place - 1].outcome in _NOT_OVER and own[place - 1].audience is spoken.audience
+
+
+_NOT_OVER = (Outcome.ABANDONED, Outcome.UNFINISHED)

@@ -10,10 +10,6 @@ from analyzer.records.finding import Finding
 from analyzer.rules.catalogue import FAMILIES, rules
 
 CAUSES: dict[str, tuple[str, ...]] = {
-    "affinity.shared-authenticated-upstream": ("affinity.client-migrates", "http.encrypted-body-refused"),
-    "affinity.shell-scattered": ("wsman.shell-gone",),
-    "affinity.client-migrates": ("http.encrypted-body-refused",),
-    "affinity.handshake-interleaved": ("http.encrypted-body-refused",),
     "tcp.idle-timeout": ("http.encrypted-body-refused",),
     "tcp.response-truncated": ("http.encrypted-body-refused",),
     "tcp.longpoll-cut": ("tcp.request-cut", "http.encrypted-body-refused"),

@@ -154,11 +154,13 @@ class Opinion(Struct, frozen=True, gc=False, kw_only=True):
     owner: Owner | Callable[[Tell[Any]], Owner]
     each: Key = place
     attack: tuple[str, ...] | Callable[[Tell[Any]], tuple[str, ...]] = ()
-    destination: Words | None = None
-    """Where it is not the server's end of the first connection."""
     explains: tuple[str, ...] = ()
     fails: tuple[str, ...] = ()
+    fails_alone: tuple[str, ...] = ()
+    """Requirements that a finding fails unless another finding explains it: then that one's requirement is failed."""
     params: tuple[Param, ...] = ()
+    destination: Words | None = None
+    """Where it happened, where that is not the server end of the first connection."""
     name: str | None = None
     """The title of the rule in lists, where ``title`` is a function."""
     worst: Severity | None = None
