@@ -58,7 +58,7 @@ class TicketRefusal(Struct, frozen=True, gc=False):
 
     ``exchange`` is the WinRM request that the ticket was for. ``by_name``: the KDC was asked for the name of its Host field; else the client asked between this
     request's 401 and its own next request. ``service`` and ``account`` as in what the KDC was asked. ``after_demand``: that request was answered by a 401 that
-    offers Kerberos before the KDC was asked. ``logon`` is the id of the client's next logon at the same endpoint, None when there is none in the captures;
+    offers Kerberos before the KDC was asked. ``followed_by`` is a conversation of the client's next logon at the same endpoint (`Story.logon_of`), None without one;
     ``closed``: how the client then ended the connection without another request.
     """
 
@@ -69,5 +69,5 @@ class TicketRefusal(Struct, frozen=True, gc=False):
     exchange: str
     by_name: bool
     after_demand: bool
-    logon: str | None = None
+    followed_by: str | None = None
     closed: Closing | None = None

@@ -166,6 +166,15 @@ def test_what_has_nothing_to_do_with_winrm() -> None:
     assert judge(lan).found(RULE) == []
 
 
+def test_another_programs_error_while_the_ticket_was_there() -> None:
+    lan = Wire()
+    talk = direct(lan)
+    trip(talk, post(), offer())
+    ask_kdc(lan, as_req("bob"), kdc_error(24, GRANTING, "bob"))
+    trip(talk, post(WSMAN, kerberos().credentials(0)), reply(200, *kerberos().last_token))
+    assert judge(lan).found(RULE) == []
+
+
 def test_a_server_that_offers_only_basic() -> None:
     lan = Wire()
     trip(direct(lan), post(), offer('Basic realm="WSMAN"'))

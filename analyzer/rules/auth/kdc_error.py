@@ -79,8 +79,8 @@ def each(evidence: Evidence, sign: Sign[TicketRefusal]) -> tuple[object, ...]:
 
 def _next(tell: Tell[TicketRefusal]) -> Logon | None:
     """The client's logon after the last error, or after an earlier one."""
-    ids = [refusal.logon for refusal in reversed(tell.facts) if refusal.logon is not None]
-    return next((logon for logon in tell.evidence.story.logons if ids and logon.id == ids[0]), None)
+    spoken = next((refusal.followed_by for refusal in reversed(tell.facts) if refusal.followed_by is not None), None)
+    return None if spoken is None else tell.evidence.story.logon_of.get(spoken)
 
 
 def _words(tell: Tell[TicketRefusal]) -> dict[str, str]:
