@@ -58,8 +58,8 @@ class TicketRefusal(Struct, frozen=True, gc=False):
 
     ``exchange`` is the WinRM request that the ticket was for. ``by_name``: the KDC was asked for the name of its Host field; else the client asked between this
     request's 401 and its own next request. ``service`` and ``account`` as in what the KDC was asked. ``after_demand``: that request was answered by a 401 that
-    offers Kerberos before the KDC was asked. ``followed_by`` is a conversation of the client's next logon at the same endpoint (`Story.logon_of`), None without one;
-    ``closed``: how the client then ended the connection without another request.
+    offers Kerberos before the KDC was asked. ``followed_by`` is a conversation of the client's next logon at the same endpoint (`Story.logon_of` knows it),
+    None without one; ``closed``: how the client then ended the connection without another request.
     """
 
     error: KdcMessage
