@@ -241,7 +241,10 @@ class _Logons:
         own = self.evidence.connections[exchange.connection]
         first = own.closings[0] if own.closings else None
         last = self.evidence.exchanges_of[own.id][-1]
-        if first is None or first.side is not Side.CLIENT or last.id != exchange.id or shared_ns(self.evidence, own.capture, first.ts_ns) < ns:
+        asked = request(exchange)
+        if first is None or asked is None or first.stream_at > asked.end_at:  # it had asked more, which is not in the capture
+            return None
+        if first.side is not Side.CLIENT or last.id != exchange.id or shared_ns(self.evidence, own.capture, first.ts_ns) < ns:
             return None
         return first
 

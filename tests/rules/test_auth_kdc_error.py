@@ -189,3 +189,25 @@ def test_both_sides_of_a_proxy_are_one_finding() -> None:
     finding = judge(lan).one(RULE)
     assert finding.connections == ("c1",)
     assert "No logon of this client at this server follows in the capture." in finding.why
+
+
+def test_what_the_capture_does_not_hold_is_no_end() -> None:
+    lan = Wire()
+    talk = direct(lan)
+    trip(talk, post(), offer())
+    unknown(lan)
+    talk.send(post(WSMAN, ntlm().credentials(0)), captured=False)
+    talk.answer(ntlm().challenge(), captured=False)
+    talk.close_by_client()
+    finding = judge(lan).one(RULE)
+    assert finding.severity is Severity.LOW
+    assert "No logon of this client at this server follows in the capture." in finding.why
+
+
+def test_a_logon_that_is_not_seen_to_its_end() -> None:
+    lan = Wire()
+    talk = direct(lan)
+    trip(talk, post(), offer())
+    unknown(lan)
+    trip(talk, post(WSMAN, ntlm().credentials(0)), ntlm().challenge())
+    assert judge(lan).one(RULE).severity is Severity.LOW

@@ -155,11 +155,13 @@ def _after(tell: Tell[TicketRefusal]) -> str:
 
 
 def severity(tell: Tell[TicketRefusal]) -> Severity:
-    """Low where another mechanism served, a note where Kerberos itself did in the end."""
+    """Medium where the client was refused or gave up, low where another mechanism served or the end is not known, a note where Kerberos served in the end."""
     logon = _next(tell)
-    if logon is None or logon.outcome is not Result.ACCEPTED:
+    if logon is None:
+        return Severity.MEDIUM if any(refusal.closed is not None for refusal in tell.facts) else Severity.LOW
+    if logon.outcome is Result.REFUSED:
         return Severity.MEDIUM
-    return Severity.INFO if logon.mechanism is Mechanism.KERBEROS else Severity.LOW
+    return Severity.INFO if logon.outcome is Result.ACCEPTED and logon.mechanism is Mechanism.KERBEROS else Severity.LOW
 
 
 def advice(tell: Tell[TicketRefusal]) -> str:
