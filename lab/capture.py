@@ -21,6 +21,7 @@ from lab.processes import Child, LabError, start, stop, wait_until
 from lab.scenario import CaptureKind
 
 FILTER = "tcp"
+WITH_KDC = "tcp or udp port 88"
 CLOCK_SHIFT_S = 7.4
 SHIFTED = "leg-b.pcapng"
 

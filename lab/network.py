@@ -39,7 +39,7 @@ SOURCES = tuple(address for _, sources in BOXES for address in sources)
 CLIENT_PORTS = {"wks01": "cl1", "wks02": "cl2", "wks03": "cl3"}
 SERVER_PORT = "sv0"
 HOSTS = f"""127.0.0.1 localhost
-{SERVER_IP} srv01.lab.example srv01
+{SERVER_IP} srv01.lab.example srv01 jump01.lab.example
 {KDC_IP} dc01.lab.example dc01
 {SERVER_IP6} srv01v6.lab.example
 {PROXY_INSIDE} proxy.lab.example winrm.lab.example

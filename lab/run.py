@@ -53,6 +53,7 @@ def client_options(scenario: Scenario, client: Client, setup: Setup | None, fold
         port = setup.port
     host = "srv01.lab.example" if scenario.proxy.forward or setup is None else "winrm.lab.example"
     host = "srv01v6.lab.example" if scenario.link == "ipv6" else host
+    host = options.pop("called", host)
     scheme, port, host = options.pop("scheme", scheme), options.pop("port", port), options.pop("host_name", host)
     path = options.pop("path", "/wsman")
     options |= {"server": host, "port": port, "ssl": scheme == "https", "path": path, "url": f"{scheme}://{host}:{port}{path}"}
@@ -118,7 +119,7 @@ class Played:
 
 def _recorded(scenario: Scenario, folder: Path, hosts: list[str]) -> tuple[list[capture.Recording], Child | None]:
     """The recording, its witness, and the view that is a recording of its own."""
-    words = "tcp or udp" if scenario.unrelated else "tcp or icmp" if scenario.device else capture.FILTER
+    words = "tcp or udp" if scenario.unrelated else "tcp or icmp" if scenario.device else capture.WITH_KDC if scenario.kdc_too else capture.FILTER
     recordings = [capture.begin(scenario.capture, hosts, folder, words)]
     if scenario.witness is not None:
         beside = folder / "witness"

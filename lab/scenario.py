@@ -69,7 +69,8 @@ class Scenario:
     condition holds or not depending on how it is read: a test should accept both. `view` is what became of the recording
     before it was kept, `witness` a second recording elsewhere that has to show the same exchanges, `link` what lies between
     client and router, `device` what happens on the path. `ambiguous`: nothing on the wire tells which exchange is which behind
-    the proxy. `unrelated`: no WinRM. `parties` are those of truth.json where the proxies' configuration does not tell them.
+    the proxy. `unrelated`: no WinRM.
+    `kdc_too`: what clients say to the KDC over UDP is recorded as well. `parties` are those of truth.json where the proxies' configuration does not tell them.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Scenario:
     proxy: Proxy = Proxy()
     capture: CaptureKind = "any-sll2"
     kerberos: bool = False
+    kdc_too: bool = False
     offload: bool = False
     users: tuple[str, ...] = ("alice",)
     healthy: bool = False

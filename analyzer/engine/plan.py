@@ -6,6 +6,8 @@
     hops       all exchanges                   -> hops, clock offsets
     routes     hops and streams                -> routes, roles, which connections are WinRM
     silence    connections, exchanges, ICMP    -> requests without an answer, and why
+    kdc        datagrams, flows of port 88     -> what clients and KDCs said; with the secrets, session keys (reading.py)
+    users      tickets, keys, the KDC's answers -> who the user of each Kerberos logon is (ticketing.py)
     contents   messages, secrets, tickets      -> opened messages, operations, shells, commands (opening.py)
     judge      the evidence                    -> findings, scorecards (work.py)
 

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from analyzer.records.transport import Closing
+
 
 class KdcKind(StrEnum):
     """The message types of a KDC."""
@@ -56,8 +58,8 @@ class TicketRefusal(Struct, frozen=True, gc=False):
 
     ``exchange`` is the WinRM request that the ticket was for. ``by_name``: the KDC was asked for the name of its Host field; else the client asked between this
     request's 401 and its own next request. ``service`` and ``account`` as in what the KDC was asked. ``after_demand``: that request was answered by a 401 that
-    offers Kerberos before the KDC was asked. ``logon`` is the id of the client's next logon at the same endpoint, None when there is none in the captures;
-    ``closed`` the packet in which the client then ended the connection without another request.
+    offers Kerberos before the KDC was asked. ``followed_by`` is a conversation of the client's next logon at the same endpoint (`Story.logon_of` knows it),
+    None without one; ``closed``: how the client then ended the connection without another request.
     """
 
     error: KdcMessage
@@ -67,5 +69,5 @@ class TicketRefusal(Struct, frozen=True, gc=False):
     exchange: str
     by_name: bool
     after_demand: bool
-    logon: str | None = None
-    closed: int | None = None
+    followed_by: str | None = None
+    closed: Closing | None = None

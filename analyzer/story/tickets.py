@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from analyzer.records.auth import Audience
+from analyzer.records.auth import Audience, Mechanism
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.ids import key_capture
 from analyzer.records.kerberos import KdcKind, KdcMessage, TicketRefusal
-from analyzer.records.story import Certainty, Kind, Logon, Name, Party
-from analyzer.records.transport import Endpoint, Side
+from analyzer.records.story import Certainty, Kind, Logon, Name, Party, Result
+from analyzer.records.transport import Closing, Endpoint, Side
 from analyzer.story.endings import shared_ns
 from analyzer.story.halves import field, fields, request, response
 
@@ -82,8 +82,9 @@ def ticket_refusals(evidence: Evidence, logons: Sequence[Logon]) -> tuple[Ticket
     for one in asked:
         if not _was_given(given, one):
             refusal = moments.refusal(one)
-            if refusal is not None:
-                found.append(after.told(refusal, one.ns))
+            told = None if refusal is None else after.told(refusal, one.ns)
+            if told is not None:
+                found.append(told)
     return tuple(found)
 
 
@@ -215,30 +216,37 @@ class _Logons:
     def __init__(self, evidence: Evidence, logons: Iterable[Logon]) -> None:
         self.evidence = evidence
         self.at: dict[tuple[str, Endpoint], list[tuple[int, str]]] = defaultdict(list)
+        self.with_tickets: set[str] = set()
         for logon in logons:
             own = evidence.connections[logon.client_connection]
             if logon.audience is Audience.SERVER:
-                self.at[own.client.host, own.server].append((shared_ns(evidence, own.capture, logon.last_ns), logon.id))
+                self.at[own.client.host, own.server].append((shared_ns(evidence, own.capture, logon.last_ns), logon.conversations[0]))
+                if logon.mechanism is Mechanism.KERBEROS and logon.outcome is Result.ACCEPTED:
+                    self.with_tickets.add(logon.conversations[0])
         for times in self.at.values():
             times.sort()
 
-    def told(self, refusal: TicketRefusal, ns: int) -> TicketRefusal:
-        """The refusal with what followed."""
+    def told(self, refusal: TicketRefusal, ns: int) -> TicketRefusal | None:
+        """The refusal with what followed; None when a ticket served next and only the time ties the refusal to the request."""
         own = self.evidence.connections[self.evidence.exchanges[refusal.exchange].connection]
         times = self.at.get((own.client.host, own.server), ())
         place = bisect_left(times, (ns, ""))
-        logon = times[place][1] if place < len(times) and times[place][0] - ns <= _NEXT_NS else None
-        closed = None if logon is not None else self._closed(refusal, ns)
-        return replace(refusal, logon=logon, closed=closed)
+        followed_by = times[place][1] if place < len(times) and times[place][0] - ns <= _NEXT_NS else None
+        if followed_by in self.with_tickets and not refusal.by_name:
+            return None
+        return replace(refusal, followed_by=followed_by, closed=None if followed_by is not None else self._closed(refusal, ns))
 
-    def _closed(self, refusal: TicketRefusal, ns: int) -> int | None:
+    def _closed(self, refusal: TicketRefusal, ns: int) -> Closing | None:
         exchange = self.evidence.exchanges[refusal.exchange]
         own = self.evidence.connections[exchange.connection]
         first = own.closings[0] if own.closings else None
         last = self.evidence.exchanges_of[own.id][-1]
-        if first is None or first.side is not Side.CLIENT or last.id != exchange.id or shared_ns(self.evidence, own.capture, first.ts_ns) < ns:
+        asked = request(exchange)
+        if first is None or asked is None or first.stream_at > asked.end_at:  # it had asked more, which is not in the capture
             return None
-        return first.packet
+        if first.side is not Side.CLIENT or last.id != exchange.id or shared_ns(self.evidence, own.capture, first.ts_ns) < ns:
+            return None
+        return first
 
 
 def _last(times: Sequence[_Moment], ns: int, within: int) -> _Moment | None:

@@ -98,7 +98,7 @@ def _addresses(evidence: Evidence) -> set[str]:
     found |= {host for one in evidence.connections.values() for preface in one.prefaces for host in _told(preface)}
     found |= {fate.asked_from for fate in evidence.story.fates.values() if fate.asked_from}
     found |= {one.router for many in evidence.icmp.values() for one in many}
-    found |= {host for one in getattr(evidence, "kdc", ()) for host in (one.client, one.kdc)}
+    found |= {host for one in evidence.kdc for host in (one.client_host, one.kdc_host)}
     asked = [one.request for one in evidence.exchanges.values() if not isinstance(one.request, Absent)]
     targets = " ".join(" ".join((one.target, *(header.value for header in one.headers))) for one in asked)
     return found | set(re.findall(r"\d{1,3}(?:\.\d{1,3}){3}", targets))
@@ -144,6 +144,13 @@ def _account(evidence: Evidence, _: Finding, match: re.Match[str]) -> str | None
     return None if match["account"] in known else f"nobody logged on so: {sorted(known)}"
 
 
+def _kdc_error(evidence: Evidence, _: Finding, match: re.Match[str]) -> str | None:
+    words = match["times"].split()[0].replace(",", "")
+    count = {"once": 1, "twice": 2}.get(words) or int(words)
+    held = sum(one.error_code == int(match["code"]) and one.kdc_host in match["kdcs"] for one in evidence.kdc)
+    return None if held >= count else f"there are {held} such answers"
+
+
 CLAIMS = (
     Claim("packet", re.compile(r"\bpacket (?P<number>\d+)(?: of (?P<file>\S+\.(?:pcap|pcapng|cap)\b\S*))?"), _packet),
     Claim("exchange", re.compile(r"\b(?P<exchange>c\d+(?:\.t)?\.x\d+)(?: on (?P<connection>c\d+(?:\.t)?)\b)?"), _exchange),
@@ -157,6 +164,11 @@ CLAIMS = (
             r"[^;]{0,60}?\((?:FIN, |RST, )?packet (?P<number>\d+)"
         ),
         _closed,
+    ),
+    Claim(
+        "kdc",
+        re.compile(r"asked the KDC (?P<kdcs>[\d.:a-f, ]+) for .{0,200}?The KDC answered (?P<times>once|twice|[\d,]+ times) with Kerberos error (?P<code>\d+)"),
+        _kdc_error,
     ),
     Claim("account", re.compile(r"(?<![\w\\])(?P<account>[A-Z][A-Z0-9-]{1,14}\\[\w.$-]*\w)"), _account),
 )

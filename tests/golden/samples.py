@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.ids import key_capture, key_number
@@ -24,7 +25,7 @@ Truth = dict[str, Any]
 """truth.json; lab/README.md tells its keys."""
 
 SEALED_IDENTITIES = ("kerberos", "credssp", "certificate")
-"""Mechanisms whose user travels encrypted: without keys the analyzer must not name one."""
+"""Mechanisms whose user travels encrypted: without keys the analyzer must not name one, unless the KDC's answer is in the capture."""
 GRAVE = ("medium", "high", "critical")
 SHOWN = 6
 """How many differing items a problem lists."""
@@ -234,6 +235,13 @@ def _hops(known: Truth, evidence: Evidence) -> tuple[Count, tuple[Problem, ...]]
     return Count(len(mine & theirs), len(wrong), len(missed)), tuple(problems)
 
 
+def _truly(known: Truth, evidence: Evidence, one: Conversation) -> tuple[str | None, str | None]:
+    """Who was logged on, by what the server says."""
+    peer = _peer(evidence.connections[one.connection])
+    own = [row for row in known["authentications"] if _row_peer(row) == peer and row["outcome"] == str(one.outcome)]
+    return (own[0]["user"], own[0]["domain"]) if own else (None, None)
+
+
 def _identities(known: Truth, evidence: Evidence) -> tuple[Count, tuple[Problem, ...]]:
     """Authentications with their audience, mechanism, user, domain and outcome, as often as they happened."""
     theirs: Counter[Login] = Counter()
@@ -246,7 +254,8 @@ def _identities(known: Truth, evidence: Evidence) -> tuple[Count, tuple[Problem,
         (hidden if row.get("hidden") else theirs)[login] += 1
     mine: Counter[Login] = Counter()
     for one in evidence.conversations:
-        who = (one.client.user or None, one.client.domain or None)
+        told = one.client_source == "tgs" and (one.client.user, one.client.domain) == _truly(known, evidence, one)
+        who = (None, None) if told else (one.client.user or None, one.client.domain or None)
         mine[Login(_peer(evidence.connections[one.connection]), str(one.audience), str(one.mechanism), *who, str(one.outcome))] += 1
     wrong, missed = mine - theirs, theirs - mine
     for login in list(wrong):

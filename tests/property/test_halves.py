@@ -14,7 +14,7 @@ from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
 from analyzer.records.capture import Flow
 from analyzer.settings import Limits, Scope
-from tests.build.packets import ACK, SYN, Frame, Line, ethernet, filling, ip4, pcap, pcapng, tcp
+from tests.build.packets import ACK, SYN, Frame, Line, ethernet, filling, ip4, pcap, pcapng, tcp, udp
 from tests.property.damage import SMALL
 from tests.property.reading import frames
 
@@ -38,7 +38,8 @@ def _kernel() -> kernel.Kernel:
 
 
 def _told(run: kernel.Kernel, walk: Walk, flows: tuple[Flow, ...], late: frozenset[int]) -> Told:
-    counts = (run.tcp_packets, run.snapped, run.undecodable, run.unknown_links, run.first_ns, run.last_ns, run.backwards, run.datagrams, run.icmp)
+    seen = (run.datagrams, run.datagrams_over, run.icmp)
+    counts = (run.tcp_packets, run.snapped, run.undecodable, run.unknown_links, run.first_ns, run.last_ns, run.backwards, *seen)
     return Told(flows, late, counts, (walk.packets, walk.links, walk.problems, walk.format, walk.snaplen, walk.comments, walk.secrets))
 
 
@@ -87,6 +88,10 @@ def _busy(seed: int) -> list[Frame]:
             line.put(1, answer * 30, b"x" * 30)
             line.put(0, at, b"y" * dice.randrange(3))
         lines.append(list(line.frames))
+    asking = Line()
+    for port in range(50000, 50012):
+        asking.frame(ethernet(ip4("10.0.1.1", "10.0.0.88", 17, udp(port, 88, b"\x6c" + bytes(40)))))
+    lines.append(list(asking.frames))
     made: list[Frame] = []
     while any(lines):
         made.append(dice.choice([line for line in lines if line]).pop(0))

@@ -77,6 +77,7 @@ def _read(kind: type[kernel.Kernel], data: bytes, dice: random.Random, *, bulk: 
         run.backwards,
         run.late,
         run.datagrams,
+        run.datagrams_over,
         run.icmp,
         run.icmp_over,
         run.spool_full,

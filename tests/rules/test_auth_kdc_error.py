@@ -31,7 +31,7 @@ def test_the_spn_is_unknown_and_the_client_gives_up() -> None:
     assert packets(finding) == [*demand, *errors]
     assert names(finding, demand.answered, *errors, closed)
     assert f"asked the KDC {KDC} for a ticket for {SERVICE}. The KDC answered twice with Kerberos error 7 (KDC_ERR_S_PRINCIPAL_UNKNOWN)" in finding.why
-    assert "closed the connection without a logon" in finding.why
+    assert f"The client closed the connection without a logon (packet {closed})." in finding.why
     assert f"setspn -Q {SERVICE}" in finding.advice
     assert "TrustedHosts" in finding.advice
 
@@ -60,6 +60,7 @@ def test_ntlm_serves_instead() -> None:
     finding = judge(lan).one(RULE)
     assert finding.severity is Severity.LOW
     assert "then logged on with NTLM as LAB\\alice and was accepted" in finding.why
+    assert "it calls itself" in finding.advice
 
 
 def test_ntlm_is_refused() -> None:
@@ -165,6 +166,15 @@ def test_what_has_nothing_to_do_with_winrm() -> None:
     assert judge(lan).found(RULE) == []
 
 
+def test_another_programs_error_while_the_ticket_was_there() -> None:
+    lan = Wire()
+    talk = direct(lan)
+    trip(talk, post(), offer())
+    ask_kdc(lan, as_req("bob"), kdc_error(24, GRANTING, "bob"))
+    trip(talk, post(WSMAN, kerberos().credentials(0)), reply(200, *kerberos().last_token))
+    assert judge(lan).found(RULE) == []
+
+
 def test_a_server_that_offers_only_basic() -> None:
     lan = Wire()
     trip(direct(lan), post(), offer('Basic realm="WSMAN"'))
@@ -179,3 +189,25 @@ def test_both_sides_of_a_proxy_are_one_finding() -> None:
     finding = judge(lan).one(RULE)
     assert finding.connections == ("c1",)
     assert "No logon of this client at this server follows in the capture." in finding.why
+
+
+def test_what_the_capture_does_not_hold_is_no_end() -> None:
+    lan = Wire()
+    talk = direct(lan)
+    trip(talk, post(), offer())
+    unknown(lan)
+    talk.send(post(WSMAN, ntlm().credentials(0)), captured=False)
+    talk.answer(ntlm().challenge(), captured=False)
+    talk.close_by_client()
+    finding = judge(lan).one(RULE)
+    assert finding.severity is Severity.LOW
+    assert "No logon of this client at this server follows in the capture." in finding.why
+
+
+def test_a_logon_that_is_not_seen_to_its_end() -> None:
+    lan = Wire()
+    talk = direct(lan)
+    trip(talk, post(), offer())
+    unknown(lan)
+    trip(talk, post(WSMAN, ntlm().credentials(0)), ntlm().challenge())
+    assert judge(lan).one(RULE).severity is Severity.LOW

@@ -22,7 +22,8 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.kerberos import TicketRefusal
 from analyzer.records.story import Logon, Result
-from analyzer.rules.asking import MECHANISMS, account, asked_name, server_words, times
+from analyzer.records.transport import End
+from analyzer.rules.asking import MECHANISMS, account, asked_name, party_at, server_words, times
 from analyzer.rules.reading import listed, packets_of, response
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -78,8 +79,8 @@ def each(evidence: Evidence, sign: Sign[TicketRefusal]) -> tuple[object, ...]:
 
 def _next(tell: Tell[TicketRefusal]) -> Logon | None:
     """The client's logon after the last error, or after an earlier one."""
-    ids = [refusal.logon for refusal in reversed(tell.facts) if refusal.logon is not None]
-    return next((logon for logon in tell.evidence.story.logons if ids and logon.id == ids[0]), None)
+    spoken = next((refusal.followed_by for refusal in reversed(tell.facts) if refusal.followed_by is not None), None)
+    return None if spoken is None else tell.evidence.story.logon_of.get(spoken)
 
 
 def _words(tell: Tell[TicketRefusal]) -> dict[str, str]:
@@ -148,16 +149,19 @@ def _after(tell: Tell[TicketRefusal]) -> str:
         return f"The client then logged on with {how}{f' as {who}' if who else ''} {result} ({tell.packet(logon.packets[-1])})."
     closed = next((refusal.closed for refusal in reversed(tell.facts) if refusal.closed is not None), None)
     if closed is not None:
-        return f"The client then closed the connection without a logon ({tell.packet(closed)})."
+        how = "reset" if closed.kind is End.RESET else "closed"
+        return f"The client {how} the connection without a logon ({tell.packet(closed.packet)})."
     return "No logon of this client at this server follows in the capture."
 
 
 def severity(tell: Tell[TicketRefusal]) -> Severity:
-    """Low where another mechanism served, a note where Kerberos itself did in the end."""
+    """Medium where the client was refused or gave up, low where another mechanism served or the end is not known, a note where Kerberos served in the end."""
     logon = _next(tell)
-    if logon is None or logon.outcome is not Result.ACCEPTED:
+    if logon is None:
+        return Severity.MEDIUM if any(refusal.closed is not None for refusal in tell.facts) else Severity.LOW
+    if logon.outcome is Result.REFUSED:
         return Severity.MEDIUM
-    return Severity.INFO if logon.mechanism is Mechanism.KERBEROS else Severity.LOW
+    return Severity.INFO if logon.outcome is Result.ACCEPTED and logon.mechanism is Mechanism.KERBEROS else Severity.LOW
 
 
 def advice(tell: Tell[TicketRefusal]) -> str:
@@ -171,9 +175,13 @@ def advice(tell: Tell[TicketRefusal]) -> str:
 
 def _spn(tell: Tell[TicketRefusal]) -> str:
     service = tell.first.fact.service or "HTTP/server"
+    party = party_at(tell.evidence, tell.connection.id, server_end=True)
+    asked = asked_name(tell.evidence, tell.first.fact.exchange)
+    own = [name.text for name in (party.names if party is not None else ()) if name.source == "NTLM" and name.text != asked]
+    calls = f" (it calls itself {own[0]})" if own else ""
     return (
-        f"Use the server's registered name, or register this one: setspn -Q {service} shows who has the SPN, setspn -S {service} ACCOUNT adds it to the "
-        "account that runs WinRM. For a name or address without an SPN use HTTPS, or NTLM with the server in the client's TrustedHosts."
+        f"Use the server's registered name{calls}, or register this one: setspn -Q {service} shows who has the SPN, setspn -S {service} ACCOUNT adds it to "
+        "the account that runs WinRM. For a name or address without an SPN use HTTPS, or NTLM with the server in the client's TrustedHosts."
     )
 
 
@@ -194,5 +202,4 @@ OPINION = Opinion(
     see=see,
     why=why,
     each=each,
-    explains=("auth.loop",),
 )
