@@ -148,14 +148,14 @@ REQUIREMENTS = (
     Requirement(
         "connection_authentication",
         "133",
-        ("auth.challenge-stripped", "tcp.close-between-challenge-and-response"),
+        ("auth.challenge-stripped",),
         _connection_authentication,
         "handshake",
     ),
     Requirement(
         "keeps_open_after_success",
         "136",
-        ("tcp.close-after-auth-2xx", "tcp.rst-after-2xx", "tcp.request-lost-after-auth"),
+        (),
         _keeps_open,
         "handshake",
     ),
