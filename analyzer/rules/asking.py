@@ -7,10 +7,11 @@ from typing import Any
 
 from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.http import Exchange
+from analyzer.records.http import Exchange, Request
+from analyzer.records.proxy import Hop
 from analyzer.records.story import Kind, Logon, Party, Reason, Result
 from analyzer.records.transport import Connection
-from analyzer.rules.reading import begins_at, first_packet, header, owner, request, response
+from analyzer.rules.reading import PROXIED, begins_at, first_packet, header, owner, request, response, role
 from analyzer.rules.telling import Sign, Tell
 
 MECHANISMS = {
@@ -34,6 +35,32 @@ def failed(evidence: Evidence, *reasons: Reason, audience: Audience = Audience.S
 def sign(logon: Logon) -> Sign[Logon]:
     """A logon as a sign: its exchanges and packets on every side."""
     return Sign(logon, logon.exchanges, logon.packets, (logon.client_connection, *logon.server_connections), user=account(logon))
+
+
+def spoken(evidence: Evidence, *mechanisms: Mechanism, audience: Audience = Audience.SERVER) -> Iterator[Conversation]:
+    """What clients said themselves to log on: conversations on WinRM connections, without those that a proxy forwarded from a known client. In order of place;
+    with ``mechanisms``, only those."""
+    for found in evidence.conversations:
+        own = found.connection in evidence.winrm and found.audience is audience and (not mechanisms or found.mechanism in mechanisms)
+        if own and not any(identity in evidence.far for identity in found.exchanges):
+            yield found
+
+
+def is_at_proxy(evidence: Evidence, connection: str) -> bool:
+    """One of its ends is a proxy."""
+    return role(evidence, connection) in PROXIED
+
+
+def forwarded(evidence: Evidence) -> Iterator[tuple[Hop, Exchange, Exchange]]:
+    """WinRM exchanges that are known on both sides of a proxy: the client's and the server's."""
+    for hop in evidence.hops:
+        if hop.near_connection in evidence.winrm:
+            yield hop, evidence.exchanges[hop.near], evidence.exchanges[hop.far]
+
+
+def program(evidence: Evidence, exchange: Exchange) -> tuple[str, str]:
+    """The client program behind a request: its address and the User-Agent that it gives."""
+    return evidence.connections[exchange.connection].client.host, header(request(exchange), "user-agent") or ""
 
 
 def account(logon: Logon) -> str | None:
@@ -74,6 +101,17 @@ def asked_name(evidence: Evidence, exchange: str) -> str | None:
 def product_at(evidence: Evidence, exchange: str) -> str | None:
     """The Server field of a response."""
     return header(response(evidence.exchanges[exchange]), "server")
+
+
+def asks_for(asked: Request | None) -> str:
+    """``GET /page``: what a request asks for."""
+    return "something that is not in the capture" if asked is None else f"{asked.method} {asked.target}"
+
+
+def where(tell: Tell[Any]) -> str:
+    """``packet 6, c1.x2``: where the first sign is."""
+    first = tell.first
+    return ", ".join([*(tell.packet(key) for key in first.packets[:1]), *first.exchanges[:1]]) or tell.connection.id
 
 
 def first_packet_of(tell: Tell[Logon]) -> str:

@@ -9,14 +9,6 @@ from functools import cache
 from analyzer.records.finding import Finding
 from analyzer.rules.catalogue import FAMILIES, rules
 
-CAUSES: dict[str, tuple[str, ...]] = {
-    "auth.unencrypted-refused": ("auth.credentials-refused", "auth.loop", "http.refused-request"),
-    "auth.challenge-stripped": ("auth.loop",),
-    "auth.loop": ("tcp.retry-storm",),
-    "attack.spray": ("auth.loop", "auth.credentials-refused", "tcp.retry-storm"),
-}
-"""Cause: the symptoms that it explains; rules that are declared opinions say so themselves."""
-
 
 def explained(findings: Sequence[Finding]) -> list[Finding]:
     """The findings that no other one explains, in the order given."""
@@ -40,7 +32,7 @@ def explained(findings: Sequence[Finding]) -> list[Finding]:
 @cache
 def symptoms(families: Sequence[str] = FAMILIES) -> dict[str, tuple[str, ...]]:
     """Each cause of these families with the symptoms that it explains; other families' rules are not loaded for it."""
-    return {**CAUSES, **{rule.id: rule.explains for rule in rules(families) if rule.explains}}
+    return {rule.id: rule.explains for rule in rules(families) if rule.explains}
 
 
 @cache

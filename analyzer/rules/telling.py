@@ -126,6 +126,11 @@ def endpoint(evidence: Evidence, sign: Sign[Any]) -> Hashable:
     return own.server.host, own.server.port
 
 
+def place_and(part: Callable[[Any], Hashable]) -> Key:
+    """One finding for each client host, server endpoint and ``part`` of the fact."""
+    return lambda evidence, sign: (place(evidence, sign), part(sign.fact))
+
+
 def alone(_: Evidence, sign: Sign[Any]) -> Hashable:
     """One finding for each sign."""
     return id(sign)
@@ -142,7 +147,7 @@ class Opinion(Struct, frozen=True, gc=False, kw_only=True):
     title: str | Words
     severity: Severity | Callable[[Tell[Any]], Severity]
     confidence: float | Callable[[Tell[Any]], float]
-    reference: str
+    reference: str | Words
     advice: str | Told | Callable[[Tell[Any]], "str | Told"]
     see: Callable[..., Iterable[Sign[Any]]]
     why: Words
@@ -187,7 +192,7 @@ def _finding(opinion: Opinion, rule: str, tell: Tell[Any]) -> Finding:
         title=opinion.title if isinstance(opinion.title, str) else opinion.title(tell),
         why=opinion.why(tell),
         advice=advice,
-        reference=opinion.reference,
+        reference=opinion.reference if isinstance(opinion.reference, str) else opinion.reference(tell),
         connections=tell.connections,
         exchanges=tuple(dict.fromkeys(identity for sign in tell.signs for identity in sign.exchanges)),
         packets=[key for sign in tell.signs for key in sign.packets],

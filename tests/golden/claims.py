@@ -97,7 +97,7 @@ def _addresses(evidence: Evidence) -> set[str]:
     found = {end.host for one in evidence.connections.values() for end in (one.client, one.server)}
     found |= {host for one in evidence.connections.values() for preface in one.prefaces for host in _told(preface)}
     found |= {fate.asked_from for fate in evidence.story.fates.values() if fate.asked_from}
-    found |= {one.router for one in getattr(evidence, "icmp", ())}
+    found |= {one.router for many in evidence.icmp.values() for one in many}
     found |= {host for one in getattr(evidence, "kdc", ()) for host in (one.client, one.kdc)}
     asked = [one.request for one in evidence.exchanges.values() if not isinstance(one.request, Absent)]
     targets = " ".join(" ".join((one.target, *(header.value for header in one.headers))) for one in asked)
