@@ -214,8 +214,8 @@ def cost(evidence: Evidence, group: Sequence[Ended]) -> str:
     ns = sum(answer.last_ns - asked.first_ns for one in trips if (asked := request(one)) is not None and (answer := response(one)) is not None)
     size = sum(half.end_at - half.at for one in trips for half in (request(one), response(one)) if half is not None)
     return (
-        f" In all the client made {counted(len(spoken), 'logon')} for {counted(len(served), 'request')}. The extra round trips took {seconds(ns)} and "
-        f"{size:,} bytes."
+        f" In all the client went through {counted(len(spoken), 'handshake')} for {counted(len(served), 'request')}. "
+        f"The extra round trips took {seconds(ns)} and {size:,} bytes."
     )
 
 
