@@ -29,11 +29,21 @@ def test_clear_soap_straight_to_the_server() -> None:
 def test_the_media_type_tells_it_where_the_body_itself_is_not_captured() -> None:
     lan = Wire()
     talk = direct(lan)
-    head, end, body = post(content=soap()).wire().partition(b"\r\n\r\n")
+    head, end, body = post(content=soap(size=2000)).wire().partition(b"\r\n\r\n")
     asked = talk.send(head + end)
     talk.send(body, captured=False)
     talk.answer(reply(200))
     assert packets(judge(lan).one(RULE))[0] == asked
+
+
+def test_a_short_envelope_that_is_not_captured_may_be_an_identify() -> None:
+    lan = Wire()
+    talk = direct(lan)
+    head, end, body = post(content=soap()).wire().partition(b"\r\n\r\n")
+    talk.send(head + end)
+    talk.send(body, captured=False)
+    talk.answer(reply(200))
+    assert judge(lan).found(RULE) == []
 
 
 def test_a_proxied_path_is_another_rules() -> None:
