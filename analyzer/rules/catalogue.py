@@ -23,8 +23,8 @@ _NEEDED = ("TITLE", "SEVERITY", "find")
 class Rule(Struct, frozen=True, gc=False):
     """``id`` is ``family.name``; ``document`` the module's docstring; ``find`` yields the findings; ``module``: where it is written.
 
-    ``explains``: rules whose findings on the same connections are symptoms of this one's. ``fails``: the scorecard's requirements that a finding fails;
-    ``fails_alone``: those that it fails unless another finding explains it.
+    ``explains``: rules whose findings on the same connections are symptoms of this one's; ``habit``: those on other connections of the same client, too.
+    ``fails``: the scorecard's requirements that a finding fails; ``fails_alone``: those that it fails unless another finding explains it.
     """
 
     id: str
@@ -35,6 +35,7 @@ class Rule(Struct, frozen=True, gc=False):
     find: Callable[[Evidence], Iterable[Finding]]
     module: str = ""
     explains: tuple[str, ...] = ()
+    habit: tuple[str, ...] = ()
     fails: tuple[str, ...] = ()
     fails_alone: tuple[str, ...] = ()
     params: tuple[Param, ...] = ()
@@ -103,7 +104,20 @@ def _declared(identity: str, family: str, module: ModuleType, opinion: Opinion) 
     severity = opinion.severity if isinstance(opinion.severity, Severity) else opinion.worst or Severity.INFO
     find = partial(told, opinion, identity)
     document = module.__doc__ or ""
-    return Rule(identity, family, title, severity, document, find, module.__name__, opinion.explains, opinion.fails, opinion.fails_alone, opinion.params)
+    return Rule(
+        identity,
+        family,
+        title,
+        severity,
+        document,
+        find,
+        module.__name__,
+        explains=opinion.explains,
+        habit=opinion.habit,
+        fails=opinion.fails,
+        fails_alone=opinion.fails_alone,
+        params=opinion.params,
+    )
 
 
 def _with_find(identity: str, family: str, module: ModuleType) -> Rule:

@@ -52,13 +52,13 @@ Proof = Callable[[Evidence, Proxy], Iterator[Exchange]]
 
 
 class Requirement(Struct, frozen=True, gc=False):
-    """``rules`` whose findings fail it (the others say so themselves), ``proof`` gives the exchanges that show it kept, ``unit`` names them."""
+    """``proof`` gives the exchanges that show it kept, ``unit`` names them. ``rules``: those whose findings fail it; declared opinions say so themselves."""
 
     name: str
     sentence: str
-    rules: tuple[str, ...]
     proof: Proof
     unit: str
+    rules: tuple[str, ...] = ()
 
 
 def _hops(evidence: Evidence, proxy: Proxy) -> Iterator[tuple[Exchange, Exchange]]:
@@ -144,50 +144,14 @@ def _no_foreign(evidence: Evidence, proxy: Proxy) -> Iterator[Exchange]:
 
 
 REQUIREMENTS = (
-    Requirement("http_1_1", "131", (), _http_1_1, "exchange"),
-    Requirement(
-        "connection_authentication",
-        "133",
-        ("tcp.close-between-challenge-and-response",),
-        _connection_authentication,
-        "handshake",
-    ),
-    Requirement(
-        "keeps_open_after_success",
-        "136",
-        ("tcp.close-after-auth-2xx", "tcp.rst-after-2xx", "tcp.request-lost-after-auth"),
-        _keeps_open,
-        "handshake",
-    ),
-    Requirement(
-        "connection_persistence",
-        "145",
-        (),
-        _served_without_new_handshake,
-        "exchange",
-    ),
-    Requirement(
-        "affinity",
-        "146",
-        (),
-        _affinity,
-        "exchange",
-    ),
-    Requirement(
-        "encryption_enforced",
-        "151",
-        (),
-        _encryption,
-        "request",
-    ),
-    Requirement("proxy_auth_over_https", "119", (), _proxy_authentication, "request"),
-    Requirement(
-        "no_foreign_request",
-        "155",
-        (),
-        _no_foreign,
-        "request",
-    ),
+    Requirement("http_1_1", "131", _http_1_1, "exchange"),
+    Requirement("connection_authentication", "133", _connection_authentication, "handshake"),
+    Requirement("keeps_open_after_success", "136", _keeps_open, "handshake"),
+    Requirement("connection_persistence", "145", _served_without_new_handshake, "exchange"),
+    Requirement("affinity", "146", _affinity, "exchange"),
+    Requirement("encryption_enforced", "151", _encryption, "request"),
+    Requirement("proxy_auth_over_https", "119", _proxy_authentication, "request"),
+    Requirement("no_foreign_request", "155", _no_foreign, "request"),
 )
 """In the order of the proxies table."""
 

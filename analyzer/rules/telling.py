@@ -155,6 +155,8 @@ class Opinion(Struct, frozen=True, gc=False, kw_only=True):
     each: Key = place
     attack: tuple[str, ...] | Callable[[Tell[Any]], tuple[str, ...]] = ()
     explains: tuple[str, ...] = ()
+    habit: tuple[str, ...] = ()
+    """Symptoms on other connections of the same client to the same endpoint: what one side does to every connection."""
     fails: tuple[str, ...] = ()
     fails_alone: tuple[str, ...] = ()
     """Requirements that a finding fails unless another finding explains it: then that one's requirement is failed."""

@@ -54,7 +54,7 @@ def test_the_servers_side_alone_does_not_tell_whose_message_it_is() -> None:
     finding = judge(lan, hosts=UPSTREAM_LEG).one(RULE)
     assert (finding.severity, finding.confidence) == (Severity.MEDIUM, 0.5)
     assert "whose message it is cannot be told" in finding.why
-    assert finding.title == "Encrypted messages on c1 do not follow each other"
+    assert finding.title == "Encrypted messages with 10.20.2.20:5985 do not follow each other"
 
 
 def test_the_clients_legs_are_in_order() -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from analyzer.records.finding import Finding
-from analyzer.rules.causes import HABITS, explained, symptoms
+from analyzer.rules.causes import explained, habits, symptoms
 from tests.build.evidence import finding
 from tests.build.talk_http import WSMAN, offer, post, soap
 from tests.build.talk_proxy import CLIENT_LEG, UPSTREAM_LEG, direct, far_leg, handshake, near_leg, proxied_handshake, trip
@@ -29,7 +29,7 @@ def test_a_cause_takes_its_symptom_on_the_same_connection_only(cause: str, sympt
     assert explained([same, own, other]) == [own, other]
 
 
-@pytest.mark.parametrize(("cause", "symptom"), [(cause, symptom) for cause, found in HABITS.items() for symptom in found])
+@pytest.mark.parametrize(("cause", "symptom"), [(cause, symptom) for cause, found in habits().items() for symptom in found])
 def test_a_habit_takes_its_symptoms_on_other_connections_of_the_same_client(cause: str, symptom: str) -> None:
     own, same, other = found(cause, "c1"), found(symptom, "c3"), replace(found(symptom, "c4"), destination="10.0.0.8")
     assert explained([same, own, other]) == [own, other]

@@ -122,7 +122,7 @@ def test_title_severity_reference_and_advice_are_there(rule: Rule) -> None:
         assert isinstance(opinion.severity, Severity) or opinion.worst is not None
         assert isinstance(opinion.title, str) or opinion.name
         assert callable(opinion.reference) or opinion.reference.strip()
-        assert set(opinion.explains) <= PUBLIC - {rule.id}
+        assert {*opinion.explains, *opinion.habit} <= PUBLIC - {rule.id}
         assert {*opinion.fails, *opinion.fails_alone} <= {requirement.name for requirement in REQUIREMENTS}
         assert all(param.name and param.unit and param.means for param in opinion.params)
         return

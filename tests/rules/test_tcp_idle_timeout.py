@@ -28,7 +28,7 @@ def test_two_connections_end_after_four_minutes() -> None:
     assert {number for end in ends for number in end} <= set(packets(finding))
     assert (finding.connections, finding.exchanges) == (("c1", "c2"), ("c1.x4", "c2.x4"))
     assert names(finding, ends[0][1])
-    assert "2 connections of 10.10.1.11 to 10.20.2.20:5985 were ended from the far side after about 240 s of silence" in finding.why
+    assert "2 connections of 10.10.1.11 to 10.20.2.20:5985 were ended after about 240 s without data" in finding.why
 
 
 def test_a_message_for_the_connection_that_is_gone_fails_on_the_next_one() -> None:
@@ -48,7 +48,7 @@ def test_a_message_for_the_connection_that_is_gone_fails_on_the_next_one() -> No
     assert finding.user == "LAB\\alice"
     assert {closed, first.asked, last.answered} <= set(packets(finding))
     assert names(finding, closed, first.asked, last.answered)
-    assert "after 1.2 s of silence" in finding.why
+    assert "after 1.2 s without data" in finding.why
 
 
 def test_a_new_connection_that_works_is_no_loss() -> None:

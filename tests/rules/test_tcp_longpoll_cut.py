@@ -31,7 +31,7 @@ def test_two_waiting_requests_are_reset_after_half_a_minute() -> None:
     assert (finding.connections, finding.exchanges) == (("c1", "c2"), ("c1.x5", "c2.x5"))
     assert finding.user == "LAB\\alice"
     assert names(finding, *trips[0])
-    assert "were cut off (reset) after 30.0 s, 30.5 s" in finding.why
+    assert "were cut off (RST) after 30.0 s, 30.5 s" in finding.why
 
 
 def test_the_gateway_gives_up() -> None:

@@ -29,7 +29,7 @@ def test_two_logons_in_a_row_lead_nowhere() -> None:
     assert set(finding.exchanges) >= {"c1.x3", "c2.x3"}
     assert finding.user == "LAB\\alice"
     assert names(finding, first.answered, fin)
-    assert finding.why.startswith("2 handshakes of 10.10.1.11 in a row")
+    assert finding.why.startswith("2 logons of LAB\\alice in a row")
 
 
 def test_once_may_be_chance() -> None:

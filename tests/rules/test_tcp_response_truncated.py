@@ -26,7 +26,7 @@ def test_the_proxy_cuts_what_the_server_sent_whole() -> None:
     assert finding.exchanges == ("c1.x1", "c2.x1")
     assert names(finding, answered, rst)
     assert f"declared {len(LONG.body):,} bytes" in finding.why
-    assert "On the upstream leg the same response is complete: the proxy cut it" in finding.why
+    assert "On the server side the same response is complete, so the proxy cut it" in finding.why
 
 
 def test_one_leg_shows_the_cut_but_not_who_made_it() -> None:
@@ -39,7 +39,7 @@ def test_one_leg_shows_the_cut_but_not_who_made_it() -> None:
     assert finding.confidence == 0.9
     assert packets(finding) == [asked, answered, fin]
     assert finding.user == "LAB\\alice"
-    assert "upstream" not in finding.why
+    assert "server side" not in finding.why
 
 
 def test_a_chunked_body_without_its_last_chunk() -> None:

@@ -30,7 +30,7 @@ def test_the_next_request_is_refused_on_a_new_connection() -> None:
     assert finding.exchanges == ("c1.x5", "c2.x4")
     assert finding.user == "LAB\\alice"
     assert names(finding, fin, hop.near.answered)
-    assert "after 120.0 s without a request" in finding.why
+    assert "after 120.0 s without data" in finding.why
     assert "answered 401" in finding.why
 
 
@@ -51,11 +51,27 @@ def test_a_proxy_that_closes_the_clients_connection_too() -> None:
     assert judge(lan).found(RULE) == []
 
 
-def test_a_proxy_that_closes_upstream_by_itself_is_another_matter() -> None:
+def test_a_proxy_that_drops_its_idle_connection_itself() -> None:
     lan = Wire()
     near, far = session(lan)
-    far.close_by_client(after=120)
+    fin = far.close_by_client(after=30)
     proxied(near, far_leg(lan, 40002), ask_sealed(1, ABSOLUTE), offer())
+    judged = judge(lan)
+    finding = judged.one(RULE)
+    assert (finding.severity, finding.owner) == (Severity.MEDIUM, "proxy")
+    assert finding.title == "The proxy 10.20.2.1 ended a client's idle logon after 30.0 s"
+    assert "The proxy 10.20.2.1 ended the server connection after 30.0 s without data" in finding.why
+    assert names(finding, fin)
+    assert "affinity.client-migrates" not in judged.rules
+
+
+def test_a_server_connection_that_ended_because_the_clients_did() -> None:
+    lan = Wire()
+    near, far = session(lan)
+    near.close_by_client(after=30)
+    far.close_by_client()
+    other = near_leg(lan, port=50002)
+    proxied(other, far_leg(lan, 40002), ask_sealed(1, ABSOLUTE), offer())
     assert judge(lan).found(RULE) == []
 
 

@@ -29,7 +29,7 @@ from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
-from analyzer.rules.asking import MECHANISMS, client_behind, is_mixed, named
+from analyzer.rules.asking import MECHANISMS, client_behind, is_mixed, named, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import PROXIED, completed, counted, first_packet, identity, message, name, owner, request, response, role, until_the_next, who
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
@@ -198,7 +198,7 @@ def title(tell: Tell[Break]) -> str:
     """An accusation where both sides prove it."""
     if _is_proved(tell):
         return "Proxy mixes two clients' encrypted messages on one connection"
-    return f"Encrypted messages on {tell.connection.id} do not follow each other"
+    return f"Encrypted messages with {server_words(tell.connection)} do not follow each other"
 
 
 def why(tell: Tell[Break]) -> str:

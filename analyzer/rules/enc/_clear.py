@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.http import Exchange
+from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
 from analyzer.records.story import Fate
 from analyzer.records.transport import Connection
@@ -15,6 +15,8 @@ ENCRYPT = (
     "Set AllowUnencrypted to false on the server (winrm set winrm/config/service '@{AllowUnencrypted=\"false\"}') and let the client encrypt its messages "
     "(pywinrm: message_encryption='always'; pypsrp: encryption='always'), or use HTTPS on port 5986."
 )
+_IDENTIFY = 512
+"""An Identify has some 200 bytes; an envelope with an action and its header has more than this."""
 
 
 def is_local(connection: Connection) -> bool:
@@ -33,16 +35,17 @@ def clear_exchanges(evidence: Evidence, *roles: Role) -> Iterator[Sign[Exchange]
     """Exchanges with a readable envelope in the request or the response, on connections over a network and without TLS."""
     for exchange in winrm_exchanges(evidence, *roles):
         connection = evidence.connections[exchange.connection]
-        readable = any(is_clear(message(evidence, half)) for half in (request(exchange), response(exchange)))
-        if readable and not _may_be_identify(evidence, exchange) and connection.protocol != "tls" and not is_local(connection):
+        readable = any(_is_readable(evidence, half) for half in (request(exchange), response(exchange)))
+        if readable and connection.protocol != "tls" and not is_local(connection):
             yield Sign(exchange, (exchange.id,), packets_of([exchange]), user=ran_as(evidence, exchange))
 
 
-def _may_be_identify(evidence: Evidence, exchange: Exchange) -> bool:
-    """Nobody logged on, and the body is cut before it says what it asks for: it may be the anonymous Identify."""
-    found = message(evidence, request(exchange))
-    unread = found is not None and found.operation is None and found.text_digest is None
-    return unread and not evidence.conversations_of.get(exchange.connection)
+def _is_readable(evidence: Evidence, half: Request | Response | None) -> bool:
+    """It holds a readable envelope. A short one that the capture cut before its action may be an Identify, which is anonymous by design."""
+    found = message(evidence, half)
+    cut = half is not None and (bool(half.body.missing) or not half.body.complete)
+    short = half is not None and (half.body.declared or half.body.size) <= _IDENTIFY
+    return is_clear(found) and not (cut and short and found is not None and not isinstance(found.operation, str))
 
 
 def ran_as(evidence: Evidence, exchange: Exchange) -> str | None:

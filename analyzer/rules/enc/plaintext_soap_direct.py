@@ -6,7 +6,7 @@ What it sees
 Why it matters
     Anyone on the path can read and change every command and every result. It only works when the service allows unencrypted traffic.
 When it is wrong
-    Never about the fact.
+    Never about the fact. A short envelope that the capture cut before its action may be an Identify and is not counted.
 Needs
     The connection.
 Reference

@@ -22,6 +22,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Message
+from analyzer.rules.asking import server_words
 from analyzer.rules.reading import counted, first_packet, identity, message, name, packets_of, request, response
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -68,7 +69,7 @@ def why(tell: Tell[Wrong]) -> str:
 
 
 OPINION = Opinion(
-    title=lambda tell: f"Encrypted messages on {tell.connection.id} have a wrong signature",
+    title=lambda tell: f"Encrypted messages with {server_words(tell.connection)} have a wrong signature",
     name="Encrypted messages have a wrong signature",
     severity=Severity.HIGH,
     confidence=0.8,

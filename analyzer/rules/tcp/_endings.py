@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -11,6 +12,7 @@ from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.story import Kind
 from analyzer.records.transport import Connection, End, Endpoint, Side
+from analyzer.rules.asking import MECHANISMS, answered_at, times
 from analyzer.rules.reading import (
     Ending,
     after,
@@ -18,22 +20,23 @@ from analyzer.rules.reading import (
     counted,
     ended_after,
     first_packet,
-    grouped,
     handshakes,
     header,
     identity,
+    listed,
     owner,
-    packet,
     request,
     response,
     role,
     says_close,
     seconds,
-    sentence,
+    status,
     succeeded,
     wants_a_close,
     who,
 )
+from analyzer.rules.tcp import _waiting as words
+from analyzer.rules.telling import Owner, Sign, Tell
 
 SOON_NS = 1_000_000_000
 AGAIN_NS = 30_000_000_000
@@ -131,21 +134,22 @@ def _came_back(evidence: Evidence, starts: Starts, connection: Connection, excha
     for begin_ns, other in begun[bisect_left(begun, (since, "")) :]:
         if begin_ns > ending.closing.ts_ns + AGAIN_NS:
             return None
-        if _is_the_same_program(evidence, connection.id, other):
+        if is_the_same_program(evidence, connection.id, other):
             return begin_ns, other
     return None
 
 
-def _is_the_same_program(evidence: Evidence, one: str, other: str) -> bool:
+def is_the_same_program(evidence: Evidence, one: str, other: str) -> bool:
     """Nothing tells two programs of one host apart: not the account, not the User-Agent. Jump hosts and address translation put many behind one address."""
-    for told in (identity, _agent):
+    for told in (identity, agent):
         a, b = told(evidence, one), told(evidence, other)
         if a is not None and b is not None and a.casefold() != b.casefold():
             return False
     return True
 
 
-def _agent(evidence: Evidence, connection: str) -> str | None:
+def agent(evidence: Evidence, connection: str) -> str | None:
+    """The User-Agent of the first request of a connection."""
     first = next(iter(evidence.exchanges_of.get(connection, ())), None)
     return None if first is None else header(request(first), "user-agent")
 
@@ -156,35 +160,45 @@ def answer_ns(exchange: Exchange) -> int | None:
     return None if answer is None else answer.first_ns
 
 
-def closer(evidence: Evidence, ended: Ended) -> str:
-    """Who ended the connection, for a sentence. The TTL of a reset that fits no other packet of its sender tells of a device."""
-    if ended.ending.closing.fits is False:
-        return "a device on the path"
-    if role(evidence, ended.connection.id) is Role.UPSTREAM_LEG:
-        return f"the proxy {ended.connection.client.host}"
-    if role(evidence, ended.connection.id) is Role.CLIENT_LEG:
-        return f"the proxy {ended.connection.server.host}:{ended.connection.server.port}"
-    return f"the server {ended.connection.server.host}:{ended.connection.server.port}"
+def ended_signs(evidence: Evidence, kind: End) -> Iterator[Sign[Ended]]:
+    """Ended logons whose connection ended by a FIN (or a RST)."""
+    for ended in ended_handshakes(evidence):
+        if ended.ending.closing.kind is kind:
+            yield Sign(ended, (ended.exchange.id,), proof(ended.exchange, ended.ending), user=who(ended.conversation))
 
 
-def story(evidence: Evidence, ended: Ended, word: str) -> str:
-    """What happened, in facts."""
-    answer = response(ended.exchange)
-    status_packet = packet(evidence, answer.packets[0]) if answer and answer.packets else "its response"
-    status = answer.status if answer else 0
-    user = who(ended.conversation)
+def title(tell: Tell[Ended], word: str) -> str:
+    """Who does it."""
+    first = tell.facts[0]
+    return words.titled("", words.ender(tell.evidence, first.connection, first.ending.closing), f" {word} right after logon", "A device")
+
+
+def owner_of(tell: Tell[Ended]) -> Owner:
+    """Who ended it first."""
+    first = tell.facts[0]
+    if words.reset_by_a_device(first.ending.closing) or first.first_by is Kind.DEVICE:
+        return Owner.NETWORK
+    return Owner.SERVER if first.first_by is Kind.SERVER else Owner.PROXY
+
+
+def story(tell: Tell[Ended], word: str) -> str:
+    """Who logged on, who ended the connection and when, what the client did next, and how often it happened."""
+    ended = tell.facts[0]
+    evidence, closing, answer = tell.evidence, ended.ending.closing, response(ended.exchange)
     announced = "as the response had announced with Connection: close" if says_close(answer) else "without announcing it"
     text = (
-        f"{user or 'The client'} logged on with {ended.conversation.mechanism.value} on {ended.connection.id} (status {status}, {status_packet}). "
-        f"{sentence(closer(evidence, ended))} {word} the connection {seconds(ended.ending.after_ns)} later ({packet(evidence, ended.ending.closing.packet)}), "
-        f"{announced}."
+        f"{tell.first.user or 'The client'} logged on with {MECHANISMS[ended.conversation.mechanism]} on {ended.connection.id} "
+        f"(status {status(ended.exchange)}, {answered_at(tell, ended.exchange)}). "
+        f"{words.ender(evidence, ended.connection, closing)} {word} the connection {seconds(ended.ending.after_ns)} later, {announced} "
+        f"({words.closed(closing)}, {tell.packet(closing.packet)})."
     )
     if ended.first_by is Kind.SERVER and ended.first_connection != ended.connection.id:
         text += f" It followed the server, which had ended {ended.first_connection} before."
-    if ended.back_at_ns <= ended.ending.closing.ts_ns:
-        return f"{text} The client's next request was already on its way and got no answer: the logon that it needed was gone."
-    gap = seconds(ended.back_at_ns - ended.ending.closing.ts_ns)
-    return f"{text} The client had to come back on {ended.back} {gap} later: the logon was lost with the connection."
+    if ended.back_at_ns <= closing.ts_ns:
+        text += " The client's next request was already on its way and got no answer."
+    else:
+        text += f" The client came back on {ended.back} {seconds(ended.back_at_ns - closing.ts_ns)} later."
+    return f"{text} A logon belongs to its connection and was lost with it.{happened(tell)}{cost(evidence, tell.facts)}"
 
 
 def cost(evidence: Evidence, group: Sequence[Ended]) -> str:
@@ -200,8 +214,8 @@ def cost(evidence: Evidence, group: Sequence[Ended]) -> str:
     ns = sum(answer.last_ns - asked.first_ns for one in trips if (asked := request(one)) is not None and (answer := response(one)) is not None)
     size = sum(half.end_at - half.at for one in trips for half in (request(one), response(one)) if half is not None)
     return (
-        f" In all the client went through {counted(len(spoken), 'logon')} for {counted(len(served), 'request')}; the extra round trips took {seconds(ns)} "
-        f"and {size:,} bytes."
+        f" In all the client went through {counted(len(spoken), 'handshake')} for {counted(len(served), 'request')}. "
+        f"The extra round trips took {seconds(ns)} and {size:,} bytes."
     )
 
 
@@ -213,15 +227,9 @@ def _is_served(exchange: Exchange) -> bool:
     return asked is not None and succeeded(exchange) and asked.method != "CONNECT"
 
 
-def ended_by(evidence: Evidence, kind: End) -> Iterator[list[Ended]]:
-    """Ended handshakes whose connection ended by a FIN (or a RST), those of each client host and endpoint together."""
-    found = (ended for ended in ended_handshakes(evidence) if ended.ending.closing.kind is kind)
-    yield from grouped(found, lambda ended: ended.connection).values()
-
-
-def again(group: Sequence[object]) -> str:
-    """How often more it happened, for the end of a paragraph."""
-    return f" The same happened {counted(len(group), 'time')} in this capture." if len(group) > 1 else ""
+def happened(tell: Tell[Any]) -> str:
+    """How often, for the end of a paragraph."""
+    return f" This happened {times(tell.count)} ({listed(tell.connections)})." if tell.count > 1 else ""
 
 
 def proof(exchange: Exchange, ending: Ending) -> tuple[int, ...]:
@@ -234,10 +242,11 @@ class Cut(Struct, frozen=True, gc=False):
 
     conversation: Conversation
     exchange: Exchange
+    connection: Connection
     ending: Ending
 
 
-def cut_handshakes(evidence: Evidence, *audiences: Audience) -> Iterator[Cut]:
+def cut_signs(evidence: Evidence, *audiences: Audience) -> Iterator[Sign[Cut]]:
     """Handshakes whose last word is a challenge, after which the server's side ended the connection within five seconds, unasked."""
     for audience in audiences:
         for conversation in handshakes(evidence, audience):
@@ -248,4 +257,22 @@ def cut_handshakes(evidence: Evidence, *audiences: Audience) -> Iterator[Cut]:
             asked = request(exchange)
             ending = None if asked is None or wants_a_close(asked) else ended_after(evidence, exchange, Side.SERVER)
             if ending is not None and ending.after_ns <= CHALLENGED_NS:
-                yield Cut(conversation, exchange, ending)
+                cut = Cut(conversation, exchange, evidence.connections[conversation.connection], ending)
+                yield Sign(cut, (exchange.id,), proof(exchange, ending), user=who(conversation))
+
+
+def cut_words(tell: Tell[Cut]) -> str:
+    """Who ended the connection after the challenge, and how."""
+    cut = tell.facts[0]
+    closing = cut.ending.closing
+    announced = "as announced with Connection: close" if says_close(response(cut.exchange)) else "without announcing it"
+    return (
+        f"{words.ender(tell.evidence, cut.connection, closing)} {'reset' if closing.kind is End.RESET else 'closed'} the connection "
+        f"{seconds(cut.ending.after_ns)} later, {announced} ({words.closed(closing)}, {tell.packet(closing.packet)})."
+    )
+
+
+def cut_owner(tell: Tell[Cut]) -> Owner:
+    """Who ended it."""
+    cut = tell.facts[0]
+    return Owner.NETWORK if words.reset_by_a_device(cut.ending.closing) else Owner(words.owner_word(tell.evidence, cut.connection))

@@ -4,13 +4,13 @@ What it sees
     A 401 or 407 that carries a token of NTLM, Negotiate or CredSSP, followed within 5 seconds by a FIN or RST of the proxy (or of the server, where there is no
     proxy), before the other side had received any of the client's next request.
 Why it matters
-    The answer to a challenge is only worth something on the connection of the challenge. It can never be given, and each new connection begins with a new
-    challenge: authentication cannot succeed at all.
+    The answer to a challenge is valid on the connection of the challenge only. It can never be given, and each new connection begins with a new challenge: the
+    logon cannot succeed at all.
 When it is wrong
-    A 401 without a token, the first offer, may be followed by a close. A client that closes by itself has given up, and one whose request asked for a close
-    (Connection: close, or HTTP/1.0) got what it wanted: neither is counted.
+    A 401 without a token, the first offer, may be followed by a close. A client that closes by itself has stopped trying, and one whose request asked for a
+    close (Connection: close, or HTTP/1.0) got what it wanted: neither is counted.
 Needs
-    The client's leg or a direct connection.
+    The client's side of the proxy, or a direct connection.
 Reference
     Proxy Servers and WinRM, sentences 134 to 136; RFC 4559 section 6.
 """
@@ -19,63 +19,58 @@ from collections.abc import Iterator
 
 from analyzer.records.auth import Audience
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
+from analyzer.rules.asking import MECHANISMS, answered_at, named
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
-from analyzer.rules.reading import after, finding, grouped, name, packet, request, response, role, says_close, seconds, status, who
-from analyzer.rules.tcp._endings import Cut, again, cut_handshakes, proof
-
-RULE = "tcp.close-between-challenge-and-response"
-TITLE = "Connection closed between the challenge and its answer"
-SEVERITY = Severity.HIGH
-REFERENCE = "Proxy Servers and WinRM, sentence 136"
-HOW = Advice(
-    "The proxy must keep the connection over a 401 (or 407) that carries a token, with HTTP/1.1 on both sides",
-    Topic.KEEP,
-    f", or use CONNECT with HTTPS, or {PAST_THE_PROXY}.",
-)
-ADVICE = HOW.text()
+from analyzer.rules.reading import after, name, request, role, status
+from analyzer.rules.tcp import _waiting as words
+from analyzer.rules.tcp._endings import Cut, cut_owner, cut_signs, cut_words, happened
+from analyzer.rules.telling import Opinion, Sign, Tell
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint."""
-    found = (cut for cut in cut_handshakes(evidence, *Audience) if _is_one(evidence, cut))
-    for group in grouped(found, lambda cut: evidence.connections[cut.conversation.connection]).values():
-        yield _finding(evidence, group)
+def see(evidence: Evidence) -> Iterator[Sign[Cut]]:
+    """One sign for each handshake that was cut."""
+    return (sign for sign in cut_signs(evidence, *Audience) if _is_one(evidence, sign.fact))
 
 
 def _is_one(evidence: Evidence, cut: Cut) -> bool:
-    """Not on the upstream leg, not of a CONNECT (which is another rule's), and the client's next request, if any, had not been received."""
+    """Not on the server's side of a proxy, not of a CONNECT (which is another rule's), and the client's next request, if any, had not been received."""
     asked = request(cut.exchange)
-    if role(evidence, cut.conversation.connection) is Role.UPSTREAM_LEG or asked is None or asked.method == "CONNECT":
+    if role(evidence, cut.connection.id) is Role.UPSTREAM_LEG or asked is None or asked.method == "CONNECT":
         return False
     closing = cut.ending.closing
     following = [request(other) for other in after(evidence, cut.exchange)]
     return all(sent is not None and not (sent.first_ns <= closing.ts_ns and closing.acked > sent.at) for sent in following)
 
 
-def _finding(evidence: Evidence, group: list[Cut]) -> Finding:
-    first = group[0]
-    connection = evidence.connections[first.conversation.connection]
-    answer = response(first.exchange)
-    side = "the proxy" if role(evidence, connection.id) is Role.CLIENT_LEG else "the server"
-    why = (
-        f"On {name(connection)} the {first.conversation.mechanism.value} challenge of {first.exchange.id} (status {status(first.exchange)}, "
-        f"{packet(evidence, answer.packets[0]) if answer and answer.packets else ''}) was followed {seconds(first.ending.after_ns)} later by a "
-        f"{first.ending.closing.kind.value} of {side} ({packet(evidence, first.ending.closing.packet)}), "
-        f"{'as announced with Connection: close' if says_close(answer) else 'unannounced'}, before the client could answer it."
+def why(tell: Tell[Cut]) -> str:
+    """The challenge, the end, and what that means."""
+    cut = tell.facts[0]
+    return (
+        f"The client got the {MECHANISMS[cut.conversation.mechanism]} challenge{named('for', tell.first.user)} in {cut.exchange.id} on {name(tell.connection)} "
+        f"(status {status(cut.exchange)}, {answered_at(tell, cut.exchange)}). {cut_words(tell)} The client could not answer on this connection, and no other "
+        f"one will do, so the logon cannot succeed.{happened(tell)}"
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.95,
-        title=TITLE,
-        why=why + again(group),
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[cut.conversation.connection for cut in group],
-        exchanges=[cut.exchange.id for cut in group],
-        packets=[key for cut in group for key in proof(cut.exchange, cut.ending)],
-        user=who(first.conversation),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: words.titled(
+        "", words.ender(tell.evidence, tell.connection, tell.facts[0].ending.closing), " ends the connection in the middle of the logon", "A device"
+    ),
+    name="Connection ends in the middle of the logon",
+    severity=Severity.HIGH,
+    confidence=0.95,
+    owner=cut_owner,
+    reference="Proxy Servers and WinRM, sentence 136",
+    advice=Advice(
+        "The proxy must keep the connection over a 401 (or 407) that carries a token, with HTTP/1.1 on both sides",
+        Topic.KEEP,
+        f", or use CONNECT with HTTPS, or {PAST_THE_PROXY}.",
+    ),
+    see=see,
+    why=why,
+    explains=("auth.loop", "auth.credentials-refused", "auth.reauth-per-request", "http.keepalive-stripped"),
+    habit=("affinity.handshake-split", "tcp.request-cut"),
+    fails=("connection_authentication",),
+)

@@ -3,13 +3,13 @@
 What it sees
     CONNECT answered 407 with a token of NTLM, Negotiate or Kerberos, and the proxy's FIN or RST within 5 seconds, before it had received the client's answer.
 Why it matters
-    The answer to a challenge is only worth something on the connection of the challenge. With these schemes the tunnel can never be opened; Basic would work,
-    since it needs no second round.
+    The answer to a challenge is valid on the connection of the challenge only. With these schemes the tunnel can never be opened; Basic would work, since it
+    needs no second round.
 When it is wrong
     A 407 without a token, the first offer, may be followed by a close. A client that closes by itself, or that asked for a close (Connection: close,
     or HTTP/1.0 without keep-alive), is not counted.
 Needs
-    The client's leg.
+    The client's side of the proxy.
 Reference
     RFC 4559 section 6; RFC 9110 section 15.5.8; Proxy Servers and WinRM, sentences 119 and 120.
 """
@@ -18,29 +18,19 @@ from collections.abc import Iterator
 
 from analyzer.records.auth import Audience
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
+from analyzer.rules.asking import MECHANISMS, answered_at, server_words
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import after, counted, finding, first_packet, grouped, name, packet, request, response, seconds, status, who
-from analyzer.rules.tcp._endings import Cut, cut_handshakes
+from analyzer.rules.reading import after, name, request, status
+from analyzer.rules.tcp._endings import Cut, cut_owner, cut_signs, cut_words, happened
+from analyzer.rules.telling import Opinion, Sign, Tell
 
-RULE = "tcp.connect-407-close"
-TITLE = "The proxy closes in the middle of its own authentication"
-SEVERITY = Severity.HIGH
-REFERENCE = "RFC 4559 section 6"
-HOW = Advice(
-    "Let the proxy keep the connection after a 407 that carries a token",
-    Topic.KEEP,
-    ", with auth_param ntlm keep_alive on in squid; or authenticate to it with Kerberos in one round, or with Basic inside TLS.",
-)
-ADVICE = HOW.text()
 _DEMAND = 407
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and proxy."""
-    found = (cut for cut in cut_handshakes(evidence, Audience.PROXY) if _is_one(evidence, cut))
-    for group in grouped(found, lambda cut: evidence.connections[cut.conversation.connection]).values():
-        yield _finding(evidence, group)
+def see(evidence: Evidence) -> Iterator[Sign[Cut]]:
+    """One sign for each handshake that was cut."""
+    return (sign for sign in cut_signs(evidence, Audience.PROXY) if _is_one(evidence, sign.fact))
 
 
 def _is_one(evidence: Evidence, cut: Cut) -> bool:
@@ -51,27 +41,29 @@ def _is_one(evidence: Evidence, cut: Cut) -> bool:
     return not any((sent := request(other)) is None or cut.ending.closing.acked > sent.at for other in after(evidence, cut.exchange))
 
 
-def _finding(evidence: Evidence, group: list[Cut]) -> Finding:
-    first = group[0]
-    answer, asked = response(first.exchange), request(first.exchange)
-    told = first_packet(answer)
-    why = (
-        f"On {name(evidence.connections[first.conversation.connection])} the {first.conversation.mechanism.value} challenge of the proxy for CONNECT "
-        f"{asked.target if asked is not None else ''} ({first.exchange.id}, {packet(evidence, told[0]) if told else ''}) was followed by its "
-        f"{first.ending.closing.kind.value} ({packet(evidence, first.ending.closing.packet)}) after {seconds(first.ending.after_ns)}, before the client could "
-        f"answer. {counted(len(group), 'time')} in this capture."
+def why(tell: Tell[Cut]) -> str:
+    """The challenge, the end, and what that means."""
+    cut = tell.facts[0]
+    asked = request(cut.exchange)
+    return (
+        f"The proxy answered CONNECT {asked.target if asked is not None else ''} with an {MECHANISMS[cut.conversation.mechanism]} challenge "
+        f"({cut.exchange.id} on {name(tell.connection)}, {answered_at(tell, cut.exchange)}). {cut_words(tell)} "
+        f"The client could not answer, so the tunnel cannot be opened.{happened(tell)}"
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.9,
-        title=TITLE,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[cut.conversation.connection for cut in group],
-        exchanges=[cut.exchange.id for cut in group],
-        packets=[key for cut in group for key in (*first_packet(response(cut.exchange)), cut.ending.closing.packet)],
-        user=who(first.conversation),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Proxy {server_words(tell.connection)} closes in the middle of its own logon",
+    name="Proxy closes in the middle of its own logon",
+    severity=Severity.HIGH,
+    confidence=0.9,
+    owner=cut_owner,
+    reference="RFC 4559 section 6",
+    advice=Advice(
+        "Let the proxy keep the connection after a 407 that carries a token",
+        Topic.KEEP,
+        ", with auth_param ntlm keep_alive on in squid; or log on to it with Kerberos in one round, or with Basic inside TLS.",
+    ),
+    see=see,
+    why=why,
+)

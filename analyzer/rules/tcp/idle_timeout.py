@@ -1,17 +1,17 @@
 """Idle connections are closed after a fixed time, or the client's work fails after such a close.
 
 What it sees
-    At least two authenticated connections of one client to one place that were ended from the far side, after nothing had been said for 60, 120, 180, 240, 300,
-    600, 900, 1800 or 3600 seconds, within 2 %, all of them for the same time: low. Or one that was ended from the far side after a second or more without a
-    word, whatever the time, when the client's next connection to the same place begins with a sealed message without any Authorization field, as if it were
-    still authenticated, and nothing on it is answered 2xx: medium, because what worked before the pause does not work after it.
+    At least two connections with a logon, of one client to one place, that the other side ended after 60, 120, 180, 240, 300, 600, 900, 1800 or 3600 seconds
+    without data, within 2 %, all of them for the same time: low. Or one that the other side ended after a second or more without data, whatever the time, when
+    the next connection of the same program to the same place begins with an encrypted message without any Authorization field, as if it were still logged on,
+    and nothing on it is answered 2xx: medium, because what worked before the pause does not work after it.
 Why it matters
-    A device or the server drops what is idle. The client's next request fails with a reset, or needs a new handshake; a client that repeats a message that it
-    sealed for the connection that is gone gets 400, 401 or 500 for the right password (pywinrm does so).
+    A device or the server drops what is idle. The client's next request fails with a reset, or needs a new handshake. A client that repeats a message that it
+    encrypted for the connection that is gone gets 400, 401 or 500 for the right password (pywinrm does so).
 When it is wrong
-    A server's own timeout (120 seconds for Windows' HTTP.sys) is in order; clients must expect it. A client that goes on with success after a single close is
-    not counted, and neither is a close less than a second after the last response. The sample haproxy-idle-close shows the second form; its truth leaves
-    this rule open, neither expected nor forbidden.
+    A server's own timeout (120 seconds for Windows' HTTP.sys) is fine; clients must expect it. A client that continues with success after a single close is not
+    counted, and neither is a close less than a second after the last response. The sample haproxy-idle-close shows the second form; its truth leaves this rule
+    open, neither expected nor forbidden.
 Needs
     The end of the connections, and for the second form the client's next one.
 Reference
@@ -20,28 +20,28 @@ Reference
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
 from analyzer.records.transport import Closing, Connection, Side
+from analyzer.rules.asking import answered_at, asked_at, server_words, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import (
+    Place,
     completed,
     counted,
     ended_after,
-    finding,
-    first_packet,
+    grouped,
     header,
     identity,
     message,
     name,
-    packet,
     packets_of,
     request,
     response,
@@ -50,153 +50,144 @@ from analyzer.rules.reading import (
     status,
     succeeded,
 )
+from analyzer.rules.tcp import _waiting as words
+from analyzer.rules.tcp._endings import is_the_same_program
+from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell, place
 
-RULE = "tcp.idle-timeout"
-TITLE = "Idle connections are closed after a fixed time"
-BROKEN = "After a pause the connection was closed, and the client's work fails"
-SEVERITY = Severity.LOW
-REFERENCE = "RFC 9112 section 9.5"
-HOW = Advice(
-    "Raise the idle time of the device",
-    Topic.IDLE,
-    ", or let the client keep the connection busy or open a new one after a pause.",
-)
-ADVICE = HOW.text()
+LEAST = Param("least", 2, "connections", "how many connections must end after the same round time")
+TOLERANCE = Param("tolerance", 0.02, "share", "by how much the times may differ from a round one")
+IDLE = Param("idle", 1, "s", "how long a connection must have been idle")
 _TIMES = (60, 120, 180, 240, 300, 600, 900, 1800, 3600)
-_TOLERANCE = 0.02
-_LEAST = 2
 _REFUSED = 400
-_IDLE_NS = 1_000_000_000
 _SOON_NS = 3_600_000_000_000
+_Starts = Mapping[Place, Sequence[tuple[int, str]]]
 
 
 class Dropped(Struct, frozen=True, gc=False):
-    """A connection, its last exchange, what ended it, after how long, and the round time that this is."""
+    """A connection, its last exchange, what ended it and after how long; for the second form the exchanges of the client's next connection."""
 
     connection: Connection
     last: Exchange
     closing: Closing
     idle_ns: int
-    time: int | None
+    after: tuple[Exchange, ...] = ()
 
 
-class Failed(Struct, frozen=True, gc=False):
-    """A connection that was dropped, and the client's next one, on which nothing works: its exchanges with their last status."""
-
-    dropped: Dropped
-    next: Connection
-    exchanges: tuple[Exchange, ...]
-
-
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding of each form for each client host and endpoint."""
-    groups: dict[tuple[str, str, int], list[Dropped]] = defaultdict(list)
-    for connection in evidence.connections.values():
-        dropped = _dropped(evidence, connection) if connection.id in evidence.winrm and role(evidence, connection.id) is not Role.UPSTREAM_LEG else None
-        if dropped is not None:
-            groups[connection.client.host, connection.server.host, connection.server.port].append(dropped)
-    for group in groups.values():
-        round_times = [dropped for dropped in group if dropped.time is not None]
-        time, _ = Counter(dropped.time for dropped in round_times).most_common(1)[0] if round_times else (None, 0)
-        alike = [dropped for dropped in round_times if dropped.time == time]
-        if len(alike) >= _LEAST:
-            yield _finding(evidence, alike)
-    starts = _starts(evidence) if groups else {}
-    for place, group in groups.items():
-        failed = [found for dropped in group if (found := _failed(evidence, dropped, starts[place])) is not None]
-        if failed:
-            yield _broken(evidence, failed)
+def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Dropped]]:
+    """One sign for each connection of those that ended after the same time, and for each whose client failed afterwards."""
+    found = [one for connection in evidence.connections.values() if (one := _dropped(evidence, connection, values["idle"] * 1e9)) is not None]
+    starts = _starts(evidence) if found else {}
+    for group in grouped(found, lambda one: one.connection).values():
+        for one in _alike(group, values["tolerance"], values["least"]):
+            yield _sign(evidence, one, one.last)
+        for one in group:
+            after = _failed(evidence, one, starts)
+            if after:
+                failed = Dropped(one.connection, one.last, one.closing, one.idle_ns, after)
+                yield _sign(evidence, failed, one.last, after[0], after[-1])
 
 
-def _dropped(evidence: Evidence, connection: Connection) -> Dropped | None:
+def _sign(evidence: Evidence, fact: Dropped, *exchanges: Exchange) -> Sign[Dropped]:
+    packets = (fact.closing.packet, *packets_of(exchanges))
+    return Sign(fact, tuple(dict.fromkeys(one.id for one in exchanges)), packets, user=identity(evidence, fact.connection.id))
+
+
+def _dropped(evidence: Evidence, connection: Connection, idle_ns: float) -> Dropped | None:
     exchanges = evidence.exchanges_of.get(connection.id, ())
-    if not exchanges or not any(completed(evidence, connection.id)) or response(exchanges[-1]) is None:
+    if connection.id not in evidence.winrm or role(evidence, connection.id) is Role.UPSTREAM_LEG or not exchanges:
+        return None
+    if response(exchanges[-1]) is None or not any(completed(evidence, connection.id)):
         return None
     ending = ended_after(evidence, exchanges[-1], Side.SERVER)
-    if ending is None:
-        return None
-    if ending.after_ns < _IDLE_NS:
-        return None
-    time = next((time for time in _TIMES if abs(ending.after_ns / 1e9 - time) <= _TOLERANCE * time), None)
-    return Dropped(connection, exchanges[-1], ending.closing, ending.after_ns, time)
+    return Dropped(connection, exchanges[-1], ending.closing, ending.after_ns) if ending is not None and ending.after_ns >= idle_ns else None
 
 
-def _starts(evidence: Evidence) -> dict[tuple[str, str, int], list[tuple[int, str]]]:
+def _alike(group: Sequence[Dropped], tolerance: float, least: float) -> list[Dropped]:
+    """Those that ended after the most frequent round time."""
+    rounded = [(time, one) for one in group for time in _TIMES if abs(one.idle_ns / 1e9 - time) <= tolerance * time]
+    usual, _ = Counter(time for time, _ in rounded).most_common(1)[0] if rounded else (None, 0)
+    alike = [one for time, one in rounded if time == usual]
+    return alike if len(alike) >= least else []
+
+
+def _starts(evidence: Evidence) -> _Starts:
     """When each client host began connections to each endpoint, in order."""
-    starts: dict[tuple[str, str, int], list[tuple[int, str]]] = defaultdict(list)
+    starts: dict[Place, list[tuple[int, str]]] = defaultdict(list)
     for one in evidence.connections.values():
-        starts[one.client.host, one.server.host, one.server.port].append((one.first_ns, one.id))
+        starts[words.place(one)].append((one.first_ns, one.id))
     for found in starts.values():
         found.sort()
     return starts
 
 
-def _failed(evidence: Evidence, dropped: Dropped, starts: list[tuple[int, str]]) -> Failed | None:
-    """The next connection begins with a sealed message as if it were authenticated, and nothing works on it; before the pause it did."""
-    if not succeeded(dropped.last):
-        return None
-    place = bisect_right(starts, (dropped.closing.ts_ns, ""))
-    if place == len(starts) or starts[place][0] > dropped.closing.ts_ns + _SOON_NS:
-        return None
-    connection = evidence.connections[starts[place][1]]
+def _failed(evidence: Evidence, dropped: Dropped, starts: _Starts) -> tuple[Exchange, ...]:
+    """The exchanges of the next connection, when it begins with an encrypted message as if it were logged on and nothing works on it, as it did before."""
+    begun = starts[words.place(dropped.connection)]
+    at = bisect_right(begun, (dropped.closing.ts_ns, ""))
+    if not succeeded(dropped.last) or at == len(begun) or begun[at][0] > dropped.closing.ts_ns + _SOON_NS:
+        return ()
+    connection = evidence.connections[begun[at][1]]
     exchanges = evidence.exchanges_of.get(connection.id, ())
     asked = request(exchanges[0]) if exchanges else None
     body = message(evidence, asked)
     if body is None or body.protection is not Protection.SEALED or header(asked, "authorization") is not None or not connection.to_server.begins:
-        return None
-    codes = [status(exchange) for exchange in exchanges]
-    if codes[-1] is None or codes[-1] < _REFUSED or any(succeeded(exchange) for exchange in exchanges):
-        return None
-    return Failed(dropped, connection, exchanges)
+        return ()
+    last = status(exchanges[-1])
+    works = last is None or last < _REFUSED or any(succeeded(exchange) for exchange in exchanges)
+    return () if works or not is_the_same_program(evidence, dropped.connection.id, connection.id) else exchanges
 
 
-def _finding(evidence: Evidence, group: list[Dropped]) -> Finding:
-    first = group[0]
-    why = (
-        f"{counted(len(group), 'connection')} of {first.connection.client.host} to {first.connection.server.host}:{first.connection.server.port} were ended "
-        f"from the far side after about {first.time} s of silence: the first is {name(first.connection)}, {first.closing.kind.value} in "
-        f"{packet(evidence, first.closing.packet)} after {seconds(first.idle_ns)}."
-    )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.7,
-        title=TITLE,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[dropped.connection.id for dropped in group],
-        exchanges=[dropped.last.id for dropped in group],
-        packets=[*(dropped.closing.packet for dropped in group), *packets_of(dropped.last for dropped in group)],
-        user=identity(evidence, first.connection.id),
-    )
+def why(tell: Tell[Dropped]) -> str:
+    """How long they were idle, who ended them, and what the client did next."""
+    first = tell.facts[0]
+    closing = first.closing
+    ended = f"({words.closed(closing)}, {tell.packet(closing.packet)})"
+    who = words.ender(tell.evidence, first.connection, closing)
+    if not first.after:
+        return (
+            f"{counted(tell.count, 'connection')} of {first.connection.client.host} to {server_words(first.connection)} were ended after about "
+            f"{_round(first)} s without data. The first is {name(first.connection)}. {who} ended it after {seconds(first.idle_ns)} {ended}."
+        )
+    asked, last = first.after[0], first.after[-1]
+    return (
+        f"{name(first.connection)} was logged on and worked. {who} ended it after {seconds(first.idle_ns)} without data {ended}. "
+        f"The client then sent {asked.id} on {asked.connection} ({asked_at(tell, asked)}). It is an encrypted message without an Authorization field, as if "
+        f"the new connection were logged on. Nothing there was answered 2xx. The last answer was {status(last)} ({answered_at(tell, last)})."
+    ) + (f" This happened {times(tell.count)}." if tell.count > 1 else "")
 
 
-def _broken(evidence: Evidence, group: list[Failed]) -> Finding:
-    first = group[0]
-    lost = first.dropped
-    asked, answer = request(first.exchanges[0]), response(first.exchanges[-1])
-    keys = (*first_packet(asked), *first_packet(answer))
-    why = (
-        f"{name(lost.connection)} was authenticated and worked; the far side ended it ({lost.closing.kind.value}, {packet(evidence, lost.closing.packet)}) "
-        f"after {seconds(lost.idle_ns)} of silence. The client went on with {first.exchanges[0].id} on {name(first.next)} "
-        f"({packet(evidence, keys[0]) if keys else 'not captured'}), a sealed message without an Authorization field, as if the connection were "
-        f"authenticated; its last answer there was {status(first.exchanges[-1])} ({packet(evidence, keys[-1]) if keys else 'not captured'}), and none was 2xx."
-    )
-    why += f" {counted(len(group), 'time')} in this capture." if len(group) > 1 else ""
-    members = [exchange for failed in group for exchange in (failed.dropped.last, failed.exchanges[0], failed.exchanges[-1])]
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=Severity.MEDIUM,
-        confidence=0.9,
-        title=BROKEN,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[identity for failed in group for identity in (failed.dropped.connection.id, failed.next.id)],
-        exchanges=[exchange.id for exchange in members],
-        packets=[*(failed.dropped.closing.packet for failed in group), *packets_of(members)],
-        user=identity(evidence, lost.connection.id),
-    )
+def _round(one: Dropped) -> int:
+    return min(_TIMES, key=lambda time: abs(one.idle_ns / 1e9 - time))
+
+
+def title(tell: Tell[Dropped]) -> str:
+    """The usual time, or whose work fails."""
+    first = tell.facts[0]
+    if first.after:
+        return f"Work of {first.connection.client.host} fails after an idle connection was ended"
+    return f"Idle connections to {server_words(first.connection)} end after {_round(first)} s"
+
+
+def owner(tell: Tell[Dropped]) -> Owner:
+    """Who has to change something: the client that repeats a message, else who ended the first one."""
+    first = tell.facts[0]
+    if first.after:
+        return Owner.CLIENT
+    return Owner.NETWORK if words.reset_by_a_device(first.closing) else Owner(words.owner_word(tell.evidence, first.connection))
+
+
+OPINION = Opinion(
+    title=title,
+    name="Idle connections end after a fixed time",
+    severity=lambda tell: Severity.MEDIUM if tell.facts[0].after else Severity.LOW,
+    worst=Severity.MEDIUM,
+    confidence=lambda tell: 0.9 if tell.facts[0].after else 0.7,
+    owner=owner,
+    reference="RFC 9112 section 9.5",
+    advice=Advice("Raise the idle time of the device", Topic.IDLE, ", or let the client keep the connection busy or open a new one after a pause."),
+    see=see,
+    why=why,
+    each=lambda evidence, sign: (place(evidence, sign), bool(sign.fact.after)),
+    explains=("http.encrypted-body-refused",),
+    params=(LEAST, TOLERANCE, IDLE),
+)

@@ -1,61 +1,66 @@
-"""The client authenticates again and again with empty requests, and its real request never reaches the server.
+"""The client logs on again and again with empty requests, and its real request never reaches the server.
 
 What it sees
-    At least twice from one client to one endpoint: a handshake carried by empty requests ends with an empty 2xx, the connection is then closed or reset from
-    the other side, and the client begins a new handshake within 30 seconds. In between no request with a body was answered 2xx for that client.
+    At least twice from one client program (address, account, User-Agent) to one endpoint: a handshake carried by empty requests ends with an empty 2xx, the
+    connection is then closed or reset from the other side, and the client begins a new handshake within 30 seconds. In between no request with a body was
+    answered 2xx for that program.
 Why it matters
     The last round trip of the handshake does not carry the request. When the connection is lost at that moment the client has to start over, and nothing is
     ever executed: the user sees "access denied" or a timeout although every logon succeeds.
 When it is wrong
     A monitoring probe that only tests the logon; it closes its connections by itself, which is not counted.
 Needs
-    The client's leg, or a direct connection.
+    The client's side of the proxy, or a direct connection.
 Reference
     Proxy Servers and WinRM, sentences 142 and 143.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
+from analyzer.rules.asking import answered_at
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import counted, finding, first_packet, name, packet, request, response, role, status, who, winrm_exchanges
-from analyzer.rules.tcp._endings import AGAIN_NS, Ended, ended_handshakes
+from analyzer.rules.reading import counted, first_packet, identity, name, request, response, role, status, succeeded, who, winrm_exchanges
+from analyzer.rules.tcp import _waiting as words
+from analyzer.rules.tcp._endings import AGAIN_NS, Ended, agent, ended_handshakes, owner_of
+from analyzer.rules.telling import Opinion, Param, Sign, Tell
 
-RULE = "tcp.request-lost-after-auth"
-TITLE = "The client's request is lost after each successful authentication"
-SEVERITY = Severity.CRITICAL
-REFERENCE = "Proxy Servers and WinRM, sentence 143"
-HOW = Advice(
-    "The connection must stay open after the 200 that ends authentication",
-    Topic.KEEP,
-    ". HTTPS through CONNECT avoids the problem.",
-)
-ADVICE = HOW.text()
-_LEAST = 2
+LEAST = Param("least", 2, "logons", "how many logons in a row must lead nowhere")
+_Program = tuple[str, str, int, str | None, str | None]
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint."""
-    groups: dict[tuple[str, str, int], list[Ended]] = defaultdict(list)
+def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Ended]]:
+    """One sign for each logon of a row."""
+    groups: dict[_Program, list[Ended]] = defaultdict(list)
     for ended in ended_handshakes(evidence):
-        if role(evidence, ended.connection.id) is not Role.UPSTREAM_LEG and _empty(ended):
-            groups[ended.connection.client.host, ended.connection.server.host, ended.connection.server.port].append(ended)
-    for (client, host, port), group in groups.items():
+        if role(evidence, ended.connection.id) is not Role.UPSTREAM_LEG and _is_empty(ended):
+            groups[_program(evidence, ended.connection.id)].append(ended)
+    served = _served(evidence) if groups else {}
+    for program, group in groups.items():
         run = _run(group)
-        if len(run) >= _LEAST and not _served(evidence, client, (host, port), run):
-            yield _finding(evidence, run)
+        first_ns, last_ns = run[0].conversation.first_ns, run[-1].ending.closing.ts_ns
+        if len(run) >= values["least"] and not _is_between(served.get(program, ()), first_ns, last_ns):
+            for ended in run:
+                packets = (*first_packet(response(ended.exchange)), ended.ending.closing.packet)
+                yield Sign(ended, (ended.exchange.id,), packets, user=who(ended.conversation))
 
 
-def _empty(ended: Ended) -> bool:
+def _program(evidence: Evidence, connection: str) -> _Program:
+    own = evidence.connections[connection]
+    return own.client.host, own.server.host, own.server.port, identity(evidence, connection), agent(evidence, connection)
+
+
+def _is_empty(ended: Ended) -> bool:
     """The last round trip carried no request and no answer of substance."""
     asked, answer = request(ended.exchange), response(ended.exchange)
-    return asked is not None and answer is not None and not asked.body.size and not answer.body.size and 200 <= answer.status < 300
+    return asked is not None and answer is not None and not asked.body.size and not answer.body.size and succeeded(ended.exchange)
 
 
-def _run(group: list[Ended]) -> list[Ended]:
+def _run(group: Sequence[Ended]) -> list[Ended]:
     """The longest run in which each follows the one before within 30 seconds."""
     best: list[Ended] = []
     run: list[Ended] = []
@@ -63,44 +68,54 @@ def _run(group: list[Ended]) -> list[Ended]:
         if run and ended.conversation.first_ns - run[-1].ending.closing.ts_ns > AGAIN_NS:
             run = []
         run.append(ended)
-        best = max(best, run, key=len)
-        run = list(run)
+        if len(run) > len(best):
+            best = run
     return best
 
 
-def _served(evidence: Evidence, client: str, endpoint: tuple[str, int], run: list[Ended]) -> bool:
-    """A request with a body of that client was answered 2xx while this went on."""
-    first, last = run[0].conversation.first_ns, run[-1].ending.closing.ts_ns
+def _served(evidence: Evidence) -> dict[_Program, list[int]]:
+    """When each program's requests with a body were made that were answered 2xx, sorted."""
+    found: dict[_Program, list[int]] = defaultdict(list)
+    programs: dict[str, _Program] = {}
     for exchange in winrm_exchanges(evidence):
-        connection = evidence.connections[exchange.connection]
-        asked, code = request(exchange), status(exchange)
-        same = connection.client.host == client and (connection.server.host, connection.server.port) == endpoint
-        if same and asked is not None and asked.body.size and code is not None and 200 <= code < 300 and first <= asked.first_ns <= last:
-            return True
-    return False
+        asked = request(exchange)
+        if asked is not None and asked.body.size and succeeded(exchange):
+            program = programs.get(exchange.connection) or programs.setdefault(exchange.connection, _program(evidence, exchange.connection))
+            found[program].append(asked.first_ns)
+    for times in found.values():
+        times.sort()
+    return found
 
 
-def _finding(evidence: Evidence, run: list[Ended]) -> Finding:
-    first = run[0]
-    answer = response(first.exchange)
-    why = (
-        f"{counted(len(run), 'handshake')} of {first.connection.client.host} in a row succeeded with empty requests, and each time the connection ended before "
-        f"the real request was answered. The first: {name(first.connection)}, status {answer.status if answer else ''} in "
-        f"{packet(evidence, answer.packets[0]) if answer and answer.packets else 'its response'}, "
-        f"{first.ending.closing.kind.value} in {packet(evidence, first.ending.closing.packet)}. No request with a body of this client was answered "
-        "2xx in between."
+def _is_between(times: Sequence[int], first_ns: int, last_ns: int) -> bool:
+    place = bisect_left(times, first_ns)
+    return place < len(times) and times[place] <= last_ns
+
+
+def why(tell: Tell[Ended]) -> str:
+    """How many logons succeeded, how the connections ended, and that nothing was served."""
+    first = tell.facts[0]
+    closing = first.ending.closing
+    return (
+        f"{counted(tell.count, 'logon')} of {tell.first.user or tell.connection.client.host} in a row succeeded with empty requests. Each time the connection "
+        f"ended before the real request was answered. The first is on {name(tell.connection)} (status {status(first.exchange)}, "
+        f"{answered_at(tell, first.exchange)}). {words.ender(tell.evidence, first.connection, closing)} ended that connection ({words.closed(closing)}, "
+        f"{tell.packet(closing.packet)}). No request with a body of this client was answered 2xx in between."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.9,
-        title=TITLE,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[ended.connection.id for ended in run],
-        exchanges=[ended.exchange.id for ended in run],
-        packets=[key for ended in run for key in (*first_packet(response(ended.exchange)), ended.ending.closing.packet)],
-        user=who(first.conversation),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Logons of {tell.first.user or tell.connection.client.host} succeed, but its requests are lost",
+    name="Logons succeed, but the client's requests are lost",
+    severity=Severity.CRITICAL,
+    confidence=0.9,
+    owner=owner_of,
+    reference="Proxy Servers and WinRM, sentence 143",
+    advice=Advice("Keep the connection open after the 200 that ends the logon", Topic.KEEP, ". HTTPS through CONNECT avoids the problem."),
+    see=see,
+    why=why,
+    each=lambda evidence, sign: _program(evidence, sign.fact.connection.id),
+    explains=("tcp.request-cut", "auth.reauth-per-request", "auth.context-lost"),
+    fails=("keeps_open_after_success",),
+    params=(LEAST,),
+)

@@ -2,67 +2,53 @@
 
 What it sees
     A response whose Content-Length (or last chunk) was not delivered when the other side ended the connection with FIN or RST, with no byte missing from the
-    capture. With both legs: the same response was complete on the upstream leg.
+    capture. With both sides of a proxy: the same response was complete on the server's side.
 Why it matters
-    The client cannot read a sealed message that is cut: it reports a broken connection or a decryption error, and the shell is lost.
+    The client cannot decrypt a message that is cut: it reports a broken connection or a decryption error, and the shell is lost.
 When it is wrong
-    Where the capture has holes, was cut by a snap length or ends early, nothing is said. A client that hangs up by itself is not counted.
+    Where the capture has holes, was cut by a snap length or ends early, nothing is said. A client that closes by itself is not counted.
 Needs
-    The leg on which it happens; both legs to tell who cut it.
+    The side on which it happens; both sides to tell who cut it.
 Reference
     RFC 9112 section 8; Proxy Servers and WinRM, sentence 136.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Framing, Response
-from analyzer.records.proxy import Role
 from analyzer.records.transport import Closing, Side
-from analyzer.rules.reading import counted, finding, first_packet, identity, name, packet, packets_of, request, response, role, upstream, winrm_exchanges
-
-RULE = "tcp.response-truncated"
-TITLE = "A response is cut off before its end"
-SEVERITY = Severity.HIGH
-REFERENCE = "RFC 9112 section 8"
-ADVICE = "Look for a size or time limit of the device that ended the connection (proxy read timeouts, buffer sizes, inspection of large bodies)."
+from analyzer.rules.asking import answered_at, times
+from analyzer.rules.reading import first_packet, identity, name, packets_of, request, response, upstream, winrm_exchanges
+from analyzer.rules.tcp import _waiting as words
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 
 class Cut(Struct, frozen=True, gc=False):
-    """A response that was cut, by what, and whether the upstream leg had it whole (None when that leg is not known)."""
+    """A response that was cut, by what, and whether the server's side had it whole (None when that side is not known)."""
 
     exchange: Exchange
     answer: Response
     closing: Closing
-    whole_upstream: bool | None
+    was_whole: bool | None
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint."""
-    groups: dict[tuple[str, str, int], list[Cut]] = defaultdict(list)
+def see(evidence: Evidence) -> Iterator[Sign[Cut]]:
+    """One sign for each response."""
     for exchange in winrm_exchanges(evidence):
-        cut = _cut(evidence, exchange)
-        if cut is not None:
-            connection = evidence.connections[exchange.connection]
-            groups[connection.client.host, connection.server.host, connection.server.port].append(cut)
-    for group in groups.values():
-        yield _finding(evidence, group)
-
-
-def _cut(evidence: Evidence, exchange: Exchange) -> Cut | None:
-    answer = response(exchange)
-    if answer is None or not _is_short(answer):
-        return None
-    closing = _closing(evidence, exchange, answer)
-    far = upstream(evidence, exchange.id)
-    before = None if far is None else response(far)
-    if closing is None or (before is not None and _is_short(before)):
-        return None
-    return Cut(exchange, answer, closing, None if before is None else before.body.complete)
+        answer, far = response(exchange), upstream(evidence, exchange.id)
+        before = None if far is None else response(far)
+        if answer is None or not _is_short(answer) or (before is not None and _is_short(before)):
+            continue
+        closing = _closing(evidence, exchange, answer)
+        if closing is not None:
+            cut = Cut(exchange, answer, closing, None if before is None else before.body.complete)
+            onward = () if far is None else (far,)
+            packets = (*first_packet(request(exchange)), *first_packet(answer), closing.packet, *packets_of(onward))
+            yield Sign(cut, (exchange.id, *(one.id for one in onward)), packets, user=identity(evidence, exchange.connection))
 
 
 def _is_short(answer: Response) -> bool:
@@ -80,34 +66,40 @@ def _closing(evidence: Evidence, exchange: Exchange, answer: Response) -> Closin
     return first if first is not None and first.side is Side.SERVER and first.stream_at <= seen and not connection.to_client.gaps else None
 
 
-def _finding(evidence: Evidence, group: list[Cut]) -> Finding:
-    first = group[0]
-    connection = evidence.connections[first.exchange.connection]
+def _by_proxy(tell: Tell[Cut]) -> bool:
+    return tell.facts[0].was_whole is True
+
+
+def owner(tell: Tell[Cut]) -> Owner:
+    """Who cut it."""
+    if words.reset_by_a_device(tell.facts[0].closing):
+        return Owner.NETWORK
+    return Owner.PROXY if _by_proxy(tell) else Owner(words.owner_word(tell.evidence, tell.connection))
+
+
+def why(tell: Tell[Cut]) -> str:
+    """What was declared, what was delivered, and who ended it."""
+    first = tell.facts[0]
     declared = first.answer.body.declared
-    side = "a device on the path" if first.closing.fits is False else "the proxy" if role(evidence, connection.id) is Role.CLIENT_LEG else "the server"
-    why = (
-        f"On {name(connection)} the response of {first.exchange.id} ({packet(evidence, first.answer.packets[0])}) declared "
-        f"{f'{declared:,} bytes' if declared is not None else 'a chunked body'} and {first.answer.body.size:,} were delivered before {side} ended "
-        f"the connection ({first.closing.kind.value}, {packet(evidence, first.closing.packet)})."
+    text = (
+        f"The response of {first.exchange.id} on {name(tell.connection)} declared {f'{declared:,} bytes' if declared is not None else 'a chunked body'} "
+        f"({answered_at(tell, first.exchange)}). Only {first.answer.body.size:,} were delivered. {words.ender(tell.evidence, tell.connection, first.closing)} "
+        f"then ended the connection ({words.closed(first.closing)}, {tell.packet(first.closing.packet)})."
     )
-    if first.whole_upstream:
-        why += " On the upstream leg the same response is complete: the proxy cut it."
-    why += f" {counted(len(group), 'response')} of this client ended so." if len(group) > 1 else ""
-    fars = [far for cut in group if (far := upstream(evidence, cut.exchange.id)) is not None]
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.95 if first.whole_upstream else 0.9,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[*(cut.exchange.connection for cut in group), *(far.connection for far in fars)],
-        exchanges=[*(cut.exchange.id for cut in group), *(far.id for far in fars)],
-        packets=[
-            *(key for cut in group for key in (*first_packet(request(cut.exchange)), *first_packet(cut.answer), cut.closing.packet)),
-            *packets_of(fars),
-        ],
-        user=identity(evidence, connection.id),
-    )
+    if _by_proxy(tell):
+        text += " On the server side the same response is complete, so the proxy cut it."
+    return text + (f" This happened {times(tell.count)}." if tell.count > 1 else "")
+
+
+OPINION = Opinion(
+    title=lambda tell: words.titled("Response of ", words.party(tell.evidence, tell.connection), " is cut off before its end", "the server"),
+    name="Response is cut off before its end",
+    severity=Severity.HIGH,
+    confidence=lambda tell: 0.95 if _by_proxy(tell) else 0.9,
+    owner=owner,
+    reference="RFC 9112 section 8",
+    advice="Look for a size or time limit of the device that ended the connection (proxy read timeouts, buffer sizes, inspection of large bodies).",
+    see=see,
+    why=why,
+    explains=("http.encrypted-body-refused",),
+)
