@@ -13,7 +13,7 @@ from analyzer.capture import open as opening
 from analyzer.capture import pcap as pcap_reader
 from analyzer.capture import pcapng as pcapng_reader
 from analyzer.capture import slow
-from analyzer.capture.links import KINDS, LINKS, link
+from analyzer.capture.links import KINDS, LINKS, Link, link
 from analyzer.capture.scan import scan
 from analyzer.records.capture import Verdict
 from analyzer.settings import Limits, Scope
@@ -55,11 +55,10 @@ def test_every_row_of_the_link_types_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("row", LINKS, ids=lambda row: str(row.number))
-def test_the_kernel_and_the_slow_path_know_every_row(row: object) -> None:
-    number = getattr(row, "number", -1)
-    assert KINDS[number] > 0
-    assert slow._first_layer(number) in slow._PEELS, "give the link type its first layer in slow.py"
-    assert link(number) is row
+def test_the_kernel_and_the_slow_path_know_every_row(row: Link) -> None:
+    assert KINDS[row.number] > 0
+    assert slow._first_layer(row.number) in slow._PEELS, "give the link type its first layer in slow.py"
+    assert link(row.number) is row
 
 
 def test_what_is_no_link_type_of_ours_has_a_name_and_no_decoder() -> None:
