@@ -25,6 +25,7 @@ from analyzer.errors import InputError
 from analyzer.records.capture import Capture, Flow, IcmpError
 from analyzer.records.ids import key_number
 from analyzer.records.issues import Issue
+from analyzer.records.kerberos import KdcPiece
 from analyzer.settings import Limits, Scope
 
 Progress = Callable[[str, int, int], None]
@@ -43,8 +44,8 @@ class Scanned(NamedTuple):
     flows: tuple[Flow, ...]
     issues: tuple[Issue, ...]
     spool: BinaryIO | None
-    kdc: tuple[tuple[int, bytes], ...] = ()
-    """Kerberos messages over UDP, with their times."""
+    kdc: tuple[KdcPiece, ...] = ()
+    """Kerberos messages over UDP."""
     icmp: tuple[IcmpError, ...] = ()
     """ICMP errors about TCP segments."""
 
@@ -106,7 +107,7 @@ def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, prog
     links = tuple(link(one).name for one in sorted(read.walk.links))
     capture = replace(_capture(path, ordinal, name, source, read), link_types=links, flows=len(read.flows))
     problems = [*read.walk.problems, *read.problems, *_notes(read, limits, force)]
-    return Scanned(capture, read.flows, tuple(_issues(problems, ordinal, limits)), read.spool, tuple(read.kernel.datagrams), _icmp(read, ordinal))
+    return Scanned(capture, read.flows, tuple(_issues(problems, ordinal, limits)), read.spool, _kdc(read, ordinal), _icmp(read, ordinal))
 
 
 def _in_front(read: _Read, limits: Limits) -> frozenset[int]:
@@ -141,6 +142,14 @@ def _icmp(read: _Read, ordinal: int) -> tuple[IcmpError, ...]:
     from analyzer.capture.icmp import icmp_errors
 
     return icmp_errors(ordinal, packets, _host)
+
+
+def _kdc(read: _Read, ordinal: int) -> tuple[KdcPiece, ...]:
+    if not read.kernel.datagrams or not read.flows:
+        return ()
+    from analyzer.capture.kdc import kdc_datagrams
+
+    return kdc_datagrams(ordinal, read.kernel.datagrams, _host)
 
 
 def _in_halves(source: Opened, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None) -> _Read | None:
@@ -234,6 +243,8 @@ def _notes(read: _Read, limits: Limits, force: frozenset[int]) -> list[Problem]:
         notes.append(("capture.limit", f"spool_bytes={limits.spool_bytes}: later payload was not kept", None))
     if kernel.icmp_over:
         notes.append(("capture.limit", f"icmp_errors={limits.icmp_errors}: {kernel.icmp_over} later ICMP errors were not kept", None))
+    if kernel.datagrams_over:
+        notes.append(("capture.limit", f"kdc_datagrams={limits.kdc_datagrams}: {kernel.datagrams_over} later Kerberos messages were not kept", None))
     if kernel.given_up:
         detail = f"undecided_flows={limits.undecided_flows}: {kernel.given_up} connections were given up before they told what they are"
         notes.append(("capture.limit", detail, None))

@@ -25,6 +25,8 @@ _GROUP = 16
 _NEIGHBOURS = 6
 _PAIR = 2
 _WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3, "proxy_header": 3, "repeated_token": 2}
+_PROXY_DEMAND = 407
+_STRONG = 4
 _SURE = 8
 """A weight that a request's key and its response's key reach together."""
 
@@ -114,15 +116,15 @@ def _candidates(flights: Sequence[Flight]) -> dict[tuple[int, int], set[tuple[st
 
 
 def _redirected(flights: Sequence[Flight], groups: Mapping[tuple[str, bytes], list[int]]) -> frozenset[frozenset[str]]:
-    """Connections of two hosts to one server that carry the same challenge while one lies inside the other: a transparent proxy took the client's connection
-    and called the server itself. Two clients never get the same challenge, and whoever replays a token does so later."""
+    """Connections of two hosts to one server that carry the same challenge: a transparent proxy took the client's connection and called the server itself.
+    A server never gives the same challenge twice, so nobody else can have it, a replay included."""
     found = set()
     for (basis, value), members in groups.items():
         if basis != "token" or not value.startswith(b"s") or len(members) != _PAIR:
             continue
         one, other = (flights[index] for index in members)
         a, b = one.connection, other.connection
-        if a.server == b.server and a.client.host != b.client.host and a.bases != b.bases and (nested(one, other, None) or nested(other, one, None)):
+        if a.server == b.server and a.client.host != b.client.host and a.bases != b.bases:
             found.add(frozenset((a.id, b.id)))
     return frozenset(found)
 
@@ -166,6 +168,8 @@ def _may_be_legs(one: Flight, other: Flight, redirected: AbstractSet[frozenset[s
         return False
     if one.shape[0] != other.shape[0]:
         return False
+    if (one.shape[2] == _PROXY_DEMAND) != (other.shape[2] == _PROXY_DEMAND):
+        return False  # a proxy that is asked for credentials tries again: its client sees the answer to the other try
     return not (one.shape[2] and other.shape[2]) or one.shape[2] == other.shape[2] or not {one.shape[2], other.shape[2]}.isdisjoint(GATEWAY)
 
 
@@ -215,6 +219,8 @@ def _overlap(one: Flight, other: Flight) -> bool:
 
 def _best(flights: Sequence[Flight], far: int, choices: list[Pair]) -> Pair | tuple[int, ...]:
     """The near partner of ``far``; the possible ones when several are equally good."""
+    near_by = [pair for pair in choices if flights[pair.near].connection.server.host == flights[far].connection.client.host and pair.weight >= _STRONG]
+    choices = near_by or choices  # in a chain the leg before has the far one's host, however much of its answer was lost
     top = max(pair.weight for pair in choices)
     choices = [pair for pair in choices if pair.weight == top]
     linked = [pair for pair in choices if flights[pair.near].connection.server.host == flights[far].connection.client.host]

@@ -124,7 +124,7 @@ def _logon(
     evidence: Evidence, identity: str, spoken: Conversation, onward: Sequence[Conversation], challenges: Mapping[bytes, Sequence[Conversation]]
 ) -> Logon:
     reason, code, certainty = _reason(evidence, spoken, onward, challenges)
-    client = next((one.client for one in (spoken, *onward) if one.client.user), spoken.client)
+    named = next((one for one in (spoken, *onward) if one.client.user), spoken)
     steps = [key for one in (spoken, *onward) for step in one.steps for key in step.packets[:1]]
     return Logon(
         id=identity,
@@ -133,9 +133,9 @@ def _logon(
         audience=spoken.audience,
         scheme=spoken.scheme,
         mechanism=spoken.mechanism,
-        user=client.user,
-        domain=client.domain,
-        user_source=None if not client.user else "wire" if _is_on_the_wire(spoken) else "ticket",
+        user=named.client.user,
+        domain=named.client.domain,
+        user_source=None if not named.client.user else named.client_source or "wire",
         outcome=Result.NOT_EXAMINED if reason is Reason.NO_PROXY_CREDENTIALS else _OUTCOMES[spoken.outcome],
         reason=reason,
         code=code,
@@ -149,10 +149,6 @@ def _logon(
         spn=next((one.spn for one in (spoken, *onward) if one.spn), None) or spoken.target_name,
         verifies=next((one.verifies for one in (spoken, *onward) if one.verifies is not None), None),
     )
-
-
-def _is_on_the_wire(spoken: Conversation) -> bool:
-    return spoken.mechanism in (Mechanism.NTLM, Mechanism.BASIC, Mechanism.DIGEST)
 
 
 _Told = tuple[Reason | None, int | None, Certainty]

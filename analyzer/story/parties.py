@@ -85,7 +85,9 @@ class _Found:
         return next(iter(known)) if len(known) == 1 else None
 
     def _listener(self, connection: Connection) -> tuple[str, object]:
-        if connection.server in self.groups or self.evidence.roles.get(connection.id) in (Role.CLIENT_LEG, Role.TUNNEL):
+        """A connection that a proxy opened ends at a server, unless it goes on from there: a transparent proxy's far side has the address of its near one."""
+        goes_on = connection.id in self.onward or self.evidence.roles.get(connection.id) in (Role.CLIENT_LEG, Role.TUNNEL)
+        if goes_on or (connection.server in self.groups and connection.id not in self.near_of):
             return self._as(Kind.PROXY, self.groups.get(connection.server, connection.server))
         return self._as(Kind.SERVER, connection.server)
 

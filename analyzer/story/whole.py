@@ -6,6 +6,7 @@ from analyzer.story.endings import endings
 from analyzer.story.fates import fates
 from analyzer.story.logons import by_conversation, logons
 from analyzer.story.parties import parties
+from analyzer.story.tickets import kdc_parties, ticket_refusals
 
 
 def story(evidence: Evidence) -> Story:
@@ -14,10 +15,11 @@ def story(evidence: Evidence) -> Story:
     spoken = logons(evidence)
     ended = endings(evidence, who.ends)
     return Story(
-        parties=who.all,
+        parties=(*who.all, *kdc_parties(evidence, len(who.all))),
         logons=spoken,
         fates=fates(evidence, who.ends, who.all, ended),
         endings=ended,
         logon_of=by_conversation(spoken),
         ends=who.ends,
+        ticket_refusals=ticket_refusals(evidence, spoken),
     )

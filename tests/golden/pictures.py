@@ -1,7 +1,7 @@
 """The picture of the whole against a sample's truth: parties, logons, endings. Only what the capture can show is asked for; what it claims must be right."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from analyzer.records.evidence import Evidence
@@ -60,7 +60,12 @@ def _is_it(party: Party, row: Mapping[str, Any]) -> bool:
 def logons(known: Truth, evidence: Evidence) -> Difference:
     """By client connection: mechanism, user and outcome. Users that travel encrypted are asked of nobody."""
     closed = {_peer(one) for one in evidence.connections.values() if one.protocol == "tls" and not one.tls_opened}
-    rows = {(_row(row), row["first_position"]) for row in known.get("logons", ()) if not row.get("hidden") and row["outcome"] != "unfinished"}
+    again = {end for twin in known.get("twins") or () for end in _outer(twin)}
+    rows = {
+        (_row(row), row["first_position"])
+        for row in known.get("logons", ())
+        if not row.get("hidden") and row["outcome"] != "unfinished" and f"{row['client_ip']}:{row['client_port']}" not in again
+    }
     theirs = Counter(row for row, _ in rows if row[0] not in closed)
     if not theirs:
         return Difference(0, (), ())
@@ -73,6 +78,11 @@ def logons(known: Truth, evidence: Evidence) -> Difference:
             mine[_peer(connection), one.audience.value, one.mechanism.value, user, one.outcome.value] += 1
     wrong, missed = mine - theirs, theirs - mine
     return Difference((mine & theirs).total(), _told(wrong), _told(missed))
+
+
+def _outer(twin: Sequence[str]) -> tuple[str, ...]:
+    """The outer view of a connection behind address translation: the analyzer tells of the inner one, once."""
+    return (twin[1],)
 
 
 def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
