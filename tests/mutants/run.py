@@ -51,7 +51,7 @@ _LEAST_S = 60
 
 
 class Verdict(NamedTuple):
-    """``killed_by``: near, wide, time, or nothing."""
+    """``killed_by``: near, wide, time, untried (the tests fail without any mutant), or nothing."""
 
     mutant: Mutant
     killed_by: str
@@ -105,7 +105,7 @@ class Trials:
     def __init__(self, folder: Path, workers: int, root: Path = ROOT) -> None:
         self._root = root
         self._free: SimpleQueue[Copy] = SimpleQueue()
-        self._seconds: dict[tuple[str, ...], float] = {}
+        self._seconds: dict[tuple[str, ...], float | None] = {}
         self._lock = Lock()
         for place in range(workers):
             self._free.put(copied(root, folder / str(place)))
@@ -115,21 +115,25 @@ class Trials:
         copy = self._free.get()
         try:
             for name, tests in (("near", concerning(mutant.path, self._root)), ("wide", wide)):
-                how = copy.tried(mutant, tests, SLOWER * self._alone(copy, tests) + _LEAST_S) if tests else "survives"
+                if not tests:
+                    continue
+                alone = self._alone(copy, tests)
+                if alone is None:
+                    return Verdict(mutant, "untried")
+                how = copy.tried(mutant, tests, SLOWER * alone + _LEAST_S)
                 if how != "survives":
                     return Verdict(mutant, name if how == "killed" else "time")
             return Verdict(mutant, "")
         finally:
             self._free.put(copy)
 
-    def _alone(self, copy: Copy, tests: tuple[str, ...]) -> float:
+    def _alone(self, copy: Copy, tests: tuple[str, ...]) -> float | None:
+        """Seconds without a mutant; None when they fail even so, and prove nothing."""
         with self._lock:
             if tests not in self._seconds:
                 begin = time.monotonic()
-                if copy.tried(None, tests, None) != "survives":
-                    msg = f"without any mutant these tests fail: {' '.join(tests)}"
-                    raise RuntimeError(msg)
-                self._seconds[tests] = time.monotonic() - begin
+                passed = copy.tried(None, tests, None) == "survives"
+                self._seconds[tests] = time.monotonic() - begin if passed else None
             return self._seconds[tests]
 
 
@@ -171,6 +175,7 @@ _WORDS = {
     "near": "noticed by the tests of their file",
     "wide": "noticed by the wider tests only",
     "time": "made the tests run without end",
+    "untried": "not tried, since their tests fail without any mutant",
     "survived": "survived",
 }
 
@@ -182,6 +187,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--near-only", action="store_true", help="leave out the wider tests")
+    parser.add_argument("--wide", nargs="+", default=WIDE, help="the wider tests")
     parser.add_argument("--list", action="store_true", help="print the drawn mutants and stop")
     parser.add_argument("folders", nargs="*", default=FOLDERS)
     given = parser.parse_args()
@@ -192,7 +198,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(given.workers) as pool:
         trials = Trials(Path(folder), given.workers)
         verdicts = []
-        for verdict in pool.map(lambda one: trials.verdict(one, () if given.near_only else WIDE), chosen):
+        for verdict in pool.map(lambda one: trials.verdict(one, () if given.near_only else tuple(given.wide)), chosen):
             verdicts.append(verdict)
             state = verdict.killed_by or "SURVIVED"
             print(f"{len(verdicts)}/{len(chosen)} {state}: {verdict.mutant.path}:{verdict.mutant.line}", file=sys.stderr, flush=True)
