@@ -4,6 +4,7 @@ import pytest
 
 from analyzer.auth.schemes import credssp, der, ntlm
 from analyzer.auth.schemes.der import Head
+from analyzer.records.auth import TlsRecords
 
 HANDSHAKES = "0 hello_request, 1 client_hello, 2 server_hello, 4 new_session_ticket, 8 encrypted_extensions, 11 certificate, 12 server_key_exchange, "
 HANDSHAKES += "13 certificate_request, 14 server_hello_done, 15 certificate_verify, 16 client_key_exchange, 20 finished, 22 certificate_status"
@@ -21,39 +22,40 @@ def record(kind: int, body: bytes, version: int = 0x0303) -> bytes:
     return bytes([kind]) + version.to_bytes(2, "big") + len(body).to_bytes(2, "big") + body
 
 
+def records(raw: bytes) -> tuple[TlsRecords, str]:
+    value, complaint = credssp.records(raw)
+    assert isinstance(value, TlsRecords)
+    return value, complaint
+
+
 @pytest.mark.parametrize(("number", "name"), named(HANDSHAKES))
 def test_handshake_messages(number: int, name: str) -> None:
     """RFC 8446 appendix B.3 and RFC 5246 section 7.4."""
-    value, _ = credssp.records(record(22, bytes([number, 0, 0, 1, 9])))
-    assert value is not None
+    value, _ = records(record(22, bytes([number, 0, 0, 1, 9])))
     assert value.handshakes == (name,)
 
 
 @pytest.mark.parametrize("number", [3, 5, 7, 9, 10, 17, 19, 21, 23, 255])
 def test_other_numbers_are_no_handshake_message(number: int) -> None:
-    value, _ = credssp.records(record(22, bytes([number, 0, 0, 1, 9])))
-    assert value is not None
+    value, _ = records(record(22, bytes([number, 0, 0, 1, 9])))
     assert value.handshakes == ("encrypted",)
 
 
 @pytest.mark.parametrize(("number", "name"), [*named(ALERTS), (41, "alert 41"), (255, "alert 255")])
 def test_alerts(number: int, name: str) -> None:
     """RFC 8446 section 6."""
-    value, _ = credssp.records(record(21, bytes([2, number])))
-    assert value is not None
+    value, _ = records(record(21, bytes([2, number])))
     assert value.alerts == (name,)
 
 
 def test_an_encrypted_alert_has_no_name() -> None:
-    value, _ = credssp.records(record(21, bytes(3)))
-    assert value is not None
+    value, _ = records(record(21, bytes(3)))
     assert value.alerts == ()
 
 
 def test_content_types() -> None:
     """RFC 8446 section 5.1."""
-    value, complaint = credssp.records(b"".join(record(kind, b"\1\2\3") for kind in (20, 21, 23)))
-    assert value is not None
+    value, complaint = records(b"".join(record(kind, b"\1\2\3") for kind in (20, 21, 23)))
     assert (value.contents, complaint) == (("change_cipher_spec", "alert", "application_data"), "")
 
 
@@ -61,8 +63,7 @@ def test_content_types() -> None:
     ("number", "name"), [(0x0300, "SSL 3.0"), (0x0301, "TLS 1.0"), (0x0302, "TLS 1.1"), (0x0303, "TLS 1.2"), (0x0304, "TLS 1.3"), (0x0305, None)]
 )
 def test_versions(number: int, name: str | None) -> None:
-    value, _ = credssp.records(record(23, b"\1", number))
-    assert value is not None
+    value, _ = records(record(23, b"\1", number))
     assert value.version == name
 
 
