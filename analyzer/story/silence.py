@@ -21,6 +21,8 @@ from analyzer.settings import Limits
 
 _APPLICATION_DATA = 23
 """The type of a TLS record (RFC 8446 section 5.1)."""
+_HEEDED_NS = 1_000_000_000
+"""A sender that heeds the error sends smaller segments by then."""
 _BROKEN = (Stop.RESET, Stop.CLOSED, Stop.DROPPED, Stop.TOO_BIG, Stop.WINDOW)
 
 
@@ -203,7 +205,7 @@ def _lost(one: Unanswered, asked: _Asked, limits: Limits) -> Stop | None:
     gone = one.unacked
     if gone is None or gone.last_ns < asked.asked_ns:
         return None
-    if one.icmp is not None and one.icmp.kind is IcmpKind.TOO_BIG:
+    if one.icmp is not None and one.icmp.kind is IcmpKind.TOO_BIG and one.waited_ns >= _HEEDED_NS:
         return Stop.TOO_BIG
     if gone.tries < limits.lost_tries or gone.segment <= 1:
         return None

@@ -27,7 +27,7 @@ NOT_YET: frozenset[str] = frozenset()
 _IDS = """
 affinity.shared-authenticated-upstream affinity.foreign-request-rejected affinity.handshake-split affinity.handshake-interleaved
 affinity.client-migrates affinity.proxy-owned-identity affinity.sequence-discontinuity affinity.context-mismatch affinity.cookie-lost
-affinity.shell-scattered affinity.no-upstream-keepalive affinity.second-client-on-connection affinity.answered-without-logon
+affinity.shell-scattered affinity.no-upstream-keepalive affinity.answered-without-logon
 auth.basic-cleartext auth.two-credential-sets auth.same-identity-both-hops auth.challenge-stripped auth.challenge-merged auth.wrong-challenge-class
 auth.loop auth.reauth-per-request auth.idle-reauth auth.context-lost auth.unencrypted-refused auth.ntlmv1 auth.ntlm-anonymous-or-local
 auth.token-altered auth.no-mic auth.cbt-missing-or-broken auth.spn-mismatch auth.scheme-downgrade auth.kerberos-weak-etype auth.kerberos-error

@@ -1,7 +1,7 @@
 from analyzer.records.finding import Severity
-from tests.build.talk_http import ABSOLUTE, IDENTIFY, post, reply, soap
+from tests.build.talk_http import ABSOLUTE, IDENTIFY, WSMAN, post, reply, soap
 from tests.build.talk_proxy import ask_sealed, direct, far_leg, handshake, near_leg, proxied, sealed_reply, trip
-from tests.build.talk_tokens import ntlm
+from tests.build.talk_tokens import basic, ntlm
 from tests.build.talks import Wire
 from tests.rules.judging import judge, names, packets
 
@@ -29,11 +29,21 @@ def test_clear_soap_straight_to_the_server() -> None:
 def test_the_media_type_tells_it_where_the_body_itself_is_not_captured() -> None:
     lan = Wire()
     talk = direct(lan)
-    head, end, body = post(content=soap()).wire().partition(b"\r\n\r\n")
+    head, end, body = post(WSMAN, basic(), content=soap()).wire().partition(b"\r\n\r\n")
     asked = talk.send(head + end)
     talk.send(body, captured=False)
     talk.answer(reply(200))
     assert packets(judge(lan).one(RULE))[0] == asked
+
+
+def test_a_request_without_a_logon_whose_body_is_cut_may_be_identify() -> None:
+    lan = Wire()
+    talk = direct(lan)
+    head, end, body = post(content=soap()).wire().partition(b"\r\n\r\n")
+    talk.send(head + end)
+    talk.send(body, captured=False)
+    talk.answer(reply(200))
+    assert judge(lan).found(RULE) == []
 
 
 def test_a_proxied_path_is_another_rules() -> None:

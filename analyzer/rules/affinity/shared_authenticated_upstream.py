@@ -3,19 +3,22 @@
 What it sees
     On a server connection a handshake completes whose exchanges belong to the connection of client A. Later a request without credentials goes over the same
     server connection, and it belongs to the connection of client B: another address, or another account. B makes no handshake in between, and the answer is
-    neither 401 nor 407.
+    neither 401 nor 407. With the server's side alone: the proxy names another client for such a request (X-Forwarded-For, Forwarded), or it comes from
+    another program (User-Agent).
 Why it matters
     NTLM, Kerberos and CredSSP authenticate the connection. The server cannot tell the clients apart and serves B with A's rights.
 When it is wrong
     The same client that reconnects (same address, and not visibly another user) is reported as low. When the two sides of the proxy are paired by time instead
     of by tokens or bodies, the severity is at most high. A gateway that logs on with an account of its own is another matter.
 Needs
-    Both sides of the proxy.
+    Both sides of the proxy for certainty. On the server's side alone the fields are the proxy's word, and a client can write them, too; several addresses in
+    one field say nothing.
 Reference
     Proxy Servers and WinRM, sentences 128, 155 and 156; RFC 4559 section 6.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
@@ -25,6 +28,8 @@ from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.transport import Connection
+from analyzer.rules.affinity import _second_client
+from analyzer.rules.affinity._second_client import Second
 from analyzer.rules.asking import asked_at, client_behind, joined, named, server_words
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import authenticated, completed, counted, header, identity, message, name, owner, packets_of, request, status, who
@@ -65,18 +70,22 @@ def signed(evidence: Evidence, foreign: Foreign) -> Sign[Foreign]:
     return Sign(foreign, (foreign.near.id, foreign.exchange.id), packets, connections, user=identity(evidence, foreign.client.id))
 
 
-def each(_: Evidence, sign: Sign[Foreign]) -> tuple[str, str, str]:
+def each(evidence: Evidence, sign: Sign[Any]) -> tuple[str, str, str]:
     """One finding for each server connection and foreign client."""
+    if isinstance(sign.fact, Second):
+        return _second_client.each(evidence, sign)
     return sign.fact.exchange.connection, sign.fact.client.client.host, sign.fact.first.id
 
 
-def server(tell: Tell[Foreign]) -> str:
+def server(tell: Tell[Any]) -> str:
     """The server that served it."""
     return server_words(tell.evidence.connections[tell.facts[0].exchange.connection])
 
 
-def sure(tell: Tell[Foreign]) -> float:
-    """As sure as the pairing of the proxy's two sides."""
+def sure(tell: Tell[Any]) -> float:
+    """As sure as the pairing of the proxy's two sides, or as the proxy's fields are."""
+    if isinstance(tell.facts[0], Second):
+        return _second_client.sure(tell)
     return joined(tell.evidence, *(foreign.exchange.id for foreign in tell.facts))
 
 
@@ -90,8 +99,9 @@ def whose(tell: Tell[Foreign]) -> str:
     )
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Foreign]]:
-    """One sign for each request that was served."""
+def see(evidence: Evidence) -> Iterator[Sign[Any]]:
+    """One sign for each request that was served, told by both sides, or by what the proxy says on the server's side alone."""
+    yield from _second_client.see(evidence)
     for foreign in foreign_requests(evidence):
         code = status(foreign.exchange)
         if code is not None and code not in _REFUSED and code < 500 and not _is_encrypted(evidence, foreign.exchange):
@@ -111,23 +121,29 @@ def _same(tell: Tell[Foreign]) -> bool:
     return first.client.client.host == first.first.client.host and (user is None or account is None or user == account)
 
 
-def severity(tell: Tell[Foreign]) -> Severity:
+def severity(tell: Tell[Any]) -> Severity:
     """Low for what may be one client; critical where tokens or bodies prove the pairing."""
+    if isinstance(tell.facts[0], Second):
+        return Severity.HIGH if tell.facts[0].by_address else Severity.MEDIUM
     if _same(tell):
         return Severity.LOW
     return Severity.CRITICAL if sure(tell) >= _EXACT else Severity.HIGH
 
 
-def title(tell: Tell[Foreign]) -> str:
+def title(tell: Tell[Any]) -> str:
     """Names the account whose rights were used."""
+    if isinstance(tell.facts[0], Second):
+        return _second_client.title(tell)
     account = who(tell.facts[0].logon)
     if _same(tell):
         return f"Proxy reuses the logon of {account or 'a client'} for a new client connection"
     return f"Another client is served with the rights of {account}" if account else "A client is served on another client's logon"
 
 
-def why(tell: Tell[Foreign]) -> str:
+def why(tell: Tell[Any]) -> str:
     """Who logged on, who was served, and what that means."""
+    if isinstance(tell.facts[0], Second):
+        return _second_client.why(tell)
     first = tell.facts[0]
     served = f"{whose(tell)} The first is {first.exchange.id} ({asked_at(tell, first.exchange)}), answered with status {status(first.exchange)}."
     if _same(tell):

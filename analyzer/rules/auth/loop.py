@@ -86,7 +86,7 @@ def _longest_row(conversations: list[Conversation], least: int, window_ns: float
 
 def _whole(conversation: Conversation) -> bool:
     """The client said all it had to say: credentials, or the last message of a handshake."""
-    if conversation.outcome is Outcome.UNFINISHED:
+    if conversation.outcome in (Outcome.UNFINISHED, Outcome.NOT_EXAMINED):
         return False
     sent = [step.token.step for step in conversation.steps if step.from_client and step.token is not None]
     return bool(sent) and (sent[-1] in ("authenticate", "credentials") or conversation.mechanism is Mechanism.KERBEROS)

@@ -27,7 +27,7 @@ from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Connection
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import identity, name, owner, packets_of, role, status
+from analyzer.rules.reading import identity, name, owner, packets_of, response, role, status
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
 
 
@@ -72,6 +72,9 @@ def _is_proof(step: Step) -> bool:
 def _are_two(evidence: Evidence, one: Use, other: Use) -> bool:
     """Neither two sides of one exchange, nor one request of a client that a proxy sent twice or may have sent twice."""
     a, b = one.step.exchange, other.step.exchange
+    answer = response(evidence.exchanges[a])
+    if answer is None or other.step.ts_ns <= answer.first_ns:
+        return False  # under way at once: something on the path sent it on
     sources = [found.id for identity in (a, b) if (found := owner(evidence, identity)) is not None]
     if not sources:
         return not all(role(evidence, use.connection.id) is Role.UPSTREAM_LEG for use in (one, other))

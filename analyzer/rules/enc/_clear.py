@@ -34,8 +34,15 @@ def clear_exchanges(evidence: Evidence, *roles: Role) -> Iterator[Sign[Exchange]
     for exchange in winrm_exchanges(evidence, *roles):
         connection = evidence.connections[exchange.connection]
         readable = any(is_clear(message(evidence, half)) for half in (request(exchange), response(exchange)))
-        if readable and connection.protocol != "tls" and not is_local(connection):
+        if readable and not _may_be_identify(evidence, exchange) and connection.protocol != "tls" and not is_local(connection):
             yield Sign(exchange, (exchange.id,), packets_of([exchange]), user=ran_as(evidence, exchange))
+
+
+def _may_be_identify(evidence: Evidence, exchange: Exchange) -> bool:
+    """Nobody logged on, and the body is cut before it says what it asks for: it may be the anonymous Identify."""
+    found = message(evidence, request(exchange))
+    unread = found is not None and found.operation is None and found.text_digest is None
+    return unread and not evidence.conversations_of.get(exchange.connection)
 
 
 def ran_as(evidence: Evidence, exchange: Exchange) -> str | None:

@@ -1,17 +1,7 @@
-"""On the server's side alone: a second client is served on a connection that another client logged on.
+"""The server's side alone: a second client on a connection that another client logged on.
 
-What it sees
-    A connection from a proxy on which one client logged on with NTLM, Kerberos or CredSSP. Later requests without credentials are answered on it although the
-    proxy names another client for them (X-Forwarded-For, Forwarded), or they come from another program (User-Agent).
-Why it matters
-    NTLM, Kerberos and CredSSP authenticate the connection. The server cannot tell the clients apart and serves the second one with the first one's rights.
-When it is wrong
-    The fields are the proxy's word, and a client can write them, too. Another User-Agent alone may be a second program of the same client, which is less
-    certain. Fields with several addresses say nothing and are not used.
-Needs
-    The server's side of the proxy. With both sides, affinity.shared-authenticated-upstream proves it.
-Reference
-    Proxy Servers and WinRM, sentences 155 and 156; RFC 4559 section 6; RFC 7239.
+The proxy names another client for later requests without credentials (X-Forwarded-For, Forwarded), or they come from another program (User-Agent). The fields
+are the proxy's word, so this is less certain than both sides; several addresses say nothing.
 """
 
 from collections.abc import Iterator
@@ -20,15 +10,13 @@ from msgspec import Struct
 
 from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Outcome
 from analyzer.rules.asking import MECHANISMS
-from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import CONNECTION_BASED, authenticated, counted, header, message, name, owner, packets_of, request, role, status, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Sign, Tell
 
 _ADDRESS, _PROGRAM = 0.9, 0.6
 
@@ -84,6 +72,11 @@ def each(_: Evidence, sign: Sign[Second]) -> tuple[str, str, str]:
     return sign.fact.exchange.connection, sign.fact.logon.id, sign.fact.second
 
 
+def sure(tell: Tell[Second]) -> float:
+    """Less than certain: fields can be written by anyone, and one client may have two programs."""
+    return _ADDRESS if tell.facts[0].by_address else _PROGRAM
+
+
 def title(tell: Tell[Second]) -> str:
     """Names the account that is used."""
     account = who(tell.facts[0].logon)
@@ -103,23 +96,3 @@ def why(tell: Tell[Second]) -> str:
         f"{fact.exchange.id} ({tell.packet(asked.packets[0]) if asked and asked.packets else 'not captured'}), status {status(fact.exchange)}"
         f"{f', User-Agent {next(iter(agents))}' if agents and fact.by_address else ''}. {how} The server served them with the rights of {account}."
     )
-
-
-OPINION = Opinion(
-    title=title,
-    name="A second client is served on another client's logon",
-    severity=lambda tell: Severity.HIGH if tell.facts[0].by_address else Severity.MEDIUM,
-    worst=Severity.HIGH,
-    confidence=_ADDRESS,
-    owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 155",
-    advice=Advice(
-        "Never share server connections that carry NTLM, Kerberos or CredSSP",
-        Topic.BIND,
-        f", and enforce encryption on the server (AllowUnencrypted=false); or use HTTPS through CONNECT, or {PAST_THE_PROXY}.",
-    ),
-    see=see,
-    why=why,
-    each=each,
-    fails=("no_foreign_request", "affinity"),
-)
