@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed-$(EXTRAS)
 LAB_OUT ?= sample_pcaps
 SAMPLE := sample_pcaps/badproxy-close-after-200
 
-.PHONY: demo test lint types check accuracy bench docs notebooks lab setup clean
+.PHONY: demo quick test lint types check mutants accuracy bench docs notebooks lab setup clean
 .DEFAULT_GOAL := check
 
 demo: $(STAMP)   ## analyze a sample capture: a proxy that closes the connection right after the logon
@@ -20,6 +20,11 @@ TESTS ?= tests
 test: $(STAMP)   ## run the tests, with one process for each core (WORKERS=0: in this one; TESTS=FOLDER: some)
 	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
+QUICK ?= tests/architecture tests/rules tests/unit/capture
+
+quick: $(STAMP)   ## the tests of a first change, in under two minutes: architecture, rules, stages
+	$(BIN)/python -m pytest -n $(WORKERS) -q -m "not slow" $(QUICK)
+
 lint: $(STAMP)   ## ruff, all rules
 	$(BIN)/ruff check .
 
@@ -27,6 +32,11 @@ types: $(STAMP)  ## mypy, strict
 	$(BIN)/mypy
 
 check: lint types test
+
+MUTANTS ?= --number 40 --seed 1
+
+mutants: $(STAMP)   ## are changes at edges noticed? 40 mutants of rules, schemes and capture (an hour; MUTANTS="--number 10 --seed 2 --near-only")
+	$(BIN)/python -m tests.mutants.run --workers 2 $(MUTANTS)
 
 accuracy: $(STAMP)   ## precision and recall over all samples, also into docs/accuracy.md
 	$(BIN)/python -m tests.golden.accuracy

@@ -1,8 +1,9 @@
 """Compiles what is done per packet and per object where there is a C compiler; without one the same sources run as they are, slower (``winrm-analyzer
---version`` tells which). ``WINRM_ANALYZER_NO_COMPILER=1`` leaves them uncompiled.
+--version`` tells which). ``WINRM_ANALYZER_NO_COMPILER=1`` leaves them uncompiled; with ``REQUIRE_COMPILED=1`` a compilation that fails is an error.
 """
 
 import os
+import sys
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -21,14 +22,19 @@ DIRECTIVES = {
 }
 
 
+REQUIRED = os.environ.get("REQUIRE_COMPILED", "") not in {"", "0"}
+
+
 class BuildWhatCanBeBuilt(build_ext):
-    """A compiler that is missing or fails is no reason not to install."""
+    """A compiler that is missing or fails is no reason not to install, unless compilation is required."""
 
     def run(self) -> None:
         """Builds, or says why not and goes on."""
         try:
             super().run()
         except (BaseError, CompileError, OSError) as error:
+            if REQUIRED:
+                raise
             self.extensions = []
             self.warn(f"the packet kernel could not be compiled ({error}); it will run uncompiled, many times slower")
 
@@ -36,6 +42,8 @@ class BuildWhatCanBeBuilt(build_ext):
 def extensions() -> list[Extension]:
     """What is compiled, when anything is to be."""
     if os.environ.get("WINRM_ANALYZER_NO_COMPILER"):
+        if REQUIRED:
+            sys.exit("REQUIRE_COMPILED and WINRM_ANALYZER_NO_COMPILER contradict each other")
         return []
     from Cython.Build import cythonize
 

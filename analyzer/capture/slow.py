@@ -1,7 +1,7 @@
 """The slow path: frames that are rare in captures of WinRM. dpkt decodes the headers; this module peels layer by layer until TCP segments are left.
 
-Peeled: 802.1Q, MPLS, PPPoE and PPP, GRE (with ERSPAN I to III), IP in IP, VXLAN, Geneve, 802.11 with radiotap, AH; IPv4 and IPv6 fragments are put together,
-the first copy of a byte wins. It gives up on anything nested deeper than `_DEPTH`. dpkt is imported with the first such frame.
+Peeled: 802.1Q, MPLS, PPPoE and PPP, GRE (with ERSPAN I to III), IP in IP, VXLAN, Geneve, GTP-U, 802.11 with radiotap, AH; IPv4 and IPv6 fragments are put
+together, the first copy of a byte wins. It gives up on anything nested deeper than `_DEPTH`. dpkt is imported with the first such frame.
 """
 
 import struct
@@ -225,11 +225,23 @@ def _udp(body: bytes) -> tuple[str, bytes] | None:
         return "ether", body[16:]
     if port == 4754:
         return "gre", body[8:]  # RFC 8086
-    if port == 2152 and body[9] == 0xFF:  # GTP-U G-PDU, 3GPP TS 29.281 section 5.1
-        return "ip", body[16 + (4 if body[8] & 7 else 0) :]
+    if port == 2152:
+        return _gtp(body[8:])
     if port == 6081:
         return _ethertype(struct.unpack_from(">H", body, 10)[0], body[16 + (body[8] & 0x3F) * 4 :])
     return None
+
+
+def _gtp(data: bytes) -> tuple[str, bytes] | None:
+    """The user's packet in a G-PDU (3GPP TS 29.281 section 5); an extension header gives its own size, in units of four bytes, and names the next."""
+    if data[0] >> 4 != 3 or data[1] != 0xFF:
+        return None
+    at = 12 if data[0] & 7 else 8
+    following = data[11] if data[0] & 4 else 0
+    while following:
+        at += data[at] * 4 or len(data)  # one of no size is damage
+        following = data[at - 1]
+    return "ip", data[at:]
 
 
 def _ethertype(number: int, data: bytes) -> tuple[str, bytes] | None:

@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analyzer.formats import sldc
@@ -158,7 +158,6 @@ def test_bytes_in_scheme_2() -> None:
     assert sldc.inflate(bytes.fromhex("ffb3a32b9ba1039ba3934b733ffd0000"), 100) == b"test string"
 
 
-@settings(deadline=None)
 @given(texts, st.sampled_from([_RESET_1, _RESET_2]))
 @example(b"ab" * 3000, _RESET_1)
 @example(bytes(5000), _RESET_1)

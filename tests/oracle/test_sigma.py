@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sigma.conditions import ConditionAND, ConditionFieldEqualsValueExpression, ConditionNOT, ConditionOR, ConditionValueExpression
 from sigma.rule import SigmaRule
@@ -139,7 +139,6 @@ def test_the_events_tell_the_rules_apart() -> None:
 texts = st.text("aB*?\\-/ .", max_size=8)
 
 
-@settings(deadline=None)
 @given(texts.filter(bool), texts, st.sampled_from(["", "|contains", "|startswith", "|endswith", "|cased", "|contains|cased"]))
 def test_any_pattern_means_the_same(wanted: str, text: str, modifier: str) -> None:
     detection = {"selection": {f"CommandLine{modifier}": wanted}, "condition": "selection"}
@@ -150,7 +149,6 @@ def _longer(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(inner.map(lambda one: f"not ({one})"), st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(" ".join))
 
 
-@settings(deadline=None)
 @given(st.recursive(st.sampled_from("abc"), _longer))
 def test_any_condition_means_the_same(wanted: str) -> None:
     detection: dict[str, object] = {name: {"CommandLine|contains": name} for name in "abc"}

@@ -1,3 +1,5 @@
+import pytest
+
 from analyzer.records.finding import Severity
 from tests.build.talk_http import SOAP, Ask, Content, post, reply, soap
 from tests.build.talk_proxy import ask_sealed, direct, handshake, sealed_reply, trip
@@ -91,3 +93,14 @@ def test_a_long_poll_that_is_answered_is_fine() -> None:
     talk.answer(reply(200, content=soap()))
     talk.close_by_client(30)
     assert judge(lan).found(RULE) == []
+
+
+@pytest.mark.parametrize("even", [5, 10, 15, 20, 30, 40, 45, 60, 90, 100, 120, 180, 240, 300, 600])
+@pytest.mark.parametrize(("off", "severity"), [(0.399, "low"), (0.401, "info"), (-0.399, "low"), (-0.401, "info")])
+def test_once_after_what_people_set(even: int, off: float, severity: str) -> None:
+    """Less than five seconds is not told."""
+    lan = Wire()
+    talk = session(lan)
+    talk.send(ask_sealed(1))
+    talk.close_by_client(even + off)
+    assert [found.severity.value for found in judge(lan).found(RULE)] == ([severity] if even + off >= 5 else [])

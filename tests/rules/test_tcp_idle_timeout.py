@@ -110,3 +110,12 @@ def test_the_upstream_leg_is_not_the_clients() -> None:
         far.close_by_server()
     assert judge(lan).found(RULE) == []
     assert judge(lan, hosts=UPSTREAM_LEG).found(RULE) == []
+
+
+@pytest.mark.parametrize("usual", [60, 120, 180, 240, 300, 600, 900, 1800, 3600])
+@pytest.mark.parametrize(("share", "told"), [(0.9801, True), (0.9799, False), (1.0199, True), (1.0201, False)])
+def test_every_usual_time_and_its_tolerance(usual: int, share: float, told: object) -> None:
+    lan = Wire()
+    for port in (50001, 50002):
+        dropped(lan, port, usual * share)
+    assert bool(judge(lan).found(RULE)) is told

@@ -1,7 +1,8 @@
 """The pages for people name only what exists: links, anchors, rules, tables, columns, commands, options, samples and files; command lines on samples run.
 
-Read are the README, docs/, the lab's README and the text of the notebooks. A command line is a line of a code block, or a span of code, that begins with
-``winrm-analyzer``; those on samples are run in a folder of their own, in the order of the page, and have to end with 0.
+Read are the README and the other pages at the top, docs/ with its decisions, the lab's README and the text of the notebooks. A command line is a line of a
+code block, or a span of code, that begins with ``winrm-analyzer``; those on samples are run in a folder of their own, in the order of the page, and have to
+end with 0.
 """
 
 import re
@@ -24,7 +25,12 @@ from analyzer.rules.documents import explanation
 from analyzer.tables.registry import TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "lab" / "README.md", *sorted((ROOT / "notebooks").glob("*.ipynb")))
+PAGES = (
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "lab" / "README.md",
+    *sorted((ROOT / "notebooks").glob("*.ipynb")),
+)
 TABLE_COLUMNS = {table.name: frozenset(table.names) for table in TABLES}
 COLUMNS = frozenset[str]().union(*TABLE_COLUMNS.values())
 VALUES = frozenset(word for table in TABLES for column in table.columns for word in re.findall(r"`([a-z_0-9]+)`", column.means))

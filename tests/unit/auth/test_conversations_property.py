@@ -47,7 +47,7 @@ def _has_scheme(exchange: Exchange, audience: Audience) -> bool:
     return bool(values) and not values[0].startswith(("=", " "))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_EXCHANGES)
 def test_conversations_cover_what_the_client_sent_once_and_in_order(exchanges: tuple[Exchange, ...]) -> None:
     found, _ = conversations(connection(), exchanges, LIMITS)
@@ -63,7 +63,7 @@ def test_conversations_cover_what_the_client_sent_once_and_in_order(exchanges: t
         assert sum(one.round_trips for one in own) >= len(sent)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_EXCHANGES)
 def test_an_outcome_has_the_exchange_that_decided_it(exchanges: tuple[Exchange, ...]) -> None:
     found, _ = conversations(connection(), exchanges, LIMITS)
@@ -78,7 +78,7 @@ def test_an_outcome_has_the_exchange_that_decided_it(exchanges: tuple[Exchange, 
             assert one.ends == one.exchanges[-1]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_EXCHANGES, st.sampled_from(Audience))
 def test_words_are_of_the_list_and_agree_with_the_outcome(exchanges: tuple[Exchange, ...], audience: Audience) -> None:
     found, _ = conversations(connection(), exchanges, LIMITS)

@@ -151,13 +151,13 @@ _PREFIXES = [b"", b"NTLMSSP\0\x01\0\0\0", b"NTLMSSP\0\x02\0\0\0", b"NTLMSSP\0\x0
 _PREFIXES += [b"\xa0", b"\xa1\x82", b"\x6e\x82", b"\x6f", b"\x7e", b"\x16\x03\x01", bytes.fromhex("608201ff06092a864886f7120102020100 6e".replace(" ", ""))]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(_PREFIXES), st.binary(max_size=400))
 def test_any_bytes_give_a_token(prefix: bytes, rest: bytes) -> None:
     _read_both("Negotiate", prefix + rest)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.sampled_from(REAL), st.data())
 def test_mutated_real_tokens_give_a_token(raw: bytes, data: st.DataObject) -> None:
     mutated = bytearray(raw)

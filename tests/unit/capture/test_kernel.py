@@ -1,14 +1,13 @@
 """Frames in, flows out: links, headers that lie, and the verdict on what a flow is."""
 
 import itertools
-import struct
 
 import pytest
 
 from analyzer.records.capture import Verdict
 from analyzer.settings import Limits
 from tests.build.flows import fed, made
-from tests.build.packets import CLIENT, FIN, GRE, LINKS, SERVER, SYN, TCP, UDP, Frame, Line, ethernet, gre, ip4, ip6, ip6_fragment, mpls, pppoe, tcp, udp, vxlan
+from tests.build.packets import CLIENT, FIN, LINKS, SERVER, SYN, TCP, Frame, Line, ethernet, ip4, ip6, ip6_fragment, tcp
 
 WSMAN = b"POST /wsman HTTP/1.1\r\nHost: srv01\r\n\r\n"
 PLAIN = b"GET /index.html HTTP/1.1\r\nHost: srv01\r\n\r\n"
@@ -99,28 +98,6 @@ def _slow(*packets: bytes) -> list[Frame]:
 
 def _inner() -> bytes:
     return Line().packet(CLIENT, 0, WSMAN, acked=0)
-
-
-TUNNELS = {
-    "GRE": ethernet(ip4("1.1.1.1", "2.2.2.2", GRE, gre(_inner()))),
-    "GRE with key and checksum": ethernet(ip4("1.1.1.1", "2.2.2.2", GRE, struct.pack(">HHII", 0xA000, 0x0800, 0, 7) + _inner())),
-    "IP in IP": ethernet(ip4("1.1.1.1", "2.2.2.2", 4, _inner())),
-    "IP in IPv6": ethernet(ip6("fd00::1", "fd00::2", 4, _inner())),
-    "VXLAN": ethernet(ip4("1.1.1.1", "2.2.2.2", UDP, udp(55555, 4789, vxlan(ethernet(_inner()))))),
-    "VXLAN of a VLAN": ethernet(ip4("1.1.1.1", "2.2.2.2", UDP, udp(55555, 4789, vxlan(ethernet(_inner(), tags=(0x8100,)))))),
-    "MPLS": ethernet(mpls(_inner()), ethertype=0x8847),
-    "MPLS in a VLAN": ethernet(mpls(_inner()), ethertype=0x8847, tags=(0x8100,)),
-    "MPLS pseudowire": ethernet(mpls(b"\x00" * 4 + ethernet(_inner())), ethertype=0x8847),
-    "PPPoE": ethernet(pppoe(_inner()), ethertype=0x8864),
-    "VXLAN in GRE": ethernet(ip4("1.1.1.1", "2.2.2.2", GRE, gre(ip4("3.3.3.3", "4.4.4.4", UDP, udp(55555, 4789, vxlan(ethernet(_inner()))))))),
-}
-
-
-@pytest.mark.parametrize("name", TUNNELS)
-def test_tunnels_are_opened(name: str) -> None:
-    found = made(_slow(TUNNELS[name]))
-    assert found.to_server == [WSMAN]
-    assert found.connection.client.host == "10.0.0.1"
 
 
 def test_tunnels_nested_without_end_are_given_up() -> None:

@@ -101,7 +101,10 @@ def test_packets_in_events_of_tracing() -> None:
     assert found.walk.packets == len(data)
 
 
-@pytest.mark.parametrize(("media", "link", "skip"), [(0xE071, 113, 0), (9, 101, 0), (6, 105, 4), (2, 0x4000_0002, 0)])
+@pytest.mark.parametrize(
+    ("media", "link", "skip"),
+    [(1, 1, 0), (8, 101, 0), (9, 101, 0), (10, 101, 0), (11, 0x4000_000B, 0), (0xE071, 113, 0), (6, 105, 4), (2, 0x4000_0002, 0)],
+)
 def test_media(media: int, link: int, skip: int) -> None:
     data = b"\x02\x04\x00\x00" + bytes(60)
     found = read(netmon([Frame(T0_NS, data)], media=[media]))

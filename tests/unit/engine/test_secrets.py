@@ -4,7 +4,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.engine.secrets import keylog, keytab, load
@@ -90,7 +90,6 @@ def test_keytabs(tmp_path: Path, hole: int) -> None:
         keytab(str(path))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=80))
 def test_a_damaged_keytab_is_said(tmp_path: Path, rest: bytes) -> None:
     path = tmp_path / "x.keytab"

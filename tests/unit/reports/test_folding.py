@@ -118,7 +118,7 @@ def _of_word(word: str, place: int, at: int, legs: int) -> list[Arrow]:
 
 
 @given(st.lists(st.sampled_from(["poll", "timeout", "error", "gap", "end", "logon", "half"]), max_size=40), st.sampled_from([1, 2]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_nothing_but_polls_is_ever_folded(words: list[str], legs: int) -> None:
     arrows: list[Arrow] = []
     for place, word in enumerate(words):

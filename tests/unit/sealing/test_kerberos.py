@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scapy.libs.rfc3961 import Key as ScapyKey
 
@@ -88,7 +88,6 @@ SECRETS = Secrets(
 begins = st.sampled_from([bytes.fromhex(text) for text in ("", "6e820100", "602006092a864886f71201020201006e", "6b10300e", "6c05", "6d7f")])
 
 
-@settings(deadline=None)  # the first example imports scapy
 @given(begins, st.binary(max_size=120))
 def test_any_bytes_are_no_exchange(begin: bytes, rest: bytes) -> None:
     raw = begin + rest

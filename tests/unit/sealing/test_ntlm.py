@@ -10,7 +10,7 @@ from analyzer.sealing.rc4 import Rc4
 FLAGS = st.sampled_from([0, ESS, KEY_EXCHANGE, ESS | KEY_EXCHANGE, ESS | KEY_EXCHANGE | 0x20000000, 0x80000080])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(FLAGS, st.binary(max_size=20), st.binary(max_size=60), st.booleans())
 def test_any_part_is_refused(flags: int, rest: bytes, data: bytes, from_client: bool) -> None:  # noqa: FBT001  hypothesis draws it
     reader = NtlmContext(from_exported(bytes(16), flags), client_mic=False, server_mic=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.errors import UsageError
@@ -133,7 +133,6 @@ scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8)
 values = st.recursive(scalars, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3)))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.one_of(st.text(max_size=60), st.dictionaries(st.sampled_from(["s", "condition", "t"]), values).map(lambda found: f"detection: {found!r}")))
 def test_any_file_is_read(tmp_path: Path, text: str) -> None:
     (tmp_path / "any.yml").write_text(text, encoding="utf-8", errors="replace")
