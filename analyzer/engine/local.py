@@ -54,7 +54,7 @@ def run(
     # most captures that are searched for WinRM hold none: what decodes it is not even loaded
     evidence = captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues))
     judgement = judged(evidence, rules_dirs)
-    return Run(Result(replace(evidence, issues=(*evidence.issues, *judgement.failures)), judgement.findings, {}), sources, tuple)
+    return Run(Result(replace(evidence, issues=(*evidence.issues, *judgement.failures)), judgement.findings, {}, incidents=judgement.incidents, diagnosis=judgement.diagnosis), sources, tuple)
 
 
 def _scanned(item: Input, ordinal: int, limits: Limits, scope: Scope, progress: Progress | None) -> Scanned:

@@ -82,7 +82,10 @@ def _read(
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
     again = partial(texts, found, secrets, tickets, sources.fetch, limits)
-    return Result(found, judgement.findings, auth_steps(found), judgement.scorecards, opened.shells, found.commands), again
+    made = Result(
+        found, judgement.findings, auth_steps(found), judgement.scorecards, opened.shells, found.commands, judgement.incidents, judgement.diagnosis
+    )
+    return made, again
 
 
 def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Callable[[str, int, int], None] | None) -> tuple[list[Talk], int]:

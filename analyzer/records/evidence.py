@@ -49,6 +49,8 @@ class Evidence(Struct, frozen=True, gc=False):
     """Requests that got no answer, at most one of each connection."""
     story: Story = Story()
     """What the whole comes to: parties, logons, what became of each request, endings."""
+    product: str | None = None
+    """The proxy product that the user named."""
     sigma_hits: tuple[SigmaHit, ...] = ()
     """What the user's own Sigma rules say of it."""
 

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
+from analyzer.records.incident import Incident
 from analyzer.records.proxy import Scorecard
 from analyzer.records.wsman import Command, Shell
 
@@ -25,3 +26,7 @@ class Result(Struct, frozen=True, gc=False):
     scorecards: tuple[Scorecard, ...] = ()
     shells: tuple[Shell, ...] = ()
     commands: tuple[Command, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    """The findings grouped by cause, the most severe first."""
+    diagnosis: tuple[str, ...] = ()
+    """What all of it comes to: at most four sentences."""
