@@ -78,6 +78,7 @@ def _read(
     found = with_sigma(found, settings.sigma_dirs)
     found = replace(found, story=told(found).story)
     found = replace(found, commands=attributed(found, found.commands))
+    found = replace(found, product=settings.proxy)
     judgement = judged(found, settings.rules_dirs, workers)
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))

@@ -3,14 +3,12 @@
 Each sentence is made of counts and names that records hold. When nothing is wrong it says what was seen, and what could not be.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from analyzer.incidents.clients import Clients
 from analyzer.records.auth import Audience
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.incident import Incident
 from analyzer.records.proxy import Role
@@ -19,14 +17,11 @@ from analyzer.records.story import Failure, Outcome, Result, Wanted
 from analyzer.records.tls import Reached
 
 _MOST = 4
-_LONG_BRACKETS = re.compile(r" \((?:[^()]|\([^()]*\)){24,}\)")
-"""Settings of products and commands: what to type stands in the advice."""
 _NAMES = 3
-_WORDS = 28
 _TITLES = 2
 
 
-def diagnosis(evidence: Evidence, incidents: Sequence[Incident], findings: Sequence[Finding], exposes: tuple[str, ...] = ()) -> tuple[str, ...]:
+def diagnosis(evidence: Evidence, incidents: Sequence[Incident], exposes: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The sentences. ``exposes``: beginnings of rules that do not tell why something fails."""
     told = [one for one in incidents if not one.background]
     clients = Clients(evidence)
@@ -40,10 +35,10 @@ def diagnosis(evidence: Evidence, incidents: Sequence[Incident], findings: Seque
     first = next(iter(causes or told))
     made.append(f"{_headline(evidence, first)}.")
     rest = _distinct(one for one in told if one is not first and one.explained_by is None and one.title != first.title)
-    change = _change(findings[int(first.findings[0][1:]) - 1])
+    change = f"To do: {first.change}."
     if len(made) < _MOST - 1 and rest:
         made.append(_others(rest))
-    return tuple([*made[: _MOST - 1], change])
+    return (*made[: _MOST - 1], change)
 
 
 def _counted(number: int, one: str, many: str | None = None) -> str:
@@ -140,32 +135,6 @@ def _others(rest: Sequence[Incident]) -> str:
     return f"Also found: {'; '.join(titles)}{more}."
 
 
-def _change(finding: Finding) -> str:
-    """The lead of the advice: its first sentence, without what stands in brackets, up to a bearable length."""
-    lead = _LONG_BRACKETS.sub("", finding.advice[: _end(finding.advice)]).strip().rstrip(".")
-    words = lead.split()
-    if len(words) > _WORDS:
-        for mark in ("; ", ": ", ", or ", ", and ", ", "):
-            head = lead.partition(mark)[0]
-            if _WORDS // 4 <= len(head.split()) <= _WORDS:
-                lead = head
-                break
-        else:
-            lead = " ".join(words[:_WORDS]) + " ..."
-    own = next((one for one in finding.settings if one.seen), None)
-    return f"To do: {lead}{f' ({own.product}: {own.text})' if own is not None else ''}."
-
-
-def _end(text: str) -> int:
-    """Where the first sentence ends: a full stop before a space, outside of brackets."""
-    depth = 0
-    for place, letter in enumerate(text):
-        depth += (letter == "(") - (letter == ")")
-        if letter == "." and depth <= 0 and text[place + 1 : place + 2] in ("", " "):
-            return place
-    return len(text)
-
-
 def _worked(evidence: Evidence, clients: Clients) -> str:
     return f"{_counts(evidence, clients)}."
 
@@ -193,7 +162,7 @@ def _counts(evidence: Evidence, clients: Clients) -> str:
 
 def _seen(evidence: Evidence, clients: Clients) -> str:
     if not evidence.winrm:
-        return f"No WinRM traffic was found in {_counted(len(evidence.captures), 'capture')}."
+        return "No WinRM traffic was found."
     return f"{_counts(evidence, clients)}; no problem found."
 
 
@@ -221,7 +190,13 @@ def _encrypted(evidence: Evidence) -> Iterator[str]:
         for one in (evidence.connections[identity] for identity in evidence.winrm)
     )
     if closed:
-        share = "The only message body is" if len(own) == 1 else f"All {closed:,} message bodies are" if closed == len(own) else f"{closed:,} of {len(own):,} message bodies are"
+        share = (
+            "The only message body is"
+            if len(own) == 1
+            else f"All {closed:,} message bodies are"
+            if closed == len(own)
+            else f"{closed:,} of {len(own):,} message bodies are"
+        )
         yield f"{share} encrypted and could not be read; keys or passwords (--secrets) would show more."
     if opaque:
         yield f"{_counted(opaque, 'connection')} {'is' if opaque == 1 else 'are'} encrypted by TLS: only addresses, sizes and times could be seen."

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from analyzer.incidents.clients import Clients
+from analyzer.incidents.leads import lead
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.incident import Incident
@@ -27,17 +28,10 @@ class Told(NamedTuple):
     titles: Mapping[str, str]
     symptoms: Mapping[str, Sequence[str]]
     left_out: Sequence[tuple[Finding, Finding]]
-    exposes: tuple[str, ...] = ()
-    """Beginnings of rules that do not tell why something fails."""
-
-
-def order(finding: Finding) -> tuple[object, ...]:
-    """The order in which findings get their ids."""
-    return (_ORDER[finding.severity], finding.first_ns, finding.rule, finding.subject, finding.packets)
 
 
 def incidents(evidence: Evidence, findings: Sequence[Finding], told: Told) -> tuple[Incident, ...]:
-    """``findings`` are in their `order`: the first is ``f1``."""
+    """``findings`` are in the order of their ids: the first is ``f1``."""
     facts = _Facts(evidence)
     groups: dict[Hashable, list[tuple[str, Finding]]] = defaultdict(list)
     seen: dict[Hashable, Hashable] = {}
@@ -123,6 +117,7 @@ class _Facts:
             cost_ns=self._cost(requests),
             certainty=Certainty.PROVED if sure >= 1 else Certainty.INFERRED if sure >= _HALF else Certainty.UNKNOWN,
             background=severity is Severity.INFO,
+            change=lead(first),
             packets=first.packets[:_PACKETS],
         )
 

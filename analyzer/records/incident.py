@@ -33,5 +33,7 @@ class Incident(Struct, frozen=True, gc=False):
     explained_by: str | None = None
     certainty: Certainty = Certainty.PROVED
     background: bool = False
+    change: str = ""
+    """What to change, in one sentence: the lead of the first member's advice."""
     packets: tuple[int, ...] = ()
     """Keys of the first member's packets, the ones to look at first."""

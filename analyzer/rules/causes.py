@@ -41,19 +41,26 @@ FALLBACK = "http.request-failed"
 
 
 EXPOSES = (
-    *("attack.", "capture.", "proxyauth.over-plain-http", "proxyauth.cleartext", "proxyauth.socks-password", "proxy.socks"),
+    *("attack.tool-", "attack.omigod", "attack.config-", "attack.bulk-", "attack.sigma-", "attack.ntlm"),
+    *("capture.", "proxyauth.over-plain-http", "proxyauth.cleartext", "proxyauth.socks-password", "proxy.socks"),
     *("auth.basic-cleartext", "auth.ntlmv1", "auth.no-mic", "auth.two-credential-sets", "auth.same-identity", "auth.kerberos-weak-etype"),
     *("enc.plaintext-soap", "enc.server-allows", "enc.mixed-mode", "enc.identify", "enc.no-seal", "enc.weak-seal", "enc.proxy-path"),
 )
 """Beginnings of rules that tell what an attacker could read or did; they do not tell why a request fails."""
 
 
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 HABITS: dict[str, tuple[str, ...]] = {
     "tcp.close-between-challenge-and-response": ("affinity.handshake-split", "tcp.request-cut"),
     "tcp.close-after-auth-2xx": ("tcp.request-cut",),
     "tcp.rst-after-2xx": ("tcp.request-cut",),
 }
 """What one side does to every connection of a client: its symptoms show on other connections of the same client to the same endpoint."""
+
+
+def order(finding: Finding) -> tuple[int, int, str, str, tuple[int, ...]]:
+    """The order in which findings are told and get their ids: by severity, then by time."""
+    return -_RANK[finding.severity], finding.first_ns, finding.rule, finding.subject, finding.packets
 
 
 def explained(findings: Sequence[Finding]) -> list[Finding]:

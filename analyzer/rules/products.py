@@ -10,6 +10,7 @@ from itertools import islice
 
 from msgspec import Struct
 
+from analyzer.errors import UsageError
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import ProductSetting
 from analyzer.rules.reading import header, request, response, upstream
@@ -214,11 +215,11 @@ class Advice(Struct, frozen=True, gc=False):
     after: str = "."
 
     def text(self, seen: Product | None = None) -> str:
-        """The advice, with the setting of the product that was seen; without one, where the settings are."""
+        """The advice, with the setting of the product that was seen."""
         own = None if seen is None else seen.settings.get(self.topic)
         if seen is not None and own is not None:
             return f"{self.before} ({seen.name}, seen here: {own.text}){self.after}"
-        return f"{self.before}{self.after} {ELSEWHERE}"
+        return f"{self.before}{self.after}"
 
     def about(self, evidence: Evidence, connections: Iterable[str]) -> str:
         """The advice for what was seen on these connections, or for the product that the user named."""
@@ -235,15 +236,21 @@ class Advice(Struct, frozen=True, gc=False):
         return tuple(sorted(made, key=lambda one: not one.seen))
 
 
-ELSEWHERE = "The settings of products: --all-products, or --proxy NAME for one."
-
-
 def product_named(name: str) -> Product | None:
     """The product of that name, as people write it: ``nginx``, ``arr``, ``big-ip``. None: it is not in the table, or several are meant."""
     plain = _bare(name)
     exact = [product for product in PRODUCTS if _bare(product.name) == plain]
     found = exact or [product for product in PRODUCTS if plain and plain in _bare(product.name)]
     return found[0] if len(found) == 1 else None
+
+
+def known_product(name: str) -> str:
+    """The name of that product in the table. `UsageError`: it is not there, or several are meant."""
+    found = product_named(name)
+    if found is None:
+        msg = f"there are no settings for a proxy product {name!r}; the products are {', '.join(product.name for product in PRODUCTS)}"
+        raise UsageError(msg)
+    return found.name
 
 
 def _bare(name: str) -> str:

@@ -95,7 +95,11 @@ def _failed(evidence: Evidence, exchange: Exchange, fate: Fate, endings: Mapping
 
 def _gave_up(evidence: Evidence, exchange: Exchange, endings: Mapping[str, Ending]) -> bool:
     """It was asked to log on, and ended the connection without a try. A refused logon is told as such, and a capture may end before the logon begins."""
-    tried = any(exchange.id in one.exchanges for one in evidence.conversations_of.get(exchange.connection, ()) if any(step.from_client and step.token for step in one.steps))
+    tried = any(
+        exchange.id in one.exchanges
+        for one in evidence.conversations_of.get(exchange.connection, ())
+        if any(step.from_client and step.token for step in one.steps)
+    )
     return not tried and exchange.connection in endings and field(request(exchange), "authorization") is None
 
 
@@ -105,9 +109,9 @@ def _is_normal(evidence: Evidence, exchange: Exchange, fate: Fate) -> bool:
     told = None if answer is None else evidence.messages.get(answer.id)
     if told is None or (fate.fault_code is None and told.fault is None):
         return told is not None and not told.opened and told.opened_detail is not None
-    if (fate.fault_code or "") == str(_TIMED_OUT[0]) or (told.fault is not None and told.fault.subcode == _TIMED_OUT[1]):
-        return True
-    return _operation(evidence, exchange) in _ENDS
+    operation = _operation(evidence, exchange)
+    timed_out = (fate.fault_code or "") == str(_TIMED_OUT[0]) or (told.fault is not None and told.fault.subcode == _TIMED_OUT[1])
+    return operation in _ENDS or (timed_out and operation in (None, *_WAITS))
 
 
 def _operation(evidence: Evidence, exchange: Exchange) -> str | None:
@@ -159,9 +163,7 @@ def _places(evidence: Evidence, logon: Logon) -> Iterator[tuple[str, ...]]:
     own = evidence.connections[logon.client_connection]
     yield logon.audience.value, logon.client_connection
     yield logon.audience.value, own.client.host, own.server.host, (logon.user or "").casefold()
-    if not logon.user:
-        yield logon.audience.value, own.client.host, own.server.host, "", ""
-    elif logon.audience is Audience.SERVER and logon.outcome is Result.ACCEPTED:
+    if not logon.user or (logon.audience is Audience.SERVER and logon.outcome is Result.ACCEPTED):
         yield logon.audience.value, own.client.host, own.server.host, "", ""
 
 

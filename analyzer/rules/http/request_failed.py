@@ -84,7 +84,9 @@ def why(tell: Tell[Failure]) -> str:
     asked = request(exchange)
     line = f"{asked.method} {asked.target}" if asked is not None else "a request"
     if failure.wanted is Wanted.LOGON:
-        told = f"{who} tried to log on{f' as {failure.user}' if failure.user else ''} on {name(own)}. The answer was {failure.status or 'not captured'} ({where})."
+        told = (
+            f"{who} tried to log on{f' as {failure.user}' if failure.user else ''} on {name(own)}. The answer was {failure.status or 'not captured'} ({where})."
+        )
     elif failure.status is None:
         fate = tell.evidence.story.fates[exchange.id]
         waited = f" after {seconds(fate.waited_ns)}" if fate.waited_ns is not None else ""
@@ -106,9 +108,7 @@ def advice(tell: Tell[Failure]) -> str:
     """What to look at or to record next."""
     if tell.first.fact.certainty is Certainty.UNKNOWN:
         return "Capture both sides of the proxy at once, and read the server's event log Microsoft-Windows-WinRM/Operational for the same time."
-    return (
-        "Read the server's event log Microsoft-Windows-WinRM/Operational for the same time. Give keys or passwords (--secrets) if the answer is encrypted."
-    )
+    return "Read the server's event log Microsoft-Windows-WinRM/Operational for the same time. Give keys or passwords (--secrets) if the answer is encrypted."
 
 
 def severity(tell: Tell[Failure]) -> Severity:
