@@ -59,7 +59,7 @@ def _of(number: int, whole: int, one: str) -> str:
 
 def _failed(evidence: Evidence, clients: Clients, failures: Sequence[Failure]) -> Iterator[str]:
     """Who cannot do what: the most basic thing first."""
-    for wanted in (Wanted.TLS, Wanted.LOGON, Wanted.REQUEST):
+    for wanted in Wanted:
         own = [one for one in failures if one.wanted is wanted]
         if own:
             yield _sentence(evidence, clients, wanted, own)
@@ -71,6 +71,10 @@ def _sentence(evidence: Evidence, clients: Clients, wanted: Wanted, own: Sequenc
     named = list(dict.fromkeys(one.user for one in own if one.user))
     subject = _subject(len(who), len(clients.all | who), sorted(who))
     where = f" (first in {_packet(evidence, own[0].packet)})" if own[0].packet is not None else ""
+    if wanted is Wanted.CONNECTION:
+        servers = {str(evidence.connections[one.connection].server.host) for one in own}
+        to = next(iter(servers)) if len(servers) == 1 else f"{len(servers):,} servers"
+        return f"{subject} could not connect to {to}: {_counted(len(own), 'attempt')} failed{where}."
     if wanted is Wanted.TLS:
         return f"{subject} could not set up TLS: {_counted(len(own), 'connection')} ended in the handshake{where}."
     if wanted is Wanted.LOGON:

@@ -195,18 +195,20 @@ class Ending(Struct, frozen=True, gc=False):
 
 
 class Wanted(StrEnum):
-    """What a client tried."""
+    """What a client tried, the most basic thing first."""
 
+    CONNECTION = "connection"
     TLS = "tls"
     LOGON = "logon"
     REQUEST = "request"
 
 
 class Failure(Struct, frozen=True, gc=False):
-    """What a client tried in vain: its last request to a service, a logon that was refused and did not succeed later, TLS that never came up.
+    """What a client tried in vain: its last request to a service, a logon that was refused and did not succeed later, TLS or a connection that
+    never came up.
 
     ``client``: its address, None where only the server's side is captured and does not tell. ``connection``: the client's, or the nearest to it that was
-    captured. ``exchange`` is None for TLS, ``logon`` is the logon's id. ``outcome`` of the request; ``status`` and ``code`` as they came back.
+    captured. ``exchange`` is None for TLS and connections, ``logon`` is the logon's id. ``outcome`` of the request; ``status`` and ``code`` as they came back.
     ``stopped_at``: id of the party that answered or that it got to. ``user``: as whom the client asked.
     """
 

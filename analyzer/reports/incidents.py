@@ -17,7 +17,8 @@ from analyzer.tables.packets import frame_filter, number_set, numbers_by_capture
 _DETAILED, _LISTED = 3, 12
 """Incidents of the first screen: with what proves them (medium and more severe), and in one line each."""
 _IDS_SHOWN = 4
-_PACKETS_SHOWN = 120
+_FEWEST, _AROUND = 12, 40
+"""Characters of a packet set: at least so many; so many fewer than the screen is wide."""
 
 
 def incident_lines(result: Result, width: int, *, products: bool = False) -> Iterator[Line]:
@@ -51,7 +52,7 @@ def _background(incidents: Sequence[Incident], width: int) -> Iterator[Line]:
 
 def _incident(result: Result, one: Incident, first: FindingRow, width: int, *, products: bool, whole: bool) -> Iterator[Line]:
     yield line("  ", Span(one.id, "bold"), "  ", Span(one.severity.value.upper(), STYLES[one.severity]), "  ", Span(visible(one.title), "bold"))
-    yield from paragraph(_whom(result, one), width, label="whom     ", indent=6)
+    yield from paragraph(_whom(result, one), width, label="who      ", indent=6)
     if whole:
         yield from paragraph(first.finding.why, width, label="why      ", indent=6)
     yield from _where(first, width, with_filter=whole)
@@ -62,9 +63,9 @@ def _incident(result: Result, one: Incident, first: FindingRow, width: int, *, p
 
 def _where(row: FindingRow, width: int, *, with_filter: bool) -> Iterator[Line]:
     for ordinal, numbers in numbers_by_capture(row.finding.packets).items():
-        told = number_set(numbers)
-        if len(told) > _PACKETS_SHOWN:
-            told = f"{told[:_PACKETS_SHOWN].rpartition(',')[0]} and more, {len(numbers):,} named"
+        told, room = number_set(numbers), max(_FEWEST, width - _AROUND)
+        if len(told) > room:  # one line: a number is never broken
+            told = f"{told[:room].rpartition(',')[0]} and more, {len(numbers):,} named"
         named = f"  of {visible(row.captures[ordinal].name)}" if len(row.captures) > 1 else ""
         yield from paragraph(told + named, width, label="packets  ", indent=6, limit=len(told + named))
         if with_filter:
@@ -81,7 +82,8 @@ def _whom(result: Result, one: Incident) -> str:
         place = f"{kind} {host}" + (f" ({party.product})" if party.product else "")
     parts = []
     if one.clients:
-        parts.append(f"{one.clients:,} of {counted(one.clients_total, 'client')}" + (f" of {place}" if place else ""))
+        number = f"{one.clients:,} of {one.clients_total:,} clients" if one.clients_total > 1 else "1 client"
+        parts.append(number + (f" of {place}" if place else ""))
     elif place:
         parts.append(place)
     parts += [counted(number, word) for number, word in ((one.logons, "logon"), (one.requests, "request")) if number]

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from analyzer.records.proxy import Route, Scorecard, Verdict
+from analyzer.records.proxy import Scorecard, Verdict
 from analyzer.records.result import Result
 from analyzer.reports.facts import counted
 from analyzer.reports.lines import Line, Span, line, paragraph
 from analyzer.tables.proxies import REQUIREMENTS, check
 
 _STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.NOT_SEEN: "dim"}
-_WORDS = {Verdict.PASS: "pass    ", Verdict.FAIL: "FAIL    ", Verdict.NOT_SEEN: "not seen"}
+_WORDS = {Verdict.PASS: "pass      ", Verdict.FAIL: "FAIL      ", Verdict.NOT_SEEN: "not tested"}
 _ROUTES_SHOWN = 8
 _NAMED = 6
 
@@ -21,13 +21,13 @@ def proxy_lines(result: Result, width: int, *, full: bool = True) -> Iterator[Li
     for card in result.scorecards:
         yield from _proxy(result, card, width, full=full)
     if not result.scorecards:
-        yield from paragraph("none recognised; to follow a connection through a proxy, capture on both sides of it and give both files", width, indent=2)
+        yield from paragraph("none recognized; to follow a connection through a proxy, capture on both sides of it and give both files", width, indent=2)
 
 
 def _proxy(result: Result, card: Scorecard, width: int, *, full: bool) -> Iterator[Line]:
     product = f" ({card.product})" if card.product else ""
     routes = [route for route in result.evidence.routes if route.id in card.routes]
-    yield from paragraph(f"{card.kind} proxy {card.proxy_host}{product}: {_ends(result, routes)}", width, indent=2)
+    yield from paragraph(f"{card.kind} proxy {card.proxy_host}{product}: {_ends(result, card)}", width, indent=2)
     if not full:
         yield from _in_short(card, width)
         return
@@ -55,14 +55,14 @@ def _in_short(card: Scorecard, width: int) -> Iterator[Line]:
         yield line("    ", Span(_WORDS[Verdict.NOT_SEEN], _STYLES[Verdict.NOT_SEEN]), f"  {counted(untold, 'requirement')}; --full lists them")
 
 
-def _ends(result: Result, routes: list[Route]) -> str:
+def _ends(result: Result, card: Scorecard) -> str:
     connections = result.evidence.connections
-    clients = dict.fromkeys(connections[route.client_connection].client.host for route in routes)
-    servers = dict.fromkeys(
-        f"{connections[identity].server.host}:{connections[identity].server.port}" for route in routes for identity in route.upstream_connections
-    )
+    clients = dict.fromkeys(connections[identity].client.host for identity in card.client_connections)
+    servers = dict.fromkeys(f"{connections[identity].server.host}:{connections[identity].server.port}" for identity in card.upstream_connections)
     return f"{_some(list(clients), 'client')} → {_some(list(servers), 'server')}"
 
 
 def _some(names: list[str], word: str) -> str:
+    if not names:
+        return "not in the capture"
     return ", ".join(names) if len(names) <= _NAMED else f"{len(names):,} {word}s"

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from analyzer.formats.text import visible
+from analyzer.records.auth import Audience, Mechanism
 from analyzer.records.capture import Capture
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.issues import KINDS
@@ -26,6 +27,16 @@ STYLES = {
     Severity.LOW: "cyan",
     Severity.INFO: "blue",
 }
+_MECHANISMS = {
+    Mechanism.BASIC: "Basic",
+    Mechanism.DIGEST: "Digest",
+    Mechanism.NTLM: "NTLM",
+    Mechanism.KERBEROS: "Kerberos",
+    Mechanism.CREDSSP: "CredSSP",
+    Mechanism.CERTIFICATE: "client certificate",
+    Mechanism.UNKNOWN: "unknown scheme",
+}
+_TO = {Audience.SERVER: "", Audience.PROXY: " to the proxy"}
 _LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 _REASONS = 8
 _NO_FINDING = (
@@ -73,7 +84,7 @@ def _title(text: str, more: str = "") -> Line:
 
 
 def evidence_lines(result: Result, width: int) -> Iterator[Line]:
-    """The section *Evidence*: files, packets, time span, connections, authentications."""
+    """The section *Evidence*: files, packets, time span, connections, logons."""
     evidence = result.evidence
     yield _title("EVIDENCE")
     per_capture = Counter(connection.capture for connection in winrm_connections(evidence))
@@ -91,9 +102,9 @@ def evidence_lines(result: Result, width: int) -> Iterator[Line]:
             yield line("    ", _clock(capture))
     kept = len(evidence.connections) - len(evidence.winrm & evidence.connections.keys())
     if kept:
-        yield line(f"  besides: {counted(kept, 'connection')} without WinRM, kept for the HTTP or authentication on it")
+        yield line(f"  also kept: {counted(kept, 'connection')} without WinRM, for the HTTP or authentication on it")
     if counted_conversations(evidence):
-        yield from paragraph(_authentications(result), width, label="authentications: ", indent=2)
+        yield from paragraph(_logons(result), width, label="logons: ", indent=2)
 
 
 def _span_of(capture: Capture) -> str:
@@ -109,9 +120,11 @@ def _clock(capture: Capture) -> str:
     return f"its clock is {abs(seconds(capture.clock_offset_ns)):.6f} s {side} (within {seconds(capture.clock_error_ns or 0):.6f} s){drift}"
 
 
-def _authentications(result: Result) -> str:
+def _logons(result: Result) -> str:
+    """By mechanism and outcome; a logon that both sides of a proxy show is one."""
     conversations = counted_conversations(result.evidence)
-    counts = Counter(f"{one.mechanism.value} to the {one.audience.value} {one.outcome.value}" for one in conversations)
+    logons = result.evidence.story.logons
+    counts = Counter(f"{_MECHANISMS[one.mechanism]}{_TO[one.audience]} {one.outcome.value.replace('_', ' ')}" for one in logons or conversations)
     told = ", ".join(f"{number} {words}" for words, number in sorted(counts.items()))
     names = list(dict.fromkeys(account(one) for one in conversations if one.client.user))
     return told + (f"; as {', '.join(names[:8])}{' and others' if len(names) > 8 else ''}" if names else "")
@@ -124,7 +137,7 @@ def coverage_lines(result: Result, width: int) -> Iterator[Line]:
     bodies = covered.bodies
     with_content = sum(bodies.values()) - bodies["empty"]
     yield from paragraph(
-        f"{counted(with_content, 'message body', 'message bodies')} with content: {bodies['clear']} clear, {bodies['sealed']} sealed (encrypted by WinRM), "
+        f"{counted(with_content, 'message body', 'message bodies')} with content: {bodies['clear']} clear, {bodies['sealed']} encrypted by WinRM, "
         f"{bodies['tls']} inside TLS, {bodies['none']} not WinRM; {bodies['empty']} empty",
         width,
         indent=2,
@@ -146,16 +159,16 @@ def coverage_lines(result: Result, width: int) -> Iterator[Line]:
         yield from paragraph(told, width, label="incomplete exchanges: ", indent=2)
     yield from _issues(result, width)
     if not (covered.holes or covered.incomplete or result.evidence.issues):
-        yield line("  nothing is missing and nothing was odd")
+        yield line("  no packets are missing; no capture problems")
 
 
 def _opened(covered: Coverage) -> str:
-    r"""``61 of 70 sealed bodies opened; 6 no key for CONTOSO\\admin (NTLM), 2 ...``."""
+    r"""``61 of 70 encrypted bodies decrypted; 6 no key for CONTOSO\\admin (NTLM), 2 ...``."""
     closed = sorted(covered.closed.items(), key=lambda item: -item[1])
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in closed[:_REASONS])
     if len(closed) > _REASONS:
         reasons += f", and {sum(number for _, number in closed[_REASONS:]):,} for {len(closed) - _REASONS} other reasons like these (table messages)"
-    return f"{covered.opened:,} of {covered.opened + sum(covered.closed.values()):,} sealed bodies opened" + (f"; {reasons}" if reasons else "")
+    return f"{covered.opened:,} of {covered.opened + sum(covered.closed.values()):,} encrypted bodies decrypted" + (f"; {reasons}" if reasons else "")
 
 
 def _issues(result: Result, width: int) -> Iterator[Line]:
@@ -244,7 +257,7 @@ def _next(result: Result, width: int) -> Iterator[Line]:
     rows = list(finding_rows(result))
     inputs = _inputs(result)
     yield _title("NEXT")
-    if rows:
+    if rows and rows[0].finding.severity is not Severity.INFO:
         yield line("  ", Span(f"winrm-analyzer explain {visible(rows[0].finding.rule)}", whole=True))
     connection = next((name for row in rows for name in row.finding.connections), None) or next(iter(sorted(result.evidence.winrm)), None)
     if connection:

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from analyzer.records.auth import Audience
+from analyzer.records.capture import IcmpKind
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
+from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
 from analyzer.records.story import Ending, Failure, Fate, Logon, Outcome, Result, Wanted
 from analyzer.records.tls import Reached
@@ -22,6 +24,8 @@ _TIMED_OUT = (2150858793, "TimedOut")
 _WAITS = ("Receive", "Pull")
 _ENDS = ("Delete", "Signal", "Release", "Unsubscribe")
 _UP = (Reached.COMPLETED, Reached.APPLICATION_DATA)
+_TRIES = 2
+"""SYN packets of a client that really waits for an answer."""
 _SETTLED_NS = 3_000_000_000
 """A handshake or a logon that has not gone on for so long does not go on."""
 
@@ -33,7 +37,7 @@ def failures(
     evidence: Evidence, logons: Sequence[Logon], fates: Mapping[str, Fate], endings: Mapping[str, Ending], ends: Mapping[str, tuple[str, str]]
 ) -> tuple[Failure, ...]:
     """All of them, in order of time."""
-    found = [*_tls(evidence, ends), *_logons(evidence, logons, ends), *_requests(evidence, fates, endings)]
+    found = [*_connections(evidence, ends), *_tls(evidence, ends), *_logons(evidence, logons, ends), *_requests(evidence, fates, endings)]
     return tuple(sorted(found, key=lambda failure: failure.at_ns))
 
 
@@ -167,6 +171,43 @@ def _places(evidence: Evidence, logon: Logon) -> Iterator[tuple[str, ...]]:
         yield logon.audience.value, own.client.host, own.server.host, "", ""
 
 
+def _connections(evidence: Evidence, ends: Mapping[str, tuple[str, str]]) -> Iterator[Failure]:
+    """Connections of clients that never came up, unless the same client reached the same server later."""
+    up: dict[tuple[str, str, int], int] = {}
+    for one in evidence.connections.values():
+        if one.established:
+            up[_pair(one)] = max(up.get(_pair(one), 0), one.first_ns)
+    for one in evidence.connections.values():
+        own = one.id in evidence.winrm and evidence.roles.get(one.id) is not Role.UPSTREAM_LEG
+        if own and _never_connected(evidence, one) and up.get(_pair(one), 0) <= one.first_ns:
+            yield _broken(Wanted.CONNECTION, one, ends)
+
+
+def _never_connected(evidence: Evidence, one: Connection) -> bool:
+    if one.established or one.syn is None or one.to_server.size or one.to_client.size:
+        return False
+    told = one.end is End.RESET or any(error.kind is not IcmpKind.TOO_BIG for error in evidence.icmp.get(one.id, ()))
+    ended_ns = evidence.captures[one.capture].last_ns
+    return told or (len(one.packets) >= _TRIES and ended_ns is not None and ended_ns - one.first_ns >= _SETTLED_NS)
+
+
+def _broken(wanted: Wanted, one: Connection, ends: Mapping[str, tuple[str, str]]) -> Failure:
+    return Failure(
+        wanted=wanted,
+        client=one.client.host,
+        connection=one.id,
+        exchange=None,
+        logon=None,
+        outcome=Outcome.RESET if one.end is End.RESET else Outcome.UNANSWERED if one.end is End.OPEN else Outcome.CUT,
+        status=None,
+        code=None,
+        stopped_at=ends.get(one.id, ("", ""))[1] or None,
+        user=None,
+        at_ns=one.first_ns,
+        packet=one.closings[0].packet if one.closings else next(iter(one.packets), None),
+    )
+
+
 def _tls(evidence: Evidence, ends: Mapping[str, tuple[str, str]]) -> Iterator[Failure]:
     """TLS of WinRM connections that never came up, unless the same client succeeded with the same server later."""
     own = [one for one in evidence.connections.values() if one.id in evidence.winrm and one.protocol == "tls" and one.tls is not None]
@@ -176,20 +217,7 @@ def _tls(evidence: Evidence, ends: Mapping[str, tuple[str, str]]) -> Iterator[Fa
             up[_pair(one)] = max(up.get(_pair(one), 0), one.first_ns)
     for one in own:
         if _never_came_up(evidence, one) and up.get(_pair(one), 0) <= one.first_ns:
-            yield Failure(
-                wanted=Wanted.TLS,
-                client=one.client.host,
-                connection=one.id,
-                exchange=None,
-                logon=None,
-                outcome=Outcome.RESET if one.end is End.RESET else Outcome.UNANSWERED if one.end is End.OPEN else Outcome.CUT,
-                status=None,
-                code=None,
-                stopped_at=ends.get(one.id, ("", ""))[1] or None,
-                user=None,
-                at_ns=one.first_ns,
-                packet=one.closings[0].packet if one.closings else next(iter(one.packets), None),
-            )
+            yield _broken(Wanted.TLS, one, ends)
 
 
 def _pair(one: Connection) -> tuple[str, str, int]:

@@ -1,7 +1,7 @@
 """A client's last request failed, or its logon was refused, and no other rule tells why.
 
 What it sees
-    For each client and service the last request, when it was answered with an error or its connection broke before the
+    For each client and service connections and TLS that never came up; the last request, when it was answered with an error or its connection broke before the
     answer; and logons that were refused and did not succeed later. It is told only where no other rule says more about
     the same client and service.
 Why it matters
@@ -34,7 +34,7 @@ def see(evidence: Evidence) -> Iterator[Sign[Failure]]:
     """One sign for each failure."""
     for failure in evidence.story.failures:
         fate = evidence.story.fates.get(failure.exchange or "")
-        if failure.wanted is Wanted.TLS:
+        if failure.exchange is None:
             packets = () if failure.packet is None else (failure.packet,)
             yield Sign(failure, (), packets, (failure.connection,))
             continue
@@ -62,6 +62,8 @@ def _party(tell: Tell[Failure]) -> str:
 def title(tell: Tell[Failure]) -> str:
     """What failed, and where."""
     failure = tell.first.fact
+    if failure.wanted is Wanted.CONNECTION:
+        return f"Connections to {_party(tell)} never came up"
     if failure.wanted is Wanted.TLS:
         return f"TLS never came up with {_party(tell)}"
     if failure.wanted is Wanted.LOGON:
@@ -78,6 +80,8 @@ def why(tell: Tell[Failure]) -> str:
     failure, own = tell.first.fact, tell.connection
     where = tell.packet(failure.packet) if failure.packet is not None else "no packet"
     who = failure.client or own.client.host
+    if failure.wanted is Wanted.CONNECTION:
+        return f"{who} tried {counted(tell.count, 'time')} to open {name(own)}; the connection never came up ({where}). {_to_know(tell)}"
     if failure.wanted is Wanted.TLS:
         return f"{who} began TLS on {name(own)}. The handshake did not end, and no later one of this client did ({where}). {_to_know(tell)}"
     exchange = tell.evidence.exchanges[failure.exchange or ""]

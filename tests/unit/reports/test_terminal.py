@@ -27,7 +27,7 @@ def test_sections_in_the_order_of_a_readers_questions() -> None:
 def test_an_incident_names_whom_it_concerns_what_proves_it_and_what_to_do() -> None:
     shown = plain(overview(build.grouped(build.direct()), RULES, 100))
     for piece in (
-        "INCIDENTS  1 high", "i1  HIGH  Closed", "1 of 1 client; f1", "2 ms after the logon", "10..12,15", "frame.number in {10..12, 15}",
+        "INCIDENTS  1 high", "i1  HIGH  Closed", "1 client; f1", "2 ms after the logon", "10..12,15", "frame.number in {10..12, 15}",
         "to do    Let the proxy keep the connection open.",
     ):  # fmt: skip
         assert piece in shown
@@ -68,7 +68,7 @@ def test_a_finding_can_be_checked_by_hand() -> None:
 
 def test_what_is_missing_is_said() -> None:
     shown = plain(overview(build.direct(), RULES, 100))
-    assert "2 sealed" in shown
+    assert "2 encrypted by WinRM" in shown
     assert "40 bytes not in the capture, in 1 hole" in shown
     assert "warning: tcp.gap  3 x" in shown
 
@@ -134,7 +134,7 @@ def test_the_first_screen_details_what_is_severe() -> None:
     )
     made = build.grouped(replace(made, findings=found))
     short, full = plain(overview(made, RULES, 100)), plain(overview(made, RULES, 100, full=True))
-    assert (short.count("      whom"), short.count("      why"), full.count("      why")) == (3, 1, 60)
+    assert (short.count("      who "), short.count("      why"), full.count("      why")) == (3, 1, 60)
     assert "  i3  HIGH  " in short
     assert "  i15  HIGH  Closed 14 (f15)\n" in short
     assert "  i16  LOW  " not in short
@@ -168,5 +168,5 @@ def test_many_reasons_for_closed_bodies_are_summed_up() -> None:
     """Hundreds of accounts without a key must not fill the first screen."""
     closed = {f"no key for LAB\\user{number} (NTLM)": number for number in range(1, 31)}
     text = terminal._opened(Coverage({"sealed": 465}, 0, 0, 0, {}, (), 0, closed))
-    assert text.startswith("0 of 465 sealed bodies opened; 30 no key for LAB\\user30 (NTLM), 29 ")
+    assert text.startswith("0 of 465 encrypted bodies decrypted; 30 no key for LAB\\user30 (NTLM), 29 ")
     assert text.endswith(f", and {sum(range(1, 23))} for 22 other reasons like these (table messages)")
