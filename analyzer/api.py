@@ -71,9 +71,8 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     began = time.time_ns()
     folders, sigma = [os.fspath(one) for one in rules_dirs], [os.fspath(one) for one in sigma_dirs]
     finished = run(paths, limits or Limits(), scope or Scope(), progress, folders, known, sigma, proxy)
-    kept: About = {"scope": scope or Scope(), "limits": limits or Limits(), "rules_dirs": folders, "sigma_dirs": sigma, "began_ns": began}
-    about = kept | {"arguments": list(arguments), "ended_ns": time.time_ns()}
-    return Case(finished.result, finished.sources.fetch, about, hide, finished.texts)
+    about: About = {"scope": scope or Scope(), "limits": limits or Limits(), "rules_dirs": folders, "sigma_dirs": sigma, "arguments": list(arguments)}
+    return Case(finished.result, finished.sources.fetch, about | {"began_ns": began, "ended_ns": time.time_ns()}, hide, finished.texts)
 
 
 def open_case(path: Input) -> OpenedCase:

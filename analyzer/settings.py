@@ -26,7 +26,9 @@ class Limits(Struct, frozen=True, gc=False):
     netmon_bytes: int = 1 << 30
     """Of a file of Network Monitor, which is read as a whole."""
     kdc_datagrams: int = 10_000
-    """Kerberos messages over UDP that are kept, for the keys they may tell."""
+    """Kerberos messages over UDP that are kept, for the keys and the users they may tell."""
+    kdc_messages: int = 20_000
+    """Kerberos messages with a key distribution center, over UDP and TCP, that are read."""
     icmp_errors: int = 10_000
     """ICMP errors about TCP segments that are kept, to be joined to the connections that they quote."""
     duplicate_window_s: float = 60.0
@@ -37,6 +39,8 @@ class Limits(Struct, frozen=True, gc=False):
     """A time without packets from which on it is kept as a pause of its connection."""
     lost_tries: int = 3
     """How often a segment was sent without an acknowledgement to be called lost for good."""
+    crossing_s: float = 0.05
+    """A FIN this soon after a request was on its way, whatever the request says."""
     large_segment_bytes: int = 1000
     """A lost segment from this size on, larger than all that passed, may have been too large for the path."""
     tls_request_bytes: int = 64

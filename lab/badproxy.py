@@ -13,6 +13,9 @@ gets its target made relative, nothing else changes). The `fault` says what goes
 - `merge-challenge`: the lines of WWW-Authenticate reach the client as one;
 - `gateway-504`, `gateway-502`: a response that takes longer than `after_s` is given up, the upstream connection reset and
   an error page sent instead;
+- `drop-length`: `Content-Length: 0` of an empty request is not sent on;
+- `cut-request`: of the first request longer than `after_bytes` the rest is never sent, and the upstream connection is closed;
+- `change-type`: the Content-Type of encrypted bodies becomes application/octet-stream;
 - `rechunk-responses`, `rechunk-requests`: bodies are sent on chunked, in odd sizes;
 - `pairs`: requests wait for another client's, then both go on at once, and so do their responses: nothing on the wire
   tells which is which.
@@ -86,6 +89,11 @@ def _forwarded(shared: Shared, message: Message) -> bytes:
         method, target, rest = message.start.split(" ", 2)
         path = urlsplit(target).path or "/"
         head = head.replace(message.start.encode("latin-1"), f"{method} {path} {rest}".encode("latin-1"), 1)
+    if shared.fault == "drop-length" and not message.body:
+        head = head.replace(b"Content-Length: 0\r\n", b"")
+    if shared.fault == "change-type" and b"multipart/encrypted" in head:
+        lines = [b"Content-Type: application/octet-stream" if line.lower().startswith(b"content-type:") else line for line in head.split(b"\r\n")]
+        head = b"\r\n".join(lines)
     if shared.fault == "rechunk-requests" and message.body:
         return _chunked(head, message.body)
     return head + message.raw_body
@@ -149,8 +157,22 @@ def _answer(shared: Shared, used: Upstream, request: Message) -> Message | None:
         return None
 
 
+def _asked(shared: Shared, used: Upstream, request: Message) -> Message | None:
+    """The response to a request that is sent on, or to the part of it that a cut leaves: then none."""
+    if shared.fault != "cut-request" or len(request.raw_body) <= shared.after_bytes:
+        used.link.sendall(_forwarded(shared, request))
+        return _answer(shared, used, request)
+    head = len(_forwarded(shared, request)) - len(request.raw_body)
+    used.link.sendall(_forwarded(shared, request)[: head + shared.after_bytes])
+    time.sleep(0.3)
+    return None
+
+
 def _gateway_error(shared: Shared) -> bytes:
-    status = REASONS[int(shared.fault[-3:])]
+    return _error_page(REASONS[int(shared.fault[-3:])])
+
+
+def _error_page(status: bytes) -> bytes:
     page = PAGE.replace(b"{status}", status)
     head = [b"HTTP/1.1 " + status, b"Content-Type: text/html", b"Connection: close", f"Content-Length: {len(page)}".encode()]
     return b"\r\n".join([*head, b"", b""]) + page
@@ -158,6 +180,9 @@ def _gateway_error(shared: Shared) -> bytes:
 
 def _give_up(shared: Shared, link: socket.socket, client: str, used: Upstream) -> None:
     """Answer with an error of the proxy's own when that is the fault."""
+    if shared.fault == "cut-request":
+        _log(shared, {"client": client, "upstream": used.name, "status": 502, "time": time.time()})
+        link.sendall(_error_page(b"502 Bad Gateway"))
     if shared.fault.startswith("gateway"):
         _log(shared, {"client": client, "upstream": used.name, "status": int(shared.fault[-3:]), "time": time.time()})
         link.sendall(_gateway_error(shared))
@@ -178,8 +203,7 @@ def _serve(shared: Shared, link: socket.socket, client: str) -> None:
             own = own or _connect(shared, request)
             used = _swapped(shared, client, own) if shared.fault == "swap" else own
             with used.lock:
-                used.link.sendall(_forwarded(shared, request))
-                response = _answer(shared, used, request)
+                response = _asked(shared, used, request)
             if response is None:
                 _give_up(shared, link, client, used)
                 return

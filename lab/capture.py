@@ -4,7 +4,8 @@ Kinds: `any-sll2` (tcpdump on all interfaces of the proxy, Linux cooked v2), `pr
 interfaces, one pcapng with several), `proxy-nsec` (tcpdump on one side each, merged to one nanosecond pcap),
 `client-pcap` and `client-pcapng` (Ethernet on the client), `upstream-pcap` (Ethernet on the
 proxy's server side only), `two-files` (one pcapng per leg, the second with its clock shifted), `two-pcaps` (one pcap per leg), `three-files` (one pcap
-per leg of a chain of two proxies), `trunk-pcap` (the VLAN trunk of the software switch). lab.views tells what may happen to
+per leg of a chain of two proxies), `trunk-pcap` (the VLAN trunk of the software switch), `client-any` (all interfaces of the
+client, its loopback too), `two-sides` (one pcap on the client, one on the server). lab.views tells what may happen to
 a recording before it is kept.
 """
 
@@ -52,14 +53,25 @@ def begin(kind: CaptureKind, hosts: list[str], folder: Path, words: str = FILTER
     children: dict[Path, Child] = {}
     single = {
         "any-sll2": ("all.pcap", network.PROXY, "any", words),
-        "client-pcap": ("client.pcap", client, "eth0", FILTER),
+        "client-pcap": ("client.pcap", client, "eth0", words),
+        "client-any": ("client.pcap", client, "any", words),
         "upstream-pcap": ("upstream.pcap", network.PROXY, network.SERVER_PORT, FILTER),
         "trunk-pcap": ("trunk.pcap", network.SWITCH, "t0", f"vlan and {FILTER}"),
     }
     if kind in single:
         name, space, interface, chosen = single[kind]
         children[folder / name] = _tcpdump(space, interface, folder / name, folder, nano=False, words=chosen)
-    elif kind == "client-pcapng":
+    else:
+        children |= _several(kind, ports, client, folder, words)
+    for child in children.values():
+        wait_until(child.name, partial(_listens, child), [child])
+    return Recording(kind, tuple(children.values()), tuple(children))
+
+
+def _several(kind: CaptureKind, ports: list[str], client: str, folder: Path, words: str) -> dict[Path, Child]:
+    """The programs of a kind with dumpcap, or with more files than one."""
+    children: dict[Path, Child] = {}
+    if kind == "client-pcapng":
         path = folder / "client.pcapng"
         children[path] = _dumpcap(["eth0"], path, folder, client)
     elif kind == "proxy-pcapng":
@@ -68,8 +80,11 @@ def begin(kind: CaptureKind, hosts: list[str], folder: Path, words: str = FILTER
     elif kind == "three-files":
         for name, port in (("leg-1.pcap", ports[0]), ("leg-2.pcap", network.EDGE_PORT), ("leg-3.pcap", network.SERVER_PORT)):
             # The last leg passes the router in the first proxy's namespace, on the port of the second one too.
-            chosen = f"{FILTER} and port 3128" if name == "leg-2.pcap" else FILTER
+            chosen = f"{FILTER} and host {network.EDGE_ROUTER}" if name == "leg-2.pcap" else FILTER
             children[folder / name] = _tcpdump(network.PROXY, port, folder / name, folder, nano=False, words=chosen)
+    elif kind == "two-sides":
+        for path, space in ((folder / "client.pcap", client), (folder / "server.pcap", network.SERVER)):
+            children[path] = _tcpdump(space, "eth0", path, folder, nano=False, words=words)
     elif kind == "two-pcaps":
         for path, port in ((folder / "leg-a.pcap", ports[0]), (folder / "leg-b.pcap", network.SERVER_PORT)):
             children[path] = _tcpdump(network.PROXY, port, path, folder, nano=False)
@@ -80,9 +95,7 @@ def begin(kind: CaptureKind, hosts: list[str], folder: Path, words: str = FILTER
     else:
         for path, interfaces in ((folder / "leg-a.pcapng", ports), (folder / SHIFTED, [network.SERVER_PORT])):
             children[path] = _dumpcap(interfaces, path, folder)
-    for child in children.values():
-        wait_until(child.name, partial(_listens, child), [child])
-    return Recording(kind, tuple(children.values()), tuple(children))
+    return children
 
 
 def _listens(child: Child) -> bool:
@@ -108,7 +121,7 @@ def finish(recording: Recording, sample: Path) -> list[str]:
     """Stop recording, check that nothing was dropped, put the files into the sample folder and return their names."""
     for child in recording.children:
         end(child)
-    if recording.kind in ("two-pcaps", "three-files"):
+    if recording.kind in ("two-pcaps", "three-files", "two-sides"):
         for path in recording.raw:
             (sample / path.name).write_bytes(path.read_bytes())
         return [path.name for path in recording.raw]

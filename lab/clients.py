@@ -37,6 +37,7 @@ FAILURES = (
     requests.RequestException,
     OSError,
     ValueError,
+    AttributeError,  # pywinrm, when a request that nobody authenticated is answered 200
 )
 Step = dict[str, Any]
 
@@ -67,9 +68,9 @@ def _pywinrm_session(options: dict[str, Any]) -> list[Step]:
         password=options.get("password"),
         proxy=options.get("proxy"),
         message_encryption=options.get("encryption", "auto"),
-        server_cert_validation="ignore",
-        operation_timeout_sec=10,
-        read_timeout_sec=15,
+        server_cert_validation="validate" if options.get("verify") else "ignore",
+        operation_timeout_sec=options.get("operation_timeout_s", 10),
+        read_timeout_sec=options.get("read_timeout_s", 15),
     )
     steps = [_tried("open shell", protocol.open_shell)]
     if "result" in steps[0]:
@@ -103,9 +104,11 @@ def _wsman(options: dict[str, Any]) -> WSMan:
         auth=options.get("auth", "negotiate"),
         encryption=options.get("encryption", "auto"),
         proxy=options.get("proxy"),
-        cert_validation=False,
+        cert_validation=bool(options.get("verify")),
+        path=options["path"].strip("/"),
         operation_timeout=options.get("operation_timeout_s", 10),
-        read_timeout=15,
+        read_timeout=options.get("read_timeout_s", 15),
+        max_envelope_size=options.get("max_envelope_bytes", 153600),
         **extra,
     )
 
@@ -172,6 +175,7 @@ def curl(options: dict[str, Any]) -> list[Step]:
 
 def _curl_credentials(options: dict[str, Any]) -> list[str]:
     words = ["--proxy", options["proxy"]] if options.get("proxy") else []
+    words += ["--tls-max", options["tls_max"]] if options.get("tls_max") else []
     words += ["--proxytunnel"] if options.get("tunnel") else []
     words += ["--proxy-ntlm", "--proxy-user", f"LAB\\proxyuser:{options['proxy_password']}"] if options.get("proxy_password") else []
     if options.get("negotiate"):

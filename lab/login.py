@@ -29,6 +29,8 @@ class Login:
     user: str | None = None
     mechanism: str | None = None
     tokens: int = 0
+    no_ntlm: bool = False
+    """NTLM is blocked by policy: its tokens are answered by the plain challenges."""
 
 
 @dataclass(slots=True)
@@ -108,6 +110,13 @@ def check(login: Login, authorization: str | None) -> Verdict:
         token = base64.b64decode(value, validate=True)
     except binascii.Error as error:
         return Verdict(None, challenges(login), error=str(error))
+    return _stepped(login, scheme, token)
+
+
+def _stepped(login: Login, scheme: str, token: bytes) -> Verdict:
+    """The handshake's next step."""
+    if login.no_ntlm and b"NTLMSSP\0" in token:
+        return Verdict(None, challenges(login), error="NTLM is blocked", mechanism="ntlm")
     finished = login.context is not None and login.context.complete
     if login.context is None or finished or (_starts_handshake(token) and scheme.lower() != "credssp"):
         login.context, login.scheme, login.user, login.tokens = _new_context(login, scheme), scheme, None, 0

@@ -23,6 +23,7 @@ PROXY_INSIDE = "10.10.1.1"
 PROXY_OUTSIDE = "10.20.2.1"
 SERVER_IP = "10.20.2.20"
 KDC_IP = "10.20.2.88"
+PROXY_SECOND = "10.10.1.2"
 EDGE = PREFIX + "edge"
 SWITCH = PREFIX + "switch"
 EDGE_PORT = "ed0"
@@ -32,7 +33,7 @@ TRANSLATED_IP = "10.20.2.9"
 SERVER_IP6 = "fd00:20:2::20"
 CLIENT_IP6 = "fd00:10:1::11"
 SERVERS = (SERVER_IP, SERVER_IP6)
-BOXES = (((PROXY_INSIDE,), (PROXY_OUTSIDE, TRANSLATED_IP, EDGE_ROUTER)), ((EDGE_IP,), (EDGE_IP,)))
+BOXES = (((PROXY_INSIDE, PROXY_SECOND), (PROXY_OUTSIDE, TRANSLATED_IP, EDGE_ROUTER)), ((EDGE_IP,), (EDGE_IP,)))
 """Each proxy's listening addresses and the addresses that it connects from."""
 SOURCES = tuple(address for _, sources in BOXES for address in sources)
 CLIENT_PORTS = {"wks01": "cl1", "wks02": "cl2", "wks03": "cl3"}
@@ -42,6 +43,7 @@ HOSTS = f"""127.0.0.1 localhost
 {KDC_IP} dc01.lab.example dc01
 {SERVER_IP6} srv01v6.lab.example
 {PROXY_INSIDE} proxy.lab.example winrm.lab.example
+{PROXY_SECOND} winrm2.lab.example
 {EDGE_IP} edge.lab.example
 10.10.1.11 wks01.lab.example wks01
 10.10.1.12 wks02.lab.example wks02
@@ -108,6 +110,7 @@ def up() -> None:
         _leg(PREFIX + name, CLIENT_PORTS[name], address, PROXY_INSIDE)
     _leg(SERVER, SERVER_PORT, SERVER_IP, PROXY_OUTSIDE)
     _leg(EDGE, EDGE_PORT, EDGE_IP, EDGE_ROUTER)
+    _ip("-n", PROXY, "addr", "add", f"{PROXY_SECOND}/32", "dev", "lo")
     _ip("-n", PROXY, "addr", "add", f"{TRANSLATED_IP}/32", "dev", SERVER_PORT)
     _ip("-n", SERVER, "addr", "add", f"{KDC_IP}/24", "dev", "eth0")
     _ip("-n", PROXY, "route", "add", f"{KDC_IP}/32", "dev", SERVER_PORT, "src", PROXY_OUTSIDE)
@@ -155,7 +158,7 @@ def set_translation(*, on: bool) -> None:
     rules = f"""table ip lab {{
     chain after {{
         type nat hook postrouting priority 100
-        oifname "{SERVER_PORT}" ip saddr {PROXY_OUTSIDE} ip protocol tcp snat to {TRANSLATED_IP}:20000-64000 random
+        oifname "{SERVER_PORT}" ip saddr {{ {PROXY_OUTSIDE}, 10.10.1.0/24 }} ip protocol tcp snat to {TRANSLATED_IP}:20000-64000 random
     }}
 }}
 """

@@ -9,13 +9,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from lab import network, pairs, proxies, views
+from lab import network, pairs, told, views
 from lab.capture import CLOCK_SHIFT_S, SHIFTED
 from lab.processes import LabError
 from lab.scenario import Scenario, open_rules
+from lab.setups import Setup
 
 PACKAGES = ("pyspnego", "psrpcore", "pywinrm", "pypsrp", "requests", "requests_ntlm", "requests-credssp", "urllib3")
-HTTP_PORTS = (3128, 5985, 8080, 8118, 8888)
+HTTP_PORTS = (1080, 3127, 3128, 5985, 8080, 8085, 8118, 8888)
 
 
 def _tshark(path: Path, *words: str) -> list[str]:
@@ -27,12 +28,18 @@ def tshark_check(path: Path, built: dict[str, Any]) -> str:
     """tshark's requests and statuses against the truth's, per file and with packet counts."""
     decode = ["-o", "tcp.reassemble_out_of_order:TRUE"] + [word for port in HTTP_PORTS for word in ("-d", f"tcp.port=={port},http")]
     requests = _tshark(path, *decode, "-Y", "http.request", "-T", "fields", "-e", "http.request.method")
-    statuses = _tshark(path, *decode, "-Y", "http.response", "-T", "fields", "-e", "http.response.code")
+    # An answer in clear to a ClientHello is the answer to no request.
+    tls = ", ".join(str(row["client_port"]) for row in built["connections"] if row["protocol"] == "tls" and not row["in_tunnel"])
+    answers = f"http.response && !(tcp.port in {{{tls}}})" if tls else "http.response"
+    statuses = _tshark(path, *decode, "-Y", answers, "-T", "fields", "-e", "http.response.code")
     # tshark 4.0 does not look for clear HTTP inside a CONNECT tunnel.
     mine = [row for row in built["exchanges"] if row["capture"] == path.name and not row["in_tunnel"]]
+    if any(row.get("socks") or row.get("proxy_header") for row in built["connections"]):
+        return f"{path.name}: not asked, since it takes what comes before HTTP for something else"
     methods = Counter(word for line in requests for word in line.split(","))
     codes = Counter(word for line in statuses for word in line.split(",") if not word.startswith("1"))
-    wanted = Counter(row["method"] for row in mine)
+    # Nor does it name a request of which only the head was sent.
+    wanted = Counter(row["method"] for row in mine if row.get("request_complete", True))
     # tshark names no status for a response that was cut off, since it waits for the rest.
     answered = Counter(str(row["status"]) for row in mine if row["status"] is not None and row["response_complete"])
     if methods != wanted or codes != answered:
@@ -43,7 +50,8 @@ def tshark_check(path: Path, built: dict[str, Any]) -> str:
 
 def proxy_pairs(folder: Path) -> Counter[tuple[str, str]]:
     """The pairs of connections that the proxies' own logs name."""
-    logs = [folder / name for name in ("access.log", "proxy.out", "badproxy.jsonl")]
+    names = ("access.log", "proxy.out", "edge.out", "badproxy.jsonl")
+    logs = [path for path in sorted(folder.rglob("*")) if path.name in names or path.match("proxy-*.out")]
     found: Counter[tuple[str, str]] = Counter()
     for path in logs:
         found.update(pairs.proxy_pairs(path.read_text(errors="replace")) if path.exists() else {})
@@ -62,7 +70,9 @@ def checks(scenario: Scenario, built: dict[str, Any], files: list[Path], logged:
         lines.append(f"tshark with tls.keys: {each} inside TLS; those of the server's connections are in its log with the same statuses")
     lines += [built["_opened"]] if built["_opened"] else []
     if scenario.proxy.kind != "none" and scenario.capture != "upstream-pcap" and scenario.link != "translated":
-        lines.append(f"{scenario.proxy.kind}'s own log: {pairs.check_proxy(built['_pairs'], built['_counts'], logged)}")
+        several = scenario.proxy.kind in ("chain", "beside")
+        agreed = pairs.check_proxy(built["_pairs"], built["_counts"], logged, several=several)
+        lines.append(f"{scenario.proxy.kind}'s own log: {agreed}")
     return lines
 
 
@@ -97,6 +107,7 @@ def truth_text(scenario: Scenario, built: dict[str, Any], names: list[str]) -> s
         "clock_offset_s": offsets,
         **({"clock_drift": {names[1]: views.DRIFT}} if scenario.view == "drift" else {}),
         **{key: value for key, value in built.items() if not key.startswith("_")},
+        **told.document(scenario),
         "expected_rules": list(scenario.expected_rules),
         "forbidden_rules": list(scenario.forbidden_rules),
         "open_rules": list(open_rules(scenario)),
@@ -108,12 +119,14 @@ def truth_text(scenario: Scenario, built: dict[str, Any], names: list[str]) -> s
 def _proxy_kind(scenario: Scenario) -> str:
     if scenario.proxy.options.get("mode") == "tcp":
         return "layer4"
-    if scenario.proxy.options.get("tls"):
+    if scenario.proxy.kind in ("microsocks", "dante", "socks4a"):
+        return "socks"
+    if scenario.proxy.options.get("tls") or scenario.proxy.kind in ("hitch", "stunnel"):
         return "tls_terminating"
     return "forward" if scenario.proxy.forward else "reverse"
 
 
-def _versions(setup: proxies.Setup | None) -> list[str]:
+def _versions(setup: Setup | None) -> list[str]:
     lines = [f"Python {sys.version.split()[0]}, " + ", ".join(f"{name} {version(name)}" for name in PACKAGES)]
     for argv in (["tcpdump", "--version"], ["tshark", "--version"], setup.version if setup else []):
         if argv:
@@ -123,7 +136,8 @@ def _versions(setup: proxies.Setup | None) -> list[str]:
 
 
 def _without_folder(text: str, folder: Path) -> str:
-    return text.replace(str(folder), "FOLDER").replace(sys.executable, "python")
+    here = str(Path(__file__).resolve().parent.parent)
+    return text.replace(str(folder), "FOLDER").replace(sys.executable, "python").replace(here, ".")
 
 
 def _program(path: str) -> str:
@@ -150,7 +164,7 @@ def _looked_at(scenario: Scenario) -> str:
 def page(
     scenario: Scenario,
     results: list[dict[str, Any]],
-    setup: proxies.Setup | None,
+    setup: Setup | None,
     checked: list[str],
     files: list[Path],
     folder: Path,

@@ -21,12 +21,15 @@ End = tuple[str, int]
 """An exchange: the connection's name and the position."""
 
 
-def leg(connection: Connection, *, proxied: bool) -> str:
+def leg(connection: Connection, *, proxied: bool, redirected: bool = False) -> str:
+    """The connection's place; with `redirected` the router hands the clients' connections to the server over to the proxy."""
     if not proxied:
         return "direct"
     if connection.protocol == "connect":
         return "tunnel"
-    return "upstream_leg" if split(connection.client)[0] in network.SOURCES else "client_leg"
+    if split(connection.client)[0] in network.SOURCES:
+        return "upstream_leg"
+    return "direct" if split(connection.server)[0] in network.SERVERS and not redirected else "client_leg"
 
 
 def split(place: str) -> tuple[str, int]:
@@ -34,16 +37,20 @@ def split(place: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def hops(found: list[Connection], shifts: dict[str, float], allowed: set[tuple[str, str]] | None) -> list[tuple[End, End]]:
+def hops(
+    found: list[Connection], shifts: dict[str, float], allowed: set[tuple[str, str]] | None, *, redirected: bool = False
+) -> list[tuple[End, End]]:
     """Pairs of (exchange before a proxy, exchange behind it). `allowed` are the pairs of connections that the proxy's log
     names, for exchanges that nothing else tells apart; None when the pairs are to be checked against that log later."""
-    near = [(c, x) for c in found if split(c.server)[0] not in network.SERVERS for x in c.exchanges]
+    last = {c.name for c in found if split(c.server)[0] in network.SERVERS and leg(c, proxied=True, redirected=redirected) != "client_leg"}
+    near = [(c, x) for c in found if c.name not in last for x in c.exchanges]
     far = [(c, x) for c in found if leg(c, proxied=True) == "upstream_leg" for x in c.exchanges]
     near.sort(key=lambda pair: pair[1].request_time - shifts[pair[0].capture])
     far.sort(key=lambda pair: pair[1].request_time - shifts[pair[0].capture])
 
     def fits(before: tuple[Connection, Exchange], behind: tuple[Connection, Exchange]) -> bool:
-        reached = split(behind[0].client)[0] in network.sources_of(split(before[0].server)[0])
+        asked = network.PROXY_INSIDE if redirected and split(before[0].server)[0] in network.SERVERS else split(before[0].server)[0]
+        reached = split(behind[0].client)[0] in network.sources_of(asked)
         known = allowed is None or (before[0].name, behind[0].name) in allowed
         return reached and known and _fits(*before, *behind, shifts)
 
@@ -76,6 +83,15 @@ def of_tls(found: list[Connection], logged: set[tuple[str, str]]) -> set[tuple[s
     return {(near, far) for near, far in carried if {near, far} & secret and near in names}
 
 
+def in_order(found: list[Connection]) -> set[tuple[str, str]]:
+    """Connections of a proxy or wrapper that ends or begins TLS and logs nothing, one upstream connection for each of the clients' in the order of
+    time; their exchanges are compared afterwards."""
+    wrapped = [c for c in found if c.client.startswith("127.")]
+    near = wrapped or [c for c in found if c.protocol == "tls" and leg(c, proxied=True) == "client_leg" and not c.inside]
+    far = [c for c in found if (c.protocol == "tls" if wrapped else leg(c, proxied=True) == "upstream_leg")]
+    return {(a.name, b.name) for a, b in zip(near, far, strict=True)} if near and len(near) == len(far) else set()
+
+
 def hops_inside_tls(found: list[Connection], inner: list[dict[str, Any]], pairs: set[tuple[str, str]]) -> list[tuple[End, End]]:
     """Pairs of exchanges of which one or both are inside TLS: of connections that belong together, in order, when their
     statuses are equal."""
@@ -101,13 +117,15 @@ def _row_name(row: dict[str, Any]) -> str:
 
 
 def _fits(near_c: Connection, near: Exchange, far_c: Connection, far: Exchange, shifts: dict[str, float]) -> bool:
-    same = near.method == far.method and near.body_sha256 == far.body_sha256
+    cut = len(far.body) < len(near.body) and far.body and near.body.startswith(far.body)
+    same = near.method == far.method and (near.body_sha256 == far.body_sha256 or cut)
     if not same or near.authorization != far.authorization:
         return False
     room, lag = CLOCK_ROOM_S, shifts[far_c.capture] - shifts[near_c.capture]
     if far.request_time - lag < near.request_time - room:
         return False
-    if near.response_time is None or far.response_time is None:
+    # A server may answer what a cut left after the proxy has answered the client itself.
+    if near.response_time is None or far.response_time is None or cut:
         return True
     return far.response_time - lag <= near.response_time + room
 
@@ -117,17 +135,23 @@ def proxy_pairs(text: str) -> Counter[tuple[str, str]]:
     exchanges it logged of each; 0 when it logs connections, not exchanges."""
     found: Counter[tuple[str, str]] = Counter()
     for row in (json.loads(line) for line in re.findall(r"\{\"client\".*?\}", text)):
-        if row.get("upstream", "").rpartition(":")[0] in network.SOURCES and not row["upstream"].endswith(":0"):
+        if row.get("upstream", "").rpartition(":")[0] in network.SOURCES and not row["upstream"].endswith((":0", ":5985")):
             found[row["client"], row["upstream"]] += "status" in row
     return found
 
 
-def check_proxy(mine: set[tuple[str, str]], counts: Mapping[tuple[str, str], tuple[int, int]], logged: Counter[tuple[str, str]]) -> str:
+def check_proxy(
+    mine: set[tuple[str, str]], counts: Mapping[tuple[str, str], tuple[int, int]], logged: Counter[tuple[str, str]], *, several: bool = False
+) -> str:
     """Compare paired connections with the proxy's own port log; where that has a line per exchange, also how many exchanges
     each pair had. `counts`: by connections, the hops with both answers, which a proxy must log, and all, which it may."""
     if not logged:
         return "the proxy logs no upstream ports"
     plain = {(near.removesuffix(".t"), far) for near, far in mine}
+    if several:
+        # Not each of several proxies logs the ports of its upstream connections.
+        own = {near for near, _ in logged}
+        plain = {pair for pair in plain if pair[0] in own}
     if set(logged) != plain:
         msg = f"proxy log and pairs differ: only log {set(logged) - plain}, only pairs {plain - set(logged)}"
         raise LabError(msg)

@@ -8,26 +8,19 @@ import os
 import shlex
 import subprocess
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from lab.accounts import PROXY_ACCOUNT
-from lab.network import EDGE_IP, PROXY_INSIDE, PROXY_OUTSIDE, SERVER_IP
-
-UPSTREAM_PORT = 5985
-
-
-class Setup(NamedTuple):
-    """How a proxy is run: its configuration, its command and the port it listens on."""
-
-    config: str
-    argv: list[str]
-    port: int
-    version: list[str]
+from lab.balancers import BALANCERS
+from lab.network import EDGE_IP, PROXY_INSIDE, PROXY_OUTSIDE
+from lab.setups import Setup, certificate, target_of
+from lab.wrappers import WRAPPERS
 
 
 def squid(folder: Path, options: dict[str, Any]) -> Setup:
     """A forward proxy on 3128. `extra` are further configuration lines; `auth` is 'basic' or 'ntlm' for proxy authentication,
-    `block_winrm` denies the WinRM ports, `port_options` follow http_port."""
+    `block_winrm` denies the WinRM ports, `port_options` follow http_port; with `intercept` it takes what the router redirects to
+    its port 3129."""
     auth = ""
     if options.get("auth") == "ntlm":
         auth = "auth_param ntlm program /usr/lib/squid/ntlm_fake_auth\nacl known proxy_auth REQUIRED\nhttp_access deny !known\n"
@@ -42,8 +35,9 @@ def squid(folder: Path, options: dict[str, Any]) -> Setup:
         )
     extra = "".join(f"{line}\n" for line in options.get("extra", ()))
     blocked = "acl winrm port 5985 5986\nhttp_access deny winrm\n" if options.get("block_winrm") else ""
+    intercept = "http_port 3129 intercept\n" if options.get("intercept") else ""
     config = f"""http_port 3128 {options.get("port_options", "")}
-visible_hostname proxy.lab.example
+{intercept}visible_hostname proxy.lab.example
 acl lab src 10.10.1.0/24 10.30.3.0/24
 {blocked}{auth}http_access allow lab
 http_access deny all
@@ -59,18 +53,29 @@ access_log stdio:{folder}/access.log lab
 """
     path = folder / "squid.conf"
     path.write_text(config)
-    name = "".join(sign for sign in folder.name if sign.isalnum())[:24]
+    name = "".join(sign for sign in str(folder) if sign.isalnum())[-24:]
     return Setup(config, ["squid", "-N", "-n", name, "-f", str(path)], 3128, ["squid", "-v"])
 
 
 def nginx(folder: Path, options: dict[str, Any]) -> Setup:
-    """A reverse proxy on 5985. `keepalive` is the size of the upstream pool; without it nginx defaults hold.
-    `host` replaces the Host header."""
+    """A reverse proxy on 5985. `keepalive` is the size of the upstream pool; without it nginx defaults hold. `host` replaces the
+    Host header, `listen` are the listening addresses and ports, `tls` ends the clients' TLS, `prefix` is a path that is taken away,
+    `extra` are further lines of the location, `pool` of the upstream block."""
+    host, port = target_of(options)
     keepalive = options.get("keepalive")
-    upstream = f"    upstream winrm {{ server {SERVER_IP}:{UPSTREAM_PORT}; keepalive {keepalive}; }}\n" if keepalive else ""
-    target = "winrm" if keepalive else f"{SERVER_IP}:{UPSTREAM_PORT}"
+    pool = "".join(f" {line}" for line in options.get("pool", ()))
+    upstream = f"    upstream winrm {{ server {host}:{port}; keepalive {keepalive};{pool} }}\n" if keepalive else ""
+    target = "winrm" if keepalive else f"{host}:{port}"
     http11 = '            proxy_http_version 1.1;\n            proxy_set_header Connection "";\n' if keepalive else ""
+    http11 += "".join(f"            {line}\n" for line in options.get("extra", ()))
     paths = "".join(f"    {word}_temp_path {folder}/{word};\n" for word in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    listening = options.get("listen", ("5985",))
+    secured = " ssl" if options.get("tls") else ""
+    listens = "".join(f"        listen {place}{secured};\n" for place in listening)
+    if secured:
+        certificate(folder, "proxy", "winrm.lab.example")
+        listens += f"        ssl_certificate {folder}/proxy.crt;\n        ssl_certificate_key {folder}/proxy.key;\n"
+    prefix = options.get("prefix", "")
     config = f"""daemon off;
 worker_processes 1;
 user root;
@@ -81,10 +86,9 @@ http {{
 {paths}    log_format lab '{{"client":"$remote_addr:$remote_port","upstream":"$upstream_addr","status":$status}}';
     access_log {folder}/access.log lab;
 {upstream}    server {{
-        listen 5985;
-        client_max_body_size 8m;
-        location / {{
-            proxy_pass http://{target};
+{listens}        client_max_body_size 8m;
+        location {prefix}/ {{
+            proxy_pass http://{target}{"/" if prefix else ""};
             proxy_set_header Host {options.get("host", "$http_host")};
 {http11}        }}
     }}
@@ -92,16 +96,21 @@ http {{
 """
     path = folder / "nginx.conf"
     path.write_text(config)
-    return Setup(config, ["nginx", "-e", f"{folder}/error.log", "-c", str(path)], 5985, ["nginx", "-v"])
+    return Setup(config, ["nginx", "-e", f"{folder}/error.log", "-c", str(path)], int(listening[0].rpartition(":")[2]), ["nginx", "-v"])
 
 
 def haproxy(folder: Path, options: dict[str, Any]) -> Setup:
     """A reverse proxy on 5985, or with `tls` on 5986, where it ends the clients' TLS. `mode` is http or tcp; `extra` are
-    further lines of the defaults section."""
+    further lines of the defaults section, `header` is send-proxy or send-proxy-v2, `binds` are the listening addresses and ports,
+    `server` are further words of the server line."""
+    host, target_port = target_of(options)
     extra = "".join(f"    {line}\n" for line in options.get("extra", ()))
     mode = options.get("mode", "http")
     fields = '"client":"%ci:%cp","upstream":"%bi:%bp"' + (',"status":%ST,"method":"%HM"' if mode == "http" else "")
-    port, bind = (5986, f"bind :5986 ssl crt {folder}/proxy.pem") if options.get("tls") else (5985, "bind :5985")
+    binds = options.get("binds", (":5986" if options.get("tls") else ":5985",))
+    secured = f" ssl crt {folder}/proxy.pem" if options.get("tls") else ""
+    port, bind = int(binds[0].rpartition(":")[2]), "\n    ".join(f"bind {place}{secured}" for place in binds)
+    words = "".join(f" {word}" for word in (options.get("header"), options.get("server")) if word)
     if options.get("tls"):
         certificate(folder, "proxy", "winrm.lab.example")
     config = f"""global
@@ -117,19 +126,11 @@ defaults
     {bind}
     default_backend servers
 backend servers
-    server srv01 {SERVER_IP}:{UPSTREAM_PORT} source {PROXY_OUTSIDE}
+    server srv01 {host}:{target_port} source {options.get("source", PROXY_OUTSIDE)}{words}
 """
     path = folder / "haproxy.cfg"
     path.write_text(config)
     return Setup(config, ["haproxy", "-db", "-f", str(path)], port, ["haproxy", "-v"])
-
-
-def certificate(folder: Path, name: str, host: str) -> None:
-    """A self-signed certificate and its key, in NAME.crt, NAME.key and together in NAME.pem."""
-    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj", f"/CN={host}"]
-    argv += ["-addext", f"subjectAltName=DNS:{host}", "-keyout", str(folder / f"{name}.key"), "-out", str(folder / f"{name}.crt")]
-    subprocess.run(argv, check=True, capture_output=True)
-    (folder / f"{name}.pem").write_text((folder / f"{name}.crt").read_text() + (folder / f"{name}.key").read_text())
 
 
 MITMPROXY_LOG = """
@@ -156,6 +157,7 @@ def mitmproxy(folder: Path, options: dict[str, Any]) -> Setup:
 
 def apache(folder: Path, options: dict[str, Any]) -> Setup:
     """A reverse proxy on 5985. `pass_options` follow the ProxyPass target, such as disablereuse=on."""
+    host, port = target_of(options)
     modules = ("mpm_event", "authz_core", "proxy", "proxy_http")
     loads = "".join(f"LoadModule {word}_module /usr/lib/apache2/modules/mod_{word}.so\n" for word in modules)
     config = f"""ServerName proxy.lab.example
@@ -171,7 +173,7 @@ ErrorLog {folder}/error.log
 LogFormat "{{\\"client\\":\\"%a:%{{remote}}p\\",\\"status\\":%>s}}" lab
 CustomLog {folder}/access.log lab
 ProxyPreserveHost On
-ProxyPass / http://{SERVER_IP}:{UPSTREAM_PORT}/ {options.get("pass_options", "")}
+ProxyPass / http://{host}:{port}/ {options.get("pass_options", "")}
 """
     path = folder / "apache.conf"
     path.write_text(config)
@@ -221,4 +223,6 @@ PROXIES = {
     "tinyproxy": tinyproxy,
     "privoxy": privoxy,
     "mitmproxy": mitmproxy,
+    **BALANCERS,
+    **WRAPPERS,
 }

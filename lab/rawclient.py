@@ -3,10 +3,14 @@
 - `pipeline`: the next requests leave before the answer to the first has come (RFC 9112 9.3.2);
 - `basic`: clear requests with Basic, byte for byte equal on every host;
 - `naive`: takes a challenge only when a line of its own names the scheme, as code does that compares instead of parsing;
-- `empty-handshake`: authenticates every connection with empty requests and only then sends its sealed message.
+- `empty-handshake`: authenticates every connection with empty requests and only then sends its sealed message;
+- `probe`: one request on each connection, as a health check does: authenticates, asks, closes; or asks for `Connection: close`;
+- `stranger`: requests without credentials, and takes what comes;
+- `socks4a`: nothing but a SOCKS 4a request in front of `probe`.
 """
 
 import base64
+import random
 import socket
 import time
 import uuid
@@ -32,15 +36,21 @@ class Link:
     def __init__(self, options: dict[str, Any]) -> None:
         proxy = urlsplit(options["proxy"]) if options.get("proxy") else None
         place = (proxy.hostname, proxy.port) if proxy else (options["server"], options["port"])
+        place = ("proxy.lab.example", 1080) if options.get("socks4a") else place
         self.socket = socket.create_connection(place, timeout=LIMIT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.stream = self.socket.makefile("rb")
-        self.target = options["url"] if proxy else "/wsman"
+        self.target = options["url"] if proxy and not options.get("socks4a") else options.get("path", "/wsman")
         self.host = f"{options['server']}:{options['port']}"
+        self.agent = options.get("agent", "Lab raw client")
+        if options.get("socks4a"):
+            asked = b"\4\1" + options["port"].to_bytes(2, "big") + b"\0\0\0\1" + b"\0" + options["server"].encode() + b"\0"
+            self.socket.sendall(asked)
+            self.stream.read(8)
 
-    def request(self, body: bytes, content_type: str = SOAP_TYPE, authorization: str | None = None) -> bytes:
-        """The bytes of a request."""
-        lines = [f"POST {self.target} HTTP/1.1", f"Host: {self.host}", "User-Agent: Lab raw client", "Connection: Keep-Alive"]
+    def request(self, body: bytes, content_type: str = SOAP_TYPE, authorization: str | None = None, *, last: bool = False) -> bytes:
+        """The bytes of a request; `last` asks for the connection's end."""
+        lines = [f"POST {self.target} HTTP/1.1", f"Host: {self.host}", f"User-Agent: {self.agent}", f"Connection: {'close' if last else 'Keep-Alive'}"]
         lines += [f"Authorization: {authorization}"] if authorization else []
         lines += [f"Content-Type: {content_type}", f"Content-Length: {len(body)}", "", ""]
         return "\r\n".join(lines).encode() + body
@@ -139,9 +149,99 @@ def empty_handshake(options: dict[str, Any]) -> list[Step]:
     return steps
 
 
+def probe(options: dict[str, Any]) -> list[Step]:
+    """`times` connections with one request each, after the logon when there is one; `last` asks for `Connection: close`."""
+    steps: list[Step] = []
+    last = bool(options.get("last"))
+    for number in range(1, options["times"] + 1):
+        link = Link(options)
+        if options.get("auth") == "ntlm":
+            context, handshake = _authenticated(link, options)
+            steps += handshake
+            if handshake[-1].get("result") == 200:
+                kind, body = sealed(context, _create(options), "application/HTTP-SPNEGO-session-encrypted")
+                steps.append(_told(f"sealed Create {number}", link.ask(link.request(body, content_type=kind, last=last))))
+        else:
+            authorization = _basic(options) if options.get("auth") == "basic" else None
+            steps.append(_told(f"Identify {number}", link.ask(link.request(IDENTIFY.encode(), authorization=authorization, last=last))))
+        if not last:
+            link.close()
+        else:
+            link.stream.read()
+            link.close()
+        time.sleep(options.get("pause_s", 0.2))
+    return steps
+
+
+def stranger(options: dict[str, Any]) -> list[Step]:
+    """Requests without credentials on one connection."""
+    link = Link(options)
+    bodies = {"identify": IDENTIFY.encode(), "create": _create(options), "empty": b""}
+    steps = []
+    for kind in options["requests"]:
+        steps.append(_told(kind, link.ask(link.request(bodies[kind]))))
+        time.sleep(options.get("pause_s", 0.1))
+    link.close()
+    return steps
+
+
+def _der(tag: int, *parts: bytes) -> bytes:
+    """A DER value (X.690 8.1) of whatever is inside."""
+    body = b"".join(parts)
+    size = len(body).to_bytes((len(body).bit_length() + 7) // 8 or 1, "big")
+    return bytes([tag]) + (size if len(body) < 128 else bytes([0x80 | len(size)]) + size) + body
+
+
+def _long_ticket(host: str, size: int, number: int) -> bytes:
+    """An initial SPNEGO token (RFC 4178 4.2) with a Kerberos request (RFC 4120 5.5.1) whose ticket nobody will ever open; the ticket is
+    always the same, the authenticator is that of a `number`."""
+
+    def encrypted(count: int, seed: int) -> bytes:
+        return _der(0x30, _der(0xA0, _der(2, b"\x12")), _der(0xA2, _der(4, random.Random(seed).randbytes(count))))
+
+    names = [_der(0x1B, word.encode()) for word in ("HTTP", host)]
+    service = _der(0x30, _der(0xA0, _der(2, b"\2")), _der(0xA1, _der(0x30, *names)))
+    ticket = _der(0x61, _der(0x30, _der(0xA0, _der(2, b"\5")), _der(0xA1, _der(0x1B, b"LAB.EXAMPLE")), _der(0xA2, service), _der(0xA3, encrypted(size, 4711))))
+    head = _der(0xA0, _der(2, b"\5")), _der(0xA1, _der(2, b"\x0e")), _der(0xA2, _der(3, b"\0\x20\0\0\0"))
+    request = _der(0x6E, _der(0x30, *head, _der(0xA3, ticket), _der(0xA4, encrypted(300, number))))
+    kerberos = _der(6, bytes.fromhex("2a864886f712010202"))
+    wrapped = _der(0x60, kerberos, b"\1\0", request)
+    first = _der(0xA0, _der(0x30, _der(0xA0, _der(0x30, kerberos)), _der(0xA2, _der(4, wrapped))))
+    return _der(0x60, _der(6, bytes.fromhex("2b0601050502")), first)
+
+
+def long_header(options: dict[str, Any]) -> list[Step]:
+    """A logon with a token as long as the ticket of somebody in too many groups."""
+    steps: list[Step] = []
+    for number in range(options["times"]):
+        link = Link(options)
+        steps.append(_told("empty request", link.ask(link.request(b""))))
+        token = base64.b64encode(_long_ticket(options["server"], options["bytes"], number)).decode()
+        steps.append(_told("empty request with a long token", link.ask(link.request(b"", authorization=f"Negotiate {token}"))))
+        link.close()
+        time.sleep(0.2)
+    return steps
+
+
+def without_length(options: dict[str, Any]) -> list[Step]:
+    """An empty POST that says nothing of its length."""
+    steps: list[Step] = []
+    for _ in range(options["times"]):
+        link = Link(options)
+        data = link.request(b"").replace(b"Content-Length: 0\r\n", b"")
+        steps.append(_told("POST without a length", link.ask(data)))
+        link.close()
+        time.sleep(0.2)
+    return steps
+
+
 ACTIONS: dict[str, Callable[[dict[str, Any]], list[Step]]] = {
     "raw-pipeline": pipeline,
     "raw-basic": basic,
     "raw-naive": naive,
     "raw-empty-handshake": empty_handshake,
+    "raw-probe": probe,
+    "raw-stranger": stranger,
+    "raw-long-header": long_header,
+    "raw-without-length": without_length,
 }

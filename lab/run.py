@@ -14,15 +14,19 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lab.scenarios
-from lab import background, capture, kerberos, network, origin, proxies, streams, truth, views
-from lab.accounts import password_of, secrets_toml, write_ntlm_users
-from lab.processes import Child, LabError, start, stop, wait_until
+from lab import capture, network, origin, starting, streams, truth, views
+from lab.accounts import password_of, secrets_toml
+from lab.device import Running
+from lab.processes import Child, LabError, start, stop
 from lab.scenario import Client, Scenario
+from lab.setups import Setup
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "sample_pcaps"
@@ -41,90 +45,22 @@ def scenarios() -> dict[str, Scenario]:
     return found
 
 
-def _listens(namespace: str, port: int) -> bool:
-    argv = network.inside(namespace, "ss", "-Hltn", "sport", "=", f":{port}")
-    return bool(subprocess.run(argv, check=True, capture_output=True).stdout)
-
-
-def _start_server(scenario: Scenario, folder: Path, environment: dict[str, str]) -> Child:
-    port = 5986 if scenario.server.tls else 5985
-    options: dict[str, Any] = {
-        "address": network.SERVER_IP6 if scenario.link == "ipv6" else network.SERVER_IP,
-        "port": port,
-        "schemes": scenario.server.schemes,
-        "allow_unencrypted": scenario.server.allow_unencrypted,
-        "service": scenario.server.service,
-        "anonymous": scenario.server.anonymous,
-        "idle_limit_s": scenario.server.idle_limit_s,
-        "log": str(folder / "server.jsonl"),
-        "credssp_keylog": str(folder / "credssp.keys") if "CredSSP" in scenario.server.schemes else None,
-    }
-    if scenario.server.tls:
-        proxies.certificate(folder, "server", "srv01.lab.example")
-        options |= {"certificate": str(folder / "server.crt"), "key": str(folder / "server.key"), "tls_keylog": str(folder / "server-tls.keys")}
-    if scenario.server.certificates:
-        proxies.certificate(folder, "user", scenario.users[0])
-        options["authority"] = str(folder / "user.crt")
-    (folder / "server.json").write_text(json.dumps(options))
-    write_ntlm_users(folder / "ntlm-users")
-    script = 'hostname SRV01; exec "$0" -m lab.server "$1"'
-    argv = network.inside(network.SERVER, "unshare", "--uts", "sh", "-c", script, sys.executable, str(folder / "server.json"))
-    extra = {"NTLM_USER_FILE": str(folder / "ntlm-users"), "PYTHONPATH": str(ROOT), **environment}
-    child = start("server", argv, folder, extra)
-    wait_until("the server", lambda: _listens(network.SERVER, port), [child])
-    return child
-
-
-def _start_proxy(scenario: Scenario, folder: Path) -> tuple[list[Child], proxies.Setup | None]:
-    kind = scenario.proxy.kind
-    if kind == "none":
-        return [], None
-    environment = {"PYTHONPATH": str(ROOT), "SSLKEYLOGFILE": str(folder / "proxy-tls.keys")}
-    if kind == "chain":
-        first = proxies.mitmproxy(folder, {"upstream": "edge.lab.example:3128"})
-        second = proxies.squid(folder, {})
-        behind = start("edge", network.inside(network.EDGE, *second.argv), folder, environment)
-        wait_until("squid", lambda: _listens(network.EDGE, second.port), [behind])
-        before = start("proxy", network.inside(network.PROXY, *first.argv), folder, environment)
-        wait_until("mitmproxy", lambda: _listens(network.PROXY, first.port), [before])
-        return [before, behind], proxies.chained(first, second)
-    if kind == "badproxy":
-        options = {"log": str(folder / "badproxy.jsonl"), **scenario.proxy.options}
-        (folder / "badproxy.json").write_text(json.dumps(options))
-        port = 3128 if scenario.proxy.forward else 5985
-        argv = [sys.executable, "-m", "lab.badproxy", str(folder / "badproxy.json")]
-        setup = proxies.Setup(json.dumps(scenario.proxy.options, indent=2) + "\n", argv, port, [])
-    else:
-        setup = proxies.PROXIES[kind](folder, scenario.proxy.options)
-    child = start("proxy", network.inside(network.PROXY, *setup.argv), folder, environment)
-    wait_until(f"proxy {kind}", lambda: _listens(network.PROXY, setup.port), [child])
-    return [child], setup
-
-
-def _start_switch(scenario: Scenario, folder: Path) -> Child:
-    """The software switch between wks01 and its router."""
-    vlan = scenario.link == "vlan"
-    network.insert_switch(vlan=vlan)
-    options = {"vlan": 42} if vlan else {"loss": 0.015, "duplicate": 0.01, "late": 0.02, "seed": 5}
-    (folder / "switch.json").write_text(json.dumps(options))
-    argv = network.inside(network.SWITCH, sys.executable, "-m", "lab.softswitch", str(folder / "switch.json"))
-    child = start("switch", argv, folder, {"PYTHONPATH": str(ROOT)})
-    wait_until("the switch", lambda: "ready" in child.output.read_text(), [child])
-    return child
-
-
-def client_options(scenario: Scenario, client: Client, setup: proxies.Setup | None, folder: Path) -> dict[str, Any]:
+def client_options(scenario: Scenario, client: Client, setup: Setup | None, folder: Path) -> dict[str, Any]:
     """The action's options with the addresses and the password filled in."""
     options = dict(client.options)
     scheme, port = ("https", 5986) if scenario.client_tls else ("http", 5985)
+    if setup is not None and not scenario.proxy.forward and scenario.proxy.kind != "badproxy":
+        port = setup.port
     host = "srv01.lab.example" if scenario.proxy.forward or setup is None else "winrm.lab.example"
     host = "srv01v6.lab.example" if scenario.link == "ipv6" else host
-    options |= {"server": host, "port": port, "ssl": scenario.client_tls, "url": f"{scheme}://{host}:{port}/wsman"}
+    scheme, port, host = options.pop("scheme", scheme), options.pop("port", port), options.pop("host_name", host)
+    path = options.pop("path", "/wsman")
+    options |= {"server": host, "port": port, "ssl": scheme == "https", "path": path, "url": f"{scheme}://{host}:{port}{path}"}
     if scenario.proxy.forward and setup is not None:
         user = options.pop("proxy_user", None)
         login = f"{user}:{password_of(user)}@" if user else ""
-        options["proxy"] = f"http://{login}proxy.lab.example:{setup.port}"
-    if scenario.server.certificates:
+        options["proxy"] = f"{options.pop('proxy_scheme', 'http')}://{login}proxy.lab.example:{setup.port}"
+    if scenario.server.certificates and not options.pop("no_certificate", False):
         options |= {"certificate": str(folder / "user.crt"), "certificate_key": str(folder / "user.key")}
     if scenario.proxy.forward and setup is not None and "proxy_password" in options:
         options["proxy_password"] = password_of("proxyuser")
@@ -134,7 +70,7 @@ def client_options(scenario: Scenario, client: Client, setup: proxies.Setup | No
     return options
 
 
-def _run_phase(scenario: Scenario, phase: tuple[Client, ...], setup: proxies.Setup | None, folder: Path, environment: dict[str, str]) -> list[dict[str, Any]]:
+def _run_phase(scenario: Scenario, phase: tuple[Client, ...], setup: Setup | None, folder: Path, environment: dict[str, str]) -> list[dict[str, Any]]:
     children = []
     for index, client in enumerate(phase):
         name = f"client-{len(list(folder.glob('client-*.json')))}-{index}"
@@ -176,35 +112,13 @@ class Played:
 
     names: list[str]
     results: list[dict[str, Any]]
-    setup: proxies.Setup | None
+    setup: Setup | None
     places: dict[views.Place, views.Place] | None
-
-
-def _start_all(scenario: Scenario, folder: Path) -> tuple[list[Child], dict[str, str], proxies.Setup | None]:
-    """Servers, switch and proxy, in the order they need each other."""
-    children: list[Child] = []
-    environment: dict[str, str] = {}
-    try:
-        if scenario.link in ("vlan", "unreliable"):
-            children.append(_start_switch(scenario, folder))
-        if scenario.kerberos:
-            environment = kerberos.prepare(folder)
-            children.append(kerberos.start_kdc(folder, environment))
-        if not scenario.server.down and not scenario.server.absent:
-            children.append(_start_server(scenario, folder, environment))
-        if scenario.server.absent:
-            children.append(background.start_servers(folder))
-        proxy, setup = _start_proxy(scenario, folder)
-    except BaseException:
-        for child in reversed(children):
-            stop(child)
-        raise
-    return [*children, *proxy], environment, setup
 
 
 def _recorded(scenario: Scenario, folder: Path, hosts: list[str]) -> tuple[list[capture.Recording], Child | None]:
     """The recording, its witness, and the view that is a recording of its own."""
-    words = "tcp or udp" if scenario.unrelated else capture.FILTER
+    words = "tcp or udp" if scenario.unrelated else "tcp or icmp" if scenario.device else capture.FILTER
     recordings = [capture.begin(scenario.capture, hosts, folder, words)]
     if scenario.witness is not None:
         beside = folder / "witness"
@@ -212,52 +126,71 @@ def _recorded(scenario: Scenario, folder: Path, hosts: list[str]) -> tuple[list[
         recordings.append(capture.begin(scenario.witness, hosts, beside))
     space, interface = {
         "any-sll2": (network.PROXY, "any"),
+        "client-any": (network.PREFIX + hosts[0], "any"),
         "upstream-pcap": (network.PROXY, network.SERVER_PORT),
     }.get(scenario.capture, (network.PREFIX + hosts[0], "eth0"))
     return recordings, views.begin(scenario.view, space, interface, folder)
 
 
+@contextmanager
+def _surroundings(scenario: Scenario) -> Iterator[Running | None]:
+    """The network as the scenario wants it, and as it was afterwards; yields the device on the path."""
+    network.set_offload(on=scenario.offload)
+    switches: dict[str, Callable[..., None]] = {"ipv6": network.set_ipv6, "translated": network.set_translation}
+    change = switches.get(scenario.link)
+    if change is not None:
+        change(on=True)
+    device = Running(scenario.device) if scenario.device else None
+    try:
+        yield device
+    finally:
+        if device is not None:
+            device.stop()
+            # Connections that nobody answered any more are still tried by their kernels: they would get into the next capture.
+            network.up()
+        if scenario.link in ("vlan", "unreliable"):
+            network.remove_switch()
+        if change is not None:
+            change(on=False)
+
+
 def _play(scenario: Scenario, folder: Path, sample: Path) -> Played:
     """Run everything; the recordings end before the servers do."""
     children: list[Child] = []
-    network.set_offload(on=scenario.offload)
-    if scenario.link == "ipv6":
-        network.set_ipv6(on=True)
-    if scenario.link == "translated":
-        network.set_translation(on=True)
-    try:
-        started, environment, setup = _start_all(scenario, folder)
-        children += started
-        hosts = list(dict.fromkeys(client.host for phase in scenario.phases for client in phase))
-        recordings, view = _recorded(scenario, folder, hosts)
-        recorders = [child for recording in recordings for child in recording.children] + ([view] if view else [])
-        children += recorders
-        time.sleep(SETTLE_S)
-        results = []
-        for phase in scenario.phases:
-            results += _run_phase(scenario, phase, setup, folder, environment)
-        time.sleep(SETTLE_S)
-        names = capture.finish(recordings[0], sample)
-        for recording in recordings[1:]:
-            (folder / "seen-by-witness").mkdir()
-            capture.finish(recording, folder / "seen-by-witness")
-        if view is not None:
-            capture.end(view)
-        for child in children:
-            if child not in recorders and child.process.poll() is not None:
-                msg = f"{child.name} ended during the scenario: {child.output.read_text()[-2000:]}"
-                raise LabError(msg)
-        places = views.finish(scenario.view, names, folder, sample)
-        return Played(places[0], results, setup, places[1])
-    finally:
-        for child in reversed(children):
-            stop(child)
-        if scenario.link in ("vlan", "unreliable"):
-            network.remove_switch()
-        if scenario.link == "ipv6":
-            network.set_ipv6(on=False)
-        if scenario.link == "translated":
-            network.set_translation(on=False)
+    with _surroundings(scenario) as device:
+        try:
+            return _played(scenario, folder, sample, device, children)
+        finally:
+            for child in reversed(children):
+                stop(child)
+
+
+def _played(scenario: Scenario, folder: Path, sample: Path, device: Running | None, children: list[Child]) -> Played:
+    started, environment, setup = starting.everything(scenario, folder)
+    children += started
+    hosts = list(dict.fromkeys(client.host for phase in scenario.phases for client in phase))
+    recordings, view = _recorded(scenario, folder, hosts)
+    recorders = [child for recording in recordings for child in recording.children] + ([view] if view else [])
+    children += recorders
+    time.sleep(SETTLE_S)
+    results = []
+    for number, phase in enumerate(scenario.phases):
+        if device is not None:
+            device.phase(number)
+        results += _run_phase(scenario, phase, setup, folder, environment)
+    time.sleep(SETTLE_S)
+    names = capture.finish(recordings[0], sample)
+    for recording in recordings[1:]:
+        (folder / "seen-by-witness").mkdir()
+        capture.finish(recording, folder / "seen-by-witness")
+    if view is not None:
+        capture.end(view)
+    for child in children:
+        if child not in recorders and child.process.poll() is not None:
+            msg = f"{child.name} ended during the scenario: {child.output.read_text()[-2000:]}"
+            raise LabError(msg)
+    places = views.finish(scenario.view, names, folder, sample)
+    return Played(places[0], results, setup, places[1])
 
 
 def _keep_secrets(scenario: Scenario, folder: Path, sample: Path) -> None:
@@ -312,7 +245,7 @@ def make(scenario: Scenario, samples: Path) -> Path:
     logged = Counter() if scenario.link == "translated" else origin.proxy_pairs(folder)
     sources = truth.Sources(
         whole, shifts, folder / "server.jsonl", keylog if keylog.exists() else None, scenario.proxy.kind != "none", logged,
-        scenario.ambiguous, scenario.unrelated,
+        scenario.ambiguous, scenario.unrelated, scenario.device is not None and scenario.device.does == "redirect",
     )  # fmt: skip
     built = truth.build(sources)
     checks = origin.checks(scenario, built, whole, logged)

@@ -5,10 +5,11 @@ from typing import Any, Literal
 
 CaptureKind = Literal[
     "any-sll2", "proxy-pcapng", "proxy-nsec", "client-pcap", "client-pcapng", "upstream-pcap", "two-files", "two-pcaps",
-    "three-files", "trunk-pcap"
+    "three-files", "trunk-pcap", "client-any", "two-sides"
 ]  # fmt: skip
-View = Literal["whole", "snap-96", "snap-400", "midstream", "rotated", "drift", "lost-packets", "compressed"]
-ProxyKind = Literal["none", "squid", "nginx", "haproxy", "apache", "tinyproxy", "privoxy", "mitmproxy", "chain", "badproxy"]
+View = Literal["whole", "snap-96", "snap-400", "midstream", "rotated", "drift", "lost-packets", "compressed", "client-side", "server-side"]
+ProxyKind = str
+"""none, badproxy, a name of lab.proxies.PROXIES; chain (options first, second: kind and options) or beside (options each)."""
 Link = Literal["plain", "vlan", "unreliable", "ipv6", "translated"]
 
 
@@ -16,7 +17,8 @@ Link = Literal["plain", "vlan", "unreliable", "ipv6", "translated"]
 class Server:
     """The WinRM server: schemes in the order they are offered, and what it allows. `down` leaves its port closed;
     `anonymous` runs requests without credentials as root, as OMI did (CVE-2021-38647); `certificates` asks clients for one;
-    `idle_limit_s` closes connections that say nothing for so long; `absent`: there is no WinRM server at all."""
+    `idle_limit_s` closes connections that say nothing for so long; `absent`: there is no WinRM server at all. `conduct` is what
+    lab.httpsys and lab.shells know; `expired` gives it a certificate that is no longer valid."""
 
     schemes: tuple[str, ...] = ("Negotiate", "Kerberos")
     allow_unencrypted: bool = False
@@ -27,6 +29,18 @@ class Server:
     certificates: bool = False
     idle_limit_s: float = 60.0
     absent: bool = False
+    expired: bool = False
+    conduct: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A router or firewall on the path that does something (lab/device.py) `at_s` seconds after the clients of a phase started
+    (None: before they do), for the connections that exist then."""
+
+    does: str
+    at_s: float | None = None
+    phase: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +68,8 @@ class Scenario:
     `expected_rules` must fire and `forbidden_rules` must not; `open_rules` are those of severity medium or above whose
     condition holds or not depending on how it is read: a test should accept both. `view` is what became of the recording
     before it was kept, `witness` a second recording elsewhere that has to show the same exchanges, `link` what lies between
-    client and router. `ambiguous`: nothing on the wire tells which exchange is which behind the proxy. `unrelated`: no WinRM.
+    client and router, `device` what happens on the path. `ambiguous`: nothing on the wire tells which exchange is which behind
+    the proxy. `unrelated`: no WinRM. `parties` are those of truth.json where the proxies' configuration does not tell them.
     """
 
     name: str
@@ -76,11 +91,13 @@ class Scenario:
     link: Link = "plain"
     ambiguous: bool = False
     unrelated: bool = False
+    device: Device | None = None
+    parties: tuple[dict[str, Any], ...] = ()
 
     @property
     def client_tls(self) -> bool:
         """Clients speak HTTPS."""
-        return self.server.tls or bool(self.proxy.options.get("tls"))
+        return self.server.tls or bool(self.proxy.options.get("tls")) or self.proxy.kind in ("hitch", "stunnel")
 
 
 def open_rules(scenario: Scenario) -> tuple[str, ...]:

@@ -9,16 +9,18 @@ import hashlib
 import json
 import socket
 import ssl
+import struct
 import sys
 import threading
 import time
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from spnego.exceptions import SpnegoError
 
-from lab import framing, shells, soap
+from lab import framing, httpsys, shells, soap
 from lab.accounts import DOMAIN
 from lab.login import Login, Verdict, challenges, check
 from lab.wire import Message, read_message
@@ -42,6 +44,8 @@ class Service:
     log_lock: threading.Lock
     shells: shells.Shells
     idle_limit_s: float
+    conduct: dict[str, Any]
+    served: int = 0
 
 
 @dataclass(slots=True)
@@ -125,9 +129,27 @@ def _certified(link: socket.socket, authorization: str | None) -> Verdict | None
     return Verdict(f"{DOMAIN}\\{subject['commonName']}", mechanism="certificate")
 
 
+def _turn(service: Service) -> int:
+    """How many requests the whole server has served before this one."""
+    with service.log_lock:
+        service.served += 1
+        return service.served - 1
+
+
+def _hung(service: Service, action: str | None) -> bool:
+    return action in service.conduct.get("stalls", ())
+
+
+def _verdict(service: Service, login: Login, link: socket.socket, authorization: str | None) -> Verdict:
+    if service.anonymous and authorization is None:
+        return Verdict("root")
+    return _certified(link, authorization) or check(login, authorization)
+
+
 def _serve(service: Service, link: socket.socket, peer: tuple[str, int], local: tuple[str, int]) -> None:
-    login = Login(service.schemes, service.service, service.credssp_keylog)
+    login = Login(service.schemes, service.service, service.credssp_keylog, no_ntlm=bool(service.conduct.get("no_ntlm")))
     stream = link.makefile("rb")
+    named = httpsys.proxy_header(stream) if service.conduct.get("proxy_header") else None
     position = 0
 
     def go_on() -> None:
@@ -138,8 +160,12 @@ def _serve(service: Service, link: socket.socket, peer: tuple[str, int], local: 
         started = time.time()
         method, target, _ = message.start.split(" ", 2)
         authorization = message.header("Authorization")
-        verdict = Verdict("root") if service.anonymous and authorization is None else _certified(link, authorization) or check(login, authorization)
-        if not target.lower().startswith("/wsman"):
+        # Who does not expect a PROXY header takes it for a request line.
+        page = httpsys.INVALID_VERB if method == "PROXY" else httpsys.refused(service.conduct, message, _turn(service))
+        verdict = Verdict(None) if page else _verdict(service, login, link, authorization)
+        if page:
+            answer = Answer(page.status, error=f"HTTP layer: {page.heading}")
+        elif not target.lower().startswith("/wsman"):
             answer = Answer(404, "text/html", b"<h1>Not Found</h1>")
         elif verdict.user is None:
             answer = Answer(401)
@@ -147,7 +173,7 @@ def _serve(service: Service, link: socket.socket, peer: tuple[str, int], local: 
             answer = _answered(service, login, message, verdict.user)
         if answer.status == 401 and not verdict.challenge:
             verdict.challenge = challenges(login)
-        keep = message.keeps_open
+        keep = message.keeps_open and not page
         _log(
             service,
             {
@@ -167,6 +193,8 @@ def _serve(service: Service, link: socket.socket, peer: tuple[str, int], local: 
                 "action": answer.action,
                 "error": verdict.error or answer.error,
                 "sealed": answer.sealed,
+                **({"proxy_header": named} if named else {}),
+                **({"unanswered": True} if _hung(service, answer.action) else {}),
                 **_digests(answer),
             },
         )
@@ -174,9 +202,17 @@ def _serve(service: Service, link: socket.socket, peer: tuple[str, int], local: 
             journal, service.shells.journal = service.shells.journal, []
         for row in journal:
             _log(service, row)
-        link.sendall(_sent(answer, verdict, keep=keep))
+        if _hung(service, answer.action):
+            threading.Event().wait(service.idle_limit_s)
+            return
+        link.sendall(page.message if page else _sent(answer, verdict, keep=keep))
         if not keep:
             break
+
+
+def _reset(link: socket.socket) -> None:
+    """Closing sends RST instead of FIN, also when everything was read."""
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _connection(service: Service, link: socket.socket, peer: tuple[str, int]) -> None:
@@ -184,8 +220,17 @@ def _connection(service: Service, link: socket.socket, peer: tuple[str, int]) ->
     link.settimeout(service.idle_limit_s)
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
+        first = link.recv(1, socket.MSG_PEEK) if not service.conduct.get("proxy_header") else b""
         if service.tls is not None:
+            if service.conduct.get("reset_hello") or first not in (b"\x16", b""):
+                # Schannel says nothing to what is no TLS, and neither does a listener without a usable certificate.
+                _reset(link)
+                return
             link = service.tls.wrap_socket(link, server_side=True)
+        elif first == b"\x16":
+            link.recv(4096)
+            link.sendall(httpsys.INVALID_VERB.message)
+            return
         _serve(service, link, peer, local)
     except (OSError, ValueError) as error:
         _log(service, {"time": time.time(), "peer": f"{peer[0]}:{peer[1]}", "connection_error": repr(error)})
@@ -196,6 +241,7 @@ def _connection(service: Service, link: socket.socket, peer: tuple[str, int]) ->
 def main(options_path: str) -> None:
     """Serve until killed."""
     options = json.loads(Path(options_path).read_text())
+    conduct = options.get("conduct", {})
     tls = None
     if options.get("certificate"):
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -204,7 +250,9 @@ def main(options_path: str) -> None:
             tls.keylog_filename = options["tls_keylog"]
         if options.get("authority"):
             tls.load_verify_locations(options["authority"])
-            tls.verify_mode = ssl.CERT_OPTIONAL
+            tls.verify_mode = ssl.CERT_REQUIRED if conduct.get("certificate_required") else ssl.CERT_OPTIONAL
+        if conduct.get("tls_versions"):
+            tls.minimum_version, tls.maximum_version = (ssl.TLSVersion[word] for word in conduct["tls_versions"])
     service = Service(
         tuple(options["schemes"]),
         options["allow_unencrypted"],
@@ -214,8 +262,9 @@ def main(options_path: str) -> None:
         tls,
         Path(options["log"]),
         threading.Lock(),
-        shells.Shells(),
+        shells.Shells(limits=conduct),
         options["idle_limit_s"],
+        conduct,
     )
     family = socket.AF_INET6 if ":" in options["address"] else socket.AF_INET
     listener = socket.create_server((options["address"], options["port"]), family=family, backlog=64)

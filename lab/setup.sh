@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 out=${1:-sample_pcaps}
 python=${PYTHON:-python3}
 venv=.lab-venv
-packages='tshark tcpdump squid nginx haproxy apache2 tinyproxy privoxy nftables iproute2 ethtool curl openssl procps
+packages='tshark tcpdump squid nginx haproxy apache2 tinyproxy privoxy varnish trafficserver lighttpd libnginx-mod-stream hitch stunnel4 caddy h2o
+    microsocks dante-server node-http-proxy nftables iproute2 ethtool curl openssl procps
     bsdutils krb5-kdc krb5-admin-server krb5-user libkrb5-dev gcc python3-dev python3-venv'
 
 [ "$(id -u)" = 0 ] || { echo 'the lab makes network namespaces: run it as root' >&2; exit 1; }
@@ -35,10 +36,10 @@ if [ -n "$missing" ]; then
     done
 fi
 
-# mitmproxy pins versions that the clients cannot use, so it lives in a second environment.
-for part in clients mitmproxy; do
+# mitmproxy and Px pin versions that the clients cannot use, so each lives in an environment of its own.
+for part in clients mitmproxy px; do
     wanted=lab/requirements.txt
-    [ "$part" = mitmproxy ] && wanted=lab/requirements-mitmproxy.txt
+    [ "$part" = clients ] || wanted=lab/requirements-$part.txt
     if [ ! -e "$venv/$part/.installed" ] || [ "$wanted" -nt "$venv/$part/.installed" ]; then
         "$python" -m venv "$venv/$part"
         timeout 1200 "$venv/$part/bin/python" -m pip install --quiet --disable-pip-version-check -r "$wanted"
@@ -47,5 +48,5 @@ for part in clients mitmproxy; do
 done
 
 # Each scenario has limits of its own; this one is for all of them together.
-LAB_MITMDUMP="$PWD/$venv/mitmproxy/bin/mitmdump" PYTHONPATH="$PWD" \
+LAB_MITMDUMP="$PWD/$venv/mitmproxy/bin/mitmdump" LAB_PX="$PWD/$venv/px/bin/px" PYTHONPATH="$PWD" \
     timeout --signal=INT 3600 "$venv/clients/bin/python" -W ignore -m lab.run --out "$out"

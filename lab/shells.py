@@ -1,5 +1,9 @@
 """WinRS and PowerShell shells behind the lab's server.
 
+Limits of a scenario's `Server.conduct` that WinRM answers with faults: `shells_per_user`, `shell_idle_s` (a shell that was not used
+for so long is gone), `denied` (users who may not make shells), `honours_envelope` (responses longer than the request's
+MaxEnvelopeSize are faults).
+
 Strategy: shells are shared by all connections, as on Windows; a shell is a queue of output per command. PowerShell
 messages are made by psrpcore, so the clients see the real PSRP. What commands print is a fixed table.
 """
@@ -9,12 +13,16 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
+from typing import Any
 
 import psrpcore
 
 from lab.accounts import SERVER_NAME
 from lab.soap import INVALID_SELECTORS, NS, Request, answer, fault, timed_out
 
+ACCESS_DENIED = "5"
+SHELL_QUOTA = "2150859173"
+ENVELOPE_EXCEEDED = "2150858824"
 FRAGMENT_BYTES = 32 * 1024
 STATE = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/CommandState"
 POWERSHELL = "http://schemas.microsoft.com/powershell/Microsoft.PowerShell"
@@ -35,6 +43,7 @@ class Shell:
     id: str
     user: str
     pool: psrpcore.ServerRunspacePool | None = None
+    used_at: float = field(default_factory=time.monotonic)
     outputs: dict[str, Output] = field(default_factory=dict)
     pipelines: dict[str, psrpcore.ServerPipeline] = field(default_factory=dict)
 
@@ -46,6 +55,7 @@ class Shells:
     by_id: dict[str, Shell] = field(default_factory=dict)
     journal: list[dict[str, object]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    limits: dict[str, Any] = field(default_factory=dict)
 
 
 def printed(command: str, user: str) -> tuple[bytes, bytes, int, float]:
@@ -89,16 +99,39 @@ def script_output(script: str, user: str) -> list[str]:
 def handle(shells: Shells, request: Request, user: str) -> tuple[int, bytes]:
     """HTTP status and SOAP document that answer a request."""
     if request.word == "Create":
-        return 200, _create(shells, request, user)
+        return _refused(shells, request, user) or (200, _create(shells, request, user))
     with shells.lock:
         shell = shells.by_id.get((request.shell_id or "").upper())
-    if shell is None:
+    idle_limit_s = shells.limits.get("shell_idle_s")
+    if shell is None or (idle_limit_s is not None and time.monotonic() - shell.used_at > idle_limit_s):
         return 500, fault(request, "w:InvalidSelectors", INVALID_SELECTORS, "The request contained invalid selectors for the resource.")
     actions = {"Command": _command, "Send": _send, "Signal": _signal, "Delete": _delete, "Receive": _receive}
     action = actions.get(request.word)
     if action is None:
         return 500, fault(request, "a:ActionNotSupported", "2150858817", "The action is not supported.")
-    return action(shells, shell, request, user)
+    shell.used_at = time.monotonic()
+    status, document = action(shells, shell, request, user)
+    if shells.limits.get("honours_envelope") and len(document) > request.most_bytes:
+        reason = "The response that the WS-Management service computed exceeds the maximum envelope size in the request."
+        return 500, fault(request, "w:EncodingLimit", ENVELOPE_EXCEEDED, reason)
+    return status, document
+
+
+def _refused(shells: Shells, request: Request, user: str) -> tuple[int, bytes] | None:
+    """The fault that answers a Create that the limits do not allow."""
+    short = user.rsplit("\\", maxsplit=1)[-1].split("@", maxsplit=1)[0].lower()
+    if short in shells.limits.get("denied", ()):
+        return 500, fault(request, "w:AccessDenied", ACCESS_DENIED, "Access is denied. ")
+    most = shells.limits.get("shells_per_user")
+    with shells.lock:
+        own = sum(shell.user == user for shell in shells.by_id.values())
+    if most is None or own < most:
+        return None
+    reason = (
+        "The WS-Management service cannot process the request. This user is allowed a maximum number of "
+        f"{most} concurrent shells, which has been exceeded. Close existing shells or raise the quota for this user. "
+    )
+    return 500, fault(request, "w:QuotaLimit", SHELL_QUOTA, reason)
 
 
 def _create(shells: Shells, request: Request, user: str) -> bytes:

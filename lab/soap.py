@@ -29,6 +29,7 @@ class Request:
     resource_uri: str
     shell_id: str | None
     timeout_s: float
+    most_bytes: int
     body: ET.Element
 
     @property
@@ -56,6 +57,7 @@ def parsed(document: bytes) -> Request:
         resource_uri=root.findtext("s:Header/w:ResourceURI", "", NS),
         shell_id=selector.text if selector is not None else None,
         timeout_s=_seconds(root.findtext("s:Header/w:OperationTimeout", "PT60S", NS)),
+        most_bytes=int(root.findtext("s:Header/w:MaxEnvelopeSize", "512000", NS)),
         body=body,
     )
 

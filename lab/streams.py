@@ -7,18 +7,22 @@ connection of its own. Nothing of the analyzer is used.
 """
 
 import hashlib
+import io
+import struct
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from lab.httpsys import SIGNATURE, proxy_header
 from lab.processes import LabError
 
 FIELDS = [
     "frame.number", "frame.time_epoch", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport", "tcp.seq_raw", "tcp.flags",
-    "tcp.len", "tcp.payload", "ipv6.src", "ipv6.dst"
+    "tcp.len", "tcp.payload", "ipv6.src", "ipv6.dst", "ip.ttl"
 ]  # fmt: skip
 SYN, FIN, RST, ACK = 0x02, 0x01, 0x04, 0x10
+SOCKS_NEEDS_PASSWORD = 2
 METHODS = (b"POST ", b"GET ", b"CONNECT ", b"OPTIONS ")
 
 
@@ -30,6 +34,7 @@ class Packet(NamedTuple):
     sequence: int
     flags: int
     payload: bytes
+    ttl: int = 0
 
 
 @dataclass(slots=True)
@@ -71,6 +76,8 @@ class Exchange:
     response_end: float | None = None
     challenge: tuple[str, ...] = ()
     complete: bool = True
+    whole: bool = True
+    """The request was sent to its end."""
     request_end: int = 0
     response_end_at: int = 0
     body: bytes = b""
@@ -88,8 +95,14 @@ class Connection:
     to_client: Direction = field(default_factory=Direction)
     exchanges: list[Exchange] = field(default_factory=list)
     protocol: str = "http"
+    before: dict[str, Any] = field(default_factory=dict)
+    """What came before HTTP: `socks` or `proxy_header`, as read."""
     inside: bool = False
     """Carried in the CONNECT tunnel of the connection with the same addresses."""
+    ending: Packet | None = None
+    """The first packet with FIN or RST."""
+    ttls: dict[str, set[int]] = field(default_factory=dict)
+    """Of packets without RST, by their source."""
 
     @property
     def name(self) -> str:
@@ -99,7 +112,8 @@ class Connection:
 
 def packets(path: Path) -> list[Packet]:
     """All TCP packets of a file."""
-    argv = ["tshark", "-n", "-r", str(path), "-o", "tcp.desegment_tcp_streams:FALSE", "-Y", "tcp && !icmp && !icmpv6", "-T", "fields"]
+    argv = ["tshark", "-n", "-r", str(path), "-o", "tcp.desegment_tcp_streams:FALSE", "--disable-protocol", "socks"]
+    argv += ["-Y", "tcp && !icmp && !icmpv6", "-T", "fields"]
     argv += [word for name in FIELDS for word in ("-e", name)]
     lines = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
     rows = [line.split("\t") for line in lines]
@@ -112,6 +126,7 @@ def packets(path: Path) -> list[Packet]:
             int(row[6]),
             int(row[7], 16),
             bytes.fromhex(row[9].replace(":", "")) if int(row[8]) else b"",
+            int(row[12] or 0),
         )
         for row in rows
     ]
@@ -147,8 +162,10 @@ def connections(path: Path, capture: str) -> list[Connection]:
             found.append(connection)
         if forward in current:
             _place(current[forward].to_server, packet)
+            _note(current[forward], packet)
         elif backward in current:
             _place(current[backward].to_client, packet)
+            _note(current[backward], packet)
     whole: list[Connection] = []
     for connection in found:
         if connection.to_server.early or connection.to_client.early:
@@ -159,6 +176,13 @@ def connections(path: Path, capture: str) -> list[Connection]:
         if connection.protocol == "connect" and (carried := _inside(connection)) is not None:
             whole.append(carried)
     return whole
+
+
+def _note(connection: Connection, packet: Packet) -> None:
+    if not packet.flags & RST:
+        connection.ttls.setdefault(packet.source, set()).add(packet.ttl)
+    if packet.flags & (FIN | RST) and connection.ending is None:
+        connection.ending = packet
 
 
 def _inside(tunnel: Connection) -> Connection | None:
@@ -215,14 +239,50 @@ def _body_end(data: bytes, head: _Head, *, response: bool, method: str) -> tuple
     return end, data[head.end : end]
 
 
+def _before(connection: Connection, requests: bytes, responses: bytes) -> tuple[int, int]:
+    """Reads what comes before HTTP, a SOCKS request or a PROXY header: how many bytes it took on each side."""
+    if requests.startswith((b"PROXY ", SIGNATURE)):
+        stream = io.BytesIO(requests)
+        connection.before = {"proxy_header": {"version": 2 if requests[0] == 0x0D else 1, "client": proxy_header(stream)}}
+        return stream.tell(), 0
+    if requests[:1] == b"\4":
+        user, _, rest = requests[8:].partition(b"\0")
+        named = requests[4:7] == b"\0\0\0"
+        host = rest.partition(b"\0")[0].decode() if named else ".".join(map(str, requests[4:8]))
+        target = f"{host}:{struct.unpack_from('>H', requests, 2)[0]}"
+        reply = responses[1] if len(responses) > 1 else None
+        connection.before = {"socks": {"version": "4a" if named else "4", "target": target, "user": user.decode() or None, "reply": reply}}
+        return 9 + len(user) + (len(host) + 1 if named else 0), 8
+    if requests[:1] == b"\5" and responses[:1] == b"\5":
+        return _socks5(connection, requests, responses)
+    return 0, 0
+
+
+def _socks5(connection: Connection, requests: bytes, responses: bytes) -> tuple[int, int]:
+    at, back, user = 2 + requests[1], 2, None
+    if responses[1] == SOCKS_NEEDS_PASSWORD:
+        user = requests[at + 2 : at + 2 + requests[at + 1]].decode()
+        at += 2 + len(user)
+        at, back = at + 1 + requests[at], back + 2
+    if len(requests) <= at or responses[back - 1]:
+        connection.before = {"socks": {"version": "5", "target": None, "user": user, "refused": True}}
+        return len(requests), back
+    named = requests[at + 3] == 3
+    host = requests[at + 5 : at + 5 + requests[at + 4]].decode() if named else ".".join(map(str, requests[at + 4 : at + 8]))
+    at += 5 + len(host) if named else 8
+    target = f"{host}:{struct.unpack_from('>H', requests, at)[0]}"
+    connection.before = {"socks": {"version": "5", "target": target, "user": user, "reply": responses[back + 1] if len(responses) > back + 1 else None}}
+    return at + 2, back + 10
+
+
 def _exchanges(connection: Connection) -> list[Exchange]:
     """Requests in order, each with the response in the same place of the other direction."""
     requests, responses = bytes(connection.to_server.data), bytes(connection.to_client.data)
-    if not requests.startswith(METHODS):
-        connection.protocol = "tls" if requests[:2] == b"\x16\x03" else "other"
+    at, back = _before(connection, requests, responses)
+    if not requests.startswith(METHODS, at):
+        connection.protocol = "tls" if requests[at : at + 2] == b"\x16\x03" else "other"
         return []
     found: list[Exchange] = []
-    at, back = 0, 0
     while at < len(requests) and requests.startswith(METHODS, at) and (head := _head(requests, at)):
         method, target, _ = head.start.split(" ", 2)
         end, body = _body_end(requests, head, response=False, method=method)
@@ -240,6 +300,7 @@ def _exchanges(connection: Connection) -> list[Exchange]:
         )
         found.append(exchange)
         at = exchange.request_end = end
+        exchange.whole = end <= len(requests)
         while (answer := _head(responses, back)) is not None:
             status = int(answer.start.split(" ")[1])
             first, start = back, connection.to_client.packet_at(back)

@@ -10,11 +10,12 @@ import json
 import struct
 import subprocess
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab import network, opened, pairs
+from lab import network, opened, pairs, told
 from lab.pairs import split
 from lab.processes import LabError
 from lab.streams import Connection, Exchange, connections
@@ -71,6 +72,9 @@ def _authentications(connection: Connection, logged: dict[tuple[str, int], dict[
             if row is not None and row["_value"] == value and row["mechanism"] in ("basic", "certificate"):
                 row["last_position"] = exchange.position
                 continue
+            if row is not None and row["outcome"] == "unfinished" and token.startswith(b"NTLMSSP\0\1"):
+                # Somebody begins anew, maybe another client on a shared connection.
+                row["outcome"] = "abandoned"
             if row is None or row["outcome"] != "unfinished":
                 row = {
                     **_ends(connection),
@@ -87,9 +91,12 @@ def _authentications(connection: Connection, logged: dict[tuple[str, int], dict[
             row["last_position"], row["_value"] = exchange.position, value
             at = logged.get((connection.name, exchange.position))
             _judge(row, exchange, scheme, 407 if audience == "proxy" else 401, at)
+            row["_error"] = (at or {}).get("error")
             _name(row, scheme, token, at["user"] if at else None)
     for row in rows:
         del row["_value"]
+        if (reason := told.reason(row.pop("_error", None))) is not None and row["outcome"] != "accepted":
+            row["reason"] = reason
     return sorted(rows, key=lambda row: row["first_position"])
 
 
@@ -97,7 +104,8 @@ def _judge(row: dict[str, Any], exchange: Exchange, scheme: str, refusal: int, l
     if exchange.status is None:
         return
     if exchange.status != refusal:
-        row["outcome"] = "accepted"
+        page = exchange.status >= 400 and (logged is None or str(logged.get("error")).startswith("HTTP layer"))
+        row["outcome"] = "not_examined" if page else "accepted"
         return
     # CredSSP goes on with an empty token too, which looks like the plain challenge: there the server's log decides.
     goes_on = any(value.startswith(scheme + " ") for value in exchange.challenge) and scheme.lower() != "basic"
@@ -130,7 +138,7 @@ def server_rows(log: Path) -> list[dict[str, Any]]:
 def _inside_tls(path: Path, keylog: Path, tunnelled: set[int]) -> list[dict[str, Any]]:
     """Exchanges inside TLS as tshark opens them with the key log, on each leg; packets are those that end a message."""
     fields = ["frame.number", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport", "http.request.method", "http.response.code"]
-    argv = ["tshark", "-n", "-r", str(path), "-o", f"tls.keylog_file:{keylog}", "-o", "http.tls.port:443,5986"]
+    argv = ["tshark", "-n", "-r", str(path), "-o", f"tls.keylog_file:{keylog}", "-o", "http.tls.port:443,5986,8443"]
     argv += ["-d", "tcp.port==3128,http", "-d", "tcp.port==8080,http", "-Y", "tls && (http.request || http.response)", "-T", "fields"]
     argv += [word for name in fields for word in ("-e", name)]
     lines = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
@@ -177,24 +185,42 @@ def _journal(log: Path, event: str) -> list[dict[str, Any]]:
     return [{key: value for key, value in row.items() if key != "event"} for row in rows if row.get("event") == event]
 
 
-def check_server(found: list[Connection], rows: list[dict[str, Any]], inner: list[dict[str, Any]]) -> str:
-    """Compare captured exchanges with the server's log, connection by connection; a difference is an error."""
+def twins(found: list[Connection]) -> dict[str, str]:
+    """Connections seen on both sides of a router that translates addresses: the inner view's name, the outer one's."""
+    http = [c for c in found if c.to_server.data]
+    outer = {(c.server, c.to_server.base, c.to_client.base): c.name for c in http if split(c.client)[0] == network.TRANSLATED_IP}
+    named = {c.name: outer.get((c.server, c.to_server.base, c.to_client.base), c.name) for c in http}
+    return {inner: name for inner, name in named.items() if inner != name}
+
+
+def check_server(found: list[Connection], rows: list[dict[str, Any]], inner: list[dict[str, Any]], elsewhere: Collection[str] = ()) -> str:
+    """Compare captured exchanges with the server's log, connection by connection; a difference is an error. `elsewhere` are
+    connections to the server's address that end elsewhere, or are seen a second time. A connection's last requests, when they got
+    no answer, need not have reached the server."""
     logged: dict[str, list[int]] = {}
     for row in sorted(rows, key=lambda row: (row["peer"], row["position"])):
         logged.setdefault(row["peer"], []).append(row["status"])
-    seen = {c.client: [x.status for x in c.exchanges] for c in found if split(c.server)[0] in network.SERVERS and c.protocol == "http" and c.exchanges}
+    seen = {
+        c.client: [x.status for x in c.exchanges]
+        for c in found
+        if split(c.server)[0] in network.SERVERS and c.protocol == "http" and c.exchanges and c.name not in elsewhere
+    }
     for row in inner:
         if row["server_ip"] in network.SERVERS:
             seen.setdefault(f"{row['client_ip']}:{row['client_port']}", []).append(row["status"])
-    unsent = 0
+    unsent = lost = 0
     for peer in sorted(set(logged) | set(seen)):
         mine, theirs = seen.get(peer, []), logged.get(peer, [])
+        while len(mine) > len(theirs) and mine[-1] is None:
+            mine.pop()
+            lost += 1
         # An answer that the server decided on after the proxy had reset the connection never reached the wire.
         unsent += sum(status is None for status in mine)
         if len(mine) != len(theirs) or any(a not in (None, b) for a, b in zip(mine, theirs, strict=True)):
             msg = f"server log and capture differ for {peer}: {theirs} {mine}"
             raise LabError(msg)
     late = f" ({unsent} answers were never sent, their connections being gone)" if unsent else ""
+    late += f"; {lost} requests never reached the server" if lost else ""
     return f"{sum(map(len, logged.values()))} requests on {len(logged)} connections: status lists equal{late}"
 
 
@@ -219,6 +245,7 @@ def _exchange_row(connection: Connection, exchange: Exchange) -> dict[str, Any]:
         "request_packet": exchange.request_packet,
         "response_packet": exchange.response_packet,
         "response_complete": exchange.complete,
+        **({} if exchange.whole else {"request_complete": False}),
         "capture": connection.capture,
     }
 
@@ -230,6 +257,8 @@ def _open_legs(connection: Connection, found: list[Connection], *, proxied: bool
         return {}
     if connection.protocol == "tls" and not proxied:
         return {"open_legs": ["unknown"]}
+    if any(other.client.startswith("127.") for other in found):
+        return {"open_legs": ["direct", "unknown"]}
     ended = proxied and any(other.protocol == "tls" for other in found)
     return {"open_legs": ["direct", "unknown"]} if ended else {}
 
@@ -239,6 +268,7 @@ def _connection_row(connection: Connection, leg: str) -> dict[str, Any]:
         **_ends(connection),
         "leg": leg,
         "protocol": connection.protocol,
+        **connection.before,
         "exchanges": len(connection.exchanges),
         "statuses": [exchange.status for exchange in connection.exchanges],
         "capture": connection.capture,
@@ -268,6 +298,8 @@ class Sources:
     ambiguous: bool = False
     unrelated: bool = False
     """The traffic has nothing to do with WinRM: no connection counts."""
+    redirected: bool = False
+    """The router hands the clients' connections to the server over to the proxy."""
 
 
 def build(sources: Sources) -> dict[str, Any]:
@@ -283,30 +315,42 @@ def build(sources: Sources) -> dict[str, Any]:
     logged = {(row["peer"], row["position"]): row for row in rows}
     tunnelled = {split(c.client)[1] for c in found if c.inside}
     inner = [row for path in files for row in _inside_tls(path, sources.keylog, tunnelled)] if sources.keylog else []
-    agreed = check_server(found, rows, inner)
-    matched = pairs.hops(found, sources.shifts, set(sources.proxy_pairs) if sources.ambiguous else None) if proxied else []
+    both = twins(found)
+    redirected = {c.name for c in found if sources.redirected and split(c.client)[0] not in network.SOURCES}
+    agreed = check_server(found, rows, inner, {*both, *redirected})
+    allowed = set(sources.proxy_pairs) if sources.ambiguous else None
+    matched = pairs.hops(found, sources.shifts, allowed, redirected=sources.redirected) if proxied else []
     piped = set(pairs.tunnels(found))
     # Behind a chain the server's word reaches the first leg by way of the middle one: the last hops go first.
     for near, far in reversed(matched):
         if far in logged:
             logged[near] = logged[far]
+    for (name, position), row in list(logged.items()):
+        logged |= {(inner_, position): row for inner_, outer in both.items() if outer == name}
     joined = {(near[0], far[0]) for near, far in matched} | piped
-    named = pairs.of_tls(found, set(sources.proxy_pairs))
+    named = pairs.of_tls(found, set(sources.proxy_pairs)) or (pairs.in_order(found) if proxied else set())
     in_tls = pairs.hops_inside_tls(found, inner, piped | named) if proxied else []
     shown = [_shown(c, rows, dict(piped | named)) for c in found]
     exchanges = [_exchange_row(c, x) for c in found for x in c.exchanges]
     exchanges.sort(key=lambda row: (order[row["capture"]], row["request_packet"]))
-    told = [[list(near), list(far)] for near, far in matched]
+    paired = [[list(near), list(far)] for near, far in matched]
+    wrapped = {c.name for c in found if c.client.startswith("127.")}
+    legs = {c.name: pairs.leg(c, proxied=proxied, redirected=sources.redirected) for c in found}
+    legs |= {c.name: "upstream_leg" for c in found if wrapped and c.name not in wrapped}
+    spoken = [{**row, "over_tls": c.protocol == "tls"} for c in shown for row in _authentications(c, logged)]
     return {
-        "connections": [{**_connection_row(c, pairs.leg(c, proxied=proxied)), **_open_legs(c, found, proxied=proxied)} for c in found],
+        "connections": [{**_connection_row(c, legs[c.name]), **_open_legs(c, found, proxied=proxied)} for c in found],
         "connections_without_data": [{**_ends(c), "capture": c.capture, "first_packet": c.first_packet} for c in silent],
         "exchanges": exchanges,
         "tls_exchanges": inner,
-        "hops": [] if sources.ambiguous else told,
-        "ambiguous_hops": told if sources.ambiguous else [],
+        "hops": [] if sources.ambiguous else paired,
+        "ambiguous_hops": paired if sources.ambiguous else [],
         "hops_inside_tls": [[list(near), list(far)] for near, far in in_tls],
+        **({"twins": [list(pair) for pair in both.items()]} if both else {}),
+        "logons": told.logons(spoken, legs),
+        "endings": told.endings(found, legs, set(both.values())),
         "tunnels": [list(pair) for pair in sorted(piped)],
-        "authentications": [{**row, "over_tls": c.protocol == "tls"} for c in shown for row in _authentications(c, logged)],
+        "authentications": spoken,
         "messages": _messages(logged),
         "shells": _journal(log, "shell"),
         "commands": _journal(log, "command"),

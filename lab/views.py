@@ -9,6 +9,7 @@ not say something else.
 - `midstream`: the recording began some seconds after the session;
 - `rotated`: a new file after every 36 packets (dumpcap -b);
 - `drift`: the clock of the second file runs 0.2 % fast from 3.2 s ahead;
+- `client-side`, `server-side`: only what passed between the clients and the proxy, or between the proxy and the server;
 - `compressed`: gzip;
 - `lost-packets`: one packet in sixty is missing, as a busy mirror port would lose it.
 """
@@ -24,6 +25,7 @@ from lab import network, streams
 from lab.processes import Child, LabError, start
 from lab.scenario import View
 
+SIDES = {"client-side": "10.10.1.0/24", "server-side": f"{network.SERVER_IP}/32"}
 RECORDED = ("snap-96", "snap-400", "midstream", "rotated")
 MIDSTREAM_DELAY_S = 2.5
 ROTATED_PACKETS = 36
@@ -67,6 +69,8 @@ def finish(view: View, names: list[str], folder: Path, sample: Path) -> tuple[li
         return names, None
     if view == "rotated":
         made = sorted(folder.glob("ring_*.pcap"))
+    elif view in SIDES:
+        made = [_side(whole[0], folder / f"view{whole[0].suffix}", SIDES[view])]
     elif view == "lost-packets":
         made = [_thinned(whole[0], folder / "view.pcap")]
     else:
@@ -101,6 +105,13 @@ def _thinned(path: Path, target: Path) -> Path:
     count = len(_fingerprints(path))
     lost = [str(number) for number in range(4, count + 1) if choice.random() < LOST_SHARE]
     subprocess.run(["editcap", "-F", "pcap", str(path), str(target), *lost], check=True)
+    return target
+
+
+def _side(path: Path, target: Path, network_: str) -> Path:
+    """A copy with the packets of one side only."""
+    kind = "pcapng" if path.suffix == ".pcapng" else "pcap"
+    subprocess.run(["tshark", "-n", "-r", str(path), "-Y", f"ip.addr == {network_}", "-F", kind, "-w", str(target)], check=True, capture_output=True)
     return target
 
 
@@ -146,6 +157,9 @@ def seen(built: dict[str, Any], view: View, places: dict[Place, Place] | None, f
         built["hidden"] = ["hops"]
         return
     _renumber(built, places)
+    if view in SIDES:
+        _one_side(built, view)
+        return
     built["exchanges"] = [row for row in built["exchanges"] if row["request_packet"] or row["response_packet"]]
     partly = _partly(found, places)
     gone: dict[str, int] = {}
@@ -162,6 +176,26 @@ def seen(built: dict[str, Any], view: View, places: dict[Place, Place] | None, f
         for row in built["authentications"]:
             row["hidden"] = True
         built["hidden"] = ["hops"]
+
+
+def _one_side(built: dict[str, Any], view: View) -> None:
+    """Drop the other side. Its legs may look like something else to a reader who sees nothing of a proxy."""
+    kept = {"client_leg", "direct", "tunnel"} if view == "client-side" else {"upstream_leg", "direct"}
+    if view == "client-side":
+        mine = [row for row in built["connections"] if row["leg"] in kept]
+    else:
+        mine = [row for row in built["connections"] if row["leg"] in kept and row["server_ip"] in network.SERVERS]
+    names = {(row["client_ip"], row["client_port"]) for row in mine}
+    peers = {f"{host}:{port}" for host, port in names}
+    for row in mine:
+        row["open_legs"] = ["direct", "unknown"]
+    built["connections"] = mine
+    for key in ("exchanges", "authentications", "logons", "endings", "tls_exchanges"):
+        built[key] = [row for row in built[key] if (row["client_ip"], row["client_port"]) in names]
+    built["connections_without_data"] = [row for row in built["connections_without_data"] if row["first_packet"]]
+    built["messages"] = [row for row in built["messages"] if row["connection"].removesuffix(".t") in peers]
+    for key in ("hops", "hops_inside_tls", "tunnels", "ambiguous_hops"):
+        built[key] = []
 
 
 def _partly(found: list[streams.Connection], places: dict[Place, Place]) -> set[str]:

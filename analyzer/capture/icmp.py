@@ -53,9 +53,7 @@ _MEANINGS: dict[tuple[int, int, int], tuple[IcmpKind, str]] = {
 """(version, type, code): what it says, and its name."""
 
 
-def icmp_errors(
-    capture: int, packets: Iterable[tuple[int, int, bytes]], host: Callable[[bytes], str]
-) -> tuple[IcmpError, ...]:
+def icmp_errors(capture: int, packets: Iterable[tuple[int, int, bytes]], host: Callable[[bytes], str]) -> tuple[IcmpError, ...]:
     """The errors in IP packets, given as (packet number, time, bytes), in order of packets. ``host`` makes text of an
     address."""
     found = []
@@ -70,21 +68,19 @@ def icmp_errors(
 
 
 def _error(key: int, ts_ns: int, packet: bytes, host: Callable[[bytes], str]) -> IcmpError | None:
-    version, sender, _, protocol, _, at = _headers(packet, 0)
+    version, sender, _, protocol, _, at = ip_headers(packet, 0)
     if protocol != (_ICMP if version == 4 else _ICMP6):
         return None
     kind, code = packet[at], packet[at + 1]
     known = _MEANINGS.get((version, kind, code))
     if known is None:
         return None
-    quoted, source, target, inside, size, tcp = _headers(packet, at + _QUOTE)
+    quoted, source, target, inside, size, tcp = ip_headers(packet, at + _QUOTE)
     if quoted != version or inside != _TCP:
         return None
     near, far, seq = struct.unpack_from(">HHI", packet, tcp)
     mtu = _mtu(packet, at, version) if known[0] is IcmpKind.TOO_BIG else None
-    return IcmpError(
-        key, ts_ns, host(sender), *known, version, kind, code, (host(source), near), (host(target), far), seq, size, mtu
-    )
+    return IcmpError(key, ts_ns, host(sender), *known, version, kind, code, (host(source), near), (host(target), far), seq, size, mtu)
 
 
 def _mtu(packet: bytes, at: int, version: int) -> int | None:
@@ -93,7 +89,7 @@ def _mtu(packet: bytes, at: int, version: int) -> int | None:
     return mtu or None
 
 
-def _headers(packet: bytes, at: int) -> tuple[int, bytes, bytes, int, int, int]:
+def ip_headers(packet: bytes, at: int) -> tuple[int, bytes, bytes, int, int, int]:
     """Version, source, destination, protocol, size of the IP packet as it was sent, and where its payload begins. A
     later fragment has no payload of use."""
     version = packet[at] >> 4

@@ -35,11 +35,11 @@ cdef int _status_asks(const u8[::1] view, i64 at, i64 end) except -1 nogil
 @cython.final
 cdef class Kernel:
     cdef readonly object limits, slow, spool, unknown_links, datagrams, icmp
-    cdef readonly i64 icmp_over, capture, tcp_packets, snapped, undecodable, forgotten, given_up, backwards, number, seconds, last_block_ns
+    cdef readonly i64 icmp_over, datagrams_over, capture, tcp_packets, snapped, undecodable, forgotten, given_up, backwards, number, seconds, last_block_ns
     cdef i64 in_place, all_http, _timed, _first_ns, _last_ns, _spooled, _spool_limit, _spool_full, _record_size, _undecided_payloads, _prefix_size
     cdef i64 _forces, _next_force, _slots, _used, _epoch
     cdef i64 _flow_room, _flow_count, _flow_free, _flow_dead, _row_room, _row_count, _dead_rows
-    cdef i64 _prefix_room, _prefix_free, _late_room, _late_count, _out_room, _out_count, _payload_at, _hungry, _only, _wanted, _alone_ns, _alone_backwards, _patience, _icmp_room
+    cdef i64 _prefix_room, _prefix_free, _late_room, _late_count, _out_room, _out_count, _payload_at, _hungry, _only, _wanted, _alone_ns, _alone_backwards, _patience, _icmp_room, _datagram_room
     cdef u64 _seed
     cdef tuple _before
     cdef const u8[::1] _words, _view

@@ -220,12 +220,14 @@ class Kernel:
         self.number = 0
         self.seconds = 0
         self.unknown_links: dict[int, int] = {}
-        self.datagrams: list[tuple[int, bytes]] = []
-        """Kerberos messages over UDP: (time, message)."""
+        self.datagrams: list[tuple[int, int, bytes]] = []
+        """Kerberos messages over UDP: (packet number, time, IP packet)."""
+        self.datagrams_over = 0
         self.icmp: list[tuple[int, int, bytes]] = []
         """ICMP errors about TCP segments: (packet number, time, IP packet)."""
         self.icmp_over = 0
         self._icmp_room = limits.icmp_errors
+        self._datagram_room = limits.kdc_datagrams
         self._timed = 0
         self._first_ns = 0
         self._last_ns = 0
@@ -425,8 +427,9 @@ class Kernel:
         if code & _ICMP:
             self._icmp_room -= 1
             self.icmp.append((number, ts_ns, bytes(buffer[self._payload_at : at + size])))
-        if code & _DATAGRAM and len(self.datagrams) < self.limits.kdc_datagrams:
-            self.datagrams.append((ts_ns, bytes(buffer[self._payload_at : at + size])))
+        if code & _DATAGRAM:
+            self._datagram_room -= 1
+            self.datagrams.append((number, ts_ns, bytes(buffer[self._payload_at : at + size])))
         if code & _SLOW:
             for segment in self.slow.decode(bytes(buffer[at : at + size]), link, wire_size, ts_ns, number):
                 self._peeled(number, ts_ns, segment)
@@ -547,9 +550,12 @@ class Kernel:
             far = self._u16(t + 2)
             if far == 4789 or far == 8472 or far == 6081 or far == 4754 or far == 2152 or near == 4789:
                 code = _SLOW
-            if (near == 88 or far == 88) and t + 8 < end and _is_kdc(self._view[t + 8]):
-                self._payload_at = t + 8
-                code |= _DATAGRAM
+            if (near == 88 or far == 88) and t + 8 < end and _is_kdc(self._view[t + 8]) and not self._only:
+                if self._datagram_room > 0:
+                    self._payload_at = p
+                    code |= _DATAGRAM
+                else:
+                    self.datagrams_over += 1
         elif self._is_error(protocol, t, end) and not self._only:
             if self._icmp_room > 0:
                 self._payload_at = p
@@ -1124,7 +1130,7 @@ class Kernel:
     # Two halves of one capture (see analyzer.capture.halves)
 
     def rejected_at(self, hosts: frozenset[tuple[int, int]], ports: tuple[int, ...]) -> list[int]:
-        """First packets of rejected flows that a SYN began to one of these addresses (as two words of the table) and ports."""
+        """First packets of rejected flows that a SYN began to one of these addresses (as two words of the table; none: to any) and ports."""
         found = []
         table = self._table
         for slot in range(self._slots):
@@ -1134,7 +1140,7 @@ class Kernel:
                 continue
             end = base if info >> 3 & 1 else base + 2  # the one that did not send the SYN
             port = table[base + 4] >> 16 & 0xFFFF if info >> 3 & 1 else table[base + 4] & 0xFFFF
-            if port in ports and (table[end], table[end + 1]) in hosts:
+            if port in ports and (not hosts or (table[end], table[end + 1]) in hosts):
                 found.append(table[base + 7] >> 16)
         return found
 
@@ -1192,7 +1198,9 @@ class Kernel:
         self._last_ns = max(self._last_ns, later._last_ns)  # noqa: SLF001  one of us
         for link, count in later.unknown_links.items():
             self.unknown_links[link] = self.unknown_links.get(link, 0) + count
-        self.datagrams.extend(later.datagrams[: self.limits.kdc_datagrams - len(self.datagrams)])
+        room = self.limits.kdc_datagrams - len(self.datagrams)
+        self.datagrams += [(number + packets, ts_ns, packet) for number, ts_ns, packet in later.datagrams[:room]]
+        self.datagrams_over += later.datagrams_over + max(len(later.datagrams) - room, 0)
         room = self.limits.icmp_errors - len(self.icmp)
         self.icmp += [(number + packets, ts_ns, packet) for number, ts_ns, packet in later.icmp[:room]]
         self.icmp_over += later.icmp_over + max(len(later.icmp) - room, 0)

@@ -74,9 +74,7 @@ def records(window: Window, limits: Limits, walk: Walk) -> Iterator[Row]:
     while window.need(size) and size < limits.netmon_bytes:
         size = min(2 * size, limits.netmon_bytes)
     if window.end >= limits.netmon_bytes:
-        walk.problems.append(
-            ("capture.limit", f"netmon_bytes={limits.netmon_bytes}: what lies behind was not read", None)
-        )
+        walk.problems.append(("capture.limit", f"netmon_bytes={limits.netmon_bytes}: what lies behind was not read", None))
     data, end = window.buffer, window.end
     walk.format = MAGICS[bytes(data[:4])]
     head = _head(data, end, walk)
@@ -88,9 +86,7 @@ def records(window: Window, limits: Limits, walk: Walk) -> Iterator[Row]:
         frame = _frame(data, place, end, head)
         walk.packets += 1
         if frame is None:
-            walk.problems.append(
-                ("capture.damaged-record", f"the frame at offset {place} is not wholly in the file", walk.packets)
-            )
+            walk.problems.append(("capture.damaged-record", f"the frame at offset {place} is not wholly in the file", walk.packets))
             continue
         local = local or not frame.utc
         found = _packet(data, frame, met)
@@ -99,20 +95,14 @@ def records(window: Window, limits: Limits, walk: Walk) -> Iterator[Row]:
             walk.links.add(link)
             yield Row(walk.packets, frame.ts_ns, link, data, at, have, sent, window.base + at)
     if local:
-        walk.problems.append(
-            ("capture.local-time", "the file's start is local time without a time zone, and was taken for UTC", None)
-        )
+        walk.problems.append(("capture.local-time", "the file's start is local time without a time zone, and was taken for UTC", None))
 
 
 def _head(data: bytearray, end: int, walk: Walk) -> _Head | None:
     if end < HEADER_SIZE:
-        walk.problems.append(
-            ("capture.cut", f"the file ends after {end} of the {HEADER_SIZE} bytes of its header", None)
-        )
+        walk.problems.append(("capture.cut", f"the file ends after {end} of the {HEADER_SIZE} bytes of its header", None))
         return None
-    minor, major, media, year, month, _, day, hour, minute, second, ms, table, size = struct.unpack_from(
-        "<BB9HII", data, 4
-    )
+    minor, major, media, year, month, _, day, hour, minute, second, ms, table, size = struct.unpack_from("<BB9HII", data, 4)
     try:
         start = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
@@ -123,9 +113,7 @@ def _head(data: bytearray, end: int, walk: Walk) -> _Head | None:
     whole = min(size, max(end - table, 0)) // 4 if table >= HEADER_SIZE else 0
     places = struct.unpack_from(f"<{whole}I", data, table) if whole else ()
     if not places:
-        walk.problems.append(
-            ("capture.cut", "the table of frames is missing; frames were read one behind the other", None)
-        )
+        walk.problems.append(("capture.cut", "the table of frames is missing; frames were read one behind the other", None))
         places = tuple(_one_after_another(data, end, version))
     return _Head(version, media, start_ns, places)
 

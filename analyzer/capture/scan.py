@@ -5,6 +5,7 @@ read a second time with that flow kept. Payload of compressed inputs, pipes and 
 """
 
 import os
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,13 +23,17 @@ from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
 from analyzer.errors import InputError
 from analyzer.records.capture import Capture, Flow, IcmpError
+from analyzer.records.ids import key_number
 from analyzer.records.issues import Issue
+from analyzer.records.kerberos import KdcPiece
 from analyzer.settings import Limits, Scope
 
 Progress = Callable[[str, int, int], None]
 Problem = tuple[str, str, int | None]
 """(issue code, detail, packet number)."""
 _WINRM_PORTS = (5985, 5986, 47001)
+_BEFORE = 3
+"""TLS connections before one of WinRM's that may be its other side."""
 _UNREAD = ("capture.decompression", "capture.unreadable")
 
 
@@ -39,8 +44,8 @@ class Scanned(NamedTuple):
     flows: tuple[Flow, ...]
     issues: tuple[Issue, ...]
     spool: BinaryIO | None
-    kdc: tuple[tuple[int, bytes], ...] = ()
-    """Kerberos messages over UDP, with their times."""
+    kdc: tuple[KdcPiece, ...] = ()
+    """Kerberos messages over UDP."""
     icmp: tuple[IcmpError, ...] = ()
     """ICMP errors about TCP segments."""
 
@@ -102,15 +107,23 @@ def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, prog
     links = tuple(link(one).name for one in sorted(read.walk.links))
     capture = replace(_capture(path, ordinal, name, source, read), link_types=links, flows=len(read.flows))
     problems = [*read.walk.problems, *read.problems, *_notes(read, limits, force)]
-    return Scanned(capture, read.flows, tuple(_issues(problems, ordinal, limits)), read.spool, tuple(read.kernel.datagrams), _icmp(read, ordinal))
+    return Scanned(capture, read.flows, tuple(_issues(problems, ordinal, limits)), read.spool, _kdc(read, ordinal), _icmp(read, ordinal))
 
 
 def _in_front(read: _Read, limits: Limits) -> frozenset[int]:
-    """TLS to hosts that WinRM comes from: a proxy that ends TLS on another port than WinRM's goes on to the server in clear, or in TLS of its own."""
-    hosts = {flow.hosts[0] for flow in read.flows if flow.ports[1] in _WINRM_PORTS}
-    words = frozenset(_words(host) for host in hosts)
+    """TLS that a proxy may end on another port than WinRM's, to go on to the server in clear or in TLS of its own.
+
+    That is TLS to a host that WinRM comes from, and in a file that is quickly read again the TLS connections that began right before each of WinRM's, as a
+    proxy has another address on its other side."""
+    flows = [flow for flow in read.flows if flow.ports[1] in _WINRM_PORTS]
+    words = frozenset(_words(flow.hosts[0]) for flow in flows)
     tables = read.tables if words else ()
-    found = [number + before for kernel, before in tables for number in kernel.rejected_at(words, limits.front_ports)]
+    found = {number + before for kernel, before in tables for number in kernel.rejected_at(words, limits.front_ports)}
+    if read.size < limits.parallel_bytes:
+        others = sorted(number + before for kernel, before in tables for number in kernel.rejected_at(frozenset(), limits.front_ports))
+        for flow in flows:
+            place = bisect_left(others, key_number(flow.segments.key[0]))
+            found.update(others[max(place - _BEFORE, 0) : place])
     return frozenset(sorted(found)[: limits.front_connections])
 
 
@@ -129,6 +142,14 @@ def _icmp(read: _Read, ordinal: int) -> tuple[IcmpError, ...]:
     from analyzer.capture.icmp import icmp_errors
 
     return icmp_errors(ordinal, packets, _host)
+
+
+def _kdc(read: _Read, ordinal: int) -> tuple[KdcPiece, ...]:
+    if not read.kernel.datagrams or not read.flows:
+        return ()
+    from analyzer.capture.kdc import kdc_datagrams
+
+    return kdc_datagrams(ordinal, read.kernel.datagrams, _host)
 
 
 def _in_halves(source: Opened, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None) -> _Read | None:
@@ -222,6 +243,8 @@ def _notes(read: _Read, limits: Limits, force: frozenset[int]) -> list[Problem]:
         notes.append(("capture.limit", f"spool_bytes={limits.spool_bytes}: later payload was not kept", None))
     if kernel.icmp_over:
         notes.append(("capture.limit", f"icmp_errors={limits.icmp_errors}: {kernel.icmp_over} later ICMP errors were not kept", None))
+    if kernel.datagrams_over:
+        notes.append(("capture.limit", f"kdc_datagrams={limits.kdc_datagrams}: {kernel.datagrams_over} later Kerberos messages were not kept", None))
     if kernel.given_up:
         detail = f"undecided_flows={limits.undecided_flows}: {kernel.given_up} connections were given up before they told what they are"
         notes.append(("capture.limit", detail, None))

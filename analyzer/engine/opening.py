@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.engine.forks import spread
+from analyzer.engine.ticketing import NOBODY, Named
 from analyzer.formats.content import codings, unpacked
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog, key_log
@@ -72,8 +73,13 @@ class _Tools(Struct, frozen=True, gc=False):
     limits: Limits
 
 
-def contents(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits, workers: int = 1) -> Contents:
-    """Opens what can be opened and reads what is readable, in ``workers`` processes."""
+def contents(
+    evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits, workers: int = 1, named: Mapping[str, Named] = NOBODY
+) -> Contents:
+    """Opens what can be opened and reads what is readable, in ``workers`` processes.
+
+    ``named``: users that tickets tell, by conversation id.
+    """
     tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls), fetch, limits)
     groups = _groups(evidence)
     chunks = [groups[start::_CHUNKS] for start in range(min(_CHUNKS, len(groups)))]
@@ -84,7 +90,7 @@ def contents(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetc
         if not compressed.isdisjoint(one.plain):  # another client, or the proxy's other leg, said how this shell's streams are packed
             read[place] = _read(tools, groups[place], compressed)
     messages = dict(evidence.messages)
-    clients: dict[str, str] = {}
+    clients = {identity: who.client for identity, who in named.items()}
     operations: dict[str, list[Operation]] = {}
     for one in read:
         messages.update(one.messages)
@@ -215,11 +221,17 @@ def _seen_elsewhere(evidence: Evidence, exchange: str, operations: Mapping[str, 
     return twin is not None and any(other.position == found.position and other.id in operations for other in evidence.exchanges_of.get(twin, ()))
 
 
-def identified(conversations: tuple[Conversation, ...], opened: Contents) -> tuple[Conversation, ...]:
-    """The conversations with the identities that secrets showed, and with what is inside CredSSP."""
-    clients = opened.clients
-    named = tuple(replace(found, client=_identity(clients[found.id], found)) if found.id in clients else found for found in conversations)
-    return tuple(replace(found, credssp=opened.credssp[found.id]) if found.id in opened.credssp else found for found in named)
+def identified(conversations: tuple[Conversation, ...], opened: Contents, named: Mapping[str, Named] = NOBODY) -> tuple[Conversation, ...]:
+    """The conversations with the identities that secrets and tickets showed, and with what is inside CredSSP."""
+    return tuple(_identified(found, opened, named) for found in conversations)
+
+
+def _identified(found: Conversation, opened: Contents, named: Mapping[str, Named]) -> Conversation:
+    client = opened.clients.get(found.id)
+    if client is not None:
+        source = named[found.id].source if found.id in named else "ticket"
+        found = replace(found, client=_identity(client, found), client_source=source)
+    return replace(found, credssp=opened.credssp[found.id]) if found.id in opened.credssp else found
 
 
 def verified(evidence: Evidence, conversations: Iterable[Conversation], secrets: Secrets) -> tuple[Conversation, ...]:
@@ -236,8 +248,8 @@ def _identity(client: str, conversation: Conversation) -> Identity:
     domain, backslash, user = client.rpartition("\\")
     if backslash:
         return Identity(user, domain, conversation.client.workstation)
-    name, _, realm = client.partition("@")
-    return Identity(name, realm or None, conversation.client.workstation)
+    name, at, realm = client.rpartition("@")
+    return Identity(name if at else realm, realm if at and realm else None, conversation.client.workstation)
 
 
 def _place(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str]) -> Place:
@@ -254,7 +266,7 @@ def _place(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str]) -
 def _user(evidence: Evidence, connection: str, clients: Mapping[str, str]) -> str | None:
     for conversation in reversed(evidence.conversations_of.get(connection, ())):
         client = conversation.client
-        if conversation.id in clients:
+        if conversation.id in clients and conversation.audience is Audience.SERVER and conversation.outcome is not Outcome.REFUSED:
             return clients[conversation.id]
         if conversation.audience is Audience.SERVER and conversation.outcome is Outcome.ACCEPTED and client.user:
             return f"{client.domain}\\{client.user}" if client.domain else client.user

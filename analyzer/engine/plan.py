@@ -27,11 +27,12 @@ from analyzer.http.exchanges import Tunnel, parse
 from analyzer.proxy.hops import hops
 from analyzer.proxy.routes import routes
 from analyzer.records.auth import Audience, Conversation
-from analyzer.records.capture import Capture, Flow, IcmpError, Verdict
+from analyzer.records.capture import Capture, Flow, IcmpError
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.ids import connection_id, key_number
 from analyzer.records.issues import Issue
+from analyzer.records.kerberos import KdcPiece
 from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Clock
 from analyzer.records.sealing import Message
@@ -82,27 +83,40 @@ class Work(NamedTuple):
     twin_of: int | None
 
 
-def kdc_messages(flows: Sequence[Flow], datagrams: Iterable[tuple[int, bytes]], fetch: Fetch, limits: Limits) -> tuple[bytes, ...]:
-    """The messages of Kerberos with its KDC, over TCP (RFC 4120 section 7.2.2: each after its length) and UDP, in order of time."""
+class Kdc(NamedTuple):
+    """The messages of Kerberos with its KDC as they travelled, in order of time, requests before their replies; and an issue where there are too many."""
+
+    pieces: tuple[KdcPiece, ...] = ()
+    issues: tuple[Issue, ...] = ()
+
+
+def kdc_pieces(flows: Iterable[Flow], datagrams: Iterable[KdcPiece], fetch: Fetch, limits: Limits) -> Kdc:
+    """What travelled over TCP (RFC 4120 section 7.2.2: each message after its length) and over UDP."""
     found = list(datagrams)
     for flow in flows:
-        if flow.verdict is Verdict.KDC:
-            made, _ = connection("kdc", (flow,), fetch, limits)
-            for stream in (made.to_server, made.to_client):
-                found.extend(_framed(Reader(stream, fetch)))
-    return tuple(message for _, message in sorted(found, key=lambda item: item[0]))
+        if len(found) > limits.kdc_messages:
+            break
+        made, _ = connection("kdc", (flow,), fetch, limits)
+        client, server = (made.client.host, made.client.port), (made.server.host, made.server.port)
+        found += _framed(Reader(made.to_server, fetch), client, server)
+        found += _framed(Reader(made.to_client, fetch), server, client)
+    found.sort(key=lambda piece: piece.ts_ns)
+    if len(found) <= limits.kdc_messages:
+        return Kdc(tuple(found))
+    issue = Issue("capture.limit", f"kdc_messages={limits.kdc_messages}: later Kerberos messages were not read")
+    return Kdc(tuple(found[: limits.kdc_messages]), (issue,))
 
 
-def _framed(reader: Reader) -> Iterable[tuple[int, bytes]]:
+def _framed(reader: Reader, source: tuple[str, int], target: tuple[str, int]) -> Iterable[KdcPiece]:
     while len(prefix := reader.peek(4)) == 4:
         size = int.from_bytes(prefix, "big")
         at = reader.at
         reader.at += 4
         data = reader.peek(min(size, _KDC_MESSAGE))
         times = reader.times(at, at + 4)
-        if len(data) < size or times is None:
+        if not data or len(data) < size or times is None:
             return
-        yield times[0], data
+        yield KdcPiece(reader.packets(at, at + 4 + size), times[0], source, target, data)
         reader.at += size
 
 
@@ -143,9 +157,7 @@ def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = 
     return tuple(out)
 
 
-def _read(
-    made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int, wanted: str | None = None
-) -> list[Talk]:
+def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int, wanted: str | None = None) -> list[Talk]:
     """One connection; a CONNECT tunnel in it is read as a connection of its own, to the host ``wanted``."""
     fetch, limits = tools.fetch, tools.limits
     made = unprefaced(made, fetch, limits)

@@ -7,12 +7,14 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from analyzer.auth.kdc import kdc_messages
 from analyzer.capture.scan import Scanned
 from analyzer.engine.forks import processes, spread
 from analyzer.engine.opening import contents, identified, texts, verified
-from analyzer.engine.plan import Talk, Tools, Work, auth_steps, evidence, kdc_messages, shards, talk, weight, work
+from analyzer.engine.plan import Kdc, Talk, Tools, Work, auth_steps, evidence, kdc_pieces, shards, talk, weight, work
 from analyzer.engine.secrets import carried_secrets
 from analyzer.engine.sources import Sources
+from analyzer.engine.ticketing import ticket_users
 from analyzer.engine.work import Settings, judged, told, with_sigma
 from analyzer.formats.tls import key_log
 from analyzer.records.capture import Verdict
@@ -57,7 +59,8 @@ def _read(
     errors = [error for item in scanned for error in item.icmp]
     tools = Tools(sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)]), limits)
     flows = [flow for item in scanned for flow in item.flows]
-    kdc = () if secrets.empty else kdc_messages(flows, [item for one in scanned for item in one.kdc], sources.fetch, limits)
+    datagrams = [item for one in scanned for item in one.kdc]
+    with_kdc = [flow for flow in flows if flow.verdict is Verdict.KDC]
     todo = work([flow for flow in flows if flow.verdict is not Verdict.KDC])
     scanned.clear()
     del flows
@@ -65,9 +68,13 @@ def _read(
     del todo
     found = evidence(captures, talks, issues, sources.fetch, limits, errors)
     del talks
-    tickets = learn(kdc, secrets)
-    opened = contents(found, secrets, tickets, sources.fetch, limits, workers)
-    conversations = identified(found.conversations, opened)
+    kdc = kdc_pieces(with_kdc, datagrams, sources.fetch, limits) if found.winrm else Kdc()
+    del datagrams, with_kdc
+    found = replace(found, kdc=kdc_messages(kdc.pieces), issues=(*found.issues, *kdc.issues))
+    tickets = learn((piece.raw for piece in kdc.pieces), secrets)
+    named = ticket_users(found, secrets, tickets)
+    opened = contents(found, secrets, tickets, sources.fetch, limits, workers, named)
+    conversations = identified(found.conversations, opened, named)
     if not secrets.empty:
         conversations = verified(found, conversations, secrets)
     by_id = {one.id: one for one in conversations}

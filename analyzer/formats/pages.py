@@ -26,9 +26,7 @@ def page_text(raw: bytes, content_type: str | None, most: int) -> PageText:
     """Of a page's bytes; title and text hold at most ``most`` characters each."""
     text = _decoded(raw, content_type)
     title = _TITLE.search(text)
-    return PageText(
-        None if title is None else _plain(title[1], most) or None, _plain(_TAG.sub(" ", _UNSEEN.sub(" ", text)), most)
-    )
+    return PageText(None if title is None else _plain(title[1], most) or None, _plain(_TAG.sub(" ", _UNSEEN.sub(" ", text)), most))
 
 
 def _decoded(raw: bytes, content_type: str | None) -> str:

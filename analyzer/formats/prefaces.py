@@ -215,9 +215,7 @@ def _line(reader: Reader) -> ProxyHeader | None:
 
 
 def _between(version: int, client: str | None, client_port: int, server: str | None, server_port: int) -> ProxyHeader:
-    return ProxyHeader(
-        version, client_host=client, client_port=client_port, server_host=server, server_port=server_port
-    )
+    return ProxyHeader(version, client_host=client, client_port=client_port, server_host=server, server_port=server_port)
 
 
 def _ip(text: str) -> str | None:

@@ -109,9 +109,7 @@ def unsealed(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch) -
     return Unsealed((ways[0].pieces, ways[1].pieces), [*ways[0].alerts, *ways[1].alerts])
 
 
-def encrypted_handshake(
-    to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch, *, of_client: bool
-) -> list[tuple[int, bytes]]:
+def encrypted_handshake(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch, *, of_client: bool) -> list[tuple[int, bytes]]:
     """What one side's handshake of TLS 1.3 says under its keys (RFC 8446 section 4): (type, body), up to the first
     record that does not open."""
     label = "CLIENT_HANDSHAKE_TRAFFIC_SECRET" if of_client else "SERVER_HANDSHAKE_TRAFFIC_SECRET"

@@ -37,9 +37,7 @@ _SHOWN = 200
 """Characters of a status line, or of a server's name, that are kept."""
 
 
-def tls_facts(
-    to_server: Stream, to_client: Stream, fetch: Fetch, keys: KeyLog = NO_KEYS, wanted: str | None = None
-) -> TlsFacts | None:
+def tls_facts(to_server: Stream, to_client: Stream, fetch: Fetch, keys: KeyLog = NO_KEYS, wanted: str | None = None) -> TlsFacts | None:
     """The facts of a handshake; None without a hello or an alert. ``wanted``: the name that the client's CONNECT or
     SOCKS request named."""
     near, far = way(to_server, fetch, from_client=True), way(to_client, fetch, from_client=False)

@@ -127,14 +127,10 @@ def _alert(record: Record, reader: Reader, *, from_client: bool) -> Alert:
     packets = reader.packets(record.at, record.end_at)
     plain = len(record.body) == 2 and 1 <= record.body[0] <= 2
     level, number = (record.body[0], record.body[1]) if plain else (None, None)
-    return alert(
-        level, number, from_client=from_client, packet=packets[-1] if packets else 0, ts_ns=times[1] if times else 0
-    )
+    return alert(level, number, from_client=from_client, packet=packets[-1] if packets else 0, ts_ns=times[1] if times else 0)
 
 
-def alert(
-    level: int | None, number: int | None, *, from_client: bool, packet: int, ts_ns: int, encrypted: bool = False
-) -> Alert:
+def alert(level: int | None, number: int | None, *, from_client: bool, packet: int, ts_ns: int, encrypted: bool = False) -> Alert:
     """The record of an alert."""
     return Alert(from_client, level, number, None if number is None else alert_name(number), packet, ts_ns, encrypted)
 
@@ -162,19 +158,13 @@ def _reached_13(client: Way) -> Reached:
     finished = finished_13(sizes)
     if finished is None:
         return Reached.SERVER_HELLO
-    return (
-        Reached.APPLICATION_DATA if any(size != ALERT_SIZE_13 for size in sizes[finished + 1 :]) else Reached.COMPLETED
-    )
+    return Reached.APPLICATION_DATA if any(size != ALERT_SIZE_13 for size in sizes[finished + 1 :]) else Reached.COMPLETED
 
 
 def finished_13(sizes: Sequence[int]) -> int | None:
     """Which of a client's encrypted records holds its Finished; None when none can."""
     exact = next((place for place, size in enumerate(sizes) if size in _FINISHED_SIZES_13), None)
-    return (
-        exact
-        if exact is not None
-        else next((place for place, size in enumerate(sizes) if size > _FINISHED_SIZES_13[0]), None)
-    )
+    return exact if exact is not None else next((place for place, size in enumerate(sizes) if size > _FINISHED_SIZES_13[0]), None)
 
 
 def sizes_after(client: Way, server: Way, to_client: Reader) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -188,9 +178,7 @@ def sizes_after(client: Way, server: Way, to_client: Reader) -> tuple[tuple[int,
     return tuple(size for size, _, _ in client.encrypted[:_SIZES]), tuple(later[:_SIZES])
 
 
-def client_certificate(
-    sent: Sequence[tuple[int, bytes]], received: Sequence[tuple[int, bytes]], *, newer: bool
-) -> tuple[ClientCertificate | None, bytes]:
+def client_certificate(sent: Sequence[tuple[int, bytes]], received: Sequence[tuple[int, bytes]], *, newer: bool) -> tuple[ClientCertificate | None, bytes]:
     """Whether the server asked for the client's certificate, and the client's Certificate message, empty when there is
     none.
 

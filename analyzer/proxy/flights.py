@@ -43,6 +43,8 @@ class Flight(Struct, frozen=True, gc=False):
     traces: int
     shape: tuple[str, str, int, int]
     """Method, path, status (0 none), request body size: what two legs of an exchange share in any case."""
+    declared: int
+    """The length of the request's body as its head declares it, else as it was sent: a proxy that cuts a body leaves the declaration."""
     authority: str
     """The host that the request names (absolute target, else Host), in lower case."""
     agent: str
@@ -75,9 +77,7 @@ def _named_client(connection: Connection) -> Endpoint | None:
     return None
 
 
-def _header_places(
-    connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]]
-) -> dict[str, tuple[Endpoint, int]]:
+def _header_places(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]]) -> dict[str, tuple[Endpoint, int]]:
     """By connection: the client's end that a PROXY header names, and how many exchanges upstream connections with the
     same header had before.
 
@@ -127,6 +127,7 @@ def _flight(
         open_end=open_end,
         absolute="://" in request.target.split("?")[0],
         traces=sum(1 for header in request.headers if header.name.lower() in _TRACES),
+        declared=request.body.size if request.body.declared is None else request.body.declared,
         authority=authority(request),
         agent=field_value(request.headers, "user-agent"),
         shape=(request.method, path(request.target), response.status if answered and not isinstance(response, Absent) else 0, request.body.size),

@@ -11,6 +11,7 @@ the one with most in common wins, then the tightest; a tie is no pair but is rep
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ _GROUP = 16
 _NEIGHBOURS = 6
 _PAIR = 2
 _WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3, "proxy_header": 3, "repeated_token": 2}
+_PROXY_DEMAND = 407
+_STRONG = 4
 _SURE = 8
 """A weight that a request's key and its response's key reach together."""
 
@@ -102,13 +105,28 @@ def _candidates(flights: Sequence[Flight]) -> dict[tuple[int, int], set[tuple[st
         for key in set(flight.keys):
             groups[key].append(index)
     candidates: dict[tuple[int, int], set[tuple[str, bytes]]] = defaultdict(set)
+    redirected = _redirected(flights, groups)
     for key, members in groups.items():
-        if len(members) < _PAIR or _one_server(flights, members):
+        if len(members) < _PAIR or (not redirected and _one_server(flights, members)):
             continue
         for one, other in _couples(flights, members):
-            if _may_be_legs(flights[one], flights[other]):
+            if _may_be_legs(flights[one], flights[other], redirected):
                 candidates[one, other].add(key)
     return candidates
+
+
+def _redirected(flights: Sequence[Flight], groups: Mapping[tuple[str, bytes], list[int]]) -> frozenset[frozenset[str]]:
+    """Connections of two hosts to one server that carry the same challenge: a transparent proxy took the client's connection and called the server itself.
+    A server never gives the same challenge twice, so nobody else can have it, a replay included."""
+    found = set()
+    for (basis, value), members in groups.items():
+        if basis != "token" or not value.startswith(b"s") or len(members) != _PAIR:
+            continue
+        one, other = (flights[index] for index in members)
+        a, b = one.connection, other.connection
+        if a.server == b.server and a.client.host != b.client.host and a.bases != b.bases:
+            found.add(frozenset((a.id, b.id)))
+    return frozenset(found)
 
 
 def _one_server(flights: Sequence[Flight], members: list[int]) -> bool:
@@ -136,12 +154,12 @@ def _couples(flights: Sequence[Flight], members: list[int]) -> Iterable[tuple[in
             yield one, other
 
 
-def _may_be_legs(one: Flight, other: Flight) -> bool:
+def _may_be_legs(one: Flight, other: Flight, redirected: AbstractSet[frozenset[str]] = frozenset()) -> bool:
     """Not the same connection (nor that connection seen elsewhere), the same kind of request, and answers that agree where both are known."""
     a, b = one.connection, other.connection
     if a.id == b.id:
         return False
-    if a.server == b.server:
+    if a.server == b.server and frozenset((a.id, b.id)) not in redirected:
         if a.client.host == b.client.host or a.bases != b.bases or a.bases == (-1, -1):
             return False  # two clients of one server or proxy, however alike; address translation would have left the sequence numbers
     elif a.client == b.server and a.server == b.client:
@@ -150,6 +168,8 @@ def _may_be_legs(one: Flight, other: Flight) -> bool:
         return False
     if one.shape[0] != other.shape[0]:
         return False
+    if (one.shape[2] == _PROXY_DEMAND) != (other.shape[2] == _PROXY_DEMAND):
+        return False  # a proxy that is asked for credentials tries again: its client sees the answer to the other try
     return not (one.shape[2] and other.shape[2]) or one.shape[2] == other.shape[2] or not {one.shape[2], other.shape[2]}.isdisjoint(GATEWAY)
 
 
@@ -199,6 +219,8 @@ def _overlap(one: Flight, other: Flight) -> bool:
 
 def _best(flights: Sequence[Flight], far: int, choices: list[Pair]) -> Pair | tuple[int, ...]:
     """The near partner of ``far``; the possible ones when several are equally good."""
+    near_by = [pair for pair in choices if flights[pair.near].connection.server.host == flights[far].connection.client.host and pair.weight >= _STRONG]
+    choices = near_by or choices  # in a chain the leg before has the far one's host, however much of its answer was lost
     top = max(pair.weight for pair in choices)
     choices = [pair for pair in choices if pair.weight == top]
     linked = [pair for pair in choices if flights[pair.near].connection.server.host == flights[far].connection.client.host]

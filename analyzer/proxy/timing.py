@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from analyzer.proxy.flights import Flight
 from analyzer.proxy.joins import Pair, hints
-from analyzer.proxy.times import Clocks, nested, same_clock, shifted
+from analyzer.proxy.times import GATEWAY, Clocks, nested, same_clock, shifted
 
 _ACTIVE = 64
 
@@ -66,10 +66,10 @@ def _options(
     clocks: Clocks,
 ) -> dict[int, list[int]]:
     """For each free near flight the free far flights that it could be; one pass over the flights of each shape in order of time."""
-    shapes: dict[tuple[str, str, int, int], list[int]] = defaultdict(list)
+    shapes: dict[tuple[str, int], list[int]] = defaultdict(list)
     for index, flight in enumerate(flights):
         if index not in nears or index not in fars:
-            shapes[flight.shape].append(index)
+            shapes[flight.shape[0], flight.declared].append(index)
     options: dict[int, list[int]] = defaultdict(list)
     for members in shapes.values():
         members.sort(key=lambda index: shifted(flights[index], flights[index].start, clocks))
@@ -93,13 +93,25 @@ def _possible(near: Flight, far: Flight, links: AbstractSet[tuple[str, str, str]
     a, b = near.connection, far.connection
     if a.id == b.id or {a.client, a.server} == {b.client, b.server} or a.id in (b.tunnel_of, b.twin_of) or b.id in (a.tunnel_of, a.twin_of):
         return False
-    if a.server == b.server and (a.id, b.id) not in mapped:
+    known = (a.id, b.id) in mapped
+    linked = _hosts(near, far) in links
+    if (a.server == b.server and not known and not linked) or not _alike(near, far, known=known):
         return False
     if not same_clock(near, far, clocks) or not nested(near, far, clocks) or hints(near, far) <= 0:
         return False
     if set(near.keys) != set(far.keys) and _contradict(near, far):
         return False
-    return _hosts(near, far) in links or near.connection.server.host == far.connection.client.host or _same_words(near, far)
+    return linked or near.connection.server.host == far.connection.client.host or _same_words(near, far)
+
+
+def _alike(near: Flight, far: Flight, *, known: bool) -> bool:
+    """The same path and answer. Between connections that are known to be the two sides of a proxy the path may lack a prefix, and the proxy may answer for a
+    server that gave it an error or nothing."""
+    _, one, answer, _ = near.shape
+    _, other, beyond, _ = far.shape
+    if one != other and not (known and (one.endswith(other) or other.endswith(one))):
+        return False
+    return answer == beyond or (known and answer in GATEWAY)
 
 
 def _same_words(near: Flight, far: Flight) -> bool:

@@ -84,6 +84,8 @@ class KerberosToken(Struct, frozen=True, gc=False):
     kvno: int | None = None
     mutual_required: bool | None = None
     error_code: int | None = None
+    ticket: bytes | None = None
+    """SHA-256 of the ticket's ciphertext in an AP-REQ: equal wherever the ticket is carried."""
 
 
 class SpnegoToken(Struct, frozen=True, gc=False):
@@ -201,3 +203,5 @@ class Conversation(Struct, frozen=True, gc=False):
     """What is inside a CredSSP logon, None where no key log opened it."""
     offers: tuple[str, ...] = ()
     """Schemes that the peer offered to this client before or during the conversation, in order."""
+    client_source: str | None = None
+    """Where ``client`` was read when it does not travel in the tokens: ``ticket`` (with a key), ``tgs`` (the KDC issued this ticket in the captures)."""

@@ -8,6 +8,7 @@ from analyzer.records.auth import Conversation
 from analyzer.records.capture import Capture, IcmpError
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
+from analyzer.records.kerberos import KdcMessage
 from analyzer.records.proxy import Hop, Role, Route
 from analyzer.records.sealing import Message
 from analyzer.records.sigma import SigmaHit
@@ -47,6 +48,8 @@ class Evidence(Struct, frozen=True, gc=False):
     """ICMP errors by the id of the connection that they quote, in order of time."""
     unanswered: tuple[Unanswered, ...] = ()
     """Requests that got no answer, at most one of each connection."""
+    kdc: tuple[KdcMessage, ...] = ()
+    """What clients and key distribution centers said to each other, in order of time; empty where there is no WinRM."""
     story: Story = Story()
     """What the whole comes to: parties, logons, what became of each request, endings."""
     product: str | None = None

@@ -9,6 +9,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from analyzer.records.auth import Audience, Mechanism
+from analyzer.records.kerberos import TicketRefusal
 from analyzer.records.transport import End, Endpoint, Side
 
 
@@ -229,7 +230,7 @@ class Failure(Struct, frozen=True, gc=False):
 
 class Story(Struct, frozen=True, gc=False):
     """The facts, in order of place, with look-ups: logons by conversation id, fates by the client's exchange id, endings by connection id, parties by
-    connection id (the one at its client end, the one at its server end)."""
+    connection id (the one at its client end, the one at its server end). ``ticket_refusals``: in order of time."""
 
     parties: tuple[Party, ...] = ()
     logons: tuple[Logon, ...] = ()
@@ -238,3 +239,4 @@ class Story(Struct, frozen=True, gc=False):
     logon_of: Mapping[str, Logon] = {}
     ends: Mapping[str, tuple[str, str]] = {}
     failures: tuple[Failure, ...] = ()
+    ticket_refusals: tuple[TicketRefusal, ...] = ()

@@ -33,7 +33,8 @@ def _proxy(result: Result, card: Scorecard, width: int, *, full: bool) -> Iterat
         return
     told = [f"{route.id} ({route.client_connection} → {', '.join(route.upstream_connections)})" for route in routes[:_ROUTES_SHOWN]]
     more = f", and {len(routes) - _ROUTES_SHOWN:,} more" if len(routes) > _ROUTES_SHOWN else ""
-    yield from paragraph(", ".join(told) + more, width, label=f"{counted(len(routes), 'route')}: ", indent=4)
+    if routes:
+        yield from paragraph(", ".join(told) + more, width, label=f"{counted(len(routes), 'route')}: ", indent=4)
     for requirement, means in REQUIREMENTS.items():
         found = check(card, requirement)
         detail = f": {found.detail}" if found.detail else ""
@@ -59,10 +60,9 @@ def _ends(result: Result, card: Scorecard) -> str:
     connections = result.evidence.connections
     clients = dict.fromkeys(connections[identity].client.host for identity in card.client_connections)
     servers = dict.fromkeys(f"{connections[identity].server.host}:{connections[identity].server.port}" for identity in card.upstream_connections)
-    return f"{_some(list(clients), 'client')} → {_some(list(servers), 'server')}"
+    both = f"{_some(list(clients), 'client') or 'its clients'} → {_some(list(servers), 'server') or 'its servers'}"
+    return both if clients and servers else f"{both}; its {'server' if clients else 'client'} side is not in the capture"
 
 
 def _some(names: list[str], word: str) -> str:
-    if not names:
-        return "not in the capture"
     return ", ".join(names) if len(names) <= _NAMED else f"{len(names):,} {word}s"

@@ -1,12 +1,17 @@
 """Questions that rules ask of the picture of the whole (`analyzer.records.story`), and the words for its facts. Rules do not draw pictures of their own."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
-from analyzer.records.auth import Audience, Mechanism
+from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
+from analyzer.records.http import Exchange, Request
+from analyzer.records.proxy import Hop
 from analyzer.records.story import Kind, Logon, Party, Reason, Result
 from analyzer.records.transport import Connection
-from analyzer.rules.reading import header, request, response
+from analyzer.rules.reading import PROXIED, begins_at, first_packet, header, owner, request, response, role
 from analyzer.rules.telling import Sign, Tell
 
 MECHANISMS = {
@@ -32,6 +37,32 @@ def sign(logon: Logon) -> Sign[Logon]:
     return Sign(logon, logon.exchanges, logon.packets, (logon.client_connection, *logon.server_connections), user=account(logon))
 
 
+def spoken(evidence: Evidence, *mechanisms: Mechanism, audience: Audience = Audience.SERVER) -> Iterator[Conversation]:
+    """What clients said themselves to log on: conversations on WinRM connections, without those that a proxy forwarded from a known client. In order of place;
+    with ``mechanisms``, only those."""
+    for found in evidence.conversations:
+        own = found.connection in evidence.winrm and found.audience is audience and (not mechanisms or found.mechanism in mechanisms)
+        if own and not any(identity in evidence.far for identity in found.exchanges):
+            yield found
+
+
+def is_at_proxy(evidence: Evidence, connection: str) -> bool:
+    """One of its ends is a proxy."""
+    return role(evidence, connection) in PROXIED
+
+
+def forwarded(evidence: Evidence) -> Iterator[tuple[Hop, Exchange, Exchange]]:
+    """WinRM exchanges that are known on both sides of a proxy: the client's and the server's."""
+    for hop in evidence.hops:
+        if hop.near_connection in evidence.winrm:
+            yield hop, evidence.exchanges[hop.near], evidence.exchanges[hop.far]
+
+
+def program(evidence: Evidence, exchange: Exchange) -> tuple[str, str]:
+    """The client program behind a request: its address and the User-Agent that it gives."""
+    return evidence.connections[exchange.connection].client.host, header(request(exchange), "user-agent") or ""
+
+
 def account(logon: Logon) -> str | None:
     r"""``DOMAIN\user``, ``user``, or None when nothing shows it."""
     if not logon.user:
@@ -42,8 +73,7 @@ def account(logon: Logon) -> str | None:
 def party_at(evidence: Evidence, connection: str, *, server_end: bool) -> Party | None:
     """The party at one end of a connection."""
     ends = evidence.story.ends.get(connection)
-    wanted = None if ends is None else ends[server_end]
-    return next((party for party in evidence.story.parties if party.id == wanted), None)
+    return None if ends is None else evidence.story.parties[int(ends[server_end][1:]) - 1]
 
 
 def is_proxied(evidence: Evidence, connection: str) -> bool:
@@ -73,6 +103,58 @@ def product_at(evidence: Evidence, exchange: str) -> str | None:
     return header(response(evidence.exchanges[exchange]), "server")
 
 
+def asks_for(asked: Request | None) -> str:
+    """``GET /page``: what a request asks for."""
+    return "something that is not in the capture" if asked is None else f"{asked.method} {asked.target}"
+
+
+def where(tell: Tell[Any]) -> str:
+    """``packet 6, c1.x2``: where the first sign is."""
+    first = tell.first
+    return ", ".join([*(tell.packet(key) for key in first.packets[:1]), *first.exchanges[:1]]) or tell.connection.id
+
+
 def first_packet_of(tell: Tell[Logon]) -> str:
     """``packet 6``: where the first logon was answered."""
     return tell.packet(tell.first.packets[-1]) if tell.first.packets else "no packet"
+
+
+def asked_at(tell: Tell[Any], exchange: Exchange) -> str:
+    """``packet 12``: where a request begins."""
+    keys = first_packet(request(exchange))
+    return tell.packet(keys[0]) if keys else "no packet"
+
+
+def answered_at(tell: Tell[Any], exchange: Exchange) -> str:
+    """``packet 14``: where a response begins."""
+    keys = first_packet(response(exchange))
+    return tell.packet(keys[0]) if keys else "no packet"
+
+
+def named(before: str, text: str | None) -> str:
+    """`` as alice``: the words before a name and the name, or nothing where there is none."""
+    return f" {before} {text}" if text else ""
+
+
+def joined(evidence: Evidence, *exchanges: str) -> float:
+    """How sure it is that these server-side exchanges are what the clients' ones were forwarded as: the weakest of them."""
+    return min((evidence.far[identity].confidence for identity in exchanges if identity in evidence.far), default=1.0)
+
+
+def client_behind(evidence: Evidence, spoken: Conversation) -> str | None:
+    """The client's connection that a handshake on a server connection belongs to; None when none is known, or several are."""
+    owners = {near.connection for identity in spoken.exchanges if (near := owner(evidence, identity)) is not None}
+    return owners.pop() if len(owners) == 1 else None
+
+
+def is_mixed(evidence: Evidence, spoken: Conversation) -> bool:
+    """Another exchange lies between those of a handshake on its connection, or another one was not over when it began: whose logon it is, cannot be told."""
+    places = [evidence.exchanges[identity].position for identity in spoken.exchanges]
+    if max(places) - min(places) >= len(set(places)):
+        return True
+    own = evidence.conversations_of.get(spoken.connection, ())
+    place = bisect_left(own, min(places), key=partial(begins_at, evidence))
+    return place > 0 and own[place - 1].outcome in _NOT_OVER and own[place - 1].audience is spoken.audience
+
+
+_NOT_OVER = (Outcome.ABANDONED, Outcome.UNFINISHED)

@@ -21,8 +21,11 @@ _NEEDED = ("TITLE", "SEVERITY", "find")
 
 
 class Rule(Struct, frozen=True, gc=False):
-    """``id`` is ``family.name``; ``document`` the module's docstring; ``find`` yields the findings. ``explains``: rules whose findings on the same
-    connections are symptoms of this one's; ``fails``: the scorecard's requirements that a finding fails; ``module``: where it is written."""
+    """``id`` is ``family.name``; ``document`` the module's docstring; ``find`` yields the findings; ``module``: where it is written.
+
+    ``explains``: rules whose findings on the same connections are symptoms of this one's. ``fails``: the scorecard's requirements that a finding fails;
+    ``fails_alone``: those that it fails unless another finding explains it.
+    """
 
     id: str
     family: str
@@ -33,6 +36,7 @@ class Rule(Struct, frozen=True, gc=False):
     module: str = ""
     explains: tuple[str, ...] = ()
     fails: tuple[str, ...] = ()
+    fails_alone: tuple[str, ...] = ()
     params: tuple[Param, ...] = ()
 
 
@@ -99,7 +103,7 @@ def _declared(identity: str, family: str, module: ModuleType, opinion: Opinion) 
     severity = opinion.severity if isinstance(opinion.severity, Severity) else opinion.worst or Severity.INFO
     find = partial(told, opinion, identity)
     document = module.__doc__ or ""
-    return Rule(identity, family, title, severity, document, find, module.__name__, opinion.explains, opinion.fails, opinion.params)
+    return Rule(identity, family, title, severity, document, find, module.__name__, opinion.explains, opinion.fails, opinion.fails_alone, opinion.params)
 
 
 def _with_find(identity: str, family: str, module: ModuleType) -> Rule:

@@ -10,10 +10,6 @@ from analyzer.records.finding import Finding, Severity
 from analyzer.rules.catalogue import FAMILIES, rules
 
 CAUSES: dict[str, tuple[str, ...]] = {
-    "affinity.shared-authenticated-upstream": ("affinity.client-migrates", "http.encrypted-body-refused"),
-    "affinity.shell-scattered": ("wsman.shell-gone",),
-    "affinity.client-migrates": ("http.encrypted-body-refused",),
-    "affinity.handshake-interleaved": ("http.encrypted-body-refused",),
     "tcp.idle-timeout": ("http.encrypted-body-refused",),
     "tcp.response-truncated": ("http.encrypted-body-refused",),
     "tcp.longpoll-cut": ("tcp.request-cut", "http.encrypted-body-refused"),
@@ -28,10 +24,6 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "tcp.rst-after-2xx": ("tcp.request-cut", "auth.reauth-per-request", "auth.context-lost", "http.encrypted-body-refused"),
     "tcp.close-between-challenge-and-response": ("auth.loop", "auth.credentials-refused", "auth.reauth-per-request", "http.keepalive-stripped"),
     "tcp.upstream-idle-close": ("affinity.client-migrates", "auth.context-lost", "http.encrypted-body-refused"),
-    "auth.unencrypted-refused": ("auth.credentials-refused", "auth.loop", "http.refused-request"),
-    "auth.challenge-stripped": ("auth.loop",),
-    "auth.loop": ("tcp.retry-storm",),
-    "attack.spray": ("auth.loop", "auth.credentials-refused", "tcp.retry-storm"),
 }
 """Cause: the symptoms that it explains; rules that are declared opinions say so themselves."""
 

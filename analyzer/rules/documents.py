@@ -36,6 +36,8 @@ _BY_STATUS = {
     503: "http.service-unavailable, http.gateway-error",
     504: "http.gateway-timeout, http.gateway-error",
 }
+_OF_BOTH = (32, 33, 37, 60)
+"""Kerberos errors that servers and KDCs send."""
 _HEADINGS = {
     "winrm": "Errors of WinRM",
     "win32": "Errors of Windows",
@@ -90,8 +92,14 @@ def _rules(code: Code) -> str | None:
     if code.space == "http":
         return _BY_STATUS.get(code.number, "http.refused-request")
     if code.space == "kerberos":
-        return None if code.kind == "benign" else "auth.kerberos-error"
+        return None if code.kind == "benign" else _kerberos_rules(code)
     return "auth.credssp-refused" if code.space == "ntstatus" else _BY_KIND.get(code.kind)
+
+
+def _kerberos_rules(code: Code) -> str:
+    if code.number in _OF_BOTH:
+        return "auth.kerberos-error, auth.kdc-error"
+    return "auth.kdc-error" if code.symbol.startswith("KDC_") else "auth.kerberos-error"
 
 
 def code_book() -> str:

@@ -52,17 +52,13 @@ Proof = Callable[[Evidence, Proxy], Iterator[Exchange]]
 
 
 class Requirement(Struct, frozen=True, gc=False):
-    """``rules`` whose findings fail it, ``proof`` gives the exchanges that show it kept, ``unit`` names them.
-
-    Findings of ``alone`` fail it, too, but not where they are the symptom of another one, which fails the requirement that it belongs to.
-    """
+    """``rules`` whose findings fail it (the others say so themselves), ``proof`` gives the exchanges that show it kept, ``unit`` names them."""
 
     name: str
     sentence: str
     rules: tuple[str, ...]
     proof: Proof
     unit: str
-    alone: tuple[str, ...] = ()
 
 
 def _hops(evidence: Evidence, proxy: Proxy) -> Iterator[tuple[Exchange, Exchange]]:
@@ -148,11 +144,11 @@ def _no_foreign(evidence: Evidence, proxy: Proxy) -> Iterator[Exchange]:
 
 
 REQUIREMENTS = (
-    Requirement("http_1_1", "131", ("http.1.0-downgrade",), _http_1_1, "exchange"),
+    Requirement("http_1_1", "131", (), _http_1_1, "exchange"),
     Requirement(
         "connection_authentication",
         "133",
-        ("affinity.handshake-interleaved", "auth.challenge-stripped", "tcp.close-between-challenge-and-response"),
+        ("tcp.close-between-challenge-and-response",),
         _connection_authentication,
         "handshake",
     ),
@@ -169,24 +165,18 @@ REQUIREMENTS = (
         (),
         _served_without_new_handshake,
         "exchange",
-        alone=("http.keepalive-stripped",),
     ),
     Requirement(
         "affinity",
         "146",
-        (
-            "affinity.client-migrates",
-            "affinity.shared-authenticated-upstream",
-            "affinity.sequence-discontinuity",
-            "affinity.context-mismatch",
-        ),
+        (),
         _affinity,
         "exchange",
     ),
     Requirement(
         "encryption_enforced",
         "151",
-        ("enc.mixed-mode", "proxy.plain-http-in-connect"),
+        ("proxy.plain-http-in-connect",),
         _encryption,
         "request",
     ),
@@ -194,7 +184,7 @@ REQUIREMENTS = (
     Requirement(
         "no_foreign_request",
         "155",
-        ("affinity.shared-authenticated-upstream", "affinity.foreign-request-rejected"),
+        (),
         _no_foreign,
         "request",
     ),
@@ -207,11 +197,16 @@ def rules_of(requirement: Requirement) -> frozenset[str]:
     return frozenset(requirement.rules) | {rule.id for rule in catalogue.rules() if requirement.name in rule.fails}
 
 
+def alone_of(requirement: Requirement) -> frozenset[str]:
+    """The rules whose findings fail it where no other finding explains them."""
+    return frozenset(rule.id for rule in catalogue.rules() if requirement.name in rule.fails_alone)
+
+
 def scorecards(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Scorecard, ...]:
     """One for each proxy and kind of proxy that carries WinRM, in order of first appearance. ``findings``: all of them, symptoms included.
 
     A proxy of which one side only is captured has a card, too: what needs both sides is not tested there."""
-    parties = [party for party in evidence.story.parties if party.kind is Kind.PROXY]
+    parties = [party for party in evidence.story.parties if party.kind in (Kind.PROXY, Kind.SOCKS)]
     inside = {one.tunnel_of: identity for identity, one in evidence.connections.items() if one.tunnel_of is not None}
     against: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -285,8 +280,8 @@ def _scorecard(evidence: Evidence, party: Party, proxy: Proxy, against: Sequence
 def _check(
     evidence: Evidence, proxy: Proxy, requirement: Requirement, against: Sequence[Finding], findings: Sequence[Finding], kept: AbstractSet[int]
 ) -> Check:
-    rules = rules_of(requirement)
-    failures = [finding for finding in against if finding.rule in rules or (finding.rule in requirement.alone and id(finding) in kept)]
+    rules, alone = rules_of(requirement), alone_of(requirement)
+    failures = [finding for finding in against if finding.rule in rules or (finding.rule in alone and id(finding) in kept)]
     if failures:
         cited = [cause for finding in failures for cause in ([finding] if id(finding) in kept else _causes(finding, findings, kept))]
         detail = ", ".join(dict.fromkeys(finding.rule for finding in cited))

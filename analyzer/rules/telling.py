@@ -126,6 +126,11 @@ def endpoint(evidence: Evidence, sign: Sign[Any]) -> Hashable:
     return own.server.host, own.server.port
 
 
+def place_and(part: Callable[[Any], Hashable]) -> Key:
+    """One finding for each client host, server endpoint and ``part`` of the fact."""
+    return lambda evidence, sign: (place(evidence, sign), part(sign.fact))
+
+
 def alone(_: Evidence, sign: Sign[Any]) -> Hashable:
     """One finding for each sign."""
     return id(sign)
@@ -142,16 +147,20 @@ class Opinion(Struct, frozen=True, gc=False, kw_only=True):
     title: str | Words
     severity: Severity | Callable[[Tell[Any]], Severity]
     confidence: float | Callable[[Tell[Any]], float]
-    reference: str
+    reference: str | Words
     advice: str | Told | Callable[[Tell[Any]], "str | Told"]
     see: Callable[..., Iterable[Sign[Any]]]
     why: Words
     owner: Owner | Callable[[Tell[Any]], Owner]
     each: Key = place
-    attack: tuple[str, ...] = ()
+    attack: tuple[str, ...] | Callable[[Tell[Any]], tuple[str, ...]] = ()
     explains: tuple[str, ...] = ()
     fails: tuple[str, ...] = ()
+    fails_alone: tuple[str, ...] = ()
+    """Requirements that a finding fails unless another finding explains it: then that one's requirement is failed."""
     params: tuple[Param, ...] = ()
+    destination: Words | None = None
+    """Where it happened, where that is not the server end of the first connection."""
     name: str | None = None
     """The title of the rule in lists, where ``title`` is a function."""
     worst: Severity | None = None
@@ -181,12 +190,13 @@ def _finding(opinion: Opinion, rule: str, tell: Tell[Any]) -> Finding:
         title=opinion.title if isinstance(opinion.title, str) else opinion.title(tell),
         why=opinion.why(tell),
         advice=advice,
-        reference=opinion.reference,
+        reference=opinion.reference if isinstance(opinion.reference, str) else opinion.reference(tell),
         connections=tell.connections,
         exchanges=tuple(dict.fromkeys(identity for sign in tell.signs for identity in sign.exchanges)),
         packets=[key for sign in tell.signs for key in sign.packets],
         user=tell.users[0] if len(tell.users) == 1 else None,
-        attack=opinion.attack,
+        attack=opinion.attack if isinstance(opinion.attack, tuple) else opinion.attack(tell),
+        destination=None if opinion.destination is None else opinion.destination(tell),
         owner=opinion.owner if isinstance(opinion.owner, Owner) else opinion.owner(tell),
     )
 

@@ -71,6 +71,19 @@ def exchange_keys(request: bytes, reply: bytes | None, secrets: Secrets, tickets
     return None
 
 
+def ticket_client(request: bytes, secrets: Secrets, tickets: Tickets) -> str | None:
+    """The client's name (``alice@LAB.EXAMPLE``) in the ticket of an AP-REQ, or in its authenticator; None when no secret opens either."""
+    message = ap_req(_inner(request))
+    for learnt in () if message is None else _session_keys(message, secrets, tickets):
+        if learnt.client is not None:
+            return learnt.client
+        plain = decrypt(learnt.key, _AUTHENTICATOR, message.authenticator.cipher) if message is not None else None
+        told = None if plain is None else authenticator(plain)
+        if told is not None:
+            return f"{told.client}@{told.realm}"
+    return None
+
+
 def service_ticket(request: bytes) -> Ticket | None:
     """The ticket in an AP-REQ as sent, in its GSS frame or without."""
     message = ap_req(_inner(request))

@@ -80,7 +80,7 @@ def _ending(
         idle_ns=max(closing.ts_ns - _last_data_ns(exchanges, connection, closing), 0),
         announced=last is not None and (says_close(response(last)) or says_close(request(last))),
         pending=_pending(exchanges, closing),
-        certainty=Certainty.PROVED if _both_sides(evidence, connection, beside) else Certainty.INFERRED,
+        certainty=_certainty(evidence, connection, cause, beside),
     )
 
 
@@ -135,10 +135,12 @@ def _kind(evidence: Evidence, connection: Connection, side: Side, beside: Neighb
     return Kind.PROXY if proxied else Kind.SERVER
 
 
-def _both_sides(evidence: Evidence, connection: Connection, beside: Neighbours) -> bool:
-    if evidence.roles.get(connection.id) in (Role.DIRECT, Role.UNKNOWN):
-        return True
-    return connection.id in beside.near or connection.id in beside.far
+def _certainty(evidence: Evidence, connection: Connection, cause: Closing, beside: Neighbours) -> Certainty:
+    """Proved where both sides of a proxy are known. A RST can be sent in another's name, and behind the ends of a single connection others may stand."""
+    known = connection.id in beside.near or connection.id in beside.far
+    if cause.kind is End.RESET or evidence.roles.get(connection.id) in (Role.DIRECT, Role.UNKNOWN):
+        return Certainty.INFERRED
+    return Certainty.PROVED if known else Certainty.INFERRED
 
 
 def _last_answered(exchanges: tuple[Exchange, ...], closing: Closing) -> Exchange | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 
-from analyzer.records.auth import Audience
+from analyzer.records.auth import Audience, Conversation
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Response
 from analyzer.records.prefaces import ProxyHeader
@@ -113,7 +113,8 @@ def _account(evidence: Evidence, exchange: Exchange) -> str | None:
 
 def _asked_as(evidence: Evidence, exchange: Exchange) -> str | None:
     """The account that the client itself logged on with on its own connection, whether or not the server took it."""
-    told = _account(evidence, exchange)
+    spoken = standing(evidence, exchange)
+    told = None if spoken is None or not _is_its_own(evidence, exchange, spoken) else account(spoken.client)
     if told is not None:
         return told
     own = evidence.conversations_of.get(exchange.connection, ())
@@ -147,6 +148,14 @@ def _host(text: str) -> str | None:
         return str(ip_address(bare))
     except ValueError:
         return None
+
+
+def _is_its_own(evidence: Evidence, exchange: Exchange, spoken: Conversation) -> bool:
+    """On the server's side alone the client that logged on need not be the one that asks now: the proxy names both."""
+    if evidence.roles.get(exchange.connection) is not Role.UPSTREAM_LEG or exchange.id in spoken.exchanges:
+        return True
+    now, then = asked_from(evidence, exchange), asked_from(evidence, evidence.exchanges[spoken.exchanges[-1]])
+    return now is None or then is None or now == then
 
 
 def _certainty(evidence: Evidence, exchange: Exchange, onward: tuple[Exchange, ...], *, own: bool) -> Certainty:

@@ -19,9 +19,7 @@ def icmp_of(connections: Mapping[str, Connection], errors: Iterable[IcmpError]) 
     begun: dict[_Ends, list[tuple[int, Connection]]] = {}
     for connection in connections.values():
         if connection.tunnel_of is None:
-            ends = frozenset(
-                ((connection.client.host, connection.client.port), (connection.server.host, connection.server.port))
-            )
+            ends = frozenset(((connection.client.host, connection.client.port), (connection.server.host, connection.server.port)))
             begun.setdefault(ends, []).append((connection.first_ns, connection))
     for known in begun.values():
         known.sort(key=lambda item: item[0])

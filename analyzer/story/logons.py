@@ -124,7 +124,7 @@ def _logon(
     evidence: Evidence, identity: str, spoken: Conversation, onward: Sequence[Conversation], challenges: Mapping[bytes, Sequence[Conversation]]
 ) -> Logon:
     reason, code, certainty = _reason(evidence, spoken, onward, challenges)
-    client = next((one.client for one in (spoken, *onward) if one.client.user), spoken.client)
+    named = next((one for one in (spoken, *onward) if one.client.user), spoken)
     steps = [key for one in (spoken, *onward) for step in one.steps for key in step.packets[:1]]
     return Logon(
         id=identity,
@@ -133,9 +133,9 @@ def _logon(
         audience=spoken.audience,
         scheme=spoken.scheme,
         mechanism=spoken.mechanism,
-        user=client.user,
-        domain=client.domain,
-        user_source=None if not client.user else "wire" if _is_on_the_wire(spoken) else "ticket",
+        user=named.client.user,
+        domain=named.client.domain,
+        user_source=None if not named.client.user else named.client_source or "wire",
         outcome=Result.NOT_EXAMINED if reason is Reason.NO_PROXY_CREDENTIALS else _OUTCOMES[spoken.outcome],
         reason=reason,
         code=code,
@@ -149,10 +149,6 @@ def _logon(
         spn=next((one.spn for one in (spoken, *onward) if one.spn), None) or spoken.target_name,
         verifies=next((one.verifies for one in (spoken, *onward) if one.verifies is not None), None),
     )
-
-
-def _is_on_the_wire(spoken: Conversation) -> bool:
-    return spoken.mechanism in (Mechanism.NTLM, Mechanism.BASIC, Mechanism.DIGEST)
 
 
 _Told = tuple[Reason | None, int | None, Certainty]
@@ -250,16 +246,16 @@ def _refusal(evidence: Evidence, spoken: Conversation, onward: Sequence[Conversa
         return Reason.NOT_CREDENTIALS if right else Reason.CREDENTIALS, None, Certainty.INFERRED
     if _is_interleaved(evidence, onward):
         return Reason.INTERLEAVED, None, Certainty.PROVED
-    return _answer_refused(spoken, onward, clear=clear, blind=blind)
+    return _answer_refused(spoken, onward, clear=clear, blind=blind, lost=_is_usually_seen(evidence, spoken))
 
 
-def _answer_refused(spoken: Conversation, onward: Sequence[Conversation], *, clear: bool, blind: bool) -> _Told:
+def _answer_refused(spoken: Conversation, onward: Sequence[Conversation], *, clear: bool, blind: bool, lost: bool) -> _Told:
     """The last message of a handshake was refused. A given secret that fits proves that the password is right: then the account is not blamed first."""
     right = any(one.verifies for one in (spoken, *onward))
     if spoken.mechanism is Mechanism.NTLM and not any(one.server_challenge for one in (spoken, *onward)):
         return None, None, Certainty.UNKNOWN  # nobody knows what was answered
-    if blind and onward:
-        return None, None, Certainty.UNKNOWN
+    if blind and (onward or lost):
+        return None, None, Certainty.UNKNOWN  # the other side is in the capture, and this part of it is not
     if blind:
         return Reason.CREDENTIALS_OR_SPLIT, None, Certainty.UNKNOWN
     if clear:
@@ -288,6 +284,12 @@ def _may_be_changed(evidence: Evidence, spoken: Conversation, onward: Sequence[C
     if evidence.roles.get(spoken.connection) in _PROXIED:
         return True
     return any(_is_a_gateways(evidence.exchanges[identity]) for identity in spoken.exchanges)
+
+
+def _is_usually_seen(evidence: Evidence, spoken: Conversation) -> bool:
+    """The other side of this proxy is in the capture, for other exchanges."""
+    server = evidence.connections[spoken.connection].server
+    return any(evidence.connections[route.client_connection].server == server for route in evidence.routes)
 
 
 def _is_a_gateways(exchange: Exchange) -> bool:

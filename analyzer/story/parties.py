@@ -52,9 +52,14 @@ class _Found:
         self.evidence = evidence
         self.near_of: dict[str, str] = {}
         self.groups = _groups(evidence)
+        self.onward: dict[str, str] = {}
         for route in evidence.routes:
             for far in route.upstream_connections:
                 self.near_of.setdefault(far, route.client_connection)
+                self.onward.setdefault(route.client_connection, far)
+        self.asking: dict[str, set[object]] = defaultdict(set)
+        for far, near in self.near_of.items():
+            self.asking[evidence.connections[far].client.host].add(self.groups[evidence.connections[near].server])
         self.near: dict[tuple[str, object], list[Connection]] = defaultdict(list)
         self.far: dict[tuple[str, object], list[Connection]] = defaultdict(list)
         self.kinds: dict[tuple[str, object], Kind] = {}
@@ -76,13 +81,13 @@ class _Found:
 
     def _listens(self, host: str) -> object | None:
         """The only proxy that is known to ask servers from this address."""
-        known = {
-            self.groups[self.evidence.connections[near].server] for far, near in self.near_of.items() if self.evidence.connections[far].client.host == host
-        }
-        return known.pop() if len(known) == 1 else None
+        known = self.asking.get(host, set())
+        return next(iter(known)) if len(known) == 1 else None
 
     def _listener(self, connection: Connection) -> tuple[str, object]:
-        if connection.server in self.groups or self.evidence.roles.get(connection.id) in (Role.CLIENT_LEG, Role.TUNNEL):
+        """A connection that a proxy opened ends at a server, unless it goes on from there: a transparent proxy's far side has the address of its near one."""
+        goes_on = connection.id in self.onward or self.evidence.roles.get(connection.id) in (Role.CLIENT_LEG, Role.TUNNEL)
+        if goes_on or (connection.server in self.groups and connection.id not in self.near_of):
             return self._as(Kind.PROXY, self.groups.get(connection.server, connection.server))
         return self._as(Kind.SERVER, connection.server)
 
@@ -101,7 +106,7 @@ class _Found:
         made = Party(
             identity,
             kind,
-            listens=tuple(dict.fromkeys(connection.server for connection in near)),
+            listens=tuple(dict.fromkeys(connection.server for connection in near if not self._is_redirected(kind, connection))),
             hosts=tuple(dict.fromkeys(connection.client.host for connection in far)),
             near=tuple(connection.id for connection in near),
             far=tuple(connection.id for connection in far),
@@ -113,7 +118,18 @@ class _Found:
             sure = Certainty.PROVED if socks or self._hops(near, far) else Certainty.INFERRED
             made = replace(made, kind=Kind.SOCKS if socks else kind)
             return replace(made, product=product, product_evidence=evidence_of, certainty=sure)
-        return replace(made, names=_names(self.evidence, near)) if kind is Kind.SERVER else made
+        names = _names(self.evidence, near) if kind is Kind.SERVER else ()
+        return replace(made, names=names, certainty=self._end_certainty(kind, near, far))
+
+    def _end_certainty(self, kind: Kind, near: Iterable[Connection], far: Iterable[Connection]) -> Certainty:
+        """An end of the path is proved where the other side of a proxy shows it; else something unseen may stand before it."""
+        joined = [one.id in self.onward for one in far] if kind is Kind.CLIENT else [one.id in self.near_of for one in near]
+        return Certainty.PROVED if any(joined) else Certainty.INFERRED
+
+    def _is_redirected(self, kind: Kind, connection: Connection) -> bool:
+        """The client called the server's own address, and a transparent proxy took the connection: the address is not the proxy's."""
+        far = self.onward.get(connection.id) if kind is Kind.PROXY else None
+        return far is not None and self.evidence.connections[far].server.host == connection.server.host
 
     def _hops(self, near: Iterable[Connection], far: Iterable[Connection]) -> bool:
         return any(self.near_of.get(connection.id) for connection in far) or any(

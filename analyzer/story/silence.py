@@ -172,28 +172,30 @@ def _windows(connection: Connection) -> Iterator[ZeroWindow]:
 
 
 def _stop(connection: Connection, one: Unanswered, asked: _Asked, limits: Limits) -> Stop:
-    if any(
-        closing.side is Side.SERVER and closing.kind is End.FIN and closing.ts_ns < asked.asked_ns
-        for closing in connection.closings
-    ):
+    closing = one.closing
+    if _crossed(connection, one, asked, limits):
         return Stop.AFTER_CLOSE
-    if (
-        one.closing is not None
-        and one.closing.side is Side.SERVER
-        and one.closing.kind is End.FIN
-        and 0 <= one.closing.acked <= asked.at
-    ):
-        return Stop.AFTER_CLOSE  # its sender had not received the request yet
-    if one.closing is not None and (
-        one.closing.side is Side.SERVER or (one.closing.kind is End.RESET and one.closing.fits is False)
-    ):
-        return Stop.RESET if one.closing.kind is End.RESET else Stop.CLOSED
+    if closing is not None and (closing.side is Side.SERVER or (closing.kind is End.RESET and closing.fits is False)):
+        return Stop.RESET if closing.kind is End.RESET else Stop.CLOSED
     if one.window is not None:
         return Stop.WINDOW
     lost = _lost(one, asked, limits)
     if lost is not None:
         return lost
-    return Stop.PENDING if one.closing is None else Stop.GAVE_UP
+    return Stop.PENDING if closing is None else Stop.GAVE_UP
+
+
+def _crossed(connection: Connection, one: Unanswered, asked: _Asked, limits: Limits) -> bool:
+    """The server's FIN came before the request, or was on its way: it does not acknowledge it, or came at once.
+
+    After a pause a FIN at once is an answer to the request.
+    """
+    fins = [closing for closing in connection.closings if closing.side is Side.SERVER and closing.kind is End.FIN]
+    if not fins or (one.closing is not None and one.closing.ts_ns < fins[0].ts_ns):
+        return False
+    fin = fins[0]
+    at_once = fin.ts_ns - asked.sent_ns <= limits.crossing_s * 1e9 and not one.idle_ns
+    return fin.ts_ns < asked.asked_ns or 0 <= fin.acked <= asked.at or at_once
 
 
 def _lost(one: Unanswered, asked: _Asked, limits: Limits) -> Stop | None:

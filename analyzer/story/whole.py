@@ -7,6 +7,7 @@ from analyzer.story.failures import failures
 from analyzer.story.fates import fates
 from analyzer.story.logons import by_conversation, logons
 from analyzer.story.parties import parties
+from analyzer.story.tickets import kdc_parties, ticket_refusals
 
 
 def story(evidence: Evidence) -> Story:
@@ -16,11 +17,12 @@ def story(evidence: Evidence) -> Story:
     ended = endings(evidence, who.ends)
     became = fates(evidence, who.ends, who.all, ended)
     return Story(
-        parties=who.all,
+        parties=(*who.all, *kdc_parties(evidence, len(who.all))),
         logons=spoken,
         fates=became,
         endings=ended,
         logon_of=by_conversation(spoken),
         ends=who.ends,
         failures=failures(evidence, spoken, became, ended, who.ends),
+        ticket_refusals=ticket_refusals(evidence, spoken),
     )

@@ -111,6 +111,7 @@ def _alert(row: ConnectionRow) -> str | None:
 
 def _of_socks(field: str) -> Callable[[ConnectionRow], str | None]:
     """That field of the requests to SOCKS proxies."""
+
     def get(row: ConnectionRow) -> str | None:
         values = (getattr(found, field) for found in _socks(row))
         return ",".join(str(value) for value in values if value is not None) or None

@@ -12,14 +12,14 @@ from analyzer.tables.column import Column, Dtype, Table
 from analyzer.tables.packets import packet_set
 
 REQUIREMENTS = {
-    "http_1_1": "HTTP/1.1 on both sides",
-    "connection_authentication": "connection-based authentication passes whole",
-    "keeps_open_after_success": "the connection stays open after the response that ends authentication",
-    "connection_persistence": "connections persist, without a new authentication for each request",
-    "affinity": "a client's connection stays mapped to one upstream connection",
-    "encryption_enforced": "no clear text passes",
-    "proxy_auth_over_https": "authentication to the proxy only with HTTPS",
-    "no_foreign_request": "no request of another client on an authenticated upstream connection",
+    "http_1_1": "Uses HTTP/1.1 on both sides",
+    "connection_authentication": "Passes each logon whole, on one server connection",
+    "keeps_open_after_success": "Keeps the connection open after logon",
+    "connection_persistence": "Keeps connections between requests, without a new logon for each",
+    "affinity": "Keeps each client connection on one server connection",
+    "encryption_enforced": "Carries encrypted messages only",
+    "proxy_auth_over_https": "Takes proxy credentials over HTTPS only",
+    "no_foreign_request": "Never serves one client on another client's logon",
 }
 """Column: the requirement in words."""
 

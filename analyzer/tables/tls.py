@@ -178,8 +178,7 @@ _CERTIFICATES: tuple[Column[TlsRow], ...] = (
         "name_matches",
         Dtype.FLAG,
         lambda row: row.facts.name_matches,
-        "The certificate is valid for `wanted_name` (subject alternative names; without any, the common name). Null "
-        "where one is not known.",
+        "The certificate is valid for `wanted_name` (subject alternative names; without any, the common name). Null where one is not known.",
     ),
     Column("self_signed", Dtype.FLAG, _Leaf("self_signed"), "It is signed by its own key."),
     Column(
@@ -206,8 +205,7 @@ _CERTIFICATES: tuple[Column[TlsRow], ...] = (
         "client_certificate",
         Dtype.TEXT,
         lambda row: row.facts.client_certificate.value if row.facts.client_certificate else None,
-        "`not_asked`; `asked` (the server asked, no answer is known); `empty` (the client has none); `sent`. Null "
-        "where it cannot be seen.",
+        "`not_asked`; `asked` (the server asked, no answer is known); `empty` (the client has none); `sent`. Null where it cannot be seen.",
     ),
     Column(
         "client_certificate_subject",
@@ -221,8 +219,7 @@ _ENDING: tuple[Column[TlsRow], ...] = (
         "alert",
         Dtype.TEXT,
         lambda row: alert.name if (alert := _alert(row)) else None,
-        "The alert that says most, by IANA's name: the first but `close_notify`. Null with `alert_packet` set: "
-        "encrypted.",
+        "The alert that says most, by IANA's name: the first but `close_notify`. Null with `alert_packet` set: encrypted.",
     ),
     Column("alert_number", Dtype.INTEGER, lambda row: alert.number if (alert := _alert(row)) else None, "Its number."),
     Column("alert_level", Dtype.TEXT, _alert_level, "`warning` or `fatal`."),

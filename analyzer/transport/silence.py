@@ -51,14 +51,8 @@ def unacked(assembly: Assembly, sent: Sequence[Segment], received: Sequence[Segm
 
 def ttls(rows: Segments, client: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The times to live in the packets of the client and of the server, resets left out."""
-    met = {
-        (direction, ttl)
-        for direction, flags, ttl in set(zip(rows.direction, rows.flags, rows.ttl, strict=False))
-        if not flags & _RST
-    }
-    client_own, server_own = (
-        tuple(sorted(ttl for direction, ttl in met if direction == side)[:_TTLS]) for side in (client, 1 - client)
-    )
+    met = {(direction, ttl) for direction, flags, ttl in set(zip(rows.direction, rows.flags, rows.ttl, strict=False)) if not flags & _RST}
+    client_own, server_own = (tuple(sorted(ttl for direction, ttl in met if direction == side)[:_TTLS]) for side in (client, 1 - client))
     return client_own, server_own
 
 
@@ -74,10 +68,7 @@ def pauses(rows: Segments, kept: Sequence[int], least_ns: int) -> tuple[Pause, .
     ends = [i for i in range(1, len(kept)) if times[kept[i]] - times[kept[i - 1]] >= least_ns]
     if not ends:
         return ()
-    last = [
-        max((i for i, k in enumerate(kept) if rows.direction[k] == side and not rows.flags[k] & _RST), default=-1)
-        for side in (0, 1)
-    ]
+    last = [max((i for i, k in enumerate(kept) if rows.direction[k] == side and not rows.flags[k] & _RST), default=-1) for side in (0, 1)]
     return tuple(Pause(times[kept[i - 1]], times[kept[i]], rows.key[kept[i]], survived=min(last) >= i) for i in ends)
 
 
@@ -101,9 +92,7 @@ def _closed(rows: Segments, own: Sequence[int], side: Side, end_ns: int) -> Iter
             first, last = k if first is None else first, k
         elif first is not None and last is not None:
             if rows.ts_ns[k] - rows.ts_ns[first] >= _CLOSED_NS:
-                yield ZeroWindow(
-                    side, rows.key[first], rows.ts_ns[first], rows.key[last], rows.ts_ns[last], rows.ts_ns[k]
-                )
+                yield ZeroWindow(side, rows.key[first], rows.ts_ns[first], rows.key[last], rows.ts_ns[last], rows.ts_ns[k])
             first = last = None
     if first is not None and last is not None and end_ns - rows.ts_ns[first] >= _CLOSED_NS:
         yield ZeroWindow(side, rows.key[first], rows.ts_ns[first], rows.key[last], rows.ts_ns[last])
@@ -112,9 +101,5 @@ def _closed(rows: Segments, own: Sequence[int], side: Side, end_ns: int) -> Iter
 def went_on(rows: Segments, kept: Sequence[int], reset: int) -> tuple[int, int | None]:
     """What the side in whose name row ``reset`` was sent sent later: how many packets, and the key of the first."""
     after = rows.ts_ns[reset] + _LATER_NS
-    later = [
-        k
-        for k in kept
-        if rows.direction[k] == rows.direction[reset] and rows.ts_ns[k] >= after and not rows.flags[k] & (_RST | _SYN)
-    ]
+    later = [k for k in kept if rows.direction[k] == rows.direction[reset] and rows.ts_ns[k] >= after and not rows.flags[k] & (_RST | _SYN)]
     return len(later), rows.key[later[0]] if later else None

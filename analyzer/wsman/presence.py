@@ -1,7 +1,7 @@
 """Which exchanges are WinRM's, and by them which connections: told by WS-Management itself, not by a media type, a prefix of a path, or any SOAP.
 
 Evidence is a POST to exactly /wsman or /powershell, a body encrypted for a session (MS-WSMV 2.2.9.1), a namespace of WS-Management in a readable body,
-the field WSMANIDENTIFY, SOAP on one of WinRM's registered ports, or a CONNECT to one. It marks exchanges, because a proxy's pooled connection carries
+the field WSMANIDENTIFY, a POST to one of WinRM's registered ports, or a CONNECT to one. It marks exchanges, because a proxy's pooled connection carries
 other traffic, too; it spreads along hops (a proxy may rewrite the path), to the rounds of the same logon, and to requests of the same connection for the
 same resource. TLS that cannot be decrypted is taken for WinRM on the ports given for it; a connection that was never answered, on the registered ports.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from analyzer.records.auth import Conversation
-from analyzer.records.http import Exchange, Header
+from analyzer.records.http import Exchange, Request
 from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Hop, Route
 from analyzer.records.quality import Absent
@@ -23,7 +23,6 @@ from analyzer.settings import Limits
 
 _PORTS = (5985, 5986, 47001)
 _PATH = re.compile(r"/(?:wsman|powershell)(?:[?/]|$)", re.IGNORECASE)
-_MEDIA = ("application/soap+xml", "multipart/encrypted", "multipart/x-multi-encrypted")
 
 
 class Presence(Struct, frozen=True, gc=False):
@@ -127,14 +126,7 @@ def _exchange(connection: Connection, exchange: Exchange, messages: Mapping[str,
             return True
         if any(header.name.lower() == "wsmanidentify" for header in half.headers):
             return True
-        if registered and half is request and _media(half.headers) in _MEDIA:
-            return True
-    return False
-
-
-def _media(headers: Iterable[Header]) -> str:
-    value = next((header.value for header in headers if header.name.lower() == "content-type"), "")
-    return value.partition(";")[0].strip().lower()
+    return registered and isinstance(request, Request) and request.method == "POST"
 
 
 def _method(exchange: Exchange) -> str:

@@ -95,6 +95,11 @@ class Wire:
         message = message[:2] + struct.pack(">H", _sum(message)) + message[4:]
         return self._add(router, socket.inet_ntoa(quoted[12:16]), message, protocol=1)
 
+    def datagram(self, source: tuple[str, int], target: tuple[str, int], payload: bytes) -> int:
+        """A UDP packet; its number."""
+        header = struct.pack(">HHHH", source[1], target[1], 8 + len(payload), 0)
+        return self._add(source[0], target[0], header + payload, protocol=17)
+
     def _add(self, source: str, target: str, body: bytes, *, captured: bool = True, ttl: int = 64, protocol: int = 6) -> int:
         self._ident = (self._ident + 1) & 0xFFFF
         frame = _ethernet(_ip(source, target, self._ident, body, ttl, protocol))

@@ -1,13 +1,16 @@
 """`python -m tests.golden.accuracy [FOLDER]`: precision and recall over all samples, each miss by name; writes the block in docs/accuracy.md."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import analyzer
+from analyzer.engine.work import told
+from analyzer.records.evidence import Evidence
 from analyzer.rules.catalogue import rules
-from tests.golden import robustness
-from tests.golden.samples import Comparison, Count, captures, compared, truth
+from tests.golden import pictures, robustness
+from tests.golden.pictures import Difference
+from tests.golden.samples import Comparison, Count, Truth, captures, compared, truth
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "accuracy.md"
@@ -37,7 +40,27 @@ def _row(what: str, count: Count) -> str:
     return f"| {what} | {right} | {wrong} | {missed} | {_share(right, right + wrong)} | {_share(right, right + missed)} |"
 
 
-def table(found: list[Comparison]) -> str:
+PICTURES: dict[str, Callable[[Truth, Evidence], Difference]] = {
+    "parties": pictures.parties,
+    "logons with outcome": pictures.logons,
+    "endings (who first)": pictures.endings,
+}
+"""What is compared of the picture of the whole, where a sample's truth holds it."""
+
+
+def drawn(samples: Path) -> list[dict[str, Count]]:
+    """The pictures of every sample of the folder, counted."""
+    found = []
+    for path in sorted(samples.glob("*/truth.json")):
+        known = truth(path.parent)
+        if "parties" in known:
+            evidence = told(analyzer.analyze(captures(path.parent, known)).result.evidence)
+            differences = {what: compare(known, evidence) for what, compare in PICTURES.items()}
+            found.append({what: Count(one.right, len(one.wrong), len(one.missed)) for what, one in differences.items()})
+    return found
+
+
+def table(found: list[Comparison], pictured: list[dict[str, Count]]) -> str:
     """The generated part of docs/accuracy.md, in Markdown."""
     lines = [
         f"{len(found)} samples, {sum(not one.problems and not one.unwritten for one in found)} of them without any difference.",
@@ -47,6 +70,7 @@ def table(found: list[Comparison]) -> str:
         _row("findings (rule and sample)", _total(one.findings for one in found)),
         _row("hop pairs", _total(one.hops for one in found)),
         _row("authentications with their identity", _total(one.identities for one in found)),
+        *(_row(what, _total(counts[what] for counts in pictured)) for what in PICTURES),
         "",
     ]
     unwritten = sorted({(rule, one.name) for one in found for rule in one.unwritten})
@@ -70,7 +94,7 @@ def page(text: str, generated: str) -> str:
 def main(words: list[str]) -> int:
     """Print the table; update the page, or with a folder of samples (made anew) only print theirs."""
     samples = Path(words[0]) if words else ROOT / "sample_pcaps"
-    generated = table(comparisons(samples))
+    generated = table(comparisons(samples), drawn(samples))
     if not words:
         worse, _ = robustness.table()
         generated += "\nWorse evidence (hop pairs of the same samples, damaged; several seeds where chance has a part):\n\n" + "\n".join(worse) + "\n"

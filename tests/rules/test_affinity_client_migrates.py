@@ -22,7 +22,8 @@ def test_the_next_request_goes_to_another_upstream_connection() -> None:
     assert finding.exchanges == ("c1.x4", "c3.x1")
     assert finding.user == "LAB\\alice"
     assert names(finding, moved.far.asked)
-    assert "answered 401" in finding.why
+    assert "was answered 401. c2 had no FIN or reset by then." in finding.why
+    assert (finding.title, finding.owner) == ("Proxy 10.10.1.1:3128 moves a logged-on client elsewhere", "proxy")
 
 
 def test_all_moves_of_one_client_are_one_finding() -> None:
@@ -46,9 +47,9 @@ def test_the_connections_of_one_client_are_one_finding_and_another_client_is_ano
     proxied_handshake(other, far, ntlm("bob"))
     proxied(other, far_leg(lan, 40012), ask_sealed(9, ABSOLUTE, by="bob"), sealed_reply(9))
     one, two = judge(lan).found(RULE)
-    assert (one.connections, two.connections) == (("c1", "c2", "c4", "c5", "c7", "c8", "c3", "c6", "c9"), ("c10", "c11", "c12"))
-    assert "1 later request without a new handshake went over c3 instead" in one.why
-    assert "The same happened on 2 other connections of this client (c4, c7): 3 requests in all" in one.why
+    assert (one.connections, two.connections) == (("c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9"), ("c10", "c11", "c12"))
+    assert "forwarded 1 later request without a new logon on c3" in one.why
+    assert "It happened on 2 other connections of this client, too (c4, c7): 3 requests in all" in one.why
     assert len(packets(one)) == 12
 
 
@@ -76,7 +77,9 @@ def test_a_proxy_that_closed_the_first_connection_itself_had_the_choice() -> Non
     proxied_handshake(near, first, ntlm())
     first.close_by_client()
     proxied(near, far_leg(lan, 40002), ask_sealed(1, ABSOLUTE), offer())
-    assert judge(lan).one(RULE).connections == ("c1", "c2", "c3")
+    finding = judge(lan).one(RULE)
+    assert finding.connections == ("c1", "c2", "c3")
+    assert "The proxy had closed c2 (packet " in finding.why
 
 
 def test_a_new_handshake_on_the_new_connection_is_in_order() -> None:

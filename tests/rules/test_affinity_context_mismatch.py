@@ -6,7 +6,8 @@ from analyzer.engine.local import run
 from analyzer.engine.secrets import load
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
-from analyzer.rules.affinity.context_mismatch import find
+from analyzer.rules.affinity.context_mismatch import OPINION
+from analyzer.rules.telling import told
 from analyzer.settings import Limits, Scope
 from tests.build.talk_http import ABSOLUTE, reply
 from tests.build.talk_proxy import BOB, UPSTREAM_LEG, Hop, ask_sealed, far_leg, near_leg, proxied, proxied_handshake, sealed_reply
@@ -45,23 +46,23 @@ OWN = {"c1.x4": "a", "c3.x4": "a", "c2.x4": "b", "c4.x4": "b", "c2.x5": "b"}
 def test_bobs_request_on_alices_connection() -> None:
     lan, hop = mixed()
     evidence = judge(lan).evidence
-    (finding,) = find(opened(evidence, {**OWN, "c3.x5": "b"}))
+    (finding,) = told(OPINION, RULE, opened(evidence, {**OWN, "c3.x5": "b"}))
     assert (finding.rule, finding.severity, finding.confidence) == (RULE, Severity.CRITICAL, 0.95)
     assert packets(finding) == sorted([*hop.near, *hop.far])
     assert (finding.connections, finding.exchanges) == (("c3", "c2"), ("c3.x5", "c2.x5"))
     assert finding.user == "LAB\\bob"
     assert names(finding, hop.far.asked)
-    assert "was authenticated as LAB\\alice. 1 sealed request on it opens with the secret of LAB\\bob only" in finding.why
+    assert "was logged on as LAB\\alice. 1 encrypted request on it can be decrypted with the key of LAB\\bob only" in finding.why
 
 
 def test_requests_that_open_with_their_own_users_secret() -> None:
     evidence = judge(mixed()[0]).evidence
-    assert list(find(opened(evidence, OWN))) == []
+    assert list(told(OPINION, RULE, opened(evidence, OWN))) == []
 
 
 def test_one_secret_for_both_users_tells_nothing() -> None:
     evidence = judge(mixed()[0]).evidence
-    assert list(find(opened(evidence, {**dict.fromkeys(OWN, "a"), "c3.x5": "a"}))) == []
+    assert list(told(OPINION, RULE, opened(evidence, {**dict.fromkeys(OWN, "a"), "c3.x5": "a"}))) == []
 
 
 def test_without_secrets_nothing_is_said() -> None:
@@ -70,7 +71,7 @@ def test_without_secrets_nothing_is_said() -> None:
 
 def test_the_upstream_leg_alone_does_not_say_whose_a_secret_is() -> None:
     evidence = judge(mixed()[0], hosts=UPSTREAM_LEG).evidence
-    assert list(find(opened(evidence, {"c1.x4": "a", "c2.x4": "b", "c1.x5": "b"}))) == []
+    assert list(told(OPINION, RULE, opened(evidence, {"c1.x4": "a", "c2.x4": "b", "c1.x5": "b"}))) == []
 
 
 def with_secrets(sample: str) -> Judged:

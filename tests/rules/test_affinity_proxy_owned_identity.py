@@ -29,7 +29,7 @@ def test_the_gateway_adds_its_credentials() -> None:
     assert finding.exchanges == ("c1.x1", "c2.x1")
     assert finding.user == "vault"
     assert names(finding, hop.near.asked, hop.far.asked)
-    assert "of 10.10.1.11 went on with credentials that the client had not sent, of vault" in finding.why
+    assert "of 10.10.1.11 with credentials that the client had not sent (vault)" in finding.why
 
 
 def test_the_clients_password_is_replaced() -> None:

@@ -1,5 +1,5 @@
 from analyzer.records.finding import Severity
-from tests.build.talk_http import ABSOLUTE, reply, sealed
+from tests.build.talk_http import ABSOLUTE, post, reply, sealed
 from tests.build.talk_proxy import (
     BOB,
     CLIENT_LEG,
@@ -44,16 +44,17 @@ def test_a_message_of_another_client_breaks_the_numbering() -> None:
     assert finding.exchanges == ("c2.x6",)
     assert finding.user == "LAB\\alice"
     assert names(finding, foreign)
-    assert "carries sequence number 0 after number 1" in finding.why
-    assert "this message came from c3" in finding.why
+    assert "has number 0 and follows number 1" in finding.why
+    assert "The message came from another client: c3" in finding.why
 
 
-def test_the_upstream_leg_alone_shows_it() -> None:
+def test_the_servers_side_alone_does_not_tell_whose_message_it_is() -> None:
     lan = Wire()
     two_clients(lan)
     finding = judge(lan, hosts=UPSTREAM_LEG).one(RULE)
-    assert finding.severity is Severity.CRITICAL
-    assert "came from" not in finding.why
+    assert (finding.severity, finding.confidence) == (Severity.MEDIUM, 0.5)
+    assert "whose message it is cannot be told" in finding.why
+    assert finding.title == "Encrypted messages on c1 do not follow each other"
 
 
 def test_the_clients_legs_are_in_order() -> None:
@@ -62,13 +63,45 @@ def test_the_clients_legs_are_in_order() -> None:
     assert judge(lan, hosts=CLIENT_LEG).found(RULE) == []
 
 
-def test_a_response_out_of_order_counts_as_well() -> None:
+def test_a_response_out_of_order_at_a_proxys_client_counts_as_well() -> None:
+    lan = Wire()
+    near, far = near_leg(lan), far_leg(lan)
+    proxied_handshake(near, far, ntlm())
+    proxied(near, far, ask_sealed(0, ABSOLUTE), sealed_reply(0))
+    late = proxied(near, far, ask_sealed(1, ABSOLUTE), sealed_reply(2)).near
+    finding = judge(lan, hosts=CLIENT_LEG).one(RULE)
+    assert finding.severity is Severity.MEDIUM
+    assert finding.exchanges == ("c1.x5",)
+    assert late.answered
+
+
+def test_without_a_proxy_nobody_is_accused() -> None:
     lan = Wire()
     talk = direct(lan)
     handshake(talk, ntlm())
     trip(talk, ask_sealed(0), sealed_reply(0))
-    late = trip(talk, ask_sealed(1), sealed_reply(2))
-    assert packets(judge(lan).one(RULE)) == [late.answered]
+    trip(talk, ask_sealed(2), sealed_reply(2))
+    assert judge(lan).found(RULE) == []
+
+
+def test_a_client_that_numbers_its_own_messages_in_its_own_way() -> None:
+    lan = Wire()
+    near, far = near_leg(lan), far_leg(lan)
+    proxied_handshake(near, far, ntlm())
+    for number in (0, 1, 5):
+        proxied(near, far, ask_sealed(number, ABSOLUTE), sealed_reply(number))
+    assert judge(lan).found(RULE) == []
+
+
+def test_mixed_handshakes_do_not_tell_whose_logon_it_is() -> None:
+    lan = Wire()
+    near, other, far, shake = near_leg(lan), near_leg(lan, BOB, 50002), far_leg(lan), ntlm()
+    proxied(near, far, post(ABSOLUTE, shake.credentials(0)), shake.challenge())
+    proxied(other, far, post(ABSOLUTE, ntlm("bob").credentials(0)), ntlm("bob").challenge())
+    proxied(near, far, post(ABSOLUTE, shake.credentials(1)), reply(200))
+    for number in (0, 5):
+        proxied(near, far, ask_sealed(number, ABSOLUTE), sealed_reply(number))
+    assert judge(lan, hosts=UPSTREAM_LEG).found(RULE) == []
 
 
 def test_numbers_in_order_from_0_or_from_1() -> None:

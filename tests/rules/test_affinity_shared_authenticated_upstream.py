@@ -27,10 +27,11 @@ def test_a_stranger_is_served_on_alices_connection() -> None:
     assert finding.connections == ("c3", "c1", "c2")
     assert finding.exchanges == ("c3.x1", "c1.x4")
     assert finding.user is None  # nobody knows who the stranger is
-    assert "authenticated as LAB\\alice" in finding.why
+    assert "logged on server connection c1 as LAB\\alice" in finding.why
     assert (finding.source, finding.destination) == ("10.10.1.12", "10.20.2.20:5985")
     assert names(finding, authenticated.far.asked, foreign.far.asked)
     assert "status 200" in finding.why
+    assert (finding.title, finding.owner) == ("Another client is served with the rights of LAB\\alice", "proxy")
 
 
 def test_kerberos_without_any_401_before_it() -> None:

@@ -44,8 +44,8 @@ def test_the_second_server_does_not_know_the_shell() -> None:
     assert finding.connections == ("c3", "c2")
     assert finding.exchanges == ("c2.x1", "c3.x1")
     assert names(finding, second.far.asked)
-    assert f"2 requests for shell {SHELL} were sent to 10.20.2.20, {OTHER_SERVER}" in finding.why
-    assert "was answered 500" in finding.why
+    assert f"sent 2 requests for one shell to 10.20.2.20, {OTHER_SERVER}. {OTHER_SERVER} answered 500" in finding.why
+    assert f"(ShellId {SHELL})" in finding.why
 
 
 def test_a_cluster_that_shares_its_shells() -> None:

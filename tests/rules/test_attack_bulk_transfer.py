@@ -1,10 +1,13 @@
 import base64
+from collections.abc import Iterator
 
 import pytest
 from msgspec.structs import replace
 
-from analyzer.records.finding import Severity
-from analyzer.rules.attack.bulk_transfer import find
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Finding, Severity
+from analyzer.rules.attack.bulk_transfer import OPINION
+from analyzer.rules.telling import told
 from tests.build.talk_http import ABSOLUTE, post, reply, sealed
 from tests.build.talk_proxy import direct, far_leg, handshake, near_leg, proxied, proxied_handshake, sealed_reply, trip
 from tests.build.talk_tokens import ntlm
@@ -14,6 +17,12 @@ from tests.rules.test_attack_config_weakening import runs
 
 RULE = "attack.bulk-transfer"
 MIB = 1 << 20
+
+
+def find(evidence: Evidence) -> Iterator[Finding]:
+    return told(OPINION, RULE, evidence)
+
+
 PE = base64.b64encode(b"MZ\x90\x00\x03" + bytes(range(200))).decode()
 ZIP = base64.b64encode(b"PK\x03\x04\x14" + bytes(range(200))).decode()
 TEXT = base64.b64encode(b"plain words, " * 20).decode()
@@ -37,7 +46,7 @@ def test_base64_of_a_program(line: str, kind: str) -> None:
     assert (finding.connections, finding.exchanges, packets(finding)) == (("c1",), ("c1.x2",), [found.asked])
     assert finding.attack == ("T1570", "T1105")
     assert names(finding, found.asked)
-    assert f"base64 in 1 of them begins as {kind}" in finding.why
+    assert f"Base64 in 1 of them begins as {kind}" in finding.why
 
 
 @pytest.mark.parametrize("line", ["whoami", f"echo {TEXT}", f"echo A{PE}", f"echo {PE[:30]}", "echo TVqQ and UEsDB"])
@@ -62,7 +71,7 @@ def test_much_input() -> None:
     assert with_input(MIB // 2, MIB // 4) == []
     (why,) = with_input(MIB // 2, MIB // 2)
     assert f"1 command and their input brought {MIB + len('type con'):,} bytes from 10.10.1.11 to 10.20.2.20" in why
-    assert "base64" not in why
+    assert "Base64" not in why
 
 
 def test_output_does_not_count() -> None:
@@ -93,7 +102,7 @@ def test_sealed_requests_by_their_sizes() -> None:
     assert (finding.connections, finding.exchanges) == (("c1",), ("c1.x5",))
     assert packets(finding) == [asked[1]]
     assert names(finding, asked[1])
-    assert "3 sealed requests of 10.10.1.11 to 10.20.2.20:5985" in finding.why
+    assert "3 encrypted requests of 10.10.1.11 to 10.20.2.20:5985" in finding.why
     assert finding.user == "LAB\\alice"
 
 

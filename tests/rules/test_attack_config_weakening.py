@@ -66,7 +66,7 @@ def test_a_put(below: str, body: str, what: str) -> None:
     assert packets(finding) == [found.asked]
     assert (finding.connections, finding.exchanges) == (("c1",), ("c1.x1",))
     assert names(finding, found.asked)
-    assert f"a Put on {CONFIG}{below}, sets {what}; it was answered 200" in finding.why
+    assert f"a Put on {CONFIG}{below}, which sets {what}. It was answered 200" in finding.why
     assert finding.user == "alice"
     assert finding.attack[0] == "T1562"
 
@@ -98,7 +98,7 @@ def test_a_put_without_its_answer() -> None:
     direct(lan).send(post("/wsman", basic(), content=put("<c:Service><c:AllowUnencrypted>true</c:AllowUnencrypted></c:Service>", "/service")))
     finding = judge(lan).one(RULE)
     assert finding.severity is Severity.MEDIUM
-    assert "its answer is not in the capture" in finding.why
+    assert "Its answer is not in the capture" in finding.why
 
 
 def test_the_same_elements_elsewhere_and_asked_for_only() -> None:

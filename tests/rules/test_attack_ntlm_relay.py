@@ -1,5 +1,7 @@
+import pytest
+
 from analyzer.records.finding import Severity
-from tests.build.talk_http import ABSOLUTE, WSMAN, Ask, offer, post, reply
+from tests.build.talk_http import ABSOLUTE, WSMAN, Ask, Content, offer, post, reply, sealed, soap
 from tests.build.talk_proxy import ALICE, SERVER, Trip, direct, far_leg, handshake, near_leg, proxied_handshake, trip
 from tests.build.talk_tokens import Shake, ntlm
 from tests.build.talks import Wire
@@ -39,7 +41,7 @@ def test_a_page_in_the_middle_gets_a_winrm_session() -> None:
     assert finding.attack == ("T1557.001", "T1021.006")
     assert (finding.source, finding.destination) == (MIDDLE, f"{SERVER}:5985")
     assert names(finding, near.answered, far.answered)
-    assert f"where the client asked for GET /pic.png: {MIDDLE} passes the logon of LAB\\alice on to WinRM. It ended accepted." in finding.why
+    assert f"The client asked for GET /pic.png there. So {MIDDLE} passes the logon of LAB\\alice to WinRM. The logon ended accepted" in finding.why
 
 
 def test_a_post_to_another_path_is_no_winrm_either() -> None:
@@ -88,3 +90,40 @@ def test_an_unproxied_logon() -> None:
     lan = Wire()
     handshake(direct(lan), ntlm(), last=offer(), target=ABSOLUTE)
     assert judge(lan).found(RULE) == []
+
+
+def both_winrm(lan: Wire, mine: Content | None, theirs: Content | None, *, earlier: Content | None = None) -> None:
+    """A victim's logon to WinRM at the host in the middle, passed on to another WinRM with a body of its own."""
+    shake = ntlm()
+    near, far = lan.connect(ALICE, 50001, MIDDLE, 5985), lan.connect(MIDDLE, 40001, SERVER, 5985)
+    if earlier is not None:
+        trip(near, post(content=earlier), offer())
+    near.send(post(WSMAN, shake.credentials(0)))
+    trip(far, post(WSMAN, shake.credentials(0)), shake.challenge())
+    near.answer(shake.challenge())
+    near.send(post(WSMAN, shake.credentials(1), content=mine))
+    trip(far, post(WSMAN, shake.credentials(1), content=theirs), reply(200))
+    near.answer(reply(500))
+
+
+@pytest.mark.parametrize("mine", [None, sealed(0)], ids=["empty", "another"])
+def test_winrm_to_winrm_with_a_body_that_the_victim_never_sent(mine: Content | None) -> None:
+    lan = Wire()
+    both_winrm(lan, mine, soap())
+    finding = judge(lan).one(RULE)
+    assert finding.connections == ("c2", "c1")
+    assert "The client never sent this body." in finding.why
+    assert "(c2.x2)" in finding.why
+
+
+@pytest.mark.parametrize(("mine", "theirs", "earlier"), [(soap(), soap(), None), (soap(), None, None), (None, soap(), soap())])
+def test_a_proxy_of_winrm_sends_the_clients_own_bodies(mine: Content | None, theirs: Content | None, earlier: Content | None) -> None:
+    lan = Wire()
+    both_winrm(lan, mine, theirs, earlier=earlier)
+    assert judge(lan).found(RULE) == []
+
+
+def test_a_victim_that_was_not_wholly_captured_proves_nothing() -> None:
+    lan = Wire()
+    both_winrm(lan, None, soap())
+    assert judge(lan, first=5).found(RULE) == []

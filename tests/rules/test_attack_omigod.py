@@ -1,11 +1,12 @@
 import pytest
 
 from analyzer.records.finding import Severity
-from tests.build.talk_http import ABSOLUTE, IDENTIFY, WSMAN, offer, post, reply, sealed, soap
+from tests.build.talk_http import ABSOLUTE, IDENTIFY, WSMAN, Reply, html, offer, post, reply, sealed, soap
 from tests.build.talk_proxy import CLIENT_LEG, SERVER, UPSTREAM_LEG, direct, far_leg, handshake, near_leg, proxied, proxied_handshake, trip
 from tests.build.talk_tokens import basic, ntlm
 from tests.build.talks import Wire
 from tests.rules.judging import judge, names, packets
+from tests.rules.test_attack_config_weakening import envelope
 
 RULE = "attack.omigod"
 SERVED = reply(200, content=soap("CreateResponse"))
@@ -112,4 +113,26 @@ def test_the_handshake_may_lie_in_a_hole() -> None:
     talk.send(post(WSMAN, ntlm().credentials(1)), captured=False)
     talk.answer(reply(200), captured=False)
     trip(talk, post(content=soap()), SERVED)
+    assert judge(lan).found(RULE) == []
+
+
+@pytest.mark.parametrize("action", ["Get", "Enumerate", "http://schemas.xmlsoap.org/ws/2005/04/discovery/Probe", "urn:anything"])
+def test_questions_and_discovery_run_nothing(action: str) -> None:
+    lan = Wire()
+    trip(direct(lan), post(content=soap(action)), reply(200, content=soap(f"{action}Response")))
+    assert judge(lan).found(RULE) == []
+
+
+def test_a_method_of_a_class_runs_something() -> None:
+    scx = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/SCX_OperatingSystem"
+    lan = Wire()
+    asked = envelope(f"{scx}/ExecuteShellCommand", f"{scx}?__cimnamespace=root/scx", "<p:command>id</p:command>")
+    trip(direct(lan), post(content=asked), reply(200, content=envelope(f"{scx}/ExecuteShellCommand", scx, "<p:ReturnCode>0</p:ReturnCode>")))
+    assert "(ExecuteShellCommand)" in judge(lan).one(RULE).why
+
+
+@pytest.mark.parametrize("answer", [reply(200), reply(200, content=soap("http://schemas.dmtf.org/wbem/wsman/1/wsman/fault")), reply(200, content=html())])
+def test_an_answer_that_serves_nothing(answer: Reply) -> None:
+    lan = Wire()
+    trip(direct(lan), post(content=soap()), answer)
     assert judge(lan).found(RULE) == []

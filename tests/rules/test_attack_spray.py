@@ -93,3 +93,19 @@ def test_handshakes_without_their_end_are_no_refusals() -> None:
         trip(talk, post(WSMAN, shake.credentials(0)), shake.challenge())
         talk.send(post(WSMAN, shake.credentials(1)))
     assert judge(lan).found(RULE) == []
+
+
+def test_each_program_counts_for_itself() -> None:
+    lan = Wire()
+    for place, user in enumerate(USERS):
+        agent = ("User-Agent", "one" if place < 3 else "two")
+        talk = direct(lan, port=50001 + place)
+        trip(talk, post(WSMAN, basic(user), content=soap()).without("User-Agent").plus(agent), offer('Basic realm="WSMAN"'))
+    assert judge(lan).found(RULE) == []
+
+
+def test_a_scheme_that_is_not_offered_is_another_reason() -> None:
+    lan = Wire()
+    for place, user in enumerate(USERS):
+        trip(direct(lan, port=50001 + place), post(WSMAN, basic(user), content=soap()), offer("Negotiate"))
+    assert judge(lan).found(RULE) == []

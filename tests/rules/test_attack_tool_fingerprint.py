@@ -24,7 +24,7 @@ def test_two_programs_of_one_host() -> None:
     assert (finding.connections, finding.exchanges) == (("c1",), ("c1.x1", "c1.x2"))
     assert finding.attack == ("T1021.006",)
     assert names(finding, first.asked)
-    assert "10.10.1.11 sent 2 WinRM requests with" in finding.why
+    assert "10.10.1.11 sent 2 WinRM requests with the User-Agent" in finding.why
     assert '"Python WinRM client" (pywinrm, also in Ansible\'s winrm)' in finding.why
     assert '"Ruby WinRM Client (2.8.3)" (WinRb, also in evil-winrm, Chef and Vagrant)' in finding.why
 
@@ -32,7 +32,7 @@ def test_two_programs_of_one_host() -> None:
 def test_a_program_that_nobody_knows() -> None:
     lan = Wire()
     trip(direct(lan), by("pwn/1"), sealed_reply(0))
-    assert 'with "pwn/1": the first' in judge(lan).one(RULE).why
+    assert 'with the User-Agent "pwn/1". The first' in judge(lan).one(RULE).why
 
 
 def test_each_host_is_one_finding() -> None:

@@ -32,7 +32,7 @@ def test_both_legs_of_a_proxy_carry_it() -> None:
     proxied(near_leg(lan), far_leg(lan), post(ABSOLUTE, basic(), content=soap()), FINE)
     found = judge(lan).found(RULE)
     assert [finding.connections for finding in found] == [("c1",), ("c2",)]
-    assert all("on a leg of a proxied path" in finding.why for finding in found)
+    assert all("The connection belongs to a proxy" in finding.why for finding in found)
 
 
 def test_a_refused_password_travelled_all_the_same() -> None:

@@ -9,7 +9,8 @@ from analyzer.engine.secrets import load
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.transport import TlsFacts
-from analyzer.rules.auth.cbt_missing_or_broken import find
+from analyzer.rules.auth.cbt_missing_or_broken import OPINION
+from analyzer.rules.telling import told
 from analyzer.settings import Limits, Scope
 from tests.build.talk_http import offer, post, reply
 from tests.build.talk_proxy import Trip, direct, far_leg, near_leg, proxied_handshake, trip
@@ -51,7 +52,7 @@ def inside_tls(evidence: Evidence, **bindings: bytes | None) -> Evidence:
 
 
 def one(evidence: Evidence) -> Finding:
-    (found,) = find(evidence)
+    (found,) = told(OPINION, RULE, evidence)
     return found
 
 
@@ -84,14 +85,14 @@ def test_no_binding(binding: bytes | None, refused: bool, severity: Severity, co
 def test_the_right_binding() -> None:
     lan = Wire()
     logon(lan, OWN)
-    assert list(find(inside_tls(judge(lan).evidence, c1=OWN))) == []
+    assert list(told(OPINION, RULE, inside_tls(judge(lan).evidence, c1=OWN))) == []
 
 
 def test_a_certificate_that_is_not_in_the_capture_tells_nothing_of_a_binding() -> None:
     lan = Wire()
     logon(lan, OTHER)
     evidence = judge(lan).evidence
-    assert list(find(inside_tls(evidence, c1=None))) == []
+    assert list(told(OPINION, RULE, inside_tls(evidence, c1=None))) == []
 
 
 def test_outside_of_tls_nothing_is_bound() -> None:
@@ -106,7 +107,7 @@ def test_accepted_and_refused_are_two_findings_and_many_logons_are_one() -> None
     logon(lan, OTHER)
     logon(lan, OTHER, port=50002)
     logon(lan, OTHER, port=50003, refused=True)
-    found = list(find(inside_tls(judge(lan).evidence, c1=OWN, c2=OWN, c3=OWN)))
+    found = list(told(OPINION, RULE, inside_tls(judge(lan).evidence, c1=OWN, c2=OWN, c3=OWN)))
     assert [(finding.severity, finding.connections) for finding in found] == [(Severity.MEDIUM, ("c1", "c2")), (Severity.HIGH, ("c3",))]
     assert "2 NTLM responses of alice" in found[0].why
     assert "carry the channel binding" in found[0].why
@@ -117,7 +118,7 @@ def test_a_proxy_that_shows_a_certificate_of_its_own() -> None:
     proxied_handshake(near_leg(lan), far_leg(lan), shake(OTHER))
     finding = one(inside_tls(judge(lan).evidence, c1=OTHER, c2=OWN))
     assert finding.connections == ("c2", "c1")
-    assert "that of the certificate which the client was shown on c1 (10.10.1.11:50001 to 10.10.1.1:3128)" in finding.why
+    assert "that of the certificate that the client was shown on c1 (10.10.1.11:50001 to 10.10.1.1:3128)" in finding.why
 
 
 def test_a_missing_one_counts_once_though_it_passes_two_legs() -> None:

@@ -21,7 +21,7 @@ def test_the_offers_are_gone_on_the_clients_leg() -> None:
     assert finding.exchanges == ("c1.x1", "c2.x1")
     assert finding.user is None
     assert names(finding, hop.near.asked, hop.far.answered)
-    assert "the challenge Negotiate, Kerberos is missing on the client's leg" in finding.why
+    assert "the challenge Negotiate, Kerberos is missing on the client's side" in finding.why
 
 
 def test_the_token_of_a_challenge_is_gone() -> None:
@@ -31,7 +31,7 @@ def test_the_token_of_a_challenge_is_gone() -> None:
     proxied(near, far, asked, shake.challenge(), back=NOTHING)
     finding = judge(lan).one(RULE)
     assert (finding.severity, finding.confidence) == (Severity.HIGH, 0.9)
-    assert "the challenge Negotiate with a token is missing on the client's leg" in finding.why
+    assert "the challenge Negotiate with a token is missing on the client's side" in finding.why
 
 
 def test_the_clients_token_does_not_reach_the_server() -> None:
@@ -41,7 +41,7 @@ def test_the_clients_token_does_not_reach_the_server() -> None:
     finding = judge(lan).one(RULE)
     assert finding.severity is Severity.HIGH
     assert names(finding, hop.near.asked)
-    assert "the client's Negotiate token is missing on the upstream leg" in finding.why
+    assert "the client's Negotiate token is missing on the server side" in finding.why
 
 
 def test_a_challenge_that_lost_one_of_its_offers_is_low() -> None:
@@ -49,7 +49,7 @@ def test_a_challenge_that_lost_one_of_its_offers_is_low() -> None:
     proxied(near_leg(lan), far_leg(lan), post(ABSOLUTE), offer("Negotiate", "Kerberos"), back=offer("Negotiate"))
     finding = judge(lan).one(RULE)
     assert finding.severity is Severity.LOW
-    assert "the challenge Kerberos is missing on the client's leg, others were left" in finding.why
+    assert "the challenge Kerberos is missing on the client's side, others were left" in finding.why
 
 
 def test_a_challenge_that_passed_whole() -> None:

@@ -39,7 +39,7 @@ def test_a_direct_logon_is_worth_knowing() -> None:
     assert finding.connections == ("c1",)
     assert finding.exchanges == (f"c1.x{len(trips)}",)
     assert names(finding, packets(finding)[0])
-    assert "1 CredSSP handshake of c1" in finding.why
+    assert "1 CredSSP logon of 10.10.1.11" in finding.why
     assert "the inner TLS at version TLS 1.2" in finding.why
 
 

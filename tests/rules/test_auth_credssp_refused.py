@@ -32,9 +32,7 @@ def alert(description: int) -> bytes:
 def with_facts(evidence: Evidence, facts: CredsspFacts) -> list[Finding]:
     """What the rule says when a key log shows this."""
     (rule,) = (rule for rule in rules() if rule.id == RULE)
-    return list(
-        rule.find(replace(evidence, conversations=tuple(replace(one, credssp=facts) for one in evidence.conversations)))
-    )
+    return list(rule.find(replace(evidence, conversations=tuple(replace(one, credssp=facts) for one in evidence.conversations))))
 
 
 def test_an_alert_of_the_inner_tls() -> None:

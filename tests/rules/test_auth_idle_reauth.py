@@ -38,7 +38,7 @@ def test_two_pauses_are_one_finding() -> None:
     handshake(talk, ntlm())
     pause(lan, talk, 30, 2)
     pause(lan, talk, 20, 3)
-    assert "2 sealed requests after a pause" in judge(lan).one(RULE).why
+    assert "2 encrypted requests after a pause" in judge(lan).one(RULE).why
     assert "The shortest such pause was 20.0 s" in judge(lan).one(RULE).why
 
 

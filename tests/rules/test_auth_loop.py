@@ -25,7 +25,7 @@ def test_three_refusals_within_a_minute() -> None:
     assert finding.exchanges == ("c1.x2", "c1.x3", "c2.x2", "c2.x3", "c3.x2", "c3.x3")
     assert finding.user == "LAB\\alice"
     assert names(finding, trips[0].asked)
-    assert "refused 3 times" in finding.why
+    assert "refused 3 logons" in finding.why
     assert "the last answer was 401" in finding.why
 
 
@@ -44,7 +44,7 @@ def test_kerberos_and_basic_count_as_well() -> None:
     trip(talk, post("/wsman", kerberos(2).credentials(0)), offer())
     trip(talk, post("/wsman", basic()), offer())
     (finding,) = judge(lan).found(RULE)
-    assert "kerberos, basic" in finding.why
+    assert "Kerberos, Basic" in finding.why
 
 
 def test_two_refusals_are_no_loop() -> None:
@@ -111,4 +111,19 @@ def test_answers_that_are_not_captured_are_no_refusals() -> None:
         trip(talk, post(ABSOLUTE, shake.credentials(0)), shake.challenge())
         talk.send(post(ABSOLUTE, shake.credentials(1)))
         talk.answer(offer(), captured=False)
+    assert judge(lan).found(RULE) == []
+
+
+def test_each_account_of_a_program_counts_for_itself() -> None:
+    lan = Wire()
+    for place, user in enumerate(("alice", "bob", "carol")):
+        handshake(direct(lan, port=50001 + place), ntlm(user, number=place), last=offer())
+    assert judge(lan).found(RULE) == []
+
+
+def test_two_programs_of_one_host_are_two() -> None:
+    lan = Wire()
+    for place in range(3):
+        asked = post("/wsman", basic()).without("User-Agent").plus(("User-Agent", "one" if place < 2 else "two"))
+        trip(direct(lan, port=50001 + place), asked, offer())
     assert judge(lan).found(RULE) == []

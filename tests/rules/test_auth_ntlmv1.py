@@ -36,7 +36,7 @@ def test_both_kinds_are_told_apart(lm: bytes, version: str) -> None:
     lan = Wire()
     handshake(direct(lan), old(lm=lm), last=offer())
     finding = judge(lan).one(RULE)
-    assert f"with {version} on" in finding.why
+    assert f"with {version}." in finding.why
     assert "None of them was accepted" in finding.why
 
 

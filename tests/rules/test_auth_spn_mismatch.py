@@ -29,7 +29,7 @@ def test_a_ticket_for_another_name_is_refused() -> None:
     assert packets(finding) == [*found]
     assert (finding.connections, finding.exchanges) == (("c1",), ("c1.x1",))
     assert names(finding, found.asked)
-    assert "is for HTTP/srv.lab.test while the request asks for alias.lab.test" in finding.why
+    assert "logged on for HTTP/srv.lab.test, while its request asks for alias.lab.test" in finding.why
     assert "1 was refused" in finding.why
 
 

@@ -34,8 +34,8 @@ def test_one_user_for_the_proxy_and_another_for_the_server() -> None:
     assert finding.exchanges == ("c1.x1", "c1.x3")
     assert finding.user == "LAB\\alice"
     assert names(finding, first.asked, last.asked)
-    assert "basic credentials of webuser" in finding.why
-    assert "ntlm credentials of LAB\\alice" in finding.why
+    assert "Basic credentials of webuser" in finding.why
+    assert "NTLM credentials of LAB\\alice" in finding.why
 
 
 def test_a_tunnel_has_the_proxys_credentials_outside_and_the_servers_inside() -> None:

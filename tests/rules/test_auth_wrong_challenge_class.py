@@ -21,7 +21,7 @@ def test_407_without_its_field() -> None:
     assert packets(finding) == [*found]
     assert (finding.connections, finding.exchanges) == (("c1",), ("c1.x1",))
     assert names(finding, found.answered)
-    assert "is 407 without Proxy-Authenticate: the first" in finding.why
+    assert "with 407 without Proxy-Authenticate, in 1 response" in finding.why
     assert "made by Microsoft-HTTPAPI/2.0" in finding.why
 
 

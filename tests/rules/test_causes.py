@@ -104,7 +104,7 @@ def test_one_refusal_again_and_again_is_one_finding(attempt: Callable[[Wire, int
 
 def test_many_users_are_a_spray_and_nothing_else() -> None:
     lan = Wire()
-    for place, user in enumerate(USERS):
+    for place, user in enumerate(USERS * 3):
         refused(lan, place, user)
     made = judge(lan)
     assert made.found("auth.loop")

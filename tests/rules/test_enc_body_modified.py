@@ -31,7 +31,7 @@ def test_a_readable_request_is_changed() -> None:
     assert (finding.connections, finding.exchanges) == (("c1", "c2"), ("c1.x1", "c2.x1"))
     assert finding.attack == ("T1565.002", "T1557")
     assert names(finding, hop.near.asked, hop.far.asked)
-    assert "the first is the request of c1.x1" in finding.why
+    assert "1 message differs between the two sides of the proxy. The first is the request of c1.x1" in finding.why
 
 
 def test_a_sealed_request_is_changed_that_rides_on_the_handshake() -> None:
@@ -47,7 +47,7 @@ def test_a_sealed_request_is_changed_that_rides_on_the_handshake() -> None:
 def test_a_response_is_changed() -> None:
     lan = Wire()
     proxied(near_leg(lan), far_leg(lan), post(ABSOLUTE, basic(), content=soap()), SERVED, back=reply(200, content=changed(soap("CreateResponse"))))
-    assert "the first is the response of c1.x1" in judge(lan).one(RULE).why
+    assert "The first is the response of c1.x1" in judge(lan).one(RULE).why
 
 
 def test_bodies_that_pass() -> None:

@@ -26,8 +26,8 @@ def test_a_part_without_a_delimiter_behind_it() -> None:
     assert packets(finding) == [*found]
     assert (finding.connections, finding.exchanges) == (("c1",), ("c1.x4",))
     assert names(finding, found.asked)
-    assert "1 sealed body of c1" in finding.why
-    assert "Microsoft WinRM Client, does not follow the specification: part 1: no delimiter after its 500 bytes" in finding.why
+    assert "1 encrypted body on c1" in finding.why
+    assert "(Microsoft WinRM Client) does not follow the specification: part 1: no delimiter after its 500 bytes" in finding.why
 
 
 def test_a_client_is_one_finding() -> None:
@@ -36,7 +36,7 @@ def test_a_client_is_one_finding() -> None:
     handshake(talk, ntlm())
     for number in range(3):
         trip(talk, odd(number), sealed_reply(number))
-    assert "3 sealed bodies of c1" in judge(lan).one(RULE).why
+    assert "3 encrypted bodies on c1" in judge(lan).one(RULE).why
 
 
 def test_the_specifications_own_framing() -> None:

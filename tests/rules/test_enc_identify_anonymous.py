@@ -20,7 +20,7 @@ def test_a_question_without_credentials() -> None:
     assert (finding.connections, finding.exchanges) == (("c1",), ("c1.x1",))
     assert finding.attack == ()
     assert names(finding, found.asked)
-    assert "asked 10.20.2.20:5985 for its product 1 time without credentials" in finding.why
+    assert "asked 10.20.2.20:5985 for its product once, without credentials" in finding.why
 
 
 def test_by_its_field_and_by_its_path() -> None:

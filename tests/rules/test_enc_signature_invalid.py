@@ -5,7 +5,8 @@ from analyzer.records.finding import Severity
 from analyzer.records.http import Request
 from analyzer.records.sealing import Protection
 from analyzer.records.transport import Gap, Stream
-from analyzer.rules.enc.signature_invalid import find
+from analyzer.rules.enc.signature_invalid import OPINION
+from analyzer.rules.telling import told
 from tests.build.evidence import capture, connection, evidence, exchange, extents, messages
 
 RULE = "enc.signature-invalid"
@@ -32,36 +33,36 @@ def conversation(*checks: str, other: str | None = None, gaps: tuple[Gap, ...] =
 
 
 def test_one_message_of_a_connection_that_opens() -> None:
-    (finding,) = find(conversation("good", "good", "bad", "good"))
+    (finding,) = told(OPINION, RULE, conversation("good", "good", "bad", "good"))
     assert (finding.rule, finding.severity, finding.confidence) == (RULE, Severity.HIGH, 0.8)
     assert finding.packets == (30, 32)
     assert (finding.connections, finding.exchanges) == (("c1",), ("c1.x3",))
     assert finding.attack == ("T1565.002",)
-    assert "3 sealed messages opened, and 1 did not" in finding.why
-    assert f"the request of c1.x3, packet 30: {WRONG}" in finding.why
+    assert "3 encrypted messages could be decrypted, and 1 could not although the key is the same" in finding.why
+    assert f"the request of c1.x3 (packet 30): {WRONG}" in finding.why
 
 
 def test_all_wrong_messages_of_a_connection_are_one_finding() -> None:
-    (finding,) = find(conversation("good", "bad", "bad"))
+    (finding,) = told(OPINION, RULE, conversation("good", "bad", "bad"))
     assert finding.exchanges == ("c1.x2", "c1.x3")
 
 
 def test_a_secret_that_opens_nothing_is_the_wrong_secret() -> None:
-    assert list(find(conversation("bad", "bad"))) == []
+    assert list(told(OPINION, RULE, conversation("bad", "bad"))) == []
 
 
 def test_another_secret_opened_the_others() -> None:
-    assert list(find(conversation("good", "bad", other="bob"))) == []
+    assert list(told(OPINION, RULE, conversation("good", "bad", other="bob"))) == []
 
 
 def test_messages_that_all_open_or_were_not_tried() -> None:
-    assert list(find(conversation("good", "good"))) == []
-    assert list(find(conversation("none", "none"))) == []
+    assert list(told(OPINION, RULE, conversation("good", "good"))) == []
+    assert list(told(OPINION, RULE, conversation("none", "none"))) == []
 
 
 def test_behind_a_hole_the_cipher_may_be_out_of_step() -> None:
-    assert list(find(conversation("good", "bad", gaps=(Gap(10, 5, "not_captured"),)))) == []
+    assert list(told(OPINION, RULE, conversation("good", "bad", gaps=(Gap(10, 5, "not_captured"),)))) == []
 
 
 def test_a_body_with_missing_bytes() -> None:
-    assert list(find(conversation("good", "bad", missing=3))) == []
+    assert list(told(OPINION, RULE, conversation("good", "bad", missing=3))) == []

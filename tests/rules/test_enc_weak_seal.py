@@ -27,7 +27,7 @@ def test_a_key_of_56_bits() -> None:
     assert (finding.connections, finding.exchanges) == (("c1",), ("c1.x3",))
     assert finding.user == "LAB\\alice"
     assert names(finding, last.asked)
-    assert "agreed on sealing with a key of 56 bits" in finding.why
+    assert "agreed on encryption with a key of 56 bits" in finding.why
 
 
 @pytest.mark.parametrize(("flags", "what"), [(SEAL | ESS, "a key of 40 bits"), (SEAL | KEY_128, "no extended session security")])

@@ -19,7 +19,7 @@ def test_an_http_1_1_request_goes_on_as_1_0() -> None:
     assert finding.connections == ("c1", "c2")
     assert finding.exchanges == ("c1.x1", "c2.x1")
     assert names(finding, hop.near.asked)
-    assert "the client's HTTP/1.1 request was sent on as HTTP/1.0" in finding.why
+    assert "The proxy forwarded the client's HTTP/1.1 request as HTTP/1.0" in finding.why
 
 
 def test_the_proxy_answers_in_1_0_on_the_clients_leg() -> None:

@@ -20,14 +20,14 @@ def test_a_response_with_an_age() -> None:
     assert (finding.connections, finding.exchanges) == (("c1",), ("c1.x1",))
     assert names(finding, found.answered)
     assert "1 response to c1" in finding.why
-    assert "with Age: 17" in finding.why
+    assert "with the field Age: 17" in finding.why
 
 
 @pytest.mark.parametrize("sign", [("X-Cache", "HIT from proxy"), ("X-Cache-Status", "hit"), ("Cache-Status", "edge; hit; ttl=30"), ("CF-Cache-Status", "HIT")])
 def test_what_caches_say_of_a_hit(sign: Field) -> None:
     lan = Wire()
     trip(near_leg(lan), ask_sealed(0, ABSOLUTE), sealed_reply(0).plus(sign))
-    assert f"with {sign[0].lower()}: {sign[1]}" in judge(lan).one(RULE).why
+    assert f"with the field {sign[0].lower()}: {sign[1]}" in judge(lan).one(RULE).why
 
 
 @pytest.mark.parametrize("sign", [("Age", "0"), ("Age", "soon"), ("X-Cache", "MISS from white.hit.example"), ("Cache-Status", "edge; fwd=bypass")])

@@ -35,9 +35,7 @@ def test_chunked_instead_of_a_length() -> None:
     near, far = near_leg(lan), far_leg(lan)
     asked = post(ABSOLUTE, ntlm("alice").credentials(0))
     near.send(asked)
-    far.send(
-        forwarded(asked).without("Content-Length").plus(("Transfer-Encoding", "chunked"))._replace(body=b"0\r\n\r\n")
-    )
+    far.send(forwarded(asked).without("Content-Length").plus(("Transfer-Encoding", "chunked"))._replace(body=b"0\r\n\r\n"))
     far.answer(reply(400))
     near.answer(reply(400))
     assert judge(lan).found(RULE) == []

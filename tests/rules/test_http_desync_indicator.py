@@ -26,7 +26,7 @@ def test_a_request_with_both_fields() -> None:
     assert packets(finding) == [asked, answered]
     assert (finding.connections, finding.exchanges) == (("c1",), ("c1.x1",))
     assert names(finding, asked)
-    assert "the first is the request of c1.x1" in finding.why
+    assert "The first is the request of c1.x1" in finding.why
     assert "Content-Length: 5, Transfer-Encoding: chunked" in finding.why
 
 
@@ -39,7 +39,7 @@ def test_two_lengths_that_differ() -> None:
 def test_a_response_counts_as_well() -> None:
     lan = Wire()
     trip(direct(lan), ask_sealed(0), sealed_reply(0).plus(CHUNKED)._replace(body=CHUNKS))
-    assert "the first is the response of c1.x1" in judge(lan).one(RULE).why
+    assert "The first is the response of c1.x1" in judge(lan).one(RULE).why
 
 
 def test_one_way_or_the_same_length_twice() -> None:

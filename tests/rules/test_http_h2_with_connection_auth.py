@@ -41,7 +41,7 @@ def test_the_server_chose_it() -> None:
     assert (finding.connections, finding.exchanges) == (("c1",), ())
     assert packets(finding) == [1]
     assert names(finding, 1)
-    assert "NTLM and Negotiate cannot go over it" in finding.why
+    assert "NTLM and Negotiate cannot be used with it" in finding.why
 
 
 def test_the_same_client_authenticates_connections_elsewhere() -> None:
@@ -52,7 +52,7 @@ def test_the_same_client_authenticates_connections_elsewhere() -> None:
     finding = judge(lan).one(RULE)
     assert (finding.connections, finding.confidence) == (("c1", "c2"), 0.9)
     assert "2 TLS connections" in finding.why
-    assert "authenticated by ntlm elsewhere" in finding.why
+    assert "log on with NTLM, which HTTP/2 cannot carry" in finding.why
 
 
 def test_what_is_authenticated_request_by_request_says_nothing_of_connections() -> None:

@@ -30,7 +30,7 @@ def test_a_reverse_proxy_names_the_server_by_its_own_name() -> None:
     assert finding.connections == ("c1", "c2")
     assert finding.exchanges == ("c1.x1", "c2.x1")
     assert names(finding, hop.near.asked, hop.far.asked)
-    assert "named winrm.lab.example and went on to the server as srv01.lab.example" in finding.why
+    assert "named winrm.lab.example and was forwarded as srv01.lab.example" in finding.why
 
 
 def test_one_finding_for_all_requests_of_a_client() -> None:
@@ -39,7 +39,7 @@ def test_one_finding_for_all_requests_of_a_client() -> None:
     for number in range(3):
         asked = ask_sealed(number)
         proxied(near, far, asked, sealed_reply(number), onward=with_host(forwarded(asked), "inner.lab.example"))
-    assert "3 requests of c1" in judge(lan).one(RULE).why
+    assert "3 requests on c1" in judge(lan).one(RULE).why
 
 
 def test_the_target_counts_where_it_is_absolute() -> None:
@@ -64,7 +64,7 @@ def test_addresses_in_brackets_are_compared_whole() -> None:
     assert judge(lan).found(RULE) == []
     lan = Wire()
     sent_on(lan, with_host(ask_sealed(0), "[2001:db8::1]:5985"), "[2001:db8::2]:5985")
-    assert "named [2001:db8::1] and went on to the server as [2001:db8::2]" in judge(lan).one(RULE).why
+    assert "named [2001:db8::1] and was forwarded as [2001:db8::2]" in judge(lan).one(RULE).why
 
 
 def test_a_proxy_that_passes_the_field_on() -> None:

@@ -40,13 +40,13 @@ def test_requests_go_on_with_close() -> None:
     assert finding.connections == ("c1", "c2")
     assert finding.exchanges[:2] == ("c1.x1", "c2.x1")
     assert names(finding, hops[0].near.asked)
-    assert "the request was sent on with Connection: close" in finding.why
+    assert "the proxy forwarded the request with Connection: close" in finding.why
 
 
 def test_responses_come_back_with_close() -> None:
     lan = Wire()
     session(lan, back=True)
-    assert "the response was passed on with Connection: close" in judge(lan).one(RULE).why
+    assert "the proxy passed the response on with Connection: close" in judge(lan).one(RULE).why
 
 
 def test_both_sides_keep_it() -> None:

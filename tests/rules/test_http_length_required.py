@@ -9,9 +9,7 @@ RULE = "http.length-required"
 
 def test_a_client_that_sends_no_length() -> None:
     lan = Wire()
-    one = trip(
-        direct(lan), post().without("Content-Length"), reply(411, content=html("<title>Length Required</title>"))
-    )
+    one = trip(direct(lan), post().without("Content-Length"), reply(411, content=html("<title>Length Required</title>")))
 
     finding = judge(lan).one(RULE)
 

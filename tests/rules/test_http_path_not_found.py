@@ -33,9 +33,7 @@ def test_a_path_that_is_none_of_winrm(path: str) -> None:
     assert finding.advice.startswith("Check the endpoint's URL")
 
 
-@pytest.mark.parametrize(
-    "path", ["/wsman/SubscriptionManager/WEC", "/wsman/subscriptions/5B5C0D6A-0000-4000-8000-000000000000/1"]
-)
+@pytest.mark.parametrize("path", ["/wsman/SubscriptionManager/WEC", "/wsman/subscriptions/5B5C0D6A-0000-4000-8000-000000000000/1"])
 def test_the_paths_of_event_forwarding(path: str) -> None:
     lan = Wire()
     trip(direct(lan), post(path), reply(404))

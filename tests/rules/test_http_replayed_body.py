@@ -25,8 +25,8 @@ def test_the_proxy_tries_again() -> None:
     assert packets(finding) == sorted(number for one in (own, *fars) for number in one)
     assert (finding.connections, finding.exchanges) == (("c1", "c2", "c3"), ("c1.x1", "c2.x1", "c3.x1"))
     assert names(finding, own.asked, fars[0].asked)
-    assert "went to the server 2 times: as c2.x1, c3.x1" in finding.why
-    assert "answered 503, 500" in finding.why
+    assert "sent it to the server twice, as c2.x1, c3.x1" in finding.why
+    assert "The answers were 503, 500" in finding.why
 
 
 def test_the_client_itself_tries_again() -> None:

@@ -15,19 +15,13 @@ RULE = "http.response-compressed"
 def packed(answer: Reply, coding: str = "gzip") -> Reply:
     """The same response, compressed on its way."""
     body = gzip.compress(answer.body, mtime=0) if coding == "gzip" else zlib.compress(answer.body)
-    return (
-        answer.without("Content-Length")
-        .plus(("Content-Encoding", coding), ("Content-Length", str(len(body))))
-        ._replace(body=body)
-    )
+    return answer.without("Content-Length").plus(("Content-Encoding", coding), ("Content-Length", str(len(body))))._replace(body=body)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 def test_the_proxy_compresses(coding: str) -> None:
     lan = Wire()
-    hop = proxied(
-        near_leg(lan), far_leg(lan), ask_sealed(0, ABSOLUTE), sealed_reply(0), back=packed(sealed_reply(0), coding)
-    )
+    hop = proxied(near_leg(lan), far_leg(lan), ask_sealed(0, ABSOLUTE), sealed_reply(0), back=packed(sealed_reply(0), coding))
 
     judged = judge(lan)
     finding = judged.one(RULE)

@@ -6,14 +6,14 @@ from msgspec.structs import replace
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
 from analyzer.records.proxy import Check, Verdict
-from analyzer.rules.scorecard import REQUIREMENTS, rules_of, scorecards
+from analyzer.rules.scorecard import REQUIREMENTS, alone_of, rules_of, scorecards
 from tests.build.evidence import finding
 from tests.build.talks import Wire
 from tests.rules.judging import judge
 from tests.rules.test_conformance import PUBLIC
 from tests.rules.test_http_keepalive_stripped import session
 
-PAIRS = [(requirement, rule) for requirement in REQUIREMENTS for rule in sorted((*rules_of(requirement), *requirement.alone))]
+PAIRS = [(requirement, rule) for requirement in REQUIREMENTS for rule in sorted((*rules_of(requirement), *alone_of(requirement)))]
 
 
 def evidence() -> Evidence:

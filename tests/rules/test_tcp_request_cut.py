@@ -67,7 +67,7 @@ def test_a_request_that_crosses_the_servers_fin_is_low() -> None:
     talk.reset_by_server()
     finding = judge(lan).one(RULE)
     assert (finding.severity, finding.owner) == (Severity.LOW, "client")
-    assert "when the other side had closed the connection" in finding.why
+    assert "The other side was closing the connection when the client sent" in finding.why
 
 
 def test_a_fin_that_does_not_acknowledge_the_request_crossed_it() -> None:

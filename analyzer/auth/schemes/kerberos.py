@@ -4,6 +4,8 @@ An AP-REQ names the service and the realm and shows its encryption types in clea
 the token id or the application tag alone, so a cut token still has it.
 """
 
+import hashlib
+
 from analyzer.auth.schemes import der, pyspnego_adapter
 from analyzer.auth.schemes.reading import Reading, unreadable
 from analyzer.records.auth import KerberosToken
@@ -51,6 +53,7 @@ def _ap_req(raw: bytes) -> Reading[KerberosToken]:
         authenticator_etype=value.authenticator_etype,
         kvno=value.kvno,
         mutual_required=value.mutual_required,
+        ticket=None if value.cipher is None else hashlib.sha256(value.cipher).digest(),
     )
     return Reading(token, complaint)
 

@@ -48,6 +48,8 @@ class ApReq(Struct, frozen=True, gc=False):
     etype: int
     kvno: int | None
     authenticator_etype: int
+    cipher: bytes | None
+    """The ticket's ciphertext; None when it is not whole."""
 
 
 class KrbError(Struct, frozen=True, gc=False):
@@ -99,6 +101,7 @@ def ap_req(raw: bytes) -> Reading[ApReq]:
             etype=_integer(sealed[0]),
             kvno=_integer(sealed[1]) if 1 in sealed else None,
             authenticator_etype=_integer(authenticator[0]),
+            cipher=bytes(sealed[2].b_data) if 2 in sealed and not outline.misfit else None,
         )
     except _LEAKS as leak:
         return unreadable(outline.misfit or f"AP-REQ: {leak}")

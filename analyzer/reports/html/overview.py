@@ -50,10 +50,7 @@ def coverage(source: Source) -> Coverage:
         bodies={word: bodies[word] for word in ("clear", "sealed", "tls", "empty", "none")},
         opened=len(sealed) - len(closed),
         closed=dict(sorted(Counter(text(row, "opened_detail") or "no key" for row in closed).items())),
-        tls_connections=sum(
-            row["protocol"] == "tls" and not row["tls_opened"] and row.get("tls_handshake") in _UP
-            for row in source.counted.values()
-        ),
+        tls_connections=sum(row["protocol"] == "tls" and not row["tls_opened"] and row.get("tls_handshake") in _UP for row in source.counted.values()),
         missing_bytes=sum(holes.values()),
         holed_connections=sum(size > 0 for size in holes.values()),
         incomplete={word.replace("_", " "): count for word, count in sorted(words.items()) if word},

@@ -1,130 +1,97 @@
-"""After authentication a client's requests are moved to another upstream connection.
+"""After the logon a client's requests are moved to another server connection.
 
 What it sees
-    A handshake completes on a client's connection and on upstream connection U1; the next request without a new handshake on the same client's connection
-    goes on over U2, although the server has not closed U1.
+    A handshake completes on a client's connection and on one server connection. The next request of the same client's connection, without a new handshake, is
+    forwarded on another server connection, although the server has not ended the first one.
 Why it matters
-    U2 is not authenticated: the request is refused or, if somebody else authenticated U2, is served with the wrong identity.
+    The other connection is not logged on. The request is refused or, if another client logged on there, served with the wrong account.
 When it is wrong
-    When the server closed U1 (an idle timeout), the proxy had no choice; that is not counted.
+    When the server, or a device on the path, ended the first connection, the proxy had no choice. That is not counted.
 Needs
-    Both legs.
+    Both sides of the proxy.
 Reference
     Proxy Servers and WinRM, sentence 146.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
+from analyzer.records.story import Ending, Kind
 from analyzer.records.transport import Side
+from analyzer.rules.asking import asked_at, joined, named, server_words
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import (
-    authenticated,
-    begins_at,
-    completed,
-    counted,
-    finding,
-    header,
-    listed,
-    name,
-    packet,
-    packets_of,
-    request,
-    status,
-    until_the_next,
-    upstream,
-    who,
-)
-
-RULE = "affinity.client-migrates"
-TITLE = "An authenticated client is moved to another upstream connection"
-SEVERITY = Severity.MEDIUM
-REFERENCE = "Proxy Servers and WinRM, sentence 146"
-HOW = Advice(
-    "Bind each upstream connection to one client connection for as long as both live",
-    Topic.BIND,
-)
-ADVICE = HOW.text()
+from analyzer.rules.reading import authenticated, begins_at, completed, counted, header, listed, packets_of, request, status, until_the_next, upstream, who
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 
 class Move(Struct, frozen=True, gc=False):
-    """A request after the handshake of ``conversation``, and what it went on as, elsewhere than the handshake."""
+    """A request after a logon, what it was forwarded as, and the server connection of the logon with how it had ended by then."""
 
-    conversation: Conversation
+    logon: Conversation
     near: Exchange
     far: Exchange
     home: str
+    ended: Ending | None
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and proxy."""
-    groups: dict[tuple[str, str, int], list[Move]] = defaultdict(list)
-    for conversation in completed(evidence):
-        last = upstream(evidence, conversation.ends or conversation.exchanges[-1])
-        if last is None or {far.connection for exchange in conversation.exchanges if (far := upstream(evidence, exchange)) is not None} != {last.connection}:
+def see(evidence: Evidence) -> Iterator[Sign[Move]]:
+    """One sign for each request that was moved."""
+    for logon in completed(evidence):
+        last = upstream(evidence, logon.ends or logon.exchanges[-1])
+        if last is None or {far.connection for one in logon.exchanges if (far := upstream(evidence, one)) is not None} != {last.connection}:
             continue
-        connection = evidence.connections[conversation.connection]
-        groups[connection.client.host, connection.server.host, connection.server.port] += _moves(evidence, conversation, last.connection)
-    for group in groups.values():
-        if group:
-            yield _finding(evidence, group)
+        for near in until_the_next(evidence, logon, begins_at(evidence, logon), Audience.SERVER):
+            far = upstream(evidence, near.id)
+            if far is not None and far.connection != last.connection and _needs_the_logon(evidence, near, logon):
+                yield from _signs(evidence, logon, near, far, last.connection)
 
 
-def _moves(evidence: Evidence, conversation: Conversation, home: str) -> Iterator[Move]:
-    for near in until_the_next(evidence, conversation, begins_at(evidence, conversation), Audience.SERVER):
-        if near.id in conversation.exchanges or authenticated(evidence, near) is not conversation or header(request(near), "authorization") is not None:
-            continue
-        far = upstream(evidence, near.id)
-        if far is not None and far.connection != home and _same_way(evidence, home, far.connection) and not _closed_by_server(evidence, home, near):
-            yield Move(conversation, near, far, home)
+def _needs_the_logon(evidence: Evidence, near: Exchange, logon: Conversation) -> bool:
+    return near.id not in logon.exchanges and authenticated(evidence, near) is logon and header(request(near), "authorization") is None
 
 
-def _same_way(evidence: Evidence, home: str, other: str) -> bool:
-    """Both upstream connections join the same two hosts. In a chain of proxies a leg further on takes the place of one that was not captured."""
-    one, two = evidence.connections[home], evidence.connections[other]
-    return (one.client.host, one.server) == (two.client.host, two.server)
+def _signs(evidence: Evidence, logon: Conversation, near: Exchange, far: Exchange, home: str) -> Iterator[Sign[Move]]:
+    one, two, asked = evidence.connections[home], evidence.connections[far.connection], request(near)
+    if (one.client.host, one.server) != (two.client.host, two.server):
+        return  # in a chain of proxies one further on takes the place of one that was not captured
+    ended = evidence.story.endings.get(home)
+    if ended is not None and (asked is None or ended.at_ns > asked.last_ns):
+        ended = None
+    if ended is None or (ended.side is Side.CLIENT and ended.first_by is not Kind.DEVICE):
+        yield Sign(Move(logon, near, far, home, ended), (near.id, far.id), packets_of([near, far]), (logon.connection, home, far.connection), user=who(logon))
 
 
-def _closed_by_server(evidence: Evidence, connection: str, near: Exchange) -> bool:
-    asked = request(near)
-    closings = evidence.connections[connection].closings
-    return asked is not None and any(closing.side is Side.SERVER and closing.ts_ns <= asked.last_ns for closing in closings[:1])
-
-
-def _finding(evidence: Evidence, moves: list[Move]) -> Finding:
-    first = moves[0]
-    user = who(first.conversation)
-    asked = request(first.far)
-    homes = list(dict.fromkeys(move.conversation.connection for move in moves))
-    others = listed(move.far.connection for move in moves if move.conversation is first.conversation)
-    own = sum(move.conversation is first.conversation for move in moves)
-    why = (
-        f"{name(evidence.connections[first.conversation.connection])} was authenticated {f'as {user} ' if user else ''}over "
-        f"{name(evidence.connections[first.home])}. "
-        f"{counted(own, 'later request')} without a new handshake went over {others} instead, while {first.home} was still open: the first is {first.near.id}, "
-        f"which went on as {first.far.id} ({packet(evidence, asked.packets[0]) if asked and asked.packets else 'packet not captured'}) and was answered "
-        f"{status(first.far)}."
+def why(tell: Tell[Move]) -> str:
+    """Which logon, which requests went elsewhere, and how they were answered."""
+    first = tell.facts[0]
+    own = [move for move in tell.facts if move.logon is first.logon]
+    others = [one for one in dict.fromkeys(move.logon.connection for move in tell.facts) if one != first.logon.connection]
+    home = f"{first.home} had no FIN or reset by then" if first.ended is None else f"The proxy had closed {first.home} ({tell.packet(first.ended.packet)})"
+    text = (
+        f"The client logged on{named('as', who(first.logon))} on server connection {first.home}. The proxy then forwarded {counted(len(own), 'later request')} "
+        f"without a new logon on {listed(move.far.connection for move in own)}. The first is {first.near.id}, forwarded as {first.far.id} "
+        f"({asked_at(tell, first.far)}), and was answered {status(first.far)}. {home}. A logon belongs to its connection."
     )
-    if len(homes) > 1:
-        why += f" The same happened on {counted(len(homes) - 1, 'other connection')} of this client ({listed(homes[1:])}): {len(moves)} requests in all."
-    members = [exchange for move in moves for exchange in (move.near, move.far)]
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=min(evidence.far[move.far.id].confidence for move in moves),
-        title=TITLE,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[*(identity for move in moves for identity in (move.conversation.connection, move.home)), *(move.far.connection for move in moves)],
-        exchanges=[exchange.id for exchange in members],
-        packets=packets_of(members),
-        user=user,
-    )
+    if others:
+        text += f" It happened on {counted(len(others), 'other connection')} of this client, too ({listed(others)}): {tell.count} requests in all."
+    return text
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Proxy {server_words(tell.connection)} moves a logged-on client elsewhere",
+    name="Proxy moves a logged-on client to another server connection",
+    severity=Severity.MEDIUM,
+    confidence=lambda tell: joined(tell.evidence, *(move.far.id for move in tell.facts)),
+    owner=Owner.PROXY,
+    reference="Proxy Servers and WinRM, sentence 146",
+    advice=Advice("Bind each server connection to one client connection for as long as both live", Topic.BIND),
+    see=see,
+    why=why,
+    explains=("http.encrypted-body-refused",),
+    fails=("affinity",),
+)

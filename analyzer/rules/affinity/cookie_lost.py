@@ -7,62 +7,52 @@ Why it matters
 When it is wrong
     With a single server it changes nothing. Old clients never send cookies back; only what the proxy itself loses is counted.
 Needs
-    Both legs.
+    Both sides of the proxy.
 Reference
     MS-WSMV 3.1.4.1.31.4.
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Hop
-from analyzer.rules.reading import counted, finding, first_packet, identity, name, packet, packets_of, request, response
+from analyzer.rules.asking import answered_at, asked_at, server_words, times
+from analyzer.rules.reading import identity, name, packets_of, request, response
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "affinity.cookie-lost"
-TITLE = "The proxy loses the cookie of server affinity"
-SEVERITY = Severity.LOW
-REFERENCE = "MS-WSMV 3.1.4.1.31.4"
-ADVICE = (
-    "Let the proxy pass Cookie and Set-Cookie (nginx: no proxy_hide_header Set-Cookie; haproxy: no http-response del-header Set-Cookie; Apache: no "
-    "RequestHeader unset Cookie), or bind clients to servers by address."
-)
 _COOKIE = re.compile(r"(?:^|[;,\s])MS-WSMAN=([^;,\s]*)", re.IGNORECASE)
 
 
 class Loss(Struct, frozen=True, gc=False):
-    """An exchange on both legs and what was lost."""
+    """An exchange on both sides, and whether the client's cookie was lost, or else the server's."""
 
     near: Exchange
     far: Exchange
-    what: str
+    of_client: bool
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and proxy."""
-    groups: dict[tuple[str, str, int], list[Loss]] = defaultdict(list)
+def see(evidence: Evidence) -> Iterator[Sign[Loss]]:
+    """One sign for each exchange that lost its cookie."""
     for hop in evidence.hops:
         loss = _loss(evidence, hop) if hop.near_connection in evidence.winrm else None
         if loss is not None:
-            connection = evidence.connections[hop.near_connection]
-            groups[connection.client.host, connection.server.host, connection.server.port].append(loss)
-    for group in groups.values():
-        yield _finding(evidence, group)
+            user = identity(evidence, hop.near_connection)
+            yield Sign(loss, (hop.near, hop.far), packets_of([loss.near, loss.far]), user=user, confidence=hop.confidence)
 
 
 def _loss(evidence: Evidence, hop: Hop) -> Loss | None:
     near, far = evidence.exchanges[hop.near], evidence.exchanges[hop.far]
     sent, went = request(near), request(far)
     if sent is not None and went is not None and (cookie := _cookie(sent, "cookie")) is not None and _cookie(went, "cookie") != cookie:
-        return Loss(near, far, "the client's cookie did not reach the server")
+        return Loss(near, far, of_client=True)
     given, reached = response(far), response(near)
     if given is not None and reached is not None and (cookie := _cookie(given, "set-cookie")) is not None and _cookie(reached, "set-cookie") != cookie:
-        return Loss(near, far, "the server's cookie did not reach the client")
+        return Loss(near, far, of_client=False)
     return None
 
 
@@ -71,25 +61,31 @@ def _cookie(half: Request | Response, field: str) -> str | None:
     return values[0] if values else None
 
 
-def _finding(evidence: Evidence, group: list[Loss]) -> Finding:
-    first = group[0]
-    members = [exchange for loss in group for exchange in (loss.near, loss.far)]
-    key = first_packet(request(first.near))
-    why = (
-        f"{counted(len(group), 'time')} the cookie MS-WSMAN was lost at the proxy: in {first.near.id} on {name(evidence.connections[first.near.connection])}, "
-        f"{packet(evidence, key[0]) if key else ''}, {first.what} ({first.far.id})."
+def why(tell: Tell[Loss]) -> str:
+    """Whose cookie was lost where, and how often."""
+    first = tell.facts[0]
+    what = (
+        f"The client sent the cookie MS-WSMAN ({asked_at(tell, first.near)}), but it did not reach the server"
+        if first.of_client
+        else f"The server set the cookie MS-WSMAN ({answered_at(tell, first.far)}), but it did not reach the client"
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=max(evidence.far[loss.far.id].confidence for loss in group),
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[exchange.connection for exchange in members],
-        exchanges=[exchange.id for exchange in members],
-        packets=packets_of(members),
-        user=identity(evidence, first.near.connection),
+    return (
+        f"{what}. This happened {times(tell.count)}. The first is {first.near.id} on {name(tell.connection)}, forwarded as {first.far.id}. "
+        "With several servers, requests can then end at one that does not know the shell."
     )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Proxy {server_words(tell.connection)} loses the cookie MS-WSMAN",
+    name="Proxy loses the cookie MS-WSMAN of server affinity",
+    severity=Severity.LOW,
+    confidence=1.0,
+    owner=Owner.PROXY,
+    reference="MS-WSMV 3.1.4.1.31.4",
+    advice=(
+        "Let the proxy pass Cookie and Set-Cookie (nginx: no proxy_hide_header Set-Cookie; haproxy: no http-response del-header Set-Cookie; Apache: no "
+        "RequestHeader unset Cookie), or bind clients to servers by address."
+    ),
+    see=see,
+    why=why,
+)

@@ -1,56 +1,44 @@
-"""A request of one client is sent over a connection that another client authenticated, and the server refuses it.
+"""A request of one client is sent over a connection that another client logged on, and the server refuses it.
 
 What it sees
-    As affinity.shared-authenticated-upstream: a request without credentials on an upstream connection that another client's connection authenticated. But the
-    server refuses it: with 401 or 403, or with an error that holds no WinRM message, as for a sealed body that it cannot open.
+    As affinity.shared-authenticated-upstream: a request without credentials on a server connection that another client's connection logged on. But the server
+    refuses it: with 401 or 403, or with an error that holds no WinRM message, as for an encrypted body that it cannot decrypt.
 Why it matters
-    Encryption saved the day: the server could not be fooled. The proxy still mixes clients, their requests fail at random, and whoever sends clear text
-    would be served with somebody else's rights.
+    Encryption saved the day: the server could not be fooled. The proxy still mixes clients, and their requests fail at random. A client that sends clear text
+    would be served with another user's rights.
 When it is wrong
     The first request of a handshake, which is meant to be refused and is followed by credentials on the same client's connection, is not counted. Neither are a
     proxy's own errors (502 to 504).
 Needs
-    Both legs.
+    Both sides of the proxy.
 Reference
     Proxy Servers and WinRM, sentences 155 and 157.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.sealing import Protection
-from analyzer.rules.affinity.shared_authenticated_upstream import Foreign, foreign_requests
+from analyzer.rules.affinity.shared_authenticated_upstream import Foreign, each, foreign_requests, server, signed, sure, whose
+from analyzer.rules.asking import asked_at
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import after, counted, finding, first_packet, header, identity, message, name, packet, packets_of, request, response, status, who
+from analyzer.rules.reading import after, header, message, request, response, status, who
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "affinity.foreign-request-rejected"
-TITLE = "A request on another client's authenticated connection is refused"
-SEVERITY = Severity.MEDIUM
-REFERENCE = "Proxy Servers and WinRM, sentence 157"
-HOW = Advice(
-    "Never share upstream connections that carry NTLM, Kerberos or CredSSP",
-    Topic.BIND,
-    ". Keep encryption enforced on the server.",
-)
-ADVICE = HOW.text()
 _REFUSALS = (401, 403)
 _GATEWAY = (407, 502, 503, 504)
 _ERROR = 400
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each upstream connection and foreign client."""
-    groups: dict[tuple[str, str, str], list[Foreign]] = defaultdict(list)
+def see(evidence: Evidence) -> Iterator[Sign[Foreign]]:
+    """One sign for each request that was refused."""
     for foreign in foreign_requests(evidence):
-        if _refused(evidence, foreign) and not _begins_a_handshake(evidence, foreign):
-            groups[foreign.exchange.connection, foreign.client.client.host, foreign.authenticator.id].append(foreign)
-    for group in groups.values():
-        yield _finding(evidence, group)
+        if _is_refused(evidence, foreign) and not _begins_a_handshake(evidence, foreign):
+            yield signed(evidence, foreign)
 
 
-def _refused(evidence: Evidence, foreign: Foreign) -> bool:
+def _is_refused(evidence: Evidence, foreign: Foreign) -> bool:
     code = status(foreign.exchange)
     if code is None or code < _ERROR or code in _GATEWAY:
         return False
@@ -59,35 +47,34 @@ def _refused(evidence: Evidence, foreign: Foreign) -> bool:
 
 
 def _begins_a_handshake(evidence: Evidence, foreign: Foreign) -> bool:
-    """The client goes on with credentials: it had expected to be refused."""
-    near = evidence.exchanges[evidence.far[foreign.exchange.id].near]
-    return any(header(request(other), "authorization") is not None for other in after(evidence, near)[:1])
+    """The client's next request has credentials: it had expected to be refused."""
+    return any(header(request(other), "authorization") is not None for other in after(evidence, foreign.near)[:1])
 
 
-def _finding(evidence: Evidence, group: list[Foreign]) -> Finding:
-    first = group[0]
-    other, owner_name = identity(evidence, first.client.id), who(first.conversation)
-    upstream = evidence.connections[first.exchange.connection]
-    asked = first_packet(request(first.exchange))
-    nears = [evidence.exchanges[evidence.far[foreign.exchange.id].near] for foreign in group]
-    why = (
-        f"{name(upstream)} was authenticated {f'as {owner_name} ' if owner_name else ''}by {name(first.authenticator)}. "
-        f"{counted(len(group), 'request')} without credentials of another client's connection, {name(first.client)}{f' ({other})' if other else ''}, "
-        f"went over it and {'was' if len(group) == 1 else 'were'} refused: the first is {first.exchange.id}, {packet(evidence, asked[0]) if asked else ''}, "
-        f"status {status(first.exchange)}."
-    )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=min(evidence.far[foreign.exchange.id].confidence for foreign in group),
-        title=TITLE,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[first.client.id, upstream.id, first.authenticator.id],
-        exchanges=[*(near.id for near in nears), *(foreign.exchange.id for foreign in group)],
-        packets=packets_of([*nears, *(foreign.exchange for foreign in group)]),
-        user=other,
-        destination=f"{upstream.server.host}:{upstream.server.port}",
-    )
+def title(tell: Tell[Foreign]) -> str:
+    """Names the account whose connection it was."""
+    account = who(tell.facts[0].logon)
+    return f"Request of another client is refused on the connection of {account}" if account else "Request on another client's connection is refused"
+
+
+def why(tell: Tell[Foreign]) -> str:
+    """Who logged on, whose requests came over the same connection, and how they were refused."""
+    first = tell.facts[0]
+    refused = "The server refused it" if tell.count == 1 else "The server refused them"
+    return f"{whose(tell)} {refused}. The first is {first.exchange.id} ({asked_at(tell, first.exchange)}), answered with status {status(first.exchange)}."
+
+
+OPINION = Opinion(
+    title=title,
+    name="Request on another client's connection is refused",
+    severity=Severity.MEDIUM,
+    confidence=sure,
+    owner=Owner.PROXY,
+    reference="Proxy Servers and WinRM, sentence 157",
+    advice=Advice("Never share server connections that carry NTLM, Kerberos or CredSSP", Topic.BIND, ". Keep encryption enforced on the server."),
+    see=see,
+    why=why,
+    each=each,
+    destination=server,
+    fails=("no_foreign_request",),
+)

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from analyzer.records.auth import Mechanism
+from analyzer.records.auth import Audience, Mechanism
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
@@ -48,7 +48,8 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Single
     """One sign for each server connection with one exchange, of proxies that mostly have such."""
     groups: dict[tuple[str, str, int], list[Connection]] = defaultdict(list)
     for connection in evidence.connections.values():
-        if connection.id in evidence.winrm and role(evidence, connection.id) is Role.UPSTREAM_LEG and _has_to_last(evidence, connection):
+        upstream_side = connection.id in evidence.winrm and role(evidence, connection.id) is Role.UPSTREAM_LEG
+        if upstream_side and _has_to_last(evidence, connection):
             groups[connection.client.host, connection.server.host, connection.server.port].append(connection)
     for group in groups.values():
         single = [connection for connection in group if len(evidence.exchanges_of[connection.id]) == 1]
@@ -61,9 +62,10 @@ def _has_to_last(evidence: Evidence, connection: Connection) -> bool:
     exchanges = evidence.exchanges_of[connection.id]
     owners = [found for exchange in exchanges if (found := owner(evidence, exchange.id)) is not None]
     modern = all((asked := request(exchange)) is not None and asked.version != _OLD for exchange in exchanges)
-    spoken = [found for near in owners for found in evidence.conversations_of.get(near.connection, ())]
+    nears = {near.connection for near in owners}
+    spoken = [found for near in nears for found in evidence.conversations_of.get(near, ()) if found.audience is Audience.SERVER]
     per_request = bool(spoken) and all(found.mechanism in _PER_REQUEST for found in spoken)
-    return modern and not per_request and any(len(evidence.exchanges_of[found.connection]) > 1 for found in owners)
+    return modern and not per_request and any(len(evidence.exchanges_of[near]) > 1 for near in nears)
 
 
 def _sign(evidence: Evidence, connection: Connection, whole: int) -> Sign[Single]:

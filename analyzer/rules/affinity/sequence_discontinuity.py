@@ -1,18 +1,19 @@
-"""Sealed messages on one authenticated connection are not numbered one after the other.
+"""The proxy sends one client's encrypted message over another client's connection, by its sequence number.
 
 What it sees
-    Every message sealed with NTLM (extended session security) or with a Kerberos CFX token carries its sequence number in clear. Within one security context
-    and direction each number is the one before plus one. Here a number is skipped or repeated on a connection although no byte between the two messages is
-    missing and no new handshake lies in between; or the first NTLM message after the handshake is numbered neither 0 nor 1.
+    Every message encrypted with NTLM (extended session security) or with a Kerberos CFX token has its sequence number in clear. Within one logon and direction
+    each number is the one before plus one. Here a number is skipped or repeated although no byte between the two messages is missing and no new handshake lies
+    in between; or the first NTLM message after the handshake has neither number 0 nor 1. With both sides of the proxy, the message came from the connection of
+    another client than the logon.
 Why it matters
-    It proves, without any key, that messages of another security context are on this connection (or that messages of this one went elsewhere): the proxy mixes
-    clients.
+    It proves, without any key, that the proxy mixes clients. The server cannot decrypt the message and refuses it.
 When it is wrong
-    A message that the client itself repeats (the same body was sent before) is left out, and so is one that may be a repetition because a request of that
-    client before it, of the same length, is not whole in the capture, or the capture does not have the beginning of the connection. Gaps in the capture,
-    NTLM without extended session security and CredSSP carry nothing to compare.
+    With one side of the proxy only, nothing shows whose message it is: then it is medium and says so. A client that numbers its own messages in its own way is
+    not counted, nor is a connection without a proxy or with mixed handshakes. A message that the client itself repeats is left out, and so is one that may be
+    a repetition because an earlier request of that client with the same length is not whole in the capture. Gaps in the capture, NTLM without extended session
+    security and CredSSP have nothing to compare.
 Needs
-    The upstream leg (or any connection) with its handshake; no key, no other leg.
+    One side of the proxy with the handshake; to prove it, both. No key.
 Reference
     MS-NLMP 3.4.4.2; RFC 4121 section 4.2.6.2; Proxy Servers and WinRM, sentence 155.
 """
@@ -24,31 +25,29 @@ from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation, Mechanism
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
+from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
+from analyzer.rules.asking import MECHANISMS, client_behind, is_mixed, named
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import completed, counted, finding, first_packet, message, name, owner, packet, request, response, until_the_next, who
+from analyzer.rules.reading import PROXIED, completed, counted, first_packet, identity, message, name, owner, request, response, role, until_the_next, who
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "affinity.sequence-discontinuity"
-TITLE = "Sealed messages of different security contexts on one connection"
-SEVERITY = Severity.CRITICAL
-REFERENCE = "MS-NLMP 3.4.4.2; RFC 4121 section 4.2.6.2"
-HOW = Advice(
-    "The proxy sends messages of different clients over one authenticated connection: bind each upstream connection to one client",
-    Topic.BIND,
-)
-ADVICE = HOW.text()
 _MECHANISMS = (Mechanism.NTLM, Mechanism.KERBEROS)
+_PROVED, _UNTOLD = 0.95, 0.5
 
 
 class Break(Struct, frozen=True, gc=False):
-    """Where the numbering breaks: the message, its number, and the number before it in this direction (None: it is the first)."""
+    """Where the numbering breaks: the logon, the message, its number, the number before it in this direction (None: it is the first), and the other client's
+    exchange that it belongs to (None: its client is not in the capture)."""
 
+    logon: Conversation
     exchange: Exchange
     half: Request | Response
     number: int
     before: int | None
+    foreign: Exchange | None = None
 
 
 class Sent(Struct, frozen=True, gc=False):
@@ -60,18 +59,40 @@ class Sent(Struct, frozen=True, gc=False):
     unread: Mapping[tuple[str, int | None], int]
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each security context."""
+def see(evidence: Evidence) -> Iterator[Sign[Break]]:
+    """One sign for each break that shows, or may show, another client's message."""
     sent = Sent(_first_seen(evidence), _first_on(evidence), _unread(evidence))
-    for conversation in completed(evidence):
-        if conversation.mechanism in _MECHANISMS:
-            breaks = [found for from_client in (True, False) for found in _breaks(evidence, conversation, sent, from_client=from_client)]
-            if breaks:
-                yield _finding(evidence, conversation, breaks)
+    for logon in completed(evidence):
+        if logon.mechanism in _MECHANISMS and role(evidence, logon.connection) in PROXIED and not is_mixed(evidence, logon):
+            for from_client in (True, False):
+                for one in _breaks(evidence, logon, sent, from_client=from_client):
+                    yield from _sign(evidence, one)
+
+
+def _sign(evidence: Evidence, found: Break) -> Iterator[Sign[Break]]:
+    """A break of a client's own messages is its own way to number; one on the client's side of a known exchange shows on the server's side."""
+    logon, near, first = found.logon, owner(evidence, found.exchange.id), client_behind(evidence, found.logon)
+    exchanges, packets, user = (found.exchange.id,), first_packet(found.half), who(logon)
+    if near is not None and first is not None:
+        if _are_two(evidence, first, near.connection):
+            fact = Break(logon, found.exchange, found.half, found.number, found.before, near)
+            yield Sign(fact, exchanges, packets, (logon.connection, near.connection), user, _PROVED)
+    elif (
+        near is None and found.exchange.id not in evidence.near and (role(evidence, logon.connection) is Role.UPSTREAM_LEG or isinstance(found.half, Response))
+    ):
+        yield Sign(found, exchanges, packets, (logon.connection,), user, _UNTOLD)
+
+
+def _are_two(evidence: Evidence, one: str, other: str) -> bool:
+    """Connections of two clients: two addresses, or two accounts."""
+    if one == other:
+        return False
+    users = identity(evidence, one), identity(evidence, other)
+    return evidence.connections[one].client.host != evidence.connections[other].client.host or (None not in users and users[0] != users[1])
 
 
 def _first_seen(evidence: Evidence) -> dict[bytes, str]:
-    """The exchange in which each body was sent first: a client that lost its connection sends the body again, sealed for the connection that is gone."""
+    """The exchange in which each body was sent first: a client that lost its connection sends the body again, encrypted for the connection that is gone."""
     seen: dict[bytes, tuple[int, str]] = {}
     for exchange in evidence.exchanges.values():
         half = request(exchange)
@@ -109,18 +130,18 @@ def _unread(evidence: Evidence) -> dict[tuple[str, int | None], int]:
     return found
 
 
-def _context(evidence: Evidence, conversation: Conversation) -> tuple[Exchange, ...]:
-    """The exchanges that this context protects: from the one that ends the handshake to the next attempt on the connection."""
-    end = evidence.exchanges[conversation.ends or conversation.exchanges[-1]].position
-    return until_the_next(evidence, conversation, end, *Audience)
+def _protected(evidence: Evidence, logon: Conversation) -> tuple[Exchange, ...]:
+    """The exchanges that this logon protects: from the one that ends the handshake to the next attempt on the connection."""
+    end = evidence.exchanges[logon.ends or logon.exchanges[-1]].position
+    return until_the_next(evidence, logon, end, *Audience)
 
 
-def _breaks(evidence: Evidence, conversation: Conversation, sent: Sent, *, from_client: bool) -> Iterator[Break]:
+def _breaks(evidence: Evidence, logon: Conversation, sent: Sent, *, from_client: bool) -> Iterator[Break]:
     last: int | None = None
-    certain = conversation.mechanism is Mechanism.NTLM  # a Kerberos context begins at any number (RFC 4121 section 4.2.6.2)
+    certain = logon.mechanism is Mechanism.NTLM  # a Kerberos context begins at any number (RFC 4121 section 4.2.6.2)
     first = True
     end_at: int | None = None
-    for exchange in _context(evidence, conversation):
+    for exchange in _protected(evidence, logon):
         half = request(exchange) if from_client else response(exchange)
         if half is None or half.body.missing or not half.body.complete or (end_at is not None and half.at != end_at):
             last, certain = None, False  # something in between is not in the capture
@@ -136,19 +157,19 @@ def _breaks(evidence: Evidence, conversation: Conversation, sent: Sent, *, from_
             if wrong and repeated:
                 continue
             if wrong:
-                yield Break(exchange, half, part.sequence, last)
+                yield Break(logon, exchange, half, part.sequence, last)
             last, first = part.sequence, False
 
 
 def _repeated(evidence: Evidence, exchange: Exchange, half: Request | Response, sent: Sent) -> bool:
-    """The body was sent before on this connection or in an exchange that is not this one's own other leg; or it may have been."""
+    """The body was sent before on this connection or in an exchange that is not this one on another side; or it may have been."""
     digest = half.body.digest
     if isinstance(digest, Absent):
         return False
     again = sent.first_on.get((exchange.connection, digest), exchange.id) != exchange.id
-    if again or sent.first.get(digest, exchange.id) not in (legs := _legs(evidence, exchange.id)):
+    if again or sent.first.get(digest, exchange.id) not in (sides := _sides(evidence, exchange.id)):
         return True
-    connections = [evidence.connections[evidence.exchanges[leg].connection] for leg in legs]
+    connections = [evidence.connections[evidence.exchanges[side].connection] for side in sides]
     if any(not connection.to_server.begins for connection in connections):
         return True
     hosts = {connection.client.host for connection in connections}
@@ -156,43 +177,56 @@ def _repeated(evidence: Evidence, exchange: Exchange, half: Request | Response, 
     return any(ns is not None and ns <= half.first_ns for ns in unread)
 
 
-def _legs(evidence: Evidence, exchange: str) -> set[str]:
-    """The exchange on all legs that it was seen on, through a chain of proxies too."""
-    legs = {exchange}
+def _sides(evidence: Evidence, exchange: str) -> set[str]:
+    """The exchange on all sides that it was seen on, through a chain of proxies too."""
+    sides = {exchange}
     outward, inward = exchange, exchange
-    while (hop := evidence.far.get(outward)) is not None and hop.near not in legs:
+    while (hop := evidence.far.get(outward)) is not None and hop.near not in sides:
         outward = hop.near
-        legs.add(outward)
-    while (hop := evidence.near.get(inward)) is not None and hop.far not in legs:
+        sides.add(outward)
+    while (hop := evidence.near.get(inward)) is not None and hop.far not in sides:
         inward = hop.far
-        legs.add(inward)
-    return legs
+        sides.add(inward)
+    return sides
 
 
-def _finding(evidence: Evidence, conversation: Conversation, breaks: list[Break]) -> Finding:
-    first = breaks[0]
-    near = owner(evidence, first.exchange.id)
-    key = first_packet(first.half)
-    expected = f"after number {first.before}" if first.before is not None else "as the first message after the handshake"
-    user = who(conversation)
-    why = (
-        f"On {name(evidence.connections[conversation.connection])}, authenticated with {conversation.mechanism.value}{f' as {user}' if user else ''}, "
-        f"{first.exchange.id} ({packet(evidence, key[0]) if key else 'not captured'}) carries sequence number {first.number} {expected}; nothing is missing in "
-        f"between. {counted(len(breaks), 'break')} in this context."
-        + (f" On the client's leg this message came from {name(evidence.connections[near.connection])}." if near is not None else "")
+def _is_proved(tell: Tell[Break]) -> bool:
+    return any(fact.foreign is not None for fact in tell.facts)
+
+
+def title(tell: Tell[Break]) -> str:
+    """An accusation where both sides prove it."""
+    if _is_proved(tell):
+        return "Proxy mixes two clients' encrypted messages on one connection"
+    return f"Encrypted messages on {tell.connection.id} do not follow each other"
+
+
+def why(tell: Tell[Break]) -> str:
+    """Which number came after which, and whose message it was, or that nothing tells."""
+    sign = next((one for one in tell.signs if one.fact.foreign is not None), tell.first)
+    first = sign.fact
+    expected = f"follows number {first.before}" if first.before is not None else "is the first after the handshake"
+    text = (
+        f"{name(tell.connection)} was logged on with {MECHANISMS[first.logon.mechanism]}{named('as', who(first.logon))}. The encrypted message in "
+        f"{first.exchange.id} ({tell.packet(sign.packets[0]) if sign.packets else 'no packet'}) has number {first.number} and {expected}. No bytes are "
+        f"missing in between. There {'is' if tell.count == 1 else 'are'} {counted(tell.count, 'such break')}. "
     )
-    owners = [found.connection for item in breaks if (found := owner(evidence, item.exchange.id)) is not None]
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.95,
-        title=TITLE,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[conversation.connection, *owners],
-        exchanges=[item.exchange.id for item in breaks],
-        packets=[key for item in breaks for key in first_packet(item.half)],
-        user=user,
-    )
+    if first.foreign is not None:
+        return f"{text}The message came from another client: {name(tell.evidence.connections[first.foreign.connection])}."
+    return f"{text}The other side of the proxy is not in the capture, so whose message it is cannot be told."
+
+
+OPINION = Opinion(
+    title=title,
+    name="Encrypted messages of two clients on one connection",
+    severity=lambda tell: Severity.CRITICAL if _is_proved(tell) else Severity.MEDIUM,
+    worst=Severity.CRITICAL,
+    confidence=_PROVED,
+    owner=Owner.PROXY,
+    reference="MS-NLMP 3.4.4.2; RFC 4121 section 4.2.6.2",
+    advice=Advice("If this proxy sends messages of different clients over one connection, bind each server connection to one client", Topic.BIND),
+    see=see,
+    why=why,
+    each=lambda _, sign: sign.fact.logon.id,
+    fails=("affinity",),
+)

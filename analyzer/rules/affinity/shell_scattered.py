@@ -1,14 +1,14 @@
 """Requests for one shell are sent to several servers.
 
 What it sees
-    One ShellId, in messages that could be read, on upstream connections to two or more server addresses of one address family, and at least one of these
-    requests was answered with a fault or an error.
+    One ShellId, in messages that could be read, on server connections to two or more server addresses of one address family, and at least one of these requests
+    was answered with a fault or an error.
 Why it matters
     A shell lives on one server. The others do not know it (InvalidSelectors), so that commands fail at random.
 When it is wrong
     A cluster that shares shells behind several addresses would serve them all: without an error nothing is said.
 Needs
-    The upstream leg, and messages that can be read (in clear, or opened with a secret).
+    The server's side of the proxy, and messages that can be read (in clear, or decrypted).
 Reference
     MS-WSMV 3.1.4.1.31.4; Proxy Servers and WinRM, sentence 146.
 """
@@ -16,42 +16,31 @@ Reference
 from collections import defaultdict
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.rules.asking import asked_at
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import (
-    counted,
-    finding,
-    first_packet,
-    identity,
-    listed,
-    message,
-    name,
-    packet,
-    packets_of,
-    request,
-    response,
-    status,
-    winrm_exchanges,
-)
+from analyzer.rules.reading import counted, identity, listed, message, packets_of, request, response, status, winrm_exchanges
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
 
-RULE = "affinity.shell-scattered"
-TITLE = "One shell's requests are sent to several servers"
-SEVERITY = Severity.MEDIUM
-REFERENCE = "MS-WSMV 3.1.4.1.31.4"
-HOW = Advice(
-    "Bind clients to servers at the load balancer",
-    Topic.STICKY,
-    ", or let it honour the cookie MS-WSMAN.",
-)
-ADVICE = HOW.text()
-_UNKNOWN_SHELL = 400
+_ERROR = 400
+_DEMANDS = (401, 407)
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each shell."""
+class Scattered(Struct, frozen=True, gc=False):
+    """A shell, the requests for it, and the first that failed."""
+
+    shell: str
+    group: tuple[Exchange, ...]
+    failed: Exchange
+
+
+def see(evidence: Evidence) -> Iterator[Sign[Scattered]]:
+    """One sign for each shell."""
     shells: dict[tuple[str, bool], list[Exchange]] = defaultdict(list)
     for exchange in winrm_exchanges(evidence, Role.UPSTREAM_LEG):
         found = message(evidence, request(exchange))
@@ -59,37 +48,45 @@ def find(evidence: Evidence) -> Iterator[Finding]:
             shells[found.shell_id.upper(), ":" in evidence.connections[exchange.connection].server.host].append(exchange)
     for (shell, _), group in shells.items():
         servers = {evidence.connections[exchange.connection].server.host for exchange in group}
-        wrong = [exchange for exchange in group if _failed(evidence, exchange)]
-        if len(servers) > 1 and wrong:
-            yield _finding(evidence, shell, group, wrong[0])
+        failed = next((exchange for exchange in group if _failed(evidence, exchange)), None) if len(servers) > 1 else None
+        if failed is not None:
+            connections = (failed.connection, *(exchange.connection for exchange in group))
+            user = identity(evidence, failed.connection)
+            yield Sign(Scattered(shell, tuple(group), failed), tuple(one.id for one in group), packets_of([failed, *group]), connections, user)
 
 
 def _failed(evidence: Evidence, exchange: Exchange) -> bool:
     code, answer = status(exchange), message(evidence, response(exchange))
     fault = answer is not None and (answer.operation == "Fault" or answer.fault_code is not None)
-    return code is not None and code not in (401, 407) and (code >= _UNKNOWN_SHELL or fault)
+    return code is not None and code not in _DEMANDS and (code >= _ERROR or fault)
 
 
-def _finding(evidence: Evidence, shell: str, group: list[Exchange], wrong: Exchange) -> Finding:
-    servers = listed(evidence.connections[exchange.connection].server.host for exchange in group)
-    answer = message(evidence, response(wrong))
-    key = first_packet(request(wrong))
-    why = (
-        f"{counted(len(group), 'request')} for shell {shell} were sent to {servers}: {wrong.id} on {name(evidence.connections[wrong.connection])}, "
-        f"{packet(evidence, key[0]) if key else ''}, was answered {status(wrong)}"
-        f"{f' ({answer.fault_code})' if answer is not None and answer.fault_code else ''}."
+def _servers(tell: Tell[Scattered]) -> list[str]:
+    return list(dict.fromkeys(tell.evidence.connections[exchange.connection].server.host for exchange in tell.facts[0].group))
+
+
+def why(tell: Tell[Scattered]) -> str:
+    """Which servers got them, and what one of them answered."""
+    fact = tell.facts[0]
+    answer = message(tell.evidence, response(fact.failed))
+    code = f" ({answer.fault_code})" if answer is not None and answer.fault_code else ""
+    return (
+        f"The proxy {tell.connection.client.host} sent {counted(len(fact.group), 'request')} for one shell to {listed(_servers(tell))}. "
+        f"{tell.connection.server.host} answered {status(fact.failed)}{code} to {fact.failed.id} ({asked_at(tell, fact.failed)}). "
+        f"A shell lives on one server, and the others do not know it (ShellId {fact.shell})."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.8,
-        title=TITLE,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[wrong.connection, *(exchange.connection for exchange in group)],
-        exchanges=[exchange.id for exchange in group],
-        packets=packets_of([wrong, *group]),
-        user=identity(evidence, wrong.connection),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Proxy {tell.connection.client.host} sends one shell's requests to {len(_servers(tell))} servers",
+    name="Proxy sends one shell's requests to several servers",
+    severity=Severity.MEDIUM,
+    confidence=0.8,
+    owner=Owner.PROXY,
+    reference="MS-WSMV 3.1.4.1.31.4",
+    advice=Advice("Bind clients to servers at the load balancer", Topic.STICKY, ", or let it honor the cookie MS-WSMAN."),
+    see=see,
+    why=why,
+    each=alone,
+    explains=("wsman.shell-gone",),
+)

@@ -1,15 +1,17 @@
-"""Much data, or a program, is brought to a server over WinRM.
+"""Much data, or a program, is sent to a server over WinRM.
 
 What it sees
-    What was opened: in one shell more than 1 MiB of input and command lines together, or base64 in them that begins as a Windows program (MZ) or a ZIP archive
-    (PK). What was not opened: sealed requests of one client to one server with more than 1 MiB of bodies, at least four times as much as the responses; low,
-    since only sizes are known.
+    What could be read: in one shell more than 1 MiB of input and command lines together, or base64 in them that
+    begins as a Windows program (MZ) or a ZIP archive (PK). What could not be read: encrypted requests of one client
+    program to one server with more than 1 MiB of bodies, at least four times as much as the responses; low, since
+    only sizes are known.
 Why it matters
-    WinRM has no file transfer. Tools of administrators and of attackers alike push files through it piece by piece; a program that comes this way leaves no
-    trace in the logs of file servers and proxies.
+    WinRM has no file transfer. Tools of administrators and of attackers alike push files through it piece by piece; a
+    program that comes this way leaves no trace in the logs of file servers and proxies.
 When it is wrong
-    Event forwarding posts much to its collector; it is known by its paths, and not counted. Ansible copies modules and files (win_copy sends ZIP archives),
-    Packer and Test Kitchen upload provisioning scripts, Copy-Item -ToSession copies what it is given.
+    Event forwarding posts much to its collector; it is known by its paths, and not counted. Ansible copies modules
+    and files (win_copy sends ZIP archives), Packer and Test Kitchen upload provisioning scripts, Copy-Item -ToSession
+    copies what it is given.
 Needs
     Request bodies; to see contents, those that can be read.
 Reference
@@ -18,44 +20,35 @@ Reference
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.wsman import Command, Output, Shell, outputs_of
+from analyzer.rules.asking import server_words, where
 from analyzer.rules.reading import (
     command_exchanges,
     counted,
-    finding,
     first_packet,
     forwards_events,
+    header,
     identity,
     listed,
     message,
-    name,
-    packet,
     request,
     response,
     winrm_exchanges,
 )
+from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell, alone
 
-RULE = "attack.bulk-transfer"
-TITLE = "Much data or a program is brought over WinRM"
-SEVERITY = Severity.MEDIUM
-REFERENCE = "ATT&CK T1570"
-ADVICE = (
-    "Put the files together (winrm-analyzer extract) and compare their SHA-256 with what is known. Where the bodies are sealed, get the account's password or "
-    "keytab, or look at the server for files of that time."
-)
-_LARGE = 1 << 20
-_MORE_THAN_ANSWERED = 4
+LARGE = Param("large", 1 << 20, "bytes", "how much has to be sent")
+MORE = Param("more", 4, "times", "how many times as much as the responses encrypted requests have to send")
 _INPUTS = ("stdin", "input")
 _SHOWN = 4
-_TECHNIQUES = ("T1570", "T1105")
 _RUN = re.compile(r"(?<![A-Za-z0-9+/=])(TV[opqr][A-Za-z0-9+/]|UEsDB)[A-Za-z0-9+/]{35}")
 """What base64 makes of MZ, and of PK 03 04, at the beginning of a run of it."""
 _KINDS = {"T": "a Windows program (MZ)", "U": "a ZIP archive (PK)"}
@@ -69,27 +62,37 @@ class Volume(Struct, frozen=True, gc=False):
     begins: tuple[tuple[Command, str], ...]
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each shell that was opened, and one for each client host and endpoint of what was not."""
+class Transfer(Struct, frozen=True, gc=False):
+    """What could be read in a shell; or of what could not be read, how many requests with how many bytes, and the bytes of all responses."""
+
+    shell: Shell | None = None
+    volume: Volume | None = None
+    requests: int = 0
+    asked: int = 0
+    answered: int = 0
+
+
+def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Transfer]]:
+    """One sign for each shell that could be read, and one for each client program and server of what could not."""
     by_shell: dict[str, list[Command]] = defaultdict(list)
     for command in evidence.commands:
         by_shell[command.shell].append(command)
     volumes = {identity: _volume(commands) for identity, commands in by_shell.items()}
     for shell in evidence.shells:
         volume = volumes.get(shell.id)
-        if volume is not None and volume.commands and (volume.size > _LARGE or volume.begins):
-            yield _opened(evidence, shell, volume)
-    groups: dict[tuple[str, str, int], list[Exchange]] = defaultdict(list)
+        if volume is not None and volume.commands and (volume.size > values["large"] or volume.begins):
+            yield _readable(evidence, shell, volume)
+    groups: dict[tuple[str, str, str, int], list[Exchange]] = defaultdict(list)
     for exchange in winrm_exchanges(evidence):
-        connection = evidence.connections[exchange.connection]
-        if exchange.id not in evidence.far and not forwards_events(request(exchange)):
-            groups[connection.client.host, connection.server.host, connection.server.port].append(exchange)
+        connection, asked = evidence.connections[exchange.connection], request(exchange)
+        if exchange.id not in evidence.far and not forwards_events(asked):
+            groups[connection.client.host, header(asked, "user-agent") or "", connection.server.host, connection.server.port].append(exchange)
     for group in groups.values():
         sent = [exchange for exchange in group if _sealed(evidence, exchange)]
-        asked = sum(_size(evidence, exchange, of_request=True) for exchange in sent)
+        size = sum(_size(evidence, exchange, of_request=True) for exchange in sent)
         answered = sum(_size(evidence, exchange, of_request=False) for exchange in group)
-        if asked > _LARGE and asked >= _MORE_THAN_ANSWERED * answered:
-            yield _unopened(evidence, sent, asked, answered)
+        if size > values["large"] and size >= values["more"] * answered:
+            yield _unreadable(evidence, sent, size, answered)
 
 
 def _inputs(command: Command) -> list[Output]:
@@ -120,54 +123,59 @@ def _size(evidence: Evidence, exchange: Exchange, *, of_request: bool) -> int:
     return 0 if found is None else found.size
 
 
-def _opened(evidence: Evidence, shell: Shell, volume: Volume) -> Finding:
+def _readable(evidence: Evidence, shell: Shell, volume: Volume) -> Sign[Transfer]:
     shown = [command for command, _ in volume.begins][:_SHOWN] or sorted(volume.commands, key=lambda one: -len(one.text))[:_SHOWN]
     shown = [command for command in shown if command.packets] or list(volume.commands[:1])
-    what = listed(begin for _, begin in volume.begins)
-    why = (
-        f"In {shell.kind} shell {shell.id}, {counted(len(volume.commands), 'command')} and their input brought {volume.size:,} bytes from {shell.client} to "
-        f"{shell.server}"
-    )
-    why += f"; base64 in {counted(len(volume.begins), 'of them', 'of them')} begins as {what}" if what else ""
-    why += f". The first to look at is command {shown[0].id}, {packet(evidence, shown[0].packets[0])}."
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.8,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=shell.connections,
-        exchanges=[identity for command in shown for identity in command_exchanges(evidence, command, shell)],
-        packets=[command.packets[0] for command in shown],
-        user=shell.user,
-        attack=_TECHNIQUES,
-    )
+    exchanges = tuple(identity for command in shown for identity in command_exchanges(evidence, command, shell))
+    return Sign(Transfer(shell, volume), exchanges, tuple(command.packets[0] for command in shown), shell.connections, shell.user)
 
 
-def _unopened(evidence: Evidence, group: list[Exchange], asked: int, answered: int) -> Finding:
+def _unreadable(evidence: Evidence, group: list[Exchange], asked: int, answered: int) -> Sign[Transfer]:
     largest = max(group, key=lambda exchange: _size(evidence, exchange, of_request=True))
-    connection = evidence.connections[largest.connection]
-    packets = first_packet(request(largest))
-    why = (
-        f"{counted(len(group), 'sealed request')} of {connection.client.host} to {connection.server.host}:{connection.server.port} that could not be opened "
-        f"{'has' if len(group) == 1 else 'have'} {asked:,} bytes of body, all responses {answered:,}; the largest is {largest.id} on {name(connection)}, "
-        f"{packet(evidence, packets[0]) if packets else ''}."
+    connections = tuple(dict.fromkeys(exchange.connection for exchange in (largest, *group)))
+    fact = Transfer(requests=len(group), asked=asked, answered=answered)
+    return Sign(fact, (largest.id,), first_packet(request(largest)), connections, identity(evidence, largest.connection))
+
+
+def why(tell: Tell[Transfer]) -> str:
+    """How much was sent from where to where, and what it is as far as it could be read."""
+    fact = tell.first.fact
+    if fact.shell is None or fact.volume is None:
+        return (
+            f"{counted(fact.requests, 'encrypted request')} of {tell.connection.client.host} to {server_words(tell.connection)} could not be decrypted. "
+            f"Together they have {fact.asked:,} bytes of body, all responses {fact.answered:,}. The largest is {where(tell)}."
+        )
+    volume = fact.volume
+    what = listed(begin for _, begin in volume.begins)
+    found = f" Base64 in {len(volume.begins)} of them begins as {what}." if what else ""
+    return (
+        f"{counted(len(volume.commands), 'command')} and their input brought {volume.size:,} bytes from {fact.shell.client} to {fact.shell.server}.{found} The "
+        f"first to look at is {tell.packet(tell.first.packets[0])} ({fact.shell.kind} shell {fact.shell.id})."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=Severity.LOW,
-        confidence=0.5,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[exchange.connection for exchange in (largest, *group)],
-        exchanges=[largest.id],
-        packets=packets,
-        user=identity(evidence, connection.id),
-        attack=_TECHNIQUES,
-    )
+
+
+def title(tell: Tell[Transfer]) -> str:
+    """Says what came, where that is known."""
+    fact = tell.first.fact
+    server = tell.connection.server.host if fact.shell is None else fact.shell.server
+    return f"A program or archive is sent to {server}" if fact.volume is not None and fact.volume.begins else f"Much data is sent to {server}"
+
+
+OPINION = Opinion(
+    title=title,
+    name="Much data or a program is sent over WinRM",
+    severity=lambda tell: Severity.LOW if tell.first.fact.volume is None else Severity.MEDIUM,
+    worst=Severity.MEDIUM,
+    confidence=lambda tell: 0.5 if tell.first.fact.volume is None else 0.8,
+    owner=Owner.CLIENT,
+    reference="ATT&CK T1570",
+    advice=(
+        "Put the files together (winrm-analyzer extract) and compare their SHA-256 with what is known. Where the bodies are encrypted, get the account's "
+        "password or keytab, or look at the server for files of that time."
+    ),
+    attack=("T1570", "T1105"),
+    see=see,
+    why=why,
+    each=alone,
+    params=(LARGE, MORE),
+)

@@ -1,36 +1,29 @@
 """Requests that impacket's relay tool sends.
 
 What it sees
-    Authentication requests whose body is ``<xml></xml>`` (11 bytes), or readable messages with the MessageIDs or the address that impacket's ntlmrelayx has
-    built in.
+    Authentication requests whose body is ``<xml></xml>`` (11 bytes), or readable messages with the MessageIDs that
+    impacket's ntlmrelayx has built in.
 Why it matters
-    No WinRM client sends these. The tool logs on to WinRM with somebody else's relayed credentials.
+    No WinRM client sends these. The tool logs on to WinRM with another user's relayed credentials.
 When it is wrong
     The tool is also used in authorized tests. Its constants may change, so that nothing found means nothing.
 Needs
-    The requests on one leg, unsealed.
+    The requests on one side of a proxy, not encrypted.
 Reference
     ATT&CK T1557.001 and T1021.006.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
-from analyzer.rules.reading import counted, finding, first_packet, header, identity, listed, message, name, packet, packets_of, request, winrm_exchanges
+from analyzer.rules.asking import server_words, where
+from analyzer.rules.reading import counted, header, identity, listed, message, packets_of, request, winrm_exchanges
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "attack.ntlmrelayx-winrms-client"
-TITLE = "Requests of a relay tool"
-SEVERITY = Severity.HIGH
-REFERENCE = "ATT&CK T1557.001"
-ADVICE = (
-    "Isolate the source host, find whose logon it was (event 4624 on the server, by time and address) and what was run, and require CbtHardeningLevel Strict "
-    "on HTTPS listeners."
-)
 _BODY = b"<xml></xml>"
 _MESSAGE_IDS = (
     "uuid:2a8ac24f-00f0-4a87-860c-bf58d33a1e0a",
@@ -39,26 +32,22 @@ _MESSAGE_IDS = (
 )
 
 
-class Sign(Struct, frozen=True, gc=False):
+class Mark(Struct, frozen=True, gc=False):
     """A request and what in it is the tool's."""
 
     exchange: Exchange
     what: str
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint; the upstream leg is left out where the client's is known."""
-    groups: dict[tuple[str, str, int], list[Sign]] = defaultdict(list)
+def see(evidence: Evidence) -> Iterator[Sign[Mark]]:
+    """One sign for each such request; the server side is left out where the client's is known."""
     for exchange in winrm_exchanges(evidence):
-        what = None if exchange.id in evidence.far else _sign(evidence, exchange)
+        what = None if exchange.id in evidence.far else _mark(evidence, exchange)
         if what is not None:
-            connection = evidence.connections[exchange.connection]
-            groups[connection.client.host, connection.server.host, connection.server.port].append(Sign(exchange, what))
-    for group in groups.values():
-        yield _finding(evidence, group)
+            yield Sign(Mark(exchange, what), (exchange.id,), packets_of([exchange]), user=identity(evidence, exchange.connection))
 
 
-def _sign(evidence: Evidence, exchange: Exchange) -> str | None:
+def _mark(evidence: Evidence, exchange: Exchange) -> str | None:
     asked = request(exchange)
     if asked is None or not asked.packets:
         return None
@@ -69,26 +58,26 @@ def _sign(evidence: Evidence, exchange: Exchange) -> str | None:
     return f"the MessageID {identifier}" if identifier in _MESSAGE_IDS else None
 
 
-def _finding(evidence: Evidence, group: list[Sign]) -> Finding:
-    first = group[0]
-    members = [sign.exchange for sign in group]
-    key = first_packet(request(first.exchange))
-    why = (
-        f"{counted(len(group), 'request')} of {name(evidence.connections[first.exchange.connection])} carry what impacket's ntlmrelayx has built in "
-        f"({listed(sign.what for sign in group)}): the first is {first.exchange.id}, {packet(evidence, key[0])}."
+def why(tell: Tell[Mark]) -> str:
+    """What is the tool's, and where."""
+    return (
+        f"{tell.connection.client.host} sent {counted(tell.count, 'request')} to {server_words(tell.connection)} with what ntlmrelayx (impacket) has built in: "
+        f"{listed(mark.what for mark in tell.facts)}. The first is {where(tell)}. The tool logs on with another user's relayed credentials."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.9,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[exchange.connection for exchange in members],
-        exchanges=[exchange.id for exchange in members],
-        packets=packets_of(members),
-        user=identity(evidence, first.exchange.connection),
-        attack=("T1557.001", "T1021.006"),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Requests of the relay tool ntlmrelayx from {tell.connection.client.host}",
+    name="Requests of the relay tool ntlmrelayx",
+    severity=Severity.HIGH,
+    confidence=0.9,
+    owner=Owner.CLIENT,
+    reference="ATT&CK T1557.001",
+    advice=(
+        "Isolate the source host. Find whose logon it was (event 4624 on the server, by time and address) and what was run. Require CbtHardeningLevel Strict "
+        "on HTTPS listeners."
+    ),
+    attack=("T1557.001", "T1021.006"),
+    see=see,
+    why=why,
+)

@@ -1,69 +1,50 @@
-"""A request without any authentication is served.
+"""A command is run without any logon.
 
 What it sees
-    A POST with a readable SOAP body other than Identify, on a connection without TLS that is known from its first byte, with no Authorization field on this
-    request and no completed authentication before it on the connection, answered 2xx. Behind a proxy the upstream connection must be as bare.
+    A POST with a readable WS-Management request that runs or changes something (Create, Command, Send, Put, Delete,
+    or a method of a class). Its connection has no TLS and is known from its first byte. Neither this request nor an
+    earlier one on the connection has an Authorization field. The answer is 2xx with SOAP that is not a fault. Behind
+    a proxy the server's side must be the same.
 Why it matters
-    It is how CVE-2021-38647 (OMIGOD) looks: Open Management Infrastructure took requests without an Authorization field for root's. Whoever reaches the port
-    runs commands as root.
+    It is how CVE-2021-38647 (OMIGOD) looks: Open Management Infrastructure took requests without an Authorization
+    field for root's. Anyone who reaches the port runs commands as root.
 When it is wrong
-    A server that was set up to serve anonymous requests on purpose, a test double for example. Identify, which is anonymous by design, is not counted, nor are
-    sealed requests and requests after a handshake.
+    A server that was set up to serve anonymous requests on purpose, a test double for example. Requests that only
+    read or ask who is there (Identify, Get, Enumerate, WS-Discovery) are not counted, nor are encrypted requests and
+    requests after a logon.
 Needs
-    The connection from its beginning; both legs where there is a proxy (a host from which other clients' requests go on is one). Inside TLS a certificate
-    may stand for the header: nothing is said there.
+    The connection from its beginning; both sides where there is a proxy (a host that forwards other clients' requests
+    is one). Inside TLS a certificate may stand for the header: nothing is said there.
 Reference
     CVE-2021-38647; ATT&CK T1190; RFC 9110 section 11.6.2.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from analyzer.records.auth import Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
-from analyzer.records.http import Exchange
+from analyzer.records.finding import Severity
+from analyzer.records.http import Exchange, Request
 from analyzer.records.proxy import Role
+from analyzer.records.sealing import Message
 from analyzer.records.transport import Connection, Endpoint
-from analyzer.rules.reading import (
-    counted,
-    finding,
-    header,
-    is_clear,
-    listed,
-    message,
-    name,
-    packet,
-    packets_of,
-    request,
-    role,
-    status,
-    upstream,
-    winrm_exchanges,
-)
+from analyzer.rules.asking import server_words, where
+from analyzer.rules.reading import counted, header, is_clear, listed, message, packets_of, request, response, role, status, succeeded, upstream, winrm_exchanges
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "attack.omigod"
-TITLE = "A request without authentication is served"
-SEVERITY = Severity.CRITICAL
-REFERENCE = "CVE-2021-38647"
-ADVICE = (
-    "Update OMI to 1.6.8-1 or newer (and the extensions that bring it), close ports 5985, 5986 and 1270 to everyone but the management network, and treat the "
-    "host as compromised if the client is not yours."
-)
+_RUNS = ("Create", "Command", "Send", "Put", "Delete")
+_PATH = "/wsman"
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint."""
+def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+    """One sign for each request that was served."""
     bare = {identity: _bare_to(evidence, connection) for identity, connection in evidence.connections.items() if identity in evidence.winrm}
-    groups: dict[tuple[str, str, int], list[Exchange]] = defaultdict(list)
-    passed_on = {evidence.connections[hop.near_connection].server for hop in evidence.hops}
+    forwarders = {evidence.connections[hop.near_connection].server for hop in evidence.hops}
     for exchange in winrm_exchanges(evidence, Role.DIRECT, Role.CLIENT_LEG):
-        connection = evidence.connections[exchange.connection]
-        if exchange.position <= bare[connection.id] and _is_served(evidence, exchange) and _is_bare_upstream(evidence, exchange, bare, passed_on):
-            groups[connection.client.host, connection.server.host, connection.server.port].append(exchange)
-    for group in groups.values():
-        yield _finding(evidence, group)
+        if exchange.position <= bare[exchange.connection] and _is_served(evidence, exchange) and _is_bare_upstream(evidence, exchange, bare, forwarders):
+            far = upstream(evidence, exchange.id)
+            yield Sign(exchange, (exchange.id,) if far is None else (exchange.id, far.id), packets_of([exchange]))
 
 
 def _bare_to(evidence: Evidence, connection: Connection) -> int:
@@ -84,43 +65,59 @@ def _bare_to(evidence: Evidence, connection: Connection) -> int:
 
 
 def _is_served(evidence: Evidence, exchange: Exchange) -> bool:
-    asked, code = request(exchange), status(exchange)
-    found = message(evidence, asked)
-    if asked is None or asked.method != "POST" or code is None or not 200 <= code < 300:
+    asked = request(exchange)
+    found, answer = message(evidence, asked), message(evidence, response(exchange))
+    if (
+        asked is None
+        or found is None
+        or asked.method != "POST"
+        or not succeeded(exchange)
+        or not is_clear(answer)
+        or header(asked, "wsmanidentify") is not None
+    ):
         return False
-    operation = None if found is None else found.operation
-    return isinstance(operation, str) and is_clear(found) and header(asked, "wsmanidentify") is None
+    return is_clear(found) and _runs(asked, found) and answer is not None and answer.operation != "Fault"
 
 
-def _is_bare_upstream(evidence: Evidence, exchange: Exchange, bare: Mapping[str, int], passed_on: AbstractSet[Endpoint]) -> bool:
-    """A connection to where other clients' requests are passed on is a leg of that proxy, although its own upstream leg is not known."""
-    if role(evidence, exchange.connection) is Role.DIRECT and evidence.connections[exchange.connection].server not in passed_on:
+def _runs(asked: Request, found: Message) -> bool:
+    """It is WS-Management, and runs or changes something: a known action, or a method of the class that it names."""
+    if not found.wsman and _PATH not in asked.target.lower():
+        return False
+    action, kind = found.action or "", (found.resource_uri or "").partition("?")[0].rpartition("/")[2]
+    return found.operation in _RUNS or (bool(kind) and f"/{kind}/".lower() in action.lower() and found.operation == action)
+
+
+def _is_bare_upstream(evidence: Evidence, exchange: Exchange, bare: Mapping[str, int], forwarders: AbstractSet[Endpoint]) -> bool:
+    """A connection to a place that forwards other clients' requests belongs to that proxy, although its own server side is not known."""
+    if role(evidence, exchange.connection) is Role.DIRECT and evidence.connections[exchange.connection].server not in forwarders:
         return True
     far = upstream(evidence, exchange.id)
     return far is not None and far.position <= bare.get(far.connection, 0)
 
 
-def _finding(evidence: Evidence, group: list[Exchange]) -> Finding:
-    first = evidence.connections[group[0].connection]
-    fars = [far for exchange in group if (far := upstream(evidence, exchange.id)) is not None]
-    operations = [found.operation for exchange in group if (found := message(evidence, request(exchange))) and isinstance(found.operation, str)]
-    packets = packets_of(group)
-    why = (
-        f"{first.server.host}:{first.server.port} served {counted(len(group), 'request')} of {first.client.host} ({listed(operations)}) although neither the "
-        f"request had an Authorization field nor the connection was authenticated: the first is {group[0].id} on {name(first)}, "
-        f"{packet(evidence, packets[0]) if packets else ''}, status {status(group[0])}."
+def why(tell: Tell[Exchange]) -> str:
+    """What was served, to whom, and that nothing logged on."""
+    operations = (message(tell.evidence, request(exchange)) for exchange in tell.facts)
+    return (
+        f"{server_words(tell.connection)} served {counted(tell.count, 'request')} of {tell.connection.client.host} "
+        f"({listed(str(found.operation).rpartition('/')[2] for found in operations if found is not None)}). The request had no Authorization field, and "
+        f"no logon came before it on the connection, which was captured from its beginning. The first was answered {status(tell.facts[0])} ({where(tell)}). "
+        "Anyone who reaches this port can do the same."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.9,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[*(exchange.connection for exchange in group), *(far.connection for far in fars)],
-        exchanges=[*(exchange.id for exchange in group), *(far.id for far in fars)],
-        packets=packets,
-        attack=("T1190", "T1021.006"),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Server {server_words(tell.connection)} serves commands without a logon",
+    name="Commands are served without a logon",
+    severity=Severity.CRITICAL,
+    confidence=0.9,
+    owner=Owner.SERVER,
+    reference="CVE-2021-38647",
+    advice=(
+        "Update OMI to 1.6.8-1 or newer (and the extensions that bring it). Allow ports 5985, 5986 and 1270 from the management network only. Treat the "
+        "host as compromised if the client is not yours."
+    ),
+    attack=("T1190", "T1021.006"),
+    see=see,
+    why=why,
+)

@@ -1,71 +1,83 @@
 """A Sigma rule of the user fits what was run.
 
 What it sees
-    Commands and scripts that could be read, each with the layers decoded out of it, as the events that Sigma rules for processes (process_creation) and for
-    PowerShell (ps_script, ps_module) are written for. The rules are those of the folder given with --sigma; none come with the analyzer.
+    Commands and scripts that could be read, each with the layers decoded out of it, as the events that Sigma rules
+    for processes (process_creation) and for PowerShell (ps_script, ps_module) are written for. The rules are those of
+    the folder given with --sigma; none come with the analyzer.
 Why it matters
     The same rules that hunt in event logs then hunt in traffic, also where a host kept no logs.
 When it is wrong
-    As often as the rule itself. Fields that only the host knows (hashes, parent's command line, integrity level) are not there, so what a rule wants to leave
-    out by them is not left out; Image is a guess from the first word.
+    As often as the rule itself. Fields that only the host knows (hashes, parent's command line, integrity level) are
+    not there, so what a rule wants to leave out by them is not left out; Image is a guess from the first word.
 Needs
-    Bodies that can be read (clear text or opened with a secret), and a folder of rules.
+    Bodies that can be read (clear text or decrypted), and a folder of rules.
 Reference
     Sigma specification 2; the rule's own references.
 """
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.sigma import SigmaHit
 from analyzer.records.wsman import Command, Shell
-from analyzer.rules.reading import command_exchanges, packet
+from analyzer.rules.reading import command_exchanges
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
 
-RULE = "attack.sigma-script-hit"
-TITLE = "A Sigma rule fits a command"
-SEVERITY = Severity.MEDIUM
-REFERENCE = "Sigma specification 2"
-ADVICE = "Read the command in the transcript, and the rule's own description of what else it fits."
 _LEVELS = {"informational": Severity.INFO, "low": Severity.LOW, "medium": Severity.MEDIUM, "high": Severity.HIGH, "critical": Severity.CRITICAL}
-_CONFIDENCE = 0.7
+_LONG = 55
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each rule and command."""
+class Fit(Struct, frozen=True, gc=False):
+    """What a rule fits, and the command in its shell."""
+
+    hit: SigmaHit
+    command: Command
+    shell: Shell
+
+
+def see(evidence: Evidence) -> Iterator[Sign[Fit]]:
+    """One sign for each rule and command."""
     commands = {(command.shell, command.id, command.kind): command for command in evidence.commands}
     shells = {(shell.id, shell.kind): shell for shell in evidence.shells}
+    by_id = {shell.id: shell for shell in reversed(evidence.shells)}
     for hit in evidence.sigma_hits:
         command = commands.get((hit.shell, hit.command, hit.kind))
-        shell = shells.get((hit.shell, hit.kind)) or next((one for one in evidence.shells if one.id == hit.shell), None)
+        shell = shells.get((hit.shell, hit.kind)) or by_id.get(hit.shell)
         if command is not None and shell is not None:
-            yield _finding(evidence, hit, command, shell)
+            yield Sign(Fit(hit, command, shell), command_exchanges(evidence, command, shell), command.packets, shell.connections, command.user)
 
 
-def _finding(evidence: Evidence, hit: SigmaHit, command: Command, shell: Shell) -> Finding:
-    exchanges = command_exchanges(evidence, command, shell)
-    where = f", {packet(evidence, command.packets[0])}" if command.packets else ""
-    why = (
-        f'The Sigma rule "{hit.title}" ({hit.rule}, level {hit.level}, file {hit.file}) fits the {hit.field} of command {command.id} in {shell.kind} shell '
-        f"{shell.id}, from {shell.client} to {shell.server}{where}."
+def title(tell: Tell[Fit]) -> str:
+    """The rule's own title, cut where it is long."""
+    words = tell.first.fact.hit.title
+    return f"Sigma: {words if len(words) <= _LONG else words[: _LONG - 1] + '…'}"
+
+
+def why(tell: Tell[Fit]) -> str:
+    """Which rule fits what."""
+    hit, command, shell = tell.first.fact.hit, tell.first.fact.command, tell.first.fact.shell
+    at = f" ({tell.packet(command.packets[0])})" if command.packets else ""
+    return (
+        f'The Sigma rule "{hit.title}" fits the {hit.field} of a command from {shell.client} to {shell.server}{at}. The rule is {hit.rule}, level {hit.level}, '
+        f"file {hit.file}. The command is {command.id} in {shell.kind} shell {shell.id}."
     )
-    return Finding(
-        rule=RULE,
-        subject=shell.connections[0],
-        severity=_LEVELS.get(hit.level, SEVERITY),
-        confidence=_CONFIDENCE,
-        title=f"Sigma: {hit.title}",
-        why=why,
-        evidence=tuple(dict.fromkeys((*shell.connections, *exchanges))),
-        packets=command.packets,
-        advice=ADVICE,
-        reference=f"{REFERENCE}; rule {hit.rule}",
-        first_ns=command.first_ns,
-        last_ns=command.last_ns,
-        connections=shell.connections,
-        exchanges=exchanges,
-        attack=hit.attack,
-        user=command.user,
-        source=shell.client,
-        destination=shell.server,
-    )
+
+
+OPINION = Opinion(
+    title=title,
+    name="A Sigma rule fits a command",
+    severity=lambda tell: _LEVELS.get(tell.first.fact.hit.level, Severity.MEDIUM),
+    worst=Severity.CRITICAL,
+    confidence=0.7,
+    owner=Owner.CLIENT,
+    reference=lambda tell: f"Sigma specification 2; rule {tell.first.fact.hit.rule}",
+    advice="Read the command in the transcript, and the rule's own description of what else it fits.",
+    attack=lambda tell: tell.first.fact.hit.attack,
+    destination=lambda tell: tell.first.fact.shell.server,
+    see=see,
+    why=why,
+    each=alone,
+)

@@ -1,78 +1,106 @@
-"""One client tries many users and is refused.
+"""One program tries many users and is refused.
 
 What it sees
-    From one client host authentications of at least five different users that went their whole way, at least 80 % of them answered 401, seen on a direct
-    connection or on the client's leg.
+    Logons of one client program (address, User-Agent, kind of logon) for at least five different users, that went
+    their whole way, at least 80 % of them refused with 401. Counted are refusals for which the bytes name no other
+    reason: no missing scheme, no split handshake, no password that is known to be right.
 Why it matters
     It is how password spraying looks: few passwords for many accounts, so that no account is locked.
 When it is wrong
-    A jump host, a monitoring system or a terminal server with many users, when the server refuses all of them for one and the same reason (for example after it
-    lost its domain).
+    A jump host, a monitoring system or a terminal server with many users, when the server refuses all of them for one
+    and the same reason (for example after it lost its domain). Where a proxy or gateway answers and its server side
+    is not in the capture, a gateway that breaks logons looks the same; it is medium then.
 Needs
-    A direct connection or the client's leg. Users of Kerberos do not travel in clear and are not counted.
+    A direct connection or the client's side of the proxy. Users of Kerberos do not travel in clear and are not
+    counted.
 Reference
     ATT&CK T1110.003; RFC 9110 section 15.5.2.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from analyzer.records.auth import Audience, Conversation, Outcome
+from msgspec import Struct
+
+from analyzer.records.auth import Conversation, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
-from analyzer.rules.reading import counted, finding, listed, name, packet, packets_of, role, who
+from analyzer.records.story import Reason
+from analyzer.rules.asking import program, server_words, spoken, where
+from analyzer.rules.reading import counted, listed, packets_of, role, who
+from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
 
-RULE = "attack.spray"
-TITLE = "Many users are tried from one host and refused"
-SEVERITY = Severity.HIGH
-REFERENCE = "ATT&CK T1110.003"
-ADVICE = (
-    "Find out what runs on the source host. Check the named accounts for a successful logon from there (events 4624 and 4625 on the server), and change the "
-    "passwords of those that succeeded."
+LEAST = Param("least", 5, "users", "how many different users must be refused")
+RATIO = Param("ratio", 0.8, "share", "which share of the program's logons must be refused")
+_OPEN = (Reason.CREDENTIALS, Reason.CREDENTIALS_OR_CLEAR, Reason.CREDENTIALS_OR_SPLIT)
+_Program = tuple[str, str, Mechanism]
+
+
+class Try(Struct, frozen=True, gc=False):
+    """A refused logon, whether a gateway's other side is missing, all logons of its program, and the users among them who got in."""
+
+    conversation: Conversation
+    program: _Program
+    blind: bool
+    whole: int
+    inside: tuple[str, ...]
+
+
+def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Try]]:
+    """One sign for each refused logon of a program that tries many users."""
+    groups: dict[_Program, list[Conversation]] = defaultdict(list)
+    for found in spoken(evidence):
+        ended = found.outcome in (Outcome.ACCEPTED, Outcome.REFUSED)
+        if ended and who(found) and role(evidence, found.connection) is not Role.UPSTREAM_LEG:
+            groups[_program(evidence, found)].append(found)
+    for key, group in groups.items():
+        refused = [found for found in group if found.outcome is Outcome.REFUSED and evidence.story.logon_of[found.id].reason in _OPEN]
+        if len({(who(found) or "").lower() for found in refused}) >= values["least"] and len(refused) >= values["ratio"] * len(group):
+            inside = tuple(dict.fromkeys(user for found in group if found.outcome is Outcome.ACCEPTED and (user := who(found))))
+            for found in refused:
+                blind = evidence.story.logon_of[found.id].reason is Reason.CREDENTIALS_OR_SPLIT
+                last = found.exchanges[-1:]
+                fact = Try(found, key, blind, len(group), inside)
+                yield Sign(fact, last, packets_of([evidence.exchanges[last[0]]]), user=who(found))
+
+
+def _program(evidence: Evidence, found: Conversation) -> _Program:
+    return *program(evidence, evidence.exchanges[found.exchanges[-1]]), found.mechanism
+
+
+def _blind(tell: Tell[Try]) -> bool:
+    return all(one.blind for one in tell.facts)
+
+
+def why(tell: Tell[Try]) -> str:
+    """How many users, where, how often refused, and who got in."""
+    first = tell.first.fact
+    targets = listed(server_words(tell.evidence.connections[one.conversation.connection]) for one in tell.facts)
+    inside = f"Accepted: {listed(first.inside)}." if first.inside else "None was accepted."
+    gateway = " A gateway answers whose server side is not in the capture: it may break the logons itself." if _blind(tell) else ""
+    return (
+        f"{tell.connection.client.host} tried {counted(len(tell.users), 'user')} at {targets} and was refused {tell.count} times of {first.whole}. "
+        f"The first is {where(tell)}. The users are {listed(tell.users)}. {inside}{gateway}"
+    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Possible password spraying from {tell.connection.client.host}",
+    name="Possible password spraying",
+    severity=lambda tell: Severity.MEDIUM if _blind(tell) else Severity.HIGH,
+    worst=Severity.HIGH,
+    confidence=lambda tell: 0.5 if _blind(tell) else 0.8,
+    owner=Owner.CLIENT,
+    reference="ATT&CK T1110.003",
+    advice=(
+        "Find out what runs on the source host. Check the named accounts for a successful logon from there (events 4624 and 4625 on the server). Change the "
+        "passwords of those that succeeded."
+    ),
+    attack=("T1110.003",),
+    see=see,
+    why=why,
+    each=lambda _, sign: sign.fact.program,
+    explains=("auth.loop", "auth.credentials-refused", "tcp.retry-storm"),
+    params=(LEAST, RATIO),
 )
-_LEAST_USERS = 5
-_RATIO = 0.8
-_DEMAND = 401
-
-
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host."""
-    groups: dict[str, list[Conversation]] = defaultdict(list)
-    for conversation in evidence.conversations:
-        known = conversation.connection in evidence.winrm and role(evidence, conversation.connection) is not Role.UPSTREAM_LEG
-        if known and conversation.audience is Audience.SERVER and who(conversation) and conversation.outcome in (Outcome.ACCEPTED, Outcome.REFUSED):
-            groups[evidence.connections[conversation.connection].client.host].append(conversation)
-    for group in groups.values():
-        refused = [found for found in group if found.outcome is Outcome.REFUSED and found.final_status == _DEMAND]
-        if len({(who(found) or "").lower() for found in refused}) >= _LEAST_USERS and len(refused) >= _RATIO * len(group):
-            yield _finding(evidence, group, refused)
-
-
-def _finding(evidence: Evidence, group: list[Conversation], refused: list[Conversation]) -> Finding:
-    first = evidence.connections[refused[0].connection]
-    lasts = [evidence.exchanges[found.exchanges[-1]] for found in refused]
-    packets = packets_of(lasts)
-    users = list(dict.fromkeys(user for found in refused if (user := who(found))))
-    peers = [evidence.connections[found.connection].server for found in refused]
-    targets = listed(f"{peer.host}:{peer.port}" for peer in peers)
-    inside = list(dict.fromkeys(user for found in group if found.outcome is Outcome.ACCEPTED and (user := who(found))))
-    why = (
-        f"{first.client.host} tried {counted(len(users), 'user')} at {targets} and was refused {len(refused)} times of {len(group)}: {listed(users)}. "
-        f"The first is {lasts[0].id} on {name(first)}, {packet(evidence, packets[0]) if packets else ''}."
-    )
-    why += f" Accepted: {listed(inside)}." if inside else " None was accepted."
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.8,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[found.connection for found in refused],
-        exchanges=[exchange.id for exchange in lasts],
-        packets=packets,
-        attack=("T1110.003",),
-    )

@@ -1,116 +1,129 @@
 """An NTLM logon inside TLS is not bound to the certificate of the server that it reaches.
 
 What it sees
-    NTLMv2 responses inside TLS. Broken: the channel binding that a response carries (MsvAvChannelBindings) is not the one that follows from the certificate of
-    its TLS connection; high when the logon is refused, medium when it is accepted. Missing: it carries none; medium when the logon is refused, low when it is
-    accepted.
+    NTLMv2 responses inside TLS. Broken: the channel binding that a response carries (MsvAvChannelBindings) is not the
+    one that follows from the certificate of its TLS connection; high when the logon is refused, medium when it is
+    accepted. Missing: it carries none; medium when the logon is refused, low when it is accepted.
 Why it matters
-    A server with CbtHardeningLevel Strict refuses such a logon, and the client reports wrong credentials. A server that accepts it (Relaxed takes one that is
-    missing, None anything) lets a logon be relayed through somebody else's TLS, which is what the binding is there to prevent.
+    A server with CbtHardeningLevel Strict refuses such a logon, and the client reports wrong credentials. A server
+    that accepts it (Relaxed takes one that is missing, None anything) lets a logon be relayed through someone else's
+    TLS, which is what the binding is there to prevent.
 When it is wrong
-    Broken is a comparison of bytes: another certificate than the client saw came in between, by an inspection that was decided on, a proxy that ends TLS, or
-    an attack. When a missing one is refused, a wrong password looks the same; the confidence is lower then.
+    Broken is a comparison of bytes: another certificate than the client saw came in between, by an inspection that
+    was decided on, a proxy that ends TLS, or an attack. When a missing one is refused, a wrong password looks the
+    same; the confidence is lower then.
 Needs
-    A key log that opens the TLS, and the certificate in the capture (with TLS 1.3 the key log must hold the server's handshake secret).
+    A key log that decrypts the TLS, and the certificate in the capture (with TLS 1.3 the key log must hold the
+    server's handshake secret).
 Reference
     MS-NLMP 2.2.2.1 and 3.1.5.1.2; RFC 5929 section 4; MS-WSMV 2.2.4.34.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation, NtlmToken, Outcome, Step
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection
-from analyzer.rules.reading import counted, finding, name, packet, who
+from analyzer.rules.asking import where
+from analyzer.rules.reading import counted, name, who
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place_and
 
-RULE = "auth.cbt-missing-or-broken"
-TITLE = "An NTLM logon is not bound to the server's certificate"
-SEVERITY = Severity.HIGH
-REFERENCE = "RFC 5929 section 4; MS-NLMP 2.2.2.1"
-ADVICE = (
-    "Let TLS run from the client to the server: exempt WinRM from inspection, and pass 5986 on as TCP instead of ending TLS at a proxy. Where the binding is "
-    "missing, use a client that sends it (Windows, pypsrp, pywinrm), then set CbtHardeningLevel to Strict on the server "
-    '(winrm set winrm/config/service/auth @{CbtHardeningLevel="Strict"}).'
-)
 _SEVERITIES = {(True, True): Severity.HIGH, (True, False): Severity.MEDIUM, (False, True): Severity.MEDIUM, (False, False): Severity.LOW}
 """By (broken, refused)."""
 _SURE, _UNSURE = 1.0, 0.6
 
 
-class Logon(Struct, frozen=True, gc=False):
-    """A conversation, its NTLM response, and the binding that this carries."""
+class Unbound(Struct, frozen=True, gc=False):
+    """A logon: the binding that its NTLM response carries, the one that its connection asks for, and the connection with the carried one's certificate."""
 
     conversation: Conversation
-    step: Step
     binding: bytes | None
+    wanted: bytes | None
+    shown: Connection | None
+    refused: bool
+
+    @property
+    def broken(self) -> bool:
+        """It carries a binding, to another certificate."""
+        return self.binding is not None
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host, endpoint, kind (broken or missing) and outcome."""
-    groups: dict[tuple[str, str, int, bool, bool], list[Logon]] = defaultdict(list)
+def see(evidence: Evidence) -> Iterator[Sign[Unbound]]:
+    """One sign for each logon whose binding is missing or another one."""
+    owners: dict[bytes, Connection] = {}
+    for one in evidence.connections.values():
+        if one.tls is not None and one.tls.channel_binding is not None:
+            owners.setdefault(one.tls.channel_binding, one)
     for conversation in evidence.conversations:
         connection = evidence.connections[conversation.connection]
-        logon = _logon(conversation)
-        if logon is None or not conversation.over_tls or connection.id not in evidence.winrm or conversation.audience is not Audience.SERVER:
+        step = _response(conversation)
+        if step is None or not conversation.over_tls or connection.id not in evidence.winrm or conversation.audience is not Audience.SERVER:
             continue
+        binding = _binding(step)
         wanted = None if connection.tls is None else connection.tls.channel_binding
-        broken = logon.binding is not None and wanted is not None and logon.binding != wanted
-        second_leg = any(exchange in evidence.far for exchange in conversation.exchanges)
-        if broken or (logon.binding is None and not second_leg):
-            refused = conversation.outcome is Outcome.REFUSED
-            groups[connection.client.host, connection.server.host, connection.server.port, broken, refused].append(logon)
-    for (*_, broken, refused), group in groups.items():
-        yield _finding(evidence, group, broken=broken, refused=refused)
+        broken = binding is not None and wanted is not None and binding != wanted
+        server_side = any(exchange in evidence.far for exchange in conversation.exchanges)
+        if broken or (binding is None and not server_side):
+            shown = owners.get(binding) if binding is not None else None
+            fact = Unbound(conversation, binding, wanted, shown, conversation.outcome is Outcome.REFUSED)
+            connections = (connection.id,) if shown is None else (connection.id, shown.id)
+            yield Sign(fact, (step.exchange,), step.packets[:1], connections, who(conversation))
 
 
-def _logon(conversation: Conversation) -> Logon | None:
-    """The last NTLMv2 response of a conversation."""
+def _response(conversation: Conversation) -> Step | None:
+    """The step with the last NTLMv2 response of a conversation."""
     for step in reversed(conversation.steps):
         token = None if step.token is None else step.token.ntlm
         if isinstance(token, NtlmToken) and token.version == "ntlmv2" and step.packets:
-            return Logon(conversation, step, token.channel_bindings)
+            return step
     return None
 
 
-def _owner(evidence: Evidence, binding: bytes | None) -> Connection | None:
-    """The connection on which the certificate was shown that a binding belongs to."""
-    return next((one for one in evidence.connections.values() if one.tls is not None and one.tls.channel_binding == binding), None)
+def _binding(step: Step) -> bytes | None:
+    token = None if step.token is None else step.token.ntlm
+    return token.channel_bindings if isinstance(token, NtlmToken) else None
 
 
-def _finding(evidence: Evidence, group: list[Logon], *, broken: bool, refused: bool) -> Finding:
-    first = group[0]
-    connection = evidence.connections[first.conversation.connection]
-    shown = _owner(evidence, first.binding) if broken and first.binding is not None else None
-    user = who(first.conversation)
-    why = (
-        f"{counted(len(group), 'NTLM response')}{f' of {user}' if user else ''} inside the TLS of {name(connection)} "
-        f"{'carries' if len(group) == 1 else 'carry'} {_what(connection, first)}; the first is in {packet(evidence, first.step.packets[0])}. "
-        f"The server {'refused' if refused else 'accepted'} {'it' if len(group) == 1 else 'them'}."
-    )
-    if shown is not None:
-        why += f" The binding is that of the certificate which the client was shown on {name(shown)}."
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=_SEVERITIES[broken, refused],
-        confidence=_SURE if broken or not refused else _UNSURE,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[*(logon.conversation.connection for logon in group), *([] if shown is None else [shown.id])],
-        exchanges=[logon.step.exchange for logon in group],
-        packets=[key for logon in group for key in logon.step.packets[:1]],
-        user=user,
-        attack=("T1557",) if broken else (),
+def title(tell: Tell[Unbound]) -> str:
+    """Broken or missing."""
+    if tell.first.fact.broken:
+        return f"NTLM logon at {tell.connection.server.host} is bound to another certificate"
+    return "NTLM logon over TLS is not bound to the server's certificate"
+
+
+def why(tell: Tell[Unbound]) -> str:
+    """What the responses carry, what the certificate asks for, and what the server said to it."""
+    fact = tell.first.fact
+    one = tell.count == 1
+    what = "no channel binding"
+    if fact.binding is not None and fact.wanted is not None:
+        what = f"the channel binding {fact.binding.hex()}, where the certificate of this connection asks for {fact.wanted.hex()}"
+    shown = f" The binding is that of the certificate that the client was shown on {name(fact.shown)}." if fact.shown is not None else ""
+    return (
+        f"{counted(tell.count, 'NTLM response')}{f' of {tell.first.user}' if tell.first.user else ''} inside the TLS of {name(tell.connection)} "
+        f"{'carries' if one else 'carry'} {what}. The first is {where(tell)}. The server {'refused' if fact.refused else 'accepted'} "
+        f"{'it' if one else 'them'}.{shown}"
     )
 
 
-def _what(connection: Connection, logon: Logon) -> str:
-    if logon.binding is None or connection.tls is None or connection.tls.channel_binding is None:
-        return "no channel binding"
-    return f"the channel binding {logon.binding.hex()}, where the certificate of this connection asks for {connection.tls.channel_binding.hex()}"
+OPINION = Opinion(
+    title=title,
+    name="NTLM logon over TLS is not bound to the server's certificate",
+    severity=lambda tell: _SEVERITIES[tell.first.fact.broken, tell.first.fact.refused],
+    worst=Severity.HIGH,
+    confidence=lambda tell: _SURE if tell.first.fact.broken or not tell.first.fact.refused else _UNSURE,
+    owner=lambda tell: Owner.PROXY if tell.first.fact.broken else Owner.CLIENT,
+    reference="RFC 5929 section 4; MS-NLMP 2.2.2.1",
+    advice=(
+        "Let TLS run from the client to the server: exempt WinRM from inspection, and let a proxy pass port 5986 as TCP. "
+        "Where the binding is missing, use a client that sends it (Windows, pypsrp, pywinrm). Then set CbtHardeningLevel "
+        'to Strict on the server (winrm set winrm/config/service/auth @{CbtHardeningLevel="Strict"}).'
+    ),
+    attack=lambda tell: ("T1557",) if tell.first.fact.broken else (),
+    see=see,
+    why=why,
+    each=place_and(lambda fact: (fact.broken, fact.refused)),
+)

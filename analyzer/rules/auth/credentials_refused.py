@@ -19,10 +19,11 @@ from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
+from analyzer.records.proxy import Role
 from analyzer.records.story import Logon, Reason
 from analyzer.rules.asking import MECHANISMS, failed, product_at, server_words, sign, times
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
-from analyzer.rules.reading import counted, listed
+from analyzer.rules.reading import CONNECTION_BASED, counted, listed
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 CHECK = (
@@ -75,7 +76,14 @@ def why(tell: Tell[Logon]) -> str:
         f"{server_words(tell.connection)} refused {counted(tell.count, 'logon')} of {tell.connection.client.host}"
         f"{f' as {listed(tell.users)}' if tell.users else ''} ({mechanisms}) with 401. {whole}; the first answer is {tell.packet(first.packets[-1])}."
     )
-    return text + _password(tell) + (_gateway(tell) if _blind(tell) else "")
+    return text + _password(tell) + (_gateway(tell) if _blind(tell) else _unseen(tell))
+
+
+def _unseen(tell: Tell[Logon]) -> str:
+    """On a single connection nothing shows whether something stands behind it."""
+    alone = all(not logon.server_connections and logon.mechanism in CONNECTION_BASED for logon in tell.facts)
+    right = tell.evidence.roles.get(tell.connection.id) is Role.DIRECT and alone and not any(logon.verifies is False for logon in tell.facts)
+    return " If a proxy stands between that splits logons, it looks the same from here; a capture at the server tells." if right else ""
 
 
 def _password(tell: Tell[Logon]) -> str:

@@ -1,52 +1,75 @@
 """The TLS inside CredSSP ends at the proxy.
 
 What it sees
-    A CredSSP handshake on both legs, exchange by exchange in the same order on one connection of each, in which every TLS token of the client has other bytes
-    on the upstream leg than on the client's leg. A ClientHello holds random bytes of its own: two of them are two TLS connections, with two certificates.
+    A CredSSP handshake on both sides of a proxy, exchange by exchange in the same order on one connection of each, in
+    which every TLS token of the client has other bytes on the server side than on the client's side. A ClientHello
+    holds random bytes of its own: two of them are two TLS connections, with two certificates.
 Why it matters
-    Whoever ends the inner TLS stands where the server should, and gets what CredSSP sends inside: the logon and, if the binding is not checked, the password.
+    The one who ends the inner TLS stands where the server should, and gets what CredSSP sends inside: the logon and,
+    if the binding is not checked, the password.
 When it is wrong
-    Tokens that differ cannot join the two legs; they are joined by the order and the times of several exchanges then, hence the confidence.
+    Tokens that differ cannot join the two sides; they are joined by the order and the times of several exchanges
+    then, hence the confidence. Where a token of either side is found on a third connection, the two sides are not one
+    handshake, and nothing is said.
 Needs
-    Both legs of the whole handshake.
+    Both sides of the whole handshake.
 Reference
     MS-CSSP 3.1.5 (pubKeyAuth) and 5.1; Proxy Servers and WinRM, sentence 154.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation, Mechanism, Step
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
-from analyzer.rules.reading import counted, finding, name, packet, who
+from analyzer.records.finding import Severity
+from analyzer.rules.asking import server_words
+from analyzer.rules.reading import counted, who
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
 
-RULE = "auth.credssp-cert-differs"
-TITLE = "The TLS inside CredSSP ends at the proxy"
-SEVERITY = Severity.CRITICAL
-REFERENCE = "MS-CSSP 3.1.5"
-ADVICE = (
-    "Treat the proxy as hostile until its software and its configuration are known, change the passwords of the users named here, and turn CredSSP off "
-    "(Disable-WSManCredSSP) or use it with HTTPS end to end and TSRequest version 5 or newer (CVE-2018-0886)."
-)
 _LEAST = 2
+_MOST = 0.9
 
 
-class Pair(NamedTuple):
-    """The same step on the client's leg and on the upstream leg."""
+class Pair(Struct, frozen=True, gc=False):
+    """The same step on the client's side and on the server side."""
 
     near: Step
     far: Step
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each handshake."""
-    for conversation in evidence.conversations:
-        own = conversation.mechanism is Mechanism.CREDSSP and conversation.audience is Audience.SERVER and conversation.connection in evidence.winrm
-        pairs = _pairs(evidence, conversation) if own else []
-        differ = all(pair.near.token is not None and pair.far.token is not None and pair.near.token.digest != pair.far.token.digest for pair in pairs)
-        if len(pairs) >= _LEAST and differ and len({evidence.exchanges[pair.far.exchange].connection for pair in pairs}) == 1:
-            yield _finding(evidence, conversation, pairs)
+def see(evidence: Evidence) -> Iterator[Sign[tuple[Pair, ...]]]:
+    """One sign for each handshake."""
+    seen = _seen(evidence)
+    for spoken in evidence.conversations:
+        own = spoken.mechanism is Mechanism.CREDSSP and spoken.audience is Audience.SERVER and spoken.connection in evidence.winrm
+        pairs = _pairs(evidence, spoken) if own else ()
+        fars = {evidence.exchanges[pair.far.exchange].connection for pair in pairs}
+        if len(pairs) >= _LEAST and len(fars) == 1 and all(_differ(pair, seen) for pair in pairs):
+            exchanges = tuple(identity for pair in pairs for identity in (pair.near.exchange, pair.far.exchange))
+            packets = tuple(key for pair in pairs for step in (pair.near, pair.far) for key in step.packets[:1])
+            sure = min(_MOST, *(evidence.near[pair.near.exchange].confidence for pair in pairs))
+            yield Sign(pairs, exchanges, packets, (spoken.connection, fars.pop()), who(spoken), sure)
+
+
+def _seen(evidence: Evidence) -> dict[bytes, set[str]]:
+    """The client's TLS tokens, and the connections that show them."""
+    found: dict[bytes, set[str]] = defaultdict(set)
+    for spoken in evidence.conversations:
+        if spoken.mechanism is Mechanism.CREDSSP:
+            for step in _tokens(spoken).values():
+                if step.token is not None:
+                    found[step.token.digest].add(spoken.connection)
+    return found
+
+
+def _differ(pair: Pair, seen: Mapping[bytes, AbstractSet[str]]) -> bool:
+    """Other bytes on both sides, and neither of them on any third connection."""
+    near, far = pair.near.token, pair.far.token
+    return near is not None and far is not None and near.digest != far.digest and len(seen[near.digest]) == len(seen[far.digest]) == 1
 
 
 def _tokens(conversation: Conversation) -> dict[str, Step]:
@@ -54,7 +77,7 @@ def _tokens(conversation: Conversation) -> dict[str, Step]:
     return {step.exchange: step for step in conversation.steps if step.from_client and step.packets and step.token is not None and step.token.tls is not None}
 
 
-def _pairs(evidence: Evidence, near: Conversation) -> list[Pair]:
+def _pairs(evidence: Evidence, near: Conversation) -> tuple[Pair, ...]:
     """All steps of the client with their counterparts; none when any has none."""
     pairs = []
     for identity, step in _tokens(near).items():
@@ -62,31 +85,37 @@ def _pairs(evidence: Evidence, near: Conversation) -> list[Pair]:
         behind = () if hop is None else evidence.conversations_of.get(hop.far_connection, ())
         far = next((found for one in behind if hop is not None and (found := _tokens(one).get(hop.far)) is not None), None)
         if far is None:
-            return []
+            return ()
         pairs.append(Pair(step, far))
-    return pairs
+    return tuple(pairs)
 
 
-def _finding(evidence: Evidence, conversation: Conversation, pairs: list[Pair]) -> Finding:
+def why(tell: Tell[tuple[Pair, ...]]) -> str:
+    """How many tokens differ, and where the first ones are."""
+    pairs = tell.first.fact
     first = pairs[0]
-    far = evidence.exchanges[first.far.exchange].connection
-    why = (
-        f"{counted(len(pairs), 'CredSSP token')} of the client differ between {name(evidence.connections[conversation.connection])} and "
-        f"{name(evidence.connections[far])}: the first ones are in {first.near.exchange}, {packet(evidence, first.near.packets[0])}, and {first.far.exchange}, "
-        f"{packet(evidence, first.far.packets[0])}."
+    far = tell.evidence.connections[tell.connections[1]]
+    return (
+        f"{counted(len(pairs), 'CredSSP token')} of the client differ between the two sides of the proxy {server_words(tell.connection)}. The first is "
+        f"{tell.packet(first.near.packets[0])} from {tell.connection.client.host}, and {tell.packet(first.far.packets[0])} to {server_words(far)}. "
+        f"So the client's inner TLS ends at the proxy, which can read the credentials ({first.near.exchange}, {first.far.exchange})."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=min(0.9, *(evidence.near[pair.near.exchange].confidence for pair in pairs)),
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[conversation.connection, far],
-        exchanges=[identity for pair in pairs for identity in (pair.near.exchange, pair.far.exchange)],
-        packets=[key for pair in pairs for step in pair for key in step.packets[:1]],
-        user=who(conversation),
-        attack=("T1557",),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Proxy {server_words(tell.connection)} ends the TLS inside CredSSP",
+    name="Proxy ends the TLS inside CredSSP",
+    severity=Severity.CRITICAL,
+    confidence=_MOST,
+    owner=Owner.PROXY,
+    reference="MS-CSSP 3.1.5",
+    advice=(
+        "Treat the proxy as hostile until its software and its configuration are known. Change the passwords of the users "
+        "named here. Turn CredSSP off (Disable-WSManCredSSP), or use it with HTTPS end to end and TSRequest version 5 or "
+        "newer (CVE-2018-0886)."
+    ),
+    attack=("T1557",),
+    see=see,
+    why=why,
+    each=alone,
+)

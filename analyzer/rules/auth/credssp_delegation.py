@@ -1,51 +1,39 @@
-"""CredSSP hands the user's password to the server.
+"""CredSSP gives the user's password to the server.
 
 What it sees
-    An accepted CredSSP handshake: information on a direct connection, low when it goes through a proxy, medium when its inner TLS is older
-    than 1.2.
+    An accepted CredSSP handshake: information on a direct connection, low when it goes through a proxy, medium when
+    its inner TLS is older than 1.2.
 Why it matters
-    CredSSP sends the password (or smart card PIN) itself, sealed for whoever ends the inner TLS. The server, and everyone who controls it, can use it anywhere.
-    Behind a proxy the user cannot see which server that is.
+    CredSSP sends the password (or smart card PIN) itself, encrypted for the one who ends the inner TLS. The server,
+    and everyone who controls it, can use it anywhere. Behind a proxy the user cannot see which server that is.
 When it is wrong
-    An administrator who needs a second hop has chosen this. The inner TLS goes through the proxy unopened unless the proxy ends it,
-    so that a proxy alone is low and not an alarm; the version of the TSRequest is inside that TLS and is not looked at.
+    An administrator who needs a second hop has chosen this. The inner TLS goes through the proxy untouched unless the
+    proxy ends it, so that a proxy alone is low and not an alarm; the version of the TSRequest is inside that TLS and
+    is not looked at.
 Needs
-    The handshake on a direct connection or the client's leg.
+    The handshake on a direct connection or the client's side of the proxy.
 Reference
     MS-CSSP 3.1.5 and 5.1; MS-WSMV 2.2.9.1.3; Proxy Servers and WinRM, sentences 133 and 154.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
-from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
+from analyzer.records.auth import Conversation, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
-from analyzer.records.proxy import Role
-from analyzer.rules.reading import counted, finding, name, packet, role, who
+from analyzer.records.finding import Severity
+from analyzer.rules.asking import is_at_proxy, server_words, spoken, where
+from analyzer.rules.reading import counted, who
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "auth.credssp-delegation"
-TITLE = "CredSSP hands the password to the server"
-SEVERITY = Severity.LOW
-REFERENCE = "MS-CSSP 5.1"
-ADVICE = (
-    "Use Kerberos with resource-based constrained delegation, or JEA, for the second hop. Where CredSSP must be: AllowFreshCredentials for named servers only, "
-    "HTTPS end to end, TLS 1.2 or newer; otherwise Disable-WSManCredSSP on clients and servers."
-)
 _OLD = ("SSL 3.0", "TLS 1.0", "TLS 1.1")
-_CONFIDENCE = 0.9
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint; the upstream leg is left out where the client's is known."""
-    groups: dict[tuple[str, str, int], list[Conversation]] = defaultdict(list)
-    for conversation in evidence.conversations:
-        own = conversation.mechanism is Mechanism.CREDSSP and conversation.outcome is Outcome.ACCEPTED and conversation.audience is Audience.SERVER
-        if own and conversation.connection in evidence.winrm and not any(identity in evidence.far for identity in conversation.exchanges):
-            connection = evidence.connections[conversation.connection]
-            groups[connection.client.host, connection.server.host, connection.server.port].append(conversation)
-    for group in groups.values():
-        yield _finding(evidence, group)
+def see(evidence: Evidence) -> Iterator[Sign[Conversation]]:
+    """One sign for each accepted logon."""
+    for found in spoken(evidence, Mechanism.CREDSSP):
+        if found.outcome is Outcome.ACCEPTED:
+            packets = tuple(key for step in found.steps[-2:] for key in step.packets[:1])
+            yield Sign(found, (found.ends or found.exchanges[-1],), packets, user=who(found))
 
 
 def _version(conversation: Conversation) -> str | None:
@@ -54,36 +42,41 @@ def _version(conversation: Conversation) -> str | None:
     return next((found.version for found in records if "server_hello" in found.handshakes), None)
 
 
-def _severity(evidence: Evidence, group: list[Conversation]) -> Severity:
-    if any(_version(conversation) in _OLD for conversation in group):
+def _proxied(tell: Tell[Conversation]) -> bool:
+    return any(is_at_proxy(tell.evidence, connection) for connection in tell.connections)
+
+
+def severity(tell: Tell[Conversation]) -> Severity:
+    """By the inner TLS, and by who is on the way."""
+    if any(_version(found) in _OLD for found in tell.facts):
         return Severity.MEDIUM
-    return SEVERITY if _is_proxied(evidence, group) else Severity.INFO
+    return Severity.LOW if _proxied(tell) else Severity.INFO
 
 
-def _is_proxied(evidence: Evidence, group: list[Conversation]) -> bool:
-    return any(role(evidence, conversation.connection) in (Role.CLIENT_LEG, Role.UPSTREAM_LEG) for conversation in group)
-
-
-def _finding(evidence: Evidence, group: list[Conversation]) -> Finding:
-    first = group[0]
-    packets = [key for conversation in group for step in conversation.steps[-2:] for key in step.packets[:1]]
-    version = _version(first)
-    why = (
-        f"{counted(len(group), 'CredSSP handshake')} of {name(evidence.connections[first.connection])} succeeded"
-        f"{' through a proxy' if _is_proxied(evidence, group) else ''}{f', the inner TLS at version {version}' if version else ''}; the first ends with "
-        f"{first.ends or first.exchanges[-1]}, {packet(evidence, packets[0]) if packets else ''}."
+def why(tell: Tell[Conversation]) -> str:
+    """Who gave credentials to whom, and how they were protected."""
+    version = _version(tell.first.fact)
+    return (
+        f"{counted(tell.count, 'CredSSP logon')} of {tell.connection.client.host} to {server_words(tell.connection)} "
+        f"{'was' if tell.count == 1 else 'were'} accepted{' through a proxy' if _proxied(tell) else ''}"
+        f"{f', with the inner TLS at version {version}' if version else ''}. The first ends with {where(tell)}. "
+        "The server now has the user's password."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=_severity(evidence, group),
-        confidence=_CONFIDENCE,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[conversation.connection for conversation in group],
-        exchanges=[conversation.ends or conversation.exchanges[-1] for conversation in group],
-        packets=packets,
-        user=who(first),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"CredSSP gives the user's password to {tell.connection.server.host}",
+    name="CredSSP gives the user's password to the server",
+    severity=severity,
+    worst=Severity.MEDIUM,
+    confidence=0.9,
+    owner=Owner.CLIENT,
+    reference="MS-CSSP 5.1",
+    advice=(
+        "Use Kerberos with resource-based constrained delegation, or JEA, for the second hop. Where CredSSP must be: "
+        "AllowFreshCredentials for named servers only, HTTPS end to end, TLS 1.2 or newer. Otherwise turn it off "
+        "(Disable-WSManCredSSP) on clients and servers."
+    ),
+    see=see,
+    why=why,
+)

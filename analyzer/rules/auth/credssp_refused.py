@@ -49,11 +49,7 @@ def see(evidence: Evidence) -> Iterator[Sign[Failure]]:
     """CredSSP logons that failed with something to tell, on the client's side where that is known."""
     for spoken in evidence.conversations:
         own = spoken.mechanism is Mechanism.CREDSSP and spoken.audience is Audience.SERVER and spoken.outcome in _FAILED
-        if (
-            not own
-            or spoken.connection not in evidence.winrm
-            or any(identity in evidence.far for identity in spoken.exchanges)
-        ):
+        if not own or spoken.connection not in evidence.winrm or any(identity in evidence.far for identity in spoken.exchanges):
             continue
         failure = _failure(spoken)
         if failure.alerts or failure.number or (failure.encrypted and spoken.outcome is Outcome.REFUSED):
@@ -67,17 +63,8 @@ def see(evidence: Evidence) -> Iterator[Sign[Failure]]:
 
 
 def _failure(spoken: Conversation) -> Failure:
-    tokens = [
-        (step.from_client, step.token.tls)
-        for step in spoken.steps
-        if step.token is not None and step.token.tls is not None
-    ]
-    alerts = tuple(
-        ("client" if ours else "server", alert)
-        for ours, records in tokens
-        for alert in records.alerts
-        if alert != _HARMLESS
-    )
+    tokens = [(step.from_client, step.token.tls) for step in spoken.steps if step.token is not None and step.token.tls is not None]
+    alerts = tuple(("client" if ours else "server", alert) for ours, records in tokens for alert in records.alerts if alert != _HARMLESS)
     both = {ours for ours, records in tokens if "application_data" in records.contents}
     number = None if spoken.credssp is None else spoken.credssp.error_code
     return Failure(spoken, alerts, None if number is None else ntstatus(number), number, len(both) > 1)
@@ -99,9 +86,7 @@ def why(tell: Tell[Failure]) -> str:
     user = f" of {tell.users[0]}" if tell.users else ""
     begin = f"{counted(tell.count, 'CredSSP logon')}{user} from {own.client.host} to {own.server.host}:{own.server.port} failed, the first in "
     begin += f"{tell.packet(tell.first.packets[-1])}."
-    return (
-        f"{begin}{_alert(first)}{_error(first)}{_versions(first)}{_unknown(first)} [{first.spoken.id} on {name(own)}]"
-    )
+    return f"{begin}{_alert(first)}{_error(first)}{_versions(first)}{_unknown(first)} [{first.spoken.id} on {name(own)}]"
 
 
 def _alert(failure: Failure) -> str:
@@ -119,17 +104,8 @@ def _versions(failure: Failure) -> str:
     told = failure.spoken.credssp
     if told is None or told.client_version is None or told.server_version is None:
         return ""
-    old = [
-        side
-        for side, version in (("client", told.client_version), ("server", told.server_version))
-        if version < _SAFE_VERSION
-    ]
-    early = (
-        f" The {' and the '.join(old)} lack{'s' if len(old) == 1 else ''} the update for CVE-2018-0886 (version 5 "
-        "or later)."
-        if old
-        else ""
-    )
+    old = [side for side, version in (("client", told.client_version), ("server", told.server_version)) if version < _SAFE_VERSION]
+    early = f" The {' and the '.join(old)} lack{'s' if len(old) == 1 else ''} the update for CVE-2018-0886 (version 5 or later)." if old else ""
     return f" The client speaks CredSSP version {told.client_version}, the server {told.server_version}.{early}"
 
 

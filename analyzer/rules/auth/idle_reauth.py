@@ -1,39 +1,38 @@
 """After a pause the server asks for authentication again, and gets it.
 
 What it sees
-    A sealed request on an authenticated connection, at least 15 seconds after the last response on it, is answered 401; a new handshake on the same connection
-    follows and succeeds. One finding counts all of them for a client.
+    An encrypted request on an authenticated connection, at least 15 seconds after the last response on it, is
+    answered 401; a new logon on the same connection follows and succeeds. One finding counts all of them for a
+    client.
 Why it matters
-    Each pause costs a handshake, and clients that do not expect the 401 fail with a parse error or report a lost shell although the connection is in order.
+    Each pause costs a logon, and clients that do not expect the 401 fail with a parse error or report a lost shell
+    although the connection is fine.
 When it is wrong
     A service that was restarted in the pause looks the same.
 Needs
-    A direct connection or the client's leg.
+    A direct connection or the client's side of the proxy.
 Reference
     MS-WSMV 3.1.4.1.39; RFC 9110 section 15.5.2; Proxy Servers and WinRM, sentence 148.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
 from analyzer.records.auth import Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
+from analyzer.rules.asking import server_words, where
 from analyzer.rules.reading import (
     authenticated,
     before,
     counted,
-    finding,
     header,
     identity,
     message,
-    name,
     next_handshake,
-    packet,
     packets_of,
     request,
     response,
@@ -41,40 +40,30 @@ from analyzer.rules.reading import (
     status,
     winrm_exchanges,
 )
+from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
 
-RULE = "auth.idle-reauth"
-TITLE = "Authentication is repeated after every pause"
-SEVERITY = Severity.LOW
-REFERENCE = "Proxy Servers and WinRM, sentence 148"
-ADVICE = (
-    "Let the client take a 401 with an empty body for a question and authenticate anew (WinRb 2.x, pywinrm and Windows do), or keep the connection busy with "
-    "a Receive that waits at the server (OperationTimeout)."
-)
+IDLE = Param("idle", 15, "seconds", "how long the connection must have been silent")
 _DEMAND = 401
-_IDLE_NS = 15_000_000_000
 
 
 class Pause(Struct, frozen=True, gc=False):
-    """The request after the pause, how long that was, and the exchange that ended the new handshake."""
+    """The request after the pause, how long that was, and the exchange that ended the new logon."""
 
     exchange: Exchange
     idle_ns: int
-    again: str
+    again: Exchange
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint."""
-    groups: dict[tuple[str, str, int], list[Pause]] = defaultdict(list)
+def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Pause]]:
+    """One sign for each pause."""
     for exchange in winrm_exchanges(evidence):
-        pause = _pause(evidence, exchange) if exchange.id not in evidence.far and status(exchange) == _DEMAND else None
+        pause = _pause(evidence, exchange, values["idle"] * 1e9) if exchange.id not in evidence.far and status(exchange) == _DEMAND else None
         if pause is not None:
-            connection = evidence.connections[exchange.connection]
-            groups[connection.client.host, connection.server.host, connection.server.port].append(pause)
-    for group in groups.values():
-        yield _finding(evidence, group)
+            members = (pause.exchange, pause.again)
+            yield Sign(pause, tuple(one.id for one in members), packets_of(members), user=identity(evidence, exchange.connection))
 
 
-def _pause(evidence: Evidence, exchange: Exchange) -> Pause | None:
+def _pause(evidence: Evidence, exchange: Exchange, idle_ns: float) -> Pause | None:
     asked = request(exchange)
     found = message(evidence, asked)
     if asked is None or found is None or found.protection is not Protection.SEALED or header(asked, "authorization") is not None:
@@ -83,34 +72,35 @@ def _pause(evidence: Evidence, exchange: Exchange) -> Pause | None:
         return None
     previous = before(evidence, exchange)
     last = None if previous is None else response(previous)
-    idle_ns = 0 if last is None else asked.first_ns - last.last_ns
-    again = next_handshake(evidence, exchange) if idle_ns >= _IDLE_NS else None
+    waited_ns = 0 if last is None else asked.first_ns - last.last_ns
+    again = next_handshake(evidence, exchange) if waited_ns >= idle_ns else None
     if again is None or again.outcome is not Outcome.ACCEPTED or again.ends is None:
         return None
-    return Pause(exchange, idle_ns, again.ends)
+    return Pause(exchange, waited_ns, evidence.exchanges[again.ends])
 
 
-def _finding(evidence: Evidence, group: list[Pause]) -> Finding:
-    first = group[0]
-    members = [exchange for pause in group for exchange in (pause.exchange, evidence.exchanges[pause.again])]
-    packets = packets_of(members)
-    why = (
-        f"{counted(len(group), 'sealed request')} after a pause got 401 on an authenticated connection and {'was' if len(group) == 1 else 'were'} followed by "
-        f"a new handshake that succeeded: the first is {first.exchange.id} on {name(evidence.connections[first.exchange.connection])}, "
-        f"{packet(evidence, packets[0])}, after {seconds(first.idle_ns)}; the handshake ended with {first.again}. The shortest such pause was "
-        f"{seconds(min(pause.idle_ns for pause in group))}."
+def why(tell: Tell[Pause]) -> str:
+    """How often, after which pauses, and that the new logon succeeded."""
+    first = tell.first.fact
+    return (
+        f"{counted(tell.count, 'encrypted request')} after a pause got 401 from {server_words(tell.connection)} on an authenticated connection. A new logon "
+        f"then succeeded. The first came after {seconds(first.idle_ns)} ({where(tell)}); its new logon ended with {first.again.id}. "
+        f"The shortest such pause was {seconds(min(pause.idle_ns for pause in tell.facts))}."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.8,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[exchange.connection for exchange in members],
-        exchanges=[exchange.id for exchange in members],
-        packets=packets,
-        user=identity(evidence, first.exchange.connection),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Server {server_words(tell.connection)} asks for a new logon after each pause",
+    name="Server asks for a new logon after each pause",
+    severity=Severity.LOW,
+    confidence=0.8,
+    owner=Owner.CLIENT,
+    reference="Proxy Servers and WinRM, sentence 148",
+    advice=(
+        "Let the client answer a 401 with an empty body by logging on again (WinRb 2.x, pywinrm and Windows do). Or keep "
+        "the connection busy with a Receive that waits at the server (OperationTimeout)."
+    ),
+    see=see,
+    why=why,
+    params=(IDLE,),
+)

@@ -3,8 +3,8 @@
 What it sees
     An AP-REQ whose ticket or authenticator has encryption type 23 or 24 (RC4) or 1 to 3 (DES), on a WinRM connection.
 Why it matters
-    An RC4 ticket is encrypted with the account's NT hash without salt: whoever records it can guess the service account's password offline, and WinRM's
-    messages are sealed with RC4 as well. DES is broken.
+    An RC4 ticket is encrypted with the account's NT hash without salt: anyone who records it can guess the service
+    account's password offline, and WinRM's messages are encrypted with RC4 as well. DES is broken.
 When it is wrong
     Never about the fact; old servers and accounts with msDS-SupportedEncryptionTypes unset still need it.
 Needs
@@ -13,78 +13,69 @@ Reference
     RFC 8429 section 4; RFC 6649; MS-KILE 3.1.5.2.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from msgspec import Struct
 
-from analyzer.records.auth import KerberosToken, Step
+from analyzer.records.auth import Audience, KerberosToken, Step
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
-from analyzer.rules.reading import counted, finding, listed, name, packet
+from analyzer.records.finding import Severity
+from analyzer.rules.asking import server_words, spoken, where
+from analyzer.rules.reading import counted, listed
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place_and
 
-RULE = "auth.kerberos-weak-etype"
-TITLE = "Kerberos with RC4 or DES"
-SEVERITY = Severity.LOW
-REFERENCE = "RFC 8429 section 4"
-ADVICE = (
-    "Set msDS-SupportedEncryptionTypes of the service's account to AES (0x18), change its password so that AES keys exist, and forbid RC4 by the policy "
-    '"Network security: Configure encryption types allowed for Kerberos".'
-)
 _WEAK = {1: "DES-CBC-CRC", 2: "DES-CBC-MD4", 3: "DES-CBC-MD5", 23: "RC4-HMAC", 24: "RC4-HMAC-EXP"}
 
 
 class Weak(Struct, frozen=True, gc=False):
-    """A connection, the step with the AP-REQ, its token, and the weak type's name."""
+    """An AP-REQ, and the weak type's name."""
 
-    connection: str
-    step: Step
     token: KerberosToken
     etype: str
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host, endpoint and service; the upstream leg is left out where the client's is known."""
-    groups: dict[tuple[str, str, int, str | None], list[Weak]] = defaultdict(list)
-    for conversation in evidence.conversations:
-        connection = evidence.connections[conversation.connection]
-        if connection.id not in evidence.winrm or any(identity in evidence.far for identity in conversation.exchanges):
-            continue
-        for step in conversation.steps:
-            weak = _weak(connection.id, step)
-            if weak is not None:
-                groups[connection.client.host, connection.server.host, connection.server.port, weak.token.spn].append(weak)
-    for group in groups.values():
-        yield _finding(evidence, group)
+def see(evidence: Evidence) -> Iterator[Sign[Weak]]:
+    """One sign for each AP-REQ, to servers and to proxies."""
+    for audience in Audience:
+        for conversation in spoken(evidence, audience=audience):
+            for step in conversation.steps:
+                weak = _weak(step)
+                if weak is not None:
+                    yield Sign(weak, (step.exchange,), step.packets[:1], (conversation.connection,))
 
 
-def _weak(connection: str, step: Step) -> Weak | None:
+def _weak(step: Step) -> Weak | None:
     token = None if step.token is None else step.token.kerberos
     if not isinstance(token, KerberosToken) or token.message != "AP-REQ" or not step.packets:
         return None
     etype = next((_WEAK[number] for number in (token.etype, token.authenticator_etype) if number in _WEAK), None)
-    return None if etype is None else Weak(connection, step, token, etype)
+    return None if etype is None else Weak(token, etype)
 
 
-def _finding(evidence: Evidence, group: list[Weak]) -> Finding:
-    first = group[0]
-    packets = [key for weak in group for key in weak.step.packets[:1]]
-    why = (
-        f"{counted(len(group), 'AP-REQ')} for {first.token.spn or 'a service without a name'} on {name(evidence.connections[first.connection])} use "
-        f"{listed(weak.etype for weak in group)} (ticket {first.token.etype}, authenticator {first.token.authenticator_etype}); the first is in "
-        f"{packet(evidence, packets[0])}."
+def why(tell: Tell[Weak]) -> str:
+    """Which tickets use what, and where."""
+    token = tell.first.fact.token
+    return (
+        f"{counted(tell.count, 'AP-REQ')} of {tell.connection.client.host} for {token.spn or 'a service without a name'} "
+        f"{'uses' if tell.count == 1 else 'use'} {listed(weak.etype for weak in tell.facts)} (ticket {token.etype}, authenticator "
+        f"{token.authenticator_etype}). The first, to {server_words(tell.connection)}, is {where(tell)}. "
+        "Anyone who records it can try to guess the service account's password."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=1.0,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[weak.connection for weak in group],
-        exchanges=[weak.step.exchange for weak in group],
-        packets=packets,
-        attack=("T1558.003",),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Kerberos uses {'DES' if tell.first.fact.etype.startswith('DES') else 'RC4'} for {tell.connection.server.host}",
+    name="Kerberos with RC4 or DES",
+    severity=Severity.LOW,
+    confidence=1.0,
+    owner=Owner.SERVER,
+    reference="RFC 8429 section 4",
+    advice=(
+        "Set msDS-SupportedEncryptionTypes of the service's account to AES (0x18). Change its password, so that AES keys "
+        'exist. Forbid RC4 by the policy "Network security: Configure encryption types allowed for Kerberos".'
+    ),
+    attack=("T1558.003",),
+    see=see,
+    why=why,
+    each=place_and(lambda weak: weak.token.spn),
+)

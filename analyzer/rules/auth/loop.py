@@ -1,69 +1,82 @@
-"""A client authenticates over and over and never gets in.
+"""A client logs on again and again and never gets in.
 
 What it sees
-    Within 60 seconds at least three authentications of one client at one endpoint that went their whole way (credentials, or the last message of a handshake,
-    were sent) and were refused or ended with a status other than 2xx, and none that ended 2xx among them.
+    Within 60 seconds at least three logons of one client program and account at one server that went their whole way
+    (credentials, or the last message of a handshake, were sent) and were refused or ended with a status other than
+    2xx, and none that ended 2xx among them.
 Why it matters
-    It is how "Access is denied" looks on the wire. Wrong credentials, clear-text requests to a server that refuses them, a proxy that breaks the handshake and
-    a locked account all end here; the other findings tell which.
+    It is how "Access is denied" looks on the wire. Wrong credentials, clear-text requests to a server that refuses
+    them, a proxy that breaks the handshake and a locked account all end here; the other findings tell which.
 When it is wrong
     A user who types a wrong password three times in a minute looks the same, and is one.
 Needs
-    The client's leg or a direct connection.
+    The client's side of the proxy or a direct connection.
 Reference
     RFC 9110 section 15.5.2.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
-from analyzer.rules.reading import counted, finding, is_clear, listed, message, name, packet, packets_of, request, role, status, who
+from analyzer.rules.asking import MECHANISMS, program, server_words, where
+from analyzer.rules.reading import counted, is_clear, listed, message, packets_of, request, role, status, who
+from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
 
-RULE = "auth.loop"
-TITLE = "Authentication is tried again and again without success"
-SEVERITY = Severity.HIGH
-REFERENCE = "RFC 9110 section 15.5.2"
-ADVICE = (
-    "Look at the other findings of this client first. Without any: check the credentials and the account (event 4625 on the server tells the "
-    "reason), the right "
-    "to use WinRM (Remote Management Users), and whether the client may send unencrypted messages to this server."
-)
-_WINDOW_NS = 60_000_000_000
-_LEAST = 3
+LEAST = Param("least", 3, "logons", "how many failed logons it takes")
+WINDOW = Param("window", 60, "seconds", "the time within which they have to come")
+_Key = tuple[str, str, str, int, str]
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint."""
-    groups: dict[tuple[str, str, int], list[Conversation]] = defaultdict(list)
-    for conversation in evidence.conversations:
-        if (
-            conversation.connection in evidence.winrm
-            and conversation.audience is Audience.SERVER
-            and role(evidence, conversation.connection) is not Role.UPSTREAM_LEG
-        ):
-            connection = evidence.connections[conversation.connection]
-            groups[connection.client.host, connection.server.host, connection.server.port].append(conversation)
-    for group in groups.values():
-        run = _longest_run(sorted(group, key=lambda found: found.first_ns))
-        if run:
-            yield _finding(evidence, run)
+class Round(Struct, frozen=True, gc=False):
+    """A failed logon in a row of them, and whose row it is."""
+
+    conversation: Conversation
+    row: _Key
 
 
-def _longest_run(conversations: list[Conversation]) -> list[Conversation]:
-    """Failed rounds in a row, the longest row that has three of them within a minute; empty when there is none."""
+def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Round]]:
+    """One sign for each failed logon of a row."""
+    for key, group in _groups(evidence).items():
+        row = _longest_row(sorted(group, key=lambda found: found.first_ns), int(values["least"]), values["window"] * 1e9)
+        users = {user for found in row if (user := who(found))}
+        for found in row:
+            last = evidence.exchanges[found.exchanges[-1]]
+            yield Sign(Round(found, key), found.exchanges, packets_of([last]), user=min(users) if len(users) == 1 else who(found))
+
+
+def _groups(evidence: Evidence) -> dict[_Key, list[Conversation]]:
+    """Conversations of one client program with one server, for each account apart where it has several."""
+    programs: dict[tuple[str, str, str, int], list[Conversation]] = defaultdict(list)
+    for found in evidence.conversations:
+        own = found.connection in evidence.winrm and found.audience is Audience.SERVER
+        if own and role(evidence, found.connection) is not Role.UPSTREAM_LEG:
+            server = evidence.connections[found.connection].server
+            programs[*program(evidence, evidence.exchanges[found.exchanges[0]]), server.host, server.port].append(found)
+    groups: dict[_Key, list[Conversation]] = defaultdict(list)
+    for key, group in programs.items():
+        accounts = {(who(found) or "").lower() for found in group} - {""}
+        for found in group:
+            groups[*key, (who(found) or "").lower() if len(accounts) > 1 else ""].append(found)
+    return groups
+
+
+def _longest_row(conversations: list[Conversation], least: int, window_ns: float) -> list[Conversation]:
+    """Failed logons one after the other, the longest row that has enough of them within the time; empty when there is none."""
     best: list[Conversation] = []
     row: list[Conversation] = []
     told = 0  # how much of the row counts: up to the last one that had enough others within the time before it
     for conversation in [*filter(_whole, conversations), None]:
         if conversation is not None and not _succeeded(conversation):
             row.append(conversation)
-            enough = row[-_LEAST:]
-            if len(enough) == _LEAST and conversation.last_ns - min(other.last_ns for other in enough) <= _WINDOW_NS:
+            enough = row[-least:]
+            if len(enough) == least and conversation.last_ns - min(other.last_ns for other in enough) <= window_ns:
                 told = len(row)
             continue
         best = max(best, row[:told], key=len)
@@ -83,34 +96,39 @@ def _succeeded(conversation: Conversation) -> bool:
     return conversation.outcome is Outcome.ACCEPTED and conversation.final_status is not None and 200 <= conversation.final_status < 300
 
 
-def _finding(evidence: Evidence, run: list[Conversation]) -> Finding:
-    first = evidence.connections[run[0].connection]
-    lasts = [evidence.exchanges[conversation.exchanges[-1]] for conversation in run]
-    clear = sum(_clear(evidence, exchange) for exchange in lasts)
-    user = next((found for conversation in run if (found := who(conversation))), None)
-    packets = packets_of(lasts)
-    why = (
-        f"{first.client.host} was refused {counted(len(run), 'time')} at {first.server.host}:{first.server.port} with "
-        f"{listed(conversation.mechanism.value for conversation in run)}{f' as {user}' if user else ''}, from {name(first)} "
-        f"({packet(evidence, packets[0]) if packets else 'not captured'}) on; the last answer was {status(lasts[-1])}."
-    )
-    if clear:
-        why += f" {clear} of these requests carried clear-text SOAP: a server that does not allow unencrypted traffic refuses them whatever the password."
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.9,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[conversation.connection for conversation in run],
-        exchanges=[identity for conversation in run for identity in conversation.exchanges],
-        packets=packets,
-        user=user,
-    )
-
-
 def _clear(evidence: Evidence, exchange: Exchange) -> bool:
     return is_clear(message(evidence, request(exchange)))
+
+
+def why(tell: Tell[Round]) -> str:
+    """How often, with what, and how the last one ended."""
+    evidence = tell.evidence
+    lasts = [evidence.exchanges[one.conversation.exchanges[-1]] for one in tell.facts]
+    clear = sum(_clear(evidence, exchange) for exchange in lasts)
+    text = (
+        f"{server_words(tell.connection)} refused {counted(tell.count, 'logon')} of {tell.connection.client.host} in a row"
+        f"{f' as {listed(tell.users)}' if tell.users else ''} ({listed(MECHANISMS[one.conversation.mechanism] for one in tell.facts)}). "
+        f"The first is {where(tell)}; the last answer was {status(lasts[-1])}. None succeeded in between."
+    )
+    asked = f" {clear} of these requests carried clear-text SOAP. A server that does not allow unencrypted traffic refuses them, whatever the password."
+    return text + (asked if clear else "")
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Logons of {listed(tell.users, 1) or tell.connection.client.host} fail again and again",
+    name="Logons fail again and again",
+    severity=Severity.HIGH,
+    confidence=0.9,
+    owner=Owner.CLIENT,
+    reference="RFC 9110 section 15.5.2",
+    advice=(
+        "Look at the other findings of this client first. Without any, check the credentials and the account (event 4625 on "
+        "the server has the reason) and the right to use WinRM (Remote Management Users). Check also whether the client may "
+        "send unencrypted messages to this server."
+    ),
+    see=see,
+    why=why,
+    each=lambda _, sign: sign.fact.row,
+    explains=("tcp.retry-storm",),
+    params=(LEAST, WINDOW),
+)

@@ -3,53 +3,51 @@
 What it sees
     An accepted handshake whose AP-REQ asks for mutual authentication, while no response of it carries an AP-REP.
 Why it matters
-    The AP-REP is the server's proof that it could open the ticket. A client that goes on without it talks to whoever answered.
+    The AP-REP is the server's proof that it could decrypt the ticket. A client that goes on without it talks to an
+    unproved server.
 When it is wrong
-    Behind a proxy that takes the last WWW-Authenticate field away the proof existed; both legs show that. Follow-up requests on the connection have none by
-    design and are no handshakes.
+    Behind a proxy that removes the last WWW-Authenticate field the proof existed; both sides of the proxy show that.
+    Follow-up requests on the connection have none by design and are not handshakes.
 Needs
-    The whole handshake on one leg.
+    The whole handshake on one side.
 Reference
     RFC 4120 section 3.2.4; RFC 4559 section 5.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
-from analyzer.records.auth import Conversation, KerberosToken, Mechanism
+from msgspec import Struct
+
+from analyzer.records.auth import Conversation, KerberosToken, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
-from analyzer.rules.reading import completed, counted, finding, name, packet, packets_of, upstream, who
-
-RULE = "auth.mutual-auth-missing"
-TITLE = "The server did not prove its identity"
-SEVERITY = Severity.LOW
-REFERENCE = "RFC 4120 section 3.2.4"
-ADVICE = (
-    "Let the client insist on mutual authentication (requests-kerberos: mutual_authentication=REQUIRED; Windows does by itself), and let "
-    "the proxy pass WWW-Authenticate with every status, not with 401 only."
-)
+from analyzer.rules.asking import server_words, spoken, where
+from analyzer.rules.reading import counted, packets_of, upstream, who
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint; the upstream leg is left out where the client's is known."""
-    groups: dict[tuple[str, str, int], list[Conversation]] = defaultdict(list)
-    for conversation in completed(evidence):
-        known = any(identity in evidence.far for identity in conversation.exchanges)
-        if conversation.mechanism is Mechanism.KERBEROS and not known and _is_unproved(evidence, conversation):
-            connection = evidence.connections[conversation.connection]
-            groups[connection.client.host, connection.server.host, connection.server.port].append(conversation)
-    for group in groups.values():
-        yield _finding(evidence, group)
+class Unproved(Struct, frozen=True, gc=False):
+    """A logon, and whether the server's proof was still there on the server side."""
+
+    conversation: Conversation
+    removed: bool
+
+
+def see(evidence: Evidence) -> Iterator[Sign[Unproved]]:
+    """One sign for each logon."""
+    for found in spoken(evidence, Mechanism.KERBEROS):
+        if found.outcome is Outcome.ACCEPTED and found.ends is not None and _is_unproved(evidence, found):
+            last = evidence.exchanges[found.ends]
+            yield Sign(Unproved(found, _is_proved_upstream(evidence, last)), (last.id,), packets_of([last]), user=who(found))
 
 
 def _is_unproved(evidence: Evidence, conversation: Conversation) -> bool:
     steps = [step for step in conversation.steps if step.token is not None]
     asked = [step for step in steps if (token := step.token) and isinstance(token.kerberos, KerberosToken) and token.kerberos.mutual_required]
-    unread = [step for step in steps if not step.from_client]
+    answered = [step for step in steps if not step.from_client]
     cut = any(evidence.exchanges[identity].quality for identity in conversation.exchanges)
-    return bool(asked) and not unread and not cut
+    return bool(asked) and not answered and not cut
 
 
 def _is_proved_upstream(evidence: Evidence, last: Exchange) -> bool:
@@ -59,27 +57,28 @@ def _is_proved_upstream(evidence: Evidence, last: Exchange) -> bool:
     return any(far is not None and step.exchange == far.id and not step.from_client and step.token is not None for found in own for step in found.steps)
 
 
-def _finding(evidence: Evidence, group: list[Conversation]) -> Finding:
-    first = group[0]
-    lasts = [evidence.exchanges[conversation.ends or conversation.exchanges[-1]] for conversation in group]
-    packets = packets_of(lasts)
-    given = _is_proved_upstream(evidence, lasts[0])
-    why = (
-        f"{counted(len(group), 'Kerberos handshake')} of {name(evidence.connections[first.connection])} asked for mutual authentication and succeeded without "
-        f"an AP-REP: the first is {lasts[0].id}, {packet(evidence, packets[0])} and its response{f', for {first.spn}' if first.spn else ''}."
+def why(tell: Tell[Unproved]) -> str:
+    """What was asked for and not given, and where it got lost."""
+    first = tell.first.fact
+    spn = first.conversation.spn
+    text = (
+        f"{tell.connection.client.host} asked {server_words(tell.connection)} for mutual authentication"
+        f"{f' as {spn}' if spn else ''}. {counted(tell.count, 'Kerberos logon')} succeeded without the server's AP-REP. The first is {where(tell)}."
     )
-    why += " On the upstream leg the server's token is there: the proxy took it away." if given else ""
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.8,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[conversation.connection for conversation in group],
-        exchanges=[exchange.id for exchange in lasts],
-        packets=packets,
-        user=who(first),
-    )
+    return text + (" On the server side the server's token is there: the proxy removed it." if first.removed else "")
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Server {server_words(tell.connection)} did not prove its identity",
+    name="Server did not prove its identity",
+    severity=Severity.LOW,
+    confidence=0.8,
+    owner=lambda tell: Owner.PROXY if tell.first.fact.removed else Owner.SERVER,
+    reference="RFC 4120 section 3.2.4",
+    advice=(
+        "Let the client insist on mutual authentication (requests-kerberos: mutual_authentication=REQUIRED; Windows does by "
+        "itself). Let the proxy pass WWW-Authenticate with every status, not with 401 only."
+    ),
+    see=see,
+    why=why,
+)

@@ -2,67 +2,51 @@
 
 What it sees
     A 401 with NTLM, Negotiate, Kerberos or CredSSP that reaches the client through a forward proxy without the field
-    ``Proxy-Support: Session-Based-Authentication``, and a client that goes on to authenticate. Medium when none of its handshakes
-    succeeds and the upstream leg does not show that they stayed on one connection, information else.
+    ``Proxy-Support: Session-Based-Authentication``, and a client that goes on to authenticate. Medium when none of
+    its logons succeeds and the server side does not show that they stayed on one connection, information otherwise.
 Why it matters
-    The field is the proxy's promise to bind the client's connection to the server's. Without it a client must not use these schemes; WinRM clients do anyway,
-    and whether it works, or whose identity a connection has, is up to the proxy.
+    The field is the proxy's promise to bind the client's connection to the server's. Without it a client must not use
+    these schemes; WinRM clients do anyway, and whether it works, or whose identity a connection has, is up to the
+    proxy.
 When it is wrong
-    Many proxies keep connections apart without saying so. Reverse proxies and load balancers never send the field and are not counted.
+    Many proxies keep connections apart without saying so. Reverse proxies and load balancers never send the field and
+    are not counted.
 Needs
-    The client's leg.
+    The client's side of the proxy.
 Reference
     RFC 4559 section 6; Proxy Servers and WinRM, sentences 125 and 133.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
+
+from msgspec import Struct
 
 from analyzer.records.auth import Conversation, Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
-from analyzer.rules.reading import (
-    counted,
-    finding,
-    handshakes,
-    header,
-    name,
-    of_them,
-    packet,
-    packets_of,
-    request,
-    response,
-    role,
-    sentence,
-    status,
-    upstream,
-    who,
-)
+from analyzer.rules.asking import server_words
+from analyzer.rules.reading import counted, handshakes, header, of_them, packets_of, request, response, role, sentence, status, upstream, who
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "auth.negotiate-via-proxy-without-proxy-support"
-TITLE = "The proxy does not promise to keep authenticated connections apart"
-SEVERITY = Severity.MEDIUM
-REFERENCE = "RFC 4559 section 6"
-ADVICE = (
-    "Use a proxy that pins connections and says so (squid 2.6, 3.1 or newer with connection-auth=on adds the field by itself), or CONNECT and HTTPS, where "
-    "nothing depends on it."
-)
 _DEMAND = 401
 _PROMISE = "session-based-authentication"
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and proxy."""
-    groups: dict[tuple[str, str, int], list[tuple[Conversation, Exchange]]] = defaultdict(list)
-    for conversation in handshakes(evidence):
-        connection = evidence.connections[conversation.connection]
-        bare = _without_promise(evidence, conversation) if role(evidence, connection.id) is Role.CLIENT_LEG else None
-        if bare is not None and conversation.outcome in (Outcome.ACCEPTED, Outcome.REFUSED):
-            groups[connection.client.host, connection.server.host, connection.server.port].append((conversation, bare))
-    for group in groups.values():
-        yield _finding(evidence, group)
+class Unpromised(Struct, frozen=True, gc=False):
+    """A logon, and the first 401 of it without the field."""
+
+    conversation: Conversation
+    bare: Exchange
+
+
+def see(evidence: Evidence) -> Iterator[Sign[Unpromised]]:
+    """One sign for each logon that had an end."""
+    for found in handshakes(evidence):
+        bare = _without_promise(evidence, found) if role(evidence, found.connection) is Role.CLIENT_LEG else None
+        if bare is not None and found.outcome in (Outcome.ACCEPTED, Outcome.REFUSED):
+            yield Sign(Unpromised(found, bare), (bare.id,), packets_of([bare]), user=who(found))
 
 
 def _without_promise(evidence: Evidence, conversation: Conversation) -> Exchange | None:
@@ -76,33 +60,40 @@ def _without_promise(evidence: Evidence, conversation: Conversation) -> Exchange
 
 
 def _is_kept_together(evidence: Evidence, conversation: Conversation) -> bool:
-    """All of it went over one upstream connection: the proxy kept what it did not promise."""
+    """All of it went over one server connection: the proxy kept what it did not promise."""
     fars = [far.connection for identity in conversation.exchanges if (far := upstream(evidence, identity)) is not None]
     return len(fars) == len(conversation.exchanges) and len(set(fars)) == 1
 
 
-def _finding(evidence: Evidence, group: list[tuple[Conversation, Exchange]]) -> Finding:
-    conversation, bare = group[0]
-    refused = sum(found.outcome is Outcome.REFUSED and not _is_kept_together(evidence, found) for found, _ in group)
-    failed = sum(found.outcome is Outcome.REFUSED for found, _ in group)
-    members = [exchange for _, exchange in group]
-    packets = packets_of(members)
-    why = (
-        f"{counted(len(group), 'handshake')} of {name(evidence.connections[conversation.connection])} went through the proxy although its 401 has no "
-        f"Proxy-Support field: the first is {bare.id}, {packet(evidence, packets[min(1, len(packets) - 1)])}. "
-        f"{sentence(of_them(failed, len(group), 'failed', 'failed'))}."
+def severity(tell: Tell[Unpromised]) -> Severity:
+    """Medium where all of them failed and nothing shows that the proxy kept them together."""
+    refused = (one.conversation.outcome is Outcome.REFUSED and not _is_kept_together(tell.evidence, one.conversation) for one in tell.facts)
+    return Severity.MEDIUM if all(refused) else Severity.INFO
+
+
+def why(tell: Tell[Unpromised]) -> str:
+    """How many logons went through without the promise, and how many failed."""
+    failed = sum(one.conversation.outcome is Outcome.REFUSED for one in tell.facts)
+    first = tell.first
+    at = tell.packet(first.packets[min(1, len(first.packets) - 1)]) if first.packets else "not captured"
+    return (
+        f"{counted(tell.count, 'logon')} of {tell.connection.client.host} went through the proxy {server_words(tell.connection)}, although its 401 has no "
+        f"Proxy-Support field. The first is {at} ({first.fact.bare.id}). {sentence(of_them(failed, tell.count, 'failed', 'failed'))}. "
+        "Without this field the proxy does not promise that a server connection serves one client only."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY if refused == len(group) else Severity.INFO,
-        confidence=0.6,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[found.connection for found, _ in group],
-        exchanges=[exchange.id for exchange in members],
-        packets=packets,
-        user=who(conversation),
-    )
+
+
+OPINION = Opinion(
+    title="Proxy does not promise to keep authenticated connections apart",
+    severity=severity,
+    worst=Severity.MEDIUM,
+    confidence=0.6,
+    owner=Owner.PROXY,
+    reference="RFC 4559 section 6",
+    advice=(
+        "Use a proxy that pins connections and says so (squid 2.6, 3.1 or newer with connection-auth=on adds the field by "
+        "itself). Or use CONNECT and HTTPS, where nothing depends on it."
+    ),
+    see=see,
+    why=why,
+)

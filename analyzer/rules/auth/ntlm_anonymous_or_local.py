@@ -1,52 +1,49 @@
 """A client logs on with NTLM without saying who it is.
 
 What it sees
-    An NTLM authenticate message without user and without response: an anonymous logon, or a local one, in which client and server are the same host and the
-    token only refers to a context in its memory.
+    An NTLM authenticate message without user and without response: an anonymous logon, or a local one, in which
+    client and server are the same host and the token only refers to a context in its memory.
 Why it matters
-    Nobody is authenticated by name. On a WinRM server an accepted anonymous logon means that everybody is let in; it is also how some relaying tools look.
+    No one is authenticated by name. On a WinRM server an accepted anonymous logon means that everyone is let in; it
+    is also how some relaying tools look.
 When it is wrong
-    A local logon over the loopback interface is normal; between two addresses of one host it looks the same as an anonymous one.
+    A local logon over the loopback interface is normal; between two addresses of one host it looks the same as an
+    anonymous one.
 Needs
     The client's authenticate message.
 Reference
     MS-NLMP 3.2.5.1.2 and 3.3.2.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from analyzer.records.auth import Conversation, NtlmToken, Outcome
+from analyzer.records.auth import Audience, Conversation, NtlmToken, Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection
-from analyzer.rules.reading import counted, finding, name, of_them, packet, sentence, status
+from analyzer.rules.asking import server_words, spoken
+from analyzer.rules.reading import counted, of_them, sentence, status
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "auth.ntlm-anonymous-or-local"
-TITLE = "NTLM logon without a user"
-SEVERITY = Severity.MEDIUM
-REFERENCE = "MS-NLMP 3.2.5.1.2"
-ADVICE = "Find out which program logs on so. If the server accepts it from another host, check who may use WinRM there (winrm get winrm/config/service)."
+_AUTHENTICATE = 3
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint."""
-    groups: dict[tuple[str, str, int], list[Conversation]] = defaultdict(list)
-    for conversation in evidence.conversations:
-        first_leg = not any(identity in evidence.far for identity in conversation.exchanges)
-        connection = evidence.connections[conversation.connection]
-        if conversation.connection in evidence.winrm and first_leg and list(_nobody(conversation)) and not _loopback(connection):
-            groups[connection.client.host, connection.server.host, connection.server.port].append(conversation)
-    for group in groups.values():
-        yield _finding(evidence, group)
+def see(evidence: Evidence) -> Iterator[Sign[Conversation]]:
+    """One sign for each logon, at servers and at proxies."""
+    for audience in Audience:
+        for found in spoken(evidence, audience=audience):
+            packets = tuple(_without_user(found))
+            if packets and not _loopback(evidence.connections[found.connection]):
+                yield Sign(found, found.exchanges, packets)
 
 
-def _nobody(conversation: Conversation) -> Iterator[int]:
-    """The first packets of authenticate messages that name nobody."""
+def _without_user(conversation: Conversation) -> Iterator[int]:
+    """The first packets of authenticate messages that name no user."""
     for step in conversation.steps:
         token = None if step.token is None else step.token.ntlm
-        if isinstance(token, NtlmToken) and token.message == 3 and not token.user and not token.nt_response_size and (token.lm_response_size or 0) <= 1:
+        bare = isinstance(token, NtlmToken) and token.message == _AUTHENTICATE and not token.user and not token.nt_response_size
+        if bare and isinstance(token, NtlmToken) and (token.lm_response_size or 0) <= 1:
             yield from step.packets[:1]
 
 
@@ -54,25 +51,30 @@ def _loopback(connection: Connection) -> bool:
     return connection.client.host == connection.server.host or ip_address(connection.server.host).is_loopback
 
 
-def _finding(evidence: Evidence, group: list[Conversation]) -> Finding:
-    first = group[0]
-    packets = [key for conversation in group for key in _nobody(conversation)]
-    accepted = [conversation for conversation in group if conversation.outcome is Outcome.ACCEPTED]
-    last = evidence.exchanges[first.exchanges[-1]]
-    why = (
-        f"{counted(len(group), 'NTLM authenticate message')} without user and response on {name(evidence.connections[first.connection])}; the first is "
-        f"{packet(evidence, packets[0])}, answered {status(last)}. {sentence(of_them(len(accepted), len(group)))} accepted."
+def _accepted(tell: Tell[Conversation]) -> int:
+    return sum(found.outcome is Outcome.ACCEPTED for found in tell.facts)
+
+
+def why(tell: Tell[Conversation]) -> str:
+    """How many, where, and how many were let in."""
+    first = tell.first
+    last = tell.evidence.exchanges[first.fact.exchanges[-1]]
+    return (
+        f"{tell.connection.client.host} sent {counted(tell.count, 'NTLM authenticate message')} without user and response to "
+        f"{server_words(tell.connection)}. The first is {tell.packet(first.packets[0])}, answered {status(last)} ({last.id}). "
+        f"{sentence(of_them(_accepted(tell), tell.count))} accepted."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY if accepted else Severity.LOW,
-        confidence=0.8,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[conversation.connection for conversation in group],
-        exchanges=[identity for conversation in group for identity in conversation.exchanges],
-        packets=packets,
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"NTLM logon without a user from {tell.connection.client.host}",
+    name="NTLM logon without a user",
+    severity=lambda tell: Severity.MEDIUM if _accepted(tell) else Severity.LOW,
+    worst=Severity.MEDIUM,
+    confidence=0.8,
+    owner=Owner.CLIENT,
+    reference="MS-NLMP 3.2.5.1.2",
+    advice=("Find out which program logs on so. If the server accepts it from another host, check who may use WinRM there (winrm get winrm/config/service)."),
+    see=see,
+    why=why,
+)

@@ -7,7 +7,8 @@ Why it matters
     A handshake costs one to six round trips and a domain controller's work. The cause is a connection that does not persist: on the proxy when the client's
     connection lives on while new server connections appear, on the client when it opens a new connection for each request.
 When it is wrong
-    Clients that do so by design (no keep-alive) are reported too, with the client named as the cause. Requests with Basic need no logon and are not counted.
+    A client that works so by design (no keep-alive) is low, with the client named as the cause. A probe, which sends the same one request on each connection
+    or asks for the close, is healthy at any rate and not told. Requests with Basic need no logon and are not counted.
 Needs
     The client's side; both sides to tell the cause.
 Reference
@@ -40,6 +41,7 @@ from analyzer.rules.reading import (
     seconds,
     status,
     upstream,
+    wants_a_close,
     winrm_exchanges,
 )
 from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
@@ -72,7 +74,16 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Work]]
     for program, exchanges in payloads.items():
         own = logons[program]
         if len(exchanges) >= values["least"] and len(own) >= values["ratio"] * len(exchanges):
-            yield _sign(evidence, Work(program[-1], tuple(exchanges), tuple(own)))
+            work = Work(program[-1], tuple(exchanges), tuple(own))
+            if _is_the_proxys(evidence, work) or not _is_one_shot(work):
+                yield _sign(evidence, work)
+
+
+def _is_one_shot(work: Work) -> bool:
+    """A probe: one request for each connection, and always the same one, or with the close asked for. Such a client is healthy at any rate."""
+    asked = [one for exchange in work.requests if (one := request(exchange)) is not None]
+    alone = len({exchange.connection for exchange in work.requests}) == len(work.requests)
+    return alone and (len({one.body.size for one in asked}) == 1 or all(wants_a_close(one) for one in asked))
 
 
 def _is_payload(evidence: Evidence, exchange: Exchange) -> bool:
@@ -98,18 +109,17 @@ def _sign(evidence: Evidence, work: Work) -> Sign[Work]:
     return Sign(work, tuple(dict.fromkeys(exchanges)), tuple(packets), connections, identity(evidence, work.logons[0].connection))
 
 
-def _is_the_proxys(tell: Tell[Work]) -> bool:
+def _is_the_proxys(evidence: Evidence, work: Work) -> bool:
     """The client kept its connections, and the proxy used more of its own."""
-    work = tell.facts[0]
     connections = {exchange.connection for exchange in work.requests}
-    fars = {far.connection for exchange in work.requests if (far := upstream(tell.evidence, exchange.id)) is not None}
+    fars = {far.connection for exchange in work.requests if (far := upstream(evidence, exchange.id)) is not None}
     return len(fars) > len(connections)
 
 
 def _cause(tell: Tell[Work]) -> str:
     work = tell.facts[0]
     connections = {exchange.connection for exchange in work.requests}
-    if _is_the_proxys(tell):
+    if _is_the_proxys(tell.evidence, work):
         fars = {far.connection for exchange in work.requests if (far := upstream(tell.evidence, exchange.id)) is not None}
         return f"The client kept {counted(len(connections), 'connection')}, the proxy used {counted(len(fars), 'server connection')} and keeps none."
     if len(connections) >= len(work.requests) * 0.8:
@@ -145,9 +155,10 @@ def _cost(evidence: Evidence, logon: Conversation) -> tuple[int, int]:
 
 OPINION = Opinion(
     title="A client logs on again for every request",
-    severity=Severity.MEDIUM,
+    severity=lambda tell: Severity.MEDIUM if _is_the_proxys(tell.evidence, tell.facts[0]) else Severity.LOW,
+    worst=Severity.MEDIUM,
     confidence=0.9,
-    owner=lambda tell: Owner.PROXY if _is_the_proxys(tell) else Owner.CLIENT,
+    owner=lambda tell: Owner.PROXY if _is_the_proxys(tell.evidence, tell.facts[0]) else Owner.CLIENT,
     reference="Proxy Servers and WinRM, sentence 148",
     advice=Advice(
         "Let the connections persist: on the proxy bind the server connection to the client's",

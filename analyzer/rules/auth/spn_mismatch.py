@@ -1,41 +1,34 @@
 """The client authenticates for another name than the one that it asks for.
 
 What it sees
-    The host in a Kerberos ticket's service name, or in the target name of an NTLMv2 response, differs from the host that the request names (the target in
-    absolute form, else the Host field). A short name and the same name with a domain are equal, and an address says nothing. Medium when the server refused
-    the logon, low when it accepted it.
+    The host in a Kerberos ticket's service name, or in the target name of an NTLMv2 response, differs from the host
+    that the request names (the target in absolute form, otherwise the Host field). A short name and the same name
+    with a domain are equal, and an address says nothing. Medium when the server refused the logon, low when it
+    accepted it.
 Why it matters
-    Kerberos opens a ticket with the key of the name's account: for another account's name it fails. Servers that check target names refuse as well. And a
-    client that was led elsewhere shows itself so.
+    A service decrypts a ticket with the key of the name's account: for another account's name it fails. Servers that
+    check target names refuse as well. And a client that was led to another place shows itself so.
 When it is wrong
     An alias, a load balancer's name, or a client told to use another name on purpose.
 Needs
-    A direct connection or the client's leg.
+    A direct connection or the client's side of the proxy.
 Reference
     MS-NLMP 2.2.2.1 (MsvAvTargetName); RFC 4120 section 6.2.1; RFC 4559 section 4.1.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 from ipaddress import ip_address
 
 from msgspec import Struct
 
-from analyzer.records.auth import Audience, Conversation, Outcome
+from analyzer.records.auth import Conversation, Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Request
 from analyzer.records.proxy import Role
-from analyzer.rules.reading import CONNECTION_BASED, counted, finding, header, name, packet, packets_of, request, role, who
-
-RULE = "auth.spn-mismatch"
-TITLE = "The client authenticates for another name than it asks for"
-SEVERITY = Severity.MEDIUM
-REFERENCE = "RFC 4559 section 4.1"
-ADVICE = (
-    "Connect by the name that the service is registered for, or register the SPNs HTTP/NAME and WSMAN/NAME of the alias on the server's account (setspn -S); "
-    "behind a load balancer use one account for all members."
-)
+from analyzer.rules.asking import spoken, where
+from analyzer.rules.reading import CONNECTION_BASED, counted, header, packets_of, request, role, who
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place_and
 
 
 class Mismatch(Struct, frozen=True, gc=False):
@@ -46,27 +39,23 @@ class Mismatch(Struct, frozen=True, gc=False):
     asked: str
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host, endpoint and pair of names."""
-    groups: dict[tuple[str, str, int, str, str], list[Mismatch]] = defaultdict(list)
-    for conversation in evidence.conversations:
-        mismatch = _mismatch(evidence, conversation) if conversation.connection in evidence.winrm else None
-        if mismatch is not None:
-            connection = evidence.connections[conversation.connection]
-            groups[connection.client.host, connection.server.host, connection.server.port, mismatch.meant, mismatch.asked].append(mismatch)
-    for group in groups.values():
-        yield _finding(evidence, group)
+def see(evidence: Evidence) -> Iterator[Sign[Mismatch]]:
+    """One sign for each logon."""
+    for found in spoken(evidence, *CONNECTION_BASED):
+        if role(evidence, found.connection) is Role.UPSTREAM_LEG:
+            continue
+        last = evidence.exchanges[found.exchanges[-1]]
+        meant, asked = _service_host(found.spn or found.target_name), _asked_host(request(last))
+        if meant is not None and asked is not None and _are_two(meant, asked):
+            yield Sign(Mismatch(found, meant, asked), (last.id,), packets_of([last]), user=who(found))
 
 
-def _mismatch(evidence: Evidence, conversation: Conversation) -> Mismatch | None:
-    own = conversation.audience is Audience.SERVER and conversation.mechanism in CONNECTION_BASED
-    if not own or role(evidence, conversation.connection) is Role.UPSTREAM_LEG:
-        return None
-    meant, asked = _service_host(conversation.spn or conversation.target_name), _asked_host(request(evidence.exchanges[conversation.exchanges[-1]]))
-    if meant is None or asked is None or meant == asked or _is_address(asked) or _is_address(meant):
-        return None
-    short = "." not in meant or "." not in asked
-    return None if short and meant.partition(".")[0] == asked.partition(".")[0] else Mismatch(conversation, meant, asked)
+def _are_two(one: str, other: str) -> bool:
+    """Two names; a short one and the same one with a domain are not."""
+    if one == other or _is_address(one) or _is_address(other):
+        return False
+    short = "." not in one or "." not in other
+    return not (short and one.partition(".")[0] == other.partition(".")[0])
 
 
 def _service_host(spn: str | None) -> str | None:
@@ -93,28 +82,33 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _finding(evidence: Evidence, group: list[Mismatch]) -> Finding:
-    first = group[0]
-    refused = [mismatch for mismatch in group if mismatch.conversation.outcome is Outcome.REFUSED]
-    lasts = [evidence.exchanges[mismatch.conversation.exchanges[-1]] for mismatch in group]
-    packets = packets_of(lasts)
-    spn, verb = first.conversation.spn or first.conversation.target_name, "is" if len(group) == 1 else "are"
-    why = (
-        f"{counted(len(group), 'authentication')} on {name(evidence.connections[first.conversation.connection])} {verb} for {spn} while the "
-        f"request asks for {first.asked}: the first is {lasts[0].id}, {packet(evidence, packets[0]) if packets else ''}. {len(refused)} "
-        f"{'was' if len(refused) == 1 else 'were'} refused."
+def _refused(tell: Tell[Mismatch]) -> int:
+    return sum(one.conversation.outcome is Outcome.REFUSED for one in tell.facts)
+
+
+def why(tell: Tell[Mismatch]) -> str:
+    """Both names, where, and how often it was refused."""
+    first, refused = tell.first.fact, _refused(tell)
+    spn = first.conversation.spn or first.conversation.target_name
+    return (
+        f"{tell.connection.client.host} logged on for {spn}, while its request asks for {first.asked} ({where(tell)}). "
+        f"This happened in {counted(tell.count, 'logon')}, of which {refused} {'was' if refused == 1 else 'were'} refused."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY if refused else Severity.LOW,
-        confidence=0.6,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[mismatch.conversation.connection for mismatch in group],
-        exchanges=[exchange.id for exchange in lasts],
-        packets=packets,
-        user=who(first.conversation),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Client logs on for {tell.first.fact.meant[:24]}, but asks for {tell.first.fact.asked[:24]}",
+    name="Client logs on for another name than it asks for",
+    severity=lambda tell: Severity.MEDIUM if _refused(tell) else Severity.LOW,
+    worst=Severity.MEDIUM,
+    confidence=0.6,
+    owner=Owner.CLIENT,
+    reference="RFC 4559 section 4.1",
+    advice=(
+        "Connect by the name that the service is registered for, or register the SPNs HTTP/NAME and WSMAN/NAME of the alias "
+        "on the server's account (setspn -S). Behind a load balancer use one account for all members."
+    ),
+    see=see,
+    why=why,
+    each=place_and(lambda mismatch: (mismatch.meant, mismatch.asked)),
+)

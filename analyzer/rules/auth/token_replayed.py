@@ -1,14 +1,17 @@
 """The same authentication token is used on two connections.
 
 What it sees
-    An NTLM authenticate message or a Kerberos AP-REQ with equal bytes on two connections to the same server, both answered, which are neither two legs of one
-    exchange nor one exchange that the proxy sent twice.
+    An NTLM authenticate message or a Kerberos AP-REQ with equal bytes on two connections to the same server, both
+    answered, which are neither two sides of one exchange nor one exchange that the proxy sent twice.
 Why it matters
-    A token is made for one handshake. Whoever sends it again has recorded it: a replay. Kerberos servers keep a cache to refuse it; NTLM's challenge should.
+    A token is made for one handshake. Anyone who sends it again has recorded it: a replay. Kerberos servers keep a
+    cache to refuse it; NTLM's challenge should.
 When it is wrong
-    A client that repeats a request after its connection broke; where the first use was not answered it is not counted.
+    A client that repeats a request after its connection broke; where the first use was not answered it is not
+    counted. On the server side of a proxy alone a request that the proxy sent twice looks the same, so nothing is
+    said there.
 Needs
-    Both connections on the same leg.
+    Both connections on the same side.
 Reference
     RFC 4120 section 10; MS-NLMP 3.3.2.
 """
@@ -20,32 +23,30 @@ from msgspec import Struct
 
 from analyzer.records.auth import Audience, Mechanism, Step
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
+from analyzer.records.proxy import Role
 from analyzer.records.transport import Connection
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import finding, identity, name, owner, packet, packets_of, status
-
-RULE = "auth.token-replayed"
-TITLE = "An authentication token is used twice"
-SEVERITY = Severity.HIGH
-REFERENCE = "RFC 4120 section 10"
-HOW = Advice(
-    "Find out who opened the second connection. Keep the Kerberos replay cache on, require HTTPS with channel binding "
-    "(CbtHardeningLevel Strict), and do not let the proxy repeat requests",
-    Topic.RETRY,
-)
-ADVICE = HOW.text()
+from analyzer.rules.reading import identity, name, owner, packets_of, role, status
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
 
 
 class Use(Struct, frozen=True, gc=False):
-    """A token's journey: the connection and the step."""
+    """One use of a token: the connection and the step."""
 
     connection: Connection
     step: Step
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each token."""
+class Twice(Struct, frozen=True, gc=False):
+    """The first use of a token, and the next one."""
+
+    one: Use
+    other: Use
+
+
+def see(evidence: Evidence) -> Iterator[Sign[Twice]]:
+    """One sign for each token."""
     uses: dict[tuple[bytes, str, int], list[Use]] = defaultdict(list)
     for conversation in evidence.conversations:
         connection = evidence.connections[conversation.connection]
@@ -54,10 +55,12 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         for step in conversation.steps:
             if _is_proof(step) and step.token is not None and status(evidence.exchanges[step.exchange]) is not None:
                 uses[step.token.digest, connection.server.host, connection.server.port].append(Use(connection, step))
-    for group in uses.values():
-        others = [use for use in group if use.connection.id != group[0].connection.id and not _same_exchange(evidence, group[0], use)]
-        if others:
-            yield _finding(evidence, group[0], others[0])
+    for one, *others in uses.values():
+        other = next((use for use in others if use.connection.id != one.connection.id and _are_two(evidence, one, use)), None)
+        if other is not None:
+            exchanges = [evidence.exchanges[use.step.exchange] for use in (one, other)]
+            user = identity(evidence, one.connection.id)
+            yield Sign(Twice(one, other), tuple(found.id for found in exchanges), packets_of(exchanges), (one.connection.id, other.connection.id), user)
 
 
 def _is_proof(step: Step) -> bool:
@@ -66,34 +69,42 @@ def _is_proof(step: Step) -> bool:
     return own and token is not None and token.step == "authenticate" and token.mechanism in (Mechanism.NTLM, Mechanism.KERBEROS)
 
 
-def _same_exchange(evidence: Evidence, one: Use, other: Use) -> bool:
-    """Legs of one exchange, or one request of a client that the proxy sent twice."""
+def _are_two(evidence: Evidence, one: Use, other: Use) -> bool:
+    """Neither two sides of one exchange, nor one request of a client that a proxy sent twice or may have sent twice."""
     a, b = one.step.exchange, other.step.exchange
     sources = [found.id for identity in (a, b) if (found := owner(evidence, identity)) is not None]
-    known = len(sources) == 2 and sources[0] == sources[1]
-    return known or a in sources or b in sources or len(sources) == 1
+    if not sources:
+        return not all(role(evidence, use.connection.id) is Role.UPSTREAM_LEG for use in (one, other))
+    return len(set(sources)) > 1 and a not in sources and b not in sources
 
 
-def _finding(evidence: Evidence, one: Use, other: Use) -> Finding:
-    exchanges = [evidence.exchanges[use.step.exchange] for use in (one, other)]
-    mechanism = "Kerberos ticket" if one.step.token is not None and one.step.token.mechanism is Mechanism.KERBEROS else "NTLM authenticate message"
-    why = (
-        f"The same {mechanism} travels on {name(one.connection)} ({one.step.exchange}, {packet(evidence, one.step.packets[0])}, answered "
-        f"{status(exchanges[0])}) and again on {name(other.connection)} ({other.step.exchange}, {packet(evidence, other.step.packets[0])}, answered "
-        f"{status(exchanges[1])}), {(other.step.ts_ns - one.step.ts_ns) / 1e9:.1f} s later."
+def why(tell: Tell[Twice]) -> str:
+    """Where the token was used first, where again, and how it was answered."""
+    one, other = tell.first.fact.one, tell.first.fact.other
+    first, second = (tell.evidence.exchanges[use.step.exchange] for use in (one, other))
+    kerberos = one.step.token is not None and one.step.token.mechanism is Mechanism.KERBEROS
+    return (
+        f"The same {'Kerberos ticket' if kerberos else 'NTLM authenticate message'} was used on {name(one.connection)} "
+        f"({tell.packet(one.step.packets[0])}, {first.id}), answered {status(first)}. It was used again "
+        f"{(other.step.ts_ns - one.step.ts_ns) / 1e9:.1f} s later on {name(other.connection)} "
+        f"({tell.packet(other.step.packets[0])}, {second.id}), answered {status(second)}."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.8,
-        title=TITLE,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[one.connection.id, other.connection.id],
-        exchanges=[exchange.id for exchange in exchanges],
-        packets=packets_of(exchanges),
-        user=identity(evidence, one.connection.id),
-        attack=("T1550",),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"A logon token of {tell.first.user or 'a client'} is used on two connections",
+    name="A logon token is used on two connections",
+    severity=Severity.HIGH,
+    confidence=0.8,
+    owner=Owner.NETWORK,
+    reference="RFC 4120 section 10",
+    advice=Advice(
+        "Find out who opened the second connection. Keep the Kerberos replay cache on, require HTTPS with channel binding "
+        "(CbtHardeningLevel Strict), and do not let the proxy repeat requests",
+        Topic.RETRY,
+    ),
+    attack=("T1550",),
+    see=see,
+    why=why,
+    each=alone,
+)

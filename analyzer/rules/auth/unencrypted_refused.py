@@ -1,14 +1,16 @@
 """The server refuses clear-text requests of a client whose logon it accepts.
 
 What it sees
-    A request with a readable SOAP envelope on a connection without TLS, sent with the last message of a handshake or after a completed one, that the server
-    answers with 401 or with an error that holds no SOAP, before any clear-text request of this client is served there.
+    A request with a readable SOAP envelope on a connection without TLS, sent with the last message of a handshake or
+    after a completed one, that the server answers with 401 or with an error that holds no SOAP, before any clear-text
+    request of this client is served there.
 Why it matters
-    A server with AllowUnencrypted=false, which is the default and right, refuses such requests whatever the password. Clients repeat them for ever and report a
-    wrong password.
+    A server with AllowUnencrypted=false, which is the default and right, refuses such requests whatever the password.
+    Clients repeat them for ever and report a wrong password.
 When it is wrong
-    When the 401 answers the very request that ended the handshake, wrong credentials look the same; the confidence is lower then. When clear-text requests are
-    served later (somebody allowed them, or found the right password), fewer than three such answers are not told.
+    When the 401 answers the very request that ended the handshake, wrong credentials look the same; the confidence is
+    lower then. When clear-text requests are served later (they were allowed, or the right password was found), fewer
+    than three such answers are not told.
 Needs
     Request and response of one exchange.
 Reference
@@ -16,26 +18,25 @@ Reference
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation, Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Reason
+from analyzer.rules.asking import MECHANISMS, server_words, where
 from analyzer.rules.reading import (
     CONNECTION_BASED,
+    Place,
     authenticated,
     counted,
-    finding,
     first_packet,
     is_clear,
     message,
-    name,
-    packet,
     packets_of,
     request,
     response,
@@ -44,35 +45,30 @@ from analyzer.rules.reading import (
     who,
     winrm_exchanges,
 )
+from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
 
-RULE = "auth.unencrypted-refused"
-TITLE = "The server refuses clear-text requests"
-SEVERITY = Severity.MEDIUM
-REFERENCE = "Proxy Servers and WinRM, sentence 151"
-ADVICE = (
-    "Leave the server as it is, and let the client seal its messages (pywinrm: message_encryption='always'; pypsrp: encryption='always'; Ansible: "
-    "ansible_winrm_message_encryption=always), or use HTTPS on port 5986."
-)
+MANY = Param("many", 3, "requests", "how many refusals are told although such requests were served later")
 _OTHER_REASONS = (Reason.SPLIT, Reason.INTERLEAVED, Reason.CREDENTIALS_OR_SPLIT)
 """Why such a logon was refused: what the server makes of clear text is not known then."""
 _DEMAND = 401
 _ERROR = 500
 _SURE, _UNSURE = 0.9, 0.6
-_MANY = 3
 
 
 class Refusal(Struct, frozen=True, gc=False):
-    """A clear-text request, the handshake that it belongs to, and whether only its own answer tells that the logon was good."""
+    """A clear-text request, the handshake that it belongs to, whether only its own answer tells that the logon was good, and the first such request that was
+    served later."""
 
     exchange: Exchange
     conversation: Conversation
     sure: bool
+    later: Exchange | None = None
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint."""
-    groups: dict[tuple[str, str, int], list[Refusal]] = defaultdict(list)
-    served: dict[tuple[str, str, int], Exchange] = {}
+def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Refusal]]:
+    """One sign for each refused request."""
+    groups: dict[Place, list[Refusal]] = defaultdict(list)
+    served: dict[Place, Exchange] = {}
     for exchange in winrm_exchanges(evidence):
         connection = evidence.connections[exchange.connection]
         if connection.protocol == "tls" or exchange.id in evidence.far or not is_clear(message(evidence, request(exchange))):
@@ -86,8 +82,10 @@ def find(evidence: Evidence) -> Iterator[Finding]:
     for pair, group in groups.items():
         later = served.get(pair)
         before = [refusal for refusal in group if later is None or _asked_ns(refusal.exchange) < _asked_ns(later)]
-        if before and (later is None or len(before) >= _MANY):
-            yield _finding(evidence, before, later)
+        if before and (later is None or len(before) >= values["many"]):
+            for one in before:
+                fact = Refusal(one.exchange, one.conversation, one.sure, later)
+                yield Sign(fact, (one.exchange.id,), packets_of([one.exchange]), user=who(one.conversation))
 
 
 def _asked_ns(exchange: Exchange) -> int:
@@ -113,31 +111,33 @@ def _refusal(evidence: Evidence, exchange: Exchange) -> Refusal | None:
     return None
 
 
-def _finding(evidence: Evidence, group: list[Refusal], later: Exchange | None) -> Finding:
-    first = group[0]
-    connection = evidence.connections[first.exchange.connection]
-    packets = packets_of([refusal.exchange for refusal in group])
-    user = who(first.conversation)
-    sure = any(refusal.sure for refusal in group)
-    why = (
-        f"{connection.server.host}:{connection.server.port} answered {counted(len(group), 'clear-text request')} of {connection.client.host} with an error "
-        f"although {f'{user} had ' if user else 'the client had '}gone through {first.conversation.mechanism.value} authentication: the first is "
-        f"{first.exchange.id} on {name(connection)}, {packet(evidence, packets[0]) if packets else ''}, status {status(first.exchange)}. "
+def why(tell: Tell[Refusal]) -> str:
+    """What was refused after which logon, and whether it ever worked."""
+    first = tell.first.fact
+    began = first_packet(None if first.later is None else request(first.later))
+    after = "No clear-text request of this client is served there."
+    if first.later is not None and began:
+        after = f"From {first.later.id} on, {tell.packet(began[0])}, such requests are served."
+    return (
+        f"{server_words(tell.connection)} answered {counted(tell.count, 'clear-text request')} of {tell.connection.client.host} with an error. "
+        f"{f'{tell.first.user} had' if tell.first.user else 'The client had'} gone through {MECHANISMS[first.conversation.mechanism]} "
+        f"authentication. The first is {where(tell)}, status {status(first.exchange)}. {after}"
     )
-    began = first_packet(None if later is None else request(later))
-    why += f"From {later.id} on, {packet(evidence, began[0])}, such requests are served." if later is not None and began else ""
-    why += "" if later is not None and began else "No clear-text request of this client is served there."
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=_SURE if sure else _UNSURE,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[refusal.exchange.connection for refusal in group],
-        exchanges=[refusal.exchange.id for refusal in group],
-        packets=packets,
-        user=user,
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Server {server_words(tell.connection)} refuses unencrypted requests",
+    name="Server refuses unencrypted requests",
+    severity=Severity.MEDIUM,
+    confidence=lambda tell: _SURE if any(refusal.sure for refusal in tell.facts) else _UNSURE,
+    owner=Owner.CLIENT,
+    reference="Proxy Servers and WinRM, sentence 151",
+    advice=(
+        "Leave the server as it is, and let the client encrypt its messages (pywinrm: message_encryption='always'; pypsrp: "
+        "encryption='always'; Ansible: ansible_winrm_message_encryption=always). Or use HTTPS on port 5986."
+    ),
+    see=see,
+    why=why,
+    explains=("auth.credentials-refused", "auth.loop", "http.refused-request"),
+    params=(MANY,),
+)

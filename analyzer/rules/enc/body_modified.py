@@ -1,70 +1,60 @@
 """The proxy changes the body of a message.
 
 What it sees
-    A request or response on both legs, joined by its token or its MessageID (not by its body, by timing, or by a token that repeats), whose body is wholly
-    captured on both and differs, although content type, content coding and status are the same.
+    A request or response on both sides of the proxy, joined by its token or its MessageID (not by its body, by time, or by a token that repeats), whose body is
+    wholly captured on both and differs, although content type, content coding and status are the same.
 Why it matters
-    Nobody but client and server may change a message. A sealed one fails its signature and the operation fails; a readable one is executed as changed.
+    Only client and server may change a message. An encrypted one fails its signature and the operation fails; a readable one is executed as changed.
 When it is wrong
-    A proxy that adds a content coding changes bytes and not contents; with different Content-Encoding nothing is said. A signature
-    that is good on the client's leg and bad on the upstream leg means bodies that differ, so it needs no look at signatures.
+    A proxy that adds a content coding changes bytes and not contents; with different Content-Encoding nothing is said. A signature that is good on the client's
+    side and bad on the server's side means bodies that differ, so it needs no look at signatures.
 Needs
-    Both legs.
+    Both sides of the proxy.
 Reference
     Proxy Servers and WinRM, sentences 154 and 158; MS-WSMV 2.2.9.1; RFC 9110 section 7.7.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Hop
 from analyzer.records.sealing import Protection
-from analyzer.rules.reading import counted, finding, first_packet, header, identity, message, name, packet, packets_of, request, response
+from analyzer.rules.asking import answered_at, asked_at, server_words
+from analyzer.rules.reading import counted, header, identity, message, name, packets_of, request, response
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "enc.body-modified"
-TITLE = "The proxy changes messages"
-SEVERITY = Severity.CRITICAL
-REFERENCE = "Proxy Servers and WinRM, sentence 154"
-ADVICE = (
-    "Take content filters, rewriting and transcoding off the way of WinRM (squid: adaptation_access deny, mitmproxy: no modify_body), or go around the HTTP "
-    "layer with CONNECT and HTTPS. If nobody configured it, treat the proxy as hostile."
-)
 _CERTAIN = frozenset({"token", "message_id"})
 _BODIES = (Protection.SEALED, Protection.CLEAR)
 
 
 class Change(Struct, frozen=True, gc=False):
-    """A message on both legs, and which half it is."""
+    """An exchange on both sides, and whether its request differs, or else its response."""
 
     near: Exchange
     far: Exchange
-    half: str
+    of_request: bool
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and proxy."""
-    groups: dict[tuple[str, str, int], list[Change]] = defaultdict(list)
+def see(evidence: Evidence) -> Iterator[Sign[Change]]:
+    """One sign for each message that differs."""
     for hop in evidence.hops:
         if hop.near_connection in evidence.winrm and not _CERTAIN.isdisjoint(hop.bases):
-            connection = evidence.connections[hop.near_connection]
-            groups[connection.client.host, connection.server.host, connection.server.port] += _changes(evidence, hop)
-    for group in groups.values():
-        if group:
-            yield _finding(evidence, group)
+            for change in _changes(evidence, hop):
+                packets = packets_of([change.near, change.far])
+                yield Sign(change, (hop.near, hop.far), packets, user=identity(evidence, hop.near_connection))
 
 
 def _changes(evidence: Evidence, hop: Hop) -> Iterator[Change]:
     near, far = evidence.exchanges[hop.near], evidence.exchanges[hop.far]
     if _differ(evidence, request(near), request(far)):
-        yield Change(near, far, "request")
+        yield Change(near, far, of_request=True)
     before, after = response(far), response(near)
     if before is not None and after is not None and before.status == after.status and _differ(evidence, before, after):
-        yield Change(near, far, "response")
+        yield Change(near, far, of_request=False)
 
 
 def _differ(evidence: Evidence, one: Request | Response | None, other: Request | Response | None) -> bool:
@@ -77,29 +67,32 @@ def _differ(evidence: Evidence, one: Request | Response | None, other: Request |
     return whole and one.body.digest != other.body.digest
 
 
-def _finding(evidence: Evidence, group: list[Change]) -> Finding:
-    first = group[0]
-    members = [exchange for change in group for exchange in (change.near, change.far)]
-    halves = [request(exchange) if first.half == "request" else response(exchange) for exchange in (first.near, first.far)]
+def why(tell: Tell[Change]) -> str:
+    """Which message differs, and its size on both sides."""
+    first = tell.facts[0]
+    halves = [request(one) if first.of_request else response(one) for one in (first.near, first.far)]
     sizes = [0 if half is None else half.body.size for half in halves]
-    keys = [key for half in halves for key in first_packet(half)]
-    why = (
-        f"{counted(len(group), 'message')} of {name(evidence.connections[first.near.connection])} differ between the two legs: the first is the "
-        f"{first.half} of {first.near.id} ({sizes[0]:,} bytes, {packet(evidence, keys[0]) if keys else ''}), which is {first.far.id} on "
-        f"{name(evidence.connections[first.far.connection])} ({sizes[1]:,} bytes, {packet(evidence, keys[-1]) if keys else ''})."
+    where = asked_at if first.of_request else answered_at
+    differ = "message differs" if tell.count == 1 else "messages differ"
+    return (
+        f"{tell.count:,} {differ} between the two sides of the proxy. The first is the {'request' if first.of_request else 'response'} of {first.near.id} on "
+        f"{name(tell.connection)}. It has {counted(sizes[0], 'byte')} on the client side ({where(tell, first.near)}) and {counted(sizes[1], 'byte')} on the "
+        f"server side ({where(tell, first.far)}, {first.far.id}). Only client and server may change a message."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.9,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[exchange.connection for exchange in members],
-        exchanges=[exchange.id for exchange in members],
-        packets=[*keys, *packets_of(members)],
-        user=identity(evidence, first.near.connection),
-        attack=("T1565.002", "T1557"),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Proxy {server_words(tell.connection)} changes WinRM messages",
+    name="Proxy changes WinRM messages",
+    severity=Severity.CRITICAL,
+    confidence=0.9,
+    owner=Owner.PROXY,
+    reference="Proxy Servers and WinRM, sentence 154",
+    advice=(
+        "Take content filters, rewriting and transcoding off the way of WinRM (squid: adaptation_access deny, mitmproxy: no modify_body), or go around the "
+        "HTTP layer with CONNECT and HTTPS. If it was configured by no one, treat the proxy as hostile."
+    ),
+    see=see,
+    why=why,
+    attack=("T1565.002", "T1557"),
+)

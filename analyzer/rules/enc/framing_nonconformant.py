@@ -1,8 +1,8 @@
-"""Sealed bodies are framed in another way than the specification says.
+"""Encrypted bodies are framed in another way than the specification says.
 
 What it sees
-    Multipart bodies of sealed messages that the reader had to complain about although they were wholly captured: a part without delimiter, a head that is not
-    understood, a token header that does not fit. What could be read of them was read.
+    Multipart bodies of encrypted messages that are irregular although they were wholly captured: a part without delimiter, a head that is not understood, a
+    token header that does not fit. What could be read of them was read.
 Why it matters
     Strict receivers refuse such messages, and tools may show wrong bytes. The same mark in one client's messages only names the program that made them.
 When it is wrong
@@ -13,57 +13,60 @@ Reference
     MS-WSMV 2.2.9.1.1.2.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
-from analyzer.rules.reading import counted, finding, first_packet, header, identity, listed, name, packet, packets_of, request, response
+from analyzer.rules.asking import answered_at, asked_at
+from analyzer.rules.reading import counted, header, identity, listed, name, packets_of, request
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "enc.framing-nonconformant"
-TITLE = "Sealed bodies with unusual framing"
-SEVERITY = Severity.INFO
-REFERENCE = "MS-WSMV 2.2.9.1.1.2"
-ADVICE = "Report it to the maker of the program that sends these bodies; where messages are refused, compare them byte by byte with MS-WSMV 2.2.9.1.1.2."
 _CODE = "sealing.malformed"
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint; the upstream leg is left out where the client's is known."""
-    places: dict[tuple[str, str, int], list[tuple[Issue, Exchange]]] = defaultdict(list)
+class Odd(Struct, frozen=True, gc=False):
+    """What was wrong with which half of an exchange."""
+
+    issue: Issue
+    exchange: Exchange
+
+
+def see(evidence: Evidence) -> Iterator[Sign[Odd]]:
+    """One sign for each body; the server's side is left out where the client's is known."""
     for issue in evidence.issues:
         exchange = evidence.exchanges.get((issue.record or "").rpartition(".")[0])
         if issue.code == _CODE and exchange is not None and exchange.id not in evidence.far and exchange.connection in evidence.winrm:
-            connection = evidence.connections[exchange.connection]
-            places[connection.client.host, connection.server.host, connection.server.port].append((issue, exchange))
-    for group in places.values():
-        yield _finding(evidence, group)
+            yield Sign(Odd(issue, exchange), (exchange.id,), packets_of([exchange]), user=identity(evidence, exchange.connection))
 
 
-def _finding(evidence: Evidence, group: list[tuple[Issue, Exchange]]) -> Finding:
-    issue, exchange = group[0]
-    half = request(exchange) if (issue.record or "").endswith(".q") else response(exchange)
-    packets = packets_of(found for _, found in group)
-    key = (*first_packet(half), *packets)[0]
-    program = header(request(exchange), "user-agent")
-    why = (
-        f"{counted(len(group), 'sealed body', 'sealed bodies')} of {name(evidence.connections[exchange.connection])}{f', {program},' if program else ''} "
-        f"{'does' if len(group) == 1 else 'do'} not follow the specification: {listed(found.detail for found, _ in group)}. The first is {issue.record}, "
-        f"{packet(evidence, key)}."
+def _program(tell: Tell[Odd]) -> str | None:
+    return header(request(tell.facts[0].exchange), "user-agent")
+
+
+def why(tell: Tell[Odd]) -> str:
+    """How many bodies, of which program, and what is unusual."""
+    first = tell.facts[0]
+    record = first.issue.record or ""
+    where = (asked_at if record.endswith(".q") else answered_at)(tell, first.exchange)
+    program = _program(tell)
+    return (
+        f"{counted(tell.count, 'encrypted body', 'encrypted bodies')} on {name(tell.connection)}{f' ({program})' if program else ''} "
+        f"{'does' if tell.count == 1 else 'do'} not follow the specification: {listed(odd.issue.detail for odd in tell.facts)}. The first is in {where} "
+        f"({record})."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.8,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[found.connection for _, found in group],
-        exchanges=[found.id for _, found in group],
-        packets=packets,
-        user=identity(evidence, exchange.connection),
-    )
+
+
+OPINION = Opinion(
+    title="Encrypted bodies have unusual framing",
+    severity=Severity.INFO,
+    confidence=0.8,
+    owner=Owner.CLIENT,
+    reference="MS-WSMV 2.2.9.1.1.2",
+    advice="Report it to the maker of the program that sends these bodies; where messages are refused, compare them byte by byte with MS-WSMV 2.2.9.1.1.2.",
+    see=see,
+    why=why,
+)

@@ -1,72 +1,68 @@
-"""Somebody asks what the server is, without authentication.
+"""A client asks a server what it is, without logging on.
 
 What it sees
     An Identify request answered 2xx without credentials: with the field ``WSMANIDENTIFY: unauthenticated``, to the path /wsman-anon/identify, or with a
-    readable Identify body, on a connection that nothing had authenticated.
+    readable Identify body, on a connection without a logon.
 Why it matters
     The answer names product and version. Management tools ask it before they log on; so do scanners.
 When it is wrong
     It is allowed by design and harmless by itself.
 Needs
-    A direct connection or the client's leg.
+    A direct connection or the client's side of a proxy.
 Reference
     DSP0226 section 11.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
-from analyzer.rules.reading import authenticated, counted, finding, header, listed, message, name, packet, packets_of, request, status, winrm_exchanges
-
-RULE = "enc.identify-anonymous"
-TITLE = "The server is asked what it is, without authentication"
-SEVERITY = Severity.INFO
-REFERENCE = "DSP0226 section 11"
-ADVICE = "Nothing has to change where the client is known. Otherwise find out who scans, and close the WinRM ports to that network."
+from analyzer.rules.asking import asked_at, server_words, times
+from analyzer.rules.reading import authenticated, header, listed, message, name, packets_of, request, succeeded, winrm_exchanges
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host; the upstream leg is left out where the client's is known."""
-    groups: dict[str, list[Exchange]] = defaultdict(list)
+def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+    """One sign for each question; the server's side is left out where the client's is known."""
     for exchange in winrm_exchanges(evidence):
         if exchange.id not in evidence.far and _is_anonymous_identify(evidence, exchange):
-            groups[evidence.connections[exchange.connection].client.host].append(exchange)
-    for group in groups.values():
-        yield _finding(evidence, group)
+            yield Sign(exchange, (exchange.id,), packets_of([exchange]))
 
 
 def _is_anonymous_identify(evidence: Evidence, exchange: Exchange) -> bool:
-    asked, code = request(exchange), status(exchange)
-    if asked is None or code is None or not 200 <= code < 300 or header(asked, "authorization") is not None:
+    asked = request(exchange)
+    if asked is None or not succeeded(exchange) or header(asked, "authorization") is not None:
         return False
     found = message(evidence, asked)
     identify = header(asked, "wsmanidentify") is not None or "/wsman-anon" in asked.target.lower() or (found is not None and found.operation == "Identify")
     return identify and authenticated(evidence, exchange) is None
 
 
-def _finding(evidence: Evidence, group: list[Exchange]) -> Finding:
-    first = evidence.connections[group[0].connection]
-    servers = [evidence.connections[exchange.connection].server for exchange in group]
-    packets = packets_of(group)
-    why = (
-        f"{first.client.host} asked {listed(f'{server.host}:{server.port}' for server in servers)} for its product {counted(len(group), 'time')} without "
-        f"credentials and was answered: the first is {group[0].id} on {name(first)}, {packet(evidence, packets[0])}"
-        f"{f', by {program}' if (program := header(request(group[0]), 'user-agent')) else ''}."
+def _servers(tell: Tell[Exchange]) -> list[str]:
+    return list(dict.fromkeys(server_words(tell.evidence.connections[identity]) for identity in tell.connections))
+
+
+def why(tell: Tell[Exchange]) -> str:
+    """Who asked which servers, how often, with which program."""
+    first = tell.facts[0]
+    program = header(request(first), "user-agent")
+    return (
+        f"{tell.connection.client.host} asked {listed(_servers(tell))} for its product {times(tell.count)}, without credentials, and was answered. "
+        f"The first is {first.id} on {name(tell.connection)} ({asked_at(tell, first)}{f', {program}' if program else ''})."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=1.0,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[exchange.connection for exchange in group],
-        exchanges=[exchange.id for exchange in group],
-        packets=packets,
-        attack=("T1046",) if len(set(servers)) > 1 else (),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"{tell.connection.client.host} asks what a server is, without logging on",
+    name="Client asks what a server is, without logging on",
+    severity=Severity.INFO,
+    confidence=1.0,
+    owner=Owner.CLIENT,
+    reference="DSP0226 section 11",
+    advice="Nothing has to change where the client is known. Otherwise find out who scans, and close the WinRM ports to that network.",
+    see=see,
+    why=why,
+    each=lambda evidence, sign: evidence.connections[sign.fact.connection].client.host,
+    attack=lambda tell: ("T1046",) if len(_servers(tell)) > 1 else (),
+)

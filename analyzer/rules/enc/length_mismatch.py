@@ -1,8 +1,8 @@
-"""A sealed body's declared length is not the length of what is sealed.
+"""An encrypted body's declared length is not the length of its content.
 
 What it sees
-    A wholly captured part of a sealed body whose OriginalContent Length is larger than what is there, for NTLM and Kerberos, where sealing does not change the
-    length.
+    A wholly captured part of an encrypted body whose OriginalContent Length is not the length of what is there, for NTLM and Kerberos, where encryption does
+    not change the length.
 Why it matters
     Receivers cut or refuse such messages. It comes from a client that counts characters instead of bytes, or from a body that was changed on its way.
 When it is wrong
@@ -13,43 +13,35 @@ Reference
     MS-WSMV 2.2.9.1.1.2.2 and 2.2.9.1.2.2.2.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.sealing import SealedPart
-from analyzer.rules.reading import counted, finding, identity, message, name, packet, packets_of, request, response, winrm_exchanges
+from analyzer.rules.reading import identity, message, name, packets_of, request, response, winrm_exchanges
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "enc.length-mismatch"
-TITLE = "Sealed messages with a wrong length"
-SEVERITY = Severity.MEDIUM
-REFERENCE = "MS-WSMV 2.2.9.1.1.2.2"
-ADVICE = "Correct or update the program that seals (Length counts bytes of the encoded envelope), and look for a device that changes bodies on the way."
 _TAIL = len(b"--Encrypted Boundary--\r\n")
 
 
 class Mismatch(Struct, frozen=True, gc=False):
-    """The exchange, the half, and the part that is shorter than it says."""
+    """The exchange, the half, and the part that has another length than it says."""
 
     exchange: Exchange
     half: Request | Response
     part: SealedPart
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint; the upstream leg is left out where the client's is known."""
-    groups: dict[tuple[str, str, int], list[Mismatch]] = defaultdict(list)
+def see(evidence: Evidence) -> Iterator[Sign[Mismatch]]:
+    """One sign for each part; the server's side is left out where the client's is known."""
     for exchange in winrm_exchanges(evidence):
         if exchange.id not in evidence.far:
-            connection = evidence.connections[exchange.connection]
-            groups[connection.client.host, connection.server.host, connection.server.port] += _mismatches(evidence, exchange)
-    for group in groups.values():
-        if group:
-            yield _finding(evidence, group)
+            for found in _mismatches(evidence, exchange):
+                packets = (found.half.packets[0], *packets_of([exchange]))
+                yield Sign(found, (exchange.id,), packets, user=identity(evidence, exchange.connection))
 
 
 def _mismatches(evidence: Evidence, exchange: Exchange) -> Iterator[Mismatch]:
@@ -62,25 +54,24 @@ def _mismatches(evidence: Evidence, exchange: Exchange) -> Iterator[Mismatch]:
                 yield Mismatch(exchange, half, part)
 
 
-def _finding(evidence: Evidence, group: list[Mismatch]) -> Finding:
-    first = group[0]
-    members = list({mismatch.exchange.id: mismatch.exchange for mismatch in group}.values())
-    why = (
-        f"{counted(len(group), 'sealed part')} of {name(evidence.connections[first.exchange.connection])} declare another length than they have: the first is "
-        f"in the {'request' if isinstance(first.half, Request) else 'response'} of {first.exchange.id}, {packet(evidence, first.half.packets[0])}: "
-        f"{first.part.length} bytes declared, {first.part.data_size} to the end of the body (the closing delimiter, {_TAIL} bytes, may be among them)."
+def why(tell: Tell[Mismatch]) -> str:
+    """How many, and both lengths of the first one."""
+    first = tell.facts[0]
+    return (
+        f"{tell.count:,} encrypted {'part declares another length than it has' if tell.count == 1 else 'parts declare another length than they have'}, "
+        f"on {name(tell.connection)}. The first is in the {'request' if isinstance(first.half, Request) else 'response'} of {first.exchange.id} "
+        f"({tell.packet(first.half.packets[0])}): {first.part.length} bytes declared, {first.part.data_size} to the end of the body. The closing delimiter "
+        f"({_TAIL} bytes) may be among them."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.8,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[exchange.connection for exchange in members],
-        exchanges=[exchange.id for exchange in members],
-        packets=[*(mismatch.half.packets[0] for mismatch in group), *packets_of(members)],
-        user=identity(evidence, first.exchange.connection),
-    )
+
+
+OPINION = Opinion(
+    title="Encrypted messages declare a wrong length",
+    severity=Severity.MEDIUM,
+    confidence=0.8,
+    owner=Owner.CLIENT,
+    reference="MS-WSMV 2.2.9.1.1.2.2",
+    advice="Correct or update the program that encrypts (Length counts bytes of the encoded envelope), and look for a device that changes bodies on the way.",
+    see=see,
+    why=why,
+)

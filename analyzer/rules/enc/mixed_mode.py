@@ -1,71 +1,70 @@
-"""Sealed and clear-text messages on the same connection.
+"""Encrypted and clear-text messages on the same connection.
 
 What it sees
-    On one connection without TLS a sealed request, and a request with a readable SOAP envelope that was answered 2xx.
+    On one connection without TLS an encrypted request, and a request with a readable SOAP envelope that was answered 2xx.
 Why it matters
-    Both sides can seal, and yet some requests travel readable and changeable. The server accepts them, so that anybody who can put a request on this
-    connection is served.
+    Both sides can encrypt, and yet some requests are readable and changeable on the way. The server accepts them, so it serves anyone who can put a request on
+    this connection.
 When it is wrong
-    A client that tried in clear, was refused and sealed from then on is not counted.
+    A client that tried in clear, was refused and encrypted from then on is not counted.
 Needs
-    One leg.
+    One side of the proxy, or a direct connection.
 Reference
     MS-WSMV 2.2.9.1; Proxy Servers and WinRM, sentences 151 and 152.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
-from analyzer.rules.reading import counted, finding, identity, is_clear, message, name, packet, packets_of, request, status
-
-RULE = "enc.mixed-mode"
-TITLE = "Sealed and clear-text messages on one connection"
-SEVERITY = Severity.HIGH
-REFERENCE = "MS-WSMV 2.2.9.1"
-ADVICE = "Set AllowUnencrypted to false on server and client, and find out which program sends the readable requests."
+from analyzer.rules.asking import asked_at
+from analyzer.rules.reading import counted, identity, is_clear, message, name, packets_of, request, status, succeeded
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint; the upstream leg is left out where the client's is known."""
-    groups: dict[tuple[str, str, int], list[tuple[list[Exchange], list[Exchange]]]] = defaultdict(list)
+class Mixed(Struct, frozen=True, gc=False):
+    """The readable and the encrypted requests of one connection."""
+
+    clear: tuple[Exchange, ...]
+    encrypted: tuple[Exchange, ...]
+
+
+def see(evidence: Evidence) -> Iterator[Sign[Mixed]]:
+    """One sign for each connection; the server's side is left out where the client's is known."""
     for connection in evidence.connections.values():
         if connection.id not in evidence.winrm or connection.protocol != "http":
             continue
         own = [exchange for exchange in evidence.exchanges_of[connection.id] if exchange.id not in evidence.far]
-        clear = [exchange for exchange in own if is_clear(message(evidence, request(exchange))) and (code := status(exchange)) and 200 <= code < 300]
-        sealed = [exchange for exchange in own if (found := message(evidence, request(exchange))) and found.protection is Protection.SEALED]
-        if clear and sealed:
-            groups[connection.client.host, connection.server.host, connection.server.port].append((clear, sealed))
-    for group in groups.values():
-        yield _finding(evidence, group)
+        clear = tuple(exchange for exchange in own if is_clear(message(evidence, request(exchange))) and succeeded(exchange))
+        encrypted = tuple(one for one in own if (found := message(evidence, request(one))) and found.protection is Protection.SEALED)
+        if clear and encrypted:
+            shown = (*clear, encrypted[0])
+            yield Sign(Mixed(clear, encrypted), tuple(one.id for one in shown), packets_of(shown), (connection.id,), identity(evidence, connection.id))
 
 
-def _finding(evidence: Evidence, group: list[tuple[list[Exchange], list[Exchange]]]) -> Finding:
-    clear = [exchange for found, _ in group for exchange in found]
-    sealed = [exchange for _, found in group for exchange in found]
-    clear_key, sealed_key = packets_of(clear[:1]), packets_of(sealed[:1])
-    connection = evidence.connections[clear[0].connection]
-    why = (
-        f"{counted(len(clear), 'readable request')} and {counted(len(sealed), 'sealed one')} on {counted(len(group), 'connection')} of "
-        f"{connection.client.host}: on "
-        f"{name(connection)} {clear[0].id} is readable ({packet(evidence, clear_key[0])}, status {status(clear[0])}) and {sealed[0].id} is sealed "
-        f"({packet(evidence, sealed_key[0])})."
+def why(tell: Tell[Mixed]) -> str:
+    """How many of each, and the first of each."""
+    first, other = tell.facts[0].clear[0], tell.facts[0].encrypted[0]
+    clear, encrypted = (sum(len(group) for group in groups) for groups in zip(*((fact.clear, fact.encrypted) for fact in tell.facts), strict=True))
+    return (
+        f"{tell.connection.client.host} sent {counted(clear, 'readable request')} and {counted(encrypted, 'encrypted one')} on "
+        f"{counted(tell.count, 'connection')}. On {name(tell.connection)}, {first.id} is readable ({asked_at(tell, first)}, status {status(first)}) and "
+        f"{other.id} is encrypted ({asked_at(tell, other)}). The server accepts both."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.95,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[exchange.connection for exchange in clear],
-        exchanges=[*(exchange.id for exchange in clear), sealed[0].id],
-        packets=[*packets_of(clear), *packets_of(sealed[:1])],
-        user=identity(evidence, connection.id),
-    )
+
+
+OPINION = Opinion(
+    title="Encrypted and clear-text messages on one connection",
+    severity=Severity.HIGH,
+    confidence=0.95,
+    owner=Owner.SERVER,
+    reference="MS-WSMV 2.2.9.1",
+    advice="Set AllowUnencrypted to false on server and client, and find out which program sends the readable requests.",
+    see=see,
+    why=why,
+    fails=("encryption_enforced",),
+)

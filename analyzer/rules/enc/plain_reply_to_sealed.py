@@ -1,10 +1,10 @@
-"""A sealed request is answered in clear text.
+"""An encrypted request is answered in clear text.
 
 What it sees
-    A sealed request, and a 2xx response to it with a readable SOAP envelope, on a connection without TLS.
+    An encrypted request, and a 2xx response to it with a readable SOAP envelope, on a connection without TLS.
 Why it matters
-    The service must seal its answer to a sealed request. Here either the answer does not come from the service, or it gives away in clear what was asked for
-    under seal.
+    The service must encrypt its answer to an encrypted request. Here either the answer does not come from the service, or it gives away in clear what was
+    asked for in secret.
 When it is wrong
     A proxy's own page is no SOAP and belongs to http.non-wsman-reply.
 Needs
@@ -13,55 +13,45 @@ Reference
     MS-WSMV 2.2.9.1.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
-from analyzer.rules.reading import counted, finding, identity, is_clear, message, name, packet, packets_of, request, response, status, winrm_exchanges
-
-RULE = "enc.plain-reply-to-sealed"
-TITLE = "A sealed request is answered in clear text"
-SEVERITY = Severity.HIGH
-REFERENCE = "MS-WSMV 2.2.9.1"
-ADVICE = "Compare with a capture taken at the server: find out who wrote the answer. Do not trust the content of such answers."
+from analyzer.rules.asking import answered_at, asked_at, server_words
+from analyzer.rules.reading import counted, identity, is_clear, message, name, packets_of, request, response, status, succeeded, winrm_exchanges
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint; the upstream leg is left out where the client's is known."""
-    groups: dict[tuple[str, str, int], list[Exchange]] = defaultdict(list)
+def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+    """One sign for each such answer; the server's side is left out where the client's is known."""
     for exchange in winrm_exchanges(evidence):
-        connection = evidence.connections[exchange.connection]
-        asked, answered, code = message(evidence, request(exchange)), message(evidence, response(exchange)), status(exchange)
-        sealed = asked is not None and asked.protection is Protection.SEALED and connection.protocol != "tls"
-        if sealed and is_clear(answered) and code is not None and 200 <= code < 300 and exchange.id not in evidence.far:
-            groups[connection.client.host, connection.server.host, connection.server.port].append(exchange)
-    for group in groups.values():
-        yield _finding(evidence, group)
+        asked = message(evidence, request(exchange))
+        encrypted = asked is not None and asked.protection is Protection.SEALED and evidence.connections[exchange.connection].protocol != "tls"
+        if encrypted and succeeded(exchange) and is_clear(message(evidence, response(exchange))) and exchange.id not in evidence.far:
+            yield Sign(exchange, (exchange.id,), packets_of([exchange]), user=identity(evidence, exchange.connection))
 
 
-def _finding(evidence: Evidence, group: list[Exchange]) -> Finding:
-    first = group[0]
-    packets = packets_of(group)
-    found = message(evidence, response(first))
+def why(tell: Tell[Exchange]) -> str:
+    """Which request, and what the answer was."""
+    first = tell.facts[0]
+    found = message(tell.evidence, response(first))
     what = found.operation if found is not None and isinstance(found.operation, str) else "an envelope"
-    why = (
-        f"{counted(len(group), 'sealed request')} got a readable answer: the first is {first.id} on {name(evidence.connections[first.connection])} "
-        f"({packet(evidence, packets[0])}), answered {status(first)} with {what} ({packet(evidence, packets_of([first])[-1])})."
+    return (
+        f"{counted(tell.count, 'encrypted request')} got a readable answer. The first is {first.id} on {name(tell.connection)} ({asked_at(tell, first)}). It "
+        f"was answered {status(first)} with {what} in clear text ({answered_at(tell, first)}). WinRM encrypts its answers to encrypted requests."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.95,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[exchange.connection for exchange in group],
-        exchanges=[exchange.id for exchange in group],
-        packets=packets,
-        user=identity(evidence, first.connection),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"{server_words(tell.connection)} answers encrypted requests in clear text",
+    name="Encrypted request is answered in clear text",
+    severity=Severity.HIGH,
+    confidence=0.95,
+    owner=Owner.SERVER,
+    reference="MS-WSMV 2.2.9.1",
+    advice="Compare with a capture taken at the server: find out who wrote the answer. Do not trust the content of such answers.",
+    see=see,
+    why=why,
+)

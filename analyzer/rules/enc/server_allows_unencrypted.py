@@ -21,7 +21,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
-from analyzer.rules.asking import MECHANISMS, server_words
+from analyzer.rules.asking import MECHANISMS, is_proxied, server_words
 from analyzer.rules.enc._clear import is_local, whose
 from analyzer.rules.reading import authenticated, counted, header, is_clear, listed, message, name, packets_of, request, status, succeeded, who, winrm_exchanges
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
@@ -47,6 +47,12 @@ def _only_identify(tell: Tell[Exchange]) -> bool:
     return not any(is_clear(message(tell.evidence, request(exchange))) for exchange in tell.facts)
 
 
+def title(tell: Tell[Exchange]) -> str:
+    """Names the server, or the proxy that it stands behind."""
+    behind = "Server behind proxy" if is_proxied(tell.evidence, tell.connection.id) else "Server"
+    return f"{behind} {server_words(tell.connection)} accepts unencrypted requests"
+
+
 def why(tell: Tell[Exchange]) -> str:
     """How many were served, after which logon, and whose they were."""
     evidence, first = tell.evidence, tell.facts[0]
@@ -66,7 +72,7 @@ def why(tell: Tell[Exchange]) -> str:
 
 
 OPINION = Opinion(
-    title=lambda tell: f"Server {server_words(tell.connection)} accepts unencrypted requests",
+    title=title,
     name="Server accepts unencrypted requests",
     severity=lambda tell: Severity.LOW if _only_identify(tell) else Severity.HIGH,
     worst=Severity.HIGH,

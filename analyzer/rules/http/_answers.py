@@ -166,9 +166,7 @@ def _by(evidence: Evidence, near: Exchange, asked: Request, giver: Exchange, pag
     """Who gave an answer that was not forwarded further, as far as is known."""
     answer = response(giver)
     server = header(answer, "server") or ""
-    named = _DEVICES.search(f"{server} {header(answer, 'via') or ''}") or (
-        page is not None and _PAGES.search(f"{page.title} {page.text}")
-    )
+    named = _DEVICES.search(f"{server} {header(answer, 'via') or ''}") or (page is not None and _PAGES.search(f"{page.title} {page.text}"))
     if giver is not near:
         gateway = status(giver) in _GATEWAY or (named and not _WINDOWS.search(server))
         return By.PROXY if gateway else By.SERVER
@@ -176,11 +174,7 @@ def _by(evidence: Evidence, near: Exchange, asked: Request, giver: Exchange, pag
         return By.PROXY
     if _WINDOWS.search(server):
         return By.SERVER
-    if (
-        named
-        or "://" in asked.target.partition("?")[0]
-        or role(evidence, near.connection) in (Role.CLIENT_LEG, Role.TUNNEL)
-    ):
+    if named or "://" in asked.target.partition("?")[0] or role(evidence, near.connection) in (Role.CLIENT_LEG, Role.TUNNEL):
         return By.PROXY
     return By.UNKNOWN
 
@@ -212,9 +206,7 @@ def reached_before(evidence: Evidence, found: Answer) -> Exchange | None:
     end = found.exchange.position - 1
     for exchange in reversed(own[max(end - _BACK, 0) : end]):
         said = message(evidence, response(exchange))
-        if said is not None and (
-            (succeeded(exchange) and said.protection is not Protection.NONE) or said.protection is Protection.SEALED
-        ):
+        if said is not None and ((succeeded(exchange) and said.protection is not Protection.NONE) or said.protection is Protection.SEALED):
             return exchange
     return None
 
@@ -242,11 +234,7 @@ def told(tell: Tell[Answer]) -> str:
 
 
 def _packet(tell: Tell[Answer]) -> str:
-    return (
-        tell.packet(tell.first.fact.answer.packets[0])
-        if tell.first.fact.answer.packets
-        else tell.first.fact.exchange.id
-    )
+    return tell.packet(tell.first.fact.answer.packets[0]) if tell.first.fact.answer.packets else tell.first.fact.exchange.id
 
 
 def answerer(found: Answer) -> str:

@@ -30,11 +30,7 @@ def see(evidence: Evidence) -> Iterator[Sign[Change]]:
     """Requests of another type than the client's that failed."""
     return signs(
         evidence,
-        (
-            change
-            for change in changes(evidence)
-            if _kind(change.asked) != _kind(change.forwarded) and failed(change.reply)
-        ),
+        (change for change in changes(evidence) if _kind(change.asked) != _kind(change.forwarded) and failed(change.reply)),
     )
 
 

@@ -3,36 +3,28 @@
 What it sees
     A request or response with both Content-Length and Transfer-Encoding, or with several Content-Lengths that differ.
 Why it matters
-    Two programs on the way may end the message at different places. What follows is then taken for another client's request: on an authenticated connection
-    that is somebody else's logon (request smuggling).
+    Two programs on the way may end the message at different places. What follows is then taken for another client's request: on a connection with a logon that
+    is another user's logon (request smuggling).
 When it is wrong
-    Some programs send both fields by mistake and always mean chunked. It is a fact about the message, not yet an attack.
-    Bytes after a message that begin no other are an issue (http.extra-data) and no finding, since packets that were lost look the same; another client's
-    request on an authenticated connection is affinity.shared-authenticated-upstream.
+    Some programs send both fields by mistake and always mean chunked. It is a fact about the message, not yet an attack. Bytes after a message that begin no
+    other are an issue (http.extra-data) and not a finding, since packets that were lost look the same. Another client's request on a connection with a logon is
+    affinity.shared-authenticated-upstream.
 Needs
     The header block.
 Reference
     RFC 9112 sections 6.1, 6.3 and 11.2; Proxy Servers and WinRM, sentence 155.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
-from analyzer.rules.reading import counted, finding, identity, listed, name, packet, packets_of, request, response, winrm_exchanges
-
-RULE = "http.desync-indicator"
-TITLE = "Contradicting message lengths"
-SEVERITY = Severity.HIGH
-REFERENCE = "RFC 9112 section 6.3"
-ADVICE = (
-    "Find out which program sends both fields and correct it. Let the proxy refuse such messages (nginx 1.21.1 and newer do) and "
-    "never share authenticated upstream connections."
-)
+from analyzer.records.proxy import Role
+from analyzer.rules.reading import identity, listed, name, packets_of, request, response, role, winrm_exchanges
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 
 class Conflict(Struct, frozen=True, gc=False):
@@ -43,17 +35,14 @@ class Conflict(Struct, frozen=True, gc=False):
     fields: str
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint; the upstream leg counts for itself, since there it arrives."""
-    groups: dict[tuple[str, str, int], list[Conflict]] = defaultdict(list)
+def see(evidence: Evidence) -> Iterator[Sign[Conflict]]:
+    """One sign for each message; the server's side counts for itself, since there it arrives."""
     for exchange in winrm_exchanges(evidence):
         for half in (request(exchange), response(exchange)):
             fields = None if half is None or not half.packets else _conflict(half)
             if half is not None and fields is not None:
-                connection = evidence.connections[exchange.connection]
-                groups[connection.client.host, connection.server.host, connection.server.port].append(Conflict(exchange, half, fields))
-    for group in groups.values():
-        yield _finding(evidence, group)
+                packets = (half.packets[0], *packets_of([exchange]))
+                yield Sign(Conflict(exchange, half, fields), (exchange.id,), packets, user=identity(evidence, exchange.connection))
 
 
 def _conflict(half: Request | Response) -> str | None:
@@ -65,25 +54,35 @@ def _conflict(half: Request | Response) -> str | None:
     return None
 
 
-def _finding(evidence: Evidence, group: list[Conflict]) -> Finding:
-    first = group[0]
-    members = list({conflict.exchange.id: conflict.exchange for conflict in group}.values())
+def why(tell: Tell[Conflict]) -> str:
+    """How many, and what the first one says."""
+    first = tell.facts[0]
     half = "request" if isinstance(first.half, Request) else "response"
-    why = (
-        f"{counted(len(group), 'message')} on {name(evidence.connections[first.exchange.connection])} state their length in contradicting ways: the first is "
-        f"the {half} of {first.exchange.id}, {packet(evidence, first.half.packets[0])}: {first.fields}."
+    states = "message states its" if tell.count == 1 else "messages state their"
+    return (
+        f"{tell.count:,} {states} length in contradicting ways, on {name(tell.connection)}. The first is the {half} of {first.exchange.id} "
+        f"({tell.packet(first.half.packets[0])}): {first.fields}. Two programs may end such a message at different places."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.8,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[exchange.connection for exchange in members],
-        exchanges=[exchange.id for exchange in members],
-        packets=[*(conflict.half.packets[0] for conflict in group), *packets_of(members)],
-        user=identity(evidence, first.exchange.connection),
-    )
+
+
+def owner(tell: Tell[Conflict]) -> Owner:
+    """Who wrote the first one: the client or the proxy behind it, or the server."""
+    first, proxied = tell.facts[0], role(tell.evidence, tell.connection.id)
+    if isinstance(first.half, Request):
+        return Owner.PROXY if proxied is Role.UPSTREAM_LEG else Owner.CLIENT
+    return Owner.PROXY if proxied is Role.CLIENT_LEG else Owner.SERVER
+
+
+OPINION = Opinion(
+    title="WinRM messages state contradicting lengths",
+    severity=Severity.HIGH,
+    confidence=0.8,
+    owner=owner,
+    reference="RFC 9112 section 6.3",
+    advice=(
+        "Find out which program sends both fields and correct it. Let the proxy refuse such messages (nginx 1.21.1 and newer do) and never share server "
+        "connections that carry a logon."
+    ),
+    see=see,
+    why=why,
+)

@@ -114,12 +114,7 @@ def _is_sealed(said: Message | None) -> bool:
 
 def is_it(found: Answer) -> bool:
     """400 without a page, to an encrypted body."""
-    return (
-        found.answer.status == _BAD
-        and found.bare
-        and found.sent is not None
-        and found.sent.protection is Protection.SEALED
-    )
+    return found.answer.status == _BAD and found.bare and found.sent is not None and found.sent.protection is Protection.SEALED
 
 
 class Sent(NamedTuple):

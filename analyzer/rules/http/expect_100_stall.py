@@ -1,37 +1,30 @@
-"""The client waits in vain for leave to send its body.
+"""The client waits for 100 Continue, gets none, and sends its body late.
 
 What it sees
     A request with ``Expect: 100-continue`` whose body began at least one second after its head, with no 100 before it.
 Why it matters
-    Every such request costs that second. Some devices in between answer neither 100 nor anything else, and some clients give up.
+    Every such request costs that second. Some devices in between answer neither 100 nor anything else, and some clients stop waiting.
 When it is wrong
     A busy server or a slow link delays the 100 as well; where it came before the body nothing is counted.
 Needs
-    A direct connection or the client's leg.
+    A direct connection or the client's side of a proxy.
 Reference
     RFC 9110 section 10.1.1.
 """
 
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
-from analyzer.rules.reading import counted, finding, header, identity, name, packet, packets_of, request, seconds, winrm_exchanges
+from analyzer.rules.asking import asked_at, is_proxied
+from analyzer.rules.reading import counted, header, identity, name, packets_of, request, seconds, winrm_exchanges
+from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
 
-RULE = "http.expect-100-stall"
-TITLE = "The client waits in vain for 100 Continue"
-SEVERITY = Severity.LOW
-REFERENCE = "RFC 9110 section 10.1.1"
-ADVICE = (
-    "Turn the expectation off in the client (curl: -H 'Expect:'; .NET: ServicePointManager.Expect100Continue = false), or let the device in between answer or "
-    "pass on 100 (nginx and haproxy answer it by themselves)."
-)
-_STALL_NS = 1_000_000_000
+WAIT = Param("wait", 1.0, "s", "how long the body must come after the head")
 
 
 class Stall(Struct, frozen=True, gc=False):
@@ -42,16 +35,13 @@ class Stall(Struct, frozen=True, gc=False):
     packet: int
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint; the upstream leg is left out where the client's is known."""
-    groups: dict[tuple[str, str, int], list[Stall]] = defaultdict(list)
+def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Stall]]:
+    """One sign for each request; the server's side is left out where the client's is known."""
     for exchange in winrm_exchanges(evidence):
         stall = None if exchange.id in evidence.far else _stall(evidence, exchange)
-        if stall is not None:
-            connection = evidence.connections[exchange.connection]
-            groups[connection.client.host, connection.server.host, connection.server.port].append(stall)
-    for group in groups.values():
-        yield _finding(evidence, group)
+        if stall is not None and stall.waited_ns >= values["wait"] * 1e9:
+            packets = (stall.packet, *packets_of([exchange]))
+            yield Sign(stall, (exchange.id,), packets, user=identity(evidence, exchange.connection))
 
 
 def _stall(evidence: Evidence, exchange: Exchange) -> Stall | None:
@@ -64,28 +54,30 @@ def _stall(evidence: Evidence, exchange: Exchange) -> Stall | None:
         return None
     began_ns = extents.ts_ns[place]
     allowed = any(interim.ts_ns <= began_ns for interim in exchange.interim)
-    return None if allowed or began_ns - asked.first_ns < _STALL_NS else Stall(exchange, began_ns - asked.first_ns, extents.packet[place])
+    return None if allowed else Stall(exchange, began_ns - asked.first_ns, extents.packet[place])
 
 
-def _finding(evidence: Evidence, group: list[Stall]) -> Finding:
-    first = group[0]
-    members = [stall.exchange for stall in group]
-    packets = packets_of(members)
-    why = (
-        f"{counted(len(group), 'request')} of {name(evidence.connections[first.exchange.connection])} waited for 100 Continue, got none and sent the body "
-        f"after {seconds(first.waited_ns)}: the first is {first.exchange.id}, {packet(evidence, packets[0])}, its body in {packet(evidence, first.packet)}."
+def why(tell: Tell[Stall]) -> str:
+    """How many waited, and how long the first one did."""
+    first = tell.facts[0]
+    return (
+        f"{counted(tell.count, 'request')} on {name(tell.connection)} waited for 100 Continue and got none before the body. The first is {first.exchange.id} "
+        f"({asked_at(tell, first.exchange)}). Its body began after {seconds(first.waited_ns)} ({tell.packet(first.packet)})."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.9,
-        title=TITLE,
-        why=why,
-        advice=ADVICE,
-        reference=REFERENCE,
-        connections=[exchange.connection for exchange in members],
-        exchanges=[exchange.id for exchange in members],
-        packets=[*(stall.packet for stall in group), *packets],
-        user=identity(evidence, first.exchange.connection),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Client {tell.connection.client.host} waits for 100 Continue and gets none",
+    name="Client waits for 100 Continue and gets none",
+    severity=Severity.LOW,
+    confidence=0.9,
+    owner=lambda tell: Owner.PROXY if is_proxied(tell.evidence, tell.connection.id) else Owner.CLIENT,
+    reference="RFC 9110 section 10.1.1",
+    advice=(
+        "Turn the expectation off in the client (curl: -H 'Expect:'; .NET: ServicePointManager.Expect100Continue = false), or let the device in between answer "
+        "or pass on 100 (nginx and haproxy answer it by themselves)."
+    ),
+    see=see,
+    why=why,
+    params=(WAIT,),
+)

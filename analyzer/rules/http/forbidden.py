@@ -47,11 +47,7 @@ def _whom(tell: Tell[Answer]) -> str:
 def why(tell: Tell[Answer]) -> str:
     """Who answered, and with which words."""
     first = tell.first.fact
-    text = (
-        ""
-        if first.page is None or not first.page.text or first.page.text == first.page.title
-        else f' It goes on: "{first.page.text[:_MOST]}".'
-    )
+    text = "" if first.page is None or not first.page.text or first.page.text == first.page.title else f' It goes on: "{first.page.text[:_MOST]}".'
     return f"{told(tell)}{text}{not_examined(first)}{places(tell)}"
 
 

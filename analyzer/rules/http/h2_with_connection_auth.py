@@ -1,11 +1,11 @@
 """HTTP/2 was chosen where WinRM authenticates the connection.
 
 What it sees
-    A TLS connection of WinRM (to its port, in a tunnel to it, or a leg of one) on which the server chose ``h2`` by ALPN. The confidence is higher when NTLM,
-    Kerberos or CredSSP was seen towards the same server, from the same client or on the other leg.
+    A TLS connection of WinRM (to its port, in a tunnel to it, or one side of a proxy) on which the server chose ``h2`` by ALPN. The confidence is higher when
+    NTLM, Kerberos or CredSSP was seen to the same server, from the same client or on the other side of the proxy.
 Why it matters
-    NTLM and Negotiate authenticate a TCP connection, and HTTP/2 carries many clients' requests side by side on one. Windows therefore does not offer them over
-    HTTP/2 and asks for HTTP/1.1 again; what cannot fall back does not get past 401.
+    NTLM and Negotiate authenticate a TCP connection, and HTTP/2 carries many clients' requests at the same time on one. Windows therefore does not offer them
+    over HTTP/2 and asks for HTTP/1.1 again; what cannot fall back does not get past 401.
 When it is wrong
     With certificates or Basic nothing is bound to the connection, and HTTP/2 works where the server speaks it. HTTP/2 without TLS is not seen.
 Needs
@@ -14,70 +14,59 @@ Reference
     RFC 4559 section 6; RFC 9113 sections 3.2 and 7 (HTTP_1_1_REQUIRED); Microsoft, HTTP/2 on IIS.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection
+from analyzer.rules.asking import MECHANISMS, is_proxied, server_words
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import counted, finding, handshakes, name, packet
+from analyzer.rules.reading import counted, handshakes, name
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "http.h2-with-connection-auth"
-TITLE = "HTTP/2 where WinRM authenticates connections"
-SEVERITY = Severity.MEDIUM
-REFERENCE = "RFC 4559 section 6; RFC 9113 section 7"
-HOW = Advice(
-    "Leave HTTP/1.1 as the only protocol for WinRM on both sides of the proxy",
-    Topic.ALPN,
-    ", or pass 5986 on as TCP.",
-)
-ADVICE = HOW.text()
 _CHOSEN = "h2"
 _SEEN, _EXPECTED = 0.9, 0.6
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and endpoint."""
-    groups: dict[tuple[str, str, int], list[Connection]] = defaultdict(list)
+def see(evidence: Evidence) -> Iterator[Sign[Connection]]:
+    """One sign for each connection."""
     for connection in evidence.connections.values():
         chosen = connection.tls is not None and connection.tls.application_protocol == _CHOSEN
         if chosen and connection.id in evidence.winrm and connection.packets:
-            groups[connection.client.host, connection.server.host, connection.server.port].append(connection)
-    for group in groups.values():
-        yield _finding(evidence, group)
+            yield Sign(connection, (), (connection.packets[0],), (connection.id,))
 
 
-def _authenticates(evidence: Evidence, group: list[Connection]) -> str | None:
+def _mechanism(tell: Tell[Connection]) -> str | None:
     """The mechanism of a handshake that shares the client, the server or a route with these connections."""
-    hosts = {(one.client.host, one.server) for one in group}
-    routes = [route for route in evidence.routes if not {one.id for one in group}.isdisjoint((route.client_connection, *route.upstream_connections))]
-    legs = {identity for route in routes for identity in (route.client_connection, *route.upstream_connections)}
-    for found in handshakes(evidence):
-        own = evidence.connections[found.connection]
-        if own.id in legs or any(own.client.host == client or own.server.host == server.host for client, server in hosts):
-            return found.mechanism.value
+    evidence, own = tell.evidence, set(tell.connections)
+    clients, servers = ({getattr(one, end).host for one in tell.facts} for end in ("client", "server"))
+    routes = [(route.client_connection, *route.upstream_connections) for route in evidence.routes]
+    sides = {identity for route in routes if not own.isdisjoint(route) for identity in route}
+    for spoken in handshakes(evidence):
+        connection = evidence.connections[spoken.connection]
+        if connection.id in sides or connection.client.host in clients or connection.server.host in servers:
+            return MECHANISMS[spoken.mechanism]
     return None
 
 
-def _finding(evidence: Evidence, group: list[Connection]) -> Finding:
-    first = group[0]
-    mechanism = _authenticates(evidence, group)
-    why = (
-        f"On {counted(len(group), 'TLS connection')} from {first.client.host} to {first.server.host}:{first.server.port} the server chose HTTP/2: the first is "
-        f"{name(first)}, which begins with {packet(evidence, first.packets[0])}. "
+def why(tell: Tell[Connection]) -> str:
+    """On which connections, and how clients log on here."""
+    mechanism = _mechanism(tell)
+    logons = f"Clients here log on with {mechanism}, which HTTP/2 cannot carry." if mechanism else "NTLM and Negotiate cannot be used with it."
+    return (
+        f"The server chose HTTP/2 on {counted(tell.count, 'TLS connection')} from {tell.connection.client.host} to {server_words(tell.connection)}. The first "
+        f"is {name(tell.connection)}, which begins in {tell.packet(tell.first.packets[0])}. {logons}"
     )
-    why += f"WinRM was authenticated by {mechanism} elsewhere here, which HTTP/2 cannot carry." if mechanism else "NTLM and Negotiate cannot go over it."
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=_SEEN if mechanism else _EXPECTED,
-        title=TITLE,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[connection.id for connection in group],
-        exchanges=[],
-        packets=[connection.packets[0] for connection in group],
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"{server_words(tell.connection)} chose HTTP/2, which cannot carry NTLM or Negotiate",
+    name="HTTP/2 where WinRM authenticates connections",
+    severity=Severity.MEDIUM,
+    confidence=lambda tell: _SEEN if _mechanism(tell) else _EXPECTED,
+    owner=lambda tell: Owner.PROXY if is_proxied(tell.evidence, tell.connection.id) else Owner.SERVER,
+    reference="RFC 4559 section 6; RFC 9113 section 7",
+    advice=Advice("Leave HTTP/1.1 as the only protocol for WinRM on both sides of the proxy", Topic.ALPN, ", or relay port 5986 as TCP."),
+    see=see,
+    why=why,
+)

@@ -34,11 +34,7 @@ def why(tell: Tell[Answer]) -> str:
     """Whether the request that is seen has a length."""
     first = tell.first.fact
     length = header(first.asked, "content-length")
-    has = (
-        f"has Content-Length: {length}, so something between here and the server took it away"
-        if length is not None
-        else "has no Content-Length"
-    )
+    has = f"has Content-Length: {length}, so something between here and the server took it away" if length is not None else "has no Content-Length"
     return f"{told(tell)} The request in this capture {has}.{not_examined(first)}{places(tell)}"
 
 

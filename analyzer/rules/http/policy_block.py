@@ -1,50 +1,38 @@
 """The proxy forbids WinRM.
 
 What it sees
-    403 to a CONNECT or to a request with an absolute target for a WinRM endpoint, on a client's leg, that did not go on to the server (or went on and was
-    answered otherwise).
+    403 to a CONNECT or to a request with an absolute target for a WinRM endpoint, on the client's side, that was not forwarded to the server (or was forwarded
+    and answered otherwise).
 Why it matters
     The client reports "access denied" or "bad HTTP response", and neither the server nor the account is the reason: a rule of the proxy is. Often the client
     was not meant to use the proxy at all and took it from its environment (http_proxy).
 When it is wrong
-    A 403 that a server sends through a proxy when only the client's leg was captured.
+    A 403 that a server sends through a proxy when only the client's side was captured. Where it looks like a Windows server's, the finding says so.
 Needs
-    The client's leg.
+    The client's side of the proxy.
 Reference
     RFC 9110 section 15.5.4; Proxy Servers and WinRM, sentence 161.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
+from analyzer.rules.asking import answered_at, product_at, server_words
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
-from analyzer.rules.reading import counted, finding, header, identity, listed, name, packet, packets_of, request, response, status, upstream, winrm_exchanges
+from analyzer.rules.reading import counted, identity, listed, name, packets_of, request, status, upstream, winrm_exchanges
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
-RULE = "http.policy-block"
-TITLE = "The proxy forbids WinRM"
-SEVERITY = Severity.MEDIUM
-REFERENCE = "RFC 9110 section 15.5.4"
-HOW = Advice(
-    "Allow the destination and its port on the proxy",
-    Topic.ALLOW,
-    f", or {PAST_THE_PROXY}.",
-)
-ADVICE = HOW.text()
 _FORBIDDEN = 403
+_OWN, _PERHAPS = 0.9, 0.5
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client host and proxy."""
-    groups: dict[tuple[str, str, int], list[Exchange]] = defaultdict(list)
+def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+    """One sign for each request that was forbidden."""
     for exchange in winrm_exchanges(evidence):
-        if status(exchange) == _FORBIDDEN and _asks_proxy(exchange) and not _servers_own(evidence, exchange):
-            connection = evidence.connections[exchange.connection]
-            groups[connection.client.host, connection.server.host, connection.server.port].append(exchange)
-    for group in groups.values():
-        yield _finding(evidence, group)
+        if status(exchange) == _FORBIDDEN and _asks_proxy(exchange) and not _is_the_servers(evidence, exchange):
+            yield Sign(exchange, (exchange.id,), packets_of([exchange]), user=identity(evidence, exchange.connection))
 
 
 def _asks_proxy(exchange: Exchange) -> bool:
@@ -52,33 +40,41 @@ def _asks_proxy(exchange: Exchange) -> bool:
     return asked is not None and (asked.method == "CONNECT" or "://" in asked.target.split("?", maxsplit=1)[0])
 
 
-def _servers_own(evidence: Evidence, exchange: Exchange) -> bool:
+def _is_the_servers(evidence: Evidence, exchange: Exchange) -> bool:
     far = upstream(evidence, exchange.id)
     return far is not None and status(far) == _FORBIDDEN
 
 
-def _finding(evidence: Evidence, group: list[Exchange]) -> Finding:
-    first = group[0]
-    connection = evidence.connections[first.connection]
-    packets = packets_of(group)
-    product = header(response(first), "server")
-    targets = listed(f"{asked.method} {asked.target}" for exchange in group if (asked := request(exchange)) is not None)
-    why = (
-        f"The proxy {connection.server.host}:{connection.server.port}{f' ({product})' if product else ''} answered {counted(len(group), 'request')} of "
-        f"{connection.client.host} with 403 of its own ({targets}): the first is {first.id} on {name(connection)}, "
-        f"{packet(evidence, packets[-1 if len(group) == 1 else 0]) if packets else ''}."
+def _product(tell: Tell[Exchange]) -> str | None:
+    return product_at(tell.evidence, tell.facts[0].id)
+
+
+def _is_own(tell: Tell[Exchange]) -> bool:
+    """It does not look like a Windows server's answer that the proxy only passed on."""
+    return "httpapi" not in (_product(tell) or "").lower()
+
+
+def why(tell: Tell[Exchange]) -> str:
+    """Who forbade which requests, and whether that may be the server's word."""
+    first, product = tell.facts[0], _product(tell)
+    targets = listed(f"{asked.method} {asked.target}" for exchange in tell.facts if (asked := request(exchange)) is not None)
+    text = (
+        f"The proxy {server_words(tell.connection)}{f' ({product})' if product else ''} answered {counted(tell.count, 'request')} of "
+        f"{tell.connection.client.host} with 403 ({targets}). The first is {first.id} on {name(tell.connection)} ({answered_at(tell, first)})."
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.9 if product is None or "httpapi" not in product.lower() else 0.5,
-        title=TITLE,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[exchange.connection for exchange in group],
-        exchanges=[exchange.id for exchange in group],
-        packets=packets,
-        user=identity(evidence, connection.id),
-    )
+    if _is_own(tell):
+        return f"{text} No answer of the server with 403 is in the capture."
+    return f"{text} The answer looks like a Windows server's, which the proxy may have passed on; the server side would tell."
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Proxy {server_words(tell.connection)} forbids WinRM{'' if _is_own(tell) else ', or the server behind it'}",
+    name="Proxy forbids WinRM",
+    severity=Severity.MEDIUM,
+    confidence=lambda tell: _OWN if _is_own(tell) else _PERHAPS,
+    owner=Owner.PROXY,
+    reference="RFC 9110 section 15.5.4",
+    advice=Advice("Allow the destination and its port on the proxy", Topic.ALLOW, f", or {PAST_THE_PROXY}."),
+    see=see,
+    why=why,
+)

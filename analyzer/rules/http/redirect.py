@@ -49,11 +49,7 @@ def why(tell: Tell[Answer]) -> str:
     """Where to, and what that means."""
     first = tell.first.fact
     where = _location(first)
-    https = (
-        " It wants HTTPS."
-        if where.lower().startswith("https:") and not first.asked.target.lower().startswith("https:")
-        else ""
-    )
+    https = " It wants HTTPS." if where.lower().startswith("https:") and not first.asked.target.lower().startswith("https:") else ""
     follows = "Windows' WinRM client does not follow redirects by itself."
     return f"{told(tell)} Its Location is {where or 'missing'}.{https} {follows}{not_examined(first)}{places(tell)}"
 

@@ -77,11 +77,7 @@ def advice(tell: Tell[Answer]) -> str:
     if first.answer.status == _ERROR:
         return "Read the page and the logs of the product that answered: it is not a fault of WinRM."
     known = code_of(first.answer.status)
-    return (
-        known.remedy
-        if known is not None
-        else "Read the page: it names the product and the reason. Check host, port and path of the endpoint."
-    )
+    return known.remedy if known is not None else "Read the page: it names the product and the reason. Check host, port and path of the endpoint."
 
 
 OPINION = Opinion(

@@ -1,16 +1,16 @@
-"""The proxy sends a sealed request twice.
+"""The proxy sends an encrypted request twice.
 
 What it sees
-    A sealed body of the client's leg that went to the server twice or more, in exchanges of their own, while the client sent it once. TCP retransmissions are
-    no exchanges and do not count.
+    An encrypted body of the client that went to the server twice or more, in exchanges of their own, while the client sent it once. TCP retransmissions are no
+    exchanges and do not count.
 Why it matters
-    A sealed message fits one place in the sequence of one connection: the copy cannot be opened, is refused and may end the shell. POST must not be repeated
-    by itself, since the first copy may have been carried out.
+    An encrypted message fits one place in the sequence of one connection: the copy cannot be decrypted, is refused and may end the shell. A proxy must not
+    repeat POST by itself, since the server may have carried out the first copy.
 When it is wrong
     A client that repeats a request itself is not counted; so a client of which the capture lost anything is not judged: it may have been the one. Bodies of one
     length and equal bytes do not occur by chance.
 Needs
-    Both legs.
+    Both sides of the proxy.
 Reference
     RFC 9110 section 9.2.2; MS-NLMP 3.4.4; Proxy Servers and WinRM, sentence 146.
 """
@@ -18,36 +18,36 @@ Reference
 from collections import defaultdict
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
+from analyzer.rules.asking import asked_at, server_words, times
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import counted, finding, identity, listed, message, name, packet, packets_of, request, status, winrm_exchanges
-
-RULE = "http.replayed-body"
-TITLE = "The proxy sends a sealed request twice"
-SEVERITY = Severity.HIGH
-REFERENCE = "RFC 9110 section 9.2.2"
-HOW = Advice(
-    "Turn retries off for WinRM",
-    Topic.RETRY,
-)
-ADVICE = HOW.text()
+from analyzer.rules.reading import counted, identity, listed, message, name, packets_of, request, status, winrm_exchanges
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 
-def find(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for each client's connection."""
-    near, far = _sealed(evidence, Role.CLIENT_LEG), _sealed(evidence, Role.UPSTREAM_LEG)
-    copies: dict[str, list[Exchange]] = defaultdict(list)
+class Repeated(Struct, frozen=True, gc=False):
+    """A client's request, and the exchanges that brought it to the server."""
+
+    near: Exchange
+    copies: tuple[Exchange, ...]
+
+
+def see(evidence: Evidence) -> Iterator[Sign[Repeated]]:
+    """One sign for each request that was sent more than once."""
+    near, far = _encrypted(evidence, Role.CLIENT_LEG), _encrypted(evidence, Role.UPSTREAM_LEG)
     holed = _holed(evidence)
-    for digest, sent in far.items():
+    for digest, copies in far.items():
         asked = near.get(digest, [])
-        if len(asked) == 1 and len(sent) > 1 and evidence.connections[asked[0].connection].client.host not in holed:
-            copies[asked[0].connection] += [asked[0], *sent]
-    for connection, exchanges in copies.items():
-        yield _finding(evidence, connection, exchanges)
+        if len(asked) == 1 and len(copies) > 1 and evidence.connections[asked[0].connection].client.host not in holed:
+            members = (asked[0], *copies)
+            user = identity(evidence, asked[0].connection)
+            yield Sign(Repeated(asked[0], tuple(copies)), tuple(one.id for one in members), packets_of(members), user=user)
 
 
 def _holed(evidence: Evidence) -> set[str]:
@@ -56,39 +56,39 @@ def _holed(evidence: Evidence) -> set[str]:
     return hosts | {evidence.connections[found.connection].client.host for found in evidence.exchanges.values() if request(found) is None}
 
 
-def _sealed(evidence: Evidence, role: Role) -> dict[bytes, list[Exchange]]:
-    """Exchanges by the digest of their sealed request. In a chain of proxies an exchange that went on further is left out."""
+def _encrypted(evidence: Evidence, role: Role) -> dict[bytes, list[Exchange]]:
+    """Exchanges by the digest of their encrypted request. In a chain of proxies an exchange that was forwarded further is left out."""
     found: dict[bytes, list[Exchange]] = defaultdict(list)
     for exchange in winrm_exchanges(evidence, role):
         asked = request(exchange)
-        sealed = message(evidence, asked)
+        said = message(evidence, asked)
         inner = role is Role.UPSTREAM_LEG and exchange.id in evidence.near
-        if asked is not None and sealed is not None and sealed.protection is Protection.SEALED and isinstance(asked.body.digest, bytes) and not inner:
+        if asked is not None and said is not None and said.protection is Protection.SEALED and isinstance(asked.body.digest, bytes) and not inner:
             found[asked.body.digest].append(exchange)
     return found
 
 
-def _finding(evidence: Evidence, connection: str, exchanges: list[Exchange]) -> Finding:
-    near = exchanges[0]
-    fars = [exchange for exchange in exchanges if exchange.connection != connection]
-    packets = packets_of(exchanges)
-    own = packets_of([near])
-    statuses = listed(str(code) for exchange in fars if (code := status(exchange)) is not None)
-    why = (
-        f"{near.id} on {name(evidence.connections[connection])}, {packet(evidence, own[0])}, went to the server {counted(len(fars), 'time')}: as "
-        f"{listed(exchange.id for exchange in fars)}, {packet(evidence, packets_of(fars[:1])[0])} first; answered {statuses or 'never'}."
+def why(tell: Tell[Repeated]) -> str:
+    """Which request, how often it was sent, and how the copies were answered."""
+    first = tell.facts[0]
+    statuses = listed(str(code) for one in first.copies if (code := status(one)) is not None)
+    rest = f" This happened to {counted(tell.count, 'request')} of this connection." if tell.count > 1 else ""
+    return (
+        f"The client sent {first.near.id} on {name(tell.connection)} once ({asked_at(tell, first.near)}). The proxy sent it to the server "
+        f"{times(len(first.copies))}, as {listed(one.id for one in first.copies)} ({asked_at(tell, first.copies[0])} and {asked_at(tell, first.copies[1])}). "
+        f"{f'The answers were {statuses}' if statuses else 'No answer was captured'}. An encrypted message fits one place on one connection only.{rest}"
     )
-    return finding(
-        evidence,
-        rule=RULE,
-        severity=SEVERITY,
-        confidence=0.9,
-        title=TITLE,
-        why=why,
-        advice=HOW,
-        reference=REFERENCE,
-        connections=[connection, *(exchange.connection for exchange in fars)],
-        exchanges=[exchange.id for exchange in exchanges],
-        packets=packets,
-        user=identity(evidence, connection),
-    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"Proxy {server_words(tell.connection)} sends an encrypted request twice",
+    name="Proxy sends an encrypted request twice",
+    severity=Severity.HIGH,
+    confidence=0.9,
+    owner=Owner.PROXY,
+    reference="RFC 9110 section 9.2.2",
+    advice=Advice("Turn retries off for WinRM", Topic.RETRY),
+    see=see,
+    why=why,
+    each=lambda _, sign: sign.fact.near.connection,
+)

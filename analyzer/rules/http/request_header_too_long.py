@@ -46,9 +46,7 @@ def is_it(found: Answer) -> bool:
 
 def title(tell: Tell[Answer]) -> str:
     """How long the header is."""
-    return (
-        f"{tell.first.fact.answer.status}: a request header of {head_bytes(tell.first.fact.asked):,} bytes is too long"
-    )
+    return f"{tell.first.fact.answer.status}: a request header of {head_bytes(tell.first.fact.asked):,} bytes is too long"
 
 
 def why(tell: Tell[Answer]) -> str:

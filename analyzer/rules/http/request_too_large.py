@@ -63,9 +63,7 @@ def advice(tell: Tell[Answer]) -> str:
     if tell.first.fact.by is By.PROXY:
         limits = "(nginx: client_max_body_size; Apache: LimitRequestBody)"
         return f"Raise the body limit of the proxy {limits}, {smaller} MaxEnvelopeSizekb limits it on the server."
-    return (
-        f"Raise MaxEnvelopeSizekb on the server (winrm set winrm/config '@{{MaxEnvelopeSizekb=\"2048\"}}'), {smaller}"
-    )
+    return f"Raise MaxEnvelopeSizekb on the server (winrm set winrm/config '@{{MaxEnvelopeSizekb=\"2048\"}}'), {smaller}"
 
 
 OPINION = Opinion(

@@ -107,19 +107,9 @@ def why(tell: Tell[Packed]) -> str:
     """Both packets, and what the client had offered."""
     first, host = tell.first.fact, tell.connection.server.host
     begin = f"The response in {tell.packet(first.answer.packets[0])} has Content-Encoding: {first.coding}."
-    sent = (
-        f" The server had sent it without ({tell.packet(first.sent.packets[0])}), so the proxy {host} added it."
-        if first.sent is not None
-        else ""
-    )
-    offered = (
-        " The client had offered this coding."
-        if first.offered
-        else " The client had not offered this coding, and WinRM clients cannot read it."
-    )
-    device = (
-        "" if first.sent is not None else " Windows' WinRM does not compress so: a proxy or web server in between does."
-    )
+    sent = f" The server had sent it without ({tell.packet(first.sent.packets[0])}), so the proxy {host} added it." if first.sent is not None else ""
+    offered = " The client had offered this coding." if first.offered else " The client had not offered this coding, and WinRM clients cannot read it."
+    device = "" if first.sent is not None else " Windows' WinRM does not compress so: a proxy or web server in between does."
     return f"{begin}{sent}{device}{offered} {counted(tell.count, 'response')} arrived so. [{first.exchange.id} on {name(tell.connection)}]"
 
 

@@ -45,11 +45,7 @@ def why(tell: Tell[Answer]) -> str:
     if before is not None and (answer := response(before)) is not None:
         ago = seconds(first.answer.first_ns - answer.last_ns)
         worked = f" WinRM had answered on this connection {ago} before ({tell.packet(answer.packets[0])}), so it stopped or restarted in between."
-    unsure = (
-        " Whether the server or a device before it answers cannot be told from this answer."
-        if first.by is By.UNKNOWN
-        else ""
-    )
+    unsure = " Whether the server or a device before it answers cannot be told from this answer." if first.by is By.UNKNOWN else ""
     return f"{told(tell)} The port is open, but the service behind it does not take requests.{unsure}{worked}{places(tell)}"
 
 

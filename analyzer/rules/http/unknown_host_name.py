@@ -52,11 +52,7 @@ def why(tell: Tell[Answer]) -> str:
 
 def advice(tell: Tell[Answer]) -> str:
     """Another name, or another listener."""
-    kept = (
-        " Let the proxy pass the client's Host field on."
-        if tell.first.fact.far is not None or tell.first.fact.by is By.PROXY
-        else ""
-    )
+    kept = " Let the proxy pass the client's Host field on." if tell.first.fact.far is not None or tell.first.fact.by is By.PROXY else ""
     return (
         "Use the server's own name in the URL, or let its listener serve this name: winrm enumerate "
         "winrm/config/listener shows Hostname, "

@@ -29,8 +29,7 @@ _MEANS = {
     "not_allowed_by_ruleset": "the proxy's rules do not allow this destination",
     "network_unreachable": "the proxy has no way to the server's network",
     "host_unreachable": "the proxy does not reach the server, or cannot resolve its name",
-    "connection_refused": "the server refused the proxy's connection: nothing listens on that port, or a firewall "
-    "rejects it",
+    "connection_refused": "the server refused the proxy's connection: nothing listens on that port, or a firewall rejects it",
     "ttl_expired": "the proxy's connection to the server timed out on the way",
     "command_not_supported": "the proxy does not support this command",
     "address_type_not_supported": "the proxy does not take this kind of address; some take no names, some no IPv6",

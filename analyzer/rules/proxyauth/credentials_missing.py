@@ -24,17 +24,28 @@ from analyzer.rules.products import PAST_THE_PROXY
 from analyzer.rules.reading import header, listed, response
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
+_DEMAND = 407
+
 
 def see(evidence: Evidence) -> Iterator[Sign[Fate]]:
     """Each request that ended at a 407, of clients that never got past this proxy."""
+    passed = {(one.client.host, one.server) for one in evidence.connections.values() if _got_past(evidence, one.id)}
     groups: dict[tuple[str, object], list[Fate]] = defaultdict(list)
     for fate in evidence.story.fates.values():
         connection = evidence.connections[evidence.exchanges[fate.request].connection]
         groups[connection.client.host, connection.server].append(fate)
-    for group in groups.values():
+    for place, group in groups.items():
+        if place in passed:
+            continue
         stopped = [fate for fate in group if fate.outcome is Outcome.NOT_FORWARDED]
         if stopped and stopped[-1] is group[-1] and len(stopped) == len(group):
             yield from (Sign(fate, (fate.request,), fate.packets) for fate in stopped)
+
+
+def _got_past(evidence: Evidence, connection: str) -> bool:
+    """The proxy answered something other than its demand: this client has what the proxy wants."""
+    answers = (response(exchange) for exchange in evidence.exchanges_of.get(connection, ()))
+    return any(answer is not None and answer.status != _DEMAND for answer in answers)
 
 
 def _given(tell: Tell[Fate]) -> bool:

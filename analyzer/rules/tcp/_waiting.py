@@ -128,9 +128,7 @@ def _first(item: tuple[int, Connection]) -> int:
 
 def waiting(evidence: Evidence, *stops: Stop) -> Iterator[Wait]:
     """Unanswered requests of WinRM that were ended so, without those that only followed the other side of a proxy."""
-    found = [
-        one for one in evidence.unanswered if one.stop in stops and one.follows is None and _is_winrm(evidence, one)
-    ]
+    found = [one for one in evidence.unanswered if one.stop in stops and one.follows is None and _is_winrm(evidence, one)]
     known = paths(evidence) if found else Paths({}, {})
     for one in found:
         connection = evidence.connections[one.connection]

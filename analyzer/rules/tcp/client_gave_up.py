@@ -24,9 +24,7 @@ from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.tcp._waiting import Wait, sign, waiting
 from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
 
-_WAITED = Param(
-    "waited_s", 5.0, "seconds", "how long the request had waited when the client ended the connection, at least"
-)
+_WAITED = Param("waited_s", 5.0, "seconds", "how long the request had waited when the client ended the connection, at least")
 _ROUND_S = (5, 10, 15, 20, 30, 40, 45, 60, 90, 100, 120, 180, 240, 300, 600)
 """What people set time-outs to."""
 _NEAR_S = 0.4
@@ -58,9 +56,7 @@ def why(tell: Tell[Wait]) -> str:
         text += f" This happened {words.times(tell.count)}, after {words.spread(wait.one.waited_ns for wait in tell.facts)}."
     allowed = words.timeout_s(tell.evidence, first)
     if allowed is not None:
-        text += (
-            f" The request lets the server wait {allowed:g} s (OperationTimeout), longer than the client itself waits."
-        )
+        text += f" The request lets the server wait {allowed:g} s (OperationTimeout), longer than the client itself waits."
     else:
         text += " The OperationTimeout of the request cannot be read; 60 s is usual, and the server may wait that long."
     return text

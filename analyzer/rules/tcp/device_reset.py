@@ -56,12 +56,7 @@ def see(evidence: Evidence) -> Iterator[Sign[Reset]]:
     explained = {wait.one.connection for wait in words.waiting(evidence, Stop.RESET) if wait.after_a_pause}
     waiting = {one.connection: one for one in evidence.unanswered}
     for connection in evidence.connections.values():
-        own = (
-            connection.id in evidence.winrm
-            and connection.twin_of is None
-            and connection.tunnel_of is None
-            and connection.id not in explained
-        )
+        own = connection.id in evidence.winrm and connection.twin_of is None and connection.tunnel_of is None and connection.id not in explained
         closing = _closing(connection) if own else None
         if closing is not None:
             yield _sign(evidence, _reset(evidence, connection, closing, waiting.get(connection.id)))
@@ -80,25 +75,15 @@ def _closing(connection: Connection) -> Closing | None:
 
 def _reset(evidence: Evidence, connection: Connection, closing: Closing, one: Unanswered | None) -> Reset:
     exchanges = evidence.exchanges_of.get(connection.id, ())
-    answered = [
-        exchange
-        for exchange in exchanges
-        if isinstance(exchange.response, Response) and exchange.response.last_ns <= closing.ts_ns
-    ]
+    answered = [exchange for exchange in exchanges if isinstance(exchange.response, Response) and exchange.response.last_ns <= closing.ts_ns]
     last = answered[-1] if answered else None
     after = closing.ts_ns - last.response.last_ns if last is not None and isinstance(last.response, Response) else None
     logon = last is not None and any(found.ends == last.id for found in completed(evidence, connection.id))
     other = next(
-        (
-            two
-            for two in connection.closings
-            if two.side is not closing.side and abs(two.ts_ns - closing.ts_ns) <= _BOTH_NS
-        ),
+        (two for two in connection.closings if two.side is not closing.side and abs(two.ts_ns - closing.ts_ns) <= _BOTH_NS),
         None,
     )
-    return Reset(
-        connection, closing, other if other is not None and other.kind is End.RESET else None, last, one, after, logon
-    )
+    return Reset(connection, closing, other if other is not None and other.kind is End.RESET else None, last, one, after, logon)
 
 
 def _sign(evidence: Evidence, reset: Reset) -> Sign[Reset]:
@@ -120,11 +105,7 @@ def why(tell: Tell[Reset]) -> str:
     first = tell.first.fact
     closing, other = first.closing, first.other
     text = f"{first.connection.id} was reset in the name of the {closing.side.value} ({tell.packet(closing.packet)})"
-    text += (
-        f" and of the {other.side.value} ({tell.packet(other.packet)}). At the same moment both sides got a RST. "
-        if other is not None
-        else ". "
-    )
+    text += f" and of the {other.side.value} ({tell.packet(other.packet)}). At the same moment both sides got a RST. " if other is not None else ". "
     text += _proof(tell, first)
     if first.one is not None:
         text += f" At that moment {words.what(tell.evidence, first.one)} ({tell.packet(first.one.packet)}) waited for its answer."
@@ -148,9 +129,7 @@ def _proof(tell: Tell[Reset], first: Reset) -> str:
 
 def severity(tell: Tell[Reset]) -> Severity:
     """High when work is cut off again and again, low when the connection was idle."""
-    busy = sum(
-        reset.one is not None or (reset.after_ns is not None and reset.after_ns <= _SOON_NS) for reset in tell.facts
-    )
+    busy = sum(reset.one is not None or (reset.after_ns is not None and reset.after_ns <= _SOON_NS) for reset in tell.facts)
     if not busy and all(reset.after_ns is not None for reset in tell.facts):
         return Severity.LOW
     return Severity.HIGH if busy >= _LEAST else Severity.MEDIUM

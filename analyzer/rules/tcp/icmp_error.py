@@ -83,11 +83,7 @@ def why(tell: Tell[Refused]) -> str:
 def _meaning(error: IcmpError, connection: Connection) -> str:
     own = error.router == connection.server.host
     if error.kind is IcmpKind.PROHIBITED:
-        return (
-            "The server's own firewall forbids it."
-            if own
-            else "So a firewall's rule on the way forbids it; the packet did not get to the server."
-        )
+        return "The server's own firewall forbids it." if own else "So a firewall's rule on the way forbids it; the packet did not get to the server."
     if error.kind is IcmpKind.TIME_EXCEEDED:
         return "So packets go in a circle, or the way is longer than their time to live."
     if own:

@@ -75,9 +75,7 @@ def see(evidence: Evidence) -> Iterator[Sign[Lost] | Sign[Hole]]:
             lost = Lost(connection, gone, None, _icmp(evidence, connection), from_client=False)
             yield _sign(evidence, lost)
         elif (hole := _hole(connection)) is not None:
-            yield Sign(
-                hole, (), (*hole.around, hole.closing.packet), (connection.id,), identity(evidence, connection.id)
-            )
+            yield Sign(hole, (), (*hole.around, hole.closing.packet), (connection.id,), identity(evidence, connection.id))
 
 
 def _hole(connection: Connection) -> Hole | None:
@@ -136,9 +134,7 @@ def why(tell: Tell[Lost | Hole]) -> str:
     if gone.passed:
         text += f" Segments of up to {gone.passed:,} bytes were acknowledged."
     if gone.heard_packet is not None:
-        text += (
-            f" {receiver[0].upper()}{receiver[1:]} was alive: it still sent packets ({tell.packet(gone.heard_packet)})."
-        )
+        text += f" {receiver[0].upper()}{receiver[1:]} was alive: it still sent packets ({tell.packet(gone.heard_packet)})."
     elif first.icmp is None and first.from_client:
         text += f" {receiver[0].upper()}{receiver[1:]} sent nothing more."
     if first.icmp is not None:

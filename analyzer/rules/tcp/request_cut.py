@@ -38,7 +38,7 @@ def why(tell: Tell[Wait]) -> str:
     connection = tell.evidence.connections[first.connection]
     asked = f"{words.what(tell.evidence, first)} on {first.connection} ({tell.packet(first.packet)})"
     if first.stop is Stop.AFTER_CLOSE:
-        text = f"The client sent {asked} when the other side had closed the connection. It was not answered."
+        text = f"The other side was closing the connection when the client sent {asked}. So it got no answer."
     elif first.closing is not None:
         how = "reset" if first.stop is Stop.RESET else "closed"
         text = (
@@ -58,9 +58,7 @@ def _worst(tell: Tell[Wait]) -> Wait:
 
 def title(tell: Tell[Wait]) -> str:
     """Names the server."""
-    return words.titled(
-        "Connection to ", words.endpoint(tell.connection), " ended before the answer came", "the server"
-    )
+    return words.titled("Connection to ", words.endpoint(tell.connection), " ended before the answer came", "the server")
 
 
 def severity(tell: Tell[Wait]) -> Severity:

@@ -54,9 +54,7 @@ def why(tell: Tell[Wait]) -> str:
 
 def title(tell: Tell[Wait]) -> str:
     """Names the server."""
-    return words.titled(
-        "Idle connection to ", words.endpoint(tell.connection), " is reset when it is used again", "the server"
-    )
+    return words.titled("Idle connection to ", words.endpoint(tell.connection), " is reset when it is used again", "the server")
 
 
 def advice(tell: Tell[Wait]) -> str:

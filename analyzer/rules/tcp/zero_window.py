@@ -43,18 +43,12 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Closed
     """The server's closed windows, in order of place."""
     waiting = {wait.one.connection: wait.one for wait in words.waiting(evidence, Stop.WINDOW)}
     for connection in evidence.connections.values():
-        own = (
-            connection.zero_windows
-            if connection.id in evidence.winrm and connection.twin_of is None and connection.tunnel_of is None
-            else ()
-        )
+        own = connection.zero_windows if connection.id in evidence.winrm and connection.twin_of is None and connection.tunnel_of is None else ()
         for window in own:
             one = waiting.get(connection.id)
             ns = (window.until_ns or _ends_ns(connection, one)) - window.since_ns
             if window.side is Side.SERVER and ns >= values["closed_s"] * 1e9:
-                yield _sign(
-                    evidence, Closed(connection, window, ns, one if one is not None and one.window == window else None)
-                )
+                yield _sign(evidence, Closed(connection, window, ns, one if one is not None and one.window == window else None))
 
 
 def _ends_ns(connection: Connection, one: Unanswered | None) -> int:
@@ -79,15 +73,11 @@ def why(tell: Tell[Closed]) -> str:
     name = words.party(tell.evidence, connection)
     text = f"{name[0].upper()}{name[1:]} stopped reading on {connection.id}: it advertised window 0 from {tell.packet(window.packet)} on. "
     if window.until_ns is not None:
-        return (
-            text + f"It opened the window again after {words.s(first.ns)}, and the client had to wait." + _repeats(tell)
-        )
+        return text + f"It opened the window again after {words.s(first.ns)}, and the client had to wait." + _repeats(tell)
     if window.last_ns > window.since_ns:
         text += f"It repeated this until {tell.packet(window.last_packet)}, {words.s(window.last_ns - window.since_ns)} later. "
     if first.one is None:
-        return (
-            text + f"The window stayed closed for {words.s(first.ns)}, to the end of the connection." + _repeats(tell)
-        )
+        return text + f"The window stayed closed for {words.s(first.ns)}, to the end of the connection." + _repeats(tell)
     asked = words.what(tell.evidence, first.one)
     text += f"{asked[0].upper()}{asked[1:]} ({tell.packet(first.one.packet)}) was on its way, and got no answer."
     if first.one.closing is not None:
@@ -110,9 +100,7 @@ def severity(tell: Tell[Closed]) -> Severity:
 
 def title(tell: Tell[Closed]) -> str:
     """Names the host that does not read."""
-    return words.titled(
-        "", words.endpoint(tell.connection), " stopped reading in the middle of a request", "The server"
-    )
+    return words.titled("", words.endpoint(tell.connection), " stopped reading in the middle of a request", "The server")
 
 
 def owner(tell: Tell[Closed]) -> Owner:

@@ -43,8 +43,7 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "internal_error": Meaning(
         "the sender failed for a reason of its own, not of the handshake",
-        "Look into the sender's log. Windows: System events 36870 and 36871 (Schannel) tell a certificate without its "
-        "private key.",
+        "Look into the sender's log. Windows: System events 36870 and 36871 (Schannel) tell a certificate without its private key.",
     ),
     "access_denied": Meaning(
         "the certificate is valid, but its owner may not connect",
@@ -65,8 +64,7 @@ MEANINGS: dict[str, Meaning] = {
     "user_canceled": Meaning("the sender gave up the handshake for a reason outside of TLS", "Look into the sender's log."),
     "no_renegotiation": Meaning(
         "the sender does not negotiate again on this connection",
-        "Let the server ask for the client's certificate in the first handshake: netsh http update sslcert with "
-        "clientcertnegotiation=enable.",
+        "Let the server ask for the client's certificate in the first handshake: netsh http update sslcert with clientcertnegotiation=enable.",
     ),
 }
 OTHER = Meaning("a fault of the handshake", "Look into the log of the side that sent the alert, and of the other one.")

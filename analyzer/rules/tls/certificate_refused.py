@@ -59,12 +59,8 @@ def title(tell: Tell[Shake]) -> str:
     """Whose certificate, and by which alert."""
     alert = tell.first.fact.alert
     if alert is None:
-        return headline(
-            "Client closes TLS at the certificate of ", where(tell.evidence, tell.first.fact.connection), ""
-        )
-    return headline(
-        "Client refuses the certificate of ", where(tell.evidence, tell.first.fact.connection), f": {alert.name}"
-    )
+        return headline("Client closes TLS at the certificate of ", where(tell.evidence, tell.first.fact.connection), "")
+    return headline("Client refuses the certificate of ", where(tell.evidence, tell.first.fact.connection), f": {alert.name}")
 
 
 def why(tell: Tell[Shake]) -> str:
@@ -73,9 +69,7 @@ def why(tell: Tell[Shake]) -> str:
     alert = shake.alert
     if alert is None:
         closing = tell.packet(shake.connection.closings[0].packet)
-        said = (
-            f"The client {ended(shake.connection)} right after the server's certificate, without an alert ({closing})."
-        )
+        said = f"The client {ended(shake.connection)} right after the server's certificate, without an alert ({closing})."
     else:
         opened = ", decrypted with the key log" if alert.encrypted else ""
         means = _MEANS.get(alert.name or "", "it does not accept the certificate")
@@ -99,28 +93,14 @@ def advice(tell: Tell[Shake]) -> str:
     leaf = shake.facts.leaf
     said = ["Give the listener a certificate that the client accepts, or let the client trust this one."]
     if is_expired(shake) or is_early(shake):
-        said.append(
-            "Dates: renew the certificate, and put the new thumbprint into the listener (winrm set "
-            "winrm/config/Listener)."
-        )
+        said.append("Dates: renew the certificate, and put the new thumbprint into the listener (winrm set winrm/config/Listener).")
     if shake.facts.name_matches is False:
-        said.append(
-            "Name: connect by a name that the certificate has, or issue one with this name as subject alternative name."
-        )
+        said.append("Name: connect by a name that the certificate has, or issue one with this name as subject alternative name.")
     if leaf is None or leaf.self_signed:
-        said.append(
-            "Trust: import the certificate, or better one of your own authority, into Trusted Root Certification "
-            "Authorities of the client."
-        )
+        said.append("Trust: import the certificate, or better one of your own authority, into Trusted Root Certification Authorities of the client.")
     else:
-        said.append(
-            "Trust: import the root of the issuer at the client, and send the intermediate certificates from the "
-            "server."
-        )
-    said.append(
-        "Clients that do not read the Windows store: pywinrm ca_trust_path, pypsrp cert_validation, Ansible "
-        "ansible_winrm_ca_trust_path."
-    )
+        said.append("Trust: import the root of the issuer at the client, and send the intermediate certificates from the server.")
+    said.append("Clients that do not read the Windows store: pywinrm ca_trust_path, pypsrp cert_validation, Ansible ansible_winrm_ca_trust_path.")
     return " ".join(said)
 
 

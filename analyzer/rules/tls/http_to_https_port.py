@@ -47,12 +47,7 @@ def see(evidence: Evidence) -> Iterator[Sign[Misplaced]]:
     """The first request of each such connection."""
     for connection in evidence.connections.values():
         exchanges = evidence.exchanges_of.get(connection.id, ())
-        if (
-            connection.id not in evidence.winrm
-            or connection.protocol != "http"
-            or not exchanges
-            or request(exchanges[0]) is None
-        ):
+        if connection.id not in evidence.winrm or connection.protocol != "http" or not exchanges or request(exchanges[0]) is None:
             continue
         first = exchanges[0]
         alert = connection.tls.alerts[0] if connection.tls is not None and connection.tls.alerts else None
@@ -99,11 +94,7 @@ def why(tell: Tell[Misplaced]) -> str:
     else:
         closing = tell.packet(connection.closings[0].packet)
         end = f"The server {ended(connection)} without a byte ({closing}). Port {_HTTPS_PORT} is that for HTTPS."
-    exposed = (
-        " Its Basic credentials travelled in clear."
-        if (header(asked, "authorization") or "").lower().startswith("basic ")
-        else ""
-    )
+    exposed = " Its Basic credentials travelled in clear." if (header(asked, "authorization") or "").lower().startswith("basic ") else ""
     often = f" This happened on {tell.count} connections." if tell.count > 1 else ""
     sent = f"The client sent an HTTP request in clear to port {port(tell.evidence, connection)} ({packet})."
     return f"{sent}{exposed} {end}{often} [{name(connection)}]"

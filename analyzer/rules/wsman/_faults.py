@@ -68,11 +68,7 @@ class Failure(Struct, frozen=True, gc=False):
     def resource(self) -> str | None:
         """The last words of the resource URI, as people say it: ``cmd``, ``Microsoft.PowerShell``, ``config/listener``."""
         uri = None if self.request is None else self.request.resource_uri
-        return (
-            None
-            if not uri
-            else uri.partition("/wsman/1/")[2].removeprefix("windows/shell/") or uri.rpartition("/")[2] or uri
-        )
+        return None if not uri else uri.partition("/wsman/1/")[2].removeprefix("windows/shell/") or uri.rpartition("/")[2] or uri
 
 
 def failures(evidence: Evidence, *kinds: str) -> Iterator[Sign[Failure]]:
@@ -113,9 +109,7 @@ def _told_elsewhere(evidence: Evidence, exchange: Exchange) -> bool:
     """The client's side of it was read too, or another capture point saw the same connection."""
     hop = evidence.far.get(exchange.id)
     near = None if hop is None else message(evidence, response(evidence.exchanges[hop.near]))
-    return (near is not None and near.fault is not None) or evidence.connections[
-        exchange.connection
-    ].twin_of is not None
+    return (near is not None and near.fault is not None) or evidence.connections[exchange.connection].twin_of is not None
 
 
 def _likeness(evidence: Evidence, exchange: Exchange, asked: Message | None) -> tuple[str, str, str | None]:
@@ -152,11 +146,7 @@ def _benign(failure: Failure, closed: Mapping[str, int]) -> bool:
     ended = failure.kind == "gone" or number == _ABORTED
     if ended and operation in _ENDING:
         return True
-    return (
-        ended
-        and operation in _WAITING
-        and closed.get(failure.shell or "", failure.answer.first_ns + 1) <= failure.answer.first_ns
-    )
+    return ended and operation in _WAITING and closed.get(failure.shell or "", failure.answer.first_ns + 1) <= failure.answer.first_ns
 
 
 def _closed(evidence: Evidence) -> dict[str, int]:
@@ -221,16 +211,8 @@ def places(tell: Tell[Failure]) -> str:
 def coded(failure: Failure) -> str:
     """The code in decimal and hexadecimal, with its symbol."""
     if failure.code is None:
-        return (
-            f"the fault {failure.fault.subcode}"
-            if failure.fault.subcode
-            else f"status {failure.answer.status} and a fault without a code"
-        )
-    inner = (
-        f", inside it {failure.fault.inner_code} ({in_hex(failure.fault.inner_code)})"
-        if failure.fault.inner_code
-        else ""
-    )
+        return f"the fault {failure.fault.subcode}" if failure.fault.subcode else f"status {failure.answer.status} and a fault without a code"
+    inner = f", inside it {failure.fault.inner_code} ({in_hex(failure.fault.inner_code)})" if failure.fault.inner_code else ""
     symbol = f", {failure.meaning.symbol}" if failure.meaning is not None else ""
     return f"fault {failure.code} ({in_hex(failure.code)}{symbol}){inner}"
 
@@ -244,11 +226,7 @@ def meaning(tell: Tell[Failure]) -> str:
 def remedy(tell: Tell[Failure]) -> str:
     """What to change, from the table of codes."""
     found = tell.first.fact.meaning
-    return (
-        "Read the fault's own text, and the server's event logs (Microsoft-Windows-WinRM/Operational)."
-        if found is None
-        else found.remedy
-    )
+    return "Read the fault's own text, and the server's event logs (Microsoft-Windows-WinRM/Operational)." if found is None else found.remedy
 
 
 def _recovered(tell: Tell[Failure]) -> str:

@@ -50,9 +50,7 @@ def why(tell: Tell[Failure]) -> str:
 
 def _good_logon(tell: Tell[Failure]) -> str:
     first = tell.first.fact
-    refused = first.fault.subcode == "AccessDenied" or (
-        first.meaning is not None and "ACCESS_DENIED" in first.meaning.symbol
-    )
+    refused = first.fault.subcode == "AccessDenied" or (first.meaning is not None and "ACCESS_DENIED" in first.meaning.symbol)
     if not refused or not first.logged_on:
         return ""
     return f" The logon of {tell.users[0] if tell.users else 'this client'} was accepted before, so its password is not the cause."

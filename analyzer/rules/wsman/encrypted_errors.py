@@ -112,13 +112,7 @@ def _worked(tell: Tell[Hidden]) -> bool:
     for exchange in winrm_exchanges(tell.evidence):
         found = message(tell.evidence, request(exchange))
         same = place(tell.evidence, Sign(exchange, (exchange.id,))) == wanted
-        if (
-            same
-            and succeeded(exchange)
-            and status(exchange)
-            and found is not None
-            and found.protection is Protection.SEALED
-        ):
+        if same and succeeded(exchange) and status(exchange) and found is not None and found.protection is Protection.SEALED:
             return True
     return False
 

@@ -88,11 +88,7 @@ def _plain(tell: Tell[Gone]) -> Tell[Failure]:
 def title(tell: Tell[Gone]) -> str:
     """Which shell, on which server."""
     shell = tell.first.fact.failure.shell
-    return headline(
-        f"Shell {shell[:8]} no longer exists on {server(_plain(tell))}"
-        if shell
-        else f"A shell or command is gone on {server(_plain(tell))}"
-    )
+    return headline(f"Shell {shell[:8]} no longer exists on {server(_plain(tell))}" if shell else f"A shell or command is gone on {server(_plain(tell))}")
 
 
 def why(tell: Tell[Gone]) -> str:
@@ -127,18 +123,12 @@ def _machine(tell: Tell[Gone], gone: Gone) -> str:
         return ""
     if used.lower() != now.lower():
         return f" The logon before was answered by {used}, this one by {now}: a load balancer changed the server."
-    return (
-        f" Both requests went over one connection to {now}."
-        if then == here
-        else f" The logons of both connections were answered by {now}."
-    )
+    return f" Both requests went over one connection to {now}." if then == here else f" The logons of both connections were answered by {now}."
 
 
 def _name(evidence: Evidence, connection: str) -> str | None:
     """The server's own name, as its NTLM challenge on this connection has it."""
-    return next(
-        (found.server_name for found in evidence.conversations_of.get(connection, ()) if found.server_name), None
-    )
+    return next((found.server_name for found in evidence.conversations_of.get(connection, ()) if found.server_name), None)
 
 
 def advice(tell: Tell[Gone]) -> str:

@@ -62,7 +62,7 @@ def test_signs(request_bytes: bytes, expected: bool) -> None:  # noqa: FBT001
 @pytest.mark.parametrize("port", [5985, 5986, 47001])
 def test_soap_on_a_registered_port(port: int) -> None:
     assert _is_winrm(_body("application/soap+xml;charset=UTF-8"), port)
-    assert not _is_winrm(_body("text/xml"), port)
+    assert _is_winrm(b"POST /wsmann HTTP/1.1\r\nContent-Length: 0\r\n\r\n", port)
     assert not _is_winrm(b"GET / HTTP/1.1\r\n\r\n", port)
 
 

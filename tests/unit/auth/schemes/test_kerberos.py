@@ -1,5 +1,7 @@
 """Kerberos messages made by hand: whole, odd and cut."""
 
+import hashlib
+
 import pytest
 
 from analyzer.auth.schemes import der, kerberos
@@ -22,7 +24,8 @@ def _kerberos(raw: bytes) -> KerberosToken:
 
 @pytest.mark.parametrize("raw", [framed(b"\x01\0", ap_req()), ap_req()])
 def test_an_ap_req_shows_service_realm_and_encryption(raw: bytes) -> None:
-    expected = KerberosToken("AP-REQ", "LAB.TEST", "HTTP/srv.lab.test", 18, 18, 4, mutual_required=True)
+    ticket = hashlib.sha256(b"\x5a" * 300).digest()
+    expected = KerberosToken("AP-REQ", "LAB.TEST", "HTTP/srv.lab.test", 18, 18, 4, mutual_required=True, ticket=ticket)
     assert kerberos.message(raw) == (expected, "")
 
 

@@ -1,0 +1,74 @@
+"""On the client's side alone: a client that never logs on is answered through a proxy.
+
+What it sees
+    A client's connection to a proxy whose server side is not in the capture. It sends WinRM requests with readable SOAP and never any credentials, and they are
+    answered with 2xx. Identify, which is anonymous by design, does not count.
+Why it matters
+    A WinRM server answers nobody without a logon. So the request ran under a logon that someone else made: another client's on a shared server connection, or
+    the proxy's own account.
+When it is wrong
+    A proxy that logs on with an account of its own, by design, looks the same from here. So does a server that is no Windows and asks for no logon.
+Needs
+    The client's side of the proxy. With the server's side, affinity.shared-authenticated-upstream or affinity.proxy-owned-identity tells which.
+Reference
+    Proxy Servers and WinRM, sentence 155.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+
+from analyzer.records.auth import Audience
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Severity
+from analyzer.records.http import Exchange
+from analyzer.records.proxy import Role
+from analyzer.records.story import Fate, Outcome
+from analyzer.rules.asking import server_words, times
+from analyzer.rules.products import Advice, Topic
+from analyzer.rules.reading import header, is_clear, message, request, role
+from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+
+
+def see(evidence: Evidence) -> Iterator[Sign[Fate]]:
+    """One sign for each request that was answered so."""
+    spoke = {one.connection for one in evidence.conversations if one.audience is Audience.SERVER}
+    for fate in evidence.story.fates.values():
+        if fate.outcome is Outcome.ANSWERED and not fate.forwarded_as and _is_bare(evidence, evidence.exchanges[fate.request], spoke):
+            yield Sign(fate, (fate.request,), fate.packets)
+
+
+def _is_bare(evidence: Evidence, exchange: Exchange, spoke: AbstractSet[str]) -> bool:
+    """A readable request to a proxy, on a connection that is wholly captured and holds no logon."""
+    connection, asked = evidence.connections[exchange.connection], request(exchange)
+    if role(evidence, connection.id) is not Role.CLIENT_LEG or connection.protocol == "tls" or connection.id in spoke:
+        return False
+    whole = connection.to_server.begins and not connection.to_server.gaps
+    return whole and header(asked, "authorization") is None and is_clear(message(evidence, asked))
+
+
+def why(tell: Tell[Fate]) -> str:
+    """What was answered, and what that can mean."""
+    first = tell.first
+    others = [logon for logon in tell.evidence.story.logons if logon.user and logon.client_connection not in tell.connections]
+    known = f" {others[0].user} logged on through the same proxy on {others[0].client_connection}." if others else ""
+    return (
+        f"{tell.connection.client.host} never logged on, and the proxy {server_words(tell.connection)} answered its requests {times(tell.count)} with 2xx: the "
+        f"first is {first.fact.request} ({tell.packet(first.packets[0])}). A WinRM server asks for a logon.{known} So these requests ran under another "
+        "client's logon, or under an account of the proxy's own. Which of them cannot be told from this side."
+    )
+
+
+OPINION = Opinion(
+    title=lambda tell: f"{tell.connection.client.host} is answered through a proxy without a logon",
+    name="A client is answered through a proxy without a logon",
+    severity=Severity.LOW,
+    confidence=0.6,
+    owner=Owner.PROXY,
+    reference="Proxy Servers and WinRM, sentence 155",
+    advice=Advice(
+        "Record on the server side of the proxy to see whose logon serves these requests. Never share server connections that carry NTLM, Kerberos or CredSSP",
+        Topic.BIND,
+    ),
+    see=see,
+    why=why,
+)

@@ -1,0 +1,46 @@
+"""Parties, logons and endings of every sample are what the endpoints' logs and the configuration say; what is claimed as proved is never wrong."""
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import analyzer
+from analyzer.engine.work import told
+from analyzer.records.evidence import Evidence
+from tests.golden import pictures
+from tests.golden.samples import captures, truth
+
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
+FOLDERS = [path.parent for path in sorted(SAMPLES.glob("*/truth.json")) if "parties" in truth(path.parent)]
+LISTED = {
+    "node-two-addresses-pooled": "the truth names one of the two addresses that the proxy listens on; both share its server connection",
+}
+"""Samples whose parties differ, with the reason."""
+every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+
+
+@cache
+def evidence(folder: Path) -> Evidence:
+    return told(analyzer.analyze(captures(folder, truth(folder))).result.evidence)
+
+
+def test_there_are_samples() -> None:
+    assert len(FOLDERS) > 100
+
+
+@every_folder
+def test_no_party_is_claimed_wrongly(folder: Path) -> None:
+    assert (pictures.parties(truth(folder), evidence(folder)).wrong == ()) is (folder.name not in LISTED)
+
+
+@every_folder
+def test_logons_are_those_of_the_endpoints(folder: Path) -> None:
+    found = pictures.logons(truth(folder), evidence(folder))
+    assert (found.wrong, found.missed) == ((), ())
+
+
+@every_folder
+def test_who_ended_a_connection_first(folder: Path) -> None:
+    found = pictures.endings(truth(folder), evidence(folder))
+    assert (found.wrong, found.missed) == ((), ())

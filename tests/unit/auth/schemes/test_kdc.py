@@ -1,0 +1,66 @@
+"""Messages of a KDC made by hand: whole, odd and cut; scapy is asked what it reads in the same bytes."""
+
+import hashlib
+
+import pytest
+
+from analyzer.auth.schemes import scapy_adapter
+from analyzer.auth.schemes.kdc import Clear, clear
+from analyzer.records.kerberos import KdcKind
+from tests.build.talk_kdc import TICKET, as_rep, as_req, kdc_error, tgs_rep, tgs_req
+
+DIGEST = hashlib.sha256(TICKET).digest()
+MESSAGES = {
+    "as-req": (as_req("alice"), Clear(KdcKind.AS_REQ, "alice", "LAB.TEST", "krbtgt/LAB.TEST")),
+    "as-rep": (as_rep("alice"), Clear(KdcKind.AS_REP, "alice", "LAB.TEST", "krbtgt/LAB.TEST", ticket=DIGEST)),
+    "tgs-req": (tgs_req("HTTP/srv01"), Clear(KdcKind.TGS_REQ, None, "LAB.TEST", "HTTP/srv01")),
+    "tgs-rep": (tgs_rep("alice", "HTTP/srv01"), Clear(KdcKind.TGS_REP, "alice", "LAB.TEST", "HTTP/srv01", ticket=DIGEST)),
+    "error": (kdc_error(7, "HTTP/srv01"), Clear(KdcKind.ERROR, None, "LAB.TEST", "HTTP/srv01", 7)),
+    "error with a client": (kdc_error(24, "krbtgt/LAB.TEST", "alice"), Clear(KdcKind.ERROR, "alice", "LAB.TEST", "krbtgt/LAB.TEST", 24)),
+}
+EACH = pytest.mark.parametrize("name", MESSAGES)
+
+
+@EACH
+def test_what_is_in_clear(name: str) -> None:
+    raw, expected = MESSAGES[name]
+    assert clear(raw) == expected
+
+
+@EACH
+def test_bytes_behind_it_do_not_matter(name: str) -> None:
+    raw, expected = MESSAGES[name]
+    assert clear(raw + bytes(20)) == expected
+
+
+@EACH
+def test_a_cut_message_gives_nothing(name: str) -> None:
+    raw, _ = MESSAGES[name]
+    assert {clear(raw[:size]) for size in range(len(raw))} == {None}
+
+
+@EACH
+def test_damage_never_raises(name: str) -> None:
+    raw, _ = MESSAGES[name]
+    for at in range(min(len(raw), 200)):
+        for value in (0, 0x1F, 0x30, 0x80, 0x84, 0xFF):
+            clear(raw[:at] + bytes((value,)) + raw[at + 1 :])
+
+
+def test_scapy_reads_the_same() -> None:
+    raw, expected = MESSAGES["tgs-rep"]
+    told = scapy_adapter.kdc_rep(raw)
+    assert told is not None
+    assert (told.client, told.realm, told.ticket.service, told.ticket.encrypted.digest) == (expected.client, expected.realm, expected.service, expected.ticket)
+    assert scapy_adapter.tgs_req(tgs_req("HTTP/srv01")) is not None
+
+
+def test_anonymous_names_no_one() -> None:
+    told = clear(as_rep("WELLKNOWN/ANONYMOUS"))
+    assert told is not None
+    assert told.client is None
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x30\x03\x02\x01\x05", b"\x6e\x02\x30\x00", b"\x7e\x02\x30\x00", b"\x6b\x80\x30\x00"])
+def test_something_else(raw: bytes) -> None:
+    assert clear(raw) is None
