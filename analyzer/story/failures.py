@@ -98,13 +98,11 @@ def _failed(evidence: Evidence, exchange: Exchange, fate: Fate, endings: Mapping
 
 
 def _gave_up(evidence: Evidence, exchange: Exchange, endings: Mapping[str, Ending]) -> bool:
-    """It was asked to log on, and ended the connection without a try. A refused logon is told as such, and a capture may end before the logon begins."""
-    tried = any(
-        exchange.id in one.exchanges
-        for one in evidence.conversations_of.get(exchange.connection, ())
-        if any(step.from_client and step.token for step in one.steps)
-    )
-    return not tried and exchange.connection in endings and field(request(exchange), "authorization") is None
+    """It was asked to log on, and ended the connection without a try. A refused logon is told as such, a capture may end before the logon begins, and what
+    only looks whether a server is there (Identify, GET) does not log on."""
+    asked = request(exchange)
+    probes = asked is None or asked.method != "POST" or _operation(evidence, exchange) == "Identify"
+    return not probes and exchange.connection in endings and field(asked, "authorization") is None
 
 
 def _is_normal(evidence: Evidence, exchange: Exchange, fate: Fate) -> bool:

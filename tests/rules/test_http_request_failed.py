@@ -4,7 +4,7 @@ import pytest
 
 from analyzer.records.finding import Severity
 from analyzer.records.story import Outcome, Wanted
-from tests.build.talk_http import html, offer, post, reply
+from tests.build.talk_http import IDENTIFY, html, offer, post, reply
 from tests.build.talk_proxy import ask_sealed, direct, handshake, near_leg, sealed_reply, trip
 from tests.build.talk_tokens import ntlm
 from tests.build.talks import Wire
@@ -76,6 +76,25 @@ def test_a_client_that_leaves_when_it_is_asked_to_log_on() -> None:
     assert finding.title == "Client did not log on when server 10.20.2.20 asked for it (401)"
     assert finding.severity is Severity.LOW
     assert names(finding, one.answered)
+
+
+def test_a_client_that_only_looks_whether_a_server_is_there() -> None:
+    lan = Wire()
+    talk = direct(lan)
+    trip(talk, post(content=IDENTIFY), offer("Negotiate"))
+    talk.close_by_client()
+    assert judge(lan).evidence.story.failures == ()
+
+
+def test_connections_that_never_came_up() -> None:
+    lan = Wire()
+    lan.refused("10.10.1.11", 50001, "10.20.2.20", 5985)
+    judged = judge(lan)
+    (failure,) = judged.evidence.story.failures
+    assert (failure.wanted, failure.outcome) == (Wanted.CONNECTION, Outcome.RESET)
+    (finding,) = judged.found(RULE)
+    assert finding.title == "Connections to server 10.20.2.20 never came up"
+    assert RULE not in judged.rules
 
 
 def test_an_answer_of_a_proxy_whose_other_side_is_not_there() -> None:
