@@ -231,7 +231,7 @@ def setting_lines(finding: Finding, width: int, *, products: bool) -> Iterator[L
     """The settings of all products when they are asked for; else that there are some, unless the advice has one already."""
     if products:
         for one in finding.settings:
-            yield from paragraph(f"{one.product}{' (seen here)' if one.seen else ''}: {one.text}", width, label="set      ", indent=6)
+            yield from paragraph(f"{one.product}{' (detected or named)' if one.seen else ''}: {one.text}", width, label="set      ", indent=6)
             yield line("               ", Span(one.document, "dim", whole=True))
     elif finding.settings and not any(one.seen for one in finding.settings):
         yield from paragraph(

@@ -54,7 +54,7 @@ def test_settings_are_told_when_they_are_asked_for() -> None:
     assert "squid" not in plain(overview(seen, RULES, 100))
     assert "settings of 1 product: --all-products, or --proxy NAME" in plain(overview(unseen, RULES, 100))
     everything = plain(overview(seen, RULES, 100, products=True))
-    assert everything.index("nginx (seen here): keepalive 16") < everything.index("squid: on") < everything.index("https://squid.example/p")
+    assert everything.index("nginx (detected or named): keepalive 16") < everything.index("squid: on") < everything.index("https://squid.example/p")
 
 
 def test_a_finding_can_be_checked_by_hand() -> None:
