@@ -10,7 +10,8 @@ class Incident(Struct, frozen=True, gc=False):
     """What one rule found at one party. ``owner`` has to change something; ``party`` is that party, or the one where it shows; None: unknown.
 
     ``clients`` of ``clients_total`` clients of that party are concerned: the machines behind a proxy, not its connections. ``logons`` and ``requests`` count
-    what clients did; what both sides of a proxy show is one. ``findings``: ids, in order. ``cost_ns``: how long clients waited for what failed.
+    what clients did, as far as the findings name it; what both sides of a proxy show is one. ``findings``: ids, in
+    order. ``cost_ns``: how long clients waited for what failed.
     ``explains``: rules whose findings are symptoms of this one and are not told; ``explained_by``: the incident that this one probably follows from.
     ``background``: a note that comes with healthy captures, too.
     """

@@ -73,7 +73,7 @@ def _where(row: FindingRow, width: int, *, with_filter: bool) -> Iterator[Line]:
 
 
 def _whom(result: Result, one: Incident) -> str:
-    """``50 of 50 clients of proxy 10.0.0.5 (squid); 150 logons; f1, f2, f3 and 47 more findings``."""
+    """``50 of 50 clients of proxy 10.0.0.5 (squid); f1, f2, f3 and 47 more findings``."""
     party = next((found for found in result.evidence.story.parties if found.id == one.party), None)
     place = ""
     if party is not None:
@@ -86,7 +86,6 @@ def _whom(result: Result, one: Incident) -> str:
         parts.append(number + (f" of {place}" if place else ""))
     elif place:
         parts.append(place)
-    parts += [counted(number, word) for number, word in ((one.logons, "logon"), (one.requests, "request")) if number]
     if one.cost_ns:
         parts.append(f"{one.cost_ns / 1e9:,.1f} s waited for nothing" if one.cost_ns >= 100_000_000 else "")
     return "; ".join([*(part for part in parts if part), _ids(one)])

@@ -55,8 +55,8 @@ _COLUMNS: tuple[Column[IncidentRow], ...] = (
     Column(
         "explains", Dtype.TEXT, lambda row: ",".join(row.incident.explains) or None, "Rules whose findings are its symptoms and are not listed, comma-joined."
     ),
-    Column("logons", Dtype.INTEGER, lambda row: row.incident.logons, "Logons concerned; one that both sides of a proxy show is one."),
-    Column("requests", Dtype.INTEGER, lambda row: row.incident.requests, "Requests of clients concerned; one that both sides of a proxy show is one."),
+    Column("logons", Dtype.INTEGER, lambda row: row.incident.logons, "Logons that its findings name; one that both sides of a proxy show is one."),
+    Column("requests", Dtype.INTEGER, lambda row: row.incident.requests, "Requests that its findings name; one that both sides of a proxy show is one."),
     Column("certainty", Dtype.TEXT, lambda row: row.incident.certainty.value, "`proved`, `inferred` or `unknown`: that of its least certain finding."),
     Column("background", Dtype.FLAG, lambda row: row.incident.background, "A note that comes with healthy captures, too."),
     Column(
