@@ -48,12 +48,13 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     keytab: Input | None = None,
     rules_dirs: Sequence[Input] = (),
     sigma_dirs: Sequence[Input] = (),
+    proxy: str | None = None,
     progress: Progress | None = None,
     arguments: Sequence[str] = (),
 ) -> Case:
     """What the captures hold. ``inputs``: paths, directories, globs, or ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
-    ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line, for the record.
-    Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
+    ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line.
+    ``proxy``: the product whose settings the advice names. Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
     """
     paths = [os.fspath(one) for one in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
     if not paths:
@@ -64,20 +65,14 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
 
     known, hide = NO_SECRETS, Mask()
     if secrets is not None or keylog is not None or keytab is not None:
-        from analyzer.engine.account import hidden
-        from analyzer.engine.secrets import load
+        from analyzer.case.keys import keys
 
-        known = load(
-            None if secrets is None else os.fspath(secrets), [] if keylog is None else [os.fspath(keylog)], [] if keytab is None else [os.fspath(keytab)]
-        )
-        hide = Mask(*hidden(known))
+        known, hide = keys(secrets, keylog, keytab)
     began = time.time_ns()
-    folders = [os.fspath(one) for one in rules_dirs]
-    sigma = [os.fspath(one) for one in sigma_dirs]
-    finished = run(paths, limits or Limits(), scope or Scope(), progress, folders, known, sigma)
-    about: About = {"arguments": list(arguments), "scope": scope or Scope(), "limits": limits or Limits(), "rules_dirs": folders, "sigma_dirs": sigma}
-    about["began_ns"] = began
-    return Case(finished.result, finished.sources.fetch, about | {"ended_ns": time.time_ns()}, hide, finished.texts)
+    folders, sigma = [os.fspath(one) for one in rules_dirs], [os.fspath(one) for one in sigma_dirs]
+    finished = run(paths, limits or Limits(), scope or Scope(), progress, folders, known, sigma, proxy)
+    about: About = {"scope": scope or Scope(), "limits": limits or Limits(), "rules_dirs": folders, "sigma_dirs": sigma, "arguments": list(arguments)}
+    return Case(finished.result, finished.sources.fetch, about | {"began_ns": began, "ended_ns": time.time_ns()}, hide, finished.texts)
 
 
 def open_case(path: Input) -> OpenedCase:
@@ -132,6 +127,11 @@ class Case(CaseTables):
         self._mask = mask or Mask()
         self._texts: Texts = texts or (lambda: ())
         self._shows = shows
+
+    @property
+    def diagnosis(self) -> str:
+        """What all of it comes to: at most four sentences, a line each. Passwords in them are masked."""
+        return "\n".join(self._told.diagnosis)
 
     @property
     def evidence(self) -> Evidence:
@@ -217,12 +217,12 @@ class Case(CaseTables):
 
         return extent(self.evidence, name, self[name])
 
-    def overview(self, *, width: int = WIDTH, full: bool = False, colour: bool = False) -> str:
-        """The first screen: evidence, coverage, proxies, findings, what to do next. ``full``: all findings with their facts."""
+    def overview(self, *, width: int = WIDTH, full: bool = False, products: bool = False, colour: bool = False) -> str:
+        """The first screen, the diagnosis first. ``full``: all findings with their facts; ``products``: the settings of all products."""
         from analyzer.reports.terminal import overview
         from analyzer.rules.catalogue import rule_ids
 
-        return rendered(overview(self._told, rule_ids(), width, full=full), colour=colour)
+        return rendered(overview(self._told, rule_ids(), width, full=full, products=products), colour=colour)
 
     def look(self, *, width: int = WIDTH, colour: bool = False) -> str:
         """Is there WinRM, where, and which keys would open it."""
@@ -278,14 +278,14 @@ class Case(CaseTables):
         write_bytes(Path(path), blocks, [one.path for one in self.evidence.captures], clobber=clobber)
         return count
 
-    def findings_text(self, *, least: str = "info", width: int = WIDTH, full: bool = False, colour: bool = False) -> str:
+    def findings_text(self, *, least: str = "info", width: int = WIDTH, full: bool = False, products: bool = False, colour: bool = False) -> str:
         """The findings of at least this severity, each with its facts."""
         from analyzer.reports import notebook
         from analyzer.reports.terminal import finding_lines
         from analyzer.rules.catalogue import rule_ids
         from analyzer.tables.findings import graver
 
-        text = rendered(finding_lines(graver(self._told, least), rule_ids(), width, full=full), colour=colour)
+        text = rendered(finding_lines(graver(self._told, least), rule_ids(), width, full=full, products=products), colour=colour)
         return notebook.Rich(text, lambda: notebook.findings(self.at_least(least).listed("findings")))
 
     def ladder(

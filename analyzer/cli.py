@@ -14,7 +14,7 @@ from analyzer.cli_case import report, verify
 from analyzer.cli_completion import complete_rule, complete_table, completion
 from analyzer.cli_exports import export, pcap, timeline, wireshark
 from analyzer.cli_extra import extract, hashes
-from analyzer.cli_inputs import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, show_secrets_option
+from analyzer.cli_inputs import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, products_option, show_secrets_option
 from analyzer.cli_printing import colour, print_with, width, write, write_document
 from analyzer.cli_work import Given, analysis, exit_code, finding_explained, read_any, read_case
 from analyzer.errors import UsageError
@@ -61,7 +61,8 @@ def cli() -> None:
 )
 @click.option("-o", "--output", metavar="CASE", help="Also write a case folder: every table, and a manifest with hashes.")
 @click.option("--clobber", is_flag=True, help="Overwrite CASE when it exists.")
-@click.option("--full", is_flag=True, help="Show every finding with its facts, not only those of medium severity and graver.")
+@click.option("--full", is_flag=True, help="Show every finding with its facts, and every packet number.")
+@products_option
 @show_secrets_option
 def analyze(  # noqa: PLR0913 (one parameter per option)
     captures: tuple[str, ...],
@@ -72,11 +73,13 @@ def analyze(  # noqa: PLR0913 (one parameter per option)
     *,
     clobber: bool,
     full: bool,
+    products: bool,
     show_secrets: bool,
     strict: bool,
 ) -> int:
-    """Evidence, coverage, proxies, findings: the main command."""
-    return analysis(captures, given, form=form, output=output, clobber=clobber, fail_on=fail_on, full=full, show_secrets=show_secrets, strict=strict)
+    """Diagnosis, incidents, proxies, evidence, coverage: the main command."""
+    shown = {"full": full, "products": products, "show_secrets": show_secrets}
+    return analysis(captures, given, form=form, output=output, clobber=clobber, fail_on=fail_on, strict=strict, **shown)
 
 
 @cli.command()
@@ -115,7 +118,7 @@ def show(  # noqa: PLR0913 (one parameter per option)
     """Print one table as text, CSV, JSON or Parquet.
 
     TABLE is captures, connections, tls, exchanges, hops, authentications, messages, shells, commands, streams, proxies, parties, logons,
-    requests, findings, issues or timeline.
+    requests, findings, incidents, issues or timeline.
 
     Times are UTC. CSV is safe to open in a spreadsheet; JSON and Parquet hold every text as captured, but for
     passwords, which are masked unless --show-secrets is given.
@@ -140,11 +143,22 @@ def show(  # noqa: PLR0913 (one parameter per option)
 @click.option("-f", "--format", "form", type=click.Choice(["table", "csv", "json", "jsonl"]), default="table", show_default=True)
 @click.option("-m", "--min-level", type=click.Choice(LEVELS), default="info", show_default=True, help="Leave out findings below this level.")
 @click.option("--full", is_flag=True, help="Show every packet number.")
-def findings(captures: tuple[str, ...], given: Given, form: TextFormat, min_level: str, fail_on: str | None, *, full: bool, strict: bool) -> int:
-    """Print the findings, the gravest first."""
+@products_option
+def findings(
+    captures: tuple[str, ...],
+    given: Given,
+    form: TextFormat,
+    min_level: str,
+    fail_on: str | None,
+    *,
+    full: bool,
+    products: bool,
+    strict: bool,
+) -> int:
+    """Print the findings, the most severe first."""
     case = read_any(captures, given)
     if form == "table":
-        write([case.findings_text(least=min_level, width=width(), full=full, colour=colour())])
+        write([case.findings_text(least=min_level, width=width(), full=full, products=products, colour=colour())])
     else:
         write(case.at_least(min_level).text("findings", form))
     return exit_code(case, fail_on, strict=strict)

@@ -31,6 +31,8 @@ _sigma = click.option(
     metavar="DIR",
     help="Look with the Sigma rules of this folder at what was run.",
 )
+_proxy = click.option("--proxy", metavar="NAME", help="The proxy's product, such as nginx or haproxy: advice then names its settings.")
+products_option = click.option("--all-products", "products", is_flag=True, help="With the advice, print the settings of all proxy products.")
 _strict = click.option("--strict", is_flag=True, help="Exit with 3 when a part of the evidence could not be read.")
 fail_on_option = click.option("--fail-on", type=click.Choice(LEVELS), metavar="LEVEL", help=f"Exit with 1 when a finding is this grave: {', '.join(LEVELS)}.")
 show_secrets_option = click.option("--show-secrets", is_flag=True, help="Do not mask passwords in commands, scripts and their output.")
@@ -48,7 +50,7 @@ def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
         given = Given(**{name: options.pop(name) for name in Given._fields})
         return command(given=given, **options)
 
-    for option in (_strict, _sigma, _rules, _keytab, _keylog, _secrets, _scope, _captures):
+    for option in (_strict, _proxy, _sigma, _rules, _keytab, _keylog, _secrets, _scope, _captures):
         collected = option(collected)
     return collected
 

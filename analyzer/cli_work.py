@@ -28,6 +28,7 @@ class Given(NamedTuple):
     keylog: str | None = None
     keytab: str | None = None
     sigma_dirs: tuple[str, ...] = ()
+    proxy: str | None = None
 
 
 def recorded(arguments: list[str]) -> list[str]:
@@ -66,6 +67,7 @@ def read_case(captures: tuple[str, ...], given: Given) -> api.Case:
         keytab=given.keytab,
         rules_dirs=given.rules_dirs,
         sigma_dirs=given.sigma_dirs,
+        proxy=given.proxy,
         progress=progress,
         arguments=["winrm-analyzer", *recorded(sys.argv[1:])],
     )
@@ -133,6 +135,7 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
     clobber: bool = False,
     fail_on: str | None = None,
     full: bool = False,
+    products: bool = False,
     show_secrets: bool = False,
     strict: bool = False,
 ) -> int:
@@ -143,7 +146,7 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
     if output is not None:
         case.save(output, clobber=clobber, show_secrets=show_secrets)
     if form == "table":
-        write([case.overview(width=width(), full=full, colour=colour())])
+        write([case.overview(width=width(), full=full, products=products, colour=colour())])
     else:
         write(case.machine(form))
     return exit_code(case, fail_on, strict=strict)

@@ -1,7 +1,7 @@
 """Makes large captures out of a small real one: each copy has its own addresses, its own tokens and its own ciphertext, so that nothing joins by accident.
 
-``python -m benchmarks.generate SAMPLE.pcap OUT.pcap COPIES [--same]``: bytes are changed at equal places on both legs of a copy, so that legs still
-match each other.
+``python -m benchmarks.generate SAMPLE.pcap OUT.pcap COPIES [--same | --crowd CLIENT]``: bytes are changed at equal places on both legs of a copy, so that
+legs still match each other. ``--crowd``: CLIENT becomes another machine in each copy, and all of them use the sample's one proxy and server.
 Checksums are left as they are: the analyzer does not use them. Times of each copy are moved by 50 ms.
 """
 
@@ -21,28 +21,58 @@ from analyzer.settings import Limits
 _TOKEN = re.compile(rb"(?:Negotiate|NTLM|Kerberos) ([A-Za-z0-9+/]{40,}=*)")
 _SEALED = b"application/octet-stream\r\n"
 _LINKS = {1: 14, 113: 16, 276: 20}
+_EPHEMERAL = 32768
 
 
 def copies(sample: Path, count: int, *, same_contents: bool = False) -> Iterator[tuple[int, int, bytes]]:
     """(link type, time in ns, frame) for each packet of each copy, in order of time within a copy.
 
     ``same_contents``: only addresses differ, so keys still fit."""
-    source = opened(str(sample))
-    found = [(row.link, row.ts_ns, bytes(row.buffer[row.at : row.at + row.size])) for row in rows(source.fill, Limits(), Walk())]
-    source.raw.close()
+    found = _frames(sample)
     for copy in range(count):
         salt = hashlib.sha256(str(copy).encode()).digest()
         for link, ts_ns, frame in found:
-            yield link, ts_ns + copy * 50_000_000, _changed(frame, _LINKS[link], copy, b"" if same_contents else salt)
+            data, at = bytearray(frame), _LINKS[link]
+            if _is_tcp(frame, at):
+                for place in (at + 12, at + 16):  # 10.a.b.c becomes another network for each copy
+                    data[place + 1] = (data[place + 1] + (copy >> 8)) & 0xFF
+                    data[place + 2] = (data[place + 2] + copy) & 0xFF
+                _with_other_contents(data, frame, b"" if same_contents else salt)
+            yield link, ts_ns + copy * 50_000_000, bytes(data)
 
 
-def _changed(frame: bytes, at: int, copy: int, salt: bytes) -> bytes:
-    if len(frame) < at + 40 or frame[at] >> 4 != 4 or frame[at + 9] != 6:
-        return frame
-    data = bytearray(frame)
-    for place in (at + 12, at + 16):  # 10.a.b.c becomes another network for each copy
-        data[place + 1] = (data[place + 1] + (copy >> 8)) & 0xFF
-        data[place + 2] = (data[place + 2] + copy) & 0xFF
+def crowd(sample: Path, count: int, client: str) -> Iterator[tuple[int, int, bytes]]:
+    """As `copies`, but ``client`` alone becomes another machine in each copy (10.99.0.1, 10.99.0.2, ...); ports are moved on both sides of the proxy."""
+    own, found = bytes(map(int, client.split("."))), _frames(sample)
+    for copy in range(count):
+        salt = hashlib.sha256(f"client {copy}".encode()).digest()
+        for link, ts_ns, frame in found:
+            data, at = bytearray(frame), _LINKS[link]
+            if _is_tcp(frame, at):
+                for place in (at + 12, at + 16):
+                    if data[place : place + 4] == own:
+                        data[place : place + 4] = bytes((10, 99, (copy + 1) >> 8, (copy + 1) & 0xFF))
+                ports = at + 4 * (frame[at] & 15)
+                for place in (ports, ports + 2):
+                    port = int.from_bytes(frame[place : place + 2], "big")
+                    if port >= _EPHEMERAL:
+                        data[place : place + 2] = (_EPHEMERAL + (port - _EPHEMERAL + 211 * copy) % (65536 - _EPHEMERAL)).to_bytes(2, "big")
+                _with_other_contents(data, frame, salt)
+            yield link, ts_ns + copy * 50_000_000, bytes(data)
+
+
+def _frames(sample: Path) -> list[tuple[int, int, bytes]]:
+    source = opened(str(sample))
+    found = [(row.link, row.ts_ns, bytes(row.buffer[row.at : row.at + row.size])) for row in rows(source.fill, Limits(), Walk())]
+    source.raw.close()
+    return found
+
+
+def _is_tcp(frame: bytes, at: int) -> bool:
+    return len(frame) >= at + 40 and frame[at] >> 4 == 4 and frame[at + 9] == 6
+
+
+def _with_other_contents(data: bytearray, frame: bytes, salt: bytes) -> None:
     for match in _TOKEN.finditer(frame) if salt else ():
         token = bytearray(base64.b64decode(match[1]))
         begin = _random_part(token)
@@ -53,7 +83,6 @@ def _changed(frame: bytes, at: int, copy: int, salt: bytes) -> bytes:
     if sealed >= 0:
         begin = sealed + len(_SEALED) + 4 + 16 + 8
         data[begin : begin + 8] = salt[:8]
-    return bytes(data)
 
 
 def _random_part(token: bytearray) -> int:
@@ -81,5 +110,7 @@ def write(out: Path, packets: Iterator[tuple[int, int, bytes]]) -> int:
 
 
 if __name__ == "__main__":
-    made = write(Path(sys.argv[2]), copies(Path(sys.argv[1]), int(sys.argv[3]), same_contents="--same" in sys.argv))
+    given, number = Path(sys.argv[1]), int(sys.argv[3])
+    frames = crowd(given, number, sys.argv[5]) if "--crowd" in sys.argv else copies(given, number, same_contents="--same" in sys.argv)
+    made = write(Path(sys.argv[2]), frames)
     print(f"{made} packets")

@@ -33,12 +33,9 @@ class OpenedCase(CaseTables):
 
     def hiding(self, secrets: str | None = None, keylog: str | None = None, keytab: str | None = None) -> OpenedCase:
         """The same case with the values of these files masked, too. A case folder does not hold them, so it cannot know them by itself."""
-        from analyzer.engine.account import hidden
-        from analyzer.engine.secrets import load
-        from analyzer.reports.masking import Mask
+        from analyzer.case.keys import keys
 
-        known = load(secrets, [] if keylog is None else [keylog], [] if keytab is None else [keytab])
-        return OpenedCase(self.folder, self._manifest, Mask(*hidden(known)), shows=self._shows)
+        return OpenedCase(self.folder, self._manifest, keys(secrets, keylog, keytab)[1], shows=self._shows)
 
     def show_secrets(self) -> OpenedCase:
         """The same case with nothing masked in its tables. `UsageError`: the folder was written without secrets."""
@@ -74,7 +71,7 @@ class OpenedCase(CaseTables):
             self._cells[name] = read(self.folder, name)
         return self._cells[name]
 
-    def findings_text(self, *, least: str = "info", width: int = WIDTH, full: bool = False, colour: bool = False) -> str:
+    def findings_text(self, *, least: str = "info", width: int = WIDTH, full: bool = False, products: bool = False, colour: bool = False) -> str:
         """The findings of at least this severity, each with its facts."""
         from analyzer.records.finding import Severity
         from analyzer.reports import notebook
@@ -82,7 +79,7 @@ class OpenedCase(CaseTables):
         from analyzer.tables.stored import stored_result
 
         result = stored_result(self.cells("captures"), self.cells("findings"), Severity(least))
-        text = rendered(finding_lines(result, self.rule_ids, width, full=full), colour=colour)
+        text = rendered(finding_lines(result, self.rule_ids, width, full=full, products=products), colour=colour)
         return notebook.Rich(text, lambda: notebook.findings(self.at_least(least).listed("findings")))
 
     def at_least(self, level: str) -> OpenedCase:

@@ -121,8 +121,19 @@ class CaseTables(ABC):
 
     @property
     def findings(self) -> pd.DataFrame:
-        """One row per finding, the gravest first."""
+        """One row per finding, the most severe first."""
         return self.table("findings")
+
+    @property
+    def incidents(self) -> pd.DataFrame:
+        """One row per incident: findings of one cause, the most severe first."""
+        return self.table("incidents")
+
+    @property
+    def diagnosis(self) -> str:
+        """What all of it comes to: at most four sentences, a line each. Passwords in them are masked."""
+        told = self.manifest().get("diagnosis")
+        return "\n".join(str(one) for one in told) if isinstance(told, list) else ""
 
     @property
     def issues(self) -> pd.DataFrame:
@@ -213,10 +224,10 @@ class CaseTables(ABC):
         target.write_text(made, encoding="utf-8", errors="backslashreplace", newline="\n")
 
     def _repr_html_(self) -> str:
-        """What a notebook shows of a case: its files, how much is in it, and its gravest findings."""
+        """What a notebook shows of a case: its files, how much is in it, the diagnosis, and its most severe incidents."""
         from analyzer.reports.notebook import summary
 
-        return summary(*self._extent_of_all(), self.listed("findings"))
+        return summary(*self._extent_of_all(), self.listed("incidents"), self.diagnosis)
 
     def timeline_lines(self, profile: Profile = "native", form: TextForm = "jsonl", *, show_secrets: bool = False) -> Iterator[str]:
         """The timeline for other tools: ``native``, ``timesketch`` (also ``csv``) or ``ecs``, line by line."""

@@ -31,6 +31,7 @@ def account(result: Result, about: Mapping[str, Any]) -> dict[str, object]:
             {"capture": one.name, "path": one.path, "absolute": _absolute(one.path), "size_bytes": one.size, "sha256": one.sha256}
             for one in result.evidence.captures
         ],
+        "diagnosis": list(result.diagnosis),
         "processed": {word: rfc3339(about[f"{word}_ns"]) for word in ("began", "ended") if f"{word}_ns" in about},
     }
 

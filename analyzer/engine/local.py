@@ -38,8 +38,13 @@ def run(
     rules_dirs: Sequence[str] = (),
     secrets: Secrets = NO_SECRETS,
     sigma_dirs: Sequence[str] = (),
+    proxy: str | None = None,
 ) -> Run:
-    """Analyses captures. Raises `InputError` when none of the inputs could be read as a capture."""
+    """Analyzes captures. `InputError`: none of the inputs could be read as one. `UsageError`: nothing is known of that proxy product."""
+    if proxy is not None:
+        from analyzer.rules.products import known_product
+
+        proxy = known_product(proxy)
     scanned = [_scanned(item, ordinal, limits, scope, progress) for ordinal, item in enumerate(expand(inputs))]
     if all(item.capture.format == "unknown" for item in scanned):
         details = "; ".join(f"{item.capture.name}: {item.issues[0].detail}" for item in scanned if item.issues)
@@ -49,12 +54,13 @@ def run(
     if any(item.flows for item in scanned):
         from analyzer.engine.reading import read
 
-        result, texts = read(scanned, sources, Settings(limits, secrets, rules_dirs, sigma_dirs), progress)
+        result, texts = read(scanned, sources, Settings(limits, secrets, rules_dirs, sigma_dirs, proxy), progress)
         return Run(result, sources, texts)
     # most captures that are searched for WinRM hold none: what decodes it is not even loaded
     evidence = captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues))
     judgement = judged(evidence, rules_dirs)
-    return Run(Result(replace(evidence, issues=(*evidence.issues, *judgement.failures)), judgement.findings, {}), sources, tuple)
+    evidence = replace(evidence, issues=(*evidence.issues, *judgement.failures))
+    return Run(Result(evidence, judgement.findings, {}, incidents=judgement.incidents, diagnosis=judgement.diagnosis), sources, tuple)
 
 
 def _scanned(item: Input, ordinal: int, limits: Limits, scope: Scope, progress: Progress | None) -> Scanned:

@@ -85,11 +85,15 @@ def _read(
     found = with_sigma(found, settings.sigma_dirs)
     found = replace(found, story=told(found).story)
     found = replace(found, commands=attributed(found, found.commands))
+    found = replace(found, product=settings.proxy)
     judgement = judged(found, settings.rules_dirs, workers)
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
     again = partial(texts, found, secrets, tickets, sources.fetch, limits)
-    return Result(found, judgement.findings, auth_steps(found), judgement.scorecards, opened.shells, found.commands), again
+    made = Result(
+        found, judgement.findings, auth_steps(found), judgement.scorecards, opened.shells, found.commands, judgement.incidents, judgement.diagnosis
+    )
+    return made, again
 
 
 def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Callable[[str, int, int], None] | None) -> tuple[list[Talk], int]:

@@ -1,24 +1,35 @@
-"""Job *judge*: runs every rule over the evidence, and drops the findings that another one explains."""
+"""Job *judge*: runs every rule over the evidence, drops the findings that another one explains, and makes incidents and the diagnosis of the rest."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.engine.forks import spread
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Finding
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Scorecard
 from analyzer.records.secrets import Secrets
 from analyzer.rules.catalogue import extra_rules, rules
-from analyzer.rules.causes import explained
+from analyzer.rules.causes import EXPOSES, explanations, order, symptoms
 from analyzer.rules.scorecard import scorecards
 from analyzer.settings import Limits
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analyzer.records.incident import Incident
+
+_NOTHING = (
+    "No WinRM traffic was found.",
+    "WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?",
+)
+"""The diagnosis of captures without any connection of interest: what makes the others is not even loaded for them."""
 _WITHOUT_CONNECTIONS = ("capture",)
 """The families that say something of a capture without any connection of ours."""
-_ORDER = {severity: -rank for rank, severity in enumerate(Severity)}
 
 
 class Settings(Struct, frozen=True, gc=False):
@@ -28,14 +39,18 @@ class Settings(Struct, frozen=True, gc=False):
     secrets: Secrets
     rules_dirs: Sequence[str]
     sigma_dirs: Sequence[str]
+    proxy: str | None = None
+    """The proxy product that the user named."""
 
 
 class Judgement(Struct, frozen=True, gc=False):
-    """Findings, the gravest first, then by time; the scorecards of the proxies; an issue for each rule that failed."""
+    """Findings, the most severe first, then by time; the scorecards of the proxies; an issue for each rule that failed; what all of it comes to."""
 
     findings: tuple[Finding, ...]
     scorecards: tuple[Scorecard, ...]
     failures: tuple[Issue, ...]
+    incidents: tuple[Incident, ...] = ()
+    diagnosis: tuple[str, ...] = ()
 
 
 def with_sigma(evidence: Evidence, folders: Sequence[str]) -> Evidence:
@@ -70,6 +85,15 @@ def judged(evidence: Evidence, rules_dirs: Sequence[str], workers: int = 1) -> J
             found.extend(rule.find(evidence))
         except Exception as error:  # noqa: BLE001  the licensed place: a user's rule must not cost the run
             failures.append(Issue("rule.failed", f"{rule.id}: {type(error).__name__}: {error}"))
-    kept = explained(found)
-    kept.sort(key=lambda item: (_ORDER[item.severity], item.first_ns, item.rule, item.subject))
-    return Judgement(tuple(kept), scorecards(evidence, found) if evidence.story.parties else (), tuple(failures))
+    left_out = explanations(found)
+    dropped = {id(symptom) for symptom, _ in left_out}
+    kept = sorted((finding for finding in found if id(finding) not in dropped), key=order)
+    if not kept and not evidence.connections:
+        return Judgement((), (), tuple(failures), (), _NOTHING)
+    from analyzer.incidents.diagnosis import diagnosis
+    from analyzer.incidents.grouping import Told, incidents
+
+    named = {rule.id: rule.title for rule in chosen}
+    grouped = incidents(evidence, kept, Told(named, symptoms() if evidence.connections else {}, left_out))
+    cards = scorecards(evidence, found) if evidence.story.parties else ()
+    return Judgement(tuple(kept), cards, tuple(failures), grouped, diagnosis(evidence, grouped, EXPOSES))

@@ -52,6 +52,8 @@ class Evidence(Struct, frozen=True, gc=False):
     """What clients and key distribution centers said to each other, in order of time; empty where there is no WinRM."""
     story: Story = Story()
     """What the whole comes to: parties, logons, what became of each request, endings."""
+    product: str | None = None
+    """The proxy product that the user named."""
     sigma_hits: tuple[SigmaHit, ...] = ()
     """What the user's own Sigma rules say of it."""
 

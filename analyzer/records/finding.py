@@ -15,6 +15,15 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+class ProductSetting(Struct, frozen=True, gc=False):
+    """What to set in one product, and where its vendor describes it. ``seen``: this product is the one at work here, or the user named it."""
+
+    product: str
+    text: str
+    document: str
+    seen: bool = False
+
+
 class Finding(Struct, frozen=True, gc=False):
     """``subject`` is the record it is about; ``evidence`` record ids; ``packets`` packet keys, the ones to look at first, in order.
 
@@ -41,3 +50,5 @@ class Finding(Struct, frozen=True, gc=False):
     destination: str | None = None
     owner: str | None = None
     """Which party has to change something: client, proxy, server, network or capture; None where the rule does not say."""
+    settings: tuple[ProductSetting, ...] = ()
+    """The advice for each product, the one that was seen first."""

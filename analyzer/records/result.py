@@ -1,13 +1,19 @@
 """What a run gives: the evidence, and what the rules say about it."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding
-from analyzer.records.proxy import Scorecard
-from analyzer.records.wsman import Command, Shell
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from analyzer.records.evidence import Evidence
+    from analyzer.records.finding import Finding
+    from analyzer.records.incident import Incident
+    from analyzer.records.proxy import Scorecard
+    from analyzer.records.wsman import Command, Shell
 
 SCHEMA = 1
 """Of a case folder; grows when a name in it changes its meaning."""
@@ -25,3 +31,7 @@ class Result(Struct, frozen=True, gc=False):
     scorecards: tuple[Scorecard, ...] = ()
     shells: tuple[Shell, ...] = ()
     commands: tuple[Command, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    """The findings grouped by cause, the most severe first."""
+    diagnosis: tuple[str, ...] = ()
+    """What all of it comes to: at most four sentences."""

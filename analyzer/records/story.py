@@ -195,6 +195,39 @@ class Ending(Struct, frozen=True, gc=False):
     certainty: Certainty = Certainty.PROVED
 
 
+class Wanted(StrEnum):
+    """What a client tried, the most basic thing first."""
+
+    CONNECTION = "connection"
+    TLS = "tls"
+    LOGON = "logon"
+    REQUEST = "request"
+
+
+class Failure(Struct, frozen=True, gc=False):
+    """What a client tried in vain: its last request to a service, a logon that was refused and did not succeed later, TLS or a connection that
+    never came up.
+
+    ``client``: its address, None where only the server's side is captured and does not tell. ``connection``: the client's, or the nearest to it that was
+    captured. ``exchange`` is None for TLS and connections, ``logon`` is the logon's id. ``outcome`` of the request; ``status`` and ``code`` as they came back.
+    ``stopped_at``: id of the party that answered or that it got to. ``user``: as whom the client asked.
+    """
+
+    wanted: Wanted
+    client: str | None
+    connection: str
+    exchange: str | None
+    logon: str | None
+    outcome: Outcome
+    status: int | None
+    code: str | None
+    stopped_at: str | None
+    user: str | None
+    at_ns: int
+    packet: int | None
+    certainty: Certainty = Certainty.PROVED
+
+
 class Story(Struct, frozen=True, gc=False):
     """The facts, in order of place, with look-ups: logons by conversation id, fates by the client's exchange id, endings by connection id, parties by
     connection id (the one at its client end, the one at its server end). ``ticket_refusals``: in order of time."""
@@ -205,4 +238,5 @@ class Story(Struct, frozen=True, gc=False):
     endings: Mapping[str, Ending] = {}
     logon_of: Mapping[str, Logon] = {}
     ends: Mapping[str, tuple[str, str]] = {}
+    failures: tuple[Failure, ...] = ()
     ticket_refusals: tuple[TicketRefusal, ...] = ()

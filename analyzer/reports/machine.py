@@ -11,19 +11,21 @@ from analyzer.tables.texts import dumps, objects
 SCHEMA = 1
 """Grows when a name in the output changes its meaning."""
 
-_TABLES = ("captures", "findings", "issues")
+_TABLES = ("captures", "incidents", "findings", "proxies", "issues")
 
 
 def document(result: Result, version: str) -> Iterator[str]:
-    """One JSON object: tool, version, schema, coverage, routes, and the tables captures, findings and issues."""
-    head = {"tool": "winrm-analyzer", "version": version, "schema": SCHEMA, "coverage": _coverage(result), "routes": list(_routes(result))}
+    """One JSON object: tool, version, schema, diagnosis, coverage, routes, and the tables captures, incidents, findings, proxies and issues."""
+    about = {"tool": "winrm-analyzer", "version": version, "schema": SCHEMA, "schema_version": SCHEMA}
+    head = {**about, "diagnosis": "\n".join(result.diagnosis), "coverage": _coverage(result), "routes": list(_routes(result))}
     tables = {name: list(_objects(result, name)) for name in _TABLES}
     yield dumps(head | tables) + "\n"
 
 
 def lines(result: Result, version: str) -> Iterator[str]:
-    """One JSON object a line; ``table`` tells what it is: run, captures, coverage, routes, findings, issues."""
-    yield dumps({"table": "run", "tool": "winrm-analyzer", "version": version, "schema": SCHEMA}) + "\n"
+    """One JSON object a line; ``table`` tells what it is: run, diagnosis, coverage, routes, captures, incidents, findings, proxies, issues."""
+    yield dumps({"table": "run", "tool": "winrm-analyzer", "version": version, "schema": SCHEMA, "schema_version": SCHEMA}) + "\n"
+    yield dumps({"table": "diagnosis", "text": "\n".join(result.diagnosis)}) + "\n"
     yield dumps({"table": "coverage"} | _coverage(result)) + "\n"
     for route in _routes(result):
         yield dumps({"table": "routes", **route}) + "\n"

@@ -60,15 +60,15 @@ OURS = frozenset(
     """
     capture path format link_types sha256 connection_id community_id client_ip server_ip role protocol route_id close closed_by tunnel_of ja3 ja4
     tls_certificate_sha256 twin_of packets exchange_id method request_version response_version auth_scheme mechanism auth_step proxy_auth_scheme
-    request_protection response_protection quality action_absent client_exchange_id upstream_exchange_id client_connection_id upstream_connection_id basis
-    authentication_id first_exchange_id last_exchange_id audience scheme outcome ntlm_version server_os_build secret_tag offers message_id direction
-    protection opened_absent secret_used check text_sha256 shell_id command_id kind connections state stream proxy_ip http_1_1 connection_authentication
-    keeps_open_after_success connection_persistence affinity encryption_enforced proxy_auth_over_https no_foreign_request routes finding_id rule severity
-    subject exchanges filter reference attack evidence code level record means timestamp_desc table drawing lane_1 host_1 lane_2 host_2 lane_3 host_3 tone
-    session_id soap_message_id relates_to client_ttl server_ttl reset_ttl icmp unanswered
-    tls_handshake tls_version tls_alert socks_version socks_reply proxy_header_client proxy_header_server alert_by
-    handshake versions_offered ciphers_offered version cipher certificate_not_before certificate_not_after
-    certificate_validity certificate_key certificate_signature certificate_sha256 client_certificate alert alert_level
+    request_protection response_protection quality action_absent client_exchange_id upstream_exchange_id client_connection_id upstream_connection_id
+    basis authentication_id first_exchange_id last_exchange_id audience scheme outcome ntlm_version server_os_build secret_tag offers message_id
+    direction protection opened_absent secret_used check text_sha256 shell_id command_id kind connections state stream proxy_ip http_1_1
+    connection_authentication keeps_open_after_success connection_persistence affinity encryption_enforced proxy_auth_over_https no_foreign_request
+    routes finding_id rule severity subject exchanges filter reference attack evidence code level record means timestamp_desc table drawing lane_1
+    host_1 lane_2 host_2 lane_3 host_3 tone session_id soap_message_id relates_to client_ttl server_ttl reset_ttl icmp unanswered tls_handshake
+    tls_version tls_alert socks_version socks_reply proxy_header_client proxy_header_server alert_by handshake versions_offered ciphers_offered version
+    cipher certificate_not_before certificate_not_after certificate_validity certificate_key certificate_signature certificate_sha256 client_certificate
+    alert alert_level incident_id owner party_id findings explained_by explains settings reference_url reference_text certainty
     """.split()  # noqa: SIM905 (a list of so many words is easier to read so)
 )
 """Columns of ids, addresses, numbers of packets and closed words."""
@@ -137,10 +137,8 @@ class Mask:
         """The result without secrets in any text that comes from a capture, and what is said of it."""
         commands = tuple(self._command(one) for one in result.commands)
         shells = tuple(self._shell(one) for one in result.shells)
-        findings = tuple(self._finding(one) for one in result.findings)
-        cards = tuple(self._card(one) for one in result.scorecards)
         evidence = self._evidence(result.evidence, commands, shells)
-        return replace(result, evidence=evidence, findings=findings, commands=commands, shells=shells, scorecards=cards)
+        return replace(self._judged(result), evidence=evidence, commands=commands, shells=shells)
 
     def told(self, result: Result) -> Result:
         """The result for what shows findings, issues, scorecards and who authenticated, and only counts the rest: exchanges, messages, shells and commands are
@@ -149,8 +147,12 @@ class Mask:
         talks, talks_of = self._talks(evidence)
         issues = tuple(self._issue(one) for one in evidence.issues)
         evidence = replace(evidence, conversations=talks, conversations_of=talks_of, issues=issues)
-        findings = tuple(self._finding(one) for one in result.findings)
-        return replace(result, evidence=evidence, findings=findings, scorecards=tuple(self._card(one) for one in result.scorecards))
+        return replace(self._judged(result), evidence=evidence)
+
+    def _judged(self, result: Result) -> Result:
+        incidents = tuple(replace(one, title=self.known(one.title), change=self.known(one.change)) for one in result.incidents)
+        findings, cards = tuple(map(self._finding, result.findings)), tuple(map(self._card, result.scorecards))
+        return replace(result, findings=findings, scorecards=cards, incidents=incidents, diagnosis=tuple(map(self.known, result.diagnosis)))
 
     def cells(self, table: Table[Any], rows: list[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
         """The rows without secrets, by the name of the column: all texts but for `OURS`."""

@@ -18,7 +18,7 @@ from analyzer.tables.column import Value
 _DRAWINGS = 8
 """Ladders shown one below the other."""
 _GRAVEST = 5
-"""Findings in the summary of a case."""
+"""Incidents in the summary of a case."""
 _FINDINGS = 100
 """Findings in the list of them."""
 _TEXT_CHARS = 200_000
@@ -56,13 +56,19 @@ class Rich(str):
         printer.text(str(self))
 
 
-def summary(captures: Sequence[str], counts: Mapping[str, int], findings: Sequence[Mapping[str, Value]]) -> str:
-    """A case: its files, how much is in it, and its gravest findings."""
+def summary(captures: Sequence[str], counts: Mapping[str, int], incidents: Sequence[Mapping[str, Value]], diagnosis: str = "") -> str:
+    """A case: its files, how much is in it, the diagnosis, and its most severe incidents."""
     names = ", ".join(captures[:_GRAVEST]) + (f" and {len(captures) - _GRAVEST} more" if len(captures) > _GRAVEST else "")
     numbers = ", ".join(counted(count, name) for name, count in counts.items())
-    rows = [f"<tr>{_cells(_bold(row['severity']), _safe(row['title']), _code(row['rule']))}</tr>" for row in findings[:_GRAVEST]]
-    more = f"<p>and {len(findings) - _GRAVEST:,} more findings</p>" if len(findings) > _GRAVEST else ""
-    return f"<p><b>Case</b> {_safe(names)}: {_safe(numbers)}</p>" + (f"<table>{''.join(rows)}</table>{more}" if rows else "")
+    told = [row for row in incidents if not row["background"]]
+    rows = [f"<tr>{_cells(_bold(row['severity']), _safe(row['title']), _clients(row), _code(row['rule']))}</tr>" for row in told[:_GRAVEST]]
+    more = f"<p>and {len(told) - _GRAVEST:,} more incidents</p>" if len(told) > _GRAVEST else ""
+    said = "".join(f"<p>{_safe(sentence)}</p>" for sentence in diagnosis.splitlines())
+    return f"<p><b>Case</b> {_safe(names)}: {_safe(numbers)}</p>{said}" + (f"<table>{''.join(rows)}</table>{more}" if rows else "")
+
+
+def _clients(row: Mapping[str, Value]) -> str:
+    return _safe(f"{row['clients']} of {row['clients_total']} clients" if row["clients"] and row["clients_total"] != 1 else "")
 
 
 def findings(rows: Sequence[Mapping[str, Value]]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from analyzer.records.proxy import Route, Scorecard, Verdict
+from analyzer.records.proxy import Scorecard, Verdict
 from analyzer.records.result import Result
 from analyzer.reports.facts import counted
 from analyzer.reports.lines import Line, Span, line, paragraph
@@ -11,21 +11,26 @@ from analyzer.tables.proxies import REQUIREMENTS, check
 _STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.NOT_SEEN: "dim"}
 _WORDS = {Verdict.PASS: "pass      ", Verdict.FAIL: "FAIL      ", Verdict.NOT_SEEN: "not tested"}
 _ROUTES_SHOWN = 8
+_NAMED = 6
 
 
-def proxy_lines(result: Result, width: int) -> Iterator[Line]:
-    """One paragraph for each scorecard; other routes (not WinRM) are left out; said plainly when there is no proxy."""
+def proxy_lines(result: Result, width: int, *, full: bool = True) -> Iterator[Line]:
+    """One paragraph for each scorecard; other routes (not WinRM) are left out; said plainly when there is no proxy. Not ``full``: what is kept, and what was
+    not tested, is one line each."""
     yield line(Span("PROXIES", "bold"))
     for card in result.scorecards:
-        yield from _proxy(result, card, width)
+        yield from _proxy(result, card, width, full=full)
     if not result.scorecards:
-        yield from paragraph("none recognised; to follow a connection through a proxy, capture on both sides of it and give both files", width, indent=2)
+        yield from paragraph("none recognized; to follow a connection through a proxy, capture on both sides of it and give both files", width, indent=2)
 
 
-def _proxy(result: Result, card: Scorecard, width: int) -> Iterator[Line]:
+def _proxy(result: Result, card: Scorecard, width: int, *, full: bool) -> Iterator[Line]:
     product = f" ({card.product})" if card.product else ""
     routes = [route for route in result.evidence.routes if route.id in card.routes]
-    yield from paragraph(f"{card.kind} proxy {card.proxy_host}{product}: {_ends(result, card, routes)}", width, indent=2)
+    yield from paragraph(f"{card.kind} proxy {card.proxy_host}{product}: {_ends(result, card)}", width, indent=2)
+    if not full:
+        yield from _in_short(card, width)
+        return
     told = [f"{route.id} ({route.client_connection} → {', '.join(route.upstream_connections)})" for route in routes[:_ROUTES_SHOWN]]
     more = f", and {len(routes) - _ROUTES_SHOWN:,} more" if len(routes) > _ROUTES_SHOWN else ""
     if routes:
@@ -36,15 +41,28 @@ def _proxy(result: Result, card: Scorecard, width: int) -> Iterator[Line]:
         yield from paragraph(f"{means}{detail}", width, label=f"{_WORDS[found.verdict]}  ", label_style=_STYLES[found.verdict], indent=4)
 
 
-def _ends(result: Result, card: Scorecard, routes: list[Route]) -> str:
+def _in_short(card: Scorecard, width: int) -> Iterator[Line]:
+    by_verdict: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
+    for requirement, means in REQUIREMENTS.items():
+        found = check(card, requirement)
+        if found.verdict is Verdict.FAIL:
+            yield from paragraph(f"{means}: {found.detail}", width, label=f"{_WORDS[found.verdict]}  ", label_style=_STYLES[found.verdict], indent=4)
+        else:
+            by_verdict[found.verdict].append(means)
+    kept, untold = len(by_verdict[Verdict.PASS]), len(by_verdict[Verdict.NOT_SEEN])
+    if kept:
+        yield line("    ", Span(_WORDS[Verdict.PASS], _STYLES[Verdict.PASS]), f"  {counted(kept, 'requirement')}; {untold} not tested; --full lists them")
+    elif untold:
+        yield line("    ", Span(_WORDS[Verdict.NOT_SEEN], _STYLES[Verdict.NOT_SEEN]), f"  {counted(untold, 'requirement')}; --full lists them")
+
+
+def _ends(result: Result, card: Scorecard) -> str:
     connections = result.evidence.connections
-    if not routes:
-        clients = dict.fromkeys(connections[identity].client.host for identity in card.client_connections)
-        servers = dict.fromkeys(f"{(one := connections[identity].server).host}:{one.port}" for identity in card.upstream_connections)
-        side = "server" if clients else "client"
-        return f"{', '.join(clients) or 'its clients'} → {', '.join(servers) or 'its servers'}; its {side} side is not in the capture"
-    clients = dict.fromkeys(connections[route.client_connection].client.host for route in routes)
-    servers = dict.fromkeys(
-        f"{connections[identity].server.host}:{connections[identity].server.port}" for route in routes for identity in route.upstream_connections
-    )
-    return f"{', '.join(clients)} → {', '.join(servers)}"
+    clients = dict.fromkeys(connections[identity].client.host for identity in card.client_connections)
+    servers = dict.fromkeys(f"{connections[identity].server.host}:{connections[identity].server.port}" for identity in card.upstream_connections)
+    both = f"{_some(list(clients), 'client') or 'its clients'} → {_some(list(servers), 'server') or 'its servers'}"
+    return both if clients and servers else f"{both}; its {'server' if clients else 'client'} side is not in the capture"
+
+
+def _some(names: list[str], word: str) -> str:
+    return ", ".join(names) if len(names) <= _NAMED else f"{len(names):,} {word}s"

@@ -1,21 +1,22 @@
-"""The first screen of `analyze`: the evidence, what of it could be read, the proxies, the findings, and what to do next, in this order.
+"""The first screen of `analyze`: the diagnosis, the incidents, the proxies, the evidence, what of it could be read, and what to do next, in this order.
 
-It answers what a reader asks: what was looked at, can I trust it, what happened, prove it. It is 100 characters wide when it does not go to a terminal; filters
-are never wrapped, because they are there to be pasted.
+It answers what a reader asks: what is wrong, prove it, what do I change, what was looked at, can I trust it. It is 100 characters wide when it does not go to
+a terminal; filters are never wrapped, because they are there to be pasted.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from analyzer.formats.text import visible
+from analyzer.records.auth import Audience, Mechanism
 from analyzer.records.capture import Capture
-from analyzer.records.finding import Severity
+from analyzer.records.finding import Finding, Severity
 from analyzer.records.issues import KINDS
 from analyzer.records.result import Result
 from analyzer.reports.facts import Coverage, account, counted, counted_conversations, coverage, issue_counts, winrm_connections
 from analyzer.reports.lines import BLANK, Line, Span, fitted, line, paragraph
 from analyzer.reports.proxies import proxy_lines
-from analyzer.tables.findings import FindingRow, finding_rows, rank
+from analyzer.tables.findings import FindingRow, finding_rows
 from analyzer.tables.packets import frame_filter, number_set, numbers_by_capture
 from analyzer.tables.times import rfc3339, seconds
 
@@ -26,33 +27,56 @@ STYLES = {
     Severity.LOW: "cyan",
     Severity.INFO: "blue",
 }
+_MECHANISMS = {
+    Mechanism.BASIC: "Basic",
+    Mechanism.DIGEST: "Digest",
+    Mechanism.NTLM: "NTLM",
+    Mechanism.KERBEROS: "Kerberos",
+    Mechanism.CREDSSP: "CredSSP",
+    Mechanism.CERTIFICATE: "client certificate",
+    Mechanism.UNKNOWN: "unknown scheme",
+}
+_TO = {Audience.SERVER: "", Audience.PROXY: " to the proxy"}
 _LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 _REASONS = 8
 _NO_FINDING = (
-    "Absence of a finding is not absence of activity: sealed bodies, missing packets, and proxies whose other side was not captured "
+    "Absence of a finding is not absence of activity: encrypted bodies, missing packets, and proxies whose other side was not captured "
     "all hide what a rule would need."
 )
-_DETAILED, _LISTED = 10, 30
-"""Findings of the first screen: with all their facts (medium and graver), and in one line each."""
 _PACKETS_SHOWN = 160
-_BRIEF_PACKETS = 24
 """Characters of a packet set on the screen; the tables have all of it."""
 
 
-def overview(result: Result, rules: Sequence[str], width: int, *, full: bool = False) -> Iterator[Line]:
-    """All sections. ``rules`` are the ids of the rules that ran; ``full`` shows every finding with its facts, and every packet number."""
-    yield from fitted(_sections(result, rules, width, full=full), width)
+def overview(result: Result, rules: Sequence[str], width: int, *, full: bool = False, products: bool = False) -> Iterator[Line]:
+    """All sections. ``rules`` are the ids of the rules that ran; ``full`` shows every finding with its facts, and every packet number; ``products`` the
+    settings of all products."""
+    yield from fitted(_sections(result, rules, width, full=full, products=products), width)
 
 
-def _sections(result: Result, rules: Sequence[str], width: int, *, full: bool) -> Iterator[Line]:
+def _sections(result: Result, rules: Sequence[str], width: int, *, full: bool, products: bool) -> Iterator[Line]:
+    yield from diagnosis_lines(result, width)
+    if full or not result.incidents:
+        yield from _findings(result, rules, width, full=full, products=products)
+    else:
+        from analyzer.reports.incidents import incident_lines
+
+        yield from incident_lines(result, width, products=products)
+    yield from proxy_lines(result, width, full=full)
+    yield BLANK
     yield from evidence_lines(result, width)
     yield BLANK
     yield from coverage_lines(result, width)
     yield BLANK
-    yield from proxy_lines(result, width)
-    yield BLANK
-    yield from _findings(result, rules, width, full=full, grave_only=not full)
     yield from _next(result, width)
+
+
+def diagnosis_lines(result: Result, width: int) -> Iterator[Line]:
+    """What all of it comes to."""
+    if result.diagnosis:
+        yield line(Span("DIAGNOSIS", "bold"))
+        for sentence in result.diagnosis:
+            yield from paragraph(sentence, width, indent=2)
+        yield BLANK
 
 
 def _title(text: str, more: str = "") -> Line:
@@ -60,7 +84,7 @@ def _title(text: str, more: str = "") -> Line:
 
 
 def evidence_lines(result: Result, width: int) -> Iterator[Line]:
-    """The section *Evidence*: files, packets, time span, connections, authentications."""
+    """The section *Evidence*: files, packets, time span, connections, logons."""
     evidence = result.evidence
     yield _title("EVIDENCE")
     per_capture = Counter(connection.capture for connection in winrm_connections(evidence))
@@ -78,9 +102,9 @@ def evidence_lines(result: Result, width: int) -> Iterator[Line]:
             yield line("    ", _clock(capture))
     kept = len(evidence.connections) - len(evidence.winrm & evidence.connections.keys())
     if kept:
-        yield line(f"  besides: {counted(kept, 'connection')} without WinRM, kept for the HTTP or authentication on it")
+        yield line(f"  also kept: {counted(kept, 'connection')} without WinRM, for the HTTP or authentication on it")
     if counted_conversations(evidence):
-        yield from paragraph(_authentications(result), width, label="authentications: ", indent=2)
+        yield from paragraph(_logons(result), width, label="logons: ", indent=2)
 
 
 def _span_of(capture: Capture) -> str:
@@ -96,9 +120,11 @@ def _clock(capture: Capture) -> str:
     return f"its clock is {abs(seconds(capture.clock_offset_ns)):.6f} s {side} (within {seconds(capture.clock_error_ns or 0):.6f} s){drift}"
 
 
-def _authentications(result: Result) -> str:
+def _logons(result: Result) -> str:
+    """By mechanism and outcome; a logon that both sides of a proxy show is one."""
     conversations = counted_conversations(result.evidence)
-    counts = Counter(f"{one.mechanism.value} to the {one.audience.value} {one.outcome.value}" for one in conversations)
+    logons = result.evidence.story.logons
+    counts = Counter(f"{_MECHANISMS[one.mechanism]}{_TO[one.audience]} {one.outcome.value.replace('_', ' ')}" for one in logons or conversations)
     told = ", ".join(f"{number} {words}" for words, number in sorted(counts.items()))
     names = list(dict.fromkeys(account(one) for one in conversations if one.client.user))
     return told + (f"; as {', '.join(names[:8])}{' and others' if len(names) > 8 else ''}" if names else "")
@@ -111,7 +137,7 @@ def coverage_lines(result: Result, width: int) -> Iterator[Line]:
     bodies = covered.bodies
     with_content = sum(bodies.values()) - bodies["empty"]
     yield from paragraph(
-        f"{counted(with_content, 'message body', 'message bodies')} with content: {bodies['clear']} clear, {bodies['sealed']} sealed (encrypted by WinRM), "
+        f"{counted(with_content, 'message body', 'message bodies')} with content: {bodies['clear']} clear, {bodies['sealed']} encrypted by WinRM, "
         f"{bodies['tls']} inside TLS, {bodies['none']} not WinRM; {bodies['empty']} empty",
         width,
         indent=2,
@@ -133,16 +159,16 @@ def coverage_lines(result: Result, width: int) -> Iterator[Line]:
         yield from paragraph(told, width, label="incomplete exchanges: ", indent=2)
     yield from _issues(result, width)
     if not (covered.holes or covered.incomplete or result.evidence.issues):
-        yield line("  nothing is missing and nothing was odd")
+        yield line("  no packets are missing; no capture problems")
 
 
 def _opened(covered: Coverage) -> str:
-    r"""``61 of 70 sealed bodies opened; 6 no key for CONTOSO\\admin (NTLM), 2 ...``."""
+    r"""``61 of 70 encrypted bodies decrypted; 6 no key for CONTOSO\\admin (NTLM), 2 ...``."""
     closed = sorted(covered.closed.items(), key=lambda item: -item[1])
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in closed[:_REASONS])
     if len(closed) > _REASONS:
         reasons += f", and {sum(number for _, number in closed[_REASONS:]):,} for {len(closed) - _REASONS} other reasons like these (table messages)"
-    return f"{covered.opened:,} of {covered.opened + sum(covered.closed.values()):,} sealed bodies opened" + (f"; {reasons}" if reasons else "")
+    return f"{covered.opened:,} of {covered.opened + sum(covered.closed.values()):,} encrypted bodies decrypted" + (f"; {reasons}" if reasons else "")
 
 
 def _issues(result: Result, width: int) -> Iterator[Line]:
@@ -159,22 +185,18 @@ def _issues(result: Result, width: int) -> Iterator[Line]:
         yield from paragraph(", ".join(notes), width, label="notes: ", indent=2, style="dim")
 
 
-def finding_lines(result: Result, rules: Sequence[str], width: int, *, full: bool = False) -> Iterator[Line]:
+def finding_lines(result: Result, rules: Sequence[str], width: int, *, full: bool = False, products: bool = False) -> Iterator[Line]:
     """The section *Findings*: each with the facts and all that is needed to check it by hand; said plainly when there is none."""
-    yield from fitted(_findings(result, rules, width, full=full, grave_only=False), width)
+    yield from fitted(_findings(result, rules, width, full=full, products=products), width)
 
 
-def _findings(result: Result, rules: Sequence[str], width: int, *, full: bool, grave_only: bool) -> Iterator[Line]:
-    """``grave_only``: of the first screen, where what is not grave, and what is more than a screen holds, is one line each."""
+def _findings(result: Result, rules: Sequence[str], width: int, *, full: bool, products: bool) -> Iterator[Line]:
     rows = list(finding_rows(result))
-    grave = [row for row in rows if rank(row.finding.severity) >= rank(Severity.MEDIUM)]
-    detailed = grave[:_DETAILED] if grave_only else rows
     counts = Counter(row.finding.severity for row in rows)
     yield _title("FINDINGS", ", ".join(f"{counts[level]} {level.value}" for level in reversed(Severity) if counts[level]))
-    for row in detailed:
-        yield from _finding(row, width, full=full)
+    for row in rows:
+        yield from _finding(row, width, full=full, products=products)
         yield BLANK
-    yield from _brief(result, rows[len(detailed) :])
     if not rows:
         ran = rules if result.evidence.connections else [rule for rule in rules if rule.startswith("capture.")]  # the others have nothing to look at
         families = sorted({rule.partition(".")[0] for rule in ran})
@@ -183,21 +205,7 @@ def _findings(result: Result, rules: Sequence[str], width: int, *, full: bool, g
         yield BLANK
 
 
-def _brief(result: Result, rows: Sequence[FindingRow]) -> Iterator[Line]:
-    """One line each, as many as a screen holds."""
-    for row in rows[:_LISTED]:
-        finding = row.finding
-        where = ", ".join(_numbers(numbers, _BRIEF_PACKETS) for numbers in numbers_by_capture(finding.packets).values())
-        told = f"  {visible(finding.title)} ({visible(finding.rule)}), packets {where or '-'}"
-        yield line("  ", Span(row.id, "bold"), "  ", Span(finding.severity.value.upper(), STYLES[finding.severity]), told)
-    if rows:
-        more = f"  and {len(rows) - _LISTED:,} more; all" if len(rows) > _LISTED else "  all"
-        yield line(f"{more} with facts and filters:")
-        yield line("  ", Span(f"winrm-analyzer findings {_inputs(result)}", "", whole=True))
-        yield BLANK
-
-
-def _finding(row: FindingRow, width: int, *, full: bool) -> Iterator[Line]:
+def _finding(row: FindingRow, width: int, *, full: bool, products: bool) -> Iterator[Line]:
     finding = row.finding
     yield line("  ", Span(row.id, "bold"), "  ", Span(finding.severity.value.upper(), STYLES[finding.severity]), "  ", Span(visible(finding.title), "bold"))
     yield line(f"      rule     {visible(finding.rule)}, confidence {finding.confidence:.2f}, about {visible(finding.subject)}")
@@ -209,8 +217,26 @@ def _finding(row: FindingRow, width: int, *, full: bool) -> Iterator[Line]:
         yield from paragraph(who, width, label="who      ", indent=6)
     yield from _where(row, width, full=full)
     yield from paragraph(finding.why, width, label="why      ", indent=6)
-    yield from paragraph(finding.advice, width, label="advice   ", indent=6)
+    yield from advice_lines(finding, width, products=products)
     yield from paragraph(finding.reference, width, label="see      ", indent=6, style="dim")
+
+
+def advice_lines(finding: Finding, width: int, *, products: bool) -> Iterator[Line]:
+    """The advice; the settings of all products when they are asked for, else where they are, unless one is in the advice already."""
+    yield from paragraph(finding.advice, width, label="to do    ", indent=6)
+    yield from setting_lines(finding, width, products=products)
+
+
+def setting_lines(finding: Finding, width: int, *, products: bool) -> Iterator[Line]:
+    """The settings of all products when they are asked for; else that there are some, unless the advice has one already."""
+    if products:
+        for one in finding.settings:
+            yield from paragraph(f"{one.product}{' (detected or named)' if one.seen else ''}: {one.text}", width, label="set      ", indent=6)
+            yield line("               ", Span(one.document, "dim", whole=True))
+    elif finding.settings and not any(one.seen for one in finding.settings):
+        yield from paragraph(
+            f"of {counted(len(finding.settings), 'product')}: --all-products, or --proxy NAME", width, label="settings ", indent=6, style="dim"
+        )
 
 
 def _where(row: FindingRow, width: int, *, full: bool) -> Iterator[Line]:
@@ -231,12 +257,12 @@ def _next(result: Result, width: int) -> Iterator[Line]:
     rows = list(finding_rows(result))
     inputs = _inputs(result)
     yield _title("NEXT")
-    if rows:
+    if rows and rows[0].finding.severity is not Severity.INFO:
         yield line("  ", Span(f"winrm-analyzer explain {visible(rows[0].finding.rule)}", whole=True))
     connection = next((name for row in rows for name in row.finding.connections), None) or next(iter(sorted(result.evidence.winrm)), None)
     if connection:
         yield line("  ", Span(f"winrm-analyzer ladder {inputs} --connection {visible(connection)}", whole=True))
-    yield line("  ", Span(f"winrm-analyzer show exchanges {inputs}", whole=True))
+    yield line("  ", Span(f"winrm-analyzer {'findings' if rows else 'show exchanges'} {inputs}", whole=True))
     if rows:
         yield line("  ", Span(f"winrm-analyzer report -o report.html {inputs}", whole=True))
     if not result.evidence.winrm:

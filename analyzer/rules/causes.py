@@ -3,30 +3,79 @@
 A symptom goes when a cause was found on the same client's connections (or the same upstream ones). Its exchanges and packets stay visible in the tables.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
-from analyzer.records.finding import Finding
+from analyzer.records.finding import Finding, Severity
 from analyzer.rules.catalogue import FAMILIES, rules
+
+FALLBACK = "http.request-failed"
+"""The rule for failures that no other one explains: any other finding about the same client and service, or the same connection, says more."""
+EXPOSES = (
+    *("attack.tool-", "attack.omigod", "attack.config-", "attack.bulk-", "attack.sigma-", "attack.ntlm"),
+    *("capture.", "proxyauth.over-plain-http", "proxyauth.cleartext", "proxyauth.socks-password", "proxy.socks"),
+    *("auth.basic-cleartext", "auth.ntlmv1", "auth.no-mic", "auth.two-credential-sets", "auth.same-identity", "auth.kerberos-weak-etype"),
+    *("enc.plaintext-soap", "enc.server-allows", "enc.mixed-mode", "enc.identify", "enc.no-seal", "enc.weak-seal", "enc.proxy-path"),
+)
+"""Beginnings of rules that tell what an attacker could read or did; they do not tell why a request fails."""
+
+
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+def order(finding: Finding) -> tuple[int, int, str, str, tuple[int, ...]]:
+    """The order in which findings are told and get their ids: by severity, then by time."""
+    return -_RANK[finding.severity], finding.first_ns, finding.rule, finding.subject, finding.packets
 
 
 def explained(findings: Sequence[Finding]) -> list[Finding]:
     """The findings that no other one explains, in the order given."""
+    left_out = {id(symptom) for symptom, _ in explanations(findings)}
+    return [finding for finding in findings if id(finding) not in left_out]
+
+
+def explanations(findings: Sequence[Finding]) -> list[tuple[Finding, Finding]]:
+    """(symptom, cause) of each finding that another one explains; the cause is one that nothing explains, where there is such."""
     families = {finding.rule.partition(".")[0] for finding in findings}
     causes = symptoms(tuple(family for family in FAMILIES if family in families))
     known = habits(tuple(family for family in FAMILIES if family in families))
-    claimed: dict[str, set[str]] = {}
-    places: dict[str, set[tuple[str | None, str | None]]] = {}
+    claimed: dict[str, dict[str, Finding]] = {}
+    places: dict[str, dict[tuple[str | None, str | None], Finding]] = {}
     for finding in findings:
         for symptom in known.get(finding.rule, ()):
-            places.setdefault(symptom, set()).add((finding.source, finding.destination))
+            places.setdefault(symptom, {}).setdefault((finding.source, finding.destination), finding)
         for symptom in causes.get(finding.rule, ()):
-            claimed.setdefault(symptom, set()).update(finding.connections)
-    return [
-        finding
-        for finding in findings
-        if not claimed.get(finding.rule, set()).intersection(finding.connections) and (finding.source, finding.destination) not in places.get(finding.rule, ())
-    ]
+            for connection in finding.connections:
+                claimed.setdefault(symptom, {}).setdefault(connection, finding)
+    telling = [finding for finding in reversed(findings) if _tells(finding)]
+    told = {connection: finding for finding in telling for connection in finding.connections}
+    services = {(finding.source, finding.destination): finding for finding in telling}
+    found: dict[int, tuple[Finding, Finding]] = {}
+    for finding in findings:
+        own = claimed.get(finding.rule, {})
+        cause = next((own[connection] for connection in finding.connections if connection in own), None)
+        cause = cause or places.get(finding.rule, {}).get((finding.source, finding.destination))
+        if cause is None and finding.rule == FALLBACK:
+            cause = services.get((finding.source, finding.destination)) or next((told[one] for one in finding.connections if one in told), None)
+        if cause is not None:
+            found[id(finding)] = finding, cause
+    return [(symptom, _root(cause, found)) for symptom, cause in found.values()]
+
+
+def _tells(finding: Finding) -> bool:
+    """It says what went wrong, so that the rule for what no other one explains is silent."""
+    return finding.severity is not Severity.INFO and finding.rule != FALLBACK and not finding.rule.startswith(EXPOSES)
+
+
+def _root(cause: Finding, found: Mapping[int, tuple[Finding, Finding]]) -> Finding:
+    """What explains the cause itself, as far as that leads."""
+    seen = {id(cause)}
+    while id(cause) in found:
+        cause = found[id(cause)][1]
+        if id(cause) in seen:
+            break
+        seen.add(id(cause))
+    return cause
 
 
 @cache

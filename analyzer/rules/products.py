@@ -1,6 +1,6 @@
 """What to set on which proxy or load balancer: one table, from which the rules' advice is made, with the vendors' own documents.
 
-A finding names the setting of the product that was seen on its connections, and those of all products where none was seen.
+A finding's advice names the setting of the product that was seen on its connections, or that the user named; `Finding.settings` has those of all.
 """
 
 import re
@@ -10,7 +10,9 @@ from itertools import islice
 
 from msgspec import Struct
 
+from analyzer.errors import UsageError
 from analyzer.records.evidence import Evidence
+from analyzer.records.finding import ProductSetting
 from analyzer.rules.reading import header, request, response, upstream
 
 _LOOKED_AT = 16
@@ -213,15 +215,46 @@ class Advice(Struct, frozen=True, gc=False):
     after: str = "."
 
     def text(self, seen: Product | None = None) -> str:
-        """The advice, with the setting of the product that was seen, or those of all."""
+        """The advice, with the setting of the product that was seen."""
         own = None if seen is None else seen.settings.get(self.topic)
         if seen is not None and own is not None:
             return f"{self.before} ({seen.name}, seen here: {own.text}){self.after}"
-        return f"{self.before} ({'; '.join(f'{product.name}: {setting.text}' for product, setting in with_setting(self.topic))}){self.after}"
+        return f"{self.before}{self.after}"
 
     def about(self, evidence: Evidence, connections: Iterable[str]) -> str:
-        """The advice for what was seen on these connections."""
+        """The advice for what was seen on these connections, or for the product that the user named."""
+        named = None if evidence.product is None else product_named(evidence.product)
+        own = None if named is None else named.settings.get(self.topic)
+        if named is not None and own is not None:
+            return f"{self.before} ({named.name}: {own.text}){self.after}"
         return self.text(seen_on(evidence, connections))
+
+    def settings(self, evidence: Evidence, connections: Iterable[str]) -> tuple[ProductSetting, ...]:
+        """The settings of all products for this topic: first that of the product that the user named, or else of the one that was seen."""
+        seen = seen_on(evidence, connections) if evidence.product is None else product_named(evidence.product)
+        made = [ProductSetting(product.name, own.text, own.document, product is seen) for product, own in with_setting(self.topic)]
+        return tuple(sorted(made, key=lambda one: not one.seen))
+
+
+def product_named(name: str) -> Product | None:
+    """The product of that name, as people write it: ``nginx``, ``arr``, ``big-ip``. None: it is not in the table, or several are meant."""
+    plain = _bare(name)
+    exact = [product for product in PRODUCTS if _bare(product.name) == plain]
+    found = exact or [product for product in PRODUCTS if plain and plain in _bare(product.name)]
+    return found[0] if len(found) == 1 else None
+
+
+def known_product(name: str) -> str:
+    """The name of that product in the table. `UsageError`: it is not there, or several are meant."""
+    found = product_named(name)
+    if found is None:
+        msg = f"there are no settings for a proxy product {name!r}; the products are {', '.join(product.name for product in PRODUCTS)}"
+        raise UsageError(msg)
+    return found.name
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def with_setting(topic: Topic) -> Iterator[tuple[Product, Setting]]:

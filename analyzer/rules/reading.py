@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Finding, ProductSetting, Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.proxy import Role
@@ -254,6 +254,9 @@ class Told(Protocol):
     def about(self, evidence: Evidence, connections: Iterable[str]) -> str:
         """The advice for a finding about these connections."""
 
+    def settings(self, evidence: Evidence, connections: Iterable[str]) -> tuple[ProductSetting, ...]:
+        """The advice for each product, the one that was seen on these connections first."""
+
 
 class Ending(Struct, frozen=True, gc=False):
     """The first thing that ended a connection after an exchange, with nothing answered in between, and how long after the response it came."""
@@ -330,6 +333,7 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
         source=first.client.host,
         destination=destination or f"{first.server.host}:{first.server.port}",
         owner=owner,
+        settings=() if isinstance(advice, str) else advice.settings(evidence, connections),
     )
 
 

@@ -1,8 +1,9 @@
-"""The four facts, each made of the ones before it: parties, logons, endings, fates."""
+"""The four facts, each made of the ones before it: parties, logons, endings, fates; and what of it failed for good."""
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.story import Story
 from analyzer.story.endings import endings
+from analyzer.story.failures import failures
 from analyzer.story.fates import fates
 from analyzer.story.logons import by_conversation, logons
 from analyzer.story.parties import parties
@@ -14,12 +15,14 @@ def story(evidence: Evidence) -> Story:
     who = parties(evidence)
     spoken = logons(evidence)
     ended = endings(evidence, who.ends)
+    became = fates(evidence, who.ends, who.all, ended)
     return Story(
         parties=(*who.all, *kdc_parties(evidence, len(who.all))),
         logons=spoken,
-        fates=fates(evidence, who.ends, who.all, ended),
+        fates=became,
         endings=ended,
         logon_of=by_conversation(spoken),
         ends=who.ends,
+        failures=failures(evidence, spoken, became, ended, who.ends),
         ticket_refusals=ticket_refusals(evidence, spoken),
     )

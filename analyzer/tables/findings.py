@@ -1,5 +1,6 @@
-"""The table ``findings``: what the rules say, the gravest first."""
+"""The table ``findings``: what the rules say, the most severe first."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
@@ -21,6 +22,8 @@ class FindingRow(Struct, frozen=True, gc=False):
     id: str
     finding: Finding
     captures: Sequence[Capture]
+    incident: str | None = None
+    explained_by: str | None = None
 
 
 def rank(severity: Severity) -> int:
@@ -31,14 +34,21 @@ def rank(severity: Severity) -> int:
 def finding_rows(result: Result) -> Iterator[FindingRow]:
     """The findings as `f1`, `f2`, ...: by severity, the gravest first, then by time."""
     ordered = sorted(result.findings, key=lambda found: (-rank(found.severity), found.first_ns, found.rule, found.subject, found.packets))
+    incidents = {identity: one for one in result.incidents for identity in one.findings}
     for place, finding in enumerate(ordered, start=1):
-        yield FindingRow(f"f{place}", finding, result.evidence.captures)
+        own = incidents.get(f"f{place}")
+        told = (None, None) if own is None else (own.id, own.explained_by)
+        yield FindingRow(f"f{place}", finding, result.evidence.captures, *told)
 
 
 def graver(result: Result, level: str) -> Result:
     """The result with only the findings of this severity and graver ones."""
+    from analyzer.tables.incidents import at_least
+
     least = rank(Severity(level))
-    return replace(result, findings=tuple(finding for finding in result.findings if rank(finding.severity) >= least))
+    findings = tuple(finding for finding in result.findings if rank(finding.severity) >= least)
+    kept = frozenset(f"f{place}" for place in range(1, len(findings) + 1))  # the most severe come first
+    return replace(result, findings=findings, incidents=at_least(result.incidents, least, kept))
 
 
 def _main_capture(row: FindingRow) -> int | None:
@@ -56,8 +66,37 @@ def _filter(row: FindingRow) -> str | None:
     return None if ordinal is None else frame_filter(row.finding.packets, ordinal)
 
 
+def certainty(confidence: float) -> str:
+    """The word of a confidence."""
+    return "proved" if confidence >= 1 else "inferred" if confidence >= _HALF else "unknown"
+
+
+_HALF = 0.5
+_PAGE = "https://learn.microsoft.com/en-us/windows/win32/winrm/proxy-servers-and-winrm"
+
+
+def reference_url(reference: str) -> str | None:
+    """The address of the document that a reference names first; None for one that has no fixed address."""
+    if reference.startswith("Proxy Servers and WinRM"):
+        return _PAGE
+    rfc = re.match(r"RFC (\d+)(?: section ([\d.]*\d))?", reference)
+    if rfc:
+        return f"https://www.rfc-editor.org/rfc/rfc{rfc[1]}" + (f"#section-{rfc[2]}" if rfc[2] else "")
+    specification = re.match(r"MS-[A-Z0-9]+", reference)
+    return f"https://learn.microsoft.com/en-us/openspecs/windows_protocols/{specification[0].lower()}" if specification else None
+
+
+def _settings(row: FindingRow) -> str | None:
+    """As JSON, since a table's cell is one text."""
+    if not row.finding.settings:
+        return None
+    import json
+
+    return json.dumps([{"product": one.product, "setting": one.text, "link": one.document, "seen": one.seen} for one in row.finding.settings])
+
+
 _COLUMNS: tuple[Column[FindingRow], ...] = (
-    Column("finding_id", Dtype.TEXT, lambda row: row.id, "`f1` is the gravest, and among equals the earliest."),
+    Column("finding_id", Dtype.TEXT, lambda row: row.id, "`f1` is the most severe, and among equals the earliest."),
     Column("rule", Dtype.TEXT, lambda row: row.finding.rule, "The rule's id; `winrm-analyzer explain ID` prints its document."),
     Column("severity", Dtype.TEXT, lambda row: row.finding.severity.value, "`info`, `low`, `medium`, `high` or `critical`."),
     Column("confidence", Dtype.NUMBER, lambda row: row.finding.confidence, "0 to 1. Below 0.5 the severity is never above medium."),
@@ -78,11 +117,23 @@ _COLUMNS: tuple[Column[FindingRow], ...] = (
     Column("destination", Dtype.TEXT, lambda row: row.finding.destination, "Where it goes."),
     Column("evidence", Dtype.TEXT, lambda row: ",".join(row.finding.evidence) or None, "Ids of the records it rests on, comma-joined."),
     Column("capture", Dtype.TEXT, _capture, "The capture that `filter` is for."),
+    Column("incident_id", Dtype.TEXT, lambda row: row.incident, "The incident that it belongs to."),
+    Column("owner", Dtype.TEXT, lambda row: row.finding.owner, "Who has to change something: `client`, `proxy`, `server`, `network` or `capture`."),
+    Column("explained_by", Dtype.TEXT, lambda row: row.explained_by, "The incident of the same clients that it probably follows from."),
+    Column(
+        "settings",
+        Dtype.TEXT,
+        _settings,
+        "The setting of each product, as a JSON list of objects (product, setting, link, seen); the product that was seen or named comes first.",
+    ),
+    Column("reference_text", Dtype.TEXT, lambda _: None, "The sentence itself, where it is quoted."),
+    Column("reference_url", Dtype.TEXT, lambda row: reference_url(row.finding.reference), "The address of the document that `reference` names first."),
+    Column("certainty", Dtype.TEXT, lambda row: certainty(row.finding.confidence), "`proved` (confidence 1), `inferred` (0.5 and more) or `unknown`."),
 )
 
 FINDINGS = Table(
     name="findings",
-    means="One row per finding, the gravest first.",
+    means="One row per finding, the most severe first.",
     columns=_COLUMNS,
     rows=finding_rows,
     screen=("finding_id", "severity", "rule", "time", "subject", "title", "packets"),

@@ -11,6 +11,7 @@ from analyzer.tables.connections import CONNECTIONS
 from analyzer.tables.exchanges import EXCHANGES
 from analyzer.tables.findings import FINDINGS
 from analyzer.tables.hops import HOPS
+from analyzer.tables.incidents import INCIDENTS
 from analyzer.tables.issues import ISSUES
 from analyzer.tables.logons import LOGONS
 from analyzer.tables.messages import MESSAGES
@@ -41,6 +42,7 @@ TABLES: tuple[AnyTable, ...] = (
     LOGONS,
     REQUESTS,
     FINDINGS,
+    INCIDENTS,
     ISSUES,
     TIMELINE,
 )

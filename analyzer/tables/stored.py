@@ -1,11 +1,12 @@
 """Findings out of a stored table as records again, so that what prints findings prints stored ones too."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 
 from analyzer.records.capture import Capture
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Finding, ProductSetting, Severity
 from analyzer.records.ids import packet_key
 from analyzer.records.result import Result
 from analyzer.tables.captures import CAPTURES
@@ -43,7 +44,20 @@ def _finding(row: dict[str, Value], captures: Sequence[Capture]) -> Finding:
         packets=tuple(packet_keys(text("packets"), text("capture"), captures)), advice=text("advice"), reference=text("reference"),
         first_ns=int(row["time"] or 0), last_ns=int(row["end_time"] or 0), connections=listed("connections"), exchanges=listed("exchanges"),
         attack=listed("attack"), user=text("user") or None, source=text("source") or None, destination=text("destination") or None,
+        owner=text("owner") or None, settings=tuple(_settings(text("settings"))),
     )  # fmt: skip
+
+
+def _settings(told: str) -> Iterator[ProductSetting]:
+    """What cannot be read gives none: a folder may come from anywhere."""
+    try:
+        found = json.loads(told) if told else []
+    except (ValueError, RecursionError):
+        return
+    for one in found if isinstance(found, list) else []:
+        if isinstance(one, dict):
+            product, setting, link = (str(one.get(name, "")) for name in ("product", "setting", "link"))
+            yield ProductSetting(product, setting, link, bool(one.get("seen")))
 
 
 def packet_keys(packets: str, capture: str, captures: Sequence[Capture]) -> Iterator[int]:

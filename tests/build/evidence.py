@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from analyzer.api import Case
 from analyzer.engine.work import told
+from analyzer.incidents.diagnosis import diagnosis
+from analyzer.incidents.grouping import Told, incidents
 from analyzer.records.auth import Audience, Conversation, Identity, Mechanism, NtlmToken, Outcome, Step, Token
 from analyzer.records.capture import Capture
 from analyzer.records.evidence import Evidence
@@ -19,6 +21,7 @@ from analyzer.records.quality import Absent, Known, Why
 from analyzer.records.result import Result
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Closing, Connection, End, Endpoint, Extents, Gap, Side, Stream
+from analyzer.rules.causes import order
 from analyzer.rules.scorecard import scorecards
 
 T0 = 1_767_323_045_000_000_000
@@ -219,6 +222,13 @@ def proxied() -> Result:
 def nothing() -> Result:
     """A capture without any WinRM."""
     return Result(evidence([capture()], []), (), {})
+
+
+def grouped(result: Result) -> Result:
+    """The result with its incidents and its diagnosis, as a run makes them."""
+    found = sorted(result.findings, key=order)
+    made = incidents(result.evidence, found, Told({}, {}, ()))
+    return replace(result, findings=tuple(found), incidents=made, diagnosis=diagnosis(result.evidence, made))
 
 
 def case(result: Result) -> Case:

@@ -44,7 +44,7 @@ http.1.0-downgrade http.keepalive-stripped http.non-wsman-reply http.gateway-err
 http.expect-100-stall http.cached-wsman http.desync-indicator http.host-rewritten http.replayed-body
 http.request-header-too-long http.unknown-host-name http.path-not-found http.length-required http.request-too-large http.service-unavailable http.redirect
 http.forbidden http.refused-request http.encrypted-body-refused http.gateway-timeout http.content-length-dropped http.content-type-changed
-http.response-compressed
+http.response-compressed http.request-failed
 wsman.access-denied wsman.quota wsman.envelope-size wsman.shell-gone wsman.no-such-resource wsman.time-limit wsman.unsupported wsman.refused-by-policy
 wsman.request-failed wsman.encrypted-errors
 tls.ended-at-hello tls.unanswered tls.alert tls.certificate-refused tls.client-certificate tls.broken-off tls.unused tls.certificate

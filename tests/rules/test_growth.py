@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from analyzer.incidents.diagnosis import diagnosis
+from analyzer.incidents.grouping import Told, incidents
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
 from analyzer.rules.catalogue import rules
-from analyzer.rules.causes import explained
+from analyzer.rules.causes import explained, explanations, order, symptoms
 from analyzer.rules.scorecard import scorecards
 from benchmarks.generate import copies, write
 from tests.build.talk_http import ABSOLUTE, offer
@@ -79,7 +81,7 @@ def long_talk(number: int, _folder: Path) -> Evidence:
 
 
 def spent(evidence: Evidence) -> dict[str, float]:
-    """Seconds of each rule, of the causes and of the scorecards: the better of two times."""
+    """Seconds of each rule, of the causes, of the incidents and of the scorecards: the better of two times."""
     found: list[Finding] = []
 
     def timed(work: Callable[[], object]) -> float:
@@ -93,6 +95,11 @@ def spent(evidence: Evidence) -> dict[str, float]:
         seconds = {rule.id: min(timed(lambda: list(rule.find(evidence))) for _ in range(2)) for rule in rules()}  # noqa: B023
         found = [one for rule in rules() for one in rule.find(evidence)]
         seconds["causes"] = min(timed(lambda: explained(found)) for _ in range(2))
+        left_out = explanations(found)
+        seconds["explanations"] = min(timed(lambda: explanations(found)) for _ in range(2))
+        kept = sorted(explained(found), key=order)
+        seconds["incidents"] = min(timed(lambda: incidents(evidence, kept, Told({}, symptoms(), left_out))) for _ in range(2))
+        seconds["diagnosis"] = min(timed(lambda: diagnosis(evidence, incidents(evidence, kept, Told({}, symptoms(), left_out)))) for _ in range(2))
         seconds["scorecards"] = min(timed(lambda: scorecards(evidence, found)) for _ in range(2))
     finally:
         gc.enable()

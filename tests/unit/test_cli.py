@@ -66,7 +66,7 @@ def test_analyze_json(run: Run) -> None:
 
 def test_analyze_jsonl(run: Run) -> None:
     _, out, _ = run("analyze", "a.pcap", "-f", "jsonl")
-    assert [json.loads(line)["table"] for line in out.splitlines()] == ["run", "coverage", "captures", "findings", "issues"]
+    assert [json.loads(line)["table"] for line in out.splitlines()] == ["run", "diagnosis", "coverage", "captures", "findings", "issues"]
 
 
 @pytest.mark.parametrize(("level", "code"), [("info", 1), ("high", 1), ("critical", 0)])

@@ -6,6 +6,7 @@ allows only the one style and the one script by their hashes; there is no style 
 
 import base64
 import hashlib
+import json
 import shlex
 from collections.abc import Mapping
 from functools import cache
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 5_000_000
 _CELL_CHARS = 500
 _LONG_CHARS = 4000
+_IDS = 6
 _HERE = Path(__file__).parent
 
 
@@ -42,6 +44,7 @@ class Origin(NamedTuple):
     show_secrets: bool
     all_http: bool
     limits_hit: tuple[str, ...]
+    diagnosis: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, about: Mapping[str, object], title: str | None, *, show_secrets: bool) -> "Origin":
@@ -55,7 +58,8 @@ class Origin(NamedTuple):
         hit = tuple(f"{one.get('code')}: {one.get('detail')}" for one in listed("limits_hit") if isinstance(one, dict))
         command = shlex.join(str(word) for word in listed("arguments"))
         version = str(about.get("version", ""))
-        return cls(title or "WinRM capture report", version, rules, command, show_secrets, bool(about.get("all_http")), hit)
+        told = tuple(str(one) for one in listed("diagnosis"))
+        return cls(title or "WinRM capture report", version, rules, command, show_secrets, bool(about.get("all_http")), hit, told)
 
 
 class Diagram(NamedTuple):
@@ -85,6 +89,7 @@ def _rendered(source: Source, origin: Origin, room: Room) -> str:
     covered = coverage(source)
     drawn, undrawn = _diagrams(source, room)
     exposed = exposures(source)
+    told = [row for row in source.rows("incidents") if not row["background"]]
     fired = {text(row, "rule") for row in source.rows("findings")}
     return (
         _environment()
@@ -101,6 +106,8 @@ def _rendered(source: Source, origin: Origin, room: Room) -> str:
             levels=levels(source),
             covered=covered,
             proxies=[_card(row) for row in source.rows("proxies")[: room.rows]],
+            incidents=shown(told, room.rows),
+            background=[row for row in source.rows("incidents") if row["background"]],
             findings=shown(source.rows("findings"), room.findings),
             diagrams=drawn,
             undrawn=undrawn,
@@ -138,7 +145,7 @@ def _environment() -> "jinja2.Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(long=_long, when=_when, flag=flag, thousands=lambda value: f"{value:,}")
+    made.filters.update(long=_long, when=_when, flag=flag, settings=_settings, anchors=_anchors, thousands=lambda value: f"{value:,}")
     return made
 
 
@@ -166,6 +173,21 @@ def _when(ns: int | None) -> object:
     date, _, clock = exact.partition("T")
     digits = clock.removesuffix("Z").removesuffix("000")
     return Markup('<time datetime="{}">{} {}Z</time>').format(f"{exact[:23]}Z", date, digits)
+
+
+def _settings(told: str | None) -> list[dict[str, object]]:
+    """The settings of a finding, out of its cell. A folder may come from anywhere: what cannot be read gives none."""
+    try:
+        found = json.loads(told or "[]")
+    except (ValueError, RecursionError):
+        return []
+    rows = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [{name: str(one.get(name, "")) for name in ("product", "setting", "link")} | {"seen": bool(one.get("seen"))} for one in rows]
+
+
+def _anchors(told: str | None) -> list[str]:
+    """The first ids of a comma-joined cell."""
+    return (told or "").split(",")[:_IDS] if told else []
 
 
 def _card(row: Row) -> dict[str, object]:

@@ -24,7 +24,7 @@ from analyzer.reports.html.source import Source
 from tests.build import evidence as build
 from tests.unit.reports.browser import PROGRAM, Browser
 
-ORDER = ("summary", "coverage", "proxies", "findings", "ladders", "transcript", "authentication", "exposure", "faults", "issues", "method")
+ORDER = ("incidents", "summary", "coverage", "proxies", "findings", "ladders", "transcript", "authentication", "exposure", "faults", "issues", "method")
 PAYLOADS = (
     "<script>document.title='pwned'</script>", "\"><img src=x onerror=\"document.title='pwned'\">", "'><svg onload=document.title='pwned'>",
     "<iframe src=javascript:parent.document.title='pwned'>", "javascript:document.title='pwned'", "</style><script>document.title='pwned'</script>",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 import pytest
 from msgspec.structs import replace
 
-from analyzer.records.finding import Severity
+from analyzer.records.finding import ProductSetting, Severity
 from analyzer.records.result import Result
 from analyzer.reports import terminal
 from analyzer.reports.facts import Coverage
@@ -18,9 +18,43 @@ RULES = ("tcp.close-after-auth-2xx", "auth.loop", "auth.ntlmv1")
 
 
 def test_sections_in_the_order_of_a_readers_questions() -> None:
-    shown = plain(overview(build.direct(), RULES, 100))
-    places = [shown.index(word) for word in ("EVIDENCE", "COVERAGE", "PROXIES", "FINDINGS", "NEXT")]
-    assert places == sorted(places)
+    for full, told in ((False, "INCIDENTS"), (True, "FINDINGS")):
+        shown = plain(overview(build.grouped(build.direct()), RULES, 100, full=full))
+        places = [shown.index(word) for word in ("DIAGNOSIS", told, "PROXIES", "EVIDENCE", "COVERAGE", "NEXT")]
+        assert places == sorted(places)
+
+
+def test_an_incident_names_whom_it_concerns_what_proves_it_and_what_to_do() -> None:
+    shown = plain(overview(build.grouped(build.direct()), RULES, 100))
+    for piece in (
+        "INCIDENTS  1 high", "i1  HIGH  Closed", "1 client; f1", "2 ms after the logon", "10..12,15", "frame.number in {10..12, 15}",
+        "to do    Let the proxy keep the connection open.",
+    ):  # fmt: skip
+        assert piece in shown
+    assert "DIAGNOSIS\n  1 client, 1 WinRM connection.\n  Closed (packet 10).\n  To do: Let the proxy keep the connection open.\n\nINCIDENTS" in shown
+
+
+def test_notes_are_one_line_and_equal_findings_one_incident() -> None:
+    made = build.proxied()
+    notes = tuple(replace(made.findings[0], first_ns=build.T0 + place) for place in range(40))
+    shown = " ".join(plain(overview(build.grouped(replace(made, findings=(*made.findings, *notes))), RULES, 100)).split())
+    assert "background: 41 notes (proxy.x); --full shows them" in shown
+    closed = tuple(replace(build.finding(at_ms=place), user=f"LAB\\user{place}") for place in range(50))
+    shown = plain(overview(build.grouped(replace(build.direct(), findings=closed)), RULES, 100))
+    assert shown.count("  Closed") == 2
+    assert "f1..f50" in shown
+
+
+def test_settings_are_told_when_they_are_asked_for() -> None:
+    made = build.direct()
+    settings = (ProductSetting("nginx", "keepalive 16", "https://nginx.example/k", seen=True), ProductSetting("squid", "on", "https://squid.example/p"))
+    seen = build.grouped(replace(made, findings=(replace(made.findings[0], settings=settings),)))
+    unseen = build.grouped(replace(made, findings=(replace(made.findings[0], settings=settings[1:]),)))
+    assert "Let the proxy keep the connection open (nginx: keepalive 16)." in plain(overview(seen, RULES, 100))
+    assert "squid" not in plain(overview(seen, RULES, 100))
+    assert "settings of 1 product: --all-products, or --proxy NAME" in plain(overview(unseen, RULES, 100))
+    everything = plain(overview(seen, RULES, 100, products=True))
+    assert everything.index("nginx (detected or named): keepalive 16") < everything.index("squid: on") < everything.index("https://squid.example/p")
 
 
 def test_a_finding_can_be_checked_by_hand() -> None:
@@ -34,7 +68,7 @@ def test_a_finding_can_be_checked_by_hand() -> None:
 
 def test_what_is_missing_is_said() -> None:
     shown = plain(overview(build.direct(), RULES, 100))
-    assert "2 sealed" in shown
+    assert "2 encrypted by WinRM" in shown
     assert "40 bytes not in the capture, in 1 hole" in shown
     assert "warning: tcp.gap  3 x" in shown
 
@@ -43,7 +77,8 @@ def test_packets_of_two_captures_have_a_filter_each() -> None:
     shown = plain(overview(build.proxied(), RULES, 100))
     assert "frame.number in {10..11}" in shown
     assert "5  of leg-b.pcapng" in shown
-    assert "  forward proxy 10.0.0.5: 10.0.0.1 → 10.0.0.9:5985\n    1 route: r1 (c1 → c2)\n" in shown
+    whole = plain(overview(build.proxied(), RULES, 100, full=True))
+    assert "  forward proxy 10.0.0.5: 10.0.0.1 → 10.0.0.9:5985\n    1 route: r1 (c1 → c2)\n" in whole
 
 
 def test_no_finding_is_said_plainly() -> None:
@@ -65,11 +100,17 @@ def many() -> Result:
     return replace(made, findings=tuple(found))
 
 
+HOSTILE = build.hostile("a-very-long-name-" * 20)
+
+
 def _words(text: str) -> str:
     return "".join(text.split())
 
 
-@pytest.mark.parametrize("made", [build.direct(), build.proxied(), build.nothing(), many(), build.hostile("a-very-long-name-" * 20)])
+@pytest.mark.parametrize(
+    "made",
+    [build.direct(), build.proxied(), build.nothing(), many(), *map(build.grouped, (build.direct(), build.proxied(), many(), HOSTILE)), HOSTILE],
+)
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 @pytest.mark.parametrize("screen", [overview, finding_lines, lambda made, _, width: look(made, width)])
 def test_no_line_is_wider_than_asked_and_nothing_is_lost(made: Result, width: int, screen: Callable[[Result, Sequence[str], int], Iterable[Line]]) -> None:
@@ -86,13 +127,19 @@ def test_colours_stay_where_lines_are_broken() -> None:
     assert "\x1b[0m\x1b[1m \x1b[0m" not in shown
 
 
-def test_the_first_screen_details_what_is_grave() -> None:
-    short, full = plain(overview(many(), RULES, 100)), plain(overview(many(), RULES, 100, full=True))
-    assert (short.count("      why"), full.count("      why")) == (10, 60)
-    assert "  f11  HIGH  " in short
-    assert "  f40  LOW  " in short
-    assert "  f41  LOW  " not in short
-    assert "  and 20 more; all with facts and filters:\n  winrm-analyzer findings " in short
+def test_the_first_screen_details_what_is_severe() -> None:
+    made = build.direct()
+    found = tuple(
+        build.finding(f"tcp.x{place:02}", Severity.HIGH if place < 15 else Severity.LOW, at_ms=place, title=f"Closed {place:02}") for place in range(60)
+    )
+    made = build.grouped(replace(made, findings=found))
+    short, full = plain(overview(made, RULES, 100)), plain(overview(made, RULES, 100, full=True))
+    assert (short.count("      who "), short.count("      why"), full.count("      why")) == (3, 1, 60)
+    assert "  i3  HIGH  " in short
+    assert "  i15  HIGH  Closed 14 (f15)\n" in short
+    assert "  i16  LOW  " not in short
+    assert "  and 45 more\n" in short
+    assert len(short.splitlines()) <= 60
     assert all(f"  f{place}  " in full for place in range(1, 61))
 
 
@@ -121,5 +168,5 @@ def test_many_reasons_for_closed_bodies_are_summed_up() -> None:
     """Hundreds of accounts without a key must not fill the first screen."""
     closed = {f"no key for LAB\\user{number} (NTLM)": number for number in range(1, 31)}
     text = terminal._opened(Coverage({"sealed": 465}, 0, 0, 0, {}, (), 0, closed))
-    assert text.startswith("0 of 465 sealed bodies opened; 30 no key for LAB\\user30 (NTLM), 29 ")
+    assert text.startswith("0 of 465 encrypted bodies decrypted; 30 no key for LAB\\user30 (NTLM), 29 ")
     assert text.endswith(f", and {sum(range(1, 23))} for 22 other reasons like these (table messages)")

@@ -53,6 +53,7 @@ CONTRACT = {
         "finding_id rule severity confidence time end_time subject title why connections exchanges packets filter advice reference attack user source "
         "destination"
     ),
+    "incidents": "incident_id rule owner party_id severity title clients clients_total first_time last_time findings cost_s explained_by",
     "issues": "code level record capture packet detail repeats",
     "timeline": "time timestamp_desc message severity user source destination table record",
 }

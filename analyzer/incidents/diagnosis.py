@@ -1,0 +1,206 @@
+"""The diagnosis: at most four plain sentences. Who cannot do what; where it breaks, and what proves it; what else; what to change or to record next.
+
+Each sentence is made of counts and names that records hold. When nothing is wrong it says what was seen, and what could not be.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from analyzer.incidents.clients import Clients
+from analyzer.records.auth import Audience
+from analyzer.records.evidence import Evidence
+from analyzer.records.ids import key_capture, key_number
+from analyzer.records.incident import Incident
+from analyzer.records.proxy import Role
+from analyzer.records.sealing import Protection
+from analyzer.records.story import Failure, Outcome, Result, Wanted
+from analyzer.records.tls import Reached
+
+_MOST = 4
+_NAMES = 3
+_TITLES = 2
+
+
+def diagnosis(evidence: Evidence, incidents: Sequence[Incident], exposes: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The sentences. ``exposes``: beginnings of rules that do not tell why something fails."""
+    told = [one for one in incidents if not one.background]
+    clients = Clients(evidence)
+    failures = evidence.story.failures
+    if not told and not failures:
+        return tuple([_seen(evidence, clients), *_limits(evidence)][:_MOST])
+    made = [*_failed(evidence, clients, failures)] or [_worked(evidence, clients)]
+    if not told:
+        return tuple([*made, "No rule tells why. Read the event log Microsoft-Windows-WinRM/Operational of the server for the same time."][:_MOST])
+    causes = [one for one in told if not one.rule.startswith(exposes)] if failures and exposes else []
+    first = next(iter(causes or told))
+    made.append(f"{_headline(evidence, first)}.")
+    rest = _distinct(one for one in told if one is not first and one.explained_by is None and one.title != first.title)
+    change = f"To do: {first.change}."
+    if len(made) < _MOST - 1 and rest:
+        made.append(_others(rest))
+    return (*made[: _MOST - 1], change)
+
+
+def _counted(number: int, one: str, many: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _packet(evidence: Evidence, key: int) -> str:
+    number = f"packet {key_number(key):,}".replace(",", "")
+    return f"{number} of {evidence.captures[key_capture(key)].name}" if len(evidence.captures) > 1 else number
+
+
+def _of(number: int, whole: int, one: str) -> str:
+    """``the only client``, ``1 of 3 clients``, ``all 3 clients``."""
+    if whole == 1:
+        return f"the only {one}"
+    return f"all {whole:,} {one}s" if number == whole else f"{number:,} of {whole:,} {one}s"
+
+
+def _failed(evidence: Evidence, clients: Clients, failures: Sequence[Failure]) -> Iterator[str]:
+    """Who cannot do what: the most basic thing first."""
+    for wanted in Wanted:
+        own = [one for one in failures if one.wanted is wanted]
+        if own:
+            yield _sentence(evidence, clients, wanted, own)
+            return
+
+
+def _sentence(evidence: Evidence, clients: Clients, wanted: Wanted, own: Sequence[Failure]) -> str:
+    who = {one.client for one in own if one.client is not None}
+    named = list(dict.fromkeys(one.user for one in own if one.user))
+    subject = _subject(len(who), len(clients.all | who), sorted(who))
+    where = f" (first in {_packet(evidence, own[0].packet)})" if own[0].packet is not None else ""
+    if wanted is Wanted.CONNECTION:
+        servers = {str(evidence.connections[one.connection].server.host) for one in own}
+        to = next(iter(servers)) if len(servers) == 1 else f"{len(servers):,} servers"
+        return f"{subject} could not connect to {to}: {_counted(len(own), 'attempt')} failed{where}."
+    if wanted is Wanted.TLS:
+        return f"{subject} could not set up TLS: {_counted(len(own), 'connection')} ended in the handshake{where}."
+    if wanted is Wanted.LOGON:
+        account = f" as {named[0]}" if len(named) == 1 else f" with {len(named):,} accounts" if named else ""
+        return f"{subject} could not log on{account}: {_counted(len(own), 'logon was', 'logons were')} refused{where}."
+    answers = Counter(_answer(one) for one in own)
+    word, count = answers.most_common(1)[0]
+    return f"The last request of {_lower(subject)} {word}{f' ({count:,} times)' if 1 < count < len(own) else ''}{where}."
+
+
+def _subject(number: int, whole: int, hosts: Sequence[str]) -> str:
+    if not number:
+        return "A client whose address is not in the capture"
+    if number <= _NAMES - 1:
+        told = " and ".join(hosts)
+        return f"Client{'s' if number > 1 else ''} {told}"
+    return f"{number:,} of {whole:,} clients"
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _answer(failure: Failure) -> str:
+    match failure.outcome:
+        case Outcome.REFUSED:
+            return "was answered 401, and no logon followed"
+        case Outcome.CUT:
+            return "got no answer: the connection was closed"
+        case Outcome.RESET:
+            return "got no answer: the connection was reset"
+        case Outcome.UNANSWERED:
+            return "was never answered"
+        case Outcome.NOT_FORWARDED:
+            return "was not forwarded: the proxy asked for credentials (407)"
+        case Outcome.ERROR_BY_PROXY:
+            return f"failed: the proxy itself answered {failure.status}"
+        case Outcome.FAULT:
+            return f"failed with status {failure.status}{f' and fault {failure.code}' if failure.code else ''}"
+        case _:
+            return f"failed with status {failure.status}"
+
+
+def _headline(evidence: Evidence, incident: Incident) -> str:
+    """Title, whom it hits, and the packet that shows it."""
+    hit = []
+    if incident.clients and incident.clients_total > 1:
+        hit.append(f"{incident.clients:,} of {incident.clients_total:,} clients")
+    if incident.packets:
+        hit.append(_packet(evidence, incident.packets[0]))
+    return f"{incident.title.rstrip('.')}{f' ({chr(44).join(hit).replace(chr(44), chr(44) + chr(32))})' if hit else ''}"
+
+
+def _distinct(incidents: Iterable[Incident]) -> list[Incident]:
+    """Each title once."""
+    return list({one.title: one for one in incidents}.values())
+
+
+def _others(rest: Sequence[Incident]) -> str:
+    titles = [f"{one.title.rstrip('.')} ({one.severity.value})" for one in rest[:_TITLES]]
+    more = f"; and {_counted(len(rest) - _TITLES, 'more problem')}" if len(rest) > _TITLES else ""
+    return f"Also found: {'; '.join(titles)}{more}."
+
+
+def _worked(evidence: Evidence, clients: Clients) -> str:
+    return f"{_counts(evidence, clients)}."
+
+
+def _counts(evidence: Evidence, clients: Clients) -> str:
+    """``2 clients, 3 logons accepted, 14 requests answered``."""
+    logons = Counter(one.outcome for one in evidence.story.logons if one.audience is Audience.SERVER)
+    outcomes = Counter(fate.outcome for fate in evidence.story.fates.values())
+    parts = [_counted(len(clients.all), "client")] if clients.all else []
+    if logons[Result.ACCEPTED]:
+        parts.append(_counted(logons[Result.ACCEPTED], "logon accepted", "logons accepted"))
+    if logons[Result.REFUSED]:
+        parts.append(_counted(logons[Result.REFUSED], "logon refused", "logons refused"))
+    if outcomes[Outcome.ANSWERED]:
+        parts.append(_counted(outcomes[Outcome.ANSWERED], "request answered", "requests answered"))
+    if evidence.commands:
+        parts.append(_counted(len(evidence.commands), "command could be read", "commands could be read"))
+    unmet = sum(outcomes[one] for one in (Outcome.REFUSED, Outcome.NOT_FORWARDED))
+    if unmet and not outcomes[Outcome.ANSWERED]:
+        parts.append(f"no request answered but with a demand to log on ({unmet:,} times)")
+    if not outcomes:
+        parts.append(_counted(len(evidence.winrm), "WinRM connection"))
+    return ", ".join(parts)
+
+
+def _seen(evidence: Evidence, clients: Clients) -> str:
+    if not evidence.winrm:
+        return "No WinRM traffic was found."
+    return f"{_counts(evidence, clients)}; no problem found."
+
+
+def _limits(evidence: Evidence) -> Iterator[str]:
+    """What could not be seen, and so could hide a problem."""
+    if not evidence.winrm:
+        yield "WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?"
+        return
+    yield from _encrypted(evidence)
+    routed = {identity for route in evidence.routes for identity in (route.client_connection, *route.upstream_connections)}
+    if any(evidence.roles.get(identity) in (Role.CLIENT_LEG, Role.UPSTREAM_LEG) for identity in evidence.winrm - routed):
+        yield "Only one side of a proxy is in the capture, so what the proxy did with the requests was not tested."
+    own = [evidence.connections[identity] for identity in evidence.winrm]
+    missing = sum(gap.size for one in own for stream in (one.to_server, one.to_client) for gap in stream.gaps)
+    if missing:
+        yield f"{_counted(missing, 'byte')} of these connections are not in the capture."
+
+
+def _encrypted(evidence: Evidence) -> Iterator[str]:
+    asked = evidence.winrm_exchanges - evidence.far.keys()  # each once, as the client made it
+    own = [one for one in evidence.messages.values() if one.exchange in asked and one.protection is not Protection.EMPTY]
+    closed = sum(one.protection is Protection.SEALED and not one.opened for one in own)
+    opaque = sum(
+        one.protocol == "tls" and not one.tls_opened and (one.tls is None or one.tls.reached in (Reached.COMPLETED, Reached.APPLICATION_DATA))
+        for one in (evidence.connections[identity] for identity in evidence.winrm)
+    )
+    if closed:
+        share = (
+            "The only message body is"
+            if len(own) == 1
+            else f"All {closed:,} message bodies are"
+            if closed == len(own)
+            else f"{closed:,} of {len(own):,} message bodies are"
+        )
+        yield f"{share} encrypted and could not be read; keys or passwords (--secrets) would show more."
+    if opaque:
+        yield f"{_counted(opaque, 'connection')} {'is' if opaque == 1 else 'are'} encrypted by TLS: only addresses, sizes and times could be seen."
