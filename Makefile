@@ -20,7 +20,7 @@ TESTS ?= tests
 test: $(STAMP)   ## run the tests, with one process for each core (WORKERS=0: in this one; TESTS=FOLDER: some)
 	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
-QUICK ?= tests/architecture tests/rules tests/unit/capture
+QUICK ?= tests/architecture tests/rules $(addprefix tests/unit/,auth capture formats http proxy psrp sealing story transport wsman)
 
 quick: $(STAMP)   ## the tests of a first change, in under two minutes: architecture, rules, stages
 	$(BIN)/python -m pytest -n $(WORKERS) -q -m "not slow" $(QUICK)

@@ -35,7 +35,7 @@ NEAR: tuple[tuple[str, tuple[str, ...]], ...] = (
 """Begin of a path, and the tests that concern it; the first row that fits. Rules have tests by their names before."""
 WIDE = (
     *(f"tests/unit/{part}" for part in ("auth", "capture", "http", "proxy", "sealing", "story", "transport", "wsman")),
-    *("tests/rules", "tests/property/test_never_raises.py", "tests/golden/test_samples.py", "tests/golden/test_scorecards.py"),
+    *("tests/rules", "tests/property/test_never_raises.py", "tests/golden/test_samples.py", "tests/golden/test_scorecards.py", "tests/golden/test_opened.py"),
 )
 NOT_ASKED = (
     "tests/rules/test_growth.py",

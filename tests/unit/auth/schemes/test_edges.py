@@ -104,4 +104,4 @@ def test_heads_of_elements(raw: bytes, found: Head | None) -> None:
 
 @pytest.mark.parametrize(("size", "found"), [(8, None), (11, None), (12, 3), (13, 3)])
 def test_the_type_of_an_ntlm_message_needs_twelve_bytes(size: int, found: int | None) -> None:
-    assert ntlm.message_type((b"NTLMSSP\0\x03\0\0\0" + bytes(9))[:size]) == found
+    assert ntlm.message_type((b"NTLMSSP\0\x03\0\0\0" + b"\xff" * 9)[:size]) == found
