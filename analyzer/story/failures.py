@@ -15,7 +15,7 @@ from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
 from analyzer.records.story import Ending, Failure, Fate, Logon, Outcome, Result, Wanted
 from analyzer.records.tls import Reached
-from analyzer.records.transport import Connection, End
+from analyzer.records.transport import Connection, End, Side
 from analyzer.records.waiting import Stop
 from analyzer.story.fates import asked_from
 from analyzer.story.halves import field, request, response
@@ -54,7 +54,7 @@ def _requests(evidence: Evidence, fates: Mapping[str, Fate], endings: Mapping[st
     stops = {one.exchange: one.stop for one in evidence.unanswered if one.exchange is not None}
     for at_ns, fate in last.values():
         exchange = evidence.exchanges[fate.request]
-        if _failed(evidence, exchange, fate, endings, stops):
+        if _failed(evidence, exchange, fate, endings, stops) and not _went_on(evidence, exchange, fate.status):
             yield Failure(
                 wanted=Wanted.REQUEST,
                 client=fate.asked_from,
@@ -75,6 +75,15 @@ def _requests(evidence: Evidence, fates: Mapping[str, Fate], endings: Mapping[st
 def _service(evidence: Evidence, exchange: Exchange, client: str | None) -> Service:
     server = evidence.connections[exchange.connection].server
     return client, server.host, server.port, (field(request(exchange), "host") or "").lower()
+
+
+def _went_on(evidence: Evidence, exchange: Exchange, status: int | None) -> bool:
+    """The challenge of a logon, after which the same connection got further: the next request may be known as another client's, the proxy's before it."""
+    if status not in (401, 407):
+        return False
+    own = evidence.exchanges_of[exchange.connection]
+    later = (response(one) for one in own[own.index(exchange) + 1 :])
+    return any(answer is not None and answer.status not in (401, 407) for answer in later)
 
 
 def _packet(exchange: Exchange) -> int | None:
@@ -126,10 +135,19 @@ def _broke(evidence: Evidence, exchange: Exchange, endings: Mapping[str, Ending]
     """It was seen how the waiting ended, and the client did not simply leave."""
     stop = stops.get(exchange.id)
     ending = endings.get(exchange.connection)
+    if _may_be_answered(evidence.connections[exchange.connection]):
+        return False
     if stop is Stop.PENDING or (stop is None and (ending is None or ending.pending != exchange.id)):
         return False
     left = stop is Stop.GAVE_UP or (stop is None and ending is not None and ending.first_by.value == "client")
     return not (left and _operation(evidence, exchange) in (*_WAITS, *_ENDS, None))
+
+
+def _may_be_answered(connection: Connection) -> bool:
+    """Bytes of the server are not in the capture: there is a hole, or either side counted more of them than were captured."""
+    stream = connection.to_client
+    counted = (stream.acked, *(one.stream_at if one.side is Side.SERVER else one.acked for one in connection.closings))
+    return bool(stream.gaps or connection.to_server.gaps) or max(counted) > stream.size
 
 
 def _logons(evidence: Evidence, logons: Sequence[Logon], ends: Mapping[str, tuple[str, str]]) -> Iterator[Failure]:

@@ -27,6 +27,11 @@ def comparisons(samples: Path) -> list[Comparison]:
     return found
 
 
+def expecting(samples: Path) -> set[str]:
+    """The samples whose truth expects a finding."""
+    return {path.parent.name for path in samples.glob("*/truth.json") if truth(path.parent)["expected_rules"]}
+
+
 def _total(counts: Iterable[Count]) -> Count:
     return Count(*(sum(column) for column in zip(*counts, strict=True)))
 
@@ -60,7 +65,16 @@ def drawn(samples: Path) -> list[dict[str, Count]]:
     return found
 
 
-def table(found: list[Comparison], pictured: list[dict[str, Count]]) -> str:
+def failures(found: list[Comparison], failing: set[str]) -> str:
+    """A sentence on the samples with a failure: explained is one whose expected findings are all there, falsely one with a finding that is forbidden or
+    unexpected."""
+    own = [one for one in found if one.name in failing]
+    explained = sum(one.findings.right > 0 and one.findings.missed == 0 for one in own)
+    false = sum(one.findings.wrong for one in own)
+    return f"Of {len(own)} samples made to show a failure or an exposure {explained} are explained; false explanations: {false}."
+
+
+def table(found: list[Comparison], pictured: list[dict[str, Count]], failing: set[str]) -> str:
     """The generated part of docs/accuracy.md, in Markdown."""
     lines = [
         f"{len(found)} samples, {sum(not one.problems and not one.unwritten for one in found)} of them without any difference.",
@@ -73,6 +87,7 @@ def table(found: list[Comparison], pictured: list[dict[str, Count]]) -> str:
         *(_row(what, _total(counts[what] for counts in pictured)) for what in PICTURES),
         "",
     ]
+    lines += [failures(found, failing), ""]
     unwritten = sorted({(rule, one.name) for one in found for rule in one.unwritten})
     if unwritten:
         lines += ["Missed because the rule is not written yet:", ""]
@@ -94,7 +109,7 @@ def page(text: str, generated: str) -> str:
 def main(words: list[str]) -> int:
     """Print the table; update the page, or with a folder of samples (made anew) only print theirs."""
     samples = Path(words[0]) if words else ROOT / "sample_pcaps"
-    generated = table(comparisons(samples), drawn(samples))
+    generated = table(comparisons(samples), drawn(samples), expecting(samples))
     if not words:
         worse, _ = robustness.table()
         generated += "\nWorse evidence (hop pairs of the same samples, damaged; several seeds where chance has a part):\n\n" + "\n".join(worse) + "\n"

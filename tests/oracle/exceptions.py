@@ -3,11 +3,12 @@
 _IPCOMP = "what IPComp (RFC 3173) compressed is not opened"
 _UNREAD = "a version or link type that tshark does not read"
 _SPACE = "a target with a space in it: read up to HTTP/1.x, where tshark stops at the space"
+_PREFACE = "what stands before the protocol (SOCKS, a PROXY header) is taken off the streams"
+_PKTMON = "tshark 4.0 does not decode pktmon's packets in the events of Network Monitor's format"
 _QUERY = "the method QUERY is younger than tshark 4.0"
 
 COUNTS = {
     "gopacket+gopacket/pcapgo__tests__be__test901.pcapng": _UNREAD,
-    "mlgualtieri+NTLMRawUnHide/examples__PktMon.cap": "Network Monitor's format, which is not read",
     "the-tcpdump-group+libpcap/tests__filter__brcm-tag.pcap": _UNREAD,
     "the-tcpdump-group+libpcap/tests__filter__dsa.pcap": _UNREAD,
     "the-tcpdump-group+libpcap/tests__pcap-invalid-version-1.pcap": _UNREAD,
@@ -16,6 +17,7 @@ COUNTS = {
 """The number of packets."""
 
 TCP_COUNTS = {
+    "mlgualtieri+NTLMRawUnHide/examples__PktMon.cap": _PKTMON,
     "OISF+suricata-verify/tests__firewall__tcp-session-decode-malformed-ipv4__input.pcap": "IP options run into the TCP header: tshark gives the packet up",
     "OISF+suricata-verify/tests__ipv6-evasion__ipv6-malformed-fragments-25__frag-25.pcap": "a TCP header of 8 bytes",
     "simsong+tcpflow/tests__simson.pcap": "a snap length of 40 leaves 6 bytes of each TCP header",
@@ -40,6 +42,7 @@ REQUESTS = {
 }
 
 RESPONSES = {
+    "sample_pcaps/https-to-5985/capture.pcap": "a clear 400 to a ClientHello, which tshark reads as TLS",
     "andrewf+pcap2har/tests__out-of-order.pcap": "a late SYN/ACK with another sequence number: tshark loses that side of the connection",
     "the-tcpdump-group+libpcap/tests__filter__AH-IPcomp-IPv4.pcap": _IPCOMP,
     "the-tcpdump-group+libpcap/tests__filter__AH-IPcomp-IPv6.pcap": _IPCOMP,
@@ -47,8 +50,19 @@ RESPONSES = {
 }
 
 STREAMS = {
+    "arkime+arkime/tests__pcap__socks-http-example.pcap": _PREFACE,
     "andrewf+pcap2har/tests__out-of-order.pcap": RESPONSES["andrewf+pcap2har/tests__out-of-order.pcap"],
     "simsong+tcpflow/tests__test5-lines-randomized2.pcap": RESPONSES["simsong+tcpflow/tests__test5-lines-randomized2.pcap"],
+    "sample_pcaps/proxy-header-not-expected/capture.pcap": _PREFACE,
+    "sample_pcaps/proxy-header-server-side-healthy/capture.pcap": _PREFACE,
+    "sample_pcaps/proxy-header-v1-http-healthy/capture.pcap": _PREFACE,
+    "sample_pcaps/proxy-header-v2-tcp-healthy/capture.pcap": _PREFACE,
+    "sample_pcaps/socks4-healthy/capture.pcap": _PREFACE,
+    "sample_pcaps/socks4a-healthy/capture.pcap": _PREFACE,
+    "sample_pcaps/socks5-client-side-healthy/capture.pcap": _PREFACE,
+    "sample_pcaps/socks5-healthy/capture.pcap": _PREFACE,
+    "sample_pcaps/socks5-password/capture.pcap": _PREFACE,
+    "sample_pcaps/tls-ended-hitch-proxy-header-healthy/capture.pcap": _PREFACE,
 }
 
 NAMES: dict[str, str] = {}

@@ -87,7 +87,7 @@ def test_a_finding_s_packets_are_marked(tmp_path: Path) -> None:
     marked = comments(out, "-Y", f'frame.comment contains "WSM f1 {row.finding.rule}"')
     assert [int(notes[-1].split()[2]) for notes in marked] == [key_number(key) for key in row.finding.packets]
     every = [note for notes in comments(out) for note in notes]
-    assert any(note.endswith("NTLM authenticate as alice") and "request POST /wsman" in note for note in every)
+    assert any(note.endswith("NTLM authenticate as alice") and "request POST http://srv01.lab.example:5985/wsman" in note for note in every)
     assert any("FIN sent by the client" in note for note in every)
     assert any("SYN of the client" in note for note in every)
     told = subprocess.run(["capinfos", "-k", "-T", "-r", str(out)], check=True, capture_output=True, text=True).stdout

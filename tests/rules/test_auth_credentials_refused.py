@@ -48,7 +48,7 @@ def test_with_the_clients_leg_alone_a_split_handshake_cannot_be_excluded() -> No
     assert finding.confidence == 0.5
     assert "Either the credentials are wrong, or the gateway does this." in finding.why
     assert finding.title == "Logon of LAB\\alice refused: credentials or gateway"
-    assert "proxy_http_version 1.1" in finding.advice
+    assert "proxy_http_version 1.1" in " ".join(setting.text for setting in finding.settings)
 
 
 def test_with_the_upstream_leg_alone_it_is_plain() -> None:

@@ -16,7 +16,7 @@ def requests(lan: Wire, count: int, handshakes: int) -> list[Trip]:
         if number < handshakes:
             talk = direct(lan, port=50002 + number)
             firsts.append(handshake(talk, ntlm(number=number))[1])
-        trip(talk, ask_sealed(number), sealed_reply(number))
+        trip(talk, ask_sealed(number, size=600 + number), sealed_reply(number))  # not one and the same message again and again
     return firsts
 
 
@@ -26,7 +26,7 @@ def test_five_requests_with_five_handshakes() -> None:
 
     finding = judge(lan).one(RULE)
 
-    assert (finding.severity, finding.confidence) == (Severity.MEDIUM, 0.9)
+    assert (finding.severity, finding.confidence) == (Severity.LOW, 0.9), "the client's own habit"
     assert packets(finding) == [first.asked for first in firsts]
     assert finding.connections == ("c2", "c3", "c4", "c5", "c6")
     assert set(finding.exchanges) >= {"c2.x2", "c2.x3", "c2.x4"}
