@@ -143,9 +143,7 @@ CONFIG proxy.config.dns.nameservers STRING 127.0.0.1
     (folder / "etc/remap.config").write_text(remap)
     (folder / "etc/storage.config").write_text(f"{folder}/cache 16M\n")
     (folder / "etc/plugin.config").write_text("")
-    (folder / "etc/ip_allow.yaml").write_text(
-        "ip_allow:\n  - apply: in\n    ip_addrs: 0/0\n    action: allow\n    methods: ALL\n"
-    )
+    (folder / "etc/ip_allow.yaml").write_text("ip_allow:\n  - apply: in\n    ip_addrs: 0/0\n    action: allow\n    methods: ALL\n")
     (folder / "runroot.yaml").write_text(
         f"prefix: {folder}\nexec_prefix: /usr\nbindir: /usr/bin\nsbindir: /usr/sbin\nsysconfdir: {folder}/etc\ndatadir: /usr/share/trafficserver\n"
         f"includedir: /usr/include\nlibdir: /usr/lib\nlibexecdir: /usr/lib/trafficserver/modules\nlocalstatedir: {folder}/var\n"

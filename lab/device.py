@@ -42,9 +42,7 @@ def _table(hook: str, *rules: str) -> str:
 def _known() -> list[tuple[str, str, str]]:
     """The server's connections that exist now: client's host and port, and the server's port."""
     argv = network.inside(network.SERVER, "ss", "-Htn", "state", "established")
-    rows = [
-        line.split() for line in subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
-    ]
+    rows = [line.split() for line in subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()]
     ends = [(row[2].rpartition(":"), row[3].rpartition(":")) for row in rows]
     return [(far[0], far[2], near[2]) for near, far in ends if int(near[2]) in PORTS]
 
@@ -165,9 +163,7 @@ class Running:
             _mtu(blocked=does != "small-mtu", clamped=does == "clamp")
         elif does == "redirect":
             rule = f"ip saddr 10.10.1.0/24 ip daddr {network.SERVER_IP} tcp dport 5985 redirect to :3129"
-            _nft(
-                f"table ip labdevice {{\n    chain pre {{\n        type nat hook prerouting priority -100;\n        {rule}\n    }}\n}}\n"
-            )
+            _nft(f"table ip labdevice {{\n    chain pre {{\n        type nat hook prerouting priority -100;\n        {rule}\n    }}\n}}\n")
         elif does == "close-inside":
             _nft(_table("forward", "ip saddr 10.10.1.0/24 tcp dport { 5985, 5986 } drop"))
 
@@ -179,9 +175,7 @@ class Running:
             time.sleep(0.1)
             self.resetter.done.set()
             self.resetter.join(5)
-        subprocess.run(
-            network.inside(network.PROXY, "nft", "delete", "table", "ip", "labdevice"), check=False, capture_output=True
-        )
+        subprocess.run(network.inside(network.PROXY, "nft", "delete", "table", "ip", "labdevice"), check=False, capture_output=True)
         route = f"{network.SERVER_IP}/32 dev {network.SERVER_PORT} src {network.PROXY_OUTSIDE}".split()
         subprocess.run(["ip", "-n", network.PROXY, "route", "replace", *route], check=True)
         for name in (network.PREFIX + host for host in network.CLIENTS):

@@ -54,9 +54,7 @@ NOT_FOUND = Page(404, "Not Found", "Not Found", "The requested resource is not f
 TOO_LONG = Page(400, "Bad Request", "Bad Request - Request Too Long", "The size of the request headers is too long.")
 INVALID_HOSTNAME = Page(400, "Bad Request", "Bad Request - Invalid Hostname", "The request hostname is invalid.")
 INVALID_VERB = Page(400, "Bad Request", "Bad Request - Invalid Verb", "The request verb is invalid.")
-LENGTH_REQUIRED = Page(
-    411, "Length Required", "Length Required", "The request must be chunked or have a content length."
-)
+LENGTH_REQUIRED = Page(411, "Length Required", "Length Required", "The request must be chunked or have a content length.")
 TOO_LARGE = Page(413, "Request Entity Too Large", "Request Entity Too Large", "The request entity is too large.")
 UNAVAILABLE = Page(503, "Service Unavailable", "Service Unavailable", "The service is unavailable.")
 

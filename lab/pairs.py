@@ -37,9 +37,7 @@ def split(place: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def hops(
-    found: list[Connection], shifts: dict[str, float], allowed: set[tuple[str, str]] | None, *, redirected: bool = False
-) -> list[tuple[End, End]]:
+def hops(found: list[Connection], shifts: dict[str, float], allowed: set[tuple[str, str]] | None, *, redirected: bool = False) -> list[tuple[End, End]]:
     """Pairs of (exchange before a proxy, exchange behind it). `allowed` are the pairs of connections that the proxy's log
     names, for exchanges that nothing else tells apart; None when the pairs are to be checked against that log later."""
     last = {c.name for c in found if split(c.server)[0] in network.SERVERS and leg(c, proxied=True, redirected=redirected) != "client_leg"}

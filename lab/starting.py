@@ -49,9 +49,7 @@ def server(scenario: Scenario, folder: Path, environment: dict[str, str]) -> Chi
     (folder / "server.json").write_text(json.dumps(options))
     write_ntlm_users(folder / "ntlm-users")
     script = 'hostname SRV01; exec "$0" -m lab.server "$1"'
-    argv = network.inside(
-        network.SERVER, "unshare", "--uts", "sh", "-c", script, sys.executable, str(folder / "server.json")
-    )
+    argv = network.inside(network.SERVER, "unshare", "--uts", "sh", "-c", script, sys.executable, str(folder / "server.json"))
     extra = {"NTLM_USER_FILE": str(folder / "ntlm-users"), "PYTHONPATH": str(ROOT), **environment}
     child = start("server", argv, folder, extra)
     wait_until("the server", lambda: listens(network.SERVER, port), [child])
@@ -77,9 +75,7 @@ def _chain(scenario: Scenario, folder: Path) -> tuple[list[Child], Setup]:
         kind, options = scenario.proxy.options["second"]
         second = proxies.PROXIES[kind](behind, {"source": network.EDGE_IP, **options})
         kind, options = scenario.proxy.options["first"]
-        first = proxies.PROXIES[kind](
-            folder, {"target": f"{network.EDGE_IP}:{second.port}", "source": network.EDGE_ROUTER, **options}
-        )
+        first = proxies.PROXIES[kind](folder, {"target": f"{network.EDGE_IP}:{second.port}", "source": network.EDGE_ROUTER, **options})
     edge = _proxy("edge", network.EDGE, second, folder)
     return [_proxy("proxy", network.PROXY, first, folder), edge], proxies.chained(first, second)
 

@@ -87,16 +87,12 @@ def endings(found: list[Connection], legs: dict[str, str], outer: set[str]) -> l
 def document(scenario: Scenario) -> dict[str, Any]:
     """`parties` of truth.json."""
     hosts = dict.fromkeys(client.host for phase in scenario.phases for client in phase)
-    rows: list[dict[str, Any]] = [
-        {"kind": "client", "endpoints": [network.CLIENTS[host]], "product": None} for host in hosts
-    ]
+    rows: list[dict[str, Any]] = [{"kind": "client", "endpoints": [network.CLIENTS[host]], "product": None} for host in hosts]
     rows += scenario.parties or _proxies(scenario)
     if scenario.link == "translated":
         rows.append({"kind": "address translation", "endpoints": [network.TRANSLATED_IP], "product": "nftables"})
     if scenario.device is not None and scenario.device.does != "redirect":
-        rows.append(
-            {"kind": "device", "endpoints": [network.PROXY_INSIDE], "product": "nftables", "does": scenario.device.does}
-        )
+        rows.append({"kind": "device", "endpoints": [network.PROXY_INSIDE], "product": "nftables", "does": scenario.device.does})
     port = 5986 if scenario.server.tls else 5985
     rows.append({"kind": "server", "endpoints": [f"{network.SERVER_IP}:{port}"], "product": "Microsoft-HTTPAPI/2.0"})
     if scenario.kerberos:

@@ -90,9 +90,7 @@ def _read(
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
     again = partial(texts, found, secrets, tickets, sources.fetch, limits)
-    made = Result(
-        found, judgement.findings, auth_steps(found), judgement.scorecards, opened.shells, found.commands, judgement.incidents, judgement.diagnosis
-    )
+    made = Result(found, judgement.findings, auth_steps(found), judgement.scorecards, opened.shells, found.commands, judgement.incidents, judgement.diagnosis)
     return made, again
 
 

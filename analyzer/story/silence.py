@@ -49,20 +49,14 @@ def unanswered(
     """The unanswered requests of all connections, in the order of these."""
     found = []
     for connection in connections.values():
-        asked = (
-            None
-            if connection.twin_of is not None
-            else _asked(connection, exchanges_of.get(connection.id, ()), fetch, limits)
-        )
+        asked = None if connection.twin_of is not None else _asked(connection, exchanges_of.get(connection.id, ()), fetch, limits)
         if asked is not None:
             ends = max(captures[connection.capture].last_ns or 0, connection.last_ns)
             found.append(_told(connection, asked, ends, _icmp(connection, asked, icmp), limits))
     return tuple(found)
 
 
-def joined(
-    found: Sequence[Unanswered], hops: Sequence[Hop], exchanges: Mapping[str, Exchange]
-) -> tuple[Unanswered, ...]:
+def joined(found: Sequence[Unanswered], hops: Sequence[Hop], exchanges: Mapping[str, Exchange]) -> tuple[Unanswered, ...]:
     """The same, where one request is told of two sides of a proxy: the side that only followed names the other."""
     by_exchange = {one.exchange: one for one in found if one.exchange is not None}
     follows: dict[str, str] = {}
@@ -144,9 +138,7 @@ def _icmp(connection: Connection, asked: _Asked, icmp: Mapping[str, Sequence[Icm
     return next((one for one in own if one.kind is IcmpKind.TOO_BIG), own[0] if own else None)
 
 
-def _told(
-    connection: Connection, asked: _Asked, capture_ends_ns: int, icmp: IcmpError | None, limits: Limits
-) -> Unanswered:
+def _told(connection: Connection, asked: _Asked, capture_ends_ns: int, icmp: IcmpError | None, limits: Limits) -> Unanswered:
     closing = next((one for one in connection.closings if one.ts_ns >= asked.asked_ns), None)
     ended_ns = capture_ends_ns if closing is None else closing.ts_ns
     window = next((one for one in _windows(connection) if one.until_ns is None and one.last_ns >= asked.asked_ns), None)

@@ -46,17 +46,11 @@ STALLED = Client(
     "pypsrp-winrs",
     {**ONCE, "commands": ["ping -n 60 127.0.0.1"], "operation_timeout_s": 20, "read_timeout_s": 6},
 )
-THREE = tuple(
-    Client(f"wks0{n}", "raw-probe", {"username": name, "auth": "basic", "times": 1})
-    for n, name in enumerate(("alice", "bob", "carol"), 1)
-)
+THREE = tuple(Client(f"wks0{n}", "raw-probe", {"username": name, "auth": "basic", "times": 1}) for n, name in enumerate(("alice", "bob", "carol"), 1))
 WAITS = {"username": "LAB\\alice", "auth": "ntlm", "operation_timeout_s": 8, "commands": ["ping -n 14 127.0.0.1"]}
 GATEWAY = (*NO_MIXUP, "auth.credentials-refused", "auth.loop", "tcp.close-after-auth-2xx")
 GAVE_UP = "{} gives a waiting Receive up after 3 s ({}) and answers {} with a page of its own; the client's OperationTimeout is 8 s."
-NTLM_THREE = tuple(
-    Client(f"wks0{n}", "pywinrm", {"username": f"LAB\\{name}", "commands": ["whoami"]})
-    for n, name in enumerate(("alice", "bob", "carol"), 1)
-)
+NTLM_THREE = tuple(Client(f"wks0{n}", "pywinrm", {"username": f"LAB\\{name}", "commands": ["whoami"]}) for n, name in enumerate(("alice", "bob", "carol"), 1))
 AFTER = (
     "http.gateway-timeout",
     "affinity.client-migrates",
@@ -279,9 +273,7 @@ SCENARIOS = (
     Scenario(
         name="nginx-gzip-healthy",
         description="nginx compresses the server's responses (gzip), and the client takes them: healthy, since encrypted bodies survive it.",
-        proxy=Proxy(
-            "nginx", {"keepalive": 1, "extra": ("gzip on;", "gzip_types *;", "gzip_min_length 1;", "gzip_proxied any;")}
-        ),
+        proxy=Proxy("nginx", {"keepalive": 1, "extra": ("gzip on;", "gzip_types *;", "gzip_min_length 1;", "gzip_proxied any;")}),
         phases=((_asks(commands=["whoami", "dir C:\\Logs"]),),),
         capture="any-sll2",
         healthy=True,

@@ -148,9 +148,7 @@ SCENARIOS = (
     Scenario(
         name="icmp-prohibited-by-router",
         description="A router answers every SYN with ICMP communication administratively prohibited.",
-        phases=_one(
-            "pypsrp-winrs", {**SESSION, "auth": "ntlm", "commands": [], "read_timeout_s": 6, "operation_timeout_s": 5}
-        ),
+        phases=_one("pypsrp-winrs", {**SESSION, "auth": "ntlm", "commands": [], "read_timeout_s": 6, "operation_timeout_s": 5}),
         device=Device("prohibit"),
         capture="client-pcap",
         expected_rules=("tcp.icmp-error",),
@@ -160,9 +158,7 @@ SCENARIOS = (
     Scenario(
         name="icmp-host-unreachable",
         description="A router answers every SYN with ICMP host unreachable.",
-        phases=_one(
-            "pypsrp-winrs", {**SESSION, "auth": "ntlm", "commands": [], "read_timeout_s": 6, "operation_timeout_s": 5}
-        ),
+        phases=_one("pypsrp-winrs", {**SESSION, "auth": "ntlm", "commands": [], "read_timeout_s": 6, "operation_timeout_s": 5}),
         device=Device("unreachable"),
         capture="client-pcap",
         expected_rules=("tcp.icmp-error",),
@@ -181,9 +177,7 @@ SCENARIOS = (
     Scenario(
         name="syn-dropped-by-firewall",
         description="A firewall drops every SYN to the server: no answer of any kind.",
-        phases=_one(
-            "pypsrp-winrs", {**SESSION, "auth": "ntlm", "commands": [], "read_timeout_s": 6, "operation_timeout_s": 5}
-        ),
+        phases=_one("pypsrp-winrs", {**SESSION, "auth": "ntlm", "commands": [], "read_timeout_s": 6, "operation_timeout_s": 5}),
         device=Device("close-inside"),
         capture="client-pcap",
         expected_rules=("tcp.service-unreachable",),

@@ -36,11 +36,7 @@ def _pooled(kind: str, options: dict[str, object], name: str, view: View = "whol
         "phases": ((ALICE,), (STRANGER,)),
         "capture": "any-sll2",
         "view": view,
-        "expected_rules": SHARED
-        if view == "whole"
-        else ()
-        if client_side
-        else ("affinity.shared-authenticated-upstream",),
+        "expected_rules": SHARED if view == "whole" else () if client_side else ("affinity.shared-authenticated-upstream",),
         "forbidden_rules": (*NOT, "attack.omigod"),
         "open_rules": () if view == "whole" else (*UNKNOWN, "affinity.shared-authenticated-upstream"),
         "notes": {"client-side": UNTOLD, "server-side": XFF}.get(view, ""),
@@ -156,9 +152,7 @@ SCENARIOS = (
         {},
         "caddy-kerberos-healthy",
         kerberos=True,
-        phases=(
-            (Client("wks01", "pypsrp-winrs", {"username": "alice@LAB.EXAMPLE", "commands": ["whoami", "hostname"]}),),
-        ),
+        phases=((Client("wks01", "pypsrp-winrs", {"username": "alice@LAB.EXAMPLE", "commands": ["whoami", "hostname"]}),),),
         description="Kerberos with encrypted messages through Caddy, one client.",
     ),
     _healthy(
@@ -166,9 +160,7 @@ SCENARIOS = (
         {},
         "varnish-kerberos-healthy",
         kerberos=True,
-        phases=(
-            (Client("wks01", "pypsrp-winrs", {"username": "alice@LAB.EXAMPLE", "commands": ["whoami", "hostname"]}),),
-        ),
+        phases=((Client("wks01", "pypsrp-winrs", {"username": "alice@LAB.EXAMPLE", "commands": ["whoami", "hostname"]}),),),
         description="Kerberos with encrypted messages through Varnish, one client.",
     ),
 )

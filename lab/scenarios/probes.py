@@ -21,9 +21,7 @@ def _sealed(name: str, description: str, proxy: Proxy, *, last: bool = False, vi
         view=view,
         healthy=True,
         forbidden_rules=SEALED,
-        notes=NOTE
-        if not last
-        else "The probe asks for the end of the connection in its last request; the server closes, as it was asked to.",
+        notes=NOTE if not last else "The probe asks for the end of the connection in its last request; the server closes, as it was asked to.",
     )
 
 
@@ -73,9 +71,7 @@ SCENARIOS = (
         name="probes-basic-clear",
         description="A probe with Basic over clear HTTP, one request on each connection: the password is readable, the conduct is healthy.",
         server=Server(schemes=("Negotiate", "Basic"), allow_unencrypted=True),
-        phases=(
-            (Client("wks01", "raw-probe", {"username": "bob", "auth": "basic", "times": 5, "pause_s": 0.3}), SESSION),
-        ),
+        phases=((Client("wks01", "raw-probe", {"username": "bob", "auth": "basic", "times": 5, "pause_s": 0.3}), SESSION),),
         users=("alice", "bob"),
         capture="upstream-pcap",
         expected_rules=("auth.basic-cleartext",),

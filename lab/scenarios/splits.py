@@ -8,9 +8,7 @@ TWICE = Client("wks01", "pywinrm", {"username": "LAB\\alice", "commands": ["whoa
 ONCE = Client("wks01", "pywinrm", {"username": "LAB\\alice", "commands": ["whoami", "hostname"], "pause_s": 0.1})
 SPNEGO = Client("wks02", "pypsrp-winrs", {"username": "LAB\\bob", "commands": ["whoami"]})
 KERBEROS = Client("wks01", "pypsrp-winrs", {"username": "alice@LAB.EXAMPLE", "commands": ["whoami"]})
-NOTE = (
-    "The password is right: the client's last token reaches a connection of the server that never sent the challenge."
-)
+NOTE = "The password is right: the client's last token reaches a connection of the server that never sent the challenge."
 TWO = "From this side alone a split handshake and a wrong password look alike; the given secret decides: the response fits the password."
 REFUSED = (
     "auth.credentials-refused",
@@ -21,9 +19,7 @@ REFUSED = (
 )
 
 
-def _split(
-    name: str, kind: str, options: dict[str, object], what: str, view: View = "whole", **changes: object
-) -> Scenario:
+def _split(name: str, kind: str, options: dict[str, object], what: str, view: View = "whole", **changes: object) -> Scenario:
     words: dict[str, object] = {
         "name": name,
         "description": what + (", recorded on the clients' side only." if view == "client-side" else "."),
@@ -32,9 +28,7 @@ def _split(
         "capture": "any-sll2",
         "view": view,
         "expected_rules": ("affinity.handshake-split",) if view == "whole" else (),
-        "forbidden_rules": LOST
-        if view == "whole"
-        else tuple(rule for rule in LOST if rule != "auth.credentials-refused"),
+        "forbidden_rules": LOST if view == "whole" else tuple(rule for rule in LOST if rule != "auth.credentials-refused"),
         "open_rules": (*OPEN, "affinity.no-upstream-keepalive", "http.1.0-downgrade") if view == "whole" else REFUSED,
         "notes": NOTE if view == "whole" else TWO,
     }
@@ -43,9 +37,7 @@ def _split(
 
 LIGHTTPD = "lighttpd asks its back end with HTTP/1.0 and a new connection for each request, which splits the handshake"
 NODE = "npm's http-proxy without a pool closes the connections on both of its sides after each response, which splits the handshake"
-TRAFFIC = (
-    "Apache Traffic Server with its defaults shares no authenticated connection and keeps none for its client either"
-)
+TRAFFIC = "Apache Traffic Server with its defaults shares no authenticated connection and keeps none for its client either"
 H2O = "h2o with proxy.timeout.keepalive 0 opens an upstream connection for each request"
 HAPROXY = "haproxy with option http-server-close ends the upstream connection after each response"
 

@@ -42,9 +42,7 @@ def _twice(action: str, options: dict[str, object]) -> tuple[tuple[Client, ...],
     return ((Client("wks01", action, options),),) * 2
 
 
-def _failed(
-    rule: str, name: str, description: str, options: dict[str, object], server: Server = TLS, **changes: object
-) -> Scenario:
+def _failed(rule: str, name: str, description: str, options: dict[str, object], server: Server = TLS, **changes: object) -> Scenario:
     words: dict[str, object] = {
         "name": name,
         "description": description,
@@ -125,9 +123,7 @@ SCENARIOS = (
         "tls-client-certificate-missing",
         "The server wants a client certificate, the client has none (TLS 1.2: the server's alert is in clear).",
         {"no_certificate": True},
-        Server(
-            tls=True, certificates=True, conduct={"certificate_required": True, "tls_versions": ("TLSv1_2", "TLSv1_2")}
-        ),
+        Server(tls=True, certificates=True, conduct={"certificate_required": True, "tls_versions": ("TLSv1_2", "TLSv1_2")}),
         users=("alice",),
     ),
     Scenario(

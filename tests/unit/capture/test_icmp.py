@@ -44,9 +44,7 @@ def error6(kind: int, code: int, *, rest: bytes = bytes(4), quoted: bytes | None
 def read(*packets: bytes) -> tuple[IcmpError, ...]:
     """What frames with these IP packets give, behind the kernel."""
     found = fed([Frame(number * 1000, ethernet(packet)) for number, packet in enumerate(packets, 1)])
-    return icmp_errors(
-        0, [*found.kernel.icmp, *found.kernel.slow.icmp], lambda address: str(ipaddress.ip_address(address))
-    )
+    return icmp_errors(0, [*found.kernel.icmp, *found.kernel.slow.icmp], lambda address: str(ipaddress.ip_address(address)))
 
 
 @pytest.mark.parametrize(
@@ -123,9 +121,7 @@ def test_ttl_window_and_window_scale_are_kept() -> None:
     assert list(flow.segments.window) == [9 << 16 | 64240, 64240]
 
 
-@pytest.mark.parametrize(
-    "options", [b"\x03\x00\x08\x00", b"\x03\x03\x08", b"\x08\x0a" + bytes(6), b"\x01\x01\x01\x03", b"\x00\x03\x03\x08"]
-)
+@pytest.mark.parametrize("options", [b"\x03\x00\x08\x00", b"\x03\x03\x08", b"\x08\x0a" + bytes(6), b"\x01\x01\x01\x03", b"\x00\x03\x03\x08"])
 def test_damaged_options_give_no_scale(options: bytes) -> None:
     segment = tcp((CLIENT, 50000), (SERVER, 5985), 1000, None, 2, options=options + bytes(-len(options) % 4))
     cut = len(options) % 4 and 1

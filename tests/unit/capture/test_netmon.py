@@ -29,10 +29,7 @@ def read(data: bytes, limits: Limits | None = None) -> Read:
     listed = rows(filling(data), limits or Limits(), walk)
     return Read(
         walk,
-        [
-            (row.number, row.ts_ns, row.link, bytes(row.buffer[row.at : row.at + row.size]), row.wire_size)
-            for row in listed
-        ],
+        [(row.number, row.ts_ns, row.link, bytes(row.buffer[row.at : row.at + row.size]), row.wire_size) for row in listed],
     )
 
 

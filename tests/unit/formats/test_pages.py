@@ -42,9 +42,7 @@ def test_long_texts_are_cut() -> None:
 
 @given(
     st.binary(max_size=300),
-    st.sampled_from(
-        [None, "text/html", "text/html; charset=utf-16", "text/html; charset=rot13", "text/html;charset=hex"]
-    ),
+    st.sampled_from([None, "text/html", "text/html; charset=utf-16", "text/html; charset=rot13", "text/html;charset=hex"]),
 )
 def test_no_bytes_raise(raw: bytes, kind: str | None) -> None:
     assert len(page_text(raw, kind, MOST).text) <= MOST

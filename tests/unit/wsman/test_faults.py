@@ -28,17 +28,13 @@ def test_a_plug_in_s_own_fault() -> None:
 
 
 def test_a_plug_in_s_text_without_a_code() -> None:
-    found = read(
-        '<f:WSManFault Code="1"><f:Message><f:ProviderFault provider="p">Only words</f:ProviderFault></f:Message></f:WSManFault>'
-    )
+    found = read('<f:WSManFault Code="1"><f:Message><f:ProviderFault provider="p">Only words</f:ProviderFault></f:Message></f:WSManFault>')
     assert (found.message, found.inner_code, found.provider) == ("Only words", None, "p")
 
 
 def test_a_wmi_error_says_what_its_description_says() -> None:
     wmi = "<p:__ExtendedStatus><p:Description>Invalid class</p:Description><p:Operation>Get</p:Operation></p:__ExtendedStatus>"
-    found = read(
-        f'<WSManFault Code="1"><Message><ProviderFault><ExtendedError>{wmi}</ExtendedError></ProviderFault></Message></WSManFault>'
-    )
+    found = read(f'<WSManFault Code="1"><Message><ProviderFault><ExtendedError>{wmi}</ExtendedError></ProviderFault></Message></WSManFault>')
     assert found.message == "Invalid class"
 
 

@@ -15,9 +15,7 @@ def ts(version: int, error: bytes | None = None) -> bytes:
     return bytes([0x30, len(fields)]) + fields
 
 
-@pytest.mark.parametrize(
-    ("code", "name"), [(70, "protocol_version"), (48, "unknown_ca"), (0, "close_notify"), (7, "alert 7")]
-)
+@pytest.mark.parametrize(("code", "name"), [(70, "protocol_version"), (48, "unknown_ca"), (0, "close_notify"), (7, "alert 7")])
 def test_an_alert_in_clear(code: int, name: str) -> None:
     value = records(bytes([21, 3, 3, 0, 2, 2, code])).value
     assert not isinstance(value, Absent)
