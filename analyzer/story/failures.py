@@ -147,7 +147,8 @@ def _may_be_answered(connection: Connection) -> bool:
     """Bytes of the server are not in the capture: there is a hole, or either side counted more of them than were captured."""
     stream = connection.to_client
     counted = (stream.acked, *(one.stream_at if one.side is Side.SERVER else one.acked for one in connection.closings))
-    return bool(stream.gaps or connection.to_server.gaps) or max(counted) > stream.size
+    ended = any(one.side is Side.SERVER and one.kind is End.FIN for one in connection.closings)  # a FIN counts as one more
+    return bool(stream.gaps or connection.to_server.gaps) or max(counted) > stream.size + ended
 
 
 def _logons(evidence: Evidence, logons: Sequence[Logon], ends: Mapping[str, tuple[str, str]]) -> Iterator[Failure]:

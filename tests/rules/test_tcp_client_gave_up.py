@@ -104,3 +104,18 @@ def test_once_after_what_people_set(even: int, off: float, severity: str) -> Non
     talk.send(ask_sealed(1))
     talk.close_by_client(even + off)
     assert [found.severity.value for found in judge(lan).found(RULE)] == ([severity] if even + off >= 5 else [])
+
+
+def test_what_the_client_sends_later_fails_so_nobody_ended_its_program() -> None:
+    lan = Wire()
+    talk = session(lan)
+    talk.send(ask_sealed(1))
+    talk.close_by_client(13.3)
+    lan.wait(1)
+    again = direct(lan, port=50002)
+    handshake(again, ntlm(number=2))
+    failed = trip(again, ask_sealed(2), reply(400))
+    finding = judge(lan).one(RULE)
+    assert finding.severity is Severity.LOW
+    assert "failed with status 400" in finding.why
+    assert names(finding, failed.answered)

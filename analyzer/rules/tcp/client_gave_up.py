@@ -8,7 +8,7 @@ Why it matters
     time-out or "connection aborted", and the command goes on at the server without it.
 When it is wrong
     A person who stops a command ends its connection in the same way: one such end after an uneven time is only told as
-    information.
+    information, unless a later request of the same client fails.
 Needs
     Both directions of the connection; for the comparison, a key or password that decrypts the request.
 Reference
@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
+from analyzer.records.story import Failure
 from analyzer.records.waiting import Stop
 from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.tcp._waiting import Wait, sign, waiting
@@ -59,13 +60,29 @@ def why(tell: Tell[Wait]) -> str:
         text += f" The request lets the server wait {allowed:g} s (OperationTimeout), longer than the client itself waits."
     else:
         text += " The OperationTimeout of the request cannot be read; 60 s is usual, and the server may wait that long."
+    failed = _failed_next(tell)
+    if failed is not None:
+        where = f" ({tell.packet(failed.packet)})" if failed.packet is not None else ""
+        text += f" Its last request to this server, sent later, failed with status {failed.status}{where}."
     return text
+
+
+def _failed_next(tell: Tell[Wait]) -> Failure | None:
+    """The client's last request to the same server, sent after it gave up and answered with an error: its program had not been ended."""
+    first = tell.first.fact.one
+    own = tell.evidence.connections[first.connection]
+    for failure in tell.evidence.story.failures:
+        there = tell.evidence.connections[failure.connection]
+        same = (there.client.host, there.server) == (own.client.host, own.server)
+        if same and failure.exchange is not None and failure.status is not None and first.closing is not None and failure.at_ns > first.closing.ts_ns:
+            return failure
+    return None
 
 
 def severity(tell: Tell[Wait]) -> Severity:
     """A limit shows by repetition, by an even number of seconds, or by the OperationTimeout."""
     if not _is_a_limit(tell):
-        return Severity.INFO
+        return Severity.INFO if _failed_next(tell) is None else Severity.LOW
     known = words.timeout_s(tell.evidence, tell.first.fact.one) is not None
     return Severity.MEDIUM if known and tell.count >= _LEAST else Severity.LOW
 
@@ -98,5 +115,6 @@ OPINION = Opinion(
     ),
     see=see,
     why=why,
+    explains=("http.encrypted-body-refused",),
     params=(_WAITED,),
 )

@@ -108,5 +108,6 @@ OPINION = Opinion(
     ),
     see=see,
     why=why,
+    explains=("http.encrypted-body-refused",),
     params=(_UNKNOWN, _MORE),
 )

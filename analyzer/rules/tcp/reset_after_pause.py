@@ -76,4 +76,5 @@ OPINION = Opinion(
     advice=advice,
     see=see,
     why=why,
+    explains=("http.encrypted-body-refused",),
 )

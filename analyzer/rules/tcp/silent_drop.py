@@ -104,4 +104,5 @@ OPINION = Opinion(
     advice=advice,
     see=see,
     why=why,
+    explains=("http.encrypted-body-refused",),
 )
