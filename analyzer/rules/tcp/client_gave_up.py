@@ -62,8 +62,7 @@ def why(tell: Tell[Wait]) -> str:
         text += " The OperationTimeout of the request cannot be read; 60 s is usual, and the server may wait that long."
     failed = _failed_next(tell)
     if failed is not None:
-        where = f" ({tell.packet(failed.packet)})" if failed.packet is not None else ""
-        text += f" Its last request to this server, sent later, failed with status {failed.status}{where}."
+        text += f" Its last request to this server, sent later, was answered with an error ({failed.exchange})."
     return text
 
 
