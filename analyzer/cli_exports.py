@@ -30,7 +30,7 @@ _connection = click.option("--connection", "connections", metavar="ID", multiple
     type=click.Choice(["native", "timesketch", "ecs", "zeek"]),
     default="native",
     show_default=True,
-    help="Who reads it: a program of yours, Timesketch, Elastic (ECS), or whoever reads Zeek's logs.",
+    help="Who reads it: a program of yours, Timesketch, Elastic (ECS), or anyone who reads Zeek's logs.",
 )
 @click.option("-f", "--format", "form", type=click.Choice(["jsonl", "csv"]), help="CSV is for Timesketch. Default: by the name of FILE, else JSON lines.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Write to this file; with --profile zeek into this folder.")

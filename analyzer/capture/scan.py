@@ -249,7 +249,7 @@ def _notes(read: _Read, limits: Limits, force: frozenset[int]) -> list[Problem]:
         detail = f"undecided_flows={limits.undecided_flows}: {kernel.given_up} connections were given up before they told what they are"
         notes.append(("capture.limit", detail, None))
     if kernel.forgotten:
-        detail = f"flow_table_slots={limits.flow_table_slots}: {kernel.forgotten} connections without WinRM were forgotten; had one gone on, it began anew"
+        detail = f"flow_table_slots={limits.flow_table_slots}: {kernel.forgotten} connections without WinRM were forgotten; had one gone on, it began again"
         notes.append(("capture.limit", detail, None))
     if read.late - force:
         notes.append(("capture.limit", f"{len(read.late - force)} connections show WinRM only late and could not be read again", None))

@@ -24,7 +24,7 @@ class Topic(StrEnum):
     BIND = "one upstream connection for each client connection"
     KEEP = "connections stay open on both sides"
     IDLE = "how long a connection may be silent"
-    HTTP_1_1 = "HTTP/1.1 towards the server"
+    HTTP_1_1 = "HTTP/1.1 to the server"
     STICKY = "a client stays with its server"
     HOST = "the client's Host field goes on"
     LENGTH = "request bodies go on with their length"

@@ -32,7 +32,7 @@ def rank(severity: Severity) -> int:
 
 
 def finding_rows(result: Result) -> Iterator[FindingRow]:
-    """The findings as `f1`, `f2`, ...: by severity, the gravest first, then by time."""
+    """The findings as `f1`, `f2`, ...: by severity, the most severe first, then by time."""
     ordered = sorted(result.findings, key=lambda found: (-rank(found.severity), found.first_ns, found.rule, found.subject, found.packets))
     incidents = {identity: one for one in result.incidents for identity in one.findings}
     for place, finding in enumerate(ordered, start=1):

@@ -145,7 +145,7 @@ def _found(source: Source, rules: int) -> str:
         return f"No finding: {counted(rules, 'rule')} looked at the evidence, which does not mean that nothing happened."
     levels = Counter(text(row, "severity") for row in found)
     told = ", ".join(f"{levels[level.value]} {level.value}" for level in reversed(Severity) if levels[level.value])
-    return f"{counted(len(found), 'finding')} ({told}); the gravest: {text(found[0], 'title')} ({text(found[0], 'rule')})."
+    return f"{counted(len(found), 'finding')} ({told}); the most severe: {text(found[0], 'title')} ({text(found[0], 'rule')})."
 
 
 def levels(source: Source) -> tuple[tuple[str, int], ...]:

@@ -112,7 +112,7 @@ OPINION = Opinion(
         "Windows: add -UseSSL. "
         "pywinrm: an endpoint that begins with https, or transport ssl. "
         "Ansible: ansible_winrm_scheme https, or ansible_psrp_protocol https. "
-        "Proxy: one that ends TLS must begin it again towards port 5986."
+        "Proxy: one that ends TLS must begin it again to port 5986."
     ),
     see=see,
     explains=("tcp.request-cut", "tcp.never-answered", "http.non-wsman-reply", "http.refused-request"),
