@@ -12,10 +12,12 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.incident import Incident
 from analyzer.records.proxy import Role
-from analyzer.records.sealing import Protection
+from analyzer.records.quality import Absent
+from analyzer.records.sealing import Message, Protection
 from analyzer.records.story import Failure, Outcome, Result, Wanted
 from analyzer.records.tls import Reached
 
+_FAULT = 500
 _MOST = 4
 _NAMES = 3
 _TITLES = 2
@@ -186,9 +188,10 @@ def _limits(evidence: Evidence) -> Iterator[str]:
 
 
 def _encrypted(evidence: Evidence) -> Iterator[str]:
-    asked = evidence.winrm_exchanges - evidence.far.keys()  # each once, as the client made it
+    asked = (evidence.winrm_exchanges & evidence.exchanges.keys()) - evidence.far.keys()  # each once, as the client made it
     own = [one for one in evidence.messages.values() if one.exchange in asked and one.protection is not Protection.EMPTY]
-    closed = sum(one.protection is Protection.SEALED and not one.opened for one in own)
+    sealed = [one for one in own if one.protection is Protection.SEALED and not one.opened]
+    closed, errors = len(sealed), sum(_is_error(evidence, one) for one in sealed)
     opaque = sum(
         one.protocol == "tls" and not one.tls_opened and (one.tls is None or one.tls.reached in (Reached.COMPLETED, Reached.APPLICATION_DATA))
         for one in (evidence.connections[identity] for identity in evidence.winrm)
@@ -201,6 +204,13 @@ def _encrypted(evidence: Evidence) -> Iterator[str]:
             if closed == len(own)
             else f"{closed:,} of {len(own):,} message bodies are"
         )
-        yield f"{share} encrypted and could not be read; keys or passwords (--secrets) would show more."
+        among = f", {_counted(errors, 'error')} (500) among them" if errors else ""
+        yield f"{share} encrypted and could not be read{among}; keys or passwords (--secrets) would show more."
     if opaque:
         yield f"{_counted(opaque, 'connection')} {'is' if opaque == 1 else 'are'} encrypted by TLS: only addresses, sizes and times could be seen."
+
+
+def _is_error(evidence: Evidence, message: Message) -> bool:
+    """The response with which WinRM reports a fault: a time-out that is normal, or a failure."""
+    answer = evidence.exchanges[message.exchange].response
+    return not message.from_client and not isinstance(answer, Absent) and answer.status == _FAULT

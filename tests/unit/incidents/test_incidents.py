@@ -74,6 +74,7 @@ def test_a_finding_knows_its_incident_and_an_incident_its_findings() -> None:
         ("background-without-winrm", ("No WinRM traffic was found.", "was the capture taken where that traffic passes?")),
         ("wrong-password", ("Client 10.10.1.11 could not log on as LAB\\bob: 3 logons were refused (first in packet 11).", "To do: Check the user name")),
         ("badproxy-request-lost", ("The last request of client 10.10.1.11 was never answered (first in packet 93).",)),
+        ("source-nat-direct-healthy", ("All 16 message bodies are encrypted",)),  # seen on both sides of the translation, counted once
         ("badproxy-strip-challenge", ("The last request of client 10.10.1.11 was answered 401, and no logon followed (first in packet 13).",)),
     ],
 )
