@@ -77,7 +77,7 @@ def test_a_document_is_filled_anew_and_says_the_same() -> None:
     shown = on_terminal(60, "explain", "tcp.rst-after-2xx")
     assert shown.split() == plain.split()
     assert [line for line in shown.splitlines() if line and not line.startswith(" ")][-5:] == [
-        "What it sees", "Why it matters", "When it is wrong", "Needs", "Reference",
+        "Detects", "Impact", "False positives", "Requires", "References",
     ]  # fmt: skip
 
 
