@@ -48,6 +48,7 @@ def _row(what: str, count: Count) -> str:
 PICTURES: dict[str, Callable[[Truth, Evidence], Difference]] = {
     "parties": pictures.parties,
     "logons with outcome": pictures.logons,
+    "requests (way, status, who answered, as whom)": pictures.fates,
     "endings (who first)": pictures.endings,
 }
 """What is compared of the picture of the whole, where a sample's truth holds it."""
