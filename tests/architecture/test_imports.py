@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "version": set(),
     "case": {"records", "errors", "version", "engine", "tables", "reports", "exports", "rules.catalogue"},
     "api": {"case", "records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules"},
-    "cli": {"api", "case", "tables", "records", "formats.text", "settings", "errors", "version"},
+    "cli": {"api", "case", "exports.registry", "tables", "records", "formats.text", "settings", "errors", "version"},
     "__init__": {"api", "case", "settings", "errors", "version"},
     "__main__": {"cli"},
 }
