@@ -57,6 +57,14 @@ class OpenedCase(CaseTables):
 
         return self._mask.cells(table_of(name), self._stored(name))
 
+    def shown_rows(self, name: str, rows: Cells) -> Cells:
+        """Rows of the folder's table ``name`` as `cells` would give them."""
+        if self._shows or not self._manifest.get("show_secrets"):
+            return rows
+        from analyzer.engine.store import table_of
+
+        return self._mask.cells(table_of(name), rows)
+
     def _holds_secrets(self) -> None:
         if not self._manifest.get("show_secrets"):
             msg = f"{self.folder} was written with secrets masked; show them with a case made of the captures"

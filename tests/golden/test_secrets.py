@@ -46,6 +46,7 @@ ALWAYS_RAW = {
     "completion": "reads no capture",
     "rules": "reads no capture",
     "verify": "is run on the case",
+    "serve": "tests/unit/viewer searches its pages",
 }
 """Commands without a run of their own below, and why."""
 NEVER_RAW = {"info", "findings", "ladder", "verify", "extract", "pcap"}
