@@ -104,6 +104,13 @@ class OpenedCase(CaseTables):
         made._cells = self._cells | {"findings": [row for row in self._stored("findings") if row[place] in words]}
         return made
 
+    def notebook(self) -> str:
+        """A Jupyter notebook (JSON) that opens this case and answers what it can answer."""
+        from analyzer.reports.filled import notebook
+        from analyzer.tables.registry import TABLES
+
+        return notebook(f"analyzer.open_case({str(self.folder.resolve())!r})", {table.name: len(self.cells(table.name)) for table in TABLES})
+
     def _extent_of_all(self) -> tuple[list[str], dict[str, int]]:
         names = [str(row["capture"]) for row in self.listed("captures")]
         return names, {name.removesuffix("s"): len(self._exact(name)) for name in ("connections", "exchanges", "findings", "issues")}
