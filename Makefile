@@ -60,7 +60,7 @@ site:   ## the manual as a searchable site, in build/site
 
 man:    ## man pages of the commands, in build/man
 	$(MAKE) setup EXTRAS=docs
-	$(BIN)/click-man --target $(MAN) winrm-analyzer
+	$(BIN)/python docs/man.py $(MAN)
 
 notebooks: $(STAMP)   ## run every notebook and write its outputs
 	$(BIN)/python notebooks/run.py
