@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 from analyzer.cli import cli
 from analyzer.cli_inputs import CONTEXT
+from analyzer.records.sources import ADDRESSES, PROXY_SERVERS
 from analyzer.rules.catalogue import rules
 from analyzer.rules.documents import code_book
 from analyzer.rules.products import PAST_DOCUMENT, PAST_THE_PROXY, Topic, with_setting
@@ -30,12 +31,14 @@ _COMMANDS_PREFACE = """# Commands
 
 Made of the commands' own help by `python docs/refresh.py`; a test holds it up to date. Results go to standard output, everything else to standard error.
 """
-_RULES_PREFACE = """# Rules
+_RULES_PREFACE = f"""# Rules
 
 Made of the rules' own documents by `python docs/refresh.py`; a test holds it up to date. `winrm-analyzer explain RULE` prints the same.
 
 There is no rule for a pair of hosts that speaks WinRM for the first time: a capture shows what happened while it ran, not what was usual before, so every pair
 in it is new, and nothing on the wire says which host is a workstation. Compare the table `connections` of two cases instead.
+
+Sentences below *Reference* in quotation marks are Microsoft's: [{PROXY_SERVERS}]({ADDRESSES[PROXY_SERVERS]}).
 
 """
 

@@ -24,6 +24,13 @@ class ProductSetting(Struct, frozen=True, gc=False):
     seen: bool = False
 
 
+class Quotation(Struct, frozen=True, gc=False):
+    """A sentence that a rule rests on, word for word, and where it stands: the document and its heading."""
+
+    reference: str
+    text: str
+
+
 class Finding(Struct, frozen=True, gc=False):
     """``subject`` is the record it is about; ``evidence`` record ids; ``packets`` packet keys, the ones to look at first, in order.
 
@@ -52,3 +59,5 @@ class Finding(Struct, frozen=True, gc=False):
     """Which party has to change something: client, proxy, server, network or capture; None where the rule does not say."""
     settings: tuple[ProductSetting, ...] = ()
     """The advice for each product, the one that was seen first."""
+    reference_text: str | None = None
+    """The sentence that ``reference`` leads to, word for word, where it is quoted."""

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from analyzer.codes.table import SOURCES, WORDS, Code, codes, looked_up, symbols
 from analyzer.errors import UsageError
 from analyzer.records.issues import KINDS
+from analyzer.records.sources import ADDRESSES
 from analyzer.rules.catalogue import rules
 
 _BY_KIND = {
@@ -55,7 +56,7 @@ def explanation(name: str) -> str:
     """The document of a rule, what an issue's code means, or what an error code means. `UsageError` names what comes near, when it is none of them."""
     for rule in rules():
         if rule.id == name:
-            return f"{rule.id} ({rule.severity})\n\n{rule.document.strip()}\n"
+            return f"{rule.id} ({rule.severity})\n\n{rule.document.strip()}\n{_links(rule.document)}"
     if name in KINDS:
         kind = KINDS[name]
         return f"{kind.code} (issue, {kind.level})\n\n{kind.means}\n"
@@ -65,6 +66,11 @@ def explanation(name: str) -> str:
     near = get_close_matches(name, [rule.id for rule in rules()] + list(KINDS), n=3, cutoff=0.4) or _near_symbols(name)
     msg = f"there is no rule, issue or error code {name!r}" + (f"; did you mean {', '.join(near)}?" if near else "; `winrm-analyzer rules` lists the rules")
     raise UsageError(msg)
+
+
+def _links(document: str) -> str:
+    """Where the pages are that a document quotes."""
+    return "".join(f"    {title}: {address}\n" for title, address in ADDRESSES.items() if title in document)
 
 
 def _near_symbols(name: str) -> list[str]:

@@ -44,7 +44,7 @@ def _capture(evidence: Evidence, card: Scorecard) -> str:
 
 def check(card: Scorecard, requirement: str) -> Check:
     """The check of that requirement."""
-    return next((found for found in card.checks if found.requirement == requirement), Check(requirement, Verdict.NOT_SEEN, 0, "", (), ""))
+    return next((found for found in card.checks if found.requirement == requirement), Check(requirement, Verdict.NOT_SEEN, 0, "", ()))
 
 
 def _evidence(row: ProxyRow, requirement: str) -> str | None:
@@ -52,7 +52,8 @@ def _evidence(row: ProxyRow, requirement: str) -> str | None:
     if found.verdict is Verdict.NOT_SEEN:
         return None
     packets = packet_set(found.packets, row.captures, named=True)
-    return f"{found.detail}; packets {packets}; Proxy Servers and WinRM, sentence {found.sentence}"
+    quoted = f'; {found.sentence.reference}: "{found.sentence.text}"' if found.sentence else ""
+    return f"{found.detail}; packets {packets}{quoted}"
 
 
 def _verdict(requirement: str, means: str) -> Column[ProxyRow]:
@@ -61,7 +62,10 @@ def _verdict(requirement: str, means: str) -> Column[ProxyRow]:
 
 def _proof(requirement: str) -> Column[ProxyRow]:
     return Column(
-        f"{requirement}_evidence", Dtype.TEXT, lambda row: _evidence(row, requirement), f"What `{requirement}` rests on: counts, packets, the sentence."
+        f"{requirement}_evidence",
+        Dtype.TEXT,
+        lambda row: _evidence(row, requirement),
+        f"What `{requirement}` rests on: counts, packets, Microsoft's sentence.",
     )
 
 

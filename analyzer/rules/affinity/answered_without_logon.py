@@ -11,7 +11,10 @@ When it is wrong
 Needs
     The client's side of the proxy. With the server's side, affinity.shared-authenticated-upstream or affinity.proxy-owned-identity tells which.
 Reference
-    Proxy Servers and WinRM, sentence 155.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If the TCP/IP connections are not strongly mapped between both
+    the WinRM client and the proxy server and between the proxy server and the destination server, an unauthorized
+    client could connect to the destination server by using the same authenticated connection from the proxy server to
+    the destination server."
 """
 
 from collections.abc import Iterator
@@ -23,6 +26,7 @@ from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.story import Fate, Outcome
+from analyzer.rules import microsoft
 from analyzer.rules.asking import server_words, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import header, is_clear, message, request, role
@@ -64,7 +68,7 @@ OPINION = Opinion(
     severity=Severity.LOW,
     confidence=0.6,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 155",
+    reference=microsoft.ANOTHER_CLIENT,
     advice=Advice(
         "Record on the server side of the proxy to see whose logon serves these requests. Never share server connections that carry NTLM, Kerberos or CredSSP",
         Topic.BIND,

@@ -12,7 +12,11 @@ When it is wrong
 Needs
     Both sides of the proxy.
 Reference
-    Proxy Servers and WinRM, sentences 155 and 157.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If the TCP/IP connections are not strongly mapped between both
+    the WinRM client and the proxy server and between the proxy server and the destination server, an unauthorized
+    client could connect to the destination server by using the same authenticated connection from the proxy server to
+    the destination server." "If encryption is enforced, the destination server sends an access denied message to the
+    unauthenticated client."
 """
 
 from collections.abc import Iterator
@@ -20,6 +24,7 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.sealing import Protection
+from analyzer.rules import microsoft
 from analyzer.rules.affinity.shared_authenticated_upstream import Foreign, each, foreign_requests, server, signed, sure, whose
 from analyzer.rules.asking import asked_at
 from analyzer.rules.products import Advice, Topic
@@ -70,7 +75,7 @@ OPINION = Opinion(
     severity=Severity.MEDIUM,
     confidence=sure,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 157",
+    reference=microsoft.DENIED_IF_ENCRYPTED,
     advice=Advice("Never share server connections that carry NTLM, Kerberos or CredSSP", Topic.BIND, ". Keep encryption enforced on the server."),
     see=see,
     why=why,

@@ -11,7 +11,10 @@ When it is wrong
 Needs
     Both sides of the proxy, or the server side alone. On the client side alone a proxy that splits logons looks like wrong credentials.
 Reference
-    Proxy Servers and WinRM, sentences 129, 133 and 144.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Also, the lack of connection affinity might cause the
+    authentication to fail against the server." "Connection-based authentication for Negotiate, Kerberos, and CredSSP
+    authentication." "If the connection-based affinity is not maintained, authentication against the destination
+    server can fail with an access denied error."
 """
 
 from collections import defaultdict
@@ -22,6 +25,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.records.story import Logon, Reason, Result
+from analyzer.rules import microsoft
 from analyzer.rules.asking import MECHANISMS, account, is_proxied, server_words, sign, times
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import counted, handshakes, listed, name, packet, request, role, status, upstream
@@ -138,7 +142,7 @@ OPINION = Opinion(
     severity=Severity.HIGH,
     confidence=_PROVED,
     owner=lambda tell: Owner.PROXY if _through_proxy(tell) else Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentence 144",
+    reference=microsoft.AFFINITY_LOST,
     advice=lambda tell: HOW if _through_proxy(tell) else KEEP,
     see=see,
     why=why,

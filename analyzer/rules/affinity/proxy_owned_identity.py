@@ -9,7 +9,12 @@ When it is wrong
 Needs
     Both sides of the proxy.
 Reference
-    Proxy Servers and WinRM, sentences 120 and 155.
+    Proxy Servers and WinRM, HTTPS-Based Proxy Connections: "Authentication to the proxy server is independent from
+    the authentication to the destination server."
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If the TCP/IP connections are not strongly mapped between both
+    the WinRM client and the proxy server and between the proxy server and the destination server, an unauthorized
+    client could connect to the destination server by using the same authenticated connection from the proxy server to
+    the destination server."
 """
 
 from collections.abc import Iterator
@@ -20,6 +25,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Hop
+from analyzer.rules import microsoft
 from analyzer.rules.asking import asked_at
 from analyzer.rules.reading import counted, header, listed, name, packets_of, request, who
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
@@ -69,7 +75,7 @@ OPINION = Opinion(
     severity=Severity.INFO,
     confidence=1.0,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 120",
+    reference=microsoft.LOGONS_ARE_INDEPENDENT,
     advice=(
         "If the gateway is meant to do this, restrict who may use it, keep its log, and give its account no more rights than needed. If not, remove the "
         "credentials from its configuration (nginx, Apache: a set Authorization header; haproxy: http-request set-header Authorization)."

@@ -10,7 +10,9 @@ When it is wrong
 Needs
     The server's side of the proxy, and messages that can be read (in clear, or decrypted).
 Reference
-    MS-WSMV 3.1.4.1.31.4; Proxy Servers and WinRM, sentence 146.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "The client TCP/IP connection to the proxy should continue
+    to map to the same TCP/IP connection from the proxy to the server."
+    MS-WSMV 3.1.4.1.31.4.
 """
 
 from collections import defaultdict

@@ -13,7 +13,9 @@ When it is wrong
 Needs
     Both sides of the proxy, and the client's side to its end.
 Reference
-    RFC 9110 sections 5.3 and 11.6.1; Proxy Servers and WinRM, sentence 133.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Connection-based authentication for Negotiate, Kerberos,
+    and CredSSP authentication."
+    RFC 9110 sections 5.3 and 11.6.1.
 """
 
 from collections.abc import Iterator

@@ -15,7 +15,10 @@ When it is wrong
 Needs
     Both sides of the proxy.
 Reference
-    Proxy Servers and WinRM, sentences 125 and 133; RFC 4559 section 6.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "The proxy server does not support connection-based
+    authentication, which can cause the authentication against the destination server to fail with an access denied
+    error." "Connection-based authentication for Negotiate, Kerberos, and CredSSP authentication."
+    RFC 4559 section 6.
 """
 
 from collections.abc import Iterator
@@ -25,6 +28,7 @@ from msgspec import Struct
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Response
+from analyzer.rules import microsoft
 from analyzer.rules.asking import forwarded, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, cut_heads, has_whole_head, header, identity, listed, packets_of, request, response
@@ -102,7 +106,7 @@ OPINION = Opinion(
     worst=Severity.HIGH,
     confidence=lambda tell: max(loss.sure for loss in _whole(tell) or tell.facts),
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 125",
+    reference=microsoft.NO_CONNECTION_LOGON,
     advice=Advice(
         "Let the proxy pass authentication that belongs to the connection",
         Topic.BIND,

@@ -12,7 +12,9 @@ When it is wrong
 Needs
     A direct connection or the client's side of the proxy.
 Reference
-    MS-WSMV 3.1.4.1.39; RFC 9110 section 15.5.2; Proxy Servers and WinRM, sentence 148.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "If the connection is not maintained, every request must be
+    re-authenticated, which might affect performance."
+    MS-WSMV 3.1.4.1.39; RFC 9110 section 15.5.2.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,6 +26,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
+from analyzer.rules import microsoft
 from analyzer.rules.asking import server_words, where
 from analyzer.rules.reading import (
     authenticated,
@@ -95,7 +98,7 @@ OPINION = Opinion(
     severity=Severity.LOW,
     confidence=0.8,
     owner=Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentence 148",
+    reference=microsoft.EVERY_REQUEST_AGAIN,
     advice=(
         "Let the client answer a 401 with an empty body by logging on again (WinRb 2.x, pywinrm and Windows do). Or keep "
         "the connection busy with a Receive that waits at the server (OperationTimeout)."

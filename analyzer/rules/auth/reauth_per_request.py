@@ -12,7 +12,10 @@ When it is wrong
 Needs
     The client's side; both sides to tell the cause.
 Reference
-    Proxy Servers and WinRM, sentences 145 to 148.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Connection persistence. The client TCP/IP connection to
+    the proxy should continue to map to the same TCP/IP connection from the proxy to the server. Maintaining this
+    connection helps to achieve a higher level of performance. If the connection is not maintained, every request must
+    be re-authenticated, which might affect performance."
 """
 
 from collections import defaultdict
@@ -26,6 +29,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.rules import microsoft
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import (
     CONNECTION_BASED,
@@ -159,7 +163,7 @@ OPINION = Opinion(
     worst=Severity.MEDIUM,
     confidence=0.9,
     owner=lambda tell: Owner.PROXY if _is_the_proxys(tell.evidence, tell.facts[0]) else Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentence 148",
+    reference=microsoft.EVERY_REQUEST_AGAIN,
     advice=Advice(
         "Let the connections persist: on the proxy bind the server connection to the client's",
         Topic.BIND,

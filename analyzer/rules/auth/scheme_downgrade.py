@@ -13,7 +13,9 @@ When it is wrong
 Needs
     Both sides of the proxy.
 Reference
-    Proxy Servers and WinRM, sentence 133; RFC 9110 section 11.6.1.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Connection-based authentication for Negotiate, Kerberos,
+    and CredSSP authentication."
+    RFC 9110 section 11.6.1.
 """
 
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from msgspec import Struct
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Response
+from analyzer.rules import microsoft
 from analyzer.rules.asking import forwarded, server_words
 from analyzer.rules.reading import counted, cut_heads, has_whole_head, identity, listed, packets_of, response
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
@@ -78,7 +81,7 @@ OPINION = Opinion(
     severity=Severity.MEDIUM,
     confidence=lambda tell: max(one.sure for one in tell.facts),
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 133",
+    reference=microsoft.CONNECTION_LOGON,
     advice="Let the proxy pass WWW-Authenticate as the server sent it, or use CONNECT with HTTPS.",
     see=see,
     why=why,

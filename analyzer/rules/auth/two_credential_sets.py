@@ -12,13 +12,17 @@ When it is wrong
 Needs
     The client's side of the proxy.
 Reference
-    Proxy Servers and WinRM, sentences 120 and 126.
+    Proxy Servers and WinRM, HTTPS-Based Proxy Connections: "Authentication to the proxy server is independent from
+    the authentication to the destination server."
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "More than one set of credentials is needed to connect to
+    the destination server and to the proxy server."
 """
 
 from collections.abc import Iterator
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
+from analyzer.rules import microsoft
 from analyzer.rules.auth._both import Both, signs, told
 from analyzer.rules.reading import who
 from analyzer.rules.telling import Opinion, Owner, Sign, place_and
@@ -34,7 +38,7 @@ OPINION = Opinion(
     severity=Severity.INFO,
     confidence=1.0,
     owner=Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentence 126",
+    reference=microsoft.TWO_CREDENTIALS,
     advice=("Nothing has to change. When a logon fails, look first which of the two was refused: 407 is the proxy's answer, 401 the server's."),
     see=see,
     why=told,

@@ -14,7 +14,9 @@ When it is wrong
 Needs
     Request and response of one exchange.
 Reference
-    Proxy Servers and WinRM, sentence 151; MS-WSMV 3.2.4.1.22.1.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If a WinRM server supports HTTP and is accessed through a
+    proxy, the WinRM server must enforce encryption and not allow unencrypted network traffic."
+    MS-WSMV 3.2.4.1.22.1.
 """
 
 from collections import defaultdict
@@ -28,6 +30,7 @@ from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Reason
+from analyzer.rules import microsoft
 from analyzer.rules.asking import MECHANISMS, server_words, where
 from analyzer.rules.reading import (
     CONNECTION_BASED,
@@ -131,7 +134,7 @@ OPINION = Opinion(
     severity=Severity.MEDIUM,
     confidence=lambda tell: _SURE if any(refusal.sure for refusal in tell.facts) else _UNSURE,
     owner=Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentence 151",
+    reference=microsoft.ENFORCE_ENCRYPTION,
     advice=(
         "Leave the server as it is, and let the client encrypt its messages (pywinrm: message_encryption='always'; pypsrp: "
         "encryption='always'; Ansible: ansible_winrm_message_encryption=always). Or use HTTPS on port 5986."

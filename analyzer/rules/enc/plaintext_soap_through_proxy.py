@@ -12,7 +12,12 @@ When it is wrong
 Needs
     Any one side of the proxy.
 Reference
-    Proxy Servers and WinRM, sentences 151 to 154; MS-WSMV 2.2.9.1.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If a WinRM server supports HTTP and is accessed through a
+    proxy, the WinRM server must enforce encryption and not allow unencrypted network traffic. Under no circumstances
+    should unencrypted HTTP requests be sent through proxy servers. When data must pass through a proxy server before
+    being sent to the destination server, the following security issues are very important: It is possible that a
+    malicious proxy server could examine every request/response pair, including credentials."
+    MS-WSMV 2.2.9.1.
 """
 
 from collections.abc import Hashable, Iterator
@@ -22,6 +27,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.rules import microsoft
 from analyzer.rules.enc._clear import ENCRYPT, clear_exchanges, sides, told
 from analyzer.rules.reading import PROXIED, owner, role
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
@@ -52,7 +58,7 @@ OPINION = Opinion(
     severity=Severity.CRITICAL,
     confidence=1.0,
     owner=Owner.SERVER,
-    reference="Proxy Servers and WinRM, sentence 152",
+    reference=microsoft.NEVER_UNENCRYPTED,
     advice=f"{ENCRYPT[:-1]} with CONNECT through the proxy.",
     see=see,
     why=why,

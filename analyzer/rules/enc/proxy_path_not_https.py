@@ -10,7 +10,11 @@ When it is wrong
 Needs
     One side with a sign of the proxy.
 Reference
-    Proxy Servers and WinRM, sentences 118, 122 and 123.
+    Proxy Servers and WinRM, HTTPS-Based Proxy Connections: "For better security and connection-based affinity, HTTPS
+    should be used as the transport mechanism."
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "If no proxy server authentication is required, either HTTP
+    or HTTPs can be used for transport. However, HTTP-based connections from a WinRM client to a WinRM server through
+    a proxy server can be problematic."
 """
 
 from collections.abc import Iterator
@@ -20,6 +24,7 @@ from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
+from analyzer.rules import microsoft
 from analyzer.rules.asking import party_at
 from analyzer.rules.reading import counted, listed, message, name, packets_of, request, upstream, winrm_exchanges
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
@@ -63,7 +68,7 @@ OPINION = Opinion(
     severity=Severity.INFO,
     confidence=1.0,
     owner=Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentence 118",
+    reference=microsoft.HTTPS_FOR_AFFINITY,
     advice=(
         "Prefer HTTPS (winrm quickconfig -transport:https; clients: -UseSSL, port 5986), so that the proxy carries a tunnel and has no part in logons and "
         "affinity."

@@ -12,7 +12,10 @@ When it is wrong
 Needs
     Request and response of one exchange.
 Reference
-    Proxy Servers and WinRM, sentences 151, 156 and 157.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If a WinRM server supports HTTP and is accessed through a
+    proxy, the WinRM server must enforce encryption and not allow unencrypted network traffic." "The destination
+    server might allow the unauthenticated client access to data. If encryption is enforced, the destination server
+    sends an access denied message to the unauthenticated client."
 """
 
 from collections.abc import Iterator
@@ -21,6 +24,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
+from analyzer.rules import microsoft
 from analyzer.rules.asking import MECHANISMS, is_proxied, server_words
 from analyzer.rules.enc._clear import is_local, whose
 from analyzer.rules.reading import authenticated, counted, header, is_clear, listed, message, name, packets_of, request, status, succeeded, who, winrm_exchanges
@@ -78,7 +82,7 @@ OPINION = Opinion(
     worst=Severity.HIGH,
     confidence=1.0,
     owner=Owner.SERVER,
-    reference="Proxy Servers and WinRM, sentence 151",
+    reference=microsoft.ENFORCE_ENCRYPTION,
     advice="Set AllowUnencrypted to false on the server: winrm set winrm/config/service '@{AllowUnencrypted=\"false\"}'.",
     see=see,
     why=why,

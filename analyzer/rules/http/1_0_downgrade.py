@@ -10,7 +10,8 @@ When it is wrong
 Needs
     Both sides of the proxy, or one side with a trace of the other.
 Reference
-    Proxy Servers and WinRM, sentences 131 and 132.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Support for HTTP/1.1. HTTP/1.1 is more stringent in
+    mapping connection affinity between client and server."
 """
 
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.rules import microsoft
 from analyzer.rules.asking import answered_at, asked_at, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import header, identity, name, owner, packets_of, request, response, role, winrm_exchanges
@@ -98,7 +100,7 @@ OPINION = Opinion(
     severity=Severity.HIGH,
     confidence=_SURE,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 131",
+    reference=microsoft.HTTP_1_1,
     advice=Advice("Let the proxy use HTTP/1.1 to the server with persistent connections", Topic.HTTP_1_1),
     see=see,
     why=why,

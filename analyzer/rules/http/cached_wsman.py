@@ -11,7 +11,9 @@ When it is wrong
 Needs
     The client's side of the proxy.
 Reference
-    RFC 9111 sections 2 and 5.1; RFC 9110 section 9.3.3; Proxy Servers and WinRM, sentence 156.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "The destination server might allow the unauthenticated client
+    access to data."
+    RFC 9111 sections 2 and 5.1; RFC 9110 section 9.3.3.
 """
 
 from collections.abc import Iterator

@@ -11,7 +11,9 @@ When it is wrong
 Needs
     Both sides of the proxy.
 Reference
-    RFC 9112 section 9.3; Proxy Servers and WinRM, sentences 145 and 146.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Connection persistence. The client TCP/IP connection to
+    the proxy should continue to map to the same TCP/IP connection from the proxy to the server."
+    RFC 9112 section 9.3.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,6 +24,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Hop
+from analyzer.rules import microsoft
 from analyzer.rules.asking import answered_at, asked_at, server_words, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import cut_heads, grouped, handshakes, has_whole_head, header, identity, name, packets_of, request, response
@@ -92,7 +95,7 @@ OPINION = Opinion(
     severity=Severity.MEDIUM,
     confidence=0.8,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 145",
+    reference=microsoft.PERSISTENCE,
     advice=Advice("Let the proxy keep connections on both sides", Topic.KEEP),
     see=see,
     why=why,

@@ -11,7 +11,9 @@ When it is wrong
 Needs
     The client's side of the proxy.
 Reference
-    RFC 9110 section 15.5.4; Proxy Servers and WinRM, sentence 161.
+    Proxy Servers and WinRM, Configuring a Proxy Server for WinRM 1.1 and Earlier: "By default, WinHTTP is not
+    configured to use a proxy server."
+    RFC 9110 section 15.5.4.
 """
 
 from collections.abc import Iterator

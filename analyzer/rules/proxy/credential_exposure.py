@@ -12,7 +12,8 @@ When it is wrong
 Needs
     One side with a sign of the proxy.
 Reference
-    Proxy Servers and WinRM, sentence 154.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "It is possible that a malicious proxy server could examine
+    every request/response pair, including credentials."
 """
 
 from collections import Counter
@@ -24,6 +25,7 @@ from analyzer.records.auth import Audience, Conversation, Mechanism
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.story import Kind, Logon, Party
+from analyzer.rules import microsoft
 from analyzer.rules.asking import account
 from analyzer.rules.reading import counted, listed, name
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
@@ -106,7 +108,7 @@ OPINION = Opinion(
     severity=Severity.INFO,
     confidence=1.0,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 154",
+    reference=microsoft.PROXY_SEES_ALL,
     advice=(
         "Prefer what shows the proxy nothing: HTTPS in a CONNECT tunnel (-UseSSL, port 5986). If this proxy should be compromised, change the passwords of the "
         "accounts named here."

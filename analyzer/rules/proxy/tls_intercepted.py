@@ -16,7 +16,11 @@ When it is wrong
 Needs
     Both sides of the proxy, with both ClientHellos.
 Reference
-    RFC 8446 section 4.1.2; RFC 5929 section 4; Proxy Servers and WinRM, sentences 118 and 154.
+    Proxy Servers and WinRM, HTTPS-Based Proxy Connections: "For better security and connection-based affinity, HTTPS
+    should be used as the transport mechanism."
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "It is possible that a malicious proxy server could examine
+    every request/response pair, including credentials."
+    RFC 8446 section 4.1.2; RFC 5929 section 4.
 """
 
 from bisect import bisect_left
@@ -31,6 +35,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.transport import Connection, Endpoint, TlsFacts
+from analyzer.rules import microsoft
 from analyzer.rules.asking import server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, identity, packets_of, request
@@ -234,7 +239,7 @@ OPINION = Opinion(
     severity=Severity.HIGH,
     confidence=_INFERRED,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 154",
+    reference=microsoft.PROXY_SEES_ALL,
     advice=Advice(
         "Exempt WinRM servers from TLS inspection",
         Topic.TLS,

@@ -12,7 +12,12 @@ When it is wrong
 Needs
     The side on which it happens.
 Reference
-    Proxy Servers and WinRM, sentences 136 and 141 to 143.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "If the WinRM server returns a response to the client that
+    is not a 401 response, the proxy should not close the connection." "HTTP-based proxy servers might end the
+    connection-based authentication affinity and close the TCP/IP connection after receiving the 200-level response
+    from the WinRM server. The final round-trip from client to server does not include the original request packet. If
+    the proxy server closes the connection, the server will attempt to re-authenticate the client and the client
+    request might never be sent to the server."
 """
 
 from collections.abc import Iterator
@@ -20,6 +25,7 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.transport import End
+from analyzer.rules import microsoft
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.tcp._endings import Ended, ended_signs, owner_of, story, title
 from analyzer.rules.telling import Opinion, Sign
@@ -36,7 +42,7 @@ OPINION = Opinion(
     severity=Severity.HIGH,
     confidence=0.95,
     owner=owner_of,
-    reference="Proxy Servers and WinRM, sentence 141",
+    reference=microsoft.CLOSES_AFTER_200,
     advice=Advice(
         "Let the proxy keep connections open after the logon",
         Topic.KEEP,

@@ -11,7 +11,10 @@ When it is wrong
 Needs
     The client's side of the proxy.
 Reference
-    RFC 4559 section 6; RFC 9110 section 15.5.8; Proxy Servers and WinRM, sentences 119 and 120.
+    Proxy Servers and WinRM, HTTPS-Based Proxy Connections: "If the proxy server requires authentication, the WinRM
+    clients and servers must use HTTPS. Authentication to the proxy server is independent from the authentication to
+    the destination server."
+    RFC 4559 section 6; RFC 9110 section 15.5.8.
 """
 
 from collections.abc import Iterator

@@ -15,7 +15,8 @@ When it is wrong
 Needs
     The end of the connections, and for the second form the client's next one.
 Reference
-    RFC 9112 section 9.5; Proxy Servers and WinRM, sentence 145.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Connection persistence."
+    RFC 9112 section 9.5.
 """
 
 from bisect import bisect_right

@@ -12,7 +12,9 @@ When it is wrong
 Needs
     The client's side of the proxy, or a direct connection.
 Reference
-    Proxy Servers and WinRM, sentences 142 and 143.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "The final round-trip from client to server does not
+    include the original request packet. If the proxy server closes the connection, the server will attempt to
+    re-authenticate the client and the client request might never be sent to the server."
 """
 
 from bisect import bisect_left
@@ -22,6 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
+from analyzer.rules import microsoft
 from analyzer.rules.asking import answered_at
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, first_packet, identity, name, request, response, role, status, succeeded, who, winrm_exchanges
@@ -110,7 +113,7 @@ OPINION = Opinion(
     severity=Severity.CRITICAL,
     confidence=0.9,
     owner=owner_of,
-    reference="Proxy Servers and WinRM, sentence 143",
+    reference=microsoft.REQUEST_NEVER_SENT,
     advice=Advice("Keep the connection open after the 200 that ends the logon", Topic.KEEP, ". HTTPS through CONNECT avoids the problem."),
     see=see,
     why=why,

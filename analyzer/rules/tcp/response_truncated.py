@@ -10,7 +10,9 @@ When it is wrong
 Needs
     The side on which it happens; both sides to tell who cut it.
 Reference
-    RFC 9112 section 8; Proxy Servers and WinRM, sentence 136.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "If the WinRM server returns a response to the client that
+    is not a 401 response, the proxy should not close the connection."
+    RFC 9112 section 8.
 """
 
 from collections.abc import Iterator
