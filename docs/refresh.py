@@ -19,7 +19,7 @@ from analyzer.cli_inputs import CONTEXT
 from analyzer.records.sources import ADDRESSES, PROXY_SERVERS
 from analyzer.rules.catalogue import rules
 from analyzer.rules.documents import code_book
-from analyzer.rules.products import PAST_DOCUMENT, PAST_THE_PROXY, Topic, with_setting
+from analyzer.rules.products import PAST_THE_PROXY, Topic, with_setting
 from analyzer.start import HELP_WIDTHS
 from analyzer.tables.document import document
 
@@ -73,13 +73,13 @@ def settings() -> str:
     lines = [
         "## Settings of proxies and load balancers",
         "",
-        "Advice names the setting of the product that was seen in the capture, or these. Each links to its vendor's document.",
+        "A finding lists these settings, first that of the product that was seen in the capture. Each links to its vendor's document.",
         "",
     ]
     for topic in Topic:
         rows = [f"- {product.name}: [{setting.text}]({setting.document})" for product, setting in with_setting(topic)]
         lines += [f"### {topic.value[0].upper()}{topic.value[1:]}", "", *rows, ""]
-    lines += ["### Past the proxy", "", f"The client's side: [{PAST_THE_PROXY}]({PAST_DOCUMENT}).", ""]
+    lines += ["### Past the proxy", "", "The client's side:", "", *(f"- [{one.text}]({one.document})" for one in PAST_THE_PROXY), ""]
     return "\n".join(lines)
 
 

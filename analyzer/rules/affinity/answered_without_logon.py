@@ -70,8 +70,9 @@ OPINION = Opinion(
     owner=Owner.PROXY,
     reference=microsoft.ANOTHER_CLIENT,
     advice=Advice(
-        "Record on the server side of the proxy to see whose logon serves these requests. Never share server connections that carry NTLM, Kerberos or CredSSP",
+        "Never share server connections that carry NTLM, Kerberos or CredSSP",
         Topic.BIND,
+        "Record on the server side of the proxy to see whose logon serves these requests.",
     ),
     see=see,
     why=why,

@@ -97,7 +97,7 @@ OPINION = Opinion(
     owner=Owner.PROXY,
     reference=microsoft.SAME_CONNECTION,
     advice=Advice(
-        "Bind each server connection to one client connection for as long as both live", Topic.BIND, ", or go around the HTTP layer with CONNECT and HTTPS."
+        "Bind each server connection to one client connection for as long as both live", Topic.BIND, "Or go around the HTTP layer with HTTPS through CONNECT."
     ),
     see=see,
     why=why,

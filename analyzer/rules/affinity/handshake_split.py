@@ -27,18 +27,19 @@ from analyzer.records.proxy import Role
 from analyzer.records.story import Logon, Reason, Result
 from analyzer.rules import microsoft
 from analyzer.rules.asking import MECHANISMS, account, is_proxied, server_words, sign, times
-from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, handshakes, listed, name, packet, request, role, status, upstream
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
 HOW = Advice(
     "Bind each server connection to one client connection for as long as both live",
     Topic.BIND,
-    f"; or use HTTPS through CONNECT or a proxy at TCP level, or {PAST_THE_PROXY}.",
+    "Or use HTTPS through CONNECT, or a proxy in TCP mode.",
+    past=True,
 )
 KEEP = (
-    "Let the client keep its connection from the first message of the logon to the last request (one session object, keep-alive on, no new connection after "
-    "a 401). If a load balancer stands in front, let it hold each client connection on one server."
+    "Let the client keep its connection from the first message of the logon to the last request. Programs: one session object, keep-alive on, no new "
+    "connection after a 401. If a load balancer stands in front, let it hold each client connection on one server."
 )
 _SOON_NS = 5_000_000_000
 _PROVED, _ALONE = 0.95, 0.7

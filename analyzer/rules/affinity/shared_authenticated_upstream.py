@@ -38,7 +38,7 @@ from analyzer.rules import microsoft
 from analyzer.rules.affinity import _second_client
 from analyzer.rules.affinity._second_client import Second
 from analyzer.rules.asking import asked_at, client_behind, joined, named, server_words
-from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import authenticated, completed, counted, header, identity, message, name, owner, packets_of, request, status, who
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -169,7 +169,8 @@ OPINION = Opinion(
     advice=Advice(
         "Never share server connections that carry NTLM, Kerberos or CredSSP",
         Topic.BIND,
-        f", and enforce encryption on the server (AllowUnencrypted=false); or use HTTPS through CONNECT, or {PAST_THE_PROXY}.",
+        "Enforce encryption on the server (AllowUnencrypted=false). Or use HTTPS through CONNECT.",
+        past=True,
     ),
     see=see,
     why=why,

@@ -112,7 +112,7 @@ OPINION = Opinion(
     advice=Advice(
         "Let the proxy pass WWW-Authenticate lines as they are",
         Topic.FIELDS,
-        ", or offer one scheme only (winrm set winrm/config/service/auth).",
+        "Or offer one scheme only (winrm set winrm/config/service/auth).",
     ),
     see=see,
     why=why,

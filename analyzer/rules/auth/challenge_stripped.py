@@ -110,7 +110,7 @@ OPINION = Opinion(
     advice=Advice(
         "Let the proxy pass authentication that belongs to the connection",
         Topic.BIND,
-        ", or take the proxy out of the HTTP layer with CONNECT and HTTPS.",
+        "Or take the proxy out of the HTTP layer: HTTPS through CONNECT.",
     ),
     see=see,
     why=why,

@@ -22,7 +22,7 @@ from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.records.story import Logon, Reason
 from analyzer.rules.asking import MECHANISMS, failed, product_at, server_words, sign, times
-from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import CONNECTION_BASED, counted, listed
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -41,7 +41,8 @@ OTHER = (
 GATEWAY = Advice(
     "Let the gateway keep one server connection for each client connection, with HTTP/1.1 and keep-alive",
     Topic.BIND,
-    f", or {PAST_THE_PROXY}. Record on the server side of the gateway to know.",
+    "Record on the server side of the gateway to know.",
+    past=True,
 )
 _REASONS = (Reason.CREDENTIALS, Reason.NOT_CREDENTIALS, Reason.CREDENTIALS_OR_SPLIT)
 

@@ -165,9 +165,9 @@ OPINION = Opinion(
     owner=lambda tell: Owner.PROXY if _is_the_proxys(tell.evidence, tell.facts[0]) else Owner.CLIENT,
     reference=microsoft.EVERY_REQUEST_AGAIN,
     advice=Advice(
-        "Let the connections persist: on the proxy bind the server connection to the client's",
+        "Keep the connections open: on the proxy, bind the server connection to the client's",
         Topic.BIND,
-        "; on the client use a library that keeps its connection (one session object, keep-alive on).",
+        "On the client, use one session object with keep-alive on.",
     ),
     see=see,
     why=why,

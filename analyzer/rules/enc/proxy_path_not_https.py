@@ -70,8 +70,8 @@ OPINION = Opinion(
     owner=Owner.CLIENT,
     reference=microsoft.HTTPS_FOR_AFFINITY,
     advice=(
-        "Prefer HTTPS (winrm quickconfig -transport:https; clients: -UseSSL, port 5986), so that the proxy carries a tunnel and has no part in logons and "
-        "affinity."
+        "Prefer HTTPS, so that the proxy carries a tunnel and has no part in logons and affinity. "
+        "Server: winrm quickconfig -transport:https. Clients: -UseSSL, port 5986."
     ),
     see=see,
     why=why,

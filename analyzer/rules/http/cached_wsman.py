@@ -81,7 +81,7 @@ OPINION = Opinion(
     confidence=0.8,
     owner=Owner.PROXY,
     reference="RFC 9111 section 2",
-    advice=Advice("Forbid caching of WinRM", Topic.CACHE, ", and purge what the cache holds."),
+    advice=Advice("Forbid caching of WinRM", Topic.CACHE, "Purge what the cache holds."),
     see=see,
     why=why,
 )

@@ -32,10 +32,9 @@ _WAITING = "Receive"
 _ROUND_NS = 250_000_000
 PATIENCE_S = 5.0
 HOW = Advice(
-    "Set the gateway's time-out for responses and idle connections above the OperationTimeout of its clients (60 "
-    "s for PowerShell, 20 s for many others, "
-    "unless set otherwise), or let clients ask for a shorter OperationTimeout",
+    "Set the gateway's timeout for responses and idle connections above the OperationTimeout of its clients",
     Topic.IDLE,
+    "Unless set otherwise that is 60 s for PowerShell and 20 s for many others. Or let clients ask for a shorter OperationTimeout.",
 )
 UNKNOWN = (
     "Check whether the gateway reaches the server at all (its health checks, its log), then how long the server "

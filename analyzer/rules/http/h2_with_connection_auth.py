@@ -66,7 +66,7 @@ OPINION = Opinion(
     confidence=lambda tell: _SEEN if _mechanism(tell) else _EXPECTED,
     owner=lambda tell: Owner.PROXY if is_proxied(tell.evidence, tell.connection.id) else Owner.SERVER,
     reference="RFC 4559 section 6; RFC 9113 section 7",
-    advice=Advice("Leave HTTP/1.1 as the only protocol for WinRM on both sides of the proxy", Topic.ALPN, ", or relay port 5986 as TCP."),
+    advice=Advice("Leave HTTP/1.1 as the only protocol for WinRM on both sides of the proxy", Topic.ALPN, "Or relay port 5986 as TCP."),
     see=see,
     why=why,
 )

@@ -22,7 +22,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import answered_at, product_at, server_words
-from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, identity, listed, name, packets_of, request, status, upstream, winrm_exchanges
 from analyzer.rules.telling import Opinion, Owner, Sign, Tell
 
@@ -76,7 +76,7 @@ OPINION = Opinion(
     confidence=lambda tell: _OWN if _is_own(tell) else _PERHAPS,
     owner=Owner.PROXY,
     reference="RFC 9110 section 15.5.4",
-    advice=Advice("Allow the destination and its port on the proxy", Topic.ALLOW, f", or {PAST_THE_PROXY}."),
+    advice=Advice("Allow the destination and its port on the proxy", Topic.ALLOW, past=True),
     see=see,
     why=why,
 )

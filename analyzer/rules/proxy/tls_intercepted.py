@@ -243,7 +243,7 @@ OPINION = Opinion(
     advice=Advice(
         "Exempt WinRM servers from TLS inspection",
         Topic.TLS,
-        ", compare the certificate that the client gets with the server's, and set CbtHardeningLevel to Strict on the server so that such a logon fails.",
+        "Compare the certificate that the client gets with the server's. With CbtHardeningLevel Strict on the server such a logon fails.",
     ),
     attack=("T1557",),
     destination=lambda tell: server_words(tell.first.fact.far),

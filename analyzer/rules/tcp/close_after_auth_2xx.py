@@ -26,7 +26,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.records.transport import End
 from analyzer.rules import microsoft
-from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.tcp._endings import Ended, ended_signs, owner_of, story, title
 from analyzer.rules.telling import Opinion, Sign
 
@@ -46,7 +46,8 @@ OPINION = Opinion(
     advice=Advice(
         "Let the proxy keep connections open after the logon",
         Topic.KEEP,
-        f", or take it out of the HTTP layer with CONNECT or TCP mode and HTTPS, or {PAST_THE_PROXY}.",
+        "Or take it out of the HTTP layer: HTTPS through CONNECT, or TCP mode.",
+        past=True,
     ),
     see=see,
     why=lambda tell: story(tell, "closed"),

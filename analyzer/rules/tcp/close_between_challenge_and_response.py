@@ -27,7 +27,7 @@ from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.rules import microsoft
 from analyzer.rules.asking import MECHANISMS, answered_at, named
-from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import after, name, request, role, status
 from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.tcp._endings import Cut, cut_owner, cut_signs, cut_words, happened
@@ -69,9 +69,10 @@ OPINION = Opinion(
     owner=cut_owner,
     reference=microsoft.KEEP_OPEN,
     advice=Advice(
-        "The proxy must keep the connection over a 401 (or 407) that carries a token, with HTTP/1.1 on both sides",
+        "Let the proxy keep the connection after a 401 or 407 that carries a token, with HTTP/1.1 on both sides",
         Topic.KEEP,
-        f", or use CONNECT with HTTPS, or {PAST_THE_PROXY}.",
+        "Or use HTTPS through CONNECT.",
+        past=True,
     ),
     see=see,
     why=why,

@@ -65,7 +65,7 @@ OPINION = Opinion(
     advice=Advice(
         "Let the proxy keep the connection after a 407 that carries a token",
         Topic.KEEP,
-        ", with auth_param ntlm keep_alive on in squid; or log on to it with Kerberos in one round, or with Basic inside TLS.",
+        "In squid: auth_param ntlm keep_alive on. Or log on to it with Kerberos in one round trip, or with Basic inside TLS.",
     ),
     see=see,
     why=why,

@@ -116,7 +116,7 @@ OPINION = Opinion(
     advice=Advice(
         "Raise the response timeout of the device above the client's OperationTimeout",
         Topic.IDLE,
-        ", or lower OperationTimeout (New-PSSessionOption -OperationTimeout; pywinrm: operation_timeout_sec).",
+        "Or lower OperationTimeout (New-PSSessionOption -OperationTimeout; pywinrm: operation_timeout_sec).",
     ),
     see=see,
     why=why,

@@ -52,9 +52,10 @@ OPINION = Opinion(
     owner=owner_of,
     reference=microsoft.CLOSES_AFTER_200,
     advice=Advice(
-        "Find out which device sends the reset (compare TTL and both sides' captures): a proxy's or firewall's session policy, "
-        "source-port preservation on a load balancer, or a backend health action. The connection must stay open after the logon",
+        "Find out which device sends the reset, and let it keep the connection open after the logon",
         Topic.KEEP,
+        "Compare TTL and the captures of both sides. Usual causes: a session policy of a proxy or firewall, source-port preservation on a load balancer, a "
+        "health check of the server.",
     ),
     see=see,
     why=why,

@@ -146,8 +146,8 @@ OPINION = Opinion(
     owner=Owner.SERVER,
     reference="RFC 9293 section 3.5.2",
     advice=(
-        "On the server: check that the service runs and has a listener (winrm quickconfig; winrm enumerate winrm/config/listener), and the firewall rule for "
-        "ports 5985 and 5986. On the way: firewalls between the two hosts."
+        "On the server, check that the service runs and has a listener, and the firewall rule for ports 5985 and 5986. "
+        "Commands: winrm quickconfig; winrm enumerate winrm/config/listener. On the way, check firewalls between the two hosts."
     ),
     see=see,
     why=why,

@@ -115,9 +115,9 @@ OPINION = Opinion(
     owner=Owner.PROXY,
     reference=microsoft.SAME_CONNECTION,
     advice=Advice(
-        "Let the proxy close the client's connection when the server connection bound to it ends, and keep its own idle time below the server's",
+        "Keep the proxy's idle time for server connections below the server's",
         Topic.IDLE,
-        ". Windows' http.sys closes after 120 seconds by default.",
+        "Windows' HTTP.sys closes after 120 seconds by default. And let the proxy close the client's connection when the server connection bound to it ends.",
     ),
     see=see,
     why=why,
