@@ -47,8 +47,8 @@ def zeek(cells: Cells) -> Iterator[tuple[str, Iterator[str]]]:
 
 def navigator(cells: Cells) -> str:
     """The ATT&CK Navigator layer."""
-    from analyzer import __version__
     from analyzer.exports.navigator import layer
+    from analyzer.version import __version__
 
     return layer(rows(cells), __version__)
 
@@ -62,8 +62,8 @@ def wireshark() -> dict[str, str]:
 
 def archive(result: Result, texts: Iterable[tuple[str, str]], mask: Mask | None, connections: Sequence[str]) -> Iterator[str]:
     """The HAR of the result's exchanges. ``mask`` None: with secrets."""
-    from analyzer import __version__
     from analyzer.exports import har
+    from analyzer.version import __version__
 
     def clean(text: str) -> str:
         return text if mask is None else mask.typed(text)
@@ -75,11 +75,11 @@ def archive(result: Result, texts: Iterable[tuple[str, str]], mask: Mask | None,
 
 def evidence_slice(result: Result, findings: Sequence[str], connections: Sequence[str]) -> tuple[Iterator[bytes], int]:
     """The pcapng file's blocks and how many packets it has. ``result`` has the hashes of its captures, which are read again while the blocks are taken."""
-    from analyzer import __version__
     from analyzer.engine.packets import packets_of
     from analyzer.exports import pcapng, slices
     from analyzer.records.ids import packet_key
     from analyzer.tables.packets import numbers_by_capture
+    from analyzer.version import __version__
 
     def originals(ordinal: int, numbers: Sequence[int]) -> Iterator[slices.Original]:
         for one in packets_of(captures[ordinal], numbers):

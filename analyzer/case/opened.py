@@ -8,6 +8,7 @@ from analyzer.case.tables import WIDTH, CaseTables, rendered
 from analyzer.errors import UsageError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping
     from pathlib import Path
 
@@ -153,3 +154,12 @@ class OpenedCase(CaseTables):
 
     def __repr__(self) -> str:
         return f"<OpenedCase: {self.folder}>"
+
+
+def opened_folder(path: str | os.PathLike[str]) -> OpenedCase:
+    """The case of a case folder. `InputError`: it is no case folder."""
+    from pathlib import Path
+
+    from analyzer.engine.store import manifest
+
+    return OpenedCase(Path(path), manifest(Path(path)))

@@ -13,6 +13,7 @@ from analyzer.records.capture import Capture
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.issues import KINDS
 from analyzer.records.result import Result
+from analyzer.reports.advice import STYLES, setting_lines
 from analyzer.reports.facts import Coverage, account, counted, counted_conversations, coverage, issue_counts, winrm_connections
 from analyzer.reports.lines import BLANK, Line, Span, fitted, line, paragraph
 from analyzer.reports.proxies import proxy_lines
@@ -20,13 +21,6 @@ from analyzer.tables.findings import FindingRow, finding_rows
 from analyzer.tables.packets import frame_filter, number_set, numbers_by_capture
 from analyzer.tables.times import rfc3339, seconds
 
-STYLES = {
-    Severity.CRITICAL: "bold white on red",
-    Severity.HIGH: "bold red",
-    Severity.MEDIUM: "bold yellow",
-    Severity.LOW: "cyan",
-    Severity.INFO: "blue",
-}
 _MECHANISMS = {
     Mechanism.BASIC: "Basic",
     Mechanism.DIGEST: "Digest",
@@ -226,18 +220,6 @@ def advice_lines(finding: Finding, width: int, *, products: bool) -> Iterator[Li
     """The advice; the settings of all products when they are asked for, else where they are, unless one is in the advice already."""
     yield from paragraph(finding.advice, width, label="to do    ", indent=6)
     yield from setting_lines(finding, width, products=products)
-
-
-def setting_lines(finding: Finding, width: int, *, products: bool) -> Iterator[Line]:
-    """The settings of all products when they are asked for; else that there are some, unless the advice has one already."""
-    if products:
-        for one in finding.settings:
-            yield from paragraph(f"{one.product}{' (detected or named)' if one.seen else ''}: {one.text}", width, label="set      ", indent=6)
-            yield line("               ", Span(one.document, "dim", whole=True))
-    elif finding.settings and not any(one.seen for one in finding.settings):
-        yield from paragraph(
-            f"of {counted(len(finding.settings), 'product')}: --all-products, or --proxy NAME", width, label="settings ", indent=6, style="dim"
-        )
 
 
 def _where(row: FindingRow, width: int, *, full: bool) -> Iterator[Line]:

@@ -6,12 +6,12 @@ from ipaddress import ip_address
 
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.evidence import Evidence
+from analyzer.records.halves import account, authenticated, forwarded, header_values, packets_of, request, response
 from analyzer.records.http import Exchange, Response
 from analyzer.records.prefaces import ProxyHeader
 from analyzer.records.proxy import Role
 from analyzer.records.story import Certainty, Ending, Fate, Kind, Outcome, Party
 from analyzer.records.transport import End
-from analyzer.story.halves import account, fields, forwarded, packets_of, request, response, standing
 
 _PROXY_DEMAND, _DEMAND, _ERROR, _SERVER_ERROR = 407, 401, 400, 500
 _GATEWAY = (502, 503, 504)
@@ -107,13 +107,13 @@ def _fault(evidence: Evidence, answer: Response | None) -> str | None:
 
 
 def _account(evidence: Evidence, exchange: Exchange) -> str | None:
-    spoken = standing(evidence, exchange)
+    spoken = authenticated(evidence, exchange)
     return None if spoken is None else account(spoken.client)
 
 
 def _asked_as(evidence: Evidence, exchange: Exchange) -> str | None:
     """The account that the client itself logged on with on its own connection, whether or not the server took it."""
-    spoken = standing(evidence, exchange)
+    spoken = authenticated(evidence, exchange)
     told = None if spoken is None or not _is_its_own(evidence, exchange, spoken) else account(spoken.client)
     if told is not None:
         return told
@@ -131,8 +131,9 @@ def asked_from(evidence: Evidence, exchange: Exchange) -> str | None:
     if evidence.roles.get(connection.id) is not Role.UPSTREAM_LEG:
         return connection.client.host
     asked = request(exchange)
-    told = [part for value in fields(asked, "x-forwarded-for") for part in value.split(",")]
-    told += [part.partition("=")[2] for value in fields(asked, "forwarded") for part in re.split(r"[;,]", value) if part.strip().lower().startswith("for=")]
+    told = [part for value in header_values(asked, "x-forwarded-for") for part in value.split(",")]
+    pairs = [part for value in header_values(asked, "forwarded") for part in re.split(r"[;,]", value)]
+    told += [pair.partition("=")[2] for pair in pairs if pair.strip().lower().startswith("for=")]
     hosts = {host for part in told if (host := _host(part))}
     return hosts.pop() if len(hosts) == 1 else None
 

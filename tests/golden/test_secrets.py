@@ -20,7 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 import analyzer
-from analyzer.cli import cli
+from analyzer.cli.commands import cli
 from analyzer.tables.registry import TABLES
 from tests.build import careless
 

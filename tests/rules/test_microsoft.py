@@ -31,7 +31,7 @@ def page() -> dict[str, list[str]]:
 
 def quotations(document: str) -> list[tuple[str, str]]:
     """Heading and text of each quotation in a rule's document."""
-    told = " ".join(document.partition("\nReference\n")[2].split())
+    told = " ".join(document.partition("\nReferences\n")[2].split())
     found = []
     for part in re.finditer(rf'{PROXY_SERVERS}(?:, ([^:"]+))?: ((?:"[^"]+" ?)+)', told):
         found += [(part[1] or "", text) for text in re.findall(r'"([^"]+)"', part[2])]
@@ -49,7 +49,7 @@ def test_a_quoted_sentence_stands_on_the_page_below_its_heading(quoted: Quotatio
 def test_a_document_quotes_whole_sentences_and_says_where_they_stand(rule: Rule) -> None:
     found = quotations(rule.document)
     assert found
-    assert len(found) == rule.document.count('"') // 2 - rule.document.partition("\nReference\n")[0].count('"') // 2
+    assert len(found) == rule.document.count('"') // 2 - rule.document.partition("\nReferences\n")[0].count('"') // 2
     for heading, text in found:
         assert f" {text} " in f" {' '.join(page()[heading])} "
     assert ADDRESSES[PROXY_SERVERS] in explanation(rule.id)

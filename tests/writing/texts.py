@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import click
 
-from analyzer.cli import cli
+from analyzer.cli.commands import cli
 from analyzer.codes.table import codes
 from analyzer.engine.local import run
 from analyzer.records.issues import KINDS

@@ -1,28 +1,24 @@
 """The client uses an authentication scheme that the server does not accept.
 
-What it sees
+Detects
     A logon with Basic or Digest that was answered by a 401 whose challenges do not name this scheme.
-Why it matters
+Impact
     The server did not look at the user name or the password. No change of the account helps: client and server have no scheme in common.
-When it is wrong
+False positives
     A proxy that removes challenges on the way gives the same picture with the client's side alone; with both sides that is told by itself.
-Needs
+Requires
     Request and response of one exchange.
-Reference
+References
     RFC 9110 section 11.6.1; WinRM's setting Service/Auth/Basic.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.story import Logon, Reason
 from analyzer.rules.asking import MECHANISMS, failed, server_words, sign, times
 from analyzer.rules.reading import listed
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Logon]]:
+def see(evidence: Evidence) -> Signs[Logon]:
     """One sign for each logon."""
     return map(sign, failed(evidence, Reason.NOT_OFFERED))
 

@@ -1,32 +1,28 @@
 """The server refuses clear-text requests of a client whose logon it accepts.
 
-What it sees
+Detects
     A request with a readable SOAP envelope on a connection without TLS, sent with the last message of a handshake or
     after a completed one, that the server answers with 401 or with an error that holds no SOAP, before any clear-text
     request of this client is served there.
-Why it matters
+Impact
     A server with AllowUnencrypted=false, which is the default and right, refuses such requests whatever the password.
     Clients repeat them for ever and report a wrong password.
-When it is wrong
+False positives
     When the 401 answers the very request that ended the handshake, wrong credentials look the same; the confidence is
     lower then. When clear-text requests are served later (they were allowed, or the right password was found), fewer
     than three such answers are not told.
-Needs
+Requires
     Request and response of one exchange.
-Reference
+References
     Proxy Servers and WinRM, Encryption and WinRM 2.0: "If a WinRM server supports HTTP and is accessed through a
     proxy, the WinRM server must enforce encryption and not allow unencrypted network traffic."
     MS-WSMV 3.2.4.1.22.1.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-
-from msgspec import Struct
+from collections.abc import Mapping
 
 from analyzer.records.auth import Audience, Conversation, Outcome
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Reason
@@ -48,7 +44,7 @@ from analyzer.rules.reading import (
     who,
     winrm_exchanges,
 )
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 MANY = Param("many", 3, "requests", "how many refusals are told although such requests were served later")
 _OTHER_REASONS = (Reason.SPLIT, Reason.INTERLEAVED, Reason.CREDENTIALS_OR_SPLIT)
@@ -58,7 +54,7 @@ _ERROR = 500
 _SURE, _UNSURE = 0.9, 0.6
 
 
-class Refusal(Struct, frozen=True, gc=False):
+class Refusal(Fact, frozen=True):
     """A clear-text request, the handshake that it belongs to, whether only its own answer tells that the logon was good, and the first such request that was
     served later."""
 
@@ -68,7 +64,7 @@ class Refusal(Struct, frozen=True, gc=False):
     later: Exchange | None = None
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Refusal]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Refusal]:
     """One sign for each refused request."""
     groups: dict[Place, list[Refusal]] = defaultdict(list)
     served: dict[Place, Exchange] = {}

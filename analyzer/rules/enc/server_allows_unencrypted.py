@@ -1,37 +1,33 @@
 """The server answers clear-text WinRM requests of a client that logged on.
 
-What it sees
+Detects
     A request with a readable SOAP envelope on a connection that is not TLS, with a logon (by a handshake on that connection, or by credentials in the request),
     answered with a 2xx status. It is looked at on the side nearest to the server. An Identify with a logon counts, too, and is low when there is nothing else:
     the server takes unencrypted requests, but nothing secret was in this one.
-Why it matters
+Impact
     A server that can be reached through a proxy must enforce encryption: it is the only thing that keeps a stranger's request on another client's connection
     from being served.
-When it is wrong
+False positives
     A proxy that answers by itself, without asking the server, when only the client's side was captured.
-Needs
+Requires
     Request and response of one exchange.
-Reference
+References
     Proxy Servers and WinRM, Encryption and WinRM 2.0: "If a WinRM server supports HTTP and is accessed through a
     proxy, the WinRM server must enforce encryption and not allow unencrypted network traffic." "The destination
     server might allow the unauthenticated client access to data. If encryption is enforced, the destination server
     sends an access denied message to the unauthenticated client."
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.rules import microsoft
 from analyzer.rules.asking import MECHANISMS, is_proxied, server_words
 from analyzer.rules.enc._clear import is_local, whose
 from analyzer.rules.reading import authenticated, counted, header, is_clear, listed, message, name, packets_of, request, status, succeeded, who, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each exchange."""
     for exchange in winrm_exchanges(evidence):
         if exchange.id not in evidence.near and _served(evidence, exchange):

@@ -1,34 +1,30 @@
 """Which credentials each proxy could see, as a list.
 
-What it sees
+Detects
     For each proxy the logons to servers that it could read (it carried them without TLS, or TLS ended at it), by
     mechanism, and the TLS tunnels through it.
-Why it matters
+Impact
     Basic gives the proxy the password. An NTLM response can be guessed offline. A Kerberos ticket hides the password,
     but shows names, and one with RC4 can be guessed as well. CredSSP's inner TLS and TLS in a tunnel show nothing.
     The one who runs the proxy has this.
-When it is wrong
+False positives
     It is a list, not an alarm: alarms are rules of their own (auth.basic-cleartext, auth.ntlmv1, proxyauth.*).
-Needs
+Requires
     One side with a sign of the proxy.
-Reference
+References
     Proxy Servers and WinRM, Encryption and WinRM 2.0: "It is possible that a malicious proxy server could examine
     every request/response pair, including credentials."
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-
-from msgspec import Struct
+from collections.abc import Mapping
 
 from analyzer.records.auth import Audience, Conversation, Mechanism
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.story import Kind, Logon, Party
 from analyzer.rules import microsoft
 from analyzer.rules.asking import account
 from analyzer.rules.reading import counted, listed, name
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _SHOWS = {
     Mechanism.BASIC: "Basic (the password)",
@@ -40,7 +36,7 @@ _SHOWS = {
 _INTERCEPTS = "tls_terminating"
 
 
-class Seen(Struct, frozen=True, gc=False):
+class Seen(Fact, frozen=True):
     """A logon that a proxy could read."""
 
     party: Party
@@ -48,7 +44,7 @@ class Seen(Struct, frozen=True, gc=False):
     connection: str
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Seen]]:
+def see(evidence: Evidence) -> Signs[Seen]:
     """One sign for each logon and proxy on its way."""
     spoken = {one.id: one for one in evidence.conversations}
     ended = {route.client_connection for route in evidence.routes if route.kind == _INTERCEPTS}

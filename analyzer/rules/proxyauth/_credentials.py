@@ -1,11 +1,10 @@
 """What the rules on credentials for a proxy share: who gave them, with which mechanism."""
 
 from analyzer.records.auth import Audience, Conversation, Mechanism
-from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import MECHANISMS
 from analyzer.rules.reading import header, listed, packets_of, request, who
-from analyzer.rules.telling import Sign, Tell
+from analyzer.rules.telling import Evidence, Sign, Tell
 
 
 def gives(exchange: Exchange) -> bool:

@@ -1,17 +1,17 @@
 """The connection ends in the middle of a handshake, after the challenge and before the client's answer.
 
-What it sees
+Detects
     A 401 or 407 that carries a token of NTLM, Negotiate or CredSSP, followed within 5 seconds by a FIN or RST of the proxy (or of the server, where there is no
     proxy), before the other side had received any of the client's next request.
-Why it matters
+Impact
     The answer to a challenge is valid on the connection of the challenge only. It can never be given, and each new connection begins with a new challenge: the
     logon cannot succeed at all.
-When it is wrong
+False positives
     A 401 without a token, the first offer, may be followed by a close. A client that closes by itself has stopped trying, and one whose request asked for a
     close (Connection: close, or HTTP/1.0) got what it wanted: neither is counted.
-Needs
+Requires
     The client's side of the proxy, or a direct connection.
-Reference
+References
     Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Authentication of a request requires multiple round-trips
     between the client and server. Most negotiation for authentication is complete after the authenticating (WinRM)
     server sends a response to the client that is not a 401 response (Unauthorized). If the WinRM server returns a
@@ -19,11 +19,7 @@ Reference
     RFC 4559 section 6.
 """
 
-from collections.abc import Iterator
-
 from analyzer.records.auth import Audience
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.rules import microsoft
 from analyzer.rules.asking import MECHANISMS, answered_at, named
@@ -31,10 +27,10 @@ from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import after, name, request, role, status
 from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.tcp._endings import Cut, cut_owner, cut_signs, cut_words, happened
-from analyzer.rules.telling import Opinion, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Severity, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Cut]]:
+def see(evidence: Evidence) -> Signs[Cut]:
     """One sign for each handshake that was cut."""
     return (sign for sign in cut_signs(evidence, *Audience) if _is_one(evidence, sign.fact))
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from analyzer.case import exports, writing
-from analyzer.cli_inputs import input_options, show_secrets_option
-from analyzer.cli_printing import write
-from analyzer.cli_work import exit_code, read_any, read_case
+from analyzer.cli.analysis import exit_code, read_any, read_case
+from analyzer.cli.options import input_options, show_secrets_option
+from analyzer.cli.printing import write
 from analyzer.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from analyzer.cli_work import Given
+    from analyzer.cli.analysis import Given
 
 _file = click.Path(dir_okay=False, path_type=Path)
 _clobber = click.option("--clobber", is_flag=True, help="Overwrite what exists.")

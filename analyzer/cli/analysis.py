@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from analyzer import api
-from analyzer.cli_printing import colour, complain, width, write
+from analyzer.cli.printing import colour, complain, width, write
 from analyzer.errors import InputError, UsageError
 from analyzer.settings import Scope
 

@@ -1,4 +1,4 @@
-"""The command line: parse, one call into `analyzer.api`, print. Results go to stdout, the rest to stderr. `analyzer.start` is where it begins and ends."""
+"""The command line: parse, one call into `analyzer.api`, print. Results go to stdout, the rest to stderr. `analyzer.cli.start` is where it begins and ends."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from analyzer import __version__, api
+from analyzer import api
 from analyzer.case.writing import refuse
-from analyzer.cli_case import report, verify
-from analyzer.cli_completion import complete_rule, complete_table, completion
-from analyzer.cli_exports import export, pcap, timeline, wireshark
-from analyzer.cli_extra import extract, hashes
-from analyzer.cli_inputs import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, products_option, show_secrets_option
-from analyzer.cli_printing import colour, print_with, width, write, write_document
-from analyzer.cli_work import Given, analysis, exit_code, finding_explained, read_any, read_case
+from analyzer.cli.analysis import Given, analysis, exit_code, finding_explained, read_any, read_case
+from analyzer.cli.case import report, verify
+from analyzer.cli.completion import complete_rule, complete_table, completion
+from analyzer.cli.evidence import extract, hashes
+from analyzer.cli.exports import export, pcap, timeline, wireshark
+from analyzer.cli.options import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, products_option, show_secrets_option
+from analyzer.cli.printing import colour, print_with, width, write, write_document
 from analyzer.errors import UsageError
-from analyzer.start import main, run
+from analyzer.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.case.tables import CaseTables, TextFormat
 
-__all__ = ["cli", "main", "parsed", "run"]
+__all__ = ["cli", "parsed"]
 
 
 def _version(context: click.Context, _option: click.Parameter, asked: bool) -> None:  # noqa: FBT001  click's signature

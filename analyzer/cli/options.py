@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer.cli_work import Given
+from analyzer.cli.analysis import Given
 
 if TYPE_CHECKING:
     from collections.abc import Callable
