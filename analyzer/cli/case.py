@@ -49,7 +49,7 @@ def report(
 def verify(case: str) -> int:
     """Hash a case and its inputs again.
 
-    Exits with 0 when everything is as the manifest says, with 4 when something differs (it is named), with 2 when CASE is no case folder.
+    Exits with 0 when everything is as the manifest says, with 4 when something differs (it is named), with 2 when CASE is not a case folder.
     """
     differs = api.verify(case)
     write(f"{line}\n" for line in differs or ("everything is as the manifest says",))

@@ -21,7 +21,7 @@ _ROUND_SIZES = (2, 4, 6, 8)
 """Arrows of a round: a request and a response for each leg, or for each capture point."""
 _POLLS = "Receive|ReceiveResponse|Pull|PullResponse"
 _OPERATION = re.compile(rf"{_POLLS}|{WAITED}")
-_HARMLESS = re.compile(rf"(?:{_POLLS}|{WAITED}|(?:sealed|clear|TLS)(?: [\d,]+ bytes?)?|empty)")
+_HARMLESS = re.compile(rf"(?:{_POLLS}|{WAITED}|(?:encrypted|clear|TLS)(?: [\d,]+ bytes?)?|empty)")
 _SIZE = re.compile(r" [\d,]+ bytes?")
 _NUMBERS = re.compile(r"\d+")
 

@@ -34,7 +34,7 @@ class Topic(StrEnum):
     ALLOW = "ports 5985 and 5986 are allowed"
     TLS = "TLS passes unopened"
     COMPRESS = "responses are not compressed"
-    FIELDS = "WWW-Authenticate lines go on as they are"
+    FIELDS = "WWW-Authenticate lines are forwarded unchanged"
 
 
 class Setting(Struct, frozen=True, gc=False):
@@ -135,7 +135,7 @@ PRODUCTS = (
         "IIS ARR",
         r"\bARR/\d",
         {
-            Topic.IDLE: Setting("the proxy's time-out (system.webServer/proxy timeout, or that of the server farm)", _ARR),
+            Topic.IDLE: Setting("the proxy's timeout (system.webServer/proxy timeout, or that of the server farm)", _ARR),
             Topic.STICKY: Setting("client affinity of the server farm", _ARR),
             Topic.HOST: Setting("preserveHostHeader of system.webServer/proxy", _ARR),
         },
@@ -153,7 +153,7 @@ PRODUCTS = (
                 "Dedicated backend connection in the backend settings (v2, not with HTTP/2), or a TCP listener",
                 _LEARN + "azure/application-gateway/configuration-http-settings",
             ),
-            Topic.IDLE: Setting("the time-out of the backend settings", _LEARN + "azure/application-gateway/configuration-http-settings"),
+            Topic.IDLE: Setting("the timeout of the backend settings", _LEARN + "azure/application-gateway/configuration-http-settings"),
         },
     ),
     Product(

@@ -80,7 +80,7 @@ _COLUMNS: tuple[Column[ProxyRow], ...] = (
     Column("product", Dtype.TEXT, lambda row: row.card.product, "What the proxy calls itself in Via or Server fields."),
     Column("client_connections", Dtype.INTEGER, lambda row: len(row.card.client_connections), "Connections of clients to it."),
     Column("upstream_connections", Dtype.INTEGER, lambda row: len(row.card.upstream_connections), "Its connections to servers."),
-    Column("exchanges", Dtype.INTEGER, lambda row: row.card.exchanges, "Exchanges seen on both legs."),
+    Column("exchanges", Dtype.INTEGER, lambda row: row.card.exchanges, "Exchanges seen on both sides."),
     *(_verdict(requirement, means) for requirement, means in REQUIREMENTS.items()),
     *(_proof(requirement) for requirement in REQUIREMENTS),
     Column("routes", Dtype.TEXT, lambda row: ",".join(row.card.routes), "The routes through it, comma-joined."),

@@ -18,8 +18,8 @@ FIELD = (
     Banned(r"(un)?seal(s|ed)?", "encrypt(s|ed): MS-WSMV calls it message encryption"),
     Banned(r"(bod(y|ies)|messages?|traffic) (that )?((is|are|was|were|could be|can be|cannot be|not) )*opened", "decrypted, as Wireshark says"),
     Banned(r"opens? (the )?(sealed|encrypted|body|bodies|messages|traffic|tickets?)", "decrypt(s), as Wireshark says"),
-    Banned(r"opened bodies|(\d+|%d|\}) opened", "decrypted, as Wireshark says"),
-    Banned(r"secrets?", "key or password, whichever it is"),
+    Banned(r"opened bodies", "decrypted, as Wireshark says"),
+    Banned(r"(?<!handshake )(?<!session )(?<!decryption )secrets?", "key or password, whichever it is"),
     Banned(r"(upstream |client |client's )?legs?", "client side, server side"),
     Banned(r"(near|far) (side|end|exchange|connection|one|half)s?", "client side, server side"),
     Banned(r"(goes|went|go|gone) on as", "was forwarded as (RFC 9110 section 3.7)"),
@@ -37,7 +37,7 @@ FOREIGN = (
     Banned(r"(some|no)body('s)?", "someone, no one"),
     Banned(r"(is|are|was|were) in order", "is fine"),
     Banned(r"held against|holds? (it|them|each|each proxy) against", "checked against"),
-    Banned(r"(is|are) no (finding|verdict|error|alarm|failure|proof|packet|case folder)s?", "is not a ..."),
+    Banned(r"(?<!there )(is|are) no (finding|verdict|error|alarm|failure|proof|packet|case folder)s?", "is not a ..."),
     Banned(r"nothing was odd|nothing is missing", "no capture problems; no packets are missing"),
     Banned(r"not seen", "not tested, or: not in the capture"),
     Banned(r"waited for nothing", "spent on what failed"),
@@ -60,7 +60,8 @@ SPELLING = (
 """The American spelling of Microsoft's documents and the RFCs, everywhere the same."""
 
 LISTS = {"FIELD": FIELD, "FOREIGN": FOREIGN, "SPELLING": SPELLING}
-_CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+_CODE = re.compile(r"```.*?```|`[^`\n]*`|\"[^\"\n]*\"", re.DOTALL)
+"""And what is quoted: those are the words of others."""
 _NAMES = re.compile(
     r"--[a-z][a-z-]*|\b[\w-]+\.(?:toml|pcapng|pcap|pcap\.gz|md|py|cap|json|parquet)\b|\b\w+_\w+\b|\b[a-z]+\.[a-z]+-[a-z-]+\b|\bsample_pcaps/\S+|https?://\S+"
 )

@@ -89,7 +89,7 @@ def _what(row: Row) -> tuple[str, str]:
         case "credssp":
             return PROTECTED, "Nothing without the keys of the TLS inside it. The server gets the user's password: that is what CredSSP is for."
         case "certificate":
-            return PROTECTED, "No secret travels; the client proves that it holds the key of its certificate."
+            return PROTECTED, "No password or hash travels; the client proves that it holds the key of its certificate."
         case _:
             return UNKNOWN, "The mechanism cannot be told."
 
@@ -101,7 +101,7 @@ def _ntlm(row: Row) -> tuple[str, str]:
         case "anonymous":
             return PROTECTED, "Nothing: an anonymous logon proves no password."
         case None:
-            return UNKNOWN, "The response to the challenge was not seen; names and versions travel in clear."
+            return UNKNOWN, "The response to the challenge is not in the capture; names and versions travel in clear."
         case _:
             return GUESSABLE, "An NTLMv1 response: the NT hash itself can be computed from it, whatever the password."
 

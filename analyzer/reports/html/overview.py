@@ -121,7 +121,7 @@ def _looked_at(source: Source) -> str:
     when = f", from {rfc3339(first)} to {rfc3339(last)} ({seconds(last - first):,.3f} s)," if first is not None and last is not None else ""
     exchanges = len(source.exchanges)
     proxies = source.rows("proxies")
-    through = f"; {counted(len(proxies), 'proxy', 'proxies')} carried it" if proxies else "; no proxy was recognised"
+    through = f"; {counted(len(proxies), 'proxy', 'proxies')} carried it" if proxies else "; no proxy was recognized"
     packets = counted(sum(number(row, "packets") for row in captures), "packet")
     held = f"{counted(len(source.winrm), 'WinRM connection')} with {counted(exchanges, 'exchange')}"
     return f"{counted(len(captures), 'capture')} with {packets}{when} {'holds' if len(captures) == 1 else 'hold'} {held}{through}."
@@ -132,7 +132,7 @@ def _read(source: Source, covered: Coverage) -> str:
     named = dict.fromkeys(account_named(text(row, "user"), text(row, "domain")) for row in source.rows("authentications") if row["user"])
     who = f" as {', '.join(list(named)[:_NAMES_SHOWN])}{' and others' if len(named) > _NAMES_SHOWN else ''}" if named else ""
     told = f"{', '.join(f'{count} {words}' for words, count in sorted(logons.items()))}{who}" if logons else "no authentication was seen"
-    words = (("clear", "in clear"), ("sealed", f"sealed by WinRM ({covered.opened} opened)"), ("tls", "inside TLS"), ("none", "no WinRM message"))
+    words = (("clear", "in clear"), ("sealed", f"encrypted by WinRM ({covered.opened} decrypted)"), ("tls", "inside TLS"), ("none", "no WinRM message"))
     kinds = ", ".join(f"{covered.bodies[word]} {means}" for word, means in words if covered.bodies[word])
     text_ = f"{counted(covered.with_content, 'message body', 'message bodies')}: {kinds}" if kinds else "no message body has content"
     opaque = f", and {counted(covered.tls_connections, 'TLS connection')} could not be opened" if covered.tls_connections else ""

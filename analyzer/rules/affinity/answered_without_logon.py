@@ -4,7 +4,7 @@ Detects
     A client's connection to a proxy whose server side is not in the capture. It sends WinRM requests with readable SOAP and never any credentials, and they are
     answered with 2xx. Identify, which is anonymous by design, does not count.
 Impact
-    A WinRM server answers nobody without a logon. So the request ran under a logon that someone else made: another client's on a shared server connection, or
+    A WinRM server answers no one without a logon. So the request ran under a logon that someone else made: another client's on a shared server connection, or
     the proxy's own account.
 False positives
     A proxy that logs on with an account of its own, by design, looks the same from here. So does a server that is no Windows and asks for no logon.

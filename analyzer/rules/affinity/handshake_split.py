@@ -103,7 +103,7 @@ def why(tell: Tell[Logon]) -> str:
     refused = sum(logon.outcome is Result.REFUSED for logon in tell.facts)
     outcome = f"It was tried {times(tell.count)} and refused {times(refused)} (401)." if refused else f"It was tried {times(tell.count)}."
     way = [part for identity in first.exchanges if (part := _forwarded(tell.evidence, identity))]
-    where = f"The messages were forwarded on different server connections: {'; '.join(way)}." if way else _places(tell)
+    where = f"The messages were forwarded on different server connections. {' '.join(way)}" if way else _places(tell)
     return (
         f"The {mechanism} handshake{f' of {user}' if user else ''} was split over {counted(len(_carriers(tell)), 'connection')}. {where} "
         f"The server keeps a logon with its connection, so the answer to the challenge means nothing on another one. {outcome}"
@@ -122,7 +122,7 @@ def _forwarded(evidence: Evidence, identity: str) -> str | None:
     if far is None or asked is None:
         return None
     where = packet(evidence, asked.packets[0]) if asked.packets else "packet not captured"
-    return f"{identity} as {far.id} on {name(evidence.connections[far.connection])}, {where}, status {status(far)}"
+    return f"{identity} was forwarded as {far.id} on {name(evidence.connections[far.connection])} ({where}, status {status(far)})."
 
 
 def _places(tell: Tell[Logon]) -> str:

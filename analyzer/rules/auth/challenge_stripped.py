@@ -2,7 +2,7 @@
 
 Detects
     A 401 that offers NTLM, Negotiate, Kerberos or CredSSP (or carries a token) on the server side, while the same 401
-    on the client's side offers none of them; or a request that carries a token on the client's side and no
+    on the client's side offers none of them. Or a request that carries a token on the client's side and no
     credentials at all on the server side. A 401 that lost only some of its offers counts as low.
 Impact
     Without the challenge the client cannot authenticate, and without its token the server cannot know it: access is

@@ -2,8 +2,8 @@
 
 Detects
     A request with a readable SOAP envelope on a connection without TLS, sent with the last message of a handshake or
-    after a completed one, that the server answers with 401 or with an error that holds no SOAP, before any clear-text
-    request of this client is served there.
+    after a completed one. The server answers it with 401, or with an error that holds no SOAP, before it serves any
+    clear-text request of this client there.
 Impact
     A server with AllowUnencrypted=false, which is the default and right, refuses such requests whatever the password.
     Clients repeat them for ever and report a wrong password.

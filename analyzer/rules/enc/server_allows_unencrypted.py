@@ -3,7 +3,7 @@
 Detects
     A request with a readable SOAP envelope on a connection that is not TLS, with a logon (by a handshake on that connection, or by credentials in the request),
     answered with a 2xx status. It is looked at on the side nearest to the server. An Identify with a logon counts, too, and is low when there is nothing else:
-    the server takes unencrypted requests, but nothing secret was in this one.
+    the server takes unencrypted requests, but this one held nothing to protect.
 Impact
     A server that can be reached through a proxy must enforce encryption: it is the only thing that keeps a stranger's request on another client's connection
     from being served.
@@ -65,10 +65,10 @@ def why(tell: Tell[Exchange]) -> str:
     mechanism = MECHANISMS[spoken.mechanism] if spoken else "a logon"
     text = (
         f"{server_words(tell.connection)} answered {counted(tell.count, 'clear-text request')} with a 2xx status on a connection that was logged on with "
-        f"{mechanism}{f' as {listed(tell.users)}' if tell.users else ''}: {names}. The first is {first.id} on {name(tell.connection)}, "
+        f"{mechanism}{f' as {listed(tell.users)}' if tell.users else ''}. The requests: {names}. The first is {first.id} on {name(tell.connection)}, "
         f"{tell.packet(tell.first.packets[0])}, status {status(first)}.{whose(evidence, tell.facts)}"
     )
-    return f"{text} Nothing secret is in Identify." if _only_identify(tell) else text
+    return f"{text} Identify holds nothing to protect." if _only_identify(tell) else text
 
 
 OPINION = Opinion(

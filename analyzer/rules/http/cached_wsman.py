@@ -6,7 +6,7 @@ Detects
 Impact
     WinRM's responses belong to one request and to one client. A cached one shows another client's results, or results of another time.
 False positives
-    The fields with MISS or BYPASS in them only say that a cache is in the way; they are not counted. A cache that leaves none of these fields is not seen by
+    The fields with MISS or BYPASS in them only say that a cache is in the way; they are not counted. A cache that leaves none of these fields is missed by
     this rule: an encrypted body that it serves a second time does not verify, which enc.signature-invalid tells when there is a key.
 Requires
     The client's side of the proxy.

@@ -3,7 +3,7 @@
 Detects
     502, 503 or 504 to a WinRM request on the client's side that the server did not give: the request was not forwarded, or was forwarded and not answered so.
     The reasons say whether it reached the server, and whether that answered, late or never, or ended the connection; the advice follows from it. A 503 of
-    Windows' own web server is http.service-unavailable; a time-out of the gateway with only the client's side is http.gateway-timeout.
+    Windows' own web server is http.service-unavailable; a timeout of the gateway with only the client's side is http.gateway-timeout.
 Impact
     The client reports "bad HTTP response", and nothing is wrong with its request or credentials: the way from the proxy to the server is broken.
 False positives

@@ -6,7 +6,7 @@ Detects
     connection before.
 Impact
     A Receive waits at the server until there is output, and is answered by its OperationTimeout at the latest. A
-    gateway whose own time-out is not above that ends the session in the middle of a long command. Neither network nor
+    gateway whose own timeout is not above that ends the session in the middle of a long command. Neither network nor
     server need be at fault.
 False positives
     A server that hangs, or that the gateway cannot reach, looks the same for the first request of a connection; then
@@ -84,7 +84,7 @@ def why(tell: Tell[Answer]) -> str:
 
 def _clock(found: Answer) -> str:
     whole = _time(found.latency_ns)
-    return f" So round a time ({whole}) points to a configured time-out." if whole != seconds(found.latency_ns) else ""
+    return f" So round a time ({whole}) points to a configured timeout." if whole != seconds(found.latency_ns) else ""
 
 
 def _kind(found: Answer) -> str:
@@ -122,5 +122,5 @@ OPINION = Opinion(
     see=see,
     why=why,
     explains=("http.encrypted-body-refused",),
-    params=(Param("patience_s", PATIENCE_S, "seconds", "an answer that came sooner is no time-out"),),
+    params=(Param("patience_s", PATIENCE_S, "seconds", "an answer that came sooner is no timeout"),),
 )

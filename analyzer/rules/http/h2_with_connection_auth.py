@@ -7,7 +7,7 @@ Impact
     NTLM and Negotiate authenticate a TCP connection, and HTTP/2 carries many clients' requests at the same time on one. Windows therefore does not offer them
     over HTTP/2 and asks for HTTP/1.1 again; what cannot fall back does not get past 401.
 False positives
-    With certificates or Basic nothing is bound to the connection, and HTTP/2 works where the server speaks it. HTTP/2 without TLS is not seen.
+    With certificates or Basic nothing is bound to the connection, and HTTP/2 works where the server speaks it. HTTP/2 without TLS is not looked for.
 Requires
     The server's hello; with TLS 1.3 a key log that holds the server's handshake secret.
 References

@@ -6,8 +6,8 @@ Detects
 Impact
     NTLM, Kerberos and CredSSP belong to the connection: with each closed connection the logon is gone and must be repeated, or fails half way.
 False positives
-    The proxy may announce the end of a connection at its own shutdown or after a limit of requests; one such response at the end of a client's work is not
-    counted, nor are messages whose header block is not whole in the capture.
+    The proxy may announce the end of a connection at its own shutdown or after a limit of requests. One such response
+    at the end of a client's work is not counted, nor are messages whose header block is not whole in the capture.
 Requires
     Both sides of the proxy.
 References

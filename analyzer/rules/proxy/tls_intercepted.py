@@ -2,9 +2,9 @@
 
 Detects
     TLS inside a CONNECT tunnel and the proxy's own TLS connection to the place that CONNECT named, with different
-    random bytes in their ClientHello. One of three signs tells that they belong together: equal exchanges inside,
-    where a key log decrypts both; or writes of the client of the same sizes in the same order, each a moment later;
-    or the client's ClientHello is found nowhere behind the proxy, while the proxy itself began TLS with this place
+    random bytes in their ClientHello. One of three signs tells that they belong together. Equal exchanges are inside,
+    where a key log decrypts both. Or the client's writes have the same sizes in the same order, each a moment later.
+    Or the client's ClientHello is found nowhere behind the proxy, while the proxy itself began TLS with this place
     within five seconds after the CONNECT. The two ends of one TLS connection have the same ClientHello.
 Impact
     The proxy ends TLS and begins another one. It reads and can change everything: credentials, commands, results.

@@ -78,8 +78,8 @@ OPINION = Opinion(
     owner=Owner.CLIENT,
     reference=microsoft.SENDS_DIRECTLY,
     advice=(
-        "If the proxy is not wanted, take the server out of it on the client: NO_PROXY for programs that read the environment (pywinrm, pypsrp), "
-        "ansible_psrp_ignore_proxy for Ansible, the bypass list of netsh winhttp set proxy for Windows' own client."
+        "If the proxy is not wanted, take the server out of it on the client. Programs that read the environment (pywinrm, pypsrp): NO_PROXY. "
+        "Ansible: ansible_psrp_ignore_proxy. Windows' own client: the bypass list of netsh winhttp set proxy."
     ),
     see=see,
     why=why,

@@ -1,8 +1,9 @@
 """The connection is closed right after the response that ends the logon.
 
 Detects
-    The first status other than 401 or 407 that ends an NTLM, Kerberos or CredSSP handshake, followed within a second by a FIN of the proxy (or of the server,
-    where there is no proxy) before anything else was answered, while the client had more to say: it sends on, or comes back within 30 seconds.
+    The first status other than 401 or 407 that ends an NTLM, Kerberos or CredSSP handshake, followed within a second
+    by a FIN of the proxy (or of the server, where there is no proxy). Nothing else was answered in between, and the
+    client had more to say: it sends on, or comes back within 30 seconds.
 Impact
     The handshake authenticates the connection, and its last round trip does not carry the client's request. Closing it now throws the logon away: the next
     request arrives on a new connection and is answered 401, and so on.

@@ -1,10 +1,11 @@
 """Idle connections are closed after a fixed time, or the client's work fails after such a close.
 
 Detects
-    At least two connections with a logon, of one client to one place, that the other side ended after 60, 120, 180, 240, 300, 600, 900, 1800 or 3600 seconds
-    without data, within 2 %, all of them for the same time: low. Or one that the other side ended after a second or more without data, whatever the time, when
-    the next connection of the same program to the same place begins with an encrypted message without any Authorization field, as if it were still logged on,
-    and nothing on it is answered 2xx: medium, because what worked before the pause does not work after it.
+    At least two connections with a logon, of one client to one place, that the other side ended after 60, 120, 180,
+    240, 300, 600, 900, 1800 or 3600 seconds without data, within 2 %, all of them for the same time: low. Or one that
+    the other side ended after a second or more without data, whatever the time: medium. Then the next connection of
+    the same program to the same place begins with an encrypted message without any Authorization field, as if it were
+    still logged on, and nothing on it is answered 2xx: what worked before the pause does not work after it.
 Impact
     A device or the server drops what is idle. The client's next request fails with a reset, or needs a new handshake. A client that repeats a message that it
     encrypted for the connection that is gone gets 400, 401 or 500 for the right password (pywinrm does so).

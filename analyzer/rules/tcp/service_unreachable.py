@@ -1,8 +1,9 @@
 """The WinRM port refuses connections, or does not answer.
 
 Detects
-    A connection attempt to a WinRM port that was answered by a RST, or by nothing: at least two SYN without any packet of the server, not at the end of the
-    capture; while no connection between the same hosts to the same port succeeded within 30 seconds.
+    A connection attempt to a WinRM port that was answered by a RST, or by nothing: at least two SYN without any
+    packet of the server, not at the end of the capture. No connection between the same hosts to the same port
+    succeeded within 30 seconds.
 Impact
     The service does not run, listens on another port, or a firewall is in the way. Through a proxy the client only sees a 502, 503 or 504.
 False positives
