@@ -21,7 +21,7 @@ from analyzer.reports.tokens import token_names
 from analyzer.tables.headers import request_of, response_of
 from analyzer.tables.packets import number_set
 
-_PROTECTIONS = {Protection.SEALED: "sealed", Protection.CLEAR: "clear", Protection.TLS: "TLS", Protection.EMPTY: "empty", Protection.NONE: "not WinRM"}
+_PROTECTIONS = {Protection.SEALED: "encrypted", Protection.CLEAR: "clear", Protection.TLS: "TLS", Protection.EMPTY: "empty", Protection.NONE: "not WinRM"}
 
 WAITED = "OperationTimeout"
 _WAITED_CODE = "2150858793"

@@ -70,7 +70,7 @@ def _exposure(source: Source, own: list[Row], bodies: dict[str, Counter[str]]) -
 
 
 def _told(counts: Counter[str]) -> str:
-    words = {"clear": "clear, readable", "sealed": "sealed", "tls": "inside TLS", "none": "not WinRM"}
+    words = {"clear": "clear, readable", "sealed": "encrypted", "tls": "inside TLS", "none": "not WinRM"}
     return ", ".join(f"{counts[word]} {told}" for word, told in words.items() if counts[word]) or "none with content"
 
 

@@ -129,7 +129,7 @@ def test_what_the_sections_say(tmp_path: Path) -> None:
     assert "made with --show-secrets" in shown.read_text(encoding="utf-8")
     proxied = written(build.case(build.proxied()), tmp_path / "r.html")
     assert 'id="ladder-1-title">Sequence diagram r1: forward proxy, c1 to c2' in proxied
-    assert "not seen" in proxied
+    assert "not tested" in proxied
     assert "No finding" in written(build.case(build.nothing()), tmp_path / "r.html")
 
 
@@ -150,7 +150,7 @@ def test_coverage_is_that_of_the_first_screen() -> None:
         ({"mechanism": "basic", "over_tls": True}, "protected", "Inside TLS"),
         ({"mechanism": "ntlm", "ntlm_version": "ntlmv1"}, "guessable", "NT hash itself"),
         ({"mechanism": "ntlm", "ntlm_version": "ntlmv2"}, "guessable", "guessed offline"),
-        ({"mechanism": "ntlm", "ntlm_version": None}, "unknown", "not seen"),
+        ({"mechanism": "ntlm", "ntlm_version": None}, "unknown", "not in the capture"),
         ({"mechanism": "ntlm", "ntlm_version": "anonymous"}, "protected", "anonymous"),
         ({"mechanism": "kerberos", "etype": 23}, "guessable", "RC4"),
         ({"mechanism": "kerberos", "etype": 18}, "protected", "ticket"),

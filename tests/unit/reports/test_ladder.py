@@ -22,7 +22,7 @@ def test_a_direct_connection_has_two_lanes() -> None:
     shown = plain(ladder(drawn, 100, 300))
     for piece in (
         "#10..11 POST /wsman, NTLM negotiate",
-        "#22 200 OK, sealed",
+        "#22 200 OK, encrypted",
         "NTLM authenticate as alice",
         "40 bytes of c1 not in the capture",
         "FIN of c1, sent by the server",
