@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.command()
 @input_options
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.html", required=True, help="Write the page to this file.")
-@click.option("--title", help="What stands above the page, for example the number of the case.")
+@click.option("--title", help="What stands above the page.")
+@click.option("--case-id", default="", help="The number of the case, on the page.")
+@click.option("--examiner", default="", help="Who made the report, on the page.")
 @click.option("--clobber", is_flag=True, help="Overwrite FILE.html when it exists.")
 @show_secrets_option
 def report(
@@ -28,6 +30,8 @@ def report(
     given: Given,
     output: Path,
     title: str | None,
+    case_id: str,
+    examiner: str,
     *,
     clobber: bool,
     show_secrets: bool,
@@ -39,7 +43,7 @@ def report(
     """
     refuse(output, captures, clobber=clobber)
     case = read_any(captures, given)
-    case.report(output, show_secrets=show_secrets, clobber=clobber, title=title)
+    case.report(output, show_secrets=show_secrets, clobber=clobber, title=title, case_id=case_id, examiner=examiner)
     click.echo(f"{output}", err=True)
     return exit_code(case, None, strict=strict)
 

@@ -69,7 +69,9 @@ def write_document(text: str) -> None:
     for one in paragraphs:
         lead = one[: len(one) - len(one.lstrip())]
         more = lead + ("  " if one.lstrip()[:2] == "- " else "")
-        write([textwrap.fill(one.strip(), width(), initial_indent=lead, subsequent_indent=more, break_on_hyphens=False, break_long_words="://" not in one) + "\n"])
+        write(
+            [textwrap.fill(one.strip(), width(), initial_indent=lead, subsequent_indent=more, break_on_hyphens=False, break_long_words="://" not in one) + "\n"]
+        )
 
 
 def width() -> int:
