@@ -219,7 +219,10 @@ class CaseTables(ABC):
         case_id: str = "",
         examiner: str = "",
     ) -> None:
-        """Write the report, one HTML page that needs nothing else; ``case_id`` and ``examiner`` stand on it. `OutputError`: the file exists and ``clobber`` is not given."""
+        """Write the report, one HTML page that needs nothing else; ``case_id`` and ``examiner`` stand on it.
+
+        `OutputError`: the file exists and ``clobber`` is not given.
+        """
         from pathlib import Path
 
         from analyzer.reports.html.page import Origin, page

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--examiner", default="", help="Who made the report, on the page.")
 @click.option("--clobber", is_flag=True, help="Overwrite FILE.html when it exists.")
 @show_secrets_option
-def report(
+def report(  # noqa: PLR0913  one for each option
     captures: tuple[str, ...],
     given: Given,
     output: Path,

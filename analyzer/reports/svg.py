@@ -34,7 +34,7 @@ svg{background:#fff;color:#1a2330;font:12px ui-monospace,monospace}text{fill:#1a
 .refused .shaft,.reset .shaft{stroke:#b3261e}.refused .tip,.reset .tip{fill:#b3261e}.gap .shaft{stroke:#8a4b00;stroke-dasharray:2 3}.gap .tip{fill:#8a4b00}
 .foreign .shaft{stroke:#8a94a0}.foreign .tip{fill:#8a94a0}.foreign text{fill:#6a7480}
 .end.broke .shaft{stroke:#b3261e;stroke-width:2.5}.end.broke .tip{fill:#b3261e}
-.row{fill:#fdecea}.chip{fill:#e3e8ee}text.chip{fill:#1a2330;font-size:10.5px}rect.mark{fill:#b3261e}rect.mark+text.chip{fill:#fff}
+.row{fill:#fdecea}.chip{fill:#e3e8ee}text.chip{fill:#1a2330;font-size:10.5px}rect.hit{fill:#fff;stroke:#b3261e}rect.hit+text.chip{fill:#b3261e}
 .chip0{fill:#d5e5f7}.chip1{fill:#dcefdf}.chip2{fill:#f6e6cc}.chip3{fill:#e8ddf3}.chip4{fill:#f7d9dc}.chip5{fill:#d3eeee}
 """
 
@@ -65,7 +65,7 @@ def svg(drawn: Ladder, limit: int, named: Named, style: str = "", start: int | N
     ]
     start = start if start is not None else drawn.steps[0].time_ns if drawn.steps else 0
     date, _, clock = rfc3339(start).partition("T")
-    pieces += [f'<text class="dim" x="6" y="16">{date}</text>', f'<text class="dim" x="6" y="30">{clock[:15]}Z = 0 s</text>']
+    pieces += [f'<text class="dim" x="6" y="16">{date}</text>', f'<text class="dim" x="6" y="30">{clock[:15]}Z</text>']
     chips = _chips(drawn)
     for place, step in enumerate(steps):
         pieces.extend(_arrow(step, _TOP + _ROW * place, places, start, chips))
@@ -109,7 +109,7 @@ def _chip(words: str, kind: str, right: int, y: int) -> str:
 def _arrow(step: Step, y: int, places: Sequence[int], start: int, chips: Mapping[str, int]) -> Iterator[str]:
     """Start line, what it carries, chips of its connection and of the incidents that name it, and the shaft below."""
     left, right = places[step.left], places[step.left + 1]
-    labels = [(visible(one), "mark") for one in reversed(step.marks[:_MARKS])]
+    labels = [(visible(one), "hit") for one in reversed(step.marks[:_MARKS])]
     labels += [(visible(step.connection), f"chip{chips[step.connection]}")] if step.connection in chips else []
     at, chipped = right - 10, []
     for label, kind in labels:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from analyzer.reports.facts import counted
+from analyzer.reports.html.cards import settings
 from analyzer.reports.html.overview import Coverage
 from analyzer.reports.html.source import Row, Source, text
 
@@ -40,17 +41,24 @@ def answers(source: Source, covered: Coverage, diagnosis: tuple[str, ...]) -> An
     """Made of the diagnosis and the incidents; what to record next of what could not be read."""
     incidents = told(source)
     change = dict.fromkeys(one.removeprefix(_TO_DO) for one in diagnosis if one.startswith(_TO_DO))
+    by_incident = {text(one, "incident_id"): text(one, "settings") for one in reversed(source.rows("findings"))}
+    first = by_incident.get(text(incidents[0], "incident_id"), "") if incidents else ""
     for row in incidents:
-        if row["change"] and row["explained_by"] is None and len(change) < _KEYS:
+        again = first and _products(by_incident.get(text(row, "incident_id"), "")) == _products(first)
+        if row["change"] and row["explained_by"] is None and not again and len(change) < _KEYS:
             change.setdefault(f"{row['change']}.")
-    finding = next((one for one in source.rows("findings") if incidents and one["incident_id"] == incidents[0]["incident_id"]), None)
     return Answers(
         happened=tuple(one for one in diagnosis if not one.startswith(_TO_DO)),
         parts=tuple(_parts(source, incidents)),
         change=tuple(change),
-        settings="" if finding is None else text(finding, "settings"),
+        settings=first,
         record=tuple(_record(covered)),
     )
+
+
+def _products(told_: str) -> frozenset[str]:
+    """What the settings of a finding are, whichever products have them: equal ones are one change."""
+    return frozenset(str(one["setting"]) for one in settings(told_) if not str(one["product"]).startswith("Windows client"))
 
 
 def _parts(source: Source, incidents: list[Row]) -> Iterator[Part]:

@@ -70,12 +70,15 @@ def hosts(source: Source) -> Map | None:
 
 
 def _ends(parties: Mapping[str, Row]) -> dict[str, str]:
-    """Address, or address and port, to the party there; a listening endpoint wins over a party that only connects from that address."""
+    """Address, or address and port, to the party there. A party that listens on an address also connects from it, where no other one shares the address."""
     made: dict[str, str] = {}
+    listening: dict[str, set[str]] = {}
     for identity, row in parties.items():
         for endpoint in text(row, "endpoints").split(","):
             made.setdefault(endpoint, identity)
-    return made
+            host = endpoint.rpartition(":")[0].strip("[]")
+            listening.setdefault(host, set()).add(identity)
+    return {host: next(iter(found)) for host, found in listening.items() if len(found) == 1} | made
 
 
 def _pairs(source: Source, ends: Mapping[str, str]) -> Iterator[tuple[str, str, Row]]:

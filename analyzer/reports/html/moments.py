@@ -38,7 +38,7 @@ def _logons(source: Source) -> Iterator[Moment]:
     for (audience, outcome), rows in first.items():
         own = min(rows, key=lambda row: number(row, "first_time"))
         who = account_named(text(own, "user"), text(own, "domain")) or "an account that is not visible"
-        what = f"First logon to the {audience} that ended as {outcome}: {who} with {own['mechanism'] or own['scheme']}"
+        what = f"First logon to the {audience} that was {outcome}: {who} with {own['mechanism'] or own['scheme']}"
         yield Moment(number(own, "first_time"), what, text(own, "authentication_id"))
 
 

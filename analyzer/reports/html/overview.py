@@ -94,12 +94,12 @@ def tiles(source: Source, covered: Coverage) -> tuple[Tile, ...]:
     exchanges = len(source.exchanges)
     return (
         Tile(f"{findings:,}", "finding" if findings == 1 else "findings", "findings"),
-        Tile(f"{len(source.winrm):,}", "WinRM connection" if len(source.winrm) == 1 else "WinRM connections", "ladders"),
+        Tile(f"{len(source.winrm):,}", "WinRM connection" if len(source.winrm) == 1 else "WinRM connections", "connections"),
         Tile(f"{exchanges:,}", "exchange" if exchanges == 1 else "exchanges", "ladders"),
-        Tile(f"{len(accounts):,}", "account" if len(accounts) == 1 else "accounts", "authentication"),
-        Tile(f"{len(source.rows('proxies')):,}", "proxy" if len(source.rows("proxies")) == 1 else "proxies", "proxies"),
-        Tile(f"{covered.readable:,} of {covered.with_content:,}", "bodies readable", "coverage"),
-        Tile(f"{covered.missing_bytes:,}", "bytes missing", "coverage"),
+        Tile(f"{len(accounts):,}", "account" if len(accounts) == 1 else "accounts", "logons"),
+        Tile(f"{len(source.rows('proxies')):,}", "proxy" if len(source.rows("proxies")) == 1 else "proxies", "scorecards"),
+        Tile(f"{covered.readable:,} of {covered.with_content:,}", "bodies readable", "capture-problems"),
+        Tile(f"{covered.missing_bytes:,}", "bytes missing", "capture-problems"),
     )
 
 

@@ -50,7 +50,7 @@ def _strip(row: Row, findings: list[Row], logons: list[Row], at: Callable[[int],
     begin, end = at(number(row, "first_time")), at(number(row, "last_time"))
     words = f"{row['connection_id']}: {len(logons)} logons, {len(findings)} findings, {row['close'] or 'open'}"
     yield f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{escape(words)}">'
-    yield f'<path class="life" d="M{begin} 9H{max(float(end), float(begin) + 2):.1f}"/>'
+    yield f'<path class="open" d="M{begin} 9H{max(float(end), float(begin) + 2):.1f}"/>'
     for one in logons[:_MARKS]:
         if one["first_time"] is not None:
             kind = "refused" if one["outcome"] == "refused" else "logon"
