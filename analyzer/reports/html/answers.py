@@ -6,10 +6,12 @@ from typing import NamedTuple
 from analyzer.reports.facts import counted
 from analyzer.reports.html.cards import settings
 from analyzer.reports.html.overview import Coverage
+from analyzer.reports.html.ran import Run
 from analyzer.reports.html.source import Row, Source, text
 
 _TO_DO = "To do: "
 _KEYS = 3
+_COMMANDS = 3
 _OWNERS = {"capture": "the capture itself", "network": "the network between the hosts", "client": "the client", "server": "the server", "proxy": "the proxy"}
 
 
@@ -30,6 +32,8 @@ class Answers(NamedTuple):
     change: tuple[str, ...]
     settings: str
     record: tuple[str, ...]
+    ran: tuple[str, ...]
+    """The first commands, as far as bodies could be read."""
 
 
 def told(source: Source) -> list[Row]:
@@ -37,7 +41,7 @@ def told(source: Source) -> list[Row]:
     return [row for row in source.rows("incidents") if not row["background"]]
 
 
-def answers(source: Source, covered: Coverage, diagnosis: tuple[str, ...]) -> Answers:
+def answers(source: Source, covered: Coverage, diagnosis: tuple[str, ...], runs: list[Run]) -> Answers:
     """Made of the diagnosis and the incidents; what to record next of what could not be read."""
     incidents = told(source)
     change = dict.fromkeys(one.removeprefix(_TO_DO) for one in diagnosis if one.startswith(_TO_DO))
@@ -53,6 +57,7 @@ def answers(source: Source, covered: Coverage, diagnosis: tuple[str, ...]) -> An
         change=tuple(change),
         settings=first,
         record=tuple(_record(covered)),
+        ran=tuple(one.command for one in runs[:_COMMANDS]),
     )
 
 

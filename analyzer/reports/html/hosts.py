@@ -164,6 +164,8 @@ def _name(parties: Mapping[str, Row], identity: str) -> str:
 def _drawn(boxes: Mapping[str, _Box], edges: list[Edge]) -> Iterator[str]:
     columns, rows = 1 + max(box.column for box in boxes.values()), 1 + max(box.row for box in boxes.values())
     width, height = columns * (_BOX + _GAP) - _GAP + 4, _TOP + rows * _STEP
+    if all(boxes[edge.near].column < boxes[edge.far].column for edge in edges):
+        height -= _STEP - _HIGH - _TOP
     yield f'<svg class="map" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
     yield 'aria-labelledby="map-title map-text"><title id="map-title">Map of hosts and connections</title>'
     words = "; ".join(f"{' '.join(boxes[one.near].lines)} to {' '.join(boxes[one.far].lines)}: {one.words}" for one in edges)

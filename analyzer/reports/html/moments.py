@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from analyzer.formats.text import visible
 from analyzer.reports.facts import account_named, counted
 from analyzer.reports.html.answers import told
 from analyzer.reports.html.source import Row, Source, number, text
+
+_COMMANDS, _CHARS = 20, 160
+"""Commands that are listed one by one, and how much of each."""
 
 
 class Moment(NamedTuple):
@@ -43,12 +47,14 @@ def _logons(source: Source) -> Iterator[Moment]:
 
 
 def _commands(source: Source) -> Iterator[Moment]:
-    rows = [row for row in source.rows("commands") if row["time"] is not None]
-    if rows:
-        first, last = min(rows, key=lambda row: number(row, "time")), max(rows, key=lambda row: number(row, "time"))
-        yield Moment(number(first, "time"), f"First of {counted(len(rows), 'command')}", "")
-        if last is not first:
-            yield Moment(number(last, "time"), "Last command begins", "")
+    """The commands, where they are few; else the first and the last."""
+    rows = sorted((row for row in source.rows("commands") if row["time"] is not None), key=lambda row: number(row, "time"))
+    for row in rows if len(rows) <= _COMMANDS else (rows[0], rows[-1]):
+        account = text(row, "asked_as") or text(row, "user") or "An account that is not visible"
+        run = " ".join((text(row, "text_decoded") or text(row, "text")).split())
+        yield Moment(number(row, "time"), f"{account} ran {visible(run, limit=_CHARS) if run else 'a command'}", "")
+    if len(rows) > _COMMANDS:
+        yield Moment(number(rows[0], "time"), f"First of {counted(len(rows), 'command')}; What was run has all", "")
 
 
 def _incidents(source: Source) -> Iterator[Moment]:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 5_000_000
 _CELL_CHARS = 500
 _LONG_CHARS = 4000
+_SHORT_CHARS = 110
 _IDS = 6
 _HERE = Path(__file__).parent
 
@@ -105,7 +106,7 @@ def _rendered(source: Source, origin: Origin, room: Room) -> str:
             captures=source.rows("captures"),
             span=span(source),
             tiles=tiles(source, covered),
-            answers=answers(source, covered, origin.diagnosis),
+            answers=answers(source, covered, origin.diagnosis, runs),
             map=drawing is not None,
             map_drawing=Markup(drawing.drawing if drawing else ""),  # noqa: S704 (escaped there)
             edges=shown(list(drawing.edges) if drawing else [], room.rows),
@@ -166,6 +167,7 @@ def _environment() -> "jinja2.Environment":
         numbers=_numbers,
         side=_side,
         own=_own,
+        short=lambda value: visible(" ".join(value.split()), limit=_SHORT_CHARS),
         spaced=lambda value: (value or "").replace(",", ", "),
         thousands=lambda value: f"{value:,}",
     )

@@ -71,6 +71,8 @@ def each(evidence: Evidence, sign: Sign[Downgrade]) -> tuple[str, str, int]:
 
 def _proxy(tell: Tell[Downgrade]) -> str:
     first = tell.facts[0]
+    if first.near is not None:
+        return tell.evidence.connections[first.near.connection].server.host
     own = tell.evidence.connections[first.exchange.connection]
     return own.server.host if first.what == _ANSWERED else own.client.host
 
