@@ -11,10 +11,11 @@ from analyzer.errors import InputError
 from analyzer.settings import Limits, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from analyzer.case.analyzed import About
     from analyzer.case.opened import OpenedCase
+    from analyzer.rules.catalogue import Rule
 
     Progress: TypeAlias = Callable[[str, int, int], None]
 
@@ -47,18 +48,21 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     rules_dirs: Sequence[Input] = (),
     sigma_dirs: Sequence[Input] = (),
     proxy: str | None = None,
+    config: Input | None = None,
     progress: Progress | None = None,
     arguments: Sequence[str] = (),
 ) -> Case:
     """What the captures hold. ``inputs``: paths, directories, globs, or ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
     ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line.
-    ``proxy``: the product whose settings the advice names. Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
+    ``proxy``: the product whose settings the advice names. ``config`` (TOML): limits, and thresholds of rules (`analyzer.engine.configuration`).
+    Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
     """
     paths = [os.fspath(one) for one in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
     if not paths:
         msg = "no capture was given"
         raise InputError(msg)
     from analyzer.engine.local import NO_SECRETS, run
+    from analyzer.engine.work import Asked
     from analyzer.reports.masking import Mask
 
     known, hide = NO_SECRETS, Mask()
@@ -68,9 +72,25 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
         known, hide = keys(secrets, keylog, keytab)
     began = time.time_ns()
     folders, sigma = [os.fspath(one) for one in rules_dirs], [os.fspath(one) for one in sigma_dirs]
-    finished = run(paths, limits or Limits(), scope or Scope(), progress, folders, known, sigma, proxy)
-    about: About = {"scope": scope or Scope(), "limits": limits or Limits(), "rules_dirs": folders, "sigma_dirs": sigma, "arguments": list(arguments)}
+    most, thresholds = _configured(config, limits or Limits(), folders)
+    finished = run(paths, most, scope or Scope(), progress, secrets=known, asked=Asked(folders, sigma, proxy, thresholds))
+    about: About = {
+        "scope": scope or Scope(),
+        "limits": most,
+        "thresholds": thresholds,
+        "rules_dirs": folders,
+        "sigma_dirs": sigma,
+        "arguments": list(arguments),
+    }
     return Case(finished.result, finished.sources.fetch, about | {"began_ns": began, "ended_ns": time.time_ns()}, hide, finished.texts)
+
+
+def _configured(config: Input | None, limits: Limits, folders: Sequence[str]) -> tuple[Limits, Mapping[str, Mapping[str, float]]]:
+    if config is None:
+        return limits, {}
+    from analyzer.engine.configuration import configuration
+
+    return configuration(os.fspath(config), limits, folders)
 
 
 def open_case(path: Input) -> OpenedCase:
@@ -117,15 +137,23 @@ def known_table(name: str) -> None:
     table_named(name)
 
 
-def rule_rows() -> tuple[tuple[str, str, str], ...]:
-    """(id, severity, title) of every rule, by id."""
+def rule_rows(rules_dirs: Sequence[Input] = ()) -> tuple[tuple[str, str, str], ...]:
+    """(id, severity, title) of every rule, by id; those of the user's folders last. `UsageError`: one of those files is no rule."""
     from analyzer.rules.catalogue import rules
 
-    return tuple((rule.id, rule.severity, rule.title) for rule in rules())
+    return tuple((rule.id, rule.severity, rule.title) for rule in (*rules(), *_own_rules(rules_dirs)))
 
 
-def explanation(name: str) -> str:
-    """The document of a rule, or what an issue's code means."""
+def explanation(name: str, rules_dirs: Sequence[Input] = ()) -> str:
+    """The document of a rule, or what an issue's code means. `UsageError`: there is none of that name."""
     from analyzer.rules.documents import explanation as explained
 
-    return explained(name)
+    return explained(name, _own_rules(rules_dirs))
+
+
+def _own_rules(folders: Sequence[Input]) -> tuple[Rule, ...]:
+    if not folders:
+        return ()
+    from analyzer.engine.own_rules import own_rules
+
+    return own_rules([os.fspath(one) for one in folders])

@@ -20,6 +20,7 @@ from analyzer.cli.start import HELP_WIDTHS
 from analyzer.records.sources import ADDRESSES, PROXY_SERVERS
 from analyzer.rules.catalogue import rules
 from analyzer.rules.documents import code_book
+from analyzer.rules.documents import document as rule_document
 from analyzer.rules.products import PAST_THE_PROXY, Topic, with_setting
 from analyzer.tables.document import document
 
@@ -64,7 +65,7 @@ def page(text: str) -> str:
 
 def rule_book() -> str:
     """docs/rules.md."""
-    parts = [f"## {rule.id}\n\n*{rule.title}* · severity {rule.severity}\n\n```text\n{rule.document.strip()}\n```\n" for rule in rules()]
+    parts = [f"## {rule.id}\n\n*{rule.title}* · severity {rule.severity}\n\n```text\n{rule_document(rule)}\n```\n" for rule in rules()]
     return _RULES_PREFACE + "\n".join(parts) + "\n" + settings()
 
 

@@ -15,7 +15,7 @@ from analyzer.cli.case import report, verify
 from analyzer.cli.completion import complete_rule, complete_table, completion
 from analyzer.cli.evidence import extract, hashes
 from analyzer.cli.exports import export, pcap, timeline, wireshark
-from analyzer.cli.options import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, products_option, show_secrets_option
+from analyzer.cli.options import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, products_option, rules_option, show_secrets_option
 from analyzer.cli.printing import colour, print_with, width, write, write_document
 from analyzer.errors import UsageError
 from analyzer.version import __version__
@@ -218,14 +218,15 @@ def explain(name: str, captures: tuple[str, ...], given: Given) -> int:
     NAME is a rule (http.request-too-large), an issue (tcp.gap), an HTTP status (413), a code of WinRM, Windows or NTSTATUS in decimal or
     hexadecimal (2150859173, -2144108123, 0x80338012), its name (KRB_AP_ERR_SKEW), or, with CAPTURE, a finding (f3).
     """
-    write_document(finding_explained(name, captures, given) if captures else api.explanation(name))
+    write_document(finding_explained(name, captures, given) if captures else api.explanation(name, given.rules_dirs))
     return 0
 
 
 @cli.command()
-def rules() -> int:
+@rules_option
+def rules(rules_dirs: tuple[str, ...]) -> int:
     """List all rules: id, severity, title."""
-    rows = api.rule_rows()
+    rows = api.rule_rows(rules_dirs)
     widest = max((len(row[0]) for row in rows), default=0)
     if sys.stdout.isatty() and width() < max((widest + 12 + len(row[2]) for row in rows), default=0):
         write_document("".join(f"{name}  {severity}\n    {title}\n" for name, severity, title in rows))

@@ -94,7 +94,7 @@ def _packet(exchange: Exchange) -> int | None:
 
 def _failed(evidence: Evidence, exchange: Exchange, fate: Fate, endings: Mapping[str, Ending], stops: Mapping[str, Stop]) -> bool:
     match fate.outcome:
-        case Outcome.ANSWERED:
+        case Outcome.ANSWERED | Outcome.NOT_CAPTURED:
             return False
         case Outcome.REFUSED:
             return _gave_up(evidence, exchange, endings)

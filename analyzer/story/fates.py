@@ -20,7 +20,8 @@ _GATEWAY = (502, 503, 504)
 def fates(evidence: Evidence, ends: Mapping[str, tuple[str, str]], parties: Iterable[Party], endings: Mapping[str, Ending]) -> dict[str, Fate]:
     """The client's exchange id to its fate, in order of place."""
     kinds = {party.id: party for party in parties}
-    return {exchange.id: _fate(evidence, exchange, ends, kinds, endings) for exchange in asked_by_clients(evidence)}
+    silent = {one.connection: evidence.exchanges[one.exchange].position for one in evidence.unanswered if one.exchange}
+    return {exchange.id: _fate(evidence, exchange, ends, kinds, endings, silent) for exchange in asked_by_clients(evidence)}
 
 
 def asked_by_clients(evidence: Evidence) -> Iterable[Exchange]:
@@ -31,12 +32,22 @@ def asked_by_clients(evidence: Evidence) -> Iterable[Exchange]:
             yield exchange
 
 
-def _fate(evidence: Evidence, exchange: Exchange, ends: Mapping[str, tuple[str, str]], kinds: Mapping[str, Party], endings: Mapping[str, Ending]) -> Fate:
+def _fate(
+    evidence: Evidence,
+    exchange: Exchange,
+    ends: Mapping[str, tuple[str, str]],
+    kinds: Mapping[str, Party],
+    endings: Mapping[str, Ending],
+    silent: Mapping[str, int],
+) -> Fate:
+    """``silent``: of each connection the position of the first request that is known to have got no answer."""
     onward = tuple(evidence.exchanges[identity] for identity in forwarded(evidence, exchange.id))
     asked, answer = request(exchange), response(exchange)
     last = onward[-1] if onward else exchange
     own = _answered_itself(evidence, exchange, onward, ends, kinds)
     outcome = _outcome(exchange, onward, endings, by_proxy=own)
+    if answer is None and exchange.position < silent.get(exchange.connection, exchange.position + 1):
+        outcome = Outcome.NOT_CAPTURED
     listener = ends.get((exchange if own else last).connection, ("", ""))[1]
     return Fate(
         request=exchange.id,
@@ -49,7 +60,7 @@ def _fate(evidence: Evidence, exchange: Exchange, ends: Mapping[str, tuple[str, 
         asked_as=_asked_as(evidence, exchange),
         ran_as=None if own else _account(evidence, last),
         waited_ns=None if asked is None or answer is None else max(answer.first_ns - asked.last_ns, 0),
-        certainty=_certainty(evidence, exchange, onward, own=own),
+        certainty=Certainty.UNKNOWN if outcome is Outcome.NOT_CAPTURED else _certainty(evidence, exchange, onward, own=own),
         packets=tuple(key for one in (exchange, *onward) for key in packets_of(one)),
     )
 

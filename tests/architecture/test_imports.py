@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "version": set(),
     "case": {"records", "errors", "version", "engine", "tables", "reports", "exports", "rules.catalogue"},
     "api": {"case", "records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules"},
-    "cli": {"api", "case", "tables", "records", "formats.text", "settings", "errors", "version"},
+    "cli": {"api", "case", "exports.registry", "tables", "records", "formats.text", "settings", "errors", "version"},
     "__init__": {"api", "case", "settings", "errors", "version"},
     "__main__": {"cli"},
 }
@@ -118,7 +118,7 @@ def test_nothing_catches_everything(path: Path) -> None:
         if not isinstance(node, ast.ExceptHandler):
             continue
         caught = {"everything"} if node.type is None else {name.id for name in ast.walk(node.type) if isinstance(name, ast.Name)}
-        licensed = _relative(path) == "engine/work.py"
+        licensed = _relative(path) == "engine/own_rules.py"
         assert licensed or not caught & {"everything", "Exception", "BaseException"}, f"line {node.lineno}: name the exceptions you mean"
 
 
