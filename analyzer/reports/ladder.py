@@ -47,7 +47,8 @@ def _style(arrow: Arrow) -> str:
     """Red for what broke it, gray for other clients."""
     if arrow.tone == "foreign":
         return "dim"
-    return "bold red" if arrow.marks else _STYLES[arrow.kind]
+    broke = arrow.marks and (arrow.kind == "end" or arrow.tone in {"refused", "reset"})
+    return "bold red" if broke else _STYLES[arrow.kind]
 
 
 def _words(arrow: Arrow) -> str:

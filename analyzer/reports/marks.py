@@ -4,12 +4,12 @@ Notes and findings of low severity mark nothing.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from analyzer.records.finding import Severity
 from analyzer.records.result import Result
-from analyzer.reports.sequence import Arrow
 from analyzer.reports.sequence import Sequence as Drawing
 from analyzer.tables.findings import finding_rows, rank
 from analyzer.tables.packets import packet_set
@@ -17,6 +17,8 @@ from analyzer.tables.packets import packet_set
 _PIECE = re.compile(r"(\d+)(?:\.\.(\d+))?")
 _MOST = 256
 """Packets of one range."""
+_FEW, _SHARE = 6, 4
+"""An incident that marks more arrows than this, and more than one in four, marks the first only."""
 Packets: TypeAlias = frozenset[tuple[str, int]]
 
 
@@ -71,9 +73,17 @@ def of_result(result: Result) -> dict[str, list[Mark]]:
 
 def marked(drawing: Drawing, own: Marks, names: Mapping[int, str]) -> Drawing:
     """The drawing with its marks. ``names``: captures by ordinal; "" for the only one."""
-    return drawing._replace(arrows=tuple(_marked(arrow, own, names) for arrow in drawing.arrows))
+    ids = thinned([found(own, arrow.connection, arrow.packets, names.get(arrow.capture, "")) for arrow in drawing.arrows])
+    return drawing._replace(arrows=tuple(arrow._replace(marks=one) if one else arrow for arrow, one in zip(drawing.arrows, ids, strict=True)))
 
 
-def _marked(arrow: Arrow, own: Marks, names: Mapping[int, str]) -> Arrow:
-    ids = found(own, arrow.connection, arrow.packets, names.get(arrow.capture, ""))
-    return arrow._replace(marks=ids) if ids else arrow
+def thinned(ids: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The incidents of each arrow; one that would stand at most arrows (clear text, say) stands at the first of them only."""
+    counts = Counter(name for one in ids for name in one)
+    broad = {name for name, number in counts.items() if number > max(_FEW, len(ids) // _SHARE)}
+    told: set[str] = set()
+    made: list[tuple[str, ...]] = []
+    for one in ids:
+        made.append(tuple(name for name in one if name not in told))
+        told |= broad & set(one)
+    return made

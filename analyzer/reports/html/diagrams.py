@@ -3,10 +3,10 @@
 import re
 from typing import NamedTuple
 
-from analyzer.reports.drawings import Ladder, Step
+from analyzer.reports.drawings import Ladder
 from analyzer.reports.folding import folded_ladder
 from analyzer.reports.html.source import Room, Shown, Source, text
-from analyzer.reports.marks import Marks, found, marks
+from analyzer.reports.marks import Marks, found, marks, thinned
 from analyzer.reports.svg import Named, svg
 
 _PART = 60
@@ -60,7 +60,9 @@ def _marks(source: Source) -> Marks:
 def _diagram(ladder: Ladder, place: int, room: Room, own: Marks) -> Diagram:
     from markupsafe import Markup
 
-    steps = tuple(_marked(step, own) for step in ladder.steps[: room.arrows])
+    drawn = ladder.steps[: room.arrows]
+    ids = thinned([found(own, step.connection, step.packets, step.capture) for step in drawn])
+    steps = tuple(step._replace(marks=one) if one else step for step, one in zip(drawn, ids, strict=True))
     lanes = tuple(f"{lane.title} {lane.host}" for lane in ladder.lanes)
     start, parts = ladder.steps[0].time_ns, []
     for first in range(0, len(steps), _PART):
@@ -70,8 +72,3 @@ def _diagram(ladder: Ladder, place: int, room: Room, own: Marks) -> Diagram:
         parts.append(Part(Markup(svg(piece, _PART, named, start=start)), words, f"ladder-{place}-{first}"))  # noqa: S704 (escaped there)
     route = re.match(r"r\d+(?=:)", ladder.title)
     return Diagram(ladder.title, lanes, tuple(parts), Shown(steps, len(ladder.steps)), start, route[0] if route else "")
-
-
-def _marked(step: Step, own: Marks) -> Step:
-    ids = found(own, step.connection, step.packets, step.capture)
-    return step._replace(marks=ids) if ids else step

@@ -11,7 +11,7 @@ from analyzer.records.proxy import Route
 from analyzer.records.result import Result
 from analyzer.reports.ladder import ladder, mermaid
 from analyzer.reports.lines import plain
-from analyzer.reports.marks import marked, of_result
+from analyzer.reports.marks import marked, of_result, thinned
 from analyzer.reports.sequence import Sequence, sequences, sequences_of
 from tests.build import evidence as build
 
@@ -102,6 +102,12 @@ def test_what_a_server_connection_carries_for_other_clients_is_one_gray_row() ->
     for drawn in drawings:
         tones = [(arrow.tone == "foreign", arrow.connection) for arrow in drawn.arrows]
         assert not any(one == two and one[0] for one, two in pairwise(tones))
+
+
+def test_an_incident_that_is_everywhere_stands_at_its_first_arrow() -> None:
+    ids = [("i1",), ("i1", "i2"), *[("i1",)] * 8]
+    assert thinned(ids) == [("i1",), ("i2",), *[()] * 8]
+    assert thinned(ids[:5]) == ids[:5]
 
 
 def test_an_incident_stands_at_the_event_that_broke_it() -> None:
