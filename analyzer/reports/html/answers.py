@@ -54,11 +54,18 @@ def answers(source: Source, covered: Coverage, diagnosis: tuple[str, ...], runs:
     return Answers(
         happened=tuple(one for one in diagnosis if not one.startswith(_TO_DO)),
         parts=tuple(_parts(source, incidents)),
-        change=tuple(change),
+        change=tuple(_without(one, first) for one in change),
         settings=first,
         record=tuple(_record(covered)),
         ran=tuple(one.command for one in runs[:_COMMANDS]),
     )
+
+
+def _without(change: str, told_: str) -> str:
+    """The sentence without the setting that stands below it."""
+    for one in settings(told_):
+        change = change.replace(f" ({one['product']}: {one['setting']})", "")
+    return change
 
 
 def _products(told_: str) -> frozenset[str]:

@@ -23,7 +23,7 @@ from analyzer.reports.html.links import Links, address
 from analyzer.reports.html.moments import moments
 from analyzer.reports.html.overview import coverage, issue_kinds, levels, sentences, span, tiles
 from analyzer.reports.html.ran import ran
-from analyzer.reports.html.source import Cells, Room, Shown, Source, flag, shown, text
+from analyzer.reports.html.source import Cells, Room, Shown, Source, flag, shown, side, text
 from analyzer.reports.html.strips import lives
 from analyzer.reports.html.transcript import transcript
 from analyzer.tables.times import rfc3339
@@ -36,6 +36,7 @@ _CELL_CHARS = 500
 _LONG_CHARS = 4000
 _SHORT_CHARS = 110
 _IDS = 6
+_NAMED = 16
 _HERE = Path(__file__).parent
 
 
@@ -165,10 +166,10 @@ def _environment() -> "jinja2.Environment":
         anchors=_anchors,
         address=address,
         numbers=_numbers,
-        side=_side,
+        side=lambda role: side(role or ""),
         own=_own,
         short=lambda value: visible(" ".join(value.split()), limit=_SHORT_CHARS),
-        spaced=lambda value: (value or "").replace(",", ", "),
+        some=_some,
         thousands=lambda value: f"{value:,}",
     )
     return made
@@ -213,8 +214,10 @@ def _numbers(packets: str | None) -> object:
     return Markup(",<wbr>").join(Markup('<span class="whole">{}</span>').format(piece) for piece in pieces) if packets else ""
 
 
-def _side(role: str | None) -> str:
-    return {"client_leg": "client side", "upstream_leg": "server side"}.get(role or "", (role or "").replace("_", " "))
+def _some(ids: str | None) -> str:
+    """The first ids of a comma-joined cell, the others counted."""
+    names = (ids or "").split(",")
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
 
 
 def _own(drawing: str) -> object:
