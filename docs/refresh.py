@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from analyzer.cli.commands import cli
 from analyzer.cli.options import CONTEXT
 from analyzer.cli.start import HELP_WIDTHS
-from analyzer.records.sources import ADDRESSES, PROXY_SERVERS
+from analyzer.records.finding import ADDRESSES, PROXY_SERVERS
 from analyzer.rules.catalogue import rules
 from analyzer.rules.documents import code_book
 from analyzer.rules.documents import document as rule_document

@@ -4,6 +4,11 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+PROXY_SERVERS = "Proxy Servers and WinRM"
+"""Microsoft's page about proxies between WinRM clients and servers."""
+ADDRESSES = {PROXY_SERVERS: "https://learn.microsoft.com/en-us/windows/win32/winrm/proxy-servers-and-winrm"}
+"""Documents that have no number to be found by: their addresses by title."""
+
 
 class Severity(StrEnum):
     """Sigma's levels, the first one shortened."""

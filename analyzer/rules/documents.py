@@ -5,8 +5,8 @@ from difflib import get_close_matches
 
 from analyzer.codes.table import SOURCES, WORDS, Code, codes, looked_up, symbols
 from analyzer.errors import UsageError
+from analyzer.records.finding import ADDRESSES
 from analyzer.records.issues import KINDS
-from analyzer.records.sources import ADDRESSES
 from analyzer.rules.catalogue import Rule, rules
 
 _BY_KIND = {

@@ -3,8 +3,8 @@
 A finding names the heading that the sentence stands under and quotes the sentence; the page has no numbers to cite by.
 """
 
+from analyzer.records.finding import PROXY_SERVERS as PAGE
 from analyzer.records.finding import Quotation
-from analyzer.records.sources import PROXY_SERVERS as PAGE
 
 _HTTPS_BASED = f"{PAGE}, HTTPS-Based Proxy Connections"
 _HTTP_BASED = f"{PAGE}, HTTP-Based Proxy Connections"

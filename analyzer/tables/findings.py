@@ -7,10 +7,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.records.capture import Capture
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import ADDRESSES, Finding, Severity
 from analyzer.records.ids import key_capture
 from analyzer.records.result import Result
-from analyzer.records.sources import ADDRESSES
 from analyzer.tables.column import Column, Dtype, Table
 from analyzer.tables.packets import frame_filter, packet_set
 

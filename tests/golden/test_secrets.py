@@ -46,6 +46,8 @@ ALWAYS_RAW = {
     "completion": "reads no capture",
     "rules": "reads no capture",
     "verify": "is run on the case",
+    "notebook": "writes code that opens the case, and no cell of it",
+    "serve": "tests/unit/viewer searches its pages",
 }
 """Commands without a run of their own below, and why."""
 NEVER_RAW = {"info", "findings", "ladder", "verify", "extract", "pcap"}

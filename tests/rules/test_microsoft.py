@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.records.finding import Quotation
-from analyzer.records.sources import ADDRESSES, PROXY_SERVERS
+from analyzer.records.finding import ADDRESSES, PROXY_SERVERS, Quotation
 from analyzer.rules import microsoft
 from analyzer.rules.catalogue import Rule, rules
 from analyzer.rules.documents import explanation
