@@ -19,6 +19,10 @@ class Limits(Struct, frozen=True, gc=False):
     spool_bytes: int = 8 << 30
     flow_table_slots: int = 1 << 18
     """Slots of the table of connections (64 bytes each); where they are full, rejected connections are forgotten, those not met for longest first."""
+    open_points: int = 64
+    """Capture points whose files may go on in one that comes next; those that ended first are closed."""
+    open_files: int = 64
+    """Captures that are open at a time while bytes are read back."""
     undecided_flows: int = 1 << 16
     """Connections whose first packets have not told yet what they are."""
     fragment_packets: int = 4096

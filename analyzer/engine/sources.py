@@ -22,14 +22,15 @@ class _Block:
 
 class Sources:
     """Files are opened when first needed and read in blocks; the last block of each stays, since segments of a stream lie near each other. A block is twice as
-    large as the one before it when it follows that closely, else half as large."""
+    large as the one before it when it follows that closely, else half as large. At most ``most`` files are open, those used last."""
 
-    def __init__(self, captures: Sequence[Capture], spools: Mapping[int, BinaryIO]) -> None:
+    def __init__(self, captures: Sequence[Capture], spools: Mapping[int, BinaryIO], most: int = 64) -> None:
         self._paths = {capture.ordinal: capture.path for capture in captures}
         self._spools = dict(spools)
-        self._open: dict[int, int] = {}
+        self._most = most
         self._blocks: dict[int, _Block] = {}
-        self._files: list[BinaryIO] = []
+        self._files: dict[int, BinaryIO] = {}
+        """Captures that are open, the one opened or opened again last at the end."""
 
     def fetch(self, source: int, at: int, size: int) -> bytes:
         """The bytes; fewer when the file no longer has them."""
@@ -55,17 +56,14 @@ class Sources:
             spool.flush()
 
     def _descriptor(self, source: int) -> int:
-        known = self._open.get(source)
-        if known is None:
-            if source & 1:
-                spool = self._spools[source >> 1]
-                known = spool.fileno()
-            else:
-                file = Path(self._paths[source >> 1]).open("rb")  # noqa: SIM115  closed with this object
-                self._files.append(file)
-                known = file.fileno()
-            self._open[source] = known
-        return known
+        if source & 1:
+            return self._spools[source >> 1].fileno()
+        if len(self._files) >= self._most:
+            oldest = next(iter(self._files))
+            self._files.pop(oldest).close()
+            self._blocks.pop(oldest, None)
+        file = self._files[source] = Path(self._paths[source >> 1]).open("rb")  # closed with this object
+        return file.fileno()
 
     def store(self, capture: int, data: bytes) -> tuple[int, int]:
         """Keeps bytes that lie in no file (plaintext out of TLS) in the capture's spool; gives (source, offset)."""
@@ -82,7 +80,7 @@ class Sources:
 
     def close(self) -> None:
         """Closes the files; spools are deleted with them."""
-        for file in (*self._files, *self._spools.values()):
+        for file in (*self._files.values(), *self._spools.values()):
             file.close()
-        self._open.clear()
+        self._files.clear()
         self._blocks.clear()

@@ -4,6 +4,7 @@ from array import array
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from analyzer.records.prefaces import Preface
 from analyzer.records.tls import Alert, Certificate, ClearAnswer, ClientCertificate, Reached
@@ -222,3 +223,10 @@ class Connection(Struct, frozen=True, gc=False):
     prefaces: tuple[Preface, ...] = ()
     """What was said before the protocol proper, in order: requests to SOCKS proxies, PROXY headers. The streams begin
     behind them."""
+    point: int = -1
+    """The capture point, named by the lowest ordinal of its files; ``capture`` is the file of the first packet."""
+
+    def __post_init__(self) -> None:
+        """A file by itself is its own capture point."""
+        if self.point < 0:
+            force_setattr(self, "point", self.capture)
