@@ -349,8 +349,8 @@ class Kernel:
         self._file_timed = 0
 
     def in_common(self, later: "Kernel", rows: int) -> tuple[int, int]:
-        """Of the packets that ``later`` kept: how many belong to connections that have rows here, too, and how many of these are among the last ``rows`` rows of
-        their connection here, equal in all numbers: one packet, captured twice."""
+        """Of the packets that ``later`` kept: how many belong to connections that have rows here, too, and how many of these are among the last ``rows`` rows
+        of their connection here, equal in all numbers: one packet, captured twice."""
         known = 0
         copies = 0
         for at, there in self.meeting(later):

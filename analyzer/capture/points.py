@@ -64,8 +64,9 @@ def scan_all(pieces: Sequence[Piece], limits: Limits, scope: Scope, progress: Pr
     points, unread = _points(pieces, limits, scope, spool, progress)
     found = [*unread]
     neighbours = _neighbours(points) if len(points) > 1 else [frozenset()] * len(points)
+    some = len(points) > 1 and any(one.has_flows for one in points)
     for place, point in enumerate(points):
-        found += described(read_again(point, to_keep(point) | neighbours[place], spool, progress))
+        found += described(read_again(point, to_keep(point) | neighbours[place], spool, progress), flows_elsewhere=some)
         points[place] = first_reading(limits, scope, spool)  # its kernel is not needed any more
     return sorted(found, key=lambda item: item.capture.ordinal)
 
@@ -132,7 +133,9 @@ def _first_rows(piece: Piece, limits: Limits, kernel: Kernel | None) -> list[_He
                 found.append(_Head(piece, row.ts_ns, row.link))
                 break
             kernel.packet(*row)
-    except (OSError, *zstd_errors()):  # its reading will say so
+    except zstd_errors():  # its reading will say so
+        pass
+    except OSError:
         pass
     finally:
         source.stream.close()

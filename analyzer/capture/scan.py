@@ -164,6 +164,11 @@ class Point(Struct):
         return self.halved.tables if self.halved is not None else () if self.kernel is None else ((self.kernel, 0),)
 
     @property
+    def has_flows(self) -> bool:
+        """True when a first reading has flows to keep."""
+        return bool(_flows(self))
+
+    @property
     def late(self) -> frozenset[int]:
         """Flows that showed WinRM only when they had been rejected."""
         return self.halved.late if self.halved is not None else frozenset() if self.kernel is None else self.kernel.late
@@ -311,8 +316,8 @@ def _flows(point: Point) -> tuple[Flow, ...]:
     return point.flows_found
 
 
-def described(point: Point) -> list[Scanned]:
-    """What each file of a point gave, in the order they were read."""
+def described(point: Point, *, flows_elsewhere: bool = False) -> list[Scanned]:
+    """What each file of a point gave, in the order they were read. Messages of ICMP and Kerberos are of use where there are flows, or some ``flows_elsewhere``."""
     kernel, parts = cast("Kernel", point.kernel), point.parts
     kernel.slow.finish()
     flows = _flows(point)
@@ -326,10 +331,11 @@ def described(point: Point) -> list[Scanned]:
         problems[part.piece.ordinal] += part.damage
     for part, problem in _notes(point):
         problems[part.piece.ordinal].append(problem)
-    kdc, icmp = _kdc(point) if flows else (), _icmp(point) if flows else ()
+    wanted = bool(flows) or flows_elsewhere
+    kdc, icmp = _kdc(point) if wanted else (), _icmp(point, name) if wanted else ()
     return [
         Scanned(
-            capture=replace(_capture(part), point=name, flows=sum(flow.capture == part.piece.ordinal for flow in placed)),
+            capture=replace(_capture(part), point=name, point_last_ns=kernel.last_ns, flows=sum(flow.capture == part.piece.ordinal for flow in placed)),
             flows=tuple(flow for flow in placed if flow.capture == part.piece.ordinal),
             issues=tuple(_issues(problems[part.piece.ordinal], part.piece.ordinal, point.limits)),
             spool=point.spooled.file,
@@ -380,14 +386,14 @@ def _placed(flow: Flow, point: Point, name: int) -> Flow:
     return replace(flow, capture=ordinals[0], point=name, segments=segments)
 
 
-def _icmp(point: Point) -> tuple[IcmpError, ...]:
+def _icmp(point: Point, name: int) -> tuple[IcmpError, ...]:
     kernel = cast("Kernel", point.kernel)
     packets = [*kernel.icmp, *kernel.slow.icmp]
     if not packets:
         return ()
     from analyzer.capture.icmp import icmp_errors
 
-    return tuple(replace(error, packet=_place(point.parts, error.packet)) for error in icmp_errors(0, packets, _host))
+    return tuple(replace(error, packet=_place(point.parts, error.packet), point=name) for error in icmp_errors(0, packets, _host))
 
 
 def _kdc(point: Point) -> tuple[KdcPiece, ...]:

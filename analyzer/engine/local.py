@@ -49,7 +49,7 @@ def run(
         details = "; ".join(f"{item.capture.name}: {item.issues[0].detail}" for item in scanned if item.issues)
         raise InputError(details or "none of the inputs is a capture")
     captures = [item.capture for item in scanned]
-    sources = Sources(captures, {item.capture.ordinal: item.spool for item in scanned if item.spool is not None}, limits.open_files)
+    sources = Sources(captures, next((item.spool for item in scanned if item.spool is not None), None), limits.open_files)
     if any(item.flows for item in scanned):
         from analyzer.engine.reading import read
 

@@ -228,7 +228,7 @@ def evidence(
     spoken = tuple(conversation for item in ordered for conversation in item.conversations)
     present = winrm(connections, exchanges_of, all_messages, spoken, joined.hops, routed.routes, limits)
     return Evidence(
-        captures=tuple(_with_clock(capture, joined.clocks.get(capture.ordinal)) for capture in captures),
+        captures=tuple(_with_clock(capture, joined.clocks.get(capture.point)) for capture in captures),
         connections=connections,
         exchanges=exchanges,
         exchanges_of=exchanges_of,

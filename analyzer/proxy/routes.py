@@ -102,7 +102,7 @@ def _header_pairs(connections: Mapping[str, Connection]) -> list[tuple[str, str]
 def _meet(near: Connection, far: Connection) -> bool:
     """Both were open at some time, by one clock."""
     meet = near.first_ns <= far.last_ns and far.first_ns <= near.last_ns
-    return meet and near.tunnel_of is None and near.capture == far.capture
+    return meet and near.tunnel_of is None and near.point == far.point
 
 
 def _kind(

@@ -6,6 +6,8 @@ from enum import StrEnum
 from msgspec import Struct, field
 from msgspec.structs import force_setattr
 
+from analyzer.records.ids import key_capture
+
 
 class Capture(Struct, frozen=True, gc=False):
     """One input file (or standard input). ``ordinal`` is its place on the command line from 0; ``name`` is unique in a run; times are None when it is empty.
@@ -37,11 +39,15 @@ class Capture(Struct, frozen=True, gc=False):
     comments: tuple[tuple[int, str], ...] = ()
     """pcapng packet comments: (packet number, text)."""
     point: int = -1
+    point_last_ns: int | None = None
+    """The latest time in any file of its capture point."""
 
     def __post_init__(self) -> None:
         """A file by itself is its own capture point."""
         if self.point < 0:
             force_setattr(self, "point", self.ordinal)
+        if self.point_last_ns is None:
+            force_setattr(self, "point_last_ns", self.last_ns)
 
 
 class Verdict(StrEnum):
@@ -132,3 +138,10 @@ class IcmpError(Struct, frozen=True, gc=False):
     seq: int
     size: int
     mtu: int | None = None
+    point: int = -1
+    """The capture point that saw it."""
+
+    def __post_init__(self) -> None:
+        """A file by itself is its own capture point."""
+        if self.point < 0:
+            force_setattr(self, "point", key_capture(self.packet))

@@ -71,11 +71,12 @@ def _answered_itself(
 
 
 def _would_have_been_seen(evidence: Evidence, exchange: Exchange, party: Party) -> bool:
-    """The proxy's other side is in the same capture, so a request that went on would be there."""
+    """The proxy's other side was captured at the same point, so a request that went on would be there."""
     method = request(exchange)
     if method is None or method.method == "CONNECT":
         return False
-    return any(evidence.connections[far].capture == exchange.capture for far in party.far)
+    own = evidence.connections[exchange.connection].point
+    return any(evidence.connections[far].point == own for far in party.far)
 
 
 def _outcome(exchange: Exchange, onward: tuple[Exchange, ...], endings: Mapping[str, Ending], *, by_proxy: bool) -> Outcome:

@@ -50,6 +50,7 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     made = Connection(
         id=identity,
         capture=flow.capture,
+        point=flow.point,
         client=endpoints[0],
         server=endpoints[1],
         first_ns=min(times),
@@ -60,7 +61,7 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
         end=closings[0].kind if closings else End.OPEN,
         ended_by=closings[0].side if closings else None,
         closings=tuple(closings),
-        protocol={Verdict.HTTP: "http", Verdict.TLS: "tls"}.get(flow.verdict, "other"),
+        protocol=_protocol(flows),
         syn=next((rows.key[k] for k in kept if rows.direction[k] == client and rows.flags[k] & (_SYN | _ACK) == _SYN), None),
         established=any(rows.direction[k] != client and not rows.flags[k] & _RST for k in kept) or streams[0].size > 0,
         duplicates=copies,
@@ -70,6 +71,12 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
         bases=(-1 if bases[0][0] is None else bases[0][0], -1 if bases[1][0] is None else bases[1][0]),
     )
     return made, tuple(_issues(made, assemblies, copies))
+
+
+def _protocol(flows: Sequence[Flow]) -> str:
+    """What the first piece is that tells anything."""
+    known = {Verdict.HTTP: "http", Verdict.TLS: "tls"}
+    return next((known[flow.verdict] for flow in flows if flow.verdict in known), "other")
 
 
 def _joined(flows: Sequence[Flow]) -> Segments:

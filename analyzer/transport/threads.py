@@ -30,7 +30,7 @@ def threads(flows: Sequence[Flow]) -> tuple[Thread, ...]:
         twin = None
         for thread in reversed(known):
             last = flows[pieces[thread][-1]]
-            if last.capture == flow.capture:
+            if last.point == flow.point:
                 continue
             if _continues(last, flow):
                 pieces[thread].append(index)

@@ -6,7 +6,7 @@ from bisect import bisect_left
 
 from msgspec.structs import replace
 
-from analyzer.records.ids import tunnel_id
+from analyzer.records.ids import key_capture, tunnel_id
 from analyzer.records.transport import Closing, Connection, Extents, Gap, Stream
 
 _WRAP = 1 << 32
@@ -20,6 +20,7 @@ def inner(outer: Connection, client_at: int, server_at: int, protocol: str) -> C
     return replace(
         cut,
         id=tunnel_id(outer.id),
+        capture=key_capture(packets[0]) if packets else outer.capture,
         tunnel_of=outer.id,
         protocol=protocol,
         bases=outer.bases,

@@ -226,7 +226,7 @@ def is_seen(connection: Connection) -> bool:
 
 def _is_settled(evidence: Evidence, connection: Connection) -> bool:
     """The capture goes on for long enough after the last packet that an answer would be in it."""
-    ends = evidence.captures[connection.capture].last_ns or connection.last_ns
+    ends = evidence.captures[connection.capture].point_last_ns or connection.last_ns
     return ends - connection.last_ns >= _SETTLED_NS or ends - _hello_ns(connection) >= _SETTLED_NS
 
 
