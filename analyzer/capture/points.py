@@ -6,6 +6,9 @@ one kernel, as one long capture (`analyzer.capture.scan`). A file follows anothe
     - both have the same name but for digits (``ring_00001_20261124105600.pcap``, ``dump.pcap3``), or
     - it goes on with a connection of that one, and the packets of it are not that one's own packets over again.
 
+Packets of several interfaces are written a little late, so that times overlap by some of a second: then the second reason counts, or that both files have one
+name and the same several interfaces.
+
 Two capture points see the same packets, or the same time: their files are read by kernels of their own. What one of them keeps of a connection, for what it
 shows there, the others keep, too: a file that begins in the middle of a body tells nothing by itself.
 """
@@ -107,12 +110,12 @@ def _head(piece: Piece, limits: Limits) -> _Head:
     """The first packet of a file; a pipe can be read only once."""
     if piece.path == STDIN:
         return _Head(piece, None, None)
-    for row in _first_rows(piece, limits, None):
+    for row in _first_rows(piece, limits, None, Walk()):
         return row
     return _Head(piece, None, None)
 
 
-def _first_rows(piece: Piece, limits: Limits, kernel: Kernel | None) -> list[_Head]:
+def _first_rows(piece: Piece, limits: Limits, kernel: Kernel | None, walk: Walk) -> list[_Head]:
     """The first packet; with a ``kernel`` this gets all packets of the file's first bytes."""
     try:
         source = opened(piece.path)
@@ -128,7 +131,7 @@ def _first_rows(piece: Piece, limits: Limits, kernel: Kernel | None) -> list[_He
         return got
 
     try:
-        for row in rows(fill, replace(limits, read_size_bytes=_HEAD_BYTES, netmon_bytes=_HEAD_BYTES), Walk(), kernel):
+        for row in rows(fill, replace(limits, read_size_bytes=_HEAD_BYTES, netmon_bytes=_HEAD_BYTES), walk, kernel):
             if kernel is None:
                 found.append(_Head(piece, row.ts_ns, row.link))
                 break
@@ -219,12 +222,15 @@ def _follows(before: _Open, head: _Head, limits: Limits, scope: Scope) -> bool:
         return False
     force = frozenset(range(1, _HEAD_PACKETS))
     begin = chosen()(head.piece.ordinal, limits, SlowPath(limits), bytes, in_place=True, all_http=scope.all_http, force=force)
-    _first_rows(head.piece, limits, begin)
+    walk = Walk()
+    _first_rows(head.piece, limits, begin, walk)
     after = _time(head) >= last_ns
     known, copies = kernel.in_common(begin, _LAST_ROWS if after else _MANY_ROWS)
     if copies * 2 > known:
         return False
-    return known > copies or (after and before.stem == _stem(head.piece))
+    interfaces = before.point.parts[-1].walk.interfaces
+    one_name = before.stem == _stem(head.piece)
+    return known > copies or (one_name and (after or (len(interfaces) > 1 and interfaces == walk.interfaces)))
 
 
 def _is_alone(head: _Head, begins: Sequence[int], limits: Limits) -> bool:
