@@ -26,7 +26,8 @@ from analyzer.capture.halves import ends_about
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen
 from analyzer.capture.open import STDIN, opened, zstd_errors
-from analyzer.capture.scan import Piece, Point, Progress, Scanned, Spool, described, first_reading, read_again, to_keep
+from analyzer.capture.point import Piece, Point, Progress, Spool
+from analyzer.capture.scan import Scanned, described, first_reading, read_again, to_keep
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
 from analyzer.errors import InputError

@@ -7,24 +7,19 @@ Files are read once; when a rejected flow later turns out to be WinRM (its first
 read a second time with that flow kept. Payload of compressed inputs, pipes and the slow path is spooled to a temporary file that lives as long as the result.
 """
 
-import os
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from msgspec import Struct, field
 from msgspec.structs import replace
 
-from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
-from analyzer.capture.kernels import chosen, description
 from analyzer.capture.links import link
-from analyzer.capture.open import STDIN, Opened, opened, zstd_errors
-from analyzer.capture.slow import SlowPath
-from analyzer.capture.window import Walk
+from analyzer.capture.open import STDIN
+from analyzer.capture.point import COUNTS, Part, Piece, Point, Problem, Progress, Spool, Spooled, host_of
 from analyzer.errors import InputError
 from analyzer.records.capture import Capture, Flow, IcmpError
 from analyzer.records.ids import key_number, packet_key
@@ -32,15 +27,9 @@ from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcPiece
 from analyzer.settings import Limits, Scope
 
-Progress = Callable[[str, int, int], None]
-Problem = tuple[str, str, int | None]
-"""(issue code, detail, packet number)."""
 _WINRM_PORTS = (5985, 5986, 47001)
 _BEFORE = 3
 """TLS connections before one of WinRM's that may be its other side."""
-_UNREAD = ("capture.decompression", "capture.unreadable")
-_COUNTS = ("snapped", "undecodable", "backwards", "spool_full", "icmp_over", "datagrams_over", "given_up", "forgotten")
-"""What the kernel counts of packets, through all files of a point."""
 
 
 class Scanned(NamedTuple):
@@ -56,196 +45,6 @@ class Scanned(NamedTuple):
     """ICMP errors about TCP segments."""
 
 
-class Piece(NamedTuple):
-    """An input: its path, its place on the command line from 0, and its name in the run."""
-
-    path: str
-    ordinal: int
-    name: str
-
-
-class Spool:
-    """A temporary file for payload of all captures, opened with the first byte; nothing of it outlives the process."""
-
-    def __init__(self) -> None:
-        self.file: BinaryIO | None = None
-        self._size = 0
-
-    def add(self, payload: bytes) -> int:
-        """Appends; gives where the bytes lie."""
-        if self.file is None:
-            import tempfile
-
-            self.file = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-"))  # noqa: SIM115  owned by the result
-        at = self._size
-        self.file.write(payload)
-        self._size += len(payload)
-        return at
-
-
-class _Spooled:
-    """What one kernel spools. The kernel counts its own bytes; ``place`` says where in the file one of them lies."""
-
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
-        self._size = 0
-        self._own: list[int] = []
-        self._places: list[int] = []
-
-    def __call__(self, payload: bytes) -> None:
-        place = self._spool.add(payload)
-        if not self._own or place - self._places[-1] != self._size - self._own[-1]:
-            self._own.append(self._size)
-            self._places.append(place)
-        self._size += len(payload)
-
-    @property
-    def file(self) -> BinaryIO | None:
-        """The spool, None when nothing was spooled."""
-        return self._spool.file if self._size else None
-
-    def place(self, at: int) -> int:
-        """Where the kernel's byte ``at`` lies."""
-        which = bisect_right(self._own, at) - 1
-        return self._places[which] + at - self._own[which]
-
-
-class _Part(Struct, frozen=True, gc=False):
-    """One file of a point, read: packets before it, its walk, what was wrong besides the walk, bytes read, TCP packets and times, counts up to its end."""
-
-    piece: Piece
-    before: int
-    walk: Walk
-    damage: tuple[Problem, ...]
-    size: int
-    compression: str
-    tcp_packets: int
-    first_ns: int | None
-    last_ns: int | None
-    counts: tuple[int, ...]
-
-
-class Point(Struct):
-    """A capture point while its files are read. ``force`` names flows, by the number of their first packet (through all files), to keep always."""
-
-    limits: Limits
-    scope: Scope
-    spooled: _Spooled
-    force: frozenset[int] = frozenset()
-    kernel: Kernel | None = None
-    parts: list[_Part] = field(default_factory=list)
-    packets: int = 0
-    halved: "_Halved | None" = None
-    """What two threads gave: then no file can be read after it."""
-    flows_found: tuple[Flow, ...] | None = None
-
-    def read(self, piece: Piece, progress: Progress | None, *, alone: bool) -> None:
-        """The next file. Raises `InputError` when it cannot be opened; everything else about it is an issue. ``alone``: no other will follow."""
-        source = opened(piece.path)
-        two = source.seekable and source.size >= self.limits.parallel_bytes and description() == "compiled" and (os.cpu_count() or 1) > 1
-        if not (two and alone and not self.parts and not self.force and self._in_halves(source, piece, progress)):
-            self._in_one(source, piece, progress)
-        if piece.path != STDIN:
-            source.raw.close()
-
-    @property
-    def last_ns(self) -> int | None:
-        """The latest time so far."""
-        return None if self.kernel is None else self.kernel.last_ns
-
-    @property
-    def readable_again(self) -> bool:
-        """True unless it comes from a pipe, or its reading met what a second one would not get over."""
-        return not any(part.piece.path == STDIN or any(code in _UNREAD for code, _, _ in part.damage) for part in self.parts)
-
-    @property
-    def tables(self) -> tuple[tuple[Kernel, int], ...]:
-        """The kernels whose tables know all connections, and how many packets came before each."""
-        return self.halved.tables if self.halved is not None else () if self.kernel is None else ((self.kernel, 0),)
-
-    @property
-    def has_flows(self) -> bool:
-        """True when a first reading has flows to keep."""
-        return bool(_flows(self))
-
-    @property
-    def late(self) -> frozenset[int]:
-        """Flows that showed WinRM only when they had been rejected."""
-        return self.halved.late if self.halved is not None else frozenset() if self.kernel is None else self.kernel.late
-
-    def _in_halves(self, source: Opened, piece: Piece, progress: Progress | None) -> bool:
-        from analyzer.capture import halves
-
-        limits = self.limits
-
-        def kernel() -> Kernel:
-            return Kernel(piece.ordinal, limits, SlowPath(limits), self.spooled, in_place=True, all_http=self.scope.all_http, force=frozenset())
-
-        def seen(size: int) -> None:
-            if progress is not None:
-                progress(piece.name, size, source.size)
-
-        try:
-            found = halves.scanned(source.path, limits, kernel, _host, seen)
-        except OSError:  # one thread will meet it, too, and keep what came before
-            return False
-        if found is None:
-            return False
-        self.kernel = found.kernel
-        self.halved = _Halved(found.flows, found.late, ((found.kernel, 0), found.later))
-        self._read(source, piece, found.walk, (), source.size, 0)
-        return True
-
-    def _in_one(self, source: Opened, piece: Piece, progress: Progress | None) -> None:
-        kernel = self.kernel
-        if kernel is None:
-            slow = SlowPath(self.limits)
-            kernel = self.kernel = chosen()(
-                piece.ordinal, self.limits, slow, self.spooled, in_place=source.seekable, all_http=self.scope.all_http, force=self.force
-            )
-        else:
-            kernel.next_file(self.packets, in_place=source.seekable)
-        walk = Walk()
-        size, before = 0, kernel.tcp_packets
-
-        def fill(buffer: memoryview) -> int:
-            nonlocal size
-            got = source.fill(buffer)
-            size += got
-            if progress is not None:
-                progress(piece.name, source.raw.tell() if source.size else size, source.size)
-            return got
-
-        damage: list[Problem] = []
-        try:
-            for row in rows(fill, self.limits, walk, kernel):
-                kernel.packet(*row)
-        except zstd_errors() as error:
-            damage.append(("capture.decompression", f"{source.compression}: {error}", walk.packets or None))
-        except OSError as error:
-            damage.append(("capture.unreadable", f"reading stopped after {size} bytes: {error.strerror or error}", walk.packets or None))
-        finally:
-            if source.raw is not source.stream:
-                source.stream.close()
-        self._read(source, piece, walk, tuple(damage), size, before)
-
-    def _read(self, source: Opened, piece: Piece, walk: Walk, damage: tuple[Problem, ...], size: int, before: int) -> None:
-        kernel = cast("Kernel", self.kernel)
-        counts = tuple(int(getattr(kernel, name)) for name in _COUNTS)
-        tcp_packets = kernel.tcp_packets - before
-        times = kernel.file_ns
-        self.parts.append(_Part(piece, self.packets, walk, damage, source.size or size, source.compression, tcp_packets, *times, counts))
-        self.packets += walk.packets
-
-
-class _Halved(Struct, frozen=True, gc=False):
-    """What two threads gave, see `analyzer.capture.halves`."""
-
-    flows: tuple[Flow, ...]
-    late: frozenset[int]
-    tables: tuple[tuple[Kernel, int], ...]
-
-
 def scan(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None = None) -> Scanned:
     """Reads one input. Raises `InputError` only when it cannot be opened at all; everything else about it is an issue."""
     spool = Spool()
@@ -256,7 +55,7 @@ def scan(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, progr
 
 def first_reading(limits: Limits, scope: Scope, spool: Spool) -> Point:
     """A point of which nothing was read yet."""
-    return Point(limits, scope, _Spooled(spool))
+    return Point(limits, scope, Spooled(spool))
 
 
 def to_keep(point: Point) -> frozenset[int]:
@@ -268,7 +67,7 @@ def read_again(point: Point, force: frozenset[int], spool: Spool, progress: Prog
     """The point read a second time with the flows ``force`` kept; the point itself where that is not needed, or not possible."""
     if not force or not point.readable_again:
         return point
-    again = Point(point.limits, point.scope, _Spooled(spool), force)
+    again = Point(point.limits, point.scope, Spooled(spool), force)
     try:
         for part in point.parts:
             again.read(part.piece, progress, alone=len(point.parts) == 1)
@@ -283,7 +82,7 @@ def _in_front(point: Point) -> frozenset[int]:
     That is TLS to a host that WinRM comes from, and in a file that is quickly read again the TLS connections that began right before each of WinRM's, as a
     proxy has another address on its other side."""
     limits = point.limits
-    flows = [flow for flow in _flows(point) if flow.ports[1] in _WINRM_PORTS]
+    flows = [flow for flow in point.flows() if flow.ports[1] in _WINRM_PORTS]
     words = frozenset(_words(flow.hosts[0]) for flow in flows)
     tables = point.tables if words else ()
     found = {number + before for kernel, before in tables for number in kernel.rejected_at(words, limits.front_ports)}
@@ -303,24 +102,11 @@ def _words(host: str) -> tuple[int, int]:
     return (int(address), 0) if address.version == 4 else (int(address) >> 64, int(address) & (1 << 64) - 1)
 
 
-def _host(address: bytes) -> str:
-    from ipaddress import ip_address
-
-    return str(ip_address(address))
-
-
-def _flows(point: Point) -> tuple[Flow, ...]:
-    """The flows, with packet numbers through all files, once all are read."""
-    if point.flows_found is None:
-        point.flows_found = point.halved.flows if point.halved is not None else () if point.kernel is None else point.kernel.flows(_host)
-    return point.flows_found
-
-
 def described(point: Point, *, flows_elsewhere: bool = False) -> list[Scanned]:
-    """What each file of a point gave, in the order they were read. Messages of ICMP and Kerberos are of use where there are flows, or some ``flows_elsewhere``."""
+    """What each file of a point gave, in the order they were read. Messages of ICMP and Kerberos are of use where there are flows, or ``flows_elsewhere``."""
     kernel, parts = cast("Kernel", point.kernel), point.parts
     kernel.slow.finish()
-    flows = _flows(point)
+    flows = point.flows()
     name = min(part.piece.ordinal for part in parts)
     placed = [_placed(flow, point, name) for flow in flows]
     problems: dict[int, list[Problem]] = {part.piece.ordinal: [*part.walk.problems] for part in parts}
@@ -346,12 +132,12 @@ def described(point: Point, *, flows_elsewhere: bool = False) -> list[Scanned]:
     ]
 
 
-def _part_of(parts: Sequence[_Part], number: int) -> _Part:
+def _part_of(parts: Sequence[Part], number: int) -> Part:
     """The file that holds a packet, by its number through all files."""
     return parts[bisect_left(parts, number, key=lambda part: part.before) - 1]
 
 
-def _place(parts: Sequence[_Part], key: int) -> int:
+def _place(parts: Sequence[Part], key: int) -> int:
     """A packet's key, from that with its number through all files."""
     part = _part_of(parts, key_number(key))
     return packet_key(part.piece.ordinal, key_number(key) - part.before)
@@ -393,7 +179,7 @@ def _icmp(point: Point, name: int) -> tuple[IcmpError, ...]:
         return ()
     from analyzer.capture.icmp import icmp_errors
 
-    return tuple(replace(error, packet=_place(point.parts, error.packet), point=name) for error in icmp_errors(0, packets, _host))
+    return tuple(replace(error, packet=_place(point.parts, error.packet), point=name) for error in icmp_errors(0, packets, host_of))
 
 
 def _kdc(point: Point) -> tuple[KdcPiece, ...]:
@@ -402,11 +188,11 @@ def _kdc(point: Point) -> tuple[KdcPiece, ...]:
         return ()
     from analyzer.capture.kdc import kdc_datagrams
 
-    found = kdc_datagrams(0, kernel.datagrams, _host)
+    found = kdc_datagrams(0, kernel.datagrams, host_of)
     return tuple(replace(piece, packets=tuple(_place(point.parts, key) for key in piece.packets)) for piece in found)
 
 
-def _capture(part: _Part) -> Capture:
+def _capture(part: Part) -> Capture:
     piece, walk = part.piece, part.walk
     return Capture(
         ordinal=piece.ordinal,
@@ -425,7 +211,7 @@ def _capture(part: _Part) -> Capture:
     )
 
 
-def _notes(point: Point) -> Iterator[tuple[_Part, Problem]]:
+def _notes(point: Point) -> Iterator[tuple[Part, Problem]]:
     """What the counters say about the point as a whole, told of the first file in which they rose."""
     kernel, parts, limits = cast("Kernel", point.kernel), point.parts, point.limits
     for part in parts:
@@ -434,7 +220,7 @@ def _notes(point: Point) -> Iterator[tuple[_Part, Problem]]:
     for number, count in sorted(kernel.unknown_links.items()):
         with_it = next((part for part in parts if number in part.walk.links), parts[0])
         yield with_it, ("capture.unknown-link", f"{count} packets of link type {number} ({link(number).name})", None)
-    counts = dict(zip(_COUNTS, parts[-1].counts, strict=True))
+    counts = dict(zip(COUNTS, parts[-1].counts, strict=True))
     snaplen = next((part.walk.snaplen for part in parts if part.counts[0]), None)
     words = {
         "snapped": ("capture.snapped", f"{counts['snapped']} TCP packets are cut (snap length {snaplen})"),
@@ -452,7 +238,7 @@ def _notes(point: Point) -> Iterator[tuple[_Part, Problem]]:
             f"flow_table_slots={limits.flow_table_slots}: {counts['forgotten']} connections without WinRM were forgotten; had one gone on, it began again",
         ),
     }
-    for place, name in enumerate(_COUNTS):
+    for place, name in enumerate(COUNTS):
         first = next((part for part in parts if part.counts[place]), None)
         if first is not None:
             yield first, (*words[name], None)

@@ -6,8 +6,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.capture.kernels import description
+from analyzer.capture.point import Piece
 from analyzer.capture.points import scan_all
-from analyzer.capture.scan import Piece
 from analyzer.engine.inputs import expand
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import Settings, judged

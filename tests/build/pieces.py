@@ -3,6 +3,7 @@
 import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,8 @@ class Cuttable(NamedTuple):
 
     def piece(self, first: int, last: int) -> bytes:
         """The packets ``first`` to ``last`` (from 1); what stands before the first packet is in the first piece only, what follows a packet is with that."""
-        out, repeated, number = [self.head], [], 0
+        out, number = [self.head], 0
+        repeated: list[bytes] = []
         for again, count, data in self.records:
             number += count
             if first <= max(number, 1) <= last:
@@ -99,9 +101,13 @@ class Names(NamedTuple):
         text = re.sub(r"(?<=packets )(?:\S+:)?\d[\d.,]*(?:;\S+:[\d.,]+)*(?=; )", lambda found: self.packets(found[0], only), text)
         for name, (own, before) in self.known.items():
             quoted = re.escape(name)
-            text = re.sub(rf"\b(\d[\d,]*) of {quoted}", lambda found, before=before: str(int(found[1].replace(",", "")) + before), text)
+            text = re.sub(rf"\b(\d[\d,]*) of {quoted}", partial(_moved, before), text)
             text = re.sub(rf"…?{quoted}(?: and \d+ more files? of it)?", own, text)
         return re.sub(r"\bpacket (\d[\d,]*)", lambda found: f"packet {int(found[1].replace(',', ''))}", text)
+
+
+def _moved(before: int, found: re.Match[str]) -> str:
+    return str(int(found[1].replace(",", "")) + before)
 
 
 def _numbers(text: str) -> Iterator[int]:
@@ -116,7 +122,7 @@ def comparable(case: Case, names: Names, leave_out: Iterable[str] = ()) -> dict[
     for table in TABLES:
         if table.name in (*_CAPTURES, *leave_out):
             continue
-        rows = []
+        rows: list[tuple[object, ...]] = []
         for row in case.listed(table.name):
             capture = row.get("capture")
             cells = []
