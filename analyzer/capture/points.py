@@ -41,6 +41,8 @@ _HEAD_BYTES = 1 << 16
 _HEAD_PACKETS = 1 << 11
 _LAST_ROWS, _MANY_ROWS = 256, 4096
 """How far back copies of a packet are searched in its connection: where files follow each other, and where their times overlap."""
+_FEW = 2
+"""So many copies are no second view of the same packets, where the names say that the files follow each other."""
 _OTHER_NAMES = 8
 """Points with files of other names, those that ended last, that a file may go on with."""
 _UNDECIDED, _HTTP, _TLS, _REJECTED = 0, 1, 2, 3
@@ -227,10 +229,10 @@ def _follows(before: _Open, head: _Head, limits: Limits, scope: Scope) -> bool:
     _first_rows(head.piece, limits, begin, walk)
     after = _time(head) >= last_ns
     known, copies = kernel.in_common(begin, _LAST_ROWS if after else _MANY_ROWS)
-    if copies * 2 > known:
+    one_name = before.stem == _stem(head.piece)
+    if copies * 2 > known and (copies > _FEW or not (one_name and after)):
         return False
     interfaces = before.point.parts[-1].walk.interfaces
-    one_name = before.stem == _stem(head.piece)
     return known > copies or (one_name and (after or (len(interfaces) > 1 and interfaces == walk.interfaces)))
 
 

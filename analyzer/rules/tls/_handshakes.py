@@ -216,7 +216,8 @@ def _at_the_hello(evidence: Evidence, connection: Connection, facts: TlsFacts) -
 
 
 def _hello_ns(connection: Connection) -> int:
-    return connection.to_server.extents.ts_ns[0]
+    """When the client began to talk; of a connection of which none of its bytes were captured, the first packet."""
+    return next(iter(connection.to_server.extents.ts_ns), connection.first_ns)
 
 
 def is_seen(connection: Connection) -> bool:
