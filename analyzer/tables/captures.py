@@ -61,13 +61,13 @@ _COLUMNS: tuple[Column[CaptureRow], ...] = (
         lambda row: None if row.capture.clock_error_ns is None else row.capture.clock_drift * 1e6,
         "How the offset grows, in microseconds per second.",
     ),
+    Column("tcp_packets", Dtype.INTEGER, lambda row: row.capture.tcp_packets, "TCP packets among the packets."),
     Column(
         "capture_point",
         Dtype.TEXT,
         lambda row: row.point,
         "The first file of the capture point: files that were written one after the other have one, as they are read as one long capture.",
     ),
-    Column("tcp_packets", Dtype.INTEGER, lambda row: row.capture.tcp_packets, "TCP packets among the packets."),
 )
 
 CAPTURES = Table(

@@ -231,12 +231,6 @@ _ENDING: tuple[Column[TlsRow], ...] = (
         "The packet that carried it.",
     ),
     Column(
-        "alert_capture",
-        Dtype.TEXT,
-        lambda row: row.captures[key_capture(alert.packet)].name if (alert := _alert(row)) else None,
-        "The capture of that packet: another one than `capture` where a rotated capture went on in a later file.",
-    ),
-    Column(
         "alerts",
         Dtype.INTEGER,
         lambda row: len(row.facts.alerts),
@@ -260,6 +254,12 @@ _ENDING: tuple[Column[TlsRow], ...] = (
         Dtype.TEXT,
         lambda row: packet_set(row.connection.packets, row.captures),
         "All packets of the connection.",
+    ),
+    Column(
+        "alert_capture",
+        Dtype.TEXT,
+        lambda row: row.captures[key_capture(alert.packet)].name if (alert := _alert(row)) else None,
+        "The capture of that packet: another one than `capture` where a rotated capture went on in a later file.",
     ),
 )
 
