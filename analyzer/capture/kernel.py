@@ -43,6 +43,10 @@ _DONE, _SLOW, _DATAGRAM, _UNKNOWN, _ICMP = 0, 1, 2, 4, 8
 _DEAD = 0xFFFFFFFF
 _WINRM_PORTS = (5985, 5986, 47001)
 _LATE_SYN_WINDOW = 1 << 16
+_FIRST_ROWS, _LAST_ROWS = 8, 4096
+"""Packets of a connection in the next file, and those here that they are compared with."""
+_FAR = 1 << 20
+"""Bytes that a segment sent again may lie behind others."""
 _MIX = 0x9E3779B97F4A7C15
 _MIX2 = 0xC2B2AE3D27D4EB4F
 _MIX3 = 0x165667B19E3779F9
@@ -348,9 +352,9 @@ class Kernel:
         self.in_place = 1 if in_place else 0
         self._file_timed = 0
 
-    def in_common(self, later: "Kernel", rows: int) -> tuple[int, int]:
-        """Of the packets that ``later`` kept: how many belong to connections that have rows here, too, and how many of these are among the last ``rows`` rows
-        of their connection here, equal in all numbers: one packet, captured twice."""
+    def in_common(self, later: "Kernel") -> tuple[int, int]:
+        """Of the first packets of each connection that ``later`` kept: how many belong to connections that have rows here, too, and how many of these are here
+        already, equal in all numbers: one packet, captured twice."""
         known = 0
         copies = 0
         for at, there in self.meeting(later):
@@ -358,26 +362,54 @@ class Kernel:
             state = info & 7
             if state == _REJECTED or state == _LATE:
                 continue
-            _, later_info, _, _, _, later_flow = later.slot(there)
-            seen = self.fingerprints(info >> _INFO, info >> 3 & 1, rows)
-            for one in later.fingerprints(later_flow, later_info >> 3 & 1, rows):
-                known += 1
-                if one in seen:
-                    copies += 1
+            later_info = later._table[there + 5]  # noqa: SLF001  one of us
+            first = later.first_rows(later_info >> _INFO, later_info >> 3 & 1)
+            known += len(first) // 4
+            copies += self._copies(info >> _INFO, info >> 3 & 1, first)
         return known, copies
 
-    def fingerprints(self, flow: int, flipped: int, most: int) -> set[tuple[int, int, int, int]]:
-        """The last ``most`` packets of a flow, by what the same packet has wherever it is captured; 1 for the lower end's."""
+    def first_rows(self, flow: int, flipped: int) -> "array[int]":
+        """The first packets of a flow, four words each, by what a packet has wherever it is captured: flags and 1 for the lower end's, sequence and
+        acknowledgement numbers, size, identification and checksum."""
         rows = self._rows
-        found = set()
+        found = _zeros(4 * _FIRST_ROWS)
+        into = found
+        count = self._flows[flow * _FLOW + 7]
         row = self._flows[flow * _FLOW + 6]
-        while row and most > 0:
+        while row:
+            count -= 1
             base = (row - 1) * _ROW
-            about = rows[base + 3]
-            found.add(((about & 255) << 1 | (about >> 8 & 1) ^ flipped, rows[base + 2], rows[base + 4] & _LOW, rows[base + 6] & _LOW))
+            if count < _FIRST_ROWS:
+                into[4 * count] = (rows[base + 3] & 255) << 1 | (rows[base + 3] >> 8 & 1) ^ flipped
+                into[4 * count + 1] = rows[base + 2]
+                into[4 * count + 2] = rows[base + 4] & _LOW
+                into[4 * count + 3] = rows[base + 6] & _LOW
             row = rows[base + 6] >> 32
-            most -= 1
-        return found
+        count = self._flows[flow * _FLOW + 7]
+        return found[: 4 * count] if count < _FIRST_ROWS else found
+
+    def _copies(self, flow: int, flipped: int, first: "array[int]") -> int:
+        """How many of these packets are among the last rows of the flow; those that lie far before all of them are taken for copies, too."""
+        rows = self._rows
+        words = first
+        copies = 0
+        for one in range(0, len(first), 4):
+            way = words[one] & 1
+            left = _LAST_ROWS
+            near = 0
+            row = self._flows[flow * _FLOW + 6]
+            while row and left:
+                base = (row - 1) * _ROW
+                if ((rows[base + 3] >> 8 & 1) ^ flipped) == way:
+                    if rows[base + 2] == words[one + 1] and (rows[base + 4] & _LOW) == words[one + 2] and (rows[base + 6] & _LOW) == words[one + 3]:
+                        break
+                    if (((words[one + 1] >> 32) - (rows[base + 2] >> 32) + _FAR) & _LOW) < _LOW >> 1:
+                        near = 1
+                row = rows[base + 6] >> 32
+                left -= 1
+            if (row and left) or (not left and not near):
+                copies += 1
+        return copies
 
     def addresses(self) -> list[tuple[tuple[int, int, int, int, int], int, int, int]]:
         """((addresses and ports as in the table), state, number of the first packet, payloads before a verdict) of every connection in the table."""

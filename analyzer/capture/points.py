@@ -39,8 +39,6 @@ _DISORDER_NS = 1_000_000_000
 """Packets of several interfaces are written up to this late."""
 _HEAD_BYTES = 1 << 16
 _HEAD_PACKETS = 1 << 11
-_LAST_ROWS, _MANY_ROWS = 256, 4096
-"""How far back copies of a packet are searched in its connection: where files follow each other, and where their times overlap."""
 _FEW = 2
 """So many copies are no second view of the same packets, where the names say that the files follow each other."""
 _OTHER_NAMES = 8
@@ -228,7 +226,7 @@ def _follows(before: _Open, head: _Head, limits: Limits, scope: Scope) -> bool:
     walk = Walk()
     _first_rows(head.piece, limits, begin, walk)
     after = _time(head) >= last_ns
-    known, copies = kernel.in_common(begin, _LAST_ROWS if after else _MANY_ROWS)
+    known, copies = kernel.in_common(begin)
     one_name = before.stem == _stem(head.piece)
     if copies * 2 > known and (copies > _FEW or not (one_name and after)):
         return False

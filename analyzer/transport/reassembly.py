@@ -242,10 +242,27 @@ def _positions(base: int | None, acks: Sequence[int]) -> list[int]:
 
 def _gaps(assembly: Assembly, size: int) -> list[Gap]:
     gaps = []
+    snapped = _merged(assembly.snapped)
     at = 0
     for extent in [*assembly.extents, Extent(size, 0, 0, 0, 0, 0, 0)]:
         if extent.at > at:
-            why = "snaplen" if any(start <= at < stop for start, stop in assembly.snapped) else "not_captured"
+            last = bisect_right(snapped, at, key=_begin) - 1
+            why = "snaplen" if last >= 0 and at < snapped[last][1] else "not_captured"
             gaps.append(Gap(at, extent.at - at, why))
         at = max(at, extent.at + extent.size)
     return gaps
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What the spans cover, in order and without overlap."""
+    found: list[tuple[int, int]] = []
+    for start, stop in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(stop, found[-1][1]))
+        else:
+            found.append((start, stop))
+    return found
+
+
+def _begin(span: tuple[int, int]) -> int:
+    return span[0]
