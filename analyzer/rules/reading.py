@@ -142,9 +142,15 @@ def authenticated(evidence: Evidence, exchange: Exchange) -> Conversation | None
     last = own[place - 1] if place else None
     if last is None or last.outcome is not Outcome.ACCEPTED:
         return None
-    if last.mechanism not in CONNECTION_BASED and exchange.id not in last.exchanges:
+    if last.mechanism not in CONNECTION_BASED and not takes_part(evidence, last, exchange):
         return None
     return last
+
+
+def takes_part(evidence: Evidence, spoken: Conversation, exchange: Exchange) -> bool:
+    """The exchange is one of the conversation's, which are in order of place; of Basic there may be as many as the connection has requests."""
+    place = bisect_left(spoken.exchanges, exchange.position, key=lambda identity: evidence.exchanges[identity].position)
+    return place < len(spoken.exchanges) and spoken.exchanges[place] == exchange.id
 
 
 def who(found: Conversation | None) -> str | None:

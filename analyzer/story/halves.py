@@ -71,7 +71,10 @@ def standing(evidence: Evidence, exchange: Exchange) -> Conversation | None:
     last = own[place - 1] if place else None
     if last is None or last.outcome is not Outcome.ACCEPTED:
         return None
-    return last if last.mechanism in LASTING or exchange.id in last.exchanges else None
+    if last.mechanism in LASTING:
+        return last
+    place = bisect_left(last.exchanges, exchange.position, key=lambda identity: evidence.exchanges[identity].position)
+    return last if place < len(last.exchanges) and last.exchanges[place] == exchange.id else None
 
 
 def before(evidence: Evidence, exchange: Exchange) -> Exchange | None:

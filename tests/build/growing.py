@@ -53,7 +53,12 @@ class _Session:
         self.talk.exchange(asked, reply(200, content=answered))
 
     def shell(self, shell: str, uri: str = _CMD) -> None:
-        self.ask(_CREATE, '<rsp:Shell><rsp:OutputStreams>stdout</rsp:OutputStreams></rsp:Shell>', f'<rsp:Shell><rsp:ShellId>{shell}</rsp:ShellId></rsp:Shell>', uri=uri)
+        self.ask(
+            _CREATE,
+            "<rsp:Shell><rsp:OutputStreams>stdout</rsp:OutputStreams></rsp:Shell>",
+            f"<rsp:Shell><rsp:ShellId>{shell}</rsp:ShellId></rsp:Shell>",
+            uri=uri,
+        )
 
     def command(self, shell: str, command: str, text: str = "whoami") -> None:
         line = f'<rsp:CommandLine CommandId="{command}"><rsp:Command>{text}</rsp:Command></rsp:CommandLine>'
