@@ -99,6 +99,41 @@ def handshakes(count: int, folder: Path) -> Files:
     return _one(wire, folder)
 
 
+def unsealed(count: int, folder: Path) -> Files:
+    """NTLM logons on one connection that do not ask for encryption, each with a request in clear after it."""
+    wire = Wire()
+    talk = direct(wire)
+    shake = ntlm()
+    last = bytearray(shake.client[-1])
+    last[60] &= ~0x20 & 0xFF  # NTLMSSP_NEGOTIATE_SEAL (MS-NLMP 2.2.2.5)
+    shake = shake._replace(client=(*shake.client[:-1], bytes(last)))
+    for number in range(count):
+        handshake(talk, shake, content=soap(number=number + 1))
+        talk.exchange(post(content=soap(number=number + 1_000_000)), reply(200, content=soap("CreateResponse", number + 1)))
+    return _one(wire, folder)
+
+
+def refusals(count: int, folder: Path) -> Files:
+    """Logons on one connection that are refused."""
+    wire = Wire()
+    talk = direct(wire)
+    for _ in range(count):
+        handshake(talk, ntlm(), last=offer())
+    return _one(wire, folder)
+
+
+def faults(count: int, folder: Path) -> Files:
+    """Requests on one connection that are answered with a fault, or by a gateway."""
+    wire = Wire()
+    talk = direct(wire)
+    for number in range(count):
+        fault = '<s:Fault><s:Code><s:Value>s:Receiver</s:Value></s:Code><s:Detail><f:WSManFault xmlns:f="f" Code="2150858843"/></s:Detail></s:Fault>'
+        asked = post(content=soap(number=number + 1)).plus(basic())
+        talk.exchange(asked, reply(500, content=_envelope("http://schemas.dmtf.org/wbem/wsman/1/wsman/fault", fault, relates=number)))
+        talk.exchange(post(content=soap(number=number + 1_000_000)).plus(basic()), reply(503, content=Content("text/html", b"<html><title>No</title></html>")))
+    return _one(wire, folder)
+
+
 def basics(count: int, folder: Path) -> Files:
     """Requests on one connection that each carry a password."""
     wire = Wire()
@@ -424,6 +459,9 @@ def views(count: int, folder: Path) -> Files:
 
 THINGS: dict[str, tuple[int, Made]] = {
     "handshakes": (150, handshakes),
+    "unsealed": (100, unsealed),
+    "refusals": (120, refusals),
+    "faults": (150, faults),
     "basics": (400, basics),
     "requests": (400, requests),
     "unanswered": (500, unanswered),

@@ -1,7 +1,7 @@
 """Whatever is there four times as often within one parent costs four times: handshakes of a connection, polls of a command, holes of a body, and the like.
 
-The CPU of a whole run is compared, with all tables, the first screen, the transcript and the summary for machines: at 4 N below 5.5 of that at N, without what a
-run costs anyway. Each is the least of several runs in one process, so that a busy machine does not decide.
+The CPU of a whole run is compared, with all tables, the first screen, the transcript and the summary for machines. At 4 N it is below 5.5 of that at N, what a
+run costs anyway left out. Each is the least of several runs in one process, so that a busy machine does not decide.
 """
 
 import gc
