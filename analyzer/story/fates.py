@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.evidence import Evidence
@@ -20,7 +21,8 @@ _GATEWAY = (502, 503, 504)
 def fates(evidence: Evidence, ends: Mapping[str, tuple[str, str]], parties: Iterable[Party], endings: Mapping[str, Ending]) -> dict[str, Fate]:
     """The client's exchange id to its fate, in order of place."""
     kinds = {party.id: party for party in parties}
-    return {exchange.id: _fate(evidence, exchange, ends, kinds, endings) for exchange in asked_by_clients(evidence)}
+    known = _Known(ends, kinds, endings, _sent(evidence))
+    return {exchange.id: _fate(evidence, exchange, known) for exchange in asked_by_clients(evidence)}
 
 
 def asked_by_clients(evidence: Evidence) -> Iterable[Exchange]:
@@ -31,7 +33,17 @@ def asked_by_clients(evidence: Evidence) -> Iterable[Exchange]:
             yield exchange
 
 
-def _fate(evidence: Evidence, exchange: Exchange, ends: Mapping[str, tuple[str, str]], kinds: Mapping[str, Party], endings: Mapping[str, Ending]) -> Fate:
+class _Known(NamedTuple):
+    """What all fates are told by: who is at a connection's ends, the parties, how connections ended, the accounts that requests carried."""
+
+    ends: Mapping[str, tuple[str, str]]
+    kinds: Mapping[str, Party]
+    endings: Mapping[str, Ending]
+    sent: Mapping[str, str]
+
+
+def _fate(evidence: Evidence, exchange: Exchange, known: _Known) -> Fate:
+    ends, kinds, endings, sent = known
     onward = tuple(evidence.exchanges[identity] for identity in forwarded(evidence, exchange.id))
     asked, answer = request(exchange), response(exchange)
     last = onward[-1] if onward else exchange
@@ -46,7 +58,7 @@ def _fate(evidence: Evidence, exchange: Exchange, ends: Mapping[str, tuple[str, 
         fault_code=_fault(evidence, answer),
         forwarded_as=tuple(one.id for one in onward),
         asked_from=asked_from(evidence, exchange),
-        asked_as=_asked_as(evidence, exchange),
+        asked_as=_asked_as(evidence, exchange, sent),
         ran_as=None if own else _account(evidence, last),
         waited_ns=None if asked is None or answer is None else max(answer.first_ns - asked.last_ns, 0),
         certainty=_certainty(evidence, exchange, onward, own=own),
@@ -112,15 +124,24 @@ def _account(evidence: Evidence, exchange: Exchange) -> str | None:
     return None if spoken is None else account(spoken.client)
 
 
-def _asked_as(evidence: Evidence, exchange: Exchange) -> str | None:
-    """The account that the client itself logged on with on its own connection, whether or not the server took it."""
+def _asked_as(evidence: Evidence, exchange: Exchange, sent: Mapping[str, str]) -> str | None:
+    """The account that the client itself logged on with on its own connection, whether or not the server took it. ``sent``: see `_sent`."""
     spoken = standing(evidence, exchange)
     told = None if spoken is None or not _is_its_own(evidence, exchange, spoken) else account(spoken.client)
     if told is not None:
         return told
-    own = evidence.conversations_of.get(exchange.connection, ())
-    sent = (one for one in own if one.audience is Audience.SERVER and exchange.id in one.exchanges)
-    return next((name for one in sent if (name := account(one.client)) is not None), None)
+    return sent.get(exchange.id)
+
+
+def _sent(evidence: Evidence) -> dict[str, str]:
+    """Exchange id to the account of the first conversation with a server that it is part of, where that names one."""
+    found: dict[str, str] = {}
+    for one in evidence.conversations:
+        name = account(one.client) if one.audience is Audience.SERVER else None
+        if name is not None:
+            for identity in one.exchanges:
+                found.setdefault(identity, name)
+    return found
 
 
 def asked_from(evidence: Evidence, exchange: Exchange) -> str | None:
