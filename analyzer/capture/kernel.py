@@ -364,6 +364,15 @@ class Kernel:
                 continue
             later_info = later._table[there + 5]  # noqa: SLF001  one of us
             first = later.first_rows(later_info >> _INFO, later_info >> 3 & 1)
+            if later_info & _BEGUN:
+                isn = later._table[there + 6] & _LOW  # noqa: SLF001  one of us
+                way = (info >> 3 & 1) ^ (later_info >> 3 & 1)
+                if not info >> (4 + way) & 1:  # it shows how a connection began that is in its middle here
+                    known += len(first) // 4
+                    copies += len(first) // 4
+                    continue
+                if (self._table[at + 6] >> (32 * way)) & _LOW != isn:  # another use of the ports
+                    continue
             known += len(first) // 4
             copies += self._copies(info >> _INFO, info >> 3 & 1, first)
         return known, copies

@@ -16,7 +16,7 @@ from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.transport import Closing, Connection, End, Endpoint, Side
 from analyzer.settings import Limits
-from analyzer.transport.reassembly import Assembly, Segment, assemble, finished, first_base
+from analyzer.transport.reassembly import Assembly, Receiver, Segment, assemble, finished, first_base
 from analyzer.transport.rows import distinct
 from analyzer.transport.silence import fits, pauses, ttls, unacked, went_on, zero_windows
 
@@ -39,7 +39,8 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     for i in (0, 1):
         if bases[i][0] is None or not bases[i][1]:
             bases[i] = _base_from_peer(rows, kept, client ^ i, bases[i])
-    assemblies = [assemble(sides[i], bases[i][0], fetch, limits.window_bytes, begins=bases[i][1]) for i in (0, 1)]
+    receivers = [Receiver(sides[1 - i], limits.conflicts, limits.conflict_bytes) for i in (0, 1)]
+    assemblies = [assemble(sides[i], bases[i][0], fetch, limits.window_bytes, receivers[i], begins=bases[i][1]) for i in (0, 1)]
     acks = [[rows.ack[k] for k in kept if rows.direction[k] == client ^ i ^ 1 and rows.ack[k] >= 0 and not rows.flags[k] & _RST] for i in (0, 1)]
     streams = [finished(assemblies[i], assemblies[1 - i], acks[i]) for i in (0, 1)]
     streams = [replace(streams[i], unacked=unacked(assemblies[i], sides[i], sides[1 - i])) for i in (0, 1)]
@@ -198,10 +199,12 @@ def _issues(made: Connection, assemblies: list[Assembly], copies: int) -> list[I
         if assembly.conflicts:
             note(
                 "tcp.conflict",
-                f"{name}: {len(assembly.conflicts)} segments differ from what was captured before",
+                f"{name}: {len(assembly.conflicts)} segments differ from what was captured before (table conflicts)",
                 assembly.conflicts[0],
                 len(assembly.conflicts),
             )
+        if len(assembly.conflicts) > len(assembly.differing):
+            note("tcp.limit", f"conflicts={len(assembly.differing)}: {name}: later places with two contents are counted, not listed")
         if assembly.strays:
             note("tcp.out-of-window", f"{name}: {len(assembly.strays)} segments", assembly.strays[0], len(assembly.strays))
     if copies:

@@ -70,6 +70,7 @@ def _tail(stream: Stream, at: int, peer_at: int) -> Stream:
         gaps=tuple(
             Gap(max(gap.stream_at - at, 0), gap.stream_at + gap.size - max(gap.stream_at, at), gap.why) for gap in stream.gaps if gap.stream_at + gap.size > at
         ),
+        differing=tuple(replace(one, stream_at=one.stream_at - at) for one in stream.differing if one.stream_at >= at),
         size=max(stream.size - at, 0),
         acked=max(stream.acked - at, 0) if stream.acked >= 0 else -1,
         unacked=None if stream.unacked is None else replace(stream.unacked, at=max(stream.unacked.at - at, 0)),
