@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.evidence import Evidence
+from analyzer.records.halves import account, authenticated, forwarded, header_values, packets_of, request, response
 from analyzer.records.http import Exchange, Response
 from analyzer.records.prefaces import ProxyHeader
 from analyzer.records.proxy import Role
 from analyzer.records.story import Certainty, Ending, Fate, Kind, Outcome, Party
 from analyzer.records.transport import End
-from analyzer.story.halves import account, fields, forwarded, packets_of, request, response, standing
 
 _PROXY_DEMAND, _DEMAND, _ERROR, _SERVER_ERROR = 407, 401, 400, 500
 _GATEWAY = (502, 503, 504)
@@ -21,7 +21,8 @@ _GATEWAY = (502, 503, 504)
 def fates(evidence: Evidence, ends: Mapping[str, tuple[str, str]], parties: Iterable[Party], endings: Mapping[str, Ending]) -> dict[str, Fate]:
     """The client's exchange id to its fate, in order of place."""
     kinds = {party.id: party for party in parties}
-    known = _Known(ends, kinds, endings, _sent(evidence))
+    silent = {one.connection: evidence.exchanges[one.exchange].position for one in evidence.unanswered if one.exchange}
+    known = _Known(ends, kinds, endings, silent, _sent(evidence))
     return {exchange.id: _fate(evidence, exchange, known) for exchange in asked_by_clients(evidence)}
 
 
@@ -34,21 +35,25 @@ def asked_by_clients(evidence: Evidence) -> Iterable[Exchange]:
 
 
 class _Known(NamedTuple):
-    """What all fates are told by: who is at a connection's ends, the parties, how connections ended, the accounts that requests carried."""
+    """What all fates are told by: who is at a connection's ends, the parties, how connections ended; of each connection the position of the first request that
+    is known to have got no answer; the accounts that requests carried."""
 
     ends: Mapping[str, tuple[str, str]]
     kinds: Mapping[str, Party]
     endings: Mapping[str, Ending]
+    silent: Mapping[str, int]
     sent: Mapping[str, str]
 
 
 def _fate(evidence: Evidence, exchange: Exchange, known: _Known) -> Fate:
-    ends, kinds, endings, sent = known
+    ends, kinds, endings, silent, sent = known
     onward = tuple(evidence.exchanges[identity] for identity in forwarded(evidence, exchange.id))
     asked, answer = request(exchange), response(exchange)
     last = onward[-1] if onward else exchange
     own = _answered_itself(evidence, exchange, onward, ends, kinds)
     outcome = _outcome(exchange, onward, endings, by_proxy=own)
+    if answer is None and exchange.position < silent.get(exchange.connection, exchange.position + 1):
+        outcome = Outcome.NOT_CAPTURED
     listener = ends.get((exchange if own else last).connection, ("", ""))[1]
     return Fate(
         request=exchange.id,
@@ -61,7 +66,7 @@ def _fate(evidence: Evidence, exchange: Exchange, known: _Known) -> Fate:
         asked_as=_asked_as(evidence, exchange, sent),
         ran_as=None if own else _account(evidence, last),
         waited_ns=None if asked is None or answer is None else max(answer.first_ns - asked.last_ns, 0),
-        certainty=_certainty(evidence, exchange, onward, own=own),
+        certainty=Certainty.UNKNOWN if outcome is Outcome.NOT_CAPTURED else _certainty(evidence, exchange, onward, own=own),
         packets=tuple(key for one in (exchange, *onward) for key in packets_of(one)),
     )
 
@@ -120,13 +125,13 @@ def _fault(evidence: Evidence, answer: Response | None) -> str | None:
 
 
 def _account(evidence: Evidence, exchange: Exchange) -> str | None:
-    spoken = standing(evidence, exchange)
+    spoken = authenticated(evidence, exchange)
     return None if spoken is None else account(spoken.client)
 
 
 def _asked_as(evidence: Evidence, exchange: Exchange, sent: Mapping[str, str]) -> str | None:
     """The account that the client itself logged on with on its own connection, whether or not the server took it. ``sent``: see `_sent`."""
-    spoken = standing(evidence, exchange)
+    spoken = authenticated(evidence, exchange)
     told = None if spoken is None or not _is_its_own(evidence, exchange, spoken) else account(spoken.client)
     if told is not None:
         return told
@@ -153,8 +158,9 @@ def asked_from(evidence: Evidence, exchange: Exchange) -> str | None:
     if evidence.roles.get(connection.id) is not Role.UPSTREAM_LEG:
         return connection.client.host
     asked = request(exchange)
-    told = [part for value in fields(asked, "x-forwarded-for") for part in value.split(",")]
-    told += [part.partition("=")[2] for value in fields(asked, "forwarded") for part in re.split(r"[;,]", value) if part.strip().lower().startswith("for=")]
+    told = [part for value in header_values(asked, "x-forwarded-for") for part in value.split(",")]
+    pairs = [part for value in header_values(asked, "forwarded") for part in re.split(r"[;,]", value)]
+    told += [pair.partition("=")[2] for pair in pairs if pair.strip().lower().startswith("for=")]
     hosts = {host for part in told if (host := _host(part))}
     return hosts.pop() if len(hosts) == 1 else None
 

@@ -1,34 +1,28 @@
 """A capture file ends in the middle of a packet.
 
-What it sees
+Detects
     A file whose last record is cut, and the WinRM connections in it that were open then. One finding for each
     capture.
-Why it matters
+Impact
     What came after is not there: requests seem to be unanswered and connections to be open.
-When it is wrong
+False positives
     Never about the file.
-Needs
+Requires
     Nothing.
-Reference
+References
     draft-ietf-opsawg-pcap section 5.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.ids import key_capture
 from analyzer.records.transport import Connection, End
 from analyzer.rules.capture._notes import by_capture, short, sign, winrm
 from analyzer.rules.reading import counted, of_them, sentence
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Signs, Tell
 
 _CODE = "capture.cut"
 
 
-class Cut(Struct, frozen=True, gc=False):
+class Cut(Fact, frozen=True):
     """The file, how many WinRM connections it has, how many of them were open at its end, and the one with the last packet."""
 
     capture: int
@@ -37,7 +31,7 @@ class Cut(Struct, frozen=True, gc=False):
     last: Connection
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Cut]]:
+def see(evidence: Evidence) -> Signs[Cut]:
     """One sign for each connection that was open, or for the last one."""
     for capture in sorted({issue.capture for issue in evidence.issues if issue.code == _CODE and issue.capture is not None}):
         found = [connection for connection in winrm(evidence, evidence.captures[capture].point) if capture in map(key_capture, connection.packets)]
