@@ -3,11 +3,12 @@
 A capture program that rotates its files cuts wherever a file is full: in a handshake, in a body, in an IP datagram. So files that follow each other are read by
 one kernel, as one long capture (`analyzer.capture.scan`). A file follows another one when it begins where that one ends, and
 
+    - it goes on with a connection of that one, or
     - both have the same name but for digits (``ring_00001_20261124105600.pcap``, ``dump.pcap3``), or
-    - it goes on with a connection of that one, and the packets of it are not that one's own packets over again.
+    - all its frames go between stations (Ethernet addresses) that have frames in that one, too, so that both were taken at one link,
 
-Packets of several interfaces are written a little late, so that times overlap by some of a second: then the second reason counts, or that both files have one
-name and the same several interfaces.
+and its packets are not that one's own packets over again. Packets of several interfaces are written a little late, so that times overlap by some of a second:
+then only the first reason counts, or that both files have the same several interfaces.
 
 Two capture points see the same packets, or the same time: their files are read by kernels of their own. What one of them keeps of a connection, for what it
 shows there, the others keep, too: a file that begins in the middle of a body tells nothing by itself.
@@ -15,7 +16,7 @@ shows there, the others keep, too: a file that begins in the middle of a body te
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +30,7 @@ from analyzer.capture.open import STDIN, opened, zstd_errors
 from analyzer.capture.point import Piece, Point, Progress, Spool
 from analyzer.capture.scan import Scanned, described, first_reading, read_again, to_keep
 from analyzer.capture.slow import SlowPath
-from analyzer.capture.window import Walk
+from analyzer.capture.window import Row, Walk
 from analyzer.errors import InputError
 from analyzer.records.capture import Capture
 from analyzer.records.issues import Issue
@@ -43,6 +44,8 @@ _FEW = 2
 """So many copies are no second view of the same packets, where the names say that the files follow each other."""
 _OTHER_NAMES = 8
 """Points with files of other names, those that ended last, that a file may go on with."""
+_ETHERNET, _ADDRESS = 1, 6
+"""The link type, and the bytes of an address."""
 _UNDECIDED, _HTTP, _TLS, _REJECTED = 0, 1, 2, 3
 
 
@@ -111,18 +114,21 @@ def _head(piece: Piece, limits: Limits) -> _Head:
     """The first packet of a file; a pipe can be read only once."""
     if piece.path == STDIN:
         return _Head(piece, None, None)
-    for row in _first_rows(piece, limits, None, Walk()):
-        return row
-    return _Head(piece, None, None)
+    first = next(_frames(piece, limits), None)
+    return _Head(piece, None, None) if first is None else _Head(piece, first[0], first[1])
 
 
-def _first_rows(piece: Piece, limits: Limits, kernel: Kernel | None, walk: Walk) -> list[_Head]:
-    """The first packet; with a ``kernel`` this gets all packets of the file's first bytes."""
+def _frames(piece: Piece, limits: Limits) -> Iterator[tuple[int, int, bytes]]:
+    """Time, link type and beginning of each packet in the file's first bytes."""
+    return ((row.ts_ns, row.link, bytes(row.buffer[row.at : row.at + min(row.size, 2 * _ADDRESS)])) for row in _beginning(piece, limits, Walk(), None))
+
+
+def _beginning(piece: Piece, limits: Limits, walk: Walk, kernel: Kernel | None) -> Iterator[Row]:
+    """The packets in the file's first bytes, but for those that the ``kernel`` takes by itself."""
     try:
         source = opened(piece.path)
     except InputError:
-        return []
-    found: list[_Head] = []
+        return
     left = _HEAD_BYTES
 
     def fill(buffer: memoryview) -> int:
@@ -132,11 +138,7 @@ def _first_rows(piece: Piece, limits: Limits, kernel: Kernel | None, walk: Walk)
         return got
 
     try:
-        for row in rows(fill, replace(limits, read_size_bytes=_HEAD_BYTES, netmon_bytes=_HEAD_BYTES), walk, kernel):
-            if kernel is None:
-                found.append(_Head(piece, row.ts_ns, row.link))
-                break
-            kernel.packet(*row)
+        yield from rows(fill, replace(limits, read_size_bytes=_HEAD_BYTES, netmon_bytes=_HEAD_BYTES), walk, kernel)
     except zstd_errors():  # its reading will say so
         pass
     except OSError:
@@ -144,7 +146,6 @@ def _first_rows(piece: Piece, limits: Limits, kernel: Kernel | None, walk: Walk)
     finally:
         source.stream.close()
         source.raw.close()
-    return found
 
 
 def _stem(piece: Piece) -> str:
@@ -224,14 +225,32 @@ def _follows(before: _Open, head: _Head, limits: Limits, scope: Scope) -> bool:
     force = frozenset(range(1, _HEAD_PACKETS))
     begin = chosen()(head.piece.ordinal, limits, SlowPath(limits), bytes, in_place=True, all_http=scope.all_http, force=force)
     walk = Walk()
-    _first_rows(head.piece, limits, begin, walk)
+    for row in _beginning(head.piece, limits, walk, begin):
+        begin.packet(*row)
     after = _time(head) >= last_ns
     known, copies = kernel.in_common(begin)
     one_name = before.stem == _stem(head.piece)
     if copies * 2 > known and (copies > _FEW or not (one_name and after)):
         return False
     interfaces = before.point.parts[-1].walk.interfaces
-    return known > copies or (one_name and (after or (len(interfaces) > 1 and interfaces == walk.interfaces)))
+    if known > copies or (len(interfaces) > 1 and interfaces == walk.interfaces):
+        return True
+    return after and (one_name or _one_link(before.point, head.piece, limits))
+
+
+def _one_link(point: Point, piece: Piece, limits: Limits) -> bool:
+    """True when all frames at the file's beginning go between stations that have frames in the point's first or last file, too."""
+    own = _stations(piece, limits)
+    return bool(own) and own <= _stations(point.parts[0].piece, limits) | _stations(point.parts[-1].piece, limits)
+
+
+def _stations(piece: Piece, limits: Limits) -> frozenset[frozenset[bytes]]:
+    """The pairs of Ethernet addresses in the file's first frames."""
+    found: set[frozenset[bytes]] = set()
+    for _, link, frame in _frames(piece, limits):
+        if link == _ETHERNET and len(frame) >= 2 * _ADDRESS:
+            found.add(frozenset((frame[:_ADDRESS], frame[_ADDRESS : 2 * _ADDRESS])))
+    return frozenset(found)
 
 
 def _is_alone(head: _Head, begins: Sequence[int], limits: Limits) -> bool:

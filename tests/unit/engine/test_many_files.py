@@ -31,7 +31,7 @@ def _again(whole: Cuttable, times: int, second: int) -> list[bytes]:
 
 
 def _run(folder: Path, *options: str) -> str:
-    code = f"import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({OPEN}, {OPEN})); from analyzer.start import main; main()"
+    code = f"import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({OPEN}, {OPEN})); from analyzer.cli.start import main; main()"
     given = [sys.executable, "-c", code, "analyze", str(folder), *options]
     done = subprocess.run(given, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "100"})
     assert done.returncode == 0, done.stderr
