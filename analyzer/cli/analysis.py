@@ -95,7 +95,21 @@ def finding_explained(name: str, captures: tuple[str, ...], given: Given) -> str
         msg = f"there is no finding {name!r} in this capture; it has: {ids}"
         raise UsageError(msg)
     lines = [f"{name}  {row['severity'].upper()}  {row['title']}", "", row["why"], "", f"What to do: {row['advice']}", f"Packets: {row['packets']}"]
+    lines += [f"Set in {one.get('product')}: {one.get('setting')} ({one.get('link')})" for one in _settings(row["settings"]) if one.get("seen")]
+    quoted = f': "{row["reference_text"]}"' if row["reference_text"] else ""
+    lines += [f"Reference: {row['reference']}{quoted}" + (f" ({row['reference_url']})" if row["reference_url"] else "")]
     return "\n".join([*lines, f"Wireshark filter: {row['filter']}", "", api.explanation(row["rule"], given.rules_dirs)])
+
+
+def _settings(told: str | None) -> list[dict[str, object]]:
+    """The settings of a finding, out of its cell. A folder may come from anywhere: what cannot be read gives none."""
+    import json
+
+    try:
+        found = json.loads(told or "[]")
+    except (ValueError, RecursionError):
+        return []
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 class _Progress:

@@ -22,13 +22,18 @@ STYLES = {
 }
 
 
-def setting_lines(finding: Finding, width: int, *, products: bool) -> Iterator[Line]:
-    """The settings of all products when they are asked for; else that there are some, unless the advice has one already."""
+def setting_lines(finding: Finding, width: int, *, products: bool, seen: bool = True) -> Iterator[Line]:
+    """The settings of all products when they are asked for; else that of the product that was seen (unless it stands elsewhere: not ``seen``), or that there
+    are some."""
     if products:
         for one in finding.settings:
             yield from paragraph(f"{one.product}{' (detected or named)' if one.seen else ''}: {one.text}", width, label="set      ", indent=6)
             yield line("               ", Span(one.document, "dim", whole=True))
-    elif finding.settings and not any(one.seen for one in finding.settings):
+        return
+    own = [one for one in finding.settings if one.seen]
+    for one in own if seen else ():
+        yield from paragraph(f"{one.product} (detected or named): {one.text}", width, label="set      ", indent=6)
+    if finding.settings and not own:
         yield from paragraph(
             f"of {counted(len(finding.settings), 'product')}: --all-products, or --proxy NAME", width, label="settings ", indent=6, style="dim"
         )

@@ -58,7 +58,7 @@ def _incident(result: Result, one: Incident, first: FindingRow, width: int, *, p
     yield from _where(first, width, with_filter=whole)
     yield from paragraph(f"{one.change}.", width, label="to do    ", indent=6)
     if whole or products:
-        yield from setting_lines(first.finding, width, products=products)
+        yield from setting_lines(first.finding, width, products=products, seen=False)
 
 
 def _where(row: FindingRow, width: int, *, with_filter: bool) -> Iterator[Line]:

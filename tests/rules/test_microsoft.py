@@ -1,10 +1,13 @@
 """What rules quote of Microsoft's page "Proxy Servers and WinRM" stands there, word for word, below the heading that they name; nothing cites it by number."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from analyzer.cli.commands import cli
 from analyzer.records.finding import ADDRESSES, PROXY_SERVERS, Quotation
 from analyzer.rules import microsoft
 from analyzer.rules.catalogue import Rule, rules
@@ -63,3 +66,12 @@ def test_rules_and_requirements_quote() -> None:
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.id)
 def test_no_document_cites_a_sentence_by_number(rule: Rule) -> None:
     assert not re.search(r"\bsentences? \d|\bP\d+\b", rule.document)
+
+
+def test_an_explained_finding_quotes_what_it_rests_on() -> None:
+    sample = Path(__file__).parents[2] / "sample_pcaps" / "nginx-upstream-idle-close"
+    out = CliRunner().invoke(cli, ["explain", "f1", str(sample)]).output
+    assert f'Reference: {microsoft.SAME_CONNECTION.reference}: "{microsoft.SAME_CONNECTION.text}" ({ADDRESSES[PROXY_SERVERS]})' in out
+    assert "Set in nginx: proxy_read_timeout" in out
+    told = json.loads(CliRunner().invoke(cli, ["analyze", str(sample), "-f", "json"]).output)["findings"][0]
+    assert (told["reference_text"], told["reference_url"]) == (microsoft.SAME_CONNECTION.text, ADDRESSES[PROXY_SERVERS])
