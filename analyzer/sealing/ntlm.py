@@ -17,6 +17,8 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from analyzer.auth.schemes.ntlm_keys import ESS, KEY_EXCHANGE, Keys
+from analyzer.formats.holes import Holed
+from analyzer.sealing.holed import STARTS, begins_well
 from analyzer.sealing.rc4 import Rc4
 
 _SIGNATURE = 16
@@ -24,8 +26,6 @@ _WINDOW_PER_MESSAGE = 1 << 19
 _WINDOW = 1 << 22
 _LOST_MESSAGES = 1024
 _SEARCHES = 16
-_STARTS = (b"<s:E", b"<?xm", b"<env", b"<soa", b"<SOA", b"\xef\xbb\xbf<", b"\xff\xfe<\x00", b"\xfe\xff\x00<", b"<\x00", b"\x00<", b"<", b"\xff")
-"""What a WinRM message begins with: XML in UTF-8 or UTF-16, with or without a byte order mark, or SLDC's first control symbol; the usual beginnings first."""
 _TRIES = 4096
 
 
@@ -110,6 +110,19 @@ class NtlmContext:
         way.sequence = found.number + 1
         return Opened(found.text, good=True)
 
+    def guess(self, header: bytes, found: Holed, *, from_client: bool) -> Holed | None:
+        """What can be read of a part that lacks bytes, without proof: only where it is the next message, so that its place in the keystream is known. The
+        context stays where it is: `passed` moves it on."""
+        if len(header) != _SIGNATURE or header[:4] != b"\x01\x00\x00\x00" or not all(size for _, size in found.holes):
+            return None
+        way = self._directions[from_client]
+        if self.ess and struct.unpack_from("<I", header, 12)[0] != way.sequence:
+            return None
+        begin = way.cipher.at
+        text = Holed(way.cipher.crypt(found.data), found.holes)
+        way.cipher.back_to(begin)
+        return text if begins_well(text) else None
+
     def _proof(self, way: Direction, header: bytes) -> Proof:
         """What tells the counter of a plaintext from the keystream bytes after it, None when the signature does not agree."""
         number = struct.unpack_from("<I", header, 12)[0]
@@ -161,7 +174,7 @@ def _tried(cipher: Rc4, data: bytes, proof: Proof, overhead: int) -> Found | Non
 def _candidates(keystream: bytes, start: bytes) -> Iterator[int]:
     """Keystream offsets at which ``start`` would decrypt to the beginning of a message, the likeliest first."""
     seen: set[int] = set()
-    for text in _STARTS:
+    for text in STARTS:
         if len(start) < len(text):
             continue
         wanted = _xor(text, start[: len(text)])

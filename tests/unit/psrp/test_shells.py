@@ -129,7 +129,7 @@ def test_outputs_are_what_their_runs_say() -> None:
         Output("output", 1, 1000, (1,), "one", 50),
         Output("output", 2, 1000, (1,), "über", 52),
         Output("output", 3, 1000, (1,), "two", 50),
-        Output("error", 4, 2000, (2,), "no", 9, whole=False),
+        Output("error", 4, 2000, (2,), "no", 9, whole=False, missing=None),
     )
     outputs: Sequence[Output] = Outputs(runs)
     assert (outputs == made, len(outputs), tuple(outputs)) == (True, 4, made)
