@@ -150,7 +150,7 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
         found = None if half is None else operation(full, text, marks, half[0], half[1], out.compressed, status)
         if found is not None and status not in _NOT_LOOKED_AT:
             lacking = missing_of(evidence, full)
-            found = found if lacking == 0 else replace(found, missing=lacking)
+            found = found if lacking == 0 else replace(found, missing=lacking, unproved=full.protection is Protection.SEALED)
             out.operations[full.exchange].append(found)
             if found.shell_id and found.shell_id not in out.compressed:
                 out.plain.add(found.shell_id)

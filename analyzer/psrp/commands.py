@@ -26,6 +26,7 @@ class Building(Struct):
     state: str | None = None
     user: str | None = None
     exchanges: tuple[str, ...] = ()
+    unproved: bool = False
     outputs: list[OutputRun] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
     decoders: dict[str, codecs.IncrementalDecoder] = field(default_factory=dict)
@@ -42,20 +43,22 @@ class Building(Struct):
         self.packets = operation.packets
         self.arguments = operation.arguments
         self.exchanges = operation.exchanges or (operation.exchange,)
+        self.unproved = operation.unproved
         self.user = user or self.user
 
     def seen(self, operation: Operation) -> None:
         """Something was said of it."""
         self.last_ns = max(self.last_ns, operation.ts_ns)
 
-    def add(self, stream: str, text: str, size: int, operation: Operation) -> None:
+    def add(self, stream: str, text: str, size: int, operation: Operation, *, unproved: bool = False) -> None:
         """A piece of a stream, whose text may have holes."""
         told, holes = shown(text)
-        self.outputs.append(OutputRun(stream, operation.ts_ns, operation.packets, told, (len(told),), (size,), not holes, holes))
+        unproved = unproved or operation.unproved
+        self.outputs.append(OutputRun(stream, operation.ts_ns, operation.packets, told, (len(told),), (size,), not holes, holes, unproved))
 
     def lacks(self, what: str, size: int | None, operation: Operation) -> None:
         """Something of it is not in the capture."""
-        self.missing.append(Missing(what, size, operation.ts_ns, operation.packets))
+        self.missing.append(Missing(what, size, operation.ts_ns, operation.packets, operation.unproved))
 
     def decoded(self, name: str, found: Holed, code_page: int | None, operation: Operation, *, last: bool) -> None:
         """A piece of a byte stream."""
@@ -93,6 +96,7 @@ def finished(building: Building, number: int, shell: str, kind: str, server: str
         exchanges=building.exchanges,
         missing=tuple(_missing(building, outputs.runs)),
         holes=holes,
+        unproved=building.unproved,
     )
 
 

@@ -227,7 +227,7 @@ def _message(shell: _Shell, pair: _Pair | None, found: Found[Operation]) -> None
     message, operation = found.message, found.places[-1]
     if isinstance(message, Strings):
         text, ends = clixml.strings(message.texts, message.ends)
-        run = OutputRun("output", operation.ts_ns, operation.packets, text, ends, message.sizes)
+        run = OutputRun("output", operation.ts_ns, operation.packets, text, ends, message.sizes, unproved=operation.unproved)
         _command(shell, pair, message.pipeline, operation).outputs.append(run)
     elif message.pipeline is not None:
         _pipeline_message(shell, pair, message, found.places)
@@ -272,13 +272,14 @@ def _pipeline_message(shell: _Shell, pair: _Pair | None, message: PsMessage, pla
         command.text = _BEGINNINGS[kind](text) or text
         command.first_ns = min(command.first_ns, places[0].ts_ns)
         command.packets = tuple(sorted({key for place in places for key in place.packets}))
+        command.unproved = any(place.unproved for place in places)
         command.exchanges = command.exchanges or places[0].exchanges or (places[0].exchange,)
         command.seen(operation)
         return
     command = _command(shell, pair, message.pipeline or "", operation)
     if kind in _SHOWN:
         stream, made = _SHOWN[kind]
-        command.add(stream, made(text), message.size, operation)
+        command.add(stream, made(text), message.size, operation, unproved=any(place.unproved for place in places))
     elif kind == "PIPELINE_STATE":
         state, failure = clixml.state(text)
         command.state = state or command.state
@@ -310,7 +311,7 @@ def _lacks(shell: _Shell, pair: _Pair, operation: Operation) -> None:
     if command is not None:
         command.lacks(what, operation.missing, operation)
     else:
-        shell.missing.append(Missing(what, operation.missing, operation.ts_ns, operation.packets))
+        shell.missing.append(Missing(what, operation.missing, operation.ts_ns, operation.packets, operation.unproved))
 
 
 def _shell(shell: _Shell, name: str, commands: tuple[str, ...]) -> Shell:

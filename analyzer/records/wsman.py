@@ -26,6 +26,8 @@ class Missing(NamedTuple):
     size: int | None
     ts_ns: int
     packets: tuple[int, ...]
+    unproved: bool = False
+    """What there is of that message was decrypted, but without the missing bytes no signature proves it."""
 
 
 class Operation(Struct, frozen=True, gc=False):
@@ -57,6 +59,8 @@ class Operation(Struct, frozen=True, gc=False):
     """The HTTP status of the exchange's response, None when there is none in the capture."""
     missing: int | None = 0
     """Bytes of the message's body that are not in the capture; None: how many is not known."""
+    unproved: bool = False
+    """It was decrypted out of a body that lacks bytes, so that no signature proves it."""
     lost: bool = False
     """Nothing of the message could be read, but it was sent: it stands for what it would have said."""
     exchanges: tuple[str, ...] = ()
@@ -79,6 +83,8 @@ class Output(NamedTuple):
     """False when bytes or fragments of it are not in the capture: the text is what there is of it, and says where it lacks something."""
     missing: int | None = 0
     """Bytes of it that are not in the capture; None: how many is not known."""
+    unproved: bool = False
+    """It was decrypted out of a body that lacks bytes, so that no signature proves it."""
 
 
 class OutputRun(Struct, frozen=True, gc=False):
@@ -94,6 +100,7 @@ class OutputRun(Struct, frozen=True, gc=False):
     holes: tuple[tuple[int, int], ...] = ()
     """(offset in ``text``, bytes) of each place where bytes are missing and the text says so in brackets; 0 bytes: not known. Only a run of one output has
     them."""
+    unproved: bool = False
 
     @property
     def missing(self) -> int | None:
@@ -141,7 +148,7 @@ class Outputs(Sequence[Output]):
             if streams is None or run.stream in streams:
                 begin = 0
                 for place, (end, size) in enumerate(zip(run.ends, run.sizes, strict=True), position):
-                    yield Output(run.stream, place, run.ts_ns, run.packets, run.text[begin:end], size, run.whole, run.missing)
+                    yield Output(run.stream, place, run.ts_ns, run.packets, run.text[begin:end], size, run.whole, run.missing, run.unproved)
                     begin = end
             position += len(run.sizes)
 
@@ -186,6 +193,8 @@ class Command(Struct, frozen=True, gc=False):
     """What of it is known not to be in the capture, in order of time."""
     holes: tuple[tuple[int, int], ...] = ()
     """(offset in ``text``, bytes) of each place where bytes of its text are missing; 0 bytes: not known."""
+    unproved: bool = False
+    """Its text was decrypted out of a body that lacks bytes, so that no signature proves it."""
 
     @property
     def complete(self) -> bool:

@@ -9,6 +9,7 @@ from analyzer.tables.column import Table
 from analyzer.tables.commands import COMMANDS
 from analyzer.tables.connections import CONNECTIONS
 from analyzer.tables.exchanges import EXCHANGES
+from analyzer.tables.files import FILES
 from analyzer.tables.findings import FINDINGS
 from analyzer.tables.hops import HOPS
 from analyzer.tables.incidents import INCIDENTS
@@ -37,6 +38,7 @@ TABLES: tuple[AnyTable, ...] = (
     SHELLS,
     COMMANDS,
     STREAMS,
+    FILES,
     PROXIES,
     PARTIES,
     LOGONS,

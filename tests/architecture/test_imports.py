@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
         "__init__",
     },
-    "cli_extra": {"cli_inputs", "cli_printing", "cli_work", "api", "errors", "records", "formats.text"},
+    "cli_extra": {"cli_inputs", "cli_printing", "cli_work", "api", "errors", "records", "tables.files", "formats.text"},
     "cli_case": {"cli_inputs", "cli_printing", "cli_work", "case", "api", "errors"},
     "cli_completion": {"cli_printing", "api", "tables", "records"},
     "cli_exports": {"cli_inputs", "cli_printing", "cli_work", "case", "api", "errors"},
