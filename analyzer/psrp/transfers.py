@@ -41,7 +41,8 @@ _PREAMBLE = "\0\0\0\0"
 _MANIFEST = re.compile(r"\"Path\"\s*:\s*\"((?:[^\"\\]|\\.){1,520})\"")
 _OFFSET = re.compile(r"\"Offset\"\s*:\s*(\d{1,18})")
 _BUFFER = re.compile(r"\"BufferSize\"\s*:\s*(\d{1,18})")
-_ARGUMENTS = re.compile(r"[})]\s+(\S[^\r\n]{0,260}?)\s+(?:True|False)\s*$")
+_ARGUMENTS = re.compile(r"(?:\}|\(\))\s+(\S[^\r\n]{0,260}?)\s+(?:True|False)\s*$")
+"""How pypsrp's scripts end: the path and whether variables in it are expanded are their arguments."""
 _LINE = re.compile(r"[^\s=]+={0,2}|=+")
 _TARGET = re.compile(
     r"(?:WriteAllBytes|AppendAllBytes|OpenWrite|FileStream|\]::Create|Set-Content|Add-Content|Out-File|-copyToFilePath|-FilePath|-LiteralPath|-Path)"
@@ -265,10 +266,11 @@ def _line(found: Sequence[Text], ends: Sequence[int], match: re.Match[str]) -> T
 
 
 def _after_preamble(found: list[Text]) -> tuple[list[Text], str]:
-    """Ansible's wrapper reads its own script as JSON first; a line of four zero bytes ends that."""
-    place = next((place for place, one in enumerate(found) if one.text.strip("\r\n") == _PREAMBLE), None)
-    if place is None:
+    """Ansible's wrapper reads its own script and parameters as JSON first; a line of four zero bytes ends each document."""
+    places = [place for place, one in enumerate(found) if one.text.strip("\r\n") == _PREAMBLE]
+    if not places:
         return found, ""
+    place = places[-1]
     return found[place + 1 :], " ".join(one.text for one in found[:place])
 
 
@@ -340,7 +342,7 @@ def _name_of(command: Command, manifest: str, *, to_server: bool) -> str | None:
     path = _MANIFEST.search(manifest)
     if path is not None:
         return _unescaped(path[1])
-    arguments = _ARGUMENTS.search(command.text[-600:])
+    arguments = _ARGUMENTS.search(command.text.rpartition("\n")[2][-600:])
     if arguments is not None:
         return arguments[1]
     return target(f"{command.decoded or ''}\n{command.text}") if to_server else None
