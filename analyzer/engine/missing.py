@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
-from analyzer.records.ids import key_capture, response_id
+from analyzer.records.ids import key_capture, request_id, response_id
 from analyzer.records.quality import Absent, Why
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.wsman import Operation
@@ -15,6 +15,9 @@ from analyzer.sealing.messages import tail
 _MOST = 1 << 30
 _CARRIES = ("Receive",)
 """Requests whose answers carry what a command says; the answers to others only say that the server got them."""
+_ANSWERS = ("SendResponse", "Fault")
+"""Answers that do not tell which command they belong to, and whose requests carry input; other answers tell it, or their requests carry nothing."""
+_UNAUTHENTICATED = (401, 407)
 _UNREAD = (Why.NOT_CAPTURED.value, Why.UNSENT.value)
 
 
@@ -29,15 +32,59 @@ def missing_of(evidence: Evidence, message: Message) -> int | None:
 
 
 def with_lost(evidence: Evidence, messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]]) -> dict[str, list[Operation]]:
-    """The operations by exchange; where the answer to a Receive was sent and cannot be read for want of bytes, an operation that says so."""
+    """The operations by exchange; where the answer to a Receive, or a request that may have carried something, was sent and cannot be read for want of bytes,
+    an operation that says so. Such a request is taken for one of the shell and command whose requests came before it on its connection, or else behind it."""
     found: dict[str, list[Operation]] = {}
-    for identity, own in operations.items():
-        found[identity] = list(own)
-        if len(own) == 1 and own[0].from_client and own[0].name in _CARRIES:
-            lost = _lost(evidence, messages, own[0])
-            if lost is not None:
-                found[identity].append(lost)
-    return found
+    for connection in dict.fromkeys(evidence.exchanges[identity].connection for identity in operations):
+        near: Operation | None = None
+        waiting: list[Exchange] = []
+        for exchange in evidence.exchanges_of[connection]:
+            own = operations.get(exchange.id, ())
+            asked = next((one for one in own if one.from_client), None)
+            found[exchange.id] = list(own)
+            if asked is None and _request_lost(evidence, messages, exchange, own):
+                waiting.append(exchange)
+            elif asked is not None and len(own) == 1 and asked.name in _CARRIES:
+                found[exchange.id] += [lost] if (lost := _lost(evidence, messages, asked)) is not None else []
+            if asked is not None and asked.shell_id:
+                for one in waiting:
+                    found[one.id].append(_lost_request(evidence, messages, one, near or asked))
+                near, waiting = asked, []
+        if near is not None:
+            for one in waiting:
+                found[one.id].append(_lost_request(evidence, messages, one, near))
+    return {identity: own for identity, own in found.items() if own}
+
+
+def _request_lost(evidence: Evidence, messages: Mapping[str, Message], exchange: Exchange, own: Sequence[Operation]) -> bool:
+    """A request was sent whose bytes are not all there, it could not be read, and it was not one of those that carry nothing."""
+    response = exchange.response
+    status = None if isinstance(response, Absent) else response.status
+    if status in _UNAUTHENTICATED or any(one.name not in _ANSWERS for one in own):
+        return False
+    if isinstance(exchange.request, Absent):
+        return exchange.request.why is Why.NOT_CAPTURED and bool(own)
+    message = messages.get(exchange.request.id)
+    if message is None or missing_of(evidence, message) == 0:
+        return False
+    return message.protection is not Protection.SEALED or message.opened_absent in _UNREAD
+
+
+def _lost_request(evidence: Evidence, messages: Mapping[str, Message], exchange: Exchange, near: Operation) -> Operation:
+    half = exchange.response if isinstance(exchange.request, Absent) else exchange.request
+    size = None if isinstance(exchange.request, Absent) else missing_of(evidence, messages[exchange.request.id])
+    return Operation(
+        request_id(exchange.id),
+        exchange.id,
+        from_client=True,
+        ts_ns=near.ts_ns if isinstance(half, Absent) else half.first_ns,
+        packets=() if isinstance(half, Absent) else half.packets,
+        name="",
+        shell_id=near.shell_id,
+        command_id=near.command_id,
+        missing=size,
+        lost=True,
+    )
 
 
 def _lost(evidence: Evidence, messages: Mapping[str, Message], asked: Operation) -> Operation | None:

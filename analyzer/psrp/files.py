@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 from analyzer.formats.holes import HOLE, UNKNOWN, Holed, bytes_of, joined, lost, unshown
-from analyzer.psrp.transfers import Piece, Transfer, all_of, target
+from analyzer.psrp.pieces import Piece, Transfer
+from analyzer.psrp.transfers import all_of, target
 from analyzer.records.files import Check, MovedFile
 from analyzer.records.wsman import Command
 

@@ -151,6 +151,11 @@ def _operation(shell: _Shell, pair: _Pair, operation: Operation) -> None:
     shell.code_page = shell.code_page if operation.code_page is None else operation.code_page
     if operation.creation or _POWERSHELL in (operation.resource_uri or "").lower():
         shell.kind = "powershell"
+    if operation.lost:
+        if pair.command is None and pair.command_id is not None:
+            pair.command = shell.current.get(pair.command_id)
+        _lacks(shell, pair, operation)
+        return
     if operation.from_client and operation.name == "Command":
         _begins(shell, pair, operation)
     elif pair.command is None and pair.command_id is not None:
@@ -302,7 +307,7 @@ def _lacks(shell: _Shell, pair: _Pair, operation: Operation) -> None:
     if operation.missing == 0 and not operation.lost:
         return
     if operation.lost:
-        what = "answer"
+        what = "request" if operation.from_client else "answer"
     elif operation.from_client:
         what = "command" if operation.name == "Command" else "input"
     else:

@@ -1,13 +1,10 @@
 """Pieces of files in commands: which command brings which bytes of which file, and what the traffic says of their size and hash.
 
-    PSCopyToSessionHelper -copyToFilePath C:/x -createFile True -b64Fragment QUJD     Copy-Item -ToSession; it answers BytesWritten=3
-    PSCopyFromSessionHelper -copyFromFilePath C:/x -copyFromStart 0 ...               Copy-Item -FromSession; it answers b64Fragment=QUJD; moreAvailable=False
-    input objects or lines that are base64                                           pypsrp (the last one is a SHA-1), Ansible (it answers {"sha1": ...})
-    output objects or lines that are base64                                          pypsrp (the last one is a SHA-1), Ansible, any tool that prints it
-    echo QUJD >> C:/x.b64                                                            WinRS, line after line, decoded on the host afterwards
-    [Convert]::FromBase64String("QUJD") ... WriteAllBytes                            PowerShell, one command or a command for each piece
+    the steps of Copy-Item                          `analyzer.psrp.copy_item`
+    input objects or lines that are base64          pypsrp (the last one is a SHA-1), Ansible (it answers {"sha1": ...}), any tool that decodes them
+    output objects or lines that are base64         pypsrp (the last one is a SHA-1), Ansible, any tool that prints it
 
-The forms of Copy-Item are those of PowerShell's FileSystemProvider, those of Ansible of its connection plug-ins winrm and psrp.
+The forms of Ansible are those of its connection plug-ins winrm and psrp.
 """
 
 import base64
@@ -16,27 +13,15 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import NamedTuple
 
-from msgspec import Struct, field
+from analyzer.formats.holes import Holed, bytes_of, has_holes, lost
+from analyzer.psrp.copy_item import Session, copied_from, copied_to
+from analyzer.psrp.pieces import B64, Piece, Text, Transfer, texts
+from analyzer.records.wsman import Command, Outputs
 
-from analyzer.formats.holes import HOLE, UNKNOWN, Holed, bytes_of, has_holes, joined, lost, unshown
-from analyzer.records.files import Check
-from analyzer.records.wsman import Command, Output, OutputRun, Outputs
-
-_B64 = rf"A-Za-z0-9+/{HOLE}{UNKNOWN}"
-_TEXT = re.compile(rf"\s*[{_B64}]+={{0,2}}\s*$")
+_TEXT = re.compile(rf"\s*[{B64}]+={{0,2}}\s*$")
 _DIGEST = re.compile(r"[0-9A-Fa-f]{40}(?:[0-9A-Fa-f]{24})?")
 _TOLD_DIGEST = re.compile(r"\"sha(?:1|256)\"\s*:\s*\"([0-9A-Fa-f]{40}(?:[0-9A-Fa-f]{24})?)\"")
-_TO_SESSION = re.compile(r"\bPSCopyToSessionHelper\b.*?-copyToFilePath\s+(.*?)(?=\s+-(?:createFile|emptyFile|b64Fragment|streamName|force)\b|\s*$)", re.DOTALL)
-_FRAGMENT = re.compile(rf"-b64Fragment\s+[\"']?([{_B64}]*={{0,2}})")
-_STREAM = re.compile(r"-streamName\s+(\S+)")
-_WRITTEN = re.compile(r"BytesWritten(?:=|</S>\s*<I(?:32|64) N=\"Value\">)(\d{1,18})")
-_FROM_SESSION = re.compile(r"\bPSCopyFromSessionHelper\b.*?-copyFromFilePath\s+(.*?)\s+-copyFromStart\s+(\d{1,18})\s+-copyFromNumBytes\s+(\d{1,18})", re.DOTALL)
-_ANSWERED = re.compile(rf"b64Fragment(?:=|</S>\s*<S N=\"Value\">)([{_B64}]*={{0,2}})")
-_MORE = re.compile(r"moreAvailable(?:=|</S>\s*<B N=\"Value\">)(\w+)")
-_ITEM = re.compile(r"FullName=([^;]*)[^,]*?FileSize=(\d{1,18})|FileSize=(\d{1,18})[^,]*?FullName=([^;,]*)")
-_TAIL = re.compile(r"([A-Za-z0-9+/]+={0,2})</S>")
 _PREAMBLE = "\0\0\0\0"
 _MANIFEST = re.compile(r"\"Path\"\s*:\s*\"((?:[^\"\\]|\\.){1,520})\"")
 _OFFSET = re.compile(r"\"Offset\"\s*:\s*(\d{1,18})")
@@ -52,155 +37,6 @@ _TARGET = re.compile(
 _VARIABLE = re.compile(r"\$(\w{1,60})\s*=\s*(?:'([^'\r\n]{1,260})'|\"([^\"\r\n]{1,260})\")")
 _LEAST = 64
 """Characters of base64 that a stream must have when nothing else says that it is a file."""
-
-
-class Piece(NamedTuple):
-    """Bytes of a file, in order of time or (``at``) at an offset that the command tells; the command and the packets that brought them."""
-
-    data: Holed
-    command: str
-    packets: tuple[int, ...]
-    at: int | None = None
-
-
-class Transfer(Struct):
-    """A file that is being put together."""
-
-    command: Command
-    method: str
-    name: str | None
-    to_server: bool
-    pieces: list[Piece] = field(default_factory=list)
-    checks: list[Check] = field(default_factory=list)
-    """Of pieces; a hash or the size of the whole stands in the next two."""
-    digest: tuple[str, tuple[int, ...]] | None = None
-    size: tuple[int, tuple[int, ...]] | None = None
-    told: bool = False
-    """The commands say that this is a file: even a single byte of it counts."""
-    open_end: bool = False
-    """More was announced than there is."""
-
-
-class Text(NamedTuple):
-    """An input or output as it was, with the characters that stand for what is missing; a line of a byte stream, or an object."""
-
-    text: str
-    ts_ns: int
-    packets: tuple[int, ...]
-
-
-def texts(command: Command, streams: Sequence[str]) -> list[Text]:
-    """What went in or came out, in order of time; where the capture lacks an answer, or what an answer said, a text of unknown size stands for it."""
-    outputs = command.outputs
-    runs = outputs.runs if isinstance(outputs, Outputs) else tuple(map(_run, outputs))
-    found: list[tuple[int, Text]] = []
-    for run in runs:
-        if run.stream not in streams:
-            continue
-        if run.holes:
-            found.append((run.ts_ns, Text(unshown(run.text, run.holes), run.ts_ns, run.packets)))
-            continue
-        begin = 0
-        for end in run.ends:
-            found.append((run.ts_ns, Text(run.text[begin:end], run.ts_ns, run.packets)))
-            begin = end
-    inward = "input" in streams
-    holed = {run.ts_ns for run in runs if run.holes}
-    lacking = [one for one in command.missing if one.what in (("input",) if inward else ("answer", "output")) and one.ts_ns not in holed]
-    found += [(one.ts_ns, Text(UNKNOWN, one.ts_ns, one.packets)) for one in lacking]
-    found.sort(key=lambda one: one[0])
-    return [text for _, text in found]
-
-
-def _run(output: Output) -> OutputRun:
-    return OutputRun(output.stream, output.ts_ns, output.packets, output.text, (len(output.text),), (output.size,))
-
-
-def copied_to(command: Command, latest: dict[tuple[str, str], Transfer]) -> Transfer | None:
-    """A step of Copy-Item -ToSession: a new transfer, or None when it belongs to the one that is under way in the shell, or is none."""
-    text = unshown(command.text, command.holes)
-    match = _TO_SESSION.search(text) if "PSCopyToSessionHelper" in text else None
-    key = command.server, command.shell
-    written = _written(command)
-    if match is None:
-        if not text and written is not None and key in latest:  # the step itself is not in the capture, but its answer is
-            _lost_step(command, written, latest[key])
-        return None
-    if "-b64Fragment" not in text and "-emptyFile" not in text:
-        return None
-    stream = _STREAM.search(text)
-    name = match[1].strip("'\"") + (f":{stream[1]}" if stream else "")
-    made = None
-    current = latest.get(key)
-    if current is None or current.name != name or "-createFile True" in text:
-        made = current = latest[key] = Transfer(command, "Copy-Item", name, to_server=True, told=True)
-    fragment = _FRAGMENT.search(text)
-    data = bytes_of(fragment[1]) if fragment else Holed(b"")
-    if fragment and fragment.end() == len(text) and has_holes(text[-1:]) and not has_holes(fragment[1]):
-        data = joined((data, lost(None)))
-    _step(command, current, data, written)
-    return made
-
-
-def _step(command: Command, transfer: Transfer, data: Holed, written: tuple[int, tuple[int, ...]] | None) -> None:
-    if written is not None:
-        unknown = [place for place, (_, size) in enumerate(data.holes) if not size]
-        if len(unknown) == 1 and written[0] > len(data.data):  # the server says how much it was
-            at = data.holes[unknown[0]][0]
-            data = joined((data.cut(0, at)._replace(holes=data.holes[: unknown[0]]), lost(written[0] - len(data.data)), _after(data, unknown[0])))
-        transfer.checks.append(Check("BytesWritten", str(written[0]), str(len(data.data)), written[1]))
-    transfer.pieces.append(Piece(data, command.id, command.packets))
-
-
-def _after(data: Holed, place: int) -> Holed:
-    at = data.holes[place][0]
-    return Holed(data.data[at:], tuple((where - at, size) for where, size in data.holes[place + 1 :]))
-
-
-def _lost_step(command: Command, written: tuple[int, tuple[int, ...]], transfer: Transfer) -> None:
-    """Of a step whose beginning is missing its end may be there: base64 is aligned from behind, too."""
-    tails = [match[1] for output in texts(command, ("part",)) for match in _TAIL.finditer(output.text)]
-    tail = tails[-1] if tails else ""
-    data = _exact(tail[len(tail) % 4 :]) or b""
-    if len(data) < written[0]:
-        transfer.checks.append(Check("BytesWritten", str(written[0]), str(written[0]), written[1]))
-        transfer.pieces.append(Piece(joined((lost(written[0] - len(data)), Holed(data))), command.id, command.packets or written[1]))
-
-
-def _written(command: Command) -> tuple[int, tuple[int, ...]] | None:
-    for output in texts(command, ("output",)):
-        match = _WRITTEN.search(output.text)
-        if match is not None:
-            return int(match[1]), output.packets
-    return None
-
-
-def copied_from(command: Command, latest: dict[tuple[str, str], Transfer], sizes: dict[tuple[str, str], tuple[int, tuple[int, ...]]]) -> Transfer | None:
-    """A step of Copy-Item -FromSession, which tells where its bytes belong."""
-    if "PSCopyFromSessionHelper" not in command.text:
-        return None
-    told = texts(command, ("output",))
-    if "-getPathItems" in command.text:
-        for output in told:
-            for name, size, other_size, other in _ITEM.findall(output.text):
-                sizes[command.server, (name or other).strip().lower()] = int(size or other_size), output.packets
-        return None
-    match = _FROM_SESSION.search(command.text)
-    if match is None:
-        return None
-    name, at = match[1].strip("'\""), int(match[2])
-    key = command.server, command.shell
-    made = None
-    current = latest.get(key)
-    if current is None or current.name != name or at == 0:
-        made = current = latest[key] = Transfer(command, "Copy-Item", name, to_server=False, told=True)
-        current.size = sizes.get((command.server, name.lower()))
-    text = "".join(output.text for output in told)
-    fragment, more = _ANSWERED.search(text), _MORE.search(text)
-    data = bytes_of(fragment[1]) if fragment else lost(None)
-    current.pieces.append(Piece(data, command.id, tuple(key for output in told for key in output.packets) or command.packets, at))
-    current.open_end = more is None or more[1].lower() == "true"
-    return made
 
 
 def piped(command: Command, *, to_server: bool) -> Transfer | None:
@@ -354,12 +190,13 @@ def _unescaped(text: str) -> str:
 
 def all_of(commands: Iterable[Command]) -> Iterator[Transfer]:
     """The transfers of the forms above that go through commands of their own, in order of their first."""
-    to_session: dict[tuple[str, str], Transfer] = {}
+    to_session: dict[tuple[str, str], Session] = {}
     from_session: dict[tuple[str, str], Transfer] = {}
     steps: dict[tuple[str, str], Transfer] = {}
     sizes: dict[tuple[str, str], tuple[int, tuple[int, ...]]] = {}
     for command in commands:
-        copied = copied_to(command, to_session) or copied_from(command, from_session, sizes)
+        yield from copied_to(command, to_session)
+        copied = copied_from(command, from_session, sizes)
         if copied is not None:
             yield copied
         if "PSCopy" in command.text:
@@ -382,3 +219,5 @@ def all_of(commands: Iterable[Command]) -> Iterator[Transfer]:
             else:
                 steps[key].pieces += [piece._replace(at=offset) for piece in found.pieces[:1]]
             steps[key].open_end = sum(len(piece.data.data) for piece in found.pieces[:1]) >= buffer
+    for session in to_session.values():
+        yield from session.settled(same=False)

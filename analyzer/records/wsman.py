@@ -19,8 +19,8 @@ class StreamPiece(Struct, frozen=True, gc=False):
 
 
 class Missing(NamedTuple):
-    """Something of a command, or of a shell, that is not in the capture. ``what``: command, input, output, answer, start. ``size``: bytes of it, None where
-    that is not known. ``packets``: of the message that it is missing from, empty when there is none."""
+    """Something of a command, or of a shell, that is not in the capture. ``what``: command, input, output, answer, request, start. ``size``: bytes of it, None
+    where that is not known. ``packets``: of the message that it is missing from, empty when there is none."""
 
     what: str
     size: int | None
