@@ -17,6 +17,7 @@ _CARRIES = ("Receive",)
 """Requests whose answers carry what a command says; the answers to others only say that the server got them."""
 _ANSWERS = ("SendResponse", "Fault")
 """Answers that do not tell which command they belong to, and whose requests carry input; other answers tell it, or their requests carry nothing."""
+_WITHOUT_SHELL = ("CommandResponse", "ReceiveResponse", "SendResponse", "SignalResponse")
 _UNAUTHENTICATED = (401, 407)
 _UNREAD = (Why.NOT_CAPTURED.value, Why.UNSENT.value)
 
@@ -35,11 +36,14 @@ def with_lost(evidence: Evidence, messages: Mapping[str, Message], operations: M
     """The operations by exchange; where the answer to a Receive, or a request that may have carried something, was sent and cannot be read for want of bytes,
     an operation that says so. Such a request is taken for one of the shell and command whose requests came before it on its connection, or else behind it."""
     found: dict[str, list[Operation]] = {}
+    shells = _shells(operations)
     for connection in dict.fromkeys(evidence.exchanges[identity].connection for identity in operations):
         near: Operation | None = None
         waiting: list[Exchange] = []
         for exchange in evidence.exchanges_of[connection]:
             own = operations.get(exchange.id, ())
+            if not any(one.shell_id for one in own):
+                own = [_in_its_shell(one, shells, near) for one in own]
             asked = next((one for one in own if one.from_client), None)
             found[exchange.id] = list(own)
             if asked is None and _request_lost(evidence, messages, exchange, own):
@@ -54,6 +58,29 @@ def with_lost(evidence: Evidence, messages: Mapping[str, Message], operations: M
             for one in waiting:
                 found[one.id].append(_lost_request(evidence, messages, one, near))
     return {identity: own for identity, own in found.items() if own}
+
+
+def _shells(operations: Mapping[str, Sequence[Operation]]) -> dict[str, set[str]]:
+    """The shells in which requests name each command."""
+    found: dict[str, set[str]] = {}
+    for own in operations.values():
+        shell = next((one.shell_id for one in own if one.shell_id), None)
+        command = next((one.command_id for one in own if one.command_id), None)
+        if shell and command:
+            found.setdefault(command, set()).add(shell)
+    return found
+
+
+def _in_its_shell(answered: Operation, shells: Mapping[str, set[str]], near: Operation | None) -> Operation:
+    """An answer whose request could not be read does not name its shell, nor does a request whose header was read in part: it is the one that has its command,
+    else the one that the request before it named."""
+    if answered.name not in _WITHOUT_SHELL and not (answered.from_client and answered.missing != 0):
+        return answered
+    own = shells.get(answered.command_id or "", set())
+    if len(own) == 1:
+        return replace(answered, shell_id=next(iter(own)))
+    known = near is not None and (not own or near.shell_id in own)
+    return replace(answered, shell_id=near.shell_id, command_id=answered.command_id or near.command_id) if near is not None and known else answered
 
 
 def _request_lost(evidence: Evidence, messages: Mapping[str, Message], exchange: Exchange, own: Sequence[Operation]) -> bool:

@@ -13,6 +13,8 @@ from functools import cache
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING
 
+from analyzer.formats.holes import HOLE, has_holes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from xml.etree import ElementTree as ET
@@ -170,6 +172,8 @@ def shown(text: str) -> str:
     if printed is not None and text.count("<Obj", 0, printed.start()) <= 1:  # the object's own, not that of a member
         return string(printed[1])
     root = tree(text)
+    if root is None and text.startswith("<S>") and has_holes(text) and all(c in (d, HOLE) for c, d in zip(text[-4:], "</S>", strict=False)):
+        return string(text[3:-4])  # a string whose end is missing
     return text if root is None else value(root[0] if _local(root) == "Objs" and len(root) else root)
 
 

@@ -34,21 +34,37 @@ _MOST = 64 << 20
 
 
 class Session(Struct):
-    """Copies to one shell: the one that is under way, and steps after it of which it is not known yet whether they are its own."""
+    """Copies to one shell: the one that is under way, and steps after it whose file is not known yet."""
 
     current: Transfer | None = None
     pending: list[tuple[Command, Piece, Check]] = field(default_factory=list)
 
-    def settled(self, *, same: bool) -> Iterator[Transfer]:
-        """The steps that wait: of the current copy when a later step of it follows, else each a piece of a file that nobody names, and the copy may lack it."""
+    def begun(self, transfer: Transfer, *, creates: bool) -> Iterator[Transfer]:
+        """The next file: what waits belonged to the one before it, or to files that nobody names, and the one before may lack it. A file whose first step is
+        not the one that creates it lacks that one: it is the last one that waits."""
+        first = self.pending.pop() if self.pending and not creates else None
+        yield from self.ended()
+        if first is not None:
+            transfer.pieces.append(first[1])
+            transfer.checks.append(first[2])
+        elif not creates:
+            transfer.pieces.append(Piece(lost(None), transfer.command.id, ()))
+        self.current = transfer
+        yield transfer
+
+    def goes_on(self) -> None:
+        """Another step of the file that is under way: what came between belonged to it."""
+        if self.current is not None:
+            self.current.pieces += [piece for _, piece, _ in self.pending]
+            self.current.checks += [check for _, _, check in self.pending]
+            self.pending = []
+
+    def ended(self) -> Iterator[Transfer]:
+        """What waits is of no file that can be told."""
+        if self.pending and self.current is not None:
+            self.current.open_end = True
         for command, piece, check in self.pending:
-            if same and self.current is not None:
-                self.current.pieces.append(piece)
-                self.current.checks.append(check)
-            else:
-                if self.current is not None:
-                    self.current.open_end = True
-                yield Transfer(command, "Copy-Item", None, to_server=True, pieces=[piece], checks=[check], told=True, open_end=True)
+            yield Transfer(command, "Copy-Item", None, to_server=True, pieces=[piece], checks=[check], told=True, open_end=True)
         self.pending = []
 
 
@@ -62,31 +78,40 @@ def copied_to(command: Command, sessions: dict[tuple[str, str], Session]) -> Ite
         if written is not None and (not command.text or command.holes):  # the step itself, or its beginning, is not in the capture, but its answer is
             _lost_step(command, text, written, session)
         return
-    if "-b64Fragment" not in text and "-emptyFile" not in text:
+    if "-b64Fragment" not in text and "-emptyFile" not in text and not has_holes(text):
         return
     stream = _STREAM.search(text)
     name = match[1].strip("'\"") + (f":{stream[1]}" if stream else "")
-    same = session.current is not None and session.current.name == name and "-createFile True" not in text
-    yield from session.settled(same=same)
-    if not same or session.current is None:
-        session.current = Transfer(command, "Copy-Item", name, to_server=True, told=True)
-        yield session.current
+    current = session.current
+    if current is not None and current.name == name and "-createFile True" not in text:
+        session.goes_on()
+    else:
+        current = Transfer(command, "Copy-Item", name, to_server=True, told=True)
+        yield from session.begun(current, creates="-createFile False" not in text)
     fragment = _FRAGMENT.search(text)
-    data = bytes_of(fragment[1]) if fragment else Holed(b"")
-    if fragment and fragment.end() == len(text) and has_holes(text[-1:]) and not has_holes(fragment[1]):
-        data = joined((data, lost(None)))
-    _step(command, session.current, data, written)
-    session.current.open_end = len(data.data) >= _FULL
+    data = bytes_of(fragment[1]) if fragment else lost(None) if has_holes(text) else Holed(b"")
+    _step(command, current, data, written)
+    current.open_end = len(data.data) >= _FULL
 
 
 def _step(command: Command, transfer: Transfer, data: Holed, written: tuple[int, tuple[int, ...]] | None) -> None:
     if written is not None:
-        unknown = [place for place, (_, size) in enumerate(data.holes) if not size]
-        if len(unknown) == 1 and len(data.data) < written[0] <= _MOST:  # the server says how much it was
-            at = data.holes[unknown[0]][0]
-            data = joined((data.cut(0, at)._replace(holes=data.holes[: unknown[0]]), lost(written[0] - len(data.data)), _after(data, unknown[0])))
+        data = _measured(data, written[0])
         transfer.checks.append(Check("BytesWritten", str(written[0]), str(len(data.data)), written[1]))
     transfer.pieces.append(Piece(data, command.id, command.packets))
+
+
+def _measured(data: Holed, written: int) -> Holed:
+    """A fragment with holes, as long as the server says that it was. A hole that is longer or shorter than the rest has swallowed the end of the fragment, and
+    what follows it belongs to something else."""
+    if not data.holes or written > _MOST or (len(data.data) == written and data.missing is not None):
+        return data
+    unknown = [place for place, (_, size) in enumerate(data.holes) if not size]
+    if len(unknown) == 1 and len(data.data) < written:
+        at = data.holes[unknown[0]][0]
+        return joined((Holed(data.data[:at], data.holes[: unknown[0]]), lost(written - len(data.data)), _after(data, unknown[0])))
+    at = data.holes[unknown[0] if unknown else -1][0]
+    return joined((data.cut(0, at), lost(written - at))) if at < written else data
 
 
 def _after(data: Holed, place: int) -> Holed:
@@ -99,10 +124,12 @@ def _lost_step(command: Command, text: str, written: tuple[int, tuple[int, ...]]
     tails = [match[1] for told in (text, *(output.text for output in texts(command, ("part",)))) for match in _TAIL.finditer(told)]
     tail = tails[-1].rpartition(UNKNOWN)[2] if tails else ""
     data = bytes_of(tail[len(tail) % 4 :])
-    if len(data.data) <= written[0] <= _MOST and all(size for _, size in data.holes):
+    if len(data.data) > written[0] or not all(size for _, size in data.holes):
+        data = Holed(b"")
+    if written[0] <= _MOST:
         check = Check("BytesWritten", str(written[0]), str(written[0]), written[1])
-        piece = Piece(joined((lost(written[0] - len(data.data)), data)) if len(data.data) < written[0] else data, command.id, command.packets or written[1])
-        session.pending.append((command, piece, check))
+        whole = joined((lost(written[0] - len(data.data)), data)) if len(data.data) < written[0] else data
+        session.pending.append((command, Piece(whole, command.id, command.packets or written[1]), check))
 
 
 def _written(command: Command) -> tuple[int, tuple[int, ...]] | None:

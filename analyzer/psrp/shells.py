@@ -158,6 +158,8 @@ def _operation(shell: _Shell, pair: _Pair, operation: Operation) -> None:
         return
     if operation.from_client and operation.name == "Command":
         _begins(shell, pair, operation)
+    elif operation.name == "CommandResponse" and pair.asked is None and pair.command_id is not None:
+        _begun_unseen(shell, pair, operation)
     elif pair.command is None and pair.command_id is not None:
         pair.command = shell.current.get(pair.command_id)
     (_powershell if shell.kind == "powershell" else _winrs)(shell, pair, operation)
@@ -180,6 +182,16 @@ def _begins(shell: _Shell, pair: _Pair, operation: Operation) -> None:
     command.begin(operation, pair.place.user)
     if _refused(pair):
         command.state = "refused"
+
+
+def _begun_unseen(shell: _Shell, pair: _Pair, operation: Operation) -> None:
+    """The answer to a request to run a command that is not in the capture: another use of the id, without a text."""
+    command = shell.current.get(pair.command_id or "")
+    if command is not None and command.used:
+        _flush(shell, command.id)
+        command = None
+    pair.command = command or _new(shell, pair.command_id or "", operation)
+    pair.command.begun = True
 
 
 def _new(shell: _Shell, identity: str, operation: Operation) -> Building:

@@ -220,4 +220,4 @@ def all_of(commands: Iterable[Command]) -> Iterator[Transfer]:
                 steps[key].pieces += [piece._replace(at=offset) for piece in found.pieces[:1]]
             steps[key].open_end = sum(len(piece.data.data) for piece in found.pieces[:1]) >= buffer
     for session in to_session.values():
-        yield from session.settled(same=False)
+        yield from session.ended()
