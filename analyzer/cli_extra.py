@@ -63,7 +63,7 @@ def extract(captures: tuple[str, ...], given: Given, output: Path, form: Literal
     zeros where bytes are missing. SHA256.incomplete.json says where these are, and what was compared.
     """
     case = read_case(captures, given)
-    found = case.files()
+    found = case.moved_files()
     content: dict[str, bytes] = {}
     for one in found:
         content[stored_as(one)] = one.data

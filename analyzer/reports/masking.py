@@ -51,14 +51,7 @@ _BASE64_CHAR = "[A-Za-z0-9+/_-]"
 _BLOB = rf"{_BASE64_CHAR}{{24,}}=*"
 _SCHEME = r"[A-Za-z-]{0,20}"
 """An authentication scheme by itself, as in an offer."""
-TYPED = {
-    "commands": ("text", "text_decoded"),
-    "streams": ("text",),
-    "files": ("name",),
-    "exchanges": ("target",),
-    "ladders": ("head",),
-    "timeline": ("message",),
-}
+TYPED = {"commands": ("text", "text_decoded"), "streams": ("text",), "exchanges": ("target",), "ladders": ("head",), "timeline": ("message",)}
 """By table, the columns that hold what somebody typed: `_TYPED` is looked for there, too."""
 _HOSTS = ("source", "destination", "host", "server_name", "tls_server_name", "wanted_name", "socks_destination")
 NAMES = frozenset({"user", "domain", "workstation", "target_name", "spn", "realm", "socks_user", *_HOSTS})

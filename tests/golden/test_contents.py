@@ -168,11 +168,11 @@ def test_clear_commands_of_a_real_capture_lie_before_their_outputs() -> None:
 
 @pytest.mark.parametrize("name", WITH_FILES)
 def test_files_are_those_that_the_server_had(name: str) -> None:
-    found = [(one.name, "to_server" if one.to_server else "to_client", one.size, one.sha256) for one in _sample(name).files()]
+    found = [(one.name, "to_server" if one.to_server else "to_client", one.size, one.sha256) for one in _sample(name).moved_files()]
     wanted = [(told["name"], told["direction"], told["size"], told["sha256"]) for told in truth(SAMPLES / name)["files"]]
     assert sorted(found, key=str) == sorted(wanted, key=str)
-    assert all(one.whole and one.missing_bytes == 0 for one in _sample(name).files())
-    checked = [one for one in _sample(name).files() if one.checks]
+    assert all(one.whole and one.missing_bytes == 0 for one in _sample(name).moved_files())
+    checked = [one for one in _sample(name).moved_files() if one.checks]
     assert len(checked) >= 2
     assert all(one.verified for one in checked)
 
@@ -234,7 +234,7 @@ def _pieces(found: MovedFile, certain: int, gone: set[int]) -> Iterator[tuple[in
 def test_lost_packets_never_make_a_splice(name: str, tmp_path: Path) -> None:
     """One packet after the other is taken out, of each connection's heavy ones: bytes of the files are marked missing, never moved together."""
     source = SAMPLES / name / "capture.pcap"
-    whole = {one.name: one for one in _sample(name).files()}
+    whole = {one.name: one for one in _sample(name).moved_files()}
     texts = {(one.shell, one.id): one for one in _sample(name).result.commands}
     heavy = _heavy(_records(source))
     lacking = 0
@@ -242,7 +242,7 @@ def test_lost_packets_never_make_a_splice(name: str, tmp_path: Path) -> None:
         case = analyzer.analyze(damaged(source, tmp_path / "lost.pcap", _without([lost])), secrets=SAMPLES / name / "secrets.toml")
         (tmp_path / "lost.pcap").unlink()
         _in_order(case)
-        for one in case.files():
+        for one in case.moved_files():
             if one.name in whole:
                 _nothing_is_claimed(one, whole[one.name])
                 lacking += not one.whole
@@ -256,11 +256,11 @@ def test_lost_packets_never_make_a_splice(name: str, tmp_path: Path) -> None:
 
 def test_what_is_missing_is_said_wherever_it_is_shown(tmp_path: Path) -> None:
     name = "direct-psrp-pipeline-reused-healthy"
-    source, whole = SAMPLES / name / "capture.pcap", {one.name: one for one in _sample(name).files()}
+    source, whole = SAMPLES / name / "capture.pcap", {one.name: one for one in _sample(name).moved_files()}
     command = next(command for command in _sample(name).result.commands if "-b64Fragment" in command.text)
     later = [number for number in _heavy(_records(source), 1000) if number + 1 > min(command.packets) & ((1 << 40) - 1)]
     case = analyzer.analyze(damaged(source, tmp_path / "lost.pcap", _without([later[8]])), secrets=SAMPLES / name / "secrets.toml")
-    (one,) = [found for found in case.files() if not found.whole]
+    (one,) = [found for found in case.moved_files() if not found.whole]
     assert one.name is not None
     assert one.missing_bytes is not None
     assert 500 < one.missing_bytes < 2000
@@ -297,4 +297,4 @@ def test_two_views_with_different_losses_and_a_doubled_capture_double_nothing(tm
     both = analyzer.analyze([first, second], secrets=secrets)
     assert _told(both) == told
     assert len(both.result.shells) == 1
-    assert [(one.name, one.sha256, one.verified) for one in both.files()] == [(one.name, one.sha256, True) for one in _sample(name).files()]
+    assert [(one.name, one.sha256, one.verified) for one in both.moved_files()] == [(one.name, one.sha256, True) for one in _sample(name).moved_files()]
