@@ -293,6 +293,8 @@ def _pipeline_message(shell: _Shell, pair: _Pair | None, message: PsMessage, pla
         command.exchanges = command.exchanges or places[0].exchanges or (places[0].exchange,)
         command.seen(operation)
         return
+    if kind == "headless" and not _readable(text):
+        return
     command = _command(shell, pair, message.pipeline or "", operation)
     if kind in _SHOWN:
         stream, made = _SHOWN[kind]
@@ -302,6 +304,12 @@ def _pipeline_message(shell: _Shell, pair: _Pair | None, message: PsMessage, pla
         command.state = state or command.state
         if failure:
             command.add("error", failure, message.size, operation)
+
+
+def _readable(text: str) -> bool:
+    """The rest of an object is CLIXML, which is text: what is not was no fragment."""
+    strange = sum(text.count(character) for character in ("\ufffd", "\0"))
+    return strange * 50 <= len(text)
 
 
 def _beginning(shell: _Shell, pair: _Pair | None, identity: str, operation: Operation) -> Building:
@@ -356,7 +364,7 @@ def _shell(shell: _Shell, name: str, commands: tuple[str, ...]) -> Shell:
 def _commands(shell: _Shell, name: str) -> Iterator[Command]:
     """In the order in which they began."""
     numbers: dict[str, int] = {}
-    for building in shell.commands:
+    user = next(iter(shell.users), None)
+    for building in sorted(shell.commands, key=lambda one: one.first_ns):
         numbers[building.id] = numbers.get(building.id, 0) + 1
-        user = next(iter(shell.users), None)
         yield finished(building, numbers[building.id], name, shell.kind, shell.place.server, shell.place.capture, user)

@@ -7,6 +7,7 @@ CompressionType xpress, decompressed.
 import base64
 import binascii
 import re
+import struct
 from collections.abc import Iterable, Iterator
 from html import unescape
 
@@ -123,8 +124,26 @@ def _streams(text: str, places: Iterable[int], *, packed: bool) -> Iterator[Stre
             yield StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), holed.data, named.get("End", "").lower() == "true", holed.holes)
             continue
         data = _base64(content)
-        plain = inflate(data, _LIMIT) if packed and data else None
+        plain = inflate(data, _LIMIT) if (packed or _is_packed(data)) and data else None
         yield StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), data if plain is None else plain, named.get("End", "").lower() == "true")
+
+
+def _is_packed(data: bytes) -> bool:
+    """Compressed, though nothing readable said so (the shell's Create is not in the capture, or not decrypted): a run of xpress blocks to its end, of which one
+    is smaller than its plain data or the first begins as PSRP's fragments do, and no run of these itself: their object numbers begin with zeros."""
+    if len(data) < _LEAST_PACKED or not any(data[:4]):
+        return False
+    at = blocks = 0
+    while at + 4 <= len(data):
+        plain, packed = (value + 1 for value in struct.unpack_from("<HH", data, at))
+        if packed > plain:
+            return False
+        at += 4 + packed
+        blocks += packed < plain
+    return at == len(data) and (blocks > 0 or not any(data[4:8]))
+
+
+_LEAST_PACKED = 64
 
 
 def _elements(text: str, places: Iterable[int]) -> Iterator[tuple[str, str]]:
