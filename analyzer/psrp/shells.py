@@ -157,6 +157,8 @@ def _operation(shell: _Shell, pair: _Pair, operation: Operation) -> None:
         _lacks(shell, pair, operation)
         return
     if operation.from_client and operation.name == "Command":
+        if _sent_again(shell, pair, operation):
+            return
         _begins(shell, pair, operation)
     elif operation.name == "CommandResponse" and pair.asked is None and pair.command_id is not None:
         _begun_unseen(shell, pair, operation)
@@ -166,14 +168,20 @@ def _operation(shell: _Shell, pair: _Pair, operation: Operation) -> None:
     _lacks(shell, pair, operation)
 
 
+def _sent_again(shell: _Shell, pair: _Pair, operation: Operation) -> bool:
+    """The request that began the command of this id, once more to the byte: the numbers of PSRP's objects are never used twice in a shell."""
+    command = shell.current.get(pair.command_id or "")
+    if command is None or shell.kind != "powershell" or not operation.arguments or command.arguments != operation.arguments:
+        return False
+    pair.command = command
+    return True
+
+
 def _begins(shell: _Shell, pair: _Pair, operation: Operation) -> None:
-    """A request to run a command: another one under the same id, unless it is this one again."""
+    """A request to run a command: another one where the id was used for one."""
     identity = pair.command_id or operation.exchange
     command = shell.current.get(identity)
     if command is not None and command.used:
-        if shell.kind == "powershell" and command.begun and operation.arguments and command.arguments == operation.arguments:
-            pair.command = command  # the numbers of fragments are never used twice: the client sent it once more
-            return
         _flush(shell, identity)
         command = None
     if command is None:

@@ -2,12 +2,14 @@
 
 Two exchanges show the same one where a hop or a capture point says so, where an encrypted body has the same token (its signature, or its confounder, is never
 used twice), or where a readable one has the same MessageID and the same text and the two were not answered differently: a client that uses a MessageID for two
-requests gets two answers. Of the copies the one that lacks least is read, of these the client's own; a request and its response may come from two copies.
+requests gets two answers. What lies between hosts that have nothing to do with each other is never one. Of the copies the one that
+lacks least is read, of these the client's own; a request and its response may come from two copies.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
@@ -32,9 +34,15 @@ def once(evidence: Evidence, messages: Mapping[str, Message], operations: Mappin
     groups = _Groups(operations)
     for identity in operations:
         _by_place(evidence, identity, operations, groups)
+    linked = frozenset((hop.near_connection, hop.far_connection) for hop in evidence.hops)
     for token, own in _by_token(messages, operations).items():
-        del token
-        for first, second in _links(own, lambda one, other: _may_be_one(one, other, evidence, messages, operations)):
+        sealed = isinstance(token[1], bytes)
+
+        def same(one: str, other: str, *, sealed: bool = sealed) -> bool:
+            near = _on_one_way(evidence, one, other, linked, either=sealed)
+            return near and _may_be_one(one, other, evidence, messages, operations)
+
+        for first, second in _links(own, same):
             groups.join(first, second)
     out: list[Operation] = []
     stands_for: dict[str, str] = {}
@@ -96,16 +104,28 @@ def _same_place(evidence: Evidence, one: str, other: str) -> bool:
     return False
 
 
-def _by_token(messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]]) -> dict[object, list[str]]:
-    """Exchanges by what tells a message of theirs from all others."""
-    found: dict[object, list[str]] = defaultdict(list)
+def _on_one_way(evidence: Evidence, one: str, other: str, linked: AbstractSet[tuple[str, str]], *, either: bool) -> bool:
+    """The two connections can carry one message: a proxy joins them, or they have the same hosts (``either``: the same client or the same server)."""
+    a, b = (evidence.connections[evidence.exchanges[identity].connection] for identity in (one, other))
+    if (a.id, b.id) in linked or (b.id, a.id) in linked:
+        return True
+    hosts = (a.client.host == b.client.host, a.server.host == b.server.host)
+    return any(hosts) if either else all(hosts)
+
+
+_Token: TypeAlias = tuple[bool, bytes | str, str | None]
+
+
+def _by_token(messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]]) -> dict[_Token, list[str]]:
+    """Exchanges by what tells a message of theirs from all others: direction, token or MessageID, RelatesTo."""
+    found: dict[_Token, list[str]] = defaultdict(list)
     for identity, own in operations.items():
         for operation in own:
             message = messages.get(operation.message)
             if message is None:
                 continue
             if message.parts and len(message.parts[0].header) >= _TOKEN:
-                found[operation.from_client, message.parts[0].header].append(identity)
+                found[operation.from_client, message.parts[0].header, None].append(identity)
             if message.message_id and not operation.lost:
                 found[operation.from_client, message.message_id, message.relates_to].append(identity)
     return {token: own for token, own in found.items() if len(own) > 1}

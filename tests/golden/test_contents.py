@@ -20,7 +20,9 @@ import pytest
 import analyzer
 from analyzer.api import Case
 from analyzer.records.files import MovedFile
-from analyzer.records.ids import key_capture
+from analyzer.records.ids import key_capture, key_number
+from analyzer.records.quality import Absent
+from analyzer.records.sealing import Protection
 from analyzer.records.wsman import Command
 from analyzer.wsman.xpress import inflate
 from tests.build.damage import Damage, Record, damaged
@@ -298,3 +300,50 @@ def test_two_views_with_different_losses_and_a_doubled_capture_double_nothing(tm
     assert _told(both) == told
     assert len(both.result.shells) == 1
     assert [(one.name, one.sha256, one.verified) for one in both.moved_files()] == [(one.name, one.sha256, True) for one in _sample(name).moved_files()]
+
+
+@pytest.mark.parametrize("name", ["squid-ntlm-healthy", "haproxy-waiting-receive-healthy", "varnish-pool-healthy", "badproxy-healthy"])
+@pytest.mark.parametrize("side", ["near_connection", "far_connection"])
+def test_bodies_open_whichever_side_of_the_proxy_has_the_handshake(name: str, side: str, tmp_path: Path) -> None:
+    case = _sample(name)
+    own = {getattr(hop, side) for hop in case.evidence.hops}
+    handshake = [
+        key_number(key) - 1
+        for spoken in case.evidence.conversations
+        if spoken.connection in own
+        for step in spoken.steps
+        if step.from_client
+        for key in step.packets
+    ]
+    assert handshake
+    lacking = damaged(SAMPLES / name / "capture.pcap", tmp_path / "lacking.pcap", _without(handshake))
+    found = analyzer.analyze(lacking, secrets=SAMPLES / name / "secrets.toml")
+    sealed = [message for message in found.evidence.messages.values() if message.protection is Protection.SEALED]
+    assert len(sealed) >= 20
+    assert all(message.opened and message.check == "good" for message in sealed)
+    assert _told(found) == _told(case)
+    assert len(found.result.shells) == len(case.result.shells)
+
+
+@real
+@pytest.mark.captures
+def test_losses_of_a_real_capture_make_no_phantom_and_no_order_of_their_own(tmp_path: Path) -> None:
+    """Each packet of WinRM in turn: the commands stay the two that there are, what is called complete is, and what is not says so."""
+    source, whole = REAL / EMPIRE[0], {command.id: command for command in _empire(EMPIRE[0]).result.commands}
+    halves = [
+        half for exchange in _empire(EMPIRE[0]).evidence.exchanges.values() for half in (exchange.request, exchange.response) if not isinstance(half, Absent)
+    ]
+    lacking = 0
+    for number in sorted({key_number(key) for half in halves for key in half.packets})[::2]:
+        lost = damaged(source, tmp_path / "lost.cap", _without([number - 1]))
+        case = analyzer.analyze(lost, keytab=REAL / "keys" / "theshire.keytab")
+        _in_order(case)
+        assert {command.id for command in case.result.commands} <= set(whole)
+        assert len(case.result.shells) == 1
+        closed = any(message.opened_absent == "sealed" for message in case.evidence.messages.values())  # without the handshake there is no key
+        for command in case.result.commands:
+            lacking += not command.complete
+            if command.complete and not closed:
+                assert command.text == whole[command.id].text
+                assert [output.text for output in command.outputs] == [output.text for output in whole[command.id].outputs]
+    assert lacking >= 4
