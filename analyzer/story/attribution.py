@@ -6,10 +6,10 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from analyzer.records.evidence import Evidence
+from analyzer.records.halves import account, authenticated, request
 from analyzer.records.proxy import Role
 from analyzer.records.story import Fate
 from analyzer.records.wsman import Command, Shell
-from analyzer.story.halves import account, request, standing
 
 
 class Attributed(NamedTuple):
@@ -56,7 +56,7 @@ def _of(evidence: Evidence, exchanges: Iterable[str], fates: Mapping[str, Fate])
         exchange = evidence.exchanges[identity]
         if request(exchange) is None:
             continue
-        logon = standing(evidence, exchange)
+        logon = authenticated(evidence, exchange)
         name = None if logon is None else account(logon.client)
         if evidence.roles.get(exchange.connection) is Role.UPSTREAM_LEG:
             return _Who(None, None, name)
