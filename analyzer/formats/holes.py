@@ -102,18 +102,20 @@ def has_holes(text: str) -> bool:
 
 
 def bytes_of(text: str) -> Holed:
-    """`base64` text that may have holes as bytes. A hole costs the groups of four that it touches; behind one of unknown size nothing has a certain place."""
+    """`base64` text that may have holes as bytes. A hole costs the groups of four that it touches. Between two of unknown size nothing can be decoded; what is
+    behind the last one is aligned from the end, where base64 has a group of four, too."""
     if not has_holes(text):
         return Holed(_decoded(text))
+    text = "".join(text.split())
     whole, unknown, rest = text.partition(UNKNOWN)
-    pieces = [_with_holes(whole)]
-    if unknown:
-        pieces += [lost(None), *([_with_holes(rest.lstrip(UNKNOWN))] if rest.strip(HOLE + UNKNOWN) else [])]
-    return joined(pieces)
+    if not unknown:
+        return _with_holes(whole)
+    rest = rest.rpartition(UNKNOWN)[2]
+    whole = whole[: len(whole) // 4 * 4]
+    return joined((_with_holes(whole), lost(None), *([_with_holes(rest[len(rest) % 4 :])] if rest.strip(HOLE) else [])))
 
 
 def _with_holes(text: str) -> Holed:
-    text = "".join(text.split())
     if len(text) % 4:  # base64 comes in groups of four: what follows the hole belongs to something else, or ends early
         begin = _RUN.search(text)
         if begin is not None:

@@ -23,6 +23,8 @@ from analyzer.psrp import strings
 _HEADER = struct.Struct(">QQBI")
 _MESSAGE = struct.Struct("<II16s16s")
 _OBJECT_LIMIT = 64 << 20
+_FREE = 1 << 20
+"""Missing bytes of an object for which zeros may stand in any case; more only where there are as many of it."""
 _STRINGS = chosen(strings)
 TYPES = {
     0x00010002: "SESSION_CAPABILITY",
@@ -120,13 +122,17 @@ class _Object(Struct, Generic[Place]):
         return self.begun and self.last is not None and (self.broken or len(self.blobs) == self.last + 1)
 
     def message(self) -> PsMessage:
-        """What there is of it. A fragment that is missing, at the end too, is a hole of unknown size."""
+        """What there is of it. A fragment that is missing is a hole as long as the others where these are all of one length, as senders fill them, else of
+        unknown size, as the end of the object always is."""
         numbers = sorted(self.blobs)
         pieces: list[Holed] = []
         expected = 0
+        usual = {len(blob.data) for number, blob in self.blobs.items() if number != self.last}
+        size = usual.pop() if len(usual) == 1 and len(self.blobs) > 2 else None
         for number in numbers:
             if number != expected:
-                pieces.append(lost(None))
+                missing = None if size is None else size * (number - expected)
+                pieces.append(lost(missing if missing is not None and missing <= max(_FREE, 4 * self.size) else None))
             pieces.append(self.blobs[number])
             expected = number + 1
         if self.last is None or expected != self.last + 1 or self.broken:

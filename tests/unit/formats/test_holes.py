@@ -53,6 +53,13 @@ def test_what_follows_a_hole_of_unknown_size_comes_after_it() -> None:
     text = base64.b64encode(b"abcdef").decode()
     assert bytes_of(text + UNKNOWN) == Holed(b"abcdef", ((6, 0),))
     assert bytes_of(text[:6] + HOLE * 4) == Holed(b"abc", ((3, 0),))
+    long = base64.b64encode(bytes(range(90))).decode()
+    for begin in range(12):
+        for end in range(60, 70):
+            found = bytes_of(long[:begin] + UNKNOWN + long[end:])
+            assert found.holes == ((begin // 4 * 3, 0),)
+            assert found.data == bytes(range(begin // 4 * 3)) + bytes(range(-(-end // 4) * 3, 90))
+    assert bytes_of(long[:8] + UNKNOWN + long[30:50] + UNKNOWN) == Holed(bytes(range(6)), ((6, 0),))
 
 
 @pytest.mark.parametrize("text", ["plain", f"a{HOLE * 1200}b{UNKNOWN}", f"{UNKNOWN}{HOLE}x", HOLE])

@@ -113,8 +113,11 @@ def test_what_is_missing_stands_in_its_place() -> None:
     assert isinstance(found, PsMessage)
     assert (found.text, found.size, found.whole) == ("a" * 10 + HOLE * 5 + "a" * 25, 80, False)
     pieces = fragments(message("a" * 150, mark=b""), size=60)
-    (cut,) = read([pieces[0], *pieces[2:]])
-    assert cut.text == "a" * 20 + UNKNOWN + "a" * 70
+    (cut,) = read([pieces[0], pieces[3]])
+    assert cut.text == "a" * 20 + UNKNOWN + "a" * 10
+    pieces = fragments(message("a" * 400, mark=b""), size=60)
+    (cut,) = read([*pieces[:2], *pieces[4:]])
+    assert cut.text == "a" * 80 + HOLE * 120 + "a" * 200
 
 
 def test_the_same_numbers_under_two_commands_are_two_objects() -> None:
@@ -126,7 +129,7 @@ def test_the_same_numbers_under_two_commands_are_two_objects() -> None:
     assert [one.text for one in found if isinstance(one, PsMessage)] == ["other" * 40]
     ((rest, _),) = reader.unfinished("A")
     assert isinstance(rest, PsMessage)
-    assert (rest.whole, UNKNOWN in rest.text, "other" in rest.text) == (False, True, False)
+    assert (rest.whole, HOLE * 50 in rest.text, "other" in rest.text) == (False, True, False)
     assert list(reader.unfinished()) == []
 
 
