@@ -9,7 +9,8 @@ from analyzer.records.http import Exchange
 from analyzer.records.ids import key_capture, request_id, response_id
 from analyzer.records.quality import Absent, Why
 from analyzer.records.sealing import Message, Protection
-from analyzer.records.wsman import Operation
+from analyzer.records.transport import Stream
+from analyzer.records.wsman import BETWEEN, Operation
 from analyzer.sealing.messages import tail
 
 _MOST = 1 << 30
@@ -40,6 +41,7 @@ def with_lost(evidence: Evidence, messages: Mapping[str, Message], operations: M
     for connection in dict.fromkeys(evidence.exchanges[identity].connection for identity in operations):
         near: Operation | None = None
         waiting: list[Exchange] = []
+        last = max((one.position for one in evidence.exchanges_of[connection] if not isinstance(one.request, Absent)), default=0)
         for exchange in evidence.exchanges_of[connection]:
             own = operations.get(exchange.id, ())
             if not any(one.shell_id for one in own):
@@ -49,15 +51,20 @@ def with_lost(evidence: Evidence, messages: Mapping[str, Message], operations: M
             if asked is None and _request_lost(evidence, messages, exchange, own):
                 waiting.append(exchange)
             elif asked is not None and len(own) == 1 and asked.name in _CARRIES:
-                found[exchange.id] += [lost] if (lost := _lost(evidence, messages, asked)) is not None else []
+                found[exchange.id] += [lost] if (lost := _lost(evidence, messages, asked, last)) is not None else []
             if asked is not None and asked.shell_id:
                 for one in waiting:
                     found[one.id].append(_lost_request(evidence, messages, one, near or asked))
-                near, waiting = asked, []
+                near, waiting = _with_command(asked, own), []
         if near is not None:
             for one in waiting:
                 found[one.id].append(_lost_request(evidence, messages, one, near))
     return {identity: own for identity, own in found.items() if own}
+
+
+def _with_command(asked: Operation, own: Iterable[Operation]) -> Operation:
+    """The request with the id that its answer gave the command."""
+    return asked if asked.command_id else replace(asked, command_id=next((one.command_id for one in own if one.command_id), None))
 
 
 def _shells(operations: Mapping[str, Sequence[Operation]]) -> dict[str, set[str]]:
@@ -90,7 +97,8 @@ def _request_lost(evidence: Evidence, messages: Mapping[str, Message], exchange:
     if status in _UNAUTHENTICATED or any(one.name not in _ANSWERS for one in own):
         return False
     if isinstance(exchange.request, Absent):
-        return exchange.request.why is Why.NOT_CAPTURED and bool(own)
+        answer = None if isinstance(response, Absent) else messages.get(response.id)
+        return exchange.request.why is Why.NOT_CAPTURED and (bool(own) or (answer is not None and answer.opened_absent in _UNREAD))
     message = messages.get(exchange.request.id)
     if message is None or missing_of(evidence, message) == 0:
         return False
@@ -114,11 +122,12 @@ def _lost_request(evidence: Evidence, messages: Mapping[str, Message], exchange:
     )
 
 
-def _lost(evidence: Evidence, messages: Mapping[str, Message], asked: Operation) -> Operation | None:
+def _lost(evidence: Evidence, messages: Mapping[str, Message], asked: Operation, last: int) -> Operation | None:
+    """The answer to a Receive that was sent, as the connection went on to its exchange ``last``, and cannot be read."""
     exchange = evidence.exchanges[asked.exchange]
     response = exchange.response
     if isinstance(response, Absent):
-        if response.why is not Why.NOT_CAPTURED or not _passed(evidence, exchange):
+        if response.why is not Why.NOT_CAPTURED or exchange.position >= last:
             return None
         return Operation(response_id(exchange.id), exchange.id, from_client=False, ts_ns=asked.ts_ns, packets=(), name="", missing=None, lost=True)
     message = messages.get(response.id)
@@ -130,17 +139,69 @@ def _lost(evidence: Evidence, messages: Mapping[str, Message], asked: Operation)
     return Operation(message.id, exchange.id, from_client=False, ts_ns=response.first_ns, packets=response.packets, name="", missing=lacking, lost=True)
 
 
-def _passed(evidence: Evidence, exchange: Exchange) -> bool:
-    """The connection went on after this exchange: its answer, which is not there, was sent."""
-    own = evidence.exchanges_of[exchange.connection]
-    return any(other.position > exchange.position and not isinstance(other.request, Absent) for other in own[-1:])
+def between(evidence: Evidence, operations: Iterable[Operation]) -> Iterator[Operation]:
+    """For each hole between two requests of a connection, or behind the last, of which no exchange shows anything: an operation that says so. It is taken for
+    one of the shell and command that the request before it named. Its exchange is that one's with a plus sign."""
+    asked: dict[str, Operation] = {}
+    for operation in operations:
+        if not operation.lost:
+            for identity in operation.exchanges or (operation.exchange,):
+                known = asked.get(identity)
+                if known is None and operation.shell_id:
+                    asked[identity] = operation
+                elif known is not None and operation.command_id:
+                    asked[identity] = _with_command(known, (operation,))
+    views: dict[str, str] = {}
+    for identity, one in evidence.connections.items():
+        if one.twin_of is not None:
+            views.update({identity: one.twin_of, one.twin_of: identity})
+    for connection in dict.fromkeys(evidence.exchanges[identity].connection for identity in asked):
+        yield from _between(evidence, connection, asked, views.get(connection))
+
+
+def _between(evidence: Evidence, connection: str, asked: Mapping[str, Operation], view: str | None) -> Iterator[Operation]:
+    stream = evidence.connections[connection].to_server
+    other = None if view is None else evidence.connections[view].to_server
+    before: Exchange | None = None
+    near: Operation | None = None
+    end: int | None = None
+    for exchange in (*evidence.exchanges_of[connection], None):
+        request = None if exchange is None else exchange.request
+        if isinstance(request, Absent):
+            end = None
+            continue
+        stop = stream.size if request is None else request.at
+        size = 0 if end is None else _holes(stream, end, stop)
+        if size and other is not None and end is not None:
+            size = min(size, _holes(other, end, stop))
+        if size and near is not None and before is not None:
+            yield Operation(
+                f"{before.id}+.q",
+                f"{before.id}+",
+                from_client=True,
+                ts_ns=near.ts_ns,
+                packets=(),
+                name=BETWEEN,
+                shell_id=near.shell_id,
+                command_id=near.command_id,
+                missing=size,
+                lost=True,
+            )
+        if exchange is not None and request is not None:
+            before, end = exchange, request.end_at
+            near = asked.get(exchange.id) or near
+
+
+def _holes(stream: Stream, start: int, end: int) -> int:
+    """Bytes of [start, end) that are not in the capture."""
+    return sum(max(min(gap.stream_at + gap.size, end) - max(gap.stream_at, start), 0) for gap in stream.gaps)
 
 
 def by_one_clock(evidence: Evidence, operations: Iterable[Operation]) -> Iterator[Operation]:
     """The operations, those of captures whose clocks are ahead with their times by the reference clock."""
     clocks = {capture.ordinal: capture for capture in evidence.captures if capture.clock_offset_ns}
     for operation in operations:
-        capture = clocks.get(evidence.exchanges[operation.exchange].capture) if clocks else None
+        capture = clocks.get(evidence.exchanges[operation.exchange.rstrip("+")].capture) if clocks else None
         if clocks and operation.packets:
             capture = clocks.get(key_capture(operation.packets[0]))
         yield operation if capture is None else replace(operation, order_ns=operation.ts_ns - (capture.clock_offset_ns or 0))

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.engine.forks import spread
-from analyzer.engine.missing import by_one_clock, missing_of, with_lost
+from analyzer.engine.missing import between, by_one_clock, missing_of, with_lost
 from analyzer.engine.ticketing import NOBODY, Named
 from analyzer.formats.content import codings, unpacked
 from analyzer.formats.holes import Holed, shown, text_of
@@ -101,7 +101,8 @@ def contents(
         operations.update(one.operations)
     ordered = {identity: operations[identity] for identity in evidence.exchanges if identity in operations}
     kept = once(evidence, messages, with_lost(evidence, messages, ordered)).operations
-    places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients) for item in kept}
+    kept += between(evidence, kept)
+    places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients) for item in kept}
     built = shells(by_one_clock(evidence, kept), places)
     return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {})
 

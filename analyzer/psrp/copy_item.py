@@ -31,24 +31,26 @@ _TAIL = re.compile(rf"([{B64}]+={{0,2}})</S>")
 _FULL = 4 << 20
 """Bytes of a fragment of Copy-Item that another one may follow."""
 _MOST = 64 << 20
+_UNKNOWN = ("request", "exchange")
+"""What may be missing of a command without anything that shows what it was."""
 
 
 class Session(Struct):
     """Copies to one shell: the one that is under way, and steps after it whose file is not known yet."""
 
     current: Transfer | None = None
-    pending: list[tuple[Command, Piece, Check]] = field(default_factory=list)
+    pending: list[tuple[Command, Piece, Check | None]] = field(default_factory=list)
 
     def begun(self, transfer: Transfer, *, creates: bool) -> Iterator[Transfer]:
         """The next file: what waits belonged to the one before it, or to files that nobody names, and the one before may lack it. A file whose first step is
         not the one that creates it lacks that one: it is the last one that waits."""
         first = self.pending.pop() if self.pending and not creates else None
-        yield from self.ended()
+        if not creates and (first is None or self.pending):
+            transfer.pieces.append(Piece(lost(None), transfer.command.id, ()))
         if first is not None:
             transfer.pieces.append(first[1])
-            transfer.checks.append(first[2])
-        elif not creates:
-            transfer.pieces.append(Piece(lost(None), transfer.command.id, ()))
+            transfer.checks += [] if first[2] is None else [first[2]]
+        yield from self.ended()
         self.current = transfer
         yield transfer
 
@@ -56,7 +58,7 @@ class Session(Struct):
         """Another step of the file that is under way: what came between belonged to it."""
         if self.current is not None:
             self.current.pieces += [piece for _, piece, _ in self.pending]
-            self.current.checks += [check for _, _, check in self.pending]
+            self.current.checks += [check for _, _, check in self.pending if check is not None]
             self.pending = []
 
     def ended(self) -> Iterator[Transfer]:
@@ -64,6 +66,8 @@ class Session(Struct):
         if self.pending and self.current is not None:
             self.current.open_end = True
         for command, piece, check in self.pending:
+            if check is None:
+                continue
             yield Transfer(command, "Copy-Item", None, to_server=True, pieces=[piece], checks=[check], told=True, open_end=True)
         self.pending = []
 
@@ -75,11 +79,12 @@ def copied_to(command: Command, sessions: dict[tuple[str, str], Session]) -> Ite
     session = sessions.setdefault((command.server, command.shell), Session())
     written = _written(command)
     if match is None:
-        if written is not None and (not command.text or command.holes):  # the step itself, or its beginning, is not in the capture, but its answer is
+        if not command.text or command.holes:  # the step itself, or its beginning, is not in the capture, but its answer may be
             _lost_step(command, text, written, session)
         return
     if "-b64Fragment" not in text and "-emptyFile" not in text and not has_holes(text):
         return
+    lacking = [one for one in command.missing if one.what in _UNKNOWN]
     stream = _STREAM.search(text)
     name = match[1].strip("'\"") + (f":{stream[1]}" if stream else "")
     current = session.current
@@ -92,9 +97,14 @@ def copied_to(command: Command, sessions: dict[tuple[str, str], Session]) -> Ite
     data = bytes_of(fragment[1]) if fragment else lost(None) if has_holes(text) else Holed(b"")
     _step(command, current, data, written)
     current.open_end = len(data.data) >= _FULL
+    if lacking:  # what is missing came with or after this step, and may have been another one
+        session.pending.append((command, Piece(lost(None), command.id, ()), None))
 
 
 def _step(command: Command, transfer: Transfer, data: Holed, written: tuple[int, tuple[int, ...]] | None) -> None:
+    if written is None and data.holes:  # its length is not known: the last hole may have swallowed its end
+        at = data.holes[-1][0]
+        data = joined((data.cut(0, at), lost(None)))
     if written is not None:
         data = _measured(data, written[0])
         transfer.checks.append(Check("BytesWritten", str(written[0]), str(len(data.data)), written[1]))
@@ -119,8 +129,13 @@ def _after(data: Holed, place: int) -> Holed:
     return Holed(data.data[at:], tuple((where - at, size) for where, size in data.holes[place + 1 :]))
 
 
-def _lost_step(command: Command, text: str, written: tuple[int, tuple[int, ...]], session: Session) -> None:
-    """Of a step whose beginning is missing its end may be there: base64 is aligned from behind, too."""
+def _lost_step(command: Command, text: str, written: tuple[int, tuple[int, ...]] | None, session: Session) -> None:
+    """Of a step whose beginning is missing its end may be there: base64 is aligned from behind, too. Of which nothing is known it is one where the copy goes on
+    under the same pipeline id."""
+    if written is None:
+        under = session.current is not None and session.current.command.id.partition("#")[0] == command.id.partition("#")[0]
+        session.pending += [(command, Piece(lost(None), command.id, command.packets), None)] if under else []
+        return
     tails = [match[1] for told in (text, *(output.text for output in texts(command, ("part",)))) for match in _TAIL.finditer(told)]
     tail = tails[-1].rpartition(UNKNOWN)[2] if tails else ""
     data = bytes_of(tail[len(tail) % 4 :])

@@ -144,6 +144,8 @@ def _finished(transfer: Transfer) -> MovedFile | None:
     data = content.data
     if len(data) > _MOST or (not data and not content.holes and not transfer.told) or not (transfer.told or len(data) >= _LEAST):
         return None
+    if not data and transfer.name is None and not any(size for _, size in content.holes):
+        return None
     if not transfer.told and transfer.pieces and not any(piece.data.data for piece in transfer.pieces):
         return None
     checks = (*transfer.checks, *_checks(transfer, data))

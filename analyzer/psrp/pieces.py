@@ -63,9 +63,9 @@ def texts(command: Command, streams: Sequence[str]) -> list[Text]:
         for end in run.ends:
             found.append((run.ts_ns, Text(run.text[begin:end], run.ts_ns, run.packets)))
             begin = end
-    inward = "input" in streams
+    kinds = ("input", "request", "exchange") if "input" in streams else ("answer", "output", "exchange")
     holed = {run.ts_ns for run in runs if run.holes}
-    lacking = [one for one in command.missing if one.what in (("input", "request") if inward else ("answer", "output")) and one.ts_ns not in holed]
+    lacking = [one for one in command.missing if one.what in kinds and one.ts_ns not in holed]
     found += [(one.ts_ns, Text(UNKNOWN, one.ts_ns, one.packets)) for one in lacking]
     found.sort(key=lambda one: one[0])
     return [text for _, text in found]

@@ -17,7 +17,7 @@ from analyzer.formats.holes import Holed, bytes_of, joined
 from analyzer.psrp import clixml
 from analyzer.psrp.commands import Building, finished
 from analyzer.psrp.fragments import Defragmenter, Found, PsMessage, Strings
-from analyzer.records.wsman import Command, Missing, Operation, OutputRun, Shell
+from analyzer.records.wsman import BETWEEN, Command, Missing, Operation, OutputRun, Shell
 
 _POWERSHELL = "/powershell/"
 _INPUTS = ("stdin", "pr")
@@ -202,6 +202,16 @@ def _begun_unseen(shell: _Shell, pair: _Pair, operation: Operation) -> None:
     pair.command.begun = True
 
 
+def _nameless(shell: _Shell, identity: str, operation: Operation) -> Building | None:
+    """The one WinRS command that was asked for and whose id, which its answer tells, is not in the capture: an id that nothing has named before is its."""
+    own = [one for one in shell.commands if one.id in one.exchanges and one.state != "refused"]
+    if len(own) != 1 or shell.kind == "powershell" or operation.name == "Command" or own[0].first_ns > operation.ts_ns:
+        return None
+    own[0].id = identity
+    shell.current[identity] = own[0]
+    return own[0]
+
+
 def _new(shell: _Shell, identity: str, operation: Operation) -> Building:
     command = shell.current[identity] = Building(identity, operation.ts_ns, operation.ts_ns, operation.packets[:1])
     shell.commands.append(command)
@@ -212,7 +222,7 @@ def _command(shell: _Shell, pair: _Pair | None, identity: str, operation: Operat
     """The command that an id stands for: what the pair's request meant by it, else what last began under it."""
     command = pair.command if pair is not None and pair.command is not None and pair.command.id == identity else shell.current.get(identity)
     if command is None:
-        command = _new(shell, identity, operation)
+        command = _nameless(shell, identity, operation) or _new(shell, identity, operation)
     command.seen(operation)
     return command
 
@@ -335,7 +345,7 @@ def _lacks(shell: _Shell, pair: _Pair, operation: Operation) -> None:
     if operation.missing == 0 and not operation.lost:
         return
     if operation.lost:
-        what = "request" if operation.from_client else "answer"
+        what = "exchange" if operation.name == BETWEEN else "request" if operation.from_client else "answer"
     elif operation.from_client:
         what = "command" if operation.name == "Command" else "input"
     else:

@@ -18,9 +18,13 @@ class StreamPiece(Struct, frozen=True, gc=False):
     """(offset in ``data``, size) of bytes that are not in the capture: zeros stand for them. Size 0: how many there were is not known."""
 
 
+BETWEEN = "between"
+"""Name of the operation that stands for requests and answers between two others of which the capture has nothing."""
+
+
 class Missing(NamedTuple):
-    """Something of a command, or of a shell, that is not in the capture. ``what``: command, input, output, answer, request, start. ``size``: bytes of it, None
-    where that is not known. ``packets``: of the message that it is missing from, empty when there is none."""
+    """Something of a command, or of a shell, that is not in the capture. ``what``: command, input, output, answer, request, exchange, start. ``size``: bytes of
+    it, None where that is not known. ``packets``: of the message that it is missing from, empty when there is none."""
 
     what: str
     size: int | None

@@ -19,6 +19,8 @@ def sentence(one: Missing) -> str:
     if one.what == "request":
         size = f" ({_count(one.size)} missing)" if one.size else ""
         return f"A request could not be read{size}, so input or a command may be missing."
+    if one.what == "exchange":
+        return f"A request and its answer are not in the capture{f' ({_count(one.size)})' if one.size else ''}: input, output or a command may be missing."
     beginning = f"{_count(one.size)} of" if one.size else "A part of"
     proof = " No signature proves the rest of that message." if one.unproved else ""
     are = "are" if (one.size or 1) > 1 else "is"

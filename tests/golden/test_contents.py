@@ -6,6 +6,7 @@ and 2.2.4. Files are held against the server's journal; losses are made by takin
 
 import base64
 import os
+import random
 import struct
 import uuid
 import xml.etree.ElementTree as ET
@@ -347,3 +348,24 @@ def test_losses_of_a_real_capture_make_no_phantom_and_no_order_of_their_own(tmp_
                 assert command.text == whole[command.id].text
                 assert [output.text for output in command.outputs] == [output.text for output in whole[command.id].outputs]
     assert lacking >= 4
+
+
+@pytest.mark.parametrize("name", ["direct-psrp-pipeline-reused-healthy", "direct-ansible-copy-fetch-healthy"])
+def test_many_losses_at_once_claim_nothing(name: str, tmp_path: Path) -> None:
+    """Two to sixteen heavy packets are missing: what is called whole or complete is, in order and text; the rest says so."""
+    source, secrets = SAMPLES / name / "capture.pcap", SAMPLES / name / "secrets.toml"
+    whole = {one.name: one for one in _sample(name).moved_files()}
+    told = {(command.text, *(output.text for output in command.outputs)) for command in _sample(name).result.commands}
+    heavy = _heavy(_records(source))
+    for seed in range(24):
+        chance = random.Random(seed)
+        lost = chance.sample(heavy[10:], chance.choice([2, 4, 8, 16]))
+        case = analyzer.analyze(damaged(source, tmp_path / "lost.pcap", _without(lost)), secrets=secrets)
+        _in_order(case)
+        assert len(case.result.shells) == 1
+        assert len(case.result.commands) <= len(_sample(name).result.commands)
+        for one in case.moved_files():
+            if one.name in whole:
+                _nothing_is_claimed(one, whole[one.name])
+        for command in case.result.commands:
+            assert not command.complete or (command.text, *(output.text for output in command.outputs)) in told
