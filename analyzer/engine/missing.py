@@ -1,5 +1,6 @@
 """What is not in the capture of messages that belong to shells, and the one clock by which the operations of several captures come in order."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
@@ -9,7 +10,7 @@ from analyzer.records.http import Exchange
 from analyzer.records.ids import key_capture, request_id, response_id
 from analyzer.records.quality import Absent, Why
 from analyzer.records.sealing import Message, Protection
-from analyzer.records.transport import Stream
+from analyzer.records.transport import Gap, Stream
 from analyzer.records.wsman import BETWEEN, Operation
 from analyzer.sealing.messages import tail
 
@@ -171,7 +172,7 @@ def _between(evidence: Evidence, connection: str, asked: Mapping[str, Operation]
             end = None
             continue
         stop = stream.size if request is None else request.at
-        size = 0 if end is None else _holes(stream, end, stop)
+        size = 0 if end is None or end >= stop else _holes(stream, end, stop)
         if size and other is not None and end is not None:
             size = min(size, _holes(other, end, stop))
         if size and near is not None and before is not None:
@@ -194,7 +195,16 @@ def _between(evidence: Evidence, connection: str, asked: Mapping[str, Operation]
 
 def _holes(stream: Stream, start: int, end: int) -> int:
     """Bytes of [start, end) that are not in the capture."""
-    return sum(max(min(gap.stream_at + gap.size, end) - max(gap.stream_at, start), 0) for gap in stream.gaps)
+    size, place = 0, max(bisect_right(stream.gaps, start, key=_gap_at) - 1, 0)
+    while place < len(stream.gaps) and stream.gaps[place].stream_at < end:
+        gap = stream.gaps[place]
+        size += max(min(gap.stream_at + gap.size, end) - max(gap.stream_at, start), 0)
+        place += 1
+    return size
+
+
+def _gap_at(gap: Gap) -> int:
+    return gap.stream_at
 
 
 def by_one_clock(evidence: Evidence, operations: Iterable[Operation]) -> Iterator[Operation]:

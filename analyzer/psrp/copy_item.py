@@ -17,9 +17,12 @@ from analyzer.psrp.pieces import B64, Piece, Transfer, texts
 from analyzer.records.files import Check
 from analyzer.records.wsman import Command
 
-_TO_SESSION = re.compile(r"\s*PSCopyToSessionHelper\b.*?-copyToFilePath\s+(.*?)(?=\s+-(?:createFile|emptyFile|b64Fragment|streamName|force)\b|\s*$)", re.DOTALL)
-_FRAGMENT = re.compile(rf"-b64Fragment\s+[\"']?([{B64}]*={{0,2}})")
-_STREAM = re.compile(r"-streamName\s+(\S+)")
+_TO_SESSION = re.compile(
+    r"\s*PSCopy(?:ToSessionHelper|FileToRemoteSession)\b.*?-(?:copyToFilePath|filePath):?\s+(.*?)(?=\s+-(?:createFile|emptyFile|b64Fragment|streamName|force)\b|\s*$)",
+    re.DOTALL,
+)
+_FRAGMENT = re.compile(rf"-b64Fragment:?\s+[\"']?([{B64}]*={{0,2}})")
+_STREAM = re.compile(r"-streamName:?\s+(\S+)")
 _WRITTEN = re.compile(r"BytesWritten(?:=|</S>\s*<I(?:32|64) N=\"Value\">)(\d{1,18})")
 _FROM_SESSION = re.compile(
     r"\s*PSCopyFromSessionHelper\b.*?-copyFromFilePath\s+(.*?)\s+-copyFromStart\s+(\d{1,18})\s+-copyFromNumBytes\s+(\d{1,18})", re.DOTALL
@@ -77,10 +80,9 @@ def copied_to(command: Command, sessions: dict[tuple[str, str], Session]) -> Ite
     text = unshown(command.text, command.holes)
     match = _TO_SESSION.match(text)
     session = sessions.setdefault((command.server, command.shell), Session())
-    written = _written(command)
     if match is None:
         if not command.text or command.holes:  # the step itself, or its beginning, is not in the capture, but its answer may be
-            _lost_step(command, text, written, session)
+            _lost_step(command, text, _written(command), session)
         return
     if "-b64Fragment" not in text and "-emptyFile" not in text and not has_holes(text):
         return
@@ -95,7 +97,7 @@ def copied_to(command: Command, sessions: dict[tuple[str, str], Session]) -> Ite
         yield from session.begun(current, creates="-createFile False" not in text)
     fragment = _FRAGMENT.search(text)
     data = bytes_of(fragment[1]) if fragment else lost(None) if has_holes(text) else Holed(b"")
-    _step(command, current, data, written)
+    _step(command, current, data, _written(command))
     current.open_end = len(data.data) >= _FULL
     if lacking:  # what is missing came with or after this step, and may have been another one
         session.pending.append((command, Piece(lost(None), command.id, ()), None))

@@ -42,6 +42,9 @@ class Sealer(Protocol):
     def guess(self, header: bytes, found: Holed, *, from_client: bool) -> Holed | None:
         """What can be read of a part that lacks bytes, which no signature proves; None when nothing shows that it was sealed by this context."""
 
+    def fresh(self) -> "Sealer":
+        """The same context where it began; itself where it has no position."""
+
     def mark(self, *, from_client: bool) -> tuple[int, int]:
         """Where a direction is."""
 
@@ -67,6 +70,15 @@ class Context(Struct):
     """The client's name, where the ticket told it."""
     marks: dict[tuple[bool, int], tuple[int, int]] = field(default_factory=dict)
     """Where it was before it opened a message, by direction and the number that the message carries in clear."""
+
+    spare: Sealer | None = None
+    """A second one of the same keys, for bodies that other connections carry: going back and forth in one keystream would cost its whole length each time."""
+
+    def second(self) -> Sealer | None:
+        """`spare`, made when it is first asked for."""
+        if self.spare is None and self.sealer is not None:
+            self.spare = self.sealer.fresh()
+        return self.spare
 
     def before(self, number: int | None, *, from_client: bool) -> tuple[int, int] | None:
         """Where it was before that message, or before the first one after it; None when it has opened none of these."""

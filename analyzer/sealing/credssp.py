@@ -42,6 +42,10 @@ class CredsspContext:
         self.client = client
         """The user of the NTLM exchange inside the TSRequests, None when it was Kerberos."""
 
+    def fresh(self) -> "CredsspContext":
+        """Itself: it has no position."""
+        return self
+
     def mark(self, *, from_client: bool) -> tuple[int, int]:
         """Nothing to remember."""
         del from_client

@@ -1,6 +1,7 @@
 """Ciphertext that lacks bytes: what of it can be decrypted, and what shows that the key is the right one where no signature can."""
 
 from analyzer.formats.holes import Holed, joined, lost
+from analyzer.sealing.rc4 import xor
 
 STARTS = (b"<s:E", b"<?xm", b"<env", b"<soa", b"<SOA", b"\xef\xbb\xbf<", b"\xff\xfe<\x00", b"\xfe\xff\x00<", b"<\x00", b"\x00<", b"<", b"\xff")
 """What a WinRM message begins with: XML in UTF-8 or UTF-16, with or without a byte order mark, or SLDC's first control symbol; the usual beginnings first."""
@@ -23,13 +24,13 @@ def cts_plain(key: bytes, found: Holed) -> Holed:
     before = last - _BLOCK
     raw = Cipher(algorithms.AES(key), modes.ECB()).decryptor()  # noqa: S305 (the chaining is done here, as blocks may be missing)
     steps = raw.update(data[:last])
-    chained = _xor(steps[:before], bytes(_BLOCK) + data[: max(before - _BLOCK, 0)])
+    chained = xor(steps[:before], bytes(_BLOCK) + data[: max(before - _BLOCK, 0)])
     stolen = steps[before:last]
     short = data[last:]
-    final = _xor(stolen[: len(short)], short)
+    final = xor(stolen[: len(short)], short)
     restored = Cipher(algorithms.AES(key), modes.ECB()).decryptor().update(short + stolen[len(short) :])  # noqa: S305
     previous = data[before - _BLOCK : before] if before else bytes(_BLOCK)
-    plain = chained + _xor(restored, previous) + final
+    plain = chained + xor(restored, previous) + final
     if not found.holes:
         return Holed(plain)
     pieces, at = [], 0
@@ -59,7 +60,3 @@ def joined_holes(pieces: list[Holed]) -> Holed:
         else:
             merged.append((at, size))
     return Holed(whole.data, tuple(merged))
-
-
-def _xor(one: bytes, other: bytes) -> bytes:
-    return (int.from_bytes(one, "little") ^ int.from_bytes(other[: len(one)], "little")).to_bytes(len(one), "little")

@@ -45,6 +45,10 @@ class KerberosContext:
     def __init__(self, keys: KerberosKeys) -> None:
         self.keys = keys
 
+    def fresh(self) -> "KerberosContext":
+        """Itself: it has no position."""
+        return self
+
     def mark(self, *, from_client: bool) -> tuple[int, int]:
         """Nothing to remember."""
         del from_client

@@ -18,7 +18,7 @@ from analyzer.records.quality import Absent, Known, Why
 from analyzer.records.sealing import Message, Protection, SealedPart
 from analyzer.records.secrets import Secrets
 from analyzer.records.transport import Connection
-from analyzer.sealing.contexts import Context, contexts, tls_token
+from analyzer.sealing.contexts import Context, Sealer, contexts, tls_token
 from analyzer.sealing.credssp import Chunk, digest
 from analyzer.sealing.credssp import context as credssp_context
 from analyzer.sealing.messages import content_reader, packed
@@ -48,8 +48,8 @@ class Source(NamedTuple):
     limits: Limits
 
 
-_CONTEXTS = 64
-_STRANGERS = 32
+_CONTEXTS = 32
+_STRANGERS = 8
 """Contexts that a body is tried with, besides its own connection's. Bodies of one connection in a row that no other context opened, after which no more of
 them are tried: they belong to a handshake that nobody has seen."""
 
@@ -156,7 +156,7 @@ def _open(talk: Talk, exchange: Exchange, message: Message, context: Context | N
         return Opened(message.id, Absent(Why.SEALED, context.why_not), None, "none")
     parts = list(_parts(talk, exchange, message, source))
     if any(data.holes for _, data in parts) or not parts:
-        read = _guess(context, parts, message)
+        read = _guess(context.sealer, parts, message)
         context.sealer.passed([_length(part) for part, _ in parts], from_client=message.from_client)
         return Opened(message.id, _unread(talk, exchange, message, source, read), context.tag, "none", *_who(context), read)
     texts = []
@@ -168,11 +168,11 @@ def _open(talk: Talk, exchange: Exchange, message: Message, context: Context | N
     return Opened(message.id, b"".join(texts), context.tag, "good", *_who(context))
 
 
-def _guess(context: Context, parts: Sequence[tuple[SealedPart, Holed]], message: Message) -> Holed | None:
+def _guess(sealer: Sealer, parts: Sequence[tuple[SealedPart, Holed]], message: Message) -> Holed | None:
     """What can be decrypted of a body that lacks bytes: of one part, which is what all but CredSSP seal; of more, up to the first that cannot be read."""
     texts: list[Holed] = []
     for part, data in parts:
-        text = None if context.sealer is None or texts else context.sealer.guess(part.header, data, from_client=message.from_client)
+        text = None if texts else sealer.guess(part.header, data, from_client=message.from_client)
         if text is None:
             break
         texts.append(text)
@@ -244,23 +244,20 @@ def _again(talk: Talk, exchange: Exchange, message: Message, before: Mapping[byt
 
 
 def _at(talk: Talk, exchange: Exchange, message: Message, known: _Mark, source: Source) -> bytes | None:
-    """The plaintext under a context at a place of it, which then is where it was."""
-    sealer = known.context.sealer
+    """The plaintext under a context at a place of it."""
+    sealer = known.context.second()
     if sealer is None:
         return None
-    now = sealer.mark(from_client=message.from_client)
     sealer.reset(known.mark, from_client=message.from_client)
-    text = _texts(talk, exchange, message, known.context, source)
-    sealer.reset(now, from_client=message.from_client)
-    return text
+    return _texts(talk, exchange, message, sealer, source)
 
 
-def _texts(talk: Talk, exchange: Exchange, message: Message, context: Context, source: Source) -> bytes | None:
+def _texts(talk: Talk, exchange: Exchange, message: Message, sealer: Sealer, source: Source) -> bytes | None:
     """The plaintext of all parts under a context, None unless each is wholly there and opens."""
     parts = list(_parts(talk, exchange, message, source))
     texts = []
     for part, data in parts:
-        plain = None if data.holes or context.sealer is None else context.sealer.open(part.header, data.data, from_client=message.from_client)
+        plain = None if data.holes else sealer.open(part.header, data.data, from_client=message.from_client)
         if plain is None:
             return None
         texts.append(plain.text)
@@ -273,14 +270,13 @@ def _under(talk: Talk, exchange: Exchange, message: Message, context: Context, s
     parts = list(_parts(talk, exchange, message, source))
     if not parts or sealer is None:
         return None
-    now = sealer.mark(from_client=message.from_client)
-    mark = context.before(message.parts[0].sequence, from_client=message.from_client) or now
+    mark = context.before(message.parts[0].sequence, from_client=message.from_client) or sealer.mark(from_client=message.from_client)
     if not any(data.holes for _, data in parts):
         text = _at(talk, exchange, message, _Mark(context, mark), source)
         return None if text is None else Opened(message.id, text, context.tag, "good")
-    sealer.reset(mark, from_client=message.from_client)
-    part = _guess(context, parts, message)
-    sealer.reset(now, from_client=message.from_client)
+    second = context.second() or sealer
+    second.reset(mark, from_client=message.from_client)
+    part = _guess(second, parts, message)
     return None if part is None else Opened(message.id, _unread(talk, exchange, message, source, part), context.tag, "none", part=part)
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 from msgspec.structs import replace
 
 from analyzer.records.evidence import Evidence
+from analyzer.records.http import Exchange
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Operation
@@ -32,8 +33,9 @@ class Once(NamedTuple):
 def once(evidence: Evidence, messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]]) -> Once:
     """``operations`` by exchange id, in order of place; ``messages`` with what their opening told."""
     groups = _Groups(operations)
+    places: dict[str, dict[tuple[bool, int], str]] = {}
     for identity in operations:
-        _by_place(evidence, identity, operations, groups)
+        _by_place(evidence, identity, operations, groups, places)
     linked = frozenset((hop.near_connection, hop.far_connection) for hop in evidence.hops)
     for token, own in _by_token(messages, operations).items():
         sealed = isinstance(token[1], bytes)
@@ -78,30 +80,33 @@ class _Groups:
         return found.values()
 
 
-def _by_place(evidence: Evidence, identity: str, operations: Mapping[str, Sequence[Operation]], groups: _Groups) -> None:
-    """The client's side of the same exchange, and the same place of the stream at another capture point."""
+def _by_place(
+    evidence: Evidence, identity: str, operations: Mapping[str, Sequence[Operation]], groups: _Groups, places: dict[str, dict[tuple[bool, int], str]]
+) -> None:
+    """The client's side of the same exchange, and the same place of the stream at another capture point, where both begin with the connection."""
     hop = evidence.far.get(identity)
     if hop is not None and hop.near in operations:
         groups.join(hop.near, identity)
     found = evidence.exchanges[identity]
-    twin = evidence.connections[found.connection].twin_of
-    if twin is None:
+    home = evidence.connections[found.connection]
+    if home.twin_of is None:
         return
-    for other in evidence.exchanges_of.get(twin, ()):
-        if other.id in operations and _same_place(evidence, other.id, identity):
-            groups.join(other.id, identity)
+    twin = evidence.connections[home.twin_of]
+    if twin.id not in places:
+        own = evidence.exchanges_of.get(twin.id, ())
+        places[twin.id] = {place: one.id for one in reversed(own) if one.id in operations for place in _places(one)}
+    for from_client, at in _places(found):
+        begins = (home.to_server.begins and twin.to_server.begins) if from_client else (home.to_client.begins and twin.to_client.begins)
+        other = places[twin.id].get((from_client, at)) if begins else None
+        if other is not None:
+            groups.join(other, identity)
             return
 
 
-def _same_place(evidence: Evidence, one: str, other: str) -> bool:
-    """The requests (else the responses) of two views of a connection begin at the same byte, where both views begin with the connection."""
-    a, b = evidence.exchanges[one], evidence.exchanges[other]
-    ways = evidence.connections[a.connection], evidence.connections[b.connection]
-    if not isinstance(a.request, Absent) and not isinstance(b.request, Absent):
-        return all(way.to_server.begins for way in ways) and a.request.at == b.request.at
-    if not isinstance(a.response, Absent) and not isinstance(b.response, Absent):
-        return all(way.to_client.begins for way in ways) and a.response.at == b.response.at
-    return False
+def _places(exchange: Exchange) -> list[tuple[bool, int]]:
+    """Where its request and its response begin in their streams."""
+    halves = ((True, exchange.request), (False, exchange.response))
+    return [(from_client, half.at) for from_client, half in halves if not isinstance(half, Absent)]
 
 
 def _on_one_way(evidence: Evidence, one: str, other: str, linked: AbstractSet[tuple[str, str]], *, either: bool) -> bool:
