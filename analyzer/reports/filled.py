@@ -59,7 +59,7 @@ SECTIONS = (
     ),
     Section(
         "The proxies",
-        "What Microsoft's page asks of each proxy, tested in the traffic: pass, fail, or not seen.",
+        "What Microsoft's page asks of each proxy, tested in the traffic: pass, fail, or not tested.",
         "case.proxies.T",
         "proxies",
     ),
