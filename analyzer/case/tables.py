@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from analyzer.case.exports import Profile, TextForm
     from analyzer.exports.registry import Export, Source
     from analyzer.reports.lines import Line
+    from analyzer.reports.plots import Plots
     from analyzer.tables.column import Value
     from analyzer.tables.selection import Selection
 
@@ -59,6 +60,11 @@ class CaseTables(ABC):
     def connections(self) -> pd.DataFrame:
         """One row per TCP connection that was kept."""
         return self.table("connections")
+
+    @property
+    def conflicts(self) -> pd.DataFrame:
+        """Places of TCP streams for which packets have different bytes."""
+        return self.table("conflicts")
 
     @property
     def tls(self) -> pd.DataFrame:
@@ -159,6 +165,14 @@ class CaseTables(ABC):
         if name not in self._frames:
             self._frames[name] = frame_of(table_named(name), self._exact(name))
         return self._frames[name]
+
+    @property
+    def plot(self) -> Plots:
+        """Pictures of the case: ``case.plot.map()``, ``.connections()``, ``.timeline()``, ``.latency()``, ``.commands()``. Passwords in them are masked."""
+        from analyzer.reports.html.source import Source
+        from analyzer.reports.plots import Plots
+
+        return Plots(Source(self.cells))
 
     def sql(self, query: str) -> pd.DataFrame:
         """What the query gives, over the tables by their names; it reaches no file and no network."""

@@ -12,7 +12,6 @@ from analyzer.records.result import Result
 from analyzer.records.wsman import Command, Missing, Shell
 from analyzer.reports.facts import counted
 from analyzer.reports.lines import BLANK, Line, Span, line
-from analyzer.tables.missing import sentence
 from analyzer.tables.times import rfc3339
 
 LABELS = {
@@ -62,7 +61,7 @@ def _shell(result: Result, shell: Shell, commands: list[Command]) -> Iterator[Li
         asked, ran = (" and ".join(names) or "no logon in the capture" for names in (shell.asked_as, shell.ran_as))
         yield line(f"  asked as {asked}, ran as {ran}")
     for one in shell.missing:
-        yield from _text(one.packets, "MISSING", sentence(one))
+        yield from _missing(one)
     for command in commands:
         yield from _command(command)
 
@@ -92,6 +91,8 @@ def _command(command: Command) -> Iterator[Line]:
 
 
 def _missing(one: Missing) -> Iterator[Line]:
+    from analyzer.tables.missing import sentence
+
     yield from _text(one.packets, "MISSING", sentence(one))
 
 

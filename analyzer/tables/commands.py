@@ -9,7 +9,7 @@ from analyzer.records.result import Result
 from analyzer.records.wsman import Command, outputs_of
 from analyzer.tables.column import Column, Dtype, Table
 from analyzer.tables.missing import sentences
-from analyzer.tables.packets import packet_set
+from analyzer.tables.packets import capture_of, packet_set
 from analyzer.tables.times import seconds
 
 
@@ -27,6 +27,10 @@ def _rows(result: Result) -> Iterator[CommandRow]:
 
 def _bytes(row: CommandRow, *streams: str) -> int:
     return sum(output.size for output in outputs_of(row.command.outputs, streams))
+
+
+def _capture(row: CommandRow) -> str | None:
+    return capture_of(row.command.packets, row.captures) or row.captures[row.command.capture].name
 
 
 _COLUMNS: tuple[Column[CommandRow], ...] = (
@@ -55,7 +59,7 @@ _COLUMNS: tuple[Column[CommandRow], ...] = (
     Column("stdout_bytes", Dtype.INTEGER, lambda row: _bytes(row, "stdout", "output"), "Bytes of output."),
     Column("stderr_bytes", Dtype.INTEGER, lambda row: _bytes(row, "stderr", "error"), "Bytes of error output."),
     Column("user", Dtype.TEXT, lambda row: row.command.user, "Who authenticated the connection; null where no key shows it."),
-    Column("capture", Dtype.TEXT, lambda row: row.captures[row.command.capture].name, "The capture's name."),
+    Column("capture", Dtype.TEXT, _capture, "The capture of its first packet."),
     Column(
         "packets",
         Dtype.TEXT,
