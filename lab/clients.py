@@ -4,6 +4,7 @@ Each action prints one JSON object: what was asked for and what came back or fai
 many scenarios are about failing.
 """
 
+import base64
 import json
 import os
 import shlex
@@ -19,6 +20,7 @@ from typing import Any
 
 import requests
 import winrm.exceptions
+from pypsrp.client import Client
 from pypsrp.exceptions import WinRMError
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.shell import Process, WinRS
@@ -26,7 +28,7 @@ from pypsrp.wsman import WSMan
 from spnego.exceptions import SpnegoError
 from winrm.protocol import Protocol
 
-from lab import rawclient
+from lab import rawclient, transfers
 from lab.envelopes import ENVELOPE, IDENTIFY, SHELL_URI
 
 FAILURES = (
@@ -155,6 +157,111 @@ def pypsrp_powershell(options: dict[str, Any]) -> list[Step]:
     return steps
 
 
+def pypsrp_files(options: dict[str, Any]) -> list[Step]:
+    """pypsrp: files copied to the server and fetched from it by its own client class, and one without a name through a pipeline of ours."""
+    wsman = _wsman(options)
+    client = Client.__new__(Client)  # its constructor makes a session of its own
+    client.wsman = wsman
+    steps = []
+    for path, size in options.get("copy", {}).items():
+        local = Path(f"to-{len(steps)}")
+        local.write_bytes(transfers.made_up(path, size))
+        steps.append(_tried(f"copy {path}", partial(client.copy, str(local), path)))
+    for path in options.get("fetch", ()):
+        steps.append(_tried(f"fetch {path}", partial(_fetched, client, path, Path(f"from-{len(steps)}"))))
+    with RunspacePool(wsman) as pool:
+        for text in options.get("unnamed", ()):
+            pipeline = PowerShell(pool)
+            pipeline.add_script("$input | ForEach-Object { $bytes = [Convert]::FromBase64String($_); $bytes.Length }")
+            steps.append(_tried("a file without a name", partial(_invoked, pipeline, [base64.b64encode(text.encode()).decode()])))
+    wsman.close()
+    return steps
+
+
+def _fetched(client: Client, path: str, local: Path) -> str:
+    client.fetch(path, str(local))
+    return f"{local.stat().st_size} bytes"
+
+
+def _invoked(pipeline: PowerShell, sent: list[str] | None = None) -> str:
+    pipeline.invoke(input=sent)
+    return f"{len(pipeline.output)} objects"
+
+
+def pypsrp_copy_item(options: dict[str, Any]) -> list[Step]:
+    """pypsrp, in the way of PowerShell's Copy-Item -ToSession: one pipeline id for every step of a copy (with a fragment size of ours), then for scripts."""
+    wsman = _wsman(options)
+    pool = RunspacePool(wsman)
+    steps = [_tried("open pool", pool.open)]
+    identity = str(uuid.uuid4()).upper()
+
+    def again() -> PowerShell:
+        pipeline = PowerShell(pool)
+        pool.pipelines.pop(pipeline.id)
+        pipeline.id = identity
+        pool.pipelines[identity] = pipeline
+        return pipeline
+
+    for path, size in options.get("copy", {}).items():
+        steps.append(_tried("define functions", partial(_invoked, again().add_script("function PSCopyToSessionHelper { }"))))
+        asked = again().add_cmdlet("PSCopyToSessionHelper").add_parameter("remotePath", path)
+        steps.append(_tried(f"ask for {path}", partial(_invoked, asked)))
+        data = transfers.made_up(path, size)
+        for at in range(0, len(data), options["fragment_bytes"]):
+            step = again().add_cmdlet("PSCopyToSessionHelper").add_parameter("copyToFilePath", path).add_parameter("createFile", at == 0)
+            step.add_parameter("b64Fragment", base64.b64encode(data[at : at + options["fragment_bytes"]]).decode())
+            steps.append(_tried(f"{path} from {at}", partial(_invoked, step)))
+        steps.append(_tried("remove functions", partial(_invoked, again().add_script("Remove-Item function:PSCopyToSessionHelper"))))
+    steps += [_tried(script, partial(_invoked, again().add_script(script))) for script in options.get("scripts", ())]
+    steps.append(_tried("close pool", pool.close))
+    wsman.close()
+    return steps
+
+
+def pypsrp_same_shell(options: dict[str, Any]) -> list[Step]:
+    """pypsrp: WinRS shells under one ShellId, one after the other was deleted, with commands in each."""
+    wsman = _wsman(options)
+    shell_id = str(uuid.uuid4()).upper()
+    steps = []
+    for commands in options["shells"]:
+        shell = WinRS(wsman, id=shell_id)
+        steps.append(_tried("open shell", lambda shell=shell: shell.open() is not None))
+        steps += [_tried(command, partial(_winrs_command, shell, command)) for command in commands]
+        steps.append(_tried("close shell", shell.close))
+    wsman.close()
+    return steps
+
+
+def ansible_files(options: dict[str, Any]) -> list[Step]:
+    """The connection plug-in winrm of ansible-core, whose put_file and fetch_file are what its modules copy, fetch and win_copy move files with."""
+    from ansible.playbook.play_context import PlayContext
+    from ansible.plugins.loader import connection_loader, init_plugin_loader
+
+    init_plugin_loader()
+    connection = connection_loader.get("ansible.builtin.winrm", PlayContext(), os.devnull)
+    connection.set_options(
+        var_options={
+            "ansible_host": options["server"],
+            "ansible_port": options["port"],
+            "ansible_user": options["username"],
+            "ansible_password": options["password"],
+            "ansible_winrm_scheme": "http",
+            "ansible_winrm_transport": [options.get("auth", "ntlm")],
+            "_extras": {},
+        }
+    )
+    steps = []
+    for path, size in options.get("copy", {}).items():
+        local = Path(f"to-{len(steps)}")
+        local.write_bytes(transfers.made_up(path, size))
+        steps.append(_tried(f"put {path}", partial(connection.put_file, str(local), path)))
+    for path in options.get("fetch", ()):
+        local = Path(f"from-{len(steps)}")
+        steps.append(_tried(f"fetch {path}", partial(connection.fetch_file, path, str(local))))
+    connection.close()
+    return steps
+
+
 def curl(options: dict[str, Any]) -> list[Step]:
     """curl: clear SOAP, one process (and connection) for all requests; without credentials unless `basic`, `ntlm` or
     `negotiate` is set. `expect` announces each body first."""
@@ -229,6 +336,10 @@ ACTIONS = {
     "pywinrm": pywinrm,
     "pypsrp-winrs": pypsrp_winrs,
     "pypsrp-powershell": pypsrp_powershell,
+    "pypsrp-files": pypsrp_files,
+    "pypsrp-copy-item": pypsrp_copy_item,
+    "pypsrp-same-shell": pypsrp_same_shell,
+    "ansible-files": ansible_files,
     "curl": curl,
     "evil-winrm-py": evil_winrm_py,
     "background": background,

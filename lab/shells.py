@@ -17,6 +17,7 @@ from typing import Any
 
 import psrpcore
 
+from lab import transfers
 from lab.accounts import SERVER_NAME
 from lab.soap import INVALID_SELECTORS, NS, Request, answer, fault, timed_out
 
@@ -42,10 +43,27 @@ class Output:
 class Shell:
     id: str
     user: str
+    label: str
+    """Its id in the journal: with a number where a client used it for a shell before."""
     pool: psrpcore.ServerRunspacePool | None = None
     used_at: float = field(default_factory=time.monotonic)
     outputs: dict[str, Output] = field(default_factory=dict)
     pipelines: dict[str, psrpcore.ServerPipeline] = field(default_factory=dict)
+    uses: dict[str, int] = field(default_factory=dict)
+    inputs: dict[str, list[str]] = field(default_factory=dict)
+    waiting: dict[str, psrpcore.CreatePipelineEvent] = field(default_factory=dict)
+    stdin: dict[str, bytearray] = field(default_factory=dict)
+    uploads: transfers.Uploads = field(default_factory=transfers.Uploads)
+    files: list[dict[str, object]] = field(default_factory=list)
+    rows: dict[str, dict[str, object]] = field(default_factory=dict)
+    """Of commands that wait for their input."""
+    written: dict[str, int] = field(default_factory=dict)
+    scripts: dict[str, str] = field(default_factory=dict)
+
+    def name(self, command_id: str) -> str:
+        """The id of a command in the journal: with a number where a client uses it again."""
+        self.uses[command_id] = self.uses.get(command_id, 0) + 1
+        return command_id if self.uses[command_id] == 1 else f"{command_id}#{self.uses[command_id]}"
 
 
 @dataclass(slots=True)
@@ -56,6 +74,7 @@ class Shells:
     journal: list[dict[str, object]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     limits: dict[str, Any] = field(default_factory=dict)
+    uses: dict[str, int] = field(default_factory=dict)
 
 
 def printed(command: str, user: str) -> tuple[bytes, bytes, int, float]:
@@ -137,7 +156,9 @@ def _refused(shells: Shells, request: Request, user: str) -> tuple[int, bytes] |
 def _create(shells: Shells, request: Request, user: str) -> bytes:
     element = request.body.find("rsp:Shell", NS)
     asked = element.get("ShellId") if element is not None else None
-    shell = Shell((asked or str(uuid.uuid4())).upper(), user)
+    identity = (asked or str(uuid.uuid4())).upper()
+    number = shells.uses[identity] = shells.uses.get(identity, 0) + 1
+    shell = Shell(identity, user, identity if number == 1 else f"{identity}#{number}")
     shell.outputs[""] = Output()
     creation = request.body.findtext("rsp:Shell/pwsh:creationXml", None, NS)
     if creation:
@@ -146,7 +167,7 @@ def _create(shells: Shells, request: Request, user: str) -> bytes:
     with shells.lock:
         shells.by_id[shell.id] = shell
         kind = "powershell" if shell.pool is not None else "winrs"
-        shells.journal.append({"event": "shell", "shell_id": shell.id, "kind": kind, "user": user})
+        shells.journal.append({"event": "shell", "shell_id": shell.label, "kind": kind, "user": user})
     uri = request.resource_uri
     return answer(
         request,
@@ -164,28 +185,59 @@ def _command(shells: Shells, shell: Shell, request: Request, user: str) -> tuple
     command_id = ((line.get("CommandId") if line is not None else None) or str(uuid.uuid4())).upper()
     text = line.findtext("rsp:Command", "", NS) if line is not None else ""
     arguments = [element.text or "" for element in line.findall("rsp:Arguments", NS)] if line is not None else []
+    name = shell.name(command_id)
     if shell.pool is not None:
         shell.outputs[command_id] = Output(ready_at=time.monotonic())
         shell.pipelines[command_id] = psrpcore.ServerPipeline(shell.pool, uuid.UUID(command_id))
-        scripts = _feed(shell, base64.b64decode("".join(arguments)), command_id)
-        row: dict[str, object] = {"text": "; ".join(scripts), "output_objects": len(script_output(scripts[0], user))}
+        _feed(shell, base64.b64decode("".join(arguments)), command_id)
+        row: dict[str, object] = _script_row(shell, command_id)
+    elif text.lower() == "powershell":
+        shell.stdin[command_id] = bytearray()
+        shell.outputs[command_id] = Output(ready_at=time.monotonic())
+        row = {"text": " ".join([text, *arguments]), "exit_code": 0, "stderr_bytes": 0}
     else:
         line_text = " ".join([text, *arguments])
         stdout, stderr, code, seconds = printed(line_text, user)
         row = {"text": line_text, "exit_code": code, "stdout_bytes": len(stdout), "stderr_bytes": len(stderr)}
         chunks = [(name, data) for name, data in (("stdout", stdout), ("stderr", stderr)) if data]
         shell.outputs[command_id] = Output(chunks, code, done=True, ready_at=time.monotonic() + seconds)
-    row |= {"event": "command", "shell_id": shell.id, "command_id": command_id, "user": user}
-    with shells.lock:
-        shells.journal.append(row)
+    row |= {"event": "command", "shell_id": shell.label, "command_id": name, "user": user}
+    if "output_objects" in row or "stdout_bytes" in row:
+        _told(shells, shell, row)
+    else:
+        shell.rows[command_id] = row
     return 200, answer(request, f"<rsp:CommandResponse><rsp:CommandId>{command_id}</rsp:CommandId></rsp:CommandResponse>")
 
 
-def _send(_shells: Shells, shell: Shell, request: Request, _user: str) -> tuple[int, bytes]:
+def _told(shells: Shells, shell: Shell, *rows: dict[str, object]) -> None:
+    with shells.lock:
+        shells.journal += [*rows, *shell.files]
+        shell.files = []
+
+
+def _script_row(shell: Shell, command_id: str) -> dict[str, object]:
+    """What the journal says of a pipeline; without the number of objects while it waits for input."""
+    event = shell.waiting.get(command_id)
+    text = _script(event) if event is not None else shell.scripts.get(command_id, "")
+    return {"text": text} if event is not None else {"text": text, "output_objects": shell.written[command_id]}
+
+
+def _send(shells: Shells, shell: Shell, request: Request, _user: str) -> tuple[int, bytes]:
     for stream in request.body.findall("rsp:Send/rsp:Stream", NS):
+        command_id = (stream.get("CommandId") or "").upper() or None
+        data = base64.b64decode(stream.text or "")
         if shell.pool is not None:
-            command_id = stream.get("CommandId")
-            _feed(shell, base64.b64decode(stream.text or ""), command_id.upper() if command_id else None)
+            _feed(shell, data, command_id)
+            if command_id in shell.rows and command_id not in shell.waiting:
+                _told(shells, shell, {**shell.rows.pop(command_id), "output_objects": shell.written[command_id]})
+        elif command_id in shell.stdin:
+            shell.stdin[command_id] += data
+            if stream.get("End", "").lower() == "true":
+                stdout, file = transfers.ansible(bytes(shell.stdin.pop(command_id)))
+                shell.files.append(file)
+                _told(shells, shell, {**shell.rows.pop(command_id), "stdout_bytes": len(stdout)})
+                shell.outputs[command_id].chunks.append(("stdout", stdout))
+                shell.outputs[command_id].done = True
     return 200, answer(request, "<rsp:SendResponse/>")
 
 
@@ -196,6 +248,8 @@ def _signal(_shells: Shells, _shell: Shell, request: Request, _user: str) -> tup
 def _delete(shells: Shells, shell: Shell, request: Request, _user: str) -> tuple[int, bytes]:
     with shells.lock:
         shells.by_id.pop(shell.id, None)
+    shell.files += [transfers.row(path, bytes(data), to_server=True) for path, data in shell.uploads.by_path.items()]
+    _told(shells, shell)
     return 200, answer(request, "")
 
 
@@ -227,29 +281,67 @@ def _received(output: Output, command_id: str) -> str:
     return body + "</rsp:ReceiveResponse>"
 
 
-def _feed(shell: Shell, data: bytes, command_id: str | None) -> list[str]:
-    """Give PSRP bytes to the pool, run the scripts they ask for and queue the answers; the scripts."""
-    scripts = []
+def _feed(shell: Shell, data: bytes, command_id: str | None) -> None:
+    """Give PSRP bytes to the pool, run the scripts they ask for and queue the answers."""
     pool = shell.pool
     assert pool is not None
     pipeline_id = uuid.UUID(command_id) if command_id else None
     pool.receive_data(psrpcore.PSRPPayload(data, psrpcore.StreamType.default, pipeline_id))
     while (event := pool.next_event()) is not None:
         if isinstance(event, psrpcore.CreatePipelineEvent):
-            scripts.append(_run(shell, event))
+            _begun(shell, event)
+        elif isinstance(event, psrpcore.PipelineInputEvent):
+            shell.inputs[str(event.pipeline_id).upper()].append(str(event.data))
+        elif isinstance(event, psrpcore.EndOfPipelineInputEvent):
+            _run(shell, shell.waiting.pop(str(event.pipeline_id).upper()))
     while (payload := pool.data_to_send(FRAGMENT_BYTES)) is not None:
         key = str(payload.pipeline_id).upper() if payload.pipeline_id else ""
         shell.outputs[key].chunks.append(("stdout", payload.data))
-    return scripts
 
 
-def _run(shell: Shell, event: psrpcore.CreatePipelineEvent) -> str:
+def _script(event: psrpcore.CreatePipelineEvent) -> str:
+    return " ".join(command.command_text for command in event.pipeline.commands[:1])
+
+
+def _begun(shell: Shell, event: psrpcore.CreatePipelineEvent) -> None:
+    """A pipeline runs at once, or when all of its input is there."""
     command_id = str(event.pipeline_id).upper()
-    script = " ".join(command.command_text for command in event.pipeline.commands[:1])
+    shell.scripts[command_id] = _script(event)
+    shell.inputs[command_id] = []
+    shell.waiting[command_id] = event
+    if event.pipeline.no_input:
+        _run(shell, shell.waiting.pop(command_id))
+
+
+def _run(shell: Shell, event: psrpcore.CreatePipelineEvent) -> None:
+    command_id = str(event.pipeline_id).upper()
     pipeline = shell.pipelines[command_id]
     pipeline.start()
-    for line in script_output(script, shell.user):
-        pipeline.write_output(line)
+    written = _results(shell, event, shell.inputs[command_id])
+    for one in written:
+        pipeline.write_output(one)
     pipeline.complete()
     shell.outputs[command_id].done = True
-    return script
+    shell.written[command_id] = len(written)
+
+
+def _results(shell: Shell, event: psrpcore.CreatePipelineEvent, inputs: list[str]) -> list[Any]:
+    """What a pipeline writes: files are moved (lab/transfers.py), the rest is a table."""
+    script, command = _script(event), event.pipeline.commands[0]
+    arguments = [value for _, value in command.parameters]
+    made: list[Any]
+    if script == "PSCopyToSessionHelper":
+        parameters = dict(command.parameters)
+        written = shell.uploads.step(parameters)
+        return [written or {"IsDirectoryInfo": True, "IsFileInfo": False, "ParentIsDirectoryInfo": True}]
+    if inputs and "TransformFinalBlock" in script:
+        made, file = transfers.copied(inputs, str(arguments[0]))
+    elif "TransformFinalBlock" in script:
+        made, file = transfers.fetched(str(arguments[0]), 12_345)
+    elif inputs and "FromBase64String" in script:
+        data = b"".join(base64.b64decode(one) for one in inputs)
+        made, file = [str(len(data))], transfers.row(None, data, to_server=True)
+    else:
+        return script_output(script, shell.user)
+    shell.files.append(file)
+    return made

@@ -354,6 +354,7 @@ def build(sources: Sources) -> dict[str, Any]:
         "messages": _messages(logged),
         "shells": _journal(log, "shell"),
         "commands": _journal(log, "command"),
+        **({"files": moved} if (moved := _journal(log, "file")) else {}),
         "_connections": found,
         "_server": agreed,
         "_opened": opened.check(found, rows),

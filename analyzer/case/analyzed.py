@@ -184,7 +184,7 @@ class Case(CaseTables):
 
         return hash_lines(self.evidence)
 
-    def files(self) -> tuple[MovedFile, ...]:
+    def moved_files(self) -> tuple[MovedFile, ...]:
         """Files that commands moved to or from servers, as far as they could be read, put together again. Their names are texts of the capture."""
         from analyzer.engine.files import files
 

@@ -107,6 +107,11 @@ class CaseTables(ABC):
         return self.table("streams")
 
     @property
+    def files(self) -> pd.DataFrame:
+        """One row per file that commands moved to or from a server."""
+        return self.table("files")
+
+    @property
     def proxies(self) -> pd.DataFrame:
         """One row per proxy: the scorecard of what Microsoft's page asks of it."""
         return self.table("proxies")

@@ -58,17 +58,33 @@ def extract(captures: tuple[str, ...], given: Given, output: Path, form: Literal
 
     Files are named by their SHA-256, readable by you alone and never executable; names from the capture are shown, not used. What is
     there already is not overwritten. They are what an attacker may have sent: handle them so.
+
+    A file of which something is missing, or which is not what the traffic says of its size or hash, is named SHA256.incomplete, with
+    zeros where bytes are missing. SHA256.incomplete.json says where these are, and what was compared.
     """
     case = read_case(captures, given)
-    found = case.files()
-    content = {one.sha256: one.data for one in found}
+    found = case.moved_files()
+    content: dict[str, bytes] = {}
+    for one in found:
+        content[stored_as(one)] = one.data
+        if not one.whole:
+            content[f"{stored_as(one)}.json"] = f"{json.dumps(_file_fields(case, one), ensure_ascii=False, indent=1)}\n".encode()
     _write_all(output, content)
     if form == "jsonl":
         write(json.dumps(_file_fields(case, one), ensure_ascii=False) + "\n" for one in found)
     else:
         write(f"{line}\n" for line in _list(case, found))
-    click.echo(f"{len(content)} files written into {output}" if content else "no file that was moved over WinRM could be read", err=True)
+    names = {stored_as(one): one.whole for one in found}
+    lacking = sum(not whole for whole in names.values())
+    click.echo(f"{_counted(len(names))} written into {output}{f', {lacking} incomplete' if lacking else ''}" if names else _NO_FILE, err=True)
     return exit_code(case, None, strict=strict)
+
+
+_NO_FILE = "no file that was moved over WinRM could be read"
+
+
+def _counted(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"
 
 
 def _write_all(folder: Path, content: dict[str, bytes]) -> None:
@@ -91,8 +107,20 @@ def _list(case: api.Case, found: tuple[MovedFile, ...]) -> Iterator[str]:
 
     for one in found:
         way = "to server" if one.to_server else "to client"
-        words = (one.sha256, f"{one.size:>10}", way, one.kind, f"packets {case.packets_text(one.packets)}", one.name or "", "" if one.whole else "(incomplete)")
+        words = (stored_as(one), f"{one.size:>10}", way, one.kind, f"packets {case.packets_text(one.packets)}", one.name or "", _state(one))
         yield visible("  ".join(word for word in words if word))
+
+
+def _state(one: MovedFile) -> str:
+    """How sure its content is, in words."""
+    from analyzer.tables.files import checked, holes
+
+    told = checked(one)
+    if one.whole:
+        return f"({told})" if told else "(nothing in the traffic tells its size or hash)"
+    lacking = "of an unknown number of bytes" if one.missing_bytes is None else f"{one.missing_bytes:,} bytes missing"
+    where = f" at {holes(one)}" if one.holes else ""
+    return f"(INCOMPLETE: {lacking if one.missing_bytes != 0 else 'not what the traffic says'}{where}{f'; {told}' if told else ''})"
 
 
 def _file_fields(case: api.Case, one: MovedFile) -> dict[str, object]:
@@ -103,10 +131,22 @@ def _file_fields(case: api.Case, one: MovedFile) -> dict[str, object]:
         "name": one.name,
         "direction": "to_server" if one.to_server else "to_client",
         "whole": one.whole,
+        "missing_bytes": one.missing_bytes,
+        "holes": [{"offset": at, "size": size or None} for at, size in one.holes],
+        "verified": one.verified,
+        "checks": [{"what": one.what, "told": one.told, "found": one.found, "packets": case.packets_text(one.packets)} for one in one.checks],
+        "method": one.method,
+        "written_as": stored_as(one),
+        "server_ip": one.server,
         "shell_id": one.shell,
         "commands": list(one.commands),
         "packets": case.packets_text(one.packets),
     }
+
+
+def stored_as(one: MovedFile) -> str:
+    """The name under which a file is written: what is not whole says so."""
+    return one.sha256 if one.whole else f"{one.sha256}.incomplete"
 
 
 def _fields(case: api.Case, line: HashLine) -> dict[str, object]:

@@ -7,4 +7,4 @@ from analyzer.records.files import MovedFile
 
 def files(evidence: Evidence) -> tuple[MovedFile, ...]:
     """The files in order of time."""
-    return moved(evidence.commands)
+    return evidence.files or moved(evidence.commands)

@@ -1,7 +1,7 @@
 """Jobs *open* and *shell*: sealed bodies are opened where a secret proves right, envelopes are described, and their operations become shells and commands.
 
 Plaintext lives only while its envelope is described. Of an exchange seen on two legs (or at two capture points) one copy counts: the client's leg, or the one
-that could be read.
+that could be read best (`analyzer.wsman.copies`). Of a body that lacks bytes what there is of it is read, with marks where it lacks something.
 """
 
 import hashlib
@@ -12,8 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.engine.forks import spread
+from analyzer.engine.missing import between, by_one_clock, missing_of, with_lost
 from analyzer.engine.ticketing import NOBODY, Named
 from analyzer.formats.content import codings, unpacked
+from analyzer.formats.holes import Holed, shown, text_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog, key_log
 from analyzer.psrp.shells import Place, shells
@@ -26,11 +28,12 @@ from analyzer.records.secrets import Secrets
 from analyzer.records.wsman import Command, Operation, Shell
 from analyzer.sealing.contexts import verifies
 from analyzer.sealing.credssp import facts as credssp_facts
-from analyzer.sealing.messages import read_body
+from analyzer.sealing.messages import read_body, read_body_holed
 from analyzer.sealing.opening import Opened, Source, Talk, opened
 from analyzer.sealing.tickets import Tickets
 from analyzer.settings import Limits
-from analyzer.wsman.envelope import decoded, described_text, read_marks
+from analyzer.wsman.copies import once
+from analyzer.wsman.envelope import decoded, described_text, encoding_of, read_marks
 from analyzer.wsman.winrs import operation
 
 _NOT_LOOKED_AT = (401, 407)
@@ -96,9 +99,11 @@ def contents(
         messages.update(one.messages)
         clients.update(one.clients)
         operations.update(one.operations)
-    kept = [item for identity, found in operations.items() if not _seen_elsewhere(evidence, identity, operations) for item in found]
-    places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients) for item in kept}
-    built = shells(kept, places)
+    ordered = {identity: operations[identity] for identity in evidence.exchanges if identity in operations}
+    kept = once(evidence, messages, with_lost(evidence, messages, ordered)).operations
+    kept += between(evidence, kept)
+    places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients) for item in kept}
+    built = shells(by_one_clock(evidence, kept), places)
     return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {})
 
 
@@ -110,12 +115,26 @@ def _credssp(tools: _Tools) -> dict[str, CredsspFacts]:
 
 
 def _groups(evidence: Evidence) -> list[list[Talk]]:
-    """The WinRM connections, those of one client with one server together: a secret that proved right for one of them most likely opens the others."""
-    groups: dict[tuple[str, object], list[Talk]] = defaultdict(list)
-    for connection in evidence.connections.values():
-        if connection.id in evidence.winrm:
-            talk = Talk(connection, evidence.exchanges_of.get(connection.id, ()), evidence.conversations_of.get(connection.id, ()))
-            groups[connection.client.host, connection.server].append(talk)
+    """The WinRM connections, those of one client with one server together: a secret that proved right for one of them most likely opens the others. With them
+    go the other sides of a proxy and other views of the same connections, of which any may have the handshake."""
+    home: dict[object, object] = {}
+
+    def root(name: object) -> object:
+        while home.setdefault(name, name) != name:
+            home[name] = home.setdefault(home[name], home[name])
+            name = home[name]
+        return name
+
+    own = {identity: (connection.client.host, connection.server) for identity, connection in evidence.connections.items() if identity in evidence.winrm}
+    pairs = [(hop.near_connection, hop.far_connection) for hop in evidence.hops]
+    pairs += [(connection.twin_of, identity) for identity, connection in evidence.connections.items() if connection.twin_of is not None]
+    for one, other in pairs:
+        if one in own and other in own:
+            home[root(own[other])] = root(own[one])
+    groups: dict[object, list[Talk]] = defaultdict(list)
+    for identity, ends in own.items():
+        talk = Talk(evidence.connections[identity], evidence.exchanges_of.get(identity, ()), evidence.conversations_of.get(identity, ()))
+        groups[root(ends)].append(talk)
     return list(groups.values())
 
 
@@ -131,6 +150,8 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
         status = _status(evidence, full.exchange)
         found = None if half is None else operation(full, text, marks, half[0], half[1], out.compressed, status)
         if found is not None and status not in _NOT_LOOKED_AT:
+            lacking = missing_of(evidence, full)
+            found = found if lacking == 0 else replace(found, missing=lacking, unproved=full.protection is Protection.SEALED)
             out.operations[full.exchange].append(found)
             if found.shell_id and found.shell_id not in out.compressed:
                 out.plain.add(found.shell_id)
@@ -142,7 +163,7 @@ def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, 
     tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls), fetch, limits)
     for group in _groups(evidence):
         for message, _, text in _texts(tools, group, {}, {}):
-            yield message.id, text
+            yield message.id, shown(text)[0]
 
 
 def _texts(tools: _Tools, talks: list[Talk], messages: dict[str, Message], clients: dict[str, str]) -> Iterator[tuple[Message, Mapping[str, object], str]]:
@@ -154,7 +175,10 @@ def _texts(tools: _Tools, talks: list[Talk], messages: dict[str, Message], clien
             clients[result.conversation] = result.client
         message, known = evidence.messages[result.message], _verdict(result)
         text = _plain(evidence, message, result.text, limits)
-        if isinstance(text, Absent):
+        part = None if result.part is None else _part(evidence, message, result.part)
+        if part is not None:
+            yield message, known, text_of(part, encoding_of(part.data))
+        elif isinstance(text, Absent):
             messages[result.message] = replace(message, **known)
         else:
             yield message, known, decoded(text)
@@ -170,6 +194,13 @@ def _plain(evidence: Evidence, message: Message, text: Known[bytes], limits: Lim
     if isinstance(text, Absent) or isinstance(half, Absent):
         return text
     return unpacked(text, [coding for coding in codings(half.headers) if coding == "sldc"], limits.opened_bytes)
+
+
+def _part(evidence: Evidence, message: Message, found: Holed) -> Holed | None:
+    """What lacks bytes cannot be decompressed as WinRM does it (MS-WSMV 2.2.9.2)."""
+    exchange = evidence.exchanges[message.exchange]
+    half = exchange.request if message.from_client else exchange.response
+    return None if isinstance(half, Absent) or "sldc" in codings(half.headers) else found
 
 
 def _verdict(result: Opened) -> dict[str, object]:
@@ -194,6 +225,10 @@ def _clear(talk: Talk, messages: Mapping[str, Message], fetch: Fetch, limits: Li
                 continue
             if not isinstance(half.body.digest, Absent):
                 message = replace(message, text_digest=half.body.digest)
+            if (half.body.missing or not half.body.complete) and not codings(half.headers):
+                part = read_body_holed(Reader(stream, fetch), half.body, limits.opened_bytes)
+                yield message, text_of(part, encoding_of(part.data))
+                continue
             raw = read_body(Reader(stream, fetch), half.body, 0, min(half.body.size, limits.opened_bytes))
             plain = unpacked(raw, codings(half.headers), limits.opened_bytes)
             if not isinstance(plain, Absent):
@@ -209,16 +244,6 @@ def _half(evidence: Evidence, message: Message) -> tuple[int, tuple[int, ...]] |
     exchange = evidence.exchanges[message.exchange]
     half = exchange.request if message.from_client else exchange.response
     return None if isinstance(half, Absent) else (half.first_ns, half.packets)
-
-
-def _seen_elsewhere(evidence: Evidence, exchange: str, operations: Mapping[str, list[Operation]]) -> bool:
-    """The client's leg of the same exchange was read, or another capture point saw it."""
-    hop = evidence.far.get(exchange)
-    if hop is not None and len(operations.get(hop.near, ())) >= len(operations[exchange]):
-        return True
-    found = evidence.exchanges[exchange]
-    twin = evidence.connections[found.connection].twin_of
-    return twin is not None and any(other.position == found.position and other.id in operations for other in evidence.exchanges_of.get(twin, ()))
 
 
 def identified(conversations: tuple[Conversation, ...], opened: Contents, named: Mapping[str, Named] = NOBODY) -> tuple[Conversation, ...]:

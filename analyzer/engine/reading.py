@@ -17,6 +17,7 @@ from analyzer.engine.sources import Sources
 from analyzer.engine.ticketing import ticket_users
 from analyzer.engine.work import Settings, judged, told, with_sigma
 from analyzer.formats.tls import key_log
+from analyzer.psrp.files import moved
 from analyzer.records.capture import Verdict
 from analyzer.records.result import Result
 from analyzer.sealing.tickets import learn
@@ -84,13 +85,14 @@ def _read(
     )
     found = with_sigma(found, settings.asked.sigma_dirs)
     found = replace(found, story=told(found).story)
-    found = replace(found, commands=attributed(found, found.commands))
+    who = attributed(found, found.shells, found.commands)
+    found = replace(found, shells=who.shells, commands=who.commands, files=moved(who.commands))
     found = replace(found, product=settings.asked.proxy)
     judgement = judged(found, settings, workers)
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
     again = partial(texts, found, secrets, tickets, sources.fetch, limits)
-    made = Result(found, judgement.findings, auth_steps(found), judgement.scorecards, opened.shells, found.commands, judgement.incidents, judgement.diagnosis)
+    made = Result(found, judgement.findings, auth_steps(found), judgement.scorecards, found.shells, found.commands, judgement.incidents, judgement.diagnosis)
     return made, again
 
 

@@ -36,9 +36,9 @@ class Rows:
         return {text(row, "exchange_id"): row for row in self.of("exchanges")}
 
     @cached_property
-    def shells(self) -> dict[str, Row]:
-        """All shells by id."""
-        return {text(row, "shell_id"): row for row in self.of("shells")}
+    def shells(self) -> dict[tuple[str, str], Row]:
+        """All shells by server and id."""
+        return {(text(row, "server_ip"), text(row, "shell_id")): row for row in self.of("shells")}
 
     @cached_property
     def body_bytes(self) -> dict[tuple[str, str], int]:
@@ -50,7 +50,7 @@ class Rows:
         if table == "findings":
             name = text(row, "connections").partition(",")[0]
         elif table == "commands":
-            shell = self.shells.get(text(row, "shell_id"))
+            shell = self.shells.get((text(row, "server_ip"), text(row, "shell_id")))
             name = text(shell, "connections").partition(",")[0] if shell else ""
         else:
             name = text(row, "connection_id")

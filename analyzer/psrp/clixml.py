@@ -13,6 +13,8 @@ from functools import cache
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING
 
+from analyzer.formats.holes import HOLE, has_holes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from xml.etree import ElementTree as ET
@@ -32,6 +34,11 @@ _DEPTH = 64
 @cache
 def _primitive() -> re.Pattern[str]:
     return re.compile(_PRIMITIVE)
+
+
+@cache
+def _members() -> re.Pattern[str]:
+    return re.compile(r"<(\w+)\b[^<>]*\sN=\"(Cmd|N|V)\"[^<>]*+(?<!/)>([^<]*)")
 
 
 def string(value: str) -> str:
@@ -111,10 +118,30 @@ def _object(element: ET.Element, depth: int) -> str:
 def pipeline(text: str) -> str | None:
     """The command line of a CREATE_PIPELINE message (MS-PSRP 2.2.2.10): its commands with their arguments, joined as PowerShell writes them."""
     root = tree(text)
-    commands = None if root is None else _named(root, "Cmds")
+    if root is None:
+        return _in_pieces(text)
+    commands = _named(root, "Cmds")
     if commands is None:
         return None
     return " | ".join(_command(item) for group in commands if _local(group) == "LST" for item in group)
+
+
+def _in_pieces(text: str) -> str | None:
+    """The same of CLIXML that lacks something and is no tree: commands, names and values of arguments, one after the other as they stand there."""
+    words: list[str] = []
+    for kind, name, content in _members().findall(text) if len(text) <= _LIMIT else ():
+        shown = string(content) if kind != "B" else "True" if content.strip().lower() == "true" else "False"
+        if name == "Cmd" and words:
+            words.append("|")
+        if shown:
+            words.append(f"-{shown.removeprefix('-')}" if name == "N" else shown)
+    return " ".join(words) or None
+
+
+def metadata(text: str) -> str | None:
+    """A GET_COMMAND_METADATA message (MS-PSRP 2.2.2.14): the names that it asks for."""
+    root = tree(text)
+    return None if root is None else f"GET_COMMAND_METADATA {value(_named(root, 'Name'))}".rstrip()
 
 
 def _command(item: ET.Element) -> str:
@@ -145,6 +172,8 @@ def shown(text: str) -> str:
     if printed is not None and text.count("<Obj", 0, printed.start()) <= 1:  # the object's own, not that of a member
         return string(printed[1])
     root = tree(text)
+    if root is None and text.startswith("<S>") and has_holes(text) and all(c in (d, HOLE) for c, d in zip(text[-4:], "</S>", strict=False)):
+        return string(text[3:-4])  # a string whose end is missing
     return text if root is None else value(root[0] if _local(root) == "Objs" and len(root) else root)
 
 

@@ -3,8 +3,9 @@
     ObjectId u64 | FragmentId u64 | flags u8 (1 start, 2 end) | BlobLength u32 | blob                    big-endian, many in one stream piece
     Destination u32 | MessageType u32 | RPID 16 | PID 16 | CLIXML                                         little-endian
 
-Reassembly is by object within a shell and direction. It begins anywhere: an object of which fragments are not in the capture is given as an incomplete message,
-and nothing that is malformed stops what follows.
+Reassembly is by object within a shell, a direction and a command: the fragments of one object travel under one CommandId, and senders may count objects for
+each command on its own. It begins anywhere: an object of which fragments are not in the capture is given as an incomplete message, with a mark where something
+is missing, and nothing that is malformed stops what follows.
 """
 
 import struct
@@ -16,11 +17,14 @@ from typing import Generic, NamedTuple, TypeVar
 from msgspec import Struct, field
 
 from analyzer.formats.forms import chosen
+from analyzer.formats.holes import Holed, joined, lost, text_of
 from analyzer.psrp import strings
 
 _HEADER = struct.Struct(">QQBI")
 _MESSAGE = struct.Struct("<II16s16s")
 _OBJECT_LIMIT = 64 << 20
+_FREE = 1 << 20
+"""Missing bytes of an object for which zeros may stand in any case; more only where there are as many of it."""
 _STRINGS = chosen(strings)
 TYPES = {
     0x00010002: "SESSION_CAPABILITY",
@@ -61,7 +65,7 @@ TYPES = {
 class PsMessage(NamedTuple):
     """One message: its type's name (the number in hex where it is not known), the runspace pool and pipeline (upper case, None: none), its CLIXML.
 
-    ``whole`` is false when fragments of it are missing.
+    ``whole`` is false when bytes or fragments of it are missing; its text has the characters of `analyzer.formats.holes` there.
     """
 
     kind: str
@@ -85,21 +89,30 @@ class Strings(NamedTuple):
 Place = TypeVar("Place")
 
 
-class _Object(Struct, Generic[Place]):
-    """The fragments of one object by number; ``last`` is the number of the one with the end flag."""
+class Found(NamedTuple, Generic[Place]):
+    """A message with the places that brought it, the first fragment's first."""
 
-    place: Place
-    blobs: dict[int, bytes] = field(default_factory=dict)
+    message: PsMessage | Strings
+    places: tuple[Place, ...]
+
+
+class _Object(Struct, Generic[Place]):
+    """The fragments of one object by number; ``last`` is the number of the one with the end flag. ``owner``: the command that they travelled under."""
+
+    owner: str | None
+    places: list[Place] = field(default_factory=list)
+    blobs: dict[int, Holed] = field(default_factory=dict)
     begun: bool = False
     last: int | None = None
     size: int = 0
     broken: bool = False
 
-    def add(self, number: int, flags: int, blob: bytes, place: Place) -> None:
-        self.place = place
+    def add(self, number: int, flags: int, blob: Holed, place: Place) -> None:
+        if not self.places or self.places[-1] is not place:
+            self.places.append(place)
         self.begun = self.begun or bool(flags & 1)
         self.last = number if flags & 2 else self.last
-        self.size += len(blob)
+        self.size += len(blob.data)
         if self.size <= _OBJECT_LIMIT:
             self.blobs.setdefault(number, blob)
         else:
@@ -109,61 +122,116 @@ class _Object(Struct, Generic[Place]):
         return self.begun and self.last is not None and (self.broken or len(self.blobs) == self.last + 1)
 
     def message(self) -> PsMessage:
+        """What there is of it. A fragment that is missing is a hole as long as the others where these are all of one length, as senders fill them, else of
+        unknown size, as the end of the object always is."""
         numbers = sorted(self.blobs)
-        whole = self.begun and not self.broken and self.last is not None and len(numbers) == self.last + 1 and numbers[-1] == self.last
-        return _message(b"".join(self.blobs[number] for number in numbers), whole=whole)
+        pieces: list[Holed] = []
+        expected = 0
+        usual = {len(blob.data) for number, blob in self.blobs.items() if number != self.last}
+        size = usual.pop() if len(usual) == 1 and len(self.blobs) > 2 else None
+        for number in numbers:
+            if number != expected:
+                missing = None if size is None else size * (number - expected)
+                pieces.append(lost(missing if missing is not None and missing <= max(_FREE, 4 * self.size) else None))
+            pieces.append(self.blobs[number])
+            expected = number + 1
+        if self.last is None or expected != self.last + 1 or self.broken:
+            pieces.append(lost(None))
+        return _message(pieces[0] if len(pieces) == 1 else joined(pieces), self.owner)
 
 
 class Defragmenter(Generic[Place]):
-    """The fragments of one direction of one shell. Feed it stream data with the place that it came from; a message's place is that of its last fragment.
+    """The fragments of one direction of one shell. Feed it stream data with the place that it came from.
 
     Fragments may come in any order, since a shell's requests go over several connections. What never becomes whole is given by `unfinished`.
     """
 
     def __init__(self) -> None:
-        self._objects: dict[int, _Object[Place]] = {}
+        self._objects: dict[int, list[_Object[Place]]] = {}
 
-    def messages(self, data: bytes, place: Place) -> Iterator[tuple[PsMessage | Strings, Place]]:
-        """The messages that ``data`` completes. A fragment never spans two stream pieces (MS-WSMV 3.1.4.1.31.6)."""
+    def messages(self, found: bytes | Holed, place: Place, owner: str | None = None) -> Iterator[Found[Place]]:
+        """The messages that the data completes. A fragment never spans two stream pieces (MS-WSMV 3.1.4.1.31.6); what follows a hole in a fragment's own
+        header cannot be told apart any more."""
+        data, holed = (found, None) if isinstance(found, bytes) else _trusted(found)
         at = 0
         while at + _HEADER.size <= len(data):
-            run = _STRINGS.strings(data, at, self._objects)
+            run = _STRINGS.strings(data, at, self._objects) if holed is None else None
             if run is not None:
-                yield Strings(_identity(run.pipeline) or "", run.texts, run.ends, run.sizes), place
+                yield Found(Strings(_identity(run.pipeline) or "", run.texts, run.ends, run.sizes), (place,))
                 at = run.end_at
                 continue
+            if holed is not None and holed.touches(at, at + _HEADER.size):
+                return
             identity, number, flags, size = _HEADER.unpack_from(data, at)
             at += _HEADER.size
-            blob = data[at : at + size]
+            blob = Holed(data[at : at + size]) if holed is None else holed.cut(at, min(at + size, len(data)))
             at += size
-            known = self._objects.get(identity)
+            if len(blob.data) < size:
+                blob = joined((blob, lost(None)))  # how much is missing is only what the sender says: no memory is spent on it
+            known = self._known(identity, owner)
             if known is None and flags & 3 == 3 and number == 0 and size <= _OBJECT_LIMIT:  # most objects have one fragment
-                yield _message(blob, whole=len(blob) == size), place
+                yield Found(_message(blob, owner), (place,))
                 continue
             if known is not None and number in known.blobs and blob != known.blobs[number]:
-                yield self._objects.pop(identity).message(), known.place  # another object under the same number: this one will never end
+                yield self._pop(identity, known)  # another object under the same number: this one will never end
                 known = None
             if known is None:
-                known = self._objects[identity] = _Object(place)
+                known = _Object(owner)
+                self._objects.setdefault(identity, []).append(known)
+            known.owner = known.owner or owner
             known.add(number, flags, blob, place)
-            known.broken = known.broken or len(blob) < size
             if known.complete():
-                yield self._objects.pop(identity).message(), place
+                yield self._pop(identity, known)
 
-    def unfinished(self) -> Iterator[tuple[PsMessage, Place]]:
-        """What lacks fragments at the end of the capture, as far as it is there."""
-        while self._objects:
-            known = self._objects.pop(next(iter(self._objects)))
-            yield known.message(), known.place
+    def _known(self, identity: int, owner: str | None) -> _Object[Place] | None:
+        """The object of that number under that command; where one of the two names none, they may be the same."""
+        own = self._objects.get(identity, ())
+        return next((one for one in own if one.owner == owner), None) or next((one for one in own if owner is None or one.owner is None), None)
+
+    def _pop(self, identity: int, known: _Object[Place]) -> Found[Place]:
+        own = self._objects[identity]
+        own.remove(known)
+        if not own:
+            del self._objects[identity]
+        return Found(known.message(), tuple(known.places))
+
+    def unfinished(self, owner: str | None = None) -> Iterator[Found[Place]]:
+        """What lacks fragments, as far as it is there: of one command, which will get no more of them, or (None) of all at the end of the capture."""
+        for identity in list(self._objects):
+            for known in list(self._objects.get(identity, ())):
+                if owner is None or known.owner == owner:
+                    yield self._pop(identity, known)
 
 
-def _message(data: bytes, *, whole: bool) -> PsMessage:
-    if len(data) < _MESSAGE.size:
-        return PsMessage("malformed", "", None, "", len(data), whole=False)
+def _trusted(found: Holed) -> tuple[bytes, Holed | None]:
+    """Data that lacks bytes, as far as its fragments' lengths agree with where it ends. Where they do not, the hole has swallowed the end of one stream and the
+    beginning of another, and what follows it stands in no known place."""
+    if not found.holes:
+        return found.data, None
+    data, at = found.data, 0
+    first, open_end = found.holes[0][0], not found.holes[-1][1]
+    while at + _HEADER.size <= len(data) and not found.touches(at, at + _HEADER.size):
+        _, _, flags, size = _HEADER.unpack_from(data, at)
+        if at > first and flags > 3:
+            at = -1
+            break
+        at += _HEADER.size + size
+    if at != len(data) and not (open_end and at > first) and not (at >= 0 and found.touches(at, at + _HEADER.size)):
+        found = joined((found.cut(0, first), lost(None)))
+    return found.data, found
+
+
+def _message(found: Holed, owner: str | None) -> PsMessage:
+    data = found.data
+    if len(data) < _MESSAGE.size or (found.holes and found.touches(0, _MESSAGE.size)):
+        if not found.holes:
+            return PsMessage("malformed", "", None, "", len(data), whole=False)
+        return PsMessage("headless", "", owner, text_of(found), len(data), whole=False)
     _, kind, runspace, pipeline = _MESSAGE.unpack_from(data)
-    text = data[_MESSAGE.size :].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-    name = TYPES.get(kind, f"{kind:#010x}") if whole or kind in TYPES else "malformed"
-    return PsMessage(name, _identity(runspace) or "", _identity(pipeline), text, len(data), whole)
+    body = found.cut(_MESSAGE.size, len(data)) if found.holes else Holed(data[_MESSAGE.size :])
+    text = text_of(body).removeprefix("\ufeff")
+    name = TYPES.get(kind, f"{kind:#010x}") if not found.holes or kind in TYPES else "malformed"
+    return PsMessage(name, _identity(runspace) or "", _identity(pipeline), text, len(data), whole=not found.holes)
 
 
 @lru_cache(maxsize=1024)

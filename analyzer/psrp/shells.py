@@ -2,21 +2,22 @@
 
 A request and its response share an exchange, and tell the other what it lacks: the response of Create names the shell, the request of Receive names the shell
 whose streams the response carries. WinRS streams are decoded with the shell's code page; PowerShell streams are put together to messages (MS-PSRP).
+
+Ids are used again: a shell's after Delete, a pipeline's with each step of Copy-Item -ToSession. So an id stands for what last began under it, a new beginning
+is a new shell or command, and an answer belongs to what the id stood for when its request was made.
 """
 
-import base64
-import binascii
-import codecs
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct, field
 
+from analyzer.formats.holes import Holed, bytes_of, joined
 from analyzer.psrp import clixml
-from analyzer.psrp.fragments import Defragmenter, PsMessage, Strings
-from analyzer.psrp.layers import opened
-from analyzer.records.wsman import Command, Operation, OutputRun, Outputs, Shell
+from analyzer.psrp.commands import Building, finished
+from analyzer.psrp.fragments import Defragmenter, Found, PsMessage, Strings
+from analyzer.records.wsman import BETWEEN, Command, Missing, Operation, OutputRun, Shell
 
 _POWERSHELL = "/powershell/"
 _INPUTS = ("stdin", "pr")
@@ -33,18 +34,6 @@ class Place(NamedTuple):
     capture: int
 
 
-class _Command(Struct):
-    id: str
-    text: str = ""
-    first_ns: int = 0
-    last_ns: int = 0
-    exit_code: int | None = None
-    state: str | None = None
-    outputs: list[OutputRun] = field(default_factory=list)
-    packets: tuple[int, ...] = ()
-    decoders: dict[str, codecs.IncrementalDecoder] = field(default_factory=dict)
-
-
 class _Shell(Struct):
     id: str
     place: Place
@@ -54,11 +43,27 @@ class _Shell(Struct):
     kind: str = "winrs"
     resource_uri: str | None = None
     code_page: int | None = None
+    created: bool = False
     connections: dict[str, None] = field(default_factory=dict)
     users: dict[str, None] = field(default_factory=dict)
-    commands: dict[str, _Command] = field(default_factory=dict)
+    exchanges: dict[str, None] = field(default_factory=dict)
+    commands: list[Building] = field(default_factory=list)
+    current: dict[str, Building] = field(default_factory=dict)
+    missing: list[Missing] = field(default_factory=list)
     sent: Defragmenter[Operation] = field(default_factory=Defragmenter)
     received: Defragmenter[Operation] = field(default_factory=Defragmenter)
+
+
+class _Pair(Struct):
+    """A request and its response. ``shell`` and ``command`` are what the ids that they name stood for when the request was made."""
+
+    asked: Operation | None
+    answered: Operation | None
+    place: Place
+    shell_id: str
+    command_id: str | None
+    shell: _Shell | None = None
+    command: Building | None = None
 
 
 class Built(NamedTuple):
@@ -70,130 +75,205 @@ class Built(NamedTuple):
 
 def shells(operations: Iterable[Operation], places: Mapping[str, Place]) -> Built:
     """``operations`` of one or more clients, each message once; ``places`` by exchange id."""
+    known: dict[tuple[str, str], list[_Shell]] = {}
+    for operation, pair in _in_order(operations, places):
+        _operation(_shell_of(known, pair, operation), pair, operation)
+    made = sorted((shell for uses in known.values() for shell in uses), key=lambda shell: (shell.first_ns, shell.id))
+    numbers = {id(shell): number for uses in known.values() for number, shell in enumerate(uses, 1)}
+    found: list[Shell] = []
+    commands: list[Command] = []
+    for shell in made:
+        _flush(shell, None)
+        own = tuple(_commands(shell, _name(shell.id, numbers[id(shell)])))
+        found.append(_shell(shell, _name(shell.id, numbers[id(shell)]), tuple(command.id for command in own)))
+        commands += own
+    return Built(tuple(found), tuple(commands))
+
+
+def _name(identity: str, number: int) -> str:
+    return identity if number == 1 else f"{identity}#{number}"
+
+
+def _in_order(operations: Iterable[Operation], places: Mapping[str, Place]) -> Iterator[tuple[Operation, _Pair]]:
+    """Requests when they were made and responses when they came; no response before its request."""
     by_exchange: dict[str, list[Operation]] = defaultdict(list)
     for operation in operations:
         by_exchange[operation.exchange].append(operation)
-    ordered = sorted(by_exchange.values(), key=lambda pair: (pair[0].ts_ns, pair[0].message))
-    known: dict[tuple[str, str], _Shell] = {}
-    for pair in ordered:
-        _exchange(known, pair, places[pair[0].exchange])
-    for shell in known.values():
-        for message, operation in (*shell.sent.unfinished(), *shell.received.unfinished()):
-            if message.pipeline is not None and message.kind != "malformed":
-                _pipeline_message(shell, message, operation)
-    made = sorted(known.values(), key=lambda shell: (shell.first_ns, shell.id))
-    return Built(tuple(_shell(shell) for shell in made), tuple(_finished(shell, command) for shell in made for command in shell.commands.values()))
+    found: list[tuple[int, bool, str, Operation, _Pair]] = []
+    for identity, pair in by_exchange.items():
+        asked = next((operation for operation in pair if operation.from_client), None)
+        answered = next((operation for operation in pair if not operation.from_client), None)
+        shell_id = _first(asked, answered, "shell_id")
+        if shell_id:
+            made = _Pair(asked, answered, places[identity], shell_id, _first(asked, answered, "command_id"))
+            begin = None
+            for one in (asked, answered):
+                if one is not None:
+                    at = one.ts_ns if one.order_ns is None else one.order_ns
+                    begin = at if begin is None else max(begin, at)
+                    found.append((begin, not one.from_client, one.message, one, made))
+    found.sort(key=lambda one: one[:3])
+    return ((operation, pair) for _, _, _, operation, pair in found)
 
 
-def _exchange(known: dict[tuple[str, str], _Shell], pair: Sequence[Operation], place: Place) -> None:
-    asked = next((operation for operation in pair if operation.from_client), None)
-    answered = next((operation for operation in pair if not operation.from_client), None)
-    identity = next((found.shell_id for found in (asked, answered) if found is not None and found.shell_id), None)
-    if not identity:
+def _first(asked: Operation | None, answered: Operation | None, name: str) -> str | None:
+    return next((value for one in (asked, answered) if one is not None and (value := getattr(one, name))), None)
+
+
+def _shell_of(known: dict[tuple[str, str], list[_Shell]], pair: _Pair, operation: Operation) -> _Shell:
+    """The shell that the pair's id stands for. A Create is a new one where the id has been used for one."""
+    if pair.shell is not None:
+        return pair.shell
+    uses = known.setdefault((pair.place.server, pair.shell_id), [])
+    creates = pair.asked is not None and pair.asked.name == "Create" and not _refused(pair)
+    if not uses or (creates and (uses[-1].created or uses[-1].commands)):
+        uses.append(_Shell(pair.shell_id, pair.place, operation.ts_ns, operation.ts_ns, operation.packets[:1]))
+    shell = pair.shell = uses[-1]
+    shell.created = shell.created or creates
+    shell.connections.setdefault(pair.place.connection)
+    shell.exchanges.update(dict.fromkeys(operation.exchanges or (operation.exchange,)))
+    if pair.place.user:
+        shell.users.setdefault(pair.place.user)
+    return shell
+
+
+def _refused(pair: _Pair) -> bool:
+    """The server answered with an error."""
+    asked, answered = pair.asked, pair.answered
+    if answered is not None and not answered.lost:
+        return answered.name == "Fault"
+    return asked is not None and (asked.status or 0) >= _REFUSED
+
+
+def _operation(shell: _Shell, pair: _Pair, operation: Operation) -> None:
+    shell.last_ns = max(shell.last_ns, operation.ts_ns)
+    shell.resource_uri = shell.resource_uri or operation.resource_uri
+    shell.code_page = shell.code_page if operation.code_page is None else operation.code_page
+    if operation.creation or _POWERSHELL in (operation.resource_uri or "").lower():
+        shell.kind = "powershell"
+    if operation.lost:
+        if pair.command is None and pair.command_id is not None:
+            pair.command = shell.current.get(pair.command_id)
+        _lacks(shell, pair, operation)
         return
-    shell = known.get((place.server, identity))
-    if shell is None:
-        first = asked or answered or pair[0]
-        shell = known[place.server, identity] = _Shell(identity, place, first.ts_ns, first.ts_ns, first.packets[:1])
-    shell.connections.setdefault(place.connection)
-    if place.user:
-        shell.users.setdefault(place.user)
-    command_id = next((found.command_id for found in (asked, answered) if found is not None and found.command_id), None)
-    for operation in (asked, answered):
-        if operation is not None:
-            shell.last_ns = max(shell.last_ns, operation.ts_ns)
-            shell.resource_uri = shell.resource_uri or operation.resource_uri
-            shell.code_page = shell.code_page if operation.code_page is None else operation.code_page
-            if operation.creation or _POWERSHELL in (operation.resource_uri or "").lower():
-                shell.kind = "powershell"
-            _operation(shell, operation, command_id)
-    if asked is not None and asked.name == "Command" and answered is None and (asked.status or 0) >= _REFUSED:
-        for command in shell.commands.values():
-            if command.packets == asked.packets:
-                command.state = "refused"
+    if operation.from_client and operation.name == "Command":
+        if _sent_again(shell, pair, operation):
+            return
+        _begins(shell, pair, operation)
+    elif operation.name == "CommandResponse" and pair.asked is None and pair.command_id is not None:
+        _begun_unseen(shell, pair, operation)
+    elif pair.command is None and pair.command_id is not None:
+        pair.command = shell.current.get(pair.command_id)
+    (_powershell if shell.kind == "powershell" else _winrs)(shell, pair, operation)
+    _lacks(shell, pair, operation)
 
 
-def _operation(shell: _Shell, operation: Operation, command_id: str | None) -> None:
-    if shell.kind == "powershell":
-        _powershell(shell, operation)
-        return
-    if operation.name == "Command" and operation.command is not None:
-        text = " ".join([operation.command, *operation.arguments])
-        command = _command(shell, command_id or f"{operation.exchange}", operation)
-        command.text, command.packets = text, operation.packets
+def _sent_again(shell: _Shell, pair: _Pair, operation: Operation) -> bool:
+    """The request that began the command of this id, once more to the byte: the numbers of PSRP's objects are never used twice in a shell."""
+    command = shell.current.get(pair.command_id or "")
+    if command is None or shell.kind != "powershell" or not operation.arguments or command.arguments != operation.arguments:
+        return False
+    pair.command = command
+    return True
+
+
+def _begins(shell: _Shell, pair: _Pair, operation: Operation) -> None:
+    """A request to run a command: another one where the id was used for one."""
+    identity = pair.command_id or operation.exchange
+    command = shell.current.get(identity)
+    if command is not None and command.used:
+        _flush(shell, identity)
+        command = None
+    if command is None:
+        command = _new(shell, identity, operation)
+    pair.command = command
+    command.begin(operation, pair.place.user)
+    if _refused(pair):
+        command.state = "refused"
+
+
+def _begun_unseen(shell: _Shell, pair: _Pair, operation: Operation) -> None:
+    """The answer to a request to run a command that is not in the capture: another use of the id, without a text."""
+    command = shell.current.get(pair.command_id or "")
+    if command is not None and command.used:
+        _flush(shell, command.id)
+        command = None
+    pair.command = command or _new(shell, pair.command_id or "", operation)
+    pair.command.begun = True
+
+
+def _nameless(shell: _Shell, identity: str, operation: Operation) -> Building | None:
+    """The one WinRS command that was asked for and whose id, which its answer tells, is not in the capture: an id that nothing has named before is its."""
+    own = [one for one in shell.commands if one.id in one.exchanges and one.state != "refused"]
+    if len(own) != 1 or shell.kind == "powershell" or operation.name == "Command" or own[0].first_ns > operation.ts_ns:
+        return None
+    own[0].id = identity
+    shell.current[identity] = own[0]
+    return own[0]
+
+
+def _new(shell: _Shell, identity: str, operation: Operation) -> Building:
+    command = shell.current[identity] = Building(identity, operation.ts_ns, operation.ts_ns, operation.packets[:1])
+    shell.commands.append(command)
+    return command
+
+
+def _command(shell: _Shell, pair: _Pair | None, identity: str, operation: Operation) -> Building:
+    """The command that an id stands for: what the pair's request meant by it, else what last began under it."""
+    command = pair.command if pair is not None and pair.command is not None and pair.command.id == identity else shell.current.get(identity)
+    if command is None:
+        command = _nameless(shell, identity, operation) or _new(shell, identity, operation)
+    command.seen(operation)
+    return command
+
+
+def _winrs(shell: _Shell, pair: _Pair, operation: Operation) -> None:
+    identity = pair.command_id or (operation.exchange if operation.name == "Command" else None)
+    if operation.name == "Command" and operation.command is not None and identity is not None:
+        _command(shell, pair, identity, operation).text = " ".join([operation.command, *operation.arguments])
     for piece in operation.streams:
-        owner = piece.command_id or command_id
+        owner = piece.command_id or pair.command_id
         if owner is not None:
-            _winrs_output(shell, _command(shell, owner, operation), piece.name, piece.data, operation, last=piece.end)
-    if command_id is not None and (operation.state or operation.exit_code is not None or operation.signal):
-        command = _command(shell, command_id, operation)
+            _command(shell, pair, owner, operation).decoded(piece.name, Holed(piece.data, piece.holes), shell.code_page, operation, last=piece.end)
+    if pair.command_id is not None and (operation.state or operation.exit_code is not None or operation.signal):
+        command = _command(shell, pair, pair.command_id, operation)
         command.state = operation.state or command.state
         command.exit_code = command.exit_code if operation.exit_code is None else operation.exit_code
 
 
-def _command(shell: _Shell, identity: str, operation: Operation) -> _Command:
-    command = shell.commands.get(identity)
-    if command is None:
-        command = shell.commands[identity] = _Command(identity, first_ns=operation.ts_ns, last_ns=operation.ts_ns, packets=operation.packets[:1])
-    command.last_ns = max(command.last_ns, operation.ts_ns)
-    return command
+def _powershell(shell: _Shell, pair: _Pair, operation: Operation) -> None:
+    reader = shell.sent if operation.from_client else shell.received
+    for owner, data in _pieces(pair, operation):
+        for found in reader.messages(data, operation, owner):
+            _message(shell, pair, found)
 
 
-def _winrs_output(shell: _Shell, command: _Command, name: str, data: bytes, operation: Operation, *, last: bool) -> None:
-    decoder = command.decoders.get(name)
-    if decoder is None:
-        decoder = command.decoders[name] = _decoder(shell.code_page, data)
-    text = decoder.decode(data, last)
-    if data:
-        _add(command, name, text, len(data), operation)
+def _pieces(pair: _Pair, operation: Operation) -> Iterator[tuple[str | None, Holed | bytes]]:
+    """What an operation carries of PSRP, by the command that it names."""
+    if operation.from_client and (operation.creation or operation.arguments):
+        found = joined((Holed(operation.creation), *(bytes_of("".join(argument.split())) for argument in operation.arguments)))
+        yield pair.command_id, found if found.holes else found.data
+    for piece in operation.streams:
+        if not operation.from_client or piece.name in _INPUTS:
+            yield piece.command_id or pair.command_id, Holed(piece.data, piece.holes) if piece.holes else piece.data
 
 
-def _decoder(code_page: int | None, data: bytes) -> codecs.IncrementalDecoder:
-    """The shell's code page; without one UTF-8, or the original OEM code page for bytes that are not."""
-    name = "utf-8" if code_page in (None, 65001) else f"cp{code_page}"
-    if code_page is None:
-        try:
-            data.decode("utf-8")
-        except UnicodeDecodeError as error:
-            if error.end < len(data):
-                name = "cp437"
-    try:
-        return codecs.getincrementaldecoder(name)("replace")
-    except LookupError:
-        return codecs.getincrementaldecoder("latin-1")("replace")
+def _message(shell: _Shell, pair: _Pair | None, found: Found[Operation]) -> None:
+    message, operation = found.message, found.places[-1]
+    if isinstance(message, Strings):
+        text, ends = clixml.strings(message.texts, message.ends)
+        run = OutputRun("output", operation.ts_ns, operation.packets, text, ends, message.sizes, unproved=operation.unproved)
+        _command(shell, pair, message.pipeline, operation).outputs.append(run)
+    elif message.pipeline is not None:
+        _pipeline_message(shell, pair, message, found.places)
 
 
-def _add(command: _Command, stream: str, text: str, size: int, operation: Operation, *, whole: bool = True) -> None:
-    command.outputs.append(OutputRun(stream, operation.ts_ns, operation.packets, text, (len(text),), (size,), whole))
-
-
-def _powershell(shell: _Shell, operation: Operation) -> None:
-    if operation.from_client:
-        data = operation.creation
-        for argument in operation.arguments:
-            data += _base64(argument)
-        data += b"".join(piece.data for piece in operation.streams if piece.name in _INPUTS)
-        messages = shell.sent.messages(data, operation)
-    else:
-        messages = shell.received.messages(b"".join(piece.data for piece in operation.streams), operation)
-    for message, _ in messages:
-        if isinstance(message, Strings):
-            _strings(shell, message, operation)
-        elif message.pipeline is not None:
-            _pipeline_message(shell, message, operation)
-
-
-def _strings(shell: _Shell, found: Strings, operation: Operation) -> None:
-    text, ends = clixml.strings(found.texts, found.ends)
-    run = OutputRun("output", operation.ts_ns, operation.packets, text, ends, found.sizes)
-    _command(shell, found.pipeline, operation).outputs.append(run)
-
-
-def _base64(text: str) -> bytes:
-    try:
-        return base64.b64decode("".join(text.split()))
-    except (binascii.Error, ValueError):
-        return b""
+def _flush(shell: _Shell, owner: str | None) -> None:
+    """What can get no more fragments: of a command whose id is used again, or (None) of all at the end of the capture."""
+    for reader in (shell.sent, shell.received):
+        for found in list(reader.unfinished(owner)):
+            if isinstance(found.message, PsMessage) and found.message.kind != "malformed":
+                _message(shell, None, found)
 
 
 def _record(text: str) -> str:
@@ -211,33 +291,78 @@ _SHOWN: dict[str, tuple[str, Callable[[str], str]]] = {
     "PROGRESS_RECORD": ("progress", clixml.progress),
     "PIPELINE_HOST_CALL": ("host", clixml.host_call),
     "PIPELINE_HOST_RESPONSE": ("host", clixml.host_call),
+    "headless": ("part", str),
 }
 """Message type to the stream that it belongs to, and how its text is made."""
+_BEGINNINGS: dict[str, Callable[[str], str | None]] = {"CREATE_PIPELINE": clixml.pipeline, "GET_COMMAND_METADATA": clixml.metadata}
+"""Message types that begin a pipeline (MS-PSRP 2.2.2.10, 2.2.2.14), and how its text is made."""
 
 
-def _pipeline_message(shell: _Shell, message: PsMessage, operation: Operation) -> None:
-    command = _command(shell, message.pipeline or "", operation)
+def _pipeline_message(shell: _Shell, pair: _Pair | None, message: PsMessage, places: Sequence[Operation]) -> None:
+    operation = places[-1]
     kind, text = message.kind, message.text
-    if kind == "CREATE_PIPELINE":
-        line = clixml.pipeline(text)
-        command.text = text if line is None else line
-        command.packets = operation.packets
-    elif kind in _SHOWN:
-        stream, shown = _SHOWN[kind]
-        _add(command, stream, shown(text), message.size, operation, whole=message.whole)
+    if kind in _BEGINNINGS:
+        command = _beginning(shell, pair, message.pipeline or "", places[0])
+        command.begun = True
+        command.text = _BEGINNINGS[kind](text) or text
+        command.first_ns = min(command.first_ns, places[0].ts_ns)
+        command.packets = tuple(sorted({key for place in places for key in place.packets}))
+        command.unproved = any(place.unproved for place in places)
+        command.exchanges = command.exchanges or places[0].exchanges or (places[0].exchange,)
+        command.seen(operation)
+        return
+    if kind == "headless" and not _readable(text):
+        return
+    command = _command(shell, pair, message.pipeline or "", operation)
+    if kind in _SHOWN:
+        stream, made = _SHOWN[kind]
+        command.add(stream, made(text), message.size, operation, unproved=any(place.unproved for place in places))
     elif kind == "PIPELINE_STATE":
         state, failure = clixml.state(text)
         command.state = state or command.state
         if failure:
-            _add(command, "error", failure, message.size, operation)
+            command.add("error", failure, message.size, operation)
 
 
-def _shell(shell: _Shell) -> Shell:
+def _readable(text: str) -> bool:
+    """The rest of an object is CLIXML, which is text: what is not was no fragment."""
+    strange = sum(text.count(character) for character in ("\ufffd", "\0"))
+    return strange * 50 <= len(text)
+
+
+def _beginning(shell: _Shell, pair: _Pair | None, identity: str, operation: Operation) -> Building:
+    """The command that a message which begins a pipeline belongs to. One that has its text already is another use of the id."""
+    own = None if pair is None else pair.command
+    if own is not None and own.begun and not own.text and own.id != identity:  # a client that gave the command another id than the pipeline
+        own.id = identity
+        shell.current[identity] = own
+    command = _command(shell, pair, identity, operation)
+    return _new(shell, identity, operation) if command.text else command
+
+
+def _lacks(shell: _Shell, pair: _Pair, operation: Operation) -> None:
+    """What the capture has not of this message, said of the command that it belongs to, else of the shell."""
+    if operation.missing == 0 and not operation.lost:
+        return
+    if operation.lost:
+        what = "exchange" if operation.name == BETWEEN else "request" if operation.from_client else "answer"
+    elif operation.from_client:
+        what = "command" if operation.name == "Command" else "input"
+    else:
+        what = "output"
+    command = pair.command or (shell.current.get(pair.command_id) if pair.command_id else None)
+    if command is not None:
+        command.lacks(what, operation.missing, operation)
+    else:
+        shell.missing.append(Missing(what, operation.missing, operation.ts_ns, operation.packets, operation.unproved))
+
+
+def _shell(shell: _Shell, name: str, commands: tuple[str, ...]) -> Shell:
     kind = shell.kind
     if kind == "winrs" and shell.resource_uri and not shell.resource_uri.rstrip("/").lower().endswith("/cmd"):
         kind = "cim" if "/wmi" in shell.resource_uri.lower() else kind
     return Shell(
-        id=shell.id,
+        id=name,
         kind=kind,
         user=next(iter(shell.users), None),
         client=shell.place.client,
@@ -245,26 +370,19 @@ def _shell(shell: _Shell) -> Shell:
         first_ns=shell.first_ns,
         last_ns=shell.last_ns,
         connections=tuple(shell.connections),
-        commands=tuple(shell.commands),
+        commands=commands,
         resource_uri=shell.resource_uri,
         capture=shell.place.capture,
         packets=shell.packets,
+        exchanges=tuple(shell.exchanges),
+        missing=tuple(shell.missing),
     )
 
 
-def _finished(shell: _Shell, command: _Command) -> Command:
-    return Command(
-        id=command.id,
-        shell=shell.id,
-        kind=shell.kind,
-        text=command.text,
-        decoded=opened(command.text),
-        first_ns=command.first_ns,
-        last_ns=command.last_ns,
-        exit_code=command.exit_code,
-        state=command.state,
-        outputs=Outputs(sorted(command.outputs, key=lambda run: run.ts_ns)),  # what was put together last may have begun before
-        user=next(iter(shell.users), None),
-        capture=shell.place.capture,
-        packets=command.packets,
-    )
+def _commands(shell: _Shell, name: str) -> Iterator[Command]:
+    """In the order in which they began."""
+    numbers: dict[str, int] = {}
+    user = next(iter(shell.users), None)
+    for building in sorted(shell.commands, key=lambda one: one.first_ns):
+        numbers[building.id] = numbers.get(building.id, 0) + 1
+        yield finished(building, numbers[building.id], name, shell.kind, shell.place.server, shell.place.capture, user)

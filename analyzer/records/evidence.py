@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from analyzer.records.auth import Conversation
 from analyzer.records.capture import Capture, IcmpError
+from analyzer.records.files import MovedFile
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcMessage
@@ -44,6 +45,8 @@ class Evidence(Struct, frozen=True, gc=False):
     shells: tuple[Shell, ...] = ()
     commands: tuple[Command, ...] = ()
     """What was run, as far as bodies could be read."""
+    files: tuple[MovedFile, ...] = ()
+    """Files that commands moved, in order of time."""
     icmp: Mapping[str, tuple[IcmpError, ...]] = {}
     """ICMP errors by the id of the connection that they quote, in order of time."""
     unanswered: tuple[Unanswered, ...] = ()

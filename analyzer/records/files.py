@@ -3,10 +3,29 @@
 from msgspec import Struct
 
 
+class Check(Struct, frozen=True, gc=False):
+    """What the traffic itself says of a file, and what the bytes that are there come to.
+
+    ``what``: SHA-1, SHA-256 (hexadecimal digits), BytesWritten (of one piece), size (of the whole). ``packets`` carried it.
+    """
+
+    what: str
+    told: str
+    found: str
+    packets: tuple[int, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Both are the same."""
+        return self.told == self.found
+
+
 class MovedFile(Struct, frozen=True, gc=False):
     """``kind`` is what the first bytes say (pe, zip, script, …); ``name`` what the command called it: a text of the capture, never a path to write to.
 
-    ``to_server`` tells the direction; ``whole`` is false when a piece could not be decoded; ``commands`` and ``packets`` brought it.
+    ``to_server`` tells the direction; ``whole`` is false when a piece of it is missing or could not be decoded, or when the traffic tells another size or hash;
+    ``commands`` and ``packets`` brought it. ``holes`` are (offset, size) of what is missing, size 0 where that is not known; where it is, zeros stand in
+    ``data``.
     """
 
     sha256: str
@@ -20,6 +39,26 @@ class MovedFile(Struct, frozen=True, gc=False):
     packets: tuple[int, ...]
     first_ns: int
     data: bytes
+    server: str = ""
+    capture: int = 0
+    holes: tuple[tuple[int, int], ...] = ()
+    checks: tuple[Check, ...] = ()
+    method: str = ""
+    """How it was moved: Copy-Item, pypsrp, Ansible, base64 (any tool that writes or prints it)."""
+
+    @property
+    def missing_bytes(self) -> int | None:
+        """How many bytes are missing; None when that is not known."""
+        if not self.holes:
+            return 0 if self.whole else None
+        return sum(size for _, size in self.holes) if all(size for _, size in self.holes) else None
+
+    @property
+    def verified(self) -> bool | None:
+        """The traffic's own words agree with the bytes (True) or do not (False); None when it says nothing that could be compared."""
+        if not self.checks:
+            return None
+        return self.whole and all(check.agrees for check in self.checks)
 
     def __repr__(self) -> str:
         """Without the data, which may be megabytes."""

@@ -14,6 +14,24 @@ class StreamPiece(Struct, frozen=True, gc=False):
     command_id: str | None
     data: bytes
     end: bool
+    holes: tuple[tuple[int, int], ...] = ()
+    """(offset in ``data``, size) of bytes that are not in the capture: zeros stand for them. Size 0: how many there were is not known."""
+
+
+BETWEEN = "between"
+"""Name of the operation that stands for requests and answers between two others of which the capture has nothing."""
+
+
+class Missing(NamedTuple):
+    """Something of a command, or of a shell, that is not in the capture. ``what``: command, input, output, answer, request, exchange, start. ``size``: bytes of
+    it, None where that is not known. ``packets``: of the message that it is missing from, empty when there is none."""
+
+    what: str
+    size: int | None
+    ts_ns: int
+    packets: tuple[int, ...]
+    unproved: bool = False
+    """What there is of that message was decrypted, but without the missing bytes no signature proves it."""
 
 
 class Operation(Struct, frozen=True, gc=False):
@@ -43,6 +61,16 @@ class Operation(Struct, frozen=True, gc=False):
     fault_code: str | None = None
     status: int | None = None
     """The HTTP status of the exchange's response, None when there is none in the capture."""
+    missing: int | None = 0
+    """Bytes of the message's body that are not in the capture; None: how many is not known."""
+    unproved: bool = False
+    """It was decrypted out of a body that lacks bytes, so that no signature proves it."""
+    lost: bool = False
+    """Nothing of the message could be read, but it was sent: it stands for what it would have said."""
+    exchanges: tuple[str, ...] = ()
+    """All exchanges that show this message, where several do (both sides of a proxy, several capture points); else empty."""
+    order_ns: int | None = None
+    """The time by the clock that all captures are compared by; None: as ``ts_ns``."""
 
 
 class Output(NamedTuple):
@@ -56,7 +84,11 @@ class Output(NamedTuple):
     text: str
     size: int
     whole: bool = True
-    """False when fragments of the object are not in the capture: the text is what there is of it."""
+    """False when bytes or fragments of it are not in the capture: the text is what there is of it, and says where it lacks something."""
+    missing: int | None = 0
+    """Bytes of it that are not in the capture; None: how many is not known."""
+    unproved: bool = False
+    """It was decrypted out of a body that lacks bytes, so that no signature proves it."""
 
 
 class OutputRun(Struct, frozen=True, gc=False):
@@ -69,6 +101,17 @@ class OutputRun(Struct, frozen=True, gc=False):
     ends: Sequence[int]
     sizes: Sequence[int]
     whole: bool = True
+    holes: tuple[tuple[int, int], ...] = ()
+    """(offset in ``text``, bytes) of each place where bytes are missing and the text says so in brackets; 0 bytes: not known. Only a run of one output has
+    them."""
+    unproved: bool = False
+
+    @property
+    def missing(self) -> int | None:
+        """Bytes that are not in the capture; None: how many is not known."""
+        if all(size for _, size in self.holes):
+            return sum(size for _, size in self.holes) if self.holes or self.whole else None
+        return None
 
 
 class Outputs(Sequence[Output]):
@@ -109,7 +152,7 @@ class Outputs(Sequence[Output]):
             if streams is None or run.stream in streams:
                 begin = 0
                 for place, (end, size) in enumerate(zip(run.ends, run.sizes, strict=True), position):
-                    yield Output(run.stream, place, run.ts_ns, run.packets, run.text[begin:end], size, run.whole)
+                    yield Output(run.stream, place, run.ts_ns, run.packets, run.text[begin:end], size, run.whole, run.missing, run.unproved)
                     begin = end
             position += len(run.sizes)
 
@@ -120,7 +163,9 @@ def outputs_of(outputs: Sequence[Output], streams: Collection[str]) -> Iterator[
 
 
 class Command(Struct, frozen=True, gc=False):
-    """A WinRS command or a PowerShell pipeline. ``decoded``: what an encoded command line or script layer holds; None when nothing is encoded.
+    """A WinRS command or a PowerShell pipeline. ``id`` as the protocol has it, with ``#2`` and so on where a shell uses it again.
+
+    ``decoded``: what an encoded command line or script layer holds; None when nothing is encoded.
 
     ``state`` is the last one seen, or ``refused``: the server answered the request with an error and did not run it.
     """
@@ -144,6 +189,32 @@ class Command(Struct, frozen=True, gc=False):
     """The account that this client logged on with; None where it did not, or no key shows it."""
     ran_as: str | None = None
     """The account that the server's connection was logged on with at that moment."""
+    server: str = ""
+    """The address of the server that it ran on."""
+    exchanges: tuple[str, ...] = ()
+    """The exchanges whose request began it, the client's own first; empty when its beginning is not in the capture."""
+    missing: tuple[Missing, ...] = ()
+    """What of it is known not to be in the capture, in order of time."""
+    holes: tuple[tuple[int, int], ...] = ()
+    """(offset in ``text``, bytes) of each place where bytes of its text are missing; 0 bytes: not known."""
+    unproved: bool = False
+    """Its text was decrypted out of a body that lacks bytes, so that no signature proves it."""
+
+    @property
+    def complete(self) -> bool:
+        """Nothing of it is known to be missing."""
+        return not self.missing
+
+    @property
+    def missing_bytes(self) -> int | None:
+        """Bytes that are known to be missing; None where the capture does not tell how many."""
+        return missing_bytes(self.missing)
+
+
+def missing_bytes(missing: Sequence[Missing]) -> int | None:
+    """Their sum; None when one of them does not tell."""
+    sizes = [one.size for one in missing if one.size is not None]
+    return sum(sizes) if len(sizes) == len(missing) else None
 
 
 class Shell(Struct, frozen=True, gc=False):
@@ -161,3 +232,12 @@ class Shell(Struct, frozen=True, gc=False):
     resource_uri: str | None
     capture: int
     packets: tuple[int, ...]
+    asked_from: str | None = None
+    asked_as: tuple[str, ...] = ()
+    """The accounts that clients of its requests had logged on with, in order."""
+    ran_as: tuple[str, ...] = ()
+    """The accounts that the server's connections were logged on with at those moments, in order."""
+    exchanges: tuple[str, ...] = ()
+    """The exchanges of its requests."""
+    missing: tuple[Missing, ...] = ()
+    """What of it, outside of its commands, is known not to be in the capture."""

@@ -10,11 +10,12 @@ import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from analyzer.auth.schemes import ntlm, spnego
 from analyzer.auth.schemes.ntlm_keys import from_exported, from_hash
 from analyzer.auth.schemes.scapy_adapter import Key
+from analyzer.formats.holes import Holed
 from analyzer.records.auth import Audience, Conversation, Mechanism, Step
 from analyzer.records.http import Exchange
 from analyzer.records.quality import Absent
@@ -37,6 +38,12 @@ class Sealer(Protocol):
 
     def open(self, header: bytes, data: bytes, *, from_client: bool) -> Opened | None:
         """The plaintext of one part; None when it was not sealed by this context."""
+
+    def guess(self, header: bytes, found: Holed, *, from_client: bool) -> Holed | None:
+        """What can be read of a part that lacks bytes, which no signature proves; None when nothing shows that it was sealed by this context."""
+
+    def fresh(self) -> "Sealer":
+        """The same context where it began; itself where it has no position."""
 
     def mark(self, *, from_client: bool) -> tuple[int, int]:
         """Where a direction is."""
@@ -61,6 +68,27 @@ class Context(Struct):
     """Contexts of exported session keys and sub-session keys: which one it is shows when it opens something."""
     client: str | None = None
     """The client's name, where the ticket told it."""
+    marks: dict[tuple[bool, int], tuple[int, int]] = field(default_factory=dict)
+    """Where it was before it opened a message, by direction and the number that the message carries in clear."""
+
+    spare: Sealer | None = None
+    """A second one of the same keys, for bodies that other connections carry: going back and forth in one keystream would cost its whole length each time."""
+
+    def second(self) -> Sealer | None:
+        """`spare`, made when it is first asked for."""
+        if self.spare is None and self.sealer is not None:
+            self.spare = self.sealer.fresh()
+        return self.spare
+
+    def before(self, number: int | None, *, from_client: bool) -> tuple[int, int] | None:
+        """Where it was before that message, or before the first one after it; None when it has opened none of these."""
+        if number is None:
+            return None
+        own = self.marks.get((from_client, number))
+        if own is not None or not self.marks:
+            return own
+        later = [known for way, known in self.marks if way is from_client and known >= number]
+        return self.marks[from_client, min(later)] if later else None
 
 
 def contexts(exchanges: Sequence[Exchange], conversations: Sequence[Conversation], secrets: Secrets, tickets: Tickets) -> list[Context]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from analyzer.auth.schemes import credssp, ntlm
+from analyzer.formats.holes import Holed
 from analyzer.formats.tls import KeyLog, Piece, opened
 from analyzer.records.auth import Conversation, CredsspFacts
 from analyzer.records.http import Exchange
@@ -41,6 +42,10 @@ class CredsspContext:
         self.client = client
         """The user of the NTLM exchange inside the TSRequests, None when it was Kerberos."""
 
+    def fresh(self) -> "CredsspContext":
+        """Itself: it has no position."""
+        return self
+
     def mark(self, *, from_client: bool) -> tuple[int, int]:
         """Nothing to remember."""
         del from_client
@@ -57,6 +62,11 @@ class CredsspContext:
         del from_client
         text = self._texts.get(digest(header, data))
         return None if text is None else Opened(text, good=True)
+
+    def guess(self, header: bytes, found: Holed, *, from_client: bool) -> Holed | None:
+        """Nothing: a TLS record without all of its bytes has no plaintext that anyone could tell."""
+        del header, found, from_client
+        return None
 
 
 def context(sent: Sequence[Chunk], received: Sequence[Chunk], keys: KeyLog) -> CredsspContext | None:

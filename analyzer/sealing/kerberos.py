@@ -13,7 +13,9 @@ import struct
 
 from msgspec import Struct
 
-from analyzer.auth.schemes.scapy_adapter import Key, decrypt
+from analyzer.auth.schemes.scapy_adapter import Key, decrypt, encryption_key
+from analyzer.formats.holes import Holed, joined
+from analyzer.sealing.holed import begins_well, cts_plain
 from analyzer.sealing.ntlm import Opened
 from analyzer.sealing.rc4 import Rc4
 
@@ -43,6 +45,10 @@ class KerberosContext:
     def __init__(self, keys: KerberosKeys) -> None:
         self.keys = keys
 
+    def fresh(self) -> "KerberosContext":
+        """Itself: it has no position."""
+        return self
+
     def mark(self, *, from_client: bool) -> tuple[int, int]:
         """Nothing to remember."""
         del from_client
@@ -60,6 +66,43 @@ class KerberosContext:
             return self._open_cfx(header, data, from_client=from_client)
         if header[:1] == b"\x60":
             return self._open_rc4(header, data)
+        return None
+
+    def guess(self, header: bytes, found: Holed, *, from_client: bool) -> Holed | None:
+        """What can be read of a part that lacks bytes, without proof: AES in CBC mode loses the blocks that are missing and the ones after them, RC4 only what
+        is missing. None when nothing shows that the key is the right one."""
+        if header[:2] == _CFX and len(header) >= 16:
+            return self._guess_cfx(header, found, from_client=from_client)
+        at = header.find(_RC4_TOKEN) if header[:1] == b"\x60" else -1
+        token = header[at + len(_RC4_TOKEN) - 2 :] if at >= 0 else b""
+        if len(token) < 32:
+            return None
+        for key in self.keys.candidates(acceptor_first=True):
+            if key.etype == _RC4:
+                plain = _rc4_plain(bytes(key.value), token[8:16], token[16:24], token[24:32] + found.data)[8:]
+                text = Holed(plain, found.holes)
+                if begins_well(text):
+                    return text
+        return None
+
+    def _guess_cfx(self, header: bytes, found: Holed, *, from_client: bool) -> Holed | None:
+        flags, extra, rotation = header[2], *struct.unpack_from(">HH", header, 4)
+        token = joined((Holed(header[16:]), found))
+        size = len(token.data)
+        if not size or not all(hole for _, hole in token.holes):
+            return None
+        shift = rotation % size
+        cipher = joined((token.cut(shift, size), token.cut(0, shift)))
+        copies = (header[:6] + b"\x00\x00" + header[8:16], header[:16])
+        for key in self.keys.candidates(acceptor_first=bool(flags & _ACCEPTOR_SUBKEY)):
+            derived = encryption_key(key, _SEAL_INITIATOR if from_client else _SEAL_ACCEPTOR)
+            if derived is None or size < derived[1] + 32:
+                continue
+            plain = cts_plain(derived[0], cipher.cut(0, size - derived[1]))
+            end = len(plain.data)
+            text = plain.cut(16, end - 16 - extra)
+            if begins_well(text) or (not plain.touches(end - 16, end) and plain.data[-16:] in copies):
+                return text
         return None
 
     def _open_cfx(self, header: bytes, data: bytes, *, from_client: bool) -> Opened | None:
@@ -95,10 +138,14 @@ def _hmac(key: bytes, data: bytes) -> bytes:
     return hmac.digest(key, data, "md5")
 
 
-def _rc4_text(key: bytes, fixed: bytes, sequence: bytes, checksum: bytes, sealed: bytes) -> bytes | None:
+def _rc4_plain(key: bytes, sequence: bytes, checksum: bytes, sealed: bytes) -> bytes:
     local = bytes(byte ^ 0xF0 for byte in key)
     number = Rc4(_hmac(_hmac(key, bytes(4)), checksum)).crypt(sequence)[:4]
-    plain = Rc4(_hmac(_hmac(local, bytes(4)), number)).crypt(sealed)
+    return Rc4(_hmac(_hmac(local, bytes(4)), number)).crypt(sealed)
+
+
+def _rc4_text(key: bytes, fixed: bytes, sequence: bytes, checksum: bytes, sealed: bytes) -> bytes | None:
+    plain = _rc4_plain(key, sequence, checksum, sealed)
     signing = _hmac(key, b"signaturekey\0")
     proof = _hmac(signing, hashlib.md5(struct.pack("<I", 13) + fixed + plain, usedforsecurity=False).digest())[:8]
     if not hmac.compare_digest(proof, checksum):

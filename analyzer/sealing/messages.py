@@ -7,6 +7,7 @@ from itertools import accumulate
 from msgspec.structs import replace
 
 from analyzer.formats.content import codings, unpacked
+from analyzer.formats.holes import Holed, joined, lost, read_holed
 from analyzer.formats.pages import page_text
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.http import Body, Exchange, Header, Request, Response, Span
@@ -118,6 +119,24 @@ def is_envelope(starts: bytes) -> bool:
 def read_body(reader: Reader, body: Body, at: int, size: int) -> bytes:
     """Bytes [at, at+size) of a body, fewer at a gap or the end: body offsets run over its spans."""
     return body_reader(reader, body)(at, size)
+
+
+def read_body_holed(reader: Reader, body: Body, limit: int) -> Holed:
+    """At most ``limit`` bytes of a body from its beginning, with the holes in it; where it ends before its length, the rest is a hole, too."""
+    pieces, left = [], limit
+    for span in body.spans:
+        pieces.append(read_holed(reader, span.at, span.at + min(span.size, left)))
+        left -= min(span.size, left)
+        if not left:
+            break
+    whole = pieces[0] if len(pieces) == 1 else joined(pieces)
+    return whole if body.complete or not left else joined((whole, lost(tail(body, left))))
+
+
+def tail(body: Body, limit: int) -> int | None:
+    """How many bytes a body lacks at its end; None when its framing does not tell, or it is more than ``limit``."""
+    size = None if body.declared is None else body.declared - body.size
+    return size if size is not None and 0 < size <= limit else None
 
 
 def body_reader(reader: Reader, body: Body) -> Read:

@@ -17,15 +17,15 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from analyzer.auth.schemes.ntlm_keys import ESS, KEY_EXCHANGE, Keys
-from analyzer.sealing.rc4 import Rc4
+from analyzer.formats.holes import Holed
+from analyzer.sealing.holed import STARTS, begins_well
+from analyzer.sealing.rc4 import Rc4, xor
 
 _SIGNATURE = 16
 _WINDOW_PER_MESSAGE = 1 << 19
 _WINDOW = 1 << 22
 _LOST_MESSAGES = 1024
 _SEARCHES = 16
-_STARTS = (b"<s:E", b"<?xm", b"<env", b"<soa", b"<SOA", b"\xef\xbb\xbf<", b"\xff\xfe<\x00", b"\xfe\xff\x00<", b"<\x00", b"\x00<", b"<", b"\xff")
-"""What a WinRM message begins with: XML in UTF-8 or UTF-16, with or without a byte order mark, or SLDC's first control symbol; the usual beginnings first."""
 _TRIES = 4096
 
 
@@ -35,6 +35,8 @@ class Direction(Struct):
     cipher: Rc4
     sign_key: bytes
     sequence: int = 0
+    begin: int = 0
+    """The sequence number of its first message."""
     failures: int = 0
     """Searches in a row that found nothing; after `_SEARCHES` of them the context is not this traffic's, and no more are made."""
 
@@ -64,13 +66,21 @@ class NtlmContext:
         self.keys = keys
         self.ess = bool(keys.flags & ESS)
         self.key_exchange = bool(keys.flags & KEY_EXCHANGE)
-        client = Direction(Rc4(keys.seal_client), keys.sign_client, int(client_mic))
-        server = Direction(Rc4(keys.seal_server), keys.sign_server, int(server_mic)) if self.ess else client
+        client = Direction(Rc4(keys.seal_client), keys.sign_client, int(client_mic), int(client_mic))
+        server = Direction(Rc4(keys.seal_server), keys.sign_server, int(server_mic), int(server_mic)) if self.ess else client
         self._directions = {True: client, False: server}
 
     def expects(self, *, from_client: bool) -> int:
         """The sequence number of the next message of a direction."""
         return self._directions[from_client].sequence
+
+    def fresh(self) -> "NtlmContext":
+        """The same context where it began."""
+        made = NtlmContext(self.keys, client_mic=False, server_mic=False)
+        for way, own in self._directions.items():
+            made._directions[way].sequence = own.begin
+            made._directions[way].begin = own.begin
+        return made
 
     def mark(self, *, from_client: bool) -> tuple[int, int]:
         """Where a direction is: keystream position and next sequence number."""
@@ -97,18 +107,27 @@ class NtlmContext:
         if len(header) != _SIGNATURE or header[:4] != b"\x01\x00\x00\x00":
             return None
         way = self._directions[from_client]
-        begin = way.cipher.at
         proof = self._proof(way, header)
         found = _tried(way.cipher, data, proof, self._overhead())
         if found is None and way.failures < _SEARCHES:
-            found = self._searched(way, header, data, begin, proof)
+            found = self._searched(way, header, data, proof)
             way.failures += found is None
         if found is None:
-            way.cipher.back_to(begin)
             return None
         way.failures = 0
         way.sequence = found.number + 1
         return Opened(found.text, good=True)
+
+    def guess(self, header: bytes, found: Holed, *, from_client: bool) -> Holed | None:
+        """What can be read of a part that lacks bytes, without proof: only where it is the next message, so that its place in the keystream is known. The
+        context stays where it is: `passed` moves it on."""
+        if len(header) != _SIGNATURE or header[:4] != b"\x01\x00\x00\x00" or not all(size for _, size in found.holes):
+            return None
+        way = self._directions[from_client]
+        if self.ess and struct.unpack_from("<I", header, 12)[0] != way.sequence:
+            return None
+        text = Holed(xor(found.data, way.cipher.peek(len(found.data))), found.holes)
+        return text if begins_well(text) else None
 
     def _proof(self, way: Direction, header: bytes) -> Proof:
         """What tells the counter of a plaintext from the keystream bytes after it, None when the signature does not agree."""
@@ -117,21 +136,22 @@ class NtlmContext:
         def with_ess(text: bytes, after: bytes) -> int | None:
             mac = hmac.digest(way.sign_key, struct.pack("<I", number) + text, "md5")[:8]
             if self.key_exchange:
-                mac = _xor(mac, after)
+                mac = xor(mac, after)
             return number if number >= way.sequence and hmac.compare_digest(mac, header[4:12]) else None
 
         def without_ess(text: bytes, after: bytes) -> int | None:
             # MS-NLMP 3.4.4.1: four bytes are used for the pad, four seal the CRC, four the counter
-            if _xor(struct.pack("<I", zlib.crc32(text)), after[4:8]) != header[8:12]:
+            if xor(struct.pack("<I", zlib.crc32(text)), after[4:8]) != header[8:12]:
                 return None
-            told: int = struct.unpack("<I", _xor(header[12:16], after[8:12]))[0]
+            told: int = struct.unpack("<I", xor(header[12:16], after[8:12]))[0]
             return told if way.sequence <= told <= way.sequence + _LOST_MESSAGES else None
 
         return with_ess if self.ess else without_ess
 
-    def _searched(self, way: Direction, header: bytes, data: bytes, begin: int, proof: Proof) -> Found | None:
-        """At the positions after ``begin`` where the plaintext would begin as a message does. The keystream is made once and the tries cut out of it."""
+    def _searched(self, way: Direction, header: bytes, data: bytes, proof: Proof) -> Found | None:
+        """At the positions ahead where the plaintext would begin as a message does. The keystream is made once and the tries cut out of it."""
         missing = 1
+        begin = way.cipher.at
         if self.ess:
             number = struct.unpack_from("<I", header, 12)[0]
             missing = number - way.sequence
@@ -139,39 +159,38 @@ class NtlmContext:
                 return None
         overhead = self._overhead()
         window = min(max(missing, 1) * _WINDOW_PER_MESSAGE, _WINDOW) if self.ess else _WINDOW
-        way.cipher.back_to(begin)
-        keystream = way.cipher.crypt(bytes(window + len(data) + overhead))
+        keystream = way.cipher.peek(window + len(data) + overhead)
         for place in islice(_candidates(keystream[:window], data[:5]), _TRIES):
             end = place + len(data)
-            text = _xor(data, keystream[place:end])
+            text = xor(data, keystream[place:end])
             number = proof(text, keystream[end : end + overhead])
             if number is not None:
-                way.cipher.back_to(begin + end + overhead)
+                way.cipher.skip(end + overhead)
                 return Found(text, number)
         return None
 
 
 def _tried(cipher: Rc4, data: bytes, proof: Proof, overhead: int) -> Found | None:
-    """At the keystream's present position."""
-    text = cipher.crypt(data)
-    number = proof(text, cipher.crypt(bytes(overhead)))
-    return None if number is None else Found(text, number)
+    """At the keystream's present position, which is left only when it is the right one."""
+    keystream = cipher.peek(len(data) + overhead)
+    text = xor(data, keystream)
+    number = proof(text, keystream[len(data) :])
+    if number is None:
+        return None
+    cipher.skip(len(keystream))
+    return Found(text, number)
 
 
 def _candidates(keystream: bytes, start: bytes) -> Iterator[int]:
     """Keystream offsets at which ``start`` would decrypt to the beginning of a message, the likeliest first."""
     seen: set[int] = set()
-    for text in _STARTS:
+    for text in STARTS:
         if len(start) < len(text):
             continue
-        wanted = _xor(text, start[: len(text)])
+        wanted = xor(text, start[: len(text)])
         at = keystream.find(wanted)
         while at >= 0:
             if at not in seen:
                 seen.add(at)
                 yield at
             at = keystream.find(wanted, at + 1)
-
-
-def _xor(one: bytes, other: bytes) -> bytes:
-    return (int.from_bytes(one, "little") ^ int.from_bytes(other[: len(one)], "little")).to_bytes(len(one), "little")

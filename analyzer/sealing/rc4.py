@@ -12,35 +12,65 @@ _ZEROS = bytes(1 << 16)
 
 
 class Rc4:
-    """A keystream that begins with ``key``; ``at`` is how many of its bytes were used."""
+    """A keystream that begins with ``key``; ``at`` is how many of its bytes were used. What was only looked at is kept until it is used."""
 
-    __slots__ = ("_cipher", "_key", "at")
+    __slots__ = ("_ahead", "_cipher", "_from", "_key", "at")
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self.at = 0
-        self._cipher = self._fresh()
+        self._restart()
 
-    def _fresh(self) -> "CipherContext":
+    def _restart(self) -> None:
         from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
         from cryptography.hazmat.primitives.ciphers import Cipher
 
-        return Cipher(ARC4(bytes(self._key)), mode=None).encryptor()
+        self.at = 0
+        self._ahead = b""
+        self._from = 0
+        self._cipher: CipherContext = Cipher(ARC4(bytes(self._key)), mode=None).encryptor()
+
+    def fresh(self) -> "Rc4":
+        """The same keystream from its beginning."""
+        return Rc4(self._key)
+
+    def peek(self, size: int) -> bytes:
+        """The next ``size`` bytes of the keystream, which stay the next ones."""
+        lacking = size - (len(self._ahead) - self._from)
+        if lacking > 0:
+            self._ahead = self._ahead[self._from :] + self._cipher.update(bytes(lacking))
+            self._from = 0
+        return self._ahead[self._from : self._from + size]
 
     def crypt(self, data: bytes) -> bytes:
         """``data`` under the next bytes of the keystream."""
+        if self._from < len(self._ahead):
+            text = xor(data, self.peek(len(data)))
+            self.skip(len(data))
+            return text
         self.at += len(data)
         return self._cipher.update(data)
 
     def skip(self, size: int) -> None:
         """Passes over ``size`` bytes of the keystream."""
+        known = min(size, len(self._ahead) - self._from)
+        self._from += known
+        self.at += known
+        size -= known
+        if self._from == len(self._ahead):
+            self._ahead, self._from = b"", 0
         while size > 0:
-            self.crypt(_ZEROS[: min(size, len(_ZEROS))])
-            size -= min(size, len(_ZEROS))
+            piece = _ZEROS[: min(size, len(_ZEROS))]
+            self._cipher.update(piece)
+            self.at += len(piece)
+            size -= len(piece)
 
     def back_to(self, at: int) -> None:
         """Goes to a position, forward or back."""
         if at < self.at:
-            self._cipher = self._fresh()
-            self.at = 0
+            self._restart()
         self.skip(at - self.at)
+
+
+def xor(one: bytes, other: bytes) -> bytes:
+    """``one`` with as much of ``other`` as it is long."""
+    return (int.from_bytes(one, "little") ^ int.from_bytes(other[: len(one)], "little")).to_bytes(len(one), "little")

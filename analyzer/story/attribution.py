@@ -1,34 +1,64 @@
 """Who asked for a command, and as whom it ran: two answers that differ where a proxy shares a connection that someone else logged on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.halves import request
+from analyzer.records.halves import account, authenticated, request
+from analyzer.records.proxy import Role
 from analyzer.records.story import Fate
-from analyzer.records.wsman import Command
+from analyzer.records.wsman import Command, Shell
 
 
-def attributed(evidence: Evidence, commands: Iterable[Command]) -> tuple[Command, ...]:
-    """The commands with the client that asked for each, its own account, and the account of the server's connection."""
-    fates = _by_packet(evidence)
-    return tuple(_attributed(command, fates) for command in commands)
+class Attributed(NamedTuple):
+    """Shells and commands with the clients that asked, their own accounts, and the accounts of the server's connections."""
+
+    shells: tuple[Shell, ...]
+    commands: tuple[Command, ...]
 
 
-def _by_packet(evidence: Evidence) -> dict[int, Fate]:
-    """First packet of each request, on every side, to its fate."""
-    found: dict[int, Fate] = {}
+class _Who(NamedTuple):
+    asked_from: str | None
+    asked_as: str | None
+    ran_as: str | None
+
+
+def attributed(evidence: Evidence, shells: Iterable[Shell], commands: Iterable[Command]) -> Attributed:
+    """By the exchange of the request that began each command, and by all requests of each shell."""
+    fates: dict[str, Fate] = {}
     for fate in evidence.story.fates.values():
         for identity in (fate.request, *fate.forwarded_as):
-            asked = request(evidence.exchanges[identity])
-            for key in () if asked is None else asked.packets:
-                found.setdefault(key, fate)
-    return found
+            fates.setdefault(identity, fate)
+    return Attributed(tuple(_shell(evidence, shell, fates) for shell in shells), tuple(_command(evidence, command, fates) for command in commands))
 
 
-def _attributed(command: Command, fates: dict[int, Fate]) -> Command:
-    fate = next((fates[key] for key in command.packets if key in fates), None)
-    if fate is None:
-        return command
-    return replace(command, asked_from=fate.asked_from, asked_as=fate.asked_as, ran_as=fate.ran_as)
+def _command(evidence: Evidence, command: Command, fates: Mapping[str, Fate]) -> Command:
+    who = _of(evidence, command.exchanges, fates)
+    return command if who is None else replace(command, asked_from=who.asked_from, asked_as=who.asked_as, ran_as=who.ran_as)
+
+
+def _shell(evidence: Evidence, shell: Shell, fates: Mapping[str, Fate]) -> Shell:
+    found = dict.fromkeys(who for identity in shell.exchanges if (who := _of(evidence, (identity,), fates)) is not None)
+    asked_as = tuple(dict.fromkeys(who.asked_as for who in found if who.asked_as))
+    ran_as = tuple(dict.fromkeys(who.ran_as for who in found if who.ran_as))
+    return replace(shell, asked_from=next((who.asked_from for who in found if who.asked_from), None), asked_as=asked_as, ran_as=ran_as)
+
+
+def _of(evidence: Evidence, exchanges: Iterable[str], fates: Mapping[str, Fate]) -> _Who | None:
+    """What is known of the request that these exchanges show: by its fate, else (a view that only another capture point has) by the connection's own logon."""
+    known = [identity for identity in exchanges if identity in evidence.exchanges]
+    fate = next((fates[identity] for identity in known if identity in fates), None)
+    if fate is not None:
+        return _Who(fate.asked_from, fate.asked_as, fate.ran_as)
+    for identity in known:
+        exchange = evidence.exchanges[identity]
+        if request(exchange) is None:
+            continue
+        logon = authenticated(evidence, exchange)
+        name = None if logon is None else account(logon.client)
+        if evidence.roles.get(exchange.connection) is Role.UPSTREAM_LEG:
+            return _Who(None, None, name)
+        return _Who(evidence.connections[exchange.connection].client.host, name, name)
+    return None

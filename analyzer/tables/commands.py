@@ -8,6 +8,7 @@ from analyzer.records.capture import Capture
 from analyzer.records.result import Result
 from analyzer.records.wsman import Command, outputs_of
 from analyzer.tables.column import Column, Dtype, Table
+from analyzer.tables.missing import sentences
 from analyzer.tables.packets import capture_of, packet_set
 from analyzer.tables.times import seconds
 
@@ -33,7 +34,12 @@ def _capture(row: CommandRow) -> str | None:
 
 
 _COLUMNS: tuple[Column[CommandRow], ...] = (
-    Column("command_id", Dtype.TEXT, lambda row: row.command.id, "The command's or pipeline's id, in upper case."),
+    Column(
+        "command_id",
+        Dtype.TEXT,
+        lambda row: row.command.id,
+        "The command's or pipeline's id, in upper case; with `#2` and so on where the shell uses it again.",
+    ),
     Column("shell_id", Dtype.TEXT, lambda row: row.command.shell, "The shell it ran in."),
     Column("kind", Dtype.TEXT, lambda row: row.command.kind, "`winrs` or `powershell`."),
     Column("text", Dtype.TEXT, lambda row: row.command.text, "The command line, or the pipeline as PowerShell writes it."),
@@ -54,10 +60,19 @@ _COLUMNS: tuple[Column[CommandRow], ...] = (
     Column("stderr_bytes", Dtype.INTEGER, lambda row: _bytes(row, "stderr", "error"), "Bytes of error output."),
     Column("user", Dtype.TEXT, lambda row: row.command.user, "Who authenticated the connection; null where no key shows it."),
     Column("capture", Dtype.TEXT, _capture, "The capture of its first packet."),
-    Column("packets", Dtype.TEXT, lambda row: packet_set(row.command.packets, row.captures), "Packets of the request that began it."),
+    Column(
+        "packets",
+        Dtype.TEXT,
+        lambda row: packet_set(row.command.packets, row.captures),
+        "Packets of the request that began it, and of all that carried its text.",
+    ),
     Column("asked_from", Dtype.TEXT, lambda row: row.command.asked_from, "Address of the client that asked for it."),
     Column("asked_as", Dtype.TEXT, lambda row: row.command.asked_as, "The account that this client logged on with; null where it did not, or no key shows it."),
     Column("ran_as", Dtype.TEXT, lambda row: row.command.ran_as, "The account that the server's connection was logged on with: as whom it ran."),
+    Column("server_ip", Dtype.TEXT, lambda row: row.command.server, "The server that it ran on, behind any proxy."),
+    Column("complete", Dtype.FLAG, lambda row: row.command.complete, "False when something of it is known not to be in the capture."),
+    Column("missing_bytes", Dtype.INTEGER, lambda row: row.command.missing_bytes, "Bytes that are known to be missing; null where that is not known."),
+    Column("missing", Dtype.TEXT, lambda row: sentences(row.command.missing, row.captures), "What is missing, and in which packets; null when nothing is."),
 )
 
 COMMANDS = Table(

@@ -10,6 +10,7 @@ from analyzer.tables.commands import COMMANDS
 from analyzer.tables.conflicts import CONFLICTS
 from analyzer.tables.connections import CONNECTIONS
 from analyzer.tables.exchanges import EXCHANGES
+from analyzer.tables.files import FILES
 from analyzer.tables.findings import FINDINGS
 from analyzer.tables.hops import HOPS
 from analyzer.tables.incidents import INCIDENTS
@@ -39,6 +40,7 @@ TABLES: tuple[AnyTable, ...] = (
     SHELLS,
     COMMANDS,
     STREAMS,
+    FILES,
     PROXIES,
     PARTIES,
     LOGONS,

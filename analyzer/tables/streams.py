@@ -32,7 +32,8 @@ _COLUMNS: tuple[Column[StreamRow], ...] = (
         "stream",
         Dtype.TEXT,
         lambda row: row.output.stream,
-        "`stdin`, `stdout`, `stderr`; PowerShell: `input`, `output`, `error`, `warning`, `verbose`, `debug`, `information`, `progress`, `host`.",
+        "`stdin`, `stdout`, `stderr`; PowerShell: `input`, `output`, `error`, `warning`, `verbose`, `debug`, `information`, `progress`, `host`, "
+        "`part` (of an object whose beginning is missing).",
     ),
     Column("position", Dtype.INTEGER, lambda row: row.output.position, "Its place among the command's pieces, from 1."),
     Column("text", Dtype.TEXT, lambda row: row.output.text, "The text; of objects what PowerShell would print first."),
@@ -40,6 +41,10 @@ _COLUMNS: tuple[Column[StreamRow], ...] = (
     Column("complete", Dtype.FLAG, lambda row: row.output.whole, "False when a part of it is not in the capture: the text is what there is of it."),
     Column("capture", Dtype.TEXT, lambda row: capture_of(row.output.packets, row.captures), "The capture of its first packet."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.output.packets, row.captures), "Packets of the message that carried it."),
+    Column("shell_id", Dtype.TEXT, lambda row: row.command.shell, "The shell of the command."),
+    Column("server_ip", Dtype.TEXT, lambda row: row.command.server, "The server, behind any proxy."),
+    Column("missing_bytes", Dtype.INTEGER, lambda row: row.output.missing, "Bytes of it that are not in the capture; null where that is not known."),
+    Column("unverified", Dtype.FLAG, lambda row: row.output.unproved, "True: decrypted out of a body that lacks bytes, so that no signature proves it."),
 )
 
 STREAMS = Table(

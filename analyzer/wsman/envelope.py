@@ -12,12 +12,13 @@ from msgspec.structs import replace
 
 from analyzer.formats.content import codings, unpacked
 from analyzer.formats.forms import chosen
+from analyzer.formats.holes import Holed, has_holes, joined, read_holed, shown, text_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.http import Exchange
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent, Why
-from analyzer.records.sealing import Message, Protection
+from analyzer.records.sealing import Fault, Message, Protection
 from analyzer.records.transport import Connection
 from analyzer.settings import Limits
 from analyzer.wsman import marks
@@ -67,17 +68,22 @@ def described(message: Message, connection: Connection, exchange: Exchange, fetc
     if isinstance(half, Absent):
         return message, ()
     reader = Reader(connection.to_server if message.from_client else connection.to_client, fetch)
-    raw: list[bytes] = []
+    pieces: list[Holed] = []
     left = limits.envelope_bytes
     for span in half.body.spans:
-        raw += reader.pieces(span.at, span.at + min(span.size, left))
+        pieces.append(read_holed(reader, span.at, span.at + min(span.size, left)))
         left -= span.size
         if left <= 0:
             break
-    plain = unpacked(b"".join(raw), codings(half.headers), limits.opened_bytes)
-    if isinstance(plain, Absent):
-        return replace(message, operation=plain), ()
-    text = decoded(plain)
+    raw = pieces[0] if len(pieces) == 1 else joined(pieces)
+    applied = codings(half.headers)
+    if raw.holes and not applied:
+        text = text_of(raw, encoding_of(raw.data))
+    else:
+        plain = unpacked(raw.cut(0, raw.holes[0][0]).data if raw.holes else raw.data, applied, limits.opened_bytes)
+        if isinstance(plain, Absent):
+            return replace(message, operation=plain), ()
+        text = decoded(plain)
     found = read_marks(text)
     if found.has_dtd:
         place = (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
@@ -92,13 +98,18 @@ def described_text(message: Message, text: str, found: Marks, limits: Limits, **
 
 def decoded(raw: bytes) -> str:
     """Text of an XML document in UTF-8 or UTF-16 (by byte order mark or by its first characters); bytes that fit neither are replaced."""
+    return raw.decode(encoding_of(raw), "replace")
+
+
+def encoding_of(raw: bytes) -> str:
+    """UTF-8 or UTF-16, by the byte order mark or the first characters of an XML document."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return raw.decode("utf-16", "replace")
+        return "utf-16"
     if raw[:4] == b"<\x00?\x00" or raw[1:2] == b"\x00":
-        return raw.decode("utf-16-le", "replace")
+        return "utf-16-le"
     if raw[:1] == b"\x00" and raw[1:2] != b"\x00":
-        return raw.decode("utf-16-be", "replace")
-    return raw.decode("utf-8-sig", "replace")
+        return "utf-16-be"
+    return "utf-8-sig"
 
 
 def _first(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> str | None:
@@ -106,7 +117,7 @@ def _first(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> str | 
     for at in places:
         match = pattern.match(text, at)
         if match is not None:
-            return match[1]
+            return None if has_holes(match[1]) else match[1]
     return None
 
 
@@ -123,7 +134,7 @@ def _attribute(text: str) -> str | None:
     at = text.find("CommandId=")
     while at >= 0:
         match = _COMMAND_ID.match(text, at - 1) if at else None
-        if match is not None:
+        if match is not None and not has_holes(match[1]):
             return match[1]
         at = text.find("CommandId=", at + 1)
     return None
@@ -151,9 +162,15 @@ def _described(message: Message, text: str, found: Marks, known: Mapping[str, ob
         shell_id=first(_SHELL_SELECTOR, "Selector") or first(_SHELL_ID, "ShellId"),
         command_id=_attribute(text) or first(_COMMAND_ELEMENT, "CommandId"),
         fault_code=first(_FAULT_CODE, "WSManFault"),
-        fault=None if fault_at is None or message.from_client else read_fault(text, fault_at, limits.fault_text_characters),
+        fault=None if fault_at is None or message.from_client else _shown(read_fault(text, fault_at, limits.fault_text_characters)),
         operation_timeout_s=duration_s(first(_OPERATION_TIMEOUT, "OperationTimeout")) if message.from_client else None,
         operation=operation,
         wsman=any(name in text for name in _NAMESPACES),
-        settings=settings(operation, resource_uri, text) if message.from_client else (),
+        settings=tuple(one for one in settings(operation, resource_uri, text) if not any(map(has_holes, one))) if message.from_client else (),
     )
+
+
+def _shown(found: Fault) -> Fault:
+    """The fault with its texts as a person reads them."""
+    texts = {name: shown(value)[0] for name in found.__struct_fields__ if isinstance(value := getattr(found, name), str) and has_holes(value)}
+    return replace(found, **texts) if texts else found

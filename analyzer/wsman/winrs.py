@@ -7,15 +7,17 @@ CompressionType xpress, decompressed.
 import base64
 import binascii
 import re
+import struct
 from collections.abc import Iterable, Iterator
 from html import unescape
 
 from pybase64 import b64decode
 
+from analyzer.formats.holes import bytes_of, has_holes
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Operation, StreamPiece
 from analyzer.wsman.marks import Marks
-from analyzer.wsman.xpress import inflate
+from analyzer.wsman.xpress import inflate, inflate_holed
 
 _PREFIX = r"<(?:[A-Za-z_][\w.-]*:)?"
 _STREAM = re.compile(_PREFIX + r"Stream\b([^<>]*)>")
@@ -38,7 +40,8 @@ _LIMIT = 64 << 20
 def operation(
     message: Message, text: str, found: Marks, ts_ns: int, packets: tuple[int, ...], compressed: set[str], status: int | None = None
 ) -> Operation | None:
-    """The operation that an envelope is, or None when it is none of a shell's. ``found``: where its elements are.
+    """The operation that an envelope is, or None when it is none of a shell's. ``found``: where its elements are. A text that lacks bytes has the characters of
+    `analyzer.formats.holes` in their place.
 
     ``compressed`` holds the exchanges and shells with xpress streams; it grows. ``status`` is the response's.
     """
@@ -91,7 +94,7 @@ def _content(text: str) -> str:
 
 
 def _upper(identity: str | None) -> str | None:
-    return identity.strip().upper() if identity else None
+    return None if not identity or has_holes(identity) else identity.strip().upper()
 
 
 def _attributes(text: str) -> dict[str, str]:
@@ -114,9 +117,33 @@ def _arguments(text: str, places: Iterable[int], begin: int) -> Iterator[str]:
 def _streams(text: str, places: Iterable[int], *, packed: bool) -> Iterator[StreamPiece]:
     for attributes, content in _elements(text, places):
         named = _attributes(attributes)
+        if has_holes(content):
+            holed = bytes_of(content)
+            if packed:
+                holed = inflate_holed(holed, _LIMIT)
+            yield StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), holed.data, named.get("End", "").lower() == "true", holed.holes)
+            continue
         data = _base64(content)
-        plain = inflate(data, _LIMIT) if packed and data else None
+        plain = inflate(data, _LIMIT) if (packed or _is_packed(data)) and data else None
         yield StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), data if plain is None else plain, named.get("End", "").lower() == "true")
+
+
+def _is_packed(data: bytes) -> bool:
+    """Compressed, though nothing readable said so (the shell's Create is not in the capture, or not decrypted): a run of xpress blocks to its end, of which one
+    is smaller than its plain data or the first begins as PSRP's fragments do, and no run of these itself: their object numbers begin with zeros."""
+    if len(data) < _LEAST_PACKED or not any(data[:4]):
+        return False
+    at = blocks = 0
+    while at + 4 <= len(data):
+        plain, packed = (value + 1 for value in struct.unpack_from("<HH", data, at))
+        if packed > plain:
+            return False
+        at += 4 + packed
+        blocks += packed < plain
+    return at == len(data) and (blocks > 0 or not any(data[4:8]))
+
+
+_LEAST_PACKED = 64
 
 
 def _elements(text: str, places: Iterable[int]) -> Iterator[tuple[str, str]]:
@@ -128,7 +155,7 @@ def _elements(text: str, places: Iterable[int]) -> Iterator[tuple[str, str]]:
         end = text.find("<", match.end())
         if match[1].endswith("/"):
             yield match[1][:-1], ""
-        elif text.startswith("</", end) and ">" not in (content := text[match.end() : end]):
+        elif ">" not in (content := text[match.end() : end if end >= 0 else len(text)]) and (text.startswith("</", end) or has_holes(content)):
             yield match[1], content
 
 

@@ -6,6 +6,8 @@ sizes mean that the data is stored as it is. Each block of at most 64 KiB is dec
 
 import struct
 
+from analyzer.formats.holes import Holed, joined, lost
+
 _TABLE = 256
 _SYMBOLS = 512
 _BITS = 15
@@ -30,6 +32,30 @@ def inflate(data: bytes, limit: int) -> bytes | None:
         out.append(piece)
         at += 4 + packed
     return b"".join(out)
+
+
+def inflate_holed(found: Holed, limit: int) -> Holed:
+    """The same of data that lacks bytes: a block that does is as many missing bytes as its header says, and behind a header that does nothing can be told."""
+    pieces: list[Holed] = []
+    size = at = 0
+    data = found.data
+    while at < len(data) or any(where == at for where, hole in found.holes if not hole):
+        if at + 4 > len(data) or found.touches(at, at + 4):
+            pieces.append(lost(None))
+            break
+        plain, packed = (value + 1 for value in struct.unpack_from("<HH", data, at))
+        block = found.cut(at + 4, at + 4 + packed)
+        size += plain
+        if size > limit:
+            pieces.append(lost(None))
+            break
+        if packed == plain and len(block.data) == packed:
+            pieces.append(block)
+        else:
+            piece = None if block.holes or len(block.data) < packed else decompress(block.data, plain)
+            pieces.append(lost(plain) if piece is None else Holed(piece))
+        at += 4 + packed
+    return joined(pieces)
 
 
 def decompress(data: bytes, size: int) -> bytes | None:

@@ -19,6 +19,10 @@ KEY_SIZES = {17: 16, 18: 32, 19: 16, 20: 32, 23: 16}
 """Encryption types that are opened, with the size of their keys: AES with SHA-1 (RFC 3962), AES with SHA-2 (RFC 8009), RC4 (RFC 4757)."""
 
 
+_CHECKSUMS = {17: 12, 18: 12, 19: 16, 20: 24}
+"""Encryption types of AES, with the size of their checksums."""
+
+
 class Key(Struct, frozen=True, gc=False):
     """A Kerberos key: encryption type by number, and value."""
 
@@ -131,6 +135,20 @@ def decrypt(key: Key, usage: int, cipher: bytes) -> bytes | None:
     from scapy.libs.rfc3961 import Key as ScapyKey
 
     return _try(lambda: bytes(ScapyKey(key.etype, key=bytes(key.value)).decrypt(usage, cipher)))
+
+
+def encryption_key(key: Key, usage: int) -> tuple[bytes, int] | None:
+    """Ke for a key usage and the size of the checksum behind the ciphertext (RFC 3961 section 5.3, RFC 8009 section 5), for AES; None for other keys. What is
+    decrypted with it has not been checked."""
+    if key.etype not in _CHECKSUMS or len(key.value) != KEY_SIZES[key.etype]:
+        return None
+    from scapy.libs.rfc3961 import Key as ScapyKey
+
+    made = ScapyKey(key.etype, key=bytes(key.value))
+    constant = usage.to_bytes(4, "big") + b"\xaa"
+    sizes = (KEY_SIZES[key.etype] * 8,) if made.ep.rfc8009 else ()
+    found = _try(lambda: bytes(made.ep.derive(made, constant, *sizes)))
+    return None if found is None else (found, _CHECKSUMS[key.etype])
 
 
 def string_to_key(etype: int, password: bytes, salt: bytes) -> Key | None:

@@ -24,10 +24,10 @@ class Run(NamedTuple):
 
 def ran(source: Source) -> list[Run]:
     """In order of the first time."""
-    servers = {text(row, "shell_id"): row for row in source.rows("shells")}
+    servers = {(text(row, "server_ip"), text(row, "shell_id")): row for row in source.rows("shells")}
     grouped: dict[tuple[str, ...], list[Row]] = {}
     for row in source.rows("commands"):
-        shell = servers.get(text(row, "shell_id"))
+        shell = servers.get((text(row, "server_ip"), text(row, "shell_id")))
         asked = text(row, "asked_as") or text(row, "user")
         client = text(row, "asked_from") or ("" if shell is None else text(shell, "client_ip"))
         key = (asked, text(row, "ran_as"), client, "" if shell is None else text(shell, "server_ip"), text(row, "text_decoded") or text(row, "text"))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from analyzer.reports.facts import counted
 from analyzer.reports.html.source import Room, Row, Source, text
-from analyzer.reports.transcript import LABELS
+from analyzer.reports.transcript import BEGINNING, LABELS
 
 _FOLD_LINES = 12
 """A piece with more lines is folded."""
@@ -66,30 +66,37 @@ class _Left:
 
 def transcript(source: Source, room: Room) -> Transcript:
     """Shells in their order; commands beyond the room are counted."""
-    outputs: dict[str, list[Row]] = {}
+    outputs: dict[tuple[str, ...], list[Row]] = {}
     for row in source.rows("streams"):
-        outputs.setdefault(text(row, "command_id"), []).append(row)
+        outputs.setdefault(_command(row), []).append(row)
     of_shell: dict[tuple[str, str], list[Row]] = {}
     for row in source.rows("commands"):
-        of_shell.setdefault((text(row, "shell_id"), text(row, "kind")), []).append(row)
+        of_shell.setdefault((text(row, "server_ip"), text(row, "shell_id")), []).append(row)
     left, told, talks = _Left(room), 0, []
     for shell in source.rows("shells"):
         commands = []
-        for row in of_shell.get((text(shell, "shell_id"), text(shell, "kind")), []):
+        for row in of_shell.get((text(shell, "server_ip"), text(shell, "shell_id")), []):
             if left.chars <= 0 or told >= room.rows:
                 break
-            commands.append(Told(row, tuple(_pieces(row, outputs.get(text(row, "command_id"), []), left, room)), _end(row)))
+            commands.append(Told(row, tuple(_pieces(row, outputs.get(_command(row), []), left, room)), _end(row)))
             told += 1
         talks.append(Talk(shell, tuple(commands)))
     total = len(source.rows("commands"))
     return Transcript(tuple(talks[: room.rows]), total, total - told)
 
 
+def _command(row: Row) -> tuple[str, ...]:
+    """What tells a command from all others: its id is one of its shell's, and that one of its server's."""
+    return text(row, "server_ip"), text(row, "shell_id"), text(row, "command_id")
+
+
 def _pieces(command: Row, outputs: list[Row], left: _Left, room: Room) -> Iterator[Piece]:
     packets = text(command, "packets")
-    yield _piece("RUN", packets, text(command, "text") or "(its beginning is not in the capture)", left)
+    yield _piece("RUN", packets, text(command, "text") or BEGINNING, left)
     if command["text_decoded"]:
         yield _piece("DECODED", packets, text(command, "text_decoded"), left)
+    if command["missing"]:
+        yield _piece("MISSING", "", text(command, "missing"), left)
     runs = groupby(outputs, key=lambda row: (text(row, "stream"), text(row, "packets")))
     for place, ((stream, carried), own) in enumerate(runs):
         if left.chars <= 0 or place >= room.rows:

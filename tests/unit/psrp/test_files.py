@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from analyzer import api
 from analyzer.cli import start
 from analyzer.psrp.files import moved
-from analyzer.records.wsman import Command, Output
+from analyzer.records.wsman import Command, Missing, Output
 from tests.build import evidence as build
 
 PE = b"MZ\x90\x00" + bytes(range(256)) * 3
@@ -134,3 +134,105 @@ HOSTILE = ("echo", "echo | set /p=", "FromBase64String((", "WriteAllBytes", "-b6
 def test_hostile_commands_take_no_long_time(word: str, filler: str) -> None:
     text = word + filler if filler else word * 20_000
     assert moved([command(1, text)]) == ()
+
+
+def to_session(
+    number: int, data: bytes, *, path: str = "C:\\Program Files (x86)\\x\\a.exe", create: bool, written: int | None = None, known: bool = True
+) -> Command:
+    """A step of Copy-Item -ToSession with the server's answer; ``known`` false: the step itself is not in the capture."""
+    text = f"PSCopyToSessionHelper -copyToFilePath {path} -createFile {create} -b64Fragment {b64(data)}" if known else ""
+    answer = f"BytesWritten={len(data) if written is None else written}; ExceptionThrown=False"
+    made = command(number, text, [("output", answer)], kind="powershell")
+    return made if known else replace(made, missing=(Missing("start", None, number, ()),))
+
+
+def test_copy_item_tells_how_much_of_each_piece_was_written() -> None:
+    parts = pieces(PE)
+    (found,) = moved([to_session(number, part, create=number == 1) for number, part in enumerate(parts, 1)])
+    assert (found.data, found.name, found.whole, found.verified) == (PE, "C:\\Program Files (x86)\\x\\a.exe", True, True)
+    assert len(found.checks) == len(parts)
+    (found,) = moved([to_session(number, part, create=number == 1, written=7 if number == 2 else None) for number, part in enumerate(parts, 1)])
+    assert (found.whole, found.verified) == (False, False)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_a_step_that_is_missing_is_a_hole_of_its_size(lost: int) -> None:
+    """Of the last one nobody can tell whose it was: the file may go on, and the piece stands alone."""
+    parts = pieces(PE)
+    assert len(parts) == 3
+    found = moved([to_session(number, part, create=number == 1, known=number != lost) for number, part in enumerate(parts, 1)])
+    one = next(file for file in found if file.name)
+    assert not one.whole
+    at, size = 300 * (lost - 1), len(parts[lost - 1])
+    if lost == 3:
+        assert (one.data, one.holes, one.missing_bytes) == (PE[:600], ((600, 0),), None)
+        assert [(file.name, file.holes) for file in found if not file.name] == [(None, ((0, size), (size, 0)))]
+    else:
+        assert (one.data, one.holes, one.missing_bytes) == (PE[:at] + bytes(size) + PE[at + size :], ((at, size),), size)
+        assert len(found) == 1
+
+
+def from_session(number: int, at: int, data: bytes | None, *, more: bool) -> Command:
+    """A step of Copy-Item -FromSession."""
+    answer = [] if data is None else [("output", f"moreAvailable={more}; b64Fragment={b64(data)}; ExceptionThrown=False")]
+    made = command(number, f"PSCopyFromSessionHelper -copyFromFilePath C:\\x\\b.bin -copyFromStart {at} -copyFromNumBytes 300", answer, kind="powershell")
+    return made if data is not None else replace(made, missing=(Missing("answer", None, number, ()),))
+
+
+def test_copy_item_from_a_session_tells_where_each_piece_belongs() -> None:
+    asked = command(0, "PSCopyFromSessionHelper -getPathItems C:\\x\\b.bin", [("output", f"Exists=True; Items=FullName=C:\\x\\b.bin; FileSize={len(PE)}")])
+    steps = [from_session(number, 300 * number, part, more=number < 2) for number, part in enumerate(pieces(PE))]
+    (found,) = moved([asked, *steps])
+    assert (found.data, found.name, found.to_server, found.whole, found.verified) == (PE, "C:\\x\\b.bin", False, True, True)
+    (found,) = moved([asked, steps[0], from_session(1, 300, None, more=True), steps[2]])
+    assert (found.whole, found.holes, found.size, found.data[600:]) == (False, ((300, 300),), len(PE), PE[600:])
+    (found,) = moved([asked, *steps[:2]])
+    assert (found.whole, found.holes, found.missing_bytes) == (False, ((600, len(PE) - 600),), len(PE) - 600)
+
+
+def test_a_hash_that_is_sent_along_is_compared() -> None:
+    copy = "begin { }\nend {\n[Convert]::FromBase64String($input)\n} C:\\Program Files (x86)\\t.bin False"
+    told = hashlib.sha1(PE, usedforsecurity=False).hexdigest()
+    inputs = [("input", b64(part)) for part in (*pieces(PE), told.encode())]
+    (found,) = moved([command(1, copy, inputs, kind="powershell")])
+    assert (found.data, found.name, found.method, found.whole, found.verified) == (PE, "C:\\Program Files (x86)\\t.bin", "pypsrp", True, True)
+    (found,) = moved([command(1, copy, [*inputs[:1], *inputs[2:]], kind="powershell")])
+    assert (found.whole, found.verified, found.missing_bytes) == (False, False, None)
+    fetch = "$hash\n$hash.Replace('-', '').ToLowerInvariant() C:\\x\\r.bin False"
+    (found,) = moved([command(1, fetch, [("output", b64(PE)), ("output", told)], kind="powershell")])
+    assert (found.data, found.name, found.to_server, found.verified) == (PE, "C:\\x\\r.bin", False, True)
+
+
+def test_what_is_small_or_has_no_name_or_no_known_beginning() -> None:
+    small = command(1, f"[IO.File]::WriteAllBytes('C:\\x\\s.bin', [Convert]::FromBase64String('{b64(b'abc')}'))", kind="powershell")
+    nameless = command(2, f"$x = [Convert]::FromBase64String('{b64(bytes(range(128, 256)))}')", kind="powershell")
+    given = command(3, "$input | % { [Convert]::FromBase64String($_) }", [("input", b64(b"\x01"))], kind="powershell")
+    found = moved([small, nameless, given])
+    assert [(one.name, one.data, one.kind) for one in found] == [
+        ("C:\\x\\s.bin", b"abc", "text"),
+        (None, bytes(range(128, 256)), "data"),
+        (None, b"\x01", "data"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["Running", "3f786850e387550fdab836ed7e6dc881de23001b", "A" * 80, "0123456789" * 10, "Administrator"])
+def test_a_word_a_number_or_a_hash_is_no_file(text: str) -> None:
+    assert moved([command(1, "x", [("output", text)]), command(2, "y", [("stdout", text)])]) == ()
+
+
+def test_what_is_not_whole_is_written_under_a_name_that_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = build.direct()
+    steps = [to_session(number, part, create=number == 1, known=number != 2) for number, part in enumerate(pieces(PE), 1)]
+    made = replace(result, evidence=replace(result.evidence, commands=tuple(steps)))
+    monkeypatch.setattr(api, "analyze", lambda *_, **__: build.case(made))
+    assert start.run(["extract", "x.pcap", "-o", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr()
+    (one,) = moved(steps)
+    assert f"{one.sha256}.incomplete" in told.out
+    assert "INCOMPLETE: 300 bytes missing at 300+300; BytesWritten of 3 pieces agrees" in told.out
+    assert "1 file written into" in told.err
+    assert ", 1 incomplete" in told.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{one.sha256}.incomplete", f"{one.sha256}.incomplete.json"]
+    assert (tmp_path / "out" / f"{one.sha256}.incomplete").read_bytes() == one.data
+    side = json.loads((tmp_path / "out" / f"{one.sha256}.incomplete.json").read_text(encoding="utf-8"))
+    assert (side["whole"], side["missing_bytes"], side["holes"]) == (False, 300, [{"offset": 300, "size": 300}])

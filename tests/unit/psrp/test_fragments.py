@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.formats.holes import HOLE, UNKNOWN, Holed
 from analyzer.psrp.fragments import Defragmenter, PsMessage, Strings
 
 POOL = uuid.UUID(int=0xAB)
@@ -31,7 +32,7 @@ def read(pieces: Sequence[bytes]) -> list[PsMessage]:
     """All messages, those that lack fragments last."""
     reader = Defragmenter[int]()
     found = [message for place, piece in enumerate(pieces) for one, _ in reader.messages(piece, place) for message in each(one)]
-    return found + [one for one, _ in reader.unfinished()]
+    return found + [message for one, _ in reader.unfinished() for message in each(one)]
 
 
 def each(found: PsMessage | Strings) -> list[PsMessage]:
@@ -90,9 +91,10 @@ def test_an_object_without_its_end_is_given_at_the_end_with_its_place() -> None:
     reader = Defragmenter[str]()
     pieces = fragments(message("a" * 150))
     assert [found for place, piece in zip("ab", pieces, strict=False) for found in reader.messages(piece, place)] == []
-    ((found, place),) = reader.unfinished()
-    assert (found.kind, found.whole, place) == ("PIPELINE_OUTPUT", False, "b")
-    assert set(found.text) == {"a"}
+    ((found, places),) = reader.unfinished()
+    assert isinstance(found, PsMessage)
+    assert (found.kind, found.whole, places) == ("PIPELINE_OUTPUT", False, ("a", "b"))
+    assert found.text == "a" * (100 - 40 - 3) + UNKNOWN
     assert list(reader.unfinished()) == []
 
 
@@ -102,6 +104,33 @@ def test_fragments_may_come_in_any_order() -> None:
     for order in ([1, 0, 2, 3, 4], [4, 3, 2, 1, 0], [0, 2, 1, 4, 3]):
         (found,) = read([pieces[place] for place in order])
         assert (found.text, found.whole) == ("abc" * 60, True)
+
+
+def test_what_is_missing_stands_in_its_place() -> None:
+    data = fragments(message("a" * 40, mark=b""), size=1000)[0]
+    holed = Holed(data[:71] + bytes(5) + data[76:], ((71, 5),))
+    ((found, _),) = Defragmenter[int]().messages(holed, 0)
+    assert isinstance(found, PsMessage)
+    assert (found.text, found.size, found.whole) == ("a" * 10 + HOLE * 5 + "a" * 25, 80, False)
+    pieces = fragments(message("a" * 150, mark=b""), size=60)
+    (cut,) = read([pieces[0], pieces[3]])
+    assert cut.text == "a" * 20 + UNKNOWN + "a" * 10
+    pieces = fragments(message("a" * 400, mark=b""), size=60)
+    (cut,) = read([*pieces[:2], *pieces[4:]])
+    assert cut.text == "a" * 80 + HOLE * 120 + "a" * 200
+
+
+def test_the_same_numbers_under_two_commands_are_two_objects() -> None:
+    """Their fragments cross, and neither lends the other what it lacks."""
+    one, other = fragments(message("one" * 40), identity=1), fragments(message("other" * 40), identity=1)
+    reader = Defragmenter[int]()
+    sent = [(piece, "A") for piece in one[:2]] + [(piece, "B") for piece in other] + [(piece, "A") for piece in one[3:]]
+    found = [found for piece, owner in sent for found, _ in reader.messages(piece, 0, owner)]
+    assert [one.text for one in found if isinstance(one, PsMessage)] == ["other" * 40]
+    ((rest, _),) = reader.unfinished("A")
+    assert isinstance(rest, PsMessage)
+    assert (rest.whole, HOLE * 50 in rest.text, "other" in rest.text) == (False, True, False)
+    assert list(reader.unfinished()) == []
 
 
 @given(st.lists(st.one_of(st.binary(max_size=80), st.binary(max_size=60).map(lambda blob: struct.pack(">QQBI", 1, 0, 3, len(blob)) + blob)), max_size=8))

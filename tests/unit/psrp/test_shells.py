@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from analyzer.psrp.shells import Built, Place, shells
 from analyzer.records.wsman import Operation, Output, OutputRun, Outputs, StreamPiece, outputs_of
@@ -129,7 +130,7 @@ def test_outputs_are_what_their_runs_say() -> None:
         Output("output", 1, 1000, (1,), "one", 50),
         Output("output", 2, 1000, (1,), "über", 52),
         Output("output", 3, 1000, (1,), "two", 50),
-        Output("error", 4, 2000, (2,), "no", 9, whole=False),
+        Output("error", 4, 2000, (2,), "no", 9, whole=False, missing=None),
     )
     outputs: Sequence[Output] = Outputs(runs)
     assert (outputs == made, len(outputs), tuple(outputs)) == (True, 4, made)
@@ -147,3 +148,110 @@ def test_strings_are_undone_where_they_need_it() -> None:
     (command,) = built([operation(1, "ReceiveResponse", uri=POWERSHELL, streams=(piece(b"".join(pieces)),))]).commands
     assert [output.text for output in command.outputs] == ["plain", "a < b", "line\n", "über", "_x0041", "_"]
     assert [output.size for output in command.outputs] == [40 + 3 + 7 + len(text.encode()) for text in texts]
+
+
+def test_a_command_id_that_is_used_again_is_another_command() -> None:
+    made = built(
+        [
+            operation(1, "Command", command="whoami", command_id=COMMAND),
+            operation(2, "ReceiveResponse", command_id=COMMAND, streams=(piece(b"alice", end=True),), state="Done", exit_code=0),
+            operation(3, "Command", command="nosuch", command_id=COMMAND),
+            operation(4, "ReceiveResponse", command_id=COMMAND, streams=(piece(b"not found", "stderr"),), state="Done", exit_code=1),
+        ]
+    )
+    first, second = made.commands
+    assert (first.id, first.text, first.exit_code, first.first_ns, first.last_ns, first.packets) == (COMMAND, "whoami", 0, 1000, 2000, (1,))
+    assert (second.id, second.text, second.exit_code, second.first_ns, second.last_ns, second.packets) == (f"{COMMAND}#2", "nosuch", 1, 3000, 4000, (3,))
+    assert [[output.text for output in command.outputs] for command in made.commands] == [["alice"], ["not found"]]
+    assert made.shells[0].commands == (COMMAND, f"{COMMAND}#2")
+
+
+def test_an_answer_belongs_to_what_its_request_meant() -> None:
+    """The first Receive is answered when the id means another command already."""
+    late = replace(operation(2, "ReceiveResponse", command_id=COMMAND, streams=(piece(b"of the first"),)), ts_ns=9000)
+    operations = [
+        operation(1, "Command", command="first", command_id=COMMAND),
+        operation(2, "Receive", command_id=COMMAND),
+        late,
+        operation(3, "Command", command="second", command_id=COMMAND),
+    ]
+    first, second = built(operations).commands
+    assert ([output.text for output in first.outputs], list(second.outputs)) == (["of the first"], [])
+
+
+def _pipelines(texts: Sequence[str], *, lost: int | None = None) -> list[Operation]:
+    """One pipeline id for each of these commands, whose CREATE_PIPELINE travels in two pieces; fragments are numbered on."""
+    found = []
+    for number, text in enumerate(texts):
+        asked = fragments(message(SCRIPT.replace("Get-Secret", text), kind=CREATE_PIPELINE), identity=2 * number + 1, size=100)
+        begin, own = 10 * number + 1, str(PIPELINE_ID).upper()
+        if number != lost:
+            argument = base64.b64encode(asked[0]).decode()
+            found.append(operation(begin, "Command", uri=POWERSHELL, command="", command_id=own, arguments=(argument,)))
+        found.append(operation(begin, "CommandResponse", uri=POWERSHELL, command_id=own))
+        found.append(operation(begin + 1, "Send", uri=POWERSHELL, command_id=own, streams=(StreamPiece("stdin", own, b"".join(asked[1:]), end=False),)))
+        answer = fragments(message(f"<S>{text}!</S>"), identity=2 * number + 2, size=999)[0]
+        answer += fragments(message('<Obj><MS><I32 N="PipelineState">4</I32></MS></Obj>', kind=STATE), identity=2 * number + 100, size=999)[0]
+        found.append(operation(begin + 2, "ReceiveResponse", uri=POWERSHELL, command_id=own, streams=(StreamPiece("stdout", own, answer, end=False),)))
+    return found
+
+
+def test_each_use_of_a_pipeline_id_is_a_command() -> None:
+    commands = built(_pipelines(["one", "two", "three"])).commands
+    identity = str(PIPELINE_ID).upper()
+    assert [command.id for command in commands] == [identity, f"{identity}#2", f"{identity}#3"]
+    assert [command.text for command in commands] == ["one", "two", "three"]
+    assert [[output.text for output in command.outputs] for command in commands] == [["one!"], ["two!"], ["three!"]]
+    assert [(command.first_ns, command.last_ns, command.state, command.complete) for command in commands][1] == (11000, 13000, "Completed", True)
+    assert [command.packets for command in commands] == [(1, 2), (11, 12), (21, 22)]
+
+
+def test_a_use_whose_request_is_lost_is_one_all_the_same() -> None:
+    commands = built(_pipelines(["one", "two", "three"], lost=1)).commands
+    assert [(command.text, command.complete) for command in commands] == [("one", True), ("", False), ("three", True)]
+    assert [[output.text for output in command.outputs if output.stream == "output"] for command in commands] == [["one!"], ["two!"], ["three!"]]
+    assert commands[1].missing[0].what == "start"
+
+
+def test_a_request_that_is_sent_once_more_is_no_second_command() -> None:
+    operations = _pipelines(["one"])
+    again = replace(operations[0], message="x9.q", exchange="x9", ts_ns=2500, packets=(9,))
+    (command,) = built([*operations, again]).commands
+    assert (command.text, [output.text for output in command.outputs]) == ("one", ["one!"])
+
+
+def test_a_shell_id_that_is_used_again_is_another_shell() -> None:
+    operations = [
+        operation(1, "Create", shell=""),
+        operation(1, "CreateResponse"),
+        operation(2, "Command", command="a", command_id=COMMAND),
+        operation(3, "Delete"),
+        operation(4, "Create", shell=""),
+        operation(4, "CreateResponse"),
+        operation(5, "Command", command="b", command_id=COMMAND),
+    ]
+    made = built(operations)
+    assert [(shell.id, shell.commands) for shell in made.shells] == [(SHELL, (COMMAND,)), (f"{SHELL}#2", (COMMAND,))]
+    assert [(command.shell, command.id, command.text) for command in made.commands] == [(SHELL, COMMAND, "a"), (f"{SHELL}#2", COMMAND, "b")]
+
+
+def test_what_lacks_bytes_says_so_and_what_no_signature_proves() -> None:
+    holed = StreamPiece("stdout", COMMAND, b"left\0\0\0\0right", end=False, holes=((4, 4),))
+    operations = [
+        operation(1, "Command", command="type", arguments=("x",), command_id=COMMAND),
+        operation(2, "ReceiveResponse", command_id=COMMAND, streams=(holed,), missing=6, unproved=True),
+        operation(3, "Receive", command_id=COMMAND),
+        operation(3, "LostResponse", lost=True, missing=None),
+    ]
+    (command,) = built(operations).commands
+    (output,) = command.outputs
+    assert (output.text, output.whole, output.missing, output.unproved) == ("left[4 bytes are not in the capture]right", False, 4, True)
+    assert [(one.what, one.size, one.unproved) for one in command.missing] == [("output", 6, True), ("answer", None, False)]
+    assert (command.complete, command.missing_bytes) == (False, None)
+
+
+def test_what_asks_for_the_metadata_of_commands_is_a_command() -> None:
+    text = '<Obj><MS><Obj N="Name"><LST><S>Get-Item</S><S>Out-*</S></LST></Obj></MS></Obj>'
+    asked = base64.b64encode(fragments(message(text, kind=0x0002100A), size=999)[0]).decode()
+    (command,) = built([operation(1, "Command", uri=POWERSHELL, command="", command_id=COMMAND, arguments=(asked,))]).commands
+    assert (command.text, command.complete) == ("GET_COMMAND_METADATA Get-Item, Out-*", True)

@@ -9,6 +9,7 @@ from scapy.libs.rfc3961 import Key as ScapyKey
 
 from analyzer.auth.schemes import scapy_adapter
 from analyzer.auth.schemes.scapy_adapter import Key
+from analyzer.formats.holes import Holed
 from analyzer.records.secrets import KerberosKey, Secret, Secrets
 from analyzer.sealing.kerberos import KerberosContext, KerberosKeys
 from analyzer.sealing.tickets import exchange_keys, learn
@@ -95,3 +96,35 @@ def test_any_bytes_are_no_exchange(begin: bytes, rest: bytes) -> None:
     assert learn([raw], SECRETS) == {}
     for name in ("ap_rep", "ap_rep_subkey", "ap_req", "authenticator", "kdc_rep", "kdc_rep_key", "tgs_req", "ticket_part"):
         getattr(scapy_adapter, name)(raw)
+
+
+@pytest.mark.parametrize("etype", SIZES)
+@pytest.mark.parametrize("length", [1, 13, 200, 208, 215])
+def test_a_part_with_a_hole_gives_the_bytes_that_can_be_known_and_no_others(etype: int, length: int) -> None:
+    text = (b"<s:Envelope>" + bytes(range(256)))[:length] if length > 13 else b"<s:Envelope>x"[-length:] if length == 1 else b"<s:Envelope>x"
+    reader = KerberosContext(KerberosKeys(key(etype)))
+    header, data = token(key(etype), text)
+    for start in range(0, len(data), 7):
+        for size in (1, 16, 40):
+            stop = min(start + size, len(data))
+            damaged = data[:start] + bytes(byte ^ 0xA5 for byte in data[start:stop]) + data[stop:]
+            assert reader.open(header, damaged, from_client=True) is None
+            found = reader.guess(header, Holed(damaged, ((start, stop - start),)), from_client=True)
+            if found is None:
+                continue
+            assert len(found.data) == len(text)
+            gone = {at for where, hole in found.holes for at in range(where, where + hole)}
+            assert all(at in gone or found.data[at] == byte for at, byte in enumerate(text))
+            assert gone or not text
+            assert set(range(start, min(stop, len(text)))) <= gone
+    assert reader.guess(header, Holed(data), from_client=True) == Holed(text)
+    assert KerberosContext(KerberosKeys(key(etype, 9))).guess(header, Holed(data), from_client=True) is None
+
+
+def test_most_of_a_long_part_is_read_around_a_hole() -> None:
+    text = b"<s:Envelope>" + b"0123456789" * 100
+    header, data = token(key(18), text)
+    found = KerberosContext(KerberosKeys(key(18))).guess(header, Holed(data[:400] + bytes(100) + data[500:], ((400, 100),)), from_client=True)
+    assert found is not None
+    assert found.holes == ((400, 128),)
+    assert (found.data[:400], found.data[528:]) == (text[:400], text[528:])

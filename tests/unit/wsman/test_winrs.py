@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.formats.holes import Holed
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.wsman import Operation
 from analyzer.settings import Limits
 from analyzer.wsman.envelope import decoded, described_text, read_marks
 from analyzer.wsman.winrs import operation
+from analyzer.wsman.xpress import inflate_holed
 
 URI = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
 
@@ -116,3 +118,19 @@ def test_any_bytes_are_text(raw: bytes) -> None:
 @pytest.mark.parametrize("text", ["<r:Command>" * 20_000, "<r:Stream " * 20_000, "<Command " + "x='" * 20_000, "<![CDATA[" * 20_000])
 def test_hostile_texts_take_no_long_time(text: str) -> None:
     assert read(envelope(f"{URI}/Command", f"<r:CommandLine CommandId='b'>{text}")) is not None
+
+
+def stored(data: bytes) -> bytes:
+    """A block that is not compressed: its two sizes are equal."""
+    return struct.pack("<HH", len(data) - 1, len(data) - 1) + data
+
+
+def test_a_block_with_a_hole_is_as_long_as_its_header_says() -> None:
+    run = stored(b"a" * 40) + stored(b"b" * 50) + stored(b"c" * 60)
+    assert inflate_holed(Holed(run), 1 << 20) == Holed(b"a" * 40 + b"b" * 50 + b"c" * 60)
+    found = inflate_holed(Holed(run, ((60, 7),)), 1 << 20)
+    assert (found.holes, found.data[:40], found.data[-60:]) == (((40 + 12, 7),), b"a" * 40, b"c" * 60)
+    found = inflate_holed(Holed(run, ((43, 4),)), 1 << 20)  # the header of the second block
+    assert (found.holes, found.data[:39]) == (((39, 1), (40, 0)), b"a" * 39)
+    packed = struct.pack("<HH", 99, 49) + b"x" * 50  # a compressed block that lacks something is wholly missing
+    assert inflate_holed(Holed(packed + stored(b"d" * 9), ((20, 3),)), 1 << 20) == Holed(bytes(100) + b"d" * 9, ((0, 100),))

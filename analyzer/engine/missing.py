@@ -1,0 +1,217 @@
+"""What is not in the capture of messages that belong to shells, and the one clock by which the operations of several captures come in order."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from analyzer.records.evidence import Evidence
+from analyzer.records.http import Exchange
+from analyzer.records.ids import key_capture, request_id, response_id
+from analyzer.records.quality import Absent, Why
+from analyzer.records.sealing import Message, Protection
+from analyzer.records.transport import Gap, Stream
+from analyzer.records.wsman import BETWEEN, Operation
+from analyzer.sealing.messages import tail
+
+_MOST = 1 << 30
+_CARRIES = ("Receive",)
+"""Requests whose answers carry what a command says; the answers to others only say that the server got them."""
+_ANSWERS = ("SendResponse", "Fault")
+"""Answers that do not tell which command they belong to, and whose requests carry input; other answers tell it, or their requests carry nothing."""
+_WITHOUT_SHELL = ("CommandResponse", "ReceiveResponse", "SendResponse", "SignalResponse")
+_UNAUTHENTICATED = (401, 407)
+_UNREAD = (Why.NOT_CAPTURED.value, Why.UNSENT.value)
+
+
+def missing_of(evidence: Evidence, message: Message) -> int | None:
+    """Bytes of a message's body that are not in the capture; None where the framing does not tell how many."""
+    exchange = evidence.exchanges[message.exchange]
+    half = exchange.request if message.from_client else exchange.response
+    if isinstance(half, Absent) or (half.body.complete and not half.body.missing):
+        return 0
+    rest = 0 if half.body.complete else tail(half.body, _MOST)
+    return None if rest is None else half.body.missing + rest
+
+
+def with_lost(evidence: Evidence, messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]]) -> dict[str, list[Operation]]:
+    """The operations by exchange; where the answer to a Receive, or a request that may have carried something, was sent and cannot be read for want of bytes,
+    an operation that says so. Such a request is taken for one of the shell and command whose requests came before it on its connection, or else behind it."""
+    found: dict[str, list[Operation]] = {}
+    shells = _shells(operations)
+    for connection in dict.fromkeys(evidence.exchanges[identity].connection for identity in operations):
+        near: Operation | None = None
+        waiting: list[Exchange] = []
+        last = max((one.position for one in evidence.exchanges_of[connection] if not isinstance(one.request, Absent)), default=0)
+        for exchange in evidence.exchanges_of[connection]:
+            own = operations.get(exchange.id, ())
+            if not any(one.shell_id for one in own):
+                own = [_in_its_shell(one, shells, near) for one in own]
+            asked = next((one for one in own if one.from_client), None)
+            found[exchange.id] = list(own)
+            if asked is None and _request_lost(evidence, messages, exchange, own):
+                waiting.append(exchange)
+            elif asked is not None and len(own) == 1 and asked.name in _CARRIES:
+                found[exchange.id] += [lost] if (lost := _lost(evidence, messages, asked, last)) is not None else []
+            if asked is not None and asked.shell_id:
+                for one in waiting:
+                    found[one.id].append(_lost_request(evidence, messages, one, near or asked))
+                near, waiting = _with_command(asked, own), []
+        if near is not None:
+            for one in waiting:
+                found[one.id].append(_lost_request(evidence, messages, one, near))
+    return {identity: own for identity, own in found.items() if own}
+
+
+def _with_command(asked: Operation, own: Iterable[Operation]) -> Operation:
+    """The request with the id that its answer gave the command."""
+    return asked if asked.command_id else replace(asked, command_id=next((one.command_id for one in own if one.command_id), None))
+
+
+def _shells(operations: Mapping[str, Sequence[Operation]]) -> dict[str, set[str]]:
+    """The shells in which requests name each command."""
+    found: dict[str, set[str]] = {}
+    for own in operations.values():
+        shell = next((one.shell_id for one in own if one.shell_id), None)
+        command = next((one.command_id for one in own if one.command_id), None)
+        if shell and command:
+            found.setdefault(command, set()).add(shell)
+    return found
+
+
+def _in_its_shell(answered: Operation, shells: Mapping[str, set[str]], near: Operation | None) -> Operation:
+    """An answer whose request could not be read does not name its shell, nor does a request whose header was read in part: it is the one that has its command,
+    else the one that the request before it named."""
+    if answered.name not in _WITHOUT_SHELL and not (answered.from_client and answered.missing != 0):
+        return answered
+    own = shells.get(answered.command_id or "", set())
+    if len(own) == 1:
+        return replace(answered, shell_id=next(iter(own)))
+    known = near is not None and (not own or near.shell_id in own)
+    return replace(answered, shell_id=near.shell_id, command_id=answered.command_id or near.command_id) if near is not None and known else answered
+
+
+def _request_lost(evidence: Evidence, messages: Mapping[str, Message], exchange: Exchange, own: Sequence[Operation]) -> bool:
+    """A request was sent whose bytes are not all there, it could not be read, and it was not one of those that carry nothing."""
+    response = exchange.response
+    status = None if isinstance(response, Absent) else response.status
+    if status in _UNAUTHENTICATED or any(one.name not in _ANSWERS for one in own):
+        return False
+    if isinstance(exchange.request, Absent):
+        answer = None if isinstance(response, Absent) else messages.get(response.id)
+        return exchange.request.why is Why.NOT_CAPTURED and (bool(own) or (answer is not None and answer.opened_absent in _UNREAD))
+    message = messages.get(exchange.request.id)
+    if message is None or missing_of(evidence, message) == 0:
+        return False
+    return message.protection is not Protection.SEALED or message.opened_absent in _UNREAD
+
+
+def _lost_request(evidence: Evidence, messages: Mapping[str, Message], exchange: Exchange, near: Operation) -> Operation:
+    half = exchange.response if isinstance(exchange.request, Absent) else exchange.request
+    size = None if isinstance(exchange.request, Absent) else missing_of(evidence, messages[exchange.request.id])
+    return Operation(
+        request_id(exchange.id),
+        exchange.id,
+        from_client=True,
+        ts_ns=near.ts_ns if isinstance(half, Absent) else half.first_ns,
+        packets=() if isinstance(half, Absent) else half.packets,
+        name="",
+        shell_id=near.shell_id,
+        command_id=near.command_id,
+        missing=size,
+        lost=True,
+    )
+
+
+def _lost(evidence: Evidence, messages: Mapping[str, Message], asked: Operation, last: int) -> Operation | None:
+    """The answer to a Receive that was sent, as the connection went on to its exchange ``last``, and cannot be read."""
+    exchange = evidence.exchanges[asked.exchange]
+    response = exchange.response
+    if isinstance(response, Absent):
+        if response.why is not Why.NOT_CAPTURED or exchange.position >= last:
+            return None
+        return Operation(response_id(exchange.id), exchange.id, from_client=False, ts_ns=asked.ts_ns, packets=(), name="", missing=None, lost=True)
+    message = messages.get(response.id)
+    if message is None or message.protection not in (Protection.SEALED, Protection.CLEAR, Protection.TLS):
+        return None
+    lacking = missing_of(evidence, message)
+    if lacking == 0 or (message.protection is Protection.SEALED and message.opened_absent not in _UNREAD):
+        return None
+    return Operation(message.id, exchange.id, from_client=False, ts_ns=response.first_ns, packets=response.packets, name="", missing=lacking, lost=True)
+
+
+def between(evidence: Evidence, operations: Iterable[Operation]) -> Iterator[Operation]:
+    """For each hole between two requests of a connection, or behind the last, of which no exchange shows anything: an operation that says so. It is taken for
+    one of the shell and command that the request before it named. Its exchange is that one's with a plus sign."""
+    asked: dict[str, Operation] = {}
+    for operation in operations:
+        if not operation.lost:
+            for identity in operation.exchanges or (operation.exchange,):
+                known = asked.get(identity)
+                if known is None and operation.shell_id:
+                    asked[identity] = operation
+                elif known is not None and operation.command_id:
+                    asked[identity] = _with_command(known, (operation,))
+    views: dict[str, str] = {}
+    for identity, one in evidence.connections.items():
+        if one.twin_of is not None:
+            views.update({identity: one.twin_of, one.twin_of: identity})
+    for connection in dict.fromkeys(evidence.exchanges[identity].connection for identity in asked):
+        yield from _between(evidence, connection, asked, views.get(connection))
+
+
+def _between(evidence: Evidence, connection: str, asked: Mapping[str, Operation], view: str | None) -> Iterator[Operation]:
+    stream = evidence.connections[connection].to_server
+    other = None if view is None else evidence.connections[view].to_server
+    before: Exchange | None = None
+    near: Operation | None = None
+    end: int | None = None
+    for exchange in (*evidence.exchanges_of[connection], None):
+        request = None if exchange is None else exchange.request
+        if isinstance(request, Absent):
+            end = None
+            continue
+        stop = stream.size if request is None else request.at
+        size = 0 if end is None or end >= stop else _holes(stream, end, stop)
+        if size and other is not None and end is not None:
+            size = min(size, _holes(other, end, stop))
+        if size and near is not None and before is not None:
+            yield Operation(
+                f"{before.id}+.q",
+                f"{before.id}+",
+                from_client=True,
+                ts_ns=near.ts_ns,
+                packets=(),
+                name=BETWEEN,
+                shell_id=near.shell_id,
+                command_id=near.command_id,
+                missing=size,
+                lost=True,
+            )
+        if exchange is not None and request is not None:
+            before, end = exchange, request.end_at
+            near = asked.get(exchange.id) or near
+
+
+def _holes(stream: Stream, start: int, end: int) -> int:
+    """Bytes of [start, end) that are not in the capture."""
+    size, place = 0, max(bisect_right(stream.gaps, start, key=_gap_at) - 1, 0)
+    while place < len(stream.gaps) and stream.gaps[place].stream_at < end:
+        gap = stream.gaps[place]
+        size += max(min(gap.stream_at + gap.size, end) - max(gap.stream_at, start), 0)
+        place += 1
+    return size
+
+
+def _gap_at(gap: Gap) -> int:
+    return gap.stream_at
+
+
+def by_one_clock(evidence: Evidence, operations: Iterable[Operation]) -> Iterator[Operation]:
+    """The operations, those of captures whose clocks are ahead with their times by the reference clock."""
+    clocks = {capture.ordinal: capture for capture in evidence.captures if capture.clock_offset_ns}
+    for operation in operations:
+        capture = clocks.get(evidence.exchanges[operation.exchange.rstrip("+")].capture) if clocks else None
+        if clocks and operation.packets:
+            capture = clocks.get(key_capture(operation.packets[0]))
+        yield operation if capture is None else replace(operation, order_ns=operation.ts_ns - (capture.clock_offset_ns or 0))

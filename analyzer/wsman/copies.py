@@ -1,0 +1,194 @@
+"""Each message of a shell once, however often it is in the captures: on both sides of a proxy, at several capture points, sent again after a loss.
+
+Two exchanges show the same one where a hop or a capture point says so, where an encrypted body has the same token (its signature, or its confounder, is never
+used twice), or where a readable one has the same MessageID and the same text and the two were not answered differently: a client that uses a MessageID for two
+requests gets two answers. What lies between hosts that have nothing to do with each other is never one. Of the copies the one that
+lacks least is read, of these the client's own; a request and its response may come from two copies.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple, TypeAlias
+
+from msgspec.structs import replace
+
+from analyzer.records.evidence import Evidence
+from analyzer.records.http import Exchange
+from analyzer.records.quality import Absent
+from analyzer.records.sealing import Message
+from analyzer.records.wsman import Operation
+
+_TOKEN = 16
+"""Bytes of the shortest token that tells a message from all others: NTLM's signature (MS-NLMP 2.2.2.9)."""
+
+
+class Once(NamedTuple):
+    """The operations that are left, those of an exchange one after the other, and the exchange that stands for each of its copies."""
+
+    operations: list[Operation]
+    stands_for: Mapping[str, str]
+
+
+def once(evidence: Evidence, messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]]) -> Once:
+    """``operations`` by exchange id, in order of place; ``messages`` with what their opening told."""
+    groups = _Groups(operations)
+    places: dict[str, dict[tuple[bool, int], str]] = {}
+    for identity in operations:
+        _by_place(evidence, identity, operations, groups, places)
+    linked = frozenset((hop.near_connection, hop.far_connection) for hop in evidence.hops)
+    for token, own in _by_token(messages, operations).items():
+        sealed = isinstance(token[1], bytes)
+
+        def same(one: str, other: str, *, sealed: bool = sealed) -> bool:
+            near = _on_one_way(evidence, one, other, linked, either=sealed)
+            return near and _may_be_one(one, other, evidence, messages, operations)
+
+        for first, second in _links(own, same):
+            groups.join(first, second)
+    out: list[Operation] = []
+    stands_for: dict[str, str] = {}
+    for own in groups.all():
+        chosen = _chosen(evidence, own, operations)
+        for identity in own:
+            stands_for[identity] = chosen[0].exchange
+        out += chosen
+    return Once(out, stands_for)
+
+
+class _Groups:
+    """Which exchanges are one (union-find)."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._parent = {name: name for name in names}
+
+    def _root(self, name: str) -> str:
+        while self._parent[name] != name:
+            self._parent[name] = self._parent[self._parent[name]]
+            name = self._parent[name]
+        return name
+
+    def join(self, one: str, other: str) -> None:
+        """They are one."""
+        self._parent[self._root(other)] = self._root(one)
+
+    def all(self) -> Iterable[list[str]]:
+        """The groups in order of their first member."""
+        found: dict[str, list[str]] = {}
+        for name in self._parent:
+            found.setdefault(self._root(name), []).append(name)
+        return found.values()
+
+
+def _by_place(
+    evidence: Evidence, identity: str, operations: Mapping[str, Sequence[Operation]], groups: _Groups, places: dict[str, dict[tuple[bool, int], str]]
+) -> None:
+    """The client's side of the same exchange, and the same place of the stream at another capture point, where both begin with the connection."""
+    hop = evidence.far.get(identity)
+    if hop is not None and hop.near in operations:
+        groups.join(hop.near, identity)
+    found = evidence.exchanges[identity]
+    home = evidence.connections[found.connection]
+    if home.twin_of is None:
+        return
+    twin = evidence.connections[home.twin_of]
+    if twin.id not in places:
+        own = evidence.exchanges_of.get(twin.id, ())
+        places[twin.id] = {place: one.id for one in reversed(own) if one.id in operations for place in _places(one)}
+    for from_client, at in _places(found):
+        begins = (home.to_server.begins and twin.to_server.begins) if from_client else (home.to_client.begins and twin.to_client.begins)
+        other = places[twin.id].get((from_client, at)) if begins else None
+        if other is not None:
+            groups.join(other, identity)
+            return
+
+
+def _places(exchange: Exchange) -> list[tuple[bool, int]]:
+    """Where its request and its response begin in their streams."""
+    halves = ((True, exchange.request), (False, exchange.response))
+    return [(from_client, half.at) for from_client, half in halves if not isinstance(half, Absent)]
+
+
+def _on_one_way(evidence: Evidence, one: str, other: str, linked: AbstractSet[tuple[str, str]], *, either: bool) -> bool:
+    """The two connections can carry one message: a proxy joins them, or they have the same hosts (``either``: the same client or the same server)."""
+    a, b = (evidence.connections[evidence.exchanges[identity].connection] for identity in (one, other))
+    if (a.id, b.id) in linked or (b.id, a.id) in linked:
+        return True
+    hosts = (a.client.host == b.client.host, a.server.host == b.server.host)
+    return any(hosts) if either else all(hosts)
+
+
+_Token: TypeAlias = tuple[bool, bytes | str, str | None]
+
+
+def _by_token(messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]]) -> dict[_Token, list[str]]:
+    """Exchanges by what tells a message of theirs from all others: direction, token or MessageID, RelatesTo."""
+    found: dict[_Token, list[str]] = defaultdict(list)
+    for identity, own in operations.items():
+        for operation in own:
+            message = messages.get(operation.message)
+            if message is None:
+                continue
+            if message.parts and len(message.parts[0].header) >= _TOKEN:
+                found[operation.from_client, message.parts[0].header, None].append(identity)
+            if message.message_id and not operation.lost:
+                found[operation.from_client, message.message_id, message.relates_to].append(identity)
+    return {token: own for token, own in found.items() if len(own) > 1}
+
+
+def _links(own: Sequence[str], same: Callable[[str, str], bool]) -> Iterable[tuple[str, str]]:
+    """Each with the first before it that it is the same as, among the `_BACK` last ones: an id that a client uses for all its requests tells nothing."""
+    for place, identity in enumerate(own):
+        for other in own[max(place - _BACK, 0) : place]:
+            if other != identity and same(other, identity):
+                yield other, identity
+                break
+
+
+_BACK = 8
+
+
+def _may_be_one(one: str, other: str, evidence: Evidence, messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]]) -> bool:
+    """No message of the two says that they are not, and where all is readable they lie on two connections, or one of them lacks its request."""
+    a, b = _halves(one, operations), _halves(other, operations)
+    for from_client in (True, False):
+        first, second = a.get(from_client), b.get(from_client)
+        if first is not None and second is not None and _differ(messages[first.message], messages[second.message]):
+            return False
+    both_asked = True in a and True in b
+    apart = evidence.exchanges[one].connection != evidence.exchanges[other].connection
+    return apart or not both_asked or _same_token(a, b, messages)
+
+
+def _halves(identity: str, operations: Mapping[str, Sequence[Operation]]) -> dict[bool, Operation]:
+    return {operation.from_client: operation for operation in operations[identity] if not operation.lost}
+
+
+def _differ(one: Message, other: Message) -> bool:
+    """Both are whole, and are not the same text; or they are answers with ids of their own."""
+    if one.text_digest is not None and other.text_digest is not None:
+        return one.text_digest != other.text_digest
+    return one.message_id is not None and other.message_id is not None and one.message_id != other.message_id
+
+
+def _same_token(a: Mapping[bool, Operation], b: Mapping[bool, Operation], messages: Mapping[str, Message]) -> bool:
+    """The encrypted request came twice, to the byte."""
+    first, second = (messages[one[True].message].parts if True in one else () for one in (a, b))
+    return bool(first and second) and len(first[0].header) >= _TOKEN and first[0].header == second[0].header
+
+
+def _chosen(evidence: Evidence, own: Sequence[str], operations: Mapping[str, Sequence[Operation]]) -> list[Operation]:
+    """The best request and the best response of the copies, under the exchange of the one that the client made."""
+    if len(own) == 1:
+        return list(operations[own[0]])
+
+    def rank(operation: Operation) -> tuple[bool, bool, bool, int]:
+        connection = evidence.connections[evidence.exchanges[operation.exchange].connection]
+        lacks = operation.missing != 0
+        return operation.lost, lacks, operation.exchange in evidence.far or connection.twin_of is not None, own.index(operation.exchange)
+
+    halves = [sorted((found for name in own for found in operations[name] if found.from_client is way), key=rank) for way in (True, False)]
+    best = [found[0] for found in halves if found]
+    home = min(best, key=lambda found: rank(found)[2:]).exchange
+    members = (home, *(name for name in own if name != home))
+    return [replace(found, exchange=home, exchanges=members) for found in best]
