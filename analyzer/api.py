@@ -49,12 +49,13 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     rules_dirs: Sequence[Input] = (),
     sigma_dirs: Sequence[Input] = (),
     proxy: str | None = None,
+    mask: Literal["usual", "strict"] = "usual",
     progress: Progress | None = None,
     arguments: Sequence[str] = (),
 ) -> Case:
-    """What the captures hold. ``inputs``: paths, directories, globs, or ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
-    ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line.
-    ``proxy``: the product whose settings the advice names. Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
+    """What the captures hold. ``inputs``: paths, directories, globs, ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
+    ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line. ``proxy``: the product
+    whose settings the advice names. ``mask``: ``strict`` shows of command lines only the names of programs. `InputError`: nothing could be read at all.
     """
     paths = [os.fspath(one) for one in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
     if not paths:
@@ -63,13 +64,12 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     from analyzer.engine.local import NO_SECRETS, run
     from analyzer.reports.masking import Mask
 
-    known, hide = NO_SECRETS, Mask()
+    known, hide = NO_SECRETS, Mask(strict=mask == "strict")
     if secrets is not None or keylog is not None or keytab is not None:
         from analyzer.case.keys import keys
 
-        known, hide = keys(secrets, keylog, keytab)
-    began = time.time_ns()
-    folders, sigma = [os.fspath(one) for one in rules_dirs], [os.fspath(one) for one in sigma_dirs]
+        known, hide = keys(secrets, keylog, keytab, strict=mask == "strict")
+    began, folders, sigma = time.time_ns(), [os.fspath(one) for one in rules_dirs], [os.fspath(one) for one in sigma_dirs]
     finished = run(paths, limits or Limits(), scope or Scope(), progress, folders, known, sigma, proxy)
     about: About = {"scope": scope or Scope(), "limits": limits or Limits(), "rules_dirs": folders, "sigma_dirs": sigma, "arguments": list(arguments)}
     return Case(finished.result, finished.sources.fetch, about | {"began_ns": began, "ended_ns": time.time_ns()}, hide, finished.texts)

@@ -35,7 +35,14 @@ _proxy = click.option("--proxy", metavar="NAME", help="The proxy's product, such
 products_option = click.option("--all-products", "products", is_flag=True, help="With the advice, print the settings of all proxy products.")
 _strict = click.option("--strict", is_flag=True, help="Exit with 3 when a part of the evidence could not be read.")
 fail_on_option = click.option("--fail-on", type=click.Choice(LEVELS), metavar="LEVEL", help=f"Exit with 1 when a finding is this grave: {', '.join(LEVELS)}.")
-show_secrets_option = click.option("--show-secrets", is_flag=True, help="Do not mask passwords in commands, scripts and their output.")
+show_secrets_option = click.option("--show-secrets", is_flag=True, help="Do not mask passwords in commands, scripts and their output, whatever --mask says.")
+_mask = click.option(
+    "--mask",
+    type=click.Choice(["usual", "strict"]),
+    default="usual",
+    show_default=True,
+    help="What looks like a secret in commands and output, best effort; or all arguments of commands.",
+)
 _file = click.Path(exists=True, dir_okay=False)
 _secrets = click.option("--secrets", type=_file, metavar="FILE.toml", help="Passwords, hashes and keys that open sealed bodies. They are never printed.")
 _keylog = click.option("--keylog", type=_file, metavar="FILE", help="A TLS key log (SSLKEYLOGFILE).")
@@ -50,7 +57,7 @@ def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
         given = Given(**{name: options.pop(name) for name in Given._fields})
         return command(given=given, **options)
 
-    for option in (_strict, _proxy, _sigma, _rules, _keytab, _keylog, _secrets, _scope, _captures):
+    for option in (_strict, _proxy, _mask, _sigma, _rules, _keytab, _keylog, _secrets, _scope, _captures):
         collected = option(collected)
     return collected
 
@@ -60,9 +67,9 @@ def finding_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def collected(**options: Any) -> Any:  # noqa: ANN401 (click hands over whatever the command declares)
-        given = Given(**{name: options.pop(name) for name in ("secrets", "keylog", "keytab")})
+        given = Given(**{name: options.pop(name) for name in ("secrets", "keylog", "keytab", "mask")})
         return command(given=given, **options)
 
-    for option in (_keytab, _keylog, _secrets, click.argument("captures", nargs=-1, metavar="[CAPTURE...]")):
+    for option in (_mask, _keytab, _keylog, _secrets, click.argument("captures", nargs=-1, metavar="[CAPTURE...]")):
         collected = option(collected)
     return collected

@@ -66,7 +66,7 @@ def archive(result: Result, texts: Iterable[tuple[str, str]], mask: Mask | None,
     from analyzer.exports import har
 
     def clean(text: str) -> str:
-        return text if mask is None else mask.typed(text)
+        return text if mask is None else mask.body(text)
 
     wanted = set(connections)
     bodies = {name: har.shown(text, clean) for name, text in texts if not wanted or name.rpartition(".x")[0] in wanted}

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from functools import cache, partial
 
 from analyzer.reports.typed.layers import DEPTH, in_layers
+from analyzer.reports.typed.markup import in_markup
 from analyzer.reports.typed.pairs import in_calls, in_pairs
 from analyzer.reports.typed.programs import in_programs
 from analyzer.reports.typed.table import SHAPES
-from analyzer.reports.typed.values import Span, is_cmdlet
-from analyzer.reports.typed.words import Dialect, statements
+from analyzer.reports.typed.values import Span
+from analyzer.reports.typed.words import Dialect, folded, statements
 
 __all__ = ["Dialect", "Span", "arguments_in", "secrets_in"]
 
@@ -22,15 +23,16 @@ _PROGRAM = re.compile(r"[\w.:\\/$%~() -]+")
 
 def secrets_in(text: str, dialect: Dialect | None = None, depth: int = 0) -> Iterator[Span]:
     """Where secrets stand; spans may overlap and come in no order. ``dialect``: whose command line it is, None where that is not known."""
-    lower = text.lower()
-    known = sorted((*in_programs(text, dialect), *in_calls(text)))
+    lower = folded(text)
+    known = sorted((*in_programs(text, lower, dialect), *in_calls(text, lower)))
     yield from known
-    yield from in_pairs(text, None if "powershell" in lower or "pwsh" in lower else dialect, _joined(known))
+    yield from in_pairs(text, lower, None if "powershell" in lower or "pwsh" in lower else dialect, _joined(known))
     for hints, pattern in _shapes():
         if any(hint in lower for hint in hints):
             for found in pattern.finditer(text):
                 yield found.span("value") if "value" in pattern.groupindex else found.span()
     if depth < DEPTH:
+        yield from in_markup(text, partial(secrets_in, depth=depth + 1))
         yield from in_layers(text, partial(secrets_in, depth=depth + 1))
 
 

@@ -17,9 +17,8 @@ _SHORTEST = 12
 _LONGEST = 4 << 20
 _INFLATED = 1 << 20
 _RUN = re.compile(rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{{_SHORTEST},}}+={{0,2}}")
-_RUN_CHARACTERS = bytes(
-    ord("0") if chr(code) in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-" else ord(" ") for code in range(256)
-)
+_RUN_CHARACTERS = bytes(ord("0") if chr(code) in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-" else ord(" ") for code in range(256))
+_NO_CONTROLS = bytes(code if code > 31 or code in b"\t\r\n" else 10 for code in range(256))
 _PAIR = re.compile(r"[\w.@\\-]{1,104}:(?P<value>[^\x00-\x1f]{1,256})", re.DOTALL)
 _BASIC = re.compile(r"basic\s+$", re.IGNORECASE)
 Spans = Callable[[str], Iterable[Span]]
@@ -84,10 +83,12 @@ def _inflated(data: bytes) -> bytes | None:
 
 
 def _text(data: bytes) -> tuple[str, int]:
-    """The bytes as text with how many bytes a character has at least: UTF-16LE or UTF-8. Empty where they are none."""
+    """The bytes as text with how many bytes a character has at least (UTF-16LE: 2, UTF-8: 1; 0: one for each). Empty where they are none."""
     head = data[:128]
     if head.count(0) * 3 > len(head) and len(head) > 3 and head[1::2].count(0) * 2 > len(head) // 2:
         return data[: len(data) & ~1].decode("utf-16-le", "replace"), 2
+    if b"<Obj " in data[:4096]:  # MS-PSRP: fragments, with their headers between the pieces of CLIXML
+        return data.translate(_NO_CONTROLS).decode("latin-1"), 0
     if sum(byte < 32 and byte not in b"\t\r\n\x1b" for byte in head):
         return "", 1
     try:
@@ -98,4 +99,6 @@ def _text(data: bytes) -> tuple[str, int]:
 
 def _offset(text: str, at: int, width: int) -> int:
     """Bytes before a character."""
+    if not width:
+        return at
     return len(text[:at].encode("utf-16-le", "surrogatepass")) if width == 2 else len(text[:at].encode("utf-8", "surrogatepass"))

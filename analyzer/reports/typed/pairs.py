@@ -6,24 +6,31 @@ A stem of `table.STEMS` that ends a name is looked for; what stands around the n
 import re
 from collections.abc import Iterator, Sequence
 
-from analyzer.reports.typed.table import CALLS, EXEMPT, HASHES, STEMS, WEAK
+from analyzer.reports.typed.table import CALL_HINTS, CALLS, EXEMPT, HASHES, NAME_HINTS, STEMS, WEAK
 from analyzer.reports.typed.values import Span, Value, after_space, argument_at, is_cmdlet, is_plain, is_switch, quoted_at
 from analyzer.reports.typed.words import Dialect
 
 _LONGEST_NAME = 64
-_NAME = re.compile(rf"(?P<stem>{STEMS})\d{{0,3}}(?!\w)|(?<![A-Za-z0-9])(?P<hash>{HASHES})(?![A-Za-z0-9-])", re.IGNORECASE)
-_CALL = re.compile(rf"(?<![A-Za-z])(?:{'|'.join(CALLS)})(?![A-Za-z0-9])", re.IGNORECASE)
+_NAME = re.compile(rf"(?P<stem>{STEMS})\d{{0,3}}(?!\w)|(?<![A-Za-z0-9])(?P<hash>{HASHES})(?![A-Za-z0-9-])")
+_CALL = re.compile(rf"(?<![a-z])(?:{'|'.join(CALLS)})(?![a-z0-9])")
 _BEGINS_CALL = re.compile(
-    r"\]?[\"']?\)?(?:::new)?[^\S\r\n]*+(?:-(?:a|ar|arg|args|argu\w*)[^\S\r\n:]++:?[^\S\r\n]*+)?(?P<open>@?\(?[^\S\r\n]*+@?\(?)[^\S\r\n]*+(?=[\"'$@(\[\w])", re.IGNORECASE
+    r"\]?[\"']?\)?(?:::new)?[^\S\r\n]*+(?:-ar?g?\w*:?[^\S\r\n]*+)?(?:@?\(?[^\S\r\n]*+@?\(?)[^\S\r\n]*+(?=[\"'$@(\[\w])",
+    re.IGNORECASE,
 )
 _SEPARATOR = re.compile(
     r"(?P<close>[\"'\]]{0,2}|\\{1,7}[\"']|&(?:quot|#34|apos|#39);)[^\S\r\n]{0,64}"
     r"(?P<sign>=>|:=|[:=](?!:)|(?:-(?:c|i)?(?:eq|ne)\b)(?=[^\S\r\n]*[\"']))[^\S\r\n]{0,64}",
     re.IGNORECASE,
 )
-_TAG = re.compile(r"(?:\s[^<>&]{0,256})?(?:>|&gt;)\s{0,64}(?:<(?:\w{1,20}:)?value(?:\s[^<>]{0,100})?>)?(?P<value>[^<>&][^<]{0,4096}?)\s{0,64}(?:</|&lt;/|<!)", re.IGNORECASE)
+_TAG = re.compile(
+    r"(?:\s[^<>&]{0,256})?(?:>|&gt;)\s{0,64}(?:<(?:\w{1,20}:)?value(?:\s[^<>]{0,100})?>)?"
+    r"(?P<value>[^<>&][^<]{0,4096}?)\s{0,64}(?:</|&lt;/|<!)",
+    re.IGNORECASE,
+)
 _TAG_BEFORE = re.compile(r"(?:<|&lt;)(?:[\w.-]{1,40}:)?[\w.]{0,40}$")
-_NAMED_TAG = re.compile(r"(?:\"|'|&quot;)(?:\s[^<>]{0,100})?>(?P<value>[^<>]{1,4096})</|(?:\"|'|&quot;)\s{1,8}(?:value|content)\s?=\s?(?=[\"'&])", re.IGNORECASE)
+_NAMED_TAG = re.compile(
+    r"(?:\"|'|&quot;)(?:\s[^<>]{0,100})?>(?P<value>[^<>]{1,4096})</|(?:\"|'|&quot;)\s{1,8}(?:value|content)\s?=\s?(?=[\"'&])", re.IGNORECASE
+)
 _IN_CALL = re.compile(r"[\"']\s{0,8},\s{0,8}(?=[\"'])")
 _BARE = re.compile(r"[^\s|;,)}\]\"'<>&]++(?:&(?!\w{1,40}=|\w{1,8};|&)[^\s|;,)}\]\"'<>&]*+)*+")
 _REFERENCE = re.compile(r"[$@](?:[A-Za-z_][\w:]{0,64}(?:\.\w{1,64}){0,8}(?=[\s;,)}|&]|\Z)|[({])")
@@ -39,10 +46,12 @@ _DASHES = "-/\u2013\u2014"
 _MOST_ARGUMENTS = 12
 
 
-def in_pairs(text: str, dialect: Dialect | None, known: Sequence[Span] = ()) -> Iterator[Span]:
-    """Where the values of secret names stand. ``known``: secrets in order, in which no name is looked for."""
+def in_pairs(text: str, lower: str, dialect: Dialect | None, known: Sequence[Span] = ()) -> Iterator[Span]:
+    """Where the values of secret names stand. ``lower``: the text `folded`; ``known``: secrets in order, in which no name is looked for."""
+    if not any(hint in lower for hint in NAME_HINTS):
+        return
     done = place = 0
-    for found in _NAME.finditer(text):
+    for found in _NAME.finditer(lower):
         while place < len(known) and known[place][1] <= found.start():
             place += 1
         if found.start() < done or (place < len(known) and known[place][0] < found.end()):
@@ -58,7 +67,7 @@ def _of_name(text: str, found: re.Match[str], dialect: Dialect | None) -> Iterat
         yield from _hash(text, found, begin)
         return
     name = text[begin : found.end()].lower().rstrip("0123456789")
-    if name.replace("_", "") in EXEMPT or name.endswith(("bypass", "compass")) or (found["stem"].lower() in WEAK and not _stands_alone(text, begin, found)):
+    if name.replace("_", "") in EXEMPT or name.endswith(("bypass", "compass")) or (found["stem"] in WEAK and not _stands_alone(text, begin, found)):
         return
     before = text[max(0, begin - _LONGEST_NAME) : begin]
     value = _paired(text, found.end(), before, dialect) or _elsewhere(text, found, begin, before)
@@ -94,7 +103,7 @@ def _hash(text: str, found: re.Match[str], begin: int) -> Iterator[Span]:
         at = separator.end()
     elif dashed and text[at : at + 1].isspace():
         at = after_space(text, at)
-    elif not (text[at : at + 1] == " " and found["hash"].lower() in ("ntlm", "krbtgt", "hash ntlm")):
+    elif not (text[at : at + 1] == " " and found["hash"] in ("ntlm", "krbtgt", "hash ntlm")):
         match = re.compile(r"[^\S\r\n]*\(\d{1,6}\)[^\S\r\n]*:[^\S\r\n]*").match(text, at)
         if match is None:
             return
@@ -103,7 +112,7 @@ def _hash(text: str, found: re.Match[str], begin: int) -> Iterator[Span]:
         at = after_space(text, at)
     at += text[at : at + 1] in ("'", '"')
     value = _HEX.match(text, at)
-    if value is not None and (found["hash"].lower() != "hash" or dashed):
+    if value is not None and (found["hash"] != "hash" or dashed):
         yield value.span()
 
 
@@ -191,16 +200,18 @@ def _kept(value: Value, dialect: Dialect | None) -> Value | None:
     return None if is_plain(value.text, dialect) else value
 
 
-def in_calls(text: str) -> Iterator[Span]:
-    """Arguments of constructors and methods that take a secret."""
-    for found in _CALL.finditer(text):
+def in_calls(text: str, lower: str) -> Iterator[Span]:
+    """Arguments of constructors and methods that take a secret. ``lower``: the text `folded`."""
+    if not any(hint in lower for hint in CALL_HINTS):
+        return
+    for found in _CALL.finditer(lower):
         at, sign = found.end(), text[found.end() : found.end() + 1]
         if sign in ("'", '"') and text[found.start() - 1 : found.start()] == sign:
             at = _past_blanks(text, at + 1)
             at += text[at : at + 1] == ","
         begins = _BEGINS_CALL.match(text, at)
         if begins is not None:
-            wanted = CALLS[found[0].lower()]
+            wanted = CALLS[found[0]]
             for place, value in _arguments(text, begins.end(), max(wanted)):
                 if place in wanted and not is_plain(value.text, Dialect.POWERSHELL):
                     yield value.span
@@ -216,7 +227,7 @@ def _arguments(text: str, at: int, most: int) -> Iterator[tuple[int, Value]]:
             return
         if sign in "([{":
             depth += 1
-        elif sign == ")" or sign == "]":
+        elif sign in {")", "]"}:
             depth -= 1
             if depth < 0:
                 return

@@ -9,15 +9,17 @@ from collections.abc import Iterator, Sequence
 
 from analyzer.reports.typed.table import PROGRAMS, STEMS, Program
 from analyzer.reports.typed.values import Span, is_plain, is_switch
-from analyzer.reports.typed.words import MOST_LAYERS, Dialect, Word, statement, unquoted
+from analyzer.reports.typed.words import MOST_LAYERS, Dialect, Word, folded, statement, unquoted
 
 _BY_NAME: dict[str, tuple[Program, ...]] = {}
 for _row in PROGRAMS:
     for _name in _row.names:
         _BY_NAME[_name] = (*_BY_NAME.get(_name, ()), _row)
-_FOUND = re.compile(
-    r"(?<![\w.$-])(?:" + "|".join(sorted(map(re.escape, _BY_NAME), key=len, reverse=True)) + r")(?:\.exe|\.com|\.cmd|\.bat)?(?=[\"'\s,)]|\Z)", re.IGNORECASE
-)
+_BY_LETTER: dict[str, list[str]] = {}
+for _name in sorted(_BY_NAME, key=len, reverse=True):
+    _BY_LETTER.setdefault(_name[0], []).append(re.escape(_name[1:]))
+_NAMES = "|".join(f"{re.escape(letter)}(?:{'|'.join(ends)})" for letter, ends in sorted(_BY_LETTER.items()))
+_FOUND = re.compile(rf"(?<![\w.$-])(?:{_NAMES})(?:\.exe|\.com|\.cmd|\.bat)?(?=[\"'\s,)]|\Z)")
 _SWITCH = re.compile(r"(?:--?|/|[\u2013\u2014])(?P<name>[A-Za-z][\w.-]*)(?P<sign>[:=])?(?P<value>.*)", re.DOTALL)
 _SECRET_NAME = re.compile(rf"(?:^|.*[^A-Za-z])(?:\w*(?:{STEMS}))\d{{0,3}}$", re.IGNORECASE)
 _ARGUMENTS = re.compile(r"-(?:a|ar|arg\w*)$", re.IGNORECASE)
@@ -26,34 +28,35 @@ _EXTENSION = re.compile(r"\.(?:exe|com|cmd|bat)$")
 _SOURCE = re.compile(r"(?P<kind>pass|env|file|fd|stdin):?(?P<value>.*)", re.DOTALL)
 """Where openssl gets a password from."""
 _TARGET = re.compile(r"(?:[^\s/:@]{1,128}/)?[^\s/:@]{1,128}:(?P<value>.+)@[^\s@]+", re.DOTALL)
-_SQL_SOURCE = re.compile(r"(?P<kind>pass|env|file|fd|stdin):?(?P<value>.*)", re.DOTALL)
-"""Where openssl gets a password from."""
-_TARGET = re.compile(r"(?:userid=)?[^\s/@=]{1,128}/(?P<value>[^@\s/]+)(?:@.*)?", re.DOTALL)
+_SQL_TARGET = re.compile(r"(?:userid=)?[^\s/@=]{1,128}/(?P<value>[^@\s/]+)(?:@.*)?", re.DOTALL)
+_READERS = sorted({name for row in PROGRAMS if row.piped for name in row.names})
 _PIPED = re.compile(
-    r"(?:(?:\becho[.:]?|\bWrite-(?:Output|Host)|\bset[^\S\r\n]+/p[^\S\r\n]*=?)[^\S\r\n]*(?P<told>[^|\r\n]{1,256})|(?P<quoted>\"[^\"\r\n]{1,256}\"|'[^'\r\n]{1,256}'))"
-    r"[^\S\r\n]*\)?[^\S\r\n]*\|[^\S\r\n]*(?:&[^\S\r\n]*)?[\"']?(?:[A-Za-z]:)?[\w\\/. ()-]{0,200}?(?<![\w-])"
-    r"(?:" + "|".join(sorted({re.escape(name) for row in PROGRAMS if row.piped for name in row.names})) + r")(?:\.exe)?(?![\w-])",
-    re.IGNORECASE,
+    r"(?:(?:\becho[.:]?|\bwrite-(?:output|host)|\bset[^\S\r\n]+/p[^\S\r\n]*=?)[^\S\r\n]*(?P<told>[^|\r\n]{1,256})|(?P<quoted>\"[^\"\r\n]{1,256}\"|'[^'\r\n]{1,256}'))"
+    r"[^\S\r\n]*\)?[^\S\r\n]*\|[^\S\r\n]*(?:&[^\S\r\n]*)?[\"']?(?:[a-z]:)?[\w\\/. ()-]{0,200}?(?<![\w-])"
+    r"(?:" + "|".join(map(re.escape, _READERS)) + r")(?:\.exe)?(?![\w-])"
 )
 _ANSWERS = frozenset({"y", "n", "yes", "no", "j", "", "."})
 
 
-def in_programs(text: str, dialect: Dialect | None) -> Iterator[Span]:
-    """Where the secrets in command lines of known programs stand."""
+def in_programs(text: str, lower: str, dialect: Dialect | None) -> Iterator[Span]:
+    """Where the secrets in command lines of known programs stand. ``lower``: the text `folded`."""
+    if _FOUND.search(lower) is None:
+        return
     for one in Dialect if dialect is not Dialect.POWERSHELL else (dialect,):
-        yield from _of_dialect(text, one)
-    yield from _piped(text, dialect)
+        yield from _of_dialect(text, lower, one)
+    yield from _piped(text, lower, dialect)
 
 
 def _in_text(text: str, depth: int) -> Iterator[Span]:
+    lower = folded(text)
     for dialect in Dialect:
-        yield from (span for span in _of_dialect(text, dialect, depth) if span[0] < span[1])
+        yield from (span for span in _of_dialect(text, lower, dialect, depth) if span[0] < span[1])
 
 
-def _of_dialect(text: str, dialect: Dialect, depth: int = 0) -> Iterator[Span]:
+def _of_dialect(text: str, lower: str, dialect: Dialect, depth: int = 0) -> Iterator[Span]:
     quotes = _Quotes(text, dialect)
     done = 0
-    for found in _FOUND.finditer(text):
+    for found in _FOUND.finditer(lower):
         if found.start() < done:
             continue
         quote = quotes.around(found.start(), found.end())
@@ -119,7 +122,7 @@ def _in_words(text: str, words: Sequence[Word], dialect: Dialect, depth: int = 0
     """Each program among the words, with the words up to where it is named again; and those in words that are command lines themselves."""
     named: dict[str, list[int]] = {}
     for place, word in enumerate(words):
-        if word.quoted and " " in word.value and depth < MOST_LAYERS and _FOUND.search(word.value):
+        if word.quoted and " " in word.value and depth < MOST_LAYERS and _FOUND.search(folded(word.value)):
             inner, places = unquoted(text, word.begin + 1, word.end - (text[word.end - 1] == text[word.begin]), text[word.begin])
             for begin, end in _in_text(inner, depth + 1):
                 yield places[begin], places[end - 1] + 1
@@ -187,9 +190,7 @@ def _secrets(text: str, row: Program, words: Sequence[Word], dialect: Dialect) -
         yield from _named(text, words, row.named[1], dialect)
 
 
-def _of_switch(  # noqa: PLR0913 (what a switch is read with)
-    text: str, row: Program, word: Word, switch: re.Match[str], name: str, rest: Sequence[Word], dialect: Dialect
-) -> tuple[list[Span], int]:
+def _of_switch(text: str, row: Program, word: Word, switch: re.Match[str], name: str, rest: Sequence[Word], dialect: Dialect) -> tuple[list[Span], int]:
     """The secrets that a switch brings, and how many of the words after it are its values."""
     glued = switch["value"] if switch["sign"] else ""
     if name in row.pairs:
@@ -199,25 +200,35 @@ def _of_switch(  # noqa: PLR0913 (what a switch is read with)
     if name in row.values:
         if switch["sign"]:
             return ([] if is_plain(glued, dialect) else [_within(text, word, glued)]), 0
-        value = rest[0] if rest else None
-        if value is None or is_switch(value.value) or is_plain(value.value, dialect):
-            return [], int(value is not None and not is_switch(value.value))
-        if "passin" in row.values and (source := _SOURCE.fullmatch(value.value)):
-            return ([_within(text, value, source["value"])] if source["kind"] == "pass" else []), 1
-        return [(value.begin, value.end)], 1
+        return _next_value(text, row, rest[0] if rest else None, dialect)
     if name in row.nth:
         which = row.nth[name]
         value = rest[which - 1] if len(rest) >= which and not any(is_switch(one.value) for one in rest[:which]) else None
         return ([] if value is None or is_plain(value.value, dialect) else [(value.begin, value.end)]), 0
-    raw = word.value.lstrip("-/")
-    for prefix in row.joined:
-        if (raw if row.cased else raw.lower()).startswith(prefix) and len(raw) > len(prefix) and not word.value.startswith("--"):
-            return ([] if is_plain(raw[len(prefix) :], dialect) else [_within(text, word, raw[len(prefix) :])]), 0
-    for prefix in row.pairs:
-        secret = raw[len(prefix) :].partition(row.separator)[2] if len(prefix) == 1 and raw.startswith(prefix) and not word.value.startswith("--") else ""
-        if secret and not is_plain(secret, dialect):
-            return [_within(text, word, secret)], 0
+    secret = _joined(row, word.value)
+    if secret and not is_plain(secret, dialect):
+        return [_within(text, word, secret)], 0
     return [], int(name in row.valued and bool(rest))
+
+
+def _next_value(text: str, row: Program, value: Word | None, dialect: Dialect) -> tuple[list[Span], int]:
+    """The word after a switch, unless it is the next switch."""
+    if value is None or is_switch(value.value):
+        return [], 0
+    if "passin" in row.values and (source := _SOURCE.fullmatch(value.value)):
+        return ([_within(text, value, source["value"])] if source["kind"] == "pass" else []), 1
+    return ([] if is_plain(value.value, dialect) else [(value.begin, value.end)]), 1
+
+
+def _joined(row: Program, word: str) -> str:
+    """What follows a switch without anything between: ``-pSECRET``, ``-uUSER:SECRET``."""
+    raw = word.lstrip("-/")
+    if word.startswith("--"):
+        return ""
+    for prefix in row.joined:
+        if (raw if row.cased else raw.lower()).startswith(prefix) and len(raw) > len(prefix):
+            return raw[len(prefix) :]
+    return next((raw[1:].partition(row.separator)[2] for prefix in row.pairs if len(prefix) == 1 and raw.startswith(prefix)), "")
 
 
 def _within(text: str, word: Word, secret: str, before: str = "") -> Span:
@@ -241,13 +252,13 @@ def _named(text: str, words: Sequence[Word], switch: str, dialect: Dialect) -> I
             yield words[place + 1].begin, words[place + 1].end
 
 
-def _piped(text: str, dialect: Dialect | None) -> Iterator[Span]:
+def _piped(text: str, lower: str, dialect: Dialect | None) -> Iterator[Span]:
     """``echo secret | runas …``."""
-    if "|" not in text:
+    if "|" not in lower or not any(name in lower for name in _READERS):
         return
-    for found in _PIPED.finditer(text):
+    for found in _PIPED.finditer(lower):
         group = "told" if found["told"] is not None else "quoted"
         begin, end = found.span(group)
-        shown = found[group].strip().strip("\"'")
+        shown = text[begin:end].strip().strip("\"'")
         if shown.lower() not in _ANSWERS and not is_plain(shown, dialect):
             yield begin, begin + len(found[group].rstrip())

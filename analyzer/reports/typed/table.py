@@ -112,9 +112,9 @@ PROGRAMS: tuple[Program, ...] = (
     _program("djoin adtool", values="password"),
     # registry and environment
     _program("reg", named=("v", "d")),
-    _program("set-itemproperty new-itemproperty sp set-variable new-variable sv set-wmiinstance", named=("name", "value")),
+    _program("set-itemproperty new-itemproperty set-variable new-variable set-wmiinstance", named=("name", "value")),
     _program("setx", named_place=1, valued="s u p k f"),
-    _program("set-item new-item si", named_place=1, valued="force"),
+    _program("set-item new-item", named_place=1, valued="force"),
     _program("aws", named_place=3, values="secret-key secret-access-key session-token master-user-password password secret-string user-password"),
     _program("git", named_place=2),
     # databases
@@ -172,8 +172,12 @@ STEMS = (
 """What a name ends with whose value is secret; digits may follow."""
 WEAK = frozenset({"pass", "pw", "token", "passw"})
 """Of these, what has to be a word of its own within the name: bypass and compass are none."""
-HASHES = r"ntlm|nthash|nt_hash|lmhash|ntlmhash|rc4(?:_hmac(?:_nt)?)?|aes(?:128|256)?(?:_hmac|_cts_hmac_sha1(?:_96)?|key)?|des_cbc_md5|krbtgt|hashes|hash ntlm|hash"
+HASHES = (
+    r"ntlm|nthash|nt_hash|lmhash|ntlmhash|rc4(?:_hmac(?:_nt)?)?|aes(?:128|256)?(?:_hmac|_cts_hmac_sha1(?:_96)?|key)?|des_cbc_md5|krbtgt|hashes|hash ntlm|hash"
+)
 """Names whose value is secret where it is hexadecimal digits of the length of a key, or a ticket."""
+NAME_HINTS = ("pass", "pwd", "pw", "secret", "token", "key", "signature", "ntlm", "hash", "rc4", "aes", "krbtgt", "des_cbc")
+"""Without any of these in lower case there is none of these names in a text."""
 EXEMPT = frozenset(
     """
     publickeytoken mustchpwd canchpwd reversiblepwd acctpwd getpassword readpassword showpassword promptforpassword nopassword randompassword
@@ -188,6 +192,8 @@ PLAIN_VALUES = frozenset(
     """.split()  # noqa: SIM905 (as above)
 )
 """Values that are none: answers, placeholders and types."""
+CALL_HINTS = ("credential", "directoryentry", "principalcontext", "password", "logonuser", "x509certificate", "derivebytes")
+"""Without any of these in lower case there is none of these calls in a text."""
 CALLS: Mapping[str, tuple[int, ...]] = {
     "networkcredential": (2,),
     "pscredential": (2,),

@@ -1,7 +1,8 @@
 """Words of a command line as the program gets them, by the quoting rules of cmd.exe with the C runtime, and of PowerShell.
 
 Neither is what `shlex` knows: in cmd a caret escapes and an apostrophe is a character; in PowerShell a backtick escapes, quotes are doubled, and brackets,
-commas and script blocks end a word. Each word knows where it stands, quotes included, so that it can be replaced. A quote that is not closed ends with its line.
+commas and script blocks end a word. Each word knows where it stands, quotes included, so that it can be replaced. A quote that is not closed ends with its
+line.
 
 CommandLineToArgvW and "Parsing C command-line arguments" (Microsoft Learn); about_Quoting_Rules and about_Parsing (PowerShell).
 """
@@ -29,6 +30,14 @@ _HERE = re.compile(r"@[\"'][ \t]*\r?\n")
 _SPACE = re.compile(r"(?:[^\S\r\n]|[`^]\r?\n)*+")
 _ENDS = {"cmd": "|&<>\r\n", "powershell": "|;\r\n"}
 _TAKEN = re.compile(r"`(.)|\^(.)|\\(\")", re.DOTALL)
+
+
+_FOLDED = {0x130: "i", 0x131: "i", 0x17F: "s", 0x212A: "k"}
+
+
+def folded(text: str) -> str:
+    """The text in lower case, character for character: what Windows and regular expressions take for equal where case is ignored."""
+    return text.lower() if text.isascii() else text.translate(_FOLDED).lower()
 
 
 class Dialect(StrEnum):
@@ -122,7 +131,7 @@ def statements(text: str, dialect: Dialect) -> Iterator[Statement]:
         found = statement(text, at, len(text), dialect)
         if found.words:
             yield found
-        at = max(found.end, at) + (found.end < len(text) and text[found.end] in "|&<>;\r\n){}" or found.end <= at)
+        at = found.end + (found.end <= at or text[found.end : found.end + 1] in tuple("|&<>;\r\n){}"))
 
 
 def unquoted(text: str, begin: int, end: int, quote: str) -> tuple[str, list[int]]:
