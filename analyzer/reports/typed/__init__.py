@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from functools import cache, partial
 
-from analyzer.reports.typed.layers import DEPTH, in_layers
+from analyzer.reports.typed.layers import DEPTH, in_layers, in_streams
 from analyzer.reports.typed.markup import in_markup
 from analyzer.reports.typed.pairs import in_calls, in_pairs
 from analyzer.reports.typed.programs import in_programs
@@ -32,6 +32,7 @@ def secrets_in(text: str, dialect: Dialect | None = None, depth: int = 0) -> Ite
             for found in pattern.finditer(text):
                 yield found.span("value") if "value" in pattern.groupindex else found.span()
     if depth < DEPTH:
+        yield from in_streams(text, partial(secrets_in, depth=depth + 1))
         yield from in_markup(text, partial(secrets_in, depth=depth + 1))
         yield from in_layers(text, partial(secrets_in, depth=depth + 1))
 

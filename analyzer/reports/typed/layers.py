@@ -7,7 +7,8 @@ import base64
 import binascii
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from analyzer.reports.typed.values import Span
 
@@ -17,6 +18,7 @@ _SHORTEST = 12
 _LONGEST = 4 << 20
 _INFLATED = 1 << 20
 _RUN = re.compile(rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{{_SHORTEST},}}+={{0,2}}")
+_STREAM = re.compile(r"<(?:\w{1,20}:)?Stream\s(?P<about>[^<>]{1,400})>(?P<data>[A-Za-z0-9+/=]++)</")
 _RUN_CHARACTERS = bytes(ord("0") if chr(code) in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-" else ord(" ") for code in range(256))
 _NO_CONTROLS = bytes(code if code > 31 or code in b"\t\r\n" else 10 for code in range(256))
 _PAIR = re.compile(r"[\w.@\\-]{1,104}:(?P<value>[^\x00-\x1f]{1,256})", re.DOTALL)
@@ -33,22 +35,39 @@ def in_layers(text: str, spans: Spans) -> Iterator[Span]:
             yield from _in_run(text, found, spans)
 
 
+def in_streams(text: str, spans: Spans) -> Iterator[Span]:
+    """The same over the pieces of a stream that an envelope carries one after the other (MS-WSMV 2.2.4.39): a secret may stand astride two."""
+    streams: dict[str, list[re.Match[str]]] = {}
+    for found in _STREAM.finditer(text) if "Stream" in text else ():
+        streams.setdefault(found["about"], []).append(found)
+    for pieces in streams.values():
+        whole = [(found.start("data"), data) for found in pieces if (data := _decoded(found["data"])) is not None]
+        inner = _text(b"".join(data for _, data in whole)) if len(whole) > 1 else _Plain("")
+        for begin, end in spans(inner.text) if inner.text else ():
+            first, last, at = inner.offset(begin), inner.offset(end), 0
+            for start, data in whole:
+                if at < last and first < at + len(data):
+                    here, there = max(first - at, 0), min(last - at, len(data))
+                    yield start + here * 8 // 6, start - (-there * 8 // 6)
+                at += len(data)
+
+
 def _in_run(text: str, found: re.Match[str], spans: Spans) -> Iterator[Span]:
     data = _decoded(found[0])
     if data is None:
         return
     plain = _inflated(data)
-    inner, width = _text(data if plain is None else plain)
-    if not inner:
+    inner = _text(data if plain is None else plain)
+    if not inner.text:
         return
-    inside = list(spans(inner))
-    if not inside and _BASIC.search(text[max(0, found.start() - 8) : found.start()]) and (pair := _PAIR.fullmatch(inner)):
+    inside = list(spans(inner.text))
+    if not inside and _BASIC.search(text[max(0, found.start() - 8) : found.start()]) and (pair := _PAIR.fullmatch(inner.text)):
         inside = [pair.span("value")]
     if inside and plain is not None:
         yield found.span()
         return
     for begin, end in inside:
-        first, last = _offset(inner, begin, width), _offset(inner, end, width)
+        first, last = inner.offset(begin), inner.offset(end)
         yield found.start() + first * 8 // 6, min(found.end(), found.start() - (-last * 8 // 6))
 
 
@@ -82,23 +101,45 @@ def _inflated(data: bytes) -> bytes | None:
     return None
 
 
-def _text(data: bytes) -> tuple[str, int]:
-    """The bytes as text with how many bytes a character has at least (UTF-16LE: 2, UTF-8: 1; 0: one for each). Empty where they are none."""
+class _Plain(NamedTuple):
+    """What bytes read as: in UTF-8 or UTF-16LE, or character by byte, where ``places`` tells which."""
+
+    text: str
+    encoding: str = "utf-8"
+    places: Sequence[int] = ()
+
+    def offset(self, at: int) -> int:
+        """Bytes before a character."""
+        if self.places:
+            return self.places[at] if at < len(self.places) else self.places[-1] + 1
+        return len(self.text[:at].encode(self.encoding, "surrogatepass"))
+
+
+def _text(data: bytes) -> _Plain:
+    """The bytes as text; empty where they are none."""
     head = data[:128]
     if head.count(0) * 3 > len(head) and len(head) > 3 and head[1::2].count(0) * 2 > len(head) // 2:
-        return data[: len(data) & ~1].decode("utf-16-le", "replace"), 2
-    if b"<Obj " in data[:4096]:  # MS-PSRP: fragments, with their headers between the pieces of CLIXML
-        return data.translate(_NO_CONTROLS).decode("latin-1"), 0
+        return _Plain(data[: len(data) & ~1].decode("utf-16-le", "replace"), "utf-16-le")
+    if b"<Obj " in data[:4096] or b"<S>" in data[:4096]:
+        return _fragments(data)
     if sum(byte < 32 and byte not in b"\t\r\n\x1b" for byte in head):
-        return "", 1
+        return _Plain("")
     try:
-        return data.decode("utf-8"), 1
+        return _Plain(data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        return (data[: error.start].decode("utf-8"), 1) if error.start > 64 or error.start >= len(data) - 3 else ("", 1)
+        near_end = error.start > len(head) // 2 or error.start >= len(data) - 3
+        return _Plain(data[: error.start].decode("utf-8") if near_end else "")
 
 
-def _offset(text: str, at: int, width: int) -> int:
-    """Bytes before a character."""
-    if not width:
-        return at
-    return len(text[:at].encode("utf-16-le", "surrogatepass")) if width == 2 else len(text[:at].encode("utf-8", "surrogatepass"))
+def _fragments(data: bytes) -> _Plain:
+    """What PowerShell's fragments hold, without their headers (MS-PSRP 2.2.4: ids of eight bytes each, flags, the length): a secret may stand astride two."""
+    pieces: list[bytes] = []
+    places: list[int] = []
+    at = 0
+    while at < len(data):
+        size = int.from_bytes(data[at + 17 : at + 21], "big")
+        begin, end = (at + 21, at + 21 + size) if at + 21 + size <= len(data) else (at, len(data))
+        pieces.append(data[begin:end])
+        places.extend(range(begin, end))
+        at = end
+    return _Plain(b"".join(pieces).translate(_NO_CONTROLS).decode("latin-1"), places=places)

@@ -131,7 +131,7 @@ def _in_words(text: str, words: Sequence[Word], dialect: Dialect, depth: int = 0
             named.setdefault(name, []).append(place)
     for name, places in named.items():
         for begin, end in zip(places, [*places[1:], len(words)], strict=True):
-            own = _flat(text, words[begin + 1 : end], dialect)
+            own = _flat(text, words[begin].end, _grouped(words[begin].depth, words[begin + 1 : end]), dialect)
             for row in () if dialect is Dialect.CMD and _CMDLET.fullmatch(name) else _BY_NAME[name]:
                 yield from _secrets(text, row, own, dialect)
 
@@ -140,12 +140,27 @@ def _basename(word: str) -> str:
     return _EXTENSION.sub("", word.replace("/", "\\").rpartition("\\")[2].lower())
 
 
-def _flat(text: str, words: Sequence[Word], dialect: Dialect) -> list[Word]:
-    """The words; of a text with blanks that is an argument list (-ArgumentList, -Argument), its own words."""
+def _grouped(depth: int, words: Sequence[Word]) -> list[Word]:
+    """The words in the brackets of the program; an expression in brackets of its own is one word: a text that it begins with, else no value."""
+    made: list[Word] = []
+    within = False
+    for word in words:
+        if word.depth < depth:
+            break
+        if word.depth == depth:
+            made.append(word)
+        elif not within:
+            made.append(word if word.quoted else word._replace(value="("))
+        within = word.depth > depth
+    return made
+
+
+def _flat(text: str, at: int, words: Sequence[Word], dialect: Dialect) -> list[Word]:
+    """The words; of a text with blanks that is an argument list (-ArgumentList, Process.Start("net", "user …")), its own words. ``at``: the program's end."""
     made: list[Word] = []
     for place, word in enumerate(words):
-        lists = word.quoted and " " in word.value and dialect is Dialect.POWERSHELL and (place == 0 or _ARGUMENTS.fullmatch(words[place - 1].value))
-        if not lists:
+        lists = _ARGUMENTS.fullmatch(words[place - 1].value) is not None if place else "," in text[at : word.begin]
+        if not (lists and word.quoted and " " in word.value and dialect is Dialect.POWERSHELL):
             made.append(word)
             continue
         inner, places = unquoted(text, word.begin + 1, word.end - 1, text[word.begin])

@@ -72,7 +72,7 @@ def _program(  # noqa: PLR0913 (one parameter for each kind of place, given by n
     )
 
 
-_SHARE = r"(?:[a-z]:|\*|lpt\d:?|com\d:?|\\\\.*|https?://.*)"
+_SHARE = r"(?:[a-z]:|\*|lpt\d:?|com\d:?|\\.*|https?://.*)"
 """What `net use` takes besides a password: a device, a share."""
 
 PROGRAMS: tuple[Program, ...] = (
@@ -135,9 +135,10 @@ PROGRAMS: tuple[Program, ...] = (
     _program("evil-winrm evil-winrm-py", values="p password h hash"),
     _program("crackmapexec cme netexec nxc kerbrute bloodhound-python certipy certipy-ad bloodyad", values="p password h hash hashes aes aeskey aes-key"),
     _program(
-        "psexec.py wmiexec.py smbexec.py atexec.py dcomexec.py secretsdump.py getst.py gettgt.py getuserspns.py getnpusers.py ticketer.py smbclient.py mssqlclient.py "
-        "impacket-psexec impacket-wmiexec impacket-smbexec impacket-atexec impacket-dcomexec impacket-secretsdump impacket-getst impacket-gettgt "
-        "impacket-getuserspns impacket-smbclient impacket-mssqlclient addcomputer.py impacket-addcomputer rpcdump.py reg.py services.py lookupsid.py",
+        "psexec.py wmiexec.py smbexec.py atexec.py dcomexec.py secretsdump.py getst.py gettgt.py getuserspns.py getnpusers.py ticketer.py "
+        "smbclient.py mssqlclient.py addcomputer.py rpcdump.py reg.py services.py lookupsid.py impacket-psexec impacket-wmiexec impacket-smbexec "
+        "impacket-atexec impacket-dcomexec impacket-secretsdump impacket-getst impacket-gettgt impacket-getuserspns impacket-smbclient "
+        "impacket-mssqlclient impacket-addcomputer",
         values="hashes aeskey computer-pass nthash",
         targets=True,
     ),

@@ -43,7 +43,7 @@ def is_switch(text: str) -> bool:
 def is_plain(text: str, dialect: Dialect | None) -> bool:
     """An answer, a placeholder or a variable: nothing that has to be hidden."""
     word = text.strip().lower()
-    if not word.strip("*\u2022") or word in PLAIN_VALUES:
+    if not word.removeprefix("n").strip("*\u2022") or word in PLAIN_VALUES:
         return True
     asked = (Dialect.CMD, Dialect.POWERSHELL) if dialect is None else (dialect,)
     return any(_VARIABLE[one].fullmatch(text) is not None for one in asked)
