@@ -16,6 +16,9 @@ DEPTH = 4
 """Layers of base64 in one another that are looked into."""
 _SHORTEST = 12
 _LONGEST = 4 << 20
+_HEADER, _LAST_FLAG = 21, 3
+"""Of a fragment (MS-PSRP 2.2.4): ids of eight bytes each, a byte of flags (1: the message begins), the length."""
+_MESSAGE_HEADER = 40
 _INFLATED = 1 << 20
 _RUN = re.compile(rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{{_SHORTEST},}}+={{0,2}}")
 _STREAM = re.compile(r"<(?:\w{1,20}:)?Stream\s(?P<about>[^<>]{1,400})>(?P<data>[A-Za-z0-9+/=]++)</")
@@ -118,10 +121,10 @@ class _Plain(NamedTuple):
 def _text(data: bytes) -> _Plain:
     """The bytes as text; empty where they are none."""
     head = data[:128]
+    if data[:4] == bytes(4) and len(data) > _HEADER and data[16] <= _LAST_FLAG and 0 < int.from_bytes(data[17:21], "big") <= len(data) - _HEADER:
+        return _fragments(data)
     if head.count(0) * 3 > len(head) and len(head) > 3 and head[1::2].count(0) * 2 > len(head) // 2:
         return _Plain(data[: len(data) & ~1].decode("utf-16-le", "replace"), "utf-16-le")
-    if b"<Obj " in data[:4096] or b"<S>" in data[:4096]:
-        return _fragments(data)
     if sum(byte < 32 and byte not in b"\t\r\n\x1b" for byte in head):
         return _Plain("")
     try:
@@ -132,14 +135,15 @@ def _text(data: bytes) -> _Plain:
 
 
 def _fragments(data: bytes) -> _Plain:
-    """What PowerShell's fragments hold, without their headers (MS-PSRP 2.2.4: ids of eight bytes each, flags, the length): a secret may stand astride two."""
+    """What PowerShell's fragments hold, without their headers: a secret may stand astride two."""
     pieces: list[bytes] = []
     places: list[int] = []
     at = 0
     while at < len(data):
         size = int.from_bytes(data[at + 17 : at + 21], "big")
-        begin, end = (at + 21, at + 21 + size) if at + 21 + size <= len(data) else (at, len(data))
-        pieces.append(data[begin:end])
+        begin, end = (at + _HEADER, at + _HEADER + size) if at + _HEADER + size <= len(data) else (at, len(data))
+        skipped = min(_MESSAGE_HEADER, end - begin) if begin > at and data[at + 16] & 1 else 0
+        pieces.append(b"\n" * skipped + data[begin + skipped : end])
         places.extend(range(begin, end))
         at = end
     return _Plain(b"".join(pieces).translate(_NO_CONTROLS).decode("latin-1"), places=places)
