@@ -237,6 +237,14 @@ SHA256 : 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 http://srv01:5985/wsman
 """.strip().splitlines()
 
+UNITS = (
+    "curl ", "curl -u a:b ", "net user ", 'net user "', "password=", "password='", 'password="', "-Password ", "-pass:-", "-pass:(", "echo x | ", "'x' ",
+    '"a', "a'b ", "::a:", "://a:", '/pass:"', "(", "{", "@{", '\\"', '`"', '""', "A", "QUJD", "token:", "<password ", "<password>", "networkcredential('a',",
+    "\n'", '\n"', '7z -p"', "psexec -p 'a\" ", "bearer ", "authorization: basic ", " ", ";Password=", "-----BEGIN PRIVATE KEY-----", "&quot;",
+    "password&quot;:&quot;", "reg /v password ", "^", 'cmd /c "net user ""a"" ', "@'\n", "password: @'\n", "$pw=", "eyJabcdef.", "<Arguments>", "-enc ",
+)  # fmt: skip
+"""What costs most where a reader goes back: quotes that do not close, names without values, layers in layers."""
+
 
 class Form(NamedTuple):
     """A line with its secrets, and the kind of shell in which it runs."""
