@@ -15,7 +15,7 @@ from analyzer.engine.plan import Kdc, Talk, Tools, Work, auth_steps, evidence, k
 from analyzer.engine.secrets import carried_secrets
 from analyzer.engine.sources import Sources
 from analyzer.engine.ticketing import ticket_users
-from analyzer.engine.work import Settings, judged, told, with_sigma
+from analyzer.engine.work import Settings, judged, told, with_sightings, with_sigma
 from analyzer.formats.tls import key_log
 from analyzer.records.capture import Verdict
 from analyzer.records.result import Result
@@ -82,7 +82,7 @@ def _read(
     found = replace(
         found, messages=opened.messages, conversations=conversations, conversations_of=by_connection, shells=opened.shells, commands=opened.commands
     )
-    found = with_sigma(found, settings.sigma_dirs)
+    found = with_sightings(with_sigma(found, settings.sigma_dirs), settings.rules_dirs)
     found = replace(found, story=told(found).story)
     found = replace(found, commands=attributed(found, found.commands))
     found = replace(found, product=settings.proxy)

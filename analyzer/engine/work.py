@@ -63,6 +63,17 @@ def with_sigma(evidence: Evidence, folders: Sequence[str]) -> Evidence:
     return replace(evidence, sigma_hits=found.hits, issues=(*evidence.issues, *found.issues))
 
 
+def with_sightings(evidence: Evidence, rules_dirs: Sequence[str]) -> Evidence:
+    """The evidence with the lines that the rules look for in what was run."""
+    asked = {rule.id: rule.looks_for for rule in (*rules(), *extra_rules(rules_dirs)) if rule.looks_for} if evidence.commands else {}
+    if not asked:
+        return evidence
+    from analyzer.sigma.sightings import sightings
+
+    found = sightings(asked, evidence.commands, evidence.shells)
+    return replace(evidence, sightings=found.sightings, issues=(*evidence.issues, *found.issues))
+
+
 def told(evidence: Evidence) -> Evidence:
     """What opinions are about, with the picture of the whole."""
     if not evidence.connections:

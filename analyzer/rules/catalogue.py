@@ -14,6 +14,7 @@ from msgspec import Struct
 from analyzer.errors import UsageError
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
+from analyzer.records.sigma import Detection
 from analyzer.rules.telling import Opinion, Param, told
 
 FAMILIES = ("affinity", "auth", "proxyauth", "enc", "tls", "tcp", "http", "wsman", "proxy", "attack", "capture")
@@ -39,6 +40,7 @@ class Rule(Struct, frozen=True, gc=False):
     fails: tuple[str, ...] = ()
     fails_alone: tuple[str, ...] = ()
     params: tuple[Param, ...] = ()
+    looks_for: tuple[Detection, ...] = ()
 
 
 @cache
@@ -117,6 +119,7 @@ def _declared(identity: str, family: str, module: ModuleType, opinion: Opinion) 
         fails=opinion.fails,
         fails_alone=opinion.fails_alone,
         params=opinion.params,
+        looks_for=opinion.looks_for,
     )
 
 
