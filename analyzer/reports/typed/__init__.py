@@ -26,7 +26,7 @@ def secrets_in(text: str, dialect: Dialect | None = None, depth: int = 0) -> Ite
     lower = folded(text)
     known = sorted((*in_programs(text, lower, dialect), *in_calls(text, lower)))
     yield from known
-    yield from in_pairs(text, lower, None if "powershell" in lower or "pwsh" in lower else dialect, _joined(known))
+    yield from in_pairs(text, lower, None if dialect is Dialect.CMD and ("powershell" in lower or "pwsh" in lower) else dialect, _joined(known))
     for hints, pattern in _shapes():
         if any(hint in lower for hint in hints):
             for found in pattern.finditer(text):

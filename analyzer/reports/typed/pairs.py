@@ -35,6 +35,9 @@ _IN_CALL = re.compile(r"[\"']\s{0,8},\s{0,8}(?=[\"'])")
 _BARE = re.compile(r"[^\s|;,)}\]\"'<>&]++(?:&(?!\w{1,40}=|\w{1,8};|&)[^\s|;,)}\]\"'<>&]*+)*+")
 _REFERENCE = re.compile(r"[$@](?:[A-Za-z_][\w:]{0,64}(?:\.\w{1,64}){0,8}(?=[\s;,)}|&]|\Z)|[({])")
 """A variable or an expression of PowerShell."""
+_INVOKED = re.compile(r"[A-Za-z_][\w.]{0,128}\(|\d{1,3}(?!\w)|0x[0-9A-Fa-f]{1,8}(?!\w)|new\s")
+"""A call, an object that is made, a small number: an expression of a program."""
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z_.]{0,128}(?=[\s;,)]|\Z)")
 _CONNECTION_VALUE = re.compile(r"[^;\"'\r\n<>&]++")
 _BARE_LINE = re.compile(r"[^\s\"'<>]++")
 _SET = re.compile(r"(?:^|[\s&|(;])(?:set|export)[^\S\r\n]+(?:/[ap][^\S\r\n]+)?[\w.]*$", re.IGNORECASE)
@@ -70,11 +73,19 @@ def _of_name(text: str, found: re.Match[str], dialect: Dialect | None) -> Iterat
     if name.replace("_", "") in EXEMPT or name.endswith(("bypass", "compass")) or (found["stem"] in WEAK and not _stands_alone(text, begin, found)):
         return
     before = text[max(0, begin - _LONGEST_NAME) : begin]
+    if found["stem"] == "token" and _names_a_type(text, found.end()):
+        return
     value = _paired(text, found.end(), before, dialect) or _elsewhere(text, found, begin, before)
     if value is None and _is_dashed(before) and text[found.end() : found.end() + 1].isspace():
         value = argument_at(text, found.end(), dialect)
     if value is not None:
         yield value.span
+
+
+def _names_a_type(text: str, at: int) -> bool:
+    """``token = IntPtr.Zero``, ``class Token : IDisposable``: letters only after a sign with blanks."""
+    separator = _SEPARATOR.match(text, at)
+    return separator is not None and text[separator.end() - 1].isspace() and _IDENTIFIER.match(text, separator.end()) is not None
 
 
 def _name_begins(text: str, at: int) -> int:
@@ -168,6 +179,8 @@ def _bare(text: str, begin: int, before: str, separator: re.Match[str], dialect:
         return None
     shown = found[0].rstrip(" \t")
     spaced = text[begin - 1 : begin].isspace()
+    if spaced and _INVOKED.match(text, begin):
+        return None
     if is_plain(shown.rstrip(";,)}"), dialect) or (spaced and (is_cmdlet(shown) or is_switch(shown))):
         return None
     return Value((begin, begin + len(shown)), shown, quoted=False)
@@ -189,7 +202,7 @@ def _elsewhere(text: str, found: re.Match[str], begin: int, before: str) -> Valu
         value = quoted_at(text, named.end())
         return None if value is None else _kept(value, None)
     in_call = _IN_CALL.match(text, at)
-    if in_call is not None and re.search(r"(?<!@)\([\"'][\w.]*$", text[max(0, begin - 2) : begin]):
+    if in_call is not None and re.search(r"(?<!@)\([\"']$", text[max(0, begin - 3) : begin]):
         value = quoted_at(text, in_call.end())
         if value is not None and re.compile(r"\s*[,)]").match(text, value.span[1]):
             return _kept(value, None)

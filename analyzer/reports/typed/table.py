@@ -182,7 +182,8 @@ NAME_HINTS = ("pass", "pwd", "pw", "secret", "token", "key", "signature", "ntlm"
 EXEMPT = frozenset(
     """
     publickeytoken mustchpwd canchpwd reversiblepwd acctpwd getpassword readpassword showpassword promptforpassword nopassword randompassword
-    generatepassword resetpassword savepassword requirepassword usepassword hidepassword blankpassword cancellationtoken pathtoken
+    generatepassword resetpassword savepassword requirepassword usepassword hidepassword blankpassword
+    cancellationtoken canceltoken pathtoken updatepassword updatesecret
     """.split()  # noqa: SIM905 (a list of so many words is easier to read so)
 )
 """Names that end so and hold no secret: switches, answers, the public part of a key."""
@@ -193,7 +194,7 @@ PLAIN_VALUES = frozenset(
     """.split()  # noqa: SIM905 (as above)
 )
 """Values that are none: answers, placeholders and types."""
-CALL_HINTS = ("credential", "directoryentry", "principalcontext", "password", "logonuser", "x509certificate", "derivebytes")
+CALL_HINTS = ("credential", "directoryentry", "principalcontext", "password", "logonuser", "x509certificate", "derivebytes", "registertask")
 """Without any of these in lower case there is none of these calls in a text."""
 CALLS: Mapping[str, tuple[int, ...]] = {
     "networkcredential": (2,),
@@ -210,6 +211,8 @@ CALLS: Mapping[str, tuple[int, ...]] = {
     "usernamepasswordcredential": (2,),
     "clientsecretcredential": (3,),
     "clientcredential": (2,),
+    "registertaskdefinition": (5,),
+    "registertask": (5,),
     "rfc2898derivebytes": (1,),
     "passwordderivebytes": (1,),
 }

@@ -15,7 +15,7 @@ _OPENING = re.compile(r"\\{0,7}[\"'\u2018\u2019\u201c\u201d]|&(?:quot|apos|#34|#
 _CLOSING = {"\u2018": "\u2019", "\u201c": "\u201d"}
 _VARIABLE = {
     Dialect.CMD: re.compile(r"%[A-Za-z_][\w().]*%|![A-Za-z_]\w*!"),
-    Dialect.POWERSHELL: re.compile(r"[$@][A-Za-z_][\w:]*(?:\.\w+)*|\$\{[^}]*\}|\$\(.*|%[A-Za-z_][\w().]*%"),
+    Dialect.POWERSHELL: re.compile(r"[$@][A-Za-z_][\w:]*(?:\.\w+|\[[^\]]{0,100}\])*|\$\{[^}]*\}|\$\(.*|%[A-Za-z_][\w().]*%"),
 }
 _CMDLET = re.compile(r"[A-Za-z]+-[A-Za-z]\w*")
 _SWITCH = re.compile(r"(?:--?|/|[\u2013\u2014])[A-Za-z?][A-Za-z?-]{0,40}[)}\]\"',;]*(?:[:=].*)?", re.DOTALL)
@@ -127,9 +127,15 @@ def argument_at(text: str, at: int, dialect: Dialect | None) -> Value | None:
         if word is not None and word.span[1] > end and at == found.span[0] and not _CROSSED.search(text, end, word.span[1]):
             end = word.span[1]
         return None if is_plain(found.text, dialect) else found._replace(span=(found.span[0], end))
-    if word is None or is_switch(word.text) or is_plain(word.text, dialect):
+    if word is None or is_switch(word.text) or is_plain(word.text, dialect) or (dialect is None and _is_reference(text, at)):
         return None
     return word
+
+
+def _is_reference(text: str, at: int) -> bool:
+    """To PowerShell it is a variable."""
+    word = word_at(text, at, Dialect.POWERSHELL)
+    return word is not None and is_plain(word.value, Dialect.POWERSHELL)
 
 
 def _longest_word(text: str, at: int, dialect: Dialect | None) -> Value | None:

@@ -75,7 +75,7 @@ LOOKS_FOR = (
         "event-log",
         ("wevtutil", "clear-eventlog", "remove-eventlog", "clearlog"),
         {
-            "clear": {"CommandLine|re": r"wevtutil(?:\.exe)?[\"']?\s+(?:cl|clear-log)\s|\b(?:clear|remove)-eventlog\s+\S|\.clearlog\("},
+            "clear": {"CommandLine|re": r"wevtutil(?:\.exe)?[\"']?\s+(?:cl|clear-log)\s|\bclear-eventlog\s+\S|\bremove-eventlog\s+(?!-source)|\.clearlog\("},
             "off": {"CommandLine|re": r"wevtutil(?:\.exe)?[\"']?\s+(?:sl|set-log)\s.{0,120}[/-]e(?:nabled)?:f"},
             "security": {"CommandLine|re": r"(?:wevtutil|eventlog|clearlog).{0,80}\bsecurity\b"},
             "condition": "(clear or off) and not security",
