@@ -100,7 +100,7 @@ def _in_text(command: Command, text: _Text, checks: Sequence[_Asked], words: re.
             for one in [one for one in left if any(word in form for word in one.detection.words)]:
                 if one.check(known):
                     left.remove(one)
-                    shown = _shown(line, one.detection.words, plain=form == plain)
+                    shown = _shown(text.text[at : at + len(line)], line, one.detection.words, plain=form == plain)
                     yield Sighting(
                         one.rule,
                         one.detection,
@@ -116,10 +116,10 @@ def _in_text(command: Command, text: _Text, checks: Sequence[_Asked], words: re.
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """(offset, line); of a line that goes on over its end by a backtick or a caret, all of it."""
-    kept = _BLOB.sub(lambda found: found[0][:8] + " " * (len(found[0]) - 8), text)
+    """(offset, line without base64, as long as it is); of a line that goes on over its end by a backtick or a caret, all of it."""
+    kept = _BLOB.sub(lambda found: " " * len(found[0]), text)
     at = 0
-    for line in re.split(r"(?<![`^])\r?\n", kept):
+    for line in re.split(r"(?<![`^])(?<![`^]\r)\r?\n", kept):
         for begin in range(0, max(len(line), 1), _LINE):
             yield at + begin, line[begin : begin + _LINE]
         at += len(line) + (2 if kept.startswith("\r\n", at + len(line)) else 1)
@@ -145,16 +145,16 @@ def _bare_places(line: str) -> tuple[str, list[int]]:
     return line, places
 
 
-def _shown(line: str, words: Sequence[str], *, plain: bool) -> str:
-    """The line; of a long one, from the beginning of the statement in which a word stands."""
-    line = " ".join(line.split())
-    if len(line) <= _SHOWN:
-        return line
-    lower, places = (line.lower(), range(len(line))) if plain else _bare_places(line.lower())
+def _shown(line: str, looked_at: str, words: Sequence[str], *, plain: bool) -> str:
+    """The line; of a long one, from the beginning of the statement in which a word stands. ``looked_at`` is the line without base64, as long."""
+    whole = " ".join(line.split())
+    if len(whole) <= _SHOWN:
+        return whole
+    lower, places = (looked_at.lower(), range(len(looked_at))) if plain else _bare_places(looked_at.lower())
     at = min((places[place] for word in words if 0 <= (place := lower.find(word)) < len(places)), default=0)
-    begins = [found.end() for found in _BEGINS.finditer(line, max(0, at - _SHOWN // 2), at)]
+    begins = [found.end() for found in _BEGINS.finditer(looked_at, max(0, at - _SHOWN // 2), at)]
     begin = begins[-1] if begins else max(0, at - _SHOWN // 2)
-    shown = line[begin : begin + _SHOWN].strip()
+    shown = " ".join(line[begin : begin + _SHOWN].split())
     return f"{'…' if begin else ''}{shown}{'…' if begin + _SHOWN < len(line) else ''}"
 
 

@@ -4,8 +4,10 @@ import base64
 import tempfile
 from pathlib import Path
 
+from analyzer.engine.work import told
 from analyzer.records.finding import Finding, Severity
 from tests.build import careless
+from tests.golden.claims import wrong
 from tests.rules.judging import Judged, judge_files
 
 CLIENT, SERVER = "10.10.1.11", "10.10.1.21"
@@ -60,5 +62,6 @@ def says(rule: str, line: str, severity: Severity, *, script: bool = False) -> F
     assert (finding.source, finding.destination) == (CLIENT, SERVER)
     assert command.id in finding.why
     assert finding.attack
-    assert all(part in finding.why for part in ("\u201c", "\u201d"))
+    assert "\u201c" in finding.why
+    assert list(wrong(told(judged.evidence), finding)) == []
     return finding
