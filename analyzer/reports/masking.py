@@ -26,6 +26,7 @@ from analyzer.reports.spellings import SHORTEST, forms
 from analyzer.reports.transcript import BYTE_STREAMS
 from analyzer.reports.typed import Dialect, Span, arguments_in, secrets_in
 from analyzer.reports.typed.layers import in_layers
+from analyzer.reports.typed.programs import reads_secret
 from analyzer.tables.column import Table, Value
 
 _SHORTEST_KEY = 8
@@ -219,14 +220,14 @@ class Mask:
     def _outputs(self, one: Command) -> Sequence[Output]:
         """Streams of bytes run on from piece to piece; an object is a text of its own, on a line of its own. What was typed in is a command line."""
         outputs = tuple(one.outputs)
-        learned = _learned(_inside(one))
+        learned, secret_input = _learned(_inside(one)), reads_secret(one.text)
         made = list(outputs)
         for stream in sorted({one.stream for one in outputs}):
             places = [place for place, output in enumerate(outputs) if output.stream == stream]
             pieces = [outputs[place].text for place in places]
             between = "" if stream in BYTE_STREAMS else "\n"
             whole = between.join(pieces)
-            spans = self._typed(whole, None) if stream in _INPUTS else secrets_in(whole)
+            spans = ((0, len(whole)),) if stream in _INPUTS and secret_input else self._typed(whole, None) if stream in _INPUTS else secrets_in(whole)
             for place, text in zip(places, self._apart(whole, pieces, (*spans, *_found(whole, learned)), len(between)), strict=True):
                 if text != outputs[place].text:
                     made[place] = outputs[place]._replace(text=text)

@@ -116,6 +116,25 @@ echo cpassword="{}"
 echo Server=srv01;User Id=sa;Password={};Encrypt=true
 echo "Data Source=srv01;UID=sa;PWD={}"
 echo DefaultEndpointsProtocol=https;AccountName=x;AccountKey={};EndpointSuffix=y
+schtasks /change /tn x /ru bob /rp {}
+sc config svc password={}
+sqlcmd -P"{}" -S srv01
+psql "host=db01 user=u password={} dbname=d"
+curl --user=bob:{} https://srv01/
+curl -x http://bob:{}@proxy https://srv01/
+curl -b "session={}" https://srv01/
+curl -H "Cookie: session={}" https://srv01/
+echo|set /p="{}"|runas /user:bob cmd
+msdeploy -dest:auto,userName=bob,password={} -verb:sync
+winrm id -r:srv01 -username:bob -password:{}
+powershell -File x.ps1 -pw {}
+cmd /c net user bob {} /add /comment:"x y"
+setx /m API_KEY {}
+netsh wlan add profile keyMaterial={}
+NET USE \\srv01\share "{}" "/user:lab\bob"
+echo     DefaultPassword    REG_SZ    {}
+echo Key Content            : {}
+echo machine srv01 login bob password {}
 powershell -Command "net user bob '{}' /add"
 powershell -c "$s = ConvertTo-SecureString '{}' -AsPlainText -Force"
 powershell.exe -NoProfile -Command Set-LocalUser -Name bob -Password (ConvertTo-SecureString -AsPlainText {} -Force)
@@ -167,6 +186,18 @@ Invoke-RestMethod https://srv01 -Headers @{{ "X-Api-Key" = "{}" }}
 Invoke-Mimikatz -Command '"sekurlsa::pth /user:bob /ntlm:{h} /run:cmd"'
 $x = '<unattend><AdministratorPassword><Value>{}</Value><PlainText>true</PlainText></AdministratorPassword></unattend>'
 $x = '<add key="DbPassword" value="{}"/>'
+& "$env:windir\system32\net.exe" user bob '{}' /add
+ConvertTo-SecureString ('{}') -AsPlainText -Force
+$s = New-Object SecureString; "{}".ToCharArray() | ForEach-Object {{ $s.AppendChar($_) }}
+$n.MapNetworkDrive("Z:", "\\srv01\share", $false, "bob", "{}")
+$svc.Change($null, $null, $null, $null, $null, $null, "bob", "{}", $null, $null, $null)
+$folder.RegisterTaskDefinition($n, $t, 6, 'bob', '{}', 1, $null)
+Invoke-Sqlcmd -ServerInstance srv01 -Username sa -Password '{}' -Query "ALTER LOGIN x ENABLE"
+Invoke-Sqlcmd -Query "CREATE USER u IDENTIFIED BY '{}'"
+$c = New-Object System.Data.SqlClient.SqlConnection("Server=srv01;User ID=sa;Password={}")
+[pscredential]::new("bob", $("{}" | ConvertTo-SecureString -AsPlainText -Force))
+Set-ADAccountPassword -Identity bob -OldPassword (ConvertTo-SecureString -AsPlainText "{}" -Force) -NewPassword $new
+$env:AZURE_CLIENT_SECRET="{}"
 if ($password -eq '{}') {{ 1 }}
 """
 _BLOCKS = (
@@ -234,6 +265,12 @@ Password : System.Security.SecureString
 System, Version=4.0.0.0, PublicKeyToken=b77a5c561934e089
 Get-FileHash x.exe | Format-List Hash
 SHA256 : 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+netsh wlan show profile name=x key=clear
+reg add HKLM\x /v DefaultUserName /d bob /f
+reg query HKLM\x
+AutoAdminLogon    REG_SZ    1
+msiexec /i agent.msi /qn
+bcdedit /enum
 http://srv01:5985/wsman
 """.strip().splitlines()
 

@@ -30,6 +30,12 @@ _SOURCE = re.compile(r"(?P<kind>pass|env|file|fd|stdin):?(?P<value>.*)", re.DOTA
 _TARGET = re.compile(r"(?:[^\s/:@]{1,128}/)?[^\s/:@]{1,128}:(?P<value>.+)@[^\s@]+", re.DOTALL)
 _SQL_TARGET = re.compile(r"(?:userid=)?[^\s/@=]{1,128}/(?P<value>[^@\s/]+)(?:@.*)?", re.DOTALL)
 _READERS = sorted({name for row in PROGRAMS if row.piped for name in row.names})
+_COMMAND_LINE = 8191
+"""Characters that cmd.exe takes (Microsoft Learn, "Command prompt line string limitation")."""
+_READS = re.compile(
+    r"(?<![\w.$-])(?:runas|chpasswd|kinit|smbpasswd|sudo(?=\s.*-s\b)|docker(?=\s.*--password-stdin)|net1?(?=(?:\.exe)?\s+users?\s.*\*)|cmdkey(?=.*[/-]pass(?![:\w])))"
+    r"(?:\.exe)?(?=[\"'\s]|\Z)"
+)
 _PIPED = re.compile(
     r"(?:(?:\becho[.:]?|\bwrite-(?:output|host)|\bset[^\S\r\n]+/p[^\S\r\n]*=?)[^\S\r\n]*(?P<told>[^|\r\n]{1,256})|(?P<quoted>\"[^\"\r\n]{1,256}\"|'[^'\r\n]{1,256}'))"
     r"[^\S\r\n]*\)?[^\S\r\n]*\|[^\S\r\n]*(?:&[^\S\r\n]*)?[\"']?(?:[a-z]:)?[\w\\/. ()-]{0,200}?(?<![\w-])"
@@ -141,7 +147,7 @@ def _basename(word: str) -> str:
 
 
 def _grouped(depth: int, words: Sequence[Word]) -> list[Word]:
-    """The words in the brackets of the program; an expression in brackets of its own is one word: a text that it begins with, else no value."""
+    """The words in the brackets of the program; an expression in brackets of its own is one word: a text where it begins with one, else no value."""
     made: list[Word] = []
     within = False
     for word in words:
@@ -151,8 +157,15 @@ def _grouped(depth: int, words: Sequence[Word]) -> list[Word]:
             made.append(word)
         elif not within:
             made.append(word if word.quoted else word._replace(value="("))
+        elif made[-1].quoted:
+            made[-1] = made[-1]._replace(end=word.end)
         within = word.depth > depth
     return made
+
+
+def reads_secret(text: str) -> bool:
+    """The command line is one of a program that asks for a secret and reads it from its input."""
+    return _READS.search(folded(text[:_COMMAND_LINE])) is not None
 
 
 def _flat(text: str, at: int, words: Sequence[Word], dialect: Dialect) -> list[Word]:

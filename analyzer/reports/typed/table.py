@@ -126,6 +126,7 @@ PROGRAMS: tuple[Program, ...] = (
     _program("psql pg_dump pg_restore", values="password"),
     # transfer and remote shells
     _program("curl", values="pass proxy-pass oauth2-bearer tlspassword proxy-tlspassword", pairs="u U user proxy-user E cert", cased=True),
+    _program("curl", pairs="b cookie", separator="=", cased=True),
     _program("wget wget2", values="password http-password http-passwd ftp-password proxy-password proxy-passwd"),
     _program("plink pscp psftp putty kitty klink pageant", values="pw"),
     _program("winscp", values="password passphrase newpassword"),
@@ -168,16 +169,18 @@ PROGRAMS: tuple[Program, ...] = (
 STEMS = (
     r"passw(?:o(?:r(?:d|t)?)?|d)?|passphrases?|passcode|cpassword|pass|pwd|pw|secret|api[_-]?key|apikey|access[_-]?key|account[_-]?key|shared[_-]?key"
     r"|secret[_-]?access[_-]?key|secret[_-]?key|shared[_-]?access[_-]?(?:key|signature)|subscription[_-]?key|private[_-]?key|client[_-]?secret"
-    r"|(?:access|auth|refresh|id|session|security|api|bearer|sas)[_-]?token|token|validationkey|decryptionkey|recoverypassword"
+    r"|(?:access|auth|refresh|id|session|security|api|bearer|sas)[_-]?token|token|validationkey|decryptionkey|recoverypassword|keymaterial|key content"
 )
 """What a name ends with whose value is secret; digits may follow."""
 WEAK = frozenset({"pass", "pw", "token", "passw"})
 """Of these, what has to be a word of its own within the name: bypass and compass are none."""
 HASHES = (
-    r"ntlm|nthash|nt_hash|lmhash|ntlmhash|rc4(?:_hmac(?:_nt)?)?|aes(?:128|256)?(?:_hmac|_cts_hmac_sha1(?:_96)?|key)?|des_cbc_md5|krbtgt|hashes|hash ntlm|hash"
+    r"ntlm|nthash|nt_hash|lmhash|ntlmhash|rc4(?:_hmac(?:_nt)?)?|aes(?:128|256)?(?:_hmac|_cts_hmac_sha1(?:_96)?|key)?"
+    r"|des[_-]cbc[_-](?:md5|crc)|krbtgt|hashes|hash ntlm|hash"
+    r"|aes(?:128|256)-cts-hmac-sha1-96|masterkey|newntlm|oldntlm|nthash"
 )
 """Names whose value is secret where it is hexadecimal digits of the length of a key, or a ticket."""
-NAME_HINTS = ("pass", "pwd", "pw", "secret", "token", "key", "signature", "ntlm", "hash", "rc4", "aes", "krbtgt", "des_cbc")
+NAME_HINTS = ("pass", "pwd", "pw", "secret", "token", "key", "signature", "ntlm", "hash", "rc4", "aes", "krbtgt", "des_cbc", "des-cbc", "masterkey")
 """Without any of these in lower case there is none of these names in a text."""
 EXEMPT = frozenset(
     """
@@ -194,7 +197,18 @@ PLAIN_VALUES = frozenset(
     """.split()  # noqa: SIM905 (as above)
 )
 """Values that are none: answers, placeholders and types."""
-CALL_HINTS = ("credential", "directoryentry", "principalcontext", "password", "logonuser", "x509certificate", "derivebytes", "registertask")
+CALL_HINTS = (
+    "credential",
+    "directoryentry",
+    "principalcontext",
+    "password",
+    "logonuser",
+    "x509certificate",
+    "derivebytes",
+    "registertask",
+    "mapnetworkdrive",
+    "change(",
+)
 """Without any of these in lower case there is none of these calls in a text."""
 CALLS: Mapping[str, tuple[int, ...]] = {
     "networkcredential": (2,),
@@ -213,6 +227,8 @@ CALLS: Mapping[str, tuple[int, ...]] = {
     "clientcredential": (2,),
     "registertaskdefinition": (5,),
     "registertask": (5,),
+    "mapnetworkdrive": (5,),
+    "change": (8,),
     "rfc2898derivebytes": (1,),
     "passwordderivebytes": (1,),
 }
@@ -241,6 +257,17 @@ SHAPES = (
         ("authorization",),
         r"(?i)\bauthorization\b[\"']?\]?[^\S\r\n]{0,8}(?:[:=]|,)[^\S\r\n]{0,8}[\"']?[a-z-]{2,20}[^\S\r\n]{1,4}(?P<value>(?!realm=)[^\s\"'<>;$(]{4,}+)",
     ),
+    Shape(("cookie",), r"(?i)\bcookie[\"']?\]?[^\S\r\n]{0,8}[:=][^\S\r\n]{0,8}[\"']?(?P<value>[\w.-]{1,80}=[^\"'\r\n]{4,}+)"),
+    Shape(("reg_",), r"(?i)(?:passw(?:or)?d|pwd|secret)\w{0,20}[^\S\r\n]{1,64}REG_(?:EXPAND_|MULTI_)?SZ[^\S\r\n]{1,64}(?P<value>[^\r\n]++)"),
+    Shape(("doi",), r"(?<![A-Za-z0-9+/])doI[A-Za-z0-9+/]{60,}+={0,2}"),
+    Shape(("-",), r"(?<![\d-])(?:\d{6}-){7}\d{6}(?![\d-])"),
+    Shape(("identified",), r"(?i)\bidentified\s{1,8}by\s{1,8}(?:password\s{1,8})?(?P<value>\"[^\"\r\n]{1,256}\"|'[^'\r\n]{1,256}'|[^\s;,'\"]{1,256})"),
+    Shape(
+        ("password", "passphrase", "secret"),
+        r"(?i)(?<![-/\w$.])(?:password|passphrase|secret)[^\S\r\n]{1,8}(?P<value>N?'[^'\r\n]{1,256}'|\"[^\"\r\n]{1,256}\")",
+    ),
+    Shape(("login",), r"(?i)\blogin\s{1,8}\S{1,104}\s{1,8}password\s{1,8}(?P<value>\S++)"),
+    Shape((".tochararray",), r"(?i)(?P<value>\"[^\"\r\n]{1,256}\"|'[^'\r\n]{1,256}')\.ToCharArray\(\)"),
     Shape(("bearer",), r"(?i)\bbearer[^\S\r\n]{1,4}(?P<value>[A-Za-z0-9._~+/=-]{16,}+)"),
     Shape(("sig=", "sas=", "code=", "key="), r"(?i)[?&](?:sig|sas|code|key)=(?P<value>[^\s&#\"'<>]{8,}+)"),
     Shape(("sha1", "ntlm", "lm ", "dpapi"), rf"(?i)\*[^\S\r\n]{{1,8}}(?:SHA1|DPAPI|LM|NTLM)[^\S\r\n]{{0,8}}:[^\S\r\n]{{0,4}}(?P<value>{_HEX}{{32,64}})\b"),

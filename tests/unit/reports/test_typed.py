@@ -15,7 +15,7 @@ from analyzer.reports.typed.words import statements
 from tests.build.typed import NEAR, UNITS, Form, forms
 
 FORMS = forms()
-MORE_IS_HIDDEN = re.compile(r"changepassword|/aes256|:aad3b435|-hashes|@'|Encoded")
+MORE_IS_HIDDEN = re.compile(r"changepassword|/aes256|:aad3b435|-hashes|@'|Encoded|Cookie: ")
 """Forms of which more than the secret itself goes: another secret, both hashes, a here-string's quotes, base64 of the secret."""
 
 
@@ -123,6 +123,23 @@ def test_the_strict_form_shows_names_of_programs_only(text: str, dialect: Dialec
     kind = "winrs" if dialect is Dialect.CMD else "powershell"
     assert Mask(strict=True).line(text, kind) == shown
     assert list(arguments_in("", dialect)) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "masks"),
+    [
+        ("runas /user:LAB\\bob cmd", True),
+        ("C:\\Windows\\System32\\net.exe user bob * /add", True),
+        ("cmdkey /add:srv01 /user:bob /pass", True),
+        ("cmdkey /add:srv01 /user:bob /pass:x", False),
+        ("net user bob", False),
+        ("findstr x", False),
+    ],
+)
+def test_what_a_program_that_asks_for_a_password_gets(line: str, masks: bool) -> None:  # noqa: FBT001 (of the table)
+    outputs = (Output("stdin", 1, 0, (1,), "Ofen9!x\r\n", 9), Output("stdout", 2, 0, (2,), "Enter the password:", 0))
+    shown = Mask()._command(Command("C", "S", "winrs", line, None, 0, 1, 0, "Done", outputs, None, 0, (1,)))
+    assert [one.text for one in shown.outputs] == ["***" if masks else "Ofen9!x\r\n", "Enter the password:"]
 
 
 def test_a_secret_of_a_command_is_masked_in_what_came_back() -> None:
