@@ -3,17 +3,18 @@
 ``analyze(["leg-a.pcapng", "leg-b.pcapng"])`` gives a `Case`: tables as DataFrames, records by id, findings. Nothing but the names below is promised.
 """
 
+from analyzer.version import __version__
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from analyzer.api import Case, analyze, open_case
+    from analyzer.api import analyze, open_case
+    from analyzer.case.analyzed import Case
     from analyzer.errors import AnalyzerError
     from analyzer.settings import Limits, Scope
 
-__version__ = "0.1.0"
-
 __all__ = ["AnalyzerError", "Case", "Limits", "Scope", "__version__", "analyze", "open_case"]
 
-_HOMES = {"AnalyzerError": "errors", "Case": "api", "Limits": "settings", "Scope": "settings", "analyze": "api", "open_case": "api"}
+_HOMES = {"AnalyzerError": "errors", "Case": "case.analyzed", "Limits": "settings", "Scope": "settings", "analyze": "api", "open_case": "api"}
 """Where a name is defined; it is loaded when it is first asked for, so that the command line pays only for what it uses."""
 
 

@@ -1,5 +1,5 @@
 """``python -m analyzer`` is ``winrm-analyzer``."""
 
-from analyzer.start import main
+from analyzer.cli.start import main
 
 main()

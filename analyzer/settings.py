@@ -67,6 +67,10 @@ class Limits(Struct, frozen=True, gc=False):
     """How much of a readable envelope is looked at for commands and their output."""
     issues_per_kind: int = 1000
     """More issues of one kind than this are counted, not listed."""
+    own_rule_s: float = 60.0
+    """How long a rule of the user's own may take."""
+    own_rule_findings: int = 10_000
+    """How many findings of one of the user's own rules are kept."""
     tls_ports: tuple[int, ...] = (5986,)
     """Ports on which TLS is taken for WinRM over HTTPS, since its content cannot be seen; TLS on WinRM's ports for HTTP
     is looked at besides."""

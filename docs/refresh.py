@@ -14,12 +14,13 @@ from pathlib import Path
 import click
 from click.testing import CliRunner
 
-from analyzer.cli import cli
-from analyzer.cli_inputs import CONTEXT
+from analyzer.cli.commands import cli
+from analyzer.cli.options import CONTEXT
+from analyzer.cli.start import HELP_WIDTHS
 from analyzer.rules.catalogue import rules
 from analyzer.rules.documents import code_book
+from analyzer.rules.documents import document as rule_document
 from analyzer.rules.products import PAST_DOCUMENT, PAST_THE_PROXY, Topic, with_setting
-from analyzer.start import HELP_WIDTHS
 from analyzer.tables.document import document
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,7 +62,7 @@ def page(text: str) -> str:
 
 def rule_book() -> str:
     """docs/rules.md."""
-    parts = [f"## {rule.id}\n\n*{rule.title}* · severity {rule.severity}\n\n```text\n{rule.document.strip()}\n```\n" for rule in rules()]
+    parts = [f"## {rule.id}\n\n*{rule.title}* · severity {rule.severity}\n\n```text\n{rule_document(rule)}\n```\n" for rule in rules()]
     return _RULES_PREFACE + "\n".join(parts) + "\n" + settings()
 
 
@@ -100,7 +101,7 @@ def program_help(columns: int) -> str:
 
 def documents() -> dict[Path, str]:
     """Every document that this file makes, as it should be; and the help that is printed before click is loaded."""
-    made = {ROOT / f"analyzer/help_{columns}.txt": program_help(columns) for columns in HELP_WIDTHS}
+    made = {ROOT / f"analyzer/cli/help_{columns}.txt": program_help(columns) for columns in HELP_WIDTHS}
     made |= {ROOT / "docs/tables.md": document(), ROOT / "docs/rules.md": rule_book(), ROOT / "docs/commands.md": command_book()}
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         if path not in made:

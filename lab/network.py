@@ -24,6 +24,7 @@ PROXY_OUTSIDE = "10.20.2.1"
 SERVER_IP = "10.20.2.20"
 KDC_IP = "10.20.2.88"
 PROXY_SECOND = "10.10.1.2"
+SECOND_NAME = "winrm2.lab.example"
 EDGE = PREFIX + "edge"
 SWITCH = PREFIX + "switch"
 EDGE_PORT = "ed0"
@@ -43,7 +44,7 @@ HOSTS = f"""127.0.0.1 localhost
 {KDC_IP} dc01.lab.example dc01
 {SERVER_IP6} srv01v6.lab.example
 {PROXY_INSIDE} proxy.lab.example winrm.lab.example
-{PROXY_SECOND} winrm2.lab.example
+{PROXY_SECOND} {SECOND_NAME}
 {EDGE_IP} edge.lab.example
 10.10.1.11 wks01.lab.example wks01
 10.10.1.12 wks02.lab.example wks02

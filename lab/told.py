@@ -113,4 +113,9 @@ def _proxies(scenario: Scenario) -> list[dict[str, Any]]:
     if kind == "beside":
         return [{"kind": "proxy", "endpoints": [inside, outside], "product": each} for each, _ in options["each"]]
     word = "socks" if kind in ("microsocks", "dante", "socks4a") else "proxy"
-    return [{"kind": word, "endpoints": [inside, outside], "product": kind}]
+    listens = [inside, network.PROXY_SECOND] if _uses_the_second_address(scenario) else [inside]
+    return [{"kind": word, "endpoints": [*listens, outside], "product": kind}]
+
+
+def _uses_the_second_address(scenario: Scenario) -> bool:
+    return any(client.options.get("host_name") == network.SECOND_NAME for phase in scenario.phases for client in phase)

@@ -10,19 +10,20 @@ from msgspec.structs import asdict
 from analyzer.records.issues import Issue
 from analyzer.records.result import SCHEMA, Result
 from analyzer.records.secrets import Secrets
-from analyzer.rules.catalogue import extra_rules, rules
+from analyzer.rules.catalogue import rule_files, rules
 from analyzer.tables.times import rfc3339
 
 
 def account(result: Result, about: Mapping[str, Any]) -> dict[str, object]:
     """``about``: arguments, scope, limits, rules_dirs, began_ns, ended_ns, version. ``result`` has the hashes of its captures. No secret is in any of it."""
-    ran = (*rules(), *extra_rules(about.get("rules_dirs", [])))
+    ran = [*((rule.id, rule.document) for rule in rules()), *((file.id, file.document) for file in rule_files(about.get("rules_dirs", [])))]
     limits, scope = about.get("limits"), about.get("scope")
     return {
         "tool": "winrm-analyzer",
         "schema": SCHEMA,
         "version": about.get("version", ""),
-        "rules": [{"id": rule.id, "document_sha256": hashlib.sha256(rule.document.encode()).hexdigest()} for rule in ran],
+        "rules": [{"id": rule, "document_sha256": hashlib.sha256(document.encode()).hexdigest()} for rule, document in ran],
+        "thresholds": about.get("thresholds", {}),
         "arguments": about.get("arguments", []),
         "all_http": bool(scope and scope.all_http),
         "limits": asdict(limits) if limits else {},

@@ -12,6 +12,16 @@ from typing import BinaryIO, NamedTuple, TypeVar
 Part = TypeVar("Part")
 Found = TypeVar("Found")
 _MOST = 8
+_PIECE = 1 << 20
+_ANEW = """
+import os, pickle, sys
+asked = sys.stdin.buffer.read()
+told = os.fdopen(os.dup(1), "wb")
+os.dup2(2, 1)  # what the work prints is no result
+sys.path[:], work, arguments = pickle.loads(asked)
+with told:
+    pickle.dump(work(*arguments), told)
+"""
 
 
 class _Child(NamedTuple):
@@ -22,10 +32,17 @@ class _Child(NamedTuple):
 def processes() -> int:
     """How many processes may work side by side here: 1 where forking is not safe, or not known to be."""
     try:
-        threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208  names only
-        return min(len(os.sched_getaffinity(0)), _MOST) if threads == 1 else 1
+        return min(len(os.sched_getaffinity(0)), _MOST) if _may_fork() else 1
     except (AttributeError, OSError):
         return 1
+
+
+def _may_fork() -> bool:
+    """This process is known to have one thread."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208  names only
+    except OSError:
+        return False
 
 
 def spread(work: Callable[[Part], Found], parts: Sequence[Part], count: int) -> list[Found]:
@@ -42,6 +59,55 @@ def spread(work: Callable[[Part], Found], parts: Sequence[Part], count: int) -> 
         for child in children.values():
             _ended(child)
     return [found[place % count][place // count] for place in range(len(parts))]
+
+
+def apart(work: Callable[..., Found], arguments: Sequence[object], seconds: float) -> Found | None:
+    """``work`` of ``arguments`` done by a process of its own, which is ended after ``seconds``; None when it did not get to the end.
+
+    Where nothing may be forked a new interpreter does it: ``work`` has to be a function of a module, and its arguments picklable.
+    """
+    child = _forked(lambda _: work(*arguments), (None,)) if _may_fork() else None
+    if child is None:
+        return _anew(work, arguments, seconds)
+    try:
+        found: list[Found] | None = _results_within(child, seconds)
+    finally:
+        _ended(child)
+    return None if found is None else found[0]
+
+
+def _anew(work: Callable[..., Found], arguments: Sequence[object], seconds: float) -> Found | None:
+    import pickle
+    import subprocess
+    import sys
+
+    command, asked = [sys.executable, "-c", _ANEW], pickle.dumps((sys.path, work, tuple(arguments)), pickle.HIGHEST_PROTOCOL)
+    try:
+        done = subprocess.run(command, input=asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=seconds, check=True)  # noqa: S603  our own interpreter
+        found: Found = pickle.loads(done.stdout)  # noqa: S301  our own process wrote it
+    except (subprocess.SubprocessError, OSError, EOFError, pickle.UnpicklingError):
+        return None
+    return found
+
+
+def _results_within(child: _Child, seconds: float) -> list[Found] | None:
+    import pickle
+    import select
+    import time
+
+    until, pieces = time.monotonic() + seconds, []
+    while True:
+        if not select.select([child.results], [], [], max(until - time.monotonic(), 0))[0]:
+            return None
+        piece = os.read(child.results.fileno(), _PIECE)
+        if not piece:
+            break
+        pieces.append(piece)
+    try:
+        found: list[Found] = pickle.loads(b"".join(pieces))  # noqa: S301  our own process wrote it
+    except (EOFError, pickle.UnpicklingError):
+        return None
+    return found
 
 
 def _forked(work: Callable[[Part], Found], parts: Sequence[Part]) -> _Child | None:

@@ -9,17 +9,19 @@ from analyzer.capture.kernels import description
 from analyzer.capture.scan import Scanned, scan
 from analyzer.engine.inputs import Input, expand
 from analyzer.engine.sources import Sources
-from analyzer.engine.work import Settings, judged
+from analyzer.engine.work import Asked, Settings, judged
 from analyzer.errors import InputError
 from analyzer.records.capture import Capture
 from analyzer.records.evidence import captures_only
 from analyzer.records.issues import Issue
 from analyzer.records.result import Result
 from analyzer.records.secrets import Secrets
+from analyzer.rules.catalogue import rule_files
 from analyzer.settings import Limits, Scope
 
 Progress = Callable[[str, int, int], None]
 NO_SECRETS = Secrets()
+NOTHING_ASKED = Asked()
 
 
 class Run(Struct, frozen=True, gc=False):
@@ -35,16 +37,17 @@ def run(
     limits: Limits,
     scope: Scope,
     progress: Progress | None = None,
-    rules_dirs: Sequence[str] = (),
+    *,
     secrets: Secrets = NO_SECRETS,
-    sigma_dirs: Sequence[str] = (),
-    proxy: str | None = None,
+    asked: Asked = NOTHING_ASKED,
 ) -> Run:
-    """Analyzes captures. `InputError`: none of the inputs could be read as one. `UsageError`: nothing is known of that proxy product."""
-    if proxy is not None:
+    """Analyzes captures. `InputError`: none of the inputs could be read as one. `UsageError`: no such folder of rules, or no such proxy product."""
+    rule_files(asked.rules_dirs)
+    if asked.proxy is not None:
         from analyzer.rules.products import known_product
 
-        proxy = known_product(proxy)
+        asked = replace(asked, proxy=known_product(asked.proxy))
+    settings = Settings(limits, secrets, asked)
     scanned = [_scanned(item, ordinal, limits, scope, progress) for ordinal, item in enumerate(expand(inputs))]
     if all(item.capture.format == "unknown" for item in scanned):
         details = "; ".join(f"{item.capture.name}: {item.issues[0].detail}" for item in scanned if item.issues)
@@ -54,11 +57,11 @@ def run(
     if any(item.flows for item in scanned):
         from analyzer.engine.reading import read
 
-        result, texts = read(scanned, sources, Settings(limits, secrets, rules_dirs, sigma_dirs, proxy), progress)
+        result, texts = read(scanned, sources, settings, progress)
         return Run(result, sources, texts)
     # most captures that are searched for WinRM hold none: what decodes it is not even loaded
     evidence = captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues))
-    judgement = judged(evidence, rules_dirs)
+    judgement = judged(evidence, settings)
     evidence = replace(evidence, issues=(*evidence.issues, *judgement.failures))
     return Run(Result(evidence, judgement.findings, {}, incidents=judgement.incidents, diagnosis=judgement.diagnosis), sources, tuple)
 

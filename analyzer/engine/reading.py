@@ -82,11 +82,11 @@ def _read(
     found = replace(
         found, messages=opened.messages, conversations=conversations, conversations_of=by_connection, shells=opened.shells, commands=opened.commands
     )
-    found = with_sightings(with_sigma(found, settings.sigma_dirs), settings.rules_dirs)
+    found = with_sightings(with_sigma(found, settings.asked.sigma_dirs))
     found = replace(found, story=told(found).story)
     found = replace(found, commands=attributed(found, found.commands))
-    found = replace(found, product=settings.proxy)
-    judgement = judged(found, settings.rules_dirs, workers)
+    found = replace(found, product=settings.asked.proxy)
+    judgement = judged(found, settings, workers)
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
     again = partial(texts, found, secrets, tickets, sources.fetch, limits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -13,14 +14,14 @@ from analyzer.records.finding import Finding
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Scorecard
 from analyzer.records.secrets import Secrets
-from analyzer.rules.catalogue import extra_rules, rules
+from analyzer.records.sigma import Detection
+from analyzer.rules.catalogue import rules
 from analyzer.rules.causes import EXPOSES, explanations, order, symptoms
 from analyzer.rules.scorecard import scorecards
 from analyzer.settings import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from analyzer.engine.own_rules import Own
     from analyzer.records.incident import Incident
 
 _NOTHING = (
@@ -32,15 +33,23 @@ _WITHOUT_CONNECTIONS = ("capture",)
 """The families that say something of a capture without any connection of ours."""
 
 
+class Asked(Struct, frozen=True, gc=False):
+    """What the user asks for besides the captures."""
+
+    rules_dirs: Sequence[str] = ()
+    sigma_dirs: Sequence[str] = ()
+    proxy: str | None = None
+    """The proxy product that the user named."""
+    thresholds: Mapping[str, Mapping[str, float]] = {}
+    """By rule and name, where the user has set them."""
+
+
 class Settings(Struct, frozen=True, gc=False):
-    """What the stages after the capture are told: limits, what the investigator knows, the user's own rules and Sigma rules."""
+    """What the stages after the capture are told: limits, what the investigator knows, what the user asks for."""
 
     limits: Limits
     secrets: Secrets
-    rules_dirs: Sequence[str]
-    sigma_dirs: Sequence[str]
-    proxy: str | None = None
-    """The proxy product that the user named."""
+    asked: Asked
 
 
 class Judgement(Struct, frozen=True, gc=False):
@@ -63,15 +72,19 @@ def with_sigma(evidence: Evidence, folders: Sequence[str]) -> Evidence:
     return replace(evidence, sigma_hits=found.hits, issues=(*evidence.issues, *found.issues))
 
 
-def with_sightings(evidence: Evidence, rules_dirs: Sequence[str]) -> Evidence:
+def with_sightings(evidence: Evidence) -> Evidence:
     """The evidence with the lines that the rules look for in what was run."""
-    asked = {rule.id: rule.looks_for for rule in (*rules(), *extra_rules(rules_dirs)) if rule.looks_for} if evidence.commands else {}
+    return sighted(evidence, {rule.id: rule.looks_for for rule in rules() if rule.looks_for} if evidence.commands else {})
+
+
+def sighted(evidence: Evidence, asked: Mapping[str, Sequence[Detection]]) -> Evidence:
+    """The evidence with the lines that fit these detections, by rule. `UsageError`: one is not understood."""
     if not asked:
         return evidence
     from analyzer.sigma.sightings import sightings
 
     found = sightings(asked, evidence.commands, evidence.shells)
-    return replace(evidence, sightings=found.sightings, issues=(*evidence.issues, *found.issues))
+    return replace(evidence, sightings=(*evidence.sightings, *found.sightings), issues=(*evidence.issues, *found.issues))
 
 
 def told(evidence: Evidence) -> Evidence:
@@ -85,26 +98,30 @@ def told(evidence: Evidence) -> Evidence:
     return scoped if scoped.story.parties or not scoped.winrm else replace(scoped, story=story(scoped))
 
 
-def judged(evidence: Evidence, rules_dirs: Sequence[str], workers: int = 1) -> Judgement:
+def judged(evidence: Evidence, settings: Settings, workers: int = 1) -> Judgement:
     """Runs the rules, in ``workers`` processes, and then those of the user's folders."""
-    failures = []
-    evidence = told(evidence)
+    evidence, given = told(evidence), settings.asked.thresholds
     chosen = rules() if evidence.connections else rules(_WITHOUT_CONNECTIONS)
-    found = [finding for some in spread(lambda rule: list(rule.find(evidence)), chosen, workers) for finding in some]
-    for rule in extra_rules(rules_dirs):
-        try:
-            found.extend(rule.find(evidence))
-        except Exception as error:  # noqa: BLE001  the licensed place: a user's rule must not cost the run
-            failures.append(Issue("rule.failed", f"{rule.id}: {type(error).__name__}: {error}"))
-    left_out = explanations(found)
+    found = [finding for some in spread(lambda rule: list(rule.find(evidence, given.get(rule.id))), chosen, workers) for finding in some]
+    own, failures = _of_the_user(evidence, settings)
+    found += [finding for one in own for finding in one.findings]
+    left_out = explanations(found, {one.id: one.explains for one in own})
     dropped = {id(symptom) for symptom, _ in left_out}
     kept = sorted((finding for finding in found if id(finding) not in dropped), key=order)
     if not kept and not evidence.connections:
-        return Judgement((), (), tuple(failures), (), _NOTHING)
+        return Judgement((), (), failures, (), _NOTHING)
     from analyzer.incidents.diagnosis import diagnosis
     from analyzer.incidents.grouping import Told, incidents
 
-    named = {rule.id: rule.title for rule in chosen}
+    named = {rule.id: rule.title for rule in chosen} | {one.id: one.title for one in own}
     grouped = incidents(evidence, kept, Told(named, symptoms() if evidence.connections else {}, left_out))
     cards = scorecards(evidence, found) if evidence.story.parties else ()
-    return Judgement(tuple(kept), cards, tuple(failures), grouped, diagnosis(evidence, grouped, EXPOSES))
+    return Judgement(tuple(kept), cards, failures, grouped, diagnosis(evidence, grouped, EXPOSES))
+
+
+def _of_the_user(evidence: Evidence, settings: Settings) -> tuple[tuple[Own, ...], tuple[Issue, ...]]:
+    if not settings.asked.rules_dirs:
+        return (), ()
+    from analyzer.engine.own_rules import own_findings
+
+    return own_findings(evidence, settings.asked.rules_dirs, settings.asked.thresholds, settings.limits)

@@ -78,6 +78,7 @@ _KINDS = (
     Kind("sigma.unsupported", "warning", "A file of the Sigma folder is damaged or uses what is not supported; the detail says what. It was not run."),
     Kind("sigma.other-source", "note", "Sigma rules for other log sources than processes and PowerShell, which WinRM does not show. They were not run."),
     Kind("sigma.limit", "warning", "More Sigma hits than are kept; the detail names the limit."),
-    Kind("rule.failed", "error", "A rule stopped with an error; its findings are missing."),
+    Kind("rule.failed", "error", "A rule stopped with an error, or was stopped; its findings are missing."),
+    Kind("rule.limit", "warning", "A rule of the user's own found more than the limit allows; the rest of its findings is missing."),
 )
 KINDS: dict[str, Kind] = {kind.code: kind for kind in _KINDS}

@@ -146,6 +146,8 @@ class Outcome(StrEnum):
     CUT = "cut"
     RESET = "reset"
     UNANSWERED = "unanswered"
+    NOT_CAPTURED = "not_captured"
+    """The server may have answered: the capture has no answer, and nothing shows that there was none."""
     NOT_FORWARDED = "not_forwarded"
 
 

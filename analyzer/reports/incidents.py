@@ -8,9 +8,9 @@ from analyzer.records.finding import Severity
 from analyzer.records.incident import Incident
 from analyzer.records.result import Result
 from analyzer.records.story import Kind
+from analyzer.reports.advice import STYLES, setting_lines
 from analyzer.reports.facts import counted
 from analyzer.reports.lines import BLANK, Line, Span, line, paragraph
-from analyzer.reports.terminal import STYLES, setting_lines
 from analyzer.tables.findings import FindingRow, finding_rows, rank
 from analyzer.tables.packets import frame_filter, number_set, numbers_by_capture
 

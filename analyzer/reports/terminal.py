@@ -13,6 +13,7 @@ from analyzer.records.capture import Capture
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.issues import KINDS
 from analyzer.records.result import Result
+from analyzer.reports.advice import STYLES, setting_lines
 from analyzer.reports.facts import Coverage, account, counted, counted_conversations, coverage, issue_counts, winrm_connections
 from analyzer.reports.lines import BLANK, Line, Span, fitted, line, paragraph
 from analyzer.reports.proxies import proxy_lines
@@ -20,22 +21,6 @@ from analyzer.tables.findings import FindingRow, finding_rows
 from analyzer.tables.packets import frame_filter, number_set, numbers_by_capture
 from analyzer.tables.times import rfc3339, seconds
 
-STYLES = {
-    Severity.CRITICAL: "bold white on red",
-    Severity.HIGH: "bold red",
-    Severity.MEDIUM: "bold yellow",
-    Severity.LOW: "cyan",
-    Severity.INFO: "blue",
-}
-_MECHANISMS = {
-    Mechanism.BASIC: "Basic",
-    Mechanism.DIGEST: "Digest",
-    Mechanism.NTLM: "NTLM",
-    Mechanism.KERBEROS: "Kerberos",
-    Mechanism.CREDSSP: "CredSSP",
-    Mechanism.CERTIFICATE: "client certificate",
-    Mechanism.UNKNOWN: "unknown scheme",
-}
 _TO = {Audience.SERVER: "", Audience.PROXY: " to the proxy"}
 _LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 _REASONS = 8
@@ -120,11 +105,15 @@ def _clock(capture: Capture) -> str:
     return f"its clock is {abs(seconds(capture.clock_offset_ns)):.6f} s {side} (within {seconds(capture.clock_error_ns or 0):.6f} s){drift}"
 
 
+def _scheme(mechanism: Mechanism) -> str:
+    return "unknown scheme" if mechanism is Mechanism.UNKNOWN else mechanism.shown
+
+
 def _logons(result: Result) -> str:
     """By mechanism and outcome; a logon that both sides of a proxy show is one."""
     conversations = counted_conversations(result.evidence)
     logons = result.evidence.story.logons
-    counts = Counter(f"{_MECHANISMS[one.mechanism]}{_TO[one.audience]} {one.outcome.value.replace('_', ' ')}" for one in logons or conversations)
+    counts = Counter(f"{_scheme(one.mechanism)}{_TO[one.audience]} {one.outcome.value.replace('_', ' ')}" for one in logons or conversations)
     told = ", ".join(f"{number} {words}" for words, number in sorted(counts.items()))
     names = list(dict.fromkeys(account(one) for one in conversations if one.client.user))
     return told + (f"; as {', '.join(names[:8])}{' and others' if len(names) > 8 else ''}" if names else "")
@@ -225,18 +214,6 @@ def advice_lines(finding: Finding, width: int, *, products: bool) -> Iterator[Li
     """The advice; the settings of all products when they are asked for, else where they are, unless one is in the advice already."""
     yield from paragraph(finding.advice, width, label="to do    ", indent=6)
     yield from setting_lines(finding, width, products=products)
-
-
-def setting_lines(finding: Finding, width: int, *, products: bool) -> Iterator[Line]:
-    """The settings of all products when they are asked for; else that there are some, unless the advice has one already."""
-    if products:
-        for one in finding.settings:
-            yield from paragraph(f"{one.product}{' (detected or named)' if one.seen else ''}: {one.text}", width, label="set      ", indent=6)
-            yield line("               ", Span(one.document, "dim", whole=True))
-    elif finding.settings and not any(one.seen for one in finding.settings):
-        yield from paragraph(
-            f"of {counted(len(finding.settings), 'product')}: --all-products, or --proxy NAME", width, label="settings ", indent=6, style="dim"
-        )
 
 
 def _where(row: FindingRow, width: int, *, full: bool) -> Iterator[Line]:

@@ -1,11 +1,12 @@
 """Finds the rules: modules below this folder's families, and files of folders that the user names."""
 
+import ast
 import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache, partial
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -18,29 +19,51 @@ from analyzer.records.sigma import Detection
 from analyzer.rules.telling import Opinion, Param, told
 
 FAMILIES = ("affinity", "auth", "proxyauth", "enc", "tls", "tcp", "http", "wsman", "proxy", "attack", "capture")
-_NEEDED = ("TITLE", "SEVERITY", "find")
+OWN_FAMILY = "local"
+"""The family of a user's rule that lies in no folder of a family."""
 
 
 class Rule(Struct, frozen=True, gc=False):
-    """``id`` is ``family.name``; ``document`` the module's docstring; ``find`` yields the findings; ``module``: where it is written.
-
-    ``explains``: rules whose findings on the same connections are symptoms of this one's; ``habit``: those on other connections of the same client, too.
-    ``fails``: the scorecard's requirements that a finding fails; ``fails_alone``: those that it fails unless another finding explains it.
-    """
+    """``id`` is ``family.name``; ``document`` the module's docstring; ``module``: where it is written."""
 
     id: str
     family: str
-    title: str
-    severity: str
     document: str
-    find: Callable[[Evidence], Iterable[Finding]]
-    module: str = ""
-    explains: tuple[str, ...] = ()
-    habit: tuple[str, ...] = ()
-    fails: tuple[str, ...] = ()
-    fails_alone: tuple[str, ...] = ()
-    params: tuple[Param, ...] = ()
-    looks_for: tuple[Detection, ...] = ()
+    module: str
+    opinion: Opinion
+
+    def find(self, evidence: Evidence, given: Mapping[str, float] | None = None) -> Iterator[Finding]:
+        """Its findings. ``given``: values of its parameters, by name."""
+        return told(self.opinion, self.id, evidence, given)
+
+    @property
+    def title(self) -> str:
+        """What it finds, for lists."""
+        return self.opinion.title if isinstance(self.opinion.title, str) else self.opinion.name or self.id
+
+    @property
+    def severity(self) -> str:
+        """The highest severity that it gives."""
+        return self.opinion.severity if isinstance(self.opinion.severity, Severity) else self.opinion.worst or Severity.INFO
+
+    @property
+    def params(self) -> tuple[Param, ...]:
+        """Its thresholds."""
+        return self.opinion.params
+
+    @property
+    def looks_for(self) -> tuple[Detection, ...]:
+        """The lines of what was run that it wants to see."""
+        return self.opinion.looks_for
+
+
+class File(Struct, frozen=True, gc=False):
+    """A file of a user's folder, not loaded: the id of the rule in it, and its document as far as it can be read without running it."""
+
+    id: str
+    family: str
+    path: str
+    document: str
 
 
 @cache
@@ -49,10 +72,9 @@ def rules(families: Sequence[str] = FAMILIES) -> tuple[Rule, ...]:
     here = Path(__file__).parent
     found = []
     for family in families:
-        found += [
-            _rule(_identity(family, file.stem), family, importlib.import_module(f"analyzer.rules.{family}.{file.stem}"))
-            for file in sorted((here / family).glob("[!_]*.py"))
-        ]
+        for file in sorted((here / family).glob("[!_]*.py")):
+            module = importlib.import_module(f"analyzer.rules.{family}.{file.stem}")
+            found.append(_rule(_identity(family, file.stem), family, module))
     return tuple(sorted(found, key=lambda rule: rule.id))
 
 
@@ -62,8 +84,8 @@ def rule_ids() -> tuple[str, ...]:
     return tuple(sorted(_identity(family, file.stem) for family in FAMILIES for file in (here / family).glob("[!_]*.py")))
 
 
-def extra_rules(folders: Sequence[str]) -> tuple[Rule, ...]:
-    """The rules of folders laid out like this one (``FAMILY/NAME.py``, or ``NAME.py`` for the family ``local``). Raises `UsageError` for what is no rule."""
+def rule_files(folders: Sequence[str]) -> tuple[File, ...]:
+    """The rules of folders laid out like this one (``FAMILY/NAME.py``, or ``NAME.py`` for the family ``local``). `UsageError`: there is no such folder."""
     found = []
     for folder in folders:
         root = Path(folder)
@@ -71,24 +93,29 @@ def extra_rules(folders: Sequence[str]) -> tuple[Rule, ...]:
             msg = f"{folder}: no such folder of rules"
             raise UsageError(msg)
         for file in sorted(root.rglob("[!_]*.py")):
-            family = file.parent.name if file.parent != root else "local"
-            found.append(_rule(_identity(family, file.stem), family, _loaded(file)))
+            family = file.parent.name if file.parent != root else OWN_FAMILY
+            found.append(File(_identity(family, file.stem), family, str(file), _document(file)))
     return tuple(found)
 
 
-def _loaded(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"winrm_analyzer_rule_{file.stem}", file)
+def loaded(file: File) -> Rule:
+    """The rule of a file, which is run for it: whatever that raises. `UsageError`: there is no opinion in it."""
+    path = Path(file.path)
+    spec = importlib.util.spec_from_file_location(f"winrm_analyzer_rule_{path.stem}", path)
     if spec is None or spec.loader is None:
-        msg = f"{file}: not a Python module"
+        msg = f"{path}: not a Python module"
         raise UsageError(msg)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return _rule(file.id, file.family, module)
+
+
+def _document(file: Path) -> str:
     try:
-        spec.loader.exec_module(module)
-    except (SyntaxError, ImportError, NameError, AttributeError, TypeError, ValueError) as error:
-        msg = f"{file}: {type(error).__name__}: {error}"
-        raise UsageError(msg) from error
-    return module
+        return ast.get_docstring(ast.parse(file.read_bytes())) or ""
+    except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
+        return ""
 
 
 def _identity(family: str, stem: str) -> str:
@@ -98,34 +125,7 @@ def _identity(family: str, stem: str) -> str:
 
 def _rule(identity: str, family: str, module: ModuleType) -> Rule:
     opinion = getattr(module, "OPINION", None)
-    return _with_find(identity, family, module) if opinion is None else _declared(identity, family, module, opinion)
-
-
-def _declared(identity: str, family: str, module: ModuleType, opinion: Opinion) -> Rule:
-    title = opinion.title if isinstance(opinion.title, str) else opinion.name or identity
-    severity = opinion.severity if isinstance(opinion.severity, Severity) else opinion.worst or Severity.INFO
-    find = partial(told, opinion, identity)
-    document = module.__doc__ or ""
-    return Rule(
-        identity,
-        family,
-        title,
-        severity,
-        document,
-        find,
-        module.__name__,
-        explains=opinion.explains,
-        habit=opinion.habit,
-        fails=opinion.fails,
-        fails_alone=opinion.fails_alone,
-        params=opinion.params,
-        looks_for=opinion.looks_for,
-    )
-
-
-def _with_find(identity: str, family: str, module: ModuleType) -> Rule:
-    missing = [name for name in _NEEDED if not hasattr(module, name)]
-    if missing:
-        msg = f"{module.__file__}: a rule needs {', '.join(missing)}"
+    if not isinstance(opinion, Opinion):
+        msg = f"{module.__file__}: a rule needs OPINION, an analyzer.rules.telling.Opinion"
         raise UsageError(msg)
-    return Rule(identity, family, module.TITLE, str(module.SEVERITY), module.__doc__ or "", module.find, module.__name__)
+    return Rule(identity, family, module.__doc__ or "", module.__name__, opinion)

@@ -35,10 +35,13 @@ def explained(findings: Sequence[Finding]) -> list[Finding]:
     return [finding for finding in findings if id(finding) not in left_out]
 
 
-def explanations(findings: Sequence[Finding]) -> list[tuple[Finding, Finding]]:
-    """(symptom, cause) of each finding that another one explains; the cause is one that nothing explains, where there is such."""
+def explanations(findings: Sequence[Finding], of_the_user: Mapping[str, tuple[str, ...]] | None = None) -> list[tuple[Finding, Finding]]:
+    """(symptom, cause) of each finding that another one explains; the cause is one that nothing explains, where there is such.
+
+    ``of_the_user``: what the user's rules explain, by rule.
+    """
     families = {finding.rule.partition(".")[0] for finding in findings}
-    causes = symptoms(tuple(family for family in FAMILIES if family in families))
+    causes = {**symptoms(tuple(family for family in FAMILIES if family in families)), **(of_the_user or {})}
     known = habits(tuple(family for family in FAMILIES if family in families))
     claimed: dict[str, dict[str, Finding]] = {}
     places: dict[str, dict[tuple[str | None, str | None], Finding]] = {}
@@ -82,10 +85,10 @@ def _root(cause: Finding, found: Mapping[int, tuple[Finding, Finding]]) -> Findi
 @cache
 def symptoms(families: Sequence[str] = FAMILIES) -> dict[str, tuple[str, ...]]:
     """Each cause of these families with the symptoms that it explains; other families' rules are not loaded for it."""
-    return {rule.id: rule.explains for rule in rules(families) if rule.explains}
+    return {rule.id: rule.opinion.explains for rule in rules(families) if rule.opinion.explains}
 
 
 @cache
 def habits(families: Sequence[str] = FAMILIES) -> dict[str, tuple[str, ...]]:
     """What one side does to every connection of a client: each such cause with its symptoms on other connections of the same client to the same endpoint."""
-    return {rule.id: rule.habit for rule in rules(families) if rule.habit}
+    return {rule.id: rule.opinion.habit for rule in rules(families) if rule.opinion.habit}

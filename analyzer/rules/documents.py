@@ -1,12 +1,12 @@
 """Texts about rules, issues and codes, for `explain`, and docs/troubleshooting.md's table of codes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
 from analyzer.codes.table import SOURCES, WORDS, Code, codes, looked_up, symbols
 from analyzer.errors import UsageError
 from analyzer.records.issues import KINDS
-from analyzer.rules.catalogue import rules
+from analyzer.rules.catalogue import Rule, rules
 
 _BY_KIND = {
     "access": "wsman.access-denied",
@@ -51,20 +51,29 @@ _OFF_THE_PAGE = frozenset({"client", "config"})
 """Kinds of errors that are raised before anything is sent: `explain` knows them, the page leaves them out."""
 
 
-def explanation(name: str) -> str:
-    """The document of a rule, what an issue's code means, or what an error code means. `UsageError` names what comes near, when it is none of them."""
-    for rule in rules():
+def explanation(name: str, own: Sequence[Rule] = ()) -> str:
+    """The document of a rule (``own``: the user's), what an issue's code means, or what an error code means. `UsageError` names what comes near."""
+    for rule in (*rules(), *own):
         if rule.id == name:
-            return f"{rule.id} ({rule.severity})\n\n{rule.document.strip()}\n"
+            return f"{rule.id} ({rule.severity})\n\n{document(rule)}\n"
     if name in KINDS:
         kind = KINDS[name]
         return f"{kind.code} (issue, {kind.level})\n\n{kind.means}\n"
     found = looked_up(name)
     if found:
         return "\n".join(map(_code, found))
-    near = get_close_matches(name, [rule.id for rule in rules()] + list(KINDS), n=3, cutoff=0.4) or _near_symbols(name)
+    near = get_close_matches(name, [rule.id for rule in (*rules(), *own)] + list(KINDS), n=3, cutoff=0.4) or _near_symbols(name)
     msg = f"there is no rule, issue or error code {name!r}" + (f"; did you mean {', '.join(near)}?" if near else "; `winrm-analyzer rules` lists the rules")
     raise UsageError(msg)
+
+
+def document(rule: Rule) -> str:
+    """What a rule says of itself, with its thresholds as they are unless a configuration sets them."""
+    parts = [rule.document.strip()]
+    if rule.params:
+        parts.append(f'Thresholds, to be set in [rules."{rule.id}"] of the file for --config')
+        parts += [f"    - {param.name} = {param.default:g} ({param.unit}): {param.means}." for param in rule.params]
+    return "\n".join(parts)
 
 
 def _near_symbols(name: str) -> list[str]:

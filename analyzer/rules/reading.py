@@ -8,9 +8,23 @@ from typing import Protocol, TypeVar
 
 from msgspec import Struct
 
-from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
+from analyzer.records.auth import Audience, Conversation, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, ProductSetting, Severity
+from analyzer.records.halves import (
+    CONNECTION_BASED,
+    account,
+    authenticated,
+    before,
+    begins_at,
+    header,
+    position,
+    request,
+    response,
+    says_close,
+    status,
+    wants_a_close,
+)
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.proxy import Role
@@ -18,9 +32,55 @@ from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Closing, Connection, Side
 from analyzer.records.wsman import Command, Shell
+from analyzer.rules.words import counted, listed, name, of_them, packet, seconds, sentence
 
-CONNECTION_BASED = (Mechanism.NTLM, Mechanism.KERBEROS, Mechanism.CREDSSP)
-"""Mechanisms that authenticate a connection, not a request (RFC 4559 section 6)."""
+__all__ = [
+    "CONNECTION_BASED",
+    "PROXIED",
+    "Ending",
+    "Place",
+    "Told",
+    "after",
+    "authenticated",
+    "before",
+    "begins_at",
+    "command_exchanges",
+    "completed",
+    "connection_of",
+    "counted",
+    "cut_heads",
+    "ended_after",
+    "finding",
+    "first_packet",
+    "forwards_events",
+    "grouped",
+    "handshakes",
+    "has_whole_head",
+    "header",
+    "identity",
+    "is_clear",
+    "listed",
+    "message",
+    "name",
+    "next_handshake",
+    "of_them",
+    "owner",
+    "packet",
+    "packets_of",
+    "request",
+    "response",
+    "role",
+    "says_close",
+    "seconds",
+    "sentence",
+    "status",
+    "succeeded",
+    "until_the_next",
+    "upstream",
+    "wants_a_close",
+    "who",
+    "winrm_exchanges",
+]
 PROXIED = (Role.CLIENT_LEG, Role.UPSTREAM_LEG, Role.TUNNEL)
 Place = tuple[str, str, int]
 """A client host and an endpoint, as a connection has them: what most rules make one finding of."""
@@ -49,40 +109,9 @@ def role(evidence: Evidence, connection: str) -> Role:
     return evidence.roles.get(connection, Role.UNKNOWN)
 
 
-def request(exchange: Exchange) -> Request | None:
-    """The request, or None when it is not in the capture."""
-    return None if isinstance(exchange.request, Absent) else exchange.request
-
-
-def response(exchange: Exchange) -> Response | None:
-    """The response, or None when it is not in the capture."""
-    return None if isinstance(exchange.response, Absent) else exchange.response
-
-
-def status(exchange: Exchange) -> int | None:
-    """The status of the final response."""
-    return None if isinstance(exchange.response, Absent) else exchange.response.status
-
-
 def succeeded(exchange: Exchange) -> bool:
     """The response has a 2xx status."""
     return not isinstance(exchange.response, Absent) and 200 <= exchange.response.status < 300
-
-
-def header(half: Request | Response | None, name: str) -> str | None:
-    """The first field of that name (lower case); None when there is none."""
-    return None if half is None else next((field.value for field in half.headers if field.name.lower() == name), None)
-
-
-def says_close(half: Request | Response | None) -> bool:
-    """It says that the connection ends after this exchange (RFC 9112 section 9.6; Proxy-Connection is what clients of proxies wrote before)."""
-    return "close" in (header(half, "connection") or header(half, "proxy-connection") or "").lower()
-
-
-def wants_a_close(asked: Request) -> bool:
-    """What a request says of the connection after its response, by its version too (RFC 9112 section 9.3)."""
-    kept = "keep-alive" in (header(asked, "connection") or header(asked, "proxy-connection") or "").lower()
-    return says_close(asked) or (asked.version == "HTTP/1.0" and not kept)
 
 
 def message(evidence: Evidence, half: Request | Response | None) -> Message | None:
@@ -114,44 +143,19 @@ def completed(evidence: Evidence, connection: str | None = None) -> Iterator[Con
     return (found for found in handshakes(evidence, connection=connection) if found.outcome is Outcome.ACCEPTED and found.ends is not None)
 
 
-def begins_at(evidence: Evidence, found: Conversation) -> int:
-    """The position of a conversation's first exchange; the conversations of a connection are in this order."""
-    return evidence.exchanges[found.exchanges[0]].position
-
-
 def until_the_next(evidence: Evidence, found: Conversation, first: int, *audiences: Audience) -> tuple[Exchange, ...]:
     """The exchanges of a conversation's connection from position ``first`` on, to where the next conversation (with one of ``audiences``) begins after it."""
     own, exchanges = evidence.conversations_of[found.connection], evidence.exchanges_of[found.connection]
     place = bisect_right(own, first, key=partial(begins_at, evidence))
     while place < len(own) and own[place].audience not in audiences:
         place += 1
-    end = bisect_left(exchanges, begins_at(evidence, own[place]), key=_position) if place < len(own) else len(exchanges)
-    return exchanges[bisect_left(exchanges, first, key=_position) : end]
-
-
-def _position(exchange: Exchange) -> int:
-    return exchange.position
-
-
-def authenticated(evidence: Evidence, exchange: Exchange) -> Conversation | None:
-    """The conversation that this exchange's request was authenticated by: one that ended before or with it, not followed by a newer attempt."""
-    own = evidence.conversations_of.get(exchange.connection, ())
-    place = bisect_right(own, exchange.position, key=partial(begins_at, evidence))
-    while place and own[place - 1].audience is not Audience.SERVER:
-        place -= 1
-    last = own[place - 1] if place else None
-    if last is None or last.outcome is not Outcome.ACCEPTED:
-        return None
-    if last.mechanism not in CONNECTION_BASED and exchange.id not in last.exchanges:
-        return None
-    return last
+    end = bisect_left(exchanges, begins_at(evidence, own[place]), key=position) if place < len(own) else len(exchanges)
+    return exchanges[bisect_left(exchanges, first, key=position) : end]
 
 
 def who(found: Conversation | None) -> str | None:
     r"""``DOMAIN\user``, ``user``, or None when the identity does not travel in clear (Kerberos, CredSSP)."""
-    if found is None or not found.client.user:
-        return None
-    return f"{found.client.domain}\\{found.client.user}" if found.client.domain else found.client.user
+    return None if found is None else account(found.client)
 
 
 def identity(evidence: Evidence, connection: str) -> str | None:
@@ -163,19 +167,6 @@ def identity(evidence: Evidence, connection: str) -> str | None:
 def forwards_events(asked: Request | None) -> bool:
     """The request is one of a source of event forwarding to its collector."""
     return asked is not None and _EVENTS.match(asked.target) is not None
-
-
-def name(connection: Connection) -> str:
-    """A connection for a sentence: ``c3 (10.1.2.9:50111 to 10.1.3.3:3128)``."""
-    return f"{connection.id} ({connection.client.host}:{connection.client.port} to {connection.server.host}:{connection.server.port})"
-
-
-def packet(evidence: Evidence, key: int) -> str:
-    """A packet for a sentence; with several captures the file is named too."""
-    number = key_number(key)
-    if len(evidence.captures) == 1:
-        return f"packet {number}"
-    return f"packet {number} of {evidence.captures[key_capture(key)].name}"
 
 
 def cut_heads(evidence: Evidence) -> frozenset[tuple[int | None, int | None]]:
@@ -198,16 +189,10 @@ def packets_of(exchanges: Iterable[Exchange]) -> tuple[int, ...]:
     return tuple(key for exchange in exchanges for half in (request(exchange), response(exchange)) for key in first_packet(half))
 
 
-def seconds(ns: int) -> str:
-    """A duration for a sentence."""
-    value = ns / 1e9
-    return f"{value * 1000:.1f} ms" if value < 1 else f"{value:.1f} s"
-
-
 def after(evidence: Evidence, exchange: Exchange) -> tuple[Exchange, ...]:
     """The exchanges that follow on the same connection."""
     own = evidence.exchanges_of[exchange.connection]
-    return own[bisect_right(own, exchange.position, key=_position) :]
+    return own[bisect_right(own, exchange.position, key=position) :]
 
 
 def command_exchanges(evidence: Evidence, command: Command, shell: Shell) -> tuple[str, ...]:
@@ -219,13 +204,6 @@ def command_exchanges(evidence: Evidence, command: Command, shell: Shell) -> tup
             if asked is not None and wanted <= set(asked.packets):
                 return (exchange.id,)
     return ()
-
-
-def before(evidence: Evidence, exchange: Exchange) -> Exchange | None:
-    """The exchange that comes before on the same connection."""
-    own = evidence.exchanges_of[exchange.connection]
-    place = bisect_left(own, exchange.position, key=_position)
-    return own[place - 1] if place else None
 
 
 def next_handshake(evidence: Evidence, exchange: Exchange) -> Conversation | None:
@@ -339,29 +317,3 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
 
 def _times(exchange: Exchange) -> list[int]:
     return [ns for half in (request(exchange), response(exchange)) if half is not None for ns in (half.first_ns, half.last_ns)]
-
-
-def listed(words: Iterable[str], most: int = 6) -> str:
-    """Distinct words for a sentence, in order of appearance, the rest counted."""
-    distinct = list(dict.fromkeys(words))
-    rest = len(distinct) - most
-    return ", ".join(distinct[:most]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def of_them(number: int, whole: int, one: str = "was", many: str = "were", *, of: str = "them") -> str:
-    """``none of them was``, ``it was`` (of one), ``1 of them was``, ``3 of them were``, ``all of them were``: the subject of a sentence and its verb."""
-    if number == 0:
-        return f"none of {of} {one}"
-    if number == whole:
-        return f"all of {of} {many}" if whole > 1 else f"it {one}"
-    return f"{number:,} of {of} {one if number == 1 else many}"
-
-
-def sentence(text: str) -> str:
-    """The text with a capital letter first."""
-    return text[:1].upper() + text[1:]
-
-
-def counted(number: int, singular: str, plural: str = "") -> str:
-    """``1 request``, ``3 requests``."""
-    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"

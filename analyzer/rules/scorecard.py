@@ -158,12 +158,12 @@ REQUIREMENTS = (
 
 def rules_of(requirement: Requirement) -> frozenset[str]:
     """The rules whose findings fail it: those named here, and those that say so themselves."""
-    return frozenset(requirement.rules) | {rule.id for rule in catalogue.rules() if requirement.name in rule.fails}
+    return frozenset(requirement.rules) | {rule.id for rule in catalogue.rules() if requirement.name in rule.opinion.fails}
 
 
 def alone_of(requirement: Requirement) -> frozenset[str]:
     """The rules whose findings fail it where no other finding explains them."""
-    return frozenset(rule.id for rule in catalogue.rules() if requirement.name in rule.fails_alone)
+    return frozenset(rule.id for rule in catalogue.rules() if requirement.name in rule.opinion.fails_alone)
 
 
 def scorecards(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Scorecard, ...]:

@@ -29,6 +29,25 @@ from analyzer.records.sigma import Detection
 from analyzer.records.transport import Connection
 from analyzer.rules.reading import Told, finding, packet
 
+__all__ = [
+    "Detection",
+    "Evidence",
+    "Fact",
+    "Opinion",
+    "Owner",
+    "Param",
+    "Severity",
+    "Sign",
+    "Signs",
+    "Tell",
+    "Words",
+    "alone",
+    "endpoint",
+    "place",
+    "place_and",
+    "together",
+    "told",
+]
 F = TypeVar("F")
 
 
@@ -51,6 +70,10 @@ class Param(Struct, frozen=True, gc=False):
     means: str
 
 
+class Fact(Struct, frozen=True, gc=False):
+    """What a rule has found out for its signs, where no record holds it: a base for its own small records."""
+
+
 class Sign(Struct, Generic[F], frozen=True, gc=False):
     """One fact that shows it, with the exchanges and packet keys that hold it. ``connections``: those of the exchanges, unless given.
 
@@ -63,6 +86,10 @@ class Sign(Struct, Generic[F], frozen=True, gc=False):
     connections: tuple[str, ...] = ()
     user: str | None = None
     confidence: float | None = None
+
+
+Signs: TypeAlias = Iterator[Sign[F]]
+"""What ``see`` yields."""
 
 
 class Tell(Struct, Generic[F], frozen=True, gc=False):

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 
 from analyzer.records.evidence import Evidence
+from analyzer.records.halves import request
 from analyzer.records.story import Fate
 from analyzer.records.wsman import Command
-from analyzer.story.halves import request
 
 
 def attributed(evidence: Evidence, commands: Iterable[Command]) -> tuple[Command, ...]:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from analyzer.records.evidence import Evidence
+from analyzer.records.halves import request, response, says_close
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Clock, Role
 from analyzer.records.story import Certainty, Ending, Kind
 from analyzer.records.transport import Closing, Connection, End, Side
-from analyzer.story.halves import request, response, says_close
 
 _FOLLOWS_NS = 5_000_000_000
 """A proxy that ends one side because the other one ended does so within this time."""

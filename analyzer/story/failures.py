@@ -10,6 +10,7 @@ from typing import TypeAlias
 from analyzer.records.auth import Audience
 from analyzer.records.capture import IcmpKind
 from analyzer.records.evidence import Evidence
+from analyzer.records.halves import header, request, response
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
@@ -18,7 +19,6 @@ from analyzer.records.tls import Reached
 from analyzer.records.transport import Connection, End, Side
 from analyzer.records.waiting import Stop
 from analyzer.story.fates import asked_from
-from analyzer.story.halves import field, request, response
 
 _TIMED_OUT = (2150858793, "TimedOut")
 _WAITS = ("Receive", "Pull")
@@ -74,7 +74,7 @@ def _requests(evidence: Evidence, fates: Mapping[str, Fate], endings: Mapping[st
 
 def _service(evidence: Evidence, exchange: Exchange, client: str | None) -> Service:
     server = evidence.connections[exchange.connection].server
-    return client, server.host, server.port, (field(request(exchange), "host") or "").lower()
+    return client, server.host, server.port, (header(request(exchange), "host") or "").lower()
 
 
 def _went_on(evidence: Evidence, exchange: Exchange, status: int | None) -> bool:
@@ -94,7 +94,7 @@ def _packet(exchange: Exchange) -> int | None:
 
 def _failed(evidence: Evidence, exchange: Exchange, fate: Fate, endings: Mapping[str, Ending], stops: Mapping[str, Stop]) -> bool:
     match fate.outcome:
-        case Outcome.ANSWERED:
+        case Outcome.ANSWERED | Outcome.NOT_CAPTURED:
             return False
         case Outcome.REFUSED:
             return _gave_up(evidence, exchange, endings)
@@ -111,7 +111,7 @@ def _gave_up(evidence: Evidence, exchange: Exchange, endings: Mapping[str, Endin
     only looks whether a server is there (Identify, GET) does not log on."""
     asked = request(exchange)
     probes = asked is None or asked.method != "POST" or _operation(evidence, exchange) == "Identify"
-    return not probes and exchange.connection in endings and field(asked, "authorization") is None
+    return not probes and exchange.connection in endings and header(asked, "authorization") is None
 
 
 def _is_normal(evidence: Evidence, exchange: Exchange, fate: Fate) -> bool:

@@ -6,12 +6,12 @@ from ipaddress import ip_address
 
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.evidence import Evidence
+from analyzer.records.halves import account, authenticated, forwarded, header_values, packets_of, request, response
 from analyzer.records.http import Exchange, Response
 from analyzer.records.prefaces import ProxyHeader
 from analyzer.records.proxy import Role
 from analyzer.records.story import Certainty, Ending, Fate, Kind, Outcome, Party
 from analyzer.records.transport import End
-from analyzer.story.halves import account, fields, forwarded, packets_of, request, response, standing
 
 _PROXY_DEMAND, _DEMAND, _ERROR, _SERVER_ERROR = 407, 401, 400, 500
 _GATEWAY = (502, 503, 504)
@@ -20,7 +20,8 @@ _GATEWAY = (502, 503, 504)
 def fates(evidence: Evidence, ends: Mapping[str, tuple[str, str]], parties: Iterable[Party], endings: Mapping[str, Ending]) -> dict[str, Fate]:
     """The client's exchange id to its fate, in order of place."""
     kinds = {party.id: party for party in parties}
-    return {exchange.id: _fate(evidence, exchange, ends, kinds, endings) for exchange in asked_by_clients(evidence)}
+    silent = {one.connection: evidence.exchanges[one.exchange].position for one in evidence.unanswered if one.exchange}
+    return {exchange.id: _fate(evidence, exchange, ends, kinds, endings, silent) for exchange in asked_by_clients(evidence)}
 
 
 def asked_by_clients(evidence: Evidence) -> Iterable[Exchange]:
@@ -31,12 +32,22 @@ def asked_by_clients(evidence: Evidence) -> Iterable[Exchange]:
             yield exchange
 
 
-def _fate(evidence: Evidence, exchange: Exchange, ends: Mapping[str, tuple[str, str]], kinds: Mapping[str, Party], endings: Mapping[str, Ending]) -> Fate:
+def _fate(
+    evidence: Evidence,
+    exchange: Exchange,
+    ends: Mapping[str, tuple[str, str]],
+    kinds: Mapping[str, Party],
+    endings: Mapping[str, Ending],
+    silent: Mapping[str, int],
+) -> Fate:
+    """``silent``: of each connection the position of the first request that is known to have got no answer."""
     onward = tuple(evidence.exchanges[identity] for identity in forwarded(evidence, exchange.id))
     asked, answer = request(exchange), response(exchange)
     last = onward[-1] if onward else exchange
     own = _answered_itself(evidence, exchange, onward, ends, kinds)
     outcome = _outcome(exchange, onward, endings, by_proxy=own)
+    if answer is None and exchange.position < silent.get(exchange.connection, exchange.position + 1):
+        outcome = Outcome.NOT_CAPTURED
     listener = ends.get((exchange if own else last).connection, ("", ""))[1]
     return Fate(
         request=exchange.id,
@@ -49,7 +60,7 @@ def _fate(evidence: Evidence, exchange: Exchange, ends: Mapping[str, tuple[str, 
         asked_as=_asked_as(evidence, exchange),
         ran_as=None if own else _account(evidence, last),
         waited_ns=None if asked is None or answer is None else max(answer.first_ns - asked.last_ns, 0),
-        certainty=_certainty(evidence, exchange, onward, own=own),
+        certainty=Certainty.UNKNOWN if outcome is Outcome.NOT_CAPTURED else _certainty(evidence, exchange, onward, own=own),
         packets=tuple(key for one in (exchange, *onward) for key in packets_of(one)),
     )
 
@@ -107,13 +118,13 @@ def _fault(evidence: Evidence, answer: Response | None) -> str | None:
 
 
 def _account(evidence: Evidence, exchange: Exchange) -> str | None:
-    spoken = standing(evidence, exchange)
+    spoken = authenticated(evidence, exchange)
     return None if spoken is None else account(spoken.client)
 
 
 def _asked_as(evidence: Evidence, exchange: Exchange) -> str | None:
     """The account that the client itself logged on with on its own connection, whether or not the server took it."""
-    spoken = standing(evidence, exchange)
+    spoken = authenticated(evidence, exchange)
     told = None if spoken is None or not _is_its_own(evidence, exchange, spoken) else account(spoken.client)
     if told is not None:
         return told
@@ -131,8 +142,9 @@ def asked_from(evidence: Evidence, exchange: Exchange) -> str | None:
     if evidence.roles.get(connection.id) is not Role.UPSTREAM_LEG:
         return connection.client.host
     asked = request(exchange)
-    told = [part for value in fields(asked, "x-forwarded-for") for part in value.split(",")]
-    told += [part.partition("=")[2] for value in fields(asked, "forwarded") for part in re.split(r"[;,]", value) if part.strip().lower().startswith("for=")]
+    told = [part for value in header_values(asked, "x-forwarded-for") for part in value.split(",")]
+    pairs = [part for value in header_values(asked, "forwarded") for part in re.split(r"[;,]", value)]
+    told += [pair.partition("=")[2] for pair in pairs if pair.strip().lower().startswith("for=")]
     hosts = {host for part in told if (host := _host(part))}
     return hosts.pop() if len(hosts) == 1 else None
 

@@ -13,11 +13,11 @@ from msgspec.structs import replace
 from analyzer.formats.gateways import is_gateway, shows_gateway
 from analyzer.records.auth import Audience, Conversation, KerberosToken, Mechanism, NtlmToken, Outcome, Token
 from analyzer.records.evidence import Evidence
+from analyzer.records.halves import CONNECTION_BASED, header, request, response
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Certainty, Logon, Reason, Result
-from analyzer.story.halves import LASTING, field, request, response
 
 _PACKETS = 32
 _OUTCOMES = {
@@ -198,7 +198,7 @@ def is_split(evidence: Evidence, spoken: Conversation, onward: Sequence[Conversa
     Proof is either both sides of the proxy, or the time stamp of a challenge on another connection that the answer repeats."""
     fars = {evidence.near[exchange].far_connection for exchange in spoken.exchanges if exchange in evidence.near}
     whole = all(evidence.connections[far].to_server.begins for far in fars)
-    if spoken.mechanism in LASTING and spoken.round_trips > 1 and len(fars) > 1 and whole and not _is_chain(evidence, fars):
+    if spoken.mechanism in CONNECTION_BASED and spoken.round_trips > 1 and len(fars) > 1 and whole and not _is_chain(evidence, fars):
         return True
     return any(_answers_elsewhere(evidence, one, challenges) for one in (spoken, *onward))
 
@@ -241,7 +241,7 @@ def _refusal(evidence: Evidence, spoken: Conversation, onward: Sequence[Conversa
     clear = _has_clear_body(evidence, spoken)
     if spoken.mechanism is Mechanism.KERBEROS:
         return Reason.TICKET_OR_CLEAR if clear else Reason.TICKET_REFUSED, None, Certainty.INFERRED
-    if spoken.mechanism not in LASTING:
+    if spoken.mechanism not in CONNECTION_BASED:
         right = any(one.verifies for one in (spoken, *onward))
         return Reason.NOT_CREDENTIALS if right else Reason.CREDENTIALS, None, Certainty.INFERRED
     if _is_interleaved(evidence, onward):
@@ -294,7 +294,7 @@ def _is_usually_seen(evidence: Evidence, spoken: Conversation) -> bool:
 
 def _is_a_gateways(exchange: Exchange) -> bool:
     answer = response(exchange)
-    return answer is not None and (shows_gateway(answer.headers) or is_gateway(field(answer, "server")))
+    return answer is not None and (shows_gateway(answer.headers) or is_gateway(header(answer, "server")))
 
 
 def _has_clear_body(evidence: Evidence, spoken: Conversation) -> bool:

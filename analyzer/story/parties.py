@@ -15,12 +15,12 @@ from msgspec.structs import replace
 from analyzer.formats.gateways import is_gateway
 from analyzer.records.auth import NtlmToken
 from analyzer.records.evidence import Evidence
+from analyzer.records.halves import header, header_values, request, response
 from analyzer.records.http import Exchange, Request
 from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Role
 from analyzer.records.story import Certainty, Kind, Name, Party
 from analyzer.records.transport import Connection, Endpoint
-from analyzer.story.halves import field, fields, request, response
 
 _LOOKED_AT = 32
 """Exchanges of a connection that are looked at for names: a product names itself in each."""
@@ -180,12 +180,12 @@ def _added(near: Exchange, far: Exchange) -> tuple[str, str] | None:
     for given, passed in sides:
         if given is None or passed is None:
             continue
-        old = set(fields(given, "via"))
-        new = [value for value in fields(passed, "via") if value not in old]
+        old = set(header_values(given, "via"))
+        new = [value for value in header_values(passed, "via") if value not in old]
         name = next((_via(value, *old) for value in new), None)
         if name:
             return name, passed.id
-    origin, shown = field(response(far), "server"), field(response(near), "server")
+    origin, shown = header(response(far), "server"), header(response(near), "server")
     answer = response(near)
     return (shown, answer.id) if shown and shown != origin and answer is not None else None
 
@@ -204,8 +204,8 @@ def _alone(exchange: Exchange) -> tuple[str, str] | None:
     answer = response(exchange)
     if answer is None:
         return None
-    comments = [name for value in fields(answer, "via") for name in _COMMENT.findall(value)]
-    server = field(answer, "server")
+    comments = [name for value in header_values(answer, "via") for name in _COMMENT.findall(value)]
+    server = header(answer, "server")
     name = comments[-1] if comments else server if is_gateway(server) else None
     return None if name is None else (name, answer.id)
 
@@ -215,7 +215,7 @@ def _upstream(evidence: Evidence, far: Iterable[Connection]) -> tuple[str | None
     for connection in far:
         for exchange in evidence.exchanges_of.get(connection.id, ())[:_LOOKED_AT]:
             asked = request(exchange)
-            comments = [name for value in fields(asked, "via") for name in _COMMENT.findall(value)]
+            comments = [name for value in header_values(asked, "via") for name in _COMMENT.findall(value)]
             if comments and asked is not None:
                 return comments[-1], asked.id
     return None, None
@@ -241,7 +241,7 @@ def _names_of(evidence: Evidence, connection: Connection) -> Iterator[Name]:
 
 
 def _asked_name(asked: Request | None) -> Iterator[Name]:
-    host = field(asked, "host")
+    host = header(asked, "host")
     if host:
         name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
         yield Name(name, "Host")

@@ -14,13 +14,13 @@ from msgspec.structs import replace
 
 from analyzer.records.auth import Audience, Mechanism
 from analyzer.records.evidence import Evidence
+from analyzer.records.halves import header, header_values, request, response
 from analyzer.records.http import Exchange
 from analyzer.records.ids import key_capture
 from analyzer.records.kerberos import KdcKind, KdcMessage, TicketRefusal
 from analyzer.records.story import Certainty, Kind, Logon, Name, Party, Result
 from analyzer.records.transport import Closing, Endpoint, Side
 from analyzer.story.endings import shared_ns
-from analyzer.story.halves import field, fields, request, response
 
 _PORT = 88
 _PACKETS = 16
@@ -159,7 +159,7 @@ class _Moments:
         key = (host, _first_label(_asked_host(self.evidence, exchange)))
         if asked is not None:
             self.named_requests[key].append(_Moment(shared_ns(self.evidence, exchange.capture, asked.first_ns), exchange.id))
-        if answer is not None and answer.status == _DEMAND and _offers_kerberos(fields(answer, "www-authenticate")):
+        if answer is not None and answer.status == _DEMAND and _offers_kerberos(header_values(answer, "www-authenticate")):
             moment = _Moment(shared_ns(self.evidence, exchange.capture, answer.first_ns), exchange.id)
             self.demands[host].append(moment)
             self.named_demands[key].append(moment)
@@ -265,7 +265,7 @@ def _offers_kerberos(values: Iterable[str]) -> bool:
 
 def _asked_host(evidence: Evidence, exchange: Exchange) -> str:
     """The name in the Host field without its port, in small letters; the server's address where there is none."""
-    value = (field(request(exchange), "host") or "").strip().lower()
+    value = (header(request(exchange), "host") or "").strip().lower()
     if value.startswith("["):
         return value[1:].partition("]")[0]
     return value.rpartition(":")[0] or value if ":" in value else value or evidence.connections[exchange.connection].server.host

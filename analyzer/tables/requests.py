@@ -30,7 +30,8 @@ _COLUMNS: tuple[Column[RequestRow], ...] = (
         "fate",
         Dtype.TEXT,
         lambda row: row.fate.outcome.value,
-        "`answered`, `fault`, `refused` (401), `error_by_proxy`, `error_by_server`, `cut`, `reset`, `unanswered` or `not_forwarded`.",
+        "`answered`, `fault`, `refused` (401), `error_by_proxy`, `error_by_server`, `cut`, `reset`, `unanswered`, `not_forwarded`, or `not_captured` "
+        "(there may have been an answer).",
     ),
     Column("stopped_at", Dtype.TEXT, lambda row: row.fate.stopped_at, "The party that answered, or the last one that it got to."),
     Column("status", Dtype.INTEGER, lambda row: row.fate.status, "The HTTP status that the client got."),

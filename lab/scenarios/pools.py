@@ -1,5 +1,6 @@
 """More products that keep upstream connections and give one client's to the next: whole, and one side only."""
 
+from lab import network
 from lab.scenario import Client, Proxy, Scenario, Server, View
 from lab.scenarios.nginx_pooled import ALICE, SEALED_ALICE, STRANGER
 from lab.scenarios.sets import NO_FAULT
@@ -91,7 +92,7 @@ SCENARIOS = (
         server=Server(),
         phases=(
             (SEALED_ALICE,),
-            (Client("wks02", "pywinrm", {**SEALED_BOB.options, "host_name": "winrm2.lab.example"}),),
+            (Client("wks02", "pywinrm", {**SEALED_BOB.options, "host_name": network.SECOND_NAME}),),
         ),
         users=("alice", "bob"),
         description="npm's http-proxy with a pool of one upstream connection and two listening addresses: alice uses the first with encrypted"

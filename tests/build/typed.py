@@ -278,7 +278,9 @@ UNITS = (
     "curl ", "curl -u a:b ", "net user ", 'net user "', "password=", "password='", 'password="', "-Password ", "-pass:-", "-pass:(", "echo x | ", "'x' ",
     '"a', "a'b ", "::a:", "://a:", '/pass:"', "(", "{", "@{", '\\"', '`"', '""', "A", "QUJD", "token:", "<password ", "<password>", "networkcredential('a',",
     "\n'", '\n"', '7z -p"', "psexec -p 'a\" ", "bearer ", "authorization: basic ", " ", ";Password=", "-----BEGIN PRIVATE KEY-----", "&quot;",
-    "password&quot;:&quot;", "reg /v password ", "^", 'cmd /c "net user ""a"" ', "@'\n", "password: @'\n", "$pw=", "eyJabcdef.", "<Arguments>", "-enc ",
+    "password&quot;:&quot;", "reg /v password ", "^", 'cmd /c "net user ""a"" ', "@'\n", "password: @'\n", "$pw=", "eyJabcdef.",
+    "password '", "login x password ", "111111-", "cookie: a=", "identified by ", "'x'.ToCharArray() AppendChar", "runas ", "net user * ",
+    "<Arguments>", "-enc ",
 )  # fmt: skip
 """What costs most where a reader goes back: quotes that do not close, names without values, layers in layers."""
 

@@ -48,6 +48,7 @@ def _row(what: str, count: Count) -> str:
 PICTURES: dict[str, Callable[[Truth, Evidence], Difference]] = {
     "parties": pictures.parties,
     "logons with outcome": pictures.logons,
+    "requests (way, status, who answered, as whom)": pictures.fates,
     "endings (who first)": pictures.endings,
 }
 """What is compared of the picture of the whole, where a sample's truth holds it."""
@@ -58,10 +59,9 @@ def drawn(samples: Path) -> list[dict[str, Count]]:
     found = []
     for path in sorted(samples.glob("*/truth.json")):
         known = truth(path.parent)
-        if "parties" in known:
-            evidence = told(analyzer.analyze(captures(path.parent, known)).result.evidence)
-            differences = {what: compare(known, evidence) for what, compare in PICTURES.items()}
-            found.append({what: Count(one.right, len(one.wrong), len(one.missed)) for what, one in differences.items()})
+        evidence = told(analyzer.analyze(captures(path.parent, known)).result.evidence)
+        differences = {what: compare(known, evidence) for what, compare in PICTURES.items()}
+        found.append({what: Count(one.right, len(one.wrong), len(one.missed)) for what, one in differences.items()})
     return found
 
 

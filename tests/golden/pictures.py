@@ -1,7 +1,7 @@
 """The picture of the whole against a sample's truth: parties, logons, endings. Only what the capture can show is asked for; what it claims must be right."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from analyzer.records.evidence import Evidence
@@ -9,6 +9,8 @@ from analyzer.records.story import Certainty, Kind, Party
 from analyzer.records.transport import Connection, Side
 
 Truth = dict[str, Any]
+Key = tuple[str, int]
+"""Client address with port, and the position of an exchange."""
 _COMPARED = (Kind.CLIENT, Kind.PROXY, Kind.SOCKS, Kind.SERVER)
 _HIDDEN_USERS = ("kerberos", "credssp", "certificate")
 
@@ -135,3 +137,93 @@ def _is_kept(evidence: Evidence, key: tuple[str, str]) -> bool:
         _peer(one) == key[1] and evidence.captures[one.capture].name == key[0] and one.id in evidence.winrm and one.twin_of is None
         for one in evidence.connections.values()
     )
+
+
+class Expected(NamedTuple):
+    """A request as the truth has it: how it was forwarded (keys of exchanges), the status that came back, the outcomes that fit, the account it ran as."""
+
+    forwarded: tuple[Key, ...]
+    status: int | None
+    outcomes: frozenset[str]
+    ran_as: str | None
+
+
+def fates(known: Truth, evidence: Evidence) -> Difference:
+    """Each request of a client: the exchanges that it went on as, what came back, who answered, as whom it ran; all out of the endpoints' and proxies' logs."""
+    theirs = _requests(known)
+    mine, right, wrong, found = evidence.story.fates, 0, [], set()
+    for fate in mine.values():
+        key = _key(evidence, fate.request)
+        expected = theirs.get(key)
+        if expected is None or evidence.connections[evidence.exchanges[fate.request].connection].tunnel_of is not None:
+            continue
+        found.add(key)
+        forwarded = tuple(_key(evidence, one) for one in fate.forwarded_as)
+        said = Expected(forwarded, fate.status, frozenset({fate.outcome.value}), _bare(fate.ran_as))
+        fits = said.forwarded == expected.forwarded and said.status == expected.status and said.outcomes <= expected.outcomes
+        if fits and (said.ran_as is None or said.ran_as == expected.ran_as):
+            right += 1
+        elif fate.certainty is Certainty.PROVED:
+            wrong.append(f"{key}: {said}, in truth {expected}")
+    kept = {_peer(one) for one in evidence.connections.values() if one.id in evidence.winrm and one.twin_of is None and one.tunnel_of is None}
+    missed = [f"{key}" for key in sorted(theirs.keys() - found) if key[0] in kept]
+    return Difference(right, tuple(wrong), tuple(missed))
+
+
+def _key(evidence: Evidence, exchange: str) -> Key:
+    own = evidence.exchanges[exchange]
+    return _peer(evidence.connections[own.connection]), own.position
+
+
+def _bare(account: str | None) -> str | None:
+    return None if account is None else account.rpartition("\\")[2].lower()
+
+
+def _requests(known: Truth) -> dict[Key, Expected]:
+    """What the truth tells of requests that a client made. Those inside TLS or a tunnel, and those whose other side is ambiguous, are asked of nobody."""
+    rows = {(f"{row['client_ip']}:{row['client_port']}", row["position"]): row for row in known["exchanges"] if not row["in_tunnel"]}
+    onward = {_pair(near): _pair(far) for near, far in known["hops"]}
+    far = set(onward.values())
+    unsure = {_pair(end) for hop in known.get("ambiguous_hops", ()) for end in hop}
+    clients = set(known["topology"]["clients"].values())
+    again = {end for twin in known.get("twins") or () for end in twin}
+    made = {}
+    for key, row in rows.items():
+        chain = tuple(_chain(key, onward))
+        if key in far or {key, *chain} & unsure or row["client_ip"] not in clients or key[0] in again:
+            continue
+        last = chain[-1] if chain else key
+        got = rows[chain[0]]["status"] if chain and chain[0] in rows else None
+        made[key] = Expected(chain, row["status"], _outcomes(row["status"], got, forwarded=bool(chain)), _runner(known, last))
+    return made
+
+
+def _pair(end: Sequence[Any]) -> Key:
+    return end[0], end[1]
+
+
+def _chain(key: Key, onward: Mapping[Key, Key]) -> Iterator[Key]:
+    while key in onward:
+        key = onward[key]
+        yield key
+
+
+def _outcomes(status: int | None, far: int | None, *, forwarded: bool) -> frozenset[str]:
+    if status is None:
+        return frozenset({"cut", "reset", "unanswered"})
+    if status == 407:
+        return frozenset({"not_forwarded"})
+    if status == 401:
+        return frozenset({"refused"})
+    if status < 400:
+        return frozenset({"answered"})
+    if forwarded and far != status:
+        return frozenset({"error_by_proxy"})
+    return frozenset({"fault", "error_by_server", *([] if forwarded else ["error_by_proxy"])})
+
+
+def _runner(known: Truth, place: Key) -> str | None:
+    """The user that the connection of an exchange was last logged on as, by the server's log, when it was asked."""
+    own = [row for row in known["authentications"] if f"{row['client_ip']}:{row['client_port']}" == place[0] and row["audience"] == "server"]
+    then = [row for row in own if row["first_position"] <= place[1] and row["outcome"] == "accepted"]
+    return then[-1]["user"].lower() if then and then[-1]["user"] else None

@@ -11,7 +11,7 @@ import pytest
 from spnego._ntlm_raw.crypto import desl, md5, ntowfv1, ntowfv2
 
 import analyzer
-from analyzer import cli
+from analyzer.cli import start
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
 _PROXY = "gate-keeper-9"
@@ -59,7 +59,7 @@ def test_both_legs_of_a_proxy_are_one_line() -> None:
 
 
 def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = cli.run(["hashes", str(SAMPLES / "squid-ntlm-healthy"), *arguments])
+    code = start.run(["hashes", str(SAMPLES / "squid-ntlm-healthy"), *arguments])
     said = capsys.readouterr()
     return code, said.out, said.err
 

@@ -1,4 +1,4 @@
-"""Parties, logons and endings of every sample are what the endpoints' logs and the configuration say; what is claimed as proved is never wrong."""
+"""Parties, logons, requests and endings of every sample are what the endpoints' logs and the configuration say; what is claimed as proved is never wrong."""
 
 from functools import cache
 from pathlib import Path
@@ -13,10 +13,8 @@ from tests.golden.samples import captures, truth
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
 FOLDERS = [path.parent for path in sorted(SAMPLES.glob("*/truth.json")) if "parties" in truth(path.parent)]
-LISTED = {
-    "node-two-addresses-pooled": "the truth names one of the two addresses that the proxy listens on; both share its server connection",
-}
-"""Samples whose parties differ, with the reason."""
+ALL = [path.parent for path in sorted(SAMPLES.glob("*/truth.json"))]
+every_sample = pytest.mark.parametrize("folder", ALL, ids=lambda folder: folder.name)
 every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 
 
@@ -31,13 +29,24 @@ def test_there_are_samples() -> None:
 
 @every_folder
 def test_no_party_is_claimed_wrongly(folder: Path) -> None:
-    assert (pictures.parties(truth(folder), evidence(folder)).wrong == ()) is (folder.name not in LISTED)
+    assert pictures.parties(truth(folder), evidence(folder)).wrong == ()
 
 
 @every_folder
 def test_logons_are_those_of_the_endpoints(folder: Path) -> None:
     found = pictures.logons(truth(folder), evidence(folder))
     assert (found.wrong, found.missed) == ((), ())
+
+
+@every_sample
+def test_what_became_of_each_request(folder: Path) -> None:
+    """Its way over proxies, the status that came back, who answered, and as whom it ran."""
+    found = pictures.fates(truth(folder), evidence(folder))
+    assert (found.wrong, found.missed) == ((), ())
+
+
+def test_requests_are_compared() -> None:
+    assert sum(pictures.fates(truth(folder), evidence(folder)).right for folder in ALL) > 1500
 
 
 @every_folder

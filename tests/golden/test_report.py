@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 import analyzer
 from analyzer import api
-from analyzer.cli import cli
+from analyzer.cli.commands import cli
 from analyzer.engine.store import STORED
 from analyzer.reports.html.page import MOST_BYTES
 from tests.golden.samples import captures, truth

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from analyzer.cli import cli
+from analyzer.cli.commands import cli
 from analyzer.exports.wireshark import BUTTONS, COLOURS
 from tests.build.talk_http import post, reply, soap
 from tests.build.talks import Wire

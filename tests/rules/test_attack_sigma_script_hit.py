@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import analyzer
-from analyzer import cli
+from analyzer.cli import start
 from analyzer.records.finding import Severity
 from analyzer.records.ids import key_number
 
@@ -64,5 +64,5 @@ def test_what_cannot_be_read_has_no_hits(folder: Path) -> None:
 def test_on_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sample = SAMPLES / "squid-ntlm-healthy"
     arguments = ["findings", str(sample), "--secrets", str(sample / "secrets.toml"), "--sigma", str(folder), "-f", "jsonl", "--fail-on", "high"]
-    assert cli.run(arguments) == 1
+    assert start.run(arguments) == 1
     assert '"Sigma: Who am I"' in capsys.readouterr().out

@@ -16,7 +16,7 @@ from analyzer.rules.scorecard import REQUIREMENTS
 from tests.rules.judging import Judged, judge_files
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
-HEADINGS = ("What it sees", "Why it matters", "When it is wrong", "Needs", "Reference")
+HEADINGS = ("Detects", "Impact", "False positives", "Requires", "References")
 UNALARMING = (Severity.INFO, Severity.LOW)
 RANK = list(Severity)
 EVERY_RULE = pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.id)

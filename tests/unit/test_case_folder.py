@@ -10,7 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 import analyzer
-from analyzer import api, cli
+from analyzer import api
+from analyzer.cli import start
 from analyzer.engine.store import STORED
 from analyzer.errors import InputError, OutputError, UsageError
 from analyzer.records.result import Result
@@ -155,10 +156,10 @@ def test_never_in_a_folder_of_evidence(case: analyzer.Case, evidence_file: Path,
 )
 def test_a_check_names_what_differs(folder: Path, change: object, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert callable(change)
-    assert cli.run(["verify", str(folder)]) == 0
+    assert start.run(["verify", str(folder)]) == 0
     assert capsys.readouterr().out == "everything is as the manifest says\n"
     change(folder)
-    assert cli.run(["verify", str(folder)]) == 4
+    assert start.run(["verify", str(folder)]) == 4
     assert told in capsys.readouterr().out
 
 
@@ -167,8 +168,8 @@ def test_what_is_no_case(tmp_path: Path, folder: Path, capsys: pytest.CaptureFix
         (folder / "manifest.json").write_text(content)
         with pytest.raises(InputError):
             analyzer.open_case(folder)
-        assert cli.run(["verify", str(folder)]) == 2
-    assert cli.run(["verify", str(tmp_path)]) == 2
+        assert start.run(["verify", str(folder)]) == 2
+    assert start.run(["verify", str(tmp_path)]) == 2
     assert "Traceback" not in capsys.readouterr().err
 
 
@@ -219,24 +220,24 @@ def test_a_case_with_secrets_shows_them_only_when_asked(case: analyzer.Case, tmp
     with pytest.raises(UsageError, match="masked"):
         case.save(tmp_path / "masked").show_secrets()
     for words in (["show", "streams", "-f", "csv"], ["show", "commands", "-f", "jsonl"], ["timeline"], ["timeline", "--profile", "ecs"]):
-        assert cli.run([*words, str(tmp_path / "shown"), "--secrets", str(secrets)]) == 0
+        assert start.run([*words, str(tmp_path / "shown"), "--secrets", str(secrets)]) == 0
         assert PASSWORD not in capsys.readouterr().out
-    assert cli.run(["show", "streams", "-f", "csv", str(tmp_path / "shown"), "--show-secrets"]) == 0
+    assert start.run(["show", "streams", "-f", "csv", str(tmp_path / "shown"), "--show-secrets"]) == 0
     assert PASSWORD in capsys.readouterr().out
 
 
 def test_commands_take_a_case_folder(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["show", "connections", str(folder), "-f", "csv", "--columns", "connection_id", "--where", "role = 'client_leg'"]) == 0
+    assert start.run(["show", "connections", str(folder), "-f", "csv", "--columns", "connection_id", "--where", "role = 'client_leg'"]) == 0
     assert capsys.readouterr().out == 'connection_id\n"c1"\n'
-    assert cli.run(["findings", str(folder), "-m", "critical", "-f", "jsonl", "--fail-on", "critical"]) == 1
+    assert start.run(["findings", str(folder), "-m", "critical", "-f", "jsonl", "--fail-on", "critical"]) == 1
     assert len(capsys.readouterr().out.splitlines()) == 2
-    assert cli.run(["report", str(folder), "-o", str(folder / "exports" / "report.html")]) == 0
-    assert cli.run(["report", str(folder), "-o", str(folder / "exports" / "report.html")]) == 2
+    assert start.run(["report", str(folder), "-o", str(folder / "exports" / "report.html")]) == 0
+    assert start.run(["report", str(folder), "-o", str(folder / "exports" / "report.html")]) == 2
     for command in ("info", "ladder", "transcript", "analyze"):
         capsys.readouterr()
-        assert cli.run([command, str(folder)]) == 2
+        assert start.run([command, str(folder)]) == 2
         assert "case folder" in capsys.readouterr().err
-    assert cli.run(["findings", str(folder), str(folder)]) == 2
+    assert start.run(["findings", str(folder), str(folder)]) == 2
 
 
 def test_analyze_writes_a_case_before_anything_is_read_twice(case: analyzer.Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,12 +251,12 @@ def test_analyze_writes_a_case_before_anything_is_read_twice(case: analyzer.Case
 
     monkeypatch.setattr(api, "analyze", made)
     monkeypatch.setattr("sys.argv", ["winrm-analyzer", "analyze", "a.pcap", "--secrets", str(secrets), f"--keylog={secrets}", "-o", "case"])
-    assert cli.run(["analyze", "a.pcap", "--secrets", str(secrets), "-o", str(tmp_path / "made")]) == 0
+    assert start.run(["analyze", "a.pcap", "--secrets", str(secrets), "-o", str(tmp_path / "made")]) == 0
     assert (tmp_path / "made" / "manifest.json").exists()
     assert asked == [["winrm-analyzer", "analyze", "a.pcap", "--secrets", "***", "--keylog=***", "-o", "case"]]
-    assert cli.run(["analyze", "a.pcap", "-o", str(tmp_path / "made")]) == 2
+    assert start.run(["analyze", "a.pcap", "-o", str(tmp_path / "made")]) == 2
     assert len(asked) == 1, "the folder is looked at before the captures are read"
-    assert cli.run(["analyze", "a.pcap", "-o", str(tmp_path / "made"), "--clobber"]) == 0
+    assert start.run(["analyze", "a.pcap", "-o", str(tmp_path / "made"), "--clobber"]) == 0
 
 
 def test_a_moved_case_still_verifies(folder: Path, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import analyzer
-from analyzer import api, cli
+from analyzer import api
+from analyzer.cli import start
 from analyzer.errors import InputError
 from analyzer.records.issues import Issue
 from analyzer.records.result import Result
@@ -33,7 +34,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
             return build.case(on or build.direct())
 
         monkeypatch.setattr(api, "analyze", made)
-        code = cli.run(list(arguments))
+        code = start.run(list(arguments))
         out, err = capsys.readouterr()
         return code, out, err
 
@@ -253,10 +254,11 @@ def test_colours_bring_only_our_own_sequences() -> None:
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
     script = """if True:
-        from analyzer import api, cli
+        from analyzer import api
+        from analyzer.cli import start
         from tests.build import evidence
         api.analyze = lambda *a, **k: evidence.case(evidence.direct())
-        cli.main(['analyze', 'x'])
+        start.main(['analyze', 'x'])
     """
     shell = f"'{sys.executable}' -c \"{script}\" | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)

@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from analyzer.cli import cli
+from analyzer.cli.commands import cli
 from analyzer.tables.registry import TABLES
 
 PROMISED = {

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 import analyzer
-from analyzer.cli import cli
+from analyzer.cli.commands import cli
 from tests.build import careless
 
 LINES = {"winrs": ("net user bob Ofen9!x /add", "schtasks /create /tn renew /tr C:\\renew.exe"), "powershell": ("Get-Item C:\\secret | Copy-Item -To D:\\",)}

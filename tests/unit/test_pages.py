@@ -19,7 +19,7 @@ import nbformat
 import pytest
 from click.testing import CliRunner
 
-from analyzer.cli import cli
+from analyzer.cli.commands import cli
 from analyzer.rules.catalogue import FAMILIES, rules
 from analyzer.rules.documents import explanation
 from analyzer.tables.registry import TABLES

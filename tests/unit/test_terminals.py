@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from analyzer import cli
+from analyzer.cli import commands
 from analyzer.tables.registry import TABLES
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ def test_a_document_is_filled_anew_and_says_the_same() -> None:
     shown = on_terminal(60, "explain", "tcp.rst-after-2xx")
     assert shown.split() == plain.split()
     assert [line for line in shown.splitlines() if line and not line.startswith(" ")][-5:] == [
-        "What it sees", "Why it matters", "When it is wrong", "Needs", "Reference",
+        "Detects", "Impact", "False positives", "Requires", "References",
     ]  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def test_colours_are_for_terminals_that_want_them() -> None:
 def test_a_pipe_gets_colours_only_when_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
-    assert "\x1b[" not in CliRunner().invoke(cli.cli, ["rules"], color=True).output
+    assert "\x1b[" not in CliRunner().invoke(commands.cli, ["rules"], color=True).output
     plain = subprocess.run([sys.executable, "-m", "analyzer", "info", SAMPLE], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "\x1b[" not in plain
     forced = subprocess.run(
@@ -120,7 +120,7 @@ def test_commands_options_tables_and_rules_are_completed() -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_completion_script_is_one(shell: str, tmp_path: Path) -> None:
-    done = CliRunner().invoke(cli.cli, ["completion", shell])
+    done = CliRunner().invoke(commands.cli, ["completion", shell])
     assert done.exit_code == 0
     assert "_WINRM_ANALYZER_COMPLETE" in done.output
     if shutil.which(shell):

@@ -267,7 +267,7 @@ SHAPES = (
         r"(?i)(?<![-/\w$.])(?:password|passphrase|secret)[^\S\r\n]{1,8}(?P<value>N?'[^'\r\n]{1,256}'|\"[^\"\r\n]{1,256}\")",
     ),
     Shape(("login",), r"(?i)\blogin\s{1,8}\S{1,104}\s{1,8}password\s{1,8}(?P<value>\S++)"),
-    Shape((".tochararray",), r"(?i)(?P<value>\"[^\"\r\n]{1,256}\"|'[^'\r\n]{1,256}')\.ToCharArray\(\)"),
+    Shape(("appendchar",), r"(?i)(?P<value>\"[^\"\r\n]{1,256}\"|'[^'\r\n]{1,256}')\.ToCharArray\(\)"),
     Shape(("bearer",), r"(?i)\bbearer[^\S\r\n]{1,4}(?P<value>[A-Za-z0-9._~+/=-]{16,}+)"),
     Shape(("sig=", "sas=", "code=", "key="), r"(?i)[?&](?:sig|sas|code|key)=(?P<value>[^\s&#\"'<>]{8,}+)"),
     Shape(("sha1", "ntlm", "lm ", "dpapi"), rf"(?i)\*[^\S\r\n]{{1,8}}(?:SHA1|DPAPI|LM|NTLM)[^\S\r\n]{{0,8}}:[^\S\r\n]{{0,4}}(?P<value>{_HEX}{{32,64}})\b"),

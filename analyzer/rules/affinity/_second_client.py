@@ -4,24 +4,18 @@ The proxy names another client for later requests without credentials (X-Forward
 are the proxy's word, so this is less certain than both sides; several addresses say nothing.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
 from analyzer.records.auth import Conversation
-from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Outcome
-from analyzer.rules.asking import MECHANISMS
 from analyzer.rules.reading import CONNECTION_BASED, authenticated, counted, header, message, name, owner, packets_of, request, role, status, who
-from analyzer.rules.telling import Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Sign, Signs, Tell
 
 _ADDRESS, _PROGRAM = 0.9, 0.6
 
 
-class Second(Struct, frozen=True, gc=False):
+class Second(Fact, frozen=True):
     """A request of a second client, the logon of the first one, and how both are called (addresses, else User-Agents)."""
 
     exchange: Exchange
@@ -31,7 +25,7 @@ class Second(Struct, frozen=True, gc=False):
     by_address: bool
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Second]]:
+def see(evidence: Evidence) -> Signs[Second]:
     """One sign for each request that was served to a second client."""
     for fate in evidence.story.fates.values():
         exchange = evidence.exchanges[fate.request]
@@ -91,7 +85,7 @@ def why(tell: Tell[Second]) -> str:
     how = "The proxy names both addresses in its fields." if fact.by_address else "The User-Agent changes; the proxy names no address."
     agents = dict.fromkeys(value for second in tell.facts if (value := header(request(second.exchange), "user-agent")))
     return (
-        f"{fact.first} logged on {name(tell.connection)} as {account} with {MECHANISMS[fact.logon.mechanism]} ({tell.packet(tell.first.packets[0])}). "
+        f"{fact.first} logged on {name(tell.connection)} as {account} with {fact.logon.mechanism.shown} ({tell.packet(tell.first.packets[0])}). "
         f"{counted(tell.count, 'request')} of {fact.second} without credentials then came over the same connection and were answered: the first is "
         f"{fact.exchange.id} ({tell.packet(asked.packets[0]) if asked and asked.packets else 'not captured'}), status {status(fact.exchange)}"
         f"{f', User-Agent {next(iter(agents))}' if agents and fact.by_address else ''}. {how} The server served them with the rights of {account}."

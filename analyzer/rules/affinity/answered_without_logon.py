@@ -1,35 +1,32 @@
 """On the client's side alone: a client that never logs on is answered through a proxy.
 
-What it sees
+Detects
     A client's connection to a proxy whose server side is not in the capture. It sends WinRM requests with readable SOAP and never any credentials, and they are
     answered with 2xx. Identify, which is anonymous by design, does not count.
-Why it matters
+Impact
     A WinRM server answers nobody without a logon. So the request ran under a logon that someone else made: another client's on a shared server connection, or
     the proxy's own account.
-When it is wrong
+False positives
     A proxy that logs on with an account of its own, by design, looks the same from here. So does a server that is no Windows and asks for no logon.
-Needs
+Requires
     The client's side of the proxy. With the server's side, affinity.shared-authenticated-upstream or affinity.proxy-owned-identity tells which.
-Reference
+References
     Proxy Servers and WinRM, sentence 155.
 """
 
-from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
 from analyzer.records.auth import Audience
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.story import Fate, Outcome
 from analyzer.rules.asking import server_words, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import header, is_clear, message, request, role
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Fate]]:
+def see(evidence: Evidence) -> Signs[Fate]:
     """One sign for each request that was answered so."""
     spoke = {one.connection for one in evidence.conversations if one.audience is Audience.SERVER}
     for fate in evidence.story.fates.values():

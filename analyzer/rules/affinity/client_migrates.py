@@ -1,35 +1,29 @@
 """After the logon a client's requests are moved to another server connection.
 
-What it sees
+Detects
     A handshake completes on a client's connection and on one server connection. The next request of the same client's connection, without a new handshake, is
     forwarded on another server connection, although the server has not ended the first one.
-Why it matters
+Impact
     The other connection is not logged on. The request is refused or, if another client logged on there, served with the wrong account.
-When it is wrong
+False positives
     When the server, or a device on the path, ended the first connection, the proxy had no choice. That is not counted.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentence 146.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
 from analyzer.records.auth import Audience, Conversation
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.story import Ending, Kind
 from analyzer.records.transport import Side
 from analyzer.rules.asking import asked_at, joined, named, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import authenticated, begins_at, completed, counted, header, listed, packets_of, request, status, until_the_next, upstream, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-class Move(Struct, frozen=True, gc=False):
+class Move(Fact, frozen=True):
     """A request after a logon, what it was forwarded as, and the server connection of the logon with how it had ended by then."""
 
     logon: Conversation
@@ -39,7 +33,7 @@ class Move(Struct, frozen=True, gc=False):
     ended: Ending | None
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Move]]:
+def see(evidence: Evidence) -> Signs[Move]:
     """One sign for each request that was moved."""
     for logon in completed(evidence):
         last = upstream(evidence, logon.ends or logon.exchanges[-1])
@@ -55,7 +49,7 @@ def _needs_the_logon(evidence: Evidence, near: Exchange, logon: Conversation) ->
     return near.id not in logon.exchanges and authenticated(evidence, near) is logon and header(request(near), "authorization") is None
 
 
-def _signs(evidence: Evidence, logon: Conversation, near: Exchange, far: Exchange, home: str) -> Iterator[Sign[Move]]:
+def _signs(evidence: Evidence, logon: Conversation, near: Exchange, far: Exchange, home: str) -> Signs[Move]:
     one, two, asked = evidence.connections[home], evidence.connections[far.connection], request(near)
     if (one.client.host, one.server) != (two.client.host, two.server):
         return  # in a chain of proxies one further on takes the place of one that was not captured

@@ -1,36 +1,31 @@
 """A request is encrypted for one client's logon and sent on a connection that another client logged on.
 
-What it sees
+Detects
     An encrypted request on a server connection that only the password or key of another user decrypts than the one who logged on there. Which key is whose is
     known from the clients' own connections.
-Why it matters
+Impact
     It proves that the proxy mixes clients: the request was made for another connection. The server cannot decrypt it and refuses. A readable request would have
     been served with the wrong user's rights.
-When it is wrong
+False positives
     Never about the fact: a signature proves each decryption. Users with the same password cannot be told apart and are not counted. Nor is a connection with
     mixed handshakes: whose logon it is cannot be told.
-Needs
+Requires
     Both sides of the proxy, and the passwords or keys of both users.
-Reference
+References
     MS-WSMV 2.2.9.1; Proxy Servers and WinRM, sentences 146, 155 and 157.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.rules.asking import asked_at, is_mixed
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import authenticated, counted, message, name, owner, packets_of, request, status, who, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-class Mismatch(Struct, frozen=True, gc=False):
+class Mismatch(Fact, frozen=True):
     """A request, its client's own exchange, the user of its connection, and the user whose key decrypts it."""
 
     exchange: Exchange
@@ -39,7 +34,7 @@ class Mismatch(Struct, frozen=True, gc=False):
     request_user: str
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Mismatch]]:
+def see(evidence: Evidence) -> Signs[Mismatch]:
     """One sign for each request that another user's key decrypts."""
     users = _users_by_secret(evidence)
     for exchange in winrm_exchanges(evidence, Role.UPSTREAM_LEG):

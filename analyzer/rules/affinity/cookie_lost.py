@@ -1,34 +1,29 @@
 """The proxy loses the cookie that keeps a shell on its server.
 
-What it sees
+Detects
     A ``MS-WSMAN`` cookie that the server set and that did not reach the client, or that the client sent back and that did not reach the server unchanged.
-Why it matters
+Impact
     In front of several servers the cookie leads each request to the one that has the shell. Without it requests end at servers that do not know the shell.
-When it is wrong
+False positives
     With a single server it changes nothing. Old clients never send cookies back; only what the proxy itself loses is counted.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     MS-WSMV 3.1.4.1.31.4.
 """
 
 import re
-from collections.abc import Iterator
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Hop
 from analyzer.rules.asking import answered_at, asked_at, server_words, times
 from analyzer.rules.reading import identity, name, packets_of, request, response
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _COOKIE = re.compile(r"(?:^|[;,\s])MS-WSMAN=([^;,\s]*)", re.IGNORECASE)
 
 
-class Loss(Struct, frozen=True, gc=False):
+class Loss(Fact, frozen=True):
     """An exchange on both sides, and whether the client's cookie was lost, or else the server's."""
 
     near: Exchange
@@ -36,7 +31,7 @@ class Loss(Struct, frozen=True, gc=False):
     of_client: bool
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Loss]]:
+def see(evidence: Evidence) -> Signs[Loss]:
     """One sign for each exchange that lost its cookie."""
     for hop in evidence.hops:
         loss = _loss(evidence, hop) if hop.near_connection in evidence.winrm else None

@@ -1,37 +1,33 @@
 """A request of one client is sent over a connection that another client logged on, and the server refuses it.
 
-What it sees
+Detects
     As affinity.shared-authenticated-upstream: a request without credentials on a server connection that another client's connection logged on. But the server
     refuses it: with 401 or 403, or with an error that holds no WinRM message, as for an encrypted body that it cannot decrypt.
-Why it matters
+Impact
     Encryption saved the day: the server could not be fooled. The proxy still mixes clients, and their requests fail at random. A client that sends clear text
     would be served with another user's rights.
-When it is wrong
+False positives
     The first request of a handshake, which is meant to be refused and is followed by credentials on the same client's connection, is not counted. Neither are a
     proxy's own errors (502 to 504).
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentences 155 and 157.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.sealing import Protection
 from analyzer.rules.affinity.shared_authenticated_upstream import Foreign, each, foreign_requests, server, signed, sure, whose
 from analyzer.rules.asking import asked_at
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import after, header, message, request, response, status, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 _REFUSALS = (401, 403)
 _GATEWAY = (407, 502, 503, 504)
 _ERROR = 400
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Foreign]]:
+def see(evidence: Evidence) -> Signs[Foreign]:
     """One sign for each request that was refused."""
     for foreign in foreign_requests(evidence):
         if _is_refused(evidence, foreign) and not _begins_a_handshake(evidence, foreign):

@@ -1,33 +1,29 @@
 """The handshakes of two clients are mixed on one server connection.
 
-What it sees
+Detects
     On a server connection a token of client A's handshake is followed by a token of client B's, although A's handshake was not over: it continued after that.
-Why it matters
+Impact
     The server keeps one handshake for each connection. B's message answers A's challenge, or discards it: one of them fails, at random, under load.
-When it is wrong
+False positives
     A client that abandoned its handshake leaves the connection free for others. That is not counted.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentences 127, 129 and 144.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 
-from msgspec import Struct
-
 from analyzer.records.auth import Conversation
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
-from analyzer.rules.asking import MECHANISMS, asked_at, joined, times
+from analyzer.rules.asking import asked_at, joined, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import handshakes, name, owner, packets_of, request, status, upstream, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-class Mix(Struct, frozen=True, gc=False):
+class Mix(Fact, frozen=True):
     """A's handshake on its own connection, its exchange on the server connection, B's exchange that came next there, and B's own exchange."""
 
     handshake: Conversation
@@ -36,7 +32,7 @@ class Mix(Struct, frozen=True, gc=False):
     foreign: Exchange
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Mix]]:
+def see(evidence: Evidence) -> Signs[Mix]:
     """One sign for each token that came into another client's handshake."""
     tokens = {identity: found for found in handshakes(evidence) for identity in found.exchanges}
     for connection in dict.fromkeys(hop.far_connection for hop in evidence.hops):
@@ -45,7 +41,7 @@ def see(evidence: Evidence) -> Iterator[Sign[Mix]]:
             yield from _signs(evidence, tokens, mine, other)
 
 
-def _signs(evidence: Evidence, tokens: Mapping[str, Conversation], mine: Exchange, other: Exchange) -> Iterator[Sign[Mix]]:
+def _signs(evidence: Evidence, tokens: Mapping[str, Conversation], mine: Exchange, other: Exchange) -> Signs[Mix]:
     near, foreign, asked = owner(evidence, mine.id), owner(evidence, other.id), request(other)
     if near is None or foreign is None or asked is None or near.connection == foreign.connection:
         return
@@ -62,7 +58,7 @@ def why(tell: Tell[Mix]) -> str:
     """Whose handshake had begun, and whose token came in between."""
     first = tell.facts[0]
     return (
-        f"Client connection {first.handshake.connection}{_named(first)} began its {MECHANISMS[first.handshake.mechanism]} handshake on server connection "
+        f"Client connection {first.handshake.connection}{_named(first)} began its {first.handshake.mechanism.shown} handshake on server connection "
         f"{name(tell.connection)} ({asked_at(tell, first.mine)}). Before it continued, the proxy sent a token of client connection {first.foreign.connection} "
         f"there ({asked_at(tell, first.other)}). The server answered {status(first.other)} ({first.other.id}). It keeps one handshake for each connection, so "
         f"they destroy each other. This happened {times(tell.count)}."

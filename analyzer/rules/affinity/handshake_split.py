@@ -1,31 +1,28 @@
 """The messages of one logon reach the server on different connections.
 
-What it sees
+Detects
     The answer to a challenge arrives on a connection on which that challenge was never sent. Proof is either both sides of a proxy, or an NTLMv2 response that
     repeats the time stamp of a challenge on another connection. With the server side alone and without time stamps: an NTLM authenticate message as the first
     thing on a connection whose beginning was captured, right after a challenge to the same peer on another one.
-Why it matters
+Impact
     The server keeps the state of a logon with the connection. It answers 401 and the user sees "access denied" with a correct password.
-When it is wrong
+False positives
     When the capture began in the middle of the second connection; such connections are left out.
-Needs
+Requires
     Both sides of the proxy, or the server side alone. On the client side alone a proxy that splits logons looks like wrong credentials.
-Reference
+References
     Proxy Servers and WinRM, sentences 129, 133 and 144.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
 
 from analyzer.records.auth import Conversation, Outcome
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.records.story import Logon, Reason, Result
-from analyzer.rules.asking import MECHANISMS, account, is_proxied, server_words, sign, times
+from analyzer.rules.asking import account, is_proxied, server_words, sign, times
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import counted, handshakes, listed, name, packet, request, role, status, upstream
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 HOW = Advice(
     "Bind each server connection to one client connection for as long as both live",
@@ -40,7 +37,7 @@ _SOON_NS = 5_000_000_000
 _PROVED, _ALONE = 0.95, 0.7
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Logon]]:
+def see(evidence: Evidence) -> Signs[Logon]:
     """Split logons; with the server side alone and without proof, halves that fit."""
     found = [_sign(evidence, logon) for logon in evidence.story.logons if logon.reason is Reason.SPLIT]
     yield from found
@@ -54,7 +51,7 @@ def _sign(evidence: Evidence, logon: Logon) -> Sign[Logon]:
     return Sign(own.fact, own.exchanges, own.packets, own.connections, own.user, min(hops, default=_PROVED))
 
 
-def _halves(evidence: Evidence) -> Iterator[Sign[Logon]]:
+def _halves(evidence: Evidence) -> Signs[Logon]:
     """Without the client's side: an answer without its challenge, and a challenge without its answer, one after the other between the same two hosts."""
     pending: dict[tuple[str, str, int], list[Conversation]] = defaultdict(list)
     for spoken in sorted(handshakes(evidence), key=lambda found: found.first_ns):
@@ -97,7 +94,7 @@ def title(tell: Tell[Logon]) -> str:
 def why(tell: Tell[Logon]) -> str:
     """Which messages went where, how often, and how it ended."""
     first = tell.first
-    mechanism, user = MECHANISMS[first.fact.mechanism], first.user
+    mechanism, user = first.fact.mechanism.shown, first.user
     refused = sum(logon.outcome is Result.REFUSED for logon in tell.facts)
     outcome = f"It was tried {times(tell.count)} and refused {times(refused)} (401)." if refused else f"It was tried {times(tell.count)}."
     way = [part for identity in first.exchanges if (part := _forwarded(tell.evidence, identity))]

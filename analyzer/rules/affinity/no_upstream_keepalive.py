@@ -1,41 +1,36 @@
 """The proxy opens a new connection to the server for every request of a logon that needs its connection.
 
-What it sees
+Detects
     At least three server connections of one proxy that serve clients' connections with more than one exchange, and at least 80 % of them carry one exchange
     only. Counted are connections that have to persist: those of NTLM, Kerberos and CredSSP logons, and those with nothing but a challenge for them.
-Why it matters
+Impact
     NTLM, Kerberos with several round trips and CredSSP authenticate the connection, so they cannot work at all; what works must log on again each time.
-When it is wrong
+False positives
     Basic authenticates each request and breaks nothing, so it is not counted. A proxy that speaks HTTP/1.0 to the server closes by nature; that is
     http.1.0-downgrade and not counted here.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentences 145 to 147.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-
-from msgspec import Struct
+from collections.abc import Mapping
 
 from analyzer.records.auth import Audience, Mechanism
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Connection, Side
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, identity, name, owner, packets_of, request, role
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell, endpoint
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell, endpoint
 
 LEAST = Param("least", 3, "connections", "how many server connections with one exchange it takes")
 RATIO = Param("ratio", 0.8, "share", "which share of the proxy's server connections they must be")
 _OLD = "HTTP/1.0"
-_PER_REQUEST = (Mechanism.BASIC, Mechanism.DIGEST, Mechanism.CERTIFICATE)
 
 
-class Single(Struct, frozen=True, gc=False):
+class Single(Fact, frozen=True):
     """A server connection with one exchange, the client's exchange, and how many there are like it in all."""
 
     connection: Connection
@@ -44,7 +39,7 @@ class Single(Struct, frozen=True, gc=False):
     whole: int
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Single]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Single]:
     """One sign for each server connection with one exchange, of proxies that mostly have such."""
     groups: dict[tuple[str, str, int], list[Connection]] = defaultdict(list)
     for connection in evidence.connections.values():
@@ -64,7 +59,7 @@ def _has_to_last(evidence: Evidence, connection: Connection) -> bool:
     modern = all((asked := request(exchange)) is not None and asked.version != _OLD for exchange in exchanges)
     nears = {near.connection for near in owners}
     spoken = [found for near in nears for found in evidence.conversations_of.get(near, ()) if found.audience is Audience.SERVER]
-    per_request = bool(spoken) and all(found.mechanism in _PER_REQUEST for found in spoken)
+    per_request = bool(spoken) and not any(found.mechanism.lasting or found.mechanism is Mechanism.UNKNOWN for found in spoken)
     return modern and not per_request and any(len(evidence.exchanges_of[near]) > 1 for near in nears)
 
 

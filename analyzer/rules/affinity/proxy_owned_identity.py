@@ -1,28 +1,25 @@
 """The proxy logs on to the server with credentials of its own.
 
-What it sees
+Detects
     A request without credentials, or with Basic credentials of one user, that the proxy forwarded with other credentials.
-Why it matters
+Impact
     The server sees the gateway's account, for every client. Only the gateway knows who did what, and everyone it lets through has the rights of its account.
-When it is wrong
+False positives
     Gateways for privileged access do it by design, and log who it was.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentences 120 and 155.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from analyzer.records.auth import Audience
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Hop
 from analyzer.rules.asking import asked_at
 from analyzer.rules.reading import counted, header, listed, name, packets_of, request, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
 class Own(NamedTuple):
@@ -32,7 +29,7 @@ class Own(NamedTuple):
     far: Exchange
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Own]]:
+def see(evidence: Evidence) -> Signs[Own]:
     """One sign for each request that was given other credentials."""
     for hop in evidence.hops:
         own = Own(evidence.exchanges[hop.near], evidence.exchanges[hop.far])

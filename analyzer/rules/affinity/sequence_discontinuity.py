@@ -1,44 +1,40 @@
 """The proxy sends one client's encrypted message over another client's connection, by its sequence number.
 
-What it sees
+Detects
     Every message encrypted with NTLM (extended session security) or with a Kerberos CFX token has its sequence number in clear. Within one logon and direction
     each number is the one before plus one. Here a number is skipped or repeated although no byte between the two messages is missing and no new handshake lies
     in between; or the first NTLM message after the handshake has neither number 0 nor 1. With both sides of the proxy, the message came from the connection of
     another client than the logon.
-Why it matters
+Impact
     It proves, without any key, that the proxy mixes clients. The server cannot decrypt the message and refuses it.
-When it is wrong
+False positives
     With one side of the proxy only, nothing shows whose message it is: then it is medium and says so. A client that numbers its own messages in its own way is
     not counted, nor is a connection without a proxy or with mixed handshakes. A message that the client itself repeats is left out, and so is one that may be
     a repetition because an earlier request of that client with the same length is not whole in the capture. Gaps in the capture, NTLM without extended session
     security and CredSSP have nothing to compare.
-Needs
+Requires
     One side of the proxy with the handshake; to prove it, both. No key.
-Reference
+References
     MS-NLMP 3.4.4.2; RFC 4121 section 4.2.6.2; Proxy Servers and WinRM, sentence 155.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 
-from msgspec import Struct
-
 from analyzer.records.auth import Audience, Conversation, Mechanism
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
-from analyzer.rules.asking import MECHANISMS, client_behind, is_mixed, named, server_words
+from analyzer.rules.asking import client_behind, is_mixed, named, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import PROXIED, completed, counted, first_packet, identity, message, name, owner, request, response, role, until_the_next, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _MECHANISMS = (Mechanism.NTLM, Mechanism.KERBEROS)
 _PROVED, _UNTOLD = 0.95, 0.5
 
 
-class Break(Struct, frozen=True, gc=False):
+class Break(Fact, frozen=True):
     """Where the numbering breaks: the logon, the message, its number, the number before it in this direction (None: it is the first), and the other client's
     exchange that it belongs to (None: its client is not in the capture)."""
 
@@ -50,7 +46,7 @@ class Break(Struct, frozen=True, gc=False):
     foreign: Exchange | None = None
 
 
-class Sent(Struct, frozen=True, gc=False):
+class Sent(Fact, frozen=True):
     """The exchange in which each body was sent first, of all and of each connection; and when each client host first sent a request of a length (None: of any)
     whose body is not known."""
 
@@ -59,7 +55,7 @@ class Sent(Struct, frozen=True, gc=False):
     unread: Mapping[tuple[str, int | None], int]
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Break]]:
+def see(evidence: Evidence) -> Signs[Break]:
     """One sign for each break that shows, or may show, another client's message."""
     sent = Sent(_first_seen(evidence), _first_on(evidence), _unread(evidence))
     for logon in completed(evidence):
@@ -69,7 +65,7 @@ def see(evidence: Evidence) -> Iterator[Sign[Break]]:
                     yield from _sign(evidence, one)
 
 
-def _sign(evidence: Evidence, found: Break) -> Iterator[Sign[Break]]:
+def _sign(evidence: Evidence, found: Break) -> Signs[Break]:
     """A break of a client's own messages is its own way to number; one on the client's side of a known exchange shows on the server's side."""
     logon, near, first = found.logon, owner(evidence, found.exchange.id), client_behind(evidence, found.logon)
     exchanges, packets, user = (found.exchange.id,), first_packet(found.half), who(logon)
@@ -207,7 +203,7 @@ def why(tell: Tell[Break]) -> str:
     first = sign.fact
     expected = f"follows number {first.before}" if first.before is not None else "is the first after the handshake"
     text = (
-        f"{name(tell.connection)} was logged on with {MECHANISMS[first.logon.mechanism]}{named('as', who(first.logon))}. The encrypted message in "
+        f"{name(tell.connection)} was logged on with {first.logon.mechanism.shown}{named('as', who(first.logon))}. The encrypted message in "
         f"{first.exchange.id} ({tell.packet(sign.packets[0]) if sign.packets else 'no packet'}) has number {first.number} and {expected}. No bytes are "
         f"missing in between. There {'is' if tell.count == 1 else 'are'} {counted(tell.count, 'such break')}. "
     )

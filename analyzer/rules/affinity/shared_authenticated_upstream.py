@@ -1,30 +1,26 @@
 """A request of one client is served on a connection that another client logged on.
 
-What it sees
+Detects
     On a server connection a handshake completes whose exchanges belong to the connection of client A. Later a request without credentials goes over the same
     server connection, and it belongs to the connection of client B: another address, or another account. B makes no handshake in between, and the answer is
     neither 401 nor 407. With the server's side alone: the proxy names another client for such a request (X-Forwarded-For, Forwarded), or it comes from
     another program (User-Agent).
-Why it matters
+Impact
     NTLM, Kerberos and CredSSP authenticate the connection. The server cannot tell the clients apart and serves B with A's rights.
-When it is wrong
+False positives
     The same client that reconnects (same address, and not visibly another user) is reported as low. When the two sides of the proxy are paired by time instead
     of by tokens or bodies, the severity is at most high. A gateway that logs on with an account of its own is another matter.
-Needs
+Requires
     Both sides of the proxy for certainty. On the server's side alone the fields are the proxy's word, and a client can write them, too; several addresses in
     one field say nothing.
-Reference
+References
     Proxy Servers and WinRM, sentences 128, 155 and 156; RFC 4559 section 6.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-from msgspec import Struct
-
 from analyzer.records.auth import Conversation
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.transport import Connection
@@ -33,13 +29,13 @@ from analyzer.rules.affinity._second_client import Second
 from analyzer.rules.asking import asked_at, client_behind, joined, named, server_words
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import authenticated, completed, counted, header, identity, message, name, owner, packets_of, request, status, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _REFUSED = (401, 407)
 _EXACT = 0.95
 
 
-class Foreign(Struct, frozen=True, gc=False):
+class Foreign(Fact, frozen=True):
     """A request on a server connection, the client's exchange and connection, and by whom the server connection was logged on."""
 
     exchange: Exchange
@@ -99,7 +95,7 @@ def whose(tell: Tell[Foreign]) -> str:
     )
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Any]]:
+def see(evidence: Evidence) -> Signs[Any]:
     """One sign for each request that was served, told by both sides, or by what the proxy says on the server's side alone."""
     yield from _second_client.see(evidence)
     for foreign in foreign_requests(evidence):

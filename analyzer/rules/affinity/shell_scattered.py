@@ -1,37 +1,32 @@
 """Requests for one shell are sent to several servers.
 
-What it sees
+Detects
     One ShellId, in messages that could be read, on server connections to two or more server addresses of one address family, and at least one of these requests
     was answered with a fault or an error.
-Why it matters
+Impact
     A shell lives on one server. The others do not know it (InvalidSelectors), so that commands fail at random.
-When it is wrong
+False positives
     A cluster that shares shells behind several addresses would serve them all: without an error nothing is said.
-Needs
+Requires
     The server's side of the proxy, and messages that can be read (in clear, or decrypted).
-Reference
+References
     MS-WSMV 3.1.4.1.31.4; Proxy Servers and WinRM, sentence 146.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.rules.asking import asked_at
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, identity, listed, message, packets_of, request, response, status, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, alone
 
 _ERROR = 400
 _DEMANDS = (401, 407)
 
 
-class Scattered(Struct, frozen=True, gc=False):
+class Scattered(Fact, frozen=True):
     """A shell, the requests for it, and the first that failed."""
 
     shell: str
@@ -39,7 +34,7 @@ class Scattered(Struct, frozen=True, gc=False):
     failed: Exchange
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Scattered]]:
+def see(evidence: Evidence) -> Signs[Scattered]:
     """One sign for each shell."""
     shells: dict[tuple[str, bool], list[Exchange]] = defaultdict(list)
     for exchange in winrm_exchanges(evidence, Role.UPSTREAM_LEG):

@@ -4,16 +4,12 @@ What is quoted stands between typographic quotation marks: everything that shows
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.sigma import Sighting
 from analyzer.records.wsman import Command, Shell
 from analyzer.rules.reading import command_exchanges, counted
-from analyzer.rules.telling import Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Severity, Sign, Signs, Tell
 
 TEXT = 0.7
 """The confidence of what rests on a text: it says what was asked for, not what came of it."""
@@ -28,7 +24,7 @@ _FIELDS = {
 }
 
 
-class Line(Struct, frozen=True, gc=False):
+class Line(Fact, frozen=True):
     """A line that fits, its command, and the shell that it ran in."""
 
     sighting: Sighting
@@ -41,10 +37,10 @@ class Line(Struct, frozen=True, gc=False):
         return self.command.state == _REFUSED
 
 
-def seen(rule: str) -> Callable[[Evidence], Iterator[Sign[Line]]]:
+def seen(rule: str) -> Callable[[Evidence], Signs[Line]]:
     """The signs of a rule: one for each line that fits one of its detections."""
 
-    def see(evidence: Evidence) -> Iterator[Sign[Line]]:
+    def see(evidence: Evidence) -> Signs[Line]:
         commands: dict[tuple[str, str, str], list[Command]] = defaultdict(list)
         for command in evidence.commands:
             commands[command.shell, command.id, command.kind].append(command)

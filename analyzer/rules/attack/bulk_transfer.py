@@ -1,31 +1,27 @@
 """Much data, or a program, is sent to a server over WinRM.
 
-What it sees
+Detects
     What could be read: in one shell more than 1 MiB of input and command lines together; or base64, hexadecimal digits
     or numbers in them that begin as a Windows program (MZ) or a ZIP archive (PK), or input that is a program. What could
     not be read: encrypted requests of one client program to one server with more than 1 MiB of bodies, at least four
     times as much as the responses; low, since only sizes are known.
-Why it matters
+Impact
     WinRM has no file transfer. Tools of administrators and of attackers alike push files through it piece by piece; a
     program that comes this way leaves no trace in the logs of file servers and proxies.
-When it is wrong
+False positives
     Event forwarding posts much to its collector; it is known by its paths, and not counted. Ansible copies modules
     and files (win_copy sends ZIP archives), Packer and Test Kitchen upload provisioning scripts, Copy-Item -ToSession
     copies what it is given.
-Needs
+Requires
     Request bodies; to see contents, those that can be read.
-Reference
+References
     ATT&CK T1570, T1105.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.wsman import Command, Output, Shell, outputs_of
@@ -44,7 +40,7 @@ from analyzer.rules.reading import (
     sentence,
     winrm_exchanges,
 )
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell, alone
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell, alone
 
 LARGE = Param("large", 1 << 20, "bytes", "how much has to be sent")
 MORE = Param("more", 4, "times", "how many times as much as the responses encrypted requests have to send")
@@ -61,7 +57,7 @@ _STUB = "This program cannot be run in DOS mode"
 _HEAD = 1024
 
 
-class Volume(Struct, frozen=True, gc=False):
+class Volume(Fact, frozen=True):
     """What went to the server in a shell: bytes in all, the commands with them, and in which command what begins as what (command, form, kind)."""
 
     size: int
@@ -69,7 +65,7 @@ class Volume(Struct, frozen=True, gc=False):
     begins: tuple[tuple[Command, str, str], ...]
 
 
-class Transfer(Struct, frozen=True, gc=False):
+class Transfer(Fact, frozen=True):
     """What could be read in a shell; or of what could not be read, how many requests with how many bytes, and the bytes of all responses."""
 
     shell: Shell | None = None
@@ -79,7 +75,7 @@ class Transfer(Struct, frozen=True, gc=False):
     answered: int = 0
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Transfer]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Transfer]:
     """One sign for each shell that could be read, and one for each client program and server of what could not."""
     by_shell: dict[str, list[Command]] = defaultdict(list)
     for command in evidence.commands:

@@ -1,26 +1,24 @@
 """A script fetches code and runs it, or loads a program into memory.
 
-What it sees
+Detects
     Lines of commands, scripts and input that could be read, and of the layers decoded out of them: a download that is
     handed to Invoke-Expression or a script block, a .NET assembly loaded from bytes that the script carries or fetches,
     memory of a process written and started from a script, a script decompressed and run, a Windows program that fetches
     and runs code (mshta, regsvr32, certutil, bitsadmin). Each finding quotes the line with its packet. Escape characters
     and pieces of texts are put together first.
-Why it matters
+Impact
     What runs is never a file on the server, and may differ each time. Most stagers of attack tools look so.
-When it is wrong
+False positives
     Installers are started so by their makers' documents (Chocolatey, PSGet, agents of clouds, Ansible's preparation
     script). Management tools carry .NET code in scripts. The line says what was asked for, not what came of it.
-Needs
+Requires
     Bodies that can be read: clear text, or decrypted with a password, key or key log.
-Reference
+References
     ATT&CK T1059.001, T1105, T1620, T1055, T1218.
 """
 
-from analyzer.records.finding import Severity
-from analyzer.records.sigma import Detection
 from analyzer.rules.attack._lines import TEXT, attack, destination, place, seen, severity, why
-from analyzer.rules.telling import Opinion, Owner
+from analyzer.rules.telling import Detection, Opinion, Owner, Severity
 
 _FETCH = r"\.download(?:string|data|file)(?:async)?\W|\b(?:iwr|irm|curl|wget|invoke-webrequest|invoke-restmethod)\b|\.openread\(|msxml2\.xmlhttp|winhttprequest"
 _RUN = r"\biex\b|invoke-expression|\[scriptblock\]::create|\.invokescript\(|\.invokecommand\."

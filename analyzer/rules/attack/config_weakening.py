@@ -1,49 +1,44 @@
 """The configuration of WinRM, or what protects it, is made weaker over WinRM.
 
-What it sees
+Detects
     A Put or Create on WinRM's own configuration that sets AllowUnencrypted, Basic for the service, TrustedHosts with
     ``*``, or CbtHardeningLevel None. The same in commands and scripts (winrm set, Set-Item WSMan:, the policies in
     the registry), and LocalAccountTokenFilterPolicy set to 1. Commands that turn remoting on (Enable-PSRemoting,
     winrm quickconfig) are low, a request that the server refused is medium.
-Why it matters
+Impact
     Clear text, reusable passwords and remote administration by local accounts are doors that stay open after the
     session; attackers open them for later.
-When it is wrong
+False positives
     Setup scripts of Ansible, Packer and Vagrant do the same on purpose. A Put may repeat a value that was there
     before. A command's text is what was asked for, not what came of it: a name and a value that stand close to each
     other in a script may belong to different things.
-Needs
+Requires
     Bodies that can be read: clear text, or decrypted with a password, key or key log.
-Reference
+References
     MS-WSMV 2.2.4.31 to 2.2.4.37; ATT&CK T1562, T1112 and T1021.006.
 """
 
 import re
-from collections.abc import Iterator
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Command, Shell
 from analyzer.rules.asking import where
 from analyzer.rules.reading import command_exchanges, first_packet, identity, listed, request, status, succeeded
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, alone
 
 _RANK = list(Severity)
 _DONE, _TRIED, _TEXT = 0.95, 0.7, 0.7
 _ON = r"""["']?[^\n;|]{0,60}?[\s"'=:]\$?(?:true|0x0*1|1)\b"""
 
 
-class Weakening(Struct, frozen=True, gc=False):
+class Weakening(Fact, frozen=True):
     """What was set, in our own words, and how bad that is."""
 
     what: str
     severity: Severity
 
 
-class Setting(Struct, frozen=True, gc=False):
+class Setting(Fact, frozen=True):
     """An element of the configuration by the end of its path, in lower case, and the value that weakens it."""
 
     path: str
@@ -51,7 +46,7 @@ class Setting(Struct, frozen=True, gc=False):
     weakening: Weakening
 
 
-class Pattern(Struct, frozen=True, gc=False):
+class Pattern(Fact, frozen=True):
     """What a command or script says."""
 
     text: str
@@ -81,7 +76,7 @@ PATTERNS = (
 )
 
 
-class Change(Struct, frozen=True, gc=False):
+class Change(Fact, frozen=True):
     """What a request sets, or a command in its shell says."""
 
     weakenings: tuple[Weakening, ...]
@@ -90,7 +85,7 @@ class Change(Struct, frozen=True, gc=False):
     shell: Shell | None = None
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Change]]:
+def see(evidence: Evidence) -> Signs[Change]:
     """One sign for each request and for each command; the server side is left out where the client's is known."""
     for message in evidence.messages.values():
         found = _set(message)

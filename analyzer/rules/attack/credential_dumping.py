@@ -1,28 +1,26 @@
 """A command reads stored credentials of the server.
 
-What it sees
+Detects
     Lines of commands, scripts and input that could be read, and of the layers decoded out of them: modules of mimikatz
     and Rubeus, a memory dump of LSASS (comsvcs.dll MiniDump, procdump, and programs made for it), the registry hives
     SAM and SECURITY saved, the database of Active Directory copied (ntdsutil ifm, ntds.dit), WDigest made to keep
     passwords, group policy passwords. Each finding quotes the line with its packet. Escape characters and pieces of
     texts are put together first.
-Why it matters
+Impact
     Whoever has these can log on as any user whose credentials were there, of a domain controller as every user.
-When it is wrong
+False positives
     Tests of security products and penetration tests do the same. ntdsutil ifm makes installation media for a new
     domain controller. Support asks for a dump of LSASS in rare cases. Backup scripts save the SYSTEM hive. A text that
     only names these words (a detection rule, a lesson) fits as well. The line says what was asked for, not what came
     of it.
-Needs
+Requires
     Bodies that can be read: clear text, or decrypted with a password, key or key log.
-Reference
+References
     ATT&CK T1003, T1558, T1552.
 """
 
-from analyzer.records.finding import Severity
-from analyzer.records.sigma import Detection
 from analyzer.rules.attack._lines import TEXT, attack, destination, place, seen, severity, why
-from analyzer.rules.telling import Opinion, Owner
+from analyzer.rules.telling import Detection, Opinion, Owner, Severity
 
 _MIMIKATZ = ("sekurlsa::", "lsadump::", "kerberos::golden", "kerberos::ptt", "kerberos::list", "misc::memssp", "invoke-mimikatz", "invoke-kiwi")
 _DUMPERS = ("nanodump", "handlekatz", "safetykatz", "sharpkatz", "sharpdump", "pypykatz", "lsassy", "out-minidump", "minidumpwritedump", "lazagne", "gsecdump")

@@ -1,27 +1,25 @@
 """A command makes Microsoft Defender blind: exclusions, protection switched off, the service stopped.
 
-What it sees
+Detects
     Lines of commands, scripts and input that could be read, and of the layers decoded out of them: Add-MpPreference or
     Set-MpPreference with an exclusion, a protection of Set-MpPreference that is disabled, the policies of the registry
     that do the same, the service stopped or disabled, definitions removed, the feature uninstalled; the firewall of a
     whole profile switched off (low). Each finding quotes the line with its packet. Reading settings, removing an
     exclusion and switching a protection on are none.
-Why it matters
+Impact
     A program that would have been found and removed then stays.
-When it is wrong
+False positives
     Servers for databases, mail, virtual machines and backups get exclusions by their makers' documents. Scripts that
     build images switch the protection off while they work, laboratories do so for good. Other protection software
     replaces Defender. The line says what was asked for: tamper protection may have ignored it.
-Needs
+Requires
     Bodies that can be read: clear text, or decrypted with a password, key or key log.
-Reference
+References
     ATT&CK T1562.001, T1562.004.
 """
 
-from analyzer.records.finding import Severity
-from analyzer.records.sigma import Detection
 from analyzer.rules.attack._lines import TEXT, attack, destination, place, seen, severity, why
-from analyzer.rules.telling import Opinion, Owner
+from analyzer.rules.telling import Detection, Opinion, Owner, Severity
 
 _SERVICES = r"[\"']?(?:windefend|wdnissvc|sense|wdfilter|wdboot)\b"
 _ON = r"[\s:]+[\"']?(?:\$?true|0*1)\b"

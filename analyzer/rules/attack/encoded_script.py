@@ -1,37 +1,32 @@
 """PowerShell commands are sent encoded, or in layers.
 
-What it sees
+Detects
     Commands that could be read and carry a script in base64 (-EncodedCommand, FromBase64String, compressed or not). One
     whose decoded script is encoded once more is low; encoding alone is information, as management tools encode every
     script. What the layers do is told by other rules, which read them, too. The finding quotes the first line of the
     decoded script with its packet.
-Why it matters
+Impact
     Logs of processes show the encoded form only. Layer upon layer is used to pass by filters.
-When it is wrong
+False positives
     Ansible, Packer, Chef, Test Kitchen, PDQ Deploy, Configuration Manager and DSC encode commands to pass them through
     command lines whole. Packer's and Chef's elevated scripts carry an encoded command in an encoded command.
-Needs
+Requires
     Bodies that can be read: clear text, or decrypted with a password, key or key log.
-Reference
+References
     ATT&CK T1027.010, T1059.001; about_PowerShell_exe, -EncodedCommand.
 """
 
 import re
-from collections.abc import Iterator
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.wsman import Command, Shell
 from analyzer.rules.reading import command_exchanges, counted
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _LAYER = re.compile(r"(?i)\s-e(?:c|nc?|nco\w{0,10})?\s+[\"']?[A-Za-z0-9+/]{24}|FromBase64String\s*\(\s*[\"'][A-Za-z0-9+/]{24}")
 _SHOWN = 160
 
 
-class Encoded(Struct, frozen=True, gc=False):
+class Encoded(Fact, frozen=True):
     """A command with an encoded script in its shell; ``layered``: the script carries another one."""
 
     command: Command
@@ -39,7 +34,7 @@ class Encoded(Struct, frozen=True, gc=False):
     layered: bool
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Encoded]]:
+def see(evidence: Evidence) -> Signs[Encoded]:
     """One sign for each command that carries an encoded script."""
     shells = {(shell.id, shell.kind): shell for shell in reversed(evidence.shells)}
     for command in evidence.commands:

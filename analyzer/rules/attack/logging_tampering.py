@@ -1,26 +1,24 @@
 """A command switches off, bypasses or clears what records scripts and events: AMSI, PowerShell logging, event logs.
 
-What it sees
+Detects
     Lines of commands, scripts and input that could be read, and of the layers decoded out of them: AMSI's state or
     functions changed in memory, script block logging switched off in memory or in the registry, tracing of PowerShell
     or of the process patched, event logs cleared or disabled, the audit policy removed, Sysmon unloaded, the command
     history deleted. Each finding quotes the line with its packet.
-Why it matters
+Impact
     What follows is not scanned and leaves no trace on the server: the capture may be the only record.
-When it is wrong
+False positives
     Scripts that build images of machines clear event logs at their end. Administrators clear the log of an application
     to see a fault once more. Security tests change AMSI. A text that only names these words fits as well. The line says
     what was asked for, not what came of it.
-Needs
+Requires
     Bodies that can be read: clear text, or decrypted with a password, key or key log.
-Reference
+References
     ATT&CK T1562.001, T1562.002, T1562.003, T1070.001, T1070.003.
 """
 
-from analyzer.records.finding import Severity
-from analyzer.records.sigma import Detection
 from analyzer.rules.attack._lines import TEXT, attack, destination, place, seen, severity, why
-from analyzer.rules.telling import Opinion, Owner
+from analyzer.rules.telling import Detection, Opinion, Owner, Severity
 
 _AMSI = ("amsiinitfailed", "amsiutils", "amsicontext", "amsisession", "amsiscanbuffer", "amsiopensession")
 _OFF = r"[\"'\])\s]{0,4}(?:\s*[=,]\s*|.{0,40}?[\s/-](?:d|val\w*)[\s:]+)[\"']?(?:0x)?0+\b"

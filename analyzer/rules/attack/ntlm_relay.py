@@ -1,41 +1,37 @@
 """A host passes a victim's NTLM logon to WinRM.
 
-What it sees
+Detects
     One server challenge on two connections of which the first ends at the host where the second begins, and the
     second carries WinRM. Proof of the relay is one of two: the first asks for something else (another method than
     POST, or another path than WinRM's); or it is WinRM, too, and the request that carries the victim's own token on
     the second connection has a body that the victim never sent to this host.
-Why it matters
+Impact
     It is how a relay works: the victim expects to log on to a web page, a file or a server, and the attacker gets a
     WinRM session in the victim's name.
-When it is wrong
+False positives
     A reverse proxy that leads another path to /wsman looks alike only if it changes the method as well or rewrites
     the path of a request that is not WinRM. A proxy that forwards WinRM forwards the client's own bodies, and is
     never counted. A body that was not wholly captured proves nothing.
-Needs
+Requires
     Both connections.
-Reference
+References
     ATT&CK T1557.001; MS-NLMP 5.1.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from analyzer.records.auth import Audience, Conversation, Mechanism, Step
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection
 from analyzer.rules.asking import asks_for, is_mixed, server_words
 from analyzer.rules.reading import counted, packets_of, request, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, alone
 
 _PATHS = ("/wsman", "/powershell")
 _Place = tuple[str, str, int]
 
 
-class Relay(Struct, frozen=True, gc=False):
+class Relay(Fact, frozen=True):
     """The victim's conversation and the one with the server; of WinRM to WinRM, the exchange with the body that the victim never sent."""
 
     victim: Conversation
@@ -74,7 +70,7 @@ class _Bodies:
         return frozenset(found)
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Relay]]:
+def see(evidence: Evidence) -> Signs[Relay]:
     """One sign for each challenge that was passed on."""
     by_challenge: dict[bytes, list[Conversation]] = defaultdict(list)
     for conversation in evidence.conversations:

@@ -1,28 +1,22 @@
 """Requests that impacket's relay tool sends.
 
-What it sees
+Detects
     Authentication requests whose body is ``<xml></xml>`` (11 bytes), or readable messages with the MessageIDs that
     impacket's ntlmrelayx has built in.
-Why it matters
+Impact
     No WinRM client sends these. The tool logs on to WinRM with another user's relayed credentials.
-When it is wrong
+False positives
     The tool is also used in authorized tests. Its constants may change, so that nothing found means nothing.
-Needs
+Requires
     The requests on one side of a proxy, not encrypted.
-Reference
+References
     ATT&CK T1557.001 and T1021.006.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import server_words, where
 from analyzer.rules.reading import counted, header, identity, listed, message, packets_of, request, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _BODY = b"<xml></xml>"
 _MESSAGE_IDS = (
@@ -32,14 +26,14 @@ _MESSAGE_IDS = (
 )
 
 
-class Mark(Struct, frozen=True, gc=False):
+class Mark(Fact, frozen=True):
     """A request and what in it is the tool's."""
 
     exchange: Exchange
     what: str
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Mark]]:
+def see(evidence: Evidence) -> Signs[Mark]:
     """One sign for each such request; the server side is left out where the client's is known."""
     for exchange in winrm_exchanges(evidence):
         what = None if exchange.id in evidence.far else _mark(evidence, exchange)

@@ -1,43 +1,41 @@
 """A command is run without any logon.
 
-What it sees
+Detects
     A POST with a readable WS-Management request that runs or changes something (Create, Command, Send, Put, Delete,
     or a method of a class). Its connection has no TLS and is known from its first byte. Neither this request nor an
     earlier one on the connection has an Authorization field. The answer is 2xx with SOAP that is not a fault. Behind
     a proxy the server's side must be the same.
-Why it matters
+Impact
     It is how CVE-2021-38647 (OMIGOD) looks: Open Management Infrastructure took requests without an Authorization
     field for root's. Anyone who reaches the port runs commands as root.
-When it is wrong
+False positives
     A server that was set up to serve anonymous requests on purpose, a test double for example. Requests that only
     read or ask who is there (Identify, Get, Enumerate, WS-Discovery) are not counted, nor are encrypted requests and
     requests after a logon.
-Needs
+Requires
     The connection from its beginning; both sides where there is a proxy (a host that forwards other clients' requests
     is one). Inside TLS a certificate may stand for the header: nothing is said there.
-Reference
+References
     CVE-2021-38647; ATT&CK T1190; RFC 9110 section 11.6.2.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from analyzer.records.auth import Outcome
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Message
 from analyzer.records.transport import Connection, Endpoint
 from analyzer.rules.asking import server_words, where
 from analyzer.rules.reading import counted, header, is_clear, listed, message, packets_of, request, response, role, status, succeeded, upstream, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _RUNS = ("Create", "Command", "Send", "Put", "Delete")
 _PATH = "/wsman"
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each request that was served."""
     bare = {identity: _bare_to(evidence, connection) for identity, connection in evidence.connections.items() if identity in evidence.winrm}
     forwarders = {evidence.connections[hop.near_connection].server for hop in evidence.hops}

@@ -1,27 +1,25 @@
 """A service, a scheduled task, a WMI subscription or a process on another host is created by a command.
 
-What it sees
+Detects
     Lines of commands, scripts and input that could be read, and of the layers decoded out of them: a service or task
     that runs a shell, a script that is encoded or a program of a folder anyone can write to; one on a further host (sc
     with a host, schtasks /s, wmic /node, Win32_Process Create with a computer's name, psexec); a WMI event subscription
     that runs a command. Any other service or task that is created is low. Each finding quotes the line with its packet.
     Lists, queries, starts and stops are none.
-Why it matters
+Impact
     Services and tasks start again after a restart and run as SYSTEM. From one server they lead to the next.
-When it is wrong
+False positives
     Installers and management tools create services and tasks all the time. Packer's elevated provisioner, Test Kitchen,
     Vagrant and Chef (winrm-elevated) run scripts through a task with the user's password, Ansible creates tasks that
     renew certificates. The line says what was asked for, not what came of it.
-Needs
+Requires
     Bodies that can be read: clear text, or decrypted with a password, key or key log.
-Reference
+References
     ATT&CK T1543.003, T1053.005, T1047, T1546.003, T1569.002.
 """
 
-from analyzer.records.finding import Severity
-from analyzer.records.sigma import Detection
 from analyzer.rules.attack._lines import TEXT, attack, destination, place, seen, severity, why
-from analyzer.rules.telling import Opinion, Owner
+from analyzer.rules.telling import Detection, Opinion, Owner, Severity
 
 _SHELL = r"%comspec%|\bcmd(?:\.exe)?\s+/[cq]\b|\s-e(?:c|nc?|nco\w*)?\s+[\"']?[a-z0-9+/]{20}|frombase64string|\\users\\public\\|\\appdata\\|\bmshta\b|\bregsvr32\b|rundll32[^,]{1,80}[\\/]temp[\\/]|https?://"
 _SERVICE = r"\bsc(?:\.exe)?[\"']?\s+(?:\\\\\S+\s+)?create\s"

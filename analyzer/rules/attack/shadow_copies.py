@@ -1,26 +1,24 @@
 """Shadow copies or backups are deleted, or protected files are read out of a shadow copy.
 
-What it sees
+Detects
     Lines of commands, scripts and input that could be read, and of the layers decoded out of them: shadow copies
     deleted (vssadmin, wmic, Win32_ShadowCopy, diskshadow), the backup catalog deleted (wbadmin), recovery switched off
     (bcdedit), registry hives or the database of Active Directory read out of a shadow copy. A shadow copy that is made
     is low. Each finding quotes the line with its packet. Lists (vssadmin list shadows) are none.
-Why it matters
+Impact
     Ransomware deletes shadow copies before it encrypts. A shadow copy also gives files that are locked while Windows
     runs, such as the hives and NTDS.dit.
-When it is wrong
+False positives
     Backup software makes and deletes shadow copies. Administrators delete old ones when a disk is full. Images of
     machines get recovery switched off. The line says what was asked for, not what came of it.
-Needs
+Requires
     Bodies that can be read: clear text, or decrypted with a password, key or key log.
-Reference
+References
     ATT&CK T1490, T1003.002, T1003.003, T1006.
 """
 
-from analyzer.records.finding import Severity
-from analyzer.records.sigma import Detection
 from analyzer.rules.attack._lines import TEXT, attack, destination, place, seen, severity, why
-from analyzer.rules.telling import Opinion, Owner
+from analyzer.rules.telling import Detection, Opinion, Owner, Severity
 
 LOOKS_FOR = (
     Detection(

@@ -1,36 +1,30 @@
 """A Sigma rule of the user fits what was run.
 
-What it sees
+Detects
     Commands and scripts that could be read, each with the layers decoded out of it, as the events that Sigma rules
     for processes (process_creation) and for PowerShell (ps_script, ps_module) are written for. The rules are those of
     the folder given with --sigma; none come with the analyzer.
-Why it matters
+Impact
     The same rules that hunt in event logs then hunt in traffic, also where a host kept no logs.
-When it is wrong
+False positives
     As often as the rule itself. Fields that only the host knows (hashes, parent's command line, integrity level) are
     not there, so what a rule wants to leave out by them is not left out; Image is a guess from the first word.
-Needs
+Requires
     Bodies that can be read (clear text or decrypted), and a folder of rules.
-Reference
+References
     Sigma specification 2; the rule's own references.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.sigma import SigmaHit
 from analyzer.records.wsman import Command, Shell
 from analyzer.rules.reading import command_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, alone
 
 _LEVELS = {"informational": Severity.INFO, "low": Severity.LOW, "medium": Severity.MEDIUM, "high": Severity.HIGH, "critical": Severity.CRITICAL}
 _LONG = 55
 
 
-class Fit(Struct, frozen=True, gc=False):
+class Fit(Fact, frozen=True):
     """What a rule fits, and the command in its shell."""
 
     hit: SigmaHit
@@ -38,7 +32,7 @@ class Fit(Struct, frozen=True, gc=False):
     shell: Shell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Fit]]:
+def see(evidence: Evidence) -> Signs[Fit]:
     """One sign for each rule and command."""
     commands = {(command.shell, command.id, command.kind): command for command in evidence.commands}
     shells = {(shell.id, shell.kind): shell for shell in evidence.shells}

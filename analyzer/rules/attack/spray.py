@@ -1,35 +1,31 @@
 """One program tries many users and is refused.
 
-What it sees
+Detects
     Logons of one client program (address, User-Agent, kind of logon) for at least five different users, that went
     their whole way, at least 80 % of them refused with 401. Counted are refusals for which the bytes name no other
     reason: no missing scheme, no split handshake, no password that is known to be right.
-Why it matters
+Impact
     It is how password spraying looks: few passwords for many accounts, so that no account is locked.
-When it is wrong
+False positives
     A jump host, a monitoring system or a terminal server with many users, when the server refuses all of them for one
     and the same reason (for example after it lost its domain). Where a proxy or gateway answers and its server side
     is not in the capture, a gateway that breaks logons looks the same; it is medium then.
-Needs
+Requires
     A direct connection or the client's side of the proxy. Users of Kerberos do not travel in clear and are not
     counted.
-Reference
+References
     ATT&CK T1110.003; RFC 9110 section 15.5.2.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-
-from msgspec import Struct
+from collections.abc import Mapping
 
 from analyzer.records.auth import Conversation, Mechanism, Outcome
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.records.story import Reason
 from analyzer.rules.asking import program, server_words, spoken, where
 from analyzer.rules.reading import counted, listed, packets_of, role, who
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 LEAST = Param("least", 5, "users", "how many different users must be refused")
 RATIO = Param("ratio", 0.8, "share", "which share of the program's logons must be refused")
@@ -37,7 +33,7 @@ _OPEN = (Reason.CREDENTIALS, Reason.CREDENTIALS_OR_CLEAR, Reason.CREDENTIALS_OR_
 _Program = tuple[str, str, Mechanism]
 
 
-class Try(Struct, frozen=True, gc=False):
+class Try(Fact, frozen=True):
     """A refused logon, whether a gateway's other side is missing, all logons of its program, and the users among them who got in."""
 
     conversation: Conversation
@@ -47,7 +43,7 @@ class Try(Struct, frozen=True, gc=False):
     inside: tuple[str, ...]
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Try]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Try]:
     """One sign for each refused logon of a program that tries many users."""
     groups: dict[_Program, list[Conversation]] = defaultdict(list)
     for found in spoken(evidence):

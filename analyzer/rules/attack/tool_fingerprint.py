@@ -1,31 +1,25 @@
 """Which programs besides Windows' own speak WinRM here.
 
-What it sees
+Detects
     The User-Agent of WinRM requests, where it is not Windows' own client: pypsrp, pywinrm, WinRb and evil-winrm, Go's
     winrm, curl and others.
-Why it matters
+Impact
     It tells administration (Ansible, Terraform, monitoring) from programs that were not installed on purpose. Tools
     of attackers use the same libraries.
-When it is wrong
+False positives
     The field is what the program says of itself, and anything can be written there; a tool that says "Microsoft WinRM
     Client" is not listed. The shape of the MIME parts and the order of header fields, which tell libraries apart too,
     are not judged: a program that forges the one can forge the other.
-Needs
+Requires
     A direct connection or the client's side of the proxy.
-Reference
+References
     RFC 9110 section 10.1.5; ATT&CK T1021.006.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import where
 from analyzer.rules.reading import counted, header, identity, listed, packets_of, request, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _WINDOWS = "microsoft winrm client"
 _KNOWN = (
@@ -40,14 +34,14 @@ _SHOWN = 4
 _LONG = 40
 
 
-class Use(Struct, frozen=True, gc=False):
+class Use(Fact, frozen=True):
     """A request, and the program that it names."""
 
     exchange: Exchange
     agent: str
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Use]]:
+def see(evidence: Evidence) -> Signs[Use]:
     """One sign for each request with another program's name; the server side is left out where the client's is known. Few requests name the packets."""
     seen: dict[str, int] = {}
     for exchange in winrm_exchanges(evidence):

@@ -1,17 +1,14 @@
 """What the rules on two sets of credentials share: what a client told the proxy and what it told the server, over one connection or its tunnel."""
 
-from collections.abc import Callable, Iterator
-
-from msgspec import Struct
+from collections.abc import Callable
 
 from analyzer.records.auth import Audience, Conversation
-from analyzer.records.evidence import Evidence
-from analyzer.rules.asking import MECHANISMS, server_words
+from analyzer.rules.asking import server_words
 from analyzer.rules.reading import first_packet, request, who
-from analyzer.rules.telling import Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Sign, Signs, Tell
 
 
-class Both(Struct, frozen=True, gc=False):
+class Both(Fact, frozen=True):
     """What a client told the proxy, and what it told the server."""
 
     proxy: Conversation
@@ -28,7 +25,7 @@ class Both(Struct, frozen=True, gc=False):
 _TWO = 2
 
 
-def signs(evidence: Evidence, wanted: Callable[[Both], bool]) -> Iterator[Sign[Both]]:
+def signs(evidence: Evidence, wanted: Callable[[Both], bool]) -> Signs[Both]:
     """One sign for each logon to a server, with the first one to the proxy before it, where both names are visible."""
     for connection in evidence.connections.values():
         if connection.id not in evidence.winrm:
@@ -52,7 +49,7 @@ def told(tell: Tell[Both]) -> str:
     both, first = tell.first.fact, tell.first
     at = [tell.packet(key) for key in first.packets] or ["not captured"]
     return (
-        f"{tell.connection.client.host} gave the proxy {server_words(tell.connection)} {MECHANISMS[both.proxy.mechanism]} credentials of "
-        f"{who(both.proxy)} ({at[0]}, {first.exchanges[0]}). It gave the server {MECHANISMS[both.server.mechanism]} credentials of "
+        f"{tell.connection.client.host} gave the proxy {server_words(tell.connection)} {both.proxy.mechanism.shown} credentials of "
+        f"{who(both.proxy)} ({at[0]}, {first.exchanges[0]}). It gave the server {both.server.mechanism.shown} credentials of "
         f"{who(both.server)} ({at[-1]}, {first.exchanges[-1]})."
     )

@@ -1,28 +1,24 @@
 """A password travels in clear text: Basic authentication without TLS.
 
-What it sees
+Detects
     An Authorization header with the scheme Basic on a WinRM connection that is not TLS. The password is never shown.
-Why it matters
+Impact
     Basic is base64, not encryption: everyone on the path, a proxy first of all, has the user's password.
-When it is wrong
+False positives
     Never about the fact.
-Needs
+Requires
     The request.
-Reference
+References
     RFC 7617 section 4; MS-WSMV 2.2.4.34; Proxy Servers and WinRM, sentence 154.
 """
 
-from collections.abc import Iterator
-
 from analyzer.records.auth import Audience, Conversation, Mechanism
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.asking import is_at_proxy, server_words
 from analyzer.rules.reading import counted, first_packet, request, status, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place_and
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell, place_and
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Conversation]]:
+def see(evidence: Evidence) -> Signs[Conversation]:
     """One sign for each conversation, on every side that shows it."""
     for found in evidence.conversations:
         basic = found.mechanism is Mechanism.BASIC and found.audience is Audience.SERVER and found.connection in evidence.winrm

@@ -1,42 +1,36 @@
 """An NTLM logon inside TLS is not bound to the certificate of the server that it reaches.
 
-What it sees
+Detects
     NTLMv2 responses inside TLS. Broken: the channel binding that a response carries (MsvAvChannelBindings) is not the
     one that follows from the certificate of its TLS connection; high when the logon is refused, medium when it is
     accepted. Missing: it carries none; medium when the logon is refused, low when it is accepted.
-Why it matters
+Impact
     A server with CbtHardeningLevel Strict refuses such a logon, and the client reports wrong credentials. A server
     that accepts it (Relaxed takes one that is missing, None anything) lets a logon be relayed through someone else's
     TLS, which is what the binding is there to prevent.
-When it is wrong
+False positives
     Broken is a comparison of bytes: another certificate than the client saw came in between, by an inspection that
     was decided on, a proxy that ends TLS, or an attack. When a missing one is refused, a wrong password looks the
     same; the confidence is lower then.
-Needs
+Requires
     A key log that decrypts the TLS, and the certificate in the capture (with TLS 1.3 the key log must hold the
     server's handshake secret).
-Reference
+References
     MS-NLMP 2.2.2.1 and 3.1.5.1.2; RFC 5929 section 4; MS-WSMV 2.2.4.34.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
 from analyzer.records.auth import Audience, Conversation, NtlmToken, Outcome, Step
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection
 from analyzer.rules.asking import where
 from analyzer.rules.reading import counted, name, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place_and
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, place_and
 
 _SEVERITIES = {(True, True): Severity.HIGH, (True, False): Severity.MEDIUM, (False, True): Severity.MEDIUM, (False, False): Severity.LOW}
 """By (broken, refused)."""
 _SURE, _UNSURE = 1.0, 0.6
 
 
-class Unbound(Struct, frozen=True, gc=False):
+class Unbound(Fact, frozen=True):
     """A logon: the binding that its NTLM response carries, the one that its connection asks for, and the connection with the carried one's certificate."""
 
     conversation: Conversation
@@ -51,7 +45,7 @@ class Unbound(Struct, frozen=True, gc=False):
         return self.binding is not None
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Unbound]]:
+def see(evidence: Evidence) -> Signs[Unbound]:
     """One sign for each logon whose binding is missing or another one."""
     owners: dict[bytes, Connection] = {}
     for one in evidence.connections.values():

@@ -1,39 +1,33 @@
 """The proxy joins several authentication challenges into one line, and the client gives up.
 
-What it sees
+Detects
     A 401 with two or more WWW-Authenticate lines on the server side that reached the client with fewer, comma-joined
     ones. After it the client ended the connection, or asked again, without ever sending credentials, and no other
     connection of this client to the same place authenticates.
-Why it matters
+Impact
     The joined line is legal, but many clients compare the whole value with a scheme's name instead of parsing a list.
     They find no scheme that they know and report that the server offers none.
-When it is wrong
+False positives
     A client without credentials gives up in the same way; one that asks to close the connection after its request (a
     probe) is not counted. Nor is a client that reads the joined line and logs on.
-Needs
+Requires
     Both sides of the proxy, and the client's side to its end.
-Reference
+References
     RFC 9110 sections 5.3 and 11.6.1; Proxy Servers and WinRM, sentence 133.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Response
 from analyzer.records.transport import Connection, Side
 from analyzer.rules.asking import forwarded, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import Place, after, counted, header, listed, packets_of, request, response, wants_a_close
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _DEMAND = 401
 _LEAST, _SEVERAL = 0.6, 0.8
 
 
-class Merge(Struct, frozen=True, gc=False):
+class Merge(Fact, frozen=True):
     """A 401 on both sides, its lines on each, and how sure the two are one."""
 
     near: Exchange
@@ -43,7 +37,7 @@ class Merge(Struct, frozen=True, gc=False):
     left: tuple[str, ...]
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Merge]]:
+def see(evidence: Evidence) -> Signs[Merge]:
     """One sign for each 401 after which a client gave up."""
     able = {_place(evidence.connections[identity]) for identity in evidence.winrm if _sends_credentials(evidence, identity)}
     for hop, near, far in forwarded(evidence):

@@ -1,41 +1,35 @@
 """The proxy removes authentication headers.
 
-What it sees
+Detects
     A 401 that offers NTLM, Negotiate, Kerberos or CredSSP (or carries a token) on the server side, while the same 401
     on the client's side offers none of them; or a request that carries a token on the client's side and no
     credentials at all on the server side. A 401 that lost only some of its offers counts as low.
-Why it matters
+Impact
     Without the challenge the client cannot authenticate, and without its token the server cannot know it: access is
     denied whatever the password. Proxies that know that they cannot keep connections together remove the headers on
     purpose.
-When it is wrong
+False positives
     A gateway that authenticates clients itself replaces credentials by its own; a request that carries other
     credentials on the server side is not counted. Messages whose header block is not whole in the capture are left
     out.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentences 125 and 133; RFC 4559 section 6.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Response
 from analyzer.rules.asking import forwarded, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, cut_heads, has_whole_head, header, identity, listed, packets_of, request, response
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _SCHEMES = ("negotiate", "ntlm", "kerberos", "credssp")
 _DEMAND = 401
 _Cut = frozenset[tuple[int | None, int | None]]
 
 
-class Loss(Struct, frozen=True, gc=False):
+class Loss(Fact, frozen=True):
     """An exchange on both sides, what it lost and on which side that is missing, how sure the two are one, and whether nothing was left."""
 
     near: Exchange
@@ -46,7 +40,7 @@ class Loss(Struct, frozen=True, gc=False):
     all: bool
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Loss]]:
+def see(evidence: Evidence) -> Signs[Loss]:
     """One sign for each exchange."""
     cut = cut_heads(evidence)
     for hop, near, far in forwarded(evidence):

@@ -1,33 +1,29 @@
 """The server no longer knows an authenticated connection.
 
-What it sees
+Detects
     An encrypted request without new credentials, on a connection on which a logon had completed, is answered 401 less
     than 15 seconds after the last sign of life of that connection. With both sides of the proxy: it went over the
     same server connection as the logon.
-Why it matters
+Impact
     The connection was not lost and not idle, yet the server asks for authentication again: its state is gone. The
     client's commands fail at random.
-When it is wrong
+False positives
     A restart of the service, or of the server. Where the proxy sent the request over another server connection the
     cause is affinity.client-migrates, which is not counted; with the client's side of the proxy alone that cannot be
     told, and the confidence is lower.
-Needs
+Requires
     A direct connection, or both sides of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentences 144 and 146.
 """
 
-from collections.abc import Iterator, Mapping
-
-from msgspec import Struct
+from collections.abc import Mapping
 
 from analyzer.records.auth import Conversation
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
-from analyzer.rules.asking import MECHANISMS, server_words
+from analyzer.rules.asking import server_words
 from analyzer.rules.reading import (
     authenticated,
     before,
@@ -46,14 +42,14 @@ from analyzer.rules.reading import (
     who,
     winrm_exchanges,
 )
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 IDLE = Param("idle", 15, "seconds", "a connection that was silent for longer may have been forgotten for that")
 _DEMAND = 401
 _SURE, _UNSURE = 0.8, 0.5
 
 
-class Lost(Struct, frozen=True, gc=False):
+class Lost(Fact, frozen=True):
     """The request, what had authenticated it, how long the connection had been silent, and what it was forwarded as."""
 
     exchange: Exchange
@@ -62,7 +58,7 @@ class Lost(Struct, frozen=True, gc=False):
     far: Exchange | None
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Lost]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Lost]:
     """One sign for each request."""
     for exchange in winrm_exchanges(evidence):
         lost = None if exchange.id in evidence.far else _lost(evidence, exchange, values["idle"] * 1e9)
@@ -101,7 +97,7 @@ def why(tell: Tell[Lost]) -> str:
     key = first_packet(response(first.exchange))
     user = f" of {tell.first.user}" if tell.first.user else ""
     text = (
-        f"The {MECHANISMS[spoken.mechanism]} logon{user} on {name(tell.connection)} was complete ({tell.packet(done[0]) if done else 'not captured'}). "
+        f"The {spoken.mechanism.shown} logon{user} on {name(tell.connection)} was complete ({tell.packet(done[0]) if done else 'not captured'}). "
         f"{counted(tell.count, 'encrypted request')} later got 401. The first came {seconds(first.idle_ns)} after the last response "
         f"({first.exchange.id}, {tell.packet(key[0]) if key else 'not captured'})."
     )

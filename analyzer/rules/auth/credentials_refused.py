@@ -1,30 +1,26 @@
 """The server refuses the credentials of a logon.
 
-What it sees
+Detects
     A logon that went its whole way (the last message of an NTLM or CredSSP handshake, or Basic or Digest credentials) and was answered by a bare 401, with no
     reason that the packets name: no Kerberos error, no missing scheme, no split handshake.
-Why it matters
+Impact
     The user cannot work. The usual reasons are a wrong password, an unknown or locked account, or an account without the right to use WinRM.
-When it is wrong
+False positives
     A locked or expired account looks the same as a wrong password. Where a proxy or gateway answers and its other side is not in the capture, a handshake that
     was spread over several connections looks the same, too: both are named then, with low confidence.
-Needs
+Requires
     A direct connection, or both sides of the proxy. With the password or NT hash in a secrets file it also says whether the client's answer (NTLM, Basic) was
     made with it: when it was, the server refused for another reason; when not, the client used another password.
-Reference
+References
     RFC 9110 section 15.5.2; MS-NLMP 3.2.5.1.2.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.records.story import Logon, Reason
-from analyzer.rules.asking import MECHANISMS, failed, product_at, server_words, sign, times
+from analyzer.rules.asking import failed, product_at, server_words, sign, times
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import CONNECTION_BASED, counted, listed
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 CHECK = (
     "Check the user name, domain and password. Then check that the account is not locked or expired and may use WinRM (group Remote Management Users). "
@@ -46,7 +42,7 @@ GATEWAY = Advice(
 _REASONS = (Reason.CREDENTIALS, Reason.NOT_CREDENTIALS, Reason.CREDENTIALS_OR_SPLIT)
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Logon]]:
+def see(evidence: Evidence) -> Signs[Logon]:
     """One sign for each logon."""
     return map(sign, failed(evidence, *_REASONS))
 
@@ -70,7 +66,7 @@ def title(tell: Tell[Logon]) -> str:
 def why(tell: Tell[Logon]) -> str:
     """Who was refused, how often, and what is known of the password and of the way."""
     first = tell.first.fact
-    mechanisms = listed(MECHANISMS[logon.mechanism] for logon in tell.facts)
+    mechanisms = listed(logon.mechanism.shown for logon in tell.facts)
     whole = "All messages of the logon went over one connection" if not _blind(tell) else "The client saw all of its messages on one connection"
     text = (
         f"{server_words(tell.connection)} refused {counted(tell.count, 'logon')} of {tell.connection.client.host}"

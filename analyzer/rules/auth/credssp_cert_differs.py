@@ -1,47 +1,43 @@
 """The TLS inside CredSSP ends at the proxy.
 
-What it sees
+Detects
     A CredSSP handshake on both sides of a proxy, exchange by exchange in the same order on one connection of each, in
     which every TLS token of the client has other bytes on the server side than on the client's side. A ClientHello
     holds random bytes of its own: two of them are two TLS connections, with two certificates.
-Why it matters
+Impact
     The one who ends the inner TLS stands where the server should, and gets what CredSSP sends inside: the logon and,
     if the binding is not checked, the password.
-When it is wrong
+False positives
     Tokens that differ cannot join the two sides; they are joined by the order and the times of several exchanges
     then, hence the confidence. Where a token of either side is found on a third connection, the two sides are not one
     handshake, and nothing is said.
-Needs
+Requires
     Both sides of the whole handshake.
-Reference
+References
     MS-CSSP 3.1.5 (pubKeyAuth) and 5.1; Proxy Servers and WinRM, sentence 154.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
-from msgspec import Struct
-
 from analyzer.records.auth import Audience, Conversation, Mechanism, Step
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.asking import is_mixed, server_words
 from analyzer.rules.reading import counted, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, alone
 
 _LEAST = 2
 _MOST = 0.9
 
 
-class Pair(Struct, frozen=True, gc=False):
+class Pair(Fact, frozen=True):
     """The same step on the client's side and on the server side."""
 
     near: Step
     far: Step
 
 
-def see(evidence: Evidence) -> Iterator[Sign[tuple[Pair, ...]]]:
+def see(evidence: Evidence) -> Signs[tuple[Pair, ...]]:
     """One sign for each handshake."""
     seen = _seen(evidence)
     for spoken in evidence.conversations:

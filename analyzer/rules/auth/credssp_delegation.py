@@ -1,34 +1,30 @@
 """CredSSP gives the user's password to the server.
 
-What it sees
+Detects
     An accepted CredSSP handshake: information on a direct connection, low when it goes through a proxy, medium when
     its inner TLS is older than 1.2.
-Why it matters
+Impact
     CredSSP sends the password (or smart card PIN) itself, encrypted for the one who ends the inner TLS. The server,
     and everyone who controls it, can use it anywhere. Behind a proxy the user cannot see which server that is.
-When it is wrong
+False positives
     An administrator who needs a second hop has chosen this. The inner TLS goes through the proxy untouched unless the
     proxy ends it, so that a proxy alone is low and not an alarm; the version of the TSRequest is inside that TLS and
     is not looked at.
-Needs
+Requires
     The handshake on a direct connection or the client's side of the proxy.
-Reference
+References
     MS-CSSP 3.1.5 and 5.1; MS-WSMV 2.2.9.1.3; Proxy Servers and WinRM, sentences 133 and 154.
 """
 
-from collections.abc import Iterator
-
 from analyzer.records.auth import Conversation, Mechanism, Outcome
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.asking import is_at_proxy, server_words, spoken, where
 from analyzer.rules.reading import counted, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _OLD = ("SSL 3.0", "TLS 1.0", "TLS 1.1")
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Conversation]]:
+def see(evidence: Evidence) -> Signs[Conversation]:
     """One sign for each accepted logon."""
     for found in spoken(evidence, Mechanism.CREDSSP):
         if found.outcome is Outcome.ACCEPTED:

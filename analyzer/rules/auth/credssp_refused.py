@@ -1,32 +1,26 @@
 """A CredSSP logon fails, and what shows of the reason.
 
-What it sees
+Detects
     A CredSSP logon that was not accepted, with an alert of its inner TLS in clear, or (with a key log) the errorCode
     and versions of its TSRequests. Without either, a logon that stopped after its inner TLS was up is told with the
     possibilities.
-Why it matters
+Impact
     All that CredSSP says is inside TLS in the header, so that the outside shows only 401. The reasons differ: a
     certificate, a TLS version, the password, a policy that forbids delegation, or a version of CredSSP that is too
     old (the remediation of CVE-2018-0886).
-When it is wrong
+False positives
     A client that gives up by itself, for example because of its own policy, leaves the same trace; without a key log
     this is said.
-Needs
+Requires
     The logon's headers; for the errorCode a key log of the inner TLS.
-Reference
+References
     MS-CSSP sections 2.2.1 and 3.1.5; Microsoft, "CredSSP updates for CVE-2018-0886".
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
 from analyzer.codes.table import Code, ntstatus
 from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.reading import counted, first_packet, name, request, response, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _FAILED = (Outcome.REFUSED, Outcome.UNFINISHED, Outcome.ABANDONED)
 _HARMLESS = "close_notify"
@@ -34,7 +28,7 @@ _SAFE_VERSION = 5
 """From this version on the public key is checked against the nonce, which the remediation asks for (MS-CSSP section 3.1.5)."""
 
 
-class Failure(Struct, frozen=True, gc=False):
+class Failure(Fact, frozen=True):
     """A CredSSP logon that was not accepted: alerts in clear (who sent it, its name), the error that the server named."""
 
     spoken: Conversation
@@ -45,7 +39,7 @@ class Failure(Struct, frozen=True, gc=False):
     """The inner TLS was up: application data went both ways."""
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Failure]]:
+def see(evidence: Evidence) -> Signs[Failure]:
     """CredSSP logons that failed with something to tell, on the client's side where that is known."""
     for spoken in evidence.conversations:
         own = spoken.mechanism is Mechanism.CREDSSP and spoken.audience is Audience.SERVER and spoken.outcome in _FAILED

@@ -1,27 +1,23 @@
 """After a pause the server asks for authentication again, and gets it.
 
-What it sees
+Detects
     An encrypted request on an authenticated connection, at least 15 seconds after the last response on it, is
     answered 401; a new logon on the same connection follows and succeeds. One finding counts all of them for a
     client.
-Why it matters
+Impact
     Each pause costs a logon, and clients that do not expect the 401 fail with a parse error or report a lost shell
     although the connection is fine.
-When it is wrong
+False positives
     A service that was restarted in the pause looks the same.
-Needs
+Requires
     A direct connection or the client's side of the proxy.
-Reference
+References
     MS-WSMV 3.1.4.1.39; RFC 9110 section 15.5.2; Proxy Servers and WinRM, sentence 148.
 """
 
-from collections.abc import Iterator, Mapping
-
-from msgspec import Struct
+from collections.abc import Mapping
 
 from analyzer.records.auth import Outcome
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.rules.asking import server_words, where
@@ -40,13 +36,13 @@ from analyzer.rules.reading import (
     status,
     winrm_exchanges,
 )
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 IDLE = Param("idle", 15, "seconds", "how long the connection must have been silent")
 _DEMAND = 401
 
 
-class Pause(Struct, frozen=True, gc=False):
+class Pause(Fact, frozen=True):
     """The request after the pause, how long that was, and the exchange that ended the new logon."""
 
     exchange: Exchange
@@ -54,7 +50,7 @@ class Pause(Struct, frozen=True, gc=False):
     again: Exchange
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Pause]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Pause]:
     """One sign for each pause."""
     for exchange in winrm_exchanges(evidence):
         pause = _pause(evidence, exchange, values["idle"] * 1e9) if exchange.id not in evidence.far and status(exchange) == _DEMAND else None

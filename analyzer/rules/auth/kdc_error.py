@@ -1,31 +1,27 @@
 """The key distribution center (KDC) gives a WinRM client no ticket.
 
-What it sees
+Detects
     A Kerberos error (KRB-ERROR) of the KDC to a client of WinRM, with its code. The client had asked for the service name of its WinRM request, or it asked
     between the server's 401 and its own next request. Errors that belong to normal work (25, 52) and those that the KDC's next answers repaired do not count.
-Why it matters
+Impact
     Without a ticket there is no Kerberos. The client gives up, or it goes on with NTLM, which does not prove the server's name and may be forbidden. The code
     says which of name, account, password, clock and encryption type is wrong.
-When it is wrong
+False positives
     A ticket that was asked for at the same moment by another program of the same client, where only the time tells what it was for. The confidence is low then.
-Needs
+Requires
     The client's traffic with its KDC (port 88, UDP or TCP) next to its WinRM traffic, in one capture or in several.
-Reference
+References
     RFC 4120 sections 5.9.1 and 7.5.9.
 """
 
-from collections.abc import Iterator
-
 from analyzer.codes.table import kerberos
 from analyzer.records.auth import Mechanism
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.kerberos import TicketRefusal
 from analyzer.records.story import Logon, Result
 from analyzer.records.transport import End
-from analyzer.rules.asking import MECHANISMS, account, asked_name, party_at, server_words, times
+from analyzer.rules.asking import account, asked_name, party_at, server_words, times
 from analyzer.rules.reading import listed, packets_of, response
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _CLIENT_UNKNOWN, _SERVER_UNKNOWN, _ETYPE, _REVOKED, _EXPIRED, _PREAUTH, _SVC, _SKEW, _GENERIC, _REALM = 6, 7, 14, 18, 23, 24, 29, 37, 60, 68
 _LONG = 69
@@ -58,7 +54,7 @@ _ADVICE = {
 }
 
 
-def see(evidence: Evidence) -> Iterator[Sign[TicketRefusal]]:
+def see(evidence: Evidence) -> Signs[TicketRefusal]:
     """One sign for each error."""
     for refusal in evidence.story.ticket_refusals:
         exchange = evidence.exchanges[refusal.exchange]
@@ -139,7 +135,7 @@ def _relation(tell: Tell[TicketRefusal]) -> str:
 def _after(tell: Tell[TicketRefusal]) -> str:
     logon = _next(tell)
     if logon is not None:
-        how, who = MECHANISMS[logon.mechanism], account(logon)
+        how, who = logon.mechanism.shown, account(logon)
         result = {
             Result.ACCEPTED: "and was accepted",
             Result.REFUSED: "and was refused",

@@ -1,32 +1,27 @@
 """The server answers a Kerberos ticket with an error.
 
-What it sees
+Detects
     A logon with a Kerberos ticket that was answered by a KRB-ERROR in an authentication header, with its code.
-Why it matters
+Impact
     The code says what the 401 does not: clocks too far apart, a ticket for another key, a replay, an expired ticket.
-When it is wrong
+False positives
     Error 41 and 31 can follow from damage by a device in between. A clock error (37) or an expired ticket (32) is often repaired by the client at once, which
     then succeeds: that is a note only. Errors of the key distribution center are told by auth.kdc-error.
-Needs
+Requires
     The header with the token.
-Reference
+References
     RFC 4120 sections 5.9.1 and 7.5.9.
 """
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
-
-from msgspec import Struct
 
 from analyzer.codes.table import kerberos
 from analyzer.records.auth import Mechanism
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.story import Logon, Reason, Result
-from analyzer.rules.asking import MECHANISMS, account, is_proxied, server_words, sign
+from analyzer.rules.asking import account, is_proxied, server_words, sign
 from analyzer.rules.reading import counted, listed, request
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _INTEGRITY, _EXPIRED, _EARLY, _REPEAT, _NOT_US, _SKEW, _MODIFIED, _VERSION, _NO_KEY = 31, 32, 33, 34, 35, 37, 41, 44, 45
 _HEADLINES = {
@@ -51,14 +46,14 @@ _BALANCER = (
 )
 
 
-class Failure(Struct, frozen=True, gc=False):
+class Failure(Fact, frozen=True):
     """A logon that was answered with an error, and the same client's next logon at the same endpoint, soon afterwards."""
 
     logon: Logon
     followed: Logon | None
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Failure]]:
+def see(evidence: Evidence) -> Signs[Failure]:
     """One sign for each logon."""
     at: dict[object, list[Logon]] = defaultdict(list)
     for logon in evidence.story.logons:
@@ -131,7 +126,7 @@ def _next(tell: Tell[Failure], followed: Logon | None) -> str:
     if followed is None or followed.outcome is not Result.ACCEPTED:
         return ""
     who = account(followed)
-    how = f"{MECHANISMS[followed.mechanism]}{f' as {who}' if who else ''}"
+    how = f"{followed.mechanism.shown}{f' as {who}' if who else ''}"
     return f" The client then logged on with {how} and was accepted ({tell.packet(followed.packets[-1])})."
 
 

@@ -1,40 +1,34 @@
 """A Kerberos ticket or its authenticator is encrypted with RC4 or DES.
 
-What it sees
+Detects
     An AP-REQ whose ticket or authenticator has encryption type 23 or 24 (RC4) or 1 to 3 (DES), on a WinRM connection.
-Why it matters
+Impact
     An RC4 ticket is encrypted with the account's NT hash without salt: anyone who records it can guess the service
     account's password offline, and WinRM's messages are encrypted with RC4 as well. DES is broken.
-When it is wrong
+False positives
     Never about the fact; old servers and accounts with msDS-SupportedEncryptionTypes unset still need it.
-Needs
+Requires
     The client's AP-REQ.
-Reference
+References
     RFC 8429 section 4; RFC 6649; MS-KILE 3.1.5.2.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
 from analyzer.records.auth import Audience, KerberosToken, Step
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.asking import server_words, spoken, where
 from analyzer.rules.reading import counted, listed
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place_and
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, place_and
 
 _WEAK = {1: "DES-CBC-CRC", 2: "DES-CBC-MD4", 3: "DES-CBC-MD5", 23: "RC4-HMAC", 24: "RC4-HMAC-EXP"}
 
 
-class Weak(Struct, frozen=True, gc=False):
+class Weak(Fact, frozen=True):
     """An AP-REQ, and the weak type's name."""
 
     token: KerberosToken
     etype: str
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Weak]]:
+def see(evidence: Evidence) -> Signs[Weak]:
     """One sign for each AP-REQ, to servers and to proxies."""
     for audience in Audience:
         for conversation in spoken(evidence, audience=audience):

@@ -1,48 +1,44 @@
 """A client logs on again and again and never gets in.
 
-What it sees
+Detects
     Within 60 seconds at least three logons of one client program and account at one server that went their whole way
     (credentials, or the last message of a handshake, were sent) and were refused or ended with a status other than
     2xx, and none that ended 2xx among them.
-Why it matters
+Impact
     It is how "Access is denied" looks on the wire. Wrong credentials, clear-text requests to a server that refuses
     them, a proxy that breaks the handshake and a locked account all end here; the other findings tell which.
-When it is wrong
+False positives
     A user who types a wrong password three times in a minute looks the same, and is one. Answers of the HTTP layer or
     of a gateway, which did not look at the logon, are not counted.
-Needs
+Requires
     The client's side of the proxy or a direct connection.
-Reference
+References
     RFC 9110 section 15.5.2.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-
-from msgspec import Struct
+from collections.abc import Mapping
 
 from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
-from analyzer.rules.asking import MECHANISMS, program, server_words, where
+from analyzer.rules.asking import program, server_words, where
 from analyzer.rules.reading import counted, is_clear, listed, message, packets_of, request, role, status, who
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 LEAST = Param("least", 3, "logons", "how many failed logons it takes")
 WINDOW = Param("window", 60, "seconds", "the time within which they have to come")
 _Key = tuple[str, str, str, int, str]
 
 
-class Round(Struct, frozen=True, gc=False):
+class Round(Fact, frozen=True):
     """A failed logon in a row of them, and whose row it is."""
 
     conversation: Conversation
     row: _Key
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Round]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Round]:
     """One sign for each failed logon of a row."""
     for key, group in _groups(evidence).items():
         row = _longest_row(sorted(group, key=lambda found: found.first_ns), int(values["least"]), values["window"] * 1e9)
@@ -108,7 +104,7 @@ def why(tell: Tell[Round]) -> str:
     clear = sum(_clear(evidence, exchange) for exchange in lasts)
     text = (
         f"{server_words(tell.connection)} refused {counted(tell.count, 'logon')} of {tell.connection.client.host} in a row"
-        f"{f' as {listed(tell.users)}' if tell.users else ''} ({listed(MECHANISMS[one.conversation.mechanism] for one in tell.facts)}). "
+        f"{f' as {listed(tell.users)}' if tell.users else ''} ({listed(one.conversation.mechanism.shown for one in tell.facts)}). "
         f"The first is {where(tell)}; the last answer was {status(lasts[-1])}. None succeeded in between."
     )
     asked = f" {clear} of these requests carried clear-text SOAP. A server that does not allow unencrypted traffic refuses them, whatever the password."

@@ -1,40 +1,34 @@
 """A Kerberos logon succeeds without the server proving who it is.
 
-What it sees
+Detects
     An accepted handshake whose AP-REQ asks for mutual authentication, while no response of it carries an AP-REP.
-Why it matters
+Impact
     The AP-REP is the server's proof that it could decrypt the ticket. A client that goes on without it talks to an
     unproved server.
-When it is wrong
+False positives
     Behind a proxy that removes the last WWW-Authenticate field the proof existed; both sides of the proxy show that.
     Follow-up requests on the connection have none by design and are not handshakes.
-Needs
+Requires
     The whole handshake on one side.
-Reference
+References
     RFC 4120 section 3.2.4; RFC 4559 section 5.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
 from analyzer.records.auth import Conversation, KerberosToken, Mechanism, Outcome
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import server_words, spoken, where
 from analyzer.rules.reading import counted, packets_of, upstream, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-class Unproved(Struct, frozen=True, gc=False):
+class Unproved(Fact, frozen=True):
     """A logon, and whether the server's proof was still there on the server side."""
 
     conversation: Conversation
     removed: bool
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Unproved]]:
+def see(evidence: Evidence) -> Signs[Unproved]:
     """One sign for each logon."""
     for found in spoken(evidence, Mechanism.KERBEROS):
         if found.outcome is Outcome.ACCEPTED and found.ends is not None and _is_unproved(evidence, found):

@@ -1,47 +1,41 @@
 """A forward proxy does not say that it keeps authenticated connections apart.
 
-What it sees
+Detects
     A 401 with NTLM, Negotiate, Kerberos or CredSSP that reaches the client through a forward proxy without the field
     ``Proxy-Support: Session-Based-Authentication``, and a client that goes on to authenticate. Medium when none of
     its logons succeeds and the server side does not show that they stayed on one connection, information otherwise.
-Why it matters
+Impact
     The field is the proxy's promise to bind the client's connection to the server's. Without it a client must not use
     these schemes; WinRM clients do anyway, and whether it works, or whose identity a connection has, is up to the
     proxy.
-When it is wrong
+False positives
     Many proxies keep connections apart without saying so. Reverse proxies and load balancers never send the field and
     are not counted.
-Needs
+Requires
     The client's side of the proxy.
-Reference
+References
     RFC 4559 section 6; Proxy Servers and WinRM, sentences 125 and 133.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
 from analyzer.records.auth import Conversation, Outcome
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.rules.asking import server_words
 from analyzer.rules.reading import counted, handshakes, header, of_them, packets_of, request, response, role, sentence, status, upstream, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _DEMAND = 401
 _PROMISE = "session-based-authentication"
 
 
-class Unpromised(Struct, frozen=True, gc=False):
+class Unpromised(Fact, frozen=True):
     """A logon, and the first 401 of it without the field."""
 
     conversation: Conversation
     bare: Exchange
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Unpromised]]:
+def see(evidence: Evidence) -> Signs[Unpromised]:
     """One sign for each logon that had an end."""
     for found in handshakes(evidence):
         bare = _without_promise(evidence, found) if role(evidence, found.connection) is Role.CLIENT_LEG else None

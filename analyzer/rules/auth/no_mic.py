@@ -1,36 +1,30 @@
 """An NTLM authenticate message without a MIC although the challenge asks for one.
 
-What it sees
+Detects
     A challenge with a time stamp (MsvAvTimestamp), which makes the message integrity code (MIC) mandatory, answered
     by an NTLMv2 response without the flag that says that a MIC is there. High when the client calls itself Windows'
     own, which always sends one; low for other clients.
-Why it matters
+Impact
     The MIC protects the three messages. Without it anyone in between can clear flags such as signing, and relay the
     logon (CVE-2019-1040).
-When it is wrong
+False positives
     Many clients that are not Windows' never send a MIC (curl, Go's masterzen/winrm, older rubyntlm): that is a
     weakness, not an attack. Tools that pose as the Windows client by its User-Agent count as high too.
-Needs
+Requires
     Challenge and answer on one connection.
-Reference
+References
     MS-NLMP 3.1.5.1.2 and 2.2.2.1.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
 from analyzer.records.auth import Audience, Conversation, Mechanism, NtlmToken, Step
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.asking import program, server_words, spoken, where
 from analyzer.rules.reading import counted, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place_and
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, place_and
 
 _WINDOWS = "microsoft winrm client"
 
 
-class Answer(Struct, frozen=True, gc=False):
+class Answer(Fact, frozen=True):
     """A conversation whose authenticate message has no MIC, and the program that sent it."""
 
     conversation: Conversation
@@ -42,7 +36,7 @@ class Answer(Struct, frozen=True, gc=False):
         return self.program.lower().startswith(_WINDOWS)
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
+def see(evidence: Evidence) -> Signs[Answer]:
     """One sign for each logon, at servers and at proxies."""
     for audience in Audience:
         for found in spoken(evidence, Mechanism.NTLM, audience=audience):

@@ -1,17 +1,17 @@
 """A client logs on with NTLM without saying who it is.
 
-What it sees
+Detects
     An NTLM authenticate message without user and without response: an anonymous logon, or a local one, in which
     client and server are the same host and the token only refers to a context in its memory.
-Why it matters
+Impact
     No one is authenticated by name. On a WinRM server an accepted anonymous logon means that everyone is let in; it
     is also how some relaying tools look.
-When it is wrong
+False positives
     A local logon over the loopback interface is normal; between two addresses of one host it looks the same as an
     anonymous one.
-Needs
+Requires
     The client's authenticate message.
-Reference
+References
     MS-NLMP 3.2.5.1.2 and 3.3.2.
 """
 
@@ -19,17 +19,15 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from analyzer.records.auth import Audience, Conversation, NtlmToken, Outcome
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection
 from analyzer.rules.asking import server_words, spoken
 from analyzer.rules.reading import counted, of_them, sentence, status
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _AUTHENTICATE = 3
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Conversation]]:
+def see(evidence: Evidence) -> Signs[Conversation]:
     """One sign for each logon, at servers and at proxies."""
     for audience in Audience:
         for found in spoken(evidence, audience=audience):

@@ -1,28 +1,24 @@
 """The server does not go on with NTLM.
 
-What it sees
+Detects
     The first NTLM message (negotiate) of a logon is answered by a bare 401 that offers schemes, instead of a challenge.
-Why it matters
+Impact
     NTLM is restricted on the server or in the domain (security policy "Restrict NTLM", event 8001 to 8004), or the server is set to Kerberos only. The password
     was not looked at.
-When it is wrong
+False positives
     A proxy that removes the challenge gives the same picture with the client's side alone; the certainty is lower then.
-Needs
+Requires
     Request and response of one exchange.
-Reference
+References
     MS-NLMP 3.2.5.1.1; RFC 4559 section 4.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.story import Certainty, Logon, Reason
 from analyzer.rules.asking import failed, server_words, sign, times
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Logon]]:
+def see(evidence: Evidence) -> Signs[Logon]:
     """One sign for each logon."""
     return map(sign, failed(evidence, Reason.NTLM_BLOCKED))
 

@@ -1,30 +1,28 @@
 """A client answers an NTLM challenge with NTLMv1.
 
-What it sees
+Detects
     An NTLM authenticate message with a response of 24 bytes (NTLMv1, with or without extended session security)
     instead of NTLMv2's longer one.
-Why it matters
+Impact
     An NTLMv1 response is broken with DES: anyone who records it, a proxy first of all, can have the account's
     password hash within hours and log on with it anywhere.
-When it is wrong
+False positives
     Never about the fact; whether the server accepted it is said.
-Needs
+Requires
     The client's authenticate message.
-Reference
+References
     MS-NLMP 3.3.1.
 """
 
 from collections.abc import Iterator
 
 from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.asking import server_words, spoken
 from analyzer.rules.reading import counted, of_them, sentence, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place_and
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell, place_and
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Conversation]]:
+def see(evidence: Evidence) -> Signs[Conversation]:
     """One sign for each logon, at servers and at proxies."""
     for audience in Audience:
         for found in spoken(evidence, Mechanism.NTLM, audience=audience):

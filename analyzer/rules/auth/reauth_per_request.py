@@ -1,29 +1,25 @@
 """A client program logs on again for nearly every request.
 
-What it sees
+Detects
     From one client program (address, account, User-Agent) to one endpoint at least 5 requests with a body that were answered other than 401 or 407, and at
     least 0.8 completed handshakes (NTLM, Kerberos, CredSSP) for each of them. The cost is what the handshakes' extra round trips took.
-Why it matters
+Impact
     A handshake costs one to six round trips and a domain controller's work. The cause is a connection that does not persist: on the proxy when the client's
     connection lives on while new server connections appear, on the client when it opens a new connection for each request.
-When it is wrong
+False positives
     A client that works so by design (no keep-alive) is low, with the client named as the cause. A probe, which sends the same one request on each connection
     or asks for the close, is healthy at any rate and not told. Requests with Basic need no logon and are not counted.
-Needs
+Requires
     The client's side; both sides to tell the cause.
-Reference
+References
     Proxy Servers and WinRM, sentences 145 to 148.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache, partial
 
-from msgspec import Struct
-
 from analyzer.records.auth import Conversation
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.rules.products import Advice, Topic
@@ -44,7 +40,7 @@ from analyzer.rules.reading import (
     wants_a_close,
     winrm_exchanges,
 )
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 LEAST = Param("least", 5, "requests", "how many requests with a body it takes")
 RATIO = Param("ratio", 0.8, "logons for each request", "how many logons for each request are too many")
@@ -52,7 +48,7 @@ _DEMANDS = (401, 407)
 Program = tuple[str, str, int, str, str]
 
 
-class Work(Struct, frozen=True, gc=False):
+class Work(Fact, frozen=True):
     """What one program did: its requests with a body, its completed logons."""
 
     agent: str
@@ -60,7 +56,7 @@ class Work(Struct, frozen=True, gc=False):
     logons: tuple[Conversation, ...]
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Work]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Work]:
     """One sign for each program that logs on for nearly every request."""
     program_of = cache(partial(_program, evidence))
     payloads: dict[Program, list[Exchange]] = defaultdict(list)

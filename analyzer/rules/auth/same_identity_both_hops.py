@@ -1,31 +1,27 @@
 """The proxy and the server get the same account's credentials, the proxy without TLS.
 
-What it sees
+Detects
     On one connection of a client (or on a CONNECT and the connection inside its tunnel) credentials for the proxy and
     for the server of the same user, by name and by domain where both give one, while the connection to the proxy is
     not TLS.
-Why it matters
+Impact
     What is visible on the way to the proxy (a password with Basic, a response that can be broken offline with NTLM)
     is good for the server as well.
-When it is wrong
+False positives
     Single sign-on is often meant to be so. Where an identity does not travel in clear (Kerberos, CredSSP) nothing is
     said.
-Needs
+Requires
     The client's side of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentences 119, 120 and 126.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.auth._both import Both, signs, told
 from analyzer.rules.reading import who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place_and
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell, place_and
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Both]]:
+def see(evidence: Evidence) -> Signs[Both]:
     """One sign for each logon to a server."""
     return signs(evidence, lambda both: both.same and evidence.connections[both.proxy.connection].protocol != "tls")
 

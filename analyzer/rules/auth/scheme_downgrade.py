@@ -1,38 +1,32 @@
 """The client is offered weaker authentication than the server offers.
 
-What it sees
+Detects
     A 401 that offers Negotiate or Kerberos on the server side and neither of them, but NTLM, Basic or Digest, on the
     client's side.
-Why it matters
+Impact
     The client falls back to what it is offered: with Basic it sends its password, with NTLM it gives a response that
     can be guessed offline and relayed.
-When it is wrong
+False positives
     A proxy that is configured to do so, for example for clients outside of the domain. A client that uses Kerberos
     directly and NTLM through a proxy is not reported: where no header was changed, nothing in the packets says that
     it was the proxy's doing.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentence 133; RFC 9110 section 11.6.1.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Response
 from analyzer.rules.asking import forwarded, server_words
 from analyzer.rules.reading import counted, cut_heads, has_whole_head, identity, listed, packets_of, response
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _STRONG = ("negotiate", "kerberos")
 _WEAK = ("ntlm", "basic", "digest")
 _DEMAND = 401
 
 
-class Downgrade(Struct, frozen=True, gc=False):
+class Downgrade(Fact, frozen=True):
     """The exchange on both sides, what was offered on each, and how sure the two are one."""
 
     near: Exchange
@@ -42,7 +36,7 @@ class Downgrade(Struct, frozen=True, gc=False):
     left: tuple[str, ...]
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Downgrade]]:
+def see(evidence: Evidence) -> Signs[Downgrade]:
     """One sign for each 401 whose header block is whole."""
     cut = cut_heads(evidence)
     for hop, near, far in forwarded(evidence):

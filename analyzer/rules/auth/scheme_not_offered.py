@@ -1,28 +1,24 @@
 """The client uses an authentication scheme that the server does not accept.
 
-What it sees
+Detects
     A logon with Basic or Digest that was answered by a 401 whose challenges do not name this scheme.
-Why it matters
+Impact
     The server did not look at the user name or the password. No change of the account helps: client and server have no scheme in common.
-When it is wrong
+False positives
     A proxy that removes challenges on the way gives the same picture with the client's side alone; with both sides that is told by itself.
-Needs
+Requires
     Request and response of one exchange.
-Reference
+References
     RFC 9110 section 11.6.1; WinRM's setting Service/Auth/Basic.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.story import Logon, Reason
-from analyzer.rules.asking import MECHANISMS, failed, server_words, sign, times
+from analyzer.rules.asking import failed, server_words, sign, times
 from analyzer.rules.reading import listed
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Logon]]:
+def see(evidence: Evidence) -> Signs[Logon]:
     """One sign for each logon."""
     return map(sign, failed(evidence, Reason.NOT_OFFERED))
 
@@ -35,12 +31,12 @@ def offers(tell: Tell[Logon]) -> str:
 
 def title(tell: Tell[Logon]) -> str:
     """Names the scheme."""
-    return f"{MECHANISMS[tell.first.fact.mechanism]} is not offered by {server_words(tell.connection)}"
+    return f"{tell.first.fact.mechanism.shown} is not offered by {server_words(tell.connection)}"
 
 
 def why(tell: Tell[Logon]) -> str:
     """What was sent, what is offered, and that nobody looked at the password."""
-    scheme = MECHANISMS[tell.first.fact.mechanism]
+    scheme = tell.first.fact.mechanism.shown
     return (
         f"{tell.connection.client.host} logged on {times(tell.count)} with {scheme}{f' as {listed(tell.users)}' if tell.users else ''}. "
         f"The server's 401 ({tell.packet(tell.first.packets[-1])}) offers only {offers(tell)}. So {scheme} is not accepted there, and the password was not "

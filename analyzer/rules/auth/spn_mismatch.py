@@ -1,37 +1,32 @@
 """The client authenticates for another name than the one that it asks for.
 
-What it sees
+Detects
     The host in a Kerberos ticket's service name, or in the target name of an NTLMv2 response, differs from the host
     that the request names (the target in absolute form, otherwise the Host field). A short name and the same name
     with a domain are equal, and an address says nothing. Medium when the server refused the logon, low when it
     accepted it.
-Why it matters
+Impact
     A service decrypts a ticket with the key of the name's account: for another account's name it fails. Servers that
     check target names refuse as well. And a client that was led to another place shows itself so.
-When it is wrong
+False positives
     An alias, a load balancer's name, or a client told to use another name on purpose.
-Needs
+Requires
     A direct connection or the client's side of the proxy.
-Reference
+References
     MS-NLMP 2.2.2.1 (MsvAvTargetName); RFC 4120 section 6.2.1; RFC 4559 section 4.1.
 """
 
-from collections.abc import Iterator
 from ipaddress import ip_address
 
-from msgspec import Struct
-
 from analyzer.records.auth import Conversation, Outcome
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Request
 from analyzer.records.proxy import Role
 from analyzer.rules.asking import spoken, where
 from analyzer.rules.reading import CONNECTION_BASED, counted, header, packets_of, request, role, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place_and
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, place_and
 
 
-class Mismatch(Struct, frozen=True, gc=False):
+class Mismatch(Fact, frozen=True):
     """A conversation, the host that it is for, and the host that was asked for."""
 
     conversation: Conversation
@@ -39,7 +34,7 @@ class Mismatch(Struct, frozen=True, gc=False):
     asked: str
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Mismatch]]:
+def see(evidence: Evidence) -> Signs[Mismatch]:
     """One sign for each logon."""
     for found in spoken(evidence, *CONNECTION_BASED):
         if role(evidence, found.connection) is Role.UPSTREAM_LEG:

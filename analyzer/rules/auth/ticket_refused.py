@@ -1,26 +1,22 @@
 """The server refuses a Kerberos ticket and gives no reason.
 
-What it sees
+Detects
     A logon with a Kerberos ticket that was answered by a bare 401, without a Kerberos error.
-Why it matters
+Impact
     The server could not use the ticket: it lacks the key of the service (keytab, computer password), its key is another one, or it expects another name. A
     password plays no part, as the domain controller issued the ticket. With a readable body the server may also have refused the missing encryption.
-When it is wrong
+False positives
     A user without the right to use WinRM usually gets a fault after the logon, not a 401; a service that answers 401 in this case looks the same.
-Needs
+Requires
     Request and response of one exchange.
-Reference
+References
     RFC 4559 section 4; RFC 4120 section 3.2.3.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.story import Logon, Reason
 from analyzer.rules.asking import failed, server_words, sign, times
 from analyzer.rules.reading import listed
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 TICKET = (
     "Check that the service has the key of this SPN and of no other account (setspn -Q; on Linux: klist -k of its keytab). Check also that the client "
@@ -32,7 +28,7 @@ CLEAR = (
 )
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Logon]]:
+def see(evidence: Evidence) -> Signs[Logon]:
     """One sign for each logon."""
     return map(sign, failed(evidence, Reason.TICKET_REFUSED, Reason.TICKET_OR_CLEAR))
 

@@ -1,32 +1,28 @@
 """An NTLM message is changed on its way through a proxy.
 
-What it sees
+Detects
     A handshake on both sides of a proxy with the same server challenge, of which one NTLM message has other bytes on
     the one side than on the other, in the same exchange.
-Why it matters
+Impact
     Anyone who can change these messages can turn off signing and encryption, and impersonate the client. Whether the
     server notices depends on the message integrity code (MIC), which some clients do not send.
-When it is wrong
+False positives
     Handshakes between whose messages other exchanges lie are not counted: it cannot be told whose they are. The
     tokens are compared after decoding, so that line breaks and white space do not count. A proxy that only takes NTLM
     out of its SPNEGO wrapping, or puts it in, is not counted, nor are messages of different exchanges, such as a
     client's second try, or header blocks that are not whole in the capture.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     MS-NLMP 3.1.5.1.2 and 2.2.2.5.
 """
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from analyzer.records.auth import Conversation, Mechanism, NtlmToken, Step
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.asking import is_mixed, server_words
 from analyzer.rules.reading import counted, cut_heads, handshakes, has_whole_head, request, response, upstream, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, alone
 
 _NAMES = {1: "negotiate", 2: "challenge", 3: "authenticate"}
 _FLAGS = {0x10: "SIGN", 0x20: "SEAL", 0x8000: "ALWAYS_SIGN", 0x80000: "EXTENDED_SESSIONSECURITY", 0x40000000: "KEY_EXCH", 0x20000000: "128"}
@@ -34,14 +30,14 @@ _Cut = frozenset[tuple[int | None, int | None]]
 _Changes = tuple["Change", ...]
 
 
-class Change(Struct, frozen=True, gc=False):
+class Change(Fact, frozen=True):
     """The same message on the client's side and on the server side."""
 
     near: Step
     far: Step
 
 
-def see(evidence: Evidence) -> Iterator[Sign[_Changes]]:
+def see(evidence: Evidence) -> Signs[_Changes]:
     """One sign for each handshake."""
     cut = cut_heads(evidence)
     spoken = [found for found in handshakes(evidence) if found.mechanism is Mechanism.NTLM and found.server_challenge is not None]

@@ -1,51 +1,46 @@
 """The same authentication token is used on two connections.
 
-What it sees
+Detects
     An NTLM authenticate message or a Kerberos AP-REQ with equal bytes on two connections to the same server, both
     answered, which are neither two sides of one exchange nor one exchange that the proxy sent twice.
-Why it matters
+Impact
     A token is made for one handshake. Anyone who sends it again has recorded it: a replay. Kerberos servers keep a
     cache to refuse it; NTLM's challenge should.
-When it is wrong
+False positives
     A client that repeats a request after its connection broke; where the first use was not answered it is not
     counted. On the server side of a proxy alone a request that the proxy sent twice looks the same, so nothing is
     said there.
-Needs
+Requires
     Both connections on the same side.
-Reference
+References
     RFC 4120 section 10; MS-NLMP 3.3.2.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
-
-from msgspec import Struct
 
 from analyzer.records.auth import Audience, Mechanism, Step
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Connection
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import identity, name, owner, packets_of, response, role, status
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, alone
 
 
-class Use(Struct, frozen=True, gc=False):
+class Use(Fact, frozen=True):
     """One use of a token: the connection and the step."""
 
     connection: Connection
     step: Step
 
 
-class Twice(Struct, frozen=True, gc=False):
+class Twice(Fact, frozen=True):
     """The first use of a token, and the next one."""
 
     one: Use
     other: Use
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Twice]]:
+def see(evidence: Evidence) -> Signs[Twice]:
     """One sign for each token."""
     uses: dict[tuple[bytes, str, int], list[Use]] = defaultdict(list)
     for conversation in evidence.conversations:

@@ -1,30 +1,26 @@
 """The client needs two sets of credentials.
 
-What it sees
+Detects
     On one connection of a client (or on a CONNECT and the connection inside its tunnel) credentials for the proxy and
     credentials for the server, of different users.
-Why it matters
+Impact
     Two accounts, two passwords and two places where the logon can fail: error messages rarely say which one did.
     Microsoft's page names it as an issue of proxies.
-When it is wrong
+False positives
     It is often meant to be so. Where an identity does not travel in clear (Kerberos, CredSSP) the two cannot be
     compared and nothing is said.
-Needs
+Requires
     The client's side of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentences 120 and 126.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.auth._both import Both, signs, told
 from analyzer.rules.reading import who
-from analyzer.rules.telling import Opinion, Owner, Sign, place_and
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, place_and
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Both]]:
+def see(evidence: Evidence) -> Signs[Both]:
     """One sign for each logon to a server."""
     return signs(evidence, lambda both: not both.same)
 

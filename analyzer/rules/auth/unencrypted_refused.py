@@ -1,34 +1,30 @@
 """The server refuses clear-text requests of a client whose logon it accepts.
 
-What it sees
+Detects
     A request with a readable SOAP envelope on a connection without TLS, sent with the last message of a handshake or
     after a completed one, that the server answers with 401 or with an error that holds no SOAP, before any clear-text
     request of this client is served there.
-Why it matters
+Impact
     A server with AllowUnencrypted=false, which is the default and right, refuses such requests whatever the password.
     Clients repeat them for ever and report a wrong password.
-When it is wrong
+False positives
     When the 401 answers the very request that ended the handshake, wrong credentials look the same; the confidence is
     lower then. When clear-text requests are served later (they were allowed, or the right password was found), fewer
     than three such answers are not told.
-Needs
+Requires
     Request and response of one exchange.
-Reference
+References
     Proxy Servers and WinRM, sentence 151; MS-WSMV 3.2.4.1.22.1.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-
-from msgspec import Struct
+from collections.abc import Mapping
 
 from analyzer.records.auth import Audience, Conversation, Outcome
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Reason
-from analyzer.rules.asking import MECHANISMS, server_words, where
+from analyzer.rules.asking import server_words, where
 from analyzer.rules.reading import (
     CONNECTION_BASED,
     Place,
@@ -45,7 +41,7 @@ from analyzer.rules.reading import (
     who,
     winrm_exchanges,
 )
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 MANY = Param("many", 3, "requests", "how many refusals are told although such requests were served later")
 _OTHER_REASONS = (Reason.SPLIT, Reason.INTERLEAVED, Reason.CREDENTIALS_OR_SPLIT)
@@ -55,7 +51,7 @@ _ERROR = 500
 _SURE, _UNSURE = 0.9, 0.6
 
 
-class Refusal(Struct, frozen=True, gc=False):
+class Refusal(Fact, frozen=True):
     """A clear-text request, the handshake that it belongs to, whether only its own answer tells that the logon was good, and the first such request that was
     served later."""
 
@@ -65,7 +61,7 @@ class Refusal(Struct, frozen=True, gc=False):
     later: Exchange | None = None
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Refusal]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Refusal]:
     """One sign for each refused request."""
     groups: dict[Place, list[Refusal]] = defaultdict(list)
     served: dict[Place, Exchange] = {}
@@ -120,7 +116,7 @@ def why(tell: Tell[Refusal]) -> str:
         after = f"From {first.later.id} on, {tell.packet(began[0])}, such requests are served."
     return (
         f"{server_words(tell.connection)} answered {counted(tell.count, 'clear-text request')} of {tell.connection.client.host} with an error. "
-        f"{f'{tell.first.user} had' if tell.first.user else 'The client had'} gone through {MECHANISMS[first.conversation.mechanism]} "
+        f"{f'{tell.first.user} had' if tell.first.user else 'The client had'} gone through {first.conversation.mechanism.shown} "
         f"authentication. The first is {where(tell)}, status {status(first.exchange)}. {after}"
     )
 

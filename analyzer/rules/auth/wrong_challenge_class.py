@@ -1,44 +1,38 @@
 """A challenge of the wrong kind: 407 without Proxy-Authenticate, or 401 with Proxy-Authenticate only.
 
-What it sees
+Detects
     On a WinRM connection a 407 whose header block has no Proxy-Authenticate field, or a 401 that has
     Proxy-Authenticate but no WWW-Authenticate.
-Why it matters
+Impact
     The client cannot know where to authenticate, or how: it gives up, or sends the server's credentials to the proxy.
     Authentication to the proxy is another matter than authentication to the server, with fields of its own.
-When it is wrong
+False positives
     A header block that was not wholly captured could have held the field; such responses are not counted. A 401 that
     the proxy made in the server's name is not told by its Server field: reverse proxies write their own into every
     response.
-Needs
+Requires
     The response with the whole header block.
-Reference
+References
     Proxy Servers and WinRM, sentence 120; RFC 9110 sections 11.6.1, 11.7.1 and 15.5.8.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.transport import Gap
 from analyzer.rules.asking import is_proxied, server_words
 from analyzer.rules.reading import counted, header, identity, packets_of, response, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place_and
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, place_and
 
 _UNAUTHORIZED, _PROXY_DEMAND = 401, 407
 
 
-class Wrong(Struct, frozen=True, gc=False):
+class Wrong(Fact, frozen=True):
     """A response, and what is wrong with it in words."""
 
     exchange: Exchange
     what: str
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Wrong]]:
+def see(evidence: Evidence) -> Signs[Wrong]:
     """One sign for each response; the server side is left out where the client's is known."""
     for exchange in winrm_exchanges(evidence):
         wrong = None if exchange.id in evidence.far else _wrong(evidence, exchange)

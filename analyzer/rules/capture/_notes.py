@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from analyzer.records.evidence import Evidence
 from analyzer.records.transport import Connection
 from analyzer.rules.reading import identity
-from analyzer.rules.telling import Sign, Tell
+from analyzer.rules.telling import Evidence, Sign, Tell
 
 _F = TypeVar("_F")
 _LONG = 40

@@ -1,33 +1,29 @@
 """Two captures' clocks differ.
 
-What it sees
+Detects
     A capture whose clock was found to be ahead of or behind the reference capture's by more than ten milliseconds and
     by more than the measurement's error, from exchanges seen at both points.
-Why it matters
+Impact
     Times of different files cannot be compared as they stand; the analyzer corrects them by this offset where it
     orders and joins.
-When it is wrong
+False positives
     The measurement takes the way in both directions for equally long; the error says how far it may be off.
-Needs
+Requires
     Both sides of a proxy in two captures.
-Reference
+References
     RFC 5905 section 8.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.capture._notes import capture_name, first_of, short_name, sign, winrm
 from analyzer.rules.reading import seconds
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell, alone
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Signs, Tell, alone
 
 LEAST = Param("least", 10, "milliseconds", "by how much a clock must be off")
 
 
-class Skew(Struct, frozen=True, gc=False):
+class Skew(Fact, frozen=True):
     """How far a capture's clock is ahead of the reference's, the error of that, and what it gains each second."""
 
     ahead_ns: int
@@ -35,7 +31,7 @@ class Skew(Struct, frozen=True, gc=False):
     drift: float
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Skew]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Skew]:
     """One sign for each capture whose clock is off."""
     for capture in evidence.captures:
         error_ns, found = capture.clock_error_ns, winrm(evidence, capture.ordinal)

@@ -1,28 +1,24 @@
 """Packets are in the capture twice.
 
-What it sees
+Detects
     WinRM connections of which packets were captured more than once, as with ``-i any`` on a router or with a mirror
     port of two interfaces. One finding for each capture.
-Why it matters
+Impact
     Nothing is lost: each packet counts once. Other tools show the copies as retransmissions.
-When it is wrong
+False positives
     Never about the capture.
-Needs
+Requires
     Nothing.
-Reference
+References
     RFC 9293 section 3.8.1.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.capture._notes import by_capture, capture_name, first_of, short_name, sign, winrm
 from analyzer.rules.reading import counted
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[int]]:
+def see(evidence: Evidence) -> Signs[int]:
     """One sign for each connection, with the number of its copies."""
     return (sign(evidence, found.duplicates, found) for found in winrm(evidence) if found.duplicates)
 

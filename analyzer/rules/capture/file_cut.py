@@ -1,33 +1,27 @@
 """A capture file ends in the middle of a packet.
 
-What it sees
+Detects
     A file whose last record is cut, and the WinRM connections in it that were open then. One finding for each
     capture.
-Why it matters
+Impact
     What came after is not there: requests seem to be unanswered and connections to be open.
-When it is wrong
+False positives
     Never about the file.
-Needs
+Requires
     Nothing.
-Reference
+References
     draft-ietf-opsawg-pcap section 5.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection, End
 from analyzer.rules.capture._notes import by_capture, capture_name, short_name, sign, winrm
 from analyzer.rules.reading import counted, of_them, sentence
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Signs, Tell
 
 _CODE = "capture.cut"
 
 
-class Cut(Struct, frozen=True, gc=False):
+class Cut(Fact, frozen=True):
     """How many WinRM connections the file has, how many of them were open at its end, and the one with the last packet."""
 
     whole: int
@@ -35,7 +29,7 @@ class Cut(Struct, frozen=True, gc=False):
     last: Connection
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Cut]]:
+def see(evidence: Evidence) -> Signs[Cut]:
     """One sign for each connection that was open, or for the last one."""
     for capture in sorted({issue.capture for issue in evidence.issues if issue.code == _CODE and issue.capture is not None}):
         found = winrm(evidence, capture)

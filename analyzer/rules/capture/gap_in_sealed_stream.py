@@ -1,32 +1,28 @@
 """Packets of a connection with encrypted messages are missing.
 
-What it sees
+Detects
     A hole in a stream of a connection that carries encrypted bodies. One finding for each client and place.
-Why it matters
+Impact
     NTLM's cipher runs on over all messages of a direction. Behind a hole it has to be found again, and messages in
     the hole cannot be decrypted; sequence numbers cannot be compared over it.
-When it is wrong
+False positives
     Never about the hole. Packets that the snap length cut are capture.snaplen.
-Needs
+Requires
     Nothing.
-Reference
+References
     MS-NLMP 3.4.4; RFC 9293 section 3.4.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.sealing import Protection
 from analyzer.records.transport import Connection, Gap
 from analyzer.rules.capture._notes import ends, server, sign, winrm
 from analyzer.rules.reading import counted, message, request, response
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 _CUT = "snaplen"
 
 
-def see(evidence: Evidence) -> Iterator[Sign[list[Gap]]]:
+def see(evidence: Evidence) -> Signs[list[Gap]]:
     """One sign for each connection, with its holes."""
     for found in winrm(evidence):
         gaps = _gaps(found)

@@ -1,32 +1,28 @@
 """Encrypted messages whose logon is not in the capture.
 
-What it sees
+Detects
     Encrypted bodies on a connection without any authentication to the server that was accepted in the capture.
-Why it matters
+Impact
     NTLM messages cannot be decrypted without the handshake, whatever password is given; Kerberos ones only with the
     sub-session key itself. Who the client is cannot be told either.
-When it is wrong
+False positives
     A client that sends an encrypted request on a new connection (Windows does) is refused and authenticates then: not
     counted.
-Needs
+Requires
     Nothing.
-Reference
+References
     MS-WSMV 2.2.9.1; MS-NLMP 3.4.5.
 """
 
-from collections.abc import Iterator
-
 from analyzer.records.auth import Audience, Outcome
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.sealing import Protection
 from analyzer.records.transport import Connection
 from analyzer.rules.capture._notes import ends, first_of, server, sign, winrm
 from analyzer.rules.reading import counted, message, request, status
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Connection]]:
+def see(evidence: Evidence) -> Signs[Connection]:
     """One sign for each connection."""
     return (sign(evidence, found, found) for found in winrm(evidence) if _is_headless(evidence, found))
 

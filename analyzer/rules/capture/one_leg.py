@@ -1,35 +1,31 @@
 """A path through a proxy of which one side was captured.
 
-What it sees
+Detects
     WinRM connections that are one side of a path through a proxy by their requests (absolute form, CONNECT, Via and
     the like), without any counterpart on the other side. One finding for each client and place.
-Why it matters
+Impact
     What most often goes wrong at proxies (affinity, lost headers, ended connections) shows only where both sides are
     known; those rules say nothing here.
-When it is wrong
+False positives
     Where both sides are there but could not be joined (issue proxy.ambiguous), and where the proxy refused by itself,
     nothing is said.
-Needs
+Requires
     One side with a sign of the proxy.
-Reference
+References
     RFC 9110 sections 3.7 and 7.6.3.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Connection
 from analyzer.rules.capture._notes import ends, first_of, sign, winrm
 from analyzer.rules.reading import counted, role, status
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell, place
 
 _DEMAND = 401
 _SIDES = {Role.CLIENT_LEG: "the client's side", Role.UPSTREAM_LEG: "the server side", Role.TUNNEL: "the client's side, a CONNECT tunnel"}
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Connection]]:
+def see(evidence: Evidence) -> Signs[Connection]:
     """One sign for each connection; none where any connection between the same two has its other side."""
     routed = {identity for route in evidence.routes for identity in (route.client_connection, *route.upstream_connections)}
     routed |= {tunnel for identity in routed if (tunnel := evidence.connections[identity].tunnel_of) is not None}

@@ -1,31 +1,27 @@
 """Only one direction of WinRM connections was captured.
 
-What it sees
+Detects
     WinRM connections that the reader found to have packets of one direction only. One finding for each client and
     place.
-Why it matters
+Impact
     Requests without responses, or the other way round: statuses, logons and what rests on them cannot be seen.
-When it is wrong
+False positives
     Never about the capture.
-Needs
+Requires
     Nothing.
-Reference
+References
     RFC 9293 section 3.8.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection
 from analyzer.rules.capture._notes import ends, first_of, sign, winrm
 from analyzer.rules.reading import counted
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 _CODE = "tcp.one-sided"
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Connection]]:
+def see(evidence: Evidence) -> Signs[Connection]:
     """One sign for each connection."""
     told = {issue.record for issue in evidence.issues if issue.code == _CODE}
     return (sign(evidence, found, found) for found in winrm(evidence) if found.id in told)

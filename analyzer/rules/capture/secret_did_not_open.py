@@ -1,34 +1,30 @@
 """A password or key was given for these messages and does not decrypt them.
 
-What it sees
+Detects
     Encrypted messages for which a given password, hash or key was tried that did not prove right, on connections
     where none was decrypted.
-Why it matters
+Impact
     The given password, hash or key belongs to another account, another time or another session.
-When it is wrong
+False positives
     Where none was given nothing is said. Single messages that are not decrypted, where others on the connection are,
     are enc.signature-invalid.
-Needs
+Requires
     A secrets file.
-Reference
+References
     MS-NLMP 3.3.2; MS-WSMV 2.2.9.1.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Connection
 from analyzer.rules.capture._notes import ends, first_of, sign, winrm
 from analyzer.rules.reading import counted, listed, message, request, response
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 _WRONG = "wrong "
 """How the reason begins when a password or key was tried without success."""
 
 
-def see(evidence: Evidence) -> Iterator[Sign[list[Message]]]:
+def see(evidence: Evidence) -> Signs[list[Message]]:
     """One sign for each connection, with its messages."""
     for found in winrm(evidence):
         tried = _tried(evidence, found)

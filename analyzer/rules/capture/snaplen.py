@@ -1,31 +1,27 @@
 """Packets of WinRM connections were cut when they were captured.
 
-What it sees
+Detects
     Bytes missing in WinRM streams because the capture kept only the beginning of each packet (its snap length). One
     finding for each capture.
-Why it matters
+Impact
     Headers may be there and bodies are not: nothing can be decrypted, and tokens may be cut.
-When it is wrong
+False positives
     Never about the capture.
-Needs
+Requires
     Nothing.
-Reference
+References
     draft-ietf-opsawg-pcap section 4.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection
 from analyzer.rules.capture._notes import by_capture, capture_name, first_of, short_name, sign, winrm
 from analyzer.rules.reading import counted
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 _WHY = "snaplen"
 
 
-def see(evidence: Evidence) -> Iterator[Sign[int]]:
+def see(evidence: Evidence) -> Signs[int]:
     """One sign for each connection, with the number of its missing bytes."""
     return (sign(evidence, missing, found) for found in winrm(evidence) if (missing := _missing(found)))
 

@@ -1,15 +1,14 @@
 """What the rules on clear-text SOAP share: the exchanges whose bodies are readable, whose they are, and how they are told."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
-from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
 from analyzer.records.story import Fate
 from analyzer.records.transport import Connection
 from analyzer.rules.reading import counted, is_clear, listed, message, name, owner, packets_of, request, response, role, winrm_exchanges
-from analyzer.rules.telling import Sign, Tell
+from analyzer.rules.telling import Evidence, Sign, Signs, Tell
 
 ENCRYPT = (
     "Set AllowUnencrypted to false on the server (winrm set winrm/config/service '@{AllowUnencrypted=\"false\"}') and let the client encrypt its messages "
@@ -31,7 +30,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def clear_exchanges(evidence: Evidence, *roles: Role) -> Iterator[Sign[Exchange]]:
+def clear_exchanges(evidence: Evidence, *roles: Role) -> Signs[Exchange]:
     """Exchanges with a readable envelope in the request or the response, on connections over a network and without TLS."""
     for exchange in winrm_exchanges(evidence, *roles):
         connection = evidence.connections[exchange.connection]

@@ -1,37 +1,33 @@
 """The proxy changes the body of a message.
 
-What it sees
+Detects
     A request or response on both sides of the proxy, joined by its token or its MessageID (not by its body, by time, or by a token that repeats), whose body is
     wholly captured on both and differs, although content type, content coding and status are the same.
-Why it matters
+Impact
     Only client and server may change a message. An encrypted one fails its signature and the operation fails; a readable one is executed as changed.
-When it is wrong
+False positives
     A proxy that adds a content coding changes bytes and not contents; with different Content-Encoding nothing is said. A signature that is good on the client's
     side and bad on the server's side means bodies that differ, so it needs no look at signatures.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentences 154 and 158; MS-WSMV 2.2.9.1; RFC 9110 section 7.7.
 """
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Hop
 from analyzer.records.sealing import Protection
 from analyzer.rules.asking import answered_at, asked_at, server_words
 from analyzer.rules.reading import counted, header, identity, message, name, packets_of, request, response
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _CERTAIN = frozenset({"token", "message_id"})
 _BODIES = (Protection.SEALED, Protection.CLEAR)
 
 
-class Change(Struct, frozen=True, gc=False):
+class Change(Fact, frozen=True):
     """An exchange on both sides, and whether its request differs, or else its response."""
 
     near: Exchange
@@ -39,7 +35,7 @@ class Change(Struct, frozen=True, gc=False):
     of_request: bool
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Change]]:
+def see(evidence: Evidence) -> Signs[Change]:
     """One sign for each message that differs."""
     for hop in evidence.hops:
         if hop.near_connection in evidence.winrm and not _CERTAIN.isdisjoint(hop.bases):

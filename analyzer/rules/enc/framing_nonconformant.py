@@ -1,41 +1,35 @@
 """Encrypted bodies are framed in another way than the specification says.
 
-What it sees
+Detects
     Multipart bodies of encrypted messages that are irregular although they were wholly captured: a part without delimiter, a head that is not understood, a
     token header that does not fit. What could be read of them was read.
-Why it matters
+Impact
     Strict receivers refuse such messages, and tools may show wrong bytes. The same mark in one client's messages only names the program that made them.
-When it is wrong
+False positives
     Exchange, Windows Event Forwarding and WinRb all write it a little differently, in ways that are read here without complaint.
-Needs
+Requires
     The whole body.
-Reference
+References
     MS-WSMV 2.2.9.1.1.2.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
 from analyzer.rules.asking import answered_at, asked_at
 from analyzer.rules.reading import counted, header, identity, listed, name, packets_of, request
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _CODE = "sealing.malformed"
 
 
-class Odd(Struct, frozen=True, gc=False):
+class Odd(Fact, frozen=True):
     """What was wrong with which half of an exchange."""
 
     issue: Issue
     exchange: Exchange
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Odd]]:
+def see(evidence: Evidence) -> Signs[Odd]:
     """One sign for each body; the server's side is left out where the client's is known."""
     for issue in evidence.issues:
         exchange = evidence.exchanges.get((issue.record or "").rpartition(".")[0])

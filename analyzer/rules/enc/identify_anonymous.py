@@ -1,29 +1,25 @@
 """A client asks a server what it is, without logging on.
 
-What it sees
+Detects
     An Identify request answered 2xx without credentials: with the field ``WSMANIDENTIFY: unauthenticated``, to the path /wsman-anon/identify, or with a
     readable Identify body, on a connection without a logon.
-Why it matters
+Impact
     The answer names product and version. Management tools ask it before they log on; so do scanners.
-When it is wrong
+False positives
     It is allowed by design and harmless by itself.
-Needs
+Requires
     A direct connection or the client's side of a proxy.
-Reference
+References
     DSP0226 section 11.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import asked_at, server_words, times
 from analyzer.rules.reading import authenticated, header, listed, message, name, packets_of, request, succeeded, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each question; the server's side is left out where the client's is known."""
     for exchange in winrm_exchanges(evidence):
         if exchange.id not in evidence.far and _is_anonymous_identify(evidence, exchange):

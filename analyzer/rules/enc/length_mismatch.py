@@ -1,33 +1,29 @@
 """An encrypted body's declared length is not the length of its content.
 
-What it sees
+Detects
     A wholly captured part of an encrypted body whose OriginalContent Length is not the length of what is there, for NTLM and Kerberos, where encryption does
     not change the length.
-Why it matters
+Impact
     Receivers cut or refuse such messages. It comes from a client that counts characters instead of bytes, or from a body that was changed on its way.
-When it is wrong
+False positives
     CredSSP's data are TLS records, longer than what they hold, and are not counted; neither is the byte of padding that some clients count with RC4.
-Needs
+Requires
     The whole body.
-Reference
+References
     MS-WSMV 2.2.9.1.1.2.2 and 2.2.9.1.2.2.2.
 """
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.sealing import SealedPart
 from analyzer.rules.reading import identity, message, name, packets_of, request, response, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _TAIL = len(b"--Encrypted Boundary--\r\n")
 
 
-class Mismatch(Struct, frozen=True, gc=False):
+class Mismatch(Fact, frozen=True):
     """The exchange, the half, and the part that has another length than it says."""
 
     exchange: Exchange
@@ -35,7 +31,7 @@ class Mismatch(Struct, frozen=True, gc=False):
     part: SealedPart
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Mismatch]]:
+def see(evidence: Evidence) -> Signs[Mismatch]:
     """One sign for each part; the server's side is left out where the client's is known."""
     for exchange in winrm_exchanges(evidence):
         if exchange.id not in evidence.far:

@@ -1,39 +1,33 @@
 """Encrypted and clear-text messages on the same connection.
 
-What it sees
+Detects
     On one connection without TLS an encrypted request, and a request with a readable SOAP envelope that was answered 2xx.
-Why it matters
+Impact
     Both sides can encrypt, and yet some requests are readable and changeable on the way. The server accepts them, so it serves anyone who can put a request on
     this connection.
-When it is wrong
+False positives
     A client that tried in clear, was refused and encrypted from then on is not counted.
-Needs
+Requires
     One side of the proxy, or a direct connection.
-Reference
+References
     MS-WSMV 2.2.9.1; Proxy Servers and WinRM, sentences 151 and 152.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.rules.asking import asked_at
 from analyzer.rules.reading import counted, identity, is_clear, message, name, packets_of, request, status, succeeded
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-class Mixed(Struct, frozen=True, gc=False):
+class Mixed(Fact, frozen=True):
     """The readable and the encrypted requests of one connection."""
 
     clear: tuple[Exchange, ...]
     encrypted: tuple[Exchange, ...]
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Mixed]]:
+def see(evidence: Evidence) -> Signs[Mixed]:
     """One sign for each connection; the server's side is left out where the client's is known."""
     for connection in evidence.connections.values():
         if connection.id not in evidence.winrm or connection.protocol != "http":

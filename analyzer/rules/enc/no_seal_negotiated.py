@@ -1,39 +1,35 @@
 """NTLM was negotiated without message encryption.
 
-What it sees
+Detects
     An NTLM handshake that succeeded on a connection without TLS, whose authenticate message does not ask for encryption (sealing), and requests with a body on
     that connection.
-Why it matters
+Impact
     Without the flag there is no key to encrypt with: everything that follows is readable, whatever client and server are configured to want.
-When it is wrong
+False positives
     Over HTTPS the flag does not matter; such connections are not counted.
-Needs
+Requires
     The handshake and what follows.
-Reference
+References
     MS-NLMP 2.2.2.5 (NTLMSSP_NEGOTIATE_SEAL); MS-WSMV 2.2.9.1.
 """
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from analyzer.records.auth import Audience, Conversation, Mechanism
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import asked_at, named
 from analyzer.rules.reading import begins_at, completed, counted, first_packet, name, packets_of, request, until_the_next, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-class Unsealed(Struct, frozen=True, gc=False):
+class Unsealed(Fact, frozen=True):
     """The last exchange of a handshake, and the requests with a body that it logged on."""
 
     last: Exchange
     bodies: tuple[Exchange, ...]
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Unsealed]]:
+def see(evidence: Evidence) -> Signs[Unsealed]:
     """One sign for each handshake; the server's side is left out where the client's is known."""
     for logon in completed(evidence):
         connection = evidence.connections[logon.connection]

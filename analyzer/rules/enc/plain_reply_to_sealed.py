@@ -1,30 +1,26 @@
 """An encrypted request is answered in clear text.
 
-What it sees
+Detects
     An encrypted request, and a 2xx response to it with a readable SOAP envelope, on a connection without TLS.
-Why it matters
+Impact
     The service must encrypt its answer to an encrypted request. Here either the answer does not come from the service, or it gives away in clear what was
     asked for in secret.
-When it is wrong
+False positives
     A proxy's own page is no SOAP and belongs to http.non-wsman-reply.
-Needs
+Requires
     Request and response of one exchange.
-Reference
+References
     MS-WSMV 2.2.9.1.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.rules.asking import answered_at, asked_at, server_words
 from analyzer.rules.reading import counted, identity, is_clear, message, name, packets_of, request, response, status, succeeded, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each such answer; the server's side is left out where the client's is known."""
     for exchange in winrm_exchanges(evidence):
         asked = message(evidence, request(exchange))

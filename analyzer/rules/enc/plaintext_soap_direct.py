@@ -1,29 +1,25 @@
 """Clear-text WinRM goes straight to the server.
 
-What it sees
+Detects
     A SOAP envelope on a connection that is neither TLS nor part of a proxied path. WS-Management's Identify, which is anonymous by design, does not count, nor
     does a connection between two programs on one host.
-Why it matters
+Impact
     Anyone on the path can read and change every command and every result. It only works when the service allows unencrypted traffic.
-When it is wrong
+False positives
     Never about the fact. A short envelope that the capture cut before its action may be an Identify and is not counted.
-Needs
+Requires
     The connection.
-Reference
+References
     MS-WSMV 3.2.4.1.22.1 and 2.2.9.1.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.rules.enc._clear import ENCRYPT, clear_exchanges, told
-from analyzer.rules.telling import Opinion, Owner, Sign
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each exchange."""
     return clear_exchanges(evidence, Role.DIRECT, Role.UNKNOWN)
 

@@ -1,33 +1,31 @@
 """Clear-text WinRM goes through a proxy.
 
-What it sees
+Detects
     A SOAP envelope (content type application/soap+xml, or an envelope as the body's first bytes) on one side of a proxy, without TLS. WS-Management's
     Identify, which is anonymous by design, does not count.
-Why it matters
+Impact
     The proxy, and anyone on the path, can read and change every command and every result. Microsoft's page allows this under no circumstances. The client's
     own setting decides: with Negotiate or Kerberos over HTTP, WinRM encrypts messages unless "AllowUnencrypted" is set on both sides.
-When it is wrong
+False positives
     Never about the fact: the envelope lies readable in the packets named. Whether the path is a proxy is told from joined exchanges, absolute request
     targets, or the fields that proxies add.
-Needs
+Requires
     Any one side of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentences 151 to 154; MS-WSMV 2.2.9.1.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from typing import Any
 
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.rules.enc._clear import ENCRYPT, clear_exchanges, sides, told
 from analyzer.rules.reading import PROXIED, owner, role
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each exchange, the client's side first."""
     found = list(clear_exchanges(evidence, *PROXIED))
     return iter(sorted(found, key=lambda sign: role(evidence, sign.fact.connection) is Role.UPSTREAM_LEG))

@@ -1,31 +1,27 @@
 """WinRM runs through a proxy encrypted by WinRM itself, but not by HTTPS.
 
-What it sees
+Detects
     Encrypted messages on a side of a proxied path without TLS.
-Why it matters
+Impact
     The bodies are safe. The proxy still sees who works where and when, sizes, NTLM responses that can be guessed offline, and Kerberos tickets; and it decides
     which connection a request takes. The page asks for HTTPS.
-When it is wrong
+False positives
     It is allowed when the proxy itself needs no authentication, and often accepted.
-Needs
+Requires
     One side with a sign of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentences 118, 122 and 123.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
 from analyzer.rules.asking import party_at
 from analyzer.rules.reading import counted, listed, message, name, packets_of, request, upstream, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each encrypted request of a client; the server side is left out where the client's is known."""
     for exchange in winrm_exchanges(evidence, Role.CLIENT_LEG, Role.UPSTREAM_LEG):
         connection = evidence.connections[exchange.connection]

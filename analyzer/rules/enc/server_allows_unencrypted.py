@@ -1,33 +1,29 @@
 """The server answers clear-text WinRM requests of a client that logged on.
 
-What it sees
+Detects
     A request with a readable SOAP envelope on a connection that is not TLS, with a logon (by a handshake on that connection, or by credentials in the request),
     answered with a 2xx status. It is looked at on the side nearest to the server. An Identify with a logon counts, too, and is low when there is nothing else:
     the server takes unencrypted requests, but nothing secret was in this one.
-Why it matters
+Impact
     A server that can be reached through a proxy must enforce encryption: it is the only thing that keeps a stranger's request on another client's connection
     from being served.
-When it is wrong
+False positives
     A proxy that answers by itself, without asking the server, when only the client's side was captured.
-Needs
+Requires
     Request and response of one exchange.
-Reference
+References
     Proxy Servers and WinRM, sentences 151, 156 and 157.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
-from analyzer.rules.asking import MECHANISMS, is_proxied, server_words
+from analyzer.rules.asking import is_proxied, server_words
 from analyzer.rules.enc._clear import is_local, whose
 from analyzer.rules.reading import authenticated, counted, header, is_clear, listed, message, name, packets_of, request, status, succeeded, who, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each exchange."""
     for exchange in winrm_exchanges(evidence):
         if exchange.id not in evidence.near and _served(evidence, exchange):
@@ -62,7 +58,7 @@ def why(tell: Tell[Exchange]) -> str:
         for exchange in tell.facts
         if (found := message(evidence, request(exchange))) is not None
     )
-    mechanism = MECHANISMS[spoken.mechanism] if spoken else "a logon"
+    mechanism = spoken.mechanism.shown if spoken else "a logon"
     text = (
         f"{server_words(tell.connection)} answered {counted(tell.count, 'clear-text request')} with a 2xx status on a connection that was logged on with "
         f"{mechanism}{f' as {listed(tell.users)}' if tell.users else ''}: {names}. The first is {first.id} on {name(tell.connection)}, "

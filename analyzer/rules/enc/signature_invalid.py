@@ -1,33 +1,29 @@
 """An encrypted message's signature is wrong although the key is right.
 
-What it sees
+Detects
     An encrypted body whose signature does not agree with the security context of its connection, on a connection where another message was decrypted with the
     same password or key.
-Why it matters
+Impact
     Bytes of the message are not those that were encrypted: it was changed, repeated, moved here from another connection, or the sender is not the one that
     logged on.
-When it is wrong
+False positives
     After a loss in the capture the cipher's state may be wrong; connections with gaps in an encrypted direction are not counted.
-Needs
+Requires
     The password or key that decrypts the connection.
-Reference
+References
     MS-NLMP 3.4.4; RFC 4121 section 4.2.6.2; MS-WSMV 2.2.9.1.
 """
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Message
 from analyzer.rules.asking import server_words
 from analyzer.rules.reading import counted, first_packet, identity, message, name, packets_of, request, response
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-class Wrong(Struct, frozen=True, gc=False):
+class Wrong(Fact, frozen=True):
     """A message with a wrong signature, and how many of its connection have a good one."""
 
     exchange: Exchange
@@ -35,7 +31,7 @@ class Wrong(Struct, frozen=True, gc=False):
     good: int
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Wrong]]:
+def see(evidence: Evidence) -> Signs[Wrong]:
     """One sign for each message."""
     for connection in evidence.connections.values():
         if connection.id not in evidence.winrm or connection.to_server.gaps or connection.to_client.gaps:

@@ -1,41 +1,35 @@
 """NTLM encrypts with a short key, or without extended session security.
 
-What it sees
+Detects
     An accepted NTLM handshake whose authenticate message agrees on encryption (sealing) but lacks NEGOTIATE_128 (then the key has 56 or 40 bits) or
     EXTENDED_SESSIONSECURITY (then both directions share one key stream and the signature is a CRC), on a connection without TLS.
-Why it matters
+Impact
     A 40-bit key is found in minutes, a 56-bit key in a day. Anyone who records the connection, a proxy for example, can read it all.
-When it is wrong
+False positives
     Never about the flags. Where the request bodies are in clear or inside HTTPS the key protects nothing.
-Needs
+Requires
     The authenticate message.
-Reference
+References
     MS-NLMP 3.4.5.3 and 2.2.2.5.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
 from analyzer.records.auth import Conversation, NtlmToken, Step
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.asking import named
 from analyzer.rules.reading import completed, counted, listed, name, who
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _SEAL, _ESS, _128, _56 = 0x20, 0x80000, 0x20000000, 0x80000000
 _AUTHENTICATE = 3
 
 
-class Weak(Struct, frozen=True, gc=False):
+class Weak(Fact, frozen=True):
     """An authenticate message, and what is weak."""
 
     step: Step
     what: str
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Weak]]:
+def see(evidence: Evidence) -> Signs[Weak]:
     """One sign for each handshake; the server's side is left out where the client's is known."""
     for logon in completed(evidence):
         weak = _weak(logon)

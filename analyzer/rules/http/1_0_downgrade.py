@@ -1,30 +1,24 @@
 """The proxy speaks HTTP/1.0 where the client speaks HTTP/1.1.
 
-What it sees
+Detects
     A request that the client sent as HTTP/1.1 and the proxy forwarded as HTTP/1.0; or a response of the proxy to the client in HTTP/1.0; or Via: 1.0 in a
     request. Plain HTTP/1.0 clients do not count.
-Why it matters
+Impact
     HTTP/1.0 closes the connection after each response unless told otherwise. A logon that belongs to the connection cannot survive that.
-When it is wrong
+False positives
     An HTTP/1.0 proxy that does keep connections alive (Connection: keep-alive on both sides) works; the fact remains and the page asks for HTTP/1.1.
-Needs
+Requires
     Both sides of the proxy, or one side with a trace of the other.
-Reference
+References
     Proxy Servers and WinRM, sentences 131 and 132.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.rules.asking import answered_at, asked_at, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import header, identity, name, owner, packets_of, request, response, role, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _OLD, _NEW = "HTTP/1.0", "HTTP/1.1"
 _SURE = 0.9
@@ -33,7 +27,7 @@ _ANSWERED = "The proxy answered the client's HTTP/1.1 request in HTTP/1.0"
 _VIA = "A request that the proxy received as HTTP/1.1 (Via) was forwarded as HTTP/1.0"
 
 
-class Downgrade(Struct, frozen=True, gc=False):
+class Downgrade(Fact, frozen=True):
     """What was seen, in words, and where; the client's own exchange where that is known, too."""
 
     what: str
@@ -41,7 +35,7 @@ class Downgrade(Struct, frozen=True, gc=False):
     near: Exchange | None = None
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Downgrade]]:
+def see(evidence: Evidence) -> Signs[Downgrade]:
     """One sign for each exchange on the downgraded side."""
     for exchange in winrm_exchanges(evidence):
         found = _downgrade(evidence, exchange)

@@ -10,9 +10,6 @@ import re
 from collections.abc import Iterator
 from enum import StrEnum
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Message, Page, Protection
@@ -33,7 +30,7 @@ from analyzer.rules.reading import (
     upstream,
     winrm_exchanges,
 )
-from analyzer.rules.telling import Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Sign, Tell
 
 _WINDOWS = re.compile(r"Microsoft-(?:HTTPAPI|IIS)", re.IGNORECASE)
 _DEVICES = re.compile(
@@ -76,7 +73,7 @@ class By(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Answer(Struct, frozen=True, gc=False):
+class Answer(Fact, frozen=True):
     """An exchange on the client's side, with what it was forwarded as, where that is known.
 
     ``giver`` is the exchange of whoever gave the answer: behind a chain of proxies that passed it on, the last one. ``beyond`` is

@@ -3,9 +3,6 @@ the server gave."""
 
 from collections.abc import Iterable, Iterator
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.rules.reading import (
     cut_heads,
@@ -17,13 +14,13 @@ from analyzer.rules.reading import (
     response,
     winrm_exchanges,
 )
-from analyzer.rules.telling import Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Sign, Signs, Tell
 
 _ERROR = 400
 _ASKING = (401, 407)
 
 
-class Change(Struct, frozen=True, gc=False):
+class Change(Fact, frozen=True):
     """A request as the client sent it and as the proxy forwarded it, both with whole headers, and the server's answer."""
 
     near: Exchange
@@ -53,7 +50,7 @@ def failed(reply: Response) -> bool:
     return reply.status >= _ERROR and reply.status not in _ASKING
 
 
-def signs(evidence: Evidence, found: Iterable[Change]) -> Iterator[Sign[Change]]:
+def signs(evidence: Evidence, found: Iterable[Change]) -> Signs[Change]:
     """With the packets of both requests and of the answer."""
     for change in found:
         packets = tuple(key for half in (change.asked, change.forwarded, change.reply) for key in first_packet(half))

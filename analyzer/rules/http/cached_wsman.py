@@ -1,44 +1,38 @@
 """A response to WinRM comes out of a cache.
 
-What it sees
+Detects
     A 2xx response to a request for /wsman, or with a SOAP or encrypted body, whose ``Age`` is more than 0, or whose ``X-Cache``, ``X-Cache-Status``,
     ``CF-Cache-Status`` or ``Cache-Status`` says that it was a hit.
-Why it matters
+Impact
     WinRM's responses belong to one request and to one client. A cached one shows another client's results, or results of another time.
-When it is wrong
+False positives
     The fields with MISS or BYPASS in them only say that a cache is in the way; they are not counted. A cache that leaves none of these fields is not seen by
     this rule: an encrypted body that it serves a second time does not verify, which enc.signature-invalid tells when there is a key.
-Needs
+Requires
     The client's side of the proxy.
-Reference
+References
     RFC 9111 sections 2 and 5.1; RFC 9110 section 9.3.3; Proxy Servers and WinRM, sentence 156.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Response
 from analyzer.records.sealing import Protection
 from analyzer.rules.asking import answered_at
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, header, identity, message, name, packets_of, request, response, succeeded, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _FIELDS = ("x-cache", "x-cache-status", "cf-cache-status", "cache-status")
 _BODIES = (Protection.SEALED, Protection.CLEAR, Protection.TLS)
 
 
-class Cached(Struct, frozen=True, gc=False):
+class Cached(Fact, frozen=True):
     """An exchange and the field that says so."""
 
     exchange: Exchange
     said: str
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Cached]]:
+def see(evidence: Evidence) -> Signs[Cached]:
     """One sign for each response."""
     for exchange in winrm_exchanges(evidence):
         answer = response(exchange)

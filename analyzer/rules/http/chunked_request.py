@@ -1,36 +1,30 @@
 """A WinRM request with a length reaches the server chunked.
 
-What it sees
+Detects
     A POST with Transfer-Encoding: chunked on the side nearest to the server that the client had sent with Content-Length: the proxy chunked it. Without such a
     proxy a chunked POST counts when it was answered with an error other than a demand for authentication.
-Why it matters
+Impact
     A WinRM server must reject chunked requests to a shell. Proxies that stream bodies, or change them, chunk them where the client gave a length.
-When it is wrong
+False positives
     A server that serves chunked requests all the same: then nothing is broken yet, and the severity is medium. An error for another reason looks the same as
     one for this.
-Needs
+Requires
     Both sides of the proxy to see who chunked it; the side nearest to the server for a request that was refused.
-Reference
+References
     MS-WSMV 3.1.4.1.31.8.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Framing
 from analyzer.rules.asking import asked_at
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, identity, listed, name, of_them, owner, packets_of, request, sentence, status, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _DEMANDS = (401, 407)
 _ERROR = 400
 
 
-class Chunked(Struct, frozen=True, gc=False):
+class Chunked(Fact, frozen=True):
     """A chunked request on the side nearest to the server, the client's own one, whether the proxy chunked it, and whether it was refused."""
 
     exchange: Exchange
@@ -39,7 +33,7 @@ class Chunked(Struct, frozen=True, gc=False):
     refused: bool
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Chunked]]:
+def see(evidence: Evidence) -> Signs[Chunked]:
     """One sign for each request."""
     for exchange in winrm_exchanges(evidence):
         if _framing(exchange) is Framing.CHUNKED and exchange.id not in evidence.near:

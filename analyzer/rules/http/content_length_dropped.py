@@ -1,33 +1,29 @@
 """The proxy removes Content-Length, and the server refuses the request.
 
-What it sees
+Detects
     A request with Content-Length on the client's side that the proxy forwarded with neither Content-Length nor
     chunked encoding, and an error in answer.
-Why it matters
+Impact
     Windows' web server answers 411 to a request without a length. Logons begin with empty requests (Content-Length:
     0), which some proxies forward without the field, so that no client behind the proxy can log on.
-When it is wrong
+False positives
     Not known: both requests are in the capture.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     RFC 9110 section 8.6 (a user agent should send Content-Length of 0 with a POST without content).
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Request
 from analyzer.rules.http._changes import Change, changes, failed, proxy_of, signs, where
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, header
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 HOW = Advice("Let the proxy forward Content-Length as the client sent it, also with empty bodies", Topic.LENGTH)
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Change]]:
+def see(evidence: Evidence) -> Signs[Change]:
     """Requests that lost their length and failed."""
     return signs(
         evidence,

@@ -1,32 +1,28 @@
 """The proxy changes Content-Type, and the server refuses the request.
 
-What it sees
+Detects
     A request whose Content-Type on the server's side is not the one that the client sent, and an error in answer.
-Why it matters
+Impact
     WinRM tells an encrypted body by its Content-Type (multipart/encrypted with its protocol and boundary), and a
     clear one by application/soap+xml. With another type the server answers 400 or 415, or does not understand the
     body.
-When it is wrong
+False positives
     An error that has another cause; the change is a fact in any case.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     MS-WSMV section 2.2.9.1; RFC 9110 section 15.5.16.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Request
 from analyzer.rules.http._changes import Change, changes, failed, proxy_of, signs, where
 from analyzer.rules.reading import counted, header
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 _SHOWN = 120
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Change]]:
+def see(evidence: Evidence) -> Signs[Change]:
     """Requests of another type than the client's that failed."""
     return signs(
         evidence,

@@ -1,33 +1,27 @@
 """A message's length is stated in two ways that contradict each other.
 
-What it sees
+Detects
     A request or response with both Content-Length and Transfer-Encoding, or with several Content-Lengths that differ.
-Why it matters
+Impact
     Two programs on the way may end the message at different places. What follows is then taken for another client's request: on a connection with a logon that
     is another user's logon (request smuggling).
-When it is wrong
+False positives
     Some programs send both fields by mistake and always mean chunked. It is a fact about the message, not yet an attack. Bytes after a message that begin no
     other are an issue (http.extra-data) and not a finding, since packets that were lost look the same. Another client's request on a connection with a logon is
     affinity.shared-authenticated-upstream.
-Needs
+Requires
     The header block.
-Reference
+References
     RFC 9112 sections 6.1, 6.3 and 11.2; Proxy Servers and WinRM, sentence 155.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
 from analyzer.rules.reading import identity, listed, name, packets_of, request, response, role, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-class Conflict(Struct, frozen=True, gc=False):
+class Conflict(Fact, frozen=True):
     """The exchange, the half, and the fields as they were sent."""
 
     exchange: Exchange
@@ -35,7 +29,7 @@ class Conflict(Struct, frozen=True, gc=False):
     fields: str
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Conflict]]:
+def see(evidence: Evidence) -> Signs[Conflict]:
     """One sign for each message; the server's side counts for itself, since there it arrives."""
     for exchange in winrm_exchanges(evidence):
         for half in (request(exchange), response(exchange)):

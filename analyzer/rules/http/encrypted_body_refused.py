@@ -1,35 +1,30 @@
 """The server answers an encrypted request with 400.
 
-What it sees
+Detects
     400 without a page to a request with an encrypted body. Whether the same body had been sent before on another
     connection.
-Why it matters
+Impact
     A body is encrypted for one logon on one connection. WinRM answers 400 when it cannot decrypt it: the client
     repeated a body of an older logon after it had lost its connection, another client's request came in between, or
     something changed the body.
-When it is wrong
+False positives
     A 400 may have another reason; without the repeated body the finding says so.
-Needs
+Requires
     Request and response; the first sending of the body, to prove that it was repeated.
-Reference
+References
     MS-WSMV section 2.2.9.1; RFC 9110 section 15.5.1.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from typing import NamedTuple
 
-from msgspec import Struct
-
 from analyzer.records.auth import Conversation
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message, Protection
 from analyzer.rules.http._answers import Answer, answers, places, sign
 from analyzer.rules.reading import completed, counted, first_packet, message, request, status, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _BAD, _ASKING = 400, 401
 _BACK = 64
@@ -38,7 +33,7 @@ _LOGONS = 8
 """Earlier logons that are looked at."""
 
 
-class Refused(Struct, frozen=True, gc=False):
+class Refused(Fact, frozen=True):
     """The answer, and the exchange on another connection for whose logon the body was encrypted (None: it was not, or that cannot be told).
 
     ``number``: the body's sequence number, where that is what tells it; None where the very same body had been sent there; 0 where the logon before was never
@@ -50,7 +45,7 @@ class Refused(Struct, frozen=True, gc=False):
     number: int | None = None
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Refused]]:
+def see(evidence: Evidence) -> Signs[Refused]:
     """Encrypted requests answered 400."""
     refused = [found for found in answers(evidence, _BAD) if is_it(found)]
     sent = _sent(evidence) if refused else Sent({}, {}, {})

@@ -1,33 +1,29 @@
 """The client waits for 100 Continue, gets none, and sends its body late.
 
-What it sees
+Detects
     A request with ``Expect: 100-continue`` whose body began at least one second after its head, with no 100 before it.
-Why it matters
+Impact
     Every such request costs that second. Some devices in between answer neither 100 nor anything else, and some clients stop waiting.
-When it is wrong
+False positives
     A busy server or a slow link delays the 100 as well; where it came before the body nothing is counted.
-Needs
+Requires
     A direct connection or the client's side of a proxy.
-Reference
+References
     RFC 9110 section 10.1.1.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import asked_at, is_proxied
 from analyzer.rules.reading import counted, header, identity, name, packets_of, request, seconds, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 WAIT = Param("wait", 1.0, "s", "how long the body must come after the head")
 
 
-class Stall(Struct, frozen=True, gc=False):
+class Stall(Fact, frozen=True):
     """An exchange, how long the client waited, and the packet with which the body began."""
 
     exchange: Exchange
@@ -35,7 +31,7 @@ class Stall(Struct, frozen=True, gc=False):
     packet: int
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Stall]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Stall]:
     """One sign for each request; the server's side is left out where the client's is known."""
     for exchange in winrm_exchanges(evidence):
         stall = None if exchange.id in evidence.far else _stall(evidence, exchange)

@@ -1,31 +1,27 @@
 """The server, or a device in front of it, forbids the request.
 
-What it sees
+Detects
     403 to a WinRM request that was not addressed to a proxy (a proxy's own refusal of CONNECT or of an absolute
     target is http.policy-block), with the page's words and who answered.
-Why it matters
+Impact
     A rule refused the request before WinRM saw it: address restrictions, a missing client certificate, a web
     application firewall, a reverse proxy's rule.
-When it is wrong
+False positives
     Where only one side of a device was captured, its 403 and the server's look alike; the page tells more.
-Needs
+Requires
     The response.
-Reference
+References
     RFC 9110 section 15.5.4.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, not_examined, places, sign, told
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 _FORBIDDEN = 403
 _MOST = 160
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
+def see(evidence: Evidence) -> Signs[Answer]:
     """Refusals that are not a forward proxy's own."""
     return (sign(evidence, found) for found in answers(evidence, _FORBIDDEN) if not _to_a_proxy(found))
 

@@ -1,32 +1,26 @@
 """The proxy answers for a server that it could not ask, or whose answer it did not pass on.
 
-What it sees
+Detects
     502, 503 or 504 to a WinRM request on the client's side that the server did not give: the request was not forwarded, or was forwarded and not answered so.
     The reasons say whether it reached the server, and whether that answered, late or never, or ended the connection; the advice follows from it. A 503 of
     Windows' own web server is http.service-unavailable; a time-out of the gateway with only the client's side is http.gateway-timeout.
-Why it matters
+Impact
     The client reports "bad HTTP response", and nothing is wrong with its request or credentials: the way from the proxy to the server is broken.
-When it is wrong
+False positives
     With the client's side alone, a server that is itself out of service behind a proxy that passes its 503 on looks the same.
-Needs
+Requires
     The client's side.
-Reference
+References
     RFC 9110 sections 15.6.3 to 15.6.5.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Side
 from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, page, places, reached_before, sign
 from analyzer.rules.http.gateway_timeout import gave_up
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, header, listed, packet, request, response, role, seconds
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Signs, Tell
 
 WAY = (
     "Check from the proxy's host that name resolution, routing, firewall and the WinRM listener work (winrm enumerate winrm/config/listener), and that the "
@@ -59,14 +53,14 @@ _STATUSES = (502, 503, 504)
 _UNAVAILABLE = 503
 
 
-class Way(Struct, frozen=True, gc=False):
+class Way(Fact, frozen=True):
     """What became of a forwarded request, for a sentence, with the advice that follows from it."""
 
     words: str
     advice: str | Advice
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
+def see(evidence: Evidence) -> Signs[Answer]:
     """Answers of the proxy itself."""
     return (sign(evidence, found) for found in answers(evidence, *_STATUSES) if _is_own(evidence, found) and not gave_up(found))
 

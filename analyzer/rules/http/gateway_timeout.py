@@ -1,30 +1,28 @@
 """A gateway gave up waiting for the server's response.
 
-What it sees
+Detects
     504 (or a proxy's 502 or 503) that came only after a wait, on the client's side; what the request was, how long
     the client lets the server work on it (OperationTimeout), and whether the server had been reached on the same
     connection before.
-Why it matters
+Impact
     A Receive waits at the server until there is output, and is answered by its OperationTimeout at the latest. A
     gateway whose own time-out is not above that ends the session in the middle of a long command. Neither network nor
     server need be at fault.
-When it is wrong
+False positives
     A server that hangs, or that the gateway cannot reach, looks the same for the first request of a connection; then
     this is said. Where both sides of the gateway were captured, http.gateway-error says more.
-Needs
+Requires
     The client's side; a key to tell a Receive from other requests.
-Reference
+References
     RFC 9110 section 15.6.5; DSP0226 section 6.1 (OperationTimeout).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, page, places, reached_before, sign
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, response, seconds
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Param, Severity, Signs, Tell
 
 _STATUSES = (502, 503, 504)
 _TIMEOUT = 504
@@ -44,7 +42,7 @@ UNKNOWN = (
 )
 
 
-def see(evidence: Evidence, given: Mapping[str, float]) -> Iterator[Sign[Answer]]:
+def see(evidence: Evidence, given: Mapping[str, float]) -> Signs[Answer]:
     """Answers of a gateway after a wait."""
     return (sign(evidence, found) for found in answers(evidence, *_STATUSES) if gave_up(found, given["patience_s"]))
 

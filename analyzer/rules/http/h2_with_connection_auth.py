@@ -1,34 +1,30 @@
 """HTTP/2 was chosen where WinRM authenticates the connection.
 
-What it sees
+Detects
     A TLS connection of WinRM (to its port, in a tunnel to it, or one side of a proxy) on which the server chose ``h2`` by ALPN. The confidence is higher when
     NTLM, Kerberos or CredSSP was seen to the same server, from the same client or on the other side of the proxy.
-Why it matters
+Impact
     NTLM and Negotiate authenticate a TCP connection, and HTTP/2 carries many clients' requests at the same time on one. Windows therefore does not offer them
     over HTTP/2 and asks for HTTP/1.1 again; what cannot fall back does not get past 401.
-When it is wrong
+False positives
     With certificates or Basic nothing is bound to the connection, and HTTP/2 works where the server speaks it. HTTP/2 without TLS is not seen.
-Needs
+Requires
     The server's hello; with TLS 1.3 a key log that holds the server's handshake secret.
-Reference
+References
     RFC 4559 section 6; RFC 9113 sections 3.2 and 7 (HTTP_1_1_REQUIRED); Microsoft, HTTP/2 on IIS.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection
-from analyzer.rules.asking import MECHANISMS, is_proxied, server_words
+from analyzer.rules.asking import is_proxied, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, handshakes, name
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _CHOSEN = "h2"
 _SEEN, _EXPECTED = 0.9, 0.6
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Connection]]:
+def see(evidence: Evidence) -> Signs[Connection]:
     """One sign for each connection."""
     for connection in evidence.connections.values():
         chosen = connection.tls is not None and connection.tls.application_protocol == _CHOSEN
@@ -45,7 +41,7 @@ def _mechanism(tell: Tell[Connection]) -> str | None:
     for spoken in handshakes(evidence):
         connection = evidence.connections[spoken.connection]
         if connection.id in sides or connection.client.host in clients or connection.server.host in servers:
-            return MECHANISMS[spoken.mechanism]
+            return spoken.mechanism.shown
     return None
 
 

@@ -1,33 +1,27 @@
 """The proxy sends another host name to the server than the client asked for.
 
-What it sees
+Detects
     A request whose Host field names one host on the client's side and another one on the server's side. For a request in absolute form the host of its target
     counts, since the proxy has to put that in place of Host. Ports and letter case do not count.
-Why it matters
+Impact
     The client's tokens name the host that it meant (the SPN of a Kerberos ticket, the target name in an NTLM response), and TLS names it as well. A server that
     checks them against its own name refuses. The server can decrypt a Kerberos ticket for an alias only with the right key.
-When it is wrong
+False positives
     Reverse proxies do it by default, and a server that does not check target names (WinRM does not unless hardened) works all the same.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     RFC 9112 section 3.2.2; RFC 9110 section 7.2.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request
 from analyzer.rules.asking import asked_at, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, header, identity, listed, name, packets_of, request
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, place
 
 
-class Rewrite(Struct, frozen=True, gc=False):
+class Rewrite(Fact, frozen=True):
     """A request on both sides, and the host that it names on each."""
 
     near: Exchange
@@ -36,7 +30,7 @@ class Rewrite(Struct, frozen=True, gc=False):
     sent: str
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Rewrite]]:
+def see(evidence: Evidence) -> Signs[Rewrite]:
     """One sign for each request."""
     for hop in evidence.hops:
         near, far = evidence.exchanges[hop.near], evidence.exchanges[hop.far]

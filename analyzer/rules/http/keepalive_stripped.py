@@ -1,37 +1,33 @@
 """The proxy ends connections that both sides wanted to keep.
 
-What it sees
+Detects
     An exchange of which one side kept the connection and the proxy told the other to close it: the client's request without ``Connection: close`` was forwarded
     with it, or the server's response without it reached the client with it. HTTP/1.1 on both sides, and a client that authenticates its connection.
-Why it matters
+Impact
     NTLM, Kerberos and CredSSP belong to the connection: with each closed connection the logon is gone and must be repeated, or fails half way.
-When it is wrong
+False positives
     The proxy may announce the end of a connection at its own shutdown or after a limit of requests; one such response at the end of a client's work is not
     counted, nor are messages whose header block is not whole in the capture.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     RFC 9112 section 9.3; Proxy Servers and WinRM, sentences 145 and 146.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Hop
 from analyzer.rules.asking import answered_at, asked_at, server_words, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import cut_heads, grouped, handshakes, has_whole_head, header, identity, name, packets_of, request, response
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 LEAST = Param("least", 2, "exchanges", "how many exchanges of one client it takes")
 _NEW = "HTTP/1.1"
 
 
-class Stripped(Struct, frozen=True, gc=False):
+class Stripped(Fact, frozen=True):
     """An exchange on both sides, and whether the request was changed, or else the response."""
 
     near: Exchange
@@ -39,7 +35,7 @@ class Stripped(Struct, frozen=True, gc=False):
     of_request: bool
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Stripped]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Stripped]:
     """One sign for each exchange, of clients with several."""
     cut = cut_heads(evidence)
     hops = (hop for hop in evidence.hops if hop.near_connection in evidence.winrm and any(handshakes(evidence, connection=hop.near_connection)))

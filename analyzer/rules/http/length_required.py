@@ -1,31 +1,27 @@
 """The server refuses a request without a length.
 
-What it sees
+Detects
     411 (Length Required) to a WinRM request.
-Why it matters
+Impact
     Windows' web server wants Content-Length (also of 0) or chunked. Logons begin with empty requests, so that not
     even a logon works.
-When it is wrong
+False positives
     Where both sides of a proxy are known and the proxy took the length away, http.content-length-dropped says so
     instead.
-Needs
+Requires
     The response.
-Reference
+References
     RFC 9110 section 15.5.12.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.http._answers import Answer, By, answers, not_examined, places, sign, told
 from analyzer.rules.reading import header
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 _LENGTH_REQUIRED = 411
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
+def see(evidence: Evidence) -> Signs[Answer]:
     """Answers that miss a length."""
     return (sign(evidence, found) for found in answers(evidence, _LENGTH_REQUIRED))
 

@@ -1,32 +1,28 @@
 """A WinRM request is answered with something that is no WinRM message.
 
-What it sees
+Detects
     A POST to a WinRM endpoint answered with a body that is neither SOAP nor encrypted (an HTML page, JSON, plain text), with a status of success. Errors of
     the HTTP layer, redirects and demands for authentication have rules of their own.
-Why it matters
+Impact
     The client reports "the content type is absent or invalid" and cannot say more. The page's text usually tells who made it: a proxy, a portal, another web
     server.
-When it is wrong
+False positives
     A test page that a server is meant to give at this path.
-Needs
+Requires
     Request and response of one exchange.
-Reference
+References
     MS-WSMV 2.2.1; DSP0226 section 13.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.sealing import Protection
 from analyzer.rules.http._answers import PATHS, Answer, answers, headline, places, sign, told
 from analyzer.rules.reading import counted, header, listed, message
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 _STATUSES = (*range(200, 300), 304)
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
+def see(evidence: Evidence) -> Signs[Answer]:
     """Answers with a body that WinRM does not send."""
     return (sign(evidence, found) for found in answers(evidence, *_STATUSES) if _strange(evidence, found))
 

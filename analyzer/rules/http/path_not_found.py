@@ -1,30 +1,28 @@
 """Nothing is registered on the server for the path that was asked for.
 
-What it sees
+Detects
     404 (or 410) to a WinRM request, with the path, and whether it is one of WinRM's own.
-Why it matters
+Impact
     The host answers, but no one listens at this path: the URL is wrong, WinRM has no listener on this port, its URL
     reservation is broken, or another web server or a proxy without a route for the path answers.
-When it is wrong
+False positives
     Some tools try several paths on purpose.
-Needs
+Requires
     The response.
-Reference
+References
     RFC 9110 section 15.5.5; Microsoft, error 2150859027 (ERROR_WSMAN_HTTP_NOT_FOUND_STATUS).
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, not_examined, places, sign, told
 from analyzer.rules.reading import forwards_events
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell, place
 
 _NOT_FOUND = (404, 410)
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
+def see(evidence: Evidence) -> Signs[Answer]:
     """Answers that know no such path."""
     return (sign(evidence, found) for found in answers(evidence, *_NOT_FOUND))
 

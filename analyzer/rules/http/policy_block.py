@@ -1,34 +1,30 @@
 """The proxy forbids WinRM.
 
-What it sees
+Detects
     403 to a CONNECT or to a request with an absolute target for a WinRM endpoint, on the client's side, that was not forwarded to the server (or was forwarded
     and answered otherwise).
-Why it matters
+Impact
     The client reports "access denied" or "bad HTTP response", and neither the server nor the account is the reason: a rule of the proxy is. Often the client
     was not meant to use the proxy at all and took it from its environment (http_proxy).
-When it is wrong
+False positives
     A 403 that a server sends through a proxy when only the client's side was captured. Where it looks like a Windows server's, the finding says so.
-Needs
+Requires
     The client's side of the proxy.
-Reference
+References
     RFC 9110 section 15.5.4; Proxy Servers and WinRM, sentence 161.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import answered_at, product_at, server_words
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import counted, identity, listed, name, packets_of, request, status, upstream, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _FORBIDDEN = 403
 _OWN, _PERHAPS = 0.9, 0.5
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each request that was forbidden."""
     for exchange in winrm_exchanges(evidence):
         if status(exchange) == _FORBIDDEN and _asks_proxy(exchange) and not _is_the_servers(evidence, exchange):

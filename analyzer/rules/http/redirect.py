@@ -1,30 +1,26 @@
 """A WinRM request is redirected.
 
-What it sees
+Detects
     301, 302, 303, 307 or 308 with its Location, to a WinRM request.
-Why it matters
+Impact
     Windows' WinRM client does not follow redirects, unless it was told to and the redirect leads to another WinRM
     endpoint. A redirect to https says that the device wants TLS; one to another host is often a login page.
-When it is wrong
+False positives
     Exchange redirects PowerShell sessions to another server (/powershell); such a redirect is info.
-Needs
+Requires
     The response.
-Reference
+References
     RFC 9110 section 15.4; about_Remote_Troubleshooting (MaximumRedirection, AllowRedirection).
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.http._answers import PATHS, Answer, answers, headline, not_examined, places, sign, told
 from analyzer.rules.reading import header
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 _STATUSES = (301, 302, 303, 307, 308)
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
+def see(evidence: Evidence) -> Signs[Answer]:
     """Redirects."""
     return (sign(evidence, found) for found in answers(evidence, *_STATUSES))
 

@@ -1,38 +1,36 @@
 """The HTTP layer refuses a WinRM request for another reason than those that have a rule of their own.
 
-What it sees
+Detects
     400 without a reason that is known, 500 without a fault of WinRM, or any other error of HTTP that has no rule of
     its own, such as 405, 414, 415, 429.
-Why it matters
+Impact
     The request did not get to WinRM, or something that is not WinRM answered. The status and the page say what is
     wrong.
-When it is wrong
+False positives
     Tools that try methods or paths on purpose.
-Needs
+Requires
     The response.
-Reference
+References
     RFC 9110 section 15.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 
 from analyzer.codes.table import status as code_of
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.sealing import Protection
 from analyzer.rules.http import encrypted_body_refused as encrypted
 from analyzer.rules.http import request_header_too_long as too_long
 from analyzer.rules.http import unknown_host_name as unknown_host
 from analyzer.rules.http._answers import TOLD, Answer, By, answers, headline, not_examined, places, sign, told
 from analyzer.rules.reading import header, message
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell, place
 
 _STATUSES = tuple(sorted(frozenset(range(400, 600)) - TOLD))
 _BAD, _ERROR = 400, 500
 _MEDIA = (400, 415)
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
+def see(evidence: Evidence) -> Signs[Answer]:
     """Answers that no other rule explains."""
     return (sign(evidence, found) for found in answers(evidence, *_STATUSES) if not _elsewhere(evidence, found))
 

@@ -1,44 +1,39 @@
 """The proxy sends an encrypted request twice.
 
-What it sees
+Detects
     An encrypted body of the client that went to the server twice or more, in exchanges of their own, while the client sent it once. TCP retransmissions are no
     exchanges and do not count.
-Why it matters
+Impact
     An encrypted message fits one place in the sequence of one connection: the copy cannot be decrypted, is refused and may end the shell. A proxy must not
     repeat POST by itself, since the server may have carried out the first copy.
-When it is wrong
+False positives
     A client that repeats a request itself is not counted; so a client of which the capture lost anything is not judged: it may have been the one. Bodies of one
     length and equal bytes do not occur by chance.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     RFC 9110 section 9.2.2; MS-NLMP 3.4.4; Proxy Servers and WinRM, sentence 146.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
 from analyzer.rules.asking import asked_at, server_words, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, identity, listed, message, name, packets_of, request, status, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-class Repeated(Struct, frozen=True, gc=False):
+class Repeated(Fact, frozen=True):
     """A client's request, and the exchanges that brought it to the server."""
 
     near: Exchange
     copies: tuple[Exchange, ...]
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Repeated]]:
+def see(evidence: Evidence) -> Signs[Repeated]:
     """One sign for each request that was sent more than once."""
     near, far = _encrypted(evidence, Role.CLIENT_LEG), _encrypted(evidence, Role.UPSTREAM_LEG)
     holed = _holed(evidence)

@@ -1,27 +1,25 @@
 """A client's last request failed, or its logon was refused, and no other rule tells why.
 
-What it sees
+Detects
     For each client and service connections and TLS that never came up; the last request, when it was answered with an error or its connection broke before the
     answer; and logons that were refused and did not succeed later. It is told only where no other rule says more about
     the same client and service.
-Why it matters
+Impact
     No failure stays silent: the reader learns which request failed, where it stopped, and what would have to be recorded
     to know why.
-When it is wrong
+False positives
     Programs may expect an error and go on without WinRM. A capture that ends while a request is pending is not counted.
-Needs
+Requires
     The request's header; the status or the end of its connection.
-Reference
+References
     RFC 9110 section 15; RFC 9112 section 9.5.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.story import Certainty, Failure, Kind, Outcome, Wanted
 from analyzer.rules.reading import counted, name, request, seconds
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _ENDED = {
     Outcome.CUT: "its connection was closed before an answer came",
@@ -30,7 +28,7 @@ _ENDED = {
 }
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Failure]]:
+def see(evidence: Evidence) -> Signs[Failure]:
     """One sign for each failure."""
     for failure in evidence.story.failures:
         fate = evidence.story.fates.get(failure.exchange or "")

@@ -1,26 +1,23 @@
 """The request's header is too long for the server, most often because of a large Kerberos ticket.
 
-What it sees
+Detects
     431, or 400 whose page says that the header is too long; or a bare 400 from Windows' web server to a header above
     its default limit of 16,384 bytes.
-Why it matters
+Impact
     The logon was not examined: the request was refused before. A ticket grows with each group of the user, so that
     some users can log on and others cannot.
-When it is wrong
+False positives
     A bare 400 to a long header may have another reason; then the confidence is lower.
-Needs
+Requires
     The request's header, whole.
-Reference
+References
     Microsoft, "Http.sys registry settings for Windows" (MaxFieldLength, MaxRequestBytes); RFC 6585 section 5.
 """
 
 import re
-from collections.abc import Iterator
 
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.http._answers import Answer, By, answers, head_bytes, not_examined, places, sign, token_bytes, told
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 _PAGE = re.compile(
     r"(?:header|cookie|request\b)[^.]{0,60}\btoo (?:long|large|big)|header[^.]{0,60}exceeds|size of the request headers",
@@ -32,7 +29,7 @@ _BAD, _TOO_LARGE = 400, 431
 _SURE, _UNSURE = 0.95, 0.7
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
+def see(evidence: Evidence) -> Signs[Answer]:
     """Answers that complain of the header."""
     return (sign(evidence, found) for found in answers(evidence, _BAD, _TOO_LARGE) if is_it(found))
 

@@ -1,31 +1,27 @@
 """A request is larger than the server or a device on the way accepts.
 
-What it sees
+Detects
     413 to a WinRM request, with the size of its body.
-Why it matters
+Impact
     Small commands work and large ones fail: copying files, long scripts, many parameters. WinRM's own limit is
     MaxEnvelopeSizekb (500 KB by default since Windows 8, 150 KB before); proxies have limits for bodies of their own.
-When it is wrong
+False positives
     Not known: the status says so itself.
-Needs
+Requires
     The response; the request for its size.
-Reference
+References
     RFC 9110 section 15.5.14; Microsoft, "Installation and configuration for Windows Remote Management"
     (MaxEnvelopeSizekb).
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, places, sign, told
 from analyzer.rules.reading import request, succeeded
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 _TOO_LARGE = 413
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
+def see(evidence: Evidence) -> Signs[Answer]:
     """Answers that complain of the size."""
     return (sign(evidence, found) for found in answers(evidence, _TOO_LARGE))
 

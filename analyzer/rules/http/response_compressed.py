@@ -1,26 +1,20 @@
 """A response is compressed on its way, which WinRM clients did not ask for.
 
-What it sees
+Detects
     A response with Content-Encoding (gzip, deflate, br, ...) on the client's side that the server sent without it;
     or, with one side only, such a response to a request that offered no such coding. SLDC, which is WinRM's own, does
     not count.
-Why it matters
+Impact
     Windows' WinRM client does not decompress HTTP bodies: it finds something that is not an encrypted message, and
     gives up. The encrypted body inside is unchanged.
-When it is wrong
+False positives
     A client that offered the coding (Accept-Encoding) reads it; then the severity is info.
-Needs
+Requires
     The client's side; the server's side to prove who compressed.
-Reference
+References
     RFC 9110 sections 8.4 and 12.5.3; MS-WSMV section 2.2.9.2.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.sealing import Message, Protection
 from analyzer.rules.products import Advice, Topic
@@ -36,13 +30,13 @@ from analyzer.rules.reading import (
     upstream,
     winrm_exchanges,
 )
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _OWN = "sldc"
 _SURE, _ONE_SIDE = 0.95, 0.7
 
 
-class Packed(Struct, frozen=True, gc=False):
+class Packed(Fact, frozen=True):
     """An exchange whose response is compressed at the client, what the server sent (None: not in the capture), and whether the client had offered that."""
 
     exchange: Exchange
@@ -53,7 +47,7 @@ class Packed(Struct, frozen=True, gc=False):
     offered: bool
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Packed]]:
+def see(evidence: Evidence) -> Signs[Packed]:
     """Responses that were compressed on their way."""
     for exchange in winrm_exchanges(evidence):
         packed = None if exchange.id in evidence.far else _packed(evidence, exchange)

@@ -1,31 +1,27 @@
 """The server's web server answers in place of WinRM: the service is out of order.
 
-What it sees
+Detects
     503 that the server itself gave (by the other side of the proxy, or by its product), not a proxy. Whether WinRM
     had answered on the same connection before.
-Why it matters
+Impact
     HTTP.sys keeps the port open while WinRM is stopped, restarting, or unable to take its URL, so that connections
     succeed and every request fails.
-When it is wrong
+False positives
     A restart that was meant so. A device that copies the Server field of Windows looks the same.
-Needs
+Requires
     The response.
-Reference
+References
     RFC 9110 section 15.6.4; Microsoft, error 2150859026 (ERROR_WSMAN_HTTP_SERVICE_UNAVAILABLE_STATUS).
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.http._answers import Answer, By, answers, endpoint, headline, places, reached_before, sign, told
 from analyzer.rules.reading import response, seconds
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 _UNAVAILABLE = 503
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
+def see(evidence: Evidence) -> Signs[Answer]:
     """Answers of the server itself."""
     return (sign(evidence, found) for found in answers(evidence, _UNAVAILABLE) if found.by is not By.PROXY)
 

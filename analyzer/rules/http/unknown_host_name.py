@@ -1,32 +1,29 @@
 """The name in the request's Host field fits no listener of the server.
 
-What it sees
+Detects
     400 with the page "Invalid Hostname" of Windows' web server, or 421 (Misdirected Request).
-Why it matters
+Impact
     The request was refused before WinRM saw it. An alias (CNAME), a balancer's name, an address, or a name that a
     device wrote into Host is not one that the listener serves.
-When it is wrong
+False positives
     Not known: the page says so itself.
-Needs
+Requires
     The response with its page.
-Reference
+References
     Microsoft, "Installation and configuration for Windows Remote Management" (listener); RFC 9110 section 15.5.20.
 """
 
 import re
-from collections.abc import Iterator
 
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.http._answers import Answer, By, answers, headline, not_examined, places, sign, told
 from analyzer.rules.reading import header, request
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 _PAGE = re.compile(r"invalid host ?name|host ?name is invalid", re.IGNORECASE)
 _BAD, _MISDIRECTED = 400, 421
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Answer]]:
+def see(evidence: Evidence) -> Signs[Answer]:
     """Answers that complain of the name."""
     return (sign(evidence, found) for found in answers(evidence, _BAD, _MISDIRECTED) if is_it(found))
 

@@ -1,44 +1,40 @@
 """Requests through a proxy are known on one side only.
 
-What it sees
+Detects
     On a client's connection that has a known way to a server, answered requests without a counterpart on the server
     side; or on a server connection that carries a known client's requests, others whose client's request is not
     known. Responses that a proxy makes itself (407 and 5xx) are not counted.
-Why it matters
+Impact
     What the proxy did with these requests cannot be checked: the findings and the scorecard rest on the others.
-When it is wrong
+False positives
     It is about the evidence: packets that were not captured, requests too alike to tell apart (issue
     proxy.ambiguous), or clients of another capture point.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     RFC 9110 section 3.7.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import where
 from analyzer.rules.reading import counted, packets_of, request, status
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _PROXY_DEMAND = 407
 _SHOWN = 16
 
 
-class Alone(Struct, frozen=True, gc=False):
+class Alone(Fact, frozen=True):
     """An exchange that is known on one side only, and its proxy."""
 
     exchange: Exchange
     proxy: str
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Alone]]:
+def see(evidence: Evidence) -> Signs[Alone]:
     """One sign for each exchange; the first few of a proxy give the packets."""
     fars: dict[str, dict[str, None]] = defaultdict(dict)
     for hop in evidence.hops:

@@ -1,44 +1,33 @@
 """Which credentials each proxy could see, as a list.
 
-What it sees
+Detects
     For each proxy the logons to servers that it could read (it carried them without TLS, or TLS ended at it), by
     mechanism, and the TLS tunnels through it.
-Why it matters
+Impact
     Basic gives the proxy the password. An NTLM response can be guessed offline. A Kerberos ticket hides the password,
     but shows names, and one with RC4 can be guessed as well. CredSSP's inner TLS and TLS in a tunnel show nothing.
     The one who runs the proxy has this.
-When it is wrong
+False positives
     It is a list, not an alarm: alarms are rules of their own (auth.basic-cleartext, auth.ntlmv1, proxyauth.*).
-Needs
+Requires
     One side with a sign of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentence 154.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from msgspec import Struct
-
-from analyzer.records.auth import Audience, Conversation, Mechanism
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
+from analyzer.records.auth import Audience, Conversation
 from analyzer.records.story import Kind, Logon, Party
 from analyzer.rules.asking import account
 from analyzer.rules.reading import counted, listed, name
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
-_SHOWS = {
-    Mechanism.BASIC: "Basic (the password)",
-    Mechanism.DIGEST: "Digest (a response that can be guessed offline)",
-    Mechanism.NTLM: "NTLM (a response that can be guessed offline)",
-    Mechanism.KERBEROS: "Kerberos (ticket and authenticator)",
-    Mechanism.CREDSSP: "CredSSP (nothing without its inner TLS)",
-}
 _INTERCEPTS = "tls_terminating"
 
 
-class Seen(Struct, frozen=True, gc=False):
+class Seen(Fact, frozen=True):
     """A logon that a proxy could read."""
 
     party: Party
@@ -46,7 +35,7 @@ class Seen(Struct, frozen=True, gc=False):
     connection: str
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Seen]]:
+def see(evidence: Evidence) -> Signs[Seen]:
     """One sign for each logon and proxy on its way."""
     spoken = {one.id: one for one in evidence.conversations}
     ended = {route.client_connection for route in evidence.routes if route.kind == _INTERCEPTS}
@@ -62,7 +51,7 @@ def see(evidence: Evidence) -> Iterator[Sign[Seen]]:
 
 
 def _is_told(logon: Logon) -> bool:
-    return logon.audience is Audience.SERVER and logon.mechanism in _SHOWS
+    return logon.audience is Audience.SERVER and logon.mechanism.exposes is not None
 
 
 def _could_read(evidence: Evidence, way: list[str], ended: set[str]) -> bool:
@@ -90,7 +79,7 @@ def _proxy(tell: Tell[Seen]) -> str:
 def why(tell: Tell[Seen]) -> str:
     """What it could see, of whom, and what not."""
     evidence, facts = tell.evidence, tell.facts
-    kinds = Counter(_SHOWS[seen.logon.mechanism] for seen in facts)
+    kinds = Counter(f"{seen.logon.mechanism.shown} ({seen.logon.mechanism.exposes})" for seen in facts)
     tunnels = sum(evidence.connections[identity].protocol == "tls" and evidence.connections[identity].tunnel_of is not None for identity in facts[0].party.near)
     text = (
         f"The proxy {_proxy(tell)} saw {counted(len(facts), 'logon')} to servers that it could read: "

@@ -1,41 +1,35 @@
 """Plain HTTP inside a CONNECT tunnel.
 
-What it sees
+Detects
     A CONNECT through a proxy that was answered 2xx, and WinRM over HTTP without TLS in what follows.
-Why it matters
+Impact
     A tunnel keeps the client's connection and the server's together, so authentication works; but it protects
     nothing: the proxy and everyone on the path read what is not encrypted, first of all Basic credentials and
     clear-text SOAP.
-When it is wrong
+False positives
     Encrypted messages stay encrypted in a tunnel; then only the authentication and the sizes are readable.
-Needs
+Requires
     The client's side of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentences 118 and 152.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.transport import Connection
 from analyzer.rules.asking import server_words
 from analyzer.rules.reading import counted, identity, message, packets_of, request, response
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-class Inside(Struct, frozen=True, gc=False):
+class Inside(Fact, frozen=True):
     """A connection in a tunnel, and the CONNECT that made this."""
 
     connection: Connection
     connect: Exchange
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Inside]]:
+def see(evidence: Evidence) -> Signs[Inside]:
     """One sign for each connection in a tunnel."""
     for connection in evidence.connections.values():
         plain = connection.tunnel_of is not None and connection.protocol == "http" and connection.id in evidence.winrm

@@ -1,32 +1,28 @@
 """WinRM goes through a SOCKS proxy.
 
-What it sees
+Detects
     A WinRM connection that begins with a request to a SOCKS proxy (version 4, 4a or 5), which names the real
     destination.
-Why it matters
+Impact
     The server sees the proxy's address, not the client's. SSH tunnels (ssh -D) and relay tools of attackers offer
     SOCKS, too: whether this one is wanted is worth knowing.
-When it is wrong
+False positives
     Never about the fact.
-Needs
+Requires
     The beginning of the connection to the proxy.
-Reference
+References
     RFC 1928; RFC 1929.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.prefaces import Socks
 from analyzer.rules.proxy._socks import Asked
 from analyzer.rules.reading import counted, listed, name
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _SHOWN = 4
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Asked]]:
+def see(evidence: Evidence) -> Signs[Asked]:
     """Each connection that a SOCKS proxy let through."""
     for connection in evidence.connections.values():
         if connection.id in evidence.winrm and connection.tunnel_of is None:

@@ -1,28 +1,26 @@
 """A SOCKS proxy refuses the connection to a WinRM server.
 
-What it sees
+Detects
     A request to a SOCKS proxy for a WinRM connection that was answered by anything but success: a reply code, a refused
     logon, no acceptable method.
-Why it matters
+Impact
     The client gets no further; programs report a general SOCKS error. The reply says whether the proxy's rules, its
     network or the server are in the way.
-When it is wrong
+False positives
     Never about the reply. Proxies choose codes freely: general_failure stands for many causes.
-Needs
+Requires
     The beginning of the connection to the proxy.
-Reference
+References
     RFC 1928 section 6; RFC 1929 section 2.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from typing import Any
 
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.prefaces import Socks
 from analyzer.rules.proxy._socks import Asked
 from analyzer.rules.reading import counted, name
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell, place
 
 _MEANS = {
     "general_failure": "the proxy failed for a reason that it does not tell",
@@ -43,7 +41,7 @@ _OF_CLIENT = ("password_refused", "none_acceptable")
 _OF_SERVER = ("connection_refused",)
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Asked]]:
+def see(evidence: Evidence) -> Signs[Asked]:
     """Each request that was refused."""
     for connection in evidence.connections.values():
         refused = [preface for preface in connection.prefaces if isinstance(preface, Socks) and preface.granted is False]

@@ -1,21 +1,21 @@
 """The TLS that a client begins through the proxy is not the TLS that reaches the server.
 
-What it sees
+Detects
     TLS inside a CONNECT tunnel and the proxy's own TLS connection to the place that CONNECT named, with different
     random bytes in their ClientHello. One of three signs tells that they belong together: equal exchanges inside,
     where a key log decrypts both; or writes of the client of the same sizes in the same order, each a moment later;
     or the client's ClientHello is found nowhere behind the proxy, while the proxy itself began TLS with this place
     within five seconds after the CONNECT. The two ends of one TLS connection have the same ClientHello.
-Why it matters
+Impact
     The proxy ends TLS and begins another one. It reads and can change everything: credentials, commands, results.
     Extended protection (channel binding) fails, since the client sees the proxy's certificate.
-When it is wrong
+False positives
     Inspection that the organization has decided on looks the same. Without a key log, sizes, order and times are
     inference: hence the confidence. Where any connection of the proxy to this place has no readable ClientHello, or
     another client sent the one that is there, nothing is said.
-Needs
+Requires
     Both sides of the proxy, with both ClientHellos.
-Reference
+References
     RFC 8446 section 4.1.2; RFC 5929 section 4; Proxy Servers and WinRM, sentences 118 and 154.
 """
 
@@ -25,16 +25,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.transport import Connection, Endpoint, TlsFacts
 from analyzer.rules.asking import server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, identity, packets_of, request
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, alone
 
 _LEAST = 4
 _SMALL = 64
@@ -60,7 +56,7 @@ class _Behind(NamedTuple):
     hosts: Mapping[Endpoint, AbstractSet[str]]
 
 
-class Ended(Struct, frozen=True, gc=False):
+class Ended(Fact, frozen=True):
     """A client's TLS, the proxy's own TLS, and what ties them: exchanges that a key log shows on both, or equal writes; neither where the ClientHello does."""
 
     near: Connection
@@ -69,7 +65,7 @@ class Ended(Struct, frozen=True, gc=False):
     alike: tuple[tuple[Burst, Burst], ...] = ()
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Ended]]:
+def see(evidence: Evidence) -> Signs[Ended]:
     """One sign for each tunnel."""
     ways: dict[str, list[str]] = defaultdict(list)
     for route in evidence.routes:

@@ -1,34 +1,29 @@
 """A client that reaches a server directly also reaches it through a proxy.
 
-What it sees
+Detects
     WinRM connections of one client host to one server host both directly and through a proxy, where the last
     connection shows which server it is. Which clients are meant to go which way is not in the packets, so nothing is
     said of a client that goes one way only.
-Why it matters
+Impact
     Often the proxy is not wanted: programs take it from the environment (HTTP_PROXY, HTTPS_PROXY) or from WinHTTP.
     Then half of the traffic passes a place that sees, and can break, what the other half keeps to itself.
-When it is wrong
+False positives
     Where both ways are meant, for example while a proxy is introduced, or for two programs with different settings.
-Needs
+Requires
     The direct connection, and both sides of the proxy for the other one.
-Reference
+References
     Proxy Servers and WinRM, sentences 107, 108 and 160 to 162.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role, Route
 from analyzer.records.transport import Connection
 from analyzer.rules.reading import counted, role
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, alone
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, alone
 
 
-class Ways(Struct, frozen=True, gc=False):
+class Ways(Fact, frozen=True):
     """How a client reaches a server host: its own connections, and the routes through proxies with the client's connection of each."""
 
     server: str
@@ -37,7 +32,7 @@ class Ways(Struct, frozen=True, gc=False):
     near: tuple[Connection, ...]
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Ways]]:
+def see(evidence: Evidence) -> Signs[Ways]:
     """One sign for each client and server host."""
     direct: dict[tuple[str, str], list[Connection]] = defaultdict(list)
     for connection in evidence.connections.values():

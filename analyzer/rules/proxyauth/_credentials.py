@@ -1,11 +1,9 @@
 """What the rules on credentials for a proxy share: who gave them, with which mechanism."""
 
 from analyzer.records.auth import Audience, Conversation, Mechanism
-from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
-from analyzer.rules.asking import MECHANISMS
 from analyzer.rules.reading import header, listed, packets_of, request, who
-from analyzer.rules.telling import Sign, Tell
+from analyzer.rules.telling import Evidence, Sign, Tell
 
 
 def gives(exchange: Exchange) -> bool:
@@ -35,7 +33,7 @@ def is_basic(tell: Tell[Exchange]) -> bool:
 
 def shown(tell: Tell[Exchange]) -> str:
     r"""``NTLM, user LAB\alice``: what was readable, and whose it was."""
-    words = listed(MECHANISMS[mechanism] for mechanism in mechanisms(tell)) or "credentials of an unknown kind"
+    words = listed(mechanism.shown for mechanism in mechanisms(tell)) or "credentials of an unknown kind"
     return f"{words}, user {listed(tell.users)}" if tell.users else words
 
 

@@ -1,31 +1,27 @@
 """The client gives a proxy its credentials over plain TCP with CONNECT.
 
-What it sees
+Detects
     Proxy-Authorization in a CONNECT to a WinRM endpoint, on a connection to the proxy that is not TLS.
-Why it matters
+Impact
     What follows in the tunnel may be protected; the proxy's credentials are not. With Basic the password is readable,
     with NTLM it can be guessed offline.
-When it is wrong
+False positives
     Never about the fact. It is the usual way to use an authenticating proxy; how severe it is depends on the network
     between client and proxy.
-Needs
+Requires
     The client's side of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentences 119 and 154; RFC 7617 section 4.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import server_words, where
 from analyzer.rules.proxyauth._credentials import gives, is_basic, readable, shown, sign
 from analyzer.rules.reading import counted, request, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each CONNECT with credentials."""
     for exchange in winrm_exchanges(evidence):
         asked = request(exchange)

@@ -1,33 +1,30 @@
 """A proxy demands credentials that the client does not give.
 
-What it sees
+Detects
     A client whose WinRM requests through a proxy were all answered by 407, or whose proxy credentials were refused, so that none of them was forwarded.
-Why it matters
+Impact
     The request ends at the proxy and never reaches the server. The user sees a failure of WinRM, and nothing is wrong with the server.
-When it is wrong
+False positives
     A client that gives its credentials after the first 407 is healthy and not counted.
-Needs
+Requires
     The client's side of the proxy.
-Reference
+References
     RFC 9110 section 15.5.8.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
 
 from analyzer.records.auth import Audience
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.story import Fate, Outcome
 from analyzer.rules.asking import server_words, times
 from analyzer.rules.products import PAST_THE_PROXY
 from analyzer.rules.reading import header, listed, response
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _DEMAND = 407
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Fate]]:
+def see(evidence: Evidence) -> Signs[Fate]:
     """Each request that ended at a 407, of clients that never got past this proxy."""
     passed = {(one.client.host, one.server) for one in evidence.connections.values() if _got_past(evidence, one.id)}
     groups: dict[tuple[str, object], list[Fate]] = defaultdict(list)

@@ -1,33 +1,29 @@
 """The client authenticates to the proxy over plain HTTP, for a request that is forwarded over plain HTTP.
 
-What it sees
+Detects
     A 407, or a Proxy-Authorization header, on a connection without TLS, for a request with an absolute http:// target
     to a WinRM endpoint.
-Why it matters
+Impact
     If the proxy requires authentication, WinRM clients and servers must use HTTPS: here both sets of credentials pass
     in the same clear stream. With Basic the proxy's password is readable.
-When it is wrong
+False positives
     Never about the fact.
-Needs
+Requires
     The client's side of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentences 119, 120 and 126.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import server_words, times, where
 from analyzer.rules.proxyauth._credentials import gives, is_basic, readable, shown, sign
 from analyzer.rules.reading import request, status, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell, place
 
 _PROXY_DEMAND = 407
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Exchange]]:
+def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each request that is asked for, or has, credentials for a proxy that got any."""
     signs = [sign(evidence, exchange) for exchange in winrm_exchanges(evidence) if _is_asked_for(evidence, exchange)]
     given = {place(evidence, one) for one in signs if gives(one.fact)}

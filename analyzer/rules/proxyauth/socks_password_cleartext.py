@@ -1,30 +1,27 @@
 """The password for a SOCKS proxy travels in clear.
 
-What it sees
+Detects
     User name and password of SOCKS 5 (RFC 1929) at the beginning of a WinRM connection, on a network: not between
     programs of one host.
-Why it matters
+Impact
     Anyone on the way to the proxy can read the password, whatever protects the connection behind it.
-When it is wrong
+False positives
     Never about the fact. How severe it is depends on the network between client and proxy.
-Needs
+Requires
     The beginning of the connection to the proxy.
-Reference
+References
     RFC 1929 section 3.
 """
 
 import ipaddress
-from collections.abc import Iterator
 
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.prefaces import Socks
 from analyzer.rules.proxy._socks import Asked
 from analyzer.rules.reading import counted, name
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Asked]]:
+def see(evidence: Evidence) -> Signs[Asked]:
     """Each connection that carried a password."""
     for connection in evidence.connections.values():
         if connection.id not in evidence.winrm or connection.tunnel_of is not None or ipaddress.ip_address(connection.server.host).is_loopback:

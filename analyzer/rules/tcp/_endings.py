@@ -4,15 +4,12 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from msgspec import Struct
-
 from analyzer.records.auth import Audience, Conversation
-from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.story import Kind
 from analyzer.records.transport import Connection, End, Endpoint, Side
-from analyzer.rules.asking import MECHANISMS, answered_at, times
+from analyzer.rules.asking import answered_at, times
 from analyzer.rules.reading import (
     Ending,
     after,
@@ -36,14 +33,14 @@ from analyzer.rules.reading import (
     who,
 )
 from analyzer.rules.tcp import _waiting as words
-from analyzer.rules.telling import Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Owner, Sign, Signs, Tell
 
 SOON_NS = 1_000_000_000
 AGAIN_NS = 30_000_000_000
 CHALLENGED_NS = 5_000_000_000
 
 
-class Ended(Struct, frozen=True, gc=False):
+class Ended(Fact, frozen=True):
     """A logon whose last answer was the last thing that worked on its connection."""
 
     conversation: Conversation
@@ -160,7 +157,7 @@ def answer_ns(exchange: Exchange) -> int | None:
     return None if answer is None else answer.first_ns
 
 
-def ended_signs(evidence: Evidence, kind: End) -> Iterator[Sign[Ended]]:
+def ended_signs(evidence: Evidence, kind: End) -> Signs[Ended]:
     """Ended logons whose connection ended by a FIN (or a RST)."""
     for ended in ended_handshakes(evidence):
         if ended.ending.closing.kind is kind:
@@ -187,7 +184,7 @@ def story(tell: Tell[Ended], word: str) -> str:
     evidence, closing, answer = tell.evidence, ended.ending.closing, response(ended.exchange)
     announced = "as the response had announced with Connection: close" if says_close(answer) else "without announcing it"
     text = (
-        f"{tell.first.user or 'The client'} logged on with {MECHANISMS[ended.conversation.mechanism]} on {ended.connection.id} "
+        f"{tell.first.user or 'The client'} logged on with {ended.conversation.mechanism.shown} on {ended.connection.id} "
         f"(status {status(ended.exchange)}, {answered_at(tell, ended.exchange)}). "
         f"{words.ender(evidence, ended.connection, closing)} {word} the connection {seconds(ended.ending.after_ns)} later, {announced} "
         f"({words.closed(closing)}, {tell.packet(closing.packet)})."
@@ -237,7 +234,7 @@ def proof(exchange: Exchange, ending: Ending) -> tuple[int, ...]:
     return (*first_packet(request(exchange)), *first_packet(response(exchange)), ending.closing.packet)
 
 
-class Cut(Struct, frozen=True, gc=False):
+class Cut(Fact, frozen=True):
     """A handshake, the exchange whose challenge was its last word, and how the connection ended."""
 
     conversation: Conversation
@@ -246,7 +243,7 @@ class Cut(Struct, frozen=True, gc=False):
     ending: Ending
 
 
-def cut_signs(evidence: Evidence, *audiences: Audience) -> Iterator[Sign[Cut]]:
+def cut_signs(evidence: Evidence, *audiences: Audience) -> Signs[Cut]:
     """Handshakes whose last word is a challenge, after which the server's side ended the connection within five seconds, unasked."""
     for audience in audiences:
         for conversation in handshakes(evidence, audience):

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from analyzer.records.capture import IcmpError
-from analyzer.records.evidence import Evidence
 from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
 from analyzer.records.transport import Closing, Connection, End, Side
 from analyzer.records.waiting import Stop, Unanswered
 from analyzer.rules.reading import Place, identity, request, role
-from analyzer.rules.telling import Sign
+from analyzer.rules.telling import Evidence, Fact, Sign
 
 IDLE_NS = 20_000_000_000
 """A pause from which on it may be what ended a connection."""
@@ -21,7 +20,7 @@ _AGAIN_NS = 60_000_000_000
 _TITLE = 69
 
 
-class IdleLimit(Struct, frozen=True, gc=False):
+class IdleLimit(Fact, frozen=True):
     """After how many seconds without a packet a product forgets, or ends, a connection unless it is set otherwise,
     and where its vendor says so."""
 
@@ -63,7 +62,7 @@ _SHARE = 0.5
 _SLACK = 1.02
 
 
-class Wait(Struct, frozen=True, gc=False):
+class Wait(Fact, frozen=True):
     """An unanswered request with what the other connections of its path show.
 
     ``kept_ns``: the longest pause that one of them outlived. ``again``: the next one, opened within a minute of the

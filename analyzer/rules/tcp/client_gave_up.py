@@ -1,29 +1,27 @@
 """The client stops waiting before the server answers.
 
-What it sees
+Detects
     A FIN or RST of the client while a request waited for its answer for 5 seconds and more. With decrypted bodies, the
     OperationTimeout that the request asks for: the server may wait that long before it answers.
-Why it matters
+Impact
     A client whose own read time-out is shorter than its OperationTimeout breaks off a healthy wait. It reports a
     time-out or "connection aborted", and the command goes on at the server without it.
-When it is wrong
+False positives
     A person who stops a command ends its connection in the same way: one such end after an uneven time is only told as
     information, unless a later request of the same client fails.
-Needs
+Requires
     Both directions of the connection; for the comparison, a key or password that decrypts the request.
-Reference
+References
     DSP0226 section 6.1 (OperationTimeout); MS-WSMV 3.1.4.14.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.story import Failure
 from analyzer.records.waiting import Stop
 from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.tcp._waiting import Wait, sign, waiting
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Param, Severity, Signs, Tell
 
 _WAITED = Param("waited_s", 5.0, "seconds", "how long the request had waited when the client ended the connection, at least")
 _ROUND_S = (5, 10, 15, 20, 30, 40, 45, 60, 90, 100, 120, 180, 240, 300, 600)
@@ -33,7 +31,7 @@ _ALIKE = 0.05
 _LEAST = 2
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Wait]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Wait]:
     """Requests that the client gave up, except where the server let the OperationTimeout pass (tcp.never-answered)."""
     for wait in waiting(evidence, Stop.GAVE_UP):
         allowed = words.timeout_s(evidence, wait.one)

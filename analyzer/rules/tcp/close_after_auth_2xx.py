@@ -1,31 +1,27 @@
 """The connection is closed right after the response that ends the logon.
 
-What it sees
+Detects
     The first status other than 401 or 407 that ends an NTLM, Kerberos or CredSSP handshake, followed within a second by a FIN of the proxy (or of the server,
     where there is no proxy) before anything else was answered, while the client had more to say: it sends on, or comes back within 30 seconds.
-Why it matters
+Impact
     The handshake authenticates the connection, and its last round trip does not carry the client's request. Closing it now throws the logon away: the next
     request arrives on a new connection and is answered 401, and so on.
-When it is wrong
+False positives
     A client that only tests its logon closes by itself, which is not counted. A session that ends with this exchange is not counted either, unless the same
     client opens another one within 30 seconds.
-Needs
+Requires
     The side on which it happens.
-Reference
+References
     Proxy Servers and WinRM, sentences 136 and 141 to 143.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.transport import End
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.tcp._endings import Ended, ended_signs, owner_of, story, title
-from analyzer.rules.telling import Opinion, Sign
+from analyzer.rules.telling import Evidence, Opinion, Severity, Signs
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Ended]]:
+def see(evidence: Evidence) -> Signs[Ended]:
     """One sign for each logon that was lost."""
     return ended_signs(evidence, End.FIN)
 

@@ -1,35 +1,31 @@
 """The connection ends in the middle of a handshake, after the challenge and before the client's answer.
 
-What it sees
+Detects
     A 401 or 407 that carries a token of NTLM, Negotiate or CredSSP, followed within 5 seconds by a FIN or RST of the proxy (or of the server, where there is no
     proxy), before the other side had received any of the client's next request.
-Why it matters
+Impact
     The answer to a challenge is valid on the connection of the challenge only. It can never be given, and each new connection begins with a new challenge: the
     logon cannot succeed at all.
-When it is wrong
+False positives
     A 401 without a token, the first offer, may be followed by a close. A client that closes by itself has stopped trying, and one whose request asked for a
     close (Connection: close, or HTTP/1.0) got what it wanted: neither is counted.
-Needs
+Requires
     The client's side of the proxy, or a direct connection.
-Reference
+References
     Proxy Servers and WinRM, sentences 134 to 136; RFC 4559 section 6.
 """
 
-from collections.abc import Iterator
-
 from analyzer.records.auth import Audience
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
-from analyzer.rules.asking import MECHANISMS, answered_at, named
+from analyzer.rules.asking import answered_at, named
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import after, name, request, role, status
 from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.tcp._endings import Cut, cut_owner, cut_signs, cut_words, happened
-from analyzer.rules.telling import Opinion, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Severity, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Cut]]:
+def see(evidence: Evidence) -> Signs[Cut]:
     """One sign for each handshake that was cut."""
     return (sign for sign in cut_signs(evidence, *Audience) if _is_one(evidence, sign.fact))
 
@@ -48,7 +44,7 @@ def why(tell: Tell[Cut]) -> str:
     """The challenge, the end, and what that means."""
     cut = tell.facts[0]
     return (
-        f"The client got the {MECHANISMS[cut.conversation.mechanism]} challenge{named('for', tell.first.user)} in {cut.exchange.id} on {name(tell.connection)} "
+        f"The client got the {cut.conversation.mechanism.shown} challenge{named('for', tell.first.user)} in {cut.exchange.id} on {name(tell.connection)} "
         f"(status {status(cut.exchange)}, {answered_at(tell, cut.exchange)}). {cut_words(tell)} The client could not answer on this connection, and no other "
         f"one will do, so the logon cannot succeed.{happened(tell)}"
     )

@@ -1,34 +1,30 @@
 """The proxy ends the connection in the middle of its own authentication for a CONNECT.
 
-What it sees
+Detects
     CONNECT answered 407 with a token of NTLM, Negotiate or Kerberos, and the proxy's FIN or RST within 5 seconds, before it had received the client's answer.
-Why it matters
+Impact
     The answer to a challenge is valid on the connection of the challenge only. With these schemes the tunnel can never be opened; Basic would work, since it
     needs no second round.
-When it is wrong
+False positives
     A 407 without a token, the first offer, may be followed by a close. A client that closes by itself, or that asked for a close (Connection: close,
     or HTTP/1.0 without keep-alive), is not counted.
-Needs
+Requires
     The client's side of the proxy.
-Reference
+References
     RFC 4559 section 6; RFC 9110 section 15.5.8; Proxy Servers and WinRM, sentences 119 and 120.
 """
 
-from collections.abc import Iterator
-
 from analyzer.records.auth import Audience
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
-from analyzer.rules.asking import MECHANISMS, answered_at, server_words
+from analyzer.rules.asking import answered_at, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import after, name, request, status
 from analyzer.rules.tcp._endings import Cut, cut_owner, cut_signs, cut_words, happened
-from analyzer.rules.telling import Opinion, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Severity, Signs, Tell
 
 _DEMAND = 407
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Cut]]:
+def see(evidence: Evidence) -> Signs[Cut]:
     """One sign for each handshake that was cut."""
     return (sign for sign in cut_signs(evidence, Audience.PROXY) if _is_one(evidence, sign.fact))
 
@@ -46,7 +42,7 @@ def why(tell: Tell[Cut]) -> str:
     cut = tell.facts[0]
     asked = request(cut.exchange)
     return (
-        f"The proxy answered CONNECT {asked.target if asked is not None else ''} with an {MECHANISMS[cut.conversation.mechanism]} challenge "
+        f"The proxy answered CONNECT {asked.target if asked is not None else ''} with an {cut.conversation.mechanism.shown} challenge "
         f"({cut.exchange.id} on {name(tell.connection)}, {answered_at(tell, cut.exchange)}). {cut_words(tell)} "
         f"The client could not answer, so the tunnel cannot be opened.{happened(tell)}"
     )

@@ -1,35 +1,29 @@
 """A device on the path resets connections in the name of one host, or of both.
 
-What it sees
+Detects
     A RST whose time to live fits no other packet of the host in whose name it was sent, or after which that host went
     on with the connection; or one in the name of each side within 5 ms. After a pause that explains it,
     tcp.reset-after-pause tells the event instead.
-Why it matters
+Impact
     Intrusion prevention, firewalls and load balancers end connections so. Neither host did it, and its logs show only
     that the other one closed: the search has to go on at the devices between.
-When it is wrong
+False positives
     Few systems send resets with another initial TTL than other packets. Routes of different length change the TTL by
     one, which is not counted. A security product on a host may look like a device on the path. A reset that ends an
     idle connection with nothing under way is low.
-Needs
+Requires
     A capture that has packets of both hosts besides the reset. The IP identification proves nothing: Linux sends resets
     with 0.
-Reference
+References
     RFC 9293 section 3.10.7; RFC 791 section 3.2 (time to live).
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Response
 from analyzer.records.transport import Closing, Connection, End
 from analyzer.records.waiting import Stop, Unanswered
 from analyzer.rules.reading import completed, identity
 from analyzer.rules.tcp import _waiting as words
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _SOON_NS = 1_000_000_000
 _BOTH_NS = 100_000_000
@@ -38,7 +32,7 @@ _AT_ONCE_NS = 5_000_000
 _LEAST = 2
 
 
-class Reset(Struct, frozen=True, gc=False):
+class Reset(Fact, frozen=True):
     """The device's reset, the one to the other side at the same moment, the last exchange, what waited for an answer,
     and the time since the last answer."""
 
@@ -51,7 +45,7 @@ class Reset(Struct, frozen=True, gc=False):
     logon: bool
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Reset]]:
+def see(evidence: Evidence) -> Signs[Reset]:
     """Connections that a device's reset ended."""
     explained = {wait.one.connection for wait in words.waiting(evidence, Stop.RESET) if wait.after_a_pause}
     waiting = {one.connection: one for one in evidence.unanswered}

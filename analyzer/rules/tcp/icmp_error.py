@@ -1,38 +1,34 @@
 """A router, firewall or host answers packets to a WinRM server with an ICMP error.
 
-What it sees
+Detects
     ICMP errors (unreachable, administratively prohibited, time exceeded; IPv4 and IPv6) that quote a segment of a WinRM
     connection, or the SYN of one that never came up: who sent them, and what their type and code say. Sizes
     (fragmentation needed) are told by tcp.path-mtu.
-Why it matters
+Impact
     ICMP names the place that refuses, and often the reason: a firewall's rule, a missing route, a host that is down.
     The client only shows "no route to host", or a time-out.
-When it is wrong
+False positives
     A moment without a route ends by itself: where a connection of the same path came up within 30 seconds, or the
     connection went on, it is only information. Anyone can forge ICMP; it is the router's word, not the server's.
-Needs
+Requires
     ICMP in the capture: a capture filter like "tcp port 5985" leaves it out.
-Reference
+References
     RFC 792; RFC 1812 section 5.2.7.1; RFC 4443 section 3.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from typing import Any
 
-from msgspec import Struct
-
 from analyzer.records.capture import IcmpError, IcmpKind
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection
 from analyzer.rules.tcp import _waiting as words
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _AROUND_NS = 30_000_000_000
 _WORDS = {IcmpKind.PROHIBITED: "forbids packets to", IcmpKind.TIME_EXCEEDED: "cannot forward packets to"}
 
 
-class Refused(Struct, frozen=True, gc=False):
+class Refused(Fact, frozen=True):
     """A connection, the first ICMP error about it, and whether it was ``harmless``: the path worked at that time all
     the same."""
 
@@ -41,7 +37,7 @@ class Refused(Struct, frozen=True, gc=False):
     harmless: bool
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Refused]]:
+def see(evidence: Evidence) -> Signs[Refused]:
     """Connections with errors that are not about sizes."""
     paths = words.paths(evidence) if evidence.icmp else None
     for connection in evidence.connections.values():

@@ -1,31 +1,27 @@
 """Idle connections are closed after a fixed time, or the client's work fails after such a close.
 
-What it sees
+Detects
     At least two connections with a logon, of one client to one place, that the other side ended after 60, 120, 180, 240, 300, 600, 900, 1800 or 3600 seconds
     without data, within 2 %, all of them for the same time: low. Or one that the other side ended after a second or more without data, whatever the time, when
     the next connection of the same program to the same place begins with an encrypted message without any Authorization field, as if it were still logged on,
     and nothing on it is answered 2xx: medium, because what worked before the pause does not work after it.
-Why it matters
+Impact
     A device or the server drops what is idle. The client's next request fails with a reset, or needs a new handshake. A client that repeats a message that it
     encrypted for the connection that is gone gets 400, 401 or 500 for the right password (pywinrm does so).
-When it is wrong
+False positives
     A server's own timeout (120 seconds for Windows' HTTP.sys) is fine; clients must expect it. A client that continues with success after a single close is not
     counted, and neither is a close less than a second after the last response. The sample haproxy-idle-close shows the second form; its truth leaves this rule
     open, neither expected nor forbidden.
-Needs
+Requires
     The end of the connections, and for the second form the client's next one.
-Reference
+References
     RFC 9112 section 9.5; Proxy Servers and WinRM, sentence 145.
 """
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
@@ -52,7 +48,7 @@ from analyzer.rules.reading import (
 )
 from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.tcp._endings import is_the_same_program
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell, place
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell, place
 
 LEAST = Param("least", 2, "connections", "how many connections must end after the same round time")
 TOLERANCE = Param("tolerance", 0.02, "share", "by how much the times may differ from a round one")
@@ -63,7 +59,7 @@ _SOON_NS = 3_600_000_000_000
 _Starts = Mapping[Place, Sequence[tuple[int, str]]]
 
 
-class Dropped(Struct, frozen=True, gc=False):
+class Dropped(Fact, frozen=True):
     """A connection, its last exchange, what ended it and after how long; for the second form the exchanges of the client's next connection."""
 
     connection: Connection
@@ -73,7 +69,7 @@ class Dropped(Struct, frozen=True, gc=False):
     after: tuple[Exchange, ...] = ()
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Dropped]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Dropped]:
     """One sign for each connection of those that ended after the same time, and for each whose client failed afterwards."""
     found = [one for connection in evidence.connections.values() if (one := _dropped(evidence, connection, values["idle"] * 1e9)) is not None]
     starts = _starts(evidence) if found else {}

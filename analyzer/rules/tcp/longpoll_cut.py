@@ -1,32 +1,28 @@
 """Requests that wait for output are cut off after a fixed time.
 
-What it sees
+Detects
     At least two authenticated requests of one client to one place that had waited for 20 seconds or more when the other side ended the connection or answered
     504, all after the same time, within 5 %.
-Why it matters
+Impact
     Receive waits at the server until there is output, up to its OperationTimeout (60 seconds and more). A device that ends the wait earlier loses output, and
     the client reports a broken shell while the command still runs.
-When it is wrong
+False positives
     A server that stops ends what waits as well, but not at one constant time.
-Needs
+Requires
     A direct connection or the client's side of a proxy, to the end of the connections.
-Reference
+References
     MS-WSMV 3.1.4.1.39; RFC 9110 section 15.6.5.
 """
 
 from collections.abc import Iterator, Mapping
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.transport import Closing, Side
 from analyzer.rules.asking import asked_at, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import authenticated, counted, grouped, identity, listed, name, packets_of, request, response, seconds
 from analyzer.rules.tcp import _waiting as words
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 WAITED = Param("waited", 20, "s", "how long a request must have waited")
 TOLERANCE = Param("tolerance", 0.05, "share", "by how much the times may differ from the usual one")
@@ -34,7 +30,7 @@ LEAST = Param("least", 2, "requests", "how many requests it takes")
 _GATEWAY_TIMEOUT = 504
 
 
-class Cut(Struct, frozen=True, gc=False):
+class Cut(Fact, frozen=True):
     """A request, how long it had waited, and the packet that ended it: of a FIN or RST, or of a 504 where ``closing`` is None."""
 
     exchange: Exchange
@@ -43,7 +39,7 @@ class Cut(Struct, frozen=True, gc=False):
     closing: Closing | None
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Cut]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Cut]:
     """One sign for each request that waited as long as the others."""
     cuts = [cut for cut in _cuts(evidence) if cut.waited_ns >= values["waited"] * 1e9]
     for group in grouped(cuts, lambda cut: evidence.connections[cut.exchange.connection]).values():

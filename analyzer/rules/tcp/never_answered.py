@@ -1,37 +1,35 @@
 """A request was received and never answered, although the time for an answer was over.
 
-What it sees
+Detects
     A request that the server acknowledged whole, and no byte of an answer: for half as long again as its
     OperationTimeout allows, and 30 seconds more at least. Where the body cannot be read, for 200 seconds and more,
     since 60 seconds are usual and 180 seconds are PowerShell's.
-Why it matters
+Impact
     The server answers a waiting request when its OperationTimeout is over, with a fault if need be. One that does not
     is stuck, or its answer was lost.
-When it is wrong
+False positives
     A client may ask for a longer time in a body that cannot be read; then this is low. A capture that ends earlier
     proves nothing and is not counted.
-Needs
+Requires
     Both directions of the connection, long enough; for certainty, a key or password that decrypts the request.
-Reference
+References
     DSP0226 section 6.1 (OperationTimeout).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection
 from analyzer.records.waiting import Stop, Unanswered
 from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.tcp._waiting import Wait, sign, waiting
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Param, Severity, Signs, Tell
 
 _UNKNOWN = Param("unknown_s", 200.0, "seconds", "how long a request whose OperationTimeout is not known has to wait")
 _MORE = Param("more_s", 30.0, "seconds", "how long a request has to wait beyond its OperationTimeout, at least")
 _FACTOR = 1.5
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Wait]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Wait]:
     """Requests that wait when the capture ends, or that the client gave up after its OperationTimeout."""
     for wait in waiting(evidence, Stop.PENDING, Stop.GAVE_UP):
         one = wait.one

@@ -1,43 +1,39 @@
 """Large segments do not get through while small ones do: the path MTU.
 
-What it sees
+Detects
     A segment that was sent at least three times and never acknowledged, larger than every segment of that direction
     that was, while the other host still answers; or without a word from it, when the segment has 1,000 bytes and more
     and no pause came before. At the receiver: bytes that never came, more than any segment that
     did, while what was sent behind them came. Or an ICMP error that says that packets are too big, and a request that
     was never answered after it. With the sizes that passed and did not.
-Why it matters
+Impact
     Logons and short commands work, and uploads, large scripts or long output hang: a tunnel, VPN or firewall on the
     path takes only smaller packets, and its ICMP answer is lost or dropped.
-When it is wrong
+False positives
     A device that drops one message for its content looks the same; then other messages of that size do pass. Segments
     as a network card takes them for splitting (offload) are larger than any packet; only what is sent again is
     compared.
-Needs
+Requires
     A capture on the side that sends the large segments; on the other side the sizes are only inferred.
-Reference
+References
     RFC 2923 section 2.1; RFC 1191; RFC 8201.
 """
 
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from analyzer.records.capture import IcmpError, IcmpKind
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.transport import Closing, Connection, Side, Unacked
 from analyzer.records.waiting import Stop
 from analyzer.rules.reading import identity
 from analyzer.rules.tcp import _waiting as words
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Tell
 
 _TRIES = 3
 _REPAIR_NS = 3_000_000_000
 """In this time a sender has repeated what was lost by chance."""
 
 
-class Lost(Struct, frozen=True, gc=False):
+class Lost(Fact, frozen=True):
     """A direction whose large segments are lost; ``exchange`` is the request that it hit, ``icmp`` the router's word,
     where they are known."""
 
@@ -48,7 +44,7 @@ class Lost(Struct, frozen=True, gc=False):
     from_client: bool
 
 
-class Hole(Struct, frozen=True, gc=False):
+class Hole(Fact, frozen=True):
     """Bytes of the server that never reached the client, seen at the client's side: how many, the largest segment
     that came, the packets around, the end."""
 

@@ -1,31 +1,27 @@
 """The connection ends while a request waits for its answer.
 
-What it sees
+Detects
     A request without an answer, and a RST or FIN in the server's name behind it; or a request that crossed the server's
     FIN. How long it had waited, and by the TTL of a reset whether a device on the path sent it. After a pause,
     tcp.reset-after-pause tells it.
-Why it matters
+Impact
     The client does not know whether the request was carried out. It reports a broken connection, or asks again.
-When it is wrong
+False positives
     A server that stops, or a client program that was killed on the server's side, ends connections as well. A request
     that crosses an idle connection's FIN is ordinary; it is low, since clients must send it again.
-Needs
+Requires
     Both directions of the connection, to its end.
-Reference
+References
     RFC 9110 section 9.2.2; RFC 9112 section 9.3.1.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.waiting import Stop
 from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.tcp._waiting import Wait, sign, waiting
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Wait]]:
+def see(evidence: Evidence) -> Signs[Wait]:
     """Requests that a RST or FIN cut off."""
     for wait in waiting(evidence, Stop.RESET, Stop.CLOSED, Stop.AFTER_CLOSE):
         if wait.one.stop is Stop.AFTER_CLOSE or not wait.after_a_pause:

@@ -1,39 +1,37 @@
 """The client logs on again and again with empty requests, and its real request never reaches the server.
 
-What it sees
+Detects
     At least twice from one client program (address, account, User-Agent) to one endpoint: a handshake carried by empty requests ends with an empty 2xx, the
     connection is then closed or reset from the other side, and the client begins a new handshake within 30 seconds. In between no request with a body was
     answered 2xx for that program.
-Why it matters
+Impact
     The last round trip of the handshake does not carry the request. When the connection is lost at that moment the client has to start over, and nothing is
     ever executed: the user sees "access denied" or a timeout although every logon succeeds.
-When it is wrong
+False positives
     A monitoring probe that only tests the logon; it closes its connections by itself, which is not counted.
-Needs
+Requires
     The client's side of the proxy, or a direct connection.
-Reference
+References
     Proxy Servers and WinRM, sentences 142 and 143.
 """
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.proxy import Role
 from analyzer.rules.asking import answered_at
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, first_packet, identity, name, request, response, role, status, succeeded, who, winrm_exchanges
 from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.tcp._endings import AGAIN_NS, Ended, agent, ended_handshakes, owner_of
-from analyzer.rules.telling import Opinion, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Param, Severity, Sign, Signs, Tell
 
 LEAST = Param("least", 2, "logons", "how many logons in a row must lead nowhere")
 _Program = tuple[str, str, int, str | None, str | None]
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Ended]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Ended]:
     """One sign for each logon of a row."""
     groups: dict[_Program, list[Ended]] = defaultdict(list)
     for ended in ended_handshakes(evidence):

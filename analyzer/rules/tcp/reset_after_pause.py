@@ -1,32 +1,28 @@
 """A connection that was silent for a while is reset when the client uses it again.
 
-What it sees
+Detects
     A request after at least 20 seconds without any packet on its connection, and a RST or FIN in the server's name
     within 5 seconds instead of an answer; no connection of the same path outlived a pause as long. Of all such
     connections: the shortest pause that did harm and the longest that did not.
-Why it matters
+Impact
     Load balancers, firewalls and address translation forget idle connections. The request is lost, and the client
     reports a reset or an aborted connection. Not every client sends it again.
-When it is wrong
+False positives
     A server that was restarted during the pause resets the connection, too. Where a longer pause did no harm,
     tcp.request-cut tells the event instead.
-Needs
+Requires
     Both directions of the connection, from before the pause to the reset.
-Reference
+References
     RFC 9293 section 3.5.2; RFC 1122 section 4.2.3.6; the vendors' documents of idle limits.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.waiting import Stop
 from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.tcp._waiting import Wait, sign, waiting
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Wait]]:
+def see(evidence: Evidence) -> Signs[Wait]:
     """Requests after a pause that were answered by a RST or FIN."""
     for wait in waiting(evidence, Stop.RESET, Stop.CLOSED):
         if wait.after_a_pause:

@@ -1,33 +1,27 @@
 """A response ends before its declared length.
 
-What it sees
+Detects
     A response whose Content-Length (or last chunk) was not delivered when the other side ended the connection with FIN or RST, with no byte missing from the
     capture. With both sides of a proxy: the same response was complete on the server's side.
-Why it matters
+Impact
     The client cannot decrypt a message that is cut: it reports a broken connection or a decryption error, and the shell is lost.
-When it is wrong
+False positives
     Where the capture has holes, was cut by a snap length or ends early, nothing is said. A client that closes by itself is not counted.
-Needs
+Requires
     The side on which it happens; both sides to tell who cut it.
-Reference
+References
     RFC 9112 section 8; Proxy Servers and WinRM, sentence 136.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Framing, Response
 from analyzer.records.transport import Closing, Side
 from analyzer.rules.asking import answered_at, times
 from analyzer.rules.reading import first_packet, identity, name, packets_of, request, response, upstream, winrm_exchanges
 from analyzer.rules.tcp import _waiting as words
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
-class Cut(Struct, frozen=True, gc=False):
+class Cut(Fact, frozen=True):
     """A response that was cut, by what, and whether the server's side had it whole (None when that side is not known)."""
 
     exchange: Exchange
@@ -36,7 +30,7 @@ class Cut(Struct, frozen=True, gc=False):
     was_whole: bool | None
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Cut]]:
+def see(evidence: Evidence) -> Signs[Cut]:
     """One sign for each response."""
     for exchange in winrm_exchanges(evidence):
         answer, far = response(exchange), upstream(evidence, exchange.id)

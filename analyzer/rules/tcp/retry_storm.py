@@ -1,28 +1,24 @@
 """A client program opens connection after connection and gets nothing done.
 
-What it sees
+Detects
     More than ten new connections within a minute from one client program (address, account, User-Agent) to one endpoint, each with at most three exchanges, on
     which no request was served: a logon was refused, an error came back, or the other side ended the connection unasked.
-Why it matters
+Impact
     Something makes the client start over and over: failing logons, connections that break, or a program without a limit to its retries. Each try costs a
     handshake, and the server may lock the account.
-When it is wrong
+False positives
     Programs that use one connection for each short task and get it done are not counted, at any rate: nor probes that close by themselves or ask for
     Connection: close. A scanner that tries passwords looks the same. What is inside TLS and was not decrypted is not counted.
-Needs
+Requires
     A direct connection or the client's side of a proxy.
-Reference
+References
     RFC 9112 section 9.4; Proxy Servers and WinRM, sentence 148.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.story import Kind, Result
@@ -30,7 +26,7 @@ from analyzer.records.transport import Connection
 from analyzer.rules.asking import server_words
 from analyzer.rules.reading import counted, identity, listed, name, request, role, status, succeeded, wants_a_close
 from analyzer.rules.tcp._endings import agent
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 MOST = Param("most", 10, "connections", "how many such connections within a minute are no storm yet")
 FEW = Param("few", 3, "exchanges", "how many exchanges such a connection has at most")
@@ -40,14 +36,14 @@ _DEMANDS = (401, 407)
 _Program = tuple[str, str, int, str | None, str | None]
 
 
-class Tried(Struct, frozen=True, gc=False):
+class Tried(Fact, frozen=True):
     """A connection that led nowhere, and whose program's it is."""
 
     connection: Connection
     program: _Program
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Tried]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Tried]:
     """One sign for each connection of a storm."""
     refused = {logon.client_connection for logon in evidence.story.logons if logon.outcome is Result.REFUSED}
     carried = {one.tunnel_of: one.id for one in evidence.connections.values() if one.tunnel_of is not None}

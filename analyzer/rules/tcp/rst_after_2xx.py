@@ -1,31 +1,27 @@
 """The connection is reset right after the response that ends the logon.
 
-What it sees
+Detects
     The first status other than 401 or 407 that ends an NTLM, Kerberos or CredSSP handshake, followed within a second by a RST of the proxy (or of the server,
     where there is no proxy), possibly in a race with the client's next request, while the client had more to say.
-Why it matters
+Impact
     The client sees "connection reset by peer" at its first real request. The logon belongs to the connection and is lost with it.
-When it is wrong
+False positives
     A reset that the client itself sends, or one after a FIN, is not counted. A session that ends with this exchange is not counted, unless the same client
     opens another connection within 30 seconds.
-Needs
+Requires
     The side on which it happens.
-Reference
+References
     Proxy Servers and WinRM, sentences 136 and 141 to 143.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.transport import End
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import after, counted
 from analyzer.rules.tcp._endings import Ended, ended_signs, owner_of, story, title
-from analyzer.rules.telling import Opinion, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Severity, Sign, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Ended]]:
+def see(evidence: Evidence) -> Signs[Ended]:
     """One sign for each logon that was lost, with the requests that the reset left without an answer."""
     for sign in ended_signs(evidence, End.RESET):
         raced = tuple(other.id for other in after(evidence, sign.fact.exchange))

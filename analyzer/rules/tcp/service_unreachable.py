@@ -1,16 +1,16 @@
 """The WinRM port refuses connections, or does not answer.
 
-What it sees
+Detects
     A connection attempt to a WinRM port that was answered by a RST, or by nothing: at least two SYN without any packet of the server, not at the end of the
     capture; while no connection between the same hosts to the same port succeeded within 30 seconds.
-Why it matters
+Impact
     The service does not run, listens on another port, or a firewall is in the way. Through a proxy the client only sees a 502, 503 or 504.
-When it is wrong
+False positives
     When the capture shows the client's direction only, every attempt would look unanswered; attempts that sent data are not counted. A port scan looks the same
     as a client that cannot reach many servers. Where an ICMP error answered, tcp.icmp-error tells it.
-Needs
+Requires
     The side next to the server, both directions.
-Reference
+References
     RFC 9293 section 3.5.2; MS-WSMV 2.1.
 """
 
@@ -19,17 +19,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from msgspec import Struct
-
 from analyzer.records.capture import IcmpKind
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.transport import Connection, End, Side
 from analyzer.rules.asking import answered_at, server_words
 from analyzer.rules.reading import Place, counted, listed, name, packets_of, response, status
 from analyzer.rules.tcp import _waiting as words
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 AROUND = Param("around", 30, "s", "within which time no other connection to the same port may have succeeded")
 _GATEWAY = (502, 503, 504)
@@ -38,14 +34,14 @@ _LEAST_TRIES = 2
 _LOOKED_AT = 64
 
 
-class Attempt(Struct, frozen=True, gc=False):
+class Attempt(Fact, frozen=True):
     """A connection that never came up, and the requests that a proxy answered with an error meanwhile."""
 
     connection: Connection
     errors: tuple[Exchange, ...]
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Attempt]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Attempt]:
     """One sign for each attempt."""
     failed = [one for one in evidence.connections.values() if one.id in evidence.winrm and _is_failed(evidence, one)]
     worked, errors = (_worked(evidence), _gateway_errors(evidence)) if failed else ({}, {})

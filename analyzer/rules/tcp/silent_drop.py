@@ -1,32 +1,28 @@
 """A request is sent again and again and never acknowledged: the path, or the server, is gone without a word.
 
-What it sees
+Detects
     A request of which a segment was sent at least three times and never acknowledged, while smaller segments did not
     get through either. With the time of silence before it, what the server still sent, and whether a new connection to
     the same place worked.
-Why it matters
+Impact
     Load balancers, firewalls and address translation that forget an idle connection often drop its packets without a
     reset. The client waits until its own time-out, and reports a hang or a time-out.
-When it is wrong
+False positives
     A capture that lacks the server's direction looks alike, but then the client does not send again. A server that lost
     its network looks the same from here; a new connection that works tells it apart.
-Needs
+Requires
     Both directions of the connection, to the end of the repetitions.
-Reference
+References
     RFC 9293 section 3.8.1; RFC 6298; the vendors' documents of idle limits.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.waiting import Stop, Unanswered
 from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.tcp._waiting import Wait, sign, waiting
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Wait]]:
+def see(evidence: Evidence) -> Signs[Wait]:
     """Requests that were never acknowledged."""
     for wait in waiting(evidence, Stop.DROPPED):
         gone, closing = wait.one.unacked, wait.one.closing

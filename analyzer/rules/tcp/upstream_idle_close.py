@@ -1,27 +1,23 @@
 """An idle server connection ends while the client's connection lives on, and the client's next request fails.
 
-What it sees
+Detects
     A handshake completed on a client's connection over one server connection. That one ended first, idle for a second or more: the server closed it, or the
     proxy itself did. The proxy kept the client's connection, and the client's next request without new credentials was answered 401 or 502.
-Why it matters
+Impact
     The client cannot know that its logon is gone: it sees an access denied or a bad gateway in the middle of a working session.
-When it is wrong
+False positives
     A client that logs on again at once loses only one round trip; the fact remains. A close less than a second after the last response is no idle timeout and
     not counted. Neither is a server connection that ended because the client's did.
-Needs
+Requires
     Both sides of the proxy.
-Reference
+References
     Proxy Servers and WinRM, sentences 145 and 146.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
-
-from msgspec import Struct
+from collections.abc import Mapping
 
 from analyzer.records.auth import Conversation
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.story import Ending, Kind
 from analyzer.records.transport import End, Side
@@ -29,13 +25,13 @@ from analyzer.rules.asking import answered_at, named, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import authenticated, completed, header, name, packets_of, request, response, seconds, status, upstream, who
 from analyzer.rules.tcp import _waiting as words
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 IDLE = Param("idle", 1, "s", "how long the server connection must have been idle")
 _FAILURES = (401, 502)
 
 
-class Dropped(Struct, frozen=True, gc=False):
+class Dropped(Fact, frozen=True):
     """The logon, the server connection's last exchange and its end, and the client's request that came after."""
 
     logon: Conversation
@@ -44,7 +40,7 @@ class Dropped(Struct, frozen=True, gc=False):
     exchange: Exchange
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Dropped]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Dropped]:
     """One sign for each logon that was lost."""
     for logon in completed(evidence):
         far = upstream(evidence, logon.ends or logon.exchanges[-1])

@@ -1,36 +1,32 @@
 """The server stops reading in the middle of a request: it advertises a window of 0.
 
-What it sees
+Detects
     A server (or the proxy in its place) that tells its client to send nothing for 10 seconds and more, to the end of
     the connection or until it reads again.
-Why it matters
+Impact
     The program behind the connection does not take what arrived: it hangs, waits for a lock or for memory. The client's
     upload or command stands still, and its own time-out ends it.
-When it is wrong
+False positives
     A server that is slow for a moment opens its window again; shorter times are not counted. A window of 0 is the
     receiver's own word: no device is needed for it, except one that ends TCP itself.
-Needs
+Requires
     Packets of the server's direction.
-Reference
+References
     RFC 9293 section 3.8.6.1.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.transport import Connection, Side, ZeroWindow
 from analyzer.records.waiting import Stop, Unanswered
 from analyzer.rules.reading import identity
 from analyzer.rules.tcp import _waiting as words
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 _CLOSED = Param("closed_s", 10.0, "seconds", "how long the window was 0, at least")
 
 
-class Closed(Struct, frozen=True, gc=False):
+class Closed(Fact, frozen=True):
     """A window that stayed closed for ``ns``, and the request that it kept from its answer, where it did."""
 
     connection: Connection
@@ -39,7 +35,7 @@ class Closed(Struct, frozen=True, gc=False):
     one: Unanswered | None
 
 
-def see(evidence: Evidence, values: Mapping[str, float]) -> Iterator[Sign[Closed]]:
+def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Closed]:
     """The server's closed windows, in order of place."""
     waiting = {wait.one.connection: wait.one for wait in words.waiting(evidence, Stop.WINDOW)}
     for connection in evidence.connections.values():

@@ -6,15 +6,13 @@ from collections.abc import Hashable, Iterator
 from enum import Enum, auto
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer.records.evidence import Evidence
 from analyzer.records.prefaces import Socks
 from analyzer.records.quality import Absent
 from analyzer.records.tls import Alert, ClientCertificate, Reached
 from analyzer.records.transport import Connection, End, Endpoint, Side, TlsFacts
-from analyzer.rules.telling import Sign, place
+from analyzer.rules.telling import Evidence, Fact, Sign, place
 
 HTTP_PORTS = (5985, 47001)
 ABOUT_CERTIFICATES = (42, 43, 44, 45, 46, 48)
@@ -46,7 +44,7 @@ class Fate(Enum):
     UNKNOWN = auto()
 
 
-class Shake(Struct, frozen=True, gc=False):
+class Shake(Fact, frozen=True):
     """A connection and its handshake. ``others``: the same TLS on the client side of a proxy that passes it on.
 
     ``up``: how many connections of this client to this server carried data under TLS.

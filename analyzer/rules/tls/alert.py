@@ -1,27 +1,23 @@
 """One side ends TLS with an alert.
 
-What it sees
+Detects
     A fatal alert, or a warning with which the handshake stopped, in clear or opened by a key log; alerts about
     certificates have rules of their own.
-Why it matters
+Impact
     The alert is the reason in TLS's own words: no common version, no common cipher suite, an unknown server name.
     Clients show a number at best.
-When it is wrong
+False positives
     Never about the alert. Implementations choose them freely: handshake_failure and internal_error stand for many
     causes.
-Needs
+Requires
     The handshake. In TLS 1.3 most alerts are encrypted: a key log opens them.
-Reference
+References
     RFC 8446 section 6.2; RFC 5246 section 7.2.2; IANA's registry of TLS alerts.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.tls import Alert
 from analyzer.rules.reading import name
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 from analyzer.rules.tls._alerts import MEANINGS, OTHER, Meaning
 from analyzer.rules.tls._handshakes import Fate, Shake, place_and_alert, shakes, sign, where
 from analyzer.rules.tls._words import attempts, headline, offer
@@ -36,7 +32,7 @@ _OF_SERVER = (
 )
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Shake]]:
+def see(evidence: Evidence) -> Signs[Shake]:
     """Each connection with such an alert."""
     return (sign(shake, shake.alert.packet) for shake in shakes(evidence, Fate.ALERT) if shake.alert is not None)
 

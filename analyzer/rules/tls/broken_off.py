@@ -1,27 +1,23 @@
 """A TLS handshake that stops half-way, without an alert that can be read.
 
-What it sees
+Detects
     A handshake that the server had answered and that was ended, or went on no further for three seconds, before it was
     complete; or that the server ended right after the client's last message. Where an alert can be read, or the rest
     tells that it was about a certificate, another rule says it.
-Why it matters
+Impact
     HTTPS never comes up. In TLS 1.3 the reason is usually there, in an encrypted alert, which only a key log opens.
-When it is wrong
+False positives
     Health checks of balancers end handshakes half-way by design; the client's address tells.
-Needs
+Requires
     The handshake without losses.
-Reference
+References
     RFC 8446 sections 2 and 6.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.tls import Reached
 from analyzer.records.transport import End
 from analyzer.rules.reading import name
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 from analyzer.rules.tls._handshakes import ALERT_SIZE, Fate, Shake, shakes, sign, where
 from analyzer.rules.tls._words import attempts, certificate, ended, headline
 
@@ -35,7 +31,7 @@ _AFTER = {
 }
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Shake]]:
+def see(evidence: Evidence) -> Signs[Shake]:
     """Each such connection."""
     return (sign(shake, shake.connection.packets[-1]) for shake in shakes(evidence, Fate.BROKEN_OFF))
 

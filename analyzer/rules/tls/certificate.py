@@ -1,31 +1,27 @@
 """The certificate of a server is out of its dates, or not for the name that clients use, although they go on.
 
-What it sees
+Detects
     WinRM over TLS that came up and carried data, with a server certificate that was expired or not yet valid at the
     time of the capture, or that is not valid for the name that the client asked for.
-Why it matters
+Impact
     Such clients do not check the certificate, or pin it: whoever stands between could show one of his own. Clients that
     check it are refused their connection.
-When it is wrong
+False positives
     Clients that pin a certificate do not need its dates or names. A clock of the capture that is wrong by months makes
     certificates look expired.
-Needs
+Requires
     The certificate: TLS up to 1.2, or a key log.
-Reference
+References
     RFC 5280 section 4.1.2.5; RFC 9525 section 6.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.reading import counted, name
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, endpoint
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell, endpoint
 from analyzer.rules.tls._handshakes import Fate, Shake, shakes, sign, where
 from analyzer.rules.tls._words import certificate, date, headline, is_early, is_expired
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Shake]]:
+def see(evidence: Evidence) -> Signs[Shake]:
     """Each such connection."""
     for shake in shakes(evidence, Fate.CAME_UP):
         if is_expired(shake) or is_early(shake) or shake.facts.name_matches is False:

@@ -1,27 +1,23 @@
 """The client refuses the server's certificate.
 
-What it sees
+Detects
     An alert of the client that is about certificates (bad_certificate, unsupported_certificate, certificate_revoked,
     certificate_expired, certificate_unknown, unknown_ca), in clear or opened by a key log; or, up to TLS 1.2, a client
     that closes right after the server's certificate without a word.
-Why it matters
+Impact
     The client ends the connection before it sends anything. The reason lies in the certificate or in what the client
     trusts, and the certificate is readable up to TLS 1.2.
-When it is wrong
+False positives
     Never about an alert. Without one the client may have had other reasons: then the confidence is lower, and the
     severity too unless the certificate shows a reason.
-Needs
+Requires
     The handshake. In TLS 1.3 certificates are encrypted, and often alerts: a key log opens them.
-Reference
+References
     RFC 8446 section 6.2; RFC 5280 section 4.1.2.5; RFC 9525 section 6.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.reading import name
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 from analyzer.rules.tls._handshakes import Fate, Shake, place_and_alert, shakes, sign, where
 from analyzer.rules.tls._words import attempts, certificate, ended, has_flaw, headline, is_early, is_expired
 
@@ -36,7 +32,7 @@ _MEANS = {
 _SURE, _INFERRED = 1.0, 0.6
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Shake]]:
+def see(evidence: Evidence) -> Signs[Shake]:
     """Each such connection."""
     for shake in shakes(evidence, Fate.CERTIFICATE_REFUSED):
         alert = shake.alert

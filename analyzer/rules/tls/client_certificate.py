@@ -1,33 +1,29 @@
 """The server refuses the client's certificate, or that there is none.
 
-What it sees
+Detects
     A server that asked for the client's certificate, and then sent an alert, or ended the connection when it had the
     client's answer; or an alert of the server that is about certificates (certificate_required, bad_certificate,
     unknown_ca and others).
-Why it matters
+Impact
     Logon by certificate, or a device that wants certificates of its clients, fails before any request.
-When it is wrong
+False positives
     Without an alert the server may have had another reason to end the connection; then the confidence is lower.
-Needs
+Requires
     The handshake. In TLS 1.3 certificates and alerts are encrypted: a key log opens them.
-Reference
+References
     RFC 8446 sections 4.3.2, 4.4.2 and 6.2; Microsoft, "Authentication for Remote Connections".
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.tls import ClientCertificate
 from analyzer.rules.reading import name
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 from analyzer.rules.tls._handshakes import ALERT_SIZE, Fate, Shake, place_and_alert, shakes, sign, where
 from analyzer.rules.tls._words import attempts, date, ended, headline
 
 _SURE, _INFERRED = 1.0, 0.7
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Shake]]:
+def see(evidence: Evidence) -> Signs[Shake]:
     """Each such connection."""
     for shake in shakes(evidence, Fate.CLIENT_CERTIFICATE):
         alert = shake.alert

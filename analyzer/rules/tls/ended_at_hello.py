@@ -1,31 +1,27 @@
 """The server ends the connection as soon as the client asks for TLS.
 
-What it sees
+Detects
     A ClientHello to a WinRM port, whole in the capture, and no byte of the server before its FIN or RST.
-Why it matters
+Impact
     HTTPS never comes up, so there is no logon and no command. Clients report a reset or closed connection and no
     reason, since none was sent.
-When it is wrong
+False positives
     The packets do not tell whether the server or a device on the way ended it, nor why; the causes named are the usual
     ones.
-Needs
+Requires
     The beginning of the connection, in both directions.
-Reference
+References
     RFC 8446 section 4.1.2; Microsoft, "Configure WinRM for HTTPS".
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.transport import End
 from analyzer.rules.reading import name
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 from analyzer.rules.tls._handshakes import Fate, Shake, shakes, sign, where
 from analyzer.rules.tls._words import attempts, headline, offer
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Shake]]:
+def see(evidence: Evidence) -> Signs[Shake]:
     """Each such connection."""
     return (sign(shake) for shake in shakes(evidence, Fate.ENDED_AT_HELLO))
 

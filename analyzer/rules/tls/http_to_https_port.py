@@ -1,29 +1,23 @@
 """HTTP is spoken to a port that speaks HTTPS.
 
-What it sees
+Detects
     A WinRM request in clear that the server answers with a TLS alert, or with a page that says that the port is for
     HTTPS; or one to port 5986 after which the server ends the connection without a byte.
-Why it matters
+Impact
     The request is not looked at, and whatever credentials it held travelled in clear.
-When it is wrong
+False positives
     Never where the server answers in TLS or says it. An end without a byte may have had other reasons.
-Needs
+Requires
     Both directions of the connection.
-Reference
+References
     MS-WSMV section 2.1; RFC 8446 section 6.
 """
 
-from collections.abc import Iterator
-
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.tls import Alert
 from analyzer.records.transport import Connection, Side
 from analyzer.rules.reading import first_packet, header, name, request, response
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 from analyzer.rules.tls._handshakes import port, where
 from analyzer.rules.tls._words import ended, headline
 
@@ -34,7 +28,7 @@ _BAD_REQUEST = (400, 497)
 _SURE, _INFERRED = 1.0, 0.7
 
 
-class Misplaced(Struct, frozen=True, gc=False):
+class Misplaced(Fact, frozen=True):
     """The request, and what shows that the port speaks TLS: an alert, a page, or an end without a byte."""
 
     connection: Connection
@@ -43,7 +37,7 @@ class Misplaced(Struct, frozen=True, gc=False):
     page: bool
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Misplaced]]:
+def see(evidence: Evidence) -> Signs[Misplaced]:
     """The first request of each such connection."""
     for connection in evidence.connections.values():
         exchanges = evidence.exchanges_of.get(connection.id, ())

@@ -1,25 +1,21 @@
 """HTTPS is spoken to a port that speaks HTTP.
 
-What it sees
+Detects
     A ClientHello that the server answers in clear HTTP; or one to WinRM's HTTP port (5985, 47001) that is answered by a
     reset, a close or nothing.
-Why it matters
+Impact
     No TLS can come up on this port. Clients report a wrong version number, a malformed handshake or a closed
     connection.
-When it is wrong
+False positives
     Never where the server answers in HTTP. A reset alone shows only that the port does not take TLS.
-Needs
+Requires
     The beginning of the connection.
-Reference
+References
     MS-WSMV section 2.1; RFC 8446 section 5.1.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.reading import counted, name
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 from analyzer.rules.tls._handshakes import Fate, Shake, port, shakes, sign, where
 from analyzer.rules.tls._words import ended, headline
 
@@ -27,7 +23,7 @@ _SURE, _INFERRED = 1.0, 0.8
 _HTTPS_PORT = 5986
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Shake]]:
+def see(evidence: Evidence) -> Signs[Shake]:
     """Each such connection."""
     for shake in shakes(evidence, Fate.WRONG_PORT):
         answer = shake.facts.clear_answer

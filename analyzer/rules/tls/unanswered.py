@@ -1,30 +1,26 @@
 """A ClientHello that is never answered.
 
-What it sees
+Detects
     A ClientHello to a WinRM port, whole in the capture, while packets of the server are seen on the connection, but
     none with data: for three seconds or more, until the client ended it or the capture did.
-Why it matters
+Impact
     HTTPS never comes up. Whether the server received the ClientHello is told by its acknowledgement: without one, the
     way loses it (large ClientHellos need two packets); with one, the server's process does not answer.
-When it is wrong
+False positives
     When only the client's direction was captured from some time on.
-Needs
+Requires
     The beginning of the connection, in both directions.
-Reference
+References
     RFC 8446 section 4.1.2; RFC 9293 section 3.10.7.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.reading import name, seconds
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 from analyzer.rules.tls._handshakes import Fate, Shake, shakes, sign, where
 from analyzer.rules.tls._words import attempts, headline
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Shake]]:
+def see(evidence: Evidence) -> Signs[Shake]:
     """Each such connection."""
     return (sign(shake, shake.connection.packets[-1]) for shake in shakes(evidence, Fate.UNANSWERED))
 

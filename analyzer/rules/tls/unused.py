@@ -1,31 +1,27 @@
 """The client completes the TLS handshake and ends the connection without a request.
 
-What it sees
+Detects
     A complete handshake, no application data, and a client that ended the connection first.
-Why it matters
+Impact
     Clients may check the certificate only when the handshake is complete: a wrong name, an unknown issuer or an expired
     certificate then looks like this. So do health checks and port scanners.
-When it is wrong
+False positives
     The packets do not tell why the client ended it; what the certificate shows is named, and decides the severity.
-Needs
+Requires
     The handshake without losses. In TLS 1.3 it is told by the sizes of encrypted records.
-Reference
+References
     RFC 5246 section 7.3; RFC 8446 section 2.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.rules.reading import name
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 from analyzer.rules.tls._handshakes import Fate, Shake, shakes, sign, where
 from analyzer.rules.tls._words import attempts, certificate, ended, has_flaw, headline
 
 _REPEATED = 2
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Shake]]:
+def see(evidence: Evidence) -> Signs[Shake]:
     """Each such connection."""
     return (sign(shake, shake.facts.leaf_packet) for shake in shakes(evidence, Fate.UNUSED))
 

@@ -1,13 +1,9 @@
 """Faults of WS-Management as the rules of this family see them: which request failed, with which code, and whether that
 is part of normal work."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
-
-from msgspec import Struct
+from collections.abc import Callable, Hashable, Mapping
 
 from analyzer.codes.table import SUBCODES, Code, fault, in_hex
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Fault, Message
@@ -23,7 +19,7 @@ from analyzer.rules.reading import (
     succeeded,
     winrm_exchanges,
 )
-from analyzer.rules.telling import Sign, Tell, place
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, Words, place
 
 TIMED_OUT = 0x80338029
 UNEXPECTED_SELECTORS = 0x8033805B
@@ -36,7 +32,7 @@ _LONGEST = 69
 _QUOTED = 300
 
 
-class Failure(Struct, frozen=True, gc=False):
+class Failure(Fact, frozen=True):
     """A request that was answered with a fault. ``kind`` is one of `analyzer.codes.table.KINDS`, ``unknown`` where the fault has no code that is known here."""
 
     exchange: Exchange
@@ -71,7 +67,7 @@ class Failure(Struct, frozen=True, gc=False):
         return None if not uri else uri.partition("/wsman/1/")[2].removeprefix("windows/shell/") or uri.rpartition("/")[2] or uri
 
 
-def failures(evidence: Evidence, *kinds: str) -> Iterator[Sign[Failure]]:
+def failures(evidence: Evidence, *kinds: str) -> Signs[Failure]:
     """The faults of these kinds that are not part of normal work, seen on the client's side where that is known; one sign each."""
     found = [failure for failure in _all(evidence) if failure.kind in kinds]
     closed = _closed(evidence) if any(failure.operation in _WAITING for failure in found) else {}
@@ -165,7 +161,7 @@ def by_code(evidence: Evidence, one: Sign[Failure]) -> Hashable:
     return place(evidence, one), one.fact.code or one.fact.fault.subcode
 
 
-def severity(least: Severity, most: Severity) -> Callable[[Tell[Failure]], Severity]:
+def graded(least: Severity, most: Severity) -> Callable[[Tell[Failure]], Severity]:
     """``least`` where a later request of the same kind went well."""
 
     def chosen(tell: Tell[Failure]) -> Severity:
@@ -227,6 +223,35 @@ def remedy(tell: Tell[Failure]) -> str:
     """What to change, from the table of codes."""
     found = tell.first.fact.meaning
     return "Read the fault's own text, and the server's event logs (Microsoft-Windows-WinRM/Operational)." if found is None else found.remedy
+
+
+def opinion(
+    *kinds: str,
+    title: Words,
+    name: str,
+    owner: Owner,
+    reference: str,
+    severity: Severity | None = None,
+    confidence: float = 0.9,
+    also: Words = lambda _: "",
+) -> Opinion:
+    """What a rule thinks of the faults of some ``kinds``. Without a ``severity`` it is low where a later request of the same kind went well, else medium.
+
+    ``also``: what it says between the meaning of the code and the place.
+    """
+    return Opinion(
+        title=lambda tell: headline(title(tell)),
+        name=name,
+        severity=severity or graded(Severity.LOW, Severity.MEDIUM),
+        worst=severity or Severity.MEDIUM,
+        confidence=confidence,
+        owner=owner,
+        reference=reference,
+        advice=remedy,
+        see=lambda evidence: failures(evidence, *kinds),
+        why=lambda tell: f"{told(tell)}{meaning(tell)}{also(tell)}{places(tell)}",
+        each=by_code,
+    )
 
 
 def _recovered(tell: Tell[Failure]) -> str:

@@ -1,26 +1,22 @@
 """Requests were answered 500, and the reason is encrypted.
 
-What it sees
+Detects
     Responses with status 500 and an encrypted body that could not be decrypted. WinRM answers every fault with 500:
     access denied, quotas, a lost shell, but also the time-out of a Receive that waited for output, which is part of
     normal work.
-Why it matters
+Impact
     The reason stands in the body. With a key the analyzer names it.
-When it is wrong
+False positives
     Answers that came after a wait are most likely time-outs of a waiting Receive. They are counted apart; when there
     are no others the severity is info.
-Needs
+Requires
     Responses.
-Reference
+References
     MS-WSMV section 2.2.4.43; DSP0226 section 14.6 (TimedOut).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.rules.reading import (
@@ -36,12 +32,12 @@ from analyzer.rules.reading import (
     succeeded,
     winrm_exchanges,
 )
-from analyzer.rules.telling import Opinion, Owner, Param, Sign, Tell, place
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell, place
 
 _ERROR = 500
 
 
-class Hidden(Struct, frozen=True, gc=False):
+class Hidden(Fact, frozen=True):
     """An exchange answered 500, how long the answer took, and whether that is long enough for a Receive that waited."""
 
     exchange: Exchange
@@ -49,7 +45,7 @@ class Hidden(Struct, frozen=True, gc=False):
     waited: bool
 
 
-def see(evidence: Evidence, given: Mapping[str, float]) -> Iterator[Sign[Hidden]]:
+def see(evidence: Evidence, given: Mapping[str, float]) -> Signs[Hidden]:
     """Encrypted answers with status 500."""
     for exchange in winrm_exchanges(evidence):
         asked, answer = request(exchange), response(exchange)

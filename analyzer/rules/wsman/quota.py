@@ -1,36 +1,21 @@
 """A quota of the server is used up.
 
-What it sees
+Detects
     A fault that names a quota or a lack of resources in a response that could be read: shells of a user, concurrent
     operations, concurrent users, commands in a shell, memory, load.
-Why it matters
+Impact
     New work is refused until something ends. Often shells that no one closed hold the quota: a client that is stopped
     leaves its shell open until the idle time-out.
-When it is wrong
+False positives
     A client that waits and tries again does its work, only later; then the severity is low.
-Needs
+Requires
     Readable messages: clear text, or a key.
-Reference
+References
     Microsoft, "Quota Management for Remote Shells"; Windows SDK, wsmerror.h.
 """
 
-from collections.abc import Iterator
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell
-from analyzer.rules.wsman._faults import (
-    Failure,
-    by_code,
-    failures,
-    headline,
-    meaning,
-    places,
-    remedy,
-    server,
-    severity,
-    told,
-)
+from analyzer.rules.telling import Owner, Tell
+from analyzer.rules.wsman._faults import Failure, opinion, server
 
 _QUOTAS = (
     "MaxShellsPerUser",
@@ -42,33 +27,16 @@ _QUOTAS = (
 )
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Failure]]:
-    """Faults about quotas."""
-    return failures(evidence, "quota")
-
-
-def title(tell: Tell[Failure]) -> str:
-    """Which quota, on which server."""
+def _quota(tell: Tell[Failure]) -> str:
     found = tell.first.fact.meaning
-    quota = None if found is None else next((word for word in _QUOTAS if word in found.meaning), None)
-    return headline(f"{quota} is used up on {server(tell)}" if quota else f"A quota is used up on {server(tell)}")
+    return next((word for word in _QUOTAS if found is not None and word in found.meaning), "A quota")
 
 
-def why(tell: Tell[Failure]) -> str:
-    """What was refused, and the quota."""
-    return f"{told(tell)}{meaning(tell)}{places(tell)}"
-
-
-OPINION = Opinion(
-    title=title,
+OPINION = opinion(
+    "quota",
+    title=lambda tell: f"{_quota(tell)} is used up on {server(tell)}",
     name="A quota of the server is used up",
-    severity=severity(Severity.LOW, Severity.MEDIUM),
-    worst=Severity.MEDIUM,
     confidence=0.95,
     owner=Owner.SERVER,
     reference="Windows SDK, wsmerror.h",
-    advice=remedy,
-    see=see,
-    why=why,
-    each=by_code,
 )

@@ -1,34 +1,30 @@
 """A shell or command that the client uses no longer exists on the server.
 
-What it sees
+Detects
     A fault that says that a shell, command or enumeration is not there (2150858843 for a ShellId, and others), on a
     request that goes on with it. How long the shell had not been used, whether someone closed it, and whether another
     computer answered come from the other messages of the capture.
-Why it matters
+Impact
     What ran in the shell is lost, and the client has to begin again. The usual reasons are the idle time-out of
     shells, a restart of WinRM or the server, and a load balancer that sends the client to another server.
-When it is wrong
+False positives
     A client that deletes a shell and reads from it at the same time gets this fault in normal work; that is left out
     where the deletion is in the capture.
-Needs
+Requires
     Readable messages: clear text, or a key.
-Reference
+References
     MS-WSMV section 3.1.4.1.31; Windows SDK, wsmerror.h.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 
-from msgspec import Struct
-
-from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Severity
 from analyzer.records.http import Exchange
 from analyzer.rules.reading import message, request, response, seconds, succeeded, winrm_exchanges
-from analyzer.rules.telling import Opinion, Owner, Sign, Tell, place
-from analyzer.rules.wsman._faults import Failure, failures, headline, meaning, places, remedy, server, severity, told
+from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, place
+from analyzer.rules.wsman._faults import Failure, failures, graded, headline, meaning, places, remedy, server, told
 
 
-class Gone(Struct, frozen=True, gc=False):
+class Gone(Fact, frozen=True):
     """A failure, the last exchange before it that used the same shell successfully, and the one that closed the shell."""
 
     failure: Failure
@@ -36,7 +32,7 @@ class Gone(Struct, frozen=True, gc=False):
     closed: Exchange | None
 
 
-def see(evidence: Evidence) -> Iterator[Sign[Gone]]:
+def see(evidence: Evidence) -> Signs[Gone]:
     """Faults on shells that are gone."""
     found = list(failures(evidence, "gone"))
     if not found:
@@ -138,7 +134,7 @@ def advice(tell: Tell[Gone]) -> str:
 
 def worth(tell: Tell[Gone]) -> Severity:
     """Low where the client went on with another shell."""
-    return severity(Severity.LOW, Severity.MEDIUM)(_plain(tell))
+    return graded(Severity.LOW, Severity.MEDIUM)(_plain(tell))
 
 
 OPINION = Opinion(

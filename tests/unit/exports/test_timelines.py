@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import analyzer
-from analyzer import api, cli
+from analyzer import api
+from analyzer.cli import start
 from analyzer.exports import zeek
 from analyzer.records.result import Result
 from tests.build import evidence as build
@@ -248,23 +249,23 @@ def test_a_case_folder_exports_the_same(case: analyzer.Case, tmp_path: Path) -> 
 
 def test_the_commands(case: analyzer.Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(api, "analyze", lambda *_, **__: case)
-    assert cli.run(["timeline", "a.pcap"]) == 0
+    assert start.run(["timeline", "a.pcap"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[0])["schema"] == 1
-    assert cli.run(["timeline", "a.pcap", "--profile", "timesketch", "-o", str(tmp_path / "t.csv")]) == 0
+    assert start.run(["timeline", "a.pcap", "--profile", "timesketch", "-o", str(tmp_path / "t.csv")]) == 0
     assert (tmp_path / "t.csv").read_text().startswith("message,datetime,timestamp_desc")
-    assert cli.run(["timeline", "a.pcap", "--profile", "timesketch", "-o", str(tmp_path / "t.csv")]) == 2
-    assert cli.run(["timeline", "a.pcap", "--profile", "zeek", "-o", str(tmp_path / "zeek")]) == 0
+    assert start.run(["timeline", "a.pcap", "--profile", "timesketch", "-o", str(tmp_path / "t.csv")]) == 2
+    assert start.run(["timeline", "a.pcap", "--profile", "zeek", "-o", str(tmp_path / "zeek")]) == 0
     assert {path.name for path in (tmp_path / "zeek").iterdir()} >= {"conn.log", "http.log", "ntlm.log"}
     before = {path: path.read_bytes() for path in (tmp_path / "zeek").iterdir()}
-    assert cli.run(["timeline", "a.pcap", "--profile", "zeek", "-o", str(tmp_path / "zeek")]) == 2
-    assert cli.run(["timeline", "a.pcap", "--profile", "zeek", "-o", str(tmp_path / "zeek"), "--clobber"]) == 0
+    assert start.run(["timeline", "a.pcap", "--profile", "zeek", "-o", str(tmp_path / "zeek")]) == 2
+    assert start.run(["timeline", "a.pcap", "--profile", "zeek", "-o", str(tmp_path / "zeek"), "--clobber"]) == 0
     assert {path: path.read_bytes() for path in (tmp_path / "zeek").iterdir()} == before, "a second run gives the same bytes"
     for words in (["--profile", "zeek"], ["-f", "csv"], ["--profile", "ecs", "-f", "csv"], ["-o", str(tmp_path)]):
-        assert cli.run(["timeline", "a.pcap", *words]) == 2
+        assert start.run(["timeline", "a.pcap", *words]) == 2
     capsys.readouterr()
-    assert cli.run(["export", "a.pcap", "-f", "navigator"]) == 0
+    assert start.run(["export", "a.pcap", "-f", "navigator"]) == 0
     assert json.loads(capsys.readouterr().out)["domain"] == "enterprise-attack"
-    assert cli.run(["export", "a.pcap", "-f", "har", "--connection", "c99"]) == 2
+    assert start.run(["export", "a.pcap", "-f", "har", "--connection", "c99"]) == 2
 
 
 def test_evidence_is_never_written_to(tmp_path: Path) -> None:
@@ -274,5 +275,5 @@ def test_evidence_is_never_written_to(tmp_path: Path) -> None:
     before = capture.read_bytes()
     for words in (["pcap"], ["timeline"], ["export", "-f", "har"], ["report"], ["show", "exchanges"]):
         for given in (capture, tmp_path):
-            assert cli.run([*words, str(given), "-o", str(capture), "--clobber"]) == 2
+            assert start.run([*words, str(given), "-o", str(capture), "--clobber"]) == 2
     assert capture.read_bytes() == before

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from analyzer import api, cli
+from analyzer import api
+from analyzer.cli import start
 from analyzer.psrp.files import moved
 from analyzer.records.wsman import Command, Output
 from tests.build import evidence as build
@@ -103,23 +104,23 @@ def extract(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_files_are_written_by_their_hash_and_never_over_others(extract: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = hashlib.sha256(PE).hexdigest()
-    assert cli.run(["extract", "x.pcap", "-o", str(extract), "-f", "jsonl"]) == 0
+    assert start.run(["extract", "x.pcap", "-o", str(extract), "-f", "jsonl"]) == 0
     (row,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (row["sha256"], row["kind"], row["direction"]) == (name, "pe", "to_server")
     assert [path.name for path in extract.iterdir()] == [name]
     assert (extract / name).read_bytes() == PE
     assert stat.S_IMODE((extract / name).stat().st_mode) == 0o600
     assert stat.S_IMODE(extract.stat().st_mode) == 0o700
-    assert cli.run(["extract", "x.pcap", "-o", str(extract)]) == 2
+    assert start.run(["extract", "x.pcap", "-o", str(extract)]) == 2
     assert "nothing was written" in capsys.readouterr().err
 
 
 def test_a_link_is_not_followed_and_the_list_is_safe(extract: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     extract.mkdir()
     (extract / hashlib.sha256(PE).hexdigest()).symlink_to(tmp_path / "elsewhere")
-    assert cli.run(["extract", "x.pcap", "-o", str(extract)]) == 2
+    assert start.run(["extract", "x.pcap", "-o", str(extract)]) == 2
     assert not (tmp_path / "elsewhere").exists()
-    assert cli.run(["extract", "x.pcap", "-o", str(tmp_path / "other")]) == 0
+    assert start.run(["extract", "x.pcap", "-o", str(tmp_path / "other")]) == 0
     said = capsys.readouterr()
     assert "\u202e" not in said.out + said.err
     assert "to server  pe" in said.out

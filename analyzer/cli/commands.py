@@ -1,4 +1,4 @@
-"""The command line: parse, one call into `analyzer.api`, print. Results go to stdout, the rest to stderr. `analyzer.start` is where it begins and ends."""
+"""The command line: parse, one call into `analyzer.api`, print. Results go to stdout, the rest to stderr. `analyzer.cli.start` is where it begins and ends."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from analyzer import __version__, api
+from analyzer import api
 from analyzer.case.writing import refuse
-from analyzer.cli_case import report, verify
-from analyzer.cli_completion import complete_rule, complete_table, completion
-from analyzer.cli_exports import export, pcap, timeline, wireshark
-from analyzer.cli_extra import extract, hashes
-from analyzer.cli_inputs import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, products_option, show_secrets_option
-from analyzer.cli_printing import colour, print_with, width, write, write_document
-from analyzer.cli_work import Given, analysis, exit_code, finding_explained, read_any, read_case
+from analyzer.cli.analysis import Given, analysis, exit_code, finding_explained, read_any, read_case
+from analyzer.cli.case import report, verify
+from analyzer.cli.completion import complete_rule, complete_table, completion
+from analyzer.cli.evidence import extract, hashes
+from analyzer.cli.exports import export, pcap, timeline, wireshark
+from analyzer.cli.manual import docs
+from analyzer.cli.notebook import notebook
+from analyzer.cli.options import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, products_option, rules_option, show_secrets_option
+from analyzer.cli.printing import colour, print_with, width, write, write_document
+from analyzer.cli.serve import serve
 from analyzer.errors import UsageError
-from analyzer.start import main, run
+from analyzer.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analyzer.case.tables import CaseTables, TextFormat
 
-__all__ = ["cli", "main", "parsed", "run"]
+__all__ = ["cli", "parsed"]
 
 
 def _version(context: click.Context, _option: click.Parameter, asked: bool) -> None:  # noqa: FBT001  click's signature
@@ -218,14 +221,15 @@ def explain(name: str, captures: tuple[str, ...], given: Given) -> int:
     NAME is a rule (http.request-too-large), an issue (tcp.gap), an HTTP status (413), a code of WinRM, Windows or NTSTATUS in decimal or
     hexadecimal (2150859173, -2144108123, 0x80338012), its name (KRB_AP_ERR_SKEW), or, with CAPTURE, a finding (f3).
     """
-    write_document(finding_explained(name, captures, given) if captures else api.explanation(name))
+    write_document(finding_explained(name, captures, given) if captures else api.explanation(name, given.rules_dirs))
     return 0
 
 
 @cli.command()
-def rules() -> int:
+@rules_option
+def rules(rules_dirs: tuple[str, ...]) -> int:
     """List all rules: id, severity, title."""
-    rows = api.rule_rows()
+    rows = api.rule_rows(rules_dirs)
     widest = max((len(row[0]) for row in rows), default=0)
     if sys.stdout.isatty() and width() < max((widest + 12 + len(row[2]) for row in rows), default=0):
         write_document("".join(f"{name}  {severity}\n    {title}\n" for name, severity, title in rows))
@@ -236,6 +240,9 @@ def rules() -> int:
 
 cli.add_command(report)
 cli.add_command(verify)
+cli.add_command(serve)
+cli.add_command(notebook)
+cli.add_command(docs)
 cli.add_command(extract)
 cli.add_command(hashes)
 for _command in (timeline, pcap, export, wireshark, completion):

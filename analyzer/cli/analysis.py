@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from analyzer import api
-from analyzer.cli_printing import colour, complain, width, write
+from analyzer.cli.printing import colour, complain, width, write
 from analyzer.errors import InputError, UsageError
 from analyzer.settings import Scope
 
@@ -29,6 +29,7 @@ class Given(NamedTuple):
     keytab: str | None = None
     sigma_dirs: tuple[str, ...] = ()
     proxy: str | None = None
+    config: str | None = None
     mask: Literal["usual", "strict"] = "usual"
 
 
@@ -69,6 +70,7 @@ def read_case(captures: tuple[str, ...], given: Given) -> api.Case:
         rules_dirs=given.rules_dirs,
         sigma_dirs=given.sigma_dirs,
         proxy=given.proxy,
+        config=given.config,
         mask=given.mask,
         progress=progress,
         arguments=["winrm-analyzer", *recorded(sys.argv[1:])],
@@ -95,7 +97,7 @@ def finding_explained(name: str, captures: tuple[str, ...], given: Given) -> str
         msg = f"there is no finding {name!r} in this capture; it has: {ids}"
         raise UsageError(msg)
     lines = [f"{name}  {row['severity'].upper()}  {row['title']}", "", row["why"], "", f"What to do: {row['advice']}", f"Packets: {row['packets']}"]
-    return "\n".join([*lines, f"Wireshark filter: {row['filter']}", "", api.explanation(row["rule"])])
+    return "\n".join([*lines, f"Wireshark filter: {row['filter']}", "", api.explanation(row["rule"], given.rules_dirs)])
 
 
 class _Progress:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from analyzer import api
-from analyzer.cli_printing import write
+from analyzer.cli.printing import write
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

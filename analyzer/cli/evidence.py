@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from analyzer.cli_inputs import input_options
-from analyzer.cli_printing import write
-from analyzer.cli_work import exit_code, read_case
+from analyzer.cli.analysis import exit_code, read_case
+from analyzer.cli.options import input_options
+from analyzer.cli.printing import write
 from analyzer.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from analyzer import api
-    from analyzer.cli_work import Given
+    from analyzer.cli.analysis import Given
     from analyzer.records.files import MovedFile
     from analyzer.records.hashes import HashLine
 

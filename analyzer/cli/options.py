@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from analyzer.cli_work import Given
+from analyzer.cli.analysis import Given
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ _captures = click.argument("captures", nargs=-1, required=True, metavar="CAPTURE
 _scope = click.option(
     "--scope", type=click.Choice(["winrm", "http"]), default="winrm", show_default=True, help="Keep WinRM and what belongs to it, or all HTTP."
 )
-_rules = click.option(
+rules_option = click.option(
     "--rules", "rules_dirs", type=click.Path(exists=True, file_okay=False), multiple=True, metavar="DIR", help="Run the rules of this folder, too."
 )
 _sigma = click.option(
@@ -32,6 +32,7 @@ _sigma = click.option(
     help="Look with the Sigma rules of this folder at what was run.",
 )
 _proxy = click.option("--proxy", metavar="NAME", help="The proxy's product, such as nginx or haproxy: advice then names its settings.")
+_config = click.option("--config", type=click.Path(exists=True, dir_okay=False), metavar="FILE.toml", help="Limits, and thresholds of rules.")
 products_option = click.option("--all-products", "products", is_flag=True, help="With the advice, print the settings of all proxy products.")
 _strict = click.option("--strict", is_flag=True, help="Exit with 3 when a part of the evidence could not be read.")
 fail_on_option = click.option("--fail-on", type=click.Choice(LEVELS), metavar="LEVEL", help=f"Exit with 1 when a finding is this grave: {', '.join(LEVELS)}.")
@@ -57,9 +58,16 @@ def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
         given = Given(**{name: options.pop(name) for name in Given._fields})
         return command(given=given, **options)
 
-    for option in (_strict, _proxy, _mask, _sigma, _rules, _keytab, _keylog, _secrets, _scope, _captures):
+    for option in (_strict, _config, _proxy, _mask, _sigma, rules_option, _keytab, _keylog, _secrets, _scope, _captures):
         collected = option(collected)
     return collected
+
+
+def hiding_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Files with secrets that a text is to hide."""
+    for option in (_keytab, _keylog, _secrets):
+        command = option(command)
+    return command
 
 
 def finding_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,9 +75,9 @@ def finding_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def collected(**options: Any) -> Any:  # noqa: ANN401 (click hands over whatever the command declares)
-        given = Given(**{name: options.pop(name) for name in ("secrets", "keylog", "keytab", "mask")})
+        given = Given(**{name: options.pop(name) for name in ("rules_dirs", "secrets", "keylog", "keytab", "mask")})
         return command(given=given, **options)
 
-    for option in (_mask, _keytab, _keylog, _secrets, click.argument("captures", nargs=-1, metavar="[CAPTURE...]")):
+    for option in (rules_option, _mask, _keytab, _keylog, _secrets, click.argument("captures", nargs=-1, metavar="[CAPTURE...]")):
         collected = option(collected)
     return collected

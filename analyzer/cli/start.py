@@ -10,7 +10,7 @@ import gc
 import os
 import sys
 
-from analyzer.cli_printing import ReaderGoneError, complain, write
+from analyzer.cli.printing import ReaderGoneError, complain, write
 from analyzer.errors import AnalyzerError
 
 TYPE_CHECKING = False
@@ -52,14 +52,14 @@ def _done(arguments: Sequence[str] | None) -> int:
         write([text])
         return 0
     if plain(words):
-        from analyzer.cli_work import analysis
+        from analyzer.cli.analysis import analysis
 
         try:
             return analysis(tuple(words[1:]))
         except KeyboardInterrupt:
             sys.stderr.write("\n")  # as click does: the line after ^C is ours
             raise
-    from analyzer.cli import parsed
+    from analyzer.cli.commands import parsed
 
     return parsed(arguments)
 

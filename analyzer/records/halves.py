@@ -1,4 +1,4 @@
-"""What every fact asks of an exchange: its request, its response, a field of one, who its connection is logged on as."""
+"""What facts and opinions ask of an exchange: its request, its response, a field of one, who its connection is logged on as."""
 
 from bisect import bisect_left, bisect_right
 from functools import partial
@@ -8,7 +8,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.quality import Absent
 
-LASTING = (Mechanism.NTLM, Mechanism.KERBEROS, Mechanism.CREDSSP)
+CONNECTION_BASED = tuple(mechanism for mechanism in Mechanism if mechanism.lasting)
 """Mechanisms that authenticate a connection, not a request (RFC 4559 section 6)."""
 
 
@@ -22,26 +22,31 @@ def response(exchange: Exchange) -> Response | None:
     return None if isinstance(exchange.response, Absent) else exchange.response
 
 
-def field(half: Request | Response | None, name: str) -> str | None:
+def status(exchange: Exchange) -> int | None:
+    """The status of the final response."""
+    return None if isinstance(exchange.response, Absent) else exchange.response.status
+
+
+def header(half: Request | Response | None, name: str) -> str | None:
     """The first field of that name (lower case); None when there is none."""
     return None if half is None else next((one.value for one in half.headers if one.name.lower() == name), None)
 
 
-def fields(half: Request | Response | None, name: str) -> tuple[str, ...]:
+def header_values(half: Request | Response | None, name: str) -> tuple[str, ...]:
     """The values of all fields of that name (lower case)."""
     return () if half is None else tuple(one.value for one in half.headers if one.name.lower() == name)
 
 
 def says_close(half: Request | Response | None) -> bool:
     """It says that the connection ends after this exchange (RFC 9112 section 9.6; Proxy-Connection is what clients of proxies wrote before)."""
-    return "close" in (field(half, "connection") or field(half, "proxy-connection") or "").lower()
+    return "close" in (header(half, "connection") or header(half, "proxy-connection") or "").lower()
 
 
-def asks_for_a_close(asked: Request | None) -> bool:
+def wants_a_close(asked: Request | None) -> bool:
     """What a request says of the connection after its response, by its version too (RFC 9112 section 9.3)."""
     if asked is None:
         return False
-    kept = "keep-alive" in (field(asked, "connection") or field(asked, "proxy-connection") or "").lower()
+    kept = "keep-alive" in (header(asked, "connection") or header(asked, "proxy-connection") or "").lower()
     return says_close(asked) or (asked.version == "HTTP/1.0" and not kept)
 
 
@@ -62,8 +67,8 @@ def begins_at(evidence: Evidence, spoken: Conversation) -> int:
     return evidence.exchanges[spoken.exchanges[0]].position
 
 
-def standing(evidence: Evidence, exchange: Exchange) -> Conversation | None:
-    """The conversation that this exchange's connection is logged on by: one that was accepted before or with it, not followed by a newer attempt."""
+def authenticated(evidence: Evidence, exchange: Exchange) -> Conversation | None:
+    """The conversation that this exchange's request was authenticated by: one that was accepted before or with it, not followed by a newer attempt."""
     own = evidence.conversations_of.get(exchange.connection, ())
     place = bisect_right(own, exchange.position, key=partial(begins_at, evidence))
     while place and own[place - 1].audience is not Audience.SERVER:
@@ -71,7 +76,7 @@ def standing(evidence: Evidence, exchange: Exchange) -> Conversation | None:
     last = own[place - 1] if place else None
     if last is None or last.outcome is not Outcome.ACCEPTED:
         return None
-    return last if last.mechanism in LASTING or exchange.id in last.exchanges else None
+    return last if last.mechanism in CONNECTION_BASED or exchange.id in last.exchanges else None
 
 
 def before(evidence: Evidence, exchange: Exchange) -> Exchange | None:

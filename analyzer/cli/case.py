@@ -9,12 +9,12 @@ import click
 
 from analyzer import api
 from analyzer.case.writing import refuse
-from analyzer.cli_inputs import input_options, show_secrets_option
-from analyzer.cli_printing import write
-from analyzer.cli_work import INTEGRITY, exit_code, read_any
+from analyzer.cli.analysis import INTEGRITY, exit_code, read_any
+from analyzer.cli.options import input_options, show_secrets_option
+from analyzer.cli.printing import write
 
 if TYPE_CHECKING:
-    from analyzer.cli_work import Given
+    from analyzer.cli.analysis import Given
 
 
 @click.command()
