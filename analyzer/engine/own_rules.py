@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from analyzer.engine.forks import apart
-from analyzer.engine.work import sighted
+from analyzer.engine.sightings import sighted
 from analyzer.errors import UsageError
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding

@@ -13,9 +13,10 @@ from analyzer.engine.forks import processes, spread
 from analyzer.engine.opening import contents, identified, texts, verified
 from analyzer.engine.plan import Kdc, Talk, Tools, Work, auth_steps, evidence, kdc_pieces, shards, talk, weight, work
 from analyzer.engine.secrets import carried_secrets
+from analyzer.engine.sightings import with_sightings
 from analyzer.engine.sources import Sources
 from analyzer.engine.ticketing import ticket_users
-from analyzer.engine.work import Settings, judged, told, with_sightings, with_sigma
+from analyzer.engine.work import Settings, judged, told, with_sigma
 from analyzer.formats.tls import key_log
 from analyzer.records.capture import Verdict
 from analyzer.records.result import Result

@@ -14,7 +14,6 @@ from analyzer.records.finding import Finding
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Scorecard
 from analyzer.records.secrets import Secrets
-from analyzer.records.sigma import Detection
 from analyzer.rules.catalogue import rules
 from analyzer.rules.causes import EXPOSES, explanations, order, symptoms
 from analyzer.rules.scorecard import scorecards
@@ -70,21 +69,6 @@ def with_sigma(evidence: Evidence, folders: Sequence[str]) -> Evidence:
 
     found = hits(folders, evidence.commands, evidence.shells)
     return replace(evidence, sigma_hits=found.hits, issues=(*evidence.issues, *found.issues))
-
-
-def with_sightings(evidence: Evidence) -> Evidence:
-    """The evidence with the lines that the rules look for in what was run."""
-    return sighted(evidence, {rule.id: rule.looks_for for rule in rules() if rule.looks_for} if evidence.commands else {})
-
-
-def sighted(evidence: Evidence, asked: Mapping[str, Sequence[Detection]]) -> Evidence:
-    """The evidence with the lines that fit these detections, by rule. `UsageError`: one is not understood."""
-    if not asked:
-        return evidence
-    from analyzer.sigma.sightings import sightings
-
-    found = sightings(asked, evidence.commands, evidence.shells)
-    return replace(evidence, sightings=(*evidence.sightings, *found.sightings), issues=(*evidence.issues, *found.issues))
 
 
 def told(evidence: Evidence) -> Evidence:
