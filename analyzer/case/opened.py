@@ -64,7 +64,7 @@ class OpenedCase(CaseTables):
 
     def shown_rows(self, name: str, rows: Cells) -> Cells:
         """Rows of the folder's table ``name`` as `cells` would give them."""
-        if self._shows or not self._manifest.get("show_secrets"):
+        if self._shows or not (self._manifest.get("show_secrets") or self._mask.strict):
             return rows
         from analyzer.engine.store import table_of
 

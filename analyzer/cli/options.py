@@ -64,8 +64,8 @@ def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def hiding_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Files with secrets that a text is to hide."""
-    for option in (_keytab, _keylog, _secrets):
+    """Files with secrets that a text is to hide, and how much of command lines."""
+    for option in (_mask, _keytab, _keylog, _secrets):
         command = option(command)
     return command
 

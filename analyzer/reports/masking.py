@@ -33,6 +33,9 @@ _SHORTEST_KEY = 8
 """Bytes."""
 _STARS = "***"
 _INPUTS = ("stdin", "input")
+_LINES = {"commands": ("kind", ("winrs", "powershell", "cim")), "streams": ("stream", _INPUTS), "timeline": ("table", ("commands",))}
+"""Which rows of a table hold command lines or input, by a column and its values."""
+_COMMAND_LINES = ("text", "text_decoded", "message")
 _REMEMBERED, _MOST_REMEMBERED = 300, 100_000
 """Characters of a text whose masked form is kept, and how many are."""
 _QUOTED = re.compile("\u201c[^\u201d]*\u201d")
@@ -176,18 +179,24 @@ class Mask:
     def cells(self, table: Table[Any], rows: list[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
         """The rows without secrets, by the name of the column: all texts but for `OURS`."""
         typed = TYPED.get(table.name, ())
-        kind = table.names.index("kind") if table.name == "commands" else None
+        if self.strict and table.name in _LINES:
+            rows = [self._stripped(table.names, row, *_LINES[table.name]) for row in rows]
         filters: dict[int, Callable[[str], str]] = {}
         for place, name in enumerate(table.names):
-            if name in typed and kind is not None and self.strict:
-                rows = [(*row[:place], self.line(str(row[place]), str(row[kind])) if row[place] else row[place], *row[place + 1 :]) for row in rows]
-            elif table.name == "findings" and name in ("title", "why"):
+            if table.name == "findings" and name in ("title", "why"):
                 filters[place] = self.quoting
             elif name in typed:
                 filters[place] = self.typed
             elif name not in OURS:
                 filters[place] = self.named if name in NAMES else self.known
         return [tuple(filters[at](cell) if isinstance(cell, str) and at in filters else cell for at, cell in enumerate(row)) for row in rows]
+
+    def _stripped(self, names: Sequence[str], row: tuple[Value, ...], told_by: str, values: Sequence[str]) -> tuple[Value, ...]:
+        """A row of which ``told_by`` tells that its typed columns are command lines or input, without their arguments."""
+        kind = row[names.index(told_by)]
+        if kind not in values:
+            return row
+        return tuple(self.line(cell, str(kind)) if isinstance(cell, str) and name in _COMMAND_LINES else cell for name, cell in zip(names, row, strict=True))
 
     def _evidence(self, evidence: Evidence, commands: tuple[Command, ...], shells: tuple[Shell, ...]) -> Evidence:
         exchanges = {name: self._exchange(one) for name, one in evidence.exchanges.items()}
@@ -220,7 +229,8 @@ class Mask:
     def _outputs(self, one: Command) -> Sequence[Output]:
         """Streams of bytes run on from piece to piece; an object is a text of its own, on a line of its own. What was typed in is a command line."""
         outputs = tuple(one.outputs)
-        learned, secret_input = _learned(_inside(one)), reads_secret(one.text)
+        learned = [word for word in one.text.split()[1:] if len(word) >= SHORTEST] if self.strict else _learned(_inside(one))
+        secret_input = reads_secret(one.text)
         made = list(outputs)
         for stream in sorted({one.stream for one in outputs}):
             places = [place for place, output in enumerate(outputs) if output.stream == stream]

@@ -6,6 +6,7 @@ that the search finds them.
 """
 
 import base64
+import json
 import logging
 import re
 import struct
@@ -95,7 +96,7 @@ def spellings(data: bytes) -> Iterator[bytes]:
 def secrets_of_password(value: str) -> set[bytes]:
     quoted = value.replace("'", "''")
     found = {form for text in (value, quoted) for encoding in ("utf-8", "utf-16-le") for form in spellings(text.encode(encoding))}
-    texts = (escape(value), escape(value, quote=False), quote(value, safe=""), quote(value), value.replace(" ", "+"))
+    texts = (escape(value), escape(value, quote=False), quote(value, safe=""), quote(value), value.replace(" ", "+"), json.dumps(value)[1:-1])
     return found | {text.encode(encoding) for text in texts for encoding in ("utf-8", "utf-16-le")}
 
 

@@ -7,6 +7,8 @@ from click.testing import CliRunner
 
 import analyzer
 from analyzer.cli.commands import cli
+from analyzer.records.wsman import Command, Output
+from analyzer.reports.masking import Mask
 from tests.build import careless
 
 LINES = {"winrs": ("net user bob Ofen9!x /add", "schtasks /create /tn renew /tr C:\\renew.exe"), "powershell": ("Get-Item C:\\secret | Copy-Item -To D:\\",)}
@@ -49,8 +51,18 @@ def test_a_case_folder_is_masked_when_it_is_opened(capture: Path, tmp_path: Path
     assert "bob" in run("show", "commands", str(tmp_path / "case"), "-f", "jsonl")
     strict = run("show", "commands", str(tmp_path / "case"), "-f", "jsonl", "--mask", "strict")
     assert [part for part in ARGUMENTS if part in strict] == []
+    timeline = run("show", "timeline", str(tmp_path / "case"), "-f", "jsonl", "--mask", "strict")
+    assert [part for part in ARGUMENTS if part in timeline] == []
     run("analyze", str(capture), "-o", str(tmp_path / "strict"), "--mask", "strict")
     assert "bob" not in run("show", "commands", str(tmp_path / "strict"), "-f", "jsonl")
+
+
+def test_input_is_stripped_and_output_does_not_repeat_arguments() -> None:
+    outputs = (Output("stdin", 1, 0, (1,), "copy C:\\secret D:\\\r\n", 9), Output("stdout", 2, 0, (1,), "user bobby: C:\\renew.exe, 4 files", 0))
+    command = Command("C", "S", "winrs", "cmd /k bobby C:\\renew.exe", None, 0, 1, 0, "Done", outputs, None, 0, (1,))
+    shown = Mask(strict=True)._command(command)
+    assert shown.text == "cmd ***"
+    assert [one.text for one in shown.outputs] == ["copy ***\r\n", "user ***: ***, 4 files"]
 
 
 def test_in_python(capture: Path) -> None:
