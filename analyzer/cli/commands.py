@@ -120,7 +120,7 @@ def show(  # noqa: PLR0913 (one parameter per option)
 ) -> int:
     """Print one table as text, CSV, JSON or Parquet.
 
-    TABLE is captures, connections, tls, exchanges, hops, authentications, messages, shells, commands, streams, proxies, parties, logons,
+    TABLE is captures, connections, conflicts, tls, exchanges, hops, authentications, messages, shells, commands, streams, proxies, parties, logons,
     requests, findings, incidents, issues or timeline.
 
     Times are UTC. CSV is safe to open in a spreadsheet; JSON and Parquet hold every text as captured, but for
@@ -202,7 +202,7 @@ def ladder(
 def transcript(captures: tuple[str, ...], given: Given, form: Literal["text", "jsonl"], *, show_secrets: bool, strict: bool) -> int:
     """What was run and what came back, with packet numbers.
 
-    Clear-text WinRM needs no key; sealed bodies need --secrets or --keytab, HTTPS and CredSSP --keylog.
+    Clear-text WinRM needs no key; encrypted bodies need --secrets or --keytab, HTTPS and CredSSP --keylog.
     """
     case = read_case(captures, given)
     if form == "text":

@@ -1,6 +1,7 @@
 """What the user named becomes a list of files: globs and folders are opened out, folders give the captures in them, names are made unique."""
 
 import glob
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,8 +58,9 @@ def _is_capture(file: Path) -> bool:
 def _names(paths: list[str]) -> list[str]:
     names = ["stdin" if path == STDIN else Path(path).name for path in paths]
     for size in range(2, 12):
-        twice = {name for name in names if names.count(name) > 1}
-        if not twice:
+        counts = Counter(names)
+        if len(counts) == len(names):
             return names
-        names = [str(Path(*Path(path).parts[-size:])) if name in twice else name for path, name in zip(paths, names, strict=True)]
-    return [f"{name}#{place}" if names.count(name) > 1 else name for place, name in enumerate(names, 1)]
+        names = [str(Path(*Path(path).parts[-size:])) if counts[name] > 1 else name for path, name in zip(paths, names, strict=True)]
+    counts = Counter(names)
+    return [f"{name}#{place}" if counts[name] > 1 else name for place, name in enumerate(names, 1)]

@@ -8,7 +8,7 @@ from analyzer.records.capture import Capture
 from analyzer.records.result import Result
 from analyzer.records.wsman import Command, outputs_of
 from analyzer.tables.column import Column, Dtype, Table
-from analyzer.tables.packets import packet_set
+from analyzer.tables.packets import capture_of, packet_set
 from analyzer.tables.times import seconds
 
 
@@ -28,6 +28,10 @@ def _bytes(row: CommandRow, *streams: str) -> int:
     return sum(output.size for output in outputs_of(row.command.outputs, streams))
 
 
+def _capture(row: CommandRow) -> str | None:
+    return capture_of(row.command.packets, row.captures) or row.captures[row.command.capture].name
+
+
 _COLUMNS: tuple[Column[CommandRow], ...] = (
     Column("command_id", Dtype.TEXT, lambda row: row.command.id, "The command's or pipeline's id, in upper case."),
     Column("shell_id", Dtype.TEXT, lambda row: row.command.shell, "The shell it ran in."),
@@ -39,7 +43,7 @@ _COLUMNS: tuple[Column[CommandRow], ...] = (
     Column("time", Dtype.TIME, lambda row: row.command.first_ns, "Time of its first message."),
     Column("end_time", Dtype.TIME, lambda row: row.command.last_ns, "Time of its last message in the capture."),
     Column("duration_s", Dtype.NUMBER, lambda row: seconds(row.command.last_ns - row.command.first_ns), "From its first to its last message."),
-    Column("exit_code", Dtype.INTEGER, lambda row: row.command.exit_code, "WinRS: the exit code; null when it was not seen."),
+    Column("exit_code", Dtype.INTEGER, lambda row: row.command.exit_code, "WinRS: the exit code; null when it is not in the capture."),
     Column(
         "state",
         Dtype.TEXT,
@@ -49,7 +53,7 @@ _COLUMNS: tuple[Column[CommandRow], ...] = (
     Column("stdout_bytes", Dtype.INTEGER, lambda row: _bytes(row, "stdout", "output"), "Bytes of output."),
     Column("stderr_bytes", Dtype.INTEGER, lambda row: _bytes(row, "stderr", "error"), "Bytes of error output."),
     Column("user", Dtype.TEXT, lambda row: row.command.user, "Who authenticated the connection; null where no key shows it."),
-    Column("capture", Dtype.TEXT, lambda row: row.captures[row.command.capture].name, "The capture's name."),
+    Column("capture", Dtype.TEXT, _capture, "The capture of its first packet."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.command.packets, row.captures), "Packets of the request that began it."),
     Column("asked_from", Dtype.TEXT, lambda row: row.command.asked_from, "Address of the client that asked for it."),
     Column("asked_as", Dtype.TEXT, lambda row: row.command.asked_as, "The account that this client logged on with; null where it did not, or no key shows it."),

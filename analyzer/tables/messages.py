@@ -12,7 +12,7 @@ from analyzer.records.result import Result
 from analyzer.records.sealing import Fault, Message, Page, Protection
 from analyzer.tables import headers
 from analyzer.tables.column import Column, Dtype, Table
-from analyzer.tables.packets import packet_set
+from analyzer.tables.packets import capture_of, packet_set
 
 _READABLE = frozenset({Protection.CLEAR, Protection.TLS})
 
@@ -39,6 +39,12 @@ def _carrier(exchange: Exchange | None, *, from_client: bool) -> Request | Respo
     if exchange is None:
         return None
     return headers.request_of(exchange.request) if from_client else headers.response_of(exchange.response)
+
+
+def _capture(row: MessageRow) -> str | None:
+    if row.exchange is None:
+        return None
+    return (capture_of(row.carrier.packets, row.captures) if row.carrier else None) or row.captures[row.exchange.capture].name
 
 
 def _opened(row: MessageRow) -> bool | None:
@@ -84,7 +90,7 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
         _opened_absent,
         "Why it could not: `sealed` (no key), `not_captured`, `unsent` (its sender stopped), `malformed`, `over_limit`, `unsupported`.",
     ),
-    Column("secret_used", Dtype.TEXT, lambda row: row.message.secret, "The tag of the secret that opened it (never the secret)."),
+    Column("secret_used", Dtype.TEXT, lambda row: row.message.secret, "The tag of the password or key that decrypted it (never the key itself)."),
     Column("check", Dtype.TEXT, lambda row: row.message.check, "Whether its signature is right: `good`, `bad`, or `none` when it was not checked."),
     Column("size_bytes", Dtype.INTEGER, lambda row: row.message.size, "Size of the body."),
     Column("action", Dtype.TEXT, lambda row: row.message.action, "The WS-Addressing action as sent."),
@@ -103,14 +109,14 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
     ),
     Column("operation", Dtype.TEXT, _operation, "The action's short name, such as `Create`, `Command`, `Receive`."),
     Column("text_sha256", Dtype.TEXT, lambda row: row.message.text_digest.hex() if row.message.text_digest else None, "SHA-256 of the text as read."),
-    Column("opened_detail", Dtype.TEXT, lambda row: row.message.opened_detail, "Why a sealed body was not opened, in words."),
+    Column("opened_detail", Dtype.TEXT, lambda row: row.message.opened_detail, "Why an encrypted body was not decrypted, in words."),
     Column(
         "operation_timeout_s",
         Dtype.NUMBER,
         lambda row: row.message.operation_timeout_s,
         "How long the server may wait with its answer (OperationTimeout of the request); null where the request does not say.",
     ),
-    Column("sealed_parts", Dtype.INTEGER, lambda row: len(row.message.parts), "Sealed parts in the body."),
+    Column("sealed_parts", Dtype.INTEGER, lambda row: len(row.message.parts), "Encrypted parts in the body."),
     Column("fault_hex", Dtype.TEXT, lambda row: in_hex(row.message.fault_code), "The fault's code in hexadecimal."),
     Column("fault_symbol", Dtype.TEXT, lambda row: _fault_symbol(row.message), "The code's name in Windows' headers."),
     Column("fault_text", Dtype.TEXT, lambda row: _fault(row).text, "What the fault itself says happened."),
@@ -121,7 +127,7 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
     Column("content_coding", Dtype.TEXT, _codings, "How the body is compressed, such as `gzip`."),
     Column("page_title", Dtype.TEXT, lambda row: _page(row).title, "Title of a page that came instead of WinRM."),
     Column("page_text", Dtype.TEXT, lambda row: _page(row).text or None, "The beginning of its text."),
-    Column("capture", Dtype.TEXT, lambda row: row.captures[row.exchange.capture].name if row.exchange else None, "The capture's name."),
+    Column("capture", Dtype.TEXT, _capture, "The capture of its first packet."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.carrier.packets, row.captures) if row.carrier else None, "Packets of the HTTP message."),
     Column("winrm", Dtype.FLAG, lambda row: row.winrm, "The exchange is WinRM's; a connection that a proxy shares carries others, too."),
 )
