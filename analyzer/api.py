@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from analyzer.case.analyzed import LADDER_MESSAGES, Case
 from analyzer.errors import InputError
@@ -49,12 +49,14 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     sigma_dirs: Sequence[Input] = (),
     proxy: str | None = None,
     config: Input | None = None,
+    mask: Literal["usual", "strict"] = "usual",
     progress: Progress | None = None,
     arguments: Sequence[str] = (),
 ) -> Case:
     """What the captures hold. ``inputs``: paths, directories, globs, or ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
     ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line.
     ``proxy``: the product whose settings the advice names. ``config`` (TOML): limits, and thresholds of rules (`analyzer.engine.configuration`).
+    ``mask``: ``strict`` shows of command lines only the names of programs.
     Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
     """
     paths = [os.fspath(one) for one in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
@@ -65,11 +67,11 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     from analyzer.engine.work import Asked
     from analyzer.reports.masking import Mask
 
-    known, hide = NO_SECRETS, Mask()
+    known, hide = NO_SECRETS, Mask(strict=mask == "strict")
     if secrets is not None or keylog is not None or keytab is not None:
         from analyzer.case.keys import keys
 
-        known, hide = keys(secrets, keylog, keytab)
+        known, hide = keys(secrets, keylog, keytab, strict=mask == "strict")
     began = time.time_ns()
     folders, sigma = [os.fspath(one) for one in rules_dirs], [os.fspath(one) for one in sigma_dirs]
     most, thresholds = _configured(config, limits or Limits(), folders)

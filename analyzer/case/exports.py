@@ -38,7 +38,7 @@ def of_captures(cells: Cells, result: Result, texts: Callable[[], Iterable[tuple
     """What a writer is given that needs the captures. ``mask`` None: with secrets."""
     from msgspec.structs import replace
 
-    clean = str if mask is None else mask.typed
+    clean = str if mask is None else mask.body
     return replace(of_tables(cells), connections=tuple(connections), evidence=result.evidence, bodies=texts, clean=clean)
 
 

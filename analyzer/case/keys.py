@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 Named: TypeAlias = "str | os.PathLike[str] | None"
 
 
-def keys(secrets: Named, keylog: Named, keytab: Named) -> tuple[Secrets, Mask]:
+def keys(secrets: Named, keylog: Named, keytab: Named, *, strict: bool = False) -> tuple[Secrets, Mask]:
     """What the files hold, and the mask of it."""
     from analyzer.engine.account import hidden
     from analyzer.engine.secrets import load
     from analyzer.reports.masking import Mask
 
     known = load(*_paths(secrets, keylog, keytab))
-    return known, Mask(*hidden(known))
+    return known, Mask(*hidden(known), strict=strict)
 
 
 def _paths(secrets: Named, keylog: Named, keytab: Named) -> tuple[str | None, list[str], list[str]]:

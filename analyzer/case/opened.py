@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from analyzer.case.tables import WIDTH, CaseTables, rendered
 from analyzer.errors import UsageError
@@ -32,11 +32,16 @@ class OpenedCase(CaseTables):
         self._mask = mask or Mask()
         self._shows = shows
 
-    def hiding(self, secrets: str | None = None, keylog: str | None = None, keytab: str | None = None) -> OpenedCase:
-        """The same case with the values of these files masked, too. A case folder does not hold them, so it cannot know them by itself."""
+    def hiding(
+        self, secrets: str | None = None, keylog: str | None = None, keytab: str | None = None, mask: Literal["usual", "strict"] = "usual"
+    ) -> OpenedCase:
+        """The same case with the values of these files masked, too. A case folder does not hold them, so it cannot know them by itself.
+
+        ``mask``: ``strict`` leaves only the names of programs of command lines.
+        """
         from analyzer.case.keys import keys
 
-        return OpenedCase(self.folder, self._manifest, keys(secrets, keylog, keytab)[1], shows=self._shows)
+        return OpenedCase(self.folder, self._manifest, keys(secrets, keylog, keytab, strict=mask == "strict")[1], shows=self._shows)
 
     def show_secrets(self) -> OpenedCase:
         """The same case with nothing masked in its tables. `UsageError`: the folder was written without secrets."""
@@ -51,7 +56,7 @@ class OpenedCase(CaseTables):
         """The cells of a table as the folder holds them. `UsageError`: ``show_secrets``, and the folder was written without."""
         if show_secrets:
             self._holds_secrets()
-        if show_secrets or self._shows or not self._manifest.get("show_secrets"):
+        if show_secrets or self._shows or not (self._manifest.get("show_secrets") or self._mask.strict):
             return self._stored(name)
         from analyzer.engine.store import table_of
 
@@ -59,7 +64,7 @@ class OpenedCase(CaseTables):
 
     def shown_rows(self, name: str, rows: Cells) -> Cells:
         """Rows of the folder's table ``name`` as `cells` would give them."""
-        if self._shows or not self._manifest.get("show_secrets"):
+        if self._shows or not (self._manifest.get("show_secrets") or self._mask.strict):
             return rows
         from analyzer.engine.store import table_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from analyzer.errors import UsageError
 
@@ -17,9 +17,17 @@ LOOPBACK = "127.0.0.1"
 
 @contextmanager
 def server(
-    folder: Path, port: int, *, show_secrets: bool, secrets: str | None = None, keylog: str | None = None, keytab: str | None = None
+    folder: Path,
+    port: int,
+    *,
+    show_secrets: bool,
+    secrets: str | None = None,
+    keylog: str | None = None,
+    keytab: str | None = None,
+    mask: Literal["usual", "strict"] = "usual",
 ) -> Iterator[tuple[str, Callable[[], None]]]:
     """(address, what serves until it is interrupted). ``secrets``, ``keylog``, ``keytab``: files whose values are masked, too.
+    ``mask``: as `OpenedCase.hiding` has it.
 
     `InputError`: it is no case folder. `UsageError`: the extra is not installed, or the port is taken.
     """
@@ -34,8 +42,8 @@ def server(
     except ImportError as error:
         msg = "this needs two more packages: pip install 'winrm-analyzer[viewer]'"
         raise UsageError(msg) from error
-    case = opened_folder(folder).hiding(secrets, keylog, keytab)
-    holds = bool(case.manifest().get("show_secrets"))
+    case = opened_folder(folder).hiding(secrets, keylog, keytab, mask)
+    holds = bool(case.manifest().get("show_secrets")) or mask == "strict"
     if show_secrets:
         case = case.show_secrets()
     told, hosts = case.manifest().get("diagnosis"), list[str]()

@@ -30,6 +30,7 @@ class Given(NamedTuple):
     sigma_dirs: tuple[str, ...] = ()
     proxy: str | None = None
     config: str | None = None
+    mask: Literal["usual", "strict"] = "usual"
 
 
 def recorded(arguments: list[str]) -> list[str]:
@@ -46,7 +47,7 @@ def recorded(arguments: list[str]) -> list[str]:
 def read_any(captures: tuple[str, ...], given: Given) -> api.Case | OpenedCase:
     """A case folder, when it is the only input, else what `read_case` makes of the captures."""
     if len(captures) == 1 and api.is_case(captures[0]):
-        case = api.open_case(captures[0]).hiding(given.secrets, given.keylog, given.keytab)
+        case = api.open_case(captures[0]).hiding(given.secrets, given.keylog, given.keytab, given.mask)
         for failure in case.failures:
             complain(failure)
         return case
@@ -70,6 +71,7 @@ def read_case(captures: tuple[str, ...], given: Given) -> api.Case:
         sigma_dirs=given.sigma_dirs,
         proxy=given.proxy,
         config=given.config,
+        mask=given.mask,
         progress=progress,
         arguments=["winrm-analyzer", *recorded(sys.argv[1:])],
     )

@@ -124,7 +124,7 @@ def show(  # noqa: PLR0913 (one parameter per option)
     logons, requests, findings, incidents, issues or timeline.
 
     Times are UTC. CSV is safe to open in a spreadsheet; JSON and Parquet hold every text as captured, but for
-    passwords, which are masked unless --show-secrets is given.
+    passwords, which are masked, best effort, unless --show-secrets is given.
     """
     api.known_table(table)
     if output is not None:

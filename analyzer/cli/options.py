@@ -36,7 +36,14 @@ _config = click.option("--config", type=click.Path(exists=True, dir_okay=False),
 products_option = click.option("--all-products", "products", is_flag=True, help="With the advice, print the settings of all proxy products.")
 _strict = click.option("--strict", is_flag=True, help="Exit with 3 when a part of the evidence could not be read.")
 fail_on_option = click.option("--fail-on", type=click.Choice(LEVELS), metavar="LEVEL", help=f"Exit with 1 when a finding is this severe: {', '.join(LEVELS)}.")
-show_secrets_option = click.option("--show-secrets", is_flag=True, help="Do not mask passwords in commands, scripts and their output.")
+show_secrets_option = click.option("--show-secrets", is_flag=True, help="Do not mask passwords in commands, scripts and their output, whatever --mask says.")
+_mask = click.option(
+    "--mask",
+    type=click.Choice(["usual", "strict"]),
+    default="usual",
+    show_default=True,
+    help="What looks like a secret in commands and output, best effort; or all arguments of commands.",
+)
 _file = click.Path(exists=True, dir_okay=False)
 _secrets = click.option("--secrets", type=_file, metavar="FILE.toml", help="Passwords, hashes and keys that decrypt encrypted bodies. They are never printed.")
 _keylog = click.option("--keylog", type=_file, metavar="FILE", help="A TLS key log (SSLKEYLOGFILE).")
@@ -51,14 +58,14 @@ def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
         given = Given(**{name: options.pop(name) for name in Given._fields})
         return command(given=given, **options)
 
-    for option in (_strict, _config, _proxy, _sigma, rules_option, _keytab, _keylog, _secrets, _scope, _captures):
+    for option in (_strict, _config, _proxy, _mask, _sigma, rules_option, _keytab, _keylog, _secrets, _scope, _captures):
         collected = option(collected)
     return collected
 
 
 def hiding_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Files with secrets that a text is to hide."""
-    for option in (_keytab, _keylog, _secrets):
+    """Files with secrets that a text is to hide, and how much of command lines."""
+    for option in (_mask, _keytab, _keylog, _secrets):
         command = option(command)
     return command
 
@@ -68,9 +75,9 @@ def finding_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def collected(**options: Any) -> Any:  # noqa: ANN401 (click hands over whatever the command declares)
-        given = Given(**{name: options.pop(name) for name in ("rules_dirs", "secrets", "keylog", "keytab")})
+        given = Given(**{name: options.pop(name) for name in ("rules_dirs", "secrets", "keylog", "keytab", "mask")})
         return command(given=given, **options)
 
-    for option in (rules_option, _keytab, _keylog, _secrets, click.argument("captures", nargs=-1, metavar="[CAPTURE...]")):
+    for option in (rules_option, _mask, _keytab, _keylog, _secrets, click.argument("captures", nargs=-1, metavar="[CAPTURE...]")):
         collected = option(collected)
     return collected

@@ -13,6 +13,7 @@ from analyzer.engine.forks import processes, spread
 from analyzer.engine.opening import contents, identified, texts, verified
 from analyzer.engine.plan import Kdc, Talk, Tools, Work, auth_steps, evidence, kdc_pieces, shards, talk, weight, work
 from analyzer.engine.secrets import carried_secrets
+from analyzer.engine.sightings import with_sightings
 from analyzer.engine.sources import Sources
 from analyzer.engine.ticketing import ticket_users
 from analyzer.engine.work import Settings, judged, told, with_sigma
@@ -83,7 +84,7 @@ def _read(
     found = replace(
         found, messages=opened.messages, conversations=conversations, conversations_of=by_connection, shells=opened.shells, commands=opened.commands
     )
-    found = with_sigma(found, settings.asked.sigma_dirs)
+    found = with_sightings(with_sigma(found, settings.asked.sigma_dirs))
     found = replace(found, story=told(found).story)
     who = attributed(found, found.shells, found.commands)
     found = replace(found, shells=who.shells, commands=who.commands, files=moved(who.commands))

@@ -12,7 +12,7 @@ from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcMessage
 from analyzer.records.proxy import Hop, Role, Route
 from analyzer.records.sealing import Message
-from analyzer.records.sigma import SigmaHit
+from analyzer.records.sigma import Sighting, SigmaHit
 from analyzer.records.story import Story
 from analyzer.records.transport import Connection
 from analyzer.records.waiting import Unanswered
@@ -59,6 +59,8 @@ class Evidence(Struct, frozen=True, gc=False):
     """The proxy product that the user named."""
     sigma_hits: tuple[SigmaHit, ...] = ()
     """What the user's own Sigma rules say of it."""
+    sightings: tuple[Sighting, ...] = ()
+    """The lines of commands, scripts and input that rules look for."""
 
 
 def captures_only(captures: tuple[Capture, ...], issues: tuple[Issue, ...]) -> Evidence:

@@ -1,6 +1,10 @@
-"""A rule of the user that fits a command."""
+"""What fits commands: rules of the user, and what our own rules look for in them."""
+
+from collections.abc import Mapping
 
 from msgspec import Struct
+
+from analyzer.records.finding import Severity
 
 
 class SigmaHit(Struct, frozen=True, gc=False):
@@ -20,3 +24,36 @@ class SigmaHit(Struct, frozen=True, gc=False):
     kind: str
     capture: int
     field: str
+
+
+class Detection(Struct, frozen=True, gc=False):
+    """What a rule looks for in a line of what was run: ``selection`` is a detection as Sigma writes it, with its condition, in lower case.
+
+    ``words``: one of them stands in every line that fits, in lower case. ``means``: what such a line does, for a sentence that begins with "It" or a title.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    selection: Mapping[str, object]
+    means: str
+    severity: Severity
+    attack: tuple[str, ...]
+
+
+class Sighting(Struct, frozen=True, gc=False):
+    """A line that fits a detection of ``rule``. ``field``: script, command line, decoded layer or input; ``line`` is what stands there, cut where it is long.
+
+    ``packets`` brought the line: those of the command, or of the piece of input. ``plain`` is false where the words stand in it only after escape characters
+    and pieces of strings were joined.
+    """
+
+    rule: str
+    detection: Detection
+    command: str
+    shell: str
+    kind: str
+    capture: int
+    field: str
+    line: str
+    packets: tuple[int, ...]
+    plain: bool = True

@@ -1,7 +1,7 @@
 """What must not be shown: passwords as their usual forms in commands tell, and wherever they stand the values that the investigator gave.
 
 `Mask.result` is the one place: every report, table and export is made of the result that it gives, and `Mask.cells` does the same for cells out of a folder. A
-value is found as it is and in the encodings in which it travels (`hidden_forms`). Two things stay as they are: identities and closed words of our own
+value is found as it is and in the encodings in which it travels (`spellings`). Two things stay as they are: identities and closed words of our own
 (`OURS`), and, in fields that hold a name, a value that is also the user's name in the investigator's file: a user called vagrant whose password is vagrant is
 still called vagrant.
 """
@@ -9,7 +9,6 @@ still called vagrant.
 import bisect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,28 +21,29 @@ from analyzer.records.issues import Issue
 from analyzer.records.proxy import Scorecard
 from analyzer.records.result import Result
 from analyzer.records.sealing import Message
-from analyzer.records.wsman import Command, Output, Outputs, Shell
+from analyzer.records.wsman import Command, Output, Shell
+from analyzer.reports.spellings import SHORTEST, forms
 from analyzer.reports.transcript import BYTE_STREAMS
+from analyzer.reports.typed import Dialect, Span, arguments_in, secrets_in
+from analyzer.reports.typed.layers import in_layers
+from analyzer.reports.typed.programs import reads_secret
 from analyzer.tables.column import Table, Value
 
-_SHORTEST = 4
-"""Characters; a shorter value would blot out half of every text."""
 _SHORTEST_KEY = 8
 """Bytes."""
 _STARS = "***"
+_INPUTS = ("stdin", "input")
+_LINES = {"commands": ("kind", ("winrs", "powershell", "cim")), "streams": ("stream", _INPUTS), "timeline": ("table", ("commands",))}
+"""Which rows of a table hold command lines or input, by a column and its values."""
+_COMMAND_LINES = ("text", "text_decoded", "message")
 _REMEMBERED, _MOST_REMEMBERED = 300, 100_000
 """Characters of a text whose masked form is kept, and how many are."""
-_TYPED = (
-    (
-        r"(?:ConvertTo-SecureString\s+(?:-String\s+)?|-(?:Admin)?Password\s+|/pass(?:word)?[:=\s]\s*|\bnet\s+user\s+\S+\s+|"
-        r"(?:^|[\s;{,])[\w$:]*(?:passw(?:or)?d|pwd|secret)\w*[\"']?\s*[:=]\s*)(?P<value>\"[^\"]*\"|'[^']*'|[^\s|;,})]+)"
-    ),
-    r"[?&]\w*(?:passw(?:or)?d|pwd|secret)\w*=(?P<value>[^\s&#]+)",
-    r"://[^\s/:@]+:(?P<value>[^\s/@]+)@",
-)
-"""What looks like a password: after -Password, ConvertTo-SecureString, /pass:, net user NAME, password=, in a query, and in the user part of an address."""
-_HINTS = ("pass", "pwd", "secret", "securestring", "user", "://", "\u017f", "\u0131", "i\u0307")
-"""Without any of these in lower case there is nothing of `_TYPED` in a text. The last three stand for an s and an i where case is ignored."""
+_QUOTED = re.compile("\u201c[^\u201d]*\u201d")
+"""What a finding quotes of a command line; rules put it in these marks (`rules.attack`)."""
+_DIALECTS = {"winrs": Dialect.CMD, "powershell": Dialect.POWERSHELL}
+_LEARNED = 6
+"""Characters, of at least two kinds, of a secret in a command that is looked for in what came back, too."""
+_MOST_LEARNED = 1000
 _HEX = r"[0-9A-Fa-f]{8,}"
 _ALL_HEX_AS_ZERO = bytes(ord("0") if chr(code) in "0123456789abcdefABCDEF" else ord(" ") for code in range(256))
 _LONG = 1000
@@ -52,7 +52,7 @@ _BLOB = rf"{_BASE64_CHAR}{{24,}}=*"
 _SCHEME = r"[A-Za-z-]{0,20}"
 """An authentication scheme by itself, as in an offer."""
 TYPED = {"commands": ("text", "text_decoded"), "streams": ("text",), "exchanges": ("target",), "ladders": ("head",), "timeline": ("message",)}
-"""By table, the columns that hold what somebody typed: `_TYPED` is looked for there, too."""
+"""By table, the columns that hold what somebody typed: what looks like a secret is looked for there, too (`typed`)."""
 _HOSTS = ("source", "destination", "host", "server_name", "tls_server_name", "wanted_name", "socks_destination")
 NAMES = frozenset({"user", "domain", "workstation", "target_name", "spn", "realm", "socks_user", *_HOSTS})
 """Columns that hold a name."""
@@ -73,23 +73,25 @@ OURS = frozenset(
 )
 """Columns of ids, addresses, numbers of packets and closed words."""
 
-Span = tuple[int, int]
-
 
 class Mask:
     """Takes secrets out of texts. ``values`` are passwords as text, ``keys`` the bytes of keys, ``names`` the users that the passwords belong to.
 
     ``logged`` are the secrets of key logs, of which there can be many: as they are only ever written in hexadecimal digits, no other form is looked for.
+    ``strict``: of command lines and what was typed in, nothing but the names of programs is shown.
     """
 
-    def __init__(self, values: Iterable[str] = (), keys: Iterable[bytes] = (), names: Iterable[str] = (), logged: Iterable[bytes] = ()) -> None:
-        self._values = sorted({value for value in values if len(value) >= _SHORTEST})
+    def __init__(
+        self, values: Iterable[str] = (), keys: Iterable[bytes] = (), names: Iterable[str] = (), logged: Iterable[bytes] = (), *, strict: bool = False
+    ) -> None:
+        self.strict = strict
+        self._values = sorted({value for value in values if len(value) >= SHORTEST})
         self._keys = sorted({bytes(key) for key in keys if len(key) >= _SHORTEST_KEY})
         self._names = frozenset(name.casefold() for name in names)
-        self._forms, digits = _forms(self._values, self._keys)
+        self._forms, digits = forms(self._values, self._keys)
         self._digits = digits | {bytes(key).hex() for key in logged}
         apart = [value for value in self._values if value.casefold() not in self._names]
-        self._named_forms = self._forms if len(apart) == len(self._values) else _forms(apart, self._keys)[0]
+        self._named_forms = self._forms if len(apart) == len(self._values) else forms(apart, self._keys)[0]
         self._sizes = sorted({len(one) for one in self._digits})
         self._seen: dict[tuple[str, str], str] = {}
         self._fields: dict[tuple[str, str], tuple[str, str]] = {}
@@ -102,8 +104,24 @@ class Mask:
         return self._filtered("known", text, lambda: self._known(text, self._forms))
 
     def typed(self, text: str) -> str:
-        """The text without them, and without what looks like a password."""
-        return self._filtered("typed", text, lambda: (*self._known(text, self._forms), *_typed(text)))
+        """The text without them, and without what looks like a secret, best effort."""
+        return self._filtered("typed", text, lambda: (*self._known(text, self._forms), *secrets_in(text)))
+
+    def line(self, text: str, kind: str) -> str:
+        """A command line or script of a shell of this ``kind``, or what was sent to its input; under ``strict`` without its arguments."""
+        dialect = _DIALECTS.get(kind)
+        return self._filtered(f"line {kind}", text, lambda: (*self._known(text, self._forms), *self._typed(text, dialect)))
+
+    def body(self, text: str) -> str:
+        """The body of a message; under ``strict`` nothing of it, as command lines lie in it in pieces."""
+        return _STARS if self.strict else self.typed(text)
+
+    def _typed(self, text: str, dialect: Dialect | None) -> Iterator[Span]:
+        return arguments_in(text, dialect or Dialect.POWERSHELL) if self.strict else secrets_in(text, dialect)
+
+    def quoting(self, text: str) -> str:
+        """A sentence of ours, in which what it quotes of a command line is masked as the command line is."""
+        return self.known(_QUOTED.sub(lambda found: f"\u201c{self.line(found[0][1:-1], '')}\u201d", text))
 
     def named(self, text: str) -> str:
         """A name without the values that were given, but for those that are the user's name."""
@@ -111,7 +129,7 @@ class Mask:
 
     def _filtered(self, how: str, text: str, spans: Callable[[], Iterable[Span]]) -> str:
         """Short texts come again and again (targets, header fields)."""
-        if how != "typed" and not (self._forms or self._digits):
+        if how in ("known", "named") and not (self._forms or self._digits):
             return text
         if len(text) > _REMEMBERED:
             return _without(text, spans())
@@ -124,13 +142,16 @@ class Mask:
     def across(self, pieces: Sequence[str]) -> list[str]:
         """Texts that follow one another, `typed` as one: a secret may stand astride two of them."""
         whole = "".join(pieces)
-        spans = _merged([*self._known(whole, self._forms), *_typed(whole)])
+        return self._apart(whole, pieces, secrets_in(whole), 0)
+
+    def _apart(self, whole: str, pieces: Sequence[str], typed: Iterable[Span], between: int) -> list[str]:
+        spans = _merged([*self._known(whole, self._forms), *typed])
         if not spans:
             return list(pieces)
         made, at = [], 0
         for piece in pieces:
             made.append(_part(whole, at, at + len(piece), spans))
-            at += len(piece)
+            at += len(piece) + between
         return made
 
     def result(self, result: Result) -> Result:
@@ -151,19 +172,31 @@ class Mask:
 
     def _judged(self, result: Result) -> Result:
         incidents = tuple(replace(one, title=self.known(one.title), change=self.known(one.change)) for one in result.incidents)
-        findings, cards = tuple(map(self._finding, result.findings)), tuple(map(self._card, result.scorecards))
+        learned = Mask(_learned(value for one in result.commands for value in _inside(one)) if any("\u201c" in one.why for one in result.findings) else ())
+        findings, cards = tuple(learned._finding(self._finding(one)) for one in result.findings), tuple(map(self._card, result.scorecards))
         return replace(result, findings=findings, scorecards=cards, incidents=incidents, diagnosis=tuple(map(self.known, result.diagnosis)))
 
     def cells(self, table: Table[Any], rows: list[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
         """The rows without secrets, by the name of the column: all texts but for `OURS`."""
         typed = TYPED.get(table.name, ())
+        if self.strict and table.name in _LINES:
+            rows = [self._stripped(table.names, row, *_LINES[table.name]) for row in rows]
         filters: dict[int, Callable[[str], str]] = {}
         for place, name in enumerate(table.names):
-            if name in typed:
+            if table.name == "findings" and name in ("title", "why"):
+                filters[place] = self.quoting
+            elif name in typed:
                 filters[place] = self.typed
             elif name not in OURS:
                 filters[place] = self.named if name in NAMES else self.known
         return [tuple(filters[at](cell) if isinstance(cell, str) and at in filters else cell for at, cell in enumerate(row)) for row in rows]
+
+    def _stripped(self, names: Sequence[str], row: tuple[Value, ...], told_by: str, values: Sequence[str]) -> tuple[Value, ...]:
+        """A row of which ``told_by`` tells that its typed columns are command lines or input, without their arguments."""
+        kind = row[names.index(told_by)]
+        if kind not in values:
+            return row
+        return tuple(self.line(cell, str(kind)) if isinstance(cell, str) and name in _COMMAND_LINES else cell for name, cell in zip(names, row, strict=True))
 
     def _evidence(self, evidence: Evidence, commands: tuple[Command, ...], shells: tuple[Shell, ...]) -> Evidence:
         exchanges = {name: self._exchange(one) for name, one in evidence.exchanges.items()}
@@ -187,36 +220,41 @@ class Mask:
         return tuple(talks[one.id] for one in evidence.conversations), by_connection
 
     def _command(self, one: Command) -> Command:
-        decoded = None if one.decoded is None else self.typed(one.decoded)
-        text = self.typed(one.text)
-        if decoded != one.decoded:
-            text = self._encoded(text, one.decoded or "")
-        return replace(one, text=text, decoded=decoded, outputs=self._outputs(one.outputs), user=self._maybe(one.user))
+        decoded = None if one.decoded is None else self.line(one.decoded, "powershell")
+        text = self.line(one.text, one.kind)
+        if decoded != one.decoded and not self.strict:
+            text = self._encoded(one.text, text, one.decoded or "")
+        return replace(one, text=text, decoded=decoded, outputs=self._outputs(one), user=self._maybe(one.user))
 
-    def _outputs(self, outputs: Sequence[Output]) -> Sequence[Output]:
-        """Streams of bytes run on from piece to piece; an object is a text of its own. What is not in all of them together is in none of them."""
-        whole = "".join([one.text for one in (outputs.runs if isinstance(outputs, Outputs) else outputs)])
-        if not _hinted(whole) and next(self._known(whole, self._forms), None) is None:
-            return outputs
-        outputs = tuple(outputs)
-        made = [one if (text := self.typed(one.text)) == one.text else one._replace(text=text) for one in outputs]
-        for stream in sorted({one.stream for one in outputs} & BYTE_STREAMS):
-            places = [place for place, one in enumerate(outputs) if one.stream == stream]
-            for place, piece in zip(places, self.across([outputs[place].text for place in places]), strict=True):
-                made[place] = outputs[place] if piece == outputs[place].text else outputs[place]._replace(text=piece)
-        return tuple(made)
+    def _outputs(self, one: Command) -> Sequence[Output]:
+        """Streams of bytes run on from piece to piece; an object is a text of its own, on a line of its own. What was typed in is a command line."""
+        outputs = tuple(one.outputs)
+        learned = [word for word in one.text.split()[1:] if len(word) >= SHORTEST] if self.strict else _learned(_inside(one))
+        secret_input = reads_secret(one.text)
+        made = list(outputs)
+        for stream in sorted({one.stream for one in outputs}):
+            places = [place for place, output in enumerate(outputs) if output.stream == stream]
+            pieces = [outputs[place].text for place in places]
+            between = "" if stream in BYTE_STREAMS else "\n"
+            whole = between.join(pieces)
+            spans = ((0, len(whole)),) if stream in _INPUTS and secret_input else self._typed(whole, None) if stream in _INPUTS else secrets_in(whole)
+            for place, text in zip(places, self._apart(whole, pieces, (*spans, *_found(whole, learned)), len(between)), strict=True):
+                if text != outputs[place].text:
+                    made[place] = outputs[place]._replace(text=text)
+        return one.outputs if all(new is old for new, old in zip(made, outputs, strict=True)) else tuple(made)
 
-    def _encoded(self, text: str, decoded: str) -> str:
-        """A command line whose decoded layer holds a secret: the encoded text would still tell it."""
-        inside = [decoded[begin:end] for begin, end in (*_typed(decoded), *self._known(decoded, self._forms))]
-        hidden = Mask([value.strip("\"'") for value in inside]).known(text)
-        return hidden if hidden != text else re.sub(_BLOB, _STARS, text)
+    def _encoded(self, original: str, text: str, decoded: str) -> str:
+        """A command line of which a decoded layer holds a secret that was not found in it as it stands: all that is encoded is hidden."""
+        inside = [decoded[begin:end].strip("\"'") for begin, end in (*secrets_in(decoded), *self._known(decoded, self._forms))]
+        hidden = Mask(inside).known(text)
+        found = next(in_layers(original, secrets_in), None) is not None or hidden != text
+        return hidden if found else re.sub(_BLOB, _STARS, hidden)
 
     def _shell(self, one: Shell) -> Shell:
         return replace(one, user=self._maybe(one.user), resource_uri=self._maybe(one.resource_uri))
 
     def _finding(self, one: Finding) -> Finding:
-        return replace(one, title=self.known(one.title), why=self.known(one.why), advice=self.known(one.advice), user=self._maybe(one.user))
+        return replace(one, title=self.quoting(one.title), why=self.quoting(one.why), advice=self.known(one.advice), user=self._maybe(one.user))
 
     def _issue(self, one: Issue) -> Issue:
         detail = self.known(one.detail)
@@ -303,71 +341,33 @@ class Mask:
 
 def masked(text: str) -> str:
     """The text without what looks like a password."""
-    return _without(text, _typed(text))
+    return _without(text, secrets_in(text))
 
 
-def hidden_forms(value: str) -> Iterator[str]:
-    """A password as it is, and as texts carry it: in an address, in HTML, JSON or a PowerShell string, with a zero after each character (UTF-16)."""
-    import html
-    import json
-    from urllib.parse import quote, quote_plus
-
-    yield value
-    for quoted in (quote(value, safe=""), quote_plus(value), quote(value)):
-        yield quoted
-        yield re.sub("%..", lambda code: code[0].lower(), quoted)
-    yield html.escape(value)
-    yield html.escape(value, quote=False)
-    yield html.escape(value).replace("&#x27;", "&apos;")
-    yield html.escape(value).replace("&#x27;", "&#39;")
-    yield json.dumps(value)[1:-1]
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
-    yield value.replace("'", "''")
-    yield "\0".join(value)
-    yield value.encode("utf-8", "surrogatepass").decode("latin-1")
+def _inside(one: Command) -> Iterator[str]:
+    """The secrets in a command's text and in its decoded layers, without their quotes."""
+    for text, dialect in ((one.text, _DIALECTS.get(one.kind)), (one.decoded or "", Dialect.POWERSHELL)):
+        for begin, end in secrets_in(text, dialect):
+            yield text[begin:end].strip("\"'")
 
 
-def base64_forms(data: bytes) -> Iterator[tuple[str, str, str]]:
-    """How bytes look within base64 text, by where they begin in a group of three: (a character that they share with what stands before, all that is theirs
-    alone, one that they share with what follows). The first and the last are empty where nothing is shared."""
-    import base64
-
-    for lead in range(3):
-        bits = 8 * (lead + len(data))
-        skipped = (0, 2, 3)[lead]
-        inner = base64.b64encode(bytes(lead) + data).decode("ascii")[skipped : bits // 6]
-        around = ("?" if lead else "", "?" if bits % 6 else "")
-        for form in (inner, inner.replace("+", "-").replace("/", "_")):
-            yield around[0], form, around[1]
+def _learned(values: Iterable[str]) -> list[str]:
+    """Those that no ordinary word can be: long enough, with digits or signs among letters."""
+    kept = dict.fromkeys(value for value in values if len(value) >= _LEARNED and not value.isalpha() and not value.isdigit() and " " not in value)
+    return list(kept)[:_MOST_LEARNED]
 
 
-def _forms(values: Sequence[str], keys: Sequence[bytes]) -> tuple[list[tuple[str, str, str]], frozenset[str]]:
-    """What to look for: texts with the characters around them that go as well, and runs of hexadecimal digits."""
-    written = {form for value in values for form in hidden_forms(value)}
-    encoded = {form.encode(encoding, "surrogatepass") for form in written for encoding in ("utf-8", "utf-16-le")}
-    texts = {("", form, "") for form in written} | {form for data in (*encoded, *keys) for form in base64_forms(data)}
-    digits = frozenset(data.hex() for data in (*encoded, *keys))
-    return sorted(form for form in texts if len(form[1]) >= _SHORTEST), digits
+def _found(text: str, values: Iterable[str]) -> Iterator[Span]:
+    for value in values:
+        at = text.find(value)
+        while at >= 0:
+            yield at, at + len(value)
+            at = text.find(value, at + len(value))
 
 
 def _has_run(text: str, size: int) -> bool:
     """True when so many hexadecimal digits stand together: on a long text this is much cheaper than a search for runs."""
     return b"0" * size in text.encode("ascii", "replace").translate(_ALL_HEX_AS_ZERO)
-
-
-def _hinted(text: str) -> bool:
-    lower = text.lower()
-    return any(word in lower for word in _HINTS)
-
-
-@cache
-def _typed_forms() -> tuple[re.Pattern[str], ...]:
-    """`_TYPED`, compiled when a text is met that may hold one."""
-    return tuple(re.compile(form, re.IGNORECASE) for form in _TYPED)
-
-
-def _typed(text: str) -> Iterator[Span]:
-    return (found.span("value") for form in (_typed_forms() if _hinted(text) else ()) for found in form.finditer(text))
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

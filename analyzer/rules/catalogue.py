@@ -15,6 +15,7 @@ from msgspec import Struct
 from analyzer.errors import UsageError
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
+from analyzer.records.sigma import Detection
 from analyzer.rules.telling import Opinion, Param, told
 
 FAMILIES = ("affinity", "auth", "proxyauth", "enc", "tls", "tcp", "http", "wsman", "proxy", "attack", "capture")
@@ -49,6 +50,11 @@ class Rule(Struct, frozen=True, gc=False):
     def params(self) -> tuple[Param, ...]:
         """Its thresholds."""
         return self.opinion.params
+
+    @property
+    def looks_for(self) -> tuple[Detection, ...]:
+        """The lines of what was run that it wants to see."""
+        return self.opinion.looks_for
 
 
 class File(Struct, frozen=True, gc=False):

@@ -13,6 +13,7 @@ FALLBACK = "http.request-failed"
 """The rule for failures that no other one explains: any other finding about the same client and service, or the same connection, says more."""
 EXPOSES = (
     *("attack.tool-", "attack.omigod", "attack.config-", "attack.bulk-", "attack.sigma-", "attack.ntlm"),
+    *("attack.credential-", "attack.code-", "attack.encoded-", "attack.logging-", "attack.defender-", "attack.service-", "attack.shadow-"),
     *("capture.", "proxyauth.over-plain-http", "proxyauth.cleartext", "proxyauth.socks-password", "proxy.socks"),
     *("auth.basic-cleartext", "auth.ntlmv1", "auth.no-mic", "auth.two-credential-sets", "auth.same-identity", "auth.kerberos-weak-etype"),
     *("enc.plaintext-soap", "enc.server-allows", "enc.mixed-mode", "enc.identify", "enc.no-seal", "enc.weak-seal", "enc.proxy-path"),

@@ -25,10 +25,12 @@ from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Quotation, Severity
+from analyzer.records.sigma import Detection
 from analyzer.records.transport import Connection
 from analyzer.rules.reading import Told, finding, packet
 
 __all__ = [
+    "Detection",
     "Evidence",
     "Fact",
     "Opinion",
@@ -188,6 +190,8 @@ class Opinion(Struct, frozen=True, gc=False, kw_only=True):
     fails_alone: tuple[str, ...] = ()
     """Requirements that a finding fails unless another finding explains it: then that one's requirement is failed."""
     params: tuple[Param, ...] = ()
+    looks_for: tuple[Detection, ...] = ()
+    """What lines of commands and scripts show it: each that fits is among ``evidence.sightings``."""
     destination: Words | None = None
     """Where it happened, where that is not the server end of the first connection."""
     name: str | None = None

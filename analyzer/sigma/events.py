@@ -28,10 +28,11 @@ def events(command: Command, server: str) -> Iterator[Event]:
     texts = [command.text, command.decoded or "", "\n".join(output.text for output in outputs_of(command.outputs, _INPUT))]
     for text in dict.fromkeys(texts):
         if text.strip():
-            yield _event(command, text[:_LIMIT], server)
+            yield event(command, text[:_LIMIT], server)
 
 
-def _event(command: Command, text: str, server: str) -> Event:
+def event(command: Command, text: str, server: str) -> Event:
+    """A text of a command as a process that starts and as a piece of script."""
     parent = _HOSTS.get(command.kind, f"{_SYSTEM}winrshost.exe")
     image = _image(text)
     fields = {

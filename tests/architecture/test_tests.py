@@ -11,6 +11,7 @@ FILES = sorted(TESTS.rglob("*.py"))
 MEASURE = {
     "property/test_growth_within.py": "what four times as many of one thing cost, as a ratio",
     "rules/test_growth.py": "what four times the evidence costs, as a ratio",
+    "unit/reports/test_typed_growth.py": "what four times a hostile text costs, as a ratio",
     "mutants/run.py": "what ends tests that would run without end, as a ratio; no test of its own",
 }
 """The files that may read a clock, and why."""

@@ -13,7 +13,9 @@ from analyzer.records.finding import Finding
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.quality import Absent
 from analyzer.records.transport import Connection, End, Side
+from analyzer.records.wsman import outputs_of
 
+_INPUT = ("input", "stdin")
 Check = Callable[[Evidence, Finding, re.Match[str]], str | None]
 """None when the claim holds, else what is wrong."""
 
@@ -28,11 +30,29 @@ class Claim(NamedTuple):
 
 def wrong(evidence: Evidence, finding: Finding) -> Iterator[str]:
     """The claims of a finding that the records do not hold."""
+    yield from _misquoted(evidence, finding)
     for claim in CLAIMS:
-        for match in claim.pattern.finditer(finding.why):
+        for match in claim.pattern.finditer(_QUOTED.sub("", finding.why)):
             problem = claim.check(evidence, finding, match)
             if problem is not None:
                 yield f"{finding.rule}: {claim.name}: {problem} ({match[0]!r} in {finding.why!r})"
+
+
+_QUOTED = re.compile("\u201c([^\u201d]*)\u201d")
+"""What a finding quotes of a command line: not its own claims, but it has to stand in the capture."""
+
+
+def _misquoted(evidence: Evidence, finding: Finding) -> Iterator[str]:
+    texts = [text for one in evidence.commands for text in (one.text, one.decoded or "", "".join(output.text for output in outputs_of(one.outputs, _INPUT)))]
+    held = _plain(" ".join(texts))
+    for match in _QUOTED.finditer(finding.why):
+        if _plain(match[1]) not in held:
+            yield f"{finding.rule}: quote: no command, script or input holds {match[1]!r}"
+
+
+def _plain(text: str) -> str:
+    """Without blanks, the marks of a cut, and the kind of quotation marks."""
+    return "".join(text.translate({0x201C: '"', 0x201D: '"', 0x2026: None}).split())
 
 
 def claimed(evidence: Evidence, finding: Finding) -> int:

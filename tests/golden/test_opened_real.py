@@ -10,9 +10,11 @@ import pytest
 
 import analyzer
 from analyzer.api import Case
+from analyzer.engine.work import told as with_story
 from analyzer.records.ids import key_number
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message, Protection
+from tests.golden.claims import wrong
 
 FOLDER = Path(os.environ.get("WINRM_CAPTURES", ""))
 pytestmark = [pytest.mark.captures, pytest.mark.skipif(not os.environ.get("WINRM_CAPTURES"), reason="WINRM_CAPTURES names no folder of captures")]
@@ -97,6 +99,31 @@ def test_kerberos_with_the_krbtgt_key_through_the_tgs_exchange_in_the_capture() 
     assert [output.stream for output in stager.outputs] == ["progress", "host"]
     assert "Preparing modules for first use." in stager.outputs[0].text
     assert stager.outputs[1].text.startswith("WriteProgress(")
+
+
+def test_the_stager_is_told_by_what_it_does() -> None:
+    """AMSI and script block logging switched off (in pieces of texts and with escape characters), code fetched and run, in layers of encoding."""
+    case = _kerberos(WS5)
+    found = {one.rule: one for one in case.result.findings if one.rule in ("attack.logging-tampering", "attack.code-loading", "attack.encoded-script")}
+    assert {rule: one.severity.value for rule, one in found.items()} == {
+        "attack.logging-tampering": "high",
+        "attack.code-loading": "medium",
+        "attack.encoded-script": "low",
+    }
+    why = found["attack.logging-tampering"].why
+    assert "cachedGroupPolicySettings" in why
+    assert "'amsiInitF'+'ailed'" in why
+    assert "|IEX\u201d" in found["attack.code-loading"].why
+    assert {key_number(one.packets[0]) for one in found.values()} == {206}
+    for one in found.values():
+        assert list(wrong(with_story(case.evidence), one)) == []
+
+
+def test_management_tools_are_no_alarm() -> None:
+    """Packer's wrapper, copies and runner in clear text: encoded commands are told as information, and nothing else of what was run."""
+    case = analyzer.analyze(FOLDER / NTLM / "wireshark.pcapng")
+    lines = ("attack.credential", "attack.logging", "attack.defender", "attack.shadow", "attack.service", "attack.code", "attack.encoded")
+    assert [(one.rule, one.severity.value) for one in case.result.findings if one.rule.startswith(lines)] == [("attack.encoded-script", "info")]
 
 
 def test_the_other_side_alone_has_no_keys_and_learns_them_from_the_first() -> None:

@@ -6,11 +6,12 @@ that the search finds them.
 """
 
 import base64
+import json
 import logging
 import re
 import struct
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
@@ -23,7 +24,7 @@ import analyzer
 from analyzer.cli.commands import cli
 from analyzer.exports.registry import EXPORTS
 from analyzer.tables.registry import TABLES
-from tests.build import careless
+from tests.build import careless, typed
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
 COVERED = (
@@ -95,7 +96,7 @@ def spellings(data: bytes) -> Iterator[bytes]:
 def secrets_of_password(value: str) -> set[bytes]:
     quoted = value.replace("'", "''")
     found = {form for text in (value, quoted) for encoding in ("utf-8", "utf-16-le") for form in spellings(text.encode(encoding))}
-    texts = (escape(value), escape(value, quote=False), quote(value, safe=""), quote(value), value.replace(" ", "+"))
+    texts = (escape(value), escape(value, quote=False), quote(value, safe=""), quote(value), value.replace(" ", "+"), json.dumps(value)[1:-1])
     return found | {text.encode(encoding) for text in texts for encoding in ("utf-8", "utf-16-le")}
 
 
@@ -148,7 +149,7 @@ def made(paths: list[Path], out: Path, *more: str) -> Iterator[tuple[str, bytes]
         for place, words in enumerate(runs):
             filled = [word.replace(_FOLDER, str(out)).replace(_NAME, capture) for word in words]
             options = [] if command == "verify" or (f"{_FOLDER}/case" in words[:2] and "-o" not in words[:2]) else ["--secrets", known]
-            shows = [word for word in more if command not in NEVER_RAW] if options else []
+            shows = [word for word in more if command not in NEVER_RAW or word != "--show-secrets"] if command != "verify" and options else []
             done = CliRunner().invoke(cli, [command, *filled, *options, *shows])
             assert done.exception is None or isinstance(done.exception, SystemExit), (command, words, done.exception)
             assert done.exit_code == 0, (command, words, done.output)
@@ -206,14 +207,40 @@ def test_no_artefact_holds_a_secret_that_is_in_the_capture(tmp_path: Path, caplo
     _search(paths, tmp_path / "out", caplog)
 
 
+def _typed_forms(folder: Path) -> list[Path]:
+    """A capture in which every form of `tests.build.typed` runs."""
+    found = typed.forms(same=True)
+    return careless.typed(folder, {kind: [one.line for one in found if one.kind == kind] for kind in ("winrs", "powershell")})
+
+
+def _of_forms() -> set[bytes]:
+    return {form for value in typed.SAME for form in secrets_of_password(value) if len(form) >= 6}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mask", [(), ("--mask", "strict")], ids=["usual", "strict"])
+def test_every_form_of_a_typed_secret_is_masked_in_every_artefact(mask: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    _search(_typed_forms(tmp_path / "evidence"), tmp_path / "out", caplog, _of_forms(), *mask)
+
+
+@pytest.mark.slow
+def test_of_typed_secrets_the_search_can_fail(tmp_path: Path) -> None:
+    paths = _typed_forms(tmp_path / "evidence")
+    wanted = _of_forms()
+    found = {name for name, data in made(paths, tmp_path / "out", "--show-secrets") if _in(data, wanted)}
+    assert {"transcript 0", "transcript 1", "show 1", "show 2", "report.html", "cells of commands.parquet", "cells of streams.parquet", "ecs.ndjson"} <= found
+    assert {"timeline 0", "timesketch.csv", "exchanges.har"} <= found
+
+
 def _in(data: bytes, wanted: set[bytes]) -> list[bytes]:
     return sorted(secret for secret in wanted if secret in data)
 
 
-def _search(paths: list[Path], out: Path, caplog: pytest.LogCaptureFixture) -> None:
-    wanted = secrets(paths)
+def _search(paths: list[Path], out: Path, caplog: pytest.LogCaptureFixture, more: Collection[bytes] = (), *options: str) -> None:
+    wanted = secrets(paths) | set(more)
     assert wanted
-    artefacts = [*made(paths, out), ("logs", caplog.text.encode())]
+    artefacts = [*made(paths, out, *options), ("logs", caplog.text.encode())]
     assert [(name, _in(data, wanted)) for name, data in artefacts if _in(data, wanted)] == []
 
 

@@ -49,7 +49,39 @@ def test_base64_of_a_program(line: str, kind: str) -> None:
     assert f"Base64 in 1 of them begins as {kind}" in finding.why
 
 
-@pytest.mark.parametrize("line", ["whoami", f"echo {TEXT}", f"echo A{PE}", f"echo {PE[:30]}", "echo TVqQ and UEsDB"])
+@pytest.mark.parametrize(
+    ("line", "form"),
+    [
+        (f"echo {(b'MZ' + bytes((0x90, 0, 3)) + bytes(40)).hex()} >> C:\\x.hex", "Hexadecimal digits in 1 of them begin"),
+        ("powershell [byte[]]$b = 77,90,144,0,3,0,0,0,4,0; [IO.File]::WriteAllBytes('C:\\x', $b)", "Numbers in 1 of them begin"),
+        ("powershell $b = 0x4d, 0x5a, 0x90, 0x00, 0x03", "Numbers in 1 of them begin"),
+    ],
+)
+def test_other_forms_of_a_program(line: str, form: str) -> None:
+    lan = Wire()
+    runs(direct(lan), line)
+    assert f"{form} as a Windows program (MZ)" in judge(lan).one(RULE).why
+
+
+def test_a_program_as_input() -> None:
+    lan = Wire()
+    runs(direct(lan), "type con > C:\\x.exe")
+    evidence = judge(lan).evidence
+    (command,) = evidence.commands
+
+    def with_input(text: str) -> list[Finding]:
+        from analyzer.records.wsman import Output
+
+        return list(find(replace(evidence, commands=(replace(command, outputs=(Output("stdin", 1, 0, command.packets, text, len(text)),)),))))
+
+    head = "MZ" + chr(0x90) + chr(0) * 70
+    (finding,) = with_input(head + "!This program cannot be run in DOS mode." + chr(0) * 100)
+    assert "Bytes in 1 of them begin as a Windows program (MZ)" in finding.why
+    assert with_input("MZ is a pair of letters") == []
+    assert with_input("see: This program cannot be run in DOS mode") == []
+
+
+@pytest.mark.parametrize("line", ["echo 4d5a9000", "echo 77,90,144", "whoami", f"echo {TEXT}", f"echo A{PE}", f"echo {PE[:30]}", "echo TVqQ and UEsDB"])
 def test_small_commands_without_a_program(line: str) -> None:
     lan = Wire()
     runs(direct(lan), line)

@@ -35,7 +35,9 @@ TABLE_COLUMNS = {table.name: frozenset(table.names) for table in TABLES}
 COLUMNS = frozenset[str]().union(*TABLE_COLUMNS.values())
 VALUES = frozenset(word for table in TABLES for column in table.columns for word in re.findall(r"`([a-z_0-9]+)`", column.means))
 """Words that a column's meaning lists, such as `client_leg`."""
-OTHER_NAMES = frozenset({"proxy_http_version", "proxy_set_header", "process_creation", "ps_script", "ps_module", "sigma_dirs", "nt_hash", "session_key"})
+OTHER_NAMES = frozenset(
+    {"proxy_http_version", "proxy_set_header", "process_creation", "ps_script", "ps_module", "sigma_dirs", "nt_hash", "session_key", "looks_for"}
+)
 """Words with an underscore that are names elsewhere: settings of proxies, Sigma's kinds of rules, arguments, keys of secrets.toml."""
 PLACEHOLDERS = frozenset({"CAPTURE", "CAPTURE...", "CAPTURE_OR_CASE...", "CASE", "DIR", "FILE", "FILE.html", "RULE", "NAME", "TABLE", "ID", "CODE", "…"})
 _FENCE = re.compile(r"^```(?P<kind>[a-z]*)\n(?P<body>.*?)^```$", re.DOTALL | re.MULTILINE)

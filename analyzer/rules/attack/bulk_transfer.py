@@ -1,10 +1,10 @@
 """Much data, or a program, is sent to a server over WinRM.
 
 Detects
-    What could be read: in one shell more than 1 MiB of input and command lines together, or base64 in them that
-    begins as a Windows program (MZ) or a ZIP archive (PK). What could not be read: encrypted requests of one client
-    program to one server with more than 1 MiB of bodies, at least four times as much as the responses; low, since
-    only sizes are known.
+    What could be read: in one shell more than 1 MiB of input and command lines together; or base64, hexadecimal digits
+    or numbers in them that begin as a Windows program (MZ) or a ZIP archive (PK), or input that is a program. What could
+    not be read: encrypted requests of one client program to one server with more than 1 MiB of bodies, at least four
+    times as much as the responses; low, since only sizes are known.
 Impact
     WinRM has no file transfer. Tools of administrators and of attackers alike push files through it piece by piece; a
     program that comes this way leaves no trace in the logs of file servers and proxies.
@@ -37,6 +37,7 @@ from analyzer.rules.reading import (
     message,
     request,
     response,
+    sentence,
     winrm_exchanges,
 )
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell, alone
@@ -47,15 +48,21 @@ _INPUTS = ("stdin", "input")
 _SHOWN = 4
 _RUN = re.compile(r"(?<![A-Za-z0-9+/=])(TV[opqr][A-Za-z0-9+/]|UEsDB)[A-Za-z0-9+/]{35}")
 """What base64 makes of MZ, and of PK 03 04, at the beginning of a run of it."""
-_KINDS = {"T": "a Windows program (MZ)", "U": "a ZIP archive (PK)"}
+_PROGRAM, _ARCHIVE = "a Windows program (MZ)", "a ZIP archive (PK)"
+_KINDS = {"T": _PROGRAM, "U": _ARCHIVE}
+_DIGITS = re.compile(r"(?<![0-9A-Fa-f])(?:0x)?4[dD]5[aA](?:90|78|50)00[0-9A-Fa-f]{32}")
+_NUMBERS = re.compile(r"(?<![\w.])(?:77, ?90, ?144, ?0, ?3, ?0, ?0, ?0|0x4d, ?0x5a, ?0x90, ?0x00, ?0x03)(?!\w)", re.IGNORECASE)
+_STUB = "This program cannot be run in DOS mode"
+"""What the linker writes into the beginning of every Windows program."""
+_HEAD = 1024
 
 
 class Volume(Fact, frozen=True):
-    """What went to the server in a shell: bytes in all, the commands with them, and what base64 begins with in which command."""
+    """What went to the server in a shell: bytes in all, the commands with them, and in which command what begins as what (command, form, kind)."""
 
     size: int
     commands: tuple[Command, ...]
-    begins: tuple[tuple[Command, str], ...]
+    begins: tuple[tuple[Command, str, str], ...]
 
 
 class Transfer(Fact, frozen=True):
@@ -97,16 +104,21 @@ def _inputs(command: Command) -> list[Output]:
 
 def _volume(commands: Sequence[Command]) -> Volume:
     size = sum(len(command.text) + sum(output.size for output in _inputs(command)) for command in commands)
-    begins = tuple((command, begin) for command in commands if (begin := _begin(command)) is not None)
+    begins = tuple((command, *begin) for command in commands if (begin := _begin(command)) is not None)
     return Volume(size, tuple(command for command in commands if command.packets), begins)
 
 
-def _begin(command: Command) -> str | None:
-    for text in (command.text, command.decoded or "", *(output.text for output in _inputs(command)[:1])):
-        found = _RUN.search(text)
-        if found is not None:
-            return _KINDS[found[1][0]]
-    return None
+def _begin(command: Command) -> tuple[str, str] | None:
+    """In which form something begins as what."""
+    inputs = [output.text for output in _inputs(command)[:1]]
+    for text in (command.text, command.decoded or "", *inputs):
+        if (found := _RUN.search(text)) is not None:
+            return "base64", _KINDS[found[1][0]]
+        if _DIGITS.search(text) is not None:
+            return "hexadecimal digits", _PROGRAM
+        if _NUMBERS.search(text) is not None:
+            return "numbers", _PROGRAM
+    return ("bytes", _PROGRAM) if any(text.startswith("MZ") and _STUB in text[:_HEAD] for text in inputs) else None
 
 
 def _sealed(evidence: Evidence, exchange: Exchange) -> bool:
@@ -120,7 +132,7 @@ def _size(evidence: Evidence, exchange: Exchange, *, of_request: bool) -> int:
 
 
 def _readable(evidence: Evidence, shell: Shell, volume: Volume) -> Sign[Transfer]:
-    shown = [command for command, _ in volume.begins][:_SHOWN] or sorted(volume.commands, key=lambda one: -len(one.text))[:_SHOWN]
+    shown = [command for command, _, _ in volume.begins][:_SHOWN] or sorted(volume.commands, key=lambda one: -len(one.text))[:_SHOWN]
     shown = [command for command in shown if command.packets] or list(volume.commands[:1])
     exchanges = tuple(identity for command in shown for identity in command_exchanges(evidence, command, shell))
     return Sign(Transfer(shell, volume), exchanges, tuple(command.packets[0] for command in shown), shell.connections, shell.user)
@@ -142,12 +154,16 @@ def why(tell: Tell[Transfer]) -> str:
             f"Together they have {fact.asked:,} bytes of body, all responses {fact.answered:,}. The largest is {where(tell)}."
         )
     volume = fact.volume
-    what = listed(begin for _, begin in volume.begins)
-    found = f" Base64 in {len(volume.begins)} of them begins as {what}." if what else ""
+    found = "".join(_begun(volume, form) for form in dict.fromkeys(form for _, form, _ in volume.begins))
     return (
         f"{counted(len(volume.commands), 'command')} and their input brought {volume.size:,} bytes from {fact.shell.client} to {fact.shell.server}.{found} The "
         f"first to look at is {tell.packet(tell.first.packets[0])} ({fact.shell.kind} shell {fact.shell.id})."
     )
+
+
+def _begun(volume: Volume, form: str) -> str:
+    kinds = [kind for _, one, kind in volume.begins if one == form]
+    return f" {sentence(form)} in {len(kinds)} of them {'begins' if form == 'base64' else 'begin'} as {listed(kinds)}."
 
 
 def title(tell: Tell[Transfer]) -> str:

@@ -1,0 +1,64 @@
+"""What looks like a secret in a text that somebody typed or a program printed: best effort, by what is declared in `table`.
+
+`words` are the quoting rules of cmd.exe and PowerShell, `programs` applies the table of command lines, `pairs` finds values by their names, `layers` looks
+into base64. `secrets_in` puts them together; `arguments_in` is the strict form, which leaves only the names of programs. All of it is linear in the text.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache, partial
+
+from analyzer.reports.typed.layers import DEPTH, in_layers, in_streams
+from analyzer.reports.typed.markup import in_markup
+from analyzer.reports.typed.pairs import in_calls, in_pairs
+from analyzer.reports.typed.programs import in_programs
+from analyzer.reports.typed.table import SHAPES
+from analyzer.reports.typed.values import Span
+from analyzer.reports.typed.words import Dialect, folded, statements
+
+__all__ = ["Dialect", "Span", "arguments_in", "secrets_in"]
+
+_PROGRAM = re.compile(r"[\w.:\\/$%~() -]+")
+
+
+def secrets_in(text: str, dialect: Dialect | None = None, depth: int = 0) -> Iterator[Span]:
+    """Where secrets stand; spans may overlap and come in no order. ``dialect``: whose command line it is, None where that is not known."""
+    lower = folded(text)
+    known = sorted((*in_programs(text, lower, dialect), *in_calls(text, lower)))
+    yield from known
+    yield from in_pairs(text, lower, None if dialect is Dialect.CMD and ("powershell" in lower or "pwsh" in lower) else dialect, _joined(known))
+    for hints, pattern in _shapes():
+        if any(hint in lower for hint in hints):
+            for found in pattern.finditer(text):
+                yield found.span("value") if "value" in pattern.groupindex else found.span()
+    if depth < DEPTH:
+        yield from in_streams(text, partial(secrets_in, depth=depth + 1))
+        yield from in_markup(text, partial(secrets_in, depth=depth + 1))
+        yield from in_layers(text, partial(secrets_in, depth=depth + 1))
+
+
+def _joined(spans: list[Span]) -> list[Span]:
+    """Sorted spans, those that overlap as one."""
+    made: list[Span] = []
+    for begin, end in spans:
+        if made and begin <= made[-1][1]:
+            made[-1] = (made[-1][0], max(end, made[-1][1]))
+        else:
+            made.append((begin, end))
+    return made
+
+
+@cache
+def _shapes() -> tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]:
+    return tuple((shape.hints, re.compile(shape.pattern)) for shape in SHAPES)
+
+
+def arguments_in(text: str, dialect: Dialect) -> Iterator[Span]:
+    """Everything but the name of the program that each statement begins with: one span for each statement."""
+    for told in statements(text, dialect):
+        first, *rest = told.words
+        name = _PROGRAM.match(first.value) if not first.quoted or dialect is Dialect.CMD else None
+        whole = name is not None and name.end() == len(first.value)
+        begin = (rest[0].begin if rest else None) if whole else first.begin + (0 if name is None or first.quoted else name.end())
+        if begin is not None:
+            yield begin, (rest or [first])[-1].end

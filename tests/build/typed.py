@@ -1,0 +1,321 @@
+"""Command lines as people type them, each with a secret of its own, and lines that look alike and hold none.
+
+``FORMS``: ``{}`` is where the secret stands, ``{h}`` where it is hexadecimal digits of a hash. A form is of WinRS (cmd.exe) unless it says PowerShell.
+"""
+
+import base64
+import hashlib
+from typing import NamedTuple
+
+_CMD = r"""
+net user bob {} /add
+net user /add bob {}
+net user bob /add {} /y
+NET USER "bob smith" "{}" /ADD
+net.exe user bob {} /domain /active:yes
+C:\Windows\System32\net1.exe user bob {} /add
+"C:\Windows\System32\net.exe" user bob {} /add
+net1 user /domain bob {}
+cmd /c "net user bob {} /add"
+cmd.exe /C net user bob {} /add & net localgroup administrators bob /add
+net use Z: \\srv01\share {} /user:LAB\bob
+net use \\srv01\c$ /user:LAB\bob {}
+net use /user:bob \\srv01\c$ "{}" /persistent:no
+NET USE * \\srv01\share {} /USER:bob
+psexec \\srv01 -u LAB\bob -p {} cmd /c whoami
+PsExec64.exe -accepteula \\srv01 /u bob /p "{}" ipconfig
+paexec \\srv01 -p {} -u bob whoami
+winrs -r:srv01 -u:bob -p:{} ipconfig
+winrs /remote:srv01 /username:bob /password:"{}" ipconfig
+schtasks /create /tn job /tr calc.exe /sc once /st 00:00 /ru LAB\bob /rp {} /f
+SCHTASKS.EXE /Create /S srv01 /U bob /P "{}" /TN job /TR x /SC DAILY
+schtasks /create /tn job /sc once /st 00:00 /tr "cmd /c net user bob {} /add"
+sc config svc obj= .\bob password= {}
+sc.exe \\srv01 create svc binPath= "C:\x y\s.exe" obj= bob password= "{}" start= auto
+wmic /node:srv01 /user:bob /password:{} process list
+wmic /node:srv01 /user:bob /password:"{}" process call create calc
+wmic process call create "net user bob {} /add"
+echo {} | runas /user:LAB\bob "cmd /c whoami"
+echo {}|runas.exe /user:bob cmd
+echo {}| net user bob *
+cmdkey /add:srv01 /user:bob /pass:{}
+cmdkey /generic:TERMSRV/srv01 /user:LAB\bob /pass:"{}"
+cmdkey.exe /add:srv01 /user:bob /PASS {}
+netdom join srv01 /domain:lab /userd:bob /passwordd:{}
+netdom resetpwd /s:dc01 /ud:LAB\bob /pd:{}
+netdom trust a /d:b /UserO:bob /PasswordO:"{}"
+dsadd user "cn=bob,dc=lab" -pwd {} -mustchpwd yes
+dsmod user "cn=bob,dc=lab" -pwd "{}"
+dsquery user -u bob -p {} -name b*
+reg add "HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon" /v DefaultPassword /t REG_SZ /d {} /f
+REG ADD HKLM\x /t REG_SZ /d "{}" /v DefaultPassword /f
+tasklist /s srv01 /u bob /p {}
+wevtutil qe System /r:srv01 /u:bob /p:{}
+logman create counter c -u LAB\bob {}
+rasdial office bob {}
+bitsadmin /setcredentials job SERVER BASIC bob {}
+ksetup /setcomputerpassword {}
+ksetup /domain LAB /changepassword old {}
+ktpass /princ http/a@B /pass {} /out f.keytab
+ldifde -i -f x.ldf -b bob LAB {}
+manage-bde -unlock C: -recoverypassword {}
+msiexec /i agent.msi /qn SVCUSER=bob PASSWORD={}
+msiexec /i agent.msi SVC_PASSWORD="{}" /qn
+sqlcmd -S srv01 -U sa -P {} -Q "select 1"
+sqlcmd -S srv01 -U sa -P{}
+osql -U sa -P "{}"
+bcp db.t out f.txt -S srv01 -U sa -P {} -c
+sqlcmd -Q "ALTER LOGIN sa WITH PASSWORD = N'{}'"
+mysql -u root -p{} db
+mysqldump --user=root --password={} db
+mysql -u root --password="{}" db
+psql postgresql://bob:{}@db01/x
+set PGPASSWORD={}&& psql -h db01
+setx DB_PASSWORD {} /m
+curl -u bob:{} https://srv01/
+curl.exe --user "bob:{}" https://srv01/
+curl -ubob:{} https://srv01/
+curl -H "Authorization: Bearer {h}" https://srv01/
+curl -H "X-Api-Key: {}" https://srv01/
+curl "https://srv01/x?user=bob&password={}&a=b"
+wget --http-password={} https://srv01/
+plink -ssh bob@srv01 -pw {} ls
+"C:\Program Files\PuTTY\plink.exe" -pw "{}" bob@srv01 ls
+pscp.exe -pw {} a bob@srv01:/b
+7z a -p{} x.7z f
+7z.exe x -p"{}" x.7z
+"C:\Program Files\7-Zip\7z.exe" a -mhe -p{} x.7z f
+rar a -hp{} x.rar f
+certutil -p {} -importpfx x.pfx
+certutil.exe -f -p "{}" -exportpfx my x.pfx
+openssl pkcs12 -in x.pfx -passin pass:{} -passout pass:{} -out y.pem
+openssl enc -aes-256-cbc -k {} -in a
+az login --service-principal -u id --password {} --tenant t
+az login -u bob -p {}
+az storage blob list --account-key {} -c x
+aws configure set aws_secret_access_key {}
+set AWS_SECRET_ACCESS_KEY={}
+docker login -u bob -p {} registry
+echo {} | docker login -u bob --password-stdin
+git clone https://bob:{}@git.example/x.git
+Rubeus.exe asktgt /user:bob /rc4:{h} /ptt
+Rubeus.exe asktgt /user:bob /aes256:{h}{h} /domain:lab
+Rubeus.exe asktgt /user:bob /password:{} /nowrap
+Rubeus.exe changepw /creduser:bob /credpassword:{} /new:x
+mimikatz "sekurlsa::pth /user:bob /domain:lab /ntlm:{h} /run:cmd" exit
+mimikatz.exe "kerberos::golden /user:bob /krbtgt:{h} /id:500" exit
+evil-winrm -i 10.0.0.1 -u bob -H {h}
+impacket-psexec lab/bob:{}@10.0.0.5
+secretsdump.py -hashes aad3b435b51404eeaad3b435b51404ee:{h} lab/bob@dc01
+echo bob:500:aad3b435b51404eeaad3b435b51404ee:{h}:::
+echo {{"user": "bob", "password": "{}"}}
+echo {{"user":"bob","client_secret" : "{}", "tenant":"t"}}
+echo "{{\"user\":\"bob\",\"password\":\"{}\"}}"
+echo ^<Password^>{}^</Password^>
+echo cpassword="{}"
+echo Server=srv01;User Id=sa;Password={};Encrypt=true
+echo "Data Source=srv01;UID=sa;PWD={}"
+echo DefaultEndpointsProtocol=https;AccountName=x;AccountKey={};EndpointSuffix=y
+schtasks /change /tn x /ru bob /rp {}
+sc config svc password={}
+sqlcmd -P"{}" -S srv01
+psql "host=db01 user=u password={} dbname=d"
+curl --user=bob:{} https://srv01/
+curl -x http://bob:{}@proxy https://srv01/
+curl -b "session={}" https://srv01/
+curl -H "Cookie: session={}" https://srv01/
+echo|set /p="{}"|runas /user:bob cmd
+msdeploy -dest:auto,userName=bob,password={} -verb:sync
+winrm id -r:srv01 -username:bob -password:{}
+powershell -File x.ps1 -pw {}
+cmd /c net user bob {} /add /comment:"x y"
+setx /m API_KEY {}
+netsh wlan add profile keyMaterial={}
+NET USE \\srv01\share "{}" "/user:lab\bob"
+echo     DefaultPassword    REG_SZ    {}
+echo Key Content            : {}
+echo machine srv01 login bob password {}
+powershell -Command "net user bob '{}' /add"
+powershell -c "$s = ConvertTo-SecureString '{}' -AsPlainText -Force"
+powershell.exe -NoProfile -Command Set-LocalUser -Name bob -Password (ConvertTo-SecureString -AsPlainText {} -Force)
+"""
+_POWERSHELL = r"""
+$s = ConvertTo-SecureString '{}' -AsPlainText -Force
+$s = ConvertTo-SecureString "{}" -Force -AsPlainText
+ConvertTo-SecureString -AsPlainText -Force -String "{}"
+ConvertTo-SecureString -Force -AsPlainText {}
+ConvertTo-SecureString -AsPlainText -String:'{}' -Force
+'{}' | ConvertTo-SecureString -AsPlainText -Force
+"{}"|ConvertTo-SecureString -AsPlainText -Force
+New-Object System.Net.NetworkCredential('bob', '{}', 'lab')
+New-Object Net.NetworkCredential -ArgumentList "bob","{}"
+New-Object -TypeName System.Net.NetworkCredential -ArgumentList @('bob', '{}')
+[System.Net.NetworkCredential]::new("bob","{}")
+New-Object PSCredential('bob', (ConvertTo-SecureString '{}' -AsPlainText -Force))
+New-Object System.Management.Automation.PSCredential -ArgumentList 'bob', (ConvertTo-SecureString -Force -AsPlainText "{}")
+[pscredential]::new('bob', ('{}' | ConvertTo-SecureString -AsPlainText -Force))
+New-LocalUser bob -Password (ConvertTo-SecureString '{}' -AsPlainText -Force) -PasswordNeverExpires
+New-ADUser bob -AccountPassword (ConvertTo-SecureString "{}" -AsPlainText -Force) -Enabled $true
+Set-ADAccountPassword bob -Reset -NewPassword (ConvertTo-SecureString -AsPlainText "{}" -Force)
+Invoke-It -Password '{}' -Force
+Invoke-It -Password:{} -Force
+Invoke-It -Pass "{}"
+Invoke-It -AdminPassw '{}'
+Invoke-It -Passphrase "{}" -Path x
+Invoke-It -SafeModeAdministratorPassword '{}' -Credential $cred
+Invoke-It -ApiKey {} -Verbose
+$h = @{{ User = 'bob'; Password = '{}' }}; Invoke-It @h
+$h = @{{'Password'="{}"}}
+$Password = "{}"
+$o.Password = '{}'
+[string]$AdminPassword='{}'
+$env:PGPASSWORD = '{}'
+[Environment]::SetEnvironmentVariable('DB_PASSWORD', '{}', 'Machine')
+([ADSI]"WinNT://./bob").SetPassword("{}")
+([ADSI]"WinNT://./bob,user").Invoke("SetPassword", "{}")
+$ctx.ValidateCredentials('bob', '{}')
+New-Object DirectoryServices.DirectoryEntry($path, 'bob', '{}')
+Start-Process net -ArgumentList 'user bob {} /add' -Wait
+Start-Process net.exe -ArgumentList 'user','bob','{}','/add'
+Invoke-WmiMethod -Class Win32_Process -Name Create -ArgumentList "net user bob {} /add"
+Set-ItemProperty -Path 'HKLM:\SOFTWARE\x\Winlogon' -Name DefaultPassword -Value '{}'
+Invoke-Command srv01 {{ net user bob '{}' /add }}
+cmd /c 'net use \\srv01\c$ "{}" /user:bob'
+Invoke-RestMethod https://srv01 -Headers @{{ Authorization = "Bearer {h}" }}
+Invoke-RestMethod https://srv01 -Headers @{{ "X-Api-Key" = "{}" }}
+Invoke-Mimikatz -Command '"sekurlsa::pth /user:bob /ntlm:{h} /run:cmd"'
+$x = '<unattend><AdministratorPassword><Value>{}</Value><PlainText>true</PlainText></AdministratorPassword></unattend>'
+$x = '<add key="DbPassword" value="{}"/>'
+& "$env:windir\system32\net.exe" user bob '{}' /add
+ConvertTo-SecureString ('{}') -AsPlainText -Force
+$s = New-Object SecureString; "{}".ToCharArray() | ForEach-Object {{ $s.AppendChar($_) }}
+$n.MapNetworkDrive("Z:", "\\srv01\share", $false, "bob", "{}")
+$svc.Change($null, $null, $null, $null, $null, $null, "bob", "{}", $null, $null, $null)
+$folder.RegisterTaskDefinition($n, $t, 6, 'bob', '{}', 1, $null)
+Invoke-Sqlcmd -ServerInstance srv01 -Username sa -Password '{}' -Query "ALTER LOGIN x ENABLE"
+Invoke-Sqlcmd -Query "CREATE USER u IDENTIFIED BY '{}'"
+$c = New-Object System.Data.SqlClient.SqlConnection("Server=srv01;User ID=sa;Password={}")
+[pscredential]::new("bob", $("{}" | ConvertTo-SecureString -AsPlainText -Force))
+Set-ADAccountPassword -Identity bob -OldPassword (ConvertTo-SecureString -AsPlainText "{}" -Force) -NewPassword $new
+$env:AZURE_CLIENT_SECRET="{}"
+if ($password -eq '{}') {{ 1 }}
+"""
+_BLOCKS = (
+    "$p = @{{\n  UserName = 'bob'\n  Password = \"{}\"\n}}\nInvoke-It @p",
+    "$password = @'\n{}\n'@\nInvoke-It",
+    "ConvertTo-SecureString `\n  -AsPlainText `\n  -Force `\n  -String '{}'",
+    "net user bob `\n  '{}' /add",
+    "password: {}\nuser: bob",
+)
+NEAR = r"""
+net user bob /domain
+net user bob * /add
+net user bob /passwordreq:yes /active:yes
+net user
+net use Z: /delete
+net use \\srv01\share /user:bob
+net accounts /minpwlen:12 /maxpwage:30
+net localgroup administrators bob /add
+psexec \\srv01 -s cmd /c whoami
+schtasks /create /tn job /tr calc /sc once /st 00:00 /ru SYSTEM /rp /f
+schtasks /query /fo LIST /v
+sc config svc start= auto
+sc create svc binPath= "C:\a b\x.exe" start= auto
+cmdkey /list
+cmdkey /add:srv01 /user:bob /pass
+netdom resetpwd /s:dc01 /ud:bob /pd:*
+dsadd user "cn=bob" -mustchpwd yes -pwdneverexpires no
+reg query HKLM\x /v DefaultPassword
+reg add HKLM\x /v AllowBasic /t REG_DWORD /d 1 /f
+sqlcmd -S srv01 -E -p1 -Q "select 1"
+mysql -u root -p db -P 3306
+psql -h db01 -p 5432 -U bob
+curl -u bob https://srv01/
+curl -o out.txt https://srv01:443/a?b=c
+git clone https://git.example/x.git
+plink -ssh bob@srv01 -P 22 ls
+echo y | plink bob@srv01
+7z a x.7z f
+certutil -hashfile x.exe SHA256
+openssl pkcs12 -in x.pfx -passin env:PW -passout file:pw.txt
+shutdown /p /f
+forfiles /p C:\x /c "cmd /c del @file"
+xcopy a b /p
+mkdir -p /x/y
+powershell -ExecutionPolicy Bypass -File x.ps1
+whoami /all
+Get-ADUser bob -Properties PasswordLastSet
+Set-LocalUser bob -PasswordNeverExpires $true
+New-ADUser bob -AccountPassword $pw -ChangePasswordAtLogon $false
+Set-ADAccountPassword bob -Reset
+$password = Read-Host -AsSecureString
+$password = Get-Content .\pw.txt | ConvertTo-SecureString
+$cred = Get-Credential -UserName bob -Message 'for srv01'
+param([string]$Password, [int]$Port)
+Select-Object Name,Password,Enabled
+New-Object PSCredential('bob', $secure)
+Enter-PSSession srv01 -Credential LAB\bob
+Get-Password
+Password last set            1/2/2026 10:00
+Password expires             Never
+Minimum password length      7
+PasswordLastSet : 1/1/2026
+PasswordRequired : True
+Password : System.Security.SecureString
+System, Version=4.0.0.0, PublicKeyToken=b77a5c561934e089
+Get-FileHash x.exe | Format-List Hash
+SHA256 : 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+netsh wlan show profile name=x key=clear
+reg add HKLM\x /v DefaultUserName /d bob /f
+reg query HKLM\x
+AutoAdminLogon    REG_SZ    1
+msiexec /i agent.msi /qn
+bcdedit /enum
+http://srv01:5985/wsman
+""".strip().splitlines()
+
+UNITS = (
+    "curl ", "curl -u a:b ", "net user ", 'net user "', "password=", "password='", 'password="', "-Password ", "-pass:-", "-pass:(", "echo x | ", "'x' ",
+    '"a', "a'b ", "::a:", "://a:", '/pass:"', "(", "{", "@{", '\\"', '`"', '""', "A", "QUJD", "token:", "<password ", "<password>", "networkcredential('a',",
+    "\n'", '\n"', '7z -p"', "psexec -p 'a\" ", "bearer ", "authorization: basic ", " ", ";Password=", "-----BEGIN PRIVATE KEY-----", "&quot;",
+    "password&quot;:&quot;", "reg /v password ", "^", 'cmd /c "net user ""a"" ', "@'\n", "password: @'\n", "$pw=", "eyJabcdef.",
+    "password '", "login x password ", "111111-", "cookie: a=", "identified by ", "'x'.ToCharArray() AppendChar", "runas ", "net user * ",
+    "<Arguments>", "-enc ",
+)  # fmt: skip
+"""What costs most where a reader goes back: quotes that do not close, names without values, layers in layers."""
+
+
+class Form(NamedTuple):
+    """A line with its secrets, and the kind of shell in which it runs."""
+
+    line: str
+    secrets: tuple[str, ...]
+    kind: str
+
+
+SAME = ("Gk!Tz#x7", "Gk !Tz#x7", hashlib.md5(b"same", usedforsecurity=False).hexdigest())
+"""The secrets of ``forms(same=True)``: as a word, in quotes, as a hash."""
+
+
+def forms(*, same: bool = False) -> list[Form]:
+    """Every form with a secret of its own (or ``SAME``); once more with a blank in the secret where it stands in quotes; and encoded ones."""
+    templates = [(one, "winrs") for one in _CMD.strip().splitlines()]
+    templates += [(one, "powershell") for one in (*_POWERSHELL.strip().splitlines(), *_BLOCKS)]
+    made = [_form(template, kind, None if same else place) for place, (template, kind) in enumerate(templates)]
+    quoted = [(one, kind) for one, kind in templates if '"{}"' in one or "'{}'" in one]
+    made += [_form(template, kind, None if same else place, " ") for place, (template, kind) in enumerate(quoted, len(made))]
+    return made + [_encoded(None if same else place, script) for place, script in enumerate(("net user bob '{}' /add", "$password = '{}'"), len(made))]
+
+
+def _form(template: str, kind: str, place: int | None, blank: str = "") -> Form:
+    digits = SAME[2] if place is None else hashlib.md5(str(place).encode(), usedforsecurity=False).hexdigest()
+    secret = SAME[bool(blank)] if place is None else f"Gk{place:03}{blank}!Tz#x"
+    filled = template.format(*[secret] * template.count("{}"), h=digits)
+    return Form(filled, tuple(one for one in (secret, digits) if one in filled), kind)
+
+
+def _encoded(place: int | None, script: str) -> Form:
+    secret = SAME[0] if place is None else f"Gk{place:03}!Tz#x"
+    inner = base64.b64encode(script.format(secret).encode("utf-16-le")).decode()
+    outer = base64.b64encode(f"powershell -enc {inner}".encode("utf-16-le")).decode()
+    return Form(f"powershell.exe -NoProfile -EncodedCommand {inner if script.startswith('$') else outer}", (secret,), "winrs")

@@ -1,0 +1,48 @@
+"""No text costs more than its length: four times as much of what is hard to read takes about four times as long."""
+
+import time
+
+import pytest
+
+from analyzer.records.wsman import Command
+from analyzer.reports.typed import Dialect, arguments_in, secrets_in
+from analyzer.rules.catalogue import rules
+from analyzer.sigma.sightings import sightings
+from tests.build.typed import UNITS
+
+
+def _cpu(text: str) -> float:
+    best = []
+    for _ in range(3):
+        began = time.process_time()
+        assert sum(1 for _ in secrets_in(text)) >= 0
+        assert sum(1 for _ in arguments_in(text, Dialect.POWERSHELL)) >= 0
+        best.append(time.process_time() - began)
+    return min(best)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unit", UNITS)
+def test_no_text_costs_more_than_its_length(unit: str) -> None:
+    text = unit * (4000 // len(unit))
+    assert _cpu(text * 4) < 5.5 * max(_cpu(text), 0.002)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "unit", ["create shadow lsass eventlog iwr iex\n", "create shadow lsass win32_process ", "'+'", "sc create x ", "vssadmin delete ", "`\n"]
+)
+def test_no_script_costs_the_rules_more_than_its_length(unit: str) -> None:
+    asked = {rule.id: rule.looks_for for rule in rules() if rule.looks_for}
+
+    def spent(text: str) -> float:
+        best = []
+        command = Command("C", "S", "powershell", text, None, 0, 1, None, None, (), None, 0, (1,))
+        for _ in range(3):
+            began = time.process_time()
+            assert sightings(asked, [command], []).issues == ()
+            best.append(time.process_time() - began)
+        return min(best)
+
+    text = unit * (8000 // len(unit))
+    assert spent(text * 4) < 5.5 * max(spent(text), 0.002)
