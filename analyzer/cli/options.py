@@ -42,7 +42,7 @@ _mask = click.option(
     type=click.Choice(["usual", "strict"]),
     default="usual",
     show_default=True,
-    help="What looks like a secret in commands and output, best effort; or all arguments of commands.",
+    help="What is masked in texts: what looks like a password or key, best effort; or all arguments of commands.",
 )
 _file = click.Path(exists=True, dir_okay=False)
 _secrets = click.option("--secrets", type=_file, metavar="FILE.toml", help="Passwords, hashes and keys that decrypt encrypted bodies. They are never printed.")

@@ -6,10 +6,12 @@ value is found as it is and in the encodings in which it travels (`spellings`). 
 still called vagrant.
 """
 
+from __future__ import annotations
+
 import bisect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec.structs import replace
 
@@ -24,11 +26,12 @@ from analyzer.records.sealing import Message
 from analyzer.records.wsman import Command, Output, Shell
 from analyzer.reports.spellings import SHORTEST, forms
 from analyzer.reports.transcript import BYTE_STREAMS
-from analyzer.reports.typed import Dialect, Span, arguments_in, secrets_in
-from analyzer.reports.typed.layers import in_layers
-from analyzer.reports.typed.programs import reads_secret
 from analyzer.tables.column import Table, Value
 
+if TYPE_CHECKING:
+    from analyzer.reports.typed import Dialect
+
+Span: TypeAlias = tuple[int, int]
 _SHORTEST_KEY = 8
 """Bytes."""
 _STARS = "***"
@@ -40,7 +43,8 @@ _REMEMBERED, _MOST_REMEMBERED = 300, 100_000
 """Characters of a text whose masked form is kept, and how many are."""
 _QUOTED = re.compile("\u201c[^\u201d]*\u201d")
 """What a finding quotes of a command line; rules put it in these marks (`rules.attack`)."""
-_DIALECTS = {"winrs": Dialect.CMD, "powershell": Dialect.POWERSHELL}
+_DIALECTS = {"winrs": "CMD", "powershell": "POWERSHELL"}
+"""Whose quoting rules a kind of command has, as `typed.Dialect` names them."""
 _LEARNED = 6
 """Characters, of at least two kinds, of a secret in a command that is looked for in what came back, too."""
 _MOST_LEARNED = 1000
@@ -109,7 +113,7 @@ class Mask:
 
     def line(self, text: str, kind: str) -> str:
         """A command line or script of a shell of this ``kind``, or what was sent to its input; under ``strict`` without its arguments."""
-        dialect = _DIALECTS.get(kind)
+        dialect = _dialect(kind)
         return self._filtered(f"line {kind}", text, lambda: (*self._known(text, self._forms), *self._typed(text, dialect)))
 
     def body(self, text: str) -> str:
@@ -117,7 +121,7 @@ class Mask:
         return _STARS if self.strict else self.typed(text)
 
     def _typed(self, text: str, dialect: Dialect | None) -> Iterator[Span]:
-        return arguments_in(text, dialect or Dialect.POWERSHELL) if self.strict else secrets_in(text, dialect)
+        return _arguments_in(text, dialect) if self.strict else secrets_in(text, dialect)
 
     def quoting(self, text: str) -> str:
         """A sentence of ours, in which what it quotes of a command line is masked as the command line is."""
@@ -230,6 +234,8 @@ class Mask:
         """Streams of bytes run on from piece to piece; an object is a text of its own, on a line of its own. What was typed in is a command line."""
         outputs = tuple(one.outputs)
         learned = [word for word in one.text.split()[1:] if len(word) >= SHORTEST] if self.strict else _learned(_inside(one))
+        from analyzer.reports.typed.programs import reads_secret
+
         secret_input = reads_secret(one.text)
         made = list(outputs)
         for stream in sorted({one.stream for one in outputs}):
@@ -247,6 +253,8 @@ class Mask:
         """A command line of which a decoded layer holds a secret that was not found in it as it stands: all that is encoded is hidden."""
         inside = [decoded[begin:end].strip("\"'") for begin, end in (*secrets_in(decoded), *self._known(decoded, self._forms))]
         hidden = Mask(inside).known(text)
+        from analyzer.reports.typed.layers import in_layers
+
         found = next(in_layers(original, secrets_in), None) is not None or hidden != text
         return hidden if found else re.sub(_BLOB, _STARS, hidden)
 
@@ -346,7 +354,7 @@ def masked(text: str) -> str:
 
 def _inside(one: Command) -> Iterator[str]:
     """The secrets in a command's text and in its decoded layers, without their quotes."""
-    for text, dialect in ((one.text, _DIALECTS.get(one.kind)), (one.decoded or "", Dialect.POWERSHELL)):
+    for text, dialect in ((one.text, _dialect(one.kind)), (one.decoded or "", _dialect("powershell"))):
         for begin, end in secrets_in(text, dialect):
             yield text[begin:end].strip("\"'")
 
@@ -398,3 +406,22 @@ def _part(text: str, begin: int, end: int, spans: Sequence[Span]) -> str:
             at = min(end, last)
         place += 1
     return "".join([*made, text[at:end]])
+
+
+def secrets_in(text: str, dialect: Dialect | None = None) -> Iterator[Span]:
+    """As `typed.secrets_in`, which is loaded when there is a text to look at: most captures that are searched for WinRM have none."""
+    from analyzer.reports.typed import secrets_in as found
+
+    return found(text, dialect)
+
+
+def _arguments_in(text: str, dialect: Dialect | None) -> Iterator[Span]:
+    from analyzer.reports.typed import Dialect, arguments_in
+
+    return arguments_in(text, dialect or Dialect.POWERSHELL)
+
+
+def _dialect(kind: str) -> Dialect | None:
+    from analyzer.reports.typed import Dialect
+
+    return Dialect[_DIALECTS[kind]] if kind in _DIALECTS else None

@@ -1,10 +1,10 @@
 """A script fetches code and runs it, or loads a program into memory.
 
 Detects
-    Lines of commands, scripts and input that could be read, and of the layers decoded out of them: a download that is
-    handed to Invoke-Expression or a script block, a .NET assembly loaded from bytes that the script carries or fetches,
-    memory of a process written and started from a script, a script decompressed and run, a Windows program that fetches
-    and runs code (mshta, regsvr32, certutil, bitsadmin). Each finding quotes the line with its packet. Escape characters
+    Lines of commands, scripts and input that could be read, and of the layers decoded out of them. A download is
+    handed to Invoke-Expression or a script block; a .NET assembly is loaded from bytes that the script carries or
+    fetches. Memory of a process is written and started from a script, or a script is decompressed and run. A Windows
+    program fetches and runs code (mshta, regsvr32, certutil, bitsadmin). Each finding quotes the line with its packet. Escape characters
     and pieces of texts are put together first.
 Impact
     What runs is never a file on the server, and may differ each time. Most stagers of attack tools look so.

@@ -1,13 +1,13 @@
 """A command reads stored credentials of the server.
 
 Detects
-    Lines of commands, scripts and input that could be read, and of the layers decoded out of them: modules of mimikatz
-    and Rubeus, a memory dump of LSASS (comsvcs.dll MiniDump, procdump, and programs made for it), the registry hives
-    SAM and SECURITY saved, the database of Active Directory copied (ntdsutil ifm, ntds.dit), WDigest made to keep
-    passwords, group policy passwords. Each finding quotes the line with its packet. Escape characters and pieces of
+    Lines of commands, scripts and input that could be read, and of the layers decoded out of them. They name modules of
+    mimikatz and Rubeus, or dump the memory of LSASS (comsvcs.dll MiniDump, procdump, and programs made for it). They
+    save the registry hives SAM and SECURITY, or copy the database of Active Directory (ntdsutil ifm, ntds.dit). They
+    make WDigest keep passwords, or read passwords of group policies. Each finding quotes the line with its packet. Escape characters and pieces of
     texts are put together first.
 Impact
-    Whoever has these can log on as any user whose credentials were there, of a domain controller as every user.
+    Anyone who has these can log on as any user whose credentials were there, of a domain controller as every user.
 False positives
     Tests of security products and penetration tests do the same. ntdsutil ifm makes installation media for a new
     domain controller. Support asks for a dump of LSASS in rare cases. Backup scripts save the SYSTEM hive. A text that
@@ -64,7 +64,7 @@ LOOKS_FOR = (
         "sam-hive",
         ("\\sam", "\\security"),
         {"save": {"CommandLine|re": rf"\breg(?:\.exe)?[\"']?\s+(?:save|export)\s+[\"']?{_ROOT.format('sam|security')}"}, "condition": "save"},
-        "saves the registry hive SAM or SECURITY, which holds hashes and secrets of the machine",
+        "saves the registry hive SAM or SECURITY, which holds password hashes and keys of the machine",
         Severity.HIGH,
         ("T1003.002", "T1003.004"),
     ),

@@ -1,10 +1,10 @@
 """A command makes Microsoft Defender blind: exclusions, protection switched off, the service stopped.
 
 Detects
-    Lines of commands, scripts and input that could be read, and of the layers decoded out of them: Add-MpPreference or
-    Set-MpPreference with an exclusion, a protection of Set-MpPreference that is disabled, the policies of the registry
-    that do the same, the service stopped or disabled, definitions removed, the feature uninstalled; the firewall of a
-    whole profile switched off (low). Each finding quotes the line with its packet. Reading settings, removing an
+    Lines of commands, scripts and input that could be read, and of the layers decoded out of them. Add-MpPreference or
+    Set-MpPreference sets an exclusion or disables a protection, or a policy in the registry does the same. The service
+    is stopped or disabled, definitions are removed, the feature is uninstalled. The firewall of a whole profile is
+    switched off (low). Each finding quotes the line with its packet. Reading settings, removing an
     exclusion and switching a protection on are none.
 Impact
     A program that would have been found and removed then stays.

@@ -1,10 +1,10 @@
 """A command switches off, bypasses or clears what records scripts and events: AMSI, PowerShell logging, event logs.
 
 Detects
-    Lines of commands, scripts and input that could be read, and of the layers decoded out of them: AMSI's state or
-    functions changed in memory, script block logging switched off in memory or in the registry, tracing of PowerShell
-    or of the process patched, event logs cleared or disabled, the audit policy removed, Sysmon unloaded, the command
-    history deleted. Each finding quotes the line with its packet.
+    Lines of commands, scripts and input that could be read, and of the layers decoded out of them. AMSI's state or
+    functions are changed in memory; script block logging is switched off in memory or in the registry. Tracing of
+    PowerShell or of the process is patched, event logs are cleared or disabled, the audit policy is removed. Sysmon is
+    unloaded, or the command history is deleted. Each finding quotes the line with its packet.
 Impact
     What follows is not scanned and leaves no trace on the server: the capture may be the only record.
 False positives

@@ -1,11 +1,11 @@
 """A service, a scheduled task, a WMI subscription or a process on another host is created by a command.
 
 Detects
-    Lines of commands, scripts and input that could be read, and of the layers decoded out of them: a service or task
-    that runs a shell, a script that is encoded or a program of a folder anyone can write to; one on a further host (sc
-    with a host, schtasks /s, wmic /node, Win32_Process Create with a computer's name, psexec); a WMI event subscription
-    that runs a command. Any other service or task that is created is low. Each finding quotes the line with its packet.
-    Lists, queries, starts and stops are none.
+    Lines of commands, scripts and input that could be read, and of the layers decoded out of them. They create a
+    service or task that runs a shell, an encoded script, or a program of a folder that anyone can write to. They
+    create one on a further host (sc with a host, schtasks /s, wmic /node, Win32_Process Create with a computer's
+    name, psexec). They create a WMI event subscription that runs a command. Any other service or task that is
+    created is low. Each finding quotes the line with its packet. Lists, queries, starts and stops are none.
 Impact
     Services and tasks start again after a restart and run as SYSTEM. From one server they lead to the next.
 False positives
