@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -26,12 +26,12 @@ from analyzer.records.sealing import Message
 from analyzer.records.wsman import Command, Output, Shell
 from analyzer.reports.spellings import SHORTEST, forms
 from analyzer.reports.transcript import BYTE_STREAMS
+from analyzer.reports.typed_late import Span, arguments_in, dialect_of, secrets_in
 from analyzer.tables.column import Table, Value
 
 if TYPE_CHECKING:
     from analyzer.reports.typed import Dialect
 
-Span: TypeAlias = tuple[int, int]
 _SHORTEST_KEY = 8
 """Bytes."""
 _STARS = "***"
@@ -43,8 +43,6 @@ _REMEMBERED, _MOST_REMEMBERED = 300, 100_000
 """Characters of a text whose masked form is kept, and how many are."""
 _QUOTED = re.compile("\u201c[^\u201d]*\u201d")
 """What a finding quotes of a command line; rules put it in these marks (`rules.attack`)."""
-_DIALECTS = {"winrs": "CMD", "powershell": "POWERSHELL"}
-"""Whose quoting rules a kind of command has, as `typed.Dialect` names them."""
 _LEARNED = 6
 """Characters, of at least two kinds, of a secret in a command that is looked for in what came back, too."""
 _MOST_LEARNED = 1000
@@ -113,7 +111,7 @@ class Mask:
 
     def line(self, text: str, kind: str) -> str:
         """A command line or script of a shell of this ``kind``, or what was sent to its input; under ``strict`` without its arguments."""
-        dialect = _dialect(kind)
+        dialect = dialect_of(kind)
         return self._filtered(f"line {kind}", text, lambda: (*self._known(text, self._forms), *self._typed(text, dialect)))
 
     def body(self, text: str) -> str:
@@ -121,7 +119,7 @@ class Mask:
         return _STARS if self.strict else self.typed(text)
 
     def _typed(self, text: str, dialect: Dialect | None) -> Iterator[Span]:
-        return _arguments_in(text, dialect) if self.strict else secrets_in(text, dialect)
+        return arguments_in(text, dialect) if self.strict else secrets_in(text, dialect)
 
     def quoting(self, text: str) -> str:
         """A sentence of ours, in which what it quotes of a command line is masked as the command line is."""
@@ -354,7 +352,7 @@ def masked(text: str) -> str:
 
 def _inside(one: Command) -> Iterator[str]:
     """The secrets in a command's text and in its decoded layers, without their quotes."""
-    for text, dialect in ((one.text, _dialect(one.kind)), (one.decoded or "", _dialect("powershell"))):
+    for text, dialect in ((one.text, dialect_of(one.kind)), (one.decoded or "", dialect_of("powershell"))):
         for begin, end in secrets_in(text, dialect):
             yield text[begin:end].strip("\"'")
 
@@ -406,22 +404,3 @@ def _part(text: str, begin: int, end: int, spans: Sequence[Span]) -> str:
             at = min(end, last)
         place += 1
     return "".join([*made, text[at:end]])
-
-
-def secrets_in(text: str, dialect: Dialect | None = None) -> Iterator[Span]:
-    """As `typed.secrets_in`, which is loaded when there is a text to look at: most captures that are searched for WinRM have none."""
-    from analyzer.reports.typed import secrets_in as found
-
-    return found(text, dialect)
-
-
-def _arguments_in(text: str, dialect: Dialect | None) -> Iterator[Span]:
-    from analyzer.reports.typed import Dialect, arguments_in
-
-    return arguments_in(text, dialect or Dialect.POWERSHELL)
-
-
-def _dialect(kind: str) -> Dialect | None:
-    from analyzer.reports.typed import Dialect
-
-    return Dialect[_DIALECTS[kind]] if kind in _DIALECTS else None
