@@ -8,7 +8,6 @@ still called vagrant.
 
 from __future__ import annotations
 
-import bisect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -24,9 +23,10 @@ from analyzer.records.proxy import Scorecard
 from analyzer.records.result import Result
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Command, Output, Shell
+from analyzer.reports.spans import STARS, Span, found_in, merged, part, without
 from analyzer.reports.spellings import SHORTEST, forms
 from analyzer.reports.transcript import BYTE_STREAMS
-from analyzer.reports.typed_late import Span, arguments_in, dialect_of, secrets_in
+from analyzer.reports.typed_late import arguments_in, dialect_of, secrets_in
 from analyzer.tables.column import Table, Value
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _SHORTEST_KEY = 8
 """Bytes."""
-_STARS = "***"
 _INPUTS = ("stdin", "input")
 _LINES = {"commands": ("kind", ("winrs", "powershell", "cim")), "streams": ("stream", _INPUTS), "timeline": ("table", ("commands",))}
 """Which rows of a table hold command lines or input, by a column and its values."""
@@ -53,7 +52,14 @@ _BASE64_CHAR = "[A-Za-z0-9+/_-]"
 _BLOB = rf"{_BASE64_CHAR}{{24,}}=*"
 _SCHEME = r"[A-Za-z-]{0,20}"
 """An authentication scheme by itself, as in an offer."""
-TYPED = {"commands": ("text", "text_decoded"), "streams": ("text",), "exchanges": ("target",), "ladders": ("head",), "timeline": ("message",)}
+TYPED = {
+    "commands": ("text", "text_decoded"),
+    "streams": ("text",),
+    "exchanges": ("target",),
+    "ladders": ("head",),
+    "timeline": ("message",),
+    "files": ("name",),
+}
 """By table, the columns that hold what somebody typed: what looks like a secret is looked for there, too (`typed`)."""
 _HOSTS = ("source", "destination", "host", "server_name", "tls_server_name", "wanted_name", "socks_destination")
 NAMES = frozenset({"user", "domain", "workstation", "target_name", "spn", "realm", "socks_user", *_HOSTS})
@@ -116,7 +122,7 @@ class Mask:
 
     def body(self, text: str) -> str:
         """The body of a message; under ``strict`` nothing of it, as command lines lie in it in pieces."""
-        return _STARS if self.strict else self.typed(text)
+        return STARS if self.strict else self.typed(text)
 
     def _typed(self, text: str, dialect: Dialect | None) -> Iterator[Span]:
         return arguments_in(text, dialect) if self.strict else secrets_in(text, dialect)
@@ -134,11 +140,11 @@ class Mask:
         if how in ("known", "named") and not (self._forms or self._digits):
             return text
         if len(text) > _REMEMBERED:
-            return _without(text, spans())
+            return without(text, spans())
         if (how, text) not in self._seen:
             if len(self._seen) >= _MOST_REMEMBERED:
                 self._seen.clear()
-            self._seen[how, text] = _without(text, spans())
+            self._seen[how, text] = without(text, spans())
         return self._seen[how, text]
 
     def across(self, pieces: Sequence[str]) -> list[str]:
@@ -147,12 +153,12 @@ class Mask:
         return self._apart(whole, pieces, secrets_in(whole), 0)
 
     def _apart(self, whole: str, pieces: Sequence[str], typed: Iterable[Span], between: int) -> list[str]:
-        spans = _merged([*self._known(whole, self._forms), *typed])
+        spans = merged([*self._known(whole, self._forms), *typed])
         if not spans:
             return list(pieces)
         made, at = [], 0
         for piece in pieces:
-            made.append(_part(whole, at, at + len(piece), spans))
+            made.append(part(whole, at, at + len(piece), spans))
             at += len(piece) + between
         return made
 
@@ -242,7 +248,7 @@ class Mask:
             between = "" if stream in BYTE_STREAMS else "\n"
             whole = between.join(pieces)
             spans = ((0, len(whole)),) if stream in _INPUTS and secret_input else self._typed(whole, None) if stream in _INPUTS else secrets_in(whole)
-            for place, text in zip(places, self._apart(whole, pieces, (*spans, *_found(whole, learned)), len(between)), strict=True):
+            for place, text in zip(places, self._apart(whole, pieces, (*spans, *found_in(whole, learned)), len(between)), strict=True):
                 if text != outputs[place].text:
                     made[place] = outputs[place]._replace(text=text)
         return one.outputs if all(new is old for new, old in zip(made, outputs, strict=True)) else tuple(made)
@@ -254,7 +260,7 @@ class Mask:
         from analyzer.reports.typed.layers import in_layers
 
         found = next(in_layers(original, secrets_in), None) is not None or hidden != text
-        return hidden if found else re.sub(_BLOB, _STARS, hidden)
+        return hidden if found else re.sub(_BLOB, STARS, hidden)
 
     def _shell(self, one: Shell) -> Shell:
         return replace(one, user=self._maybe(one.user), resource_uri=self._maybe(one.resource_uri))
@@ -297,11 +303,11 @@ class Mask:
         if name not in CREDENTIALS:
             return self.known(value)
         if name.endswith("cookie"):
-            return _STARS
+            return STARS
         scheme, _, rest = value.strip().partition(" ")
         if not rest:
-            return self.known(value) if re.fullmatch(_SCHEME, scheme) else _STARS
-        return self.known(value) if rest.lower().startswith("realm=") else f"{self.known(scheme)} {_STARS}"
+            return self.known(value) if re.fullmatch(_SCHEME, scheme) else STARS
+        return self.known(value) if rest.lower().startswith("realm=") else f"{self.known(scheme)} {STARS}"
 
     def _message(self, one: Message) -> Message:
         texts = (self._maybe(one.action), self._maybe(one.resource_uri), self._maybe(one.fault_code))
@@ -347,7 +353,7 @@ class Mask:
 
 def masked(text: str) -> str:
     """The text without what looks like a password."""
-    return _without(text, secrets_in(text))
+    return without(text, secrets_in(text))
 
 
 def _inside(one: Command) -> Iterator[str]:
@@ -363,44 +369,6 @@ def _learned(values: Iterable[str]) -> list[str]:
     return list(kept)[:_MOST_LEARNED]
 
 
-def _found(text: str, values: Iterable[str]) -> Iterator[Span]:
-    for value in values:
-        at = text.find(value)
-        while at >= 0:
-            yield at, at + len(value)
-            at = text.find(value, at + len(value))
-
-
 def _has_run(text: str, size: int) -> bool:
     """True when so many hexadecimal digits stand together: on a long text this is much cheaper than a search for runs."""
     return b"0" * size in text.encode("ascii", "replace").translate(_ALL_HEX_AS_ZERO)
-
-
-def _merged(spans: Iterable[Span]) -> list[Span]:
-    made: list[Span] = []
-    for begin, end in sorted(spans):
-        if made and begin <= made[-1][1]:
-            made[-1] = (made[-1][0], max(end, made[-1][1]))
-        else:
-            made.append((begin, end))
-    return made
-
-
-def _without(text: str, spans: Iterable[Span]) -> str:
-    found = _merged(spans)
-    return _part(text, 0, len(text), found) if found else text
-
-
-def _part(text: str, begin: int, end: int, spans: Sequence[Span]) -> str:
-    """``text[begin:end]`` with stars for the spans; a span that began earlier leaves nothing."""
-    made, at = [], begin
-    place = max(0, bisect.bisect_right(spans, (begin, len(text) + 1)) - 1)
-    while place < len(spans) and spans[place][0] < end:
-        first, last = spans[place]
-        if last > at:
-            made.append(text[at : max(at, first)])
-            if first >= begin:
-                made.append(_STARS)
-            at = min(end, last)
-        place += 1
-    return "".join([*made, text[at:end]])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from analyzer.reports.spans import Span
     from analyzer.reports.typed import Dialect
 
-Span: TypeAlias = tuple[int, int]
 _DIALECTS = {"winrs": "CMD", "powershell": "POWERSHELL"}
 """Whose quoting rules a kind of command has, as `typed.Dialect` names them."""
 
