@@ -4,7 +4,7 @@ A capture program that rotates its files cuts wherever a file is full: in a hand
 one kernel, as one long capture (`analyzer.capture.scan`). A file follows another one when it begins where that one ends, and
 
     - it goes on with a connection of that one, or
-    - both have the same name but for digits (``ring_00001_20261124105600.pcap``, ``dump.pcap3``), or
+    - both have the same name but for digits (``ring_00001_20261124105600.pcap``, ``dump.pcap3``), and some stations or hosts in common, or
     - all its frames go between stations (Ethernet addresses) that have frames in that one, too, so that both were taken at one link,
 
 and its packets are not that one's own packets over again. Packets of several interfaces are written a little late, so that times overlap by some of a second:
@@ -222,11 +222,8 @@ def _follows(before: _Open, head: _Head, limits: Limits, scope: Scope) -> bool:
     kernel, last_ns = before.point.kernel, before.point.last_ns
     if kernel is None or last_ns is None:
         return False
-    force = frozenset(range(1, _HEAD_PACKETS))
-    begin = chosen()(head.piece.ordinal, limits, SlowPath(limits), bytes, in_place=True, all_http=scope.all_http, force=force)
     walk = Walk()
-    for row in _beginning(head.piece, limits, walk, begin):
-        begin.packet(*row)
+    begin = _begun(head.piece, limits, scope, walk)
     after = _time(head) >= last_ns
     known, copies = kernel.in_common(begin)
     one_name = before.stem == _stem(head.piece)
@@ -235,13 +232,37 @@ def _follows(before: _Open, head: _Head, limits: Limits, scope: Scope) -> bool:
     interfaces = before.point.parts[-1].walk.interfaces
     if known > copies or (len(interfaces) > 1 and interfaces == walk.interfaces):
         return True
-    return after and (one_name or _one_link(before.point, head.piece, limits))
+    return after and _one_link(before.point, head.piece, limits, scope, all_of_it=not one_name)
 
 
-def _one_link(point: Point, piece: Piece, limits: Limits) -> bool:
-    """True when all frames at the file's beginning go between stations that have frames in the point's first or last file, too."""
+def _one_link(point: Point, piece: Piece, limits: Limits, scope: Scope, *, all_of_it: bool) -> bool:
+    """True when frames (``all_of_it``: all frames) at the file's beginning go between stations that have frames at that of the point's first or last file, too.
+
+    Where a link has no addresses of stations, those of hosts count, which prove less: only files of one name go on by them."""
+    files = (point.parts[0].piece, point.parts[-1].piece)
     own = _stations(piece, limits)
-    return bool(own) and own <= _stations(point.parts[0].piece, limits) | _stations(point.parts[-1].piece, limits)
+    if own:
+        known = _stations(files[0], limits) | _stations(files[1], limits)
+        return own <= known if all_of_it else not own.isdisjoint(known)
+    if all_of_it:
+        return False
+    talkers = _talkers(piece, limits, scope)
+    return not talkers or not talkers.isdisjoint(_talkers(files[0], limits, scope) | _talkers(files[1], limits, scope))
+
+
+def _talkers(piece: Piece, limits: Limits, scope: Scope) -> frozenset[tuple[int, ...]]:
+    """The pairs of hosts with TCP connections at the file's beginning."""
+    begin = _begun(piece, limits, scope, Walk())
+    return frozenset(ends[:4] for ends, _, _, _ in begin.addresses())
+
+
+def _begun(piece: Piece, limits: Limits, scope: Scope, walk: Walk) -> Kernel:
+    """A kernel that has read the file's first bytes, and kept every connection."""
+    force = frozenset(range(1, _HEAD_PACKETS))
+    begin = chosen()(piece.ordinal, limits, SlowPath(limits), bytes, in_place=True, all_http=scope.all_http, force=force)
+    for row in _beginning(piece, limits, walk, begin):
+        begin.packet(*row)
+    return begin
 
 
 def _stations(piece: Piece, limits: Limits) -> frozenset[frozenset[bytes]]:
