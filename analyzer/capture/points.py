@@ -23,7 +23,6 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from analyzer.capture.containers import rows
-from analyzer.capture.halves import ends_about
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen
 from analyzer.capture.open import STDIN, opened, zstd_errors
@@ -323,6 +322,8 @@ def _is_alone(head: _Head, begins: Sequence[int], limits: Limits) -> bool:
     """True when no other file can follow: every one begins before this one's end."""
     if len(begins) < 2 or head.first_ns is None:
         return True
+    from analyzer.capture.halves import ends_about  # only where there are several files
+
     end = ends_about(head.piece.path, limits)
     return end is not None and begins[-1] < end - _DISORDER_NS
 
