@@ -4,8 +4,8 @@ A capture program that rotates its files cuts wherever a file is full: in a hand
 one kernel, as one long capture (`analyzer.capture.scan`). A file follows another one when it begins where that one ends, and
 
     - it goes on with a connection of that one, or
-    - both have the same name but for digits (``ring_00001_20261124105600.pcap``, ``dump.pcap3``), or
-    - all its frames go between stations (Ethernet addresses) that have frames in that one, too, so that both were taken at one link,
+    - both have the same name but for digits (``ring_00001_20261124105600.pcap``, ``dump.pcap3``), and stations (Ethernet addresses) in common, or hosts, or
+    - all its frames go between stations that have frames in that one, too, so that both were taken at one link,
 
 and its packets are not that one's own packets over again. Packets of several interfaces are written a little late, so that times overlap by some of a second:
 then only the first reason counts, or that both files have the same several interfaces.
@@ -41,8 +41,8 @@ _HEAD_BYTES = 1 << 16
 _HEAD_PACKETS = 1 << 11
 _FEW = 2
 """So many copies are no second view of the same packets, where the names say that the files follow each other."""
-_OTHER_NAMES = 8
-"""Points with files of other names, those that ended last, that a file may go on with."""
+_NEAREST = 8
+"""Points with files of the same name, and of other names, that a file may go on with: those that ended last."""
 _ETHERNET, _ADDRESS = 1, 6
 """The link type, and the bytes of an address."""
 _UNDECIDED, _HTTP, _TLS, _REJECTED = 0, 1, 2, 3
@@ -83,9 +83,12 @@ def _points(pieces: Sequence[Piece], limits: Limits, scope: Scope, spool: Spool,
     points: list[Point] = []
     unread: list[Scanned] = []
     still: list[_Open] = []
+    one_point: list[tuple[Point, Point]] = []
     for head in _in_order(heads):
         candidates = [one for one in still if one.link == head.link] if head.first_ns is not None else []
-        point = next((one.point for one in _nearest(candidates, head) if _follows(one, head, limits, scope)), None)
+        likely, sure = _followed(_nearest(candidates, head), head, limits, scope)
+        point = next(iter((*sure, *likely)), None)
+        one_point += ((point, other) for other in sure[1:] if point is not None and _may_be_one(point, other))
         try:
             if point is not None:
                 point.read(head.piece, progress, alone=False)
@@ -100,7 +103,42 @@ def _points(pieces: Sequence[Piece], limits: Limits, scope: Scope, spool: Spool,
             still.append(_Open(point, _stem(head.piece), head.link))
             if len(still) > limits.open_points:
                 still.remove(min(still, key=lambda one: one.point.last_ns or 0))
-    return points, unread
+    return _together(points, one_point, limits, scope, spool, progress), unread
+
+
+def _may_be_one(one: Point, other: Point) -> bool:
+    """True for points whose files do not overlap in time, and that saw nothing twice."""
+    first, second = sorted((one, other), key=_first_ns)
+    if first.kernel is None or second.kernel is None or _first_ns(second) < (first.last_ns or 0) - _DISORDER_NS:
+        return False
+    return first.kernel.in_common(second.kernel)[1] == 0
+
+
+def _first_ns(point: Point) -> int:
+    return min((part.first_ns for part in point.parts if part.first_ns is not None), default=0)
+
+
+def _together(points: list[Point], pairs: Sequence[tuple[Point, Point]], limits: Limits, scope: Scope, spool: Spool, progress: Progress | None) -> list[Point]:
+    """The points, with those that a later file shows to be one read again as one: it goes on with connections of each of them."""
+    group = {id(point): place for place, point in enumerate(points)}
+    for one, other in pairs:
+        first, second = sorted((group[id(one)], group[id(other)]))
+        group = {identity: first if place == second else place for identity, place in group.items()}
+    found = []
+    for place in range(len(points)):
+        members = [point for point in points if group[id(point)] == place]
+        if len(members) < 2 or not all(point.readable_again for point in members):
+            found += members
+            continue
+        whole = first_reading(limits, scope, spool)
+        try:
+            for part in sorted((part for point in members for part in point.parts), key=lambda part: (part.first_ns or 0, part.piece.ordinal)):
+                whole.read(part.piece, progress, alone=False)
+        except InputError:  # no longer there: what was read stays
+            found += members
+            continue
+        found.append(whole)
+    return found
 
 
 def _unread(piece: Piece, error: InputError) -> Scanned:
@@ -208,7 +246,7 @@ def _nearest(candidates: Sequence[_Open], head: _Head) -> list[_Open]:
     own = [one for one in possible if one.stem == stem]
     others = sorted((one for one in possible if one.stem != stem), key=lambda one: one.point.last_ns or 0, reverse=True)
     own.sort(key=lambda one: (_apart(one.point.parts[-1].piece, head.piece), -(one.point.last_ns or 0)))
-    return own + others[:_OTHER_NAMES]
+    return own[:_NEAREST] + others[:_NEAREST]
 
 
 def _apart(one: Piece, other: Piece) -> int:
@@ -216,40 +254,68 @@ def _apart(one: Piece, other: Piece) -> int:
     return sum(a != b for a, b in zip(_digits(one), _digits(other), strict=False))
 
 
-def _follows(before: _Open, head: _Head, limits: Limits, scope: Scope) -> bool:
-    """True when the file goes on where the point's files ended so far."""
-    kernel, last_ns = before.point.kernel, before.point.last_ns
-    if kernel is None or last_ns is None:
-        return False
-    force = frozenset(range(1, _HEAD_PACKETS))
-    begin = chosen()(head.piece.ordinal, limits, SlowPath(limits), bytes, in_place=True, all_http=scope.all_http, force=force)
+def _followed(candidates: Sequence[_Open], head: _Head, limits: Limits, scope: Scope) -> tuple[list[Point], list[Point]]:
+    """The points that the file goes on with: one that it probably does, and all whose connections go on in it."""
+    likely: list[Point] = []
+    sure: list[Point] = []
+    if not candidates:
+        return likely, sure
     walk = Walk()
-    for row in _beginning(head.piece, limits, walk, begin):
-        begin.packet(*row)
-    after = _time(head) >= last_ns
-    known, copies = kernel.in_common(begin)
-    one_name = before.stem == _stem(head.piece)
-    if copies * 2 > known and (copies > _FEW or not (one_name and after)):
+    begin = _begun(head.piece, limits, scope, walk)
+    for before in candidates:
+        kernel, last_ns = before.point.kernel, before.point.last_ns
+        if kernel is None or last_ns is None:
+            continue
+        after = _time(head) >= last_ns
+        known, copies = kernel.in_common(begin)
+        one_name = before.stem == _stem(head.piece)
+        if copies * 2 > known and (copies > _FEW or not (one_name and after)):
+            continue
+        interfaces = before.point.parts[-1].walk.interfaces
+        if known > copies:
+            sure.append(before.point)
+        elif not likely and (
+            (len(interfaces) > 1 and interfaces == walk.interfaces) or (after and _one_link(before.point, head.piece, limits, scope, all_of_it=not one_name))
+        ):
+            likely.append(before.point)
+    return likely, sure
+
+
+def _one_link(point: Point, piece: Piece, limits: Limits, scope: Scope, *, all_of_it: bool) -> bool:
+    """True when frames (``all_of_it``: all frames) at the file's beginning go between stations that have frames at that of the point's first or last file, too.
+
+    Stations have Ethernet addresses, and answer each other: what is the same in every frame is no address. Where there are none, the same hosts have to talk,
+    which proves less: only files of one name go on by them."""
+    files = (point.parts[0].piece, point.parts[-1].piece)
+    sent = _sent(files[0], limits) | _sent(files[1], limits)
+    known = {frozenset(pair) for pair in sent if pair[::-1] in sent and pair[0] != pair[1]}
+    if known:
+        own = {frozenset(pair) for pair in _sent(piece, limits)}
+        return bool(own) and (own <= known if all_of_it else not own.isdisjoint(known))
+    if all_of_it:
         return False
-    interfaces = before.point.parts[-1].walk.interfaces
-    if known > copies or (len(interfaces) > 1 and interfaces == walk.interfaces):
-        return True
-    return after and (one_name or _one_link(before.point, head.piece, limits))
+    return not _talkers(piece, limits, scope).isdisjoint(_talkers(files[0], limits, scope) | _talkers(files[1], limits, scope))
 
 
-def _one_link(point: Point, piece: Piece, limits: Limits) -> bool:
-    """True when all frames at the file's beginning go between stations that have frames in the point's first or last file, too."""
-    own = _stations(piece, limits)
-    return bool(own) and own <= _stations(point.parts[0].piece, limits) | _stations(point.parts[-1].piece, limits)
+def _talkers(piece: Piece, limits: Limits, scope: Scope) -> frozenset[tuple[int, ...]]:
+    """The pairs of hosts with TCP connections at the file's beginning."""
+    begin = _begun(piece, limits, scope, Walk())
+    return frozenset(ends[:4] for ends, _, _, _ in begin.addresses())
 
 
-def _stations(piece: Piece, limits: Limits) -> frozenset[frozenset[bytes]]:
-    """The pairs of Ethernet addresses in the file's first frames."""
-    found: set[frozenset[bytes]] = set()
-    for _, link, frame in _frames(piece, limits):
-        if link == _ETHERNET and len(frame) >= 2 * _ADDRESS:
-            found.add(frozenset((frame[:_ADDRESS], frame[_ADDRESS : 2 * _ADDRESS])))
-    return frozenset(found)
+def _begun(piece: Piece, limits: Limits, scope: Scope, walk: Walk) -> Kernel:
+    """A kernel that has read the file's first bytes, and kept every connection."""
+    force = frozenset(range(1, _HEAD_PACKETS))
+    begin = chosen()(piece.ordinal, limits, SlowPath(limits), bytes, in_place=True, all_http=scope.all_http, force=force)
+    for row in _beginning(piece, limits, walk, begin):
+        begin.packet(*row)
+    return begin
+
+
+def _sent(piece: Piece, limits: Limits) -> set[tuple[bytes, bytes]]:
+    """The Ethernet addresses (target, source) of the file's first frames."""
+    frames = _frames(piece, limits)
+    return {(frame[:_ADDRESS], frame[_ADDRESS : 2 * _ADDRESS]) for _, link, frame in frames if link == _ETHERNET and len(frame) >= 2 * _ADDRESS}
 
 
 def _is_alone(head: _Head, begins: Sequence[int], limits: Limits) -> bool:
