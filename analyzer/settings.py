@@ -25,6 +25,8 @@ class Limits(Struct, frozen=True, gc=False):
     fragment_age_s: float = 60.0
     netmon_bytes: int = 1 << 30
     """Of a file of Network Monitor, which is read as a whole."""
+    archive_members: int = 10_000
+    """Files of one ZIP archive that are looked at."""
     kdc_datagrams: int = 10_000
     """Kerberos messages over UDP that are kept, for the keys and the users they may tell."""
     kdc_messages: int = 20_000

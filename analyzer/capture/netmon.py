@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple
 
-from analyzer.capture.window import Row, Walk, Window
+from analyzer.capture.window import Bulk, Row, Walk, Window
 from analyzer.settings import Limits
 
 HEADER_SIZE = 72
@@ -68,7 +68,7 @@ class _Frame(NamedTuple):
     wire_size: int
 
 
-def records(window: Window, limits: Limits, walk: Walk) -> Iterator[Row]:
+def rows(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Iterator[Row]:  # noqa: ARG001  the bulk takes no such records
     """Every packet of the file."""
     size = 1 << 20
     while window.need(size) and size < limits.netmon_bytes:

@@ -18,7 +18,7 @@ from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen, description
 from analyzer.capture.links import link
-from analyzer.capture.open import STDIN, Opened, opened, zstd_errors
+from analyzer.capture.open import STDIN, Opened, UnpackError, opened
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
 from analyzer.errors import InputError
@@ -189,7 +189,7 @@ def _in_one(source: Opened, ordinal: int, name: str, limits: Limits, scope: Scop
     try:
         for row in rows(fill, limits, walk, kernel):
             kernel.packet(*row)
-    except zstd_errors() as error:
+    except UnpackError as error:
         damage.append(("capture.decompression", f"{source.compression}: {error}", walk.packets or None))
     except OSError as error:
         damage.append(("capture.unreadable", f"reading stopped after {size} bytes: {error.strerror or error}", walk.packets or None))
@@ -230,7 +230,7 @@ def _notes(read: _Read, limits: Limits, force: frozenset[int]) -> list[Problem]:
     walk, kernel = read.walk, read.kernel
     notes: list[Problem] = []
     if not walk.format:
-        notes.append(("capture.unreadable", "the file is empty" if not read.size else "neither pcap nor pcapng, nor a file of Network Monitor", None))
+        notes.append(("capture.unreadable", walk.instead, None))
     for number, count in sorted(kernel.unknown_links.items()):
         notes.append(("capture.unknown-link", f"{count} packets of link type {number} ({link(number).name})", None))
     if kernel.snapped:

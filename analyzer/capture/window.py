@@ -1,4 +1,4 @@
-"""What the walks over pcap and pcapng share: a moving window over the input, and the row that tells where a packet lies in it."""
+"""What the walks over capture files share: a moving window over the input, and the row that tells where a packet lies in it."""
 
 from array import array
 from collections.abc import Callable
@@ -52,6 +52,8 @@ class Walk(Struct):
     """What the walk learns besides packets; filled while it runs."""
 
     format: str = ""
+    instead: str = ""
+    """What the input is that is no capture, as a sentence."""
     snaplen: int | None = None
     packets: int = 0
     links: set[int] = field(default_factory=set)

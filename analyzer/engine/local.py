@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from analyzer.capture.kernels import description
 from analyzer.capture.scan import Scanned, scan
-from analyzer.engine.inputs import Input, expand
+from analyzer.engine.inputs import Input, expanded
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import Asked, Settings, judged
 from analyzer.errors import InputError
@@ -48,9 +48,11 @@ def run(
 
         asked = replace(asked, proxy=known_product(asked.proxy))
     settings = Settings(limits, secrets, asked)
-    scanned = [_scanned(item, ordinal, limits, scope, progress) for ordinal, item in enumerate(expand(inputs))]
+    found = expanded(inputs, limits)
+    scanned = [_scanned(item, ordinal, limits, scope, progress) for ordinal, item in enumerate(found.inputs)]
+    scanned[0] = scanned[0]._replace(issues=(*found.others, *scanned[0].issues))  # of no capture: the first one carries them
     if all(item.capture.format == "unknown" for item in scanned):
-        details = "; ".join(f"{item.capture.name}: {item.issues[0].detail}" for item in scanned if item.issues)
+        details = "; ".join(f"{item.capture.name}: {issue.detail}" for item in scanned for issue in item.issues if issue.code == "capture.unreadable")
         raise InputError(details or "none of the inputs is a capture")
     captures = [item.capture for item in scanned]
     sources = Sources(captures, {item.capture.ordinal: item.spool for item in scanned if item.spool is not None})
