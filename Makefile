@@ -58,7 +58,7 @@ lab:   ## make every sample anew (root, Debian): into sample_pcaps, or make lab 
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml setup.py analyzer/capture/kernel.py analyzer/capture/kernel.pxd analyzer/psrp/strings.py analyzer/psrp/strings.pxd analyzer/wsman/marks.py analyzer/wsman/marks.pxd
+$(STAMP): pyproject.toml setup.py analyzer/capture/kernel.py analyzer/capture/kernel.pxd analyzer/formats/lz77.py analyzer/formats/lz77.pxd analyzer/psrp/strings.py analyzer/psrp/strings.pxd analyzer/wsman/marks.py analyzer/wsman/marks.pxd
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "winrm-analyzer needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'

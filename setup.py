@@ -9,7 +9,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CompileError
 
-COMPILED = ("analyzer.capture.kernel", "analyzer.psrp.strings", "analyzer.wsman.marks")
+COMPILED = ("analyzer.capture.kernel", "analyzer.formats.lz77", "analyzer.psrp.strings", "analyzer.wsman.marks")
 """Beside each stands a .pxd with its types."""
 DIRECTIVES = {
     "language_level": 3,

@@ -25,6 +25,10 @@ class Limits(Struct, frozen=True, gc=False):
     fragment_age_s: float = 60.0
     netmon_bytes: int = 1 << 30
     """Of a file of Network Monitor, which is read as a whole."""
+    trace_bytes: int = 512 << 20
+    """Packets of an event trace that are held to be put in order of time."""
+    dropped_packets: int = 10_000
+    """Packets that Windows dropped, as pktmon tells, that are kept."""
     archive_members: int = 10_000
     """Files of one ZIP archive that are looked at."""
     kdc_datagrams: int = 10_000

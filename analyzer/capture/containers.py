@@ -31,6 +31,8 @@ FORMATS = (
     Format("pcapng", "pcapng", (b"\x0a\x0d\x0d\x0a",)),
     Format("pcap", "pcap", (b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\xcd\x34", b"\x34\xcd\xb2\xa1")),
     Format("Network Monitor", "netmon", (b"GMBU", b"RTSS")),
+    Format("snoop", "snoop", (b"snoop\0\0\0",)),
+    Format("event trace", "etl"),
 )
 
 

@@ -222,6 +222,7 @@ def _capture(path: str, ordinal: int, name: str, source: Opened, read: _Read) ->
         snaplen=walk.snaplen,
         secrets=tuple(walk.secrets),
         comments=tuple(walk.comments),
+        drops=tuple(walk.drops),
     )
 
 

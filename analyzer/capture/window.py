@@ -6,6 +6,8 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct, field
 
+from analyzer.records.capture import Drop
+
 Fill = Callable[[memoryview], int | None]
 """Puts bytes of the input into a buffer and gives their number, 0 at the end: the method ``readinto`` of a stream."""
 
@@ -62,6 +64,7 @@ class Walk(Struct):
     order: str = "<"
     interfaces: list[Interface] = field(default_factory=list)
     """Of the pcapng section that the walk is in: byte order and interfaces."""
+    drops: list[Drop] = field(default_factory=list)
     borrowed: bool = False
     """True when a packet without a time of its own was given that of the packet before."""
     problems: list[tuple[str, str, int | None]] = field(default_factory=list)

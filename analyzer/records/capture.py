@@ -6,6 +6,21 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 
+class Drop(Struct, frozen=True, gc=False):
+    """A packet that Windows dropped, as pktmon saw it: its number in the capture, when, why (``code`` and its name
+    ``reason``), the line of code (``location``), and where: ``component`` of the network stack and its name (empty where
+    the trace does not tell it). ``direction`` is ``in`` or ``out``, or another word of pktmon's."""
+
+    packet: int
+    ts_ns: int
+    code: int
+    reason: str
+    location: int
+    component: int
+    name: str
+    direction: str
+
+
 class Capture(Struct, frozen=True, gc=False):
     """One input file (or standard input). ``ordinal`` is its place on the command line from 0; ``name`` is unique in a run; times are None when it is empty."""
 
@@ -32,6 +47,8 @@ class Capture(Struct, frozen=True, gc=False):
     """pcapng decryption-secrets blocks: (secrets type, offset in the file, size)."""
     comments: tuple[tuple[int, str], ...] = ()
     """pcapng packet comments: (packet number, text)."""
+    drops: tuple[Drop, ...] = ()
+    """What pktmon says of packets that Windows dropped, in order of time."""
 
 
 class Verdict(StrEnum):
