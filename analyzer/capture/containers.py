@@ -15,8 +15,8 @@ from analyzer.capture import kinds
 from analyzer.capture.window import Bulk, Fill, Row, Walk, Window
 from analyzer.settings import Limits
 
-HEAD_SIZE = 128
-"""Bytes from a file's beginning that tell its format."""
+HEAD_SIZE = kinds.HEAD_SIZE
+"""Bytes from a file's beginning that tell its format, or what it is instead."""
 
 
 class Format(NamedTuple):
@@ -33,6 +33,7 @@ FORMATS = (
     Format("Network Monitor", "netmon", (b"GMBU", b"RTSS")),
     Format("snoop", "snoop", (b"snoop\0\0\0",)),
     Format("event trace", "etl"),
+    Format("ERF", "erf"),
 )
 
 
@@ -65,8 +66,8 @@ def rows(fill: Fill, limits: Limits, walk: Walk, bulk: Bulk | None = None) -> It
     """
     window = Window(fill, limits.read_size_bytes)
     window.need(HEAD_SIZE)
-    head = bytes(window.buffer[: min(window.end, kinds.HEAD_SIZE)])
-    form = format_of(head[:HEAD_SIZE])
+    head = bytes(window.buffer[: min(window.end, HEAD_SIZE)])
+    form = format_of(head)
     if form is not None:
         yield from _reader(form).rows(window, limits, walk, bulk)
     if not walk.format:

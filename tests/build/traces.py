@@ -231,3 +231,14 @@ def snoop(frames: Sequence[Frame]) -> bytes:
         seconds, rest = divmod(one.ts_ns, 1_000_000_000)
         out.append((struct.pack(">IIIIII", one.sent, len(one.data), length, 0, seconds, rest // 1000) + one.data).ljust(length, b"\0"))
     return b"".join(out)
+
+
+def erf(frames: Sequence[Frame]) -> bytes:
+    """Records of Endace cards, of Ethernet."""
+    out = []
+    for one in frames:
+        seconds, rest = divmod(one.ts_ns, 1_000_000_000)
+        size = 18 + len(one.data)
+        head = struct.pack("<QBB", seconds << 32 | -(-(rest << 32) // 1_000_000_000), 2, 4) + struct.pack(">HHH", size, 0, one.sent)
+        out.append(head + bytes(2) + one.data)
+    return b"".join(out)
