@@ -265,7 +265,8 @@ def _without(met: _Met, packets: Packets) -> str:
     count = len(met.events)
     how = "Record one with: netsh trace start capture=yes, or: pktmon start --capture --pkt-size 0."
     if packets.components or PKTMON in met.events:
-        return f"the file is a trace of pktmon (.etl) without packets: it was started without --capture, or its filters fitted no packet. {how}"
+        only = f": of {packets.headers} it has the addresses only" if packets.headers else ": no packet fitted its filters, or it counted only"
+        return f"the file is a trace of pktmon (.etl) without packets{only}. {how}"
     names = [NAMES.get(one) or met.names.get(one) or f"{{{UUID(bytes_le=one)}}}" for one, _ in met.events.most_common(_SHOWN_PROVIDERS)]
     shown = ", ".join(names) + (f" and {count - len(names)} more" if count > len(names) else "")
     providers = f"{count} {'provider' if count == 1 else 'providers'}: {shown}" if count else "no providers"

@@ -129,9 +129,15 @@ def component(number: int, data: bytes | memoryview) -> tuple[int, str] | None:
     if number != _COMPONENT or len(data) < 8:
         return None
     raw = bytes(data)
-    end = _string_end(raw, 4)
-    name = "" if end is None else raw[4 : end - 2].decode("utf-16-le", "replace")
-    return (struct.unpack_from("<H", raw)[0], name) if name and name.isprintable() else None
+    texts, at = [], 4
+    for _ in range(2):  # the driver's file, then what pktmon list calls its name
+        end = _string_end(raw, at)
+        if end is None:
+            break
+        texts.append(raw[at : end - 2].decode("utf-16-le", "replace"))
+        at = end
+    name = next((text for text in reversed(texts) if text and text.isprintable()), "")
+    return (struct.unpack_from("<H", raw)[0], name) if name else None
 
 
 def decrypted(link: int, frame: bytes) -> bytes:

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from analyzer.capture.drop_reasons import reason
 from analyzer.capture.trace_events import NDIS, component, decrypted, is_fragment, piece, sent_size, sight
 from analyzer.capture.window import Row, Walk
@@ -76,6 +78,8 @@ class Packets:
         self.any = False
         """True when there is a packet."""
         self.components: dict[int, str] = {}
+        self.headers = 0
+        """Events that tell addresses and ports of a packet, next to its frame or without it."""
 
     def __len__(self) -> int:
         return len(self._held)
@@ -111,7 +115,7 @@ class Packets:
             return
         found = sight(event.number, event.data)
         if found is None:
-            self._counts["headers"] += event.number in _HEADERS_ONLY
+            self.headers += event.number in _HEADERS_ONLY
             return
         if found.link is None:
             self._counts["no frame"] += 1
@@ -156,6 +160,8 @@ class Packets:
         for parts in list(self._parts.values()):
             yield self._cut(parts, ns)
         self._parts.clear()
+        drops = self._walk.drops  # a long trace may name its components after packets went out
+        drops[:] = [drop if drop.name else replace(drop, name=self._name(drop.component)) for drop in drops]
         self._tell()
 
     def _row(self, held: _Held, frame: bytes, ns: Callable[[int], int]) -> Row:
@@ -237,5 +243,3 @@ class Packets:
             problems.append(("capture.damaged-record", f"{counts['unread']} events of the virtual switch could not be read", None))
         if counts["no frame"]:
             problems.append(("capture.unknown-link", f"{counts['no frame']} packets of pktmon are not of Ethernet, Wi-Fi or IP", None))
-        if counts["headers"]:
-            problems.append(("capture.undecodable-packet", f"{counts['headers']} packets of pktmon were logged by their addresses only", None))

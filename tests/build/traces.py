@@ -25,7 +25,8 @@ _KINDS = {ETHERNET: 1, WLAN: 2, RAW: 3}
 ZERO_TICKS = 5_000_000_000
 RATE = 10_000_000
 COUNTER, SYSTEM_TIME, CYCLES = 1, 2, 3
-NAMES = {1: "Realtek PCIe GbE", 49: "TCPIP", 50: "WFP"}
+NAMES = {1: ("rt640x64.sys", "Realtek PCIe GbE"), 49: ("tcpip.sys", "TCPIP"), 50: ("wfplwfs.sys", "WFP")}
+"""Components of the network stack: driver, and name."""
 
 
 class Dropped(NamedTuple):
@@ -155,9 +156,10 @@ def pktmon_trace(
     compressed: bool = True,
 ) -> bytes:
     """As ``pktmon start --capture`` writes it; each packet is logged at ``components`` places; ``drops`` by the number of the packet, from 1."""
-    events = [
-        (0, event(PKTMON, 20, struct.pack("<HH", number, 4) + f"{name}\0{name}\0".encode("utf-16-le"), clock.ticks(T0_NS))) for number, name in NAMES.items()
-    ]
+    events = []
+    for number, (driver, name) in NAMES.items():
+        data = struct.pack("<HH", number, 4) + f"{driver}\0{name}\0".encode("utf-16-le")
+        events.append((0, event(PKTMON, 20, data, clock.ticks(T0_NS))))
     for number, one in enumerate(frames, 1):
         drop = (drops or {}).get(number)
         processor = number % processors
