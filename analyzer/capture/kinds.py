@@ -27,6 +27,7 @@ KINDS = (
     Kind(b"Rar!\x1a\x07", "a RAR archive", "RAR archives", _UNPACK),
     Kind(b"MSCF", "a Windows cabinet", "Windows cabinets", "netsh trace leaves one next to its .etl file: give that file."),
     Kind(b"ustar", "a tar archive", "tar archives", _UNPACK, _TAR),
+    Kind(b"PK\x03\x04", "a ZIP archive", "ZIP archives", "Give it by its name."),
     Kind(b"PK\x05\x06", "an empty ZIP archive", "empty ZIP archives"),
     Kind(b"\x04\x22\x4d\x18", "an LZ4 file", "LZ4 files", "Decompress it first (lz4 -d)."),
     Kind(b"LZIP", "an lzip file", "lzip files", "Decompress it first (lzip -d)."),

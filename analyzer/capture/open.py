@@ -98,6 +98,7 @@ class Unpacked(io.RawIOBase):
     def __init__(self, inner: BinaryIO, most: int = MOST_UNPACKED) -> None:
         self._inner = inner
         self._left = most
+        self._none = True
         self._failed: UnpackError | None = None
 
     def readable(self) -> bool:
@@ -116,6 +117,10 @@ class Unpacked(io.RawIOBase):
             have += len(piece)
         if not have and self._failed is not None:
             raise self._failed
+        if not have and self._none and view:  # zstd says nothing of data that end early
+            self._failed = UnpackError("nothing could be decompressed from it")
+            raise self._failed
+        self._none = self._none and not have
         return have
 
     def _piece(self, size: int) -> bytes:
@@ -262,15 +267,12 @@ def _member(path: str, archive: Path) -> Opened:
 
 def _plain_member(archive: "ZipFile", info: "ZipInfo") -> tuple[Unpacked, Packing | None]:
     """The bytes of a member, decompressed where it is a compressed file itself."""
+    damage: tuple[type[Exception], ...] = (*_damage(), NotImplementedError, RuntimeError, ValueError)
     try:
         with archive.open(info) as inner:
             packing = packing_of(inner.read(_MAGIC_SIZE))
         stream = Unpacked(cast("BinaryIO", archive.open(info)))
-    except (NotImplementedError, RuntimeError, ValueError) as error:
-        raise UnpackError(str(error)) from error
-    except _damage() as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the archive's
-            raise
+    except damage as error:
         raise UnpackError(str(error)) from error
     return (stream, None) if packing is None else (Unpacked(packing.plain(cast("BinaryIO", io.BufferedReader(stream)))), packing)
 

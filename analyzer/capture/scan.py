@@ -231,7 +231,7 @@ def _notes(read: _Read, limits: Limits, force: frozenset[int]) -> list[Problem]:
     walk, kernel = read.walk, read.kernel
     notes: list[Problem] = []
     if not walk.format:
-        notes.append(("capture.unreadable", walk.instead, None))
+        notes.append(("capture.unreadable", walk.instead or "nothing of it could be read", None))
     for number, count in sorted(kernel.unknown_links.items()):
         notes.append(("capture.unknown-link", f"{count} packets of link type {number} ({link(number).name})", None))
     if kernel.snapped:

@@ -21,6 +21,7 @@ from analyzer.settings import Limits, Scope
 
 Progress = Callable[[str, int, int], None]
 NO_SECRETS = Secrets()
+_WHY_NOT = ("capture.unreadable", "capture.decompression")
 NOTHING_ASKED = Asked()
 
 
@@ -52,7 +53,7 @@ def run(
     scanned = [_scanned(item, ordinal, limits, scope, progress) for ordinal, item in enumerate(found.inputs)]
     scanned[0] = scanned[0]._replace(issues=(*found.others, *scanned[0].issues))  # of no capture: the first one carries them
     if all(item.capture.format == "unknown" for item in scanned):
-        details = "; ".join(f"{item.capture.name}: {issue.detail}" for item in scanned for issue in item.issues if issue.code == "capture.unreadable")
+        details = "; ".join(f"{item.capture.name}: {issue.detail}" for item in scanned for issue in item.issues if issue.code in _WHY_NOT)
         raise InputError(details or "none of the inputs is a capture")
     captures = [item.capture for item in scanned]
     sources = Sources(captures, {item.capture.ordinal: item.spool for item in scanned if item.spool is not None})
