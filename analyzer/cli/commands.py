@@ -39,8 +39,8 @@ def _version(context: click.Context, _option: click.Parameter, asked: bool) -> N
 def cli() -> None:
     """Analyze WinRM traffic in packet captures: logons, encryption, proxies, findings.
 
-    CAPTURE is a pcap or pcapng file (also gzip or zstd), a folder, a pattern, or - for standard input. Captures of both sides of
-    a proxy are best given together.
+    CAPTURE is a capture file (pcap, pcapng, .etl of netsh trace or pktmon, Network Monitor, snoop, ERF), also compressed or in a ZIP
+    archive, a folder, a pattern, or - for standard input. Captures of both sides of a proxy are best given together.
 
     \b
     winrm-analyzer analyze client-side.pcapng server-side.pcapng

@@ -8,6 +8,7 @@ from analyzer.tables.captures import CAPTURES
 from analyzer.tables.column import Table
 from analyzer.tables.commands import COMMANDS
 from analyzer.tables.connections import CONNECTIONS
+from analyzer.tables.drops import DROPS
 from analyzer.tables.exchanges import EXCHANGES
 from analyzer.tables.findings import FINDINGS
 from analyzer.tables.hops import HOPS
@@ -37,6 +38,7 @@ TABLES: tuple[AnyTable, ...] = (
     SHELLS,
     COMMANDS,
     STREAMS,
+    DROPS,
     PROXIES,
     PARTIES,
     LOGONS,
