@@ -42,6 +42,7 @@ CONTRACT = {
     "shells": "shell_id kind user client_ip server_ip first_time last_time connections commands",
     "commands": "command_id shell_id kind text text_decoded time end_time duration_s exit_code state stdout_bytes stderr_bytes user",
     "streams": "command_id time stream position text size_bytes",
+    "drops": "capture packet connection_id time reason reason_code component component_name direction location",
     "proxies": (
         "proxy_ip kind product client_connections upstream_connections exchanges http_1_1 connection_authentication keeps_open_after_success "
         "connection_persistence affinity encryption_enforced proxy_auth_over_https no_foreign_request"
