@@ -2,61 +2,46 @@
 
 SCHEMES lists the words. Under the words that carry GSS-API or NTLM tokens the first bytes decide: ``NTLMSSP``, a TLS record, SPNEGO's or Kerberos' frame; so a
 raw NTLM token under ``Negotiate`` is NTLM, and one under ``Kerberos`` is NTLM too. A token that cannot be read keeps its scheme, size, digest and, where its
-magic is whole, its mechanism and step. Words of other schemes (Bearer) give an unknown mechanism and an issue; their text is digested, not kept.
+magic is whole, its mechanism and step. Words of schemes without a row (Bearer) give an unknown mechanism and an issue; their text is digested, not kept.
 """
 
 import hashlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.auth.headers import Challenge, Credentials, decoded
-from analyzer.auth.schemes import basic, credssp, digest, kerberos, ntlm, spnego
-from analyzer.auth.schemes.reading import Reading
+from analyzer.auth.schemes import basic, certificate, credssp, digest, kerberos, ntlm, spnego
+from analyzer.auth.schemes.reading import MALFORMED, Complaint, Reading, TokenReading, complaints, plain
 from analyzer.records.auth import KerberosToken, Mechanism, NtlmToken, SpnegoToken, TlsRecords, Token
 from analyzer.records.quality import Absent, Known, Why
 from analyzer.settings import Limits
 
 
 class Scheme(Struct, frozen=True, gc=False):
-    """A row of SCHEMES: the word (lower case) and what it carries: ``mechanism`` bytes, ``userpass``, ``params``, ``nothing``, or ``opaque`` text."""
+    """A row of SCHEMES: the word (lower case) and what reads a client's credentials; None where they carry a mechanism's token, whose bytes tell which."""
 
     word: str
-    carries: str
+    read: Callable[[Credentials], TokenReading] | None = None
 
 
 SCHEMES = (
-    Scheme("basic", "userpass"),
-    Scheme("digest", "params"),
-    Scheme("ntlm", "mechanism"),
-    Scheme("negotiate", "mechanism"),
-    Scheme("kerberos", "mechanism"),
-    Scheme("credssp", "mechanism"),
-    Scheme("nego2", "mechanism"),
-    Scheme("bearer", "opaque"),
+    Scheme("basic", basic.token),
+    Scheme("digest", digest.token),
+    Scheme("ntlm"),
+    Scheme("negotiate"),
+    Scheme("kerberos"),
+    Scheme("credssp"),
+    Scheme("nego2"),
     # WS-Management (DSP0226) C.4: the client's certificate is shown by TLS; the header only names the profile.
-    Scheme("http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual", "nothing"),
+    Scheme("http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual", certificate.token),
 )
 
-MALFORMED = "auth.malformed-token"
 UNKNOWN_SCHEME = "auth.unknown-scheme"
 
 _NTLM_STEPS = {ntlm.NEGOTIATE: "negotiate", ntlm.CHALLENGE: "challenge", ntlm.AUTHENTICATE: "authenticate"}
-
-
-class Complaint(NamedTuple):
-    """An issue's code and detail, before it is known where it belongs."""
-
-    code: str
-    detail: str
-
-
-class TokenReading(NamedTuple):
-    """A token and what was wrong with it."""
-
-    token: Token
-    complaints: tuple[Complaint, ...]
 
 
 class _Content(NamedTuple):
@@ -73,32 +58,27 @@ class _Content(NamedTuple):
 
 def is_known(scheme: str) -> bool:
     """Whether the word is of a scheme that is understood here."""
-    return _carries(scheme) != "opaque"
+    return _row(scheme) is not None
 
 
 def is_per_request(scheme: str) -> bool:
     """Whether every request carries the credentials anew, instead of a handshake that authenticates the connection."""
-    return _carries(scheme) != "mechanism"
+    row = _row(scheme)
+    return row is None or row.read is not None
 
 
 def credentials_token(sent: Credentials, limits: Limits) -> TokenReading:
     """The token of a client's credentials."""
-    carries = _carries(sent.scheme)
-    if carries == "mechanism":
-        return _mechanism_token(sent, "authenticate", limits)
-    if carries == "userpass":
-        return _basic(sent)
-    if carries == "params":
-        return _digest(sent)
-    if carries == "nothing":
-        return TokenReading(_plain(sent, Mechanism.CERTIFICATE, sent.value.encode("latin-1", "replace")), ())
-    unknown = Complaint(UNKNOWN_SCHEME, f"credentials of the scheme {sent.scheme[:60]}")
-    return TokenReading(_plain(sent, Mechanism.UNKNOWN, sent.value.encode("latin-1", "replace")), (unknown,))
+    row = _row(sent.scheme)
+    if row is None:
+        unknown = Complaint(UNKNOWN_SCHEME, f"credentials of the scheme {sent.scheme[:60]}")
+        return TokenReading(plain(sent, Mechanism.UNKNOWN), (unknown,))
+    return _mechanism_token(sent, "authenticate", limits) if row.read is None else row.read(sent)
 
 
 def challenge_token(challenge: Challenge, limits: Limits) -> TokenReading | None:
     """The token that a challenge carries back, or None when it is bare or of a scheme whose challenges carry parameters only."""
-    if challenge.text is None or _carries(challenge.scheme) != "mechanism":
+    if challenge.text is None or is_per_request(challenge.scheme):
         return None
     reading = _mechanism_token(challenge, "challenge", limits)
     return reading if reading.token.step == "challenge" else reading._replace(token=replace(reading.token, step="challenge"))
@@ -119,33 +99,9 @@ def rejects(token: Token) -> bool:
     return failed or (token.spnego is not None and token.spnego.state == "reject")
 
 
-def _carries(scheme: str) -> str:
+def _row(scheme: str) -> Scheme | None:
     word = scheme.lower()
-    return next((row.carries for row in SCHEMES if row.word == word), "opaque")
-
-
-def _plain(sent: Credentials, mechanism: Mechanism, raw: bytes, user: str | None = None, realm: str | None = None) -> Token:
-    return Token(sent.scheme, mechanism, "credentials", len(raw), hashlib.sha256(raw).digest(), user=user, realm=realm)
-
-
-def _basic(sent: Credentials) -> TokenReading:
-    raw = decoded(sent.text or "")
-    if isinstance(raw, Absent):
-        return TokenReading(_plain(sent, Mechanism.BASIC, sent.value.encode("latin-1", "replace")), (Complaint(MALFORMED, f"Basic: {raw.detail}"),))
-    user, complaint = basic.user(raw)
-    token = _plain(sent, Mechanism.BASIC, raw, user=None if isinstance(user, Absent) else user)
-    return TokenReading(token, _complaints(MALFORMED, complaint))
-
-
-def _digest(sent: Credentials) -> TokenReading:
-    raw = sent.value.encode("latin-1", "replace")
-    first: dict[str, str] = {}
-    for name, value in sent.params:
-        first.setdefault(name, value)
-    who, complaint = digest.credentials(first)
-    if isinstance(who, Absent):
-        return TokenReading(_plain(sent, Mechanism.DIGEST, raw), _complaints(MALFORMED, complaint))
-    return TokenReading(_plain(sent, Mechanism.DIGEST, raw, user=who.user, realm=who.realm), _complaints(MALFORMED, complaint))
+    return next((row for row in SCHEMES if row.word == word), None)
 
 
 def _mechanism_token(sent: Challenge, unclear_step: str, limits: Limits) -> TokenReading:
@@ -167,7 +123,7 @@ def _mechanism_token(sent: Challenge, unclear_step: str, limits: Limits) -> Toke
         spnego=content.spnego,
         tls=content.tls,
     )
-    return TokenReading(token, _complaints(MALFORMED, content.complaint and f"{sent.scheme[:60]}: {content.complaint}"))
+    return TokenReading(token, complaints(content.complaint and f"{sent.scheme[:60]}: {content.complaint}"))
 
 
 def _content(raw: bytes, limits: Limits) -> _Content:
@@ -224,7 +180,3 @@ def _credssp(reading: Reading[TlsRecords]) -> _Content:
     if isinstance(value, Absent):
         return _Content(Mechanism.CREDSSP, "", complaint)
     return _Content(Mechanism.CREDSSP, "negotiate" if "client_hello" in value.handshakes else "", complaint, tls=value)
-
-
-def _complaints(code: str, detail: str) -> tuple[Complaint, ...]:
-    return (Complaint(code, detail),) if detail else ()

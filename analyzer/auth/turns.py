@@ -12,7 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.auth.headers import CHALLENGE_HEADERS, CREDENTIALS_HEADERS, DEMANDS, Challenge, challenges, credentials, lines
-from analyzer.auth.tokens import UNKNOWN_SCHEME, Complaint, challenge_token, credentials_token, is_known, rejects
+from analyzer.auth.schemes.reading import Complaint
+from analyzer.auth.tokens import UNKNOWN_SCHEME, challenge_token, credentials_token, is_known, rejects
 from analyzer.records.auth import Audience, Step, Token
 from analyzer.records.http import Exchange, Framing, Request, Response
 from analyzer.records.ids import key_number

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from analyzer.case.opened import OpenedCase
     from analyzer.case.tables import Cells
     from analyzer.engine.packets import Packet
+    from analyzer.exports.registry import Export, Source
     from analyzer.records.evidence import Evidence
     from analyzer.records.files import MovedFile
     from analyzer.records.hashes import HashLine
@@ -186,10 +187,18 @@ class Case(CaseTables):
 
     def archive(self, *, connections: Sequence[str] = (), show_secrets: bool = False) -> Iterator[str]:
         """The exchanges as an HTTP archive (HAR 1.2), with the bodies that could be read; of credentials only the scheme, unless ``show_secrets``."""
-        from analyzer.case.exports import archive
+        return self.export("har", connections=connections, show_secrets=show_secrets)
 
+    def _given(self, row: Export, connections: Sequence[str], *, show_secrets: bool) -> Source:
+        from analyzer.case.exports import of_captures
+
+        if row.reads == "tables":
+            return super()._given(row, connections, show_secrets=show_secrets)
         show = show_secrets or self._shows
-        return archive(self.result if show else self._masked, self._texts(), None if show else self._mask, connections)
+        for name in connections:
+            self[name]
+        result, mask = (self.result, None) if show else (self._masked, self._mask)
+        return of_captures(lambda name: self.cells(name, show_secrets=show), result, self._texts, mask, connections)
 
     def slice(self, path: str | os.PathLike[str], *, findings: Sequence[str] = (), connections: Sequence[str] = (), clobber: bool = False) -> int:
         """Write the original packets of findings and connections (of all WinRM when none is named) as pcapng with comments; their number.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from analyzer.exports.rows import Rows
+    from analyzer.exports.registry import Source
     from analyzer.records.result import Result
     from analyzer.reports.masking import Mask
     from analyzer.tables.column import Value
@@ -16,41 +16,15 @@ if TYPE_CHECKING:
 
 Profile: TypeAlias = Literal["native", "timesketch", "ecs"]
 TextForm: TypeAlias = Literal["jsonl", "csv"]
-SCHEMA = 1
-"""Of the native timeline; grows when a name changes its meaning."""
 
 
-def rows(cells: Cells) -> Rows:
-    """The tables as exports read them."""
+def of_tables(cells: Cells, form: str = "") -> Source:
+    """What a writer is given of a case folder as well: its tables."""
+    from analyzer.exports.registry import Source
     from analyzer.exports.rows import Rows
-
-    return Rows(cells)
-
-
-def timeline(cells: Cells, profile: Profile, form: TextForm) -> Iterator[str]:
-    """The timeline's lines. CSV is for ``timesketch``; the others are JSON lines."""
-    from analyzer.exports import ecs, timesketch
-
-    if profile == "ecs":
-        return ecs.json_lines(rows(cells))
-    if profile == "native":
-        return timesketch.native_lines(rows(cells), SCHEMA)
-    return (timesketch.csv_lines if form == "csv" else timesketch.json_lines)(rows(cells))
-
-
-def zeek(cells: Cells) -> Iterator[tuple[str, Iterator[str]]]:
-    """(file name, lines) of each log."""
-    from analyzer.exports.zeek import logs
-
-    return logs(rows(cells))
-
-
-def navigator(cells: Cells) -> str:
-    """The ATT&CK Navigator layer."""
-    from analyzer.exports.navigator import layer
     from analyzer.version import __version__
 
-    return layer(rows(cells), __version__)
+    return Source(Rows(cells), form, __version__)
 
 
 def wireshark() -> dict[str, str]:
@@ -60,17 +34,12 @@ def wireshark() -> dict[str, str]:
     return profile()
 
 
-def archive(result: Result, texts: Iterable[tuple[str, str]], mask: Mask | None, connections: Sequence[str]) -> Iterator[str]:
-    """The HAR of the result's exchanges. ``mask`` None: with secrets."""
-    from analyzer.exports import har
-    from analyzer.version import __version__
+def of_captures(cells: Cells, result: Result, texts: Callable[[], Iterable[tuple[str, str]]], mask: Mask | None, connections: Sequence[str]) -> Source:
+    """What a writer is given that needs the captures. ``mask`` None: with secrets."""
+    from msgspec.structs import replace
 
-    def clean(text: str) -> str:
-        return text if mask is None else mask.typed(text)
-
-    wanted = set(connections)
-    bodies = {name: har.shown(text, clean) for name, text in texts if not wanted or name.rpartition(".x")[0] in wanted}
-    return har.archive(result.evidence, bodies, __version__, wanted)
+    clean = str if mask is None else mask.typed
+    return replace(of_tables(cells), connections=tuple(connections), evidence=result.evidence, bodies=texts, clean=clean)
 
 
 def evidence_slice(result: Result, findings: Sequence[str], connections: Sequence[str]) -> tuple[Iterator[bytes], int]:

@@ -57,6 +57,14 @@ class OpenedCase(CaseTables):
 
         return self._mask.cells(table_of(name), self._stored(name))
 
+    def shown_rows(self, name: str, rows: Cells) -> Cells:
+        """Rows of the folder's table ``name`` as `cells` would give them."""
+        if self._shows or not self._manifest.get("show_secrets"):
+            return rows
+        from analyzer.engine.store import table_of
+
+        return self._mask.cells(table_of(name), rows)
+
     def _holds_secrets(self) -> None:
         if not self._manifest.get("show_secrets"):
             msg = f"{self.folder} was written with secrets masked; show them with a case made of the captures"
@@ -95,6 +103,13 @@ class OpenedCase(CaseTables):
         made = OpenedCase(self.folder, self._manifest, self._mask, shows=self._shows)
         made._cells = self._cells | {"findings": [row for row in self._stored("findings") if row[place] in words]}
         return made
+
+    def notebook(self) -> str:
+        """A Jupyter notebook (JSON) that opens this case and answers what it can answer."""
+        from analyzer.reports.filled import notebook
+        from analyzer.tables.registry import TABLES
+
+        return notebook(f"analyzer.open_case({str(self.folder.resolve())!r})", {table.name: len(self.cells(table.name)) for table in TABLES})
 
     def _extent_of_all(self) -> tuple[list[str], dict[str, int]]:
         names = [str(row["capture"]) for row in self.listed("captures")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from analyzer.errors import OutputError
+from analyzer.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     import os
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.case.exports import Profile, TextForm
+    from analyzer.exports.registry import Export, Source
     from analyzer.reports.lines import Line
     from analyzer.tables.column import Value
     from analyzer.tables.selection import Selection
@@ -229,23 +230,47 @@ class CaseTables(ABC):
 
         return summary(*self._extent_of_all(), self.listed("incidents"), self.diagnosis)
 
+    def export(self, name: str, form: str = "", *, connections: Sequence[str] = (), show_secrets: bool = False) -> Iterator[str]:
+        """The case in the format of another program (`analyzer.exports.registry`), in pieces. ``form``: where it has several; the first one unless given.
+
+        ``connections``: of these only, where the format is made of exchanges. `UsageError`: a form that it does not have, or it needs the captures.
+        """
+        from analyzer.exports.registry import export_named
+
+        row = export_named(name)
+        return row.write(self._source(row, form, connections, show_secrets=show_secrets))
+
+    def export_files(self, name: str, *, show_secrets: bool = False) -> Iterator[tuple[str, Iterator[str]]]:
+        """The same of a format that is several files: (file name, pieces) of each."""
+        from analyzer.exports.registry import export_named
+
+        row = export_named(name)
+        return row.write_files(self._source(row, "", (), show_secrets=show_secrets))
+
+    def _source(self, row: Export, form: str, connections: Sequence[str], *, show_secrets: bool) -> Source:
+        from msgspec.structs import replace
+
+        if form and form not in row.forms:
+            msg = f"{row.name} is written as {' or '.join(row.forms)}, not as {form}"
+            raise UsageError(msg)
+        return replace(self._given(row, connections, show_secrets=show_secrets), form=form or row.forms[0])
+
+    def _given(self, row: Export, connections: Sequence[str], *, show_secrets: bool) -> Source:  # noqa: ARG002  a case of captures has more
+        from analyzer.case.exports import of_tables
+
+        return of_tables(lambda name: self.cells(name, show_secrets=show_secrets))
+
     def timeline_lines(self, profile: Profile = "native", form: TextForm = "jsonl", *, show_secrets: bool = False) -> Iterator[str]:
         """The timeline for other tools: ``native``, ``timesketch`` (also ``csv``) or ``ecs``, line by line."""
-        from analyzer.case.exports import timeline
-
-        return timeline(lambda name: self.cells(name, show_secrets=show_secrets), profile, form)
+        return self.export(profile, form, show_secrets=show_secrets)
 
     def zeek_logs(self, *, show_secrets: bool = False) -> Iterator[tuple[str, Iterator[str]]]:
         """(file name, lines) of the logs conn, http, ntlm, kerberos and notice as Zeek writes them; logs without rows are left out."""
-        from analyzer.case.exports import zeek
-
-        return zeek(lambda name: self.cells(name, show_secrets=show_secrets))
+        return self.export_files("zeek", show_secrets=show_secrets)
 
     def navigator_layer(self) -> str:
         """The techniques that findings name, as a layer for MITRE's ATT&CK Navigator."""
-        from analyzer.case.exports import navigator
-
-        return navigator(self.cells)
+        return "".join(self.export("navigator"))
 
     def _selection(self, name: str, columns: Sequence[str], where: str | None, *, screen: bool, show_secrets: bool) -> Selection:
         from analyzer.tables.registry import table_named

@@ -15,8 +15,10 @@ from analyzer.cli.case import report, verify
 from analyzer.cli.completion import complete_rule, complete_table, completion
 from analyzer.cli.evidence import extract, hashes
 from analyzer.cli.exports import export, pcap, timeline, wireshark
+from analyzer.cli.notebook import notebook
 from analyzer.cli.options import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, products_option, rules_option, show_secrets_option
 from analyzer.cli.printing import colour, print_with, width, write, write_document
+from analyzer.cli.serve import serve
 from analyzer.errors import UsageError
 from analyzer.version import __version__
 
@@ -237,6 +239,8 @@ def rules(rules_dirs: tuple[str, ...]) -> int:
 
 cli.add_command(report)
 cli.add_command(verify)
+cli.add_command(serve)
+cli.add_command(notebook)
 cli.add_command(extract)
 cli.add_command(hashes)
 for _command in (timeline, pcap, export, wireshark, completion):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,12 +12,15 @@ from analyzer.cli.analysis import exit_code, read_any, read_case
 from analyzer.cli.options import input_options, show_secrets_option
 from analyzer.cli.printing import write
 from analyzer.errors import OutputError, UsageError
+from analyzer.exports.registry import EXPORTS, export_named, form_of, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from analyzer.cli.analysis import Given
 
+READERS = ", ".join(row.means for row in EXPORTS if row.command == "timeline")
+FORMATS = ", or ".join(row.means for row in EXPORTS if row.command == "export")
 _file = click.Path(dir_okay=False, path_type=Path)
 _clobber = click.option("--clobber", is_flag=True, help="Overwrite what exists.")
 _connection = click.option("--connection", "connections", metavar="ID", multiple=True, help="Only this connection, for example c3; can be repeated.")
@@ -25,13 +28,7 @@ _connection = click.option("--connection", "connections", metavar="ID", multiple
 
 @click.command()
 @input_options
-@click.option(
-    "--profile",
-    type=click.Choice(["native", "timesketch", "ecs", "zeek"]),
-    default="native",
-    show_default=True,
-    help="Who reads it: a program of yours, Timesketch, Elastic (ECS), or anyone who reads Zeek's logs.",
-)
+@click.option("--profile", type=click.Choice(names("timeline")), default="native", show_default=True, help=f"Who reads it: {READERS}.")
 @click.option("-f", "--format", "form", type=click.Choice(["jsonl", "csv"]), help="CSV is for Timesketch. Default: by the name of FILE, else JSON lines.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Write to this file; with --profile zeek into this folder.")
 @_clobber
@@ -39,8 +36,8 @@ _connection = click.option("--connection", "connections", metavar="ID", multiple
 def timeline(
     captures: tuple[str, ...],
     given: Given,
-    profile: Literal["native", "timesketch", "ecs", "zeek"],
-    form: Literal["jsonl", "csv"] | None,
+    profile: str,
+    form: str | None,
     output: Path | None,
     *,
     clobber: bool,
@@ -51,22 +48,21 @@ def timeline(
 
     CAPTURE can be a case folder. Zeek's logs are conn, http, ntlm, kerberos and notice (the findings), each in a file of its own.
     """
-    form = form or ("csv" if output is not None and output.suffix.lower() == ".csv" else "jsonl")
-    if form == "csv" and profile != "timesketch":
-        msg = f"CSV is for --profile timesketch, not for {profile} (the table timeline as CSV: winrm-analyzer show timeline -f csv)"
+    row = export_named(profile)
+    form = form or ("" if output is None or row.files else form_of(output.name))
+    if form and form not in row.forms:
+        msg = f"{form.upper()} is not for --profile {profile} (the table timeline as CSV: winrm-analyzer show timeline -f csv)"
         raise UsageError(msg)
-    if profile == "zeek" and output is None:
-        msg = "Zeek's logs are several files: name a folder with -o"
+    if row.files and output is None:
+        msg = f"--profile {profile} writes several files: name a folder with -o"
         raise UsageError(msg)
-    if output is not None and profile != "zeek":
+    if output is not None and not row.files:
         writing.refuse(output, captures, clobber=clobber)
     case = read_any(captures, given)
-    if profile == "zeek":
-        _files(output or Path(), case.zeek_logs(show_secrets=show_secrets), captures, clobber=clobber)
-    elif output is None:
-        write(case.timeline_lines(profile, form, show_secrets=show_secrets))
+    if row.files:
+        _files(output or Path(), case.export_files(profile, show_secrets=show_secrets), captures, clobber=clobber)
     else:
-        writing.write_text(output, case.timeline_lines(profile, form, show_secrets=show_secrets), captures, clobber=clobber)
+        _written(case.export(profile, form, show_secrets=show_secrets), output, captures, clobber=clobber)
     return exit_code(case, None, strict=strict)
 
 
@@ -91,7 +87,7 @@ def pcap(captures: tuple[str, ...], given: Given, output: Path, findings: tuple[
 
 @click.command()
 @input_options
-@click.option("-f", "--format", "form", type=click.Choice(["har", "navigator"]), required=True, help="HTTP Archive 1.2, or a layer for ATT&CK Navigator.")
+@click.option("-f", "--format", "form", type=click.Choice(names("export")), required=True, help=f"{FORMATS}.")
 @click.option("-o", "--output", metavar="FILE", type=_file, help="Write to this file instead of standard output.")
 @_connection
 @_clobber
@@ -99,7 +95,7 @@ def pcap(captures: tuple[str, ...], given: Given, output: Path, findings: tuple[
 def export(
     captures: tuple[str, ...],
     given: Given,
-    form: Literal["har", "navigator"],
+    form: str,
     output: Path | None,
     connections: tuple[str, ...],
     *,
@@ -113,18 +109,8 @@ def export(
     """
     if output is not None:
         writing.refuse(output, captures, clobber=clobber)
-    if form == "navigator":
-        case = read_any(captures, given)
-        pieces = iter([case.navigator_layer()])
-    else:
-        case = read_case(captures, given)
-        for name in connections:
-            case[name]
-        pieces = case.archive(connections=connections, show_secrets=show_secrets)
-    if output is None:
-        write(pieces)
-    else:
-        writing.write_text(output, pieces, captures, clobber=clobber)
+    case = (read_any if export_named(form).reads == "tables" else read_case)(captures, given)
+    _written(case.export(form, connections=connections, show_secrets=show_secrets), output, captures, clobber=clobber)
     return exit_code(case, None, strict=strict)
 
 
@@ -141,6 +127,13 @@ def wireshark(output: Path, *, clobber: bool) -> int:
     _files(folder, ((name, iter([text])) for name, text in exports.wireshark().items()), (), clobber=clobber)
     click.echo(f"{folder}", err=True)
     return 0
+
+
+def _written(pieces: Iterable[str], output: Path | None, inputs: tuple[str, ...], *, clobber: bool) -> None:
+    if output is None:
+        write(pieces)
+    else:
+        writing.write_text(output, pieces, inputs, clobber=clobber)
 
 
 def _files(folder: Path, files: Iterable[tuple[str, Iterable[str]]], inputs: tuple[str, ...], *, clobber: bool) -> None:

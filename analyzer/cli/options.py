@@ -56,6 +56,13 @@ def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return collected
 
 
+def hiding_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Files with secrets that a text is to hide."""
+    for option in (_keytab, _keylog, _secrets):
+        command = option(command)
+    return command
+
+
 def finding_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Captures that may be left out, and the keys for them; the command gets the latter as `Given`."""
 

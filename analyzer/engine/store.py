@@ -126,6 +126,12 @@ def manifest(folder: Path) -> dict[str, Any]:
     return made
 
 
+def stored_files(folder: Path) -> dict[AnyTable, Path]:
+    """The Parquet file of each table that the folder has, the ladders last."""
+    files = {table: folder / f"{table.name}.parquet" for table in STORED}
+    return {table: path for table, path in files.items() if path.is_file()}
+
+
 def table_of(name: str) -> AnyTable:
     """The public table of that name, or ``ladders``."""
     return LADDERS if name == LADDERS.name else table_named(name)

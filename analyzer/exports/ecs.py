@@ -6,6 +6,7 @@ What the schema has no field for is below ``winrm``. Source: the ECS 9.0 field r
 import ipaddress
 from collections.abc import Iterator, Mapping
 
+from analyzer.exports.registry import Source
 from analyzer.exports.rows import Row, Rows, account, integer, text
 from analyzer.tables.texts import dumps
 from analyzer.tables.times import rfc3339
@@ -19,8 +20,9 @@ _NS_PER_S = 1_000_000_000
 Document = dict[str, object]
 
 
-def json_lines(rows: Rows) -> Iterator[str]:
+def json_lines(source: Source) -> Iterator[str]:
     """Connections, exchanges, authentications, commands and findings, in order of time."""
+    rows = source.rows
     makers = {
         "connections": _connection,
         "exchanges": _exchange,

@@ -3,10 +3,11 @@
 Of credentials and tokens only the scheme is shown. An exchange without a response has status 0. Source: the HAR 1.2 specification (softwareishard.com).
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
+from analyzer.exports.registry import Source
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Header, Request, Response
 from analyzer.tables.headers import first, request_of, response_of
@@ -28,9 +29,13 @@ def shown(text: str, clean: Clean) -> Entry:
     return made | {"comment": f"cut: {len(safe) - _MOST_CHARS} more characters"} if len(safe) > _MOST_CHARS else made
 
 
-def archive(evidence: Evidence, bodies: Mapping[str, Entry], version: str, only: Collection[str] = ()) -> Iterator[str]:
-    """The archive as JSON, an entry a line. ``bodies``: what `shown` makes of them, by message id; ``only``: of these connections, if any."""
-    creator = {"name": "winrm-analyzer", "version": version}
+def archive(source: Source) -> Iterator[str]:
+    """The archive as JSON, an entry a line."""
+    if source.evidence is None:
+        return
+    evidence, only = source.evidence, set(source.connections)
+    bodies = {name: shown(text, source.clean) for name, text in source.bodies() if not only or name.rpartition(".x")[0] in only}
+    creator = {"name": "winrm-analyzer", "version": source.version}
     yield f'{{"log": {{"version": "1.2", "creator": {dumps(creator)}, "pages": [], "entries": ['
     separator = "\n"
     asked = [exchange for exchange in evidence.exchanges.values() if request_of(exchange.request) and (not only or exchange.connection in only)]

@@ -5,8 +5,10 @@ Source: "ATT&CK Navigator Layer File Format Definition", version 4.5.
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 
-from analyzer.exports.rows import Row, Rows, text
+from analyzer.exports.registry import Source
+from analyzer.exports.rows import Row, text
 from analyzer.tables.texts import dumps
 
 _SCORES = {"info": 10, "low": 25, "medium": 50, "high": 75, "critical": 100}
@@ -14,8 +16,9 @@ _TECHNIQUE = re.compile(r"T\d{4}(?:\.\d{3})?")
 _MOST_LISTED = 50
 
 
-def layer(rows: Rows, version: str) -> str:
+def layer(source: Source) -> Iterator[str]:
     """The layer as JSON. A technique's score is that of its gravest finding (info 10, low 25, medium 50, high 75, critical 100)."""
+    rows = source.rows
     found: dict[str, list[Row]] = defaultdict(list)
     for row in rows.of("findings"):
         for name in text(row, "attack").split(","):
@@ -26,7 +29,7 @@ def layer(rows: Rows, version: str) -> str:
         "name": f"WinRM: {captures}"[:200],
         "versions": {"layer": "4.5", "navigator": "5.1.0"},
         "domain": "enterprise-attack",
-        "description": f"Techniques of the findings of winrm-analyzer {version} in {captures}"[:2000],
+        "description": f"Techniques of the findings of winrm-analyzer {source.version} in {captures}"[:2000],
         "sorting": 3,
         "techniques": [_technique(name, found[name]) for name in sorted(found)],
         "gradient": {"colors": ["#fff3c4", "#f2a33a", "#b3261e"], "minValue": 0, "maxValue": 100},
@@ -34,7 +37,7 @@ def layer(rows: Rows, version: str) -> str:
         "showTacticRowBackground": False,
         "selectTechniquesAcrossTactics": True,
     }
-    return dumps(made) + "\n"
+    yield dumps(made) + "\n"
 
 
 def _technique(name: str, findings: list[Row]) -> dict[str, object]:

@@ -6,11 +6,14 @@ nanosecond stays in ``time``. Source: Timesketch's user guide, "Import from JSON
 
 from collections.abc import Iterator
 
+from analyzer.exports.registry import Source
 from analyzer.exports.rows import Row, Rows, integer, text
 from analyzer.tables.column import Value
 from analyzer.tables.texts import dumps, safe_cell
 from analyzer.tables.times import rfc3339
 
+SCHEMA = 1
+"""Of the native timeline; grows when a name changes its meaning."""
 FIELDS = (
     "message", "datetime", "timestamp_desc", "timestamp", "time", "severity", "user", "source", "destination", "table", "record", "capture", "packets",
     "community_id", "rule", "confidence", "why", "attack", "filter", "status", "command", "exit_code",
@@ -53,10 +56,15 @@ def csv_lines(rows: Rows) -> Iterator[str]:
         yield ",".join(safe_cell(value) for value in event.values()) + "\n"
 
 
-def native_lines(rows: Rows, schema: int) -> Iterator[str]:
+def lines(source: Source) -> Iterator[str]:
+    """In the form that is asked for."""
+    return (csv_lines if source.form == "csv" else json_lines)(source.rows)
+
+
+def native(source: Source) -> Iterator[str]:
     """The timeline as it is, with the version of its names in each line."""
-    for row in rows.of("timeline"):
-        yield dumps({"schema": schema, **row, "time": rfc3339(integer(row, "time") or 0)}) + "\n"
+    for row in source.rows.of("timeline"):
+        yield dumps({"schema": SCHEMA, **row, "time": rfc3339(integer(row, "time") or 0)}) + "\n"
 
 
 def _by_id(rows: Rows, table: str) -> dict[str, Row]:

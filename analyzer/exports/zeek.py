@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from analyzer.exports.registry import Source
 from analyzer.exports.rows import Row, Rows, account, integer, text
 from analyzer.tables.column import Value
 
@@ -31,8 +32,9 @@ class Log(NamedTuple):
     rows: Callable[[Rows], Iterator[tuple[int, Sequence[Cell]]]]
 
 
-def logs(rows: Rows) -> Iterator[tuple[str, Iterator[str]]]:
+def logs(source: Source) -> Iterator[tuple[str, Iterator[str]]]:
     """(file name, its lines) of every log that has rows."""
+    rows = source.rows
     times = [moment for row in rows.of("captures") for moment in (integer(row, "first_time"), integer(row, "last_time")) if moment is not None]
     for log in LOGS:
         found = sorted(log.rows(rows), key=lambda item: item[0])

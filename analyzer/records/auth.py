@@ -1,6 +1,7 @@
 """Authentication round trips: tokens as they travelled, and conversations (RFC 9110 section 11, RFC 4559, MS-NLMP, RFC 4120, MS-CSSP)."""
 
 from enum import StrEnum
+from typing import Self
 
 from msgspec import Struct
 
@@ -15,15 +16,31 @@ class Audience(StrEnum):
 
 
 class Mechanism(StrEnum):
-    """What the token is, whatever word the header uses."""
+    """What the token is, whatever word the header uses. A row has everything that others have to know of it:
 
-    BASIC = "basic"
-    DIGEST = "digest"
-    NTLM = "ntlm"
-    KERBEROS = "kerberos"
-    CREDSSP = "credssp"
-    CERTIFICATE = "certificate"
-    UNKNOWN = "unknown"
+    ``shown``: its name in sentences. ``lasting``: it authenticates a connection (RFC 4559 section 6), not a request. ``exposes``: what whoever reads the
+    header gets; None where that is nothing. ``key``: what opens the bodies that it encrypts, with ``{name}`` and ``{spn}``; None where it encrypts none.
+    """
+
+    shown: str
+    lasting: bool
+    exposes: str | None
+    key: str | None
+
+    BASIC = "basic", "Basic", False, "the password", None
+    DIGEST = "digest", "Digest", False, "a response that can be guessed offline", None
+    NTLM = "ntlm", "NTLM", True, "a response that can be guessed offline", "the password or NT hash of {name} (NTLM)"
+    KERBEROS = "kerberos", "Kerberos", True, "ticket and authenticator", "a keytab with the key of {spn}, or the session key (Kerberos)"
+    CREDSSP = "credssp", "CredSSP", True, "nothing without its inner TLS", "the session secrets of the TLS inside CredSSP, from the client or the server"
+    CERTIFICATE = "certificate", "client certificate", False, None, None
+    UNKNOWN = "unknown", "unknown", False, None, None
+
+    def __new__(cls, value: str, shown: str, lasting: bool, exposes: str | None, key: str | None) -> Self:  # noqa: FBT001  a row of a table
+        """One row."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.shown, member.lasting, member.exposes, member.key = shown, lasting, exposes, key
+        return member
 
 
 class Outcome(StrEnum):

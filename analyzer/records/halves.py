@@ -8,7 +8,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.quality import Absent
 
-CONNECTION_BASED = (Mechanism.NTLM, Mechanism.KERBEROS, Mechanism.CREDSSP)
+CONNECTION_BASED = tuple(mechanism for mechanism in Mechanism if mechanism.lasting)
 """Mechanisms that authenticate a connection, not a request (RFC 4559 section 6)."""
 
 

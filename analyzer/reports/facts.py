@@ -115,15 +115,8 @@ def _key(conversation: Conversation) -> str | None:
 
 def key_for(mechanism: str, name: str, spn: str | None) -> str | None:
     """What would open bodies sealed by this mechanism, for the account of that name."""
-    match mechanism:
-        case Mechanism.NTLM:
-            return f"the password or NT hash of {name} (NTLM)"
-        case Mechanism.KERBEROS:
-            return f"a keytab with the key of {spn or 'the service'}, or the session key (Kerberos)"
-        case Mechanism.CREDSSP:
-            return "the session secrets of the TLS inside CredSSP, from the client or the server"
-        case _:
-            return None
+    key = next((one.key for one in Mechanism if one == mechanism), None)
+    return None if key is None else key.format(name=name, spn=spn or "the service")
 
 
 def account(conversation: Conversation) -> str:

@@ -21,15 +21,6 @@ from analyzer.tables.findings import FindingRow, finding_rows
 from analyzer.tables.packets import frame_filter, number_set, numbers_by_capture
 from analyzer.tables.times import rfc3339, seconds
 
-_MECHANISMS = {
-    Mechanism.BASIC: "Basic",
-    Mechanism.DIGEST: "Digest",
-    Mechanism.NTLM: "NTLM",
-    Mechanism.KERBEROS: "Kerberos",
-    Mechanism.CREDSSP: "CredSSP",
-    Mechanism.CERTIFICATE: "client certificate",
-    Mechanism.UNKNOWN: "unknown scheme",
-}
 _TO = {Audience.SERVER: "", Audience.PROXY: " to the proxy"}
 _LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 _EACH = ("capture.unreadable", "capture.passed-over")
@@ -117,11 +108,15 @@ def _clock(capture: Capture) -> str:
     return f"its clock is {abs(seconds(capture.clock_offset_ns)):.6f} s {side} (within {seconds(capture.clock_error_ns or 0):.6f} s){drift}"
 
 
+def _scheme(mechanism: Mechanism) -> str:
+    return "unknown scheme" if mechanism is Mechanism.UNKNOWN else mechanism.shown
+
+
 def _logons(result: Result) -> str:
     """By mechanism and outcome; a logon that both sides of a proxy show is one."""
     conversations = counted_conversations(result.evidence)
     logons = result.evidence.story.logons
-    counts = Counter(f"{_MECHANISMS[one.mechanism]}{_TO[one.audience]} {one.outcome.value.replace('_', ' ')}" for one in logons or conversations)
+    counts = Counter(f"{_scheme(one.mechanism)}{_TO[one.audience]} {one.outcome.value.replace('_', ' ')}" for one in logons or conversations)
     told = ", ".join(f"{number} {words}" for words, number in sorted(counts.items()))
     names = list(dict.fromkeys(account(one) for one in conversations if one.client.user))
     return told + (f"; as {', '.join(names[:8])}{' and others' if len(names) > 8 else ''}" if names else "")

@@ -14,16 +14,6 @@ from analyzer.records.transport import Connection
 from analyzer.rules.reading import PROXIED, begins_at, first_packet, header, owner, request, response, role
 from analyzer.rules.telling import Sign, Tell
 
-MECHANISMS = {
-    Mechanism.BASIC: "Basic",
-    Mechanism.DIGEST: "Digest",
-    Mechanism.NTLM: "NTLM",
-    Mechanism.KERBEROS: "Kerberos",
-    Mechanism.CREDSSP: "CredSSP",
-    Mechanism.CERTIFICATE: "client certificate",
-    Mechanism.UNKNOWN: "unknown",
-}
-
 
 def failed(evidence: Evidence, *reasons: Reason, audience: Audience = Audience.SERVER) -> Iterator[Logon]:
     """Logons that did not succeed for one of these reasons, in order of place."""

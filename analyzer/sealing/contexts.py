@@ -68,7 +68,7 @@ def contexts(exchanges: Sequence[Exchange], conversations: Sequence[Conversation
     by_id = {exchange.id: exchange for exchange in exchanges}
     found: list[Context] = []
     for conversation in conversations:
-        if conversation.audience is not Audience.SERVER or conversation.mechanism not in (Mechanism.NTLM, Mechanism.KERBEROS, Mechanism.CREDSSP):
+        if conversation.audience is not Audience.SERVER or not conversation.mechanism.lasting:
             continue
         begin = by_id[conversation.exchanges[0]].position
         if found:

@@ -8,11 +8,10 @@ from collections.abc import Set as AbstractSet
 
 from msgspec.structs import replace
 
-from analyzer.records.auth import Conversation, Mechanism
+from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
 
 _PORTS = (5985, 5986, 47001)
-_LASTING = (Mechanism.NTLM, Mechanism.KERBEROS, Mechanism.CREDSSP)
 
 
 def scope(evidence: Evidence) -> Evidence:
@@ -71,6 +70,6 @@ def _is_guarded(evidence: Evidence, connection: str) -> bool:
     if own.server.port in _PORTS and own.protocol != "connect":
         return True
     return any(
-        one.mechanism in _LASTING and any(identity in evidence.winrm_exchanges for identity in one.exchanges)
+        one.mechanism.lasting and any(identity in evidence.winrm_exchanges for identity in one.exchanges)
         for one in evidence.conversations_of.get(connection, ())
     )

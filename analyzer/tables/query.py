@@ -79,8 +79,8 @@ def read_parquet(table: AnyTable, path: Path) -> list[tuple[Value, ...]]:
 
     with _files().cursor() as connection:
         try:
-            file = connection.read_parquet(_literally(path))
-            cells = [_cell(column, column.name in file.columns) for column in table.columns]
+            file = connection.read_parquet(literally(path))
+            cells = [read_cell(column, column.name in file.columns) for column in table.columns]
             found = file.project(", ".join(cells)).fetchall()
         except duckdb.Error as error:
             msg = f"cannot read {path}: {str(error).splitlines()[0]}"
@@ -88,8 +88,8 @@ def read_parquet(table: AnyTable, path: Path) -> list[tuple[Value, ...]]:
     return [tuple(row) for row in found]
 
 
-def _cell(column: Column[Any], there: bool) -> str:  # noqa: FBT001 (private, one call)
-    """Cast, since whoever made the file may have put anything under the name; times as nanoseconds since 1970."""
+def read_cell(column: Column[Any], there: bool) -> str:  # noqa: FBT001  whether the file has it is all that there is to say
+    """The SQL for a cell of a Parquet file. Cast, since whoever made the file may have put anything under the name; times as nanoseconds since 1970."""
     name = '"' + column.name.replace('"', '""') + '"'
     if not there:
         return f"NULL AS {name}"
@@ -99,7 +99,7 @@ def _cell(column: Column[Any], there: bool) -> str:  # noqa: FBT001 (private, on
     return f"nullif({cast}, 'NaN'::DOUBLE) AS {name}" if column.dtype is Dtype.NUMBER else f"{cast} AS {name}"
 
 
-def _literally(path: Path) -> str:
+def literally(path: Path) -> str:
     """The path for a function that takes patterns."""
     return "".join(f"[{char}]" if char in "[*?" else char for char in str(path))
 

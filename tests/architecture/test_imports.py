@@ -38,9 +38,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "story", "rules", "incidents", "tables", "reports"),
     },
     "version": set(),
-    "case": {"records", "errors", "version", "engine", "tables", "reports", "exports", "rules.catalogue"},
+    "viewer": {"records", "tables", "reports", "formats.text", "errors"},
+    "case": {"viewer", "records", "errors", "version", "engine", "tables", "reports", "exports", "rules.catalogue"},
     "api": {"case", "records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules"},
-    "cli": {"api", "case", "tables", "records", "formats.text", "settings", "errors", "version"},
+    "cli": {"api", "case", "exports.registry", "tables", "records", "formats.text", "settings", "errors", "version"},
     "__init__": {"api", "case", "settings", "errors", "version"},
     "__main__": {"cli"},
 }
@@ -48,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
     "pandas": ("tables/", "reports/", "case/tables.py", "case/analyzed.py", "case/opened.py"),
-    "duckdb": ("tables/query.py",),
+    "duckdb": ("tables/query.py", "tables/paging.py"),
     "dask": ("engine/",),
     "distributed": ("engine/",),
     "dpkt": ("capture/slow.py",),
@@ -61,6 +62,9 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "pybase64": ("wsman/winrs.py",),
     "click": ("cli/",),
     "jinja2": ("reports/html/",),
+    "flask": ("viewer/",),
+    "markupsafe": ("viewer/", "reports/html/"),
+    "waitress": ("case/viewing.py",),
 }
 """Library to the only files that import it."""
 

@@ -21,6 +21,7 @@ from click.testing import CliRunner
 
 import analyzer
 from analyzer.cli.commands import cli
+from analyzer.exports.registry import EXPORTS
 from analyzer.tables.registry import TABLES
 from tests.build import careless
 
@@ -45,6 +46,8 @@ ALWAYS_RAW = {
     "completion": "reads no capture",
     "rules": "reads no capture",
     "verify": "is run on the case",
+    "notebook": "writes code that opens the case, and no cell of it",
+    "serve": "tests/unit/viewer searches its pages",
 }
 """Commands without a run of their own below, and why."""
 NEVER_RAW = {"info", "findings", "ladder", "verify", "extract", "pcap"}
@@ -170,6 +173,19 @@ def without_packets(data: bytes) -> bytes:
 
 def test_every_command_is_run() -> None:
     assert set(RUNS) | set(ALWAYS_RAW) == set(cli.commands)
+
+
+def test_every_format_of_other_programs_is_written() -> None:
+    """And in every form: a row of the registry without a run here is a leak that nobody looks for."""
+    written = {
+        (words[words.index(option) + 1], next((word for word in words if word.endswith((".csv",))), ""))
+        for command, option in (("timeline", "--profile"), ("export", "-f"))
+        for words in RUNS[command]
+        if option in words
+    }
+    native = {("native", "")}
+    wanted = {(row.name, form if form == "csv" else "") for row in EXPORTS for form in row.forms}
+    assert {(name, "csv" if ending else "") for name, ending in written} | native == wanted
 
 
 def _of_sample(name: str) -> list[Path]:

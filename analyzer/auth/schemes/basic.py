@@ -1,6 +1,18 @@
 """Basic credentials (RFC 7617): base64 of ``user:password``. The user name is kept, the password never leaves this function."""
 
-from analyzer.auth.schemes.reading import Reading, unreadable
+from analyzer.auth.headers import Credentials, decoded
+from analyzer.auth.schemes.reading import Reading, TokenReading, complaints, plain, unreadable
+from analyzer.records.auth import Mechanism
+from analyzer.records.quality import Absent
+
+
+def token(sent: Credentials) -> TokenReading:
+    """The token of an Authorization field."""
+    raw = decoded(sent.text or "")
+    if isinstance(raw, Absent):
+        return TokenReading(plain(sent, Mechanism.BASIC), complaints(f"Basic: {raw.detail}"))
+    name, complaint = user(raw)
+    return TokenReading(plain(sent, Mechanism.BASIC, raw, user=None if isinstance(name, Absent) else name), complaints(complaint))
 
 
 def user(raw: bytes) -> Reading[str]:

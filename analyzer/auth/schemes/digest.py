@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from analyzer.auth.headers import Credentials
 from analyzer.auth.schemes.basic import text
-from analyzer.auth.schemes.reading import Reading, unreadable
+from analyzer.auth.schemes.reading import Reading, TokenReading, complaints, plain, unreadable
+from analyzer.records.auth import Mechanism
+from analyzer.records.quality import Absent
 
 
 class DigestCredentials(NamedTuple):
@@ -27,3 +30,13 @@ def credentials(params: Mapping[str, str]) -> Reading[DigestCredentials]:
     if user is None:
         return unreadable("Digest credentials without a username")
     return Reading(DigestCredentials(text(user.encode("latin-1", "replace")), shown))
+
+
+def token(sent: Credentials) -> TokenReading:
+    """The token of an Authorization field; of a parameter that comes twice the first counts."""
+    first: dict[str, str] = {}
+    for name, value in sent.params:
+        first.setdefault(name, value)
+    who, complaint = credentials(first)
+    user, realm = (None, None) if isinstance(who, Absent) else who
+    return TokenReading(plain(sent, Mechanism.DIGEST, user=user, realm=realm), complaints(complaint))

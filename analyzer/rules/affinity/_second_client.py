@@ -9,7 +9,6 @@ from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Outcome
-from analyzer.rules.asking import MECHANISMS
 from analyzer.rules.reading import CONNECTION_BASED, authenticated, counted, header, message, name, owner, packets_of, request, role, status, who
 from analyzer.rules.telling import Evidence, Fact, Sign, Signs, Tell
 
@@ -86,7 +85,7 @@ def why(tell: Tell[Second]) -> str:
     how = "The proxy names both addresses in its fields." if fact.by_address else "The User-Agent changes; the proxy names no address."
     agents = dict.fromkeys(value for second in tell.facts if (value := header(request(second.exchange), "user-agent")))
     return (
-        f"{fact.first} logged on {name(tell.connection)} as {account} with {MECHANISMS[fact.logon.mechanism]} ({tell.packet(tell.first.packets[0])}). "
+        f"{fact.first} logged on {name(tell.connection)} as {account} with {fact.logon.mechanism.shown} ({tell.packet(tell.first.packets[0])}). "
         f"{counted(tell.count, 'request')} of {fact.second} without credentials then came over the same connection and were answered: the first is "
         f"{fact.exchange.id} ({tell.packet(asked.packets[0]) if asked and asked.packets else 'not captured'}), status {status(fact.exchange)}"
         f"{f', User-Agent {next(iter(agents))}' if agents and fact.by_address else ''}. {how} The server served them with the rights of {account}."

@@ -17,7 +17,7 @@ from itertools import pairwise
 
 from analyzer.records.auth import Conversation
 from analyzer.records.http import Exchange
-from analyzer.rules.asking import MECHANISMS, asked_at, joined, times
+from analyzer.rules.asking import asked_at, joined, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import handshakes, name, owner, packets_of, request, status, upstream, who
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -58,7 +58,7 @@ def why(tell: Tell[Mix]) -> str:
     """Whose handshake had begun, and whose token came in between."""
     first = tell.facts[0]
     return (
-        f"Client connection {first.handshake.connection}{_named(first)} began its {MECHANISMS[first.handshake.mechanism]} handshake on server connection "
+        f"Client connection {first.handshake.connection}{_named(first)} began its {first.handshake.mechanism.shown} handshake on server connection "
         f"{name(tell.connection)} ({asked_at(tell, first.mine)}). Before it continued, the proxy sent a token of client connection {first.foreign.connection} "
         f"there ({asked_at(tell, first.other)}). The server answered {status(first.other)} ({first.other.id}). It keeps one handshake for each connection, so "
         f"they destroy each other. This happened {times(tell.count)}."

@@ -19,7 +19,7 @@ from collections import defaultdict
 from analyzer.records.auth import Conversation, Outcome
 from analyzer.records.proxy import Role
 from analyzer.records.story import Logon, Reason, Result
-from analyzer.rules.asking import MECHANISMS, account, is_proxied, server_words, sign, times
+from analyzer.rules.asking import account, is_proxied, server_words, sign, times
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import counted, handshakes, listed, name, packet, request, role, status, upstream
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -94,7 +94,7 @@ def title(tell: Tell[Logon]) -> str:
 def why(tell: Tell[Logon]) -> str:
     """Which messages went where, how often, and how it ended."""
     first = tell.first
-    mechanism, user = MECHANISMS[first.fact.mechanism], first.user
+    mechanism, user = first.fact.mechanism.shown, first.user
     refused = sum(logon.outcome is Result.REFUSED for logon in tell.facts)
     outcome = f"It was tried {times(tell.count)} and refused {times(refused)} (401)." if refused else f"It was tried {times(tell.count)}."
     way = [part for identity in first.exchanges if (part := _forwarded(tell.evidence, identity))]

@@ -28,7 +28,6 @@ from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severi
 LEAST = Param("least", 3, "connections", "how many server connections with one exchange it takes")
 RATIO = Param("ratio", 0.8, "share", "which share of the proxy's server connections they must be")
 _OLD = "HTTP/1.0"
-_PER_REQUEST = (Mechanism.BASIC, Mechanism.DIGEST, Mechanism.CERTIFICATE)
 
 
 class Single(Fact, frozen=True):
@@ -60,7 +59,7 @@ def _has_to_last(evidence: Evidence, connection: Connection) -> bool:
     modern = all((asked := request(exchange)) is not None and asked.version != _OLD for exchange in exchanges)
     nears = {near.connection for near in owners}
     spoken = [found for near in nears for found in evidence.conversations_of.get(near, ()) if found.audience is Audience.SERVER]
-    per_request = bool(spoken) and all(found.mechanism in _PER_REQUEST for found in spoken)
+    per_request = bool(spoken) and not any(found.mechanism.lasting or found.mechanism is Mechanism.UNKNOWN for found in spoken)
     return modern and not per_request and any(len(evidence.exchanges_of[near]) > 1 for near in nears)
 
 

@@ -25,7 +25,7 @@ from analyzer.records.auth import Audience, Conversation, Mechanism
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
-from analyzer.rules.asking import MECHANISMS, client_behind, is_mixed, named, server_words
+from analyzer.rules.asking import client_behind, is_mixed, named, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import PROXIED, completed, counted, first_packet, identity, message, name, owner, request, response, role, until_the_next, who
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -203,7 +203,7 @@ def why(tell: Tell[Break]) -> str:
     first = sign.fact
     expected = f"follows number {first.before}" if first.before is not None else "is the first after the handshake"
     text = (
-        f"{name(tell.connection)} was logged on with {MECHANISMS[first.logon.mechanism]}{named('as', who(first.logon))}. The encrypted message in "
+        f"{name(tell.connection)} was logged on with {first.logon.mechanism.shown}{named('as', who(first.logon))}. The encrypted message in "
         f"{first.exchange.id} ({tell.packet(sign.packets[0]) if sign.packets else 'no packet'}) has number {first.number} and {expected}. No bytes are "
         f"missing in between. There {'is' if tell.count == 1 else 'are'} {counted(tell.count, 'such break')}. "
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from analyzer.records.auth import Audience, Conversation
-from analyzer.rules.asking import MECHANISMS, server_words
+from analyzer.rules.asking import server_words
 from analyzer.rules.reading import first_packet, request, who
 from analyzer.rules.telling import Evidence, Fact, Sign, Signs, Tell
 
@@ -49,7 +49,7 @@ def told(tell: Tell[Both]) -> str:
     both, first = tell.first.fact, tell.first
     at = [tell.packet(key) for key in first.packets] or ["not captured"]
     return (
-        f"{tell.connection.client.host} gave the proxy {server_words(tell.connection)} {MECHANISMS[both.proxy.mechanism]} credentials of "
-        f"{who(both.proxy)} ({at[0]}, {first.exchanges[0]}). It gave the server {MECHANISMS[both.server.mechanism]} credentials of "
+        f"{tell.connection.client.host} gave the proxy {server_words(tell.connection)} {both.proxy.mechanism.shown} credentials of "
+        f"{who(both.proxy)} ({at[0]}, {first.exchanges[0]}). It gave the server {both.server.mechanism.shown} credentials of "
         f"{who(both.server)} ({at[-1]}, {first.exchanges[-1]})."
     )

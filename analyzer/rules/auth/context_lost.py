@@ -23,7 +23,7 @@ from analyzer.records.auth import Conversation
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
-from analyzer.rules.asking import MECHANISMS, server_words
+from analyzer.rules.asking import server_words
 from analyzer.rules.reading import (
     authenticated,
     before,
@@ -97,7 +97,7 @@ def why(tell: Tell[Lost]) -> str:
     key = first_packet(response(first.exchange))
     user = f" of {tell.first.user}" if tell.first.user else ""
     text = (
-        f"The {MECHANISMS[spoken.mechanism]} logon{user} on {name(tell.connection)} was complete ({tell.packet(done[0]) if done else 'not captured'}). "
+        f"The {spoken.mechanism.shown} logon{user} on {name(tell.connection)} was complete ({tell.packet(done[0]) if done else 'not captured'}). "
         f"{counted(tell.count, 'encrypted request')} later got 401. The first came {seconds(first.idle_ns)} after the last response "
         f"({first.exchange.id}, {tell.packet(key[0]) if key else 'not captured'})."
     )

@@ -17,7 +17,7 @@ References
 
 from analyzer.records.proxy import Role
 from analyzer.records.story import Logon, Reason
-from analyzer.rules.asking import MECHANISMS, failed, product_at, server_words, sign, times
+from analyzer.rules.asking import failed, product_at, server_words, sign, times
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import CONNECTION_BASED, counted, listed
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
@@ -66,7 +66,7 @@ def title(tell: Tell[Logon]) -> str:
 def why(tell: Tell[Logon]) -> str:
     """Who was refused, how often, and what is known of the password and of the way."""
     first = tell.first.fact
-    mechanisms = listed(MECHANISMS[logon.mechanism] for logon in tell.facts)
+    mechanisms = listed(logon.mechanism.shown for logon in tell.facts)
     whole = "All messages of the logon went over one connection" if not _blind(tell) else "The client saw all of its messages on one connection"
     text = (
         f"{server_words(tell.connection)} refused {counted(tell.count, 'logon')} of {tell.connection.client.host}"

@@ -19,7 +19,7 @@ from analyzer.records.auth import Mechanism
 from analyzer.records.kerberos import TicketRefusal
 from analyzer.records.story import Logon, Result
 from analyzer.records.transport import End
-from analyzer.rules.asking import MECHANISMS, account, asked_name, party_at, server_words, times
+from analyzer.rules.asking import account, asked_name, party_at, server_words, times
 from analyzer.rules.reading import listed, packets_of, response
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
@@ -135,7 +135,7 @@ def _relation(tell: Tell[TicketRefusal]) -> str:
 def _after(tell: Tell[TicketRefusal]) -> str:
     logon = _next(tell)
     if logon is not None:
-        how, who = MECHANISMS[logon.mechanism], account(logon)
+        how, who = logon.mechanism.shown, account(logon)
         result = {
             Result.ACCEPTED: "and was accepted",
             Result.REFUSED: "and was refused",

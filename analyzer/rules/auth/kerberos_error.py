@@ -19,7 +19,7 @@ from collections import defaultdict
 from analyzer.codes.table import kerberos
 from analyzer.records.auth import Mechanism
 from analyzer.records.story import Logon, Reason, Result
-from analyzer.rules.asking import MECHANISMS, account, is_proxied, server_words, sign
+from analyzer.rules.asking import account, is_proxied, server_words, sign
 from analyzer.rules.reading import counted, listed, request
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
@@ -126,7 +126,7 @@ def _next(tell: Tell[Failure], followed: Logon | None) -> str:
     if followed is None or followed.outcome is not Result.ACCEPTED:
         return ""
     who = account(followed)
-    how = f"{MECHANISMS[followed.mechanism]}{f' as {who}' if who else ''}"
+    how = f"{followed.mechanism.shown}{f' as {who}' if who else ''}"
     return f" The client then logged on with {how} and was accepted ({tell.packet(followed.packets[-1])})."
 
 

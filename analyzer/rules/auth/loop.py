@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
-from analyzer.rules.asking import MECHANISMS, program, server_words, where
+from analyzer.rules.asking import program, server_words, where
 from analyzer.rules.reading import counted, is_clear, listed, message, packets_of, request, role, status, who
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
@@ -104,7 +104,7 @@ def why(tell: Tell[Round]) -> str:
     clear = sum(_clear(evidence, exchange) for exchange in lasts)
     text = (
         f"{server_words(tell.connection)} refused {counted(tell.count, 'logon')} of {tell.connection.client.host} in a row"
-        f"{f' as {listed(tell.users)}' if tell.users else ''} ({listed(MECHANISMS[one.conversation.mechanism] for one in tell.facts)}). "
+        f"{f' as {listed(tell.users)}' if tell.users else ''} ({listed(one.conversation.mechanism.shown for one in tell.facts)}). "
         f"The first is {where(tell)}; the last answer was {status(lasts[-1])}. None succeeded in between."
     )
     asked = f" {clear} of these requests carried clear-text SOAP. A server that does not allow unencrypted traffic refuses them, whatever the password."

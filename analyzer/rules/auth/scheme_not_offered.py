@@ -13,7 +13,7 @@ References
 """
 
 from analyzer.records.story import Logon, Reason
-from analyzer.rules.asking import MECHANISMS, failed, server_words, sign, times
+from analyzer.rules.asking import failed, server_words, sign, times
 from analyzer.rules.reading import listed
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
@@ -31,12 +31,12 @@ def offers(tell: Tell[Logon]) -> str:
 
 def title(tell: Tell[Logon]) -> str:
     """Names the scheme."""
-    return f"{MECHANISMS[tell.first.fact.mechanism]} is not offered by {server_words(tell.connection)}"
+    return f"{tell.first.fact.mechanism.shown} is not offered by {server_words(tell.connection)}"
 
 
 def why(tell: Tell[Logon]) -> str:
     """What was sent, what is offered, and that nobody looked at the password."""
-    scheme = MECHANISMS[tell.first.fact.mechanism]
+    scheme = tell.first.fact.mechanism.shown
     return (
         f"{tell.connection.client.host} logged on {times(tell.count)} with {scheme}{f' as {listed(tell.users)}' if tell.users else ''}. "
         f"The server's 401 ({tell.packet(tell.first.packets[-1])}) offers only {offers(tell)}. So {scheme} is not accepted there, and the password was not "

@@ -24,7 +24,7 @@ from analyzer.records.auth import Audience, Conversation, Outcome
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Reason
-from analyzer.rules.asking import MECHANISMS, server_words, where
+from analyzer.rules.asking import server_words, where
 from analyzer.rules.reading import (
     CONNECTION_BASED,
     Place,
@@ -116,7 +116,7 @@ def why(tell: Tell[Refusal]) -> str:
         after = f"From {first.later.id} on, {tell.packet(began[0])}, such requests are served."
     return (
         f"{server_words(tell.connection)} answered {counted(tell.count, 'clear-text request')} of {tell.connection.client.host} with an error. "
-        f"{f'{tell.first.user} had' if tell.first.user else 'The client had'} gone through {MECHANISMS[first.conversation.mechanism]} "
+        f"{f'{tell.first.user} had' if tell.first.user else 'The client had'} gone through {first.conversation.mechanism.shown} "
         f"authentication. The first is {where(tell)}, status {status(first.exchange)}. {after}"
     )
 

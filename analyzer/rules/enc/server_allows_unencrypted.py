@@ -17,7 +17,7 @@ References
 
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
-from analyzer.rules.asking import MECHANISMS, is_proxied, server_words
+from analyzer.rules.asking import is_proxied, server_words
 from analyzer.rules.enc._clear import is_local, whose
 from analyzer.rules.reading import authenticated, counted, header, is_clear, listed, message, name, packets_of, request, status, succeeded, who, winrm_exchanges
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -58,7 +58,7 @@ def why(tell: Tell[Exchange]) -> str:
         for exchange in tell.facts
         if (found := message(evidence, request(exchange))) is not None
     )
-    mechanism = MECHANISMS[spoken.mechanism] if spoken else "a logon"
+    mechanism = spoken.mechanism.shown if spoken else "a logon"
     text = (
         f"{server_words(tell.connection)} answered {counted(tell.count, 'clear-text request')} with a 2xx status on a connection that was logged on with "
         f"{mechanism}{f' as {listed(tell.users)}' if tell.users else ''}: {names}. The first is {first.id} on {name(tell.connection)}, "

@@ -15,7 +15,7 @@ References
 """
 
 from analyzer.records.transport import Connection
-from analyzer.rules.asking import MECHANISMS, is_proxied, server_words
+from analyzer.rules.asking import is_proxied, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, handshakes, name
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -41,7 +41,7 @@ def _mechanism(tell: Tell[Connection]) -> str | None:
     for spoken in handshakes(evidence):
         connection = evidence.connections[spoken.connection]
         if connection.id in sides or connection.client.host in clients or connection.server.host in servers:
-            return MECHANISMS[spoken.mechanism]
+            return spoken.mechanism.shown
     return None
 
 

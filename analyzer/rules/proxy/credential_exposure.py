@@ -18,19 +18,12 @@ References
 from collections import Counter
 from collections.abc import Mapping
 
-from analyzer.records.auth import Audience, Conversation, Mechanism
+from analyzer.records.auth import Audience, Conversation
 from analyzer.records.story import Kind, Logon, Party
 from analyzer.rules.asking import account
 from analyzer.rules.reading import counted, listed, name
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
-_SHOWS = {
-    Mechanism.BASIC: "Basic (the password)",
-    Mechanism.DIGEST: "Digest (a response that can be guessed offline)",
-    Mechanism.NTLM: "NTLM (a response that can be guessed offline)",
-    Mechanism.KERBEROS: "Kerberos (ticket and authenticator)",
-    Mechanism.CREDSSP: "CredSSP (nothing without its inner TLS)",
-}
 _INTERCEPTS = "tls_terminating"
 
 
@@ -58,7 +51,7 @@ def see(evidence: Evidence) -> Signs[Seen]:
 
 
 def _is_told(logon: Logon) -> bool:
-    return logon.audience is Audience.SERVER and logon.mechanism in _SHOWS
+    return logon.audience is Audience.SERVER and logon.mechanism.exposes is not None
 
 
 def _could_read(evidence: Evidence, way: list[str], ended: set[str]) -> bool:
@@ -86,7 +79,7 @@ def _proxy(tell: Tell[Seen]) -> str:
 def why(tell: Tell[Seen]) -> str:
     """What it could see, of whom, and what not."""
     evidence, facts = tell.evidence, tell.facts
-    kinds = Counter(_SHOWS[seen.logon.mechanism] for seen in facts)
+    kinds = Counter(f"{seen.logon.mechanism.shown} ({seen.logon.mechanism.exposes})" for seen in facts)
     tunnels = sum(evidence.connections[identity].protocol == "tls" and evidence.connections[identity].tunnel_of is not None for identity in facts[0].party.near)
     text = (
         f"The proxy {_proxy(tell)} saw {counted(len(facts), 'logon')} to servers that it could read: "

@@ -2,7 +2,6 @@
 
 from analyzer.records.auth import Audience, Conversation, Mechanism
 from analyzer.records.http import Exchange
-from analyzer.rules.asking import MECHANISMS
 from analyzer.rules.reading import header, listed, packets_of, request, who
 from analyzer.rules.telling import Evidence, Sign, Tell
 
@@ -34,7 +33,7 @@ def is_basic(tell: Tell[Exchange]) -> bool:
 
 def shown(tell: Tell[Exchange]) -> str:
     r"""``NTLM, user LAB\alice``: what was readable, and whose it was."""
-    words = listed(MECHANISMS[mechanism] for mechanism in mechanisms(tell)) or "credentials of an unknown kind"
+    words = listed(mechanism.shown for mechanism in mechanisms(tell)) or "credentials of an unknown kind"
     return f"{words}, user {listed(tell.users)}" if tell.users else words
 
 

@@ -9,7 +9,7 @@ from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.story import Kind
 from analyzer.records.transport import Connection, End, Endpoint, Side
-from analyzer.rules.asking import MECHANISMS, answered_at, times
+from analyzer.rules.asking import answered_at, times
 from analyzer.rules.reading import (
     Ending,
     after,
@@ -184,7 +184,7 @@ def story(tell: Tell[Ended], word: str) -> str:
     evidence, closing, answer = tell.evidence, ended.ending.closing, response(ended.exchange)
     announced = "as the response had announced with Connection: close" if says_close(answer) else "without announcing it"
     text = (
-        f"{tell.first.user or 'The client'} logged on with {MECHANISMS[ended.conversation.mechanism]} on {ended.connection.id} "
+        f"{tell.first.user or 'The client'} logged on with {ended.conversation.mechanism.shown} on {ended.connection.id} "
         f"(status {status(ended.exchange)}, {answered_at(tell, ended.exchange)}). "
         f"{words.ender(evidence, ended.connection, closing)} {word} the connection {seconds(ended.ending.after_ns)} later, {announced} "
         f"({words.closed(closing)}, {tell.packet(closing.packet)})."

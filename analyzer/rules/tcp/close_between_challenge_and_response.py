@@ -17,7 +17,7 @@ References
 
 from analyzer.records.auth import Audience
 from analyzer.records.proxy import Role
-from analyzer.rules.asking import MECHANISMS, answered_at, named
+from analyzer.rules.asking import answered_at, named
 from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
 from analyzer.rules.reading import after, name, request, role, status
 from analyzer.rules.tcp import _waiting as words
@@ -44,7 +44,7 @@ def why(tell: Tell[Cut]) -> str:
     """The challenge, the end, and what that means."""
     cut = tell.facts[0]
     return (
-        f"The client got the {MECHANISMS[cut.conversation.mechanism]} challenge{named('for', tell.first.user)} in {cut.exchange.id} on {name(tell.connection)} "
+        f"The client got the {cut.conversation.mechanism.shown} challenge{named('for', tell.first.user)} in {cut.exchange.id} on {name(tell.connection)} "
         f"(status {status(cut.exchange)}, {answered_at(tell, cut.exchange)}). {cut_words(tell)} The client could not answer on this connection, and no other "
         f"one will do, so the logon cannot succeed.{happened(tell)}"
     )

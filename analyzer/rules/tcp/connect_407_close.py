@@ -15,7 +15,7 @@ References
 """
 
 from analyzer.records.auth import Audience
-from analyzer.rules.asking import MECHANISMS, answered_at, server_words
+from analyzer.rules.asking import answered_at, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import after, name, request, status
 from analyzer.rules.tcp._endings import Cut, cut_owner, cut_signs, cut_words, happened
@@ -42,7 +42,7 @@ def why(tell: Tell[Cut]) -> str:
     cut = tell.facts[0]
     asked = request(cut.exchange)
     return (
-        f"The proxy answered CONNECT {asked.target if asked is not None else ''} with an {MECHANISMS[cut.conversation.mechanism]} challenge "
+        f"The proxy answered CONNECT {asked.target if asked is not None else ''} with an {cut.conversation.mechanism.shown} challenge "
         f"({cut.exchange.id} on {name(tell.connection)}, {answered_at(tell, cut.exchange)}). {cut_words(tell)} "
         f"The client could not answer, so the tunnel cannot be opened.{happened(tell)}"
     )

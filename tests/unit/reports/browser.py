@@ -73,11 +73,11 @@ class Browser:
         """What the page answers."""
         return self._call(method, self._session, **parameters)
 
-    def open(self, path: Path, *, script: bool = True) -> None:
-        """Load the file and wait until it is there."""
+    def open(self, path: Path | str, *, script: bool = True) -> None:
+        """Load the file, or the address, and wait until it is there."""
         self.call("Emulation.setScriptExecutionDisabled", value=not script)
         self.events.clear()
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=path if isinstance(path, str) else path.as_uri())
         while not any(method == "Page.loadEventFired" for method, _ in self.events):
             self._receive()
 

@@ -10,11 +10,13 @@ import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
 import analyzer
+from analyzer.case import viewing
 from tests.build import evidence as build
 from tests.golden.samples import captures, truth
 from tests.unit.reports.browser import PROGRAM, Browser
@@ -64,7 +66,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.html" for name in made}
 
 
-def violations(browser: Browser, path: Path, width: int, *, dark: bool) -> list[str]:
+def violations(browser: Browser, path: Path | str, width: int, *, dark: bool) -> list[str]:
     """What axe-core finds wrong, each with the elements."""
     browser.size(width)
     browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
@@ -84,6 +86,25 @@ def violations(browser: Browser, path: Path, width: int, *, dark: bool) -> list[
 @pytest.mark.parametrize("name", ["nginx-pooled-second-client", "evil-winrm-py-session", "nothing", "hostile"])
 def test_the_report_has_no_barrier_that_axe_knows(browser: Browser, pages: dict[str, Path], name: str, width: int, dark: bool) -> None:  # noqa: FBT001 (parametrized)
     assert violations(browser, pages[name], width, dark=dark) == []
+
+
+@pytest.fixture(scope="module")
+def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a viewer of a case with every table."""
+    folder, sample = tmp_path_factory.mktemp("viewer") / "case", SAMPLES / "nginx-pooled-second-client"
+    analyzer.analyze(captures(sample, truth(sample)), secrets=sample / "secrets.toml").save(folder)
+    with viewing.server(folder, 0, show_secrets=False) as (address, run):
+        Thread(target=run, daemon=True).start()
+        yield address
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1400])
+@pytest.mark.parametrize("page", ["", "table/exchanges?all=1", "row/connections/c1", "ladder/c1", "search?q=wsman", "sql?q=select 1 as one"])
+def test_the_viewer_has_no_barrier_that_axe_knows(browser: Browser, viewer: str, page: str, width: int, dark: bool) -> None:  # noqa: FBT001 (parametrized)
+    browser.call("Page.setBypassCSP", enabled=True)  # axe-core is a script, and the viewer allows none
+    assert violations(browser, f"{viewer}{page}", width, dark=dark) == []
+    assert all(one.startswith((viewer.rpartition("/")[0], "data:")) for one in browser.requests())
 
 
 def test_the_check_can_fail(browser: Browser, tmp_path: Path) -> None:

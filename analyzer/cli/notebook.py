@@ -1,0 +1,34 @@
+"""The command that writes a notebook for a case."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import click
+
+from analyzer import api
+from analyzer.case import writing
+
+
+@click.command()
+@click.argument("case", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("-o", "--output", metavar="FILE.ipynb", type=click.Path(dir_okay=False, path_type=Path), help="Default: CASE.ipynb beside the case folder.")
+@click.option("--clobber", is_flag=True, help="Overwrite what exists.")
+@click.option("--open/--no-open", "shown", default=True, help="Open it in Jupyter, where that is installed.")
+def notebook(case: Path, output: Path | None, *, clobber: bool, shown: bool) -> int:
+    """Write a notebook for a case folder, and open it.
+
+    Its first cell opens the case; the others answer what the case can answer: incidents, logons, requests, commands, proxies.
+    """
+    folder = case.resolve()
+    opened = api.open_case(folder)
+    path = output or folder.with_name(f"{folder.name}.ipynb")
+    writing.write_text(path, [opened.notebook()], (), clobber=clobber)
+    jupyter = shutil.which("jupyter-lab") or shutil.which("jupyter-notebook")
+    if shown and jupyter:
+        click.echo(f"{path}: opening it in Jupyter", err=True)
+        return subprocess.run([jupyter, str(path)], check=False).returncode  # noqa: S603  the user's own Jupyter, with a file that was just written
+    click.echo(f"{path}" + ("" if jupyter or not shown else "  (Jupyter is not installed: pip install 'winrm-analyzer[notebook]')"), err=True)
+    return 0
