@@ -27,6 +27,8 @@ class Limits(Struct, frozen=True, gc=False):
     """Of a file of Network Monitor, which is read as a whole."""
     trace_bytes: int = 512 << 20
     """Packets of an event trace that are held to be put in order of time."""
+    trace_ratio: int = 64
+    """How many times larger a compressed buffer of an event trace may become; packets compress to a tenth."""
     dropped_packets: int = 10_000
     """Packets that Windows dropped, as pktmon tells, that are kept."""
     archive_members: int = 10_000

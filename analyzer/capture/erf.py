@@ -23,6 +23,8 @@ _OTHER = 0x4000_0000
 """Added to a type that has no LINKTYPE number here."""
 _LAST_TYPE = 48
 _CHAIN = 3
+_CHAINED = 1 << 12
+"""Bytes that are looked at to tell that records follow each other."""
 _PADDED = 2
 """Bytes between an Ethernet record's header and its frame."""
 _FEWEST_S, _LEAP_S = 315_532_800, 86_400 * 366
@@ -86,15 +88,15 @@ def _extensions(data: bytearray, at: int, size: int) -> int:
 def _resync(window: Window, walk: Walk) -> bool:
     """Moves to the next place from which records follow each other."""
     begin = window.base + window.at
-    while window.need(_HEADER + 1):
-        window.need(1 << 20)
-        view = bytes(window.buffer[window.at : window.end])
-        for at in range(1, len(view) - _HEADER):
-            if view[at + 8] & 0x7F in _LINKS and begins(view[at : at + 4096]):
-                window.at += at
-                walk.problems.append(("capture.damaged-record", f"{window.base + window.at - begin} bytes passed over at offset {begin}", walk.packets + 1))
+    window.at += 1
+    while window.need(_HEADER):
+        stop = window.end - _CHAINED if window.need(2 * _CHAINED) else window.end - _HEADER + 1
+        for at in range(window.at, stop):
+            if window.buffer[at + 8] & 0x7F in _LINKS and begins(bytes(window.buffer[at : min(at + _CHAINED, window.end)])):
+                window.at = at
+                walk.problems.append(("capture.damaged-record", f"{window.base + at - begin} bytes passed over at offset {begin}", walk.packets + 1))
                 return True
-        window.at = max(window.end - _HEADER, window.at + 1)
+        window.at = stop
     walk.problems.append(("capture.damaged-record", f"nothing readable after offset {begin}", walk.packets + 1))
     window.at = window.end
     return False

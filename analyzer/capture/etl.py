@@ -10,6 +10,7 @@ earlier half goes out first. `analyzer.capture.trace_events` reads the data of e
 packets of them.
 """
 
+import re
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -42,7 +43,13 @@ _LATEST = _1601_TO_1970 + 80 * 365 * 86_400 * 10_000_000
 _COUNTER, _SYSTEM_TIME, _CYCLES = 1, 2, 3
 _SHOWN_PROVIDERS = 3
 _PROVIDERS = 10_000
+_PROVIDER = re.compile(re.escape(NDIS) + b"|" + re.escape(PKTMON), re.DOTALL)
 _SEARCHES = 1 << 16
+_PLACES = 10_000
+"""Damaged places that are told one by one."""
+_LEAST_UNPACKED = 1 << 13
+_FARTHEST = 1 << 17
+"""Behind damage the next event begins before this: none is larger than 65,535 bytes."""
 
 
 class _Clock(NamedTuple):
@@ -88,7 +95,7 @@ def rows(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Itera
     packets = Packets(limits, walk)
     met = _Met(Counter(), {})
     clock: _Clock | None = None
-    for buffer in _buffers(window, walk):
+    for buffer in _buffers(window, limits, walk):
         for event, at, size in _events(buffer, walk, met):
             if event is None:
                 clock = clock or _clock(buffer.data, at, size)
@@ -107,29 +114,33 @@ def rows(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Itera
         walk.problems.clear()
 
 
-def _buffers(window: Window, walk: Walk) -> Iterator[_Buffer]:
+def _buffers(window: Window, limits: Limits, walk: Walk) -> Iterator[_Buffer]:
     """The buffers in the order of the file. Of one that the end of the file cuts what is there is given."""
     usual = 0
     mark = b""
     while window.need(_HEADER):
         buffer, at = window.buffer, window.at
-        size, used = struct.unpack_from("<II", buffer, at)
-        filled, flags = struct.unpack_from("<IH", buffer, at + 48)
-        packed = bool(flags & _COMPRESSED)
-        if not _HEADER <= size <= _LARGEST or max(used, filled) > _LARGEST or (not packed and usual and size != usual):
+        if not _plausible(buffer, at, usual):
             if not _resync(window, walk, usual, mark):
                 return
             continue
+        size, used = struct.unpack_from("<II", buffer, at)
+        filled, flags = struct.unpack_from("<IH", buffer, at + 48)
+        packed = bool(flags & _COMPRESSED)
         usual = usual or (0 if packed else size)
         mark = mark or bytes(buffer[at + 41 : at + 44])
         whole = window.need(size)
         end = min(size, window.left())
         file_at = window.base + window.at + _HEADER
         if packed:
-            data, sound = decompress(bytes(window.buffer[window.at + _HEADER : window.at + end]), max(used, filled))
-            if whole and not sound:
-                detail = f"the compressed buffer at offset {file_at - _HEADER} is damaged; {len(data)} bytes of it were read"
-                walk.problems.append(("capture.damaged-record", detail, None))
+            most = min(max(used, filled), _LEAST_UNPACKED + limits.trace_ratio * end)
+            data, sound = decompress(bytes(window.buffer[window.at + _HEADER : window.at + end]), most)
+            if most < max(used, filled) and len(data) == most:
+                walk.problems.append(
+                    ("capture.limit", f"trace_ratio={limits.trace_ratio}: {most} bytes of the buffer at offset {file_at - _HEADER} were read", None)
+                )
+            elif whole and not sound:
+                _damaged(walk, f"the compressed buffer at offset {file_at - _HEADER} is damaged; {len(data)} bytes of it were read")
             yield _Buffer(data, None)
         else:
             have = min(end, max(used, filled))
@@ -146,16 +157,33 @@ def _resync(window: Window, walk: Walk, usual: int, mark: bytes) -> bool:
     """Moves to the next header of a buffer: plain ones lie at multiples of their size, compressed ones where the session's mark is met."""
     begin = window.base + window.at
     if usual:
-        window.at += usual if window.need(usual) else window.left()
+        while window.need(_HEADER) and not _plausible(window.buffer, window.at, usual):
+            window.at += usual if window.need(usual) else window.left()
     else:
-        window.need(_LARGEST)
-        window.at = _marked(window, mark) or window.end
-    place = window.base + window.at
+        found = _marked(window, mark)
+        if found is None:
+            window.need(_LARGEST)
+            found = _marked(window, mark)
+        window.at = found or window.end
     if window.need(_HEADER):
-        walk.problems.append(("capture.damaged-record", f"{place - begin} bytes passed over at offset {begin}", None))
+        _damaged(walk, f"{window.base + window.at - begin} bytes passed over at offset {begin}")
         return True
-    walk.problems.append(("capture.damaged-record", f"nothing readable after offset {begin}", None))
+    _damaged(walk, f"nothing readable after offset {begin}")
     return False
+
+
+def _plausible(data: bytearray, at: int, usual: int) -> bool:
+    """Whether a buffer may begin there: its sizes make sense, and a plain one is as large as the others are."""
+    size, used = struct.unpack_from("<II", data, at)
+    filled, flags = struct.unpack_from("<IH", data, at + 48)
+    return _HEADER <= size <= _LARGEST and max(used, filled) <= _LARGEST and (bool(flags & _COMPRESSED) or not usual or size == usual)
+
+
+def _damaged(walk: Walk, detail: str) -> None:
+    if len(walk.problems) < _PLACES:
+        walk.problems.append(("capture.damaged-record", detail, None))
+    elif len(walk.problems) == _PLACES:
+        walk.problems.append(("capture.limit", f"{_PLACES} damaged places were told; later ones are not listed", None))
 
 
 def _marked(window: Window, mark: bytes) -> int | None:
@@ -177,18 +205,17 @@ def _marked(window: Window, mark: bytes) -> int | None:
 def _events(buffer: _Buffer, walk: Walk, met: _Met) -> Iterator[tuple[Event | None, int, int]]:
     """The events of the providers of packets; None, a place and a size for a trace header."""
     data, at, end = buffer.data, 0, len(buffer.data)
+    lost = 0
     while at + 8 <= end:
         kind, flags = data[at + 2], data[at + 3]
         size = data[at + 4] | data[at + 5] << 8 if kind in _SIZE_AT_4 else data[at] | data[at + 1] << 8
         if size < 8 or not flags & 0x80 or at + size > end:
-            rest = data[at:end]
-            if not rest.strip(b"\0") or not rest.strip(b"\xff"):
-                return
-            found = _next_event(data, at, end)
-            where = "" if buffer.file_at is None else f" at offset {buffer.file_at + at}"
-            walk.problems.append(("capture.damaged-record", f"{(found or end) - at} bytes of events passed over{where}", None))
+            found = _next_event(data, at, min(end, at + _FARTHEST))
             if found is None:
-                return
+                rest = data[at:end]
+                lost += len(rest) if rest.strip(b"\0") and rest.strip(b"\xff") else 0  # else it is what no event filled
+                break
+            lost += found - at
             at = found
             continue
         if kind in _MODERN and size >= _EVENT:
@@ -201,11 +228,14 @@ def _events(buffer: _Buffer, walk: Walk, met: _Met) -> Iterator[tuple[Event | No
                 number, keywords = struct.unpack_from("<H6xQ", data, at + 40)
                 place = None if buffer.file_at is None else buffer.file_at + body
                 yield Event(provider, number, keywords, thread, ticks, data[body : at + size], place), at, size
-        elif kind in _CLASSIC and size >= 40:
+        elif kind in _CLASSIC and size >= 40 and len(met.events) < _PROVIDERS:
             met.events[data[at + 24 : at + 40]] += 1
         elif kind in (_SYSTEM32, _SYSTEM64) and data[at + 6 : at + 8] == b"\0\0":
             yield None, at, size
         at += (size + 7) & ~7
+    if lost:
+        where = "" if buffer.file_at is None else f" in the buffer at offset {buffer.file_at - _HEADER}"
+        _damaged(walk, f"{lost} bytes of damaged events passed over{where}")
 
 
 def _body(data: bytes, at: int, size: int, provider: bytes, met: _Met) -> int:
@@ -224,14 +254,11 @@ def _body(data: bytes, at: int, size: int, provider: bytes, met: _Met) -> int:
 
 def _next_event(data: bytes, at: int, end: int) -> int | None:
     """The next event of a provider of packets, by its id, behind damage."""
-    found = []
-    for provider in (NDIS, PKTMON):
-        place = data.find(provider, at + 25, end)
-        while place >= 0 and not ((place - 24) % 8 == 0 and data[place - 22] in _MODERN and data[place - 21] & 0x80):
-            place = data.find(provider, place + 1, end)
-        if place >= 0:
-            found.append(place - 24)
-    return min(found, default=None)
+    for found in _PROVIDER.finditer(data, at + 25, end):
+        event = found.start() - 24
+        if event % 8 == 0 and data[event + 2] in _MODERN and data[event + 3] & 0x80:
+            return event
+    return None
 
 
 def _clock(data: bytes, at: int, size: int) -> _Clock | None:

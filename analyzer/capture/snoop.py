@@ -12,8 +12,10 @@ _LINKS = {0: 1, 4: 1, 3: 104, 8: 10, 16: 0x4000_0010, 18: 0x4000_0012, 26: 0x400
 """Datalink types of RFC 1761 and Solaris' dlpi.h by their LINKTYPE number: 802.3 and Ethernet (1); others are told by name only."""
 _OTHER = 0x4000_0000
 """Added to a datalink type that has no LINKTYPE number here."""
-_LOOSE = 1 << 18
+_LOOSE = (1 << 18) - 64
 _CHAIN = 3
+_CHAINED = _CHAIN * (1 << 18)
+"""Bytes that so many records may have."""
 
 
 def rows(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Iterator[Row]:  # noqa: ARG001  the bulk takes no such records
@@ -52,14 +54,15 @@ def rows(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Itera
 def _resync(window: Window, walk: Walk) -> bool:
     """Moves to the next place where plausible records follow each other."""
     begin = window.base + window.at
-    while window.need(_RECORD + 1):
-        window.need(1 << 20)
-        for at in range(window.at + 1, window.end - _RECORD + 1):
+    window.at += 1
+    while window.need(_RECORD):
+        stop = window.end - _CHAINED if window.need(2 * _CHAINED) else window.end - _RECORD + 1
+        for at in range(window.at, stop):
             if _plausible(window, at):
                 window.at = at
                 walk.problems.append(("capture.damaged-record", f"{window.base + at - begin} bytes passed over at offset {begin}", walk.packets + 1))
                 return True
-        window.at = max(window.end - _RECORD + 1, window.at + 1)
+        window.at = stop
     walk.problems.append(("capture.damaged-record", f"nothing readable after offset {begin}", walk.packets + 1))
     window.at = window.end
     return False

@@ -5,7 +5,7 @@ A packet that pktmon logged only when it was dropped is a packet like the others
 all packets, counts each packet once, in order of the first sight of it.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -19,8 +19,8 @@ from analyzer.settings import Limits
 
 _OVERHEAD = 300
 """Bytes that a packet takes in memory besides its own."""
-_LARGEST = 1 << 18
-"""A frame is not joined of more bytes."""
+_MOST_PARTS = 4096
+"""A frame is not joined of more events."""
 _REMEMBERED = 1 << 18
 """Packets of pktmon that are known again: one passes the network stack in milliseconds."""
 _KINDS_OF_DROPS = 256
@@ -68,9 +68,9 @@ class Packets:
         self._walk = walk
         self._held: list[_Held] = []
         self._order = 0
-        self._first: dict[Key, int] = {}
-        self._numbers: dict[Key, int] = {}
-        self._parts: dict[Key, list[_Held]] = {}
+        self._first: OrderedDict[Key, int] = OrderedDict()
+        self._numbers: OrderedDict[Key, int] = OrderedDict()
+        self._parts: OrderedDict[Key, list[_Held]] = OrderedDict()
         self._drops: dict[tuple[int, int], list[int]] = {}
         self._counts: Counter[str] = Counter()
         self.size = 0
@@ -130,7 +130,7 @@ class Packets:
         if first is None or event.ticks < first:
             self._first[key] = event.ticks
             if len(self._first) > _REMEMBERED:
-                del self._first[next(iter(self._first))]
+                self._first.popitem(last=False)
         frame = event.data[found.at : found.at + found.size]
         place = -1 if event.place is None else event.place + found.at
         self._hold(_Held(event.ticks, self._order, frame, found.link, place, found.wire_size, key=key, drop=drop))
@@ -180,7 +180,7 @@ class Packets:
             row = self._row(held, held.frame, ns)
             number = self._numbers[key] = row.number
             if len(self._numbers) > _REMEMBERED:
-                del self._numbers[next(iter(self._numbers))]
+                self._numbers.popitem(last=False)
             yield row
         if held.drop is not None:
             self._dropped(number, ns(held.ticks), *held.drop)
@@ -204,20 +204,20 @@ class Packets:
             if parts:
                 yield self._cut(parts, ns)
             if len(self._parts) >= self._limits.fragment_packets and held.owner not in self._parts:
-                yield self._cut(self._parts.pop(next(iter(self._parts))), ns)
+                yield self._cut(self._parts.popitem(last=False)[1], ns)
             self._parts[held.owner] = [held]
             return
         if parts is None:
             self._counts["without start"] += held.end
             return
         parts.append(held)
-        if held.end or sum(len(one.frame) for one in parts) > _LARGEST:
+        if held.end:
             del self._parts[held.owner]
-            if not held.end:
-                yield self._cut(parts, ns)
-                return
             joined = b"".join(one.frame for one in parts)
             yield self._row(held._replace(link=parts[0].link, place=-1), joined, ns)
+        elif len(parts) == _MOST_PARTS:
+            del self._parts[held.owner]
+            yield self._cut(parts, ns)
 
     def _cut(self, parts: list[_Held], ns: Callable[[int], int]) -> Row:
         """A frame whose last part is missing: what is there."""

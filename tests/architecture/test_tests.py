@@ -10,6 +10,7 @@ TESTS = Path(__file__).parents[1]
 FILES = sorted(TESTS.rglob("*.py"))
 MEASURE = {
     "rules/test_growth.py": "what four times the evidence costs, as a ratio",
+    "property/test_format_growth.py": "what four times the bytes of a hostile capture cost, as a ratio",
     "mutants/run.py": "what ends tests that would run without end, as a ratio; no test of its own",
 }
 """The files that may read a clock, and why."""
