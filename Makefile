@@ -8,7 +8,10 @@ STAMP  := $(VENV)/.installed-$(EXTRAS)
 LAB_OUT ?= sample_pcaps
 SAMPLE := sample_pcaps/badproxy-close-after-200
 
-.PHONY: demo quick test lint types check mutants accuracy bench docs notebooks lab setup clean
+SITE ?= build/site
+MAN ?= build/man
+
+.PHONY: site man demo quick test lint types check mutants accuracy bench docs notebooks lab setup clean
 .DEFAULT_GOAL := check
 
 demo: $(STAMP)   ## analyze a sample capture: a proxy that closes the connection right after the logon
@@ -49,6 +52,15 @@ bench: $(STAMP)   ## speed and memory against peers (20 minutes, 25 GB of disk; 
 
 docs: $(STAMP)   ## fill what the documents show of the program anew
 	$(BIN)/python docs/refresh.py
+
+site:   ## the manual as a searchable site, in build/site
+	$(MAKE) setup EXTRAS=docs
+	$(BIN)/sphinx-build -q -W -b html docs $(SITE)
+	cp $(SITE)/site.html $(SITE)/index.html
+
+man:    ## man pages of the commands, in build/man
+	$(MAKE) setup EXTRAS=docs
+	$(BIN)/python docs/man.py $(MAN)
 
 notebooks: $(STAMP)   ## run every notebook and write its outputs
 	$(BIN)/python notebooks/run.py

@@ -3,10 +3,13 @@
 """
 
 import os
+import shutil
 import sys
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.errors import BaseError, CompileError
 
 COMPILED = ("analyzer.capture.kernel", "analyzer.formats.lz77", "analyzer.psrp.strings", "analyzer.wsman.marks")
@@ -39,6 +42,22 @@ class BuildWhatCanBeBuilt(build_ext):
             self.warn(f"the packet kernel could not be compiled ({error}); it will run uncompiled, many times slower")
 
 
+class BuildWithManual(build_py):
+    """The manual's pages go into the package, for ``winrm-analyzer docs``."""
+
+    def run(self) -> None:
+        """Copies the pages beside the modules; an editable installation reads them where they are."""
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib, "analyzer", "manual")
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for page in sorted(Path("docs").glob("*.md")):
+            if page.name != "site.md":
+                shutil.copy(page, target)
+
+
 def extensions() -> list[Extension]:
     """What is compiled, when anything is to be."""
     if os.environ.get("WINRM_ANALYZER_NO_COMPILER"):
@@ -51,4 +70,4 @@ def extensions() -> list[Extension]:
     return list(cythonize(made, compiler_directives=DIRECTIVES, build_dir="build"))
 
 
-setup(ext_modules=extensions(), cmdclass={"build_ext": BuildWhatCanBeBuilt})
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildWhatCanBeBuilt, "build_py": BuildWithManual})

@@ -15,6 +15,7 @@ from analyzer.cli.case import report, verify
 from analyzer.cli.completion import complete_rule, complete_table, completion
 from analyzer.cli.evidence import extract, hashes
 from analyzer.cli.exports import export, pcap, timeline, wireshark
+from analyzer.cli.manual import docs
 from analyzer.cli.notebook import notebook
 from analyzer.cli.options import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, products_option, rules_option, show_secrets_option
 from analyzer.cli.printing import colour, print_with, width, write, write_document
@@ -241,6 +242,7 @@ cli.add_command(report)
 cli.add_command(verify)
 cli.add_command(serve)
 cli.add_command(notebook)
+cli.add_command(docs)
 cli.add_command(extract)
 cli.add_command(hashes)
 for _command in (timeline, pcap, export, wireshark, completion):

@@ -46,6 +46,7 @@ ALWAYS_RAW = {
     "completion": "reads no capture",
     "rules": "reads no capture",
     "verify": "is run on the case",
+    "docs": "reads no capture",
     "notebook": "writes code that opens the case, and no cell of it",
     "serve": "tests/unit/viewer searches its pages",
 }

@@ -109,3 +109,13 @@ def test_the_hosts_of_the_transcript_are_legs_of_one_proxy() -> None:
     split(lan)
     hosts = {(found.client.host, found.server.host) for found in judge(lan).evidence.connections.values()}
     assert hosts == {("10.10.1.11", PROXY), (PROXY_FAR, SERVER)}
+
+
+def test_a_challenge_and_an_answer_on_one_connection_are_one_handshake() -> None:
+    """Another answer on the connection that gave the challenge is its own, however the first one ended."""
+    lan = Wire()
+    leg, shake = far_leg(lan), ntlm()
+    leg.exchange(forwarded(post(ABSOLUTE, shake.credentials(0))), shake.challenge())
+    leg.exchange(forwarded(post(ABSOLUTE)), offer())
+    leg.exchange(forwarded(post(ABSOLUTE, shake.credentials(1))), offer())
+    assert judge(lan, hosts=UPSTREAM_LEG).found(RULE) == []

@@ -1,7 +1,7 @@
 import pytest
 
 from analyzer.records.finding import Severity
-from tests.build.talk_http import ABSOLUTE, IDENTIFY, WSMAN, Reply, html, offer, post, reply, sealed, soap
+from tests.build.talk_http import ABSOLUTE, IDENTIFY, SOAP, WSMAN, Content, Reply, html, offer, post, reply, sealed, soap
 from tests.build.talk_proxy import CLIENT_LEG, SERVER, UPSTREAM_LEG, direct, far_leg, handshake, near_leg, proxied, proxied_handshake, trip
 from tests.build.talk_tokens import basic, ntlm
 from tests.build.talks import Wire
@@ -136,3 +136,14 @@ def test_an_answer_that_serves_nothing(answer: Reply) -> None:
     lan = Wire()
     trip(direct(lan), post(content=soap()), answer)
     assert judge(lan).found(RULE) == []
+
+
+@pytest.mark.parametrize(("path", "count"), [("/wsman", 1), ("/stock/service", 0)])
+def test_soap_of_another_service_runs_nothing_here(path: str, count: int) -> None:
+    lan = Wire()
+    other = Content(SOAP, soap("http://example.com/stock/Create").body)
+    asked = soap() if count else other
+    trip(direct(lan), post(path, content=asked), reply(200, content=soap("CreateResponse")))
+    trip(direct(lan, port=50002), post(path, content=Content(SOAP, soap().body.replace(b"ws/2004/09/transfer/Create", b"stock/Create"))), SERVED)
+    found = judge(lan).found(RULE)
+    assert len(found) == count

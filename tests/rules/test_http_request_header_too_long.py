@@ -1,6 +1,8 @@
 import pytest
 
 from analyzer.records.finding import Severity
+from analyzer.records.halves import request
+from analyzer.rules.http._answers import head_bytes
 from tests.build.talk_http import ABSOLUTE, html, post, reply
 from tests.build.talk_proxy import direct, near_leg, trip
 from tests.build.talks import Wire
@@ -60,6 +62,19 @@ def test_a_bare_400_above_the_default_limit(size: int, *, found: bool) -> None:
     findings = judge(lan).found(RULE)
     assert bool(findings) is found
     assert all(finding.confidence == 0.7 for finding in findings)
+
+
+@pytest.mark.parametrize(("over", "found"), [(0, False), (1, True)])
+def test_the_default_limit_itself_is_no_excess(over: int, *, found: bool) -> None:
+    """MaxFieldLength and MaxRequestBytes are 16,384 bytes, which HTTP.sys still takes."""
+    empty = Wire()
+    trip(direct(empty), post("/wsman", ("Authorization", "Negotiate A")), reply(400))
+    (exchange,) = judge(empty).evidence.exchanges.values()
+    asked = request(exchange)
+    assert asked is not None
+    lan = Wire()
+    trip(direct(lan), post("/wsman", ("Authorization", "Negotiate " + "A" * (16_385 + over - head_bytes(asked)))), reply(400))
+    assert bool(judge(lan).found(RULE)) is found
 
 
 def test_a_400_for_another_reason() -> None:

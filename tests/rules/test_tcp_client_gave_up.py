@@ -1,6 +1,8 @@
 import pytest
 
+from analyzer.engine.work import told
 from analyzer.records.finding import Severity
+from analyzer.rules.catalogue import rules
 from tests.build.talk_http import SOAP, Ask, Content, post, reply, soap
 from tests.build.talk_proxy import ask_sealed, direct, handshake, sealed_reply, trip
 from tests.build.talk_tokens import ntlm
@@ -118,3 +120,17 @@ def test_what_the_client_sends_later_fails_so_nobody_ended_its_program() -> None
     finding = judge(lan).one(RULE)
     assert finding.severity is Severity.LOW
     assert "was answered with an error (c2.x4)" in finding.why
+
+
+@pytest.mark.parametrize(("least_s", "found"), [(32.001, True), (32.002, False)])
+def test_a_wait_as_long_as_the_threshold_counts(least_s: float, *, found: bool) -> None:
+    lan = Wire()
+    talk = session(lan)
+    talk.send(ask_sealed(1))
+    talk.acked_by_server()
+    talk.close_by_client(32)
+    evidence = judge(lan).evidence
+    (own,) = (rule for rule in rules() if rule.id == RULE)
+    (waited,) = (one.waited_ns for one in evidence.unanswered)
+    assert waited == 32_001_000_000
+    assert bool(list(own.find(told(evidence), {"waited_s": least_s}))) is found

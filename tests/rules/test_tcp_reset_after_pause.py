@@ -1,3 +1,5 @@
+import pytest
+
 from analyzer.records.finding import Severity
 from tests.build.talk_proxy import Trip, ask_sealed, direct, handshake, sealed_reply, trip
 from tests.build.talk_tokens import ntlm
@@ -71,6 +73,15 @@ def test_a_short_pause_explains_nothing() -> None:
     lan = Wire()
     session(lan, 1, 19)
     assert judge(lan).found(RULE) == []
+
+
+@pytest.mark.parametrize(("pause", "found"), [(19.9995, True), (19.9994, False)])
+def test_a_pause_is_long_from_twenty_seconds_on(pause: float, *, found: bool) -> None:
+    lan = Wire()
+    session(lan, 1, pause)
+    done = judge(lan)
+    assert [one.idle_ns for one in done.evidence.unanswered] == [round((pause + 0.0005) * 1e9)]
+    assert bool(done.found(RULE)) is found
 
 
 def test_a_reset_long_after_the_request_is_another_matter() -> None:

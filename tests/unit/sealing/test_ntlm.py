@@ -1,9 +1,11 @@
 """What is no message of an NTLM context is refused, and leaves the context as it was."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.auth.schemes.ntlm_keys import ESS, KEY_EXCHANGE, from_exported
+from analyzer.auth.schemes.ntlm import Authenticate
+from analyzer.auth.schemes.ntlm_keys import ESS, KEY_EXCHANGE, SEAL, SIGN, _exported, from_exported
 from analyzer.sealing.ntlm import NtlmContext
 from analyzer.sealing.rc4 import Rc4
 
@@ -35,3 +37,21 @@ def test_a_keystream_goes_anywhere(key: bytes, places: list[int]) -> None:
         stream.back_to(place)
         assert stream.crypt(bytes(10)) == whole[place : place + 10]
         assert stream.at == place + 10
+
+
+@pytest.mark.parametrize(
+    ("flags", "sent", "chosen"),
+    [
+        (ESS | KEY_EXCHANGE | SIGN, 16, True),
+        (ESS | KEY_EXCHANGE | SEAL, 16, True),
+        (ESS | KEY_EXCHANGE, 16, False),
+        (ESS | SIGN | SEAL, 16, False),
+        (ESS | KEY_EXCHANGE | SIGN, 0, False),
+        (ESS | KEY_EXCHANGE | SIGN, 15, False),
+    ],
+)
+def test_the_client_chooses_the_key_only_by_a_key_exchange(flags: int, sent: int, *, chosen: bool) -> None:
+    """MS-NLMP 3.1.5.1.2: EncryptedRandomSessionKey counts with NTLMSSP_NEGOTIATE_KEY_EXCH and signing or sealing, and has 16 bytes."""
+    base = bytes(range(16))
+    keys = _exported(base, Authenticate(b"", b"", b"", b"", b"", b"\x55" * sent, flags))
+    assert (bytes(keys.exported) != base) is chosen

@@ -8,6 +8,7 @@ from analyzer.auth.schemes import scapy_adapter
 from analyzer.auth.schemes.kdc import Clear, clear
 from analyzer.records.kerberos import KdcKind
 from tests.build.talk_kdc import TICKET, as_rep, as_req, kdc_error, tgs_rep, tgs_req
+from tests.unit.auth.builders import number, principal, tlv
 
 DIGEST = hashlib.sha256(TICKET).digest()
 MESSAGES = {
@@ -64,3 +65,33 @@ def test_anonymous_names_no_one() -> None:
 @pytest.mark.parametrize("raw", [b"", b"\x30\x03\x02\x01\x05", b"\x6e\x02\x30\x00", b"\x7e\x02\x30\x00", b"\x6b\x80\x30\x00"])
 def test_something_else(raw: bytes) -> None:
     assert clear(raw) is None
+
+
+@pytest.mark.parametrize(
+    ("octets", "code"), [(b"\x18", 24), (b"\x00\x80", 128), (b"\x7f\xff\xff\xff", 0x7FFFFFFF), (bytes(7) + b"\x07", 7), (b"", None), (bytes(9), None)]
+)
+def test_an_error_code_has_one_to_eight_octets(octets: bytes, code: int | None) -> None:
+    """DER writes as few octets as there can be (X.690 section 8.3.2); more are read as they are."""
+    whole = kdc_error(7, "HTTP/srv01")
+    fields = b"".join(
+        (
+            tlv(0xA0, number(5)),
+            tlv(0xA1, number(30)),
+            tlv(0xA4, tlv(0x18, b"20240101000000Z")),
+            tlv(0xA5, number(0)),
+            tlv(0xA6, tlv(0x02, octets)),
+            tlv(0xA9, tlv(0x1B, b"LAB.TEST")),
+            tlv(0xAA, principal(b"HTTP", b"srv01")),
+        )
+    )
+    told, usual = clear(tlv(0x7E, tlv(0x30, fields))), clear(whole)
+    assert usual is not None
+    assert usual.error_code == 7
+    assert (None if told is None else told.error_code) == code
+
+
+@pytest.mark.parametrize(("name", "kind"), [("as-rep", 11), ("tgs-rep", 13)])
+def test_the_kind_of_a_reply(name: str, kind: int) -> None:
+    told = scapy_adapter.kdc_rep(MESSAGES[name][0])
+    assert told is not None
+    assert told.kind == kind
