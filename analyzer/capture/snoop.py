@@ -8,8 +8,8 @@ from analyzer.settings import Limits
 
 _HEADER, _RECORD = 16, 24
 _VERSION = 2
-_LINKS = {0: 1, 4: 1, 3: 104, 8: 10, 16: 0x4000_0010, 18: 0x4000_0012, 26: 0x4000_001A}
-"""Datalink types of RFC 1761 and Solaris' dlpi.h by their LINKTYPE number: 802.3 and Ethernet (1); others are told by name only."""
+_LINKS = {0: 1, 4: 1, 8: 10}
+"""Datalink types of RFC 1761 to LINKTYPE numbers: IEEE 802.3, Ethernet, FDDI."""
 _OTHER = 0x4000_0000
 """Added to a datalink type that has no LINKTYPE number here."""
 _LOOSE = (1 << 18) - 64
