@@ -15,7 +15,7 @@ MAN ?= build/man
 .DEFAULT_GOAL := check
 
 demo: $(STAMP)   ## analyze a sample capture: a proxy that closes the connection right after the logon
-	$(BIN)/winrm-analyzer analyze $(SAMPLE)
+	@$(BIN)/winrm-analyzer analyze $(SAMPLE)
 
 WORKERS ?= auto
 TESTS ?= tests
@@ -50,7 +50,7 @@ BENCH ?= --large
 bench: $(STAMP)   ## speed and memory against peers (20 minutes, 25 GB of disk; BENCH= for 3 GB): prints the tables, also into docs/performance.md
 	$(BIN)/python -m benchmarks.bench $(BENCH_IN) $(BENCH)
 
-docs: $(STAMP)   ## fill what the documents show of the program anew
+docs: $(STAMP)   ## fill what the documents show of the program again
 	$(BIN)/python docs/refresh.py
 
 site:   ## the manual as a searchable site, in build/site
@@ -65,16 +65,19 @@ man:    ## man pages of the commands, in build/man
 notebooks: $(STAMP)   ## run every notebook and write its outputs
 	$(BIN)/python notebooks/run.py
 
-lab:   ## make every sample anew (root, Debian): into sample_pcaps, or make lab LAB_OUT=FOLDER
+lab:   ## make every sample again (root, Debian): into sample_pcaps, or make lab LAB_OUT=FOLDER
 	PYTHON=$(PYTHON) lab/setup.sh $(LAB_OUT)
 
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml setup.py analyzer/capture/kernel.py analyzer/capture/kernel.pxd analyzer/formats/lz77.py analyzer/formats/lz77.pxd analyzer/psrp/strings.py analyzer/psrp/strings.pxd analyzer/wsman/marks.py analyzer/wsman/marks.pxd
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "winrm-analyzer needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
-	touch $(STAMP)
+	@began=$$(date +%s); \
+	echo "Installing winrm-analyzer into $(VENV), with its libraries from the package index and its kernel compiled where there is a C compiler: 1 to 3 minutes the first time, 1 minute after a change." >&2; \
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || exit 1; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]' || exit 1; \
+	echo "Installed in $$(( $$(date +%s) - began )) seconds." >&2
+	@touch $(STAMP)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

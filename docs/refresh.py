@@ -17,10 +17,11 @@ from click.testing import CliRunner
 from analyzer.cli.commands import cli
 from analyzer.cli.options import CONTEXT
 from analyzer.cli.start import HELP_WIDTHS
+from analyzer.records.finding import ADDRESSES, PROXY_SERVERS
 from analyzer.rules.catalogue import rules
 from analyzer.rules.documents import code_book
 from analyzer.rules.documents import document as rule_document
-from analyzer.rules.products import PAST_DOCUMENT, PAST_THE_PROXY, Topic, with_setting
+from analyzer.rules.products import PAST_THE_PROXY, Topic, with_setting
 from analyzer.tables.document import document
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,12 +32,14 @@ _COMMANDS_PREFACE = """# Commands
 
 Made of the commands' own help by `python docs/refresh.py`; a test holds it up to date. Results go to standard output, everything else to standard error.
 """
-_RULES_PREFACE = """# Rules
+_RULES_PREFACE = f"""# Rules
 
 Made of the rules' own documents by `python docs/refresh.py`; a test holds it up to date. `winrm-analyzer explain RULE` prints the same.
 
 There is no rule for a pair of hosts that speaks WinRM for the first time: a capture shows what happened while it ran, not what was usual before, so every pair
 in it is new, and nothing on the wire says which host is a workstation. Compare the table `connections` of two cases instead.
+
+Sentences below *Reference* in quotation marks are Microsoft's: [{PROXY_SERVERS}]({ADDRESSES[PROXY_SERVERS]}).
 
 """
 
@@ -71,13 +74,13 @@ def settings() -> str:
     lines = [
         "## Settings of proxies and load balancers",
         "",
-        "Advice names the setting of the product that was seen in the capture, or these. Each links to its vendor's document.",
+        "A finding lists these settings, first that of the product that was seen in the capture. Each links to its vendor's document.",
         "",
     ]
     for topic in Topic:
         rows = [f"- {product.name}: [{setting.text}]({setting.document})" for product, setting in with_setting(topic)]
         lines += [f"### {topic.value[0].upper()}{topic.value[1:]}", "", *rows, ""]
-    lines += ["### Past the proxy", "", f"The client's side: [{PAST_THE_PROXY}]({PAST_DOCUMENT}).", ""]
+    lines += ["### Past the proxy", "", "The client's side:", "", *(f"- [{one.text}]({one.document})" for one in PAST_THE_PROXY), ""]
     return "\n".join(lines)
 
 

@@ -237,7 +237,7 @@ class Case(CaseTables):
         """The sequence diagrams of a connection's routes, or of all; ``svg`` draws one only (else `UsageError`). ``fold``: repeated polls as one."""
         from analyzer.case.drawn import ladder
 
-        return ladder(self._result_for("ladders", show_secrets=self._shows).evidence, connection, form, messages, width, fold=fold, colour=colour)
+        return ladder(self._result_for("ladders", show_secrets=self._shows), connection, form, messages, width, fold=fold, colour=colour)
 
     def machine(self, form: Literal["json", "jsonl"]) -> Iterator[str]:
         """The same as `overview`, for programs."""

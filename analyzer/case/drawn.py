@@ -8,20 +8,24 @@ from analyzer.case.tables import rendered
 from analyzer.errors import UsageError
 
 if TYPE_CHECKING:
-    from analyzer.records.evidence import Evidence
+    from analyzer.records.result import Result
 
 
-def ladder(evidence: Evidence, connection: str | None, form: Literal["text", "mermaid", "svg"], messages: int, width: int, *, fold: bool, colour: bool) -> str:
+def ladder(result: Result, connection: str | None, form: Literal["text", "mermaid", "svg"], messages: int, width: int, *, fold: bool, colour: bool) -> str:
     """The diagrams of a connection's routes, or of all routes and WinRM connections; ``svg`` draws one only (else `UsageError`). ``fold``: polls as one."""
     from analyzer.reports import ladder as text
     from analyzer.reports import notebook
     from analyzer.reports.drawings import ladder_of
     from analyzer.reports.folding import folded_drawing
+    from analyzer.reports.marks import marked, of_result
     from analyzer.reports.sequence import sequences, sequences_of
 
+    evidence = result.evidence
     drawings = list(sequences(evidence)) if connection is None else sequences_of(evidence, connection)
     if fold:
         drawings = [folded_drawing(one) for one in drawings]
+    own, names = of_result(result), {one.ordinal: one.name for one in evidence.captures if len(evidence.captures) > 1}
+    drawings = [marked(one, own, names) for one in drawings]
     if form == "svg":
         from analyzer.reports.svg import alone
 

@@ -67,7 +67,7 @@ class OpenedCase(CaseTables):
 
     def _holds_secrets(self) -> None:
         if not self._manifest.get("show_secrets"):
-            msg = f"{self.folder} was written with secrets masked; show them with a case made of the captures"
+            msg = f"{self.folder} was written with passwords and keys masked; show them with a case made of the captures"
             raise UsageError(msg)
 
     def _exact(self, name: str) -> Cells:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from analyzer.case.exports import Profile, TextForm
     from analyzer.exports.registry import Export, Source
     from analyzer.reports.lines import Line
+    from analyzer.reports.plots import Plots
     from analyzer.tables.column import Value
     from analyzer.tables.selection import Selection
 
@@ -155,6 +156,14 @@ class CaseTables(ABC):
             self._frames[name] = frame_of(table_named(name), self._exact(name))
         return self._frames[name]
 
+    @property
+    def plot(self) -> Plots:
+        """Pictures of the case: ``case.plot.map()``, ``.connections()``, ``.timeline()``, ``.latency()``, ``.commands()``. Passwords in them are masked."""
+        from analyzer.reports.html.source import Source
+        from analyzer.reports.plots import Plots
+
+        return Plots(Source(self.cells))
+
     def sql(self, query: str) -> pd.DataFrame:
         """What the query gives, over the tables by their names; it reaches no file and no network."""
         from analyzer.tables.query import select
@@ -210,8 +219,20 @@ class CaseTables(ABC):
         chosen = self._selection(name, columns, where, screen=False, show_secrets=show_secrets)
         write_parquet(frame_of(chosen.table, chosen.rows)[list(chosen.columns)], path)
 
-    def report(self, path: str | os.PathLike[str], *, show_secrets: bool = False, clobber: bool = False, title: str | None = None) -> None:
-        """Write the report, one HTML page that needs nothing else. `OutputError`: the file exists and ``clobber`` is not given."""
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        show_secrets: bool = False,
+        clobber: bool = False,
+        title: str | None = None,
+        case_id: str = "",
+        examiner: str = "",
+    ) -> None:
+        """Write the report, one HTML page that needs nothing else; ``case_id`` and ``examiner`` stand on it.
+
+        `OutputError`: the file exists and ``clobber`` is not given.
+        """
         from pathlib import Path
 
         from analyzer.reports.html.page import Origin, page
@@ -221,7 +242,10 @@ class CaseTables(ABC):
             msg = f"{target} exists; --clobber (clobber=True) overwrites it"
             raise OutputError(msg)
         about = self.manifest()
-        made = page(lambda name: self.cells(name, show_secrets=show_secrets), Origin.of(about, title, show_secrets=show_secrets))
+        made = page(
+            lambda name: self.cells(name, show_secrets=show_secrets),
+            Origin.of(about, title, show_secrets=show_secrets)._replace(case_id=case_id, examiner=examiner),
+        )
         target.write_text(made, encoding="utf-8", errors="backslashreplace", newline="\n")
 
     def _repr_html_(self) -> str:

@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 @click.command()
 @input_options
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.html", required=True, help="Write the page to this file.")
-@click.option("--title", help="What stands above the page, for example the number of the case.")
+@click.option("--title", help="What stands above the page.")
+@click.option("--case-id", default="", help="The number of the case, on the page.")
+@click.option("--examiner", default="", help="Who made the report, on the page.")
 @click.option("--clobber", is_flag=True, help="Overwrite FILE.html when it exists.")
 @show_secrets_option
-def report(
+def report(  # noqa: PLR0913  one for each option
     captures: tuple[str, ...],
     given: Given,
     output: Path,
     title: str | None,
+    case_id: str,
+    examiner: str,
     *,
     clobber: bool,
     show_secrets: bool,
@@ -39,7 +43,7 @@ def report(
     """
     refuse(output, captures, clobber=clobber)
     case = read_any(captures, given)
-    case.report(output, show_secrets=show_secrets, clobber=clobber, title=title)
+    case.report(output, show_secrets=show_secrets, clobber=clobber, title=title, case_id=case_id, examiner=examiner)
     click.echo(f"{output}", err=True)
     return exit_code(case, None, strict=strict)
 
@@ -49,7 +53,7 @@ def report(
 def verify(case: str) -> int:
     """Hash a case and its inputs again.
 
-    Exits with 0 when everything is as the manifest says, with 4 when something differs (it is named), with 2 when CASE is no case folder.
+    Exits with 0 when everything is as the manifest says, with 4 when something differs (it is named), with 2 when CASE is not a case folder.
     """
     differs = api.verify(case)
     write(f"{line}\n" for line in differs or ("everything is as the manifest says",))

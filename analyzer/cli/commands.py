@@ -202,7 +202,7 @@ def ladder(
 def transcript(captures: tuple[str, ...], given: Given, form: Literal["text", "jsonl"], *, show_secrets: bool, strict: bool) -> int:
     """What was run and what came back, with packet numbers.
 
-    Clear-text WinRM needs no key; sealed bodies need --secrets or --keytab, HTTPS and CredSSP --keylog.
+    Clear-text WinRM needs no key; encrypted bodies need --secrets or --keytab, HTTPS and CredSSP --keylog.
     """
     case = read_case(captures, given)
     if form == "text":

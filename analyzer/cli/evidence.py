@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.command()
 @input_options
 @click.option("-f", "--format", "form", type=click.Choice(["text", "jsonl"]), default="text", show_default=True, help="Lines for hashcat, or JSON lines.")
-@click.option("--show-secrets", is_flag=True, help="Needed: the lines are secrets, a weak password is soon guessed from them.")
+@click.option("--show-secrets", is_flag=True, help="Needed: the lines are as good as passwords: a weak password is soon guessed from them.")
 def hashes(captures: tuple[str, ...], given: Given, form: Literal["text", "jsonl"], *, show_secrets: bool, strict: bool) -> int:
     """Print the responses of all logons as lines for hashcat.
 
@@ -34,7 +34,7 @@ def hashes(captures: tuple[str, ...], given: Given, form: Literal["text", "jsonl
     time). Each distinct response is one line on stdout; which user, packets and connections it belongs to goes to stderr.
     """
     if not show_secrets:
-        msg = "these lines are secrets; --show-secrets prints them (secrets are masked everywhere by default)"
+        msg = "these lines are as good as passwords; --show-secrets prints them (passwords and keys are masked everywhere by default)"
         raise UsageError(msg)
     case = read_case(captures, given)
     found = case.hash_lines()

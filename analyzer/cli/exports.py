@@ -81,7 +81,7 @@ def pcap(captures: tuple[str, ...], given: Given, output: Path, findings: tuple[
     writing.refuse(output, captures, clobber=clobber)
     case = read_case(captures, given)
     count = case.slice(output, findings=findings, connections=connections, clobber=clobber)
-    click.echo(f"{output}: {count:,} packets as they were captured, with whatever secrets they hold", err=True)
+    click.echo(f"{output}: {count:,} packets as they were captured, with whatever passwords and keys they hold", err=True)
     return exit_code(case, None, strict=strict)
 
 
@@ -118,7 +118,7 @@ def export(
 @click.option("-o", "--output", metavar="DIR", required=True, type=click.Path(file_okay=False, path_type=Path), help="Write the folder WinRM into this one.")
 @_clobber
 def wireshark(output: Path, *, clobber: bool) -> int:
-    """Write a Wireshark profile for WinRM: ports, columns, colours, filter buttons.
+    """Write a Wireshark profile for WinRM: ports, columns, colors, filter buttons.
 
     DIR is the folder "profiles" of Wireshark's personal configuration (Help, About Wireshark, Folders), for example
     ~/.config/wireshark/profiles. Then choose the profile WinRM in Wireshark, or run tshark -C WinRM.

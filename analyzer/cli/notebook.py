@@ -14,7 +14,7 @@ from analyzer.case import writing
 
 @click.command()
 @click.argument("case", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("-o", "--output", metavar="FILE.ipynb", type=click.Path(dir_okay=False, path_type=Path), help="Default: CASE.ipynb beside the case folder.")
+@click.option("-o", "--output", metavar="FILE.ipynb", type=click.Path(dir_okay=False, path_type=Path), help="Default: CASE.ipynb next to the case folder.")
 @click.option("--clobber", is_flag=True, help="Overwrite what exists.")
 @click.option("--open/--no-open", "shown", default=True, help="Open it in Jupyter, where that is installed.")
 def notebook(case: Path, output: Path | None, *, clobber: bool, shown: bool) -> int:

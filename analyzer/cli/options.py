@@ -35,10 +35,10 @@ _proxy = click.option("--proxy", metavar="NAME", help="The proxy's product, such
 _config = click.option("--config", type=click.Path(exists=True, dir_okay=False), metavar="FILE.toml", help="Limits, and thresholds of rules.")
 products_option = click.option("--all-products", "products", is_flag=True, help="With the advice, print the settings of all proxy products.")
 _strict = click.option("--strict", is_flag=True, help="Exit with 3 when a part of the evidence could not be read.")
-fail_on_option = click.option("--fail-on", type=click.Choice(LEVELS), metavar="LEVEL", help=f"Exit with 1 when a finding is this grave: {', '.join(LEVELS)}.")
+fail_on_option = click.option("--fail-on", type=click.Choice(LEVELS), metavar="LEVEL", help=f"Exit with 1 when a finding is this severe: {', '.join(LEVELS)}.")
 show_secrets_option = click.option("--show-secrets", is_flag=True, help="Do not mask passwords in commands, scripts and their output.")
 _file = click.Path(exists=True, dir_okay=False)
-_secrets = click.option("--secrets", type=_file, metavar="FILE.toml", help="Passwords, hashes and keys that open sealed bodies. They are never printed.")
+_secrets = click.option("--secrets", type=_file, metavar="FILE.toml", help="Passwords, hashes and keys that decrypt encrypted bodies. They are never printed.")
 _keylog = click.option("--keylog", type=_file, metavar="FILE", help="A TLS key log (SSLKEYLOGFILE).")
 _keytab = click.option("--keytab", type=_file, metavar="FILE", help="A Kerberos keytab with the service's key, or krbtgt's.")
 

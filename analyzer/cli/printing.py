@@ -15,7 +15,7 @@ _NARROWEST = 40
 
 
 class ReaderGoneError(Exception):
-    """Whoever reads our output has seen enough (``| head``)."""
+    """Anyone who reads our output has seen enough (``| head``)."""
 
 
 def complain(text: str) -> None:
@@ -52,7 +52,7 @@ def print_with(write: Callable[[], object]) -> None:
 
 
 def write_document(text: str) -> None:
-    """Write a text of ours: as it is, but on a terminal its paragraphs filled anew, each with its indentation."""
+    """Write a text of ours: as it is, but on a terminal its paragraphs filled again, each with its indentation."""
     if not sys.stdout.isatty():
         write([text])
         return
@@ -69,7 +69,9 @@ def write_document(text: str) -> None:
     for one in paragraphs:
         lead = one[: len(one) - len(one.lstrip())]
         more = lead + ("  " if one.lstrip()[:2] == "- " else "")
-        write([textwrap.fill(one.strip(), width(), initial_indent=lead, subsequent_indent=more, break_on_hyphens=False) + "\n"])
+        write(
+            [textwrap.fill(one.strip(), width(), initial_indent=lead, subsequent_indent=more, break_on_hyphens=False, break_long_words="://" not in one) + "\n"]
+        )
 
 
 def width() -> int:
@@ -84,7 +86,7 @@ def width() -> int:
 
 
 def colour() -> bool:
-    """The output goes to a terminal that wants colours. NO_COLOR and FORCE_COLOR are heeded, in this order."""
+    """The output goes to a terminal that wants colors. NO_COLOR and FORCE_COLOR are heeded, in this order."""
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")

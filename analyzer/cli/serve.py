@@ -20,7 +20,7 @@ from analyzer.cli.options import hiding_options, show_secrets_option
 def serve(case: Path, port: int, secrets: str | None, keylog: str | None, keytab: str | None, *, shown: bool, show_secrets: bool) -> int:
     """Show a case folder in the browser: incidents, connections, logons, commands, diagrams, search, SQL.
 
-    For cases too large for one report. The pages are read-only, on this computer only (127.0.0.1), below an address that nobody can guess. Ctrl-C ends it.
+    For cases too large for one report. The pages are read-only, on this computer only (127.0.0.1), below an address that no one can guess. Ctrl-C ends it.
     """
     with viewing.server(case, port, show_secrets=show_secrets, secrets=secrets, keylog=keylog, keytab=keytab) as (address, run):
         click.echo(f"{address}  (Ctrl-C ends it)")

@@ -77,7 +77,7 @@ def stored_help(words: Sequence[str]) -> str | None:
 
 
 def _columns() -> int:
-    """As `shutil.get_terminal_size`, which click asks, finds them; 0: nobody tells."""
+    """As `shutil.get_terminal_size`, which click asks, finds them; 0: no one tells."""
     try:
         told = int(os.environ.get("COLUMNS", "0"))
     except ValueError:

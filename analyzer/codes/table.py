@@ -38,7 +38,7 @@ KINDS = {
     "server": "Read the server's event logs (Microsoft-Windows-WinRM/Operational, Application).",
     "size": "Ask for less at once, or raise MaxEnvelopeSizekb on both sides.",
     "target": "Check the resource URI, the selectors and the name of the session configuration.",
-    "time": "Raise the time-out, and find out what the operation waits for.",
+    "time": "Raise the timeout, and find out what the operation waits for.",
     "unsupported": "Leave out what the server does not support, or compare the versions of both sides.",
 }
 """What a failure is about, with the usual remedy."""

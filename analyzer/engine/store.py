@@ -112,13 +112,13 @@ def manifest(folder: Path) -> dict[str, Any]:
             raise InputError(msg)
         made = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        msg = f"{folder} is no case folder: {MANIFEST}: {error.strerror or error}"
+        msg = f"{folder} is not a case folder: {MANIFEST}: {error.strerror or error}"
         raise InputError(msg) from error
     except (ValueError, RecursionError) as error:
-        msg = f"{folder} is no case folder: {MANIFEST} is no JSON"
+        msg = f"{folder} is not a case folder: {MANIFEST} is no JSON"
         raise InputError(msg) from error
     if not isinstance(made, dict) or made.get("tool") != "winrm-analyzer":
-        msg = f"{folder} is no case folder: {MANIFEST} was not written by winrm-analyzer"
+        msg = f"{folder} is not a case folder: {MANIFEST} was not written by winrm-analyzer"
         raise InputError(msg)
     if made.get("schema") != SCHEMA:
         msg = f"{folder} has schema {made.get('schema')!r}; this version reads {SCHEMA}"

@@ -34,7 +34,7 @@ COLOURS = (
     Colour("WinRM: password in clear (Basic)", "http.authbasic", (0xF2F2, 0xA3A3, 0x3A3A)),
     Colour("WinRM: logon refused or asked for", "http.response.code in {401, 407}", (0xFFFF, 0xE5E5, 0xB4B4)),
     Colour("WinRM: logon", _LOGON, (0xFFFF, 0xF6F6, 0xD6D6)),
-    Colour("WinRM: sealed message", _SEALED, (0xD3D3, 0xEEEE, 0xDDDD)),
+    Colour("WinRM: encrypted message", _SEALED, (0xD3D3, 0xEEEE, 0xDDDD)),
     Colour("WinRM: tunnel through a proxy", 'http.request.method == "CONNECT"', (0xE3E3, 0xD9D9, 0xF5F5)),
     Colour("WinRM: retransmission or loss", "tcp.analysis.retransmission or tcp.analysis.lost_segment", (0x3333, 0x3333, 0x3333), (0xF7F7, 0x8787, 0x8787)),
     Colour("WinRM: end of a connection", "tcp.flags.fin == 1", (0xDDDD, 0xDDDD, 0xDDDD)),

@@ -38,7 +38,7 @@ def declared_framing(head: Head, problem: Problem) -> tuple[Framing, int | None]
     lengths = {part.strip() for value in head.values("content-length") for part in value.split(",")}
     if codings and codings.rpartition(",")[2].strip() == "chunked":
         if lengths:
-            problem("http.framing-conflict", "Content-Length beside Transfer-Encoding: chunked", head.at)
+            problem("http.framing-conflict", "Content-Length next to Transfer-Encoding: chunked", head.at)
         return Framing.CHUNKED, None
     if not lengths:
         return Framing.NONE, None

@@ -29,13 +29,15 @@ def diagnosis(evidence: Evidence, incidents: Sequence[Incident], exposes: tuple[
     clients = Clients(evidence)
     failures = evidence.story.failures
     if not told and not failures:
-        return tuple([_seen(evidence, clients), *_limits(evidence)][:_MOST])
+        return tuple([_seen(evidence, clients), *_ran(evidence), *_limits(evidence)][:_MOST])
     made = [*_failed(evidence, clients, failures)] or [_worked(evidence, clients)]
     if not told:
         return tuple([*made, "No rule tells why. Read the event log Microsoft-Windows-WinRM/Operational of the server for the same time."][:_MOST])
     causes = [one for one in told if not one.rule.startswith(exposes)] if failures and exposes else []
     first = next(iter(causes or told))
     made.append(f"{_headline(evidence, first)}.")
+    if len(made) < _MOST - 1:
+        made.extend(_ran(evidence))
     rest = _distinct(one for one in told if one is not first and one.explained_by is None and one.title != first.title)
     change = f"To do: {first.change}."
     if len(made) < _MOST - 1 and rest:
@@ -164,6 +166,24 @@ def _counts(evidence: Evidence, clients: Clients) -> str:
     if not outcomes:
         parts.append(_counted(len(evidence.winrm), "WinRM connection"))
     return ", ".join(parts)
+
+
+def _ran(evidence: Evidence) -> Iterator[str]:
+    """Who ran how many commands where: the account and server with the most; what was run stands in the transcript, where passwords in it are masked."""
+    servers = {one.id: one.server for one in evidence.shells}
+    own = [one for one in evidence.commands if one.state != "refused"]
+    if not own:
+        return
+    by = Counter((one.asked_as or one.user or "An account that is not visible", servers.get(one.shell) or "") for one in own)
+    (user, server), number = by.most_common(1)[0]
+    encoded = sum(one.decoded is not None for one in own if (one.asked_as or one.user) == user and (servers.get(one.shell) or "") == server)
+    where = f" on {server}" if server else ""
+    coded = f", {encoded:,} of them encoded" if encoded and number > 1 else " that was encoded" if encoded else ""
+    others = len(own) - number
+    more = f"; other accounts or servers: {_counted(others, 'command')}" if others else ""
+    first = next((one.packets[0] for one in own if one.packets), None)
+    at = f" (first in {_packet(evidence, first)})" if first is not None and not others else ""
+    yield f"{user} ran {_counted(number, 'command')}{where}{coded}{at}{more}."
 
 
 def _seen(evidence: Evidence, clients: Clients) -> str:

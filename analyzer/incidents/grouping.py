@@ -82,6 +82,9 @@ class _Facts:
         if not ends:
             return None
         wanted = _KINDS.get(finding.owner or "", ()) if finding.owner != "client" else ()
+        first = [party for party in (ends[0][1], ends[0][0]) if self.kinds.get(party) in wanted]
+        if len(first) == 1:  # in a chain of proxies the one at the connection that the finding is about
+            return first[0]
         own = Counter(party for end in ends for party in (end[1], end[0]) if self.kinds.get(party) in wanted)
         if own:
             return own.most_common(1)[0][0]

@@ -160,9 +160,9 @@ def _one_leg(
         if identity in routed or role not in (Role.CLIENT_LEG, Role.UPSTREAM_LEG):
             continue
         if connections[identity].tunnel_of is not None:
-            yield Issue("proxy.one-leg", "the client's leg (a CONNECT tunnel) is here, the upstream leg is not", identity, connections[identity].capture)
+            yield Issue("proxy.one-leg", "the client side (a CONNECT tunnel) is here, the server side is not", identity, connections[identity].capture)
             continue
         answered = any(not isinstance(exchange.response, Absent) and exchange.response.status < 400 for exchange in exchanges_of.get(identity, ()))
         if answered or role is Role.UPSTREAM_LEG:
-            leg = "client's leg is here, the upstream leg is not" if role is Role.CLIENT_LEG else "upstream leg is here, the client's is not"
+            leg = "client side is here, the server side is not" if role is Role.CLIENT_LEG else "server side is here, the client's is not"
             yield Issue("proxy.one-leg", f"the {leg}", identity, connections[identity].capture)

@@ -23,7 +23,7 @@ _PRIMITIVE = (
     r"(?:/>|>([^<>]*)</\1>)\s*+(?:</Objs>)?\s*+$"
 )
 _TO_STRING = re.compile(r"<ToString>([^<>]*)</ToString>")
-_SECURE = "<SecureString, sealed>"
+_SECURE = "<SecureString, encrypted>"
 _LIMIT = 32 << 20
 _DEPTH = 64
 """Objects in objects that are shown; what lies deeper is shown as an ellipsis."""

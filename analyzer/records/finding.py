@@ -4,6 +4,11 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+PROXY_SERVERS = "Proxy Servers and WinRM"
+"""Microsoft's page about proxies between WinRM clients and servers."""
+ADDRESSES = {PROXY_SERVERS: "https://learn.microsoft.com/en-us/windows/win32/winrm/proxy-servers-and-winrm"}
+"""Documents that have no number to be found by: their addresses by title."""
+
 
 class Severity(StrEnum):
     """Sigma's levels, the first one shortened."""
@@ -22,6 +27,13 @@ class ProductSetting(Struct, frozen=True, gc=False):
     text: str
     document: str
     seen: bool = False
+
+
+class Quotation(Struct, frozen=True, gc=False):
+    """A sentence that a rule rests on, word for word, and where it stands: the document and its heading."""
+
+    reference: str
+    text: str
 
 
 class Finding(Struct, frozen=True, gc=False):
@@ -52,3 +64,5 @@ class Finding(Struct, frozen=True, gc=False):
     """Which party has to change something: client, proxy, server, network or capture; None where the rule does not say."""
     settings: tuple[ProductSetting, ...] = ()
     """The advice for each product, the one that was seen first."""
+    reference_text: str | None = None
+    """The sentence that ``reference`` leads to, word for word, where it is quoted."""

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from analyzer.records.finding import Quotation
+
 
 class Role(StrEnum):
     """What a connection is in its route. ``tunnel``: the connection that carries a CONNECT; what is inside it is a connection of its own, a client's leg."""
@@ -73,7 +75,8 @@ class Check(Struct, frozen=True, gc=False):
     count: int
     detail: str
     packets: tuple[int, ...]
-    sentence: str
+    sentence: Quotation | None = None
+    """What Microsoft's page says of it."""
 
 
 class Scorecard(Struct, frozen=True, gc=False):

@@ -10,9 +10,8 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from analyzer.records.capture import Capture
-from analyzer.records.ids import key_capture
 from analyzer.records.result import Result
-from analyzer.reports.sequence import Arrow, Lane, sequences
+from analyzer.reports.sequence import Arrow, Lane, connection_named, sequences
 from analyzer.reports.sequence import Sequence as Drawing
 from analyzer.tables.column import Column, Dtype, Table, Value
 
@@ -40,8 +39,7 @@ def _lane(row: Rung, place: int, field: int) -> str | None:
 
 
 def _capture(row: Rung) -> str | None:
-    """A hole stands one before the packet that follows it: at a capture's first packet that is no packet, and still the same capture."""
-    ordinal = key_capture(max(row.arrow.packet, 0))
+    ordinal = row.arrow.capture
     return row.captures[ordinal].name if ordinal < len(row.captures) else None
 
 
@@ -60,7 +58,7 @@ _COLUMNS: tuple[Column[Rung], ...] = (
     Column("head", Dtype.TEXT, lambda row: row.arrow.head, "The start line."),
     Column("details", Dtype.TEXT, lambda row: row.arrow.details, "What it carries."),
     Column("record", Dtype.TEXT, lambda row: row.arrow.record, "The exchange or connection."),
-    Column("tone", Dtype.TEXT, lambda row: row.arrow.tone, "The word of its protection, or `refused`."),
+    Column("tone", Dtype.TEXT, lambda row: row.arrow.tone, "The word of its protection, or `refused`, `reset` or `foreign` (of another client)."),
     Column("capture", Dtype.TEXT, _capture, "The capture's name."),
     Column("packets", Dtype.TEXT, lambda row: row.arrow.packets, "Its packets."),
 )
@@ -81,6 +79,12 @@ class Step(NamedTuple):
     tone: str
     capture: str
     packets: str
+    marks: tuple[str, ...] = ()
+
+    @property
+    def connection(self) -> str:
+        """The connection that it travels on."""
+        return connection_named(self.record)
 
 
 class Ladder(NamedTuple):
@@ -93,7 +97,10 @@ class Ladder(NamedTuple):
 
 def ladder_of(drawing: Drawing, captures: Sequence[Capture]) -> Ladder:
     """One drawing as it comes out of the table."""
-    return next(ladders(_cells(drawing, captures)), Ladder(drawing.title, drawing.lanes, ()))
+    made = next(ladders(_cells(drawing, captures)), Ladder(drawing.title, drawing.lanes, ()))
+    if len(made.steps) != len(drawing.arrows):
+        return made
+    return made._replace(steps=tuple(step._replace(marks=arrow.marks) for step, arrow in zip(made.steps, drawing.arrows, strict=True)))
 
 
 def _cells(drawing: Drawing, captures: Sequence[Capture]) -> list[tuple[Value, ...]]:
@@ -117,4 +124,4 @@ def _step(row: dict[str, Value]) -> Step:
         return str(row[name] or "")
 
     words = [text(name) for name in ("kind", "head", "details", "record", "tone", "capture", "packets")]
-    return Step(int(row["time"] or 0), int(row["left_lane"] or 0), bool(row["rightward"]), *words)
+    return Step(int(row["time"] or 0), int(row["left_lane"] or 0), bool(row["rightward"]), *words)  # type: ignore[arg-type]  # seven words

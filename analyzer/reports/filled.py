@@ -33,6 +33,14 @@ SECTIONS = (
         "case.parties",
         "parties",
     ),
+    Section("The hosts and their connections", "What broke is red.", "case.plot.map()", "connections"),
+    Section("The life of each connection", "A green mark is a logon that was accepted, a red one that was not.", "case.plot.connections()", "connections"),
+    Section(
+        "Where time went",
+        "Between requests (client), in the proxy, in the server. Without the other side of a proxy its share counts as the server's.",
+        "case.plot.latency()",
+        "exchanges",
+    ),
     Section(
         "Logons that did not succeed",
         "One row per logon of a client, over both sides of a proxy. `reason` is what the packets show.",
@@ -59,7 +67,7 @@ SECTIONS = (
     ),
     Section(
         "The proxies",
-        "What Microsoft's page asks of each proxy, tested in the traffic: pass, fail, or not seen.",
+        "What Microsoft's page asks of each proxy, tested in the traffic: pass, fail, or not tested.",
         "case.proxies.T",
         "proxies",
     ),

@@ -9,6 +9,7 @@ known. So an error, an authentication, a hole or a close is never folded, and no
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from statistics import median
 from typing import TypeAlias, TypeVar
 
 from analyzer.reports.drawings import Ladder, Step
@@ -21,7 +22,7 @@ _ROUND_SIZES = (2, 4, 6, 8)
 """Arrows of a round: a request and a response for each leg, or for each capture point."""
 _POLLS = "Receive|ReceiveResponse|Pull|PullResponse"
 _OPERATION = re.compile(rf"{_POLLS}|{WAITED}")
-_HARMLESS = re.compile(rf"(?:{_POLLS}|{WAITED}|(?:sealed|clear|TLS)(?: [\d,]+ bytes?)?|empty)")
+_HARMLESS = re.compile(rf"(?:{_POLLS}|{WAITED}|(?:encrypted|clear|TLS)(?: [\d,]+ bytes?)?|empty)")
 _SIZE = re.compile(r" [\d,]+ bytes?")
 _NUMBERS = re.compile(r"\d+")
 
@@ -59,7 +60,10 @@ def _folded(arrows: Sequence[One], remade: Callable[[One, str, str, str, str], O
             at += 1
             continue
         end = at + size * rounds
-        made.extend(_many(arrows[at + place : end : size], arrows[end - 1].time_ns - arrows[at].time_ns, remade) for place in range(size))
+        took = arrows[end - 1].time_ns - arrows[at].time_ns
+        for place in range(size):
+            own = arrows[at + place : end : size]
+            made.append(_many(own, took, _median(arrows[at:end], own), remade))
         at = end
     return made
 
@@ -101,12 +105,20 @@ def _is_round(arrows: Sequence[Drawn]) -> bool:
     return arrows[0].rightward and asked == answered and set(asked.values()) == {1}
 
 
-def _many(arrows: Sequence[One], took_ns: int, remade: Callable[[One, str, str, str, str], One]) -> One:
-    """The arrows of one place in all rounds as one."""
+def _median(arrows: Sequence[One], answers: Sequence[One]) -> int | None:
+    """From the requests of all rounds to their answers; None for arrows that are no answers."""
+    asked = {one.record: one.time_ns for one in arrows if one.rightward}
+    times = [one.time_ns - asked[one.record] for one in answers if not one.rightward and one.record in asked]
+    return round(median(times)) if times else None
+
+
+def _many(arrows: Sequence[One], took_ns: int, median_ns: int | None, remade: Callable[[One, str, str, str, str], One]) -> One:
+    """The arrows of one place in all rounds as one; ``median_ns`` where they are answers."""
     first, last = arrows[0], arrows[-1]
     head, details = _told([one.head for one in arrows], [part for one in arrows for part in one.details.split(", ")])
     numbers = (_NUMBERS.findall(first.packets) or ["?"])[0], (_NUMBERS.findall(last.packets) or ["?"])[-1]
-    return remade(first, head, f"{details}, in {took_ns / 1e9:,.3f} s", f"{numbers[0]} to #{numbers[1]}", f"{first.record} to {last.record}")
+    each = f", median {median_ns / 1e6:,.1f} ms" if median_ns is not None else ""
+    return remade(first, head, f"{details}, in {took_ns / 1e9:,.3f} s{each}", f"{numbers[0]} to #{numbers[1]}", f"{first.record} to {last.record}")
 
 
 def _told(heads: list[str], parts: list[str]) -> tuple[str, str]:

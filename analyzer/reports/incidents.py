@@ -87,7 +87,7 @@ def _whom(result: Result, one: Incident) -> str:
     elif place:
         parts.append(place)
     if one.cost_ns:
-        parts.append(f"{one.cost_ns / 1e9:,.1f} s waited for nothing" if one.cost_ns >= 100_000_000 else "")
+        parts.append(f"{one.cost_ns / 1e9:,.1f} s spent waiting" if one.cost_ns >= 100_000_000 else "")
     return "; ".join([*(part for part in parts if part), _ids(one)])
 
 

@@ -1,6 +1,7 @@
 """The sequence diagram as text and as Mermaid.
 
-Text: one vertical bar per host, one arrow per message with its packet numbers, holes hatched, and at the left the seconds since the first message drawn.
+Text: one vertical bar per host, one arrow per message with its packet numbers, holes hatched, and at the left the seconds since the first message drawn, whose
+time stands above. An arrow whose packets an incident names has the incident's id behind its text.
 """
 
 import textwrap
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from analyzer.formats.text import visible
 from analyzer.reports.lines import Line, Span, fitted, line
 from analyzer.reports.sequence import Arrow, Sequence
+from analyzer.tables.times import rfc3339
 
 _CLOCK_CHARS = 11
 _NARROWEST_LANE = 30
@@ -21,28 +23,51 @@ def ladder(drawn: Sequence, width: int, limit: int) -> Iterator[Line]:
     if room < max(_NARROWEST_LANE, *(len(visible(lane.host)) for lane in drawn.lanes[:-1])):
         yield from fitted(_listed(drawn, limit), width)
         return
-    yield from fitted([line(Span(visible(drawn.title), "bold"))], width)
+    yield from fitted([line(Span(visible(drawn.title), "bold")), *_clock(drawn)], width)
     yield from _heading(room, [lane.title for lane in drawn.lanes])
     yield from _heading(room, [lane.host for lane in drawn.lanes])
     start = drawn.arrows[0].time_ns if drawn.arrows else 0
     for arrow in drawn.arrows[:limit]:
         yield from _rungs(arrow, len(drawn.lanes), room, f"{(arrow.time_ns - start) / 1e9:9.3f} s")
     if len(drawn.arrows) > limit:
-        yield line(f"{'':{_CLOCK_CHARS}}... {len(drawn.arrows) - limit:,} more; --messages shows them")
+        yield line(f"{'':{_CLOCK_CHARS}}{_more(drawn, limit)}")
+
+
+def _clock(drawn: Sequence) -> Iterator[Line]:
+    """The time of the first arrow, from which the seconds count."""
+    if drawn.arrows:
+        yield line(Span(f"0.000 s is {rfc3339(drawn.arrows[0].time_ns)}", "dim"))
+
+
+def _more(drawn: Sequence, limit: int) -> str:
+    return f"... {len(drawn.arrows) - limit:,} more, until {rfc3339(drawn.arrows[-1].time_ns)}; --messages shows them"
+
+
+def _style(arrow: Arrow) -> str:
+    """Red for what broke it, gray for other clients."""
+    if arrow.tone == "foreign":
+        return "dim"
+    broke = arrow.marks and (arrow.kind == "end" or arrow.tone in {"refused", "reset"})
+    return "bold red" if broke else _STYLES[arrow.kind]
+
+
+def _words(arrow: Arrow) -> str:
+    return visible(arrow.text) + (f" ◆ {', '.join(arrow.marks)}" if arrow.marks else "")
 
 
 def _listed(drawn: Sequence, limit: int) -> Iterator[Line]:
     """For a terminal that is too narrow for lanes: each arrow in words."""
     yield line(Span(visible(drawn.title), "bold"))
+    yield from _clock(drawn)
     for lane in drawn.lanes:
         yield line(f"  {lane.title}: {visible(lane.host)}")
     start = drawn.arrows[0].time_ns if drawn.arrows else 0
     for arrow in drawn.arrows[:limit]:
         near, far = (arrow.left, arrow.left + 1) if arrow.rightward else (arrow.left + 1, arrow.left)
         way = f"{drawn.lanes[near].title} → {drawn.lanes[far].title}"
-        yield line(f"{(arrow.time_ns - start) / 1e9:.3f} s  {way}: ", Span(visible(arrow.text), _STYLES[arrow.kind]))
+        yield line(f"{(arrow.time_ns - start) / 1e9:.3f} s  {way}: ", Span(_words(arrow), _style(arrow)))
     if len(drawn.arrows) > limit:
-        yield line(f"... {len(drawn.arrows) - limit:,} more; --messages shows them")
+        yield line(_more(drawn, limit))
 
 
 def _heading(room: int, words: list[str]) -> Iterator[Line]:
@@ -60,8 +85,8 @@ def _heading(room: int, words: list[str]) -> Iterator[Line]:
 
 
 def _rungs(arrow: Arrow, lanes: int, room: int, clock: str) -> Iterator[Line]:
-    style = _STYLES[arrow.kind]
-    pieces = textwrap.wrap(visible(arrow.text), room - 2, break_on_hyphens=False) or [""]
+    style = _style(arrow)
+    pieces = textwrap.wrap(_words(arrow), room - 2, break_on_hyphens=False) or [""]
     for place, piece in enumerate(pieces):
         yield _row(clock if place == 0 else "", arrow.left, lanes, Span(f" {piece}".ljust(room), style))
     yield _arrow_row(arrow, lanes, room, style)
@@ -99,6 +124,8 @@ def mermaid(drawn: Sequence, limit: int) -> Iterator[Line]:
         near, far = (arrow.left, arrow.left + 1) if arrow.rightward else (arrow.left + 1, arrow.left)
         stroke = {"message": "->>", "gap": "--)", "end": "-x"}[arrow.kind]
         yield line(f"  L{near}{stroke}L{far}: {_entities(arrow.text)}")
+        if arrow.marks:
+            yield line(f"  Note over L{min(near, far)},L{max(near, far)}: {_entities(', '.join(arrow.marks))}")
     if len(drawn.arrows) > limit:
         yield line(f"  Note over L0: {len(drawn.arrows) - limit} more messages")
 

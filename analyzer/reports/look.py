@@ -27,7 +27,7 @@ def _look(result: Result, width: int) -> Iterator[Line]:
     if not pairs:
         yield line("  none")
     yield BLANK
-    yield line(Span("KEYS", "bold"), "  what would open the encrypted bodies (see --secrets, --keytab, --keylog)")
+    yield line(Span("KEYS", "bold"), "  what would decrypt the encrypted bodies (see --secrets, --keytab, --keylog)")
     covered = coverage(result.evidence)
     for key in covered.wanted_keys:
         yield from paragraph(key, width, label="- ", indent=2)

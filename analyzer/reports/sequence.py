@@ -1,18 +1,20 @@
 """What happened on one route, as a list of arrows in order of time; `ladder` and `mermaid` draw it.
 
-A route has three lanes (client, proxy, server), a direct connection two. A hole in the capture stands where the next captured byte of its direction stands.
-Times are those of the reference clock: what a capture's clock is ahead (`Capture.clock_offset_ns`) is taken off, so that both legs of a proxy fit together.
+A route has three lanes (client, proxy, server), a direct connection two. What a server connection carries for other clients is one gray arrow; a drawing of
+that connection has all its clients. A hole in the capture stands where the next captured byte of its direction stands. Times are those of the reference clock:
+what a capture's clock is ahead (`Capture.clock_offset_ns`) is taken off, so that both sides of a proxy fit together.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import NamedTuple
 
 from analyzer.errors import UsageError
 from analyzer.records.auth import Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Request, Response
-from analyzer.records.ids import key_number, response_id
+from analyzer.records.ids import key_capture, key_number, response_id
 from analyzer.records.proxy import Route
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Connection, End, Side, Stream
@@ -21,8 +23,10 @@ from analyzer.reports.tokens import token_names
 from analyzer.tables.headers import request_of, response_of
 from analyzer.tables.packets import number_set
 
-_PROTECTIONS = {Protection.SEALED: "sealed", Protection.CLEAR: "clear", Protection.TLS: "TLS", Protection.EMPTY: "empty", Protection.NONE: "not WinRM"}
+_PROTECTIONS = {Protection.SEALED: "encrypted", Protection.CLEAR: "clear", Protection.TLS: "TLS", Protection.EMPTY: "empty", Protection.NONE: "not WinRM"}
 
+_NAMED = 4
+"""Connections that a title or an arrow names."""
 WAITED = "OperationTimeout"
 _WAITED_CODE = "2150858793"
 """The fault with which a server answers a Receive that nothing happened for: how WinRM waits, and no error."""
@@ -39,7 +43,8 @@ class Arrow(NamedTuple):
     """One thing that travelled between lanes ``left`` and ``left + 1``. ``kind``: message, gap or end. ``text`` says all of it in a line.
 
     The parts of the text: ``packets`` a set of numbers, ``head`` the start line, ``details`` what it carries, ``record`` the exchange or
-    connection. ``tone`` is the word of its protection, or ``refused`` (an error response), or ``reset``.
+    connection. ``tone`` is the word of its protection, or ``refused`` (an error response), ``reset``, or ``foreign`` (of another client).
+    ``marks``: ids of the incidents that name one of its packets.
     """
 
     time_ns: int
@@ -53,6 +58,17 @@ class Arrow(NamedTuple):
     details: str = ""
     record: str = ""
     tone: str = ""
+    marks: tuple[str, ...] = ()
+
+    @property
+    def connection(self) -> str:
+        """The connection that it travels on."""
+        return connection_named(self.record)
+
+    @property
+    def capture(self) -> int:
+        """The ordinal of its capture. A hole stands one before the packet that follows it: at a capture's first packet that is no packet."""
+        return key_capture(max(self.packet, 0))
 
 
 class Sequence(NamedTuple):
@@ -61,6 +77,11 @@ class Sequence(NamedTuple):
     title: str
     lanes: tuple[Lane, ...]
     arrows: tuple[Arrow, ...]
+
+
+def connection_named(record: str) -> str:
+    """``c1`` of ``c1.x3``, of ``c1.x3 to c1.x9`` and of ``c1``."""
+    return record.partition(" ")[0].partition(".x")[0]
 
 
 def sequences(evidence: Evidence) -> Iterator[Sequence]:
@@ -81,6 +102,8 @@ def sequences_of(evidence: Evidence, name: str) -> list[Sequence]:
         msg = f"there is no connection {name!r}; the table connections lists them"
         raise UsageError(msg)
     routes = [route for route in evidence.routes if name == route.client_connection or name in route.upstream_connections]
+    if len(routes) > 1 and name not in {route.client_connection for route in routes}:
+        return [_pooled(evidence, connection, routes)]
     return [_of_route(evidence, route) for route in routes] or [_direct(evidence, connection)]
 
 
@@ -94,13 +117,47 @@ def _of_route(evidence: Evidence, route: Route) -> Sequence:
     return Sequence(f"{route.id}: {route.kind} proxy, {route.client_connection} to {', '.join(route.upstream_connections) or '?'}", lanes, _sorted(arrows))
 
 
+def _pooled(evidence: Evidence, connection: Connection, routes: list[Route]) -> Sequence:
+    """A server connection with all the clients that it serves: of theirs, the exchanges that were forwarded on it."""
+    near = [evidence.connections[name] for name in dict.fromkeys(route.client_connection for route in routes) if name in evidence.connections]
+    hosts = list(dict.fromkeys(one.client.host for one in near))
+    lanes = (
+        Lane("client" if len(hosts) == 1 else f"{len(hosts)} clients", ", ".join(hosts)),
+        Lane("proxy", routes[0].proxy_host),
+        Lane("server", connection.server.host),
+    )
+    arrows = list(_arrows(evidence, connection, lanes, 1))
+    for one in near:
+        hops = {exchange.id: evidence.near.get(exchange.id) for exchange in evidence.exchanges_of.get(one.id, ())}
+        own = {identity for identity, hop in hops.items() if hop is not None and hop.far_connection == connection.id}
+        arrows.extend(arrow for arrow in _arrows(evidence, one, lanes, 0) if ".x" not in arrow.record or arrow.record in own)
+    named = ", ".join(one.id for one in near[:_NAMED]) + (f" and {len(near) - _NAMED} more" if len(near) > _NAMED else "")
+    return Sequence(f"{connection.id}: server connection of {counted(len(near), 'client connection')} ({named})", lanes, _sorted(arrows))
+
+
 def _direct(evidence: Evidence, connection: Connection) -> Sequence:
     lanes = (Lane("client", connection.client.host), Lane("server", f"{connection.server.host}:{connection.server.port}"))
     return Sequence(f"{connection.id}: {connection.protocol}", lanes, _sorted(list(_arrows(evidence, connection, lanes, 0))))
 
 
 def _sorted(arrows: list[Arrow]) -> tuple[Arrow, ...]:
-    return tuple(sorted(arrows, key=lambda arrow: (arrow.time_ns, arrow.packet, arrow.left)))
+    return tuple(_foreign_folded(sorted(arrows, key=lambda arrow: (arrow.time_ns, arrow.packet, arrow.left))))
+
+
+def _foreign_folded(arrows: list[Arrow]) -> Iterator[Arrow]:
+    """Messages of other clients that follow one another on a server connection as one arrow."""
+    for (tone, connection), group in groupby(arrows, key=lambda arrow: (arrow.tone == "foreign", arrow.connection)):
+        own = list(group)
+        if not tone or len(own) == 1:
+            yield from own
+            continue
+        first, last = own[0], own[-1]
+        others = list(dict.fromkeys(arrow.details.rpartition(" for ")[2] for arrow in own))
+        whose = ", ".join(others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if len(others) > _NAMED else "")
+        head = f"{len(own):,} messages for other clients ({whose})"
+        packets = f"{first.packets.partition('..')[0].partition(',')[0]} to #{last.packets.rpartition(',')[2].rpartition('..')[2]}"
+        details = f"on {connection}, in {(last.time_ns - first.time_ns) / 1e9:,.3f} s"
+        yield first._replace(head=head, details=details, packets=packets, record=connection, text=f"#{packets} {head}, {details} [{connection}]")
 
 
 def _arrows(evidence: Evidence, connection: Connection, lanes: tuple[Lane, ...], left: int, client: str | None = None) -> Iterator[Arrow]:
@@ -115,7 +172,8 @@ def _as_captured(evidence: Evidence, connection: Connection, lanes: tuple[Lane, 
     for exchange in evidence.exchanges_of.get(connection.id, ()):
         hop = evidence.far.get(exchange.id) if client else None
         other = f" for {hop.near_connection}" if hop and hop.near_connection != client else ""
-        yield from (arrow._replace(text=arrow.text + other, details=arrow.details + other) for arrow in _messages(evidence, exchange, left, tokens))
+        for arrow in _messages(evidence, exchange, left, tokens):
+            yield arrow._replace(text=arrow.text + other, details=arrow.details + other, tone="foreign") if other else arrow
     for stream, rightward in ((connection.to_server, True), (connection.to_client, False)):
         yield from _gaps(connection, stream, left, rightward=rightward)
     for closing in connection.closings:

@@ -223,7 +223,8 @@ def _finding(row: FindingRow, width: int, *, full: bool, products: bool) -> Iter
     yield from _where(row, width, full=full)
     yield from paragraph(finding.why, width, label="why      ", indent=6)
     yield from advice_lines(finding, width, products=products)
-    yield from paragraph(finding.reference, width, label="see      ", indent=6, style="dim")
+    quoted = f': "{finding.reference_text}"' if finding.reference_text else ""
+    yield from paragraph(f"{finding.reference}{quoted}", width, label="see      ", indent=6, style="dim")
 
 
 def advice_lines(finding: Finding, width: int, *, products: bool) -> Iterator[Line]:

@@ -30,7 +30,7 @@ LABELS = {
 """Stream to the word before its texts."""
 BYTE_STREAMS = frozenset({"stdin", "stdout", "stderr"})
 _STYLES = {"ERR": "red", "WARN": "yellow", "IN": "cyan", "RUN": "bold", "DECODED": "magenta", "WHO": "bold red"}
-_NOTE = "Secrets that were given are masked, in any spelling; others where they look like a password, which is best effort."
+_NOTE = "Passwords and keys that were given are masked, in any spelling; others where they look like a password, which is best effort."
 _LINE = 4000
 
 
@@ -43,7 +43,7 @@ def transcript(result: Result, *, mask: bool) -> Iterator[Line]:
         yield from _shell(result, shell, commands.get((shell.id, shell.kind), []))
         yield BLANK
     if not result.shells:
-        yield line("no shell whose messages could be read; `winrm-analyzer info` tells which keys would open what is sealed")
+        yield line("no shell whose messages could be read; `winrm-analyzer info` tells which keys would decrypt the rest")
     elif mask:
         yield line(Span(_NOTE, "dim"))
 

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 
 from analyzer.codes.table import SOURCES, WORDS, Code, codes, looked_up, symbols
 from analyzer.errors import UsageError
+from analyzer.records.finding import ADDRESSES
 from analyzer.records.issues import KINDS
 from analyzer.rules.catalogue import Rule, rules
 
@@ -70,6 +71,7 @@ def explanation(name: str, own: Sequence[Rule] = ()) -> str:
 def document(rule: Rule) -> str:
     """What a rule says of itself, with its thresholds as they are unless a configuration sets them."""
     parts = [rule.document.strip()]
+    parts += [f"    {title}: {address}" for title, address in ADDRESSES.items() if title in rule.document]
     if rule.params:
         parts.append(f'Thresholds, to be set in [rules."{rule.id}"] of the file for --config')
         parts += [f"    - {param.name} = {param.default:g} ({param.unit}): {param.means}." for param in rule.params]

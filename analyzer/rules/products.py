@@ -1,6 +1,6 @@
-"""What to set on which proxy or load balancer: one table, from which the rules' advice is made, with the vendors' own documents.
+"""What to set on which proxy or load balancer: one table, with the vendors' own documents.
 
-A finding's advice names the setting of the product that was seen on its connections, or that the user named; `Finding.settings` has those of all.
+`Finding.settings` has the settings of all products; first that of the product that was seen on the finding's connections, or that the user named.
 """
 
 import re
@@ -34,7 +34,7 @@ class Topic(StrEnum):
     ALLOW = "ports 5985 and 5986 are allowed"
     TLS = "TLS passes unopened"
     COMPRESS = "responses are not compressed"
-    FIELDS = "WWW-Authenticate lines go on as they are"
+    FIELDS = "WWW-Authenticate lines are forwarded unchanged"
 
 
 class Setting(Struct, frozen=True, gc=False):
@@ -135,7 +135,7 @@ PRODUCTS = (
         "IIS ARR",
         r"\bARR/\d",
         {
-            Topic.IDLE: Setting("the proxy's time-out (system.webServer/proxy timeout, or that of the server farm)", _ARR),
+            Topic.IDLE: Setting("the proxy's timeout (system.webServer/proxy timeout, or that of the server farm)", _ARR),
             Topic.STICKY: Setting("client affinity of the server farm", _ARR),
             Topic.HOST: Setting("preserveHostHeader of system.webServer/proxy", _ARR),
         },
@@ -153,7 +153,7 @@ PRODUCTS = (
                 "Dedicated backend connection in the backend settings (v2, not with HTTP/2), or a TCP listener",
                 _LEARN + "azure/application-gateway/configuration-http-settings",
             ),
-            Topic.IDLE: Setting("the time-out of the backend settings", _LEARN + "azure/application-gateway/configuration-http-settings"),
+            Topic.IDLE: Setting("the timeout of the backend settings", _LEARN + "azure/application-gateway/configuration-http-settings"),
         },
     ),
     Product(
@@ -198,42 +198,41 @@ PRODUCTS = (
         {Topic.FIELDS: Setting("copy rawHeaders instead of headers", "https://github.com/http-party/node-http-proxy")},
     ),
 )
-"""Settings that were looked up in the documents beside them. A product without an entry for a topic has no such setting there, or none that was found."""
+"""Settings that were looked up in the documents next to them. A product without an entry for a topic has no such setting there, or none that was found."""
 
-PAST_THE_PROXY = (
-    "let the client go past the proxy (New-PSSessionOption -ProxyAccessType NoProxyServer; WinRM 1.1 and earlier, which know WinHTTP's proxy only: the bypass "
-    "list of netsh winhttp set proxy, before Windows Vista of ProxyCfg.exe)"
-)
 PAST_DOCUMENT = _LEARN + "windows/win32/winhttp/proxycfg-exe--a-proxy-configuration-tool"
+PAST_THE_PROXY = (
+    Setting("New-PSSessionOption -ProxyAccessType NoProxyServer", _LEARN + "powershell/module/microsoft.powershell.core/new-pssessionoption"),
+    Setting("WinRM 1.1 and earlier: the bypass list of netsh winhttp set proxy, before Windows Vista of ProxyCfg.exe", PAST_DOCUMENT),
+)
+"""How a client goes past the proxy: Windows' own, and old ones, which know WinHTTP's proxy only."""
+_CLIENT = "Windows client, past the proxy"
 
 
 class Advice(Struct, frozen=True, gc=False):
-    """A sentence around the settings of a topic: ``before`` ends without a full stop, ``after`` goes on behind them."""
+    """A lead sentence, ``more`` that may follow it, and the topic whose settings stand next to it. ``past``: to go past the proxy would help as well."""
 
-    before: str
+    lead: str
     topic: Topic
-    after: str = "."
+    more: str = ""
+    past: bool = False
 
-    def text(self, seen: Product | None = None) -> str:
-        """The advice, with the setting of the product that was seen."""
-        own = None if seen is None else seen.settings.get(self.topic)
-        if seen is not None and own is not None:
-            return f"{self.before} ({seen.name}, seen here: {own.text}){self.after}"
-        return f"{self.before}{self.after}"
+    @property
+    def text(self) -> str:
+        """The advice without any product: those have their lines in `Finding.settings`."""
+        past = "Or let the client go past the proxy." if self.past else ""
+        return " ".join(part for part in (f"{self.lead}.", self.more, past) if part)
 
-    def about(self, evidence: Evidence, connections: Iterable[str]) -> str:
-        """The advice for what was seen on these connections, or for the product that the user named."""
-        named = None if evidence.product is None else product_named(evidence.product)
-        own = None if named is None else named.settings.get(self.topic)
-        if named is not None and own is not None:
-            return f"{self.before} ({named.name}: {own.text}){self.after}"
-        return self.text(seen_on(evidence, connections))
+    def about(self, evidence: Evidence, connections: Iterable[str]) -> str:  # noqa: ARG002  a rule's advice may depend on what was seen
+        """The advice for what was seen on these connections."""
+        return self.text
 
     def settings(self, evidence: Evidence, connections: Iterable[str]) -> tuple[ProductSetting, ...]:
         """The settings of all products for this topic: first that of the product that the user named, or else of the one that was seen."""
         seen = seen_on(evidence, connections) if evidence.product is None else product_named(evidence.product)
         made = [ProductSetting(product.name, own.text, own.document, product is seen) for product, own in with_setting(self.topic)]
-        return tuple(sorted(made, key=lambda one: not one.seen))
+        past = [ProductSetting(_CLIENT, own.text, own.document) for own in PAST_THE_PROXY] if self.past else []
+        return (*sorted(made, key=lambda one: not one.seen), *past)
 
 
 def product_named(name: str) -> Product | None:
@@ -263,7 +262,7 @@ def with_setting(topic: Topic) -> Iterator[tuple[Product, Setting]]:
 
 
 def seen_on(evidence: Evidence, connections: Iterable[str]) -> Product | None:
-    """The product that names itself in the first exchanges of these connections, or in those that they went on as."""
+    """The product that names itself in the first exchanges of these connections, or in those that they were forwarded as."""
     words = " ".join(islice((word for connection in connections for word in _words(evidence, connection)), 4 * _LOOKED_AT))
     return next((product for product in PRODUCTS if product.seen is not None and re.search(product.seen, words)), None)
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from analyzer.records.auth import Audience, Conversation, Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, ProductSetting, Severity
+from analyzer.records.finding import Finding, ProductSetting, Quotation, Severity
 from analyzer.records.halves import (
     CONNECTION_BASED,
     account,
@@ -139,7 +139,7 @@ def handshakes(evidence: Evidence, audience: Audience = Audience.SERVER, connect
 
 
 def completed(evidence: Evidence, connection: str | None = None) -> Iterator[Conversation]:
-    """Handshakes towards the server that ended with a status other than 401 (Proxy Servers and WinRM, sentence 135); of one connection, when it is given."""
+    """Handshakes towards the server that ended with a status other than 401; of one connection, when it is given."""
     return (found for found in handshakes(evidence, connection=connection) if found.outcome is Outcome.ACCEPTED and found.ends is not None)
 
 
@@ -278,7 +278,7 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
     title: str,
     why: str,
     advice: str | Told,
-    reference: str,
+    reference: str | Quotation,
     connections: Sequence[str],
     exchanges: Sequence[str],
     packets: Iterable[int],
@@ -301,7 +301,7 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
         evidence=tuple(dict.fromkeys((*connections, *exchanges))),
         packets=tuple(sorted(dict.fromkeys(packets)))[:_PACKETS],
         advice=advice if isinstance(advice, str) else advice.about(evidence, connections),
-        reference=reference,
+        reference=reference if isinstance(reference, str) else reference.reference,
         first_ns=min(times),
         last_ns=max(times),
         connections=tuple(dict.fromkeys(connections)),
@@ -312,6 +312,7 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
         destination=destination or f"{first.server.host}:{first.server.port}",
         owner=owner,
         settings=() if isinstance(advice, str) else advice.settings(evidence, connections),
+        reference_text=None if isinstance(reference, str) else reference.text,
     )
 
 

@@ -11,12 +11,12 @@ from msgspec import Struct
 
 from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding
+from analyzer.records.finding import Finding, Quotation
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Check, Role, Route, Scorecard, Verdict
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Kind, Party
-from analyzer.rules import catalogue
+from analyzer.rules import catalogue, microsoft
 from analyzer.rules.causes import explained, symptoms
 from analyzer.rules.reading import (
     CONNECTION_BASED,
@@ -55,7 +55,7 @@ class Requirement(Struct, frozen=True, gc=False):
     """``proof`` gives the exchanges that show it kept, ``unit`` names them. ``rules``: those whose findings fail it; declared opinions say so themselves."""
 
     name: str
-    sentence: str
+    sentence: Quotation
     proof: Proof
     unit: str
     rules: tuple[str, ...] = ()
@@ -144,14 +144,14 @@ def _no_foreign(evidence: Evidence, proxy: Proxy) -> Iterator[Exchange]:
 
 
 REQUIREMENTS = (
-    Requirement("http_1_1", "131", _http_1_1, "exchange"),
-    Requirement("connection_authentication", "133", _connection_authentication, "handshake"),
-    Requirement("keeps_open_after_success", "136", _keeps_open, "handshake"),
-    Requirement("connection_persistence", "145", _served_without_new_handshake, "exchange"),
-    Requirement("affinity", "146", _affinity, "exchange"),
-    Requirement("encryption_enforced", "151", _encryption, "request"),
-    Requirement("proxy_auth_over_https", "119", _proxy_authentication, "request"),
-    Requirement("no_foreign_request", "155", _no_foreign, "request"),
+    Requirement("http_1_1", microsoft.HTTP_1_1, _http_1_1, "exchange"),
+    Requirement("connection_authentication", microsoft.CONNECTION_LOGON, _connection_authentication, "handshake"),
+    Requirement("keeps_open_after_success", microsoft.KEEP_OPEN, _keeps_open, "handshake"),
+    Requirement("connection_persistence", microsoft.PERSISTENCE, _served_without_new_handshake, "exchange"),
+    Requirement("affinity", microsoft.SAME_CONNECTION, _affinity, "exchange"),
+    Requirement("encryption_enforced", microsoft.ENFORCE_ENCRYPTION, _encryption, "request"),
+    Requirement("proxy_auth_over_https", microsoft.PROXY_LOGON_NEEDS_HTTPS, _proxy_authentication, "request"),
+    Requirement("no_foreign_request", microsoft.ANOTHER_CLIENT, _no_foreign, "request"),
 )
 """In the order of the proxies table."""
 

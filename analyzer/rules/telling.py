@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from msgspec import Struct
 
 from analyzer.records.evidence import Evidence
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import Finding, Quotation, Severity
 from analyzer.records.transport import Connection
 from analyzer.rules.reading import Told, finding, packet
 
@@ -173,7 +173,8 @@ class Opinion(Struct, frozen=True, gc=False, kw_only=True):
     title: str | Words
     severity: Severity | Callable[[Tell[Any]], Severity]
     confidence: float | Callable[[Tell[Any]], float]
-    reference: str | Words
+    reference: str | Quotation | Words
+    """The section that it rests on, or the sentence itself where the document is quoted."""
     advice: str | Told | Callable[[Tell[Any]], "str | Told"]
     see: Callable[..., Iterable[Sign[Any]]]
     why: Words
@@ -218,7 +219,7 @@ def _finding(opinion: Opinion, rule: str, tell: Tell[Any]) -> Finding:
         title=opinion.title if isinstance(opinion.title, str) else opinion.title(tell),
         why=opinion.why(tell),
         advice=advice,
-        reference=opinion.reference if isinstance(opinion.reference, str) else opinion.reference(tell),
+        reference=opinion.reference if isinstance(opinion.reference, str | Quotation) else opinion.reference(tell),
         connections=tell.connections,
         exchanges=tuple(dict.fromkeys(identity for sign in tell.signs for identity in sign.exchanges)),
         packets=[key for sign in tell.signs for key in sign.packets],

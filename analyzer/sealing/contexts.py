@@ -128,7 +128,7 @@ def _ntlm(made: Context, by_id: dict[str, Exchange], secrets: Secrets) -> None:
     if challenge is None and tried:
         made.why_not = f"the challenge is not in the capture, so a password cannot be used (NTLM, {name})"
     else:
-        made.why_not = f"{'wrong secret' if tried else 'no key'} for {name} (NTLM)"
+        made.why_not = f"{'wrong password or key' if tried else 'no key'} for {name} (NTLM)"
 
 
 def verifies(conversation: Conversation, by_id: Mapping[str, Exchange], secrets: Secrets) -> bool | None:

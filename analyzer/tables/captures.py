@@ -40,7 +40,7 @@ _COLUMNS: tuple[Column[CaptureRow], ...] = (
         "clock_offset_s",
         Dtype.NUMBER,
         lambda row: seconds(row.capture.clock_offset_ns),
-        "How far this capture's clock is ahead of the first capture's that saw the other leg of its exchanges; 0 where nothing tells.",
+        "How far this capture's clock is ahead of the first capture's that saw the other side of its exchanges; 0 where nothing tells.",
     ),
     Column(
         "winrm_connections",

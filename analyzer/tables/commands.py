@@ -39,7 +39,7 @@ _COLUMNS: tuple[Column[CommandRow], ...] = (
     Column("time", Dtype.TIME, lambda row: row.command.first_ns, "Time of its first message."),
     Column("end_time", Dtype.TIME, lambda row: row.command.last_ns, "Time of its last message in the capture."),
     Column("duration_s", Dtype.NUMBER, lambda row: seconds(row.command.last_ns - row.command.first_ns), "From its first to its last message."),
-    Column("exit_code", Dtype.INTEGER, lambda row: row.command.exit_code, "WinRS: the exit code; null when it was not seen."),
+    Column("exit_code", Dtype.INTEGER, lambda row: row.command.exit_code, "WinRS: the exit code; null when it is not in the capture."),
     Column(
         "state",
         Dtype.TEXT,

@@ -23,7 +23,7 @@ Columns whose name ends in `_s` are seconds, in `_bytes` bytes. Packets are sets
 numbers them; when a row rests on packets of several captures, it is `leg-a.pcapng:12..17;leg-b.pcapng:5`.
 
 Texts come from the capture exactly as they were sent. CSV and the terminal show control and direction-changing characters as escapes; JSON, Parquet and
-DataFrames keep them. Passwords in commands, scripts and output, and every secret that was given, are masked in all of them, unless they are asked for with
+DataFrames keep them. Passwords in commands, scripts and output, and all keys that were given, are masked in all of them, unless they are asked for with
 `--show-secrets`, in Python with `case.show_secrets()`.
 """
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.records.capture import Capture
-from analyzer.records.finding import Finding, Severity
+from analyzer.records.finding import ADDRESSES, Finding, Severity
 from analyzer.records.ids import key_capture
 from analyzer.records.result import Result
 from analyzer.tables.column import Column, Dtype, Table
@@ -72,13 +72,13 @@ def certainty(confidence: float) -> str:
 
 
 _HALF = 0.5
-_PAGE = "https://learn.microsoft.com/en-us/windows/win32/winrm/proxy-servers-and-winrm"
 
 
 def reference_url(reference: str) -> str | None:
     """The address of the document that a reference names first; None for one that has no fixed address."""
-    if reference.startswith("Proxy Servers and WinRM"):
-        return _PAGE
+    page = next((address for title, address in ADDRESSES.items() if reference.startswith(title)), None)
+    if page:
+        return page
     rfc = re.match(r"RFC (\d+)(?: section ([\d.]*\d))?", reference)
     if rfc:
         return f"https://www.rfc-editor.org/rfc/rfc{rfc[1]}" + (f"#section-{rfc[2]}" if rfc[2] else "")
@@ -110,7 +110,7 @@ _COLUMNS: tuple[Column[FindingRow], ...] = (
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.finding.packets, row.captures), "The packets to look at, per capture when there are several."),
     Column("filter", Dtype.TEXT, _filter, "Paste this into Wireshark with the file of the column `capture` open."),
     Column("advice", Dtype.TEXT, lambda row: row.finding.advice, "What to change."),
-    Column("reference", Dtype.TEXT, lambda row: row.finding.reference, "The sentence or section that the rule rests on."),
+    Column("reference", Dtype.TEXT, lambda row: row.finding.reference, "The document and the section that the rule rests on."),
     Column("attack", Dtype.TEXT, lambda row: ",".join(row.finding.attack) or None, "ATT&CK technique ids, comma-joined."),
     Column("user", Dtype.TEXT, lambda row: row.finding.user, "The user concerned, where one is known."),
     Column("source", Dtype.TEXT, lambda row: row.finding.source, "Where it comes from."),
@@ -126,7 +126,7 @@ _COLUMNS: tuple[Column[FindingRow], ...] = (
         _settings,
         "The setting of each product, as a JSON list of objects (product, setting, link, seen); the product that was seen or named comes first.",
     ),
-    Column("reference_text", Dtype.TEXT, lambda _: None, "The sentence itself, where it is quoted."),
+    Column("reference_text", Dtype.TEXT, lambda row: row.finding.reference_text, "The sentence itself, word for word, where it is quoted."),
     Column("reference_url", Dtype.TEXT, lambda row: reference_url(row.finding.reference), "The address of the document that `reference` names first."),
     Column("certainty", Dtype.TEXT, lambda row: certainty(row.finding.confidence), "`proved` (confidence 1), `inferred` (0.5 and more) or `unknown`."),
 )

@@ -40,10 +40,10 @@ def _packets(row: HopRow) -> str | None:
 
 
 _COLUMNS: tuple[Column[HopRow], ...] = (
-    Column("client_exchange_id", Dtype.TEXT, lambda row: row.hop.near, "The exchange on the client's leg."),
-    Column("upstream_exchange_id", Dtype.TEXT, lambda row: row.hop.far, "The exchange on the upstream leg that it went on as."),
-    Column("client_connection_id", Dtype.TEXT, lambda row: row.hop.near_connection, "The connection of the client's leg."),
-    Column("upstream_connection_id", Dtype.TEXT, lambda row: row.hop.far_connection, "The connection of the upstream leg."),
+    Column("client_exchange_id", Dtype.TEXT, lambda row: row.hop.near, "The exchange on the client side."),
+    Column("upstream_exchange_id", Dtype.TEXT, lambda row: row.hop.far, "The exchange on the server side that it was forwarded as."),
+    Column("client_connection_id", Dtype.TEXT, lambda row: row.hop.near_connection, "The connection of the client side."),
+    Column("upstream_connection_id", Dtype.TEXT, lambda row: row.hop.far_connection, "The connection of the server side."),
     Column(
         "basis",
         Dtype.TEXT,
@@ -60,13 +60,13 @@ _COLUMNS: tuple[Column[HopRow], ...] = (
         lambda row: ",".join(row.hop.header_changes) or None,
         "What the proxy changed: `+Added`, `-Removed`, `~Altered`, comma-joined.",
     ),
-    Column("capture", Dtype.TEXT, _capture, "The capture of the client's leg."),
+    Column("capture", Dtype.TEXT, _capture, "The capture of the client side."),
     Column("packets", Dtype.TEXT, _packets, "Packets of both requests."),
 )
 
 HOPS = Table(
     name="hops",
-    means="One row per exchange that was recognised on both sides of a proxy.",
+    means="One row per exchange that was recognized on both sides of a proxy.",
     columns=_COLUMNS,
     rows=_rows,
     screen=("client_exchange_id", "upstream_exchange_id", "basis", "confidence", "proxy_delay_s", "header_changes"),

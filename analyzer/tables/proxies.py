@@ -44,7 +44,7 @@ def _capture(evidence: Evidence, card: Scorecard) -> str:
 
 def check(card: Scorecard, requirement: str) -> Check:
     """The check of that requirement."""
-    return next((found for found in card.checks if found.requirement == requirement), Check(requirement, Verdict.NOT_SEEN, 0, "", (), ""))
+    return next((found for found in card.checks if found.requirement == requirement), Check(requirement, Verdict.NOT_SEEN, 0, "", ()))
 
 
 def _evidence(row: ProxyRow, requirement: str) -> str | None:
@@ -52,7 +52,8 @@ def _evidence(row: ProxyRow, requirement: str) -> str | None:
     if found.verdict is Verdict.NOT_SEEN:
         return None
     packets = packet_set(found.packets, row.captures, named=True)
-    return f"{found.detail}; packets {packets}; Proxy Servers and WinRM, sentence {found.sentence}"
+    quoted = f'; {found.sentence.reference}: "{found.sentence.text}"' if found.sentence else ""
+    return f"{found.detail}; packets {packets}{quoted}"
 
 
 def _verdict(requirement: str, means: str) -> Column[ProxyRow]:
@@ -61,7 +62,10 @@ def _verdict(requirement: str, means: str) -> Column[ProxyRow]:
 
 def _proof(requirement: str) -> Column[ProxyRow]:
     return Column(
-        f"{requirement}_evidence", Dtype.TEXT, lambda row: _evidence(row, requirement), f"What `{requirement}` rests on: counts, packets, the sentence."
+        f"{requirement}_evidence",
+        Dtype.TEXT,
+        lambda row: _evidence(row, requirement),
+        f"What `{requirement}` rests on: counts, packets, Microsoft's sentence.",
     )
 
 
@@ -76,7 +80,7 @@ _COLUMNS: tuple[Column[ProxyRow], ...] = (
     Column("product", Dtype.TEXT, lambda row: row.card.product, "What the proxy calls itself in Via or Server fields."),
     Column("client_connections", Dtype.INTEGER, lambda row: len(row.card.client_connections), "Connections of clients to it."),
     Column("upstream_connections", Dtype.INTEGER, lambda row: len(row.card.upstream_connections), "Its connections to servers."),
-    Column("exchanges", Dtype.INTEGER, lambda row: row.card.exchanges, "Exchanges seen on both legs."),
+    Column("exchanges", Dtype.INTEGER, lambda row: row.card.exchanges, "Exchanges seen on both sides."),
     *(_verdict(requirement, means) for requirement, means in REQUIREMENTS.items()),
     *(_proof(requirement) for requirement in REQUIREMENTS),
     Column("routes", Dtype.TEXT, lambda row: ",".join(row.card.routes), "The routes through it, comma-joined."),

@@ -40,7 +40,7 @@ _COLUMNS: tuple[Column[ShellRow], ...] = (
 
 SHELLS = Table(
     name="shells",
-    means="One row per shell whose messages could be read: clear ones without any key, sealed ones with the investigator's secrets.",
+    means="One row per shell whose messages could be read: clear ones without any key, encrypted ones with passwords or keys that were given.",
     columns=_COLUMNS,
     rows=_rows,
     screen=("shell_id", "kind", "user", "client_ip", "server_ip", "first_time", "commands", "packets"),

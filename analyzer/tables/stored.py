@@ -44,7 +44,7 @@ def _finding(row: dict[str, Value], captures: Sequence[Capture]) -> Finding:
         packets=tuple(packet_keys(text("packets"), text("capture"), captures)), advice=text("advice"), reference=text("reference"),
         first_ns=int(row["time"] or 0), last_ns=int(row["end_time"] or 0), connections=listed("connections"), exchanges=listed("exchanges"),
         attack=listed("attack"), user=text("user") or None, source=text("source") or None, destination=text("destination") or None,
-        owner=text("owner") or None, settings=tuple(_settings(text("settings"))),
+        owner=text("owner") or None, reference_text=text("reference_text") or None, settings=tuple(_settings(text("settings"))),
     )  # fmt: skip
 
 

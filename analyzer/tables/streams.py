@@ -36,7 +36,7 @@ _COLUMNS: tuple[Column[StreamRow], ...] = (
     ),
     Column("position", Dtype.INTEGER, lambda row: row.output.position, "Its place among the command's pieces, from 1."),
     Column("text", Dtype.TEXT, lambda row: row.output.text, "The text; of objects what PowerShell would print first."),
-    Column("size_bytes", Dtype.INTEGER, lambda row: row.output.size, "Its size as it travelled, before text was made of it."),
+    Column("size_bytes", Dtype.INTEGER, lambda row: row.output.size, "Its size as it traveled, before text was made of it."),
     Column("complete", Dtype.FLAG, lambda row: row.output.whole, "False when a part of it is not in the capture: the text is what there is of it."),
     Column("capture", Dtype.TEXT, lambda row: row.captures[row.command.capture].name, "The capture's name."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.output.packets, row.captures), "Packets of the message that carried it."),

@@ -193,7 +193,7 @@ class _Pages:
     def sql(self) -> str:
         """A SELECT and its answer."""
         if not self.viewer.sql:
-            msg = "SQL reads the folder as it is, and this one holds secrets: start the viewer with --show-secrets to ask it"
+            msg = "SQL reads the folder as it is, and this one holds passwords and keys: start the viewer with --show-secrets to ask it"
             raise UsageError(msg)
         query, answer, error = request.args.get("q", ""), None, ""
         if query.strip():

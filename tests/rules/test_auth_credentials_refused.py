@@ -157,7 +157,7 @@ def test_the_password_given_is_the_one_that_the_client_used(shake: Shake, tmp_pa
     lan = Wire()
     handshake(direct(lan), shake, last=offer())
     finding = judged_with(lan, tmp_path, "alice", "Passw0rd")
-    assert "The secret that was given fits once: the password is right, so the server refused for another reason." in finding.why
+    assert "The password or key that was given fits once: the password is right, so the server refused for another reason." in finding.why
     assert finding.title == "Logon of LAB\\alice refused although the password fits"
     assert finding.advice.startswith("The password is right, so look at the account")
 
@@ -166,7 +166,7 @@ def test_the_client_used_another_password(tmp_path: Path) -> None:
     lan = Wire()
     handshake(direct(lan), ntlm(), last=offer())
     finding = judged_with(lan, tmp_path, "alice", "Spring-Rain-2031")
-    assert "The secret that was given does not fit once: the client used another password." in finding.why
+    assert "The password or key that was given does not fit once: the client used another password." in finding.why
     assert finding.advice.startswith("The client used another password")
 
 
@@ -183,7 +183,7 @@ def test_some_answers_fit_and_others_do_not(tmp_path: Path) -> None:
     for port, password in ((50001, "Passw0rd"), (50002, "other")):
         trip(direct(lan, port=port), post(WSMAN, basic("alice", password), content=soap()), offer('Basic realm="WSMAN"'))
     finding = judged_with(lan, tmp_path, "alice", "Passw0rd")
-    assert "The secret that was given fits once" in finding.why
+    assert "The password or key that was given fits once" in finding.why
     assert "does not fit once" in finding.why
     assert finding.advice.startswith("Check the user name, domain and password")
 
@@ -191,7 +191,7 @@ def test_some_answers_fit_and_others_do_not(tmp_path: Path) -> None:
 def test_basic_with_a_domain_before_the_name(tmp_path: Path) -> None:
     lan = Wire()
     trip(direct(lan), post(WSMAN, basic("LAB\\alice"), content=soap()), offer('Basic realm="WSMAN"'))
-    assert "The secret that was given fits once" in judged_with(lan, tmp_path, "alice", "Passw0rd").why
+    assert "The password or key that was given fits once" in judged_with(lan, tmp_path, "alice", "Passw0rd").why
 
 
 def test_a_gateway_answers_and_the_password_is_right(tmp_path: Path) -> None:

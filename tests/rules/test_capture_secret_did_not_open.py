@@ -40,7 +40,7 @@ def test_a_secret_proves_right_and_opens_nothing(tmp_path: Path) -> None:
 
 def test_a_wrong_password(tmp_path: Path) -> None:
     why = judged_with(tmp_path, "not this one").one(RULE).why
-    assert "2 encrypted messages of 10.10.1.11 to 10.20.2.20:5985 could not be decrypted: wrong secret for" in why
+    assert "2 encrypted messages of 10.10.1.11 to 10.20.2.20:5985 could not be decrypted: wrong password or key for" in why
 
 
 def test_without_a_secret_nothing_is_said() -> None:

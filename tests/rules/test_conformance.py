@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-from analyzer.records.finding import Severity
+from analyzer.records.finding import Quotation, Severity
 from analyzer.rules.catalogue import Rule, rules
 from analyzer.rules.scorecard import REQUIREMENTS
 from tests.rules.judging import Judged, judge_files
@@ -121,7 +121,7 @@ def test_title_severity_reference_and_advice_are_there(rule: Rule) -> None:
         assert not rule.title.endswith(".")
         assert isinstance(opinion.severity, Severity) or opinion.worst is not None
         assert isinstance(opinion.title, str) or opinion.name
-        assert callable(opinion.reference) or opinion.reference.strip()
+        assert callable(opinion.reference) or isinstance(opinion.reference, Quotation) or opinion.reference.strip()
         assert {*opinion.explains, *opinion.habit} <= PUBLIC - {rule.id}
         assert {*opinion.fails, *opinion.fails_alone} <= {requirement.name for requirement in REQUIREMENTS}
         assert all(param.name and param.unit and param.means for param in opinion.params)

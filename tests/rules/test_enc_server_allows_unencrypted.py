@@ -23,7 +23,7 @@ def test_a_clear_request_after_the_handshake_is_served() -> None:
     assert finding.exchanges == ("c1.x4",)
     assert finding.user == "LAB\\alice"
     assert names(finding, one.asked)
-    assert "logged on with NTLM as LAB\\alice: Create" in finding.why
+    assert "logged on with NTLM as LAB\\alice. The requests: Create" in finding.why
 
 
 def test_with_both_legs_the_one_nearest_to_the_server_is_named() -> None:

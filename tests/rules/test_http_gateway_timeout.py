@@ -29,10 +29,11 @@ def test_a_receive_that_waited_too_long_for_the_gateway() -> None:
     assert packets(finding) == [asked, answered]
     assert names(finding, answered, good.answered)
     assert "by its OperationTimeout of 90 s at the latest" in finding.why
-    assert "(60 s) points to a configured time-out" in finding.why
+    assert "(60 s) points to a configured timeout" in finding.why
     assert "The server had answered on this connection before" in finding.why
     assert "could not reach" not in finding.why + finding.advice
-    assert "idle_timeout" in finding.advice
+    assert "idle_timeout" in finding.settings[0].text
+    assert finding.settings[0].seen
 
 
 def test_a_request_that_cannot_be_read() -> None:

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
 from analyzer.records.proxy import Check, Verdict
+from analyzer.rules import microsoft
 from analyzer.rules.scorecard import REQUIREMENTS, alone_of, rules_of, scorecards
 from tests.build.evidence import finding
 from tests.build.talks import Wire
@@ -36,19 +37,20 @@ def test_a_finding_fails_its_requirement(requirement: object, rule: str) -> None
     name = getattr(requirement, "name", "")
     failed = checked(name, found(rule))
     assert (failed.verdict, failed.count, failed.detail) == (Verdict.FAIL, 1, rule)
-    assert failed.sentence == getattr(requirement, "sentence", "")
+    assert failed.sentence is not None
+    assert failed.sentence == getattr(requirement, "sentence", None)
     assert checked(name, replace(found(rule), connections=("c9",))).verdict is not Verdict.FAIL
     assert rule in PUBLIC
 
 
 def test_closed_connections_are_no_persistence() -> None:
-    """Sentence 145."""
+    """Microsoft: "Connection persistence."."""
     lan = Wire()
     session(lan, on=True)
     judged = judge(lan)
     (card,) = scorecards(judged.evidence, judged.findings)
     assert [(check.verdict, check.detail, check.sentence) for check in card.checks if check.requirement == "connection_persistence"] == [
-        (Verdict.FAIL, "http.keepalive-stripped", "145")
+        (Verdict.FAIL, "http.keepalive-stripped", microsoft.PERSISTENCE)
     ]
 
 
@@ -59,6 +61,6 @@ def test_a_symptom_fails_nothing_of_its_own() -> None:
 
 
 def test_a_request_of_another_clients_context_is_no_affinity() -> None:
-    """Sentence 146."""
+    """Microsoft: "The client TCP/IP connection to the proxy should continue to map to the same TCP/IP connection"."""
     failed = checked("affinity", found("affinity.context-mismatch"))
-    assert (failed.verdict, failed.sentence) == (Verdict.FAIL, "146")
+    assert (failed.verdict, failed.sentence) == (Verdict.FAIL, microsoft.SAME_CONNECTION)

@@ -37,7 +37,7 @@ def test_the_server_answers_with_an_alert(port: int) -> None:
     assert finding.confidence == 1.0
     assert judged.rules == {RULE, "auth.basic-cleartext"}
     assert "protocol_version" in finding.why
-    assert "Basic credentials travelled in clear" in finding.why
+    assert "Basic credentials traveled in clear" in finding.why
     assert "http.lost-framing" not in {issue.code for issue in judged.evidence.issues}
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from analyzer.reports.facts import account_named, counted
-from analyzer.reports.html.source import Row, Source, connection_of, text
+from analyzer.reports.html.source import Row, Source, connection_of, side, text
 
 _RC4 = 23
 """RFC 4757: a ticket of this encryption type is guessed as fast as an NT hash."""
@@ -58,7 +58,7 @@ def _exposure(source: Source, own: list[Row], bodies: dict[str, Counter[str]]) -
     level, means = _what(row)
     return Exposure(
         hop=f"{connection['client_ip']} → {connection['server_ip']}:{connection['server_port']}",
-        role=text(connection, "role").replace("_", " "),
+        role=side(text(connection, "role")),
         connections=", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else ""),
         mechanism=f"{text(row, 'ntlm_version') or text(row, 'mechanism') or text(row, 'scheme')} to the {row['audience']}",
         account=account_named(text(row, "user"), text(row, "domain")),
@@ -70,7 +70,7 @@ def _exposure(source: Source, own: list[Row], bodies: dict[str, Counter[str]]) -
 
 
 def _told(counts: Counter[str]) -> str:
-    words = {"clear": "clear, readable", "sealed": "sealed", "tls": "inside TLS", "none": "not WinRM"}
+    words = {"clear": "clear, readable", "sealed": "encrypted", "tls": "inside TLS", "none": "not WinRM"}
     return ", ".join(f"{counts[word]} {told}" for word, told in words.items() if counts[word]) or "none with content"
 
 
@@ -89,7 +89,7 @@ def _what(row: Row) -> tuple[str, str]:
         case "credssp":
             return PROTECTED, "Nothing without the keys of the TLS inside it. The server gets the user's password: that is what CredSSP is for."
         case "certificate":
-            return PROTECTED, "No secret travels; the client proves that it holds the key of its certificate."
+            return PROTECTED, "No password or hash travels; the client proves that it holds the key of its certificate."
         case _:
             return UNKNOWN, "The mechanism cannot be told."
 
@@ -101,7 +101,7 @@ def _ntlm(row: Row) -> tuple[str, str]:
         case "anonymous":
             return PROTECTED, "Nothing: an anonymous logon proves no password."
         case None:
-            return UNKNOWN, "The response to the challenge was not seen; names and versions travel in clear."
+            return UNKNOWN, "The response to the challenge is not in the capture; names and versions travel in clear."
         case _:
             return GUESSABLE, "An NTLMv1 response: the NT hash itself can be computed from it, whatever the password."
 

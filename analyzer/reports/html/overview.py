@@ -94,12 +94,12 @@ def tiles(source: Source, covered: Coverage) -> tuple[Tile, ...]:
     exchanges = len(source.exchanges)
     return (
         Tile(f"{findings:,}", "finding" if findings == 1 else "findings", "findings"),
-        Tile(f"{len(source.winrm):,}", "WinRM connection" if len(source.winrm) == 1 else "WinRM connections", "ladders"),
+        Tile(f"{len(source.winrm):,}", "WinRM connection" if len(source.winrm) == 1 else "WinRM connections", "connections"),
         Tile(f"{exchanges:,}", "exchange" if exchanges == 1 else "exchanges", "ladders"),
-        Tile(f"{len(accounts):,}", "account" if len(accounts) == 1 else "accounts", "authentication"),
-        Tile(f"{len(source.rows('proxies')):,}", "proxy" if len(source.rows("proxies")) == 1 else "proxies", "proxies"),
-        Tile(f"{covered.readable:,} of {covered.with_content:,}", "bodies readable", "coverage"),
-        Tile(f"{covered.missing_bytes:,}", "bytes missing", "coverage"),
+        Tile(f"{len(accounts):,}", "account" if len(accounts) == 1 else "accounts", "logons"),
+        Tile(f"{len(source.rows('proxies')):,}", "proxy" if len(source.rows("proxies")) == 1 else "proxies", "scorecards"),
+        Tile(f"{covered.readable:,} of {covered.with_content:,}", "bodies readable", "capture-problems"),
+        Tile(f"{covered.missing_bytes:,}", "bytes missing", "capture-problems"),
     )
 
 
@@ -121,7 +121,7 @@ def _looked_at(source: Source) -> str:
     when = f", from {rfc3339(first)} to {rfc3339(last)} ({seconds(last - first):,.3f} s)," if first is not None and last is not None else ""
     exchanges = len(source.exchanges)
     proxies = source.rows("proxies")
-    through = f"; {counted(len(proxies), 'proxy', 'proxies')} carried it" if proxies else "; no proxy was recognised"
+    through = f"; {counted(len(proxies), 'proxy', 'proxies')} carried it" if proxies else "; no proxy was recognized"
     packets = counted(sum(number(row, "packets") for row in captures), "packet")
     held = f"{counted(len(source.winrm), 'WinRM connection')} with {counted(exchanges, 'exchange')}"
     return f"{counted(len(captures), 'capture')} with {packets}{when} {'holds' if len(captures) == 1 else 'hold'} {held}{through}."
@@ -132,7 +132,7 @@ def _read(source: Source, covered: Coverage) -> str:
     named = dict.fromkeys(account_named(text(row, "user"), text(row, "domain")) for row in source.rows("authentications") if row["user"])
     who = f" as {', '.join(list(named)[:_NAMES_SHOWN])}{' and others' if len(named) > _NAMES_SHOWN else ''}" if named else ""
     told = f"{', '.join(f'{count} {words}' for words, count in sorted(logons.items()))}{who}" if logons else "no authentication was seen"
-    words = (("clear", "in clear"), ("sealed", f"sealed by WinRM ({covered.opened} opened)"), ("tls", "inside TLS"), ("none", "no WinRM message"))
+    words = (("clear", "in clear"), ("sealed", f"encrypted by WinRM ({covered.opened} decrypted)"), ("tls", "inside TLS"), ("none", "no WinRM message"))
     kinds = ", ".join(f"{covered.bodies[word]} {means}" for word, means in words if covered.bodies[word])
     text_ = f"{counted(covered.with_content, 'message body', 'message bodies')}: {kinds}" if kinds else "no message body has content"
     opaque = f", and {counted(covered.tls_connections, 'TLS connection')} could not be opened" if covered.tls_connections else ""

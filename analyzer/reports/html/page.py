@@ -6,7 +6,6 @@ allows only the one style and the one script by their hashes; there is no style 
 
 import base64
 import hashlib
-import json
 import shlex
 from collections.abc import Mapping
 from functools import cache
@@ -14,14 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.formats.text import visible
-from analyzer.reports.folding import folded_ladder
+from analyzer.reports.html.answers import answers, told
+from analyzer.reports.html.cards import groups, scorecard, settings
+from analyzer.reports.html.diagrams import diagrams
 from analyzer.reports.html.exposure import exposures, readers
 from analyzer.reports.html.faults import faults
+from analyzer.reports.html.hosts import hosts
+from analyzer.reports.html.links import Links, address
+from analyzer.reports.html.moments import moments
 from analyzer.reports.html.overview import coverage, issue_kinds, levels, sentences, span, tiles
-from analyzer.reports.html.source import Cells, Room, Row, Shown, Source, flag, shown, text
+from analyzer.reports.html.ran import ran
+from analyzer.reports.html.source import Cells, Room, Shown, Source, flag, shown, side, text
+from analyzer.reports.html.strips import lives
 from analyzer.reports.html.transcript import transcript
-from analyzer.reports.svg import Named, svg
-from analyzer.tables.proxies import REQUIREMENTS
 from analyzer.tables.times import rfc3339
 
 if TYPE_CHECKING:
@@ -30,7 +34,9 @@ if TYPE_CHECKING:
 MOST_BYTES = 5_000_000
 _CELL_CHARS = 500
 _LONG_CHARS = 4000
+_SHORT_CHARS = 110
 _IDS = 6
+_NAMED = 16
 _HERE = Path(__file__).parent
 
 
@@ -45,6 +51,8 @@ class Origin(NamedTuple):
     all_http: bool
     limits_hit: tuple[str, ...]
     diagnosis: tuple[str, ...] = ()
+    case_id: str = ""
+    examiner: str = ""
 
     @classmethod
     def of(cls, about: Mapping[str, object], title: str | None, *, show_secrets: bool) -> "Origin":
@@ -58,18 +66,8 @@ class Origin(NamedTuple):
         hit = tuple(f"{one.get('code')}: {one.get('detail')}" for one in listed("limits_hit") if isinstance(one, dict))
         command = shlex.join(str(word) for word in listed("arguments"))
         version = str(about.get("version", ""))
-        told = tuple(str(one) for one in listed("diagnosis"))
-        return cls(title or "WinRM capture report", version, rules, command, show_secrets, bool(about.get("all_http")), hit, told)
-
-
-class Diagram(NamedTuple):
-    """A ladder as it stands in the page; ``steps`` is what the table below it has."""
-
-    title: str
-    lanes: tuple[str, ...]
-    drawing: str
-    steps: Shown
-    start_ns: int
+        sentences_ = tuple(str(one) for one in listed("diagnosis"))
+        return cls(title or "WinRM capture report", version, rules, command, show_secrets, bool(about.get("all_http")), hit, sentences_)
 
 
 def page(cells: Cells, origin: Origin, room: Room | None = None) -> str:
@@ -87,32 +85,47 @@ def _rendered(source: Source, origin: Origin, room: Room) -> str:
 
     style, script = (_HERE.joinpath(name).read_text(encoding="utf-8").strip() for name in ("style.css", "script.js"))
     covered = coverage(source)
-    drawn, undrawn = _diagrams(source, room)
-    exposed = exposures(source)
-    told = [row for row in source.rows("incidents") if not row["background"]]
+    drawn, undrawn = diagrams(source, room)
+    exposed, incidents, runs = exposures(source), told(source), ran(source)
+    carded, cards = groups(source, room.findings)
+    strips, connections = lives(source, room.rows)
+    drawing = hosts(source)
+    authentications = shown(source.rows("authentications"), room.rows)
+    anchors = [row["incident_id"] for row in source.rows("incidents")]
+    anchors += [one["finding_id"] for group in carded for one in (group.first, *group.others)] + [one.row["connection_id"] for one in strips]
+    anchors += [one.route for one in drawn if one.route] + [row["authentication_id"] for row in source.rows("authentications")[: room.rows]]
     fired = {text(row, "rule") for row in source.rows("findings")}
     return (
         _environment()
         .get_template("page.html.j2")
         .render(
             origin=origin,
+            links=Links(str(one) for one in anchors),
             policy=Markup(_policy(style, script)),  # noqa: S704 (made of hashes)
             style=Markup(style),  # noqa: S704 (our own file)
             script=Markup(script),  # noqa: S704 (our own file)
             captures=source.rows("captures"),
             span=span(source),
             tiles=tiles(source, covered),
+            answers=answers(source, covered, origin.diagnosis, runs),
+            map=drawing is not None,
+            map_drawing=Markup(drawing.drawing if drawing else ""),  # noqa: S704 (escaped there)
+            edges=shown(list(drawing.edges) if drawing else [], room.rows),
+            moments=shown(moments(source), room.rows),
+            runs=shown(runs, room.rows),
             sentences=sentences(source, covered, len(origin.rules)),
             levels=levels(source),
             covered=covered,
-            proxies=[_card(row) for row in source.rows("proxies")[: room.rows]],
-            incidents=shown(told, room.rows),
+            proxies=[scorecard(row) for row in source.rows("proxies")[: room.rows]],
+            incidents=shown(incidents, room.rows),
             background=[row for row in source.rows("incidents") if row["background"]],
-            findings=shown(source.rows("findings"), room.findings),
+            findings=Shown(tuple(source.rows("findings")[:cards]), len(source.rows("findings"))),
+            groups=carded,
+            connections=Shown(tuple(strips), connections),
             diagrams=drawn,
             undrawn=undrawn,
             transcript=transcript(source, room),
-            authentications=shown(source.rows("authentications"), room.rows),
+            authentications=authentications,
             exposed=shown(exposed, room.rows),
             readers=readers(exposed),
             faults=shown(faults(source), room.rows),
@@ -145,7 +158,20 @@ def _environment() -> "jinja2.Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(long=_long, when=_when, flag=flag, settings=_settings, anchors=_anchors, thousands=lambda value: f"{value:,}")
+    made.filters.update(
+        long=_long,
+        when=_when,
+        flag=flag,
+        settings=settings,
+        anchors=_anchors,
+        address=address,
+        numbers=_numbers,
+        side=lambda role: side(role or ""),
+        own=_own,
+        short=lambda value: visible(" ".join(value.split()), limit=_SHORT_CHARS),
+        some=_some,
+        thousands=lambda value: f"{value:,}",
+    )
     return made
 
 
@@ -175,43 +201,27 @@ def _when(ns: int | None) -> object:
     return Markup('<time datetime="{}">{} {}Z</time>').format(f"{exact[:23]}Z", date, digits)
 
 
-def _settings(told: str | None) -> list[dict[str, object]]:
-    """The settings of a finding, out of its cell. A folder may come from anywhere: what cannot be read gives none."""
-    try:
-        found = json.loads(told or "[]")
-    except (ValueError, RecursionError):
-        return []
-    rows = [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-    return [{name: str(one.get(name, "")) for name in ("product", "setting", "link")} | {"seen": bool(one.get("seen"))} for one in rows]
-
-
-def _anchors(told: str | None) -> list[str]:
+def _anchors(told_: str | None) -> list[str]:
     """The first ids of a comma-joined cell."""
-    return (told or "").split(",")[:_IDS] if told else []
+    return (told_ or "").split(",")[:_IDS] if told_ else []
 
 
-def _card(row: Row) -> dict[str, object]:
-    checks = [(text(row, name) or "not_seen", means, text(row, f"{name}_evidence")) for name, means in REQUIREMENTS.items()]
-    return {"row": row, "checks": checks, "failed": sum(verdict == "fail" for verdict, _, _ in checks)}
-
-
-def _diagrams(source: Source, room: Room) -> tuple[list[Diagram], int]:
-    """The ladders that the page has room for: those that findings name come first, and all stand in their order. And how many are not drawn."""
+def _numbers(packets: str | None) -> object:
+    """A set of packet numbers that breaks behind its commas only."""
     from markupsafe import Markup
 
-    named = {name for row in source.rows("findings") for name in text(row, "connections").split(",") if name}
-    folded = [folded_ladder(one) for one in source.ladders]
-    ordered = sorted(enumerate(folded), key=lambda item: not any(step.record.partition(".x")[0] in named for step in item[1].steps))
-    left, chosen = room.all_arrows, []
-    for place, ladder in ordered:
-        count = min(room.arrows, len(ladder.steps))
-        if count and count <= left:
-            left -= count
-            chosen.append(place)
-    made = []
-    for place in sorted(chosen):
-        ladder = folded[place]
-        drawing = Markup(svg(ladder, room.arrows, Named(f"ladder-{place + 1}-title", f"ladder-{place + 1}-text")))  # noqa: S704 (escaped there)
-        lanes = tuple(f"{lane.title} {lane.host}" for lane in ladder.lanes)
-        made.append(Diagram(ladder.title, lanes, drawing, shown(list(ladder.steps), room.arrows), ladder.steps[0].time_ns))
-    return made, sum(bool(one.steps) for one in folded) - len(made)
+    pieces = visible(packets or "", limit=_LONG_CHARS).split(",")
+    return Markup(",<wbr>").join(Markup('<span class="whole">{}</span>').format(piece) for piece in pieces) if packets else ""
+
+
+def _some(ids: str | None) -> str:
+    """The first ids of a comma-joined cell, the others counted."""
+    names = (ids or "").split(",")
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
+
+
+def _own(drawing: str) -> object:
+    """A drawing that was escaped where it was made."""
+    from markupsafe import Markup
+
+    return Markup(drawing)  # noqa: S704

@@ -104,6 +104,11 @@ def number(row: Row, name: str) -> int:
     return int(row[name] or 0)
 
 
+def side(role: str) -> str:
+    """The word of a connection's role."""
+    return {"client_leg": "client side", "upstream_leg": "server side"}.get(role, role.replace("_", " "))
+
+
 def flag(row: Row, name: str) -> str:
     """``yes``, ``no``, or a dash for null."""
     return "-" if row[name] is None else "yes" if row[name] else "no"

@@ -86,7 +86,7 @@ def why(tell: Tell[Second]) -> str:
     agents = dict.fromkeys(value for second in tell.facts if (value := header(request(second.exchange), "user-agent")))
     return (
         f"{fact.first} logged on {name(tell.connection)} as {account} with {fact.logon.mechanism.shown} ({tell.packet(tell.first.packets[0])}). "
-        f"{counted(tell.count, 'request')} of {fact.second} without credentials then came over the same connection and were answered: the first is "
+        f"{counted(tell.count, 'request')} of {fact.second} without credentials then came over the same connection and were answered. The first is "
         f"{fact.exchange.id} ({tell.packet(asked.packets[0]) if asked and asked.packets else 'not captured'}), status {status(fact.exchange)}"
         f"{f', User-Agent {next(iter(agents))}' if agents and fact.by_address else ''}. {how} The server served them with the rights of {account}."
     )

@@ -4,14 +4,17 @@ Detects
     A client's connection to a proxy whose server side is not in the capture. It sends WinRM requests with readable SOAP and never any credentials, and they are
     answered with 2xx. Identify, which is anonymous by design, does not count.
 Impact
-    A WinRM server answers nobody without a logon. So the request ran under a logon that someone else made: another client's on a shared server connection, or
+    A WinRM server answers no one without a logon. So the request ran under a logon that someone else made: another client's on a shared server connection, or
     the proxy's own account.
 False positives
     A proxy that logs on with an account of its own, by design, looks the same from here. So does a server that is no Windows and asks for no logon.
 Requires
     The client's side of the proxy. With the server's side, affinity.shared-authenticated-upstream or affinity.proxy-owned-identity tells which.
 References
-    Proxy Servers and WinRM, sentence 155.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If the TCP/IP connections are not strongly mapped between both
+    the WinRM client and the proxy server and between the proxy server and the destination server, an unauthorized
+    client could connect to the destination server by using the same authenticated connection from the proxy server to
+    the destination server."
 """
 
 from collections.abc import Set as AbstractSet
@@ -20,6 +23,7 @@ from analyzer.records.auth import Audience
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.story import Fate, Outcome
+from analyzer.rules import microsoft
 from analyzer.rules.asking import server_words, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import header, is_clear, message, request, role
@@ -61,10 +65,11 @@ OPINION = Opinion(
     severity=Severity.LOW,
     confidence=0.6,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 155",
+    reference=microsoft.ANOTHER_CLIENT,
     advice=Advice(
-        "Record on the server side of the proxy to see whose logon serves these requests. Never share server connections that carry NTLM, Kerberos or CredSSP",
+        "Never share server connections that carry NTLM, Kerberos or CredSSP",
         Topic.BIND,
+        "Record on the server side of the proxy to see whose logon serves these requests.",
     ),
     see=see,
     why=why,

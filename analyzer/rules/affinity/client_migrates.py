@@ -10,13 +10,15 @@ False positives
 Requires
     Both sides of the proxy.
 References
-    Proxy Servers and WinRM, sentence 146.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "The client TCP/IP connection to the proxy should continue
+    to map to the same TCP/IP connection from the proxy to the server."
 """
 
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.http import Exchange
 from analyzer.records.story import Ending, Kind
 from analyzer.records.transport import Side
+from analyzer.rules import microsoft
 from analyzer.rules.asking import asked_at, joined, named, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import authenticated, begins_at, completed, counted, header, listed, packets_of, request, status, until_the_next, upstream, who
@@ -82,7 +84,7 @@ OPINION = Opinion(
     severity=Severity.MEDIUM,
     confidence=lambda tell: joined(tell.evidence, *(move.far.id for move in tell.facts)),
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 146",
+    reference=microsoft.SAME_CONNECTION,
     advice=Advice("Bind each server connection to one client connection for as long as both live", Topic.BIND),
     see=see,
     why=why,

@@ -12,13 +12,21 @@ False positives
 Requires
     Both sides of the proxy, and the passwords or keys of both users.
 References
-    MS-WSMV 2.2.9.1; Proxy Servers and WinRM, sentences 146, 155 and 157.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "The client TCP/IP connection to the proxy should continue
+    to map to the same TCP/IP connection from the proxy to the server."
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If the TCP/IP connections are not strongly mapped between both
+    the WinRM client and the proxy server and between the proxy server and the destination server, an unauthorized
+    client could connect to the destination server by using the same authenticated connection from the proxy server to
+    the destination server." "If encryption is enforced, the destination server sends an access denied message to the
+    unauthenticated client."
+    MS-WSMV 2.2.9.1.
 """
 
 from collections import defaultdict
 
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.rules import microsoft
 from analyzer.rules.asking import asked_at, is_mixed
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import authenticated, counted, message, name, owner, packets_of, request, status, who, winrm_exchanges
@@ -82,9 +90,9 @@ OPINION = Opinion(
     severity=Severity.CRITICAL,
     confidence=0.95,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 146",
+    reference=microsoft.SAME_CONNECTION,
     advice=Advice(
-        "Bind each server connection to one client connection for as long as both live", Topic.BIND, ", or go around the HTTP layer with CONNECT and HTTPS."
+        "Bind each server connection to one client connection for as long as both live", Topic.BIND, "Or go around the HTTP layer with HTTPS through CONNECT."
     ),
     see=see,
     why=why,

@@ -12,10 +12,15 @@ False positives
 Requires
     Both sides of the proxy.
 References
-    Proxy Servers and WinRM, sentences 155 and 157.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If the TCP/IP connections are not strongly mapped between both
+    the WinRM client and the proxy server and between the proxy server and the destination server, an unauthorized
+    client could connect to the destination server by using the same authenticated connection from the proxy server to
+    the destination server." "If encryption is enforced, the destination server sends an access denied message to the
+    unauthenticated client."
 """
 
 from analyzer.records.sealing import Protection
+from analyzer.rules import microsoft
 from analyzer.rules.affinity.shared_authenticated_upstream import Foreign, each, foreign_requests, server, signed, sure, whose
 from analyzer.rules.asking import asked_at
 from analyzer.rules.products import Advice, Topic
@@ -66,8 +71,8 @@ OPINION = Opinion(
     severity=Severity.MEDIUM,
     confidence=sure,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 157",
-    advice=Advice("Never share server connections that carry NTLM, Kerberos or CredSSP", Topic.BIND, ". Keep encryption enforced on the server."),
+    reference=microsoft.DENIED_IF_ENCRYPTED,
+    advice=Advice("Never share server connections that carry NTLM, Kerberos or CredSSP", Topic.BIND, "Keep encryption enforced on the server."),
     see=see,
     why=why,
     each=each,

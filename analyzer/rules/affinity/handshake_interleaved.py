@@ -9,7 +9,10 @@ False positives
 Requires
     Both sides of the proxy.
 References
-    Proxy Servers and WinRM, sentences 127, 129 and 144.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "HTTP-based proxy servers might not support the ability to
+    maintain the associated client-based and server-based connections." "Also, the lack of connection affinity might
+    cause the authentication to fail against the server." "If the connection-based affinity is not maintained,
+    authentication against the destination server can fail with an access denied error."
 """
 
 from collections.abc import Mapping
@@ -17,6 +20,7 @@ from itertools import pairwise
 
 from analyzer.records.auth import Conversation
 from analyzer.records.http import Exchange
+from analyzer.rules import microsoft
 from analyzer.rules.asking import asked_at, joined, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import handshakes, name, owner, packets_of, request, status, upstream, who
@@ -77,7 +81,7 @@ OPINION = Opinion(
     severity=Severity.HIGH,
     confidence=lambda tell: joined(tell.evidence, *(one.id for mix in tell.facts for one in (mix.mine, mix.other))),
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 129",
+    reference=microsoft.NO_AFFINITY_FAILS,
     advice=Advice("Bind each server connection to one client connection for as long as both live", Topic.BIND),
     see=see,
     why=why,

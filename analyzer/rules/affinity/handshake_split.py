@@ -11,7 +11,10 @@ False positives
 Requires
     Both sides of the proxy, or the server side alone. On the client side alone a proxy that splits logons looks like wrong credentials.
 References
-    Proxy Servers and WinRM, sentences 129, 133 and 144.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Also, the lack of connection affinity might cause the
+    authentication to fail against the server." "Connection-based authentication for Negotiate, Kerberos, and CredSSP
+    authentication." "If the connection-based affinity is not maintained, authentication against the destination
+    server can fail with an access denied error."
 """
 
 from collections import defaultdict
@@ -19,19 +22,21 @@ from collections import defaultdict
 from analyzer.records.auth import Conversation, Outcome
 from analyzer.records.proxy import Role
 from analyzer.records.story import Logon, Reason, Result
+from analyzer.rules import microsoft
 from analyzer.rules.asking import account, is_proxied, server_words, sign, times
-from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, handshakes, listed, name, packet, request, role, status, upstream
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 HOW = Advice(
     "Bind each server connection to one client connection for as long as both live",
     Topic.BIND,
-    f"; or use HTTPS through CONNECT or a proxy at TCP level, or {PAST_THE_PROXY}.",
+    "Or use HTTPS through CONNECT, or a proxy in TCP mode.",
+    past=True,
 )
 KEEP = (
-    "Let the client keep its connection from the first message of the logon to the last request (one session object, keep-alive on, no new connection after "
-    "a 401). If a load balancer stands in front, let it hold each client connection on one server."
+    "Let the client keep its connection from the first message of the logon to the last request. Programs: one session object, keep-alive on, no new "
+    "connection after a 401. If a load balancer stands in front, let it hold each client connection on one server."
 )
 _SOON_NS = 5_000_000_000
 _PROVED, _ALONE = 0.95, 0.7
@@ -98,7 +103,7 @@ def why(tell: Tell[Logon]) -> str:
     refused = sum(logon.outcome is Result.REFUSED for logon in tell.facts)
     outcome = f"It was tried {times(tell.count)} and refused {times(refused)} (401)." if refused else f"It was tried {times(tell.count)}."
     way = [part for identity in first.exchanges if (part := _forwarded(tell.evidence, identity))]
-    where = f"The messages were forwarded on different server connections: {'; '.join(way)}." if way else _places(tell)
+    where = f"The messages were forwarded on different server connections. {' '.join(way)}" if way else _places(tell)
     return (
         f"The {mechanism} handshake{f' of {user}' if user else ''} was split over {counted(len(_carriers(tell)), 'connection')}. {where} "
         f"The server keeps a logon with its connection, so the answer to the challenge means nothing on another one. {outcome}"
@@ -117,7 +122,7 @@ def _forwarded(evidence: Evidence, identity: str) -> str | None:
     if far is None or asked is None:
         return None
     where = packet(evidence, asked.packets[0]) if asked.packets else "packet not captured"
-    return f"{identity} as {far.id} on {name(evidence.connections[far.connection])}, {where}, status {status(far)}"
+    return f"{identity} was forwarded as {far.id} on {name(evidence.connections[far.connection])} ({where}, status {status(far)})."
 
 
 def _places(tell: Tell[Logon]) -> str:
@@ -135,7 +140,7 @@ OPINION = Opinion(
     severity=Severity.HIGH,
     confidence=_PROVED,
     owner=lambda tell: Owner.PROXY if _through_proxy(tell) else Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentence 144",
+    reference=microsoft.AFFINITY_LOST,
     advice=lambda tell: HOW if _through_proxy(tell) else KEEP,
     see=see,
     why=why,

@@ -11,7 +11,9 @@ False positives
 Requires
     Both sides of the proxy.
 References
-    Proxy Servers and WinRM, sentences 145 to 147.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Connection persistence. The client TCP/IP connection to
+    the proxy should continue to map to the same TCP/IP connection from the proxy to the server. Maintaining this
+    connection helps to achieve a higher level of performance."
 """
 
 from collections import defaultdict
@@ -21,6 +23,7 @@ from analyzer.records.auth import Audience, Mechanism
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Connection, Side
+from analyzer.rules import microsoft
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, identity, name, owner, packets_of, request, role
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell, endpoint
@@ -89,7 +92,7 @@ OPINION = Opinion(
     severity=Severity.MEDIUM,
     confidence=0.9,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 146",
+    reference=microsoft.SAME_CONNECTION,
     advice=Advice("Let the proxy keep the server connection for as long as the client's lives", Topic.KEEP),
     see=see,
     why=why,

@@ -9,7 +9,12 @@ False positives
 Requires
     Both sides of the proxy.
 References
-    Proxy Servers and WinRM, sentences 120 and 155.
+    Proxy Servers and WinRM, HTTPS-Based Proxy Connections: "Authentication to the proxy server is independent from
+    the authentication to the destination server."
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If the TCP/IP connections are not strongly mapped between both
+    the WinRM client and the proxy server and between the proxy server and the destination server, an unauthorized
+    client could connect to the destination server by using the same authenticated connection from the proxy server to
+    the destination server."
 """
 
 from typing import NamedTuple
@@ -17,6 +22,7 @@ from typing import NamedTuple
 from analyzer.records.auth import Audience
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Hop
+from analyzer.rules import microsoft
 from analyzer.rules.asking import asked_at
 from analyzer.rules.reading import counted, header, listed, name, packets_of, request, who
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -66,7 +72,7 @@ OPINION = Opinion(
     severity=Severity.INFO,
     confidence=1.0,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 120",
+    reference=microsoft.LOGONS_ARE_INDEPENDENT,
     advice=(
         "If the gateway is meant to do this, restrict who may use it, keep its log, and give its account no more rights than needed. If not, remove the "
         "credentials from its configuration (nginx, Apache: a set Authorization header; haproxy: http-request set-header Authorization)."

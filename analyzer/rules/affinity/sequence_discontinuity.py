@@ -15,7 +15,11 @@ False positives
 Requires
     One side of the proxy with the handshake; to prove it, both. No key.
 References
-    MS-NLMP 3.4.4.2; RFC 4121 section 4.2.6.2; Proxy Servers and WinRM, sentence 155.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If the TCP/IP connections are not strongly mapped between both
+    the WinRM client and the proxy server and between the proxy server and the destination server, an unauthorized
+    client could connect to the destination server by using the same authenticated connection from the proxy server to
+    the destination server."
+    MS-NLMP 3.4.4.2; RFC 4121 section 4.2.6.2.
 """
 
 from bisect import bisect_right

@@ -14,7 +14,13 @@ Requires
     Both sides of the proxy for certainty. On the server's side alone the fields are the proxy's word, and a client can write them, too; several addresses in
     one field say nothing.
 References
-    Proxy Servers and WinRM, sentences 128, 155 and 156; RFC 4559 section 6.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "If the proxy does not strongly link a client to a server
+    and maintain the TCP/IP connection, unauthenticated clients might gain access to data."
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If the TCP/IP connections are not strongly mapped between both
+    the WinRM client and the proxy server and between the proxy server and the destination server, an unauthorized
+    client could connect to the destination server by using the same authenticated connection from the proxy server to
+    the destination server. The destination server might allow the unauthenticated client access to data."
+    RFC 4559 section 6.
 """
 
 from collections.abc import Iterator
@@ -24,10 +30,11 @@ from analyzer.records.auth import Conversation
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.transport import Connection
+from analyzer.rules import microsoft
 from analyzer.rules.affinity import _second_client
 from analyzer.rules.affinity._second_client import Second
 from analyzer.rules.asking import asked_at, client_behind, joined, named, server_words
-from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import authenticated, completed, counted, header, identity, message, name, owner, packets_of, request, status, who
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
@@ -154,11 +161,12 @@ OPINION = Opinion(
     worst=Severity.CRITICAL,
     confidence=sure,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 155",
+    reference=microsoft.ANOTHER_CLIENT,
     advice=Advice(
         "Never share server connections that carry NTLM, Kerberos or CredSSP",
         Topic.BIND,
-        f", and enforce encryption on the server (AllowUnencrypted=false); or use HTTPS through CONNECT, or {PAST_THE_PROXY}.",
+        "Enforce encryption on the server (AllowUnencrypted=false). Or use HTTPS through CONNECT.",
+        past=True,
     ),
     see=see,
     why=why,

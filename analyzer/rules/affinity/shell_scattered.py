@@ -10,7 +10,9 @@ False positives
 Requires
     The server's side of the proxy, and messages that can be read (in clear, or decrypted).
 References
-    MS-WSMV 3.1.4.1.31.4; Proxy Servers and WinRM, sentence 146.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "The client TCP/IP connection to the proxy should continue
+    to map to the same TCP/IP connection from the proxy to the server."
+    MS-WSMV 3.1.4.1.31.4.
 """
 
 from collections import defaultdict
@@ -79,7 +81,7 @@ OPINION = Opinion(
     confidence=0.8,
     owner=Owner.PROXY,
     reference="MS-WSMV 3.1.4.1.31.4",
-    advice=Advice("Bind clients to servers at the load balancer", Topic.STICKY, ", or let it honor the cookie MS-WSMAN."),
+    advice=Advice("Bind clients to servers at the load balancer", Topic.STICKY, "Or let it honor the cookie MS-WSMAN."),
     see=see,
     why=why,
     each=alone,

@@ -9,7 +9,9 @@ False positives
 Requires
     The request.
 References
-    RFC 7617 section 4; MS-WSMV 2.2.4.34; Proxy Servers and WinRM, sentence 154.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "It is possible that a malicious proxy server could examine
+    every request/response pair, including credentials."
+    RFC 7617 section 4; MS-WSMV 2.2.4.34.
 """
 
 from analyzer.records.auth import Audience, Conversation, Mechanism

@@ -13,7 +13,9 @@ False positives
 Requires
     Both sides of the proxy, and the client's side to its end.
 References
-    RFC 9110 sections 5.3 and 11.6.1; Proxy Servers and WinRM, sentence 133.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Connection-based authentication for Negotiate, Kerberos,
+    and CredSSP authentication."
+    RFC 9110 sections 5.3 and 11.6.1.
 """
 
 from analyzer.records.http import Exchange, Response
@@ -104,7 +106,7 @@ OPINION = Opinion(
     advice=Advice(
         "Let the proxy pass WWW-Authenticate lines as they are",
         Topic.FIELDS,
-        ", or offer one scheme only (winrm set winrm/config/service/auth).",
+        "Or offer one scheme only (winrm set winrm/config/service/auth).",
     ),
     see=see,
     why=why,

@@ -2,7 +2,7 @@
 
 Detects
     A 401 that offers NTLM, Negotiate, Kerberos or CredSSP (or carries a token) on the server side, while the same 401
-    on the client's side offers none of them; or a request that carries a token on the client's side and no
+    on the client's side offers none of them. Or a request that carries a token on the client's side and no
     credentials at all on the server side. A 401 that lost only some of its offers counts as low.
 Impact
     Without the challenge the client cannot authenticate, and without its token the server cannot know it: access is
@@ -15,10 +15,14 @@ False positives
 Requires
     Both sides of the proxy.
 References
-    Proxy Servers and WinRM, sentences 125 and 133; RFC 4559 section 6.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "The proxy server does not support connection-based
+    authentication, which can cause the authentication against the destination server to fail with an access denied
+    error." "Connection-based authentication for Negotiate, Kerberos, and CredSSP authentication."
+    RFC 4559 section 6.
 """
 
 from analyzer.records.http import Exchange, Response
+from analyzer.rules import microsoft
 from analyzer.rules.asking import forwarded, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, cut_heads, has_whole_head, header, identity, listed, packets_of, request, response
@@ -96,11 +100,11 @@ OPINION = Opinion(
     worst=Severity.HIGH,
     confidence=lambda tell: max(loss.sure for loss in _whole(tell) or tell.facts),
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 125",
+    reference=microsoft.NO_CONNECTION_LOGON,
     advice=Advice(
         "Let the proxy pass authentication that belongs to the connection",
         Topic.BIND,
-        ", or take the proxy out of the HTTP layer with CONNECT and HTTPS.",
+        "Or take the proxy out of the HTTP layer: HTTPS through CONNECT.",
     ),
     see=see,
     why=why,

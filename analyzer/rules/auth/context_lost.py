@@ -14,7 +14,9 @@ False positives
 Requires
     A direct connection, or both sides of the proxy.
 References
-    Proxy Servers and WinRM, sentences 144 and 146.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "If the connection-based affinity is not maintained,
+    authentication against the destination server can fail with an access denied error." "The client TCP/IP connection
+    to the proxy should continue to map to the same TCP/IP connection from the proxy to the server."
 """
 
 from collections.abc import Mapping
@@ -23,6 +25,7 @@ from analyzer.records.auth import Conversation
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
+from analyzer.rules import microsoft
 from analyzer.rules.asking import server_words
 from analyzer.rules.reading import (
     authenticated,
@@ -112,7 +115,7 @@ OPINION = Opinion(
     worst=Severity.HIGH,
     confidence=lambda tell: _UNSURE if _blind(tell) else _SURE,
     owner=lambda tell: Owner.PROXY if _blind(tell) else Owner.SERVER,
-    reference="Proxy Servers and WinRM, sentence 144",
+    reference=microsoft.AFFINITY_LOST,
     advice=(
         "Look for restarts of the service WinRM at that time. Look for a device between proxy and server that spreads the "
         "requests of one connection over several servers."

@@ -9,7 +9,7 @@ False positives
     A locked or expired account looks the same as a wrong password. Where a proxy or gateway answers and its other side is not in the capture, a handshake that
     was spread over several connections looks the same, too: both are named then, with low confidence.
 Requires
-    A direct connection, or both sides of the proxy. With the password or NT hash in a secrets file it also says whether the client's answer (NTLM, Basic) was
+    A direct connection, or both sides of the proxy. With the password or NT hash (--secrets) it also says whether the client's answer (NTLM, Basic) was
     made with it: when it was, the server refused for another reason; when not, the client used another password.
 References
     RFC 9110 section 15.5.2; MS-NLMP 3.2.5.1.2.
@@ -18,7 +18,7 @@ References
 from analyzer.records.proxy import Role
 from analyzer.records.story import Logon, Reason
 from analyzer.rules.asking import failed, product_at, server_words, sign, times
-from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import CONNECTION_BASED, counted, listed
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
@@ -37,7 +37,8 @@ OTHER = (
 GATEWAY = Advice(
     "Let the gateway keep one server connection for each client connection, with HTTP/1.1 and keep-alive",
     Topic.BIND,
-    f", or {PAST_THE_PROXY}. Record on the server side of the gateway to know.",
+    "Record on the server side of the gateway to know.",
+    past=True,
 )
 _REASONS = (Reason.CREDENTIALS, Reason.NOT_CREDENTIALS, Reason.CREDENTIALS_OR_SPLIT)
 
@@ -84,8 +85,8 @@ def _unseen(tell: Tell[Logon]) -> str:
 
 def _password(tell: Tell[Logon]) -> str:
     fitting, other = (sum(logon.verifies is verdict for logon in tell.facts) for verdict in (True, False))
-    text = f" The secret that was given fits {times(fitting)}: the password is right, so the server refused for another reason." if fitting else ""
-    return text + (f" The secret that was given does not fit {times(other)}: the client used another password." if other else "")
+    text = f" The password or key that was given fits {times(fitting)}: the password is right, so the server refused for another reason." if fitting else ""
+    return text + (f" The password or key that was given does not fit {times(other)}: the client used another password." if other else "")
 
 
 def _gateway(tell: Tell[Logon]) -> str:

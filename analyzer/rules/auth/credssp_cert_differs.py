@@ -14,7 +14,9 @@ False positives
 Requires
     Both sides of the whole handshake.
 References
-    MS-CSSP 3.1.5 (pubKeyAuth) and 5.1; Proxy Servers and WinRM, sentence 154.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "It is possible that a malicious proxy server could examine
+    every request/response pair, including credentials."
+    MS-CSSP 3.1.5 (pubKeyAuth) and 5.1.
 """
 
 from collections import defaultdict

@@ -13,7 +13,11 @@ False positives
 Requires
     The handshake on a direct connection or the client's side of the proxy.
 References
-    MS-CSSP 3.1.5 and 5.1; MS-WSMV 2.2.9.1.3; Proxy Servers and WinRM, sentences 133 and 154.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Connection-based authentication for Negotiate, Kerberos,
+    and CredSSP authentication."
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "It is possible that a malicious proxy server could examine
+    every request/response pair, including credentials."
+    MS-CSSP 3.1.5 and 5.1; MS-WSMV 2.2.9.1.3.
 """
 
 from analyzer.records.auth import Conversation, Mechanism, Outcome

@@ -12,7 +12,9 @@ False positives
 Requires
     A direct connection or the client's side of the proxy.
 References
-    MS-WSMV 3.1.4.1.39; RFC 9110 section 15.5.2; Proxy Servers and WinRM, sentence 148.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "If the connection is not maintained, every request must be
+    re-authenticated, which might affect performance."
+    MS-WSMV 3.1.4.1.39; RFC 9110 section 15.5.2.
 """
 
 from collections.abc import Mapping
@@ -20,6 +22,7 @@ from collections.abc import Mapping
 from analyzer.records.auth import Outcome
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
+from analyzer.rules import microsoft
 from analyzer.rules.asking import server_words, where
 from analyzer.rules.reading import (
     authenticated,
@@ -91,7 +94,7 @@ OPINION = Opinion(
     severity=Severity.LOW,
     confidence=0.8,
     owner=Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentence 148",
+    reference=microsoft.EVERY_REQUEST_AGAIN,
     advice=(
         "Let the client answer a 401 with an empty body by logging on again (WinRb 2.x, pywinrm and Windows do). Or keep "
         "the connection busy with a Receive that waits at the server (OperationTimeout)."

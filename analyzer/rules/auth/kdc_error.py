@@ -176,8 +176,8 @@ def _spn(tell: Tell[TicketRefusal]) -> str:
     own = [name.text for name in (party.names if party is not None else ()) if name.source == "NTLM" and name.text != asked]
     calls = f" (it calls itself {own[0]})" if own else ""
     return (
-        f"Use the server's registered name{calls}, or register this one: setspn -Q {service} shows who has the SPN, setspn -S {service} ACCOUNT adds it to "
-        "the account that runs WinRM. For a name or address without an SPN use HTTPS, or NTLM with the server in the client's TrustedHosts."
+        f"Use the server's registered name{calls}, or register this one for the account that runs WinRM. Show who has it: setspn -Q {service}. Add it: "
+        f"setspn -S {service} ACCOUNT. For a name or address without an SPN use HTTPS, or NTLM with the server in the client's TrustedHosts."
     )
 
 

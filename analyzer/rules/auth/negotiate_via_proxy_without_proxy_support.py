@@ -14,7 +14,10 @@ False positives
 Requires
     The client's side of the proxy.
 References
-    RFC 4559 section 6; Proxy Servers and WinRM, sentences 125 and 133.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "The proxy server does not support connection-based
+    authentication, which can cause the authentication against the destination server to fail with an access denied
+    error." "Connection-based authentication for Negotiate, Kerberos, and CredSSP authentication."
+    RFC 4559 section 6.
 """
 
 from analyzer.records.auth import Conversation, Outcome

@@ -12,7 +12,10 @@ False positives
 Requires
     The client's side; both sides to tell the cause.
 References
-    Proxy Servers and WinRM, sentences 145 to 148.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Connection persistence. The client TCP/IP connection to
+    the proxy should continue to map to the same TCP/IP connection from the proxy to the server. Maintaining this
+    connection helps to achieve a higher level of performance. If the connection is not maintained, every request must
+    be re-authenticated, which might affect performance."
 """
 
 from collections import defaultdict
@@ -22,6 +25,7 @@ from functools import cache, partial
 from analyzer.records.auth import Conversation
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.rules import microsoft
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import (
     CONNECTION_BASED,
@@ -155,11 +159,11 @@ OPINION = Opinion(
     worst=Severity.MEDIUM,
     confidence=0.9,
     owner=lambda tell: Owner.PROXY if _is_the_proxys(tell.evidence, tell.facts[0]) else Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentence 148",
+    reference=microsoft.EVERY_REQUEST_AGAIN,
     advice=Advice(
-        "Let the connections persist: on the proxy bind the server connection to the client's",
+        "Keep the connections open: on the proxy, bind the server connection to the client's",
         Topic.BIND,
-        "; on the client use a library that keeps its connection (one session object, keep-alive on).",
+        "On the client, use one session object with keep-alive on.",
     ),
     see=see,
     why=why,

@@ -13,9 +13,14 @@ False positives
 Requires
     The client's side of the proxy.
 References
-    Proxy Servers and WinRM, sentences 119, 120 and 126.
+    Proxy Servers and WinRM, HTTPS-Based Proxy Connections: "If the proxy server requires authentication, the WinRM
+    clients and servers must use HTTPS. Authentication to the proxy server is independent from the authentication to
+    the destination server."
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "More than one set of credentials is needed to connect to
+    the destination server and to the proxy server."
 """
 
+from analyzer.rules import microsoft
 from analyzer.rules.auth._both import Both, signs, told
 from analyzer.rules.reading import who
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell, place_and
@@ -37,7 +42,7 @@ OPINION = Opinion(
     severity=Severity.MEDIUM,
     confidence=0.9,
     owner=Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentence 120",
+    reference=microsoft.LOGONS_ARE_INDEPENDENT,
     advice=(
         "Give the proxy an account of its own without rights on servers (New-PSSessionOption -ProxyCredential). Or reach it "
         "by TLS (squid: https_port) or by Kerberos (squid: auth_param negotiate with a keytab)."

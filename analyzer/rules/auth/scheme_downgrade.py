@@ -13,10 +13,13 @@ False positives
 Requires
     Both sides of the proxy.
 References
-    Proxy Servers and WinRM, sentence 133; RFC 9110 section 11.6.1.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Connection-based authentication for Negotiate, Kerberos,
+    and CredSSP authentication."
+    RFC 9110 section 11.6.1.
 """
 
 from analyzer.records.http import Exchange, Response
+from analyzer.rules import microsoft
 from analyzer.rules.asking import forwarded, server_words
 from analyzer.rules.reading import counted, cut_heads, has_whole_head, identity, listed, packets_of, response
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -72,7 +75,7 @@ OPINION = Opinion(
     severity=Severity.MEDIUM,
     confidence=lambda tell: max(one.sure for one in tell.facts),
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 133",
+    reference=microsoft.CONNECTION_LOGON,
     advice="Let the proxy pass WWW-Authenticate as the server sent it, or use CONNECT with HTTPS.",
     see=see,
     why=why,

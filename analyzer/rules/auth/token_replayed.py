@@ -103,9 +103,9 @@ OPINION = Opinion(
     owner=Owner.NETWORK,
     reference="RFC 4120 section 10",
     advice=Advice(
-        "Find out who opened the second connection. Keep the Kerberos replay cache on, require HTTPS with channel binding "
-        "(CbtHardeningLevel Strict), and do not let the proxy repeat requests",
+        "Find out who opened the second connection, and do not let the proxy repeat requests",
         Topic.RETRY,
+        "Keep the Kerberos replay cache on, and require HTTPS with channel binding (CbtHardeningLevel Strict).",
     ),
     attack=("T1550",),
     see=see,

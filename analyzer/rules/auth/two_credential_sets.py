@@ -12,9 +12,13 @@ False positives
 Requires
     The client's side of the proxy.
 References
-    Proxy Servers and WinRM, sentences 120 and 126.
+    Proxy Servers and WinRM, HTTPS-Based Proxy Connections: "Authentication to the proxy server is independent from
+    the authentication to the destination server."
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "More than one set of credentials is needed to connect to
+    the destination server and to the proxy server."
 """
 
+from analyzer.rules import microsoft
 from analyzer.rules.auth._both import Both, signs, told
 from analyzer.rules.reading import who
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, place_and
@@ -30,7 +34,7 @@ OPINION = Opinion(
     severity=Severity.INFO,
     confidence=1.0,
     owner=Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentence 126",
+    reference=microsoft.TWO_CREDENTIALS,
     advice=("Nothing has to change. When a logon fails, look first which of the two was refused: 407 is the proxy's answer, 401 the server's."),
     see=see,
     why=told,

@@ -2,8 +2,8 @@
 
 Detects
     A request with a readable SOAP envelope on a connection without TLS, sent with the last message of a handshake or
-    after a completed one, that the server answers with 401 or with an error that holds no SOAP, before any clear-text
-    request of this client is served there.
+    after a completed one. The server answers it with 401, or with an error that holds no SOAP, before it serves any
+    clear-text request of this client there.
 Impact
     A server with AllowUnencrypted=false, which is the default and right, refuses such requests whatever the password.
     Clients repeat them for ever and report a wrong password.
@@ -14,7 +14,9 @@ False positives
 Requires
     Request and response of one exchange.
 References
-    Proxy Servers and WinRM, sentence 151; MS-WSMV 3.2.4.1.22.1.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If a WinRM server supports HTTP and is accessed through a
+    proxy, the WinRM server must enforce encryption and not allow unencrypted network traffic."
+    MS-WSMV 3.2.4.1.22.1.
 """
 
 from collections import defaultdict
@@ -24,6 +26,7 @@ from analyzer.records.auth import Audience, Conversation, Outcome
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Reason
+from analyzer.rules import microsoft
 from analyzer.rules.asking import server_words, where
 from analyzer.rules.reading import (
     CONNECTION_BASED,
@@ -127,7 +130,7 @@ OPINION = Opinion(
     severity=Severity.MEDIUM,
     confidence=lambda tell: _SURE if any(refusal.sure for refusal in tell.facts) else _UNSURE,
     owner=Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentence 151",
+    reference=microsoft.ENFORCE_ENCRYPTION,
     advice=(
         "Leave the server as it is, and let the client encrypt its messages (pywinrm: message_encryption='always'; pypsrp: "
         "encryption='always'; Ansible: ansible_winrm_message_encryption=always). Or use HTTPS on port 5986."

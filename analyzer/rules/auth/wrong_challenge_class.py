@@ -13,7 +13,9 @@ False positives
 Requires
     The response with the whole header block.
 References
-    Proxy Servers and WinRM, sentence 120; RFC 9110 sections 11.6.1, 11.7.1 and 15.5.8.
+    Proxy Servers and WinRM, HTTPS-Based Proxy Connections: "Authentication to the proxy server is independent from
+    the authentication to the destination server."
+    RFC 9110 sections 11.6.1, 11.7.1 and 15.5.8.
 """
 
 from analyzer.records.http import Exchange

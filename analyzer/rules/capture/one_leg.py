@@ -61,7 +61,7 @@ OPINION = Opinion(
     confidence=1.0,
     owner=Owner.CAPTURE,
     reference="RFC 9110 section 3.7",
-    advice="Capture both interfaces of the proxy at once (dumpcap -i one -i other), or at the client and at the server, and give both files together.",
+    advice="Capture both interfaces of the proxy at once, or at the client and at the server, and give both files together. With dumpcap: -i one -i other.",
     see=see,
     why=why,
 )

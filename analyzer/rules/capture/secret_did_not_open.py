@@ -9,7 +9,7 @@ False positives
     Where none was given nothing is said. Single messages that are not decrypted, where others on the connection are,
     are enc.signature-invalid.
 Requires
-    A secrets file.
+    A file for --secrets.
 References
     MS-NLMP 3.3.2; MS-WSMV 2.2.9.1.
 """
@@ -60,7 +60,8 @@ OPINION = Opinion(
     owner=Owner.CAPTURE,
     reference="MS-NLMP 3.3.2",
     advice=(
-        "Check user, domain and password in the secrets file against the identity shown. Give the password or key that was valid at the time of the capture."
+        "Check user, domain and password in the file for --secrets against the identity shown. "
+        "Give the password or key that was valid at the time of the capture."
     ),
     see=see,
     why=why,

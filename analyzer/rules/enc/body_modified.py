@@ -11,7 +11,10 @@ False positives
 Requires
     Both sides of the proxy.
 References
-    Proxy Servers and WinRM, sentences 154 and 158; MS-WSMV 2.2.9.1; RFC 9110 section 7.7.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "It is possible that a malicious proxy server could examine
+    every request/response pair, including credentials." "Using encryption would mitigate these potential security
+    issues."
+    MS-WSMV 2.2.9.1; RFC 9110 section 7.7.
 """
 
 from collections.abc import Iterator
@@ -19,6 +22,7 @@ from collections.abc import Iterator
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Hop
 from analyzer.records.sealing import Protection
+from analyzer.rules import microsoft
 from analyzer.rules.asking import answered_at, asked_at, server_words
 from analyzer.rules.reading import counted, header, identity, message, name, packets_of, request, response
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -83,7 +87,7 @@ OPINION = Opinion(
     severity=Severity.CRITICAL,
     confidence=0.9,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 154",
+    reference=microsoft.PROXY_SEES_ALL,
     advice=(
         "Take content filters, rewriting and transcoding off the way of WinRM (squid: adaptation_access deny, mitmproxy: no modify_body), or go around the "
         "HTTP layer with CONNECT and HTTPS. If it was configured by no one, treat the proxy as hostile."

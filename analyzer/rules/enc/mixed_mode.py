@@ -10,7 +10,10 @@ False positives
 Requires
     One side of the proxy, or a direct connection.
 References
-    MS-WSMV 2.2.9.1; Proxy Servers and WinRM, sentences 151 and 152.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If a WinRM server supports HTTP and is accessed through a
+    proxy, the WinRM server must enforce encryption and not allow unencrypted network traffic. Under no circumstances
+    should unencrypted HTTP requests be sent through proxy servers."
+    MS-WSMV 2.2.9.1.
 """
 
 from analyzer.records.http import Exchange

@@ -4,7 +4,7 @@ Detects
     An encrypted request, and a 2xx response to it with a readable SOAP envelope, on a connection without TLS.
 Impact
     The service must encrypt its answer to an encrypted request. Here either the answer does not come from the service, or it gives away in clear what was
-    asked for in secret.
+    asked for under encryption.
 False positives
     A proxy's own page is no SOAP and belongs to http.non-wsman-reply.
 Requires

@@ -12,7 +12,12 @@ False positives
 Requires
     Any one side of the proxy.
 References
-    Proxy Servers and WinRM, sentences 151 to 154; MS-WSMV 2.2.9.1.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If a WinRM server supports HTTP and is accessed through a
+    proxy, the WinRM server must enforce encryption and not allow unencrypted network traffic. Under no circumstances
+    should unencrypted HTTP requests be sent through proxy servers. When data must pass through a proxy server before
+    being sent to the destination server, the following security issues are very important: It is possible that a
+    malicious proxy server could examine every request/response pair, including credentials."
+    MS-WSMV 2.2.9.1.
 """
 
 from collections.abc import Hashable
@@ -20,6 +25,7 @@ from typing import Any
 
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.rules import microsoft
 from analyzer.rules.enc._clear import ENCRYPT, clear_exchanges, sides, told
 from analyzer.rules.reading import PROXIED, owner, role
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -50,8 +56,8 @@ OPINION = Opinion(
     severity=Severity.CRITICAL,
     confidence=1.0,
     owner=Owner.SERVER,
-    reference="Proxy Servers and WinRM, sentence 152",
-    advice=f"{ENCRYPT[:-1]} with CONNECT through the proxy.",
+    reference=microsoft.NEVER_UNENCRYPTED,
+    advice=f"{ENCRYPT} Through the proxy: with CONNECT.",
     see=see,
     why=why,
     each=client,

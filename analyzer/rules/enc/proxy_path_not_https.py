@@ -10,12 +10,17 @@ False positives
 Requires
     One side with a sign of the proxy.
 References
-    Proxy Servers and WinRM, sentences 118, 122 and 123.
+    Proxy Servers and WinRM, HTTPS-Based Proxy Connections: "For better security and connection-based affinity, HTTPS
+    should be used as the transport mechanism."
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "If no proxy server authentication is required, either HTTP
+    or HTTPs can be used for transport. However, HTTP-based connections from a WinRM client to a WinRM server through
+    a proxy server can be problematic."
 """
 
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
+from analyzer.rules import microsoft
 from analyzer.rules.asking import party_at
 from analyzer.rules.reading import counted, listed, message, name, packets_of, request, upstream, winrm_exchanges
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -59,10 +64,10 @@ OPINION = Opinion(
     severity=Severity.INFO,
     confidence=1.0,
     owner=Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentence 118",
+    reference=microsoft.HTTPS_FOR_AFFINITY,
     advice=(
-        "Prefer HTTPS (winrm quickconfig -transport:https; clients: -UseSSL, port 5986), so that the proxy carries a tunnel and has no part in logons and "
-        "affinity."
+        "Prefer HTTPS, so that the proxy carries a tunnel and has no part in logons and affinity. "
+        "Server: winrm quickconfig -transport:https. Clients: -UseSSL, port 5986."
     ),
     see=see,
     why=why,

@@ -3,7 +3,7 @@
 Detects
     A request with a readable SOAP envelope on a connection that is not TLS, with a logon (by a handshake on that connection, or by credentials in the request),
     answered with a 2xx status. It is looked at on the side nearest to the server. An Identify with a logon counts, too, and is low when there is nothing else:
-    the server takes unencrypted requests, but nothing secret was in this one.
+    the server takes unencrypted requests, but this one held nothing to protect.
 Impact
     A server that can be reached through a proxy must enforce encryption: it is the only thing that keeps a stranger's request on another client's connection
     from being served.
@@ -12,11 +12,15 @@ False positives
 Requires
     Request and response of one exchange.
 References
-    Proxy Servers and WinRM, sentences 151, 156 and 157.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If a WinRM server supports HTTP and is accessed through a
+    proxy, the WinRM server must enforce encryption and not allow unencrypted network traffic." "The destination
+    server might allow the unauthenticated client access to data. If encryption is enforced, the destination server
+    sends an access denied message to the unauthenticated client."
 """
 
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
+from analyzer.rules import microsoft
 from analyzer.rules.asking import is_proxied, server_words
 from analyzer.rules.enc._clear import is_local, whose
 from analyzer.rules.reading import authenticated, counted, header, is_clear, listed, message, name, packets_of, request, status, succeeded, who, winrm_exchanges
@@ -61,10 +65,10 @@ def why(tell: Tell[Exchange]) -> str:
     mechanism = spoken.mechanism.shown if spoken else "a logon"
     text = (
         f"{server_words(tell.connection)} answered {counted(tell.count, 'clear-text request')} with a 2xx status on a connection that was logged on with "
-        f"{mechanism}{f' as {listed(tell.users)}' if tell.users else ''}: {names}. The first is {first.id} on {name(tell.connection)}, "
+        f"{mechanism}{f' as {listed(tell.users)}' if tell.users else ''}. The requests: {names}. The first is {first.id} on {name(tell.connection)}, "
         f"{tell.packet(tell.first.packets[0])}, status {status(first)}.{whose(evidence, tell.facts)}"
     )
-    return f"{text} Nothing secret is in Identify." if _only_identify(tell) else text
+    return f"{text} Identify holds nothing to protect." if _only_identify(tell) else text
 
 
 OPINION = Opinion(
@@ -74,7 +78,7 @@ OPINION = Opinion(
     worst=Severity.HIGH,
     confidence=1.0,
     owner=Owner.SERVER,
-    reference="Proxy Servers and WinRM, sentence 151",
+    reference=microsoft.ENFORCE_ENCRYPTION,
     advice="Set AllowUnencrypted to false on the server: winrm set winrm/config/service '@{AllowUnencrypted=\"false\"}'.",
     see=see,
     why=why,

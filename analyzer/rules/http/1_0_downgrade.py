@@ -10,11 +10,13 @@ False positives
 Requires
     Both sides of the proxy, or one side with a trace of the other.
 References
-    Proxy Servers and WinRM, sentences 131 and 132.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Support for HTTP/1.1. HTTP/1.1 is more stringent in
+    mapping connection affinity between client and server."
 """
 
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.rules import microsoft
 from analyzer.rules.asking import answered_at, asked_at, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import header, identity, name, owner, packets_of, request, response, role, winrm_exchanges
@@ -69,6 +71,8 @@ def each(evidence: Evidence, sign: Sign[Downgrade]) -> tuple[str, str, int]:
 
 def _proxy(tell: Tell[Downgrade]) -> str:
     first = tell.facts[0]
+    if first.near is not None:
+        return tell.evidence.connections[first.near.connection].server.host
     own = tell.evidence.connections[first.exchange.connection]
     return own.server.host if first.what == _ANSWERED else own.client.host
 
@@ -92,7 +96,7 @@ OPINION = Opinion(
     severity=Severity.HIGH,
     confidence=_SURE,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 131",
+    reference=microsoft.HTTP_1_1,
     advice=Advice("Let the proxy use HTTP/1.1 to the server with persistent connections", Topic.HTTP_1_1),
     see=see,
     why=why,

@@ -6,12 +6,14 @@ Detects
 Impact
     WinRM's responses belong to one request and to one client. A cached one shows another client's results, or results of another time.
 False positives
-    The fields with MISS or BYPASS in them only say that a cache is in the way; they are not counted. A cache that leaves none of these fields is not seen by
+    The fields with MISS or BYPASS in them only say that a cache is in the way; they are not counted. A cache that leaves none of these fields is missed by
     this rule: an encrypted body that it serves a second time does not verify, which enc.signature-invalid tells when there is a key.
 Requires
     The client's side of the proxy.
 References
-    RFC 9111 sections 2 and 5.1; RFC 9110 section 9.3.3; Proxy Servers and WinRM, sentence 156.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "The destination server might allow the unauthenticated client
+    access to data."
+    RFC 9111 sections 2 and 5.1; RFC 9110 section 9.3.3.
 """
 
 from analyzer.records.http import Exchange, Response
@@ -73,7 +75,7 @@ OPINION = Opinion(
     confidence=0.8,
     owner=Owner.PROXY,
     reference="RFC 9111 section 2",
-    advice=Advice("Forbid caching of WinRM", Topic.CACHE, ", and purge what the cache holds."),
+    advice=Advice("Forbid caching of WinRM", Topic.CACHE, "Purge what the cache holds."),
     see=see,
     why=why,
 )

@@ -81,7 +81,7 @@ OPINION = Opinion(
     confidence=lambda tell: 0.9 if _chunked_by_proxy(tell) else 0.7,
     owner=lambda tell: Owner.PROXY if _chunked_by_proxy(tell) else Owner.CLIENT,
     reference="MS-WSMV 3.1.4.1.31.8",
-    advice=Advice("Let the proxy buffer request bodies and send them with Content-Length", Topic.LENGTH, ", or let the client send a length."),
+    advice=Advice("Let the proxy buffer request bodies and send them with Content-Length", Topic.LENGTH, "Or let the client send a length."),
     see=see,
     why=why,
 )

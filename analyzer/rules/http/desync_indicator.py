@@ -12,7 +12,11 @@ False positives
 Requires
     The header block.
 References
-    RFC 9112 sections 6.1, 6.3 and 11.2; Proxy Servers and WinRM, sentence 155.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "If the TCP/IP connections are not strongly mapped between both
+    the WinRM client and the proxy server and between the proxy server and the destination server, an unauthorized
+    client could connect to the destination server by using the same authenticated connection from the proxy server to
+    the destination server."
+    RFC 9112 sections 6.1, 6.3 and 11.2.
 """
 
 from analyzer.records.http import Exchange, Request, Response

@@ -3,7 +3,7 @@
 Detects
     502, 503 or 504 to a WinRM request on the client's side that the server did not give: the request was not forwarded, or was forwarded and not answered so.
     The reasons say whether it reached the server, and whether that answered, late or never, or ended the connection; the advice follows from it. A 503 of
-    Windows' own web server is http.service-unavailable; a time-out of the gateway with only the client's side is http.gateway-timeout.
+    Windows' own web server is http.service-unavailable; a timeout of the gateway with only the client's side is http.gateway-timeout.
 Impact
     The client reports "bad HTTP response", and nothing is wrong with its request or credentials: the way from the proxy to the server is broken.
 False positives
@@ -27,28 +27,24 @@ WAY = (
     "proxy may use ports 5985 and 5986."
 )
 BEFORE = (
-    "The server was reached over this connection before: look into the proxy's log for what changed (health checks, servers that were taken out, limits), "
-    "and whether WinRM was restarted."
+    "Look into the proxy's log for what changed, and whether WinRM was restarted. "
+    "Possible: health checks, servers that were taken out, limits. The server was reached over this connection before."
 )
 LATE = Advice(
-    "The server was reached and answered, but only after the proxy had given up: raise how long the proxy waits for a response above what the slowest request "
-    "takes, a Receive that waits at the server up to its OperationTimeout among them",
+    "Let the proxy wait longer for a response than the slowest request takes",
     Topic.IDLE,
+    "A Receive waits at the server up to its OperationTimeout. The server did answer, but only after the proxy had given up.",
 )
 SILENT = Advice(
-    "The server was reached and said nothing until the proxy gave up, so name resolution and listener are fine: look at the server's load and WinRM's "
-    "event log, and let the proxy wait longer than the slowest request takes, a Receive that waits at the server up to its OperationTimeout among them",
+    "Let the proxy wait longer for a response than the slowest request takes, and look at the server's load and WinRM's event log",
     Topic.IDLE,
+    "A Receive waits at the server up to its OperationTimeout. Name resolution and listener are fine: the server was reached.",
 )
 ENDED = (
-    "The server was reached and ended the connection before it answered, so name resolution and listener are fine: look at WinRM's event log (service "
-    "restarts, limits of connections and memory), and let the proxy not use connections that the server is about to close: its idle time for upstream "
-    "connections must be below the server's (120 seconds for Windows' HTTP.sys)."
+    "Look at WinRM's event log on the server for restarts and limits, and keep the proxy's idle time below the server's. "
+    "Windows' HTTP.sys closes after 120 seconds by default. Name resolution and listener are fine: the server was reached."
 )
-DROPPED = (
-    "The server was reached, and the proxy did not pass on what it had: look into the proxy's own log and error page for what it did not accept, and at the "
-    "server's answer in these packets."
-)
+DROPPED = "Look into the proxy's log and error page for what it did not accept of the server's answer, and at that answer in these packets."
 _STATUSES = (502, 503, 504)
 _UNAVAILABLE = 503
 

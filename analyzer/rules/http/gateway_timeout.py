@@ -6,7 +6,7 @@ Detects
     connection before.
 Impact
     A Receive waits at the server until there is output, and is answered by its OperationTimeout at the latest. A
-    gateway whose own time-out is not above that ends the session in the middle of a long command. Neither network nor
+    gateway whose own timeout is not above that ends the session in the middle of a long command. Neither network nor
     server need be at fault.
 False positives
     A server that hangs, or that the gateway cannot reach, looks the same for the first request of a connection; then
@@ -30,10 +30,9 @@ _WAITING = "Receive"
 _ROUND_NS = 250_000_000
 PATIENCE_S = 5.0
 HOW = Advice(
-    "Set the gateway's time-out for responses and idle connections above the OperationTimeout of its clients (60 "
-    "s for PowerShell, 20 s for many others, "
-    "unless set otherwise), or let clients ask for a shorter OperationTimeout",
+    "Set the gateway's timeout for responses and idle connections above the OperationTimeout of its clients",
     Topic.IDLE,
+    "Unless set otherwise that is 60 s for PowerShell and 20 s for many others. Or let clients ask for a shorter OperationTimeout.",
 )
 UNKNOWN = (
     "Check whether the gateway reaches the server at all (its health checks, its log), then how long the server "
@@ -85,7 +84,7 @@ def why(tell: Tell[Answer]) -> str:
 
 def _clock(found: Answer) -> str:
     whole = _time(found.latency_ns)
-    return f" So round a time ({whole}) points to a configured time-out." if whole != seconds(found.latency_ns) else ""
+    return f" So round a time ({whole}) points to a configured timeout." if whole != seconds(found.latency_ns) else ""
 
 
 def _kind(found: Answer) -> str:
@@ -123,5 +122,5 @@ OPINION = Opinion(
     see=see,
     why=why,
     explains=("http.encrypted-body-refused",),
-    params=(Param("patience_s", PATIENCE_S, "seconds", "an answer that came sooner is no time-out"),),
+    params=(Param("patience_s", PATIENCE_S, "seconds", "an answer that came sooner is no timeout"),),
 )

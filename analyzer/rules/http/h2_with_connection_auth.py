@@ -7,7 +7,7 @@ Impact
     NTLM and Negotiate authenticate a TCP connection, and HTTP/2 carries many clients' requests at the same time on one. Windows therefore does not offer them
     over HTTP/2 and asks for HTTP/1.1 again; what cannot fall back does not get past 401.
 False positives
-    With certificates or Basic nothing is bound to the connection, and HTTP/2 works where the server speaks it. HTTP/2 without TLS is not seen.
+    With certificates or Basic nothing is bound to the connection, and HTTP/2 works where the server speaks it. HTTP/2 without TLS is not looked for.
 Requires
     The server's hello; with TLS 1.3 a key log that holds the server's handshake secret.
 References
@@ -62,7 +62,7 @@ OPINION = Opinion(
     confidence=lambda tell: _SEEN if _mechanism(tell) else _EXPECTED,
     owner=lambda tell: Owner.PROXY if is_proxied(tell.evidence, tell.connection.id) else Owner.SERVER,
     reference="RFC 4559 section 6; RFC 9113 section 7",
-    advice=Advice("Leave HTTP/1.1 as the only protocol for WinRM on both sides of the proxy", Topic.ALPN, ", or relay port 5986 as TCP."),
+    advice=Advice("Leave HTTP/1.1 as the only protocol for WinRM on both sides of the proxy", Topic.ALPN, "Or relay port 5986 as TCP."),
     see=see,
     why=why,
 )

@@ -70,9 +70,7 @@ OPINION = Opinion(
     confidence=1.0,
     owner=Owner.PROXY,
     reference="RFC 9110 section 7.2",
-    advice=Advice(
-        "Pass the client's Host field on", Topic.HOST, ", or register the SPN that clients use (HTTP/ALIAS and WSMAN/ALIAS) on the server's account."
-    ),
+    advice=Advice("Pass the client's Host field on", Topic.HOST, "Or register the SPN that clients use (HTTP/ALIAS and WSMAN/ALIAS) on the server's account."),
     see=see,
     why=why,
     each=lambda evidence, sign: (place(evidence, sign), sign.fact.asked, sign.fact.sent),

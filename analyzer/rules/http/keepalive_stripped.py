@@ -6,18 +6,21 @@ Detects
 Impact
     NTLM, Kerberos and CredSSP belong to the connection: with each closed connection the logon is gone and must be repeated, or fails half way.
 False positives
-    The proxy may announce the end of a connection at its own shutdown or after a limit of requests; one such response at the end of a client's work is not
-    counted, nor are messages whose header block is not whole in the capture.
+    The proxy may announce the end of a connection at its own shutdown or after a limit of requests. One such response
+    at the end of a client's work is not counted, nor are messages whose header block is not whole in the capture.
 Requires
     Both sides of the proxy.
 References
-    RFC 9112 section 9.3; Proxy Servers and WinRM, sentences 145 and 146.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Connection persistence. The client TCP/IP connection to
+    the proxy should continue to map to the same TCP/IP connection from the proxy to the server."
+    RFC 9112 section 9.3.
 """
 
 from collections.abc import Mapping
 
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Hop
+from analyzer.rules import microsoft
 from analyzer.rules.asking import answered_at, asked_at, server_words, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import cut_heads, grouped, handshakes, has_whole_head, header, identity, name, packets_of, request, response
@@ -88,7 +91,7 @@ OPINION = Opinion(
     severity=Severity.MEDIUM,
     confidence=0.8,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 145",
+    reference=microsoft.PERSISTENCE,
     advice=Advice("Let the proxy keep connections on both sides", Topic.KEEP),
     see=see,
     why=why,

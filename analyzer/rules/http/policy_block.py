@@ -11,12 +11,14 @@ False positives
 Requires
     The client's side of the proxy.
 References
-    RFC 9110 section 15.5.4; Proxy Servers and WinRM, sentence 161.
+    Proxy Servers and WinRM, Configuring a Proxy Server for WinRM 1.1 and Earlier: "By default, WinHTTP is not
+    configured to use a proxy server."
+    RFC 9110 section 15.5.4.
 """
 
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import answered_at, product_at, server_words
-from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, identity, listed, name, packets_of, request, status, upstream, winrm_exchanges
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
@@ -70,7 +72,7 @@ OPINION = Opinion(
     confidence=lambda tell: _OWN if _is_own(tell) else _PERHAPS,
     owner=Owner.PROXY,
     reference="RFC 9110 section 15.5.4",
-    advice=Advice("Allow the destination and its port on the proxy", Topic.ALLOW, f", or {PAST_THE_PROXY}."),
+    advice=Advice("Allow the destination and its port on the proxy", Topic.ALLOW, past=True),
     see=see,
     why=why,
 )

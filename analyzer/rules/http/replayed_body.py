@@ -12,7 +12,9 @@ False positives
 Requires
     Both sides of the proxy.
 References
-    RFC 9110 section 9.2.2; MS-NLMP 3.4.4; Proxy Servers and WinRM, sentence 146.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "The client TCP/IP connection to the proxy should continue
+    to map to the same TCP/IP connection from the proxy to the server."
+    RFC 9110 section 9.2.2; MS-NLMP 3.4.4.
 """
 
 from collections import defaultdict

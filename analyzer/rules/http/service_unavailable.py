@@ -53,10 +53,8 @@ OPINION = Opinion(
     owner=Owner.SERVER,
     reference="RFC 9110 section 15.6.4",
     advice=(
-        "Check on the server that WinRM runs (Get-Service WinRM) and why it stopped: System event log, Windows "
-        "Update, an "
-        "installation. When it runs and 503 stays: netsh http show urlacl must reserve "
-        "http://+:5985/wsman/ for WinRM, and with IIS the application pool must run."
+        "Check on the server that WinRM runs (Get-Service WinRM), and why it stopped. The System event log tells; Windows Update is a usual cause. "
+        "When it runs and 503 stays, netsh http show urlacl must reserve http://+:5985/wsman/ for WinRM. With IIS the application pool must run."
     ),
     see=see,
     why=why,

@@ -51,9 +51,8 @@ def advice(tell: Tell[Answer]) -> str:
     """Another name, or another listener."""
     kept = " Let the proxy pass the client's Host field on." if tell.first.fact.far is not None or tell.first.fact.by is By.PROXY else ""
     return (
-        "Use the server's own name in the URL, or let its listener serve this name: winrm enumerate "
-        "winrm/config/listener shows Hostname, "
-        f"and IIS its bindings.{kept}"
+        "Use the server's own name in the URL, or let its listener serve this name. "
+        f"winrm enumerate winrm/config/listener shows Hostname; IIS shows its bindings.{kept}"
     )
 
 

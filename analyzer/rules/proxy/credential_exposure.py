@@ -12,7 +12,8 @@ False positives
 Requires
     One side with a sign of the proxy.
 References
-    Proxy Servers and WinRM, sentence 154.
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "It is possible that a malicious proxy server could examine
+    every request/response pair, including credentials."
 """
 
 from collections import Counter
@@ -20,6 +21,7 @@ from collections.abc import Mapping
 
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.story import Kind, Logon, Party
+from analyzer.rules import microsoft
 from analyzer.rules.asking import account
 from analyzer.rules.reading import counted, listed, name
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -95,7 +97,7 @@ OPINION = Opinion(
     severity=Severity.INFO,
     confidence=1.0,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 154",
+    reference=microsoft.PROXY_SEES_ALL,
     advice=(
         "Prefer what shows the proxy nothing: HTTPS in a CONNECT tunnel (-UseSSL, port 5986). If this proxy should be compromised, change the passwords of the "
         "accounts named here."

@@ -11,12 +11,16 @@ False positives
 Requires
     The client's side of the proxy.
 References
-    Proxy Servers and WinRM, sentences 118 and 152.
+    Proxy Servers and WinRM, HTTPS-Based Proxy Connections: "For better security and connection-based affinity, HTTPS
+    should be used as the transport mechanism."
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "Under no circumstances should unencrypted HTTP requests be
+    sent through proxy servers."
 """
 
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.transport import Connection
+from analyzer.rules import microsoft
 from analyzer.rules.asking import server_words
 from analyzer.rules.reading import counted, identity, message, packets_of, request, response
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -66,7 +70,7 @@ OPINION = Opinion(
     severity=Severity.HIGH,
     confidence=1.0,
     owner=Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentence 118",
+    reference=microsoft.HTTPS_FOR_AFFINITY,
     advice="Use HTTPS through the tunnel: port 5986 with a certificate on the server.",
     see=see,
     why=why,

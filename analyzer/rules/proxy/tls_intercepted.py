@@ -2,9 +2,9 @@
 
 Detects
     TLS inside a CONNECT tunnel and the proxy's own TLS connection to the place that CONNECT named, with different
-    random bytes in their ClientHello. One of three signs tells that they belong together: equal exchanges inside,
-    where a key log decrypts both; or writes of the client of the same sizes in the same order, each a moment later;
-    or the client's ClientHello is found nowhere behind the proxy, while the proxy itself began TLS with this place
+    random bytes in their ClientHello. One of three signs tells that they belong together. Equal exchanges are inside,
+    where a key log decrypts both. Or the client's writes have the same sizes in the same order, each a moment later.
+    Or the client's ClientHello is found nowhere behind the proxy, while the proxy itself began TLS with this place
     within five seconds after the CONNECT. The two ends of one TLS connection have the same ClientHello.
 Impact
     The proxy ends TLS and begins another one. It reads and can change everything: credentials, commands, results.
@@ -16,7 +16,11 @@ False positives
 Requires
     Both sides of the proxy, with both ClientHellos.
 References
-    RFC 8446 section 4.1.2; RFC 5929 section 4; Proxy Servers and WinRM, sentences 118 and 154.
+    Proxy Servers and WinRM, HTTPS-Based Proxy Connections: "For better security and connection-based affinity, HTTPS
+    should be used as the transport mechanism."
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "It is possible that a malicious proxy server could examine
+    every request/response pair, including credentials."
+    RFC 8446 section 4.1.2; RFC 5929 section 4.
 """
 
 from bisect import bisect_left
@@ -27,6 +31,7 @@ from typing import NamedTuple
 
 from analyzer.records.http import Exchange
 from analyzer.records.transport import Connection, Endpoint, TlsFacts
+from analyzer.rules import microsoft
 from analyzer.rules.asking import server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, identity, packets_of, request
@@ -230,11 +235,11 @@ OPINION = Opinion(
     severity=Severity.HIGH,
     confidence=_INFERRED,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 154",
+    reference=microsoft.PROXY_SEES_ALL,
     advice=Advice(
         "Exempt WinRM servers from TLS inspection",
         Topic.TLS,
-        ", compare the certificate that the client gets with the server's, and set CbtHardeningLevel to Strict on the server so that such a logon fails.",
+        "Compare the certificate that the client gets with the server's. With CbtHardeningLevel Strict on the server such a logon fails.",
     ),
     attack=("T1557",),
     destination=lambda tell: server_words(tell.first.fact.far),

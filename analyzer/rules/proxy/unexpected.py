@@ -12,13 +12,19 @@ False positives
 Requires
     The direct connection, and both sides of the proxy for the other one.
 References
-    Proxy Servers and WinRM, sentences 107, 108 and 160 to 162.
+    Proxy Servers and WinRM: "In general, the WinRM client sends messages directly to the WinRM server. WinRM clients
+    can be also configured to use a proxy server."
+    Proxy Servers and WinRM, Configuring a Proxy Server for WinRM 1.1 and Earlier: "If a proxy is required to reach
+    the WinRM server, the WinRM client relies on the Windows HTTP services (WinHTTP) proxy configuration. By default,
+    WinHTTP is not configured to use a proxy server. WinHTTP proxy configuration can be changed by using the
+    ProxyCfg.exe or netsh command-line utilities."
 """
 
 from collections import defaultdict
 
 from analyzer.records.proxy import Role, Route
 from analyzer.records.transport import Connection
+from analyzer.rules import microsoft
 from analyzer.rules.reading import counted, role
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, alone
 
@@ -70,10 +76,10 @@ OPINION = Opinion(
     severity=Severity.INFO,
     confidence=0.9,
     owner=Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentences 107 and 108",
+    reference=microsoft.SENDS_DIRECTLY,
     advice=(
-        "If the proxy is not wanted, take the server out of it on the client: NO_PROXY for programs that read the environment (pywinrm, pypsrp), "
-        "ansible_psrp_ignore_proxy for Ansible, the bypass list of netsh winhttp set proxy for Windows' own client."
+        "If the proxy is not wanted, take the server out of it on the client. Programs that read the environment (pywinrm, pypsrp): NO_PROXY. "
+        "Ansible: ansible_psrp_ignore_proxy. Windows' own client: the bypass list of netsh winhttp set proxy."
     ),
     see=see,
     why=why,

@@ -11,10 +11,15 @@ False positives
 Requires
     The client's side of the proxy.
 References
-    Proxy Servers and WinRM, sentences 119 and 154; RFC 7617 section 4.
+    Proxy Servers and WinRM, HTTPS-Based Proxy Connections: "If the proxy server requires authentication, the WinRM
+    clients and servers must use HTTPS."
+    Proxy Servers and WinRM, Encryption and WinRM 2.0: "It is possible that a malicious proxy server could examine
+    every request/response pair, including credentials."
+    RFC 7617 section 4.
 """
 
 from analyzer.records.http import Exchange
+from analyzer.rules import microsoft
 from analyzer.rules.asking import server_words, where
 from analyzer.rules.proxyauth._credentials import gives, is_basic, readable, shown, sign
 from analyzer.rules.reading import counted, request, winrm_exchanges
@@ -45,7 +50,7 @@ OPINION = Opinion(
     worst=Severity.HIGH,
     confidence=1.0,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 154",
+    reference=microsoft.PROXY_SEES_ALL,
     advice="Use Kerberos for the proxy, or a proxy that is itself reached over TLS. Do not use an account for the proxy that may do anything else.",
     see=see,
     why=why,

@@ -17,7 +17,6 @@ from collections import defaultdict
 from analyzer.records.auth import Audience
 from analyzer.records.story import Fate, Outcome
 from analyzer.rules.asking import server_words, times
-from analyzer.rules.products import PAST_THE_PROXY
 from analyzer.rules.reading import header, listed, response
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
@@ -73,8 +72,9 @@ OPINION = Opinion(
     owner=Owner.CLIENT,
     reference="RFC 9110 section 15.5.8",
     advice=(
-        "Give this client credentials for the proxy (New-PSSessionOption -ProxyAuthentication and -ProxyCredential; pypsrp: proxy='http://user:…@proxy:port'), "
-        f"let the proxy pass WinRM from this client without them, or {PAST_THE_PROXY}."
+        "Give this client credentials for the proxy, or let the proxy pass WinRM from this client without them. "
+        "Windows: New-PSSessionOption -ProxyAuthentication and -ProxyCredential, or -ProxyAccessType NoProxyServer to go past the proxy. "
+        "pypsrp: proxy='http://user:…@proxy:port'."
     ),
     see=see,
     why=why,

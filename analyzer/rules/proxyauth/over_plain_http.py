@@ -11,10 +11,15 @@ False positives
 Requires
     The client's side of the proxy.
 References
-    Proxy Servers and WinRM, sentences 119, 120 and 126.
+    Proxy Servers and WinRM, HTTPS-Based Proxy Connections: "If the proxy server requires authentication, the WinRM
+    clients and servers must use HTTPS. Authentication to the proxy server is independent from the authentication to
+    the destination server."
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "More than one set of credentials is needed to connect to
+    the destination server and to the proxy server."
 """
 
 from analyzer.records.http import Exchange
+from analyzer.rules import microsoft
 from analyzer.rules.asking import server_words, times, where
 from analyzer.rules.proxyauth._credentials import gives, is_basic, readable, shown, sign
 from analyzer.rules.reading import request, status, winrm_exchanges
@@ -56,7 +61,7 @@ OPINION = Opinion(
     worst=Severity.CRITICAL,
     confidence=1.0,
     owner=Owner.CLIENT,
-    reference="Proxy Servers and WinRM, sentence 119",
+    reference=microsoft.PROXY_LOGON_NEEDS_HTTPS,
     advice="Use HTTPS to the server (port 5986, so that the proxy is asked with CONNECT). Or let the proxy pass WinRM without authentication.",
     see=see,
     why=why,

@@ -4,8 +4,8 @@ Detects
     A FIN or RST of the client while a request waited for its answer for 5 seconds and more. With decrypted bodies, the
     OperationTimeout that the request asks for: the server may wait that long before it answers.
 Impact
-    A client whose own read time-out is shorter than its OperationTimeout breaks off a healthy wait. It reports a
-    time-out or "connection aborted", and the command goes on at the server without it.
+    A client whose own read timeout is shorter than its OperationTimeout breaks off a healthy wait. It reports a
+    timeout or "connection aborted", and the command goes on at the server without it.
 False positives
     A person who stops a command ends its connection in the same way: one such end after an uneven time is only told as
     information, unless a later request of the same client fails.
@@ -106,7 +106,7 @@ OPINION = Opinion(
     owner=Owner.CLIENT,
     reference="DSP0226 section 6.1",
     advice=(
-        "Make the client wait longer than its OperationTimeout, or lower OperationTimeout below the client's read time-out. "
+        "Make the client wait longer than its OperationTimeout, or lower OperationTimeout below the client's read timeout. "
         "pywinrm: read_timeout_sec above operation_timeout_sec. Ansible: ansible_winrm_read_timeout_sec above ansible_winrm_operation_timeout_sec. "
         "PowerShell: New-PSSessionOption -OperationTimeout."
     ),

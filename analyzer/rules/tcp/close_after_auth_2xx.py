@@ -1,8 +1,9 @@
 """The connection is closed right after the response that ends the logon.
 
 Detects
-    The first status other than 401 or 407 that ends an NTLM, Kerberos or CredSSP handshake, followed within a second by a FIN of the proxy (or of the server,
-    where there is no proxy) before anything else was answered, while the client had more to say: it sends on, or comes back within 30 seconds.
+    The first status other than 401 or 407 that ends an NTLM, Kerberos or CredSSP handshake, followed within a second
+    by a FIN of the proxy (or of the server, where there is no proxy). Nothing else was answered in between, and the
+    client had more to say: it sends on, or comes back within 30 seconds.
 Impact
     The handshake authenticates the connection, and its last round trip does not carry the client's request. Closing it now throws the logon away: the next
     request arrives on a new connection and is answered 401, and so on.
@@ -12,11 +13,17 @@ False positives
 Requires
     The side on which it happens.
 References
-    Proxy Servers and WinRM, sentences 136 and 141 to 143.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "If the WinRM server returns a response to the client that
+    is not a 401 response, the proxy should not close the connection." "HTTP-based proxy servers might end the
+    connection-based authentication affinity and close the TCP/IP connection after receiving the 200-level response
+    from the WinRM server. The final round-trip from client to server does not include the original request packet. If
+    the proxy server closes the connection, the server will attempt to re-authenticate the client and the client
+    request might never be sent to the server."
 """
 
 from analyzer.records.transport import End
-from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
+from analyzer.rules import microsoft
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.tcp._endings import Ended, ended_signs, owner_of, story, title
 from analyzer.rules.telling import Evidence, Opinion, Severity, Signs
 
@@ -32,11 +39,12 @@ OPINION = Opinion(
     severity=Severity.HIGH,
     confidence=0.95,
     owner=owner_of,
-    reference="Proxy Servers and WinRM, sentence 141",
+    reference=microsoft.CLOSES_AFTER_200,
     advice=Advice(
         "Let the proxy keep connections open after the logon",
         Topic.KEEP,
-        f", or take it out of the HTTP layer with CONNECT or TCP mode and HTTPS, or {PAST_THE_PROXY}.",
+        "Or take it out of the HTTP layer: HTTPS through CONNECT, or TCP mode.",
+        past=True,
     ),
     see=see,
     why=lambda tell: story(tell, "closed"),

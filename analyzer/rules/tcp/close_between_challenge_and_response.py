@@ -12,13 +12,18 @@ False positives
 Requires
     The client's side of the proxy, or a direct connection.
 References
-    Proxy Servers and WinRM, sentences 134 to 136; RFC 4559 section 6.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Authentication of a request requires multiple round-trips
+    between the client and server. Most negotiation for authentication is complete after the authenticating (WinRM)
+    server sends a response to the client that is not a 401 response (Unauthorized). If the WinRM server returns a
+    response to the client that is not a 401 response, the proxy should not close the connection."
+    RFC 4559 section 6.
 """
 
 from analyzer.records.auth import Audience
 from analyzer.records.proxy import Role
+from analyzer.rules import microsoft
 from analyzer.rules.asking import answered_at, named
-from analyzer.rules.products import PAST_THE_PROXY, Advice, Topic
+from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import after, name, request, role, status
 from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.tcp._endings import Cut, cut_owner, cut_signs, cut_words, happened
@@ -58,11 +63,12 @@ OPINION = Opinion(
     severity=Severity.HIGH,
     confidence=0.95,
     owner=cut_owner,
-    reference="Proxy Servers and WinRM, sentence 136",
+    reference=microsoft.KEEP_OPEN,
     advice=Advice(
-        "The proxy must keep the connection over a 401 (or 407) that carries a token, with HTTP/1.1 on both sides",
+        "Let the proxy keep the connection after a 401 or 407 that carries a token, with HTTP/1.1 on both sides",
         Topic.KEEP,
-        f", or use CONNECT with HTTPS, or {PAST_THE_PROXY}.",
+        "Or use HTTPS through CONNECT.",
+        past=True,
     ),
     see=see,
     why=why,

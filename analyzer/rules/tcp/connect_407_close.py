@@ -11,7 +11,10 @@ False positives
 Requires
     The client's side of the proxy.
 References
-    RFC 4559 section 6; RFC 9110 section 15.5.8; Proxy Servers and WinRM, sentences 119 and 120.
+    Proxy Servers and WinRM, HTTPS-Based Proxy Connections: "If the proxy server requires authentication, the WinRM
+    clients and servers must use HTTPS. Authentication to the proxy server is independent from the authentication to
+    the destination server."
+    RFC 4559 section 6; RFC 9110 section 15.5.8.
 """
 
 from analyzer.records.auth import Audience
@@ -58,7 +61,7 @@ OPINION = Opinion(
     advice=Advice(
         "Let the proxy keep the connection after a 407 that carries a token",
         Topic.KEEP,
-        ", with auth_param ntlm keep_alive on in squid; or log on to it with Kerberos in one round, or with Basic inside TLS.",
+        "In squid: auth_param ntlm keep_alive on. Or log on to it with Kerberos in one round trip, or with Basic inside TLS.",
     ),
     see=see,
     why=why,

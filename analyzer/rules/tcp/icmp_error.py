@@ -6,7 +6,7 @@ Detects
     (fragmentation needed) are told by tcp.path-mtu.
 Impact
     ICMP names the place that refuses, and often the reason: a firewall's rule, a missing route, a host that is down.
-    The client only shows "no route to host", or a time-out.
+    The client only shows "no route to host", or a timeout.
 False positives
     A moment without a route ends by itself: where a connection of the same path came up within 30 seconds, or the
     connection went on, it is only information. Anyone can forge ICMP; it is the router's word, not the server's.

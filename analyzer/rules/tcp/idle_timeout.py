@@ -1,10 +1,11 @@
 """Idle connections are closed after a fixed time, or the client's work fails after such a close.
 
 Detects
-    At least two connections with a logon, of one client to one place, that the other side ended after 60, 120, 180, 240, 300, 600, 900, 1800 or 3600 seconds
-    without data, within 2 %, all of them for the same time: low. Or one that the other side ended after a second or more without data, whatever the time, when
-    the next connection of the same program to the same place begins with an encrypted message without any Authorization field, as if it were still logged on,
-    and nothing on it is answered 2xx: medium, because what worked before the pause does not work after it.
+    At least two connections with a logon, of one client to one place, that the other side ended after 60, 120, 180,
+    240, 300, 600, 900, 1800 or 3600 seconds without data, within 2 %, all of them for the same time: low. Or one that
+    the other side ended after a second or more without data, whatever the time: medium. Then the next connection of
+    the same program to the same place begins with an encrypted message without any Authorization field, as if it were
+    still logged on, and nothing on it is answered 2xx: what worked before the pause does not work after it.
 Impact
     A device or the server drops what is idle. The client's next request fails with a reset, or needs a new handshake. A client that repeats a message that it
     encrypted for the connection that is gone gets 400, 401 or 500 for the right password (pywinrm does so).
@@ -15,7 +16,8 @@ False positives
 Requires
     The end of the connections, and for the second form the client's next one.
 References
-    RFC 9112 section 9.5; Proxy Servers and WinRM, sentence 145.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Connection persistence."
+    RFC 9112 section 9.5.
 """
 
 from bisect import bisect_right
@@ -180,7 +182,7 @@ OPINION = Opinion(
     confidence=lambda tell: 0.9 if tell.facts[0].after else 0.7,
     owner=owner,
     reference="RFC 9112 section 9.5",
-    advice=Advice("Raise the idle time of the device", Topic.IDLE, ", or let the client keep the connection busy or open a new one after a pause."),
+    advice=Advice("Raise the idle time of the device", Topic.IDLE, "Or let the client keep the connection busy, or open a new one after a pause."),
     see=see,
     why=why,
     each=lambda evidence, sign: (place(evidence, sign), bool(sign.fact.after)),

@@ -90,7 +90,7 @@ def why(tell: Tell[Cut]) -> str:
     return (
         f"{counted(tell.count, 'waiting request')} of {tell.connection.client.host} were cut off ({how}) after "
         f"{listed(seconds(cut.waited_ns) for cut in tell.facts)}. The first is {first.exchange.id} on {name(tell.connection)} "
-        f"({asked_at(tell, first.exchange)}). {by} ({tell.packet(first.packet)}). One constant time is the mark of a time-out."
+        f"({asked_at(tell, first.exchange)}). {by} ({tell.packet(first.packet)}). One constant time is the mark of a timeout."
     )
 
 
@@ -112,7 +112,7 @@ OPINION = Opinion(
     advice=Advice(
         "Raise the response timeout of the device above the client's OperationTimeout",
         Topic.IDLE,
-        ", or lower OperationTimeout (New-PSSessionOption -OperationTimeout; pywinrm: operation_timeout_sec).",
+        "Or lower OperationTimeout (New-PSSessionOption -OperationTimeout; pywinrm: operation_timeout_sec).",
     ),
     see=see,
     why=why,

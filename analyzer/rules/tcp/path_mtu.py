@@ -2,10 +2,10 @@
 
 Detects
     A segment that was sent at least three times and never acknowledged, larger than every segment of that direction
-    that was, while the other host still answers; or without a word from it, when the segment has 1,000 bytes and more
-    and no pause came before. At the receiver: bytes that never came, more than any segment that
-    did, while what was sent behind them came. Or an ICMP error that says that packets are too big, and a request that
-    was never answered after it. With the sizes that passed and did not.
+    that was, while the other host still answers. Or without a word from it, when the segment has 1,000 bytes and more
+    and no pause came before. At the receiver: bytes that never came, more than any segment that did, while what was
+    sent behind them came. Or an ICMP error that says that packets are too big, and a request that was never answered
+    after it. With the sizes that passed and did not.
 Impact
     Logons and short commands work, and uploads, large scripts or long output hang: a tunnel, VPN or firewall on the
     path takes only smaller packets, and its ICMP answer is lost or dropped.

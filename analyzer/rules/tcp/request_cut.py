@@ -77,7 +77,7 @@ def advice(tell: Tell[Wait]) -> str:
     if _worst(tell).one.stop is Stop.AFTER_CLOSE:
         return "Let the client send the request again on a new connection, and drop pooled connections that the other side has closed."
     return (
-        "Look at what happened at that time on the side that ended the connection: service restarts, crashes, and time-outs shorter than the request's wait. "
+        "Look at what happened at that time on the side that ended the connection: service restarts, crashes, and timeouts shorter than the request's wait. "
         "Capture on both sides of each device between to see which of them ends it first."
     )
 

@@ -12,7 +12,9 @@ False positives
 Requires
     The client's side of the proxy, or a direct connection.
 References
-    Proxy Servers and WinRM, sentences 142 and 143.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "The final round-trip from client to server does not
+    include the original request packet. If the proxy server closes the connection, the server will attempt to
+    re-authenticate the client and the client request might never be sent to the server."
 """
 
 from bisect import bisect_left
@@ -20,15 +22,20 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from analyzer.records.proxy import Role
+from analyzer.rules import microsoft
 from analyzer.rules.asking import answered_at
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import counted, first_packet, identity, name, request, response, role, status, succeeded, who, winrm_exchanges
 from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.tcp._endings import AGAIN_NS, Ended, agent, ended_handshakes, owner_of
-from analyzer.rules.telling import Evidence, Opinion, Param, Severity, Sign, Signs, Tell
+from analyzer.rules.telling import Evidence, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 LEAST = Param("least", 2, "logons", "how many logons in a row must lead nowhere")
 _Program = tuple[str, str, int, str | None, str | None]
+
+
+_WHO = {Owner.PROXY: "proxy", Owner.SERVER: "server", Owner.NETWORK: "device in between"}
+_AVOID = "HTTPS through CONNECT avoids the problem."
 
 
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Ended]:
@@ -103,13 +110,13 @@ def why(tell: Tell[Ended]) -> str:
 
 
 OPINION = Opinion(
-    title=lambda tell: f"Logons of {tell.first.user or tell.connection.client.host} succeed, but its requests are lost",
+    title=lambda tell: f"Logons of {tell.first.user or tell.connection.client.host} succeed, but the requests are lost",
     name="Logons succeed, but the client's requests are lost",
     severity=Severity.CRITICAL,
     confidence=0.9,
     owner=owner_of,
-    reference="Proxy Servers and WinRM, sentence 143",
-    advice=Advice("Keep the connection open after the 200 that ends the logon", Topic.KEEP, ". HTTPS through CONNECT avoids the problem."),
+    reference=microsoft.REQUEST_NEVER_SENT,
+    advice=lambda tell: Advice(f"Let the {_WHO[owner_of(tell)]} keep the connection open after the 200 that ends the logon", Topic.KEEP, _AVOID),
     see=see,
     why=why,
     each=lambda evidence, sign: _program(evidence, sign.fact.connection.id),

@@ -58,7 +58,7 @@ def advice(tell: Tell[Wait]) -> str:
     return (
         "Let the client send before the limit is reached, or open a new connection after a pause. "
         "Set TCP keep-alive on the client to less than the shortest of these pauses. "
-        "Raise the idle time-out of load balancers, firewalls and NAT on the path above the client's longest pause." + words.sources(tell.facts)
+        "Raise the idle timeout of load balancers, firewalls and NAT on the path above the client's longest pause." + words.sources(tell.facts)
     )
 
 

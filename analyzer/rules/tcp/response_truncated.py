@@ -10,7 +10,9 @@ False positives
 Requires
     The side on which it happens; both sides to tell who cut it.
 References
-    RFC 9112 section 8; Proxy Servers and WinRM, sentence 136.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "If the WinRM server returns a response to the client that
+    is not a 401 response, the proxy should not close the connection."
+    RFC 9112 section 8.
 """
 
 from analyzer.records.http import Exchange, Framing, Response
@@ -92,7 +94,7 @@ OPINION = Opinion(
     confidence=lambda tell: 0.95 if _by_proxy(tell) else 0.9,
     owner=owner,
     reference="RFC 9112 section 8",
-    advice="Look for a size or time limit of the device that ended the connection (proxy read timeouts, buffer sizes, inspection of large bodies).",
+    advice="Look for a size or time limit of the device that ended the connection. Usual: proxy read timeouts, buffer sizes, inspection of large bodies.",
     see=see,
     why=why,
     explains=("http.encrypted-body-refused",),

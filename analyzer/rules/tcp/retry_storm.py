@@ -12,7 +12,9 @@ False positives
 Requires
     A direct connection or the client's side of a proxy.
 References
-    RFC 9112 section 9.4; Proxy Servers and WinRM, sentence 148.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "If the connection is not maintained, every request must be
+    re-authenticated, which might affect performance."
+    RFC 9112 section 9.4.
 """
 
 from collections import defaultdict

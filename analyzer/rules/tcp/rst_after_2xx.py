@@ -11,10 +11,16 @@ False positives
 Requires
     The side on which it happens.
 References
-    Proxy Servers and WinRM, sentences 136 and 141 to 143.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "If the WinRM server returns a response to the client that
+    is not a 401 response, the proxy should not close the connection." "HTTP-based proxy servers might end the
+    connection-based authentication affinity and close the TCP/IP connection after receiving the 200-level response
+    from the WinRM server. The final round-trip from client to server does not include the original request packet. If
+    the proxy server closes the connection, the server will attempt to re-authenticate the client and the client
+    request might never be sent to the server."
 """
 
 from analyzer.records.transport import End
+from analyzer.rules import microsoft
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import after, counted
 from analyzer.rules.tcp._endings import Ended, ended_signs, owner_of, story, title
@@ -40,11 +46,12 @@ OPINION = Opinion(
     severity=Severity.HIGH,
     confidence=0.95,
     owner=owner_of,
-    reference="Proxy Servers and WinRM, sentence 141",
+    reference=microsoft.CLOSES_AFTER_200,
     advice=Advice(
-        "Find out which device sends the reset (compare TTL and both sides' captures): a proxy's or firewall's session policy, "
-        "source-port preservation on a load balancer, or a backend health action. The connection must stay open after the logon",
+        "Find out which device sends the reset, and let it keep the connection open after the logon",
         Topic.KEEP,
+        "Compare TTL and the captures of both sides. Usual causes: a session policy of a proxy or firewall, source-port preservation on a load balancer, a "
+        "health check of the server.",
     ),
     see=see,
     why=why,

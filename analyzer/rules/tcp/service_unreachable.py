@@ -1,8 +1,9 @@
 """The WinRM port refuses connections, or does not answer.
 
 Detects
-    A connection attempt to a WinRM port that was answered by a RST, or by nothing: at least two SYN without any packet of the server, not at the end of the
-    capture; while no connection between the same hosts to the same port succeeded within 30 seconds.
+    A connection attempt to a WinRM port that was answered by a RST, or by nothing: at least two SYN without any
+    packet of the server, not at the end of the capture. No connection between the same hosts to the same port
+    succeeded within 30 seconds.
 Impact
     The service does not run, listens on another port, or a firewall is in the way. Through a proxy the client only sees a 502, 503 or 504.
 False positives
@@ -142,8 +143,8 @@ OPINION = Opinion(
     owner=Owner.SERVER,
     reference="RFC 9293 section 3.5.2",
     advice=(
-        "On the server: check that the service runs and has a listener (winrm quickconfig; winrm enumerate winrm/config/listener), and the firewall rule for "
-        "ports 5985 and 5986. On the way: firewalls between the two hosts."
+        "On the server, check that the service runs and has a listener, and the firewall rule for ports 5985 and 5986. "
+        "Commands: winrm quickconfig; winrm enumerate winrm/config/listener. On the way, check firewalls between the two hosts."
     ),
     see=see,
     why=why,

@@ -6,7 +6,7 @@ Detects
     the same place worked.
 Impact
     Load balancers, firewalls and address translation that forget an idle connection often drop its packets without a
-    reset. The client waits until its own time-out, and reports a hang or a time-out.
+    reset. The client waits until its own timeout, and reports a hang or a timeout.
 False positives
     A capture that lacks the server's direction looks alike, but then the client does not send again. A server that lost
     its network looks the same from here; a new connection that works tells it apart.
@@ -86,7 +86,7 @@ def advice(tell: Tell[Wait]) -> str:
     return (
         "Let the client send before the limit is reached, or open a new connection after a pause. "
         "Set TCP keep-alive on the client to less than the shortest of these pauses. "
-        "Raise the idle time-out of load balancers, firewalls and NAT on the path, or let them send a reset." + words.sources(tell.facts)
+        "Raise the idle timeout of load balancers, firewalls and NAT on the path, or let them send a reset." + words.sources(tell.facts)
     )
 
 

@@ -11,7 +11,8 @@ False positives
 Requires
     Both sides of the proxy.
 References
-    Proxy Servers and WinRM, sentences 145 and 146.
+    Proxy Servers and WinRM, HTTP-Based Proxy Connections: "Connection persistence. The client TCP/IP connection to
+    the proxy should continue to map to the same TCP/IP connection from the proxy to the server."
 """
 
 from bisect import bisect_right
@@ -21,6 +22,7 @@ from analyzer.records.auth import Conversation
 from analyzer.records.http import Exchange
 from analyzer.records.story import Ending, Kind
 from analyzer.records.transport import End, Side
+from analyzer.rules import microsoft
 from analyzer.rules.asking import answered_at, named, times
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import authenticated, completed, header, name, packets_of, request, response, seconds, status, upstream, who
@@ -107,11 +109,11 @@ OPINION = Opinion(
     severity=Severity.MEDIUM,
     confidence=0.9,
     owner=Owner.PROXY,
-    reference="Proxy Servers and WinRM, sentence 146",
+    reference=microsoft.SAME_CONNECTION,
     advice=Advice(
-        "Let the proxy close the client's connection when the server connection bound to it ends, and keep its own idle time below the server's",
+        "Keep the proxy's idle time for server connections below the server's",
         Topic.IDLE,
-        ". Windows' http.sys closes after 120 seconds by default.",
+        "Windows' HTTP.sys closes after 120 seconds by default. And let the proxy close the client's connection when the server connection bound to it ends.",
     ),
     see=see,
     why=why,

@@ -5,7 +5,7 @@ Detects
     the connection or until it reads again.
 Impact
     The program behind the connection does not take what arrived: it hangs, waits for a lock or for memory. The client's
-    upload or command stands still, and its own time-out ends it.
+    upload or command stands still, and its own timeout ends it.
 False positives
     A server that is slow for a moment opens its window again; shorter times are not counted. A window of 0 is the
     receiver's own word: no device is needed for it, except one that ends TCP itself.

@@ -4,7 +4,7 @@ Detects
     WinRM over TLS that came up and carried data, with a server certificate that was expired or not yet valid at the
     time of the capture, or that is not valid for the name that the client asked for.
 Impact
-    Such clients do not check the certificate, or pin it: whoever stands between could show one of his own. Clients that
+    Such clients do not check the certificate, or pin it: anyone who stands between could show one of his own. Clients that
     check it are refused their connection.
 False positives
     Clients that pin a certificate do not need its dates or names. A clock of the capture that is wrong by months makes

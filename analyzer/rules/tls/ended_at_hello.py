@@ -62,8 +62,8 @@ OPINION = Opinion(
     advice=(
         "Check the HTTPS listener on the server, then the devices on the way. "
         "Listener: winrm enumerate winrm/config/listener shows its CertificateThumbprint. "
-        "Certificate: it must be in LocalMachine\\My with its private key, for server authentication; netsh http show "
-        "sslcert shows the binding of the port. "
+        "Certificate: it must be in LocalMachine\\My with its private key, for server authentication. "
+        "Binding of the port: netsh http show sslcert. "
         "Versions: compare those that the client offered with the server's Schannel settings; System events 36870, "
         "36871 and 36874 (Schannel) name the cause. "
         "Network: capture on the server; if the reset is not in that capture, a firewall sent it."

@@ -4,7 +4,7 @@ Detects
     A WinRM request in clear that the server answers with a TLS alert, or with a page that says that the port is for
     HTTPS; or one to port 5986 after which the server ends the connection without a byte.
 Impact
-    The request is not looked at, and whatever credentials it held travelled in clear.
+    The request is not looked at, and whatever credentials it held traveled in clear.
 False positives
     Never where the server answers in TLS or says it. An end without a byte may have had other reasons.
 Requires
@@ -88,7 +88,7 @@ def why(tell: Tell[Misplaced]) -> str:
     else:
         closing = tell.packet(connection.closings[0].packet)
         end = f"The server {ended(connection)} without a byte ({closing}). Port {_HTTPS_PORT} is that for HTTPS."
-    exposed = " Its Basic credentials travelled in clear." if (header(asked, "authorization") or "").lower().startswith("basic ") else ""
+    exposed = " Its Basic credentials traveled in clear." if (header(asked, "authorization") or "").lower().startswith("basic ") else ""
     often = f" This happened on {tell.count} connections." if tell.count > 1 else ""
     sent = f"The client sent an HTTP request in clear to port {port(tell.evidence, connection)} ({packet})."
     return f"{sent}{exposed} {end}{often} [{name(connection)}]"

@@ -69,8 +69,7 @@ def advice(tell: Tell[Shake]) -> str:
     return (
         "Let scheme and port agree at the client: port 5986 for https, or http for port 5985. "
         "Windows: -UseSSL changes the port to 5986 unless -Port or the connection URI names another. "
-        "pywinrm, pypsrp, Ansible: ansible_port 5986 with ansible_winrm_scheme https; or 5985 with http, and message "
-        "encryption. "
+        "Ansible: ansible_port 5986 with ansible_winrm_scheme https, or 5985 with http. With http keep message encryption on. "
         "Server: port 5986 needs an HTTPS listener (winrm quickconfig -transport:https)."
     )
 

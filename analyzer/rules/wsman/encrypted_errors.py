@@ -2,12 +2,12 @@
 
 Detects
     Responses with status 500 and an encrypted body that could not be decrypted. WinRM answers every fault with 500:
-    access denied, quotas, a lost shell, but also the time-out of a Receive that waited for output, which is part of
+    access denied, quotas, a lost shell, but also the timeout of a Receive that waited for output, which is part of
     normal work.
 Impact
     The reason stands in the body. With a key the analyzer names it.
 False positives
-    Answers that came after a wait are most likely time-outs of a waiting Receive. They are counted apart; when there
+    Answers that came after a wait are most likely timeouts of a waiting Receive. They are counted apart; when there
     are no others the severity is info.
 Requires
     Responses.
@@ -128,5 +128,5 @@ OPINION = Opinion(
     ),
     see=see,
     why=why,
-    params=(Param("waiting_s", 1.0, "seconds", "answers after so long are taken for time-outs of a waiting Receive"),),
+    params=(Param("waiting_s", 1.0, "seconds", "answers after so long are taken for timeouts of a waiting Receive"),),
 )

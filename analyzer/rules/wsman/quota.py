@@ -5,7 +5,7 @@ Detects
     operations, concurrent users, commands in a shell, memory, load.
 Impact
     New work is refused until something ends. Often shells that no one closed hold the quota: a client that is stopped
-    leaves its shell open until the idle time-out.
+    leaves its shell open until the idle timeout.
 False positives
     A client that waits and tries again does its work, only later; then the severity is low.
 Requires

@@ -5,7 +5,7 @@ Detects
     request that goes on with it. How long the shell had not been used, whether someone closed it, and whether another
     computer answered come from the other messages of the capture.
 Impact
-    What ran in the shell is lost, and the client has to begin again. The usual reasons are the idle time-out of
+    What ran in the shell is lost, and the client has to begin again. The usual reasons are the idle timeout of
     shells, a restart of WinRM or the server, and a load balancer that sends the client to another server.
 False positives
     A client that deletes a shell and reads from it at the same time gets this fault in normal work; that is left out
@@ -106,7 +106,7 @@ def _shell(tell: Tell[Gone]) -> str:
     return (
         f"{about} was last used with success {idle} before ({tell.packet(last.packets[0])}).{_machine(tell, gone)} "
         "No request in this capture closed it. "
-        "Usual causes are its idle time-out, or a restart of WinRM or the server."
+        "Usual causes are its idle timeout, or a restart of WinRM or the server."
     )
 
 
@@ -129,7 +129,7 @@ def _name(evidence: Evidence, connection: str) -> str | None:
 
 def advice(tell: Tell[Gone]) -> str:
     """The remedy of the code, with where the idle time-out is set."""
-    return f"{remedy(_plain(tell))} Idle time-outs: IdleTimeout of winrm/config/winrs, and IdleTimeoutSec of the session (New-PSSessionOption)."
+    return f"{remedy(_plain(tell))} Idle timeouts: IdleTimeout of winrm/config/winrs, and IdleTimeoutSec of the session (New-PSSessionOption)."
 
 
 def worth(tell: Tell[Gone]) -> Severity:

@@ -1,7 +1,7 @@
 """An operation did not end within its time limit.
 
 Detects
-    A fault about a time-out or time limit in a response that could be read, on anything but a waiting Receive or
+    A fault about a timeout or time limit in a response that could be read, on anything but a waiting Receive or
     Pull: these end so all the time.
 Impact
     The server gave up the operation. What it had begun may still be running.

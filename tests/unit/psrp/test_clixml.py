@@ -45,12 +45,12 @@ def test_objects(text: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["<SS>AAAA</SS>", "<Objs><SS>AAAA</SS></Objs>", '<Obj><MS><S N="User">a</S><SS N="Password">AAAA</SS></MS></Obj>'])
-def test_a_secure_string_stays_sealed(text: str) -> None:
-    assert "<SecureString, sealed>" in clixml.shown(text)
+def test_a_secure_string_stays_encrypted(text: str) -> None:
+    assert "<SecureString, encrypted>" in clixml.shown(text)
     assert "AAAA" not in clixml.shown(text)
 
 
-def test_a_credential_among_arguments_stays_sealed() -> None:
+def test_a_credential_among_arguments_stays_encrypted() -> None:
     credential = '<Obj N="V"><TN><T>System.Management.Automation.PSCredential</T></TN><ToString>System.Management.Automation.PSCredential</ToString>'
     credential += '<Props><S N="UserName">LAB\\alice</S><SS N="Password">BASE64SECRET</SS></Props></Obj>'
     text = PIPELINE.replace('<S N="V">lsass</S>', credential)
@@ -58,7 +58,7 @@ def test_a_credential_among_arguments_stays_sealed() -> None:
     assert line is not None
     assert "BASE64SECRET" not in line
     assert "LAB\\alice" in line
-    assert "<SecureString, sealed>" in line
+    assert "<SecureString, encrypted>" in line
 
 
 @pytest.mark.parametrize(

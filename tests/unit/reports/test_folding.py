@@ -20,13 +20,13 @@ LANES = (Lane("client", "10.0.0.1"), Lane("proxy", "10.0.0.5"), Lane("server", "
 MS = 1_000_000
 
 
-def arrow(packet: int, *, left: int = 0, rightward: bool = True, head: str = "POST /wsman", details: str = "Receive, sealed 1,200 bytes", record: str = "c1.x1",
-          kind: str = "message", tone: str = "sealed") -> Arrow:  # fmt: skip
+def arrow(packet: int, *, left: int = 0, rightward: bool = True, head: str = "POST /wsman", details: str = "Receive, encrypted 1,200 bytes",
+          record: str = "c1.x1", kind: str = "message", tone: str = "sealed") -> Arrow:  # fmt: skip
     return Arrow(packet * MS, packet, left, rightward, kind, f"#{packet} {head}, {details} [{record}]", str(packet), head, details, record, tone)
 
 
 def poll(
-    position: int, packet: int, *, legs: int = 1, head: str = "200 OK", answer: str = "ReceiveResponse, sealed 900 bytes", tone: str = "sealed"
+    position: int, packet: int, *, legs: int = 1, head: str = "200 OK", answer: str = "ReceiveResponse, encrypted 900 bytes", tone: str = "encrypted"
 ) -> list[Arrow]:
     """One poll on one leg, or on both legs of a proxy."""
     asked = [arrow(packet + leg, left=leg, record=f"c{leg + 1}.x{position}") for leg in range(legs)]
@@ -48,9 +48,9 @@ def heads(one: Sequence) -> list[str]:
 @pytest.mark.parametrize("legs", [1, 2])
 def test_polls_are_one_round(legs: int) -> None:
     rounds = [one for place in range(214) for one in poll(place + 5, 20 + 10 * place, legs=legs)]
-    made = folded_drawing(drawn(arrow(1, details="Command, sealed 10 bytes"), *rounds, arrow(9999, kind="end", head="FIN of c1"))).arrows
+    made = folded_drawing(drawn(arrow(1, details="Command, encrypted 10 bytes"), *rounds, arrow(9999, kind="end", head="FIN of c1"))).arrows
     assert len(made) == 2 + 2 * legs
-    assert made[1].text == f"#20 to #2150 POST /wsman, Receive ×214, sealed, in {(2150 + 2 * legs - 1 - 20) / 1000:,.3f} s [c1.x5 to c1.x218]"
+    assert made[1].text == f"#20 to #2150 POST /wsman, Receive ×214, encrypted, in {(2150 + 2 * legs - 1 - 20) / 1000:,.3f} s [c1.x5 to c1.x218]"
     assert made[-2].packets.startswith(f"{20 + 2 * legs - 1} to #")
     assert "ReceiveResponse ×214" in made[-2].details
     assert made[-1].kind == "end"
@@ -62,7 +62,7 @@ def test_two_are_no_run() -> None:
 
 
 def test_how_winrm_waits_is_no_failure() -> None:
-    rounds = [one for place in range(4) for one in poll(place, 10 * place + 1, head="500", answer="OperationTimeout, sealed 1,530 bytes")]
+    rounds = [one for place in range(4) for one in poll(place, 10 * place + 1, head="500", answer="OperationTimeout, encrypted 1,530 bytes")]
     rounds += poll(5, 100)
     made = heads(drawn(*rounds))
     assert len(made) == 2
@@ -74,15 +74,15 @@ def test_how_winrm_waits_is_no_failure() -> None:
     [
         [arrow(55, kind="gap", head="40 bytes of c1 not in the capture", details="", tone="")],
         [arrow(55, kind="end", head="RST of c1", details="", tone="reset", record="c1")],
-        poll(50, 55, head="500", answer="Fault, sealed 900 bytes", tone="refused"),
+        poll(50, 55, head="500", answer="Fault, encrypted 900 bytes", tone="refused"),
         poll(50, 55, head="401", answer="offers Negotiate, empty", tone=""),
-        [arrow(55, details="NTLM authenticate as alice, sealed 100 bytes"), arrow(56, rightward=False, head="200", details="sealed 10 bytes")],
-        [arrow(55, details="Receive, sealed 100 bytes", record="c1.x50")],
-        [arrow(55, rightward=False, head="200 OK", details="sealed 100 bytes", record="c1.x50")],
-        poll(50, 55, answer="Fault, sealed 900 bytes"),
+        [arrow(55, details="NTLM authenticate as alice, encrypted 100 bytes"), arrow(56, rightward=False, head="200", details="encrypted 10 bytes")],
+        [arrow(55, details="Receive, encrypted 100 bytes", record="c1.x50")],
+        [arrow(55, rightward=False, head="200 OK", details="encrypted 100 bytes", record="c1.x50")],
+        poll(50, 55, answer="Fault, encrypted 900 bytes"),
         [
-            arrow(55, details="Command, sealed 900 bytes", record="c1.x50"),
-            arrow(56, rightward=False, head="200", details="CommandResponse, sealed 10 bytes", record="c1.x50"),
+            arrow(55, details="Command, encrypted 900 bytes", record="c1.x50"),
+            arrow(56, rightward=False, head="200", details="CommandResponse, encrypted 10 bytes", record="c1.x50"),
         ],
     ],
     ids=["hole", "reset", "error", "challenge", "logon", "unanswered", "unasked", "fault", "command"],
@@ -92,7 +92,7 @@ def test_what_matters_ends_the_run_and_is_drawn(odd: list[Arrow]) -> None:
     after = [one for place in range(60, 64) for one in poll(place, 10 * place + 1)]
     made = folded_drawing(drawn(*before, *odd, *after)).arrows
     assert [one for one in made if one in odd] == odd
-    assert [one.details for one in made if "×" in one.details and one.rightward] == ["Receive ×4, sealed, in 0.031 s"] * 2
+    assert [one.details for one in made if "×" in one.details and one.rightward] == ["Receive ×4, encrypted, in 0.031 s"] * 2
 
 
 def test_another_upstream_connection_ends_the_run() -> None:
@@ -108,11 +108,11 @@ def _of_word(word: str, place: int, at: int, legs: int) -> list[Arrow]:
     if word in alone:
         return [alone[word]]
     answers = {
-        "timeout": ("500", "OperationTimeout, sealed 5 bytes", "sealed"),
+        "timeout": ("500", "OperationTimeout, encrypted 5 bytes", "encrypted"),
         "error": ("503", "not WinRM 10 bytes", "refused"),
         "logon": ("401", "NTLM challenge, empty", "empty"),
     }
-    head, answer, tone = answers.get(word, ("200 OK", "ReceiveResponse, sealed 900 bytes", "sealed"))
+    head, answer, tone = answers.get(word, ("200 OK", "ReceiveResponse, encrypted 900 bytes", "encrypted"))
     made = poll(place, at, legs=legs, head=head, answer=answer, tone=tone)
     return made[:1] if word == "half" else made
 
@@ -156,7 +156,7 @@ def test_both_kinds_of_drawing_fold_alike(name: str) -> None:
 def test_a_sample_in_text_and_svg() -> None:
     one = case("direct-long-poll-healthy")
     folded, whole = one.ladder(width=120), one.ladder(width=120, fold=False)
-    assert "#24 to #44 POST /wsman, Receive ×3, sealed, in 5.209 s [c1.x6 to c1.x8]" in folded
+    assert "#24 to #44 POST /wsman, Receive ×3, encrypted, in 5.209 s [c1.x6 to c1.x8]" in folded
     assert "×" not in whole
     assert whole.count("Receive, ") == 3
     assert "Receive ×3" in one.ladder(form="svg")

@@ -18,13 +18,26 @@ from analyzer.records.result import Result
 from analyzer.records.wsman import Command, Output, Shell
 from analyzer.reports.html.exposure import exposures
 from analyzer.reports.html.faults import faults
+from analyzer.reports.html.hosts import hosts
 from analyzer.reports.html.overview import coverage
 from analyzer.reports.html.page import MOST_BYTES, Origin, page
 from analyzer.reports.html.source import Source
+from analyzer.reports.html.strips import lives
+from analyzer.rules.products import PRODUCTS
 from tests.build import evidence as build
 from tests.unit.reports.browser import PROGRAM, Browser
 
-ORDER = ("incidents", "summary", "coverage", "proxies", "findings", "ladders", "transcript", "authentication", "exposure", "faults", "issues", "method")
+SAMPLES = Path(__file__).parents[3] / "sample_pcaps"
+ORDER = (
+    "diagnosis", "map", "timeline", "ran", "incidents", "findings", "scorecards", "connections", "ladders", "transcript", "logons", "exposure", "faults",
+    "files", "capture-problems", "method",
+)  # fmt: skip
+DOCUMENTS = (
+    "https://learn.microsoft.com/",
+    "https://www.rfc-editor.org/",
+    *(setting.document for product in PRODUCTS for setting in product.settings.values()),
+)
+"""What a finding may link to: nothing is loaded from there, a reader may follow it."""
 PAYLOADS = (
     "<script>document.title='pwned'</script>", "\"><img src=x onerror=\"document.title='pwned'\">", "'><svg onload=document.title='pwned'>",
     "<iframe src=javascript:parent.document.title='pwned'>", "javascript:document.title='pwned'", "</style><script>document.title='pwned'</script>",
@@ -82,11 +95,12 @@ def test_one_page_that_needs_nothing_else(result: Result, tmp_path: Path) -> Non
     assert [sum(tag == name for tag, _ in tags) for name in ("style", "script", "h1", "main")] == [1, 1, 1, 1]
     names = {name for _, attributes in tags for name in attributes}
     assert not names & {"style", "src", "srcset", "action", "data"} | {name for name in names if name.startswith("on")}
-    assert all(str(attributes["href"]).startswith("#") for _, attributes in tags if "href" in attributes)
-    assert not re.search(r"(?<!xmlns=\")https?://", made)
+    links = [(tag, str(attributes["href"])) for tag, attributes in tags if "href" in attributes]
+    assert [(tag, link) for tag, link in links if not (tag == "a" and link.startswith(("#", *DOCUMENTS)))] == []
+    assert not re.search(r"(?<!xmlns=\")(?<!href=\")(?<!noreferrer\">)https?://", made)
     ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    assert {str(attributes["href"])[1:] for _, attributes in tags if "href" in attributes} <= set(ids)
+    assert {link[1:] for _, link in links if link.startswith("#")} <= set(ids)
     assert all(attributes.get("scope") for tag, attributes in tags if tag == "th")
 
 
@@ -98,7 +112,7 @@ def test_the_policy_names_the_style_and_the_script_by_their_hashes(tmp_path: Pat
         content = made.partition(f"<{name}>")[2].partition(f"</{name}>")[0]
         assert f"{name}-src 'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'" in policy
     assert made.index("Content-Security-Policy") < made.index("<title>") < made.index("<style>")
-    assert len(made.partition("<script>")[2].partition("</script>")[0]) < 3000
+    assert len(made.partition("<script>")[2].partition("</script>")[0]) < 5000
 
 
 def test_a_case_folder_gives_the_same_page_again_and_again(tmp_path: Path) -> None:
@@ -128,9 +142,61 @@ def test_what_the_sections_say(tmp_path: Path) -> None:
     build.case(build.direct()).report(shown, show_secrets=True)
     assert "made with --show-secrets" in shown.read_text(encoding="utf-8")
     proxied = written(build.case(build.proxied()), tmp_path / "r.html")
-    assert 'id="ladder-1-title">Sequence diagram r1: forward proxy, c1 to c2' in proxied
-    assert "not seen" in proxied
+    assert 'id="ladder-1-0-title">Sequence diagram r1: forward proxy, c1 to c2' in proxied
+    assert "not tested" in proxied
     assert "No finding" in written(build.case(build.nothing()), tmp_path / "r.html")
+
+
+def test_the_first_screen_answers_three_questions(tmp_path: Path) -> None:
+    case = analyzer.analyze(SAMPLES / "badproxy-close-after-200")
+    made = written(case, tmp_path / "r.html", case_id="2026-017 <x>", examiner="A. <b>")
+    first = made.partition('<section id="diagnosis"')[2].partition("</section>")[0]
+    happened, _, rest = first.partition("Whose part is it")
+    whose, _, change = rest.partition("What to change or record next")
+    assert "failed with status 400" in happened
+    assert "proxy 10.10.1.1:3128" in whose
+    assert 'href="#i1"' in whose
+    assert "Let the proxy keep the connection open after the 200" in change
+    assert "squid" in change
+    assert "case 2026-017 &lt;x&gt; · examiner A. &lt;b&gt;" in made
+    assert made.index("case 2026-017") < made.index('id="diagnosis"')
+
+
+def test_the_map_has_both_sides_of_the_proxy_and_what_broke(tmp_path: Path) -> None:
+    drawing = hosts(source_of(analyzer.analyze(SAMPLES / "badproxy-close-after-200")))
+    assert drawing is not None
+    assert [(near.partition(" (")[0], far.partition(" (")[0], edge.connections) for near, far, edge in drawing.edges] == [
+        ("client 10.10.1.11", "proxy 10.10.1.1:3128", 4),
+        ("proxy 10.10.1.1:3128", "server 10.20.2.20:5985", 4),
+    ]
+    assert drawing.edges[0][2].broken == 2
+    assert "2 broken" in drawing.drawing
+    healthy = hosts(source_of(analyzer.analyze(SAMPLES / "squid-ntlm-healthy")))
+    assert healthy is not None
+    assert "broke" not in healthy.drawing
+
+
+def test_a_chain_of_proxies_stands_in_a_row() -> None:
+    sample = SAMPLES / "chain-of-two-proxies"
+    drawing = hosts(source_of(analyzer.analyze([str(path) for path in sorted(sample.glob("*.pcap"))])))
+    assert drawing is not None
+    places = [int(x) for x in re.findall(r'<rect class="box" x="(\d+)"', drawing.drawing)]
+    assert len(places) == len(set(places)) == 4
+    assert all("broke" not in one for one in drawing.edges)
+
+
+def test_each_connection_has_its_strip_and_those_of_findings_come_first() -> None:
+    made, total = lives(source_of(analyzer.analyze(SAMPLES / "badproxy-close-after-200")), 100)
+    assert total == len(made) == 8
+    named = [bool(life.findings) for life in made]
+    assert named == sorted(named, reverse=True)
+    assert named.count(True) == 2
+    assert all(life.strip.startswith("<svg") and life.strip.endswith("</svg>") for life in made)
+    assert 'class="found"' in made[0].strip
+
+
+def source_of(case: analyzer.Case) -> Source:
+    return Source(case.cells)
 
 
 def test_coverage_is_that_of_the_first_screen() -> None:
@@ -150,7 +216,7 @@ def test_coverage_is_that_of_the_first_screen() -> None:
         ({"mechanism": "basic", "over_tls": True}, "protected", "Inside TLS"),
         ({"mechanism": "ntlm", "ntlm_version": "ntlmv1"}, "guessable", "NT hash itself"),
         ({"mechanism": "ntlm", "ntlm_version": "ntlmv2"}, "guessable", "guessed offline"),
-        ({"mechanism": "ntlm", "ntlm_version": None}, "unknown", "not seen"),
+        ({"mechanism": "ntlm", "ntlm_version": None}, "unknown", "not in the capture"),
         ({"mechanism": "ntlm", "ntlm_version": "anonymous"}, "protected", "anonymous"),
         ({"mechanism": "kerberos", "etype": 23}, "guessable", "RC4"),
         ({"mechanism": "kerberos", "etype": 18}, "protected", "ticket"),
@@ -195,7 +261,7 @@ def test_a_page_of_a_large_case_stays_small_and_says_what_is_left_out(tmp_path: 
     case = build.case(Result(made, found, {}, (), (shell,), commands))
     text = written(case, tmp_path / "r.html")
     assert len(text.encode()) < MOST_BYTES
-    for said in (r"of 3,000 findings shown", r"of 6,000 messages are drawn", r"of 3,000 authentications shown", r"of 3,000 commands shown", "more characters"):
+    for said in (r"of 3,000 findings shown", r"of 6,000 messages are drawn", r"of 3,000 logons shown", r"of 3,000 commands shown", "more characters"):
         assert re.search(said, text), said
 
 
@@ -259,12 +325,25 @@ def test_the_script_filters_and_copies(browser: Browser, tmp_path: Path) -> None
     browser.open(path)
     shown = "[...document.querySelectorAll('.finding')].filter(card => !card.hidden).length"
     assert browser.value(shown) == 3
-    browser.value("(() => { const box = document.getElementById('filter'); box.value = 'AUTH.x'; box.dispatchEvent(new Event('input')); })()")
+    browser.value("(() => { const box = document.getElementById('filter-finding'); box.value = 'AUTH.x'; box.dispatchEvent(new Event('input')); })()")
     assert browser.value(shown) == 1
-    assert browser.value("document.getElementById('filtered').textContent") == "1 of 3 findings"
+    assert browser.value("document.querySelector('#findings [role=status]').textContent") == "1 of 3 findings; all of them were searched"
     browser.value("document.querySelector('.finding:not([hidden]) button.copy').click()")
     browser.value("new Promise(done => setTimeout(done, 300))")
     assert "filter" in browser.value("document.getElementById('told').textContent")
+    assert browser.complaints() == []
+
+
+@browser_needed
+def test_a_table_sorts_by_its_headings(browser: Browser, tmp_path: Path) -> None:
+    written(build.case(build.proxied()), path := tmp_path / "r.html")
+    browser.open(path)
+    ids = "[...document.querySelectorAll('.connections-table tbody th')].map(cell => cell.textContent).join()"
+    first = browser.value(ids)
+    for expected in (",".join(sorted(first.split(","))), ",".join(sorted(first.split(","), reverse=True))):
+        browser.value("document.querySelector('.connections-table thead button').click()")
+        assert browser.value(ids) == expected
+    assert browser.value("document.querySelector('.connections-table th').getAttribute('aria-sort')") == "descending"
     assert browser.complaints() == []
 
 

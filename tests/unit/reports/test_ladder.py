@@ -1,14 +1,21 @@
+from itertools import pairwise
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
+from analyzer import analyze
 from analyzer.errors import UsageError
 from analyzer.records.evidence import Evidence
 from analyzer.records.proxy import Route
 from analyzer.records.result import Result
 from analyzer.reports.ladder import ladder, mermaid
 from analyzer.reports.lines import plain
+from analyzer.reports.marks import marked, of_result, thinned
 from analyzer.reports.sequence import Sequence, sequences, sequences_of
 from tests.build import evidence as build
+
+SAMPLES = Path(__file__).parents[3] / "sample_pcaps"
 
 
 def sequence_of(evidence: Evidence, name: str) -> Sequence:
@@ -22,7 +29,7 @@ def test_a_direct_connection_has_two_lanes() -> None:
     shown = plain(ladder(drawn, 100, 300))
     for piece in (
         "#10..11 POST /wsman, NTLM negotiate",
-        "#22 200 OK, sealed",
+        "#22 200 OK, encrypted",
         "NTLM authenticate as alice",
         "40 bytes of c1 not in the capture",
         "FIN of c1, sent by the server",
@@ -43,14 +50,14 @@ def test_a_route_has_three_lanes_from_either_leg(name: str) -> None:
 def test_all_rows_are_equally_wide() -> None:
     for result in (build.direct(), build.proxied()):
         for drawn in sequences(result.evidence):
-            rows = plain(ladder(drawn, 100, 300)).splitlines()[3:]
+            rows = plain(ladder(drawn, 100, 300)).splitlines()[4:]
             assert {len(row) for row in rows} == {max(map(len, rows))}
             assert max(map(len, rows)) <= 100
 
 
 def test_a_long_one_is_cut_and_says_so() -> None:
     shown = plain(ladder(sequence_of(build.direct().evidence, "c1"), 100, 2))
-    assert "... 4 more; --messages shows them" in shown
+    assert "... 4 more, until 2026-01-02T03:04:06.000000000Z; --messages shows them" in shown
 
 
 def test_mermaid() -> None:
@@ -73,14 +80,48 @@ def test_clocks_that_differ_are_set_right() -> None:
     assert [arrow.left for arrow in sequence_of(shifted, "c1").arrows] == [1, 0, 0, 0]
 
 
-def test_an_upstream_connection_of_two_clients_has_two_drawings_and_says_whose_request_it_is() -> None:
+def test_a_server_connection_of_two_clients_is_one_drawing_of_both() -> None:
     made = build.proxied().evidence
     third = build.connection(3, client="10.0.0.2", server="10.0.0.5")
     routes = (*made.routes, Route("r2", "c3", ("c2",), "10.0.0.5", "forward"))
     shared = replace(made, connections={**made.connections, "c3": third}, routes=routes)
-    one, other = sequences_of(shared, "c2")
-    assert [arrow.text.endswith("[c2.x1] for c1") for arrow in (*one.arrows, *other.arrows)].count(True) == 1
+    [drawn] = sequences_of(shared, "c2")
+    assert drawn.lanes[0] == ("2 clients", "10.0.0.1, 10.0.0.2")
+    assert "c2: server connection of 2 client connections (c1, c3)" in drawn.title
+    assert not any(" for c1" in arrow.text for arrow in drawn.arrows)
+    [other] = sequences_of(shared, "c3")
+    assert [arrow.tone for arrow in other.arrows] == ["foreign"]
     assert other.arrows[0].text.endswith("for c1")
+
+
+def test_what_a_server_connection_carries_for_other_clients_is_one_gray_row() -> None:
+    case = analyze(SAMPLES / "nginx-pooled-second-client")
+    drawings = [sequences_of(case.result.evidence, name)[0] for name in case.result.evidence.winrm]
+    gray = [arrow for drawn in drawings for arrow in drawn.arrows if arrow.tone == "foreign"]
+    assert any("messages for other clients (" in arrow.text for arrow in gray)
+    for drawn in drawings:
+        tones = [(arrow.tone == "foreign", arrow.connection) for arrow in drawn.arrows]
+        assert not any(one == two and one[0] for one, two in pairwise(tones))
+
+
+def test_an_incident_that_is_everywhere_stands_at_its_first_arrow() -> None:
+    ids = [("i1",), ("i1", "i2"), *[("i1",)] * 8]
+    assert thinned(ids) == [("i1",), ("i2",), *[()] * 8]
+    assert thinned(ids[:5]) == ids[:5]
+
+
+def test_an_incident_stands_at_the_event_that_broke_it() -> None:
+    case = analyze(SAMPLES / "badproxy-close-after-200")
+    own = of_result(case.result)
+    drawn = marked(sequence_of(case.result.evidence, "c1"), own, {})
+    hit = {arrow.head: arrow.marks for arrow in drawn.arrows if arrow.marks}
+    assert hit["FIN of c1, sent by the proxy"] == ("i1", "i2")
+    assert "FIN of c1, sent by the client" not in hit
+    shown = plain(ladder(drawn, 120, 300))
+    assert "◆ i1, i2" in shown
+    assert "0.000 s is 2026-11-24T10:24:03.744954000Z" in shown
+    healthy = analyze(SAMPLES / "squid-ntlm-healthy")
+    assert of_result(healthy.result) == {}
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120])

@@ -58,7 +58,7 @@ def test_a_ladder_is_a_picture_with_everything_escaped_inside() -> None:
     assert kind == "data:image/svg+xml;base64"
     picture = b64decode(data).decode()
     assert picture.startswith("<svg ")
-    assert {tag for tag, _ in _tags(picture)} <= {"svg", "title", "desc", "style", "g", "text", "line", "path"}
+    assert {tag for tag, _ in _tags(picture)} <= {"svg", "title", "desc", "style", "g", "text", "line", "path", "rect"}
 
 
 def test_the_text_stays_the_text() -> None:

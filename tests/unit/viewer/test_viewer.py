@@ -174,7 +174,7 @@ def test_a_folder_with_secrets_shows_none_and_answers_no_sql(tmp_path: Path) -> 
     paths = careless.written(tmp_path / "evidence")
     analyzer.analyze(paths[0]).save(tmp_path / "shown", show_secrets=True)
     pages, secret = client(tmp_path / "shown", sql=False, secrets=paths[1]), careless.PASSWORD.encode()
-    assert "holds secrets" in got(pages, "sql?q=select 1", 400)
+    assert "show-secrets" in got(pages, "sql?q=select 1", 400)
     assert 'href="/token/sql"' not in got(pages, "")
     stored = b"".join(str(row).encode() for name in ("commands", "streams") for row in opened_folder(tmp_path / "shown").show_secrets().cells(name))
     assert secret in stored or repr(careless.PASSWORD).encode()[1:-1] in stored
