@@ -28,7 +28,8 @@ class Limits(Struct, frozen=True, gc=False):
     trace_bytes: int = 512 << 20
     """Packets of an event trace that are held to be put in order of time."""
     trace_ratio: int = 64
-    """How many times larger a compressed buffer of an event trace may become; packets compress to a tenth."""
+    """How many times larger the compressed buffers of an event trace may become, beyond its first 64 MiB; packets
+    compress to a tenth."""
     dropped_packets: int = 10_000
     """Packets that Windows dropped, as pktmon tells, that are kept."""
     archive_members: int = 10_000

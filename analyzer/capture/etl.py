@@ -47,7 +47,8 @@ _PROVIDER = re.compile(re.escape(NDIS) + b"|" + re.escape(PKTMON), re.DOTALL)
 _SEARCHES = 1 << 16
 _PLACES = 10_000
 """Damaged places that are told one by one."""
-_LEAST_UNPACKED = 1 << 13
+_FREELY_UNPACKED = 64 << 20
+"""Bytes that a trace may become whatever its size: a short one of one packet over and over is no attack."""
 _FARTHEST = 1 << 17
 """Behind damage the next event begins before this: none is larger than 65,535 bytes."""
 
@@ -116,7 +117,7 @@ def rows(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Itera
 
 def _buffers(window: Window, limits: Limits, walk: Walk) -> Iterator[_Buffer]:
     """The buffers in the order of the file. Of one that the end of the file cuts what is there is given."""
-    usual = 0
+    usual = unpacked = 0
     mark = b""
     while window.need(_HEADER):
         buffer, at = window.buffer, window.at
@@ -133,9 +134,11 @@ def _buffers(window: Window, limits: Limits, walk: Walk) -> Iterator[_Buffer]:
         end = min(size, window.left())
         file_at = window.base + window.at + _HEADER
         if packed:
-            most = min(max(used, filled), _LEAST_UNPACKED + limits.trace_ratio * end)
+            left = _FREELY_UNPACKED + limits.trace_ratio * (file_at + end) - unpacked
+            most = min(max(used, filled), max(left, 0))
             data, sound = decompress(bytes(window.buffer[window.at + _HEADER : window.at + end]), most)
-            if most < max(used, filled) and len(data) == most:
+            unpacked += len(data)
+            if most < max(used, filled) and len(data) == most and len(walk.problems) < _PLACES:
                 walk.problems.append(
                     ("capture.limit", f"trace_ratio={limits.trace_ratio}: {most} bytes of the buffer at offset {file_at - _HEADER} were read", None)
                 )

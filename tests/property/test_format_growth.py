@@ -98,6 +98,12 @@ def test_four_times_the_bytes_cost_no_eight_times_as_much(name: str) -> None:
 
 
 def test_what_is_unpacked_is_bounded_by_what_was_packed() -> None:
+    one = event(NDIS, 1001, ndis_data(bytes(60_000)), 7, keywords=0xC0000001)
+    packed = buffer(one * 200, 0, compressed=True)
     walk = Walk()
-    assert not list(rows(filling(bombs(3)), Limits(), walk))
-    assert "without network packets" in walk.instead
+    found = list(rows(filling(HEADER + packed * 20), Limits(trace_ratio=2), walk))
+    assert 1000 < len(found) < 1200, "64 MiB of them"
+    told = [detail for code, detail, _ in walk.problems if code == "capture.limit"]
+    assert told
+    assert all(detail.startswith("trace_ratio=2: ") for detail in told)
+    assert len(list(rows(filling(HEADER + packed * 5), Limits(trace_ratio=2), Walk()))) == 1000
