@@ -73,7 +73,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml setup.py analyzer/capture/kernel.py analyzer/capture/kernel.pxd analyzer/formats/lz77.py analyzer/formats/lz77.pxd analyzer/psrp/strings.py analyzer/psrp/strings.pxd analyzer/wsman/marks.py analyzer/wsman/marks.pxd
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "winrm-analyzer needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@began=$$(date +%s); \
-	echo "Installing winrm-analyzer into $(VENV), with its libraries from the package index and its kernel compiled where there is a C compiler: 1 to 3 minutes the first time, 1 minute after a change." >&2; \
+	echo "Installing winrm-analyzer into $(VENV), with its libraries from the package index and its kernel compiled where there is a C compiler: 1 to 4 minutes the first time (two cores), 1 minute after a change." >&2; \
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || exit 1; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]' || exit 1; \
 	echo "Installed in $$(( $$(date +%s) - began )) seconds." >&2

@@ -19,6 +19,10 @@ class Limits(Struct, frozen=True, gc=False):
     spool_bytes: int = 8 << 30
     flow_table_slots: int = 1 << 18
     """Slots of the table of connections (64 bytes each); where they are full, rejected connections are forgotten, those not met for longest first."""
+    open_points: int = 64
+    """Capture points whose files may go on in one that comes next; those that ended first are closed."""
+    open_files: int = 64
+    """Captures that are open at a time while bytes are read back."""
     undecided_flows: int = 1 << 16
     """Connections whose first packets have not told yet what they are."""
     fragment_packets: int = 4096
@@ -42,6 +46,12 @@ class Limits(Struct, frozen=True, gc=False):
     """ICMP errors about TCP segments that are kept, to be joined to the connections that they quote."""
     duplicate_window_s: float = 60.0
     """Two packets with equal identification, checksum, numbers and size within this time are one packet captured twice."""
+    views: int = 8
+    """Other capture points' views of a connection that its holes are filled from."""
+    conflicts: int = 1000
+    """Places of one stream with two contents that are listed; more are counted."""
+    conflict_bytes: int = 4096
+    """How much of each content is kept."""
     window_bytes: int = 1 << 30
     """A segment further than this from the stream's position is passed over."""
     pause_s: float = 10.0

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from analyzer.auth.schemes import ntlm
 from analyzer.auth.turns import Reply, Turn
 from analyzer.records.auth import Audience, Conversation, Identity, KerberosToken, Mechanism, NtlmToken, Outcome, Step, Token
-from analyzer.records.ids import authentication_id
+from analyzer.records.ids import authentication_id, key_capture
 from analyzer.records.transport import Connection
 
 
@@ -27,7 +27,7 @@ def conversation(
     return Conversation(
         id=authentication_id(connection.id, ordinal),
         connection=connection.id,
-        capture=connection.capture,
+        capture=next((key_capture(step.packets[0]) for step in steps if step.packets), connection.capture),
         audience=audience,
         scheme=tokens[0].scheme,
         mechanism=_mechanism(tokens),

@@ -16,7 +16,7 @@ from analyzer.auth.schemes.reading import Complaint
 from analyzer.auth.tokens import UNKNOWN_SCHEME, challenge_token, credentials_token, is_known, rejects
 from analyzer.records.auth import Audience, Step, Token
 from analyzer.records.http import Exchange, Framing, Request, Response
-from analyzer.records.ids import key_number
+from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent
 from analyzer.settings import Limits
@@ -196,8 +196,8 @@ def _step(exchange: Exchange, message: Request | Response, status: int | None, o
 
 
 def _report(issues: list[Issue], exchange: Exchange, message: Request | Response, complaints: Sequence[Complaint]) -> None:
-    packet = key_number(message.packets[0]) if message.packets else None
-    issues.extend(Issue(code, detail, message.id, exchange.capture, packet) for code, detail in complaints)
+    capture, packet = (key_capture(message.packets[0]), key_number(message.packets[0])) if message.packets else (exchange.capture, None)
+    issues.extend(Issue(code, detail, message.id, capture, packet) for code, detail in complaints)
 
 
 def _report_texts(issues: list[Issue], exchange: Exchange, message: Response, code: str, texts: Sequence[str]) -> None:

@@ -27,6 +27,8 @@ from analyzer.settings import Limits
 
 Host = Callable[[bytes], str]
 _CHAIN = 64
+_CHAIN_AT_END = 8
+_TAIL = 1 << 20
 _SEARCHED = 8 << 20
 _PATIENCE = 1 << 16
 """Payloads, of all connections, that the second half keeps of what it would have rejected: most bodies that lie across the middle end before."""
@@ -124,6 +126,24 @@ def _head(file: FileIO, limits: Limits) -> PcapHead | PcapngHead | None:
     walk = Walk()
     next(rows(lambda buffer: file.readinto(buffer) or 0, limits, walk), None)
     return PcapngHead(walk.order, tuple(walk.interfaces), walk.snaplen) if walk.interfaces and not walk.problems else None
+
+
+def ends_about(path: str, limits: Limits) -> int | None:
+    """The latest time in the last bytes of a plain file, None when they tell none."""
+    try:
+        with Path(path).open("rb", buffering=0) as file:
+            head = _head(file, limits)
+            place = max(file.seek(0, os.SEEK_END) - _TAIL, HEADER_SIZE)
+            file.seek(place)
+            tail = file.read(_TAIL)
+            begin = None if head is None else head.begins(tail, _CHAIN_AT_END)
+            if head is None or begin is None:
+                return None
+            file.seek(place + begin)
+            found = head.rows(lambda buffer: file.readinto(buffer) or 0, limits, head.walk(), place + begin)
+            return max((row.ts_ns for row in found), default=None)
+    except OSError:
+        return None
 
 
 class _File(Struct, frozen=True, gc=False):

@@ -36,7 +36,7 @@ cdef int _status_asks(const u8[::1] view, i64 at, i64 end) except -1 nogil
 cdef class Kernel:
     cdef readonly object limits, slow, spool, unknown_links, datagrams, icmp
     cdef readonly i64 icmp_over, datagrams_over, capture, tcp_packets, snapped, undecodable, forgotten, given_up, backwards, number, seconds, last_block_ns
-    cdef i64 in_place, all_http, _timed, _first_ns, _last_ns, _spooled, _spool_limit, _spool_full, _record_size, _undecided_payloads, _prefix_size
+    cdef i64 in_place, all_http, _base, _timed, _first_ns, _last_ns, _file_timed, _file_first_ns, _file_last_ns, _spooled, _spool_limit, _spool_full, _record_size, _undecided_payloads, _prefix_size
     cdef i64 _forces, _next_force, _slots, _used, _epoch
     cdef i64 _flow_room, _flow_count, _flow_free, _flow_dead, _row_room, _row_count, _dead_rows
     cdef i64 _prefix_room, _prefix_free, _late_room, _late_count, _out_room, _out_count, _payload_at, _hungry, _only, _wanted, _alone_ns, _alone_backwards, _patience, _icmp_room, _datagram_room
@@ -47,6 +47,15 @@ cdef class Kernel:
     cdef u64[::1] _table, _flows, _free_flows, _rows, _free_prefixes, _lates
     cdef u8[::1] _prefixes, _out
 
+    cpdef object next_file(self, i64 packets, bint in_place)
+    @cython.locals(info=u64, state=i64, later_info=u64, at=i64, there=i64, isn=u64, way=u64)
+    cpdef tuple in_common(self, Kernel later)
+    @cython.locals(into=u64[::1], row=u64, base=i64, count=i64)
+    cpdef object first_rows(self, u64 flow, u64 flipped)
+    @cython.locals(words=u64[::1], row=u64, base=i64, one=i64, way=u64, left=i64, near=i64, copies=i64)
+    cdef Py_ssize_t _copies(self, u64 flow, u64 flipped, object first) except -1
+    @cython.locals(table=u64[::1], slot=i64, base=i64, state=u64, payloads=u64)
+    cpdef list addresses(self)
     cdef u64 _u16(self, i64 at) except 0xFFFFFFFFFFFFFFFF nogil
     @cython.locals(word=u64)
     cdef u64 _u32(self, i64 at) except 0xFFFFFFFFFFFFFFFF nogil

@@ -43,6 +43,10 @@ _DONE, _SLOW, _DATAGRAM, _UNKNOWN, _ICMP = 0, 1, 2, 4, 8
 _DEAD = 0xFFFFFFFF
 _WINRM_PORTS = (5985, 5986, 47001)
 _LATE_SYN_WINDOW = 1 << 16
+_FIRST_ROWS, _LAST_ROWS = 8, 4096
+"""Packets of a connection in the next file, and those here that they are compared with."""
+_FAR = 1 << 20
+"""Bytes that a segment sent again may lie behind others."""
 _MIX = 0x9E3779B97F4A7C15
 _MIX2 = 0xC2B2AE3D27D4EB4F
 _MIX3 = 0x165667B19E3779F9
@@ -228,9 +232,13 @@ class Kernel:
         self.icmp_over = 0
         self._icmp_room = limits.icmp_errors
         self._datagram_room = limits.kdc_datagrams
+        self._base = 0
         self._timed = 0
         self._first_ns = 0
         self._last_ns = 0
+        self._file_timed = 0
+        self._file_first_ns = 0
+        self._file_last_ns = 0
         self._spooled = 0
         self._spool_limit = limits.spool_bytes
         self._spool_full = 0
@@ -298,6 +306,11 @@ class Kernel:
         return self._last_ns if self._timed else None
 
     @property
+    def file_ns(self) -> tuple[int | None, int | None]:
+        """The earliest and the latest time of the file that is read, None before its first packet."""
+        return (self._file_first_ns, self._file_last_ns) if self._file_timed else (None, None)
+
+    @property
     def late(self) -> frozenset[int]:
         """Rejected flows that showed WinRM later, by the number of their first packet."""
         return frozenset(self._lates[: self._late_count])
@@ -331,6 +344,97 @@ class Kernel:
         word = word << 8 | self._view[at + 1]
         return word << 8 | self._view[at]
 
+    # The files of one capture point, one after the other (see analyzer.capture.chains)
+
+    def next_file(self, packets: int, *, in_place: bool) -> None:
+        """What follows is another file's, behind ``packets`` packets of those before; flows go on. Packet numbers given out count through all files."""
+        self._base = packets
+        self.in_place = 1 if in_place else 0
+        self._file_timed = 0
+
+    def in_common(self, later: "Kernel") -> tuple[int, int]:
+        """Of the first packets of each connection that ``later`` kept: how many belong to connections that have rows here, too, and how many of these are here
+        already, equal in all numbers: one packet, captured twice."""
+        known = 0
+        copies = 0
+        for at, there in self.meeting(later):
+            info = self._table[at + 5]
+            state = info & 7
+            if state == _REJECTED or state == _LATE:
+                continue
+            later_info = later._table[there + 5]  # noqa: SLF001  one of us
+            first = later.first_rows(later_info >> _INFO, later_info >> 3 & 1)
+            if later_info & _BEGUN:
+                isn = later._table[there + 6] & _LOW  # noqa: SLF001  one of us
+                way = (info >> 3 & 1) ^ (later_info >> 3 & 1)
+                if not info >> (4 + way) & 1:  # it shows how a connection began that is in its middle here
+                    known += len(first) // 4
+                    copies += len(first) // 4
+                    continue
+                if (self._table[at + 6] >> (32 * way)) & _LOW != isn:  # another use of the ports
+                    continue
+            known += len(first) // 4
+            copies += self._copies(info >> _INFO, info >> 3 & 1, first)
+        return known, copies
+
+    def first_rows(self, flow: int, flipped: int) -> "array[int]":
+        """The first packets of a flow, four words each, by what a packet has wherever it is captured: flags and 1 for the lower end's, sequence and
+        acknowledgement numbers, size, identification and checksum."""
+        rows = self._rows
+        found = _zeros(4 * _FIRST_ROWS)
+        into = found
+        count = self._flows[flow * _FLOW + 7]
+        row = self._flows[flow * _FLOW + 6]
+        while row:
+            count -= 1
+            base = (row - 1) * _ROW
+            if count < _FIRST_ROWS:
+                into[4 * count] = (rows[base + 3] & 255) << 1 | (rows[base + 3] >> 8 & 1) ^ flipped
+                into[4 * count + 1] = rows[base + 2]
+                into[4 * count + 2] = rows[base + 4] & _LOW
+                into[4 * count + 3] = rows[base + 6] & _LOW
+            row = rows[base + 6] >> 32
+        count = self._flows[flow * _FLOW + 7]
+        return found[: 4 * count] if count < _FIRST_ROWS else found
+
+    def _copies(self, flow: int, flipped: int, first: "array[int]") -> int:
+        """How many of these packets are among the last rows of the flow; those that lie far before all of them are taken for copies, too."""
+        rows = self._rows
+        words = first
+        copies = 0
+        for one in range(0, len(first), 4):
+            if words[one + 2] == 0 and words[one + 3] >> 16 == 0 and not words[one] & _SYN << 1:
+                continue  # without bytes and identification, two packets are easily alike
+            way = words[one] & 1
+            left = _LAST_ROWS
+            near = 0
+            row = self._flows[flow * _FLOW + 6]
+            while row and left:
+                base = (row - 1) * _ROW
+                if ((rows[base + 3] >> 8 & 1) ^ flipped) == way:
+                    if rows[base + 2] == words[one + 1] and (rows[base + 4] & _LOW) == words[one + 2] and (rows[base + 6] & _LOW) == words[one + 3]:
+                        break
+                    if (((words[one + 1] >> 32) - (rows[base + 2] >> 32) + _FAR) & _LOW) < _LOW >> 1:
+                        near = 1
+                row = rows[base + 6] >> 32
+                left -= 1
+            if (row and left) or (not left and not near):
+                copies += 1
+        return copies
+
+    def addresses(self) -> list[tuple[tuple[int, int, int, int, int], int, int, int]]:
+        """((addresses and ports as in the table), state, number of the first packet, payloads before a verdict) of every connection in the table."""
+        found = []
+        table = self._table
+        for slot in range(self._slots):
+            base = slot * _SLOT
+            if table[base + 4]:
+                ends = (table[base], table[base + 1], table[base + 2], table[base + 3], table[base + 4])
+                state = table[base + 5] & 7
+                payloads = self._flows[(table[base + 5] >> _INFO) * _FLOW + 5] >> 8 if state == _UNDECIDED else 0
+                found.append((ends, state, table[base + 7] >> 16, payloads))
+        return found
+
     # Bulks of ordinary records
 
     def pcap(self, buffer: bytearray, span: tuple[int, int, int], number: int, layout: tuple[int, int, int], link: int) -> int:
@@ -362,7 +466,7 @@ class Kernel:
                 break
             seconds = self._file_u32(at, big)
             ts_ns = seconds * _NS + self._file_u32(at + 4, big) * scale
-            if self._packet(at + header, size, self._file_u32(at + 12, big), kind, self.number + 1, ts_ns, to_file):
+            if self._packet(at + header, size, self._file_u32(at + 12, big), kind, self._base + self.number + 1, ts_ns, to_file):
                 break
             self._time(ts_ns)
             self.number += 1
@@ -403,7 +507,7 @@ class Kernel:
             if self._no_room(size):
                 self._hungry = size + 1
                 break
-            if self._packet(at + 28, size, self._file_u32(at + 24, big), known[3 * which], self.number + 1, ticks * scale, to_file):
+            if self._packet(at + 28, size, self._file_u32(at + 24, big), known[3 * which], self._base + self.number + 1, ticks * scale, to_file):
                 break
             self._time(ticks * scale)
             known[3 * which + 2] = 1
@@ -417,6 +521,7 @@ class Kernel:
     def packet(self, number: int, ts_ns: int, link: int, buffer: bytes | bytearray, at: int, size: int, wire_size: int, file_at: int) -> None:
         """One packet of any kind. ``file_at`` is where byte ``at`` of ``buffer`` lies in the capture's file."""
         self._view = buffer
+        number += self._base
         kind = KINDS.get(link, 0)
         self._time(ts_ns)
         if kind == 0:
@@ -452,6 +557,13 @@ class Kernel:
                 self._alone_ns = ts_ns
             else:
                 self._alone_backwards += 1
+        if not self._file_timed:
+            self._file_timed = 1
+            self._file_first_ns = self._file_last_ns = ts_ns
+        elif ts_ns > self._file_last_ns:
+            self._file_last_ns = ts_ns
+        elif ts_ns < self._file_first_ns:
+            self._file_first_ns = ts_ns
         if not self._timed:
             self._timed = 1
             self._first_ns = self._last_ns = ts_ns
@@ -1196,6 +1308,8 @@ class Kernel:
         self.backwards += later.backwards + more
         self._first_ns = min(self._first_ns, later._first_ns)  # noqa: SLF001  one of us
         self._last_ns = max(self._last_ns, later._last_ns)  # noqa: SLF001  one of us
+        self._file_first_ns = self._first_ns
+        self._file_last_ns = self._last_ns
         for link, count in later.unknown_links.items():
             self.unknown_links[link] = self.unknown_links.get(link, 0) + count
         room = self.limits.kdc_datagrams - len(self.datagrams)

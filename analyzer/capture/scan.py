@@ -1,44 +1,39 @@
-"""One capture file in, its description and its candidate flows out.
+"""The files of one capture point in, their descriptions and their candidate flows out.
 
-The file is read once; when a rejected flow later turns out to be WinRM (its first packets told nothing, or the capture began in the middle of a body) it is
+A capture point is one file, or the files that a capture program wrote one after the other (`analyzer.capture.points` says which). One kernel reads them all, so
+that connections, fragments and verdicts go on from file to file and the result is that of one long file; only packet numbers and places are each file's own.
+
+Files are read once; when a rejected flow later turns out to be WinRM (its first packets told nothing, or the capture began in the middle of a body) they are
 read a second time with that flow kept. Payload of compressed inputs, pipes and the slow path is spooled to a temporary file that lives as long as the result.
 """
 
-import os
-from bisect import bisect_left
+from array import array
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
-from analyzer.capture.kernels import chosen, description
 from analyzer.capture.links import link
-from analyzer.capture.open import STDIN, Opened, UnpackError, opened
-from analyzer.capture.slow import SlowPath
-from analyzer.capture.window import Walk
+from analyzer.capture.open import STDIN
+from analyzer.capture.point import COUNTS, Part, Piece, Point, Problem, Progress, Spool, Spooled, host_of
 from analyzer.errors import InputError
 from analyzer.records.capture import Capture, Flow, IcmpError
-from analyzer.records.ids import key_number
+from analyzer.records.ids import key_number, packet_key
 from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcPiece
 from analyzer.settings import Limits, Scope
 
-Progress = Callable[[str, int, int], None]
-Problem = tuple[str, str, int | None]
-"""(issue code, detail, packet number)."""
 _WINRM_PORTS = (5985, 5986, 47001)
 _BEFORE = 3
 """TLS connections before one of WinRM's that may be its other side."""
-_UNREAD = ("capture.decompression", "capture.unreadable")
 
 
 class Scanned(NamedTuple):
-    """What one input gave. ``spool`` holds the payload that does not lie in the file as it is (None when all of it does)."""
+    """What one input gave: the flows that begin in it. ``spool`` holds the payload that does not lie in the file as it is (None when all of it does)."""
 
     capture: Capture
     flows: tuple[Flow, ...]
@@ -50,76 +45,48 @@ class Scanned(NamedTuple):
     """ICMP errors about TCP segments."""
 
 
-class _Spool:
-    """A temporary file for payload, opened with the first byte; nothing of it outlives the process."""
-
-    def __init__(self) -> None:
-        self.file: BinaryIO | None = None
-
-    def __call__(self, payload: bytes) -> None:
-        if self.file is None:
-            import tempfile
-
-            self.file = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-"))  # noqa: SIM115  owned by the result
-        self.file.write(payload)
-
-
 def scan(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None = None) -> Scanned:
     """Reads one input. Raises `InputError` only when it cannot be opened at all; everything else about it is an issue."""
-    found = _pass(path, ordinal, name, limits, scope, progress, frozenset())
-    if isinstance(found, Scanned):
-        return found
-    again = _pass(path, ordinal, name, limits, scope, progress, found)
-    if isinstance(again, Scanned):
-        return again
-    msg = f"{path}: the file changed while it was read"
-    raise InputError(msg)
+    spool = Spool()
+    point = first_reading(limits, scope, spool)
+    point.read(Piece(path, ordinal, name), progress, alone=True)
+    return described(read_again(point, to_keep(point), spool, progress))[0]
 
 
-class _Read(Struct, frozen=True, gc=False):
-    """One reading of an input: the kernel with its counts, the walk, the flows, the late ones, the spool, problems besides the walk's, and bytes read."""
-
-    kernel: Kernel
-    walk: Walk
-    flows: tuple[Flow, ...]
-    late: frozenset[int]
-    spool: BinaryIO | None
-    problems: tuple[Problem, ...]
-    size: int
-    tables: tuple[tuple[Kernel, int], ...] = ()
-    """Kernels whose tables know all flows, and how many packets came before each."""
+def first_reading(limits: Limits, scope: Scope, spool: Spool) -> Point:
+    """A point of which nothing was read yet."""
+    return Point(limits, scope, Spooled(spool))
 
 
-def _pass(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None, force: frozenset[int]) -> Scanned | frozenset[int]:
-    """One reading. Gives the flows that must be kept in a second reading, if any; never in a second one, nor for a pipe."""
-    source = opened(path)
-    read = None
-    if source.seekable and source.size >= limits.parallel_bytes and not force and description() == "compiled" and (os.cpu_count() or 1) > 1:
-        read = _in_halves(source, ordinal, name, limits, scope, progress)
-    if read is None:
-        read = _in_one(source, ordinal, name, limits, scope, progress, force)
-    if path != STDIN:
-        source.raw.close()
-    if not force and path != STDIN and not any(code in _UNREAD for code, _, _ in read.problems):
-        again = read.late | _in_front(read, limits)
-        if again:
-            return again
-    links = tuple(link(one).name for one in sorted(read.walk.links))
-    capture = replace(_capture(path, ordinal, name, source, read), link_types=links, flows=len(read.flows))
-    problems = [*read.walk.problems, *read.problems, *_notes(read, limits, force)]
-    return Scanned(capture, read.flows, tuple(_issues(problems, ordinal, limits)), read.spool, _kdc(read, ordinal), _icmp(read, ordinal))
+def to_keep(point: Point) -> frozenset[int]:
+    """The flows that only a second reading shows, by what the point itself tells."""
+    return point.late | _in_front(point)
 
 
-def _in_front(read: _Read, limits: Limits) -> frozenset[int]:
+def read_again(point: Point, force: frozenset[int], spool: Spool, progress: Progress | None) -> Point:
+    """The point read a second time with the flows ``force`` kept; the point itself where that is not needed, or not possible."""
+    if not force or not point.readable_again:
+        return point
+    again = Point(point.limits, point.scope, Spooled(spool), force)
+    try:
+        for part in point.parts:
+            again.read(part.piece, progress, alone=len(point.parts) == 1)
+    except InputError:  # no longer there: what the first reading gave stays
+        return point
+    return again if again.packets >= point.packets else point
+
+
+def _in_front(point: Point) -> frozenset[int]:
     """TLS that a proxy may end on another port than WinRM's, to go on to the server in clear or in TLS of its own.
 
     That is TLS to a host that WinRM comes from, and in a file that is quickly read again the TLS connections that began right before each of WinRM's, as a
     proxy has another address on its other side."""
-    flows = [flow for flow in read.flows if flow.ports[1] in _WINRM_PORTS]
+    limits = point.limits
+    flows = [flow for flow in point.flows() if flow.ports[1] in _WINRM_PORTS]
     words = frozenset(_words(flow.hosts[0]) for flow in flows)
-    tables = read.tables if words else ()
+    tables = point.tables if words else ()
     found = {number + before for kernel, before in tables for number in kernel.rejected_at(words, limits.front_ports)}
-    if read.size < limits.parallel_bytes:
+    if sum(part.size for part in point.parts) < limits.parallel_bytes:
         others = sorted(number + before for kernel, before in tables for number in kernel.rejected_at(frozenset(), limits.front_ports))
         for flow in flows:
             place = bisect_left(others, key_number(flow.segments.key[0]))
@@ -135,90 +102,109 @@ def _words(host: str) -> tuple[int, int]:
     return (int(address), 0) if address.version == 4 else (int(address) >> 64, int(address) & (1 << 64) - 1)
 
 
-def _icmp(read: _Read, ordinal: int) -> tuple[IcmpError, ...]:
-    packets = [*read.kernel.icmp, *read.kernel.slow.icmp]
-    if not packets or not read.flows:
+def described(point: Point, *, flows_elsewhere: bool = False) -> list[Scanned]:
+    """What each file of a point gave, in the order they were read. Messages of ICMP and Kerberos are of use where there are flows, or ``flows_elsewhere``."""
+    kernel, parts = cast("Kernel", point.kernel), point.parts
+    kernel.slow.finish()
+    flows = point.flows()
+    name = min(part.piece.ordinal for part in parts)
+    placed = [_placed(flow, point, name) for flow in flows]
+    problems: dict[int, list[Problem]] = {part.piece.ordinal: [*part.walk.problems] for part in parts}
+    for code, detail, number in kernel.slow.problems:
+        part = parts[0] if number is None else _part_of(parts, number)
+        problems[part.piece.ordinal].append((code, detail, None if number is None else number - part.before))
+    for part in parts:
+        problems[part.piece.ordinal] += part.damage
+    for part, problem in _notes(point):
+        problems[part.piece.ordinal].append(problem)
+    wanted = bool(flows) or flows_elsewhere
+    kdc, icmp = _kdc(point) if wanted else (), _icmp(point, name) if wanted else ()
+    return [
+        Scanned(
+            capture=replace(_capture(part), point=name, point_last_ns=kernel.last_ns, flows=sum(flow.capture == part.piece.ordinal for flow in placed)),
+            flows=tuple(flow for flow in placed if flow.capture == part.piece.ordinal),
+            issues=tuple(_issues(problems[part.piece.ordinal], part.piece.ordinal, point.limits)),
+            spool=point.spooled.file,
+            kdc=kdc if part is parts[0] else (),
+            icmp=icmp if part is parts[0] else (),
+        )
+        for part in parts
+    ]
+
+
+def _part_of(parts: Sequence[Part], number: int) -> Part:
+    """The file that holds a packet, by its number through all files."""
+    return parts[bisect_left(parts, number, key=lambda part: part.before) - 1]
+
+
+def _place(parts: Sequence[Part], key: int) -> int:
+    """A packet's key, from that with its number through all files."""
+    part = _part_of(parts, key_number(key))
+    return packet_key(part.piece.ordinal, key_number(key) - part.before)
+
+
+def _placed(flow: Flow, point: Point, name: int) -> Flow:
+    """The flow with the packet numbers and places of the files it lies in."""
+    parts, rows_of = point.parts, flow.segments
+    spooled = any(source & 1 for source in rows_of.source)
+    if len(parts) == 1 and not spooled:
+        return flow if flow.point == name else replace(flow, point=name)
+    numbers = [key_number(key) for key in rows_of.key]
+    ordinals: list[int] = []
+    at = 0
+    while at < len(numbers):
+        part = _part_of(parts, numbers[at])
+        end = bisect_right(numbers, part.before + part.walk.packets, lo=at)
+        ordinals += [part.piece.ordinal] * (end - at)
+        numbers[at:end] = [number - part.before for number in numbers[at:end]]
+        at = end
+    sources = [2 * ordinal | source & 1 for ordinal, source in zip(ordinals, rows_of.source, strict=True)]
+    places = rows_of.file_at
+    if spooled:
+        place = point.spooled.place
+        places = array("q", (place(at) if source & 1 and size else at for at, source, size in zip(places, sources, rows_of.size, strict=True)))
+    segments = replace(
+        rows_of,
+        key=array("q", map(packet_key, ordinals, numbers)),
+        source=array("q", sources),
+        file_at=places,
+    )
+    return replace(flow, capture=ordinals[0], point=name, segments=segments)
+
+
+def _icmp(point: Point, name: int) -> tuple[IcmpError, ...]:
+    kernel = cast("Kernel", point.kernel)
+    packets = [*kernel.icmp, *kernel.slow.icmp]
+    if not packets:
         return ()
     from analyzer.capture.icmp import icmp_errors
 
-    return icmp_errors(ordinal, packets, _host)
+    return tuple(replace(error, packet=_place(point.parts, error.packet), point=name) for error in icmp_errors(0, packets, host_of))
 
 
-def _kdc(read: _Read, ordinal: int) -> tuple[KdcPiece, ...]:
-    if not read.kernel.datagrams or not read.flows:
+def _kdc(point: Point) -> tuple[KdcPiece, ...]:
+    kernel = cast("Kernel", point.kernel)
+    if not kernel.datagrams:
         return ()
     from analyzer.capture.kdc import kdc_datagrams
 
-    return kdc_datagrams(ordinal, read.kernel.datagrams, _host)
+    found = kdc_datagrams(0, kernel.datagrams, host_of)
+    return tuple(replace(piece, packets=tuple(_place(point.parts, key) for key in piece.packets)) for piece in found)
 
 
-def _in_halves(source: Opened, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None) -> _Read | None:
-    from analyzer.capture import halves
-
-    def kernel() -> Kernel:
-        return Kernel(ordinal, limits, SlowPath(limits), _Spool(), in_place=True, all_http=scope.all_http, force=frozenset())
-
-    def seen(size: int) -> None:
-        if progress is not None:
-            progress(name, size, source.size)
-
-    try:
-        found = halves.scanned(source.path, limits, kernel, _host, seen)
-    except OSError:  # one thread will meet it, too, and keep what came before
-        return None
-    if found is None:
-        return None
-    tables = ((found.kernel, 0), found.later)
-    return _Read(found.kernel, found.walk, found.flows, found.late, None, (), source.size, tables)
-
-
-def _in_one(source: Opened, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None, force: frozenset[int]) -> _Read:
-    walk, slow, spool = Walk(), SlowPath(limits), _Spool()
-    kernel = chosen()(ordinal, limits, slow, spool, in_place=source.seekable, all_http=scope.all_http, force=force)
-    size = 0
-
-    def fill(buffer: memoryview) -> int:
-        nonlocal size
-        got = source.fill(buffer)
-        size += got
-        if progress is not None:
-            progress(name, source.raw.tell() if source.size else size, source.size)
-        return got
-
-    damage: list[Problem] = []
-    try:
-        for row in rows(fill, limits, walk, kernel):
-            kernel.packet(*row)
-    except UnpackError as error:
-        damage.append(("capture.decompression", f"{source.compression}: {error}", walk.packets or None))
-    except OSError as error:
-        damage.append(("capture.unreadable", f"reading stopped after {size} bytes: {error.strerror or error}", walk.packets or None))
-    finally:
-        if source.raw is not source.stream:
-            source.stream.close()
-    slow.finish()
-    problems = (*slow.problems, *damage)
-    return _Read(kernel, walk, kernel.flows(_host), kernel.late, spool.file, problems, size, ((kernel, 0),))
-
-
-def _host(address: bytes) -> str:
-    from ipaddress import ip_address
-
-    return str(ip_address(address))
-
-
-def _capture(path: str, ordinal: int, name: str, source: Opened, read: _Read) -> Capture:
-    walk, kernel = read.walk, read.kernel
+def _capture(part: Part) -> Capture:
+    piece, walk = part.piece, part.walk
     return Capture(
-        ordinal=ordinal,
-        path=path if path == STDIN else str(Path(path)),
-        name=name,
-        format=walk.format + (f"+{source.compression}" if source.compression else "") if walk.format else "unknown",
-        size=source.size or read.size,
+        ordinal=piece.ordinal,
+        path=piece.path if piece.path == STDIN else str(Path(piece.path)),
+        name=piece.name,
+        format=walk.format + (f"+{part.compression}" if part.compression else "") if walk.format else "unknown",
+        size=part.size,
+        link_types=tuple(link(one).name for one in sorted(walk.links)),
         packets=walk.packets,
-        tcp_packets=kernel.tcp_packets,
-        first_ns=kernel.first_ns,
-        last_ns=kernel.last_ns,
+        tcp_packets=part.tcp_packets,
+        first_ns=part.first_ns,
+        last_ns=part.last_ns,
         snaplen=walk.snaplen,
         secrets=tuple(walk.secrets),
         comments=tuple(walk.comments),
@@ -226,35 +212,40 @@ def _capture(path: str, ordinal: int, name: str, source: Opened, read: _Read) ->
     )
 
 
-def _notes(read: _Read, limits: Limits, force: frozenset[int]) -> list[Problem]:
-    """What the counters say about the file as a whole."""
-    walk, kernel = read.walk, read.kernel
-    notes: list[Problem] = []
-    if not walk.format:
-        notes.append(("capture.unreadable", walk.instead or "nothing of it could be read", None))
+def _notes(point: Point) -> Iterator[tuple[Part, Problem]]:
+    """What the counters say about the point as a whole, told of the first file in which they rose."""
+    kernel, parts, limits = cast("Kernel", point.kernel), point.parts, point.limits
+    for part in parts:
+        if not part.walk.format:
+            yield part, ("capture.unreadable", part.walk.instead or "nothing of it could be read", None)
     for number, count in sorted(kernel.unknown_links.items()):
-        notes.append(("capture.unknown-link", f"{count} packets of link type {number} ({link(number).name})", None))
-    if kernel.snapped:
-        notes.append(("capture.snapped", f"{kernel.snapped} TCP packets are cut (snap length {walk.snaplen})", None))
-    if kernel.undecodable:
-        notes.append(("capture.undecodable-packet", f"{kernel.undecodable} packets", None))
-    if kernel.backwards:
-        notes.append(("capture.time-backwards", f"{kernel.backwards} packets are earlier than one before them", None))
-    if kernel.spool_full:
-        notes.append(("capture.limit", f"spool_bytes={limits.spool_bytes}: later payload was not kept", None))
-    if kernel.icmp_over:
-        notes.append(("capture.limit", f"icmp_errors={limits.icmp_errors}: {kernel.icmp_over} later ICMP errors were not kept", None))
-    if kernel.datagrams_over:
-        notes.append(("capture.limit", f"kdc_datagrams={limits.kdc_datagrams}: {kernel.datagrams_over} later Kerberos messages were not kept", None))
-    if kernel.given_up:
-        detail = f"undecided_flows={limits.undecided_flows}: {kernel.given_up} connections were given up before they told what they are"
-        notes.append(("capture.limit", detail, None))
-    if kernel.forgotten:
-        detail = f"flow_table_slots={limits.flow_table_slots}: {kernel.forgotten} connections without WinRM were forgotten; had one gone on, it began again"
-        notes.append(("capture.limit", detail, None))
-    if read.late - force:
-        notes.append(("capture.limit", f"{len(read.late - force)} connections show WinRM only late and could not be read again", None))
-    return notes
+        with_it = next((part for part in parts if number in part.walk.links), parts[0])
+        yield with_it, ("capture.unknown-link", f"{count} packets of link type {number} ({link(number).name})", None)
+    counts = dict(zip(COUNTS, parts[-1].counts, strict=True))
+    snaplen = next((part.walk.snaplen for part in parts if part.counts[0]), None)
+    words = {
+        "snapped": ("capture.snapped", f"{counts['snapped']} TCP packets are cut (snap length {snaplen})"),
+        "undecodable": ("capture.undecodable-packet", f"{counts['undecodable']} packets"),
+        "backwards": ("capture.time-backwards", f"{counts['backwards']} packets are earlier than one before them"),
+        "spool_full": ("capture.limit", f"spool_bytes={limits.spool_bytes}: later payload was not kept"),
+        "icmp_over": ("capture.limit", f"icmp_errors={limits.icmp_errors}: {counts['icmp_over']} later ICMP errors were not kept"),
+        "datagrams_over": ("capture.limit", f"kdc_datagrams={limits.kdc_datagrams}: {counts['datagrams_over']} later Kerberos messages were not kept"),
+        "given_up": (
+            "capture.limit",
+            f"undecided_flows={limits.undecided_flows}: {counts['given_up']} connections were given up before they told what they are",
+        ),
+        "forgotten": (
+            "capture.limit",
+            f"flow_table_slots={limits.flow_table_slots}: {counts['forgotten']} connections without WinRM were forgotten; had one gone on, it began again",
+        ),
+    }
+    for place, name in enumerate(COUNTS):
+        first = next((part for part in parts if part.counts[place]), None)
+        if first is not None:
+            yield first, (*words[name], None)
+    left = sorted(point.late - point.force)
+    if left:
+        yield _part_of(parts, left[0]), ("capture.limit", f"{len(left)} connections show WinRM only late and could not be read again", None)
 
 
 def _issues(problems: list[Problem], ordinal: int, limits: Limits) -> Iterator[Issue]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -133,6 +134,16 @@ class Case(CaseTables):
 
         stream, at, end_at = self._extent(name)
         return tuple(pieces(stream, at, end_at, self._fetch))
+
+    def contents(self, name: str) -> tuple[builtins.bytes, builtins.bytes]:
+        """Both contents of a conflict (``c3.k1``): the one that was used, and the other one, as far as they were kept. `InputError`: there is no such one."""
+        from analyzer.tables.conflicts import conflict_rows
+
+        for row in conflict_rows(self.result):
+            if row.id == name:
+                return row.conflict.used, row.conflict.other
+        msg = f"there is no conflict {name!r}; the table conflicts has those there are"
+        raise InputError(msg)
 
     def packet(self, capture: str, number: int) -> Packet:
         """Packet ``number`` of the capture of that name, read again from its file; ``.to_scapy()`` dissects it."""

@@ -62,6 +62,11 @@ class CaseTables(ABC):
         return self.table("connections")
 
     @property
+    def conflicts(self) -> pd.DataFrame:
+        """Places of TCP streams for which packets have different bytes."""
+        return self.table("conflicts")
+
+    @property
     def tls(self) -> pd.DataFrame:
         """One row per TLS connection: what was offered and chosen, the certificate, alerts, how far it came."""
         return self.table("tls")

@@ -6,14 +6,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.capture.kernels import description
-from analyzer.capture.scan import Scanned, scan
-from analyzer.engine.inputs import Input, expanded
+from analyzer.capture.point import Piece
+from analyzer.capture.points import scan_all
+from analyzer.engine.inputs import expanded
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import Asked, Settings, judged
 from analyzer.errors import InputError
-from analyzer.records.capture import Capture
 from analyzer.records.evidence import captures_only
-from analyzer.records.issues import Issue
 from analyzer.records.result import Result
 from analyzer.records.secrets import Secrets
 from analyzer.rules.catalogue import rule_files
@@ -50,13 +49,13 @@ def run(
         asked = replace(asked, proxy=known_product(asked.proxy))
     settings = Settings(limits, secrets, asked)
     found = expanded(inputs, limits)
-    scanned = [_scanned(item, ordinal, limits, scope, progress) for ordinal, item in enumerate(found.inputs)]
+    scanned = scan_all([Piece(item.path, ordinal, item.name) for ordinal, item in enumerate(found.inputs)], limits, scope, progress)
     scanned[0] = scanned[0]._replace(issues=(*found.others, *scanned[0].issues))  # of no capture: the first one carries them
     if all(item.capture.format == "unknown" for item in scanned):
         details = "; ".join(f"{item.capture.name}: {issue.detail}" for item in scanned for issue in item.issues if issue.code in _WHY_NOT)
         raise InputError(details or "none of the inputs is a capture")
     captures = [item.capture for item in scanned]
-    sources = Sources(captures, {item.capture.ordinal: item.spool for item in scanned if item.spool is not None})
+    sources = Sources(captures, next((item.spool for item in scanned if item.spool is not None), None), limits.open_files)
     if any(item.flows for item in scanned):
         from analyzer.engine.reading import read
 
@@ -67,15 +66,6 @@ def run(
     judgement = judged(evidence, settings)
     evidence = replace(evidence, issues=(*evidence.issues, *judgement.failures))
     return Run(Result(evidence, judgement.findings, {}, incidents=judgement.incidents, diagnosis=judgement.diagnosis), sources, tuple)
-
-
-def _scanned(item: Input, ordinal: int, limits: Limits, scope: Scope, progress: Progress | None) -> Scanned:
-    try:
-        return scan(item.path, ordinal, item.name, limits, scope, progress)
-    except InputError as error:
-        detail = str(error).removeprefix(f"{item.path}: ")
-        capture = Capture(ordinal, item.path, item.name, "unknown", 0)
-        return Scanned(capture, (), (Issue("capture.unreadable", detail, capture=ordinal),), None)
 
 
 def kernel_form() -> str:

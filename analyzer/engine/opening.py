@@ -260,7 +260,7 @@ def _place(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str]) -
     client = connection if near is None else evidence.connections[near.near_connection]
     server = connection if far is None else evidence.connections[far.far_connection]
     user = _user(evidence, client.id, clients) or _user(evidence, connection.id, clients)
-    return Place(connection.id, client.client.host, server.server.host, user, connection.capture)
+    return Place(connection.id, client.client.host, server.server.host, user, exchange.capture)
 
 
 def _user(evidence: Evidence, connection: str, clients: Mapping[str, str]) -> str | None:

@@ -46,8 +46,9 @@ from analyzer.story.icmp import icmp_of
 from analyzer.story.silence import joined as without_repeats
 from analyzer.story.silence import unanswered
 from analyzer.transport.connections import connection
+from analyzer.transport.healing import healed
 from analyzer.transport.prefaces import unprefaced
-from analyzer.transport.threads import threads
+from analyzer.transport.threads import same, threads
 from analyzer.transport.tls import Store, opened
 from analyzer.transport.translation import translated
 from analyzer.transport.tunnels import inner
@@ -78,11 +79,13 @@ class Tools(NamedTuple):
 
 
 class Work(NamedTuple):
-    """One connection to be read: its number, its flows in order, the number of the connection whose twin it is."""
+    """One connection to be read: its number, its flows in order, the number of the connection whose twin it is; and the other views of it, each with its
+    number and flows, which have what its own lacks."""
 
     number: int
     flows: tuple[Flow, ...]
     twin_of: int | None
+    views: tuple[tuple[int, tuple[Flow, ...]], ...] = ()
 
 
 class Kdc(NamedTuple):
@@ -124,9 +127,11 @@ def _framed(reader: Reader, source: tuple[str, int], target: tuple[str, int]) ->
 
 def work(flows: Sequence[Flow]) -> tuple[Work, ...]:
     """Job *threads*: every flow of all captures, in order of captures, then of first packets."""
+    found = threads(flows)
+    own = {number: tuple(flows[index] for index in thread.flows) for number, thread in enumerate(found, 1)}
+    views = {number: tuple((other, own[other]) for other in group if other != number) for group in same(found, flows) for number in group}
     return tuple(
-        Work(number, tuple(flows[index] for index in thread.flows), None if thread.twin_of is None else thread.twin_of + 1)
-        for number, thread in enumerate(threads(flows), 1)
+        Work(number, own[number], None if thread.twin_of is None else thread.twin_of + 1, views.get(number, ())) for number, thread in enumerate(found, 1)
     )
 
 
@@ -153,6 +158,10 @@ def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = 
         made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits)
         if item.twin_of is not None:
             made = replace(made, twin_of=connection_id(item.twin_of))
+        for number, view in item.views[: tools.limits.views]:
+            other, _ = connection(connection_id(number), view, tools.fetch, tools.limits)
+            made, told = healed(made, other, tools.fetch, tools.limits, tells=number > item.number)
+            issues = (*issues, *told)
         out.extend(_read(made, issues, tools, tools.limits.tunnel_depth))
         if done is not None:
             done()
@@ -228,7 +237,7 @@ def evidence(
     spoken = tuple(conversation for item in ordered for conversation in item.conversations)
     present = winrm(connections, exchanges_of, all_messages, spoken, joined.hops, routed.routes, limits)
     return Evidence(
-        captures=tuple(_with_clock(capture, joined.clocks.get(capture.ordinal)) for capture in captures),
+        captures=tuple(_with_clock(capture, joined.clocks.get(capture.point)) for capture in captures),
         connections=connections,
         exchanges=exchanges,
         exchanges_of=exchanges_of,

@@ -1,7 +1,7 @@
-"""Reads bytes back from captures and spool files by (source, offset, size). Source 2n is capture n's file, 2n+1 its spool."""
+"""Reads bytes back from captures and the spool by (source, offset, size). Source 2n is capture n's file, 2n+1 the spool, which holds what captures share."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -22,14 +22,15 @@ class _Block:
 
 class Sources:
     """Files are opened when first needed and read in blocks; the last block of each stays, since segments of a stream lie near each other. A block is twice as
-    large as the one before it when it follows that closely, else half as large."""
+    large as the one before it when it follows that closely, else half as large. At most ``most`` files are open, those opened last."""
 
-    def __init__(self, captures: Sequence[Capture], spools: Mapping[int, BinaryIO]) -> None:
+    def __init__(self, captures: Sequence[Capture], spool: BinaryIO | None, most: int = 64) -> None:
         self._paths = {capture.ordinal: capture.path for capture in captures}
-        self._spools = dict(spools)
-        self._open: dict[int, int] = {}
+        self._spool = spool
+        self._most = most
         self._blocks: dict[int, _Block] = {}
-        self._files: list[BinaryIO] = []
+        self._files: dict[int, BinaryIO] = {}
+        """Captures that are open, in the order they were opened."""
 
     def fetch(self, source: int, at: int, size: int) -> bytes:
         """The bytes; fewer when the file no longer has them."""
@@ -44,36 +45,33 @@ class Sources:
         else:
             block.size = block.size >> 1 if block.size > _SMALLEST else 0
         if source & 1:
-            self._spools[source >> 1].flush()
+            self.flush()
         block.begin = at
         block.data = data = os.pread(block.descriptor, max(block.size, size), at)
         return data if len(data) == size else data[:size]
 
     def flush(self) -> None:
-        """Writes what the spools hold back: a copy of this process would write it once more."""
-        for spool in self._spools.values():
-            spool.flush()
+        """Writes what the spool holds back: a copy of this process would write it once more."""
+        if self._spool is not None:
+            self._spool.flush()
 
     def _descriptor(self, source: int) -> int:
-        known = self._open.get(source)
-        if known is None:
-            if source & 1:
-                spool = self._spools[source >> 1]
-                known = spool.fileno()
-            else:
-                file = Path(self._paths[source >> 1]).open("rb")  # noqa: SIM115  closed with this object
-                self._files.append(file)
-                known = file.fileno()
-            self._open[source] = known
-        return known
+        if source & 1:
+            return cast("BinaryIO", self._spool).fileno()
+        if len(self._files) >= self._most:
+            oldest = next(iter(self._files))
+            self._files.pop(oldest).close()
+            self._blocks.pop(oldest, None)
+        file = self._files[source] = Path(self._paths[source >> 1]).open("rb")  # noqa: SIM115  closed with this object
+        return file.fileno()
 
     def store(self, capture: int, data: bytes) -> tuple[int, int]:
-        """Keeps bytes that lie in no file (plaintext out of TLS) in the capture's spool; gives (source, offset)."""
-        spool = self._spools.get(capture)
+        """Keeps bytes that lie in no file (plaintext out of TLS) in the spool; gives (source, offset)."""
+        spool = self._spool
         if spool is None:
             import tempfile
 
-            spool = self._spools[capture] = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-"))  # noqa: SIM115  closed with this object
+            spool = self._spool = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-"))  # noqa: SIM115  closed with this object
         spool.seek(0, os.SEEK_END)
         at = spool.tell()
         spool.write(data)
@@ -81,8 +79,10 @@ class Sources:
         return 2 * capture + 1, at
 
     def close(self) -> None:
-        """Closes the files; spools are deleted with them."""
-        for file in (*self._files, *self._spools.values()):
+        """Closes the files; the spool is deleted with that."""
+        for file in self._files.values():
             file.close()
-        self._open.clear()
+        if self._spool is not None:
+            self._spool.close()
+        self._files.clear()
         self._blocks.clear()

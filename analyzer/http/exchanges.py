@@ -199,7 +199,9 @@ def _exchanges(walk: _Walk) -> Iterator[Exchange]:
         response = _response(walk, pair.response, identity)
         quality = _quality(walk, pair, identity, request, response)
         interims = tuple(_interims(walk, pair.interims_at))
-        yield Exchange(identity, connection.id, connection.capture, position, request, response, interims, quality)
+        first = next((half.packets[0] for half in (request, response) if not isinstance(half, Absent) and half.packets), None)
+        capture = connection.capture if first is None else key_capture(first)
+        yield Exchange(identity, connection.id, capture, position, request, response, interims, quality)
 
 
 def _quality(walk: _Walk, pair: _Pair, identity: str, request: Known[Request], response: Known[Response]) -> tuple[str, ...]:

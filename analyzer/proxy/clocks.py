@@ -43,7 +43,7 @@ def leg_samples(flights: Sequence[Flight], pairs: Iterable[Pair]) -> list[Sample
     found = []
     for pair in pairs:
         near, far = flights[pair.near], flights[pair.far]
-        a, b = near.connection.capture, far.connection.capture
+        a, b = near.connection.point, far.connection.point
         if a != b and near.end is not None and far.end is not None:
             uncertainty = (near.end - near.start) - (far.end - far.start)
             if uncertainty >= 0:
@@ -62,7 +62,7 @@ def twin_samples(connections: Mapping[str, Connection], exchanges_of: Mapping[st
             a, b = _span(one), _span(other)
             if a is not None and b is not None and one.position == other.position:
                 ahead = ((b[0] - a[0]) + (b[1] - a[1])) // 2
-                found.append(Sample(first.capture, connection.capture, ahead, abs((a[1] - a[0]) - (b[1] - b[0])), b[0]))
+                found.append(Sample(first.point, connection.point, ahead, abs((a[1] - a[0]) - (b[1] - b[0])), b[0]))
     return found
 
 

@@ -11,7 +11,7 @@ from analyzer.proxy.joins import Pair, joined, without_shortcuts
 from analyzer.proxy.times import Clocks, shifted
 from analyzer.proxy.timing import timed
 from analyzer.records.http import Exchange, Framing, Header, Request, Response
-from analyzer.records.ids import key_number
+from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Hop
 from analyzer.records.quality import Absent
@@ -118,7 +118,8 @@ def _issues(found: Sequence[Flight], ambiguous: Mapping[int, tuple[int, ...]]) -
     for index, choices in sorted(ambiguous.items()):
         flight = found[index]
         request = flight.exchange.request
-        number = None if isinstance(request, Absent) or not request.packets else key_number(request.packets[0])
+        key = None if isinstance(request, Absent) or not request.packets else request.packets[0]
+        capture, number = (flight.connection.capture, None) if key is None else (key_capture(key), key_number(key))
         names = ", ".join(found[choice].exchange.id for choice in choices)
-        issues.append(Issue("proxy.ambiguous", f"could belong to {names}", flight.exchange.id, flight.connection.capture, number))
+        issues.append(Issue("proxy.ambiguous", f"could belong to {names}", flight.exchange.id, capture, number))
     return issues

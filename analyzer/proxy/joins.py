@@ -83,9 +83,10 @@ def without_shortcuts(flights: Sequence[Flight], pairs: Iterable[Pair]) -> tuple
     for pair in pairs:
         onward[flights[pair.near].connection.id].add(flights[pair.far].connection.id)
 
+    beyond = {near: {far for middle in middles for far in onward.get(middle, ()) if far != middle} for near, middles in onward.items()}
+
     def shortcut(pair: Pair) -> bool:
-        near, far = flights[pair.near].connection.id, flights[pair.far].connection.id
-        return any(far in onward.get(middle, ()) for middle in onward[near] if middle != far)
+        return flights[pair.far].connection.id in beyond[flights[pair.near].connection.id]
 
     return tuple(pair for pair in pairs if not shortcut(pair))
 

@@ -69,7 +69,7 @@ def _target(inside: Connection, exchanges_of: Mapping[str, Sequence[Exchange]]) 
 
 
 def _intercepts(near: Connection, far: Connection, target: tuple[str, int]) -> bool:
-    if near.capture != far.capture or near.client.host == far.client.host or far.server.port != target[1] or near.tls is None or far.tls is None:
+    if near.point != far.point or near.client.host == far.client.host or far.server.port != target[1] or near.tls is None or far.tls is None:
         return False
     names = {name.lower() for name in (near.tls.server_name, far.tls.server_name) if name}
     within = near.first_ns - _CONNECT_NS <= far.first_ns <= near.last_ns and _in_step(near.to_server, far.to_server) and _in_step(far.to_client, near.to_client)
@@ -95,7 +95,7 @@ def _first(connection: Connection) -> int:
 
 def _may_carry(outer: Connection, inner: Connection) -> bool:
     return (
-        outer.capture == inner.capture
+        outer.point == inner.point
         and outer.server != inner.server
         and outer.client.host != inner.client.host
         and outer.last_ns + _SLACK_NS >= inner.first_ns

@@ -69,7 +69,7 @@ def _stream_pairs(connections: Mapping[str, Connection], fetch: Fetch) -> list[t
     """(near, far) of connections that carry the same opaque bytes."""
     beginnings: dict[bytes, list[str]] = defaultdict(list)
     for identity, connection in connections.items():
-        if connection.protocol in ("tls", "other") and connection.to_server.size >= _SHORTEST:
+        if connection.protocol in ("tls", "other") and connection.to_server.size >= _SHORTEST and (connection.to_server.begins or _is_decoded(connection)):
             start = Reader(connection.to_server, fetch).peek(_BEGINNING)
             if len(start) >= _SHORTEST:
                 beginnings[hashlib.sha256(start).digest()].append(identity)
@@ -78,9 +78,16 @@ def _stream_pairs(connections: Mapping[str, Connection], fetch: Fetch) -> list[t
         ordered = sorted(group, key=lambda identity: (connections[identity].tunnel_of is None, connections[identity].first_ns))
         for near, far in pairwise(ordered):
             a, b = connections[near], connections[far]
-            if (a.client, a.server) != (b.client, b.server) and b.twin_of is None and a.twin_of is None:
+            told = _is_decoded(a) or _is_decoded(b)
+            if told and (a.client, a.server) != (b.client, b.server) and b.twin_of is None and a.twin_of is None:
                 pairs.append((near, far))
     return pairs
+
+
+def _is_decoded(connection: Connection) -> bool:
+    """Something of it was understood: its ClientHello, or what stood before it. Bytes out of the middle of a body may be equal by chance."""
+    hello = connection.tls is not None and connection.tls.client_random is not None
+    return hello or connection.tunnel_of is not None or bool(connection.prefaces)
 
 
 def _header_pairs(connections: Mapping[str, Connection]) -> list[tuple[str, str]]:
@@ -102,7 +109,7 @@ def _header_pairs(connections: Mapping[str, Connection]) -> list[tuple[str, str]
 def _meet(near: Connection, far: Connection) -> bool:
     """Both were open at some time, by one clock."""
     meet = near.first_ns <= far.last_ns and far.first_ns <= near.last_ns
-    return meet and near.tunnel_of is None and near.capture == far.capture
+    return meet and near.tunnel_of is None and near.point == far.point
 
 
 def _kind(

@@ -6,7 +6,7 @@ from analyzer.proxy.flights import Flight
 from analyzer.records.proxy import Clock
 
 Clocks = Mapping[int, Clock]
-"""By capture. A capture that it does not have shares no clock with others."""
+"""By capture point. A point that it does not have shares no clock with others."""
 GATEWAY = (502, 503, 504)
 _SLACK_NS = 1_000_000
 
@@ -18,19 +18,19 @@ def ahead(clock: Clock, ns: int) -> int:
 
 def same_clock(one: Flight, other: Flight, clocks: Clocks | None) -> bool:
     """True when times of the two can be compared."""
-    a, b = one.connection.capture, other.connection.capture
+    a, b = one.connection.point, other.connection.point
     return a == b or (clocks is not None and a in clocks and b in clocks)
 
 
 def shifted(flight: Flight, ns: int, clocks: Clocks | None) -> int:
     """A time of a flight by the reference clock."""
-    clock = None if clocks is None else clocks.get(flight.connection.capture)
+    clock = None if clocks is None else clocks.get(flight.connection.point)
     return ns if clock is None else ns - ahead(clock, ns)
 
 
 def slack(one: Flight, other: Flight, clocks: Clocks | None) -> int:
     """How wrong a comparison of times can be. Within one capture there is one clock and none: whole exchanges take less on a fast network."""
-    a, b = one.connection.capture, other.connection.capture
+    a, b = one.connection.point, other.connection.point
     if a == b:
         return 0
     known = [clocks[capture] for capture in (a, b) if clocks is not None and capture in clocks]

@@ -4,6 +4,9 @@ from array import array
 from enum import StrEnum
 
 from msgspec import Struct, field
+from msgspec.structs import force_setattr
+
+from analyzer.records.ids import key_capture
 
 
 class Drop(Struct, frozen=True, gc=False):
@@ -22,7 +25,10 @@ class Drop(Struct, frozen=True, gc=False):
 
 
 class Capture(Struct, frozen=True, gc=False):
-    """One input file (or standard input). ``ordinal`` is its place on the command line from 0; ``name`` is unique in a run; times are None when it is empty."""
+    """One input file (or standard input). ``ordinal`` is its place on the command line from 0; ``name`` is unique in a run; times are None when it is empty.
+
+    ``point`` names the capture point by the lowest ordinal of its files: rotated files that follow each other have one, else each file is one.
+    """
 
     ordinal: int
     path: str
@@ -49,6 +55,16 @@ class Capture(Struct, frozen=True, gc=False):
     """pcapng packet comments: (packet number, text)."""
     drops: tuple[Drop, ...] = ()
     """What pktmon says of packets that Windows dropped, in order of time."""
+    point: int = -1
+    point_last_ns: int | None = None
+    """The latest time in any file of its capture point."""
+
+    def __post_init__(self) -> None:
+        """A file by itself is its own capture point."""
+        if self.point < 0:
+            force_setattr(self, "point", self.ordinal)
+        if self.point_last_ns is None:
+            force_setattr(self, "point_last_ns", self.last_ns)
 
 
 class Verdict(StrEnum):
@@ -92,13 +108,22 @@ class Segments(Struct, frozen=True, gc=False):
 
 
 class Flow(Struct, frozen=True, gc=False):
-    """One use of a TCP 4-tuple that may carry WinRM. ``hosts``/``ports``: index 0 is the sender of the first packet captured."""
+    """One use of a TCP 4-tuple that may carry WinRM. ``hosts``/``ports``: index 0 is the sender of the first packet captured.
+
+    ``capture`` is the file of that packet, ``point`` its capture point: later rows may lie in later files of the point.
+    """
 
     capture: int
     hosts: tuple[str, str]
     ports: tuple[int, int]
     verdict: Verdict
     segments: Segments
+    point: int = -1
+
+    def __post_init__(self) -> None:
+        """A file by itself is its own capture point."""
+        if self.point < 0:
+            force_setattr(self, "point", self.capture)
 
 
 class IcmpKind(StrEnum):
@@ -130,3 +155,10 @@ class IcmpError(Struct, frozen=True, gc=False):
     seq: int
     size: int
     mtu: int | None = None
+    point: int = -1
+    """The capture point that saw it."""
+
+    def __post_init__(self) -> None:
+        """A file by itself is its own capture point."""
+        if self.point < 0:
+            force_setattr(self, "point", key_capture(self.packet))

@@ -76,7 +76,13 @@ def authenticated(evidence: Evidence, exchange: Exchange) -> Conversation | None
     last = own[place - 1] if place else None
     if last is None or last.outcome is not Outcome.ACCEPTED:
         return None
-    return last if last.mechanism in CONNECTION_BASED or exchange.id in last.exchanges else None
+    return last if last.mechanism in CONNECTION_BASED or takes_part(evidence, last, exchange) else None
+
+
+def takes_part(evidence: Evidence, spoken: Conversation, exchange: Exchange) -> bool:
+    """The exchange is one of the conversation's, which are in order of place; of Basic there may be as many as the connection has requests."""
+    place = bisect_left(spoken.exchanges, exchange.position, key=lambda identity: evidence.exchanges[identity].position)
+    return place < len(spoken.exchanges) and spoken.exchanges[place] == exchange.id
 
 
 def before(evidence: Evidence, exchange: Exchange) -> Exchange | None:

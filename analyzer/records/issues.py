@@ -47,11 +47,12 @@ _KINDS = (
     ),
     Kind("capture.duplicate-packets", "note", "The same packets were captured twice (for example with `-i any`); each counts once."),
     Kind("tcp.gap", "warning", "Bytes of a stream are not in the capture; what lies around the hole was read."),
-    Kind("tcp.conflict", "warning", "Two segments give different bytes for the same place of a stream; the first one captured was used."),
+    Kind("tcp.conflict", "warning", "Two segments give different bytes for the same place of a stream; the table conflicts tells which were used."),
     Kind("tcp.midstream", "note", "The connection's beginning is not in the capture."),
     Kind("tcp.one-sided", "warning", "Only one direction of the connection is in the capture."),
     Kind("tcp.out-of-window", "note", "A segment lies far outside of the stream's window and was passed over."),
     Kind("tcp.translated", "note", "The same connection was seen with other addresses: a router translated them (NAT). It counts once."),
+    Kind("tcp.healed", "note", "Bytes that one capture point lacks were taken from another one that saw the same connection."),
     Kind("tcp.limit", "warning", "A limit of the TCP stage was reached; the detail names it."),
     Kind(
         "http.lost-framing",

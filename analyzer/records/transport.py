@@ -4,6 +4,7 @@ from array import array
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import force_setattr
 
 from analyzer.records.prefaces import Preface
 from analyzer.records.tls import Alert, Certificate, ClearAnswer, ClientCertificate, Reached
@@ -74,6 +75,32 @@ class Unacked(Struct, frozen=True, gc=False):
     heard_packet: int | None = None
 
 
+class Choice(StrEnum):
+    """Why one of two contents for the same place of a stream was used."""
+
+    ACKNOWLEDGED = "acknowledged"
+    """The receiver's acknowledgements show that it had not got the first one when the second was sent, or had got the first."""
+    FIRST = "first"
+    """Nothing shows which one the receiver took; the first one captured was used, as most receivers do."""
+    OWN = "own_capture"
+    """Two capture points have different bytes; each one's own were used."""
+
+
+class Conflict(Struct, frozen=True, gc=False):
+    """Two contents for the bytes [``stream_at``, ``stream_at`` + ``size``) of a stream: the range in which they differ.
+
+    ``used`` and ``other`` are at most `Limits.conflict_bytes` of each, ``used_packet`` and ``other_packet`` (keys) brought them.
+    """
+
+    stream_at: int
+    size: int
+    used: bytes
+    other: bytes
+    used_packet: int
+    other_packet: int
+    choice: Choice
+
+
 class Stream(Struct, frozen=True, gc=False):
     """One direction's bytes. ``size`` counts from the first byte sent (or seen, when ``begins`` is false) to the last one known, gaps included."""
 
@@ -87,6 +114,10 @@ class Stream(Struct, frozen=True, gc=False):
     out_of_order: int = 0
     acked: int = -1
     """The highest offset of this stream that the receiver acknowledged, -1 when unknown."""
+    differing: tuple[Conflict, ...] = ()
+    """The contents of ``conflicts``, the first ones (`Limits.conflicts`), by place."""
+    healed: int = 0
+    """Bytes that this capture point lacks and another one has: their extents lie in that one's files."""
     unacked: Unacked | None = None
     """What was sent and never acknowledged; None when all was, or that is not known."""
 
@@ -222,3 +253,10 @@ class Connection(Struct, frozen=True, gc=False):
     prefaces: tuple[Preface, ...] = ()
     """What was said before the protocol proper, in order: requests to SOCKS proxies, PROXY headers. The streams begin
     behind them."""
+    point: int = -1
+    """The capture point, named by the lowest ordinal of its files; ``capture`` is the file of the first packet."""
+
+    def __post_init__(self) -> None:
+        """A file by itself is its own capture point."""
+        if self.point < 0:
+            force_setattr(self, "point", self.capture)

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 
 from analyzer.formats.text import visible
 from analyzer.records.auth import Audience, Mechanism
-from analyzer.records.capture import Capture
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.issues import KINDS
 from analyzer.records.result import Result
 from analyzer.reports.advice import STYLES, setting_lines
-from analyzer.reports.facts import Coverage, account, counted, counted_conversations, coverage, issue_counts, winrm_connections
+from analyzer.reports.facts import Coverage, account, counted, counted_conversations, coverage, issue_counts
 from analyzer.reports.lines import BLANK, Line, Span, fitted, line, paragraph
+from analyzer.reports.points import capture_points
 from analyzer.reports.proxies import proxy_lines
 from analyzer.tables.findings import FindingRow, finding_rows
 from analyzer.tables.packets import frame_filter, number_set, numbers_by_capture
@@ -51,7 +51,7 @@ def _sections(result: Result, rules: Sequence[str], width: int, *, full: bool, p
         yield from incident_lines(result, width, products=products)
     yield from proxy_lines(result, width, full=full)
     yield BLANK
-    yield from evidence_lines(result, width)
+    yield from evidence_lines(result, width, full=full)
     yield BLANK
     yield from coverage_lines(result, width)
     yield BLANK
@@ -71,41 +71,16 @@ def _title(text: str, more: str = "") -> Line:
     return line(Span(text, "bold"), f"  {more}" if more else "")
 
 
-def evidence_lines(result: Result, width: int) -> Iterator[Line]:
-    """The section *Evidence*: files, packets, time span, connections, logons."""
+def evidence_lines(result: Result, width: int, *, full: bool = False) -> Iterator[Line]:
+    """The section *Evidence*: capture points, packets, time span, connections, logons."""
     evidence = result.evidence
     yield _title("EVIDENCE")
-    per_capture = Counter(connection.capture for connection in winrm_connections(evidence))
-    unread = {issue.capture: issue.detail for issue in evidence.issues if issue.code == "capture.unreadable"}
-    for capture in evidence.captures:
-        if capture.ordinal in unread:
-            yield line("  ", Span(visible(capture.name), "bold"), "  ", Span(f"could not be read: {visible(unread[capture.ordinal])}", "red"))
-            continue
-        yield line("  ", Span(visible(capture.name), "bold"), f"  {visible(capture.format)}, {counted(capture.packets, 'packet')}")
-        yield line("    ", _span_of(capture))
-        twins = sum(one.twin_of is not None and one.capture == capture.ordinal for one in winrm_connections(evidence))
-        again = f", {twins} of them seen by an earlier capture too" if twins else ""
-        yield line("    ", counted(per_capture[capture.ordinal], "WinRM connection"), again)
-        if capture.clock_error_ns is not None and capture.clock_offset_ns:
-            yield line("    ", _clock(capture))
+    yield from capture_points(evidence, full=full)
     kept = len(evidence.connections) - len(evidence.winrm & evidence.connections.keys())
     if kept:
         yield line(f"  also kept: {counted(kept, 'connection')} without WinRM, for the HTTP or authentication on it")
     if counted_conversations(evidence):
         yield from paragraph(_logons(result), width, label="logons: ", indent=2)
-
-
-def _span_of(capture: Capture) -> str:
-    if capture.first_ns is None or capture.last_ns is None:
-        return "no packets"
-    return f"{rfc3339(capture.first_ns)} to {rfc3339(capture.last_ns)} ({seconds(capture.last_ns - capture.first_ns):,.3f} s)"
-
-
-def _clock(capture: Capture) -> str:
-    """Against the clock of the first capture that saw the same exchanges."""
-    side = "ahead" if capture.clock_offset_ns > 0 else "behind"
-    drift = f", drifting by {capture.clock_drift * 1e6:+.1f} microseconds per second" if capture.clock_drift else ""
-    return f"its clock is {abs(seconds(capture.clock_offset_ns)):.6f} s {side} (within {seconds(capture.clock_error_ns or 0):.6f} s){drift}"
 
 
 def _scheme(mechanism: Mechanism) -> str:

@@ -10,7 +10,7 @@ from analyzer.formats.content import codings, unpacked
 from analyzer.formats.pages import page_text
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.http import Body, Exchange, Header, Request, Response, Span
-from analyzer.records.ids import key_number
+from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent, Known, Why
 from analyzer.records.sealing import Message, Page, Protection
@@ -39,7 +39,8 @@ def messages(connection: Connection, exchange: Exchange, fetch: Fetch, limits: L
         if protection is Protection.SEALED:
             message, problem = _sealed(message, half, Reader(stream, fetch), limits)
             if problem is not None:
-                issues.append(Issue("sealing.malformed", problem, half.id, exchange.capture, key_number(half.packets[0]) if half.packets else None))
+                place = (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
+                issues.append(Issue("sealing.malformed", problem, half.id, *place))
         elif protection is Protection.NONE and not from_client:
             message = replace(message, page=_page(half, Reader(stream, fetch), content_type, limits))
         found.append(message)

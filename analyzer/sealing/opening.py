@@ -5,6 +5,7 @@ not open is tried with the contexts of the same client's other connections to th
 for the old one. A wrong secret opens nothing, because every plaintext is proved by its signature before it is given out.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -71,7 +72,7 @@ def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secr
                 _credssp(talk, inner, messages, keys, source)
         all_contexts += own
         for exchange in talk.exchanges:
-            context = next((found for found in reversed(own) if found.first <= exchange.position <= found.last), None)
+            context = _standing(own, exchange.position)
             for half in (exchange.request, exchange.response):
                 message = None if isinstance(half, Absent) else messages.get(half.id)
                 if message is None or message.protection is not Protection.SEALED:
@@ -154,6 +155,12 @@ def _credssp(talk: Talk, context: Context, messages: Mapping[str, Message], keys
     made = credssp_context(*runs, keys)
     if made is not None:
         context.sealer, context.tag, context.client = made, "keylog", made.client
+
+
+def _standing(own: Sequence[Context], position: int) -> Context | None:
+    """The context at a position; those of a connection do not overlap."""
+    place = bisect_right(own, position, key=lambda found: found.first) - 1
+    return own[place] if place >= 0 and position <= own[place].last else None
 
 
 def _digest(half: Request | Response | Absent) -> bytes | None:

@@ -112,7 +112,7 @@ def _precedes(evidence: Evidence, identity: str, one: Closing, connection: Conne
     """``one`` came before ``closing``, by one clock, and so shortly that it can be the reason."""
     other = evidence.connections[identity]
     before = shared_ns(evidence, connection.capture, closing.ts_ns) - shared_ns(evidence, other.capture, one.ts_ns)
-    slack = _SLACK_NS if other.capture != connection.capture else 0
+    slack = _SLACK_NS if other.point != connection.point else 0
     return -slack <= before <= _FOLLOWS_NS
 
 

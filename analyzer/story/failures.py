@@ -204,7 +204,7 @@ def _never_connected(evidence: Evidence, one: Connection) -> bool:
     if one.established or one.syn is None or one.to_server.size or one.to_client.size:
         return False
     told = one.end is End.RESET or any(error.kind is not IcmpKind.TOO_BIG for error in evidence.icmp.get(one.id, ()))
-    ended_ns = evidence.captures[one.capture].last_ns
+    ended_ns = evidence.captures[one.capture].point_last_ns
     return told or (len(one.packets) >= _TRIES and ended_ns is not None and ended_ns - one.first_ns >= _SETTLED_NS)
 
 
@@ -244,5 +244,5 @@ def _pair(one: Connection) -> tuple[str, str, int]:
 def _never_came_up(evidence: Evidence, one: Connection) -> bool:
     if one.tls is None or one.tls.reached in (*_UP, Reached.NOTHING) or one.to_server.gaps or one.to_client.gaps:
         return False
-    ended_ns = evidence.captures[one.capture].last_ns
+    ended_ns = evidence.captures[one.capture].point_last_ns
     return one.end is not End.OPEN or (ended_ns is not None and ended_ns - one.last_ns >= _SETTLED_NS)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.evidence import Evidence
@@ -21,7 +22,8 @@ def fates(evidence: Evidence, ends: Mapping[str, tuple[str, str]], parties: Iter
     """The client's exchange id to its fate, in order of place."""
     kinds = {party.id: party for party in parties}
     silent = {one.connection: evidence.exchanges[one.exchange].position for one in evidence.unanswered if one.exchange}
-    return {exchange.id: _fate(evidence, exchange, ends, kinds, endings, silent) for exchange in asked_by_clients(evidence)}
+    known = _Known(ends, kinds, endings, silent, _sent(evidence))
+    return {exchange.id: _fate(evidence, exchange, known) for exchange in asked_by_clients(evidence)}
 
 
 def asked_by_clients(evidence: Evidence) -> Iterable[Exchange]:
@@ -32,15 +34,19 @@ def asked_by_clients(evidence: Evidence) -> Iterable[Exchange]:
             yield exchange
 
 
-def _fate(
-    evidence: Evidence,
-    exchange: Exchange,
-    ends: Mapping[str, tuple[str, str]],
-    kinds: Mapping[str, Party],
-    endings: Mapping[str, Ending],
-    silent: Mapping[str, int],
-) -> Fate:
-    """``silent``: of each connection the position of the first request that is known to have got no answer."""
+class _Known(NamedTuple):
+    """What all fates are told by: who is at a connection's ends, the parties, how connections ended; of each connection the position of the first request that
+    is known to have got no answer; the accounts that requests carried."""
+
+    ends: Mapping[str, tuple[str, str]]
+    kinds: Mapping[str, Party]
+    endings: Mapping[str, Ending]
+    silent: Mapping[str, int]
+    sent: Mapping[str, str]
+
+
+def _fate(evidence: Evidence, exchange: Exchange, known: _Known) -> Fate:
+    ends, kinds, endings, silent, sent = known
     onward = tuple(evidence.exchanges[identity] for identity in forwarded(evidence, exchange.id))
     asked, answer = request(exchange), response(exchange)
     last = onward[-1] if onward else exchange
@@ -57,7 +63,7 @@ def _fate(
         fault_code=_fault(evidence, answer),
         forwarded_as=tuple(one.id for one in onward),
         asked_from=asked_from(evidence, exchange),
-        asked_as=_asked_as(evidence, exchange),
+        asked_as=_asked_as(evidence, exchange, sent),
         ran_as=None if own else _account(evidence, last),
         waited_ns=None if asked is None or answer is None else max(answer.first_ns - asked.last_ns, 0),
         certainty=Certainty.UNKNOWN if outcome is Outcome.NOT_CAPTURED else _certainty(evidence, exchange, onward, own=own),
@@ -82,11 +88,12 @@ def _answered_itself(
 
 
 def _would_have_been_seen(evidence: Evidence, exchange: Exchange, party: Party) -> bool:
-    """The proxy's other side is in the same capture, so a request that went on would be there."""
+    """The proxy's other side was captured at the same point, so a request that went on would be there."""
     method = request(exchange)
     if method is None or method.method == "CONNECT":
         return False
-    return any(evidence.connections[far].capture == exchange.capture for far in party.far)
+    own = evidence.connections[exchange.connection].point
+    return any(evidence.connections[far].point == own for far in party.far)
 
 
 def _outcome(exchange: Exchange, onward: tuple[Exchange, ...], endings: Mapping[str, Ending], *, by_proxy: bool) -> Outcome:
@@ -122,15 +129,24 @@ def _account(evidence: Evidence, exchange: Exchange) -> str | None:
     return None if spoken is None else account(spoken.client)
 
 
-def _asked_as(evidence: Evidence, exchange: Exchange) -> str | None:
-    """The account that the client itself logged on with on its own connection, whether or not the server took it."""
+def _asked_as(evidence: Evidence, exchange: Exchange, sent: Mapping[str, str]) -> str | None:
+    """The account that the client itself logged on with on its own connection, whether or not the server took it. ``sent``: see `_sent`."""
     spoken = authenticated(evidence, exchange)
     told = None if spoken is None or not _is_its_own(evidence, exchange, spoken) else account(spoken.client)
     if told is not None:
         return told
-    own = evidence.conversations_of.get(exchange.connection, ())
-    sent = (one for one in own if one.audience is Audience.SERVER and exchange.id in one.exchanges)
-    return next((name for one in sent if (name := account(one.client)) is not None), None)
+    return sent.get(exchange.id)
+
+
+def _sent(evidence: Evidence) -> dict[str, str]:
+    """Exchange id to the account of the first conversation with a server that it is part of, where that names one."""
+    found: dict[str, str] = {}
+    for one in evidence.conversations:
+        name = account(one.client) if one.audience is Audience.SERVER else None
+        if name is not None:
+            for identity in one.exchanges:
+                found.setdefault(identity, name)
+    return found
 
 
 def asked_from(evidence: Evidence, exchange: Exchange) -> str | None:

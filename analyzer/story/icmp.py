@@ -4,7 +4,6 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 
 from analyzer.records.capture import IcmpError
-from analyzer.records.ids import key_capture
 from analyzer.records.transport import Connection
 
 _Ends = frozenset[tuple[str, int]]
@@ -33,5 +32,5 @@ def icmp_of(connections: Mapping[str, Connection], errors: Iterable[IcmpError]) 
 
 def _quoted(known: list[tuple[int, Connection]], error: IcmpError) -> Connection | None:
     before = known[: bisect_right(known, error.ts_ns, key=lambda item: item[0])]
-    own = next((one for _, one in reversed(before) if one.capture == key_capture(error.packet)), None)
+    own = next((one for _, one in reversed(before) if one.point == error.point), None)
     return own or (before[-1][1] if before else None)

@@ -7,6 +7,7 @@ together when they prove it: an NTLMv2 response repeats the server's time stamp.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -18,6 +19,7 @@ from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Certainty, Logon, Reason, Result
+from analyzer.records.transport import Endpoint
 
 _PACKETS = 32
 _OUTCOMES = {
@@ -28,6 +30,14 @@ _OUTCOMES = {
     Outcome.ABANDONED: Result.UNFINISHED,
 }
 _PROXIED = (Role.CLIENT_LEG, Role.TUNNEL)
+
+
+class _Carried(NamedTuple):
+    """What carried a challenge: conversations in order of place, their connections, and the ends of these (client's host, server)."""
+
+    conversations: list[Conversation]
+    connections: set[str]
+    ends: set[tuple[str, Endpoint]]
 
 
 def logons(evidence: Evidence) -> tuple[Logon, ...]:
@@ -46,17 +56,22 @@ def logons(evidence: Evidence) -> tuple[Logon, ...]:
     return tuple(made)
 
 
-def _halves(evidence: Evidence, challenges: Mapping[bytes, Sequence[Conversation]], taken: AbstractSet[str]) -> dict[str, Conversation]:
+def _halves(evidence: Evidence, challenges: Mapping[bytes, _Carried], taken: AbstractSet[str]) -> dict[str, Conversation]:
     """A conversation that answers a challenge of another connection of the same client, to the unfinished one that brought it."""
+    open_ones: dict[tuple[bytes, str, Endpoint], list[Conversation]] = defaultdict(list)
+    for stamp, carried in challenges.items():
+        for one in carried.conversations:
+            own = evidence.connections[one.connection]
+            if one.id not in taken and _OUTCOMES[one.outcome] is Result.UNFINISHED:
+                open_ones[stamp, own.client.host, own.server].append(one)
     found = {}
     for spoken in evidence.conversations:
         home = evidence.connections[spoken.connection]
         for stamp in _answered(spoken) if spoken.id not in taken else ():
-            for one in challenges.get(stamp, ()):
-                own = evidence.connections[one.connection]
-                near = own.id != spoken.connection and (own.client.host, own.server) == (home.client.host, home.server)
-                if near and one.id not in taken and _OUTCOMES[one.outcome] is Result.UNFINISHED:
-                    found[spoken.id] = one
+            near = open_ones.get((stamp, home.client.host, home.server), ())
+            last = next((one for one in reversed(near) if one.connection != spoken.connection), None)
+            if last is not None:
+                found[spoken.id] = last
     return found
 
 
@@ -103,13 +118,17 @@ def _first(evidence: Evidence, spoken: Conversation) -> str | None:
     return None
 
 
-def _challenges(evidence: Evidence) -> dict[bytes, list[Conversation]]:
-    """The time stamp of every NTLM challenge to the conversations that carried it."""
-    found: dict[bytes, list[Conversation]] = defaultdict(list)
+def _challenges(evidence: Evidence) -> dict[bytes, _Carried]:
+    """The time stamp of every NTLM challenge to what carried it."""
+    found: dict[bytes, _Carried] = {}
     for spoken in evidence.conversations:
         for token in _tokens(spoken):
             if isinstance(token.ntlm, NtlmToken) and token.ntlm.message == _CHALLENGE and token.ntlm.stamp:
-                found[token.ntlm.stamp].append(spoken)
+                own = evidence.connections[spoken.connection]
+                carried = found.setdefault(token.ntlm.stamp, _Carried([], set(), set()))
+                carried.conversations.append(spoken)
+                carried.connections.add(own.id)
+                carried.ends.add((own.client.host, own.server))
     return found
 
 
@@ -120,9 +139,7 @@ def _tokens(spoken: Conversation) -> list[Token]:
     return [step.token for step in spoken.steps if step.token is not None]
 
 
-def _logon(
-    evidence: Evidence, identity: str, spoken: Conversation, onward: Sequence[Conversation], challenges: Mapping[bytes, Sequence[Conversation]]
-) -> Logon:
+def _logon(evidence: Evidence, identity: str, spoken: Conversation, onward: Sequence[Conversation], challenges: Mapping[bytes, _Carried]) -> Logon:
     reason, code, certainty = _reason(evidence, spoken, onward, challenges)
     named = next((one for one in (spoken, *onward) if one.client.user), spoken)
     steps = [key for one in (spoken, *onward) for step in one.steps for key in step.packets[:1]]
@@ -154,7 +171,7 @@ def _logon(
 _Told = tuple[Reason | None, int | None, Certainty]
 
 
-def _reason(evidence: Evidence, spoken: Conversation, onward: Sequence[Conversation], challenges: Mapping[bytes, Sequence[Conversation]]) -> _Told:
+def _reason(evidence: Evidence, spoken: Conversation, onward: Sequence[Conversation], challenges: Mapping[bytes, _Carried]) -> _Told:
     if spoken.outcome is Outcome.ACCEPTED:
         return None, None, Certainty.PROVED
     if spoken.outcome is Outcome.NOT_EXAMINED:
@@ -192,7 +209,7 @@ def _kerberos_error(spoken: Conversation) -> int | None:
     return None
 
 
-def is_split(evidence: Evidence, spoken: Conversation, onward: Sequence[Conversation], challenges: Mapping[bytes, Sequence[Conversation]]) -> bool:
+def is_split(evidence: Evidence, spoken: Conversation, onward: Sequence[Conversation], challenges: Mapping[bytes, _Carried]) -> bool:
     """The client's challenge and answer, or what they were forwarded as, went over different connections.
 
     Proof is either both sides of the proxy, or the time stamp of a challenge on another connection that the answer repeats."""
@@ -209,15 +226,14 @@ def _is_chain(evidence: Evidence, connections: AbstractSet[str]) -> bool:
     return not fars.isdisjoint(connections)
 
 
-def _answers_elsewhere(evidence: Evidence, spoken: Conversation, challenges: Mapping[bytes, Sequence[Conversation]]) -> bool:
+def _answers_elsewhere(evidence: Evidence, spoken: Conversation, challenges: Mapping[bytes, _Carried]) -> bool:
     """Its NTLMv2 response repeats the stamp of a challenge that only another connection between the same two hosts carried."""
     own = evidence.connections[spoken.connection]
     if not own.to_server.begins or own.to_client.gaps:
         return False  # the challenge may have been on it
     for stamp in _answered(spoken):
-        places = [evidence.connections[one.connection] for one in challenges.get(stamp, ())]
-        others = [one for one in places if (one.client.host, one.server) == (own.client.host, own.server)]
-        if others and own.id not in {one.id for one in places}:
+        carried = challenges.get(stamp)
+        if carried is not None and own.id not in carried.connections and (own.client.host, own.server) in carried.ends:
             return True
     return False
 

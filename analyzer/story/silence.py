@@ -51,7 +51,7 @@ def unanswered(
     for connection in connections.values():
         asked = None if connection.twin_of is not None else _asked(connection, exchanges_of.get(connection.id, ()), fetch, limits)
         if asked is not None:
-            ends = max(captures[connection.capture].last_ns or 0, connection.last_ns)
+            ends = max(captures[connection.capture].point_last_ns or 0, connection.last_ns)
             found.append(_told(connection, asked, ends, _icmp(connection, asked, icmp), limits))
     return tuple(found)
 

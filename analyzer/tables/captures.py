@@ -16,13 +16,14 @@ class CaptureRow(Struct, frozen=True, gc=False):
 
     capture: Capture
     winrm_connections: int
+    point: str
 
 
 def _rows(result: Result) -> Iterator[CaptureRow]:
     evidence = result.evidence
     counts = Counter(connection.capture for connection in evidence.connections.values() if connection.id in evidence.winrm)
     for capture in evidence.captures:
-        yield CaptureRow(capture, counts[capture.ordinal])
+        yield CaptureRow(capture, counts[capture.ordinal], evidence.captures[capture.point].name)
 
 
 _COLUMNS: tuple[Column[CaptureRow], ...] = (
@@ -61,6 +62,12 @@ _COLUMNS: tuple[Column[CaptureRow], ...] = (
         "How the offset grows, in microseconds per second.",
     ),
     Column("tcp_packets", Dtype.INTEGER, lambda row: row.capture.tcp_packets, "TCP packets among the packets."),
+    Column(
+        "capture_point",
+        Dtype.TEXT,
+        lambda row: row.point,
+        "The first file of the capture point: files that were written one after the other have one, as they are read as one long capture.",
+    ),
 )
 
 CAPTURES = Table(

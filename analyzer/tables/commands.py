@@ -8,7 +8,7 @@ from analyzer.records.capture import Capture
 from analyzer.records.result import Result
 from analyzer.records.wsman import Command, outputs_of
 from analyzer.tables.column import Column, Dtype, Table
-from analyzer.tables.packets import packet_set
+from analyzer.tables.packets import capture_of, packet_set
 from analyzer.tables.times import seconds
 
 
@@ -26,6 +26,10 @@ def _rows(result: Result) -> Iterator[CommandRow]:
 
 def _bytes(row: CommandRow, *streams: str) -> int:
     return sum(output.size for output in outputs_of(row.command.outputs, streams))
+
+
+def _capture(row: CommandRow) -> str | None:
+    return capture_of(row.command.packets, row.captures) or row.captures[row.command.capture].name
 
 
 _COLUMNS: tuple[Column[CommandRow], ...] = (
@@ -49,7 +53,7 @@ _COLUMNS: tuple[Column[CommandRow], ...] = (
     Column("stdout_bytes", Dtype.INTEGER, lambda row: _bytes(row, "stdout", "output"), "Bytes of output."),
     Column("stderr_bytes", Dtype.INTEGER, lambda row: _bytes(row, "stderr", "error"), "Bytes of error output."),
     Column("user", Dtype.TEXT, lambda row: row.command.user, "Who authenticated the connection; null where no key shows it."),
-    Column("capture", Dtype.TEXT, lambda row: row.captures[row.command.capture].name, "The capture's name."),
+    Column("capture", Dtype.TEXT, _capture, "The capture of its first packet."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.command.packets, row.captures), "Packets of the request that began it."),
     Column("asked_from", Dtype.TEXT, lambda row: row.command.asked_from, "Address of the client that asked for it."),
     Column("asked_as", Dtype.TEXT, lambda row: row.command.asked_as, "The account that this client logged on with; null where it did not, or no key shows it."),

@@ -9,7 +9,7 @@ from analyzer.records.proxy import Hop
 from analyzer.records.result import Result
 from analyzer.tables import headers
 from analyzer.tables.column import Column, Dtype, Table
-from analyzer.tables.packets import packet_set
+from analyzer.tables.packets import capture_of, packet_set
 from analyzer.tables.times import seconds
 
 
@@ -26,17 +26,20 @@ def _rows(result: Result) -> Iterator[HopRow]:
 
 
 def _capture(row: HopRow) -> str | None:
-    connection = row.evidence.connections.get(row.hop.near_connection)
-    return row.evidence.captures[connection.capture].name if connection else None
+    return capture_of(_keys(row), row.evidence.captures)
 
 
 def _packets(row: HopRow) -> str | None:
+    return packet_set(_keys(row), row.evidence.captures)
+
+
+def _keys(row: HopRow) -> list[int]:
     keys: list[int] = []
     for name in (row.hop.near, row.hop.far):
         exchange = row.evidence.exchanges.get(name)
         request = headers.request_of(exchange.request) if exchange else None
         keys.extend(request.packets if request else ())
-    return packet_set(keys, row.evidence.captures)
+    return keys
 
 
 _COLUMNS: tuple[Column[HopRow], ...] = (

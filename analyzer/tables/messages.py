@@ -12,7 +12,7 @@ from analyzer.records.result import Result
 from analyzer.records.sealing import Fault, Message, Page, Protection
 from analyzer.tables import headers
 from analyzer.tables.column import Column, Dtype, Table
-from analyzer.tables.packets import packet_set
+from analyzer.tables.packets import capture_of, packet_set
 
 _READABLE = frozenset({Protection.CLEAR, Protection.TLS})
 
@@ -39,6 +39,12 @@ def _carrier(exchange: Exchange | None, *, from_client: bool) -> Request | Respo
     if exchange is None:
         return None
     return headers.request_of(exchange.request) if from_client else headers.response_of(exchange.response)
+
+
+def _capture(row: MessageRow) -> str | None:
+    if row.exchange is None:
+        return None
+    return (capture_of(row.carrier.packets, row.captures) if row.carrier else None) or row.captures[row.exchange.capture].name
 
 
 def _opened(row: MessageRow) -> bool | None:
@@ -121,7 +127,7 @@ _COLUMNS: tuple[Column[MessageRow], ...] = (
     Column("content_coding", Dtype.TEXT, _codings, "How the body is compressed, such as `gzip`."),
     Column("page_title", Dtype.TEXT, lambda row: _page(row).title, "Title of a page that came instead of WinRM."),
     Column("page_text", Dtype.TEXT, lambda row: _page(row).text or None, "The beginning of its text."),
-    Column("capture", Dtype.TEXT, lambda row: row.captures[row.exchange.capture].name if row.exchange else None, "The capture's name."),
+    Column("capture", Dtype.TEXT, _capture, "The capture of its first packet."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.carrier.packets, row.captures) if row.carrier else None, "Packets of the HTTP message."),
     Column("winrm", Dtype.FLAG, lambda row: row.winrm, "The exchange is WinRM's; a connection that a proxy shares carries others, too."),
 )

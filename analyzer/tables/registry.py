@@ -7,6 +7,7 @@ from analyzer.tables.authentications import AUTHENTICATIONS
 from analyzer.tables.captures import CAPTURES
 from analyzer.tables.column import Table
 from analyzer.tables.commands import COMMANDS
+from analyzer.tables.conflicts import CONFLICTS
 from analyzer.tables.connections import CONNECTIONS
 from analyzer.tables.drops import DROPS
 from analyzer.tables.exchanges import EXCHANGES
@@ -30,6 +31,7 @@ AnyTable = Table[Any]
 TABLES: tuple[AnyTable, ...] = (
     CAPTURES,
     CONNECTIONS,
+    CONFLICTS,
     TLS,
     EXCHANGES,
     HOPS,

@@ -8,7 +8,7 @@ from analyzer.records.capture import Capture
 from analyzer.records.result import Result
 from analyzer.records.wsman import Shell
 from analyzer.tables.column import Column, Dtype, Table
-from analyzer.tables.packets import packet_set
+from analyzer.tables.packets import capture_of, packet_set
 
 
 class ShellRow(Struct, frozen=True, gc=False):
@@ -23,6 +23,10 @@ def _rows(result: Result) -> Iterator[ShellRow]:
         yield ShellRow(shell, result.evidence.captures)
 
 
+def _capture(row: ShellRow) -> str | None:
+    return capture_of(row.shell.packets, row.captures) or row.captures[row.shell.capture].name
+
+
 _COLUMNS: tuple[Column[ShellRow], ...] = (
     Column("shell_id", Dtype.TEXT, lambda row: row.shell.id, "The shell's id, in upper case."),
     Column("kind", Dtype.TEXT, lambda row: row.shell.kind, "`winrs`, `powershell`, `cim` or `events`."),
@@ -34,7 +38,7 @@ _COLUMNS: tuple[Column[ShellRow], ...] = (
     Column("connections", Dtype.TEXT, lambda row: ",".join(row.shell.connections), "Connections that its messages came over, comma-joined."),
     Column("commands", Dtype.INTEGER, lambda row: len(row.shell.commands), "Commands or pipelines in it."),
     Column("resource_uri", Dtype.TEXT, lambda row: row.shell.resource_uri, "The WS-Management resource URI."),
-    Column("capture", Dtype.TEXT, lambda row: row.captures[row.shell.capture].name, "The capture's name."),
+    Column("capture", Dtype.TEXT, _capture, "The capture of its first packet."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.shell.packets, row.captures), "The packet in which it begins."),
 )
 

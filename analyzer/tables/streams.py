@@ -8,7 +8,7 @@ from analyzer.records.capture import Capture
 from analyzer.records.result import Result
 from analyzer.records.wsman import Command, Output
 from analyzer.tables.column import Column, Dtype, Table
-from analyzer.tables.packets import packet_set
+from analyzer.tables.packets import capture_of, packet_set
 
 
 class StreamRow(Struct, frozen=True, gc=False):
@@ -38,7 +38,7 @@ _COLUMNS: tuple[Column[StreamRow], ...] = (
     Column("text", Dtype.TEXT, lambda row: row.output.text, "The text; of objects what PowerShell would print first."),
     Column("size_bytes", Dtype.INTEGER, lambda row: row.output.size, "Its size as it traveled, before text was made of it."),
     Column("complete", Dtype.FLAG, lambda row: row.output.whole, "False when a part of it is not in the capture: the text is what there is of it."),
-    Column("capture", Dtype.TEXT, lambda row: row.captures[row.command.capture].name, "The capture's name."),
+    Column("capture", Dtype.TEXT, lambda row: capture_of(row.output.packets, row.captures), "The capture of its first packet."),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.output.packets, row.captures), "Packets of the message that carried it."),
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from analyzer.records.capture import Capture
-from analyzer.records.ids import key_number
+from analyzer.records.ids import key_capture, key_number
 from analyzer.records.result import Result
 from analyzer.records.tls import Alert
 from analyzer.records.transport import Connection, TlsFacts
@@ -254,6 +254,12 @@ _ENDING: tuple[Column[TlsRow], ...] = (
         Dtype.TEXT,
         lambda row: packet_set(row.connection.packets, row.captures),
         "All packets of the connection.",
+    ),
+    Column(
+        "alert_capture",
+        Dtype.TEXT,
+        lambda row: row.captures[key_capture(alert.packet)].name if (alert := _alert(row)) else None,
+        "The capture of that packet: another one than `capture` where a rotated capture went on in a later file.",
     ),
 )
 

@@ -16,7 +16,7 @@ from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.transport import Closing, Connection, End, Endpoint, Side
 from analyzer.settings import Limits
-from analyzer.transport.reassembly import Assembly, Segment, assemble, finished, first_base
+from analyzer.transport.reassembly import Assembly, Receiver, Segment, assemble, finished, first_base
 from analyzer.transport.rows import distinct
 from analyzer.transport.silence import fits, pauses, ttls, unacked, went_on, zero_windows
 
@@ -39,7 +39,8 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     for i in (0, 1):
         if bases[i][0] is None or not bases[i][1]:
             bases[i] = _base_from_peer(rows, kept, client ^ i, bases[i])
-    assemblies = [assemble(sides[i], bases[i][0], fetch, limits.window_bytes, begins=bases[i][1]) for i in (0, 1)]
+    receivers = [Receiver(sides[1 - i], limits.conflicts, limits.conflict_bytes) for i in (0, 1)]
+    assemblies = [assemble(sides[i], bases[i][0], fetch, limits.window_bytes, receivers[i], begins=bases[i][1]) for i in (0, 1)]
     acks = [[rows.ack[k] for k in kept if rows.direction[k] == client ^ i ^ 1 and rows.ack[k] >= 0 and not rows.flags[k] & _RST] for i in (0, 1)]
     streams = [finished(assemblies[i], assemblies[1 - i], acks[i]) for i in (0, 1)]
     streams = [replace(streams[i], unacked=unacked(assemblies[i], sides[i], sides[1 - i])) for i in (0, 1)]
@@ -50,6 +51,7 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     made = Connection(
         id=identity,
         capture=flow.capture,
+        point=flow.point,
         client=endpoints[0],
         server=endpoints[1],
         first_ns=min(times),
@@ -60,7 +62,7 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
         end=closings[0].kind if closings else End.OPEN,
         ended_by=closings[0].side if closings else None,
         closings=tuple(closings),
-        protocol={Verdict.HTTP: "http", Verdict.TLS: "tls"}.get(flow.verdict, "other"),
+        protocol=_protocol(flows),
         syn=next((rows.key[k] for k in kept if rows.direction[k] == client and rows.flags[k] & (_SYN | _ACK) == _SYN), None),
         established=any(rows.direction[k] != client and not rows.flags[k] & _RST for k in kept) or streams[0].size > 0,
         duplicates=copies,
@@ -70,6 +72,12 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
         bases=(-1 if bases[0][0] is None else bases[0][0], -1 if bases[1][0] is None else bases[1][0]),
     )
     return made, tuple(_issues(made, assemblies, copies))
+
+
+def _protocol(flows: Sequence[Flow]) -> str:
+    """What the first piece is that tells anything."""
+    known = {Verdict.HTTP: "http", Verdict.TLS: "tls"}
+    return next((known[flow.verdict] for flow in flows if flow.verdict in known), "other")
 
 
 def _joined(flows: Sequence[Flow]) -> Segments:
@@ -191,10 +199,12 @@ def _issues(made: Connection, assemblies: list[Assembly], copies: int) -> list[I
         if assembly.conflicts:
             note(
                 "tcp.conflict",
-                f"{name}: {len(assembly.conflicts)} segments differ from what was captured before",
+                f"{name}: {len(assembly.conflicts)} segments differ from what was captured before (table conflicts)",
                 assembly.conflicts[0],
                 len(assembly.conflicts),
             )
+        if len(assembly.conflicts) > len(assembly.differing):
+            note("tcp.limit", f"conflicts={len(assembly.differing)}: {name}: later places with two contents are counted, not listed")
         if assembly.strays:
             note("tcp.out-of-window", f"{name}: {len(assembly.strays)} segments", assembly.strays[0], len(assembly.strays))
     if copies:

@@ -6,6 +6,9 @@ Segments are taken in the order they were captured and the first copy of a byte 
     segment          (-------------------)
     taken                [------]    [---]     the rest is retransmitted; where bytes differ it is a conflict
 
+Of two contents for one place the first captured is used, unless the receiver's acknowledgements show that it had not got that one: it went on asking for these
+bytes until the second copy came. Then the second is used. Both are kept (`Conflict`).
+
 Sequence numbers are unwrapped against the furthest position so far, so streams may be longer than 4 GiB. What lies between extents is a gap; bytes that the
 snap length cut are gaps too. What the receiver acknowledged beyond the last segment seen is a gap at the end.
 """
@@ -18,7 +21,7 @@ from typing import NamedTuple
 from msgspec import Struct, field
 
 from analyzer.formats.reader import Fetch
-from analyzer.records.transport import Extents, Gap, Stream
+from analyzer.records.transport import Choice, Conflict, Extents, Gap, Stream
 
 _HALF = 1 << 31
 _WRAP = 1 << 32
@@ -65,6 +68,7 @@ class Assembly(Struct):
     retransmitted: int = 0
     out_of_order: int = 0
     conflicts: list[int] = field(default_factory=list)
+    differing: list[Conflict] = field(default_factory=list)
     strays: list[int] = field(default_factory=list)
     acked: int = -1
 
@@ -89,7 +93,15 @@ def first_base(segments: list[Segment]) -> tuple[int | None, bool]:
     return (first + max(lowest, -(1 << 20))) % _WRAP, False
 
 
-def assemble(segments: list[Segment], base: int | None, fetch: Fetch, window: int, *, begins: bool) -> Assembly:
+class Receiver(NamedTuple):
+    """What the other side says of what it got: its packets in capture order; and how many conflicts, and bytes of each, are kept."""
+
+    packets: list[Segment]
+    conflicts: int
+    conflict_bytes: int
+
+
+def assemble(segments: list[Segment], base: int | None, fetch: Fetch, window: int, receiver: Receiver, *, begins: bool) -> Assembly:
     """Puts one direction's segments together, in capture order."""
     assembly = Assembly(base=base, begins=begins)
     if base is None:
@@ -105,7 +117,7 @@ def assemble(segments: list[Segment], base: int | None, fetch: Fetch, window: in
         if segment.flags & _FIN and assembly.fin_at is None:
             assembly.fin_at = at + segment.wire_size
         if segment.wire_size and not _keep_alive(assembly, segment, at):
-            _add(assembly, segment, at, fetch)
+            _add(assembly, segment, at, fetch, receiver)
     return assembly
 
 
@@ -114,7 +126,7 @@ def _keep_alive(assembly: Assembly, segment: Segment, at: int) -> bool:
     return segment.wire_size == 1 and at == assembly.furthest - 1 and bool(assembly.extents) and not segment.flags & (_SYN | _FIN)
 
 
-def _add(assembly: Assembly, segment: Segment, at: int, fetch: Fetch) -> None:
+def _add(assembly: Assembly, segment: Segment, at: int, fetch: Fetch, receiver: Receiver) -> None:
     source, file_at, size = segment.source, segment.file_at, segment.size
     wire_end = at + segment.wire_size
     if at < 0:  # before what was taken for the beginning
@@ -135,8 +147,11 @@ def _add(assembly: Assembly, segment: Segment, at: int, fetch: Fetch) -> None:
         covered = size - sum(stop - start for start, stop in free)
         if covered:
             assembly.retransmitted += 1
-            if _differs(extents, at, size, source, file_at, fetch):
+            different = _different(extents, at, size, source, file_at, fetch)
+            if different:
                 assembly.conflicts.append(segment.packet)
+            for span in different:
+                _settle(assembly, segment, span, file_at - at, fetch, receiver)
         else:
             assembly.out_of_order += 1
         for start, stop in free:
@@ -165,19 +180,74 @@ def _at(extent: Extent) -> int:
     return extent.at
 
 
-def _differs(extents: list[Extent], at: int, size: int, source: int, file_at: int, fetch: Fetch) -> bool:
-    """True when the covered bytes of a segment are not what was taken before."""
+def _different(extents: list[Extent], at: int, size: int, source: int, file_at: int, fetch: Fetch) -> list[tuple[int, int]]:
+    """Where the covered bytes of a segment are not what was taken before: in each extent the range from the first to the last byte that differs."""
+    found = []
     i = max(bisect_right(extents, at, key=_at) - 1, 0)
     end = at + min(size, _COMPARE)
     while i < len(extents) and extents[i].at < end:
         old = extents[i]
         start, stop = max(old.at, at), min(old.at + old.size, end)
         if start < stop:
-            was = fetch(old.source, old.file_at + start - old.at, stop - start)
-            if was != fetch(source, file_at + start - at, stop - start):
-                return True
+            was, now = fetch(old.source, old.file_at + start - old.at, stop - start), fetch(source, file_at + start - at, stop - start)
+            if was != now and len(was) == len(now):
+                found.append((start + _alike(was, now), stop - _alike(was[::-1], now[::-1])))
         i += 1
-    return False
+    return found
+
+
+def _alike(one: bytes, other: bytes) -> int:
+    """How many bytes two contents of one size begin with in common; they differ somewhere."""
+    low, high = 0, len(one)
+    while low + 1 < high:  # one[:low] are alike, one[:high] are not
+        middle = (low + high) // 2
+        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle)
+    return low
+
+
+def _settle(assembly: Assembly, segment: Segment, span: tuple[int, int], to_file: int, fetch: Fetch, receiver: Receiver) -> None:
+    """Notes a conflict, and uses the later content where the receiver had not got the earlier one."""
+    start, stop = span
+    place = bisect_right(assembly.extents, start, key=_at) - 1
+    old = assembly.extents[place]
+    first_got, asked_again = _said_meanwhile(assembly, old, segment, start, receiver)
+    later = asked_again and not first_got
+    if len(assembly.differing) < receiver.conflicts:
+        kept = min(stop - start, receiver.conflict_bytes)
+        contents = fetch(old.source, old.file_at + start - old.at, kept), fetch(segment.source, to_file + start, kept)
+        packets = old.packet, segment.packet
+        choice = Choice.ACKNOWLEDGED if first_got or asked_again else Choice.FIRST
+        used, other = (1, 0) if later else (0, 1)
+        assembly.differing.append(Conflict(start, stop - start, contents[used], contents[other], packets[used], packets[other], choice))
+    if later:
+        new = Extent(start, stop - start, segment.source, to_file + start, segment.packet, segment.ts_ns, segment.ack)
+        before = old._replace(size=start - old.at)
+        after = old._replace(at=stop, size=old.at + old.size - stop, file_at=old.file_at + stop - old.at)
+        assembly.extents[place : place + 1] = [one for one in (before, new, after) if one.size]
+
+
+_ASKED = 2
+"""Acknowledgements for the same byte after it was sent: what is sent behind it arrives, it does not (RFC 5681 section 3.2)."""
+_LOOKED_AT = 64
+
+
+def _said_meanwhile(assembly: Assembly, old: Extent, segment: Segment, start: int, receiver: Receiver) -> tuple[bool, bool]:
+    """Whether the receiver acknowledged the bytes at ``start`` between the two copies, and whether it went on asking for them."""
+    packets = receiver.packets
+    place = bisect_right(packets, segment.ts_ns, key=_time)
+    asked = 0
+    for said in reversed(packets[max(place - _LOOKED_AT, 0) : place]):
+        if said.ts_ns < old.ts_ns:
+            break
+        if said.ack >= 0 and not said.flags & _RST:
+            if assembly.offset(said.ack) > start:
+                return True, False
+            asked += 1
+    return False, asked >= _ASKED
+
+
+def _time(segment: Segment) -> int:
+    return segment.ts_ns
 
 
 def finished(assembly: Assembly, peer: Assembly, acks: list[int]) -> Stream:
@@ -202,6 +272,7 @@ def finished(assembly: Assembly, peer: Assembly, acks: list[int]) -> Stream:
         gaps=tuple(_gaps(assembly, size)),
         size=size,
         conflicts=len(assembly.conflicts),
+        differing=tuple(sorted(assembly.differing, key=lambda one: one.stream_at)),
         begins=assembly.begins,
         retransmitted=assembly.retransmitted,
         out_of_order=assembly.out_of_order,
@@ -242,10 +313,27 @@ def _positions(base: int | None, acks: Sequence[int]) -> list[int]:
 
 def _gaps(assembly: Assembly, size: int) -> list[Gap]:
     gaps = []
+    snapped = _merged(assembly.snapped)
     at = 0
     for extent in [*assembly.extents, Extent(size, 0, 0, 0, 0, 0, 0)]:
         if extent.at > at:
-            why = "snaplen" if any(start <= at < stop for start, stop in assembly.snapped) else "not_captured"
+            last = bisect_right(snapped, at, key=_begin) - 1
+            why = "snaplen" if last >= 0 and at < snapped[last][1] else "not_captured"
             gaps.append(Gap(at, extent.at - at, why))
         at = max(at, extent.at + extent.size)
     return gaps
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What the spans cover, in order and without overlap."""
+    found: list[tuple[int, int]] = []
+    for start, stop in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(stop, found[-1][1]))
+        else:
+            found.append((start, stop))
+    return found
+
+
+def _begin(span: tuple[int, int]) -> int:
+    return span[0]

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from analyzer.records.capture import Flow
 
-_SYN, _ACK = 2, 16
+_SYN, _RST, _ACK = 2, 4, 16
+_BEGINNING = 64
+"""Packets among which both SYN are."""
 
 
 class Thread(NamedTuple):
@@ -30,7 +32,7 @@ def threads(flows: Sequence[Flow]) -> tuple[Thread, ...]:
         twin = None
         for thread in reversed(known):
             last = flows[pieces[thread][-1]]
-            if last.capture == flow.capture:
+            if last.point == flow.point:
                 continue
             if _continues(last, flow):
                 pieces[thread].append(index)
@@ -46,6 +48,32 @@ def threads(flows: Sequence[Flow]) -> tuple[Thread, ...]:
     ordered = sorted(range(len(pieces)), key=lambda thread: min(pieces[thread]))
     place: dict[int | None, int] = {thread: rank for rank, thread in enumerate(ordered)}
     return tuple(Thread(tuple(pieces[thread]), place.get(twins[thread])) for thread in ordered)
+
+
+def same(found: Sequence[Thread], flows: Sequence[Flow]) -> tuple[tuple[int, ...], ...]:
+    """Threads (numbers from 1) that are one connection seen at several places: twins, and those whose initial sequence numbers are equal at both ends, whatever
+    an address translation made of their addresses (RFC 3022 section 4.1 lists what it changes)."""
+    groups: dict[object, list[int]] = {}
+    for number, thread in enumerate(found, 1):
+        root = number if thread.twin_of is None else thread.twin_of + 1
+        key = _both_isns(flows[index] for index in (found[root - 1].flows[0],))
+        groups.setdefault(root if key is None else key, []).append(number)
+    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+
+
+def _both_isns(views: Iterable[Flow]) -> tuple[int, int] | None:
+    """The initial sequence numbers of client and server, None when one is not captured."""
+    asked = answered = None
+    for flow in views:
+        for seq, flags in zip(flow.segments.seq[:_BEGINNING], flow.segments.flags[:_BEGINNING], strict=True):
+            if flags & (_SYN | _RST) == _SYN:
+                if flags & _ACK:
+                    answered = seq if answered is None else answered
+                else:
+                    asked = seq if asked is None else asked
+                if asked is not None and answered is not None:
+                    return asked, answered
+    return None
 
 
 def _first(indexed: tuple[int, Flow]) -> tuple[int, int]:

@@ -30,7 +30,7 @@ def translated(connections: Iterable[Connection], fetch: Fetch) -> Mapping[str, 
 
 
 def _is_one(first: Connection, other: Connection, fetch: Fetch) -> bool:
-    if first.capture == other.capture and not first.first_ns <= other.first_ns <= min(first.last_ns, first.first_ns + _ON_THE_WAY_NS):
+    if first.point == other.point and not first.first_ns <= other.first_ns <= min(first.last_ns, first.first_ns + _ON_THE_WAY_NS):
         return False
     starts = [Reader(one.to_server, fetch).peek(_BEGINNING) for one in (first, other)]
     return starts[0] == starts[1]

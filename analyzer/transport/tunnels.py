@@ -6,7 +6,7 @@ from bisect import bisect_left
 
 from msgspec.structs import replace
 
-from analyzer.records.ids import tunnel_id
+from analyzer.records.ids import key_capture, tunnel_id
 from analyzer.records.transport import Closing, Connection, Extents, Gap, Stream
 
 _WRAP = 1 << 32
@@ -20,6 +20,7 @@ def inner(outer: Connection, client_at: int, server_at: int, protocol: str) -> C
     return replace(
         cut,
         id=tunnel_id(outer.id),
+        capture=key_capture(packets[0]) if packets else outer.capture,
         tunnel_of=outer.id,
         protocol=protocol,
         bases=outer.bases,
@@ -69,6 +70,7 @@ def _tail(stream: Stream, at: int, peer_at: int) -> Stream:
         gaps=tuple(
             Gap(max(gap.stream_at - at, 0), gap.stream_at + gap.size - max(gap.stream_at, at), gap.why) for gap in stream.gaps if gap.stream_at + gap.size > at
         ),
+        differing=tuple(replace(one, stream_at=one.stream_at - at) for one in stream.differing if one.stream_at >= at),
         size=max(stream.size - at, 0),
         acked=max(stream.acked - at, 0) if stream.acked >= 0 else -1,
         unacked=None if stream.unacked is None else replace(stream.unacked, at=max(stream.unacked.at - at, 0)),

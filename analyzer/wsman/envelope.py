@@ -14,7 +14,7 @@ from analyzer.formats.content import codings, unpacked
 from analyzer.formats.forms import chosen
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.http import Exchange
-from analyzer.records.ids import key_number
+from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent, Why
 from analyzer.records.sealing import Message, Protection
@@ -80,8 +80,8 @@ def described(message: Message, connection: Connection, exchange: Exchange, fetc
     text = decoded(plain)
     found = read_marks(text)
     if found.has_dtd:
-        number = key_number(half.packets[0]) if half.packets else None
-        return message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, exchange.capture, number),)
+        place = (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
+        return message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, *place),)
     return _described(message, text, found, {}, limits), ()
 
 

@@ -74,7 +74,7 @@ ADAPTERS = {"capture/slow.py", "capture/scapy_packet.py", "auth/schemes/pyspnego
 
 VAGUE = {"core", "common", "utils", "util", "helpers", "helper", "base", "manager", "handler", "misc"}
 LINES = 400
-LONGER = {"capture/kernel.py": 1250}
+LONGER = {"capture/kernel.py": 1350}
 """One class that is compiled as one unit: its methods share arrays, and a call between units would cost what the compiler saves."""
 
 

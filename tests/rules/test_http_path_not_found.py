@@ -60,3 +60,10 @@ def test_a_path_that_is_there() -> None:
     lan = Wire()
     trip(direct(lan), post(), reply(200))
     assert judge(lan).found(RULE) == []
+
+
+@pytest.mark.parametrize(("status", "found"), [(404, True), (410, True), (411, False), (405, False)])
+def test_the_statuses_that_say_so(status: int, *, found: bool) -> None:
+    lan = Wire()
+    trip(direct(lan), post(), reply(status, content=html("<title>No</title>")))
+    assert bool(judge(lan).found(RULE)) is found

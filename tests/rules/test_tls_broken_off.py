@@ -1,7 +1,7 @@
 from analyzer.records.finding import Severity
 from tests.build.talk_tls import TLS12, TLS13, Tape, client, server, shake
 from tests.build.talks import Wire
-from tests.rules.judging import judge, names
+from tests.rules.judging import judge, names, packets
 from tests.rules.tlsing import PAPER, https, works
 
 RULE = "tls.broken-off"
@@ -29,6 +29,7 @@ def test_the_server_ends_it_after_the_clients_last_message() -> None:
     assert (finding.severity, finding.owner) == (Severity.MEDIUM, "server")
     assert finding.title == "TLS handshake with 10.20.2.20:5986 is ended by the server"
     assert names(finding, ended)
+    assert packets(finding)[-1] == ended
     assert "after the client's last message" in finding.why
     assert "No alert can be read" in finding.why
 

@@ -12,14 +12,63 @@ import pytest
 from analyzer.rules.catalogue import Rule, rules
 from analyzer.rules.products import Advice
 from tests.rules.test_conformance import module
-from tests.writing.texts import COLLECTIONS, Text, of_pages, of_results, of_rules, of_sources, results
-from tests.writing.words import LISTS, found
+from tests.writing.texts import COLLECTIONS, ROOT, Text, of_pages, of_results, of_rules, of_sources, results
+from tests.writing.words import LISTS, found, prose
 
 TITLE_CHARS = 70
 WHY_WORDS = 22
 LEAD_WORDS = 25
 DOCUMENT_WORDS = 45
 """The longest sentence of a rule's document: it names conditions and their exceptions."""
+FOR_DEVELOPERS = ("docs/decisions", "docs/architecture", "docs/developers", "docs/performance", "lab/", "CONTRIBUTING")
+"""Pages whose reader knows more."""
+OTHER_CAPITALS = frozenset(
+    # methods of HTTP, words of SQL and SMTP-like protocols; units; names of products, hosts, rights and domains; what a user puts something else for
+    [
+        "POST",
+        "GET",
+        "CONNECT",
+        "SELECT",
+        "PROXY",
+        "GB",
+        "MB",
+        "KB",
+        "WSMAN",
+        "HKLM",
+        "NGINX",
+        "IIS",
+        "LAB",
+        "ATT",
+        "CK",
+        "MIT",
+        "OMIGOD",
+        "ATS",
+        "PIN",
+        "MISS",
+        "BYPASS",
+        "MZ",
+        "PK",
+        "CNAME",
+        "SLDC",
+        "EVE",
+        "README",
+        "NAME",
+        "FILE",
+        "CASE",
+        "DIR",
+        "TABLE",
+        "PAGE",
+        "TEXT",
+        "SERVER",
+        "ID",
+        "CODE",
+        "RULE",
+        "NO",
+        "OK",
+        "EOF",
+    ]
+)
+_CAPITALS = re.compile(r"(?<![\w\\./_-])[A-Z]{2,6}s?(?![\w_-]|\.\w|=)")
 _BRACKETS = re.compile(r" ?[(\[][^()\[\]]*[)\]]")
 _QUOTED = re.compile(r'"[^"]*"')
 _END = re.compile(r"(?<=[.?!])\s+(?=[A-Z0-9\"'*`]|c\d)")
@@ -94,6 +143,20 @@ def _advice(rule: Rule) -> str | None:
 def test_sentences_of_rule_documents_can_be_read_once(text: Text) -> None:
     body = text.text.partition("\nReferences\n")[0]
     assert [one for part in re.split(r"\n(?=\S)|:\n", body) for one in long_ones(part, DOCUMENT_WORDS)] == []
+
+
+def abbreviations() -> set[str]:
+    """Those that docs/concepts.md explains."""
+    section = (ROOT / "docs" / "concepts.md").read_text(encoding="utf-8").partition("## Abbreviations")[2]
+    return set(re.findall(r"^\| ([A-Z]+) \|", section, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ["of_rules", "of_settings", "of_commands", "of_pages", "of_notebooks", "of_templates", "of_results"])
+def test_every_abbreviation_is_explained(name: str) -> None:
+    known = abbreviations() | OTHER_CAPITALS
+    assert len(known) > 60
+    texts = [text for text in COLLECTIONS[name]() if not text.where.startswith(FOR_DEVELOPERS)]
+    assert {(text.where, one) for text in texts for one in _CAPITALS.findall(prose(text.text)) if one.rstrip("s") not in known} == set()
 
 
 def test_the_texts_are_all_there() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from analyzer.records.transport import Connection
-from analyzer.rules.reading import identity
+from analyzer.rules.reading import counted, identity
 from analyzer.rules.telling import Evidence, Sign, Tell
 
 _F = TypeVar("_F")
@@ -18,18 +18,23 @@ def sign(evidence: Evidence, fact: _F, connection: Connection, packets: Sequence
 
 
 def by_capture(evidence: Evidence, one: Sign[Any]) -> int:
-    """One finding for each capture."""
-    return evidence.connections[one.connections[0]].capture
+    """One finding for each capture point."""
+    return evidence.connections[one.connections[0]].point
 
 
 def capture_name(tell: Tell[Any]) -> str:
-    """The name of the file."""
-    return tell.evidence.captures[tell.connection.capture].name
+    """The name of the file; of the first one where the capture point wrote several."""
+    names = [capture.name for capture in tell.evidence.captures if capture.point == tell.connection.point]
+    return names[0] + (f" and {counted(len(names) - 1, 'more file')} of it" if len(names) > 1 else "")
 
 
 def short_name(tell: Tell[Any]) -> str:
     """The same for a title: the end of a long one."""
-    whole = capture_name(tell)
+    return short(tell.evidence.captures[tell.connection.point].name)
+
+
+def short(whole: str) -> str:
+    """A name for a title: the end of a long one."""
     return whole if len(whole) <= _LONG else f"…{whole[1 - _LONG :]}"
 
 
@@ -48,10 +53,10 @@ def first_of(tell: Tell[Any]) -> str:
     return f"{tell.packet(tell.connection.packets[0])} ({tell.connection.id})"
 
 
-def winrm(evidence: Evidence, capture: int | None = None) -> list[Connection]:
-    """The connections that carry WinRM (of one capture), those inside tunnels left out, since their packets are the tunnel's."""
+def winrm(evidence: Evidence, point: int | None = None) -> list[Connection]:
+    """The connections that carry WinRM (of one capture point), those inside tunnels left out, since their packets are the tunnel's."""
     return [
         found
         for found in evidence.connections.values()
-        if found.id in evidence.winrm and found.tunnel_of is None and found.packets and (capture is None or found.capture == capture)
+        if found.id in evidence.winrm and found.tunnel_of is None and found.packets and (point is None or found.point == point)
     ]

@@ -32,9 +32,9 @@ class Skew(Fact, frozen=True):
 
 
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Skew]:
-    """One sign for each capture whose clock is off."""
+    """One sign for each capture point whose clock is off."""
     for capture in evidence.captures:
-        error_ns, found = capture.clock_error_ns, winrm(evidence, capture.ordinal)
+        error_ns, found = capture.clock_error_ns, winrm(evidence, capture.ordinal) if capture.ordinal == capture.point else []
         if found and error_ns is not None and abs(capture.clock_offset_ns) > max(values["least"] * 1e6, error_ns):
             yield sign(evidence, Skew(capture.clock_offset_ns, error_ns, capture.clock_drift or 0.0), found[0])
 

@@ -13,8 +13,9 @@ References
     draft-ietf-opsawg-pcap section 5.
 """
 
+from analyzer.records.ids import key_capture
 from analyzer.records.transport import Connection, End
-from analyzer.rules.capture._notes import by_capture, capture_name, short_name, sign, winrm
+from analyzer.rules.capture._notes import by_capture, short, sign, winrm
 from analyzer.rules.reading import counted, of_them, sentence
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Signs, Tell
 
@@ -22,8 +23,9 @@ _CODE = "capture.cut"
 
 
 class Cut(Fact, frozen=True):
-    """How many WinRM connections the file has, how many of them were open at its end, and the one with the last packet."""
+    """The file, how many WinRM connections it has, how many of them were open at its end, and the one with the last packet."""
 
+    capture: int
     whole: int
     still: int
     last: Connection
@@ -32,12 +34,20 @@ class Cut(Fact, frozen=True):
 def see(evidence: Evidence) -> Signs[Cut]:
     """One sign for each connection that was open, or for the last one."""
     for capture in sorted({issue.capture for issue in evidence.issues if issue.code == _CODE and issue.capture is not None}):
-        found = winrm(evidence, capture)
+        found = [connection for connection in winrm(evidence, evidence.captures[capture].point) if capture in map(key_capture, connection.packets)]
         still = [connection for connection in found if connection.end is End.OPEN]
         if found:
-            last = max(found, key=lambda connection: connection.packets[-1])
-            fact = Cut(len(found), len(still), last)
-            yield from (sign(evidence, fact, one, last.packets[-1:]) for one in still or [last])
+            last = max(found, key=lambda connection: _last(connection, capture))
+            fact = Cut(capture, len(found), len(still), last)
+            yield from (sign(evidence, fact, one, (_last(last, capture),)) for one in still or [last])
+
+
+def _last(connection: Connection, capture: int) -> int:
+    return max(key for key in connection.packets if key_capture(key) == capture)
+
+
+def _name(tell: Tell[Cut]) -> str:
+    return tell.evidence.captures[tell.first.fact.capture].name
 
 
 def why(tell: Tell[Cut]) -> str:
@@ -47,13 +57,13 @@ def why(tell: Tell[Cut]) -> str:
     alone = f"its one WinRM connection {'was' if fact.still else 'was no longer'}"
     then = of_them(fact.still, fact.whole, of=ours) if fact.whole > 1 else alone
     return (
-        f"{capture_name(tell)} ends inside a record. {sentence(then)} {'still ' if fact.still or fact.whole > 1 else ''}open. The last WinRM packet is "
-        f"{tell.packet(fact.last.packets[-1])} ({fact.last.id})."
+        f"{_name(tell)} ends inside a record. {sentence(then)} {'still ' if fact.still or fact.whole > 1 else ''}open. The last WinRM packet is "
+        f"{tell.packet(_last(fact.last, fact.capture))} ({fact.last.id})."
     )
 
 
 OPINION = Opinion(
-    title=lambda tell: f"Capture {short_name(tell)} ends inside a packet",
+    title=lambda tell: f"Capture {short(_name(tell))} ends inside a packet",
     name="The capture file ends in the middle of a packet",
     severity=Severity.INFO,
     confidence=1.0,

@@ -136,6 +136,7 @@ class Answer(Fact, frozen=True):
 def answers(evidence: Evidence, *statuses: int) -> Iterator[Answer]:
     """WinRM requests that were answered with one of these statuses, as their clients saw it."""
     wanted = frozenset(statuses)
+    forwarding = {hop.near_connection for hop in evidence.hops}
     for exchange in winrm_exchanges(evidence):
         asked, answer = request(exchange), response(exchange)
         if asked is None or answer is None or answer.status not in wanted or exchange.id in evidence.far:
@@ -144,7 +145,7 @@ def answers(evidence: Evidence, *statuses: int) -> Iterator[Answer]:
             found = message(evidence, answer)
             page = None if found is None else found.page
             giver, beyond = _giver(evidence, exchange)
-            by = By.PROXY if beyond is not None else _by(evidence, exchange, asked, giver, page)
+            by = By.PROXY if beyond is not None else _by(evidence, exchange, asked, giver, page, forwards=exchange.connection in forwarding)
             far = upstream(evidence, exchange.id)
             yield Answer(exchange, asked, answer, message(evidence, asked), page, by, far, giver, beyond)
 
@@ -159,15 +160,15 @@ def _giver(evidence: Evidence, exchange: Exchange) -> tuple[Exchange, Exchange |
     return last, beyond
 
 
-def _by(evidence: Evidence, near: Exchange, asked: Request, giver: Exchange, page: Page | None) -> By:
-    """Who gave an answer that was not forwarded further, as far as is known."""
+def _by(evidence: Evidence, near: Exchange, asked: Request, giver: Exchange, page: Page | None, *, forwards: bool) -> By:
+    """Who gave an answer that was not forwarded further, as far as is known. ``forwards``: some requests of the connection were forwarded."""
     answer = response(giver)
     server = header(answer, "server") or ""
     named = _DEVICES.search(f"{server} {header(answer, 'via') or ''}") or (page is not None and _PAGES.search(f"{page.title} {page.text}"))
     if giver is not near:
         gateway = status(giver) in _GATEWAY or (named and not _WINDOWS.search(server))
         return By.PROXY if gateway else By.SERVER
-    if asked.method == "CONNECT" or any(other.id in evidence.near for other in evidence.exchanges_of[near.connection]):
+    if asked.method == "CONNECT" or forwards:
         return By.PROXY
     if _WINDOWS.search(server):
         return By.SERVER

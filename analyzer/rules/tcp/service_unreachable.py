@@ -48,7 +48,7 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Attempt]:
     worked, errors = (_worked(evidence), _gateway_errors(evidence)) if failed else ({}, {})
     for connection in failed:
         if not _worked_around_it(worked.get(words.place(connection), ()), connection, values["around"] * 1e9):
-            meanwhile = tuple(_meanwhile(evidence, errors.get(connection.capture, ()), connection))
+            meanwhile = tuple(_meanwhile(evidence, errors.get(connection.point, ()), connection))
             packets = (connection.packets[0], connection.packets[-1], *packets_of(meanwhile))
             connections = (connection.id, *(one.connection for one in meanwhile))
             yield Sign(Attempt(connection, meanwhile), tuple(one.id for one in meanwhile), packets, connections)
@@ -61,7 +61,7 @@ def _is_failed(evidence: Evidence, connection: Connection) -> bool:
         return False
     if _is_refused(connection):
         return True
-    ends = evidence.captures[connection.capture].last_ns or connection.last_ns
+    ends = evidence.captures[connection.capture].point_last_ns or connection.last_ns
     return connection.end is End.OPEN and len(connection.packets) >= _LEAST_TRIES and ends - connection.first_ns >= _SETTLED_NS
 
 
@@ -86,12 +86,12 @@ def _worked_around_it(begun: Sequence[int], connection: Connection, around_ns: f
 
 
 def _gateway_errors(evidence: Evidence) -> Mapping[int, Sequence[tuple[int, str]]]:
-    """Requests that a gateway answered with an error, by capture, in order of the answer's end."""
+    """Requests that a gateway answered with an error, by capture point, in order of the answer's end."""
     found: dict[int, list[tuple[int, str]]] = defaultdict(list)
     for exchange in evidence.exchanges.values():
         answer = response(exchange)
         if answer is not None and answer.status in _GATEWAY and exchange.connection in evidence.winrm:
-            found[exchange.capture].append((answer.last_ns, exchange.id))
+            found[evidence.connections[exchange.connection].point].append((answer.last_ns, exchange.id))
     for errors in found.values():
         errors.sort()
     return found

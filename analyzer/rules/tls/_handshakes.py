@@ -214,7 +214,8 @@ def _at_the_hello(evidence: Evidence, connection: Connection, facts: TlsFacts) -
 
 
 def _hello_ns(connection: Connection) -> int:
-    return connection.to_server.extents.ts_ns[0]
+    """When the client began to talk; of a connection of which none of its bytes were captured, the first packet."""
+    return next(iter(connection.to_server.extents.ts_ns), connection.first_ns)
 
 
 def is_seen(connection: Connection) -> bool:
@@ -224,7 +225,7 @@ def is_seen(connection: Connection) -> bool:
 
 def _is_settled(evidence: Evidence, connection: Connection) -> bool:
     """The capture goes on for long enough after the last packet that an answer would be in it."""
-    ends = evidence.captures[connection.capture].last_ns or connection.last_ns
+    ends = evidence.captures[connection.capture].point_last_ns or connection.last_ns
     return ends - connection.last_ns >= _SETTLED_NS or ends - _hello_ns(connection) >= _SETTLED_NS
 
 

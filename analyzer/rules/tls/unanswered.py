@@ -40,7 +40,7 @@ def why(tell: Tell[Shake]) -> str:
     shake = tell.first.fact
     connection, hello = shake.connection, shake.facts.hello_packets
     over = f" in {len(hello)} packets" if len(hello) > 1 else ""
-    ends = max(connection.last_ns, tell.evidence.captures[connection.capture].last_ns or 0) if shake.ending is None else connection.closings[0].ts_ns
+    ends = max(connection.last_ns, tell.evidence.captures[connection.capture].point_last_ns or 0) if shake.ending is None else connection.closings[0].ts_ns
     waited = seconds(ends - connection.to_server.extents.ts_ns[0])
     if is_received(shake):
         arrived = "The server acknowledged all of it, so it arrived; the program that should answer did not."

@@ -15,7 +15,7 @@ _DATA = random.Random(5).randbytes(4_000_000)
 def sources(tmp_path: Path, data: bytes = _DATA) -> Sources:
     path = tmp_path / "a.pcap"
     path.write_bytes(data)
-    return Sources([Capture(0, str(path), "a.pcap", "pcap", len(data))], {})
+    return Sources([Capture(0, str(path), "a.pcap", "pcap", len(data))], None)
 
 
 def test_any_order_and_size_gives_the_bytes_of_the_file(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_of_connections_on_one_pair_of_ports_the_last_one_begun() -> None:
 
 def test_the_own_capture_comes_first() -> None:
     one = connection(1)
-    other = replace(one, id="c2", capture=1, first_ns=T0 - 100)
+    other = replace(one, id="c2", capture=1, point=1, first_ns=T0 - 100)
     assert list(icmp_of({"c1": one, "c2": other}, [error(T0 + 1, capture=1)])) == ["c2"]
 
 

@@ -17,6 +17,10 @@ CONTRACT = {
         "server_bytes missing_client_bytes missing_server_bytes retransmitted_packets out_of_order_packets close closed_by seconds_after_last_response "
         "user_agent server_product"
     ),
+    "conflicts": (
+        "conflict_id connection_id exchange_id sender stream_at size_bytes choice used_sha256 other_sha256 kept_bytes used_packets other_packets capture "
+        "packets"
+    ),
     "tls": (
         "connection_id capture winrm client_ip client_port server_ip server_port first_time server_name wanted_name "
         "handshake versions_offered ciphers_offered version cipher application_protocol ja3 ja4 opened "

@@ -20,7 +20,7 @@ def _flow(line: Line, capture: int, packets: slice, *, late_ns: int = 0) -> Flow
     rows = flow.segments
     columns = {name: getattr(rows, name) for name in Segments.__struct_fields__}
     columns["ts_ns"] = array("q", (ts - late_ns for ts in rows.ts_ns))
-    return replace(flow, capture=capture, segments=Segments(**columns))
+    return replace(flow, capture=capture, point=capture, segments=Segments(**columns))
 
 
 def _line() -> Line:
@@ -47,7 +47,7 @@ def test_rotated_files_in_any_order_are_put_in_order() -> None:
 def test_pieces_of_rotated_files_make_one_stream() -> None:
     line = _line()
     first, second = fed(line.frames[:6]), fed(line.frames[6:])
-    flows = [first.flows[0], replace(second.flows[0], capture=1, segments=_from_source(second.flows[0], 1))]
+    flows = [first.flows[0], replace(second.flows[0], capture=1, point=1, segments=_from_source(second.flows[0], 1))]
     assert flows[0].hosts[0] != flows[1].hosts[0]  # the second piece begins with the server's packet
     both = (first.fetch, second.fetch)
     one, _ = connection("c1", flows, lambda source, at, size: both[source >> 1](source, at, size), Limits())

@@ -1,0 +1,228 @@
+"""A capture point while its files are read: the kernel that goes through all of them, what each file told, and where payload is spooled."""
+
+import os
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import BinaryIO, NamedTuple, cast
+
+from msgspec import Struct, field
+
+from analyzer.capture.containers import rows
+from analyzer.capture.kernel import Kernel
+from analyzer.capture.kernels import chosen, description
+from analyzer.capture.open import STDIN, Opened, UnpackError, opened
+from analyzer.capture.slow import SlowPath
+from analyzer.capture.window import Walk
+from analyzer.records.capture import Flow
+from analyzer.settings import Limits, Scope
+
+Progress = Callable[[str, int, int], None]
+Problem = tuple[str, str, int | None]
+"""(issue code, detail, packet number)."""
+COUNTS = ("snapped", "undecodable", "backwards", "spool_full", "icmp_over", "datagrams_over", "given_up", "forgotten")
+"""What the kernel counts of packets, through all files of a point."""
+_UNREAD = ("capture.decompression", "capture.unreadable")
+
+
+class Piece(NamedTuple):
+    """An input: its path, its place on the command line from 0, and its name in the run."""
+
+    path: str
+    ordinal: int
+    name: str
+
+
+class Spool:
+    """A temporary file for payload of all captures, opened with the first byte; nothing of it outlives the process."""
+
+    def __init__(self) -> None:
+        self.file: BinaryIO | None = None
+        self._size = 0
+
+    def add(self, payload: bytes) -> int:
+        """Appends; gives where the bytes lie."""
+        if self.file is None:
+            import tempfile
+
+            self.file = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-"))  # noqa: SIM115  owned by the result
+        at = self._size
+        self.file.write(payload)
+        self._size += len(payload)
+        return at
+
+
+class Spooled:
+    """What one kernel spools. The kernel counts its own bytes; ``place`` says where in the file one of them lies."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._size = 0
+        self._own: list[int] = []
+        self._places: list[int] = []
+
+    def __call__(self, payload: bytes) -> None:
+        """Takes the kernel's next bytes."""
+        place = self._spool.add(payload)
+        if not self._own or place - self._places[-1] != self._size - self._own[-1]:
+            self._own.append(self._size)
+            self._places.append(place)
+        self._size += len(payload)
+
+    @property
+    def file(self) -> BinaryIO | None:
+        """The spool, None when nothing was spooled."""
+        return self._spool.file if self._size else None
+
+    def place(self, at: int) -> int:
+        """Where the kernel's byte ``at`` lies."""
+        which = bisect_right(self._own, at) - 1
+        return self._places[which] + at - self._own[which]
+
+
+class Part(Struct, frozen=True, gc=False):
+    """One file of a point, read: packets before it, its walk, what was wrong besides the walk, bytes read, TCP packets and times, counts up to its end."""
+
+    piece: Piece
+    before: int
+    walk: Walk
+    damage: tuple[Problem, ...]
+    size: int
+    compression: str
+    tcp_packets: int
+    first_ns: int | None
+    last_ns: int | None
+    counts: tuple[int, ...]
+
+
+class Point(Struct):
+    """A capture point while its files are read. ``force`` names flows, by the number of their first packet (through all files), to keep always."""
+
+    limits: Limits
+    scope: Scope
+    spooled: Spooled
+    force: frozenset[int] = frozenset()
+    kernel: Kernel | None = None
+    parts: list[Part] = field(default_factory=list)
+    packets: int = 0
+    halved: "_Halved | None" = None
+    """What two threads gave: then no file can be read after it."""
+    flows_found: tuple[Flow, ...] | None = None
+
+    def read(self, piece: Piece, progress: Progress | None, *, alone: bool) -> None:
+        """The next file. Raises `InputError` when it cannot be opened; everything else about it is an issue. ``alone``: no other will follow."""
+        source = opened(piece.path)
+        two = source.seekable and source.size >= self.limits.parallel_bytes and description() == "compiled" and (os.cpu_count() or 1) > 1
+        if not (two and alone and not self.parts and not self.force and self._in_halves(source, piece, progress)):
+            self._in_one(source, piece, progress)
+        if piece.path != STDIN:
+            source.raw.close()
+
+    @property
+    def last_ns(self) -> int | None:
+        """The latest time so far."""
+        return None if self.kernel is None else self.kernel.last_ns
+
+    @property
+    def readable_again(self) -> bool:
+        """True unless it comes from a pipe, or its reading met what a second one would not get over."""
+        return not any(part.piece.path == STDIN or any(code in _UNREAD for code, _, _ in part.damage) for part in self.parts)
+
+    @property
+    def tables(self) -> tuple[tuple[Kernel, int], ...]:
+        """The kernels whose tables know all connections, and how many packets came before each."""
+        return self.halved.tables if self.halved is not None else () if self.kernel is None else ((self.kernel, 0),)
+
+    @property
+    def has_flows(self) -> bool:
+        """True when a first reading has flows to keep."""
+        return bool(self.flows())
+
+    def flows(self) -> tuple[Flow, ...]:
+        """The flows, with packet numbers through all files, once all are read."""
+        if self.flows_found is None:
+            self.flows_found = self.halved.flows if self.halved is not None else () if self.kernel is None else self.kernel.flows(host_of)
+        return self.flows_found
+
+    @property
+    def late(self) -> frozenset[int]:
+        """Flows that showed WinRM only when they had been rejected."""
+        return self.halved.late if self.halved is not None else frozenset() if self.kernel is None else self.kernel.late
+
+    def _in_halves(self, source: Opened, piece: Piece, progress: Progress | None) -> bool:
+        from analyzer.capture import halves
+
+        limits = self.limits
+
+        def kernel() -> Kernel:
+            return Kernel(piece.ordinal, limits, SlowPath(limits), self.spooled, in_place=True, all_http=self.scope.all_http, force=frozenset())
+
+        def seen(size: int) -> None:
+            if progress is not None:
+                progress(piece.name, size, source.size)
+
+        try:
+            found = halves.scanned(source.path, limits, kernel, host_of, seen)
+        except OSError:  # one thread will meet it, too, and keep what came before
+            return False
+        if found is None:
+            return False
+        self.kernel = found.kernel
+        self.halved = _Halved(found.flows, found.late, ((found.kernel, 0), found.later))
+        self._read(source, piece, found.walk, (), source.size, 0)
+        return True
+
+    def _in_one(self, source: Opened, piece: Piece, progress: Progress | None) -> None:
+        kernel = self.kernel
+        if kernel is None:
+            slow = SlowPath(self.limits)
+            kernel = self.kernel = chosen()(
+                piece.ordinal, self.limits, slow, self.spooled, in_place=source.seekable, all_http=self.scope.all_http, force=self.force
+            )
+        else:
+            kernel.next_file(self.packets, in_place=source.seekable)
+        walk = Walk()
+        size, before = 0, kernel.tcp_packets
+
+        def fill(buffer: memoryview) -> int:
+            nonlocal size
+            got = source.fill(buffer)
+            size += got
+            if progress is not None:
+                progress(piece.name, source.raw.tell() if source.size else size, source.size)
+            return got
+
+        damage: list[Problem] = []
+        try:
+            for row in rows(fill, self.limits, walk, kernel):
+                kernel.packet(*row)
+        except UnpackError as error:
+            damage.append(("capture.decompression", f"{source.compression}: {error}", walk.packets or None))
+        except OSError as error:
+            damage.append(("capture.unreadable", f"reading stopped after {size} bytes: {error.strerror or error}", walk.packets or None))
+        finally:
+            if source.raw is not source.stream:
+                source.stream.close()
+        self._read(source, piece, walk, tuple(damage), size, before)
+
+    def _read(self, source: Opened, piece: Piece, walk: Walk, damage: tuple[Problem, ...], size: int, before: int) -> None:
+        kernel = cast("Kernel", self.kernel)
+        counts = tuple(int(getattr(kernel, name)) for name in COUNTS)
+        tcp_packets = kernel.tcp_packets - before
+        times = kernel.file_ns
+        self.parts.append(Part(piece, self.packets, walk, damage, source.size or size, source.compression, tcp_packets, *times, counts))
+        self.packets += walk.packets
+
+
+class _Halved(Struct, frozen=True, gc=False):
+    """What two threads gave, see `analyzer.capture.halves`."""
+
+    flows: tuple[Flow, ...]
+    late: frozenset[int]
+    tables: tuple[tuple[Kernel, int], ...]
+
+
+def host_of(address: bytes) -> str:
+    """An address as text."""
+    from ipaddress import ip_address
+
+    return str(ip_address(address))

@@ -1,0 +1,274 @@
+"""Which of the files given were written at one capture point, one after the other; and the scan of all of them.
+
+A capture program that rotates its files cuts wherever a file is full: in a handshake, in a body, in an IP datagram. So files that follow each other are read by
+one kernel, as one long capture (`analyzer.capture.scan`). A file follows another one when it begins where that one ends, and
+
+    - it goes on with a connection of that one, or
+    - both have the same name but for digits (``ring_00001_20261124105600.pcap``, ``dump.pcap3``), or
+    - all its frames go between stations (Ethernet addresses) that have frames in that one, too, so that both were taken at one link,
+
+and its packets are not that one's own packets over again. Packets of several interfaces are written a little late, so that times overlap by some of a second:
+then only the first reason counts, or that both files have the same several interfaces.
+
+Two capture points see the same packets, or the same time: their files are read by kernels of their own. What one of them keeps of a connection, for what it
+shows there, the others keep, too: a file that begins in the middle of a body tells nothing by itself.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from analyzer.capture.containers import rows
+from analyzer.capture.kernel import Kernel
+from analyzer.capture.kernels import chosen
+from analyzer.capture.open import STDIN, UnpackError, opened
+from analyzer.capture.point import Piece, Point, Progress, Spool
+from analyzer.capture.scan import Scanned, described, first_reading, read_again, to_keep
+from analyzer.capture.slow import SlowPath
+from analyzer.capture.window import Row, Walk
+from analyzer.errors import InputError
+from analyzer.records.capture import Capture
+from analyzer.records.issues import Issue
+from analyzer.settings import Limits, Scope
+
+_DISORDER_NS = 1_000_000_000
+"""Packets of several interfaces are written up to this late."""
+_HEAD_BYTES = 1 << 16
+_HEAD_PACKETS = 1 << 11
+_FEW = 2
+"""So many copies are no second view of the same packets, where the names say that the files follow each other."""
+_OTHER_NAMES = 8
+"""Points with files of other names, those that ended last, that a file may go on with."""
+_ETHERNET, _ADDRESS = 1, 6
+"""The link type, and the bytes of an address."""
+_UNDECIDED, _HTTP, _TLS, _REJECTED = 0, 1, 2, 3
+
+
+class _Head(NamedTuple):
+    """What a look at a file's beginning tells: its first time and link type; None for a file without packets."""
+
+    piece: Piece
+    first_ns: int | None
+    link: int | None
+
+
+class _Open(NamedTuple):
+    """A point whose files may go on."""
+
+    point: Point
+    stem: str
+    link: int | None
+
+
+def scan_all(pieces: Sequence[Piece], limits: Limits, scope: Scope, progress: Progress | None = None) -> list[Scanned]:
+    """Reads all inputs; gives what each gave, in order of their ordinals. What cannot be opened is an issue of an empty capture."""
+    spool = Spool()
+    points, unread = _points(pieces, limits, scope, spool, progress)
+    found = [*unread]
+    neighbours = _neighbours(points) if len(points) > 1 else [frozenset()] * len(points)
+    some = len(points) > 1 and any(one.has_flows for one in points)
+    for place, point in enumerate(points):
+        found += described(read_again(point, to_keep(point) | neighbours[place], spool, progress), flows_elsewhere=some)
+        points[place] = first_reading(limits, scope, spool)  # its kernel is not needed any more
+    return sorted(found, key=lambda item: item.capture.ordinal)
+
+
+def _points(pieces: Sequence[Piece], limits: Limits, scope: Scope, spool: Spool, progress: Progress | None) -> tuple[list[Point], list[Scanned]]:
+    heads = [_head(piece, limits) for piece in pieces] if len(pieces) > 1 else [_Head(pieces[0], None, None)]
+    begins = sorted(head.first_ns for head in heads if head.first_ns is not None)
+    points: list[Point] = []
+    unread: list[Scanned] = []
+    still: list[_Open] = []
+    for head in _in_order(heads):
+        candidates = [one for one in still if one.link == head.link] if head.first_ns is not None else []
+        point = next((one.point for one in _nearest(candidates, head) if _follows(one, head, limits, scope)), None)
+        try:
+            if point is not None:
+                point.read(head.piece, progress, alone=False)
+                continue
+            point = first_reading(limits, scope, spool)
+            point.read(head.piece, progress, alone=_is_alone(head, begins, limits))
+        except InputError as error:
+            unread.append(_unread(head.piece, error))
+            continue
+        points.append(point)
+        if head.first_ns is not None and point.halved is None:
+            still.append(_Open(point, _stem(head.piece), head.link))
+            if len(still) > limits.open_points:
+                still.remove(min(still, key=lambda one: one.point.last_ns or 0))
+    return points, unread
+
+
+def _unread(piece: Piece, error: InputError) -> Scanned:
+    detail = str(error).removeprefix(f"{piece.path}: ")
+    capture = Capture(piece.ordinal, piece.path, piece.name, "unknown", 0)
+    return Scanned(capture, (), (Issue("capture.unreadable", detail, capture=piece.ordinal),), None)
+
+
+def _head(piece: Piece, limits: Limits) -> _Head:
+    """The first packet of a file; a pipe can be read only once."""
+    if piece.path == STDIN:
+        return _Head(piece, None, None)
+    first = next(_frames(piece, limits), None)
+    return _Head(piece, None, None) if first is None else _Head(piece, first[0], first[1])
+
+
+def _frames(piece: Piece, limits: Limits) -> Iterator[tuple[int, int, bytes]]:
+    """Time, link type and beginning of each packet in the file's first bytes."""
+    return ((row.ts_ns, row.link, bytes(row.buffer[row.at : row.at + min(row.size, 2 * _ADDRESS)])) for row in _beginning(piece, limits, Walk(), None))
+
+
+def _beginning(piece: Piece, limits: Limits, walk: Walk, kernel: Kernel | None) -> Iterator[Row]:
+    """The packets in the file's first bytes, but for those that the ``kernel`` takes by itself."""
+    try:
+        source = opened(piece.path)
+    except InputError:
+        return
+    left = _HEAD_BYTES
+
+    def fill(buffer: memoryview) -> int:
+        nonlocal left
+        got = source.fill(buffer[:left]) if left else 0
+        left -= got
+        return got
+
+    try:
+        yield from rows(fill, replace(limits, read_size_bytes=_HEAD_BYTES, netmon_bytes=_HEAD_BYTES), walk, kernel)
+    except UnpackError:  # its reading will say so
+        pass
+    except OSError:
+        pass
+    finally:
+        source.stream.close()
+        source.raw.close()
+
+
+def _stem(piece: Piece) -> str:
+    """The name without its digits, which rotated files differ in."""
+    path = Path(piece.path)
+    return f"{path.parent}/{re.sub('[0-9]+', '#', path.name)}"
+
+
+def _digits(piece: Piece) -> tuple[int, ...]:
+    return tuple(int(text) for text in re.findall("[0-9]+", Path(piece.path).name))
+
+
+def _in_order(heads: Sequence[_Head]) -> list[_Head]:
+    """Files of one name one after the other, in the order of their numbers, else of their times; such groups in order of their first times."""
+    groups: dict[str, list[_Head]] = {}
+    for head in heads:
+        groups.setdefault(_stem(head.piece), []).append(head)
+    ordered = [_sorted(group) for group in groups.values()]
+    alone = [group[0] for group in ordered if len(group) == 1]
+    many = [group for group in ordered if len(group) > 1]
+    singles = [[head] for head in (alone if _rises(alone) else sorted(alone, key=_time))]
+    return [head for group in _merged(many, singles) for head in group]
+
+
+def _merged(many: list[list[_Head]], singles: list[list[_Head]]) -> list[list[_Head]]:
+    """Both in order of time; the order of the single files among themselves stays."""
+    many = sorted(many, key=lambda group: _time(group[0]))
+    found: list[list[_Head]] = []
+    for single in singles:
+        while many and _time(many[0][0]) < _time(single[0]):
+            found.append(many.pop(0))
+        found.append(single)
+    return found + many
+
+
+def _sorted(group: list[_Head]) -> list[_Head]:
+    numbered = sorted(group, key=lambda head: (_digits(head.piece), head.piece.ordinal))
+    return numbered if _rises(numbered) else sorted(numbered, key=_time)
+
+
+def _rises(heads: Sequence[_Head]) -> bool:
+    """True when times rise along with the names, but for packets that were written late."""
+    latest = 0
+    for head in heads:
+        if head.first_ns is not None:
+            if head.first_ns < latest - _DISORDER_NS:
+                return False
+            latest = max(latest, head.first_ns)
+    return True
+
+
+def _time(head: _Head) -> int:
+    return head.first_ns or 0
+
+
+def _nearest(candidates: Sequence[_Open], head: _Head) -> list[_Open]:
+    """The points that a file may go on with: those of its name first, then those that ended last."""
+    stem = _stem(head.piece)
+    first = _time(head)
+    possible = [one for one in candidates if (one.point.last_ns or 0) - _DISORDER_NS <= first]
+    own = [one for one in possible if one.stem == stem]
+    others = sorted((one for one in possible if one.stem != stem), key=lambda one: one.point.last_ns or 0, reverse=True)
+    own.sort(key=lambda one: (_apart(one.point.parts[-1].piece, head.piece), -(one.point.last_ns or 0)))
+    return own + others[:_OTHER_NAMES]
+
+
+def _apart(one: Piece, other: Piece) -> int:
+    """How many of the numbers in two names differ."""
+    return sum(a != b for a, b in zip(_digits(one), _digits(other), strict=False))
+
+
+def _follows(before: _Open, head: _Head, limits: Limits, scope: Scope) -> bool:
+    """True when the file goes on where the point's files ended so far."""
+    kernel, last_ns = before.point.kernel, before.point.last_ns
+    if kernel is None or last_ns is None:
+        return False
+    force = frozenset(range(1, _HEAD_PACKETS))
+    begin = chosen()(head.piece.ordinal, limits, SlowPath(limits), bytes, in_place=True, all_http=scope.all_http, force=force)
+    walk = Walk()
+    for row in _beginning(head.piece, limits, walk, begin):
+        begin.packet(*row)
+    after = _time(head) >= last_ns
+    known, copies = kernel.in_common(begin)
+    one_name = before.stem == _stem(head.piece)
+    if copies * 2 > known and (copies > _FEW or not (one_name and after)):
+        return False
+    interfaces = before.point.parts[-1].walk.interfaces
+    if known > copies or (len(interfaces) > 1 and interfaces == walk.interfaces):
+        return True
+    return after and (one_name or _one_link(before.point, head.piece, limits))
+
+
+def _one_link(point: Point, piece: Piece, limits: Limits) -> bool:
+    """True when all frames at the file's beginning go between stations that have frames in the point's first or last file, too."""
+    own = _stations(piece, limits)
+    return bool(own) and own <= _stations(point.parts[0].piece, limits) | _stations(point.parts[-1].piece, limits)
+
+
+def _stations(piece: Piece, limits: Limits) -> frozenset[frozenset[bytes]]:
+    """The pairs of Ethernet addresses in the file's first frames."""
+    found: set[frozenset[bytes]] = set()
+    for _, link, frame in _frames(piece, limits):
+        if link == _ETHERNET and len(frame) >= 2 * _ADDRESS:
+            found.add(frozenset((frame[:_ADDRESS], frame[_ADDRESS : 2 * _ADDRESS])))
+    return frozenset(found)
+
+
+def _is_alone(head: _Head, begins: Sequence[int], limits: Limits) -> bool:
+    """True when no other file can follow: every one begins before this one's end."""
+    if len(begins) < 2 or head.first_ns is None:
+        return True
+    from analyzer.capture.halves import ends_about  # only where there are several files
+
+    end = ends_about(head.piece.path, limits)
+    return end is not None and begins[-1] < end - _DISORDER_NS
+
+
+def _neighbours(points: Sequence[Point]) -> list[frozenset[int]]:
+    """For each point its connections that it would drop and another one keeps, by the number of their first packet."""
+    tables = [[(*row, before) for kernel, before in point.tables for row in kernel.addresses()] for point in points]
+    kept = [{ends for ends, state, _, _, _ in table if state in (_HTTP, _TLS)} for table in tables]
+    everywhere = Counter(ends for own in kept for ends in own)
+    found = []
+    for own, table in zip(kept, tables, strict=True):
+        dropped = ((ends, first + before) for ends, state, first, payloads, before in table if state == _REJECTED or (state == _UNDECIDED and payloads))
+        found.append(frozenset(first for ends, first in dropped if ends not in own and everywhere[ends]))
+    return found
