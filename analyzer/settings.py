@@ -29,6 +29,15 @@ class Limits(Struct, frozen=True, gc=False):
     fragment_age_s: float = 60.0
     netmon_bytes: int = 1 << 30
     """Of a file of Network Monitor, which is read as a whole."""
+    trace_bytes: int = 512 << 20
+    """Packets of an event trace that are held to be put in order of time."""
+    trace_ratio: int = 64
+    """How many times larger the compressed buffers of an event trace may become, beyond its first 64 MiB; packets
+    compress to a tenth."""
+    dropped_packets: int = 10_000
+    """Packets that Windows dropped, as pktmon tells, that are kept."""
+    archive_members: int = 10_000
+    """Files of one ZIP archive that are looked at."""
     kdc_datagrams: int = 10_000
     """Kerberos messages over UDP that are kept, for the keys and the users they may tell."""
     kdc_messages: int = 20_000

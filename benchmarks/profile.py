@@ -13,7 +13,7 @@ from analyzer.engine import local, reading  # noqa: E402
 from analyzer.settings import Limits  # noqa: E402
 
 STAGES = {
-    "scan": [(local, "_scanned")],
+    "scan": [(local, "scan_all")],
     "decode": [(reading, "talk")],
     "correlate": [(reading, "evidence")],
     "open": [(reading, "contents"), (reading, "learn"), (reading, "kdc_messages")],

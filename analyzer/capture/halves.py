@@ -19,7 +19,7 @@ from msgspec import Struct
 from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.pcap import HEADER_SIZE, PcapHead, pcap_head
-from analyzer.capture.pcapng import PcapngHead
+from analyzer.capture.pcapng import PCAPNG_MAGIC, PcapngHead
 from analyzer.capture.window import Row, Walk
 from analyzer.records.capture import Flow, Segments, Verdict
 from analyzer.records.ids import packet_key
@@ -118,8 +118,9 @@ def scanned(path: str, limits: Limits, kernel: Callable[[], Kernel], host: Host,
 
 def _head(file: FileIO, limits: Limits) -> PcapHead | PcapngHead | None:
     """What the beginning of the file says of its packets; None when it is too strange for two."""
-    head = pcap_head(file.read(HEADER_SIZE))
-    if head is not None:
+    first = file.read(HEADER_SIZE)
+    head = pcap_head(first)
+    if head is not None or not first.startswith(PCAPNG_MAGIC):  # other formats would be read to their end to give one packet
         return head
     file.seek(0)
     walk = Walk()

@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple
 
-from analyzer.capture.window import Row, Walk, Window
+from analyzer.capture.trace_events import ETHERNET, NDIS, PKTMON, RAW, WLAN, decrypted, piece, sight
+from analyzer.capture.window import Bulk, Row, Walk, Window
 from analyzer.settings import Limits
 
 HEADER_SIZE = 72
@@ -29,9 +30,7 @@ _CHAIN = 8
 _MOST = 1 << 18
 """A frame larger than this is not guessed at."""
 MAGICS = {b"GMBU": "netmon2", b"RTSS": "netmon1"}
-_ETHERNET, _RAW, _WLAN = 1, 101, 105
-"""LINKTYPE numbers."""
-_MEDIA = {1: _ETHERNET, 8: _RAW, 9: _RAW, 10: _RAW}
+_MEDIA = {1: ETHERNET, 8: RAW, 9: RAW, 10: RAW}
 _MEDIA_WLAN, _MEDIA_EVENT, _MEDIA_LINKTYPE = 6, 0xFFE0, 0xE000
 _OTHER_MEDIA = 0x4000_0000
 """Added to a media type that has no LINKTYPE number here."""
@@ -39,13 +38,6 @@ _1601_TO_1970 = 116_444_736_000_000_000
 """Units of 100 ns."""
 _EVENT_DATA = 89
 """Where the data of an event begins: an EVENT_HEADER, four bytes of context, counts."""
-_NDIS = bytes.fromhex("2ed6006e")[::-1] + bytes.fromhex("29470946b4233ee7bcd678ef")
-_PKTMON = bytes.fromhex("4d4f80d9")[::-1] + bytes.fromhex("bdc8734dbb5b19c90402c5ac")
-_NDIS_PACKET, _PKTMON_PACKET = 1001, 160
-_PKTMON_LINKS = {1: _ETHERNET, 3: _RAW}
-_WHOLE = 0xC000_0000
-"""Keywords for the start and the end of a packet: both are in one event."""
-_WWAN, _NATIVE_WLAN = 0x200, 0x10000
 
 
 class _Head(NamedTuple):
@@ -68,7 +60,7 @@ class _Frame(NamedTuple):
     wire_size: int
 
 
-def records(window: Window, limits: Limits, walk: Walk) -> Iterator[Row]:
+def rows(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Iterator[Row]:  # noqa: ARG001  the bulk takes no such records
     """Every packet of the file."""
     size = 1 << 20
     while window.need(size) and size < limits.netmon_bytes:
@@ -93,6 +85,10 @@ def records(window: Window, limits: Limits, walk: Walk) -> Iterator[Row]:
         if found is not None:
             link, at, have, sent = found
             walk.links.add(link)
+            if link == WLAN and frame.media == _MEDIA_EVENT:  # traced decrypted, with the flag that says it is not
+                changed = bytearray(decrypted(link, bytes(data[at : at + have])))
+                yield Row(walk.packets, frame.ts_ns, link, changed, 0, have, sent, -1)
+                continue
             yield Row(walk.packets, frame.ts_ns, link, data, at, have, sent, window.base + at)
     if local:
         walk.problems.append(("capture.local-time", "the file's start is local time without a time zone, and was taken for UTC", None))
@@ -165,7 +161,7 @@ def _packet(data: bytearray, frame: _Frame, met: set[tuple[int, int]]) -> tuple[
         return _event(data, at, size, met)
     if media == _MEDIA_WLAN and size >= 3:  # a header of Network Monitor: version, then its size
         skip = struct.unpack_from("<H", data, at + 1)[0]
-        return (_WLAN, at + skip, size - skip, frame.wire_size - skip) if skip <= size else None
+        return (WLAN, at + skip, size - skip, frame.wire_size - skip) if skip <= size else None
     link = media & 0xFFF if media & 0xF000 == _MEDIA_LINKTYPE else _MEDIA.get(media, _OTHER_MEDIA + media)
     return link, at, size, frame.wire_size
 
@@ -177,17 +173,14 @@ def _event(data: bytearray, at: int, size: int, met: set[tuple[int, int]]) -> tu
     provider = bytes(data[at + 24 : at + 40])
     number, keywords, extended, have = struct.unpack_from("<H6xQ28xHH", data, at + 40)
     begin, have = at + _EVENT_DATA, min(have, size - _EVENT_DATA)
-    if extended:
+    if extended or provider not in (NDIS, PKTMON):
         return None
-    if provider == _NDIS and number == _NDIS_PACKET and have >= 12 and keywords & _WHOLE == _WHOLE:
-        sent = struct.unpack_from("<I", data, begin + 8)[0]
-        link = _RAW if keywords & _WWAN else _WLAN if keywords & _NATIVE_WLAN else _ETHERNET
-        return link, begin + 12, min(sent, have - 12), sent
-    if provider == _PKTMON and number == _PKTMON_PACKET and have >= 34:
-        group, count, kind, sent, logged = struct.unpack_from("<QH4xH14xHH", data, begin)
-        if (group, count) in met:
-            return None
-        met.add((group, count))
-        logged = min(logged, have - 34)
-        return (_PKTMON_LINKS[kind], begin + 34, logged, max(sent, logged)) if kind in _PKTMON_LINKS else None
-    return None
+    body = bytes(data[begin : begin + have])
+    if provider == NDIS:
+        part = piece(number, keywords, body)
+        return None if part is None or not (part.start and part.end) else (part.link, begin + part.at, part.size, part.size)
+    seen = sight(number, body)
+    if seen is None or seen.reason is not None or (seen.group, seen.number) in met:
+        return None
+    met.add((seen.group, seen.number))
+    return None if seen.link is None else (seen.link, begin + seen.at, seen.size, seen.wire_size)

@@ -1,20 +1,35 @@
-"""Opens a capture and gives its bytes in pieces. Plain files are read by offset and stay where they are; gzip, zstd and standard input are streamed."""
+"""Opens a capture and gives its bytes in pieces. Plain files are read by offset and stay where they are; compressed files,
+members of ZIP archives and standard input are streamed. A member's path is that of its archive and its own behind it:
+``evidence.zip/server/a.pcapng``.
+"""
 
-import gzip
 import io
 import sys
 import zlib
-from pathlib import Path
-from typing import BinaryIO, cast
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from msgspec import Struct
 
 from analyzer.errors import InputError
 
+if TYPE_CHECKING:
+    from zipfile import ZipFile, ZipInfo
+
 STDIN = "-"
-_GZIP = b"\x1f\x8b"
-_ZSTD = b"\x28\xb5\x2f\xfd"
-DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
+ZIP_MAGIC = b"PK\x03\x04"
+MOST_UNPACKED = 1 << 40
+"""Bytes that one compressed file may become: more is no capture that anyone waits for."""
+_MAGIC_SIZE = 6
+_ENCRYPTED = 1
+"""Of a member's flags."""
+_METHODS = (0, 8, 12, 14)
+"""Stored, deflate, bzip2, LZMA: what can be unpacked here."""
+
+
+class UnpackError(Exception):
+    """Compressed bytes are damaged, end early, or become too many."""
 
 
 class Opened(Struct, frozen=True, gc=False):
@@ -32,18 +47,135 @@ class Opened(Struct, frozen=True, gc=False):
         return cast("io.RawIOBase", self.stream).readinto(buffer) or 0
 
 
+class Packing(NamedTuple):
+    """A compression: its name, the bytes that its files begin with, and what makes a stream of plain bytes of one."""
+
+    name: str
+    magic: bytes
+    plain: Callable[[BinaryIO], BinaryIO]
+
+
+def _gzip(raw: BinaryIO) -> BinaryIO:
+    import gzip
+
+    return cast("BinaryIO", gzip.GzipFile(fileobj=raw, mode="rb"))
+
+
+def _zstd(raw: BinaryIO) -> BinaryIO:
+    import zstandard
+
+    return zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(raw, read_across_frames=True, closefd=True)
+
+
+def _xz(raw: BinaryIO) -> BinaryIO:
+    import lzma
+
+    return cast("BinaryIO", lzma.LZMAFile(raw))
+
+
+def _bz2(raw: BinaryIO) -> BinaryIO:
+    import bz2
+
+    return cast("BinaryIO", bz2.BZ2File(raw))
+
+
+PACKINGS = (
+    Packing("gzip", b"\x1f\x8b", _gzip),
+    Packing("zstd", b"\x28\xb5\x2f\xfd", _zstd),
+    Packing("xz", b"\xfd7zXZ\x00", _xz),
+    Packing("bzip2", b"BZh", _bz2),
+)
+
+
+def packing_of(head: bytes) -> Packing | None:
+    """The compression of a file that begins with ``head``, None when it is none of these."""
+    return next((packing for packing in PACKINGS if head.startswith(packing.magic)), None)
+
+
+class Unpacked(io.RawIOBase):
+    """The plain bytes of a compressed stream. What was unpacked before damage is given first, then `UnpackError` is raised."""
+
+    def __init__(self, inner: BinaryIO, most: int = MOST_UNPACKED) -> None:
+        self._inner = inner
+        self._left = most
+        self._none = True
+        self._failed: UnpackError | None = None
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        """Fills ``buffer`` as far as there are bytes."""
+        view = memoryview(cast("bytearray", buffer))
+        have = 0
+        while have < len(view) and self._failed is None:
+            piece = self._piece(len(view) - have)
+            if not piece:
+                break
+            view[have : have + len(piece)] = piece
+            have += len(piece)
+        if not have and self._failed is not None:
+            raise self._failed
+        if not have and self._none and view:  # zstd says nothing of data that end early
+            self._failed = UnpackError("nothing could be decompressed from it")
+            raise self._failed
+        self._none = self._none and not have
+        return have
+
+    def _piece(self, size: int) -> bytes:
+        if not self._left:
+            self._failed = UnpackError(f"it becomes larger than {MOST_UNPACKED} bytes (unpacked_bytes); the rest was not read")
+            return b""
+        try:
+            piece = cast("io.BufferedReader", self._inner).read1(min(size, self._left))
+        except _damage() as error:
+            if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the compression's
+                raise
+            self._failed = UnpackError(str(error))
+            return b""
+        self._left -= len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Closes the compressed stream, too."""
+        self._inner.close()
+        super().close()
+
+
 def opened(path: str) -> Opened:
-    """Opens ``path`` (``-`` is standard input) read-only. Raises `InputError` when the file system refuses."""
+    """Opens ``path`` (``-`` is standard input) read-only. `InputError`: the file system refuses, or the member of an
+    archive cannot be read."""
     try:
-        return _stdin() if path == STDIN else _file(path)
+        if path == STDIN:
+            return _stdin()
+        archive = archive_of(path)
+        return _file(path) if archive is None else _member(path, archive)
     except OSError as error:
         msg = f"{path}: {error.strerror or error}"
         raise InputError(msg) from error
 
 
+def archive_of(path: str) -> Path | None:
+    """The file on disk that a member's path leads through; None when ``path`` is a file's own (or no file's)."""
+    whole = Path(path)
+    if whole.exists():
+        return None
+    try:
+        return next((one for one in whole.parents if one.is_file()), None)
+    except OSError:
+        return None
+
+
+def on_disk(path: str) -> str:
+    """The file on disk that holds an input: a member's archive, else the input itself."""
+    archive = None if path == STDIN else archive_of(path)
+    return path if archive is None else str(archive)
+
+
 def _file(path: str) -> Opened:
     raw = Path(path).open("rb", buffering=0)  # noqa: SIM115  closed by the caller
-    magic = raw.read(4)
+    magic = raw.read(_MAGIC_SIZE)
     raw.seek(0, io.SEEK_END)
     size = raw.tell()
     raw.seek(0)
@@ -53,21 +185,112 @@ def _file(path: str) -> Opened:
 
 def _stdin() -> Opened:
     raw = io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer), 1 << 16)
-    stream, compression = _decompressed(cast("BinaryIO", raw), raw.peek(4)[:4])
+    stream, compression = _decompressed(cast("BinaryIO", raw), raw.peek(_MAGIC_SIZE)[:_MAGIC_SIZE])
     return Opened(stream, cast("BinaryIO", raw), compression, seekable=False, size=0, path=STDIN)
 
 
 def _decompressed(raw: BinaryIO, magic: bytes) -> tuple[BinaryIO, str]:
-    if magic.startswith(_GZIP):
-        return cast("BinaryIO", gzip.GzipFile(fileobj=raw, mode="rb")), "gzip"
-    if magic.startswith(_ZSTD):
-        import zstandard
-
-        return zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(raw, read_across_frames=True, closefd=True), "zstd"
-    return raw, ""
+    packing = packing_of(magic)
+    return (raw, "") if packing is None else (cast("BinaryIO", Unpacked(packing.plain(raw))), packing.name)
 
 
-def zstd_errors() -> tuple[type[Exception], ...]:
-    """The exceptions of damaged compressed input, zstd's own among them when that module is loaded."""
-    module = sys.modules.get("zstandard")
-    return DAMAGE if module is None else (*DAMAGE, cast("type[Exception]", module.ZstdError))
+def _damage() -> tuple[type[Exception], ...]:
+    """What the decompressors that are loaded raise on damage."""
+    found: list[type[Exception]] = [EOFError, OSError, zlib.error]
+    for module, name in (("zstandard", "ZstdError"), ("lzma", "LZMAError"), ("zipfile", "BadZipFile")):
+        if module in sys.modules:
+            found.append(getattr(sys.modules[module], name))
+    return tuple(found)
+
+
+# ZIP
+
+
+class Member(NamedTuple):
+    """A file in a ZIP archive: its name in it, its size unpacked, its first bytes, and why it cannot be read (empty when it can)."""
+
+    name: str
+    size: int
+    head: bytes
+    why_not: str
+
+
+def members(path: str, most: int, head_size: int) -> list[Member]:
+    """The files in a ZIP archive, ``most`` of them, with their first bytes (unpacked, where they are compressed
+    themselves). `InputError`: it is damaged."""
+    with Path(path).open("rb") as raw:
+        archive = _archive(path, raw)
+        found: list[Member] = []
+        for info in archive.infolist():
+            if info.is_dir():
+                continue
+            if len(found) >= most:
+                break
+            why_not = _why_not(info)
+            head = b""
+            if not why_not:
+                try:
+                    head = _head(archive, info, head_size)
+                except UnpackError as error:
+                    why_not = f"is damaged in the archive ({error})"
+            found.append(Member(info.filename, info.file_size, head, why_not))
+        return found
+
+
+def _head(archive: "ZipFile", info: "ZipInfo", size: int) -> bytes:
+    stream, _ = _plain_member(archive, info)
+    try:
+        data = bytearray(size)
+        return bytes(data[: stream.readinto(data) or 0])
+    finally:
+        stream.close()
+
+
+def _member(path: str, archive: Path) -> Opened:
+    raw = archive.open("rb")
+    wanted = PurePosixPath(Path(path).relative_to(archive).as_posix())
+    info = next((one for one in _archive(str(archive), raw).infolist() if PurePosixPath(one.filename) == wanted and not one.is_dir()), None)
+    why_not = "is not in it" if info is None else _why_not(info)
+    if info is None or why_not:
+        raw.close()
+        msg = f"{path}: {wanted} {why_not}"
+        raise InputError(msg)
+    try:
+        stream, packing = _plain_member(_archive(str(archive), raw), info)
+    except UnpackError as error:
+        raw.close()
+        msg = f"{path}: {wanted} is damaged in the archive ({error})"
+        raise InputError(msg) from error
+    compression = "zip" if packing is None else f"{packing.name}+zip"
+    return Opened(cast("BinaryIO", stream), raw, compression, seekable=False, size=archive.stat().st_size, path=path)
+
+
+def _plain_member(archive: "ZipFile", info: "ZipInfo") -> tuple[Unpacked, Packing | None]:
+    """The bytes of a member, decompressed where it is a compressed file itself."""
+    damage: tuple[type[Exception], ...] = (*_damage(), NotImplementedError, RuntimeError, ValueError)
+    try:
+        with archive.open(info) as inner:
+            packing = packing_of(inner.read(_MAGIC_SIZE))
+        stream = Unpacked(cast("BinaryIO", archive.open(info)))
+    except damage as error:
+        raise UnpackError(str(error)) from error
+    return (stream, None) if packing is None else (Unpacked(packing.plain(cast("BinaryIO", io.BufferedReader(stream)))), packing)
+
+
+def _archive(path: str, raw: BinaryIO) -> "ZipFile":
+    import struct
+    import zipfile
+
+    try:
+        return zipfile.ZipFile(raw)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, EOFError) as error:
+        msg = f"{path}: the ZIP archive is damaged ({error})"
+        raise InputError(msg) from error
+
+
+def _why_not(info: "ZipInfo") -> str:
+    if info.flag_bits & _ENCRYPTED:
+        return "is protected by a password: unpack it, and give the file"
+    return (
+        "" if info.compress_type in _METHODS else f"is compressed in a way that is not known here (method {info.compress_type}): unpack it, and give the file"
+    )

@@ -67,6 +67,16 @@ def pcap_head(data: bytes | bytearray) -> PcapHead | None:
     return None
 
 
+def rows(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Iterator[Row]:
+    """Every packet of the file in the window, but for those that ``bulk`` takes."""
+    head = pcap_head(window.buffer[: window.end])
+    if head is None:
+        walk.instead = f"the file is a pcap that ends inside its header, after {window.end} of {HEADER_SIZE} bytes"
+        return
+    window.at = HEADER_SIZE
+    yield from records(window, limits, walk, head, bulk)
+
+
 def records(window: Window, limits: Limits, walk: Walk, head: PcapHead, bulk: Bulk | None) -> Iterator[Row]:
     """Every packet from the window's place on, but for those that ``bulk`` takes."""
     walk.format, order, scale, header_size, snaplen, link = head

@@ -68,6 +68,12 @@ _COUNTED = (9, 0x204, 0x208, 0x216, 0x217, 0x221, 0x222, 0x223, 0xBAD, 0x40000BA
 _LATEST_NS = (1 << 63) - 1
 
 
+def rows(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Iterator[Row]:
+    """Every packet of the file in the window, but for those that ``bulk`` takes."""
+    walk.format = "pcapng"
+    yield from blocks(window, limits, walk, bulk)
+
+
 def blocks(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Iterator[Row]:
     """Every packet of the capture in the window, but for those that ``bulk`` takes."""
     order, interfaces = walk.order, walk.interfaces

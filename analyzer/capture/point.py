@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen, description
-from analyzer.capture.open import STDIN, Opened, opened, zstd_errors
+from analyzer.capture.open import STDIN, Opened, UnpackError, opened
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
 from analyzer.records.capture import Flow
@@ -195,7 +195,7 @@ class Point(Struct):
         try:
             for row in rows(fill, self.limits, walk, kernel):
                 kernel.packet(*row)
-        except zstd_errors() as error:
+        except UnpackError as error:
             damage.append(("capture.decompression", f"{source.compression}: {error}", walk.packets or None))
         except OSError as error:
             damage.append(("capture.unreadable", f"reading stopped after {size} bytes: {error.strerror or error}", walk.packets or None))

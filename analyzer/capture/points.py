@@ -25,7 +25,7 @@ from msgspec.structs import replace
 from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen
-from analyzer.capture.open import STDIN, opened, zstd_errors
+from analyzer.capture.open import STDIN, UnpackError, opened
 from analyzer.capture.point import Piece, Point, Progress, Spool
 from analyzer.capture.scan import Scanned, described, first_reading, read_again, to_keep
 from analyzer.capture.slow import SlowPath
@@ -176,7 +176,7 @@ def _beginning(piece: Piece, limits: Limits, walk: Walk, kernel: Kernel | None) 
 
     try:
         yield from rows(fill, replace(limits, read_size_bytes=_HEAD_BYTES, netmon_bytes=_HEAD_BYTES), walk, kernel)
-    except zstd_errors():  # its reading will say so
+    except UnpackError:  # its reading will say so
         pass
     except OSError:
         pass

@@ -208,6 +208,7 @@ def _capture(part: Part) -> Capture:
         snaplen=walk.snaplen,
         secrets=tuple(walk.secrets),
         comments=tuple(walk.comments),
+        drops=tuple(walk.drops),
     )
 
 
@@ -216,7 +217,7 @@ def _notes(point: Point) -> Iterator[tuple[Part, Problem]]:
     kernel, parts, limits = cast("Kernel", point.kernel), point.parts, point.limits
     for part in parts:
         if not part.walk.format:
-            yield part, ("capture.unreadable", "the file is empty" if not part.size else "neither pcap nor pcapng, nor a file of Network Monitor", None)
+            yield part, ("capture.unreadable", part.walk.instead or "nothing of it could be read", None)
     for number, count in sorted(kernel.unknown_links.items()):
         with_it = next((part for part in parts if number in part.walk.links), parts[0])
         yield with_it, ("capture.unknown-link", f"{count} packets of link type {number} ({link(number).name})", None)

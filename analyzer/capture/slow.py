@@ -7,10 +7,11 @@ together, the first copy of a byte wins. It gives up on anything nested deeper t
 import struct
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
+from analyzer.capture.links import link as link_of
 from analyzer.settings import Limits
 
 _DEPTH = 12
@@ -19,6 +20,21 @@ _FRAGMENT_HEADER = 44
 _ICMP, _ICMP6 = 1, 58
 _FARTHEST = 1 << 18
 """Beyond every fragment: 13 bits of offset in units of 8, and a packet's worth of bytes."""
+
+
+Peel = Callable[[bytes], "tuple[str, bytes] | None"]
+"""Takes a header off: the name of what is inside, and its bytes; None when that is nothing of interest."""
+_PEELS: dict[str, Peel] = {}
+
+
+def peels(layer: str) -> Callable[[Peel], Peel]:
+    """Makes a function the one that takes off headers of this name: a new header is a function, and nothing else."""
+
+    def known_as(peel: Peel) -> Peel:
+        _PEELS[layer] = peel
+        return peel
+
+    return known_as
 
 
 class Decoded(NamedTuple):
@@ -180,29 +196,7 @@ def _damage() -> tuple[type[Exception], ...]:
 
 
 def _first_layer(link: int) -> str:
-    return _FIRST.get(link, "none")
-
-
-_FIRST = {
-    0: "null",
-    1: "ether",
-    9: "ppp",
-    12: "ip",
-    14: "ip",
-    50: "ppp",
-    51: "pppoe",
-    101: "ip",
-    104: "chdlc",
-    105: "wlan",
-    108: "null",
-    113: "sll",
-    127: "radiotap",
-    192: "ppi",
-    228: "ip",
-    229: "ip",
-    239: "nflog",
-    276: "sll2",
-}
+    return link_of(link).layer
 
 
 def _transport(packet: Decoded, protocol: int, out: list[Decoded]) -> tuple[str, bytes] | None:
@@ -266,6 +260,7 @@ _ETHERTYPES = {
 }
 
 
+@peels("ether")
 def _ether(data: bytes) -> tuple[str, bytes] | None:
     number = struct.unpack_from(">H", data, 12)[0]
     if number < 0x600:
@@ -278,11 +273,13 @@ def _llc(data: bytes) -> tuple[str, bytes] | None:
     return _ethertype(struct.unpack_from(">H", data, 6)[0], data[8:]) if data[:2] == b"\xaa\xaa" else None
 
 
+@peels("ppi")
 def _ppi(data: bytes) -> tuple[str, bytes] | None:
     size, link = struct.unpack_from("<2xHI", data)
     return _first_layer(link), data[size:]
 
 
+@peels("nflog")
 def _nflog(data: bytes) -> tuple[str, bytes] | None:
     """Linux netfilter log: four bytes of header, then TLVs; type 9 is the packet (LINKTYPE_NFLOG)."""
     at = 4
@@ -294,14 +291,17 @@ def _nflog(data: bytes) -> tuple[str, bytes] | None:
     return None
 
 
+@peels("vlan")
 def _vlan(data: bytes) -> tuple[str, bytes] | None:
     return _ethertype(struct.unpack_from(">H", data, 2)[0], data[4:])
 
 
+@peels("ip")
 def _ip(data: bytes) -> tuple[str, bytes] | None:
     return {4: ("ip4", data), 6: ("ip6", data)}.get(data[0] >> 4)
 
 
+@peels("mpls")
 def _mpls(data: bytes) -> tuple[str, bytes] | None:
     import dpkt
 
@@ -315,6 +315,7 @@ def _mpls(data: bytes) -> tuple[str, bytes] | None:
     return ("ether", data[4:]) if data[0] >> 4 == 0 else None  # RFC 4385 control word of a pseudowire
 
 
+@peels("pppoe")
 def _pppoe(data: bytes) -> tuple[str, bytes] | None:
     import dpkt
 
@@ -322,6 +323,7 @@ def _pppoe(data: bytes) -> tuple[str, bytes] | None:
     return ("ppp", data[6:]) if header.code == 0 else None
 
 
+@peels("ppp")
 def _ppp(data: bytes) -> tuple[str, bytes] | None:
     if data[:2] == b"\xff\x03":
         data = data[2:]
@@ -330,10 +332,12 @@ def _ppp(data: bytes) -> tuple[str, bytes] | None:
     return {0x21: ("ip4", data[size:]), 0x57: ("ip6", data[size:]), 0x281: ("mpls", data[size:])}.get(protocol)
 
 
+@peels("chdlc")
 def _chdlc(data: bytes) -> tuple[str, bytes] | None:
     return _ethertype(struct.unpack_from(">H", data, 2)[0], data[4:])
 
 
+@peels("gre")
 def _gre(data: bytes) -> tuple[str, bytes] | None:
     flags, protocol = struct.unpack_from(">HH", data)  # RFC 2784, RFC 2890; version 1 is PPTP (RFC 2637)
     if flags & 7 == 1:
@@ -344,30 +348,37 @@ def _gre(data: bytes) -> tuple[str, bytes] | None:
     return _ethertype(protocol, data[size:])
 
 
+@peels("erspan2")
 def _erspan2(data: bytes) -> tuple[str, bytes] | None:
     return "ether", data[8:]
 
 
+@peels("erspan3")
 def _erspan3(data: bytes) -> tuple[str, bytes] | None:
     return "ether", data[12 + (8 if data[11] & 1 else 0) :]
 
 
+@peels("sll")
 def _sll(data: bytes) -> tuple[str, bytes] | None:
     return _ethertype(struct.unpack_from(">H", data, 14)[0], data[16:])
 
 
+@peels("sll2")
 def _sll2(data: bytes) -> tuple[str, bytes] | None:
     return _ethertype(struct.unpack_from(">H", data, 0)[0], data[20:])
 
 
+@peels("null")
 def _null(data: bytes) -> tuple[str, bytes] | None:
     return _ip(data[4:])
 
 
+@peels("radiotap")
 def _radiotap(data: bytes) -> tuple[str, bytes] | None:
     return "wlan", data[struct.unpack_from("<H", data, 2)[0] :]
 
 
+@peels("wlan")
 def _wlan(data: bytes) -> tuple[str, bytes] | None:
     import dpkt
 
@@ -376,24 +387,3 @@ def _wlan(data: bytes) -> tuple[str, bytes] | None:
         return None
     size = 24 + (6 if frame.to_ds and frame.from_ds else 0) + (2 if frame.subtype & 8 else 0)
     return _llc(data[size:])
-
-
-_PEELS: dict[str, Callable[[bytes], Any]] = {
-    "ether": _ether,
-    "vlan": _vlan,
-    "ip": _ip,
-    "mpls": _mpls,
-    "pppoe": _pppoe,
-    "ppp": _ppp,
-    "chdlc": _chdlc,
-    "gre": _gre,
-    "erspan2": _erspan2,
-    "erspan3": _erspan3,
-    "sll": _sll,
-    "sll2": _sll2,
-    "null": _null,
-    "radiotap": _radiotap,
-    "wlan": _wlan,
-    "ppi": _ppi,
-    "nflog": _nflog,
-}

@@ -1,10 +1,12 @@
-"""What the walks over pcap and pcapng share: a moving window over the input, and the row that tells where a packet lies in it."""
+"""What the walks over capture files share: a moving window over the input, and the row that tells where a packet lies in it."""
 
 from array import array
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct, field
+
+from analyzer.records.capture import Drop
 
 Fill = Callable[[memoryview], int | None]
 """Puts bytes of the input into a buffer and gives their number, 0 at the end: the method ``readinto`` of a stream."""
@@ -52,6 +54,8 @@ class Walk(Struct):
     """What the walk learns besides packets; filled while it runs."""
 
     format: str = ""
+    instead: str = ""
+    """What the input is that is no capture, as a sentence."""
     snaplen: int | None = None
     packets: int = 0
     links: set[int] = field(default_factory=set)
@@ -60,6 +64,7 @@ class Walk(Struct):
     order: str = "<"
     interfaces: list[Interface] = field(default_factory=list)
     """Of the pcapng section that the walk is in: byte order and interfaces."""
+    drops: list[Drop] = field(default_factory=list)
     borrowed: bool = False
     """True when a packet without a time of its own was given that of the packet before."""
     problems: list[tuple[str, str, int | None]] = field(default_factory=list)

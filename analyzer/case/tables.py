@@ -67,6 +67,11 @@ class CaseTables(ABC):
         return self.table("conflicts")
 
     @property
+    def drops(self) -> pd.DataFrame:
+        """Packets that Windows dropped, as a trace of pktmon tells."""
+        return self.table("drops")
+
+    @property
     def tls(self) -> pd.DataFrame:
         """One row per TLS connection: what was offered and chosen, the certificate, alerts, how far it came."""
         return self.table("tls")

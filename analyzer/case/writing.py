@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analyzer.engine.store import on_disk
 from analyzer.errors import OutputError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def refuse(path: Path, inputs: Iterable[str], *, clobber: bool) -> None:
         raise OutputError(msg)
     if not path.is_file():  # nothing there, or a device such as /dev/stdout
         return
-    if any(one != "-" and _is(path, Path(one)) for one in inputs):
+    if any(one != "-" and _is(path, Path(on_disk(one))) for one in inputs):
         msg = f"{path} is evidence, which is never written to; name another file"
         raise OutputError(msg)
     if not clobber:
@@ -58,4 +59,4 @@ def _is(path: Path, other: Path) -> bool:
 
 
 def _capture(path: Path) -> bool:
-    return bool({".pcap", ".pcapng", ".cap", ".gz", ".zst"} & {suffix.lower() for suffix in path.suffixes})
+    return bool({".pcap", ".pcapng", ".cap", ".etl", ".snoop", ".erf", ".zip", ".gz", ".zst", ".xz", ".bz2"} & {suffix.lower() for suffix in path.suffixes})

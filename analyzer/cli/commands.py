@@ -42,8 +42,8 @@ def _version(context: click.Context, _option: click.Parameter, asked: bool) -> N
 def cli() -> None:
     """Analyze WinRM traffic in packet captures: logons, encryption, proxies, findings.
 
-    CAPTURE is a pcap or pcapng file (also gzip or zstd), a folder, a pattern, or - for standard input. Captures of both sides of
-    a proxy are best given together.
+    CAPTURE is a capture file (pcap, pcapng, .etl of netsh trace or pktmon, Network Monitor, snoop, ERF), also compressed or in a ZIP
+    archive, a folder, a pattern, or - for standard input. Captures of both sides of a proxy are best given together.
 
     \b
     winrm-analyzer analyze client-side.pcapng server-side.pcapng
@@ -120,8 +120,8 @@ def show(  # noqa: PLR0913 (one parameter per option)
 ) -> int:
     """Print one table as text, CSV, JSON or Parquet.
 
-    TABLE is captures, connections, conflicts, tls, exchanges, hops, authentications, messages, shells, commands, streams, files, proxies, parties,
-    logons, requests, findings, incidents, issues or timeline.
+    TABLE is captures, connections, conflicts, tls, exchanges, hops, authentications, messages, shells, commands, streams, files, drops,
+    proxies, parties, logons, requests, findings, incidents, issues or timeline.
 
     Times are UTC. CSV is safe to open in a spreadsheet; JSON and Parquet hold every text as captured, but for
     passwords, which are masked, best effort, unless --show-secrets is given.

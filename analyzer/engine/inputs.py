@@ -1,19 +1,26 @@
-"""What the user named becomes a list of files: globs and folders are opened out, folders give the captures in them, names are made unique."""
+"""What the user named becomes a list of files: globs, folders and ZIP archives are opened out to the captures in them, and names are made unique.
+
+What lies next to captures is not passed over in silence: files of one kind in one folder or archive are one issue, which counts and names them.
+"""
 
 import glob
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import Struct
 
-from analyzer.capture.containers import NETMON_MAGICS
-from analyzer.capture.open import STDIN
-from analyzer.capture.pcap import PCAP_MAGICS
-from analyzer.capture.pcapng import PCAPNG_MAGIC
+from analyzer.capture import kinds
+from analyzer.capture.containers import format_of
+from analyzer.capture.open import STDIN, ZIP_MAGIC, members, packing_of
 from analyzer.errors import InputError
+from analyzer.records.issues import Issue
+from analyzer.settings import Limits
 
-_MAGICS = (PCAPNG_MAGIC, *NETMON_MAGICS, b"\x1f\x8b", b"\x28\xb5\x2f\xfd", *(magic.to_bytes(4, order) for magic in PCAP_MAGICS for order in ("little", "big")))
+_SHOWN = 3
+_OFFICE = "[Content_Types].xml"
+"""The part of every Office document."""
 
 
 class Input(Struct, frozen=True, gc=False):
@@ -23,36 +30,129 @@ class Input(Struct, frozen=True, gc=False):
     name: str
 
 
-def expand(inputs: Sequence[str]) -> tuple[Input, ...]:
-    """The files that ``inputs`` (paths, folders, glob patterns, ``-``) stand for, each once. Raises `InputError` when they stand for none."""
+class Expanded(NamedTuple):
+    """The files to read, and what else lay where they were searched."""
+
+    inputs: tuple[Input, ...]
+    others: tuple[Issue, ...]
+
+
+class _Other(NamedTuple):
+    """What is no capture: where it was met, its name there, its kind in singular and plural."""
+
+    place: str
+    name: str
+    one: str
+    many: str
+
+
+def expanded(inputs: Sequence[str], limits: Limits) -> Expanded:
+    """The files that ``inputs`` (paths, folders, archives, glob patterns, ``-``) stand for, each once. Raises `InputError` when they stand for none."""
     paths: dict[str, None] = {}
+    others: dict[_Other, None] = {}
     for given in inputs:
-        for path in _paths(given):
-            paths.setdefault(path)
+        for found in _found(given, limits):
+            if isinstance(found, str):
+                paths.setdefault(found)
+            else:
+                others.setdefault(found)
+    issues = tuple(_issues(list(others)))
     if not paths:
         msg = "no capture file in " + ", ".join(inputs) if inputs else "no input was given"
-        raise InputError(msg)
-    return tuple(Input(path, name) for path, name in zip(paths, _names(list(paths)), strict=True))
+        raise InputError("; ".join([msg, *(issue.detail for issue in issues)]))
+    return Expanded(tuple(Input(path, name) for path, name in zip(paths, _names(list(paths)), strict=True)), issues)
 
 
-def _paths(given: str) -> list[str]:
+def _found(given: str, limits: Limits) -> Iterator[str | _Other]:
     if given == STDIN:
-        return [STDIN]
+        yield STDIN
+        return
     path = Path(given)
     if path.is_dir():
-        return [str(file) for file in sorted(path.rglob("*")) if file.is_file() and _is_capture(file)]
-    if not path.exists() and glob.has_magic(given):
-        found = sorted(glob.glob(given, recursive=True))  # noqa: PTH207  a pattern may be absolute, which Path.glob refuses
-        return [inner for name in found for inner in (_paths(name) if Path(name).is_dir() else [name])]
-    return [given]
+        yield from _in_folder(path, limits)
+    elif not path.exists() and glob.has_magic(given):
+        for name in sorted(glob.glob(given, recursive=True)):  # noqa: PTH207  a pattern may be absolute, which Path.glob refuses
+            yield from _in_folder(Path(name), limits) if Path(name).is_dir() else _in_file(name, limits)
+    else:
+        yield from _in_file(given, limits)
 
 
-def _is_capture(file: Path) -> bool:
+def _in_folder(folder: Path, limits: Limits) -> Iterator[str | _Other]:
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if not path.is_file():
+            if path.is_symlink() or not path.is_dir():
+                yield _Other(str(folder), name, "a link, pipe or device", "links, pipes or devices")
+            continue
+        try:
+            head = _head(path)
+        except OSError:
+            yield _Other(str(folder), name, "a file that cannot be opened", "files that cannot be opened")
+            continue
+        if head.startswith(ZIP_MAGIC):
+            yield from _in_archive(str(path), limits, folder)
+        elif format_of(head) or packing_of(head):
+            yield str(path)
+        else:
+            kind = kinds.kind_of(head)
+            yield _Other(str(folder), name, kind.one, kind.many)
+
+
+def _in_file(path: str, limits: Limits) -> Iterator[str | _Other]:
+    """A file that was named is read whatever it is: a sentence tells what it is instead of a capture."""
     try:
-        with file.open("rb") as opened:
-            return opened.read(4).startswith(_MAGICS)
+        archive = _head(Path(path)).startswith(ZIP_MAGIC)
     except OSError:
-        return False
+        archive = False
+    if archive:
+        yield from _in_archive(path, limits, Path(path).parent)
+    else:
+        yield path
+
+
+def _in_archive(path: str, limits: Limits, folder: Path) -> Iterator[str | _Other]:
+    shown = str(Path(path).relative_to(folder))
+    try:
+        inside = members(path, limits.archive_members + 1, kinds.HEAD_SIZE)
+    except InputError as error:
+        yield _Other(str(folder), shown, f"damaged ({str(error).removeprefix(f'{path}: ')})", "damaged ZIP archives")
+        return
+    if any(member.name == _OFFICE for member in inside):
+        yield _Other(str(folder), shown, "an Office document", "Office documents")
+        return
+    captures: dict[str, None] = {}
+    for member in inside[: limits.archive_members]:
+        if member.why_not:
+            yield _Other(path, member.name, f"not read: it {member.why_not}", f"files not read, each {member.why_not}")
+        elif not format_of(member.head):
+            kind = kinds.kind_of(member.head)
+            yield _Other(path, member.name, kind.one, kind.many)
+        elif member.name in captures:
+            yield _Other(path, member.name, "a second file of that name", "second files of a name")
+        else:
+            captures.setdefault(member.name)
+    if len(inside) > limits.archive_members:
+        yield _Other(path, f"files after the first {limits.archive_members}", f"not read (archive_members={limits.archive_members})", "")
+    yield from (str(Path(path) / name) for name in captures)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(kinds.HEAD_SIZE)
+
+
+def _issues(others: Sequence[_Other]) -> Iterator[Issue]:
+    groups: dict[tuple[str, str], list[_Other]] = {}
+    for other in others:
+        groups.setdefault((other.place, other.many), []).append(other)
+    for (place, many), alike in groups.items():
+        if len(alike) == 1:
+            detail = f"{place}: {alike[0].name} is {alike[0].one}"
+        else:
+            names = ", ".join(other.name for other in alike[:_SHOWN])
+            more = f" and {len(alike) - _SHOWN:,} more" if len(alike) > _SHOWN else ""
+            detail = f"{place}: {len(alike):,} {many} ({names}{more})"
+        yield Issue("capture.passed-over", detail, repeats=len(alike))
 
 
 def _names(paths: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from analyzer.capture.kernels import description
 from analyzer.capture.point import Piece
 from analyzer.capture.points import scan_all
-from analyzer.engine.inputs import expand
+from analyzer.engine.inputs import expanded
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import Asked, Settings, judged
 from analyzer.errors import InputError
@@ -20,6 +20,7 @@ from analyzer.settings import Limits, Scope
 
 Progress = Callable[[str, int, int], None]
 NO_SECRETS = Secrets()
+_WHY_NOT = ("capture.unreadable", "capture.decompression")
 NOTHING_ASKED = Asked()
 
 
@@ -47,9 +48,11 @@ def run(
 
         asked = replace(asked, proxy=known_product(asked.proxy))
     settings = Settings(limits, secrets, asked)
-    scanned = scan_all([Piece(item.path, ordinal, item.name) for ordinal, item in enumerate(expand(inputs))], limits, scope, progress)
+    found = expanded(inputs, limits)
+    scanned = scan_all([Piece(item.path, ordinal, item.name) for ordinal, item in enumerate(found.inputs)], limits, scope, progress)
+    scanned[0] = scanned[0]._replace(issues=(*found.others, *scanned[0].issues))  # of no capture: the first one carries them
     if all(item.capture.format == "unknown" for item in scanned):
-        details = "; ".join(f"{item.capture.name}: {item.issues[0].detail}" for item in scanned if item.issues)
+        details = "; ".join(f"{item.capture.name}: {issue.detail}" for item in scanned for issue in item.issues if issue.code in _WHY_NOT)
         raise InputError(details or "none of the inputs is a capture")
     captures = [item.capture for item in scanned]
     sources = Sources(captures, next((item.spool for item in scanned if item.spool is not None), None), limits.open_files)

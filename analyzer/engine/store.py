@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from analyzer.capture.open import on_disk
 from analyzer.errors import InputError, OutputError
 from analyzer.records.result import SCHEMA
 from analyzer.reports.drawings import LADDERS
@@ -22,6 +23,8 @@ from analyzer.tables.column import Value
 from analyzer.tables.frames import frame_of
 from analyzer.tables.query import read_parquet, write_parquet
 from analyzer.tables.registry import TABLES, AnyTable, table_named
+
+__all__ = ["CHECKSUM", "EXPORTS", "MANIFEST", "STORED", "differences", "manifest", "on_disk", "read", "refuse", "save", "sha256", "table_of"]
 
 STORED: tuple[AnyTable, ...] = (*TABLES, LADDERS)
 MANIFEST, CHECKSUM, EXPORTS = "manifest.json", "manifest.json.sha256", "exports"
@@ -36,7 +39,8 @@ def refuse(folder: Path, inputs: Iterable[str], *, clobber: bool) -> None:
     for path in inputs:
         if path == "-":
             continue
-        holder = Path(path).resolve() if Path(path).is_dir() else Path(path).resolve().parent
+        held = Path(on_disk(path))
+        holder = held.resolve() if held.is_dir() else held.resolve().parent
         if target == holder or holder in target.parents:
             where = "is" if target == holder else "lies in"
             msg = f"{folder} {where} the folder of the evidence {path} ({holder}), which is never written to; name a folder elsewhere"
@@ -179,7 +183,8 @@ def _inputs(about: Mapping[str, Any]) -> Iterator[str]:
         said, name = (_said(one), str(one.get("path"))) if isinstance(one, dict) else (None, "?")
         if said is None:  # standard input leaves nothing to hash
             continue
-        path = next((found for found in (Path(str(one.get("absolute"))), Path(name)) if _regular(found)), None)
+        places = (Path(on_disk(str(one.get("absolute")))), Path(on_disk(name)))
+        path = next((found for found in places if _regular(found)), None)
         if path is None:
             yield f"input {name}: missing"
         elif sha256(path) != said:
@@ -200,9 +205,9 @@ def _regular(path: Path) -> bool:
 
 
 def sha256(path: Path) -> str | None:
-    """Of the file as it lies on disk; None when it cannot be read."""
+    """Of the file as it lies on disk (of an archive's member: the archive); None when it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with Path(on_disk(str(path))).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):  # a name that no file can have
         return None

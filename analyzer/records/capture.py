@@ -9,6 +9,21 @@ from msgspec.structs import force_setattr
 from analyzer.records.ids import key_capture
 
 
+class Drop(Struct, frozen=True, gc=False):
+    """A packet that Windows dropped, as pktmon saw it: its number in the capture, when, why (``code`` and its name
+    ``reason``), the line of code (``location``), and where: ``component`` of the network stack and its name (empty where
+    the trace does not tell it). ``direction`` is ``in`` or ``out``, or another word of pktmon's."""
+
+    packet: int
+    ts_ns: int
+    code: int
+    reason: str
+    location: int
+    component: int
+    name: str
+    direction: str
+
+
 class Capture(Struct, frozen=True, gc=False):
     """One input file (or standard input). ``ordinal`` is its place on the command line from 0; ``name`` is unique in a run; times are None when it is empty.
 
@@ -38,6 +53,8 @@ class Capture(Struct, frozen=True, gc=False):
     """pcapng decryption-secrets blocks: (secrets type, offset in the file, size)."""
     comments: tuple[tuple[int, str], ...] = ()
     """pcapng packet comments: (packet number, text)."""
+    drops: tuple[Drop, ...] = ()
+    """What pktmon says of packets that Windows dropped, in order of time."""
     point: int = -1
     point_last_ns: int | None = None
     """The latest time in any file of its capture point."""

@@ -26,6 +26,7 @@ class Issue(Struct, frozen=True, gc=False):
 
 _KINDS = (
     Kind("capture.unreadable", "error", "The file could not be opened or is no capture format that is understood; nothing of it was read."),
+    Kind("capture.passed-over", "error", "A file next to captures, or in an archive with them, is no capture or could not be read."),
     Kind("capture.cut", "warning", "The file ends inside a record; everything before that was read."),
     Kind("capture.damaged-record", "error", "A record's lengths contradict each other; reading went on at the next record that can be trusted."),
     Kind("capture.unknown-link", "warning", "Packets of this link type are counted but not decoded."),
@@ -38,6 +39,12 @@ _KINDS = (
     Kind("capture.limit", "warning", "A limit of the capture reader was reached; the detail names it."),
     Kind("capture.time-backwards", "note", "Packet times go backwards within the file (several interfaces, or a merged file)."),
     Kind("capture.local-time", "note", "The file's times are local time without a time zone; they were taken for UTC."),
+    Kind("capture.relative-time", "warning", "The file does not tell when it was recorded; times count from its first packet."),
+    Kind(
+        "capture.dropped",
+        "note",
+        "Windows dropped packets in its network stack; the detail has the reason and the part of the stack, as pktmon tells.",
+    ),
     Kind("capture.duplicate-packets", "note", "The same packets were captured twice (for example with `-i any`); each counts once."),
     Kind("tcp.gap", "warning", "Bytes of a stream are not in the capture; what lies around the hole was read."),
     Kind("tcp.conflict", "warning", "Two segments give different bytes for the same place of a stream; the table conflicts tells which were used."),

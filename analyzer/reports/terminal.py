@@ -23,6 +23,9 @@ from analyzer.tables.times import rfc3339, seconds
 
 _TO = {Audience.SERVER: "", Audience.PROXY: " to the proxy"}
 _LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
+_EACH = ("capture.unreadable", "capture.passed-over")
+"""Kinds of issues of which an example is not enough."""
+_EACH_SHOWN = 12
 _REASONS = 8
 _NO_FINDING = (
     "Absence of a finding is not absence of activity: encrypted bodies, missing packets, and proxies whose other side was not captured "
@@ -142,11 +145,24 @@ def _issues(result: Result, width: int) -> Iterator[Line]:
             continue
         yield line("  ", Span(f"{count.level}: {visible(count.code)}", _LEVEL_STYLES[count.level]), f"  {count.times:,} x" if count.times > 1 else "")
         kind = KINDS.get(count.code)
+        if count.code in _EACH:
+            yield from _each(result, count.code, width)
+            continue
         told = f"{kind.means if kind else ''} {count.example.detail}".strip()
         yield from paragraph(told, width, indent=6)
     notes = [f"{visible(count.code)} {count.times:,} x" for count in counts if count.level == "note"]
     if notes:
         yield from paragraph(", ".join(notes), width, label="notes: ", indent=2, style="dim")
+
+
+def _each(result: Result, code: str, width: int) -> Iterator[Line]:
+    """What could not be read: a line for each file, or kind of files."""
+    found = [issue for issue in result.evidence.issues if issue.code == code]
+    for issue in found[:_EACH_SHOWN]:
+        name = "" if issue.capture is None else f"{visible(result.evidence.captures[issue.capture].name)}: "
+        yield from paragraph(f"not read: {name}{issue.detail}", width, indent=6)
+    if len(found) > _EACH_SHOWN:
+        yield line(f"      and {len(found) - _EACH_SHOWN:,} more (winrm-analyzer show issues)")
 
 
 def finding_lines(result: Result, rules: Sequence[str], width: int, *, full: bool = False, products: bool = False) -> Iterator[Line]:

@@ -9,6 +9,7 @@ from analyzer.tables.column import Table
 from analyzer.tables.commands import COMMANDS
 from analyzer.tables.conflicts import CONFLICTS
 from analyzer.tables.connections import CONNECTIONS
+from analyzer.tables.drops import DROPS
 from analyzer.tables.exchanges import EXCHANGES
 from analyzer.tables.files import FILES
 from analyzer.tables.findings import FINDINGS
@@ -41,6 +42,7 @@ TABLES: tuple[AnyTable, ...] = (
     COMMANDS,
     STREAMS,
     FILES,
+    DROPS,
     PROXIES,
     PARTIES,
     LOGONS,

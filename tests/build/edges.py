@@ -35,6 +35,7 @@ from tests.build.packets import (
     udp,
     vxlan,
 )
+from tests.build.traces import erf, netsh_trace, pktmon_trace, snoop
 
 OUTER, OUTER6 = ("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")
 AH, DESTINATION_OPTIONS, HOP_BY_HOP = 51, 60, 0
@@ -259,5 +260,10 @@ KEPT_AS: dict[str, Callable[[Sequence[Frame]], bytes]] = {
     "Network Monitor 1": lambda frames: netmon(frames, version=(1, 1)),
     "Network Monitor 2.0": lambda frames: netmon(frames, version=(2, 0)),
     "Network Monitor 2.3": netmon,
+    "snoop": snoop,
+    "ERF": erf,
+    "netsh trace": netsh_trace,
+    "netsh trace, frames in two events": lambda frames: netsh_trace(frames, parts=2),
+    "pktmon": pktmon_trace,
 }
-"""Every container: the pcaps and pcapng in both byte orders, each block that holds packets, compressed, and Network Monitor."""
+"""Every container: each format and version, the pcaps and pcapng in both byte orders, each block that holds packets, and compressed."""

@@ -9,9 +9,11 @@
 The layers are functions from bytes to bytes, so they nest: ``ethernet(ip4(a, b, GRE, gre(ip4(c, d, TCP, segment))))``.
 """
 
+import bz2
 import gzip
 import io
 import ipaddress
+import lzma
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -251,6 +253,8 @@ CONTAINERS: dict[str, Callable[[Sequence[Frame]], bytes]] = {
     "pcapng": pcapng,
     "pcapng big-endian": lambda frames: pcapng(frames, order=">"),
     "gzip": lambda frames: gzip.compress(pcap(frames), 1),
+    "xz": lambda frames: lzma.compress(pcap(frames)),
+    "bzip2": lambda frames: bz2.compress(pcapng(frames)),
     "zstd": lambda frames: zstandard.ZstdCompressor().compress(pcapng(frames)),
 }
 """Ways to keep the same frames with the same times."""

@@ -6,6 +6,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.capture.containers import FORMATS
+from analyzer.capture.open import PACKINGS
 from analyzer.errors import InputError
 from analyzer.http.exchanges import parse
 from analyzer.records.http import Exchange
@@ -16,14 +18,22 @@ from analyzer.sealing.messages import messages
 from analyzer.sealing.multipart import parts
 from analyzer.settings import Limits
 from analyzer.wsman.envelope import described
-from tests.build.packets import ETHERNET, SLL, Frame, pcap
+from tests.build import traces
+from tests.build.edges import KEPT_AS
+from tests.build.packets import ETHERNET, SLL, T0_NS, Frame, pcap
 from tests.build.streams import Piece, talk
 from tests.property.budget import cheap, whole_run
 from tests.property.damage import SMALL, damaged, damaged_frames, edits
 from tests.property.reading import facts, frames, result, sample, written
 
 LIMITS = Limits()
-MAGICS = (b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a", b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+MAGICS = (
+    *(magic for form in FORMATS for magic in form.magics),
+    *(packing.magic for packing in PACKINGS),
+    b"PK\x03\x04",
+    traces.buffer(traces.trace_header(traces.USUAL), 1 << 10, kind=4),
+    traces.buffer(traces.trace_header(traces.USUAL), 1 << 10, kind=4, compressed=True),
+)
 WORDS = (
     b"POST /wsman HTTP/1.1\r\n", b"GET / HTTP/1.0\n", b"CONNECT a:5985 HTTP/1.1\r\n", b"HEAD / HTTP/1.1\r\n", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 401 \r\n",
     b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 204\r\n", b"HTTP/1.1 407 P\r\n", b"Content-Length: 5\r\n", b"Content-Length: 99999999999999999999\r\n",
@@ -65,6 +75,14 @@ def test_any_bytes_are_read(tmp_path: Path, magic: bytes, rest: bytes) -> None:
 @given(st.binary(max_size=100))
 def test_any_file_is_read_or_refused(tmp_path: Path, data: bytes) -> None:
     _sound_or_refused(written(tmp_path, data))
+
+
+@whole_run
+@given(st.sampled_from(sorted(KEPT_AS)), edits)
+def test_damaged_files_of_every_format_are_read(tmp_path: Path, name: str, todo: list[tuple[str, float, float, int, bytes]]) -> None:
+    begin = frames("direct-basic")[0].ts_ns
+    listed = [one._replace(ts_ns=one.ts_ns - begin + T0_NS) for one in frames("direct-basic")[:40]]
+    _sound_or_refused(written(tmp_path, damaged(KEPT_AS[name](listed), todo)))
 
 
 @whole_run

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.capture import netmon as netmon_reader
-from analyzer.capture import open as opening
 from analyzer.capture import pcap as pcap_reader
-from analyzer.capture import pcapng as pcapng_reader
 from analyzer.capture import slow
+from analyzer.capture.containers import FORMATS, HEAD_SIZE, format_of
 from analyzer.capture.links import KINDS, LINKS, Link, link
+from analyzer.capture.open import PACKINGS
 from analyzer.capture.scan import scan
 from analyzer.records.capture import Verdict
 from analyzer.settings import Limits, Scope
@@ -171,11 +170,12 @@ def test_every_container_has_an_example() -> None:
     """Each magic number that the readers know begins some example, in both byte orders where there are two."""
     one = Frame(T0_NS, ethernet(packet()))
     starts = [made_of([one]) for made_of in KEPT_AS.values()]
-    begins = {start[:4] for start in starts}
-    assert set(netmon_reader.MAGICS) <= begins
-    assert pcapng_reader.PCAPNG_MAGIC in begins
-    assert opening._ZSTD in begins
-    assert opening._GZIP in {start[:2] for start in begins}
+    for form in FORMATS:
+        assert any(format_of(start[:HEAD_SIZE]) is form for start in starts), form.name
+        for magic in form.magics:
+            assert any(start.startswith(magic) for start in starts), (form.name, magic)
+    for packing in PACKINGS:
+        assert any(start.startswith(packing.magic) for start in starts), packing.name
     heads = [pcap_reader.pcap_head(start[:24]) for start in starts]
     shown = {(head.format, head.order) for head in heads if head}
     assert shown == {(name, order) for name, _, _ in pcap_reader.PCAP_MAGICS.values() for order in "<>"}

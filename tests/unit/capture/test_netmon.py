@@ -86,7 +86,7 @@ def test_packets_in_events_of_tracing() -> None:
         event(PKTMON, 160, pktmon(two.data, 1)),
         event(PKTMON, 160, pktmon(two.data, 1)),
         event(PKTMON, 160, pktmon(three.data[14:], 2, kind=3)),
-        event(PKTMON, 160, pktmon(b"?", 3, kind=2)),
+        event(PKTMON, 160, pktmon(b"?", 3, kind=4)),
         b"short",
     ]
     found = read(netmon([Frame(T0_NS + place, one) for place, one in enumerate(data)], media=[0xFFE0] * len(data)))

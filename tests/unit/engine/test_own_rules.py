@@ -12,7 +12,7 @@ from analyzer.errors import UsageError
 from analyzer.settings import Limits
 
 ROOT = Path(__file__).parents[3]
-SAMPLE = ROOT / "sample_pcaps" / "badproxy-close-after-200"
+SAMPLE = ROOT / "sample_pcaps" / "badproxy-close-after-200" / "capture.pcap"
 EXAMPLE = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "developers.md").read_text(encoding="utf-8"), re.DOTALL)
 FRAME = "from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell\n\n\n"
 OPINION = (

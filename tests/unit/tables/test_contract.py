@@ -47,6 +47,7 @@ CONTRACT = {
     "commands": "command_id shell_id kind text text_decoded time end_time duration_s exit_code state stdout_bytes stderr_bytes user",
     "streams": "command_id time stream position text size_bytes",
     "files": "sha256 time direction name kind size_bytes complete missing_bytes missing_at verified checks method shell_id server_ip command_ids",
+    "drops": "capture packet connection_id time reason reason_code component component_name direction location",
     "proxies": (
         "proxy_ip kind product client_connections upstream_connections exchanges http_1_1 connection_authentication keeps_open_after_success "
         "connection_persistence affinity encryption_enforced proxy_auth_over_https no_foreign_request"
