@@ -49,11 +49,11 @@ cdef class Kernel:
 
     cpdef object next_file(self, i64 packets, bint in_place)
     @cython.locals(info=u64, state=i64, later_info=u64, at=i64, there=i64, isn=u64, way=u64)
-    cpdef tuple in_common(self, Kernel later)
+    cpdef tuple in_common(self, Kernel later, bint loosely=*)
     @cython.locals(into=u64[::1], row=u64, base=i64, count=i64)
     cpdef object first_rows(self, u64 flow, u64 flipped)
-    @cython.locals(words=u64[::1], row=u64, base=i64, one=i64, way=u64, left=i64, near=i64, copies=i64)
-    cdef Py_ssize_t _copies(self, u64 flow, u64 flipped, object first) except -1
+    @cython.locals(words=u64[::1], row=u64, base=i64, one=i64, way=u64, left=i64, near=i64, copies=i64, alike=cython.bint)
+    cdef Py_ssize_t _copies(self, u64 flow, u64 flipped, object first, bint loosely) except -1
     @cython.locals(table=u64[::1], slot=i64, base=i64, state=u64, payloads=u64)
     cpdef list addresses(self)
     cdef u64 _u16(self, i64 at) except 0xFFFFFFFFFFFFFFFF nogil

@@ -352,9 +352,10 @@ class Kernel:
         self.in_place = 1 if in_place else 0
         self._file_timed = 0
 
-    def in_common(self, later: "Kernel") -> tuple[int, int]:
+    def in_common(self, later: "Kernel", loosely: bool = False) -> tuple[int, int]:  # noqa: FBT001, FBT002  the compiler knows no keywords
         """Of the first packets of each connection that ``later`` kept: how many belong to connections that have rows here, too, and how many of these are here
-        already, equal in all numbers: one packet, captured twice."""
+        already, equal in all numbers: one packet, captured twice. ``loosely``: with bytes also where identification and checksum differ, which what stands
+        between two capture points may write anew."""
         known = 0
         copies = 0
         for at, there in self.meeting(later):
@@ -374,7 +375,7 @@ class Kernel:
                 if (self._table[at + 6] >> (32 * way)) & _LOW != isn:  # another use of the ports
                     continue
             known += len(first) // 4
-            copies += self._copies(info >> _INFO, info >> 3 & 1, first)
+            copies += self._copies(info >> _INFO, info >> 3 & 1, first, loosely)
         return known, copies
 
     def first_rows(self, flow: int, flipped: int) -> "array[int]":
@@ -397,7 +398,7 @@ class Kernel:
         count = self._flows[flow * _FLOW + 7]
         return found[: 4 * count] if count < _FIRST_ROWS else found
 
-    def _copies(self, flow: int, flipped: int, first: "array[int]") -> int:
+    def _copies(self, flow: int, flipped: int, first: "array[int]", loosely: bool) -> int:  # noqa: FBT001  as above
         """How many of these packets are among the last rows of the flow; those that lie far before all of them are taken for copies, too."""
         rows = self._rows
         words = first
@@ -412,7 +413,8 @@ class Kernel:
             while row and left:
                 base = (row - 1) * _ROW
                 if ((rows[base + 3] >> 8 & 1) ^ flipped) == way:
-                    if rows[base + 2] == words[one + 1] and (rows[base + 4] & _LOW) == words[one + 2] and (rows[base + 6] & _LOW) == words[one + 3]:
+                    alike = rows[base + 2] == words[one + 1] and (rows[base + 4] & _LOW) == words[one + 2]
+                    if alike and ((rows[base + 6] & _LOW) == words[one + 3] or (loosely and words[one + 2] != 0)):
                         break
                     if (((words[one + 1] >> 32) - (rows[base + 2] >> 32) + _FAR) & _LOW) < _LOW >> 1:
                         near = 1

@@ -111,7 +111,7 @@ def _may_be_one(one: Point, other: Point) -> bool:
     first, second = sorted((one, other), key=_first_ns)
     if first.kernel is None or second.kernel is None or _first_ns(second) < (first.last_ns or 0) - _DISORDER_NS:
         return False
-    return first.kernel.in_common(second.kernel)[1] == 0
+    return first.kernel.in_common(second.kernel, True)[1] == 0  # noqa: FBT003  the compiler knows no keywords
 
 
 def _first_ns(point: Point) -> int:
@@ -267,7 +267,7 @@ def _followed(candidates: Sequence[_Open], head: _Head, limits: Limits, scope: S
         if kernel is None or last_ns is None:
             continue
         after = _time(head) >= last_ns
-        known, copies = kernel.in_common(begin)
+        known, copies = kernel.in_common(begin, not after)
         one_name = before.stem == _stem(head.piece)
         if copies * 2 > known and (copies > _FEW or not (one_name and after)):
             continue
