@@ -36,11 +36,12 @@ _LINE = 4000
 
 def transcript(result: Result, *, mask: bool) -> Iterator[Line]:
     """Every shell in order of time; said plainly when nothing could be read. ``mask``: the result is a masked one."""
-    commands: dict[tuple[str, str], list[Command]] = {}
+    commands: dict[tuple[str, str, str], list[Command]] = {}
     for command in result.commands:
-        commands.setdefault((command.shell, command.kind), []).append(command)
-    for shell in result.shells:
-        yield from _shell(result, shell, commands.get((shell.id, shell.kind), []))
+        commands.setdefault((command.shell, command.kind, command.id), []).append(command)
+    for shell in result.shells:  # several servers may have shells, and commands, of the same ids
+        own = [one for name in shell.commands for one in commands.get((shell.id, shell.kind, name), ()) if shell.first_ns <= one.first_ns <= shell.last_ns]
+        yield from _shell(result, shell, own)
         yield BLANK
     if not result.shells:
         yield line("no shell whose messages could be read; `winrm-analyzer info` tells which keys would decrypt the rest")
