@@ -45,6 +45,8 @@ _WINRM_PORTS = (5985, 5986, 47001)
 _LATE_SYN_WINDOW = 1 << 16
 _FIRST_ROWS, _LAST_ROWS = 8, 4096
 """Packets of a connection in the next file, and those here that they are compared with."""
+_OPENING = 3
+"""Packets that open a connection; its SYN may be sent again before there are more."""
 _FAR = 1 << 20
 """Bytes that a segment sent again may lie behind others."""
 _MIX = 0x9E3779B97F4A7C15
@@ -368,11 +370,12 @@ class Kernel:
             if later_info & _BEGUN:
                 isn = later._table[there + 6] & _LOW  # noqa: SLF001  one of us
                 way = (info >> 3 & 1) ^ (later_info >> 3 & 1)
-                if not info >> (4 + way) & 1:  # it shows how a connection began that is in its middle here
+                own_isn = (self._table[at + 6] >> (32 * way)) & _LOW if info >> (4 + way) & 1 else isn
+                if own_isn == isn and self._flows[(info >> _INFO) * _FLOW + 7] > _OPENING:  # it shows how a connection began that is in its middle here
                     known += len(first) // 4
                     copies += len(first) // 4
                     continue
-                if (self._table[at + 6] >> (32 * way)) & _LOW != isn:  # another use of the ports
+                if own_isn != isn:  # another use of the ports
                     continue
             known += len(first) // 4
             copies += self._copies(info >> _INFO, info >> 3 & 1, first, loosely)
