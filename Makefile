@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 EXTRAS ?= test
 STAMP  := $(VENV)/.installed-$(EXTRAS)
 LAB_OUT ?= sample_pcaps
-SAMPLE := sample_pcaps/badproxy-close-after-200
+SAMPLE := sample_pcaps/badproxy-close-after-200/capture.pcap
 
 SITE ?= build/site
 MAN ?= build/man

@@ -27,7 +27,7 @@ _EPHEMERAL = 32768
 def copies(sample: Path, count: int, *, same_contents: bool = False) -> Iterator[tuple[int, int, bytes]]:
     """(link type, time in ns, frame) for each packet of each copy, in order of time within a copy.
 
-    ``same_contents``: only addresses differ, so keys still fit."""
+    ``same_contents``: only addresses and sequence numbers differ, so keys still fit."""
     found = _frames(sample)
     for copy in range(count):
         salt = hashlib.sha256(str(copy).encode()).digest()
@@ -37,6 +37,7 @@ def copies(sample: Path, count: int, *, same_contents: bool = False) -> Iterator
                 for place in (at + 12, at + 16):  # 10.a.b.c becomes another network for each copy
                     data[place + 1] = (data[place + 1] + (copy >> 8)) & 0xFF
                     data[place + 2] = (data[place + 2] + copy) & 0xFF
+                _with_other_numbers(data, at + 4 * (frame[at] & 15), copy)
                 _with_other_contents(data, frame, b"" if same_contents else salt)
             yield link, ts_ns + copy * 50_000_000, bytes(data)
 
@@ -57,8 +58,16 @@ def crowd(sample: Path, count: int, client: str) -> Iterator[tuple[int, int, byt
                     port = int.from_bytes(frame[place : place + 2], "big")
                     if port >= _EPHEMERAL:
                         data[place : place + 2] = (_EPHEMERAL + (port - _EPHEMERAL + 211 * copy) % (65536 - _EPHEMERAL)).to_bytes(2, "big")
+                _with_other_numbers(data, ports, copy)
                 _with_other_contents(data, frame, salt)
             yield link, ts_ns + copy * 50_000_000, bytes(data)
+
+
+def _with_other_numbers(data: bytearray, tcp: int, copy: int) -> None:
+    """Other initial sequence numbers: equal ones at both ends would be address translation."""
+    for place in (tcp + 4, *([tcp + 8] if data[tcp + 13] & 0x10 else [])):
+        number = (int.from_bytes(data[place : place + 4], "big") + copy * 1_000_003) % (1 << 32)
+        data[place : place + 4] = number.to_bytes(4, "big")
 
 
 def _frames(sample: Path) -> list[tuple[int, int, bytes]]:

@@ -266,14 +266,14 @@ class Case(CaseTables):
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """What made the result partial: issues of level error, as text; empty when there are none."""
-        from analyzer.tables.issues import level
+        """What made the result partial: issues of level error, and files that were passed over, as text; empty when there are none."""
+        from analyzer.tables.issues import is_partial, level
 
         captures, issues = self.evidence.captures, self._told.evidence.issues
         return tuple(
             f"{captures[issue.capture].name + ': ' if issue.capture is not None else ''}{issue.code}: {issue.detail}"
             for issue in issues
-            if level(issue) == "error"
+            if is_partial(issue.code, level(issue))
         )
 
     @property

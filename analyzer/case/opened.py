@@ -128,12 +128,15 @@ class OpenedCase(CaseTables):
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """What made the result partial: issues of level error, as text; empty when there are none."""
+        """What made the result partial: issues of level error, and files that were passed over, as text; empty when there are none."""
+        from analyzer.tables.issues import is_partial
         from analyzer.tables.registry import table_named
 
         names = table_named("issues").names
         rows = [dict(zip(names, row, strict=True)) for row in self._exact("issues")]
-        return tuple(": ".join(str(row[name]) for name in ("capture", "code", "detail") if row[name]) for row in rows if row["level"] == "error")
+        return tuple(
+            ": ".join(str(row[name]) for name in ("capture", "code", "detail") if row[name]) for row in rows if is_partial(str(row["code"]), str(row["level"]))
+        )
 
     def __getitem__(self, name: str) -> NoReturn:
         """Records live in the captures: `UsageError`."""

@@ -8,7 +8,7 @@ from analyzer.records.capture import Capture
 from analyzer.records.files import MovedFile
 from analyzer.records.result import Result
 from analyzer.tables.column import Column, Dtype, Table
-from analyzer.tables.packets import packet_set
+from analyzer.tables.packets import capture_of, packet_set
 
 
 class FileRow(Struct, frozen=True, gc=False):
@@ -58,7 +58,12 @@ _COLUMNS: tuple[Column[FileRow], ...] = (
     Column("shell_id", Dtype.TEXT, lambda row: row.file.shell, "The shell of its first command."),
     Column("server_ip", Dtype.TEXT, lambda row: row.file.server, "The server, behind any proxy."),
     Column("command_ids", Dtype.TEXT, lambda row: ",".join(row.file.commands), "The commands that moved it, comma-joined."),
-    Column("capture", Dtype.TEXT, lambda row: row.captures[row.file.capture].name, "The capture's name."),
+    Column(
+        "capture",
+        Dtype.TEXT,
+        lambda row: capture_of(row.file.packets, row.captures) or row.captures[row.file.capture].name,
+        "The capture of its first packet.",
+    ),
     Column("packets", Dtype.TEXT, lambda row: packet_set(row.file.packets, row.captures), "Packets that brought it."),
 )
 

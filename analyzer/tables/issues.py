@@ -25,6 +25,11 @@ def _rows(result: Result) -> Iterator[IssueRow]:
         yield IssueRow(issue, result.evidence.captures)
 
 
+def is_partial(code: str, grade: str) -> bool:
+    """It makes a result partial: an error, or a file next to captures that was not read (which may be a README, so it is no error)."""
+    return grade == "error" or code == "capture.passed-over"
+
+
 def level(issue: Issue) -> str:
     """How much the issue can hide: note, warning or error."""
     kind = KINDS.get(issue.code)

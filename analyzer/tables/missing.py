@@ -38,5 +38,5 @@ def sentences(missing: Sequence[Missing], captures: Sequence[Capture]) -> str | 
 
 
 def _packets(one: Missing, captures: Sequence[Capture]) -> str:
-    found = packet_set(one.packets, captures)
+    found = packet_set(one.packets, captures, named=True)
     return f" (packets {found})" if found else ""

@@ -127,7 +127,7 @@ def comparable(case: Case, names: Names, leave_out: Iterable[str] = ()) -> dict[
             capture = row.get("capture")
             cells = []
             for key, value in row.items():
-                own = row.get(key.replace("packet", "capture"), capture)
+                own = row.get(key.replace("packet", "capture"), capture) if "packet" in key else capture
                 cells.append((key, _cell(key, value, names, None if own is None else str(own))))
             rows.append(tuple(cell for cell in cells if cell[0] not in _OF_ONE_FILE))
         found[table.name] = rows
@@ -143,4 +143,6 @@ def _cell(key: str, value: object, names: Names, capture: str | None) -> object:
         return ",".join(sorted({names.known[one][0] for one in value.split(",")}))
     if key.endswith("packets") and re.search(r"\d", value) and not re.search("[a-z] ", value):
         return names.packets(value, capture)
+    if key == "missing":
+        return re.sub(r"\(packets ([^)]*)\)", lambda found: f"(packets {names.packets(found[1], capture)})", value)
     return names.text(value)

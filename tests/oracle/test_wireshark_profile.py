@@ -78,7 +78,7 @@ def test_filters_find_what_they_are_for(home: Path) -> None:
 def test_the_first_colour_that_fits_is_used(home: Path) -> None:
     done = tshark(home, "-C", "WinRM", "-r", str(SAMPLE), "-T", "fields", "-e", "frame.coloring_rule.name", "-Y", "http", "--color")
     found = set(done.stdout.splitlines())
-    assert {"WinRM: HTTP", "WinRM: logon", "WinRM: logon refused or asked for", "WinRM: sealed message"} <= found <= {one.name for one in COLOURS}
+    assert {"WinRM: HTTP", "WinRM: logon", "WinRM: logon refused or asked for", "WinRM: encrypted message"} <= found <= {one.name for one in COLOURS}
 
 
 def test_an_existing_profile_is_left_alone(home: Path) -> None:

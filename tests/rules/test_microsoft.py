@@ -70,8 +70,8 @@ def test_no_document_cites_a_sentence_by_number(rule: Rule) -> None:
 
 def test_an_explained_finding_quotes_what_it_rests_on() -> None:
     sample = Path(__file__).parents[2] / "sample_pcaps" / "nginx-upstream-idle-close"
-    out = CliRunner().invoke(cli, ["explain", "f1", str(sample)]).output
+    out = CliRunner().invoke(cli, ["explain", "f1", str(sample)]).stdout
     assert f'Reference: {microsoft.SAME_CONNECTION.reference}: "{microsoft.SAME_CONNECTION.text}" ({ADDRESSES[PROXY_SERVERS]})' in out
     assert "Set in nginx: proxy_read_timeout" in out
-    told = json.loads(CliRunner().invoke(cli, ["analyze", str(sample), "-f", "json"]).output)["findings"][0]
+    told = json.loads(CliRunner().invoke(cli, ["analyze", str(sample), "-f", "json"]).stdout)["findings"][0]
     assert (told["reference_text"], told["reference_url"]) == (microsoft.SAME_CONNECTION.text, ADDRESSES[PROXY_SERVERS])

@@ -48,7 +48,6 @@ def _is_bare(evidence: Evidence, exchange: Exchange, spoke: AbstractSet[str]) ->
 
 
 def why(tell: Tell[Fate]) -> str:
-    """What was answered, and what that can mean."""
     first = tell.first
     others = [logon for logon in tell.evidence.story.logons if logon.user and logon.client_connection not in tell.connections]
     known = f" {others[0].user} logged on through the same proxy on {others[0].client_connection}." if others else ""

@@ -63,7 +63,6 @@ def _signs(evidence: Evidence, logon: Conversation, near: Exchange, far: Exchang
 
 
 def why(tell: Tell[Move]) -> str:
-    """Which logon, which requests went elsewhere, and how they were answered."""
     first = tell.facts[0]
     own = [move for move in tell.facts if move.logon is first.logon]
     others = [one for one in dict.fromkeys(move.logon.connection for move in tell.facts) if one != first.logon.connection]

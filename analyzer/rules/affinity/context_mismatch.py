@@ -74,7 +74,6 @@ def _secret(evidence: Evidence, exchange: Exchange) -> str | None:
 
 
 def why(tell: Tell[Mismatch]) -> str:
-    """Whose connection it is, whose key fits, and how the server answered."""
     first = tell.facts[0]
     return (
         f"{name(tell.connection)} was logged on as {first.connection_user}. {counted(tell.count, 'encrypted request')} on it can be decrypted with the key of "

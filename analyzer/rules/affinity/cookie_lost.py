@@ -57,7 +57,6 @@ def _cookie(half: Request | Response, field: str) -> str | None:
 
 
 def why(tell: Tell[Loss]) -> str:
-    """Whose cookie was lost where, and how often."""
     first = tell.facts[0]
     what = (
         f"The client sent the cookie MS-WSMAN ({asked_at(tell, first.near)}), but it did not reach the server"

@@ -53,13 +53,11 @@ def _begins_a_handshake(evidence: Evidence, foreign: Foreign) -> bool:
 
 
 def title(tell: Tell[Foreign]) -> str:
-    """Names the account whose connection it was."""
     account = who(tell.facts[0].logon)
     return f"Request of another client is refused on the connection of {account}" if account else "Request on another client's connection is refused"
 
 
 def why(tell: Tell[Foreign]) -> str:
-    """Who logged on, whose requests came over the same connection, and how they were refused."""
     first = tell.facts[0]
     refused = "The server refused it" if tell.count == 1 else "The server refused them"
     return f"{whose(tell)} {refused}. The first is {first.exchange.id} ({asked_at(tell, first.exchange)}), answered with status {status(first.exchange)}."

@@ -59,7 +59,6 @@ def _signs(evidence: Evidence, tokens: Mapping[str, Conversation], mine: Exchang
 
 
 def why(tell: Tell[Mix]) -> str:
-    """Whose handshake had begun, and whose token came in between."""
     first = tell.facts[0]
     return (
         f"Client connection {first.handshake.connection}{_named(first)} began its {first.handshake.mechanism.shown} handshake on server connection "

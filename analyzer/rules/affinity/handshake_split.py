@@ -88,7 +88,6 @@ def _through_proxy(tell: Tell[Logon]) -> bool:
 
 
 def title(tell: Tell[Logon]) -> str:
-    """Names who splits them."""
     connection = tell.connection
     if not _through_proxy(tell):
         return f"Client {connection.client.host} splits each logon over several connections"
@@ -97,7 +96,6 @@ def title(tell: Tell[Logon]) -> str:
 
 
 def why(tell: Tell[Logon]) -> str:
-    """Which messages went where, how often, and how it ended."""
     first = tell.first
     mechanism, user = first.fact.mechanism.shown, first.user
     refused = sum(logon.outcome is Result.REFUSED for logon in tell.facts)

@@ -75,7 +75,6 @@ def _sign(evidence: Evidence, connection: Connection, whole: int) -> Sign[Single
 
 
 def why(tell: Tell[Single]) -> str:
-    """How many carried one exchange, of how many, for whom."""
     facts = tell.facts
     clients = list(dict.fromkeys(fact.near.connection for fact in facts if fact.near is not None))
     ended = sum(fact.connection.ended_by is Side.CLIENT for fact in facts)

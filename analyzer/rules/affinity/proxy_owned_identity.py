@@ -56,7 +56,6 @@ def _user(evidence: Evidence, hop: Hop) -> str | None:
 
 
 def why(tell: Tell[Own]) -> str:
-    """Whose requests, with which account, and where to look."""
     first = tell.facts[0]
     clients = listed(tell.evidence.connections[own.near.connection].client.host for own in tell.facts)
     return (

@@ -195,14 +195,12 @@ def _is_proved(tell: Tell[Break]) -> bool:
 
 
 def title(tell: Tell[Break]) -> str:
-    """An accusation where both sides prove it."""
     if _is_proved(tell):
         return "Proxy mixes two clients' encrypted messages on one connection"
     return f"Encrypted messages with {server_words(tell.connection)} do not follow each other"
 
 
 def why(tell: Tell[Break]) -> str:
-    """Which number came after which, and whose message it was, or that nothing tells."""
     sign = next((one for one in tell.signs if one.fact.foreign is not None), tell.first)
     first = sign.fact
     expected = f"follows number {first.before}" if first.before is not None else "is the first after the handshake"

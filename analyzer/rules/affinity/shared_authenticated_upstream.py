@@ -86,7 +86,6 @@ def server(tell: Tell[Any]) -> str:
 
 
 def sure(tell: Tell[Any]) -> float:
-    """As sure as the pairing of the proxy's two sides, or as the proxy's fields are."""
     if isinstance(tell.facts[0], Second):
         return _second_client.sure(tell)
     return joined(tell.evidence, *(foreign.exchange.id for foreign in tell.facts))
@@ -125,7 +124,6 @@ def _same(tell: Tell[Foreign]) -> bool:
 
 
 def severity(tell: Tell[Any]) -> Severity:
-    """Low for what may be one client; critical where tokens or bodies prove the pairing."""
     if isinstance(tell.facts[0], Second):
         return Severity.HIGH if tell.facts[0].by_address else Severity.MEDIUM
     if _same(tell):
@@ -134,7 +132,6 @@ def severity(tell: Tell[Any]) -> Severity:
 
 
 def title(tell: Tell[Any]) -> str:
-    """Names the account whose rights were used."""
     if isinstance(tell.facts[0], Second):
         return _second_client.title(tell)
     account = who(tell.facts[0].logon)
@@ -144,7 +141,6 @@ def title(tell: Tell[Any]) -> str:
 
 
 def why(tell: Tell[Any]) -> str:
-    """Who logged on, who was served, and what that means."""
     if isinstance(tell.facts[0], Second):
         return _second_client.why(tell)
     first = tell.facts[0]

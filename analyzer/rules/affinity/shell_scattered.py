@@ -37,7 +37,6 @@ class Scattered(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Scattered]:
-    """One sign for each shell."""
     shells: dict[tuple[str, bool], list[Exchange]] = defaultdict(list)
     for exchange in winrm_exchanges(evidence, Role.UPSTREAM_LEG):
         found = message(evidence, request(exchange))
@@ -63,7 +62,6 @@ def _servers(tell: Tell[Scattered]) -> list[str]:
 
 
 def why(tell: Tell[Scattered]) -> str:
-    """Which servers got them, and what one of them answered."""
     fact = tell.facts[0]
     answer = message(tell.evidence, response(fact.failed))
     code = f" ({answer.fault_code})" if answer is not None and answer.fault_code else ""

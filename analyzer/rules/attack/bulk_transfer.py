@@ -146,7 +146,6 @@ def _unreadable(evidence: Evidence, group: list[Exchange], asked: int, answered:
 
 
 def why(tell: Tell[Transfer]) -> str:
-    """How much was sent from where to where, and what it is as far as it could be read."""
     fact = tell.first.fact
     if fact.shell is None or fact.volume is None:
         return (
@@ -167,7 +166,6 @@ def _begun(volume: Volume, form: str) -> str:
 
 
 def title(tell: Tell[Transfer]) -> str:
-    """Says what came, where that is known."""
     fact = tell.first.fact
     server = tell.connection.server.host if fact.shell is None else fact.shell.server
     return f"A program or archive is sent to {server}" if fact.volume is not None and fact.volume.begins else f"Much data is sent to {server}"

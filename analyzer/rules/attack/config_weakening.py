@@ -120,19 +120,16 @@ def _is_done(tell: Tell[Change]) -> bool:
 
 
 def severity(tell: Tell[Change]) -> Severity:
-    """The worst of what is set; medium for what the server did not accept."""
     worst = max((one.severity for one in tell.first.fact.weakenings), key=_RANK.index)
     return worst if _is_done(tell) else Severity.MEDIUM
 
 
 def title(tell: Tell[Change]) -> str:
-    """Names the setting."""
     first, *others = tell.first.fact.weakenings
     return f"WinRM is made less secure: {first.what}{f' and {len(others)} more' if others else ''}"
 
 
 def why(tell: Tell[Change]) -> str:
-    """What was set, where, and what the server said to it."""
     change, evidence = tell.first.fact, tell.evidence
     what = listed(one.what for one in change.weakenings)
     if change.command is not None and change.shell is not None:

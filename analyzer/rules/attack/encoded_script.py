@@ -50,7 +50,6 @@ def _first(tell: Tell[Encoded]) -> Sign[Encoded]:
 
 
 def why(tell: Tell[Encoded]) -> str:
-    """How many, and what the first one holds."""
     shell, sign = tell.first.fact.shell, _first(tell)
     line = next((line.strip() for line in (sign.fact.command.decoded or "").splitlines() if line.strip()), "")
     line = line.replace("\u201d", '"').replace("\u201c", '"')

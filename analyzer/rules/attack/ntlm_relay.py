@@ -149,7 +149,6 @@ def _keys(relay: Relay) -> list[int]:
 
 
 def why(tell: Tell[Relay]) -> str:
-    """The one challenge in two places, what the victim asked for, and who got in."""
     relay, evidence = tell.first.fact, tell.evidence
     near, far = evidence.connections[relay.victim.connection], evidence.connections[relay.server.connection]
     places = " and ".join(tell.packet(key) for key in _keys(relay))

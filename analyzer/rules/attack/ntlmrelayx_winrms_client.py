@@ -53,7 +53,6 @@ def _mark(evidence: Evidence, exchange: Exchange) -> str | None:
 
 
 def why(tell: Tell[Mark]) -> str:
-    """What is the tool's, and where."""
     return (
         f"{tell.connection.client.host} sent {counted(tell.count, 'request')} to {server_words(tell.connection)} with what ntlmrelayx (impacket) has built in: "
         f"{listed(mark.what for mark in tell.facts)}. The first is {where(tell)}. The tool logs on with another user's relayed credentials."

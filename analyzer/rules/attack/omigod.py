@@ -94,7 +94,6 @@ def _is_bare_upstream(evidence: Evidence, exchange: Exchange, bare: Mapping[str,
 
 
 def why(tell: Tell[Exchange]) -> str:
-    """What was served, to whom, and that nothing logged on."""
     operations = (message(tell.evidence, request(exchange)) for exchange in tell.facts)
     return (
         f"{server_words(tell.connection)} served {counted(tell.count, 'request')} of {tell.connection.client.host} "

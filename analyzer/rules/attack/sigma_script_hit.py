@@ -45,13 +45,11 @@ def see(evidence: Evidence) -> Signs[Fit]:
 
 
 def title(tell: Tell[Fit]) -> str:
-    """The rule's own title, cut where it is long."""
     words = tell.first.fact.hit.title
     return f"Sigma: {words if len(words) <= _LONG else words[: _LONG - 1] + '…'}"
 
 
 def why(tell: Tell[Fit]) -> str:
-    """Which rule fits what."""
     hit, command, shell = tell.first.fact.hit, tell.first.fact.command, tell.first.fact.shell
     at = f" ({tell.packet(command.packets[0])})" if command.packets else ""
     return (

@@ -70,7 +70,6 @@ def _blind(tell: Tell[Try]) -> bool:
 
 
 def why(tell: Tell[Try]) -> str:
-    """How many users, where, how often refused, and who got in."""
     first = tell.first.fact
     targets = listed(server_words(tell.evidence.connections[one.conversation.connection]) for one in tell.facts)
     inside = f"Accepted: {listed(first.inside)}." if first.inside else "None was accepted."

@@ -62,14 +62,12 @@ def _described(agent: str) -> str:
 
 
 def title(tell: Tell[Use]) -> str:
-    """Names the first program."""
     agent = tell.first.fact.agent
     known = next((short for begin, short, _ in _KNOWN if agent.lower().startswith(begin)), agent[:_LONG])
     return f"Non-Windows WinRM client: {known}"
 
 
 def why(tell: Tell[Use]) -> str:
-    """Which programs, from where."""
     return (
         f"{tell.connection.client.host} sent {counted(tell.count, 'WinRM request')} with the User-Agent {listed(_described(use.agent) for use in tell.facts)}. "
         f"The first is {where(tell)}."

@@ -30,7 +30,6 @@ def see(evidence: Evidence) -> Signs[Conversation]:
 
 
 def why(tell: Tell[Conversation]) -> str:
-    """Whose password, where to look, and who could read it."""
     evidence, first = tell.evidence, tell.first
     carriers = [identity for one in tell.facts for identity in one.exchanges if request(evidence.exchanges[identity]) is not None]
     shown = carriers[0] if carriers else first.exchanges[0]

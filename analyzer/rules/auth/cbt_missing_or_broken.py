@@ -82,14 +82,12 @@ def _binding(step: Step) -> bytes | None:
 
 
 def title(tell: Tell[Unbound]) -> str:
-    """Broken or missing."""
     if tell.first.fact.broken:
         return f"NTLM logon at {tell.connection.server.host} is bound to another certificate"
     return "NTLM logon over TLS is not bound to the server's certificate"
 
 
 def why(tell: Tell[Unbound]) -> str:
-    """What the responses carry, what the certificate asks for, and what the server said to it."""
     fact = tell.first.fact
     one = tell.count == 1
     what = "no channel binding"

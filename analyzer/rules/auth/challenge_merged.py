@@ -80,7 +80,6 @@ def _gives_up(evidence: Evidence, near: Exchange) -> bool:
 
 
 def why(tell: Tell[Merge]) -> str:
-    """What the server sent, what the client got, and that it never logged on."""
     first = tell.first.fact
     given, left = packets_of([first.far]), packets_of([first.near])
     return (
@@ -92,7 +91,6 @@ def why(tell: Tell[Merge]) -> str:
 
 
 def confidence(tell: Tell[Merge]) -> float:
-    """Of one alone as sure as its two sides belong together."""
     return max(_LEAST, tell.first.fact.sure) if tell.count == 1 else _SEVERAL
 
 

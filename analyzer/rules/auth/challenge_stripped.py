@@ -45,7 +45,6 @@ class Loss(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Loss]:
-    """One sign for each exchange."""
     cut = cut_heads(evidence)
     for hop, near, far in forwarded(evidence):
         loss = _loss(near, far, hop.confidence, cut)
@@ -82,7 +81,6 @@ def _whole(tell: Tell[Loss]) -> list[Loss]:
 
 
 def why(tell: Tell[Loss]) -> str:
-    """What was lost, where it was and where it is missing."""
     first = (_whole(tell) or list(tell.facts))[0]
     left, given = packets_of([first.near]), packets_of([first.far])
     return (

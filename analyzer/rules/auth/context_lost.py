@@ -62,7 +62,6 @@ class Lost(Fact, frozen=True):
 
 
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Lost]:
-    """One sign for each request."""
     for exchange in winrm_exchanges(evidence):
         lost = None if exchange.id in evidence.far else _lost(evidence, exchange, values["idle"] * 1e9)
         if lost is not None:
@@ -93,7 +92,6 @@ def _blind(tell: Tell[Lost]) -> bool:
 
 
 def why(tell: Tell[Lost]) -> str:
-    """When the logon was complete, and when the server asked again."""
     first, evidence = tell.first.fact, tell.evidence
     spoken = first.conversation
     done = first_packet(response(evidence.exchanges[spoken.ends or spoken.exchanges[-1]]))

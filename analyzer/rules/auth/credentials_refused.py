@@ -44,7 +44,6 @@ _REASONS = (Reason.CREDENTIALS, Reason.NOT_CREDENTIALS, Reason.CREDENTIALS_OR_SP
 
 
 def see(evidence: Evidence) -> Signs[Logon]:
-    """One sign for each logon."""
     return map(sign, failed(evidence, *_REASONS))
 
 
@@ -57,7 +56,6 @@ def _right(tell: Tell[Logon]) -> bool:
 
 
 def title(tell: Tell[Logon]) -> str:
-    """Names the account, and does not blame it where its password is known to be right."""
     who = listed(tell.users, 1) or "a client"
     if _blind(tell):
         return f"Logon of {who} fails behind a gateway" if _right(tell) else f"Logon of {who} refused: credentials or gateway"
@@ -65,7 +63,6 @@ def title(tell: Tell[Logon]) -> str:
 
 
 def why(tell: Tell[Logon]) -> str:
-    """Who was refused, how often, and what is known of the password and of the way."""
     first = tell.first.fact
     mechanisms = listed(logon.mechanism.shown for logon in tell.facts)
     whole = "All messages of the logon went over one connection" if not _blind(tell) else "The client saw all of its messages on one connection"
@@ -100,7 +97,6 @@ def _gateway(tell: Tell[Logon]) -> str:
 
 
 def advice(tell: Tell[Logon]) -> str | Advice:
-    """What to change, by what is known of the password."""
     if _blind(tell):
         return GATEWAY
     verdicts = {logon.verifies for logon in tell.facts}
@@ -108,12 +104,10 @@ def advice(tell: Tell[Logon]) -> str | Advice:
 
 
 def confidence(tell: Tell[Logon]) -> float:
-    """Low where the other side of a gateway is not known."""
     return 0.9 if not _blind(tell) else 0.7 if _right(tell) else 0.5
 
 
 def owner(tell: Tell[Logon]) -> Owner:
-    """The account's, or the gateway's."""
     return Owner.PROXY if _blind(tell) else Owner.SERVER if _right(tell) else Owner.CLIENT
 
 

@@ -40,7 +40,6 @@ class Pair(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[tuple[Pair, ...]]:
-    """One sign for each handshake."""
     seen = _seen(evidence)
     for spoken in evidence.conversations:
         own = spoken.mechanism is Mechanism.CREDSSP and spoken.audience is Audience.SERVER and spoken.connection in evidence.winrm
@@ -89,7 +88,6 @@ def _pairs(evidence: Evidence, near: Conversation) -> tuple[Pair, ...]:
 
 
 def why(tell: Tell[tuple[Pair, ...]]) -> str:
-    """How many tokens differ, and where the first ones are."""
     pairs = tell.first.fact
     first = pairs[0]
     far = tell.evidence.connections[tell.connections[1]]

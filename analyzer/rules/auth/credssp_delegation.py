@@ -29,7 +29,6 @@ _OLD = ("SSL 3.0", "TLS 1.0", "TLS 1.1")
 
 
 def see(evidence: Evidence) -> Signs[Conversation]:
-    """One sign for each accepted logon."""
     for found in spoken(evidence, Mechanism.CREDSSP):
         if found.outcome is Outcome.ACCEPTED:
             packets = tuple(key for step in found.steps[-2:] for key in step.packets[:1])
@@ -47,14 +46,12 @@ def _proxied(tell: Tell[Conversation]) -> bool:
 
 
 def severity(tell: Tell[Conversation]) -> Severity:
-    """By the inner TLS, and by who is on the way."""
     if any(_version(found) in _OLD for found in tell.facts):
         return Severity.MEDIUM
     return Severity.LOW if _proxied(tell) else Severity.INFO
 
 
 def why(tell: Tell[Conversation]) -> str:
-    """Who gave credentials to whom, and how they were protected."""
     version = _version(tell.first.fact)
     return (
         f"{counted(tell.count, 'CredSSP logon')} of {tell.connection.client.host} to {server_words(tell.connection)} "

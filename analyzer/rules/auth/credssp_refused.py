@@ -65,7 +65,6 @@ def _failure(spoken: Conversation) -> Failure:
 
 
 def title(tell: Tell[Failure]) -> str:
-    """The reason, as far as it shows."""
     first = tell.first.fact
     if first.number:
         return f"CredSSP logon failed: {first.error.symbol if first.error else f'0x{first.number:08X}'}"
@@ -75,7 +74,6 @@ def title(tell: Tell[Failure]) -> str:
 
 
 def why(tell: Tell[Failure]) -> str:
-    """Where it stopped, and what was said."""
     first, own = tell.first.fact, tell.connection
     user = f" of {tell.users[0]}" if tell.users else ""
     begin = f"{counted(tell.count, 'CredSSP logon')}{user} from {own.client.host} to {own.server.host}:{own.server.port} failed, the first in "
@@ -114,7 +112,6 @@ def _unknown(failure: Failure) -> str:
 
 
 def advice(tell: Tell[Failure]) -> str:
-    """By what is known of the reason."""
     first = tell.first.fact
     if first.error is not None:
         return first.error.remedy

@@ -54,7 +54,6 @@ class Pause(Fact, frozen=True):
 
 
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Pause]:
-    """One sign for each pause."""
     for exchange in winrm_exchanges(evidence):
         pause = _pause(evidence, exchange, values["idle"] * 1e9) if exchange.id not in evidence.far and status(exchange) == _DEMAND else None
         if pause is not None:
@@ -79,7 +78,6 @@ def _pause(evidence: Evidence, exchange: Exchange, idle_ns: float) -> Pause | No
 
 
 def why(tell: Tell[Pause]) -> str:
-    """How often, after which pauses, and that the new logon succeeded."""
     first = tell.first.fact
     return (
         f"{counted(tell.count, 'encrypted request')} after a pause got 401 from {server_words(tell.connection)} on an authenticated connection. A new logon "

@@ -55,7 +55,6 @@ _ADVICE = {
 
 
 def see(evidence: Evidence) -> Signs[TicketRefusal]:
-    """One sign for each error."""
     for refusal in evidence.story.ticket_refusals:
         exchange = evidence.exchanges[refusal.exchange]
         packets = (*refusal.error.packets[:1], *packets_of([exchange]))
@@ -86,7 +85,6 @@ def _words(tell: Tell[TicketRefusal]) -> dict[str, str]:
 
 
 def title(tell: Tell[TicketRefusal]) -> str:
-    """What the KDC says, with the name that it is about."""
     refusal = tell.first.fact
     text = _TITLES.get(refusal.code, f"KDC gives no ticket for {{service}}: {_symbol(refusal.code)}").format(**_words(tell))
     return text if len(text) <= _LONG else f"KDC gives {tell.connection.client.host} no ticket: {_symbol(refusal.code)}"[:_LONG]
@@ -98,7 +96,6 @@ def _symbol(code: int) -> str:
 
 
 def why(tell: Tell[TicketRefusal]) -> str:
-    """What was asked, what the KDC answered, what the client did next."""
     refusal = tell.first.fact
     known = kerberos(refusal.code)
     meaning = "" if known is None else f" ({known.symbol})"
@@ -151,7 +148,6 @@ def _after(tell: Tell[TicketRefusal]) -> str:
 
 
 def severity(tell: Tell[TicketRefusal]) -> Severity:
-    """Medium where the client was refused or gave up, low where another mechanism served or the end is not known, a note where Kerberos served in the end."""
     logon = _next(tell)
     if logon is None:
         return Severity.MEDIUM if any(refusal.closed is not None for refusal in tell.facts) else Severity.LOW
@@ -161,7 +157,6 @@ def severity(tell: Tell[TicketRefusal]) -> Severity:
 
 
 def advice(tell: Tell[TicketRefusal]) -> str:
-    """What to change, by code."""
     refusal = tell.first.fact
     if refusal.code == _SERVER_UNKNOWN:
         return _spn(tell)
@@ -182,7 +177,6 @@ def _spn(tell: Tell[TicketRefusal]) -> str:
 
 
 def owner(tell: Tell[TicketRefusal]) -> Owner:
-    """The client's account, password, clock or realm; else names and keys of the service."""
     return _OWNERS.get(tell.first.fact.code, Owner.SERVER if tell.first.fact.by_name else Owner.CLIENT)
 
 

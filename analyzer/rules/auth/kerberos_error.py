@@ -54,7 +54,6 @@ class Failure(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Failure]:
-    """One sign for each logon."""
     at: dict[object, list[Logon]] = defaultdict(list)
     for logon in evidence.story.logons:
         at[_place(evidence, logon)].append(logon)
@@ -100,14 +99,12 @@ def _is_balanced(tell: Tell[Failure]) -> bool:
 
 
 def title(tell: Tell[Failure]) -> str:
-    """What the code means, and the code."""
     code = _code(tell)
     words = "Ticket for the balancer's name refused" if _is_balanced(tell) else _HEADLINES.get(code, "Server refuses the Kerberos ticket")
     return f"{words}: {_symbol(code)} ({code})"
 
 
 def why(tell: Tell[Failure]) -> str:
-    """Who answered whose ticket with what, and what followed."""
     code, last = _code(tell), tell.signs[-1].fact
     known = kerberos(code)
     names = listed(failure.logon.spn for failure in tell.facts if failure.logon.spn)
@@ -131,7 +128,6 @@ def _next(tell: Tell[Failure], followed: Logon | None) -> str:
 
 
 def severity(tell: Tell[Failure]) -> Severity:
-    """A note where the client repaired it at once, low where it logged on in another way."""
     after = [failure.followed for failure in tell.facts]
     if not all(logon is not None and logon.outcome is Result.ACCEPTED for logon in after):
         return Severity.MEDIUM
@@ -140,7 +136,6 @@ def severity(tell: Tell[Failure]) -> Severity:
 
 
 def advice(tell: Tell[Failure]) -> str:
-    """What to change, by code."""
     if _is_balanced(tell):
         return _BALANCER
     known = kerberos(_code(tell))
@@ -148,7 +143,6 @@ def advice(tell: Tell[Failure]) -> str:
 
 
 def owner(tell: Tell[Failure]) -> Owner:
-    """The client's clock or ticket, a device that repeats requests, or the service's key."""
     code = _code(tell)
     return Owner.CLIENT if code in _OF_THE_CLIENT else Owner.NETWORK if code == _REPEAT else Owner.SERVER
 

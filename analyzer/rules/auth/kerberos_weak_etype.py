@@ -47,7 +47,6 @@ def _weak(step: Step) -> Weak | None:
 
 
 def why(tell: Tell[Weak]) -> str:
-    """Which tickets use what, and where."""
     token = tell.first.fact.token
     return (
         f"{counted(tell.count, 'AP-REQ')} of {tell.connection.client.host} for {token.spn or 'a service without a name'} "

@@ -98,7 +98,6 @@ def _clear(evidence: Evidence, exchange: Exchange) -> bool:
 
 
 def why(tell: Tell[Round]) -> str:
-    """How often, with what, and how the last one ended."""
     evidence = tell.evidence
     lasts = [evidence.exchanges[one.conversation.exchanges[-1]] for one in tell.facts]
     clear = sum(_clear(evidence, exchange) for exchange in lasts)

@@ -29,7 +29,6 @@ class Unproved(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Unproved]:
-    """One sign for each logon."""
     for found in spoken(evidence, Mechanism.KERBEROS):
         if found.outcome is Outcome.ACCEPTED and found.ends is not None and _is_unproved(evidence, found):
             last = evidence.exchanges[found.ends]
@@ -52,7 +51,6 @@ def _is_proved_upstream(evidence: Evidence, last: Exchange) -> bool:
 
 
 def why(tell: Tell[Unproved]) -> str:
-    """What was asked for and not given, and where it got lost."""
     first = tell.first.fact
     spn = first.conversation.spn
     text = (

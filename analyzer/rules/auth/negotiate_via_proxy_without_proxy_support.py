@@ -63,13 +63,11 @@ def _is_kept_together(evidence: Evidence, conversation: Conversation) -> bool:
 
 
 def severity(tell: Tell[Unpromised]) -> Severity:
-    """Medium where all of them failed and nothing shows that the proxy kept them together."""
     refused = (one.conversation.outcome is Outcome.REFUSED and not _is_kept_together(tell.evidence, one.conversation) for one in tell.facts)
     return Severity.MEDIUM if all(refused) else Severity.INFO
 
 
 def why(tell: Tell[Unpromised]) -> str:
-    """How many logons went through without the promise, and how many failed."""
     failed = sum(one.conversation.outcome is Outcome.REFUSED for one in tell.facts)
     first = tell.first
     at = tell.packet(first.packets[min(1, len(first.packets) - 1)]) if first.packets else "not captured"

@@ -61,7 +61,6 @@ def _unprotected(conversation: Conversation) -> Step | None:
 
 
 def why(tell: Tell[Answer]) -> str:
-    """Which program leaves the MIC out, and what that means."""
     first = tell.first.fact
     windows = " Windows' own client always sends one: the message was changed on the way, or another program uses its name."
     return (

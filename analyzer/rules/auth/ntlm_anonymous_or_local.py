@@ -54,7 +54,6 @@ def _accepted(tell: Tell[Conversation]) -> int:
 
 
 def why(tell: Tell[Conversation]) -> str:
-    """How many, where, and how many were let in."""
     first = tell.first
     last = tell.evidence.exchanges[first.fact.exchanges[-1]]
     return (

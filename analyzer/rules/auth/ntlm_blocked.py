@@ -19,12 +19,10 @@ from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Te
 
 
 def see(evidence: Evidence) -> Signs[Logon]:
-    """One sign for each logon."""
     return map(sign, failed(evidence, Reason.NTLM_BLOCKED))
 
 
 def why(tell: Tell[Logon]) -> str:
-    """What was sent, what came back, and what that means."""
     first = tell.first.packets
     text = (
         f"{tell.connection.client.host} began NTLM with {server_words(tell.connection)} {times(tell.count)}. The server sent no challenge "

@@ -38,7 +38,6 @@ def _answers(conversation: Conversation) -> Iterator[int]:
 
 
 def why(tell: Tell[Conversation]) -> str:
-    """Who answered how often, where, and whether it was accepted."""
     first = tell.first
     accepted = sum(found.outcome is Outcome.ACCEPTED for found in tell.facts)
     return (

@@ -128,7 +128,6 @@ def _cause(tell: Tell[Work]) -> str:
 
 
 def why(tell: Tell[Work]) -> str:
-    """How many logons for how many requests, why, and what that costs."""
     work = tell.facts[0]
     spent = [_cost(tell.evidence, logon) for logon in work.logons]
     ns, size = sum(one for one, _ in spent), sum(one for _, one in spent)

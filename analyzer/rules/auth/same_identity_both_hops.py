@@ -32,7 +32,6 @@ def see(evidence: Evidence) -> Signs[Both]:
 
 
 def why(tell: Tell[Both]) -> str:
-    """Which credentials went where, without TLS."""
     return f"{told(tell)} It is the same user, and the connection to the proxy has no TLS."
 
 

@@ -59,7 +59,6 @@ def _schemes(answer: Response) -> tuple[str, ...]:
 
 
 def why(tell: Tell[Downgrade]) -> str:
-    """What the server offered, and what the client got."""
     first = tell.first.fact
     given, left = packets_of([first.far]), packets_of([first.near])
     return (

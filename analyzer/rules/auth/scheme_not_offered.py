@@ -19,7 +19,6 @@ from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Te
 
 
 def see(evidence: Evidence) -> Signs[Logon]:
-    """One sign for each logon."""
     return map(sign, failed(evidence, Reason.NOT_OFFERED))
 
 
@@ -30,12 +29,10 @@ def offers(tell: Tell[Logon]) -> str:
 
 
 def title(tell: Tell[Logon]) -> str:
-    """Names the scheme."""
     return f"{tell.first.fact.mechanism.shown} is not offered by {server_words(tell.connection)}"
 
 
 def why(tell: Tell[Logon]) -> str:
-    """What was sent, what is offered, and that nobody looked at the password."""
     scheme = tell.first.fact.mechanism.shown
     return (
         f"{tell.connection.client.host} logged on {times(tell.count)} with {scheme}{f' as {listed(tell.users)}' if tell.users else ''}. "

@@ -35,7 +35,6 @@ class Mismatch(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Mismatch]:
-    """One sign for each logon."""
     for found in spoken(evidence, *CONNECTION_BASED):
         if role(evidence, found.connection) is Role.UPSTREAM_LEG:
             continue
@@ -82,7 +81,6 @@ def _refused(tell: Tell[Mismatch]) -> int:
 
 
 def why(tell: Tell[Mismatch]) -> str:
-    """Both names, where, and how often it was refused."""
     first, refused = tell.first.fact, _refused(tell)
     spn = first.conversation.spn or first.conversation.target_name
     return (

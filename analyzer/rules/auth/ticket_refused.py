@@ -29,7 +29,6 @@ CLEAR = (
 
 
 def see(evidence: Evidence) -> Signs[Logon]:
-    """One sign for each logon."""
     return map(sign, failed(evidence, Reason.TICKET_REFUSED, Reason.TICKET_OR_CLEAR))
 
 
@@ -38,7 +37,6 @@ def _clear(tell: Tell[Logon]) -> bool:
 
 
 def title(tell: Tell[Logon]) -> str:
-    """Names the service."""
     if _clear(tell):
         return "Server refuses unencrypted requests, or the Kerberos ticket"
     name = listed((logon.spn or "" for logon in tell.facts), 1)
@@ -49,7 +47,6 @@ _LONG = 40
 
 
 def why(tell: Tell[Logon]) -> str:
-    """What was sent and refused, and what it can mean."""
     names = listed(logon.spn for logon in tell.facts if logon.spn)
     text = (
         f"{server_words(tell.connection)} refused the Kerberos ticket{f' for {names}' if names else ''} of {tell.connection.client.host} {times(tell.count)} "

@@ -38,7 +38,6 @@ class Change(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[_Changes]:
-    """One sign for each handshake."""
     cut = cut_heads(evidence)
     spoken = [found for found in handshakes(evidence) if found.mechanism is Mechanism.NTLM and found.server_challenge is not None]
     places = {identity: place for place, found in enumerate(spoken) for identity in found.exchanges}
@@ -97,7 +96,6 @@ def _difference(change: Change) -> str:
 
 
 def why(tell: Tell[_Changes]) -> str:
-    """Which messages differ, in what, and that they are of one handshake."""
     changes, evidence = tell.first.fact, tell.evidence
     first = changes[0]
     token = _ntlm(first.near)

@@ -41,7 +41,6 @@ class Twice(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Twice]:
-    """One sign for each token."""
     uses: dict[tuple[bytes, str, int], list[Use]] = defaultdict(list)
     for conversation in evidence.conversations:
         connection = evidence.connections[conversation.connection]
@@ -83,7 +82,6 @@ def _is_answered_before(evidence: Evidence, one: Use, other: Use) -> bool:
 
 
 def why(tell: Tell[Twice]) -> str:
-    """Where the token was used first, where again, and how it was answered."""
     one, other = tell.first.fact.one, tell.first.fact.other
     first, second = (tell.evidence.exchanges[use.step.exchange] for use in (one, other))
     kerberos = one.step.token is not None and one.step.token.mechanism is Mechanism.KERBEROS

@@ -65,7 +65,6 @@ class Refusal(Fact, frozen=True):
 
 
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Refusal]:
-    """One sign for each refused request."""
     groups: dict[Place, list[Refusal]] = defaultdict(list)
     served: dict[Place, Exchange] = {}
     for exchange in winrm_exchanges(evidence):
@@ -111,7 +110,6 @@ def _refusal(evidence: Evidence, exchange: Exchange) -> Refusal | None:
 
 
 def why(tell: Tell[Refusal]) -> str:
-    """What was refused after which logon, and whether it ever worked."""
     first = tell.first.fact
     began = first_packet(None if first.later is None else request(first.later))
     after = "No clear-text request of this client is served there."

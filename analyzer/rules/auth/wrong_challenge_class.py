@@ -59,7 +59,6 @@ def _gaps(evidence: Evidence, exchange: Exchange) -> tuple[Gap, ...]:
 
 
 def why(tell: Tell[Wrong]) -> str:
-    """What was sent, by which product, and where."""
     first = tell.first.fact
     answer = response(first.exchange)
     product = header(answer, "server") or header(answer, "via")

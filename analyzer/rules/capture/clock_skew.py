@@ -45,7 +45,6 @@ def _off(tell: Tell[Skew]) -> str:
 
 
 def why(tell: Tell[Skew]) -> str:
-    """How far it is off, and how that was measured."""
     fact = tell.first.fact
     drift = f" It gains {fact.drift * 1e6:.1f} µs each second." if fact.drift else ""
     return (

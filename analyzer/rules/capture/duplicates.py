@@ -24,7 +24,6 @@ def see(evidence: Evidence) -> Signs[int]:
 
 
 def why(tell: Tell[int]) -> str:
-    """How many, of how many connections."""
     packets = sum(tell.facts)
     return (
         f"{counted(packets, 'packet')} of {counted(tell.count, 'WinRM connection')} in {capture_name(tell)} {'was' if packets == 1 else 'were'} captured "

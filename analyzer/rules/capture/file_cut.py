@@ -51,7 +51,6 @@ def _name(tell: Tell[Cut]) -> str:
 
 
 def why(tell: Tell[Cut]) -> str:
-    """What was open when the file ended."""
     fact = tell.first.fact
     ours = f"its {counted(fact.whole, 'WinRM connection')}"
     alone = f"its one WinRM connection {'was' if fact.still else 'was no longer'}"

@@ -43,7 +43,6 @@ def _is_encrypted(evidence: Evidence, connection: Connection) -> bool:
 
 
 def why(tell: Tell[list[Gap]]) -> str:
-    """How much is missing, and where."""
     gaps, first = [gap for fact in tell.facts for gap in fact], tell.connection
     return (
         f"{counted(sum(gap.size for gap in gaps), 'byte')} in {counted(len(gaps), 'hole')} are missing on {counted(tell.count, 'connection')} of "

@@ -23,7 +23,6 @@ from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Te
 
 
 def see(evidence: Evidence) -> Signs[Connection]:
-    """One sign for each connection."""
     return (sign(evidence, found, found) for found in winrm(evidence) if _is_headless(evidence, found))
 
 
@@ -40,7 +39,6 @@ def _is_headless(evidence: Evidence, connection: Connection) -> bool:
 
 
 def why(tell: Tell[Connection]) -> str:
-    """How many connections, and whether the capture began after them."""
     first = tell.first.fact
     return (
         f"{counted(tell.count, 'connection')} of {ends(tell)} {'carries' if tell.count == 1 else 'carry'} encrypted messages, "

@@ -47,7 +47,6 @@ def _side(tell: Tell[Connection]) -> str:
 
 
 def why(tell: Tell[Connection]) -> str:
-    """Which side is there, and what cannot be told for that."""
     return (
         f"{counted(tell.count, 'connection')} of {ends(tell)} {'goes' if tell.count == 1 else 'go'} "
         f"through a proxy. Only one side ({_side(tell)}) is in the capture. The first begins with {first_of(tell)}. "

@@ -22,13 +22,11 @@ _CODE = "tcp.one-sided"
 
 
 def see(evidence: Evidence) -> Signs[Connection]:
-    """One sign for each connection."""
     told = {issue.record for issue in evidence.issues if issue.code == _CODE}
     return (sign(evidence, found, found) for found in winrm(evidence) if found.id in told)
 
 
 def why(tell: Tell[Connection]) -> str:
-    """Which direction is there."""
     side = "the server's" if not tell.first.fact.to_server.size else "the client's"
     return (
         f"Of {counted(tell.count, 'connection')} of {ends(tell)} only one direction is in the capture. "

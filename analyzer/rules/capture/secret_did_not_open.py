@@ -42,7 +42,6 @@ def _tried(evidence: Evidence, connection: Connection) -> list[Message]:
 
 
 def why(tell: Tell[list[Message]]) -> str:
-    """How many, with what, and why."""
     found = [one for tried in tell.facts for one in tried]
     secrets = listed(one.secret for one in found if one.secret is not None)
     return (

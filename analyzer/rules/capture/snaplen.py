@@ -31,7 +31,6 @@ def _missing(connection: Connection) -> int:
 
 
 def why(tell: Tell[int]) -> str:
-    """How much is missing, of how many connections."""
     snap = tell.evidence.captures[tell.connection.capture].snaplen
     return (
         f"{counted(sum(tell.facts), 'byte')} of {counted(tell.count, 'WinRM connection')} in {capture_name(tell)} were cut off by the snap length"

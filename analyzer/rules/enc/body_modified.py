@@ -68,7 +68,6 @@ def _differ(evidence: Evidence, one: Request | Response | None, other: Request |
 
 
 def why(tell: Tell[Change]) -> str:
-    """Which message differs, and its size on both sides."""
     first = tell.facts[0]
     halves = [request(one) if first.of_request else response(one) for one in (first.near, first.far)]
     sizes = [0 if half is None else half.body.size for half in halves]

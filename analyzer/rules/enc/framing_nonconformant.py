@@ -42,7 +42,6 @@ def _program(tell: Tell[Odd]) -> str | None:
 
 
 def why(tell: Tell[Odd]) -> str:
-    """How many bodies, of which program, and what is unusual."""
     first = tell.facts[0]
     record = first.issue.record or ""
     where = (asked_at if record.endswith(".q") else answered_at)(tell, first.exchange)

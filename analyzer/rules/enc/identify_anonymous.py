@@ -40,7 +40,6 @@ def _servers(tell: Tell[Exchange]) -> list[str]:
 
 
 def why(tell: Tell[Exchange]) -> str:
-    """Who asked which servers, how often, with which program."""
     first = tell.facts[0]
     program = header(request(first), "user-agent")
     return (

@@ -51,7 +51,6 @@ def _mismatches(evidence: Evidence, exchange: Exchange) -> Iterator[Mismatch]:
 
 
 def why(tell: Tell[Mismatch]) -> str:
-    """How many, and both lengths of the first one."""
     first = tell.facts[0]
     return (
         f"{tell.count:,} encrypted {'part declares another length than it has' if tell.count == 1 else 'parts declare another length than they have'}, "

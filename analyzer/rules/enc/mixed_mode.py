@@ -44,7 +44,6 @@ def see(evidence: Evidence) -> Signs[Mixed]:
 
 
 def why(tell: Tell[Mixed]) -> str:
-    """How many of each, and the first of each."""
     first, other = tell.facts[0].clear[0], tell.facts[0].encrypted[0]
     clear, encrypted = (sum(len(group) for group in groups) for groups in zip(*((fact.clear, fact.encrypted) for fact in tell.facts), strict=True))
     return (

@@ -49,7 +49,6 @@ def _logged_on(evidence: Evidence, logon: Conversation) -> Iterator[Exchange]:
 
 
 def why(tell: Tell[Unsealed]) -> str:
-    """Whose handshake it was, and what followed."""
     first = tell.facts[0]
     bodies = sum(len(fact.bodies) for fact in tell.facts)
     return (

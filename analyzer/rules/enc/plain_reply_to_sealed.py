@@ -30,7 +30,6 @@ def see(evidence: Evidence) -> Signs[Exchange]:
 
 
 def why(tell: Tell[Exchange]) -> str:
-    """Which request, and what the answer was."""
     first = tell.facts[0]
     found = message(tell.evidence, response(first))
     what = found.operation if found is not None and isinstance(found.operation, str) else "an envelope"

@@ -20,7 +20,6 @@ from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs
 
 
 def see(evidence: Evidence) -> Signs[Exchange]:
-    """One sign for each exchange."""
     return clear_exchanges(evidence, Role.DIRECT, Role.UNKNOWN)
 
 

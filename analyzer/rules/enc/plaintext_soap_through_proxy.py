@@ -47,7 +47,6 @@ def client(evidence: Evidence, sign: Sign[Any]) -> Hashable:
 
 
 def why(tell: Tell[Exchange]) -> str:
-    """What was readable, and on which side."""
     return told(tell, f" {sides(tell.evidence, tell.facts)}")
 
 

@@ -51,7 +51,6 @@ def _proxies(tell: Tell[Exchange]) -> list[str]:
 
 
 def why(tell: Tell[Exchange]) -> str:
-    """Who sent what through which proxies."""
     proxies = _proxies(tell)
     return (
         f"{counted(tell.count, 'encrypted request')} of {tell.connection.client.host} went through {'the proxies' if len(proxies) > 1 else 'the proxy'} "

@@ -28,7 +28,6 @@ from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Sig
 
 
 def see(evidence: Evidence) -> Signs[Exchange]:
-    """One sign for each exchange."""
     for exchange in winrm_exchanges(evidence):
         if exchange.id not in evidence.near and _served(evidence, exchange):
             yield Sign(exchange, (exchange.id,), packets_of([exchange]), user=who(authenticated(evidence, exchange)))
@@ -48,13 +47,11 @@ def _only_identify(tell: Tell[Exchange]) -> bool:
 
 
 def title(tell: Tell[Exchange]) -> str:
-    """Names the server, or the proxy that it stands behind."""
     behind = "Server behind proxy" if is_proxied(tell.evidence, tell.connection.id) else "Server"
     return f"{behind} {server_words(tell.connection)} accepts unencrypted requests"
 
 
 def why(tell: Tell[Exchange]) -> str:
-    """How many were served, after which logon, and whose they were."""
     evidence, first = tell.evidence, tell.facts[0]
     spoken = authenticated(evidence, first)
     names = listed(

@@ -32,7 +32,6 @@ class Wrong(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Wrong]:
-    """One sign for each message."""
     for connection in evidence.connections.values():
         if connection.id not in evidence.winrm or connection.to_server.gaps or connection.to_client.gaps:
             continue
@@ -52,7 +51,6 @@ def _messages(evidence: Evidence, exchange: Exchange) -> Iterator[Message]:
 
 
 def why(tell: Tell[Wrong]) -> str:
-    """How many agree, how many do not, and where the first one is."""
     wrong = tell.facts[0]
     first = wrong.found
     keys = first_packet(request(wrong.exchange) if first.from_client else response(wrong.exchange))

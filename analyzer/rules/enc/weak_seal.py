@@ -54,7 +54,6 @@ def _weakness(flags: int) -> str | None:
 
 
 def why(tell: Tell[Weak]) -> str:
-    """Whose handshakes, and what is weak."""
     return (
         f"{counted(tell.count, 'NTLM handshake')}{named('of', tell.first.user)} on {name(tell.connection)} agreed on encryption with "
         f"{listed(weak.what for weak in tell.facts)}. The first is in {tell.packet(tell.first.packets[0])} ({tell.facts[0].step.exchange}). Anyone who records "

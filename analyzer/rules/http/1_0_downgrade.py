@@ -78,7 +78,6 @@ def _proxy(tell: Tell[Downgrade]) -> str:
 
 
 def why(tell: Tell[Downgrade]) -> str:
-    """What was done, how often, and what the request said of its connection."""
     first = tell.facts[0]
     said = header(request(first.exchange), "connection")
     where = (answered_at if first.what == _ANSWERED else asked_at)(tell, first.exchange)

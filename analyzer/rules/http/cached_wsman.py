@@ -35,7 +35,6 @@ class Cached(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Cached]:
-    """One sign for each response."""
     for exchange in winrm_exchanges(evidence):
         answer = response(exchange)
         said = _hit(answer) if answer is not None and succeeded(exchange) and _is_wsman(evidence, exchange) else None
@@ -61,7 +60,6 @@ def _hit(answer: Response) -> str | None:
 
 
 def why(tell: Tell[Cached]) -> str:
-    """How many, and what says so."""
     first = tell.facts[0]
     return (
         f"{counted(tell.count, 'response')} to {name(tell.connection)} came out of a cache. The first is that of {first.exchange.id} "

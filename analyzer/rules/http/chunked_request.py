@@ -34,7 +34,6 @@ class Chunked(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Chunked]:
-    """One sign for each request."""
     for exchange in winrm_exchanges(evidence):
         if _framing(exchange) is Framing.CHUNKED and exchange.id not in evidence.near:
             near = owner(evidence, exchange.id)
@@ -59,7 +58,6 @@ def _chunked_by_proxy(tell: Tell[Chunked]) -> int:
 
 
 def why(tell: Tell[Chunked]) -> str:
-    """How many were refused, and who chunked them."""
     refused = [fact for fact in tell.facts if fact.refused]
     first = (refused or tell.facts)[0].exchange
     changed = _chunked_by_proxy(tell)

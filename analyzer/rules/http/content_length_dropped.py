@@ -37,12 +37,10 @@ def _lost(asked: Request, forwarded: Request) -> bool:
 
 
 def title(tell: Tell[Change]) -> str:
-    """Which proxy."""
     return f"Proxy {proxy_of(tell)} drops Content-Length, and the server answers {tell.first.fact.reply.status}"
 
 
 def why(tell: Tell[Change]) -> str:
-    """Both packets, and the answer."""
     first = tell.first.fact
     length = header(first.asked, "content-length")
     return (

@@ -36,12 +36,10 @@ def _kind(asked: Request) -> str:
 
 
 def title(tell: Tell[Change]) -> str:
-    """Which proxy, and what came of it."""
     return f"Proxy {proxy_of(tell)} changes Content-Type; the server answers {tell.first.fact.reply.status}"
 
 
 def why(tell: Tell[Change]) -> str:
-    """Both packets with their values, and the answer."""
     first = tell.first.fact
     ours, theirs = ((header(asked, "content-type") or "none")[:_SHOWN] for asked in (first.asked, first.forwarded))
     return (

@@ -53,7 +53,6 @@ def _conflict(half: Request | Response) -> str | None:
 
 
 def why(tell: Tell[Conflict]) -> str:
-    """How many, and what the first one says."""
     first = tell.facts[0]
     half = "request" if isinstance(first.half, Request) else "response"
     states = "message states its" if tell.count == 1 else "messages state their"
@@ -64,7 +63,6 @@ def why(tell: Tell[Conflict]) -> str:
 
 
 def owner(tell: Tell[Conflict]) -> Owner:
-    """Who wrote the first one: the client or the proxy behind it, or the server."""
     first, proxied = tell.facts[0], role(tell.evidence, tell.connection.id)
     if isinstance(first.half, Request):
         return Owner.PROXY if proxied is Role.UPSTREAM_LEG else Owner.CLIENT

@@ -46,7 +46,6 @@ class Refused(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Refused]:
-    """Encrypted requests answered 400."""
     refused = [found for found in answers(evidence, _BAD) if is_it(found)]
     sent = _sent(evidence) if refused else Sent({}, {}, {})
     for found in refused:
@@ -143,7 +142,6 @@ def _sent(evidence: Evidence) -> Sent:
 
 
 def why(tell: Tell[Refused]) -> str:
-    """The answer, and where the body came from."""
     first, own = tell.first.fact, tell.connection
     verb = "was" if tell.count == 1 else "were"
     return (

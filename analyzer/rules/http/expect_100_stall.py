@@ -54,7 +54,6 @@ def _stall(evidence: Evidence, exchange: Exchange) -> Stall | None:
 
 
 def why(tell: Tell[Stall]) -> str:
-    """How many waited, and how long the first one did."""
     first = tell.facts[0]
     return (
         f"{counted(tell.count, 'request')} on {name(tell.connection)} waited for 100 Continue and got none before the body. The first is {first.exchange.id} "

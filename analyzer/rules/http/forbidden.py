@@ -32,7 +32,6 @@ def _to_a_proxy(found: Answer) -> bool:
 
 
 def title(tell: Tell[Answer]) -> str:
-    """Who forbids it."""
     return headline(f"403: {_whom(tell)} forbids WinRM requests for {tell.first.fact.path}")
 
 
@@ -41,14 +40,12 @@ def _whom(tell: Tell[Answer]) -> str:
 
 
 def why(tell: Tell[Answer]) -> str:
-    """Who answered, and with which words."""
     first = tell.first.fact
     text = "" if first.page is None or not first.page.text or first.page.text == first.page.title else f' It goes on: "{first.page.text[:_MOST]}".'
     return f"{told(tell)}{text}{not_examined(first)}{places(tell)}"
 
 
 def advice(tell: Tell[Answer]) -> str:
-    """Where the rule may stand."""
     if tell.first.fact.by is By.PROXY:
         return "Allow the client, the path and the method POST in the rules of the device that answered (access lists, web application firewall)."
     return (

@@ -57,7 +57,6 @@ class Way(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Answer]:
-    """Answers of the proxy itself."""
     return (sign(evidence, found) for found in answers(evidence, *_STATUSES) if _is_own(evidence, found) and not gave_up(found))
 
 
@@ -71,7 +70,6 @@ def _is_own(evidence: Evidence, found: Answer) -> bool:
 
 
 def title(tell: Tell[Answer]) -> str:
-    """Which proxy, and whether it had reached the server."""
     first = tell.first.fact
     reached = any(found.beyond is not None for found in tell.facts)
     words = "for a server that it reached" if reached else "in place of the server"
@@ -79,7 +77,6 @@ def title(tell: Tell[Answer]) -> str:
 
 
 def why(tell: Tell[Answer]) -> str:
-    """Whose answer it is, and what became of the request."""
     first, own, proxy = tell.first.fact, tell.connection, endpoint(tell)
     product = f" ({first.product})" if first.product else ""
     statuses = listed(str(found.answer.status) for found in tell.facts)
@@ -122,7 +119,6 @@ def _way(evidence: Evidence, found: Answer) -> Way:
 
 
 def advice(tell: Tell[Answer]) -> str | Advice:
-    """What follows from the way that the request took."""
     forwarded = next((found for found in tell.facts if found.beyond is not None), None)
     if forwarded is not None:
         return _way(tell.evidence, forwarded).advice
@@ -130,7 +126,6 @@ def advice(tell: Tell[Answer]) -> str | Advice:
 
 
 def sure(tell: Tell[Answer]) -> float:
-    """More with a sign of a proxy."""
     first = tell.first.fact
     proxied = header(first.answer, "via") or role(tell.evidence, tell.connection.id) is Role.CLIENT_LEG
     return 0.9 if proxied else 0.7

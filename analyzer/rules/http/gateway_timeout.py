@@ -53,7 +53,6 @@ def gave_up(found: Answer, patience_s: float = PATIENCE_S) -> bool:
 
 
 def title(tell: Tell[Answer]) -> str:
-    """Who gave up after how long, on what."""
     first = tell.first.fact
     after = _time(first.latency_ns)
     if first.operation == _WAITING:
@@ -68,7 +67,6 @@ def _time(ns: int) -> str:
 
 
 def why(tell: Tell[Answer]) -> str:
-    """The wait, the request, and whether the server had been reached."""
     first, own = tell.first.fact, tell.connection
     gateway = endpoint(tell)
     product = f" ({first.product})" if first.product else ""
@@ -106,7 +104,6 @@ def _reached(tell: Tell[Answer]) -> str:
 
 
 def advice(tell: Tell[Answer]) -> str | Advice:
-    """The gateway's time-out; without a sign of the server, the way to it first."""
     first = tell.first.fact
     return HOW if first.operation == _WAITING or reached_before(tell.evidence, first) is not None else UNKNOWN
 

@@ -25,7 +25,6 @@ _SEEN, _EXPECTED = 0.9, 0.6
 
 
 def see(evidence: Evidence) -> Signs[Connection]:
-    """One sign for each connection."""
     for connection in evidence.connections.values():
         chosen = connection.tls is not None and connection.tls.application_protocol == _CHOSEN
         if chosen and connection.id in evidence.winrm and connection.packets:
@@ -46,7 +45,6 @@ def _mechanism(tell: Tell[Connection]) -> str | None:
 
 
 def why(tell: Tell[Connection]) -> str:
-    """On which connections, and how clients log on here."""
     mechanism = _mechanism(tell)
     logons = f"Clients here log on with {mechanism}, which HTTP/2 cannot carry." if mechanism else "NTLM and Negotiate cannot be used with it."
     return (

@@ -31,7 +31,6 @@ class Rewrite(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Rewrite]:
-    """One sign for each request."""
     for hop in evidence.hops:
         near, far = evidence.exchanges[hop.near], evidence.exchanges[hop.far]
         asked, sent = _host(request(near)), _host(request(far))
@@ -53,7 +52,6 @@ def _host(asked: Request | None) -> str | None:
 
 
 def why(tell: Tell[Rewrite]) -> str:
-    """Both names, and for which one the client logged on."""
     first = tell.facts[0]
     spoken = tell.evidence.conversations_of.get(first.near.connection, ())
     meant = listed(spn for one in spoken for spn in (one.spn, one.target_name) if spn and "/" in spn)

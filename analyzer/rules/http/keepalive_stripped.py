@@ -72,7 +72,6 @@ def _closes(half: Request | Response | None) -> bool:
 
 
 def why(tell: Tell[Stripped]) -> str:
-    """What the proxy wrote where, how often, and what it costs."""
     first = tell.facts[0]
     what = (
         f"The client kept its connection, but the proxy forwarded the request with Connection: close ({asked_at(tell, first.far)})"

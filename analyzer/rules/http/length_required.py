@@ -22,12 +22,10 @@ _LENGTH_REQUIRED = 411
 
 
 def see(evidence: Evidence) -> Signs[Answer]:
-    """Answers that miss a length."""
     return (sign(evidence, found) for found in answers(evidence, _LENGTH_REQUIRED))
 
 
 def why(tell: Tell[Answer]) -> str:
-    """Whether the request that is seen has a length."""
     first = tell.first.fact
     length = header(first.asked, "content-length")
     has = f"has Content-Length: {length}, so something between here and the server took it away" if length is not None else "has no Content-Length"
@@ -35,7 +33,6 @@ def why(tell: Tell[Answer]) -> str:
 
 
 def advice(tell: Tell[Answer]) -> str:
-    """Who has to send it."""
     if header(tell.first.fact.asked, "content-length") is None and tell.first.fact.by is not By.PROXY:
         return "Let the client send Content-Length with every request, also Content-Length: 0 with an empty one."
     return "Find the device that removes Content-Length by a capture on both of its sides; let it pass the field on, also for empty bodies."

@@ -35,14 +35,12 @@ def _strange(evidence: Evidence, found: Answer) -> bool:
 
 
 def title(tell: Tell[Answer]) -> str:
-    """The page's own title."""
     first = tell.first.fact
     words = None if first.page is None else first.page.title or first.page.text
     return headline(f"WinRM is answered with a page: {words}" if words else "WinRM is answered with something else")
 
 
 def why(tell: Tell[Answer]) -> str:
-    """Of which kind, and whether the server made it."""
     kinds = listed(header(found.answer, "content-type") or "no content type" for found in tell.facts)
     fars = [found for found in tell.facts if found.far is not None]
     onward = f" {counted(len(fars), 'request')} had been forwarded to the server." if fars else ""

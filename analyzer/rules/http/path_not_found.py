@@ -23,7 +23,6 @@ _NOT_FOUND = (404, 410)
 
 
 def see(evidence: Evidence) -> Signs[Answer]:
-    """Answers that know no such path."""
     return (sign(evidence, found) for found in answers(evidence, *_NOT_FOUND))
 
 
@@ -33,13 +32,11 @@ def by_path(evidence: Evidence, one: Sign[Answer]) -> Hashable:
 
 
 def title(tell: Tell[Answer]) -> str:
-    """Which path, on which endpoint."""
     first = tell.first.fact
     return headline(f"{first.answer.status}: nothing serves {first.path} on {endpoint(tell).host}")
 
 
 def why(tell: Tell[Answer]) -> str:
-    """The path, and what it would be for."""
     first = tell.first.fact
     return f"{told(tell)} The path is {first.path}{_meant(first)}.{not_examined(first)}{places(tell)}"
 
@@ -51,7 +48,6 @@ def _meant(found: Answer) -> str:
 
 
 def advice(tell: Tell[Answer]) -> str:
-    """The path, or the listener behind it."""
     first = tell.first.fact
     if not first.is_own_path:
         return f"Check the endpoint's URL: its path is {first.path}, and WinRM listens at /wsman unless the listener's URLPrefix says otherwise."

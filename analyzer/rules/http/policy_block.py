@@ -53,7 +53,6 @@ def _is_own(tell: Tell[Exchange]) -> bool:
 
 
 def why(tell: Tell[Exchange]) -> str:
-    """Who forbade which requests, and whether that may be the server's word."""
     first, product = tell.facts[0], _product(tell)
     targets = listed(f"{asked.method} {asked.target}" for exchange in tell.facts if (asked := request(exchange)) is not None)
     text = (

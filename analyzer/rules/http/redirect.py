@@ -21,7 +21,6 @@ _STATUSES = (301, 302, 303, 307, 308)
 
 
 def see(evidence: Evidence) -> Signs[Answer]:
-    """Redirects."""
     return (sign(evidence, found) for found in answers(evidence, *_STATUSES))
 
 
@@ -36,13 +35,11 @@ def _is_planned(found: Answer) -> bool:
 
 
 def title(tell: Tell[Answer]) -> str:
-    """Where to."""
     first = tell.first.fact
     return headline(f"{first.answer.status}: WinRM is redirected to {_location(first) or 'nowhere'}")
 
 
 def why(tell: Tell[Answer]) -> str:
-    """Where to, and what that means."""
     first = tell.first.fact
     where = _location(first)
     https = " It wants HTTPS." if where.lower().startswith("https:") and not first.asked.target.lower().startswith("https:") else ""

@@ -31,7 +31,6 @@ _MEDIA = (400, 415)
 
 
 def see(evidence: Evidence) -> Signs[Answer]:
-    """Answers that no other rule explains."""
     return (sign(evidence, found) for found in answers(evidence, *_STATUSES) if not _elsewhere(evidence, found))
 
 
@@ -52,7 +51,6 @@ def by_status(evidence: Evidence, one: Sign[Answer]) -> Hashable:
 
 
 def title(tell: Tell[Answer]) -> str:
-    """The status, and the page's own title."""
     first = tell.first.fact
     known = code_of(first.answer.status)
     own = first.page.title or first.page.text if first.page is not None else None
@@ -60,7 +58,6 @@ def title(tell: Tell[Answer]) -> str:
 
 
 def why(tell: Tell[Answer]) -> str:
-    """What the status means for WinRM."""
     first = tell.first.fact
     known = code_of(first.answer.status)
     media = header(first.asked, "content-type") or "none"
@@ -70,7 +67,6 @@ def why(tell: Tell[Answer]) -> str:
 
 
 def advice(tell: Tell[Answer]) -> str:
-    """The remedy of the status."""
     first = tell.first.fact
     if first.answer.status == _ERROR:
         return "Read the page and the logs of the product that answered: it is not a fault of WinRM."

@@ -66,7 +66,6 @@ def _encrypted(evidence: Evidence, role: Role) -> dict[bytes, list[Exchange]]:
 
 
 def why(tell: Tell[Repeated]) -> str:
-    """Which request, how often it was sent, and how the copies were answered."""
     first = tell.facts[0]
     statuses = listed(str(code) for one in first.copies if (code := status(one)) is not None)
     rest = f" This happened to {counted(tell.count, 'request')} of this connection." if tell.count > 1 else ""

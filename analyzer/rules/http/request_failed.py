@@ -29,7 +29,6 @@ _ENDED = {
 
 
 def see(evidence: Evidence) -> Signs[Failure]:
-    """One sign for each failure."""
     for failure in evidence.story.failures:
         fate = evidence.story.fates.get(failure.exchange or "")
         if failure.exchange is None:
@@ -58,7 +57,6 @@ def _party(tell: Tell[Failure]) -> str:
 
 
 def title(tell: Tell[Failure]) -> str:
-    """What failed, and where."""
     failure = tell.first.fact
     if failure.wanted is Wanted.CONNECTION:
         return f"Connections to {_party(tell)} never came up"
@@ -74,7 +72,6 @@ def title(tell: Tell[Failure]) -> str:
 
 
 def why(tell: Tell[Failure]) -> str:
-    """Which request, what came back, where it stopped, and what would tell more."""
     failure, own = tell.first.fact, tell.connection
     where = tell.packet(failure.packet) if failure.packet is not None else "no packet"
     who = failure.client or own.client.host
@@ -107,20 +104,17 @@ def _to_know(tell: Tell[Failure]) -> str:
 
 
 def advice(tell: Tell[Failure]) -> str:
-    """What to look at or to record next."""
     if tell.first.fact.certainty is Certainty.UNKNOWN:
         return "Capture both sides of the proxy at once, and read the server's event log Microsoft-Windows-WinRM/Operational for the same time."
     return "Read the server's event log Microsoft-Windows-WinRM/Operational for the same time. Give keys or passwords (--secrets) if the answer is encrypted."
 
 
 def severity(tell: Tell[Failure]) -> Severity:
-    """A client that does not even try to log on may only have looked whether WinRM is there."""
     failure = tell.first.fact
     return Severity.LOW if failure.wanted is Wanted.REQUEST and failure.outcome is Outcome.REFUSED else Severity.MEDIUM
 
 
 def owner(tell: Tell[Failure]) -> Owner:
-    """Whose answer it was."""
     return Owner.PROXY if _party(tell).startswith("proxy ") else Owner.SERVER
 
 

@@ -30,7 +30,6 @@ _SURE, _UNSURE = 0.95, 0.7
 
 
 def see(evidence: Evidence) -> Signs[Answer]:
-    """Answers that complain of the header."""
     return (sign(evidence, found) for found in answers(evidence, _BAD, _TOO_LARGE) if is_it(found))
 
 
@@ -42,12 +41,10 @@ def is_it(found: Answer) -> bool:
 
 
 def title(tell: Tell[Answer]) -> str:
-    """How long the header is."""
     return f"{tell.first.fact.answer.status}: a request header of {head_bytes(tell.first.fact.asked):,} bytes is too long"
 
 
 def why(tell: Tell[Answer]) -> str:
-    """The sizes, and that no one looked at the logon."""
     first = tell.first.fact
     size, token = head_bytes(first.asked), token_bytes(first.asked)
     of = f", of which the token in Authorization is {token:,} bytes" if token else ""
@@ -56,13 +53,11 @@ def why(tell: Tell[Answer]) -> str:
 
 
 def sure(tell: Tell[Answer]) -> float:
-    """Less without a page."""
     first = tell.first.fact
     return _SURE if first.answer.status == _TOO_LARGE or first.page is not None else _UNSURE
 
 
 def advice(tell: Tell[Answer]) -> str:
-    """The limit to raise, or the ticket to make smaller."""
     groups = "Or make the ticket smaller: put the user into fewer groups, and remove SID history; MaxTokenSize limits it on the client."
     if tell.first.fact.by is By.PROXY:
         return f"Raise the header limit of the device that answered (nginx: large_client_header_buffers; haproxy: tune.bufsize). {groups}"

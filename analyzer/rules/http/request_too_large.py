@@ -22,12 +22,10 @@ _TOO_LARGE = 413
 
 
 def see(evidence: Evidence) -> Signs[Answer]:
-    """Answers that complain of the size."""
     return (sign(evidence, found) for found in answers(evidence, _TOO_LARGE))
 
 
 def title(tell: Tell[Answer]) -> str:
-    """Which size, for whom."""
     return headline(f"413: a request of {_largest(tell):,} bytes is too large for {_whom(tell)}")
 
 
@@ -44,7 +42,6 @@ def _whom(tell: Tell[Answer]) -> str:
 
 
 def why(tell: Tell[Answer]) -> str:
-    """The size, and the largest request that was accepted."""
     first = tell.first.fact
     operation = f"{first.operation} request" if first.operation else "request"
     own = tell.evidence.exchanges_of[first.exchange.connection]
@@ -54,7 +51,6 @@ def why(tell: Tell[Answer]) -> str:
 
 
 def advice(tell: Tell[Answer]) -> str:
-    """The limit to raise."""
     smaller = "or let the client send smaller pieces."
     if tell.first.fact.by is By.PROXY:
         limits = "(nginx: client_max_body_size; Apache: LimitRequestBody)"

@@ -90,7 +90,6 @@ def _is_winrm(found: Message | None) -> bool:
 
 
 def title(tell: Tell[Packed]) -> str:
-    """Who compresses what."""
     first = tell.first.fact
     if first.sent is None:
         return f"WinRM responses arrive compressed ({first.coding})"
@@ -98,7 +97,6 @@ def title(tell: Tell[Packed]) -> str:
 
 
 def why(tell: Tell[Packed]) -> str:
-    """Both packets, and what the client had offered."""
     first, host = tell.first.fact, tell.connection.server.host
     begin = f"The response in {tell.packet(first.answer.packets[0])} has Content-Encoding: {first.coding}."
     sent = f" The server had sent it without ({tell.packet(first.sent.packets[0])}), so the proxy {host} added it." if first.sent is not None else ""

@@ -22,19 +22,16 @@ _UNAVAILABLE = 503
 
 
 def see(evidence: Evidence) -> Signs[Answer]:
-    """Answers of the server itself."""
     return (sign(evidence, found) for found in answers(evidence, _UNAVAILABLE) if found.by is not By.PROXY)
 
 
 def title(tell: Tell[Answer]) -> str:
-    """Where."""
     if tell.first.fact.by is By.UNKNOWN:
         return headline(f"503: {endpoint(tell).host} is out of service")
     return headline(f"503: the WinRM service is not available on {endpoint(tell).host}")
 
 
 def why(tell: Tell[Answer]) -> str:
-    """What the answer means, and whether it worked before."""
     first = tell.first.fact
     before = next((done for found in tell.facts if (done := reached_before(tell.evidence, found)) is not None), None)
     worked = ""

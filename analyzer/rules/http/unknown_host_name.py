@@ -24,7 +24,6 @@ _BAD, _MISDIRECTED = 400, 421
 
 
 def see(evidence: Evidence) -> Signs[Answer]:
-    """Answers that complain of the name."""
     return (sign(evidence, found) for found in answers(evidence, _BAD, _MISDIRECTED) if is_it(found))
 
 
@@ -34,13 +33,11 @@ def is_it(found: Answer) -> bool:
 
 
 def title(tell: Tell[Answer]) -> str:
-    """Which name."""
     first = tell.first.fact
     return headline(f"{first.answer.status}: the server has no listener for {first.host or 'an empty Host field'}")
 
 
 def why(tell: Tell[Answer]) -> str:
-    """The name that was asked for, and whether a proxy wrote it."""
     first = tell.first.fact
     far = None if first.far is None else header(request(first.far), "host")
     wrote = f" The proxy sent {far} to the server instead." if far is not None and far != first.host else ""
@@ -48,7 +45,6 @@ def why(tell: Tell[Answer]) -> str:
 
 
 def advice(tell: Tell[Answer]) -> str:
-    """Another name, or another listener."""
     kept = " Let the proxy pass the client's Host field on." if tell.first.fact.far is not None or tell.first.fact.by is By.PROXY else ""
     return (
         "Use the server's own name in the URL, or let its listener serve this name. "

@@ -69,7 +69,6 @@ def _has_two_sides(exchange: Exchange) -> bool:
 
 
 def why(tell: Tell[Alone]) -> str:
-    """How many are known on one side, and how many on both."""
     fact, hops = tell.first.fact, len(tell.evidence.hops)
     return (
         f"{counted(tell.count, 'exchange')} of the proxy {fact.proxy} {'is' if tell.count == 1 else 'are'} known on one side only. The first is {where(tell)}, "

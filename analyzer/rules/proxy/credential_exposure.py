@@ -79,7 +79,6 @@ def _proxy(tell: Tell[Seen]) -> str:
 
 
 def why(tell: Tell[Seen]) -> str:
-    """What it could see, of whom, and what not."""
     evidence, facts = tell.evidence, tell.facts
     kinds = Counter(f"{seen.logon.mechanism.shown} ({seen.logon.mechanism.exposes})" for seen in facts)
     tunnels = sum(evidence.connections[identity].protocol == "tls" and evidence.connections[identity].tunnel_of is not None for identity in facts[0].party.near)

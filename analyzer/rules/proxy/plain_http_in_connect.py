@@ -50,7 +50,6 @@ def _inside(tell: Tell[Inside]) -> list[Exchange]:
 
 
 def why(tell: Tell[Inside]) -> str:
-    """Where the tunnel goes, and what in it was readable."""
     first, inside = tell.first.fact, _inside(tell)
     found = [message(tell.evidence, half) for exchange in inside for half in (request(exchange), response(exchange))]
     clear = sum(one is not None and one.protection is Protection.CLEAR for one in found)

@@ -32,13 +32,11 @@ def see(evidence: Evidence) -> Signs[Asked]:
 
 
 def title(tell: Tell[Asked]) -> str:
-    """The proxy."""
     server = tell.connection.server
     return f"WinRM runs through the SOCKS proxy {server.host}:{server.port}"
 
 
 def why(tell: Tell[Asked]) -> str:
-    """What was asked, and by which version."""
     first = tell.first.fact
     places = listed((f"{asked.socks.host}:{asked.socks.port}" for asked in tell.facts), _SHOWN)
     user = f" The client gave the user name {first.socks.user}." if first.socks.user else ""

@@ -42,7 +42,6 @@ _OF_SERVER = ("connection_refused",)
 
 
 def see(evidence: Evidence) -> Signs[Asked]:
-    """Each request that was refused."""
     for connection in evidence.connections.values():
         refused = [preface for preface in connection.prefaces if isinstance(preface, Socks) and preface.granted is False]
         wanted = connection.id in evidence.winrm and connection.tunnel_of is None
@@ -56,12 +55,10 @@ def each(evidence: Evidence, found: Sign[Any]) -> Hashable:
 
 
 def title(tell: Tell[Asked]) -> str:
-    """The proxy and its reply."""
     return f"SOCKS proxy {tell.connection.server.host} refuses WinRM: {tell.first.fact.socks.reply}"[:69]
 
 
 def why(tell: Tell[Asked]) -> str:
-    """What was asked, and the reply."""
     first = tell.first.fact
     socks = first.socks
     code = "" if socks.reply_code is None else f" (code {socks.reply_code})"
@@ -76,7 +73,6 @@ def why(tell: Tell[Asked]) -> str:
 
 
 def owner(tell: Tell[Asked]) -> Owner:
-    """Whose part the reply names."""
     reply = tell.first.fact.socks.reply
     return Owner.CLIENT if reply in _OF_CLIENT else Owner.SERVER if reply in _OF_SERVER else Owner.PROXY
 

@@ -71,7 +71,6 @@ class Ended(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Ended]:
-    """One sign for each tunnel."""
     ways: dict[str, list[str]] = defaultdict(list)
     for route in evidence.routes:
         ways[route.client_connection] += route.upstream_connections
@@ -217,7 +216,6 @@ def _proof(ended: Ended) -> str:
 
 
 def why(tell: Tell[Ended]) -> str:
-    """Both TLS connections, what ties them, and what that means."""
     near, far = tell.first.fact.near, tell.first.fact.far
     starts = [tell.packet(found.to_server.extents.packet[0]) for found in (near, far)]
     shown = [found.tls.certificates[0].hex()[:16] for found in (near, far) if found.tls is not None and found.tls.certificates]

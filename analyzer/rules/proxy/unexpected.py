@@ -61,7 +61,6 @@ def see(evidence: Evidence) -> Signs[Ways]:
 
 
 def why(tell: Tell[Ways]) -> str:
-    """Both ways, and where each begins."""
     fact, first = tell.first.fact, tell.first
     return (
         f"{tell.connection.client.host} reaches {fact.server} directly with {counted(len(fact.direct), 'connection')}, the first {fact.direct[0].id} "

@@ -35,7 +35,6 @@ def see(evidence: Evidence) -> Signs[Exchange]:
 
 
 def why(tell: Tell[Exchange]) -> str:
-    """Which credentials, to which proxy, for which target."""
     asked = request(tell.first.fact)
     return (
         f"{tell.connection.client.host} gave the proxy {server_words(tell.connection)} credentials ({shown(tell)}) without TLS, in "

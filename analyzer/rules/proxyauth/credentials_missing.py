@@ -49,12 +49,10 @@ def _given(tell: Tell[Fate]) -> bool:
 
 
 def title(tell: Tell[Fate]) -> str:
-    """Missing or refused."""
     return f"Proxy {server_words(tell.connection)} {'refuses the proxy credentials' if _given(tell) else 'demands credentials, the client gives none'}"
 
 
 def why(tell: Tell[Fate]) -> str:
-    """What the proxy demanded, what the client did, and that nothing was forwarded."""
     client = tell.connection.client.host
     demands = [header(response(tell.evidence.exchanges[fate.request]), "proxy-authenticate") or "" for fate in tell.facts]
     did = "The proxy refused the credentials that the client gave." if _given(tell) else "The client gave none (without proxy credentials it gives up)."

@@ -43,7 +43,6 @@ def _is_asked_for(evidence: Evidence, exchange: Exchange) -> bool:
 
 
 def why(tell: Tell[Exchange]) -> str:
-    """How often it was asked and given, and for what."""
     demanded = sum(status(exchange) == _PROXY_DEMAND for exchange in tell.facts)
     given = sum(gives(exchange) for exchange in tell.facts)
     asked = request(tell.first.fact)

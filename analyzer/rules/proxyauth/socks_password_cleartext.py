@@ -22,7 +22,6 @@ from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Sig
 
 
 def see(evidence: Evidence) -> Signs[Asked]:
-    """Each connection that carried a password."""
     for connection in evidence.connections.values():
         if connection.id not in evidence.winrm or connection.tunnel_of is not None or ipaddress.ip_address(connection.server.host).is_loopback:
             continue
@@ -37,12 +36,10 @@ def see(evidence: Evidence) -> Signs[Asked]:
 
 
 def title(tell: Tell[Asked]) -> str:
-    """The proxy."""
     return f"Password for SOCKS proxy {tell.connection.server.host} travels in clear"
 
 
 def why(tell: Tell[Asked]) -> str:
-    """Who sent it, where, and what came of it."""
     first = tell.first.fact
     packet = tell.packet(first.socks.password_packet or 0)
     taken = {True: " The proxy accepted it.", False: " The proxy refused it.", None: ""}[first.socks.login]

@@ -41,7 +41,6 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Wait]:
 
 
 def why(tell: Tell[Wait]) -> str:
-    """How long it waited, and how long it had asked the server to wait."""
     first = tell.first.fact.one
     connection = tell.evidence.connections[first.connection]
     name = words.party(tell.evidence, connection, client=True)
@@ -77,7 +76,6 @@ def _failed_next(tell: Tell[Wait]) -> Failure | None:
 
 
 def severity(tell: Tell[Wait]) -> Severity:
-    """A limit shows by repetition, by an even number of seconds, or by the OperationTimeout."""
     if not _is_a_limit(tell):
         return Severity.INFO if _failed_next(tell) is None else Severity.LOW
     known = words.timeout_s(tell.evidence, tell.first.fact.one) is not None
@@ -92,7 +90,6 @@ def _is_a_limit(tell: Tell[Wait]) -> bool:
 
 
 def confidence(tell: Tell[Wait]) -> float:
-    """Nearly certain where both times are known."""
     if not _is_a_limit(tell):
         return 0.5
     return 0.95 if words.timeout_s(tell.evidence, tell.first.fact.one) is not None else 0.8

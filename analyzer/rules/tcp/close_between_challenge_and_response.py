@@ -46,7 +46,6 @@ def _is_one(evidence: Evidence, cut: Cut) -> bool:
 
 
 def why(tell: Tell[Cut]) -> str:
-    """The challenge, the end, and what that means."""
     cut = tell.facts[0]
     return (
         f"The client got the {cut.conversation.mechanism.shown} challenge{named('for', tell.first.user)} in {cut.exchange.id} on {name(tell.connection)} "

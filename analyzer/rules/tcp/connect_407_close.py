@@ -41,7 +41,6 @@ def _is_one(evidence: Evidence, cut: Cut) -> bool:
 
 
 def why(tell: Tell[Cut]) -> str:
-    """The challenge, the end, and what that means."""
     cut = tell.facts[0]
     asked = request(cut.exchange)
     return (

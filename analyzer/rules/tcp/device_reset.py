@@ -46,7 +46,6 @@ class Reset(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Reset]:
-    """Connections that a device's reset ended."""
     explained = {wait.one.connection for wait in words.waiting(evidence, Stop.RESET) if wait.after_a_pause}
     waiting = {one.connection: one for one in evidence.unanswered}
     for connection in evidence.connections.values():
@@ -95,7 +94,6 @@ def _sign(evidence: Evidence, reset: Reset) -> Sign[Reset]:
 
 
 def why(tell: Tell[Reset]) -> str:
-    """Who got a reset and when; what shows that neither host sent it; what it cut off."""
     first = tell.first.fact
     closing, other = first.closing, first.other
     text = f"{first.connection.id} was reset in the name of the {closing.side.value} ({tell.packet(closing.packet)})"
@@ -122,7 +120,6 @@ def _proof(tell: Tell[Reset], first: Reset) -> str:
 
 
 def severity(tell: Tell[Reset]) -> Severity:
-    """High when work is cut off again and again, low when the connection was idle."""
     busy = sum(reset.one is not None or (reset.after_ns is not None and reset.after_ns <= _SOON_NS) for reset in tell.facts)
     if not busy and all(reset.after_ns is not None for reset in tell.facts):
         return Severity.LOW
@@ -130,7 +127,6 @@ def severity(tell: Tell[Reset]) -> Severity:
 
 
 def confidence(tell: Tell[Reset]) -> float:
-    """Less where only the two resets at once tell of it."""
     return 0.9 if any(words.reset_by_a_device(reset.closing) for reset in tell.facts) else 0.75
 
 

@@ -65,7 +65,6 @@ def _where(drop: Drop) -> str:
 
 
 def why(tell: Tell[Lost]) -> str:
-    """How many, where, why, and the first one."""
     fact = tell.first.fact
     drop, connection = fact.drop, fact.connection
     going = f", {drop.direction}" if drop.direction else ""
@@ -77,12 +76,10 @@ def why(tell: Tell[Lost]) -> str:
 
 
 def severity(tell: Tell[Lost]) -> Severity:
-    """Low where every connection came up all the same."""
     return Severity.LOW if all(fact.connection.established for fact in tell.facts) else Severity.MEDIUM
 
 
 def owner(tell: Tell[Lost]) -> Owner:
-    """Of a SYN the side that dropped it, else the network in between."""
     fact = tell.first.fact
     if fact.connection.syn != tell.first.packets[0]:
         return Owner.NETWORK
@@ -90,7 +87,6 @@ def owner(tell: Tell[Lost]) -> Owner:
 
 
 def advice(tell: Tell[Lost]) -> str:
-    """By the kind of the reason."""
     code = tell.first.fact.drop.code
     if code in _FILTERS:
         return (

@@ -61,7 +61,6 @@ def each(_: Evidence, sign: Sign[Any]) -> Hashable:
 
 
 def why(tell: Tell[Refused]) -> str:
-    """The router's word, and what it means here."""
     first = tell.first.fact
     error, connection = first.error, first.connection
     what = "a packet of" if connection.established else "the SYN of"
@@ -88,19 +87,16 @@ def _meaning(error: IcmpError, connection: Connection) -> str:
 
 
 def severity(tell: Tell[Refused]) -> Severity:
-    """Information where it did no harm."""
     return Severity.INFO if tell.first.fact.harmless else Severity.MEDIUM
 
 
 def title(tell: Tell[Refused]) -> str:
-    """Names who refuses, and what."""
     error = tell.first.fact.error
     word = _WORDS.get(error.kind, "cannot reach")
     return words.titled(f"{error.router} {word} ", words.endpoint(tell.connection), " (ICMP)", "WinRM")
 
 
 def advice(tell: Tell[Refused]) -> str:
-    """By kind of error."""
     error, connection = tell.first.fact.error, tell.connection
     if error.kind is IcmpKind.PROHIBITED:
         return f"Allow TCP port {connection.server.port} from {connection.client.host} to {connection.server.host} in the rules of {error.router}."

@@ -136,7 +136,6 @@ def _failed(evidence: Evidence, dropped: Dropped, starts: _Starts) -> tuple[Exch
 
 
 def why(tell: Tell[Dropped]) -> str:
-    """How long they were idle, who ended them, and what the client did next."""
     first = tell.facts[0]
     closing = first.closing
     ended = f"({words.closed(closing)}, {tell.packet(closing.packet)})"
@@ -159,7 +158,6 @@ def _round(one: Dropped) -> int:
 
 
 def title(tell: Tell[Dropped]) -> str:
-    """The usual time, or whose work fails."""
     first = tell.facts[0]
     if first.after:
         return f"Work of {first.connection.client.host} fails after an idle connection was ended"
@@ -167,7 +165,6 @@ def title(tell: Tell[Dropped]) -> str:
 
 
 def owner(tell: Tell[Dropped]) -> Owner:
-    """Who has to change something: the client that repeats a message, else who ended the first one."""
     first = tell.facts[0]
     if first.after:
         return Owner.CLIENT

@@ -83,7 +83,6 @@ def _answered_to(evidence: Evidence, exchange: Exchange) -> int:
 
 
 def why(tell: Tell[Cut]) -> str:
-    """How many waited how long, and what ended the first one."""
     first = tell.facts[0]
     how = listed("504" if cut.closing is None else words.closed(cut.closing) for cut in tell.facts)
     by = "The proxy answered 504" if first.closing is None else f"{words.ender(tell.evidence, tell.connection, first.closing)} ended the connection"
@@ -95,7 +94,6 @@ def why(tell: Tell[Cut]) -> str:
 
 
 def owner(tell: Tell[Cut]) -> Owner:
-    """Who ended the wait."""
     closing = tell.facts[0].closing
     if words.reset_by_a_device(closing):
         return Owner.NETWORK

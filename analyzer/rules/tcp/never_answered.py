@@ -54,7 +54,6 @@ def _is_overdue(one: Unanswered, allowed_s: float | None, values: Mapping[str, f
 
 
 def why(tell: Tell[Wait]) -> str:
-    """How long it waited, and what it had asked for."""
     first = tell.first.fact.one
     connection = tell.evidence.connections[first.connection]
     name = words.party(tell.evidence, connection)
@@ -73,22 +72,18 @@ def why(tell: Tell[Wait]) -> str:
 
 
 def severity(tell: Tell[Wait]) -> Severity:
-    """Low where the time that the request allows is not known."""
     return Severity.LOW if words.timeout_s(tell.evidence, tell.first.fact.one) is None else Severity.MEDIUM
 
 
 def confidence(tell: Tell[Wait]) -> float:
-    """By the same."""
     return 0.6 if words.timeout_s(tell.evidence, tell.first.fact.one) is None else 0.9
 
 
 def owner(tell: Tell[Wait]) -> Owner:
-    """Who did not answer."""
     return Owner(words.owner_word(tell.evidence, tell.connection))
 
 
 def title(tell: Tell[Wait]) -> str:
-    """Names the server."""
     return words.titled("", words.endpoint(tell.connection), " received a request and never answered it", "The server")
 
 

@@ -116,7 +116,6 @@ def _sign(evidence: Evidence, lost: Lost, *keys: int) -> Sign[Lost]:
 
 
 def why(tell: Tell[Lost | Hole]) -> str:
-    """What was lost, what passed, and what a router said of it."""
     first = tell.first.fact
     if isinstance(first, Hole):
         return _why_hole(tell, first)
@@ -153,7 +152,6 @@ def _why_hole(tell: Tell[Lost | Hole], first: Hole) -> str:
 
 
 def title(tell: Tell[Lost | Hole]) -> str:
-    """Names the host that the segments do not reach."""
     first = tell.first.fact
     to_server = isinstance(first, Lost) and first.from_client
     host = first.connection.server.host if to_server else first.connection.client.host
@@ -161,7 +159,6 @@ def title(tell: Tell[Lost | Hole]) -> str:
 
 
 def confidence(tell: Tell[Lost | Hole]) -> float:
-    """A router's own word is nearly proof; from the receiver's side the sizes are only inferred."""
     sent = [fact for fact in tell.facts if isinstance(fact, Lost)]
     if not sent:
         return 0.7

@@ -29,7 +29,6 @@ def see(evidence: Evidence) -> Signs[Wait]:
 
 
 def why(tell: Tell[Wait]) -> str:
-    """The first one."""
     first = _worst(tell).one
     connection = tell.evidence.connections[first.connection]
     asked = f"{words.what(tell.evidence, first)} on {first.connection} ({tell.packet(first.packet)})"
@@ -53,17 +52,14 @@ def _worst(tell: Tell[Wait]) -> Wait:
 
 
 def title(tell: Tell[Wait]) -> str:
-    """Names the server."""
     return words.titled("Connection to ", words.endpoint(tell.connection), " ended before the answer came", "the server")
 
 
 def severity(tell: Tell[Wait]) -> Severity:
-    """A request that only crossed the server's FIN is low."""
     return Severity.LOW if _worst(tell).one.stop is Stop.AFTER_CLOSE else Severity.MEDIUM
 
 
 def owner(tell: Tell[Wait]) -> Owner:
-    """Who ended it."""
     first = _worst(tell).one
     if first.stop is Stop.AFTER_CLOSE:
         return Owner.CLIENT
@@ -73,7 +69,6 @@ def owner(tell: Tell[Wait]) -> Owner:
 
 
 def advice(tell: Tell[Wait]) -> str:
-    """Where to look."""
     if _worst(tell).one.stop is Stop.AFTER_CLOSE:
         return "Let the client send the request again on a new connection, and drop pooled connections that the other side has closed."
     return (

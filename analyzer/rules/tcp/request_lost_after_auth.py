@@ -98,7 +98,6 @@ def _is_between(times: Sequence[int], first_ns: int, last_ns: int) -> bool:
 
 
 def why(tell: Tell[Ended]) -> str:
-    """How many logons succeeded, how the connections ended, and that nothing was served."""
     first = tell.facts[0]
     closing = first.ending.closing
     return (

@@ -30,7 +30,6 @@ def see(evidence: Evidence) -> Signs[Wait]:
 
 
 def why(tell: Tell[Wait]) -> str:
-    """The first of them, then what all tell of the limit."""
     first = tell.first.fact.one
     connection = tell.evidence.connections[first.connection]
     text = f"No packet passed on {first.connection} for {words.s(first.idle_ns)}. "
@@ -49,12 +48,10 @@ def why(tell: Tell[Wait]) -> str:
 
 
 def title(tell: Tell[Wait]) -> str:
-    """Names the server."""
     return words.titled("Idle connection to ", words.endpoint(tell.connection), " is reset when it is used again", "the server")
 
 
 def advice(tell: Tell[Wait]) -> str:
-    """Both ends of it."""
     return (
         "Let the client send before the limit is reached, or open a new connection after a pause. "
         "Set TCP keep-alive on the client to less than the shortest of these pauses. "

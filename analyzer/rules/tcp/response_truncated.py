@@ -33,7 +33,6 @@ class Cut(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Cut]:
-    """One sign for each response."""
     for exchange in winrm_exchanges(evidence):
         answer, far = response(exchange), upstream(evidence, exchange.id)
         before = None if far is None else response(far)
@@ -67,14 +66,12 @@ def _by_proxy(tell: Tell[Cut]) -> bool:
 
 
 def owner(tell: Tell[Cut]) -> Owner:
-    """Who cut it."""
     if words.reset_by_a_device(tell.facts[0].closing):
         return Owner.NETWORK
     return Owner.PROXY if _by_proxy(tell) else Owner(words.owner_word(tell.evidence, tell.connection))
 
 
 def why(tell: Tell[Cut]) -> str:
-    """What was declared, what was delivered, and who ended it."""
     first = tell.facts[0]
     declared = first.answer.body.declared
     text = (

@@ -104,7 +104,6 @@ def _storm(group: Sequence[Connection]) -> Sequence[Connection]:
 
 
 def why(tell: Tell[Tried]) -> str:
-    """How many within which time, and what came of them."""
     first, last, program = tell.facts[0].connection, tell.facts[-1].connection, tell.facts[0].program[4]
     codes = [str(code) for sign in tell.signs for one in sign.exchanges if (code := status(tell.evidence.exchanges[one])) is not None]
     return (

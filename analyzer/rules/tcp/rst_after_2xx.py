@@ -35,7 +35,6 @@ def see(evidence: Evidence) -> Signs[Ended]:
 
 
 def why(tell: Tell[Ended]) -> str:
-    """What happened, and how many requests it cost."""
     raced = sum(len(sign.exchanges) - 1 for sign in tell.signs)
     return story(tell, "reset") + (f" {counted(raced, 'request')} of the client went unanswered into the reset." if raced else "")
 

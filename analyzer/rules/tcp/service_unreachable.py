@@ -43,7 +43,6 @@ class Attempt(Fact, frozen=True):
 
 
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Attempt]:
-    """One sign for each attempt."""
     failed = [one for one in evidence.connections.values() if one.id in evidence.winrm and _is_failed(evidence, one)]
     worked, errors = (_worked(evidence), _gateway_errors(evidence)) if failed else ({}, {})
     for connection in failed:
@@ -111,7 +110,6 @@ def _refused(tell: Tell[Attempt]) -> int:
 
 
 def why(tell: Tell[Attempt]) -> str:
-    """How many were refused and unanswered, and what the clients of a proxy got."""
     first, refused = tell.facts[0].connection, _refused(tell)
     closing = first.closings[0].packet if first.closings else first.packets[-1]
     errors = list({one.id: one for fact in tell.facts for one in fact.errors}.values())
@@ -129,7 +127,6 @@ def why(tell: Tell[Attempt]) -> str:
 
 
 def title(tell: Tell[Attempt]) -> str:
-    """Which server, and how it fails."""
     servers = list(dict.fromkeys(server_words(fact.connection) for fact in tell.facts))
     where = servers[0] if len(servers) == 1 else f"{len(servers)} servers"
     return f"WinRM on {where} refuses connections" if _refused(tell) == tell.count else f"WinRM on {where} cannot be reached"

@@ -23,14 +23,12 @@ from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Te
 
 
 def see(evidence: Evidence) -> Signs[Wait]:
-    """Requests that were never acknowledged."""
     for wait in waiting(evidence, Stop.DROPPED):
         gone, closing = wait.one.unacked, wait.one.closing
         yield sign(evidence, wait, *(gone.packets[1:] if gone else ()), closing.packet if closing else None)
 
 
 def why(tell: Tell[Wait]) -> str:
-    """The repetitions, then what else is known of path and server."""
     wait = tell.first.fact
     first = wait.one
     text = f"No packet passed on {first.connection} for {words.s(first.idle_ns)}. " if _paused(first) else ""
@@ -73,14 +71,12 @@ def _all_paused(tell: Tell[Wait]) -> bool:
 
 
 def title(tell: Tell[Wait]) -> str:
-    """Names the server, and the pause where there was one."""
     if _paused(tell.first.fact.one):
         return words.titled("Packets to ", words.endpoint(tell.connection), " are lost after a pause", "the server")
     return words.titled("Packets to ", words.endpoint(tell.connection), " are never acknowledged", "the server")
 
 
 def advice(tell: Tell[Wait]) -> str:
-    """By whether a pause came first."""
     if not _paused(tell.first.fact.one):
         return "Capture on the server, too: where the packets arrive, the server or its firewall drops them. Else look at the devices between."
     return (

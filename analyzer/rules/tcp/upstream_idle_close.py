@@ -86,7 +86,6 @@ def _ender(tell: Tell[Dropped]) -> str:
 
 
 def why(tell: Tell[Dropped]) -> str:
-    """Who ended what after how long, and how the client's next request failed."""
     first = tell.facts[0]
     kind = "RST" if first.ended.end is End.RESET else "FIN"
     return (
@@ -98,7 +97,6 @@ def why(tell: Tell[Dropped]) -> str:
 
 
 def title(tell: Tell[Dropped]) -> str:
-    """Who ended it, and after how long."""
     idle = seconds(tell.facts[0].ended.idle_ns)
     return words.titled("", _ender(tell), f" ended a client's idle logon after {idle}", "The proxy" if _by_proxy(tell) else "The server")
 

@@ -63,7 +63,6 @@ def _sign(evidence: Evidence, closed: Closed) -> Sign[Closed]:
 
 
 def why(tell: Tell[Closed]) -> str:
-    """From when to when, and what it kept waiting."""
     first = _worst(tell)
     window, connection = first.window, first.connection
     name = words.party(tell.evidence, connection)
@@ -90,17 +89,14 @@ def _worst(tell: Tell[Closed]) -> Closed:
 
 
 def severity(tell: Tell[Closed]) -> Severity:
-    """Medium where a request was lost by it."""
     return Severity.LOW if _worst(tell).window.until_ns is not None else Severity.MEDIUM
 
 
 def title(tell: Tell[Closed]) -> str:
-    """Names the host that does not read."""
     return words.titled("", words.endpoint(tell.connection), " stopped reading in the middle of a request", "The server")
 
 
 def owner(tell: Tell[Closed]) -> Owner:
-    """Who does not read."""
     return Owner(words.owner_word(tell.evidence, tell.connection))
 
 

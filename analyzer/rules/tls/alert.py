@@ -33,7 +33,6 @@ _OF_SERVER = (
 
 
 def see(evidence: Evidence) -> Signs[Shake]:
-    """Each connection with such an alert."""
     return (sign(shake, shake.alert.packet) for shake in shakes(evidence, Fate.ALERT) if shake.alert is not None)
 
 
@@ -48,14 +47,12 @@ def meaning(tell: Tell[Shake]) -> Meaning:
 
 
 def title(tell: Tell[Shake]) -> str:
-    """Who refuses, and by which alert."""
     alert, place = alert_of(tell), where(tell.evidence, tell.first.fact.connection)
     before, after = ("Client ends TLS to ", "") if alert.from_client else ("", " refuses TLS")
     return headline(before, place, f"{after}: {alert.name}")
 
 
 def why(tell: Tell[Shake]) -> str:
-    """The alert, its meaning, what was offered."""
     shake, alert = tell.first.fact, alert_of(tell)
     who = "client" if alert.from_client else "server"
     opened = ", decrypted with the key log" if alert.encrypted else ""
@@ -69,12 +66,10 @@ def why(tell: Tell[Shake]) -> str:
 
 
 def advice(tell: Tell[Shake]) -> str:
-    """The change that helps against this alert."""
     return meaning(tell).remedy
 
 
 def owner(tell: Tell[Shake]) -> Owner:
-    """Whoever refuses what the other one offers can most easily tell why."""
     return Owner.SERVER if alert_of(tell).name in _OF_SERVER or not alert_of(tell).from_client else Owner.CLIENT
 
 

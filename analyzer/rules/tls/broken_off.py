@@ -32,7 +32,6 @@ _AFTER = {
 
 
 def see(evidence: Evidence) -> Signs[Shake]:
-    """Each such connection."""
     return (sign(shake, shake.connection.packets[-1]) for shake in shakes(evidence, Fate.BROKEN_OFF))
 
 
@@ -43,14 +42,12 @@ def severity(tell: Tell[Shake]) -> Severity:
 
 
 def title(tell: Tell[Shake]) -> str:
-    """The server's name, and how it stopped."""
     shake = tell.first.fact
     how = "stalls" if shake.connection.end is End.OPEN else "is ended by the client" if shake.by_client else "is ended by the server"
     return headline("TLS handshake with ", where(tell.evidence, shake.connection), f" {how}")
 
 
 def why(tell: Tell[Shake]) -> str:
-    """Where it stopped, and what the records still show."""
     shake = tell.first.fact
     connection = shake.connection
     after = _AFTER[shake.facts.reached]
@@ -82,7 +79,6 @@ def _hidden(shake: Shake) -> str:
 
 
 def owner(tell: Tell[Shake]) -> Owner:
-    """Who ended it can tell why."""
     shake = tell.first.fact
     return Owner.NETWORK if shake.connection.end is End.OPEN else Owner.CLIENT if shake.by_client else Owner.SERVER
 

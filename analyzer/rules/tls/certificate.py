@@ -22,19 +22,16 @@ from analyzer.rules.tls._words import certificate, date, headline, is_early, is_
 
 
 def see(evidence: Evidence) -> Signs[Shake]:
-    """Each such connection."""
     for shake in shakes(evidence, Fate.CAME_UP):
         if is_expired(shake) or is_early(shake) or shake.facts.name_matches is False:
             yield sign(shake, shake.facts.leaf_packet)
 
 
 def severity(tell: Tell[Shake]) -> Severity:
-    """Dates are facts of the certificate; a name may be a deliberate short one."""
     return Severity.LOW if is_expired(tell.first.fact) or is_early(tell.first.fact) else Severity.INFO
 
 
 def title(tell: Tell[Shake]) -> str:
-    """The server, and what is wrong."""
     shake = tell.first.fact
     place, leaf = where(tell.evidence, shake.connection), shake.facts.leaf
     if leaf is not None and is_expired(shake):
@@ -45,7 +42,6 @@ def title(tell: Tell[Shake]) -> str:
 
 
 def why(tell: Tell[Shake]) -> str:
-    """The certificate, and that TLS came up all the same."""
     shake = tell.first.fact
     hello = shake.facts.hello_packets[0] if shake.facts.hello_packets else shake.connection.packets[0]
     clients = counted(len({one.connection.client.host for one in tell.facts}), "client")

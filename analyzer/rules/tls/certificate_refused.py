@@ -33,7 +33,6 @@ _SURE, _INFERRED = 1.0, 0.6
 
 
 def see(evidence: Evidence) -> Signs[Shake]:
-    """Each such connection."""
     for shake in shakes(evidence, Fate.CERTIFICATE_REFUSED):
         alert = shake.alert
         yield sign(
@@ -45,14 +44,12 @@ def see(evidence: Evidence) -> Signs[Shake]:
 
 
 def severity(tell: Tell[Shake]) -> Severity:
-    """What is only inferred counts less where the certificate shows no reason, or the same client gets through."""
     told = any(shake.alert is not None for shake in tell.facts)
     seen = has_flaw(tell.first.fact) and not tell.first.fact.up
     return Severity.MEDIUM if told or seen else Severity.LOW
 
 
 def title(tell: Tell[Shake]) -> str:
-    """Whose certificate, and by which alert."""
     alert = tell.first.fact.alert
     if alert is None:
         return headline("Client closes TLS at the certificate of ", where(tell.evidence, tell.first.fact.connection), "")
@@ -60,7 +57,6 @@ def title(tell: Tell[Shake]) -> str:
 
 
 def why(tell: Tell[Shake]) -> str:
-    """The alert, then the certificate."""
     shake = tell.first.fact
     alert = shake.alert
     if alert is None:
@@ -78,13 +74,11 @@ def why(tell: Tell[Shake]) -> str:
 
 
 def owner(tell: Tell[Shake]) -> Owner:
-    """The server where the certificate itself is wrong, else the client, which does not trust it."""
     shake = tell.first.fact
     return Owner.SERVER if is_expired(shake) or is_early(shake) or shake.facts.name_matches is False else Owner.CLIENT
 
 
 def advice(tell: Tell[Shake]) -> str:
-    """What the certificate shows first."""
     shake = tell.first.fact
     leaf = shake.facts.leaf
     said = ["Give the listener a certificate that the client accepts, or let the client trust this one."]

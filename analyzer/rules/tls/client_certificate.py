@@ -24,7 +24,6 @@ _SURE, _INFERRED = 1.0, 0.7
 
 
 def see(evidence: Evidence) -> Signs[Shake]:
-    """Each such connection."""
     for shake in shakes(evidence, Fate.CLIENT_CERTIFICATE):
         alert = shake.alert
         yield sign(shake, None if alert is None else alert.packet, confidence=_INFERRED if alert is None else _SURE)
@@ -38,7 +37,6 @@ def is_missing(tell: Tell[Shake]) -> bool:
 
 
 def title(tell: Tell[Shake]) -> str:
-    """Who refuses, and whether there was a certificate."""
     place = where(tell.evidence, tell.first.fact.connection)
     return headline(
         "",
@@ -48,7 +46,6 @@ def title(tell: Tell[Shake]) -> str:
 
 
 def why(tell: Tell[Shake]) -> str:
-    """What was asked and sent, and what came back."""
     shake = tell.first.fact
     alert = shake.alert
     if alert is not None:

@@ -22,12 +22,10 @@ from analyzer.rules.tls._words import attempts, headline, offer
 
 
 def see(evidence: Evidence) -> Signs[Shake]:
-    """Each such connection."""
     return (sign(shake) for shake in shakes(evidence, Fate.ENDED_AT_HELLO))
 
 
 def title(tell: Tell[Shake]) -> str:
-    """The server's name, and what is done in it."""
     first = tell.first.fact.connection
     return headline(
         "TLS to ",
@@ -37,7 +35,6 @@ def title(tell: Tell[Shake]) -> str:
 
 
 def why(tell: Tell[Shake]) -> str:
-    """What was sent, and what came back."""
     shake = tell.first.fact
     hello, closing = shake.facts.hello_packets[0], shake.connection.closings[0].packet
     named = f" for {shake.facts.wanted_name}" if shake.facts.wanted_name else ""

@@ -70,12 +70,10 @@ def _cut_off(evidence: Evidence, connection: Connection) -> bool:
 
 
 def title(tell: Tell[Misplaced]) -> str:
-    """The server and its port."""
     return headline("HTTP sent to ", where(tell.evidence, tell.first.fact.connection), ", an HTTPS port")
 
 
 def why(tell: Tell[Misplaced]) -> str:
-    """The request and what answered it."""
     found = tell.first.fact
     connection, asked = found.connection, request(found.exchange)
     packet = tell.packet(first_packet(asked)[0]) if first_packet(asked) else "no packet"

@@ -24,19 +24,16 @@ _HTTPS_PORT = 5986
 
 
 def see(evidence: Evidence) -> Signs[Shake]:
-    """Each such connection."""
     for shake in shakes(evidence, Fate.WRONG_PORT):
         answer = shake.facts.clear_answer
         yield sign(shake, None if answer is None else answer.packet, confidence=_INFERRED if answer is None else _SURE)
 
 
 def title(tell: Tell[Shake]) -> str:
-    """The server and its port."""
     return headline("HTTPS sent to ", where(tell.evidence, tell.first.fact.connection), ", an HTTP port")
 
 
 def why(tell: Tell[Shake]) -> str:
-    """The ClientHello and what answered it."""
     shake = tell.first.fact
     connection, answer = shake.connection, shake.facts.clear_answer
     number = port(tell.evidence, connection)
@@ -58,7 +55,6 @@ def why(tell: Tell[Shake]) -> str:
 
 
 def advice(tell: Tell[Shake]) -> str:
-    """Which side has the wrong port."""
     if port(tell.evidence, tell.first.fact.connection) == _HTTPS_PORT:
         return (
             "Give the server a listener that speaks HTTPS on port 5986. "

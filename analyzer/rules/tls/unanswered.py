@@ -21,12 +21,10 @@ from analyzer.rules.tls._words import attempts, headline
 
 
 def see(evidence: Evidence) -> Signs[Shake]:
-    """Each such connection."""
     return (sign(shake, shake.connection.packets[-1]) for shake in shakes(evidence, Fate.UNANSWERED))
 
 
 def title(tell: Tell[Shake]) -> str:
-    """The server's name, and what it does not do."""
     return headline("", where(tell.evidence, tell.first.fact.connection), " never answers the ClientHello")
 
 
@@ -36,7 +34,6 @@ def is_received(shake: Shake) -> bool:
 
 
 def why(tell: Tell[Shake]) -> str:
-    """Whether it arrived, and for how long nothing came."""
     shake = tell.first.fact
     connection, hello = shake.connection, shake.facts.hello_packets
     over = f" in {len(hello)} packets" if len(hello) > 1 else ""
@@ -54,12 +51,10 @@ def why(tell: Tell[Shake]) -> str:
 
 
 def owner(tell: Tell[Shake]) -> Owner:
-    """The network where the ClientHello was lost, else the server."""
     return Owner.SERVER if is_received(tell.first.fact) else Owner.NETWORK
 
 
 def advice(tell: Tell[Shake]) -> str:
-    """Where to look next."""
     if is_received(tell.first.fact):
         return (
             "Look at what should answer on the server. "

@@ -22,7 +22,6 @@ _REPEATED = 2
 
 
 def see(evidence: Evidence) -> Signs[Shake]:
-    """Each such connection."""
     return (sign(shake, shake.facts.leaf_packet) for shake in shakes(evidence, Fate.UNUSED))
 
 
@@ -37,12 +36,10 @@ def severity(tell: Tell[Shake]) -> Severity:
 
 
 def title(tell: Tell[Shake]) -> str:
-    """The server's name."""
     return headline("Client leaves ", where(tell.evidence, tell.first.fact.connection), " after TLS, before any request")
 
 
 def why(tell: Tell[Shake]) -> str:
-    """The handshake and its end, then the certificate."""
     shake = tell.first.fact
     closing = tell.packet(shake.connection.closings[0].packet)
     likely = " Clients that refuse a certificate after the handshake do this." if has_flaw(shake) else " Why the client did so cannot be told from the packets."

@@ -46,7 +46,6 @@ class Hidden(Fact, frozen=True):
 
 
 def see(evidence: Evidence, given: Mapping[str, float]) -> Signs[Hidden]:
-    """Encrypted answers with status 500."""
     for exchange in winrm_exchanges(evidence):
         asked, answer = request(exchange), response(exchange)
         if asked is None or answer is None or answer.status != _ERROR or not _hidden(evidence, exchange):
@@ -68,12 +67,10 @@ def _hidden(evidence: Evidence, exchange: Exchange) -> bool:
 
 
 def title(tell: Tell[Hidden]) -> str:
-    """How many, and that they cannot be read."""
     return f"{counted(tell.count, 'request')} answered 500, with an encrypted reason"
 
 
 def why(tell: Tell[Hidden]) -> str:
-    """How many at once, how many after a wait, and what that leaves open."""
     own, first = tell.connection, tell.first.fact
     answer = response(first.exchange)
     waited = [hidden for hidden in tell.facts if hidden.waited]

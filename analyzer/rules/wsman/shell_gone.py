@@ -33,7 +33,6 @@ class Gone(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Gone]:
-    """Faults on shells that are gone."""
     found = list(failures(evidence, "gone"))
     if not found:
         return
@@ -82,13 +81,11 @@ def _plain(tell: Tell[Gone]) -> Tell[Failure]:
 
 
 def title(tell: Tell[Gone]) -> str:
-    """Which shell, on which server."""
     shell = tell.first.fact.failure.shell
     return headline(f"Shell {shell[:8]} no longer exists on {server(_plain(tell))}" if shell else f"A shell or command is gone on {server(_plain(tell))}")
 
 
 def why(tell: Tell[Gone]) -> str:
-    """The fault, the last use, and what explains it."""
     plain = _plain(tell)
     return f"{told(plain)}{_shell(tell) or meaning(plain)}{places(plain)}"
 
@@ -128,7 +125,6 @@ def _name(evidence: Evidence, connection: str) -> str | None:
 
 
 def advice(tell: Tell[Gone]) -> str:
-    """The remedy of the code, with where the idle time-out is set."""
     return f"{remedy(_plain(tell))} Idle timeouts: IdleTimeout of winrm/config/winrs, and IdleTimeoutSec of the session (New-PSSessionOption)."
 
 
