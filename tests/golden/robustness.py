@@ -171,10 +171,10 @@ def no_addresses(sample: Sample, chance: random.Random) -> list[list[Frame]]:
 
 DAMAGES: dict[str, Damage] = {
     "1 % of the packets lost": loss,
-    "only the client's leg": without_upstream_leg,
-    "only the upstream leg": without_client_leg,
-    "legs in two files, clocks seconds apart": two_clocks,
-    "no address tells which legs belong together": no_addresses,
+    "only the client side": without_upstream_leg,
+    "only the server side": without_client_leg,
+    "the two sides in two files, clocks seconds apart": two_clocks,
+    "no address tells which connections belong together": no_addresses,
 }
 
 
