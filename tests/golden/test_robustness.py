@@ -6,7 +6,11 @@ from tests.golden.robustness import DAMAGES, Sample, kept, samples
 
 WHOLE = list(samples())
 SEEDS = (1, 2, 3, 4)
-LEAST_RECALL = {"1 % of the packets lost": 0.97, "the two sides in two files, clocks seconds apart": 0.97, "no address tells which connections belong together": 0.99}
+LEAST_RECALL = {
+    "1 % of the packets lost": 0.97,
+    "the two sides in two files, clocks seconds apart": 0.97,
+    "no address tells which connections belong together": 0.99,
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
