@@ -8,14 +8,28 @@ exactly one partner is possible on both sides. Confidence is capped: this is inf
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from analyzer.proxy.flights import Flight
 from analyzer.proxy.joins import Pair, hints
 from analyzer.proxy.times import GATEWAY, Clocks, nested, same_clock, shifted
+from analyzer.records.transport import Connection, Endpoint
 
 _ACTIVE = 64
+
+
+class _Known(NamedTuple):
+    """What exact pairs prove: hosts that are legs of one proxy, connections that are its two sides, and which endpoint leads on to which."""
+
+    links: frozenset[tuple[str, str, str]]
+    mapped: frozenset[tuple[str, str]]
+    ways: frozenset[tuple[Endpoint, Endpoint]]
+
+    def leads_back(self, near: Connection, far: Connection) -> bool:
+        """The near one's server is what a proxy at the far one's asks, so it asks nothing of that proxy."""
+        return (far.server, near.server) in self.ways and (near.server, far.server) not in self.ways
 
 
 class Timed(Struct, frozen=True, gc=False):
@@ -28,10 +42,13 @@ class Timed(Struct, frozen=True, gc=False):
 def timed(flights: Sequence[Flight], exact: Iterable[Pair], clocks: Clocks) -> Timed:
     """The pairs among flights that no exact pair has."""
     exact = tuple(exact)
-    links = {_hosts(flights[pair.near], flights[pair.far]) for pair in exact}
+    known = _Known(
+        links=frozenset(_hosts(flights[pair.near], flights[pair.far]) for pair in exact),
+        mapped=frozenset((flights[pair.near].connection.id, flights[pair.far].connection.id) for pair in exact),
+        ways=frozenset((flights[pair.near].connection.server, flights[pair.far].connection.server) for pair in exact),
+    )
     nears, fars = {pair.near for pair in exact}, {pair.far for pair in exact}
-    mapped = {(flights[pair.near].connection.id, flights[pair.far].connection.id) for pair in exact}
-    options = _options(flights, links, mapped, nears, fars, clocks)
+    options = _options(flights, known, nears, fars, clocks)
     options = {near: _next_leg(choices, options) for near, choices in options.items()}
     claims: dict[int, list[int]] = defaultdict(list)
     for near, choices in options.items():
@@ -59,8 +76,7 @@ def _hosts(near: Flight, far: Flight) -> tuple[str, str, str]:
 
 def _options(
     flights: Sequence[Flight],
-    links: AbstractSet[tuple[str, str, str]],
-    mapped: AbstractSet[tuple[str, str]],
+    known: _Known,
     nears: AbstractSet[int],
     fars: AbstractSet[int],
     clocks: Clocks,
@@ -79,7 +95,7 @@ def _options(
             active = [other for other in active if _under_way(flights[other], begin, clocks)][-_ACTIVE:]
             if index not in fars:
                 for other in active:
-                    if other not in nears and _possible(flights[other], flights[index], links, mapped, clocks):
+                    if other not in nears and _possible(flights[other], flights[index], known, clocks):
                         options[other].append(index)
             active.append(index)
     return options
@@ -89,12 +105,14 @@ def _under_way(flight: Flight, at: int, clocks: Clocks) -> bool:
     return shifted(flight, flight.end if flight.end is not None else flight.open_end, clocks) >= at
 
 
-def _possible(near: Flight, far: Flight, links: AbstractSet[tuple[str, str, str]], mapped: AbstractSet[tuple[str, str]], clocks: Clocks) -> bool:
+def _possible(near: Flight, far: Flight, proved: _Known, clocks: Clocks) -> bool:
     a, b = near.connection, far.connection
     if a.id == b.id or {a.client, a.server} == {b.client, b.server} or a.id in (b.tunnel_of, b.twin_of) or b.id in (a.tunnel_of, a.twin_of):
         return False
-    known = (a.id, b.id) in mapped
-    linked = _hosts(near, far) in links
+    if proved.leads_back(a, b):
+        return False
+    known = (a.id, b.id) in proved.mapped
+    linked = _hosts(near, far) in proved.links
     if (a.server == b.server and not known and not linked) or not _alike(near, far, known=known):
         return False
     if not same_clock(near, far, clocks) or not nested(near, far, clocks) or hints(near, far) <= 0:
