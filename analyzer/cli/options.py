@@ -51,14 +51,19 @@ _keytab = click.option("--keytab", type=_file, metavar="FILE", help="A Kerberos 
 
 
 def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of `Given` and --strict; the command gets the former as one."""
+    """CAPTURE..., the options of `Given` and --strict; the command gets those of `Given` as one."""
+    return _captures(given_options(command))
+
+
+def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """As `input_options`, for a command that names its captures itself."""
 
     @functools.wraps(command)
     def collected(**options: Any) -> Any:  # noqa: ANN401 (click hands over whatever the command declares)
         given = Given(**{name: options.pop(name) for name in Given._fields})
         return command(given=given, **options)
 
-    for option in (_strict, _config, _proxy, _mask, _sigma, rules_option, _keytab, _keylog, _secrets, _scope, _captures):
+    for option in (_strict, _config, _proxy, _mask, _sigma, rules_option, _keytab, _keylog, _secrets, _scope):
         collected = option(collected)
     return collected
 
