@@ -11,7 +11,7 @@ import click
 
 from analyzer.cli.analysis import exit_code, read_case
 from analyzer.cli.options import input_options
-from analyzer.cli.printing import write
+from analyzer.cli.printing import remark, write
 from analyzer.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def hashes(captures: tuple[str, ...], given: Given, form: Literal["text", "jsonl
         for line in found:
             _remark(case, line)
         if not found:
-            click.echo("no NTLM response with its challenge, and no service ticket under an RC4 key", err=True)
+            remark("no NTLM response with its challenge, and no service ticket under an RC4 key")
     return exit_code(case, None, strict=strict)
 
 
@@ -76,7 +76,7 @@ def extract(captures: tuple[str, ...], given: Given, output: Path, form: Literal
         write(f"{line}\n" for line in _list(case, found))
     names = {stored_as(one): one.whole for one in found}
     lacking = sum(not whole for whole in names.values())
-    click.echo(f"{_counted(len(names))} written into {output}{f', {lacking} incomplete' if lacking else ''}" if names else _NO_FILE, err=True)
+    remark(f"{_counted(len(names))} written into {output}{f', {lacking} incomplete' if lacking else ''}" if names else _NO_FILE)
     return exit_code(case, None, strict=strict)
 
 
@@ -167,4 +167,4 @@ def _remark(case: api.Case, line: HashLine) -> None:
 
     who = line.service or (f"{line.domain}\\{line.user}" if line.domain else line.user)
     words = (str(line.mode), who, f"packets {case.packets_text(line.packets)}", " ".join(line.connections), " ".join(line.outcomes))
-    click.echo(f"# {visible('  '.join(words))}", err=True)
+    remark(f"# {visible('  '.join(words))}")
