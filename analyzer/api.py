@@ -30,6 +30,8 @@ __all__ = [
     "known_table",
     "open_case",
     "rule_rows",
+    "schema",
+    "schemas",
     "verify",
     "writable_case",
 ]
@@ -143,6 +145,20 @@ def known_table(name: str) -> None:
     from analyzer.tables.registry import table_named
 
     table_named(name)
+
+
+def schemas() -> dict[str, str]:
+    """The JSON Schemas that there are, and what each is of."""
+    from analyzer.reports.schemas import named
+
+    return named()
+
+
+def schema(name: str) -> dict[str, object]:
+    """The JSON Schema of an output. `UsageError`: there is none of that name."""
+    from analyzer.reports import schemas as made
+
+    return made.schema(name)
 
 
 def rule_rows(rules_dirs: Sequence[Input] = ()) -> tuple[tuple[str, str, str], ...]:

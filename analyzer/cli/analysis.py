@@ -6,9 +6,9 @@ import sys
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from analyzer import api
+from analyzer.cli.names import CONFIG
 from analyzer.cli.printing import colour, complain, remark, width, write
 from analyzer.cli.progress import Progress
-from analyzer.cli.start import CONFIG
 from analyzer.errors import InputError, UsageError
 from analyzer.settings import Scope
 

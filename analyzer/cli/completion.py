@@ -54,20 +54,13 @@ _POWERSHELL = r"""Register-ArgumentCompleter -Native -CommandName %(prog_name)s,
     }
     foreach ($line in $found) {
         $kind, $value, $help = $line -split "`t", 3
-        if ($kind -ne 'plain') {
-            Get-ChildItem -Name "$wordToComplete*" -ErrorAction SilentlyContinue | ForEach-Object {
-                $word = Join-Path (Split-Path "$wordToComplete.") $_
-                if ($word -match "[\s'`$&;()]") { $word = "'" + ($word -replace "'", "''") + "'" }
-                [System.Management.Automation.CompletionResult]::new($word, $_, 'ProviderItem', $_)
-            }
-            continue
-        }
+        if ($kind -ne 'plain') { continue }
         if (-not $help) { $help = $value }
         [System.Management.Automation.CompletionResult]::new($value, $value, 'ParameterValue', $help)
     }
 }
 """
-"""Registers what asks the program for the words that can stand where the cursor is; where it answers that a file can, the files."""
+"""Registers what asks the program for the words that can stand where the cursor is; where it answers that a file can, PowerShell completes files by itself."""
 
 
 def _with_powershell() -> None:

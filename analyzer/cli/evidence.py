@@ -13,6 +13,7 @@ from analyzer.cli.analysis import exit_code, read_case
 from analyzer.cli.options import input_options
 from analyzer.cli.printing import remark, write
 from analyzer.errors import OutputError, UsageError
+from analyzer.tables.texts import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,6 +142,7 @@ def _file_fields(case: api.Case, one: MovedFile) -> dict[str, object]:
         "shell_id": one.shell,
         "commands": list(one.commands),
         "packets": case.packets_text(one.packets),
+        "schema_version": SCHEMA,
     }
 
 
@@ -159,6 +161,7 @@ def _fields(case: api.Case, line: HashLine) -> dict[str, object]:
         "packets": case.packets_text(line.packets),
         "connections": list(line.connections),
         "outcomes": list(line.outcomes),
+        "schema_version": SCHEMA,
     }
 
 

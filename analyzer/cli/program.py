@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyzer.cli.start import COMMANDS
+from analyzer.cli.names import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

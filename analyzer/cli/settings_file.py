@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from analyzer.cli.start import CONFIG
+from analyzer.cli.names import CONFIG
 from analyzer.errors import UsageError
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import gc
 import os
 import sys
 
+from analyzer.cli.names import COMMANDS, CONFIG
 from analyzer.cli.printing import ReaderGoneError, complain, detail, details_wanted, say, write
 from analyzer.errors import AnalyzerError
 
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
 USAGE, INTERRUPTED = 2, 130
 HELP_WIDTHS = (80, 110)
 """Columns for which the help lies here as click makes it (docs/refresh.py writes it): those of no terminal, and the most that it uses."""
-COMMANDS = frozenset(
-    """analyze completion docs explain export extract findings hashes info ladder notebook pcap report rules schema serve show sql timeline transcript verify
-    wireshark""".split()  # noqa: SIM905 (a list of so many words is easier to read so)
-)
-"""The names of all commands; what else stands first is a capture to analyze."""
-CONFIG = "winrm-analyzer.toml"
-"""The file with the user's settings that is looked for in the working folder."""
 _COMPLETE = "_WINRM_ANALYZER_COMPLETE"
 _GARBAGE = 1_000_000
 """Objects made between two searches for garbage (Python's own default: 700). A process that ends with its answer has little, and 10^6 records to search."""

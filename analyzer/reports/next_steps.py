@@ -37,7 +37,7 @@ def next_lines(result: Result, width: int, asked: Asked = NOTHING) -> Iterator[L
         yield _command(f"explain {visible(rows[0].finding.rule)}")
     connection = next((name for row in rows for name in row.finding.connections), None) or next(iter(sorted(result.evidence.winrm)), None)
     if connection:
-        yield _command(f"ladder {given} --connection {visible(connection)}")
+        yield _command(f"ladder --connection {visible(connection)} {given}")
     if result.commands or coverage(result.evidence).opened:
         yield _command(f"transcript {given}")
     yield _command(f"{'findings' if rows else 'show exchanges'} {given}")
