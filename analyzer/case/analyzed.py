@@ -243,14 +243,18 @@ class Case(CaseTables):
         *,
         form: Literal["text", "mermaid", "svg"] = "text",
         messages: int = LADDER_MESSAGES,
+        part: int = 1,
         fold: bool = True,
         width: int = WIDTH,
         colour: bool = False,
     ) -> str:
-        """The sequence diagrams of a connection's routes, or of all; ``svg`` draws one only (else `UsageError`). ``fold``: repeated polls as one."""
+        """The sequence diagrams of a connection's routes, or of all; ``svg`` draws one only (else `UsageError`). ``fold``: repeated polls as one.
+
+        ``part``: which part of drawings longer than ``messages`` (an index below them lists the parts); `UsageError` where no drawing has it.
+        """
         from analyzer.case.drawn import ladder
 
-        return ladder(self._result_for("ladders", show_secrets=self._shows), connection, form, messages, width, fold=fold, colour=colour)
+        return ladder(self._result_for("ladders", show_secrets=self._shows), connection, form, messages, width, part=part, fold=fold, colour=colour)
 
     def machine(self, form: Literal["json", "jsonl"]) -> Iterator[str]:
         """The same as `overview`, for programs."""

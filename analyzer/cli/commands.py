@@ -176,6 +176,7 @@ def findings(
 @click.option("--connection", metavar="ID", help="Only this connection and those on its route, for example c3.")
 @click.option("--format", "form", type=click.Choice(["text", "mermaid", "svg"]), default="text", show_default=True)
 @click.option("--messages", type=click.IntRange(1), default=api.LADDER_MESSAGES, show_default=True, help="Draw at most so many messages of a route.")
+@click.option("--part", type=click.IntRange(1), default=1, show_default=True, help="Which part of a longer drawing; the index below it lists them.")
 @click.option("--fold/--no-fold", default=True, show_default=True, help="Draw polls that follow one another as one, with their number.")
 def ladder(
     captures: tuple[str, ...],
@@ -184,6 +185,7 @@ def ladder(
     form: Literal["text", "mermaid", "svg"],
     messages: int,
     *,
+    part: int,
     fold: bool,
     strict: bool,
 ) -> int:
@@ -192,7 +194,7 @@ def ladder(
     Polls that follow one another are drawn as one ("Receive ×214", from the first packet to the last); an error, a logon, a hole or a close never is.
     """
     case = read_case(captures, given)
-    drawn = case.ladder(connection, form=form, messages=messages, fold=fold, width=width(), colour=colour() and form == "text")
+    drawn = case.ladder(connection, form=form, messages=messages, part=part, fold=fold, width=width(), colour=colour() and form == "text")
     if not drawn:
         remark("no WinRM connection to draw")
     write([drawn])

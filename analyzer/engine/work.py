@@ -15,7 +15,7 @@ from analyzer.records.issues import Issue
 from analyzer.records.proxy import Scorecard
 from analyzer.records.secrets import Secrets
 from analyzer.rules.catalogue import rules
-from analyzer.rules.causes import EXPOSES, explanations, order, symptoms
+from analyzer.rules.causes import EXPOSES, consequences, explanations, order
 from analyzer.rules.scorecard import scorecards
 from analyzer.settings import Limits
 
@@ -98,7 +98,7 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Calla
     from analyzer.incidents.grouping import Told, incidents
 
     named = {rule.id: rule.title for rule in chosen} | {one.id: one.title for one in own}
-    grouped = incidents(evidence, kept, Told(named, symptoms() if evidence.connections else {}, left_out))
+    grouped = incidents(evidence, kept, Told(named, consequences() if evidence.connections else {}, left_out))
     cards = scorecards(evidence, found) if evidence.story.parties else ()
     return Judgement(tuple(kept), cards, failures, grouped, diagnosis(evidence, grouped, EXPOSES))
 
