@@ -20,6 +20,7 @@ from analyzer.cli.notebook import notebook
 from analyzer.cli.options import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, products_option, rules_option, show_secrets_option
 from analyzer.cli.printing import colour, print_with, remark, width, write, write_document
 from analyzer.cli.program import Program
+from analyzer.cli.query import sql
 from analyzer.cli.schema import schema
 from analyzer.cli.serve import serve
 from analyzer.cli.settings_file import defaults
@@ -248,6 +249,7 @@ cli.add_command(report)
 cli.add_command(verify)
 cli.add_command(serve)
 cli.add_command(schema)
+cli.add_command(sql)
 cli.add_command(notebook)
 cli.add_command(docs)
 cli.add_command(extract)

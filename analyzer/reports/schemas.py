@@ -147,6 +147,13 @@ def _navigator() -> Schema:
     return _object(needed, description="What `export -f navigator` writes (layer format 4.5).")
 
 
+def _sql() -> Schema:
+    return _object(
+        {"schema_version": _VERSION},
+        description="A row of what `sql` prints: a line of -f jsonl, an element of the array of -f json. Its columns are the query's.",
+    )
+
+
 def _manifest() -> Schema:
     size_and_hash = {"size_bytes": _COUNT, "sha256": _TEXT_OR_NULL}
     one_input = _object({"capture": _TEXT, "path": _TEXT, "absolute": _TEXT_OR_NULL} | size_and_hash)
@@ -176,6 +183,7 @@ _MADE: Mapping[str, Callable[[], Schema]] = {
     "extract": _extract,
     "hashes": _hashes,
     "manifest": _manifest,
+    "sql": _sql,
     "native": _timeline,
     "timesketch": _timesketch,
     "ecs": _ecs,
