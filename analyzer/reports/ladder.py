@@ -40,11 +40,7 @@ def _clock(drawn: Sequence) -> Iterator[Line]:
 
 
 def _more(drawn: Sequence, limit: int) -> str:
-<<<<<<< HEAD
-    return f"... {len(drawn.arrows) - limit:,} more, until {on_screen(drawn.arrows[-1].time_ns)}; --messages shows them"
-=======
-    return f"... {len(drawn.arrows) - limit:,} more, until {rfc3339(drawn.arrows[-1].time_ns)}"
->>>>>>> main
+    return f"... {len(drawn.arrows) - limit:,} more, until {on_screen(drawn.arrows[-1].time_ns)}"
 
 
 def _style(arrow: Arrow) -> str:

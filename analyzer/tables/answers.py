@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analyzer.tables.column import Column, Dtype, Table, Value
 
@@ -22,7 +22,7 @@ def answer(found: pd.DataFrame) -> tuple[AnyTable, list[tuple[Value, ...]]]:
     return Table("sql", "what a query gave", columns, lambda _: (), tuple(names)), list(zip(*cells, strict=True))
 
 
-def _kind(column: pd.Series[object]) -> Dtype:
+def _kind(column: pd.Series[Any]) -> Dtype:
     import pandas as pd
 
     if isinstance(column.dtype, pd.DatetimeTZDtype) or pd.api.types.is_datetime64_any_dtype(column.dtype):
@@ -34,7 +34,7 @@ def _kind(column: pd.Series[object]) -> Dtype:
     return Dtype.NUMBER if pd.api.types.is_float_dtype(column.dtype) else Dtype.TEXT
 
 
-def _cells(column: pd.Series[object], kind: Dtype) -> list[Value]:
+def _cells(column: pd.Series[Any], kind: Dtype) -> list[Value]:
     missing = list(column.isna())
     if kind is Dtype.TIME:
         values: list[Value] = [int(one) for one in column.astype("int64")]
