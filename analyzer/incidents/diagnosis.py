@@ -29,7 +29,7 @@ def diagnosis(evidence: Evidence, incidents: Sequence[Incident], exposes: tuple[
     clients = Clients(evidence)
     failures = evidence.story.failures
     if not told and not failures:
-        return tuple([_seen(evidence, clients), *_ran(evidence), *_limits(evidence)][:_MOST])
+        return tuple([*_ran(evidence), _seen(evidence, clients), *_limits(evidence)][:_MOST])
     made = [*_failed(evidence, clients, failures)] or [_worked(evidence, clients)]
     if not told:
         return tuple([*made, "No rule tells why. Read the event log Microsoft-Windows-WinRM/Operational of the server for the same time."][:_MOST])
