@@ -206,18 +206,18 @@ def test_settings_of_the_working_folder(run: Run, tmp_path: Path, monkeypatch: p
     capture = str(SEALED / "capture.pcap")
     code, out, err = run(capture)
     assert code == 0
-    assert "56 of 56 encrypted bodies decrypted" in out
+    assert re.search(r"\b([1-9]\d*) of \1 encrypted bodies decrypted", out)
     assert "+03:00" in out
     assert "the settings of winrm-analyzer.toml in this folder are used" in err
     assert run(capture, "-q")[2] == ""
     assert "--secrets" not in "".join(offered(out)), "they are found again by themselves"
     code, out, err = run(capture, "--no-config")
     assert (code, err) == (0, "")
-    assert "0 of 56 encrypted bodies decrypted" in out
+    assert re.search(r"\b0 of [1-9]\d* encrypted bodies decrypted", out)
     other = settings(tmp_path, '[options]\ntz = "-01:00"\n', "other.toml")
     _, out, err = run(capture, "--config", str(other), "--tz", "+04:00")
     assert "+04:00" in out
-    assert "0 of 56" in out
+    assert re.search(r"\b0 of [1-9]\d* encrypted", out)
     assert err == ""
 
 
