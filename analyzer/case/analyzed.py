@@ -158,10 +158,12 @@ class Case(CaseTables):
 
     def overview(self, *, width: int = WIDTH, full: bool = False, products: bool = False, colour: bool = False) -> str:
         """The first screen, the diagnosis first. ``full``: all findings with their facts; ``products``: the settings of all products."""
+        from analyzer.reports.next_steps import NOTHING
         from analyzer.reports.terminal import overview
         from analyzer.rules.catalogue import rule_ids
 
-        return rendered(overview(self._told, rule_ids(), width, full=full, products=products), colour=colour)
+        asked = self._about.get("asked", NOTHING)
+        return rendered(overview(self._told, rule_ids(), width, full=full, products=products, asked=asked), colour=colour)
 
     def look(self, *, width: int = WIDTH, colour: bool = False) -> str:
         """Is there WinRM, where, and which keys would open it."""

@@ -13,14 +13,18 @@ from analyzer.case.writing import refuse
 from analyzer.cli.analysis import Given, analysis, exit_code, finding_explained, read_any, read_case
 from analyzer.cli.case import report, verify
 from analyzer.cli.compare import compare
-from analyzer.cli.completion import complete_rule, complete_table, completion
+from analyzer.cli.completion import complete_rule, complete_table, completion, prepared
 from analyzer.cli.evidence import extract, hashes
 from analyzer.cli.exports import export, pcap, timeline, wireshark
 from analyzer.cli.manual import docs
 from analyzer.cli.notebook import notebook
 from analyzer.cli.options import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, products_option, rules_option, show_secrets_option
-from analyzer.cli.printing import colour, print_with, width, write, write_document
+from analyzer.cli.printing import colour, print_with, remark, width, write, write_document
+from analyzer.cli.program import Program
+from analyzer.cli.query import sql
+from analyzer.cli.schema import schema
 from analyzer.cli.serve import serve
+from analyzer.cli.settings_file import defaults
 from analyzer.errors import UsageError
 from analyzer.version import __version__
 
@@ -38,7 +42,7 @@ def _version(context: click.Context, _option: click.Parameter, asked: bool) -> N
         context.exit()
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(cls=Program, context_settings=CONTEXT)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and the form of the packet kernel.")
 def cli() -> None:
     """Analyze WinRM traffic in packet captures: logons, encryption, proxies, findings.
@@ -47,6 +51,7 @@ def cli() -> None:
     archive, a folder, a pattern, or - for standard input. Captures of both sides of a proxy are best given together.
 
     \b
+    winrm-analyzer capture.pcapng                      the same as winrm-analyzer analyze capture.pcapng
     winrm-analyzer analyze client-side.pcapng server-side.pcapng
     winrm-analyzer show exchanges capture.pcapng -f csv
 
@@ -193,7 +198,7 @@ def ladder(
     case = read_case(captures, given)
     drawn = case.ladder(connection, form=form, messages=messages, part=part, fold=fold, width=width(), colour=colour() and form == "text")
     if not drawn:
-        click.echo("no WinRM connection to draw", err=True)
+        remark("no WinRM connection to draw")
     write([drawn])
     return exit_code(case, None, strict=strict)
 
@@ -245,6 +250,8 @@ cli.add_command(report)
 cli.add_command(compare)
 cli.add_command(verify)
 cli.add_command(serve)
+cli.add_command(schema)
+cli.add_command(sql)
 cli.add_command(notebook)
 cli.add_command(docs)
 cli.add_command(extract)
@@ -258,7 +265,9 @@ for _command in cli.commands.values():  # also for one that is called without th
 def parsed(arguments: Sequence[str] | None = None) -> int:
     """A command line parsed, and done; its exit code. `UsageError`: click refuses it. `KeyboardInterrupt`: it was interrupted."""
     try:
-        code = cli.main(arguments, prog_name="winrm-analyzer", standalone_mode=False)
+        prepared()
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        code = cli.main(arguments, prog_name="winrm-analyzer", standalone_mode=False, default_map=defaults(words, cli.commands))
     except click.Abort as error:
         raise KeyboardInterrupt from error
     except click.ClickException as error:
