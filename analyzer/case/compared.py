@@ -61,12 +61,13 @@ class Compared:
         return page(self.result)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """For JSON; `analyzer.schema("compare")` describes it."""
         from analyzer.compare.shown import COLUMNS, rows
+        from analyzer.tables.texts import SCHEMA
 
         made = self.result
         return {
-            "schema": 1,
+            "schema_version": SCHEMA,
             "a": made.left,
             "b": made.right,
             "verdict": list(made.verdict),

@@ -165,7 +165,7 @@ class _Walk:
         records |= {text(one, name) for one in spoken for name in ("first_exchange_id", "last_exchange_id")}
         seconds = (float(row["seconds"]),) if row["seconds"] is not None else ()
         mechanism = text(row, "mechanism")
-        key = f"logon to {whom} with {Mechanism(mechanism).shown if mechanism else row['scheme']}"
+        key = f"logon to {whom} with {next((one.shown for one in Mechanism if one == mechanism), mechanism or 'an unknown scheme')}"
         return Step("logon", key, outcome, frozenset(records), text(first, "packets"), text(first, "capture"), number(first, "request_time"), seconds, details)
 
     def _request(self, row: Row) -> Step:
