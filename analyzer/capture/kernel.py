@@ -371,7 +371,9 @@ class Kernel:
                 isn = later._table[there + 6] & _LOW  # noqa: SLF001  one of us
                 way = (info >> 3 & 1) ^ (later_info >> 3 & 1)
                 own_isn = (self._table[at + 6] >> (32 * way)) & _LOW if info >> (4 + way) & 1 else isn
-                if own_isn == isn and self._flows[(info >> _INFO) * _FLOW + 7] > _OPENING:  # it shows how a connection began that is in its middle here
+                flow = (info >> _INFO) * _FLOW
+                answered = info >> (5 - way) & 1 or self._flows[flow + 5] >> 8  # else all that is here is one SYN, sent again and again
+                if own_isn == isn and answered and self._flows[flow + 7] > _OPENING:  # it shows how a connection began that is in its middle here
                     known += len(first) // 4
                     copies += len(first) // 4
                     continue

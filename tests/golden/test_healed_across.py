@@ -1,4 +1,6 @@
-"""A hole on one side of a proxy is filled from the other side, where an encrypted body is the same there: both sides lose different packets of every large body.
+"""A hole on one side of a proxy is filled from the other side, where an encrypted body is the same there.
+
+Both sides lose different packets of every large body.
 
 Held against what the whole capture has: the bytes of each body, its packets, the transcript.
 """
@@ -103,7 +105,9 @@ def test_each_byte_leads_to_the_packet_that_brought_it(name: str, tmp_path: Path
     case = _analyzed(_without(name, {gone}, tmp_path), name)
     (issue,) = [issue for issue in case.evidence.issues if issue.code == "proxy.healed"]
     assert issue.record == pair.near.id
-    half = next(half for one in case.evidence.exchanges.values() for half in (one.request, one.response) if not isinstance(half, Absent) and half.id == issue.record)
+    half = next(
+        half for one in case.evidence.exchanges.values() for half in (one.request, one.response) if not isinstance(half, Absent) and half.id == issue.record
+    )
     own = {number - (number > key_number(gone)) for number in map(key_number, pair.near.packets) if number != key_number(gone)}
     others = {number - (number > key_number(gone)) for number in map(key_number, pair.far.packets)}
     found = set(map(key_number, half.packets))
