@@ -99,21 +99,20 @@ def _in_order(operations: Iterable[Operation], places: Mapping[str, Place]) -> I
     by_exchange: dict[str, list[Operation]] = defaultdict(list)
     for operation in operations:
         by_exchange[operation.exchange].append(operation)
-    found: list[tuple[int, bool, str, Operation, _Pair]] = []
+    found: list[tuple[int, bool, bool, str, Operation, _Pair]] = []
     for identity, pair in by_exchange.items():
         asked = next((operation for operation in pair if operation.from_client), None)
         answered = next((operation for operation in pair if not operation.from_client), None)
         shell_id = _first(asked, answered, "shell_id")
         if shell_id:
             made = _Pair(asked, answered, places[identity], shell_id, _first(asked, answered, "command_id"))
-            begin = None
+            begin = 0
             for one in (asked, answered):
                 if one is not None:
-                    at = one.ts_ns if one.order_ns is None else one.order_ns
-                    begin = at if begin is None else max(begin, at)
-                    found.append((begin, not one.from_client, one.message, one, made))
-    found.sort(key=lambda one: one[:3])
-    return ((operation, pair) for _, _, _, operation, pair in found)
+                    begin = max(begin, one.ts_ns if one.order_ns is None else one.order_ns)
+                    found.append((begin, not one.from_client, one.name == BETWEEN, one.message, one, made))
+    found.sort(key=lambda one: one[:4])
+    return ((operation, pair) for _, _, _, _, operation, pair in found)
 
 
 def _first(asked: Operation | None, answered: Operation | None, name: str) -> str | None:
@@ -125,7 +124,10 @@ def _shell_of(known: dict[tuple[str, str], list[_Shell]], pair: _Pair, operation
     if pair.shell is not None:
         return pair.shell
     uses = known.setdefault((pair.place.server, pair.shell_id), [])
-    creates = pair.asked is not None and pair.asked.name == "Create" and not _refused(pair)
+    if pair.asked is not None and not pair.asked.lost:
+        creates = pair.asked.name == "Create" and not _refused(pair)
+    else:
+        creates = pair.answered is not None and pair.answered.name == "CreateResponse"
     if not uses or (creates and (uses[-1].created or uses[-1].commands)):
         uses.append(_Shell(pair.shell_id, pair.place, operation.ts_ns, operation.ts_ns, operation.packets[:1]))
     shell = pair.shell = uses[-1]
