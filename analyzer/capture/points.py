@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from analyzer.capture.bits import HTTP, REJECTED, TLS, UNDECIDED
 from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen
@@ -45,7 +46,6 @@ _NEAREST = 8
 """Points with files of the same name, and of other names, that a file may go on with: those that ended last."""
 _ETHERNET, _ADDRESS = 1, 6
 """The link type, and the bytes of an address."""
-_UNDECIDED, _HTTP, _TLS, _REJECTED = 0, 1, 2, 3
 
 
 class _Head(NamedTuple):
@@ -331,10 +331,10 @@ def _is_alone(head: _Head, begins: Sequence[int], limits: Limits) -> bool:
 def _neighbours(points: Sequence[Point]) -> list[frozenset[int]]:
     """For each point its connections that it would drop and another one keeps, by the number of their first packet."""
     tables = [[(*row, before) for kernel, before in point.tables for row in kernel.addresses()] for point in points]
-    kept = [{ends for ends, state, _, _, _ in table if state in (_HTTP, _TLS)} for table in tables]
+    kept = [{ends for ends, state, _, _, _ in table if state in (HTTP, TLS)} for table in tables]
     everywhere = Counter(ends for own in kept for ends in own)
     found = []
     for own, table in zip(kept, tables, strict=True):
-        dropped = ((ends, first + before) for ends, state, first, payloads, before in table if state == _REJECTED or (state == _UNDECIDED and payloads))
+        dropped = ((ends, first + before) for ends, state, first, payloads, before in table if state == REJECTED or (state == UNDECIDED and payloads))
         found.append(frozenset(first for ends, first in dropped if ends not in own and everywhere[ends]))
     return found
