@@ -24,10 +24,8 @@ cdef class Flows(Verdicts):
     cdef u8[::1] _out
 
     cpdef object next_file(self, i64 packets, bint in_place)
-    cdef void _time(self, i64 ts_ns) noexcept nogil
     @cython.locals(file_at=i64, base=i64, flow=i64)
     cdef int _add(self, u64 number, i64 ts_ns, u64 numbers, u64 about, u64 ident, i64 at, i64 size, i64 wire_size, i64 to_file) except -1 nogil
-    cdef int _no_room(self, i64 size) noexcept nogil
     cpdef object room(self, i64 size)
     cdef object _flush(self)
     @cython.locals(begin=i64)

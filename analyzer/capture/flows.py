@@ -110,14 +110,6 @@ class Flows(Verdicts):
         self._flows[flow + 7] += 1
         return 0
 
-    def _no_room(self, size: int) -> int:
-        """1 when the arrays may not take one more packet of ``size`` bytes."""
-        if self._row_count >= self._row_room or (self._flow_count >= self._flow_room and not self._flow_free):
-            return 1
-        if not self._prefix_free or self._late_count >= self._late_room or self._used * 8 >= self._slots * 5:
-            return 1
-        return 1 if not self.in_place and self._out_count + size > self._out_room else 0
-
     def room(self, size: int) -> None:
         """Makes room for one packet of ``size`` bytes: drops what is rejected, then lets arrays grow."""
         if self._row_count >= self._row_room:
@@ -339,25 +331,3 @@ class Flows(Verdicts):
     def spool_full(self) -> bool:
         """True when payload was not kept because the spool's limit was reached."""
         return bool(self._spool_full)
-
-    def _time(self, ts_ns: int) -> None:
-        if self._only:
-            if ts_ns >= self._alone_ns:
-                self._alone_ns = ts_ns
-            else:
-                self._alone_backwards += 1
-        if not self._file_timed:
-            self._file_timed = 1
-            self._file_first_ns = self._file_last_ns = ts_ns
-        elif ts_ns > self._file_last_ns:
-            self._file_last_ns = ts_ns
-        elif ts_ns < self._file_first_ns:
-            self._file_first_ns = ts_ns
-        if not self._timed:
-            self._timed = 1
-            self._first_ns = self._last_ns = ts_ns
-        elif ts_ns > self._last_ns:
-            self._last_ns = ts_ns
-        elif ts_ns < self._last_ns:
-            self.backwards += 1
-            self._first_ns = min(self._first_ns, ts_ns)

@@ -24,13 +24,15 @@ cdef class Kernel(Flows):
     cdef readonly i64 number, seconds, last_block_ns
     cdef i64 _record_size, _payload_at, _hungry, _icmp_room, _datagram_room
 
-    cdef u64 _u16(self, i64 at) except 0xFFFFFFFFFFFFFFFF nogil
+    cdef inline u64 _u16(self, i64 at) except 0xFFFFFFFFFFFFFFFF nogil
+    cdef inline void _time(self, i64 ts_ns) noexcept nogil
+    cdef inline int _no_room(self, i64 size) noexcept nogil
     @cython.locals(word=u64)
-    cdef u64 _u32(self, i64 at) except 0xFFFFFFFFFFFFFFFF nogil
+    cdef inline u64 _u32(self, i64 at) except 0xFFFFFFFFFFFFFFFF nogil
     @cython.locals(high=u64, low=u64)
     cdef u64 _u64(self, i64 at) except? 0xFFFFFFFFFFFFFFFF nogil
     @cython.locals(word=u64)
-    cdef u64 _file_u32(self, i64 at, i64 big) except 0xFFFFFFFFFFFFFFFF nogil
+    cdef inline u64 _file_u32(self, i64 at, i64 big) except 0xFFFFFFFFFFFFFFFF nogil
     @cython.locals(kind=i64, at=i64, end=i64, to_file=i64, big=i64, scale=i64, header=i64)
     cpdef object pcap(self, object buffer, tuple span, i64 number, tuple layout, object link)
     @cython.locals(size=i64, seconds=i64, ts_ns=i64)
@@ -46,9 +48,9 @@ cdef class Kernel(Flows):
     @cython.locals(end=i64, link=i64, ethertype=i64, p=i64)
     cdef int _packet(self, i64 at, i64 size, i64 wire_size, i64 kind, i64 number, i64 ts_ns, i64 to_file) except -1 nogil
     @cython.locals(ethertype=i64, p=i64, family=u64)
-    cdef Py_ssize_t _link(self, i64 at, i64 end, i64 kind) except -1 nogil
+    cdef inline Py_ssize_t _link(self, i64 at, i64 end, i64 kind) except -1 nogil
     @cython.locals(t=i64, protocol=i64, total=i64, ip_end=i64, ident=u64, hops=u64)
-    cdef int _ipv4(self, i64 p, i64 end, i64 frame_end, i64 number, i64 ts_ns, i64 to_file) except -1 nogil
+    cdef inline int _ipv4(self, i64 p, i64 end, i64 frame_end, i64 number, i64 ts_ns, i64 to_file) except -1 nogil
     @cython.locals(t=i64, protocol=i64, total=i64, ip_end=i64, ident=u64, step=i64, hops=u64)
     cdef int _ipv6(self, i64 p, i64 end, i64 frame_end, i64 number, i64 ts_ns, i64 to_file) except -1 nogil
     @cython.locals(code=i64, near=i64, far=i64)

@@ -5,8 +5,12 @@ from its first payloads. Rows of kept and of undecided flows are appended to one
 begins a new flow on a reused 4-tuple, as in Wireshark. What is not ordinary (damage, options, tunnels, fragments, rare links) is left to the caller, who
 hands over such packets one at a time; payload that does not lie in the capture's file as it is gets spooled.
 
-One source, two ways to run: kernel.pxd gives the types for Cython's compiler, and without a compiler this file runs as it is. So it is written in integers and
-flat arrays of 64-bit words, without an object per packet. Arrays never grow while packets are walked: `Kernel.room` is made before.
+Four units, one above the other: `analyzer.capture.table`, `analyzer.capture.verdicts`, `analyzer.capture.flows`, and this
+one, which has all that is done for each byte or packet, so that the compiler can put it into one piece of code.
+
+One source, two ways to run: the .pxd files give the types for Cython's compiler, and without a compiler these files run as they
+are. So they are written in integers and flat arrays of 64-bit words (`analyzer.capture.bits`), without an object per packet.
+Arrays never grow while packets are walked: `Flows.room` is made before.
 """
 
 from array import array
@@ -108,6 +112,14 @@ class Kernel(Flows):
         word = word << 8 | self._view[at + 2]
         word = word << 8 | self._view[at + 1]
         return word << 8 | self._view[at]
+
+    def _no_room(self, size: int) -> int:
+        """1 when the arrays may not take one more packet of ``size`` bytes."""
+        if self._row_count >= self._row_room or (self._flow_count >= self._flow_room and not self._flow_free):
+            return 1
+        if not self._prefix_free or self._late_count >= self._late_room or self._used * 8 >= self._slots * 5:
+            return 1
+        return 1 if not self.in_place and self._out_count + size > self._out_room else 0
 
     def pcap(self, buffer: bytearray, span: tuple[int, int, int], number: int, layout: tuple[int, int, int], link: int) -> int:
         """Takes ordinary pcap records; gives the place where it stopped: at damage, at a packet for `packet`, or where a record is not whole.
@@ -220,6 +232,28 @@ class Kernel(Flows):
         ends = [int.from_bytes(address[part : part + 8], "big") for address in (source, destination) for part in (0, 8)]
         four = 1 if len(source) == 4 else 0
         self._tcp(number, ts_ns, four, ends[0], ends[1], ends[2], ends[3], ttl << 32 | ident << 16, 0, len(tcp), wire_size, -1)
+
+    def _time(self, ts_ns: int) -> None:
+        if self._only:
+            if ts_ns >= self._alone_ns:
+                self._alone_ns = ts_ns
+            else:
+                self._alone_backwards += 1
+        if not self._file_timed:
+            self._file_timed = 1
+            self._file_first_ns = self._file_last_ns = ts_ns
+        elif ts_ns > self._file_last_ns:
+            self._file_last_ns = ts_ns
+        elif ts_ns < self._file_first_ns:
+            self._file_first_ns = ts_ns
+        if not self._timed:
+            self._timed = 1
+            self._first_ns = self._last_ns = ts_ns
+        elif ts_ns > self._last_ns:
+            self._last_ns = ts_ns
+        elif ts_ns < self._last_ns:
+            self.backwards += 1
+            self._first_ns = min(self._first_ns, ts_ns)
 
     def _packet(self, at: int, size: int, wire_size: int, kind: int, number: int, ts_ns: int, to_file: int) -> int:
         """What is left to do for this packet outside (flags); nothing was changed when it is not `DONE`."""
