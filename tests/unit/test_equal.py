@@ -29,5 +29,6 @@ def test_a_tree_is_asked_with_its_own_sources() -> None:
 def test_the_cells_are_those_of_the_tables() -> None:
     sample = next(equal.samples(ROOT / "sample_pcaps"))
     found = equal.cells(sample)
-    assert found["connections"] and found["connections"][0]["client_ip"].startswith("'10.")
+    assert found["connections"]
+    assert found["connections"][0]["client_ip"].startswith("'10.")
     assert list(differences(found, {**found, "connections": []})) == [f"connections: {len(found['connections'])} rows became 0"]
