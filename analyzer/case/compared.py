@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import pandas as pd
 
-    from analyzer.case.tables import CaseTables
     from analyzer.compare.verdict import Comparison
 
 WIDTH = 100
@@ -19,11 +18,14 @@ WIDTH = 100
 class Compared:
     """Two cases step by step: A is the one that was asked, B the other one. ``print`` gives the text, a notebook shows the page's content."""
 
-    def __init__(self, left: CaseTables, right: CaseTables, names: tuple[str, str] = ("A", "B")) -> None:
+    def __init__(
+        self, left: Callable[[str], Iterable[tuple[Any, ...]]], right: Callable[[str], Iterable[tuple[Any, ...]]], names: tuple[str, str] = ("A", "B")
+    ) -> None:
+        """``left``, ``right``: the cells of a table of each, by its name."""
         from analyzer.compare.rows import Rows
         from analyzer.compare.verdict import comparison
 
-        self.result: Comparison = comparison(Rows("A", left.cells), Rows("B", right.cells))._replace(left=names[0], right=names[1])
+        self.result: Comparison = comparison(Rows("A", left), Rows("B", right))._replace(left=names[0], right=names[1])
         """Pairs of steps, the place of the first difference (None: there is none), the verdict's sentences, findings, other differences."""
 
     @property
@@ -49,10 +51,10 @@ class Compared:
 
     def text(self, width: int = WIDTH, *, colour: bool = False) -> str:
         """For a terminal."""
-        from analyzer.case.tables import rendered
         from analyzer.compare.shown import text_lines
+        from analyzer.reports.lines import coloured, plain
 
-        return rendered(text_lines(self.result, width), colour=colour)
+        return (coloured if colour else plain)(text_lines(self.result, width))
 
     def html(self) -> str:
         """A page of its own: opens offline and runs nothing."""

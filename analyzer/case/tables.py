@@ -282,7 +282,7 @@ class CaseTables(ABC):
         """
         from analyzer.case.compared import Compared
 
-        return Compared(self, other, names)
+        return Compared(self.cells, other.cells, names)
 
     def _repr_html_(self) -> str:
         """What a notebook shows of a case: its files, how much is in it, the diagnosis, and its most severe incidents."""

@@ -192,7 +192,7 @@ def _compare() -> Schema:
         "steps": _array(step),
         "differences": _array(difference),
     }
-    return _object(needed, description="`compare A B -f json`: the steps of two cases beside each other.")
+    return _object(needed, description="`compare A B -f json`: the steps of two cases in pairs.")
 
 
 _MADE: Mapping[str, Callable[[], Schema]] = {
