@@ -11,11 +11,11 @@ from analyzer.tables.texts import dumps, objects
 SCHEMA = 1
 """Grows when a name in the output changes its meaning."""
 
-_TABLES = ("captures", "incidents", "findings", "proxies", "issues")
+_TABLES = ("captures", "incidents", "findings", "proxies", "keys", "issues")
 
 
 def document(result: Result, version: str) -> Iterator[str]:
-    """One JSON object: tool, version, schema, diagnosis, coverage, routes, and the tables captures, incidents, findings, proxies and issues."""
+    """One JSON object: tool, version, schema, diagnosis, coverage, routes, and the tables captures, incidents, findings, proxies, keys and issues."""
     about = {"tool": "winrm-analyzer", "version": version, "schema": SCHEMA, "schema_version": SCHEMA}
     head = {**about, "diagnosis": "\n".join(result.diagnosis), "coverage": _coverage(result), "routes": list(_routes(result))}
     tables = {name: list(_objects(result, name)) for name in _TABLES}
@@ -23,7 +23,7 @@ def document(result: Result, version: str) -> Iterator[str]:
 
 
 def lines(result: Result, version: str) -> Iterator[str]:
-    """One JSON object a line; ``table`` tells what it is: run, diagnosis, coverage, routes, captures, incidents, findings, proxies, issues."""
+    """One JSON object a line; ``table`` tells what it is: run, diagnosis, coverage, routes, captures, incidents, findings, proxies, keys, issues."""
     yield dumps({"table": "run", "tool": "winrm-analyzer", "version": version, "schema": SCHEMA, "schema_version": SCHEMA}) + "\n"
     yield dumps({"table": "diagnosis", "text": "\n".join(result.diagnosis)}) + "\n"
     yield dumps({"table": "coverage"} | _coverage(result)) + "\n"

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.engine.local import run
-from analyzer.engine.secrets import load
+from analyzer.engine.secrets.load import load
 from analyzer.records.finding import Finding, Severity
 from analyzer.settings import Limits, Scope
 from tests.build.talk_http import ABSOLUTE, WSMAN, offer, post, reply, sealed, soap
