@@ -69,6 +69,7 @@ class _Seen(Struct):
     """Ids of NTLM conversations by user, in small letters, with and without what follows an @."""
     whole: Collection[str]
     """Those of them whose response and challenge are there."""
+    tickets: Collection[bytes]
     etypes: Counter[int]
     """Kerberos tickets by encryption type."""
     sealed: int
@@ -143,6 +144,7 @@ def _fits(evidence: Evidence, secrets: Secrets) -> tuple[dict[str, list[str]], d
 def _seen(evidence: Evidence, proofs: Mapping[str, Proof]) -> _Seen:
     users: dict[str, list[str]] = defaultdict(list)
     etypes: Counter[int] = Counter()
+    tickets: set[bytes] = set()
     for spoken in evidence.conversations:
         if spoken.mechanism is Mechanism.NTLM and spoken.client.user:
             name = spoken.client.user.lower()
@@ -152,11 +154,12 @@ def _seen(evidence: Evidence, proofs: Mapping[str, Proof]) -> _Seen:
             token = None if step.token is None or not step.from_client else step.token.kerberos
             if isinstance(token, KerberosToken) and token.etype is not None:
                 etypes[token.etype] += 1
+                tickets.add(token.ticket or b"")
     sealed = sum(one.protection is Protection.SEALED and not one.opened for one in evidence.messages.values())
     hellos = [one.tls for one in evidence.connections.values() if one.tls is not None and one.tls.client_random is not None]
     rsa = sum(one.cipher_suite in RSA_SUITES for one in hellos)
     basic = sum(one.mechanism is Mechanism.BASIC for one in evidence.conversations)
-    return _Seen(users, frozenset(proofs), etypes, sealed, len(hellos), rsa, basic)
+    return _Seen(users, frozenset(proofs), tickets, etypes, sealed, len(hellos), rsa, basic)
 
 
 def _each(secrets: Secrets, seen: _Seen, right: Collection[str]) -> Iterator[tuple[str, str | None, str]]:
@@ -167,19 +170,24 @@ def _each(secrets: Secrets, seen: _Seen, right: Collection[str]) -> Iterator[tup
     for key in secrets.kerberos:
         yield key.tag, key.principal, _why_kerberos(key, seen)
     for ticket in secrets.tickets:
-        yield ticket.tag, ticket.client or None, f"the ticket for {ticket.service} is not used in the captures"
+        unused = f"the ticket for {ticket.service} is not used in the captures"
+        yield (
+            ticket.tag,
+            ticket.client or None,
+            f"its key decrypts nothing that came with the ticket for {ticket.service}" if ticket.ticket in seen.tickets else unused,
+        )
     for session in secrets.session_keys:
         yield (
             session.tag,
             None,
-            f"it decrypts none of {seen.sealed:,} encrypted messages" if seen.sealed else "no message that NTLM encrypted is left to decrypt",
+            f"it decrypts no encrypted message ({seen.sealed:,} tried)" if seen.sealed else "no message that NTLM encrypted is left to decrypt",
         )
     for tag, lines in Counter(one.tag for one in secrets.tls).items():
-        nothing = f"none of its {lines:,} lines belongs to one of {seen.tls:,} TLS connections that were read"
+        nothing = f"its lines ({lines:,}) belong to none of the TLS connections that were read ({seen.tls:,})"
         yield tag, None, nothing if seen.tls else "no TLS handshake that could be WinRM's is in the captures"
     for rsa in secrets.rsa:
         none = "no TLS connection with RSA key exchange is in the captures; (EC)DHE and TLS 1.3 need a key log"
-        yield rsa.tag, None, f"it is not the key of {seen.rsa:,} TLS connections with RSA key exchange" if seen.rsa else none
+        yield rsa.tag, None, f"it decrypts no TLS connection with RSA key exchange ({seen.rsa:,} tried)" if seen.rsa else none
 
 
 def _why_ntlm(secret: NtlmSecret, seen: _Seen) -> str:

@@ -34,7 +34,7 @@ _TICKET_TAGS, _REPLY_TAGS = (0x63,), (0x79, 0x7A)
 
 
 class Learnt(NamedTuple):
-    """A ticket's session key, the tag of the secret that it was learnt with, and the client's name."""
+    """A ticket's session key, the tag of the secret that it was learnt with, and the client's name; None while nothing has proved the key."""
 
     key: Key
     tag: str
@@ -85,7 +85,8 @@ def ticket_client(request: bytes, ring: KeyRing, known: dict[bytes, Learnt]) -> 
         plain = decrypt(learnt.key, _AUTHENTICATOR, message.authenticator.cipher)
         told = None if plain is None else authenticator(plain)
         if told is not None:
-            return known.setdefault(message.ticket.encrypted.digest, learnt._replace(client=f"{told.client}@{told.realm}"))
+            known[message.ticket.encrypted.digest] = proved = learnt._replace(client=f"{told.client}@{told.realm}")
+            return proved
     return None
 
 
@@ -108,7 +109,8 @@ def _session_keys(message: ApReq, ring: KeyRing, tickets: Tickets) -> Iterable[L
     known = tickets.get(message.ticket.encrypted.digest)
     if known is not None:
         yield known
-        return
+        if known.client is not None:
+            return
     opened = _ticket(message.ticket, ring)
     if opened is not None:
         yield opened
@@ -129,7 +131,7 @@ def learn(messages: Iterable[bytes], secrets: Secrets, ring: KeyRing | None = No
     ``messages``: AS-REP, TGS-REQ and TGS-REP as they travelled, in order of time, requests before their replies.
     """
     ring = KeyRing(secrets) if ring is None else ring
-    known = {one.ticket: Learnt(Key(one.etype, one.value), one.tag, one.client or None) for one in secrets.tickets}
+    known = {one.ticket: Learnt(Key(one.etype, one.value), one.tag, None) for one in secrets.tickets}
     if ring.empty:
         return known
     pending: list[tuple[Learnt, Key | None]] = []
@@ -150,8 +152,9 @@ def _granting(message: ApReq, ring: KeyRing, known: dict[bytes, Learnt]) -> tupl
         plain = decrypt(learnt.key, _TGS_AUTHENTICATOR, message.authenticator.cipher)
         told = None if plain is None else authenticator(plain)
         if told is not None:
-            known.setdefault(message.ticket.encrypted.digest, learnt)
-            return Learnt(learnt.key, learnt.tag, f"{told.client}@{told.realm}"), told.subkey
+            known[message.ticket.encrypted.digest] = proved = learnt._replace(client=f"{told.client}@{told.realm}")
+            ring.fitted.add(proved.tag)
+            return proved, told.subkey
     return None
 
 

@@ -36,7 +36,7 @@ def test_everything_of_a_file(tmp_path: Path) -> None:
     assert found.ntlm[1].nt_hash == bytes.fromhex(HEX)
     assert [one.value for one in found.session_keys] == [bytes.fromhex(HEX)]
     assert [(one.etype, one.principal) for one in found.kerberos] == [(17, None), (18, "HTTP/srv01@LAB.EXAMPLE")]
-    assert found.tls == (TlsSecret("CLIENT_RANDOM", b"\xab" * 32, Secret(b"\xcd" * 48)),)
+    assert found.tls == (TlsSecret("CLIENT_RANDOM", b"\xab" * 32, Secret(b"\xcd" * 48), "keylog:tls.keys"),)
     assert HIDDEN not in repr(found)
     assert HEX not in repr(found)
     assert "\\xcd" not in repr(found)
