@@ -45,7 +45,12 @@ _mask = click.option(
     help="What is masked in texts: what looks like a password or key, best effort; or all arguments of commands.",
 )
 _file = click.Path(exists=True, dir_okay=False)
-_secrets = click.option("--secrets", type=_file, metavar="FILE.toml", help="Passwords, hashes and keys that decrypt encrypted bodies. They are never printed.")
+_secrets = click.option(
+    "--secrets",
+    type=click.Path(exists=True),
+    metavar="FILE|DIR",
+    help="Passwords, hashes and keys that decrypt encrypted bodies, in the form in which you have them. They are never printed.",
+)
 _keylog = click.option("--keylog", type=_file, metavar="FILE", help="A TLS key log (SSLKEYLOGFILE).")
 _keytab = click.option("--keytab", type=_file, metavar="FILE", help="A Kerberos keytab with the service's key, or krbtgt's.")
 
