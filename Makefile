@@ -21,6 +21,7 @@ WORKERS ?= auto
 TESTS ?= tests
 
 test: $(STAMP)   ## run the tests, with one process for each core (WORKERS=0: in this one; TESTS=FOLDER: some)
+	@echo "Running the tests in $(TESTS): all of them take 10 to 15 minutes on two cores; make quick runs those of a first change in under 2." >&2
 	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
 QUICK ?= tests/architecture tests/rules $(addprefix tests/unit/,auth capture formats http proxy psrp sealing story transport wsman)

@@ -6,7 +6,7 @@ that could be read best (`analyzer.wsman.copies`). Of a body that lacks bytes wh
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -77,16 +77,23 @@ class _Tools(Struct, frozen=True, gc=False):
 
 
 def contents(
-    evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits, workers: int = 1, named: Mapping[str, Named] = NOBODY
+    evidence: Evidence,
+    secrets: Secrets,
+    tickets: Tickets,
+    fetch: Fetch,
+    limits: Limits,
+    workers: int = 1,
+    named: Mapping[str, Named] = NOBODY,
+    done: Callable[[int, int], None] | None = None,
 ) -> Contents:
     """Opens what can be opened and reads what is readable, in ``workers`` processes.
 
-    ``named``: users that tickets tell, by conversation id.
+    ``named``: users that tickets tell, by conversation id. ``done`` is told how many of how many parts are read.
     """
     tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), fetch, limits)
     groups = _groups(evidence)
     chunks = [groups[start::_CHUNKS] for start in range(min(_CHUNKS, len(groups)))]
-    by_chunk = spread(lambda chunk: [_read(tools, group, frozenset()) for group in chunk], chunks, workers)
+    by_chunk = spread(lambda chunk: [_read(tools, group, frozenset()) for group in chunk], chunks, workers, done)
     read = [by_chunk[place % _CHUNKS][place // _CHUNKS] for place in range(len(groups))]
     compressed = frozenset().union(*(one.compressed for one in read))
     for place, one in enumerate(read):

@@ -82,7 +82,9 @@ def _read(
     proofs = proved(found.conversations, found.exchanges, secrets.ntlm, limits)
     found = replace(found, issues=(*found.issues, *proofs.issues, *ring.issues()))
     narrow = fitting(secrets, proofs.proofs)
-    opened = contents(found, narrow, tickets, sources.fetch, limits, workers, named)
+    opened = contents(found, narrow, tickets, sources.fetch, limits, workers, named, _phase("messages", progress))
+    story = _phase("story", progress)
+    story(0, 1)
     conversations = identified(found.conversations, opened, named)
     if not secrets.empty:
         conversations = with_keys(verified(found, conversations, replace(secrets, proved=proofs.proofs)), proofs.proofs, tickets, opened.messages)
@@ -98,12 +100,22 @@ def _read(
     who = attributed(found, found.shells, found.commands)
     found = replace(found, shells=who.shells, commands=who.commands, files=moved(who.commands))
     found = replace(found, product=settings.asked.proxy)
-    judgement = judged(found, settings, workers)
+    judgement = judged(found, settings, workers, _phase("rules", progress))
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
     again = partial(texts, found, narrow, tickets, sources.fetch, limits)
     made = Result(found, judgement.findings, auth_steps(found), judgement.scorecards, found.shells, found.commands, judgement.incidents, judgement.diagnosis)
     return made, again
+
+
+def _phase(name: str, progress: Callable[[str, int, int], None] | None) -> Callable[[int, int], None]:
+    """Tells how far one phase is."""
+
+    def tell(done: int, total: int) -> None:
+        if progress is not None:
+            progress(name, done, total)
+
+    return tell
 
 
 def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Callable[[str, int, int], None] | None) -> tuple[list[Talk], int]:

@@ -57,7 +57,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "scapy": ("capture/scapy_packet.py", "auth/schemes/scapy_adapter.py"),
     "psrpcore": ("psrp/psrpcore_adapter.py",),
     "lxml": ("formats/xml.py",),
-    "rich": ("reports/",),
+    "rich": ("reports/", "cli/drawing.py"),
     "yaml": ("sigma/yaml_adapter.py",),
     "pybase64": ("wsman/winrs.py",),
     "click": ("cli/",),
