@@ -70,6 +70,8 @@ class Limits(Struct, frozen=True, gc=False):
     headers: int = 1000
     body_bytes: int = 1 << 40
     chunks: int = 1_000_000
+    http2_frames: int = 1_000_000
+    """Frames of one direction of an HTTP/2 connection."""
     tunnel_depth: int = 2
     prefaces: int = 4
     """SOCKS requests and PROXY headers, one after the other, at the beginning of a connection."""

@@ -25,7 +25,9 @@ from analyzer.auth.steps import steps_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog
 from analyzer.formats.tls_facts import answers_in_tls, tls_facts
-from analyzer.http.exchanges import Tunnel, parse
+from analyzer.http.exchanges import Parsed, Tunnel, parse
+from analyzer.http.http2 import Start, speaks_http2, upgraded
+from analyzer.http.http2 import parse as parse_http2
 from analyzer.proxy.hops import hops
 from analyzer.proxy.routes import routes
 from analyzer.records.auth import Audience, Conversation
@@ -176,10 +178,16 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
         told = tls_facts(made.to_server, made.to_client, fetch, tools.keys, wanted or _asked_for(made))
         made = replace(made, tls=told)
         made = (opened(made, tools.keys, fetch, tools.store) if tools.keys else None) or made
-    if made.protocol != "http" and not made.tls_opened:
+    second = (made.protocol == "other" or made.tls_opened) and speaks_http2(made, fetch)
+    if made.protocol != "http" and not made.tls_opened and not second:
         opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if _hides(made) else ()
         return [Talk(made, (), (), (), (*issues, *opaque))]
-    parsed = parse(made, fetch, limits)
+    parsed = parse_http2(made, fetch, limits, Start()) if second else parse(made, fetch, limits)
+    upgrade = None if second else upgraded(parsed)
+    if upgrade is not None:
+        before = [one for one in parsed.exchanges if upgrade.upgraded is not None and one.position < upgrade.upgraded.position]
+        rest = parse_http2(made, fetch, limits, upgrade, len(before))
+        parsed = Parsed((*before, *rest.exchanges), None, rest.issues)
     complaints = [*issues, *parsed.issues]
     described_messages: list[Message] = []
     for exchange in parsed.exchanges:
