@@ -186,7 +186,7 @@ def _each(secrets: Secrets, seen: _Seen, right: Collection[str]) -> Iterator[tup
         nothing = f"its lines ({lines:,}) belong to none of the TLS connections that were read ({seen.tls:,})"
         yield tag, None, nothing if seen.tls else "no TLS handshake that could be WinRM's is in the captures"
     for rsa in secrets.rsa:
-        none = "no TLS connection with RSA key exchange is in the captures; (EC)DHE and TLS 1.3 need a key log"
+        none = "no TLS connection with RSA key exchange is in the captures; Diffie-Hellman and TLS 1.3 need a key log"
         yield rsa.tag, None, f"it decrypts no TLS connection with RSA key exchange ({seen.rsa:,} tried)" if seen.rsa else none
 
 

@@ -28,7 +28,8 @@ from analyzer.formats.tls_facts import answers_in_tls, tls_facts
 from analyzer.http.exchanges import Parsed, Tunnel, parse
 from analyzer.http.http2 import Start, speaks_http2, upgraded
 from analyzer.http.http2 import parse as parse_http2
-from analyzer.proxy.hops import hops
+from analyzer.proxy.healing import lent
+from analyzer.proxy.hops import Joined, hops
 from analyzer.proxy.routes import routes
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.capture import Capture, Flow, IcmpError
@@ -48,7 +49,7 @@ from analyzer.story.icmp import icmp_of
 from analyzer.story.silence import joined as without_repeats
 from analyzer.story.silence import unanswered
 from analyzer.transport.connections import connection
-from analyzer.transport.healing import healed
+from analyzer.transport.healing import borrowed, healed
 from analyzer.transport.prefaces import unprefaced
 from analyzer.transport.threads import same, threads
 from analyzer.transport.tls import Store, opened
@@ -69,6 +70,8 @@ class Talk(NamedTuple):
     messages: tuple[Message, ...]
     conversations: tuple[Conversation, ...]
     issues: tuple[Issue, ...]
+    of_transport: tuple[Issue, ...] = ()
+    """Those of ``issues`` that its packets gave, before anything was read."""
 
 
 class Tools(NamedTuple):
@@ -178,16 +181,32 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
         told = tls_facts(made.to_server, made.to_client, fetch, tools.keys, wanted or _asked_for(made))
         made = replace(made, tls=told)
         made = (opened(made, tools.keys, fetch, tools.store) if tools.keys else None) or made
-    second = (made.protocol == "other" or made.tls_opened) and speaks_http2(made, fetch)
-    if made.protocol != "http" and not made.tls_opened and not second:
+    if made.protocol != "http" and not made.tls_opened and not (made.protocol == "other" and speaks_http2(made, fetch)):
         opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if _hides(made) else ()
         return [Talk(made, (), (), (), (*issues, *opaque))]
-    parsed = parse_http2(made, fetch, limits, Start()) if second else parse(made, fetch, limits)
-    upgrade = None if second else upgraded(parsed)
-    if upgrade is not None:
-        before = [one for one in parsed.exchanges if upgrade.upgraded is not None and one.position < upgrade.upgraded.position]
-        rest = parse_http2(made, fetch, limits, upgrade, len(before))
-        parsed = Parsed((*before, *rest.exchanges), None, rest.issues)
+    found, tunnel = _said(made, issues, fetch, limits)
+    if tunnel is None:
+        return [found]
+    outer = replace(made, protocol="connect")
+    return [found._replace(connection=outer), *_tunnel(outer, tunnel, tools, depth)]
+
+
+def _parsed(made: Connection, fetch: Fetch, limits: Limits) -> Parsed:
+    """The exchanges in HTTP/1, in HTTP/2, or in one after the other."""
+    if speaks_http2(made, fetch):
+        return parse_http2(made, fetch, limits, Start())
+    parsed = parse(made, fetch, limits)
+    start = upgraded(parsed)
+    if start is None or start.upgraded is None:
+        return parsed
+    before = parsed.exchanges[: start.upgraded.position - 1]
+    rest = parse_http2(made, fetch, limits, start, len(before))
+    return Parsed((*before, *rest.exchanges), None, rest.issues)
+
+
+def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Limits) -> tuple[Talk, Tunnel | None]:
+    """What a connection says in HTTP, and the tunnel in it."""
+    parsed = _parsed(made, fetch, limits)
     complaints = [*issues, *parsed.issues]
     described_messages: list[Message] = []
     for exchange in parsed.exchanges:
@@ -199,11 +218,7 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
             complaints += problems
     spoken, problems = conversations(made, parsed.exchanges, limits)
     complaints += problems
-    if parsed.tunnel is None:
-        return [Talk(made, parsed.exchanges, tuple(described_messages), spoken, tuple(complaints))]
-    outer = replace(made, protocol="connect")
-    talks = [Talk(outer, parsed.exchanges, tuple(described_messages), spoken, tuple(complaints))]
-    return talks + _tunnel(outer, parsed.tunnel, tools, depth)
+    return Talk(made, parsed.exchanges, tuple(described_messages), spoken, tuple(complaints), issues), parsed.tunnel
 
 
 def _tunnel(outer: Connection, tunnel: Tunnel, tools: Tools, depth: int) -> list[Talk]:
@@ -230,12 +245,13 @@ def evidence(
 ) -> Evidence:
     """Jobs *hops* and *routes*: everything put together, in order of place."""
     ordered = sorted(talks, key=lambda item: _place(item.connection.id))
-    connections, translations = _views((item.connection for item in ordered), fetch)
-    exchanges_of = {item.connection.id: item.exchanges for item in ordered}
-    all_messages = {message.id: message for item in ordered for message in item.messages}
-    joined = hops(connections, exchanges_of, all_messages)
+    both = _both_sides(ordered, fetch)
+    mended = _mended(ordered, both, fetch, limits)
+    if mended is not None:
+        ordered = mended
+        both = _both_sides(ordered, fetch)
+    connections, exchanges, exchanges_of, all_messages, joined = both.connections, both.exchanges, both.exchanges_of, both.messages, both.joined
     routed = routes(connections, exchanges_of, joined.hops, joined.legs, fetch)
-    exchanges = {exchange.id: exchange for item in ordered for exchange in item.exchanges}
     icmp = icmp_of(connections, errors)
     silent = unanswered(connections, exchanges_of, captures, icmp, fetch, limits)
     near, far = {}, {}
@@ -261,8 +277,45 @@ def evidence(
         winrm_exchanges=present.exchanges,
         icmp=icmp,
         unanswered=without_repeats(silent, joined.hops, exchanges),
-        issues=(*issues, *(issue for item in ordered for issue in item.issues), *translations, *joined.issues, *routed.issues),
+        issues=(*issues, *(issue for item in ordered for issue in item.issues), *both.translations, *joined.issues, *routed.issues),
     )
+
+
+class _Both(NamedTuple):
+    """The connections of all captures with what they say, joined."""
+
+    connections: dict[str, Connection]
+    translations: tuple[Issue, ...]
+    exchanges: dict[str, Exchange]
+    exchanges_of: dict[str, tuple[Exchange, ...]]
+    messages: dict[str, Message]
+    joined: Joined
+
+
+def _both_sides(talks: Sequence[Talk], fetch: Fetch) -> _Both:
+    connections, translations = _views((item.connection for item in talks), fetch)
+    exchanges_of = {item.connection.id: item.exchanges for item in talks}
+    all_messages = {message.id: message for item in talks for message in item.messages}
+    exchanges = {exchange.id: exchange for item in talks for exchange in item.exchanges}
+    return _Both(connections, translations, exchanges, exchanges_of, all_messages, hops(connections, exchanges_of, all_messages))
+
+
+def _mended(talks: Sequence[Talk], both: _Both, fetch: Fetch, limits: Limits) -> list[Talk] | None:
+    """The talks, those with holes in encrypted bodies that the other side of a proxy has read again with these; None where there are none."""
+    found = lent(both.connections, both.exchanges, both.joined.hops, both.messages, fetch)
+    if not found.loans:
+        return None
+    out = []
+    for item in talks:
+        loans = found.loans.get(item.connection.id)
+        if loans is None or item.connection.protocol == "connect":
+            out.append(item)
+            continue
+        made = item.connection
+        made = replace(made, to_server=borrowed(made.to_server, loans.get(True, ())), to_client=borrowed(made.to_client, loans.get(False, ())))
+        told, _ = _said(made, item.of_transport, fetch, limits)
+        out.append(told._replace(issues=(*told.issues, *found.issues.get(made.id, ()))))
+    return out
 
 
 def _views(found: Iterable[Connection], fetch: Fetch) -> tuple[dict[str, Connection], tuple[Issue, ...]]:

@@ -25,10 +25,10 @@ def key_rows(result: Result) -> Iterator[KeyRow]:
 
 
 _COLUMNS: tuple[Column[KeyRow], ...] = (
-    Column("secret", Dtype.TEXT, lambda row: row.use.tag, "Its tag: what it is, its file, and whose it is or its line. It tells nothing of its value."),
+    Column("tag", Dtype.TEXT, lambda row: row.use.tag, "Its name here: what it is, its file, and whose it is or its line. It tells nothing of its value."),
     Column("kind", Dtype.TEXT, lambda row: row.use.kind, "NT hash, password, Kerberos key, Kerberos ticket, NTLM session key, TLS key log, RSA private key."),
     Column("file", Dtype.TEXT, lambda row: row.use.file, "The file that it stands in; null for entries of the TOML file."),
-    Column("account", Dtype.TEXT, lambda row: row.use.account, "Whose it is, as its file spells it; names are hints only, every secret is tried by proof."),
+    Column("account", Dtype.TEXT, lambda row: row.use.account, "Whose it is, as its file spells it; names are hints only, all is tried by proof."),
     Column("fits", Dtype.FLAG, lambda row: row.use.fits, "It was proved right for a logon, or decrypted something."),
     Column("authentications", Dtype.TEXT, lambda row: ",".join(row.use.logons) or None, "The logons that it was proved for."),
     Column(
@@ -48,5 +48,5 @@ KEYS = Table(
     means="One row per password, hash or key that was given: what it decrypted, or why it fitted nothing. Of a long list what fits nothing is counted.",
     columns=_COLUMNS,
     rows=key_rows,
-    screen=("secret", "fits", "connections", "messages", "reason", "entries"),
+    screen=("tag", "fits", "connections", "messages", "reason", "entries"),
 )

@@ -31,6 +31,6 @@ FORMATS: tuple[Format, ...] = (
     Format("pypykatz-grep", "output of pypykatz for grep", lsass.is_pypykatz_grep, lsass.pypykatz_grep),
     Format("pypykatz", "output of pypykatz", lsass.is_pypykatz_text, lsass.lsass_text),
     Format("mimikatz", "output of mimikatz", lsass.is_mimikatz, lsass.lsass_text),
-    Format("secretsdump", "output of secretsdump or pwdump (NTDS.DIT, SAM, LSA secrets)", dumps.is_dump, dumps.dump),
+    Format("secretsdump", "output of secretsdump or pwdump", dumps.is_dump, dumps.dump),
     Format("list", "passwords or hashes, one a line, or a potfile", lists.is_list, lists.lines),
 )

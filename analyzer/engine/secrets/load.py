@@ -145,7 +145,7 @@ def _read(path: str) -> bytes:
     try:
         size = Path(path).stat().st_size
         if size > MOST_BYTES:
-            msg = f"{path}: {size:,} bytes; a file with secrets may have {MOST_BYTES:,}"
+            msg = f"{path}: {size:,} bytes; a file with passwords and keys may have {MOST_BYTES:,}"
             raise InputError(msg)
         return Path(path).read_bytes()
     except OSError as error:
