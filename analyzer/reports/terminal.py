@@ -14,7 +14,6 @@ from analyzer.records.issues import KINDS
 from analyzer.records.result import Result
 from analyzer.reports.advice import STYLES, setting_lines
 from analyzer.reports.facts import Coverage, account, counted, counted_conversations, coverage, issue_counts
-from analyzer.reports.given import used_lines
 from analyzer.reports.lines import BLANK, Line, Span, fitted, line, paragraph
 from analyzer.reports.next_steps import NOTHING, Asked, next_lines
 from analyzer.reports.points import capture_points
@@ -113,7 +112,10 @@ def coverage_lines(result: Result, width: int) -> Iterator[Line]:
     )
     if bodies["sealed"]:
         yield from paragraph(_opened(covered), width, indent=2)
-    yield from used_lines(result.evidence, width)
+    if result.evidence.keys:
+        from analyzer.reports.given import used_lines
+
+        yield from used_lines(result.evidence, width)
     if result.commands:
         yield from paragraph(
             f"{counted(len(result.commands), 'command')} in {counted(len(result.shells), 'shell')} could be read: see `winrm-analyzer transcript`",
