@@ -69,6 +69,11 @@ class CaseTables(ABC):
         return self.table("conflicts")
 
     @property
+    def keys(self) -> pd.DataFrame:
+        """What became of each password, hash and key that was given."""
+        return self.table("keys")
+
+    @property
     def drops(self) -> pd.DataFrame:
         """Packets that Windows dropped, as a trace of pktmon tells."""
         return self.table("drops")

@@ -55,7 +55,12 @@ _mask = click.option(
 )
 _no_config = click.option("--no-config", is_flag=True, expose_value=False, help="Leave the settings alone that the working folder has (winrm-analyzer.toml).")
 _file = click.Path(exists=True, dir_okay=False)
-_secrets = click.option("--secrets", type=_file, metavar="FILE.toml", help="Passwords, hashes and keys that decrypt encrypted bodies. They are never printed.")
+_secrets = click.option(
+    "--secrets",
+    type=click.Path(exists=True),
+    metavar="FILE|DIR",
+    help="Passwords, hashes and keys that decrypt encrypted bodies, in the form in which you have them. They are never printed.",
+)
 _keylog = click.option("--keylog", type=_file, metavar="FILE", help="A TLS key log (SSLKEYLOGFILE).")
 _keytab = click.option("--keytab", type=_file, metavar="FILE", help="A Kerberos keytab with the service's key, or krbtgt's.")
 

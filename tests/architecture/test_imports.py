@@ -59,6 +59,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "scapy": ("capture/scapy_packet.py", "auth/schemes/scapy_adapter.py"),
     "psrpcore": ("psrp/psrpcore_adapter.py",),
     "lxml": ("formats/xml.py",),
+    "hpack": ("http/http2_adapter.py",),
+    "hyperframe": ("http/http2_adapter.py",),
     "rich": ("reports/", "cli/drawing.py"),
     "yaml": ("sigma/yaml_adapter.py",),
     "pybase64": ("wsman/winrs.py",),
