@@ -5,7 +5,8 @@ one kernel, as one long capture (`analyzer.capture.scan`). A file follows anothe
 
     - it goes on with a connection of that one, or
     - both have the same name but for digits (``ring_00001_20261124105600.pcap``, ``dump.pcap3``), and stations (Ethernet addresses) in common, or hosts, or
-    - all its frames go between stations that have frames in that one, too, so that both were taken at one link,
+    - all its frames go between stations that have frames in that one, too, so that both were taken at one link, or some do, and a connection of which that one
+      kept nothing is in its middle where the file begins,
 
 and its packets are not that one's own packets over again. Packets of several interfaces are written a little late, so that times overlap by some of a second:
 then only the first reason counts, or that both files have the same several interfaces.
@@ -22,7 +23,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from analyzer.capture.bits import HTTP, REJECTED, TLS, UNDECIDED
+from analyzer.capture.bits import HTTP, KNOWN, KNOWN_OTHER, REJECTED, TLS, UNDECIDED
 from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen
@@ -275,10 +276,16 @@ def _followed(candidates: Sequence[_Open], head: _Head, limits: Limits, scope: S
         if known > copies:
             sure.append(before.point)
         elif not likely and (
-            (len(interfaces) > 1 and interfaces == walk.interfaces) or (after and _one_link(before.point, head.piece, limits, scope, all_of_it=not one_name))
+            (len(interfaces) > 1 and interfaces == walk.interfaces)
+            or (after and _one_link(before.point, head.piece, limits, scope, all_of_it=not one_name and not _passes_on(kernel, begin)))
         ):
             likely.append(before.point)
     return likely, sure
+
+
+def _passes_on(kernel: Kernel, begin: Kernel) -> bool:
+    """True when a connection that the point looked at and kept nothing of (TLS on a port that is not WinRM's) is in its middle where the file begins."""
+    return any(kernel.slot(here)[0] == REJECTED and not begin.slot(there)[1] & (KNOWN | KNOWN_OTHER) for here, there in kernel.meeting(begin))
 
 
 def _one_link(point: Point, piece: Piece, limits: Limits, scope: Scope, *, all_of_it: bool) -> bool:

@@ -48,7 +48,7 @@ cdef class Table:
     @cython.locals(info=u64)
     cpdef tuple slot(self, i64 at)
     cpdef object want(self, i64 at, int to_the_end)
-    @cython.locals(info=u64, state=i64, later_info=u64, at=i64, there=i64, isn=u64, own_isn=u64, way=u64)
+    @cython.locals(info=u64, state=i64, later_info=u64, at=i64, there=i64, isn=u64, own_isn=u64, way=u64, flow=u64, answered=cython.bint)
     cpdef tuple in_common(self, Table later, bint loosely=*)
     @cython.locals(into=u64[::1], row=u64, base=i64, count=i64)
     cpdef object first_rows(self, u64 flow, u64 flipped)

@@ -298,7 +298,9 @@ class Table:
                 isn = later._table[there + 6] & LOW  # noqa: SLF001  one of us
                 way = (info >> HIGHER_AT & 1) ^ (later_info >> HIGHER_AT & 1)
                 own_isn = (self._table[at + 6] >> (32 * way)) & LOW if info >> (KNOWN_AT + way) & 1 else isn
-                if own_isn == isn and self._flows[(info >> INFO) * FLOW + 7] > _OPENING:  # it shows how a connection began that is in its middle here
+                flow = (info >> INFO) * FLOW
+                answered = info >> (KNOWN_AT + 1 - way) & 1 or self._flows[flow + 5] >> 8  # else all that is here is one SYN, sent again and again
+                if own_isn == isn and answered and self._flows[flow + 7] > _OPENING:  # it shows how a connection began that is in its middle here
                     known += len(first) // 4
                     copies += len(first) // 4
                     continue
