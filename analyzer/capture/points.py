@@ -47,6 +47,8 @@ _NEAREST = 8
 """Points with files of the same name, and of other names, that a file may go on with: those that ended last."""
 _ETHERNET, _ADDRESS = 1, 6
 """The link type, and the bytes of an address."""
+_SYNS = KNOWN | KNOWN_OTHER
+"""The SYN of either end was seen."""
 
 
 class _Head(NamedTuple):
@@ -322,7 +324,7 @@ def _followed(candidates: Sequence[_Open], head: _Head, limits: Limits, scope: S
 
 def _passes_on(kernel: Kernel, begin: Kernel) -> bool:
     """True when a connection that the point looked at and kept nothing of (TLS on a port that is not WinRM's) is in its middle where the file begins."""
-    return any(kernel.slot(here)[0] == REJECTED and not begin.slot(there)[1] & (KNOWN | KNOWN_OTHER) for here, there in kernel.meeting(begin))
+    return any(kernel.slot(here)[0] == REJECTED and not begin.slot(there)[1] & _SYNS for here, there in kernel.meeting(begin))
 
 
 def _one_link(point: Point, piece: Piece, limits: Limits, scope: Scope, *, all_of_it: bool) -> bool:
