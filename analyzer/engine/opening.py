@@ -22,6 +22,8 @@ from analyzer.psrp.shells import Place, shells
 from analyzer.records.auth import Audience, Conversation, CredsspFacts, Identity, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
+from analyzer.records.ids import key_capture, key_number
+from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent, Known
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.secrets import Secrets
@@ -33,7 +35,8 @@ from analyzer.sealing.opening import Opened, Source, Talk, opened
 from analyzer.sealing.tickets import Tickets
 from analyzer.settings import Limits
 from analyzer.wsman.copies import once
-from analyzer.wsman.envelope import decoded, described_text, encoding_of, read_marks
+from analyzer.wsman.envelope import decoded, described_text, encoding_of
+from analyzer.wsman.structure import seen
 from analyzer.wsman.winrs import operation
 
 _NOT_LOOKED_AT = (401, 407)
@@ -53,6 +56,7 @@ class Contents(Struct, frozen=True, gc=False):
     commands: tuple[Command, ...]
     credssp: Mapping[str, CredsspFacts] = {}
     """What is inside CredSSP logons, by conversation id."""
+    issues: tuple[Issue, ...] = ()
 
 
 class _Read(Struct, frozen=True, gc=False):
@@ -65,6 +69,7 @@ class _Read(Struct, frozen=True, gc=False):
     """Exchanges and shells whose streams are compressed."""
     plain: set[str]
     """Shells that were met without a word of compression."""
+    issues: list[Issue]
 
 
 class _Tools(Struct, frozen=True, gc=False):
@@ -104,7 +109,8 @@ def contents(
     kept += between(evidence, kept)
     places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients) for item in kept}
     built = shells(by_one_clock(evidence, kept), places)
-    return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {})
+    told = tuple(issue for one in read for issue in one.issues)
+    return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, told)
 
 
 def _credssp(tools: _Tools) -> dict[str, CredsspFacts]:
@@ -141,12 +147,15 @@ def _groups(evidence: Evidence) -> list[list[Talk]]:
 def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:
     """``compressed``: what is known of shells from elsewhere."""
     evidence = tools.evidence
-    out = _Read({}, {}, defaultdict(list), set(compressed), set())
+    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [])
     for message, known, text in _texts(tools, talks, out.messages, out.clients):
-        marks = read_marks(text)
+        marks, odd = seen(text)
         full = described_text(message, text, marks, tools.limits, **known) if message.protection is Protection.SEALED else message
         out.messages[message.id] = full
         half = _half(evidence, full)
+        if message.protection is Protection.SEALED and half is not None and (marks.has_dtd or odd is not None):
+            code, detail = odd or ("wsman.rejected-dtd", "a document type declaration")
+            out.issues.append(Issue(code, detail, message.id, key_capture(half[1][0]), key_number(half[1][0])))
         status = _status(evidence, full.exchange)
         found = None if half is None else operation(full, text, marks, half[0], half[1], out.compressed, status)
         if found is not None and status not in _NOT_LOOKED_AT:

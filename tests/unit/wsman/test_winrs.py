@@ -11,7 +11,8 @@ from analyzer.formats.holes import Holed
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.wsman import Operation
 from analyzer.settings import Limits
-from analyzer.wsman.envelope import decoded, described_text, read_marks
+from analyzer.wsman.envelope import decoded, described_text
+from analyzer.wsman.structure import seen
 from analyzer.wsman.winrs import operation
 from analyzer.wsman.xpress import inflate_holed
 
@@ -27,7 +28,8 @@ def envelope(action: str, body: str, *, shell: str = "aa-1") -> str:
 
 def read(text: str, compressed: set[str] | None = None, *, response: bool = False) -> Operation | None:
     message = Message("c1.x1.s" if response else "c1.x1.q", "c1.x1", not response, Protection.CLEAR, len(text), None)
-    return operation(described_text(message, text, read_marks(text), Limits()), text, read_marks(text), 5, (1,), set() if compressed is None else compressed)
+    found = seen(text).marks
+    return operation(described_text(message, text, found, Limits()), text, found, 5, (1,), set() if compressed is None else compressed)
 
 
 def b64(data: bytes) -> str:
