@@ -50,7 +50,8 @@ class Marks(NamedTuple):
 def read_marks(text: str) -> Marks:
     """Of an envelope. Any character that is not ASCII may stand in a prefix, and ends a word. What stands in comments, CDATA sections and processing
     instructions is no element."""
-    if text.find("<!") >= 0 or text.find("<?", 1) >= 0:
+    begun = text.startswith("<?xml") and 0 < text.find("?>") < text.find("<", 1)
+    if text.find("<!") >= 0 or text.find("<?", int(begun)) >= 0:
         text = _NO_ELEMENTS.sub(_blank, text)
     data = text.encode("ascii", "replace")
     return _marks(data, data, _KINDS)
