@@ -40,7 +40,7 @@ _LINES = {"commands": ("kind", ("winrs", "powershell", "cim")), "streams": ("str
 _COMMAND_LINES = ("text", "text_decoded", "message")
 _REMEMBERED, _MOST_REMEMBERED = 300, 100_000
 """Characters of a text whose masked form is kept, and how many are."""
-_QUOTED = re.compile("\u201c[^\u201d]*\u201d")
+_QUOTED = re.compile("\u201c([^\u201d]*+)(\u201d|\\Z)")
 """What a finding quotes of a command line; rules put it in these marks (`rules.attack`)."""
 _LEARNED = 6
 """Characters, of at least two kinds, of a secret in a command that is looked for in what came back, too."""
@@ -129,7 +129,7 @@ class Mask:
 
     def quoting(self, text: str) -> str:
         """A sentence of ours, in which what it quotes of a command line is masked as the command line is."""
-        return self.known(_QUOTED.sub(lambda found: f"\u201c{self.line(found[0][1:-1], '')}\u201d", text))
+        return self.known(_QUOTED.sub(lambda found: f"\u201c{self.line(found[1], '')}\u201d" if found[2] else found[0], text))
 
     def named(self, text: str) -> str:
         """A name without the values that were given, but for those that are the user's name."""

@@ -12,7 +12,7 @@ INSIDE = r"(?=[\s/>])((?:[^<>\"']++|\"[^<\"]*+\"|'[^<']*+'|[\"'])*+)>"
 """The attributes, after a tag's name; a quote that nothing closes (bytes are missing) stands for itself. An empty element's end with ``/``."""
 CONTENT = r"((?:[^<]++|<!\[CDATA\[(?>(?s:.)*?\]\]>)|<!--(?>(?s:.)*?-->)|<\?(?>(?s:.)*?\?>))*+)</"
 """An element's text up to its end tag; it has no elements."""
-_PARTS = re.compile(r"<!\[CDATA\[(?P<as_is>.*?)\]\]>|<!--.*?-->|<\?.*?\?>|(?P<text>[^<]++)", re.DOTALL)
+_PARTS = re.compile(r"<!\[CDATA\[(?P<as_is>.*?)(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)|(?P<text>[^<]++)", re.DOTALL)
 _ATTRIBUTE = re.compile(r"(?<![\w:.-])([\w:.-]++)\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)')")
 _REFERENCE = re.compile(r"&(?:(lt|gt|amp|quot|apos)|#(\d{1,7})|#x([0-9A-Fa-f]{1,6}));")
 _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}

@@ -44,7 +44,7 @@ _PLACES = {
 """Where an element stands (SOAP 1.2 part 1 section 5, MS-WSMV 2.2.4); others stand anywhere that is not inside of something foreign."""
 _KNOWN = frozenset().union(*_NAMESPACES.values(), _MICROSOFT, _OTHERS)
 _ONCE = ("Action", "ResourceURI", "MessageID", "RelatesTo", "SessionId", "OperationTimeout", "CommandLine", "Command", "creationXml", "Signal")
-_DECLARED = re.compile(r"xmlns(?::([^\s=<>\"']++))?+\s*+=\s*+(?:\"([^\"<]*+)\"|'([^'<]*+)')")
+_DECLARED = re.compile(r"(?<=\s)xmlns(?::([^\s=<>\"']++))?+\s*+=\s*+(?:\"([^\"<]*+)\"|'([^'<]*+)')")
 _DEPTH, _ELEMENTS = 200, 1_000_000
 
 

@@ -17,11 +17,13 @@ _ANCHORED = ("match", "fullmatch")
 
 
 class Use(NamedTuple):
-    """A pattern at a place. ``pattern`` None: it is put together only when the function runs."""
+    """A pattern at a place. ``pattern`` None: it is put together only when the function runs. ``ways``: how it is tried there, ``match``, ``fullmatch``,
+    ``search``."""
 
     place: str
     source: str
     pattern: "re.Pattern[Any] | None"
+    ways: frozenset[str]
 
 
 class Module:
@@ -43,10 +45,32 @@ class Module:
                 continue
             if not (isinstance(node.func.value, ast.Name) and node.func.value.id == "re" and node.func.attr in _CALLS):
                 continue
-            yield Use(place, ast.unparse(node.args[0]), self._compiled(node))
+            ways = self._ways(node) if node.func.attr == "compile" else frozenset((node.func.attr,))
+            yield Use(place, ast.unparse(node.args[0]), self._compiled(node), _tried(ways))
         for name, value in vars(self.module).items():
             if isinstance(value, re.Pattern):
-                yield Use(place, name, value)
+                yield Use(place, name, value, _tried(self._of_name(name)))
+
+    def _ways(self, node: ast.Call) -> frozenset[str]:
+        """How what is compiled here is used: at once, by the name that it gets, or by whoever gets it."""
+        for parent in ast.walk(self.tree):
+            if isinstance(parent, ast.Attribute) and parent.value is node:
+                return frozenset((parent.attr,))
+            if isinstance(parent, ast.Assign) and parent.value is node and isinstance(parent.targets[0], ast.Name):
+                return self._of_name(parent.targets[0].id)
+        return self._of_others()
+
+    def _of_name(self, name: str) -> frozenset[str]:
+        calls = {node.attr for node in ast.walk(self.tree) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name}
+        passed = any(isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load) for call in ast.walk(self.tree) for node in _passed(call))
+        found = calls & set(_CALLS) | (self._of_others() if passed else set())
+        return frozenset(found or _CALLS)
+
+    def _of_others(self) -> frozenset[str]:
+        """How functions of this file use a pattern that they are given: what is called of anything that is no module and no constant."""
+        calls = {node.attr for node in ast.walk(self.tree) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id.islower()}
+        calls -= {node.func.attr for node in ast.walk(self.tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _of_re(node)}
+        return frozenset(calls & set(_CALLS))
 
     def _compiled(self, node: ast.Call) -> "re.Pattern[Any] | None":
         flags = next((keyword.value for keyword in node.keywords if keyword.arg == "flags"), None)
@@ -58,6 +82,39 @@ class Module:
             return re.compile(source, 0 if flags is None else eval(ast.unparse(flags), dict(names)))  # noqa: S307
         except (NameError, AttributeError, TypeError, re.error):
             return None
+
+
+def _passed(node: ast.AST) -> "list[ast.expr]":
+    if isinstance(node, ast.Call):
+        return [*node.args, *(keyword.value for keyword in node.keywords)]
+    return list(node.elts) if isinstance(node, ast.Tuple | ast.List) else []
+
+
+def _of_re(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name) and node.func.value.id == "re"
+
+
+def _tried(ways: frozenset[str]) -> frozenset[str]:
+    """The ways that cost: a search begins at every character."""
+    return frozenset(way if way in _ANCHORED else "search" for way in ways & set(_CALLS) - {"compile"}) or frozenset(("match", "search"))
+
+
+def _of_tables() -> Iterator[Use]:
+    """Patterns that stand in tables of the program and are compiled where they are used."""
+    from analyzer.reports.typed.table import PROGRAMS, SHAPES
+    from analyzer.rules.attack.config_weakening import PATTERNS
+    from analyzer.rules.products import PRODUCTS
+
+    for weakening in PATTERNS:
+        yield Use("rules/attack/config_weakening.py", weakening.text, re.compile(weakening.text, re.IGNORECASE), frozenset(("search",)))
+    for product in PRODUCTS:
+        if product.seen is not None:
+            yield Use("rules/products.py", product.seen, re.compile(product.seen), frozenset(("search",)))
+    for shape in SHAPES:
+        yield Use("reports/typed/table.py", shape.pattern, re.compile(shape.pattern), frozenset(("search",)))
+    for row in PROGRAMS:
+        if row.skipped:
+            yield Use("reports/typed/table.py", row.skipped, re.compile(row.skipped, re.IGNORECASE | re.DOTALL), frozenset(("fullmatch",)))
 
 
 def uses() -> Iterator[Use]:
@@ -72,3 +129,4 @@ def uses() -> Iterator[Use]:
             if key not in seen:
                 seen.add(key)
                 yield use
+    yield from _of_tables()

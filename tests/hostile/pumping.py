@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 _REPEATS = (op.MAX_REPEAT, op.MIN_REPEAT, op.POSSESSIVE_REPEAT)
 _LETTERS = [*"aZ0_ -=\"'<>&;:/\\\n\r\t.,+()[]{}%$@!#^`|~*?", "\x01", "\xe9", "\u2028"]
-_LONGEST_RUN = 6
+_LONGEST_RUN = 5
 _VARIANTS = 2
 
 
@@ -45,14 +45,30 @@ def attacks(pattern: "re.Pattern[Any]") -> Iterator[Attack]:
 
 
 def _sequence(items: "list[Any]", before: str, pattern: "re.Pattern[Any]") -> Iterator[tuple[str, str]]:
-    for i, item in enumerate(items):
-        prefix = before + "".join(_sample(one, 0) for one in items[:i])
-        for j in range(i + 1, min(i + _LONGEST_RUN, len(items)) + 1):
-            if any(_repeats(one) for one in items[i:j]):
+    units = _units(items)
+    prefix = before
+    for i, unit in enumerate(units):
+        for j in range(i + 1, min(i + _LONGEST_RUN, len(units)) + 1):
+            run = [one for some in units[i:j] for one in some]
+            if any(_repeats(one) for one in run):
                 for variant in range(_VARIANTS):
-                    yield prefix, "".join(_sample(one, variant, some=True) for one in items[i:j])
-        for inner in _inner(item):
-            yield from _sequence(inner, prefix, pattern)
+                    yield prefix, "".join(_sample(one, variant, some=True) for one in run)
+                yield prefix, "".join(_sample(one, 0) for one in run)
+        for item in unit:
+            for inner in _inner(item):
+                yield from _sequence(inner, prefix, pattern)
+        prefix += "".join(_sample(one, 0) for one in unit)
+
+
+def _units(items: "list[Any]") -> "list[list[Any]]":
+    """The items, with letters that stand next to each other as one."""
+    found: list[list[Any]] = []
+    for item in items:
+        if item[0] is op.LITERAL and found and found[-1][-1][0] is op.LITERAL:
+            found[-1].append(item)
+        else:
+            found.append([item])
+    return found
 
 
 def _inner(item: Any) -> "Iterator[list[Any]]":
@@ -134,9 +150,9 @@ class TooLongError(Exception):
     """One attempt took longer than `_PATIENCE_S`."""
 
 
-_PATIENCE_S = 2.0
-_MEASURABLE_S = 0.004
-_MOST_CHARACTERS = 1 << 16
+_PATIENCE_S = 5.0
+_MEASURABLE_S = 0.003
+_MOST_CHARACTERS = 1 << 15
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
