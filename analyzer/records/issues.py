@@ -86,6 +86,7 @@ _KINDS = (
         "warning",
         "An envelope has elements in a foreign namespace, or where no server looks for them; they were passed over, and the others were read.",
     ),
+    Kind("wsman.limit", "warning", "A limit of reading messages and commands was reached; the detail names it."),
     Kind("proxy.ambiguous", "note", "An exchange could belong to several exchanges of the other side; no pairing was made."),
     Kind("proxy.one-leg", "note", "The requests look proxied but the other side is not in the evidence."),
     Kind("sigma.unsupported", "warning", "A file of the Sigma folder is damaged or uses what is not supported; the detail says what. It was not run."),

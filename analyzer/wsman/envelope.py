@@ -10,7 +10,7 @@ from sys import intern
 
 from msgspec.structs import replace
 
-from analyzer.formats.content import codings, unpacked
+from analyzer.formats.content import Room, codings, unpacked
 from analyzer.formats.holes import Holed, has_holes, joined, read_holed, shown, text_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.http import Exchange
@@ -49,7 +49,9 @@ _LONGEST, _LONGEST_SELECTOR = 2048, 128
 _CODE_DIGITS = 12
 
 
-def described(message: Message, connection: Connection, exchange: Exchange, fetch: Fetch, limits: Limits) -> tuple[Message, tuple[Issue, ...]]:
+def described(
+    message: Message, connection: Connection, exchange: Exchange, fetch: Fetch, limits: Limits, room: Room | None = None
+) -> tuple[Message, tuple[Issue, ...]]:
     """The message with what its envelope says, when it is clear; sealed ones get ``operation`` absent as sealed."""
     if message.protection is Protection.SEALED:
         return (message if message.operation is not None else replace(message, operation=Absent(Why.SEALED))), ()
@@ -71,7 +73,7 @@ def described(message: Message, connection: Connection, exchange: Exchange, fetc
     if raw.holes and not applied:
         text = text_of(raw, encoding_of(raw.data))
     else:
-        plain = unpacked(raw.cut(0, raw.holes[0][0]).data if raw.holes else raw.data, applied, limits.opened_bytes)
+        plain = unpacked(raw.cut(0, raw.holes[0][0]).data if raw.holes else raw.data, applied, limits.opened_bytes, room)
         if isinstance(plain, Absent):
             return replace(message, operation=plain), ()
         text = decoded(plain)

@@ -89,7 +89,7 @@ def _ordinary(text: str, found: Marks) -> bool:
             if not last or not text.startswith(last, place):
                 stop = text.find(name, place)
                 last = text[place : stop + len(name)]
-                uris = declared.get(last[1:-len(name)].removesuffix(":"))
+                uris = declared.get(last[1 : -len(name)].removesuffix(":"))
                 if uris is not None and not allowed.issuperset(uris):
                     return False
     return True
@@ -159,7 +159,7 @@ def _parsed(text: str, found: Marks) -> Seen:
     reading, problem = _Reading(), None
     stop = len(data)
     try:
-        reading.parser.Parse(data[skipped:], True)
+        reading.parser.Parse(data[skipped:], True)  # noqa: FBT003  as expat has it
     except expat.ExpatError as error:
         stop = skipped + reading.parser.ErrorByteIndex
         problem = f"not well-formed XML ({expat.ErrorString(error.code)}, character {len(data[:stop].decode('utf-8', 'ignore')):,})"
@@ -190,5 +190,3 @@ def _in_bytes(text: str, places: list[int]) -> list[int]:
         at = place
         found.append(size)
     return found
-
-

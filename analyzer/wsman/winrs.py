@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 
 from pybase64 import b64decode
 
-from analyzer.formats.holes import bytes_of, has_holes
+from analyzer.formats.content import Room
+from analyzer.formats.holes import Holed, bytes_of, has_holes
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Operation, StreamPiece
 from analyzer.wsman.elements import CONTENT, INSIDE, PREFIX, attributes, content, element
@@ -39,12 +40,13 @@ _LIMIT = 64 << 20
 
 
 def operation(
-    message: Message, text: str, found: Marks, ts_ns: int, packets: tuple[int, ...], compressed: set[str], status: int | None = None
+    message: Message, text: str, found: Marks, ts_ns: int, packets: tuple[int, ...], compressed: set[str], status: int | None = None, room: Room | None = None
 ) -> Operation | None:
     """The operation that an envelope is, or None when it is none of a shell's. ``found``: where its elements are. A text that lacks bytes has the characters of
     `analyzer.formats.holes` in their place.
 
-    ``compressed`` holds the exchanges and shells with xpress streams; it grows. ``status`` is the response's.
+    ``compressed`` holds the exchanges and shells with xpress streams; it grows. ``status`` is the response's; ``room``: what
+    streams may become.
     """
     name = message.operation if isinstance(message.operation, str) else ""
     if name.removesuffix("Response") not in _NAMES:
@@ -79,7 +81,7 @@ def operation(
         command_id=_upper(command_id or (attributes(state[1]).get("CommandId") if state else None) or message.command_id),
         command=content(command[2]) if command else None,
         arguments=tuple(_arguments(text, places.get("Arguments", ()), begin)) if line else (),
-        streams=tuple(_streams(text, places.get("Stream", ()), packed=shell_id in compressed or message.exchange in compressed)),
+        streams=tuple(_streams(text, places.get("Stream", ()), shell_id in compressed or message.exchange in compressed, room or Room(_LIMIT))),
         state=attributes(state[1]).get("State", "").rpartition("/")[2] or None if state else None,
         exit_code=int(exit_code[2]) if exit_code else None,
         signal=signal.rpartition("/")[2] if 0 < len(signal) <= _SIGNAL else None,
@@ -116,17 +118,21 @@ def _arguments(text: str, places: Iterable[int], begin: int) -> Iterator[str]:
             yield content(match[2])
 
 
-def _streams(text: str, places: Iterable[int], *, packed: bool) -> Iterator[StreamPiece]:
+def _streams(text: str, places: Iterable[int], packed: bool, room: Room) -> Iterator[StreamPiece]:  # noqa: FBT001
     for inside, raw in _elements(text, places):
         named = attributes(inside)
         if has_holes(raw):
             holed = bytes_of(raw)
             if packed:
-                holed = inflate_holed(holed, _LIMIT)
+                holed = inflate_holed(holed, room)
             yield StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), holed.data, named.get("End", "").lower() == "true", holed.holes)
             continue
         data = _base64(raw)
-        plain = inflate(data, _LIMIT) if (packed or _is_packed(data)) and data else None
+        plain = inflate(data, room) if (packed or _is_packed(data)) and data else None
+        if plain is None and room.full and data:
+            holed = inflate_holed(Holed(data), room)
+            yield StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), holed.data, named.get("End", "").lower() == "true", holed.holes)
+            continue
         yield StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), data if plain is None else plain, named.get("End", "").lower() == "true")
 
 

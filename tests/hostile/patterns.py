@@ -62,7 +62,9 @@ class Module:
 
     def _of_name(self, name: str) -> frozenset[str]:
         calls = {node.attr for node in ast.walk(self.tree) if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == name}
-        passed = any(isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load) for call in ast.walk(self.tree) for node in _passed(call))
+        passed = any(
+            isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load) for call in ast.walk(self.tree) for node in _passed(call)
+        )
         found = calls & set(_CALLS) | (self._of_others() if passed else set())
         return frozenset(found or _CALLS)
 

@@ -1,3 +1,4 @@
+# ruff: noqa: ANN401  what the parser of the standard library gives has no types
 """Texts that make a backtracking pattern work: made of the pattern's own repeatable pieces, pumped, with an end that does not fit.
 
     for attack in attacks(pattern): attack.text(1000)
@@ -90,7 +91,7 @@ def _repeats(item: Any) -> bool:
     return any(_repeats(one) for inner in _inner(item) for one in inner)
 
 
-def _sample(item: Any, variant: int, *, some: bool = False) -> str:
+def _sample(item: Any, variant: int, *, some: bool = False) -> str:  # noqa: PLR0911  a case for each kind
     """A text that fits the item; ``some``: repetitions that may be empty are not."""
     kind, value = item
     if kind is op.LITERAL:

@@ -81,7 +81,9 @@ def test_what_is_slow_is_found(pattern: str, way: str) -> None:
     assert _worst(re.compile(pattern, re.DOTALL), frozenset((way,)))[1] is not None
 
 
-@pytest.mark.parametrize(("pattern", "way"), [(r"a*+b", "match"), (r"<[^<>]*>", "search"), (r"(?:[^<]++|<!--(?>.*?-->))*+</", "match"), (r"[A-Z]{1,8}:", "search")])
+@pytest.mark.parametrize(
+    ("pattern", "way"), [(r"a*+b", "match"), (r"<[^<>]*>", "search"), (r"(?:[^<]++|<!--(?>.*?-->))*+</", "match"), (r"[A-Z]{1,8}:", "search")]
+)
 def test_what_is_linear_is_not_accused(pattern: str, way: str) -> None:
     assert _worst(re.compile(pattern), frozenset((way,)))[1] is None
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.formats.content import Room
 from analyzer.formats.holes import Holed
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.wsman import Operation
@@ -129,10 +130,10 @@ def stored(data: bytes) -> bytes:
 
 def test_a_block_with_a_hole_is_as_long_as_its_header_says() -> None:
     run = stored(b"a" * 40) + stored(b"b" * 50) + stored(b"c" * 60)
-    assert inflate_holed(Holed(run), 1 << 20) == Holed(b"a" * 40 + b"b" * 50 + b"c" * 60)
-    found = inflate_holed(Holed(run, ((60, 7),)), 1 << 20)
+    assert inflate_holed(Holed(run), Room(1 << 20)) == Holed(b"a" * 40 + b"b" * 50 + b"c" * 60)
+    found = inflate_holed(Holed(run, ((60, 7),)), Room(1 << 20))
     assert (found.holes, found.data[:40], found.data[-60:]) == (((40 + 12, 7),), b"a" * 40, b"c" * 60)
-    found = inflate_holed(Holed(run, ((43, 4),)), 1 << 20)  # the header of the second block
+    found = inflate_holed(Holed(run, ((43, 4),)), Room(1 << 20))  # the header of the second block
     assert (found.holes, found.data[:39]) == (((39, 1), (40, 0)), b"a" * 39)
     packed = struct.pack("<HH", 99, 49) + b"x" * 50  # a compressed block that lacks something is wholly missing
-    assert inflate_holed(Holed(packed + stored(b"d" * 9), ((20, 3),)), 1 << 20) == Holed(bytes(100) + b"d" * 9, ((0, 100),))
+    assert inflate_holed(Holed(packed + stored(b"d" * 9), ((20, 3),)), Room(1 << 20)) == Holed(bytes(100) + b"d" * 9, ((0, 100),))
