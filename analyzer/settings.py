@@ -84,9 +84,9 @@ class Limits(Struct, frozen=True, gc=False):
     sealed_parts: int = 1024
     opened_bytes: int = 64 << 20
     """How much of a readable envelope is looked at for commands and their output."""
-    unpacked_bytes: int = 32 << 20
+    unpacked_bytes: int = 64 << 20
     """What the compressed bodies and streams of one connection may become in any case."""
-    unpacked_ratio: int = 64
+    unpacked_ratio: int = 16
     """How many times larger than all that was captured of its connection they may become besides; WinRM's compress to a tenth."""
     issues_per_kind: int = 1000
     """More issues of one kind than this are counted, not listed."""

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 
 _DEPTH = 4
 _LIMIT = 1 << 20
-MOST = 4 << 20
+MOST = 2 << 20
 """Characters of all the layers of one text; what is cut there has exactly so many."""
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _ENCODED = r"(?i)(?:^|\s)[-/\u2013\u2014](?:e|ec|en|enc|enco|encod|encode|encoded\w*)\s+[\"']?([A-Za-z0-9+/=]{16,})"
 _FROM_BASE64 = r"(?i)FromBase64String\s*+\(\s*+\(?\s*+[\"']([A-Za-z0-9+/=\s]{16,})[\"']"
 
@@ -76,6 +77,6 @@ def _readable(data: bytes) -> str | None:
             text = data[:_LIMIT].decode(encoding)
         except UnicodeDecodeError:
             return None
-        if not any(ord(character) < 32 and character not in "\t\r\n" for character in text):
+        if _CONTROL.search(text) is None:
             return text
     return None

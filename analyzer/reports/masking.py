@@ -257,9 +257,9 @@ class Mask:
         """A command line of which a decoded layer holds a secret that was not found in it as it stands: all that is encoded is hidden."""
         inside = [decoded[begin:end].strip("\"'") for begin, end in (*secrets_in(decoded), *self._known(decoded, self._forms))]
         hidden = Mask(inside).known(text)
-        from analyzer.reports.typed.layers import in_layers
+        from analyzer.reports.typed.layers import INFLATED_IN_ALL, in_layers
 
-        found = next(in_layers(original, secrets_in), None) is not None or hidden != text
+        found = next(in_layers(original, secrets_in, [INFLATED_IN_ALL]), None) is not None or hidden != text
         return hidden if found else re.sub(_BLOB, STARS, hidden)
 
     def _shell(self, one: Shell) -> Shell:
