@@ -30,6 +30,8 @@ __all__ = [
     "known_table",
     "open_case",
     "rule_rows",
+    "schema",
+    "schemas",
     "verify",
     "writable_case",
 ]
@@ -52,9 +54,11 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     mask: Literal["usual", "strict"] = "usual",
     progress: Progress | None = None,
     arguments: Sequence[str] = (),
+    options: Sequence[tuple[str, object]] | None = None,
 ) -> Case:
     """What the captures hold. ``inputs``: paths, directories, globs, or ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
     ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line.
+    ``options``: its options with their values, for the commands that the first screen offers; without it those of the files with secrets.
     ``proxy``: the product whose settings the advice names. ``config`` (TOML): limits, and thresholds of rules (`analyzer.engine.configuration`).
     ``mask``: ``strict`` shows of command lines only the names of programs.
     Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
@@ -66,6 +70,8 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     from analyzer.engine.local import NO_SECRETS, run
     from analyzer.engine.work import Asked
     from analyzer.reports.masking import Mask
+    from analyzer.reports.next_steps import Asked as Given
+    from analyzer.reports.next_steps import words_of
 
     known, hide = NO_SECRETS, Mask(strict=mask == "strict")
     if secrets is not None or keylog is not None or keytab is not None:
@@ -76,6 +82,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     folders, sigma = [os.fspath(one) for one in rules_dirs], [os.fspath(one) for one in sigma_dirs]
     most, thresholds = _configured(config, limits or Limits(), folders)
     finished = run(paths, most, scope or Scope(), progress, secrets=known, asked=Asked(folders, sigma, proxy, thresholds))
+    files = [(f"--{name}", os.fspath(one)) for name, one in (("secrets", secrets), ("keylog", keylog), ("keytab", keytab)) if one is not None]
     about: About = {
         "scope": scope or Scope(),
         "limits": most,
@@ -83,6 +90,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
         "rules_dirs": folders,
         "sigma_dirs": sigma,
         "arguments": list(arguments),
+        "asked": Given(tuple(paths), words_of(files if options is None else options)),
     }
     return Case(finished.result, finished.sources.fetch, about | {"began_ns": began, "ended_ns": time.time_ns()}, hide, finished.texts)
 
@@ -137,6 +145,20 @@ def known_table(name: str) -> None:
     from analyzer.tables.registry import table_named
 
     table_named(name)
+
+
+def schemas() -> dict[str, str]:
+    """The JSON Schemas that there are, and what each is of."""
+    from analyzer.reports.schemas import named
+
+    return named()
+
+
+def schema(name: str) -> dict[str, object]:
+    """The JSON Schema of an output. `UsageError`: there is none of that name."""
+    from analyzer.reports import schemas as made
+
+    return made.schema(name)
 
 
 def rule_rows(rules_dirs: Sequence[Input] = ()) -> tuple[tuple[str, str, str], ...]:

@@ -158,10 +158,12 @@ class Case(CaseTables):
 
     def overview(self, *, width: int = WIDTH, full: bool = False, products: bool = False, colour: bool = False) -> str:
         """The first screen, the diagnosis first. ``full``: all findings with their facts; ``products``: the settings of all products."""
+        from analyzer.reports.next_steps import NOTHING
         from analyzer.reports.terminal import overview
         from analyzer.rules.catalogue import rule_ids
 
-        return rendered(overview(self._told, rule_ids(), width, full=full, products=products), colour=colour)
+        asked = self._about.get("asked", NOTHING)
+        return rendered(overview(self._told, rule_ids(), width, full=full, products=products, asked=asked), colour=colour)
 
     def look(self, *, width: int = WIDTH, colour: bool = False) -> str:
         """Is there WinRM, where, and which keys would open it."""
@@ -241,14 +243,18 @@ class Case(CaseTables):
         *,
         form: Literal["text", "mermaid", "svg"] = "text",
         messages: int = LADDER_MESSAGES,
+        part: int = 1,
         fold: bool = True,
         width: int = WIDTH,
         colour: bool = False,
     ) -> str:
-        """The sequence diagrams of a connection's routes, or of all; ``svg`` draws one only (else `UsageError`). ``fold``: repeated polls as one."""
+        """The sequence diagrams of a connection's routes, or of all; ``svg`` draws one only (else `UsageError`). ``fold``: repeated polls as one.
+
+        ``part``: which part of drawings longer than ``messages`` (an index below them lists the parts); `UsageError` where no drawing has it.
+        """
         from analyzer.case.drawn import ladder
 
-        return ladder(self._result_for("ladders", show_secrets=self._shows), connection, form, messages, width, fold=fold, colour=colour)
+        return ladder(self._result_for("ladders", show_secrets=self._shows), connection, form, messages, width, part=part, fold=fold, colour=colour)
 
     def machine(self, form: Literal["json", "jsonl"]) -> Iterator[str]:
         """The same as `overview`, for programs."""

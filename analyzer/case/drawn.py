@@ -11,13 +11,19 @@ if TYPE_CHECKING:
     from analyzer.records.result import Result
 
 
-def ladder(result: Result, connection: str | None, form: Literal["text", "mermaid", "svg"], messages: int, width: int, *, fold: bool, colour: bool) -> str:
-    """The diagrams of a connection's routes, or of all routes and WinRM connections; ``svg`` draws one only (else `UsageError`). ``fold``: polls as one."""
+def ladder(
+    result: Result, connection: str | None, form: Literal["text", "mermaid", "svg"], messages: int, width: int, *, part: int, fold: bool, colour: bool
+) -> str:
+    """The diagrams of a connection's routes, or of all routes and WinRM connections.
+
+    ``svg`` draws one only (else `UsageError`). ``fold``: polls as one. ``part``: which part, of ``messages`` messages each.
+    """
     from analyzer.reports import ladder as text
     from analyzer.reports import notebook
     from analyzer.reports.drawings import ladder_of
     from analyzer.reports.folding import folded_drawing
     from analyzer.reports.marks import marked, of_result
+    from analyzer.reports.parts import index, part_of
     from analyzer.reports.sequence import sequences, sequences_of
 
     evidence = result.evidence
@@ -26,6 +32,7 @@ def ladder(result: Result, connection: str | None, form: Literal["text", "mermai
         drawings = [folded_drawing(one) for one in drawings]
     own, names = of_result(result), {one.ordinal: one.name for one in evidence.captures if len(evidence.captures) > 1}
     drawings = [marked(one, own, names) for one in drawings]
+    whole, drawings = drawings, part_of(drawings, messages, part)
     if form == "svg":
         from analyzer.reports.svg import alone
 
@@ -37,4 +44,5 @@ def ladder(result: Result, connection: str | None, form: Literal["text", "mermai
     made = "\n".join(rendered(lines, colour=colour) for lines in drawn)
     if form == "mermaid":
         return made
+    made += "".join(rendered(index(one, messages, part), colour=colour) for one in whole)
     return notebook.Rich(made, lambda: notebook.drawings((ladder_of(one, evidence.captures) for one in drawings), messages))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from analyzer.reports.lines import Line
     from analyzer.reports.plots import Plots
     from analyzer.tables.column import Value
+    from analyzer.tables.registry import AnyTable
     from analyzer.tables.selection import Selection
 
     Cells: TypeAlias = list[tuple[Value, ...]]
@@ -181,13 +182,29 @@ class CaseTables(ABC):
 
     def sql(self, query: str) -> pd.DataFrame:
         """What the query gives, over the tables by their names; it reaches no file and no network."""
+        return self._asked(query, self.table)
+
+    def _asked(self, query: str, table: Callable[[str], pd.DataFrame]) -> pd.DataFrame:
+        from functools import partial
+
         from analyzer.tables.query import select
         from analyzer.tables.registry import TABLES
 
-        def builder(name: str) -> Callable[[], pd.DataFrame]:
-            return lambda: self.table(name)
+        return select(query, {one.name: partial(table, one.name) for one in TABLES})
 
-        return select(query, {table.name: builder(table.name) for table in TABLES})
+    def answer(
+        self, query: str, form: TextFormat = "table", *, width: int | None = None, full: bool = False, colour: bool = False, show_secrets: bool = False
+    ) -> Iterator[str]:
+        """What `sql` gives, as text; otherwise as `text` does it."""
+        from analyzer.tables.answers import answer
+        from analyzer.tables.frames import frame_of
+        from analyzer.tables.registry import table_named
+
+        def shown(name: str) -> pd.DataFrame:
+            return frame_of(table_named(name), self.cells(name, show_secrets=show_secrets))
+
+        made, rows = answer(self._asked(query, shown))
+        return written(made, rows, made.names, form, width=width, full=full, colour=colour)
 
     def listed(self, name: str) -> list[dict[str, Value]]:
         """The rows of a table by column name; passwords in its texts are masked."""
@@ -217,14 +234,8 @@ class CaseTables(ABC):
 
         A ``table`` that is wider than ``width`` becomes a block per row, and its long cells are cut unless ``full``.
         """
-        from analyzer.reports.grid import grid
-        from analyzer.tables import texts
-
         chosen = self._selection(name, columns, where, screen=form == "table", show_secrets=show_secrets)
-        if form == "table":
-            return iter([rendered(grid(chosen.table, chosen.rows, chosen.columns, width, full=full), colour=colour)])
-        writers = {"csv": texts.csv_lines, "json": texts.json_array, "jsonl": texts.json_lines}
-        return writers[form](chosen.table, chosen.rows, chosen.columns)
+        return written(chosen.table, chosen.rows, chosen.columns, form, width=width, full=full, colour=colour)
 
     def parquet(self, name: str, path: Path, *, columns: Sequence[str] = (), where: str | None = None, show_secrets: bool = False) -> None:
         """Write a table as a Parquet file."""
@@ -317,6 +328,19 @@ class CaseTables(ABC):
 
         table = table_named(name)
         return selection(table, self.cells(name, show_secrets=show_secrets), columns or (table.screen if screen else table.names), where)
+
+
+def written(
+    table: AnyTable, rows: Cells, columns: Sequence[str], form: TextFormat, *, width: int | None = None, full: bool = False, colour: bool = False
+) -> Iterator[str]:
+    """A table as text, piece by piece."""
+    from analyzer.reports.grid import grid
+    from analyzer.tables import texts
+
+    if form == "table":
+        return iter([rendered(grid(table, rows, columns, width, full=full), colour=colour)])
+    writers = {"csv": texts.csv_lines, "json": texts.json_array, "jsonl": texts.json_lines}
+    return writers[form](table, rows, columns)
 
 
 def rendered(lines: Iterable[Line], *, colour: bool) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from analyzer import api
-from analyzer.cli.printing import colour, complain, width, write
+from analyzer.cli.names import CONFIG
+from analyzer.cli.printing import colour, complain, remark, width, write
+from analyzer.cli.progress import Progress
 from analyzer.errors import InputError, UsageError
 from analyzer.settings import Scope
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from analyzer.case.opened import OpenedCase
 
 FINDINGS, USAGE, PARTIAL, INTEGRITY, INTERRUPTED = 1, 2, 3, 4, 130
-_PROGRESS_FROM_BYTES = 20_000_000
 _SECRET_OPTIONS = {"--secrets", "--keylog", "--keytab"}
 
 
@@ -31,6 +31,8 @@ class Given(NamedTuple):
     proxy: str | None = None
     config: str | None = None
     mask: Literal["usual", "strict"] = "usual"
+    options: tuple[tuple[str, object], ...] = ()
+    """Those of the command line that say how captures are read, with their values."""
 
 
 def recorded(arguments: list[str]) -> list[str]:
@@ -60,8 +62,23 @@ def read_case(captures: tuple[str, ...], given: Given) -> api.Case:
     if folder is not None:
         msg = f"{folder} is a case folder; this needs the captures themselves (show, findings, report and verify take a case folder, alone)"
         raise UsageError(msg)
-    progress = _Progress(time.monotonic()) if sys.stderr.isatty() else None
-    case = api.analyze(
+    if given.config == CONFIG and "--config" not in dict(given.options):
+        remark(f"winrm-analyzer: the settings of {CONFIG} in this folder are used (--no-config leaves them alone)")
+    progress = Progress(captures)
+    try:
+        case = _analyzed(captures, given, progress)
+    finally:
+        progress.clear()
+    for failure in case.failures:
+        complain(failure)
+    if case.empty:
+        msg = "none of the inputs could be read; nothing was analyzed"
+        raise InputError(msg)
+    return case
+
+
+def _analyzed(captures: tuple[str, ...], given: Given, progress: Progress) -> api.Case:
+    return api.analyze(
         captures,
         scope=Scope(all_http=given.scope == "http"),
         secrets=given.secrets,
@@ -74,15 +91,8 @@ def read_case(captures: tuple[str, ...], given: Given) -> api.Case:
         mask=given.mask,
         progress=progress,
         arguments=["winrm-analyzer", *recorded(sys.argv[1:])],
+        options=given.options,
     )
-    if progress:
-        progress.clear()
-    for failure in case.failures:
-        complain(failure)
-    if case.empty:
-        msg = "none of the inputs could be read; nothing was analyzed"
-        raise InputError(msg)
-    return case
 
 
 def finding_explained(name: str, captures: tuple[str, ...], given: Given) -> str:
@@ -112,29 +122,6 @@ def _settings(told: str | None) -> list[dict[str, object]]:
     except (ValueError, RecursionError):
         return []
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
-
-
-class _Progress:
-    """One line on stderr that is written over, for inputs that take a while."""
-
-    def __init__(self, now: float) -> None:
-        self._shown = 0.0
-        self._started = now
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if (total < _PROGRESS_FROM_BYTES and not self._shown) or now - self._shown < 0.1:
-            return
-        self._shown = now
-        of_bytes = f"{done / 1e6:,.0f} of {total / 1e6:,.0f} MB, {done / max(now - self._started, 0.001) / 1e6:,.0f} MB/s"
-        told = of_bytes if total >= _PROGRESS_FROM_BYTES else f"{done:,} of {total:,}"
-        sys.stderr.write(f"\r{stage:12.12} {100 * done // max(total, 1):3d} %  {told:48.48}")
-        sys.stderr.flush()
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._shown:
-            sys.stderr.write("\r" + " " * 79 + "\r")
 
 
 def exit_code(case: api.Case | OpenedCase, fail_on: str | None, *, strict: bool) -> int:

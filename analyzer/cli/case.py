@@ -11,7 +11,7 @@ from analyzer import api
 from analyzer.case.writing import refuse
 from analyzer.cli.analysis import INTEGRITY, exit_code, read_any
 from analyzer.cli.options import input_options, show_secrets_option
-from analyzer.cli.printing import write
+from analyzer.cli.printing import remark, write
 
 if TYPE_CHECKING:
     from analyzer.cli.analysis import Given
@@ -44,7 +44,7 @@ def report(  # noqa: PLR0913  one for each option
     refuse(output, captures, clobber=clobber)
     case = read_any(captures, given)
     case.report(output, show_secrets=show_secrets, clobber=clobber, title=title, case_id=case_id, examiner=examiner)
-    click.echo(f"{output}", err=True)
+    remark(f"{output}")
     return exit_code(case, None, strict=strict)
 
 

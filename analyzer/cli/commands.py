@@ -12,14 +12,18 @@ from analyzer import api
 from analyzer.case.writing import refuse
 from analyzer.cli.analysis import Given, analysis, exit_code, finding_explained, read_any, read_case
 from analyzer.cli.case import report, verify
-from analyzer.cli.completion import complete_rule, complete_table, completion
+from analyzer.cli.completion import complete_rule, complete_table, completion, prepared
 from analyzer.cli.evidence import extract, hashes
 from analyzer.cli.exports import export, pcap, timeline, wireshark
 from analyzer.cli.manual import docs
 from analyzer.cli.notebook import notebook
 from analyzer.cli.options import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, products_option, rules_option, show_secrets_option
-from analyzer.cli.printing import colour, print_with, width, write, write_document
+from analyzer.cli.printing import colour, print_with, remark, width, write, write_document
+from analyzer.cli.program import Program
+from analyzer.cli.query import sql
+from analyzer.cli.schema import schema
 from analyzer.cli.serve import serve
+from analyzer.cli.settings_file import defaults
 from analyzer.errors import UsageError
 from analyzer.version import __version__
 
@@ -37,7 +41,7 @@ def _version(context: click.Context, _option: click.Parameter, asked: bool) -> N
         context.exit()
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(cls=Program, context_settings=CONTEXT)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version and the form of the packet kernel.")
 def cli() -> None:
     """Analyze WinRM traffic in packet captures: logons, encryption, proxies, findings.
@@ -46,6 +50,7 @@ def cli() -> None:
     archive, a folder, a pattern, or - for standard input. Captures of both sides of a proxy are best given together.
 
     \b
+    winrm-analyzer capture.pcapng                      the same as winrm-analyzer analyze capture.pcapng
     winrm-analyzer analyze client-side.pcapng server-side.pcapng
     winrm-analyzer show exchanges capture.pcapng -f csv
 
@@ -172,6 +177,7 @@ def findings(
 @click.option("--connection", metavar="ID", help="Only this connection and those on its route, for example c3.")
 @click.option("--format", "form", type=click.Choice(["text", "mermaid", "svg"]), default="text", show_default=True)
 @click.option("--messages", type=click.IntRange(1), default=api.LADDER_MESSAGES, show_default=True, help="Draw at most so many messages of a route.")
+@click.option("--part", type=click.IntRange(1), default=1, show_default=True, help="Which part of a longer drawing; the index below it lists them.")
 @click.option("--fold/--no-fold", default=True, show_default=True, help="Draw polls that follow one another as one, with their number.")
 def ladder(
     captures: tuple[str, ...],
@@ -180,6 +186,7 @@ def ladder(
     form: Literal["text", "mermaid", "svg"],
     messages: int,
     *,
+    part: int,
     fold: bool,
     strict: bool,
 ) -> int:
@@ -188,9 +195,9 @@ def ladder(
     Polls that follow one another are drawn as one ("Receive ×214", from the first packet to the last); an error, a logon, a hole or a close never is.
     """
     case = read_case(captures, given)
-    drawn = case.ladder(connection, form=form, messages=messages, fold=fold, width=width(), colour=colour() and form == "text")
+    drawn = case.ladder(connection, form=form, messages=messages, part=part, fold=fold, width=width(), colour=colour() and form == "text")
     if not drawn:
-        click.echo("no WinRM connection to draw", err=True)
+        remark("no WinRM connection to draw")
     write([drawn])
     return exit_code(case, None, strict=strict)
 
@@ -241,6 +248,8 @@ def rules(rules_dirs: tuple[str, ...]) -> int:
 cli.add_command(report)
 cli.add_command(verify)
 cli.add_command(serve)
+cli.add_command(schema)
+cli.add_command(sql)
 cli.add_command(notebook)
 cli.add_command(docs)
 cli.add_command(extract)
@@ -254,7 +263,9 @@ for _command in cli.commands.values():  # also for one that is called without th
 def parsed(arguments: Sequence[str] | None = None) -> int:
     """A command line parsed, and done; its exit code. `UsageError`: click refuses it. `KeyboardInterrupt`: it was interrupted."""
     try:
-        code = cli.main(arguments, prog_name="winrm-analyzer", standalone_mode=False)
+        prepared()
+        words = sys.argv[1:] if arguments is None else list(arguments)
+        code = cli.main(arguments, prog_name="winrm-analyzer", standalone_mode=False, default_map=defaults(words, cli.commands))
     except click.Abort as error:
         raise KeyboardInterrupt from error
     except click.ClickException as error:

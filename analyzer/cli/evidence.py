@@ -11,8 +11,9 @@ import click
 
 from analyzer.cli.analysis import exit_code, read_case
 from analyzer.cli.options import input_options
-from analyzer.cli.printing import write
+from analyzer.cli.printing import remark, write
 from analyzer.errors import OutputError, UsageError
+from analyzer.tables.texts import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ def hashes(captures: tuple[str, ...], given: Given, form: Literal["text", "jsonl
         for line in found:
             _remark(case, line)
         if not found:
-            click.echo("no NTLM response with its challenge, and no service ticket under an RC4 key", err=True)
+            remark("no NTLM response with its challenge, and no service ticket under an RC4 key")
     return exit_code(case, None, strict=strict)
 
 
@@ -76,7 +77,7 @@ def extract(captures: tuple[str, ...], given: Given, output: Path, form: Literal
         write(f"{line}\n" for line in _list(case, found))
     names = {stored_as(one): one.whole for one in found}
     lacking = sum(not whole for whole in names.values())
-    click.echo(f"{_counted(len(names))} written into {output}{f', {lacking} incomplete' if lacking else ''}" if names else _NO_FILE, err=True)
+    remark(f"{_counted(len(names))} written into {output}{f', {lacking} incomplete' if lacking else ''}" if names else _NO_FILE)
     return exit_code(case, None, strict=strict)
 
 
@@ -141,6 +142,7 @@ def _file_fields(case: api.Case, one: MovedFile) -> dict[str, object]:
         "shell_id": one.shell,
         "commands": list(one.commands),
         "packets": case.packets_text(one.packets),
+        "schema_version": SCHEMA,
     }
 
 
@@ -159,6 +161,7 @@ def _fields(case: api.Case, line: HashLine) -> dict[str, object]:
         "packets": case.packets_text(line.packets),
         "connections": list(line.connections),
         "outcomes": list(line.outcomes),
+        "schema_version": SCHEMA,
     }
 
 
@@ -167,4 +170,4 @@ def _remark(case: api.Case, line: HashLine) -> None:
 
     who = line.service or (f"{line.domain}\\{line.user}" if line.domain else line.user)
     words = (str(line.mode), who, f"packets {case.packets_text(line.packets)}", " ".join(line.connections), " ".join(line.outcomes))
-    click.echo(f"# {visible('  '.join(words))}", err=True)
+    remark(f"# {visible('  '.join(words))}")

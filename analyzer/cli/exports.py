@@ -10,7 +10,7 @@ import click
 from analyzer.case import exports, writing
 from analyzer.cli.analysis import exit_code, read_any, read_case
 from analyzer.cli.options import input_options, show_secrets_option
-from analyzer.cli.printing import write
+from analyzer.cli.printing import remark, write
 from analyzer.errors import OutputError, UsageError
 from analyzer.exports.registry import EXPORTS, export_named, form_of, names
 
@@ -81,7 +81,7 @@ def pcap(captures: tuple[str, ...], given: Given, output: Path, findings: tuple[
     writing.refuse(output, captures, clobber=clobber)
     case = read_case(captures, given)
     count = case.slice(output, findings=findings, connections=connections, clobber=clobber)
-    click.echo(f"{output}: {count:,} packets as they were captured, with whatever passwords and keys they hold", err=True)
+    remark(f"{output}: {count:,} packets as they were captured, with whatever passwords and keys they hold")
     return exit_code(case, None, strict=strict)
 
 
@@ -125,7 +125,7 @@ def wireshark(output: Path, *, clobber: bool) -> int:
     """
     folder = output / "WinRM"
     _files(folder, ((name, iter([text])) for name, text in exports.wireshark().items()), (), clobber=clobber)
-    click.echo(f"{folder}", err=True)
+    remark(f"{folder}")
     return 0
 
 

@@ -10,6 +10,7 @@ import click
 
 from analyzer import api
 from analyzer.case import writing
+from analyzer.cli.printing import remark
 
 
 @click.command()
@@ -28,7 +29,7 @@ def notebook(case: Path, output: Path | None, *, clobber: bool, shown: bool) -> 
     writing.write_text(path, [opened.notebook()], (), clobber=clobber)
     jupyter = shutil.which("jupyter-lab") or shutil.which("jupyter-notebook")
     if shown and jupyter:
-        click.echo(f"{path}: opening it in Jupyter", err=True)
+        remark(f"{path}: opening it in Jupyter")
         return subprocess.run([jupyter, str(path)], check=False).returncode  # noqa: S603  the user's own Jupyter, with a file that was just written
-    click.echo(f"{path}" + ("" if jupyter or not shown else "  (Jupyter is not installed: pip install 'winrm-analyzer[notebook]')"), err=True)
+    remark(f"{path}" + ("" if jupyter or not shown else "  (Jupyter is not installed: pip install 'winrm-analyzer[notebook]')"))
     return 0

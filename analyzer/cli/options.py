@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from analyzer.cli.analysis import Given
+from analyzer.cli.printing import say
+from analyzer.cli.remarks import opened_log, zone
+from analyzer.tables.times import show_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 LEVELS = ("info", "low", "medium", "high", "critical")
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
+_TYPED = click.core.ParameterSource.COMMANDLINE
 _captures = click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 _scope = click.option(
     "--scope", type=click.Choice(["winrm", "http"]), default="winrm", show_default=True, help="Keep WinRM and what belongs to it, or all HTTP."
@@ -32,7 +36,12 @@ _sigma = click.option(
     help="Look with the Sigma rules of this folder at what was run.",
 )
 _proxy = click.option("--proxy", metavar="NAME", help="The proxy's product, such as nginx or haproxy: advice then names its settings.")
-_config = click.option("--config", type=click.Path(exists=True, dir_okay=False), metavar="FILE.toml", help="Limits, and thresholds of rules.")
+_config = click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE.toml",
+    help="Limits, thresholds of rules, defaults of options. Default: winrm-analyzer.toml of the working folder.",
+)
 products_option = click.option("--all-products", "products", is_flag=True, help="With the advice, print the settings of all proxy products.")
 _strict = click.option("--strict", is_flag=True, help="Exit with 3 when a part of the evidence could not be read.")
 fail_on_option = click.option("--fail-on", type=click.Choice(LEVELS), metavar="LEVEL", help=f"Exit with 1 when a finding is this severe: {', '.join(LEVELS)}.")
@@ -44,10 +53,38 @@ _mask = click.option(
     show_default=True,
     help="What is masked in texts: what looks like a password or key, best effort; or all arguments of commands.",
 )
+_no_config = click.option("--no-config", is_flag=True, expose_value=False, help="Leave the settings alone that the working folder has (winrm-analyzer.toml).")
 _file = click.Path(exists=True, dir_okay=False)
 _secrets = click.option("--secrets", type=_file, metavar="FILE.toml", help="Passwords, hashes and keys that decrypt encrypted bodies. They are never printed.")
 _keylog = click.option("--keylog", type=_file, metavar="FILE", help="A TLS key log (SSLKEYLOGFILE).")
 _keytab = click.option("--keytab", type=_file, metavar="FILE", help="A Kerberos keytab with the service's key, or krbtgt's.")
+
+
+def _set_quiet(_context: click.Context, _option: click.Parameter, given: bool) -> None:  # noqa: FBT001  click's signature
+    say(quiet=given)
+
+
+def _set_verbose(_context: click.Context, _option: click.Parameter, given: bool) -> None:  # noqa: FBT001  click's signature
+    say(verbose=given)
+
+
+def _set_log(_context: click.Context, _option: click.Parameter, path: str | None) -> None:
+    if path is not None:
+        say(log=opened_log(path))
+
+
+def _set_zone(_context: click.Context, _option: click.Parameter, name: str | None) -> None:
+    show_in(None if name is None else zone(name))
+
+
+_said = (
+    click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_set_quiet, help="On standard error only what went wrong."),
+    click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=_set_verbose, help="Tell each phase and its time on standard error."),
+    click.option("--log-file", metavar="FILE", expose_value=False, callback=_set_log, help="Add all that --verbose tells to this file, with times."),
+    click.option(
+        "--tz", metavar="ZONE", expose_value=False, callback=_set_zone, help="Show times of texts in this zone (Europe/Berlin, local). Files and JSON stay UTC."
+    ),
+)
 
 
 def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,12 +92,19 @@ def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def collected(**options: Any) -> Any:  # noqa: ANN401 (click hands over whatever the command declares)
-        given = Given(**{name: options.pop(name) for name in Given._fields})
+        given = Given(**{name: options.pop(name) for name in Given._fields if name in options}, options=_typed(Given._fields))
         return command(given=given, **options)
 
-    for option in (_strict, _config, _proxy, _mask, _sigma, rules_option, _keytab, _keylog, _secrets, _scope, _captures):
+    for option in (*reversed(_said), _strict, _no_config, _config, _proxy, _mask, _sigma, rules_option, _keytab, _keylog, _secrets, _scope, _captures):
         collected = option(collected)
     return collected
+
+
+def _typed(names: Collection[str]) -> tuple[tuple[str, object], ...]:
+    """The options of these names that stand on the command line, with their values."""
+    context = click.get_current_context()
+    found = [one for one in context.command.params if isinstance(one, click.Option) and one.name in names]
+    return tuple((max(one.opts, key=len), context.params[one.name]) for one in found if one.name and context.get_parameter_source(one.name) is _TYPED)
 
 
 def hiding_options(command: Callable[..., Any]) -> Callable[..., Any]:

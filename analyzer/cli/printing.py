@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
+    from typing import TextIO
 
 _NARROWEST = 40
 """Columns; a terminal may be narrower, its lines then go on below by themselves."""
@@ -18,17 +19,68 @@ class ReaderGoneError(Exception):
     """Anyone who reads our output has seen enough (``| head``)."""
 
 
+class _Said:
+    """How much is said beside the results: set by options, once for each command line."""
+
+    quiet = False
+    verbose = False
+    log: TextIO | None = None
+
+
+_said = _Said()
+
+
+def say(*, quiet: bool | None = None, verbose: bool | None = None, log: TextIO | None = None) -> None:
+    """What is not None is set; without any, all is as at the beginning."""
+    if quiet is None and verbose is None and log is None:
+        if _said.log is not None:
+            _said.log.close()
+        _said.quiet, _said.verbose, _said.log = False, False, None
+    _said.quiet = _said.quiet if quiet is None else quiet
+    _said.verbose = _said.verbose if verbose is None else verbose
+    _said.log = _said.log if log is None else log
+
+
+def quiet() -> bool:
+    """Nothing but errors is to stand on stderr."""
+    return _said.quiet
+
+
+def details_wanted() -> bool:
+    """Someone reads `detail`."""
+    return _said.verbose or _said.log is not None
+
+
 def complain(text: str) -> None:
-    """A line on stderr, safe to look at."""
+    """An error: a line on stderr, safe to look at."""
     from analyzer.formats.text import visible
 
-    tell(f"winrm-analyzer: {visible(text, keep=chr(10))}")
+    _tell(f"winrm-analyzer: {visible(text, keep=chr(10))}", shown=True)
 
 
-def tell(line: str) -> None:
-    """A line on stderr."""
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()
+def remark(text: str) -> None:
+    """A line on stderr that is no error: where something was written, how many. Captured text in it has to be made visible."""
+    _tell(text, shown=not _said.quiet)
+
+
+def detail(text: str) -> None:
+    """A line on stderr for who asked for more."""
+    from analyzer.formats.text import visible
+
+    _tell(f"winrm-analyzer: {visible(text)}", shown=_said.verbose)
+
+
+def _tell(line: str, *, shown: bool) -> None:
+    if shown:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    if _said.log is not None:
+        import time
+
+        from analyzer.tables.times import rfc3339
+
+        _said.log.write(f"{rfc3339(time.time_ns())} {line}\n")
+        _said.log.flush()
 
 
 def write(pieces: Iterable[str], output: Path | None = None) -> None:

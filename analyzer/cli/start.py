@@ -10,7 +10,8 @@ import gc
 import os
 import sys
 
-from analyzer.cli.printing import ReaderGoneError, complain, write
+from analyzer.cli.names import COMMANDS, CONFIG
+from analyzer.cli.printing import ReaderGoneError, complain, detail, details_wanted, say, write
 from analyzer.errors import AnalyzerError
 
 TYPE_CHECKING = False
@@ -42,6 +43,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     border = _Border()
     with border:
         border.code = _done(arguments)
+    if details_wanted():
+        detail(f"exit code {border.code}")
+    say()
     return border.code
 
 
@@ -51,11 +55,14 @@ def _done(arguments: Sequence[str] | None) -> int:
     if text is not None:
         write([text])
         return 0
-    if plain(words):
+    captures = plain(words)
+    if captures:
         from analyzer.cli.analysis import analysis
+        from analyzer.tables.times import show_in
 
+        show_in(None)
         try:
-            return analysis(tuple(words[1:]))
+            return analysis(captures)
         except KeyboardInterrupt:
             sys.stderr.write("\n")  # as click does: the line after ^C is ours
             raise
@@ -88,9 +95,14 @@ def _columns() -> int:
         return 0
 
 
-def plain(words: Sequence[str]) -> bool:
-    """``analyze CAPTURE...`` without any option, so that there is nothing to parse (on Windows click expands patterns)."""
-    return words[:1] == ["analyze"] and len(words) > 1 and not any(word.startswith("-") for word in words) and os.name == "posix"
+def plain(words: Sequence[str]) -> tuple[str, ...]:
+    """The captures of ``analyze CAPTURE...`` or ``CAPTURE...`` without any option or settings, so that there is nothing to parse (on Windows click expands
+    patterns); none where there is."""
+    named = words[:1] == ["analyze"]
+    captures = tuple(words[1:] if named else words)
+    if not captures or any(word.startswith("-") for word in captures) or os.name != "posix" or os.path.lexists(CONFIG):
+        return ()
+    return captures if named or (captures[0] not in COMMANDS and os.path.lexists(captures[0])) else ()
 
 
 class _Border:

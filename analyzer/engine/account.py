@@ -21,6 +21,7 @@ def account(result: Result, about: Mapping[str, Any]) -> dict[str, object]:
     return {
         "tool": "winrm-analyzer",
         "schema": SCHEMA,
+        "schema_version": SCHEMA,
         "version": about.get("version", ""),
         "rules": [{"id": rule, "document_sha256": hashlib.sha256(document.encode()).hexdigest()} for rule, document in ran],
         "thresholds": about.get("thresholds", {}),

@@ -6,6 +6,9 @@
     [rules."auth.loop"]
     least = 5
 
+    [options]                    # of the command line, which reads this section itself
+    proxy = "nginx"
+
 A name that is not known and a value of another kind is a `UsageError` that says what there is: a setting that does nothing must not pass for one that did.
 """
 
@@ -32,12 +35,12 @@ class Configuration(NamedTuple):
 def configuration(path: str, limits: Limits | None = None, folders: Sequence[str] = ()) -> Configuration:
     """What a file sets; ``limits`` has the values of those it does not. ``folders``: where the user's own rules are. `UsageError`: see above."""
     try:
-        told = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        told = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         msg = f"{path}: {error}"
         raise UsageError(msg) from error
-    for section in told.keys() - {"limits", "rules"}:
-        _unknown(path, "section", section, ["limits", "rules"])
+    for section in told.keys() - {"limits", "rules", "options"}:
+        _unknown(path, "section", section, ["limits", "rules", "options"])
     return Configuration(_limits(path, told.get("limits", {}), limits or Limits()), _thresholds(path, told.get("rules", {}), folders))
 
 

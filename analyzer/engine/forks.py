@@ -45,13 +45,23 @@ def _may_fork() -> bool:
         return False
 
 
-def spread(work: Callable[[Part], Found], parts: Sequence[Part], count: int) -> list[Found]:
-    """``work`` of each part, in the order of the parts, done by ``count`` processes of which this is one. What ``work`` gives must be picklable."""
+def spread(work: Callable[[Part], Found], parts: Sequence[Part], count: int, done: Callable[[int, int], None] | None = None) -> list[Found]:
+    """``work`` of each part, in the order of the parts, done by ``count`` processes of which this is one. What ``work`` gives must be picklable.
+
+    ``done`` is told how many of how many parts are done, as far as this process knows: the others are about as far.
+    """
+
+    def own(place: int, part: Part) -> Found:
+        made = work(part)
+        if done is not None:
+            done(min((place + 1) * count, len(parts)), len(parts))
+        return made
+
     count = max(1, min(count, len(parts)))
     children = {index: _forked(work, parts[index::count]) for index in range(1, count)}
     found: dict[int, list[Found]] = {}
     try:
-        found[0] = [work(part) for part in parts[::count]]
+        found[0] = [own(place, part) for place, part in enumerate(parts[::count])]
         for index, child in children.items():
             results: list[Found] | None = _results(child)
             found[index] = results if results is not None else [work(part) for part in parts[index::count]]
@@ -81,7 +91,7 @@ def _anew(work: Callable[..., Found], arguments: Sequence[object], seconds: floa
     import subprocess
     import sys
 
-    command, asked = [sys.executable, "-c", _ANEW], pickle.dumps((sys.path, work, tuple(arguments)), pickle.HIGHEST_PROTOCOL)
+    command, asked = [sys.executable, "-P", "-c", _ANEW], pickle.dumps((sys.path, work, tuple(arguments)), pickle.HIGHEST_PROTOCOL)
     try:
         done = subprocess.run(command, input=asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=seconds, check=True)  # noqa: S603  our own interpreter
         found: Found = pickle.loads(done.stdout)  # noqa: S301  our own process wrote it

@@ -75,7 +75,9 @@ def _read(
     found = replace(found, kdc=kdc_messages(kdc.pieces), issues=(*found.issues, *kdc.issues))
     tickets = learn((piece.raw for piece in kdc.pieces), secrets)
     named = ticket_users(found, secrets, tickets)
-    opened = contents(found, secrets, tickets, sources.fetch, limits, workers, named)
+    opened = contents(found, secrets, tickets, sources.fetch, limits, workers, named, _phase("messages", progress))
+    story = _phase("story", progress)
+    story(0, 1)
     conversations = identified(found.conversations, opened, named)
     if not secrets.empty:
         conversations = verified(found, conversations, secrets)
@@ -90,12 +92,22 @@ def _read(
     who = attributed(found, found.shells, found.commands)
     found = replace(found, shells=who.shells, commands=who.commands, files=moved(who.commands))
     found = replace(found, product=settings.asked.proxy)
-    judgement = judged(found, settings, workers)
+    judgement = judged(found, settings, workers, _phase("rules", progress))
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
     again = partial(texts, found, secrets, tickets, sources.fetch, limits)
     made = Result(found, judgement.findings, auth_steps(found), judgement.scorecards, found.shells, found.commands, judgement.incidents, judgement.diagnosis)
     return made, again
+
+
+def _phase(name: str, progress: Callable[[str, int, int], None] | None) -> Callable[[int, int], None]:
+    """Tells how far one phase is."""
+
+    def tell(done: int, total: int) -> None:
+        if progress is not None:
+            progress(name, done, total)
+
+    return tell
 
 
 def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Callable[[str, int, int], None] | None) -> tuple[list[Talk], int]:

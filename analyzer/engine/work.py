@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -15,7 +15,7 @@ from analyzer.records.issues import Issue
 from analyzer.records.proxy import Scorecard
 from analyzer.records.secrets import Secrets
 from analyzer.rules.catalogue import rules
-from analyzer.rules.causes import EXPOSES, explanations, order, symptoms
+from analyzer.rules.causes import EXPOSES, consequences, explanations, order
 from analyzer.rules.scorecard import scorecards
 from analyzer.settings import Limits
 
@@ -82,11 +82,11 @@ def told(evidence: Evidence) -> Evidence:
     return scoped if scoped.story.parties or not scoped.winrm else replace(scoped, story=story(scoped))
 
 
-def judged(evidence: Evidence, settings: Settings, workers: int = 1) -> Judgement:
-    """Runs the rules, in ``workers`` processes, and then those of the user's folders."""
+def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Callable[[int, int], None] | None = None) -> Judgement:
+    """Runs the rules, in ``workers`` processes, and then those of the user's folders. ``done`` is told how many of how many ran."""
     evidence, given = told(evidence), settings.asked.thresholds
     chosen = rules() if evidence.connections else rules(_WITHOUT_CONNECTIONS)
-    found = [finding for some in spread(lambda rule: list(rule.find(evidence, given.get(rule.id))), chosen, workers) for finding in some]
+    found = [finding for some in spread(lambda rule: list(rule.find(evidence, given.get(rule.id))), chosen, workers, done) for finding in some]
     own, failures = _of_the_user(evidence, settings)
     found += [finding for one in own for finding in one.findings]
     left_out = explanations(found, {one.id: one.explains for one in own})
@@ -98,7 +98,7 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1) -> Judgemen
     from analyzer.incidents.grouping import Told, incidents
 
     named = {rule.id: rule.title for rule in chosen} | {one.id: one.title for one in own}
-    grouped = incidents(evidence, kept, Told(named, symptoms() if evidence.connections else {}, left_out))
+    grouped = incidents(evidence, kept, Told(named, consequences() if evidence.connections else {}, left_out))
     cards = scorecards(evidence, found) if evidence.story.parties else ()
     return Judgement(tuple(kept), cards, failures, grouped, diagnosis(evidence, grouped, EXPOSES))
 

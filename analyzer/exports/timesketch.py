@@ -9,11 +9,9 @@ from collections.abc import Iterator
 from analyzer.exports.registry import Source
 from analyzer.exports.rows import Row, Rows, integer, text
 from analyzer.tables.column import Value
-from analyzer.tables.texts import dumps, safe_cell
+from analyzer.tables.texts import SCHEMA, dumps, safe_cell
 from analyzer.tables.times import rfc3339
 
-SCHEMA = 1
-"""Of the native timeline; grows when a name changes its meaning."""
 FIELDS = (
     "message", "datetime", "timestamp_desc", "timestamp", "time", "severity", "user", "source", "destination", "table", "record", "capture", "packets",
     "community_id", "rule", "confidence", "why", "attack", "filter", "status", "command", "exit_code",
@@ -64,7 +62,7 @@ def lines(source: Source) -> Iterator[str]:
 def native(source: Source) -> Iterator[str]:
     """The timeline as it is, with the version of its names in each line."""
     for row in source.rows.of("timeline"):
-        yield dumps({"schema": SCHEMA, **row, "time": rfc3339(integer(row, "time") or 0)}) + "\n"
+        yield dumps({"schema": SCHEMA, **row, "time": rfc3339(integer(row, "time") or 0), "schema_version": SCHEMA}) + "\n"
 
 
 def _by_id(rows: Rows, table: str) -> dict[str, Row]:

@@ -29,13 +29,16 @@ def diagnosis(evidence: Evidence, incidents: Sequence[Incident], exposes: tuple[
     clients = Clients(evidence)
     failures = evidence.story.failures
     if not told and not failures:
-        return tuple([_seen(evidence, clients), *_ran(evidence), *_limits(evidence)][:_MOST])
+        return tuple([*_ran(evidence), _seen(evidence, clients), *_limits(evidence)][:_MOST])
     made = [*_failed(evidence, clients, failures)] or [_worked(evidence, clients)]
     if not told:
         return tuple([*made, "No rule tells why. Read the event log Microsoft-Windows-WinRM/Operational of the server for the same time."][:_MOST])
     causes = [one for one in told if not one.rule.startswith(exposes)] if failures and exposes else []
-    first = next(iter(causes or told))
+    first = _root((causes or told)[0], told)
     made.append(f"{_headline(evidence, first)}.")
+    worst = (causes or told)[0]
+    if worst is not first and len(made) < _MOST - 1:
+        made.append(f"Its consequence: {worst.title.rstrip('.')} ({worst.severity.value}).")
     if len(made) < _MOST - 1:
         made.extend(_ran(evidence))
     rest = _distinct(one for one in told if one is not first and one.explained_by is None and one.title != first.title)
@@ -43,6 +46,16 @@ def diagnosis(evidence: Evidence, incidents: Sequence[Incident], exposes: tuple[
     if len(made) < _MOST - 1 and rest:
         made.append(_others(rest))
     return (*made[: _MOST - 1], change)
+
+
+def _root(incident: Incident, told: Sequence[Incident]) -> Incident:
+    """What it follows from, as far as that leads."""
+    by_id = {one.id: one for one in told}
+    seen = {incident.id}
+    while incident.explained_by in by_id and incident.explained_by not in seen:
+        incident = by_id[incident.explained_by]
+        seen.add(incident.id)
+    return incident
 
 
 def _counted(number: int, one: str, many: str | None = None) -> str:
@@ -189,7 +202,8 @@ def _ran(evidence: Evidence) -> Iterator[str]:
 def _seen(evidence: Evidence, clients: Clients) -> str:
     if not evidence.winrm:
         return "No WinRM traffic was found."
-    return f"{_counts(evidence, clients)}; no problem found."
+    judged = "no failure found; whether what was run was allowed cannot be told from packets" if evidence.commands else "no problem found"
+    return f"{_counts(evidence, clients)}; {judged}."
 
 
 def _limits(evidence: Evidence) -> Iterator[str]:

@@ -23,10 +23,10 @@ _HALF = 0.5
 
 
 class Told(NamedTuple):
-    """What is known of the rules: their titles, which rules are symptoms of which, and (symptom, cause) of each finding that is not told."""
+    """What is known of the rules: their titles, which rules follow from which, and (symptom, cause) of each finding that is not told."""
 
     titles: Mapping[str, str]
-    symptoms: Mapping[str, Sequence[str]]
+    consequences: Mapping[str, Sequence[str]]
     left_out: Sequence[tuple[Finding, Finding]]
 
 
@@ -52,7 +52,7 @@ def incidents(evidence: Evidence, findings: Sequence[Finding], told: Told) -> tu
     clients = [facts.concerned(group) for _, group in made]
     return tuple(
         replace(one, explains=tuple(explains.get(place, ())), explained_by=cause)
-        for place, (one, cause) in enumerate(zip(named, _causes(named, clients, told.symptoms), strict=True))
+        for place, (one, cause) in enumerate(zip(named, _causes(named, clients, told.consequences), strict=True))
     )
 
 
@@ -135,11 +135,11 @@ class _Facts:
         return sum(spent) if spent else None
 
 
-def _causes(found: Sequence[Incident], clients: Sequence[frozenset[str]], symptoms: Mapping[str, Sequence[str]]) -> list[str | None]:
+def _causes(found: Sequence[Incident], clients: Sequence[frozenset[str]], consequences: Mapping[str, Sequence[str]]) -> list[str | None]:
     """For each incident the one that it probably follows from: of the same party, with the same clients, by a rule that explains its rule."""
     at: dict[tuple[str | None, str], list[int]] = defaultdict(list)
     for place, one in enumerate(found):
-        for rule in symptoms.get(one.rule, ()):
+        for rule in consequences.get(one.rule, ()):
             at[one.party, rule].append(place)
     made: list[str | None] = []
     for place, one in enumerate(found):

@@ -65,11 +65,15 @@ def counted_conversations(evidence: Evidence) -> list[Conversation]:
 
 
 def coverage(evidence: Evidence) -> Coverage:
-    """Counted over `counted_connections` and `counted_exchanges`."""
+    """Counted over `counted_connections` and `counted_exchanges`; a body that both sides of a proxy show is one."""
     connections = counted_connections(evidence)
     exchanges = counted_exchanges(evidence)
     known = {exchange.id for exchange in exchanges}
-    messages = [message for message in evidence.messages.values() if message.exchange in known]
+    own = [message for message in evidence.messages.values() if message.exchange in known]
+    twice = {far for far, hop in evidence.far.items() if far in known and hop.near in known}
+    messages = [message for message in own if message.exchange not in twice]
+    beyond = {(evidence.far[message.exchange].near, message.from_client) for message in own if message.exchange in twice and message.opened}
+    is_open = {id(message): message.opened or (message.exchange, message.from_client) in beyond for message in messages}
     bodies = Counter(message.protection for message in messages)
     gaps = [gap for connection in connections for stream in (connection.to_server, connection.to_client) for gap in stream.gaps]
     sealed = [message for message in messages if message.protection is Protection.SEALED]
@@ -81,8 +85,8 @@ def coverage(evidence: Evidence) -> Coverage:
         holes=len(gaps),
         incomplete=dict(sorted(incomplete.items())),
         wanted_keys=_keys(evidence),
-        opened=sum(message.opened for message in sealed),
-        closed=dict(sorted(Counter(message.opened_detail or "no key" for message in sealed if not message.opened).items())),
+        opened=sum(is_open[id(message)] for message in sealed),
+        closed=dict(sorted(Counter(message.opened_detail or "no key" for message in sealed if not is_open[id(message)]).items())),
     )
 
 

@@ -6,7 +6,7 @@ from analyzer.formats.text import visible
 from analyzer.reports.lines import Line, Span, fitted, line
 from analyzer.tables.column import Dtype, Value
 from analyzer.tables.registry import AnyTable
-from analyzer.tables.times import rfc3339
+from analyzer.tables.times import on_screen
 
 _CUT = "..."
 CELL_CHARS = 60
@@ -55,7 +55,7 @@ def _cell(value: Value, dtype: Dtype, *, full: bool) -> str:
         shown = visible(value, limit=len(value))
         return shown if full or len(shown) <= CELL_CHARS else shown[: CELL_CHARS - len(_CUT)] + _CUT
     if dtype is Dtype.TIME:
-        return rfc3339(int(value))
+        return on_screen(int(value))
     return f"{value:.6f}" if isinstance(value, float) else str(value)
 
 

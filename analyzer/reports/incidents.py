@@ -29,8 +29,10 @@ def incident_lines(result: Result, width: int, *, products: bool = False) -> Ite
     shown = ", ".join(f"{counts[level]} {level.value}" for level in reversed(Severity) if counts[level])
     yield line(Span("INCIDENTS", "bold"), f"  {shown or 'none'}")
     detailed = [one for one in told if rank(one.severity) >= rank(Severity.MEDIUM)][:_DETAILED]
-    for place, one in enumerate(detailed):
-        yield from _incident(result, one, rows[one.findings[0]], width, products=products, whole=not place)
+    ids = {one.id for one in detailed}
+    whole = next((one.explained_by if one.explained_by in ids else one.id for one in detailed[:1]), None)
+    for one in detailed:
+        yield from _incident(result, one, rows[one.findings[0]], width, products=products, whole=one.id == whole)
     rest = [one for one in told if one not in detailed]
     for one in rest[:_LISTED]:
         follows = f", probably follows from {one.explained_by}" if one.explained_by else ""
@@ -53,10 +55,13 @@ def _background(incidents: Sequence[Incident], width: int) -> Iterator[Line]:
 def _incident(result: Result, one: Incident, first: FindingRow, width: int, *, products: bool, whole: bool) -> Iterator[Line]:
     yield line("  ", Span(one.id, "bold"), "  ", Span(one.severity.value.upper(), STYLES[one.severity]), "  ", Span(visible(one.title), "bold"))
     yield from paragraph(_whom(result, one), width, label="who      ", indent=6)
+    if one.explained_by:
+        yield from paragraph(f"probably follows from {one.explained_by}", width, label="cause    ", indent=6)
     if whole:
         yield from paragraph(first.finding.why, width, label="why      ", indent=6)
     yield from _where(first, width, with_filter=whole)
-    yield from paragraph(f"{one.change}.", width, label="to do    ", indent=6)
+    if not one.explained_by:
+        yield from paragraph(f"{one.change}.", width, label="to do    ", indent=6)
     if whole or products:
         yield from setting_lines(first.finding, width, products=products, seen=False)
 

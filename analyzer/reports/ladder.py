@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from analyzer.formats.text import visible
 from analyzer.reports.lines import Line, Span, fitted, line
 from analyzer.reports.sequence import Arrow, Sequence
-from analyzer.tables.times import rfc3339
+from analyzer.tables.times import on_screen
 
 _CLOCK_CHARS = 11
 _NARROWEST_LANE = 30
@@ -36,11 +36,11 @@ def ladder(drawn: Sequence, width: int, limit: int) -> Iterator[Line]:
 def _clock(drawn: Sequence) -> Iterator[Line]:
     """The time of the first arrow, from which the seconds count."""
     if drawn.arrows:
-        yield line(Span(f"0.000 s is {rfc3339(drawn.arrows[0].time_ns)}", "dim"))
+        yield line(Span(f"0.000 s is {on_screen(drawn.arrows[0].time_ns)}", "dim"))
 
 
 def _more(drawn: Sequence, limit: int) -> str:
-    return f"... {len(drawn.arrows) - limit:,} more, until {rfc3339(drawn.arrows[-1].time_ns)}; --messages shows them"
+    return f"... {len(drawn.arrows) - limit:,} more, until {on_screen(drawn.arrows[-1].time_ns)}"
 
 
 def _style(arrow: Arrow) -> str:

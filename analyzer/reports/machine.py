@@ -6,10 +6,7 @@ from analyzer.records.result import Result
 from analyzer.reports.facts import coverage
 from analyzer.tables.column import Value
 from analyzer.tables.registry import table_named
-from analyzer.tables.texts import dumps, objects
-
-SCHEMA = 1
-"""Grows when a name in the output changes its meaning."""
+from analyzer.tables.texts import SCHEMA, dumps, objects
 
 _TABLES = ("captures", "incidents", "findings", "proxies", "issues")
 
@@ -24,14 +21,19 @@ def document(result: Result, version: str) -> Iterator[str]:
 
 def lines(result: Result, version: str) -> Iterator[str]:
     """One JSON object a line; ``table`` tells what it is: run, diagnosis, coverage, routes, captures, incidents, findings, proxies, issues."""
-    yield dumps({"table": "run", "tool": "winrm-analyzer", "version": version, "schema": SCHEMA, "schema_version": SCHEMA}) + "\n"
-    yield dumps({"table": "diagnosis", "text": "\n".join(result.diagnosis)}) + "\n"
-    yield dumps({"table": "coverage"} | _coverage(result)) + "\n"
+    for line in _lines(result, version):
+        yield dumps(line | {"schema_version": SCHEMA}) + "\n"
+
+
+def _lines(result: Result, version: str) -> Iterator[dict[str, object]]:
+    yield {"table": "run", "tool": "winrm-analyzer", "version": version, "schema": SCHEMA}
+    yield {"table": "diagnosis", "text": "\n".join(result.diagnosis)}
+    yield {"table": "coverage"} | _coverage(result)
     for route in _routes(result):
-        yield dumps({"table": "routes", **route}) + "\n"
+        yield {"table": "routes", **route}
     for name in _TABLES:
         for row in _objects(result, name):
-            yield dumps({"table": name} | row) + "\n"
+            yield {"table": name, **row}
 
 
 def _objects(result: Result, name: str) -> Iterator[dict[str, Value]]:

@@ -117,11 +117,6 @@ class Plots:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._ahead = {text(row, "capture"): float(row["clock_offset_s"] or 0) for row in source.rows("captures")}
-
-    def _at(self, row: Row, name: str) -> int:
-        """A time on the clock of the first capture."""
-        return number(row, name) - round(self._ahead.get(text(row, "capture"), 0.0) * 1e9)
 
     def map(self) -> Plot:
         """Clients, proxies and servers, and the connections between them; what broke is red."""
@@ -137,18 +132,18 @@ class Plots:
         marks = []
         for row in self._source.winrm.values():
             lane = f"{text(row, 'connection_id')} {text(row, 'client_ip')} to {text(row, 'server_ip')}"
-            ended = text(row, "close") == "reset"
-            marks.append(Mark(lane, self._at(row, "first_time"), self._at(row, "last_time"), "bad" if ended else "", f"{lane}: {row['exchanges']} exchanges"))
+            begin, end = self._source.at(row, "first_time"), self._source.at(row, "last_time")
+            marks.append(Mark(lane, begin, end, "bad" if text(row, "close") == "reset" else "", f"{lane}: {row['exchanges']} exchanges"))
         lanes = {mark.lane.partition(" ")[0]: mark.lane for mark in marks}
         for row in self._source.rows("authentications"):
             if text(row, "connection_id") in lanes and row["first_time"] is not None:
-                at, good = self._at(row, "first_time"), text(row, "outcome") == "accepted"
+                at, good = self._source.at(row, "first_time"), text(row, "outcome") == "accepted"
                 marks.append(
                     Mark(lanes[text(row, "connection_id")], at, at, "good" if good else "bad", f"logon {row['outcome']}: {row['user'] or 'unknown user'}")
                 )
         for row in self._source.rows("findings"):
             if text(row, "severity") in ("medium", "high", "critical") and row["time"] is not None:
-                at, words = self._at(row, "time"), f"{row['finding_id']}: {row['title']}"
+                at, words = self._source.at(row, "time"), f"{row['finding_id']}: {row['title']}"
                 marks += [Mark(lanes[one], at, at, "medium", words) for one in text(row, "connections").split(",") if one in lanes]
         return _of_marks("Connections", list(lanes.values()), marks)
 
@@ -157,7 +152,7 @@ class Plots:
         marks = []
         for row in self._source.rows("timeline"):
             if row["time"] is not None:
-                at, tone = self._at(row, "time"), "bad" if text(row, "severity") in ("medium", "high", "critical") else ""
+                at, tone = self._source.at(row, "time"), "bad" if text(row, "severity") in ("medium", "high", "critical") else ""
                 marks.append(Mark(text(row, "timestamp_desc"), at, at, tone, text(row, "message")))
         return _of_marks("What happened when", list(dict.fromkeys(mark.lane for mark in marks)), marks)
 
@@ -168,8 +163,8 @@ class Plots:
             if row["time"] is None:
                 continue
             server = self._server(text(shells.get(text(row, "shell_id"), {}), "connections").split(","))
-            begin = self._at(row, "time")
-            end = self._at(row, "end_time") if row["end_time"] is not None else begin
+            begin = self._source.at(row, "time")
+            end = self._source.at(row, "end_time") if row["end_time"] is not None else begin
             words = f"{row['command_id']}: {row['text_decoded'] or row['text'] or ''}"
             marks.append(Mark(f"{row['user'] or 'unknown account'} on {server or 'unknown host'}", begin, end, "server", words))
         return _of_marks("What was run", list(dict.fromkeys(mark.lane for mark in marks)), marks)

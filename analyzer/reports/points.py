@@ -8,7 +8,7 @@ from analyzer.records.capture import Capture
 from analyzer.records.evidence import Evidence
 from analyzer.reports.facts import counted, winrm_connections
 from analyzer.reports.lines import Line, Span, line
-from analyzer.tables.times import rfc3339, seconds
+from analyzer.tables.times import on_screen, seconds
 
 _POINTS = 20
 _UNREADABLE = 5
@@ -60,7 +60,7 @@ def _span_of(files: Sequence[Capture]) -> str:
     lasts = [capture.last_ns for capture in files if capture.last_ns is not None]
     if not firsts or not lasts:
         return "no packets"
-    return f"{rfc3339(min(firsts))} to {rfc3339(max(lasts))} ({seconds(max(lasts) - min(firsts)):,.3f} s)"
+    return f"{on_screen(min(firsts))} to {on_screen(max(lasts))} ({seconds(max(lasts) - min(firsts)):,.3f} s)"
 
 
 def _clock(capture: Capture) -> str:

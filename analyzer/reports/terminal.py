@@ -15,11 +15,12 @@ from analyzer.records.result import Result
 from analyzer.reports.advice import STYLES, setting_lines
 from analyzer.reports.facts import Coverage, account, counted, counted_conversations, coverage, issue_counts
 from analyzer.reports.lines import BLANK, Line, Span, fitted, line, paragraph
+from analyzer.reports.next_steps import NOTHING, Asked, next_lines
 from analyzer.reports.points import capture_points
 from analyzer.reports.proxies import proxy_lines
 from analyzer.tables.findings import FindingRow, finding_rows
 from analyzer.tables.packets import frame_filter, number_set, numbers_by_capture
-from analyzer.tables.times import rfc3339, seconds
+from analyzer.tables.times import on_screen, seconds
 
 _TO = {Audience.SERVER: "", Audience.PROXY: " to the proxy"}
 _LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
@@ -35,13 +36,13 @@ _PACKETS_SHOWN = 160
 """Characters of a packet set on the screen; the tables have all of it."""
 
 
-def overview(result: Result, rules: Sequence[str], width: int, *, full: bool = False, products: bool = False) -> Iterator[Line]:
+def overview(result: Result, rules: Sequence[str], width: int, *, full: bool = False, products: bool = False, asked: Asked = NOTHING) -> Iterator[Line]:
     """All sections. ``rules`` are the ids of the rules that ran; ``full`` shows every finding with its facts, and every packet number; ``products`` the
-    settings of all products."""
-    yield from fitted(_sections(result, rules, width, full=full, products=products), width)
+    settings of all products; ``asked`` is what the commands below *Next* are given."""
+    yield from fitted(_sections(result, rules, width, asked, full=full, products=products), width)
 
 
-def _sections(result: Result, rules: Sequence[str], width: int, *, full: bool, products: bool) -> Iterator[Line]:
+def _sections(result: Result, rules: Sequence[str], width: int, asked: Asked, *, full: bool, products: bool) -> Iterator[Line]:
     yield from diagnosis_lines(result, width)
     if full or not result.incidents:
         yield from _findings(result, rules, width, full=full, products=products)
@@ -55,7 +56,7 @@ def _sections(result: Result, rules: Sequence[str], width: int, *, full: bool, p
     yield BLANK
     yield from coverage_lines(result, width)
     yield BLANK
-    yield from _next(result, width)
+    yield from next_lines(result, width, asked)
 
 
 def diagnosis_lines(result: Result, width: int) -> Iterator[Line]:
@@ -190,7 +191,7 @@ def _finding(row: FindingRow, width: int, *, full: bool, products: bool) -> Iter
     yield line("  ", Span(row.id, "bold"), "  ", Span(finding.severity.value.upper(), STYLES[finding.severity]), "  ", Span(visible(finding.title), "bold"))
     yield line(f"      rule     {visible(finding.rule)}, confidence {finding.confidence:.2f}, about {visible(finding.subject)}")
     span = seconds(finding.last_ns - finding.first_ns)
-    yield line(f"      time     {rfc3339(finding.first_ns)}", f", lasting {span:,.3f} s" if span else "")
+    yield line(f"      time     {on_screen(finding.first_ns)}", f", lasting {span:,.3f} s" if span else "")
     ends = " → ".join(end for end in (finding.source, finding.destination) if end)
     who = ", ".join(part for part in (finding.user, ends) if part)
     if who:
@@ -220,27 +221,3 @@ def _numbers(numbers: Sequence[int], limit: int | None) -> str:
     if limit is None or len(shown) <= limit:
         return shown
     return f"{shown[:limit].rpartition(',')[0]} and more, {len(numbers):,} named"
-
-
-def _next(result: Result, width: int) -> Iterator[Line]:
-    rows = list(finding_rows(result))
-    inputs = _inputs(result)
-    yield _title("NEXT")
-    if rows and rows[0].finding.severity is not Severity.INFO:
-        yield line("  ", Span(f"winrm-analyzer explain {visible(rows[0].finding.rule)}", whole=True))
-    connection = next((name for row in rows for name in row.finding.connections), None) or next(iter(sorted(result.evidence.winrm)), None)
-    if connection:
-        yield line("  ", Span(f"winrm-analyzer ladder {inputs} --connection {visible(connection)}", whole=True))
-    yield line("  ", Span(f"winrm-analyzer {'findings' if rows else 'show exchanges'} {inputs}", whole=True))
-    if rows:
-        yield line("  ", Span(f"winrm-analyzer report -o report.html {inputs}", whole=True))
-    if not result.evidence.winrm:
-        told = "No WinRM was seen. It runs on ports 5985 (HTTP) and 5986 (HTTPS) unless set up otherwise; was the capture taken where that traffic passes?"
-        yield from paragraph(told, width, indent=2)
-
-
-def _inputs(result: Result) -> str:
-    paths = [capture.path for capture in result.evidence.captures]
-    if not paths or len(paths) > 3 or "-" in paths:
-        return "CAPTURE..."
-    return " ".join(visible(path if path.replace("/", "").replace(".", "").replace("-", "").replace("_", "").isalnum() else f"'{path}'") for path in paths)

@@ -12,7 +12,7 @@ from analyzer.records.result import Result
 from analyzer.records.wsman import Command, Missing, Shell
 from analyzer.reports.facts import counted
 from analyzer.reports.lines import BLANK, Line, Span, line
-from analyzer.tables.times import rfc3339
+from analyzer.tables.times import on_screen
 
 LABELS = {
     "stdin": "IN",
@@ -55,7 +55,7 @@ def _shell(result: Result, shell: Shell, commands: list[Command]) -> Iterator[Li
     who = shell.user or "an identity that is not visible"
     yield line(Span(f"{shell.kind} shell {shell.id}", "bold"), f"  {who}, {shell.client} → {shell.server}, {counted(len(commands), 'command')}")
     yield line(
-        f"  {rfc3339(shell.first_ns)} to {rfc3339(shell.last_ns)}, over {', '.join(shell.connections)}, in {result.evidence.captures[shell.capture].name}"
+        f"  {on_screen(shell.first_ns)} to {on_screen(shell.last_ns)}, over {', '.join(shell.connections)}, in {result.evidence.captures[shell.capture].name}"
     )
     if shell.asked_as or shell.ran_as:
         asked, ran = (" and ".join(names) or "no logon in the capture" for names in (shell.asked_as, shell.ran_as))
@@ -99,7 +99,7 @@ def _missing(one: Missing) -> Iterator[Line]:
 def _text(packets: tuple[int, ...], label: str, text: str, *, ts_ns: int | None = None) -> Iterator[Line]:
     """The text's lines; the packet and the label stand before the first one."""
     number = f"#{key_number(packets[0])}" if packets else ""
-    when = f"  {rfc3339(ts_ns)}" if ts_ns is not None else ""
+    when = f"  {on_screen(ts_ns)}" if ts_ns is not None else ""
     for place, piece in enumerate(text.replace("\r\n", "\n").rstrip("\n").split("\n")):
         first = place == 0
         cut = piece if len(piece) <= _LINE else f"{piece[:_LINE]} … ({len(piece) - _LINE:,} more characters)"

@@ -89,6 +89,13 @@ def symptoms(families: Sequence[str] = FAMILIES) -> dict[str, tuple[str, ...]]:
 
 
 @cache
+def consequences(families: Sequence[str] = FAMILIES) -> dict[str, tuple[str, ...]]:
+    """Each cause with all that follows from it: its symptoms, and what is told all the same."""
+    told = {rule.id: (*rule.opinion.explains, *rule.opinion.leads_to) for rule in rules(families)}
+    return {cause: follows for cause, follows in told.items() if follows}
+
+
+@cache
 def habits(families: Sequence[str] = FAMILIES) -> dict[str, tuple[str, ...]]:
     """What one side does to every connection of a client: each such cause with its symptoms on other connections of the same client to the same endpoint."""
     return {rule.id: rule.opinion.habit for rule in rules(families) if rule.opinion.habit}

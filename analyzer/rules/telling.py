@@ -186,6 +186,8 @@ class Opinion(Struct, frozen=True, gc=False, kw_only=True):
     explains: tuple[str, ...] = ()
     habit: tuple[str, ...] = ()
     """Symptoms on other connections of the same client to the same endpoint: what one side does to every connection."""
+    leads_to: tuple[str, ...] = ()
+    """Rules whose findings say of themselves what is worth telling, and follow from this one where both are about the same clients and party."""
     fails: tuple[str, ...] = ()
     fails_alone: tuple[str, ...] = ()
     """Requirements that a finding fails unless another finding explains it: then that one's requirement is failed."""

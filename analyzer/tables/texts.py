@@ -14,6 +14,9 @@ from analyzer.tables.times import rfc3339
 
 _FORMULA_STARTS = tuple("=+-@\t\r\0")
 
+SCHEMA = 1
+"""Of our JSON; grows when a name in it changes its meaning. Objects have it as ``schema_version``."""
+
 Cells = Sequence[Value]
 
 
@@ -44,9 +47,9 @@ def safe_cell(value: Value) -> str:
 
 
 def json_lines(table: AnyTable, rows: Iterable[Cells], columns: Sequence[str]) -> Iterator[str]:
-    """One JSON object a line, its keys in the order of the columns."""
+    """One JSON object a line, its keys in the order of the columns, then ``schema_version``."""
     for value in objects(table, rows, columns):
-        yield dumps(value) + "\n"
+        yield dumps(value | {"schema_version": SCHEMA}) + "\n"
 
 
 def json_array(table: AnyTable, rows: Iterable[Cells], columns: Sequence[str]) -> Iterator[str]:
@@ -54,7 +57,7 @@ def json_array(table: AnyTable, rows: Iterable[Cells], columns: Sequence[str]) -
     yield "["
     separator = "\n"
     for value in objects(table, rows, columns):
-        yield separator + dumps(value)
+        yield separator + dumps(value | {"schema_version": SCHEMA})
         separator = ",\n"
     yield "\n]\n"
 

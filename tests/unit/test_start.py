@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.cli import analysis as work
-from analyzer.cli import commands, start
+from analyzer.cli import commands, names, start
 from tests.unit.test_terminals import on_terminal
 
 SLOW = {"dataclasses", "tomllib", "statistics"}
@@ -52,7 +52,15 @@ def ours(modules: set[str]) -> set[str]:
 
 def test_help_loads_next_to_nothing() -> None:
     found = loaded("--help")
-    assert ours(found) == {"analyzer", "analyzer.cli", "analyzer.cli.start", "analyzer.cli.printing", "analyzer.errors", "analyzer.version"}
+    assert ours(found) == {
+        "analyzer",
+        "analyzer.cli",
+        "analyzer.cli.names",
+        "analyzer.cli.start",
+        "analyzer.cli.printing",
+        "analyzer.errors",
+        "analyzer.version",
+    }
     assert not found & {*HEAVY, "click", "typing", "re", "enum", "inspect", "collections", "pathlib", "json"}
 
 
@@ -85,11 +93,28 @@ def test_the_stored_help_is_as_wide_as_click_makes_it(told: str | None) -> None:
         (["analyze", "--", "a.pcap"], False),
         (["analyze", "a.pcap", "--full"], False),
         (["info", "a.pcap"], False),
+        (["README.md"], True),
+        (["README.md", "not-there.pcap"], True),
+        (["not-there.pcap"], False),
+        (["README.md", "-q"], False),
+        (["docs"], False),
         ([], False),
     ],
 )
-def test_only_captures_need_no_parser(words: list[str], expected: object) -> None:
-    assert start.plain(words) is (expected and os.name == "posix")
+def test_only_captures_need_no_parser(words: list[str], expected: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    captures = tuple(words[words[:1] == ["analyze"] :])
+    assert start.plain(words) == (captures if expected and os.name == "posix" else ())
+
+
+def test_settings_in_the_working_folder_need_the_parser(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(names.CONFIG).touch()
+    assert not start.plain(["analyze", "a.pcap"])
+
+
+def test_every_command_is_known_before_click_is() -> None:
+    assert set(commands.cli.commands) == names.COMMANDS
 
 
 def test_what_is_not_parsed_is_what_click_would_have_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +141,7 @@ def test_a_capture_without_winrm_loads_no_decoder() -> None:
     parts = {name.split(".")[1] for name in ours(found) if "." in name}
     assert "analyzer.cli.commands" not in found
     assert not parts & {"transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "exports"}
-    assert len(ours(found)) <= 96, sorted(ours(found))
+    assert len(ours(found)) <= 99, sorted(ours(found))
     assert not found & {*HEAVY, *SLOW, "click", "hashlib", "html", "json", "threading", "pickle", "xml"}
 
 

@@ -24,11 +24,16 @@ SAMPLE = str(ROOT / "sample_pcaps" / "squid-close-after-200")
 
 def on_terminal(columns: int, *arguments: str, **environment: str) -> str:
     """What a terminal of so many columns gets."""
+    return shown_to(columns, [sys.executable, "-m", "analyzer", *arguments], environment)
+
+
+def shown_to(columns: int, command: list[str], environment: dict[str, str], *, errors: bool = False) -> str:
+    """What a terminal of so many columns gets of a command; with ``errors`` also what it writes to standard error."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     clean = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"}}
-    command = [sys.executable, "-m", "analyzer", *arguments]
-    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, cwd=ROOT, env={**clean, "TERM": "xterm", **environment}) as program:
+    other = theirs if errors else subprocess.DEVNULL
+    with subprocess.Popen(command, stdout=theirs, stderr=other, cwd=ROOT, env={**clean, "TERM": "xterm", **environment}) as program:
         os.close(theirs)
         pieces = []
         while select.select([ours], [], [], 60)[0]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from analyzer.records.finding import Severity
 from analyzer.reports.facts import account_named, counted, key_for
 from analyzer.reports.html.source import Row, Source, connection_of, number, text
+from analyzer.tables.column import Value
 from analyzer.tables.times import rfc3339, seconds
 
 _NAMES_SHOWN = 5
@@ -39,13 +40,24 @@ class Coverage(NamedTuple):
         return self.bodies.get("clear", 0) + self.bodies.get("tls", 0) + self.opened
 
 
+def _once(source: Source) -> tuple[list[Row], set[tuple[Value, Value]]]:
+    """The bodies without those of the server's side that the client's side shows, too; and (exchange, direction) of those that the server's side decrypted."""
+    known = {row["exchange_id"] for row in source.exchanges}
+    pairs = [(row["upstream_exchange_id"], row["client_exchange_id"]) for row in source.rows("hops")]
+    near = {far: own for far, own in pairs if far in known and own in known}
+    again = [row for row in source.messages if row["exchange_id"] in near]
+    beyond = {(near[row["exchange_id"]], row["direction"]) for row in again if row["opened"]}
+    return [row for row in source.messages if row["exchange_id"] not in near], beyond
+
+
 def coverage(source: Source) -> Coverage:
-    """Counted over the WinRM connections."""
-    sealed = [row for row in source.messages if row["protection"] == "sealed"]
-    closed = [row for row in sealed if not row["opened"]]
+    """Counted over the WinRM connections; a body that both sides of a proxy show is one."""
+    messages, beyond = _once(source)
+    sealed = [row for row in messages if row["protection"] == "sealed"]
+    closed = [row for row in sealed if not row["opened"] and (row["exchange_id"], row["direction"]) not in beyond]
     holes = {name: number(row, "missing_client_bytes") + number(row, "missing_server_bytes") for name, row in source.counted.items()}
     words = Counter(word for row in source.exchanges for word in text(row, "quality").split(",") if word != "complete")
-    bodies = Counter(text(row, "protection") for row in source.messages)
+    bodies = Counter(text(row, "protection") for row in messages)
     return Coverage(
         bodies={word: bodies[word] for word in ("clear", "sealed", "tls", "empty", "none")},
         opened=len(sealed) - len(closed),
@@ -54,7 +66,7 @@ def coverage(source: Source) -> Coverage:
         missing_bytes=sum(holes.values()),
         holed_connections=sum(size > 0 for size in holes.values()),
         incomplete={word.replace("_", " "): count for word, count in sorted(words.items()) if word},
-        keys=tuple(dict.fromkeys(_keys(source, {connection_of(row) for row in closed}))),
+        keys=tuple(dict.fromkeys(_keys(source, {connection_of(row) for row in source.messages if row["protection"] == "sealed" and not row["opened"]}))),
         clocks=tuple(_clocks(source)),
         one_leg=sum(row["code"] == "proxy.one-leg" for row in source.rows("issues")),
     )

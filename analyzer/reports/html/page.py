@@ -20,7 +20,7 @@ from analyzer.reports.html.exposure import exposures, readers
 from analyzer.reports.html.faults import faults
 from analyzer.reports.html.hosts import hosts
 from analyzer.reports.html.links import Links, address
-from analyzer.reports.html.moments import moments
+from analyzer.reports.html.moments import clocks, moments
 from analyzer.reports.html.overview import coverage, issue_kinds, levels, sentences, span, tiles
 from analyzer.reports.html.ran import ran
 from analyzer.reports.html.source import Cells, Room, Shown, Source, flag, shown, side, text
@@ -111,6 +111,7 @@ def _rendered(source: Source, origin: Origin, room: Room) -> str:
             map=drawing is not None,
             map_drawing=Markup(drawing.drawing if drawing else ""),  # noqa: S704 (escaped there)
             edges=shown(list(drawing.edges) if drawing else [], room.rows),
+            clocks=clocks(source),
             moments=shown(moments(source), room.rows),
             runs=shown(runs, room.rows),
             sentences=sentences(source, covered, len(origin.rules)),

@@ -59,6 +59,15 @@ class Source:
         return self._rows[name]
 
     @cached_property
+    def ahead(self) -> dict[str, int]:
+        """By how many nanoseconds each capture's clock is ahead of the first one's, as far as exchanges that both saw tell."""
+        return {text(row, "capture"): round(float(row["clock_offset_s"] or 0) * 1e9) for row in self.rows("captures")}
+
+    def at(self, row: Row, name: str) -> int:
+        """A time of a row by the clock of the first capture, in nanoseconds; 0 for null."""
+        return number(row, name) - self.ahead.get(text(row, "capture"), 0) if row[name] is not None else 0
+
+    @cached_property
     def ladders(self) -> tuple[Ladder, ...]:
         """The sequence diagrams."""
         return tuple(ladders(self._cells(LADDERS.name)))

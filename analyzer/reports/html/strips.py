@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from html import escape
 from typing import NamedTuple
 
-from analyzer.reports.html.source import Row, Source, number, text
+from analyzer.reports.html.source import Row, Source, text
 
 WIDTH, HEIGHT = 240, 18
 _LEVELS = ("medium", "high", "critical")
@@ -31,32 +31,32 @@ def lives(source: Source, most: int) -> tuple[list[Life], int]:
     logons: dict[str, list[Row]] = {}
     for row in source.rows("authentications"):
         logons.setdefault(text(row, "connection_id"), []).append(row)
-    first = min((number(row, "first_time") for row in rows), default=0)
-    span = max((number(row, "last_time") for row in rows), default=1) - first or 1
+    first = min((source.at(row, "first_time") for row in rows), default=0)
+    span = max((source.at(row, "last_time") for row in rows), default=1) - first or 1
     ordered = sorted(rows, key=lambda row: text(row, "connection_id") not in named)[:most]
-    made = [_life(row, named.get(text(row, "connection_id"), []), logons.get(text(row, "connection_id"), []), first, span) for row in ordered]
+    made = [_life(row, named.get(text(row, "connection_id"), []), logons.get(text(row, "connection_id"), []), source, first, span) for row in ordered]
     return made, len(rows)
 
 
-def _life(row: Row, findings: list[Row], logons: list[Row], first: int, span: int) -> Life:
-    def at(ns: int) -> str:
-        return f"{4 + (ns - first) * (WIDTH - 12) / span:.1f}"
+def _life(row: Row, findings: list[Row], logons: list[Row], source: Source, first: int, span: int) -> Life:
+    def at(of: Row, name: str) -> str:
+        return f"{4 + (source.at(of, name) - first) * (WIDTH - 12) / span:.1f}"
 
     ids = tuple(text(one, "finding_id") for one in findings)
     return Life(row, ids, "".join(_strip(row, findings, logons, at)))
 
 
-def _strip(row: Row, findings: list[Row], logons: list[Row], at: Callable[[int], str]) -> Iterator[str]:
-    begin, end = at(number(row, "first_time")), at(number(row, "last_time"))
+def _strip(row: Row, findings: list[Row], logons: list[Row], at: Callable[[Row, str], str]) -> Iterator[str]:
+    begin, end = at(row, "first_time"), at(row, "last_time")
     words = f"{row['connection_id']}: {len(logons)} logons, {len(findings)} findings, {row['close'] or 'open'}"
     yield f'<svg class="strip" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{escape(words)}">'
     yield f'<path class="open" d="M{begin} 9H{max(float(end), float(begin) + 2):.1f}"/>'
     for one in logons[:_MARKS]:
         if one["first_time"] is not None:
             kind = "refused" if one["outcome"] == "refused" else "logon"
-            yield f'<path class="{kind}" d="M{at(number(one, "first_time"))} 3v12"/>'
+            yield f'<path class="{kind}" d="M{at(one, "first_time")} 3v12"/>'
     for one in findings[:_MARKS]:
-        yield f'<path class="found" d="M{at(number(one, "time"))} 1l3 4h-6z"/>'
+        yield f'<path class="found" d="M{at(one, "time")} 1l3 4h-6z"/>'
     if row["close"] == "reset":
         yield f'<path class="cut" d="M{float(end) - 3:.1f} 6l6 6m0 -6l-6 6"/>'
     elif row["close"] == "fin":

@@ -50,5 +50,6 @@ OPINION = Opinion(
     why=lambda tell: story(tell, "closed"),
     explains=("tcp.request-cut", "auth.reauth-per-request", "auth.context-lost", "http.keepalive-stripped", "http.encrypted-body-refused"),
     habit=("tcp.request-cut",),
+    leads_to=("tcp.request-lost-after-auth",),
     fails=("keeps_open_after_success",),
 )

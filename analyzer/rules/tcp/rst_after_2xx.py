@@ -56,5 +56,6 @@ OPINION = Opinion(
     why=why,
     explains=("tcp.request-cut", "auth.reauth-per-request", "auth.context-lost", "http.encrypted-body-refused"),
     habit=("tcp.request-cut",),
+    leads_to=("tcp.request-lost-after-auth",),
     fails=("keeps_open_after_success",),
 )

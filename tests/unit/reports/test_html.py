@@ -156,7 +156,7 @@ def test_the_first_screen_answers_three_questions(tmp_path: Path) -> None:
     assert "failed with status 400" in happened
     assert "proxy 10.10.1.1:3128" in whose
     assert 'href="#i1"' in whose
-    assert "Let the proxy keep the connection open after the 200" in change
+    assert "Let the proxy keep connections open after the logon" in change
     assert "squid" in change
     assert "case 2026-017 &lt;x&gt; · examiner A. &lt;b&gt;" in made
     assert made.index("case 2026-017") < made.index('id="diagnosis"')

@@ -12,6 +12,7 @@ from analyzer.records.result import Result
 from analyzer.reports.ladder import ladder, mermaid
 from analyzer.reports.lines import plain
 from analyzer.reports.marks import marked, of_result, thinned
+from analyzer.reports.parts import index, part_of
 from analyzer.reports.sequence import Sequence, sequences, sequences_of
 from tests.build import evidence as build
 
@@ -57,7 +58,26 @@ def test_all_rows_are_equally_wide() -> None:
 
 def test_a_long_one_is_cut_and_says_so() -> None:
     shown = plain(ladder(sequence_of(build.direct().evidence, "c1"), 100, 2))
-    assert "... 4 more, until 2026-01-02T03:04:06.000000000Z; --messages shows them" in shown
+    assert "... 4 more, until 2026-01-02T03:04:06.000000000Z" in shown
+
+
+def test_a_long_one_comes_in_parts_with_an_index() -> None:
+    drawn = sequence_of(build.direct().evidence, "c1")
+    parts = [part_of([drawn], 2, number)[0] for number in (1, 2, 3)]
+    assert parts[0] == drawn
+    assert [arrow for part in (parts[0]._replace(arrows=drawn.arrows[:2]), *parts[1:]) for arrow in part.arrows] == list(drawn.arrows)
+    assert parts[2].title.endswith("(messages 5 to 6 of 6)")
+    told = plain(index(drawn, 2, 2)).splitlines()
+    assert len(told) == 5
+    assert "6 messages" in told[1]
+    assert "3 to 4" in told[3]
+    assert "(drawn above)" in told[3]
+    assert not list(index(drawn, 6, 1))
+
+
+def test_a_part_that_no_drawing_has_is_an_error() -> None:
+    with pytest.raises(UsageError, match="the longest drawing has 6 messages, 2 parts of 4"):
+        part_of([sequence_of(build.direct().evidence, "c1")], 4, 3)
 
 
 def test_mermaid() -> None:

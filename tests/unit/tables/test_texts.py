@@ -37,7 +37,7 @@ def test_json_is_exact_and_printable() -> None:
     made = "".join(json_lines(TABLE, [(text, T0)], NAMES))
     assert made.isascii()
     assert made.rstrip("\n").isprintable()
-    assert json.loads(made) == {"text": text, "time": "2026-01-02T03:04:05.000000000Z"}
+    assert json.loads(made) == {"text": text, "time": "2026-01-02T03:04:05.000000000Z", "schema_version": 1}
 
 
 def test_json_array_of_none_one_and_two() -> None:

@@ -56,7 +56,7 @@ ODD = {
     "a comment in the Action": envelope(action=f"<a:Action>{COMMAND.replace('C', 'C<!-- x -->')}</a:Action>"),
     "a sign in an attribute": envelope(REAL.replace("<rsp:Command>", '<rsp:Command x="a>b">')),
     "a sign in the line's attribute": envelope(REAL.replace('CommandId="AB"', 'x=">" CommandId="AB"')),
-    "another quote in an attribute": envelope(REAL.replace('CommandId="AB"', "x='\" CommandId=\"CD' CommandId=\"AB\"")),
+    "another quote in an attribute": envelope(REAL.replace('CommandId="AB"', 'x=\'" CommandId="CD\' CommandId="AB"')),
     "a prefix of other letters": envelope(REAL.replace("rsp:", "\u00e9:"), declared=DECLARED.replace("xmlns:rsp", "xmlns:\u00e9")),
     "space in the end tag": envelope(REAL.replace("</rsp:Command>", "</rsp:Command >")),
 }
