@@ -8,8 +8,8 @@ before it stands a text that fits what comes before, behind it something that fi
 """
 
 import re
-import re._constants as op
-import re._parser as parser
+import re._constants as op  # type: ignore[import-not-found]
+import re._parser as parser  # type: ignore[import-not-found]
 import signal
 import time
 from collections.abc import Iterator
@@ -95,7 +95,7 @@ def _sample(item: Any, variant: int, *, some: bool = False) -> str:  # noqa: PLR
     """A text that fits the item; ``some``: repetitions that may be empty are not."""
     kind, value = item
     if kind is op.LITERAL:
-        return chr(value)
+        return chr(int(value))
     if kind is op.NOT_LITERAL:
         return next(letter for letter in _LETTERS[variant * 3 :] if ord(letter) != value)
     if kind is op.ANY:
