@@ -97,14 +97,14 @@ def _sample(item: Any, variant: int, *, some: bool = False) -> str:  # noqa: PLR
     if kind is op.LITERAL:
         return chr(int(value))
     if kind is op.NOT_LITERAL:
-        return next(letter for letter in _LETTERS[variant * 3 :] if ord(letter) != value)
+        return next(letter for letter in _LETTERS[variant * 3 :] if letter != chr(int(value)))
     if kind is op.ANY:
         return "ax"[variant % 2]
     if kind is op.IN:
         return _of_set(value, variant)
     if kind in _REPEATS:
         least = max(value[0], 1 if some else 0)
-        return "".join(_sample(one, variant, some=some) for one in value[2]) * least
+        return "".join(_sample(one, variant, some=some) for one in value[2]) * int(least)
     if kind is op.SUBPATTERN:
         return "".join(_sample(one, variant, some=some) for one in value[3])
     if kind is op.ATOMIC_GROUP:
