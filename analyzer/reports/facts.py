@@ -103,8 +103,12 @@ def _connection(message: Message) -> str:
 
 def _keys(evidence: Evidence) -> tuple[str, ...]:
     """What would open the bodies that are closed, in words, each once."""
-    sealed = {_connection(message) for message in evidence.messages.values() if message.protection is Protection.SEALED and not message.opened}
-    wanted = [_key(conversation) for connection in sorted(sealed) for conversation in evidence.conversations_of.get(connection, ())]
+    sealed = {
+        _connection(message)
+        for message in evidence.messages.values()
+        if message.protection is Protection.SEALED and not message.opened and message.secret is None
+    }
+    wanted = [_key(one) for connection in sorted(sealed) for one in evidence.conversations_of.get(connection, ()) if one.secret is None]
     wanted.extend(
         f"a TLS key log, for the connection to {connection.server.host} port {connection.server.port}"
         for connection in winrm_connections(evidence)
