@@ -86,6 +86,10 @@ class Limits(Struct, frozen=True, gc=False):
     sealed_parts: int = 1024
     opened_bytes: int = 64 << 20
     """How much of a readable envelope is looked at for commands and their output."""
+    unpacked_bytes: int = 64 << 20
+    """What the compressed bodies and streams of one connection may become in any case."""
+    unpacked_ratio: int = 16
+    """How many times larger than all that was captured of its connection they may become besides; WinRM's compress to a tenth."""
     hash_tries: int = 400_000_000
     """NT hashes times NTLM logons that are tried without a name to go by: some two minutes of one core, compiled."""
     hash_tries_uncompiled: int = 10_000_000

@@ -82,6 +82,12 @@ _KINDS = (
     Kind("sealing.malformed", "warning", "A multipart/encrypted body does not follow MS-WSMV 2.2.9.1; the part that could be read was kept."),
     Kind("wsman.malformed", "note", "A clear-text SOAP envelope is malformed or not wholly captured."),
     Kind("wsman.rejected-dtd", "warning", "An XML document with a DTD was refused."),
+    Kind(
+        "wsman.misplaced",
+        "warning",
+        "An envelope has elements in a foreign namespace, or where no server looks for them; they were passed over, and the others were read.",
+    ),
+    Kind("wsman.limit", "warning", "A limit of reading messages and commands was reached; the detail names it."),
     Kind("proxy.ambiguous", "note", "An exchange could belong to several exchanges of the other side; no pairing was made."),
     Kind("proxy.healed", "note", "Bytes of an encrypted body that one side of a proxy lacks were taken from the other side, where the body is the same."),
     Kind("proxy.one-leg", "note", "The requests look proxied but the other side is not in the evidence."),
