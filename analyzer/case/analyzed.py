@@ -227,6 +227,29 @@ class Case(CaseTables):
         write_bytes(Path(path), blocks, [one.path for one in self.evidence.captures], clobber=clobber)
         return count
 
+    def decrypted(self, path: str | os.PathLike[str], *, connections: Sequence[str] = (), show_secrets: bool = False, clobber: bool = False) -> int:
+        """Write the WinRM exchanges as plain HTTP with decrypted bodies, as pcapng for Wireshark; how many packets it has. They are made, not captured.
+
+        ``connections``: these and those of their routes only.
+
+        Each names the packets that it was made of. Passwords are masked unless ``show_secrets``. `OutputError`: the file is there.
+        """
+        from pathlib import Path
+
+        from analyzer.case.exports import of_captures
+        from analyzer.case.writing import write_bytes
+        from analyzer.exports.decrypted import capture
+
+        show = show_secrets or self._shows
+        for name in connections:
+            self[name]
+        routes = ((route.client_connection, *route.upstream_connections) for route in self.evidence.routes)
+        wanted = sorted({*connections, *(one for route in routes if set(route) & set(connections) for one in route)})
+        result, mask = (self._hashed(self.result), None) if show else (self._hashed(self._masked), self._mask)
+        data, count = capture(of_captures(self.cells, result, self._texts, mask, wanted))
+        write_bytes(Path(path), [data], [one.path for one in self.evidence.captures], clobber=clobber)
+        return count
+
     def findings_text(self, *, least: str = "info", width: int = WIDTH, full: bool = False, products: bool = False, colour: bool = False) -> str:
         """The findings of at least this severity, each with its facts."""
         from analyzer.reports import notebook

@@ -71,15 +71,41 @@ def timeline(
 @click.option("-o", "--output", metavar="FILE.pcapng", required=True, type=_file, help="Write the packets to this file.")
 @click.option("--finding", "findings", metavar="ID", multiple=True, help="The packets of this finding, for example f1; can be repeated.")
 @click.option("--connection", "connections", metavar="ID", multiple=True, help="All of this connection and of its route, for example c3; can be repeated.")
+@click.option("--decrypted", is_flag=True, help="Instead of the packets write plain HTTP with the bodies that could be decrypted, made for Wireshark.")
 @_clobber
-def pcap(captures: tuple[str, ...], given: Given, output: Path, findings: tuple[str, ...], connections: tuple[str, ...], *, clobber: bool, strict: bool) -> int:
+@show_secrets_option
+def pcap(  # noqa: PLR0913  one for each option
+    captures: tuple[str, ...],
+    given: Given,
+    output: Path,
+    findings: tuple[str, ...],
+    connections: tuple[str, ...],
+    *,
+    decrypted: bool,
+    clobber: bool,
+    show_secrets: bool,
+    strict: bool,
+) -> int:
     """Write the packets of findings or connections as a capture of their own, with comments.
 
     The packets are the original ones to the byte and the nanosecond; each has comments that name the finding, its role, and its number in the original capture.
     Without --finding and --connection all WinRM connections are written. What the packets hold is not masked: passwords that travel in clear are in the file.
+
+    With --decrypted the packets are made: addresses, ports and times are the capture's, and each names the packets that it was made of. Passwords in it are
+    masked as in texts, unless --show-secrets is given.
     """
+    if decrypted and findings:
+        msg = "--decrypted takes --connection, not --finding"
+        raise UsageError(msg)
+    if show_secrets and not decrypted:
+        msg = "--show-secrets is for --decrypted: packets as they were captured are never masked"
+        raise UsageError(msg)
     writing.refuse(output, captures, clobber=clobber)
     case = read_case(captures, given)
+    if decrypted:
+        count = case.decrypted(output, connections=connections, show_secrets=show_secrets, clobber=clobber)
+        remark(f"{output}: {count:,} packets made of what could be read; open it in Wireshark")
+        return exit_code(case, None, strict=strict)
     count = case.slice(output, findings=findings, connections=connections, clobber=clobber)
     remark(f"{output}: {count:,} packets as they were captured, with whatever passwords and keys they hold")
     return exit_code(case, None, strict=strict)

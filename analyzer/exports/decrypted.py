@@ -21,6 +21,7 @@ _RAW = 101
 _SEGMENT = 32_000
 """Payload bytes of a packet; the reader puts them together again."""
 _FIN, _SYN, _RST, _PUSH, _ACK = 1, 2, 4, 8, 16
+_HANDSHAKE = ((True, _SYN), (False, _SYN | _ACK), (True, _ACK))
 _WINDOW = 65_535
 _OURS = "X-WinRM-Analyzer"
 _MASKED = " ***"
@@ -38,17 +39,18 @@ class _Piece(NamedTuple):
     comment: str
 
 
-def capture(source: Source) -> bytes:
-    """The pcapng file."""
+def capture(source: Source) -> tuple[bytes, int]:
+    """The pcapng file, and how many packets it has."""
     if source.evidence is None:
-        return b""
+        return b"", 0
     evidence, only = source.evidence, set(source.connections)
     bodies = {name: source.clean(text) for name, text in source.bodies() if not only or name.rpartition(".x")[0] in only}
     chosen = [one for name, one in evidence.connections.items() if name in evidence.winrm and one.twin_of is None and (not only or name in only)]
     frames = sorted((frame for one in chosen for frame in _frames(evidence, one, bodies)), key=lambda frame: frame.ts_ns)
     sums = ", ".join(f"{one.name} SHA-256 {one.sha256}" for one in evidence.captures if one.sha256)
-    about = f"Made of the WinRM exchanges of {sums or ', '.join(one.name for one in evidence.captures)}, with their bodies decrypted. These are no captured packets."
-    return b"".join(blocks([Interface("winrm-analyzer, decrypted", _RAW, 0), *frames], f"winrm-analyzer {source.version}", visible(about, limit=30_000)))
+    about = f"Made of the WinRM exchanges of {sums or ', '.join(one.name for one in evidence.captures)}, with decrypted bodies. These are no captured packets."
+    made = blocks([Interface("winrm-analyzer, decrypted", _RAW, 0), *frames], f"winrm-analyzer {source.version}", visible(about, limit=30_000))
+    return b"".join(made), len(frames)
 
 
 def _frames(evidence: Evidence, one: Connection, bodies: Mapping[str, str]) -> Iterator[Frame]:
@@ -59,7 +61,7 @@ def _frames(evidence: Evidence, one: Connection, bodies: Mapping[str, str]) -> I
     pieces.sort(key=lambda piece: piece.ts_ns)
     begin = min(one.first_ns, pieces[0].ts_ns)
     made = f"made: the handshake of {one.id}"
-    opening = [_Piece(begin, True, _SYN, b"", made), _Piece(begin, False, _SYN | _ACK, b"", made), _Piece(begin, True, _ACK, b"", made)]
+    opening = [_Piece(begin, from_client, flags, b"", made) for from_client, flags in _HANDSHAKE]
     closings = [_closing(evidence, closing, pieces[-1].ts_ns) for closing in _first_of_each(one.closings)]
     sent = {True: 0, False: 0}
     for piece in (*opening, *pieces, *closings):
@@ -141,7 +143,9 @@ def _packet(one: Connection, from_client: bool, flags: int, sent: int, received:
 
     near, far = (one.client, one.server) if from_client else (one.server, one.client)
     source, target = ip_address(near.host.partition("%")[0]), ip_address(far.host.partition("%")[0])
-    segment = tcp.TCP(sport=near.port, dport=far.port, seq=sent & 0xFFFFFFFF, ack=received & 0xFFFFFFFF if flags & _ACK else 0, flags=flags, win=_WINDOW, data=data)
-    if source.version == 4:  # noqa: PLR2004  the version of IP
+    segment = tcp.TCP(
+        sport=near.port, dport=far.port, seq=sent & 0xFFFFFFFF, ack=received & 0xFFFFFFFF if flags & _ACK else 0, flags=flags, win=_WINDOW, data=data
+    )
+    if source.version == 4:
         return bytes(ip.IP(src=source.packed, dst=target.packed, p=6, ttl=64, len=20 + len(segment), data=segment))
     return bytes(ip6.IP6(src=source.packed, dst=target.packed, nxt=6, hlim=64, plen=len(segment), data=segment, extension_hdrs={}, all_extension_headers=[]))

@@ -54,7 +54,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "duckdb": ("tables/query.py", "tables/paging.py"),
     "dask": ("engine/",),
     "distributed": ("engine/",),
-    "dpkt": ("capture/slow.py",),
+    "dpkt": ("capture/slow.py", "exports/decrypted.py"),
     "spnego": ("auth/schemes/pyspnego_adapter.py",),
     "scapy": ("capture/scapy_packet.py", "auth/schemes/scapy_adapter.py"),
     "psrpcore": ("psrp/psrpcore_adapter.py",),

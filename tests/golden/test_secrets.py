@@ -71,7 +71,7 @@ RUNS: dict[str, list[list[str]]] = {
         ["OUT/case", "--profile", "timesketch"],
     ],
     "export": [["CAPTURE", "-f", "har", "-o", "OUT/exchanges.har"], ["CAPTURE", "-f", "navigator"]],
-    "pcap": [["CAPTURE", "-o", "OUT/slice.pcapng"]],
+    "pcap": [["CAPTURE", "-o", "OUT/slice.pcapng"], ["CAPTURE", "--decrypted", "-o", "OUT/decrypted.pcapng"]],
     "transcript": [["CAPTURE"], ["CAPTURE", "-f", "jsonl"]],
     "ladder": [["CAPTURE"], ["CAPTURE", "--format", "mermaid"], ["CAPTURE", "--format", "svg", "--connection", "c1"]],
     "report": [["CAPTURE", "-o", "OUT/report.html"], ["OUT/case", "-o", "OUT/report-of-case.html"]],
