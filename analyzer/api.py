@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from analyzer.case.analyzed import LADDER_MESSAGES, Case
-from analyzer.errors import InputError
+from analyzer.errors import InputError, UsageError
 from analyzer.settings import Limits, Scope
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from analyzer.case.analyzed import About
     from analyzer.case.opened import OpenedCase
+    from analyzer.case.rereading import Origin
     from analyzer.rules.catalogue import Rule
 
     Progress: TypeAlias = Callable[[str, int, int], None]
@@ -55,10 +56,13 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     progress: Progress | None = None,
     arguments: Sequence[str] = (),
     options: Sequence[tuple[str, object]] | None = None,
+    keeps_places: bool = False,
 ) -> Case:
     """What the captures hold. ``inputs``: paths, directories, globs, or ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
     ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line.
     ``options``: its options with their values, for the commands that the first screen offers; without it those of the files with secrets.
+    ``keeps_places``: a case folder that is written of it can be read with other keys without another scan of the captures.
+    A case folder as the only input: its captures are read again, with what is given here; what it holds decrypted stays.
     ``proxy``: the product whose settings the advice names. ``config`` (TOML): limits, and thresholds of rules (`analyzer.engine.configuration`).
     ``mask``: ``strict`` shows of command lines only the names of programs.
     Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
@@ -81,7 +85,12 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     began = time.time_ns()
     folders, sigma = [os.fspath(one) for one in rules_dirs], [os.fspath(one) for one in sigma_dirs]
     most, thresholds = _configured(config, limits or Limits(), folders)
-    finished = run(paths, most, scope or Scope(), progress, secrets=known, asked=Asked(folders, sigma, proxy, thresholds))
+    given = Asked(folders, sigma, proxy, thresholds)
+    found = _origin(paths) if any(map(is_case, paths)) else None
+    more: dict[str, Any] = {"keeps_places": keeps_places}
+    if found is not None:
+        more = {"keeps_places": keeps_places or found.placed is not None, "placed": found.placed or (), "before": found.before}
+    finished = run(paths if found is None else found.paths, most, scope or Scope(), progress, secrets=known, asked=given, **more)
     files = [(f"--{name}", os.fspath(one)) for name, one in (("secrets", secrets), ("keylog", keylog), ("keytab", keytab)) if one is not None]
     about: About = {
         "scope": scope or Scope(),
@@ -90,9 +99,25 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
         "rules_dirs": folders,
         "sigma_dirs": sigma,
         "arguments": list(arguments),
+        "places": finished.places,
         "asked": Given(tuple(paths), words_of(files if options is None else options)),
     }
     return Case(finished.result, finished.sources.fetch, about | {"began_ns": began, "ended_ns": time.time_ns()}, hide, finished.texts)
+
+
+def _origin(paths: Sequence[str]) -> Origin:
+    """The captures that the paths stand for, and what a case folder, alone, has of them. `UsageError`: a case folder among captures."""
+    from analyzer.case.rereading import Origin, origin
+
+    folder = next(one for one in paths if is_case(one))
+    if len(paths) > 1:
+        msg = f"{folder} is a case folder, which has to be the only input"
+        raise UsageError(msg)
+    from pathlib import Path
+
+    case = open_case(folder)
+    found = origin(Path(folder), case.manifest())
+    return Origin(found.paths, found.placed, case.records().evidence if case.has_records else None)
 
 
 def _configured(config: Input | None, limits: Limits, folders: Sequence[str]) -> tuple[Limits, Mapping[str, Mapping[str, float]]]:

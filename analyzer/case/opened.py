@@ -1,7 +1,8 @@
-"""A case out of its folder: the same tables, read-only, without the captures. What needs their bytes says so."""
+"""A case out of its folder: the same tables, read-only, without the captures; and, through its records, the same screens."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from analyzer.case.tables import WIDTH, CaseTables, rendered
@@ -9,10 +10,13 @@ from analyzer.errors import UsageError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from analyzer.case.analyzed import Case, Record
+    from analyzer.case.stored import StoredCase
     from analyzer.case.tables import Cells
+    from analyzer.engine.packets import Packet
     from analyzer.reports.masking import Mask
 
 
@@ -138,41 +142,73 @@ class OpenedCase(CaseTables):
             ": ".join(str(row[name]) for name in ("capture", "code", "detail") if row[name]) for row in rows if is_partial(str(row["code"]), str(row["level"]))
         )
 
-    def __getitem__(self, name: str) -> NoReturn:
-        """Records live in the captures: `UsageError`."""
-        self._needs_captures(f"the record {name}")
+    @property
+    def has_records(self) -> bool:
+        """The folder was written by a version that stores more than tables."""
+        from analyzer.case.contents import RECORDS
 
-    def bytes(self, name: str) -> NoReturn:
-        """`UsageError`: bytes lie in the captures."""
-        self._needs_captures(f"the bytes of {name}")
+        listed = self._manifest.get("keeps")
+        return isinstance(listed, list) and RECORDS in listed
 
-    def packet(self, capture: str, number: int) -> NoReturn:
-        """`UsageError`: packets lie in the captures."""
-        self._needs_captures(f"packet {number} of {capture}")
+    def records(self, again: Callable[[], Case] | None = None, product: str | None = None) -> StoredCase:
+        """The case with its records: screens, transcript, ladder, exports, and records by id.
 
-    def transcript(self) -> NoReturn:
-        """`UsageError`: made of the captures; the tables commands and streams and the report have the same texts."""
-        self._needs_captures("the transcript")
+        ``again`` reads the captures once more where the folder lacks something; without it they are read without keys. ``product``: the proxy product whose
+        settings the advice names. `UsageError`: the folder was written by a version that stored no records.
+        """
+        from analyzer.case.contents import stored_records
+        from analyzer.case.rereading import from_captures
+        from analyzer.case.stored import StoredCase
 
-    def ladder(self) -> NoReturn:
-        """`UsageError`: made of the captures; the report draws the same."""
-        self._needs_captures("the ladder")
+        if not self.has_records:
+            msg = f"{self.folder} was written by an older version, which stored only tables; analyze the captures again into a new case"
+            raise UsageError(msg)
+        result = stored_records(self.folder)
+        if product is not None:
+            from analyzer.engine.naming import with_product
 
-    def archive(self) -> NoReturn:
-        """`UsageError`: bodies lie in the captures."""
-        self._needs_captures("an HTTP archive")
+            result = with_product(result, product)
+        return StoredCase(self.folder, self._manifest, result, self._mask, again or (lambda: from_captures(self.folder, self._manifest)), shows=self._shows)
 
-    def slice(self) -> NoReturn:
-        """`UsageError`: packets lie in the captures."""
-        self._needs_captures("a slice of packets")
+    @cached_property
+    def _recorded(self) -> StoredCase:
+        return self.records()
+
+    def __getitem__(self, name: str) -> Record:
+        """The record of an id, as `Case` has it; its texts are those of the folder."""
+        return self._recorded[name]
+
+    def bytes(self, name: str) -> bytes:
+        """The bytes of a request or response, which lie in the captures."""
+        return self._recorded.bytes(name)
+
+    def packet(self, capture: str, number: int) -> Packet:
+        """A packet, which lies in its capture."""
+        return self._recorded.packet(capture, number)
+
+    def overview(self, *, width: int = WIDTH, full: bool = False, products: bool = False, colour: bool = False) -> str:
+        """The first screen, as `Case` has it."""
+        return self._recorded.overview(width=width, full=full, products=products, colour=colour)
+
+    def transcript(self, *, show_secrets: bool = False, colour: bool = False) -> str:
+        """What was run and what came back, as `Case` has it."""
+        return self._recorded.transcript(show_secrets=show_secrets, colour=colour)
+
+    def ladder(self, connection: str | None = None, *, form: Literal["text", "mermaid", "svg"] = "text") -> str:
+        """The sequence diagrams, as `Case` has them."""
+        return self._recorded.ladder(connection, form=form)
+
+    def archive(self, *, connections: Sequence[str] = (), show_secrets: bool = False) -> Iterator[str]:
+        """The exchanges as an HTTP archive, as `Case` has it: its bodies are in the folder if it keeps ``texts``, else in the captures."""
+        return self._recorded.archive(connections=connections, show_secrets=show_secrets)
+
+    def slice(self, path: str | os.PathLike[str], *, findings: Sequence[str] = (), connections: Sequence[str] = (), clobber: bool = False) -> int:
+        """Write original packets, as `Case` does; they lie in the captures."""
+        return self._recorded.slice(path, findings=findings, connections=connections, clobber=clobber)
 
     def save(self) -> NoReturn:
         """`UsageError`: it is saved already."""
         msg = f"{self.folder} is a case folder already; copy it"
-        raise UsageError(msg)
-
-    def _needs_captures(self, what: str) -> NoReturn:
-        msg = f"{what} is not in the case folder {self.folder}: it needs the captures, analyzer.analyze([...]) gives a case with them"
         raise UsageError(msg)
 
     def __repr__(self) -> str:

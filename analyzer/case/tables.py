@@ -33,6 +33,9 @@ WIDTH = 100
 class CaseTables(ABC):
     """Tables are pandas DataFrames, made when they are first asked for."""
 
+    lacks: tuple[str, ...] = ()
+    """What an export could not get, once it was written."""
+
     def __init__(self) -> None:
         self._frames: dict[str, pd.DataFrame] = {}
 

@@ -10,7 +10,7 @@ import click
 from analyzer.case import exports, writing
 from analyzer.cli.analysis import exit_code, read_any, read_case
 from analyzer.cli.options import input_options, show_secrets_option
-from analyzer.cli.printing import remark, write
+from analyzer.cli.printing import complain, remark, write
 from analyzer.errors import OutputError, UsageError
 from analyzer.exports.registry import EXPORTS, export_named, form_of, names
 
@@ -111,6 +111,8 @@ def export(
         writing.refuse(output, captures, clobber=clobber)
     case = (read_any if export_named(form).reads == "tables" else read_case)(captures, given)
     _written(case.export(form, connections=connections, show_secrets=show_secrets), output, captures, clobber=clobber)
+    for lacking in case.lacks:
+        complain(lacking)
     return exit_code(case, None, strict=strict)
 
 

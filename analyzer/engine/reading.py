@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from analyzer.auth.kdc import kdc_messages
 from analyzer.capture.scan import Scanned
+from analyzer.engine.earlier import with_earlier
 from analyzer.engine.forks import processes, spread
 from analyzer.engine.opening import contents, identified, texts, verified
 from analyzer.engine.plan import Kdc, Talk, Tools, Work, auth_steps, evidence, kdc_pieces, shards, talk, weight, work
@@ -20,6 +21,7 @@ from analyzer.engine.work import Settings, judged, told, with_sigma
 from analyzer.formats.tls import key_log
 from analyzer.psrp.files import moved
 from analyzer.records.capture import Verdict
+from analyzer.records.evidence import Evidence
 from analyzer.records.result import Result
 from analyzer.sealing.tickets import learn
 from analyzer.story.attribution import attributed
@@ -29,14 +31,14 @@ _GARBAGE = (5_000_000, 50)
 
 
 def read(
-    scanned: list[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None
+    scanned: list[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None, before: Evidence | None = None
 ) -> tuple[Result, Callable[[], Iterable[tuple[str, str]]]]:
     """The result of captures that hold flows, and what opens their bodies again: (message id, text) of each that can be read.
 
-    ``scanned`` is emptied: the rows of its packets are not needed once their connections are read.
+    ``scanned`` is emptied: the rows of its packets are not needed once their connections are read. ``before``: what an earlier run decrypted, which stays.
     """
     with _few_collections():
-        return _read(scanned, sources, settings, progress)
+        return _read(scanned, sources, settings, progress, before)
 
 
 @contextmanager
@@ -53,7 +55,7 @@ def _few_collections() -> Iterator[None]:
 
 
 def _read(
-    scanned: list[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None
+    scanned: list[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None, before: Evidence | None
 ) -> tuple[Result, Callable[[], Iterable[tuple[str, str]]]]:
     limits, secrets = settings.limits, settings.secrets
     captures = [item.capture for item in scanned]
@@ -86,6 +88,8 @@ def _read(
     found = replace(
         found, messages=opened.messages, conversations=conversations, conversations_of=by_connection, shells=opened.shells, commands=opened.commands
     )
+    if before is not None:
+        found = with_earlier(found, before)
     found = with_sightings(with_sigma(found, settings.asked.sigma_dirs))
     found = replace(found, story=told(found).story)
     who = attributed(found, found.shells, found.commands)

@@ -107,6 +107,11 @@ class Mask:
     def __repr__(self) -> str:
         return f"<Mask: {len(self._values)} passwords, {len(self._digits)} keys>"
 
+    @property
+    def knows(self) -> bool:
+        """Values were given that have to be hidden wherever they stand."""
+        return bool(self._forms or self._digits)
+
     def known(self, text: str) -> str:
         """The text without the values that were given."""
         return self._filtered("known", text, lambda: self._known(text, self._forms))

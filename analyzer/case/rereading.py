@@ -1,0 +1,80 @@
+"""The captures of a case read once more: with other keys, or for what the folder does not hold. They are not scanned again where the case has the scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from analyzer.case import contents
+from analyzer.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from analyzer.capture.scan import Scanned
+    from analyzer.case.analyzed import Case
+    from analyzer.records.evidence import Evidence
+
+
+class Origin(NamedTuple):
+    """Where the captures of a case lie now, and what of the case a reading may go on from. ``placed``: the scan, None where they have to be scanned again."""
+
+    paths: tuple[str, ...]
+    placed: Sequence[Scanned] | None
+    before: Evidence | None = None
+
+
+def origin(folder: Path, manifest: Mapping[str, Any]) -> Origin:
+    """`InputError`: a capture is not there any more, or it is not what it was."""
+    from analyzer.engine.places import placed
+
+    listed = manifest.get("inputs")
+    inputs = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    found = {str(one.get("path")): _place(one) for one in inputs}
+    missing = [path for path, place in found.items() if place is None]
+    if missing:
+        msg = f"{missing[0]} is not there any more" if missing[0] != "-" else "standard input cannot be read again"
+        raise InputError(msg)
+    there = {path: place for path, place in found.items() if place is not None}
+    scan = placed(folder / contents.PLACES, there) if contents.PLACES in (manifest.get("keeps") or ()) else None
+    if scan is None:
+        _unchanged(inputs, there)
+    return Origin(tuple(there.values()), scan)
+
+
+def _place(one: Mapping[str, Any]) -> str | None:
+    """Where it is: as it was named, or where that was."""
+    from analyzer.engine.store import on_disk
+
+    for name in (one.get("path"), one.get("absolute")):
+        try:
+            if isinstance(name, str) and Path(on_disk(name)).is_file():
+                return name
+        except (OSError, ValueError):  # a name that no file can have
+            continue
+    return None
+
+
+def _unchanged(inputs: Sequence[Mapping[str, Any]], there: Mapping[str, str]) -> None:
+    from analyzer.engine.store import sha256
+
+    for one in inputs:
+        path = there[str(one.get("path"))]
+        if one.get("sha256") is not None and sha256(Path(path)) != one["sha256"]:
+            msg = f"{path} was changed since the case was written"
+            raise InputError(msg)
+
+
+def from_captures(folder: Path, manifest: Mapping[str, Any], analyze: Callable[[Origin], Case] | None = None) -> Case:
+    """The case made of the captures again, without any key unless ``analyze`` has some."""
+    found = origin(folder, manifest)
+    return (analyze or _without_keys)(found)
+
+
+def _without_keys(found: Origin) -> Case:
+    from analyzer.case.analyzed import Case
+    from analyzer.engine.local import run
+    from analyzer.settings import Limits, Scope
+
+    made = run(found.paths, Limits(), Scope(), placed=found.placed or ())
+    return Case(made.result, made.sources.fetch, {}, None, made.texts)
