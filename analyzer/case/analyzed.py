@@ -82,11 +82,11 @@ class Case(CaseTables):
         rows = table.values(self._result_for(name, show_secrets=show))
         return rows if show else self._mask.cells(table, rows)
 
-    def offered_as(self, path: str) -> None:
-        """The commands that the first screen offers are given this input from now on."""
-        from analyzer.reports.next_steps import Asked
+    def offered_as(self, path: str, options: Sequence[tuple[str, object]] = ()) -> None:
+        """The commands that the first screen offers are given this input, and these options, from now on."""
+        from analyzer.reports.next_steps import Asked, words_of
 
-        self._about["asked"] = Asked((path,))
+        self._about["asked"] = Asked((path,), words_of(options))
 
     def manifest(self) -> Mapping[str, object]:
         """How the tables were made: tool, rules, command, inputs, limits; without any secret."""

@@ -157,13 +157,13 @@ class OpenedCase(CaseTables):
         settings the advice names. `UsageError`: the folder was written by a version that stored no records.
         """
         from analyzer.case.contents import stored_records
-        from analyzer.case.rereading import from_captures
+        from analyzer.case.rereading import from_captures, relocated
         from analyzer.case.stored import StoredCase
 
         if not self.has_records:
             msg = f"{self.folder} was written by an older version, which stored only tables; analyze the captures again into a new case"
             raise UsageError(msg)
-        result = stored_records(self.folder)
+        result = relocated(stored_records(self.folder), self._manifest)
         if product is not None:
             from analyzer.engine.naming import with_product
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from analyzer.capture.scan import Scanned
     from analyzer.case.analyzed import Case
     from analyzer.records.evidence import Evidence
+    from analyzer.records.result import Result
 
 
 class Origin(NamedTuple):
@@ -28,41 +29,60 @@ def origin(folder: Path, manifest: Mapping[str, Any]) -> Origin:
     """`InputError`: a capture is not there any more, or it is not what it was."""
     from analyzer.engine.places import placed
 
-    listed = manifest.get("inputs")
-    inputs = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    found = {str(one.get("path")): _place(one) for one in inputs}
+    there = located(manifest)
+    scan = placed(folder / contents.PLACES, there) if contents.PLACES in (manifest.get("keeps") or ()) else None
+    if scan is None:
+        checked(manifest)
+    return Origin(tuple(there.values()), scan)
+
+
+def located(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Where each capture lies now, by the path that it had. `InputError`: one is not there any more."""
+    found = {str(one.get("path")): _place(one) for one in _inputs(manifest)}
     missing = [path for path, place in found.items() if place is None]
     if missing:
         msg = f"{missing[0]} is not there any more" if missing[0] != "-" else "standard input cannot be read again"
         raise InputError(msg)
-    there = {path: place for path, place in found.items() if place is not None}
-    scan = placed(folder / contents.PLACES, there) if contents.PLACES in (manifest.get("keeps") or ()) else None
-    if scan is None:
-        _unchanged(inputs, there)
-    return Origin(tuple(there.values()), scan)
+    return {path: place for path, place in found.items() if place is not None}
+
+
+def relocated(result: Result, manifest: Mapping[str, Any]) -> Result:
+    """The result with its captures where they lie now, as far as they do."""
+    from msgspec.structs import replace
+
+    found = {str(one.get("path")): place for one in _inputs(manifest) if (place := _place(one)) is not None}
+    captures = tuple(replace(one, path=found.get(one.path, one.path)) for one in result.evidence.captures)
+    return replace(result, evidence=replace(result.evidence, captures=captures))
+
+
+def checked(manifest: Mapping[str, Any]) -> None:
+    """`InputError`: a capture is not there any more, or its SHA-256 is another one."""
+    from analyzer.engine.store import sha256
+
+    there = located(manifest)
+    for one in _inputs(manifest):
+        path = there[str(one.get("path"))]
+        if one.get("sha256") is not None and sha256(Path(path)) != one["sha256"]:
+            msg = f"{path} was changed since the case was written"
+            raise InputError(msg)
+
+
+def _inputs(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    listed = manifest.get("inputs")
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
 def _place(one: Mapping[str, Any]) -> str | None:
-    """Where it is: as it was named, or where that was."""
+    """Where it is: where it was, or where its name leads from here."""
     from analyzer.engine.store import on_disk
 
-    for name in (one.get("path"), one.get("absolute")):
+    for name in (one.get("absolute"), one.get("path")):
         try:
             if isinstance(name, str) and Path(on_disk(name)).is_file():
                 return name
         except (OSError, ValueError):  # a name that no file can have
             continue
     return None
-
-
-def _unchanged(inputs: Sequence[Mapping[str, Any]], there: Mapping[str, str]) -> None:
-    from analyzer.engine.store import sha256
-
-    for one in inputs:
-        path = there[str(one.get("path"))]
-        if one.get("sha256") is not None and sha256(Path(path)) != one["sha256"]:
-            msg = f"{path} was changed since the case was written"
-            raise InputError(msg)
 
 
 def from_captures(folder: Path, manifest: Mapping[str, Any], analyze: Callable[[Origin], Case] | None = None) -> Case:

@@ -10,9 +10,11 @@ from analyzer.case.analyzed import Case
 from analyzer.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    import os
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from analyzer.records.evidence import Evidence
     from analyzer.records.files import MovedFile
     from analyzer.records.hashes import HashLine
     from analyzer.records.result import Result
@@ -71,8 +73,8 @@ class StoredCase(Case):
         from analyzer.engine.files import put_together
 
         listed = [one.sha256 for one in found]
-        for source in (lambda: self.evidence, lambda: self._case.evidence):  # what commands sent and got may hold all of them
-            made = put_together(source())
+        for evidence in self._readings():
+            made = put_together(evidence)
             if [one.sha256 for one in made] == listed:
                 return made
         count = f"{len(listed)} files" if len(listed) > 1 else "a file"
@@ -103,6 +105,13 @@ class StoredCase(Case):
             self._must_hold_secrets()
         return super().export(name, form, connections=connections, show_secrets=show_secrets)
 
+    def slice(self, path: str | os.PathLike[str], *, findings: Sequence[str] = (), connections: Sequence[str] = (), clobber: bool = False) -> int:
+        """As a case out of captures does it. `InputError`: a capture is not there any more, or was changed since the case was written."""
+        from analyzer.case.rereading import checked
+
+        checked(self._manifest)
+        return super().slice(path, findings=findings, connections=connections, clobber=clobber)
+
     @cached_property
     def _case(self) -> Case:
         """The case out of the captures."""
@@ -112,6 +121,11 @@ class StoredCase(Case):
             kept = ", ".join(contents.PARTS)
             msg = f"{self.folder} does not hold this, and its captures cannot be read: {error} (analyze --keep NAME lets a case hold it: {kept} or all)"
             raise InputError(msg) from error
+
+    def _readings(self) -> Iterator[Evidence]:
+        """What commands sent and got, as the folder has it, which may be all; then as the captures have it."""
+        yield self.evidence
+        yield self._case.evidence
 
     def _bodies(self) -> Iterator[tuple[str, str]]:
         if contents.named("texts") in self.keeps:

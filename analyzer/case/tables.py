@@ -300,6 +300,13 @@ class CaseTables(ABC):
         row = export_named(name)
         return row.write_files(self._source(row, "", (), show_secrets=show_secrets))
 
+    def export_bytes(self, name: str, *, show_secrets: bool = False) -> bytes:
+        """The same of a format that is no text: ``sqlite``, ``duckdb``, ``xlsx``."""
+        from analyzer.exports.registry import export_named
+
+        row = export_named(name)
+        return row.write_bytes(self._source(row, "", (), show_secrets=show_secrets))
+
     def _source(self, row: Export, form: str, connections: Sequence[str], *, show_secrets: bool) -> Source:
         from msgspec.structs import replace
 

@@ -83,6 +83,7 @@ def _of_folder(folder: str, given: Given) -> api.Case:
     else:
         hidden = opened.hiding(given.secrets, given.keylog, given.keytab, given.mask)
         case = hidden.records(lambda: _analyzed((folder,), given), given.proxy)
+        case.offered_as(folder, given.options)
     for failure in case.failures:
         complain(failure)
     return case

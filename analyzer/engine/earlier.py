@@ -3,6 +3,9 @@
 Of a message, a logon, a shell and a command the reading counts that has more; equal ones are this run's. Texts of the earlier run are as the folder has them.
 """
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from msgspec.structs import replace
 
 from analyzer.records.auth import Conversation
@@ -10,9 +13,12 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Command
 
+Record = TypeVar("Record")
+
 
 def with_earlier(found: Evidence, before: Evidence) -> Evidence:
     """The evidence with what only the earlier run could read."""
+    found = _with_connections(found, before)
     messages = {name: _message(one, before.messages.get(name)) for name, one in found.messages.items()}
     known = {one.id: one for one in before.conversations}
     conversations = tuple(_conversation(one, known.get(one.id)) for one in found.conversations)
@@ -33,6 +39,43 @@ def with_earlier(found: Evidence, before: Evidence) -> Evidence:
         shells=tuple(ordered),
         commands=tuple(sorted(commands.values(), key=lambda one: (rank.get((one.server, one.shell), len(rank)), one.first_ns))),
     )
+
+
+def _with_connections(found: Evidence, before: Evidence) -> Evidence:
+    """With the connections whose TLS only the earlier run decrypted, what was said on them, and what it was joined with."""
+    own = {name for name, one in before.connections.items() if name not in found.connections or (one.tls_opened and not found.connections[name].tls_opened)}
+    if not own:
+        return found
+    exchanges = {name: one for name, one in before.exchanges.items() if one.connection in own}
+    talks = (*(one for one in found.conversations if one.connection not in own), *(one for one in before.conversations if one.connection in own))
+    joined = {(hop.near, hop.far): hop for hop in (*found.hops, *(hop for hop in before.hops if hop.near in exchanges or hop.far in exchanges))}
+    routes = {
+        one.client_connection: one for one in (*found.routes, *(one for one in before.routes if own & {one.client_connection, *one.upstream_connections}))
+    }
+    return replace(
+        found,
+        connections=_merged(found.connections, {name: before.connections[name] for name in own}, list(before.connections)),
+        exchanges=_merged(found.exchanges, exchanges, list(before.exchanges)),
+        exchanges_of={**found.exchanges_of, **{name: before.exchanges_of.get(name, ()) for name in own}},
+        messages=_merged(found.messages, {name: one for name, one in before.messages.items() if one.exchange in exchanges}, list(before.messages)),
+        conversations=talks,
+        conversations_of={**found.conversations_of, **{name: before.conversations_of.get(name, ()) for name in own}},
+        hops=tuple(joined.values()),
+        near={hop.near: hop for hop in joined.values()},
+        far={hop.far: hop for hop in joined.values()},
+        routes=tuple(replace(one, id=f"r{place}") for place, one in enumerate(routes.values(), start=1)),
+        roles={**found.roles, **{name: role for name, role in before.roles.items() if name in own}},
+        winrm=found.winrm | (before.winrm & own),
+        winrm_exchanges=found.winrm_exchanges | (before.winrm_exchanges & exchanges.keys()),
+        unanswered=(*found.unanswered, *(one for one in before.unanswered if one.connection in own)),
+    )
+
+
+def _merged(found: Mapping[str, Record], more: Mapping[str, Record], order: list[str]) -> dict[str, Record]:
+    """Both, in the order of the one that has more."""
+    whole = {**found, **more}
+    rank = {name: place for place, name in enumerate(order)}
+    return dict(sorted(whole.items(), key=lambda item: rank.get(item[0], len(rank))))
 
 
 def _of(before: Evidence, *wanted: str) -> tuple[str, ...]:

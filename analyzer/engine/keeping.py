@@ -45,6 +45,9 @@ class Kept(Struct, frozen=True, gc=False):
     scorecards: tuple[Scorecard, ...]
     incidents: tuple[Incident, ...]
     diagnosis: tuple[str, ...]
+    winrm: tuple[str, ...]
+    winrm_exchanges: tuple[str, ...]
+    """Sets of the evidence in order, so that equal results give equal bytes."""
 
 
 class Placed(Struct, frozen=True, gc=False):
@@ -104,7 +107,9 @@ def kept(result: Result, *, whole: bool) -> Kept:
             exchanges={name: _unquoted(one) for name, one in lean.exchanges.items()},
             messages={name: replace(one, settings=()) if one.settings else one for name, one in lean.messages.items()},
         )
-    return Kept(lean, result.findings, dict(result.auth_steps), result.scorecards, result.incidents, result.diagnosis)
+    ids = tuple(sorted(found.winrm)), tuple(sorted(found.winrm_exchanges))
+    lean = replace(lean, winrm=frozenset(), winrm_exchanges=frozenset())
+    return Kept(lean, result.findings, dict(result.auth_steps), result.scorecards, result.incidents, result.diagnosis, *ids)
 
 
 def _bare(one: Connection) -> Connection:
@@ -145,6 +150,8 @@ def restored(stored: Kept) -> Result:
         near={hop.near: hop for hop in lean.hops},
         far={hop.far: hop for hop in lean.hops},
         commands=commands,
+        winrm=frozenset(stored.winrm),
+        winrm_exchanges=frozenset(stored.winrm_exchanges),
     )
     return Result(evidence, stored.findings, stored.auth_steps, stored.scorecards, lean.shells, commands, stored.incidents, stored.diagnosis)
 
@@ -163,13 +170,13 @@ def compressed(record: Struct, clean: Clean | None = None) -> bytes:
 
 def packed(record: Struct, clean: Clean | None = None) -> bytes:
     """The record in MessagePack. A lone surrogate, which UTF-8 does not have, becomes U+FFFD."""
-    encoder = msgspec.msgpack.Encoder(enc_hook=_plain, order="deterministic")
+    encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
     if clean is None:
         try:
             return encoder.encode(record)
         except UnicodeEncodeError:
             pass
-    return encoder.encode(_walked(msgspec.to_builtins(record, enc_hook=_plain, builtin_types=(bytes,), order="deterministic"), clean or str))
+    return encoder.encode(_walked(msgspec.to_builtins(record, enc_hook=_plain, builtin_types=(bytes,)), clean or str))
 
 
 def read(path: Path, kind: type[Read]) -> Read:

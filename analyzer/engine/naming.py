@@ -8,7 +8,7 @@ from analyzer.records.finding import Finding
 from analyzer.records.incident import Incident
 from analyzer.records.result import Result
 from analyzer.rules.causes import EXPOSES
-from analyzer.rules.products import known_product
+from analyzer.rules.products import PRODUCTS, known_product
 
 
 def with_product(result: Result, name: str) -> Result:
@@ -23,8 +23,11 @@ def with_product(result: Result, name: str) -> Result:
 
 
 def _finding(one: Finding, product: str) -> Finding:
+    """The named one first, then all as the table of products has them; what is no product, the client's own settings, stays last."""
+    rank = {known.name: place for place, known in enumerate(PRODUCTS)}
     marked = [replace(setting, seen=setting.product == product) for setting in one.settings]
-    return replace(one, settings=tuple(sorted(marked, key=lambda setting: not setting.seen))) if marked else one
+    ordered = sorted(marked, key=lambda setting: (not setting.seen, rank.get(setting.product, len(rank))))
+    return replace(one, settings=tuple(ordered)) if marked else one
 
 
 def _incident(one: Incident, findings: dict[str, Finding]) -> Incident:

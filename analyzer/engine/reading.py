@@ -88,6 +88,7 @@ def _read(
     found = replace(
         found, messages=opened.messages, conversations=conversations, conversations_of=by_connection, shells=opened.shells, commands=opened.commands
     )
+    readable = found
     if before is not None:
         found = with_earlier(found, before)
     found = with_sightings(with_sigma(found, settings.asked.sigma_dirs))
@@ -98,7 +99,7 @@ def _read(
     judgement = judged(found, settings, workers, _phase("rules", progress))
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
-    again = partial(texts, found, secrets, tickets, sources.fetch, limits)
+    again = partial(texts, readable, secrets, tickets, sources.fetch, limits)
     made = Result(found, judgement.findings, auth_steps(found), judgement.scorecards, found.shells, found.commands, judgement.incidents, judgement.diagnosis)
     return made, again
 

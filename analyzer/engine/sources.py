@@ -33,7 +33,9 @@ class Sources:
         """Captures that are open, in the order they were opened."""
 
     def fetch(self, source: int, at: int, size: int) -> bytes:
-        """The bytes; fewer when the file no longer has them."""
+        """The bytes; fewer when the file no longer has them, none when they lay in a spool that is gone."""
+        if source & 1 and self._spool is None:
+            return b""
         block = self._blocks.get(source)
         if block is None:
             block = self._blocks[source] = _Block(self._descriptor(source))

@@ -61,6 +61,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "yaml": ("sigma/yaml_adapter.py",),
     "pybase64": ("wsman/winrs.py",),
     "click": ("cli/",),
+    "xlsxwriter": ("exports/workbook.py",),
+    "sqlite3": ("exports/databases.py",),
     "jinja2": ("reports/html/",),
     "flask": ("viewer/",),
     "markupsafe": ("viewer/", "reports/html/"),
@@ -68,7 +70,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
 }
 """Library to the only files that import it."""
 
-LATE = {"pandas", "numpy", "duckdb", "dask", "distributed", "dpkt", "spnego", "scapy", "psrpcore", "lxml", "rich", "jinja2", "yaml"}
+LATE = {"pandas", "numpy", "duckdb", "dask", "distributed", "dpkt", "spnego", "scapy", "psrpcore", "lxml", "rich", "jinja2", "yaml", "xlsxwriter", "sqlite3"}
 """Libraries that are slow to load: imported inside a function, outside of the one adapter that is itself imported late."""
 ADAPTERS = {"capture/slow.py", "capture/scapy_packet.py", "auth/schemes/pyspnego_adapter.py", "auth/schemes/scapy_adapter.py", "psrp/psrpcore_adapter.py"}
 
