@@ -4,6 +4,7 @@ MessagePack by msgspec, compressed by Zstandard. Whatever is read is checked aga
 does not fit is an `InputError`. A field that a later version adds has its default.
 """
 
+import re
 import sys
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,7 @@ Clean = Callable[[str], str]
 _MOST_BYTES = 4 << 30
 """Bytes of a file once decompressed: larger ones are refused."""
 _LEVEL = 3
+_LONE = re.compile("[\ud800-\udfff]")
 _STARTS = (b"<", b"--", b"\xef\xbb\xbf<")
 
 
@@ -231,7 +233,7 @@ def _restored(kind: type[Any], value: object) -> object:
 
 def _walked(value: Any, clean: Clean) -> Any:  # noqa: ANN401  any part of a record
     if isinstance(value, str):
-        return clean(value).encode("utf-8", "replace" if value.isascii() else "surrogatepass").decode("utf-8", "replace")
+        return _LONE.sub("\ufffd", clean(value))
     if isinstance(value, dict):
         return {_walked(name, str) if isinstance(name, str) else name: _walked(one, clean) for name, one in value.items()}
     if isinstance(value, list | tuple):
