@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
-from analyzer.records.ids import key_capture, request_id, response_id
+from analyzer.records.ids import request_id, response_id
 from analyzer.records.quality import Absent, Why
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Gap, Stream
@@ -40,27 +40,46 @@ def with_lost(evidence: Evidence, messages: Mapping[str, Message], operations: M
     found: dict[str, list[Operation]] = {}
     shells = _shells(operations)
     for connection in dict.fromkeys(evidence.exchanges[identity].connection for identity in operations):
-        near: Operation | None = None
-        waiting: list[Exchange] = []
-        last = max((one.position for one in evidence.exchanges_of[connection] if not isinstance(one.request, Absent)), default=0)
-        for exchange in evidence.exchanges_of[connection]:
-            own = operations.get(exchange.id, ())
-            if not any(one.shell_id for one in own):
-                own = [_in_its_shell(one, shells, near) for one in own]
-            asked = next((one for one in own if one.from_client), None)
-            found[exchange.id] = list(own)
-            if asked is None and _request_lost(evidence, messages, exchange, own):
-                waiting.append(exchange)
-            elif asked is not None and len(own) == 1 and asked.name in _CARRIES:
-                found[exchange.id] += [lost] if (lost := _lost(evidence, messages, asked, last)) is not None else []
-            if asked is not None and asked.shell_id:
-                for one in waiting:
-                    found[one.id].append(_lost_request(evidence, messages, one, near or asked))
-                near, waiting = _with_command(asked, own), []
-        if near is not None:
-            for one in waiting:
-                found[one.id].append(_lost_request(evidence, messages, one, near))
+        found.update(_with_lost(evidence, messages, operations, connection, shells))
     return {identity: own for identity, own in found.items() if own}
+
+
+def _with_lost(
+    evidence: Evidence, messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]], connection: str, shells: Mapping[str, set[str]]
+) -> dict[str, list[Operation]]:
+    """The same of one connection."""
+    found: dict[str, list[Operation]] = {}
+    near: Operation | None = None
+    waiting: list[Exchange] = []
+    nameless: list[str] = []
+    last = max((one.position for one in evidence.exchanges_of[connection] if not isinstance(one.request, Absent)), default=0)
+    for exchange in evidence.exchanges_of[connection]:
+        own = operations.get(exchange.id, ())
+        if not any(one.shell_id for one in own):
+            own = [_in_its_shell(one, own, shells, near) for one in own]
+        asked = next((one for one in own if one.from_client), None)
+        named = next((one for one in own if one.shell_id), None)
+        found[exchange.id] = list(own)
+        if asked is None and _request_lost(evidence, messages, exchange, own):
+            waiting.append(exchange)
+        elif asked is not None and len(own) == 1 and asked.name in _CARRIES:
+            found[exchange.id] += [lost] if (lost := _lost(evidence, messages, asked, last)) is not None else []
+        if named is None:
+            nameless.append(exchange.id)
+            continue
+        for identity in nameless if near is None else ():  # nothing before them named a shell
+            found[identity] = [_in_its_shell(one, found[identity], shells, replace(named, command_id=None)) for one in found[identity]]
+        nameless.clear()
+        if asked is not None and asked.shell_id:
+            for one in waiting:
+                found[one.id].append(_lost_request(evidence, messages, one, near or asked))
+            near, waiting = _with_command(asked, own), []
+        elif near is None or near.shell_id != named.shell_id:
+            near = named
+    if near is not None:
+        for one in waiting:
+            found[one.id].append(_lost_request(evidence, messages, one, near))
+    return found
 
 
 def _with_command(asked: Operation, own: Iterable[Operation]) -> Operation:
@@ -79,16 +98,19 @@ def _shells(operations: Mapping[str, Sequence[Operation]]) -> dict[str, set[str]
     return found
 
 
-def _in_its_shell(answered: Operation, shells: Mapping[str, set[str]], near: Operation | None) -> Operation:
+def _in_its_shell(answered: Operation, both: Sequence[Operation], shells: Mapping[str, set[str]], near: Operation | None) -> Operation:
     """An answer whose request could not be read does not name its shell, nor does a request whose header was read in part: it is the one that has its command,
-    else the one that the request before it named."""
+    else the one that the request before it named. A request to run a command is never one for the command before it: its answer may tell which."""
     if answered.name not in _WITHOUT_SHELL and not (answered.from_client and answered.missing != 0):
         return answered
-    own = shells.get(answered.command_id or "", set())
+    begins = answered.from_client and answered.name == "Command"
+    identity = answered.command_id or (next((one.command_id for one in both if one.command_id), None) if begins else None)
+    own = shells.get(identity or "", set())
     if len(own) == 1:
-        return replace(answered, shell_id=next(iter(own)))
-    known = near is not None and (not own or near.shell_id in own)
-    return replace(answered, shell_id=near.shell_id, command_id=answered.command_id or near.command_id) if near is not None and known else answered
+        return replace(answered, shell_id=next(iter(own)), command_id=identity)
+    if near is None or (own and near.shell_id not in own):
+        return answered
+    return replace(answered, shell_id=near.shell_id, command_id=identity or (None if begins else near.command_id))
 
 
 def _request_lost(evidence: Evidence, messages: Mapping[str, Message], exchange: Exchange, own: Sequence[Operation]) -> bool:
@@ -208,10 +230,13 @@ def _gap_at(gap: Gap) -> int:
 
 
 def by_one_clock(evidence: Evidence, operations: Iterable[Operation]) -> Iterator[Operation]:
-    """The operations, those of captures whose clocks are ahead with their times by the reference clock."""
+    """The operations, those of captures whose clocks are ahead with their times by the reference clock. A message's time is by the clock of the connection that
+    it was read on, whichever capture its bytes and its other half are taken from."""
     clocks = {capture.ordinal: capture for capture in evidence.captures if capture.clock_offset_ns}
     for operation in operations:
-        capture = clocks.get(evidence.exchanges[operation.exchange.rstrip("+")].capture) if clocks else None
-        if clocks and operation.packets:
-            capture = clocks.get(key_capture(operation.packets[0]))
+        capture = clocks.get(evidence.connections[evidence.exchanges[_read_on(operation)].connection].capture) if clocks else None
         yield operation if capture is None else replace(operation, order_ns=operation.ts_ns - (capture.clock_offset_ns or 0))
+
+
+def _read_on(operation: Operation) -> str:
+    return operation.message.rpartition(".")[0].rstrip("+")

@@ -7,6 +7,7 @@ that could be read best (`analyzer.wsman.copies`). Of a body that lacks bytes wh
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -109,7 +110,8 @@ def contents(
     ordered = {identity: operations[identity] for identity in evidence.exchanges if identity in operations}
     kept = once(evidence, messages, with_lost(evidence, messages, ordered)).operations
     kept += between(evidence, kept)
-    places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients) for item in kept}
+    sides = _sides(evidence)
+    places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}
     built = shells(by_one_clock(evidence, kept), places)
     return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {})
 
@@ -284,15 +286,46 @@ def _identity(client: str, conversation: Conversation) -> Identity:
     return Identity(name if at else realm, realm if at and realm else None, conversation.client.workstation)
 
 
-def _place(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str]) -> Place:
-    """The client's own end and the real server's, whichever leg was read."""
-    near = evidence.far.get(exchange.id)
-    far = evidence.near.get(exchange.id)
-    connection = evidence.connections[exchange.connection]
-    client = connection if near is None else evidence.connections[near.near_connection]
-    server = connection if far is None else evidence.connections[far.far_connection]
-    user = _user(evidence, client.id, clients) or _user(evidence, connection.id, clients)
-    return Place(connection.id, client.client.host, server.server.host, user, exchange.capture)
+class _Sides(NamedTuple):
+    """Of connections whose other sides have one end: the connection on the client's side, and that on the server's, the farthest along a chain of proxies."""
+
+    client: Mapping[str, str]
+    server: Mapping[str, str]
+
+
+def _sides(evidence: Evidence) -> _Sides:
+    near: dict[str, dict[str, None]] = defaultdict(dict)
+    far: dict[str, dict[str, None]] = defaultdict(dict)
+    for hop in evidence.hops:
+        near[hop.far_connection].setdefault(hop.near_connection)
+        far[hop.near_connection].setdefault(hop.far_connection)
+
+    def ends(onward: Mapping[str, Mapping[str, None]], *, client: bool) -> dict[str, str]:
+        found = {}
+        for start in onward:
+            at, seen = start, {start}
+            while at in onward:
+                hosts = {one.client.host if client else one.server.host for one in (evidence.connections[name] for name in onward[at])}
+                following = next(iter(onward[at]))
+                if len(hosts) > 1 or following in seen:
+                    break
+                seen.add(following)
+                at = following
+            found[start] = at
+        return found
+
+    return _Sides(ends(near, client=True), ends(far, client=False))
+
+
+def _place(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str], sides: _Sides) -> Place:
+    """The client's own end and the real server's, whichever side was read, also where the other side of this exchange is not in the capture."""
+    near, far = evidence.far.get(exchange.id), evidence.near.get(exchange.id)
+    here = exchange.connection
+    client = here if near is None else near.near_connection
+    server = here if far is None else far.far_connection
+    first, last = evidence.connections[sides.client.get(client, client)], evidence.connections[sides.server.get(server, server)]
+    user = _user(evidence, first.id, clients) or _user(evidence, here, clients)
+    return Place(here, first.client.host, last.server.host, user, exchange.capture)
 
 
 def _user(evidence: Evidence, connection: str, clients: Mapping[str, str]) -> str | None:

@@ -26,7 +26,8 @@ from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog
 from analyzer.formats.tls_facts import answers_in_tls, tls_facts
 from analyzer.http.exchanges import Tunnel, parse
-from analyzer.proxy.hops import hops
+from analyzer.proxy.healing import lent
+from analyzer.proxy.hops import Joined, hops
 from analyzer.proxy.routes import routes
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.capture import Capture, Flow, IcmpError
@@ -46,7 +47,7 @@ from analyzer.story.icmp import icmp_of
 from analyzer.story.silence import joined as without_repeats
 from analyzer.story.silence import unanswered
 from analyzer.transport.connections import connection
-from analyzer.transport.healing import healed
+from analyzer.transport.healing import borrowed, healed
 from analyzer.transport.prefaces import unprefaced
 from analyzer.transport.threads import same, threads
 from analyzer.transport.tls import Store, opened
@@ -67,6 +68,8 @@ class Talk(NamedTuple):
     messages: tuple[Message, ...]
     conversations: tuple[Conversation, ...]
     issues: tuple[Issue, ...]
+    of_transport: tuple[Issue, ...] = ()
+    """Those of ``issues`` that its packets gave, before anything was read."""
 
 
 class Tools(NamedTuple):
@@ -179,6 +182,15 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
     if made.protocol != "http" and not made.tls_opened:
         opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if _hides(made) else ()
         return [Talk(made, (), (), (), (*issues, *opaque))]
+    found, tunnel = _said(made, issues, fetch, limits)
+    if tunnel is None:
+        return [found]
+    outer = replace(made, protocol="connect")
+    return [found._replace(connection=outer), *_tunnel(outer, tunnel, tools, depth)]
+
+
+def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Limits) -> tuple[Talk, Tunnel | None]:
+    """What a connection says in HTTP, and the tunnel in it."""
     parsed = parse(made, fetch, limits)
     complaints = [*issues, *parsed.issues]
     described_messages: list[Message] = []
@@ -191,11 +203,7 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
             complaints += problems
     spoken, problems = conversations(made, parsed.exchanges, limits)
     complaints += problems
-    if parsed.tunnel is None:
-        return [Talk(made, parsed.exchanges, tuple(described_messages), spoken, tuple(complaints))]
-    outer = replace(made, protocol="connect")
-    talks = [Talk(outer, parsed.exchanges, tuple(described_messages), spoken, tuple(complaints))]
-    return talks + _tunnel(outer, parsed.tunnel, tools, depth)
+    return Talk(made, parsed.exchanges, tuple(described_messages), spoken, tuple(complaints), issues), parsed.tunnel
 
 
 def _tunnel(outer: Connection, tunnel: Tunnel, tools: Tools, depth: int) -> list[Talk]:
@@ -222,12 +230,13 @@ def evidence(
 ) -> Evidence:
     """Jobs *hops* and *routes*: everything put together, in order of place."""
     ordered = sorted(talks, key=lambda item: _place(item.connection.id))
-    connections, translations = _views((item.connection for item in ordered), fetch)
-    exchanges_of = {item.connection.id: item.exchanges for item in ordered}
-    all_messages = {message.id: message for item in ordered for message in item.messages}
-    joined = hops(connections, exchanges_of, all_messages)
+    both = _both_sides(ordered, fetch)
+    mended = _mended(ordered, both, fetch, limits)
+    if mended is not None:
+        ordered = mended
+        both = _both_sides(ordered, fetch)
+    connections, exchanges, exchanges_of, all_messages, joined = both.connections, both.exchanges, both.exchanges_of, both.messages, both.joined
     routed = routes(connections, exchanges_of, joined.hops, joined.legs, fetch)
-    exchanges = {exchange.id: exchange for item in ordered for exchange in item.exchanges}
     icmp = icmp_of(connections, errors)
     silent = unanswered(connections, exchanges_of, captures, icmp, fetch, limits)
     near, far = {}, {}
@@ -253,8 +262,45 @@ def evidence(
         winrm_exchanges=present.exchanges,
         icmp=icmp,
         unanswered=without_repeats(silent, joined.hops, exchanges),
-        issues=(*issues, *(issue for item in ordered for issue in item.issues), *translations, *joined.issues, *routed.issues),
+        issues=(*issues, *(issue for item in ordered for issue in item.issues), *both.translations, *joined.issues, *routed.issues),
     )
+
+
+class _Both(NamedTuple):
+    """The connections of all captures with what they say, joined."""
+
+    connections: dict[str, Connection]
+    translations: tuple[Issue, ...]
+    exchanges: dict[str, Exchange]
+    exchanges_of: dict[str, tuple[Exchange, ...]]
+    messages: dict[str, Message]
+    joined: Joined
+
+
+def _both_sides(talks: Sequence[Talk], fetch: Fetch) -> _Both:
+    connections, translations = _views((item.connection for item in talks), fetch)
+    exchanges_of = {item.connection.id: item.exchanges for item in talks}
+    all_messages = {message.id: message for item in talks for message in item.messages}
+    exchanges = {exchange.id: exchange for item in talks for exchange in item.exchanges}
+    return _Both(connections, translations, exchanges, exchanges_of, all_messages, hops(connections, exchanges_of, all_messages))
+
+
+def _mended(talks: Sequence[Talk], both: _Both, fetch: Fetch, limits: Limits) -> list[Talk] | None:
+    """The talks, those with holes in encrypted bodies that the other side of a proxy has read again with these; None where there are none."""
+    found = lent(both.connections, both.exchanges, both.joined.hops, both.messages, fetch)
+    if not found.loans:
+        return None
+    out = []
+    for item in talks:
+        loans = found.loans.get(item.connection.id)
+        if loans is None or item.connection.protocol == "connect":
+            out.append(item)
+            continue
+        made = item.connection
+        made = replace(made, to_server=borrowed(made.to_server, loans.get(True, ())), to_client=borrowed(made.to_client, loans.get(False, ())))
+        told, _ = _said(made, item.of_transport, fetch, limits)
+        out.append(told._replace(issues=(*told.issues, *found.issues.get(made.id, ()))))
+    return out
 
 
 def _views(found: Iterable[Connection], fetch: Fetch) -> tuple[dict[str, Connection], tuple[Issue, ...]]:

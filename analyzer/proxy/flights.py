@@ -173,6 +173,11 @@ def _response_keys(response: Response) -> Iterable[Key]:
         yield "body_digest", b"s" + response.body.digest
 
 
+def is_of_response(value: bytes) -> bool:
+    """Whether a key is a response's digest."""
+    return len(value) == hashlib.sha256().digest_size + 1 and value.startswith(b"s")
+
+
 def _tokens(headers: tuple[Header, ...], names: tuple[str, ...]) -> Iterable[Key]:
     for header in headers:
         if header.name.lower() in names:

@@ -1,4 +1,4 @@
-"""The hops of a run: exact pairs first, then clocks, then pairs by timing; each with its bases, confidence, delay and what the proxy changed."""
+"""The hops of a run: exact pairs first, then clocks, then pairs by timing and by order; each with its bases, confidence, delay and what the proxy changed."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from msgspec import Struct
 from analyzer.proxy.clocks import clocks, leg_samples, twin_samples
 from analyzer.proxy.flights import Flight, flights
 from analyzer.proxy.joins import Pair, joined, without_shortcuts
+from analyzer.proxy.order import ordered
 from analyzer.proxy.times import Clocks, shifted
 from analyzer.proxy.timing import timed
 from analyzer.records.http import Exchange, Framing, Header, Request, Response
@@ -46,11 +47,14 @@ def hops(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple
     known_clocks = clocks([*leg_samples(found, first.pairs), *twin_samples(connections, exchanges_of)])
     exact = joined(found, known_clocks) if known_clocks else first
     inferred = timed(found, exact.pairs, known_clocks)
+    by_order = tuple(ordered(found, exact.pairs, inferred.pairs, known_clocks))
     known = {(found[pair.near].connection.id, found[pair.far].connection.id) for pair in exact.pairs}
-    made = [_hop(found, pair, known_clocks, known) for pair in without_shortcuts(found, (*exact.pairs, *inferred.pairs))]
+    made = [_hop(found, pair, known_clocks, known) for pair in without_shortcuts(found, (*exact.pairs, *inferred.pairs, *by_order))]
+    settled = {index for pair in by_order for index in (pair.near, pair.far)}
+    ambiguous = {index: choices for index, choices in {**exact.ambiguous, **inferred.ambiguous}.items() if index not in settled}
     order = {flight.exchange.id: place for place, flight in enumerate(found)}
     made.sort(key=lambda hop: order[hop.far])
-    return Joined(tuple(made), known_clocks, _legs(found, exact.ambiguous), tuple(_issues(found, {**exact.ambiguous, **inferred.ambiguous})))
+    return Joined(tuple(made), known_clocks, _legs(found, exact.ambiguous), tuple(_issues(found, ambiguous)))
 
 
 def _legs(found: Sequence[Flight], ambiguous: Mapping[int, tuple[int, ...]]) -> Legs:

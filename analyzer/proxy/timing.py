@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from analyzer.proxy.flights import Flight
+from analyzer.proxy.flights import Flight, is_of_response
 from analyzer.proxy.joins import Pair, hints
 from analyzer.proxy.times import GATEWAY, Clocks, nested, same_clock, shifted
 from analyzer.records.transport import Connection, Endpoint
@@ -113,16 +113,16 @@ def _possible(near: Flight, far: Flight, proved: _Known, clocks: Clocks) -> bool
         return False
     known = (a.id, b.id) in proved.mapped
     linked = _hosts(near, far) in proved.links
-    if (a.server == b.server and not known and not linked) or not _alike(near, far, known=known):
+    if (a.server == b.server and not known and not linked) or not alike(near, far, known=known):
         return False
     if not same_clock(near, far, clocks) or not nested(near, far, clocks) or hints(near, far) <= 0:
         return False
-    if set(near.keys) != set(far.keys) and _contradict(near, far):
+    if set(near.keys) != set(far.keys) and contradict(near, far):
         return False
     return linked or near.connection.server.host == far.connection.client.host or _same_words(near, far)
 
 
-def _alike(near: Flight, far: Flight, *, known: bool) -> bool:
+def alike(near: Flight, far: Flight, *, known: bool) -> bool:
     """The same path and answer. Between connections that are known to be the two sides of a proxy the path may lack a prefix, and the proxy may answer for a
     server that gave it an error or nothing."""
     _, one, answer, _ = near.shape
@@ -139,7 +139,12 @@ def _same_words(near: Flight, far: Flight) -> bool:
     return apart and bool(near.authority) and near.authority == far.authority and near.agent == far.agent and bool(near.agent)
 
 
-def _contradict(near: Flight, far: Flight) -> bool:
+def contradict(near: Flight, far: Flight) -> bool:
     """Both have keys of one kind and share none of them: different messages."""
-    a, b = dict(near.keys), dict(far.keys)
-    return any(a[basis] != b[basis] for basis in a.keys() & b.keys() if basis not in ("token", "repeated_token"))
+    a, b = _by_kind(near), _by_kind(far)
+    return any(a[kind] != b[kind] for kind in a.keys() & b.keys() if kind[0] not in ("token", "repeated_token"))
+
+
+def _by_kind(flight: Flight) -> dict[tuple[str, bool], bytes]:
+    """Keys by their basis, and whether they are the response's: of one side only the request may be whole, of the other only the response."""
+    return {(basis, is_of_response(value)): value for basis, value in flight.keys}

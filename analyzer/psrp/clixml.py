@@ -13,7 +13,7 @@ from functools import cache
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING
 
-from analyzer.formats.holes import HOLE, has_holes
+from analyzer.formats.holes import HOLE, UNKNOWN, has_holes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +39,11 @@ def _primitive() -> re.Pattern[str]:
 @cache
 def _members() -> re.Pattern[str]:
     return re.compile(r"<(\w+)\b[^<>]*\sN=\"(Cmd|N|V)\"[^<>]*+(?<!/)>([^<]*)")
+
+
+@cache
+def _lost() -> re.Pattern[str]:
+    return re.compile(f"[{HOLE}{UNKNOWN}]+")
 
 
 def string(value: str) -> str:
@@ -129,13 +134,23 @@ def pipeline(text: str) -> str | None:
 def _in_pieces(text: str) -> str | None:
     """The same of CLIXML that lacks something and is no tree: commands, names and values of arguments, one after the other as they stand there."""
     words: list[str] = []
-    for kind, name, content in _members().findall(text) if len(text) <= _LIMIT else ():
+    for kind, name, found in _members().findall(text) if len(text) <= _LIMIT else ():
+        content = _without_markup(found)
         shown = string(content) if kind != "B" else "True" if content.strip().lower() == "true" else "False"
         if name == "Cmd" and words:
             words.append("|")
         if shown:
             words.append(f"-{shown.removeprefix('-')}" if name == "N" else shown)
-    return " ".join(words) or None
+    lost = None if words else _lost().search(text)
+    return " ".join(words) or (None if lost is None else lost[0])
+
+
+def _without_markup(content: str) -> str:
+    """Text up to its hole, where that has swallowed the end of its element: what follows is markup, as a text has its > escaped (XML 1.0 section 2.4)."""
+    if ">" not in content:
+        return content
+    end = max(content.rfind(HOLE), content.rfind(UNKNOWN))
+    return content if end < 0 else content[: end + 1]
 
 
 def metadata(text: str) -> str | None:

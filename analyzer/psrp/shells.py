@@ -99,21 +99,20 @@ def _in_order(operations: Iterable[Operation], places: Mapping[str, Place]) -> I
     by_exchange: dict[str, list[Operation]] = defaultdict(list)
     for operation in operations:
         by_exchange[operation.exchange].append(operation)
-    found: list[tuple[int, bool, str, Operation, _Pair]] = []
+    found: list[tuple[int, bool, bool, str, Operation, _Pair]] = []
     for identity, pair in by_exchange.items():
         asked = next((operation for operation in pair if operation.from_client), None)
         answered = next((operation for operation in pair if not operation.from_client), None)
         shell_id = _first(asked, answered, "shell_id")
         if shell_id:
             made = _Pair(asked, answered, places[identity], shell_id, _first(asked, answered, "command_id"))
-            begin = None
+            begin = 0
             for one in (asked, answered):
                 if one is not None:
-                    at = one.ts_ns if one.order_ns is None else one.order_ns
-                    begin = at if begin is None else max(begin, at)
-                    found.append((begin, not one.from_client, one.message, one, made))
-    found.sort(key=lambda one: one[:3])
-    return ((operation, pair) for _, _, _, operation, pair in found)
+                    begin = max(begin, one.ts_ns if one.order_ns is None else one.order_ns)
+                    found.append((begin, not one.from_client, one.name == BETWEEN, one.message, one, made))
+    found.sort(key=lambda one: one[:4])
+    return ((operation, pair) for _, _, _, _, operation, pair in found)
 
 
 def _first(asked: Operation | None, answered: Operation | None, name: str) -> str | None:
@@ -125,7 +124,10 @@ def _shell_of(known: dict[tuple[str, str], list[_Shell]], pair: _Pair, operation
     if pair.shell is not None:
         return pair.shell
     uses = known.setdefault((pair.place.server, pair.shell_id), [])
-    creates = pair.asked is not None and pair.asked.name == "Create" and not _refused(pair)
+    if pair.asked is not None and not pair.asked.lost:
+        creates = pair.asked.name == "Create" and not _refused(pair)
+    else:
+        creates = pair.answered is not None and pair.answered.name == "CreateResponse"
     if not uses or (creates and (uses[-1].created or uses[-1].commands)):
         uses.append(_Shell(pair.shell_id, pair.place, operation.ts_ns, operation.ts_ns, operation.packets[:1]))
     shell = pair.shell = uses[-1]
@@ -153,7 +155,7 @@ def _operation(shell: _Shell, pair: _Pair, operation: Operation) -> None:
         shell.kind = "powershell"
     if operation.lost:
         if pair.command is None and pair.command_id is not None:
-            pair.command = shell.current.get(pair.command_id)
+            pair.command = _current(shell, pair.command_id, operation)
         _lacks(shell, pair, operation)
         return
     if operation.from_client and operation.name == "Command":
@@ -163,7 +165,7 @@ def _operation(shell: _Shell, pair: _Pair, operation: Operation) -> None:
     elif operation.name == "CommandResponse" and pair.asked is None and pair.command_id is not None:
         _begun_unseen(shell, pair, operation)
     elif pair.command is None and pair.command_id is not None:
-        pair.command = shell.current.get(pair.command_id)
+        pair.command = _current(shell, pair.command_id, operation)
     (_powershell if shell.kind == "powershell" else _winrs)(shell, pair, operation)
     _lacks(shell, pair, operation)
 
@@ -202,10 +204,17 @@ def _begun_unseen(shell: _Shell, pair: _Pair, operation: Operation) -> None:
     pair.command.begun = True
 
 
-def _nameless(shell: _Shell, identity: str, operation: Operation) -> Building | None:
-    """The one WinRS command that was asked for and whose id, which its answer tells, is not in the capture: an id that nothing has named before is its."""
+def _current(shell: _Shell, identity: str, operation: Operation) -> Building | None:
+    """The command that an id stands for now. The one command that was asked for and whose id is not in the capture gets an id that nothing has named before, or
+    one that this shell uses again and again."""
+    known = shell.current.get(identity)
     own = [one for one in shell.commands if one.id in one.exchanges and one.state != "refused"]
-    if len(own) != 1 or shell.kind == "powershell" or operation.name == "Command" or own[0].first_ns > operation.ts_ns:
+    if len(own) != 1 or own[0] is known or operation.name == "Command" or own[0].first_ns > operation.ts_ns:
+        return known
+    again = shell.kind == "powershell" and known is not None and known.first_ns < own[0].first_ns and sum(one.id == identity for one in shell.commands) > 1
+    if known is not None and not again:
+        return known
+    if known is None and shell.kind == "powershell" and not operation.from_client:
         return None
     own[0].id = identity
     shell.current[identity] = own[0]
@@ -220,9 +229,9 @@ def _new(shell: _Shell, identity: str, operation: Operation) -> Building:
 
 def _command(shell: _Shell, pair: _Pair | None, identity: str, operation: Operation) -> Building:
     """The command that an id stands for: what the pair's request meant by it, else what last began under it."""
-    command = pair.command if pair is not None and pair.command is not None and pair.command.id == identity else shell.current.get(identity)
+    command = pair.command if pair is not None and pair.command is not None and pair.command.id == identity else _current(shell, identity, operation)
     if command is None:
-        command = _nameless(shell, identity, operation) or _new(shell, identity, operation)
+        command = _new(shell, identity, operation)
     command.seen(operation)
     return command
 

@@ -82,6 +82,7 @@ _KINDS = (
     Kind("wsman.malformed", "note", "A clear-text SOAP envelope is malformed or not wholly captured."),
     Kind("wsman.rejected-dtd", "warning", "An XML document with a DTD was refused."),
     Kind("proxy.ambiguous", "note", "An exchange could belong to several exchanges of the other side; no pairing was made."),
+    Kind("proxy.healed", "note", "Bytes of an encrypted body that one side of a proxy lacks were taken from the other side, where the body is the same."),
     Kind("proxy.one-leg", "note", "The requests look proxied but the other side is not in the evidence."),
     Kind("sigma.unsupported", "warning", "A file of the Sigma folder is damaged or uses what is not supported; the detail says what. It was not run."),
     Kind("sigma.other-source", "note", "Sigma rules for other log sources than processes and PowerShell, which WinRM does not show. They were not run."),

@@ -32,7 +32,7 @@ class Hop(Struct, frozen=True, gc=False):
     """Exchange ``near`` (the client's leg) went on as exchange ``far`` (the upstream leg).
 
     ``bases``, strongest first, of: token, body_digest, message_id, proxy_header, repeated_token, tunnel, stream_bytes,
-    headers, timing. ``delay_ns`` is the proxy's delay of the request, by the captures' own clocks.
+    headers, timing, order. ``delay_ns`` is the proxy's delay of the request, by the captures' own clocks.
     ``header_changes``: like ``-Proxy-Connection``, ``+Via``, ``~Host``.
     """
 

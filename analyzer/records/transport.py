@@ -47,6 +47,17 @@ class Extents(Struct, frozen=True, gc=False):
     acked: Ints
 
 
+class Loan(Struct, frozen=True, gc=False):
+    """Bytes [``stream_at``, ``stream_at`` + ``size``) of a stream that this connection's packets lack: where they lie, and the packet (key) that brought them
+    on another connection."""
+
+    stream_at: int
+    size: int
+    source: int
+    file_at: int
+    packet: int
+
+
 class Gap(Struct, frozen=True, gc=False):
     """Bytes that were sent and are not in the capture. ``why``: not_captured, snaplen or over_limit."""
 
@@ -117,7 +128,7 @@ class Stream(Struct, frozen=True, gc=False):
     differing: tuple[Conflict, ...] = ()
     """The contents of ``conflicts``, the first ones (`Limits.conflicts`), by place."""
     healed: int = 0
-    """Bytes that this capture point lacks and another one has: their extents lie in that one's files."""
+    """Bytes that this connection's packets lack, and another capture point or the other side of a proxy has: their extents lie there."""
     unacked: Unacked | None = None
     """What was sent and never acknowledged; None when all was, or that is not known."""
 

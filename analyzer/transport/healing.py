@@ -8,6 +8,7 @@ its time is given by the clock of the connection that it fills. Where both have 
 
 from array import array
 from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from msgspec import Struct
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 
 from analyzer.formats.reader import Fetch
 from analyzer.records.issues import Issue
-from analyzer.records.transport import Choice, Conflict, Connection, Extents, Gap, Stream
+from analyzer.records.transport import Choice, Conflict, Connection, Extents, Gap, Loan, Stream
 from analyzer.settings import Limits
 from analyzer.transport.tunnels import behind
 
@@ -121,8 +122,7 @@ def _filled(mine: Stream, theirs: Stream, shift: _Shift) -> Stream:
     """The stream with the other view's bytes in its holes."""
     b = theirs.extents
     starts = [at + shift.own for at in b.stream_at]
-    rows = list(zip(*(getattr(mine.extents, name) for name in Extents.__struct_fields__), strict=True))
-    before = len(rows)
+    rows: list[tuple[int, ...]] = []
     for gap in mine.gaps:
         j = max(bisect_right(starts, gap.stream_at) - 1, 0)
         while j < len(starts) and starts[j] < gap.stream_at + gap.size:
@@ -131,12 +131,30 @@ def _filled(mine: Stream, theirs: Stream, shift: _Shift) -> Stream:
                 acked = max(b.acked[j] + shift.peer, 0) if b.acked[j] >= 0 else -1
                 rows.append((start, stop - start, b.source[j], b.file_at[j] + start - starts[j], b.packet[j], b.ts_ns[j] - shift.ahead_ns, acked))
             j += 1
-    if len(rows) == before:
+    return _with(mine, rows)
+
+
+def borrowed(mine: Stream, loans: Sequence[Loan]) -> Stream:
+    """The stream with bytes that the other side of a proxy has, in its holes. They have the time of the stream's own bytes before them, else behind them: when
+    this side saw them is not known, and the other side's time says nothing of it."""
+    own = mine.extents
+    rows: list[tuple[int, ...]] = []
+    for loan in loans:
+        place = max(bisect_right(own.stream_at, loan.stream_at) - 1, 0)
+        rows.append((loan.stream_at, loan.size, loan.source, loan.file_at, loan.packet, own.ts_ns[place] if len(own.ts_ns) else 0, -1))
+    return _with(mine, rows)
+
+
+def _with(mine: Stream, found: Iterable[tuple[int, ...]]) -> Stream:
+    """The stream with more extents, which lie in its holes."""
+    added = list(found)
+    if not added:
         return mine
-    got = sum(row[1] for row in rows[before:])
+    own = mine.extents
+    rows = [*zip(own.stream_at, own.size, own.source, own.file_at, own.packet, own.ts_ns, own.acked, strict=True), *added]
     rows.sort(key=lambda row: row[0])
     extents = Extents(*(array("q", column) for column in zip(*rows, strict=True)))
-    return replace(mine, extents=extents, gaps=_left(mine, extents), healed=mine.healed + got)
+    return replace(mine, extents=extents, gaps=_left(mine, extents), healed=mine.healed + sum(row[1] for row in added))
 
 
 def _left(mine: Stream, extents: Extents) -> tuple[Gap, ...]:

@@ -17,6 +17,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message
+from analyzer.records.transport import Connection
 from analyzer.records.wsman import Operation
 
 _TOKEN = 16
@@ -46,6 +47,8 @@ def once(evidence: Evidence, messages: Mapping[str, Message], operations: Mappin
 
         for first, second in _links(own, same):
             groups.join(first, second)
+    for first, second in _answers(evidence, messages, operations, linked):
+        groups.join(first, second)
     out: list[Operation] = []
     stands_for: dict[str, str] = {}
     for own in groups.all():
@@ -54,6 +57,26 @@ def once(evidence: Evidence, messages: Mapping[str, Message], operations: Mappin
             stands_for[identity] = chosen[0].exchange
         out += chosen
     return Once(out, stands_for)
+
+
+def _answers(
+    evidence: Evidence, messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]], linked: AbstractSet[tuple[str, str]]
+) -> Iterable[tuple[str, str]]:
+    """A request whose answer is lost on its side of a proxy, and the one answer on the other side whose request is lost there, that relates to it."""
+    asked: dict[str, list[str]] = defaultdict(list)
+    answered: dict[str, list[str]] = defaultdict(list)
+    for identity in operations:
+        own = _halves(identity, operations)
+        message = messages.get(next(iter(own.values())).message) if len(own) == 1 else None
+        name = None if message is None else message.message_id if message.from_client else message.relates_to
+        if message is not None and name:
+            (asked if message.from_client else answered)[name].append(identity)
+    for name, requests in asked.items():
+        answers = answered.get(name, ())
+        if len(requests) == len(answers) == 1:
+            a, b = (evidence.connections[evidence.exchanges[one].connection] for one in (requests[0], answers[0]))
+            if _linked(a, b, linked):
+                yield requests[0], answers[0]
 
 
 class _Groups:
@@ -112,10 +135,16 @@ def _places(exchange: Exchange) -> list[tuple[bool, int]]:
 def _on_one_way(evidence: Evidence, one: str, other: str, linked: AbstractSet[tuple[str, str]], *, either: bool) -> bool:
     """The two connections can carry one message: a proxy joins them, or they have the same hosts (``either``: the same client or the same server)."""
     a, b = (evidence.connections[evidence.exchanges[identity].connection] for identity in (one, other))
-    if (a.id, b.id) in linked or (b.id, a.id) in linked:
+    if _linked(a, b, linked):
         return True
     hosts = (a.client.host == b.client.host, a.server.host == b.server.host)
     return any(hosts) if either else all(hosts)
+
+
+def _linked(one: Connection, other: Connection, linked: AbstractSet[tuple[str, str]]) -> bool:
+    """A proxy joins them, at whichever capture point each was seen."""
+    a, b = one.twin_of or one.id, other.twin_of or other.id
+    return (a, b) in linked or (b, a) in linked
 
 
 _Token: TypeAlias = tuple[bool, bytes | str, str | None]
