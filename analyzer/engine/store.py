@@ -19,6 +19,7 @@ from analyzer.capture.open import on_disk
 from analyzer.errors import InputError, OutputError
 from analyzer.records.result import SCHEMA
 from analyzer.reports.drawings import LADDERS
+from analyzer.system.files import owner_only, reachable
 from analyzer.tables.column import Value
 from analyzer.tables.frames import frame_of
 from analyzer.tables.query import read_parquet, write_parquet
@@ -75,7 +76,7 @@ def save(
     """
     refuse(folder, inputs, clobber=clobber)
     try:
-        _write(folder, cells, about, more or {}, progress or (lambda _phase, _done, _total: None))
+        _write(Path(reachable(str(folder))), cells, about, more or {}, progress or (lambda _phase, _done, _total: None))
     except OSError as error:
         msg = f"cannot write the case {folder}: {error.strerror or error}"
         raise OutputError(msg) from error
@@ -89,7 +90,7 @@ def _write(
     progress: Callable[[str, int, int], None],
 ) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    owner_only(folder)
     fresh = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
     try:
         counters, outputs = {}, {}
@@ -118,7 +119,7 @@ def _move(fresh: Path, folder: Path, outputs: Iterable[str]) -> None:
     for old in (folder / MANIFEST, folder / CHECKSUM, *folder.glob("*.parquet"), *folder.glob("*.msgpack.zst")):
         old.unlink(missing_ok=True)
     for name in (*outputs, CHECKSUM, MANIFEST):
-        (fresh / name).chmod(0o600)
+        owner_only(fresh / name)
         (fresh / name).replace(folder / name)
     exports = folder / EXPORTS
     exports.mkdir(mode=0o700, exist_ok=True)

@@ -17,6 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": set(),
     "errors": set(),
     "settings": set(),
+    "system": set(),
     "formats": {"records"},
     "codes": set(),
     "capture": _FLOOR,
@@ -36,13 +37,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exports": {"records", "tables", "reports", "formats.text", "errors"},
     "engine": {
         *_FLOOR,
-        *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "story", "rules", "incidents", "tables", "reports"),
+        *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "story", "rules", "incidents", "tables", "reports", "system"),
     },
     "version": set(),
     "viewer": {"records", "tables", "reports", "formats.text", "errors"},
     "case": {"viewer", "records", "errors", "version", "engine", "tables", "reports", "exports", "rules.catalogue"},
     "api": {"case", "records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules"},
-    "cli": {"api", "case", "exports.registry", "tables", "records", "formats.text", "settings", "errors", "version"},
+    "cli": {"api", "case", "exports.registry", "tables", "records", "formats.text", "settings", "errors", "system", "version"},
     "__init__": {"api", "case", "settings", "errors", "version"},
     "__main__": {"cli"},
 }
