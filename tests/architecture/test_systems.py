@@ -62,7 +62,9 @@ def posix_only(tree: ast.AST) -> Iterator[str]:
             yield from (f"import {name}" for name in names if name.split(".")[0] in POSIX_MODULES)
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             called = f"{node.value.id}.{node.attr}"
-            if (node.value.id == "os" and (node.attr in POSIX_CALLS or node.attr.startswith("O_"))) or (node.value.id == "signal" and node.attr in POSIX_SIGNALS):
+            if (node.value.id == "os" and (node.attr in POSIX_CALLS or node.attr.startswith("O_"))) or (
+                node.value.id == "signal" and node.attr in POSIX_SIGNALS
+            ):
                 yield called
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents and _PATH.match(node.value):
             yield node.value
