@@ -19,7 +19,12 @@ def on_terminal(columns: int, *arguments: str, **environment: str) -> str:
 
 def shown_to(columns: int, command: list[str], environment: dict[str, str], *, errors: bool = False) -> str:
     """What a terminal of so many columns gets of a command; with ``errors`` also what it writes to standard error."""
-    fcntl, pty, termios = (pytest.importorskip(name) for name in ("fcntl", "pty", "termios"))
+    try:
+        import fcntl
+        import pty
+        import termios
+    except ImportError:
+        pytest.skip("this system has no pseudo-terminals")
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     clean = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES"}}

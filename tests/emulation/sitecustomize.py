@@ -5,8 +5,8 @@ so that a text without a named encoding shows. Programs that the tests start are
 of this system: only Windows has them.
 """
 
+import builtins
 import os
-import sys
 from typing import Any
 
 GONE_CALLS = (
@@ -43,7 +43,8 @@ GONE_CALLS = (
     *("O_NONBLOCK", "O_DIRECTORY", "O_CLOEXEC", "O_NOCTTY", "O_SYNC", "statvfs", "fstatvfs"),
 )
 GONE_MODULES = ("fcntl", "grp", "pty", "pwd", "resource", "termios", "tty", "syslog")
-_listdir = os.listdir
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120 (pathlib would be loaded before it is changed)
+_listdir, _import = os.listdir, builtins.__import__
 
 
 def _without_proc(path: Any = ".") -> list[Any]:  # noqa: ANN401  as os.listdir
@@ -52,13 +53,20 @@ def _without_proc(path: Any = ".") -> list[Any]:  # noqa: ANN401  as os.listdir
     return _listdir(path)
 
 
+def _without_posix(name: str, globals: Any = None, *more: Any, **named: Any) -> Any:  # noqa: A002, ANN401  as __import__
+    """For our own files; what libraries have on this system they do not have to have on Windows."""
+    file = str((globals or {}).get("__file__") or (globals or {}).get("__name__") or "")
+    if name.partition(".")[0] in GONE_MODULES and (file.startswith((f"{ROOT}{os.sep}analyzer", f"{ROOT}{os.sep}tests")) or file == "__main__"):
+        raise ImportError(name)
+    return _import(name, globals, *more, **named)
+
+
 def remove() -> None:
     """Take it away in this process; what is started from here does so by itself."""
     for name in GONE_CALLS:
         if hasattr(os, name):
             delattr(os, name)
-    for name in GONE_MODULES:
-        sys.modules[name] = None  # type: ignore[assignment]  # importing it is an ImportError now
+    builtins.__import__ = _without_posix
     os.listdir = _without_proc
 
 

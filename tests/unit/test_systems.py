@@ -25,8 +25,8 @@ def emulated(*arguments: str, **more: str) -> subprocess.CompletedProcess[bytes]
 
 
 def test_the_emulation_takes_away_what_it_says() -> None:
-    script = "import os, sys; import sitecustomize as s; print([n for n in s.GONE_CALLS if hasattr(os, n)], [n for n in s.GONE_MODULES if sys.modules[n]])"
-    assert emulated("-c", script).stdout.split() == [b"[]", b"[]"]
+    script = "import os; import sitecustomize as s; print([n for n in s.GONE_CALLS if hasattr(os, n)])"
+    assert emulated("-c", script).stdout.split() == [b"[]"]
     assert emulated("-c", "import fcntl").returncode == 1
     assert emulated("-c", "from analyzer.system.processes import may_fork; print(may_fork())").stdout.strip() == b"False"
     assert "pread" in sitecustomize.GONE_CALLS
@@ -39,7 +39,7 @@ def test_a_run_without_posix_calls_gives_the_same_case(name: str, tmp_path: Path
     secrets = SAMPLES / name / "secrets.toml"
     words = ["analyze", *captures, *(["--secrets", str(secrets)] if secrets.exists() else []), "-o"]
     assert start.run([*words, str(tmp_path / "here")]) == 0
-    done = emulated("-W", "error::EncodingWarning:analyzer", "-m", "analyzer", *words, str(tmp_path / "there"))
+    done = emulated("-W", "error::EncodingWarning", "-m", "analyzer", *words, str(tmp_path / "there"))
     assert done.returncode == 0, done.stderr
     for file in (*(f"{table.name}.parquet" for table in STORED), "records.msgpack.zst"):
         assert (tmp_path / "here" / file).read_bytes() == (tmp_path / "there" / file).read_bytes(), file
@@ -115,5 +115,5 @@ def test_a_reader_that_went_away(system: str, code: int, gone: object, monkeypat
     def fails() -> None:
         raise OSError(code, "no")
 
-    with pytest.raises(ReaderGoneError if gone else OSError, match="" if gone else "no"):
+    with pytest.raises(ReaderGoneError if gone else OSError, match=r"^$" if gone else "no"):
         print_with(fails)
