@@ -33,6 +33,7 @@ __all__ = [
     "rule_rows",
     "schema",
     "schemas",
+    "scope",
     "verify",
     "writable_case",
 ]
@@ -79,18 +80,22 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
 
     known, hide = NO_SECRETS, Mask(strict=mask == "strict")
     if secrets is not None or keylog is not None or keytab is not None:
-        from analyzer.case.keys import keys
+        from analyzer.case.keys import given
 
-        known, hide = keys(secrets, keylog, keytab, strict=mask == "strict")
+        known = given(secrets, keylog, keytab)
     began = time.time_ns()
     folders, sigma = [os.fspath(one) for one in rules_dirs], [os.fspath(one) for one in sigma_dirs]
     most, thresholds = _configured(config, limits or Limits(), folders)
-    given = Asked(folders, sigma, proxy, thresholds)
+    wishes = Asked(folders, sigma, proxy, thresholds)
     found = _origin(paths) if any(map(is_case, paths)) else None
     more: dict[str, Any] = {"keeps_places": keeps_places}
     if found is not None:
         more = {"keeps_places": keeps_places or found.placed is not None, "placed": found.placed or (), "before": found.before}
-    finished = run(paths if found is None else found.paths, most, scope or Scope(), progress, secrets=known, asked=given, **more)
+    finished = run(paths if found is None else found.paths, most, scope or Scope(), progress, secrets=known, asked=wishes, **more)
+    if known is not NO_SECRETS:
+        from analyzer.case.keys import mask_of
+
+        hide = mask_of(known, {one.tag for one in finished.result.evidence.keys if one.fits}, strict=mask == "strict")
     files = [(f"--{name}", os.fspath(one)) for name, one in (("secrets", secrets), ("keylog", keylog), ("keytab", keytab)) if one is not None]
     about: About = {
         "scope": scope or Scope(),
@@ -117,7 +122,11 @@ def _origin(paths: Sequence[str]) -> Origin:
 
     case = open_case(folder)
     found = origin(Path(folder), case.manifest())
-    return Origin(found.paths, found.placed, case.records().evidence if case.has_records else None)
+    before = case.records().evidence if case.has_records else None
+    if before is not None and before.scope and found.placed is None:
+        msg = f"{folder} is of a part of its captures ({'; '.join(before.scope)}), which have to be scanned again: give them, with the same scope"
+        raise UsageError(msg)
+    return Origin(found.paths, found.placed, before)
 
 
 def _configured(config: Input | None, limits: Limits, folders: Sequence[str]) -> tuple[Limits, Mapping[str, Mapping[str, float]]]:
@@ -126,6 +135,21 @@ def _configured(config: Input | None, limits: Limits, folders: Sequence[str]) ->
     from analyzer.engine.configuration import configuration
 
     return configuration(os.fspath(config), limits, folders)
+
+
+def scope(
+    since: str | None = None,
+    until: str | None = None,
+    nets: Sequence[str] = (),
+    ports: Sequence[int] = (),
+    *,
+    all_http: bool = False,
+) -> Scope:
+    """What `analyze` is to look at. ``since``, ``until``: ISO 8601 with a zone, both included; ``nets``: addresses and networks; ``ports``: of TCP, and of UDP
+    for Kerberos. Packet numbers stay those of the captures. `UsageError`: one of them cannot be read."""
+    from analyzer.engine import scoping
+
+    return scoping.scope(since, until, nets, ports, all_http=all_http)
 
 
 def open_case(path: Input) -> OpenedCase:

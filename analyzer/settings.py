@@ -70,6 +70,8 @@ class Limits(Struct, frozen=True, gc=False):
     headers: int = 1000
     body_bytes: int = 1 << 40
     chunks: int = 1_000_000
+    http2_frames: int = 1_000_000
+    """Frames of one direction of an HTTP/2 connection."""
     tunnel_depth: int = 2
     prefaces: int = 4
     """SOCKS requests and PROXY headers, one after the other, at the beginning of a connection."""
@@ -84,6 +86,20 @@ class Limits(Struct, frozen=True, gc=False):
     sealed_parts: int = 1024
     opened_bytes: int = 64 << 20
     """How much of a readable envelope is looked at for commands and their output."""
+    unpacked_bytes: int = 64 << 20
+    """What the compressed bodies and streams of one connection may become in any case."""
+    unpacked_ratio: int = 16
+    """How many times larger than all that was captured of its connection they may become besides; WinRM's compress to a tenth."""
+    hash_tries: int = 400_000_000
+    """NT hashes times NTLM logons that are tried without a name to go by: some two minutes of one core, compiled."""
+    hash_tries_uncompiled: int = 10_000_000
+    """The same where nothing is compiled."""
+    key_tries: int = 2_000_000
+    """Kerberos keys times tickets that are tried without a name to go by."""
+    password_keys: int = 2_000
+    """Kerberos keys that are made of passwords: each takes thousands of rounds."""
+    listed_keys: int = 1_000
+    """Secrets of one file that fitted nothing and are listed one by one; more are counted."""
     issues_per_kind: int = 1000
     """More issues of one kind than this are counted, not listed."""
     own_rule_s: float = 60.0
@@ -101,6 +117,20 @@ class Limits(Struct, frozen=True, gc=False):
 
 
 class Scope(Struct, frozen=True, gc=False):
-    """Which connections are kept: ``winrm`` keeps WinRM, proxies on the way to it, and connections that authenticate over HTTP; ``http`` keeps all HTTP."""
+    """Which packets are looked at, and which connections are kept: WinRM, proxies on the way to it, and connections that
+    authenticate over HTTP; or all HTTP."""
 
     all_http: bool = False
+    since_ns: int | None = None
+    """Packets before this time (nanoseconds since 1970, UTC) are left out."""
+    until_ns: int | None = None
+    """Packets after this time are left out."""
+    nets: tuple[str, ...] = ()
+    """Only packets from or to an address in one of these networks (``10.0.0.0/8``, ``fd00::/8``; a host is a network of one)."""
+    ports: tuple[int, ...] = ()
+    """Only packets from or to one of these ports of TCP (and of UDP, for Kerberos)."""
+
+    @property
+    def is_part(self) -> bool:
+        """True where packets are left out."""
+        return self.since_ns is not None or self.until_ns is not None or bool(self.nets or self.ports)

@@ -33,6 +33,11 @@ class Given(NamedTuple):
     proxy: str | None = None
     config: str | None = None
     mask: Literal["usual", "strict"] = "usual"
+    since: str | None = None
+    until: str | None = None
+    hosts: tuple[str, ...] = ()
+    nets: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
     options: tuple[tuple[str, object], ...] = ()
     """Those of the command line that say how captures are read, with their values."""
 
@@ -51,6 +56,7 @@ def recorded(arguments: list[str]) -> list[str]:
 def read_any(captures: tuple[str, ...], given: Given) -> api.Case | OpenedCase:
     """A case folder, when it is the only input, else what `read_case` makes of the captures."""
     if len(captures) == 1 and api.is_case(captures[0]):
+        _whole(captures[0], given)
         case = api.open_case(captures[0]).hiding(given.secrets, given.keylog, given.keytab, given.mask)
         for failure in case.failures:
             complain(failure)
@@ -73,8 +79,15 @@ def read_case(captures: tuple[str, ...], given: Given, *, keeps_places: bool = F
     return case
 
 
+def _whole(folder: str, given: Given) -> None:
+    if _is_part(given):
+        msg = f"{folder} is a case folder: its scope was set when it was made; --from, --to, --host, --net and --port need the captures"
+        raise UsageError(msg)
+
+
 def _of_folder(folder: str, given: Given) -> api.Case:
     """A case out of its folder, or, where something was given that the folder cannot answer, of its captures read again."""
+    _whole(folder, given)
     opened = api.open_case(folder)
     asked = [name for name, _ in given.options if name in _ANOTHER_READING]
     if asked or not opened.has_records:
@@ -98,10 +111,20 @@ def _analyzed(captures: tuple[str, ...], given: Given, *, keeps_places: bool = F
         progress.clear()
 
 
+def _scope(given: Given) -> Scope:
+    if not _is_part(given):
+        return Scope(all_http=given.scope == "http")
+    return api.scope(given.since, given.until, (*given.hosts, *given.nets), given.ports, all_http=given.scope == "http")
+
+
+def _is_part(given: Given) -> bool:
+    return bool(given.since or given.until or given.hosts or given.nets or given.ports)
+
+
 def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_places: bool) -> api.Case:
     return api.analyze(
         captures,
-        scope=Scope(all_http=given.scope == "http"),
+        scope=_scope(given),
         secrets=given.secrets,
         keylog=given.keylog,
         keytab=given.keytab,

@@ -57,7 +57,14 @@ def run(  # noqa: PLR0913 (all but the first by name)
         from analyzer.rules.products import known_product
 
         asked = replace(asked, proxy=known_product(asked.proxy))
-    settings = Settings(limits, secrets, asked)
+    told: tuple[str, ...] = ()
+    if scope.is_part:
+        from analyzer.engine.scoping import words
+
+        told = words(scope)
+    elif before is not None:
+        told = before.scope
+    settings = Settings(limits, secrets, asked, told)
     scanned = list(placed) or _scanned(inputs, limits, scope, progress)
     if all(item.capture.format == "unknown" for item in scanned):
         details = "; ".join(f"{item.capture.name}: {issue.detail}" for item in scanned for issue in item.issues if issue.code in _WHY_NOT)
@@ -71,7 +78,11 @@ def run(  # noqa: PLR0913 (all but the first by name)
         result, texts = read(scanned, sources, settings, progress, before)
         return Run(result, sources, texts, places)
     # most captures that are searched for WinRM hold none: what decodes it is not even loaded
-    evidence = captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues))
+    evidence = replace(captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues)), scope=told)
+    if not secrets.empty:
+        from analyzer.engine.keyuse import unread, uses
+
+        evidence = replace(evidence, keys=uses(evidence, secrets, {}, (), limits), issues=(*evidence.issues, *unread(secrets)))
     judgement = judged(evidence, settings)
     evidence = replace(evidence, issues=(*evidence.issues, *judgement.failures))
     return Run(Result(evidence, judgement.findings, {}, incidents=judgement.incidents, diagnosis=judgement.diagnosis), sources, tuple, places)

@@ -12,6 +12,7 @@ from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcMessage
 from analyzer.records.proxy import Hop, Role, Route
 from analyzer.records.sealing import Message
+from analyzer.records.secrets import KeyUse
 from analyzer.records.sigma import Sighting, SigmaHit
 from analyzer.records.story import Story
 from analyzer.records.transport import Connection
@@ -49,6 +50,8 @@ class Evidence(Struct, frozen=True, gc=False):
     """Files that commands moved, in order of time."""
     icmp: Mapping[str, tuple[IcmpError, ...]] = {}
     """ICMP errors by the id of the connection that they quote, in order of time."""
+    scope: tuple[str, ...] = ()
+    """What was asked for, in words, where that is a part of the captures: times, hosts, ports. What lies outside was not looked at."""
     unanswered: tuple[Unanswered, ...] = ()
     """Requests that got no answer, at most one of each connection."""
     kdc: tuple[KdcMessage, ...] = ()
@@ -59,6 +62,8 @@ class Evidence(Struct, frozen=True, gc=False):
     """The proxy product that the user named."""
     sigma_hits: tuple[SigmaHit, ...] = ()
     """What the user's own Sigma rules say of it."""
+    keys: tuple[KeyUse, ...] = ()
+    """What became of each password, hash and key that was given."""
     sightings: tuple[Sighting, ...] = ()
     """The lines of commands, scripts and input that rules look for."""
 

@@ -40,7 +40,7 @@ _LINES = {"commands": ("kind", ("winrs", "powershell", "cim")), "streams": ("str
 _COMMAND_LINES = ("text", "text_decoded", "message")
 _REMEMBERED, _MOST_REMEMBERED = 300, 100_000
 """Characters of a text whose masked form is kept, and how many are."""
-_QUOTED = re.compile("\u201c[^\u201d]*\u201d")
+_QUOTED = re.compile("\u201c([^\u201d]*+)(\u201d|\\Z)")
 """What a finding quotes of a command line; rules put it in these marks (`rules.attack`)."""
 _LEARNED = 6
 """Characters, of at least two kinds, of a secret in a command that is looked for in what came back, too."""
@@ -62,7 +62,7 @@ TYPED = {
 }
 """By table, the columns that hold what somebody typed: what looks like a secret is looked for there, too (`typed`)."""
 _HOSTS = ("source", "destination", "host", "server_name", "tls_server_name", "wanted_name", "socks_destination")
-NAMES = frozenset({"user", "domain", "workstation", "target_name", "spn", "realm", "socks_user", *_HOSTS})
+NAMES = frozenset({"user", "account", "domain", "workstation", "target_name", "spn", "realm", "socks_user", *_HOSTS})
 """Columns that hold a name."""
 OURS = frozenset(
     """
@@ -76,7 +76,7 @@ OURS = frozenset(
     host_1 lane_2 host_2 lane_3 host_3 tone session_id soap_message_id relates_to client_ttl server_ttl reset_ttl icmp unanswered tls_handshake
     tls_version tls_alert socks_version socks_reply proxy_header_client proxy_header_server alert_by handshake versions_offered ciphers_offered version
     cipher certificate_not_before certificate_not_after certificate_validity certificate_key certificate_signature certificate_sha256 client_certificate
-    alert alert_level incident_id owner party_id findings explained_by explains settings reference_url reference_text certainty
+    alert alert_level tag file key_used incident_id owner party_id findings explained_by explains settings reference_url reference_text certainty
     """.split()  # noqa: SIM905 (a list of so many words is easier to read so)
 )
 """Columns of ids, addresses, numbers of packets and closed words."""
@@ -134,7 +134,7 @@ class Mask:
 
     def quoting(self, text: str) -> str:
         """A sentence of ours, in which what it quotes of a command line is masked as the command line is."""
-        return self.known(_QUOTED.sub(lambda found: f"\u201c{self.line(found[0][1:-1], '')}\u201d", text))
+        return self.known(_QUOTED.sub(lambda found: f"\u201c{self.line(found[1], '')}\u201d" if found[2] else found[0], text))
 
     def named(self, text: str) -> str:
         """A name without the values that were given, but for those that are the user's name."""
@@ -262,9 +262,9 @@ class Mask:
         """A command line of which a decoded layer holds a secret that was not found in it as it stands: all that is encoded is hidden."""
         inside = [decoded[begin:end].strip("\"'") for begin, end in (*secrets_in(decoded), *self._known(decoded, self._forms))]
         hidden = Mask(inside).known(text)
-        from analyzer.reports.typed.layers import in_layers
+        from analyzer.reports.typed.layers import INFLATED_IN_ALL, in_layers
 
-        found = next(in_layers(original, secrets_in), None) is not None or hidden != text
+        found = next(in_layers(original, secrets_in, [INFLATED_IN_ALL]), None) is not None or hidden != text
         return hidden if found else re.sub(_BLOB, STARS, hidden)
 
     def _shell(self, one: Shell) -> Shell:
