@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from analyzer.case.analyzed import About
-    from analyzer.case.opened import OpenedCase
+    from analyzer.case.hub import HubCase
     from analyzer.case.rereading import Origin
     from analyzer.rules.catalogue import Rule
 
@@ -152,11 +152,11 @@ def scope(
     return scoping.scope(since, until, nets, ports, all_http=all_http)
 
 
-def open_case(path: Input) -> OpenedCase:
-    """The case of a case folder: its tables, findings and report, read-only and without the captures. `InputError`: it is no case folder."""
-    from analyzer.case.opened import opened_folder
+def open_case(path: Input) -> HubCase:
+    """The case of a case folder: its tables, records, screens and report, read-only; the captures for packets only. `InputError`: it is no case folder."""
+    from analyzer.case.hub import opened_case
 
-    return opened_folder(path)
+    return opened_case(path)
 
 
 def is_case(path: Input) -> bool:

@@ -1,27 +1,23 @@
-"""A case out of its folder: the same tables, read-only, without the captures; and, through its records, the same screens."""
+"""The tables of a case out of its folder, read-only, without the captures. `analyzer.case.hub` adds what its records give."""
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn, Self
 
 from analyzer.case.tables import WIDTH, CaseTables, rendered
 from analyzer.errors import UsageError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from analyzer.case.analyzed import Case, Record
-    from analyzer.case.stored import StoredCase
     from analyzer.case.tables import Cells
-    from analyzer.engine.packets import Packet
     from analyzer.reports.masking import Mask
 
 
 class OpenedCase(CaseTables):
-    """`analyzer.open_case` gives it. Its texts are those of the folder, which are masked unless it was written with ``show_secrets``.
+    """What a case folder has in tables. Its texts are those of the folder, which are masked unless it was written with ``show_secrets``.
 
     Of a folder that holds secrets, what looks like a password is masked here again, and with `hiding` the values that are given.
     """
@@ -36,21 +32,19 @@ class OpenedCase(CaseTables):
         self._mask = mask or Mask()
         self._shows = shows
 
-    def hiding(
-        self, secrets: str | None = None, keylog: str | None = None, keytab: str | None = None, mask: Literal["usual", "strict"] = "usual"
-    ) -> OpenedCase:
+    def hiding(self, secrets: str | None = None, keylog: str | None = None, keytab: str | None = None, mask: Literal["usual", "strict"] = "usual") -> Self:
         """The same case with the values of these files masked, too. A case folder does not hold them, so it cannot know them by itself.
 
         ``mask``: ``strict`` leaves only the names of programs of command lines.
         """
         from analyzer.case.keys import keys
 
-        return OpenedCase(self.folder, self._manifest, keys(secrets, keylog, keytab, strict=mask == "strict")[1], shows=self._shows)
+        return type(self)(self.folder, self._manifest, keys(secrets, keylog, keytab, strict=mask == "strict")[1], shows=self._shows)
 
-    def show_secrets(self) -> OpenedCase:
+    def show_secrets(self) -> Self:
         """The same case with nothing masked in its tables. `UsageError`: the folder was written without secrets."""
         self._holds_secrets()
-        return OpenedCase(self.folder, self._manifest, self._mask, shows=True)
+        return type(self)(self.folder, self._manifest, self._mask, shows=True)
 
     def manifest(self) -> Mapping[str, object]:
         """How the tables were made, as the folder's manifest.json says."""
@@ -100,7 +94,7 @@ class OpenedCase(CaseTables):
         text = rendered(finding_lines(result, self.rule_ids, width, full=full, products=products), colour=colour)
         return notebook.Rich(text, lambda: notebook.findings(self.at_least(least).listed("findings")))
 
-    def at_least(self, level: str) -> OpenedCase:
+    def at_least(self, level: str) -> Self:
         """The case with only the findings of this severity and graver ones; their ids stay."""
         from analyzer.records.finding import Severity
         from analyzer.tables.findings import rank
@@ -109,8 +103,8 @@ class OpenedCase(CaseTables):
         place = table_named("findings").names.index("severity")
         least = rank(Severity(level))
         words = {one.value for one in Severity if rank(one) >= least}
-        made = OpenedCase(self.folder, self._manifest, self._mask, shows=self._shows)
-        made._cells = self._cells | {"findings": [row for row in self._stored("findings") if row[place] in words]}
+        made = type(self)(self.folder, self._manifest, self._mask, shows=self._shows)
+        made._cells = self._cells | {"findings": [row for row in self._stored("findings") if row[place] in words]}  # noqa: SLF001  the same class
         return made
 
     def notebook(self) -> str:
@@ -141,70 +135,6 @@ class OpenedCase(CaseTables):
         return tuple(
             ": ".join(str(row[name]) for name in ("capture", "code", "detail") if row[name]) for row in rows if is_partial(str(row["code"]), str(row["level"]))
         )
-
-    @property
-    def has_records(self) -> bool:
-        """The folder was written by a version that stores more than tables."""
-        from analyzer.case.contents import RECORDS
-
-        listed = self._manifest.get("keeps")
-        return isinstance(listed, list) and RECORDS in listed
-
-    def records(self, again: Callable[[], Case] | None = None, product: str | None = None) -> StoredCase:
-        """The case with its records: screens, transcript, ladder, exports, and records by id.
-
-        ``again`` reads the captures once more where the folder lacks something; without it they are read without keys. ``product``: the proxy product whose
-        settings the advice names. `UsageError`: the folder was written by a version that stored no records.
-        """
-        from analyzer.case.contents import stored_records
-        from analyzer.case.rereading import from_captures, relocated
-        from analyzer.case.stored import StoredCase
-
-        if not self.has_records:
-            msg = f"{self.folder} was written by an older version, which stored only tables; analyze the captures again into a new case"
-            raise UsageError(msg)
-        result = relocated(stored_records(self.folder), self._manifest)
-        if product is not None:
-            from analyzer.engine.naming import with_product
-
-            result = with_product(result, product)
-        return StoredCase(self.folder, self._manifest, result, self._mask, again or (lambda: from_captures(self.folder, self._manifest)), shows=self._shows)
-
-    @cached_property
-    def _recorded(self) -> StoredCase:
-        return self.records()
-
-    def __getitem__(self, name: str) -> Record:
-        """The record of an id, as `Case` has it; its texts are those of the folder."""
-        return self._recorded[name]
-
-    def bytes(self, name: str) -> bytes:
-        """The bytes of a request or response, which lie in the captures."""
-        return self._recorded.bytes(name)
-
-    def packet(self, capture: str, number: int) -> Packet:
-        """A packet, which lies in its capture."""
-        return self._recorded.packet(capture, number)
-
-    def overview(self, *, width: int = WIDTH, full: bool = False, products: bool = False, colour: bool = False) -> str:
-        """The first screen, as `Case` has it."""
-        return self._recorded.overview(width=width, full=full, products=products, colour=colour)
-
-    def transcript(self, *, show_secrets: bool = False, colour: bool = False) -> str:
-        """What was run and what came back, as `Case` has it."""
-        return self._recorded.transcript(show_secrets=show_secrets, colour=colour)
-
-    def ladder(self, connection: str | None = None, *, form: Literal["text", "mermaid", "svg"] = "text") -> str:
-        """The sequence diagrams, as `Case` has them."""
-        return self._recorded.ladder(connection, form=form)
-
-    def archive(self, *, connections: Sequence[str] = (), show_secrets: bool = False) -> Iterator[str]:
-        """The exchanges as an HTTP archive, as `Case` has it: its bodies are in the folder if it keeps ``texts``, else in the captures."""
-        return self._recorded.archive(connections=connections, show_secrets=show_secrets)
-
-    def slice(self, path: str | os.PathLike[str], *, findings: Sequence[str] = (), connections: Sequence[str] = (), clobber: bool = False) -> int:
-        """Write original packets, as `Case` does; they lie in the captures."""
-        return self._recorded.slice(path, findings=findings, connections=connections, clobber=clobber)
 
     def save(self) -> NoReturn:
         """`UsageError`: it is saved already."""

@@ -9,10 +9,10 @@ from analyzer.case import contents
 from analyzer.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from analyzer.capture.scan import Scanned
     from analyzer.case.analyzed import Case
+    from analyzer.engine.places import Scanned
     from analyzer.records.evidence import Evidence
     from analyzer.records.result import Result
 
@@ -85,16 +85,12 @@ def _place(one: Mapping[str, Any]) -> str | None:
     return None
 
 
-def from_captures(folder: Path, manifest: Mapping[str, Any], analyze: Callable[[Origin], Case] | None = None) -> Case:
-    """The case made of the captures again, without any key unless ``analyze`` has some."""
-    found = origin(folder, manifest)
-    return (analyze or _without_keys)(found)
-
-
-def _without_keys(found: Origin) -> Case:
+def from_captures(folder: Path, manifest: Mapping[str, Any]) -> Case:
+    """The case made of the captures again, without any key."""
     from analyzer.case.analyzed import Case
     from analyzer.engine.local import run
     from analyzer.settings import Limits, Scope
 
+    found = origin(folder, manifest)
     made = run(found.paths, Limits(), Scope(), placed=found.placed or ())
     return Case(made.result, made.sources.fetch, {}, None, made.texts)

@@ -14,6 +14,8 @@ from analyzer.engine.keeping import Placed, Places, compressed, read
 from analyzer.errors import InputError
 from analyzer.records.capture import Capture
 
+__all__ = ["Scanned", "modified", "placed", "places"]
+
 
 def places(scanned: Sequence[Scanned]) -> bytes | None:
     """The scan as a file holds it. None: bytes lie elsewhere (compressed captures, pipes, decoded tunnels), or are messages of Kerberos over UDP."""

@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "version": set(),
     "compare": {"records", "tables", "reports", "formats.text", "errors"},
     "viewer": {"records", "tables", "reports", "formats.text", "errors"},
-    "case": {"compare", "viewer", "records", "errors", "version", "engine", "tables", "reports", "exports", "rules.catalogue"},
+    "case": {"compare", "viewer", "records", "errors", "settings", "version", "engine", "tables", "reports", "exports", "rules.catalogue"},
     "api": {"case", "records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules"},
     "cli": {"api", "case", "exports.registry", "tables", "records", "formats.text", "settings", "errors", "system", "version"},
     "__init__": {"api", "case", "settings", "errors", "version"},
