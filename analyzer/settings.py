@@ -116,3 +116,5 @@ class Scope(Struct, frozen=True, gc=False):
     """Which connections are kept: ``winrm`` keeps WinRM, proxies on the way to it, and connections that authenticate over HTTP; ``http`` keeps all HTTP."""
 
     all_http: bool = False
+    client_randoms: frozenset[bytes] = frozenset()
+    """Of the key log that was given: TLS that it decrypts is kept on any port."""

@@ -31,6 +31,7 @@ class Given(NamedTuple):
     proxy: str | None = None
     config: str | None = None
     mask: Literal["usual", "strict"] = "usual"
+    tls_ports: tuple[int, ...] = ()
     options: tuple[tuple[str, object], ...] = ()
     """Those of the command line that say how captures are read, with their values."""
 
@@ -89,6 +90,7 @@ def _analyzed(captures: tuple[str, ...], given: Given, progress: Progress) -> ap
         proxy=given.proxy,
         config=given.config,
         mask=given.mask,
+        tls_ports=given.tls_ports,
         progress=progress,
         arguments=["winrm-analyzer", *recorded(sys.argv[1:])],
         options=given.options,

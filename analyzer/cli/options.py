@@ -23,6 +23,9 @@ _captures = click.argument("captures", nargs=-1, required=True, metavar="CAPTURE
 _scope = click.option(
     "--scope", type=click.Choice(["winrm", "http"]), default="winrm", show_default=True, help="Keep WinRM and what belongs to it, or all HTTP."
 )
+_tls_port = click.option(
+    "--tls-port", "tls_ports", type=click.IntRange(1, 65535), multiple=True, metavar="PORT", help="Take TLS on this port for WinRM over HTTPS, as on 5986."
+)
 rules_option = click.option(
     "--rules", "rules_dirs", type=click.Path(exists=True, file_okay=False), multiple=True, metavar="DIR", help="Run the rules of this folder, too."
 )
@@ -100,7 +103,22 @@ def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
         given = Given(**{name: options.pop(name) for name in Given._fields if name in options}, options=_typed(Given._fields))
         return command(given=given, **options)
 
-    for option in (*reversed(_said), _strict, _no_config, _config, _proxy, _mask, _sigma, rules_option, _keytab, _keylog, _secrets, _scope, _captures):
+    for option in (
+        *reversed(_said),
+        _strict,
+        _no_config,
+        _config,
+        _proxy,
+        _mask,
+        _sigma,
+        rules_option,
+        _keytab,
+        _keylog,
+        _secrets,
+        _tls_port,
+        _scope,
+        _captures,
+    ):
         collected = option(collected)
     return collected
 
