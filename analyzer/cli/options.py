@@ -96,29 +96,19 @@ _said = (
 
 
 def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of `Given` and --strict; the command gets the former as one."""
+    """CAPTURE..., the options of `Given` and --strict; the command gets those of `Given` as one."""
+    return _captures(given_options(command))
+
+
+def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """As `input_options`, for a command that names its captures itself."""
 
     @functools.wraps(command)
     def collected(**options: Any) -> Any:  # noqa: ANN401 (click hands over whatever the command declares)
         given = Given(**{name: options.pop(name) for name in Given._fields if name in options}, options=_typed(Given._fields))
         return command(given=given, **options)
 
-    for option in (
-        *reversed(_said),
-        _strict,
-        _no_config,
-        _config,
-        _proxy,
-        _mask,
-        _sigma,
-        rules_option,
-        _keytab,
-        _keylog,
-        _secrets,
-        _tls_port,
-        _scope,
-        _captures,
-    ):
+    for option in (*reversed(_said), _strict, _no_config, _config, _proxy, _mask, _sigma, rules_option, _keytab, _keylog, _secrets, _tls_port, _scope):
         collected = option(collected)
     return collected
 
