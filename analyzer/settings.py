@@ -129,6 +129,8 @@ class Scope(Struct, frozen=True, gc=False):
     """Only packets from or to an address in one of these networks (``10.0.0.0/8``, ``fd00::/8``; a host is a network of one)."""
     ports: tuple[int, ...] = ()
     """Only packets from or to one of these ports of TCP (and of UDP, for Kerberos)."""
+    client_randoms: frozenset[bytes] = frozenset()
+    """Of the key log that was given: TLS that it decrypts is kept on any port."""
 
     @property
     def is_part(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from analyzer.incidents.clients import Clients
 from analyzer.records.auth import Audience
-from analyzer.records.evidence import Evidence
+from analyzer.records.evidence import Evidence, tls_words
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.incident import Incident
 from analyzer.records.proxy import Role
@@ -213,7 +213,8 @@ def _limits(evidence: Evidence) -> Iterator[str]:
         if not evidence.winrm:
             return
     if not evidence.winrm:
-        yield "WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?"
+        told = tls_words(evidence)
+        yield from told or ("WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?",)
         return
     yield from _encrypted(evidence)
     routed = {identity for route in evidence.routes for identity in (route.client_connection, *route.upstream_connections)}
