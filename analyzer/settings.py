@@ -84,6 +84,10 @@ class Limits(Struct, frozen=True, gc=False):
     sealed_parts: int = 1024
     opened_bytes: int = 64 << 20
     """How much of a readable envelope is looked at for commands and their output."""
+    object_bytes: int = 64 << 20
+    """How much is kept of one object of PowerShell."""
+    file_bytes: int = 64 << 20
+    """How much is kept of one file that commands moved."""
     issues_per_kind: int = 1000
     """More issues of one kind than this are counted, not listed."""
     own_rule_s: float = 60.0

@@ -23,6 +23,7 @@ from analyzer.psrp.shells import Place, shells
 from analyzer.records.auth import Audience, Conversation, CredsspFacts, Identity, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
+from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent, Known
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.secrets import Secrets
@@ -54,6 +55,7 @@ class Contents(Struct, frozen=True, gc=False):
     commands: tuple[Command, ...]
     credssp: Mapping[str, CredsspFacts] = {}
     """What is inside CredSSP logons, by conversation id."""
+    issues: tuple[Issue, ...] = ()
 
 
 class _Read(Struct, frozen=True, gc=False):
@@ -112,8 +114,10 @@ def contents(
     kept += between(evidence, kept)
     sides = _sides(evidence)
     places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}
-    built = shells(by_one_clock(evidence, kept), places)
-    return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {})
+    built = shells(by_one_clock(evidence, kept), places, limits.object_bytes)
+    limit = f"object_bytes={limits.object_bytes}"
+    issues = tuple(Issue("wsman.limit", f"{limit}: {one.cut} objects of shell {one.id} are longer", capture=one.capture) for one in built.shells if one.cut)
+    return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, issues)
 
 
 def _credssp(tools: _Tools) -> dict[str, CredsspFacts]:
