@@ -19,7 +19,8 @@ from analyzer.formats.content import codings, unpacked
 from analyzer.formats.holes import Holed, shown, text_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog, key_log
-from analyzer.psrp.shells import Place, shells
+from analyzer.psrp.methods import invoked, ran
+from analyzer.psrp.shells import Built, Place, shells
 from analyzer.records.auth import Audience, Conversation, CredsspFacts, Identity, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
@@ -68,6 +69,8 @@ class _Read(Struct, frozen=True, gc=False):
     """Exchanges and shells whose streams are compressed."""
     plain: set[str]
     """Shells that were met without a word of compression."""
+    invoked: dict[str, list[Operation]]
+    """What methods of CIM classes ran, by exchange."""
 
 
 class _Tools(Struct, frozen=True, gc=False):
@@ -105,7 +108,9 @@ def contents(
     messages = dict(evidence.messages)
     clients = {identity: who.client for identity, who in named.items()}
     operations: dict[str, list[Operation]] = {}
+    methods: dict[str, list[Operation]] = {}
     for one in read:
+        methods.update(one.invoked)
         messages.update(one.messages)
         clients.update(one.clients)
         operations.update(one.operations)
@@ -115,6 +120,10 @@ def contents(
     sides = _sides(evidence)
     places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}
     built = shells(by_one_clock(evidence, kept), places, limits.object_bytes)
+    if methods:
+        own = once(evidence, messages, {identity: methods[identity] for identity in evidence.exchanges if identity in methods}).operations
+        called = ran(own, {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients, sides) for item in own})
+        built = Built((*built.shells, *called.shells), (*built.commands, *called.commands))
     limit = f"object_bytes={limits.object_bytes}"
     issues = tuple(Issue("wsman.limit", f"{limit}: {one.cut} objects of shell {one.id} are longer", capture=one.capture) for one in built.shells if one.cut)
     return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, issues)
@@ -154,7 +163,7 @@ def _groups(evidence: Evidence) -> list[list[Talk]]:
 def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:
     """``compressed``: what is known of shells from elsewhere."""
     evidence = tools.evidence
-    out = _Read({}, {}, defaultdict(list), set(compressed), set())
+    out = _Read({}, {}, defaultdict(list), set(compressed), set(), defaultdict(list))
     for message, known, text in _texts(tools, talks, out.messages, out.clients):
         marks = read_marks(text)
         full = described_text(message, text, marks, tools.limits, **known) if message.protection is Protection.SEALED else message
@@ -162,13 +171,15 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
         half = _half(evidence, full)
         status = _status(evidence, full.exchange)
         found = None if half is None else operation(full, text, marks, half[0], half[1], out.compressed, status)
+        method = None if half is None or found is not None else invoked(full, text, half[0], half[1], status)
+        found = found or method
         if found is not None and status not in _NOT_LOOKED_AT:
             lacking = missing_of(evidence, full)
             found = found if lacking == 0 else replace(found, missing=lacking, unproved=full.protection is Protection.SEALED)
-            out.operations[full.exchange].append(found)
+            (out.operations if method is None else out.invoked)[full.exchange].append(found)
             if found.shell_id and found.shell_id not in out.compressed:
                 out.plain.add(found.shell_id)
-    return replace(out, operations=dict(out.operations), compressed=out.compressed - compressed)
+    return replace(out, operations=dict(out.operations), invoked=dict(out.invoked), compressed=out.compressed - compressed)
 
 
 def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Iterator[tuple[str, str]]:
