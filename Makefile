@@ -71,7 +71,9 @@ lab:   ## make every sample again (root, Debian): into sample_pcaps, or make lab
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml setup.py analyzer/capture/kernel.py analyzer/capture/kernel.pxd analyzer/formats/lz77.py analyzer/formats/lz77.pxd analyzer/psrp/strings.py analyzer/psrp/strings.pxd analyzer/wsman/marks.py analyzer/wsman/marks.pxd
+COMPILED := $(addprefix analyzer/,capture/table capture/verdicts capture/flows capture/kernel formats/lz77 psrp/strings wsman/marks)
+
+$(STAMP): pyproject.toml setup.py $(COMPILED:=.py) $(COMPILED:=.pxd) analyzer/capture/bits.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "winrm-analyzer needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
 	@began=$$(date +%s); \
 	echo "Installing winrm-analyzer into $(VENV), with its libraries from the package index and its kernel compiled where there is a C compiler: 1 to 4 minutes the first time (two cores), 1 minute after a change." >&2; \

@@ -12,7 +12,10 @@ from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 from setuptools.errors import BaseError, CompileError
 
-COMPILED = ("analyzer.capture.kernel", "analyzer.formats.lz77", "analyzer.psrp.strings", "analyzer.wsman.marks")
+COMPILED = (
+    *(f"analyzer.capture.{unit}" for unit in ("table", "verdicts", "flows", "kernel")),
+    *("analyzer.formats.lz77", "analyzer.psrp.strings", "analyzer.wsman.marks"),
+)
 """Beside each stands a .pxd with its types."""
 DIRECTIVES = {
     "language_level": 3,

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from analyzer.capture.bits import BEGUN, GUESSED, HIGHER, HTTP, KDC, KNOWN, KNOWN_OTHER, LATE, REJECTED, REUSED, TLS, UNDECIDED, VERDICTS
 from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.pcap import HEADER_SIZE, PcapHead, pcap_head
 from analyzer.capture.pcapng import PCAPNG_MAGIC, PcapngHead
 from analyzer.capture.window import Row, Walk
-from analyzer.records.capture import Flow, Segments, Verdict
+from analyzer.records.capture import Flow, Segments
 from analyzer.records.ids import packet_key
 from analyzer.settings import Limits
 
@@ -32,11 +33,7 @@ _TAIL = 1 << 20
 _SEARCHED = 8 << 20
 _PATIENCE = 1 << 16
 """Payloads, of all connections, that the second half keeps of what it would have rejected: most bodies that lie across the middle end before."""
-_UNDECIDED, _HTTP, _TLS, _REJECTED, _KDC, _LATE = range(6)
-_KEPT = (_HTTP, _TLS, _KDC)
-_VERDICTS = (Verdict.UNDECIDED, Verdict.HTTP, Verdict.TLS, Verdict.REJECTED, Verdict.KDC)
-_SECOND, _REUSED, _BEGUN, _GUESSED = 8, 128, 256, 512
-"""Bits of a slot's state word, see `analyzer.capture.kernel`."""
+_KEPT = (HTTP, TLS, KDC)
 
 
 class Halves(Struct, frozen=True, gc=False):
@@ -207,7 +204,7 @@ def _together(one: Kernel, two: Kernel, walks: tuple[Walk, Walk], host: Host, li
     packets = walks[0].packets
     joined = _joined(one, two, packets, limit)
     for meeting in joined.open:
-        one.want(meeting.at, 1 if meeting.later_state in (_REJECTED, _LATE) else 0)
+        one.want(meeting.at, 1 if meeting.later_state in (REJECTED, LATE) else 0)
     last_ns, first_ns = one.last_ns, two.first_ns
     if joined.open or (last_ns is not None and first_ns is not None and first_ns < last_ns):
         go_on()
@@ -230,38 +227,38 @@ def _joined(one: Kernel, two: Kernel, packets: int, limit: int) -> _Joined:
     for at, there in one.meeting(two):
         state, info, own, other, first, flow = one.slot(at)
         later_state, later_info, later_isn, _, later_first, later_flow = two.slot(there)
-        if later_info & (_REUSED | _GUESSED):
+        if later_info & (REUSED | GUESSED):
             raise _DoubtError
-        flipped = (info ^ later_info) & _SECOND != 0
-        if later_info & _BEGUN:
-            if not info & (32 if flipped else 16):
+        flipped = (info ^ later_info) & HIGHER != 0
+        if later_info & BEGUN:
+            if not info & (KNOWN_OTHER if flipped else KNOWN):
                 raise _DoubtError
             if (other if flipped else own) != later_isn:
                 continue  # a new flow
         meeting = _Meeting(at, flow, later_flow, later_state, flipped)
         _decide(one, two, meeting, state, found, limit)
-        if later_state == _LATE:
+        if later_state == LATE:
             found.late.discard(later_first + packets)
-            if state in (_REJECTED, _UNDECIDED) and meeting not in found.open:
+            if state in (REJECTED, UNDECIDED) and meeting not in found.open:
                 found.late.add(first)
     return found
 
 
 def _decide(one: Kernel, two: Kernel, meeting: _Meeting, state: int, found: _Joined, limit: int) -> None:
-    rejected_later = meeting.later_state in (_REJECTED, _LATE)
-    if state in (_REJECTED, _LATE):
-        if state == _REJECTED and meeting.later_state in _KEPT:
+    rejected_later = meeting.later_state in (REJECTED, LATE)
+    if state in (REJECTED, LATE):
+        if state == REJECTED and meeting.later_state in _KEPT:
             raise _DoubtError
         if not rejected_later:
             found.dropped_later.add(meeting.later)
-    elif state == _UNDECIDED and not one.payloads(meeting.flow):
+    elif state == UNDECIDED and not one.payloads(meeting.flow):
         if rejected_later:
             found.dropped.add(meeting.flow)
         elif two.payloads(meeting.later) >= limit:
             found.open.append(meeting)
         else:
             found.on[meeting.flow] = meeting
-    elif not rejected_later and (state != _UNDECIDED or (meeting.later_state == _UNDECIDED and not two.payloads(meeting.later))):
+    elif not rejected_later and (state != UNDECIDED or (meeting.later_state == UNDECIDED and not two.payloads(meeting.later))):
         found.on[meeting.flow] = meeting
     else:
         found.open.append(meeting)
@@ -271,11 +268,11 @@ def _settle(one: Kernel, joined: _Joined) -> None:
     """What the second look told of the flows that were open."""
     for meeting in joined.open:
         state, _, _, _, first, _ = one.slot(meeting.at)
-        rejected_later = meeting.later_state in (_REJECTED, _LATE)
-        if state == _REJECTED:
+        rejected_later = meeting.later_state in (REJECTED, LATE)
+        if state == REJECTED:
             if meeting.later_state in _KEPT:
                 raise _DoubtError
-            if meeting.later_state == _LATE:
+            if meeting.later_state == LATE:
                 joined.late.add(first)
             joined.dropped.add(meeting.flow)
         elif not rejected_later:
@@ -297,12 +294,12 @@ def _flows(one: Kernel, two: Kernel, joined: _Joined, packets: int, host: Host, 
                 found.append((first, flow, one.flow(flow, host)))
             continue
         later_state, later_payloads = later[meeting.later]
-        verdict = state if state != _UNDECIDED else later_state
+        verdict = state if state != UNDECIDED else later_state
         if one.is_kept(flow, verdict, payloads + later_payloads):
             begun = one.flow(flow, host)
             rest = two.flow(meeting.later, host, packets).segments
             segments = _added(begun.segments, rest, packet_key(begun.capture, packets), flipped=meeting.flipped)
-            found.append((first, flow, Flow(begun.capture, begun.hosts, begun.ports, _VERDICTS[verdict], segments)))
+            found.append((first, flow, Flow(begun.capture, begun.hosts, begun.ports, VERDICTS[verdict], segments)))
     gone = joined.dropped_later | {meeting.later for meeting in joined.on.values()}
     for first, flow, state, payloads in two.open_flows():
         if flow not in gone and two.is_kept(flow, state, payloads):

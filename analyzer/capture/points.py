@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from analyzer.capture.bits import HTTP, KNOWN, KNOWN_OTHER, REJECTED, TLS, UNDECIDED
 from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen
@@ -46,9 +47,8 @@ _NEAREST = 8
 """Points with files of the same name, and of other names, that a file may go on with: those that ended last."""
 _ETHERNET, _ADDRESS = 1, 6
 """The link type, and the bytes of an address."""
-_UNDECIDED, _HTTP, _TLS, _REJECTED = 0, 1, 2, 3
-_SYNS = 0x30
-"""Bits of a slot's state word: the SYN of either end was seen."""
+_SYNS = KNOWN | KNOWN_OTHER
+"""The SYN of either end was seen."""
 
 
 class _Head(NamedTuple):
@@ -287,7 +287,7 @@ def _followed(candidates: Sequence[_Open], head: _Head, limits: Limits, scope: S
 
 def _passes_on(kernel: Kernel, begin: Kernel) -> bool:
     """True when a connection that the point looked at and kept nothing of (TLS on a port that is not WinRM's) is in its middle where the file begins."""
-    return any(kernel.slot(here)[0] == _REJECTED and not begin.slot(there)[1] & _SYNS for here, there in kernel.meeting(begin))
+    return any(kernel.slot(here)[0] == REJECTED and not begin.slot(there)[1] & _SYNS for here, there in kernel.meeting(begin))
 
 
 def _one_link(point: Point, piece: Piece, limits: Limits, scope: Scope, *, all_of_it: bool) -> bool:
@@ -340,10 +340,10 @@ def _is_alone(head: _Head, begins: Sequence[int], limits: Limits) -> bool:
 def _neighbours(points: Sequence[Point]) -> list[frozenset[int]]:
     """For each point its connections that it would drop and another one keeps, by the number of their first packet."""
     tables = [[(*row, before) for kernel, before in point.tables for row in kernel.addresses()] for point in points]
-    kept = [{ends for ends, state, _, _, _ in table if state in (_HTTP, _TLS)} for table in tables]
+    kept = [{ends for ends, state, _, _, _ in table if state in (HTTP, TLS)} for table in tables]
     everywhere = Counter(ends for own in kept for ends in own)
     found = []
     for own, table in zip(kept, tables, strict=True):
-        dropped = ((ends, first + before) for ends, state, first, payloads, before in table if state == _REJECTED or (state == _UNDECIDED and payloads))
+        dropped = ((ends, first + before) for ends, state, first, payloads, before in table if state == REJECTED or (state == UNDECIDED and payloads))
         found.append(frozenset(first for ends, first in dropped if ends not in own and everywhere[ends]))
     return found

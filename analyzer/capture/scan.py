@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from msgspec.structs import replace
 
+from analyzer.capture.bits import WINRM_PORTS
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.links import link
 from analyzer.capture.open import STDIN
@@ -27,7 +28,6 @@ from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcPiece
 from analyzer.settings import Limits, Scope
 
-_WINRM_PORTS = (5985, 5986, 47001)
 _BEFORE = 3
 """TLS connections before one of WinRM's that may be its other side."""
 
@@ -82,7 +82,7 @@ def _in_front(point: Point) -> frozenset[int]:
     That is TLS to a host that WinRM comes from, and in a file that is quickly read again the TLS connections that began right before each of WinRM's, as a
     proxy has another address on its other side."""
     limits = point.limits
-    flows = [flow for flow in point.flows() if flow.ports[1] in _WINRM_PORTS]
+    flows = [flow for flow in point.flows() if flow.ports[1] in WINRM_PORTS]
     words = frozenset(_words(flow.hosts[0]) for flow in flows)
     tables = point.tables if words else ()
     found = {number + before for kernel, before in tables for number in kernel.rejected_at(words, limits.front_ports)}

@@ -67,7 +67,7 @@ class Copy(NamedTuple):
         """``survives``, ``killed``, or ``time`` when the tests did not end."""
         path = self.root / mutant.path if mutant else None
         text = path.read_text(encoding="utf-8") if path else ""
-        compiled = [] if path is None else [(one, one.with_suffix(".away")) for one in path.parent.glob(f"{path.stem}.*.so")]
+        compiled = [] if path is None else [(one, one.with_suffix(".away")) for one in path.parent.glob("*.so")]  # they may rest on each other
         for one, away in compiled:
             one.rename(away)
         try:

@@ -37,6 +37,8 @@ def cheap(line: str, folder: Path) -> tuple[dict[str, str], list[str]]:
         name, _, variables[name] = words.pop(0).partition("=")
     words = [{"CAPTURE": SAMPLE, "RULE": "auth.loop", "DIR": str(folder), "FOLDER": str(folder)}.get(word, word) for word in words]
     program, rest = words[0], words[1:]
+    if rest[:2] == ["-m", "tests.golden.equal"]:
+        rest.append("--help")  # test_equal.py compares
     python = program in {"python", ".venv/bin/python"}
     if program == "make":
         return variables, ["make", "--dry-run", *rest]

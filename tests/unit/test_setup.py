@@ -15,7 +15,7 @@ FAILING = {"CC": "false", "LDSHARED": "false"}
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    text, number = re.subn(r"^COMPILED = \(.*\)$", 'COMPILED = ("tiny",)', (ROOT / "setup.py").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text, number = re.subn(r"^COMPILED = \(.*?^\)$", 'COMPILED = ("tiny",)', (ROOT / "setup.py").read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     assert number == 1
     (tmp_path / "setup.py").write_text(text, encoding="utf-8")
     (tmp_path / "tiny.py").write_text("FOUND = 1\n", encoding="utf-8")

@@ -73,7 +73,7 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Work]:
             logons[program_of(found.connection)].append(found)
     for program, exchanges in payloads.items():
         own = logons[program]
-        if len(exchanges) >= values["least"] and len(own) >= values["ratio"] * len(exchanges):
+        if own and len(exchanges) >= values["least"] and len(own) >= values["ratio"] * len(exchanges):
             work = Work(program[-1], tuple(exchanges), tuple(own))
             if _is_the_proxys(evidence, work) or not _is_one_shot(work):
                 yield _sign(evidence, work)

@@ -46,7 +46,7 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Attempt]:
     failed = [one for one in evidence.connections.values() if one.id in evidence.winrm and _is_failed(evidence, one)]
     worked, errors = (_worked(evidence), _gateway_errors(evidence)) if failed else ({}, {})
     for connection in failed:
-        if not _worked_around_it(worked.get(words.place(connection), ()), connection, values["around"] * 1e9):
+        if not _worked_around_it(worked.get(words.place(connection), ()), connection, int(values["around"] * 1e9)):
             meanwhile = tuple(_meanwhile(evidence, errors.get(connection.point, ()), connection))
             packets = (connection.packets[0], connection.packets[-1], *packets_of(meanwhile))
             connections = (connection.id, *(one.connection for one in meanwhile))
@@ -79,7 +79,7 @@ def _worked(evidence: Evidence) -> Mapping[Place, Sequence[int]]:
     return found
 
 
-def _worked_around_it(begun: Sequence[int], connection: Connection, around_ns: float) -> bool:
+def _worked_around_it(begun: Sequence[int], connection: Connection, around_ns: int) -> bool:
     place = bisect_left(begun, connection.first_ns - around_ns)
     return place < len(begun) and begun[place] <= connection.first_ns + around_ns
 

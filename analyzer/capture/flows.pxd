@@ -1,0 +1,44 @@
+# The types of flows.py, for Cython. Bounds checks are on: a read outside of a buffer raises IndexError, it never happens.
+cimport cython
+
+from analyzer.capture.verdicts cimport Verdicts
+
+ctypedef unsigned char u8
+ctypedef unsigned long long u64
+ctypedef long long i64
+
+cdef u64 LOW, NUMBER, STATE, SPOOLED
+cdef i64 ACK
+cdef i64 UNDECIDED, REJECTED, FREE
+cdef i64 FLOW, ROW, INFO, HIGHER_AT
+
+
+cdef class Flows(Verdicts):
+    cdef readonly object slow, spool, unknown_links, datagrams, icmp
+    cdef readonly i64 capture, tcp_packets, snapped, undecodable, given_up, backwards, datagrams_over, icmp_over
+    cdef i64 in_place, _base, _timed, _first_ns, _last_ns, _file_timed, _file_first_ns, _file_last_ns
+    cdef i64 _spooled, _spool_limit, _spool_full, _late_room, _late_count, _out_room, _out_count, _only, _alone_ns, _alone_backwards
+    cdef tuple _before
+    cdef const u8[::1] _view
+    cdef u64[::1] _lates
+    cdef u8[::1] _out
+
+    cpdef object next_file(self, i64 packets, bint in_place)
+    @cython.locals(file_at=i64, base=i64, flow=i64)
+    cdef int _add(self, u64 number, i64 ts_ns, u64 numbers, u64 about, u64 ident, i64 at, i64 size, i64 wire_size, i64 to_file) except -1 nogil
+    cpdef object room(self, i64 size)
+    cdef object _flush(self)
+    @cython.locals(begin=i64)
+    cdef int _copy(self, i64 at, i64 size) except -1 nogil
+    cdef object _more_flows(self)
+    @cython.locals(base=i64, at=i64, flow=i64)
+    cdef object _give_up(self)
+    @cython.locals(row=i64, base=i64, flow=u64, to=i64, into=i64, word=i64)
+    cdef object _compact(self)
+    @cython.locals(flow=i64, about=u64)
+    cpdef list open_flows(self)
+    @cython.locals(base=i64, one=u64, other=u64, two=u64, other2=u64, ports=u64, info=u64)
+    cpdef object flow(self, u64 flow, object host, i64 before=*)
+    @cython.locals(count=i64, row=u64, first_key=u64, place=i64, base=i64, about=u64)
+    cdef object _segments(self, u64 flow, i64 before)
+    cpdef object absorb(self, Flows later, i64 packets)

@@ -1,0 +1,333 @@
+"""Flows and their rows: how rows are added, what is dropped when arrays are full, and the records of what was kept. The packet
+kernel's third unit (`analyzer.capture.kernel`).
+"""
+
+from array import array
+from collections.abc import Callable
+
+from analyzer.capture.bits import (
+    ACK,
+    FLOW,
+    FREE,
+    HIGHER_AT,
+    INFO,
+    LOW,
+    NUMBER,
+    REJECTED,
+    ROW,
+    SPOOLED,
+    STATE,
+    UNDECIDED,
+    VERDICTS,
+    Bytes,
+)
+from analyzer.capture.slow import SlowPath
+from analyzer.capture.table import longer, zeros
+from analyzer.capture.verdicts import Verdicts
+from analyzer.records.capture import Flow, Segments
+from analyzer.records.ids import packet_key
+from analyzer.settings import Limits
+
+
+class Flows(Verdicts):
+    """Keeps rows. ``spool`` takes bytes that must be kept outside of the capture's file; ``in_place`` says that payload can be read from the file again."""
+
+    def __init__(
+        self,
+        capture: int,
+        limits: Limits,
+        slow: SlowPath,
+        spool: Callable[[bytes], object],
+        in_place: bool,  # noqa: FBT001
+        all_http: bool,  # noqa: FBT001
+        force: frozenset[int],
+    ) -> None:
+        super().__init__(limits, force, all_http)
+        self.capture = capture
+        self.slow = slow
+        self.spool = spool
+        self.in_place = 1 if in_place else 0
+        self.tcp_packets = 0
+        self.snapped = 0
+        self.undecodable = 0
+        self.given_up = 0
+        self.backwards = 0
+        self.unknown_links: dict[int, int] = {}
+        self.datagrams: list[tuple[int, int, bytes]] = []
+        """Kerberos messages over UDP: (packet number, time, IP packet)."""
+        self.datagrams_over = 0
+        self.icmp: list[tuple[int, int, bytes]] = []
+        """ICMP errors about TCP segments: (packet number, time, IP packet)."""
+        self.icmp_over = 0
+        self._base = 0
+        self._timed = 0
+        self._first_ns = 0
+        self._last_ns = 0
+        self._file_timed = 0
+        self._file_first_ns = 0
+        self._file_last_ns = 0
+        self._view: Bytes = b""
+        self._spooled = 0
+        self._spool_limit = limits.spool_bytes
+        self._spool_full = 0
+        self._late_room = 1 << 6
+        self._late_count = 0
+        self._lates = zeros(self._late_room)
+        self._out_room = 1 << 16
+        self._out_count = 0
+        self._out = bytearray(self._out_room)
+        self._only = 0
+        self._alone_ns = 0
+        self._alone_backwards = 0
+        self._before = (0, 0, 0, 0)
+
+    # Rows
+
+    def _add(self, number: int, ts_ns: int, numbers: int, about: int, ident: int, at: int, size: int, wire_size: int, to_file: int) -> int:
+        """One more row: ``number``, ``numbers``, ``about`` and ``ident`` are its words as `analyzer.capture.bits` tells them. The payload lies at ``at``;
+        ``to_file`` added to that gives its place in the file, -1 says that it is not there as it is."""
+        file_at = at + to_file
+        if size and (to_file < 0 or not self.in_place):
+            about |= SPOOLED
+            if self._spooled + size > self._spool_limit:  # the bytes are a hole
+                self._spool_full = 1
+                size = file_at = 0
+            else:
+                self._copy(at, size)
+                file_at = self._spooled
+                self._spooled += size
+        base = self._row_count * ROW
+        flow = (about >> 32) * FLOW
+        self._rows[base] = number
+        self._rows[base + 1] = ts_ns
+        self._rows[base + 2] = numbers
+        self._rows[base + 3] = about
+        self._rows[base + 4] = size << 32 | wire_size
+        self._rows[base + 5] = file_at
+        self._rows[base + 6] = self._flows[flow + 6] << 32 | ident
+        self._row_count += 1
+        self._flows[flow + 6] = self._row_count
+        self._flows[flow + 7] += 1
+        return 0
+
+    def room(self, size: int) -> None:
+        """Makes room for one packet of ``size`` bytes: drops what is rejected, then lets arrays grow."""
+        if self._row_count >= self._row_room:
+            if self._dead_rows * 4 >= self._row_count:
+                self._compact()
+            if self._row_count * 4 >= self._row_room * 3:
+                self._row_room *= 2
+                self._rows = longer(self._rows, self._row_room * ROW)
+        if self._flow_count >= self._flow_room and not self._flow_free:
+            self._more_flows()
+        if not self._prefix_free:
+            self._more_prefixes()
+        if self._late_count >= self._late_room:
+            self._late_room *= 2
+            self._lates = longer(self._lates, self._late_room)
+        if self._used * 8 >= self._slots * 5:
+            self._more_slots()
+        if self._out_count + size > self._out_room:
+            self._flush()
+            if size > self._out_room:
+                self._out_room = size
+                self._out = bytearray(size)
+
+    def _flush(self) -> None:
+        if self._out_count:
+            self.spool(bytes(self._out[: self._out_count]))
+            self._out_count = 0
+
+    def _copy(self, at: int, size: int) -> None:
+        """Takes payload to be spooled."""
+        begin = self._out_count
+        self._out[begin : begin + size] = self._view[at : at + size]
+        self._out_count = begin + size
+
+    def _more_flows(self) -> None:
+        if self._flow_dead * 4 < self._flow_room and self._flow_room >= self.limits.undecided_flows:
+            self._give_up()
+        if self._flow_dead * 4 >= self._flow_room:
+            self._compact()
+            return
+        self._flow_room *= 2
+        self._flows = longer(self._flows, self._flow_room * FLOW)
+        self._free_flows = longer(self._free_flows, self._flow_room)
+
+    def _give_up(self) -> None:
+        """Rejects the older half of the undecided flows; those on WinRM's ports only when there are no others."""
+        flows = self._flows
+        waiting = [flow for flow in range(self._flow_count) if flows[flow * FLOW + 5] & STATE == UNDECIDED]
+        other = [flow for flow in waiting if not self._on_winrm_port(flow)]
+        if len(other) * 4 >= self._flow_room:
+            waiting = other
+        waiting = [flow for _, flow in sorted([(self._first_packet(flow), flow) for flow in waiting])]
+        for flow in waiting[: (len(waiting) + 1) // 2]:
+            self._settle(flow, REJECTED)
+            base = flow * FLOW
+            at = self._find(flows[base], flows[base + 1], flows[base + 2], flows[base + 3], flows[base + 4])
+            if self._table[at + 4] and self._table[at + 5] >> INFO == flow:
+                self._table[at + 5] = (self._table[at + 5] & ~STATE) | REJECTED
+            self.given_up += 1
+
+    def _compact(self) -> None:
+        """Drops the rows of rejected flows, and takes their places for new flows."""
+        flows = self._flows
+        rows = self._rows
+        for flow in range(self._flow_count):
+            flows[flow * FLOW + 6] = 0
+        to = 0
+        for row in range(self._row_count):
+            base = row * ROW
+            flow = rows[base + 3] >> 32
+            if flows[flow * FLOW + 5] & STATE == REJECTED:
+                continue
+            into = to * ROW
+            for word in range(6):
+                rows[into + word] = rows[base + word]
+            rows[into + 6] = (rows[base + 6] & LOW) | flows[flow * FLOW + 6] << 32
+            to += 1
+            flows[flow * FLOW + 6] = to
+        self._row_count = to
+        self._dead_rows = 0
+        for flow in range(self._flow_count):
+            if flows[flow * FLOW + 5] & STATE == REJECTED:
+                flows[flow * FLOW + 5] = FREE
+                self._free_flows[self._flow_free] = flow
+                self._flow_free += 1
+        self._flow_dead = 0
+
+    def flows(self, host: Callable[[bytes], str]) -> tuple[Flow, ...]:
+        """The kept flows in order of their first packet. ``host`` makes text of an address. Silent flows to a WinRM port are kept: nobody answered them."""
+        self._flush()
+        return tuple([self.flow(flow, host) for _, flow, state, payloads in self.open_flows() if self.is_kept(flow, state, payloads)])
+
+    def open_flows(self) -> list[tuple[int, int, int, int]]:
+        """(number of the first packet, flow, state, payloads that came before the verdict) of every flow that has rows, in order of their first packet."""
+        words = self._flows
+        found = []
+        for flow in range(self._flow_count):
+            about = words[flow * FLOW + 5]
+            if about & STATE != REJECTED and about & STATE != FREE:
+                found.append((words[flow * FLOW + 8], flow, about & STATE, about >> 8))
+        found.sort()
+        return found
+
+    def is_kept(self, flow: int, state: int, payloads: int) -> bool:
+        """True for flows with a verdict, and for those to a WinRM port that nobody answered."""
+        return state != UNDECIDED or (payloads == 0 and self._on_winrm_port(flow) == 1)
+
+    def flow(self, flow: int, host: Callable[[bytes], str], before: int = 0) -> Flow:
+        """The record of a flow; ``before`` packets came before those that this kernel saw."""
+        words = self._flows
+        base = flow * FLOW
+        one, other, two, other2, ports, info = words[base], words[base + 1], words[base + 2], words[base + 3], words[base + 4], words[base + 5]
+        if ports >> 32 & 1:
+            hosts = [host(one.to_bytes(4, "big")), host(two.to_bytes(4, "big"))]
+        else:
+            hosts = [host(one.to_bytes(8, "big") + other.to_bytes(8, "big")), host(two.to_bytes(8, "big") + other2.to_bytes(8, "big"))]
+        numbers = [ports >> 16 & 0xFFFF, ports & 0xFFFF]
+        if info >> HIGHER_AT & 1:
+            hosts.reverse()
+            numbers.reverse()
+        return Flow(self.capture, (hosts[0], hosts[1]), (numbers[0], numbers[1]), VERDICTS[info & STATE], self._segments(flow, before))
+
+    def _segments(self, flow: int, before: int) -> Segments:
+        rows = self._rows
+        count = self._flows[flow * FLOW + 7]
+        row = self._flows[flow * FLOW + 6]
+        columns = [array("q", bytes(8 * count)) for _ in range(13)]
+        key, ts_ns, direction, seq, ack, flags, size, wire_size, source, file_at, ident, ttl, window = columns
+        first_key = packet_key(self.capture, 0) + before
+        place = count
+        while row:
+            place -= 1
+            base = (row - 1) * ROW
+            about = rows[base + 3]
+            key[place] = first_key + (rows[base] & NUMBER)
+            ts_ns[place] = rows[base + 1]
+            direction[place] = about >> 8 & 1
+            seq[place] = rows[base + 2] >> 32
+            ack[place] = rows[base + 2] & LOW if about & ACK else -1
+            flags[place] = about & 255
+            size[place] = rows[base + 4] >> 32
+            wire_size[place] = rows[base + 4] & LOW
+            source[place] = 2 * self.capture + (about >> 9 & 1)
+            file_at[place] = rows[base + 5]
+            ident[place] = rows[base + 6] & LOW
+            ttl[place] = about >> 10 & 255
+            window[place] = (about >> 18 & 15) << 16 | rows[base] >> 48
+            row = rows[base + 6] >> 32
+        return Segments(*columns)
+
+    def next_file(self, packets: int, *, in_place: bool) -> None:
+        """What follows is another file's, behind ``packets`` packets of those before; flows go on. Packet numbers given out count through all files."""
+        self._base = packets
+        self.in_place = 1 if in_place else 0
+        self._file_timed = 0
+
+    def is_patient(self, payloads: int) -> None:
+        """Connections that began before this kernel's first packet are rejected later, until so many payloads were kept for that in all."""
+        self._patience = payloads
+
+    def goes_on(self) -> None:
+        """From here on only flows that are wanted are looked at, and nothing is counted."""
+        self._only = 1
+        self._alone_ns = -1
+        self._before = (self.tcp_packets, self.snapped, self.undecodable, self.backwards)
+
+    def is_wanting(self, last_ns: int) -> bool:
+        """True while going on may still tell something: a flow is wanted, or no time so far is as late as the latest before, ``last_ns``."""
+        return self._wanted > 0 or self._alone_ns < last_ns
+
+    def absorb(self, later: "Flows", packets: int) -> None:
+        """Adds the counts of the half that follows ``packets`` packets."""
+        more = 0
+        if self._only:
+            more = self.backwards - self._before[3] - self._alone_backwards
+            self.tcp_packets, self.snapped, self.undecodable, self.backwards = self._before
+        self.tcp_packets += later.tcp_packets
+        self.snapped += later.snapped
+        self.undecodable += later.undecodable
+        self.backwards += later.backwards + more
+        self._first_ns = min(self._first_ns, later._first_ns)  # noqa: SLF001  one of us
+        self._last_ns = max(self._last_ns, later._last_ns)  # noqa: SLF001  one of us
+        self._file_first_ns = self._first_ns
+        self._file_last_ns = self._last_ns
+        for link, count in later.unknown_links.items():
+            self.unknown_links[link] = self.unknown_links.get(link, 0) + count
+        room = self.limits.kdc_datagrams - len(self.datagrams)
+        self.datagrams += [(number + packets, ts_ns, packet) for number, ts_ns, packet in later.datagrams[:room]]
+        self.datagrams_over += later.datagrams_over + max(len(later.datagrams) - room, 0)
+        room = self.limits.icmp_errors - len(self.icmp)
+        self.icmp += [(number + packets, ts_ns, packet) for number, ts_ns, packet in later.icmp[:room]]
+        self.icmp_over += later.icmp_over + max(len(later.icmp) - room, 0)
+
+    def is_plain(self) -> bool:
+        """True when nothing was spooled, forgotten or given up: then flows do not depend on each other, and halves can be put together."""
+        return not self._spooled and not self._out_count and not self.forgotten and not self.given_up and not self.slow.frames
+
+    @property
+    def first_ns(self) -> int | None:
+        """The earliest time, None before the first packet."""
+        return self._first_ns if self._timed else None
+
+    @property
+    def last_ns(self) -> int | None:
+        """The latest time, None before the first packet."""
+        return self._last_ns if self._timed else None
+
+    @property
+    def file_ns(self) -> tuple[int | None, int | None]:
+        """The earliest and the latest time of the file that is read, None before its first packet."""
+        return (self._file_first_ns, self._file_last_ns) if self._file_timed else (None, None)
+
+    @property
+    def late(self) -> frozenset[int]:
+        """Rejected flows that showed WinRM later, by the number of their first packet."""
+        return frozenset(self._lates[: self._late_count])
+
+    @property
+    def spool_full(self) -> bool:
+        """True when payload was not kept because the spool's limit was reached."""
+        return bool(self._spool_full)
