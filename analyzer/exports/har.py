@@ -17,7 +17,7 @@ from analyzer.tables.texts import dumps
 
 _MOST_CHARS = 1_000_000
 """Of one body; what is longer is cut, and a comment says so."""
-_LEFT_OUT = "left out: something that looks like a secret runs on from this message into the next one, or from the one before"
+_LEFT_OUT = "left out: something that looks like a password or key runs on from this message into the next one, or from the one before"
 _NS_PER_MS = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
