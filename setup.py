@@ -17,6 +17,8 @@ COMPILED = (
     *("analyzer.formats.lz77", "analyzer.psrp.strings", "analyzer.wsman.marks"),
 )
 """Beside each stands a .pxd with its types."""
+WRITTEN_IN_C = ("analyzer.auth.schemes._sweep",)
+"""What has to be one loop over many lanes; the module that imports it has the same in Python."""
 DIRECTIVES = {
     "language_level": 3,
     "annotation_typing": False,  # the .pxd has the types; the annotations are those of plain Python
@@ -70,7 +72,8 @@ def extensions() -> list[Extension]:
     from Cython.Build import cythonize
 
     made = [Extension(name, [name.replace(".", "/") + ".py"]) for name in COMPILED]
-    return list(cythonize(made, compiler_directives=DIRECTIVES, build_dir="build"))
+    written = [Extension(name, [name.replace(".", "/") + ".c"]) for name in WRITTEN_IN_C]
+    return [*cythonize(made, compiler_directives=DIRECTIVES, build_dir="build"), *written]
 
 
 setup(ext_modules=extensions(), cmdclass={"build_ext": BuildWhatCanBeBuilt, "build_py": BuildWithManual})

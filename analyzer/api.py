@@ -75,13 +75,17 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
 
     known, hide = NO_SECRETS, Mask(strict=mask == "strict")
     if secrets is not None or keylog is not None or keytab is not None:
-        from analyzer.case.keys import keys
+        from analyzer.case.keys import given
 
-        known, hide = keys(secrets, keylog, keytab, strict=mask == "strict")
+        known = given(secrets, keylog, keytab)
     began = time.time_ns()
     folders, sigma = [os.fspath(one) for one in rules_dirs], [os.fspath(one) for one in sigma_dirs]
     most, thresholds = _configured(config, limits or Limits(), folders)
     finished = run(paths, most, scope or Scope(), progress, secrets=known, asked=Asked(folders, sigma, proxy, thresholds))
+    if known is not NO_SECRETS:
+        from analyzer.case.keys import mask_of
+
+        hide = mask_of(known, {one.tag for one in finished.result.evidence.keys if one.fits}, strict=mask == "strict")
     files = [(f"--{name}", os.fspath(one)) for name, one in (("secrets", secrets), ("keylog", keylog), ("keytab", keytab)) if one is not None]
     about: About = {
         "scope": scope or Scope(),

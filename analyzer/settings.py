@@ -70,6 +70,8 @@ class Limits(Struct, frozen=True, gc=False):
     headers: int = 1000
     body_bytes: int = 1 << 40
     chunks: int = 1_000_000
+    http2_frames: int = 1_000_000
+    """Frames of one direction of an HTTP/2 connection."""
     tunnel_depth: int = 2
     prefaces: int = 4
     """SOCKS requests and PROXY headers, one after the other, at the beginning of a connection."""
@@ -88,6 +90,16 @@ class Limits(Struct, frozen=True, gc=False):
     """How much is kept of one object of PowerShell."""
     file_bytes: int = 64 << 20
     """How much is kept of one file that commands moved."""
+    hash_tries: int = 400_000_000
+    """NT hashes times NTLM logons that are tried without a name to go by: some two minutes of one core, compiled."""
+    hash_tries_uncompiled: int = 10_000_000
+    """The same where nothing is compiled."""
+    key_tries: int = 2_000_000
+    """Kerberos keys times tickets that are tried without a name to go by."""
+    password_keys: int = 2_000
+    """Kerberos keys that are made of passwords: each takes thousands of rounds."""
+    listed_keys: int = 1_000
+    """Secrets of one file that fitted nothing and are listed one by one; more are counted."""
     issues_per_kind: int = 1000
     """More issues of one kind than this are counted, not listed."""
     own_rule_s: float = 60.0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analyzer.case.compared import Compared
     from analyzer.case.exports import Profile, TextForm
     from analyzer.exports.registry import Export, Source
     from analyzer.reports.lines import Line
@@ -66,6 +67,11 @@ class CaseTables(ABC):
     def conflicts(self) -> pd.DataFrame:
         """Places of TCP streams for which packets have different bytes."""
         return self.table("conflicts")
+
+    @property
+    def keys(self) -> pd.DataFrame:
+        """What became of each password, hash and key that was given."""
+        return self.table("keys")
 
     @property
     def drops(self) -> pd.DataFrame:
@@ -273,6 +279,15 @@ class CaseTables(ABC):
             Origin.of(about, title, show_secrets=show_secrets)._replace(case_id=case_id, examiner=examiner),
         )
         target.write_text(made, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+    def compare(self, other: CaseTables, *, names: tuple[str, str] = ("A", "B")) -> Compared:
+        """This case (A) beside another one (B), step by step: the first difference, the findings about it, what else differs.
+
+        ``names``: what A and B are.
+        """
+        from analyzer.case.compared import Compared
+
+        return Compared(self.cells, other.cells, names)
 
     def _repr_html_(self) -> str:
         """What a notebook shows of a case: its files, how much is in it, the diagnosis, and its most severe incidents."""

@@ -12,6 +12,7 @@ from analyzer import api
 from analyzer.case.writing import refuse
 from analyzer.cli.analysis import Given, analysis, exit_code, finding_explained, read_any, read_case
 from analyzer.cli.case import report, verify
+from analyzer.cli.compare import compare
 from analyzer.cli.completion import complete_rule, complete_table, completion, prepared
 from analyzer.cli.evidence import extract, hashes
 from analyzer.cli.exports import export, pcap, timeline, wireshark
@@ -125,7 +126,7 @@ def show(  # noqa: PLR0913 (one parameter per option)
 ) -> int:
     """Print one table as text, CSV, JSON or Parquet.
 
-    TABLE is captures, connections, conflicts, tls, exchanges, hops, authentications, messages, shells, commands, streams, files, drops,
+    TABLE is captures, connections, conflicts, tls, exchanges, hops, authentications, messages, keys, shells, commands, streams, files, drops,
     proxies, parties, logons, requests, findings, incidents, issues or timeline.
 
     Times are UTC. CSV is safe to open in a spreadsheet; JSON and Parquet hold every text as captured, but for
@@ -246,6 +247,7 @@ def rules(rules_dirs: tuple[str, ...]) -> int:
 
 
 cli.add_command(report)
+cli.add_command(compare)
 cli.add_command(verify)
 cli.add_command(serve)
 cli.add_command(schema)

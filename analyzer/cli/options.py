@@ -55,7 +55,12 @@ _mask = click.option(
 )
 _no_config = click.option("--no-config", is_flag=True, expose_value=False, help="Leave the settings alone that the working folder has (winrm-analyzer.toml).")
 _file = click.Path(exists=True, dir_okay=False)
-_secrets = click.option("--secrets", type=_file, metavar="FILE.toml", help="Passwords, hashes and keys that decrypt encrypted bodies. They are never printed.")
+_secrets = click.option(
+    "--secrets",
+    type=click.Path(exists=True),
+    metavar="FILE|DIR",
+    help="Passwords, hashes and keys that decrypt encrypted bodies, in the form in which you have them. They are never printed.",
+)
 _keylog = click.option("--keylog", type=_file, metavar="FILE", help="A TLS key log (SSLKEYLOGFILE).")
 _keytab = click.option("--keytab", type=_file, metavar="FILE", help="A Kerberos keytab with the service's key, or krbtgt's.")
 
@@ -88,14 +93,19 @@ _said = (
 
 
 def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of `Given` and --strict; the command gets the former as one."""
+    """CAPTURE..., the options of `Given` and --strict; the command gets those of `Given` as one."""
+    return _captures(given_options(command))
+
+
+def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """As `input_options`, for a command that names its captures itself."""
 
     @functools.wraps(command)
     def collected(**options: Any) -> Any:  # noqa: ANN401 (click hands over whatever the command declares)
         given = Given(**{name: options.pop(name) for name in Given._fields if name in options}, options=_typed(Given._fields))
         return command(given=given, **options)
 
-    for option in (*reversed(_said), _strict, _no_config, _config, _proxy, _mask, _sigma, rules_option, _keytab, _keylog, _secrets, _scope, _captures):
+    for option in (*reversed(_said), _strict, _no_config, _config, _proxy, _mask, _sigma, rules_option, _keytab, _keylog, _secrets, _scope):
         collected = option(collected)
     return collected
 

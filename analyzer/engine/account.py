@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from msgspec.structs import asdict
@@ -58,9 +58,25 @@ class Hidden(NamedTuple):
         return "<Hidden>"
 
 
-def hidden(secrets: Secrets) -> Hidden:
-    """The investigator's secrets, which are never shown."""
+_EVERY_FORM = 500
+"""Keys that are looked for in each form in which they may travel; of more, in hexadecimal digits only."""
+_GUESSES = 100
+"""Passwords of a list without names that are hidden although they fit nothing: of a longer one most are ordinary words, which no text could be read without."""
+
+
+def hidden(secrets: Secrets, fits: Collection[str] = ()) -> Hidden:
+    """The investigator's secrets, which are never shown. ``fits``: the tags of those that proved right."""
     hashes = [key for one in secrets.ntlm for key in (one.nt_hash, one.lm_hash) if key is not None]
-    keys = [*hashes, *(one.value for one in secrets.session_keys), *(one.value for one in secrets.kerberos)]
-    values = [value.decode("utf-8", "replace") for _, _, _, value in secrets.passwords]
-    return Hidden(values, [bytes(key) for key in keys], [user for _, user, _, _ in secrets.passwords], [bytes(one.value) for one in secrets.tls])
+    own = {one.tag for one in secrets.ntlm if one.tag in fits}
+    keys = [*(one.value for one in secrets.session_keys), *(one.value for one in secrets.kerberos), *(one.value for one in secrets.tickets)]
+    logged = [bytes(one.value) for one in secrets.tls]
+    if len(hashes) + len(keys) > _EVERY_FORM:
+        logged += [bytes(key) for key in (*hashes, *keys)]
+        hashes = [one.nt_hash for one in secrets.ntlm if one.tag in own]
+        keys = [one.value for one in secrets.kerberos if one.tag in fits] + [one.value for one in secrets.tickets if one.tag in fits]
+    guesses = [one for one in secrets.passwords if one.guess]
+    kept = [one for one in secrets.passwords if not one.guess] + [one for one in guesses if one.tag in fits or len(guesses) <= _GUESSES]
+    if len(kept) > _EVERY_FORM:
+        kept = [one for one in kept if one.tag in fits]
+    values = [one.value.decode("utf-8", "replace") for one in kept]
+    return Hidden(values, [bytes(key) for key in (*hashes, *keys)], [one.user for one in kept if one.user], logged)

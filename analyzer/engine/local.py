@@ -63,6 +63,10 @@ def run(
         return Run(result, sources, texts)
     # most captures that are searched for WinRM hold none: what decodes it is not even loaded
     evidence = captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues))
+    if not secrets.empty:
+        from analyzer.engine.keyuse import unread, uses
+
+        evidence = replace(evidence, keys=uses(evidence, secrets, {}, (), limits), issues=(*evidence.issues, *unread(secrets)))
     judgement = judged(evidence, settings)
     evidence = replace(evidence, issues=(*evidence.issues, *judgement.failures))
     return Run(Result(evidence, judgement.findings, {}, incidents=judgement.incidents, diagnosis=judgement.diagnosis), sources, tuple)

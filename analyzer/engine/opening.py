@@ -96,7 +96,7 @@ def contents(
 
     ``named``: users that tickets tell, by conversation id. ``done`` is told how many of how many parts are read.
     """
-    tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls), fetch, limits)
+    tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), fetch, limits)
     groups = _groups(evidence)
     chunks = [groups[start::_CHUNKS] for start in range(min(_CHUNKS, len(groups)))]
     by_chunk = spread(lambda chunk: [_read(tools, group, frozenset()) for group in chunk], chunks, workers, done)
@@ -184,7 +184,7 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
 
 def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Iterator[tuple[str, str]]:
     """(message id, text) of every body that can be read; they are opened anew, since no plaintext is kept."""
-    tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls), fetch, limits)
+    tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), fetch, limits)
     for group in _groups(evidence):
         for message, _, text in _texts(tools, group, {}, {}):
             yield message.id, shown(text)[0]

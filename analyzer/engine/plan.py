@@ -25,7 +25,9 @@ from analyzer.auth.steps import steps_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog
 from analyzer.formats.tls_facts import answers_in_tls, tls_facts
-from analyzer.http.exchanges import Tunnel, parse
+from analyzer.http.exchanges import Parsed, Tunnel, parse
+from analyzer.http.http2 import Start, speaks_http2, upgraded
+from analyzer.http.http2 import parse as parse_http2
 from analyzer.proxy.healing import lent
 from analyzer.proxy.hops import Joined, hops
 from analyzer.proxy.routes import routes
@@ -179,7 +181,7 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
         told = tls_facts(made.to_server, made.to_client, fetch, tools.keys, wanted or _asked_for(made))
         made = replace(made, tls=told)
         made = (opened(made, tools.keys, fetch, tools.store) if tools.keys else None) or made
-    if made.protocol != "http" and not made.tls_opened:
+    if made.protocol != "http" and not made.tls_opened and not (made.protocol == "other" and speaks_http2(made, fetch)):
         opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if _hides(made) else ()
         return [Talk(made, (), (), (), (*issues, *opaque))]
     found, tunnel = _said(made, issues, fetch, limits)
@@ -189,9 +191,22 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
     return [found._replace(connection=outer), *_tunnel(outer, tunnel, tools, depth)]
 
 
+def _parsed(made: Connection, fetch: Fetch, limits: Limits) -> Parsed:
+    """The exchanges in HTTP/1, in HTTP/2, or in one after the other."""
+    if speaks_http2(made, fetch):
+        return parse_http2(made, fetch, limits, Start())
+    parsed = parse(made, fetch, limits)
+    start = upgraded(parsed)
+    if start is None or start.upgraded is None:
+        return parsed
+    before = parsed.exchanges[: start.upgraded.position - 1]
+    rest = parse_http2(made, fetch, limits, start, len(before))
+    return Parsed((*before, *rest.exchanges), None, rest.issues)
+
+
 def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Limits) -> tuple[Talk, Tunnel | None]:
     """What a connection says in HTTP, and the tunnel in it."""
-    parsed = parse(made, fetch, limits)
+    parsed = _parsed(made, fetch, limits)
     complaints = [*issues, *parsed.issues]
     described_messages: list[Message] = []
     for exchange in parsed.exchanges:

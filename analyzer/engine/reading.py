@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from analyzer.auth.kdc import kdc_messages
 from analyzer.capture.scan import Scanned
 from analyzer.engine.forks import processes, spread
+from analyzer.engine.keyuse import fitting, unread, uses, with_keys
 from analyzer.engine.opening import contents, identified, texts, verified
 from analyzer.engine.plan import Kdc, Talk, Tools, Work, auth_steps, evidence, kdc_pieces, shards, talk, weight, work
-from analyzer.engine.secrets import carried_secrets
+from analyzer.engine.secrets.tls import carried_secrets
 from analyzer.engine.sightings import with_sightings
 from analyzer.engine.sources import Sources
 from analyzer.engine.ticketing import ticket_users
@@ -22,6 +23,8 @@ from analyzer.psrp.files import moved
 from analyzer.records.capture import Verdict
 from analyzer.records.issues import Issue
 from analyzer.records.result import Result
+from analyzer.sealing.keyring import KeyRing
+from analyzer.sealing.proving import proved
 from analyzer.sealing.tickets import learn
 from analyzer.story.attribution import attributed
 
@@ -60,7 +63,7 @@ def _read(
     captures = [item.capture for item in scanned]
     issues = [issue for item in scanned for issue in item.issues]
     errors = [error for item in scanned for error in item.icmp]
-    tools = Tools(sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)]), limits)
+    tools = Tools(sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)], secrets.rsa), limits)
     flows = [flow for item in scanned for flow in item.flows]
     datagrams = [item for one in scanned for item in one.kdc]
     with_kdc = [flow for flow in flows if flow.verdict is Verdict.KDC]
@@ -74,19 +77,25 @@ def _read(
     kdc = kdc_pieces(with_kdc, datagrams, sources.fetch, limits) if found.winrm else Kdc()
     del datagrams, with_kdc
     found = replace(found, kdc=kdc_messages(kdc.pieces), issues=(*found.issues, *kdc.issues))
-    tickets = learn((piece.raw for piece in kdc.pieces), secrets)
-    named = ticket_users(found, secrets, tickets)
-    opened = contents(found, secrets, tickets, sources.fetch, limits, workers, named, _phase("messages", progress))
+    ring = KeyRing(secrets, limits)
+    tickets = learn((piece.raw for piece in kdc.pieces), secrets, ring)
+    named = ticket_users(found, ring, tickets)
+    proofs = proved(found.conversations, found.exchanges, secrets.ntlm, limits)
+    found = replace(found, issues=(*found.issues, *proofs.issues, *ring.issues()))
+    narrow = fitting(secrets, proofs.proofs)
+    opened = contents(found, narrow, tickets, sources.fetch, limits, workers, named, _phase("messages", progress))
     story = _phase("story", progress)
     story(0, 1)
     conversations = identified(found.conversations, opened, named)
     if not secrets.empty:
-        conversations = verified(found, conversations, secrets)
+        conversations = with_keys(verified(found, conversations, replace(secrets, proved=proofs.proofs)), proofs.proofs, tickets, opened.messages)
     by_id = {one.id: one for one in conversations}
     by_connection = {identity: tuple(by_id[one.id] for one in own) for identity, own in found.conversations_of.items()}
     found = replace(
         found, messages=opened.messages, conversations=conversations, conversations_of=by_connection, shells=opened.shells, commands=opened.commands
     )
+    if not secrets.empty:
+        found = replace(found, keys=uses(found, secrets, proofs.proofs, ring.fitted, limits), issues=(*found.issues, *unread(secrets)))
     found = with_sightings(with_sigma(found, settings.asked.sigma_dirs))
     found = replace(found, story=told(found).story)
     who = attributed(found, found.shells, found.commands)
@@ -99,7 +108,7 @@ def _read(
     judgement = judged(found, settings, workers, _phase("rules", progress))
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
-    again = partial(texts, found, secrets, tickets, sources.fetch, limits)
+    again = partial(texts, found, narrow, tickets, sources.fetch, limits)
     made = Result(found, judgement.findings, auth_steps(found), judgement.scorecards, found.shells, found.commands, judgement.incidents, judgement.diagnosis)
     return made, again
 

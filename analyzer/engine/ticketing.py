@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from analyzer.records.auth import Conversation, KerberosToken, Mechanism
 from analyzer.records.evidence import Evidence
-from analyzer.records.secrets import Secrets
 from analyzer.sealing.contexts import tokens
-from analyzer.sealing.tickets import Tickets, ticket_client
+from analyzer.sealing.keyring import KeyRing
+from analyzer.sealing.tickets import Learnt, ticket_client
 
 
 class Named(NamedTuple):
@@ -20,8 +20,9 @@ class Named(NamedTuple):
 NOBODY: Mapping[str, Named] = {}
 
 
-def ticket_users(evidence: Evidence, secrets: Secrets, tickets: Tickets) -> dict[str, Named]:
-    """The users of Kerberos conversations, by conversation id, whether or not anything was encrypted for them. A ticket is opened once."""
+def ticket_users(evidence: Evidence, ring: KeyRing, tickets: dict[bytes, Learnt]) -> dict[str, Named]:
+    """The users of Kerberos conversations, by conversation id, whether or not anything was encrypted for them. A ticket is opened
+    once, and ``tickets`` then has its session key."""
     issued = {message.ticket: f"{message.client}@{message.realm}" for message in evidence.kdc if message.ticket is not None and message.client}
     known: dict[bytes, str | None] = {}
     found: dict[str, Named] = {}
@@ -29,9 +30,9 @@ def ticket_users(evidence: Evidence, secrets: Secrets, tickets: Tickets) -> dict
         digest = _digest(spoken) if spoken.mechanism is Mechanism.KERBEROS else None
         if digest is None:
             continue
-        if digest not in known:
-            known[digest] = None if secrets.empty else _opened(evidence, spoken, secrets, tickets)
-        client, source = (known[digest], "ticket") if known[digest] is not None else (issued.get(digest), "tgs")
+        if known.get(digest) is None and not ring.empty:
+            known[digest] = _opened(evidence, spoken, ring, tickets)
+        client, source = (known[digest], "ticket") if known.get(digest) is not None else (issued.get(digest), "tgs")
         if client is not None:
             found[spoken.id] = Named(client, source)
     return found
@@ -46,7 +47,7 @@ def _digest(spoken: Conversation) -> bytes | None:
     return None
 
 
-def _opened(evidence: Evidence, spoken: Conversation, secrets: Secrets, tickets: Tickets) -> str | None:
+def _opened(evidence: Evidence, spoken: Conversation, ring: KeyRing, tickets: dict[bytes, Learnt]) -> str | None:
     exchanges = {identity: evidence.exchanges[identity] for step in spoken.steps if (identity := step.exchange) in evidence.exchanges}
-    names = (ticket_client(raw, secrets, tickets) for raw in tokens(spoken, exchanges) if raw[:1] in (b"\x60", b"\x6e"))
-    return next((name for name in names if name is not None), None)
+    learnt = (ticket_client(raw, ring, tickets) for raw in tokens(spoken, exchanges) if raw[:1] in (b"\x60", b"\x6e"))
+    return next((one.client for one in learnt if one is not None), None)

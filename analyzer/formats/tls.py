@@ -26,21 +26,39 @@ from analyzer.formats.tls_records import (
     hello,
     records,
 )
-from analyzer.records.secrets import Secret, TlsSecret
+from analyzer.formats.tls_rsa import RSA_SUITES, master_of
+from analyzer.records.secrets import RsaKey, Secret, TlsSecret
 from analyzer.records.transport import Stream
 
-KeyLog = Mapping[bytes, Mapping[str, Secret]]
-"""By client random: secrets by label."""
 _SKIPPED_RECORDS = 512
 _FAILURES = 32
 """Records in a row that did not open; after them other numbers are tried only after a hole."""
 
 
-def key_log(secrets: Iterable[TlsSecret]) -> KeyLog:
-    """The secrets of a key log by client random."""
-    known: dict[bytes, dict[str, Secret]] = {}
+class KeyLog(dict[bytes, dict[str, Secret]]):
+    """What decrypts TLS. By client random: secrets by label; ``tags``: the file that they are of; ``rsa`` servers' private keys; ``premasters`` by the
+    beginning of what they were encrypted to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: dict[bytes, str] = {}
+        self.rsa: tuple[RsaKey, ...] = ()
+        self.premasters: dict[bytes, Secret] = {}
+
+    def __bool__(self) -> bool:
+        return bool(len(self) or self.rsa or self.premasters)
+
+
+def key_log(secrets: Iterable[TlsSecret], rsa: Iterable[RsaKey] = ()) -> KeyLog:
+    """The secrets of key logs by client random, and private keys of servers."""
+    known = KeyLog()
     for secret in secrets:
-        known.setdefault(secret.client_random, {})[secret.label] = secret.value
+        if secret.label == "RSA":
+            known.premasters[secret.client_random] = secret.value
+        else:
+            known.setdefault(secret.client_random, {})[secret.label] = secret.value
+            known.tags.setdefault(secret.client_random, secret.tag)
+    known.rsa = tuple(rsa)
     return known
 
 
@@ -69,6 +87,8 @@ class Unsealed(NamedTuple):
 
     pieces: tuple[list[Piece], list[Piece]]
     alerts: list[Farewell]
+    tag: str = "keylog"
+    """What it was decrypted with."""
 
 
 class _Way(Struct):
@@ -98,6 +118,11 @@ def unsealed(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch) -
     if client is None or server is None:
         return None
     secrets, suite = keys.get(client.random), SUITES.get(server.suite)
+    tag = keys.tags.get(client.random, "keylog")
+    if secrets is None and suite is not None and server.suite in RSA_SUITES and (keys.rsa or keys.premasters):
+        sides = (_in_clear(to_server, fetch), _in_clear(to_client, fetch))
+        made = master_of(*sides, suite, server.version, (client.random, server.random), keys.rsa, keys.premasters)
+        secrets, tag = (None, tag) if made is None else ({"CLIENT_RANDOM": made[0]}, made[1])
     if secrets is None or suite is None:
         return None
     ways = (_Way("CLIENT"), _Way("SERVER"))
@@ -106,7 +131,17 @@ def unsealed(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch) -
     for way, stream in zip(ways, (to_server, to_client), strict=True):
         for record in records(Reader(stream, fetch)):
             _record(way, record, suite, server.version)
-    return Unsealed((ways[0].pieces, ways[1].pieces), [*ways[0].alerts, *ways[1].alerts])
+    return Unsealed((ways[0].pieces, ways[1].pieces), [*ways[0].alerts, *ways[1].alerts], tag)
+
+
+def _in_clear(stream: Stream, fetch: Fetch) -> list[tuple[int, bytes]]:
+    """The handshake messages of one side before its encryption begins: (type, body)."""
+    data = b""
+    for record in records(Reader(stream, fetch)):
+        if record.kind != HANDSHAKE:
+            break
+        data += record.body
+    return list(handshakes(data))
 
 
 def encrypted_handshake(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch, *, of_client: bool) -> list[tuple[int, bytes]]:

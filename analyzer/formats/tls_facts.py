@@ -30,7 +30,7 @@ from analyzer.records.transport import Stream, TlsFacts
 
 _ENCRYPTED_EXTENSIONS = 8
 _SNI, _GROUPS, _FORMATS, _SIGNATURES, _ALPN, _VERSIONS = 0, 10, 11, 13, 16, 43
-NO_KEYS: KeyLog = {}
+NO_KEYS = KeyLog()
 _VERSION_WORDS = {0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3"}
 _ANSWER_SIZE = 4096
 _SHOWN = 200

@@ -222,3 +222,5 @@ class Conversation(Struct, frozen=True, gc=False):
     """Schemes that the peer offered to this client before or during the conversation, in order."""
     client_source: str | None = None
     """Where ``client`` was read when it does not travel in the tokens: ``ticket`` (with a key), ``tgs`` (the KDC issued this ticket in the captures)."""
+    secret: str | None = None
+    """The tag of the password, hash or key that was given and was proved to be this logon's."""

@@ -12,6 +12,7 @@ from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcMessage
 from analyzer.records.proxy import Hop, Role, Route
 from analyzer.records.sealing import Message
+from analyzer.records.secrets import KeyUse
 from analyzer.records.sigma import Sighting, SigmaHit
 from analyzer.records.story import Story
 from analyzer.records.transport import Connection
@@ -59,6 +60,8 @@ class Evidence(Struct, frozen=True, gc=False):
     """The proxy product that the user named."""
     sigma_hits: tuple[SigmaHit, ...] = ()
     """What the user's own Sigma rules say of it."""
+    keys: tuple[KeyUse, ...] = ()
+    """What became of each password, hash and key that was given."""
     sightings: tuple[Sighting, ...] = ()
     """The lines of commands, scripts and input that rules look for."""
 

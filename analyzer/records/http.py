@@ -127,3 +127,5 @@ class Exchange(Struct, frozen=True, gc=False):
     response: Known[Response]
     interim: tuple[Interim, ...] = ()
     quality: tuple[str, ...] = ()
+    stream_error: str | None = None
+    """HTTP/2: the error with which one side ended the stream, by name (RFC 9113 section 7)."""

@@ -87,6 +87,8 @@ _KINDS = (
     Kind("proxy.one-leg", "note", "The requests look proxied but the other side is not in the evidence."),
     Kind("sigma.unsupported", "warning", "A file of the Sigma folder is damaged or uses what is not supported; the detail says what. It was not run."),
     Kind("sigma.other-source", "note", "Sigma rules for other log sources than processes and PowerShell, which WinRM does not show. They were not run."),
+    Kind("secrets.passed-over", "warning", "A file in the folder of passwords and keys holds none that is known, or could not be read."),
+    Kind("secrets.limit", "warning", "Not every password, hash or key was tried on every logon; the detail names the limit."),
     Kind("sigma.limit", "warning", "More Sigma hits than are kept; the detail names the limit."),
     Kind("rule.failed", "error", "A rule stopped with an error, or was stopped; its findings are missing."),
     Kind("rule.limit", "warning", "A rule of the user's own found more than the limit allows; the rest of its findings is missing."),

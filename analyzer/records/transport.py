@@ -253,7 +253,9 @@ class Connection(Struct, frozen=True, gc=False):
     """TCP sequence numbers of offset 0 of the streams to the server and to the client, -1 unknown: address translation leaves them, a proxy does not."""
     tls: TlsFacts | None = None
     tls_opened: bool = False
-    """The streams are the application data inside TLS, opened with a key log."""
+    """The streams are the application data inside TLS, decrypted with a key log or a server's RSA key."""
+    tls_secret: str | None = None
+    """The tag of what it was decrypted with."""
     twin_of: str | None = None
     """The same connection seen at another capture point: that connection's id."""
     ttls: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from analyzer.records.auth import Audience
 from analyzer.records.result import Result
-from analyzer.reports.facts import counted, coverage, winrm_connections
+from analyzer.reports.facts import Coverage, counted, coverage, winrm_connections
+from analyzer.reports.given import used_lines, whose_lines
 from analyzer.reports.lines import BLANK, Line, Span, fitted, line, paragraph
 from analyzer.reports.terminal import evidence_lines
 
@@ -29,11 +30,22 @@ def _look(result: Result, width: int) -> Iterator[Line]:
     yield BLANK
     yield line(Span("KEYS", "bold"), "  what would decrypt the encrypted bodies (see --secrets, --keytab, --keylog)")
     covered = coverage(result.evidence)
+    yield from used_lines(result.evidence, width)
     for key in covered.wanted_keys:
         yield from paragraph(key, width, label="- ", indent=2)
+    yield from whose_lines(result.evidence, width)
     if not covered.wanted_keys:
-        closed = covered.bodies["sealed"] + covered.bodies["tls"] + covered.tls_connections
-        yield line("  cannot be told: the logon is not in the capture" if closed else "  none needed: nothing encrypted was seen")
+        yield line(f"  {_no_key(result, covered)}")
+
+
+def _no_key(result: Result, covered: Coverage) -> str:
+    """Why no key is asked for."""
+    if sum(covered.closed.values()) + covered.tls_connections:
+        fits = any(use.fits for use in result.evidence.keys)
+        return "no other key would help: see `winrm-analyzer show messages`" if fits else "cannot be told: the logon is not in the capture"
+    if covered.bodies["sealed"] or covered.bodies["tls"]:
+        return "none more needed: all encrypted bodies were decrypted"
+    return "none needed: nothing encrypted was seen"
 
 
 def _mechanisms(result: Result, client: str, server: str, port: int) -> str:

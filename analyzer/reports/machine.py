@@ -8,11 +8,11 @@ from analyzer.tables.column import Value
 from analyzer.tables.registry import table_named
 from analyzer.tables.texts import SCHEMA, dumps, objects
 
-_TABLES = ("captures", "incidents", "findings", "proxies", "issues")
+_TABLES = ("captures", "incidents", "findings", "proxies", "keys", "issues")
 
 
 def document(result: Result, version: str) -> Iterator[str]:
-    """One JSON object: tool, version, schema, diagnosis, coverage, routes, and the tables captures, incidents, findings, proxies and issues."""
+    """One JSON object: tool, version, schema, diagnosis, coverage, routes, and the tables captures, incidents, findings, proxies, keys and issues."""
     about = {"tool": "winrm-analyzer", "version": version, "schema": SCHEMA, "schema_version": SCHEMA}
     head = {**about, "diagnosis": "\n".join(result.diagnosis), "coverage": _coverage(result), "routes": list(_routes(result))}
     tables = {name: list(_objects(result, name)) for name in _TABLES}
@@ -20,7 +20,7 @@ def document(result: Result, version: str) -> Iterator[str]:
 
 
 def lines(result: Result, version: str) -> Iterator[str]:
-    """One JSON object a line; ``table`` tells what it is: run, diagnosis, coverage, routes, captures, incidents, findings, proxies, issues."""
+    """One JSON object a line; ``table`` tells what it is: run, diagnosis, coverage, routes, captures, incidents, findings, proxies, keys, issues."""
     for line in _lines(result, version):
         yield dumps(line | {"schema_version": SCHEMA}) + "\n"
 
@@ -42,7 +42,8 @@ def _objects(result: Result, name: str) -> Iterator[dict[str, Value]]:
 
 
 def _coverage(result: Result) -> dict[str, object]:
-    return dict(coverage(result.evidence)._asdict())
+    """Bodies as they travelled: a program can tell the sides apart by the table hops, so nothing is counted away."""
+    return dict(coverage(result.evidence, once=False)._asdict())
 
 
 def _routes(result: Result) -> Iterator[Mapping[str, object]]:

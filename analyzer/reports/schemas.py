@@ -177,9 +177,28 @@ def _manifest() -> Schema:
     return _object(needed, description="The file manifest.json of a case folder; its versions are those of the folder.")
 
 
+def _compare() -> Schema:
+    flag: Schema = {"type": "boolean"}
+    both = tuple(f"{name}_{side}" for name in ("client", "step", "packets", "capture", "records") for side in "ab")
+    step = _object({"alike": flag, "first_difference": flag, **dict.fromkeys(both, _TEXT_OR_NULL)})
+    finding = _object({"case": {"enum": ["a", "b"]}, **dict.fromkeys(("finding_id", "rule", "title"), _TEXT)})
+    difference = _object({**dict.fromkeys(("what", "left", "right"), _TEXT), "times": _COUNT})
+    needed = {
+        "schema_version": _VERSION,
+        **dict.fromkeys(("a", "b"), _TEXT),
+        "verdict": _array(_TEXT),
+        "first_difference": _COUNT_OR_NULL,
+        "findings": _array(finding),
+        "steps": _array(step),
+        "differences": _array(difference),
+    }
+    return _object(needed, description="`compare A B -f json`: the steps of two cases in pairs.")
+
+
 _MADE: Mapping[str, Callable[[], Schema]] = {
     "analyze": _analyze,
     "analyze-line": _analyze_line,
+    "compare": _compare,
     "extract": _extract,
     "hashes": _hashes,
     "manifest": _manifest,

@@ -112,6 +112,10 @@ def coverage_lines(result: Result, width: int) -> Iterator[Line]:
     )
     if bodies["sealed"]:
         yield from paragraph(_opened(covered), width, indent=2)
+    if result.evidence.keys:
+        from analyzer.reports.given import used_lines
+
+        yield from used_lines(result.evidence, width)
     if result.commands:
         yield from paragraph(
             f"{counted(len(result.commands), 'command')} in {counted(len(result.shells), 'shell')} could be read: see `winrm-analyzer transcript`",

@@ -19,7 +19,7 @@ from analyzer.formats.holes import Holed
 from analyzer.records.auth import Audience, Conversation, Mechanism, Step
 from analyzer.records.http import Exchange
 from analyzer.records.quality import Absent
-from analyzer.records.secrets import NtlmSecret, Secrets
+from analyzer.records.secrets import Proof, Secrets
 from analyzer.sealing.kerberos import KerberosContext, KerberosKeys
 from analyzer.sealing.ntlm import NtlmContext, Opened
 from analyzer.sealing.tickets import Tickets, exchange_keys
@@ -121,12 +121,12 @@ def _kerberos(made: Context, by_id: dict[str, Exchange], secrets: Secrets, ticke
     name = made.conversation.spn or "the service"
     sent = [raw for step in made.conversation.steps if step.from_client and (raw := _raw(step, by_id)) is not None]
     answered = [raw for step in made.conversation.steps if not step.from_client and (raw := _raw(step, by_id)) is not None]
-    agreed = None if not sent or secrets.empty else exchange_keys(sent[-1], answered[-1] if answered else None, secrets, tickets)
+    agreed = None if not sent or (secrets.empty and not tickets) else exchange_keys(sent[-1], answered[-1] if answered else None, secrets, tickets)
     if agreed is not None:
         made.sealer, made.tag, made.client = KerberosContext(agreed.keys), agreed.tag, agreed.client
         return
     made.unproved = tuple((key.tag, KerberosContext(KerberosKeys(Key(key.etype, key.value)))) for key in secrets.kerberos if key.principal is None)
-    made.why_not = f"{'wrong key' if secrets.kerberos else 'no key'} for {name} (Kerberos)"
+    made.why_not = f"{'wrong key' if secrets.kerberos or secrets.keys_given else 'no key'} for {name} (Kerberos)"
 
 
 def _ntlm(made: Context, by_id: dict[str, Exchange], secrets: Secrets) -> None:
@@ -143,44 +143,51 @@ def _ntlm(made: Context, by_id: dict[str, Exchange], secrets: Secrets) -> None:
     name = _account(conversation)
     client_mic, server_mic = _mics(conversation)
     challenge = second[_CHALLENGE] if second is not None and len(second) >= _CHALLENGE.stop else None
-    if challenge is not None:
-        for secret in matching(secrets.ntlm, conversation):
-            keys = from_hash(secret.nt_hash, fields, challenge, secret.lm_hash)
-            if keys is not None:
-                made.sealer, made.tag = NtlmContext(keys, client_mic=client_mic, server_mic=server_mic), secret.tag
-                return
+    proof = secrets.proved.get(conversation.id)
+    if challenge is not None and proof is not None and proof.secret is not None:
+        keys = from_hash(proof.secret.nt_hash, fields, challenge, proof.secret.lm_hash)
+        if keys is not None:
+            made.sealer, made.tag = NtlmContext(keys, client_mic=client_mic, server_mic=server_mic), proof.secret.tag
+            return
     made.unproved = tuple(
         (key.tag, NtlmContext(from_exported(key.value, fields.flags or 0), client_mic=client_mic, server_mic=server_mic)) for key in secrets.session_keys
     )
-    tried = bool(list(matching(secrets.ntlm, conversation)))
-    if challenge is None and tried:
+    if challenge is None and secrets.ntlm:
         made.why_not = f"the challenge is not in the capture, so a password cannot be used (NTLM, {name})"
     else:
-        made.why_not = f"{'wrong password or key' if tried else 'no key'} for {name} (NTLM)"
+        made.why_not = f"{_tried(proof)} {name} (NTLM)"
+
+
+def _tried(proof: Proof | None) -> str:
+    """What was tried in vain: of the user's own, or of others."""
+    if proof is None or not proof.tried:
+        return "no key for"
+    return "wrong password or key for" if proof.own else f"none of the {proof.tried:,} passwords and hashes given is that of"
 
 
 def verifies(conversation: Conversation, by_id: Mapping[str, Exchange], secrets: Secrets) -> bool | None:
-    """Whether the client's answer (NTLM, Basic) was made with a secret given for its identity; None when none was given or the answer was not captured."""
+    """Whether the client's answer (NTLM, Basic) was made with a secret that was given; None when none was given for its identity or the answer was not
+    captured."""
     if conversation.mechanism is Mechanism.BASIC:
         return _same_password(conversation, by_id, secrets)
-    known = list(matching(secrets.ntlm, conversation)) if conversation.mechanism is Mechanism.NTLM else []
-    third, second = (ntlm_message(conversation, by_id, message=number) if known else None for number in (3, 2))
-    if third is None or second is None or len(second) < _CHALLENGE.stop:
+    proof = secrets.proved.get(conversation.id)
+    if proof is None or (proof.secret is None and not proof.own):
         return None
-    fields = ntlm.authenticate_fields(third).value
-    if isinstance(fields, Absent):
-        return None
-    challenge = second[_CHALLENGE]
-    return any(from_hash(secret.nt_hash, fields, challenge, secret.lm_hash) is not None for secret in known)
+    return proof.secret is not None
 
 
 def _same_password(conversation: Conversation, by_id: Mapping[str, Exchange], secrets: Secrets) -> bool | None:
     """RFC 7617: the password as sent against those given for that user name, with or without its domain."""
     user = (conversation.client.user or "").lower()
     short = user.rpartition("\\")[2].partition("@")[0]
-    given = [password for _, name, _, password in secrets.passwords if name.lower() in (user, short)]
+    given = [one.value for one in secrets.passwords if one.user is not None and one.user.lower() in (user, short)]
     sent = next(_basic(conversation, by_id), None)
     return None if sent is None or not given else any(hmac.compare_digest(password, sent) for password in given)
+
+
+def basic_password(conversation: Conversation, by_id: Mapping[str, Exchange]) -> bytes | None:
+    """The password of a Basic logon as sent."""
+    return next(_basic(conversation, by_id), None)
 
 
 def _basic(conversation: Conversation, by_id: Mapping[str, Exchange]) -> Iterator[bytes]:
@@ -190,17 +197,6 @@ def _basic(conversation: Conversation, by_id: Mapping[str, Exchange]) -> Iterato
             scheme, _, word = header.value.strip().partition(" ")
             if header.name.lower() in _CLIENT_HEADERS and scheme.lower() == "basic":
                 yield (_decoded(word.strip()) or b"").partition(b":")[2]
-
-
-def matching(known: Sequence[NtlmSecret], conversation: Conversation) -> Iterator[NtlmSecret]:
-    """The secrets of the identity that the client gave; a secret without a domain fits any, a UPN is compared by its user part too."""
-    user, domain = (conversation.client.user or "").lower(), (conversation.client.domain or "").lower()
-    for secret in known:
-        own, where = secret.user.lower(), secret.domain.lower() if secret.domain is not None else None
-        short, _, suffix = user.partition("@")
-        same_user = own == user or (own == short and bool(suffix))
-        if same_user and (where is None or where == domain or not domain or suffix.startswith(where)):
-            yield secret
 
 
 def _account(conversation: Conversation) -> str:

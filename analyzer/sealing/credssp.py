@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from analyzer.auth.schemes import credssp, ntlm
 from analyzer.formats.holes import Holed
-from analyzer.formats.tls import KeyLog, Piece, opened
+from analyzer.formats.tls import KeyLog, Piece, opened, unsealed
 from analyzer.records.auth import Conversation, CredsspFacts
 from analyzer.records.http import Exchange
 from analyzer.records.quality import Absent
@@ -37,8 +37,10 @@ def digest(header: bytes, data: bytes) -> bytes:
 class CredsspContext:
     """The parts that the key log opened, by digest. It has no position."""
 
-    def __init__(self, texts: dict[bytes, bytes], client: str | None) -> None:
+    def __init__(self, texts: dict[bytes, bytes], client: str | None, tag: str) -> None:
         self._texts = texts
+        self.tag = tag
+        """What its TLS was decrypted with."""
         self.client = client
         """The user of the NTLM exchange inside the TSRequests, None when it was Kerberos."""
 
@@ -72,13 +74,13 @@ class CredsspContext:
 def context(sent: Sequence[Chunk], received: Sequence[Chunk], keys: KeyLog) -> CredsspContext | None:
     """The context of the chunks of both directions; None when the key log does not have its secrets."""
     runs = (b"".join(chunk.data for chunk in sent), b"".join(chunk.data for chunk in received))
-    found = opened(_stream(0, runs[0]), _stream(1, runs[1]), keys, lambda source, at, size: runs[source][at : at + size])
-    if found is None:
+    found = unsealed(_stream(0, runs[0]), _stream(1, runs[1]), keys, lambda source, at, size: runs[source][at : at + size])
+    if found is None or not any(found.pieces):
         return None
     texts: dict[bytes, bytes] = {}
-    for chunks, pieces in zip((sent, received), found, strict=True):
+    for chunks, pieces in zip((sent, received), found.pieces, strict=True):
         _assign(chunks, pieces, texts)
-    return CredsspContext(texts, _client(found[0]))
+    return CredsspContext(texts, _client(found.pieces[0]), found.tag)
 
 
 def facts(spoken: Conversation, exchanges: Mapping[str, Exchange], keys: KeyLog) -> CredsspFacts | None:

@@ -226,7 +226,7 @@ def _credssp(talk: Talk, context: Context, messages: Mapping[str, Message], keys
                 run.extend(Chunk(part.header + data.data, digest(part.header, data.data)) for part, data in parts if not data.holes)
     made = credssp_context(*runs, keys)
     if made is not None:
-        context.sealer, context.tag, context.client = made, "keylog", made.client
+        context.sealer, context.tag, context.client = made, made.tag, made.client
 
 
 def _standing(own: Sequence[Context], position: int) -> Context | None:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from analyzer.auth.schemes import der
 from analyzer.auth.schemes.scapy_adapter import (
     ApReq,
-    Encrypted,
     Key,
     Ticket,
     ap_rep,
@@ -20,20 +19,22 @@ from analyzer.auth.schemes.scapy_adapter import (
     decrypt,
     kdc_rep,
     kdc_rep_key,
-    string_to_key,
     tgs_req,
     ticket_part,
 )
-from analyzer.records.secrets import KerberosKey, Secrets
+from analyzer.records.secrets import Secrets
 from analyzer.sealing.kerberos import KerberosKeys
+from analyzer.sealing.keyring import KeyRing
 
 _TICKET, _AUTHENTICATOR, _AP_REP = 2, 11, 12
 _AS_REP, _TGS_AUTHENTICATOR, _TGS_REP, _TGS_REP_SUBKEY = 3, 7, 8, 9
 _AS_KIND = 11
+_TICKET_TAGS, _REPLY_TAGS = (0x63,), (0x79, 0x7A)
+"""How what is encrypted begins: EncTicketPart; EncASRepPart, for which some KDCs write EncTGSRepPart (RFC 4120 section 5.10)."""
 
 
 class Learnt(NamedTuple):
-    """A ticket's session key, the tag of the secret that it was learnt with, and the client's name."""
+    """A ticket's session key, the tag of the secret that it was learnt with, and the client's name; None while nothing has proved the key."""
 
     key: Key
     tag: str
@@ -57,7 +58,7 @@ def exchange_keys(request: bytes, reply: bytes | None, secrets: Secrets, tickets
     message = ap_req(_inner(request))
     if message is None:
         return None
-    for learnt in _session_keys(message, secrets, tickets):
+    for learnt in _session_keys(message, KeyRing(secrets), tickets):
         plain = decrypt(learnt.key, _AUTHENTICATOR, message.authenticator.cipher)
         told = None if plain is None else authenticator(plain)
         if told is None:
@@ -71,16 +72,21 @@ def exchange_keys(request: bytes, reply: bytes | None, secrets: Secrets, tickets
     return None
 
 
-def ticket_client(request: bytes, secrets: Secrets, tickets: Tickets) -> str | None:
-    """The client's name (``alice@LAB.EXAMPLE``) in the ticket of an AP-REQ, or in its authenticator; None when no secret opens either."""
+def ticket_client(request: bytes, ring: KeyRing, known: dict[bytes, Learnt]) -> Learnt | None:
+    """What opens the ticket of an AP-REQ, or its authenticator, with the client's name (``alice@LAB.EXAMPLE``); None when no secret does. The ticket is added
+    to those that are ``known``."""
     message = ap_req(_inner(request))
-    for learnt in () if message is None else _session_keys(message, secrets, tickets):
+    if message is None:
+        return None
+    for learnt in _session_keys(message, ring, known):
         if learnt.client is not None:
-            return learnt.client
-        plain = decrypt(learnt.key, _AUTHENTICATOR, message.authenticator.cipher) if message is not None else None
+            known.setdefault(message.ticket.encrypted.digest, learnt)
+            return learnt
+        plain = decrypt(learnt.key, _AUTHENTICATOR, message.authenticator.cipher)
         told = None if plain is None else authenticator(plain)
         if told is not None:
-            return f"{told.client}@{told.realm}"
+            known[message.ticket.encrypted.digest] = proved = learnt._replace(client=f"{told.client}@{told.realm}")
+            return proved
     return None
 
 
@@ -99,82 +105,76 @@ def _inner(token: bytes) -> bytes:
     return body[2:] if body[:1] in (b"\x01", b"\x02", b"\x03") and body[1:2] == b"\x00" else body
 
 
-def _session_keys(message: ApReq, secrets: Secrets, tickets: Tickets) -> Iterable[Learnt]:
+def _session_keys(message: ApReq, ring: KeyRing, tickets: Tickets) -> Iterable[Learnt]:
     known = tickets.get(message.ticket.encrypted.digest)
     if known is not None:
         yield known
-    for key in _service_keys(message, secrets.kerberos):
-        opened = _ticket(key, message.ticket.encrypted)
-        if opened is not None:
-            yield opened
-    for key in secrets.kerberos:
-        if key.principal is None and key.etype == message.authenticator.etype:
-            yield Learnt(Key(key.etype, key.value), key.tag, None)
+        if known.client is not None:
+            return
+    opened = _ticket(message.ticket, ring)
+    if opened is not None:
+        yield opened
+    for key in ring.session_keys(message.authenticator.etype):
+        yield Learnt(Key(key.etype, key.value), key.tag, None)
 
 
-def _service_keys(message: ApReq, keys: Iterable[KerberosKey]) -> Iterable[KerberosKey]:
-    """Keys of the ticket's encryption type, those of the ticket's own principal first."""
-    fitting = [key for key in keys if key.etype == message.ticket.encrypted.etype]
-    own = f"{message.ticket.service}@{message.ticket.realm}".lower()
-    return sorted(fitting, key=lambda key: (key.principal or "").lower() != own)
+def _ticket(ticket: Ticket, ring: KeyRing) -> Learnt | None:
+    found = ring.opened(ticket.encrypted, _TICKET, _TICKET_TAGS, ticket.service, ticket.realm)
+    part = None if found is None else ticket_part(found[1])
+    return None if found is None or part is None else Learnt(part.key, found[0].tag, f"{part.client}@{part.realm}")
 
 
-def _ticket(key: KerberosKey, encrypted: Encrypted) -> Learnt | None:
-    plain = decrypt(Key(key.etype, key.value), _TICKET, encrypted.cipher)
-    part = None if plain is None else ticket_part(plain)
-    return None if part is None else Learnt(part.key, key.tag, f"{part.client}@{part.realm}")
-
-
-def learn(messages: Iterable[bytes], secrets: Secrets) -> Tickets:
-    """What the KDC's exchanges tell: with the krbtgt key the tickets that it issued and accepted, with a client's password what it was answered.
+def learn(messages: Iterable[bytes], secrets: Secrets, ring: KeyRing | None = None) -> dict[bytes, Learnt]:
+    """What the KDC's exchanges tell: with the krbtgt key the tickets that it issued and accepted, with a client's password or key what it was answered; and
+    what credential caches hold.
 
     ``messages``: AS-REP, TGS-REQ and TGS-REP as they travelled, in order of time, requests before their replies.
     """
-    known: dict[bytes, Learnt] = {}
-    if not secrets.kerberos and not secrets.passwords:
+    ring = KeyRing(secrets) if ring is None else ring
+    known = {one.ticket: Learnt(Key(one.etype, one.value), one.tag, None) for one in secrets.tickets}
+    if ring.empty:
         return known
     pending: list[tuple[Learnt, Key | None]] = []
     for raw in messages:
         if raw[:1] == b"\x6c":
             asked = tgs_req(raw)
-            found = None if asked is None else _granting(asked.ap_req, secrets, known)
+            found = None if asked is None else _granting(asked.ap_req, ring, known)
             if found is not None:
                 pending.append(found)
         elif raw[:1] in (b"\x6b", b"\x6d"):
-            _reply(raw, secrets, pending, known)
+            _reply(raw, ring, pending, known)
     return known
 
 
-def _granting(message: ApReq, secrets: Secrets, known: dict[bytes, Learnt]) -> tuple[Learnt, Key | None] | None:
+def _granting(message: ApReq, ring: KeyRing, known: dict[bytes, Learnt]) -> tuple[Learnt, Key | None] | None:
     """The session key of the ticket-granting ticket in a TGS-REQ, and the sub-session key that the client chose for the reply."""
-    for learnt in _session_keys(message, secrets, known):
+    for learnt in _session_keys(message, ring, known):
         plain = decrypt(learnt.key, _TGS_AUTHENTICATOR, message.authenticator.cipher)
         told = None if plain is None else authenticator(plain)
         if told is not None:
-            known.setdefault(message.ticket.encrypted.digest, learnt)
-            return Learnt(learnt.key, learnt.tag, f"{told.client}@{told.realm}"), told.subkey
+            known[message.ticket.encrypted.digest] = proved = learnt._replace(client=f"{told.client}@{told.realm}")
+            ring.fitted.add(proved.tag)
+            return proved, told.subkey
     return None
 
 
-def _reply(raw: bytes, secrets: Secrets, pending: list[tuple[Learnt, Key | None]], known: dict[bytes, Learnt]) -> None:
+def _reply(raw: bytes, ring: KeyRing, pending: list[tuple[Learnt, Key | None]], known: dict[bytes, Learnt]) -> None:
     answer = kdc_rep(raw)
     if answer is None:
         return
-    client = f"{answer.client}@{answer.realm}"
-    tries: list[tuple[Key, int, str]] = []
+    client, encrypted = f"{answer.client}@{answer.realm}", answer.encrypted
+    digest = answer.ticket.encrypted.digest
     if answer.kind == _AS_KIND:
-        for tag, user, _, password in secrets.passwords:
-            if user.lower() == answer.client.lower():
-                salt = answer.salt if answer.salt is not None else f"{answer.realm}{answer.client}"
-                key = string_to_key(answer.encrypted.etype, password, salt.encode())
-                tries += [(key, _AS_REP, tag)] if key is not None else []
-        tries += [(Key(key.etype, key.value), _AS_REP, key.tag) for key in secrets.kerberos if (key.principal or "").lower() == client.lower()]
-    else:
-        for learnt, subkey in reversed(pending):
-            tries += [(learnt.key, _TGS_REP, learnt.tag)] + ([(subkey, _TGS_REP_SUBKEY, learnt.tag)] if subkey is not None else [])
-    for key, usage, tag in tries:
-        plain = decrypt(key, usage, answer.encrypted.cipher) if key.etype == answer.encrypted.etype else None
-        session = None if plain is None else kdc_rep_key(plain)
-        if session is not None:
-            known.setdefault(answer.ticket.encrypted.digest, Learnt(session, tag, client))
-            return
+        salt = answer.salt if answer.salt is not None else f"{answer.realm}{answer.client}"
+        found = ring.opened(encrypted, _AS_REP, _REPLY_TAGS, answer.client, answer.realm, salt)
+        session = None if found is None else kdc_rep_key(found[1])
+        if found is not None and session is not None:
+            known.setdefault(digest, Learnt(session, found[0].tag, client))
+        return
+    for learnt, subkey in reversed(pending):
+        for key, usage in ((learnt.key, _TGS_REP), (subkey, _TGS_REP_SUBKEY)):
+            plain = None if key is None or key.etype != encrypted.etype else decrypt(key, usage, encrypted.cipher)
+            session = None if plain is None else kdc_rep_key(plain)
+            if session is not None:
+                known.setdefault(digest, Learnt(session, learnt.tag, client))
+                return

@@ -91,6 +91,9 @@ _COLUMNS: tuple[Column[AuthenticationRow], ...] = (
         lambda row: row.tag,
         "Basic only: `s1`, `s2` and so on, equal where user and password are equal. It says nothing about the password itself.",
     ),
+    Column(
+        "key_used", Dtype.TEXT, lambda row: row.conversation.secret, "The tag of the password, hash or key that was given and was proved to be this logon's."
+    ),
     Column("first_time", Dtype.TIME, lambda row: row.conversation.first_ns, "Time of the first step."),
     Column("last_time", Dtype.TIME, lambda row: row.conversation.last_ns, "Time of the last step."),
     Column("final_status", Dtype.INTEGER, lambda row: row.conversation.final_status, "The status that ended it."),

@@ -16,6 +16,7 @@ from analyzer.tables.findings import FINDINGS
 from analyzer.tables.hops import HOPS
 from analyzer.tables.incidents import INCIDENTS
 from analyzer.tables.issues import ISSUES
+from analyzer.tables.keys import KEYS
 from analyzer.tables.logons import LOGONS
 from analyzer.tables.messages import MESSAGES
 from analyzer.tables.parties import PARTIES
@@ -38,6 +39,7 @@ TABLES: tuple[AnyTable, ...] = (
     HOPS,
     AUTHENTICATIONS,
     MESSAGES,
+    KEYS,
     SHELLS,
     COMMANDS,
     STREAMS,

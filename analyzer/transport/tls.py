@@ -33,7 +33,7 @@ def opened(connection: Connection, keys: KeyLog, fetch: Fetch, store: Store) -> 
     raw = (connection.to_server, connection.to_client)
     pieces = found.pieces
     streams = [_stream(connection.capture, pieces[i], raw[i], pieces[1 - i], store) for i in (0, 1)]
-    return replace(told, to_server=streams[0], to_client=streams[1], tls_opened=True)
+    return replace(told, to_server=streams[0], to_client=streams[1], tls_opened=True, tls_secret=found.tag)
 
 
 def _alerts(connection: Connection, found: list[Farewell], fetch: Fetch) -> tuple[Alert, ...]:

@@ -39,8 +39,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "story", "rules", "incidents", "tables", "reports"),
     },
     "version": set(),
+    "compare": {"records", "tables", "reports", "formats.text", "errors"},
     "viewer": {"records", "tables", "reports", "formats.text", "errors"},
-    "case": {"viewer", "records", "errors", "version", "engine", "tables", "reports", "exports", "rules.catalogue"},
+    "case": {"compare", "viewer", "records", "errors", "version", "engine", "tables", "reports", "exports", "rules.catalogue"},
     "api": {"case", "records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules"},
     "cli": {"api", "case", "exports.registry", "tables", "records", "formats.text", "settings", "errors", "version"},
     "__init__": {"api", "case", "settings", "errors", "version"},
@@ -49,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 """Part to the parts it may import (`a.b` allows only that module). The parts are the files and folders of analyzer/."""
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
-    "pandas": ("tables/", "reports/", "case/tables.py", "case/analyzed.py", "case/opened.py"),
+    "pandas": ("tables/", "reports/", "case/tables.py", "case/compared.py", "case/analyzed.py", "case/opened.py"),
     "duckdb": ("tables/query.py", "tables/paging.py"),
     "dask": ("engine/",),
     "distributed": ("engine/",),
@@ -58,6 +59,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "scapy": ("capture/scapy_packet.py", "auth/schemes/scapy_adapter.py"),
     "psrpcore": ("psrp/psrpcore_adapter.py",),
     "lxml": ("formats/xml.py",),
+    "hpack": ("http/http2_adapter.py",),
+    "hyperframe": ("http/http2_adapter.py",),
     "rich": ("reports/", "cli/drawing.py"),
     "yaml": ("sigma/yaml_adapter.py",),
     "pybase64": ("wsman/winrs.py",),

@@ -52,7 +52,7 @@ ALWAYS_RAW = {
     "serve": "tests/unit/viewer searches its pages",
 }
 """Commands without a run of their own below, and why."""
-NEVER_RAW = {"info", "findings", "ladder", "verify", "extract", "pcap"}
+NEVER_RAW = {"info", "compare", "findings", "ladder", "verify", "extract", "pcap"}
 """Commands without the option --show-secrets."""
 RUNS: dict[str, list[list[str]]] = {
     "analyze": [["CAPTURE", "-o", "OUT/case"], ["CAPTURE", "-f", "json"], ["CAPTURE", "-f", "jsonl"]],
@@ -75,6 +75,7 @@ RUNS: dict[str, list[list[str]]] = {
     "transcript": [["CAPTURE"], ["CAPTURE", "-f", "jsonl"]],
     "ladder": [["CAPTURE"], ["CAPTURE", "--format", "mermaid"], ["CAPTURE", "--format", "svg", "--connection", "c1"]],
     "report": [["CAPTURE", "-o", "OUT/report.html"], ["OUT/case", "-o", "OUT/report-of-case.html"]],
+    "compare": [["CAPTURE", "CAPTURE"], *(["CAPTURE", "CAPTURE", "-f", form] for form in ("csv", "json", "html"))],
     "extract": [["CAPTURE", "-o", "OUT/files"], ["CAPTURE", "-o", "OUT/more-files", "-f", "jsonl"]],
     "verify": [["OUT/case"]],
 }

@@ -31,7 +31,7 @@ from spnego._ntlm_raw.messages import Challenge, Negotiate
 
 import analyzer
 from analyzer.api import Case
-from analyzer.engine.secrets import keylog
+from analyzer.engine.secrets.tls import keylog
 from analyzer.formats.tls import key_log
 from analyzer.records.auth import Audience, Mechanism
 from analyzer.records.http import Exchange

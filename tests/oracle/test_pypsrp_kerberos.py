@@ -20,9 +20,9 @@ from pypsrp.encryption import WinRMEncryption
 import analyzer
 from analyzer.api import Case
 from analyzer.auth.schemes.scapy_adapter import Key
-from analyzer.engine.secrets import keytab
+from analyzer.engine.secrets.load import load
 from analyzer.records.sealing import Protection
-from analyzer.records.secrets import Secret, Secrets
+from analyzer.records.secrets import Secret
 from analyzer.sealing.contexts import Context
 from analyzer.sealing.contexts import contexts as contexts_of
 from analyzer.sealing.kerberos import KerberosContext
@@ -56,7 +56,7 @@ def _security(realm: Realm, token: bytes) -> Any:  # noqa: ANN401  a context of 
 
 def _with_key(realm: Realm, live: Contexts, key: Key) -> tuple[Any, Any]:
     """The contexts of server and client, exported and imported with another sub-session key."""
-    agreed = exchange_keys(live.request, live.reply, Secrets(kerberos=keytab(str(realm.keytab))), {})
+    agreed = exchange_keys(live.request, live.reply, load(None, keytabs=[str(realm.keytab)]), {})
     assert agreed is not None
     assert agreed.keys.acceptor is not None
     own = bytes(agreed.keys.acceptor.value)
@@ -130,7 +130,7 @@ def test_under_another_key_nothing_is_unwrapped(realm: Realm) -> None:
 def test_what_pypsrp_seals_we_open(realm: Realm, etype: int) -> None:
     with environment(realm, etype):
         live = contexts(realm, etype)
-        agreed = exchange_keys(live.request, live.reply, Secrets(kerberos=keytab(str(realm.keytab))), {})
+        agreed = exchange_keys(live.request, live.reply, load(None, keytabs=[str(realm.keytab)]), {})
         assert agreed is not None
         assert agreed.client == f"alice@{REALM}"
         ours = KerberosContext(agreed.keys)

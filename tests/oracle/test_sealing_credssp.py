@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from analyzer.engine.secrets import keylog
+from analyzer.engine.secrets.tls import keylog
 from analyzer.formats.certificates import channel_binding
 from analyzer.formats.tls import KeyLog, key_log, opened
 from analyzer.formats.tls_facts import tls_facts
@@ -144,7 +144,7 @@ def test_certificate_and_protocol_of_the_server(folder: Path, version: ssl.TLSVe
     """In clear up to TLS 1.2; of TLS 1.3 the key log shows them."""
     made = session(folder, version, alpn=alpn)
     runs = _runs(made)
-    facts = tls_facts(stream(runs[0], 0), stream(runs[1], 1), fetch_from(*runs), made.keys if keyed else {})
+    facts = tls_facts(stream(runs[0], 0), stream(runs[1], 1), fetch_from(*runs), made.keys if keyed else key_log(()))
     assert facts is not None
     der = ssl.PEM_cert_to_DER_cert(_certificate(folder, "rsa").read_text(encoding="ascii").partition("-----END PRIVATE KEY-----\n")[2])
     seen = keyed or version == TLS12
@@ -160,7 +160,9 @@ def test_a_log_of_another_connection_opens_nothing(folder: Path, version: ssl.TL
     assert opened(stream(runs[0], 0), stream(runs[1], 1), other.keys, fetch_from(*runs)) is None
     (secrets,) = other.keys.values()
     (random,) = made.keys
-    assert opened(stream(runs[0], 0), stream(runs[1], 1), {random: secrets}, fetch_from(*runs)) is None
+    wrong = key_log(())
+    wrong[random] = secrets
+    assert opened(stream(runs[0], 0), stream(runs[1], 1), wrong, fetch_from(*runs)) is None
 
 
 def _credssp(made: Session, lost: frozenset[int] = frozenset()) -> CredsspContext | None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from analyzer.auth.schemes.scapy_adapter import Key
-from analyzer.engine.secrets import keytab
+from analyzer.engine.secrets.load import load
 from analyzer.records.secrets import KerberosKey, Secret, Secrets
 from analyzer.sealing.kerberos import KerberosContext, KerberosKeys
 from analyzer.sealing.tickets import Agreed, exchange_keys
@@ -59,7 +59,7 @@ def _agreed(made: Session, secrets: Secrets) -> Agreed | None:
 @pytest.mark.parametrize("etype", ETYPES)
 def test_the_service_key_opens_every_message(realm: Realm, etype: int) -> None:
     made = session(realm, etype)
-    agreed = _agreed(made, Secrets(kerberos=keytab(str(realm.keytab))))
+    agreed = _agreed(made, load(None, keytabs=[str(realm.keytab)]))
     assert agreed is not None
     assert agreed.client == f"alice@{REALM}"
     assert agreed.keys.session.etype == etype
@@ -74,7 +74,7 @@ def test_the_service_key_opens_every_message(realm: Realm, etype: int) -> None:
 @pytest.mark.parametrize("etype", ETYPES)
 def test_session_and_sub_session_keys_open_and_others_do_not(realm: Realm, etype: int) -> None:
     made = session(realm, etype)
-    known = _agreed(made, Secrets(kerberos=keytab(str(realm.keytab))))
+    known = _agreed(made, load(None, keytabs=[str(realm.keytab)]))
     assert known is not None
     by_session = _agreed(made, Secrets(kerberos=(KerberosKey("session", etype, known.keys.session.value),)))
     assert by_session is not None
@@ -94,7 +94,7 @@ def test_session_and_sub_session_keys_open_and_others_do_not(realm: Realm, etype
 @pytest.mark.parametrize("etype", ETYPES)
 def test_a_message_that_was_changed_or_turned_around_does_not_open(realm: Realm, etype: int) -> None:
     made = session(realm, etype)
-    agreed = _agreed(made, Secrets(kerberos=keytab(str(realm.keytab))))
+    agreed = _agreed(made, load(None, keytabs=[str(realm.keytab)]))
     assert agreed is not None
     reader = KerberosContext(agreed.keys)
     for from_client, header, data, _ in made.sealed:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from analyzer.engine.local import Run, run
-from analyzer.engine.secrets import load
+from analyzer.engine.secrets.load import load
 from analyzer.formats.reader import Reader
 from analyzer.formats.tls_keys import SUITES
 from analyzer.records.transport import Connection, Stream

@@ -3,7 +3,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from analyzer.engine.local import run
-from analyzer.engine.secrets import load
+from analyzer.engine.secrets.load import load
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Severity
 from analyzer.rules.affinity.context_mismatch import OPINION

@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from analyzer.engine.local import run
-from analyzer.engine.secrets import load
+from analyzer.engine.secrets.load import load
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.transport import TlsFacts

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.engine.local import run
-from analyzer.engine.secrets import load
+from analyzer.engine.secrets.load import load
 from analyzer.records.finding import Finding, Severity
 from analyzer.settings import Limits, Scope
 from tests.build.talk_http import ABSOLUTE, WSMAN, offer, post, reply, sealed, soap
@@ -173,9 +173,15 @@ def test_the_client_used_another_password(tmp_path: Path) -> None:
 def test_a_secret_of_somebody_else_says_nothing(tmp_path: Path) -> None:
     lan = Wire()
     handshake(direct(lan), ntlm(), last=offer())
-    finding = judged_with(lan, tmp_path, "bob", "Passw0rd")
-    assert "secret" not in finding.why
+    finding = judged_with(lan, tmp_path, "bob", "Winter-Rain-2031")
+    assert "that was given" not in finding.why
     assert finding.advice.startswith("Check the user name, domain and password")
+
+
+def test_a_password_is_proved_whoever_it_is_said_to_be_of(tmp_path: Path) -> None:
+    lan = Wire()
+    handshake(direct(lan), ntlm(), last=offer())
+    assert "The password or key that was given fits once" in judged_with(lan, tmp_path, "bob", "Passw0rd").why
 
 
 def test_some_answers_fit_and_others_do_not(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from analyzer.engine.local import run
-from analyzer.engine.secrets import load
+from analyzer.engine.secrets.load import load
 from analyzer.records.finding import Severity
 from analyzer.settings import Limits, Scope
 from tests.build.talk_proxy import ask_sealed, direct, handshake, sealed_reply, trip

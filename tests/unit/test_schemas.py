@@ -14,7 +14,7 @@ from analyzer.exports.registry import EXPORTS
 from analyzer.tables.registry import TABLES
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
-OURS = ("analyze", "analyze-line", "extract", "hashes", "native", *(table.name for table in TABLES))
+OURS = ("analyze", "analyze-line", "compare", "extract", "hashes", "native", *(table.name for table in TABLES))
 """Outputs whose names are all our own: what is not named in the schema must not be there."""
 OPENED = ("squid-ntlm-healthy", "direct-psrp-copy-fetch-healthy")
 
@@ -59,6 +59,7 @@ def outputs(capsys: pytest.CaptureFixture[str], given: list[str], tmp_path: Path
     yield "streams", lines(printed(capsys, "transcript", *given, "-f", "jsonl"))
     yield "hashes", lines(printed(capsys, "hashes", *given, "-f", "jsonl", "--show-secrets"))
     yield "extract", lines(printed(capsys, "extract", *given, "-f", "jsonl", "-o", str(tmp_path / "files")))
+    yield "compare", [json.loads(printed(capsys, "compare", given[0], str(SAMPLES / "wrong-password"), *given[1:], "-f", "json"))]
     yield "har", [json.loads(printed(capsys, "export", *given, "-f", "har"))]
     case = str(tmp_path / "case")
     printed(capsys, "analyze", *given, "-o", case)

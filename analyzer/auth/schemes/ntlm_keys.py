@@ -61,14 +61,14 @@ def from_exported(exported: bytes, flags: int) -> Keys:
 def _base_v2(secret: bytes, fields: Authenticate, server_challenge: bytes) -> bytes | None:
     """MS-NLMP 3.3.2: NTProofStr is the proof; the session base key is the key exchange key."""
     proof, blob = fields.nt_response[:_PROOF], fields.nt_response[_PROOF:]
-    for user, domain in _identities(fields):
+    for user, domain in identities(fields):
         key = hmac.digest(secret, (user.upper() + domain).encode("utf-16-le", "surrogatepass"), "md5")
         if hmac.compare_digest(hmac.digest(key, server_challenge + blob, "md5"), proof):
             return hmac.digest(key, proof, "md5")
     return None
 
 
-def _identities(fields: Authenticate) -> tuple[tuple[str, str], ...]:
+def identities(fields: Authenticate) -> tuple[tuple[str, str], ...]:
     """The user and domain that go into the hash, as message 3 has them; some clients take the user part or an upper-case domain instead."""
     flags = fields.flags or 0
     user, domain = text(fields.user, flags), text(fields.domain, flags)

@@ -200,6 +200,11 @@ def ap_rep(raw: bytes) -> Encrypted | None:
     return _try(lambda: _encrypted(_layers().KRB_AP_REP(raw).encPart))
 
 
+def ticket(raw: bytes) -> Ticket | None:
+    """A Ticket by itself, as credential caches keep it."""
+    return _try(lambda: _ticket(_layers().KRB_Ticket(raw)))
+
+
 def ticket_part(raw: bytes) -> TicketPart | None:
     """A decrypted EncTicketPart."""
 
@@ -275,5 +280,33 @@ def kdc_rep_key(raw: bytes) -> Key | None:
         layers = _layers()
         part = layers.EncASRepPart(raw) if raw[:1] == b"\x79" else layers.EncTGSRepPart(raw)
         return _key(part.key)
+
+    return _try(read)
+
+
+class Credential(Struct, frozen=True, gc=False):
+    """A ticket of a KRB-CRED with its session key; names as ``alice@LAB.EXAMPLE``."""
+
+    ticket: Ticket
+    key: Key
+    client: str
+    service: str
+
+
+def krb_cred(raw: bytes) -> tuple[Credential, ...] | None:
+    """The tickets of a KRB-CRED (RFC 4120 section 5.8.1) whose encrypted part is in clear (encryption type 0); None for anything else."""
+
+    def read() -> tuple[Credential, ...] | None:
+        layers = _layers()
+        message = layers.KRB_CRED(raw)
+        if int(_plain(message.encPart.etype)) != 0:
+            return None
+        part = layers.EncKrbCredPart(bytes(_plain(message.encPart.cipher)))
+        made = []
+        for told, info in zip(message.tickets, part.ticketInfo, strict=True):
+            found = _ticket(told)
+            client = "" if info.pname is None else f"{_words(info.pname)}@{_text(info.prealm)}"
+            made.append(Credential(found, _key(info.key), client, f"{found.service}@{found.realm}"))
+        return tuple(made)
 
     return _try(read)

@@ -66,7 +66,11 @@ def coverage(source: Source) -> Coverage:
         missing_bytes=sum(holes.values()),
         holed_connections=sum(size > 0 for size in holes.values()),
         incomplete={word.replace("_", " "): count for word, count in sorted(words.items()) if word},
-        keys=tuple(dict.fromkeys(_keys(source, {connection_of(row) for row in source.messages if row["protection"] == "sealed" and not row["opened"]}))),
+        keys=tuple(
+            dict.fromkeys(
+                _keys(source, {connection_of(row) for row in source.messages if row["protection"] == "sealed" and not row["opened"] and not row["secret_used"]})
+            )
+        ),
         clocks=tuple(_clocks(source)),
         one_leg=sum(row["code"] == "proxy.one-leg" for row in source.rows("issues")),
     )
@@ -74,7 +78,7 @@ def coverage(source: Source) -> Coverage:
 
 def _keys(source: Source, closed: set[str]) -> Iterator[str]:
     for row in source.rows("authentications"):
-        if row["connection_id"] in closed:
+        if row["connection_id"] in closed and not row.get("key_used"):
             key = key_for(text(row, "mechanism"), account_named(text(row, "user"), text(row, "domain")), text(row, "spn") or None)
             if key:
                 yield key

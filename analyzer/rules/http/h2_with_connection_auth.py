@@ -1,15 +1,16 @@
 """HTTP/2 was chosen where WinRM authenticates the connection.
 
 Detects
-    A TLS connection of WinRM (to its port, in a tunnel to it, or one side of a proxy) on which the server chose ``h2`` by ALPN. The confidence is higher when
+    A TLS connection of WinRM (to its port, in a tunnel to it, or one side of a proxy) on which the server chose ``h2`` by ALPN; or requests of WinRM in
+    HTTP/2, in clear (h2c) or inside of TLS that was decrypted, with the error that sends the client back to HTTP/1.1. The confidence is higher when
     NTLM, Kerberos or CredSSP was seen to the same server, from the same client or on the other side of the proxy.
 Impact
     NTLM and Negotiate authenticate a TCP connection, and HTTP/2 carries many clients' requests at the same time on one. Windows therefore does not offer them
     over HTTP/2 and asks for HTTP/1.1 again; what cannot fall back does not get past 401.
 False positives
-    With certificates or Basic nothing is bound to the connection, and HTTP/2 works where the server speaks it. HTTP/2 without TLS is not looked for.
+    With certificates or Basic nothing is bound to the connection, and HTTP/2 works where the server speaks it.
 Requires
-    The server's hello; with TLS 1.3 a key log that holds the server's handshake secret.
+    The server's hello; with TLS 1.3 a key log that holds the server's handshake secret. For requests a key log, or clear text.
 References
     RFC 4559 section 6; RFC 9113 sections 3.2 and 7 (HTTP_1_1_REQUIRED); Microsoft, HTTP/2 on IIS.
 """
@@ -17,18 +18,35 @@ References
 from analyzer.records.transport import Connection
 from analyzer.rules.asking import is_proxied, server_words
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import counted, handshakes, name
+from analyzer.rules.reading import counted, handshakes, name, request, response
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
-_CHOSEN = "h2"
+_CHOSEN, _VERSION, _BACK = "h2", "HTTP/2", "HTTP_1_1_REQUIRED"
 _SEEN, _EXPECTED = 0.9, 0.6
 
 
 def see(evidence: Evidence) -> Signs[Connection]:
     for connection in evidence.connections.values():
-        chosen = connection.tls is not None and connection.tls.application_protocol == _CHOSEN
+        chosen = (connection.tls is not None and connection.tls.application_protocol == _CHOSEN) or _spoken(evidence, connection)
         if chosen and connection.id in evidence.winrm and connection.packets:
             yield Sign(connection, (), (connection.packets[0],), (connection.id,))
+
+
+def _spoken(evidence: Evidence, connection: Connection) -> bool:
+    """Requests in HTTP/2 could be read: in clear, or inside of TLS."""
+    return any((asked := request(one)) is not None and asked.version == _VERSION for one in evidence.exchanges_of.get(connection.id, ()))
+
+
+def _sent_back(tell: Tell[Connection]) -> str:
+    """What the answers show: streams that were ended so that the client comes again with HTTP/1.1, and refusals."""
+    own = [one for identity in tell.connections for one in tell.evidence.exchanges_of.get(identity, ()) if (half := request(one)) and half.version == _VERSION]
+    back = [one for one in own if one.stream_error == _BACK]
+    refused = [answer for one in own if (answer := response(one)) is not None and answer.status in (401, 407)]
+    if back:
+        return f" The server ended {counted(len(back), 'stream')} with {_BACK}: the client has to come again with HTTP/1.1."
+    if refused:
+        return f" {counted(len(refused), 'request')} in HTTP/2 {'was' if len(refused) == 1 else 'were'} answered {refused[0].status}."
+    return ""
 
 
 def _mechanism(tell: Tell[Connection]) -> str | None:
@@ -46,10 +64,11 @@ def _mechanism(tell: Tell[Connection]) -> str | None:
 
 def why(tell: Tell[Connection]) -> str:
     mechanism = _mechanism(tell)
+    kind = "TLS connection" if all(one.tls is not None for one in tell.facts) else "connection"
     logons = f"Clients here log on with {mechanism}, which HTTP/2 cannot carry." if mechanism else "NTLM and Negotiate cannot be used with it."
     return (
-        f"The server chose HTTP/2 on {counted(tell.count, 'TLS connection')} from {tell.connection.client.host} to {server_words(tell.connection)}. The first "
-        f"is {name(tell.connection)}, which begins in {tell.packet(tell.first.packets[0])}. {logons}"
+        f"The server chose HTTP/2 on {counted(tell.count, kind)} from {tell.connection.client.host} to {server_words(tell.connection)}. The first "
+        f"is {name(tell.connection)}, which begins in {tell.packet(tell.first.packets[0])}. {logons}{_sent_back(tell)}"
     )
 
 

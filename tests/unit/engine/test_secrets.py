@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.engine.secrets import keylog, keytab, load
+from analyzer.engine.secrets.load import load
+from analyzer.engine.secrets.tls import keylog
 from analyzer.errors import AnalyzerError, UsageError
 from analyzer.records.secrets import Secret, TlsSecret
 
@@ -35,7 +36,7 @@ def test_everything_of_a_file(tmp_path: Path) -> None:
     assert found.ntlm[1].nt_hash == bytes.fromhex(HEX)
     assert [one.value for one in found.session_keys] == [bytes.fromhex(HEX)]
     assert [(one.etype, one.principal) for one in found.kerberos] == [(17, None), (18, "HTTP/srv01@LAB.EXAMPLE")]
-    assert found.tls == (TlsSecret("CLIENT_RANDOM", b"\xab" * 32, Secret(b"\xcd" * 48)),)
+    assert found.tls == (TlsSecret("CLIENT_RANDOM", b"\xab" * 32, Secret(b"\xcd" * 48), "keylog:tls.keys"),)
     assert HIDDEN not in repr(found)
     assert HEX not in repr(found)
     assert "\\xcd" not in repr(found)
@@ -83,11 +84,11 @@ def _keytab(principal: tuple[str, ...], etype: int, key: bytes, *, hole: int = 0
 def test_keytabs(tmp_path: Path, hole: int) -> None:
     path = tmp_path / "x.keytab"
     path.write_bytes(_keytab(("R", "HTTP", "h"), 17, b"k" * 16, hole=hole))
-    (found,) = keytab(str(path))
+    (found,) = load(None, keytabs=[str(path)]).kerberos
     assert (found.tag, found.kvno, found.value) == ("keytab:x.keytab:HTTP/h@R:17", 7, b"k" * 16)
     path.write_bytes(b"\x05\x01")
     with pytest.raises(UsageError, match="not a keytab"):
-        keytab(str(path))
+        load(None, keytabs=[str(path)])
 
 
 @given(st.binary(max_size=80))
@@ -95,7 +96,7 @@ def test_a_damaged_keytab_is_said(tmp_path: Path, rest: bytes) -> None:
     path = tmp_path / "x.keytab"
     path.write_bytes(b"\x05\x02" + rest)
     try:
-        found = keytab(str(path))
+        found = load(None, keytabs=[str(path)]).kerberos
     except UsageError as error:
         assert "damaged" in str(error)  # noqa: PT017  either is right
     else:

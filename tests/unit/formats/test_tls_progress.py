@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.engine.local import run
-from analyzer.engine.secrets import keylog
+from analyzer.engine.secrets.tls import keylog
 from analyzer.formats.tls_names import alert_name, cipher_name, version_name
 from analyzer.formats.tls_progress import finished_13
 from analyzer.records.secrets import Secrets

@@ -10,7 +10,7 @@ from scapy.libs.rfc3961 import Key as ScapyKey
 from analyzer.auth.schemes import scapy_adapter
 from analyzer.auth.schemes.scapy_adapter import Key
 from analyzer.formats.holes import Holed
-from analyzer.records.secrets import KerberosKey, Secret, Secrets
+from analyzer.records.secrets import KerberosKey, Password, Secret, Secrets
 from analyzer.sealing.kerberos import KerberosContext, KerberosKeys
 from analyzer.sealing.tickets import exchange_keys, learn
 
@@ -84,7 +84,7 @@ def test_any_token_is_refused(prefix: bytes, header: bytes, data: bytes, etype: 
 
 SECRETS = Secrets(
     kerberos=tuple(KerberosKey(f"key:{etype}", etype, Secret(bytes(16)), principal) for etype in (17, 23) for principal in (None, "krbtgt/A@A")),
-    passwords=(("password:a", "a", None, Secret(b"p")),),
+    passwords=(Password("password:a", "a", None, Secret(b"p")),),
 )
 begins = st.sampled_from([bytes.fromhex(text) for text in ("", "6e820100", "602006092a864886f71201020201006e", "6b10300e", "6c05", "6d7f")])
 

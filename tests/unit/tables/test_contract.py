@@ -43,6 +43,7 @@ CONTRACT = {
         "message_id exchange_id direction time protection opened opened_absent secret_used check size_bytes action resource_uri soap_message_id relates_to "
         "session_id shell_id command_id fault_code fault_meaning"
     ),
+    "keys": "tag kind file account fits authentications connections capture messages reason entries",
     "shells": "shell_id kind user client_ip server_ip first_time last_time connections commands",
     "commands": "command_id shell_id kind text text_decoded time end_time duration_s exit_code state stdout_bytes stderr_bytes user",
     "streams": "command_id time stream position text size_bytes",
