@@ -32,6 +32,7 @@ __all__ = [
     "rule_rows",
     "schema",
     "schemas",
+    "scope",
     "verify",
     "writable_case",
 ]
@@ -111,6 +112,21 @@ def _configured(config: Input | None, limits: Limits, folders: Sequence[str]) ->
     from analyzer.engine.configuration import configuration
 
     return configuration(os.fspath(config), limits, folders)
+
+
+def scope(
+    since: str | None = None,
+    until: str | None = None,
+    nets: Sequence[str] = (),
+    ports: Sequence[int] = (),
+    *,
+    all_http: bool = False,
+) -> Scope:
+    """What `analyze` is to look at. ``since``, ``until``: ISO 8601 with a zone, both included; ``nets``: addresses and networks; ``ports``: of TCP, and of UDP
+    for Kerberos. Packet numbers stay those of the captures. `UsageError`: one of them cannot be read."""
+    from analyzer.engine import scoping
+
+    return scoping.scope(since, until, nets, ports, all_http=all_http)
 
 
 def open_case(path: Input) -> OpenedCase:

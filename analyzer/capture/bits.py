@@ -59,5 +59,7 @@ LOW = 0xFFFFFFFF
 NUMBER = 0xFFFFFFFFFFFF
 """The packet number in a row's first word."""
 NS = 1_000_000_000
+LATEST_NS = (1 << 63) - 1
+EARLIEST_NS = -LATEST_NS
 WINRM_PORTS = (5985, 5986, 47001)
 Bytes = bytes | bytearray

@@ -19,7 +19,7 @@ from analyzer.settings import Limits, Scope
 Progress = Callable[[str, int, int], None]
 Problem = tuple[str, str, int | None]
 """(issue code, detail, packet number)."""
-COUNTS = ("snapped", "undecodable", "backwards", "spool_full", "icmp_over", "datagrams_over", "given_up", "forgotten")
+COUNTS = ("snapped", "undecodable", "backwards", "spool_full", "icmp_over", "datagrams_over", "given_up", "forgotten", "outside", "elsewhere")
 """What the kernel counts of packets, through all files of a point."""
 _UNREAD = ("capture.decompression", "capture.unreadable")
 
@@ -156,6 +156,7 @@ class Point(Struct):
         def kernel() -> Kernel:
             made = Kernel(piece.ordinal, limits, SlowPath(limits), self.spooled, in_place=True, all_http=self.scope.all_http, force=frozenset())
             made.know(self.scope.client_randoms)
+            made.narrow(self.scope)
             return made
 
         def seen(size: int) -> None:
@@ -181,6 +182,7 @@ class Point(Struct):
                 piece.ordinal, self.limits, slow, self.spooled, in_place=source.seekable, all_http=self.scope.all_http, force=self.force
             )
             kernel.know(self.scope.client_randoms)
+            kernel.narrow(self.scope)
         else:
             kernel.next_file(self.packets, in_place=source.seekable)
         walk = Walk()

@@ -203,7 +203,19 @@ def _icmp(point: Point, name: int) -> tuple[IcmpError, ...]:
         return ()
     from analyzer.capture.icmp import icmp_errors
 
-    return tuple(replace(error, packet=_place(point.parts, error.packet), point=name) for error in icmp_errors(0, packets, host_of))
+    errors = (error for error in icmp_errors(0, packets, host_of) if _is_in(point.scope, error))
+    return tuple(replace(error, packet=_place(point.parts, error.packet), point=name) for error in errors)
+
+
+def _is_in(scope: Scope, error: IcmpError) -> bool:
+    """Whether the segment that an ICMP error quotes is of a host and a port of the scope."""
+    if not scope.nets and not scope.ports:
+        return True
+    from ipaddress import ip_address, ip_network
+
+    ends = (error.source, error.target)
+    hosts = not scope.nets or any(ip_address(host) in ip_network(net) for host, _ in ends for net in scope.nets)
+    return hosts and (not scope.ports or any(port in scope.ports for _, port in ends))
 
 
 def _kdc(point: Point) -> tuple[KdcPiece, ...]:
@@ -263,13 +275,29 @@ def _notes(point: Point) -> Iterator[tuple[Part, Problem]]:
             f"flow_table_slots={limits.flow_table_slots}: {counts['forgotten']} connections without WinRM were forgotten; had one gone on, it began again",
         ),
     }
+    yield from _left_out(parts)
     for place, name in enumerate(COUNTS):
+        if name not in words:
+            continue
         first = next((part for part in parts if part.counts[place]), None)
         if first is not None:
             yield first, (*words[name], None)
     left = sorted(point.late - point.force)
     if left:
         yield _part_of(parts, left[0]), ("capture.limit", f"{len(left)} connections show WinRM only late and could not be read again", None)
+
+
+def _left_out(parts: Sequence[Part]) -> Iterator[tuple[Part, Problem]]:
+    """What the scope left out of each file."""
+    before = {"outside": 0, "elsewhere": 0}
+    for part in parts:
+        counts = dict(zip(COUNTS, part.counts, strict=True))
+        outside, elsewhere = (counts[name] - before[name] for name in ("outside", "elsewhere"))
+        told = [f"{outside} of {part.walk.packets} packets are before or after the times asked for"] if outside else []
+        told += [f"{elsewhere} TCP packets are from and to other hosts or ports"] if elsewhere else []
+        if told:
+            yield part, ("capture.outside-scope", "; ".join(told), None)
+        before = counts
 
 
 def _issues(problems: list[Problem], ordinal: int, limits: Limits) -> Iterator[Issue]:

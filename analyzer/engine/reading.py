@@ -89,6 +89,7 @@ def _read(
     if not secrets.empty:
         conversations = with_keys(verified(found, conversations, replace(secrets, proved=proofs.proofs)), proofs.proofs, tickets, opened.messages)
     by_id = {one.id: one for one in conversations}
+    found = replace(found, issues=(*found.issues, *opened.issues))
     by_connection = {identity: tuple(by_id[one.id] for one in own) for identity, own in found.conversations_of.items()}
     found = replace(
         found, messages=opened.messages, conversations=conversations, conversations_of=by_connection, shells=opened.shells, commands=opened.commands
@@ -99,7 +100,7 @@ def _read(
     found = replace(found, story=told(found).story)
     who = attributed(found, found.shells, found.commands)
     found = replace(found, shells=who.shells, commands=who.commands, files=moved(who.commands))
-    found = replace(found, product=settings.asked.proxy)
+    found = replace(found, product=settings.asked.proxy, scope=settings.scope)
     judgement = judged(found, settings, workers, _phase("rules", progress))
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))

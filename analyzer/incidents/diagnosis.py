@@ -201,13 +201,18 @@ def _ran(evidence: Evidence) -> Iterator[str]:
 
 def _seen(evidence: Evidence, clients: Clients) -> str:
     if not evidence.winrm:
-        return "No WinRM traffic was found."
+        return "No WinRM traffic was found in the scope that was asked for." if evidence.scope else "No WinRM traffic was found."
     judged = "no failure found; whether what was run was allowed cannot be told from packets" if evidence.commands else "no problem found"
     return f"{_counts(evidence, clients)}; {judged}."
 
 
 def _limits(evidence: Evidence) -> Iterator[str]:
     """What could not be seen, and so could hide a problem."""
+    if evidence.scope:
+        yield f"Only a part of the captures was looked at: {'; '.join(evidence.scope)}. What lies outside of it cannot be told."
+        if not evidence.winrm:
+            yield from tls_words(evidence)
+            return
     if not evidence.winrm:
         told = tls_words(evidence)
         yield from told or ("WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?",)

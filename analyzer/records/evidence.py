@@ -50,6 +50,8 @@ class Evidence(Struct, frozen=True, gc=False):
     """Files that commands moved, in order of time."""
     icmp: Mapping[str, tuple[IcmpError, ...]] = {}
     """ICMP errors by the id of the connection that they quote, in order of time."""
+    scope: tuple[str, ...] = ()
+    """What was asked for, in words, where that is a part of the captures: times, hosts, ports. What lies outside was not looked at."""
     unanswered: tuple[Unanswered, ...] = ()
     """Requests that got no answer, at most one of each connection."""
     kdc: tuple[KdcMessage, ...] = ()
