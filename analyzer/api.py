@@ -54,6 +54,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     proxy: str | None = None,
     config: Input | None = None,
     mask: Literal["usual", "strict"] = "usual",
+    tls_ports: Sequence[int] = (),
     progress: Progress | None = None,
     arguments: Sequence[str] = (),
     options: Sequence[tuple[str, object]] | None = None,
@@ -65,6 +66,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     ``keeps_places``: a case folder that is written of it can be read with other keys without another scan of the captures.
     A case folder as the only input: its captures are read again, with what is given here; what it holds decrypted stays.
     ``proxy``: the product whose settings the advice names. ``config`` (TOML): limits, and thresholds of rules (`analyzer.engine.configuration`).
+    ``tls_ports``: TLS on these is taken for WinRM over HTTPS, as on 5986.
     ``mask``: ``strict`` shows of command lines only the names of programs.
     Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
     """
@@ -86,6 +88,10 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     began = time.time_ns()
     folders, sigma = [os.fspath(one) for one in rules_dirs], [os.fspath(one) for one in sigma_dirs]
     most, thresholds = _configured(config, limits or Limits(), folders)
+    if tls_ports:
+        from msgspec.structs import replace
+
+        most = replace(most, tls_ports=(*most.tls_ports, *tls_ports))
     wishes = Asked(folders, sigma, proxy, thresholds)
     found = _origin(paths) if any(map(is_case, paths)) else None
     more: dict[str, Any] = {"keeps_places": keeps_places}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analyzer.case.opened import OpenedCase
 
 FINDINGS, USAGE, PARTIAL, INTEGRITY, INTERRUPTED = 1, 2, 3, 4, 130
-_ANOTHER_READING = {"--secrets", "--keylog", "--keytab", "--rules", "--sigma", "--config"}
+_ANOTHER_READING = {"--secrets", "--keylog", "--keytab", "--rules", "--sigma", "--config", "--tls-port"}
 """Options that a case folder cannot answer by what it holds."""
 _SECRET_OPTIONS = {"--secrets", "--keylog", "--keytab"}
 
@@ -38,6 +38,7 @@ class Given(NamedTuple):
     hosts: tuple[str, ...] = ()
     nets: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
+    tls_ports: tuple[int, ...] = ()
     options: tuple[tuple[str, object], ...] = ()
     """Those of the command line that say how captures are read, with their values."""
 
@@ -133,6 +134,7 @@ def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_
         proxy=given.proxy,
         config=given.config,
         mask=given.mask,
+        tls_ports=given.tls_ports,
         progress=progress,
         arguments=["winrm-analyzer", *recorded(sys.argv[1:])],
         options=given.options,

@@ -16,8 +16,10 @@ from analyzer.records.wsman import Command
 Record = TypeVar("Record")
 
 
-def with_earlier(found: Evidence, before: Evidence) -> Evidence:
-    """The evidence with what only the earlier run could read."""
+def with_earlier(found: Evidence, before: Evidence | None) -> Evidence:
+    """The evidence with what only the earlier run could read, where there was one."""
+    if before is None:
+        return found
     found = _with_connections(found, before)
     messages = {name: _message(one, before.messages.get(name)) for name, one in found.messages.items()}
     known = {one.id: one for one in before.conversations}

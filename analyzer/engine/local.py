@@ -65,7 +65,10 @@ def run(  # noqa: PLR0913 (all but the first by name)
     elif before is not None:
         told = before.scope
     settings = Settings(limits, secrets, asked, told)
-    scanned = list(placed) or _scanned(inputs, limits, scope, progress)
+    if secrets.tls:
+        scope = replace(scope, client_randoms=frozenset(one.client_random for one in secrets.tls))
+    again = placed and (told or not secrets.tls)  # a key log may show connections that a scan without it leaves out
+    scanned = list(placed) if again else _scanned(inputs, limits, scope, progress)
     if all(item.capture.format == "unknown" for item in scanned):
         details = "; ".join(f"{item.capture.name}: {issue.detail}" for item in scanned for issue in item.issues if issue.code in _WHY_NOT)
         raise InputError(details or "none of the inputs is a capture")

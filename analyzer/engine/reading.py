@@ -23,6 +23,7 @@ from analyzer.formats.tls import key_log
 from analyzer.psrp.files import moved
 from analyzer.records.capture import Verdict
 from analyzer.records.evidence import Evidence
+from analyzer.records.issues import Issue
 from analyzer.records.result import Result
 from analyzer.sealing.keyring import KeyRing
 from analyzer.sealing.proving import proved
@@ -85,8 +86,7 @@ def _read(
     found = replace(found, issues=(*found.issues, *proofs.issues, *ring.issues()))
     narrow = fitting(secrets, proofs.proofs)
     opened = contents(found, narrow, tickets, sources.fetch, limits, workers, named, _phase("messages", progress))
-    story = _phase("story", progress)
-    story(0, 1)
+    _phase("story", progress)(0, 1)
     conversations = identified(found.conversations, opened, named)
     if not secrets.empty:
         conversations = with_keys(verified(found, conversations, replace(secrets, proved=proofs.proofs)), proofs.proofs, tickets, opened.messages)
@@ -98,13 +98,15 @@ def _read(
     )
     if not secrets.empty:
         found = replace(found, keys=uses(found, secrets, proofs.proofs, ring.fitted, limits), issues=(*found.issues, *unread(secrets)))
-    readable = found
-    if before is not None:
-        found = with_earlier(found, before)
+    readable, found = found, with_earlier(found, before)
     found = with_sightings(with_sigma(found, settings.asked.sigma_dirs))
     found = replace(found, story=told(found).story)
     who = attributed(found, found.shells, found.commands)
-    found = replace(found, shells=who.shells, commands=who.commands, files=moved(who.commands))
+    found = replace(found, shells=who.shells, commands=who.commands, files=moved(who.commands, limits.file_bytes))
+    long = [file for file in found.files if file.over_limit]
+    if long:
+        cut = (Issue("wsman.limit", f"file_bytes={limits.file_bytes}: {file.name or 'a file'} is longer", capture=file.capture) for file in long)
+        found = replace(found, issues=(*found.issues, *cut))
     found = replace(found, product=settings.asked.proxy, scope=settings.scope)
     judgement = judged(found, settings, workers, _phase("rules", progress))
     if judgement.failures:
