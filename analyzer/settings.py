@@ -86,6 +86,10 @@ class Limits(Struct, frozen=True, gc=False):
     sealed_parts: int = 1024
     opened_bytes: int = 64 << 20
     """How much of a readable envelope is looked at for commands and their output."""
+    unpacked_bytes: int = 64 << 20
+    """What the compressed bodies and streams of one connection may become in any case."""
+    unpacked_ratio: int = 16
+    """How many times larger than all that was captured of its connection they may become besides; WinRM's compress to a tenth."""
     object_bytes: int = 64 << 20
     """How much is kept of one object of PowerShell."""
     file_bytes: int = 64 << 20
@@ -117,6 +121,22 @@ class Limits(Struct, frozen=True, gc=False):
 
 
 class Scope(Struct, frozen=True, gc=False):
-    """Which connections are kept: ``winrm`` keeps WinRM, proxies on the way to it, and connections that authenticate over HTTP; ``http`` keeps all HTTP."""
+    """Which packets are looked at, and which connections are kept: WinRM, proxies on the way to it, and connections that
+    authenticate over HTTP; or all HTTP."""
 
     all_http: bool = False
+    since_ns: int | None = None
+    """Packets before this time (nanoseconds since 1970, UTC) are left out."""
+    until_ns: int | None = None
+    """Packets after this time are left out."""
+    nets: tuple[str, ...] = ()
+    """Only packets from or to an address in one of these networks (``10.0.0.0/8``, ``fd00::/8``; a host is a network of one)."""
+    ports: tuple[int, ...] = ()
+    """Only packets from or to one of these ports of TCP (and of UDP, for Kerberos)."""
+    client_randoms: frozenset[bytes] = frozenset()
+    """Of the key log that was given: TLS that it decrypts is kept on any port."""
+
+    @property
+    def is_part(self) -> bool:
+        """True where packets are left out."""
+        return self.since_ns is not None or self.until_ns is not None or bool(self.nets or self.ports)

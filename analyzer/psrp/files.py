@@ -58,8 +58,10 @@ def _written(commands: tuple[Command, ...]) -> Iterator[Transfer]:
                     lines.setdefault(id(one), []).append(match[1])
                     one.pieces.append(Piece(Holed(b""), command.id, command.packets))
             name = target(text) if "FromBase64String" in text or "frombase64string" in text.lower() else None
+            appends: bool | None = None
             for match in _FROM.finditer(text):
-                one = _target(command, name, latest, order, appends=_APPENDS.search(text) is not None)
+                appends = _APPENDS.search(text) is not None if appends is None else appends
+                one = _target(command, name, latest, order, appends=appends)
                 one.told = name is not None
                 one.pieces.append(Piece(_loose(match[1]), command.id, command.packets))
     later = "\n".join(command.text for command in commands).lower() if lines else ""

@@ -40,7 +40,7 @@ _LINES = {"commands": ("kind", ("winrs", "powershell", "cim")), "streams": ("str
 _COMMAND_LINES = ("text", "text_decoded", "message")
 _REMEMBERED, _MOST_REMEMBERED = 300, 100_000
 """Characters of a text whose masked form is kept, and how many are."""
-_QUOTED = re.compile("\u201c[^\u201d]*\u201d")
+_QUOTED = re.compile("\u201c([^\u201d]*+)(\u201d|\\Z)")
 """What a finding quotes of a command line; rules put it in these marks (`rules.attack`)."""
 _LEARNED = 6
 """Characters, of at least two kinds, of a secret in a command that is looked for in what came back, too."""
@@ -140,7 +140,7 @@ class Mask:
 
     def quoting(self, text: str) -> str:
         """A sentence of ours, in which what it quotes of a command line is masked as the command line is."""
-        return self.known(_QUOTED.sub(lambda found: f"\u201c{self.line(found[0][1:-1], '')}\u201d", text))
+        return self.known(_QUOTED.sub(lambda found: f"\u201c{self.line(found[1], '')}\u201d" if found[2] else found[0], text))
 
     def named(self, text: str) -> str:
         """A name without the values that were given, but for those that are the user's name."""
@@ -268,9 +268,9 @@ class Mask:
         """A command line of which a decoded layer holds a secret that was not found in it as it stands: all that is encoded is hidden."""
         inside = [decoded[begin:end].strip("\"'") for begin, end in (*secrets_in(decoded), *self._known(decoded, self._forms))]
         hidden = Mask(inside).known(text)
-        from analyzer.reports.typed.layers import in_layers
+        from analyzer.reports.typed.layers import INFLATED_IN_ALL, in_layers
 
-        found = next(in_layers(original, secrets_in), None) is not None or hidden != text
+        found = next(in_layers(original, secrets_in, [INFLATED_IN_ALL]), None) is not None or hidden != text
         return hidden if found else re.sub(_BLOB, STARS, hidden)
 
     def _shell(self, one: Shell) -> Shell:

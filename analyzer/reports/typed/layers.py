@@ -20,6 +20,8 @@ _HEADER, _LAST_FLAG = 21, 3
 """Of a fragment (MS-PSRP 2.2.4): ids of eight bytes each, a byte of flags (1: the message begins), the length."""
 _MESSAGE_HEADER = 40
 _INFLATED = 1 << 20
+INFLATED_IN_ALL = 2 << 20
+"""Characters that the compressed runs of one text may become, layers in them counted; what would be more is masked whole, unseen."""
 _RUN = re.compile(rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{{_SHORTEST},}}+={{0,2}}")
 _STREAM = re.compile(r"<(?:\w{1,20}:)?Stream\s(?P<about>[^<>]{1,400})>(?P<data>[A-Za-z0-9+/=]++)</")
 _RUN_CHARACTERS = bytes(ord("0") if chr(code) in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-" else ord(" ") for code in range(256))
@@ -29,13 +31,13 @@ _BASIC = re.compile(r"basic\s+$", re.IGNORECASE)
 Spans = Callable[[str], Iterable[Span]]
 
 
-def in_layers(text: str, spans: Spans) -> Iterator[Span]:
-    """Where base64 carries what ``spans`` finds in the decoded text."""
+def in_layers(text: str, spans: Spans, room: list[int]) -> Iterator[Span]:
+    """Where base64 carries what ``spans`` finds in the decoded text. ``room``: what is left of `INFLATED_IN_ALL`; it shrinks."""
     if b"0" * _SHORTEST not in text.encode("ascii", "replace").translate(_RUN_CHARACTERS):
         return
     for found in _RUN.finditer(text):
         if found.end() - found.start() <= _LONGEST:
-            yield from _in_run(text, found, spans)
+            yield from _in_run(text, found, spans, room)
 
 
 def in_streams(text: str, spans: Spans) -> Iterator[Span]:
@@ -55,14 +57,23 @@ def in_streams(text: str, spans: Spans) -> Iterator[Span]:
                 at += len(data)
 
 
-def _in_run(text: str, found: re.Match[str], spans: Spans) -> Iterator[Span]:
+def _in_run(text: str, found: re.Match[str], spans: Spans, room: list[int]) -> Iterator[Span]:
     data = decoded(found[0])
     if data is None:
         return
-    plain = _inflated(data)
+    windows = _windows(data)
+    if windows and room[0] <= 0:
+        yield found.span()
+        return
+    plain = _inflated(data, windows)
     inner = plain_of(data if plain is None else plain)
     if not inner.text:
         return
+    if plain is not None:
+        room[0] -= len(inner.text)
+        if room[0] < 0:
+            yield found.span()
+            return
     inside = list(spans(inner.text))
     if not inside and _BASIC.search(text[max(0, found.start() - 8) : found.start()]) and (pair := _PAIR.fullmatch(inner.text)):
         inside = [pair.span("value")]
@@ -84,16 +95,19 @@ def decoded(run: str) -> bytes | None:
         return None
 
 
-def _inflated(data: bytes) -> bytes | None:
-    """What gzip or zlib holds, at most a megabyte; None where it is neither. Raw deflate has no mark, and is tried where the bytes are no text."""
+def _windows(data: bytes) -> tuple[int, ...]:
+    """How zlib calls what this may be compressed with: gzip or zlib by their marks. Raw deflate has none, and is tried where the bytes are no text."""
     if data[:2] == b"\x1f\x8b":
-        windows: tuple[int, ...] = (31,)
-    elif data[:1] == b"\x78":
-        windows = (15,)
-    elif data[:1] in (b"\x00", b"\xff") or data[1:2] == b"\x00" or data[:64].isascii():
-        return None
-    else:
-        windows = (-15,)
+        return (31,)
+    if data[:1] == b"\x78":
+        return (15,)
+    if data[:1] in (b"\x00", b"\xff") or data[1:2] == b"\x00" or data[:64].isascii():
+        return ()
+    return (-15,)
+
+
+def _inflated(data: bytes, windows: tuple[int, ...]) -> bytes | None:
+    """What it holds, at most a megabyte; None where it is nothing of the kind."""
     for window in windows:
         try:
             plain = zlib.decompressobj(window).decompress(data, _INFLATED)
