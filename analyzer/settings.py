@@ -117,6 +117,22 @@ class Limits(Struct, frozen=True, gc=False):
 
 
 class Scope(Struct, frozen=True, gc=False):
-    """Which connections are kept: ``winrm`` keeps WinRM, proxies on the way to it, and connections that authenticate over HTTP; ``http`` keeps all HTTP."""
+    """Which packets are looked at, and which connections are kept: WinRM, proxies on the way to it, and connections that
+    authenticate over HTTP; or all HTTP."""
 
     all_http: bool = False
+    since_ns: int | None = None
+    """Packets before this time (nanoseconds since 1970, UTC) are left out."""
+    until_ns: int | None = None
+    """Packets after this time are left out."""
+    nets: tuple[str, ...] = ()
+    """Only packets from or to an address in one of these networks (``10.0.0.0/8``, ``fd00::/8``; a host is a network of one)."""
+    ports: tuple[int, ...] = ()
+    """Only packets from or to one of these ports of TCP (and of UDP, for Kerberos)."""
+    client_randoms: frozenset[bytes] = frozenset()
+    """Of the key log that was given: TLS that it decrypts is kept on any port."""
+
+    @property
+    def is_part(self) -> bool:
+        """True where packets are left out."""
+        return self.since_ns is not None or self.until_ns is not None or bool(self.nets or self.ports)

@@ -15,15 +15,22 @@ cdef i64 FLOW, ROW, INFO, HIGHER_AT
 
 cdef class Flows(Verdicts):
     cdef readonly object slow, spool, unknown_links, datagrams, icmp
-    cdef readonly i64 capture, tcp_packets, snapped, undecodable, given_up, backwards, datagrams_over, icmp_over
+    cdef readonly i64 capture, tcp_packets, snapped, undecodable, given_up, backwards, datagrams_over, icmp_over, outside, elsewhere
     cdef i64 in_place, _base, _timed, _first_ns, _last_ns, _file_timed, _file_first_ns, _file_last_ns
     cdef i64 _spooled, _spool_limit, _spool_full, _late_room, _late_count, _out_room, _out_count, _only, _alone_ns, _alone_backwards
+    cdef i64 _spanned, _since, _until, _narrowed
     cdef tuple _before
     cdef const u8[::1] _view
-    cdef u64[::1] _lates
+    cdef u64[::1] _lates, _nets, _ports
     cdef u8[::1] _out
 
+    cdef int _is_outside(self, i64 ts_ns) noexcept nogil
+    @cython.locals(found=cython.bint, port=u64, net=i64, at=i64, nets=u64[::1])
+    cdef int _is_within(self, u64 four, u64 s0, u64 s1, u64 d0, u64 d1, u64 near, u64 far) except -1 nogil
     cpdef object next_file(self, i64 packets, bint in_place)
+    cdef int _is_error(self, i64 protocol, i64 t, i64 end) except -1 nogil
+    @cython.locals(kind=i64, size=i64)
+    cdef int _scale(self, i64 at, i64 end) except -1 nogil
     @cython.locals(file_at=i64, base=i64, flow=i64)
     cdef int _add(self, u64 number, i64 ts_ns, u64 numbers, u64 about, u64 ident, i64 at, i64 size, i64 wire_size, i64 to_file) except -1 nogil
     cpdef object room(self, i64 size)

@@ -7,11 +7,14 @@ from collections.abc import Callable
 
 from analyzer.capture.bits import (
     ACK,
+    EARLIEST_NS,
     FLOW,
     FREE,
     HIGHER_AT,
     INFO,
+    LATEST_NS,
     LOW,
+    MASK,
     NUMBER,
     REJECTED,
     ROW,
@@ -26,7 +29,18 @@ from analyzer.capture.table import longer, zeros
 from analyzer.capture.verdicts import Verdicts
 from analyzer.records.capture import Flow, Segments
 from analyzer.records.ids import packet_key
-from analyzer.settings import Limits
+from analyzer.settings import Limits, Scope
+
+
+def net_words(net: str) -> tuple[int, int, int, int, int]:
+    """A network as packets are compared with it: 1 for IPv4, its address and its mask as the table has addresses."""
+    from ipaddress import ip_network
+
+    known = ip_network(net)
+    address, mask = int(known.network_address), int(known.netmask)
+    if known.version == 4:
+        return 1, address, 0, mask, 0
+    return 0, address >> 64, address & MASK, mask >> 64, mask & MASK
 
 
 class Flows(Verdicts):
@@ -77,9 +91,83 @@ class Flows(Verdicts):
         self._out_count = 0
         self._out = bytearray(self._out_room)
         self._only = 0
+        self.outside = 0
+        """Packets before or after the scope's times."""
+        self.elsewhere = 0
+        """TCP packets of other hosts and ports than the scope's."""
+        self._spanned = 0
+        self._since = 0
+        self._until = 0
+        self._narrowed = 0
+        self._nets = zeros(0)
+        self._ports = zeros(0)
         self._alone_ns = 0
         self._alone_backwards = 0
         self._before = (0, 0, 0, 0)
+
+    # The scope
+
+    def narrow(self, scope: Scope) -> None:
+        """From here on only packets of the scope are looked at; those that are left out are numbered like the others."""
+        self._spanned = 0 if scope.since_ns is None and scope.until_ns is None else 1
+        self._since = EARLIEST_NS if scope.since_ns is None else scope.since_ns
+        self._until = LATEST_NS if scope.until_ns is None else scope.until_ns
+        self._narrowed = 1 if scope.nets or scope.ports else 0
+        self._nets = array("Q", (word for net in scope.nets for word in net_words(net)))
+        self._ports = array("Q", scope.ports)
+
+    def _is_outside(self, ts_ns: int) -> int:
+        """1, counted, for a time that the scope leaves out."""
+        if self._since <= ts_ns <= self._until:
+            return 0
+        if not self._only:
+            self.outside += 1
+        return 1
+
+    def _is_within(self, four: int, s0: int, s1: int, d0: int, d1: int, near: int, far: int) -> int:
+        """1 for a packet from or to a host and a port of the scope."""
+        found = 1
+        if len(self._ports):
+            found = 0
+            for port in self._ports:
+                if port == near or port == far:
+                    found = 1
+        if not found or not len(self._nets):
+            return found
+        nets = self._nets
+        for net in range(len(nets) // 5):
+            at = 5 * net
+            if nets[at] != four:
+                continue
+            if s0 & nets[at + 3] == nets[at + 1] and s1 & nets[at + 4] == nets[at + 2]:
+                return 1
+            if d0 & nets[at + 3] == nets[at + 1] and d1 & nets[at + 4] == nets[at + 2]:
+                return 1
+        return 0
+
+    # Headers that are rare
+
+    def _is_error(self, protocol: int, t: int, end: int) -> int:
+        """1 for an ICMP error that quotes TCP: unreachable or time exceeded (RFC 792), and those of ICMPv6 with packet too big (RFC 4443)."""
+        if protocol == 1 and t + 28 <= end:
+            return 1 if (self._view[t] == 3 or self._view[t] == 11) and self._view[t + 17] == 6 else 0
+        if protocol == 58 and t + 48 <= end:
+            return 1 if 1 <= self._view[t] <= 3 and self._view[t + 14] == 6 else 0
+        return 0
+
+    def _scale(self, at: int, end: int) -> int:
+        """1 more than the shift of a SYN's window scale option (RFC 7323 section 2.2), 0 without one."""
+        while at + 2 < end:
+            kind = self._view[at]
+            if kind == 0:
+                return 0
+            size = 1 if kind == 1 else self._view[at + 1]
+            if size == 0 or (kind != 1 and size < 2):
+                return 0
+            if kind == 3 and size == 3:
+                return 1 + (self._view[at + 2] if self._view[at + 2] < 14 else 14)
+            at += size
+        return 0
 
     # Rows
 
@@ -290,6 +378,8 @@ class Flows(Verdicts):
         self.snapped += later.snapped
         self.undecodable += later.undecodable
         self.backwards += later.backwards + more
+        self.outside += later.outside
+        self.elsewhere += later.elsewhere
         self._first_ns = min(self._first_ns, later._first_ns)  # noqa: SLF001  one of us
         self._last_ns = max(self._last_ns, later._last_ns)  # noqa: SLF001  one of us
         self._file_first_ns = self._first_ns

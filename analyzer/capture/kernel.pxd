@@ -7,8 +7,8 @@ ctypedef unsigned char u8
 ctypedef unsigned long long u64
 ctypedef long long i64
 
-cdef u64 LOW, STATE, WANTED, TO_THE_END
-cdef u64 NS, _LATEST_NS
+cdef u64 LOW, STATE, WANTED, TO_THE_END, HELLO
+cdef u64 NS, LATEST_NS
 cdef i64 SYN
 cdef i64 UNDECIDED, HTTP, REJECTED, LATE
 cdef i64 DONE, SLOW, DATAGRAM, UNKNOWN, ICMP
@@ -55,9 +55,7 @@ cdef class Kernel(Flows):
     cdef int _ipv6(self, i64 p, i64 end, i64 frame_end, i64 number, i64 ts_ns, i64 to_file) except -1 nogil
     @cython.locals(code=i64, near=i64, far=i64)
     cdef int _other(self, i64 protocol, i64 p, i64 t, i64 end) except -1 nogil
-    cdef int _is_error(self, i64 protocol, i64 t, i64 end) except -1 nogil
-    @cython.locals(kind=i64, size=i64)
-    cdef int _scale(self, i64 at, i64 end) except -1 nogil
+    cdef int _is_elsewhere(self, i64 p, u64 near, u64 far) except -1 nogil
     @cython.locals(offset=i64, payload_at=i64, wire_payload=i64, size=i64, near=u64, far=u64, seq=u64, flags=i64, swapped=u64, ports=u64, at=i64,
                    info=u64, direction=u64, state=i64, head=i64, flow=u64, window=u64, scale=u64, about=u64)
     cdef int _tcp(self, i64 number, i64 ts_ns, u64 four, u64 s0, u64 s1, u64 d0, u64 d1, u64 ident, i64 t, i64 end, i64 ip_end,

@@ -24,11 +24,13 @@ except ImportError:
 from analyzer.capture.bits import (
     DATAGRAM,
     DONE,
+    HELLO,
     HIGHER_AT,
     HTTP,
     ICMP,
     INFO,
     LATE,
+    LATEST_NS,
     LOW,
     NS,
     REJECTED,
@@ -47,7 +49,6 @@ from analyzer.capture.slow import Decoded, SlowPath
 from analyzer.settings import Limits
 
 COMPILED: bool = bool(cython.compiled)
-_LATEST_NS = (1 << 63) - 1
 
 
 def _starts_late(word: int) -> int:
@@ -150,9 +151,12 @@ class Kernel(Flows):
                 break
             seconds = self._file_u32(at, big)
             ts_ns = seconds * NS + self._file_u32(at + 4, big) * scale
-            if self._packet(at + header, size, self._file_u32(at + 12, big), kind, self._base + self.number + 1, ts_ns, to_file):
+            if self._spanned and self._is_outside(ts_ns):
+                pass
+            elif self._packet(at + header, size, self._file_u32(at + 12, big), kind, self._base + self.number + 1, ts_ns, to_file):
                 break
-            self._time(ts_ns)
+            else:
+                self._time(ts_ns)
             self.number += 1
             self.seconds = seconds
             at += header + size
@@ -186,14 +190,17 @@ class Kernel(Flows):
                 break
             scale = known[3 * which + 1]
             ticks = self._file_u32(at + 12, big) << 32 | self._file_u32(at + 16, big)
-            if scale == 0 or ticks > _LATEST_NS // scale or _has_comment(self._view, at + 28 + ((size + 3) & ~3), at + total - 4, big):
+            if scale == 0 or ticks > LATEST_NS // scale or _has_comment(self._view, at + 28 + ((size + 3) & ~3), at + total - 4, big):
                 break
             if self._no_room(size):
                 self._hungry = size + 1
                 break
-            if self._packet(at + 28, size, self._file_u32(at + 24, big), known[3 * which], self._base + self.number + 1, ticks * scale, to_file):
+            if self._spanned and self._is_outside(ticks * scale):
+                pass
+            elif self._packet(at + 28, size, self._file_u32(at + 24, big), known[3 * which], self._base + self.number + 1, ticks * scale, to_file):
                 break
-            self._time(ticks * scale)
+            else:
+                self._time(ticks * scale)
             known[3 * which + 2] = 1
             self.number += 1
             self.last_block_ns = ticks * scale
@@ -202,6 +209,8 @@ class Kernel(Flows):
 
     def packet(self, number: int, ts_ns: int, link: int, buffer: bytes | bytearray, at: int, size: int, wire_size: int, file_at: int) -> None:
         """One packet of any kind. ``file_at`` is where byte ``at`` of ``buffer`` lies in the capture's file."""
+        if self._spanned and self._is_outside(ts_ns):
+            return
         self._view = buffer
         number += self._base
         kind = KINDS.get(link, 0)
@@ -357,7 +366,7 @@ class Kernel(Flows):
             far = self._u16(t + 2)
             if far == 4789 or far == 8472 or far == 6081 or far == 4754 or far == 2152 or near == 4789:
                 code = SLOW
-            if (near == 88 or far == 88) and t + 8 < end and self._is_kdc(self._view[t + 8]) and not self._only:
+            if (near == 88 or far == 88) and t + 8 < end and self._is_kdc(self._view[t + 8]) and not self._only and not self._is_elsewhere(p, near, far):
                 if self._datagram_room > 0:
                     self._payload_at = p
                     code |= DATAGRAM
@@ -371,27 +380,13 @@ class Kernel(Flows):
                 self.icmp_over += 1
         return code
 
-    def _is_error(self, protocol: int, t: int, end: int) -> int:
-        """1 for an ICMP error that quotes TCP: unreachable or time exceeded (RFC 792), and those of ICMPv6 with packet too big (RFC 4443)."""
-        if protocol == 1 and t + 28 <= end:
-            return 1 if (self._view[t] == 3 or self._view[t] == 11) and self._view[t + 17] == 6 else 0
-        if protocol == 58 and t + 48 <= end:
-            return 1 if 1 <= self._view[t] <= 3 and self._view[t + 14] == 6 else 0
-        return 0
-
-    def _scale(self, at: int, end: int) -> int:
-        """1 more than the shift of a SYN's window scale option (RFC 7323 section 2.2), 0 without one."""
-        while at + 2 < end:
-            kind = self._view[at]
-            if kind == 0:
-                return 0
-            size = 1 if kind == 1 else self._view[at + 1]
-            if size == 0 or (kind != 1 and size < 2):
-                return 0
-            if kind == 3 and size == 3:
-                return 1 + (self._view[at + 2] if self._view[at + 2] < 14 else 14)
-            at += size
-        return 0
+    def _is_elsewhere(self, p: int, near: int, far: int) -> int:
+        """1 when the scope leaves out what has an IP header at ``p`` and these ports."""
+        if not self._narrowed:
+            return 0
+        if self._view[p] >> 4 == 4:
+            return 1 - self._is_within(1, self._u32(p + 12), 0, self._u32(p + 16), 0, near, far)
+        return 1 - self._is_within(0, self._u64(p + 8), self._u64(p + 16), self._u64(p + 24), self._u64(p + 32), near, far)
 
     def _tcp(
         self,
@@ -409,6 +404,12 @@ class Kernel(Flows):
         to_file: int,
     ) -> int:
         """``to_file`` added to a buffer offset gives the file offset; -1 when the bytes are not in the file as they are."""
+        near = self._u16(t)
+        far = self._u16(t + 2)
+        if self._narrowed and not self._is_within(four, s0, s1, d0, d1, near, far):
+            if not self._only:
+                self.elsewhere += 1
+            return DONE
         self.tcp_packets += 1
         offset = (self._view[t + 12] >> 4) << 2
         if offset < 20:
@@ -428,8 +429,6 @@ class Kernel(Flows):
             size = wire_payload
         if size < wire_payload:
             self.snapped += 1
-        near = self._u16(t)
-        far = self._u16(t + 2)
         seq = self._u32(t + 4)
         flags = self._view[t + 13]
         # The flow: both directions have the same slot.
@@ -471,6 +470,8 @@ class Kernel(Flows):
                 if self._only and (state == REJECTED or not info & TO_THE_END):
                     info &= ~WANTED
                     self._wanted -= 1
+                if state == REJECTED and self._is_hello(self._view, payload_at, head):
+                    info |= HELLO
                 self._table[at + 5] = info
                 if state == REJECTED:
                     return DONE

@@ -19,7 +19,7 @@ from analyzer.settings import Limits, Scope
 Progress = Callable[[str, int, int], None]
 Problem = tuple[str, str, int | None]
 """(issue code, detail, packet number)."""
-COUNTS = ("snapped", "undecodable", "backwards", "spool_full", "icmp_over", "datagrams_over", "given_up", "forgotten")
+COUNTS = ("snapped", "undecodable", "backwards", "spool_full", "icmp_over", "datagrams_over", "given_up", "forgotten", "outside", "elsewhere")
 """What the kernel counts of packets, through all files of a point."""
 _UNREAD = ("capture.decompression", "capture.unreadable")
 
@@ -154,7 +154,10 @@ class Point(Struct):
         limits = self.limits
 
         def kernel() -> Kernel:
-            return Kernel(piece.ordinal, limits, SlowPath(limits), self.spooled, in_place=True, all_http=self.scope.all_http, force=frozenset())
+            made = Kernel(piece.ordinal, limits, SlowPath(limits), self.spooled, in_place=True, all_http=self.scope.all_http, force=frozenset())
+            made.narrow(self.scope)
+            made.know(self.scope.client_randoms)
+            return made
 
         def seen(size: int) -> None:
             if progress is not None:
@@ -164,7 +167,7 @@ class Point(Struct):
             found = halves.scanned(source.path, limits, kernel, host_of, seen)
         except OSError:  # one thread will meet it, too, and keep what came before
             return False
-        if found is None:
+        if found is None or found.walk.secrets:  # one half does not know the key log that the other one carries
             return False
         self.kernel = found.kernel
         self.halved = _Halved(found.flows, found.late, ((found.kernel, 0), found.later))
@@ -178,6 +181,8 @@ class Point(Struct):
             kernel = self.kernel = chosen()(
                 piece.ordinal, self.limits, slow, self.spooled, in_place=source.seekable, all_http=self.scope.all_http, force=self.force
             )
+            kernel.narrow(self.scope)
+            kernel.know(self.scope.client_randoms)
         else:
             kernel.next_file(self.packets, in_place=source.seekable)
         walk = Walk()

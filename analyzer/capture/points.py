@@ -57,6 +57,7 @@ class _Head(NamedTuple):
     piece: Piece
     first_ns: int | None
     link: int | None
+    format: str = ""
 
 
 class _Open(NamedTuple):
@@ -82,9 +83,10 @@ def scan_all(pieces: Sequence[Piece], limits: Limits, scope: Scope, progress: Pr
 
 def _points(pieces: Sequence[Piece], limits: Limits, scope: Scope, spool: Spool, progress: Progress | None) -> tuple[list[Point], list[Scanned]]:
     heads = [_head(piece, limits) for piece in pieces] if len(pieces) > 1 else [_Head(pieces[0], None, None)]
+    heads, pruned = _pruned(heads, scope)
     begins = sorted(head.first_ns for head in heads if head.first_ns is not None)
     points: list[Point] = []
-    unread: list[Scanned] = []
+    unread: list[Scanned] = [*pruned]
     still: list[_Open] = []
     one_point: list[tuple[Point, Point]] = []
     for head in _in_order(heads):
@@ -154,8 +156,9 @@ def _head(piece: Piece, limits: Limits) -> _Head:
     """The first packet of a file; a pipe can be read only once."""
     if piece.path == STDIN:
         return _Head(piece, None, None)
-    first = next(_frames(piece, limits), None)
-    return _Head(piece, None, None) if first is None else _Head(piece, first[0], first[1])
+    walk = Walk()
+    first = next(_beginning(piece, limits, walk, None), None)
+    return _Head(piece, None, None) if first is None else _Head(piece, first.ts_ns, first.link, walk.format)
 
 
 def _frames(piece: Piece, limits: Limits) -> Iterator[tuple[int, int, bytes]]:
@@ -208,6 +211,40 @@ def _in_order(heads: Sequence[_Head]) -> list[_Head]:
     many = [group for group in ordered if len(group) > 1]
     singles = [[head] for head in (alone if _rises(alone) else sorted(alone, key=_time))]
     return [head for group in _merged(many, singles) for head in group]
+
+
+def _pruned(heads: list[_Head], scope: Scope) -> tuple[list[_Head], list[Scanned]]:
+    """The files to read, and those of rotated ones that lie before or after the scope as a whole: of these only the beginning was looked at.
+
+    Files of one name go on in each other where their times rise along: then each ends about when the next one begins."""
+    if scope.since_ns is None and scope.until_ns is None:
+        return heads, []
+    groups: dict[str, list[_Head]] = {}
+    for head in heads:
+        groups.setdefault(_stem(head.piece), []).append(head)
+    kept: list[_Head] = []
+    pruned: list[Scanned] = []
+    for group in groups.values():
+        ordered = _sorted(group)
+        if len(ordered) < 2 or any(head.first_ns is None for head in ordered):
+            kept += group
+            continue
+        for place, head in enumerate(ordered):
+            ends = _time(ordered[place + 1]) if place + 1 < len(ordered) else None
+            before = scope.since_ns is not None and ends is not None and ends < scope.since_ns - _DISORDER_NS
+            after = scope.until_ns is not None and _time(head) > scope.until_ns + _DISORDER_NS
+            if before or after:
+                pruned.append(_left_out(head, "before" if before else "after"))
+            else:
+                kept.append(head)
+    return sorted(kept, key=lambda head: head.piece.ordinal), pruned
+
+
+def _left_out(head: _Head, side: str) -> Scanned:
+    piece = head.piece
+    capture = Capture(piece.ordinal, piece.path, piece.name, head.format, Path(piece.path).stat().st_size)
+    detail = f"not read: by the times of its first packet and of the file after it, it lies {side} the times asked for"
+    return Scanned(capture, (), (Issue("capture.outside-scope", detail, capture=piece.ordinal),), None)
 
 
 def _merged(many: list[list[_Head]], singles: list[list[_Head]]) -> list[list[_Head]]:

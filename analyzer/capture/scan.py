@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from msgspec.structs import replace
 
@@ -22,12 +22,14 @@ from analyzer.capture.links import link
 from analyzer.capture.open import STDIN
 from analyzer.capture.point import COUNTS, Part, Piece, Point, Problem, Progress, Spool, Spooled, host_of
 from analyzer.errors import InputError
-from analyzer.records.capture import Capture, Flow, IcmpError
+from analyzer.records.capture import Capture, Flow, IcmpError, Verdict
 from analyzer.records.ids import key_number, packet_key
 from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcPiece
 from analyzer.settings import Limits, Scope
 
+_LISTED = 20
+"""Servers and ports of TLS that was not kept."""
 _BEFORE = 3
 """TLS connections before one of WinRM's that may be its other side."""
 
@@ -82,12 +84,17 @@ def _in_front(point: Point) -> frozenset[int]:
     That is TLS to a host that WinRM comes from, and in a file that is quickly read again the TLS connections that began right before each of WinRM's, as a
     proxy has another address on its other side."""
     limits = point.limits
-    flows = [flow for flow in point.flows() if flow.ports[1] in WINRM_PORTS]
+    ports = {*WINRM_PORTS, *limits.tls_ports}
+    flows = [flow for flow in point.flows() if flow.ports[1] in ports or (flow.verdict is Verdict.TLS and point.scope.client_randoms)]
     words = frozenset(_words(flow.hosts[0]) for flow in flows)
     tables = point.tables if words else ()
     found = {number + before for kernel, before in tables for number in kernel.rejected_at(words, limits.front_ports)}
+    found |= {number + before for kernel, before in tables for number, host, _, _ in kernel.hellos() if host in words}
     if sum(part.size for part in point.parts) < limits.parallel_bytes:
-        others = sorted(number + before for kernel, before in tables for number in kernel.rejected_at(frozenset(), limits.front_ports))
+        others = sorted(
+            {number + before for kernel, before in tables for number in kernel.rejected_at(frozenset(), limits.front_ports)}
+            | {number + before for kernel, before in tables for number, _, _, _ in kernel.hellos()}
+        )
         for flow in flows:
             place = bisect_left(others, key_number(flow.segments.key[0]))
             found.update(others[max(place - _BEFORE, 0) : place])
@@ -118,10 +125,17 @@ def described(point: Point, *, flows_elsewhere: bool = False) -> list[Scanned]:
     for part, problem in _notes(point):
         problems[part.piece.ordinal].append(problem)
     wanted = bool(flows) or flows_elsewhere
+    elsewhere = Counter((host, port, four) for table, _ in point.tables for _, host, port, four in table.hellos())
     kdc, icmp = _kdc(point) if wanted else (), _icmp(point, name) if wanted else ()
     return [
         Scanned(
-            capture=replace(_capture(part), point=name, point_last_ns=kernel.last_ns, flows=sum(flow.capture == part.piece.ordinal for flow in placed)),
+            capture=replace(
+                _capture(part),
+                point=name,
+                point_last_ns=kernel.last_ns,
+                **_elsewhere(elsewhere if part is parts[0] else Counter()),
+                flows=sum(flow.capture == part.piece.ordinal for flow in placed),
+            ),
             flows=tuple(flow for flow in placed if flow.capture == part.piece.ordinal),
             issues=tuple(_issues(problems[part.piece.ordinal], part.piece.ordinal, point.limits)),
             spool=point.spooled.file,
@@ -130,6 +144,16 @@ def described(point: Point, *, flows_elsewhere: bool = False) -> list[Scanned]:
         )
         for part in parts
     ]
+
+
+def _elsewhere(found: Counter[tuple[tuple[int, int], int, bool]]) -> dict[str, Any]:
+    """TLS that was not kept, as the description of a capture has it."""
+    listed = tuple((_host(words, four), port, count) for (words, port, four), count in found.most_common(_LISTED))
+    return {"tls_elsewhere": listed, "tls_elsewhere_total": found.total()}
+
+
+def _host(words: tuple[int, int], four: bool) -> str:  # noqa: FBT001  as the kernel tells it
+    return host_of(words[0].to_bytes(4, "big") if four else words[0].to_bytes(8, "big") + words[1].to_bytes(8, "big"))
 
 
 def _part_of(parts: Sequence[Part], number: int) -> Part:
@@ -179,7 +203,19 @@ def _icmp(point: Point, name: int) -> tuple[IcmpError, ...]:
         return ()
     from analyzer.capture.icmp import icmp_errors
 
-    return tuple(replace(error, packet=_place(point.parts, error.packet), point=name) for error in icmp_errors(0, packets, host_of))
+    errors = (error for error in icmp_errors(0, packets, host_of) if _is_in(point.scope, error))
+    return tuple(replace(error, packet=_place(point.parts, error.packet), point=name) for error in errors)
+
+
+def _is_in(scope: Scope, error: IcmpError) -> bool:
+    """Whether the segment that an ICMP error quotes is of a host and a port of the scope."""
+    if not scope.nets and not scope.ports:
+        return True
+    from ipaddress import ip_address, ip_network
+
+    ends = (error.source, error.target)
+    hosts = not scope.nets or any(ip_address(host) in ip_network(net) for host, _ in ends for net in scope.nets)
+    return hosts and (not scope.ports or any(port in scope.ports for _, port in ends))
 
 
 def _kdc(point: Point) -> tuple[KdcPiece, ...]:
@@ -239,13 +275,29 @@ def _notes(point: Point) -> Iterator[tuple[Part, Problem]]:
             f"flow_table_slots={limits.flow_table_slots}: {counts['forgotten']} connections without WinRM were forgotten; had one gone on, it began again",
         ),
     }
+    yield from _left_out(parts)
     for place, name in enumerate(COUNTS):
+        if name not in words:
+            continue
         first = next((part for part in parts if part.counts[place]), None)
         if first is not None:
             yield first, (*words[name], None)
     left = sorted(point.late - point.force)
     if left:
         yield _part_of(parts, left[0]), ("capture.limit", f"{len(left)} connections show WinRM only late and could not be read again", None)
+
+
+def _left_out(parts: Sequence[Part]) -> Iterator[tuple[Part, Problem]]:
+    """What the scope left out of each file."""
+    before = {"outside": 0, "elsewhere": 0}
+    for part in parts:
+        counts = dict(zip(COUNTS, part.counts, strict=True))
+        outside, elsewhere = (counts[name] - before[name] for name in ("outside", "elsewhere"))
+        told = [f"{outside} of {part.walk.packets} packets are before or after the times asked for"] if outside else []
+        told += [f"{elsewhere} TCP packets are from and to other hosts or ports"] if elsewhere else []
+        if told:
+            yield part, ("capture.outside-scope", "; ".join(told), None)
+        before = counts
 
 
 def _issues(problems: list[Problem], ordinal: int, limits: Limits) -> Iterator[Issue]:

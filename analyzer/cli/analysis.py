@@ -31,6 +31,12 @@ class Given(NamedTuple):
     proxy: str | None = None
     config: str | None = None
     mask: Literal["usual", "strict"] = "usual"
+    since: str | None = None
+    until: str | None = None
+    hosts: tuple[str, ...] = ()
+    nets: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    tls_ports: tuple[int, ...] = ()
     options: tuple[tuple[str, object], ...] = ()
     """Those of the command line that say how captures are read, with their values."""
 
@@ -49,6 +55,9 @@ def recorded(arguments: list[str]) -> list[str]:
 def read_any(captures: tuple[str, ...], given: Given) -> api.Case | OpenedCase:
     """A case folder, when it is the only input, else what `read_case` makes of the captures."""
     if len(captures) == 1 and api.is_case(captures[0]):
+        if _is_part(given):
+            msg = f"{captures[0]} is a case folder: its scope was set when it was made; --from, --to, --host, --net and --port need the captures"
+            raise UsageError(msg)
         case = api.open_case(captures[0]).hiding(given.secrets, given.keylog, given.keytab, given.mask)
         for failure in case.failures:
             complain(failure)
@@ -77,10 +86,20 @@ def read_case(captures: tuple[str, ...], given: Given) -> api.Case:
     return case
 
 
+def _scope(given: Given) -> Scope:
+    if not _is_part(given):
+        return Scope(all_http=given.scope == "http")
+    return api.scope(given.since, given.until, (*given.hosts, *given.nets), given.ports, all_http=given.scope == "http")
+
+
+def _is_part(given: Given) -> bool:
+    return bool(given.since or given.until or given.hosts or given.nets or given.ports)
+
+
 def _analyzed(captures: tuple[str, ...], given: Given, progress: Progress) -> api.Case:
     return api.analyze(
         captures,
-        scope=Scope(all_http=given.scope == "http"),
+        scope=_scope(given),
         secrets=given.secrets,
         keylog=given.keylog,
         keytab=given.keytab,
@@ -89,6 +108,7 @@ def _analyzed(captures: tuple[str, ...], given: Given, progress: Progress) -> ap
         proxy=given.proxy,
         config=given.config,
         mask=given.mask,
+        tls_ports=given.tls_ports,
         progress=progress,
         arguments=["winrm-analyzer", *recorded(sys.argv[1:])],
         options=given.options,

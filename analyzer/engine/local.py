@@ -47,7 +47,14 @@ def run(
         from analyzer.rules.products import known_product
 
         asked = replace(asked, proxy=known_product(asked.proxy))
-    settings = Settings(limits, secrets, asked)
+    told: tuple[str, ...] = ()
+    if scope.is_part:
+        from analyzer.engine.scoping import words
+
+        told = words(scope)
+    settings = Settings(limits, secrets, asked, told)
+    if secrets.tls:
+        scope = replace(scope, client_randoms=frozenset(one.client_random for one in secrets.tls))
     found = expanded(inputs, limits)
     scanned = scan_all([Piece(item.path, ordinal, item.name) for ordinal, item in enumerate(found.inputs)], limits, scope, progress)
     scanned[0] = scanned[0]._replace(issues=(*found.others, *scanned[0].issues))  # of no capture: the first one carries them
@@ -62,7 +69,7 @@ def run(
         result, texts = read(scanned, sources, settings, progress)
         return Run(result, sources, texts)
     # most captures that are searched for WinRM hold none: what decodes it is not even loaded
-    evidence = captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues))
+    evidence = replace(captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues)), scope=told)
     if not secrets.empty:
         from analyzer.engine.keyuse import unread, uses
 

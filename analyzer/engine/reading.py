@@ -100,7 +100,7 @@ def _read(
     found = replace(found, story=told(found).story)
     who = attributed(found, found.shells, found.commands)
     found = replace(found, shells=who.shells, commands=who.commands, files=moved(who.commands))
-    found = replace(found, product=settings.asked.proxy)
+    found = replace(found, product=settings.asked.proxy, scope=settings.scope)
     judgement = judged(found, settings, workers, _phase("rules", progress))
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.engine.forks import spread
-from analyzer.records.evidence import Evidence
+from analyzer.records.evidence import Evidence, tls_words
 from analyzer.records.finding import Finding
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Scorecard
@@ -49,6 +49,8 @@ class Settings(Struct, frozen=True, gc=False):
     limits: Limits
     secrets: Secrets
     asked: Asked
+    scope: tuple[str, ...] = ()
+    """What of the captures was looked at, in words; empty for all of them."""
 
 
 class Judgement(Struct, frozen=True, gc=False):
@@ -92,8 +94,8 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Calla
     left_out = explanations(found, {one.id: one.explains for one in own})
     dropped = {id(symptom) for symptom, _ in left_out}
     kept = sorted((finding for finding in found if id(finding) not in dropped), key=order)
-    if not kept and not evidence.connections:
-        return Judgement((), (), failures, (), _NOTHING)
+    if not kept and not evidence.connections and not evidence.scope:
+        return Judgement((), (), failures, (), (_NOTHING[0], *(tls_words(evidence) or _NOTHING[1:])))
     from analyzer.incidents.diagnosis import diagnosis
     from analyzer.incidents.grouping import Told, incidents
 

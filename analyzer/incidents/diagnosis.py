@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from analyzer.incidents.clients import Clients
 from analyzer.records.auth import Audience
-from analyzer.records.evidence import Evidence
+from analyzer.records.evidence import Evidence, tls_words
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.incident import Incident
 from analyzer.records.proxy import Role
@@ -201,15 +201,20 @@ def _ran(evidence: Evidence) -> Iterator[str]:
 
 def _seen(evidence: Evidence, clients: Clients) -> str:
     if not evidence.winrm:
-        return "No WinRM traffic was found."
+        return "No WinRM traffic was found in the scope that was asked for." if evidence.scope else "No WinRM traffic was found."
     judged = "no failure found; whether what was run was allowed cannot be told from packets" if evidence.commands else "no problem found"
     return f"{_counts(evidence, clients)}; {judged}."
 
 
 def _limits(evidence: Evidence) -> Iterator[str]:
     """What could not be seen, and so could hide a problem."""
+    if evidence.scope:
+        yield f"Only a part of the captures was looked at: {'; '.join(evidence.scope)}. What lies outside of it cannot be told."
+        if not evidence.winrm:
+            return
     if not evidence.winrm:
-        yield "WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?"
+        told = tls_words(evidence)
+        yield from told or ("WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?",)
         return
     yield from _encrypted(evidence)
     routed = {identity for route in evidence.routes for identity in (route.client_connection, *route.upstream_connections)}

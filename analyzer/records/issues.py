@@ -35,6 +35,7 @@ _KINDS = (
     Kind("capture.fragment-incomplete", "warning", "IP fragments of a packet are missing; what they carried is lost."),
     Kind("capture.fragment-overlap", "warning", "IP fragments overlap; the first copy of a byte was used, as most receivers do."),
     Kind("capture.snapped", "warning", "Packets were cut by the capture's snap length; the cut bytes count as missing."),
+    Kind("capture.outside-scope", "note", "Packets or files outside of the scope that was asked for (times, hosts, ports) were left out."),
     Kind("capture.decompression", "error", "The compressed file is damaged or ends early; what could be decompressed was read."),
     Kind("capture.limit", "warning", "A limit of the capture reader was reached; the detail names it."),
     Kind("capture.time-backwards", "note", "Packet times go backwards within the file (several interfaces, or a merged file)."),

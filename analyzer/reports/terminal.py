@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from analyzer.formats.text import visible
 from analyzer.records.auth import Audience, Mechanism
+from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.issues import KINDS
 from analyzer.records.result import Result
@@ -76,12 +77,22 @@ def evidence_lines(result: Result, width: int, *, full: bool = False) -> Iterato
     """The section *Evidence*: capture points, packets, time span, connections, logons."""
     evidence = result.evidence
     yield _title("EVIDENCE")
+    yield from scope_lines(evidence, width)
     yield from capture_points(evidence, full=full)
     kept = len(evidence.connections) - len(evidence.winrm & evidence.connections.keys())
     if kept:
         yield line(f"  also kept: {counted(kept, 'connection')} without WinRM, for the HTTP or authentication on it")
     if counted_conversations(evidence):
         yield from paragraph(_logons(result), width, label="logons: ", indent=2)
+
+
+def scope_lines(evidence: Evidence, width: int) -> Iterator[Line]:
+    """What of the captures was asked for, and what follows from that."""
+    if evidence.scope:
+        left = sum(issue.code == "capture.outside-scope" and issue.detail.startswith("not read") for issue in evidence.issues)
+        unread = f" {counted(left, 'file')} outside of it {'was' if left == 1 else 'were'} not read." if left else ""
+        text = f"{'; '.join(evidence.scope)}. Nothing outside of it was looked at: what is said to be missing may be there.{unread}"
+        yield from paragraph(text, width, label="scope: ", indent=2)
 
 
 def _scheme(mechanism: Mechanism) -> str:

@@ -11,7 +11,7 @@ from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.capture import Flow
 from analyzer.records.issues import Issue
 from analyzer.records.transport import Connection, Stream
-from analyzer.settings import Limits
+from analyzer.settings import Limits, Scope
 from analyzer.transport.connections import connection
 from tests.build.packets import Frame
 from tests.build.streams import Piece
@@ -40,13 +40,14 @@ class Made(NamedTuple):
         return [issue.code for issue in self.issues]
 
 
-def fed(frames: Iterable[Frame], *, force: frozenset[int] = ALL, limits: Limits | None = None, all_http: bool = False) -> Fed:
+def fed(frames: Iterable[Frame], *, force: frozenset[int] = ALL, limits: Limits | None = None, all_http: bool = False, scope: Scope | None = None) -> Fed:
     """``force`` keeps flows whatever they look like; the default keeps all."""
     spooled = bytearray()
 
     chosen = limits or Limits()
     slow = SlowPath(chosen)
     kernel = chosen_kernel()(0, chosen, slow, spooled.extend, in_place=False, all_http=all_http, force=force)
+    kernel.narrow(scope or Scope())
     for number, one in enumerate(frames, 1):
         kernel.packet(number, one.ts_ns, one.link, one.data, 0, len(one.data), one.sent, 0)
     slow.finish()

@@ -53,6 +53,7 @@ class Origin(NamedTuple):
     diagnosis: tuple[str, ...] = ()
     case_id: str = ""
     examiner: str = ""
+    scope: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, about: Mapping[str, object], title: str | None, *, show_secrets: bool) -> "Origin":
@@ -67,7 +68,9 @@ class Origin(NamedTuple):
         command = shlex.join(str(word) for word in listed("arguments"))
         version = str(about.get("version", ""))
         sentences_ = tuple(str(one) for one in listed("diagnosis"))
-        return cls(title or "WinRM capture report", version, rules, command, show_secrets, bool(about.get("all_http")), hit, sentences_)
+        asked = tuple(str(one) for one in listed("scope"))
+        http = bool(about.get("all_http"))
+        return cls(title or "WinRM capture report", version, rules, command, show_secrets, http, hit, sentences_, scope=asked)
 
 
 def page(cells: Cells, origin: Origin, room: Room | None = None) -> str:
