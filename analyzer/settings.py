@@ -90,6 +90,10 @@ class Limits(Struct, frozen=True, gc=False):
     """What the compressed bodies and streams of one connection may become in any case."""
     unpacked_ratio: int = 16
     """How many times larger than all that was captured of its connection they may become besides; WinRM's compress to a tenth."""
+    object_bytes: int = 64 << 20
+    """How much is kept of one object of PowerShell."""
+    file_bytes: int = 64 << 20
+    """How much is kept of one file that commands moved."""
     hash_tries: int = 400_000_000
     """NT hashes times NTLM logons that are tried without a name to go by: some two minutes of one core, compiled."""
     hash_tries_uncompiled: int = 10_000_000

@@ -211,6 +211,7 @@ def _limits(evidence: Evidence) -> Iterator[str]:
     if evidence.scope:
         yield f"Only a part of the captures was looked at: {'; '.join(evidence.scope)}. What lies outside of it cannot be told."
         if not evidence.winrm:
+            yield from tls_words(evidence)
             return
     if not evidence.winrm:
         told = tls_words(evidence)
