@@ -53,6 +53,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     proxy: str | None = None,
     config: Input | None = None,
     mask: Literal["usual", "strict"] = "usual",
+    tls_ports: Sequence[int] = (),
     progress: Progress | None = None,
     arguments: Sequence[str] = (),
     options: Sequence[tuple[str, object]] | None = None,
@@ -61,6 +62,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line.
     ``options``: its options with their values, for the commands that the first screen offers; without it those of the files with secrets.
     ``proxy``: the product whose settings the advice names. ``config`` (TOML): limits, and thresholds of rules (`analyzer.engine.configuration`).
+    ``tls_ports``: TLS on these is taken for WinRM over HTTPS, as on 5986.
     ``mask``: ``strict`` shows of command lines only the names of programs.
     Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
     """
@@ -82,6 +84,10 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     began = time.time_ns()
     folders, sigma = [os.fspath(one) for one in rules_dirs], [os.fspath(one) for one in sigma_dirs]
     most, thresholds = _configured(config, limits or Limits(), folders)
+    if tls_ports:
+        from msgspec.structs import replace
+
+        most = replace(most, tls_ports=(*most.tls_ports, *tls_ports))
     finished = run(paths, most, scope or Scope(), progress, secrets=known, asked=Asked(folders, sigma, proxy, thresholds))
     if known is not NO_SECRETS:
         from analyzer.case.keys import mask_of

@@ -36,6 +36,7 @@ class Given(NamedTuple):
     hosts: tuple[str, ...] = ()
     nets: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
+    tls_ports: tuple[int, ...] = ()
     options: tuple[tuple[str, object], ...] = ()
     """Those of the command line that say how captures are read, with their values."""
 
@@ -107,6 +108,7 @@ def _analyzed(captures: tuple[str, ...], given: Given, progress: Progress) -> ap
         proxy=given.proxy,
         config=given.config,
         mask=given.mask,
+        tls_ports=given.tls_ports,
         progress=progress,
         arguments=["winrm-analyzer", *recorded(sys.argv[1:])],
         options=given.options,

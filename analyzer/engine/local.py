@@ -53,6 +53,8 @@ def run(
 
         told = words(scope)
     settings = Settings(limits, secrets, asked, told)
+    if secrets.tls:
+        scope = replace(scope, client_randoms=frozenset(one.client_random for one in secrets.tls))
     found = expanded(inputs, limits)
     scanned = scan_all([Piece(item.path, ordinal, item.name) for ordinal, item in enumerate(found.inputs)], limits, scope, progress)
     scanned[0] = scanned[0]._replace(issues=(*found.others, *scanned[0].issues))  # of no capture: the first one carries them

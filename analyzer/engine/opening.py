@@ -14,15 +14,20 @@ from msgspec.structs import replace
 
 from analyzer.engine.forks import spread
 from analyzer.engine.missing import between, by_one_clock, missing_of, with_lost
+from analyzer.engine.room import room_of, too_large
 from analyzer.engine.ticketing import NOBODY, Named
-from analyzer.formats.content import codings, unpacked
+from analyzer.formats.content import Room, codings, unpacked
 from analyzer.formats.holes import Holed, shown, text_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog, key_log
-from analyzer.psrp.shells import Place, shells
+from analyzer.psrp.layers import MOST as MOST_OF_LAYERS
+from analyzer.psrp.methods import invoked, ran
+from analyzer.psrp.shells import Built, Place, shells
 from analyzer.records.auth import Audience, Conversation, CredsspFacts, Identity, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
+from analyzer.records.ids import key_capture, key_number
+from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent, Known
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.secrets import Secrets
@@ -34,7 +39,8 @@ from analyzer.sealing.opening import Opened, Source, Talk, opened
 from analyzer.sealing.tickets import Tickets
 from analyzer.settings import Limits
 from analyzer.wsman.copies import once
-from analyzer.wsman.envelope import decoded, described_text, encoding_of, read_marks
+from analyzer.wsman.envelope import decoded, described_text, encoding_of
+from analyzer.wsman.structure import seen
 from analyzer.wsman.winrs import operation
 
 _NOT_LOOKED_AT = (401, 407)
@@ -54,6 +60,7 @@ class Contents(Struct, frozen=True, gc=False):
     commands: tuple[Command, ...]
     credssp: Mapping[str, CredsspFacts] = {}
     """What is inside CredSSP logons, by conversation id."""
+    issues: tuple[Issue, ...] = ()
 
 
 class _Read(Struct, frozen=True, gc=False):
@@ -66,6 +73,9 @@ class _Read(Struct, frozen=True, gc=False):
     """Exchanges and shells whose streams are compressed."""
     plain: set[str]
     """Shells that were met without a word of compression."""
+    issues: list[Issue]
+    invoked: dict[str, list[Operation]]
+    """What methods of CIM classes ran, by exchange."""
 
 
 class _Tools(Struct, frozen=True, gc=False):
@@ -103,7 +113,9 @@ def contents(
     messages = dict(evidence.messages)
     clients = {identity: who.client for identity, who in named.items()}
     operations: dict[str, list[Operation]] = {}
+    methods: dict[str, list[Operation]] = {}
     for one in read:
+        methods.update(one.invoked)
         messages.update(one.messages)
         clients.update(one.clients)
         operations.update(one.operations)
@@ -112,8 +124,23 @@ def contents(
     kept += between(evidence, kept)
     sides = _sides(evidence)
     places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}
-    built = shells(by_one_clock(evidence, kept), places)
-    return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {})
+    built = shells(by_one_clock(evidence, kept), places, limits.object_bytes)
+    if methods:
+        own = once(evidence, messages, {identity: methods[identity] for identity in evidence.exchanges if identity in methods}).operations
+        called = ran(own, {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients, sides) for item in own})
+        built = Built((*built.shells, *called.shells), (*built.commands, *called.commands))
+    known = {(issue.code, issue.record) for issue in evidence.issues if issue.code == "wsman.limit"}
+    told = tuple(issue for one in read for issue in one.issues if (issue.code, issue.record) not in known)
+    told += tuple(_layers_cut(one) for one in built.commands if one.decoded is not None and len(one.decoded) >= MOST_OF_LAYERS)
+    limit = f"object_bytes={limits.object_bytes}"
+    told += tuple(Issue("wsman.limit", f"{limit}: {one.cut} objects of shell {one.id} are longer", capture=one.capture) for one in built.shells if one.cut)
+    return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, told)
+
+
+def _layers_cut(command: Command) -> Issue:
+    number = key_number(command.packets[0]) if command.packets else None
+    told = f"layers={MOST_OF_LAYERS} characters: what is encoded in command {command.id} was decoded up to there"
+    return Issue("wsman.limit", told, command.id, command.capture, number)
 
 
 def _credssp(tools: _Tools) -> dict[str, CredsspFacts]:
@@ -150,32 +177,41 @@ def _groups(evidence: Evidence) -> list[list[Talk]]:
 def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:
     """``compressed``: what is known of shells from elsewhere."""
     evidence = tools.evidence
-    out = _Read({}, {}, defaultdict(list), set(compressed), set())
-    for message, known, text in _texts(tools, talks, out.messages, out.clients):
-        marks = read_marks(text)
+    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], defaultdict(list))
+    rooms = {talk.connection.id: Room(room_of(talk.connection, tools.limits)) for talk in talks}
+    for message, known, text in _texts(tools, talks, out.messages, out.clients, rooms):
+        marks, odd = seen(text)
         full = described_text(message, text, marks, tools.limits, **known) if message.protection is Protection.SEALED else message
         out.messages[message.id] = full
         half = _half(evidence, full)
+        if message.protection is Protection.SEALED and half is not None and (marks.has_dtd or odd is not None):
+            code, detail = odd or ("wsman.rejected-dtd", "a document type declaration")
+            out.issues.append(Issue(code, detail, message.id, key_capture(half[1][0]), key_number(half[1][0])))
         status = _status(evidence, full.exchange)
-        found = None if half is None else operation(full, text, marks, half[0], half[1], out.compressed, status)
+        found = None if half is None else operation(full, text, marks, half[0], half[1], out.compressed, status, rooms.get(_connection(evidence, full)))
+        method = None if half is None or found is not None else invoked(full, text, half[0], half[1], status)
+        found = found or method
         if found is not None and status not in _NOT_LOOKED_AT:
             lacking = missing_of(evidence, full)
             found = found if lacking == 0 else replace(found, missing=lacking, unproved=full.protection is Protection.SEALED)
-            out.operations[full.exchange].append(found)
+            (out.operations if method is None else out.invoked)[full.exchange].append(found)
             if found.shell_id and found.shell_id not in out.compressed:
                 out.plain.add(found.shell_id)
-    return replace(out, operations=dict(out.operations), compressed=out.compressed - compressed)
+    out.issues.extend(too_large(evidence.connections[identity], tools.limits) for identity, room in rooms.items() if room.full)
+    return replace(out, operations=dict(out.operations), invoked=dict(out.invoked), compressed=out.compressed - compressed)
 
 
 def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Iterator[tuple[str, str]]:
     """(message id, text) of every body that can be read; they are opened anew, since no plaintext is kept."""
     tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), fetch, limits)
     for group in _groups(evidence):
-        for message, _, text in _texts(tools, group, {}, {}):
+        for message, _, text in _texts(tools, group, {}, {}, {talk.connection.id: Room(room_of(talk.connection, limits)) for talk in group}):
             yield message.id, shown(text)[0]
 
 
-def _texts(tools: _Tools, talks: list[Talk], messages: dict[str, Message], clients: dict[str, str]) -> Iterator[tuple[Message, Mapping[str, object], str]]:
+def _texts(
+    tools: _Tools, talks: list[Talk], messages: dict[str, Message], clients: dict[str, str], rooms: Mapping[str, Room]
+) -> Iterator[tuple[Message, Mapping[str, object], str]]:
     """Every message whose envelope can be read, with what its opening tells of it and its text; the sealed ones that cannot be read get their reason in
     ``messages``."""
     evidence, limits = tools.evidence, tools.limits
@@ -183,7 +219,7 @@ def _texts(tools: _Tools, talks: list[Talk], messages: dict[str, Message], clien
         if result.conversation is not None and result.client is not None:
             clients[result.conversation] = result.client
         message, known = evidence.messages[result.message], _verdict(result)
-        text = _plain(evidence, message, result.text, limits)
+        text = _plain(evidence, message, result.text, limits, rooms.get(_connection(evidence, message)))
         part = None if result.part is None else _part(evidence, message, result.part)
         if part is not None:
             yield message, known, text_of(part, encoding_of(part.data))
@@ -192,17 +228,21 @@ def _texts(tools: _Tools, talks: list[Talk], messages: dict[str, Message], clien
         else:
             yield message, known, decoded(text)
     for talk in talks:
-        for message, clear in _clear(talk, evidence.messages, tools.fetch, limits):
+        for message, clear in _clear(talk, evidence.messages, tools.fetch, limits, rooms.get(talk.connection.id)):
             yield message, {}, clear
 
 
-def _plain(evidence: Evidence, message: Message, text: Known[bytes], limits: Limits) -> Known[bytes]:
+def _connection(evidence: Evidence, message: Message) -> str:
+    return evidence.exchanges[message.exchange].connection
+
+
+def _plain(evidence: Evidence, message: Message, text: Known[bytes], limits: Limits, room: Room | None) -> Known[bytes]:
     """MS-WSMV 2.2.9.2: a body is compressed before it is sealed, though the header that says so stands outside."""
     exchange = evidence.exchanges[message.exchange]
     half = exchange.request if message.from_client else exchange.response
     if isinstance(text, Absent) or isinstance(half, Absent):
         return text
-    return unpacked(text, [coding for coding in codings(half.headers) if coding == "sldc"], limits.opened_bytes)
+    return unpacked(text, [coding for coding in codings(half.headers) if coding == "sldc"], limits.opened_bytes, room)
 
 
 def _part(evidence: Evidence, message: Message, found: Holed) -> Holed | None:
@@ -221,7 +261,7 @@ def _verdict(result: Opened) -> dict[str, object]:
     return {**why, "secret": result.secret, "check": result.check}
 
 
-def _clear(talk: Talk, messages: Mapping[str, Message], fetch: Fetch, limits: Limits) -> Iterator[tuple[Message, str]]:
+def _clear(talk: Talk, messages: Mapping[str, Message], fetch: Fetch, limits: Limits, room: Room | None) -> Iterator[tuple[Message, str]]:
     for exchange in talk.exchanges:
         for from_client, half, stream in ((True, exchange.request, talk.connection.to_server), (False, exchange.response, talk.connection.to_client)):
             message = None if isinstance(half, Absent) else messages.get(half.id)
@@ -239,7 +279,7 @@ def _clear(talk: Talk, messages: Mapping[str, Message], fetch: Fetch, limits: Li
                 yield message, text_of(part, encoding_of(part.data))
                 continue
             raw = read_body(Reader(stream, fetch), half.body, 0, min(half.body.size, limits.opened_bytes))
-            plain = unpacked(raw, codings(half.headers), limits.opened_bytes)
+            plain = unpacked(raw, codings(half.headers), limits.opened_bytes, room)
             if not isinstance(plain, Absent):
                 yield message, decoded(plain)
 

@@ -22,6 +22,8 @@ from msgspec.structs import replace
 
 from analyzer.auth.conversations import conversations
 from analyzer.auth.steps import steps_of
+from analyzer.engine.room import room_of, too_large
+from analyzer.formats.content import Room
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog
 from analyzer.formats.tls_facts import answers_in_tls, tls_facts
@@ -209,13 +211,16 @@ def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Lim
     parsed = _parsed(made, fetch, limits)
     complaints = [*issues, *parsed.issues]
     described_messages: list[Message] = []
+    room = Room(room_of(made, limits))
     for exchange in parsed.exchanges:
         found, problems = messages(made, exchange, fetch, limits)
         complaints += problems
         for message in found:
-            full, problems = described(message, made, exchange, fetch, limits)
+            full, problems = described(message, made, exchange, fetch, limits, room)
             described_messages.append(full)
             complaints += problems
+    if room.full:
+        complaints.append(too_large(made, limits))
     spoken, problems = conversations(made, parsed.exchanges, limits)
     complaints += problems
     return Talk(made, parsed.exchanges, tuple(described_messages), spoken, tuple(complaints), issues), parsed.tunnel

@@ -17,21 +17,44 @@ _FREE = 1 << 20
 _WINDOWS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 
 
+class Room:
+    """What is left of the bytes that one connection's compressed parts may become. ``full``: something was left out for it.
+
+    A sum, since small parts can each stay below any limit of a part's own.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+        self.full = False
+
+    def took(self, size: int) -> None:
+        """So many bytes came out of a part."""
+        self.left -= size
+
+
 def codings(headers: Iterable[Header]) -> tuple[str, ...]:
     """The codings that a message's headers name, in the order in which they were applied."""
     words = [word.strip().lower() for header in headers if header.name.lower() == "content-encoding" for word in header.value.split(",")]
     return tuple(word for word in words if word and word != "identity")
 
 
-def unpacked(data: bytes, applied: Sequence[str], limit: int) -> Known[bytes]:
-    """The bytes before ``applied`` was done to them, at most ``limit`` of them."""
+def unpacked(data: bytes, applied: Sequence[str], limit: int, room: Room | None = None) -> Known[bytes]:
+    """The bytes before ``applied`` was done to them, at most ``limit`` of them, and no more than there is ``room`` for."""
     if len(applied) > _LAYERS:
         return Absent(Why.OVER_LIMIT, f"{len(applied)} content codings, {_LAYERS} are undone")
     most = min(limit, max(_FREE, len(data) * _RATIO))
     for coding in reversed(applied):
-        found = _unpacked(data, coding, most)
+        if room is not None and room.left <= 0:
+            room.full = True
+            return Absent(Why.OVER_LIMIT, "unpacked_ratio: the bodies of this connection became too large")
+        found = _unpacked(data, coding, most if room is None else min(most, room.left))
         if isinstance(found, Absent):
+            if room is not None and found.why is Why.OVER_LIMIT:
+                room.took(most)
+                room.full = True
             return found
+        if room is not None:
+            room.took(len(found))
         data = found
     return data
 

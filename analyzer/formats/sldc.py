@@ -97,8 +97,11 @@ def _copy(out: bytearray, since: int, count: int, displacement: int) -> None:
     """Copies from the history, a ring in which the byte after the last reset lies at 0; a match may run into what it writes."""
     written = len(out) - since
     back = (written - displacement - 1) % _HISTORY + 1
-    for _ in range(count):
-        if back > len(out) - since:
-            out.append(0)
-        else:
-            out.append(out[-back])
+    empty = min(max(back - written, 0), count)
+    out += bytes(empty)
+    count -= empty
+    if count <= back:
+        out += out[len(out) - back : len(out) - back + count]
+        return
+    pattern = bytes(out[-back:])
+    out += (pattern * (count // back + 1))[:count]

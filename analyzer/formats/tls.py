@@ -106,6 +106,12 @@ class _Way(Struct):
     failures: int = 0
 
 
+_BEFORE_HELLO = 1 << 17
+"""Bytes of handshake messages in which a hello is looked for: it is the first one, or the second after a HelloRetryRequest."""
+_UNFINISHED = 1 << 17
+"""Bytes of an encrypted handshake message that is not whole yet; the messages that are looked for there have less than a hundred."""
+
+
 def opened(to_server: Stream, to_client: Stream, keys: KeyLog, fetch: Fetch) -> tuple[list[Piece], list[Piece]] | None:
     """The application data of both directions, record by record; None when the key log lacks the secrets or the cipher suite is not known."""
     found = unsealed(to_server, to_client, keys, fetch)
@@ -167,16 +173,28 @@ def encrypted_handshake(to_server: Stream, to_client: Stream, keys: KeyLog, fetc
 
 
 def _hello(stream: Stream, kind: int, fetch: Fetch) -> Hello | None:
-    data = b""
+    parts: list[bytes] = []
+    size, needed, total = 0, 4, 0
     for record in records(Reader(stream, fetch)):
         if record.kind != HANDSHAKE:
             if record.kind == CHANGE_CIPHER_SPEC:
                 continue
             break
-        data += record.body
+        parts.append(record.body)
+        size += len(record.body)
+        total += len(record.body)
+        if total > _BEFORE_HELLO:
+            break
+        if size < needed:
+            continue
+        data, taken = b"".join(parts), 0
         for found, body in handshakes(data):
             if found == kind and (made := hello(kind, body)) is not None:
                 return made
+            taken += 4 + len(body)
+        rest = data[taken:]
+        parts, size = [rest], len(rest)
+        needed = 4 + int.from_bytes(rest[1:4], "big") if len(rest) >= 4 else 4
     return None
 
 
@@ -238,7 +256,7 @@ def _record_13(way: _Way, record: Record, suite: Suite) -> None:
     way.last_raw = record.end_at
     _note(way, record, content if kind == ALERT else b"")
     if kind == HANDSHAKE:
-        way.handshake_data += content
+        way.handshake_data = (way.handshake_data + content)[-_UNFINISHED:]
         for found, body in handshakes(way.handshake_data):
             if found == FINISHED and way.application is not None and way.secret != way.application:
                 _switch(way, suite, way.application)

@@ -109,7 +109,7 @@ def _tunnelled(walk: _Walk, connect: Raw) -> bool:
     A client that goes on with anything but a request to the proxy was answered 2xx, also where that answer was lost.
     """
     index = len(walk.requests) - 1
-    answered_at = max((response.end_at for response in walk.responses), default=0)
+    answered_at = walk.responses[-1].end_at if walk.responses else 0
     for raw in walk.answers:
         acked = walk.far.acked(raw.head.at)
         if raw.resumed and raw.head.at and acked > connect.end_at:  # the answer was lost, this is one to what came after it

@@ -13,8 +13,13 @@ from analyzer.formats.reader import Hole, Reader, Short
 from analyzer.records.http import Header
 from analyzer.settings import Limits
 
-REQUEST_LINE = re.compile(rb"([A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]{0,31}) +(\S.*?) +(HTTP/\d\.\d) *\r?$", re.DOTALL)
-STATUS_LINE = re.compile(rb"(HTTP/\d\.\d) +(\d{3})(?: +(.*?))? *\r?$", re.DOTALL)
+Words = tuple[bytes, bytes, bytes]
+StartLine = Callable[[bytes], Words | None]
+"""What takes a start line apart: its three words, or None for what is none."""
+_METHOD = re.compile(rb"([A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]{0,31}+) ++(?=\S)")
+_VERSION = re.compile(rb"HTTP/\d\.\d")
+_STATUS = re.compile(rb"(HTTP/\d\.\d) ++(\d{3})(?= |$)")
+_VERSION_SIZE = 8
 _AHEAD = (2048, 16384)
 _REPEATED = 96
 """Characters of a line that most likely comes again (host, content type, agent): it is taken apart once, and one object serves all."""
@@ -38,7 +43,23 @@ class Head(Struct):
         return [header.value for header in self.headers if header.name.lower() == name]
 
 
-def head(reader: Reader, pattern: re.Pattern[bytes], limits: Limits, problem: Problem) -> Head | None:
+def request_line(line: bytes) -> Words | None:
+    """Method, target, version (RFC 9112 section 3). A target may hold spaces: it ends before the version, which ends the line."""
+    line = line.removesuffix(b"\r").rstrip(b" ")
+    method, version = _METHOD.match(line), line[-_VERSION_SIZE:]
+    if method is None or _VERSION.fullmatch(version) is None or line[-_VERSION_SIZE - 1 : -_VERSION_SIZE] != b" ":
+        return None
+    target = line[method.end() : -_VERSION_SIZE].rstrip(b" ")
+    return (method[1], target, version) if target else None
+
+
+def status_line(line: bytes) -> Words | None:
+    """Version, status, reason (RFC 9112 section 4)."""
+    found = _STATUS.match(line.removesuffix(b"\r"))
+    return None if found is None else (found[1], found[2], line.removesuffix(b"\r")[found.end() :].strip(b" "))
+
+
+def head(reader: Reader, start_line: StartLine, limits: Limits, problem: Problem) -> Head | None:
     """The head at the reader's position, moving past it; None when no start line stands there (the position is then unchanged)."""
     at = reader.at
     while reader.peek(1) in (b"\r", b"\n") and reader.at - at < 8:  # RFC 9112 section 2.2: an empty line before a request line is ignored
@@ -49,20 +70,18 @@ def head(reader: Reader, pattern: re.Pattern[bytes], limits: Limits, problem: Pr
     except (Short, Hole):
         reader.at = at
         return None
-    match = pattern.match(line)
-    if match is None:
+    words = start_line(line)
+    if words is None:
         reader.at = at
         return None
-    found = Head(start, _words(match))
+    found = Head(start, _words(words))
     _fields(reader, found, limits, problem)
     found.end_at = reader.at
     return found
 
 
-def _words(match: re.Match[bytes]) -> tuple[str, str, str]:
-    first, second, third = (
-        intern(group.decode("latin-1")) if group and len(group) <= _REPEATED else (group or b"").decode("latin-1") for group in match.groups()
-    )
+def _words(words: Words) -> tuple[str, str, str]:
+    first, second, third = (intern(word.decode("latin-1")) if len(word) <= _REPEATED else word.decode("latin-1") for word in words)
     return first, second, third
 
 
@@ -70,9 +89,11 @@ def _fields(reader: Reader, found: Head, limits: Limits, problem: Problem) -> No
     if _at_once(reader, found, limits):
         return
     begin = reader.at
+    folded: list[str] = []
     while True:
         at = reader.at
         if at - begin > limits.head_bytes or len(found.headers) >= limits.headers:
+            _unfold(found, folded)
             problem("http.limit", f"head_bytes={limits.head_bytes} or headers={limits.headers}", at)
             found.whole = False
             return
@@ -80,12 +101,27 @@ def _fields(reader: Reader, found: Head, limits: Limits, problem: Problem) -> No
             line = reader.until(b"\n", limits.head_bytes)
         except (Short, Hole) as error:
             found.whole = False
+            _unfold(found, folded)
             problem("http.head-cut", "the header block is not wholly in the capture" if isinstance(error, Hole) else "the header block ends early", at)
             return
         line = line.removesuffix(b"\r")
+        if line[:1] in (b" ", b"\t") and found.headers:  # obs-fold, RFC 9112 section 5.2
+            if not folded:
+                problem("http.malformed-header", "a folded field line", at)
+            folded.append(line.decode("latin-1").strip())
+            continue
+        _unfold(found, folded)
         if not line:
             return
         _field(found, line, at, problem)
+
+
+def _unfold(found: Head, folded: list[str]) -> None:
+    """Joins the lines that go on the last field with it, at once: each by itself would copy all of it again."""
+    if folded:
+        last = found.headers[-1]
+        found.headers[-1] = Header(last.name, " ".join((last.value, *folded)), last.at)
+        folded.clear()
 
 
 def _at_once(reader: Reader, found: Head, limits: Limits) -> bool:
@@ -119,11 +155,6 @@ def _at_once(reader: Reader, found: Head, limits: Limits) -> bool:
 
 def _field(found: Head, line: bytes, at: int, problem: Problem) -> None:
     text = line.decode("latin-1")
-    if line[:1] in (b" ", b"\t") and found.headers:  # obs-fold, RFC 9112 section 5.2
-        last = found.headers[-1]
-        found.headers[-1] = Header(last.name, f"{last.value} {text.strip()}", last.at)
-        problem("http.malformed-header", "a folded field line", at)
-        return
     name, colon, value = text.partition(":")
     if not colon or not name:
         problem("http.malformed-header", "a field line without a name", at)

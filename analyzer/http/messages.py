@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from analyzer.formats.reader import Reader
 from analyzer.http.bodies import Read, body, declared_framing, read
-from analyzer.http.heads import REQUEST_LINE, STATUS_LINE, Head, Problem, head
+from analyzer.http.heads import Head, Problem, head, request_line, status_line
 from analyzer.records.http import Body, Framing
 from analyzer.settings import Limits
 
@@ -40,7 +40,7 @@ def requests(reader: Reader, limits: Limits, problem: Problem) -> Iterator[Raw]:
     resumed = not reader.stream.begins
     while reader.at < reader.stream.size:
         begin = reader.at
-        found = head(reader, REQUEST_LINE, limits, problem)
+        found = head(reader, request_line, limits, problem)
         if found is None:
             if not _resume(reader, _REQUEST_START, begin, problem):
                 return
@@ -69,7 +69,7 @@ def responses(reader: Reader, limits: Limits, problem: Problem, method: Callable
     resumed = not reader.stream.begins
     while reader.at < reader.stream.size:
         begin = reader.at
-        found = head(reader, STATUS_LINE, limits, problem)
+        found = head(reader, status_line, limits, problem)
         if found is None:
             if not _resume(reader, _STATUS_START, begin, problem):
                 return

@@ -38,7 +38,10 @@ def _primitive() -> re.Pattern[str]:
 
 @cache
 def _members() -> re.Pattern[str]:
-    return re.compile(r"<(\w+)\b[^<>]*\sN=\"(Cmd|N|V)\"[^<>]*+(?<!/)>([^<]*)")
+    return re.compile(r"<(\w++)\b([^<>]*+)(?<!/)>([^<]*+)")
+
+
+_NAMED = re.compile(r"\sN=\"(Cmd|N|V)\"")
 
 
 @cache
@@ -134,8 +137,12 @@ def pipeline(text: str) -> str | None:
 def _in_pieces(text: str) -> str | None:
     """The same of CLIXML that lacks something and is no tree: commands, names and values of arguments, one after the other as they stand there."""
     words: list[str] = []
-    for kind, name, found in _members().findall(text) if len(text) <= _LIMIT else ():
-        content = _without_markup(found)
+    for member in _members().finditer(text) if len(text) <= _LIMIT else ():
+        kind, inside, found = member.groups()
+        named = _NAMED.search(inside)
+        if named is None:
+            continue
+        name, content = named[1], _without_markup(found)
         shown = string(content) if kind != "B" else "True" if content.strip().lower() == "true" else "False"
         if name == "Cmd" and words:
             words.append("|")

@@ -17,20 +17,22 @@ from analyzer.psrp.pieces import B64, Piece, Transfer, texts
 from analyzer.records.files import Check
 from analyzer.records.wsman import Command
 
-_TO_SESSION = re.compile(
-    r"\s*PSCopy(?:ToSessionHelper|FileToRemoteSession)\b.*?-(?:copyToFilePath|filePath):?\s+(.*?)(?=\s+-(?:createFile|emptyFile|b64Fragment|streamName|force)\b|\s*$)",
-    re.DOTALL,
-)
+_TO_SESSION = re.compile(r"PSCopy(?:ToSessionHelper|FileToRemoteSession)\b")
+_TO_PATH = re.compile(r"-(?:copyToFilePath|filePath):?\s++")
+_TO_PATH_END = re.compile(r"(?<!\s)\s++-(?:createFile|emptyFile|b64Fragment|streamName|force)\b")
 _FRAGMENT = re.compile(rf"-b64Fragment:?\s+[\"']?([{B64}]*={{0,2}})")
 _STREAM = re.compile(r"-streamName:?\s+(\S+)")
 _WRITTEN = re.compile(r"BytesWritten(?:=|</S>\s*<I(?:32|64) N=\"Value\">)(\d{1,18})")
-_FROM_SESSION = re.compile(
-    r"\s*PSCopyFromSessionHelper\b.*?-copyFromFilePath\s+(.*?)\s+-copyFromStart\s+(\d{1,18})\s+-copyFromNumBytes\s+(\d{1,18})", re.DOTALL
-)
+_FROM_SESSION = re.compile(r"PSCopyFromSessionHelper\b")
+_FROM_PATH = re.compile(r"-copyFromFilePath\s++")
+_FROM_PATH_END = re.compile(r"(?<!\s)\s++-copyFromStart\s++(\d{1,18}+)\s++-copyFromNumBytes\s++(\d{1,18})")
 _ANSWERED = re.compile(rf"b64Fragment(?:=|</S>\s*<S N=\"Value\">)([{B64}]*={{0,2}})")
 _MORE = re.compile(r"moreAvailable(?:=|</S>\s*<B N=\"Value\">)(\w+)")
-_ITEM = re.compile(r"FullName=([^;]*)[^,]*?FileSize=(\d{1,18})|FileSize=(\d{1,18})[^,]*?FullName=([^;,]*)")
-_TAIL = re.compile(rf"([{B64}]+={{0,2}})</S>")
+_ITEM = re.compile(
+    r"FullName=((?:(?!FullName=|FileSize=)[^;]){1,32767}+);?(?:(?!FullName=)[^,]){0,200}?FileSize=(\d{1,18})"
+    r"|FileSize=(\d{1,18})(?:(?!FileSize=)[^,]){0,200}?FullName=((?:(?!FullName=|FileSize=)[^;,]){1,32767})"
+)
+_TAIL = re.compile(rf"(?<![{B64}])([{B64}]++={{0,2}}+)</S>")
 _FULL = 4 << 20
 """Bytes of a fragment of Copy-Item that another one may follow."""
 _MOST = 64 << 20
@@ -75,12 +77,22 @@ class Session(Struct):
         self.pending = []
 
 
+def _between(text: str, first: re.Pattern[str], name: re.Pattern[str], end: re.Pattern[str]) -> tuple[str, re.Match[str] | None] | None:
+    """What stands between a step's path switch and the switch that follows it (or the text's end), and that switch; None for what is no such step."""
+    begins = first.match(text, len(text) - len(text.lstrip()))
+    path = None if begins is None else name.search(text, begins.end())
+    if path is None:
+        return None
+    stop = end.search(text, path.end())
+    return text[path.end() : None if stop is None else stop.start()].rstrip(), stop
+
+
 def copied_to(command: Command, sessions: dict[tuple[str, str], Session]) -> Iterator[Transfer]:
     """A step of Copy-Item -ToSession: gives a transfer where one begins with it."""
     text = unshown(command.text, command.holes)
-    match = _TO_SESSION.match(text)
+    path = _between(text, _TO_SESSION, _TO_PATH, _TO_PATH_END)
     session = sessions.setdefault((command.server, command.shell), Session())
-    if match is None:
+    if path is None:
         if not command.text or command.holes:  # the step itself, or its beginning, is not in the capture, but its answer may be
             _lost_step(command, text, _written(command), session)
         return
@@ -88,7 +100,7 @@ def copied_to(command: Command, sessions: dict[tuple[str, str], Session]) -> Ite
         return
     lacking = [one for one in command.missing if one.what in _UNKNOWN]
     stream = _STREAM.search(text)
-    name = match[1].strip("'\"") + (f":{stream[1]}" if stream else "")
+    name = path[0].strip("'\"") + (f":{stream[1]}" if stream else "")
     current = session.current
     if current is not None and current.name == name and "-createFile True" not in text:
         session.goes_on()
@@ -167,10 +179,10 @@ def copied_from(command: Command, latest: dict[tuple[str, str], Transfer], sizes
             for name, size, other_size, other in _ITEM.findall(output.text):
                 sizes[command.server, (name or other).strip().lower()] = int(size or other_size), output.packets
         return None
-    match = _FROM_SESSION.match(command.text)
-    if match is None:
+    path = _between(command.text, _FROM_SESSION, _FROM_PATH, _FROM_PATH_END)
+    if path is None or path[1] is None:
         return None
-    name, at = match[1].strip("'\""), int(match[2])
+    name, at = path[0].strip("'\""), int(path[1][1])
     key = command.server, command.shell
     made = None
     current = latest.get(key)

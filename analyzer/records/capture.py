@@ -55,6 +55,10 @@ class Capture(Struct, frozen=True, gc=False):
     """pcapng packet comments: (packet number, text)."""
     drops: tuple[Drop, ...] = ()
     """What pktmon says of packets that Windows dropped, in order of time."""
+    tls_elsewhere: tuple[tuple[str, int, int], ...] = ()
+    """TLS that was not kept, as its port is none of WinRM's: (server, port, connections), the most frequent first. WinRM over HTTPS may be among it."""
+    tls_elsewhere_total: int = 0
+    """Connections of it in all; the list is bounded."""
     point: int = -1
     point_last_ns: int | None = None
     """The latest time in any file of its capture point."""

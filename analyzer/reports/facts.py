@@ -64,13 +64,13 @@ def counted_conversations(evidence: Evidence) -> list[Conversation]:
     return [spoken for spoken in evidence.conversations if any(identity in known for identity in spoken.exchanges)]
 
 
-def coverage(evidence: Evidence) -> Coverage:
-    """Counted over `counted_connections` and `counted_exchanges`; a body that both sides of a proxy show is one."""
+def coverage(evidence: Evidence, *, once: bool = True) -> Coverage:
+    """Counted over `counted_connections` and `counted_exchanges`. ``once``: a body that both sides of a proxy show is one, else one on each side."""
     connections = counted_connections(evidence)
     exchanges = counted_exchanges(evidence)
     known = {exchange.id for exchange in exchanges}
     own = [message for message in evidence.messages.values() if message.exchange in known]
-    twice = {far for far, hop in evidence.far.items() if far in known and hop.near in known}
+    twice = {far for far, hop in evidence.far.items() if once and far in known and hop.near in known}
     messages = [message for message in own if message.exchange not in twice]
     beyond = {(evidence.far[message.exchange].near, message.from_client) for message in own if message.exchange in twice and message.opened}
     is_open = {id(message): message.opened or (message.exchange, message.from_client) in beyond for message in messages}

@@ -40,7 +40,7 @@ _LINES = {"commands": ("kind", ("winrs", "powershell", "cim")), "streams": ("str
 _COMMAND_LINES = ("text", "text_decoded", "message")
 _REMEMBERED, _MOST_REMEMBERED = 300, 100_000
 """Characters of a text whose masked form is kept, and how many are."""
-_QUOTED = re.compile("\u201c[^\u201d]*\u201d")
+_QUOTED = re.compile("\u201c([^\u201d]*+)(\u201d|\\Z)")
 """What a finding quotes of a command line; rules put it in these marks (`rules.attack`)."""
 _LEARNED = 6
 """Characters, of at least two kinds, of a secret in a command that is looked for in what came back, too."""
@@ -124,12 +124,23 @@ class Mask:
         """The body of a message; under ``strict`` nothing of it, as command lines lie in it in pieces."""
         return STARS if self.strict else self.typed(text)
 
+    def astride(self, pieces: Sequence[tuple[str, bytes]]) -> set[str]:
+        """Which bodies (name, what each carries of one stream) have only a part of a secret, so that `body` cannot find it there."""
+        from analyzer.reports.typed.astride import astride
+
+        return astride(pieces, lambda text: (*secrets_in(text), *self._known(text, self._forms)))
+
+    def having_read(self, commands: Iterable[Command]) -> Mask:
+        """The same, which knows the secrets in these commands wherever else they stand: bodies are masked one by one."""
+        words = _learned(word for one in commands for word in _inside(one))
+        return Mask((*self._values, *words), self._keys, self._names, map(bytes.fromhex, self._digits), strict=self.strict)
+
     def _typed(self, text: str, dialect: Dialect | None) -> Iterator[Span]:
         return arguments_in(text, dialect) if self.strict else secrets_in(text, dialect)
 
     def quoting(self, text: str) -> str:
         """A sentence of ours, in which what it quotes of a command line is masked as the command line is."""
-        return self.known(_QUOTED.sub(lambda found: f"\u201c{self.line(found[0][1:-1], '')}\u201d", text))
+        return self.known(_QUOTED.sub(lambda found: f"\u201c{self.line(found[1], '')}\u201d" if found[2] else found[0], text))
 
     def named(self, text: str) -> str:
         """A name without the values that were given, but for those that are the user's name."""
@@ -257,9 +268,9 @@ class Mask:
         """A command line of which a decoded layer holds a secret that was not found in it as it stands: all that is encoded is hidden."""
         inside = [decoded[begin:end].strip("\"'") for begin, end in (*secrets_in(decoded), *self._known(decoded, self._forms))]
         hidden = Mask(inside).known(text)
-        from analyzer.reports.typed.layers import in_layers
+        from analyzer.reports.typed.layers import INFLATED_IN_ALL, in_layers
 
-        found = next(in_layers(original, secrets_in), None) is not None or hidden != text
+        found = next(in_layers(original, secrets_in, [INFLATED_IN_ALL]), None) is not None or hidden != text
         return hidden if found else re.sub(_BLOB, STARS, hidden)
 
     def _shell(self, one: Shell) -> Shell:

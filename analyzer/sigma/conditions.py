@@ -10,7 +10,7 @@ Event = Mapping[str, tuple[str, ...]]
 """Field name in lower case to its values; a field that is not there is absent."""
 Check = Callable[[Event], bool]
 
-_TOKEN = re.compile(r"\s*([()]|[^\s()]+)")
+_TOKEN = re.compile(r"([()]|[^\s()]+)")
 _CONDITION = 4096
 _OPERANDS = 512
 

@@ -5,13 +5,12 @@ SOAP, section 5.1 of the SOAP 1.2 specification).
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from sys import intern
 
 from msgspec.structs import replace
 
-from analyzer.formats.content import codings, unpacked
-from analyzer.formats.forms import chosen
+from analyzer.formats.content import Room, codings, unpacked
 from analyzer.formats.holes import Holed, has_holes, joined, read_holed, shown, text_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.http import Exchange
@@ -21,44 +20,38 @@ from analyzer.records.quality import Absent, Why
 from analyzer.records.sealing import Fault, Message, Protection
 from analyzer.records.transport import Connection
 from analyzer.settings import Limits
-from analyzer.wsman import marks
 from analyzer.wsman.actions import short_name
 from analyzer.wsman.config import settings
+from analyzer.wsman.elements import attributes, content, element
 from analyzer.wsman.faults import fault as read_fault
 from analyzer.wsman.marks import Marks
-
-read_marks: Callable[[str], Marks] = chosen(marks).read_marks
-"""`analyzer.wsman.marks.read_marks`, compiled where it was built."""
-
-
-def _content(most: int) -> str:
-    """A text of so many characters without the white space around it, up to the next tag; found from its end backwards, as a lazy match would try each one."""
-    return rf"\s*([^<>\s](?:[^<>]{{0,{most - 2}}}[^<>\s])?|\s)\s*</"
-
-
-def _element(name: str) -> re.Pattern[str]:
-    return re.compile(rf"<(?:[A-Za-z_][\w.-]*:)?{name}(?:\s[^<>]*)?>{_content(2048)}")
-
+from analyzer.wsman.structure import seen
 
 _NAMESPACES = ("schemas.dmtf.org/wbem/wsman", "schemas.microsoft.com/wbem/wsman")
-_ACTION = _element("Action")
-_RESOURCE = _element("ResourceURI")
-_MESSAGE_ID = _element("MessageID")
-_RELATES_TO = _element("RelatesTo")
-_SESSION_ID = _element("SessionId")
-_SHELL_SELECTOR = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?Selector\s[^<>]*Name=[\"']ShellId[\"'][^<>]*>" + _content(128))
-_SHELL_ID = _element("ShellId")
+_ACTION = element("Action")
+_RESOURCE = element("ResourceURI")
+_MESSAGE_ID = element("MessageID")
+_RELATES_TO = element("RelatesTo")
+_SESSION_ID = element("SessionId")
+_SELECTOR = element("Selector")
+_SHELL_ID = element("ShellId")
 _COMMAND_ID = re.compile(r"\sCommandId=[\"']([^\"'<>]{1,128})[\"']")
-_COMMAND_ELEMENT = _element("CommandId")
-_OPERATION_TIMEOUT = _element("OperationTimeout")
+_WITH_COMMAND_ID = tuple((name, element(name, "")) for name in ("CommandLine", "DesiredStream", "Signal", "Stream", "CommandState"))
+_COMMAND_ELEMENT = element("CommandId")
+_OPERATION_TIMEOUT = element("OperationTimeout")
 _DURATION = re.compile(r"P(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9}(?:\.\d{1,9})?)S)?)?")
 """Of XML Schema, part 2, section 3.2.6, without years and months, whose length varies."""
-_FAULT_CODE = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?WSManFault\s[^<>]*?Code=[\"'](\d{1,12})[\"']")
-_FAULT = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?Fault[\s>]")
-_IDENTIFY = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?(Identify(?:Response)?)[\s/>]")
+_FAULT_CODE = element("WSManFault", "")
+_FAULT = element("Fault", "")
+_IDENTIFY = element("(?P<name>Identify(?:Response)?)", "")
+_LONGEST, _LONGEST_SELECTOR = 2048, 128
+"""Characters of a header field, and of a selector, that are taken."""
+_CODE_DIGITS = 12
 
 
-def described(message: Message, connection: Connection, exchange: Exchange, fetch: Fetch, limits: Limits) -> tuple[Message, tuple[Issue, ...]]:
+def described(
+    message: Message, connection: Connection, exchange: Exchange, fetch: Fetch, limits: Limits, room: Room | None = None
+) -> tuple[Message, tuple[Issue, ...]]:
     """The message with what its envelope says, when it is clear; sealed ones get ``operation`` absent as sealed."""
     if message.protection is Protection.SEALED:
         return (message if message.operation is not None else replace(message, operation=Absent(Why.SEALED))), ()
@@ -80,15 +73,16 @@ def described(message: Message, connection: Connection, exchange: Exchange, fetc
     if raw.holes and not applied:
         text = text_of(raw, encoding_of(raw.data))
     else:
-        plain = unpacked(raw.cut(0, raw.holes[0][0]).data if raw.holes else raw.data, applied, limits.opened_bytes)
+        plain = unpacked(raw.cut(0, raw.holes[0][0]).data if raw.holes else raw.data, applied, limits.opened_bytes, room)
         if isinstance(plain, Absent):
             return replace(message, operation=plain), ()
         text = decoded(plain)
-    found = read_marks(text)
+    found, odd = seen(text)
+    place = (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
     if found.has_dtd:
-        place = (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
         return message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, *place),)
-    return _described(message, text, found, {}, limits), ()
+    told = () if odd is None else (Issue(odd[0], odd[1], message.id, *place),)
+    return _described(message, text, found, {}, limits), told
 
 
 def described_text(message: Message, text: str, found: Marks, limits: Limits, **known: object) -> Message:
@@ -113,11 +107,32 @@ def encoding_of(raw: bytes) -> str:
 
 
 def _first(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> str | None:
-    """The group of the pattern's first match."""
+    """The text of the first element that has one; None where it lacks bytes."""
     for at in places:
         match = pattern.match(text, at)
-        if match is not None:
-            return None if has_holes(match[1]) else match[1]
+        value = "" if match is None else content(match[2]).strip()
+        if value and len(value) <= _LONGEST:
+            return None if has_holes(value) else value
+    return None
+
+
+def _selected(text: str, places: Iterable[int]) -> str | None:
+    """The selector ShellId (MS-WSMV 2.2.4.41)."""
+    for at in places:
+        match = _SELECTOR.match(text, at)
+        if match is not None and attributes(match[1]).get("Name") == "ShellId":
+            value = content(match[2]).strip()
+            if value and len(value) <= _LONGEST_SELECTOR:
+                return None if has_holes(value) else value
+    return None
+
+
+def _fault_code(text: str, places: Iterable[int]) -> str | None:
+    for at in places:
+        match = _FAULT_CODE.match(text, at)
+        code = "" if match is None else attributes(match[1]).get("Code", "")
+        if code.isdecimal() and len(code) <= _CODE_DIGITS:
+            return code
     return None
 
 
@@ -130,14 +145,17 @@ def duration_s(text: str | None) -> float | None:
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
-def _attribute(text: str) -> str | None:
-    at = text.find("CommandId=")
-    while at >= 0:
-        match = _COMMAND_ID.match(text, at - 1) if at else None
-        if match is not None and not has_holes(match[1]):
-            return match[1]
-        at = text.find("CommandId=", at + 1)
-    return None
+def _command_id(text: str, places: Mapping[str, list[int]]) -> str | None:
+    """The attribute CommandId of the first element that has it; of a text that lacks bytes, wherever it stands."""
+    for name, pattern in _WITH_COMMAND_ID:
+        for at in places.get(name, ())[:1]:
+            match = pattern.match(text, at)
+            value = "" if match is None else attributes(match[1]).get("CommandId", "")
+            if value and len(value) <= _LONGEST_SELECTOR and not has_holes(value):
+                return value
+    if not has_holes(text):
+        return None
+    return next((match[1] for match in _COMMAND_ID.finditer(text) if not has_holes(match[1])), None)
 
 
 def _described(message: Message, text: str, found: Marks, known: Mapping[str, object], limits: Limits) -> Message:
@@ -147,7 +165,8 @@ def _described(message: Message, text: str, found: Marks, known: Mapping[str, ob
         return _first(pattern, text, places[name]) if name in places else None
 
     action = intern(first(_ACTION, "Action") or "") or None
-    identify = _first(_IDENTIFY, text, sorted((*places.get("Identify", ()), *places.get("IdentifyResponse", ()))))
+    asked = (_IDENTIFY.match(text, at) for at in sorted((*places.get("Identify", ()), *places.get("IdentifyResponse", ()))))
+    identify = next((match["name"] for match in asked if match is not None), None)
     fault_at = next((at for at in places.get("Fault", ()) if _FAULT.match(text, at)), None)
     operation = "Fault" if fault_at is not None and not message.from_client else short_name(action) if action else identify
     resource_uri = intern(first(_RESOURCE, "ResourceURI") or "") or None
@@ -159,9 +178,9 @@ def _described(message: Message, text: str, found: Marks, known: Mapping[str, ob
         message_id=first(_MESSAGE_ID, "MessageID"),
         relates_to=first(_RELATES_TO, "RelatesTo"),
         session_id=first(_SESSION_ID, "SessionId"),
-        shell_id=first(_SHELL_SELECTOR, "Selector") or first(_SHELL_ID, "ShellId"),
-        command_id=_attribute(text) or first(_COMMAND_ELEMENT, "CommandId"),
-        fault_code=first(_FAULT_CODE, "WSManFault"),
+        shell_id=_selected(text, places.get("Selector", ())) or first(_SHELL_ID, "ShellId"),
+        command_id=_command_id(text, places) or first(_COMMAND_ELEMENT, "CommandId"),
+        fault_code=_fault_code(text, places.get("WSManFault", ())),
         fault=None if fault_at is None or message.from_client else _shown(read_fault(text, fault_at, limits.fault_text_characters)),
         operation_timeout_s=duration_s(first(_OPERATION_TIMEOUT, "OperationTimeout")) if message.from_client else None,
         operation=operation,

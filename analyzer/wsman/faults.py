@@ -24,7 +24,7 @@ _WSMAN = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?WSManFault(\s[^<>]*)>")
 _PROVIDER = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?ProviderFault(\s[^<>]*)>")
 _ATTRIBUTE = re.compile(r"\s(\w+)=(?:\"([^\"<>]*)\"|'([^'<>]*)')")
 _MESSAGE = re.compile(_open("Message"))
-_WORDED = re.compile(_open("(?:Description|Message)") + r"([^<>]*[^<>\s][^<>]*)<")
+_WORDED = re.compile(_open("(?:Description|Message)") + r"([^<>]*+)<")
 _END = re.compile(r"</(?:[A-Za-z_][\w.-]*:)?Message\s*>")
 _INSTANCE = ("ExtendedError", "__ExtendedStatus", "MSFT_WmiError")
 _TAG = re.compile(r"<[^<>]*>")
@@ -56,7 +56,7 @@ def _message(part: str, at: int) -> str | None:
     end = _END.search(part, begin.end())
     content = part[begin.end() : len(part) if end is None else end.start()]
     if any(word in content for word in _INSTANCE):
-        return _group(_WORDED, part[begin.end() :]) or content
+        return next((found[1] for found in _WORDED.finditer(part, begin.end()) if found[1].strip()), content)
     return content
 
 

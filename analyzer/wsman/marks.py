@@ -4,6 +4,7 @@ A place is a candidate, and the pattern tried there decides: what lies in betwee
 the next ``<``. One source, two ways to run, as `analyzer.capture.kernel`: marks.pxd has the types for Cython's compiler. Bounds checks are on.
 """
 
+import re
 from typing import NamedTuple
 
 _WORDS = {
@@ -11,7 +12,7 @@ _WORDS = {
     for word in (
         *("Action", "ResourceURI", "MessageID", "RelatesTo", "SessionId", "Selector", "ShellId", "CommandId", "WSManFault", "Fault"),
         *("Identify", "IdentifyResponse", "CommandLine", "Command", "Arguments", "CommandState", "ExitCode", "Code", "creationXml", "Option", "Stream"),
-        "OperationTimeout",
+        *("OperationTimeout", "DesiredStream", "Signal"),
     )
 }
 _FOLDED = b"compressiontype"
@@ -32,6 +33,13 @@ def _kind(code: int) -> int:
 _KINDS = bytes(map(_kind, range(256)))
 
 
+_NO_ELEMENTS = re.compile(r"<(?:!--.*?(?:-->|\Z)|!\[CDATA\[.*?(?:\]\]>|\Z)|\?.*?(?:\?>|\Z))", re.DOTALL)
+
+
+def _blank(found: "re.Match[str]") -> str:
+    return " " * (found.end() - found.start())
+
+
 class Marks(NamedTuple):
     """The places of the ``<`` of candidates, by name and in order, and whether there is a document type declaration."""
 
@@ -40,7 +48,11 @@ class Marks(NamedTuple):
 
 
 def read_marks(text: str) -> Marks:
-    """Of an envelope. Any character that is not ASCII may stand in a prefix, and ends a word."""
+    """Of an envelope. Any character that is not ASCII may stand in a prefix, and ends a word. What stands in comments, CDATA sections and processing
+    instructions is no element."""
+    begun = text.startswith("<?xml") and 0 < text.find("?>") < text.find("<", 1)
+    if text.find("<!") >= 0 or text.find("<?", int(begun)) >= 0:
+        text = _NO_ELEMENTS.sub(_blank, text)
     data = text.encode("ascii", "replace")
     return _marks(data, data, _KINDS)
 

@@ -9,48 +9,51 @@ import binascii
 import re
 import struct
 from collections.abc import Iterable, Iterator
-from html import unescape
 
 from pybase64 import b64decode
 
-from analyzer.formats.holes import bytes_of, has_holes
+from analyzer.formats.content import Room
+from analyzer.formats.holes import Holed, bytes_of, has_holes
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Operation, StreamPiece
+from analyzer.wsman.elements import CONTENT, INSIDE, PREFIX, attributes, content, element
 from analyzer.wsman.marks import Marks
 from analyzer.wsman.xpress import inflate, inflate_holed
 
-_PREFIX = r"<(?:[A-Za-z_][\w.-]*:)?"
-_STREAM = re.compile(_PREFIX + r"Stream\b([^<>]*)>")
-_COMMAND_LINE = re.compile(_PREFIX + r"CommandLine\b([^<>]*)>")
-_TEXT = r"((?:<!\[CDATA\[.*?\]\]>|[^<]++)*)</"
-_COMMAND = re.compile(_PREFIX + r"Command(?:\s[^<>]*)?>" + _TEXT, re.DOTALL)
-_ARGUMENTS = re.compile(_PREFIX + r"Arguments(?:\s[^<>]*)?>" + _TEXT, re.DOTALL)
-_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>|([^<]+)", re.DOTALL)
-_STATE = re.compile(_PREFIX + r"CommandState\b([^<>]*?)/?>")
-_EXIT = re.compile(_PREFIX + r"ExitCode(?:\s[^<>]*)?>\s*(-?\d{1,12})\s*</")
-_CODE = re.compile(_PREFIX + r"Code(?:\s[^<>]*)?>\s*([^<>]{1,200}?)\s*</")
-_CREATION = re.compile(_PREFIX + r"creationXml(?:\s[^<>]*)?>\s*([^<>]*)</")
-_CODE_PAGE = re.compile(_PREFIX + r"Option\b[^<>]*?Name=[\"']WINRS_CODEPAGE[\"'][^<>]*>\s*(\d{1,6})\s*</")
-_COMPRESSION = re.compile(_PREFIX + r"CompressionType\b[^<>]*>\s*xpress\s*</", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"([\w:.-]+)\s*=\s*[\"']([^\"']*)[\"']")
+_NUMBER = r"\s*+(-?\d{1,12}+)\s*+</"
+_STREAM = element("Stream", "")
+_COMMAND_LINE = element("CommandLine", "")
+_COMMAND = element("Command")
+_ARGUMENTS = element("Arguments")
+_STATE = element("CommandState", "")
+_EXIT = element("ExitCode", _NUMBER)
+_CODE = element("Code")
+_CREATION = element("creationXml")
+_OPTION = element("Option", _NUMBER)
+_COMPRESSION = re.compile(PREFIX + "CompressionType" + INSIDE + r"\s*+xpress\s*+</", re.IGNORECASE)
+_TEXT = re.compile(CONTENT)
+_SIGNAL = 200
+"""Characters of a signal's code, which is a URI."""
+_CODE_PAGES = (0, 65_535)
 _NAMES = ("Create", "Command", "Send", "Receive", "Signal", "Delete", "Connect", "Disconnect", "Reconnect", "Fault")
 _LIMIT = 64 << 20
 
 
 def operation(
-    message: Message, text: str, found: Marks, ts_ns: int, packets: tuple[int, ...], compressed: set[str], status: int | None = None
+    message: Message, text: str, found: Marks, ts_ns: int, packets: tuple[int, ...], compressed: set[str], status: int | None = None, room: Room | None = None
 ) -> Operation | None:
     """The operation that an envelope is, or None when it is none of a shell's. ``found``: where its elements are. A text that lacks bytes has the characters of
     `analyzer.formats.holes` in their place.
 
-    ``compressed`` holds the exchanges and shells with xpress streams; it grows. ``status`` is the response's.
+    ``compressed`` holds the exchanges and shells with xpress streams; it grows. ``status`` is the response's; ``room``: what
+    streams may become.
     """
     name = message.operation if isinstance(message.operation, str) else ""
     if name.removesuffix("Response") not in _NAMES:
         return None
     places = found.places
     line = _at(_COMMAND_LINE, text, places.get("CommandLine", ()))
-    command_id = _attributes(line[1]).get("CommandId") if line else None
+    command_id = attributes(line[1]).get("CommandId") if line else None
     state = _at(_STATE, text, places.get("CommandState", ()))
     shell_id = _upper(message.shell_id)
     if _at(_COMPRESSION, text, places.get("CompressionType", ())) if text.isascii() else _COMPRESSION.search(text):
@@ -61,10 +64,11 @@ def operation(
         compressed.add(message.exchange)
     begin = line.end() if line else 0
     command = _at(_COMMAND, text, (at for at in places.get("Command", ()) if at >= begin)) if line else None
-    page = _at(_CODE_PAGE, text, places.get("Option", ()))
+    page = _code_page(text, places.get("Option", ()))
     exit_code = _at(_EXIT, text, places.get("ExitCode", ()))
     creation = _at(_CREATION, text, places.get("creationXml", ()))
     code = _at(_CODE, text, places.get("Code", ())) if name == "Signal" else None
+    signal = content(code[2]).strip() if code else ""
     return Operation(
         message=message.id,
         exchange=message.exchange,
@@ -74,31 +78,22 @@ def operation(
         name=name,
         resource_uri=message.resource_uri,
         shell_id=shell_id,
-        command_id=_upper(command_id or (_attributes(state[1]).get("CommandId") if state else None) or message.command_id),
-        command=_content(command[1]) if command else None,
+        command_id=_upper(command_id or (attributes(state[1]).get("CommandId") if state else None) or message.command_id),
+        command=content(command[2]) if command else None,
         arguments=tuple(_arguments(text, places.get("Arguments", ()), begin)) if line else (),
-        streams=tuple(_streams(text, places.get("Stream", ()), packed=shell_id in compressed or message.exchange in compressed)),
-        state=_attributes(state[1]).get("State", "").rpartition("/")[2] or None if state else None,
-        exit_code=int(exit_code[1]) if exit_code else None,
-        signal=code[1].rpartition("/")[2] if code else None,
-        creation=_base64(creation[1]) if creation else b"",
-        code_page=int(page[1]) if page else None,
+        streams=tuple(_streams(text, places.get("Stream", ()), shell_id in compressed or message.exchange in compressed, room or Room(_LIMIT))),
+        state=attributes(state[1]).get("State", "").rpartition("/")[2] or None if state else None,
+        exit_code=int(exit_code[2]) if exit_code else None,
+        signal=signal.rpartition("/")[2] if 0 < len(signal) <= _SIGNAL else None,
+        creation=_base64(content(creation[2]).strip()) if creation else b"",
+        code_page=page,
         fault_code=message.fault_code,
         status=status,
     )
 
 
-def _content(text: str) -> str:
-    """An element's text: CDATA sections as they are, entities elsewhere undone."""
-    return "".join(match[1] if match[1] is not None else unescape(match[2]) for match in _CDATA.finditer(text))
-
-
 def _upper(identity: str | None) -> str | None:
     return None if not identity or has_holes(identity) else identity.strip().upper()
-
-
-def _attributes(text: str) -> dict[str, str]:
-    return {name.rpartition(":")[2]: unescape(value) for name, value in _ATTRIBUTE.findall(text)}
 
 
 def _at(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> re.Match[str] | None:
@@ -106,25 +101,38 @@ def _at(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> re.Match[
     return next((match for at in places if (match := pattern.match(text, at)) is not None), None)
 
 
+def _code_page(text: str, places: Iterable[int]) -> int | None:
+    """The option WINRS_CODEPAGE of a Create (MS-WSMV 3.1.4.5.2.2)."""
+    for at in places:
+        match = _OPTION.match(text, at)
+        if match is not None and attributes(match[1]).get("Name") == "WINRS_CODEPAGE":
+            return int(match[2]) if _CODE_PAGES[0] <= int(match[2]) <= _CODE_PAGES[1] else None
+    return None
+
+
 def _arguments(text: str, places: Iterable[int], begin: int) -> Iterator[str]:
     for at in places:
         match = _ARGUMENTS.match(text, at) if at >= begin else None
         if match is not None:
             begin = match.end()
-            yield _content(match[1])
+            yield content(match[2])
 
 
-def _streams(text: str, places: Iterable[int], *, packed: bool) -> Iterator[StreamPiece]:
-    for attributes, content in _elements(text, places):
-        named = _attributes(attributes)
-        if has_holes(content):
-            holed = bytes_of(content)
+def _streams(text: str, places: Iterable[int], packed: bool, room: Room) -> Iterator[StreamPiece]:  # noqa: FBT001
+    for inside, raw in _elements(text, places):
+        named = attributes(inside)
+        if has_holes(raw):
+            holed = bytes_of(raw)
             if packed:
-                holed = inflate_holed(holed, _LIMIT)
+                holed = inflate_holed(holed, room)
             yield StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), holed.data, named.get("End", "").lower() == "true", holed.holes)
             continue
-        data = _base64(content)
-        plain = inflate(data, _LIMIT) if (packed or _is_packed(data)) and data else None
+        data = _base64(raw)
+        plain = inflate(data, room) if (packed or _is_packed(data)) and data else None
+        if plain is None and room.full and data:
+            holed = inflate_holed(Holed(data), room)
+            yield StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), holed.data, named.get("End", "").lower() == "true", holed.holes)
+            continue
         yield StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), data if plain is None else plain, named.get("End", "").lower() == "true")
 
 
@@ -155,8 +163,12 @@ def _elements(text: str, places: Iterable[int]) -> Iterator[tuple[str, str]]:
         end = text.find("<", match.end())
         if match[1].endswith("/"):
             yield match[1][:-1], ""
-        elif ">" not in (content := text[match.end() : end if end >= 0 else len(text)]) and (text.startswith("</", end) or has_holes(content)):
-            yield match[1], content
+        elif text.startswith("<!", end):
+            whole = _TEXT.match(text, match.end())
+            if whole is not None:
+                yield match[1], content(whole[1])
+        elif ">" not in (data := text[match.end() : end if end >= 0 else len(text)]) and (text.startswith("</", end) or has_holes(data)):
+            yield match[1], data
 
 
 def _base64(text: str) -> bytes:

@@ -6,16 +6,16 @@ sizes mean that the data is stored as it is. Each block of at most 64 KiB is dec
 
 import struct
 
+from analyzer.formats.content import Room
 from analyzer.formats.holes import Holed, joined, lost
 
 _TABLE = 256
-_SYMBOLS = 512
 _BITS = 15
 _LENGTH_ESCAPE = 15
 
 
-def inflate(data: bytes, limit: int) -> bytes | None:
-    """The plain bytes of a stream's blocks; None when the data is not such a run, or would become larger than ``limit`` bytes."""
+def inflate(data: bytes, room: Room) -> bytes | None:
+    """The plain bytes of a stream's blocks; None when the data is not such a run, or there is no ``room`` for what it would become, which is then full."""
     out = []
     size = at = 0
     while at < len(data):
@@ -24,17 +24,21 @@ def inflate(data: bytes, limit: int) -> bytes | None:
         plain, packed = (value + 1 for value in struct.unpack_from("<HH", data, at))
         block = data[at + 4 : at + 4 + packed]
         size += plain
-        if len(block) < packed or size > limit:
+        if size > room.left:
+            room.full = True
+            return None
+        if len(block) < packed:
             return None
         piece = block if packed == plain else decompress(block, plain)
         if piece is None:
             return None
         out.append(piece)
         at += 4 + packed
+    room.took(size)
     return b"".join(out)
 
 
-def inflate_holed(found: Holed, limit: int) -> Holed:
+def inflate_holed(found: Holed, room: Room) -> Holed:
     """The same of data that lacks bytes: a block that does is as many missing bytes as its header says, and behind a header that does nothing can be told."""
     pieces: list[Holed] = []
     size = at = 0
@@ -46,7 +50,9 @@ def inflate_holed(found: Holed, limit: int) -> Holed:
         plain, packed = (value + 1 for value in struct.unpack_from("<HH", data, at))
         block = found.cut(at + 4, at + 4 + packed)
         size += plain
-        if size > limit:
+        if size > room.left:
+            room.full = True
+            size -= plain
             pieces.append(lost(None))
             break
         if packed == plain and len(block.data) == packed:
@@ -55,6 +61,7 @@ def inflate_holed(found: Holed, limit: int) -> Holed:
             piece = None if block.holes or len(block.data) < packed else decompress(block.data, plain)
             pieces.append(lost(plain) if piece is None else Holed(piece))
         at += 4 + packed
+    room.took(size)
     return joined(pieces)
 
 
@@ -74,12 +81,12 @@ def decompress(data: bytes, size: int) -> bytes | None:
 def _decoding_table(lengths: bytes) -> list[tuple[int, int]] | None:
     """For every 15 bits the symbol that they begin with and its length (MS-XCA 2.2.4: canonical codes, 4 bits for each of 512 symbols)."""
     sizes = [nibble for byte in lengths for nibble in (byte & 15, byte >> 4)]
+    if sum(1 << (_BITS - size) for size in sizes if size) != 1 << _BITS:
+        return None
     table: list[tuple[int, int]] = []
-    for length in range(1, _BITS + 1):
-        for symbol in range(_SYMBOLS):
-            if sizes[symbol] == length:
-                table.extend([(symbol, length)] * (1 << (_BITS - length)))
-    return table if len(table) == 1 << _BITS else None
+    for length, symbol in sorted((size, symbol) for symbol, size in enumerate(sizes) if size):
+        table += [(symbol, length)] * (1 << (_BITS - length))
+    return table
 
 
 def _expand(data: bytes, size: int, table: list[tuple[int, int]]) -> bytes:

@@ -12,6 +12,8 @@ MEASURE = {
     "property/test_growth_within.py": "what four times as many of one thing cost, as a ratio",
     "rules/test_growth.py": "what four times the evidence costs, as a ratio",
     "unit/reports/test_typed_growth.py": "what four times a hostile text costs, as a ratio",
+    "hostile/pumping.py": "what four times the text costs a pattern, as a ratio",
+    "unit/wsman/test_structure.py": "what four times an envelope costs, as a ratio",
     "property/test_format_growth.py": "what four times the bytes of a hostile capture cost, as a ratio",
     "mutants/run.py": "what ends tests that would run without end, as a ratio; no test of its own",
 }

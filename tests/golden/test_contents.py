@@ -20,6 +20,7 @@ import pytest
 
 import analyzer
 from analyzer.api import Case
+from analyzer.formats.content import Room
 from analyzer.records.files import MovedFile
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.quality import Absent
@@ -74,7 +75,7 @@ def _pipelines(case: Case) -> Counter[str]:
                 continue
             data = base64.b64decode(element.text)
             if name == "Stream" and packed:
-                data = inflate(data, 1 << 26) or data
+                data = inflate(data, Room(1 << 26)) or data
             at = 0
             while at + 21 <= len(data):
                 number, fragment, flags, size = struct.unpack_from(">QQBI", data, at)

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from analyzer.formats import sldc
+from analyzer.formats.content import Room
 from analyzer.wsman import xpress
 
 _TABLE = 256
@@ -108,15 +109,15 @@ def test_a_stream_of_blocks_is_put_together(text: bytes, stored: int) -> None:
     blocks = [struct.pack("<HH", len(text) - 1, len(packed) - 1) + packed] if len(packed) != len(text) else []
     blocks += [struct.pack("<HH", len(text) - 1, len(text) - 1) + text] * stored
     data = b"".join(blocks)
-    assert xpress.inflate(data, 1 << 20) == text * len(blocks)
+    assert xpress.inflate(data, Room(1 << 20)) == text * len(blocks)
     if blocks:
-        assert xpress.inflate(data, len(text) * len(blocks) - 1) is None
-        assert xpress.inflate(data[:-1], 1 << 20) in (None, text * (len(blocks) - 1))
+        assert xpress.inflate(data, Room(len(text) * len(blocks) - 1)) is None
+        assert xpress.inflate(data[:-1], Room(1 << 20)) in (None, text * (len(blocks) - 1))
 
 
 @given(st.binary(max_size=700))
 def test_any_bytes_are_unpacked_or_refused(data: bytes) -> None:
-    for found in (xpress.inflate(data, 1000), xpress.decompress(data, 1000), sldc.inflate(data, 1000), xpress.decompress(b"\x99" * _TABLE + data, 1000)):
+    for found in (xpress.inflate(data, Room(1000)), xpress.decompress(data, 1000), sldc.inflate(data, 1000), xpress.decompress(b"\x99" * _TABLE + data, 1000)):
         assert found is None or len(found) <= 1000
 
 

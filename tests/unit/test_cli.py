@@ -62,7 +62,7 @@ def test_analyze_json(run: Run) -> None:
     assert (value["tool"], value["schema"], value["version"]) == ("winrm-analyzer", 1, analyzer.__version__)
     assert [row["finding_id"] for row in value["findings"]] == ["f1", "f2", "f3"]
     assert value["routes"][0]["upstream_connection_ids"] == ["c2"]
-    assert value["coverage"]["bodies"]["clear"] == 1
+    assert value["coverage"]["bodies"]["clear"] == 2
 
 
 def test_analyze_jsonl(run: Run) -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from functools import cache, partial
 
-from analyzer.reports.typed.layers import DEPTH, in_layers, in_streams
+from analyzer.reports.typed.layers import DEPTH, INFLATED_IN_ALL, in_layers, in_streams
 from analyzer.reports.typed.markup import in_markup
 from analyzer.reports.typed.pairs import in_calls, in_pairs
 from analyzer.reports.typed.programs import in_programs
@@ -21,8 +21,10 @@ __all__ = ["Dialect", "Span", "arguments_in", "secrets_in"]
 _PROGRAM = re.compile(r"[\w.:\\/$%~() -]+")
 
 
-def secrets_in(text: str, dialect: Dialect | None = None, depth: int = 0) -> Iterator[Span]:
-    """Where secrets stand; spans may overlap and come in no order. ``dialect``: whose command line it is, None where that is not known."""
+def secrets_in(text: str, dialect: Dialect | None = None, depth: int = 0, room: list[int] | None = None) -> Iterator[Span]:
+    """Where secrets stand; spans may overlap and come in no order. ``dialect``: whose command line it is, None where that is not known. ``room``: see
+    `analyzer.reports.typed.layers.in_layers`."""
+    room = [INFLATED_IN_ALL] if room is None else room
     lower = folded(text)
     known = sorted((*in_programs(text, lower, dialect), *in_calls(text, lower)))
     yield from known
@@ -32,9 +34,10 @@ def secrets_in(text: str, dialect: Dialect | None = None, depth: int = 0) -> Ite
             for found in pattern.finditer(text):
                 yield found.span("value") if "value" in pattern.groupindex else found.span()
     if depth < DEPTH:
-        yield from in_streams(text, partial(secrets_in, depth=depth + 1))
-        yield from in_markup(text, partial(secrets_in, depth=depth + 1))
-        yield from in_layers(text, partial(secrets_in, depth=depth + 1))
+        inner = partial(secrets_in, depth=depth + 1, room=room)
+        yield from in_streams(text, inner)
+        yield from in_markup(text, inner)
+        yield from in_layers(text, inner, room)
 
 
 def _joined(spans: list[Span]) -> list[Span]:

@@ -20,6 +20,8 @@ _HEADER, _LAST_FLAG = 21, 3
 """Of a fragment (MS-PSRP 2.2.4): ids of eight bytes each, a byte of flags (1: the message begins), the length."""
 _MESSAGE_HEADER = 40
 _INFLATED = 1 << 20
+INFLATED_IN_ALL = 2 << 20
+"""Characters that the compressed runs of one text may become, layers in them counted; what would be more is masked whole, unseen."""
 _RUN = re.compile(rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{{_SHORTEST},}}+={{0,2}}")
 _STREAM = re.compile(r"<(?:\w{1,20}:)?Stream\s(?P<about>[^<>]{1,400})>(?P<data>[A-Za-z0-9+/=]++)</")
 _RUN_CHARACTERS = bytes(ord("0") if chr(code) in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/_-" else ord(" ") for code in range(256))
@@ -29,13 +31,13 @@ _BASIC = re.compile(r"basic\s+$", re.IGNORECASE)
 Spans = Callable[[str], Iterable[Span]]
 
 
-def in_layers(text: str, spans: Spans) -> Iterator[Span]:
-    """Where base64 carries what ``spans`` finds in the decoded text."""
+def in_layers(text: str, spans: Spans, room: list[int]) -> Iterator[Span]:
+    """Where base64 carries what ``spans`` finds in the decoded text. ``room``: what is left of `INFLATED_IN_ALL`; it shrinks."""
     if b"0" * _SHORTEST not in text.encode("ascii", "replace").translate(_RUN_CHARACTERS):
         return
     for found in _RUN.finditer(text):
         if found.end() - found.start() <= _LONGEST:
-            yield from _in_run(text, found, spans)
+            yield from _in_run(text, found, spans, room)
 
 
 def in_streams(text: str, spans: Spans) -> Iterator[Span]:
@@ -44,8 +46,8 @@ def in_streams(text: str, spans: Spans) -> Iterator[Span]:
     for found in _STREAM.finditer(text) if "Stream" in text else ():
         streams.setdefault(found["about"], []).append(found)
     for pieces in streams.values():
-        whole = [(found.start("data"), data) for found in pieces if (data := _decoded(found["data"])) is not None]
-        inner = _text(b"".join(data for _, data in whole)) if len(whole) > 1 else _Plain("")
+        whole = [(found.start("data"), data) for found in pieces if (data := decoded(found["data"])) is not None]
+        inner = plain_of(b"".join(data for _, data in whole)) if len(whole) > 1 else Plain("")
         for begin, end in spans(inner.text) if inner.text else ():
             first, last, at = inner.offset(begin), inner.offset(end), 0
             for start, data in whole:
@@ -55,14 +57,23 @@ def in_streams(text: str, spans: Spans) -> Iterator[Span]:
                 at += len(data)
 
 
-def _in_run(text: str, found: re.Match[str], spans: Spans) -> Iterator[Span]:
-    data = _decoded(found[0])
+def _in_run(text: str, found: re.Match[str], spans: Spans, room: list[int]) -> Iterator[Span]:
+    data = decoded(found[0])
     if data is None:
         return
-    plain = _inflated(data)
-    inner = _text(data if plain is None else plain)
+    windows = _windows(data)
+    if windows and room[0] <= 0:
+        yield found.span()
+        return
+    plain = _inflated(data, windows)
+    inner = plain_of(data if plain is None else plain)
     if not inner.text:
         return
+    if plain is not None:
+        room[0] -= len(inner.text)
+        if room[0] < 0:
+            yield found.span()
+            return
     inside = list(spans(inner.text))
     if not inside and _BASIC.search(text[max(0, found.start() - 8) : found.start()]) and (pair := _PAIR.fullmatch(inner.text)):
         inside = [pair.span("value")]
@@ -74,7 +85,7 @@ def _in_run(text: str, found: re.Match[str], spans: Spans) -> Iterator[Span]:
         yield found.start() + first * 8 // 6, min(found.end(), found.start() - (-last * 8 // 6))
 
 
-def _decoded(run: str) -> bytes | None:
+def decoded(run: str) -> bytes | None:
     """As much as decodes: a run may be cut, or lack its padding."""
     bare = run.rstrip("=").replace("-", "+").replace("_", "/")
     bare = bare[: len(bare) - (len(bare) % 4 == 1)]
@@ -84,16 +95,19 @@ def _decoded(run: str) -> bytes | None:
         return None
 
 
-def _inflated(data: bytes) -> bytes | None:
-    """What gzip or zlib holds, at most a megabyte; None where it is neither. Raw deflate has no mark, and is tried where the bytes are no text."""
+def _windows(data: bytes) -> tuple[int, ...]:
+    """How zlib calls what this may be compressed with: gzip or zlib by their marks. Raw deflate has none, and is tried where the bytes are no text."""
     if data[:2] == b"\x1f\x8b":
-        windows: tuple[int, ...] = (31,)
-    elif data[:1] == b"\x78":
-        windows = (15,)
-    elif data[:1] in (b"\x00", b"\xff") or data[1:2] == b"\x00" or data[:64].isascii():
-        return None
-    else:
-        windows = (-15,)
+        return (31,)
+    if data[:1] == b"\x78":
+        return (15,)
+    if data[:1] in (b"\x00", b"\xff") or data[1:2] == b"\x00" or data[:64].isascii():
+        return ()
+    return (-15,)
+
+
+def _inflated(data: bytes, windows: tuple[int, ...]) -> bytes | None:
+    """What it holds, at most a megabyte; None where it is nothing of the kind."""
     for window in windows:
         try:
             plain = zlib.decompressobj(window).decompress(data, _INFLATED)
@@ -104,7 +118,7 @@ def _inflated(data: bytes) -> bytes | None:
     return None
 
 
-class _Plain(NamedTuple):
+class Plain(NamedTuple):
     """What bytes read as: in UTF-8 or UTF-16LE, or character by byte, where ``places`` tells which."""
 
     text: str
@@ -118,23 +132,23 @@ class _Plain(NamedTuple):
         return len(self.text[:at].encode(self.encoding, "surrogatepass"))
 
 
-def _text(data: bytes) -> _Plain:
+def plain_of(data: bytes) -> Plain:
     """The bytes as text; empty where they are none."""
     head = data[:128]
     if data[:4] == bytes(4) and len(data) > _HEADER and data[16] <= _LAST_FLAG and 0 < int.from_bytes(data[17:21], "big") <= len(data) - _HEADER:
         return _fragments(data)
     if head.count(0) * 3 > len(head) and len(head) > 3 and head[1::2].count(0) * 2 > len(head) // 2:
-        return _Plain(data[: len(data) & ~1].decode("utf-16-le", "replace"), "utf-16-le")
+        return Plain(data[: len(data) & ~1].decode("utf-16-le", "replace"), "utf-16-le")
     if sum(byte < 32 and byte not in b"\t\r\n\x1b" for byte in head):
-        return _Plain("")
+        return Plain("")
     try:
-        return _Plain(data.decode("utf-8"))
+        return Plain(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         near_end = error.start > len(head) // 2 or error.start >= len(data) - 3
-        return _Plain(data[: error.start].decode("utf-8") if near_end else "")
+        return Plain(data[: error.start].decode("utf-8") if near_end else "")
 
 
-def _fragments(data: bytes) -> _Plain:
+def _fragments(data: bytes) -> Plain:
     """What PowerShell's fragments hold, without their headers: a secret may stand astride two."""
     pieces: list[bytes] = []
     places: list[int] = []
@@ -146,4 +160,4 @@ def _fragments(data: bytes) -> _Plain:
         pieces.append(b"\n" * skipped + data[begin + skipped : end])
         places.extend(range(begin, end))
         at = end
-    return _Plain(b"".join(pieces).translate(_NO_CONTROLS).decode("latin-1"), places=places)
+    return Plain(b"".join(pieces).translate(_NO_CONTROLS).decode("latin-1"), places=places)

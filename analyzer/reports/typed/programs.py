@@ -21,7 +21,8 @@ for _name in sorted(_BY_NAME, key=len, reverse=True):
 _NAMES = "|".join(f"{re.escape(letter)}(?:{'|'.join(ends)})" for letter, ends in sorted(_BY_LETTER.items()))
 _FOUND = re.compile(rf"(?<![\w.$-])(?:{_NAMES})(?:\.exe|\.com|\.cmd|\.bat)?(?=[\"'\s,)]|\Z)")
 _SWITCH = re.compile(r"(?:--?|/|[\u2013\u2014])(?P<name>[A-Za-z][\w.-]*)(?P<sign>[:=])?(?P<value>.*)", re.DOTALL)
-_SECRET_NAME = re.compile(rf"(?:^|.*[^A-Za-z])(?:\w*(?:{STEMS}))\d{{0,3}}$", re.IGNORECASE)
+_SECRET_NAME = re.compile(rf"(?:{STEMS})\d{{0,3}}\Z", re.IGNORECASE)
+"""How the name of a secret ends."""
 _ARGUMENTS = re.compile(r"-(?:a|ar|arg\w*)$", re.IGNORECASE)
 _CMDLET = re.compile(r"(?:convertto|new|set)-[a-z]+|s[pvi]")
 _EXTENSION = re.compile(r"\.(?:exe|com|cmd|bat)$")
@@ -37,8 +38,8 @@ _READS = re.compile(
     r"(?:\.exe)?(?=[\"'\s]|\Z)"
 )
 _PIPED = re.compile(
-    r"(?:(?:\becho[.:]?|\bwrite-(?:output|host)|\bset[^\S\r\n]+/p[^\S\r\n]*=?)[^\S\r\n]*(?P<told>[^|\r\n]{1,256})|(?P<quoted>\"[^\"\r\n]{1,256}\"|'[^'\r\n]{1,256}'))"
-    r"[^\S\r\n]*\)?[^\S\r\n]*\|[^\S\r\n]*(?:&[^\S\r\n]*)?[\"']?(?:[a-z]:)?[\w\\/. ()-]{0,200}?(?<![\w-])"
+    r"(?:(?:\becho[.:]?|\bwrite-(?:output|host)|\bset[^\S\r\n]++/p[^\S\r\n]*+=?)[^\S\r\n]*+(?P<told>[^|\r\n]{1,256})|(?P<quoted>\"[^\"\r\n]{1,256}\"|'[^'\r\n]{1,256}'))"
+    r"[^\S\r\n]{0,64}+\)?[^\S\r\n]{0,64}+\|[^\S\r\n]{0,64}+(?:&[^\S\r\n]{0,64}+)?[\"']?(?:[a-z]:)?[\w\\/. ()-]{0,200}?(?<![\w-])"
     r"(?:" + "|".join(map(re.escape, _READERS)) + r")(?:\.exe)?(?![\w-])"
 )
 _ANSWERS = frozenset({"y", "n", "yes", "no", "j", "", "."})
@@ -193,7 +194,7 @@ def _secrets(text: str, row: Program, words: Sequence[Word], dialect: Dialect) -
             rest = words[at : at + 8]
             spans, taken = _of_switch(text, row, word, switch, name, rest, dialect)
             yield from spans
-            named = named or (row.named is not None and name == row.named[0] and bool(rest) and _SECRET_NAME.fullmatch(rest[0].value) is not None)
+            named = named or (row.named is not None and name == row.named[0] and bool(rest) and _SECRET_NAME.search(rest[0].value) is not None)
             at += taken
             if switch["sign"] is not None or is_switch(word.value) or name in row.valued or taken or any(name.startswith(one) for one in row.joined):
                 continue
@@ -208,14 +209,21 @@ def _secrets(text: str, row: Program, words: Sequence[Word], dialect: Dialect) -
         if row.skipped and re.fullmatch(row.skipped, word.value, re.IGNORECASE | re.DOTALL):
             continue
         place += 1
+        named = named or _names_it(row, word)
         if place in row.places and not is_plain(word.value, dialect):
             yield word.begin, word.end
-        if row.named_place == place and at < len(words) and _SECRET_NAME.fullmatch(word.value) and not is_plain(words[at].value, dialect):
+        if row.named_place == place and at < len(words) and _SECRET_NAME.search(word.value) and not is_plain(words[at].value, dialect):
             yield words[at].begin, words[at].end
         if row.targets and (target := (_SQL_TARGET if row.separator == "/" else _TARGET).fullmatch(word.value)):
             yield _within(text, word, target["value"], word.value[target.start("value") - 1])
     if named and row.named is not None:
         yield from _named(text, words, row.named[1], dialect)
+
+
+def _names_it(row: Program, word: Word) -> bool:
+    """A place that is the name of a value, which a switch brings: New-ItemProperty PATH NAME -Value VALUE."""
+    by_name = row.named is not None and row.named[0] == "name"
+    return by_name and _SECRET_NAME.fullmatch(word.value) is not None and not re.search(r"[\\/:]", word.value)
 
 
 def _of_switch(text: str, row: Program, word: Word, switch: re.Match[str], name: str, rest: Sequence[Word], dialect: Dialect) -> tuple[list[Span], int]:

@@ -63,7 +63,7 @@ def test_lines_that_end_with_a_bare_lf() -> None:
 def test_a_folded_field_is_one_field() -> None:
     request, issues = one_request(b"GET / HTTP/1.1\r\nX-Long: one\r\n two\r\n\tthree\r\nY: z\r\n\r\n")
     assert [(header.name, header.value) for header in request.headers] == [("X-Long", "one two three"), ("Y", "z")]
-    assert issues == ["http.malformed-header"] * 2
+    assert issues == ["http.malformed-header"]
 
 
 @pytest.mark.parametrize("line", [b"no colon here\r\n", b": no name\r\n", b"Space : before\r\n"])

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.formats.content import Room
 from analyzer.formats.holes import Holed
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.wsman import Operation
 from analyzer.settings import Limits
-from analyzer.wsman.envelope import decoded, described_text, read_marks
+from analyzer.wsman.envelope import decoded, described_text
+from analyzer.wsman.structure import seen
 from analyzer.wsman.winrs import operation
 from analyzer.wsman.xpress import inflate_holed
 
@@ -27,7 +29,8 @@ def envelope(action: str, body: str, *, shell: str = "aa-1") -> str:
 
 def read(text: str, compressed: set[str] | None = None, *, response: bool = False) -> Operation | None:
     message = Message("c1.x1.s" if response else "c1.x1.q", "c1.x1", not response, Protection.CLEAR, len(text), None)
-    return operation(described_text(message, text, read_marks(text), Limits()), text, read_marks(text), 5, (1,), set() if compressed is None else compressed)
+    found = seen(text).marks
+    return operation(described_text(message, text, found, Limits()), text, found, 5, (1,), set() if compressed is None else compressed)
 
 
 def b64(data: bytes) -> str:
@@ -127,10 +130,10 @@ def stored(data: bytes) -> bytes:
 
 def test_a_block_with_a_hole_is_as_long_as_its_header_says() -> None:
     run = stored(b"a" * 40) + stored(b"b" * 50) + stored(b"c" * 60)
-    assert inflate_holed(Holed(run), 1 << 20) == Holed(b"a" * 40 + b"b" * 50 + b"c" * 60)
-    found = inflate_holed(Holed(run, ((60, 7),)), 1 << 20)
+    assert inflate_holed(Holed(run), Room(1 << 20)) == Holed(b"a" * 40 + b"b" * 50 + b"c" * 60)
+    found = inflate_holed(Holed(run, ((60, 7),)), Room(1 << 20))
     assert (found.holes, found.data[:40], found.data[-60:]) == (((40 + 12, 7),), b"a" * 40, b"c" * 60)
-    found = inflate_holed(Holed(run, ((43, 4),)), 1 << 20)  # the header of the second block
+    found = inflate_holed(Holed(run, ((43, 4),)), Room(1 << 20))  # the header of the second block
     assert (found.holes, found.data[:39]) == (((39, 1), (40, 0)), b"a" * 39)
     packed = struct.pack("<HH", 99, 49) + b"x" * 50  # a compressed block that lacks something is wholly missing
-    assert inflate_holed(Holed(packed + stored(b"d" * 9), ((20, 3),)), 1 << 20) == Holed(bytes(100) + b"d" * 9, ((0, 100),))
+    assert inflate_holed(Holed(packed + stored(b"d" * 9), ((20, 3),)), Room(1 << 20)) == Holed(bytes(100) + b"d" * 9, ((0, 100),))

@@ -1,0 +1,192 @@
+"""Where an envelope's elements stand, as a server's XML reader sees it: what only looks like one is passed over.
+
+Elements are found by local name (`analyzer.wsman.marks`), which is enough for what clients send. Where a name of a foreign namespace, or an element that an
+envelope has once, is there twice, a real parser (expat: no document type, no entities, so deep and no deeper) tells which of them stand where MS-WSMV puts
+them. What follows a place that is no XML cannot be told so; there, names are all there is, and that is said.
+"""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+from xml.parsers import expat
+
+from analyzer.formats.forms import chosen
+from analyzer.formats.holes import has_holes
+from analyzer.wsman import marks
+from analyzer.wsman.marks import Marks
+
+read_marks: Callable[[str], Marks] = chosen(marks).read_marks
+"""`analyzer.wsman.marks.read_marks`, compiled where it was built."""
+
+_SHELL = frozenset(("http://schemas.microsoft.com/wbem/wsman/1/windows/shell",))
+_ADDRESSING = frozenset(("http://schemas.xmlsoap.org/ws/2004/08/addressing", "http://www.w3.org/2005/08/addressing"))
+_WSMAN = frozenset(("http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd",))
+_MICROSOFT = frozenset(("http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd", "http://schemas.microsoft.com/wbem/wsman/1/wsmanfault"))
+_SOAP = frozenset(("http://www.w3.org/2003/05/soap-envelope", "http://schemas.xmlsoap.org/soap/envelope/"))
+_OTHERS = frozenset(("http://schemas.microsoft.com/powershell", "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd", ""))
+_NAMESPACES: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("Envelope", "Header", "Body", "Fault"), _SOAP),
+    **dict.fromkeys(("Action", "MessageID", "RelatesTo"), _ADDRESSING),
+    **dict.fromkeys(("ResourceURI", "SelectorSet", "Selector", "OptionSet", "Option", "OperationTimeout"), _WSMAN),
+    **dict.fromkeys(("CommandLine", "Command", "Arguments", "CommandState", "ExitCode", "Code", "Stream", "DesiredStream", "Signal", "CommandId"), _SHELL),
+}
+"""Of an element that may be in one of these only."""
+_PLACES = {
+    **{name: f"Envelope/Header/{name}" for name in ("Action", "ResourceURI", "MessageID", "RelatesTo", "SessionId", "OperationTimeout")},
+    **{name: f"Envelope/Body/{name}" for name in ("CommandLine", "Signal", "Fault", "Identify", "IdentifyResponse")},
+    **{name: f"Envelope/Body/CommandLine/{name}" for name in ("Command", "Arguments")},
+    "CommandState": "Envelope/Body/ReceiveResponse/CommandState",
+    "ExitCode": "Envelope/Body/ReceiveResponse/CommandState/ExitCode",
+    "DesiredStream": "Envelope/Body/Receive/DesiredStream",
+    "creationXml": "Envelope/Body/Shell/creationXml",
+}
+"""Where an element stands (SOAP 1.2 part 1 section 5, MS-WSMV 2.2.4); others stand anywhere that is not inside of something foreign."""
+_KNOWN = frozenset().union(*_NAMESPACES.values(), _MICROSOFT, _OTHERS)
+_ONCE = ("Action", "ResourceURI", "MessageID", "RelatesTo", "SessionId", "OperationTimeout", "CommandLine", "Command", "creationXml", "Signal")
+_DECLARED = re.compile(r"(?<=\s)xmlns(?::([^\s=<>\"']++))?+\s*+=\s*+(?:\"([^\"<]*+)\"|'([^'<]*+)')")
+_DEPTH, _ELEMENTS = 200, 1_000_000
+
+
+class Seen(NamedTuple):
+    """An envelope's elements, and what is odd about it: (code of the issue, detail), or None."""
+
+    marks: Marks
+    odd: tuple[str, str] | None
+
+
+class _TooMuchError(Exception):
+    """The limit in the text; it never leaves this module."""
+
+
+def seen(text: str) -> Seen:
+    """The elements of an envelope that stand where a server looks for them."""
+    found = read_marks(text)
+    if found.has_dtd or not found.places or _ordinary(text, found):
+        return Seen(found, None)
+    return _parsed(text, found)
+
+
+def _ordinary(text: str, found: Marks) -> bool:
+    """True when names alone tell: every one is in its namespace, and what is there once in an envelope is there once in this."""
+    places = found.places
+    for name in _ONCE:
+        if name in places and len(places[name]) > 1:
+            return False
+    end = text.find(">", places[next(iter(places))][0])
+    at = text.find("xmlns", end)
+    declared = _declarations(text[:end]) if end >= 0 else {}
+    if at >= 0:
+        declared = {prefix: set(uris) for prefix, uris in declared.items()}
+        for match in _DECLARED.finditer(text, at):
+            declared.setdefault(match[1] or "", set()).add(match[2] if match[2] is not None else match[3])
+    for name, known in places.items():
+        allowed = _NAMESPACES.get(name)
+        if allowed is None:
+            continue
+        last = ""
+        for place in known:
+            if not last or not text.startswith(last, place):
+                stop = text.find(name, place)
+                last = text[place : stop + len(name)]
+                uris = declared.get(last[1 : -len(name)].removesuffix(":"))
+                if uris is not None and not allowed.issuperset(uris):
+                    return False
+    return True
+
+
+@lru_cache(maxsize=256)
+def _declarations(head: str) -> dict[str, set[str]]:
+    """The namespaces that an envelope's first tags declare, by prefix; most envelopes of a capture begin alike."""
+    found: dict[str, set[str]] = {}
+    for match in _DECLARED.finditer(head):
+        found.setdefault(match[1] or "", set()).add(match[2] if match[2] is not None else match[3])
+    return found
+
+
+class _Reading:
+    """One run of expat over an envelope: the places, in bytes, of the elements that stand where they belong."""
+
+    def __init__(self) -> None:
+        self.parser = expat.ParserCreate("utf-8")
+        self.parser.ordered_attributes = True
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.prefixes: dict[str, str] = {}
+        self.undone: list[list[tuple[str, str | None]]] = []
+        self.paths: list[str] = [""]
+        self.strict = False
+        """The root is SOAP's Envelope: what is inside of it has the namespaces that a server knows."""
+        self.proved: set[int] = set()
+        self.named: set[int] = set()
+        """Elements of which only the name is known: nothing declares the prefix (bytes are missing, or a sender left it out)."""
+        self.count = 0
+
+    def _start(self, name: str, inside: list[str]) -> None:
+        self.count += 1
+        if len(self.paths) > _DEPTH or self.count > _ELEMENTS:
+            raise _TooMuchError(f"depth={_DEPTH}" if len(self.paths) > _DEPTH else f"elements={_ELEMENTS}")
+        changed: list[tuple[str, str | None]] = []
+        for key, value in zip(inside[::2], inside[1::2], strict=True):
+            if key == "xmlns" or key.startswith("xmlns:"):
+                prefix = key[6:]
+                changed.append((prefix, self.prefixes.get(prefix)))
+                self.prefixes[prefix] = value
+        self.undone.append(changed)
+        prefix, _, local = name.rpartition(":")
+        uri = self.prefixes.get(prefix)
+        if self.count == 1:
+            self.strict = uri in _SOAP
+        foreign = self.strict and uri is not None and uri not in _NAMESPACES.get(local, _KNOWN)
+        path = f"{self.paths[-1]}/{'?' if foreign else ''}{local}".removeprefix("/")
+        self.paths.append(path if len(path) < _DEPTH * 8 else "?")
+        placed = path == _PLACES.get(local, path)
+        if "?" not in path and (placed or not self.strict):
+            (self.proved if placed and uri in _NAMESPACES.get(local, _KNOWN) else self.named).add(self.parser.CurrentByteIndex)
+
+    def _end(self, _name: str) -> None:
+        self.paths.pop()
+        for prefix, uri in reversed(self.undone.pop()):
+            if uri is None:
+                del self.prefixes[prefix]
+            else:
+                self.prefixes[prefix] = uri
+
+
+def _parsed(text: str, found: Marks) -> Seen:
+    data = text.encode("utf-8", "replace")
+    skipped = len(data) - len(data.lstrip())
+    reading, problem = _Reading(), None
+    stop = len(data)
+    try:
+        reading.parser.Parse(data[skipped:], True)  # noqa: FBT003  as expat has it
+    except expat.ExpatError as error:
+        stop = skipped + reading.parser.ErrorByteIndex
+        problem = f"not well-formed XML ({expat.ErrorString(error.code)}, character {len(data[:stop].decode('utf-8', 'ignore')):,})"
+    except _TooMuchError as error:
+        stop = skipped + reading.parser.CurrentByteIndex
+        problem = f"{error}: a limit of the XML parser was reached"
+    kept: dict[str, list[int]] = {}
+    dropped: list[str] = []
+    for name, places in found.places.items():
+        placed = list(zip(places, (at - skipped for at in _in_bytes(text, places)), strict=True))
+        believed = reading.proved if any(at in reading.proved for _, at in placed) else reading.named
+        kept[name] = [place for place, at in placed if at in believed or at >= stop - skipped]
+        if len(kept[name]) < len(places):
+            dropped.append(name)
+    if dropped:
+        problem = f"elements that do not stand where a server looks for them were passed over: {', '.join(dropped)}"
+        return Seen(Marks({name: places for name, places in kept.items() if places}, found.has_dtd), ("wsman.misplaced", problem))
+    return Seen(Marks(kept, found.has_dtd), None if problem is None or has_holes(text) else ("wsman.malformed", problem))
+
+
+def _in_bytes(text: str, places: list[int]) -> list[int]:
+    """Where these places of a text lie in its UTF-8."""
+    if text.isascii():
+        return places
+    found, at, size = [], 0, 0
+    for place in places:
+        size += len(text[at:place].encode("utf-8", "replace"))
+        at = place
+        found.append(size)
+    return found
