@@ -155,8 +155,8 @@ class Point(Struct):
 
         def kernel() -> Kernel:
             made = Kernel(piece.ordinal, limits, SlowPath(limits), self.spooled, in_place=True, all_http=self.scope.all_http, force=frozenset())
-            made.know(self.scope.client_randoms)
             made.narrow(self.scope)
+            made.know(self.scope.client_randoms)
             return made
 
         def seen(size: int) -> None:
@@ -181,8 +181,8 @@ class Point(Struct):
             kernel = self.kernel = chosen()(
                 piece.ordinal, self.limits, slow, self.spooled, in_place=source.seekable, all_http=self.scope.all_http, force=self.force
             )
-            kernel.know(self.scope.client_randoms)
             kernel.narrow(self.scope)
+            kernel.know(self.scope.client_randoms)
         else:
             kernel.next_file(self.packets, in_place=source.seekable)
         walk = Walk()

@@ -211,7 +211,7 @@ class Case(CaseTables):
         for name in connections:
             self[name]
         result, mask = (self.result, None) if show else (self._masked, self._mask)
-        return of_captures(lambda name: self.cells(name, show_secrets=show), result, self._texts, mask, connections)
+        return of_captures(lambda name: self.cells(name, show_secrets=show), result, self._texts, mask, connections, self.result.commands)
 
     def slice(self, path: str | os.PathLike[str], *, findings: Sequence[str] = (), connections: Sequence[str] = (), clobber: bool = False) -> int:
         """Write the original packets of findings and connections (of all WinRM when none is named) as pcapng with comments; their number.

@@ -31,12 +31,12 @@ class Given(NamedTuple):
     proxy: str | None = None
     config: str | None = None
     mask: Literal["usual", "strict"] = "usual"
-    tls_ports: tuple[int, ...] = ()
     since: str | None = None
     until: str | None = None
     hosts: tuple[str, ...] = ()
     nets: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
+    tls_ports: tuple[int, ...] = ()
     options: tuple[tuple[str, object], ...] = ()
     """Those of the command line that say how captures are read, with their values."""
 

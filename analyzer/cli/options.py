@@ -23,15 +23,15 @@ _captures = click.argument("captures", nargs=-1, required=True, metavar="CAPTURE
 _scope = click.option(
     "--scope", type=click.Choice(["winrm", "http"]), default="winrm", show_default=True, help="Keep WinRM and what belongs to it, or all HTTP."
 )
-_tls_port = click.option(
-    "--tls-port", "tls_ports", type=click.IntRange(1, 65535), multiple=True, metavar="PORT", help="Take TLS on this port for WinRM over HTTPS, as on 5986."
-)
 _part = (
     click.option("--from", "since", metavar="TIME", help="Only packets from this time on: 2026-11-24T10:24:31Z, or with an offset such as +01:00."),
     click.option("--to", "until", metavar="TIME", help="Only packets up to this time."),
     click.option("--host", "hosts", multiple=True, metavar="ADDRESS", help="Only packets from or to this address; may be given several times."),
     click.option("--net", "nets", multiple=True, metavar="NET", help="Only packets from or to this network, such as 10.1.0.0/16."),
     click.option("--port", "ports", multiple=True, type=click.IntRange(0, 65535), metavar="PORT", help="Only packets from or to this port."),
+)
+_tls_port = click.option(
+    "--tls-port", "tls_ports", type=click.IntRange(1, 65535), multiple=True, metavar="PORT", help="Take TLS on this port for WinRM over HTTPS, as on 5986."
 )
 rules_option = click.option(
     "--rules", "rules_dirs", type=click.Path(exists=True, file_okay=False), multiple=True, metavar="DIR", help="Run the rules of this folder, too."

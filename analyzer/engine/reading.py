@@ -21,6 +21,7 @@ from analyzer.engine.work import Settings, judged, told, with_sigma
 from analyzer.formats.tls import key_log
 from analyzer.psrp.files import moved
 from analyzer.records.capture import Verdict
+from analyzer.records.issues import Issue
 from analyzer.records.result import Result
 from analyzer.sealing.keyring import KeyRing
 from analyzer.sealing.proving import proved
@@ -99,7 +100,11 @@ def _read(
     found = with_sightings(with_sigma(found, settings.asked.sigma_dirs))
     found = replace(found, story=told(found).story)
     who = attributed(found, found.shells, found.commands)
-    found = replace(found, shells=who.shells, commands=who.commands, files=moved(who.commands))
+    found = replace(found, shells=who.shells, commands=who.commands, files=moved(who.commands, limits.file_bytes))
+    long = [file for file in found.files if file.over_limit]
+    if long:
+        cut = (Issue("wsman.limit", f"file_bytes={limits.file_bytes}: {file.name or 'a file'} is longer", capture=file.capture) for file in long)
+        found = replace(found, issues=(*found.issues, *cut))
     found = replace(found, product=settings.asked.proxy, scope=settings.scope)
     judgement = judged(found, settings, workers, _phase("rules", progress))
     if judgement.failures:

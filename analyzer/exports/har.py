@@ -3,18 +3,21 @@
 Of credentials and tokens only the scheme is shown. An exchange without a response has status 0. Source: the HAR 1.2 specification (softwareishard.com).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 from analyzer.exports.registry import Source
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Header, Request, Response
+from analyzer.reports.typed.astride import carried
 from analyzer.tables.headers import first, request_of, response_of
 from analyzer.tables.texts import dumps
 
 _MOST_CHARS = 1_000_000
 """Of one body; what is longer is cut, and a comment says so."""
+_LEFT_OUT = "left out: something that looks like a password or key runs on from this message into the next one, or from the one before"
 _NS_PER_MS = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,7 +37,7 @@ def archive(source: Source) -> Iterator[str]:
     if source.evidence is None:
         return
     evidence, only = source.evidence, set(source.connections)
-    bodies = {name: shown(text, source.clean) for name, text in source.bodies() if not only or name.rpartition(".x")[0] in only}
+    bodies = _bodies(source, evidence, only)
     creator = {"name": "winrm-analyzer", "version": source.version}
     yield f'{{"log": {{"version": "1.2", "creator": {dumps(creator)}, "pages": [], "entries": ['
     separator = "\n"
@@ -43,6 +46,23 @@ def archive(source: Source) -> Iterator[str]:
         yield separator + dumps(_entry(evidence, exchange, bodies))
         separator = ",\n"
     yield "\n]}}\n"
+
+
+def _bodies(source: Source, evidence: Evidence, only: Collection[str]) -> dict[str, Entry]:
+    """The bodies by message id; those that have only a part of a secret are left out."""
+    made: dict[str, Entry] = {}
+    streams: dict[tuple[str, str, str], list[tuple[int, str, bytes]]] = defaultdict(list)
+    for name, text in source.bodies():
+        if only and name.rpartition(".x")[0] not in only:
+            continue
+        made[name] = shown(text, source.clean)
+        exchange, _, half = name.rpartition(".")
+        for piece in carried(text):
+            streams[half, *piece.of].append((_begins(evidence.exchanges[exchange])[0], name, piece.data))
+    for pieces in streams.values():
+        for name in source.astride([piece[1:] for piece in sorted(pieces, key=lambda piece: piece[0])]):
+            made[name] = {"text": "", "comment": _LEFT_OUT}
+    return made
 
 
 def _begins(exchange: Exchange) -> tuple[int, int]:

@@ -4,7 +4,7 @@ A writer is a function of `Source`. It gives the text in pieces, or, where a for
 each. The commands list what is here, and a test runs every row and form in search of secrets.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
@@ -17,11 +17,16 @@ Pieces: TypeAlias = Iterator[str]
 Files: TypeAlias = Iterator[tuple[str, Pieces]]
 
 
+def _nowhere(_pieces: Sequence[tuple[str, bytes]]) -> Collection[str]:
+    """No secrets are looked for."""
+    return ()
+
+
 class Source(Struct, frozen=True, gc=False):
     """What a writer is given. ``connections``: only these, where any are named.
 
     ``evidence`` and ``bodies`` (text that could be read, by message id) only where `Export.reads` says captures; ``clean``
-    takes the secrets out of a text.
+    takes the secrets out of a text, ``astride`` names the bodies that have only a part of one.
     """
 
     rows: Rows
@@ -31,6 +36,7 @@ class Source(Struct, frozen=True, gc=False):
     evidence: Evidence | None = None
     bodies: Callable[[], Iterable[tuple[str, str]]] = tuple
     clean: Callable[[str], str] = str
+    astride: Callable[[Sequence[tuple[str, bytes]]], Collection[str]] = _nowhere
 
 
 class Export(Struct, frozen=True, gc=False):

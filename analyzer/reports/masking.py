@@ -124,6 +124,17 @@ class Mask:
         """The body of a message; under ``strict`` nothing of it, as command lines lie in it in pieces."""
         return STARS if self.strict else self.typed(text)
 
+    def astride(self, pieces: Sequence[tuple[str, bytes]]) -> set[str]:
+        """Which bodies (name, what each carries of one stream) have only a part of a secret, so that `body` cannot find it there."""
+        from analyzer.reports.typed.astride import astride
+
+        return astride(pieces, lambda text: (*secrets_in(text), *self._known(text, self._forms)))
+
+    def having_read(self, commands: Iterable[Command]) -> Mask:
+        """The same, which knows the secrets in these commands wherever else they stand: bodies are masked one by one."""
+        words = _learned(word for one in commands for word in _inside(one))
+        return Mask((*self._values, *words), self._keys, self._names, map(bytes.fromhex, self._digits), strict=self.strict)
+
     def _typed(self, text: str, dialect: Dialect | None) -> Iterator[Span]:
         return arguments_in(text, dialect) if self.strict else secrets_in(text, dialect)
 

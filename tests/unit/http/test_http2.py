@@ -26,8 +26,8 @@ NEGOTIATE = ("www-authenticate", "Negotiate")
 RULE = "http.h2-with-connection-auth"
 
 
-def read(path: Path, keylog: Path | None = None) -> tuple[Evidence, list[str]]:
-    done = run([str(path)], Limits(), Scope(), secrets=load(None, [] if keylog is None else [str(keylog)]))
+def read(path: Path, keylog: Path | None = None, *, all_http: bool = False) -> tuple[Evidence, list[str]]:
+    done = run([str(path)], Limits(), Scope(all_http=all_http), secrets=load(None, [] if keylog is None else [str(keylog)]))
     whys = [finding.why for finding in done.result.findings if finding.rule == RULE]
     done.sources.close()
     return done.result.evidence, whys
