@@ -1,7 +1,9 @@
 """Many keys at a time: what is compiled and what is not find the same, a glance never refuses the right key, and hints are not needed."""
 
 import hmac
+import importlib.util
 import os
+import sys
 
 import pytest
 from hypothesis import given
@@ -103,3 +105,18 @@ def test_hashes_of_any_list_are_hidden_and_words_that_fit(count: int) -> None:
     assert digits not in mask.known(f"found {digits} in memory")
     shown = mask.known("an ordinary Word-00008 stays")
     assert ("Word-00008" in shown) is (count == 2000), "of a long list of words only those that fit are secrets"
+
+
+def test_what_is_not_compiled_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "analyzer.auth.schemes._sweep", None)
+    spec = importlib.util.spec_from_file_location("slow_sweep", ntlm_sweep.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    slow = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(slow)
+    assert not slow.COMPILED
+    hashes = os.urandom(16 * 40)
+    derived = slow.derived(hashes, "alice", "LAB")
+    assert derived == ntlm_sweep.derived(hashes, "alice", "LAB")
+    proof = hmac.digest(keys_of(derived)[33], b"message", "md5")
+    assert slow.first_fitting(derived, b"message", proof) == ntlm_sweep.first_fitting(derived, b"message", proof) == 33
