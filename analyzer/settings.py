@@ -90,6 +90,10 @@ class Limits(Struct, frozen=True, gc=False):
     """What the compressed bodies and streams of one connection may become in any case."""
     unpacked_ratio: int = 16
     """How many times larger than all that was captured of its connection they may become besides; WinRM's compress to a tenth."""
+    object_bytes: int = 64 << 20
+    """How much is kept of one object of PowerShell."""
+    file_bytes: int = 64 << 20
+    """How much is kept of one file that commands moved."""
     hash_tries: int = 400_000_000
     """NT hashes times NTLM logons that are tried without a name to go by: some two minutes of one core, compiled."""
     hash_tries_uncompiled: int = 10_000_000
@@ -129,6 +133,8 @@ class Scope(Struct, frozen=True, gc=False):
     """Only packets from or to an address in one of these networks (``10.0.0.0/8``, ``fd00::/8``; a host is a network of one)."""
     ports: tuple[int, ...] = ()
     """Only packets from or to one of these ports of TCP (and of UDP, for Kerberos)."""
+    client_randoms: frozenset[bytes] = frozenset()
+    """Of the key log that was given: TLS that it decrypts is kept on any port."""
 
     @property
     def is_part(self) -> bool:

@@ -1,19 +1,22 @@
 """Scheme word and token become one `Token`: the word says how to read the text, the bytes say which mechanism it is.
 
-SCHEMES lists the words. Under the words that carry GSS-API or NTLM tokens the first bytes decide: ``NTLMSSP``, a TLS record, SPNEGO's or Kerberos' frame; so a
+SCHEMES lists the words; those of a mechanism that is no handshake come from its file in `analyzer.auth.schemes`, by the
+mechanism's name. Under the words that carry GSS-API or NTLM tokens the first bytes decide: ``NTLMSSP``, a TLS record, SPNEGO's
+or Kerberos' frame; so a
 raw NTLM token under ``Negotiate`` is NTLM, and one under ``Kerberos`` is NTLM too. A token that cannot be read keeps its scheme, size, digest and, where its
 magic is whole, its mechanism and step. Words of schemes without a row (Bearer) give an unknown mechanism and an issue; their text is digested, not kept.
 """
 
 import hashlib
 from collections.abc import Callable
+from importlib import import_module
 from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.auth.headers import Challenge, Credentials, decoded
-from analyzer.auth.schemes import basic, certificate, credssp, digest, kerberos, ntlm, spnego
+from analyzer.auth.schemes import credssp, kerberos, ntlm, spnego
 from analyzer.auth.schemes.reading import MALFORMED, Complaint, Reading, TokenReading, complaints, plain
 from analyzer.records.auth import KerberosToken, Mechanism, NtlmToken, SpnegoToken, TlsRecords, Token
 from analyzer.records.quality import Absent, Known, Why
@@ -27,16 +30,15 @@ class Scheme(Struct, frozen=True, gc=False):
     read: Callable[[Credentials], TokenReading] | None = None
 
 
+def _own(mechanism: Mechanism) -> Scheme:
+    """The word and the reader of a mechanism whose credentials are whole in each request: ``WORD`` and ``token`` of its file."""
+    found = import_module(f"analyzer.auth.schemes.{mechanism.value}")
+    return Scheme(found.WORD, found.token)
+
+
 SCHEMES = (
-    Scheme("basic", basic.token),
-    Scheme("digest", digest.token),
-    Scheme("ntlm"),
-    Scheme("negotiate"),
-    Scheme("kerberos"),
-    Scheme("credssp"),
-    Scheme("nego2"),
-    # WS-Management (DSP0226) C.4: the client's certificate is shown by TLS; the header only names the profile.
-    Scheme("http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual", certificate.token),
+    *(_own(mechanism) for mechanism in Mechanism if not mechanism.lasting and mechanism is not Mechanism.UNKNOWN),
+    *map(Scheme, ("ntlm", "negotiate", "kerberos", "credssp", "nego2")),
 )
 
 UNKNOWN_SCHEME = "auth.unknown-scheme"

@@ -30,6 +30,8 @@ KNOWN, KNOWN_OTHER, KNOWN_AT = 16, 32, 4
 """The initial sequence number of the first sender is known, and that of the other; and the first bit's place."""
 FORCED = 64
 """Kept by force, and as easily forgotten as in the first reading."""
+HELLO = 64
+"""The same bit, of a rejected flow: it begins with a hello of TLS."""
 REUSED = 128
 """On a 4-tuple that was used before."""
 BEGUN = 256

@@ -7,7 +7,7 @@ ctypedef unsigned char u8
 ctypedef unsigned long long u64
 ctypedef long long i64
 
-cdef u64 LOW, STATE, WANTED, TO_THE_END
+cdef u64 LOW, STATE, WANTED, TO_THE_END, HELLO
 cdef u64 NS, LATEST_NS
 cdef i64 SYN
 cdef i64 UNDECIDED, HTTP, REJECTED, LATE

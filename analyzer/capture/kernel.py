@@ -24,6 +24,7 @@ except ImportError:
 from analyzer.capture.bits import (
     DATAGRAM,
     DONE,
+    HELLO,
     HIGHER_AT,
     HTTP,
     ICMP,
@@ -469,6 +470,8 @@ class Kernel(Flows):
                 if self._only and (state == REJECTED or not info & TO_THE_END):
                     info &= ~WANTED
                     self._wanted -= 1
+                if state == REJECTED and self._is_hello(self._view, payload_at, head):
+                    info |= HELLO
                 self._table[at + 5] = info
                 if state == REJECTED:
                     return DONE

@@ -7,9 +7,12 @@ from typing import NamedTuple
 
 from analyzer.capture.links import KINDS
 from analyzer.capture.window import Bulk, Fill, Interface, Row, Walk, Window
+from analyzer.formats.key_logs import entries
 from analyzer.settings import Limits
 
 PCAPNG_MAGIC = b"\x0a\x0d\x0d\x0a"
+_TLS_KEY_LOG = 0x544C534B
+"""The secrets type of a decryption secrets block that holds a TLS key log."""
 
 
 class PcapngHead(NamedTuple):
@@ -108,14 +111,22 @@ def blocks(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Ite
             ordinary.extend(_ordinary(interfaces[-1:]))
             walk.snaplen = max(walk.snaplen or 0, interfaces[-1].snaplen) or None
         elif kind == _DSB and body >= 8:
-            secrets_type, size = struct.unpack_from(order + "II", window.buffer, at)
-            walk.secrets.append((secrets_type, file_at + 8, min(size, body - 8)))
+            _carried(_Block(kind, order, window.buffer, at, body, file_at), walk, bulk)
         elif kind in _COUNTED:
             number += 1
         walk.packets = number
         window.at += total
     if window.left():
         walk.problems.append(("capture.cut", f"{window.left()} bytes after the last whole block", None))
+
+
+def _carried(block: _Block, walk: Walk, bulk: Bulk | None) -> None:
+    """Notes a decryption secrets block; of a key log the kernel is told which TLS it decrypts."""
+    secrets_type, size = struct.unpack_from(block.order + "II", block.buffer, block.at)
+    size = min(size, block.size - 8)
+    walk.secrets.append((secrets_type, block.file_at + 8, size))
+    if bulk is not None and secrets_type == _TLS_KEY_LOG:
+        bulk.know([random for _, random, _ in entries(bytes(block.buffer[block.at + 8 : block.at + 8 + size]))])
 
 
 def _ordinary(interfaces: list[Interface]) -> "array[int]":

@@ -156,6 +156,7 @@ class Point(Struct):
         def kernel() -> Kernel:
             made = Kernel(piece.ordinal, limits, SlowPath(limits), self.spooled, in_place=True, all_http=self.scope.all_http, force=frozenset())
             made.narrow(self.scope)
+            made.know(self.scope.client_randoms)
             return made
 
         def seen(size: int) -> None:
@@ -166,7 +167,7 @@ class Point(Struct):
             found = halves.scanned(source.path, limits, kernel, host_of, seen)
         except OSError:  # one thread will meet it, too, and keep what came before
             return False
-        if found is None:
+        if found is None or found.walk.secrets:  # one half does not know the key log that the other one carries
             return False
         self.kernel = found.kernel
         self.halved = _Halved(found.flows, found.late, ((found.kernel, 0), found.later))
@@ -181,6 +182,7 @@ class Point(Struct):
                 piece.ordinal, self.limits, slow, self.spooled, in_place=source.seekable, all_http=self.scope.all_http, force=self.force
             )
             kernel.narrow(self.scope)
+            kernel.know(self.scope.client_randoms)
         else:
             kernel.next_file(self.packets, in_place=source.seekable)
         walk = Walk()

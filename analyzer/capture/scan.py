@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from msgspec.structs import replace
 
@@ -22,12 +22,14 @@ from analyzer.capture.links import link
 from analyzer.capture.open import STDIN
 from analyzer.capture.point import COUNTS, Part, Piece, Point, Problem, Progress, Spool, Spooled, host_of
 from analyzer.errors import InputError
-from analyzer.records.capture import Capture, Flow, IcmpError
+from analyzer.records.capture import Capture, Flow, IcmpError, Verdict
 from analyzer.records.ids import key_number, packet_key
 from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcPiece
 from analyzer.settings import Limits, Scope
 
+_LISTED = 20
+"""Servers and ports of TLS that was not kept."""
 _BEFORE = 3
 """TLS connections before one of WinRM's that may be its other side."""
 
@@ -82,12 +84,17 @@ def _in_front(point: Point) -> frozenset[int]:
     That is TLS to a host that WinRM comes from, and in a file that is quickly read again the TLS connections that began right before each of WinRM's, as a
     proxy has another address on its other side."""
     limits = point.limits
-    flows = [flow for flow in point.flows() if flow.ports[1] in WINRM_PORTS]
+    ports = {*WINRM_PORTS, *limits.tls_ports}
+    flows = [flow for flow in point.flows() if flow.ports[1] in ports or (flow.verdict is Verdict.TLS and point.scope.client_randoms)]
     words = frozenset(_words(flow.hosts[0]) for flow in flows)
     tables = point.tables if words else ()
     found = {number + before for kernel, before in tables for number in kernel.rejected_at(words, limits.front_ports)}
+    found |= {number + before for kernel, before in tables for number, host, _, _ in kernel.hellos() if host in words}
     if sum(part.size for part in point.parts) < limits.parallel_bytes:
-        others = sorted(number + before for kernel, before in tables for number in kernel.rejected_at(frozenset(), limits.front_ports))
+        others = sorted(
+            {number + before for kernel, before in tables for number in kernel.rejected_at(frozenset(), limits.front_ports)}
+            | {number + before for kernel, before in tables for number, _, _, _ in kernel.hellos()}
+        )
         for flow in flows:
             place = bisect_left(others, key_number(flow.segments.key[0]))
             found.update(others[max(place - _BEFORE, 0) : place])
@@ -118,10 +125,17 @@ def described(point: Point, *, flows_elsewhere: bool = False) -> list[Scanned]:
     for part, problem in _notes(point):
         problems[part.piece.ordinal].append(problem)
     wanted = bool(flows) or flows_elsewhere
+    elsewhere = Counter((host, port, four) for table, _ in point.tables for _, host, port, four in table.hellos())
     kdc, icmp = _kdc(point) if wanted else (), _icmp(point, name) if wanted else ()
     return [
         Scanned(
-            capture=replace(_capture(part), point=name, point_last_ns=kernel.last_ns, flows=sum(flow.capture == part.piece.ordinal for flow in placed)),
+            capture=replace(
+                _capture(part),
+                point=name,
+                point_last_ns=kernel.last_ns,
+                **_elsewhere(elsewhere if part is parts[0] else Counter()),
+                flows=sum(flow.capture == part.piece.ordinal for flow in placed),
+            ),
             flows=tuple(flow for flow in placed if flow.capture == part.piece.ordinal),
             issues=tuple(_issues(problems[part.piece.ordinal], part.piece.ordinal, point.limits)),
             spool=point.spooled.file,
@@ -130,6 +144,16 @@ def described(point: Point, *, flows_elsewhere: bool = False) -> list[Scanned]:
         )
         for part in parts
     ]
+
+
+def _elsewhere(found: Counter[tuple[tuple[int, int], int, bool]]) -> dict[str, Any]:
+    """TLS that was not kept, as the description of a capture has it."""
+    listed = tuple((_host(words, four), port, count) for (words, port, four), count in found.most_common(_LISTED))
+    return {"tls_elsewhere": listed, "tls_elsewhere_total": found.total()}
+
+
+def _host(words: tuple[int, int], four: bool) -> str:  # noqa: FBT001  as the kernel tells it
+    return host_of(words[0].to_bytes(4, "big") if four else words[0].to_bytes(8, "big") + words[1].to_bytes(8, "big"))
 
 
 def _part_of(parts: Sequence[Part], number: int) -> Part:

@@ -13,6 +13,7 @@ from analyzer.capture.bits import (
     FLOW,
     FORCED,
     GUESSED,
+    HELLO,
     HIGHER_AT,
     HTTP,
     INFO,
@@ -251,6 +252,19 @@ class Table:
             port = table[base + 4] >> 16 & 0xFFFF if info >> HIGHER_AT & 1 else table[base + 4] & 0xFFFF
             if port in ports and (not hosts or (table[end], table[end + 1]) in hosts):
                 found.append(table[base + 7] >> 16)
+        return found
+
+    def hellos(self) -> list[tuple[int, tuple[int, int], int, bool]]:
+        """Rejected flows that begin with a hello of TLS: (first packet, address of the server as two words, its port, whether that is an IPv4 address)."""
+        found = []
+        table = self._table
+        for slot in range(self._slots):
+            base = slot * SLOT
+            info = table[base + 5]
+            if table[base + 4] and info & STATE == REJECTED and info & HELLO:
+                end = base if info >> HIGHER_AT & 1 else base + 2  # the one that did not send the first packet
+                port = table[base + 4] >> 16 & 0xFFFF if info >> HIGHER_AT & 1 else table[base + 4] & 0xFFFF
+                found.append((table[base + 7] >> 16, (table[end], table[end + 1]), port, bool(table[base + 4] >> 32 & 1)))
         return found
 
     def meeting(self, later: "Table") -> list[tuple[int, int]]:

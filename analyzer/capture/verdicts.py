@@ -6,6 +6,7 @@ its own), or when it is a CONNECT. Plain web traffic is rejected.
 """
 
 from array import array
+from collections.abc import Iterable
 
 from analyzer.capture.bits import DEAD, FLOW, HTTP, KDC, KNOWN, LOW, REJECTED, STATE, TLS, UNDECIDED, WINRM_PORTS, Bytes
 from analyzer.capture.table import Table, longer
@@ -15,6 +16,11 @@ _WORDS = (
     b"OPTIONS GET HEAD POST PUT DELETE TRACE CONNECT PATCH HTTP/1. /wsman/powershell\nauthorization:\nproxy-authorization:\nwww-authenticate:"
     b"\nproxy-authenticate:\nwsmanidentify:application/soap+xmlmultipart/encryptedmultipart/x-multi-encryptedmicrosoft winrm client"
 )
+
+_RANDOM = 11
+"""Where the random of a ClientHello stands in a record of TLS (RFC 8446 sections 4.1.2 and 5.1)."""
+_SOCKS_MORE, _SOCKS_SIZE = 4, 515
+"""Further payloads that a SOCKS dialog is given, and the size of its largest message (user name and password)."""
 
 
 def _spans(*words: bytes) -> "array[int]":
@@ -129,6 +135,8 @@ class Verdicts(Table):
         self._types_a = _TYPES_A
         self._types_m = _TYPES_M
         self._tls_ports = array("Q", sorted({*limits.tls_ports, *WINRM_PORTS}))
+        self._randoms = array("Q")
+        self._known_randoms = 0
         # First bytes of directions that are cut into small segments.
         self._prefix_size = limits.undecided_prefix_bytes
         self._prefix_room = 16
@@ -173,13 +181,47 @@ class Verdicts(Table):
         if state == UNDECIDED and count >= self._undecided_payloads and growing != 2:
             # In the middle of a connection a body may hide what it is; a TLS record does not.
             tls = size > 1 and 20 <= view[at] <= 23 and view[at + 1] == 3
-            if self._patience > 0 and not self._flows[base + 5] & KNOWN and not tls:
+            # A SOCKS dialog (RFC 1928, RFC 1929) has up to six payloads before what it carries.
+            socks = count < self._undecided_payloads + _SOCKS_MORE and size <= _SOCKS_SIZE and (view[at] == 5 or view[at] == 1)
+            if socks:
+                state = UNDECIDED
+            elif self._patience > 0 and not self._flows[base + 5] & KNOWN and not tls:
                 self._patience -= 1
             else:
                 state = REJECTED
         if state != UNDECIDED:
             self._settle(flow, state)
         return state
+
+    def know(self, randoms: Iterable[bytes]) -> None:
+        """TLS whose ClientHello has one of these randoms is kept on any port: a key log decrypts it."""
+        known = {*self._randoms, *(int.from_bytes(one[:8], "big") for one in randoms if len(one) >= 8)}
+        self._randoms = array("Q", sorted(known))
+        self._known_randoms = len(known)
+
+    def _is_known(self, view: Bytes, at: int) -> int:
+        """1 when the random of the ClientHello at ``at`` is one that was told: its first eight bytes are looked for."""
+        word = 0
+        for i in range(8):
+            word = word << 8 | view[at + _RANDOM + i]
+        low = 0
+        high = self._known_randoms
+        while low < high:
+            middle = (low + high) >> 1
+            if self._randoms[middle] < word:
+                low = middle + 1
+            else:
+                high = middle
+        return 1 if low < self._known_randoms and self._randoms[low] == word else 0
+
+    def _is_hello(self, view: Bytes, at: int, size: int) -> int:
+        """1 for a hello of TLS, also behind a PROXY header."""
+        first = view[at]
+        if first == 80 or first == 13:
+            skip = _proxy_header(view, at, size)
+            if skip:
+                return self._is_hello(view, at + skip, size - skip) if skip < size else 0
+        return 1 if first == 22 and size > 5 and view[at + 1] == 3 and 1 <= view[at + 5] <= 2 else 0
 
     def _settle(self, flow: int, state: int) -> None:
         """The flow has its verdict."""
@@ -204,7 +246,7 @@ class Verdicts(Table):
         """2 while a direction's first bytes come in small pieces and may yet become a start line with its headers; 1 when more bytes may tell anything."""
         if size < self._prefix_size and _may_become(view, at, size, self._words, self._methods) and _head_end(view, at, at + size) == at + size:
             return 2
-        return 1 if size < 6 else 0
+        return 1 if size < 6 or (view[at] == 22 and size < _RANDOM + 8) else 0
 
     def _more_prefixes(self) -> None:
         old = self._prefixes
@@ -232,6 +274,11 @@ class Verdicts(Table):
         elif first == 22 and size > 5 and view[at + 1] == 3 and 1 <= view[at + 5] <= 2:
             for port in self._tls_ports:
                 if port == near or port == far:
+                    return TLS
+            if self._known_randoms and view[at + 5] == 1:
+                if size < _RANDOM + 8:
+                    return UNDECIDED
+                if self._is_known(view, at):
                     return TLS
             return REJECTED
         elif (first == 4 or first == 5) and _asks_socks(view, at, size):

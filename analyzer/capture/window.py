@@ -1,7 +1,7 @@
 """What the walks over capture files share: a moving window over the input, and the row that tells where a packet lies in it."""
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct, field
@@ -38,6 +38,10 @@ class Bulk(Protocol):
 
     def pcapng(self, buffer: bytearray, span: tuple[int, int, int], number: int, big: int, interfaces: "array[int]") -> int:
         """Where it stopped."""
+        ...
+
+    def know(self, randoms: Iterable[bytes]) -> None:
+        """The client randoms of a key log that the capture carries."""
         ...
 
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from analyzer.exports.registry import Source
     from analyzer.records.result import Result
+    from analyzer.records.wsman import Command
     from analyzer.reports.masking import Mask
     from analyzer.tables.column import Value
 
@@ -34,12 +35,17 @@ def wireshark() -> dict[str, str]:
     return profile()
 
 
-def of_captures(cells: Cells, result: Result, texts: Callable[[], Iterable[tuple[str, str]]], mask: Mask | None, connections: Sequence[str]) -> Source:
-    """What a writer is given that needs the captures. ``mask`` None: with secrets."""
+def of_captures(
+    cells: Cells, result: Result, texts: Callable[[], Iterable[tuple[str, str]]], mask: Mask | None, connections: Sequence[str], commands: Sequence[Command]
+) -> Source:
+    """What a writer is given that needs the captures. ``mask`` None: with secrets. ``commands``: as they were captured."""
     from msgspec.structs import replace
 
-    clean = str if mask is None else mask.body
-    return replace(of_tables(cells), connections=tuple(connections), evidence=result.evidence, bodies=texts, clean=clean)
+    made = replace(of_tables(cells), connections=tuple(connections), evidence=result.evidence, bodies=texts)
+    if mask is None:
+        return made
+    mask = mask.having_read(commands)
+    return replace(made, clean=mask.body, astride=mask.astride)
 
 
 def evidence_slice(result: Result, findings: Sequence[str], connections: Sequence[str]) -> tuple[Iterator[bytes], int]:

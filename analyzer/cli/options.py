@@ -30,6 +30,9 @@ _part = (
     click.option("--net", "nets", multiple=True, metavar="NET", help="Only packets from or to this network, such as 10.1.0.0/16."),
     click.option("--port", "ports", multiple=True, type=click.IntRange(0, 65535), metavar="PORT", help="Only packets from or to this port."),
 )
+_tls_port = click.option(
+    "--tls-port", "tls_ports", type=click.IntRange(1, 65535), multiple=True, metavar="PORT", help="Take TLS on this port for WinRM over HTTPS, as on 5986."
+)
 rules_option = click.option(
     "--rules", "rules_dirs", type=click.Path(exists=True, file_okay=False), multiple=True, metavar="DIR", help="Run the rules of this folder, too."
 )
@@ -113,7 +116,7 @@ def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(given=given, **options)
 
     settings = (_strict, _no_config, _config, _proxy, _mask, _sigma, rules_option)
-    for option in (*reversed(_said), *settings, _keytab, _keylog, _secrets, *reversed(_part), _scope):
+    for option in (*reversed(_said), *settings, _keytab, _keylog, _secrets, _tls_port, *reversed(_part), _scope):
         collected = option(collected)
     return collected
 

@@ -21,7 +21,8 @@ from analyzer.formats.holes import Holed, shown, text_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog, key_log
 from analyzer.psrp.layers import MOST as MOST_OF_LAYERS
-from analyzer.psrp.shells import Place, shells
+from analyzer.psrp.methods import invoked, ran
+from analyzer.psrp.shells import Built, Place, shells
 from analyzer.records.auth import Audience, Conversation, CredsspFacts, Identity, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
@@ -73,6 +74,8 @@ class _Read(Struct, frozen=True, gc=False):
     plain: set[str]
     """Shells that were met without a word of compression."""
     issues: list[Issue]
+    invoked: dict[str, list[Operation]]
+    """What methods of CIM classes ran, by exchange."""
 
 
 class _Tools(Struct, frozen=True, gc=False):
@@ -110,7 +113,9 @@ def contents(
     messages = dict(evidence.messages)
     clients = {identity: who.client for identity, who in named.items()}
     operations: dict[str, list[Operation]] = {}
+    methods: dict[str, list[Operation]] = {}
     for one in read:
+        methods.update(one.invoked)
         messages.update(one.messages)
         clients.update(one.clients)
         operations.update(one.operations)
@@ -119,10 +124,16 @@ def contents(
     kept += between(evidence, kept)
     sides = _sides(evidence)
     places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}
-    built = shells(by_one_clock(evidence, kept), places)
+    built = shells(by_one_clock(evidence, kept), places, limits.object_bytes)
+    if methods:
+        own = once(evidence, messages, {identity: methods[identity] for identity in evidence.exchanges if identity in methods}).operations
+        called = ran(own, {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients, sides) for item in own})
+        built = Built((*built.shells, *called.shells), (*built.commands, *called.commands))
     known = {(issue.code, issue.record) for issue in evidence.issues if issue.code == "wsman.limit"}
     told = tuple(issue for one in read for issue in one.issues if (issue.code, issue.record) not in known)
     told += tuple(_layers_cut(one) for one in built.commands if one.decoded is not None and len(one.decoded) >= MOST_OF_LAYERS)
+    limit = f"object_bytes={limits.object_bytes}"
+    told += tuple(Issue("wsman.limit", f"{limit}: {one.cut} objects of shell {one.id} are longer", capture=one.capture) for one in built.shells if one.cut)
     return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, told)
 
 
@@ -166,7 +177,7 @@ def _groups(evidence: Evidence) -> list[list[Talk]]:
 def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:
     """``compressed``: what is known of shells from elsewhere."""
     evidence = tools.evidence
-    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [])
+    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], defaultdict(list))
     rooms = {talk.connection.id: Room(room_of(talk.connection, tools.limits)) for talk in talks}
     for message, known, text in _texts(tools, talks, out.messages, out.clients, rooms):
         marks, odd = seen(text)
@@ -178,14 +189,16 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
             out.issues.append(Issue(code, detail, message.id, key_capture(half[1][0]), key_number(half[1][0])))
         status = _status(evidence, full.exchange)
         found = None if half is None else operation(full, text, marks, half[0], half[1], out.compressed, status, rooms.get(_connection(evidence, full)))
+        method = None if half is None or found is not None else invoked(full, text, half[0], half[1], status)
+        found = found or method
         if found is not None and status not in _NOT_LOOKED_AT:
             lacking = missing_of(evidence, full)
             found = found if lacking == 0 else replace(found, missing=lacking, unproved=full.protection is Protection.SEALED)
-            out.operations[full.exchange].append(found)
+            (out.operations if method is None else out.invoked)[full.exchange].append(found)
             if found.shell_id and found.shell_id not in out.compressed:
                 out.plain.add(found.shell_id)
     out.issues.extend(too_large(evidence.connections[identity], tools.limits) for identity, room in rooms.items() if room.full)
-    return replace(out, operations=dict(out.operations), compressed=out.compressed - compressed)
+    return replace(out, operations=dict(out.operations), invoked=dict(out.invoked), compressed=out.compressed - compressed)
 
 
 def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Iterator[tuple[str, str]]:
@@ -351,15 +364,24 @@ def _place(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str], s
     client = here if near is None else near.near_connection
     server = here if far is None else far.far_connection
     first, last = evidence.connections[sides.client.get(client, client)], evidence.connections[sides.server.get(server, server)]
-    user = _user(evidence, first.id, clients) or _user(evidence, here, clients)
+    asked = exchange.id if first.id == here else near.near if near is not None and first.id == client else None
+    user = _user(evidence, first.id, clients, asked) or _user(evidence, here, clients, exchange.id)
     return Place(here, first.client.host, last.server.host, user, exchange.capture)
 
 
-def _user(evidence: Evidence, connection: str, clients: Mapping[str, str]) -> str | None:
+def _user(evidence: Evidence, connection: str, clients: Mapping[str, str], asked: str | None) -> str | None:
+    """Who was logged on to the connection when the exchange ``asked`` was sent on it (None: on another one); a logon that began later was nobody's then."""
     for conversation in reversed(evidence.conversations_of.get(connection, ())):
         client = conversation.client
+        if asked is not None and _number(conversation.exchanges[0]) > _number(asked):
+            continue
         if conversation.id in clients and conversation.audience is Audience.SERVER and conversation.outcome is not Outcome.REFUSED:
             return clients[conversation.id]
         if conversation.audience is Audience.SERVER and conversation.outcome is Outcome.ACCEPTED and client.user:
             return f"{client.domain}\\{client.user}" if client.domain else client.user
     return None
+
+
+def _number(exchange: str) -> int:
+    """Its place in its connection; an exchange that was added for what is lost has the number of the one before it."""
+    return int(exchange.rpartition(".x")[2].rstrip("+"))

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.engine.forks import spread
-from analyzer.records.evidence import Evidence
+from analyzer.records.evidence import Evidence, tls_words
 from analyzer.records.finding import Finding
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Scorecard
@@ -95,7 +95,7 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Calla
     dropped = {id(symptom) for symptom, _ in left_out}
     kept = sorted((finding for finding in found if id(finding) not in dropped), key=order)
     if not kept and not evidence.connections and not evidence.scope:
-        return Judgement((), (), failures, (), _NOTHING)
+        return Judgement((), (), failures, (), (_NOTHING[0], *(tls_words(evidence) or _NOTHING[1:])))
     from analyzer.incidents.diagnosis import diagnosis
     from analyzer.incidents.grouping import Told, incidents
 

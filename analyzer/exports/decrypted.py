@@ -7,6 +7,7 @@ the handshake are made. A body that could not be read is left out, and a field l
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from analyzer.exports.bodies import LEFT_OUT, bodies
 from analyzer.exports.pcapng import Frame, Interface, blocks
 from analyzer.exports.registry import Source
 from analyzer.formats.text import visible
@@ -44,18 +45,18 @@ def capture(source: Source) -> tuple[bytes, int]:
     if source.evidence is None:
         return b"", 0
     evidence, only = source.evidence, set(source.connections)
-    bodies = {name: source.clean(text) for name, text in source.bodies() if not only or name.rpartition(".x")[0] in only}
+    read = bodies(source, evidence, only)
     chosen = [one for name, one in evidence.connections.items() if name in evidence.winrm and one.twin_of is None and (not only or name in only)]
-    frames = sorted((frame for one in chosen for frame in _frames(evidence, one, bodies)), key=lambda frame: frame.ts_ns)
+    frames = sorted((frame for one in chosen for frame in _frames(evidence, one, read)), key=lambda frame: frame.ts_ns)
     sums = ", ".join(f"{one.name} SHA-256 {one.sha256}" for one in evidence.captures if one.sha256)
     about = f"Made of the WinRM exchanges of {sums or ', '.join(one.name for one in evidence.captures)}, with decrypted bodies. These are no captured packets."
     made = blocks([Interface("winrm-analyzer, decrypted", _RAW, 0), *frames], f"winrm-analyzer {source.version}", visible(about, limit=30_000))
     return b"".join(made), len(frames)
 
 
-def _frames(evidence: Evidence, one: Connection, bodies: Mapping[str, str]) -> Iterator[Frame]:
+def _frames(evidence: Evidence, one: Connection, read: Mapping[str, str | None]) -> Iterator[Frame]:
     """The connection's packets, in order of time."""
-    pieces = [piece for exchange in evidence.exchanges_of.get(one.id, ()) for piece in _exchange(evidence, exchange, bodies)]
+    pieces = [piece for exchange in evidence.exchanges_of.get(one.id, ()) for piece in _exchange(evidence, exchange, read)]
     if not pieces:
         return
     pieces.sort(key=lambda piece: piece.ts_ns)
@@ -95,17 +96,17 @@ def _closing(evidence: Evidence, closing: Closing, after_ns: int) -> _Piece:
     return _Piece(max(closing.ts_ns, after_ns), closing.side is Side.CLIENT, flags, b"", told)
 
 
-def _exchange(evidence: Evidence, exchange: Exchange, bodies: Mapping[str, str]) -> Iterator[_Piece]:
+def _exchange(evidence: Evidence, exchange: Exchange, read: Mapping[str, str | None]) -> Iterator[_Piece]:
     request, response = request_of(exchange.request), response_of(exchange.response)
     if request is not None:
-        yield from _message(evidence, request, f"{request.method} {request.target} {request.version}", bodies, from_client=True)
+        yield from _message(evidence, request, f"{request.method} {request.target} {request.version}", read, from_client=True)
     if response is not None:
-        yield from _message(evidence, response, f"{response.version} {response.status} {response.reason}", bodies, from_client=False)
+        yield from _message(evidence, response, f"{response.version} {response.status} {response.reason}", read, from_client=False)
 
 
-def _message(evidence: Evidence, one: Request | Response, start: str, bodies: Mapping[str, str], *, from_client: bool) -> Iterator[_Piece]:
+def _message(evidence: Evidence, one: Request | Response, start: str, read: Mapping[str, str | None], *, from_client: bool) -> Iterator[_Piece]:
     message = evidence.messages.get(one.id)
-    text = bodies.get(one.id)
+    text = read.get(one.id)
     fields = [line for header in one.headers if header.name.lower() not in _REPLACED for line in _fields(header)]
     body = b""
     said = "empty"
@@ -114,8 +115,8 @@ def _message(evidence: Evidence, one: Request | Response, start: str, bodies: Ma
         fields.append(f"Content-Type: {_SOAP}" if text.lstrip("\ufeff \r\n\t").startswith("<") else "Content-Type: text/plain;charset=UTF-8")
         said = "decrypted" if message is not None and message.opened else "clear"
     elif one.body.size:
-        why = (message.opened_detail or "") if message is not None else ""
-        said = f"{one.body.size} bytes left out, not decrypted{f' ({why})' if why else ''}"
+        why = f" ({message.opened_detail})" if message is not None and message.opened_detail else ""
+        said = f"{one.body.size} bytes {LEFT_OUT if one.id in read else f'left out, not decrypted{why}'}"
         fields.append(f"{_OURS}: {visible(said)}")
     head = "\r\n".join([start, *fields, f"Content-Length: {len(body)}", "", ""]).encode("latin-1", "replace")
     told = f"{one.id}: {said}; packets {_packets(evidence, one.packets)}"

@@ -3,14 +3,15 @@
 Of credentials and tokens only the scheme is shown. An exchange without a response has status 0. Source: the HAR 1.2 specification (softwareishard.com).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
+from analyzer.exports.bodies import LEFT_OUT, bodies
 from analyzer.exports.registry import Source
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Header, Request, Response
-from analyzer.tables.headers import first, request_of, response_of
+from analyzer.tables.headers import begins, first, request_of, response_of
 from analyzer.tables.texts import dumps
 
 _MOST_CHARS = 1_000_000
@@ -19,12 +20,10 @@ _NS_PER_MS = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Entry = dict[str, object]
-Clean = Callable[[str], str]
 
 
-def shown(text: str, clean: Clean) -> Entry:
-    """A body as the archive has it: without secrets, which ``clean`` takes out, and not longer than it may be."""
-    safe = clean(text)
+def shown(safe: str) -> Entry:
+    """A body as the archive has it, not longer than it may be."""
     made: Entry = {"text": safe[:_MOST_CHARS]}
     return made | {"comment": f"cut: {len(safe) - _MOST_CHARS} more characters"} if len(safe) > _MOST_CHARS else made
 
@@ -34,20 +33,20 @@ def archive(source: Source) -> Iterator[str]:
     if source.evidence is None:
         return
     evidence, only = source.evidence, set(source.connections)
-    bodies = {name: shown(text, source.clean) for name, text in source.bodies() if not only or name.rpartition(".x")[0] in only}
+    bodies = _bodies(source, evidence, only)
     creator = {"name": "winrm-analyzer", "version": source.version}
     yield f'{{"log": {{"version": "1.2", "creator": {dumps(creator)}, "pages": [], "entries": ['
     separator = "\n"
     asked = [exchange for exchange in evidence.exchanges.values() if request_of(exchange.request) and (not only or exchange.connection in only)]
-    for exchange in sorted(asked, key=_begins):
+    for exchange in sorted(asked, key=begins):
         yield separator + dumps(_entry(evidence, exchange, bodies))
         separator = ",\n"
     yield "\n]}}\n"
 
 
-def _begins(exchange: Exchange) -> tuple[int, int]:
-    request = request_of(exchange.request)
-    return (request.first_ns, exchange.position) if request else (0, exchange.position)
+def _bodies(source: Source, evidence: Evidence, only: Collection[str]) -> dict[str, Entry]:
+    """The bodies by message id; those that have only a part of a secret are left out."""
+    return {name: {"text": "", "comment": LEFT_OUT} if text is None else shown(text) for name, text in bodies(source, evidence, only).items()}
 
 
 def _entry(evidence: Evidence, exchange: Exchange, bodies: Mapping[str, Entry]) -> Entry:

@@ -4,7 +4,7 @@ A writer is a function of `Source`. It gives the text in pieces, or, where a for
 each. The commands list what is here, and a test runs every row and form in search of secrets.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
@@ -17,11 +17,16 @@ Pieces: TypeAlias = Iterator[str]
 Files: TypeAlias = Iterator[tuple[str, Pieces]]
 
 
+def _nowhere(_pieces: Sequence[tuple[str, bytes]]) -> Collection[str]:
+    """No secrets are looked for."""
+    return ()
+
+
 class Source(Struct, frozen=True, gc=False):
     """What a writer is given. ``connections``: only these, where any are named.
 
     ``evidence`` and ``bodies`` (text that could be read, by message id) only where `Export.reads` says captures; ``clean``
-    takes the secrets out of a text.
+    takes the secrets out of a text, ``astride`` names the bodies that have only a part of one.
     """
 
     rows: Rows
@@ -31,6 +36,7 @@ class Source(Struct, frozen=True, gc=False):
     evidence: Evidence | None = None
     bodies: Callable[[], Iterable[tuple[str, str]]] = tuple
     clean: Callable[[str], str] = str
+    astride: Callable[[Sequence[tuple[str, bytes]]], Collection[str]] = _nowhere
 
 
 class Export(Struct, frozen=True, gc=False):
@@ -43,11 +49,18 @@ class Export(Struct, frozen=True, gc=False):
     means: str
     files: bool = False
     reads: Literal["tables", "captures"] = "tables"
+    binary: bool = False
+    """It is one file that is no text: the writer gives its bytes."""
 
     def write(self, source: Source) -> Pieces:
         """The text of a format that is one file."""
         pieces: Pieces = self._writer()(source)
         return pieces
+
+    def write_bytes(self, source: Source) -> bytes:
+        """The file of a format that is no text."""
+        data: bytes = self._writer()(source)
+        return data
 
     def write_files(self, source: Source) -> Files:
         """The files of a format that is several."""
@@ -66,6 +79,9 @@ EXPORTS = (
     Export("ecs", "timeline", "ecs:json_lines", ("jsonl",), "Elastic (ECS)"),
     Export("zeek", "timeline", "zeek:logs", ("tsv",), "anyone who reads Zeek's logs", files=True),
     Export("har", "export", "har:archive", ("json",), "HTTP Archive 1.2", reads="captures"),
+    Export("sqlite", "export", "databases:sqlite", ("sqlite",), "all tables as a SQLite database", binary=True),
+    Export("duckdb", "export", "databases:duckdb", ("duckdb",), "as a DuckDB database", binary=True),
+    Export("xlsx", "export", "workbook:workbook", ("xlsx",), "as an Excel workbook", binary=True),
     Export("navigator", "export", "navigator:layer", ("json",), "a layer for ATT&CK Navigator"),
 )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from analyzer.incidents.clients import Clients
 from analyzer.records.auth import Audience
-from analyzer.records.evidence import Evidence
+from analyzer.records.evidence import Evidence, tls_words
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.incident import Incident
 from analyzer.records.proxy import Role
@@ -211,9 +211,11 @@ def _limits(evidence: Evidence) -> Iterator[str]:
     if evidence.scope:
         yield f"Only a part of the captures was looked at: {'; '.join(evidence.scope)}. What lies outside of it cannot be told."
         if not evidence.winrm:
+            yield from tls_words(evidence)
             return
     if not evidence.winrm:
-        yield "WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?"
+        told = tls_words(evidence)
+        yield from told or ("WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?",)
         return
     yield from _encrypted(evidence)
     routed = {identity for route in evidence.routes for identity in (route.client_connection, *route.upstream_connections)}

@@ -35,11 +35,11 @@ _ECHO_LEAST = 16
 _MOST = 64 << 20
 
 
-def moved(commands: Iterable[Command]) -> tuple[MovedFile, ...]:
-    """The files in order of time; the same content moved twice is there twice."""
+def moved(commands: Iterable[Command], limit: int = _MOST) -> tuple[MovedFile, ...]:
+    """The files in order of time; the same content moved twice is there twice. Of one file at most ``limit`` bytes are kept."""
     commands = tuple(commands)
     found = [*all_of(commands), *_written(commands)]
-    made = [one for transfer in found if (one := _finished(transfer)) is not None]
+    made = [one for transfer in found if (one := _finished(transfer, limit)) is not None]
     return tuple(sorted(made, key=lambda one: one.first_ns))
 
 
@@ -141,16 +141,19 @@ def _content(transfer: Transfer) -> Holed:
     return whole
 
 
-def _finished(transfer: Transfer) -> MovedFile | None:
+def _finished(transfer: Transfer, limit: int) -> MovedFile | None:
     content = _content(transfer)
+    over = len(content.data) > limit
+    if over:
+        content = joined((content.cut(0, limit), lost(None)))
     data = content.data
-    if len(data) > _MOST or (not data and not content.holes and not transfer.told) or not (transfer.told or len(data) >= _LEAST):
+    if (not data and not content.holes and not transfer.told) or not (transfer.told or len(data) >= _LEAST):
         return None
     if not data and transfer.name is None and not any(size for _, size in content.holes):
         return None
     if not transfer.told and transfer.pieces and not any(piece.data.data for piece in transfer.pieces):
         return None
-    checks = (*transfer.checks, *_checks(transfer, data))
+    checks = (*transfer.checks, *(() if over else _checks(transfer, data)))
     command = transfer.command
     return MovedFile(
         sha256=hashlib.sha256(data).hexdigest(),
@@ -168,6 +171,7 @@ def _finished(transfer: Transfer) -> MovedFile | None:
         capture=command.capture,
         holes=content.holes,
         checks=checks,
+        over_limit=over,
         method=transfer.method,
     )
 

@@ -22,7 +22,6 @@ from analyzer.psrp import strings
 
 _HEADER = struct.Struct(">QQBI")
 _MESSAGE = struct.Struct("<II16s16s")
-_OBJECT_LIMIT = 64 << 20
 _FREE = 1 << 20
 """Missing bytes of an object for which zeros may stand in any case; more only where there are as many of it."""
 _STRINGS = chosen(strings)
@@ -100,6 +99,7 @@ class _Object(Struct, Generic[Place]):
     """The fragments of one object by number; ``last`` is the number of the one with the end flag. ``owner``: the command that they travelled under."""
 
     owner: str | None
+    limit: int
     places: list[Place] = field(default_factory=list)
     blobs: dict[int, Holed] = field(default_factory=dict)
     begun: bool = False
@@ -112,11 +112,11 @@ class _Object(Struct, Generic[Place]):
             self.places.append(place)
         self.begun = self.begun or bool(flags & 1)
         self.last = number if flags & 2 else self.last
+        room = self.limit - self.size
         self.size += len(blob.data)
-        if self.size <= _OBJECT_LIMIT:
-            self.blobs.setdefault(number, blob)
-        else:
-            self.broken = True
+        self.broken = self.broken or self.size > self.limit
+        if room > 0:
+            self.blobs.setdefault(number, blob if len(blob.data) <= room else blob.cut(0, room))
 
     def complete(self) -> bool:
         return self.begun and self.last is not None and (self.broken or len(self.blobs) == self.last + 1)
@@ -143,10 +143,13 @@ class _Object(Struct, Generic[Place]):
 class Defragmenter(Generic[Place]):
     """The fragments of one direction of one shell. Feed it stream data with the place that it came from.
 
-    Fragments may come in any order, since a shell's requests go over several connections. What never becomes whole is given by `unfinished`.
+    Fragments may come in any order, since a shell's requests go over several connections. What never becomes whole is given by `unfinished`. Of an object
+    there are at most ``limit`` bytes; ``cut`` counts those that had more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = 64 << 20) -> None:
+        self._limit = limit
+        self.cut = 0
         self._objects: dict[int, list[_Object[Place]]] = {}
 
     def messages(self, found: bytes | Holed, place: Place, owner: str | None = None) -> Iterator[Found[Place]]:
@@ -169,14 +172,14 @@ class Defragmenter(Generic[Place]):
             if len(blob.data) < size:
                 blob = joined((blob, lost(None)))  # how much is missing is only what the sender says: no memory is spent on it
             known = self._known(identity, owner)
-            if known is None and flags & 3 == 3 and number == 0 and size <= _OBJECT_LIMIT:  # most objects have one fragment
+            if known is None and flags & 3 == 3 and number == 0 and size <= self._limit:  # most objects have one fragment
                 yield Found(_message(blob, owner), (place,))
                 continue
             if known is not None and number in known.blobs and blob != known.blobs[number]:
                 yield self._pop(identity, known)  # another object under the same number: this one will never end
                 known = None
             if known is None:
-                known = _Object(owner)
+                known = _Object(owner, self._limit)
                 self._objects.setdefault(identity, []).append(known)
             known.owner = known.owner or owner
             known.add(number, flags, blob, place)
@@ -191,6 +194,7 @@ class Defragmenter(Generic[Place]):
     def _pop(self, identity: int, known: _Object[Place]) -> Found[Place]:
         own = self._objects[identity]
         own.remove(known)
+        self.cut += known.broken
         if not own:
             del self._objects[identity]
         return Found(known.message(), tuple(known.places))

@@ -40,6 +40,8 @@ class _Shell(Struct):
     first_ns: int
     last_ns: int
     packets: tuple[int, ...]
+    sent: Defragmenter[Operation]
+    received: Defragmenter[Operation]
     kind: str = "winrs"
     resource_uri: str | None = None
     code_page: int | None = None
@@ -50,8 +52,6 @@ class _Shell(Struct):
     commands: list[Building] = field(default_factory=list)
     current: dict[str, Building] = field(default_factory=dict)
     missing: list[Missing] = field(default_factory=list)
-    sent: Defragmenter[Operation] = field(default_factory=Defragmenter)
-    received: Defragmenter[Operation] = field(default_factory=Defragmenter)
 
 
 class _Pair(Struct):
@@ -73,11 +73,11 @@ class Built(NamedTuple):
     commands: tuple[Command, ...]
 
 
-def shells(operations: Iterable[Operation], places: Mapping[str, Place]) -> Built:
-    """``operations`` of one or more clients, each message once; ``places`` by exchange id."""
+def shells(operations: Iterable[Operation], places: Mapping[str, Place], object_bytes: int = 64 << 20) -> Built:
+    """``operations`` of one or more clients, each message once; ``places`` by exchange id; ``object_bytes``: how much is kept of one object."""
     known: dict[tuple[str, str], list[_Shell]] = {}
     for operation, pair in _in_order(operations, places):
-        _operation(_shell_of(known, pair, operation), pair, operation)
+        _operation(_shell_of(known, pair, operation, object_bytes), pair, operation)
     made = sorted((shell for uses in known.values() for shell in uses), key=lambda shell: (shell.first_ns, shell.id))
     numbers = {id(shell): number for uses in known.values() for number, shell in enumerate(uses, 1)}
     found: list[Shell] = []
@@ -119,7 +119,7 @@ def _first(asked: Operation | None, answered: Operation | None, name: str) -> st
     return next((value for one in (asked, answered) if one is not None and (value := getattr(one, name))), None)
 
 
-def _shell_of(known: dict[tuple[str, str], list[_Shell]], pair: _Pair, operation: Operation) -> _Shell:
+def _shell_of(known: dict[tuple[str, str], list[_Shell]], pair: _Pair, operation: Operation, limit: int) -> _Shell:
     """The shell that the pair's id stands for. A Create is a new one where the id has been used for one."""
     if pair.shell is not None:
         return pair.shell
@@ -129,7 +129,8 @@ def _shell_of(known: dict[tuple[str, str], list[_Shell]], pair: _Pair, operation
     else:
         creates = pair.answered is not None and pair.answered.name == "CreateResponse"
     if not uses or (creates and (uses[-1].created or uses[-1].commands)):
-        uses.append(_Shell(pair.shell_id, pair.place, operation.ts_ns, operation.ts_ns, operation.packets[:1]))
+        sent, received = Defragmenter[Operation](limit), Defragmenter[Operation](limit)
+        uses.append(_Shell(pair.shell_id, pair.place, operation.ts_ns, operation.ts_ns, operation.packets[:1], sent, received))
     shell = pair.shell = uses[-1]
     shell.created = shell.created or creates
     shell.connections.setdefault(pair.place.connection)
@@ -385,6 +386,7 @@ def _shell(shell: _Shell, name: str, commands: tuple[str, ...]) -> Shell:
         packets=shell.packets,
         exchanges=tuple(shell.exchanges),
         missing=tuple(shell.missing),
+        cut=shell.sent.cut + shell.received.cut,
     )
 
 

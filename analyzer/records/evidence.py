@@ -68,6 +68,35 @@ class Evidence(Struct, frozen=True, gc=False):
     """The lines of commands, scripts and input that rules look for."""
 
 
+def tls_elsewhere(evidence: Evidence) -> tuple[int, tuple[tuple[str, int, int], ...]]:
+    """TLS that was not decrypted and is not known to be WinRM's: connections in all, and (server, port, connections), the most frequent first. WinRM over
+    HTTPS on another port looks the same."""
+    counts: dict[tuple[str, int], int] = {}
+    total = sum(capture.tls_elsewhere_total for capture in evidence.captures)
+    for capture in evidence.captures:
+        for host, port, number in capture.tls_elsewhere:
+            counts[host, port] = counts.get((host, port), 0) + number
+    for connection in evidence.connections.values():
+        if connection.protocol == "tls" and not connection.tls_opened and connection.id not in evidence.winrm and connection.twin_of is None:
+            counts[connection.server.host, connection.server.port] = counts.get((connection.server.host, connection.server.port), 0) + 1
+            total += 1
+    return total, tuple(sorted(((*ends, number) for ends, number in counts.items()), key=lambda one: (-one[2], one[0], one[1])))
+
+
+def tls_words(evidence: Evidence) -> tuple[str, ...]:
+    """What is said of TLS that was not decrypted where no WinRM was found; nothing where there is none."""
+    total, places = tls_elsewhere(evidence)
+    if not total:
+        return ()
+    host, port, _ = places[0]
+    many = f"{total:,} TLS connections" if total > 1 else "A TLS connection"
+    where = f"to {host}:{port}" if len(places) == 1 else f"to {len(places):,} addresses, most of them to {host}:{port}"
+    return (
+        f"{many} {where} {'were' if total > 1 else 'was'} not decrypted: WinRM over HTTPS on another port than 5986 looks the same.",
+        f"A key log of client or server (--keylog) shows it; --tls-port {port} takes TLS on that port for WinRM's.",
+    )
+
+
 def captures_only(captures: tuple[Capture, ...], issues: tuple[Issue, ...]) -> Evidence:
     """The evidence of captures in which no connection of interest was found."""
     return Evidence(captures, {}, {}, {}, {}, (), {}, (), {}, {}, (), {}, frozenset(), issues)

@@ -43,6 +43,8 @@ class MovedFile(Struct, frozen=True, gc=False):
     capture: int = 0
     holes: tuple[tuple[int, int], ...] = ()
     checks: tuple[Check, ...] = ()
+    over_limit: bool = False
+    """It is longer than `Limits.file_bytes`; ``data`` is its beginning."""
     method: str = ""
     """How it was moved: Copy-Item, pypsrp, Ansible, base64 (any tool that writes or prints it)."""
 

@@ -81,6 +81,7 @@ _KINDS = (
     Kind("auth.unknown-scheme", "note", "An authentication scheme that is not known here."),
     Kind("sealing.malformed", "warning", "A multipart/encrypted body does not follow MS-WSMV 2.2.9.1; the part that could be read was kept."),
     Kind("wsman.malformed", "note", "A clear-text SOAP envelope is malformed or not wholly captured."),
+    Kind("wsman.limit", "warning", "A limit of reading shells, commands and files was reached; the detail names it. What is longer is cut and marked so."),
     Kind("wsman.rejected-dtd", "warning", "An XML document with a DTD was refused."),
     Kind(
         "wsman.misplaced",

@@ -241,3 +241,5 @@ class Shell(Struct, frozen=True, gc=False):
     """The exchanges of its requests."""
     missing: tuple[Missing, ...] = ()
     """What of it, outside of its commands, is known not to be in the capture."""
+    cut: int = 0
+    """Objects of PowerShell that are longer than `Limits.object_bytes`; what is shown is their beginning."""

@@ -76,7 +76,7 @@ OURS = frozenset(
     host_1 lane_2 host_2 lane_3 host_3 tone session_id soap_message_id relates_to client_ttl server_ttl reset_ttl icmp unanswered tls_handshake
     tls_version tls_alert socks_version socks_reply proxy_header_client proxy_header_server alert_by handshake versions_offered ciphers_offered version
     cipher certificate_not_before certificate_not_after certificate_validity certificate_key certificate_signature certificate_sha256 client_certificate
-    alert alert_level tag file key_used incident_id owner party_id findings explained_by explains settings reference_url reference_text certainty
+    alert alert_level stream_error tag file key_used incident_id owner party_id findings explained_by explains settings reference_url reference_text certainty
     """.split()  # noqa: SIM905 (a list of so many words is easier to read so)
 )
 """Columns of ids, addresses, numbers of packets and closed words."""
@@ -107,6 +107,11 @@ class Mask:
     def __repr__(self) -> str:
         return f"<Mask: {len(self._values)} passwords, {len(self._digits)} keys>"
 
+    @property
+    def knows(self) -> bool:
+        """Values were given that have to be hidden wherever they stand."""
+        return bool(self._forms or self._digits)
+
     def known(self, text: str) -> str:
         """The text without the values that were given."""
         return self._filtered("known", text, lambda: self._known(text, self._forms))
@@ -123,6 +128,17 @@ class Mask:
     def body(self, text: str) -> str:
         """The body of a message; under ``strict`` nothing of it, as command lines lie in it in pieces."""
         return STARS if self.strict else self.typed(text)
+
+    def astride(self, pieces: Sequence[tuple[str, bytes]]) -> set[str]:
+        """Which bodies (name, what each carries of one stream) have only a part of a secret, so that `body` cannot find it there."""
+        from analyzer.reports.typed.astride import astride
+
+        return astride(pieces, lambda text: (*secrets_in(text), *self._known(text, self._forms)))
+
+    def having_read(self, commands: Iterable[Command]) -> Mask:
+        """The same, which knows the secrets in these commands wherever else they stand: bodies are masked one by one."""
+        words = _learned(word for one in commands for word in _inside(one))
+        return Mask((*self._values, *words), self._keys, self._names, map(bytes.fromhex, self._digits), strict=self.strict)
 
     def _typed(self, text: str, dialect: Dialect | None) -> Iterator[Span]:
         return arguments_in(text, dialect) if self.strict else secrets_in(text, dialect)

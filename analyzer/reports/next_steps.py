@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from analyzer.formats.text import visible
+from analyzer.records.evidence import tls_words
 from analyzer.records.finding import Severity
 from analyzer.records.result import Result
 from analyzer.reports.facts import coverage
@@ -44,11 +45,10 @@ def next_lines(result: Result, width: int, asked: Asked = NOTHING) -> Iterator[L
     if rows:
         yield _command(f"report -o report.html {given}")
     if not result.evidence.winrm:
-        told = "No WinRM was seen. It runs on ports 5985 (HTTP) and 5986 (HTTPS) unless set up otherwise; was the capture taken where that traffic passes?"
-        told = (
+        told = " ".join(tls_words(result.evidence)) or (
             "No WinRM was seen in the scope that was asked for. Without --from, --to, --host, --net and --port all is searched."
             if result.evidence.scope
-            else told
+            else "No WinRM was seen. It runs on ports 5985 (HTTP) and 5986 (HTTPS) unless set up otherwise; was the capture taken where that traffic passes?"
         )
         yield from paragraph(told, width, indent=2)
 

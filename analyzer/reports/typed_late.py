@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from analyzer.reports.spans import Span
     from analyzer.reports.typed import Dialect
 
-_DIALECTS = {"winrs": "CMD", "powershell": "POWERSHELL"}
+_DIALECTS = {"winrs": "CMD", "cim": "CMD", "powershell": "POWERSHELL"}
 """Whose quoting rules a kind of command has, as `typed.Dialect` names them."""
 
 

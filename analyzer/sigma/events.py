@@ -11,7 +11,7 @@ from analyzer.records.wsman import Command, outputs_of
 from analyzer.sigma.conditions import Event
 
 _SYSTEM = "C:\\Windows\\System32\\"
-_HOSTS = {"powershell": f"{_SYSTEM}wsmprovhost.exe"}
+_HOSTS = {"powershell": f"{_SYSTEM}wsmprovhost.exe", "cim": f"{_SYSTEM}wbem\\WmiPrvSE.exe"}
 _WORD = re.compile(r"\s*(?:\"([^\"]{1,260})\"|'([^']{1,260})'|([^\s|;&]{1,260}))")
 _LIMIT = 1 << 16
 _IMAGES = {

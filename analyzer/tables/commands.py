@@ -41,7 +41,7 @@ _COLUMNS: tuple[Column[CommandRow], ...] = (
         "The command's or pipeline's id, in upper case; with `#2` and so on where the shell uses it again.",
     ),
     Column("shell_id", Dtype.TEXT, lambda row: row.command.shell, "The shell it ran in."),
-    Column("kind", Dtype.TEXT, lambda row: row.command.kind, "`winrs` or `powershell`."),
+    Column("kind", Dtype.TEXT, lambda row: row.command.kind, "`winrs`, `powershell`, or `cim` (a CIM method that starts a program; its id is the exchange's)."),
     Column("text", Dtype.TEXT, lambda row: row.command.text, "The command line, or the pipeline as PowerShell writes it."),
     Column(
         "text_decoded", Dtype.TEXT, lambda row: row.command.decoded, "What its encoded layers hold (`-EncodedCommand`, base64, gzip, deflate); null when none."

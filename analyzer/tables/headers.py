@@ -32,3 +32,9 @@ def request_of(known: Known[Request]) -> Request | None:
 def response_of(known: Known[Response]) -> Response | None:
     """The response, or None when it is absent."""
     return None if isinstance(known, Absent) else known
+
+
+def begins(exchange: Exchange) -> tuple[int, int]:
+    """When its request began (nanoseconds since 1970, 0 unknown), and its place on the connection."""
+    request = request_of(exchange.request)
+    return (request.first_ns, exchange.position) if request else (0, exchange.position)

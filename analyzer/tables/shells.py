@@ -33,7 +33,12 @@ def _capture(row: ShellRow) -> str | None:
 
 
 _COLUMNS: tuple[Column[ShellRow], ...] = (
-    Column("shell_id", Dtype.TEXT, lambda row: row.shell.id, "The shell's id, in upper case; with `#2` and so on where the server uses it again."),
+    Column(
+        "shell_id",
+        Dtype.TEXT,
+        lambda row: row.shell.id,
+        "The shell's id, in upper case; with `#2` and so on where the server uses it again. Of `cim` the connection's, as there is no shell.",
+    ),
     Column("kind", Dtype.TEXT, lambda row: row.shell.kind, "`winrs`, `powershell`, `cim` or `events`."),
     Column("user", Dtype.TEXT, lambda row: row.shell.user, "Who authenticated the connection; null where no key shows it."),
     Column("client_ip", Dtype.TEXT, lambda row: row.shell.client, "The client, behind any proxy."),

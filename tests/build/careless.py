@@ -126,6 +126,26 @@ def _run(talk: Talk, credentials: Fields, asked_lines: Iterable[str], shell: str
         talk.exchange(post("/wsman", *credentials, content=_envelope(f"{_SHELL}/Receive", wanted, shell)), reply(200, content=answered))
 
 
+def called(folder: Path, asked_lines: Sequence[str], *, method: str = "Win32_Process/Create", name: str = "CommandLine", status: int = 200) -> list[Path]:
+    """Each line as a call of a CIM method, as `winrm invoke` and Invoke-CimMethod make it. A ``status`` other than 200 is answered with a fault."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lan = Wire()
+    talk = lan.connect("10.10.1.11", 50001, "10.10.1.21", 5985)
+    credentials = (basic("carla", PASSWORD),)
+    owner, _, kind = method.partition("/")
+    uri = f"http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/{owner}"
+    for place, line in enumerate(asked_lines, start=1):
+        asked = f'<p:{kind}_INPUT xmlns:p="{uri}"><p:{name}>{html.escape(line)}</p:{name}></p:{kind}_INPUT>'
+        told = f'<p:{kind}_OUTPUT xmlns:p="{uri}"><p:ProcessId>{4000 + place}</p:ProcessId><p:ReturnValue>0</p:ReturnValue></p:{kind}_OUTPUT>'
+        fault = "<s:Fault><s:Code><s:Value>s:Sender</s:Value></s:Code></s:Fault>"
+        action, said = (f"{uri}/{kind}Response", told) if status == 200 else ("http://schemas.dmtf.org/wbem/wsman/1/wsman/fault", fault)
+        answer = reply(status, content=_envelope(action, said, "", uri))
+        talk.exchange(post("/wsman", *credentials, content=_envelope(f"{uri}/{kind}", asked, "", uri)), answer)
+    talk.close_by_client()
+    lan.capture(folder / "called.pcap")
+    return [folder / "called.pcap"]
+
+
 def lines() -> Iterator[str]:
     """Command lines that hold secrets."""
     for value in (PASSWORD, PROXY_PASSWORD):

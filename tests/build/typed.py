@@ -138,6 +138,136 @@ echo machine srv01 login bob password {}
 powershell -Command "net user bob '{}' /add"
 powershell -c "$s = ConvertTo-SecureString '{}' -AsPlainText -Force"
 powershell.exe -NoProfile -Command Set-LocalUser -Name bob -Password (ConvertTo-SecureString -AsPlainText {} -Force)
+netsh wlan set profileparameter name=Corp SSIDname=Corp keyType=passPhrase keyMaterial={}
+netsh wlan add profile filename="C:\w.xml" user=all & rem <keyMaterial>{}</keyMaterial>
+<keyMaterial>{}</keyMaterial>
+bitsadmin /SetCredentials job1 SERVER BASIC alice {}
+bitsadmin.exe  /setcredentials {{3F2504E0-4F89-11D3-9A0C-0305E82C3301}} PROXY NTLM LAB\bob "{}"
+vaultcmd /addcreds:"Windows Credentials" /credtype:"Windows Domain Password Credential" /identity:LAB\bob /authenticator:{}
+VaultCmd /addcreds:{{4BF4C442-9B8A-41A0-B380-DD4A704DDB28}} /credtype:{{3E0E35BE}} /identity:alice /authenticator:"{}" /resource:srv01
+dsmod user "CN=Bob,OU=IT,DC=lab,DC=example" -pwd {} -mustchpwd yes
+dsmod user CN=Bob,DC=lab -mustchpwd no -pwd "{}"
+net1 user bob {} /domain
+net1.exe user "bob b" "{}" /add /y
+cmd /c "net user svc {} /add && net localgroup administrators svc /add"
+wmic /node:srv01 /user:LAB\alice /password:"{}" process call create "cmd /c whoami"
+wmic /user:alice /password:{} /node:@hosts.txt os get caption
+winrm get winrm/config -r:srv01 -u:alice -p:{}
+winrs -r:srv01 -u:alice -p:"{}" ipconfig
+schtasks /create /tn t /tr c:\a.exe /sc daily /ru LAB\svc /rp "{}"
+schtasks /change /tn t /rp {}
+sc.exe config svc obj= LAB\svc password= "{}"
+sc \\srv01 create svc binPath= "c:\a.exe" obj= .\svc password= {}
+reg add "HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon" /v DefaultPassword /t REG_SZ /d "{}" /f
+rundll32 keymgr.dll,KRShowKeyMgr & cmdkey /add:srv01 /user:alice /pass:{}
+cmdkey /generic:TERMSRV/srv01 /user:LAB\alice /pass:"{}"
+psexec \\srv01 -u LAB\alice -p {} -s cmd.exe
+PsExec64.exe -accepteula \\srv01 -u alice -p "{}" cmd
+echo {} | runas /user:alice cmd
+certutil -f -p {} -importpfx c:\a.pfx
+certutil -exportPFX -p "{}" my 01 out.pfx
+openssl pkcs12 -in a.pfx -out a.pem -passin pass:{} -nodes
+7z.exe a -tzip -p{} out.zip C:\data
+rar a -hp{} out.rar C:\data
+"C:\Program Files\WinRAR\rar.exe" a -r -p"{}" out.rar c:\x
+sqlcmd -S db01 -U sa -P {} -Q "select 1"
+sqlcmd -S db01 -U sa -P"{}" -i a.sql
+bcp db.dbo.t out t.dat -S db01 -U sa -P{}
+osql -E -S db -Usa -P{}
+Server=db01;Database=x;User Id=sa;Password={};
+Data Source=db01;Initial Catalog=x;Persist Security Info=True;User ID=sa;Pwd={}
+Provider=SQLOLEDB;Server=db;Uid=sa;Pwd='{}';
+<add name="x" connectionString="Server=db;Uid=sa;Pwd={};" />
+mysql -u root -p{} -e "show databases"
+mysqldump -uroot -p"{}" db
+psql "postgresql://alice:{}@db01/x"
+psql postgres://alice:{}@db01:5432/x -c "select 1"
+set PGPASSWORD={}&& psql -h db
+az login -u alice@x.com -p "{}"
+az login --service-principal -u 1234 -p {} --tenant t
+az storage blob upload --account-key {} -f a
+curl -u alice:{} https://srv/x
+vault login {}
+curl --user "alice:{}" -k https://srv
+git clone https://alice:{}@git.lab/x.git
+plink -ssh -pw {} root@10.0.0.1 id
+pscp.exe -pw "{}" a root@10.0.0.1:/tmp
+sshpass -p {} ssh root@x
+evil-winrm -i 10.0.0.1 -u alice -p '{}'
+psexec.py LAB/alice:{}@10.0.0.1
+wmiexec.py 'LAB/alice:{}@10.0.0.1' whoami
+crackmapexec smb 10.0.0.0/24 -u alice -p '{}' --shares
+nxc winrm 10.0.0.1 -u alice -p {} -x whoami
+Rubeus.exe asktgt /user:alice /password:{} /ptt
+Rubeus.exe createnetonly /program:cmd.exe /username:a /password:"{}" /domain:LAB
+SharpHound.exe -c All --ldapusername alice --ldappassword {}
+{{"user": "alice", "password": "{}"}}
+{{"credentials":{{"username":"a","passwd":"{}"}}}}
+{{'user':'alice','password':'{}'}}
+"client_secret": "{}",
+password: {}
+ansible_password: {}
+ansible_become_pass: "{}"
+<password>{}</password>
+<Password Value="{}" />
+<AutoLogon><Password><Value>{}</Value><PlainText>true</PlainText></Password></AutoLogon>
+<AdministratorPassword><Value>{}</Value></AdministratorPassword>
+<LocalAccount><Password><Value>{}</Value></Password></LocalAccount>
+<identity impersonate="true" userName="LAB\svc" password="{}" />
+<setting name="ApiKey" serializeAs="String"><value>{}</value></setting>
+<add key="AdminPassword" value="{}" />
+machine srv login alice password {}
+Password = {}
+SetupPwd="{}"
+AdminPassword={}
+DomainAdminPassword={}
+tscon 2 /password:{} /dest:console
+netdom join srv01 /domain:lab /userd:LAB\a /passwordd:{}
+netdom resetpwd /s:dc01 /ud:LAB\a /pd:{}
+dsadd user "CN=x,DC=lab" -samid x -pwd {} -disabled no
+ldapsearch -x -D "cn=a" -w {} -b dc=lab
+ldifde -i -f a.ldf -b alice LAB {}
+ktpass /princ HTTP/srv@LAB /mapuser svc /pass {} /out a.keytab
+adfind -u a -up {} -f x
+appcmd set apppool x /processModel.password:{}
+appcmd set vdir x -password:"{}"
+docker login -u a -p {} reg.lab
+net use \\srv01\ipc$ "{}" /user:LAB\alice
+net use Z: \\srv01\c$ /user:alice {}
+net use * \\srv01\c$ {} /user:alice /persistent:no
+vault login token={}
+setx /M DB_PASSWORD "{}"
+setx API_KEY {}
+msiexec /i a.msi ADMINPASSWORD={} /qn
+msiexec /i a.msi SERVICE_PASSWORD="{}" /qn
+setup.exe /quiet SAPWD={}
+setup.exe /q /SAPWD="{}" /SQLSVCPASSWORD="{}"
+setup.exe /ACTION=install /AGTSVCPASSWORD='{}'
+wbadmin start backup -user:a -password:{}
+rasdial VPN alice {}
+rasdial "My VPN" alice "{}" /domain:LAB
+tasklist /s srv01 /u LAB\a /p {}
+systeminfo /s x /u a /p "{}"
+wevtutil qe Security /r:x /u:a /p:{}
+wecutil cs /cun:a /cup:{}
+logman create counter x -u LAB\a {} -c y
+eventcreate /s x /u a /p {} /t ERROR
+xfreerdp /u:a /p:{} /v:x
+smbclient //x/c$ -U a%{}
+rpcclient -U "a%{}" x
+winexe -U LAB/a%{} //x cmd
+wmic /node:x /user:a /password:{} /namespace:\\root\cimv2 path win32_process call create "net user b {} /add"
+echo open ftp.x > f & echo user alice {} >> f
+wget --password {} ftp://x
+winscp.com /command "open sftp://a:{}@x/" exit
+Add-Content c:\x.txt 'PASS: {}'
+Write-Output "Password: {}"
+dcpromo /unattend /SafeModeAdminPassword:{}
+SafeModeAdminPassword={}
+sekurlsa * Password : {}
+kerberos :  Password : {}
+Password    : {}
+PWD: {}
 """
 _POWERSHELL = r"""
 $s = ConvertTo-SecureString '{}' -AsPlainText -Force
@@ -199,6 +329,62 @@ $c = New-Object System.Data.SqlClient.SqlConnection("Server=srv01;User ID=sa;Pas
 Set-ADAccountPassword -Identity bob -OldPassword (ConvertTo-SecureString -AsPlainText "{}" -Force) -NewPassword $new
 $env:AZURE_CLIENT_SECRET="{}"
 if ($password -eq '{}') {{ 1 }}
+$cred = @{{ UserName = 'alice'; Password = '{}' }}
+$params = @{{ComputerName='srv01';Credential=(New-Object PSCredential 'alice',(ConvertTo-SecureString '{}' -AsPlainText -Force))}}
+[pscredential]::new('alice', ('{}' | ConvertTo-SecureString -AsPlainText -Force))
+Set-ADAccountPassword -Identity bob -Reset -NewPassword (ConvertTo-SecureString -String '{}' -AsPlainText -Force)
+Set-LocalUser -Name bob -Password (ConvertTo-SecureString "{}" -AsPlainText -Force)
+Add-Computer -DomainName lab -Credential (New-Object Management.Automation.PSCredential("LAB\join",("{}"|ConvertTo-SecureString -AsPlainText -Force)))
+$u.SetPassword("{}")
+$sess = New-Object System.Net.NetworkCredential("alice","{}","LAB")
+(New-Object Net.WebClient).Credentials = New-Object Net.NetworkCredential('a','{}')
+winrm invoke Create wmicimv2/Win32_Process @{{CommandLine="notepad"}} -remote:srv01 -username:alice -password:{}
+Set-ItemProperty -Path 'HKLM:\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon' -Name DefaultPassword -Value '{}'
+New-ItemProperty $p AltDefaultPassword -PropertyType String -Value "{}" -Force
+Import-PfxCertificate -FilePath a.pfx -Password (ConvertTo-SecureString '{}' -AsPlainText -Force)
+Export-PfxCertificate -Cert $c -FilePath x.pfx -Password ('{}' | ConvertTo-SecureString -AsPlainText -Force)
+Invoke-Sqlcmd -ServerInstance db -Username sa -Password '{}' -Query "select 1"
+$env:PGPASSWORD = '{}'; psql -h db
+$env:AWS_SECRET_ACCESS_KEY="{}"
+Connect-AzAccount -Credential (New-Object PSCredential('a',(ConvertTo-SecureString '{}' -AsPlain -Force)))
+Invoke-WebRequest https://srv -Headers @{{'X-Api-Key'='{}'}}
+iwr "https://srv/x?api_key={}"
+iwr https://alice:{}@srv/x
+Invoke-Mimikatz -Command '"lsadump::setntlm /user:bob /password:{}"'
+Invoke-BloodHound -LdapUser a -LdapPass {}
+Invoke-Kerberoast; Set-DomainUserPassword -Identity bob -AccountPassword (ConvertTo-SecureString '{}' -AsPlainText -Force)
+New-SmbMapping -RemotePath \\srv\c -UserName a -Password '{}'
+(New-Object -ComObject WScript.Network).MapNetworkDrive("Z:","\\srv\c",$false,"LAB\a","{}")
+$s = New-PSSession -ComputerName x -Credential ([pscredential]::new("a",(ConvertTo-SecureString -String "{}" -AsPlainText -Force)))
+Invoke-Command -ScriptBlock {{ net user a {} /add }}
+Start-Process net -ArgumentList "user","bob","{}","/add"
+Start-Process -FilePath net.exe -Args 'user bob {} /add'
+& net user bob '{}' /add
+&"C:\Windows\System32\net.exe" user bob {} /active:yes
+Get-Credential | Out-Null; $pw = '{}'
+$passwd="{}";Invoke-X
+Unlock-BitLocker -MountPoint E: -Password (ConvertTo-SecureString "{}" -AsPlainText -Force)
+Set-Service -Name x -Credential (New-Object pscredential 'a',(ConvertTo-SecureString '{}' -AsPlainText -Force))
+gwmi win32_service -filter "name='x'" | % {{ $_.Change($null,$null,$null,$null,$null,$null,"LAB\a","{}") }}
+$svc.Change($null,$null,$null,$null,$null,$false,"LAB\a",'{}',$null,$null,$null)
+([wmiclass]'win32_share').Create('c:\','x',0,$null,'d','{}')
+Register-ScheduledTask -TaskName x -User LAB\a -Password '{}' -Action $a
+$folder.RegisterTaskDefinition("x",$def,6,"LAB\a","{}",1)
+[System.DirectoryServices.DirectoryEntry]::new("LDAP://x","LAB\a","{}")
+New-Object DirectoryServices.DirectoryEntry "LDAP://x","a","{}"
+$ctx.ValidateCredentials("a","{}")
+$rsa = New-Object X509Certificate2("a.pfx","{}")
+[Environment]::SetEnvironmentVariable("DB_PASSWORD","{}","Machine")
+$c.Add("password", "{}")
+$h["Password"] = "{}"
+$h['pwd']='{}'
+$o.Password = "{}"
+New-Object psobject -Property @{{User='a';Pass='{}'}}
+[PSCustomObject]@{{ Secret = "{}" }}
+-Credential $c -Token '{}'
+Install-ADDSForest -SafeModeAdministratorPassword (ConvertTo-SecureString '{}' -AsPlainText -Force)
+Reset-ComputerMachinePassword; nltest; $m = "{}" | ConvertTo-SecureString -Force -AsPlainText
+Set-ADAccountPassword bob -NewPassword (ConvertTo-SecureString -Force -AsPlainText -String {})
 """
 _BLOCKS = (
     "$p = @{{\n  UserName = 'bob'\n  Password = \"{}\"\n}}\nInvoke-It @p",
@@ -272,6 +458,148 @@ AutoAdminLogon    REG_SZ    1
 msiexec /i agent.msi /qn
 bcdedit /enum
 http://srv01:5985/wsman
+net1 user bob /delete
+net user bob /active:no
+net user /domain
+net1 user bob /times:M-F,08:00-17:00
+net user bob /passwordreq:yes
+net use \\srv01\share /persistent:yes
+cmdkey /delete:srv01
+vaultcmd /list
+VaultCmd /listcreds:"Windows Credentials" /all
+vaultcmd /listproperties:"Web Credentials"
+dsmod user CN=Bob,DC=lab -mustchpwd yes -canchpwd no
+dsquery user -stalepwd 30
+bitsadmin /transfer job http://x/a.exe c:\a.exe
+bitsadmin /list /verbose
+netsh wlan show profiles
+netsh wlan show profile name=Corp key=clear
+netsh interface ip set address name="Ethernet" static 10.0.0.1
+netsh advfirewall firewall add rule name="key" dir=in action=allow
+winrm get winrm/config
+winrm set winrm/config/service @{AllowUnencrypted="true"}
+winrm quickconfig -q
+winrm enumerate winrm/config/listener -p
+schtasks /query /fo list /v
+schtasks /create /tn t /tr c:\passwd.exe /sc daily /ru SYSTEM
+sc query wuauserv
+wmic process call create "notepad.exe"
+wmic useraccount get name,passwordchangeable,passwordrequired
+reg query "HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Winlogon" /v DefaultPassword
+reg add HKLM\SYSTEM\CurrentControlSet\Control\Lsa /v NoLMHash /t REG_DWORD /d 1 /f
+reg add HKLM\x /v DisablePasswordChange /t REG_DWORD /d 1
+reg save hklm\sam c:\sam
+Set-ItemProperty HKLM:\x\Password -Name Foo -Value bar
+Set-ItemProperty -Path HKLM:\SYSTEM\CurrentControlSet\Services\Netlogon\Parameters -Name DisablePasswordChange -Value 1
+Get-ItemProperty HKLM:\x -Name DefaultPassword
+New-ItemProperty $p MaximumPasswordAge -PropertyType DWord -Value 30
+certutil -p
+certutil -hashfile a.exe SHA256
+certutil -urlcache -f http://x/p.exe p.exe
+openssl x509 -in a.pem -noout -text
+7z x out.zip -oC:\p
+sqlcmd -S db01 -E -Q "select password_hash from sys.sql_logins"
+mysql -u root -p
+mysql -u root --port=3306 db
+psql -h db -p 5432 -U alice
+ssh -p 2222 root@x
+scp -P 22 a root@x:/tmp
+curl -u alice https://x
+curl -p https://x
+mkdir -p /tmp/passwords
+docker run -p 8080:80 nginx
+docker compose -p myproject up
+kubectl get secret -n kube-system
+kubectl port-forward -p x
+az account list
+az vm create -n x --admin-username bob
+aws configure list
+git config user.name bob
+Get-ADUser bob -Properties PasswordLastSet,PwdLastSet
+Get-ADDefaultDomainPasswordPolicy
+Search-ADAccount -PasswordExpired
+Get-LocalUser | select Name,PasswordRequired,PasswordLastSet
+Set-LocalUser -Name bob -PasswordNeverExpires $true
+Set-ADUser bob -ChangePasswordAtLogon $true
+$password = Read-Host -AsSecureString "Password"
+$Password = Get-Content c:\p.txt | ConvertTo-SecureString
+$cred = Get-Credential -UserName alice -Message "Enter password"
+Write-Host "Enter your password:"
+Write-Host "Password must be changed"
+"The password has expired"
+ConvertTo-SecureString $env:PW -AsPlainText -Force
+ConvertTo-SecureString -String $plain -AsPlainText -Force
+findstr /si password *.txt *.ini *.xml
+dir /s *pass* == *cred* == *vnc*
+Select-String -Path *.config -Pattern "password="
+Get-ChildItem -Recurse -Include *password*
+type C:\passwords.txt
+notepad password.txt
+Enter-PSSession -ComputerName srv01 -Credential $cred
+powershell -ep bypass -c whoami
+Set-ExecutionPolicy Bypass -Scope Process
+New-Object System.Threading.CancellationToken
+<assemblyIdentity name="x" publicKeyToken="b77a5c561934e089"/>
+System.Web, Version=4.0.0.0, Culture=neutral, PublicKeyToken=b03f5f7f11d50a3a
+<machineKey validation="SHA1" decryption="AES"/>
+<RequirePassword Value="true"/>
+<MinPasswordLength value="12"/>
+{"passwordRequired": true, "tokenType": "Bearer"}
+{"passwordLastSet":"2024-01-01T00:00:00Z"}
+PasswordLastSet : 1/1/2024 10:00:00
+Password expires : Never
+Password required            Yes
+Password last set            1/2/2024 3:04:05 PM
+Password changeable          1/3/2024 3:04:05 PM
+User may change password     Yes
+Minimum password length:                              7
+key=clear
+Keyboard layout: de
+primary key=id
+sort -k 2
+for /f "tokens=2 delims=:" %a in ('ipconfig') do @echo %a
+for /f "tokens=*" %i in (hosts.txt) do ping %i
+SHA256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+Get-FileHash a.exe -Algorithm MD5
+MD5 hash: 8846f7eaee8fb117ad06bdd830b7586c
+commit 8846f7eaee8fb117ad06bdd830b7586c00112233
+vault status
+vault login
+vault login -method=userpass
+wecutil qc /q
+wecutil gs sub1
+echo user alice logged on >> log.txt
+tasklist /v /fo csv
+tasklist /p
+wevtutil qe Security /c:5 /rd:true /f:text
+takeown /f C:\pagefile.sys
+xcopy /p a b
+copy /y a.txt b.txt
+robocopy a b /mir /r:1
+ping -n 3 -p
+ipconfig /all
+runas /user:LAB\alice cmd
+psexec \\srv01 -s cmd
+psexec \\srv01 -p
+Rubeus.exe triage
+Rubeus.exe dump /luid:0x3e7 /nowrap
+mimikatz privilege::debug sekurlsa::logonpasswords exit
+Invoke-Command -ComputerName a,b -ScriptBlock { Get-Process }
+setx PATH "C:\x;%PATH%"
+set PASSWORD=
+set /p PASSWORD=Enter password:
+$token = [Security.Principal.WindowsIdentity]::GetCurrent().Token
+$x.GetToken()
+Test-Path env:TOKEN
+Import-PfxCertificate -FilePath a.pfx -Password $pw
+Add-Computer -DomainName lab -Credential $c -Restart
+netdom query fsmo
+netdom join srv01 /domain:lab /userd:a /passwordd:*
+net user bob *
+rasdial VPN /disconnect
+rasdial
+manage-bde -status C:
+manage-bde -protectors -get C:
 """.strip().splitlines()
 
 UNITS = (

@@ -5,6 +5,8 @@ from analyzer.auth.schemes.reading import Reading, TokenReading, complaints, pla
 from analyzer.records.auth import Mechanism
 from analyzer.records.quality import Absent
 
+WORD = "basic"
+
 
 def token(sent: Credentials) -> TokenReading:
     """The token of an Authorization field."""

@@ -4,6 +4,8 @@ from analyzer.auth.headers import Credentials
 from analyzer.auth.schemes.reading import TokenReading, plain
 from analyzer.records.auth import Mechanism
 
+WORD = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
+
 
 def token(sent: Credentials) -> TokenReading:
     """The token of an Authorization field."""

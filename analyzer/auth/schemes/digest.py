@@ -10,6 +10,8 @@ from analyzer.auth.schemes.reading import Reading, TokenReading, complaints, pla
 from analyzer.records.auth import Mechanism
 from analyzer.records.quality import Absent
 
+WORD = "digest"
+
 
 class DigestCredentials(NamedTuple):
     """``user`` is as sent; with ``userhash=true`` it is a hash (RFC 7616 section 3.4.4). ``realm`` is None when the parameter is missing."""

@@ -1,26 +1,15 @@
 """What decrypts TLS: key logs (NSS format, SSLKEYLOGFILE), and a server's RSA private key."""
 
-import binascii
 from collections.abc import Iterator, Sequence
 
 from analyzer.engine.secrets.content import Content, Entry
 from analyzer.errors import UsageError
+from analyzer.formats.key_logs import entries, entry
 from analyzer.formats.reader import Fetch
 from analyzer.records.capture import Capture
 from analyzer.records.secrets import RsaKey, Secret, TlsSecret
 
 _TLS_KEY_LOG = 0x544C534B
-_KEY_LOG_LABELS = (
-    "CLIENT_RANDOM",
-    "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
-    "SERVER_HANDSHAKE_TRAFFIC_SECRET",
-    "CLIENT_TRAFFIC_SECRET_0",
-    "SERVER_TRAFFIC_SECRET_0",
-    "EXPORTER_SECRET",
-    "CLIENT_EARLY_TRAFFIC_SECRET",
-    "EARLY_EXPORTER_SECRET",
-    "RSA",
-)
 _PEM = b"-----BEGIN "
 _PRIVATE = b"PRIVATE KEY-----"
 _PKCS8 = b"\x02\x01\x00\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01"
@@ -29,7 +18,7 @@ _PFX = b"\x02\x01\x03\x30"
 
 def is_keylog(content: Content) -> bool:
     """Some line is one of a key log."""
-    return any(_line(line) is not None for _, line in content.lines)
+    return any(entry(line) is not None for _, line in content.lines)
 
 
 def keylog_file(content: Content) -> Iterator[Entry]:
@@ -40,20 +29,8 @@ def keylog_file(content: Content) -> Iterator[Entry]:
 
 def keylog(data: bytes, tag: str = "keylog") -> Iterator[TlsSecret]:
     """The lines of a TLS key log (the NSS format: label, client random, secret); lines that are none are passed over."""
-    for line in data.decode("ascii", "replace").splitlines():
-        found = _line(line)
-        if found is not None:
-            yield TlsSecret(*found, tag)
-
-
-def _line(line: str) -> tuple[str, bytes, Secret] | None:
-    words = line.split()
-    if len(words) != 3 or words[0] not in _KEY_LOG_LABELS:
-        return None
-    try:
-        return words[0], binascii.unhexlify(words[1]), Secret(binascii.unhexlify(words[2]))
-    except (binascii.Error, ValueError):
-        return None
+    for label, random, value in entries(data):
+        yield TlsSecret(label, random, Secret(value), tag)
 
 
 def carried_secrets(captures: Sequence[Capture], fetch: Fetch) -> tuple[TlsSecret, ...]:

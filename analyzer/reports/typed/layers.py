@@ -46,8 +46,8 @@ def in_streams(text: str, spans: Spans) -> Iterator[Span]:
     for found in _STREAM.finditer(text) if "Stream" in text else ():
         streams.setdefault(found["about"], []).append(found)
     for pieces in streams.values():
-        whole = [(found.start("data"), data) for found in pieces if (data := _decoded(found["data"])) is not None]
-        inner = _text(b"".join(data for _, data in whole)) if len(whole) > 1 else _Plain("")
+        whole = [(found.start("data"), data) for found in pieces if (data := decoded(found["data"])) is not None]
+        inner = plain_of(b"".join(data for _, data in whole)) if len(whole) > 1 else Plain("")
         for begin, end in spans(inner.text) if inner.text else ():
             first, last, at = inner.offset(begin), inner.offset(end), 0
             for start, data in whole:
@@ -58,7 +58,7 @@ def in_streams(text: str, spans: Spans) -> Iterator[Span]:
 
 
 def _in_run(text: str, found: re.Match[str], spans: Spans, room: list[int]) -> Iterator[Span]:
-    data = _decoded(found[0])
+    data = decoded(found[0])
     if data is None:
         return
     windows = _windows(data)
@@ -66,7 +66,7 @@ def _in_run(text: str, found: re.Match[str], spans: Spans, room: list[int]) -> I
         yield found.span()
         return
     plain = _inflated(data, windows)
-    inner = _text(data if plain is None else plain)
+    inner = plain_of(data if plain is None else plain)
     if not inner.text:
         return
     if plain is not None:
@@ -85,7 +85,7 @@ def _in_run(text: str, found: re.Match[str], spans: Spans, room: list[int]) -> I
         yield found.start() + first * 8 // 6, min(found.end(), found.start() - (-last * 8 // 6))
 
 
-def _decoded(run: str) -> bytes | None:
+def decoded(run: str) -> bytes | None:
     """As much as decodes: a run may be cut, or lack its padding."""
     bare = run.rstrip("=").replace("-", "+").replace("_", "/")
     bare = bare[: len(bare) - (len(bare) % 4 == 1)]
@@ -118,7 +118,7 @@ def _inflated(data: bytes, windows: tuple[int, ...]) -> bytes | None:
     return None
 
 
-class _Plain(NamedTuple):
+class Plain(NamedTuple):
     """What bytes read as: in UTF-8 or UTF-16LE, or character by byte, where ``places`` tells which."""
 
     text: str
@@ -132,23 +132,23 @@ class _Plain(NamedTuple):
         return len(self.text[:at].encode(self.encoding, "surrogatepass"))
 
 
-def _text(data: bytes) -> _Plain:
+def plain_of(data: bytes) -> Plain:
     """The bytes as text; empty where they are none."""
     head = data[:128]
     if data[:4] == bytes(4) and len(data) > _HEADER and data[16] <= _LAST_FLAG and 0 < int.from_bytes(data[17:21], "big") <= len(data) - _HEADER:
         return _fragments(data)
     if head.count(0) * 3 > len(head) and len(head) > 3 and head[1::2].count(0) * 2 > len(head) // 2:
-        return _Plain(data[: len(data) & ~1].decode("utf-16-le", "replace"), "utf-16-le")
+        return Plain(data[: len(data) & ~1].decode("utf-16-le", "replace"), "utf-16-le")
     if sum(byte < 32 and byte not in b"\t\r\n\x1b" for byte in head):
-        return _Plain("")
+        return Plain("")
     try:
-        return _Plain(data.decode("utf-8"))
+        return Plain(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         near_end = error.start > len(head) // 2 or error.start >= len(data) - 3
-        return _Plain(data[: error.start].decode("utf-8") if near_end else "")
+        return Plain(data[: error.start].decode("utf-8") if near_end else "")
 
 
-def _fragments(data: bytes) -> _Plain:
+def _fragments(data: bytes) -> Plain:
     """What PowerShell's fragments hold, without their headers: a secret may stand astride two."""
     pieces: list[bytes] = []
     places: list[int] = []
@@ -160,4 +160,4 @@ def _fragments(data: bytes) -> _Plain:
         pieces.append(b"\n" * skipped + data[begin + skipped : end])
         places.extend(range(begin, end))
         at = end
-    return _Plain(b"".join(pieces).translate(_NO_CONTROLS).decode("latin-1"), places=places)
+    return Plain(b"".join(pieces).translate(_NO_CONTROLS).decode("latin-1"), places=places)

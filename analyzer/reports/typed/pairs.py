@@ -41,6 +41,8 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z_.]{0,128}(?=[\s;,)]|\Z)")
 _CONNECTION_VALUE = re.compile(r"[^;\"'\r\n<>&]++")
 _BARE_LINE = re.compile(r"[^\s\"'<>]++")
 _SET = re.compile(r"(?:^|[\s&|(;])(?:set|export)[^\S\r\n]+(?:/[ap][^\S\r\n]+)?[\w.]*$", re.IGNORECASE)
+_ASKS = re.compile(r"(?:^|[\s&|(;])set[^\S\r\n]+/p[^\S\r\n]+[\w.]*$", re.IGNORECASE)
+"""What follows is what the user is asked with, unless the answer comes from elsewhere."""
 _SET_VALUE = re.compile(r"[^\r\n&|>]++")
 _HEX = re.compile(r"(?:0x)?[0-9A-Fa-f]{16,128}(?::[0-9A-Fa-f]{32})?(?![0-9A-Za-z])|:[0-9A-Fa-f]{32}(?![0-9A-Za-z])")
 _LINE_START = re.compile(r"[^\S\r\n]*[\w.-]*$")
@@ -166,6 +168,8 @@ def _bare(text: str, begin: int, before: str, separator: re.Match[str], dialect:
     if text[begin : begin + 1] in tuple("([{") or (variable and not text[begin : begin + 1].isdigit()):
         return None
     if dialect is not Dialect.CMD and _REFERENCE.match(text, begin):
+        return None
+    if _ASKS.search(before) and not re.search(r"[<|][^\r\n|]*$", before.rpartition("\n")[2]):
         return None
     if _SET.search(before):
         found = _SET_VALUE.match(text, begin)

@@ -209,6 +209,7 @@ def _secrets(text: str, row: Program, words: Sequence[Word], dialect: Dialect) -
         if row.skipped and re.fullmatch(row.skipped, word.value, re.IGNORECASE | re.DOTALL):
             continue
         place += 1
+        named = named or _names_it(row, word)
         if place in row.places and not is_plain(word.value, dialect):
             yield word.begin, word.end
         if row.named_place == place and at < len(words) and _SECRET_NAME.search(word.value) and not is_plain(words[at].value, dialect):
@@ -217,6 +218,12 @@ def _secrets(text: str, row: Program, words: Sequence[Word], dialect: Dialect) -
             yield _within(text, word, target["value"], word.value[target.start("value") - 1])
     if named and row.named is not None:
         yield from _named(text, words, row.named[1], dialect)
+
+
+def _names_it(row: Program, word: Word) -> bool:
+    """A place that is the name of a value, which a switch brings: New-ItemProperty PATH NAME -Value VALUE."""
+    by_name = row.named is not None and row.named[0] == "name"
+    return by_name and _SECRET_NAME.fullmatch(word.value) is not None and not re.search(r"[\\/:]", word.value)
 
 
 def _of_switch(text: str, row: Program, word: Word, switch: re.Match[str], name: str, rest: Sequence[Word], dialect: Dialect) -> tuple[list[Span], int]:

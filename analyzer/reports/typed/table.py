@@ -75,13 +75,19 @@ def _program(  # noqa: PLR0913 (one parameter for each kind of place, given by n
 _SHARE = r"(?:[a-z]:|\*|lpt\d:?|com\d:?|\\.*|https?://.*)"
 """What `net use` takes besides a password: a device, a share."""
 
+_HOURS = r"\d{1,2}(?::\d\d)?(?:[ap]m)?-\d{1,2}(?::\d\d)?(?:[ap]m)?(?:[;,].*)?"
+"""What `net user /times` has after a comma, which ends a word in PowerShell."""
+
 PROGRAMS: tuple[Program, ...] = (
     # accounts and logons of Windows
-    _program("net net1", needs="user users", places=(2,), piped=True),
+    _program("net net1", needs="user users", places=(2,), skipped=_HOURS, piped=True),
     _program("net net1", needs="use", places=(1,), skipped=_SHARE),
     _program("runas", piped=True),
     _program("runascs", places=(2,), valued="d domain l logon-type t timeout r remote f function"),
     _program("cmdkey", values="pass p"),
+    _program("vaultcmd", values="authenticator"),
+    _program("winrm", values="p password"),
+    _program("wecutil", values="cup commonuserpassword up userpassword"),
     _program("psexec psexec64 paexec psservice pskill pslist psinfo psloglist pspasswd psshutdown psfile psgetsid pssuspend", values="p"),
     _program("pspasswd pspasswd64", places=(2,), valued="u p", skipped=r"\\\\.*"),
     _program("winrs", values="p password"),
@@ -156,9 +162,11 @@ PROGRAMS: tuple[Program, ...] = (
     _program("ssh-keygen", values="N P", cased=True),
     # clouds and tools of operations
     _program("az", values="p password admin-password account-key sas-token client-secret secret value certificate-password ssh-key-passphrase"),
-    _program("docker podman nerdctl", values="p password", piped=True),
-    _program("kubectl helm oc", values="token password p"),
+    _program("docker podman nerdctl", needs="login", values="p password", piped=True),
+    _program("kubectl helm oc", values="token password"),
+    _program("oc", needs="login", values="p"),
     _program("vault", values="token"),
+    _program("vault", needs="login", places=(1,), skipped=".*=.*"),
     _program("sudo chpasswd kinit passwd smbpasswd", piped=True),
     _program("msdeploy", values="password"),
     _program("appcmd", values="password processmodel.password"),
@@ -186,7 +194,7 @@ EXEMPT = frozenset(
     """
     publickeytoken mustchpwd canchpwd reversiblepwd acctpwd getpassword readpassword showpassword promptforpassword nopassword randompassword
     generatepassword resetpassword savepassword requirepassword usepassword hidepassword blankpassword
-    cancellationtoken canceltoken pathtoken updatepassword updatesecret
+    cancellationtoken canceltoken pathtoken updatepassword updatesecret stalepwd
     """.split()  # noqa: SIM905 (a list of so many words is easier to read so)
 )
 """Names that end so and hold no secret: switches, answers, the public part of a key."""
@@ -268,6 +276,21 @@ SHAPES = (
     ),
     Shape(("login",), r"(?i)\blogin\s{1,8}\S{1,104}\s{1,8}password\s{1,8}(?P<value>\S++)"),
     Shape(("appendchar",), r"(?i)(?P<value>\"[^\"\r\n]{1,256}\"|'[^'\r\n]{1,256}')\.ToCharArray\(\)"),
+    Shape(
+        ("value",),
+        r"(?i)<(?:\w{1,20}:)?\w{0,40}(?:passw(?:or)?d|passphrase|pwd|secret|apikey)\s[^<>]{0,200}?(?<=\s)value\s?=\s?[\"'](?!(?:true|false|yes|no|\d{1,3})[\"'])"
+        r"(?P<value>[^\"'<>]{1,1024})",
+    ),
+    Shape(
+        ("<value",),
+        r"(?i)\bname=\"\w{0,40}(?:passw(?:or)?d|passphrase|pwd|secret|apikey)\"[^<>]{0,200}>\s{0,200}<value(?:\s[^<>]{0,100})?>(?P<value>[^<>]{1,4096})</",
+    ),
+    Shape(("win32_share",), r"(?i)win32_share[^;\r\n]{0,80}?\bcreate\((?:[^,()\r\n]{0,260},){5}\s{0,8}(?P<value>'[^'\r\n]{1,256}'|\"[^\"\r\n]{1,256}\")"),
+    Shape(("ftp",), r"(?i)\becho[ .]user[^\S\r\n]{1,8}[^\s>]{1,104}[^\S\r\n]{1,8}(?P<value>[^\s>]{1,256})[^\S\r\n]{0,8}>(?=[^\r\n]{0,2000}?\bftp\b)"),
+    Shape(
+        ("echo open",),
+        r"(?i)\becho open[^\r\n]{0,400}?\becho[ .]user[^\S\r\n]{1,8}[^\s>]{1,104}[^\S\r\n]{1,8}(?P<value>[^\s>]{1,256})[^\S\r\n]{0,8}>",
+    ),
     Shape(("bearer",), r"(?i)\bbearer[^\S\r\n]{1,4}(?P<value>[A-Za-z0-9._~+/=-]{16,}+)"),
     Shape(("sig=", "sas=", "code=", "key="), r"(?i)[?&](?:sig|sas|code|key)=(?P<value>[^\s&#\"'<>]{8,}+)"),
     Shape(("sha1", "ntlm", "lm ", "dpapi"), rf"(?i)\*[^\S\r\n]{{1,8}}(?:SHA1|DPAPI|LM|NTLM)[^\S\r\n]{{0,8}}:[^\S\r\n]{{0,4}}(?P<value>{_HEX}{{32,64}})\b"),

@@ -45,12 +45,18 @@ def flows(lan: Wire, folder: Path, limits: Limits) -> list[tuple[str, int]]:
     return [(flow.hosts[1], flow.ports[1]) for flow in found]
 
 
-def test_other_hosts_and_ports_stay_out(tmp_path: Path) -> None:
+def test_other_hosts_stay_out(tmp_path: Path) -> None:
     only = [(SERVER, WINRM_PORT)]
     assert flows(front(443, far=PROXY_FAR), tmp_path, Limits(parallel_bytes=0)) == only, "a large file is not read again for it"
-    assert flows(front(4443), tmp_path, Limits()) == only
     assert flows(front(443), tmp_path, Limits(front_connections=0)) == only
     assert flows(front(443), tmp_path, Limits()) == [(PROXY, 443), *only]
+
+
+def test_tls_to_a_host_that_winrm_comes_from_is_kept_on_any_port(tmp_path: Path) -> None:
+    assert flows(front(4443), tmp_path, Limits(parallel_bytes=0)) == [(PROXY, 4443), (SERVER, WINRM_PORT)]
+    lan = front(4443)
+    lan.connect(PROXY, 50300, PROXY_FAR, 4444).exchange(b"hello, no TLS", b"nor this")
+    assert flows(lan, tmp_path, Limits()) == [(PROXY, 4443), (SERVER, WINRM_PORT)]
 
 
 def test_a_proxy_with_another_address_on_its_other_side(tmp_path: Path) -> None:

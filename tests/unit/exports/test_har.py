@@ -1,5 +1,6 @@
 """The HTTP archive: what the specification requires is there, bodies that were opened are readable, of credentials nothing but the scheme is."""
 
+import base64
 import json
 import re
 from datetime import datetime
@@ -10,8 +11,11 @@ import pytest
 
 import analyzer
 from analyzer.exports.har import shown
+from analyzer.records.wsman import Command
 from analyzer.reports.masking import Mask
+from analyzer.reports.typed.astride import carried
 from tests.golden.samples import captures, truth
+from tests.unit.psrp.test_fragments import fragments, message
 
 SAMPLES = Path(__file__).parents[3] / "sample_pcaps"
 Har = dict[str, Any]
@@ -108,3 +112,42 @@ def test_a_long_body_is_cut_and_says_so_and_no_secret_hides_in_the_cut() -> None
 def test_one_connection() -> None:
     entries = har("squid-connect-clear-http", connections=("c1",))["log"]["entries"]
     assert {entry["connection"] for entry in entries} == {"c1"}
+
+
+def _typed_in(pieces: list[bytes], *, powershell: bool) -> list[tuple[str, str]]:
+    """Bodies that carry a command's input in pieces, as envelopes do."""
+    made = []
+    for place, piece in enumerate(pieces, 1):
+        data = base64.b64encode(piece).decode()
+        if powershell and place == 1:
+            made.append((f"c1.x{place}.q", f'<rsp:CommandLine CommandId="B"><rsp:Command/><rsp:Arguments>{data}</rsp:Arguments></rsp:CommandLine>'))
+        else:
+            made.append((f"c1.x{place}.q", f'<rsp:Send><rsp:Stream Name="{"pr" if powershell else "stdin"}" CommandId="b">{data}</rsp:Stream></rsp:Send>'))
+    return made
+
+
+@pytest.mark.parametrize("powershell", [False, True])
+@pytest.mark.parametrize("cut", [4, 10, 14, 20])
+def test_bodies_that_share_a_secret_are_named(cut: int, *, powershell: bool) -> None:
+    text = b"net user bob Zinnober!Ofen9 /add"
+    pieces = [b"whoami\r\n" + text[:cut], text[cut:] + b"\r\n", b"hostname\r\n"]
+    if powershell:
+        data = message("<S>" + text.decode() + "</S>", kind=0x00021006)
+        own = fragments(data, size=46 + 3 + cut)
+        pieces = [*own[:2], fragments(message("<S>hostname</S>"), identity=2, size=1000)[0]]
+    bodies = _typed_in(pieces, powershell=powershell)
+    found = [(name, piece.data) for name, body in bodies for piece in carried(body)]
+    assert [piece.of for _, body in bodies for piece in carried(body)] == [("B", "")] * 3
+    hidden = Mask().astride(found)
+    whole_in_one = all(b"Zinnober!Ofen9" not in piece for piece in pieces)
+    assert hidden == ({"c1.x1.q", "c1.x2.q"} if whole_in_one else hidden)
+    assert "c1.x3.q" not in hidden
+    assert Mask(["Zinnober!Ofen9"]).astride(found) >= ({"c1.x1.q", "c1.x2.q"} if whole_in_one else set())
+
+
+def test_what_a_command_carried_is_masked_in_the_bodies_of_what_came_back() -> None:
+    asked = Command("B", "A", "winrs", "net user bob Zinnober!Ofen9 /add", None, 1, 1, 0, "Done", (), None, 0, (1,))
+    answer = base64.b64encode(b"set to Zinnober!Ofen9").decode()
+    body = f'<rsp:Stream Name="stdout" CommandId="B">{answer}</rsp:Stream>'
+    assert Mask().body(body) == body
+    assert answer not in Mask().having_read([asked]).body(body)

@@ -236,3 +236,11 @@ def test_what_is_not_whole_is_written_under_a_name_that_says_so(monkeypatch: pyt
     assert (tmp_path / "out" / f"{one.sha256}.incomplete").read_bytes() == one.data
     side = json.loads((tmp_path / "out" / f"{one.sha256}.incomplete.json").read_text(encoding="utf-8"))
     assert (side["whole"], side["missing_bytes"], side["holes"]) == (False, 300, [{"offset": 300, "size": 300}])
+
+
+def test_a_file_that_is_longer_than_the_limit_is_its_beginning_and_says_so() -> None:
+    (found,) = moved(lines(PE), limit=100)
+    assert (found.data, found.size, found.whole, found.over_limit, found.holes) == (PE[:100], 100, False, True, ((100, 0),))
+    assert found.missing_bytes is None
+    (whole,) = moved(lines(PE), limit=len(PE))
+    assert (whole.whole, whole.over_limit) == (True, False)

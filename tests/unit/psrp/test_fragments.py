@@ -174,3 +174,16 @@ def test_messages_survive_any_cutting_and_order(texts: list[str], size: int, cha
     mixed = read(pieces)
     assert sorted(found.text for found in mixed) == sorted(texts)
     assert all(found.whole for found in mixed)
+
+
+@pytest.mark.parametrize("size", [30, 10_000])
+def test_an_object_that_is_longer_than_the_limit_is_its_beginning_and_counted(size: int) -> None:
+    text = "<S>" + "x" * 500 + "</S>"
+    reader = Defragmenter[int](limit=100)
+    pieces = fragments(message(text, kind=0x00041005), size=size)
+    found = [one for place, piece in enumerate(pieces) for one, _ in reader.messages(piece, place)]
+    (one,) = found
+    assert isinstance(one, PsMessage)
+    assert not one.whole
+    assert one.text == "<S>" + "x" * (100 - 43 - 3) + UNKNOWN
+    assert reader.cut == 1
