@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from analyzer.records.http import Header, Request, Response
+from analyzer.records.http import Exchange, Header, Request, Response
 from analyzer.records.quality import Absent, Known
 
 
