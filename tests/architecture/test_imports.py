@@ -64,6 +64,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "hyperframe": ("http/http2_adapter.py",),
     "rich": ("reports/", "cli/drawing.py"),
     "yaml": ("sigma/yaml_adapter.py",),
+    "re2": ("sigma/values.py",),
     "pybase64": ("wsman/winrs.py",),
     "click": ("cli/",),
     "xlsxwriter": ("exports/workbook.py",),
