@@ -51,7 +51,6 @@ ALWAYS_RAW = {
     "schema": "reads no capture",
     "verify": "is run on the case",
     "docs": "reads no capture",
-    "schema": "reads no capture",
     "notebook": "writes code that opens the case, and no cell of it",
     "serve": "tests/unit/viewer searches its pages",
 }
@@ -94,7 +93,6 @@ RUNS: dict[str, list[list[str]]] = {
     "report": [["CAPTURE", "-o", "OUT/report.html"], ["OUT/case", "-o", "OUT/report-of-case.html"]],
     "compare": [["CAPTURE", "CAPTURE"], *(["CAPTURE", "CAPTURE", "-f", form] for form in ("csv", "json", "html"))],
     "extract": [["CAPTURE", "-o", "OUT/files"], ["CAPTURE", "-o", "OUT/more-files", "-f", "jsonl"]],
-    "sql": [["select * from commands", "OUT/case"], ["select * from streams", "OUT/case", "-f", "json"]],
     "verify": [["OUT/case"]],
 }
 """Every command with its kinds of output, in the order of the runs."""
