@@ -111,19 +111,29 @@ def records(window: Window, limits: Limits, walk: Walk, head: PcapHead, bulk: Bu
         walk.problems.append(("capture.cut", f"{window.left()} bytes after the last whole record belong to a packet that is not wholly there", None))
 
 
+_SEARCHED = 1 << 20
+"""Bytes that are searched at a time."""
+
+
 def _resync_pcap(window: Window, order: str, header_size: int, last_s: int, walk: Walk, number: int) -> bool:
     """Moves to the next place where `_CHAIN` plausible record headers follow each other (or run to the end); False when there is none."""
     unpack = struct.Struct(order + "IIII").unpack_from
     begin = window.base + window.at
     while window.need(header_size + 1):
-        window.need(1 << 20)
-        buffer, limit = window.buffer, window.end - header_size
-        for at in range(window.at + 1, limit + 1):
-            if _plausible(unpack, buffer, at, last_s) and _chain(unpack, buffer, at, window.end, header_size, last_s):
+        whole = not window.need(_SEARCHED)
+        buffer, stop = window.buffer, window.end - header_size + 1
+        for at in range(window.at + 1, stop):
+            if not _plausible(unpack, buffer, at, last_s):
+                continue
+            chained = _chain(unpack, buffer, at, window.end, header_size, last_s)
+            if chained:
                 window.at = at
                 walk.problems.append(("capture.damaged-record", f"{window.base + at - begin} bytes passed over at offset {begin}", number + 1))
                 return True
-        window.at = max(limit + 1, window.at + 1)
+            if chained is None and not whole and window.end - at < _SEARCHED // 2:
+                stop = at  # what follows it is not in the window yet: looked at again when it is
+                break
+        window.at = stop - 1
     walk.problems.append(("capture.damaged-record", f"nothing readable after offset {begin}", number + 1))
     window.at = window.end
     return False
@@ -136,14 +146,15 @@ def _plausible(unpack: "struct._UnpackFrom", buffer: bytes | bytearray, at: int,
     )
 
 
-def _chain(unpack: "struct._UnpackFrom", buffer: bytearray, at: int, end: int, header_size: int, last_s: int) -> bool:  # type: ignore[name-defined]
+def _chain(unpack: "struct._UnpackFrom", buffer: bytearray, at: int, end: int, header_size: int, last_s: int) -> bool | None:  # type: ignore[name-defined]
+    """Whether records follow each other from here; None where they run out of the window."""
     for _ in range(_CHAIN):
         size = unpack(buffer, at)[2]
         at += header_size + size
         if at == end:
             return True
         if at + header_size > end:
-            return False
+            return None
         if not _plausible(unpack, buffer, at, last_s):
             return False
     return True

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from analyzer.capture.containers import rows
-from analyzer.capture.window import Row, Walk
+from analyzer.capture.window import Row, Walk, Window
 from analyzer.settings import Limits
 from tests.build.packets import Frame, filling, pcap, pcapng
 
@@ -181,3 +181,36 @@ def test_secrets_and_comments_are_kept() -> None:
 def test_what_is_no_capture_has_no_format(data: bytes) -> None:
     found, walk = read(data)
     assert (found, walk.format) == ([], "")
+
+
+@pytest.mark.parametrize("searched", [1024, 8192])
+def test_records_are_found_wherever_they_lie_behind_damage(searched: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records are searched for by pieces; they may lie at the end of one, or in two."""
+    monkeypatch.setattr("analyzer.capture.pcap._SEARCHED", searched)
+    data = pcap(FRAMES)
+    for gap in (*range(5400, 6400), *range(7900, 8300)):
+        walk = Walk()
+        damaged = data[:24] + b"\xff" * gap + data[24:]
+        found = [row.size for row in rows(filling(damaged, 1 << 16), Limits(read_size_bytes=64), walk)]
+        assert found == [len(one.data) for one in FRAMES], gap
+        assert walk.problems == [("capture.damaged-record", f"{gap} bytes passed over at offset 24", 1)]
+
+
+def test_what_looks_like_records_to_the_end_is_searched_in_linear_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every place looks like a record that goes on behind the window: the window is moved once for each half of it, not for each place."""
+    monkeypatch.setattr("analyzer.capture.pcap._SEARCHED", 4096)
+    moves = []
+    need = Window.need
+
+    def counted(window: Window, size: int) -> bool:
+        before = window.base
+        told = need(window, size)
+        moves.append(window.base != before)
+        return told
+
+    monkeypatch.setattr(Window, "need", counted)
+    head = struct.pack("<IIII", 0, 0, 3000, 3000)
+    walk = Walk()
+    data = pcap([])[:24] + b"\xff" * 16 + (head[8:12] * 20_000)
+    list(rows(filling(data, 1 << 16), Limits(read_size_bytes=64), walk))
+    assert sum(moves) < 4 * len(data) // 4096 + 10

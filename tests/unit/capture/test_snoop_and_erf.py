@@ -113,6 +113,13 @@ def told_by_tshark(path: Path) -> list[tuple[int, int, int]]:
     return [(int(number), int(size), int(sent)) for number, size, sent in (line.split("\t") for line in shown.splitlines())]
 
 
+def test_damage_to_the_end_is_told_of_the_packet_that_would_have_come() -> None:
+    given = frames(4)
+    found = read(erf(given) + b"\xff" * 500)
+    assert len(found.packets) == len(given)
+    assert [(code, number) for code, _, number in found.walk.problems] == [("capture.damaged-record", len(given) + 1)]
+
+
 @pytest.mark.tshark
 @pytest.mark.parametrize("name", MADE)
 def test_tshark_sees_the_same(name: str, tmp_path: Path) -> None:
