@@ -86,10 +86,10 @@ class Limits(Struct, frozen=True, gc=False):
     sealed_parts: int = 1024
     opened_bytes: int = 64 << 20
     """How much of a readable envelope is looked at for commands and their output."""
-    unpacked_bytes: int = 64 << 20
+    unpacked_bytes: int = 16 << 20
     """What the compressed bodies and streams of one connection may become in any case."""
-    unpacked_ratio: int = 16
-    """How many times larger than all that was captured of its connection they may become besides; WinRM's compress to a tenth."""
+    unpacked_ratio: int = 8
+    """How many times larger than all that was captured of its connection they may become besides."""
     object_bytes: int = 64 << 20
     """How much is kept of one object of PowerShell."""
     file_bytes: int = 64 << 20
