@@ -11,7 +11,7 @@ SAMPLE := sample_pcaps/badproxy-close-after-200/capture.pcap
 SITE ?= build/site
 MAN ?= build/man
 
-.PHONY: site man demo quick test lint types check mutants accuracy bench docs notebooks lab setup clean
+.PHONY: site man demo quick test lint types check mutants accuracy bench docs notebooks lab setup clean hostile
 .DEFAULT_GOAL := check
 
 demo: $(STAMP)   ## analyze a sample capture: a proxy that closes the connection right after the logon
@@ -41,6 +41,9 @@ MUTANTS ?= --number 40 --seed 1
 
 mutants: $(STAMP)   ## are changes at edges noticed? 40 mutants of rules, schemes and capture (an hour; MUTANTS="--number 10 --seed 2 --near-only")
 	$(BIN)/python -m tests.mutants.run --workers 2 $(MUTANTS)
+
+hostile: $(STAMP)   ## captures that are built to cost time or memory, through the whole command, and every pattern pumped with its own pieces (10 minutes)
+	$(BIN)/pytest -q tests/hostile
 
 accuracy: $(STAMP)   ## precision and recall over all samples, also into docs/accuracy.md
 	$(BIN)/python -m tests.golden.accuracy

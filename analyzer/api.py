@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from analyzer.case.analyzed import LADDER_MESSAGES, Case
-from analyzer.errors import InputError
+from analyzer.errors import InputError, UsageError
 from analyzer.settings import Limits, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from analyzer.case.analyzed import About
-    from analyzer.case.opened import OpenedCase
+    from analyzer.case.hub import HubCase
+    from analyzer.case.rereading import Origin
     from analyzer.rules.catalogue import Rule
 
     Progress: TypeAlias = Callable[[str, int, int], None]
@@ -57,10 +58,13 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     progress: Progress | None = None,
     arguments: Sequence[str] = (),
     options: Sequence[tuple[str, object]] | None = None,
+    keeps_places: bool = False,
 ) -> Case:
     """What the captures hold. ``inputs``: paths, directories, globs, or ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
     ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line.
     ``options``: its options with their values, for the commands that the first screen offers; without it those of the files with secrets.
+    ``keeps_places``: a case folder that is written of it can be read with other keys without another scan of the captures.
+    A case folder as the only input: its captures are read again, with what is given here; what it holds decrypted stays.
     ``proxy``: the product whose settings the advice names. ``config`` (TOML): limits, and thresholds of rules (`analyzer.engine.configuration`).
     ``tls_ports``: TLS on these is taken for WinRM over HTTPS, as on 5986.
     ``mask``: ``strict`` shows of command lines only the names of programs.
@@ -88,7 +92,12 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
         from msgspec.structs import replace
 
         most = replace(most, tls_ports=(*most.tls_ports, *tls_ports))
-    finished = run(paths, most, scope or Scope(), progress, secrets=known, asked=Asked(folders, sigma, proxy, thresholds))
+    wishes = Asked(folders, sigma, proxy, thresholds)
+    found = _origin(paths) if any(map(is_case, paths)) else None
+    more: dict[str, Any] = {"keeps_places": keeps_places}
+    if found is not None:
+        more = {"keeps_places": keeps_places or found.placed is not None, "placed": found.placed or (), "before": found.before}
+    finished = run(paths if found is None else found.paths, most, scope or Scope(), progress, secrets=known, asked=wishes, **more)
     if known is not NO_SECRETS:
         from analyzer.case.keys import mask_of
 
@@ -101,9 +110,29 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
         "rules_dirs": folders,
         "sigma_dirs": sigma,
         "arguments": list(arguments),
+        "places": finished.places,
         "asked": Given(tuple(paths), words_of(files if options is None else options)),
     }
     return Case(finished.result, finished.sources.fetch, about | {"began_ns": began, "ended_ns": time.time_ns()}, hide, finished.texts)
+
+
+def _origin(paths: Sequence[str]) -> Origin:
+    """The captures that the paths stand for, and what a case folder, alone, has of them. `UsageError`: a case folder among captures."""
+    from analyzer.case.rereading import Origin, origin
+
+    folder = next(one for one in paths if is_case(one))
+    if len(paths) > 1:
+        msg = f"{folder} is a case folder, which has to be the only input"
+        raise UsageError(msg)
+    from pathlib import Path
+
+    case = open_case(folder)
+    found = origin(Path(folder), case.manifest())
+    before = case.records().evidence if case.has_records else None
+    if before is not None and before.scope and found.placed is None:
+        msg = f"{folder} is of a part of its captures ({'; '.join(before.scope)}), which have to be scanned again: give them, with the same scope"
+        raise UsageError(msg)
+    return Origin(found.paths, found.placed, before)
 
 
 def _configured(config: Input | None, limits: Limits, folders: Sequence[str]) -> tuple[Limits, Mapping[str, Mapping[str, float]]]:
@@ -129,11 +158,11 @@ def scope(
     return scoping.scope(since, until, nets, ports, all_http=all_http)
 
 
-def open_case(path: Input) -> OpenedCase:
-    """The case of a case folder: its tables, findings and report, read-only and without the captures. `InputError`: it is no case folder."""
-    from analyzer.case.opened import opened_folder
+def open_case(path: Input) -> HubCase:
+    """The case of a case folder: its tables, records, screens and report, read-only; the captures for packets only. `InputError`: it is no case folder."""
+    from analyzer.case.hub import opened_case
 
-    return opened_folder(path)
+    return opened_case(path)
 
 
 def is_case(path: Input) -> bool:

@@ -11,7 +11,7 @@ from analyzer.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from analyzer.case.opened import OpenedCase
     from analyzer.case.tables import Cells
@@ -82,6 +82,12 @@ class Case(CaseTables):
         rows = table.values(self._result_for(name, show_secrets=show))
         return rows if show else self._mask.cells(table, rows)
 
+    def offered_as(self, path: str, options: Sequence[tuple[str, object]] = ()) -> None:
+        """The commands that the first screen offers are given this input, and these options, from now on."""
+        from analyzer.reports.next_steps import Asked, words_of
+
+        self._about["asked"] = Asked((path,), words_of(options))
+
     def manifest(self) -> Mapping[str, object]:
         """How the tables were made: tool, rules, command, inputs, limits; without any secret."""
         from analyzer.engine.account import account
@@ -89,8 +95,19 @@ class Case(CaseTables):
 
         return account(self._hashed(self._masked), self._about | {"version": __version__})
 
-    def save(self, path: str | os.PathLike[str], *, clobber: bool = False, show_secrets: bool = False) -> OpenedCase:
-        """Write a case folder, and open it. `OutputError`: the folder is there already (``clobber`` overwrites a case), or it lies in a folder of evidence."""
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        clobber: bool = False,
+        show_secrets: bool = False,
+        keep: Collection[str] = (),
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> OpenedCase:
+        """Write a case folder, and open it. `OutputError`: the folder is there already (``clobber`` overwrites a case), or it lies in a folder of evidence.
+
+        ``keep``: what it holds only when it is asked for (``files``, ``hashes``, ``texts``, ``all``), so that commands need no capture for it.
+        """
         from pathlib import Path
 
         from analyzer.case.opened import opened_folder
@@ -98,8 +115,27 @@ class Case(CaseTables):
 
         inputs = [capture.path for capture in self.evidence.captures]
         about = {**self.manifest(), "show_secrets": show_secrets}
-        save(Path(path), lambda name: self.cells(name, show_secrets=show_secrets), about, inputs, clobber=clobber)
+        more = self._contents(keep, show_secrets=show_secrets)
+        about["keeps"] = sorted(more)
+        save(Path(path), lambda name: self.cells(name, show_secrets=show_secrets), about, inputs, clobber=clobber, more=more, progress=progress)
         return opened_folder(path)
+
+    def _contents(self, keep: Collection[str], *, show_secrets: bool) -> dict[str, Callable[[], builtins.bytes]]:
+        from analyzer.case import contents
+
+        show, wanted = show_secrets or self._shows, contents.parts(keep)
+        result = self._hashed(self.result if show else self._masked)
+        clean = None if show or not self._mask.knows else self._mask.named
+        made: dict[str, Callable[[], builtins.bytes]] = {contents.RECORDS: lambda: contents.records(result, clean, whole=show)}
+        places = self._about.get("places")
+        if isinstance(places, builtins.bytes):
+            made[contents.PLACES] = lambda: places
+        kinds: dict[contents.Part, Callable[[], builtins.bytes]] = {
+            "files": lambda: contents.files(self.moved_files()),
+            "hashes": lambda: contents.hashes(self.hash_lines()),
+            "texts": lambda: contents.texts(self._texts(), str if show else self._mask.body),
+        }
+        return made | {contents.named(part): kinds[part] for part in wanted}
 
     def __getitem__(self, name: str) -> Record:
         """The record of an id: ``c3``, ``c3.x2``, ``c3.x2.q``, ``c3.x2.s``, ``c3.a1``, ``r1``, ``f1``. A message that is not in the capture is `Absent`."""

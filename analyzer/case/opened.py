@@ -1,8 +1,8 @@
-"""A case out of its folder: the same tables, read-only, without the captures. What needs their bytes says so."""
+"""The tables of a case out of its folder, read-only, without the captures. `analyzer.case.hub` adds what its records give."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn, Self
 
 from analyzer.case.tables import WIDTH, CaseTables, rendered
 from analyzer.errors import UsageError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class OpenedCase(CaseTables):
-    """`analyzer.open_case` gives it. Its texts are those of the folder, which are masked unless it was written with ``show_secrets``.
+    """What a case folder has in tables. Its texts are those of the folder, which are masked unless it was written with ``show_secrets``.
 
     Of a folder that holds secrets, what looks like a password is masked here again, and with `hiding` the values that are given.
     """
@@ -32,21 +32,19 @@ class OpenedCase(CaseTables):
         self._mask = mask or Mask()
         self._shows = shows
 
-    def hiding(
-        self, secrets: str | None = None, keylog: str | None = None, keytab: str | None = None, mask: Literal["usual", "strict"] = "usual"
-    ) -> OpenedCase:
+    def hiding(self, secrets: str | None = None, keylog: str | None = None, keytab: str | None = None, mask: Literal["usual", "strict"] = "usual") -> Self:
         """The same case with the values of these files masked, too. A case folder does not hold them, so it cannot know them by itself.
 
         ``mask``: ``strict`` leaves only the names of programs of command lines.
         """
         from analyzer.case.keys import keys
 
-        return OpenedCase(self.folder, self._manifest, keys(secrets, keylog, keytab, strict=mask == "strict")[1], shows=self._shows)
+        return type(self)(self.folder, self._manifest, keys(secrets, keylog, keytab, strict=mask == "strict")[1], shows=self._shows)
 
-    def show_secrets(self) -> OpenedCase:
+    def show_secrets(self) -> Self:
         """The same case with nothing masked in its tables. `UsageError`: the folder was written without secrets."""
         self._holds_secrets()
-        return OpenedCase(self.folder, self._manifest, self._mask, shows=True)
+        return type(self)(self.folder, self._manifest, self._mask, shows=True)
 
     def manifest(self) -> Mapping[str, object]:
         """How the tables were made, as the folder's manifest.json says."""
@@ -96,7 +94,7 @@ class OpenedCase(CaseTables):
         text = rendered(finding_lines(result, self.rule_ids, width, full=full, products=products), colour=colour)
         return notebook.Rich(text, lambda: notebook.findings(self.at_least(least).listed("findings")))
 
-    def at_least(self, level: str) -> OpenedCase:
+    def at_least(self, level: str) -> Self:
         """The case with only the findings of this severity and graver ones; their ids stay."""
         from analyzer.records.finding import Severity
         from analyzer.tables.findings import rank
@@ -105,8 +103,8 @@ class OpenedCase(CaseTables):
         place = table_named("findings").names.index("severity")
         least = rank(Severity(level))
         words = {one.value for one in Severity if rank(one) >= least}
-        made = OpenedCase(self.folder, self._manifest, self._mask, shows=self._shows)
-        made._cells = self._cells | {"findings": [row for row in self._stored("findings") if row[place] in words]}
+        made = type(self)(self.folder, self._manifest, self._mask, shows=self._shows)
+        made._cells = self._cells | {"findings": [row for row in self._stored("findings") if row[place] in words]}  # noqa: SLF001  the same class
         return made
 
     def notebook(self) -> str:
@@ -138,41 +136,9 @@ class OpenedCase(CaseTables):
             ": ".join(str(row[name]) for name in ("capture", "code", "detail") if row[name]) for row in rows if is_partial(str(row["code"]), str(row["level"]))
         )
 
-    def __getitem__(self, name: str) -> NoReturn:
-        """Records live in the captures: `UsageError`."""
-        self._needs_captures(f"the record {name}")
-
-    def bytes(self, name: str) -> NoReturn:
-        """`UsageError`: bytes lie in the captures."""
-        self._needs_captures(f"the bytes of {name}")
-
-    def packet(self, capture: str, number: int) -> NoReturn:
-        """`UsageError`: packets lie in the captures."""
-        self._needs_captures(f"packet {number} of {capture}")
-
-    def transcript(self) -> NoReturn:
-        """`UsageError`: made of the captures; the tables commands and streams and the report have the same texts."""
-        self._needs_captures("the transcript")
-
-    def ladder(self) -> NoReturn:
-        """`UsageError`: made of the captures; the report draws the same."""
-        self._needs_captures("the ladder")
-
-    def archive(self) -> NoReturn:
-        """`UsageError`: bodies lie in the captures."""
-        self._needs_captures("an HTTP archive")
-
-    def slice(self) -> NoReturn:
-        """`UsageError`: packets lie in the captures."""
-        self._needs_captures("a slice of packets")
-
     def save(self) -> NoReturn:
         """`UsageError`: it is saved already."""
         msg = f"{self.folder} is a case folder already; copy it"
-        raise UsageError(msg)
-
-    def _needs_captures(self, what: str) -> NoReturn:
-        msg = f"{what} is not in the case folder {self.folder}: it needs the captures, analyzer.analyze([...]) gives a case with them"
         raise UsageError(msg)
 
     def __repr__(self) -> str:

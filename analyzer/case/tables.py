@@ -34,6 +34,9 @@ WIDTH = 100
 class CaseTables(ABC):
     """Tables are pandas DataFrames, made when they are first asked for."""
 
+    lacks: tuple[str, ...] = ()
+    """What an export could not get, once it was written."""
+
     def __init__(self) -> None:
         self._frames: dict[str, pd.DataFrame] = {}
 
@@ -311,6 +314,13 @@ class CaseTables(ABC):
 
         row = export_named(name)
         return row.write_files(self._source(row, "", (), show_secrets=show_secrets))
+
+    def export_bytes(self, name: str, *, show_secrets: bool = False) -> bytes:
+        """The same of a format that is no text: ``sqlite``, ``duckdb``, ``xlsx``."""
+        from analyzer.exports.registry import export_named
+
+        row = export_named(name)
+        return row.write_bytes(self._source(row, "", (), show_secrets=show_secrets))
 
     def _source(self, row: Export, form: str, connections: Sequence[str], *, show_secrets: bool) -> Source:
         from msgspec.structs import replace

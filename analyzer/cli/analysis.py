@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from analyzer.case.opened import OpenedCase
 
 FINDINGS, USAGE, PARTIAL, INTEGRITY, INTERRUPTED = 1, 2, 3, 4, 130
+_ANOTHER_READING = {"--secrets", "--keylog", "--keytab", "--rules", "--sigma", "--config", "--tls-port"}
+"""Options that a case folder cannot answer by what it holds."""
 _SECRET_OPTIONS = {"--secrets", "--keylog", "--keytab"}
 
 
@@ -55,35 +57,59 @@ def recorded(arguments: list[str]) -> list[str]:
 def read_any(captures: tuple[str, ...], given: Given) -> api.Case | OpenedCase:
     """A case folder, when it is the only input, else what `read_case` makes of the captures."""
     if len(captures) == 1 and api.is_case(captures[0]):
-        if _is_part(given):
-            msg = f"{captures[0]} is a case folder: its scope was set when it was made; --from, --to, --host, --net and --port need the captures"
-            raise UsageError(msg)
+        _whole(captures[0], given)
         case = api.open_case(captures[0]).hiding(given.secrets, given.keylog, given.keytab, given.mask)
         for failure in case.failures:
             complain(failure)
-        return case
+        return case if given.proxy is None or not case.has_records else case.records(product=given.proxy)
     return read_case(captures, given)
 
 
-def read_case(captures: tuple[str, ...], given: Given) -> api.Case:
-    """The captures analyzed; what could not be read is told on stderr. `InputError`: nothing could. `UsageError`: a case folder among them."""
-    folder = next((one for one in captures if api.is_case(one)), None)
-    if folder is not None:
-        msg = f"{folder} is a case folder; this needs the captures themselves (show, findings, report and verify take a case folder, alone)"
-        raise UsageError(msg)
+def read_case(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False) -> api.Case:
+    """The captures analyzed, or the records of a case folder; what could not be read is told on stderr. `InputError`: nothing could."""
     if given.config == CONFIG and "--config" not in dict(given.options):
         remark(f"winrm-analyzer: the settings of {CONFIG} in this folder are used (--no-config leaves them alone)")
-    progress = Progress(captures)
-    try:
-        case = _analyzed(captures, given, progress)
-    finally:
-        progress.clear()
+    if len(captures) == 1 and api.is_case(captures[0]):
+        return _of_folder(captures[0], given)
+    case = _analyzed(captures, given, keeps_places=keeps_places)
     for failure in case.failures:
         complain(failure)
     if case.empty:
         msg = "none of the inputs could be read; nothing was analyzed"
         raise InputError(msg)
     return case
+
+
+def _whole(folder: str, given: Given) -> None:
+    if _is_part(given):
+        msg = f"{folder} is a case folder: its scope was set when it was made; --from, --to, --host, --net and --port need the captures"
+        raise UsageError(msg)
+
+
+def _of_folder(folder: str, given: Given) -> api.Case:
+    """A case out of its folder, or, where something was given that the folder cannot answer, of its captures read again."""
+    _whole(folder, given)
+    opened = api.open_case(folder)
+    asked = [name for name, _ in given.options if name in _ANOTHER_READING]
+    if asked or not opened.has_records:
+        remark(f"winrm-analyzer: the captures of {folder} are read again{f' for {asked[0]}' if asked else ', as an older version wrote it'}")
+        case = _analyzed((folder,), given)
+    else:
+        hidden = opened.hiding(given.secrets, given.keylog, given.keytab, given.mask)
+        case = hidden.records(lambda: _analyzed((folder,), given), given.proxy)
+        case.offered_as(folder, given.options)
+    for failure in case.failures:
+        complain(failure)
+    return case
+
+
+def _analyzed(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False) -> api.Case:
+    """Read, with progress told meanwhile."""
+    progress = Progress(captures)
+    try:
+        return _read(captures, given, progress, keeps_places=keeps_places)
+    finally:
+        progress.clear()
 
 
 def _scope(given: Given) -> Scope:
@@ -96,7 +122,7 @@ def _is_part(given: Given) -> bool:
     return bool(given.since or given.until or given.hosts or given.nets or given.ports)
 
 
-def _analyzed(captures: tuple[str, ...], given: Given, progress: Progress) -> api.Case:
+def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_places: bool) -> api.Case:
     return api.analyze(
         captures,
         scope=_scope(given),
@@ -112,6 +138,7 @@ def _analyzed(captures: tuple[str, ...], given: Given, progress: Progress) -> ap
         progress=progress,
         arguments=["winrm-analyzer", *recorded(sys.argv[1:])],
         options=given.options,
+        keeps_places=keeps_places,
     )
 
 
@@ -163,15 +190,28 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
     products: bool = False,
     show_secrets: bool = False,
     strict: bool = False,
+    keep: tuple[str, ...] = (),
 ) -> int:
     """The command `analyze`; its defaults are those of the command line."""
     if output is not None:
         api.writable_case(output, captures, clobber=clobber)
-    case = read_case(captures, given or Given())
+    elif keep:
+        msg = "--keep says what a case folder holds: name one with -o"
+        raise UsageError(msg)
+    case = read_case(captures, given or Given(), keeps_places=output is not None)
     if output is not None:
-        case.save(output, clobber=clobber, show_secrets=show_secrets)
+        _save(case, output, keep, clobber=clobber, show_secrets=show_secrets)
     if form == "table":
         write([case.overview(width=width(), full=full, products=products, colour=colour())])
     else:
         write(case.machine(form))
     return exit_code(case, fail_on, strict=strict)
+
+
+def _save(case: api.Case, output: str, keep: tuple[str, ...], *, clobber: bool, show_secrets: bool) -> None:
+    progress = Progress([output])
+    try:
+        case.save(output, clobber=clobber, show_secrets=show_secrets, keep=keep, progress=progress)
+        case.offered_as(output)
+    finally:
+        progress.clear()

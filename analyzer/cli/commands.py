@@ -70,6 +70,12 @@ def cli() -> None:
 )
 @click.option("-o", "--output", metavar="CASE", help="Also write a case folder: every table, and a manifest with hashes.")
 @click.option("--clobber", is_flag=True, help="Overwrite CASE when it exists.")
+@click.option(
+    "--keep",
+    type=click.Choice(["files", "hashes", "texts", "all"]),
+    multiple=True,
+    help="Let CASE also hold files that were moved, lines for hashcat, bodies that could be read: for extract, hashes, export -f har without the captures.",
+)
 @click.option("--full", is_flag=True, help="Show every finding with its facts, and every packet number.")
 @products_option
 @show_secrets_option
@@ -82,13 +88,17 @@ def analyze(  # noqa: PLR0913 (one parameter per option)
     *,
     clobber: bool,
     full: bool,
+    keep: tuple[str, ...],
     products: bool,
     show_secrets: bool,
     strict: bool,
 ) -> int:
-    """Diagnosis, incidents, proxies, evidence, coverage: the main command."""
+    """Diagnosis, incidents, proxies, evidence, coverage: the main command.
+
+    CAPTURE can be a case folder; with --secrets its captures are decrypted further, without being scanned again where that is possible.
+    """
     shown = {"full": full, "products": products, "show_secrets": show_secrets}
-    return analysis(captures, given, form=form, output=output, clobber=clobber, fail_on=fail_on, strict=strict, **shown)
+    return analysis(captures, given, form=form, output=output, clobber=clobber, fail_on=fail_on, strict=strict, keep=keep, **shown)
 
 
 @cli.command()

@@ -13,6 +13,7 @@ from analyzer.cli.analysis import exit_code, read_case
 from analyzer.cli.options import input_options
 from analyzer.cli.printing import remark, write
 from analyzer.errors import OutputError, UsageError
+from analyzer.system.files import new_private_file
 from analyzer.tables.texts import SCHEMA
 
 if TYPE_CHECKING:
@@ -98,8 +99,7 @@ def _write_all(folder: Path, content: dict[str, bytes]) -> None:
         return
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, data in content.items():
-        handle = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
-        with os.fdopen(handle, "wb") as file:
+        with new_private_file(folder / name) as file:
             file.write(data)
 
 

@@ -10,7 +10,7 @@ import click
 from analyzer.case import exports, writing
 from analyzer.cli.analysis import exit_code, read_any, read_case
 from analyzer.cli.options import input_options, show_secrets_option
-from analyzer.cli.printing import remark, write
+from analyzer.cli.printing import complain, remark, write
 from analyzer.errors import OutputError, UsageError
 from analyzer.exports.registry import EXPORTS, export_named, form_of, names
 
@@ -103,14 +103,23 @@ def export(
     show_secrets: bool,
     strict: bool,
 ) -> int:
-    """Export exchanges as an HTTP archive, or the ATT&CK techniques of findings as a layer.
+    """Export all tables as a database or workbook, exchanges as an HTTP archive, or ATT&CK techniques as a layer.
 
-    The archive has the bodies that could be read: give --secrets, --keytab or --keylog to open the others. The layer can be made of a case folder.
+    The archive has the bodies that could be read: give --secrets, --keytab or --keylog to open the others. CAPTURE can be a case folder.
     """
+    row = export_named(form)
     if output is not None:
         writing.refuse(output, captures, clobber=clobber)
-    case = (read_any if export_named(form).reads == "tables" else read_case)(captures, given)
+    elif row.binary:
+        msg = f"{form} is no text: name a file with -o"
+        raise UsageError(msg)
+    case = (read_any if row.reads == "tables" else read_case)(captures, given)
+    if output is not None and row.binary:
+        writing.write_bytes(output, [case.export_bytes(form, show_secrets=show_secrets)], captures, clobber=clobber)
+        return exit_code(case, None, strict=strict)
     _written(case.export(form, connections=connections, show_secrets=show_secrets), output, captures, clobber=clobber)
+    for lacking in case.lacks:
+        complain(lacking)
     return exit_code(case, None, strict=strict)
 
 

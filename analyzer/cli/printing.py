@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
+_GONE = (32, 22) if os.name == "nt" else (32,)
+"""EPIPE, for which Windows also says EINVAL."""
 _NARROWEST = 40
 """Columns; a terminal may be narrower, its lines then go on below by themselves."""
 
@@ -97,9 +99,12 @@ def print_with(write: Callable[[], object]) -> None:
     try:
         write()
         sys.stdout.flush()
-    except BrokenPipeError as error:
+    except OSError as error:
+        if error.errno not in _GONE:
+            raise
         # Python flushes stdout once more at its end, which must not fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 (no pathlib yet)
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
         raise ReaderGoneError from error
 
 

@@ -78,7 +78,8 @@ class Progress:
         import subprocess
 
         try:
-            self._drawer = subprocess.Popen([sys.executable, "-P", "-m", "analyzer.cli.drawing"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+            command = [sys.executable, "-P", "-m", "analyzer.cli.drawing"]
+            self._drawer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="ascii")  # noqa: S603  ours
         except OSError:
             self._drawn = False
 

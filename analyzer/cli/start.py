@@ -133,6 +133,14 @@ def _told(error: BaseException) -> str:
 
 
 def _prepare(stream: Any) -> None:  # noqa: ANN401 (what stands for stdout can be anything)
-    """A character that the stream cannot encode is shown as an escape; files and pipes get UTF-8."""
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(errors="backslashreplace", **({} if stream.isatty() else {"encoding": "utf-8"}))
+    """A character that the stream cannot encode is spelled, or shown as an escape; files and pipes get UTF-8, unless PYTHONIOENCODING says what they get."""
+    if not hasattr(stream, "reconfigure"):
+        return
+    if not stream.isatty() and not os.environ.get("PYTHONIOENCODING"):
+        stream.reconfigure(errors="backslashreplace", encoding="utf-8")
+    elif (stream.encoding or "").lower().replace("-", "") == "utf8":
+        stream.reconfigure(errors="backslashreplace")
+    else:
+        from analyzer.cli.consoles import prepare
+
+        stream.reconfigure(errors=prepare())

@@ -7,4 +7,9 @@ from analyzer.records.files import MovedFile
 
 def files(evidence: Evidence) -> tuple[MovedFile, ...]:
     """The files in order of time."""
-    return evidence.files or moved(evidence.commands)
+    return evidence.files or put_together(evidence)
+
+
+def put_together(evidence: Evidence) -> tuple[MovedFile, ...]:
+    """The files out of what commands sent and got."""
+    return moved(evidence.commands)

@@ -4,15 +4,14 @@ Forked is only a process that has one thread (others' locks would stay closed in
 Whoever reads the results cannot tell the difference: they come in the order of the parts, and a process that dies leaves its parts to this one.
 """
 
-import gc
-import os
 from collections.abc import Callable, Sequence
-from typing import BinaryIO, NamedTuple, TypeVar
+from typing import TypeVar
+
+from analyzer.system.processes import Child, ended, forked, may_fork, processors, written_within
 
 Part = TypeVar("Part")
 Found = TypeVar("Found")
 _MOST = 8
-_PIECE = 1 << 20
 _ANEW = """
 import os, pickle, sys
 asked = sys.stdin.buffer.read()
@@ -24,25 +23,12 @@ with told:
 """
 
 
-class _Child(NamedTuple):
-    pid: int
-    results: BinaryIO
-
-
 def processes() -> int:
     """How many processes may work side by side here: 1 where forking is not safe, or not known to be."""
     try:
-        return min(len(os.sched_getaffinity(0)), _MOST) if _may_fork() else 1
-    except (AttributeError, OSError):
-        return 1
-
-
-def _may_fork() -> bool:
-    """This process is known to have one thread."""
-    try:
-        return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208  names only
+        return min(processors(), _MOST) if may_fork() else 1
     except OSError:
-        return False
+        return 1
 
 
 def spread(work: Callable[[Part], Found], parts: Sequence[Part], count: int, done: Callable[[int, int], None] | None = None) -> list[Found]:
@@ -76,7 +62,7 @@ def apart(work: Callable[..., Found], arguments: Sequence[object], seconds: floa
 
     Where nothing may be forked a new interpreter does it: ``work`` has to be a function of a module, and its arguments picklable.
     """
-    child = _forked(lambda _: work(*arguments), (None,)) if _may_fork() else None
+    child = _forked(lambda _: work(*arguments), (None,)) if may_fork() else None
     if child is None:
         return _anew(work, arguments, seconds)
     try:
@@ -100,52 +86,25 @@ def _anew(work: Callable[..., Found], arguments: Sequence[object], seconds: floa
     return found
 
 
-def _results_within(child: _Child, seconds: float) -> list[Found] | None:
+def _results_within(child: Child, seconds: float) -> list[Found] | None:
     import pickle
-    import select
-    import time
 
-    until, pieces = time.monotonic() + seconds, []
-    while True:
-        if not select.select([child.results], [], [], max(until - time.monotonic(), 0))[0]:
-            return None
-        piece = os.read(child.results.fileno(), _PIECE)
-        if not piece:
-            break
-        pieces.append(piece)
+    told = written_within(child, seconds)
     try:
-        found: list[Found] = pickle.loads(b"".join(pieces))  # noqa: S301  our own process wrote it
+        found: list[Found] | None = None if told is None else pickle.loads(told)  # noqa: S301  our own process wrote it
     except (EOFError, pickle.UnpicklingError):
         return None
     return found
 
 
-def _forked(work: Callable[[Part], Found], parts: Sequence[Part]) -> _Child | None:
-    """A process that does ``parts``; None when none could be had."""
+def _forked(work: Callable[[Part], Found], parts: Sequence[Part]) -> Child | None:
+    """A process that does ``parts``; None when none could be had. Parts that it does not get done this process does then itself."""
     import pickle
 
-    reading, writing = os.pipe()
-    try:
-        pid = os.fork()
-    except OSError:
-        os.close(reading)
-        os.close(writing)
-        return None
-    if pid:
-        os.close(writing)
-        return _Child(pid, os.fdopen(reading, "rb"))
-    status = 1
-    try:
-        os.close(reading)
-        gc.disable()
-        with os.fdopen(writing, "wb") as pipe:
-            pickle.dump([work(part) for part in parts], pipe, pickle.HIGHEST_PROTOCOL)
-        status = 0
-    finally:
-        os._exit(status)  # also after an error: this copy must not run what the original goes on to do, which does these parts then itself
+    return forked(lambda pipe: pickle.dump([work(part) for part in parts], pipe, pickle.HIGHEST_PROTOCOL))
 
 
-def _results(child: _Child | None) -> list[Found] | None:
+def _results(child: Child | None) -> list[Found] | None:
     """What a process found; None when it did not get to the end."""
     if child is None:
         return None
@@ -158,14 +117,6 @@ def _results(child: _Child | None) -> list[Found] | None:
     return found
 
 
-def _ended(child: _Child | None) -> None:
-    if child is None:
-        return
-    import signal
-
-    child.results.close()
-    try:
-        os.kill(child.pid, signal.SIGKILL)  # it has nothing left to do but to end, or nobody who would read it
-        os.waitpid(child.pid, 0)
-    except OSError:
-        pass
+def _ended(child: Child | None) -> None:
+    if child is not None:
+        ended(child)

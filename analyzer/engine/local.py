@@ -8,11 +8,12 @@ from msgspec.structs import replace
 from analyzer.capture.kernels import description
 from analyzer.capture.point import Piece
 from analyzer.capture.points import scan_all
+from analyzer.capture.scan import Scanned
 from analyzer.engine.inputs import expanded
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import Asked, Settings, judged
 from analyzer.errors import InputError
-from analyzer.records.evidence import captures_only
+from analyzer.records.evidence import Evidence, captures_only
 from analyzer.records.result import Result
 from analyzer.records.secrets import Secrets
 from analyzer.rules.catalogue import rule_files
@@ -30,9 +31,11 @@ class Run(Struct, frozen=True, gc=False):
     result: Result
     sources: Sources
     texts: Callable[[], Iterable[tuple[str, str]]]
+    places: bytes | None = None
+    """What the scan gave, packed (`analyzer.engine.places`), where it was asked for and the captures alone hold the rest."""
 
 
-def run(
+def run(  # noqa: PLR0913 (all but the first by name)
     inputs: Sequence[str],
     limits: Limits,
     scope: Scope,
@@ -40,8 +43,15 @@ def run(
     *,
     secrets: Secrets = NO_SECRETS,
     asked: Asked = NOTHING_ASKED,
+    placed: Sequence[Scanned] = (),
+    before: Evidence | None = None,
+    keeps_places: bool = False,
 ) -> Run:
-    """Analyzes captures. `InputError`: none of the inputs could be read as one. `UsageError`: no such folder of rules, or no such proxy product."""
+    """Analyzes captures. `InputError`: none of the inputs could be read as one. `UsageError`: no such folder of rules, or no such proxy product.
+
+    ``placed``: what an earlier scan of them gave, so that they are not scanned again; ``before``: the evidence of a run with other secrets, of which what was
+    decrypted stays.
+    """
     rule_files(asked.rules_dirs)
     if asked.proxy is not None:
         from analyzer.rules.products import known_product
@@ -52,22 +62,24 @@ def run(
         from analyzer.engine.scoping import words
 
         told = words(scope)
+    elif before is not None:
+        told = before.scope
     settings = Settings(limits, secrets, asked, told)
     if secrets.tls:
         scope = replace(scope, client_randoms=frozenset(one.client_random for one in secrets.tls))
-    found = expanded(inputs, limits)
-    scanned = scan_all([Piece(item.path, ordinal, item.name) for ordinal, item in enumerate(found.inputs)], limits, scope, progress)
-    scanned[0] = scanned[0]._replace(issues=(*found.others, *scanned[0].issues))  # of no capture: the first one carries them
+    again = placed and (told or not secrets.tls)  # a key log may show connections that a scan without it leaves out
+    scanned = list(placed) if again else _scanned(inputs, limits, scope, progress)
     if all(item.capture.format == "unknown" for item in scanned):
         details = "; ".join(f"{item.capture.name}: {issue.detail}" for item in scanned for issue in item.issues if issue.code in _WHY_NOT)
         raise InputError(details or "none of the inputs is a capture")
     captures = [item.capture for item in scanned]
     sources = Sources(captures, next((item.spool for item in scanned if item.spool is not None), None), limits.open_files)
+    places = _places(scanned) if keeps_places else None
     if any(item.flows for item in scanned):
         from analyzer.engine.reading import read
 
-        result, texts = read(scanned, sources, settings, progress)
-        return Run(result, sources, texts)
+        result, texts = read(scanned, sources, settings, progress, before)
+        return Run(result, sources, texts, places)
     # most captures that are searched for WinRM hold none: what decodes it is not even loaded
     evidence = replace(captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues)), scope=told)
     if not secrets.empty:
@@ -76,7 +88,20 @@ def run(
         evidence = replace(evidence, keys=uses(evidence, secrets, {}, (), limits), issues=(*evidence.issues, *unread(secrets)))
     judgement = judged(evidence, settings)
     evidence = replace(evidence, issues=(*evidence.issues, *judgement.failures))
-    return Run(Result(evidence, judgement.findings, {}, incidents=judgement.incidents, diagnosis=judgement.diagnosis), sources, tuple)
+    return Run(Result(evidence, judgement.findings, {}, incidents=judgement.incidents, diagnosis=judgement.diagnosis), sources, tuple, places)
+
+
+def _scanned(inputs: Sequence[str], limits: Limits, scope: Scope, progress: Progress | None) -> list[Scanned]:
+    found = expanded(inputs, limits)
+    scanned = scan_all([Piece(item.path, ordinal, item.name) for ordinal, item in enumerate(found.inputs)], limits, scope, progress)
+    scanned[0] = scanned[0]._replace(issues=(*found.others, *scanned[0].issues))  # of no capture: the first one carries them
+    return scanned
+
+
+def _places(scanned: Sequence[Scanned]) -> bytes | None:
+    from analyzer.engine.places import places
+
+    return places(scanned)
 
 
 def kernel_form() -> str:

@@ -364,15 +364,24 @@ def _place(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str], s
     client = here if near is None else near.near_connection
     server = here if far is None else far.far_connection
     first, last = evidence.connections[sides.client.get(client, client)], evidence.connections[sides.server.get(server, server)]
-    user = _user(evidence, first.id, clients) or _user(evidence, here, clients)
+    asked = exchange.id if first.id == here else near.near if near is not None and first.id == client else None
+    user = _user(evidence, first.id, clients, asked) or _user(evidence, here, clients, exchange.id)
     return Place(here, first.client.host, last.server.host, user, exchange.capture)
 
 
-def _user(evidence: Evidence, connection: str, clients: Mapping[str, str]) -> str | None:
+def _user(evidence: Evidence, connection: str, clients: Mapping[str, str], asked: str | None) -> str | None:
+    """Who was logged on to the connection when the exchange ``asked`` was sent on it (None: on another one); a logon that began later was nobody's then."""
     for conversation in reversed(evidence.conversations_of.get(connection, ())):
         client = conversation.client
+        if asked is not None and _number(conversation.exchanges[0]) > _number(asked):
+            continue
         if conversation.id in clients and conversation.audience is Audience.SERVER and conversation.outcome is not Outcome.REFUSED:
             return clients[conversation.id]
         if conversation.audience is Audience.SERVER and conversation.outcome is Outcome.ACCEPTED and client.user:
             return f"{client.domain}\\{client.user}" if client.domain else client.user
     return None
+
+
+def _number(exchange: str) -> int:
+    """Its place in its connection; an exchange that was added for what is lost has the number of the one before it."""
+    return int(exchange.rpartition(".x")[2].rstrip("+"))

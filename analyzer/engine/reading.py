@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from analyzer.auth.kdc import kdc_messages
 from analyzer.capture.scan import Scanned
+from analyzer.engine.earlier import with_earlier
 from analyzer.engine.forks import processes, spread
 from analyzer.engine.keyuse import fitting, unread, uses, with_keys
 from analyzer.engine.opening import contents, identified, texts, verified
@@ -21,6 +22,7 @@ from analyzer.engine.work import Settings, judged, told, with_sigma
 from analyzer.formats.tls import key_log
 from analyzer.psrp.files import moved
 from analyzer.records.capture import Verdict
+from analyzer.records.evidence import Evidence
 from analyzer.records.issues import Issue
 from analyzer.records.result import Result
 from analyzer.sealing.keyring import KeyRing
@@ -33,14 +35,14 @@ _GARBAGE = (5_000_000, 50)
 
 
 def read(
-    scanned: list[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None
+    scanned: list[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None, before: Evidence | None = None
 ) -> tuple[Result, Callable[[], Iterable[tuple[str, str]]]]:
     """The result of captures that hold flows, and what opens their bodies again: (message id, text) of each that can be read.
 
-    ``scanned`` is emptied: the rows of its packets are not needed once their connections are read.
+    ``scanned`` is emptied: the rows of its packets are not needed once their connections are read. ``before``: what an earlier run decrypted, which stays.
     """
     with _few_collections():
-        return _read(scanned, sources, settings, progress)
+        return _read(scanned, sources, settings, progress, before)
 
 
 @contextmanager
@@ -57,7 +59,7 @@ def _few_collections() -> Iterator[None]:
 
 
 def _read(
-    scanned: list[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None
+    scanned: list[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None, before: Evidence | None
 ) -> tuple[Result, Callable[[], Iterable[tuple[str, str]]]]:
     limits, secrets = settings.limits, settings.secrets
     captures = [item.capture for item in scanned]
@@ -84,8 +86,7 @@ def _read(
     found = replace(found, issues=(*found.issues, *proofs.issues, *ring.issues()))
     narrow = fitting(secrets, proofs.proofs)
     opened = contents(found, narrow, tickets, sources.fetch, limits, workers, named, _phase("messages", progress))
-    story = _phase("story", progress)
-    story(0, 1)
+    _phase("story", progress)(0, 1)
     conversations = identified(found.conversations, opened, named)
     if not secrets.empty:
         conversations = with_keys(verified(found, conversations, replace(secrets, proved=proofs.proofs)), proofs.proofs, tickets, opened.messages)
@@ -97,6 +98,7 @@ def _read(
     )
     if not secrets.empty:
         found = replace(found, keys=uses(found, secrets, proofs.proofs, ring.fitted, limits), issues=(*found.issues, *unread(secrets)))
+    readable, found = found, with_earlier(found, before)
     found = with_sightings(with_sigma(found, settings.asked.sigma_dirs))
     found = replace(found, story=told(found).story)
     who = attributed(found, found.shells, found.commands)
@@ -109,7 +111,7 @@ def _read(
     judgement = judged(found, settings, workers, _phase("rules", progress))
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
-    again = partial(texts, found, narrow, tickets, sources.fetch, limits)
+    again = partial(texts, readable, narrow, tickets, sources.fetch, limits)
     made = Result(found, judgement.findings, auth_steps(found), judgement.scorecards, found.shells, found.commands, judgement.incidents, judgement.diagnosis)
     return made, again
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from analyzer.records.capture import Capture
+from analyzer.system.files import read_at
 
 _SMALLEST, _LARGEST = 1 << 12, 1 << 20
 """Bytes of a block. A capture that is all WinRM is read in large ones; where one packet in a hundred is of interest, they would copy the other ninety-nine."""
@@ -14,10 +15,10 @@ _SMALLEST, _LARGEST = 1 << 12, 1 << 20
 class _Block:
     """The bytes read last of one file, and where they begin; ``size`` is how many to read the next time (0: what is asked for and no more)."""
 
-    __slots__ = ("begin", "data", "descriptor", "size")
+    __slots__ = ("begin", "data", "file", "size")
 
-    def __init__(self, descriptor: int) -> None:
-        self.begin, self.data, self.descriptor, self.size = 0, b"", descriptor, _SMALLEST
+    def __init__(self, file: BinaryIO) -> None:
+        self.begin, self.data, self.file, self.size = 0, b"", file, _SMALLEST
 
 
 class Sources:
@@ -33,10 +34,12 @@ class Sources:
         """Captures that are open, in the order they were opened."""
 
     def fetch(self, source: int, at: int, size: int) -> bytes:
-        """The bytes; fewer when the file no longer has them."""
+        """The bytes; fewer when the file no longer has them, none when they lay in a spool that is gone."""
+        if source & 1 and self._spool is None:
+            return b""
         block = self._blocks.get(source)
         if block is None:
-            block = self._blocks[source] = _Block(self._descriptor(source))
+            block = self._blocks[source] = _Block(self._file(source))
         begin = at - block.begin
         if begin >= 0 and begin + size <= len(block.data):
             return block.data[begin : begin + size]
@@ -47,7 +50,7 @@ class Sources:
         if source & 1:
             self.flush()
         block.begin = at
-        block.data = data = os.pread(block.descriptor, max(block.size, size), at)
+        block.data = data = read_at(block.file, max(block.size, size), at)
         return data if len(data) == size else data[:size]
 
     def flush(self) -> None:
@@ -55,15 +58,15 @@ class Sources:
         if self._spool is not None:
             self._spool.flush()
 
-    def _descriptor(self, source: int) -> int:
+    def _file(self, source: int) -> BinaryIO:
         if source & 1:
-            return cast("BinaryIO", self._spool).fileno()
+            return cast("BinaryIO", self._spool)
         if len(self._files) >= self._most:
             oldest = next(iter(self._files))
             self._files.pop(oldest).close()
             self._blocks.pop(oldest, None)
         file = self._files[source] = Path(self._paths[source >> 1]).open("rb")  # noqa: SIM115  closed with this object
-        return file.fileno()
+        return file
 
     def store(self, capture: int, data: bytes) -> tuple[int, int]:
         """Keeps bytes that lie in no file (plaintext out of TLS) in the spool; gives (source, offset)."""

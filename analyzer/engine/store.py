@@ -19,6 +19,7 @@ from analyzer.capture.open import on_disk
 from analyzer.errors import InputError, OutputError
 from analyzer.records.result import SCHEMA
 from analyzer.reports.drawings import LADDERS
+from analyzer.system.files import owner_only, reachable
 from analyzer.tables.column import Value
 from analyzer.tables.frames import frame_of
 from analyzer.tables.query import read_parquet, write_parquet
@@ -29,6 +30,8 @@ __all__ = ["CHECKSUM", "EXPORTS", "MANIFEST", "STORED", "differences", "manifest
 STORED: tuple[AnyTable, ...] = (*TABLES, LADDERS)
 MANIFEST, CHECKSUM, EXPORTS = "manifest.json", "manifest.json.sha256", "exports"
 _MANIFEST_BYTES = 64 << 20
+READ = (1, SCHEMA)
+"""Schemas of case folders that are read: one of the first has tables only, without some of today's."""
 
 Cells = list[tuple[Value, ...]]
 
@@ -57,28 +60,52 @@ def refuse(folder: Path, inputs: Iterable[str], *, clobber: bool) -> None:
             raise OutputError(msg)
 
 
-def save(folder: Path, cells: Callable[[str], Cells], about: Mapping[str, object], inputs: Sequence[str], *, clobber: bool) -> None:
-    """Writes the case. ``about`` goes into the manifest, with counters and hashes. `OutputError` as for `refuse`, or when it cannot be written."""
+def save(
+    folder: Path,
+    cells: Callable[[str], Cells],
+    about: Mapping[str, object],
+    inputs: Sequence[str],
+    *,
+    clobber: bool,
+    more: Mapping[str, Callable[[], bytes]] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> None:
+    """Writes the case. ``about`` goes into the manifest, with counters and hashes. `OutputError` as for `refuse`, or when it cannot be written.
+
+    ``more``: files besides the tables by name, and what makes their bytes; ``progress`` is told ("case", files done, files in all).
+    """
     refuse(folder, inputs, clobber=clobber)
     try:
-        _write(folder, cells, about)
+        _write(Path(reachable(str(folder))), cells, about, more or {}, progress or (lambda _phase, _done, _total: None))
     except OSError as error:
         msg = f"cannot write the case {folder}: {error.strerror or error}"
         raise OutputError(msg) from error
 
 
-def _write(folder: Path, cells: Callable[[str], Cells], about: Mapping[str, object]) -> None:
+def _write(
+    folder: Path,
+    cells: Callable[[str], Cells],
+    about: Mapping[str, object],
+    more: Mapping[str, Callable[[], bytes]],
+    progress: Callable[[str, int, int], None],
+) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
+    owner_only(folder)
     fresh = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
     try:
         counters, outputs = {}, {}
-        for table in STORED:
+        for place, table in enumerate(STORED):
+            progress("case", place, len(STORED) + len(more))
             rows = cells(table.name)
             path = fresh / f"{table.name}.parquet"
             write_parquet(frame_of(table, rows), path)
             counters[table.name] = len(rows)
             outputs[path.name] = {"size_bytes": path.stat().st_size, "sha256": sha256(path)}
+        for place, (name, made) in enumerate(more.items(), len(STORED)):
+            progress("case", place, len(STORED) + len(more))
+            path = fresh / name
+            path.write_bytes(made())
+            outputs[name] = {"size_bytes": path.stat().st_size, "sha256": sha256(path)}
         text = json.dumps({**about, "counters": counters, "outputs": outputs}, indent=1, ensure_ascii=True) + "\n"
         (fresh / MANIFEST).write_text(text, encoding="ascii")
         (fresh / CHECKSUM).write_text(f"{sha256(fresh / MANIFEST)}  {MANIFEST}\n", encoding="ascii")
@@ -89,10 +116,10 @@ def _write(folder: Path, cells: Callable[[str], Cells], about: Mapping[str, obje
 
 def _move(fresh: Path, folder: Path, outputs: Iterable[str]) -> None:
     """Old tables go, the manifest first: an interrupted run leaves no folder that looks whole."""
-    for old in (folder / MANIFEST, folder / CHECKSUM, *folder.glob("*.parquet")):
+    for old in (folder / MANIFEST, folder / CHECKSUM, *folder.glob("*.parquet"), *folder.glob("*.msgpack.zst")):
         old.unlink(missing_ok=True)
     for name in (*outputs, CHECKSUM, MANIFEST):
-        (fresh / name).chmod(0o600)
+        owner_only(fresh / name)
         (fresh / name).replace(folder / name)
     exports = folder / EXPORTS
     exports.mkdir(mode=0o700, exist_ok=True)
@@ -120,8 +147,8 @@ def manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(made, dict) or made.get("tool") != "winrm-analyzer":
         msg = f"{folder} is not a case folder: {MANIFEST} was not written by winrm-analyzer"
         raise InputError(msg)
-    if made.get("schema") != SCHEMA:
-        msg = f"{folder} has schema {made.get('schema')!r}; this version reads {SCHEMA}"
+    if made.get("schema") not in READ:
+        msg = f"{folder} has schema {made.get('schema')!r}; this version reads {' and '.join(map(str, READ))}"
         raise InputError(msg)
     return made
 
@@ -138,10 +165,13 @@ def table_of(name: str) -> AnyTable:
 
 
 def read(folder: Path, name: str) -> Cells:
-    """The cells of a table of the case."""
+    """The cells of a table of the case; none of a table that an older version did not have."""
     table = table_of(name)
     path = folder / f"{table.name}.parquet"
     if not path.is_file():
+        about = manifest(folder)
+        if about.get("schema") != SCHEMA and path.name not in (about.get("outputs") or {}):
+            return []
         msg = f"{folder} has no {path.name}"
         raise InputError(msg)
     return read_parquet(table, path)
@@ -161,9 +191,9 @@ def differences(folder: Path) -> Iterator[str]:
             yield f"{name}: missing"
         elif sha256(path) != _said(said):
             yield f"{name}: changed since the case was written"
-    extra = sorted(path.name for path in folder.glob("*.parquet") if path.name not in outputs)
+    extra = sorted(path.name for kind in ("*.parquet", "*.msgpack.zst") for path in folder.glob(kind) if path.name not in outputs)
     yield from (f"{name}: not part of the case" for name in extra)
-    for table in STORED:
+    for table in STORED if about.get("schema") == SCHEMA else ():
         if f"{table.name}.parquet" not in outputs:
             yield f"{table.name}.parquet: not listed in {MANIFEST}"
     yield from _inputs(about)

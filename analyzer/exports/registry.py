@@ -49,11 +49,18 @@ class Export(Struct, frozen=True, gc=False):
     means: str
     files: bool = False
     reads: Literal["tables", "captures"] = "tables"
+    binary: bool = False
+    """It is one file that is no text: the writer gives its bytes."""
 
     def write(self, source: Source) -> Pieces:
         """The text of a format that is one file."""
         pieces: Pieces = self._writer()(source)
         return pieces
+
+    def write_bytes(self, source: Source) -> bytes:
+        """The file of a format that is no text."""
+        data: bytes = self._writer()(source)
+        return data
 
     def write_files(self, source: Source) -> Files:
         """The files of a format that is several."""
@@ -72,6 +79,9 @@ EXPORTS = (
     Export("ecs", "timeline", "ecs:json_lines", ("jsonl",), "Elastic (ECS)"),
     Export("zeek", "timeline", "zeek:logs", ("tsv",), "anyone who reads Zeek's logs", files=True),
     Export("har", "export", "har:archive", ("json",), "HTTP Archive 1.2", reads="captures"),
+    Export("sqlite", "export", "databases:sqlite", ("sqlite",), "all tables as a SQLite database", binary=True),
+    Export("duckdb", "export", "databases:duckdb", ("duckdb",), "as a DuckDB database", binary=True),
+    Export("xlsx", "export", "workbook:workbook", ("xlsx",), "as an Excel workbook", binary=True),
     Export("navigator", "export", "navigator:layer", ("json",), "a layer for ATT&CK Navigator"),
 )
 

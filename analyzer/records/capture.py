@@ -6,6 +6,7 @@ from enum import StrEnum
 from msgspec import Struct, field
 from msgspec.structs import force_setattr
 
+from analyzer.records.arrays import Ints
 from analyzer.records.ids import key_capture
 
 
@@ -82,7 +83,7 @@ class Verdict(StrEnum):
     """Kerberos with a key distribution center: no connection of ours, but it may tell keys."""
 
 
-def _q() -> "array[int]":
+def _q() -> Ints:
     return array("q")
 
 
@@ -94,20 +95,20 @@ class Segments(Struct, frozen=True, gc=False):
     2n is capture n's file, 2n+1 its spool file. ``ident`` is IPv4 identification << 16 | TCP checksum: equal for two copies of one packet.
     """
 
-    key: "array[int]" = field(default_factory=_q)
-    ts_ns: "array[int]" = field(default_factory=_q)
-    direction: "array[int]" = field(default_factory=_q)
-    seq: "array[int]" = field(default_factory=_q)
-    ack: "array[int]" = field(default_factory=_q)
-    flags: "array[int]" = field(default_factory=_q)
-    size: "array[int]" = field(default_factory=_q)
-    wire_size: "array[int]" = field(default_factory=_q)
-    source: "array[int]" = field(default_factory=_q)
-    file_at: "array[int]" = field(default_factory=_q)
-    ident: "array[int]" = field(default_factory=_q)
-    ttl: "array[int]" = field(default_factory=_q)
+    key: Ints = field(default_factory=_q)
+    ts_ns: Ints = field(default_factory=_q)
+    direction: Ints = field(default_factory=_q)
+    seq: Ints = field(default_factory=_q)
+    ack: Ints = field(default_factory=_q)
+    flags: Ints = field(default_factory=_q)
+    size: Ints = field(default_factory=_q)
+    wire_size: Ints = field(default_factory=_q)
+    source: Ints = field(default_factory=_q)
+    file_at: Ints = field(default_factory=_q)
+    ident: Ints = field(default_factory=_q)
+    ttl: Ints = field(default_factory=_q)
     """IPv4 time to live or IPv6 hop limit, as captured."""
-    window: "array[int]" = field(default_factory=_q)
+    window: Ints = field(default_factory=_q)
     """The window field as sent; of a SYN, bits 16 on are 1 more than the shift of its window scale option, 0 without one."""
 
 

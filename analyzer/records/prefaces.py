@@ -6,7 +6,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 
-class Socks(Struct, frozen=True, gc=False):
+class Socks(Struct, frozen=True, gc=False, tag=True):
     """A request to a SOCKS proxy (RFC 1928, RFC 1929; SOCKS 4 and 4a as their authors describe them). ``version`` is
     ``4``, ``4a`` or ``5``.
 
@@ -39,7 +39,7 @@ class Socks(Struct, frozen=True, gc=False):
     reply_packet: int | None = None
 
 
-class ProxyHeader(Struct, frozen=True, gc=False):
+class ProxyHeader(Struct, frozen=True, gc=False, tag=True):
     """A header of the PROXY protocol (haproxy's proxy-protocol.txt): whose connection this one carries. ``local``: the
     proxy's own (a health check)."""
 

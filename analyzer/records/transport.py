@@ -1,11 +1,11 @@
 """Connections and their two byte streams. A stream is a map of where its bytes lie, not a copy (law 2)."""
 
-from array import array
 from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import force_setattr
 
+from analyzer.records.arrays import Ints
 from analyzer.records.prefaces import Preface
 from analyzer.records.tls import Alert, Certificate, ClearAnswer, ClientCertificate, Reached
 
@@ -38,13 +38,13 @@ class Extents(Struct, frozen=True, gc=False):
     ``packet`` is a packet key; ``acked`` is how many bytes of the other direction the sender had received when it sent this (stream offset, -1 unknown).
     """
 
-    stream_at: "array[int]"
-    size: "array[int]"
-    source: "array[int]"
-    file_at: "array[int]"
-    packet: "array[int]"
-    ts_ns: "array[int]"
-    acked: "array[int]"
+    stream_at: Ints
+    size: Ints
+    source: Ints
+    file_at: Ints
+    packet: Ints
+    ts_ns: Ints
+    acked: Ints
 
 
 class Loan(Struct, frozen=True, gc=False):
@@ -235,7 +235,7 @@ class Connection(Struct, frozen=True, gc=False):
     server: Endpoint
     first_ns: int
     last_ns: int
-    packets: "array[int]"
+    packets: Ints
     to_server: Stream
     to_client: Stream
     end: End

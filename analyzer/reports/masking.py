@@ -76,7 +76,7 @@ OURS = frozenset(
     host_1 lane_2 host_2 lane_3 host_3 tone session_id soap_message_id relates_to client_ttl server_ttl reset_ttl icmp unanswered tls_handshake
     tls_version tls_alert socks_version socks_reply proxy_header_client proxy_header_server alert_by handshake versions_offered ciphers_offered version
     cipher certificate_not_before certificate_not_after certificate_validity certificate_key certificate_signature certificate_sha256 client_certificate
-    alert alert_level tag file key_used incident_id owner party_id findings explained_by explains settings reference_url reference_text certainty
+    alert alert_level stream_error tag file key_used incident_id owner party_id findings explained_by explains settings reference_url reference_text certainty
     """.split()  # noqa: SIM905 (a list of so many words is easier to read so)
 )
 """Columns of ids, addresses, numbers of packets and closed words."""
@@ -106,6 +106,11 @@ class Mask:
 
     def __repr__(self) -> str:
         return f"<Mask: {len(self._values)} passwords, {len(self._digits)} keys>"
+
+    @property
+    def knows(self) -> bool:
+        """Values were given that have to be hidden wherever they stand."""
+        return bool(self._forms or self._digits)
 
     def known(self, text: str) -> str:
         """The text without the values that were given."""

@@ -34,11 +34,14 @@ def messages(connection: Connection, exchange: Exchange, fetch: Fetch, limits: L
             continue
         content_type = _content_type(half.headers)
         protection = _protection(half.body, content_type)
-        if protection is Protection.CLEAR and connection.tls_opened:
-            protection = Protection.TLS
+        in_clear = Protection.TLS if connection.tls_opened else Protection.CLEAR
+        if protection is Protection.CLEAR:
+            protection = in_clear
         message = Message(half.id, exchange.id, from_client, protection, half.body.size, content_type, codings=codings(half.headers))
         if protection is Protection.SEALED:
             message, problem = _sealed(message, half, Reader(stream, fetch), limits)
+            if _is_readable(message, half, Reader(stream, fetch), limits):
+                message, problem = replace(message, protection=in_clear, parts=(), protocol=None, operation=None), _LABEL
             if problem is not None:
                 place = (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
                 issues.append(Issue("sealing.malformed", problem, half.id, *place))
@@ -46,6 +49,21 @@ def messages(connection: Connection, exchange: Exchange, fetch: Fetch, limits: L
             message = replace(message, page=_page(half, Reader(stream, fetch), content_type, limits))
         found.append(message)
     return tuple(found), tuple(issues)
+
+
+_LABEL = "labelled as encrypted, but its content is a SOAP envelope in clear"
+_BEGINNING = 256
+"""Bytes of a part in which an envelope's first tag is looked for; that ciphertext looks so by chance is out of question."""
+
+
+def _is_readable(message: Message, half: Request | Response, reader: Reader, limits: Limits) -> bool:
+    """A label says nothing: what it calls encrypted is an envelope that anyone can read."""
+    content = content_reader(reader, half, limits)
+    if isinstance(content, Absent):
+        return False
+    read, _ = content
+    places = [0] if not message.parts else [part.data_at for part in message.parts[:1]]
+    return any(is_envelope(read(at, _BEGINNING)) for at in places)
 
 
 def _sealed(message: Message, half: Request | Response, reader: Reader, limits: Limits) -> tuple[Message, str | None]:

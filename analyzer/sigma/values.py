@@ -1,7 +1,8 @@
 """Values and modifiers of a Sigma detection as tests of a text (Sigma specification 2, "Value Modifiers").
 
-Strings have wildcards (``*``, ``?``) unless a backslash stands before, and are compared without case unless ``cased``. Regular expressions are Python's, with
-limits: Python's engine goes back and tries again, so a repetition inside of a repetition is refused, and texts are cut into windows.
+Strings have wildcards (``*``, ``?``) unless a backslash stands before, and are compared without case unless ``cased``. Regular expressions are run by RE2,
+whose time is in proportion to the text whatever the expression is: the rule comes from one stranger and the text from another. Those that look around, which
+RE2 does not have, are run by Python's engine within limits.
 """
 
 import base64
@@ -17,16 +18,17 @@ Part = str | None
 """A piece of a pattern: literal text, ``None`` for any run of characters, ``"\\0?"`` for any one character."""
 
 _ONE = "\0?"
-_TEXT = 1 << 16
 _REGEX = 1024
 _REPEATS = 8
 _WINDOW, _OVERLAP = 2048, 512
+_LOOKS_AROUND = re.compile(r"\(\?<?[=!]|\\[1-9]|\(\?P=|\(\?>|[*+?}]\+")
+"""What only an engine can do that goes back: look-around, references to groups, possessive quantifiers."""
 _DASHES = ("-", "/", "\u2013", "\u2014", "\u2015")
 _DASH = re.compile(r"\B[-/]\b")
 _MOST_DASHES = 3
 _WIDE = {"utf16": "utf-16", "utf16le": "utf-16-le", "wide": "utf-16-le", "utf16be": "utf-16-be"}
 _COMPARE = {"lt": operator.lt, "lte": operator.le, "gt": operator.gt, "gte": operator.ge}
-_FLAGS = {"i": re.IGNORECASE, "ignorecase": re.IGNORECASE, "m": re.MULTILINE, "multiline": re.MULTILINE, "s": re.DOTALL, "dotall": re.DOTALL}
+_FLAGS = {"i": "i", "ignorecase": "i", "m": "m", "multiline": "m", "s": "s", "dotall": "s"}
 _PLACES = ("contains", "startswith", "endswith")
 KNOWN = {*_PLACES, *_WIDE, *_COMPARE, *_FLAGS, "all", "neq", "re", "cased", "base64", "base64offset", "windash", "cidr", "exists"}
 
@@ -132,7 +134,6 @@ def _wildcards(one: Pattern, *, cased: bool) -> Test:
     size = _tail(one)
 
     def fits(text: str) -> bool:
-        text = text[:_TEXT]
         if len(compiled) == 1:
             return compiled[0].fullmatch(text) is not None
         first = compiled[0].match(text)
@@ -163,28 +164,49 @@ def _regex(text: str, modifiers: Sequence[str]) -> Test:
     if len(text) > _REGEX:
         msg = f"a regular expression of more than {_REGEX} characters"
         raise UnsupportedError(msg)
-    flags = 0
-    for name in modifiers:
-        flags |= _FLAGS.get(name, 0)
     shortened = re.sub(r"^(?:\.\*\??)+|(?:\.\*\??)+$", "", text) if not re.search(r"\\\.\*\??$", text) else text
+    flags = "".join(sorted({_FLAGS[name] for name in modifiers if name in _FLAGS}))
+    shortened = f"(?{flags}){shortened}" if flags else shortened
+    return _backtracking(shortened) if _LOOKS_AROUND.search(shortened) else _linear(shortened)
+
+
+def _linear(text: str) -> Test:
+    import re2
+
+    options = re2.Options()
+    options.log_errors = False
     try:
-        compiled = re.compile(shortened, flags)
+        compiled = re2.compile(text, options)
+    except re2.error as error:
+        msg = f"a regular expression that cannot be read: {error}"
+        raise UnsupportedError(msg) from None
+
+    def fits(value: str) -> bool:
+        return compiled.search(value if value.isascii() else value.encode("utf-8", "replace").decode()) is not None
+
+    return fits
+
+
+def _backtracking(text: str) -> Test:
+    """What RE2 does not have, by Python's engine. That goes back and tries again, so repetitions inside of repetitions are refused, and texts are cut into
+    windows that overlap."""
+    try:
+        compiled = re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
         msg = f"a regular expression that cannot be read: {error}"
         raise UnsupportedError(msg) from None
-    if _costly(shortened):
-        msg = "a regular expression with a repetition inside of a repetition, or with too many"
+    if _costly(text):
+        msg = "a regular expression that looks around, with a repetition or a choice inside of a repetition, or with too many"
         raise UnsupportedError(msg)
 
     def fits(value: str) -> bool:
-        value = value[:_TEXT]
         return any(compiled.search(value[at : at + _WINDOW]) for at in range(0, max(len(value) - _OVERLAP, 1), _WINDOW - _OVERLAP))
 
     return fits
 
 
 def _costly(text: str) -> bool:
-    """Whether an unbounded repetition stands inside of a group that is itself repeated without bound, or there are too many of them."""
+    """Whether an unbounded repetition, or a choice, stands inside of a group that is itself repeated without bound, or there are too many of them."""
     bare = re.sub(r"\[\^?\]?(?:\\.|[^\]\\])*\]", "c", re.sub(r"\\.", "c", text))
     if len(re.findall(r"[*+]|\{\d*,\}", bare)) > _REPEATS:
         return True
@@ -199,7 +221,7 @@ def _costly(text: str) -> bool:
                 return True
             if opened:
                 opened[-1] = opened[-1] or inside or repeated
-        elif opened and (character in "*+" or re.match(r"\{\d*,\}", bare[place:])):
+        elif opened and (character in "*+|" or re.match(r"\{\d*,\}", bare[place:])):
             opened[-1] = True
     return False
 

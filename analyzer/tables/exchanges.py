@@ -201,6 +201,12 @@ _COLUMNS: tuple[Column[ExchangeRow], ...] = (
     Column("capture", Dtype.TEXT, lambda row: row.captures[row.exchange.capture].name, "The capture's name."),
     Column("packets", Dtype.TEXT, _packets, "Packets of the request and the response, as a set for `frame.number in {...}`."),
     Column("winrm", Dtype.FLAG, lambda row: row.winrm, "The exchange is WinRM's; a connection that a proxy shares carries others, too."),
+    Column(
+        "stream_error",
+        Dtype.TEXT,
+        lambda row: row.exchange.stream_error,
+        "HTTP/2: the error with which one side ended the request's stream, such as `HTTP_1_1_REQUIRED`.",
+    ),
 )
 
 EXCHANGES = Table(

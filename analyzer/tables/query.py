@@ -70,6 +70,17 @@ def write_parquet(made: Frame, path: Path) -> None:
             raise OutputError(msg) from error
 
 
+def write_database(made: Mapping[str, Frame], path: Path) -> None:
+    """The frames as tables of a DuckDB database, which must not be there yet."""
+    import duckdb
+
+    with duckdb.connect(str(path), config=_NO_EXTENSIONS | {"threads": 1}) as connection:
+        for name, one in made.items():
+            connection.register("rows_", frames.storable(one))
+            connection.execute(f'create table "{name}" as select * from rows_')  # noqa: S608  names of our own
+            connection.unregister("rows_")
+
+
 _SQL_TYPES = {Dtype.TEXT: "VARCHAR", Dtype.INTEGER: "BIGINT", Dtype.NUMBER: "DOUBLE", Dtype.FLAG: "BOOLEAN", Dtype.TIME: "TIMESTAMP_NS"}
 
 

@@ -46,6 +46,8 @@ _KNOWN = frozenset().union(*_NAMESPACES.values(), _MICROSOFT, _OTHERS)
 _ONCE = ("Action", "ResourceURI", "MessageID", "RelatesTo", "SessionId", "OperationTimeout", "CommandLine", "Command", "creationXml", "Signal")
 _DECLARED = re.compile(r"(?<=\s)xmlns(?::([^\s=<>\"']++))?+\s*+=\s*+(?:\"([^\"<]*+)\"|'([^'<]*+)')")
 _DEPTH, _ELEMENTS = 200, 1_000_000
+_HEAD = 1 << 14
+"""Characters before the end of an envelope's first known tag, in which most declare their namespaces: these are remembered."""
 
 
 class Seen(NamedTuple):
@@ -71,15 +73,29 @@ def _ordinary(text: str, found: Marks) -> bool:
     """True when names alone tell: every one is in its namespace, and what is there once in an envelope is there once in this."""
     places = found.places
     for name in _ONCE:
-        if name in places and len(places[name]) > 1:
+        known = places.get(name)
+        if known is not None and len(known) > 1:
             return False
     end = text.find(">", places[next(iter(places))][0])
-    at = text.find("xmlns", end)
-    declared = _declarations(text[:end]) if end >= 0 else {}
-    if at >= 0:
-        declared = {prefix: set(uris) for prefix, uris in declared.items()}
-        for match in _DECLARED.finditer(text, at):
-            declared.setdefault(match[1] or "", set()).add(match[2] if match[2] is not None else match[3])
+    head = text[:end] if 0 <= end <= _HEAD else ""
+    if head and text.find("xmlns", end) < 0:
+        tags = _tags(head)
+        if all(text.startswith(tags[name], place) for name, known in places.items() if name in tags for place in known):
+            return True
+    return _in_namespaces(text, places, head)
+
+
+@lru_cache(maxsize=256)
+def _tags(head: str) -> dict[str, tuple[str, ...]]:
+    """How the elements of `_NAMESPACES` begin in an envelope that declares its namespaces so, and nowhere else."""
+    declared = _declarations(head).items()
+    return {name: tuple(f"<{prefix}:{name}" if prefix else f"<{name}" for prefix, uris in declared if uris <= allowed) for name, allowed in _NAMESPACES.items()}
+
+
+def _in_namespaces(text: str, places: dict[str, list[int]], head: str) -> bool:
+    declared = {prefix: set(uris) for prefix, uris in _declarations(head).items()}
+    for match in _DECLARED.finditer(text, len(head)):
+        declared.setdefault(match[1] or "", set()).add(match[2] if match[2] is not None else match[3])
     for name, known in places.items():
         allowed = _NAMESPACES.get(name)
         if allowed is None:
@@ -87,10 +103,9 @@ def _ordinary(text: str, found: Marks) -> bool:
         last = ""
         for place in known:
             if not last or not text.startswith(last, place):
-                stop = text.find(name, place)
-                last = text[place : stop + len(name)]
+                last = text[place : text.find(name, place) + len(name)]
                 uris = declared.get(last[1 : -len(name)].removesuffix(":"))
-                if uris is not None and not allowed.issuperset(uris):
+                if uris is not None and not uris <= allowed:
                     return False
     return True
 

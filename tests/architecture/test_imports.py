@@ -17,6 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": set(),
     "errors": set(),
     "settings": set(),
+    "system": set(),
     "formats": {"records"},
     "codes": set(),
     "capture": _FLOOR,
@@ -36,14 +37,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exports": {"records", "tables", "reports", "formats.text", "errors"},
     "engine": {
         *_FLOOR,
-        *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "story", "rules", "incidents", "tables", "reports"),
+        *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "story", "rules", "incidents", "tables", "reports", "system"),
     },
     "version": set(),
     "compare": {"records", "tables", "reports", "formats.text", "errors"},
     "viewer": {"records", "tables", "reports", "formats.text", "errors"},
-    "case": {"compare", "viewer", "records", "errors", "version", "engine", "tables", "reports", "exports", "rules.catalogue"},
+    "case": {"compare", "viewer", "records", "errors", "settings", "version", "engine", "tables", "reports", "exports", "rules.catalogue"},
     "api": {"case", "records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules"},
-    "cli": {"api", "case", "exports.registry", "tables", "records", "formats.text", "settings", "errors", "version"},
+    "cli": {"api", "case", "exports.registry", "tables", "records", "formats.text", "settings", "errors", "system", "version"},
     "__init__": {"api", "case", "settings", "errors", "version"},
     "__main__": {"cli"},
 }
@@ -63,8 +64,11 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "hyperframe": ("http/http2_adapter.py",),
     "rich": ("reports/", "cli/drawing.py"),
     "yaml": ("sigma/yaml_adapter.py",),
+    "re2": ("sigma/values.py",),
     "pybase64": ("wsman/winrs.py",),
     "click": ("cli/",),
+    "xlsxwriter": ("exports/workbook.py",),
+    "sqlite3": ("exports/databases.py",),
     "jinja2": ("reports/html/",),
     "flask": ("viewer/",),
     "markupsafe": ("viewer/", "reports/html/"),
@@ -72,7 +76,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
 }
 """Library to the only files that import it."""
 
-LATE = {"pandas", "numpy", "duckdb", "dask", "distributed", "dpkt", "spnego", "scapy", "psrpcore", "lxml", "rich", "jinja2", "yaml"}
+LATE = {"pandas", "numpy", "duckdb", "dask", "distributed", "dpkt", "spnego", "scapy", "psrpcore", "lxml", "rich", "jinja2", "yaml", "xlsxwriter", "sqlite3"}
 """Libraries that are slow to load: imported inside a function, outside of the one adapter that is itself imported late."""
 ADAPTERS = {"capture/slow.py", "capture/scapy_packet.py", "auth/schemes/pyspnego_adapter.py", "auth/schemes/scapy_adapter.py", "psrp/psrpcore_adapter.py"}
 

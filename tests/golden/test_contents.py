@@ -370,3 +370,32 @@ def test_many_losses_at_once_claim_nothing(name: str, tmp_path: Path) -> None:
                 _nothing_is_claimed(one, whole[one.name])
         for command in case.result.commands:
             assert not command.complete or (command.text, *(output.text for output in command.outputs)) in told
+
+
+def test_two_views_with_losses_fill_each_other() -> None:
+    name = "two-views-with-losses-healthy"
+    lost, case = truth(SAMPLES / name)["lost"], _sample(name)
+    assert all(len(numbers) >= 5 for numbers in lost.values())
+    sealed = [message for message in case.evidence.messages.values() if message.protection is Protection.SEALED]
+    assert len(sealed) >= 40
+    assert all(message.check == "good" for message in sealed)
+    assert all(not stream.gaps for one in case.evidence.connections.values() for stream in (one.to_server, one.to_client))
+    assert {issue.capture for issue in case.evidence.issues if issue.code == "tcp.healed"} == {0, 1}
+    assert _told(case) == _told(_sample("source-nat-two-files-healthy"))
+    for place, capture in enumerate(truth(SAMPLES / name)["captures"]):
+        alone = analyzer.analyze(SAMPLES / name / capture, secrets=SAMPLES / name / "secrets.toml")
+        gaps = sum(len(stream.gaps) for one in alone.evidence.connections.values() for stream in (one.to_server, one.to_client))
+        assert gaps >= 5, place
+        assert any(not command.complete for command in alone.result.commands)
+
+
+def test_an_overlap_with_other_content_is_told_with_both() -> None:
+    name = "overlap-with-other-content"
+    case, told = _sample(name), truth(SAMPLES / name)["overlaps"]
+    rows = case.listed("conflicts")
+    found = sorted((int(str(row["used_packets"])), int(str(row["other_packets"])), row["size_bytes"]) for row in rows)
+    assert found == [(one["used_packet"], one["other_packet"], one["bytes"]) for one in told]
+    assert len(found) == 3
+    sealed = [message for message in case.evidence.messages.values() if message.protection is Protection.SEALED]
+    assert all(message.check == "good" for message in sealed)
+    assert _told(case) == _told(_sample("direct-winrs-shell-id-reused-healthy"))

@@ -11,13 +11,15 @@ import logging
 import re
 import struct
 import tomllib
+import zipfile
 from collections.abc import Collection, Iterator
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from urllib.parse import quote
 
 import duckdb
 import pytest
+import zstandard
 from click.testing import CliRunner
 
 import analyzer
@@ -46,6 +48,7 @@ ALWAYS_RAW = {
     "wireshark": "reads no capture",
     "completion": "reads no capture",
     "rules": "reads no capture",
+    "schema": "reads no capture",
     "verify": "is run on the case",
     "docs": "reads no capture",
     "notebook": "writes code that opens the case, and no cell of it",
@@ -55,8 +58,16 @@ ALWAYS_RAW = {
 NEVER_RAW = {"info", "compare", "findings", "ladder", "verify", "extract", "pcap"}
 """Commands without the option --show-secrets."""
 RUNS: dict[str, list[list[str]]] = {
-    "analyze": [["CAPTURE", "-o", "OUT/case"], ["CAPTURE", "-f", "json"], ["CAPTURE", "-f", "jsonl"]],
-    "info": [["CAPTURE"]],
+    "analyze": [
+        ["CAPTURE", "-o", "OUT/case"],
+        ["CAPTURE", "-o", "OUT/case-with-texts", "--keep", "texts"],
+        ["CAPTURE", "-f", "json"],
+        ["CAPTURE", "-f", "jsonl"],
+        ["CAPTURE", "-v", "--log-file", "OUT/run.log"],
+        ["OUT/case"],
+    ],
+    "info": [["CAPTURE"], ["OUT/case"]],
+    "sql": [["select * from commands", "CAPTURE", "-f", "jsonl"], ["select * from streams", "CAPTURE", "--full"], ["select * from exchanges", "OUT/case"]],
     "findings": [["CAPTURE"], ["CAPTURE", "-f", "csv"], ["CAPTURE", "-f", "json"], ["CAPTURE", "-f", "jsonl"]],
     "show": [
         *([name, "CAPTURE"] for name in ("exchanges", "commands", "streams")),
@@ -70,10 +81,15 @@ RUNS: dict[str, list[list[str]]] = {
         ["CAPTURE", "--profile", "zeek", "-o", "OUT/zeek"],
         ["OUT/case", "--profile", "timesketch"],
     ],
-    "export": [["CAPTURE", "-f", "har", "-o", "OUT/exchanges.har"], ["CAPTURE", "-f", "navigator"]],
+    "export": [
+        ["CAPTURE", "-f", "har", "-o", "OUT/exchanges.har"],
+        ["CAPTURE", "-f", "navigator"],
+        *(["CAPTURE", "-f", form, "-o", f"OUT/case.{form}"] for form in ("sqlite", "duckdb", "xlsx")),
+        ["OUT/case-with-texts", "-f", "har", "-o", "OUT/exchanges-of-case.har"],
+    ],
     "pcap": [["CAPTURE", "-o", "OUT/slice.pcapng"]],
-    "transcript": [["CAPTURE"], ["CAPTURE", "-f", "jsonl"]],
-    "ladder": [["CAPTURE"], ["CAPTURE", "--format", "mermaid"], ["CAPTURE", "--format", "svg", "--connection", "c1"]],
+    "transcript": [["CAPTURE"], ["CAPTURE", "-f", "jsonl"], ["OUT/case"]],
+    "ladder": [["CAPTURE"], ["OUT/case"], ["CAPTURE", "--format", "mermaid"], ["CAPTURE", "--format", "svg", "--connection", "c1"]],
     "report": [["CAPTURE", "-o", "OUT/report.html"], ["OUT/case", "-o", "OUT/report-of-case.html"]],
     "compare": [["CAPTURE", "CAPTURE"], *(["CAPTURE", "CAPTURE", "-f", form] for form in ("csv", "json", "html"))],
     "extract": [["CAPTURE", "-o", "OUT/files"], ["CAPTURE", "-o", "OUT/more-files", "-f", "jsonl"]],
@@ -158,6 +174,15 @@ def made(paths: list[Path], out: Path, *more: str) -> Iterator[tuple[str, bytes]
     for path in sorted(path for path in out.rglob("*") if path.is_file() and not path.parent.name.endswith("files")):
         data = path.read_bytes()
         yield path.name, without_packets(data) if path.suffix == ".pcapng" else data
+        if path.suffix == ".zst":
+            yield f"content of {path.name}", zstandard.ZstdDecompressor().decompress(data)
+        if path.suffix == ".xlsx":
+            with zipfile.ZipFile(path) as book:
+                yield "cells of case.xlsx", unescape("\n".join(book.read(name).decode() for name in book.namelist())).encode()
+        if path.suffix == ".duckdb":
+            with duckdb.connect(str(path), read_only=True) as database:
+                rows = [row for name in _TABLES for row in database.execute(f'select * from "{name}"').fetchall()]  # noqa: S608
+            yield "cells of case.duckdb", "\n".join(str(cell) for row in rows for cell in row).encode("utf-8", "surrogatepass")
         if path.suffix == ".parquet":
             rows = duckdb.read_parquet(str(path)).fetchall()
             yield f"cells of {path.name}", "\n".join(str(cell) for row in rows for cell in row).encode("utf-8", "surrogatepass")
@@ -231,7 +256,8 @@ def test_of_typed_secrets_the_search_can_fail(tmp_path: Path) -> None:
     wanted = _of_forms()
     found = {name for name, data in made(paths, tmp_path / "out", "--show-secrets") if _in(data, wanted)}
     assert {"transcript 0", "transcript 1", "show 1", "show 2", "report.html", "cells of commands.parquet", "cells of streams.parquet", "ecs.ndjson"} <= found
-    assert {"timeline 0", "timesketch.csv", "exchanges.har"} <= found
+    assert {"timeline 0", "timesketch.csv", "exchanges.har", "sql 0", "content of records.msgpack.zst", "content of texts.msgpack.zst"} <= found
+    assert {"case.sqlite", "cells of case.duckdb", "cells of case.xlsx"} <= found
 
 
 def _in(data: bytes, wanted: set[bytes]) -> list[bytes]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
+import zstandard
 from msgspec.structs import replace
 
 import analyzer
@@ -54,21 +55,22 @@ def folder(case: analyzer.Case, tmp_path: Path) -> Path:
 
 
 def test_a_table_a_file_and_a_manifest(folder: Path) -> None:
-    assert {path.name for path in folder.iterdir()} == {*(f"{one.name}.parquet" for one in STORED), "manifest.json", "manifest.json.sha256", "exports"}
+    stored = {*(f"{one.name}.parquet" for one in STORED), "records.msgpack.zst"}
+    assert {path.name for path in folder.iterdir()} == {*stored, "manifest.json", "manifest.json.sha256", "exports"}
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir() if path.is_file()} == {0o600}
     manifest = json.loads((folder / "manifest.json").read_text())
     assert (manifest["tool"], manifest["version"], manifest["show_secrets"]) == ("winrm-analyzer", analyzer.__version__, False)
     assert manifest["counters"]["connections"] == 2
-    assert set(manifest["outputs"]) == {f"{one.name}.parquet" for one in STORED}
+    assert set(manifest["outputs"]) == stored
+    assert manifest["keeps"] == ["records.msgpack.zst"]
     assert all(len(rule["document_sha256"]) == 64 for rule in manifest["rules"])
     assert manifest["inputs"][0]["size_bytes"] == 1000
 
 
 def test_equal_input_gives_equal_bytes(case: analyzer.Case, folder: Path, tmp_path: Path) -> None:
     case.save(tmp_path / "again")
-    for table in STORED:
-        name = f"{table.name}.parquet"
+    for name in (*(f"{table.name}.parquet" for table in STORED), "records.msgpack.zst"):
         assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
@@ -92,20 +94,60 @@ def test_an_opened_case_answers_sql_and_shows_its_findings(case: analyzer.Case, 
     assert not opened.failures
 
 
-def test_what_needs_the_captures_says_so(folder: Path) -> None:
+def test_an_opened_case_has_the_records_and_screens(case: analyzer.Case, folder: Path) -> None:
     opened = analyzer.open_case(folder)
-    with pytest.raises(UsageError, match="needs the captures"):
-        opened["c1"]
-    with pytest.raises(UsageError, match="needs the captures"):
-        opened.bytes("c1.x1.q")
-    with pytest.raises(UsageError, match="needs the captures"):
-        opened.packet("a", 1)
-    with pytest.raises(UsageError, match="needs the captures"):
-        opened.transcript()
-    with pytest.raises(UsageError, match="needs the captures"):
-        opened.ladder()
+    assert opened["c1"] == case["c1"]
+    assert opened.transcript() == case.transcript()
+    assert opened.ladder() == case.ladder()
+    assert opened.overview().partition("NEXT")[0] == case.overview().partition("NEXT")[0]
     with pytest.raises(UsageError, match="already"):
         opened.save()
+    for ask in (lambda: opened.show_secrets().transcript(), lambda: opened.transcript(show_secrets=True), lambda: opened.records().show_secrets()):
+        with pytest.raises(UsageError, match="masked"):
+            ask()
+
+
+def test_what_needs_the_captures_says_so(folder: Path) -> None:
+    opened = analyzer.open_case(folder)
+    for path in (folder.parent / "evidence").iterdir():
+        path.unlink()
+    for ask in (lambda: opened.bytes("c1.x1.q"), lambda: opened.packet("leg-a.pcapng", 1), lambda: opened.slice(folder.parent / "x.pcapng")):
+        with pytest.raises((InputError, OSError), match=r"is not there any more|No such file"):
+            ask()
+
+
+def test_records_that_are_not_ours(folder: Path) -> None:
+    """Whatever lies there: an error by name, or records; never an object of another kind."""
+    path = folder / "records.msgpack.zst"
+    whole = path.read_bytes()
+    plain = zstandard.ZstdDecompressor().decompress(whole)
+    pack = zstandard.ZstdCompressor().compress
+    bad = [b"", b"\x28", whole[:-20], whole[:40], b"PK\x03\x04" + whole, pack(b""), pack(b"\x80"), pack(plain[:-1]), pack(b"\x93" * 5000), pack(b"\xc1")]
+    bad += [pack(plain.replace(b"connections", b"connectionz", 1)), pack(plain.replace(b"\xa5ports", b"\xa5porty"))]
+    for data in bad[:-1]:
+        path.write_bytes(data)
+        with pytest.raises(InputError, match=r"records\.msgpack\.zst"):
+            analyzer.open_case(folder).records()
+    bomb = zstandard.ZstdCompressor(write_content_size=True).compress(bytes(1 << 20))
+    path.write_bytes(bomb)
+    with pytest.raises(InputError):
+        analyzer.open_case(folder).records()
+    path.unlink()
+    with pytest.raises(InputError, match="No such file"):
+        analyzer.open_case(folder).records()
+
+
+def test_texts_that_utf_8_does_not_have(tmp_path: Path) -> None:
+    made = build.direct()
+    odd = build.case(replace(made, diagnosis=("lone \ud800 surrogate", "plain")))
+    odd.save(tmp_path / "case")
+    assert analyzer.open_case(tmp_path / "case").records().result.diagnosis == ("lone \ufffd surrogate", "plain")
+
+
+@pytest.mark.parametrize("name", ["secret", "files,texts", ""])
+def test_what_a_case_cannot_keep(case: analyzer.Case, tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="can keep files, hashes, texts or all"):
+        case.save(tmp_path / "x", keep=[name])
 
 
 def test_names_with_pattern_characters_are_names(case: analyzer.Case, tmp_path: Path) -> None:
@@ -235,9 +277,12 @@ def test_commands_take_a_case_folder(folder: Path, capsys: pytest.CaptureFixture
     assert start.run(["report", str(folder), "-o", str(folder / "exports" / "report.html")]) == 2
     for command in ("info", "ladder", "transcript", "analyze"):
         capsys.readouterr()
-        assert start.run([command, str(folder)]) == 2
-        assert "case folder" in capsys.readouterr().err
-    assert start.run(["findings", str(folder), str(folder)]) == 2
+        assert start.run([command, str(folder)]) == 0
+        assert capsys.readouterr().out
+    for command in ("info", "findings"):
+        assert start.run([command, str(folder), str(folder)]) == 2
+        assert "has to be the only input" in capsys.readouterr().err
+    assert start.run(["analyze", str(folder), "--keep", "files"]) == 2
 
 
 def test_analyze_writes_a_case_before_anything_is_read_twice(case: analyzer.Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from analyzer.cli.program import Program
 from analyzer.errors import UsageError
 from analyzer.reports.next_steps import quoted
 from analyzer.tables.times import on_screen, rfc3339, show_in
-from tests.unit.test_terminals import shown_to
+from tests.build.terminals import shown_to
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLES = ROOT / "sample_pcaps"

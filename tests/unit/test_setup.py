@@ -17,6 +17,8 @@ FAILING = {"CC": "false", "LDSHARED": "false"}
 def project(tmp_path: Path) -> Path:
     text, number = re.subn(r"^COMPILED = \(.*?^\)$", 'COMPILED = ("tiny",)', (ROOT / "setup.py").read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     assert number == 1
+    text, number = re.subn(r"^WRITTEN_IN_C = .*$", "WRITTEN_IN_C = ()", text, flags=re.MULTILINE)
+    assert number == 1
     (tmp_path / "setup.py").write_text(text, encoding="utf-8")
     (tmp_path / "tiny.py").write_text("FOUND = 1\n", encoding="utf-8")
     return tmp_path

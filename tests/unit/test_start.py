@@ -11,7 +11,7 @@ import pytest
 
 from analyzer.cli import analysis as work
 from analyzer.cli import commands, names, start
-from tests.unit.test_terminals import on_terminal
+from tests.build.terminals import on_terminal
 
 SLOW = {"dataclasses", "tomllib", "statistics"}
 """Of Python itself: each takes as long to load as a dozen modules of ours."""

@@ -12,6 +12,7 @@ import zstandard
 from analyzer.capture.scan import Scanned, scan
 from analyzer.errors import InputError
 from analyzer.settings import Limits, Scope
+from analyzer.system.files import read_at
 from tests.build.packets import CLIENT, SERVER, Frame, Line, pcap
 
 WSMAN = b"POST /wsman HTTP/1.1\r\nHost: srv01\r\n\r\n"
@@ -73,7 +74,7 @@ def test_compressed_files_are_read_and_spooled(tmp_path: Path, compress: object)
     assert found.spool is not None
     found.spool.flush()
     assert rows.source[place] == 1
-    assert os.pread(found.spool.fileno(), rows.size[place], rows.file_at[place]) == WSMAN
+    assert read_at(found.spool, rows.size[place], rows.file_at[place]) == WSMAN
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, zstandard.ZstdCompressor().compress], ids=["gzip", "zstd"])

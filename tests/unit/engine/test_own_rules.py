@@ -79,7 +79,7 @@ def test_a_rule_of_the_user_is_listed_and_explained(tmp_path: Path, capsys: pyte
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_rule_costs_its_own_issue_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, *, forked: bool) -> None:
     if not forked:
-        monkeypatch.setattr(forks, "_may_fork", lambda: False)
+        monkeypatch.setattr(forks, "may_fork", lambda: False)
     folder(tmp_path, **{name: BROKEN[name]}, works=FRAME + SEES_ONE + OPINION.format(title='"It works"'))
     case = api.analyze(SAMPLE, rules_dirs=[tmp_path], limits=Limits(own_rule_s=4.0))
     alone = api.analyze(SAMPLE)

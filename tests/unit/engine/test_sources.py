@@ -1,13 +1,14 @@
 """Bytes are read back exactly, whatever the blocks that they are read in."""
 
-import os
 import random
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from analyzer.engine.sources import Sources
 from analyzer.records.capture import Capture
+from analyzer.system.files import read_at
 
 _DATA = random.Random(5).randbytes(4_000_000)
 
@@ -30,14 +31,14 @@ def test_any_order_and_size_gives_the_bytes_of_the_file(tmp_path: Path) -> None:
 def test_dense_evidence_is_read_once_and_sparse_evidence_without_what_lies_between(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, most: float
 ) -> None:
-    real, read = os.pread, []
+    read: list[int] = []
 
-    def pread(descriptor: int, size: int, at: int) -> bytes:
-        data = real(descriptor, size, at)
+    def counted(file: BinaryIO, size: int, at: int) -> bytes:
+        data = read_at(file, size, at)
         read.append(len(data))
         return data
 
-    monkeypatch.setattr(os, "pread", pread)
+    monkeypatch.setattr("analyzer.engine.sources.read_at", counted)
     opened = sources(tmp_path)
     for at in range(0, len(_DATA), step):
         assert opened.fetch(0, at, 1460) == _DATA[at : at + 1460]

@@ -63,7 +63,7 @@ def test_a_limit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_not_understood_is_said() -> None:
-    wrong = Detection("wrong", ("a",), {"line": {"CommandLine|re": "(a+)+"}, "condition": "line"}, "", Severity.LOW, ())
+    wrong = Detection("wrong", ("a",), {"line": {"CommandLine|re": "(a+)+(?!b)"}, "condition": "line"}, "", Severity.LOW, ())
     with pytest.raises(UsageError, match=r"rule attack.x, what it looks for as wrong"):
         sightings({"attack.x": (wrong,)}, [], [])
 

@@ -1,0 +1,37 @@
+"""Files: reading at an offset, files for the owner alone, names that are too long for Windows."""
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+_LONG = 240
+"""Characters of a path from which on Windows needs it written in another way: 260 less a file's name."""
+
+
+def read_at(file: BinaryIO, size: int, at: int) -> bytes:
+    """Up to ``size`` bytes from offset ``at`` on; fewer at the end of the file. The position of ``file`` may change."""
+    if hasattr(os, "pread"):
+        return os.pread(file.fileno(), size, at)
+    file.seek(at)
+    return file.read(size)
+
+
+def new_private_file(path: Path) -> BinaryIO:
+    """A file that was not there, not even as a link, and that only its owner may read. `FileExistsError`: it was."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(path, flags, 0o600), "wb")
+
+
+def owner_only(path: Path) -> None:
+    """Nobody else may read the file or folder. Windows has no such bits: there it has the rights of its folder, which are the user's own in a profile."""
+    path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def reachable(path: str, *, windows: bool = os.name == "nt") -> str:
+    r"""The path, on Windows with ``\\?\`` before a long one: without it a program reaches 260 characters only, unless the system is set up otherwise."""
+    if not windows or len(path) < _LONG or path.startswith("\\\\?\\") or path == "-":
+        return path
+    import ntpath
+
+    whole = ntpath.abspath(path)
+    return f"\\\\?\\UNC\\{whole[2:]}" if whole.startswith("\\\\") else f"\\\\?\\{whole}"
