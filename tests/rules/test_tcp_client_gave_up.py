@@ -21,7 +21,11 @@ def session(lan: Wire, number: int = 1) -> Talk:
 
 def receive(timeout: str) -> Ask:
     """A readable Receive that lets the server wait."""
-    text = soap("Receive").body.decode().replace("</s:Header>", f"<w:OperationTimeout xmlns:w='x'>{timeout}</w:OperationTimeout></s:Header>")
+    text = (
+        soap("Receive")
+        .body.decode()
+        .replace("</s:Header>", f"<w:OperationTimeout xmlns:w='http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd'>{timeout}</w:OperationTimeout></s:Header>")
+    )
     return post(content=Content(SOAP, text.encode()))
 
 
