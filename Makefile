@@ -43,7 +43,7 @@ mutants: $(STAMP)   ## are changes at edges noticed? 40 mutants of rules, scheme
 	$(BIN)/python -m tests.mutants.run --workers 2 $(MUTANTS)
 
 hostile: $(STAMP)   ## captures that are built to cost time or memory, through the whole command, and every pattern pumped with its own pieces (10 minutes)
-	$(BIN)/pytest -q tests/hostile
+	WINRM_HOSTILE=1 $(BIN)/python -m pytest -q tests/hostile
 
 accuracy: $(STAMP)   ## precision and recall over all samples, also into docs/accuracy.md
 	$(BIN)/python -m tests.golden.accuracy

@@ -23,8 +23,8 @@ from analyzer.records.wsman import Command, Missing, Operation, OutputRun, Outpu
 
 _ACTION = re.compile(r"/(win32_process/create|scx_operatingsystem/execute(?:shell)?command)(response)?$", re.IGNORECASE)
 _LINE = {"win32_process/create": "CommandLine"}
-_VALUES = ("ReturnValue", "ProcessId", "ReturnCode", "StdOut", "StdErr")
-_RETURNED = re.compile(rf"<(?:\w{{1,20}}:)?({'|'.join(_VALUES)})(?:\s[^<>]{{0,200}})?>([^<>]*)</")
+_ARGUMENT = re.compile(r"<(?:\w{1,20}:)?(CommandLine|command)(?:\s[^<>]{0,200})?>([^<>]*)</")
+_RETURNED = re.compile(r"<(?:\w{1,20}:)?(ReturnValue|ProcessId|ReturnCode|StdOut|StdErr)(?:\s[^<>]{0,200})?>([^<>]*)</")
 INVOKE = "Invoke"
 """The name of the operation that asks for a method, and, with ``Response``, of its answer."""
 _REFUSED = 400
@@ -47,8 +47,8 @@ def invoked(message: Message, text: str, ts_ns: int, packets: tuple[int, ...], s
     if not message.from_client:
         return replace(operation, arguments=tuple(f"{name}={unescape(value)}" for name, value in _RETURNED.findall(text) if value))
     name = _LINE.get(found[1].lower(), "command")
-    line = re.search(rf"<(?:\w{{1,20}}:)?{name}(?:\s[^<>]{{0,200}})?>([^<>]*)</", text)
-    return operation if line is None else replace(operation, command=unescape(line[1]))
+    line = next((one[2] for one in _ARGUMENT.finditer(text) if one[1] == name), None)
+    return operation if line is None else replace(operation, command=unescape(line))
 
 
 def ran(operations: Iterable[Operation], places: Mapping[str, Place]) -> Ran:

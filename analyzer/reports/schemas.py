@@ -27,7 +27,7 @@ _TYPES: Mapping[Dtype, Schema] = {
     Dtype.FLAG: {"type": ["boolean", "null"]},
     Dtype.TIME: {"type": ["string", "null"], "pattern": _MOMENT},
 }
-_IN_DOCUMENT = ("captures", "incidents", "findings", "proxies", "issues")
+_IN_DOCUMENT = ("captures", "incidents", "findings", "proxies", "keys", "issues")
 
 
 def schema(name: str) -> Schema:

@@ -51,7 +51,7 @@ def messages(connection: Connection, exchange: Exchange, fetch: Fetch, limits: L
     return tuple(found), tuple(issues)
 
 
-_LABEL = "labelled as encrypted, but its content is a SOAP envelope in clear"
+_LABEL = "labeled as encrypted, but its content is a SOAP envelope in clear"
 _BEGINNING = 256
 """Bytes of a part in which an envelope's first tag is looked for; that ciphertext looks so by chance is out of question."""
 

@@ -1,6 +1,7 @@
 """Captures that are built to cost: each command ends in bounded time and memory, says what was cut, and still shows the command on the other connection."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.costly import CASES, CONTROL, make
+
+pytestmark = pytest.mark.skipif("WINRM_HOSTILE" not in os.environ, reason="asks for seconds, which depend on the machine: make hostile")
 
 _CPU_S, _ADDRESS_BYTES = 10, 4 << 30
 """Addresses are not memory: libraries reserve some two gigabytes of them. What was resident is looked at besides."""

@@ -10,7 +10,7 @@ from analyzer.engine.local import Run, run
 from analyzer.errors import InputError
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.evidence import Evidence
-from analyzer.records.http import Framing, Request, Response
+from analyzer.records.http import Exchange, Framing, Request, Response
 from analyzer.records.ids import key_number
 from analyzer.records.quality import Absent
 from analyzer.records.transport import Connection, Stream
@@ -19,6 +19,10 @@ from tests.oracle.tshark import Name, Pair
 
 _STREAMS = 50
 """Followed streams of one capture: each costs tshark a display filter on every packet."""
+
+
+_ANOTHER_PROTOCOL = "HTTP/2"
+"""To tshark HTTP/2 is a protocol of its own, with other fields."""
 
 
 class Spoken(NamedTuple):
@@ -82,22 +86,27 @@ def _ours(done: Run) -> Ours:
     )
 
 
+def _in_clear(evidence: Evidence) -> Iterator[Exchange]:
+    """What a key log in the capture decrypts is compared in test_tls_opened; tshark does not number its packets as we do."""
+    return (exchange for exchange in evidence.exchanges.values() if not evidence.connections[exchange.connection].tls_opened)
+
+
 def _requests(evidence: Evidence) -> Iterator[Spoken]:
-    for exchange in evidence.exchanges.values():
+    for exchange in _in_clear(evidence):
         one = exchange.request
-        if not isinstance(one, Absent):
+        if not isinstance(one, Absent) and not one.version.startswith(_ANOTHER_PROTOCOL):
             connection = evidence.connections[exchange.connection]
             cut = "request_cut" in exchange.quality or connection.tunnel_of is not None
             yield Spoken((one.method, one.target), _numbers(one.packets), _sure(one, connection.to_server, cut=cut))
 
 
 def _responses(evidence: Evidence) -> Iterator[Spoken]:
-    for exchange in evidence.exchanges.values():
+    for exchange in _in_clear(evidence):
         connection = evidence.connections[exchange.connection]
         for interim in exchange.interim:
             yield Spoken((str(interim.status),), frozenset({key_number(interim.packet)}), sure=not connection.to_client.gaps)
         one = exchange.response
-        if not isinstance(one, Absent):
+        if not isinstance(one, Absent) and not one.version.startswith(_ANOTHER_PROTOCOL):
             packets = _numbers(one.packets)
             open_end = one.body.framing is Framing.TO_END
             if open_end or not one.body.complete:  # tshark shows it with the FIN that ends it

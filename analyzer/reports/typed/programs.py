@@ -223,7 +223,7 @@ def _secrets(text: str, row: Program, words: Sequence[Word], dialect: Dialect) -
 def _names_it(row: Program, word: Word) -> bool:
     """A place that is the name of a value, which a switch brings: New-ItemProperty PATH NAME -Value VALUE."""
     by_name = row.named is not None and row.named[0] == "name"
-    return by_name and _SECRET_NAME.fullmatch(word.value) is not None and not re.search(r"[\\/:]", word.value)
+    return by_name and _SECRET_NAME.search(word.value) is not None and not re.search(r"[\\/:]", word.value)
 
 
 def _of_switch(text: str, row: Program, word: Word, switch: re.Match[str], name: str, rest: Sequence[Word], dialect: Dialect) -> tuple[list[Span], int]:

@@ -71,7 +71,7 @@ def test_a_finding_knows_its_incident_and_an_incident_its_findings() -> None:
         ("https-direct", ("1 client, 1 WinRM connection; no problem found.", "1 connection is encrypted by TLS")),
         ("squid-ntlm-one-leg", ("no problem found.", "Only one side of a proxy is in the capture")),
         ("lost-by-the-capture", ("2,687 bytes of these connections are not in the capture.",)),
-        ("background-without-winrm", ("No WinRM traffic was found.", "was the capture taken where that traffic passes?")),
+        ("background-without-winrm", ("No WinRM traffic was found.", "12 TLS connections to 10.20.2.20:8443 were not decrypted")),
         ("wrong-password", ("Client 10.10.1.11 could not log on as LAB\\bob: 3 logons were refused (first in packet 11).", "To do: Check the user name")),
         ("badproxy-request-lost", ("The last request of client 10.10.1.11 was never answered (first in packet 93).",)),
         ("source-nat-direct-healthy", ("All 16 message bodies are encrypted",)),  # seen on both sides of the translation, counted once

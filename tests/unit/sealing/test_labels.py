@@ -38,7 +38,7 @@ def said(body: bytes) -> tuple[Message, list[str]]:
 def test_an_envelope_under_the_label_is_clear(body: bytes) -> None:
     message, told = said(body)
     assert message.protection is Protection.CLEAR
-    assert told == ["labelled as encrypted, but its content is a SOAP envelope in clear"]
+    assert told == ["labeled as encrypted, but its content is a SOAP envelope in clear"]
 
 
 @pytest.mark.parametrize("data", [bytes(range(200)), b"<" + bytes(range(1, 200)), b"<html><body>no</body></html>"])
