@@ -25,6 +25,7 @@ PUT_TOGETHER = {
     ("rules/products.py", "product.seen"): "PRODUCTS are tried here one by one",
     ("sigma/sightings.py", "'|'.join(sorted("): "words without any repetition",
     ("sigma/values.py", "''.join(piece)"): "the user's rules; see test_an_expression_is_bounded",
+    ("sigma/values.py", "text"): "the user's rules; see test_an_expression_is_bounded",
     ("sigma/values.py", "shortened"): "the user's rules; see test_an_expression_is_bounded",
     ("tables/stored.py", "f'(?:^|;){re.escape(name)}"): "a name of ours before digits",
     ("wsman/elements.py", "PREFIX + name + INSIDE + content"): "every element is found where it is made",

@@ -117,7 +117,10 @@ _DOMAIN = re.compile(
     r"^\s*(?:\*\s*)?(?:(?:Domain|Domain ?name|Realm|Logon Domain)\s*:|domainname(?= ))\s*(.*?)\s*$|^\[DC\] '(.+)' will be the domain", re.IGNORECASE
 )
 _TRUST = re.compile(r"^\s*\[\s*(?:In|Out|In-1|Out-1)\s*\]\s*(\S+)\s*->\s*(\S+)")
-_NT = re.compile(r"^\s*+(?:\*\s*+)?(?:NTLM|NT|Hash NTLM|rc4_hmac_nt|rc4_hmac_old|rc4_hmac|rc4_plain|ntlm-\s*+\d+)\s*+(?:\(\d+\))?\s*+:?\s*+([0-9a-fA-F]{32})\s*+$")
+_NT = re.compile(
+    r"^\s*+(?:\*\s*+)?(?:NTLM|NT|Hash NTLM|rc4_hmac_nt|rc4_hmac_old|rc4_hmac|rc4_plain|ntlm-\s*+\d+)"
+    r"\s*+(?:\(\d+\))?\s*+:?\s*+([0-9a-fA-F]{32})\s*+$"
+)
 _LM_LINE = re.compile(r"^\s*(?:\*\s*)?LM\s*:\s*([0-9a-fA-F]{32})\s*$")
 _AES = re.compile(r"^\s*+(?:\*\s*+)?(aes256_hmac|aes128_hmac|AES256 Key|AES128 Key)\s*+(?:\(\d+\))?\s*+:?\s*+([0-9a-fA-F]{32,64})\s*+$")
 _PASSWORD = re.compile(r"^\s*(?:\*\s*)?(?:Password|password)\s*:?\s(?::?\s)?(.*)$")
