@@ -118,6 +118,13 @@ MADE: dict[str, tuple[int, Callable[[int, Path], Evidence]]] = {
 @pytest.mark.parametrize("name", MADE)
 def test_four_times_the_evidence_costs_no_rule_eight_times(name: str, tmp_path: Path) -> None:
     number, made = MADE[name]
-    few, many = spent(made(number, tmp_path)), spent(made(_MORE * number, tmp_path))
-    slow = {rule: (few[rule], seconds) for rule, seconds in many.items() if seconds > _FLOOR_S and seconds > _QUADRATIC * few[rule]}
+    small, large = made(number, tmp_path), made(_MORE * number, tmp_path)
+    slow = _slow(spent(small), spent(large))
+    if slow:  # another process may have had the processor: what is a square is one again
+        again = _slow(spent(small), spent(large))
+        slow = {rule: found for rule, found in again.items() if rule in slow}
     assert slow == {}
+
+
+def _slow(few: dict[str, float], many: dict[str, float]) -> dict[str, tuple[float, float]]:
+    return {rule: (few[rule], seconds) for rule, seconds in many.items() if seconds > _FLOOR_S and seconds > _QUADRATIC * few[rule]}

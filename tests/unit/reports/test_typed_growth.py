@@ -1,6 +1,7 @@
 """No text costs more than its length: four times as much of what is hard to read takes about four times as long."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -9,6 +10,11 @@ from analyzer.reports.typed import Dialect, arguments_in, secrets_in
 from analyzer.rules.catalogue import rules
 from analyzer.sigma.sightings import sightings
 from tests.build.typed import UNITS
+
+
+def _is_linear(spent: Callable[[str], float], text: str) -> bool:
+    """One of three tries is enough: another process may have had the processor, or the collector of garbage ran in the longer one."""
+    return any(spent(text * 4) < 5.5 * max(spent(text), 0.002) for _ in range(3))
 
 
 def _cpu(text: str) -> float:
@@ -25,7 +31,7 @@ def _cpu(text: str) -> float:
 @pytest.mark.parametrize("unit", UNITS)
 def test_no_text_costs_more_than_its_length(unit: str) -> None:
     text = unit * (4000 // len(unit))
-    assert _cpu(text * 4) < 5.5 * max(_cpu(text), 0.002)
+    assert _is_linear(_cpu, text)
 
 
 @pytest.mark.slow
@@ -45,4 +51,4 @@ def test_no_script_costs_the_rules_more_than_its_length(unit: str) -> None:
         return min(best)
 
     text = unit * (8000 // len(unit))
-    assert spent(text * 4) < 5.5 * max(spent(text), 0.002)
+    assert _is_linear(spent, text)
