@@ -21,7 +21,7 @@ WORKERS ?= auto
 TESTS ?= tests
 
 test: $(STAMP)   ## run the tests, with one process for each core (WORKERS=0: in this one; TESTS=FOLDER: some)
-	@echo "Running the tests in $(TESTS): all of them take 10 to 15 minutes on two cores; make quick runs those of a first change in under 2." >&2
+	@echo "Running the tests in $(TESTS): all of them take 15 to 20 minutes on two cores; make quick runs those of a first change in under 2." >&2
 	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
 QUICK ?= tests/architecture tests/rules $(addprefix tests/unit/,auth capture formats http proxy psrp sealing story transport wsman)
@@ -42,7 +42,7 @@ MUTANTS ?= --number 40 --seed 1
 mutants: $(STAMP)   ## are changes at edges noticed? 40 mutants of rules, schemes and capture (an hour; MUTANTS="--number 10 --seed 2 --near-only")
 	$(BIN)/python -m tests.mutants.run --workers 2 $(MUTANTS)
 
-hostile: $(STAMP)   ## captures that are built to cost time or memory, through the whole command, and every pattern pumped with its own pieces (10 minutes)
+hostile: $(STAMP)   ## captures that are built to cost time or memory, through the whole command, and every pattern pumped with its own pieces
 	WINRM_HOSTILE=1 $(BIN)/python -m pytest -q tests/hostile
 
 accuracy: $(STAMP)   ## precision and recall over all samples, also into docs/accuracy.md

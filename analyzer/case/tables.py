@@ -284,7 +284,7 @@ class CaseTables(ABC):
         target.write_text(made, encoding="utf-8", errors="backslashreplace", newline="\n")
 
     def compare(self, other: CaseTables, *, names: tuple[str, str] = ("A", "B")) -> Compared:
-        """This case (A) beside another one (B), step by step: the first difference, the findings about it, what else differs.
+        """This case (A) next to another one (B), step by step: the first difference, the findings about it, what else differs.
 
         ``names``: what A and B are.
         """

@@ -1,4 +1,4 @@
-"""The command that sets two captures beside each other."""
+"""The command that compares two captures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps of two cases beside each other."""
+"""The steps of two cases in pairs."""
 
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher

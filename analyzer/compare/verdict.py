@@ -1,4 +1,4 @@
-"""What two cases come to beside each other: the first difference, who is responsible for it, and what else differs."""
+"""What two cases come to next to each other: the first difference, who is responsible for it, and what else differs."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -106,12 +106,19 @@ def _verdict(made: Aligned, left: Rows, right: Rows, named: Sequence[Named]) -> 
         yield f"{whom} is only in {left.name if pair.right_client is None else right.name}."
     elif own and own[-1].left is not None:
         count = f"{len(own):,} step{'s' if len(own) > 1 else ''}"
-        yield f"{whom}: both cases are alike for {count}, up to this one: {own[-1].left.words}."
+        yield f"{whom}: both cases are alike for {count}, up to this one: {_common(own[-1], left.name, right.name)}."
     else:
         yield f"{whom}: the cases differ from the first step on."
     for name, step, rows in ((left.name, _next(made, "left"), left), (right.name, _next(made, "right"), right)):
         yield f"Then in {name}: {_told(step, rows)}." if step is not None else f"Then in {name}: nothing more of this client."
     yield from _finding(named)
+
+
+def _common(pair: Pair, left: str, right: str) -> str:
+    """A step that both have, in words; how often is said of each where it is not the same."""
+    if pair.left is None or pair.right is None or pair.left.times == pair.right.times:
+        return pair.left.words if pair.left is not None else ""
+    return f"{pair.left._replace(times=1).words} ({pair.left.times:,} in {left}, {pair.right.times:,} in {right})"
 
 
 def _finding(named: Sequence[Named]) -> Iterator[str]:
@@ -124,11 +131,11 @@ def _finding(named: Sequence[Named]) -> Iterator[str]:
 
 def _travelled(pair: Pair, left: Rows, right: Rows, named: Sequence[Named]) -> Iterator[str]:
     """The steps agree; what happened to the requests on their way does not."""
-    step = pair.right or pair.left
-    if step is None:
+    if pair.left is None or pair.right is None:
         return
     yield f"Client {pair.right_client or pair.left_client} did the same in both cases, as far as both go."
-    yield f"The first difference is on the way of this step: {_told(step, right)}."
+    yield f"The first difference is on the way of this step: {pair.right._replace(times=1).words}."
+    yield f"It begins with packet {_packet(pair.left)} in {left.name}, {_packet(pair.right)} in {right.name}."
     for what, a, b in _way(pair):
         yield f"{what[:1].upper()}{what[1:]}: {a[:_CHARS] or 'none'} in {left.name}, {b[:_CHARS] or 'none'} in {right.name}."
     yield from _finding(named)
@@ -148,8 +155,12 @@ def _next(made: Aligned, side: str) -> Step | None:
     return None
 
 
+def _packet(step: Step) -> str:
+    return step.packets.partition(",")[0].partition("..")[0]
+
+
 def _told(step: Step, rows: Rows) -> str:
-    packet = step.packets.partition(",")[0].partition("..")[0]
+    packet = _packet(step)
     of = f" of {step.capture}" if len(rows.table("captures")) > 1 else ""
     return f"{step.words}{f' (packet {packet}{of})' if packet else ''}"
 

@@ -60,7 +60,7 @@ def test_sequence_numbers_go_on_without_a_gap(tmp_path: Path) -> None:
 def test_without_a_key_the_body_is_left_out_and_said(tmp_path: Path) -> None:
     case("squid-ntlm-healthy", opened=False).decrypted(tmp_path / "out.pcapng")
     data = (tmp_path / "out.pcapng").read_bytes()
-    assert b"X-WinRM-Analyzer: 1941 bytes left out, not decrypted (no key for LAB\\alice (NTLM))" in data or b"bytes left out, not decrypted" in data
+    assert b"bytes left out, not decrypted (no key for LAB\\alice (NTLM))" in data
     assert b"<s:Envelope" not in data
 
 
