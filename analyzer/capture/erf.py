@@ -66,7 +66,7 @@ def rows(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Itera
             yield Row(walk.packets, ts_ns, link, window.buffer, begin, have, sent, window.base + begin)
         window.at += size
     if window.left():
-        walk.problems.append(("capture.cut", f"{window.left()} bytes after the last whole record belong to a packet that is not wholly there", None))
+        window.tell_cut(walk)
 
 
 def _record(data: bytes | bytearray, at: int) -> tuple[int, int, int, int]:

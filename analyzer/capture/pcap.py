@@ -108,7 +108,7 @@ def records(window: Window, limits: Limits, walk: Walk, head: PcapHead, bulk: Bu
         yield Row(number, seconds * 1_000_000_000 + fraction * scale, link, window.buffer, at, size, wire_size, window.base + at)
         window.at = at + size
     if window.left():
-        walk.problems.append(("capture.cut", f"{window.left()} bytes after the last whole record belong to a packet that is not wholly there", None))
+        window.tell_cut(walk)
 
 
 _SEARCHED = 1 << 20

@@ -48,7 +48,7 @@ def rows(window: Window, limits: Limits, walk: Walk, bulk: Bulk | None) -> Itera
             return
         window.at += length
     if window.left():
-        walk.problems.append(("capture.cut", f"{window.left()} bytes after the last whole record belong to a packet that is not wholly there", None))
+        window.tell_cut(walk)
 
 
 def _resync(window: Window, walk: Walk) -> bool:

@@ -119,3 +119,9 @@ class Window:
     def left(self) -> int:
         """How many bytes are in the window."""
         return self.end - self.at
+
+    def tell_cut(self, walk: "Walk") -> None:
+        """What is left is the beginning of a record whose end is not in the file."""
+        size = self.left()
+        told = f"{size} byte{'s' if size > 1 else ''} after the last whole record {'belong' if size > 1 else 'belongs'} to a packet that is not wholly there"
+        walk.problems.append(("capture.cut", told, None))
