@@ -41,9 +41,12 @@ def _shown(path: Path) -> bytes:
 
 
 def _printed(notebook: NotebookNode) -> list[str]:
-    """What its cells print; tables are left out, since pandas draws them differently from version to version."""
-    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    return ["".join(output.text) for output in outputs if output.get("name") == "stdout"]
+    """What each cell prints, in one text: how many messages the kernel sends it in depends on how busy the machine is.
+
+    Tables are left out, since pandas draws them differently from version to version.
+    """
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    return ["".join("".join(output.text) for output in cell.outputs if output.get("name") == "stdout") for cell in cells]
 
 
 @pytest.mark.slow
