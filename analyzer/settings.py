@@ -27,6 +27,10 @@ class Limits(Struct, frozen=True, gc=False):
     """Connections whose first packets have not told yet what they are."""
     fragment_packets: int = 4096
     fragment_age_s: float = 60.0
+    packed_bytes: int = 256 << 20
+    """What one compressed capture (gzip, zstd, xz, bzip2, a ZIP archive's member) may become in any case."""
+    packed_ratio: int = 100
+    """How many times larger than what was read of it a compressed capture may become besides; captures become 2 to 20 times larger."""
     netmon_bytes: int = 1 << 30
     """Of a file of Network Monitor, which is read as a whole."""
     trace_bytes: int = 512 << 20
