@@ -56,6 +56,8 @@ class Limits(Struct, frozen=True, gc=False):
     """Places of one stream with two contents that are listed; more are counted."""
     conflict_bytes: int = 4096
     """How much of each content is kept."""
+    overlaps: int = 500_000
+    """Pieces of one stream that repeated segments are compared with; later repeats are not compared."""
     window_bytes: int = 1 << 30
     """A segment further than this from the stream's position is passed over."""
     pause_s: float = 10.0
