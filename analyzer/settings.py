@@ -78,6 +78,16 @@ class Limits(Struct, frozen=True, gc=False):
     chunks: int = 1_000_000
     http2_frames: int = 1_000_000
     """Frames of one direction of an HTTP/2 connection."""
+    seconds: float = 0.0
+    """Seconds of the processor that a run takes for reading connections and judging them, about; 0 for as many as it needs. What is left out then is said."""
+    connections: int = 10_000
+    """Connections of a run that are read in any case; of more those with the fewest bytes are left out."""
+    connection_bytes: int = 1_000
+    """Payload of a run for each further connection; a logon that fails has about twice as much."""
+    exchanges: int = 20_000
+    """Requests of a run that are read however small they are."""
+    exchange_bytes: int = 256
+    """Payload of a connection for each further exchange; WinRM's have 700 bytes and more."""
     tunnel_depth: int = 2
     prefaces: int = 4
     """SOCKS requests and PROXY headers, one after the other, at the beginning of a connection."""

@@ -13,7 +13,7 @@ from analyzer.engine.earlier import with_earlier
 from analyzer.engine.forks import processes, spread
 from analyzer.engine.keyuse import fitting, unread, uses, with_keys
 from analyzer.engine.opening import contents, identified, texts, verified
-from analyzer.engine.plan import Kdc, Talk, Tools, Work, auth_steps, evidence, kdc_pieces, shards, talk, weight, work
+from analyzer.engine.plan import Kdc, Talk, Tools, Work, affordable, auth_steps, evidence, kdc_pieces, shards, talk, unread_connections, weight, work
 from analyzer.engine.secrets.tls import carried_secrets
 from analyzer.engine.sightings import with_sightings
 from analyzer.engine.sources import Sources
@@ -65,19 +65,21 @@ def _read(
     captures = [item.capture for item in scanned]
     issues = [issue for item in scanned for issue in item.issues]
     errors = [error for item in scanned for error in item.icmp]
-    tools = Tools(sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)], secrets.rsa), limits)
     flows = [flow for item in scanned for flow in item.flows]
     datagrams = [item for one in scanned for item in one.kdc]
     with_kdc = [flow for flow in flows if flow.verdict is Verdict.KDC]
-    todo = work([flow for flow in flows if flow.verdict is not Verdict.KDC])
+    todo, bounded_limits, over = affordable(work([flow for flow in flows if flow.verdict is not Verdict.KDC]), limits)
+    tools = Tools(
+        sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)], secrets.rsa), bounded_limits, settings.budget
+    )
     scanned.clear()
     del flows
     talks, workers = _talks(todo, tools, sources, progress)
+    issues += [*over, *unread_connections(todo, talks, settings.budget)]
     del todo
-    found = evidence(captures, talks, issues, sources.fetch, limits, errors)
+    found = evidence(captures, talks, issues, sources.fetch, bounded_limits, errors)
     del talks
     kdc = kdc_pieces(with_kdc, datagrams, sources.fetch, limits) if found.winrm else Kdc()
-    del datagrams, with_kdc
     found = replace(found, kdc=kdc_messages(kdc.pieces), issues=(*found.issues, *kdc.issues))
     ring = KeyRing(secrets, limits)
     tickets = learn((piece.raw for piece in kdc.pieces), secrets, ring)
@@ -130,6 +132,7 @@ def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Calla
     """What all connections say, and how many processes read them."""
     workers = processes() if sum(map(weight, todo)) >= tools.limits.fork_bytes else 1
     sources.flush()
+    tools.budget.used()  # what the processes that are forked begin with
     done = 0
 
     def count() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from analyzer.engine.budget import UNBOUNDED, Budget
 from analyzer.engine.forks import spread
 from analyzer.records.evidence import Evidence, tls_words
 from analyzer.records.finding import Finding
@@ -44,13 +45,14 @@ class Asked(Struct, frozen=True, gc=False):
 
 
 class Settings(Struct, frozen=True, gc=False):
-    """What the stages after the capture are told: limits, what the investigator knows, what the user asks for."""
+    """What the stages after the capture are told: limits, what the investigator knows, what the user asks for; and the run's budget."""
 
     limits: Limits
     secrets: Secrets
     asked: Asked
     scope: tuple[str, ...] = ()
     """What of the captures was looked at, in words; empty for all of them."""
+    budget: Budget = UNBOUNDED
 
 
 class Judgement(Struct, frozen=True, gc=False):
@@ -88,8 +90,14 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Calla
     """Runs the rules, in ``workers`` processes, and then those of the user's folders. ``done`` is told how many of how many ran."""
     evidence, given = told(evidence), settings.asked.thresholds
     chosen = rules() if evidence.connections else rules(_WITHOUT_CONNECTIONS)
-    found = [finding for some in spread(lambda rule: list(rule.find(evidence, given.get(rule.id))), chosen, workers, done) for finding in some]
+    budget = settings.budget
+    budget.used()  # what the processes that are forked begin with
+    each = spread(lambda rule: None if budget.spent() else list(rule.find(evidence, given.get(rule.id))), chosen, workers, done)
+    found = [finding for some in each for finding in some or ()]
     own, failures = _of_the_user(evidence, settings)
+    left = [rule.id for rule, some in zip(chosen, each, strict=True) if some is None]
+    if left:
+        failures = (*failures, Issue("rule.limit", f"seconds={budget.seconds:g}: {len(left)} rules did not run: {', '.join(left)}", repeats=len(left)))
     found += [finding for one in own for finding in one.findings]
     left_out = explanations(found, {one.id: one.explains for one in own})
     dropped = {id(symptom) for symptom, _ in left_out}
