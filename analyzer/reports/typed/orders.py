@@ -56,8 +56,9 @@ def _in_assignments(text: str, lower: str) -> Iterator[Span]:
 
 def _in_scripts(text: str, lower: str) -> Iterator[Span]:
     """After ``open HOST``: ``user NAME PASSWORD``, or NAME and PASSWORD on lines of their own, as ftp asks for them (Microsoft Learn, "ftp")."""
+    of_ftp = "ftp" in lower
     for found in _OPEN.finditer(lower):
-        if not found["echo"] and "ftp" not in lower:
+        if not found["echo"] and not of_ftp:
             continue
         user = _LINE.match(text, found.end())
         name = None if user is None else _USER.fullmatch(text, *user.span("words"))
