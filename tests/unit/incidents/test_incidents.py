@@ -66,7 +66,7 @@ def test_a_finding_knows_its_incident_and_an_incident_its_findings() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("squid-ntlm-healthy", ("1 client, 1 logon accepted, 15 requests answered; no problem found in what could be read.", "All 28 message bodies are encrypted")),
+        ("squid-ntlm-healthy", ("1 client, 1 logon accepted, 15 requests answered; no problem found in what could be read.", "All 28 message bodies")),
         ("three-clients-at-once", ("3 clients, 3 logons accepted, 32 requests answered; no problem found in what could be read.",)),
         ("https-direct", ("1 client, 1 WinRM connection; no problem found in what could be read.", "1 connection is encrypted by TLS")),
         ("squid-ntlm-one-leg", ("no problem found in what could be read.", "Only one side of a proxy is in the capture")),
