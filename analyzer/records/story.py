@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from analyzer.records.auth import Audience, Mechanism
 from analyzer.records.kerberos import TicketRefusal
+from analyzer.records.names import Host
 from analyzer.records.transport import End, Endpoint, Side
 
 
@@ -242,3 +243,4 @@ class Story(Struct, frozen=True, gc=False):
     ends: Mapping[str, tuple[str, str]] = {}
     failures: tuple[Failure, ...] = ()
     ticket_refusals: tuple[TicketRefusal, ...] = ()
+    hosts: tuple[Host, ...] = ()
