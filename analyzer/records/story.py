@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from analyzer.records.auth import Audience, Mechanism
 from analyzer.records.kerberos import TicketRefusal
+from analyzer.records.names import Host
 from analyzer.records.transport import End, Endpoint, Side
 
 
@@ -263,3 +264,4 @@ class Story(Struct, frozen=True, gc=False):
     failures: tuple[Failure, ...] = ()
     ticket_refusals: tuple[TicketRefusal, ...] = ()
     clocks: tuple[ServerClock, ...] = ()
+    hosts: tuple[Host, ...] = ()

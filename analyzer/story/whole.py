@@ -6,6 +6,7 @@ from analyzer.story.clocks import server_clocks
 from analyzer.story.endings import endings
 from analyzer.story.failures import failures
 from analyzer.story.fates import fates
+from analyzer.story.hosts import hosts
 from analyzer.story.logons import by_conversation, logons
 from analyzer.story.parties import parties
 from analyzer.story.tickets import kdc_parties, ticket_refusals
@@ -28,4 +29,5 @@ def story(evidence: Evidence) -> Story:
         failures=failures(evidence, spoken, became, ended, who.ends),
         ticket_refusals=ticket_refusals(evidence, spoken),
         clocks=server_clocks(evidence, everyone, who.ends, became),
+        hosts=hosts(evidence, everyone, who.ends),
     )

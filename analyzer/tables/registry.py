@@ -15,6 +15,7 @@ from analyzer.tables.exchanges import EXCHANGES
 from analyzer.tables.files import FILES
 from analyzer.tables.findings import FINDINGS
 from analyzer.tables.hops import HOPS
+from analyzer.tables.hosts import HOSTS, NAMES
 from analyzer.tables.incidents import INCIDENTS
 from analyzer.tables.issues import ISSUES
 from analyzer.tables.keys import KEYS
@@ -49,6 +50,8 @@ TABLES: tuple[AnyTable, ...] = (
     PROXIES,
     PARTIES,
     CLOCKS,
+    HOSTS,
+    NAMES,
     LOGONS,
     REQUESTS,
     FINDINGS,
