@@ -76,10 +76,9 @@ def _read(
     )
     scanned.clear()
     del flows
-    talks, workers = _talks(todo, tools, sources, progress)
-    issues += [*over, *unread_connections(todo, talks, settings.budget)]
+    talks, workers, unread_too = _talks(todo, tools, sources, progress)
     del todo
-    found = evidence(captures, talks, issues, sources.fetch, bounded_limits, errors)
+    found = evidence(captures, talks, [*issues, *over, *unread_too], sources.fetch, bounded_limits, errors)
     del talks
     kdc = kdc_pieces(with_kdc, datagrams, sources.fetch, limits) if found.winrm else Kdc()
     found = _with_others(found, kdc, names)
@@ -137,8 +136,8 @@ def _phase(name: str, progress: Callable[[str, int, int], None] | None) -> Calla
     return tell
 
 
-def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Callable[[str, int, int], None] | None) -> tuple[list[Talk], int]:
-    """What all connections say, and how many processes read them."""
+def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Callable[[str, int, int], None] | None) -> tuple[list[Talk], int, tuple[Issue, ...]]:
+    """What all connections say, how many processes read them, and an issue where there was no time for all."""
     workers = processes() if sum(map(weight, todo)) >= tools.limits.fork_bytes else 1
     sources.flush()
     tools.budget.used()  # what the processes that are forked begin with
@@ -152,4 +151,5 @@ def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Calla
 
     by_shard = spread(partial(talk, tools=tools, done=count), shards(todo, tools.limits.shards), 1 if tools.keys else workers)  # one spool takes plain text
     sources.flush()  # plain text that was stored meanwhile: what comes next forks, too
-    return [item for found in by_shard for item in found], workers
+    talks = [item for found in by_shard for item in found]
+    return talks, workers, unread_connections(todo, talks, tools.budget)

@@ -90,27 +90,27 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Calla
     """Runs the rules, in ``workers`` processes, and then those of the user's folders. ``done`` is told how many of how many ran."""
     evidence, given = told(evidence), settings.asked.thresholds
     chosen = rules() if evidence.connections else rules(_WITHOUT_CONNECTIONS)
-    budget = settings.budget
-    budget.used()  # what the processes that are forked begin with
-    each = spread(lambda rule: None if budget.spent() else list(rule.find(evidence, given.get(rule.id))), chosen, workers, done)
-    found = [finding for some in each for finding in some or ()]
+    found = [finding for some in spread(lambda rule: list(rule.find(evidence, given.get(rule.id))), chosen, workers, done) for finding in some]
     own, failures = _of_the_user(evidence, settings)
-    left = [rule.id for rule, some in zip(chosen, each, strict=True) if some is None]
-    if left:
-        failures = (*failures, Issue("rule.limit", f"seconds={budget.seconds:g}: {len(left)} rules did not run: {', '.join(left)}", repeats=len(left)))
     found += [finding for one in own for finding in one.findings]
     left_out = explanations(found, {one.id: one.explains for one in own})
     dropped = {id(symptom) for symptom, _ in left_out}
     kept = sorted((finding for finding in found if id(finding) not in dropped), key=order)
     if not kept and not evidence.connections and not evidence.scope:
-        return Judgement((), (), failures, (), (_NOTHING[0], *(tls_words(evidence) or _NOTHING[1:])))
+        return Judgement((), (), failures, (), (*_unread(evidence), _NOTHING[0], *(tls_words(evidence) or _NOTHING[1:])))
     from analyzer.incidents.diagnosis import diagnosis
     from analyzer.incidents.grouping import Told, incidents
 
     named = {rule.id: rule.title for rule in chosen} | {one.id: one.title for one in own}
     grouped = incidents(evidence, kept, Told(named, consequences() if evidence.connections else {}, left_out))
     cards = scorecards(evidence, found) if evidence.story.parties else ()
-    return Judgement(tuple(kept), cards, failures, grouped, diagnosis(evidence, grouped, EXPOSES))
+    return Judgement(tuple(kept), cards, failures, grouped, (*_unread(evidence), *diagnosis(evidence, grouped, EXPOSES)))
+
+
+def _unread(evidence: Evidence) -> tuple[str, ...]:
+    """A sentence where connections were left out: what is said is of the others."""
+    left = next((issue for issue in evidence.issues if issue.code == "tcp.limit" and issue.record is None), None)
+    return () if left is None else (f"Not all was read: {left.detail}.",)
 
 
 def _of_the_user(evidence: Evidence, settings: Settings) -> tuple[tuple[Own, ...], tuple[Issue, ...]]:

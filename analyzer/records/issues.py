@@ -98,6 +98,6 @@ _KINDS = (
     Kind("secrets.limit", "warning", "Not every password, hash or key was tried on every logon; the detail names the limit."),
     Kind("sigma.limit", "warning", "More Sigma hits than are kept; the detail names the limit."),
     Kind("rule.failed", "error", "A rule stopped with an error, or was stopped; its findings are missing."),
-    Kind("rule.limit", "warning", "Rules did not run, or one of the user's own found more than the limit allows; the detail says which findings are missing."),
+    Kind("rule.limit", "warning", "A rule of the user's own found more than the limit allows; the rest of its findings is missing."),
 )
 KINDS: dict[str, Kind] = {kind.code: kind for kind in _KINDS}
