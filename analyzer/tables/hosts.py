@@ -48,7 +48,7 @@ def _disputed(row: HostRow) -> str | None:
 
 _HOST_COLUMNS: tuple[Column[HostRow], ...] = (
     Column("address", Dtype.TEXT, lambda row: row.host.address, "The IP address."),
-    Column("name", Dtype.TEXT, lambda row: row.host.names[0].name if row.host.names else None, "The name that stands beside it: the first of `names`."),
+    Column("name", Dtype.TEXT, lambda row: row.host.names[0].name if row.host.names else None, "The name that stands next to it: the first of `names`."),
     Column(
         "name_source",
         Dtype.TEXT,
@@ -94,7 +94,7 @@ _NAME_COLUMNS: tuple[Column[NameRow], ...] = (
 
 HOSTS = Table(
     name="hosts",
-    means="One row per address that takes part in WinRM, with its names and roles. A name is what somebody said; it proves nothing.",
+    means="One row per address that takes part in WinRM, with its names and roles. A name is a claim; it proves nothing.",
     columns=_HOST_COLUMNS,
     rows=_hosts,
     screen=("address", "name", "name_source", "roles", "names_elsewhere", "packets"),
