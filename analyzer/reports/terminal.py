@@ -88,6 +88,10 @@ def evidence_lines(result: Result, width: int, *, full: bool = False) -> Iterato
         yield from paragraph(told, width, label="hosts: ", indent=2)
     if counted_conversations(evidence):
         yield from paragraph(_logons(result), width, label="logons: ", indent=2)
+    if evidence.story.clocks:
+        from analyzer.reports.clocks import clock_lines
+
+        yield from clock_lines(evidence, width)
 
 
 def scope_lines(evidence: Evidence, width: int) -> Iterator[Line]:

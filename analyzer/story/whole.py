@@ -2,6 +2,7 @@
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.story import Story
+from analyzer.story.clocks import server_clocks
 from analyzer.story.endings import endings
 from analyzer.story.failures import failures
 from analyzer.story.fates import fates
@@ -28,4 +29,5 @@ def story(evidence: Evidence) -> Story:
         failures=failures(evidence, spoken, became, ended, who.ends),
         ticket_refusals=ticket_refusals(evidence, spoken),
         hosts=hosts(evidence, everyone, who.ends),
+        clocks=server_clocks(evidence, everyone, who.ends, became),
     )

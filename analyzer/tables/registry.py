@@ -5,6 +5,7 @@ from typing import Any
 from analyzer.errors import UsageError
 from analyzer.tables.authentications import AUTHENTICATIONS
 from analyzer.tables.captures import CAPTURES
+from analyzer.tables.clocks import CLOCKS
 from analyzer.tables.column import Table
 from analyzer.tables.commands import COMMANDS
 from analyzer.tables.conflicts import CONFLICTS
@@ -52,6 +53,7 @@ TABLES: tuple[AnyTable, ...] = (
     PARTIES,
     HOSTS,
     NAMES,
+    CLOCKS,
     LOGONS,
     REQUESTS,
     FINDINGS,
