@@ -13,7 +13,7 @@ class Limits(Struct, frozen=True, gc=False):
     fork_bytes: int = 4 << 20
     """Bytes in connections of interest from which on they are read, and judged, by a process for each core."""
     record_size_bytes: int = 16 << 20
-    """A capture record larger than this is damage (TSO frames reach 256 KiB)."""
+    """A capture record larger than this is damage (frames that a network card cuts into segments reach 256 KiB)."""
     undecided_payload_packets: int = 5
     """Payload-carrying packets after which a flow that shows nothing of interest is rejected."""
     undecided_prefix_bytes: int = 2048
@@ -133,7 +133,7 @@ class Limits(Struct, frozen=True, gc=False):
     password_keys: int = 2_000
     """Kerberos keys that are made of passwords: each takes thousands of rounds."""
     listed_keys: int = 1_000
-    """Secrets of one file that fitted nothing and are listed one by one; more are counted."""
+    """Passwords and keys of one file that fitted nothing and are listed one by one; more are counted."""
     issues_per_kind: int = 1000
     """More issues of one kind than this are counted, not listed."""
     own_rule_s: float = 60.0

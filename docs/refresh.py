@@ -36,8 +36,8 @@ Made of the commands' own help by `python docs/refresh.py`; a test holds it up t
 """
 _LIMITS_PREFACE = """# Limits
 
-Made of `analyzer/settings.py` by `python docs/refresh.py`; a test holds it up to date. What a run may use has a limit, so that evidence that somebody
-built to cost time or memory does not. A limit that is reached leaves an issue that names it, and the rest of the evidence is read.
+Made of `analyzer/settings.py` by `python docs/refresh.py`; a test holds it up to date. What a run may use has a limit, so that evidence that is
+built to cost time or memory costs little. A limit that is reached leaves an issue that names it, and the rest of the evidence is read.
 
 `--limit NAME=VALUE` sets one for a run; a settings file has them in its section `[limits]`:
 
