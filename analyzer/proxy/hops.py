@@ -138,7 +138,7 @@ _WORDS = {"token": "token", "body_digest": "body", "message_id": "MessageID", "p
 
 
 def _unproved(found: Sequence[Flight], unproved: Sequence[tuple[int, int, str]], joined_at_last: set[tuple[str, str]]) -> list[Issue]:
-    """One for each flight that has a key in common with others, of which nothing proves that they are its other side. A password that is used twice is no sign."""
+    """One for each flight that has a key in common with others, while nothing proves that they are its other side. A password used twice is no sign."""
     partners: dict[tuple[int, str], list[int]] = {}
     for near, far, basis in unproved:
         if basis != "repeated_token" and (found[near].connection.id, found[far].connection.id) not in joined_at_last:

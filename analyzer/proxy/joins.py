@@ -70,16 +70,12 @@ def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
         if oriented is None:
             continue
         bases = tuple(sorted({basis for basis, _ in keys}, key=lambda basis: list(_WEIGHTS).index(basis)))
-        if _proofs(flights, one, other, keys) == 0:
-            near, far = (flights[index] for index in oriented)
-            if (near.connection.id, far.connection.id) not in known and (near.connection.server.host, far.connection.client.host) not in known:
-                if near.connection.server.host == far.connection.client.host:
-                    bases = (*bases, ADDRESSES)
-                elif same_words(near, far) and _one_body(near, far):
-                    bases = (*bases, HEADERS)
-                else:
-                    unproved.append((*oriented, bases[0]))
-                    continue
+        if not _proofs(flights, one, other, keys):
+            told = _told_by(*(flights[index] for index in oriented), known)
+            if told is None:
+                unproved.append((*oriented, bases[0]))
+                continue
+            bases += told
         by_far[oriented[1]].append(Pair(*oriented, bases, weight))
     against = _minority(flights, by_far)
     pairs = []
@@ -110,6 +106,16 @@ def _proved_hosts(flights: Sequence[Flight], candidates: Mapping[tuple[int, int]
             a, b = flights[one].connection, flights[other].connection
             known |= {(a.id, b.id), (b.id, a.id), (a.server.host, b.client.host), (b.server.host, a.client.host)}
     return known
+
+
+def _told_by(near: Flight, far: Flight, known: AbstractSet[tuple[str, str]]) -> tuple[str, ...] | None:
+    """What else joins two flights with keys that anyone can copy: the bases to add (none where proofs join their connections or hosts); None: nothing."""
+    hosts = (near.connection.server.host, far.connection.client.host)
+    if hosts in known or (near.connection.id, far.connection.id) in known:
+        return ()
+    if hosts[0] == hosts[1]:
+        return (ADDRESSES,)
+    return (HEADERS,) if same_words(near, far) and _one_body(near, far) else None
 
 
 def _one_body(one: Flight, other: Flight) -> bool:

@@ -135,7 +135,7 @@ def _asked_otherwise(one: Iterable[Operation], other: Iterable[Operation]) -> bo
 def _asks(operation: Operation) -> tuple[object, ...]:
     """What a request asks for, without what a proxy may write otherwise (white space, prefixes, its coding)."""
     own = (operation.name, operation.shell_id, operation.command_id, operation.command, operation.arguments, operation.signal, operation.creation)
-    return (*own, tuple((piece.stream, piece.data) for piece in operation.streams))
+    return (*own, tuple((piece.name, piece.data) for piece in operation.streams))
 
 
 def _places(exchange: Exchange) -> list[tuple[bool, int]]:

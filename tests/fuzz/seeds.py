@@ -22,7 +22,16 @@ SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
 SPLIT = b"\xff\xfe|\xfe\xff"
 """Between the two directions of a connection, and where a direction lacks bytes (with their number as 16 bits after it)."""
 _LARGEST, _MOST, _LONGEST = 60_000, 24, 12_000
-_CLEAR = ("direct-omigod", "evil-winrm-py-session", "direct-basic", "https-direct", "squid-connect-https", "socks5-healthy", "squid-kerberos-healthy", "nginx-gzip-healthy")
+_CLEAR = (
+    "direct-omigod",
+    "evil-winrm-py-session",
+    "direct-basic",
+    "https-direct",
+    "squid-connect-https",
+    "socks5-healthy",
+    "squid-kerberos-healthy",
+    "nginx-gzip-healthy",
+)
 
 
 def small_captures() -> Iterator[bytes]:
@@ -65,7 +74,12 @@ def talks() -> Iterator[bytes]:
     """Both directions of connections: HTTP, TLS, SOCKS."""
     for to_server, to_client in _connections():
         yield to_server + SPLIT + to_client
-    yield b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000" "00000401050000000183864182") + SPLIT + bytes.fromhex("000000040000000000" "0000010105000000018800")
+    yield (
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+        + bytes.fromhex("00000004000000000000000401050000000183864182")
+        + SPLIT
+        + bytes.fromhex("0000000400000000000000010105000000018800")
+    )
 
 
 @cache
@@ -100,14 +114,13 @@ def fields() -> Iterator[bytes]:
     found = []
     for to_server, to_client in _connections():
         for line in (to_server + b"\r\n" + to_client).split(b"\r\n"):
-            name, _, value = line.partition(b":")
-            if name.lower() in {b"authorization", b"www-authenticate", b"proxy-authorization", b"proxy-authenticate"}:
+            field, _, value = line.partition(b":")
+            if field.lower() in {b"authorization", b"www-authenticate", b"proxy-authorization", b"proxy-authenticate"}:
                 found.append(value.strip())
     for name in ("squid-proxyauth-basic", "squid-connect-proxyauth-ntlm", "direct-credssp-healthy", "squid-negotiate-spnego-mic-healthy"):
         for segment in segments(name):
-            for line in segment.tcp.split(b"\r\n"):
-                if b"uthorization: " in line or b"uthenticate: " in line:
-                    found.append(line.partition(b": ")[2])
+            lines = segment.tcp.split(b"\r\n")
+            found += [line.partition(b": ")[2] for line in lines if b"uthorization: " in line or b"uthenticate: " in line]
     yield from list(dict.fromkeys(found))[: _MOST * 2]
     yield b'Digest realm="a", nonce="b", qop="auth,auth-int", Basic realm="x"'
 

@@ -60,8 +60,8 @@ def test_a_copied_key_between_unrelated_hosts_is_no_proxy(asked: Ask, copy: Ask)
     assert evidence.routes == ()
 
 
-@pytest.mark.parametrize(("asked", "copy"), [case[1:] for case in CHOSEN if case[0] not in {"MessageID", "Via"}], ids=lambda case: "")
-def test_the_same_key_on_both_sides_of_a_proxy_is_one_exchange(asked: Ask, copy: Ask) -> None:
+@pytest.mark.parametrize("asked", [case[1] for case in CHOSEN if case[0] not in {"MessageID", "Via"}])
+def test_the_same_key_on_both_sides_of_a_proxy_is_one_exchange(asked: Ask) -> None:
     lan = Wire()
     near, far = near_leg(lan), leg(lan)
     near.send(asked)

@@ -4,7 +4,21 @@ import pytest
 
 from analyzer.records.proxy import Hop
 from tests.build.talk_http import ABSOLUTE, WSMAN, Ask, Field, offer, post, reply, sealed, soap
-from tests.build.talk_proxy import BOB, PROXY, PROXY_FAR, SERVER, ask_sealed, direct, far_leg, forwarded, near_leg, proxied, proxied_handshake, sealed_reply, trip
+from tests.build.talk_proxy import (
+    BOB,
+    PROXY,
+    PROXY_FAR,
+    SERVER,
+    ask_sealed,
+    direct,
+    far_leg,
+    forwarded,
+    near_leg,
+    proxied,
+    proxied_handshake,
+    sealed_reply,
+    trip,
+)
 from tests.build.talk_tokens import basic, handmade, kerberos, ntlm
 from tests.build.talks import Wire
 from tests.rules.judging import Judged, judge
