@@ -71,7 +71,7 @@ def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
             continue
         bases = tuple(sorted({basis for basis, _ in keys}, key=lambda basis: list(_WEIGHTS).index(basis)))
         if not _proofs(flights, one, other, keys):
-            told = _told_by(*(flights[index] for index in oriented), known)
+            told = _told_by(flights[oriented[0]], flights[oriented[1]], known)
             if told is None:
                 unproved.append((*oriented, bases[0]))
                 continue
