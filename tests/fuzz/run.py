@@ -52,6 +52,8 @@ def _fuzz(name: str, seconds: int) -> None:
 
     with atheris.instrument_imports(include=["analyzer"]):
         from tests.fuzz.targets import TARGETS
+    for data in TARGETS[name].begins():  # loads what is loaded late, which takes longer than a hang may
+        TARGETS[name].read(data)
     folder = WORK / name
     options = (
         f"-max_total_time={seconds}",
