@@ -121,7 +121,7 @@ class _Border:
         if isinstance(error, SystemExit | GeneratorExit):
             return False
         self.code = INTERRUPTED if isinstance(error, KeyboardInterrupt) else USAGE
-        known = isinstance(error, AnalyzerError | OSError | KeyboardInterrupt)
+        known = isinstance(error, AnalyzerError | OSError | KeyboardInterrupt | MemoryError)
         if not known and os.environ.get("WINRM_ANALYZER_DEBUG"):
             return False
         complain(_told(error) if known else f"internal error: {kind.__name__ if kind else ''}: {error} (WINRM_ANALYZER_DEBUG=1 shows where)")
@@ -129,6 +129,8 @@ class _Border:
 
 
 def _told(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "out of memory; --limit connections=NUMBER, --from, --to and --host make a run smaller"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
 
 

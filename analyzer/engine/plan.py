@@ -182,17 +182,25 @@ def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = 
     for item in shard:
         if tools.budget.spent(READING):
             break
-        made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits)
-        if item.twin_of is not None:
-            made = replace(made, twin_of=connection_id(item.twin_of))
-        for number, view in item.views[: tools.limits.views]:
-            other, _ = connection(connection_id(number), view, tools.fetch, tools.limits)
-            made, told = healed(made, other, tools.fetch, tools.limits, tells=number > item.number)
-            issues = (*issues, *told)
-        out.extend(_read(made, issues, tools, tools.limits.tunnel_depth))
+        try:
+            out.extend(_item(item, tools))
+        except MemoryError:  # what it took is free again, and the others are read
+            continue
         if done is not None:
             done()
     return tuple(out)
+
+
+def _item(item: Work, tools: Tools) -> list[Talk]:
+    """One connection, with what its other views have."""
+    made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits)
+    if item.twin_of is not None:
+        made = replace(made, twin_of=connection_id(item.twin_of))
+    for number, view in item.views[: tools.limits.views]:
+        other, _ = connection(connection_id(number), view, tools.fetch, tools.limits)
+        made, told = healed(made, other, tools.fetch, tools.limits, tells=number > item.number)
+        issues = (*issues, *told)
+    return _read(made, issues, tools, tools.limits.tunnel_depth)
 
 
 def unread_connections(todo: Sequence[Work], talks: Iterable[Talk], budget: Budget) -> tuple[Issue, ...]:
@@ -201,7 +209,7 @@ def unread_connections(todo: Sequence[Work], talks: Iterable[Talk], budget: Budg
     left = [item for item in todo if item.number not in read]
     if not left:
         return ()
-    told = f"seconds={budget.seconds:g}: {len(left)} of {len(todo)} connections were not read"
+    told = f"{f'seconds={budget.seconds:g}' if budget.spent(READING) else 'out of memory'}: {len(left)} of {len(todo)} connections were not read"
     return (Issue("tcp.limit", told, capture=left[0].flows[0].capture, repeats=len(left)),)
 
 
@@ -212,7 +220,11 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
     if made.protocol == "tls" or answers_in_tls(made.to_client, fetch):
         told = tls_facts(made.to_server, made.to_client, fetch, tools.keys, wanted or _asked_for(made))
         made = replace(made, tls=told)
-        made = (opened(made, tools.keys, fetch, tools.store) if tools.keys else None) or made
+        try:
+            made = (opened(made, tools.keys, fetch, tools.store) if tools.keys else None) or made
+        except OSError as error:  # the disk is full, or no file can be opened any more
+            why = f"decrypted bytes could not be kept in a temporary file: {error.strerror or error}"
+            issues = (*issues, Issue("tcp.limit", why, made.id, made.capture))
     if made.protocol != "http" and not made.tls_opened and not (made.protocol == "other" and speaks_http2(made, fetch)):
         opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if _hides(made) else ()
         return [Talk(made, (), (), (), (*issues, *opaque))]
