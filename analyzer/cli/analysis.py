@@ -9,7 +9,7 @@ from analyzer import api
 from analyzer.cli.names import CONFIG
 from analyzer.cli.printing import colour, complain, remark, width, write
 from analyzer.cli.progress import Progress
-from analyzer.errors import InputError, UsageError
+from analyzer.errors import InputError, OutputError, UsageError
 from analyzer.settings import Scope
 
 if TYPE_CHECKING:
@@ -199,19 +199,25 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
         msg = "--keep says what a case folder holds: name one with -o"
         raise UsageError(msg)
     case = read_case(captures, given or Given(), keeps_places=output is not None)
-    if output is not None:
-        _save(case, output, keep, clobber=clobber, show_secrets=show_secrets)
+    saved = output is None or _is_saved(case, output, keep, clobber=clobber, show_secrets=show_secrets)
     if form == "table":
         write([case.overview(width=width(), full=full, products=products, colour=colour())])
     else:
         write(case.machine(form))
-    return exit_code(case, fail_on, strict=strict)
+    return exit_code(case, fail_on, strict=strict) if saved else USAGE
 
 
-def _save(case: api.Case, output: str, keep: tuple[str, ...], *, clobber: bool, show_secrets: bool) -> None:
+def _is_saved(case: api.Case, output: str, keep: tuple[str, ...], *, clobber: bool, show_secrets: bool) -> bool:
+    """The case is written. What was found is printed all the same, as it may have taken hours."""
     progress = Progress([output])
     try:
         case.save(output, clobber=clobber, show_secrets=show_secrets, keep=keep, progress=progress)
         case.offered_as(output)
+    except (OutputError, MemoryError) as error:
+        progress.clear()
+        complain(str(error) or f"cannot write the case {output}: there is not enough memory for it")
+        complain("the case was not saved; what was found follows")
+        return False
     finally:
         progress.clear()
+    return True

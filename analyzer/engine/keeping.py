@@ -158,13 +158,8 @@ def restored(stored: Kept) -> Result:
     return Result(evidence, stored.findings, stored.auth_steps, stored.scorecards, lean.shells, commands, stored.incidents, stored.diagnosis)
 
 
-def write(path: Path, record: Struct, clean: Clean | None = None) -> None:
-    """The record as a file of its own; ``clean`` goes over every text in it."""
-    path.write_bytes(compressed(record, clean))
-
-
 def compressed(record: Struct, clean: Clean | None = None) -> bytes:
-    """What `write` writes."""
+    """The record as a file of its own holds it; ``clean`` goes over every text in it."""
     import zstandard
 
     return zstandard.ZstdCompressor(level=_LEVEL).compress(packed(record, clean))
