@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from analyzer.capture.containers import rows
-from analyzer.capture.open import STDIN, opened
+from analyzer.capture.open import is_pipe, opened
 from analyzer.capture.window import Walk
 from analyzer.errors import InputError, UsageError
 from analyzer.settings import Limits
@@ -44,8 +44,8 @@ class Packet(Struct, frozen=True, gc=False):
 
 def packet(path: str, number: int, limits: Limits) -> Packet:
     """Packet ``number`` (from 1, as Wireshark counts) of a capture. `InputError`: it cannot be read again; `UsageError`: there is no such packet."""
-    if path == STDIN:
-        msg = "a packet of standard input cannot be read again"
+    if is_pipe(path):
+        msg = "a packet of a pipe cannot be read again"
         raise InputError(msg)
     source = opened(path)
     try:
