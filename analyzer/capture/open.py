@@ -56,7 +56,7 @@ class Opened(Struct, frozen=True, gc=False):
     @property
     def sha256(self) -> str | None:
         """Of the raw file, once it was read; None for an archive, which is not read from its beginning to its end."""
-        return None if self.compression.endswith("zip") and self.compression != "gzip" else self.watch.sha256(self.raw)
+        return None if "zip" in self.compression.split("+") else self.watch.sha256(self.raw)
 
 
 class Packing(NamedTuple):

@@ -220,7 +220,9 @@ class Point(Struct):
             damage = (*damage, ("capture.changed", f"{changed} while it was read; the result may hold parts of both", None))
         tcp_packets = kernel.tcp_packets - before
         times = kernel.file_ns
-        self.parts.append(Part(piece, self.packets, walk, damage, source.size or size, source.compression, tcp_packets, *times, counts, source.watch.before, digest))
+        self.parts.append(
+            Part(piece, self.packets, walk, damage, source.size or size, source.compression, tcp_packets, *times, counts, source.watch.before, digest)
+        )
         self.packets += walk.packets
 
 

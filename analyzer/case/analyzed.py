@@ -342,6 +342,11 @@ class Case(CaseTables):
         )
 
     @property
+    def changes(self) -> tuple[str, ...]:
+        """What of the case's folder is not as it was written; nothing of a case out of captures."""
+        return ()
+
+    @property
     def empty(self) -> bool:
         """No input could be read."""
         unread = {issue.capture for issue in self.evidence.issues if issue.code == "capture.unreadable"}
@@ -369,11 +374,9 @@ class Case(CaseTables):
     @cached_property
     def _hashes(self) -> Mapping[int, str | None]:
         """By the ordinal of the capture."""
-        from pathlib import Path
+        from analyzer.engine.intact import hash_of
 
-        from analyzer.engine.store import sha256
-
-        return {one.ordinal: one.sha256 or (None if one.path == "-" else sha256(Path(one.path))) for one in self.evidence.captures}
+        return {one.ordinal: hash_of(one) for one in self.evidence.captures}
 
     def _extent_of_all(self) -> tuple[list[str], dict[str, int]]:
         found, kept = self.evidence, self.result.findings

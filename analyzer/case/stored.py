@@ -148,6 +148,18 @@ class StoredCase(Case):
             raise UsageError(msg)
 
     @cached_property
+    def changes(self) -> tuple[str, ...]:
+        """What of the folder is not as it was written, one line each: its files are hashed for it. Empty when all of it is."""
+        from analyzer.engine.store import changes
+
+        return tuple(changes(self.folder, self._manifest))
+
+    @cached_property
+    def _hashes(self) -> Mapping[int, str | None]:
+        """Those of the manifest: what lies there now may be another file."""
+        return {one.ordinal: one.sha256 for one in self.evidence.captures}
+
+    @cached_property
     def _masked(self) -> Result:
         """Texts of a folder without secrets are masked already."""
         return self._mask.result(self.result) if self.holds_secrets or self._mask.strict or self._mask.knows else self.result

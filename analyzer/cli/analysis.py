@@ -13,6 +13,7 @@ from analyzer.errors import InputError, OutputError, UsageError
 from analyzer.settings import Scope
 
 if TYPE_CHECKING:
+    from analyzer.case.hub import HubCase
     from analyzer.case.opened import OpenedCase
 
 FINDINGS, USAGE, PARTIAL, INTEGRITY, INTERRUPTED = 1, 2, 3, 4, 130
@@ -58,11 +59,19 @@ def read_any(captures: tuple[str, ...], given: Given) -> api.Case | OpenedCase:
     """A case folder, when it is the only input, else what `read_case` makes of the captures."""
     if len(captures) == 1 and api.is_case(captures[0]):
         _whole(captures[0], given)
-        case = api.open_case(captures[0]).hiding(given.secrets, given.keylog, given.keytab, given.mask)
+        case = opened(captures[0]).hiding(given.secrets, given.keylog, given.keytab, given.mask)
         for failure in case.failures:
             complain(failure)
         return case if given.proxy is None or not case.has_records else case.records(product=given.proxy)
     return read_case(captures, given)
+
+
+def opened(folder: str) -> HubCase:
+    """A case out of its folder. That it was changed after it was written is told on stderr, by every command."""
+    case = api.open_case(folder)
+    for one in case.changes:
+        complain(f"{folder} was changed after it was written: {one}")
+    return case
 
 
 def read_case(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False) -> api.Case:
@@ -89,13 +98,13 @@ def _whole(folder: str, given: Given) -> None:
 def _of_folder(folder: str, given: Given) -> api.Case:
     """A case out of its folder, or, where something was given that the folder cannot answer, of its captures read again."""
     _whole(folder, given)
-    opened = api.open_case(folder)
+    found = opened(folder)
     asked = [name for name, _ in given.options if name in _ANOTHER_READING]
-    if asked or not opened.has_records:
+    if asked or not found.has_records:
         remark(f"winrm-analyzer: the captures of {folder} are read again{f' for {asked[0]}' if asked else ', as an older version wrote it'}")
         case = _analyzed((folder,), given)
     else:
-        hidden = opened.hiding(given.secrets, given.keylog, given.keytab, given.mask)
+        hidden = found.hiding(given.secrets, given.keylog, given.keytab, given.mask)
         case = hidden.records(lambda: _analyzed((folder,), given), given.proxy)
         case.offered_as(folder, given.options)
     for failure in case.failures:
@@ -172,7 +181,9 @@ def _settings(told: str | None) -> list[dict[str, object]]:
 
 
 def exit_code(case: api.Case | OpenedCase, fail_on: str | None, *, strict: bool) -> int:
-    """A partial result under ``--strict`` comes first: whoever asked for it does not want to read conclusions from a part."""
+    """A case that was changed comes first, then a partial result under ``--strict``: whoever asked for it does not want to read conclusions from a part."""
+    if case.changes:
+        return INTEGRITY
     if strict and case.failures:
         return PARTIAL
     return FINDINGS if fail_on and case.at_least(fail_on).cells("findings") else 0

@@ -101,7 +101,7 @@ def kept(result: Result, *, whole: bool) -> Kept:
         commands=tuple(replace(one, outputs=tuple(one.outputs)) for one in result.commands),
         files=tuple(replace(one, data=b"") for one in found.files),
     )
-    lean = replace(lean, shells=result.shells)
+    lean = replace(lean, shells=result.shells, captures=tuple(replace(one, identity=None) for one in found.captures))
     if not whole:
         lean = replace(
             lean,

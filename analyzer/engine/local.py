@@ -10,6 +10,7 @@ from analyzer.capture.point import Piece
 from analyzer.capture.points import scan_all
 from analyzer.capture.scan import Scanned
 from analyzer.engine.inputs import expanded
+from analyzer.engine.intact import with_changes
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import Asked, Settings, judged
 from analyzer.errors import InputError
@@ -79,7 +80,7 @@ def run(  # noqa: PLR0913 (all but the first by name)
         from analyzer.engine.reading import read
 
         result, texts = read(scanned, sources, settings, progress, before)
-        return Run(result, sources, texts, places)
+        return Run(with_changes(result), sources, texts, places)
     # most captures that are searched for WinRM hold none: what decodes it is not even loaded
     evidence = replace(captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues)), scope=told)
     if not secrets.empty:

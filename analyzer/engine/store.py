@@ -6,7 +6,6 @@ fresh folder: every command says so, and ``--clobber`` writes it again. Nothing 
 manifest has it.
 """
 
-import hashlib
 import json
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,10 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from analyzer.capture.open import on_disk
+from analyzer.capture.open import is_pipe, on_disk
 from analyzer.errors import InputError, OutputError
 from analyzer.records.result import SCHEMA
 from analyzer.reports.drawings import LADDERS
+from analyzer.system import files
 from analyzer.system.files import UNFINISHED, is_unfinished, owner_only, reachable
 from analyzer.system.outputs import folder_to_disk, fresh_folder, make_folder, move, remove_empty, remove_folder, to_disk, write_file
 from analyzer.tables.column import Value
@@ -42,7 +42,7 @@ def refuse(folder: Path, inputs: Iterable[str], *, clobber: bool) -> None:
     """`OutputError` when a case must not be written there: something is there already, or it is a folder of evidence."""
     target = folder.resolve()
     for path in inputs:
-        if path == "-":
+        if is_pipe(path):
             continue
         held = Path(on_disk(path))
         holder = held.resolve() if held.is_dir() else held.resolve().parent
@@ -250,8 +250,14 @@ def read(folder: Path, name: str) -> Cells:
 
 
 def differences(folder: Path) -> Iterator[str]:
-    """What is not as the manifest says, one line each; nothing when all is. `InputError`: no case folder."""
+    """What is not as the manifest says, one line each: the folder's files, and its inputs; nothing when all is. `InputError`: no case folder."""
     about = manifest(folder)
+    yield from changes(folder, about)
+    yield from _inputs(about)
+
+
+def changes(folder: Path, about: Mapping[str, Any]) -> Iterator[str]:
+    """The same of the folder's own files: what was changed, removed or added after the case was written."""
     yield from _checksum(folder)
     outputs = about.get("outputs")
     outputs = outputs if isinstance(outputs, dict) else {}
@@ -268,7 +274,6 @@ def differences(folder: Path) -> Iterator[str]:
     for table in STORED if about.get("schema") == SCHEMA else ():
         if f"{table.name}.parquet" not in outputs:
             yield f"{table.name}.parquet: not listed in {MANIFEST}"
-    yield from _inputs(about)
 
 
 def _checksum(folder: Path) -> Iterator[str]:
@@ -283,7 +288,9 @@ def _inputs(about: Mapping[str, Any]) -> Iterator[str]:
     listed = about.get("inputs")
     for one in listed if isinstance(listed, list) else []:
         said, name = (_said(one), str(one.get("path"))) if isinstance(one, dict) else (None, "?")
-        if said is None:  # standard input leaves nothing to hash
+        if isinstance(one, dict) and one.get("changed"):
+            yield f"input {name}: changed while it was read ({one['changed']})"
+        if said is None or (isinstance(one, dict) and one.get("pipe")):  # a pipe leaves nothing to hash
             continue
         places = (Path(on_disk(str(one.get("absolute")))), Path(on_disk(name)))
         path = next((found for found in places if _regular(found)), None)
@@ -308,8 +315,4 @@ def _regular(path: Path) -> bool:
 
 def sha256(path: Path) -> str | None:
     """Of the file as it lies on disk (of an archive's member: the archive); None when it cannot be read."""
-    try:
-        with Path(on_disk(str(path))).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):  # a name that no file can have
-        return None
+    return files.sha256(Path(on_disk(str(path))))

@@ -1,5 +1,6 @@
 """Files: reading at an offset, files for the owner alone, names that are too long for Windows."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +27,17 @@ def read_at(file: BinaryIO, size: int, at: int) -> bytes:
         return os.pread(file.fileno(), size, at)
     file.seek(at)
     return file.read(size)
+
+
+def sha256(path: Path) -> str | None:
+    """Of a regular file; None when it cannot be read. A pipe would be waited for without end."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):  # a name that no file can have
+        return None
 
 
 def owner_only(path: Path) -> None:

@@ -128,7 +128,7 @@ def test_a_file_is_the_old_one_or_the_new_one(disk: Path, tmp_path: Path, name: 
     assert first["code"] == 0, first["stderr"]
     assert first["files"]
     assert not first["left"]
-    old = next((run["files"] for run in broken if run.get("code") not in (0, None)), {})
+    old: dict[str, str] = next((run["files"] for run in broken if run.get("code") not in (0, None)), {})
     assert bool(old) == over
     for run in broken:
         told = how(run)
