@@ -202,7 +202,8 @@ def _ran(evidence: Evidence) -> Iterator[str]:
 def _seen(evidence: Evidence, clients: Clients) -> str:
     if not evidence.winrm:
         return "No WinRM traffic was found in the scope that was asked for." if evidence.scope else "No WinRM traffic was found."
-    judged = "no failure found; whether what was run was allowed cannot be told from packets" if evidence.commands else "no problem found"
+    hidden = " in what could be read" if next(_encrypted(evidence), None) is not None else ""
+    judged = f"no failure found{hidden}; whether what was run was allowed cannot be told from packets" if evidence.commands else f"no problem found{hidden}"
     return f"{_counts(evidence, clients)}; {judged}."
 
 

@@ -37,9 +37,25 @@ def select(query: str, sources: Mapping[str, Callable[[], Frame]]) -> Frame:
             if name in query.lower():
                 connection.register(name, frames.storable(build()))
         try:
-            return frames.zoned(connection.execute(query).df())
+            done = connection.execute(query)
+            whole = [place for place, told in enumerate(done.description or ()) if str(told[1]) in _WIDE]
+            return frames.zoned(_counted(done.df(), whole))
         except duckdb.Error as error:
             raise _refused(error) from error
+
+
+_WIDE = ("HUGEINT", "UHUGEINT")
+"""What duckdb gives for the sum of a column of integers; its DataFrame has floats for it."""
+_EXACT = 2.0**53
+
+
+def _counted(found: Frame, whole: list[int]) -> Frame:
+    """The frame with these columns as integers (nullable ``Int64``), where the floats hold them exactly."""
+    for place in whole:
+        column = found.iloc[:, place]
+        if not (column.abs() >= _EXACT).any():
+            found.isetitem(place, column.astype("Int64").array)
+    return found
 
 
 def matching(made: Frame, where: str) -> list[int]:

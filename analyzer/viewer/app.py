@@ -126,7 +126,7 @@ class _Pages:
 
     def overview(self) -> str:
         """Diagnosis, incidents, what the case holds."""
-        names = ("incident_id", "severity", "title", "owner", "clients", "clients_total", "change", "packets")
+        names = ("incident_id", "severity", "title", "explained_by", "owner", "clients", "clients_total", "change", "packets")
         found = self.viewer.rows("incidents", self.viewer.tables.page("incidents", 0, ROWS))
         place = table_named("incidents").names.index("background")
         rows = [cells(table_named("incidents"), names, row) for row in found if not row[place]]

@@ -258,6 +258,8 @@ rpcclient -U "a%{}" x
 winexe -U LAB/a%{} //x cmd
 wmic /node:x /user:a /password:{} /namespace:\\root\cimv2 path win32_process call create "net user b {} /add"
 echo open ftp.x > f & echo user alice {} >> f
+echo open 10.0.0.5 21> f&echo alice>> f&echo {}>> f&echo get x.exe>> f&ftp -s:f
+(echo open ftp.x & echo alice & echo {} & echo bye) > f && ftp -s:f
 wget --password {} ftp://x
 winscp.com /command "open sftp://a:{}@x/" exit
 Add-Content c:\x.txt 'PASS: {}'
@@ -297,6 +299,9 @@ Invoke-It -ApiKey {} -Verbose
 $h = @{{ User = 'bob'; Password = '{}' }}; Invoke-It @h
 $h = @{{'Password'="{}"}}
 $Password = "{}"
+$user, $password = 'alice', '{}'
+$a,$pw="x","{}"
+$server , $User, $DbPass = "srv", "sa" , '{}'
 $o.Password = '{}'
 [string]$AdminPassword='{}'
 $env:PGPASSWORD = '{}'
@@ -387,6 +392,9 @@ Reset-ComputerMachinePassword; nltest; $m = "{}" | ConvertTo-SecureString -Force
 Set-ADAccountPassword bob -NewPassword (ConvertTo-SecureString -Force -AsPlainText -String {})
 """
 _BLOCKS = (
+    "@'\nopen ftp.x\nuser alice {}\nput a.zip\nbye\n'@ | Out-File f; ftp -n -s:f",
+    "open ftp.x\nalice\n{}\nput a.zip\nbye # ftp",
+    "echo open ftp.x > f\necho alice >> f\necho {} >> f\nftp -s:f",
     "$p = @{{\n  UserName = 'bob'\n  Password = \"{}\"\n}}\nInvoke-It @p",
     "$password = @'\n{}\n'@\nInvoke-It",
     "ConvertTo-SecureString `\n  -AsPlainText `\n  -Force `\n  -String '{}'",
@@ -394,6 +402,10 @@ _BLOCKS = (
     "password: {}\nuser: bob",
 )
 NEAR = r"""
+$user, $passwordFile = 'alice', $file
+$a, $b = 'x', 'y'
+echo open ftp.x > f & echo binary >> f & echo get a.exe >> f & ftp -A -s:f
+open the door & echo done
 net user bob /domain
 net user bob * /add
 net user bob /passwordreq:yes /active:yes
@@ -608,7 +620,7 @@ UNITS = (
     "\n'", '\n"', '7z -p"', "psexec -p 'a\" ", "bearer ", "authorization: basic ", " ", ";Password=", "-----BEGIN PRIVATE KEY-----", "&quot;",
     "password&quot;:&quot;", "reg /v password ", "^", 'cmd /c "net user ""a"" ', "@'\n", "password: @'\n", "$pw=", "eyJabcdef.",
     "password '", "login x password ", "111111-", "cookie: a=", "identified by ", "'x'.ToCharArray() AppendChar", "runas ", "net user * ",
-    "<Arguments>", "-enc ",
+    "<Arguments>", "-enc ", "$a,$pw='x',", "echo open h & ", "open h\n",
 )  # fmt: skip
 """What costs most where a reader goes back: quotes that do not close, names without values, layers in layers."""
 

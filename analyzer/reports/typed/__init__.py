@@ -1,7 +1,8 @@
 """What looks like a secret in a text that somebody typed or a program printed: best effort, by what is declared in `table`.
 
-`words` are the quoting rules of cmd.exe and PowerShell, `programs` applies the table of command lines, `pairs` finds values by their names, `layers` looks
-into base64. `secrets_in` puts them together; `arguments_in` is the strict form, which leaves only the names of programs. All of it is linear in the text.
+`words` are the quoting rules of cmd.exe and PowerShell, `programs` applies the table of command lines, `pairs` finds values by their names, `orders`
+by their place, `layers` looks into base64. `secrets_in` puts them together; `arguments_in` is the strict form, which leaves only the names of programs.
+All of it is linear in the text.
 """
 
 import re
@@ -10,6 +11,7 @@ from functools import cache, partial
 
 from analyzer.reports.typed.layers import DEPTH, INFLATED_IN_ALL, in_layers, in_streams
 from analyzer.reports.typed.markup import in_markup
+from analyzer.reports.typed.orders import in_orders
 from analyzer.reports.typed.pairs import in_calls, in_pairs
 from analyzer.reports.typed.programs import in_programs
 from analyzer.reports.typed.table import SHAPES
@@ -26,7 +28,7 @@ def secrets_in(text: str, dialect: Dialect | None = None, depth: int = 0, room: 
     `analyzer.reports.typed.layers.in_layers`."""
     room = [INFLATED_IN_ALL] if room is None else room
     lower = folded(text)
-    known = sorted((*in_programs(text, lower, dialect), *in_calls(text, lower)))
+    known = sorted((*in_programs(text, lower, dialect), *in_calls(text, lower), *in_orders(text, lower)))
     yield from known
     yield from in_pairs(text, lower, None if dialect is Dialect.CMD and ("powershell" in lower or "pwsh" in lower) else dialect, _joined(known))
     for hints, pattern in _shapes():

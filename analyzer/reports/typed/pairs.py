@@ -48,6 +48,8 @@ _HEX = re.compile(r"(?:0x)?[0-9A-Fa-f]{16,128}(?::[0-9A-Fa-f]{32})?(?![0-9A-Za-z
 _LINE_START = re.compile(r"[^\S\r\n]*[\w.-]*$")
 _VARIABLE = re.compile(r"\$[\w.:]*$")
 _DASHES = "-/\u2013\u2014"
+_SEVERAL = re.compile(r"\$[\w:]{1,64},[^\S\r\n]{0,8}\$[\w:]*$|\$[\w:]{1,64}[^\S\r\n]{1,8},[^\S\r\n]{0,8}\$[\w:]*$")
+"""Variables that are assigned at once: `orders` knows which value is whose."""
 _MOST_ARGUMENTS = 12
 
 
@@ -133,6 +135,8 @@ def _paired(text: str, at: int, before: str, dialect: Dialect | None) -> Value |
     """After a sign: ``name = value``, ``"name": "value"``, ``-name:value``."""
     separator = _SEPARATOR.match(text, at)
     if separator is None:
+        return None
+    if separator["sign"] == "=" and _SEVERAL.search(before):
         return None
     begin = separator.end()
     json = separator["close"] != "" and separator["sign"] == ":"

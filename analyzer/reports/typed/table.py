@@ -286,11 +286,6 @@ SHAPES = (
         r"(?i)\bname=\"\w{0,40}(?:passw(?:or)?d|passphrase|pwd|secret|apikey)\"[^<>]{0,200}>\s{0,200}<value(?:\s[^<>]{0,100})?>(?P<value>[^<>]{1,4096})</",
     ),
     Shape(("win32_share",), r"(?i)win32_share[^;\r\n]{0,80}?\bcreate\((?:[^,()\r\n]{0,260},){5}\s{0,8}(?P<value>'[^'\r\n]{1,256}'|\"[^\"\r\n]{1,256}\")"),
-    Shape(("ftp",), r"(?i)\becho[ .]user[^\S\r\n]{1,8}[^\s>]{1,104}[^\S\r\n]{1,8}(?P<value>[^\s>]{1,256})[^\S\r\n]{0,8}>(?=[^\r\n]{0,2000}?\bftp\b)"),
-    Shape(
-        ("echo open",),
-        r"(?i)\becho open[^\r\n]{0,400}?\becho[ .]user[^\S\r\n]{1,8}[^\s>]{1,104}[^\S\r\n]{1,8}(?P<value>[^\s>]{1,256})[^\S\r\n]{0,8}>",
-    ),
     Shape(("bearer",), r"(?i)\bbearer[^\S\r\n]{1,4}(?P<value>[A-Za-z0-9._~+/=-]{16,}+)"),
     Shape(("sig=", "sas=", "code=", "key="), r"(?i)[?&](?:sig|sas|code|key)=(?P<value>[^\s&#\"'<>]{8,}+)"),
     Shape(("sha1", "ntlm", "lm ", "dpapi"), rf"(?i)\*[^\S\r\n]{{1,8}}(?:SHA1|DPAPI|LM|NTLM)[^\S\r\n]{{0,8}}:[^\S\r\n]{{0,4}}(?P<value>{_HEX}{{32,64}})\b"),

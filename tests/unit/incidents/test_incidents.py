@@ -66,10 +66,10 @@ def test_a_finding_knows_its_incident_and_an_incident_its_findings() -> None:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("squid-ntlm-healthy", ("1 client, 1 logon accepted, 15 requests answered; no problem found.", "All 28 message bodies are encrypted")),
-        ("three-clients-at-once", ("3 clients, 3 logons accepted, 32 requests answered; no problem found.",)),
-        ("https-direct", ("1 client, 1 WinRM connection; no problem found.", "1 connection is encrypted by TLS")),
-        ("squid-ntlm-one-leg", ("no problem found.", "Only one side of a proxy is in the capture")),
+        ("squid-ntlm-healthy", ("1 client, 1 logon accepted, 15 requests answered; no problem found in what could be read.", "All 28 message bodies")),
+        ("three-clients-at-once", ("3 clients, 3 logons accepted, 32 requests answered; no problem found in what could be read.",)),
+        ("https-direct", ("1 client, 1 WinRM connection; no problem found in what could be read.", "1 connection is encrypted by TLS")),
+        ("squid-ntlm-one-leg", ("no problem found in what could be read.", "Only one side of a proxy is in the capture")),
         ("lost-by-the-capture", ("2,687 bytes of these connections are not in the capture.",)),
         ("background-without-winrm", ("No WinRM traffic was found.", "12 TLS connections to 10.20.2.20:8443 were not decrypted")),
         ("wrong-password", ("Client 10.10.1.11 could not log on as LAB\\bob: 3 logons were refused (first in packet 11).", "To do: Check the user name")),

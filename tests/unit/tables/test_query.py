@@ -45,6 +45,13 @@ def test_times_come_back_with_nanoseconds_and_zone() -> None:
     assert str(found["first_time"].dtype) == "datetime64[ns, UTC]"
 
 
+def test_sums_of_integers_are_integers() -> None:
+    connections = {"connections": lambda: frame(CONNECTIONS, build.direct())}
+    found = select("select sum(exchanges) as s, sum(null::bigint) as empty, 10::hugeint ** 20 as large, 1.5 as half from connections", connections)
+    assert [str(kind) for kind in found.dtypes] == ["Int64", "Int64", "float64", "float64"]
+    assert (found["s"][0], found["empty"].isna().all()) == (2, True)
+
+
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_parquet_has_the_columns_and_their_types(table: AnyTable, tmp_path: Path) -> None:
     shapes = []
