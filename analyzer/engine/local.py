@@ -10,7 +10,6 @@ from analyzer.capture.point import Piece
 from analyzer.capture.points import scan_all
 from analyzer.capture.scan import Scanned
 from analyzer.engine.inputs import expanded
-from analyzer.engine.intact import with_changes
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import Asked, Settings, judged
 from analyzer.errors import InputError
@@ -77,6 +76,7 @@ def run(  # noqa: PLR0913 (all but the first by name)
     sources = Sources(captures, next((item.spool for item in scanned if item.spool is not None), None), limits.open_files)
     places = _places(scanned) if keeps_places else None
     if any(item.flows for item in scanned):
+        from analyzer.engine.intact import with_changes
         from analyzer.engine.reading import read
 
         result, texts = read(scanned, sources, settings, progress, before)
