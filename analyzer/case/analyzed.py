@@ -207,13 +207,16 @@ class Case(CaseTables):
 
         return rendered(look(self._told, width), colour=colour)
 
-    def transcript(self, *, show_secrets: bool = False, colour: bool = False) -> str:
-        """What was run and what came back, with packet numbers. Passwords in the text are masked, best effort, unless ``show_secrets``."""
+    def transcript(self, *, show_secrets: bool = False, colour: bool = False, width: int | None = None) -> str:
+        """What was run and what came back, with packet numbers. Passwords in the text are masked, best effort, unless ``show_secrets``.
+
+        ``width``: columns of the terminal that shows it; without it lines are as long as they are.
+        """
         from analyzer.reports import notebook
         from analyzer.reports.transcript import transcript
 
         show = show_secrets or self._shows
-        text = rendered(transcript(self.result if show else self._masked, mask=not show), colour=colour)
+        text = rendered(transcript(self.result if show else self._masked, mask=not show, width=width), colour=colour)
         return notebook.Rich(text, lambda: notebook.preformatted(self.transcript(show_secrets=show_secrets)))
 
     def hash_lines(self) -> tuple[HashLine, ...]:

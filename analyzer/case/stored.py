@@ -87,11 +87,11 @@ class StoredCase(Case):
             return contents.stored_hashes(self.folder)
         return self._case.hash_lines() if self.evidence.conversations else ()
 
-    def transcript(self, *, show_secrets: bool = False, colour: bool = False) -> str:
+    def transcript(self, *, show_secrets: bool = False, colour: bool = False, width: int | None = None) -> str:
         """What was run and what came back, with packet numbers. `UsageError`: ``show_secrets``, and the folder was written without."""
         if show_secrets:
             self._must_hold_secrets()
-        return super().transcript(show_secrets=show_secrets, colour=colour)
+        return super().transcript(show_secrets=show_secrets, colour=colour, width=width)
 
     def cells(self, name: str, *, show_secrets: bool = False) -> list[tuple[Any, ...]]:
         """The cells of a table. `UsageError`: ``show_secrets``, and the folder was written without."""

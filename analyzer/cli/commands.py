@@ -225,7 +225,7 @@ def transcript(captures: tuple[str, ...], given: Given, form: Literal["text", "j
     """
     case = read_case(captures, given)
     if form == "text":
-        write([case.transcript(show_secrets=show_secrets, colour=colour())])
+        write([case.transcript(show_secrets=show_secrets, colour=colour(), width=width() if sys.stdout.isatty() else None)])
     else:
         write(case.text("streams", "jsonl", show_secrets=show_secrets))
     return exit_code(case, None, strict=strict)
