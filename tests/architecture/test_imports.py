@@ -57,7 +57,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "distributed": ("engine/",),
     "dpkt": ("capture/slow.py", "exports/decrypted.py"),
     "spnego": ("auth/schemes/pyspnego_adapter.py",),
-    "scapy": ("capture/scapy_packet.py", "auth/schemes/scapy_adapter.py"),
+    "scapy": ("capture/scapy_packet.py", "auth/schemes/scapy_adapter.py", "formats/scapy_quiet.py"),
     "psrpcore": ("psrp/psrpcore_adapter.py",),
     "lxml": ("formats/xml.py",),
     "hpack": ("http/http2_adapter.py",),
