@@ -37,6 +37,7 @@ def kdc_messages(pieces: Iterable[KdcPiece]) -> tuple[KdcMessage, ...]:
                 error_code=told.error_code,
                 ticket=told.ticket,
                 size=len(piece.raw),
+                server_ns=told.server_ns,
             )
         )
     return tuple(found)

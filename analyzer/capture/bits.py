@@ -48,7 +48,7 @@ DEAD = 0xFFFFFFFF
 SPOOLED = 512
 """In a row's word of flags: its payload is not in the file as it is."""
 
-DONE, SLOW, DATAGRAM, UNKNOWN, ICMP = 0, 1, 2, 4, 8
+DONE, SLOW, DATAGRAM, UNKNOWN, ICMP, NAMING = 0, 1, 2, 4, 8, 16
 """What is left to do outside of the kernel for a packet."""
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 """Flags of TCP (RFC 9293 section 3.1)."""

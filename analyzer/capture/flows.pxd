@@ -14,8 +14,8 @@ cdef i64 FLOW, ROW, INFO, HIGHER_AT
 
 
 cdef class Flows(Verdicts):
-    cdef readonly object slow, spool, unknown_links, datagrams, icmp
-    cdef readonly i64 capture, tcp_packets, snapped, undecodable, given_up, backwards, datagrams_over, icmp_over, outside, elsewhere
+    cdef readonly object slow, spool, unknown_links, datagrams, naming, icmp
+    cdef readonly i64 capture, tcp_packets, snapped, undecodable, given_up, backwards, datagrams_over, naming_over, icmp_over, outside, elsewhere
     cdef i64 in_place, _base, _timed, _first_ns, _last_ns, _file_timed, _file_first_ns, _file_last_ns
     cdef i64 _spooled, _spool_limit, _spool_full, _late_room, _late_count, _out_room, _out_count, _only, _alone_ns, _alone_backwards
     cdef i64 _spanned, _since, _until, _narrowed
@@ -29,6 +29,7 @@ cdef class Flows(Verdicts):
     cdef int _is_within(self, u64 four, u64 s0, u64 s1, u64 d0, u64 d1, u64 near, u64 far) except -1 nogil
     cpdef object next_file(self, i64 packets, bint in_place)
     cdef int _is_error(self, i64 protocol, i64 t, i64 end) except -1 nogil
+    cdef int _is_naming(self, i64 near, i64 far, i64 t, i64 end) except -1 nogil
     @cython.locals(kind=i64, size=i64)
     cdef int _scale(self, i64 at, i64 end) except -1 nogil
     @cython.locals(file_at=i64, base=i64, flow=i64)

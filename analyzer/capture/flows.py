@@ -70,6 +70,9 @@ class Flows(Verdicts):
         self.datagrams: list[tuple[int, int, bytes]] = []
         """Kerberos messages over UDP: (packet number, time, IP packet)."""
         self.datagrams_over = 0
+        self.naming: list[tuple[int, int, bytes]] = []
+        """Messages over UDP that give addresses names, the same way."""
+        self.naming_over = 0
         self.icmp: list[tuple[int, int, bytes]] = []
         """ICMP errors about TCP segments: (packet number, time, IP packet)."""
         self.icmp_over = 0
@@ -154,6 +157,16 @@ class Flows(Verdicts):
         if protocol == 58 and t + 48 <= end:
             return 1 if 1 <= self._view[t] <= 3 and self._view[t + 14] == 6 else 0
         return 0
+
+    def _is_naming(self, near: int, far: int, t: int, end: int) -> int:
+        """1 for what may give an address a name, told by its ports: answers of DNS, mDNS, LLMNR and NBNS, registrations of NBNS, and DHCP."""
+        if near == 53 or near == 5353 or near == 5355:
+            return (
+                1 if t + 20 <= end and self._view[t + 10] & 0x80 and (self._view[t + 14] or self._view[t + 15]) else 0
+            )  # QR, ANCOUNT (RFC 1035 section 4.1.1)
+        if near == 137 or far == 137:  # RFC 1002 section 4.2.1: an answer, or the operation of a registration or a refresh
+            return 1 if t + 20 <= end and (self._view[t + 10] & 0x80 or self._view[t + 10] & 0x78 >= 0x28) else 0
+        return 1 if (near == 67 or near == 68) and (far == 67 or far == 68) and t + 248 <= end else 0
 
     def _scale(self, at: int, end: int) -> int:
         """1 more than the shift of a SYN's window scale option (RFC 7323 section 2.2), 0 without one."""
@@ -389,6 +402,9 @@ class Flows(Verdicts):
         room = self.limits.kdc_datagrams - len(self.datagrams)
         self.datagrams += [(number + packets, ts_ns, packet) for number, ts_ns, packet in later.datagrams[:room]]
         self.datagrams_over += later.datagrams_over + max(len(later.datagrams) - room, 0)
+        room = self.limits.naming_datagrams - len(self.naming)
+        self.naming += [(number + packets, ts_ns, packet) for number, ts_ns, packet in later.naming[:room]]
+        self.naming_over += later.naming_over + max(len(later.naming) - room, 0)
         room = self.limits.icmp_errors - len(self.icmp)
         self.icmp += [(number + packets, ts_ns, packet) for number, ts_ns, packet in later.icmp[:room]]
         self.icmp_over += later.icmp_over + max(len(later.icmp) - room, 0)

@@ -32,6 +32,7 @@ from analyzer.capture.bits import (
     LATE,
     LATEST_NS,
     LOW,
+    NAMING,
     NS,
     REJECTED,
     SLOW,
@@ -88,6 +89,7 @@ class Kernel(Flows):
         self.last_block_ns = 0
         self._icmp_room = limits.icmp_errors
         self._datagram_room = limits.kdc_datagrams
+        self._naming_room = limits.naming_datagrams
         self._record_size = limits.record_size_bytes
         self._payload_at = 0
         self._hungry = 0
@@ -226,6 +228,9 @@ class Kernel(Flows):
         if code & DATAGRAM:
             self._datagram_room -= 1
             self.datagrams.append((number, ts_ns, bytes(buffer[self._payload_at : at + size])))
+        if code & NAMING:
+            self._naming_room -= 1
+            self.naming.append((number, ts_ns, bytes(buffer[self._payload_at : at + size])))
         if code & SLOW:
             for segment in self.slow.decode(bytes(buffer[at : at + size]), link, wire_size, ts_ns, number):
                 self._peeled(number, ts_ns, segment)
@@ -357,7 +362,7 @@ class Kernel(Flows):
         return self._tcp(number, ts_ns, 0, self._u64(p + 8), self._u64(p + 16), self._u64(p + 24), self._u64(p + 32), ident, t, end, ip_end, to_file)
 
     def _other(self, protocol: int, p: int, t: int, end: int) -> int:
-        """Not TCP: tunnels go to the slow path, Kerberos messages and ICMP errors are kept, everything else is none of our business."""
+        """Not TCP: tunnels go to the slow path, Kerberos messages, names and ICMP errors are kept, everything else is none of our business."""
         code = DONE
         if protocol == 4 or protocol == 41 or protocol == 47 or protocol == 51:
             code = SLOW
@@ -372,6 +377,12 @@ class Kernel(Flows):
                     code |= DATAGRAM
                 else:
                     self.datagrams_over += 1
+            elif self._is_naming(near, far, t, end) and not self._only and not self._is_elsewhere(p, near, far):
+                if self._naming_room > 0:
+                    self._payload_at = p
+                    code |= NAMING
+                else:
+                    self.naming_over += 1
         elif self._is_error(protocol, t, end) and not self._only:
             if self._icmp_room > 0:
                 self._payload_at = p

@@ -19,7 +19,7 @@ from analyzer.settings import Limits, Scope
 Progress = Callable[[str, int, int], None]
 Problem = tuple[str, str, int | None]
 """(issue code, detail, packet number)."""
-COUNTS = ("snapped", "undecodable", "backwards", "spool_full", "icmp_over", "datagrams_over", "given_up", "forgotten", "outside", "elsewhere")
+COUNTS = ("snapped", "undecodable", "backwards", "spool_full", "icmp_over", "datagrams_over", "naming_over", "given_up", "forgotten", "outside", "elsewhere")
 """What the kernel counts of packets, through all files of a point."""
 _UNREAD = ("capture.decompression", "capture.unreadable")
 

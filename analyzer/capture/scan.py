@@ -26,6 +26,7 @@ from analyzer.records.capture import Capture, Flow, IcmpError, Verdict
 from analyzer.records.ids import key_number, packet_key
 from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcPiece
+from analyzer.records.names import NameClaim
 from analyzer.settings import Limits, Scope
 
 _LISTED = 20
@@ -45,6 +46,8 @@ class Scanned(NamedTuple):
     """Kerberos messages over UDP."""
     icmp: tuple[IcmpError, ...] = ()
     """ICMP errors about TCP segments."""
+    names: tuple[NameClaim, ...] = ()
+    """What messages over UDP say of addresses and names."""
 
 
 def scan(path: str, ordinal: int, name: str, limits: Limits, scope: Scope, progress: Progress | None = None) -> Scanned:
@@ -110,7 +113,8 @@ def _words(host: str) -> tuple[int, int]:
 
 
 def described(point: Point, *, flows_elsewhere: bool = False) -> list[Scanned]:
-    """What each file of a point gave, in the order they were read. Messages of ICMP and Kerberos are of use where there are flows, or ``flows_elsewhere``."""
+    """What each file of a point gave, in the order they were read. Messages of ICMP and Kerberos, and names, are of use where
+    there are flows, or ``flows_elsewhere``."""
     kernel, parts = cast("Kernel", point.kernel), point.parts
     kernel.slow.finish()
     flows = point.flows()
@@ -126,7 +130,7 @@ def described(point: Point, *, flows_elsewhere: bool = False) -> list[Scanned]:
         problems[part.piece.ordinal].append(problem)
     wanted = bool(flows) or flows_elsewhere
     elsewhere = Counter((host, port, four) for table, _ in point.tables for _, host, port, four in table.hellos())
-    kdc, icmp = _kdc(point) if wanted else (), _icmp(point, name) if wanted else ()
+    kdc, icmp, names = (_kdc(point), _icmp(point, name), _names(point)) if wanted else ((), (), ())
     return [
         Scanned(
             capture=replace(
@@ -141,6 +145,7 @@ def described(point: Point, *, flows_elsewhere: bool = False) -> list[Scanned]:
             spool=point.spooled.file,
             kdc=kdc if part is parts[0] else (),
             icmp=icmp if part is parts[0] else (),
+            names=names if part is parts[0] else (),
         )
         for part in parts
     ]
@@ -228,6 +233,16 @@ def _kdc(point: Point) -> tuple[KdcPiece, ...]:
     return tuple(replace(piece, packets=tuple(_place(point.parts, key) for key in piece.packets)) for piece in found)
 
 
+def _names(point: Point) -> tuple[NameClaim, ...]:
+    kernel = cast("Kernel", point.kernel)
+    if not kernel.naming:
+        return ()
+    from analyzer.capture.names import name_claims
+
+    found = name_claims(0, kernel.naming, host_of)
+    return tuple(replace(claim, packet=_place(point.parts, claim.packet)) for claim in found)
+
+
 def _capture(part: Part) -> Capture:
     piece, walk = part.piece, part.walk
     return Capture(
@@ -268,6 +283,7 @@ def _notes(point: Point) -> Iterator[tuple[Part, Problem]]:
         "spool_full": ("capture.limit", f"spool_bytes={limits.spool_bytes}: later payload was not kept"),
         "icmp_over": ("capture.limit", f"icmp_errors={limits.icmp_errors}: {counts['icmp_over']} later ICMP errors were not kept"),
         "datagrams_over": ("capture.limit", f"kdc_datagrams={limits.kdc_datagrams}: {counts['datagrams_over']} later Kerberos messages were not kept"),
+        "naming_over": ("capture.limit", f"naming_datagrams={limits.naming_datagrams}: {counts['naming_over']} later messages with names were not kept"),
         "given_up": (
             "capture.limit",
             f"undecided_flows={limits.undecided_flows}: {counts['given_up']} connections were given up before they told what they are",

@@ -137,6 +137,16 @@ class CaseTables(ABC):
         return self.table("parties")
 
     @property
+    def hosts(self) -> pd.DataFrame:
+        """One row per address that takes part, with its names and roles."""
+        return self.table("hosts")
+
+    @property
+    def names(self) -> pd.DataFrame:
+        """One row per name of an address and where it was read."""
+        return self.table("names")
+
+    @property
     def logons(self) -> pd.DataFrame:
         """One row per logon of a client, over both sides of a proxy."""
         return self.table("logons")

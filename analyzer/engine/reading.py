@@ -24,11 +24,13 @@ from analyzer.psrp.files import moved
 from analyzer.records.capture import Verdict
 from analyzer.records.evidence import Evidence
 from analyzer.records.issues import Issue
+from analyzer.records.names import NameClaim
 from analyzer.records.result import Result
 from analyzer.sealing.keyring import KeyRing
 from analyzer.sealing.proving import proved
 from analyzer.sealing.tickets import learn
 from analyzer.story.attribution import attributed
+from analyzer.story.hosts import of_interest
 
 _GARBAGE = (5_000_000, 50)
 """Objects made before the young ones are looked through, and how often that before the older ones are: see `gc.set_threshold`."""
@@ -67,7 +69,7 @@ def _read(
     errors = [error for item in scanned for error in item.icmp]
     tools = Tools(sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)], secrets.rsa), limits)
     flows = [flow for item in scanned for flow in item.flows]
-    datagrams = [item for one in scanned for item in one.kdc]
+    datagrams, names = [item for one in scanned for item in one.kdc], [item for one in scanned for item in one.names]
     with_kdc = [flow for flow in flows if flow.verdict is Verdict.KDC]
     todo = work([flow for flow in flows if flow.verdict is not Verdict.KDC])
     scanned.clear()
@@ -77,8 +79,8 @@ def _read(
     found = evidence(captures, talks, issues, sources.fetch, limits, errors)
     del talks
     kdc = kdc_pieces(with_kdc, datagrams, sources.fetch, limits) if found.winrm else Kdc()
-    del datagrams, with_kdc
-    found = replace(found, kdc=kdc_messages(kdc.pieces), issues=(*found.issues, *kdc.issues))
+    found = _with_others(found, kdc, names)
+    del datagrams, with_kdc, names
     ring = KeyRing(secrets, limits)
     tickets = learn((piece.raw for piece in kdc.pieces), secrets, ring)
     named = ticket_users(found, ring, tickets)
@@ -114,6 +116,12 @@ def _read(
     again = partial(texts, readable, narrow, tickets, sources.fetch, limits)
     made = Result(found, judgement.findings, auth_steps(found), judgement.scorecards, found.shells, found.commands, judgement.incidents, judgement.diagnosis)
     return made, again
+
+
+def _with_others(found: Evidence, kdc: Kdc, names: Sequence[NameClaim]) -> Evidence:
+    """With what KDCs and name servers said of those that talk WinRM."""
+    found = replace(found, kdc=kdc_messages(kdc.pieces), issues=(*found.issues, *kdc.issues))
+    return replace(found, names=of_interest(found, names))
 
 
 def _phase(name: str, progress: Callable[[str, int, int], None] | None) -> Callable[[int, int], None]:

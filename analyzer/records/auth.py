@@ -101,6 +101,8 @@ class KerberosToken(Struct, frozen=True, gc=False):
     kvno: int | None = None
     mutual_required: bool | None = None
     error_code: int | None = None
+    server_ns: int | None = None
+    """The server's time in a KRB-ERROR (stime and susec), ns since 1970."""
     ticket: bytes | None = None
     """SHA-256 of the ticket's ciphertext in an AP-REQ: equal wherever the ticket is carried."""
 

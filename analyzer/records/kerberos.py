@@ -51,6 +51,8 @@ class KdcMessage(Struct, frozen=True, gc=False):
     error_code: int | None = None
     ticket: bytes | None = None
     size: int = 0
+    server_ns: int | None = None
+    """The KDC's time in a KRB-ERROR (stime and susec), ns since 1970."""
 
 
 class TicketRefusal(Struct, frozen=True, gc=False):

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from analyzer.records.auth import Audience, Mechanism
 from analyzer.records.kerberos import TicketRefusal
+from analyzer.records.names import Host
 from analyzer.records.transport import End, Endpoint, Side
 
 
@@ -230,6 +231,26 @@ class Failure(Struct, frozen=True, gc=False):
     certainty: Certainty = Certainty.PROVED
 
 
+class ServerClock(Struct, frozen=True, gc=False):
+    """How far the clock of a server, proxy or KDC is ahead of a capture point's: ``ahead_ns``, give or take ``error_ns``.
+
+    ``steady`` is False where the times that it told contradict each other: the clock moved, or several machines answer there; then the true values lay at least
+    as far apart as ``ahead_ns`` ± ``error_ns`` says. ``ntlm``, ``kerberos``, ``date``: how many times each source told. ``packets`` hold the two that decide.
+    """
+
+    party: str
+    point: int
+    ahead_ns: int
+    error_ns: int
+    steady: bool
+    ntlm: int
+    kerberos: int
+    date: int
+    first_ns: int
+    last_ns: int
+    packets: tuple[int, ...]
+
+
 class Story(Struct, frozen=True, gc=False):
     """The facts, in order of place, with look-ups: logons by conversation id, fates by the client's exchange id, endings by connection id, parties by
     connection id (the one at its client end, the one at its server end). ``ticket_refusals``: in order of time."""
@@ -242,3 +263,5 @@ class Story(Struct, frozen=True, gc=False):
     ends: Mapping[str, tuple[str, str]] = {}
     failures: tuple[Failure, ...] = ()
     ticket_refusals: tuple[TicketRefusal, ...] = ()
+    clocks: tuple[ServerClock, ...] = ()
+    hosts: tuple[Host, ...] = ()

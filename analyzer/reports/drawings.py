@@ -34,8 +34,15 @@ def _rungs(drawing: Drawing, captures: Sequence[Capture]) -> Iterator[Rung]:
         yield Rung(drawing, arrow, captures)
 
 
-def _lane(row: Rung, place: int, field: int) -> str | None:
-    return row.drawing.lanes[place][field] if place < len(row.drawing.lanes) else None
+def _lane(row: Rung, place: int) -> str | None:
+    return row.drawing.lanes[place].title if place < len(row.drawing.lanes) else None
+
+
+def _host(row: Rung, place: int) -> str | None:
+    if place >= len(row.drawing.lanes):
+        return None
+    lane = row.drawing.lanes[place]
+    return f"{lane.host} ({lane.name})" if lane.name else lane.host
 
 
 def _capture(row: Rung) -> str | None:
@@ -45,12 +52,12 @@ def _capture(row: Rung) -> str | None:
 
 _COLUMNS: tuple[Column[Rung], ...] = (
     Column("drawing", Dtype.TEXT, lambda row: row.drawing.title, "The route or the connection that is drawn."),
-    Column("lane_1", Dtype.TEXT, lambda row: _lane(row, 0, 0), "The leftmost lane."),
-    Column("host_1", Dtype.TEXT, lambda row: _lane(row, 0, 1), "Its host."),
-    Column("lane_2", Dtype.TEXT, lambda row: _lane(row, 1, 0), "The second lane."),
-    Column("host_2", Dtype.TEXT, lambda row: _lane(row, 1, 1), "Its host."),
-    Column("lane_3", Dtype.TEXT, lambda row: _lane(row, 2, 0), "The third lane; null when there are two."),
-    Column("host_3", Dtype.TEXT, lambda row: _lane(row, 2, 1), "Its host."),
+    Column("lane_1", Dtype.TEXT, lambda row: _lane(row, 0), "The leftmost lane."),
+    Column("host_1", Dtype.TEXT, lambda row: _host(row, 0), "Its host, with its name."),
+    Column("lane_2", Dtype.TEXT, lambda row: _lane(row, 1), "The second lane."),
+    Column("host_2", Dtype.TEXT, lambda row: _host(row, 1), "Its host, with its name."),
+    Column("lane_3", Dtype.TEXT, lambda row: _lane(row, 2), "The third lane; null when there are two."),
+    Column("host_3", Dtype.TEXT, lambda row: _host(row, 2), "Its host, with its name."),
     Column("time", Dtype.TIME, lambda row: row.arrow.time_ns, "When, by the clock of the reference capture."),
     Column("left_lane", Dtype.INTEGER, lambda row: row.arrow.left, "The arrow lies between this lane (from 0) and the next."),
     Column("rightward", Dtype.FLAG, lambda row: row.arrow.rightward, "It points to the right."),

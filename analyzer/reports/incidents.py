@@ -11,6 +11,7 @@ from analyzer.records.story import Kind
 from analyzer.reports.advice import STYLES, setting_lines
 from analyzer.reports.facts import counted
 from analyzer.reports.lines import BLANK, Line, Span, line, paragraph
+from analyzer.reports.naming import named
 from analyzer.tables.findings import FindingRow, finding_rows, rank
 from analyzer.tables.packets import frame_filter, number_set, numbers_by_capture
 
@@ -84,7 +85,7 @@ def _whom(result: Result, one: Incident) -> str:
     if party is not None:
         kind = "proxy" if party.kind in (Kind.PROXY, Kind.SOCKS) else party.kind.value
         host = party.listens[0].host if party.listens else next(iter(party.hosts), "")
-        place = f"{kind} {host}" + (f" ({party.product})" if party.product else "")
+        place = f"{kind} {named(result.evidence, host)}" + (f" ({party.product})" if party.product else "")
     parts = []
     if one.clients:
         number = f"{one.clients:,} of {one.clients_total:,} clients" if one.clients_total > 1 else "1 client"

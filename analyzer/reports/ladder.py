@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from analyzer.formats.text import visible
 from analyzer.reports.lines import Line, Span, fitted, line
-from analyzer.reports.sequence import Arrow, Sequence
+from analyzer.reports.sequence import Arrow, Lane, Sequence
 from analyzer.tables.times import on_screen
 
 _CLOCK_CHARS = 11
@@ -26,11 +26,18 @@ def ladder(drawn: Sequence, width: int, limit: int) -> Iterator[Line]:
     yield from fitted([line(Span(visible(drawn.title), "bold")), *_clock(drawn)], width)
     yield from _heading(room, [lane.title for lane in drawn.lanes])
     yield from _heading(room, [lane.host for lane in drawn.lanes])
+    if any(lane.name for lane in drawn.lanes):
+        names = [visible(lane.name) for lane in drawn.lanes]
+        yield from _heading(room, [*(name if len(name) <= room else name[: room - 1] + "…" for name in names[:-1]), names[-1]])
     start = drawn.arrows[0].time_ns if drawn.arrows else 0
     for arrow in drawn.arrows[:limit]:
         yield from _rungs(arrow, len(drawn.lanes), room, f"{(arrow.time_ns - start) / 1e9:9.3f} s")
     if len(drawn.arrows) > limit:
         yield line(f"{'':{_CLOCK_CHARS}}{_more(drawn, limit)}")
+
+
+def _host(lane: Lane) -> str:
+    return visible(f"{lane.host} ({lane.name})" if lane.name else lane.host)
 
 
 def _clock(drawn: Sequence) -> Iterator[Line]:
@@ -60,7 +67,7 @@ def _listed(drawn: Sequence, limit: int) -> Iterator[Line]:
     yield line(Span(visible(drawn.title), "bold"))
     yield from _clock(drawn)
     for lane in drawn.lanes:
-        yield line(f"  {lane.title}: {visible(lane.host)}")
+        yield line(f"  {lane.title}: {_host(lane)}")
     start = drawn.arrows[0].time_ns if drawn.arrows else 0
     for arrow in drawn.arrows[:limit]:
         near, far = (arrow.left, arrow.left + 1) if arrow.rightward else (arrow.left + 1, arrow.left)
@@ -119,7 +126,7 @@ def mermaid(drawn: Sequence, limit: int) -> Iterator[Line]:
     yield line("sequenceDiagram")
     yield line(f"  %% {_entities(drawn.title)}")
     for place, lane in enumerate(drawn.lanes):
-        yield line(f"  participant L{place} as {_entities(f'{lane.title} {lane.host}')}")
+        yield line(f"  participant L{place} as {_entities(f'{lane.title} {_host(lane)}')}")
     for arrow in drawn.arrows[:limit]:
         near, far = (arrow.left, arrow.left + 1) if arrow.rightward else (arrow.left + 1, arrow.left)
         stroke = {"message": "->>", "gap": "--)", "end": "-x"}[arrow.kind]

@@ -61,7 +61,7 @@ TYPED = {
     "files": ("name",),
 }
 """By table, the columns that hold what somebody typed: what looks like a secret is looked for there, too (`typed`)."""
-_HOSTS = ("source", "destination", "host", "server_name", "tls_server_name", "wanted_name", "socks_destination")
+_HOSTS = ("source", "destination", "host", "server_name", "tls_server_name", "wanted_name", "socks_destination", "host_1", "host_2", "host_3")
 NAMES = frozenset({"user", "account", "domain", "workstation", "target_name", "spn", "realm", "socks_user", *_HOSTS})
 """Columns that hold a name."""
 OURS = frozenset(
@@ -73,7 +73,7 @@ OURS = frozenset(
     direction protection opened_absent secret_used check text_sha256 shell_id command_id kind connections state stream proxy_ip http_1_1
     connection_authentication keeps_open_after_success connection_persistence affinity encryption_enforced proxy_auth_over_https no_foreign_request
     routes finding_id rule severity subject exchanges filter reference attack evidence code level record means timestamp_desc table drawing lane_1
-    host_1 lane_2 host_2 lane_3 host_3 tone session_id soap_message_id relates_to client_ttl server_ttl reset_ttl icmp unanswered tls_handshake
+    lane_2 lane_3 tone session_id soap_message_id relates_to client_ttl server_ttl reset_ttl icmp unanswered tls_handshake
     tls_version tls_alert socks_version socks_reply proxy_header_client proxy_header_server alert_by handshake versions_offered ciphers_offered version
     cipher certificate_not_before certificate_not_after certificate_validity certificate_key certificate_signature certificate_sha256 client_certificate
     alert alert_level stream_error tag file key_used incident_id owner party_id findings explained_by explains settings reference_url reference_text certainty

@@ -6,6 +6,7 @@ from analyzer.records.proxy import Scorecard, Verdict
 from analyzer.records.result import Result
 from analyzer.reports.facts import counted
 from analyzer.reports.lines import Line, Span, line, paragraph
+from analyzer.reports.naming import named
 from analyzer.tables.proxies import REQUIREMENTS, check
 
 _STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.NOT_SEEN: "dim"}
@@ -27,7 +28,7 @@ def proxy_lines(result: Result, width: int, *, full: bool = True) -> Iterator[Li
 def _proxy(result: Result, card: Scorecard, width: int, *, full: bool) -> Iterator[Line]:
     product = f" ({card.product})" if card.product else ""
     routes = [route for route in result.evidence.routes if route.id in card.routes]
-    yield from paragraph(f"{card.kind} proxy {card.proxy_host}{product}: {_ends(result, card)}", width, indent=2)
+    yield from paragraph(f"{card.kind} proxy {named(result.evidence, card.proxy_host)}{product}: {_ends(result, card)}", width, indent=2)
     if not full:
         yield from _in_short(card, width)
         return

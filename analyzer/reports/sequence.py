@@ -19,6 +19,7 @@ from analyzer.records.proxy import Route
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Connection, End, Side, Stream
 from analyzer.reports.facts import counted
+from analyzer.reports.naming import name_of
 from analyzer.reports.tokens import token_names
 from analyzer.tables.headers import request_of, response_of
 from analyzer.tables.packets import number_set
@@ -37,6 +38,8 @@ class Lane(NamedTuple):
 
     title: str
     host: str
+    name: str = ""
+    """The host's name, where it is one host and has one."""
 
 
 class Arrow(NamedTuple):
@@ -111,7 +114,11 @@ def _of_route(evidence: Evidence, route: Route) -> Sequence:
     near = evidence.connections.get(route.client_connection)
     far = [evidence.connections[name] for name in route.upstream_connections if name in evidence.connections]
     servers = dict.fromkeys(connection.server.host for connection in far)
-    lanes = (Lane("client", near.client.host if near else "?"), Lane("proxy", route.proxy_host), Lane("server", ", ".join(servers) or "?"))
+    lanes = (
+        _lane(evidence, "client", [near.client.host] if near else []),
+        _lane(evidence, "proxy", [route.proxy_host]),
+        _lane(evidence, "server", list(servers)),
+    )
     arrows = list(_arrows(evidence, near, lanes, 0)) if near else []
     arrows.extend(arrow for connection in far for arrow in _arrows(evidence, connection, lanes, 1, route.client_connection))
     return Sequence(f"{route.id}: {route.kind} proxy, {route.client_connection} to {', '.join(route.upstream_connections) or '?'}", lanes, _sorted(arrows))
@@ -122,9 +129,9 @@ def _pooled(evidence: Evidence, connection: Connection, routes: list[Route]) -> 
     near = [evidence.connections[name] for name in dict.fromkeys(route.client_connection for route in routes) if name in evidence.connections]
     hosts = list(dict.fromkeys(one.client.host for one in near))
     lanes = (
-        Lane("client" if len(hosts) == 1 else f"{len(hosts)} clients", ", ".join(hosts)),
-        Lane("proxy", routes[0].proxy_host),
-        Lane("server", connection.server.host),
+        _lane(evidence, "client" if len(hosts) == 1 else f"{len(hosts)} clients", hosts),
+        _lane(evidence, "proxy", [routes[0].proxy_host]),
+        _lane(evidence, "server", [connection.server.host]),
     )
     arrows = list(_arrows(evidence, connection, lanes, 1))
     for one in near:
@@ -136,8 +143,13 @@ def _pooled(evidence: Evidence, connection: Connection, routes: list[Route]) -> 
 
 
 def _direct(evidence: Evidence, connection: Connection) -> Sequence:
-    lanes = (Lane("client", connection.client.host), Lane("server", f"{connection.server.host}:{connection.server.port}"))
+    server = _lane(evidence, "server", [connection.server.host])._replace(host=f"{connection.server.host}:{connection.server.port}")
+    lanes = (_lane(evidence, "client", [connection.client.host]), server)
     return Sequence(f"{connection.id}: {connection.protocol}", lanes, _sorted(list(_arrows(evidence, connection, lanes, 0))))
+
+
+def _lane(evidence: Evidence, title: str, addresses: list[str]) -> Lane:
+    return Lane(title, ", ".join(addresses) or "?", name_of(evidence, addresses[0]) if len(addresses) == 1 else "")
 
 
 def _sorted(arrows: list[Arrow]) -> tuple[Arrow, ...]:

@@ -16,6 +16,7 @@ from analyzer.records.result import Result
 from analyzer.reports.advice import STYLES, setting_lines
 from analyzer.reports.facts import Coverage, account, counted, counted_conversations, coverage, issue_counts
 from analyzer.reports.lines import BLANK, Line, Span, fitted, line, paragraph
+from analyzer.reports.naming import hosts_told
 from analyzer.reports.next_steps import NOTHING, Asked, next_lines
 from analyzer.reports.points import capture_points
 from analyzer.reports.proxies import proxy_lines
@@ -82,8 +83,15 @@ def evidence_lines(result: Result, width: int, *, full: bool = False) -> Iterato
     kept = len(evidence.connections) - len(evidence.winrm & evidence.connections.keys())
     if kept:
         yield line(f"  also kept: {counted(kept, 'connection')} without WinRM, for the HTTP or authentication on it")
+    told = hosts_told(evidence)
+    if told:
+        yield from paragraph(told, width, label="hosts: ", indent=2)
     if counted_conversations(evidence):
         yield from paragraph(_logons(result), width, label="logons: ", indent=2)
+    if evidence.story.clocks:
+        from analyzer.reports.clocks import clock_lines
+
+        yield from clock_lines(evidence, width)
 
 
 def scope_lines(evidence: Evidence, width: int) -> Iterator[Line]:

@@ -2,9 +2,11 @@
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.story import Story
+from analyzer.story.clocks import server_clocks
 from analyzer.story.endings import endings
 from analyzer.story.failures import failures
 from analyzer.story.fates import fates
+from analyzer.story.hosts import hosts
 from analyzer.story.logons import by_conversation, logons
 from analyzer.story.parties import parties
 from analyzer.story.tickets import kdc_parties, ticket_refusals
@@ -16,8 +18,9 @@ def story(evidence: Evidence) -> Story:
     spoken = logons(evidence)
     ended = endings(evidence, who.ends)
     became = fates(evidence, who.ends, who.all, ended)
+    everyone = (*who.all, *kdc_parties(evidence, len(who.all)))
     return Story(
-        parties=(*who.all, *kdc_parties(evidence, len(who.all))),
+        parties=everyone,
         logons=spoken,
         fates=became,
         endings=ended,
@@ -25,4 +28,6 @@ def story(evidence: Evidence) -> Story:
         ends=who.ends,
         failures=failures(evidence, spoken, became, ended, who.ends),
         ticket_refusals=ticket_refusals(evidence, spoken),
+        clocks=server_clocks(evidence, everyone, who.ends, became),
+        hosts=hosts(evidence, everyone, who.ends),
     )

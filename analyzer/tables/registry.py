@@ -5,6 +5,7 @@ from typing import Any
 from analyzer.errors import UsageError
 from analyzer.tables.authentications import AUTHENTICATIONS
 from analyzer.tables.captures import CAPTURES
+from analyzer.tables.clocks import CLOCKS
 from analyzer.tables.column import Table
 from analyzer.tables.commands import COMMANDS
 from analyzer.tables.conflicts import CONFLICTS
@@ -14,6 +15,7 @@ from analyzer.tables.exchanges import EXCHANGES
 from analyzer.tables.files import FILES
 from analyzer.tables.findings import FINDINGS
 from analyzer.tables.hops import HOPS
+from analyzer.tables.hosts import HOSTS, NAMES
 from analyzer.tables.incidents import INCIDENTS
 from analyzer.tables.issues import ISSUES
 from analyzer.tables.keys import KEYS
@@ -47,6 +49,9 @@ TABLES: tuple[AnyTable, ...] = (
     DROPS,
     PROXIES,
     PARTIES,
+    CLOCKS,
+    HOSTS,
+    NAMES,
     LOGONS,
     REQUESTS,
     FINDINGS,

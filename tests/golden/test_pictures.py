@@ -53,3 +53,20 @@ def test_requests_are_compared() -> None:
 def test_who_ended_a_connection_first(folder: Path) -> None:
     found = pictures.endings(truth(folder), evidence(folder))
     assert (found.wrong, found.missed) == ((), ())
+
+
+@every_sample
+def test_clocks_of_servers_are_the_clock_of_the_lab(folder: Path) -> None:
+    """All of the lab runs by one clock; a capture whose times were moved says by how much, and how much more with each second."""
+    known, seen = truth(folder), evidence(folder)
+    for clock in seen.story.clocks:
+        name = seen.captures[clock.point].name
+        moved = known.get("clock_offset_s", {}).get(name, 0)
+        drifted = known.get("clock_drift", {}).get(name, 0) * (clock.last_ns - (seen.captures[clock.point].first_ns or 0)) / 1e9
+        assert clock.steady
+        assert clock.ahead_ns - clock.error_ns <= -moved * 1e9
+        assert clock.ahead_ns + clock.error_ns >= -(moved + drifted) * 1e9
+
+
+def test_most_samples_have_a_clock() -> None:
+    assert sum(bool(evidence(folder).story.clocks) for folder in ALL) > len(ALL) / 2

@@ -38,7 +38,7 @@ def _kernel() -> kernel.Kernel:
 
 
 def _told(run: kernel.Kernel, walk: Walk, flows: tuple[Flow, ...], late: frozenset[int]) -> Told:
-    seen = (run.datagrams, run.datagrams_over, run.icmp)
+    seen = (run.datagrams, run.datagrams_over, run.naming, run.naming_over, run.icmp)
     counts = (run.tcp_packets, run.snapped, run.undecodable, run.unknown_links, run.first_ns, run.last_ns, run.backwards, *seen)
     return Told(flows, late, counts, (walk.packets, walk.links, walk.problems, walk.format, walk.snaplen, walk.comments, walk.secrets))
 

@@ -78,6 +78,8 @@ def _read(kind: type[kernel.Kernel], data: bytes, dice: random.Random, *, bulk: 
         run.late,
         run.datagrams,
         run.datagrams_over,
+        run.naming,
+        run.naming_over,
         run.icmp,
         run.icmp_over,
         run.spool_full,

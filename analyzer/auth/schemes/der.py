@@ -5,6 +5,9 @@ token has; the library behind `pyspnego_adapter` copies the rest of the buffer f
 the GSS-API framing ``60 length 06 length OID token`` (RFC 2743 section 3.1) without trusting its outer length, which may count bytes that were cut off.
 """
 
+import re
+from datetime import UTC, datetime
+
 from msgspec import Struct
 
 SPNEGO = bytes.fromhex("2b0601050502")
@@ -19,6 +22,8 @@ NTLM_OID = bytes.fromhex("2b06010401823702020a")  # 1.3.6.1.4.1.311.2.2.10
 _ELEMENTS = 2048
 _DEPTH = 24
 _OID_SIZE = 64
+_TIME = re.compile(rb"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
+_MICROSECONDS = 1_000_000
 
 
 class Shape(Struct, frozen=True, gc=False):
@@ -96,3 +101,16 @@ def head(raw: bytes, at: int, end: int) -> Head | None:
     if octets == 0 or octets > 4 or begin + octets > end:
         return None
     return Head(raw[at], begin + octets, int.from_bytes(raw[begin : begin + octets], "big"))
+
+
+def kerberos_ns(time: bytes, microseconds: int) -> int | None:
+    """KerberosTime (RFC 4120 section 5.2.3) with its microseconds, as ns since 1970; None for what is no time."""
+    found = _TIME.fullmatch(time)
+    if found is None or not 0 <= microseconds < _MICROSECONDS:
+        return None
+    try:
+        year, month, day, hour, minute, second = map(int, found.groups())
+        whole = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+    return int(whole.timestamp()) * 1_000_000_000 + microseconds * 1_000

@@ -14,7 +14,7 @@ from analyzer.records.kerberos import KdcKind
 
 _KINDS = {0x6A: KdcKind.AS_REQ, 0x6B: KdcKind.AS_REP, 0x6C: KdcKind.TGS_REQ, 0x6D: KdcKind.TGS_REP, 0x7E: KdcKind.ERROR}
 """By application tag (section 5.10)."""
-_SEQUENCE, _INTEGER, _OCTETS, _STRING, _TICKET = 0x30, 0x02, 0x04, 0x1B, 0x61
+_SEQUENCE, _INTEGER, _OCTETS, _TIME, _STRING, _TICKET = 0x30, 0x02, 0x04, 0x18, 0x1B, 0x61
 _FIELDS, _NAMES, _NAME_CHARACTERS = 32, 16, 512
 _INTEGER_OCTETS = 8
 _ANONYMOUS = "WELLKNOWN/"
@@ -31,6 +31,7 @@ class Clear(Struct, frozen=True, gc=False):
     service: str | None
     error_code: int | None = None
     ticket: bytes | None = None
+    server_ns: int | None = None
 
 
 def clear(raw: bytes) -> Clear | None:
@@ -65,7 +66,17 @@ def _error(raw: bytes, fields: Mapping[int, _Span]) -> Clear:
         raise ValueError
     code = int.from_bytes(raw[begin:end], "big", signed=True)
     realm = _text(raw, fields[7]) if 7 in fields else _text(raw, fields[9]) if 9 in fields else None
-    return Clear(KdcKind.ERROR, _client(raw, fields.get(8)), realm, _name(raw, fields[10]) if 10 in fields else None, code)
+    service = _name(raw, fields[10]) if 10 in fields else None
+    return Clear(KdcKind.ERROR, _client(raw, fields.get(8)), realm, service, code, server_ns=_time(raw, fields))
+
+
+def _time(raw: bytes, fields: Mapping[int, _Span]) -> int | None:
+    """The fields stime and susec; None where they cannot be read."""
+    if 4 not in fields or 5 not in fields:
+        return None
+    begin, end = _inside(raw, fields[4], _TIME)
+    small, last = _inside(raw, fields[5], _INTEGER)
+    return der.kerberos_ns(raw[begin:end], int.from_bytes(raw[small:last], "big", signed=True)) if last - small <= _INTEGER_OCTETS else None
 
 
 def _client(raw: bytes, span: _Span | None) -> str | None:

@@ -69,4 +69,5 @@ def _error(raw: bytes) -> Reading[KerberosToken]:
     value, complaint = pyspnego_adapter.krb_error(raw)
     if isinstance(value, Absent):
         return Reading(value, complaint)
-    return Reading(KerberosToken("KRB-ERROR", realm=value.realm, spn="/".join(value.service) or None, error_code=value.code), complaint)
+    spn = "/".join(value.service) or None
+    return Reading(KerberosToken("KRB-ERROR", realm=value.realm, spn=spn, error_code=value.code, server_ns=value.server_ns), complaint)

@@ -58,6 +58,7 @@ class KrbError(Struct, frozen=True, gc=False):
     code: int
     realm: str | None
     service: tuple[str, ...]
+    server_ns: int | None
 
 
 def neg_token(raw: bytes) -> Reading[NegToken]:
@@ -130,7 +131,8 @@ def krb_error(raw: bytes) -> Reading[KrbError]:
     try:
         error = _application(raw)
         realm = _text(error[9]) if 9 in error else None
-        read = KrbError(_integer(error[6]), realm, _name(error[10]) if 10 in error else ())
+        server_ns = der.kerberos_ns(bytes(error[4].b_data), _integer(error[5])) if 4 in error and 5 in error else None
+        read = KrbError(_integer(error[6]), realm, _name(error[10]) if 10 in error else (), server_ns)
     except _LEAKS as leak:
         return unreadable(outline.misfit or f"KRB-ERROR: {leak}")
     return Reading(read, outline.misfit)

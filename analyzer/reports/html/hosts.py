@@ -61,8 +61,9 @@ def hosts(source: Source) -> Map | None:
     if not pairs:
         return None
     shown = _together(pairs, parties)
+    names = {text(row, "address"): text(row, "name") for row in source.rows("hosts") if row["name"]}
     edges = _edges(source, [(shown.get(near, near), shown.get(far, far), row) for near, far, row in pairs])
-    boxes = _boxes(edges, parties, shown)
+    boxes = _boxes(edges, parties, shown, names)
     exact = _edges(source, pairs)
     rows = tuple((_name(parties, one.near), _name(parties, one.far), one) for one in exact)
     words = "; ".join(f"{' '.join(boxes[one.near].lines)} to {' '.join(boxes[one.far].lines)}: {one.words}" for one in edges)
@@ -120,7 +121,7 @@ def _edges(source: Source, pairs: list[tuple[str, str, Row]]) -> list[Edge]:
     ]
 
 
-def _boxes(edges: list[Edge], parties: Mapping[str, Row], shown: Mapping[str, str]) -> dict[str, _Box]:
+def _boxes(edges: list[Edge], parties: Mapping[str, Row], shown: Mapping[str, str], hosts_: Mapping[str, str]) -> dict[str, _Box]:
     """Columns by the longest way from a party that nobody connects to; servers stand in the last one."""
     names = list(dict.fromkeys(one for edge in edges for one in (edge.near, edge.far)))
     column = dict.fromkeys(names, 0)
@@ -136,12 +137,12 @@ def _boxes(edges: list[Edge], parties: Mapping[str, Row], shown: Mapping[str, st
     made = {}
     for name in names:
         at = column[name] if name in sources else last
-        made[name] = _Box(name, tuple(_lines(parties, name, shown)), at, rows[at])
+        made[name] = _Box(name, tuple(_lines(parties, name, shown, hosts_)), at, rows[at])
         rows[at] += 1
     return made
 
 
-def _lines(parties: Mapping[str, Row], name: str, shown: Mapping[str, str]) -> Iterator[str]:
+def _lines(parties: Mapping[str, Row], name: str, shown: Mapping[str, str], hosts_: Mapping[str, str]) -> Iterator[str]:
     if name in shown.values():
         yield name
         return
@@ -151,9 +152,11 @@ def _lines(parties: Mapping[str, Row], name: str, shown: Mapping[str, str]) -> I
         return
     product = f" ({row['product']})" if row["product"] else ""
     yield f"{row['kind']}{product}"
-    yield from text(row, "endpoints").split(",")[:1]
-    if row["names"]:
-        yield text(row, "names").split(",")[0].partition(" ")[0]
+    endpoints = text(row, "endpoints").split(",")
+    yield from endpoints[:1]
+    known = next((hosts_[one] for endpoint in endpoints for one in (endpoint, endpoint.rpartition(":")[0]) if one in hosts_), None)
+    if known or row["names"]:
+        yield known or text(row, "names").split(",")[0].partition(" ")[0]
 
 
 def _name(parties: Mapping[str, Row], identity: str) -> str:

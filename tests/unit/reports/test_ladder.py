@@ -13,7 +13,7 @@ from analyzer.reports.ladder import ladder, mermaid
 from analyzer.reports.lines import plain
 from analyzer.reports.marks import marked, of_result, thinned
 from analyzer.reports.parts import index, part_of
-from analyzer.reports.sequence import Sequence, sequences, sequences_of
+from analyzer.reports.sequence import Lane, Sequence, sequences, sequences_of
 from tests.build import evidence as build
 
 SAMPLES = Path(__file__).parents[3] / "sample_pcaps"
@@ -106,7 +106,7 @@ def test_a_server_connection_of_two_clients_is_one_drawing_of_both() -> None:
     routes = (*made.routes, Route("r2", "c3", ("c2",), "10.0.0.5", "forward"))
     shared = replace(made, connections={**made.connections, "c3": third}, routes=routes)
     [drawn] = sequences_of(shared, "c2")
-    assert drawn.lanes[0] == ("2 clients", "10.0.0.1, 10.0.0.2")
+    assert drawn.lanes[0] == Lane("2 clients", "10.0.0.1, 10.0.0.2")
     assert "c2: server connection of 2 client connections (c1, c3)" in drawn.title
     assert not any(" for c1" in arrow.text for arrow in drawn.arrows)
     [other] = sequences_of(shared, "c3")

@@ -54,6 +54,9 @@ CONTRACT = {
         "connection_persistence affinity encryption_enforced proxy_auth_over_https no_foreign_request"
     ),
     "parties": "party_id kind endpoints names product product_evidence certainty",
+    "clocks": "party_id kind endpoints capture ahead_s error_s steady basis first_time last_time packets",
+    "hosts": "address name name_source roles names names_elsewhere party_ids capture packets",
+    "names": "address name source said_by by_anyone elsewhere times capture packets",
     "logons": ("logon_id client_connection_id server_connection_ids audience mechanism user domain user_source outcome reason round_trips seconds certainty"),
     "requests": "request_id fate stopped_at status fault_code forwarded_as asked_as ran_as seconds certainty",
     "findings": (

@@ -10,14 +10,17 @@ from analyzer.records.kerberos import KdcKind
 from tests.build.talk_kdc import TICKET, as_rep, as_req, kdc_error, tgs_rep, tgs_req
 from tests.unit.auth.builders import number, principal, tlv
 
+TOLD = 1_767_323_045_000_001_000
+"""2026-01-02 03:04:05.000001 UTC, ns since 1970."""
+
 DIGEST = hashlib.sha256(TICKET).digest()
 MESSAGES = {
     "as-req": (as_req("alice"), Clear(KdcKind.AS_REQ, "alice", "LAB.TEST", "krbtgt/LAB.TEST")),
     "as-rep": (as_rep("alice"), Clear(KdcKind.AS_REP, "alice", "LAB.TEST", "krbtgt/LAB.TEST", ticket=DIGEST)),
     "tgs-req": (tgs_req("HTTP/srv01"), Clear(KdcKind.TGS_REQ, None, "LAB.TEST", "HTTP/srv01")),
     "tgs-rep": (tgs_rep("alice", "HTTP/srv01"), Clear(KdcKind.TGS_REP, "alice", "LAB.TEST", "HTTP/srv01", ticket=DIGEST)),
-    "error": (kdc_error(7, "HTTP/srv01"), Clear(KdcKind.ERROR, None, "LAB.TEST", "HTTP/srv01", 7)),
-    "error with a client": (kdc_error(24, "krbtgt/LAB.TEST", "alice"), Clear(KdcKind.ERROR, "alice", "LAB.TEST", "krbtgt/LAB.TEST", 24)),
+    "error": (kdc_error(7, "HTTP/srv01"), Clear(KdcKind.ERROR, None, "LAB.TEST", "HTTP/srv01", 7, server_ns=TOLD)),
+    "error with a client": (kdc_error(24, "krbtgt/LAB.TEST", "alice"), Clear(KdcKind.ERROR, "alice", "LAB.TEST", "krbtgt/LAB.TEST", 24, server_ns=TOLD)),
 }
 EACH = pytest.mark.parametrize("name", MESSAGES)
 

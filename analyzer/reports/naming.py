@@ -1,0 +1,38 @@
+"""Names beside addresses: ``10.0.0.5 (srv01.contoso.com)``. The address always stands, because a name is only what somebody said."""
+
+from analyzer.formats.text import visible
+from analyzer.records.evidence import Evidence
+from analyzer.records.names import HostName
+
+_HOSTS = 6
+_LONGEST = 60
+"""Characters of a name; a longer one is cut."""
+
+
+def name_of(evidence: Evidence, address: str) -> str:
+    """What stands in brackets beside an address: its name, by whom where anyone could say so, and that another address has it, too. Empty without one."""
+    host = next((host for host in evidence.story.hosts if host.address == address), None)
+    return shown(host.names[0]) if host is not None and host.names else ""
+
+
+def shown(name: HostName) -> str:
+    """One name as `name_of` tells it."""
+    text = visible(name.name)
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    by = f", by {name.source.value}" if name.source.by_anyone else ""
+    also = f", as is {name.elsewhere[0]}" if name.elsewhere else ""
+    return text + by + also
+
+
+def named(evidence: Evidence, address: str) -> str:
+    """The address, and its name beside it."""
+    name = name_of(evidence, address)
+    return f"{address} ({name})" if name else address
+
+
+def hosts_told(evidence: Evidence) -> str:
+    """``client 10.0.0.1 (WKS01), server 10.0.0.5 (srv01.contoso.com)``: addresses that have a name, by role; empty where none has."""
+    ours = [host for host in evidence.story.hosts if host.names]
+    told = [f"{' and '.join(host.roles)} {host.address} ({shown(host.names[0])})".strip() for host in ours[:_HOSTS]]
+    more = f" and {len(ours) - _HOSTS:,} more (table hosts)" if len(ours) > _HOSTS else ""
+    return ", ".join(told) + more

@@ -1,0 +1,191 @@
+"""Addresses and their names: every host that takes part in WinRM, what it is called, and who says so.
+
+A name never takes the place of an address, because each of them is a claim: a Host field is what the client asked for, NTLM's target information is what the
+server says of itself, and an answer of LLMNR or NBNS can come from anyone. Names are read where the party at that end is the one that is meant: the Host
+field of a request to a proxy names the server behind it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from msgspec import Struct, field
+
+from analyzer.records.auth import Conversation, Mechanism, NtlmToken
+from analyzer.records.evidence import Evidence
+from analyzer.records.halves import header, request
+from analyzer.records.names import Host, HostName, NameClaim, Naming
+from analyzer.records.story import Kind, Party
+from analyzer.records.transport import Connection
+
+_LOOKED_AT = 32
+"""Exchanges of a connection that are looked at for names."""
+_NAMES = 64
+"""Names of one address that are kept, by source."""
+_PACKETS = 8
+_ORDER = {source: place for place, source in enumerate(Naming)}
+
+
+class _Claim(NamedTuple):
+    """One source says that ``host`` has this name."""
+
+    host: str
+    name: str
+    source: Naming
+    said_by: str
+    packet: int | None
+
+
+class _Told(Struct):
+    """What one source says of one address, together."""
+
+    first: _Claim
+    times: int = 0
+    said_by: dict[str, None] = field(default_factory=dict)
+    packets: dict[int, None] = field(default_factory=dict)
+
+    def add(self, claim: _Claim) -> None:
+        self.times += 1
+        if len(self.said_by) < _PACKETS:
+            self.said_by[claim.said_by] = None
+        if claim.packet is not None and len(self.packets) < _PACKETS:
+            self.packets[claim.packet] = None
+
+
+def of_interest(evidence: Evidence, claims: Iterable[NameClaim]) -> tuple[NameClaim, ...]:
+    """Of what messages over UDP say, what is about an address that takes part in WinRM, or about the name of one."""
+    found = list(claims)
+    if not found:
+        return ()
+    addresses = _addresses(evidence)
+    known = {_first(claim.name) for claim in _spoken(evidence, {}) if claim.host in addresses}
+    known |= {_first(claim.name) for claim in found if claim.host in addresses}
+    return tuple(claim for claim in found if claim.host in addresses or _first(claim.name) in known)
+
+
+def hosts(evidence: Evidence, parties: Sequence[Party], ends: Mapping[str, tuple[str, str]]) -> tuple[Host, ...]:
+    """The addresses in the order in which they first appear, each with its names, the one to show first."""
+    kinds = {party.id: party.kind for party in parties}
+    by_address: dict[str, list[Party]] = {address: [] for address in _addresses(evidence)}
+    for party in parties:
+        for address in dict.fromkeys([*(one.host for one in party.listens), *party.hosts]):
+            by_address.setdefault(address, []).append(party)
+    meant = {identity: (kinds[near], kinds[far]) for identity, (near, far) in ends.items()}
+    heard = (_Claim(one.host, one.name, one.source, one.said_by, one.packet) for one in evidence.names)
+    told: dict[str, dict[tuple[str, Naming], _Told]] = defaultdict(dict)
+    placed: dict[str, list[_Claim]] = defaultdict(list)
+    for claim in (*heard, *_spoken(evidence, meant)):
+        of_host = told[claim.host]
+        key = (claim.name.lower(), claim.source)
+        if key not in of_host:
+            if len(of_host) >= _NAMES:
+                continue
+            of_host[key] = _Told(claim)
+            placed[_first(claim.name)].append(claim)
+        of_host[key].add(claim)
+    return tuple(_host(address, own, told.get(address, {}), placed) for address, own in by_address.items())
+
+
+def _host(address: str, parties: Sequence[Party], told: Mapping[tuple[str, Naming], _Told], placed: Mapping[str, Sequence[_Claim]]) -> Host:
+    names = [_named(one, placed) for one in told.values()]
+    names.sort(key=lambda name: (_ORDER[name.source], "." not in name.name, -name.times, name.name))
+    packets = tuple(dict.fromkeys(packet for party in parties for packet in party.packets))[:_PACKETS]
+    return Host(address, tuple(dict.fromkeys(party.kind.value for party in parties)), tuple(party.id for party in parties), tuple(names), packets)
+
+
+def _named(told: _Told, placed: Mapping[str, Sequence[_Claim]]) -> HostName:
+    first = told.first
+    others = (other.host for other in placed[_first(first.name)] if other.host != first.host and _same(other.name, first.name))
+    version = ip_address(first.host).version
+    elsewhere = [host for host in dict.fromkeys(others) if ip_address(host).version == version]
+    return HostName(first.name, first.source, tuple(told.said_by), told.times, tuple(told.packets), tuple(elsewhere[:_PACKETS]))
+
+
+def _first(name: str) -> str:
+    """The first label, in small letters."""
+    return name.partition(".")[0].lower()
+
+
+def _same(one: str, other: str) -> bool:
+    """Equal names; a name of one label is equal to each that begins with it."""
+    one, other = one.lower(), other.lower()
+    return one == other or (("." not in one or "." not in other) and _first(one) == _first(other))
+
+
+def _addresses(evidence: Evidence) -> dict[str, None]:
+    """The ends of WinRM connections, and the KDCs that their clients asked."""
+    found: dict[str, None] = {}
+    clients = set()
+    for identity, connection in evidence.connections.items():
+        if identity in evidence.winrm:
+            found[connection.client.host] = found[connection.server.host] = None
+            clients.add(connection.client.host)
+    found.update({message.kdc_host: None for message in evidence.kdc if not message.kind.asks and message.client_host in clients})
+    return found
+
+
+def _spoken(evidence: Evidence, meant: Mapping[str, tuple[Kind, Kind]]) -> Iterator[_Claim]:
+    """What connections say of their own ends. ``meant``: the kinds of parties at both ends; without it all connections are taken for direct ones."""
+    for identity, connection in evidence.connections.items():
+        if identity not in evidence.winrm:
+            continue
+        near, far = meant.get(identity, (Kind.CLIENT, Kind.SERVER))
+        talks = evidence.conversations_of.get(identity, ())
+        if far is Kind.SERVER:
+            yield from _tls(connection)
+            yield from _asked(evidence, connection)
+            for talk in talks:
+                yield from _server(connection, talk)
+        if near is Kind.CLIENT:
+            for talk in talks:
+                yield from _client(connection, talk)
+
+
+def _claimed(host: str, name: str | None, source: Naming, said_by: str, packet: int | None) -> Iterator[_Claim]:
+    """Nothing where the name is an address."""
+    text = (name or "").strip().rstrip(".")
+    if not text or text.strip("[]").replace(".", "").isdigit() or ":" in text:
+        return
+    yield _Claim(host, text, source, said_by, packet)
+
+
+def _tls(connection: Connection) -> Iterator[_Claim]:
+    told, client, server = connection.tls, connection.client.host, connection.server.host
+    if told is None:
+        return
+    yield from _claimed(server, told.server_name, Naming.SNI, client, next(iter(told.hello_packets), None))
+    if told.leaf is not None:
+        for name in dict.fromkeys([*told.leaf.names, told.leaf.common_name or ""]):
+            if not name.startswith("*") and " " not in name:
+                yield from _claimed(server, name, Naming.CERTIFICATE, server, told.leaf_packet)
+
+
+def _asked(evidence: Evidence, connection: Connection) -> Iterator[_Claim]:
+    for exchange in evidence.exchanges_of.get(connection.id, ())[:_LOOKED_AT]:
+        asked = request(exchange)
+        host = header(asked, "host") or ""
+        name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
+        yield from _claimed(connection.server.host, name, Naming.HOST, connection.client.host, min(asked.packets, default=None) if asked else None)
+
+
+def _server(connection: Connection, talk: Conversation) -> Iterator[_Claim]:
+    client, server = connection.client.host, connection.server.host
+    if talk.spn and talk.mechanism is Mechanism.KERBEROS:
+        asked = next((step for step in talk.steps if step.token is not None and step.from_client), None)
+        name = talk.spn.partition("/")[2].partition("@")[0].partition(":")[0]
+        yield from _claimed(server, name, Naming.SPN, client, min(asked.packets, default=None) if asked else None)
+    for step in talk.steps:
+        token = None if step.token is None else step.token.ntlm
+        if isinstance(token, NtlmToken) and not step.from_client:
+            for own in (token.server_dns_name, token.server_name):
+                yield from _claimed(server, own, Naming.NTLM, server, min(step.packets, default=None))
+
+
+def _client(connection: Connection, talk: Conversation) -> Iterator[_Claim]:
+    """The workstation's name in an NTLM client's messages: nothing checks it."""
+    client = connection.client.host
+    for step in talk.steps:
+        token = None if step.token is None else step.token.ntlm
+        if isinstance(token, NtlmToken) and step.from_client:
+            yield from _claimed(client, token.workstation, Naming.NTLM, client, min(step.packets, default=None))
