@@ -10,7 +10,7 @@ _PINNED = re.compile(r"^([a-z0-9][a-z0-9._-]*)==(\S+)", re.MULTILINE)
 
 
 def pinned() -> dict[str, str]:
-    return {name: version for name, version in _PINNED.findall(LOCK)}
+    return dict(_PINNED.findall(LOCK))
 
 
 def normal(requirement: str) -> str:
