@@ -14,6 +14,7 @@ from analyzer.formats.text import cells, visible
 from analyzer.records.ids import key_number
 from analyzer.records.result import Result
 from analyzer.records.wsman import Command, Missing, Shell
+from analyzer.reports.asked import operation_lines
 from analyzer.reports.facts import counted
 from analyzer.reports.lines import BLANK, Line, Span, line
 from analyzer.tables.times import on_screen
@@ -56,7 +57,8 @@ def transcript(result: Result, *, mask: bool, width: int | None = None) -> Itera
     for shell in result.shells:
         yield from _shell(result, shell, commands.get((shell.server, shell.id), []), room)
         yield BLANK
-    if not result.shells:
+    yield from operation_lines(result)
+    if not result.shells and not result.evidence.operations:
         yield line("no shell whose messages could be read; `winrm-analyzer info` tells which keys would decrypt the rest")
     elif mask:
         yield line(Span(_NOTE, "dim"))
