@@ -169,8 +169,10 @@ def open_case(path: Input) -> HubCase:
 
 
 def is_case(path: Input) -> bool:
-    """A case folder, by its manifest."""
-    return os.path.isfile(os.path.join(path, "manifest.json"))  # noqa: PTH113, PTH118 (asked of every argument; a path may be of any shape)
+    """A case folder, by its manifest; also one whose writing was interrupted, which `open_case` refuses with these words."""
+    from analyzer.system.files import is_unfinished
+
+    return is_unfinished(path) or os.path.isfile(os.path.join(path, "manifest.json"))  # noqa: PTH113, PTH118 (asked of every argument; a path may be of any shape)
 
 
 def verify(path: Input) -> tuple[str, ...]:

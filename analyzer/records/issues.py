@@ -26,6 +26,7 @@ class Issue(Struct, frozen=True, gc=False):
 
 _KINDS = (
     Kind("capture.unreadable", "error", "The file could not be opened or is no capture format that is understood; nothing of it was read."),
+    Kind("capture.changed", "error", "The file changed while it was read or analyzed; what was read may be of two versions. Copy the file first."),
     Kind("capture.passed-over", "warning", "A file next to captures, or in an archive with them, is no capture or could not be read."),
     Kind("capture.cut", "warning", "The file ends inside a record; everything before that was read."),
     Kind("capture.damaged-record", "error", "A record's lengths contradict each other; reading went on at the next record that can be trusted."),
