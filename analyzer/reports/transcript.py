@@ -13,6 +13,7 @@ from analyzer.records.wsman import Command, Missing, Shell
 from analyzer.reports.asked import operation_lines
 from analyzer.reports.facts import counted
 from analyzer.reports.lines import BLANK, Line, Span, line
+from analyzer.reports.processes import process_lines
 from analyzer.tables.times import on_screen
 
 LABELS = {
@@ -47,6 +48,8 @@ def transcript(result: Result, *, mask: bool) -> Iterator[Line]:
         yield from _shell(result, shell, commands.get((shell.server, shell.id), []))
         yield BLANK
     yield from operation_lines(result)
+    read = {name for shell in result.shells for name in shell.connections}
+    yield from process_lines(result.evidence, tuple(name for name in result.evidence.connections if name not in read))
     if not result.shells and not result.evidence.operations:
         yield line("no shell whose messages could be read; `winrm-analyzer info` tells which keys would decrypt the rest")
     elif mask:
@@ -62,6 +65,7 @@ def _shell(result: Result, shell: Shell, commands: list[Command]) -> Iterator[Li
     if shell.asked_as or shell.ran_as:
         asked, ran = (" and ".join(names) or "no logon in the capture" for names in (shell.asked_as, shell.ran_as))
         yield line(f"  asked as {asked}, ran as {ran}")
+    yield from process_lines(result.evidence, (shell.id, *shell.connections))
     for one in shell.missing:
         yield from _missing(one)
     for command in commands:
