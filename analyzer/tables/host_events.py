@@ -1,12 +1,14 @@
 """The table ``host_events``: what hosts logged of what the packets show."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from analyzer.records.capture import Capture
 from analyzer.records.hostlogs import HostJoin
 from analyzer.records.result import Result
 from analyzer.tables.column import Column, Dtype, Table
+from analyzer.tables.packets import capture_of, packet_set
 
 
 class EventRow(Struct, frozen=True, gc=False):
@@ -14,11 +16,19 @@ class EventRow(Struct, frozen=True, gc=False):
 
     place: int
     one: HostJoin
+    packets: tuple[int, ...]
+    captures: Sequence[Capture]
 
 
 def _rows(result: Result) -> Iterator[EventRow]:
-    for place, one in enumerate(result.evidence.host_logs.joins, 1):
-        yield EventRow(place, one)
+    evidence = result.evidence
+    if not evidence.host_logs.joins:
+        return
+    first = {name: tuple(one.packets[:1]) for name, one in evidence.connections.items()}
+    first |= {one.id: one.packets[:1] for one in evidence.story.logons}
+    first |= {one.id: one.packets[:1] for one in evidence.shells}
+    for place, one in enumerate(evidence.host_logs.joins, 1):
+        yield EventRow(place, one, first.get(one.subject or "", ()), evidence.captures)
 
 
 _COLUMNS: tuple[Column[EventRow], ...] = (
@@ -50,6 +60,8 @@ _COLUMNS: tuple[Column[EventRow], ...] = (
     Column("command_line", Dtype.TEXT, lambda row: row.one.event.command_line, "Of a start the command line."),
     Column("user", Dtype.TEXT, lambda row: row.one.event.user, "The account that the event names first."),
     Column("data", Dtype.TEXT, lambda row: row.one.event.data, "All its fields, as a JSON object."),
+    Column("capture", Dtype.TEXT, lambda row: capture_of(row.packets, row.captures), "The capture of what it was joined to."),
+    Column("packets", Dtype.TEXT, lambda row: packet_set(row.packets, row.captures), "The first packet of what it was joined to."),
     Column("file", Dtype.TEXT, lambda row: row.one.event.file, "The file that it was read from."),
     Column("place", Dtype.INTEGER, lambda row: row.one.event.place, "Which record of that file, from 1."),
 )

@@ -155,6 +155,7 @@ def test_secrets_in_events_are_masked(tmp_path: Path) -> None:
     for one in (case.listed("host_events"), again.listed("host_events"), "".join(case.transcript()), "".join(again.transcript())):
         assert "Ofen9!xyz" not in str(one)
         assert "net user bob ***" in str(one)
+    assert [row["packets"] for row in again.listed("host_events")] == ["1", "1", "1"]
     assert "Ofen9!xyz" in str(case.show_secrets().listed("host_events"))
 
 
