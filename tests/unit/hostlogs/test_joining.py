@@ -124,6 +124,14 @@ def test_a_shell_that_could_not_be_read_has_its_process_by_time(tmp_path: Path) 
     assert "    1280  C:\\Windows\\System32\\wsmprovhost.exe" in text
     assert "      2000  whoami /all" in text
     assert "        2001  C:\\x.exe" in text
+    report = _report(case, tmp_path)
+    assert "  2000  whoami /all" in report
+    assert "    2001  C:\\x.exe" in report
+
+
+def _report(case: Case, tmp_path: Path) -> str:
+    case.report(tmp_path / "report.html")
+    return (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_process_at_another_time_or_on_another_host_is_none(tmp_path: Path) -> None:

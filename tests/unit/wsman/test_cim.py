@@ -151,6 +151,10 @@ def test_the_table_the_transcript_and_the_mask(tmp_path: Path) -> None:
     assert "Win32_Service.Create (root/cimv2) [service]" in text
     assert "Ofen9!xyz" not in text + str(case.listed("findings"))
     assert "Kachel7?abc" not in text + str(case.listed("findings"))
+    case.report(tmp_path / "report.html")
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Invoke Win32_Service.Create (root/cimv2)" in report
+    assert "Ofen9!xyz" not in report
     case.save(tmp_path / "case")
     again = analyzer.open_case(tmp_path / "case")
     assert [row["arguments"] for row in again.listed("operations")] == [service["arguments"], registry["arguments"]]
