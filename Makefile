@@ -11,7 +11,7 @@ SAMPLE := sample_pcaps/badproxy-close-after-200/capture.pcap
 SITE ?= build/site
 MAN ?= build/man
 
-.PHONY: site man demo quick test lint types check mutants accuracy bench docs notebooks lab setup clean hostile
+.PHONY: fuzz asan site man demo quick test lint types check mutants accuracy bench docs notebooks lab setup clean hostile
 .DEFAULT_GOAL := check
 
 demo: $(STAMP)   ## analyze a sample capture: a proxy that closes the connection right after the logon
@@ -44,6 +44,24 @@ mutants: $(STAMP)   ## are changes at edges noticed? 40 mutants of rules, scheme
 
 hostile: $(STAMP)   ## captures that are built to cost time or memory, through the whole command, and every pattern pumped with its own pieces
 	WINRM_HOSTILE=1 $(BIN)/python -m pytest -q tests/hostile
+
+SECONDS ?= 240
+FUZZ ?=
+
+fuzz: $(STAMP)   ## fuzz each reader by coverage for SECONDS (240), one after the other (FUZZ="xml tls": only these); then 1,000 damaged captures through the command
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(FUZZ)
+	$(BIN)/python -m tests.fuzz.command 1000 --built 100
+
+ASAN := build/asan
+ASAN_CAPTURES ?= 3000
+
+asan: $(STAMP)   ## the compiled modules under AddressSanitizer, over 3,000 damaged captures (ASAN_CAPTURES)
+	rm -rf $(ASAN) && mkdir -p $(ASAN)
+	CFLAGS="-fsanitize=address -fno-omit-frame-pointer -g -O1" LDFLAGS=-fsanitize=address REQUIRE_COMPILED=1 \
+		$(BIN)/python setup.py --quiet build --build-base $(ASAN)/work --build-lib $(ASAN)/lib
+	cd $(ASAN)/lib && ASAN_OPTIONS=detect_leaks=0:abort_on_error=0:exitcode=99 PYTHONMALLOC=malloc LD_PRELOAD=$$(gcc -print-file-name=libasan.so) \
+		PYTHONPATH=$(CURDIR) $(CURDIR)/$(BIN)/python -m tests.fuzz.asan $(ASAN_CAPTURES)
 
 accuracy: $(STAMP)   ## precision and recall over all samples, also into docs/accuracy.md
 	$(BIN)/python -m tests.golden.accuracy

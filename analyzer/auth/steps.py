@@ -54,7 +54,7 @@ def _word(conversation: Conversation, steps: Sequence[Step], status: int | None)
     challenged = any(step.token is not None and step.token.step == "challenge" for step in steps if not step.from_client)
     exchange = steps[0].exchange
     unanswered = "negotiate" if sent is not None and sent.step == "negotiate" else "authenticate"
-    if exchange == conversation.ends:
+    if exchange == conversation.ends and conversation.outcome is not Outcome.NOT_EXAMINED:
         return "accepted" if conversation.outcome is Outcome.ACCEPTED else "refused"
     if challenged or (status == DEMANDS[conversation.audience]):
         return "challenge"

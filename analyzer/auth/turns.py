@@ -25,10 +25,10 @@ GATEWAY_STATUSES = (502, 503, 504)
 """RFC 9110 sections 15.6.3 to 15.6.5: statuses by which a gateway speaks for a server that it could not ask."""
 
 
-PAGE_STATUSES = (301, 302, 303, 307, 308, 400, 404, 405, 411, 413, 414, 431)
-"""Statuses that HTTP.sys, IIS or a device gives before WinRM sees a request."""
 _OWN_MEDIA = ("application/soap+xml", "multipart/encrypted", "multipart/x-multi-encrypted")
-_BAD_REQUEST = 400
+_SUCCESS = 200
+_WITHOUT_BODY = (400, 500)
+_PAGES = ("text/html", "application/xhtml+xml")
 
 
 class Reply(StrEnum):
@@ -159,7 +159,9 @@ def _reply(response: Response | None, audience: Audience, answer: Step | None, o
             return Reply.OTHER
         if response.status in GATEWAY_STATUSES:
             return Reply.GATEWAY
-        return Reply.PAGE if (answer is None or answer.token is None) and _is_page(response) else Reply.FINAL
+        if answer is not None and answer.token is not None:
+            return Reply.DEMAND if rejects(answer.token) else Reply.FINAL
+        return Reply.FINAL if _is_of_winrm(response) else Reply.PAGE
     token = None if answer is None else answer.token
     stale = any((one.param("stale") or "").lower() == "true" for one in offered if one.scheme.lower() == "digest")
     goes_on = stale if token is None else not rejects(token)
@@ -168,13 +170,16 @@ def _reply(response: Response | None, audience: Audience, answer: Step | None, o
     return Reply.CHALLENGE if goes_on else Reply.DEMAND
 
 
-def _is_page(response: Response) -> bool:
-    """An answer of the HTTP layer (HTTP.sys, IIS, a gateway) below the service: WinRM itself answers with SOAP, or with 400 and no body where it could not
-    decrypt the request."""
-    if response.status not in PAGE_STATUSES:
-        return False
+def _is_of_winrm(response: Response) -> bool:
+    """An answer that only a service gives that let the client in: a success that is no page for people, SOAP with whatever status, or no body at all with 400
+    (WinRM could not decrypt the request) or 500 (it takes no request that is not encrypted). All else HTTP.sys, IIS, a gateway or a device may say, and none
+    of them looked at who sent the request."""
     media = next((field.value for field in response.headers if field.name.lower() == "content-type"), "").partition(";")[0].strip().lower()
-    return not media.startswith(_OWN_MEDIA) and (response.status != _BAD_REQUEST or response.body.size > 0)
+    if media.startswith(_OWN_MEDIA):
+        return True
+    if _SUCCESS <= response.status < _SUCCESS + 100:
+        return media not in _PAGES
+    return response.status in _WITHOUT_BODY and response.body.size == 0
 
 
 def _head_is_cut(response: Response) -> bool:

@@ -22,7 +22,7 @@ from analyzer.formats.holes import Holed, shown, text_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog, key_log
 from analyzer.psrp.layers import MOST as MOST_OF_LAYERS
-from analyzer.psrp.methods import invoked, ran
+from analyzer.psrp.methods import ran
 from analyzer.psrp.shells import Built, Place, shells
 from analyzer.records.auth import Audience, Conversation, CredsspFacts, Identity, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
@@ -43,6 +43,7 @@ from analyzer.settings import Limits
 from analyzer.wsman.cim import cim_half
 from analyzer.wsman.copies import once
 from analyzer.wsman.envelope import decoded, described_text, encoding_of
+from analyzer.wsman.invoke import invoked
 from analyzer.wsman.structure import seen
 from analyzer.wsman.winrs import operation
 

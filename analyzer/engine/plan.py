@@ -24,12 +24,13 @@ from msgspec.structs import replace
 
 from analyzer.auth.conversations import conversations
 from analyzer.auth.steps import steps_of
+from analyzer.engine.budget import OFTEN, READING, UNBOUNDED, Budget, bounded, cut
 from analyzer.engine.room import room_of, too_large
 from analyzer.formats.content import Room
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog
 from analyzer.formats.tls_facts import answers_in_tls, tls_facts
-from analyzer.http.exchanges import Parsed, Tunnel, parse
+from analyzer.http.exchanges import Parsed, Tunnel, most_exchanges, parse
 from analyzer.http.http2 import Start, speaks_http2, upgraded
 from analyzer.http.http2 import parse as parse_http2
 from analyzer.proxy.healing import lent
@@ -79,12 +80,13 @@ class Talk(NamedTuple):
 
 
 class Tools(NamedTuple):
-    """What reading needs besides the evidence: where bytes are, where plaintext goes, the TLS secrets, the limits."""
+    """What reading needs besides the evidence: where bytes are, where plaintext goes, the TLS secrets, the limits, and the run's budget."""
 
     fetch: Fetch
     store: Store
     keys: KeyLog
     limits: Limits
+    budget: Budget = UNBOUNDED
 
 
 class Work(NamedTuple):
@@ -134,6 +136,22 @@ def _framed(reader: Reader, source: tuple[str, int], target: tuple[str, int]) ->
         reader.at += size
 
 
+def affordable(todo: Sequence[Work], limits: Limits) -> tuple[tuple[Work, ...], Limits, tuple[Issue, ...]]:
+    """The connections that are read, the limits of this run's exchanges, and what was left out; twins of what was left out are connections of their own."""
+    kept, limits, issues = bounded(todo, [weight(item) for item in todo], limits, lambda item: item.flows[0].capture)
+    if not issues:
+        return tuple(kept), limits, ()
+    numbers = {item.number for item in kept}
+    alone = (
+        item._replace(
+            twin_of=item.twin_of if item.twin_of in numbers else None,
+            views=tuple(view for view in item.views if view[0] in numbers),
+        )
+        for item in kept
+    )
+    return tuple(alone), limits, issues
+
+
 def work(flows: Sequence[Flow]) -> tuple[Work, ...]:
     """Job *threads*: every flow of all captures, in order of captures, then of first packets."""
     found = threads(flows)
@@ -161,9 +179,11 @@ def weight(item: Work) -> int:
 
 
 def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = None) -> tuple[Talk, ...]:
-    """Job *talk*: reads the connections of one shard."""
+    """Job *talk*: reads the connections of one shard, those that the run's seconds are enough for."""
     out: list[Talk] = []
     for item in shard:
+        if tools.budget.spent(READING):
+            break
         made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits)
         if item.twin_of is not None:
             made = replace(made, twin_of=connection_id(item.twin_of))
@@ -177,6 +197,16 @@ def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = 
     return tuple(out)
 
 
+def unread_connections(todo: Sequence[Work], talks: Iterable[Talk], budget: Budget) -> tuple[Issue, ...]:
+    """The issue of the connections that there was no time for."""
+    read = {_place(item.connection.id)[0] for item in talks}
+    left = [item for item in todo if item.number not in read]
+    if not left:
+        return ()
+    told = f"seconds={budget.seconds:g}: {len(left)} of {len(todo)} connections were not read"
+    return (Issue("tcp.limit", told, capture=left[0].flows[0].capture, repeats=len(left)),)
+
+
 def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int, wanted: str | None = None) -> list[Talk]:
     """One connection; a CONNECT tunnel in it is read as a connection of its own, to the host ``wanted``."""
     fetch, limits = tools.fetch, tools.limits
@@ -188,7 +218,7 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
     if made.protocol != "http" and not made.tls_opened and not (made.protocol == "other" and speaks_http2(made, fetch)):
         opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if _hides(made) else ()
         return [Talk(made, (), (), (), (*issues, *opaque))]
-    found, tunnel = _said(made, issues, fetch, limits)
+    found, tunnel = _said(made, issues, fetch, limits, tools.budget)
     if tunnel is None:
         return [found]
     outer = replace(made, protocol="connect")
@@ -208,13 +238,18 @@ def _parsed(made: Connection, fetch: Fetch, limits: Limits) -> Parsed:
     return Parsed((*before, *rest.exchanges), None, rest.issues)
 
 
-def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Limits) -> tuple[Talk, Tunnel | None]:
+def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Limits, budget: Budget = UNBOUNDED) -> tuple[Talk, Tunnel | None]:
     """What a connection says in HTTP, and the tunnel in it."""
     parsed = _parsed(made, fetch, limits)
-    complaints = [*issues, *parsed.issues]
+    exchanges, over = cut(made, parsed.exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
+    complaints = [*issues, *parsed.issues, *over]
     described_messages: list[Message] = []
     room = Room(room_of(made, limits))
-    for exchange in parsed.exchanges:
+    for place, exchange in enumerate(exchanges):
+        if place % OFTEN == OFTEN - 1 and budget.spent(READING):
+            exchanges, over = cut(made, exchanges, place, f"seconds={budget.seconds:g}")
+            complaints += over
+            break
         found, problems = messages(made, exchange, fetch, limits)
         complaints += problems
         for message in found:
@@ -223,9 +258,9 @@ def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Lim
             complaints += problems
     if room.full:
         complaints.append(too_large(made, limits))
-    spoken, problems = conversations(made, parsed.exchanges, limits)
+    spoken, problems = conversations(made, exchanges, limits)
     complaints += problems
-    return Talk(made, parsed.exchanges, tuple(described_messages), spoken, tuple(complaints), issues), parsed.tunnel
+    return Talk(made, exchanges, tuple(described_messages), spoken, tuple(complaints), issues), parsed.tunnel
 
 
 def _tunnel(outer: Connection, tunnel: Tunnel, tools: Tools, depth: int) -> list[Talk]:

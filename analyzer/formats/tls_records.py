@@ -3,6 +3,7 @@
 Records are found one after the other by their lengths; after a hole the next plausible record header is looked for.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 
@@ -14,6 +15,9 @@ CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 CLIENT_HELLO, SERVER_HELLO, FINISHED, KEY_UPDATE = 1, 2, 20, 24
 _HEADER = 5
 _LARGEST = (1 << 14) + 2048
+_WINDOW = 1 << 16
+"""Bytes that are searched at a time for the beginning of a record."""
+_BEGINS = re.compile(rb"[\x14-\x18](?=\x03[\x00-\x04])")
 _ENCRYPT_THEN_MAC, _SUPPORTED_VERSIONS = 22, 43
 _HELLO_RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 
@@ -75,13 +79,16 @@ def _next_header(reader: Reader, at: int) -> int | None:
     """The next place where a captured segment, or any captured byte, begins with a record header that another one follows (or the end)."""
     place = reader.next_data(at)
     while place is not None and place < reader.stream.size:
-        reader.at = place
-        header = reader.peek(_HEADER)
-        if _plausible(header):
-            reader.at = end = place + _HEADER + int.from_bytes(header[3:5], "big")
-            if end >= reader.stream.size or _plausible(reader.peek(_HEADER)) or not reader.peek(1):
-                return place
-        place = reader.next_data(place + 1)
+        data = reader.read(place, place + _WINDOW)
+        for found in _BEGINS.finditer(data):
+            reader.at = place + found.start()
+            header = reader.peek(_HEADER)
+            if _plausible(header):
+                reader.at = end = place + found.start() + _HEADER + int.from_bytes(header[3:5], "big")
+                if end >= reader.stream.size or _plausible(reader.peek(_HEADER)) or not reader.peek(1):
+                    return place + found.start()
+        whole = len(data) == _WINDOW  # a header may begin in the last bytes of a window, not before a hole
+        place = reader.next_data(place + (len(data) - _HEADER + 1 if whole else max(len(data), 1)))
     return None
 
 

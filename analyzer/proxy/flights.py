@@ -4,6 +4,9 @@ Keys, strongest first. A token of a handshake beyond its first message, a sealed
 or a Basic credential repeats (``repeated_token``: it says who sent a request, not which one it is), so equal keys alone never decide: pairs must nest in time
 as well, and more than one possible partner is no pair. A PROXY header names the client's own connection
 (``proxy_header``): then order does it.
+
+Some keys anyone can copy who saw them: a client's token, a MessageID, a PROXY header. Others prove (``proofs``): a server's challenge or answer, and a body
+that is encrypted or has a MessageID of its own, to the byte.
 """
 
 import binascii
@@ -36,6 +39,7 @@ class Flight(Struct, frozen=True, gc=False):
     exchange: Exchange
     connection: Connection
     keys: tuple[Key, ...]
+    proofs: frozenset[Key]
     start: int
     end: int | None
     open_end: int
@@ -114,14 +118,18 @@ def _flight(
 ) -> Flight:
     answered = not isinstance(response, Absent)
     keys = list(_request_keys(request, messages.get(request.id)))
+    proofs = set(_proofs(keys, messages.get(request.id)))
     if not isinstance(response, Absent):
-        keys += _response_keys(response)
+        answers = list(_response_keys(response))
+        proofs.update(_proofs(answers, messages.get(response.id)))
+        keys += answers
     if place is not None:
         keys.append(("proxy_header", f"{place[0].host} {place[0].port} {place[1] + exchange.position}".encode()))
     return Flight(
         exchange=exchange,
         connection=connection,
         keys=tuple(keys),
+        proofs=frozenset(proofs),
         start=request.first_ns,
         end=response.last_ns if not isinstance(response, Absent) else None,
         open_end=open_end,
@@ -171,6 +179,14 @@ def _response_keys(response: Response) -> Iterable[Key]:
         yield name, b"s" + value
     if response.body.size and not isinstance(response.body.digest, Absent):
         yield "body_digest", b"s" + response.body.digest
+
+
+def _proofs(keys: Iterable[Key], message: Message | None) -> Iterable[Key]:
+    """Those that nobody has who did not get them from the sender's own message, as it is: what another sender chooses is none."""
+    own = message is not None and bool(message.parts or message.message_id or message.relates_to)
+    for basis, value in keys:
+        if (basis == "body_digest" and own) or (basis == "token" and is_of_response(value)):
+            yield basis, value
 
 
 def is_of_response(value: bytes) -> bool:

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from analyzer.proxy.clocks import clocks, leg_samples, twin_samples
 from analyzer.proxy.flights import Flight, flights
-from analyzer.proxy.joins import Pair, joined, without_shortcuts
+from analyzer.proxy.joins import ADDRESSES, HEADERS, Pair, joined, without_shortcuts
 from analyzer.proxy.order import ordered
 from analyzer.proxy.times import Clocks, shifted
 from analyzer.proxy.timing import timed
@@ -21,6 +21,8 @@ from analyzer.records.transport import Connection
 
 _TIMED_CONFIDENCE = 0.6
 _TIMED_ON_KNOWN_CONNECTIONS = 0.8
+_CHOSEN_CONFIDENCE = 0.95
+"""At most, where a key that anyone can copy and the addresses are all there is."""
 _CONFIDENCE = {"token": 1.0, "body_digest": 1.0, "message_id": 0.95, "proxy_header": 0.95, "repeated_token": 0.9}
 
 
@@ -54,7 +56,9 @@ def hops(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple
     ambiguous = {index: choices for index, choices in {**exact.ambiguous, **inferred.ambiguous}.items() if index not in settled}
     order = {flight.exchange.id: place for place, flight in enumerate(found)}
     made.sort(key=lambda hop: order[hop.far])
-    return Joined(tuple(made), known_clocks, _legs(found, exact.ambiguous), tuple(_issues(found, ambiguous)))
+    joined_at_last = {(hop.near_connection, hop.far_connection) for hop in made}
+    issues = (*_issues(found, ambiguous), *_unproved(found, exact.unproved, joined_at_last))
+    return Joined(tuple(made), known_clocks, _legs(found, exact.ambiguous), issues)
 
 
 def _legs(found: Sequence[Flight], ambiguous: Mapping[int, tuple[int, ...]]) -> Legs:
@@ -67,13 +71,14 @@ def _legs(found: Sequence[Flight], ambiguous: Mapping[int, tuple[int, ...]]) -> 
 def _hop(found: Sequence[Flight], pair: Pair, known_clocks: Clocks, known: set[tuple[str, str]]) -> Hop:
     near, far = found[pair.near], found[pair.far]
     inferred = _TIMED_ON_KNOWN_CONNECTIONS if (near.connection.id, far.connection.id) in known else _TIMED_CONFIDENCE
+    most = _CHOSEN_CONFIDENCE if ADDRESSES in pair.bases else inferred if HEADERS in pair.bases else 1.0
     return Hop(
         near=near.exchange.id,
         far=far.exchange.id,
         near_connection=near.connection.id,
         far_connection=far.connection.id,
         bases=pair.bases,
-        confidence=_CONFIDENCE.get(pair.bases[0], inferred),
+        confidence=min(_CONFIDENCE.get(pair.bases[0], inferred), most),
         delay_ns=shifted(far, far.start, known_clocks) - shifted(near, near.start, known_clocks),
         header_changes=header_changes(near.exchange, far.exchange),
     )
@@ -127,3 +132,27 @@ def _issues(found: Sequence[Flight], ambiguous: Mapping[int, tuple[int, ...]]) -
         names = ", ".join(found[choice].exchange.id for choice in choices)
         issues.append(Issue("proxy.ambiguous", f"could belong to {names}", flight.exchange.id, capture, number))
     return issues
+
+
+_WORDS = {"token": "token", "body_digest": "body", "message_id": "MessageID", "proxy_header": "client in its PROXY header", "repeated_token": "credential"}
+
+
+def _unproved(found: Sequence[Flight], unproved: Sequence[tuple[int, int, str]], joined_at_last: set[tuple[str, str]]) -> list[Issue]:
+    """One for each flight that has a key in common with others, while nothing proves that they are its other side. A password used twice is no sign."""
+    partners: dict[tuple[int, str], list[int]] = {}
+    for near, far, basis in unproved:
+        if basis != "repeated_token" and (found[near].connection.id, found[far].connection.id) not in joined_at_last:
+            partners.setdefault((far, basis), []).append(near)
+    issues = []
+    for (far, basis), nears in sorted(partners.items()):
+        flight = found[far]
+        request = flight.exchange.request
+        key = None if isinstance(request, Absent) or not request.packets else request.packets[0]
+        capture, number = (flight.connection.capture, None) if key is None else (key_capture(key), key_number(key))
+        names = ", ".join(found[near].exchange.id for near in nears[:_GIVEN])
+        issues.append(Issue("proxy.unproved", f"the same {_WORDS[basis]} as {names}", flight.exchange.id, capture, number))
+    return issues
+
+
+_GIVEN = 8
+"""Exchanges that an issue names."""

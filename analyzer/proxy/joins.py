@@ -7,6 +7,9 @@ Flights with an equal key, on different connections, are candidates; groups are 
 negotiate that every handshake repeats, are only looked at among neighbours in time, so the cost stays linear). A candidate must be oriented: by nesting where
 both legs were captured by one clock, else by addresses, by what proxies add to a request, and by the longer one being the outer one. Of several candidates
 the one with most in common wins, then the tightest; a tie is no pair but is reported as ambiguous.
+
+A key that anyone can copy makes a pair only between addresses that agree: the host that the near leg goes to is the one that the far leg comes from, or keys
+that prove join these two hosts elsewhere. Where both requests name one server and one client software, and say the same, it is inferred.
 """
 
 from collections import defaultdict
@@ -45,11 +48,19 @@ class Found(Struct, frozen=True, gc=False):
 
     pairs: tuple[Pair, ...]
     ambiguous: Mapping[int, tuple[int, ...]]
+    unproved: tuple[tuple[int, int, str], ...] = ()
+    """Flights with an equal key that anyone can copy, between hosts that nothing else joins: no pairs; and the key's basis."""
+
+
+ADDRESSES, HEADERS = "addresses", "headers"
+"""The basis of a pair, beside keys that anyone can copy: its addresses agree; or all that tells it is what the requests say, which is inference."""
 
 
 def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
     """``clocks``: None when not known yet for any capture."""
     candidates = _candidates(flights)
+    known = _proved_hosts(flights, candidates)
+    unproved: list[tuple[int, int, str]] = []
     by_far: dict[int, list[Pair]] = defaultdict(list)
     for (one, other), keys in candidates.items():
         if all(basis == "repeated_token" for basis, _ in keys) and not _may_be_one(flights[one], flights[other], clocks):
@@ -59,6 +70,12 @@ def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
         if oriented is None:
             continue
         bases = tuple(sorted({basis for basis, _ in keys}, key=lambda basis: list(_WEIGHTS).index(basis)))
+        if not _proofs(flights, one, other, keys):
+            told = _told_by(flights[oriented[0]], flights[oriented[1]], known)
+            if told is None:
+                unproved.append((*oriented, bases[0]))
+                continue
+            bases += told
         by_far[oriented[1]].append(Pair(*oriented, bases, weight))
     against = _minority(flights, by_far)
     pairs = []
@@ -73,7 +90,47 @@ def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
         else:
             ambiguous[far] = best
     kept, ambiguous = _one_to_one(flights, pairs, ambiguous)
-    return Found(without_shortcuts(flights, kept), ambiguous)
+    return Found(without_shortcuts(flights, kept), ambiguous, tuple(unproved))
+
+
+def _proofs(flights: Sequence[Flight], one: int, other: int, keys: Iterable[tuple[str, bytes]]) -> int:
+    """How many of the keys prove that the two are one."""
+    return len(flights[one].proofs & flights[other].proofs & set(keys))
+
+
+def _proved_hosts(flights: Sequence[Flight], candidates: Mapping[tuple[int, int], Iterable[tuple[str, bytes]]]) -> set[tuple[str, str]]:
+    """Pairs of connections, either way, and (host that one goes to, host that the other comes from), of which a pair of exchanges is proved."""
+    known: set[tuple[str, str]] = set()
+    for (one, other), keys in candidates.items():
+        if _proofs(flights, one, other, keys):
+            a, b = flights[one].connection, flights[other].connection
+            known |= {(a.id, b.id), (b.id, a.id), (a.server.host, b.client.host), (b.server.host, a.client.host)}
+    return known
+
+
+def _told_by(near: Flight, far: Flight, known: AbstractSet[tuple[str, str]]) -> tuple[str, ...] | None:
+    """What else joins two flights with keys that anyone can copy: the bases to add (none where proofs join their connections or hosts); None: nothing."""
+    hosts = (near.connection.server.host, far.connection.client.host)
+    if hosts in known or (near.connection.id, far.connection.id) in known:
+        return ()
+    if hosts[0] == hosts[1]:
+        return (ADDRESSES,)
+    return (HEADERS,) if same_words(near, far) and _one_body(near, far) else None
+
+
+def _one_body(one: Flight, other: Flight) -> bool:
+    """Both requests are here whole, and say the same."""
+    a, b = one.exchange.request, other.exchange.request
+    if isinstance(a, Absent) or isinstance(b, Absent) or not (a.body.complete and b.body.complete):
+        return False
+    return isinstance(a.body.digest, bytes) and a.body.digest == b.body.digest
+
+
+def same_words(near: Flight, far: Flight) -> bool:
+    """The requests name one server and one client software, and only one of them can go to that server directly."""
+    a, b = near.connection, far.connection
+    apart = a.server != b.server and a.client.host != b.client.host
+    return apart and bool(near.authority) and near.authority == far.authority and near.agent == far.agent and bool(near.agent)
 
 
 def without_shortcuts(flights: Sequence[Flight], pairs: Iterable[Pair]) -> tuple[Pair, ...]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from analyzer.proxy.flights import Flight, is_of_response
-from analyzer.proxy.joins import Pair, hints
+from analyzer.proxy.joins import Pair, hints, same_words
 from analyzer.proxy.times import GATEWAY, Clocks, nested, same_clock, shifted
 from analyzer.records.transport import Connection, Endpoint
 
@@ -119,7 +119,7 @@ def _possible(near: Flight, far: Flight, proved: _Known, clocks: Clocks) -> bool
         return False
     if set(near.keys) != set(far.keys) and contradict(near, far):
         return False
-    return linked or near.connection.server.host == far.connection.client.host or _same_words(near, far)
+    return linked or near.connection.server.host == far.connection.client.host or same_words(near, far)
 
 
 def alike(near: Flight, far: Flight, *, known: bool) -> bool:
@@ -130,13 +130,6 @@ def alike(near: Flight, far: Flight, *, known: bool) -> bool:
     if one != other and not (known and (one.endswith(other) or other.endswith(one))):
         return False
     return answer == beyond or (known and answer in GATEWAY)
-
-
-def _same_words(near: Flight, far: Flight) -> bool:
-    """The requests name one server and one client software, and only one of them can go to that server directly."""
-    a, b = near.connection, far.connection
-    apart = a.server != b.server and a.client.host != b.client.host
-    return apart and bool(near.authority) and near.authority == far.authority and near.agent == far.agent and bool(near.agent)
 
 
 def contradict(near: Flight, far: Flight) -> bool:

@@ -121,9 +121,11 @@ class _Object(Struct, Generic[Place]):
     def complete(self) -> bool:
         return self.begun and self.last is not None and (self.broken or len(self.blobs) == self.last + 1)
 
-    def message(self) -> PsMessage:
-        """What there is of it. A fragment that is missing is a hole as long as the others where these are all of one length, as senders fill them, else of
-        unknown size, as the end of the object always is."""
+    def message(self, room: int) -> tuple[PsMessage, int]:
+        """What there is of it, and how much of ``room`` it took. A fragment that is missing is a hole as long as the others where these are all of one length,
+        as senders fill them, else of unknown size, as the end of the object always is. The numbers are only what the sender says, so that beyond four times
+        what is there only ``room`` bytes are believed."""
+        spent = 0
         numbers = sorted(self.blobs)
         pieces: list[Holed] = []
         expected = 0
@@ -132,12 +134,14 @@ class _Object(Struct, Generic[Place]):
         for number in numbers:
             if number != expected:
                 missing = None if size is None else size * (number - expected)
-                pieces.append(lost(missing if missing is not None and missing <= max(_FREE, 4 * self.size) else None))
+                if missing is not None and missing > 4 * self.size:
+                    spent, missing = (spent + missing, missing) if spent + missing <= room else (spent, None)
+                pieces.append(lost(missing))
             pieces.append(self.blobs[number])
             expected = number + 1
         if self.last is None or expected != self.last + 1 or self.broken:
             pieces.append(lost(None))
-        return _message(pieces[0] if len(pieces) == 1 else joined(pieces), self.owner)
+        return _message(pieces[0] if len(pieces) == 1 else joined(pieces), self.owner), spent
 
 
 class Defragmenter(Generic[Place]):
@@ -149,6 +153,7 @@ class Defragmenter(Generic[Place]):
 
     def __init__(self, limit: int = 64 << 20) -> None:
         self._limit = limit
+        self._room = _FREE
         self.cut = 0
         self._objects: dict[int, list[_Object[Place]]] = {}
 
@@ -197,7 +202,9 @@ class Defragmenter(Generic[Place]):
         self.cut += known.broken
         if not own:
             del self._objects[identity]
-        return Found(known.message(), tuple(known.places))
+        message, spent = known.message(self._room)
+        self._room -= spent
+        return Found(message, tuple(known.places))
 
     def unfinished(self, owner: str | None = None) -> Iterator[Found[Place]]:
         """What lacks fragments, as far as it is there: of one command, which will get no more of them, or (None) of all at the end of the capture."""

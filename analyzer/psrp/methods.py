@@ -7,26 +7,15 @@ Each is a command of the kind ``cim``: its text is the command line, what came b
 connection, since the protocol has none.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from html import unescape
 from typing import NamedTuple
-
-from msgspec.structs import replace
 
 from analyzer.formats.holes import shown
 from analyzer.psrp.layers import opened
 from analyzer.psrp.shells import Place
-from analyzer.records.sealing import Message
 from analyzer.records.wsman import Command, Missing, Operation, OutputRun, Outputs, Shell
 
-_ACTION = re.compile(r"/(win32_process/create|scx_operatingsystem/execute(?:shell)?command)(response)?$", re.IGNORECASE)
-_LINE = {"win32_process/create": "CommandLine"}
-_ARGUMENT = re.compile(r"<(?:\w{1,20}:)?(CommandLine|command)(?:\s[^<>]{0,200})?>([^<>]*)</")
-_RETURNED = re.compile(r"<(?:\w{1,20}:)?(ReturnValue|ProcessId|ReturnCode|StdOut|StdErr)(?:\s[^<>]{0,200})?>([^<>]*)</")
-INVOKE = "Invoke"
-"""The name of the operation that asks for a method, and, with ``Response``, of its answer."""
 _REFUSED = 400
 
 
@@ -37,22 +26,8 @@ class Ran(NamedTuple):
     commands: tuple[Command, ...]
 
 
-def invoked(message: Message, text: str, ts_ns: int, packets: tuple[int, ...], status: int | None) -> Operation | None:
-    """The operation that an envelope is, when it runs a command line by a method, or answers that; None for all others."""
-    found = _ACTION.search(message.action or "")
-    if found is None or message.from_client == bool(found[2]):
-        return None
-    name = INVOKE if message.from_client else f"{INVOKE}Response"
-    operation = Operation(message.id, message.exchange, message.from_client, ts_ns, packets, name, message.resource_uri, status=status)
-    if not message.from_client:
-        return replace(operation, arguments=tuple(f"{name}={unescape(value)}" for name, value in _RETURNED.findall(text) if value))
-    name = _LINE.get(found[1].lower(), "command")
-    line = next((one[2] for one in _ARGUMENT.finditer(text) if one[1] == name), None)
-    return operation if line is None else replace(operation, command=unescape(line))
-
-
 def ran(operations: Iterable[Operation], places: Mapping[str, Place]) -> Ran:
-    """``operations`` as `invoked` gives them, each message once; ``places`` by exchange id."""
+    """``operations`` as `analyzer.wsman.invoke` gives them, each message once; ``places`` by exchange id."""
     pairs: dict[str, dict[bool, Operation]] = defaultdict(dict)
     for operation in operations:
         pairs[operation.exchange].setdefault(operation.from_client, operation)

@@ -90,6 +90,12 @@ _KINDS = (
     ),
     Kind("wsman.limit", "warning", "A limit of reading messages and commands was reached; the detail names it."),
     Kind("proxy.ambiguous", "note", "An exchange could belong to several exchanges of the other side; no pairing was made."),
+    Kind(
+        "proxy.unproved",
+        "note",
+        "Two requests have a MessageID, token or body in common that anyone who saw it can copy. No address, answer or encrypted body joins them, so they were "
+        "not taken for two sides of a proxy.",
+    ),
     Kind("proxy.healed", "note", "Bytes of an encrypted body that one side of a proxy lacks were taken from the other side, where the body is the same."),
     Kind("proxy.one-leg", "note", "The requests look proxied but the other side is not in the evidence."),
     Kind("sigma.unsupported", "warning", "A file of the Sigma folder is damaged or uses what is not supported; the detail says what. It was not run."),

@@ -53,7 +53,8 @@ _COLUMNS: tuple[Column[HopRow], ...] = (
         lambda row: ",".join(row.hop.bases) or None,
         "What the pairing rests on, strongest first: `token`, `body_digest`, `message_id`, `proxy_header`, "
         "`repeated_token` (Basic, NTLM negotiate), `tunnel`, "
-        "`stream_bytes`, `headers`, `timing`, `order` (the place between two pairs that are proved).",
+        "`stream_bytes`, `headers`, `timing`, `order` (the place between two pairs that are proved), "
+        "`addresses` (the keys before it can be copied; the proxy's address is the same on both sides).",
     ),
     Column("confidence", Dtype.NUMBER, lambda row: row.hop.confidence, "0 to 1."),
     Column("proxy_delay_s", Dtype.NUMBER, lambda row: seconds(row.hop.delay_ns), "How much later the request left the proxy, by the captures' own clocks."),

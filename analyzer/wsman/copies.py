@@ -108,7 +108,7 @@ def _by_place(
 ) -> None:
     """The client's side of the same exchange, and the same place of the stream at another capture point, where both begin with the connection."""
     hop = evidence.far.get(identity)
-    if hop is not None and hop.near in operations:
+    if hop is not None and hop.near in operations and not _asked_otherwise(operations[hop.near], operations[identity]):
         groups.join(hop.near, identity)
     found = evidence.exchanges[identity]
     home = evidence.connections[found.connection]
@@ -124,6 +124,18 @@ def _by_place(
         if other is not None:
             groups.join(other, identity)
             return
+
+
+def _asked_otherwise(one: Iterable[Operation], other: Iterable[Operation]) -> bool:
+    """Both requests are here whole, and ask for different things: what each host was told is shown, whatever stands between them."""
+    first, second = (next((found for found in own if found.from_client and not found.lost and found.missing == 0), None) for own in (one, other))
+    return first is not None and second is not None and _asks(first) != _asks(second)
+
+
+def _asks(operation: Operation) -> tuple[object, ...]:
+    """What a request asks for, without what a proxy may write otherwise (white space, prefixes, its coding)."""
+    own = (operation.name, operation.shell_id, operation.command_id, operation.command, operation.arguments, operation.signal, operation.creation)
+    return (*own, tuple((piece.name, piece.data) for piece in operation.streams))
 
 
 def _places(exchange: Exchange) -> list[tuple[bool, int]]:

@@ -30,7 +30,7 @@ def test_the_token_of_a_challenge_is_gone() -> None:
     asked = post(ABSOLUTE, shake.credentials(0))
     proxied(near, far, asked, shake.challenge(), back=NOTHING)
     finding = judge(lan).one(RULE)
-    assert (finding.severity, finding.confidence) == (Severity.HIGH, 0.9)
+    assert (finding.severity, finding.confidence) == (Severity.HIGH, 0.8)
     assert "the challenge Negotiate with a token is missing on the client's side" in finding.why
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.formats import tls_records
 from analyzer.formats.reader import Reader
 from analyzer.formats.tls import key_log, opened
 from analyzer.formats.tls_facts import tls_facts
@@ -48,6 +49,17 @@ def test_a_hole_costs_the_records_that_it_touches(hole: int) -> None:
     whole = record(b"a" * 20, 23)
     found = list(records(reader([whole, whole[:9], hole, whole, whole])))
     assert [(one.body, one.after_hole) for one in found] == [(b"a" * 20, False), (b"a" * 20, True), (b"a" * 20, False)]
+
+
+@pytest.mark.parametrize("window", [6, 7, 64])
+def test_records_are_found_in_windows_of_any_size(window: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies between is searched a window at a time; a header may lie across two of them, but not across a hole."""
+    record = b"\x17\x03\x03\x00\x05aaaaa"
+    pieces: list[Piece] = [b"\x17\x03", 4, b"\x03\x00\x05" + b"b" * 31 + record * 2, 9, b"z" * 13 + record, b"\x17\x03\x03" * 9 + record * 3]
+    found = [(one.at, one.after_hole) for one in records(reader(pieces))]
+    monkeypatch.setattr(tls_records, "_WINDOW", window)
+    assert [(one.at, one.after_hole) for one in records(reader(pieces))] == found
+    assert len(found) == 6
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])

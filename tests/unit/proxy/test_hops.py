@@ -4,7 +4,21 @@ import pytest
 
 from analyzer.records.proxy import Hop
 from tests.build.talk_http import ABSOLUTE, WSMAN, Ask, Field, offer, post, reply, sealed, soap
-from tests.build.talk_proxy import BOB, PROXY_FAR, ask_sealed, direct, far_leg, forwarded, near_leg, proxied, proxied_handshake, sealed_reply, trip
+from tests.build.talk_proxy import (
+    BOB,
+    PROXY,
+    PROXY_FAR,
+    SERVER,
+    ask_sealed,
+    direct,
+    far_leg,
+    forwarded,
+    near_leg,
+    proxied,
+    proxied_handshake,
+    sealed_reply,
+    trip,
+)
 from tests.build.talk_tokens import basic, handmade, kerberos, ntlm
 from tests.build.talks import Wire
 from tests.rules.judging import Judged, judge
@@ -48,8 +62,8 @@ def test_a_message_id_tells_it_where_the_proxy_changed_the_envelope() -> None:
     lan = Wire()
     asked = post(ABSOLUTE, content=soap())
     changed = forwarded(post(ABSOLUTE, content=soap()._replace(body=soap().body.replace(b"<s:Body>", b"<s:Body> "))))
-    proxied(near_leg(lan), far_leg(lan), asked, reply(200), onward=changed)
-    assert (only(judge(lan)).bases, only(judge(lan)).confidence) == (("message_id",), 0.95)
+    proxied(near_leg(lan), lan.connect(PROXY, 40001, SERVER, 5985), asked, reply(200), onward=changed)
+    assert (only(judge(lan)).bases, only(judge(lan)).confidence) == (("message_id", "addresses"), 0.95)
 
 
 def test_the_delay_is_what_the_request_took_to_go_on() -> None:
@@ -225,8 +239,8 @@ def test_one_credential_does_not_make_one_message_of_two(number: int) -> None:
 def test_a_repeated_token_is_a_weak_basis() -> None:
     lan = Wire()
     asked = post(ABSOLUTE, basic())
-    near, far = near_leg(lan), far_leg(lan)
+    near, far = near_leg(lan), lan.connect(PROXY, 40001, SERVER, 5985)
     near.send(asked)
     far.exchange(forwarded(asked), reply(200))
     near.answer(reply(200))
-    assert (only(judge(lan)).bases, only(judge(lan)).confidence) == (("repeated_token",), 0.9)
+    assert (only(judge(lan)).bases, only(judge(lan)).confidence) == (("repeated_token", "addresses"), 0.9)

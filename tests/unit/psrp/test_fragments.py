@@ -187,3 +187,20 @@ def test_an_object_that_is_longer_than_the_limit_is_its_beginning_and_counted(si
     assert not one.whole
     assert one.text == "<S>" + "x" * (100 - 43 - 3) + UNKNOWN
     assert reader.cut == 1
+
+
+def test_numbers_that_a_sender_chooses_take_no_memory() -> None:
+    """Three fragments of a byte each can claim that a million lie between them. That is believed for a megabyte in all, not for each object."""
+
+    def claims(identity: int) -> bytes:
+        return b"".join(struct.pack(">QQBI", identity, number, number == 0, 1) + b"x" for number in (0, 1, 1 << 18))
+
+    found = read([b"".join(claims(identity) for identity in range(40))])
+    assert len(found) == 40
+    assert sum(len(one.text) for one in found) < (1 << 20) + 40 * 100
+
+
+def test_a_run_of_lost_fragments_still_has_its_size() -> None:
+    pieces = fragments(message("a" * 2000), size=100)
+    (found,) = read([*pieces[:2], pieces[-1]])
+    assert HOLE * (100 * (len(pieces) - 3)) in found.text
