@@ -1,5 +1,6 @@
 """In the section *Transcript*: operations on CIM classes, and the processes that hosts logged below shells."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from analyzer.reports.html.source import Room, Row, Source, text
@@ -21,7 +22,8 @@ class Process(NamedTuple):
 class Operations(NamedTuple):
     """The operations that are shown, and how many there are."""
 
-    rows: tuple[tuple[Row, str, tuple[tuple[str, str], ...]], ...]
+    rows: tuple[tuple[Row, tuple[tuple[str, str, str], ...]], ...]
+    """Each with its pieces: label, class, text."""
     total: int
 
 
@@ -59,7 +61,7 @@ def _process(row: Row, own: dict[tuple[str, int], Row]) -> Process:
 def operations(source: Source, room: Room) -> Operations:
     """Operations in order of place, each with what is shown of it."""
     rows = source.rows("operations")
-    return Operations(tuple((row, _words(row), tuple(_pieces(row))) for row in rows[: room.findings]), len(rows))
+    return Operations(tuple((row, tuple(_pieces(row))) for row in rows[: room.findings]), len(rows))
 
 
 def _words(row: Row) -> str:
@@ -68,7 +70,11 @@ def _words(row: Row) -> str:
     return f"{row['operation']} {text(row, 'class') or text(row, 'resource_uri')}{method}{where}"
 
 
-def _pieces(row: Row) -> list[tuple[str, str]]:
+def _pieces(row: Row) -> Iterator[tuple[str, str, str]]:
+    yield "ASK", "run", _words(row)
     names = (("QUERY", "query"), ("WHICH", "selectors"), ("WITH", "arguments"), ("BACK", "returned"), ("BACK", "instances"), ("FAULT", "fault_code"))
-    told = [(label, text(row, name)) for label, name in names if row[name] and text(row, name) != "{}"]
-    return [(label, words if len(words) <= _PIECE else f"{words[:_PIECE]} … ({len(words) - _PIECE:,} more characters)") for label, words in told]
+    for label, name in names:
+        words = text(row, name)
+        if words and words != "{}":
+            kind = "out" if label == "BACK" else "err" if label == "FAULT" else "other"
+            yield label, kind, words if len(words) <= _PIECE else f"{words[:_PIECE]} … ({len(words) - _PIECE:,} more characters)"

@@ -167,7 +167,7 @@ def test_both_sides_of_a_proxy_are_one_operation() -> None:
     from tests.build.talk_proxy import far_leg, near_leg, proxied
 
     lan = Wire()
-    asked = envelope(f"{SERVICE}/StopService", f"<p:StopService_INPUT {P}/>", SERVICE, [("Name", "x")])
+    asked = envelope(f"{SERVICE}/StopService", f"<p:StopService_INPUT {P}/>", SERVICE, [("Name", "x")], message="5F0C9D1E-8A3B-4C57-9E21-7B46D0A9C3F8")
     told = envelope(f"{SERVICE}/StopServiceResponse", f"<p:StopService_OUTPUT {P}><p:ReturnValue>5</p:ReturnValue></p:StopService_OUTPUT>")
     proxied(near_leg(lan), far_leg(lan), post("http://srv01:5985/wsman", content=asked), reply(200, content=told))
     judged: Judged = judge(lan)
