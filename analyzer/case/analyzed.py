@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -10,7 +11,6 @@ from analyzer.case.tables import WIDTH, CaseTables, rendered
 from analyzer.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from analyzer.case.opened import OpenedCase
@@ -68,6 +68,15 @@ class Case(CaseTables):
 
     def _exact(self, name: str) -> Cells:
         return self.cells(name)
+
+    def join_events(self, *paths: str | os.PathLike[str]) -> Case:
+        """The same case with host logs (EVTX, JSON lines; files and folders) joined to it: the table ``host_events``. `InputError`: one cannot be opened."""
+        from analyzer.engine.host_logs import with_host_logs
+        from analyzer.settings import Limits
+
+        limits = self._about.get("limits") or Limits()
+        result = with_host_logs(self.result, [os.fspath(one) for one in paths], limits)
+        return Case(result, self._fetch, self._about, self._mask, self._texts, shows=self._shows)
 
     def show_secrets(self) -> Case:
         """The same case with nothing masked in its tables."""

@@ -152,6 +152,11 @@ class CaseTables(ABC):
         return self.table("names")
 
     @property
+    def host_events(self) -> pd.DataFrame:
+        """One row per event of a host's log that belongs to what the packets show."""
+        return self.table("host_events")
+
+    @property
     def logons(self) -> pd.DataFrame:
         """One row per logon of a client, over both sides of a proxy."""
         return self.table("logons")

@@ -31,6 +31,7 @@ class Given(NamedTuple):
     keylog: str | None = None
     keytab: str | None = None
     sigma_dirs: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
     proxy: str | None = None
     config: str | None = None
     mask: Literal["usual", "strict"] = "usual"
@@ -141,6 +142,7 @@ def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_
         keytab=given.keytab,
         rules_dirs=given.rules_dirs,
         sigma_dirs=given.sigma_dirs,
+        events=given.events,
         proxy=given.proxy,
         config=given.config,
         mask=given.mask,

@@ -17,6 +17,7 @@ from analyzer.records.wsman import Command, Missing, Shell
 from analyzer.reports.asked import operation_lines
 from analyzer.reports.facts import counted
 from analyzer.reports.lines import BLANK, Line, Span, line
+from analyzer.reports.processes import process_lines
 from analyzer.tables.times import on_screen
 
 LABELS = {
@@ -58,6 +59,8 @@ def transcript(result: Result, *, mask: bool, width: int | None = None) -> Itera
         yield from _shell(result, shell, commands.get((shell.server, shell.id), []), room)
         yield BLANK
     yield from operation_lines(result)
+    read = {name for shell in result.shells for name in shell.connections}
+    yield from process_lines(result.evidence, tuple(name for name in result.evidence.connections if name not in read))
     if not result.shells and not result.evidence.operations:
         yield line("no shell whose messages could be read; `winrm-analyzer info` tells which keys would decrypt the rest")
     elif mask:
@@ -73,6 +76,7 @@ def _shell(result: Result, shell: Shell, commands: list[Command], room: int | No
     if shell.asked_as or shell.ran_as:
         asked, ran = (" and ".join(names) or "no logon in the capture" for names in (shell.asked_as, shell.ran_as))
         yield line(f"  asked as {asked}, ran as {ran}")
+    yield from process_lines(result.evidence, (shell.id, *shell.connections))
     for one in shell.missing:
         yield from _missing(one, room)
     for command in commands:

@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sealing": _FLOOR | {"auth.schemes"},
     "wsman": _FLOOR,
     "psrp": _FLOOR,
+    "hostlogs": _FLOOR,
     "sigma": {"records", "errors"},
     "story": _FLOOR,
     "rules": {"records", "codes", "errors"},
@@ -37,7 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exports": {"records", "tables", "reports", "formats.text", "errors", "system"},
     "engine": {
         *_FLOOR,
-        *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "story", "rules", "incidents", "tables", "reports", "system"),
+        *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "hostlogs", "story"),
+        *("rules", "incidents", "tables", "reports", "system"),
     },
     "version": set(),
     "compare": {"records", "tables", "reports", "formats.text", "errors"},
@@ -71,14 +73,39 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "sqlite3": ("exports/databases.py",),
     "jinja2": ("reports/html/",),
     "flask": ("viewer/",),
+    "evtx": ("hostlogs/evtx_adapter.py",),
     "markupsafe": ("viewer/", "reports/html/"),
     "waitress": ("case/viewing.py",),
 }
 """Library to the only files that import it."""
 
-LATE = {"pandas", "numpy", "duckdb", "dask", "distributed", "dpkt", "spnego", "scapy", "psrpcore", "lxml", "rich", "jinja2", "yaml", "xlsxwriter", "sqlite3"}
+LATE = {
+    "pandas",
+    "numpy",
+    "duckdb",
+    "dask",
+    "distributed",
+    "dpkt",
+    "spnego",
+    "scapy",
+    "psrpcore",
+    "lxml",
+    "rich",
+    "jinja2",
+    "yaml",
+    "xlsxwriter",
+    "sqlite3",
+    "evtx",
+}
 """Libraries that are slow to load: imported inside a function, outside of the one adapter that is itself imported late."""
-ADAPTERS = {"capture/slow.py", "capture/scapy_packet.py", "auth/schemes/pyspnego_adapter.py", "auth/schemes/scapy_adapter.py", "psrp/psrpcore_adapter.py"}
+ADAPTERS = {
+    "capture/slow.py",
+    "capture/scapy_packet.py",
+    "auth/schemes/pyspnego_adapter.py",
+    "auth/schemes/scapy_adapter.py",
+    "psrp/psrpcore_adapter.py",
+    "hostlogs/evtx_adapter.py",
+}
 
 VAGUE = {"core", "common", "utils", "util", "helpers", "helper", "base", "manager", "handler", "misc"}
 LINES = 400
