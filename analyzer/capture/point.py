@@ -10,10 +10,10 @@ from msgspec import Struct, field
 from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen, description
-from analyzer.capture.open import STDIN, Opened, TooLargeError, UnpackError, opened
+from analyzer.capture.open import STDIN, Opened, TooLargeError, UnpackError, is_pipe, on_disk, opened
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
-from analyzer.records.capture import Flow
+from analyzer.records.capture import Flow, Identity
 from analyzer.settings import Limits, Scope
 
 Progress = Callable[[str, int, int], None]
@@ -117,6 +117,8 @@ class Part(Struct, frozen=True, gc=False):
     first_ns: int | None
     last_ns: int | None
     counts: tuple[int, ...]
+    identity: Identity | None = None
+    sha256: str | None = None
 
 
 class Point(Struct):
@@ -150,7 +152,7 @@ class Point(Struct):
     @property
     def readable_again(self) -> bool:
         """True unless it comes from a pipe, or its reading met what a second one would not get over."""
-        return not any(part.piece.path == STDIN or any(code in _UNREAD for code, _, _ in part.damage) for part in self.parts)
+        return not any(is_pipe(part.piece.path) or any(code in _UNREAD for code, _, _ in part.damage) for part in self.parts)
 
     @property
     def tables(self) -> tuple[tuple[Kernel, int], ...]:
@@ -239,9 +241,15 @@ class Point(Struct):
     def _read(self, source: Opened, piece: Piece, walk: Walk, damage: tuple[Problem, ...], size: int, before: int) -> None:
         kernel = cast("Kernel", self.kernel)
         counts = tuple(int(getattr(kernel, name)) for name in COUNTS)
+        digest = source.sha256 if walk.format and self.halved is None and not damage else None  # of halves it is taken when it is asked for
+        changed = source.watch.changed(source.raw, on_disk(piece.path))
+        if changed:
+            damage = (*damage, ("capture.changed", f"{changed} while it was read; the result may hold parts of both", None))
         tcp_packets = kernel.tcp_packets - before
         times = kernel.file_ns
-        self.parts.append(Part(piece, self.packets, walk, damage, source.size or size, source.compression, tcp_packets, *times, counts))
+        self.parts.append(
+            Part(piece, self.packets, walk, damage, source.size or size, source.compression, tcp_packets, *times, counts, source.watch.before, digest)
+        )
         self.packets += walk.packets
 
 

@@ -266,6 +266,8 @@ def _capture(part: Part) -> Capture:
         secrets=tuple(walk.secrets),
         comments=tuple(walk.comments),
         drops=tuple(walk.drops),
+        sha256=part.sha256,
+        identity=part.identity,
     )
 
 

@@ -7,9 +7,11 @@
     routes     hops and streams                -> routes, roles, which connections are WinRM
     silence    connections, exchanges, ICMP    -> requests without an answer, and why
     kdc        datagrams, flows of port 88     -> what clients and KDCs said; with the secrets, session keys (reading.py)
+    names      DNS and its kin, DHCP           -> what is said of the addresses and names that take part (capture/names.py, story/hosts.py)
     users      tickets, keys, the KDC's answers -> who the user of each Kerberos logon is (ticketing.py)
-    contents   messages, secrets, tickets      -> opened messages, operations, shells, commands (opening.py)
+    contents   messages, secrets, tickets      -> opened messages, shells, commands (opening.py), operations on CIM classes (operations.py)
     judge      the evidence                    -> findings, scorecards (work.py)
+    logs       the result, files of host logs  -> events joined to it (host_logs.py)
 
 Jobs are module-level functions on plain arguments, so the same plan can run serially, in a process pool or elsewhere; a shard is only a way to cut the work,
 results do not depend on how many there are.

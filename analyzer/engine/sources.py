@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from analyzer.capture.identity import holds_what_was_read, identity
 from analyzer.records.capture import Capture
 from analyzer.system.files import read_at
 
@@ -27,20 +28,27 @@ class Sources:
     large as the one before it when it follows that closely, else half as large. At most ``most`` files are open, those opened last."""
 
     def __init__(self, captures: Sequence[Capture], spool: BinaryIO | None, most: int = 64) -> None:
+        self._read_as = {capture.ordinal: capture.identity for capture in captures}
         self._paths = {capture.ordinal: capture.path for capture in captures}
         self._spool = spool
         self._most = most
         self._blocks: dict[int, _Block] = {}
         self._files: dict[int, BinaryIO] = {}
         """Captures that are open, in the order they were opened."""
+        self._gone = set[int]()
+        """Captures that are not what was scanned: what lies in them now is not what was asked for."""
 
     def fetch(self, source: int, at: int, size: int) -> bytes:
-        """The bytes; fewer when the file no longer has them, none when they lay in a spool that is gone."""
-        if source & 1 and self._spool is None:
+        """The bytes; fewer when the file no longer has them, none when they lay in a spool that is gone, or in a file that is not what was scanned."""
+        if (source & 1 and self._spool is None) or source in self._gone:
             return b""
         block = self._blocks.get(source)
         if block is None:
-            block = self._blocks[source] = _Block(self._file(source))
+            file = self._file(source)
+            if file is None:
+                self._gone.add(source)
+                return b""
+            block = self._blocks[source] = _Block(file)
         begin = at - block.begin
         if begin >= 0 and begin + size <= len(block.data):
             return block.data[begin : begin + size]
@@ -59,7 +67,8 @@ class Sources:
         if self._spool is not None:
             self._spool.flush()
 
-    def _file(self, source: int) -> BinaryIO:
+    def _file(self, source: int) -> BinaryIO | None:
+        """None: it is another file now, or none, or was written to."""
         if source & 1:
             return cast("BinaryIO", self._spool)
         if len(self._files) >= self._most:
@@ -71,9 +80,13 @@ class Sources:
                 break
             except OSError as error:
                 if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._files:
-                    raise
+                    return None  # `analyzer.engine.intact` says so
                 self._most = len(self._files)
                 self._close_oldest()
+        read_as = self._read_as.get(source >> 1)
+        if read_as is not None and not holds_what_was_read(read_as, identity(file)):
+            file.close()
+            return None
         self._files[source] = file
         return file
 
