@@ -85,7 +85,7 @@ class Limits(Struct, frozen=True, gc=False):
     """A header block; Windows' default MaxTokenSize alone is 48,000 bytes (64,000 in base64)."""
     headers: int = 1000
     """Field lines of one message."""
-    chunks: int = 1_000_000
+    chunks: int = 500_000
     """Chunks of one body."""
     http2_frames: int = 1_000_000
     """Frames of one direction of an HTTP/2 connection."""

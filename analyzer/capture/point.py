@@ -33,22 +33,38 @@ class Piece(NamedTuple):
 
 
 class Spool:
-    """A temporary file for payload of all captures, opened with the first byte; nothing of it outlives the process."""
+    """A temporary file for payload of all captures, opened with the first byte; nothing of it outlives the process. Where the disk takes no more,
+    what comes then is not kept."""
 
     def __init__(self) -> None:
         self.file: BinaryIO | None = None
+        self.kept = 0
+        """Bytes that are in the file."""
+        self.failed = ""
+        """Why it takes no more."""
         self._size = 0
 
     def add(self, payload: bytes) -> int:
-        """Appends; gives where the bytes lie."""
+        """Appends; gives where the bytes lie, or would."""
+        at = self._size
+        self._size += len(payload)
+        if not self.failed:
+            try:
+                self._write(payload)
+            except OSError as error:  # a full disk, no room for one more open file, no folder for temporary files
+                self.failed = error.strerror or str(error)
+        return at
+
+    def _write(self, payload: bytes) -> None:
         if self.file is None:
             import tempfile
 
-            self.file = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-"))  # noqa: SIM115  owned by the result
-        at = self._size
-        self.file.write(payload)
-        self._size += len(payload)
-        return at
+            self.file = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-", buffering=0))  # noqa: SIM115  owned by the result
+        left = memoryview(payload)
+        while left:
+            written = self.file.write(left)
+            self.kept += written
+            left = left[written:]
 
 
 class Spooled:
@@ -67,6 +83,15 @@ class Spooled:
             self._own.append(self._size)
             self._places.append(place)
         self._size += len(payload)
+
+    @property
+    def lost(self) -> str:
+        """Why bytes of it are not there; empty where all are."""
+        return self._spool.failed if self._own and self._places[-1] + self._size - self._own[-1] > self._spool.kept else ""
+
+    def kept(self, at: int, size: int) -> bool:
+        """Whether the bytes at a place of the file are there."""
+        return at + size <= self._spool.kept
 
     @property
     def file(self) -> BinaryIO | None:

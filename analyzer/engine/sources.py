@@ -1,5 +1,6 @@
 """Reads bytes back from captures and the spool by (source, offset, size). Source 2n is capture n's file, 2n+1 the spool, which holds what captures share."""
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,6 +72,7 @@ class Sources:
         if source & 1:
             return cast("BinaryIO", self._spool)
         if len(self._files) >= self._most:
+<<<<<<< HEAD
             oldest = next(iter(self._files))
             self._files.pop(oldest).close()
             self._blocks.pop(oldest, None)
@@ -82,8 +84,26 @@ class Sources:
         if read_as is not None and not holds_what_was_read(read_as, identity(file)):
             file.close()
             return None
+=======
+            self._close_oldest()
+        path = Path(self._paths[source >> 1])
+        while True:
+            try:
+                file = path.open("rb")
+                break
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._files:
+                    raise
+                self._most = len(self._files)
+                self._close_oldest()
+>>>>>>> 39e6ee65f38d067db34525909251696328e87e5c
         self._files[source] = file
         return file
+
+    def _close_oldest(self) -> None:
+        oldest = next(iter(self._files))
+        self._files.pop(oldest).close()
+        self._blocks.pop(oldest, None)
 
     def store(self, capture: int, data: bytes) -> tuple[int, int]:
         """Keeps bytes that lie in no file (plaintext out of TLS) in the spool; gives (source, offset)."""
@@ -91,10 +111,12 @@ class Sources:
         if spool is None:
             import tempfile
 
-            spool = self._spool = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-"))  # noqa: SIM115  closed with this object
+            spool = self._spool = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-", buffering=0))  # noqa: SIM115  closed with this object
         spool.seek(0, os.SEEK_END)
         at = spool.tell()
-        spool.write(data)
+        left = memoryview(data)
+        while left:
+            left = left[spool.write(left) :]
         self._blocks.pop(2 * capture + 1, None)
         return 2 * capture + 1, at
 
