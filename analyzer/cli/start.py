@@ -129,19 +129,13 @@ class _Border:
 
 
 def _told(error: BaseException) -> str:
-<<<<<<< HEAD
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, MemoryError):
-        return "there is not enough memory for this; --from, --to, --host and --port read a part of a capture, and a case folder can be asked table by table"
+        return "out of memory; --limit connections=NUMBER, --from, --to, --host and --port make a run smaller"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename is not None else f"reading or writing failed: {error.strerror}"
     return str(error)
-=======
-    if isinstance(error, MemoryError):
-        return "out of memory; --limit connections=NUMBER, --from, --to and --host make a run smaller"
-    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
->>>>>>> 39e6ee65f38d067db34525909251696328e87e5c
 
 
 def _prepare(stream: Any) -> None:  # noqa: ANN401 (what stands for stdout can be anything)
