@@ -127,6 +127,11 @@ class CaseTables(ABC):
         return self.table("files")
 
     @property
+    def operations(self) -> pd.DataFrame:
+        """One row per operation on a CIM class or another resource that is no shell."""
+        return self.table("operations")
+
+    @property
     def proxies(self) -> pd.DataFrame:
         """One row per proxy: the scorecard of what Microsoft's page asks of it."""
         return self.table("proxies")

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
+from analyzer.records.operations import CimOperation
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Command
 
@@ -39,8 +40,15 @@ def with_earlier(found: Evidence, before: Evidence | None) -> Evidence:
         conversations=conversations,
         conversations_of={name: tuple(by_id[one.id] for one in own) for name, own in found.conversations_of.items()},
         shells=tuple(ordered),
+        operations=_operations(found, before),
         commands=tuple(sorted(commands.values(), key=lambda one: (rank.get((one.server, one.shell), len(rank)), one.first_ns))),
     )
+
+
+def _operations(found: Evidence, before: Evidence) -> tuple[CimOperation, ...]:
+    """Those of both runs, in order of place; of one that both read what this one read."""
+    own = {one.id: one for one in (*before.operations, *found.operations)}
+    return tuple(own[name] for name in found.exchanges if name in own)
 
 
 def _with_connections(found: Evidence, before: Evidence) -> Evidence:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from analyzer.engine.forks import spread
 from analyzer.engine.missing import between, by_one_clock, missing_of, with_lost
+from analyzer.engine.operations import Found, operations
 from analyzer.engine.room import room_of, too_large
 from analyzer.engine.ticketing import NOBODY, Named
 from analyzer.formats.content import Room, codings, unpacked
@@ -28,6 +29,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
+from analyzer.records.operations import CimHalf, CimOperation
 from analyzer.records.quality import Absent, Known
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.secrets import Secrets
@@ -38,6 +40,7 @@ from analyzer.sealing.messages import read_body, read_body_holed
 from analyzer.sealing.opening import Opened, Source, Talk, opened
 from analyzer.sealing.tickets import Tickets
 from analyzer.settings import Limits
+from analyzer.wsman.cim import cim_half
 from analyzer.wsman.copies import once
 from analyzer.wsman.envelope import decoded, described_text, encoding_of
 from analyzer.wsman.invoke import invoked
@@ -62,6 +65,7 @@ class Contents(Struct, frozen=True, gc=False):
     credssp: Mapping[str, CredsspFacts] = {}
     """What is inside CredSSP logons, by conversation id."""
     issues: tuple[Issue, ...] = ()
+    operations: tuple[CimOperation, ...] = ()
 
 
 class _Read(Struct, frozen=True, gc=False):
@@ -77,6 +81,8 @@ class _Read(Struct, frozen=True, gc=False):
     issues: list[Issue]
     invoked: dict[str, list[Operation]]
     """What methods of CIM classes ran, by exchange."""
+    cim: dict[str, list[CimHalf]]
+    """What else is asked of resources, and answered, by exchange."""
 
 
 class _Tools(Struct, frozen=True, gc=False):
@@ -113,14 +119,16 @@ def contents(
             read[place] = _read(tools, groups[place], compressed)
     messages = dict(evidence.messages)
     clients = {identity: who.client for identity, who in named.items()}
-    operations: dict[str, list[Operation]] = {}
+    shell_operations: dict[str, list[Operation]] = {}
     methods: dict[str, list[Operation]] = {}
+    cim: dict[str, list[CimHalf]] = {}
     for one in read:
+        cim.update(one.cim)
         methods.update(one.invoked)
         messages.update(one.messages)
         clients.update(one.clients)
-        operations.update(one.operations)
-    ordered = {identity: operations[identity] for identity in evidence.exchanges if identity in operations}
+        shell_operations.update(one.operations)
+    ordered = {identity: shell_operations[identity] for identity in evidence.exchanges if identity in shell_operations}
     kept = once(evidence, messages, with_lost(evidence, messages, ordered)).operations
     kept += between(evidence, kept)
     sides = _sides(evidence)
@@ -130,12 +138,13 @@ def contents(
         own = once(evidence, messages, {identity: methods[identity] for identity in evidence.exchanges if identity in methods}).operations
         called = ran(own, {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients, sides) for item in own})
         built = Built((*built.shells, *called.shells), (*built.commands, *called.commands))
+    other = operations(evidence, messages, cim, lambda name: _place(evidence, evidence.exchanges[name], clients, sides)) if cim else Found()
     known = {(issue.code, issue.record) for issue in evidence.issues if issue.code == "wsman.limit"}
     told = tuple(issue for one in read for issue in one.issues if (issue.code, issue.record) not in known)
     told += tuple(_layers_cut(one) for one in built.commands if one.decoded is not None and len(one.decoded) >= MOST_OF_LAYERS)
     limit = f"object_bytes={limits.object_bytes}"
     told += tuple(Issue("wsman.limit", f"{limit}: {one.cut} objects of shell {one.id} are longer", capture=one.capture) for one in built.shells if one.cut)
-    return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, told)
+    return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, told + other.issues, other.operations)
 
 
 def _layers_cut(command: Command) -> Issue:
@@ -178,7 +187,7 @@ def _groups(evidence: Evidence) -> list[list[Talk]]:
 def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:
     """``compressed``: what is known of shells from elsewhere."""
     evidence = tools.evidence
-    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], defaultdict(list))
+    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], defaultdict(list), defaultdict(list))
     rooms = {talk.connection.id: Room(room_of(talk.connection, tools.limits)) for talk in talks}
     for message, known, text in _texts(tools, talks, out.messages, out.clients, rooms):
         marks, odd = seen(text)
@@ -192,6 +201,9 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
         found = None if half is None else operation(full, text, marks, half[0], half[1], out.compressed, status, rooms.get(_connection(evidence, full)))
         method = None if half is None or found is not None else invoked(full, text, half[0], half[1], status)
         found = found or method
+        half_of = None if half is None or status in _NOT_LOOKED_AT or marks.has_dtd else cim_half(full, text, half[0], half[1])
+        if half_of is not None:
+            out.cim[full.exchange].append(half_of)
         if found is not None and status not in _NOT_LOOKED_AT:
             lacking = missing_of(evidence, full)
             found = found if lacking == 0 else replace(found, missing=lacking, unproved=full.protection is Protection.SEALED)
@@ -199,7 +211,7 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
             if found.shell_id and found.shell_id not in out.compressed:
                 out.plain.add(found.shell_id)
     out.issues.extend(too_large(evidence.connections[identity], tools.limits) for identity, room in rooms.items() if room.full)
-    return replace(out, operations=dict(out.operations), invoked=dict(out.invoked), compressed=out.compressed - compressed)
+    return replace(out, operations=dict(out.operations), invoked=dict(out.invoked), cim=dict(out.cim), compressed=out.compressed - compressed)
 
 
 def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Iterator[tuple[str, str]]:

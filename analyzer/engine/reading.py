@@ -96,7 +96,13 @@ def _read(
     found = replace(found, issues=(*found.issues, *opened.issues))
     by_connection = {identity: tuple(by_id[one.id] for one in own) for identity, own in found.conversations_of.items()}
     found = replace(
-        found, messages=opened.messages, conversations=conversations, conversations_of=by_connection, shells=opened.shells, commands=opened.commands
+        found,
+        messages=opened.messages,
+        conversations=conversations,
+        conversations_of=by_connection,
+        shells=opened.shells,
+        commands=opened.commands,
+        operations=opened.operations,
     )
     if not secrets.empty:
         found = replace(found, keys=uses(found, secrets, proofs.proofs, ring.fitted, limits), issues=(*found.issues, *unread(secrets)))

@@ -11,6 +11,7 @@ from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcMessage
 from analyzer.records.names import NameClaim
+from analyzer.records.operations import CimOperation
 from analyzer.records.proxy import Hop, Role, Route
 from analyzer.records.sealing import Message
 from analyzer.records.secrets import KeyUse
@@ -57,6 +58,8 @@ class Evidence(Struct, frozen=True, gc=False):
     """Requests that got no answer, at most one of each connection."""
     kdc: tuple[KdcMessage, ...] = ()
     """What clients and key distribution centers said to each other, in order of time; empty where there is no WinRM."""
+    operations: tuple[CimOperation, ...] = ()
+    """What was asked of CIM classes and other resources that are no shells, in order of place."""
     names: tuple[NameClaim, ...] = ()
     """What DNS, mDNS, LLMNR, NBNS and DHCP said of the addresses that take part in WinRM and of their names, in order of packets."""
     story: Story = Story()

@@ -263,5 +263,5 @@ class Story(Struct, frozen=True, gc=False):
     ends: Mapping[str, tuple[str, str]] = {}
     failures: tuple[Failure, ...] = ()
     ticket_refusals: tuple[TicketRefusal, ...] = ()
-    clocks: tuple[ServerClock, ...] = ()
     hosts: tuple[Host, ...] = ()
+    clocks: tuple[ServerClock, ...] = ()

@@ -26,6 +26,7 @@ from analyzer.records.wsman import Command, Output, Shell
 from analyzer.reports.spans import STARS, Span, found_in, merged, part, without
 from analyzer.reports.spellings import SHORTEST, forms
 from analyzer.reports.transcript import BYTE_STREAMS
+from analyzer.reports.typed_json import json_without, operation_without
 from analyzer.reports.typed_late import arguments_in, dialect_of, secrets_in
 from analyzer.tables.column import Table, Value
 
@@ -59,6 +60,7 @@ TYPED = {
     "ladders": ("head",),
     "timeline": ("message",),
     "files": ("name",),
+    "operations": ("query", "selectors", "arguments", "returned", "instances"),
 }
 """By table, the columns that hold what somebody typed: what looks like a secret is looked for there, too (`typed`)."""
 _HOSTS = ("source", "destination", "host", "server_name", "tls_server_name", "wanted_name", "socks_destination", "host_1", "host_2", "host_3")
@@ -128,6 +130,10 @@ class Mask:
     def body(self, text: str) -> str:
         """The body of a message; under ``strict`` nothing of it, as command lines lie in it in pieces."""
         return STARS if self.strict else self.typed(text)
+
+    def json(self, text: str) -> str:
+        """What a CIM operation carries, as JSON; under ``strict`` nothing of it."""
+        return STARS if self.strict else json_without(text, self.typed)
 
     def astride(self, pieces: Sequence[tuple[str, bytes]]) -> set[str]:
         """Which bodies (name, what each carries of one stream) have only a part of a secret, so that `body` cannot find it there."""
@@ -210,7 +216,7 @@ class Mask:
             if table.name == "findings" and name in ("title", "why"):
                 filters[place] = self.quoting
             elif name in typed:
-                filters[place] = self.typed
+                filters[place] = self.json if table.name == "operations" else self.typed
             elif name not in OURS:
                 filters[place] = self.named if name in NAMES else self.known
         return [tuple(filters[at](cell) if isinstance(cell, str) and at in filters else cell for at, cell in enumerate(row)) for row in rows]
@@ -235,6 +241,7 @@ class Mask:
             issues=tuple(self._issue(one) for one in evidence.issues),
             commands=commands,
             shells=shells,
+            operations=tuple(operation_without(one, self.json, self._maybe) for one in evidence.operations),
         )
 
     def _talks(self, evidence: Evidence) -> tuple[tuple[Conversation, ...], dict[str, tuple[Conversation, ...]]]:

@@ -10,6 +10,7 @@ from itertools import groupby
 from analyzer.records.ids import key_number
 from analyzer.records.result import Result
 from analyzer.records.wsman import Command, Missing, Shell
+from analyzer.reports.asked import operation_lines
 from analyzer.reports.facts import counted
 from analyzer.reports.lines import BLANK, Line, Span, line
 from analyzer.tables.times import on_screen
@@ -45,7 +46,8 @@ def transcript(result: Result, *, mask: bool) -> Iterator[Line]:
     for shell in result.shells:
         yield from _shell(result, shell, commands.get((shell.server, shell.id), []))
         yield BLANK
-    if not result.shells:
+    yield from operation_lines(result)
+    if not result.shells and not result.evidence.operations:
         yield line("no shell whose messages could be read; `winrm-analyzer info` tells which keys would decrypt the rest")
     elif mask:
         yield line(Span(_NOTE, "dim"))

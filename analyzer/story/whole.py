@@ -28,6 +28,6 @@ def story(evidence: Evidence) -> Story:
         ends=who.ends,
         failures=failures(evidence, spoken, became, ended, who.ends),
         ticket_refusals=ticket_refusals(evidence, spoken),
-        clocks=server_clocks(evidence, everyone, who.ends, became),
         hosts=hosts(evidence, everyone, who.ends),
+        clocks=server_clocks(evidence, everyone, who.ends, became),
     )

@@ -94,7 +94,7 @@ _NAME_COLUMNS: tuple[Column[NameRow], ...] = (
 
 HOSTS = Table(
     name="hosts",
-    means="One row per address that takes part in WinRM, with its names and roles. A name is what a message says; it proves nothing.",
+    means="One row per address that takes part in WinRM, with its names and roles. A name is a claim; it proves nothing.",
     columns=_HOST_COLUMNS,
     rows=_hosts,
     screen=("address", "name", "name_source", "roles", "names_elsewhere", "packets"),

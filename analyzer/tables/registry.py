@@ -21,6 +21,7 @@ from analyzer.tables.issues import ISSUES
 from analyzer.tables.keys import KEYS
 from analyzer.tables.logons import LOGONS
 from analyzer.tables.messages import MESSAGES
+from analyzer.tables.operations import OPERATIONS
 from analyzer.tables.parties import PARTIES
 from analyzer.tables.proxies import PROXIES
 from analyzer.tables.requests import REQUESTS
@@ -46,12 +47,13 @@ TABLES: tuple[AnyTable, ...] = (
     COMMANDS,
     STREAMS,
     FILES,
+    OPERATIONS,
     DROPS,
     PROXIES,
     PARTIES,
-    CLOCKS,
     HOSTS,
     NAMES,
+    CLOCKS,
     LOGONS,
     REQUESTS,
     FINDINGS,

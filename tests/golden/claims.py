@@ -3,6 +3,7 @@
 A claim is a pattern with a check. The words are what a user reads, so the test does not trust the rule that wrote them: it asks the evidence again.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
@@ -44,6 +45,7 @@ _QUOTED = re.compile("\u201c([^\u201d]*)\u201d")
 
 def _misquoted(evidence: Evidence, finding: Finding) -> Iterator[str]:
     texts = [text for one in evidence.commands for text in (one.text, one.decoded or "", "".join(output.text for output in outputs_of(one.outputs, _INPUT)))]
+    texts += [value for one in evidence.operations if one.arguments for value in map(str, json.loads(one.arguments).values())]
     held = _plain(" ".join(texts))
     for match in _QUOTED.finditer(finding.why):
         if _plain(match[1]) not in held:

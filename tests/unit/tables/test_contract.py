@@ -48,15 +48,19 @@ CONTRACT = {
     "commands": "command_id shell_id kind text text_decoded time end_time duration_s exit_code state stdout_bytes stderr_bytes user",
     "streams": "command_id time stream position text size_bytes",
     "files": "sha256 time direction name kind size_bytes complete missing_bytes missing_at verified checks method shell_id server_ip command_ids",
+    "operations": (
+        "operation_id connection_id time seconds client_ip server_ip operation namespace class method query selectors arguments returned return_value "
+        "instances instances_returned enumeration_id touches changes status fault_code user asked_as ran_as complete resource_uri capture packets"
+    ),
     "drops": "capture packet connection_id time reason reason_code component component_name direction location",
     "proxies": (
         "proxy_ip kind product client_connections upstream_connections exchanges http_1_1 connection_authentication keeps_open_after_success "
         "connection_persistence affinity encryption_enforced proxy_auth_over_https no_foreign_request"
     ),
     "parties": "party_id kind endpoints names product product_evidence certainty",
-    "clocks": "party_id kind endpoints capture ahead_s error_s steady basis first_time last_time packets",
     "hosts": "address name name_source roles names names_elsewhere party_ids capture packets",
     "names": "address name source said_by by_anyone elsewhere times capture packets",
+    "clocks": "party_id kind endpoints capture ahead_s error_s steady basis first_time last_time packets",
     "logons": ("logon_id client_connection_id server_connection_ids audience mechanism user domain user_source outcome reason round_trips seconds certainty"),
     "requests": "request_id fate stopped_at status fault_code forwarded_as asked_as ran_as seconds certainty",
     "findings": (

@@ -1,0 +1,48 @@
+"""Secrets in JSON that this program made of CIM instances: value by value, so that what is left is JSON."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from msgspec import DecodeError
+from msgspec.json import decode, encode
+from msgspec.structs import replace
+
+from analyzer.records.operations import CimOperation
+
+Json: TypeAlias = "str | int | float | bool | dict[str, Json] | list[Json] | None"
+
+_BESIDE = (("sValueName", ("sValue", "uValue")), ("Name", ("Value",)), ("PropertyName", ("Value",)))
+"""Members that name what another member of the same object holds: of StdRegProv's methods, and of options."""
+
+
+def json_without(text: str, filtered: Callable[[str], str]) -> str:
+    """``text`` with each value as ``filtered`` has it, by itself and behind its name (``StartPassword=…``); what is no JSON is filtered as it stands."""
+    try:
+        value: Json = decode(text)
+    except DecodeError:
+        return filtered(text)
+    made = _without(value, "", filtered)
+    return text if made == value else encode(made).decode()
+
+
+def _without(value: Json, name: str, filtered: Callable[[str], str]) -> Json:
+    if isinstance(value, dict):
+        named = {key: str(value[told]) for told, keys in _BESIDE if isinstance(value.get(told), str) for key in keys}
+        return {key: _without(_without(one, named[key], filtered) if key in named else one, key, filtered) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_without(one, name, filtered) for one in value]
+    if value is None or isinstance(value, bool):
+        return value
+    shown = filtered(str(value))
+    if name:
+        pair = filtered(f"{name}={shown}")
+        shown = pair.removeprefix(f"{name}=") if pair.startswith(f"{name}=") else pair
+    return value if shown == str(value) else shown
+
+
+def operation_without(one: CimOperation, filtered: Callable[[str], str], named: Callable[[str | None], str | None]) -> CimOperation:
+    """An operation whose JSON, query and selectors are as ``filtered`` has them."""
+    query, arguments, returned = (None if text is None else filtered(text) for text in (one.query, one.arguments, one.returned))
+    selectors = tuple((name, filtered(f"{name}={value}").removeprefix(f"{name}=")) for name, value in one.selectors)
+    instances = tuple(map(filtered, one.instances))
+    return replace(one, query=query, arguments=arguments, returned=returned, instances=instances, selectors=selectors, user=named(one.user))

@@ -1,0 +1,250 @@
+"""Operations on CIM classes and other resources in an envelope: what is asked, of which class, and what came back.
+
+    Enumerate, Pull, Release      DSP0226 section 8 (WS-Enumeration), with a query in WQL as filter
+    Get, Put, Create, Delete      DSP0226 section 7 (WS-Transfer)
+    Invoke                        any other action below the resource's URI (DSP0226 section 10, MS-WSMV 3.1.4.1.17)
+
+Instances are XML whose elements are the class's properties (DSP0230); they carry no types but where ``xsi:type`` says one, so numbers and truth values are
+told by their form: what a number would be written as is that number. Envelopes of shells cost nothing here: they are told by their action.
+"""
+
+import re
+from typing import TypeAlias
+from xml.parsers import expat
+
+from msgspec import Struct, field
+from msgspec.json import encode
+from msgspec.structs import replace
+
+from analyzer.formats.holes import has_holes
+from analyzer.records.operations import Cim, CimHalf, Touches
+from analyzer.records.sealing import Message
+
+Json: TypeAlias = "str | int | float | bool | dict[str, Json] | list[Json] | None"
+
+_NAMES = ("Enumerate", "Pull", "Get", "Put", "Create", "Delete", "Release")
+_ANSWERS = {f"{name}Response": name for name in _NAMES}
+_SHELLS = ("/windows/shell", "schemas.microsoft.com/powershell")
+_WMI = re.compile(r"/wbem/wsman/1/wmi/(?P<namespace>[^?#]*)/(?P<name>[^/?#]+)$", re.IGNORECASE)
+_SCHEMA = re.compile(r"/(?:wbem/)?wscim/1/(?:[^?#]*/)?(?P<name>[^/?#]+)$", re.IGNORECASE)
+_CONFIG = "/wbem/wsman/1/config"
+_FROM = re.compile(r"\bfrom\s+([\w.]+)", re.IGNORECASE)
+_NAMESPACE = "__cimnamespace"
+_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+_INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,17})")
+_WHOLE = ("byte", "short", "int", "long", "integer", "unsignedByte", "unsignedShort", "unsignedInt", "unsignedLong")
+_ELEMENTS, _DEPTH = 200_000, 64
+_LONGEST_URI = 2048
+
+_TOUCHES: tuple[tuple[re.Pattern[str], Touches], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), touches)
+    for pattern, touches in (
+        (r"win32_process|scx_operatingsystem", Touches.PROCESS),
+        (r"(?:win32_(?:base|system)?service|win32_systemdriver|cim_service|msft_wmi.*service)", Touches.SERVICE),
+        (r"(?:msft|ps)_(?:scheduledtask|task\w*)|win32_scheduledjob", Touches.TASK),
+        (r"stdregprov", Touches.REGISTRY),
+        (r"__(?:eventfilter|filtertoconsumerbinding|eventconsumer)|\w*eventconsumer", Touches.EVENT_CONSUMER),
+    )
+)
+_READS = re.compile(r"(?:get|enum|check|interrogate|list|query|test)\w*", re.IGNORECASE)
+"""Methods that ask and change nothing."""
+
+
+class _Node(Struct):
+    """An element in the making: its local name, attributes with their namespaces, texts, children."""
+
+    name: str
+    inside: dict[str, str]
+    texts: list[str] = field(default_factory=list)
+    children: list["_Node"] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "".join(self.texts).strip()
+
+    def child(self, name: str) -> "_Node | None":
+        return next((one for one in self.children if one.name == name), None)
+
+
+class _Reading:
+    """One run of expat; what is read before damage, or before a limit, stays."""
+
+    def __init__(self) -> None:
+        self.root = _Node("", {})
+        self.open = [self.root]
+        self.count = 0
+        self.full: str | None = None
+        self.parser = expat.ParserCreate("utf-8", "}")
+        self.parser.buffer_text = True
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.CharacterDataHandler = self._text
+
+    def _start(self, name: str, inside: dict[str, str]) -> None:
+        self.count += 1
+        if self.count > _ELEMENTS or len(self.open) > _DEPTH:
+            self.full = f"elements={_ELEMENTS}" if self.count > _ELEMENTS else f"depth={_DEPTH}"
+            self.parser.StartElementHandler = self.parser.EndElementHandler = self.parser.CharacterDataHandler = None
+            return
+        node = _Node(name.rpartition("}")[2], {("{" + key if "}" in key else key): value for key, value in inside.items()})
+        self.open[-1].children.append(node)
+        self.open.append(node)
+
+    def _end(self, _name: str) -> None:
+        self.open.pop()
+
+    def _text(self, text: str) -> None:
+        self.open[-1].texts.append(text)
+
+    def read(self, text: str) -> bool:
+        """False where only a part could be read."""
+        try:
+            self.parser.Parse(text.lstrip("\ufeff \r\n\t").encode("utf-8", "replace"), True)  # noqa: FBT003  as expat has it
+        except expat.ExpatError:
+            return False
+        return self.full is None
+
+
+def asked(message: Message) -> str | None:
+    """The operation's name when the message asks for one on a resource that is no shell; of any other None."""
+    uri, action, known = message.resource_uri or "", message.action or "", message.operation
+    if not message.from_client or not uri or any(word in uri.lower() for word in _SHELLS):
+        return None
+    if known in _NAMES:
+        return str(known)
+    return "Invoke" if _method(uri, action) else None
+
+
+def _method(uri: str, action: str) -> str | None:
+    """The last part of an action that stands below its resource's URI: ``…/Win32_Process/Create`` on ``…/Win32_Process``."""
+    below = uri.partition("?")[0].rstrip("/").lower() + "/"
+    name = action[len(below) :] if action.lower().startswith(below) else ""
+    return name if name and "/" not in name else None
+
+
+def answers(message: Message) -> str | None:
+    """The name of the operation that a response may be the answer of."""
+    if message.from_client or not isinstance(message.operation, str):
+        return None
+    if message.operation in _ANSWERS:
+        return _ANSWERS[message.operation]
+    return "Invoke" if "/" in message.operation and message.operation.endswith("Response") and not any(word in message.operation for word in _SHELLS) else None
+
+
+def cim_half(message: Message, text: str, ts_ns: int, packets: tuple[int, ...]) -> CimHalf | None:
+    """What an envelope says of an operation; None for envelopes of shells and all others. ``text`` may hold marks where bytes are missing."""
+    name = asked(message) if message.from_client else answers(message)
+    if name is None:
+        return None
+    reading = _Reading()
+    whole = reading.read(text) and not has_holes(text)
+    envelope = reading.root.child("Envelope") or _Node("", {})
+    header, body = envelope.child("Header") or _Node("", {}), envelope.child("Body") or _Node("", {})
+    half = CimHalf(message.id, message.exchange, message.from_client, ts_ns, packets, name, message.resource_uri, cut=not whole, limit=reading.full)
+    return _request(half, header, body, message.action or "") if message.from_client else _response(half, body)
+
+
+def _request(half: CimHalf, header: _Node, body: _Node, action: str) -> CimHalf:
+    selected = header.child("SelectorSet") or _Node("", {})
+    pairs = tuple((one.inside.get("Name", ""), one.text or _text_of(_value(one))) for one in selected.children if one.name == "Selector")
+    half = replace(half, selectors=pairs)
+    first = body.children[0] if body.children else None
+    if half.name == "Invoke":
+        return replace(half, method=_method(half.resource_uri or "", action), arguments=None if first is None else _text_of(_members(first)))
+    if first is None:
+        return half
+    if half.name == "Enumerate":
+        asked_for = first.child("Filter")
+        return replace(half, query=None if asked_for is None else asked_for.text or _text_of(_value(asked_for)))
+    if half.name in ("Pull", "Release"):
+        context = first.child("EnumerationContext")
+        return replace(half, context=None if context is None else context.text)
+    return replace(half, arguments=_text_of(_instance(first)))
+
+
+def _response(half: CimHalf, body: _Node) -> CimHalf:
+    first = body.children[0] if body.children else None
+    if first is None:
+        return half
+    if half.name == "Invoke":
+        return replace(half, returned=_text_of(_members(first)))
+    if half.name in ("Enumerate", "Pull"):
+        items, context = first.child("Items"), first.child("EnumerationContext")
+        found = tuple(_text_of(_instance(one)) for one in (items.children if items is not None else ()))
+        ended = first.child("EndOfSequence") is not None
+        return replace(half, instances=found, context=None if context is None else context.text or None, end=ended)
+    return replace(half, instances=tuple(_text_of(_instance(one)) for one in body.children))
+
+
+def _instance(node: _Node) -> dict[str, Json]:
+    """An instance, with its class as WMI's own property of that name."""
+    return {"__CLASS": node.name, **_members(node)}
+
+
+def _members(node: _Node) -> dict[str, Json]:
+    """An element's children by name; one that comes again is a list."""
+    found: dict[str, Json] = {}
+    seen: dict[str, int] = {}
+    for one in node.children:
+        value = _value(one)
+        seen[one.name] = seen.get(one.name, 0) + 1
+        if seen[one.name] == 1:
+            found[one.name] = value
+        elif seen[one.name] == 2:
+            found[one.name] = [found[one.name], value]
+        else:
+            known = found[one.name]
+            if isinstance(known, list):
+                known.append(value)
+    return found
+
+
+def _value(node: _Node) -> Json:
+    if node.inside.get(_NIL) in ("true", "1"):
+        return None
+    named = node.inside.get("Name")
+    if node.children:
+        return _members(node) if named is None else {"Name": named, **_members(node)}
+    return {"Name": named, "Value": node.text} if named is not None and node.name != "Filter" else _typed(node.text, node.inside.get(_TYPE))
+
+
+def _typed(text: str, said: str | None) -> Json:
+    """A value by the type that the element says, else by its form."""
+    kind = (said or "").rpartition(":")[2]
+    if kind == "string":
+        return text
+    if text in ("true", "false") and kind in ("", "boolean"):
+        return text == "true"
+    if _INTEGER.fullmatch(text) and text != "-0" and (not kind or kind in _WHOLE):
+        return int(text)
+    return text
+
+
+def _text_of(value: Json) -> str:
+    return encode(value).decode()
+
+
+def class_of(uri: str | None, selectors: tuple[tuple[str, str], ...], query: str | None) -> Cim:
+    """The class and its namespace: of the URI, of a selector, of a query for a class where the URI names all (``*``)."""
+    text = (uri or "")[:_LONGEST_URI].partition("?")[0]
+    found = _WMI.search(text) or _SCHEMA.search(text)
+    name = found["name"] if found else None
+    said = next((value for key, value in selectors if key.lower() == _NAMESPACE), None)
+    namespace = said or (found.groupdict().get("namespace") if found else None)
+    if name == "*" and query:
+        wanted = _FROM.search(query[:_LONGEST_URI])
+        name = wanted[1] if wanted else name
+    return Cim(namespace, name)
+
+
+def touches(uri: str | None, cim: Cim) -> Touches | None:
+    """What an operation on this class is about."""
+    if _CONFIG in (uri or "").lower():
+        return Touches.CONFIGURATION
+    return next((kind for pattern, kind in _TOUCHES if cim.name and pattern.fullmatch(cim.name)), None)
+
+
+def changes(name: str, method: str | None) -> bool:
+    """The operation asks for a change."""
+    return name in ("Put", "Create", "Delete") or (name == "Invoke" and not _READS.fullmatch(method or ""))
