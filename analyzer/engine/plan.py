@@ -37,7 +37,7 @@ from analyzer.records.auth import Audience, Conversation
 from analyzer.records.capture import Capture, Flow, IcmpError
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
-from analyzer.records.ids import connection_id, key_number
+from analyzer.records.ids import connection_id, key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcPiece
 from analyzer.records.prefaces import Socks
@@ -53,6 +53,7 @@ from analyzer.story.silence import unanswered
 from analyzer.transport.connections import connection
 from analyzer.transport.healing import borrowed, healed
 from analyzer.transport.prefaces import unprefaced
+from analyzer.transport.strays import untangled
 from analyzer.transport.threads import same, threads
 from analyzer.transport.tls import Store, opened
 from analyzer.transport.translation import translated
@@ -93,6 +94,8 @@ class Work(NamedTuple):
     flows: tuple[Flow, ...]
     twin_of: int | None
     views: tuple[tuple[int, tuple[Flow, ...]], ...] = ()
+    strays: tuple[int, ...] = ()
+    """Packet keys of SYNs inside of it that nobody answered."""
 
 
 class Kdc(NamedTuple):
@@ -134,11 +137,19 @@ def _framed(reader: Reader, source: tuple[str, int], target: tuple[str, int]) ->
 
 def work(flows: Sequence[Flow]) -> tuple[Work, ...]:
     """Job *threads*: every flow of all captures, in order of captures, then of first packets."""
+    flows, strays = untangled(flows)
     found = threads(flows)
     own = {number: tuple(flows[index] for index in thread.flows) for number, thread in enumerate(found, 1)}
     views = {number: tuple((other, own[other]) for other in group if other != number) for group in same(found, flows) for number in group}
     return tuple(
-        Work(number, own[number], None if thread.twin_of is None else thread.twin_of + 1, views.get(number, ())) for number, thread in enumerate(found, 1)
+        Work(
+            number,
+            own[number],
+            None if thread.twin_of is None else thread.twin_of + 1,
+            views.get(number, ()),
+            tuple(key for index in thread.flows for key in strays.get(index, ())),
+        )
+        for number, thread in enumerate(found, 1)
     )
 
 
@@ -163,6 +174,10 @@ def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = 
     out: list[Talk] = []
     for item in shard:
         made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits)
+        if item.strays:
+            first = item.strays[0]
+            detail = "a SYN inside of the connection that nobody answered; it went on"
+            issues = (*issues, Issue("tcp.stray-syn", detail, made.id, key_capture(first), key_number(first), len(item.strays)))
         if item.twin_of is not None:
             made = replace(made, twin_of=connection_id(item.twin_of))
         for number, view in item.views[: tools.limits.views]:

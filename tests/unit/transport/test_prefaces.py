@@ -186,8 +186,8 @@ def test_a_header_joins_what_no_key_does() -> None:
         near.answer(offer())
     evidence = judge(lan).evidence
     assert [(hop.near, hop.far, hop.bases) for hop in evidence.hops] == [
-        ("c1.x1", "c2.x1", ("proxy_header",)),
-        ("c1.x2", "c2.x2", ("proxy_header",)),
+        ("c1.x1", "c2.x1", ("proxy_header", "headers")),
+        ("c1.x2", "c2.x2", ("proxy_header", "headers")),
     ]
     assert (evidence.roles["c1"], evidence.roles["c2"]) == (Role.CLIENT_LEG, Role.UPSTREAM_LEG)
 
