@@ -55,6 +55,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     config: Input | None = None,
     mask: Literal["usual", "strict"] = "usual",
     tls_ports: Sequence[int] = (),
+    bounds: Sequence[str] = (),
     progress: Progress | None = None,
     arguments: Sequence[str] = (),
     options: Sequence[tuple[str, object]] | None = None,
@@ -66,6 +67,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     ``keeps_places``: a case folder that is written of it can be read with other keys without another scan of the captures.
     A case folder as the only input: its captures are read again, with what is given here; what it holds decrypted stays.
     ``proxy``: the product whose settings the advice names. ``config`` (TOML): limits, and thresholds of rules (`analyzer.engine.configuration`).
+    ``bounds``: limits as the command line has them (``connections=100000``).
     ``tls_ports``: TLS on these is taken for WinRM over HTTPS, as on 5986.
     ``mask``: ``strict`` shows of command lines only the names of programs.
     Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
@@ -87,7 +89,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
         known = given(secrets, keylog, keytab)
     began = time.time_ns()
     folders, sigma = [os.fspath(one) for one in rules_dirs], [os.fspath(one) for one in sigma_dirs]
-    most, thresholds = _configured(config, limits or Limits(), folders)
+    most, thresholds = _configured(config, limits or Limits(), folders, bounds)
     if tls_ports:
         from msgspec.structs import replace
 
@@ -135,12 +137,13 @@ def _origin(paths: Sequence[str]) -> Origin:
     return Origin(found.paths, found.placed, before)
 
 
-def _configured(config: Input | None, limits: Limits, folders: Sequence[str]) -> tuple[Limits, Mapping[str, Mapping[str, float]]]:
-    if config is None:
+def _configured(config: Input | None, limits: Limits, folders: Sequence[str], bounds: Sequence[str]) -> tuple[Limits, Mapping[str, Mapping[str, float]]]:
+    if config is None and not bounds:
         return limits, {}
-    from analyzer.engine.configuration import configuration
+    from analyzer.engine.configuration import Configuration, configuration, limited
 
-    return configuration(os.fspath(config), limits, folders)
+    found = Configuration(limits, {}) if config is None else configuration(os.fspath(config), limits, folders)
+    return limited(bounds, found.limits), found.thresholds
 
 
 def scope(

@@ -7,16 +7,19 @@ class Limits(Struct, frozen=True, gc=False):
     """What a run may use. The defaults are what people run with."""
 
     read_size_bytes: int = 1 << 20
+    """Bytes of a capture that are read at a time."""
     parallel_bytes: int = 64 << 20
     """Plain files from this size on are scanned by two threads."""
     fork_bytes: int = 4 << 20
     """Bytes in connections of interest from which on they are read, and judged, by a process for each core."""
     record_size_bytes: int = 16 << 20
-    """A capture record larger than this is damage (TSO frames reach 256 KiB)."""
+    """A capture record larger than this is damage (frames that a network card cuts into segments reach 256 KiB)."""
     undecided_payload_packets: int = 5
     """Payload-carrying packets after which a flow that shows nothing of interest is rejected."""
     undecided_prefix_bytes: int = 2048
+    """Bytes of an undecided flow's beginning that are held in memory."""
     spool_bytes: int = 8 << 30
+    """Payload of compressed captures that is kept in a temporary file."""
     flow_table_slots: int = 1 << 18
     """Slots of the table of connections (64 bytes each); where they are full, rejected connections are forgotten, those not met for longest first."""
     open_points: int = 64
@@ -26,7 +29,13 @@ class Limits(Struct, frozen=True, gc=False):
     undecided_flows: int = 1 << 16
     """Connections whose first packets have not told yet what they are."""
     fragment_packets: int = 4096
+    """IP packets in fragments that wait for the rest at a time."""
     fragment_age_s: float = 60.0
+    """How long they wait."""
+    packed_bytes: int = 256 << 20
+    """What one compressed capture (gzip, zstd, xz, bzip2, a ZIP archive's member) may become in any case."""
+    packed_ratio: int = 100
+    """How many times larger than what was read of it a compressed capture may become besides; captures become 2 to 20 times larger."""
     netmon_bytes: int = 1 << 30
     """Of a file of Network Monitor, which is read as a whole."""
     trace_bytes: int = 512 << 20
@@ -54,6 +63,8 @@ class Limits(Struct, frozen=True, gc=False):
     """Places of one stream with two contents that are listed; more are counted."""
     conflict_bytes: int = 4096
     """How much of each content is kept."""
+    overlaps: int = 500_000
+    """Pieces of one stream that repeated segments are compared with; later repeats are not compared."""
     window_bytes: int = 1 << 30
     """A segment further than this from the stream's position is passed over."""
     pause_s: float = 10.0
@@ -67,17 +78,32 @@ class Limits(Struct, frozen=True, gc=False):
     tls_request_bytes: int = 64
     """Less than this inside TLS is no request: the alert that closes a session has 24 to 53 bytes."""
     start_line_bytes: int = 64 << 10
+    """A start line of HTTP."""
     head_bytes: int = 512 << 10
     """A header block; Windows' default MaxTokenSize alone is 48,000 bytes (64,000 in base64)."""
     headers: int = 1000
-    body_bytes: int = 1 << 40
+    """Field lines of one message."""
     chunks: int = 1_000_000
+    """Chunks of one body."""
     http2_frames: int = 1_000_000
     """Frames of one direction of an HTTP/2 connection."""
+    seconds: float = 0.0
+    """Seconds of the processor that a run may take, about: connections are read until two fifths of them are over, and those that were read are
+    judged. 0 for as many as it needs."""
+    connections: int = 5_000
+    """Connections of a run that are read in any case; of more those with the fewest bytes are left out."""
+    connection_bytes: int = 1_000
+    """Payload of a run for each further connection; a logon that fails has about twice as much."""
+    exchanges: int = 20_000
+    """Requests of a run that are read however small they are."""
+    exchange_bytes: int = 256
+    """Payload of a connection for each further exchange; WinRM's have 700 bytes and more."""
     tunnel_depth: int = 2
+    """CONNECT tunnels inside each other."""
     prefaces: int = 4
     """SOCKS requests and PROXY headers, one after the other, at the beginning of a connection."""
     token_bytes: int = 256 << 10
+    """A token of an authentication field."""
     envelope_bytes: int = 4 << 20
     """How much of a clear-text SOAP envelope is looked at for its header fields."""
     fault_text_characters: int = 2000
@@ -85,7 +111,9 @@ class Limits(Struct, frozen=True, gc=False):
     page_bytes: int = 64 << 10
     """How much of a page (an error page, a login page) is looked at for its title and text."""
     page_text_characters: int = 300
+    """How much of that text is kept."""
     sealed_parts: int = 1024
+    """Encrypted parts of one body."""
     opened_bytes: int = 64 << 20
     """How much of a readable envelope is looked at for commands and their output."""
     unpacked_bytes: int = 16 << 20
@@ -105,7 +133,7 @@ class Limits(Struct, frozen=True, gc=False):
     password_keys: int = 2_000
     """Kerberos keys that are made of passwords: each takes thousands of rounds."""
     listed_keys: int = 1_000
-    """Secrets of one file that fitted nothing and are listed one by one; more are counted."""
+    """Passwords and keys of one file that fitted nothing and are listed one by one; more are counted."""
     issues_per_kind: int = 1000
     """More issues of one kind than this are counted, not listed."""
     own_rule_s: float = 60.0
@@ -120,6 +148,7 @@ class Limits(Struct, frozen=True, gc=False):
     front_connections: int = 256
     """How many of these connections are kept, the first ones."""
     shards: int = 8
+    """Parts that the work on connections is cut into."""
 
 
 class Scope(Struct, frozen=True, gc=False):

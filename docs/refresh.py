@@ -1,11 +1,12 @@
 """Writes what documents show of the program: ``python docs/refresh.py`` renews, ``--check`` only tells.
 
 In the README and every page of docs/, a block that begins with ``<!-- run: COMMAND -->`` and a fence is filled with what
-the command prints; docs/tables.md, docs/rules.md and docs/commands.md are made whole. Between ``<!-- codes -->`` and
+the command prints; docs/tables.md, docs/rules.md, docs/limits.md and docs/commands.md are made whole. Between ``<!-- codes -->`` and
 ``<!-- end of codes -->`` stands the table of error codes. So no output, column, rule, command, option or code in a
 document can differ from what the program does.
 """
 
+import ast
 import re
 import shlex
 import sys
@@ -22,6 +23,7 @@ from analyzer.rules.catalogue import rules
 from analyzer.rules.documents import code_book
 from analyzer.rules.documents import document as rule_document
 from analyzer.rules.products import PAST_THE_PROXY, Topic, with_setting
+from analyzer.settings import Limits
 from analyzer.tables.document import document
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +33,25 @@ _HELP_WIDTH = 110
 _COMMANDS_PREFACE = """# Commands
 
 Made of the commands' own help by `python docs/refresh.py`; a test holds it up to date. Results go to standard output, everything else to standard error.
+"""
+_LIMITS_PREFACE = """# Limits
+
+Made of `analyzer/settings.py` by `python docs/refresh.py`; a test holds it up to date. What a run may use has a limit, so that evidence that is
+built to cost time or memory costs little. A limit that is reached leaves an issue that names it, and the rest of the evidence is read.
+
+`--limit NAME=VALUE` sets one for a run; a settings file has them in its section `[limits]`:
+
+```toml
+[limits]
+seconds = 60
+connections = 100_000
+```
+
+How many connections and exchanges are read follows from the bytes that were captured of them, not from a clock, so equal captures give equal results. Captures
+of ordinary WinRM reach neither limit, whatever their size. `seconds` is a clock: what it leaves out depends on the machine.
+
+| limit | default | what it is |
+|---|---|---|
 """
 _RULES_PREFACE = f"""# Rules
 
@@ -84,6 +105,33 @@ def settings() -> str:
     return "\n".join(lines)
 
 
+def limit_book() -> str:
+    """docs/limits.md, out of the fields of `Limits`."""
+    source = ast.parse((ROOT / "analyzer/settings.py").read_text(encoding="utf-8"))
+    body = next(one for one in source.body if isinstance(one, ast.ClassDef) and one.name == "Limits").body
+    rows = []
+    for field, after in zip(body, [*body[1:], None], strict=True):
+        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+            continue
+        told = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
+        name = field.target.id
+        rows.append(f"| `{name}` | {limit_value(name)} | {' '.join(str(told).split())} |")
+    return _LIMITS_PREFACE + "\n".join(rows) + "\n"
+
+
+def limit_value(name: str) -> str:
+    """A default as people write it, with its unit where the name has one."""
+    value = getattr(Limits(), name)
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if not name.endswith("_bytes"):
+        return f"{value:g} s" if name.endswith("_s") else f"{value:,}"
+    for shift, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if value >= 1 << shift and value % (1 << shift) == 0:
+            return f"{value >> shift} {unit}"
+    return f"{value:,} bytes"
+
+
 def command_book() -> str:
     """docs/commands.md."""
     top = click.Context(cli, info_name="winrm-analyzer", terminal_width=_HELP_WIDTH, **CONTEXT)
@@ -105,7 +153,12 @@ def program_help(columns: int) -> str:
 def documents() -> dict[Path, str]:
     """Every document that this file makes, as it should be; and the help that is printed before click is loaded."""
     made = {ROOT / f"analyzer/cli/help_{columns}.txt": program_help(columns) for columns in HELP_WIDTHS}
-    made |= {ROOT / "docs/tables.md": document(), ROOT / "docs/rules.md": rule_book(), ROOT / "docs/commands.md": command_book()}
+    made |= {
+        ROOT / "docs/tables.md": document(),
+        ROOT / "docs/rules.md": rule_book(),
+        ROOT / "docs/commands.md": command_book(),
+        ROOT / "docs/limits.md": limit_book(),
+    }
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         if path not in made:
             made[path] = page(path.read_text(encoding="utf-8"))

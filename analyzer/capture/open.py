@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 from msgspec import Struct
 
 from analyzer.errors import InputError
+from analyzer.settings import Limits
 
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
 
 STDIN = "-"
+_LIMITS = Limits()
 ZIP_MAGIC = b"PK\x03\x04"
-MOST_UNPACKED = 1 << 40
-"""Bytes that one compressed file may become: more is no capture that anyone waits for."""
 _MAGIC_SIZE = 6
 _ENCRYPTED = 1
 """Of a member's flags."""
@@ -29,7 +29,29 @@ _METHODS = (0, 8, 12, 14)
 
 
 class UnpackError(Exception):
-    """Compressed bytes are damaged, end early, or become too many."""
+    """Compressed bytes are damaged, or end early."""
+
+
+class TooLargeError(UnpackError):
+    """Compressed bytes become too many."""
+
+
+class Fed:
+    """The bytes that a decompressor takes, counted."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+        self.taken = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file gives them."""
+        data = self._raw.read(size)
+        self.taken += len(data)
+        return data
+
+    def __getattr__(self, name: str) -> object:
+        """All else is the file's."""
+        return getattr(self._raw, name)
 
 
 class Opened(Struct, frozen=True, gc=False):
@@ -95,9 +117,12 @@ def packing_of(head: bytes) -> Packing | None:
 class Unpacked(io.RawIOBase):
     """The plain bytes of a compressed stream. What was unpacked before damage is given first, then `UnpackError` is raised."""
 
-    def __init__(self, inner: BinaryIO, most: int = MOST_UNPACKED) -> None:
+    def __init__(self, inner: BinaryIO, taken: Callable[[], int], limits: Limits) -> None:
         self._inner = inner
-        self._left = most
+        self._taken = taken
+        """How many bytes it was made of until now."""
+        self._limits = limits
+        self._given = 0
         self._none = True
         self._failed: UnpackError | None = None
 
@@ -124,17 +149,19 @@ class Unpacked(io.RawIOBase):
         return have
 
     def _piece(self, size: int) -> bytes:
-        if not self._left:
-            self._failed = UnpackError(f"it becomes larger than {MOST_UNPACKED} bytes (unpacked_bytes); the rest was not read")
+        limits = self._limits
+        if self._given >= limits.packed_bytes and self._given >= limits.packed_ratio * self._taken():
+            told = f"packed_ratio={limits.packed_ratio}: {self._taken()} compressed bytes became {self._given}; what follows was not read"
+            self._failed = TooLargeError(told)
             return b""
         try:
-            piece = cast("io.BufferedReader", self._inner).read1(min(size, self._left))
+            piece = cast("io.BufferedReader", self._inner).read1(size)
         except _damage() as error:
             if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the compression's
                 raise
             self._failed = UnpackError(str(error))
             return b""
-        self._left -= len(piece)
+        self._given += len(piece)
         return piece
 
     def close(self) -> None:
@@ -143,14 +170,14 @@ class Unpacked(io.RawIOBase):
         super().close()
 
 
-def opened(path: str) -> Opened:
+def opened(path: str, limits: Limits = _LIMITS) -> Opened:
     """Opens ``path`` (``-`` is standard input) read-only. `InputError`: the file system refuses, or the member of an
     archive cannot be read."""
     try:
         if path == STDIN:
-            return _stdin()
+            return _stdin(limits)
         archive = archive_of(path)
-        return _file(path) if archive is None else _member(path, archive)
+        return _file(path, limits) if archive is None else _member(path, archive, limits)
     except OSError as error:
         msg = f"{path}: {error.strerror or error}"
         raise InputError(msg) from error
@@ -173,25 +200,28 @@ def on_disk(path: str) -> str:
     return path if archive is None else str(archive)
 
 
-def _file(path: str) -> Opened:
+def _file(path: str, limits: Limits) -> Opened:
     raw = Path(path).open("rb", buffering=0)  # noqa: SIM115  closed by the caller
     magic = raw.read(_MAGIC_SIZE)
     raw.seek(0, io.SEEK_END)
     size = raw.tell()
     raw.seek(0)
-    stream, compression = _decompressed(raw, magic)
+    stream, compression = _decompressed(raw, magic, limits)
     return Opened(stream, raw, compression, compression == "", size, path)
 
 
-def _stdin() -> Opened:
+def _stdin(limits: Limits) -> Opened:
     raw = io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer), 1 << 16)
-    stream, compression = _decompressed(cast("BinaryIO", raw), raw.peek(_MAGIC_SIZE)[:_MAGIC_SIZE])
+    stream, compression = _decompressed(cast("BinaryIO", raw), raw.peek(_MAGIC_SIZE)[:_MAGIC_SIZE], limits)
     return Opened(stream, cast("BinaryIO", raw), compression, seekable=False, size=0, path=STDIN)
 
 
-def _decompressed(raw: BinaryIO, magic: bytes) -> tuple[BinaryIO, str]:
+def _decompressed(raw: BinaryIO, magic: bytes, limits: Limits) -> tuple[BinaryIO, str]:
     packing = packing_of(magic)
-    return (raw, "") if packing is None else (cast("BinaryIO", Unpacked(packing.plain(raw))), packing.name)
+    if packing is None:
+        return raw, ""
+    fed = Fed(raw)
+    return cast("BinaryIO", Unpacked(packing.plain(cast("BinaryIO", fed)), lambda: fed.taken, limits)), packing.name
 
 
 def _damage() -> tuple[type[Exception], ...]:
@@ -238,7 +268,7 @@ def members(path: str, most: int, head_size: int) -> list[Member]:
 
 
 def _head(archive: "ZipFile", info: "ZipInfo", size: int) -> bytes:
-    stream, _ = _plain_member(archive, info)
+    stream, _ = _plain_member(archive, info, _LIMITS)
     try:
         data = bytearray(size)
         return bytes(data[: stream.readinto(data) or 0])
@@ -246,7 +276,7 @@ def _head(archive: "ZipFile", info: "ZipInfo", size: int) -> bytes:
         stream.close()
 
 
-def _member(path: str, archive: Path) -> Opened:
+def _member(path: str, archive: Path, limits: Limits) -> Opened:
     raw = archive.open("rb")
     wanted = PurePosixPath(Path(path).relative_to(archive).as_posix())
     info = next((one for one in _archive(str(archive), raw).infolist() if PurePosixPath(one.filename) == wanted and not one.is_dir()), None)
@@ -256,7 +286,7 @@ def _member(path: str, archive: Path) -> Opened:
         msg = f"{path}: {wanted} {why_not}"
         raise InputError(msg)
     try:
-        stream, packing = _plain_member(_archive(str(archive), raw), info)
+        stream, packing = _plain_member(_archive(str(archive), raw), info, limits)
     except UnpackError as error:
         raw.close()
         msg = f"{path}: {wanted} is damaged in the archive ({error})"
@@ -265,16 +295,18 @@ def _member(path: str, archive: Path) -> Opened:
     return Opened(cast("BinaryIO", stream), raw, compression, seekable=False, size=archive.stat().st_size, path=path)
 
 
-def _plain_member(archive: "ZipFile", info: "ZipInfo") -> tuple[Unpacked, Packing | None]:
+def _plain_member(archive: "ZipFile", info: "ZipInfo", limits: Limits) -> tuple[Unpacked, Packing | None]:
     """The bytes of a member, decompressed where it is a compressed file itself."""
     damage: tuple[type[Exception], ...] = (*_damage(), NotImplementedError, RuntimeError, ValueError)
     try:
         with archive.open(info) as inner:
             packing = packing_of(inner.read(_MAGIC_SIZE))
-        stream = Unpacked(cast("BinaryIO", archive.open(info)))
+        stream = Unpacked(cast("BinaryIO", archive.open(info)), lambda: info.compress_size, limits)
     except damage as error:
         raise UnpackError(str(error)) from error
-    return (stream, None) if packing is None else (Unpacked(packing.plain(cast("BinaryIO", io.BufferedReader(stream)))), packing)
+    if packing is None:
+        return stream, None
+    return Unpacked(packing.plain(cast("BinaryIO", io.BufferedReader(stream))), lambda: info.compress_size, limits), packing
 
 
 def _archive(path: str, raw: BinaryIO) -> "ZipFile":

@@ -1,8 +1,9 @@
 """Walks the records of a pcap (draft-ietf-opsawg-pcap). After damage it looks for a chain of plausible record headers."""
 
+import re
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from analyzer.capture.window import Bulk, Fill, Row, Walk, Window
 from analyzer.settings import Limits
@@ -14,6 +15,13 @@ PCAP_MAGICS = {
 }
 HEADER_SIZE = 24
 _CHAIN = 4
+_STRIDE = 4096
+_ZEROS = re.compile(rb"\0*+")
+_SIZES = {
+    "<": re.compile(rb"(?!\0\0\0\0)..[\0-\4]\0..[\0-\4]\0", re.DOTALL),
+    ">": re.compile(rb"(?!\0\0\0\0)\0[\0-\4]..\0[\0-\4]..", re.DOTALL),
+}
+"""What the two sizes of a record's header look like, each at most `_MAX_GUESSED_SIZE`."""
 _DAY_S = 86_400
 _MAX_GUESSED_SIZE = 1 << 18
 
@@ -122,7 +130,8 @@ def _resync_pcap(window: Window, order: str, header_size: int, last_s: int, walk
     while window.need(header_size + 1):
         whole = not window.need(_SEARCHED)
         buffer, stop = window.buffer, window.end - header_size + 1
-        for at in range(window.at + 1, stop):
+        at = window.at
+        while (at := _likely(order, buffer, at + 1, stop)) < stop:
             if not _plausible(unpack, buffer, at, last_s):
                 continue
             chained = _chain(unpack, buffer, at, window.end, header_size, last_s)
@@ -137,6 +146,19 @@ def _resync_pcap(window: Window, order: str, header_size: int, last_s: int, walk
     walk.problems.append(("capture.damaged-record", f"nothing readable after offset {begin}", number + 1))
     window.at = window.end
     return False
+
+
+def _likely(order: str, buffer: bytearray, at: int, stop: int) -> int:
+    """The next place from ``at`` on, before ``stop``, at which a record's header may stand as far as its two sizes tell; ``stop`` where there is none."""
+    sizes = _SIZES[order]
+    while at < stop:
+        if not buffer[at + 8]:  # zeros are passed over at once: of a size one byte is none
+            at = max(at, cast("re.Match[bytes]", _ZEROS.match(buffer, at + 8, stop + 15)).end() - 11)
+        found = sizes.search(buffer, at + 8, min(at + 16 + _STRIDE, stop + 15))
+        if found is not None:
+            return found.start() - 8
+        at += _STRIDE + 1
+    return stop
 
 
 def _plausible(unpack: "struct._UnpackFrom", buffer: bytes | bytearray, at: int, last_s: int) -> bool:  # type: ignore[name-defined]

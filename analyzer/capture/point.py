@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen, description
-from analyzer.capture.open import STDIN, Opened, UnpackError, opened
+from analyzer.capture.open import STDIN, Opened, TooLargeError, UnpackError, opened
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
 from analyzer.records.capture import Flow
@@ -110,7 +110,7 @@ class Point(Struct):
 
     def read(self, piece: Piece, progress: Progress | None, *, alone: bool) -> None:
         """The next file. Raises `InputError` when it cannot be opened; everything else about it is an issue. ``alone``: no other will follow."""
-        source = opened(piece.path)
+        source = opened(piece.path, self.limits)
         two = source.seekable and source.size >= self.limits.parallel_bytes and description() == "compiled" and (os.cpu_count() or 1) > 1
         if not (two and alone and not self.parts and not self.force and self._in_halves(source, piece, progress)):
             self._in_one(source, piece, progress)
@@ -200,6 +200,8 @@ class Point(Struct):
         try:
             for row in rows(fill, self.limits, walk, kernel):
                 kernel.packet(*row)
+        except TooLargeError as error:
+            damage.append(("capture.limit", str(error), walk.packets or None))
         except UnpackError as error:
             damage.append(("capture.decompression", f"{source.compression}: {error}", walk.packets or None))
         except OSError as error:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analyzer.case.opened import OpenedCase
 
 FINDINGS, USAGE, PARTIAL, INTEGRITY, INTERRUPTED = 1, 2, 3, 4, 130
-_ANOTHER_READING = {"--secrets", "--keylog", "--keytab", "--rules", "--sigma", "--config", "--tls-port"}
+_ANOTHER_READING = {"--secrets", "--keylog", "--keytab", "--rules", "--sigma", "--config", "--limit", "--tls-port"}
 """Options that a case folder cannot answer by what it holds."""
 _SECRET_OPTIONS = {"--secrets", "--keylog", "--keytab"}
 
@@ -39,6 +39,7 @@ class Given(NamedTuple):
     nets: tuple[str, ...] = ()
     ports: tuple[int, ...] = ()
     tls_ports: tuple[int, ...] = ()
+    bounds: tuple[str, ...] = ()
     options: tuple[tuple[str, object], ...] = ()
     """Those of the command line that say how captures are read, with their values."""
 
@@ -135,6 +136,7 @@ def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_
         config=given.config,
         mask=given.mask,
         tls_ports=given.tls_ports,
+        bounds=given.bounds,
         progress=progress,
         arguments=["winrm-analyzer", *recorded(sys.argv[1:])],
         options=given.options,

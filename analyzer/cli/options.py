@@ -52,6 +52,13 @@ _config = click.option(
     metavar="FILE.toml",
     help="Limits, thresholds of rules, defaults of options. Default: winrm-analyzer.toml of the working folder.",
 )
+_limit = click.option(
+    "--limit",
+    "bounds",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a limit of what a run may use, such as seconds=60 or connections=100000; may be given several times. docs/limits.md lists them.",
+)
 products_option = click.option("--all-products", "products", is_flag=True, help="With the advice, print the settings of all proxy products.")
 _strict = click.option("--strict", is_flag=True, help="Exit with 3 when a part of the evidence could not be read.")
 fail_on_option = click.option("--fail-on", type=click.Choice(LEVELS), metavar="LEVEL", help=f"Exit with 1 when a finding is this severe: {', '.join(LEVELS)}.")
@@ -115,7 +122,7 @@ def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
         given = Given(**{name: options.pop(name) for name in Given._fields if name in options}, options=_typed(Given._fields))
         return command(given=given, **options)
 
-    settings = (_strict, _no_config, _config, _proxy, _mask, _sigma, rules_option)
+    settings = (_strict, _no_config, _limit, _config, _proxy, _mask, _sigma, rules_option)
     for option in (*reversed(_said), *settings, _keytab, _keylog, _secrets, _tls_port, *reversed(_part), _scope):
         collected = option(collected)
     return collected

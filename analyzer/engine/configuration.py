@@ -44,14 +44,40 @@ def configuration(path: str, limits: Limits | None = None, folders: Sequence[str
     return Configuration(_limits(path, told.get("limits", {}), limits or Limits()), _thresholds(path, told.get("rules", {}), folders))
 
 
+def limited(bounds: Sequence[str], limits: Limits) -> Limits:
+    """``limits`` with those that the command line gives as ``NAME=VALUE``. `UsageError`: see above."""
+    told: dict[str, object] = {}
+    for bound in bounds:
+        name, equals, value = (word.strip() for word in bound.partition("="))
+        if not equals:
+            msg = f"--limit {bound}: a limit is given as NAME=VALUE, such as seconds=60"
+            raise UsageError(msg)
+        told[name] = _value(value)
+    return _limits("--limit", told, limits)
+
+
+def _value(text: str) -> object:
+    """As TOML has it: 50_000, 0.5, [5986, 6000]."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
 def _limits(path: str, told: object, limits: Limits) -> Limits:
     for name in _table(path, "limits", told).keys() - set(Limits.__struct_fields__):
         _unknown(path, "limit", name, Limits.__struct_fields__)
     try:
-        return msgspec.convert({**msgspec.structs.asdict(limits), **_table(path, "limits", told)}, Limits)
+        made = msgspec.convert({**msgspec.structs.asdict(limits), **_table(path, "limits", told)}, Limits)
     except msgspec.ValidationError as error:
-        msg = f"{path}: [limits]: {error}"
+        msg = f"{path}: limits: {error}"
         raise UsageError(msg) from error
+    for name in Limits.__struct_fields__:
+        value = getattr(made, name)
+        if isinstance(value, int | float) and not 0 <= value < float("inf"):
+            msg = f"{path}: limits: {name} is {value}; it has to be a number of 0 or more"
+            raise UsageError(msg)
+    return made
 
 
 def _thresholds(path: str, told: object, folders: Sequence[str]) -> dict[str, dict[str, float]]:

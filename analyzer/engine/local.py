@@ -9,6 +9,7 @@ from analyzer.capture.kernels import description
 from analyzer.capture.point import Piece
 from analyzer.capture.points import scan_all
 from analyzer.capture.scan import Scanned
+from analyzer.engine.budget import Budget
 from analyzer.engine.inputs import expanded
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import Asked, Settings, judged
@@ -52,6 +53,7 @@ def run(  # noqa: PLR0913 (all but the first by name)
     ``placed``: what an earlier scan of them gave, so that they are not scanned again; ``before``: the evidence of a run with other secrets, of which what was
     decrypted stays.
     """
+    budget = Budget(limits.seconds)
     rule_files(asked.rules_dirs)
     if asked.proxy is not None:
         from analyzer.rules.products import known_product
@@ -64,7 +66,7 @@ def run(  # noqa: PLR0913 (all but the first by name)
         told = words(scope)
     elif before is not None:
         told = before.scope
-    settings = Settings(limits, secrets, asked, told)
+    settings = Settings(limits, secrets, asked, told, budget)
     if secrets.tls:
         scope = replace(scope, client_randoms=frozenset(one.client_random for one in secrets.tls))
     again = placed and (told or not secrets.tls)  # a key log may show connections that a scan without it leaves out

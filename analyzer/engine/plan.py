@@ -22,12 +22,13 @@ from msgspec.structs import replace
 
 from analyzer.auth.conversations import conversations
 from analyzer.auth.steps import steps_of
+from analyzer.engine.budget import OFTEN, READING, UNBOUNDED, Budget, bounded, cut
 from analyzer.engine.room import room_of, too_large
 from analyzer.formats.content import Room
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog
 from analyzer.formats.tls_facts import answers_in_tls, tls_facts
-from analyzer.http.exchanges import Parsed, Tunnel, parse
+from analyzer.http.exchanges import Parsed, Tunnel, most_exchanges, parse
 from analyzer.http.http2 import Start, speaks_http2, upgraded
 from analyzer.http.http2 import parse as parse_http2
 from analyzer.proxy.healing import lent
@@ -37,7 +38,7 @@ from analyzer.records.auth import Audience, Conversation
 from analyzer.records.capture import Capture, Flow, IcmpError
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
-from analyzer.records.ids import connection_id, key_capture, key_number
+from analyzer.records.ids import connection_id, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcPiece
 from analyzer.records.prefaces import Socks
@@ -53,7 +54,7 @@ from analyzer.story.silence import unanswered
 from analyzer.transport.connections import connection
 from analyzer.transport.healing import borrowed, healed
 from analyzer.transport.prefaces import unprefaced
-from analyzer.transport.strays import untangled
+from analyzer.transport.strays import stray_syns, untangled
 from analyzer.transport.threads import same, threads
 from analyzer.transport.tls import Store, opened
 from analyzer.transport.translation import translated
@@ -78,12 +79,13 @@ class Talk(NamedTuple):
 
 
 class Tools(NamedTuple):
-    """What reading needs besides the evidence: where bytes are, where plaintext goes, the TLS secrets, the limits."""
+    """What reading needs besides the evidence: where bytes are, where plaintext goes, the TLS secrets, the limits, and the run's budget."""
 
     fetch: Fetch
     store: Store
     keys: KeyLog
     limits: Limits
+    budget: Budget = UNBOUNDED
 
 
 class Work(NamedTuple):
@@ -135,22 +137,31 @@ def _framed(reader: Reader, source: tuple[str, int], target: tuple[str, int]) ->
         reader.at += size
 
 
+def affordable(todo: Sequence[Work], limits: Limits) -> tuple[tuple[Work, ...], Limits, tuple[Issue, ...]]:
+    """The connections that are read, the limits of this run's exchanges, and what was left out; twins of what was left out are connections of their own."""
+    kept, limits, issues = bounded(todo, [weight(item) for item in todo], limits, lambda item: item.flows[0].capture)
+    if not issues:
+        return tuple(kept), limits, ()
+    numbers = {item.number for item in kept}
+    alone = (
+        item._replace(
+            twin_of=item.twin_of if item.twin_of in numbers else None,
+            views=tuple(view for view in item.views if view[0] in numbers),
+        )
+        for item in kept
+    )
+    return tuple(alone), limits, issues
+
+
 def work(flows: Sequence[Flow]) -> tuple[Work, ...]:
     """Job *threads*: every flow of all captures, in order of captures, then of first packets."""
     flows, strays = untangled(flows)
     found = threads(flows)
     own = {number: tuple(flows[index] for index in thread.flows) for number, thread in enumerate(found, 1)}
     views = {number: tuple((other, own[other]) for other in group if other != number) for group in same(found, flows) for number in group}
-    return tuple(
-        Work(
-            number,
-            own[number],
-            None if thread.twin_of is None else thread.twin_of + 1,
-            views.get(number, ()),
-            tuple(key for index in thread.flows for key in strays.get(index, ())),
-        )
-        for number, thread in enumerate(found, 1)
-    )
+    twins = [None if thread.twin_of is None else thread.twin_of + 1 for thread in found]
+    keys = [tuple(key for index in thread.flows for key in strays.get(index, ())) for thread in found]
+    return tuple(Work(number, own[number], twins[number - 1], views.get(number, ()), keys[number - 1]) for number in own)
 
 
 def shards(all_work: Sequence[Work], count: int) -> tuple[tuple[Work, ...], ...]:
@@ -170,14 +181,13 @@ def weight(item: Work) -> int:
 
 
 def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = None) -> tuple[Talk, ...]:
-    """Job *talk*: reads the connections of one shard."""
+    """Job *talk*: reads the connections of one shard, those that the run's seconds are enough for."""
     out: list[Talk] = []
     for item in shard:
+        if tools.budget.spent(READING):
+            break
         made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits)
-        if item.strays:
-            first = item.strays[0]
-            detail = "a SYN inside of the connection that nobody answered; it went on"
-            issues = (*issues, Issue("tcp.stray-syn", detail, made.id, key_capture(first), key_number(first), len(item.strays)))
+        issues += stray_syns(made.id, item.strays)
         if item.twin_of is not None:
             made = replace(made, twin_of=connection_id(item.twin_of))
         for number, view in item.views[: tools.limits.views]:
@@ -188,6 +198,16 @@ def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = 
         if done is not None:
             done()
     return tuple(out)
+
+
+def unread_connections(todo: Sequence[Work], talks: Iterable[Talk], budget: Budget) -> tuple[Issue, ...]:
+    """The issue of the connections that there was no time for."""
+    read = {_place(item.connection.id)[0] for item in talks}
+    left = [item for item in todo if item.number not in read]
+    if not left:
+        return ()
+    told = f"seconds={budget.seconds:g}: {len(left)} of {len(todo)} connections were not read"
+    return (Issue("tcp.limit", told, capture=left[0].flows[0].capture, repeats=len(left)),)
 
 
 def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int, wanted: str | None = None) -> list[Talk]:
@@ -201,7 +221,7 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
     if made.protocol != "http" and not made.tls_opened and not (made.protocol == "other" and speaks_http2(made, fetch)):
         opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if _hides(made) else ()
         return [Talk(made, (), (), (), (*issues, *opaque))]
-    found, tunnel = _said(made, issues, fetch, limits)
+    found, tunnel = _said(made, issues, fetch, limits, tools.budget)
     if tunnel is None:
         return [found]
     outer = replace(made, protocol="connect")
@@ -221,13 +241,18 @@ def _parsed(made: Connection, fetch: Fetch, limits: Limits) -> Parsed:
     return Parsed((*before, *rest.exchanges), None, rest.issues)
 
 
-def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Limits) -> tuple[Talk, Tunnel | None]:
+def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Limits, budget: Budget = UNBOUNDED) -> tuple[Talk, Tunnel | None]:
     """What a connection says in HTTP, and the tunnel in it."""
     parsed = _parsed(made, fetch, limits)
-    complaints = [*issues, *parsed.issues]
+    exchanges, over = cut(made, parsed.exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
+    complaints = [*issues, *parsed.issues, *over]
     described_messages: list[Message] = []
     room = Room(room_of(made, limits))
-    for exchange in parsed.exchanges:
+    for place, exchange in enumerate(exchanges):
+        if place % OFTEN == OFTEN - 1 and budget.spent(READING):
+            exchanges, over = cut(made, exchanges, place, f"seconds={budget.seconds:g}")
+            complaints += over
+            break
         found, problems = messages(made, exchange, fetch, limits)
         complaints += problems
         for message in found:
@@ -236,9 +261,9 @@ def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Lim
             complaints += problems
     if room.full:
         complaints.append(too_large(made, limits))
-    spoken, problems = conversations(made, parsed.exchanges, limits)
+    spoken, problems = conversations(made, exchanges, limits)
     complaints += problems
-    return Talk(made, parsed.exchanges, tuple(described_messages), spoken, tuple(complaints), issues), parsed.tunnel
+    return Talk(made, exchanges, tuple(described_messages), spoken, tuple(complaints), issues), parsed.tunnel
 
 
 def _tunnel(outer: Connection, tunnel: Tunnel, tools: Tools, depth: int) -> list[Talk]:

@@ -13,7 +13,7 @@ from analyzer.engine.earlier import with_earlier
 from analyzer.engine.forks import processes, spread
 from analyzer.engine.keyuse import fitting, unread, uses, with_keys
 from analyzer.engine.opening import contents, identified, texts, verified
-from analyzer.engine.plan import Kdc, Talk, Tools, Work, auth_steps, evidence, kdc_pieces, shards, talk, weight, work
+from analyzer.engine.plan import Kdc, Talk, Tools, Work, affordable, auth_steps, evidence, kdc_pieces, shards, talk, unread_connections, weight, work
 from analyzer.engine.secrets.tls import carried_secrets
 from analyzer.engine.sightings import with_sightings
 from analyzer.engine.sources import Sources
@@ -67,16 +67,18 @@ def _read(
     captures = [item.capture for item in scanned]
     issues = [issue for item in scanned for issue in item.issues]
     errors = [error for item in scanned for error in item.icmp]
-    tools = Tools(sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)], secrets.rsa), limits)
     flows = [flow for item in scanned for flow in item.flows]
     datagrams, names = [item for one in scanned for item in one.kdc], [item for one in scanned for item in one.names]
     with_kdc = [flow for flow in flows if flow.verdict is Verdict.KDC]
-    todo = work([flow for flow in flows if flow.verdict is not Verdict.KDC])
+    todo, bounded_limits, over = affordable(work([flow for flow in flows if flow.verdict is not Verdict.KDC]), limits)
+    tools = Tools(
+        sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)], secrets.rsa), bounded_limits, settings.budget
+    )
     scanned.clear()
     del flows
-    talks, workers = _talks(todo, tools, sources, progress)
+    talks, workers, unread_too = _talks(todo, tools, sources, progress)
     del todo
-    found = evidence(captures, talks, issues, sources.fetch, limits, errors)
+    found = evidence(captures, talks, [*issues, *over, *unread_too], sources.fetch, bounded_limits, errors)
     del talks
     kdc = kdc_pieces(with_kdc, datagrams, sources.fetch, limits) if found.winrm else Kdc()
     found = _with_others(found, kdc, names)
@@ -140,10 +142,11 @@ def _phase(name: str, progress: Callable[[str, int, int], None] | None) -> Calla
     return tell
 
 
-def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Callable[[str, int, int], None] | None) -> tuple[list[Talk], int]:
-    """What all connections say, and how many processes read them."""
+def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Callable[[str, int, int], None] | None) -> tuple[list[Talk], int, tuple[Issue, ...]]:
+    """What all connections say, how many processes read them, and an issue where there was no time for all."""
     workers = processes() if sum(map(weight, todo)) >= tools.limits.fork_bytes else 1
     sources.flush()
+    tools.budget.used()  # what the processes that are forked begin with
     done = 0
 
     def count() -> None:
@@ -154,4 +157,5 @@ def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Calla
 
     by_shard = spread(partial(talk, tools=tools, done=count), shards(todo, tools.limits.shards), 1 if tools.keys else workers)  # one spool takes plain text
     sources.flush()  # plain text that was stored meanwhile: what comes next forks, too
-    return [item for found in by_shard for item in found], workers
+    talks = [item for found in by_shard for item in found]
+    return talks, workers, unread_connections(todo, talks, tools.budget)

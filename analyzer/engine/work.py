@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from analyzer.engine.budget import UNBOUNDED, Budget
 from analyzer.engine.forks import spread
 from analyzer.records.evidence import Evidence, tls_words
 from analyzer.records.finding import Finding
@@ -44,13 +45,14 @@ class Asked(Struct, frozen=True, gc=False):
 
 
 class Settings(Struct, frozen=True, gc=False):
-    """What the stages after the capture are told: limits, what the investigator knows, what the user asks for."""
+    """What the stages after the capture are told: limits, what the investigator knows, what the user asks for; and the run's budget."""
 
     limits: Limits
     secrets: Secrets
     asked: Asked
     scope: tuple[str, ...] = ()
     """What of the captures was looked at, in words; empty for all of them."""
+    budget: Budget = UNBOUNDED
 
 
 class Judgement(Struct, frozen=True, gc=False):
@@ -95,14 +97,20 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Calla
     dropped = {id(symptom) for symptom, _ in left_out}
     kept = sorted((finding for finding in found if id(finding) not in dropped), key=order)
     if not kept and not evidence.connections and not evidence.scope:
-        return Judgement((), (), failures, (), (_NOTHING[0], *(tls_words(evidence) or _NOTHING[1:])))
+        return Judgement((), (), failures, (), (*_unread(evidence), _NOTHING[0], *(tls_words(evidence) or _NOTHING[1:])))
     from analyzer.incidents.diagnosis import diagnosis
     from analyzer.incidents.grouping import Told, incidents
 
     named = {rule.id: rule.title for rule in chosen} | {one.id: one.title for one in own}
     grouped = incidents(evidence, kept, Told(named, consequences() if evidence.connections else {}, left_out))
     cards = scorecards(evidence, found) if evidence.story.parties else ()
-    return Judgement(tuple(kept), cards, failures, grouped, diagnosis(evidence, grouped, EXPOSES))
+    return Judgement(tuple(kept), cards, failures, grouped, (*_unread(evidence), *diagnosis(evidence, grouped, EXPOSES)))
+
+
+def _unread(evidence: Evidence) -> tuple[str, ...]:
+    """A sentence where connections were left out: what is said is of the others."""
+    left = next((issue for issue in evidence.issues if issue.code == "tcp.limit" and issue.record is None), None)
+    return () if left is None else (f"Not all was read: {left.detail}.",)
 
 
 def _of_the_user(evidence: Evidence, settings: Settings) -> tuple[tuple[Own, ...], tuple[Issue, ...]]:

@@ -22,6 +22,8 @@ from analyzer.records.transport import Connection
 from analyzer.settings import Limits
 
 _TUNNEL_START = 16
+_AT_LEAST = 64
+"""Exchanges of a connection that are read in any case."""
 _TO_PROXY = re.compile(rb"[A-Z]+ [a-z]+:")
 """A target in absolute form (RFC 9112 section 3.2.2): what is sent to a proxy without a tunnel."""
 _METHODS = (b"OPTIONS", b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"TRACE", b"CONNECT", b"PATCH")
@@ -80,15 +82,31 @@ class _Walk:
 def parse(connection: Connection, fetch: Fetch, limits: Limits) -> Parsed:
     """Reads both streams of a connection as HTTP/1."""
     walk = _Walk(connection, fetch, limits)
+    most = most_exchanges(connection, limits)
     for raw in requests(walk.near, limits, walk.request_problem):
+        if len(walk.requests) >= most:
+            walk.request_problem("http.limit", _smaller(limits, most), raw.head.at)
+            break
         walk.requests.append(raw)
         if raw.head.words[0] == "CONNECT" and _tunnelled(walk, raw):
             break
     if walk.tunnel is None:
         for raw in walk.answers:
+            if len(walk.responses) >= most:
+                walk.response_problem("http.limit", _smaller(limits, most), raw.head.at)
+                break
             _take(walk, raw)
     exchanges = tuple(_exchanges(walk))
     return Parsed(exchanges, walk.tunnel, tuple(walk.issues))
+
+
+def most_exchanges(connection: Connection, limits: Limits) -> int:
+    """How many exchanges of a connection are read: a few however small they are, and so many as its bytes are for."""
+    return _AT_LEAST + (sum(connection.to_server.extents.size) + sum(connection.to_client.extents.size)) // max(limits.exchange_bytes, 1)
+
+
+def _smaller(limits: Limits, most: int) -> str:
+    return f"exchange_bytes={limits.exchange_bytes}: messages are smaller than that on average; what follows the first {most} was not read"
 
 
 def _take(walk: _Walk, raw: Raw) -> bool:

@@ -42,7 +42,7 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     for i in (0, 1):
         if bases[i][0] is None or not bases[i][1]:
             bases[i] = _base_from_peer(rows, kept, client ^ i, bases[i])
-    receivers = [Receiver(sides[1 - i], limits.conflicts, limits.conflict_bytes) for i in (0, 1)]
+    receivers = [Receiver(sides[1 - i], limits.conflicts, limits.conflict_bytes, limits.overlaps) for i in (0, 1)]
     assemblies = [assemble(sides[i], bases[i][0], fetch, limits.window_bytes, receivers[i], begins=bases[i][1]) for i in (0, 1)]
     acks = [[rows.ack[k] for k in kept if rows.direction[k] == client ^ i ^ 1 and rows.ack[k] >= 0 and not rows.flags[k] & _RST] for i in (0, 1)]
     streams = [finished(assemblies[i], assemblies[1 - i], acks[i]) for i in (0, 1)]
@@ -208,6 +208,8 @@ def _issues(made: Connection, assemblies: list[Assembly], copies: int, strays: S
             )
         if len(assembly.conflicts) > len(assembly.differing):
             note("tcp.limit", f"conflicts={len(assembly.differing)}: {name}: later places with two contents are counted, not listed")
+        if assembly.uncompared:
+            note("tcp.limit", f"overlaps={assembly.compared}: {name}: {assembly.uncompared} later segments were not compared with what they repeat")
         if assembly.strays:
             note("tcp.out-of-window", f"{name}: {len(assembly.strays)} segments", assembly.strays[0], len(assembly.strays))
     if strays:

@@ -14,7 +14,7 @@ snap length cut are gaps too. What the receiver acknowledged beyond the last seg
 """
 
 from array import array
-from bisect import bisect_right, insort
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from msgspec import Struct, field
 
 from analyzer.formats.reader import Fetch
 from analyzer.records.transport import Choice, Conflict, Extents, Gap, Stream
+from analyzer.transport.pieces import Extent, Pieces
 
 _HALF = 1 << 31
 _WRAP = 1 << 32
@@ -43,18 +44,6 @@ class Segment(NamedTuple):
     flags: int
 
 
-class Extent(NamedTuple):
-    """A taken piece; compares by ``at`` first."""
-
-    at: int
-    size: int
-    source: int
-    file_at: int
-    packet: int
-    ts_ns: int
-    ack: int
-
-
 class Assembly(Struct):
     """A direction while it is put together. ``base`` is the sequence number of offset 0 (None until something was seen)."""
 
@@ -62,13 +51,16 @@ class Assembly(Struct):
     begins: bool = False
     reference: int = 0
     furthest: int = 0
-    extents: list[Extent] = field(default_factory=list)
+    extents: Pieces = field(default_factory=Pieces)
     snapped: list[tuple[int, int]] = field(default_factory=list)
     fin_at: int | None = None
     retransmitted: int = 0
     out_of_order: int = 0
     conflicts: list[int] = field(default_factory=list)
     differing: list[Conflict] = field(default_factory=list)
+    compared: int = 0
+    uncompared: int = 0
+    """How many pieces repeated segments were compared with, and how many segments were not compared with all of theirs."""
     strays: list[int] = field(default_factory=list)
     acked: int = -1
 
@@ -94,11 +86,13 @@ def first_base(segments: list[Segment]) -> tuple[int | None, bool]:
 
 
 class Receiver(NamedTuple):
-    """What the other side says of what it got: its packets in capture order; and how many conflicts, and bytes of each, are kept."""
+    """What the other side says of what it got: its packets in capture order; how many conflicts, and bytes of each, are kept; and how many pieces
+    repeated segments are compared with."""
 
     packets: list[Segment]
     conflicts: int
     conflict_bytes: int
+    overlaps: int
 
 
 def assemble(segments: list[Segment], base: int | None, fetch: Fetch, window: int, receiver: Receiver, *, begins: bool) -> Assembly:
@@ -139,15 +133,15 @@ def _add(assembly: Assembly, segment: Segment, at: int, fetch: Fetch, receiver: 
     if size < wire_end - at:
         assembly.snapped.append((end, wire_end))
     extents = assembly.extents
-    if not extents or at >= extents[-1].at + extents[-1].size:
+    if at >= extents.end:
         if size:
             extents.append(Extent(at, size, source, file_at, segment.packet, segment.ts_ns, segment.ack))
     else:
-        free = _free(extents, at, end)
+        free = extents.free(at, end)
         covered = size - sum(stop - start for start, stop in free)
         if covered:
             assembly.retransmitted += 1
-            different = _different(extents, at, size, source, file_at, fetch)
+            different = _different(assembly, at, size, (source, file_at), fetch, receiver.overlaps)
             if different:
                 assembly.conflicts.append(segment.packet)
             for span in different:
@@ -155,44 +149,24 @@ def _add(assembly: Assembly, segment: Segment, at: int, fetch: Fetch, receiver: 
         else:
             assembly.out_of_order += 1
         for start, stop in free:
-            insort(extents, Extent(start, stop - start, source, file_at + start - at, segment.packet, segment.ts_ns, segment.ack))
+            extents.insert(Extent(start, stop - start, source, file_at + start - at, segment.packet, segment.ts_ns, segment.ack))
     assembly.furthest = max(assembly.furthest, wire_end)
 
 
-def _free(extents: list[Extent], at: int, end: int) -> list[tuple[int, int]]:
-    """The parts of [at, end) that no extent covers."""
-    free = []
-    i = max(bisect_right(extents, at, key=_at) - 1, 0)
-    while at < end and i < len(extents):
-        start, stop = extents[i].at, extents[i].at + extents[i].size
-        if start > at:
-            free.append((at, min(start, end)))
-        at = max(at, stop)
-        if start >= end:
-            return free
-        i += 1
-    if at < end:
-        free.append((at, end))
-    return free
-
-
-def _at(extent: Extent) -> int:
-    return extent.at
-
-
-def _different(extents: list[Extent], at: int, size: int, source: int, file_at: int, fetch: Fetch) -> list[tuple[int, int]]:
+def _different(assembly: Assembly, at: int, size: int, place: tuple[int, int], fetch: Fetch, most: int) -> list[tuple[int, int]]:
     """Where the covered bytes of a segment are not what was taken before: in each extent the range from the first to the last byte that differs."""
     found = []
-    i = max(bisect_right(extents, at, key=_at) - 1, 0)
     end = at + min(size, _COMPARE)
-    while i < len(extents) and extents[i].at < end:
-        old = extents[i]
+    source, file_at = place
+    for old in assembly.extents.over(at, end):
+        if assembly.compared >= most:
+            assembly.uncompared += 1
+            break
+        assembly.compared += 1
         start, stop = max(old.at, at), min(old.at + old.size, end)
-        if start < stop:
-            was, now = fetch(old.source, old.file_at + start - old.at, stop - start), fetch(source, file_at + start - at, stop - start)
-            if was != now and len(was) == len(now):
-                found.append((start + _alike(was, now), stop - _alike(was[::-1], now[::-1])))
-        i += 1
+        was, now = fetch(old.source, old.file_at + start - old.at, stop - start), fetch(source, file_at + start - at, stop - start)
+        if was != now and len(was) == len(now):
+            found.append((start + _alike(was, now), stop - _alike(was[::-1], now[::-1])))
     return found
 
 
@@ -208,8 +182,7 @@ def _alike(one: bytes, other: bytes) -> int:
 def _settle(assembly: Assembly, segment: Segment, span: tuple[int, int], to_file: int, fetch: Fetch, receiver: Receiver) -> None:
     """Notes a conflict, and uses the later content where the receiver had not got the earlier one."""
     start, stop = span
-    place = bisect_right(assembly.extents, start, key=_at) - 1
-    old = assembly.extents[place]
+    old = assembly.extents.holding(start)
     first_got, asked_again = _said_meanwhile(assembly, old, segment, start, receiver)
     later = asked_again and not first_got
     if len(assembly.differing) < receiver.conflicts:
@@ -223,7 +196,7 @@ def _settle(assembly: Assembly, segment: Segment, span: tuple[int, int], to_file
         new = Extent(start, stop - start, segment.source, to_file + start, segment.packet, segment.ts_ns, segment.ack)
         before = old._replace(size=start - old.at)
         after = old._replace(at=stop, size=old.at + old.size - stop, file_at=old.file_at + stop - old.at)
-        assembly.extents[place : place + 1] = [one for one in (before, new, after) if one.size]
+        assembly.extents.replace(old, [one for one in (before, new, after) if one.size])
 
 
 _ASKED = 2

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from analyzer.records.capture import Flow, Segments
+from analyzer.records.ids import key_capture, key_number
+from analyzer.records.issues import Issue
 
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _WRAP = 1 << 32
@@ -46,6 +48,14 @@ def untangled(flows: Sequence[Flow]) -> Untangled:
         return Untangled(tuple(flows), {})
     places = {old: new for new, old in enumerate(index for index, flow in enumerate(out) if flow is not None)}
     return Untangled(tuple(flow for flow in out if flow is not None), {places[index]: keys for index, keys in strays.items()})
+
+
+def stray_syns(connection: str, keys: Sequence[int]) -> tuple[Issue, ...]:
+    """The issue of a connection's stray SYNs, by their packet keys."""
+    if not keys:
+        return ()
+    told = "a SYN inside of the connection that was never answered; the connection went on"
+    return (Issue("tcp.stray-syn", told, connection, key_capture(keys[0]), key_number(keys[0]), len(keys)),)
 
 
 def _alone(flow: Flow) -> int:

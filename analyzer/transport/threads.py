@@ -4,12 +4,18 @@ Rotated files cut a connection into pieces: the same 4-tuple, the second piece a
 connection at the same time (or with the same initial sequence number, when the clocks differ): these stay two connections, the later named a twin.
 """
 
+from bisect import insort
+from collections import deque
 from collections.abc import Iterable, Sequence
+from heapq import merge
+from itertools import chain, islice
 from typing import NamedTuple
 
 from analyzer.records.capture import Flow
 
 _SYN, _RST, _ACK = 2, 4, 16
+_FEW = 16
+"""Threads that are compared one by one."""
 _BEGINNING = 64
 """Packets among which both SYN are."""
 
@@ -25,29 +31,66 @@ def threads(flows: Sequence[Flow]) -> tuple[Thread, ...]:
     """Every flow is in exactly one thread. Threads are in order of their first flow; the order of ``flows`` is that of captures, then first packets."""
     pieces: list[list[int]] = []
     twins: list[int | None] = []
-    by_tuple: dict[frozenset[tuple[str, int]], list[int]] = {}
+    by_tuple: dict[frozenset[tuple[str, int]], _Known] = {}
     for index, flow in sorted(enumerate(flows), key=_first):
-        known = by_tuple.setdefault(frozenset(zip(flow.hosts, flow.ports, strict=True)), [])
-        joined = False
+        known = by_tuple.setdefault(frozenset(zip(flow.hosts, flow.ports, strict=True)), _Known())
         twin = None
-        for thread in reversed(known):
+        for thread in known.elsewhere(flow):
             last = flows[pieces[thread][-1]]
-            if last.point == flow.point:
-                continue
             if _continues(last, flow):
+                known.move(thread, last.point, flow.point)
                 pieces[thread].append(index)
-                joined = True
                 break
             if twins[thread] is None and _same(flows[pieces[thread][0]], flow):
                 twin = thread
                 break
-        if not joined:
-            known.append(len(pieces))
+        else:
+            thread = -1
+        if thread < 0 or twin is not None:
+            known.add(len(pieces), flow)
             pieces.append([index])
             twins.append(twin)
     ordered = sorted(range(len(pieces)), key=lambda thread: min(pieces[thread]))
     place: dict[int | None, int] = {thread: rank for rank, thread in enumerate(ordered)}
     return tuple(Thread(tuple(pieces[thread]), place.get(twins[thread])) for thread in ordered)
+
+
+class _Known:
+    """The threads of one 4-tuple, by the capture point of their last flow; where there are many, also by what their first flows share with one that comes."""
+
+    def __init__(self) -> None:
+        self._at: dict[int, list[int]] = {}
+        self._first: dict[int, Flow] = {}
+        self._marked: dict[object, deque[int]] = {}
+        self._marks_made = 0
+
+    def add(self, thread: int, flow: Flow) -> None:
+        """A new thread, which begins with ``flow``."""
+        self._at.setdefault(flow.point, []).append(thread)
+        self._first[thread] = flow
+
+    def move(self, thread: int, before: int, now: int) -> None:
+        """The thread goes on at another point."""
+        self._at[before].remove(thread)
+        insort(self._at.setdefault(now, []), thread)
+
+    def elsewhere(self, flow: Flow) -> Iterable[int]:
+        """The threads that are not at the point of ``flow``, the latest first. Of many only those that it may be one with or go on: a SYN begins
+        a connection, so it goes on none; and one connection has its sequence numbers."""
+        found = [threads for point, threads in self._at.items() if point != flow.point]
+        if sum(map(len, found)) <= _FEW or not _isns(flow):
+            return merge(*map(reversed, found), reverse=True)
+        for thread, first in islice(self._first.items(), self._marks_made, None):
+            for mark in _marks(first):
+                self._marked.setdefault(mark, deque(maxlen=_FEW)).append(thread)
+        self._marks_made = len(self._first)
+        sharing = {thread for mark in _marks(flow) for thread in self._marked.get(mark, ())}
+        return sorted(sharing.intersection(chain(*found)), reverse=True)
+
+
+def _marks(flow: Flow) -> set[object]:
+    """What two flows of one connection have in common: initial sequence numbers, or data."""
+    return {*_isns(flow), *_data(flow)}
 
 
 def same(found: Sequence[Thread], flows: Sequence[Flow]) -> tuple[tuple[int, ...], ...]:

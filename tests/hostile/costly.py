@@ -31,7 +31,7 @@ class Talk:
 
     def __init__(self, frames: list[Frame], number: int, port: int = 5985) -> None:
         self.frames = frames
-        self.ends = (("10.9.0.1", 40_000 + number), ("10.9.0.2", port))
+        self.ends = ((f"10.9.{1 + number // 20_000}.1", 40_000 + number % 20_000), ("10.9.0.2", port))
         self.at = [1000, 5000]
         self._put(0, b"", SYN)
         self._put(1, b"", SYN | ACK)
@@ -41,6 +41,12 @@ class Talk:
         segment = tcp(one, other, self.at[side], None if flags == SYN else self.at[1 - side], flags, data)
         self.frames.append(Frame(_T0_NS + 10_000 * len(self.frames), ip4(one[0], other[0], TCP, segment), RAW))
         self.at[side] += len(data) + (1 if flags & SYN else 0)
+
+    def again(self, at: int, data: bytes) -> None:
+        """A segment of the client at a place of its stream, from where the stream stands."""
+        here, self.at[0] = self.at[0], self.at[0] + at
+        self._put(0, data, ACK)
+        self.at[0] = here
 
     def client(self, data: bytes) -> None:
         for at in range(0, len(data), _SEGMENT):
@@ -102,6 +108,58 @@ def line(inside: str) -> Callable[[Talk], None]:
 
 def asked(action: str, body: str) -> Callable[[Talk], None]:
     return bodies((envelope(action, body), b""))
+
+
+def tiny(count: int) -> Callable[[Talk], None]:
+    """Connections of one short request each."""
+
+    def play(talk: Talk) -> None:
+        for number in range(count):
+            one = Talk(talk.frames, 3 + number)
+            one.client(b"POST /wsman HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+            one.server(b"HTTP/1.1 401 \r\nContent-Length: 0\r\n\r\n")
+
+    return play
+
+
+def backwards(count: int) -> Callable[[Talk], None]:
+    """A body of which the last byte comes first, each in a segment of its own."""
+
+    def play(talk: Talk) -> None:
+        talk.client(request()[: -len("0\r\n\r\n")] + f"{count}\r\n\r\n".encode())
+        for at in reversed(range(count)):
+            talk.again(at, b"A")
+        talk.at[0] += count
+        talk.server(response())
+
+    return play
+
+
+def overlapping(count: int) -> Callable[[Talk], None]:
+    """A body in segments of one byte, then large segments over them that end otherwise."""
+
+    def play(talk: Talk) -> None:
+        size = min(30_000, 100 * count)
+        talk.client(request()[: -len("0\r\n\r\n")] + f"{size}\r\n\r\n".encode())
+        for at in range(size):
+            talk.again(at, b"A")
+        for number in range(count):
+            talk.again(0, b"A" * (size - 1 - number % 50) + b"B")
+        talk.at[0] += size
+        talk.server(response())
+
+    return play
+
+
+def begun_again(count: int) -> Callable[[Talk], None]:
+    """Connections one after the other on one pair of addresses and ports, of which nothing but the SYN is seen."""
+
+    def play(talk: Talk) -> None:
+        for number in range(count):
+            talk.at[0] = 7919 * number % (1 << 32)
+            talk._put(0, b"", SYN)
+
+    return play
 
 
 def credentials(size: int) -> Callable[[Talk], None]:
@@ -198,6 +256,15 @@ CASES: dict[str, Case] = {
     ),
     "field lines": Case(lambda n: sent(b"POST /wsman HTTP/1.1\r\n" + b"X: y\r\n" * n + b"Content-Length: 0\r\n\r\n"), 100_000, says="http.limit"),
     "one long field": Case(lambda n: sent(b"POST /wsman HTTP/1.1\r\nX: " + b"y" * n + b"\r\nContent-Length: 0\r\n\r\n"), 5_000_000),
+    "requests in a row": Case(
+        lambda n: sent(b"POST /wsman HTTP/1.1\r\nContent-Length: 0\r\n\r\n" * n, b"HTTP/1.1 401 \r\nContent-Length: 0\r\n\r\n" * n),
+        100_000,
+        says="http.limit",
+    ),
+    "tiny connections": Case(tiny, 50_000, says="tcp.limit"),
+    "bytes in reverse order": Case(backwards, 200_000),
+    "segments over others": Case(overlapping, 300, says="tcp.limit"),
+    "connections that begin again": Case(begun_again, 200_000, says="capture.limit"),
     "tunnels asked for": Case(lambda n: sent(b"CONNECT a:5985 HTTP/1.1\r\nHost: a\r\n\r\n" * n, b"HTTP/1.1 407 \r\nContent-Length: 0\r\n\r\n" * n), 20_000),
     "small chunks": Case(lambda n: sent(b"POST /wsman HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nA\r\n" * n + b"0\r\n\r\n"), 300_000),
     "interim responses": Case(lambda n: sent(request(), b"HTTP/1.1 100 Continue\r\n\r\n" * n + response()), 100_000),

@@ -22,6 +22,7 @@ from click.testing import CliRunner
 from analyzer.cli.commands import cli
 from analyzer.rules.catalogue import FAMILIES, rules
 from analyzer.rules.documents import explanation
+from analyzer.settings import Limits
 from analyzer.tables.registry import TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,7 +145,7 @@ def _functions() -> frozenset[str]:
 @pytest.mark.parametrize("path", [path for path in PAGES if path.parent.name != "lab"], ids=lambda path: path.name)
 def test_tables_and_columns_exist(path: Path) -> None:
     page = _page(path)
-    known = COLUMNS | VALUES | OTHER_NAMES | _functions()
+    known = COLUMNS | VALUES | OTHER_NAMES | _functions() | set(Limits.__struct_fields__)
     bad = []
     rule_ids = {rule.id for rule in rules()}
     for span in page.spans:

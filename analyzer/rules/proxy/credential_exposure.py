@@ -41,14 +41,19 @@ def see(evidence: Evidence) -> Signs[Seen]:
     """One sign for each logon and proxy on its way."""
     spoken = {one.id: one for one in evidence.conversations}
     ended = {route.client_connection for route in evidence.routes if route.kind == _INTERCEPTS}
+    passing: dict[str, list[int]] = {}
+    for place, logon in enumerate(evidence.story.logons):
+        for identity in (logon.client_connection, *logon.server_connections) if _is_told(logon) else ():
+            passing.setdefault(identity, []).append(place)
     for party in evidence.story.parties:
         if party.kind is not Kind.PROXY:
             continue
         near, far = frozenset(party.near), frozenset(party.far)
-        for logon in evidence.story.logons:
+        places = {place for identity in (*near, *far) for place in passing.get(identity, ())}
+        for logon in (evidence.story.logons[place] for place in sorted(places)):
             way = (logon.client_connection, *logon.server_connections)
             own = [identity for identity in way if identity in near] or [identity for identity in way if identity in far]
-            if own and _is_told(logon) and _could_read(evidence, [identity for identity in way if identity in near or identity in far], ended):
+            if own and _could_read(evidence, [identity for identity in way if identity in near or identity in far], ended):
                 yield _sign(spoken, Seen(party, logon, own[0]))
 
 
