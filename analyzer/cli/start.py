@@ -132,7 +132,7 @@ def _told(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"
     if isinstance(error, MemoryError):
-        return "there is not enough memory for this; --limit, --from, --to, --host and --port read a part of a capture; a case folder can be asked table by table"
+        return "out of memory; --limit connections=NUMBER, --from, --to, --host and --port make a run smaller"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename is not None else f"reading or writing failed: {error.strerror}"
     return str(error)

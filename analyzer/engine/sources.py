@@ -73,22 +73,27 @@ class Sources:
             return cast("BinaryIO", self._spool)
         if len(self._files) >= self._most:
             self._close_oldest()
-        path = Path(self._paths[source >> 1])
-        while True:
-            try:
-                file = path.open("rb")
-                break
-            except OSError as error:
-                if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._files:
-                    return None  # `analyzer.engine.intact` says so
-                self._most = len(self._files)
-                self._close_oldest()
+        file = self._opened(Path(self._paths[source >> 1]))
         read_as = self._read_as.get(source >> 1)
-        if read_as is not None and not holds_what_was_read(read_as, identity(file)):
-            file.close()
+        if file is None or (read_as is not None and not holds_what_was_read(read_as, identity(file))):
+            if file is not None:
+                file.close()
             return None
         self._files[source] = file
         return file
+
+    def _opened(self, path: Path) -> BinaryIO | None:
+        """Where no more files may be open, others are closed first; None for a file that cannot be opened (`analyzer.engine.intact` says so)."""
+        while True:
+            try:
+                return path.open("rb")
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE):
+                    return None
+                if not self._files:
+                    raise
+                self._most = len(self._files)
+                self._close_oldest()
 
     def _close_oldest(self) -> None:
         oldest = next(iter(self._files))

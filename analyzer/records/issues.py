@@ -49,6 +49,11 @@ _KINDS = (
     ),
     Kind("capture.duplicate-packets", "note", "The same packets were captured twice (for example with `-i any`); each counts once."),
     Kind("tcp.gap", "warning", "Bytes of a stream are not in the capture; what lies around the hole was read."),
+    Kind(
+        "tcp.stray-syn",
+        "warning",
+        "A SYN in the middle of a connection was never answered, and both sides went on. Anyone can send such a packet; it was taken for none of theirs.",
+    ),
     Kind("tcp.conflict", "warning", "Two segments give different bytes for the same place of a stream; the table conflicts tells which were used."),
     Kind("tcp.midstream", "note", "The connection's beginning is not in the capture."),
     Kind("tcp.one-sided", "warning", "Only one direction of the connection is in the capture."),

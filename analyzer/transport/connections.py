@@ -19,6 +19,7 @@ from analyzer.settings import Limits
 from analyzer.transport.reassembly import Assembly, Receiver, Segment, assemble, finished, first_base
 from analyzer.transport.rows import distinct
 from analyzer.transport.silence import fits, pauses, ttls, unacked, went_on, zero_windows
+from analyzer.transport.strays import out_of_place
 
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _WRAP = 1 << 32
@@ -32,7 +33,9 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     """The connection that ``flows`` (one, or the pieces of rotated captures in order) carried, and what is wrong with its evidence."""
     flow = flows[0]
     rows = _joined(flows)
-    kept, copies = distinct(rows, int(limits.duplicate_window_s * 1e9))
+    seen, copies = distinct(rows, int(limits.duplicate_window_s * 1e9))
+    strays = out_of_place(rows, seen)
+    kept = [k for k in seen if k not in strays] if strays else seen
     client = _client(rows, kept, flow.ports, fetch)
     sides = _segments(rows, kept, client)
     bases = [first_base(side) for side in sides]
@@ -56,7 +59,7 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
         server=endpoints[1],
         first_ns=min(times),
         last_ns=max(times),
-        packets=array("q", (rows.key[k] for k in kept)),
+        packets=array("q", (rows.key[k] for k in seen)),
         to_server=streams[0],
         to_client=streams[1],
         end=closings[0].kind if closings else End.OPEN,
@@ -71,7 +74,7 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
         zero_windows=zero_windows(rows, kept, client),
         bases=(-1 if bases[0][0] is None else bases[0][0], -1 if bases[1][0] is None else bases[1][0]),
     )
-    return made, tuple(_issues(made, assemblies, copies))
+    return made, tuple(_issues(made, assemblies, copies, sorted(rows.key[k] for k in strays)))
 
 
 def _protocol(flows: Sequence[Flow]) -> str:
@@ -180,7 +183,7 @@ def _closings(rows: Segments, kept: list[int], client: int, assemblies: list[Ass
     return sorted(found, key=lambda closing: (closing.ts_ns, closing.packet))
 
 
-def _issues(made: Connection, assemblies: list[Assembly], copies: int) -> list[Issue]:
+def _issues(made: Connection, assemblies: list[Assembly], copies: int, strays: Sequence[int]) -> list[Issue]:
     issues = []
 
     def note(code: str, detail: str, key: int | None = None, repeats: int = 1) -> None:
@@ -209,6 +212,8 @@ def _issues(made: Connection, assemblies: list[Assembly], copies: int) -> list[I
             note("tcp.limit", f"overlaps={assembly.compared}: {name}: {assembly.uncompared} later segments were not compared with what they repeat")
         if assembly.strays:
             note("tcp.out-of-window", f"{name}: {len(assembly.strays)} segments", assembly.strays[0], len(assembly.strays))
+    if strays:
+        note("tcp.out-of-window", "FIN or RST that ended nothing: the side in whose name it was sent went on where it stood", strays[0], len(strays))
     if copies:
         note("capture.duplicate-packets", f"{copies} packets", None, copies)
     if not made.to_server.begins or not made.to_client.begins:

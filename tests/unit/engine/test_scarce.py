@@ -133,5 +133,5 @@ def test_out_of_memory_elsewhere_is_one_line(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("analyzer.api.analyze", heavy)
     assert run(["analyze", str(_packed(tmp_path / "a.pcap.gz"))]) == 2
     told = capsys.readouterr().err
-    assert "there is not enough memory for this; --limit" in told
+    assert "out of memory; --limit connections=NUMBER" in told
     assert "internal error" not in told
