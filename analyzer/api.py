@@ -51,6 +51,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     keytab: Input | None = None,
     rules_dirs: Sequence[Input] = (),
     sigma_dirs: Sequence[Input] = (),
+    events: Sequence[Input] = (),
     proxy: str | None = None,
     config: Input | None = None,
     mask: Literal["usual", "strict"] = "usual",
@@ -67,6 +68,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     ``keeps_places``: a case folder that is written of it can be read with other keys without another scan of the captures.
     A case folder as the only input: its captures are read again, with what is given here; what it holds decrypted stays.
     ``proxy``: the product whose settings the advice names. ``config`` (TOML): limits, and thresholds of rules (`analyzer.engine.configuration`).
+    ``events``: host logs (EVTX, JSON lines) and folders of them, which are joined to connections, logons and shells.
     ``bounds``: limits as the command line has them (``connections=100000``).
     ``tls_ports``: TLS on these is taken for WinRM over HTTPS, as on 5986.
     ``mask``: ``strict`` shows of command lines only the names of programs.
@@ -100,6 +102,10 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     if found is not None:
         more = {"keeps_places": keeps_places or found.placed is not None, "placed": found.placed or (), "before": found.before}
     finished = run(paths if found is None else found.paths, most, scope or Scope(), progress, secrets=known, asked=wishes, **more)
+    if events:
+        from analyzer.engine.host_logs import with_logs
+
+        finished = with_logs(finished, [os.fspath(one) for one in events], most)
     if known is not NO_SECRETS:
         from analyzer.case.keys import mask_of
 
@@ -169,8 +175,10 @@ def open_case(path: Input) -> HubCase:
 
 
 def is_case(path: Input) -> bool:
-    """A case folder, by its manifest."""
-    return os.path.isfile(os.path.join(path, "manifest.json"))  # noqa: PTH113, PTH118 (asked of every argument; a path may be of any shape)
+    """A case folder, by its manifest; also one whose writing was interrupted, which `open_case` refuses with these words."""
+    from analyzer.system.files import is_unfinished
+
+    return is_unfinished(path) or os.path.isfile(os.path.join(path, "manifest.json"))  # noqa: PTH113, PTH118 (asked of every argument; a path may be of any shape)
 
 
 def verify(path: Input) -> tuple[str, ...]:

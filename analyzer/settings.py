@@ -53,6 +53,8 @@ class Limits(Struct, frozen=True, gc=False):
     """Kerberos messages with a key distribution center, over UDP and TCP, that are read."""
     naming_datagrams: int = 20_000
     """Answers of DNS, mDNS, LLMNR and NBNS, and messages of DHCP, that are kept, for the names they give to addresses."""
+    host_events: int = 500_000
+    """Events of host logs, of the kinds that are looked at, that are read."""
     icmp_errors: int = 10_000
     """ICMP errors about TCP segments that are kept, to be joined to the connections that they quote."""
     duplicate_window_s: float = 60.0
@@ -83,7 +85,7 @@ class Limits(Struct, frozen=True, gc=False):
     """A header block; Windows' default MaxTokenSize alone is 48,000 bytes (64,000 in base64)."""
     headers: int = 1000
     """Field lines of one message."""
-    chunks: int = 1_000_000
+    chunks: int = 500_000
     """Chunks of one body."""
     http2_frames: int = 1_000_000
     """Frames of one direction of an HTTP/2 connection."""

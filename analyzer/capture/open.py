@@ -4,6 +4,7 @@ members of ZIP archives and standard input are streamed. A member's path is that
 """
 
 import io
+import stat
 import sys
 import zlib
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from msgspec import Struct
 
+from analyzer.capture.identity import Watch, Watched
 from analyzer.errors import InputError
 from analyzer.settings import Limits
 
@@ -63,10 +65,20 @@ class Opened(Struct, frozen=True, gc=False):
     seekable: bool
     size: int
     path: str
+    watch: Watch
+    """Of the raw file."""
 
     def fill(self, buffer: memoryview) -> int:
         """Puts the next bytes of the stream into ``buffer``; gives their number, 0 at the end."""
-        return cast("io.RawIOBase", self.stream).readinto(buffer) or 0
+        got = cast("io.RawIOBase", self.stream).readinto(buffer) or 0
+        if self.stream is self.raw and len(buffer):
+            self.watch.add(buffer[:got])
+        return got
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the raw file, once it was read; None for an archive, which is not read from its beginning to its end."""
+        return None if "zip" in self.compression.split("+") else self.watch.sha256(self.raw)
 
 
 class Packing(NamedTuple):
@@ -171,8 +183,8 @@ class Unpacked(io.RawIOBase):
 
 
 def opened(path: str, limits: Limits = _LIMITS) -> Opened:
-    """Opens ``path`` (``-`` is standard input) read-only. `InputError`: the file system refuses, or the member of an
-    archive cannot be read."""
+    """Opens ``path`` (``-`` is standard input) read-only. `InputError`: the file system refuses, it is a device or a socket, or
+    the member of an archive cannot be read."""
     try:
         if path == STDIN:
             return _stdin(limits)
@@ -181,6 +193,16 @@ def opened(path: str, limits: Limits = _LIMITS) -> Opened:
     except OSError as error:
         msg = f"{path}: {error.strerror or error}"
         raise InputError(msg) from error
+
+
+def is_pipe(path: str) -> bool:
+    """It can be read only once: standard input, a named pipe, or what a shell gives for ``<(command)``."""
+    if path == STDIN:
+        return True
+    try:
+        return stat.S_ISFIFO(Path(path).stat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def archive_of(path: str) -> Path | None:
@@ -201,26 +223,39 @@ def on_disk(path: str) -> str:
 
 
 def _file(path: str, limits: Limits) -> Opened:
+    mode = Path(path).stat().st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
+        msg = f"{path} is a {'socket' if stat.S_ISSOCK(mode) else 'device'}, no capture file; standard input is -"
+        raise InputError(msg)
     raw = Path(path).open("rb", buffering=0)  # noqa: SIM115  closed by the caller
+    if stat.S_ISFIFO(mode):
+        return _piped(cast("io.RawIOBase", raw), path, limits)
+    watch = Watch(raw)
     magic = raw.read(_MAGIC_SIZE)
     raw.seek(0, io.SEEK_END)
     size = raw.tell()
     raw.seek(0)
-    stream, compression = _decompressed(raw, magic, limits)
-    return Opened(stream, raw, compression, compression == "", size, path)
+    stream, compression = _decompressed(raw, magic, watch, limits)
+    return Opened(stream, raw, compression, compression == "", size, path, watch)
 
 
 def _stdin(limits: Limits) -> Opened:
-    raw = io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer), 1 << 16)
-    stream, compression = _decompressed(cast("BinaryIO", raw), raw.peek(_MAGIC_SIZE)[:_MAGIC_SIZE], limits)
-    return Opened(stream, cast("BinaryIO", raw), compression, seekable=False, size=0, path=STDIN)
+    return _piped(cast("io.RawIOBase", sys.stdin.buffer), STDIN, limits)
 
 
-def _decompressed(raw: BinaryIO, magic: bytes, limits: Limits) -> tuple[BinaryIO, str]:
+def _piped(source: io.RawIOBase, path: str, limits: Limits) -> Opened:
+    raw = io.BufferedReader(source, 1 << 16)
+    watch = Watch(cast("BinaryIO", raw))
+    watch.before = None  # also of a file that stands for standard input: it may be read from its middle on
+    stream, compression = _decompressed(cast("BinaryIO", raw), raw.peek(_MAGIC_SIZE)[:_MAGIC_SIZE], watch, limits)
+    return Opened(stream, cast("BinaryIO", raw), compression, seekable=False, size=0, path=path, watch=watch)
+
+
+def _decompressed(raw: BinaryIO, magic: bytes, watch: Watch, limits: Limits) -> tuple[BinaryIO, str]:
     packing = packing_of(magic)
     if packing is None:
         return raw, ""
-    fed = Fed(raw)
+    fed = Fed(cast("BinaryIO", Watched(raw, watch)))
     return cast("BinaryIO", Unpacked(packing.plain(cast("BinaryIO", fed)), lambda: fed.taken, limits)), packing.name
 
 
@@ -278,6 +313,7 @@ def _head(archive: "ZipFile", info: "ZipInfo", size: int) -> bytes:
 
 def _member(path: str, archive: Path, limits: Limits) -> Opened:
     raw = archive.open("rb")
+    watch = Watch(raw)
     wanted = PurePosixPath(Path(path).relative_to(archive).as_posix())
     info = next((one for one in _archive(str(archive), raw).infolist() if PurePosixPath(one.filename) == wanted and not one.is_dir()), None)
     why_not = "is not in it" if info is None else _why_not(info)
@@ -292,7 +328,7 @@ def _member(path: str, archive: Path, limits: Limits) -> Opened:
         msg = f"{path}: {wanted} is damaged in the archive ({error})"
         raise InputError(msg) from error
     compression = "zip" if packing is None else f"{packing.name}+zip"
-    return Opened(cast("BinaryIO", stream), raw, compression, seekable=False, size=archive.stat().st_size, path=path)
+    return Opened(cast("BinaryIO", stream), raw, compression, seekable=False, size=archive.stat().st_size, path=path, watch=watch)
 
 
 def _plain_member(archive: "ZipFile", info: "ZipInfo", limits: Limits) -> tuple[Unpacked, Packing | None]:

@@ -10,10 +10,10 @@ from msgspec import Struct, field
 from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen, description
-from analyzer.capture.open import STDIN, Opened, TooLargeError, UnpackError, opened
+from analyzer.capture.open import STDIN, Opened, TooLargeError, UnpackError, is_pipe, on_disk, opened
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
-from analyzer.records.capture import Flow
+from analyzer.records.capture import Flow, Identity
 from analyzer.settings import Limits, Scope
 
 Progress = Callable[[str, int, int], None]
@@ -33,22 +33,38 @@ class Piece(NamedTuple):
 
 
 class Spool:
-    """A temporary file for payload of all captures, opened with the first byte; nothing of it outlives the process."""
+    """A temporary file for payload of all captures, opened with the first byte; nothing of it outlives the process. Where the disk takes no more,
+    what comes then is not kept."""
 
     def __init__(self) -> None:
         self.file: BinaryIO | None = None
+        self.kept = 0
+        """Bytes that are in the file."""
+        self.failed = ""
+        """Why it takes no more."""
         self._size = 0
 
     def add(self, payload: bytes) -> int:
-        """Appends; gives where the bytes lie."""
+        """Appends; gives where the bytes lie, or would."""
+        at = self._size
+        self._size += len(payload)
+        if not self.failed:
+            try:
+                self._write(payload)
+            except OSError as error:  # a full disk, no room for one more open file, no folder for temporary files
+                self.failed = error.strerror or str(error)
+        return at
+
+    def _write(self, payload: bytes) -> None:
         if self.file is None:
             import tempfile
 
-            self.file = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-"))  # noqa: SIM115  owned by the result
-        at = self._size
-        self.file.write(payload)
-        self._size += len(payload)
-        return at
+            self.file = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-", buffering=0))  # noqa: SIM115  owned by the result
+        left = memoryview(payload)
+        while left:
+            written = self.file.write(left)
+            self.kept += written
+            left = left[written:]
 
 
 class Spooled:
@@ -67,6 +83,15 @@ class Spooled:
             self._own.append(self._size)
             self._places.append(place)
         self._size += len(payload)
+
+    @property
+    def lost(self) -> str:
+        """Why bytes of it are not there; empty where all are."""
+        return self._spool.failed if self._own and self._places[-1] + self._size - self._own[-1] > self._spool.kept else ""
+
+    def kept(self, at: int, size: int) -> bool:
+        """Whether the bytes at a place of the file are there."""
+        return at + size <= self._spool.kept
 
     @property
     def file(self) -> BinaryIO | None:
@@ -92,6 +117,8 @@ class Part(Struct, frozen=True, gc=False):
     first_ns: int | None
     last_ns: int | None
     counts: tuple[int, ...]
+    identity: Identity | None = None
+    sha256: str | None = None
 
 
 class Point(Struct):
@@ -125,7 +152,7 @@ class Point(Struct):
     @property
     def readable_again(self) -> bool:
         """True unless it comes from a pipe, or its reading met what a second one would not get over."""
-        return not any(part.piece.path == STDIN or any(code in _UNREAD for code, _, _ in part.damage) for part in self.parts)
+        return not any(is_pipe(part.piece.path) or any(code in _UNREAD for code, _, _ in part.damage) for part in self.parts)
 
     @property
     def tables(self) -> tuple[tuple[Kernel, int], ...]:
@@ -214,9 +241,15 @@ class Point(Struct):
     def _read(self, source: Opened, piece: Piece, walk: Walk, damage: tuple[Problem, ...], size: int, before: int) -> None:
         kernel = cast("Kernel", self.kernel)
         counts = tuple(int(getattr(kernel, name)) for name in COUNTS)
+        digest = source.sha256 if walk.format and self.halved is None and not damage else None  # of halves it is taken when it is asked for
+        changed = source.watch.changed(source.raw, on_disk(piece.path))
+        if changed:
+            damage = (*damage, ("capture.changed", f"{changed} while it was read; the result may hold parts of both", None))
         tcp_packets = kernel.tcp_packets - before
         times = kernel.file_ns
-        self.parts.append(Part(piece, self.packets, walk, damage, source.size or size, source.compression, tcp_packets, *times, counts))
+        self.parts.append(
+            Part(piece, self.packets, walk, damage, source.size or size, source.compression, tcp_packets, *times, counts, source.watch.before, digest)
+        )
         self.packets += walk.packets
 
 

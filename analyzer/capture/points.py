@@ -27,7 +27,7 @@ from analyzer.capture.bits import HTTP, KNOWN, KNOWN_OTHER, REJECTED, TLS, UNDEC
 from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen
-from analyzer.capture.open import STDIN, UnpackError, opened
+from analyzer.capture.open import UnpackError, is_pipe, opened
 from analyzer.capture.point import Piece, Point, Progress, Spool
 from analyzer.capture.scan import Scanned, described, first_reading, read_again, to_keep
 from analyzer.capture.slow import SlowPath
@@ -154,7 +154,7 @@ def _unread(piece: Piece, error: InputError) -> Scanned:
 
 def _head(piece: Piece, limits: Limits) -> _Head:
     """The first packet of a file; a pipe can be read only once."""
-    if piece.path == STDIN:
+    if is_pipe(piece.path):
         return _Head(piece, None, None)
     walk = Walk()
     first = next(_beginning(piece, limits, walk, None), None)

@@ -192,8 +192,14 @@ def _placed(flow: Flow, point: Point, name: int) -> Flow:
     if spooled:
         place = point.spooled.place
         places = array("q", (place(at) if source & 1 and size else at for at, source, size in zip(places, sources, rows_of.size, strict=True)))
+    sizes = rows_of.size
+    if spooled and point.spooled.lost:  # what the disk did not take is a hole
+        held = point.spooled.kept
+        there = [size if not source & 1 or held(at, size) else 0 for at, source, size in zip(places, sources, sizes, strict=True)]
+        sizes = array("q", there)
     segments = replace(
         rows_of,
+        size=sizes,
         key=array("q", map(packet_key, ordinals, numbers)),
         source=array("q", sources),
         file_at=places,
@@ -260,6 +266,8 @@ def _capture(part: Part) -> Capture:
         secrets=tuple(walk.secrets),
         comments=tuple(walk.comments),
         drops=tuple(walk.drops),
+        sha256=part.sha256,
+        identity=part.identity,
     )
 
 
@@ -291,6 +299,8 @@ def _notes(point: Point) -> Iterator[tuple[Part, Problem]]:
             f"flow_table_slots={limits.flow_table_slots}: {counts['forgotten']} connections without WinRM were forgotten; had one gone on, it began again",
         ),
     }
+    if point.spooled.lost:
+        yield parts[0], ("capture.limit", f"the temporary file for payload of compressed captures: {point.spooled.lost}; later payload was not kept", None)
     yield from _left_out(parts)
     for place, name in enumerate(COUNTS):
         if name not in words:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from analyzer.capture.containers import rows
-from analyzer.capture.open import STDIN, opened
+from analyzer.capture.open import is_pipe, opened
 from analyzer.capture.window import Walk
 from analyzer.errors import InputError, UsageError
+from analyzer.formats.scapy_quiet import quietly
 from analyzer.settings import Limits
 
 if TYPE_CHECKING:
@@ -31,10 +32,11 @@ class Packet(Struct, frozen=True, gc=False):
 
     def to_scapy(self) -> "ScapyPacket":
         """The packet dissected by scapy, with its time exact to the nanosecond; a link type that scapy does not know gives ``Raw``."""
-        import scapy.layers.all  # noqa: F401  registers the layers
-        from scapy.config import conf
-        from scapy.layers.l2 import Ether
-        from scapy.packet import Raw
+        with quietly():
+            import scapy.layers.all  # noqa: F401  registers the layers
+            from scapy.config import conf
+            from scapy.layers.l2 import Ether
+            from scapy.packet import Raw
 
         layer = Ether if self.link_type == _ETHERNET else conf.l2types.num2layer.get(self.link_type, Raw)
         made: ScapyPacket = layer(self.data)
@@ -44,8 +46,8 @@ class Packet(Struct, frozen=True, gc=False):
 
 def packet(path: str, number: int, limits: Limits) -> Packet:
     """Packet ``number`` (from 1, as Wireshark counts) of a capture. `InputError`: it cannot be read again; `UsageError`: there is no such packet."""
-    if path == STDIN:
-        msg = "a packet of standard input cannot be read again"
+    if is_pipe(path):
+        msg = "a packet of a pipe cannot be read again"
         raise InputError(msg)
     source = opened(path)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -10,7 +11,6 @@ from analyzer.case.tables import WIDTH, CaseTables, rendered
 from analyzer.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from analyzer.case.opened import OpenedCase
@@ -68,6 +68,15 @@ class Case(CaseTables):
 
     def _exact(self, name: str) -> Cells:
         return self.cells(name)
+
+    def join_events(self, *paths: str | os.PathLike[str]) -> Case:
+        """The same case with host logs (EVTX, JSON lines; files and folders) joined to it: the table ``host_events``. `InputError`: one cannot be opened."""
+        from analyzer.engine.host_logs import with_host_logs
+        from analyzer.settings import Limits
+
+        limits = self._about.get("limits") or Limits()
+        result = with_host_logs(self.result, [os.fspath(one) for one in paths], limits)
+        return Case(result, self._fetch, self._about, self._mask, self._texts, shows=self._shows)
 
     def show_secrets(self) -> Case:
         """The same case with nothing masked in its tables."""
@@ -207,13 +216,16 @@ class Case(CaseTables):
 
         return rendered(look(self._told, width), colour=colour)
 
-    def transcript(self, *, show_secrets: bool = False, colour: bool = False) -> str:
-        """What was run and what came back, with packet numbers. Passwords in the text are masked, best effort, unless ``show_secrets``."""
+    def transcript(self, *, show_secrets: bool = False, colour: bool = False, width: int | None = None) -> str:
+        """What was run and what came back, with packet numbers. Passwords in the text are masked, best effort, unless ``show_secrets``.
+
+        ``width``: columns of the terminal that shows it; without it lines are as long as they are.
+        """
         from analyzer.reports import notebook
         from analyzer.reports.transcript import transcript
 
         show = show_secrets or self._shows
-        text = rendered(transcript(self.result if show else self._masked, mask=not show), colour=colour)
+        text = rendered(transcript(self.result if show else self._masked, mask=not show, width=width), colour=colour)
         return notebook.Rich(text, lambda: notebook.preformatted(self.transcript(show_secrets=show_secrets)))
 
     def hash_lines(self) -> tuple[HashLine, ...]:
@@ -342,6 +354,11 @@ class Case(CaseTables):
         )
 
     @property
+    def changes(self) -> tuple[str, ...]:
+        """What of the case's folder is not as it was written; nothing of a case out of captures."""
+        return ()
+
+    @property
     def empty(self) -> bool:
         """No input could be read."""
         unread = {issue.capture for issue in self.evidence.issues if issue.code == "capture.unreadable"}
@@ -369,11 +386,9 @@ class Case(CaseTables):
     @cached_property
     def _hashes(self) -> Mapping[int, str | None]:
         """By the ordinal of the capture."""
-        from pathlib import Path
+        from analyzer.engine.intact import hash_of
 
-        from analyzer.engine.store import sha256
-
-        return {one.ordinal: one.sha256 or (None if one.path == "-" else sha256(Path(one.path))) for one in self.evidence.captures}
+        return {one.ordinal: hash_of(one) for one in self.evidence.captures}
 
     def _extent_of_all(self) -> tuple[list[str], dict[str, int]]:
         found, kept = self.evidence, self.result.findings

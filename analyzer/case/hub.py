@@ -69,9 +69,9 @@ class HubCase(OpenedCase):
         """The first screen, as `Case` has it."""
         return self._recorded.overview(width=width, full=full, products=products, colour=colour)
 
-    def transcript(self, *, show_secrets: bool = False, colour: bool = False) -> str:
+    def transcript(self, *, show_secrets: bool = False, colour: bool = False, width: int | None = None) -> str:
         """What was run and what came back, as `Case` has it."""
-        return self._recorded.transcript(show_secrets=show_secrets, colour=colour)
+        return self._recorded.transcript(show_secrets=show_secrets, colour=colour, width=width)
 
     def ladder(self, connection: str | None = None, *, form: Literal["text", "mermaid", "svg"] = "text") -> str:
         """The sequence diagrams, as `Case` has them."""

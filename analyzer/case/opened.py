@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NoReturn, Self
 
 from analyzer.case.tables import WIDTH, CaseTables, rendered
@@ -117,6 +118,13 @@ class OpenedCase(CaseTables):
     def _extent_of_all(self) -> tuple[list[str], dict[str, int]]:
         names = [str(row["capture"]) for row in self.listed("captures")]
         return names, {name.removesuffix("s"): len(self._exact(name)) for name in ("connections", "exchanges", "findings", "issues")}
+
+    @cached_property
+    def changes(self) -> tuple[str, ...]:
+        """What of the folder is not as it was written, one line each: its files are hashed for it. Empty when all of it is."""
+        from analyzer.engine.store import changes
+
+        return tuple(changes(self.folder, self._manifest))
 
     @property
     def rule_ids(self) -> list[str]:

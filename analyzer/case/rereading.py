@@ -51,7 +51,8 @@ def relocated(result: Result, manifest: Mapping[str, Any]) -> Result:
     from msgspec.structs import replace
 
     found = {str(one.get("path")): place for one in _inputs(manifest) if (place := _place(one)) is not None}
-    captures = tuple(replace(one, path=found.get(one.path, one.path)) for one in result.evidence.captures)
+    hashes = {str(one.get("path")): str(one["sha256"]) for one in _inputs(manifest) if isinstance(one.get("sha256"), str)}
+    captures = tuple(replace(one, path=found.get(one.path, one.path), sha256=hashes.get(one.path)) for one in result.evidence.captures)
     return replace(result, evidence=replace(result.evidence, captures=captures))
 
 

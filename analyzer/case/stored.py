@@ -87,11 +87,11 @@ class StoredCase(Case):
             return contents.stored_hashes(self.folder)
         return self._case.hash_lines() if self.evidence.conversations else ()
 
-    def transcript(self, *, show_secrets: bool = False, colour: bool = False) -> str:
+    def transcript(self, *, show_secrets: bool = False, colour: bool = False, width: int | None = None) -> str:
         """What was run and what came back, with packet numbers. `UsageError`: ``show_secrets``, and the folder was written without."""
         if show_secrets:
             self._must_hold_secrets()
-        return super().transcript(show_secrets=show_secrets, colour=colour)
+        return super().transcript(show_secrets=show_secrets, colour=colour, width=width)
 
     def cells(self, name: str, *, show_secrets: bool = False) -> list[tuple[Any, ...]]:
         """The cells of a table. `UsageError`: ``show_secrets``, and the folder was written without."""
@@ -146,6 +146,18 @@ class StoredCase(Case):
         if not self.holds_secrets:
             msg = f"{self.folder} was written with passwords and keys masked; show them with a case made of the captures"
             raise UsageError(msg)
+
+    @cached_property
+    def changes(self) -> tuple[str, ...]:
+        """What of the folder is not as it was written, one line each: its files are hashed for it. Empty when all of it is."""
+        from analyzer.engine.store import changes
+
+        return tuple(changes(self.folder, self._manifest))
+
+    @cached_property
+    def _hashes(self) -> Mapping[int, str | None]:
+        """Those of the manifest: what lies there now may be another file."""
+        return {one.ordinal: one.sha256 for one in self.evidence.captures}
 
     @cached_property
     def _masked(self) -> Result:

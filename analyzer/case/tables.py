@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from analyzer.errors import OutputError, UsageError
+from analyzer.errors import UsageError
 
 if TYPE_CHECKING:
     import os
@@ -152,6 +152,11 @@ class CaseTables(ABC):
         return self.table("names")
 
     @property
+    def host_events(self) -> pd.DataFrame:
+        """One row per event of a host's log that belongs to what the packets show."""
+        return self.table("host_events")
+
+    @property
     def logons(self) -> pd.DataFrame:
         """One row per logon of a client, over both sides of a proxy."""
         return self.table("logons")
@@ -261,13 +266,17 @@ class CaseTables(ABC):
         chosen = self._selection(name, columns, where, screen=form == "table", show_secrets=show_secrets)
         return written(chosen.table, chosen.rows, chosen.columns, form, width=width, full=full, colour=colour)
 
-    def parquet(self, name: str, path: Path, *, columns: Sequence[str] = (), where: str | None = None, show_secrets: bool = False) -> None:
-        """Write a table as a Parquet file."""
+    def parquet(
+        self, name: str, path: Path, *, columns: Sequence[str] = (), where: str | None = None, show_secrets: bool = False, clobber: bool = False
+    ) -> None:
+        """Write a table as a Parquet file. `OutputError`: it exists and ``clobber`` is not given, or it cannot be written."""
+        from analyzer.system.outputs import made_elsewhere
         from analyzer.tables.frames import frame_of
         from analyzer.tables.query import write_parquet
 
         chosen = self._selection(name, columns, where, screen=False, show_secrets=show_secrets)
-        write_parquet(frame_of(chosen.table, chosen.rows)[list(chosen.columns)], path)
+        with made_elsewhere(path, replace=clobber) as made:
+            write_parquet(frame_of(chosen.table, chosen.rows)[list(chosen.columns)], made)
 
     def report(
         self,
@@ -285,18 +294,23 @@ class CaseTables(ABC):
         """
         from pathlib import Path
 
+        from analyzer.case.writing import refuse, write_text
         from analyzer.reports.html.page import Origin, page
 
-        target = Path(path)
-        if target.exists() and not clobber:
-            msg = f"{target} exists; --clobber (clobber=True) overwrites it"
-            raise OutputError(msg)
+        target, inputs = Path(path), self.input_paths()
+        refuse(target, inputs, clobber=clobber)
         about = self.manifest()
         made = page(
             lambda name: self.cells(name, show_secrets=show_secrets),
             Origin.of(about, title, show_secrets=show_secrets)._replace(case_id=case_id, examiner=examiner),
         )
-        target.write_text(made, encoding="utf-8", errors="backslashreplace", newline="\n")
+        write_text(target, [made], inputs, clobber=clobber)
+
+    def input_paths(self) -> list[str]:
+        """Where the captures lie, as far as that is known: they are never written to."""
+        listed = self.manifest().get("inputs")
+        found = [one.get(name) for one in listed if isinstance(one, dict) for name in ("absolute", "path")] if isinstance(listed, list) else []
+        return [one for one in found if isinstance(one, str) and one]
 
     def compare(self, other: CaseTables, *, names: tuple[str, str] = ("A", "B")) -> Compared:
         """This case (A) next to another one (B), step by step: the first difference, the findings about it, what else differs.

@@ -7,47 +7,29 @@ from typing import TYPE_CHECKING
 
 from analyzer.engine.store import on_disk
 from analyzer.errors import OutputError
+from analyzer.system import outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
 def refuse(path: Path, inputs: Iterable[str], *, clobber: bool) -> None:
-    """`OutputError` when nothing may be written there: it is an input or a capture in a folder that is one, or it exists and ``clobber`` is not given."""
-    if path.is_dir():
-        msg = f"{path} is a folder; name a file"
-        raise OutputError(msg)
-    if not path.is_file():  # nothing there, or a device such as /dev/stdout
-        return
-    if any(one != "-" and _is(path, Path(on_disk(one))) for one in inputs):
+    """`OutputError` when nothing may be written there: it is no regular file, an input, a capture in a folder that is one, or is there without ``clobber``."""
+    if path.is_file() and any(one != "-" and _is(path, Path(on_disk(one))) for one in inputs):
         msg = f"{path} is evidence, which is never written to; name another file"
         raise OutputError(msg)
-    if not clobber:
-        msg = f"{path} exists; --clobber overwrites it"
-        raise OutputError(msg)
+    outputs.refuse(path, replace=clobber)
 
 
-def write_bytes(path: Path, pieces: Iterable[bytes], inputs: Iterable[str], *, clobber: bool) -> None:
-    """Write a file; it is there when all of it is. `OutputError` as for `refuse`, or when it cannot be written."""
+def write_bytes(path: Path, pieces: Iterable[bytes], inputs: Iterable[str], *, clobber: bool, shared: bool = False) -> None:
+    """Write a file; it is there when all of it is. ``shared``: it holds no evidence. `OutputError` as for `refuse`, or when it cannot be written."""
     refuse(path, inputs, clobber=clobber)
-    special = path.exists() and not path.is_file()  # such as /dev/stdout
-    made = path if special else path.with_name(f".{path.name}.writing")
-    try:
-        with made.open("wb") as file:
-            file.writelines(pieces)
-        if made != path:
-            made.replace(path)
-    except OSError as error:
-        msg = f"cannot write {path}: {error.strerror or error}"
-        raise OutputError(msg) from error
-    finally:
-        if made != path:
-            made.unlink(missing_ok=True)
+    outputs.write_file(path, pieces, replace=clobber, shared=shared)
 
 
-def write_text(path: Path, pieces: Iterable[str], inputs: Iterable[str], *, clobber: bool) -> None:
+def write_text(path: Path, pieces: Iterable[str], inputs: Iterable[str], *, clobber: bool, shared: bool = False) -> None:
     """Write a text as UTF-8."""
-    write_bytes(path, (piece.encode("utf-8", "backslashreplace") for piece in pieces), inputs, clobber=clobber)
+    write_bytes(path, (piece.encode("utf-8", "backslashreplace") for piece in pieces), inputs, clobber=clobber, shared=shared)
 
 
 def _is(path: Path, other: Path) -> bool:

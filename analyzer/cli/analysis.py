@@ -9,10 +9,11 @@ from analyzer import api
 from analyzer.cli.names import CONFIG
 from analyzer.cli.printing import colour, complain, remark, width, write
 from analyzer.cli.progress import Progress
-from analyzer.errors import InputError, UsageError
+from analyzer.errors import InputError, OutputError, UsageError
 from analyzer.settings import Scope
 
 if TYPE_CHECKING:
+    from analyzer.case.hub import HubCase
     from analyzer.case.opened import OpenedCase
 
 FINDINGS, USAGE, PARTIAL, INTEGRITY, INTERRUPTED = 1, 2, 3, 4, 130
@@ -30,6 +31,7 @@ class Given(NamedTuple):
     keylog: str | None = None
     keytab: str | None = None
     sigma_dirs: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
     proxy: str | None = None
     config: str | None = None
     mask: Literal["usual", "strict"] = "usual"
@@ -59,11 +61,19 @@ def read_any(captures: tuple[str, ...], given: Given) -> api.Case | OpenedCase:
     """A case folder, when it is the only input, else what `read_case` makes of the captures."""
     if len(captures) == 1 and api.is_case(captures[0]):
         _whole(captures[0], given)
-        case = api.open_case(captures[0]).hiding(given.secrets, given.keylog, given.keytab, given.mask)
+        case = opened(captures[0]).hiding(given.secrets, given.keylog, given.keytab, given.mask)
         for failure in case.failures:
             complain(failure)
         return case if given.proxy is None or not case.has_records else case.records(product=given.proxy)
     return read_case(captures, given)
+
+
+def opened(folder: str) -> HubCase:
+    """A case out of its folder. That it was changed after it was written is told on stderr, by every command."""
+    case = api.open_case(folder)
+    for one in case.changes:
+        complain(f"{folder} was changed after it was written: {one}")
+    return case
 
 
 def read_case(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False) -> api.Case:
@@ -90,13 +100,13 @@ def _whole(folder: str, given: Given) -> None:
 def _of_folder(folder: str, given: Given) -> api.Case:
     """A case out of its folder, or, where something was given that the folder cannot answer, of its captures read again."""
     _whole(folder, given)
-    opened = api.open_case(folder)
+    found = opened(folder)
     asked = [name for name, _ in given.options if name in _ANOTHER_READING]
-    if asked or not opened.has_records:
+    if asked or not found.has_records:
         remark(f"winrm-analyzer: the captures of {folder} are read again{f' for {asked[0]}' if asked else ', as an older version wrote it'}")
         case = _analyzed((folder,), given)
     else:
-        hidden = opened.hiding(given.secrets, given.keylog, given.keytab, given.mask)
+        hidden = found.hiding(given.secrets, given.keylog, given.keytab, given.mask)
         case = hidden.records(lambda: _analyzed((folder,), given), given.proxy)
         case.offered_as(folder, given.options)
     for failure in case.failures:
@@ -132,6 +142,7 @@ def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_
         keytab=given.keytab,
         rules_dirs=given.rules_dirs,
         sigma_dirs=given.sigma_dirs,
+        events=given.events,
         proxy=given.proxy,
         config=given.config,
         mask=given.mask,
@@ -174,7 +185,9 @@ def _settings(told: str | None) -> list[dict[str, object]]:
 
 
 def exit_code(case: api.Case | OpenedCase, fail_on: str | None, *, strict: bool) -> int:
-    """A partial result under ``--strict`` comes first: whoever asked for it does not want to read conclusions from a part."""
+    """A case that was changed comes first, then a partial result under ``--strict``: whoever asked for it does not want to read conclusions from a part."""
+    if case.changes:
+        return INTEGRITY
     if strict and case.failures:
         return PARTIAL
     return FINDINGS if fail_on and case.at_least(fail_on).cells("findings") else 0
@@ -201,19 +214,25 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
         msg = "--keep says what a case folder holds: name one with -o"
         raise UsageError(msg)
     case = read_case(captures, given or Given(), keeps_places=output is not None)
-    if output is not None:
-        _save(case, output, keep, clobber=clobber, show_secrets=show_secrets)
+    saved = output is None or _is_saved(case, output, keep, clobber=clobber, show_secrets=show_secrets)
     if form == "table":
         write([case.overview(width=width(), full=full, products=products, colour=colour())])
     else:
         write(case.machine(form))
-    return exit_code(case, fail_on, strict=strict)
+    return exit_code(case, fail_on, strict=strict) if saved else USAGE
 
 
-def _save(case: api.Case, output: str, keep: tuple[str, ...], *, clobber: bool, show_secrets: bool) -> None:
+def _is_saved(case: api.Case, output: str, keep: tuple[str, ...], *, clobber: bool, show_secrets: bool) -> bool:
+    """The case is written. What was found is printed all the same, as it may have taken hours."""
     progress = Progress([output])
     try:
         case.save(output, clobber=clobber, show_secrets=show_secrets, keep=keep, progress=progress)
         case.offered_as(output)
+    except (OutputError, MemoryError) as error:
+        progress.clear()
+        complain(str(error) or f"cannot write the case {output}: there is not enough memory for it")
+        complain("the case was not saved; what was found follows")
+        return False
     finally:
         progress.clear()
+    return True

@@ -12,6 +12,7 @@ from analyzer.case.writing import refuse
 from analyzer.cli.analysis import INTEGRITY, exit_code, read_any
 from analyzer.cli.options import input_options, show_secrets_option
 from analyzer.cli.printing import remark, write
+from analyzer.formats.text import visible
 
 if TYPE_CHECKING:
     from analyzer.cli.analysis import Given
@@ -56,5 +57,5 @@ def verify(case: str) -> int:
     Exits with 0 when everything is as the manifest says, with 4 when something differs (it is named), with 2 when CASE is not a case folder.
     """
     differs = api.verify(case)
-    write(f"{line}\n" for line in differs or ("everything is as the manifest says",))
+    write(f"{visible(line)}\n" for line in differs or ("everything is as the manifest says",))
     return INTEGRITY if differs else 0

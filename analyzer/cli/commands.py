@@ -19,7 +19,7 @@ from analyzer.cli.exports import export, pcap, timeline, wireshark
 from analyzer.cli.manual import docs
 from analyzer.cli.notebook import notebook
 from analyzer.cli.options import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, products_option, rules_option, show_secrets_option
-from analyzer.cli.printing import colour, print_with, remark, width, write, write_document
+from analyzer.cli.printing import colour, print_with, remark, width, write, write_document, write_to
 from analyzer.cli.program import Program
 from analyzer.cli.query import sql
 from analyzer.cli.schema import schema
@@ -137,7 +137,7 @@ def show(  # noqa: PLR0913 (one parameter per option)
     """Print one table as text, CSV, JSON or Parquet.
 
     TABLE is captures, connections, conflicts, tls, exchanges, hops, authentications, messages, keys, shells, commands, streams, files, operations, drops,
-    proxies, parties, hosts, names, clocks, logons, requests, findings, incidents, issues or timeline.
+    proxies, parties, hosts, names, clocks, host_events, logons, requests, findings, incidents, issues or timeline.
 
     Times are UTC. CSV is safe to open in a spreadsheet; JSON and Parquet hold every text as captured, but for
     passwords, which are masked, best effort, unless --show-secrets is given.
@@ -148,11 +148,12 @@ def show(  # noqa: PLR0913 (one parameter per option)
     names = [name.strip() for name in columns.split(",") if name.strip()]
     case = read_any(captures, given)
     if form == "parquet":
-        _parquet(case, table, names, where, output, show_secrets=show_secrets)
+        _parquet(case, table, names, where, output, show_secrets=show_secrets, clobber=clobber)
     else:
         shown = colour() and output is None
         room = width() if output is None and sys.stdout.isatty() else None
-        write(case.text(table, form, columns=names, where=where, width=room, full=full, colour=shown, show_secrets=show_secrets), output)
+        text = case.text(table, form, columns=names, where=where, width=room, full=full, colour=shown, show_secrets=show_secrets)
+        write_to(output, text, captures, clobber=clobber)
     return exit_code(case, None, strict=strict)
 
 
@@ -224,7 +225,7 @@ def transcript(captures: tuple[str, ...], given: Given, form: Literal["text", "j
     """
     case = read_case(captures, given)
     if form == "text":
-        write([case.transcript(show_secrets=show_secrets, colour=colour())])
+        write([case.transcript(show_secrets=show_secrets, colour=colour(), width=width() if sys.stdout.isatty() else None)])
     else:
         write(case.text("streams", "jsonl", show_secrets=show_secrets))
     return exit_code(case, None, strict=strict)
@@ -286,16 +287,16 @@ def parsed(arguments: Sequence[str] | None = None) -> int:
     return code if isinstance(code, int) else 0
 
 
-def _parquet(case: CaseTables, table: str, columns: list[str], where: str | None, output: Path | None, *, show_secrets: bool) -> None:
+def _parquet(case: CaseTables, table: str, columns: list[str], where: str | None, output: Path | None, *, show_secrets: bool, clobber: bool) -> None:
     if output is not None:
-        case.parquet(table, output, columns=columns, where=where, show_secrets=show_secrets)
+        case.parquet(table, output, columns=columns, where=where, show_secrets=show_secrets, clobber=clobber)
         return
     if sys.stdout.isatty():
         msg = "Parquet is no text: name a file with -o, or send the output into one"
         raise UsageError(msg)
-    import tempfile
+    from analyzer.system.outputs import scratch
 
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "table.parquet"
+    with scratch() as folder:
+        made = folder / "table.parquet"
         case.parquet(table, made, columns=columns, where=where, show_secrets=show_secrets)
         print_with(lambda: sys.stdout.buffer.write(made.read_bytes()))

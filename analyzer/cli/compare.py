@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyzer.case.writing import refuse, write_text
+from analyzer.case.writing import refuse
 from analyzer.cli.analysis import exit_code, read_any
 from analyzer.cli.options import given_options
-from analyzer.cli.printing import colour, width, write
+from analyzer.cli.printing import colour, remark, width, write_to
 
 if TYPE_CHECKING:
     from analyzer.cli.analysis import Given
@@ -42,9 +42,7 @@ def compare(a: str, b: str, given: Given, form: str | None, output: Path | None,
         pieces = [made.html()]
     else:
         pieces = [made.text(width(), colour=colour() and output is None)]
-    if output is None:
-        write(pieces)
-    else:
-        write_text(output, pieces, (a, b), clobber=clobber)
-        click.echo(f"{output}", err=True)
+    write_to(output, pieces, (a, b), clobber=clobber)
+    if output is not None:
+        remark(f"{output}")
     return max(exit_code(left, None, strict=strict), exit_code(right, None, strict=strict))

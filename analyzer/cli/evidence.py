@@ -13,7 +13,7 @@ from analyzer.cli.analysis import exit_code, read_case
 from analyzer.cli.options import input_options
 from analyzer.cli.printing import remark, write
 from analyzer.errors import OutputError, UsageError
-from analyzer.system.files import new_private_file
+from analyzer.system.outputs import write_files
 from analyzer.tables.texts import SCHEMA
 
 if TYPE_CHECKING:
@@ -97,10 +97,7 @@ def _write_all(folder: Path, content: dict[str, bytes]) -> None:
         raise OutputError(msg)
     if not content:
         return
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name, data in content.items():
-        with new_private_file(folder / name) as file:
-            file.write(data)
+    write_files(folder, {name: [data] for name, data in content.items()})
 
 
 def _list(case: api.Case, found: tuple[MovedFile, ...]) -> Iterator[str]:

@@ -10,9 +10,10 @@ import click
 from analyzer.case import exports, writing
 from analyzer.cli.analysis import exit_code, read_any, read_case
 from analyzer.cli.options import input_options, show_secrets_option
-from analyzer.cli.printing import complain, remark, write
-from analyzer.errors import OutputError, UsageError
+from analyzer.cli.printing import complain, remark, write_to
+from analyzer.errors import UsageError
 from analyzer.exports.registry import EXPORTS, export_named, form_of, names
+from analyzer.system.outputs import write_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,7 +63,7 @@ def timeline(
     if row.files:
         _files(output or Path(), case.export_files(profile, show_secrets=show_secrets), captures, clobber=clobber)
     else:
-        _written(case.export(profile, form, show_secrets=show_secrets), output, captures, clobber=clobber)
+        write_to(output, case.export(profile, form, show_secrets=show_secrets), captures, clobber=clobber)
     return exit_code(case, None, strict=strict)
 
 
@@ -143,7 +144,7 @@ def export(
     if output is not None and row.binary:
         writing.write_bytes(output, [case.export_bytes(form, show_secrets=show_secrets)], captures, clobber=clobber)
         return exit_code(case, None, strict=strict)
-    _written(case.export(form, connections=connections, show_secrets=show_secrets), output, captures, clobber=clobber)
+    write_to(output, case.export(form, connections=connections, show_secrets=show_secrets), captures, clobber=clobber)
     for lacking in case.lacks:
         complain(lacking)
     return exit_code(case, None, strict=strict)
@@ -159,27 +160,16 @@ def wireshark(output: Path, *, clobber: bool) -> int:
     ~/.config/wireshark/profiles. Then choose the profile WinRM in Wireshark, or run tshark -C WinRM.
     """
     folder = output / "WinRM"
-    _files(folder, ((name, iter([text])) for name, text in exports.wireshark().items()), (), clobber=clobber)
+    _files(folder, ((name, iter([text])) for name, text in exports.wireshark().items()), (), clobber=clobber, shared=True)
     remark(f"{folder}")
     return 0
 
 
-def _written(pieces: Iterable[str], output: Path | None, inputs: tuple[str, ...], *, clobber: bool) -> None:
-    if output is None:
-        write(pieces)
-    else:
-        writing.write_text(output, pieces, inputs, clobber=clobber)
-
-
-def _files(folder: Path, files: Iterable[tuple[str, Iterable[str]]], inputs: tuple[str, ...], *, clobber: bool) -> None:
+def _files(folder: Path, files: Iterable[tuple[str, Iterable[str]]], inputs: tuple[str, ...], *, clobber: bool, shared: bool = False) -> None:
     """Nothing is written when one of them is there."""
-    made = [(folder / name, pieces) for name, pieces in files]
-    for path, _ in made:
-        writing.refuse(path, inputs, clobber=clobber)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"cannot make the folder {folder}: {error.strerror or error}"
-        raise OutputError(msg) from error
-    for path, pieces in made:
-        writing.write_text(path, pieces, inputs, clobber=clobber)
+    made = dict(files)
+    for name in made:
+        writing.refuse(folder / name, inputs, clobber=clobber)
+    write_files(
+        folder, {name: (piece.encode("utf-8", "backslashreplace") for piece in pieces) for name, pieces in made.items()}, replace=clobber, shared=shared
+    )

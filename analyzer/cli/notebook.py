@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from analyzer import api
 from analyzer.case import writing
+from analyzer.cli.analysis import exit_code, opened
 from analyzer.cli.printing import remark
 
 
@@ -24,12 +24,12 @@ def notebook(case: Path, output: Path | None, *, clobber: bool, shown: bool) -> 
     Its first cell opens the case; the others answer what the case can answer: incidents, logons, requests, commands, proxies.
     """
     folder = case.resolve()
-    opened = api.open_case(folder)
+    case_there = opened(str(folder))
     path = output or folder.with_name(f"{folder.name}.ipynb")
-    writing.write_text(path, [opened.notebook()], (), clobber=clobber)
+    writing.write_text(path, [case_there.notebook()], (), clobber=clobber)
     jupyter = shutil.which("jupyter-lab") or shutil.which("jupyter-notebook")
     if shown and jupyter:
         remark(f"{path}: opening it in Jupyter")
         return subprocess.run([jupyter, str(path)], check=False).returncode  # noqa: S603  the user's own Jupyter, with a file that was just written
     remark(f"{path}" + ("" if jupyter or not shown else "  (Jupyter is not installed: pip install 'winrm-analyzer[notebook]')"))
-    return 0
+    return exit_code(case_there, None, strict=False)

@@ -45,6 +45,14 @@ _sigma = click.option(
     metavar="DIR",
     help="Look with the Sigma rules of this folder at what was run.",
 )
+_events = click.option(
+    "--events",
+    "events",
+    type=click.Path(exists=True),
+    multiple=True,
+    metavar="FILE|DIR",
+    help="Join host logs to what the packets show: EVTX, or JSON lines as Winlogbeat, evtx_dump and NXLog write them.",
+)
 _proxy = click.option("--proxy", metavar="NAME", help="The proxy's product, such as nginx or haproxy: advice then names its settings.")
 _config = click.option(
     "--config",
@@ -122,7 +130,7 @@ def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
         given = Given(**{name: options.pop(name) for name in Given._fields if name in options}, options=_typed(Given._fields))
         return command(given=given, **options)
 
-    settings = (_strict, _no_config, _limit, _config, _proxy, _mask, _sigma, rules_option)
+    settings = (_strict, _no_config, _limit, _config, _proxy, _mask, _events, _sigma, rules_option)
     for option in (*reversed(_said), *settings, _keytab, _keylog, _secrets, _tls_port, *reversed(_part), _scope):
         collected = option(collected)
     return collected

@@ -61,8 +61,10 @@ def complain(text: str) -> None:
 
 
 def remark(text: str) -> None:
-    """A line on stderr that is no error: where something was written, how many. Captured text in it has to be made visible."""
-    _tell(text, shown=not _said.quiet)
+    """A line on stderr that is no error: where something was written, how many; safe to look at."""
+    from analyzer.formats.text import visible
+
+    _tell(visible(text, keep=chr(10)), shown=not _said.quiet)
 
 
 def detail(text: str) -> None:
@@ -85,13 +87,19 @@ def _tell(line: str, *, shown: bool) -> None:
         _said.log.flush()
 
 
-def write(pieces: Iterable[str], output: Path | None = None) -> None:
-    """Write to stdout, or to a file."""
+def write(pieces: Iterable[str]) -> None:
+    """Write to stdout."""
+    print_with(lambda: sys.stdout.writelines(pieces))
+
+
+def write_to(output: Path | None, pieces: Iterable[str], inputs: Iterable[str], *, clobber: bool) -> None:
+    """Write to a file, or to stdout without one."""
     if output is None:
-        print_with(lambda: sys.stdout.writelines(pieces))
+        write(pieces)
         return
-    with output.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        file.writelines(pieces)
+    from analyzer.case.writing import write_text
+
+    write_text(output, pieces, inputs, clobber=clobber)
 
 
 def print_with(write: Callable[[], object]) -> None:

@@ -11,7 +11,7 @@ import click
 from analyzer.case.writing import refuse
 from analyzer.cli.analysis import exit_code, read_any
 from analyzer.cli.options import input_options, show_secrets_option
-from analyzer.cli.printing import colour, width, write
+from analyzer.cli.printing import colour, width, write_to
 
 if TYPE_CHECKING:
     from analyzer.case.tables import TextFormat
@@ -50,5 +50,5 @@ def sql(  # noqa: PLR0913 (one parameter per option)
     case = read_any(captures, given)
     shown = colour() and output is None
     room = width() if output is None and sys.stdout.isatty() else None
-    write(case.answer(query, form, width=room, full=full, colour=shown, show_secrets=show_secrets), output)
+    write_to(output, case.answer(query, form, width=room, full=full, colour=shown, show_secrets=show_secrets), captures, clobber=clobber)
     return exit_code(case, None, strict=strict)

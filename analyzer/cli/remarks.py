@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from analyzer.errors import OutputError, UsageError
+from analyzer.errors import UsageError
 
 if TYPE_CHECKING:
     from analyzer.tables.times import Zone
@@ -16,20 +16,9 @@ _FIRST = "# log of winrm-analyzer\n"
 
 def opened_log(path: str) -> TextIO:
     """The log, to be added to. `OutputError`: it cannot be written, or there is a file that is no log of ours, such as evidence."""
-    file = Path(path)
-    try:
-        if file.exists() and file.stat().st_size:
-            with file.open("rb") as there:
-                if there.read(len(_FIRST)) != _FIRST.encode():
-                    msg = f"{path} exists and is no log of winrm-analyzer; name another file"
-                    raise OutputError(msg)
-            return file.open("a", encoding="utf-8", errors="backslashreplace")
-        made = file.open("x" if not file.exists() else "a", encoding="utf-8", errors="backslashreplace")
-        made.write(_FIRST)
-    except OSError as error:
-        msg = f"cannot write the log {path}: {error.strerror or error}"
-        raise OutputError(msg) from error
-    return made
+    from analyzer.system.outputs import added_to
+
+    return added_to(Path(path), _FIRST)
 
 
 def zone(name: str) -> Zone:

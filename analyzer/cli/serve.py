@@ -9,6 +9,7 @@ from typing import Literal
 import click
 
 from analyzer.case import viewing
+from analyzer.cli.analysis import opened
 from analyzer.cli.options import hiding_options, show_secrets_option
 
 
@@ -25,6 +26,7 @@ def serve(
 
     For cases too large for one report. The pages are read-only, on this computer only (127.0.0.1), below an address that no one can guess. Ctrl-C ends it.
     """
+    opened(str(case))
     with viewing.server(case, port, show_secrets=show_secrets, secrets=secrets, keylog=keylog, keytab=keytab, mask=mask) as (address, run):
         click.echo(f"{address}  (Ctrl-C ends it)")
         if shown:

@@ -121,7 +121,7 @@ class _Border:
         if isinstance(error, SystemExit | GeneratorExit):
             return False
         self.code = INTERRUPTED if isinstance(error, KeyboardInterrupt) else USAGE
-        known = isinstance(error, AnalyzerError | OSError | KeyboardInterrupt)
+        known = isinstance(error, AnalyzerError | OSError | KeyboardInterrupt | MemoryError)
         if not known and os.environ.get("WINRM_ANALYZER_DEBUG"):
             return False
         complain(_told(error) if known else f"internal error: {kind.__name__ if kind else ''}: {error} (WINRM_ANALYZER_DEBUG=1 shows where)")
@@ -129,7 +129,13 @@ class _Border:
 
 
 def _told(error: BaseException) -> str:
-    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(error, MemoryError):
+        return "out of memory; --limit connections=NUMBER, --from, --to, --host and --port make a run smaller"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename is not None else f"reading or writing failed: {error.strerror}"
+    return str(error)
 
 
 def _prepare(stream: Any) -> None:  # noqa: ANN401 (what stands for stdout can be anything)

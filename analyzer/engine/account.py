@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import asdict
 
+from analyzer.capture.open import is_pipe
+from analyzer.records.capture import Capture
 from analyzer.records.issues import Issue
 from analyzer.records.result import SCHEMA, Result
 from analyzer.records.secrets import Secrets
@@ -31,12 +33,20 @@ def account(result: Result, about: Mapping[str, Any]) -> dict[str, object]:
         "limits": asdict(limits) if limits else {},
         "limits_hit": [{"code": issue.code, "detail": issue.detail, "repeats": issue.repeats} for issue in result.evidence.issues if _is_limit(issue)],
         "inputs": [
-            {"capture": one.name, "path": one.path, "absolute": _absolute(one.path), "size_bytes": one.size, "sha256": one.sha256}
+            {"capture": one.name, "path": one.path, "absolute": _absolute(one.path), "size_bytes": one.size, "sha256": one.sha256, **_as_read(one, result)}
             for one in result.evidence.captures
         ],
         "diagnosis": list(result.diagnosis),
         "processed": {word: rfc3339(about[f"{word}_ns"]) for word in ("began", "ended") if f"{word}_ns" in about},
     }
+
+
+def _as_read(capture: Capture, result: Result) -> dict[str, object]:
+    """Which file it was, and what became of it while it was read."""
+    changed = "; ".join(issue.detail for issue in result.evidence.issues if issue.code == "capture.changed" and issue.capture == capture.ordinal)
+    if capture.identity is None:
+        return {"pipe": is_pipe(capture.path)} | ({"changed": changed} if changed else {})
+    return {"modified": rfc3339(capture.identity.modified_ns), "inode": capture.identity.inode} | ({"changed": changed} if changed else {})
 
 
 def _is_limit(issue: Issue) -> bool:

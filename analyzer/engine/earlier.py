@@ -41,6 +41,7 @@ def with_earlier(found: Evidence, before: Evidence | None) -> Evidence:
         conversations_of={name: tuple(by_id[one.id] for one in own) for name, own in found.conversations_of.items()},
         shells=tuple(ordered),
         operations=_operations(found, before),
+        host_logs=before.host_logs,
         commands=tuple(sorted(commands.values(), key=lambda one: (rank.get((one.server, one.shell), len(rank)), one.first_ns))),
     )
 

@@ -3,7 +3,10 @@
 What lies next to captures is not passed over in silence: files of one kind in one folder or archive are one issue, which counts and names them.
 """
 
+import errno
 import glob
+import os
+import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -79,16 +82,24 @@ def _found(given: str, limits: Limits) -> Iterator[str | _Other]:
 
 
 def _in_folder(folder: Path, limits: Limits) -> Iterator[str | _Other]:
-    for path in sorted(folder.rglob("*")):
+    unlisted: list[OSError] = []
+    paths = [Path(where, name) for where, folders, files in os.walk(folder, onerror=unlisted.append) for name in (*folders, *files)]
+    for error in unlisted:
+        name = os.path.relpath(str(error.filename), folder)
+        why = (error.strerror or str(error)).lower()
+        yield _Other(str(folder), name, f"a folder that cannot be listed ({why})", f"folders that cannot be listed ({why})")
+    for path in sorted(paths):
         name = str(path.relative_to(folder))
-        if not path.is_file():
-            if path.is_symlink() or not path.is_dir():
-                yield _Other(str(folder), name, "a link, pipe or device", "links, pipes or devices")
+        odd = _odd(path)
+        if odd is not None:
+            yield _Other(str(folder), name, *odd)
+        if odd is not None or path.is_dir():
             continue
         try:
             head = _head(path)
-        except OSError:
-            yield _Other(str(folder), name, "a file that cannot be opened", "files that cannot be opened")
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            yield _Other(str(folder), name, f"a file that cannot be opened ({why})", f"files that cannot be opened ({why})")
             continue
         if head.startswith(ZIP_MAGIC):
             yield from _in_archive(str(path), limits, folder)
@@ -99,10 +110,33 @@ def _in_folder(folder: Path, limits: Limits) -> Iterator[str | _Other]:
             yield _Other(str(folder), name, kind.one, kind.many)
 
 
+def _odd(path: Path) -> tuple[str, str] | None:
+    """What lies there, in singular and plural, where it is no folder and no file that can be read; None where it is."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "a link that leads back to itself", "links that lead back to themselves"
+        if path.is_symlink():
+            return "a link that leads nowhere", "links that lead nowhere"
+        why = (error.strerror or str(error)).lower()
+        return f"a file that cannot be looked at ({why})", f"files that cannot be looked at ({why})"
+    if stat.S_ISREG(mode):
+        return None
+    if stat.S_ISDIR(mode):
+        if not path.is_symlink():
+            return None
+        if path.parent.resolve().is_relative_to(path.resolve()):
+            return "a link to a folder that it lies in", "links to folders that they lie in"
+        return "a link to a folder, which is not followed", "links to folders, which are not followed"
+    special = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}.get(stat.S_IFMT(mode), "device")
+    return f"a {special}", f"{special}s"
+
+
 def _in_file(path: str, limits: Limits) -> Iterator[str | _Other]:
     """A file that was named is read whatever it is: a sentence tells what it is instead of a capture."""
     try:
-        archive = _head(Path(path)).startswith(ZIP_MAGIC)
+        archive = Path(path).is_file() and _head(Path(path)).startswith(ZIP_MAGIC)  # the first bytes of a pipe come only once
     except OSError:
         archive = False
     if archive:

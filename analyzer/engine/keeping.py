@@ -101,7 +101,7 @@ def kept(result: Result, *, whole: bool) -> Kept:
         commands=tuple(replace(one, outputs=tuple(one.outputs)) for one in result.commands),
         files=tuple(replace(one, data=b"") for one in found.files),
     )
-    lean = replace(lean, shells=result.shells)
+    lean = replace(lean, shells=result.shells, captures=tuple(replace(one, identity=None) for one in found.captures))
     if not whole:
         lean = replace(
             lean,
@@ -158,13 +158,8 @@ def restored(stored: Kept) -> Result:
     return Result(evidence, stored.findings, stored.auth_steps, stored.scorecards, lean.shells, commands, stored.incidents, stored.diagnosis)
 
 
-def write(path: Path, record: Struct, clean: Clean | None = None) -> None:
-    """The record as a file of its own; ``clean`` goes over every text in it."""
-    path.write_bytes(compressed(record, clean))
-
-
 def compressed(record: Struct, clean: Clean | None = None) -> bytes:
-    """What `write` writes."""
+    """The record as a file of its own holds it; ``clean`` goes over every text in it."""
     import zstandard
 
     return zstandard.ZstdCompressor(level=_LEVEL).compress(packed(record, clean))

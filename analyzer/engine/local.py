@@ -78,10 +78,11 @@ def run(  # noqa: PLR0913 (all but the first by name)
     sources = Sources(captures, next((item.spool for item in scanned if item.spool is not None), None), limits.open_files)
     places = _places(scanned) if keeps_places else None
     if any(item.flows for item in scanned):
+        from analyzer.engine.intact import with_changes
         from analyzer.engine.reading import read
 
         result, texts = read(scanned, sources, settings, progress, before)
-        return Run(result, sources, texts, places)
+        return Run(with_changes(result), sources, texts, places)
     # most captures that are searched for WinRM hold none: what decodes it is not even loaded
     evidence = replace(captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues)), scope=told)
     if not secrets.empty:

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from analyzer.capture.containers import rows
-from analyzer.capture.open import STDIN, opened
+from analyzer.capture.identity import difference
+from analyzer.capture.open import is_pipe, opened
 from analyzer.capture.scapy_packet import Packet, packet
 from analyzer.capture.window import Walk
 from analyzer.errors import InputError, UsageError
@@ -24,12 +25,16 @@ def packet_of(captures: Sequence[Capture], name: str, number: int) -> Packet:
 
 def packets_of(capture: Capture, numbers: Collection[int]) -> Iterator[Packet]:
     """The packets of these numbers in the order of the file, which is read once. `InputError`: it cannot be read again, or some are not there any more."""
-    if capture.path == STDIN:
-        msg = "packets of standard input cannot be read again; save the capture to a file first"
+    if is_pipe(capture.path):
+        msg = "packets of a pipe cannot be read again; save the capture to a file first"
         raise InputError(msg)
     wanted = set(numbers)
     last = max(wanted, default=0)
     source = opened(capture.path)
+    if capture.identity is not None and difference(capture.identity, source.watch.before):
+        source.raw.close()
+        msg = f"{capture.name} was changed since it was read"
+        raise InputError(msg)
     try:
         for row in rows(source.fill, Limits(), Walk()):
             if row.number in wanted:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from analyzer.capture.open import STDIN
+from analyzer.capture.identity import identity_at
+from analyzer.capture.open import is_pipe
 from analyzer.capture.scan import Scanned
 from analyzer.engine.keeping import Placed, Places, compressed, read
 from analyzer.errors import InputError
@@ -20,7 +21,7 @@ __all__ = ["Scanned", "modified", "placed", "places"]
 def places(scanned: Sequence[Scanned]) -> bytes | None:
     """The scan as a file holds it. None: bytes lie elsewhere (compressed captures, pipes, decoded tunnels), or are messages of Kerberos over UDP."""
     spooled = any(source & 1 for one in scanned for flow in one.flows for source in flow.segments.source)
-    if spooled or any(one.kdc or one.capture.path == STDIN for one in scanned):
+    if spooled or any(one.kdc or is_pipe(one.capture.path) for one in scanned):
         return None
     made = [Placed(one.capture, one.flows, one.issues, one.icmp, modified(one.capture.path)) for one in scanned]
     return compressed(Places(tuple(made)))
@@ -47,7 +48,8 @@ def modified(path: str) -> int | None:
 
 
 def _where(capture: Capture, found: Mapping[str, str]) -> Capture:
-    return replace(capture, path=found.get(capture.path, capture.path))
+    path = found.get(capture.path, capture.path)
+    return replace(capture, path=path, identity=identity_at(path))
 
 
 def _as_it_was(capture: Capture, modified_ns: int | None) -> bool:

@@ -7,9 +7,11 @@
     routes     hops and streams                -> routes, roles, which connections are WinRM
     silence    connections, exchanges, ICMP    -> requests without an answer, and why
     kdc        datagrams, flows of port 88     -> what clients and KDCs said; with the secrets, session keys (reading.py)
+    names      DNS and its kin, DHCP           -> what is said of the addresses and names that take part (capture/names.py, story/hosts.py)
     users      tickets, keys, the KDC's answers -> who the user of each Kerberos logon is (ticketing.py)
-    contents   messages, secrets, tickets      -> opened messages, operations, shells, commands (opening.py)
+    contents   messages, secrets, tickets      -> opened messages, shells, commands (opening.py), operations on CIM classes (operations.py)
     judge      the evidence                    -> findings, scorecards (work.py)
+    logs       the result, files of host logs  -> events joined to it (host_logs.py)
 
 Jobs are module-level functions on plain arguments, so the same plan can run serially, in a process pool or elsewhere; a shard is only a way to cut the work,
 results do not depend on how many there are.
@@ -25,7 +27,7 @@ from analyzer.auth.steps import steps_of
 from analyzer.engine.budget import OFTEN, READING, UNBOUNDED, Budget, bounded, cut
 from analyzer.engine.room import room_of, too_large
 from analyzer.formats.content import Room
-from analyzer.formats.reader import Fetch, Reader
+from analyzer.formats.reader import Fetch
 from analyzer.formats.tls import KeyLog
 from analyzer.formats.tls_facts import answers_in_tls, tls_facts
 from analyzer.http.exchanges import Parsed, Tunnel, most_exchanges, parse
@@ -40,7 +42,6 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.ids import connection_id, key_number
 from analyzer.records.issues import Issue
-from analyzer.records.kerberos import KdcPiece
 from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Clock
 from analyzer.records.sealing import Message
@@ -61,9 +62,6 @@ from analyzer.transport.translation import translated
 from analyzer.transport.tunnels import inner
 from analyzer.wsman.envelope import described
 from analyzer.wsman.presence import winrm
-
-_KDC_MESSAGE = 1 << 20
-"""Bytes of a Kerberos message; a larger one is none."""
 
 
 class Talk(NamedTuple):
@@ -98,43 +96,6 @@ class Work(NamedTuple):
     views: tuple[tuple[int, tuple[Flow, ...]], ...] = ()
     strays: tuple[int, ...] = ()
     """Packet keys of SYNs inside of it that nobody answered."""
-
-
-class Kdc(NamedTuple):
-    """The messages of Kerberos with its KDC as they travelled, in order of time, requests before their replies; and an issue where there are too many."""
-
-    pieces: tuple[KdcPiece, ...] = ()
-    issues: tuple[Issue, ...] = ()
-
-
-def kdc_pieces(flows: Iterable[Flow], datagrams: Iterable[KdcPiece], fetch: Fetch, limits: Limits) -> Kdc:
-    """What travelled over TCP (RFC 4120 section 7.2.2: each message after its length) and over UDP."""
-    found = list(datagrams)
-    for flow in flows:
-        if len(found) > limits.kdc_messages:
-            break
-        made, _ = connection("kdc", (flow,), fetch, limits)
-        client, server = (made.client.host, made.client.port), (made.server.host, made.server.port)
-        found += _framed(Reader(made.to_server, fetch), client, server)
-        found += _framed(Reader(made.to_client, fetch), server, client)
-    found.sort(key=lambda piece: piece.ts_ns)
-    if len(found) <= limits.kdc_messages:
-        return Kdc(tuple(found))
-    issue = Issue("capture.limit", f"kdc_messages={limits.kdc_messages}: later Kerberos messages were not read")
-    return Kdc(tuple(found[: limits.kdc_messages]), (issue,))
-
-
-def _framed(reader: Reader, source: tuple[str, int], target: tuple[str, int]) -> Iterable[KdcPiece]:
-    while len(prefix := reader.peek(4)) == 4:
-        size = int.from_bytes(prefix, "big")
-        at = reader.at
-        reader.at += 4
-        data = reader.peek(min(size, _KDC_MESSAGE))
-        times = reader.times(at, at + 4)
-        if not data or len(data) < size or times is None:
-            return
-        yield KdcPiece(reader.packets(at, at + 4 + size), times[0], source, target, data)
-        reader.at += size
 
 
 def affordable(todo: Sequence[Work], limits: Limits) -> tuple[tuple[Work, ...], Limits, tuple[Issue, ...]]:
@@ -186,18 +147,26 @@ def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = 
     for item in shard:
         if tools.budget.spent(READING):
             break
-        made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits)
-        issues += stray_syns(made.id, item.strays)
-        if item.twin_of is not None:
-            made = replace(made, twin_of=connection_id(item.twin_of))
-        for number, view in item.views[: tools.limits.views]:
-            other, _ = connection(connection_id(number), view, tools.fetch, tools.limits)
-            made, told = healed(made, other, tools.fetch, tools.limits, tells=number > item.number)
-            issues = (*issues, *told)
-        out.extend(_read(made, issues, tools, tools.limits.tunnel_depth))
+        try:
+            out.extend(_item(item, tools))
+        except MemoryError:  # what it took is free again, and the others are read
+            continue
         if done is not None:
             done()
     return tuple(out)
+
+
+def _item(item: Work, tools: Tools) -> list[Talk]:
+    """One connection, with what its other views have."""
+    made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits)
+    issues += stray_syns(made.id, item.strays)
+    if item.twin_of is not None:
+        made = replace(made, twin_of=connection_id(item.twin_of))
+    for number, view in item.views[: tools.limits.views]:
+        other, _ = connection(connection_id(number), view, tools.fetch, tools.limits)
+        made, told = healed(made, other, tools.fetch, tools.limits, tells=number > item.number)
+        issues = (*issues, *told)
+    return _read(made, issues, tools, tools.limits.tunnel_depth)
 
 
 def unread_connections(todo: Sequence[Work], talks: Iterable[Talk], budget: Budget) -> tuple[Issue, ...]:
@@ -206,7 +175,7 @@ def unread_connections(todo: Sequence[Work], talks: Iterable[Talk], budget: Budg
     left = [item for item in todo if item.number not in read]
     if not left:
         return ()
-    told = f"seconds={budget.seconds:g}: {len(left)} of {len(todo)} connections were not read"
+    told = f"{f'seconds={budget.seconds:g}' if budget.spent(READING) else 'out of memory'}: {len(left)} of {len(todo)} connections were not read"
     return (Issue("tcp.limit", told, capture=left[0].flows[0].capture, repeats=len(left)),)
 
 
@@ -217,7 +186,11 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
     if made.protocol == "tls" or answers_in_tls(made.to_client, fetch):
         told = tls_facts(made.to_server, made.to_client, fetch, tools.keys, wanted or _asked_for(made))
         made = replace(made, tls=told)
-        made = (opened(made, tools.keys, fetch, tools.store) if tools.keys else None) or made
+        try:
+            made = (opened(made, tools.keys, fetch, tools.store) if tools.keys else None) or made
+        except OSError as error:  # the disk is full, or no file can be opened any more
+            why = f"decrypted bytes could not be kept in a temporary file: {error.strerror or error}"
+            issues = (*issues, Issue("tcp.limit", why, made.id, made.capture))
     if made.protocol != "http" and not made.tls_opened and not (made.protocol == "other" and speaks_http2(made, fetch)):
         opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if _hides(made) else ()
         return [Talk(made, (), (), (), (*issues, *opaque))]

@@ -11,9 +11,10 @@ from analyzer.auth.kdc import kdc_messages
 from analyzer.capture.scan import Scanned
 from analyzer.engine.earlier import with_earlier
 from analyzer.engine.forks import processes, spread
+from analyzer.engine.kerberos import Kdc, kdc_pieces
 from analyzer.engine.keyuse import fitting, unread, uses, with_keys
 from analyzer.engine.opening import contents, identified, texts, verified
-from analyzer.engine.plan import Kdc, Talk, Tools, Work, affordable, auth_steps, evidence, kdc_pieces, shards, talk, unread_connections, weight, work
+from analyzer.engine.plan import Talk, Tools, Work, affordable, auth_steps, evidence, shards, talk, unread_connections, weight, work
 from analyzer.engine.secrets.tls import carried_secrets
 from analyzer.engine.sightings import with_sightings
 from analyzer.engine.sources import Sources

@@ -1,10 +1,12 @@
 """Reads bytes back from captures and the spool by (source, offset, size). Source 2n is capture n's file, 2n+1 the spool, which holds what captures share."""
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from analyzer.capture.identity import holds_what_was_read, identity
 from analyzer.records.capture import Capture
 from analyzer.system.files import read_at
 
@@ -26,20 +28,27 @@ class Sources:
     large as the one before it when it follows that closely, else half as large. At most ``most`` files are open, those opened last."""
 
     def __init__(self, captures: Sequence[Capture], spool: BinaryIO | None, most: int = 64) -> None:
+        self._read_as = {capture.ordinal: capture.identity for capture in captures}
         self._paths = {capture.ordinal: capture.path for capture in captures}
         self._spool = spool
         self._most = most
         self._blocks: dict[int, _Block] = {}
         self._files: dict[int, BinaryIO] = {}
         """Captures that are open, in the order they were opened."""
+        self._gone = set[int]()
+        """Captures that are not what was scanned: what lies in them now is not what was asked for."""
 
     def fetch(self, source: int, at: int, size: int) -> bytes:
-        """The bytes; fewer when the file no longer has them, none when they lay in a spool that is gone."""
-        if source & 1 and self._spool is None:
+        """The bytes; fewer when the file no longer has them, none when they lay in a spool that is gone, or in a file that is not what was scanned."""
+        if (source & 1 and self._spool is None) or source in self._gone:
             return b""
         block = self._blocks.get(source)
         if block is None:
-            block = self._blocks[source] = _Block(self._file(source))
+            file = self._file(source)
+            if file is None:
+                self._gone.add(source)
+                return b""
+            block = self._blocks[source] = _Block(file)
         begin = at - block.begin
         if begin >= 0 and begin + size <= len(block.data):
             return block.data[begin : begin + size]
@@ -58,15 +67,38 @@ class Sources:
         if self._spool is not None:
             self._spool.flush()
 
-    def _file(self, source: int) -> BinaryIO:
+    def _file(self, source: int) -> BinaryIO | None:
+        """None: it is another file now, or none, or was written to."""
         if source & 1:
             return cast("BinaryIO", self._spool)
         if len(self._files) >= self._most:
-            oldest = next(iter(self._files))
-            self._files.pop(oldest).close()
-            self._blocks.pop(oldest, None)
-        file = self._files[source] = Path(self._paths[source >> 1]).open("rb")  # noqa: SIM115  closed with this object
+            self._close_oldest()
+        file = self._opened(Path(self._paths[source >> 1]))
+        read_as = self._read_as.get(source >> 1)
+        if file is None or (read_as is not None and not holds_what_was_read(read_as, identity(file))):
+            if file is not None:
+                file.close()
+            return None
+        self._files[source] = file
         return file
+
+    def _opened(self, path: Path) -> BinaryIO | None:
+        """Where no more files may be open, others are closed first; None for a file that cannot be opened (`analyzer.engine.intact` says so)."""
+        while True:
+            try:
+                return path.open("rb")
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE):
+                    return None
+                if not self._files:
+                    raise
+                self._most = len(self._files)
+                self._close_oldest()
+
+    def _close_oldest(self) -> None:
+        oldest = next(iter(self._files))
+        self._files.pop(oldest).close()
+        self._blocks.pop(oldest, None)
 
     def store(self, capture: int, data: bytes) -> tuple[int, int]:
         """Keeps bytes that lie in no file (plaintext out of TLS) in the spool; gives (source, offset)."""
@@ -74,10 +106,12 @@ class Sources:
         if spool is None:
             import tempfile
 
-            spool = self._spool = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-"))  # noqa: SIM115  closed with this object
+            spool = self._spool = cast("BinaryIO", tempfile.TemporaryFile(prefix="winrm-analyzer-", buffering=0))  # noqa: SIM115  closed with this object
         spool.seek(0, os.SEEK_END)
         at = spool.tell()
-        spool.write(data)
+        left = memoryview(data)
+        while left:
+            left = left[spool.write(left) :]
         self._blocks.pop(2 * capture + 1, None)
         return 2 * capture + 1, at
 

@@ -1,25 +1,25 @@
 """The case folder: one Parquet file per table, ``manifest.json`` with its SHA-256 beside it, and ``exports/`` for what people make of it.
 
-Tables are written into a fresh folder inside and moved into place, the manifest last: a folder with a manifest is whole. Nothing of the run's time goes into a
-table, so that equal input gives equal bytes; the manifest has it.
+Tables are written into a fresh folder inside, sent to the disk, and moved into place when all are there: the old manifest goes first, the new one comes last.
+So a folder with a manifest is whole, and the old case is there until the new one is. One whose writing was interrupted in between has no manifest, but the
+fresh folder: every command says so, and ``--clobber`` writes it again. Nothing of the run's time goes into a table, so that equal input gives equal bytes; the
+manifest has it.
 """
 
-import hashlib
 import json
-import os
-import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from analyzer.capture.open import on_disk
+from analyzer.capture.open import is_pipe, on_disk
 from analyzer.errors import InputError, OutputError
 from analyzer.records.result import SCHEMA
 from analyzer.reports.drawings import LADDERS
-from analyzer.system.files import owner_only, reachable
+from analyzer.system import files
+from analyzer.system.files import UNFINISHED, is_unfinished, owner_only, reachable
+from analyzer.system.outputs import folder_to_disk, fresh_folder, make_folder, move, remove_empty, remove_folder, to_disk, write_file
 from analyzer.tables.column import Value
 from analyzer.tables.frames import frame_of
 from analyzer.tables.query import read_parquet, write_parquet
@@ -30,6 +30,8 @@ __all__ = ["CHECKSUM", "EXPORTS", "MANIFEST", "STORED", "differences", "manifest
 STORED: tuple[AnyTable, ...] = (*TABLES, LADDERS)
 MANIFEST, CHECKSUM, EXPORTS = "manifest.json", "manifest.json.sha256", "exports"
 _MANIFEST_BYTES = 64 << 20
+_OLD = "old"
+"""The folder in the fresh one that the files of the old case are moved into."""
 READ = (1, SCHEMA)
 """Schemas of case folders that are read: one of the first has tables only, without some of today's."""
 
@@ -40,7 +42,7 @@ def refuse(folder: Path, inputs: Iterable[str], *, clobber: bool) -> None:
     """`OutputError` when a case must not be written there: something is there already, or it is a folder of evidence."""
     target = folder.resolve()
     for path in inputs:
-        if path == "-":
+        if is_pipe(path):
             continue
         held = Path(on_disk(path))
         holder = held.resolve() if held.is_dir() else held.resolve().parent
@@ -48,16 +50,41 @@ def refuse(folder: Path, inputs: Iterable[str], *, clobber: bool) -> None:
             where = "is" if target == holder else "lies in"
             msg = f"{folder} {where} the folder of the evidence {path} ({holder}), which is never written to; name a folder elsewhere"
             raise OutputError(msg)
+    if folder.is_symlink() and not folder.is_dir():
+        msg = f"{folder} is a symbolic link that leads to no folder"
+        raise OutputError(msg)
     if folder.exists() and not folder.is_dir():
         msg = f"{folder} is no folder"
         raise OutputError(msg)
-    if folder.exists() and any(folder.iterdir()):
+    if is_interrupted(folder):
+        if not clobber:
+            msg = f"{interrupted(folder)}; --clobber writes it again"
+            raise OutputError(msg)
+    elif _holds_anything(folder):
         if not clobber:
             msg = f"{folder} exists and is not empty; --clobber overwrites a case"
             raise OutputError(msg)
         if not (folder / MANIFEST).is_file():
             msg = f"{folder} is not empty and no case folder (it has no {MANIFEST}); it is left alone"
             raise OutputError(msg)
+
+
+def _holds_anything(folder: Path) -> bool:
+    try:
+        return folder.exists() and any(folder.iterdir())
+    except OSError as error:
+        msg = f"cannot write the case {folder}: {error.strerror or error}"
+        raise OutputError(msg) from error
+
+
+def is_interrupted(folder: Path) -> bool:
+    """The folder is a case whose writing was interrupted: it has no manifest, but what is there only while a case is written."""
+    return is_unfinished(folder) and not (folder / MANIFEST).is_file()
+
+
+def interrupted(folder: Path) -> str:
+    """That it is, in words."""
+    return f"{folder} is a case whose writing was interrupted, and is not whole"
 
 
 def save(
@@ -80,6 +107,9 @@ def save(
     except OSError as error:
         msg = f"cannot write the case {folder}: {error.strerror or error}"
         raise OutputError(msg) from error
+    except OutputError as error:
+        msg = f"cannot write the case {folder}: {error}"
+        raise OutputError(msg) from error
 
 
 def _write(
@@ -89,50 +119,92 @@ def _write(
     more: Mapping[str, Callable[[], bytes]],
     progress: Callable[[str, int, int], None],
 ) -> None:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ours = not folder.exists()
+    make_folder(folder)
     owner_only(folder)
-    fresh = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+    older = sorted(folder.glob(f"{UNFINISHED}*"))
+    fresh = fresh_folder(folder, UNFINISHED)
     try:
-        counters, outputs = {}, {}
-        for place, table in enumerate(STORED):
-            progress("case", place, len(STORED) + len(more))
-            rows = cells(table.name)
-            path = fresh / f"{table.name}.parquet"
-            write_parquet(frame_of(table, rows), path)
-            counters[table.name] = len(rows)
-            outputs[path.name] = {"size_bytes": path.stat().st_size, "sha256": sha256(path)}
-        for place, (name, made) in enumerate(more.items(), len(STORED)):
-            progress("case", place, len(STORED) + len(more))
-            path = fresh / name
-            path.write_bytes(made())
-            outputs[name] = {"size_bytes": path.stat().st_size, "sha256": sha256(path)}
-        text = json.dumps({**about, "counters": counters, "outputs": outputs}, indent=1, ensure_ascii=True) + "\n"
-        (fresh / MANIFEST).write_text(text, encoding="ascii")
-        (fresh / CHECKSUM).write_text(f"{sha256(fresh / MANIFEST)}  {MANIFEST}\n", encoding="ascii")
-        _move(fresh, folder, outputs)
+        text = json.dumps({**about, **_filled(fresh, cells, more, progress)}, indent=1, ensure_ascii=True) + "\n"
+        write_file(fresh / MANIFEST, [text.encode("ascii")])
+        write_file(fresh / CHECKSUM, [f"{sha256(fresh / MANIFEST)}  {MANIFEST}\n".encode("ascii")])
+        _move(fresh, folder)
     finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        if not _is_torn(folder, fresh):
+            remove_folder(fresh)
+            if ours:
+                remove_empty(folder)
+    for one in older:
+        remove_folder(one)
+    with suppress(OutputError):  # the case is whole without it
+        make_folder(folder / EXPORTS)
 
 
-def _move(fresh: Path, folder: Path, outputs: Iterable[str]) -> None:
-    """Old tables go, the manifest first: an interrupted run leaves no folder that looks whole."""
-    for old in (folder / MANIFEST, folder / CHECKSUM, *folder.glob("*.parquet"), *folder.glob("*.msgpack.zst")):
-        old.unlink(missing_ok=True)
-    for name in (*outputs, CHECKSUM, MANIFEST):
-        owner_only(fresh / name)
-        (fresh / name).replace(folder / name)
-    exports = folder / EXPORTS
-    exports.mkdir(mode=0o700, exist_ok=True)
+def _filled(
+    fresh: Path,
+    cells: Callable[[str], Cells],
+    more: Mapping[str, Callable[[], bytes]],
+    progress: Callable[[str, int, int], None],
+) -> dict[str, object]:
+    """All but the manifest is written; what the manifest says of it."""
+    counters: dict[str, int] = {}
+    outputs: dict[str, dict[str, object]] = {}
+    for place, table in enumerate(STORED):
+        progress("case", place, len(STORED) + len(more))
+        rows = cells(table.name)
+        path = fresh / f"{table.name}.parquet"
+        write_parquet(frame_of(table, rows), path)
+        to_disk(path)
+        counters[table.name] = len(rows)
+        outputs[path.name] = _described(path)
+    for place, (name, made) in enumerate(more.items(), len(STORED)):
+        progress("case", place, len(STORED) + len(more))
+        path = fresh / name
+        write_file(path, [made()])
+        outputs[name] = _described(path)
+    return {"counters": counters, "outputs": outputs}
 
 
-def is_case(path: str | os.PathLike[str]) -> bool:
-    """The folder has a manifest of ours."""
-    return Path(path, MANIFEST).is_file()
+def _described(path: Path) -> dict[str, object]:
+    return {"size_bytes": path.stat().st_size, "sha256": sha256(path)}
+
+
+def _of_a_case(folder: Path) -> list[Path]:
+    """The files of a case, its manifest first."""
+    named = [folder / MANIFEST, folder / CHECKSUM, *sorted(folder.glob("*.parquet")), *sorted(folder.glob("*.msgpack.zst"))]
+    return [path for path in named if path.is_file()]
+
+
+def _move(fresh: Path, folder: Path) -> None:
+    """The old files go into the fresh folder, the manifest first; the new ones take their places, the manifest last. An error puts the old ones back."""
+    old = fresh / _OLD
+    make_folder(old)
+    steps = [*((path, old / path.name) for path in _of_a_case(folder)), *((path, folder / path.name) for path in reversed(_of_a_case(fresh)))]
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in steps:
+            if source == fresh / MANIFEST:
+                folder_to_disk(folder)
+            move(source, target)
+            done.append((source, target))
+        folder_to_disk(folder)
+    finally:
+        if len(done) < len(steps):
+            for source, target in reversed(done):
+                move(target, source)
+
+
+def _is_torn(folder: Path, fresh: Path) -> bool:
+    """Neither the new case nor the old one is whole: what is left of both has to stay."""
+    return not (folder / MANIFEST).is_file() and (bool(_of_a_case(folder)) or bool(_of_a_case(fresh / _OLD)))
 
 
 def manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a case folder. `InputError`: it is none."""
     path = folder / MANIFEST
+    if is_interrupted(folder):
+        msg = f"{interrupted(folder)}; analyze its captures again with -o {folder} --clobber"
+        raise InputError(msg)
     try:
         if path.stat().st_size > _MANIFEST_BYTES:
             msg = f"{path} is too large for a manifest"
@@ -178,8 +250,14 @@ def read(folder: Path, name: str) -> Cells:
 
 
 def differences(folder: Path) -> Iterator[str]:
-    """What is not as the manifest says, one line each; nothing when all is. `InputError`: no case folder."""
+    """What is not as the manifest says, one line each: the folder's files, and its inputs; nothing when all is. `InputError`: no case folder."""
     about = manifest(folder)
+    yield from changes(folder, about)
+    yield from _inputs(about)
+
+
+def changes(folder: Path, about: Mapping[str, Any]) -> Iterator[str]:
+    """The same of the folder's own files: what was changed, removed or added after the case was written."""
     yield from _checksum(folder)
     outputs = about.get("outputs")
     outputs = outputs if isinstance(outputs, dict) else {}
@@ -196,7 +274,6 @@ def differences(folder: Path) -> Iterator[str]:
     for table in STORED if about.get("schema") == SCHEMA else ():
         if f"{table.name}.parquet" not in outputs:
             yield f"{table.name}.parquet: not listed in {MANIFEST}"
-    yield from _inputs(about)
 
 
 def _checksum(folder: Path) -> Iterator[str]:
@@ -211,7 +288,9 @@ def _inputs(about: Mapping[str, Any]) -> Iterator[str]:
     listed = about.get("inputs")
     for one in listed if isinstance(listed, list) else []:
         said, name = (_said(one), str(one.get("path"))) if isinstance(one, dict) else (None, "?")
-        if said is None:  # standard input leaves nothing to hash
+        if isinstance(one, dict) and one.get("changed"):
+            yield f"input {name}: changed while it was read ({one['changed']})"
+        if said is None or (isinstance(one, dict) and one.get("pipe")):  # a pipe leaves nothing to hash
             continue
         places = (Path(on_disk(str(one.get("absolute")))), Path(on_disk(name)))
         path = next((found for found in places if _regular(found)), None)
@@ -236,8 +315,4 @@ def _regular(path: Path) -> bool:
 
 def sha256(path: Path) -> str | None:
     """Of the file as it lies on disk (of an archive's member: the archive); None when it cannot be read."""
-    try:
-        with Path(on_disk(str(path))).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):  # a name that no file can have
-        return None
+    return files.sha256(Path(on_disk(str(path))))

@@ -1,10 +1,9 @@
 """All tables as a database in one file, to be asked by SQL elsewhere. Equal tables give equal contents; the bytes may differ."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from analyzer.exports.registry import Source
+from analyzer.system.outputs import scratch
 from analyzer.tables.column import Dtype, Value
 from analyzer.tables.registry import TABLES, AnyTable
 from analyzer.tables.times import rfc3339
@@ -17,8 +16,8 @@ def sqlite(source: Source) -> bytes:
     """A SQLite database."""
     import sqlite3
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "case.sqlite"
+    with scratch() as folder:
+        path = folder / "case.sqlite"
         database = sqlite3.connect(path)
         try:
             for table in TABLES:
@@ -44,7 +43,7 @@ def duckdb(source: Source) -> bytes:
     from analyzer.tables.frames import frame_of
     from analyzer.tables.query import write_database
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "case.duckdb"
+    with scratch() as folder:
+        path = folder / "case.duckdb"
         write_database({table.name: frame_of(table, [tuple(row.values()) for row in source.rows.of(table.name)]) for table in TABLES}, path)
         return path.read_bytes()

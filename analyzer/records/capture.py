@@ -25,6 +25,15 @@ class Drop(Struct, frozen=True, gc=False):
     direction: str
 
 
+class Identity(Struct, frozen=True, gc=False):
+    """A regular file as the system tells it: where it lies, its size in bytes, and when it was written to last (nanoseconds since 1970)."""
+
+    device: int
+    inode: int
+    size: int
+    modified_ns: int
+
+
 class Capture(Struct, frozen=True, gc=False):
     """One input file (or standard input). ``ordinal`` is its place on the command line from 0; ``name`` is unique in a run; times are None when it is empty.
 
@@ -49,6 +58,9 @@ class Capture(Struct, frozen=True, gc=False):
     clock_error_ns: int | None = None
     """How wrong the offset may be; None where nothing was compared."""
     sha256: str | None = None
+    """Of the file as it lies on disk, or of what came through a pipe, taken while it was read; None where it is still to be taken, or cannot be."""
+    identity: Identity | None = None
+    """The file when it was opened; None for a pipe, and of a case that was read from its folder."""
     flows: int = 0
     secrets: tuple[tuple[int, int, int], ...] = ()
     """pcapng decryption-secrets blocks: (secrets type, offset in the file, size)."""

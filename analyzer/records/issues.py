@@ -26,6 +26,7 @@ class Issue(Struct, frozen=True, gc=False):
 
 _KINDS = (
     Kind("capture.unreadable", "error", "The file could not be opened or is no capture format that is understood; nothing of it was read."),
+    Kind("capture.changed", "error", "The file changed while it was read or analyzed; what was read may be of two versions. Copy the file first."),
     Kind("capture.passed-over", "warning", "A file next to captures, or in an archive with them, is no capture or could not be read."),
     Kind("capture.cut", "warning", "The file ends inside a record; everything before that was read."),
     Kind("capture.damaged-record", "error", "A record's lengths contradict each other; reading went on at the next record that can be trusted."),
@@ -108,6 +109,7 @@ _KINDS = (
     Kind("secrets.passed-over", "warning", "A file in the folder of passwords and keys holds none that is known, or could not be read."),
     Kind("secrets.limit", "warning", "Not every password, hash or key was tried on every logon; the detail names the limit."),
     Kind("sigma.limit", "warning", "More Sigma hits than are kept; the detail names the limit."),
+    Kind("events.unreadable", "warning", "A part of a host's log could not be read, or is no event; the detail says what. The rest of it was read."),
     Kind("rule.failed", "error", "A rule stopped with an error, or was stopped; its findings are missing."),
     Kind("rule.limit", "warning", "A rule of the user's own found more than the limit allows; the rest of its findings is missing."),
 )

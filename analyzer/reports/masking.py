@@ -26,7 +26,7 @@ from analyzer.records.wsman import Command, Output, Shell
 from analyzer.reports.spans import STARS, Span, found_in, merged, part, without
 from analyzer.reports.spellings import SHORTEST, forms
 from analyzer.reports.transcript import BYTE_STREAMS
-from analyzer.reports.typed_json import json_without, operation_without
+from analyzer.reports.typed_json import json_without, logs_without, operation_without
 from analyzer.reports.typed_late import arguments_in, dialect_of, secrets_in
 from analyzer.tables.column import Table, Value
 
@@ -60,6 +60,7 @@ TYPED = {
     "ladders": ("head",),
     "timeline": ("message",),
     "files": ("name",),
+    "host_events": ("command_line", "data", "image"),
     "operations": ("query", "selectors", "arguments", "returned", "instances"),
 }
 """By table, the columns that hold what somebody typed: what looks like a secret is looked for there, too (`typed`)."""
@@ -216,7 +217,7 @@ class Mask:
             if table.name == "findings" and name in ("title", "why"):
                 filters[place] = self.quoting
             elif name in typed:
-                filters[place] = self.json if table.name == "operations" else self.typed
+                filters[place] = self.json if table.name == "operations" or name == "data" else self.typed
             elif name not in OURS:
                 filters[place] = self.named if name in NAMES else self.known
         return [tuple(filters[at](cell) if isinstance(cell, str) and at in filters else cell for at, cell in enumerate(row)) for row in rows]
@@ -242,6 +243,7 @@ class Mask:
             commands=commands,
             shells=shells,
             operations=tuple(operation_without(one, self.json, self._maybe) for one in evidence.operations),
+            host_logs=logs_without(evidence.host_logs, self.json, self.typed, self._maybe),
         )
 
     def _talks(self, evidence: Evidence) -> tuple[tuple[Conversation, ...], dict[str, tuple[Conversation, ...]]]:

@@ -19,6 +19,7 @@ from analyzer.reports.lines import BLANK, Line, Span, fitted, line, paragraph
 from analyzer.reports.naming import hosts_told
 from analyzer.reports.next_steps import NOTHING, Asked, next_lines
 from analyzer.reports.points import capture_points
+from analyzer.reports.processes import logs_told
 from analyzer.reports.proxies import proxy_lines
 from analyzer.tables.findings import FindingRow, finding_rows
 from analyzer.tables.packets import frame_filter, number_set, numbers_by_capture
@@ -86,6 +87,9 @@ def evidence_lines(result: Result, width: int, *, full: bool = False) -> Iterato
     told = hosts_told(evidence)
     if told:
         yield from paragraph(told, width, label="hosts: ", indent=2)
+    logged = logs_told(evidence)
+    if logged:
+        yield from paragraph(logged, width, label="host logs: ", indent=2)
     if counted_conversations(evidence):
         yield from paragraph(_logons(result), width, label="logons: ", indent=2)
     if evidence.story.clocks:

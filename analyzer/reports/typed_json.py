@@ -7,6 +7,7 @@ from msgspec import DecodeError
 from msgspec.json import decode, encode
 from msgspec.structs import replace
 
+from analyzer.records.hostlogs import HostLogs
 from analyzer.records.operations import CimOperation
 
 Json: TypeAlias = "str | int | float | bool | dict[str, Json] | list[Json] | None"
@@ -46,3 +47,16 @@ def operation_without(one: CimOperation, filtered: Callable[[str], str], named: 
     selectors = tuple((name, filtered(f"{name}={value}").removeprefix(f"{name}=")) for name, value in one.selectors)
     instances = tuple(map(filtered, one.instances))
     return replace(one, query=query, arguments=arguments, returned=returned, instances=instances, selectors=selectors, user=named(one.user))
+
+
+def logs_without(logs: HostLogs, filtered: Callable[[str], str], typed: Callable[[str], str], named: Callable[[str | None], str | None]) -> HostLogs:
+    """Host logs whose fields are as ``filtered`` has them, and whose command lines as ``typed``."""
+    if not logs.joins:
+        return logs
+    joins = []
+    for one in logs.joins:
+        event = one.event
+        line, image = (None if text is None else typed(text) for text in (event.command_line, event.image))
+        event = replace(event, data=filtered(event.data), command_line=line, image=image, user=named(event.user))
+        joins.append(replace(one, event=event))
+    return replace(logs, joins=tuple(joins))

@@ -1,11 +1,24 @@
 """Files: reading at an offset, files for the owner alone, names that are too long for Windows."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import BinaryIO
 
 _LONG = 240
 """Characters of a path from which on Windows needs it written in another way: 260 less a file's name."""
+
+UNFINISHED = ".winrm-analyzer-case-"
+"""Begins the name of the folder that lies in a case folder while the case is written, and stays there when that is interrupted."""
+
+
+def is_unfinished(folder: str | os.PathLike[str]) -> bool:
+    """Such a folder lies in ``folder``."""
+    try:
+        with os.scandir(folder) as found:
+            return any(one.name.startswith(UNFINISHED) and one.is_dir(follow_symlinks=False) for one in found)
+    except (OSError, ValueError):  # no folder, or a name that none can have
+        return False
 
 
 def read_at(file: BinaryIO, size: int, at: int) -> bytes:
@@ -16,10 +29,15 @@ def read_at(file: BinaryIO, size: int, at: int) -> bytes:
     return file.read(size)
 
 
-def new_private_file(path: Path) -> BinaryIO:
-    """A file that was not there, not even as a link, and that only its owner may read. `FileExistsError`: it was."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    return os.fdopen(os.open(path, flags, 0o600), "wb")
+def sha256(path: Path) -> str | None:
+    """Of a regular file; None when it cannot be read. A pipe would be waited for without end."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):  # a name that no file can have
+        return None
 
 
 def owner_only(path: Path) -> None:

@@ -32,7 +32,9 @@ _COLUMNS: tuple[Column[CaptureRow], ...] = (
     Column("format", Dtype.TEXT, lambda row: row.capture.format, "The capture format and, if any, the compression."),
     Column("link_types", Dtype.TEXT, lambda row: ",".join(row.capture.link_types) or None, "Link types of the file's interfaces, comma-joined."),
     Column("size_bytes", Dtype.INTEGER, lambda row: row.capture.size, "The file's size."),
-    Column("sha256", Dtype.TEXT, lambda row: row.capture.sha256, "SHA-256 of the file as it lies on disk; null for standard input."),
+    Column(
+        "sha256", Dtype.TEXT, lambda row: row.capture.sha256, "SHA-256 of the file as it lies on disk, or of what came through a pipe, taken while it was read."
+    ),
     Column("packets", Dtype.INTEGER, lambda row: row.capture.packets, "Packets in the file, of whatever protocol."),
     Column("first_time", Dtype.TIME, lambda row: row.capture.first_ns, "Time of the first packet."),
     Column("last_time", Dtype.TIME, lambda row: row.capture.last_ns, "Time of the last packet."),

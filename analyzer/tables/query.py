@@ -82,7 +82,7 @@ def write_parquet(made: Frame, path: Path) -> None:
         try:
             connection.sql("select * from rows_").write_parquet(str(path), compression="zstd")
         except duckdb.Error as error:
-            msg = f"cannot write {path}: {error}"
+            msg = f"cannot write {path.name}: {str(error).splitlines()[0]}"
             raise OutputError(msg) from error
 
 
@@ -90,11 +90,15 @@ def write_database(made: Mapping[str, Frame], path: Path) -> None:
     """The frames as tables of a DuckDB database, which must not be there yet."""
     import duckdb
 
-    with duckdb.connect(str(path), config=_NO_EXTENSIONS | {"threads": 1}) as connection:
-        for name, one in made.items():
-            connection.register("rows_", frames.storable(one))
-            connection.execute(f'create table "{name}" as select * from rows_')  # noqa: S608  names of our own
-            connection.unregister("rows_")
+    try:
+        with duckdb.connect(str(path), config=_NO_EXTENSIONS | {"threads": 1}) as connection:
+            for name, one in made.items():
+                connection.register("rows_", frames.storable(one))
+                connection.execute(f'create table "{name}" as select * from rows_')  # noqa: S608  names of our own
+                connection.unregister("rows_")
+    except duckdb.Error as error:
+        msg = f"cannot write the database: {str(error).splitlines()[0]}"
+        raise OutputError(msg) from error
 
 
 _SQL_TYPES = {Dtype.TEXT: "VARCHAR", Dtype.INTEGER: "BIGINT", Dtype.NUMBER: "DOUBLE", Dtype.FLAG: "BOOLEAN", Dtype.TIME: "TIMESTAMP_NS"}

@@ -15,6 +15,7 @@ from analyzer.tables.exchanges import EXCHANGES
 from analyzer.tables.files import FILES
 from analyzer.tables.findings import FINDINGS
 from analyzer.tables.hops import HOPS
+from analyzer.tables.host_events import HOST_EVENTS
 from analyzer.tables.hosts import HOSTS, NAMES
 from analyzer.tables.incidents import INCIDENTS
 from analyzer.tables.issues import ISSUES
@@ -54,6 +55,7 @@ TABLES: tuple[AnyTable, ...] = (
     HOSTS,
     NAMES,
     CLOCKS,
+    HOST_EVENTS,
     LOGONS,
     REQUESTS,
     FINDINGS,

@@ -16,6 +16,8 @@ from analyzer.records.capture import Flow
 _SYN, _RST, _ACK = 2, 4, 16
 _FEW = 16
 """Threads that are compared one by one."""
+_PLACES = 32
+"""Places at which one connection is seen at most."""
 _BEGINNING = 64
 """Packets among which both SYN are."""
 
@@ -95,13 +97,14 @@ def _marks(flow: Flow) -> set[object]:
 
 def same(found: Sequence[Thread], flows: Sequence[Flow]) -> tuple[tuple[int, ...], ...]:
     """Threads (numbers from 1) that are one connection seen at several places: twins, and those whose initial sequence numbers are equal at both ends, whatever
-    an address translation made of their addresses (RFC 3022 section 4.1 lists what it changes)."""
+    an address translation made of their addresses (RFC 3022 section 4.1 lists what it changes). More than are seen anywhere are not one connection: their
+    sender chose the numbers."""
     groups: dict[object, list[int]] = {}
     for number, thread in enumerate(found, 1):
         root = number if thread.twin_of is None else thread.twin_of + 1
         key = _both_isns(flows[index] for index in (found[root - 1].flows[0],))
         groups.setdefault(root if key is None else key, []).append(number)
-    return tuple(tuple(group) for group in groups.values() if len(group) > 1)
+    return tuple(tuple(group) for group in groups.values() if 1 < len(group) <= _PLACES)
 
 
 def _both_isns(views: Iterable[Flow]) -> tuple[int, int] | None:

@@ -17,7 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "records": set(),
     "errors": set(),
     "settings": set(),
-    "system": set(),
+    "system": {"errors"},
     "formats": {"records"},
     "codes": set(),
     "capture": _FLOOR,
@@ -28,22 +28,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sealing": _FLOOR | {"auth.schemes"},
     "wsman": _FLOOR,
     "psrp": _FLOOR,
+    "hostlogs": _FLOOR,
     "sigma": {"records", "errors"},
     "story": _FLOOR,
     "rules": {"records", "codes", "errors"},
     "incidents": {"records"},
     "tables": {"records", "codes", "formats.text", "errors"},
     "reports": {"records", "tables", "formats.text", "errors"},
-    "exports": {"records", "tables", "reports", "formats.text", "errors"},
+    "exports": {"records", "tables", "reports", "formats.text", "errors", "system"},
     "engine": {
         *_FLOOR,
-        *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "story", "rules", "incidents", "tables", "reports", "system"),
+        *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "hostlogs", "story"),
+        *("rules", "incidents", "tables", "reports", "system"),
     },
     "version": set(),
     "compare": {"records", "tables", "reports", "formats.text", "errors"},
     "viewer": {"records", "tables", "reports", "formats.text", "errors"},
-    "case": {"compare", "viewer", "records", "errors", "settings", "version", "engine", "tables", "reports", "exports", "rules.catalogue"},
-    "api": {"case", "records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules"},
+    "case": {"system", "compare", "viewer", "records", "errors", "settings", "version", "engine", "tables", "reports", "exports", "rules.catalogue"},
+    "api": {"system", "case", "records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules"},
     "cli": {"api", "case", "exports.registry", "tables", "records", "formats.text", "settings", "errors", "system", "version"},
     "__init__": {"api", "case", "settings", "errors", "version"},
     "__main__": {"cli"},
@@ -57,7 +59,7 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "distributed": ("engine/",),
     "dpkt": ("capture/slow.py", "exports/decrypted.py"),
     "spnego": ("auth/schemes/pyspnego_adapter.py",),
-    "scapy": ("capture/scapy_packet.py", "auth/schemes/scapy_adapter.py"),
+    "scapy": ("capture/scapy_packet.py", "auth/schemes/scapy_adapter.py", "formats/scapy_quiet.py"),
     "psrpcore": ("psrp/psrpcore_adapter.py",),
     "lxml": ("formats/xml.py",),
     "hpack": ("http/http2_adapter.py",),
@@ -71,14 +73,39 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "sqlite3": ("exports/databases.py",),
     "jinja2": ("reports/html/",),
     "flask": ("viewer/",),
+    "evtx": ("hostlogs/evtx_adapter.py",),
     "markupsafe": ("viewer/", "reports/html/"),
     "waitress": ("case/viewing.py",),
 }
 """Library to the only files that import it."""
 
-LATE = {"pandas", "numpy", "duckdb", "dask", "distributed", "dpkt", "spnego", "scapy", "psrpcore", "lxml", "rich", "jinja2", "yaml", "xlsxwriter", "sqlite3"}
+LATE = {
+    "pandas",
+    "numpy",
+    "duckdb",
+    "dask",
+    "distributed",
+    "dpkt",
+    "spnego",
+    "scapy",
+    "psrpcore",
+    "lxml",
+    "rich",
+    "jinja2",
+    "yaml",
+    "xlsxwriter",
+    "sqlite3",
+    "evtx",
+}
 """Libraries that are slow to load: imported inside a function, outside of the one adapter that is itself imported late."""
-ADAPTERS = {"capture/slow.py", "capture/scapy_packet.py", "auth/schemes/pyspnego_adapter.py", "auth/schemes/scapy_adapter.py", "psrp/psrpcore_adapter.py"}
+ADAPTERS = {
+    "capture/slow.py",
+    "capture/scapy_packet.py",
+    "auth/schemes/pyspnego_adapter.py",
+    "auth/schemes/scapy_adapter.py",
+    "psrp/psrpcore_adapter.py",
+    "hostlogs/evtx_adapter.py",
+}
 
 VAGUE = {"core", "common", "utils", "util", "helpers", "helper", "base", "manager", "handler", "misc"}
 LINES = 400

@@ -18,11 +18,12 @@ _NAMES = (
 )
 
 
-def envelope(action: str, body: str, resource: str = "", selectors: Sequence[tuple[str, str]] = ()) -> Content:
+def envelope(action: str, body: str, resource: str = "", selectors: Sequence[tuple[str, str]] = (), *, message: str = "") -> Content:
     """An envelope; ``resource`` is left out of answers."""
     uri = f"<w:ResourceURI>{resource}</w:ResourceURI>" if resource else ""
     chosen = "".join(f'<w:Selector Name="{name}">{value}</w:Selector>' for name, value in selectors)
-    header = f"<a:Action>{action}</a:Action>{uri}" + (f"<w:SelectorSet>{chosen}</w:SelectorSet>" if chosen else "")
+    named = f"<a:MessageID>uuid:{message}</a:MessageID>" if message else ""
+    header = f"<a:Action>{action}</a:Action>{named}{uri}" + (f"<w:SelectorSet>{chosen}</w:SelectorSet>" if chosen else "")
     return Content(SOAP, f"<s:Envelope {_NAMES}><s:Header>{header}</s:Header><s:Body>{body}</s:Body></s:Envelope>".encode())
 
 

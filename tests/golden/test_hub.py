@@ -1,5 +1,6 @@
 """A case folder answers what its captures would: each screen, table and export of samples, out of the folder, equals that of the captures."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -195,7 +196,9 @@ def first_schema(folder: Path) -> None:
     for name in ("keeps", "schema_version"):
         del about[name]
     about["schema"] = 1
-    (folder / "manifest.json").write_text(json.dumps(about), encoding="ascii")
+    text = json.dumps(about)
+    (folder / "manifest.json").write_text(text, encoding="ascii")
+    (folder / "manifest.json.sha256").write_text(f"{hashlib.sha256(text.encode()).hexdigest()}  manifest.json\n", encoding="ascii")
 
 
 def test_a_case_of_the_first_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ class Talk:
     def __init__(self, frames: list[Frame], number: int, port: int = 5985) -> None:
         self.frames = frames
         self.ends = ((f"10.9.{1 + number // 20_000}.1", 40_000 + number % 20_000), ("10.9.0.2", port))
-        self.at = [1000, 5000]
+        self.at = [1000 + number, 5000]
         self._put(0, b"", SYN)
         self._put(1, b"", SYN | ACK)
 

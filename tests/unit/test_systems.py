@@ -73,17 +73,6 @@ def test_reading_at_an_offset_both_ways(tmp_path: Path, monkeypatch: pytest.Monk
     assert [len(piece) for piece in one] == [10, 5, 0, 0, 200]
 
 
-def test_a_private_file_is_new(tmp_path: Path) -> None:
-    with files.new_private_file(tmp_path / "x") as file:
-        file.write(b"1\r\n2\n")
-    assert (tmp_path / "x").read_bytes() == b"1\r\n2\n"
-    for there in ("x", "link"):
-        if there == "link":
-            (tmp_path / there).symlink_to(tmp_path / "nowhere")
-        with pytest.raises(FileExistsError):
-            files.new_private_file(tmp_path / there)
-
-
 @pytest.mark.parametrize(
     ("path", "made"),
     [

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from analyzer.formats.scapy_quiet import quietly
 from analyzer.records.secrets import Secret
 
 T = TypeVar("T")
@@ -91,13 +92,15 @@ class KdcReply(Struct, frozen=True, gc=False):
     salt: str | None
 
 
+@cache
 def _leaks() -> tuple[type[Exception], ...]:
     """What scapy's ASN.1 and rfc3961 raise, or let through."""
     import struct
 
-    from scapy.asn1.asn1 import ASN1_Error
-    from scapy.error import Scapy_Exception
-    from scapy.libs.rfc3961 import InvalidChecksum
+    with quietly():
+        from scapy.asn1.asn1 import ASN1_Error
+        from scapy.error import Scapy_Exception
+        from scapy.libs.rfc3961 import InvalidChecksum
 
     return (
         Scapy_Exception,
@@ -123,18 +126,25 @@ def _try(read: Callable[[], T]) -> T | None:
 
 @cache
 def _layers() -> Any:  # noqa: ANN401  a module
-    import scapy.layers.kerberos as module
+    with quietly():
+        import scapy.layers.kerberos as module
 
     return module
+
+
+@cache
+def _keys() -> Any:  # noqa: ANN401  a class
+    with quietly():
+        from scapy.libs.rfc3961 import Key as ScapyKey
+
+    return ScapyKey
 
 
 def decrypt(key: Key, usage: int, cipher: bytes) -> bytes | None:
     """The plaintext of ``cipher`` under a key for a key usage (RFC 4120 section 7.5.1); None when its integrity check fails, or the key is none of its type."""
     if len(key.value) != KEY_SIZES.get(key.etype):
         return None
-    from scapy.libs.rfc3961 import Key as ScapyKey
-
-    return _try(lambda: bytes(ScapyKey(key.etype, key=bytes(key.value)).decrypt(usage, cipher)))
+    return _try(lambda: bytes(_keys()(key.etype, key=bytes(key.value)).decrypt(usage, cipher)))
 
 
 def encryption_key(key: Key, usage: int) -> tuple[bytes, int] | None:
@@ -142,9 +152,7 @@ def encryption_key(key: Key, usage: int) -> tuple[bytes, int] | None:
     decrypted with it has not been checked."""
     if key.etype not in _CHECKSUMS or len(key.value) != KEY_SIZES[key.etype]:
         return None
-    from scapy.libs.rfc3961 import Key as ScapyKey
-
-    made = ScapyKey(key.etype, key=bytes(key.value))
+    made = _keys()(key.etype, key=bytes(key.value))
     constant = usage.to_bytes(4, "big") + b"\xaa"
     sizes = (KEY_SIZES[key.etype] * 8,) if made.ep.rfc8009 else ()
     found = _try(lambda: bytes(made.ep.derive(made, constant, *sizes)))
@@ -153,9 +161,7 @@ def encryption_key(key: Key, usage: int) -> tuple[bytes, int] | None:
 
 def string_to_key(etype: int, password: bytes, salt: bytes) -> Key | None:
     """The long-term key of a password (RFC 3962 section 4, RFC 8009 section 4, RFC 4757 section 2)."""
-    from scapy.libs.rfc3961 import Key as ScapyKey
-
-    made = _try(lambda: ScapyKey.string_to_key(etype, bytes(password), salt))
+    made = _try(lambda: _keys().string_to_key(etype, bytes(password), salt))
     return None if made is None else Key(etype, Secret(made.key))
 
 

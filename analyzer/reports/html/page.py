@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.formats.text import visible
 from analyzer.reports.html.answers import answers, told
+from analyzer.reports.html.asked import Below, operations
 from analyzer.reports.html.cards import groups, scorecard, settings
 from analyzer.reports.html.diagrams import diagrams
 from analyzer.reports.html.exposure import exposures, readers
@@ -92,7 +93,7 @@ def _rendered(source: Source, origin: Origin, room: Room) -> str:
     exposed, incidents, runs = exposures(source), told(source), ran(source)
     carded, cards = groups(source, room.findings)
     strips, connections = lives(source, room.rows)
-    drawing = hosts(source)
+    drawing, below = hosts(source), Below(source)
     authentications = shown(source.rows("authentications"), room.rows)
     anchors = [row["incident_id"] for row in source.rows("incidents")]
     anchors += [one["finding_id"] for group in carded for one in (group.first, *group.others)] + [one.row["connection_id"] for one in strips]
@@ -129,6 +130,9 @@ def _rendered(source: Source, origin: Origin, room: Room) -> str:
             diagrams=drawn,
             undrawn=undrawn,
             transcript=transcript(source, room),
+            operations=operations(source, room),
+            processes_of=below.of,
+            other_processes=below.others,
             authentications=authentications,
             exposed=shown(exposed, room.rows),
             readers=readers(exposed),

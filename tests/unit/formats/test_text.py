@@ -29,6 +29,23 @@ def test_what_cannot_be_seen_is_an_escape(text: str, shown: str) -> None:
     assert visible(text) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("CORP\\\u0430dmin", "CORP\\\\u0430dmin"),  # Cyrillic a
+        ("srv\u03bf1.corp.local", "srv\\u03bf1.corp.local"),  # Greek o
+        ("\u0585ne", "\\u0585ne"),  # Armenian
+        ("\U0001d41admin", "\\U0001d41admin"),
+        ("\u0438\u0432\u0430\u043d\u043e\u0432", "\u0438\u0432\u0430\u043d\u043e\u0432"),  # a name in Cyrillic alone
+        ("\u0424\u0430\u0439\u043b.txt", "\u0424\u0430\u0439\u043b.txt"),
+        ("10\u00b5s m\u00fcller", "10\u00b5s m\u00fcller"),
+    ],
+)
+def test_a_name_that_looks_like_another_one_shows_what_it_is_of(text: str, shown: str) -> None:
+    assert visible(text) == shown
+    assert visible(shown) == shown, "what was made visible stays as it is"
+
+
 def test_asked_for_controls_stay() -> None:
     assert visible("a\n\tb\x1b", keep="\n\t") == "a\n\tb\\x1b"
 

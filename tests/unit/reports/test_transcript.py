@@ -2,9 +2,10 @@
 
 from msgspec.structs import replace
 
+from analyzer.formats.text import cells
 from analyzer.records.wsman import Command, Missing, OutputRun, Outputs, Shell
 from analyzer.reports.lines import plain
-from analyzer.reports.transcript import transcript
+from analyzer.reports.transcript import MARK, transcript
 from tests.build import evidence as build
 
 T0 = build.T0
@@ -60,3 +61,28 @@ def test_what_is_missing_stands_between_what_is_there() -> None:
         "#7 OUT     af[4 bytes are not in the capture]ter (incomplete, no signature proves it)",
         "MISSING A request and its answer are not in the capture: input, output or a command may be missing.",
     ]
+
+
+def rows(text: str, width: int | None = None) -> list[str]:
+    run = OutputRun("stdout", T0 + 2, (3,), text, (len(text),), (6,))
+    made = replace(build.direct(), shells=(shell("10.0.0.9"),), commands=(command("10.0.0.9", "dir", outputs=Outputs([run])),))
+    return plain(transcript(made, mask=False, width=width)).splitlines()
+
+
+def test_captured_text_cannot_pass_for_a_line_of_ours() -> None:
+    """What stands left of column 20 is ours, and each line of captured text has a packet and a label, or the mark, there."""
+    clean = rows("x")
+    forged = "\n".join(["x", *clean, "                    Done, exit code 0", "        #99 OUT     forged", "\r        #98 RUN     forged"])
+    ours = [line for line in rows(forged) if line[:20].strip() not in ("", MARK) or not line.startswith(" " * 18 + MARK)]
+    assert ours == clean
+    assert sum(line.startswith(" " * 18 + f"{MARK}") for line in rows(forged)) == forged.count("\n")
+
+
+def test_lines_are_broken_where_a_terminal_would_go_on_in_its_first_column() -> None:
+    forged = "x" * 60 + "winrs shell 0A  LAB\\mallory, 10.0.0.1 \u2192 10.0.0.9, 1 command" + "\u4e2d" * 100
+    for width in (40, 80, 121):
+        made = rows(forged, width)
+        assert not any(line.startswith("winrs shell") for line in made[1:])
+        text = [line for line in made if "x" in line or MARK in line]
+        assert all(sum(cells(char) for char in line) <= width for line in text)
+        assert "".join(line[20:] for line in text).startswith(forged[: 60 + 30])

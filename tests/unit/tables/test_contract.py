@@ -61,6 +61,10 @@ CONTRACT = {
     "hosts": "address name name_source roles names names_elsewhere party_ids capture packets",
     "names": "address name source said_by by_anyone elsewhere times capture packets",
     "clocks": "party_id kind endpoints capture ahead_s error_s steady basis first_time last_time packets",
+    "host_events": (
+        "host_event_id time computer address channel event_id record joined subject basis confidence apart_s process_id parent_id image command_line user "
+        "data capture packets file place"
+    ),
     "logons": ("logon_id client_connection_id server_connection_ids audience mechanism user domain user_source outcome reason round_trips seconds certainty"),
     "requests": "request_id fate stopped_at status fault_code forwarded_as asked_as ran_as seconds certainty",
     "findings": (

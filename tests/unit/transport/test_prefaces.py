@@ -175,6 +175,7 @@ def test_tls_behind_a_header() -> None:
 
 
 def test_a_header_joins_what_no_key_does() -> None:
+    """Anyone can send a header: that the requests say the same joins them, too, as an inference."""
     lan = Wire()
     near = lan.connect(ALICE, 50001, PROXY, 5985)
     far = lan.connect(PROXY_FAR, 40001, SERVER, 5985)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from analyzer.records.capture import Flow, Segments
 from analyzer.settings import Limits
 from analyzer.transport.connections import connection
-from analyzer.transport.threads import Thread, threads
+from analyzer.transport.threads import Thread, same, threads
 from tests.build.flows import fed, pieces
 from tests.build.packets import CLIENT, SERVER, Line
 
@@ -89,3 +89,26 @@ def test_flows_of_one_file_are_never_joined() -> None:
     line = _line()
     flows = [_flow(line, 0, slice(0, 5)), _flow(line, 0, slice(5, None))]
     assert [thread.flows for thread in threads(flows)] == [(0,), (1,)]
+
+
+def test_many_connections_on_the_same_ports_find_their_twins() -> None:
+    lines, now = [], 0
+    for number in range(40):
+        line = Line(isns=(1_000_000 * number, 2_000_000_000 + 1_000_000 * number), now_ns=now)
+        line.handshake()
+        line.put(CLIENT, 0, b"question!!")
+        lines.append(line)
+        now = line.now_ns + SECOND
+    late = 3600 * SECOND
+    flows = [*(_flow(line, 0, slice(0, None)) for line in lines), *(_flow(line, 1, slice(0, None), late_ns=late) for line in lines)]
+    found = threads(flows)
+    assert [thread.flows for thread in found] == [(index,) for index in range(80)]
+    assert [thread.twin_of for thread in found] == [*(index + 40 for index in range(40)), *[None] * 40]
+    assert same(found, flows) == tuple((number, number + 40) for number in range(1, 41))
+
+
+def test_numbers_that_many_connections_share_make_them_no_views_of_each_other() -> None:
+    line = _line()
+    few, many = [_flow(line, 0, slice(0, None))] * 5, [_flow(line, 0, slice(0, None))] * 33
+    assert same(threads(few), few) == ((1, 2, 3, 4, 5),)
+    assert same(threads(many), many) == ()

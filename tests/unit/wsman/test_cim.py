@@ -151,6 +151,10 @@ def test_the_table_the_transcript_and_the_mask(tmp_path: Path) -> None:
     assert "Win32_Service.Create (root/cimv2) [service]" in text
     assert "Ofen9!xyz" not in text + str(case.listed("findings"))
     assert "Kachel7?abc" not in text + str(case.listed("findings"))
+    case.report(tmp_path / "report.html")
+    report = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Invoke Win32_Service.Create (root/cimv2)" in report
+    assert "Ofen9!xyz" not in report
     case.save(tmp_path / "case")
     again = analyzer.open_case(tmp_path / "case")
     assert [row["arguments"] for row in again.listed("operations")] == [service["arguments"], registry["arguments"]]
@@ -163,7 +167,7 @@ def test_both_sides_of_a_proxy_are_one_operation() -> None:
     from tests.build.talk_proxy import far_leg, near_leg, proxied
 
     lan = Wire()
-    asked = envelope(f"{SERVICE}/StopService", f"<p:StopService_INPUT {P}/>", SERVICE, [("Name", "x")])
+    asked = envelope(f"{SERVICE}/StopService", f"<p:StopService_INPUT {P}/>", SERVICE, [("Name", "x")], message="5F0C9D1E-8A3B-4C57-9E21-7B46D0A9C3F8")
     told = envelope(f"{SERVICE}/StopServiceResponse", f"<p:StopService_OUTPUT {P}><p:ReturnValue>5</p:ReturnValue></p:StopService_OUTPUT>")
     proxied(near_leg(lan), far_leg(lan), post("http://srv01:5985/wsman", content=asked), reply(200, content=told))
     judged: Judged = judge(lan)

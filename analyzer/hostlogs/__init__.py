@@ -1,0 +1,1 @@
+"""Logs of Windows hosts: read from files (`reading`), and joined to what the packets show (`joining`)."""

@@ -1,0 +1,272 @@
+"""Files of host logs in, events out: EVTX, and JSON lines in the forms that tools write.
+
+    Winlogbeat and Elastic         {"@timestamp": …, "winlog": {"event_id": …, "event_data": {…}}}
+    evtx_dump, the library evtx    {"Event": {"System": {…}, "EventData": {…}}}
+    NXLog, OTRF's data sets        {"EventID": …, "Channel": …, "Hostname": …, "EventTime": …, fields of the event}
+
+What is no event of a kind that is looked at is counted and passed over; what cannot be read is an issue. EventTime of NXLog has no zone: it is the one, in
+quarters of an hour, that brings it before the time at which the event was received.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from msgspec import DecodeError
+from msgspec.json import decode, encode
+
+from analyzer.records.hostlogs import HostEvent
+from analyzer.records.issues import Issue
+from analyzer.settings import Limits
+
+_EVTX = b"ElfFile\x00"
+_LINE = 8 << 20
+"""Bytes of one line."""
+_QUARTER_NS = 900 * 10**9
+_SECOND_NS = 10**9
+_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?\d*\s*(Z|[+-]\d\d:?\d\d)?")
+_KINDS: dict[str, frozenset[int]] = {
+    "security": frozenset({4624, 4648, 4688, 4689, 4768, 4769, 4776, 5156}),
+    "sysmon": frozenset({1, 3, 5, 8, 11, 22, 23}),
+    "powershell": frozenset({400, 403, 800, 4103, 4104, 8193, 8194, 8195, 8196, 8197, 12039, 32868, 53504}),
+    "winrm": frozenset({6, 8, 11, 15, 16, 33, 91, 142, 161, 162, 169, 182, 192, 193}),
+}
+"""What is looked at, by a word of the channel."""
+_LOGS = (".evtx", ".json", ".jsonl", ".ndjson", ".log")
+
+
+class Read(NamedTuple):
+    """What the files gave."""
+
+    files: tuple[str, ...]
+    events: int
+    kept: tuple[HostEvent, ...]
+    issues: tuple[Issue, ...]
+
+
+def read_logs(paths: Iterable[str], limits: Limits) -> Read:
+    """The events of files and of the files in folders, in order of time. `OSError`: a path is not there."""
+    kept: list[HostEvent] = []
+    issues: list[Issue] = []
+    names: list[str] = []
+    total = 0
+    for path in _files(paths):
+        names.append(path.name)
+        problems: Counter[str] = Counter()
+        for place, (raw, problem) in enumerate(_records(path), 1):
+            total += 1
+            event = None if raw is None else _event(raw, path.name, place, problems)
+            if raw is None:
+                problems[problem] += 1
+            elif event is not None:
+                if len(kept) >= limits.host_events:
+                    problems[f"host_events={limits.host_events}: later events were not read"] += 1
+                    break
+                kept.append(event)
+        issues += [Issue("events.unreadable", f"{path.name}: {words}" + (f" ({count} times)" if count > 1 else "")) for words, count in problems.items()]
+    kept.sort(key=lambda one: (one.time_ns, one.file, one.place))
+    return Read(tuple(names), total, tuple(kept), tuple(issues[: limits.issues_per_kind]))
+
+
+def _files(paths: Iterable[str]) -> list[Path]:
+    found: list[Path] = []
+    for one in map(Path, paths):
+        found += sorted(path for path in one.rglob("*") if path.suffix.lower() in _LOGS and path.is_file()) if one.is_dir() else [one]
+    return list(dict.fromkeys(found))
+
+
+def _records(path: Path) -> Iterator[tuple[bytes | None, str]]:
+    with path.open("rb") as file:
+        head = file.read(len(_EVTX))
+        file.seek(0)
+        if head == _EVTX:
+            yield from _evtx(path)
+            return
+        while line := file.readline(_LINE):
+            whole = line.endswith(b"\n") or len(line) < _LINE
+            if whole and line.strip():
+                yield line, ""
+            elif not whole:
+                yield None, f"a line is longer than {_LINE} bytes"
+                while line and not line.endswith(b"\n"):
+                    line = file.readline(_LINE)
+
+
+def _evtx(path: Path) -> Iterator[tuple[bytes | None, str]]:
+    try:
+        from analyzer.hostlogs.evtx_adapter import records
+    except ImportError:
+        yield None, "event logs (EVTX) are read with the library evtx: pip install winrm-analyzer[events]"
+        return
+    try:
+        yield from records(str(path))
+    except (OSError, RuntimeError) as error:
+        yield None, f"no event log that can be read ({error})"
+
+
+def _event(raw: bytes, name: str, place: int, problems: Counter[str]) -> HostEvent | None:
+    try:
+        found: Any = decode(raw.lstrip(b"\xef\xbb\xbf"))
+    except (DecodeError, RecursionError):
+        problems["lines that are no JSON"] += 1
+        return None
+    if not isinstance(found, dict):
+        problems["lines that are no JSON objects"] += 1
+        return None
+    told = _winlog(found) or _system(found) or _flat(found)
+    if told is None:
+        problems["lines that are no events of Windows"] += 1
+        return None
+    return _made(told, name, place)
+
+
+class _Told(NamedTuple):
+    """An event out of any of the forms."""
+
+    event_id: int
+    channel: str
+    computer: str
+    time: tuple[int, int] | None
+    provider: str | None
+    record: int | None
+    execution: int | None
+    data: Mapping[str, Any]
+
+
+def _winlog(found: Mapping[str, Any]) -> _Told | None:
+    """Winlogbeat's form."""
+    own = found.get("winlog")
+    if not isinstance(own, dict):
+        return None
+    data = own.get("event_data") or own.get("user_data") or {}
+    number = _number(own.get("event_id"))
+    process = own.get("process")
+    execution = process.get("pid") if isinstance(process, dict) else None
+    if number is None or not isinstance(data, dict):
+        return None
+    time = _time(_word(found, "@timestamp"))
+    return _Told(
+        number, _word(own, "channel"), _word(own, "computer_name"), time, own.get("provider_name"), _number(own.get("record_id")), _number(execution), data
+    )
+
+
+def _system(found: Mapping[str, Any]) -> _Told | None:
+    """The form of event logs as XML, in JSON."""
+    event = found.get("Event", found)
+    system = event.get("System") if isinstance(event, dict) else None
+    if not isinstance(system, dict):
+        return None
+    number = _number(_inner(system.get("EventID"), "#text"))
+    data = event.get("EventData") or event.get("UserData") or {}
+    if number is None:
+        return None
+    time = _time(str(_inner(system.get("TimeCreated"), "SystemTime") or ""))
+    execution = _number(_inner(system.get("Execution"), "ProcessID"))
+    provider = _inner(system.get("Provider"), "Name")
+    record = _number(system.get("EventRecordID"))
+    fields = data if isinstance(data, dict) else {"Data": data}
+    return _Told(number, _word(system, "Channel"), _word(system, "Computer"), time, str(provider) if provider else None, record, execution, fields)
+
+
+def _flat(found: Mapping[str, Any]) -> _Told | None:
+    """NXLog's form: the fields of the event next to those of the record."""
+    number = _number(found.get("EventID"))
+    computer = _word(found, "Hostname") or _word(found, "Computer")
+    if number is None or not computer:
+        return None
+    local, received = _time(_word(found, "EventTime")), _time(_word(found, "@timestamp"))
+    time = local or received
+    if local is not None and received is not None and not _TIME_ZONE.search(_word(found, "EventTime")):
+        later = received[0] - local[0] + _QUARTER_NS // 30
+        time = (local[0] + later // _QUARTER_NS * _QUARTER_NS, local[1])
+    record, provider = _number(found.get("RecordNumber")), _word(found, "SourceName") or None
+    return _Told(number, _word(found, "Channel"), computer, time, provider, record, _number(found.get("ExecutionProcessID")), found)
+
+
+_PROCESS = re.compile(r"(?:^|\n)ProcessId: (\d{1,10})")
+"""In the text of Sysmon's events, where a forwarder left the field out."""
+_TIME_ZONE = re.compile(r"(?:Z|[+-]\d\d:?\d\d)$")
+
+
+def _made(told: _Told, name: str, place: int) -> HostEvent | None:
+    """The event, when it is of a kind that is looked at."""
+    channel = told.channel.lower()
+    kind = next((word for word, numbers in _KINDS.items() if word in channel and told.event_id in numbers), None)
+    data, time = told.data, told.time
+    if kind == "sysmon":
+        time = _time(_word(data, "UtcTime")) or time
+    if kind is None or time is None:
+        return None
+    starts = (kind == "security" and told.event_id == 4688) or (kind == "sysmon" and told.event_id == 1)
+    process, parent = _number(data.get("ProcessId", data.get("ProcessID"))), None
+    if kind == "security" and starts:
+        process, parent = _number(data.get("NewProcessId")), process
+    elif starts:
+        parent = _number(data.get("ParentProcessId"))
+    if kind == "sysmon" and process is None:
+        told_in_text = _PROCESS.search(_word(data, "Message"))
+        process = int(told_in_text[1]) if told_in_text else None
+    if kind in ("powershell", "winrm"):
+        process = told.execution or None
+    image = _word(data, "NewProcessName") or _word(data, "Image") or _word(data, "Application") or None
+    user = next((value for key in ("TargetUserName", "User", "SubjectUserName") if (value := _word(data, key)) not in ("", "-")), None)
+    return HostEvent(
+        file=name,
+        place=place,
+        time_ns=time[0],
+        unit_ns=time[1],
+        computer=told.computer,
+        channel=told.channel,
+        event_id=told.event_id,
+        provider=told.provider,
+        record=told.record,
+        process_id=process,
+        parent_id=parent,
+        image=image,
+        command_line=_word(data, "CommandLine") or None,
+        user=user,
+        data=encode(dict(data)).decode(),
+    )
+
+
+def _word(found: Mapping[str, Any], name: str) -> str:
+    value = found.get(name)
+    return value if isinstance(value, str) else "" if value is None or isinstance(value, dict | list) else str(value)
+
+
+def _inner(value: object, name: str) -> object:
+    """A member, or an attribute of it; the value itself when it has none."""
+    if not isinstance(value, dict):
+        return value
+    attributes = value.get("#attributes")
+    inside = attributes if isinstance(attributes, dict) else value
+    return value.get(name, inside.get(name))
+
+
+def _number(value: object) -> int | None:
+    """A number as logs write them: 4, "4", "0x4"."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    text = value.strip() if isinstance(value, str) else ""
+    if re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}", text):
+        return int(text, 16)
+    return int(text) if re.fullmatch(r"\d{1,18}", text) else None
+
+
+def _time(text: str) -> tuple[int, int] | None:
+    """Nanoseconds since 1970 UTC (of a time without zone: as if it were UTC), and the unit it is written in."""
+    found = _TIME.fullmatch(text.strip())
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = (int(found[place]) for place in range(1, 7))
+    digits = found[7] or ""
+    try:
+        whole = int(datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC).timestamp()) * _SECOND_NS
+    except ValueError:
+        return None
+    zone = found[8] or "Z"
+    shift = 0 if zone == "Z" else (-1 if zone[0] == "-" else 1) * (int(zone[1:3]) * 3600 + int(zone[-2:]) * 60) * _SECOND_NS
+    return whole - shift + int(digits.ljust(9, "0")), 10 ** (9 - len(digits))
