@@ -31,7 +31,7 @@ def channel_binding(certificate: bytes) -> bytes | None:
 
     try:
         signed_by = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         return None
     if signed_by is None:
         return None
@@ -49,7 +49,7 @@ def described(certificate: bytes) -> Certificate | None:
         simplefilter("ignore")  # the library's complaints of old and odd certificates are for those who make them
         try:
             return _described(x509.load_der_x509_certificate(certificate), certificate)
-        except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: a public key of a kind that is not known
+        except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):  # TypeError: a public key of a kind that is not known
             return None
 
 

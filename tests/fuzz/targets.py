@@ -18,6 +18,7 @@ from analyzer.engine.local import run
 from analyzer.engine.secrets.load import load
 from analyzer.errors import InputError, UsageError
 from analyzer.formats import lz77, sldc
+from analyzer.formats.certificates import channel_binding
 from analyzer.formats.certificates import described as certificate
 from analyzer.formats.content import Room, unpacked
 from analyzer.formats.holes import HOLE, Holed
@@ -176,6 +177,7 @@ def tls(data: bytes) -> None:
 def certificates(data: bytes) -> None:
     """A certificate in DER."""
     certificate(data)
+    channel_binding(data)
 
 
 def tokens(data: bytes) -> None:
