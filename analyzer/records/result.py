@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from analyzer.records.wsman import Command, Shell
 
 SCHEMA = 3
-"""Of a case folder; grows when a name in it changes its meaning, or when it holds something new that commands rest on (2: the records; 3: hosts, names, clocks, operations and
-host events)."""
+"""Of a case folder; grows when a name in it changes its meaning, or when it holds something new that commands rest on (2: the records;
+3: hosts, names, clocks, operations and host events)."""
 
 
 class Result(Struct, frozen=True, gc=False):
