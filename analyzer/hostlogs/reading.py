@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 from msgspec import DecodeError
 from msgspec.json import decode, encode
 
+from analyzer.hostlogs.files import Line, files, is_event_log, lines
 from analyzer.records.hostlogs import HostEvent
 from analyzer.records.issues import Issue
 from analyzer.settings import Limits
 
-_EVTX = b"ElfFile\x00"
-_LINE = 8 << 20
-"""Bytes of one line."""
+_LARGEST = 1 << 63
+"""A number from here on is none of an event."""
 _QUARTER_NS = 900 * 10**9
 _SECOND_NS = 10**9
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?\d*\s*(Z|[+-]\d\d:?\d\d)?")
@@ -35,7 +35,6 @@ _KINDS: dict[str, frozenset[int]] = {
     "winrm": frozenset({6, 8, 11, 15, 16, 33, 91, 142, 161, 162, 169, 182, 192, 193}),
 }
 """What is looked at, by a word of the channel."""
-_LOGS = (".evtx", ".json", ".jsonl", ".ndjson", ".log")
 
 
 class Read(NamedTuple):
@@ -53,46 +52,33 @@ def read_logs(paths: Iterable[str], limits: Limits) -> Read:
     issues: list[Issue] = []
     names: list[str] = []
     total = 0
-    for path in _files(paths):
+    for path in files(paths):
         names.append(path.name)
-        problems: Counter[str] = Counter()
-        for place, (raw, problem) in enumerate(_records(path), 1):
-            total += 1
-            event = None if raw is None else _event(raw, path.name, place, problems)
-            if raw is None:
-                problems[problem] += 1
-            elif event is not None:
+        problems: Counter[tuple[str, str]] = Counter()
+        places: Counter[str] = Counter()
+        for name, raw, unread in _records(path, limits):
+            places[name] += 1
+            total += raw is not None
+            event, problem = (None, unread) if raw is None else _event(raw, name, places[name])
+            if problem:
+                problems[name, problem] += 1
+            if event is not None:
                 if len(kept) >= limits.host_events:
-                    problems[f"host_events={limits.host_events}: later events were not read"] += 1
+                    problems[name, f"host_events={limits.host_events}: later events were not read"] += 1
                     break
                 kept.append(event)
-        issues += [Issue("events.unreadable", f"{path.name}: {words}" + (f" ({count} times)" if count > 1 else "")) for words, count in problems.items()]
+        told = ((f"{name}: {words}", count) for (name, words), count in problems.items())
+        issues += [Issue("events.unreadable", words + (f" ({count} times)" if count > 1 else "")) for words, count in told]
     kept.sort(key=lambda one: (one.time_ns, one.file, one.place))
     return Read(tuple(names), total, tuple(kept), tuple(issues[: limits.issues_per_kind]))
 
 
-def _files(paths: Iterable[str]) -> list[Path]:
-    found: list[Path] = []
-    for one in map(Path, paths):
-        found += sorted(path for path in one.rglob("*") if path.suffix.lower() in _LOGS and path.is_file()) if one.is_dir() else [one]
-    return list(dict.fromkeys(found))
-
-
-def _records(path: Path) -> Iterator[tuple[bytes | None, str]]:
-    with path.open("rb") as file:
-        head = file.read(len(_EVTX))
-        file.seek(0)
-        if head == _EVTX:
-            yield from _evtx(path)
-            return
-        while line := file.readline(_LINE):
-            whole = line.endswith(b"\n") or len(line) < _LINE
-            if whole and line.strip():
-                yield line, ""
-            elif not whole:
-                yield None, f"a line is longer than {_LINE} bytes"
-                while line and not line.endswith(b"\n"):
-                    line = file.readline(_LINE)
+def _records(path: Path, limits: Limits) -> Iterator[Line]:
+    if not is_event_log(path):
+        yield from lines(path, limits)
+        return
+    for raw, problem in _evtx(path):
+        yield Line(path.name, raw, problem)
 
 
 def _evtx(path: Path) -> Iterator[tuple[bytes | None, str]]:
@@ -107,20 +93,16 @@ def _evtx(path: Path) -> Iterator[tuple[bytes | None, str]]:
         yield None, f"no event log that can be read ({error})"
 
 
-def _event(raw: bytes, name: str, place: int, problems: Counter[str]) -> HostEvent | None:
+def _event(raw: bytes, name: str, place: int) -> tuple[HostEvent | None, str]:
+    """The event of a line, where it is of a kind that is looked at; and what is wrong with the line."""
     try:
-        found: Any = decode(raw.lstrip(b"\xef\xbb\xbf"))
-    except (DecodeError, RecursionError):
-        problems["lines that are no JSON"] += 1
-        return None
+        found: Any = decode(raw.removeprefix(b"\xef\xbb\xbf"))
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return None, "lines that are no JSON"
     if not isinstance(found, dict):
-        problems["lines that are no JSON objects"] += 1
-        return None
+        return None, "lines that are no JSON objects"
     told = _winlog(found) or _system(found) or _flat(found)
-    if told is None:
-        problems["lines that are no events of Windows"] += 1
-        return None
-    return _made(told, name, place)
+    return (None, "lines that are no events of Windows") if told is None else (_made(told, name, place), "")
 
 
 class _Told(NamedTuple):
@@ -249,10 +231,11 @@ def _inner(value: object, name: str) -> object:
 def _number(value: object) -> int | None:
     """A number as logs write them: 4, "4", "0x4"."""
     if isinstance(value, int) and not isinstance(value, bool):
-        return value
+        return value if abs(value) < _LARGEST else None
     text = value.strip() if isinstance(value, str) else ""
     if re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}", text):
-        return int(text, 16)
+        number = int(text, 16)
+        return number if number < _LARGEST else None
     return int(text) if re.fullmatch(r"\d{1,18}", text) else None
 
 

@@ -53,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 """Part to the parts it may import (`a.b` allows only that module). The parts are the files and folders of analyzer/."""
 
 LIBRARIES: dict[str, tuple[str, ...]] = {
-    "pandas": ("tables/", "reports/", "case/tables.py", "case/compared.py", "case/analyzed.py", "case/opened.py"),
+    "pandas": ("tables/", "reports/", "case/tables.py", "case/named.py", "case/compared.py", "case/analyzed.py", "case/opened.py"),
     "duckdb": ("tables/query.py", "tables/paging.py"),
     "dask": ("engine/",),
     "distributed": ("engine/",),

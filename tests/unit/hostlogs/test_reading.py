@@ -1,6 +1,7 @@
 """Files of host logs: every form gives the same event, and what is damaged costs only itself."""
 
 import gzip
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -90,6 +91,49 @@ def test_a_folder_and_its_limit(tmp_path: Path) -> None:
     found = read_logs([str(tmp_path)], Limits(host_events=3))
     assert [one.process_id for one in found.kept] == [3, 2, 1], "in order of time"
     assert [issue.detail for issue in found.issues] == ["a.json: host_events=3: later events were not read"]
+
+
+def zipped(path: Path, members: Mapping[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+def test_logs_in_archives_are_read_as_they_are_outside(tmp_path: Path) -> None:
+    data = written(tmp_path / "a.json", [winlogbeat(4688, started(1, 2, "a.exe"))]).read_bytes()
+    archive = zipped(tmp_path / "all.zip", {"logs/a.json": data, "b.evtx": b"ElfFile\x00", "readme.txt": data, "c.json": data})
+    (tmp_path / "d.json.gz").write_bytes(gzip.compress(data))
+    found = read(archive)
+    assert [(one.file, one.place, one.process_id) for one in found.kept] == [("all.zip/c.json", 1, 1), ("all.zip/logs/a.json", 1, 1)]
+    assert [issue.detail for issue in found.issues] == ["all.zip/b.evtx: an event log (EVTX) in an archive: unpack it, and give the file"]
+    assert len(read(tmp_path / "d.json.gz").kept) == 1
+    assert read_logs([str(tmp_path)], Limits()).files == ("a.json", "all.zip", "d.json.gz")
+
+
+@pytest.mark.parametrize("cut", [3, 40, 100, -30])
+def test_a_damaged_archive_is_said(cut: int, tmp_path: Path) -> None:
+    data = written(tmp_path / "a.json", [winlogbeat(4688, started(pid, 2, "a.exe")) for pid in range(1, 50)]).read_bytes()
+    whole = zipped(tmp_path / "a.zip", {"a.json": data}).read_bytes()
+    (tmp_path / "a.zip").write_bytes(whole[:cut])
+    (tmp_path / "a.gz").write_bytes(gzip.compress(data)[:cut])
+    assert {issue.code for issue in read(tmp_path / "a.zip").issues} == {"events.unreadable"}
+    assert {issue.code for issue in read(tmp_path / "a.gz").issues} == {"events.unreadable"}
+
+
+def test_an_archive_that_becomes_too_large_is_cut(tmp_path: Path) -> None:
+    line = written(tmp_path / "a.json", [winlogbeat(4688, started(1, 2, "a.exe"))]).read_bytes()
+    archive = zipped(tmp_path / "a.zip", {"a.json": line * 20_000})
+    found = read_logs([str(archive)], Limits(packed_bytes=10_000, packed_ratio=2))
+    assert 0 < len(found.kept) < 20_000
+    assert "packed_bytes, packed_ratio" in found.issues[-1].detail
+
+
+@pytest.mark.parametrize("raw", [b"\xea\x00\n", b'{"EventID": 9223372036854775808, "Hostname": "h"}\n', b'{"a": "\xed\xa0\x80"}\n', b"\x00" * 50])
+def test_bytes_of_any_kind_never_raise(raw: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(raw)
+    assert read(tmp_path / "a.json").kept == ()
+    assert len(read(tmp_path / "a.json").issues) == 1
 
 
 def test_a_long_line_is_passed_over(tmp_path: Path) -> None:
