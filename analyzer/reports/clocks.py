@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from analyzer.records.evidence import Evidence
 from analyzer.records.story import Party, ServerClock
 from analyzer.reports.lines import Line, paragraph
-from analyzer.tables.packets import packet_set
+from analyzer.tables.packets import capture_of, packet_set
 
 _NS = 1_000_000_000
 _KERBEROS_NS = 300 * _NS
@@ -30,7 +30,7 @@ def _off_ns(clock: ServerClock) -> int:
 
 def _words(evidence: Evidence, clock: ServerClock, party: Party) -> str:
     where = f"{party.listens[0].host}:{party.listens[0].port}" if party.listens else party.id
-    of = evidence.captures[clock.point].name if len(evidence.captures) > 1 else "the capture"
+    of = capture_of(clock.packets, evidence.captures) if len(evidence.captures) > 1 else "the capture"
     packets = packet_set(clock.packets, evidence.captures, named=True) or ""
     at = f"packet{'s' if len(clock.packets) > 1 else ''} {packets}"
     if not clock.steady:

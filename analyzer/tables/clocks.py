@@ -8,7 +8,7 @@ from analyzer.records.capture import Capture
 from analyzer.records.result import Result
 from analyzer.records.story import Party, ServerClock
 from analyzer.tables.column import Column, Dtype, Table
-from analyzer.tables.packets import packet_set
+from analyzer.tables.packets import capture_of, packet_set
 
 _NS = 1e9
 
@@ -41,7 +41,7 @@ _COLUMNS: tuple[Column[ClockRow], ...] = (
         lambda row: ",".join(f"{one.host}:{one.port}" for one in row.party.listens) or None,
         "Where it listens (address:port).",
     ),
-    Column("capture", Dtype.TEXT, lambda row: row.captures[row.clock.point].name, "By whose clock; of rotated files, the first."),
+    Column("capture", Dtype.TEXT, lambda row: capture_of(row.clock.packets, row.captures), "By whose clock: the capture of the first of `packets`."),
     Column("ahead_s", Dtype.NUMBER, lambda row: row.clock.ahead_ns / _NS, "Seconds that it is ahead of the capture's clock; negative where it is behind."),
     Column("error_s", Dtype.NUMBER, lambda row: row.clock.error_ns / _NS, "How far the true value may be from that, each way."),
     Column(
