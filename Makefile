@@ -11,7 +11,7 @@ SAMPLE := sample_pcaps/badproxy-close-after-200/capture.pcap
 SITE ?= build/site
 MAN ?= build/man
 
-.PHONY: fuzz asan site man demo quick test lint types check mutants accuracy bench docs notebooks lab setup clean hostile
+.PHONY: lock audit sbom sdist offline fuzz asan site man demo quick test lint types check mutants accuracy bench docs notebooks lab setup clean hostile
 .DEFAULT_GOAL := check
 
 demo: $(STAMP)   ## analyze a sample capture: a proxy that closes the connection right after the logon
@@ -86,6 +86,23 @@ man:    ## man pages of the commands, in build/man
 
 notebooks: $(STAMP)   ## run every notebook and write its outputs
 	$(BIN)/python notebooks/run.py
+
+lock:  ## write .ci/requirements.txt again, with hashes (uv)
+	uv pip compile pyproject.toml --extra test --extra docs --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  -o .ci/requirements.txt
+
+audit: ## known weaknesses of what the lock names; asks a database on the network (pip-audit)
+	pip-audit -r .ci/requirements.txt --disable-pip --require-hashes
+
+sbom:  ## a bill of materials: build/sbom.json, CycloneDX (cyclonedx-bom)
+	mkdir -p build
+	cyclonedx-py requirements .ci/requirements.txt --pyproject pyproject.toml --output-reproducible -o build/sbom.json
+
+sdist: ## a source archive with tests and samples (build)
+	$(PYTHON) -m build --sdist
+
+offline: $(STAMP)  ## the quick tests without any network (Linux, root)
+	unshare -n $(MAKE) quick
 
 lab:   ## make every sample again (root, Debian): into sample_pcaps, or make lab LAB_OUT=FOLDER
 	PYTHON=$(PYTHON) lab/setup.sh $(LAB_OUT)

@@ -35,15 +35,15 @@ def _words(evidence: Evidence, clock: ServerClock, party: Party) -> str:
     at = f"packet{'s' if len(clock.packets) > 1 else ''} {packets}"
     if not clock.steady:
         least, most = sorted((clock.ahead_ns - clock.error_ns, clock.ahead_ns + clock.error_ns))
-        apart = f"{_signed(least)} and by {_signed(most)} ({at})"
-        return f"the times that {where} told differ from {of}'s clock by {apart}: it was set, or several machines answer there"
+        return f"{where} differs from {of}'s by {_signed(least)} and {_signed(most)} ({at}): set meanwhile, or several machines"
     tolerance = "; Kerberos allows 5 minutes unless it is set otherwise" if _off_ns(clock) > _KERBEROS_NS else ""
     way = "ahead of" if clock.ahead_ns > 0 else "behind"
     return f"{where} is {_length(abs(clock.ahead_ns))} {way} {of}'s clock (± {_length(clock.error_ns)}; {at}){tolerance}"
 
 
 def _signed(ns: int) -> str:
-    return f"{'+' if ns >= 0 else '-'}{_length(abs(ns))}"
+    text = _length(abs(ns))
+    return text if text == "0.000 s" else f"{'+' if ns > 0 else '-'}{text}"
 
 
 def _length(ns: int) -> str:

@@ -4,7 +4,7 @@ from analyzer.formats.text import visible
 from analyzer.records.evidence import Evidence
 from analyzer.records.names import HostName
 
-_HOSTS = 6
+_HOSTS = 2
 _LONGEST = 60
 """Characters of a name; a longer one is cut."""
 
@@ -31,8 +31,8 @@ def named(evidence: Evidence, address: str) -> str:
 
 
 def hosts_told(evidence: Evidence) -> str:
-    """``client 10.0.0.1 (WKS01), server 10.0.0.5 (srv01.contoso.com)``: addresses that have a name, by role; empty where none has."""
-    ours = [host for host in evidence.story.hosts if host.names]
+    """``server 10.0.0.5 (srv01.contoso.com), client 10.0.0.1 (WKS01)``: addresses that have a name, clients last; empty where none has."""
+    ours = sorted((host for host in evidence.story.hosts if host.names), key=lambda host: "client" in host.roles)
     told = [f"{' and '.join(host.roles)} {host.address} ({shown(host.names[0])})".strip() for host in ours[:_HOSTS]]
     more = f" and {len(ours) - _HOSTS:,} more (table hosts)" if len(ours) > _HOSTS else ""
     return ", ".join(told) + more

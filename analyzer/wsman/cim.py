@@ -25,8 +25,8 @@ Json: TypeAlias = "str | int | float | bool | dict[str, Json] | list[Json] | Non
 _NAMES = ("Enumerate", "Pull", "Get", "Put", "Create", "Delete", "Release")
 _ANSWERS = {f"{name}Response": name for name in _NAMES}
 _SHELLS = ("/windows/shell", "schemas.microsoft.com/powershell")
-_WMI = re.compile(r"/wbem/wsman/1/wmi/(?P<namespace>[^?#]*)/(?P<name>[^/?#]+)$", re.IGNORECASE)
-_SCHEMA = re.compile(r"/(?:wbem/)?wscim/1/(?:[^?#]*/)?(?P<name>[^/?#]+)$", re.IGNORECASE)
+_WMI, _SCHEMA = "/wbem/wsman/1/wmi/", "/wscim/1/"
+"""What stands before the class in a URI: of WMI its namespace first (MS-WSMV 2.2.4.8), of CIM's schema the schema (DSP0230 section 6)."""
 _CONFIG = "/wbem/wsman/1/config"
 _FROM = re.compile(r"\bfrom\s+([\w.]+)", re.IGNORECASE)
 _NAMESPACE = "__cimnamespace"
@@ -37,15 +37,12 @@ _WHOLE = ("byte", "short", "int", "long", "integer", "unsignedByte", "unsignedSh
 _ELEMENTS, _DEPTH = 200_000, 64
 _LONGEST_URI = 2048
 
-_TOUCHES: tuple[tuple[re.Pattern[str], Touches], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), touches)
-    for pattern, touches in (
-        (r"win32_process|scx_operatingsystem", Touches.PROCESS),
-        (r"(?:win32_(?:base|system)?service|win32_systemdriver|cim_service|msft_wmi.*service)", Touches.SERVICE),
-        (r"(?:msft|ps)_(?:scheduledtask|task\w*)|win32_scheduledjob", Touches.TASK),
-        (r"stdregprov", Touches.REGISTRY),
-        (r"__(?:eventfilter|filtertoconsumerbinding|eventconsumer)|\w*eventconsumer", Touches.EVENT_CONSUMER),
-    )
+_TOUCHES: tuple[tuple[re.Pattern[str], Touches], ...] = (
+    (re.compile(r"win32_process|scx_operatingsystem", re.IGNORECASE), Touches.PROCESS),
+    (re.compile(r"win32_(?:base|system)?service|win32_systemdriver|cim_service|msft_wmi.*service", re.IGNORECASE), Touches.SERVICE),
+    (re.compile(r"(?:msft|ps)_(?:scheduledtask|task\w*+)|win32_scheduledjob", re.IGNORECASE), Touches.TASK),
+    (re.compile(r"stdregprov", re.IGNORECASE), Touches.REGISTRY),
+    (re.compile(r"__(?:eventfilter|filtertoconsumerbinding|eventconsumer)|\w*eventconsumer", re.IGNORECASE), Touches.EVENT_CONSUMER),
 )
 _READS = re.compile(r"(?:get|enum|check|interrogate|list|query|test)\w*", re.IGNORECASE)
 """Methods that ask and change nothing."""
@@ -227,15 +224,25 @@ def _text_of(value: Json) -> str:
 
 def class_of(uri: str | None, selectors: tuple[tuple[str, str], ...], query: str | None) -> Cim:
     """The class and its namespace: of the URI, of a selector, of a query for a class where the URI names all (``*``)."""
-    text = (uri or "")[:_LONGEST_URI].partition("?")[0]
-    found = _WMI.search(text) or _SCHEMA.search(text)
-    name = found["name"] if found else None
+    placed, name = _named(uri or "")
     said = next((value for key, value in selectors if key.lower() == _NAMESPACE), None)
-    namespace = said or (found.groupdict().get("namespace") if found else None)
+    namespace = said or placed
     if name == "*" and query:
         wanted = _FROM.search(query[:_LONGEST_URI])
         name = wanted[1] if wanted else name
     return Cim(namespace, name)
+
+
+def _named(uri: str) -> tuple[str | None, str | None]:
+    """Namespace and class out of a URI, each None where it names none."""
+    text = uri[:_LONGEST_URI].partition("?")[0]
+    lower = text.lower()
+    for before in (_WMI, _SCHEMA):
+        if before in lower:
+            namespace, slash, name = text[lower.index(before) + len(before) :].rpartition("/")
+            if name and "#" not in name and "#" not in namespace and (slash or before is _SCHEMA):
+                return (namespace if before is _WMI else None), name
+    return None, None
 
 
 def touches(uri: str | None, cim: Cim) -> Touches | None:

@@ -406,6 +406,7 @@ $user, $passwordFile = 'alice', $file
 $a, $b = 'x', 'y'
 echo open ftp.x > f & echo binary >> f & echo get a.exe >> f & ftp -A -s:f
 open the door & echo done
+ftp: open it, then user and password are asked
 net user bob /domain
 net user bob * /add
 net user bob /passwordreq:yes /active:yes

@@ -12,9 +12,7 @@ _VARIABLES = re.compile(rf"\$[\w:]{{1,64}}+(?:[^\S\r\n]{{0,8}}+,[^\S\r\n]{{0,8}}
 _SECRET_NAME = re.compile(rf"(?:{STEMS})\d{{0,3}}\Z")
 _COMMA = re.compile(r"[^\S\r\n]{0,8},\s{0,8}")
 _EXPRESSION = re.compile(r"[^,;\r\n]{1,256}+")
-_OPEN = re.compile(
-    r"(?:^|(?<=[\r\n&('\"]))[^\S\r\n]{0,8}+(?P<echo>@?echo[ .:(])?[^\S\r\n]{0,8}+open[^\S\r\n]{1,8}+[\w.:%!-]{1,253}+(?:[^\S\r\n]{1,8}+\d{1,5}+)?"
-)
+_OPEN = re.compile(r"(?<![^\s&('\"])(?P<echo>@?echo[ .:(])?[^\S\r\n]{0,8}+open[^\S\r\n]{1,8}+[\w.:%!-]{1,253}+(?:[^\S\r\n]{1,8}+\d{1,5}+)?")
 _LINE = re.compile(
     r"[^\S\r\n]{0,8}+(?:\)?[^\S\r\n]{0,8}+\d?>{1,2}[^\S\r\n]{0,8}+[^\s&|<>()]{1,260}+)?[^\S\r\n]{0,8}+(?:[\r\n]{1,4}+|&{1,2})[^\S\r\n]{0,8}+\(?"
     r"(?P<echo>@?echo[ .:(][^\S\r\n]{0,8}+)?(?P<words>[^\r\n&|<>]{1,512}+)"

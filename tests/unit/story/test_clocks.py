@@ -68,7 +68,7 @@ def words(**changed: object) -> str:
 def test_the_words_for_a_clock() -> None:
     assert "6 min 40 s ahead of the capture's clock (± 0.020 s; packet 7); Kerberos allows 5 minutes" in words()
     assert "2.000 s behind the capture's clock" in words(ahead_ns=-2 * S)
-    assert "by +6 min 20 s and by +7 min 0 s (packet 7): it was set, or several machines answer there" in words(steady=False, error_ns=20 * S)
+    assert "by +6 min 20 s and +7 min 0 s (packet 7): set meanwhile, or several machines" in words(steady=False, error_ns=20 * S)
     assert words(ahead_ns=S, error_ns=S) == ""
 
 
