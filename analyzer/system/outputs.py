@@ -141,6 +141,8 @@ def to_disk(path: Path) -> None:
     try:
         if hasattr(os, "fchmod"):
             os.fchmod(descriptor, _PRIVATE)
+        else:
+            os.chmod(path, _PRIVATE)  # noqa: PTH101  as above; Windows, where it says no more than that it may be written
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
