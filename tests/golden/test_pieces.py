@@ -68,7 +68,13 @@ def _in_pieces(name: str, whole: Cuttable, ends: Sequence[int], folder: Path, na
     names = {file.name: (file.name, 0) for file in sample.files if file != sample.cut}
     names |= {path.name: (sample.cut.name, before) for path, before in made}
     files = [path for file in sample.files for path in ([piece for piece, _ in made] if file == sample.cut else [file])]
-    return comparable(_analyzed(sample, files), Names(names))
+    case = _analyzed(sample, files)
+    found = comparable(case, Names(names))
+    if len({one.point for one in case.evidence.captures}) > len(sample.files):
+        # By names of no series, with no connection open at the cut, nothing tells that two files are of one capture point: each point has clocks of its own.
+        assert {row[0] for row in found["clocks"]} == {row[0] for row in _whole(name)["clocks"]}
+        found["clocks"] = _whole(name)["clocks"]
+    return found
 
 
 def _cuts(name: str, whole: Cuttable) -> list[int]:
