@@ -21,6 +21,7 @@ from analyzer.capture.trace_events import NDIS, PKTMON
 from analyzer.capture.trace_packets import Event, Packets
 from analyzer.capture.trace_providers import NAMES
 from analyzer.capture.window import Bulk, Row, Walk, Window
+from analyzer.formats.filetime import UNITS_TO_1970, unix_ns
 from analyzer.formats.lz77 import decompress
 from analyzer.settings import Limits
 
@@ -37,9 +38,7 @@ _EXTENDED = 1
 _TRAITS = 12
 _HOOK_HEADER = 32
 """Bytes of a system event before its data."""
-_1601_TO_1970 = 116_444_736_000_000_000
-"""Units of 100 ns."""
-_LATEST = _1601_TO_1970 + 80 * 365 * 86_400 * 10_000_000
+_LATEST = UNITS_TO_1970 + 80 * 365 * 86_400 * 10_000_000
 _COUNTER, _SYSTEM_TIME, _CYCLES = 1, 2, 3
 _SHOWN_PROVIDERS = 3
 _PROVIDERS = 10_000
@@ -274,18 +273,18 @@ def _clock(data: bytes, at: int, size: int) -> _Clock | None:
     _, frequency, start, clock = struct.unpack_from("<qqqI", data, place)
     megahertz = struct.unpack_from("<I", data, head + 52)[0]
     zero = struct.unpack_from("<q", data, at + 16)[0]
-    if clock == _SYSTEM_TIME or (clock not in (_COUNTER, _CYCLES) and _1601_TO_1970 < zero < _LATEST):
-        return _Clock(_1601_TO_1970, 0, 10_000_000)
+    if clock == _SYSTEM_TIME or (clock not in (_COUNTER, _CYCLES) and UNITS_TO_1970 < zero < _LATEST):
+        return _Clock(UNITS_TO_1970, 0, 10_000_000)
     rate = megahertz * 1_000_000 if clock == _CYCLES else frequency
-    if rate <= 0 or not _1601_TO_1970 < start < _LATEST:
+    if rate <= 0 or not UNITS_TO_1970 < start < _LATEST:
         return None
-    return _Clock(zero, (start - _1601_TO_1970) * 100, rate)
+    return _Clock(zero, unix_ns(start), rate)
 
 
 def _guessed(first: int, walk: Walk) -> _Clock:
     """Without a trace header: times that can be dates are taken for dates, others count from the first packet."""
-    if _1601_TO_1970 < first < _LATEST:
-        return _Clock(_1601_TO_1970, 0, 10_000_000)
+    if UNITS_TO_1970 < first < _LATEST:
+        return _Clock(UNITS_TO_1970, 0, 10_000_000)
     walk.problems.append(("capture.relative-time", "the trace header is missing or damaged: times count from the first packet, 1970-01-01", None))
     return _Clock(first, 0, 10_000_000)
 

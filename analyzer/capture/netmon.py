@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from analyzer.capture.trace_events import ETHERNET, NDIS, PKTMON, RAW, WLAN, decrypted, piece, sight
 from analyzer.capture.window import Bulk, Row, Walk, Window
+from analyzer.formats.filetime import UNITS_TO_1970, unix_ns
 from analyzer.settings import Limits
 
 HEADER_SIZE = 72
@@ -34,8 +35,6 @@ _MEDIA = {1: ETHERNET, 8: RAW, 9: RAW, 10: RAW}
 _MEDIA_WLAN, _MEDIA_EVENT, _MEDIA_LINKTYPE = 6, 0xFFE0, 0xE000
 _OTHER_MEDIA = 0x4000_0000
 """Added to a media type that has no LINKTYPE number here."""
-_1601_TO_1970 = 116_444_736_000_000_000
-"""Units of 100 ns."""
 _EVENT_DATA = 89
 """Where the data of an event begins: an EVENT_HEADER, four bytes of context, counts."""
 
@@ -146,8 +145,8 @@ def _frame(data: bytearray, at: int, end: int, head: _Head) -> _Frame | None:
         return None
     media = struct.unpack_from("<H", data, begin + have)[0] if trailer else head.media
     ticks = struct.unpack_from("<Q", data, begin + have + 6)[0] if head.version >= (2, 3) else 0
-    if ticks > _1601_TO_1970:
-        ts_ns, utc = (ticks - _1601_TO_1970) * 100, True
+    if ticks > UNITS_TO_1970:
+        ts_ns, utc = unix_ns(ticks), True
     else:
         ts_ns, utc = head.start_ns + delta * (1_000_000 if header == 8 else 1000), False
     return _Frame(min(ts_ns, (1 << 62)), utc, media, begin, have, max(sent, have))

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Naming(StrEnum):
-    """Where a name was read, in the order in which one is chosen to stand beside an address: what an attacker in the same network can answer comes last."""
+    """Where a name was read, in the order in which one is chosen to stand next to an address: what an attacker in the same network can answer comes last."""
 
     DNS = "DNS"
     CERTIFICATE = "certificate"

@@ -1,4 +1,4 @@
-"""Names beside addresses: ``10.0.0.5 (srv01.contoso.com)``. The address always stands, because a name is only what somebody said."""
+"""Names next to addresses: ``10.0.0.5 (srv01.contoso.com)``. The address always stands, because a name is only a claim."""
 
 from analyzer.formats.text import visible
 from analyzer.records.evidence import Evidence
@@ -10,7 +10,7 @@ _LONGEST = 60
 
 
 def name_of(evidence: Evidence, address: str) -> str:
-    """What stands in brackets beside an address: its name, by whom where anyone could say so, and that another address has it, too. Empty without one."""
+    """What stands in brackets next to an address: its name, by whom where anyone could say so, and that another address has it, too. Empty without one."""
     host = next((host for host in evidence.story.hosts if host.address == address), None)
     return shown(host.names[0]) if host is not None and host.names else ""
 
@@ -20,12 +20,12 @@ def shown(name: HostName) -> str:
     text = visible(name.name)
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
     by = f", by {name.source.value}" if name.source.by_anyone else ""
-    also = f", as is {name.elsewhere[0]}" if name.elsewhere else ""
+    also = f", also {name.elsewhere[0]}'s" if name.elsewhere else ""
     return text + by + also
 
 
 def named(evidence: Evidence, address: str) -> str:
-    """The address, and its name beside it."""
+    """The address, and its name next to it."""
     name = name_of(evidence, address)
     return f"{address} ({name})" if name else address
 

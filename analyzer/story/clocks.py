@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from analyzer.formats.filetime import unix_ns
 from analyzer.records.auth import Audience, KerberosToken, NtlmToken
 from analyzer.records.evidence import Evidence
 from analyzer.records.halves import header, request, response
@@ -28,8 +29,6 @@ _LOOKED_AT = 64
 """Exchanges of a connection whose Date is looked at, spread over it: every further one makes the bounds hardly narrower."""
 _TICK_NS = 15_625_000
 _DATE_NS = 2_000_000_000
-_FILETIME_1970 = 116_444_736_000_000_000
-"""1970 in units of 100 ns since 1601 (MS-DTYP 2.3.3)."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DATE = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), (\d\d) (" + "|".join(_MONTHS) + r") (\d{4}) (\d\d):(\d\d):(\d\d) GMT")
 
@@ -97,7 +96,7 @@ def _by_ntlm(evidence: Evidence, connection: str, kind: Kind) -> Iterator[_Told]
                 continue
             ntlm, kerberos = step.token.ntlm, step.token.kerberos
             if isinstance(ntlm, NtlmToken) and ntlm.message == 2 and ntlm.stamp is not None and len(ntlm.stamp) == 8:
-                said = (int.from_bytes(ntlm.stamp, "little") - _FILETIME_1970) * 100
+                said = unix_ns(int.from_bytes(ntlm.stamp, "little"))
                 yield from _bounds(said, _TICK_NS, asked.first_ns, step.ts_ns, step.packets[0], "ntlm")
             if isinstance(kerberos, KerberosToken) and kerberos.server_ns is not None:
                 yield from _bounds(kerberos.server_ns, _TICK_NS, asked.first_ns, step.ts_ns, step.packets[0], "kerberos")

@@ -9,8 +9,7 @@ from analyzer.records.result import Result
 from analyzer.records.story import Party, ServerClock
 from analyzer.tables.column import Column, Dtype, Table
 from analyzer.tables.packets import capture_of, packet_set
-
-_NS = 1e9
+from analyzer.tables.times import seconds
 
 
 class ClockRow(Struct, frozen=True, gc=False):
@@ -42,8 +41,8 @@ _COLUMNS: tuple[Column[ClockRow], ...] = (
         "Where it listens (address:port).",
     ),
     Column("capture", Dtype.TEXT, lambda row: capture_of(row.clock.packets, row.captures), "By whose clock: the capture of the first of `packets`."),
-    Column("ahead_s", Dtype.NUMBER, lambda row: row.clock.ahead_ns / _NS, "Seconds that it is ahead of the capture's clock; negative where it is behind."),
-    Column("error_s", Dtype.NUMBER, lambda row: row.clock.error_ns / _NS, "How far the true value may be from that, each way."),
+    Column("ahead_s", Dtype.NUMBER, lambda row: seconds(row.clock.ahead_ns), "Seconds that it is ahead of the capture's clock; negative where it is behind."),
+    Column("error_s", Dtype.NUMBER, lambda row: seconds(row.clock.error_ns), "How far the true value may be from that, each way."),
     Column(
         "steady",
         Dtype.FLAG,

@@ -49,7 +49,7 @@ def test_a_forged_answer_stands_beside_the_address_it_gives_and_says_so() -> Non
     judged = judge(lan)
     [forged] = host(judged, ROGUE).names
     assert (forged.name, forged.source, forged.said_by, forged.elsewhere) == ("srv01", Naming.LLMNR, (ROGUE,), (SERVER,))
-    assert named(judged.evidence, ROGUE) == f"{ROGUE} (srv01, by LLMNR, as is {SERVER})"
+    assert named(judged.evidence, ROGUE) == f"{ROGUE} (srv01, by LLMNR, also {SERVER}'s)"
     assert SERVER not in {one.address for one in judged.evidence.story.hosts}, "nobody talks WinRM with it"
 
 
