@@ -7,6 +7,7 @@ from msgspec import Struct
 from analyzer.records.auth import Conversation
 from analyzer.records.capture import Capture, IcmpError
 from analyzer.records.files import MovedFile
+from analyzer.records.forwarding import Forwarding
 from analyzer.records.hostlogs import HostLogs
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
@@ -61,6 +62,8 @@ class Evidence(Struct, frozen=True, gc=False):
     """What clients and key distribution centers said to each other, in order of time; empty where there is no WinRM."""
     operations: tuple[CimOperation, ...] = ()
     """What was asked of CIM classes and other resources that are no shells, in order of place."""
+    forwarding: Forwarding = Forwarding()
+    """Event forwarding: deliveries, subscriptions and the events themselves."""
     host_logs: HostLogs = HostLogs()
     """What hosts logged, where logs were given: joined to what is here."""
     names: tuple[NameClaim, ...] = ()

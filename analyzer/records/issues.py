@@ -110,6 +110,17 @@ _KINDS = (
     Kind("secrets.limit", "warning", "Not every password, hash or key was tried on every logon; the detail names the limit."),
     Kind("sigma.limit", "warning", "More Sigma hits than are kept; the detail names the limit."),
     Kind("events.unreadable", "warning", "A part of a host's log could not be read, or is no event; the detail says what. The rest of it was read."),
+    Kind(
+        "events.gap",
+        "warning",
+        "Forwarded events of a log whose record numbers are not all in this capture, though the subscription selects all of that log. They may have been sent "
+        "outside of it.",
+    ),
+    Kind(
+        "events.skipped",
+        "note",
+        "Record numbers of a log that no forwarded event in this capture has. The subscription may not select these events: most select some only.",
+    ),
     Kind("rule.failed", "error", "A rule stopped with an error, or was stopped; its findings are missing."),
     Kind("rule.limit", "warning", "A rule of the user's own found more than the limit allows; the rest of its findings is missing."),
 )
