@@ -130,7 +130,7 @@ def export(
     show_secrets: bool,
     strict: bool,
 ) -> int:
-    """Export all tables as a database or workbook, exchanges as an HTTP archive, or ATT&CK techniques as a layer.
+    """Export all tables as a database or workbook, exchanges as an HTTP archive, forwarded events, or ATT&CK techniques.
 
     The archive has the bodies that could be read: give --secrets, --keytab or --keylog to open the others. CAPTURE can be a case folder.
     """

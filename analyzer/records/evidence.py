@@ -17,7 +17,7 @@ from analyzer.records.operations import CimOperation
 from analyzer.records.proxy import Hop, Role, Route
 from analyzer.records.sealing import Message
 from analyzer.records.secrets import KeyUse
-from analyzer.records.sigma import Sighting, SigmaHit
+from analyzer.records.sigma import Sighting, SigmaEventHit, SigmaHit
 from analyzer.records.story import Story
 from analyzer.records.transport import Connection
 from analyzer.records.waiting import Unanswered
@@ -74,6 +74,8 @@ class Evidence(Struct, frozen=True, gc=False):
     """The proxy product that the user named."""
     sigma_hits: tuple[SigmaHit, ...] = ()
     """What the user's own Sigma rules say of it."""
+    sigma_event_hits: tuple[SigmaEventHit, ...] = ()
+    """What they say of forwarded events, and of operations on classes."""
     keys: tuple[KeyUse, ...] = ()
     """What became of each password, hash and key that was given."""
     sightings: tuple[Sighting, ...] = ()

@@ -105,7 +105,11 @@ _KINDS = (
     Kind("proxy.healed", "note", "Bytes of an encrypted body that one side of a proxy lacks were taken from the other side, where the body is the same."),
     Kind("proxy.one-leg", "note", "The requests look proxied but the other side is not in the evidence."),
     Kind("sigma.unsupported", "warning", "A file of the Sigma folder is damaged or uses what is not supported; the detail says what. It was not run."),
-    Kind("sigma.other-source", "note", "Sigma rules for other log sources than processes and PowerShell, which WinRM does not show. They were not run."),
+    Kind(
+        "sigma.other-source",
+        "note",
+        "Sigma rules for log sources that this capture does not show: more than processes and PowerShell only where events or operations are in it.",
+    ),
     Kind("secrets.passed-over", "warning", "A file in the folder of passwords and keys holds none that is known, or could not be read."),
     Kind("secrets.limit", "warning", "Not every password, hash or key was tried on every logon; the detail names the limit."),
     Kind("sigma.limit", "warning", "More Sigma hits than are kept; the detail names the limit."),

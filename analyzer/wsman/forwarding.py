@@ -5,7 +5,7 @@
     a source delivers                     Events, Event, Heartbeat, DroppedEvents, SubscriptionEnd; a collector that wants it otherwise pulls
     acknowledgement                       Ack in the response (DSP0226 section 10.7)
 
-Each event is an element of XML, or that element as text in CDATA. Of an envelope that is damaged the events are read one by one.
+Each event is an element of XML, or that element as text in CDATA. Of an envelope that is damaged, or lacks bytes, the events are read one by one.
 """
 
 import re
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from analyzer.formats.holes import has_holes, shown
+from analyzer.formats.holes import HOLE, UNKNOWN, has_holes, shown
 from analyzer.records.forwarding import Bookmark, ForwardHalf, Kind, LoggedEvent, Subscribed
 from analyzer.records.sealing import Message
 from analyzer.wsman.envelope import duration_s
@@ -111,7 +111,7 @@ def _plain(text: str) -> str | None:
 
 
 def _events(body: Node, read: Tree, text: str) -> Iterator[LoggedEvent]:
-    if not read.whole and read.limit is None:
+    if has_holes(text) or (not read.whole and read.limit is None):
         yield from _one_by_one(text)
         return
     first = body.children[0] if body.children else EMPTY
@@ -133,13 +133,16 @@ def _event(item: Node) -> LoggedEvent:
 
 
 def _one_by_one(text: str) -> Iterator[LoggedEvent]:
-    """The events in a text that is no XML as a whole; of one whose end is missing what there is of it, up to the next one."""
+    """The events in a text that is no XML as a whole, or that lacks bytes. Of one whose end is missing there is what stands before that: what follows may
+    belong to the next one."""
     places = [found.start() for found in _OPEN.finditer(text)]
     for begin, following in zip(places, [*places[1:], len(text)], strict=True):
         end = text.find(_CLOSE, begin, following)
-        found = event_in(text[begin : following if end < 0 else end + len(_CLOSE)])
+        piece = text[begin : following if end < 0 else end + len(_CLOSE)]
+        known = piece[: min((at for at in (piece.find(HOLE), piece.find(UNKNOWN)) if at >= 0), default=len(piece))]
+        found = event_in(known)
         if found is not None:
-            yield found if end >= 0 else replace(found, whole=False)
+            yield found if end >= 0 and known == piece else replace(found, whole=False)
 
 
 def _subscribed(envelope: Node, half: ForwardHalf) -> Iterator[Subscribed]:
