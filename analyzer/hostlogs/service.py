@@ -83,12 +83,7 @@ def _shells(evidence: Evidence, event: HostEvent, fields: Mapping[str, object], 
     said = str(fields.get("resourceUri") or "").lower()
     for shell in evidence.shells:
         uri = (shell.resource_uri or "").lower()
-        if (
-            shell.server != host
-            or not uri
-            or not str(fields.get("resourceUri") or "").lower().startswith(uri)
-            or not where.is_near(event, host, shell.first_ns)
-        ):
+        if shell.server != host or not uri or not said.startswith(uri) or not where.is_near(event, host, shell.first_ns):
             continue
         accounts = {_user(name) for name in (shell.ran_as or (shell.user,)) if name}
         if person is not None and accounts:
