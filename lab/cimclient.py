@@ -1,4 +1,4 @@
-"""A client of CIM classes, as a management tool is one: `raw-cim` does what `asks` lists, one after the other on one connection, encrypted.
+"""A client of CIM classes, as a management tool is one: `raw-cim` does what `asks` lists, one after the other on one connection, encrypted unless `clear`.
 
 An item of `asks` is (operation, class, what it needs): a WQL query for "Enumerate" (all pages are pulled), selectors for "Get" and "Delete",
 [selectors, values] for "Put", values for "Create", [method, selectors, arguments] for "Invoke".
@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 
 from lab.cim import ENUMERATION, WMI
 from lab.framing import opened, sealed
-from lab.rawclient import Link, Step, authenticated
+from lab.rawclient import SOAP_TYPE, Link, Step, authenticated
 from lab.soap import NS
 
 TRANSFER = "http://schemas.xmlsoap.org/ws/2004/09/transfer"
@@ -42,11 +42,13 @@ def cim(options: dict[str, Any]) -> list[Step]:
     context, steps = authenticated(link, options)
 
     def say(what: str, document: bytes) -> str:
-        kind, body = sealed(context, document, PROTOCOL)
+        kind, body = (SOAP_TYPE, document) if options.get("clear") else sealed(context, document, PROTOCOL)
         reply = link.ask(link.request(body, content_type=kind))
         steps.append({"what": what, "result": reply.status if reply else None})
         time.sleep(options.get("pause_s", 0.1))
-        return opened(context, reply.body, credssp=False).decode() if reply is not None and reply.body else ""
+        if reply is None or not reply.body:
+            return ""
+        return (reply.body if options.get("clear") else opened(context, reply.body, credssp=False)).decode()
 
     for operation, name, needs in options["asks"]:
         resource = f"{WMI}{options.get('namespace', 'root/cimv2')}/{name}"

@@ -2,7 +2,7 @@
 
 `raw-source`: asks its collector for subscriptions, then sends what `steps` says on another connection, to the address that the first subscription
 names: "heartbeat", "end", or {"log", "records", "ids", "sldc"}. A batch without an acknowledgement is sent again on a new connection. Bodies are UTF-16
-and encrypted, with SLDC where a step says so, as Windows writes them.
+and encrypted (unless `clear`), with SLDC where a step says so, as Windows writes them.
 """
 
 import base64
@@ -51,7 +51,7 @@ class Source:
 
     def __init__(self, options: dict[str, Any], path: str) -> None:
         self.link = Link(options | {"path": path, "agent": AGENT, "url": options["url"].partition("/wsman")[0] + path})
-        self.path, self.steps = path, list[Step]()
+        self.path, self.steps, self.clear = path, list[Step](), bool(options.get("clear"))
         kerberos = bool(options.get("ccache"))
         user, password = (None, None) if kerberos else (options["username"], options["password"])
         protocol = "kerberos" if kerberos else "ntlm"
@@ -69,6 +69,9 @@ class Source:
     def say(self, text: str, *, compressed: bool = False) -> tuple[Message | None, str]:
         """Send an envelope; the answer and its text."""
         plain = b"\xff\xfe" + text.encode("utf-16-le")
+        if self.clear:
+            reply = self.link.ask(self.link.request(plain, content_type="application/soap+xml;charset=UTF-16"))
+            return reply, reply.body.decode() if reply is not None else ""
         word = "Kerberos" if self.scheme == "Kerberos" else "SPNEGO"
         kind, body = sealed(self.context, sldc.packed(plain) if compressed else plain, f"application/HTTP-{word}-session-encrypted")
         data = self.link.request(body.replace(b"charset=UTF-8;Length", b"charset=UTF-16;Length"), content_type=kind)

@@ -18,12 +18,12 @@ def _batch(log: str, first: int, *ids: int, step: int = 1, sldc: bool = False) -
     return {"log": log, "records": [first + step * place for place in range(len(ids))], "ids": list(ids), "sldc": sldc}
 
 
-def _source(*steps: object, user: str = "LAB\\alice") -> tuple[tuple[Client, ...], ...]:
-    return ((Client("wks01", "raw-source", {"username": user, "steps": list(steps)}),),)
+def _source(*steps: object, user: str = "LAB\\alice", clear: bool = False) -> tuple[tuple[Client, ...], ...]:
+    return ((Client("wks01", "raw-source", {"username": user, "steps": list(steps), **({"clear": True} if clear else {})}),),)
 
 
-def _asks(*asks: object) -> tuple[tuple[Client, ...], ...]:
-    return ((Client("wks01", "raw-cim", {"username": "LAB\\alice", "asks": list(asks)}),),)
+def _asks(*asks: object, clear: bool = False) -> tuple[tuple[Client, ...], ...]:
+    return ((Client("wks01", "raw-cim", {"username": "LAB\\alice", "asks": list(asks), **({"clear": True} if clear else {})}),),)
 
 
 _READS = (
@@ -56,10 +56,12 @@ SCENARIOS = (
     Scenario(
         name="squid-cim-changes",
         description="Through squid, a client changes services by CIM and starts a program with Win32_Process.Create; one method names no service.",
-        phases=_asks(*_CHANGES),
+        server=Server(allow_unencrypted=True),
+        phases=_asks(*_CHANGES, clear=True),
         proxy=SQUID,
-        expected_rules=(CHANGES, "attack.remote-process", "wsman.no-such-resource"),
+        expected_rules=(CHANGES, "attack.remote-process", "wsman.no-such-resource", "enc.plaintext-soap-through-proxy"),
         forbidden_rules=(*NO_MIXUP, "wsman.shell-gone"),
+        open_rules=("enc.server-allows-unencrypted", "enc.no-seal-negotiated"),
     ),
     Scenario(
         name="direct-event-forwarding-healthy",
@@ -83,12 +85,19 @@ SCENARIOS = (
     Scenario(
         name="direct-event-forwarding-lost-ack",
         description="A collector goes down before it acknowledges the first batch; the source sends it again on a new connection.",
-        server=Server(conduct={"collector": {"subscriptions": [ALL_OF_SECURITY], "mute": [1]}}),
-        phases=_source("heartbeat", _batch("Security", 5001, 4624, 4688), _batch("Security", 5003, 4689)),
+        server=Server(allow_unencrypted=True, conduct={"collector": {"subscriptions": [ALL_OF_SECURITY], "mute": [1]}}),
+        phases=_source("heartbeat", _batch("Security", 5001, 4624, 4688), _batch("Security", 5003, 4689), clear=True),
         capture="client-pcap",
-        expected_rules=(UNACKNOWLEDGED,),
+        expected_rules=(UNACKNOWLEDGED, "enc.plaintext-soap-direct"),
         forbidden_rules=NO_MIXUP,
-        open_rules=("tcp.never-answered", "tcp.request-lost-after-auth", "tcp.upstream-idle-close", "tcp.longpoll-cut"),
+        open_rules=(
+            "enc.server-allows-unencrypted",
+            "enc.no-seal-negotiated",
+            "tcp.never-answered",
+            "tcp.request-lost-after-auth",
+            "tcp.upstream-idle-close",
+            "tcp.longpoll-cut",
+        ),
     ),
     Scenario(
         name="direct-event-forwarding-gap",
