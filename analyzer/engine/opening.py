@@ -12,7 +12,11 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from analyzer.engine.budget import OPENING, UNBOUNDED, Budget
+from analyzer.engine.ends import place as place_of
+from analyzer.engine.ends import sides as sides_of
 from analyzer.engine.forks import spread
+from analyzer.engine.kept import affordable
 from analyzer.engine.missing import between, by_one_clock, missing_of, with_lost
 from analyzer.engine.operations import Found, operations
 from analyzer.engine.room import room_of, too_large
@@ -23,14 +27,13 @@ from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog, key_log
 from analyzer.psrp.layers import MOST as MOST_OF_LAYERS
 from analyzer.psrp.methods import ran
-from analyzer.psrp.shells import Built, Place, shells
+from analyzer.psrp.shells import Built, shells
 from analyzer.records.auth import Audience, Conversation, CredsspFacts, Identity, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.http import Exchange
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.operations import CimHalf, CimOperation
-from analyzer.records.quality import Absent, Known
+from analyzer.records.quality import Absent, Known, Why
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.secrets import Secrets
 from analyzer.records.wsman import Command, Operation, Shell
@@ -52,6 +55,8 @@ _NOT_LOOKED_AT = (401, 407)
 
 
 _CHUNKS = 32
+_OFTEN = 16
+"""Messages after which the clock is looked at."""
 
 
 class Contents(Struct, frozen=True, gc=False):
@@ -79,6 +84,8 @@ class _Read(Struct, frozen=True, gc=False):
     plain: set[str]
     """Shells that were met without a word of compression."""
     issues: list[Issue]
+    late: int
+    """Messages that were not looked at for want of time."""
     invoked: dict[str, list[Operation]]
     """What methods of CIM classes ran, by exchange."""
     cim: dict[str, list[CimHalf]]
@@ -92,14 +99,22 @@ class _Tools(Struct, frozen=True, gc=False):
     keys: KeyLog
     fetch: Fetch
     limits: Limits
+    budget: Budget = UNBOUNDED
+
+
+class Means(NamedTuple):
+    """Where bytes are, and what may be used."""
+
+    fetch: Fetch
+    limits: Limits
+    budget: Budget = UNBOUNDED
 
 
 def contents(
     evidence: Evidence,
     secrets: Secrets,
     tickets: Tickets,
-    fetch: Fetch,
-    limits: Limits,
+    means: Means,
     workers: int = 1,
     named: Mapping[str, Named] = NOBODY,
     done: Callable[[int, int], None] | None = None,
@@ -108,14 +123,17 @@ def contents(
 
     ``named``: users that tickets tell, by conversation id. ``done`` is told how many of how many parts are read.
     """
-    tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), fetch, limits)
+    limits, budget = means.limits, means.budget
+    tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), means.fetch, limits, budget)
     groups = _groups(evidence)
     chunks = [groups[start::_CHUNKS] for start in range(min(_CHUNKS, len(groups)))]
     by_chunk = spread(lambda chunk: [_read(tools, group, frozenset()) for group in chunk], chunks, workers, done)
     read = [by_chunk[place % _CHUNKS][place // _CHUNKS] for place in range(len(groups))]
     compressed = frozenset().union(*(one.compressed for one in read))
     for place, one in enumerate(read):
-        if not compressed.isdisjoint(one.plain):  # another client, or the proxy's other leg, said how this shell's streams are packed
+        if not compressed.isdisjoint(one.plain) and not budget.spent(
+            OPENING
+        ):  # another client, or the proxy's other leg, said how this shell's streams are packed
             read[place] = _read(tools, groups[place], compressed)
     messages = dict(evidence.messages)
     clients = {identity: who.client for identity, who in named.items()}
@@ -129,18 +147,23 @@ def contents(
         clients.update(one.clients)
         shell_operations.update(one.operations)
     ordered = {identity: shell_operations[identity] for identity in evidence.exchanges if identity in shell_operations}
-    kept = once(evidence, messages, with_lost(evidence, messages, ordered)).operations
+    kept, heavy = affordable(once(evidence, messages, with_lost(evidence, messages, ordered)).operations, evidence, limits)
     kept += between(evidence, kept)
-    sides = _sides(evidence)
-    places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}
+    sides = sides_of(evidence)
+    places = {item.exchange: place_of(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}
     built = shells(by_one_clock(evidence, kept), places, limits.object_bytes)
     if methods:
         own = once(evidence, messages, {identity: methods[identity] for identity in evidence.exchanges if identity in methods}).operations
-        called = ran(own, {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients, sides) for item in own})
+        called = ran(own, {item.exchange: place_of(evidence, evidence.exchanges[item.exchange], clients, sides) for item in own})
         built = Built((*built.shells, *called.shells), (*built.commands, *called.commands))
-    other = operations(evidence, messages, cim, lambda name: _place(evidence, evidence.exchanges[name], clients, sides)) if cim else Found()
+    other = operations(evidence, messages, cim, lambda name: place_of(evidence, evidence.exchanges[name], clients, sides)) if cim else Found()
     known = {(issue.code, issue.record) for issue in evidence.issues if issue.code == "wsman.limit"}
     told = tuple(issue for one in read for issue in one.issues if (issue.code, issue.record) not in known)
+    late = sum(one.late for one in read)
+    told += heavy
+    if late:
+        first = evidence.captures[0].ordinal if evidence.captures else None
+        told += (Issue("wsman.limit", f"{budget.told()}: {late} messages were not looked at for commands and their output", capture=first, repeats=late),)
     told += tuple(_layers_cut(one) for one in built.commands if one.decoded is not None and len(one.decoded) >= MOST_OF_LAYERS)
     limit = f"object_bytes={limits.object_bytes}"
     told += tuple(Issue("wsman.limit", f"{limit}: {one.cut} objects of shell {one.id} are longer", capture=one.capture) for one in built.shells if one.cut)
@@ -187,9 +210,13 @@ def _groups(evidence: Evidence) -> list[list[Talk]]:
 def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:
     """``compressed``: what is known of shells from elsewhere."""
     evidence = tools.evidence
-    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], defaultdict(list), defaultdict(list))
+    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], 0, defaultdict(list), defaultdict(list))
     rooms = {talk.connection.id: Room(room_of(talk.connection, tools.limits)) for talk in talks}
-    for message, known, text in _texts(tools, talks, out.messages, out.clients, rooms):
+    late = 0
+    for place, (message, known, text) in enumerate(_texts(tools, talks, out.messages, out.clients, rooms)):
+        if place % _OFTEN == 0 and tools.budget.spent(OPENING):
+            late = _left(tools, talks, out.messages)
+            break
         marks, odd = seen(text)
         full = described_text(message, text, marks, tools.limits, **known) if message.protection is Protection.SEALED else message
         out.messages[message.id] = full
@@ -211,7 +238,22 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
             if found.shell_id and found.shell_id not in out.compressed:
                 out.plain.add(found.shell_id)
     out.issues.extend(too_large(evidence.connections[identity], tools.limits) for identity, room in rooms.items() if room.full)
-    return replace(out, operations=dict(out.operations), invoked=dict(out.invoked), cim=dict(out.cim), compressed=out.compressed - compressed)
+    return replace(out, late=late, operations=dict(out.operations), invoked=dict(out.invoked), cim=dict(out.cim), compressed=out.compressed - compressed)
+
+
+def _left(tools: _Tools, talks: list[Talk], done: dict[str, Message]) -> int:
+    """How many messages there was no time for; the encrypted ones among them say so."""
+    left = 0
+    for talk in talks:
+        for exchange in talk.exchanges:
+            for half in (exchange.request, exchange.response):
+                message = None if isinstance(half, Absent) else tools.evidence.messages.get(half.id)
+                if message is None or message.id in done or message.protection not in (Protection.SEALED, Protection.CLEAR, Protection.TLS):
+                    continue
+                left += 1
+                if message.protection is Protection.SEALED:
+                    done[message.id] = replace(message, opened=False, opened_absent=Why.OVER_LIMIT.value, opened_detail=f"no time: {tools.budget.told()}")
+    return left
 
 
 def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Iterator[tuple[str, str]]:
@@ -337,64 +379,3 @@ def _identity(client: str, conversation: Conversation) -> Identity:
         return Identity(user, domain, conversation.client.workstation)
     name, at, realm = client.rpartition("@")
     return Identity(name if at else realm, realm if at and realm else None, conversation.client.workstation)
-
-
-class _Sides(NamedTuple):
-    """Of connections whose other sides have one end: the connection on the client's side, and that on the server's, the farthest along a chain of proxies."""
-
-    client: Mapping[str, str]
-    server: Mapping[str, str]
-
-
-def _sides(evidence: Evidence) -> _Sides:
-    near: dict[str, dict[str, None]] = defaultdict(dict)
-    far: dict[str, dict[str, None]] = defaultdict(dict)
-    for hop in evidence.hops:
-        near[hop.far_connection].setdefault(hop.near_connection)
-        far[hop.near_connection].setdefault(hop.far_connection)
-
-    def ends(onward: Mapping[str, Mapping[str, None]], *, client: bool) -> dict[str, str]:
-        found = {}
-        for start in onward:
-            at, seen = start, {start}
-            while at in onward:
-                hosts = {one.client.host if client else one.server.host for one in (evidence.connections[name] for name in onward[at])}
-                following = next(iter(onward[at]))
-                if len(hosts) > 1 or following in seen:
-                    break
-                seen.add(following)
-                at = following
-            found[start] = at
-        return found
-
-    return _Sides(ends(near, client=True), ends(far, client=False))
-
-
-def _place(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str], sides: _Sides) -> Place:
-    """The client's own end and the real server's, whichever side was read, also where the other side of this exchange is not in the capture."""
-    near, far = evidence.far.get(exchange.id), evidence.near.get(exchange.id)
-    here = exchange.connection
-    client = here if near is None else near.near_connection
-    server = here if far is None else far.far_connection
-    first, last = evidence.connections[sides.client.get(client, client)], evidence.connections[sides.server.get(server, server)]
-    asked = exchange.id if first.id == here else near.near if near is not None and first.id == client else None
-    user = _user(evidence, first.id, clients, asked) or _user(evidence, here, clients, exchange.id)
-    return Place(here, first.client.host, last.server.host, user, exchange.capture)
-
-
-def _user(evidence: Evidence, connection: str, clients: Mapping[str, str], asked: str | None) -> str | None:
-    """Who was logged on to the connection when the exchange ``asked`` was sent on it (None: on another one); a logon that began later was nobody's then."""
-    for conversation in reversed(evidence.conversations_of.get(connection, ())):
-        client = conversation.client
-        if asked is not None and _number(conversation.exchanges[0]) > _number(asked):
-            continue
-        if conversation.id in clients and conversation.audience is Audience.SERVER and conversation.outcome is not Outcome.REFUSED:
-            return clients[conversation.id]
-        if conversation.audience is Audience.SERVER and conversation.outcome is Outcome.ACCEPTED and client.user:
-            return f"{client.domain}\\{client.user}" if client.domain else client.user
-    return None
-
-
-def _number(exchange: str) -> int:
-    """Its place in its connection; an exchange that was added for what is lost has the number of the one before it."""
-    return int(exchange.rpartition(".x")[2].rstrip("+"))
