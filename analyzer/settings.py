@@ -120,6 +120,12 @@ class Limits(Struct, frozen=True, gc=False):
     """A token of an authentication field."""
     envelope_bytes: int = 4 << 20
     """How much of a clear-text SOAP envelope is looked at for its header fields."""
+    field_characters: int = 2048
+    """A header field of an envelope; a longer one is passed over."""
+    selector_characters: int = 128
+    """A selector, and the id of a command."""
+    settings: int = 128
+    """Settings of WinRM's configuration that one message changes."""
     fault_text_characters: int = 2000
     """How much is kept of each text of a fault."""
     page_bytes: int = 64 << 10
@@ -144,7 +150,7 @@ class Limits(Struct, frozen=True, gc=False):
     """The same for one capture."""
     kept_run_bytes: int = 4 << 30
     """The same for a run."""
-    object_bytes: int = 64 << 20
+    object_bytes: int = 32 << 20
     """How much is kept of one object of PowerShell."""
     file_bytes: int = 64 << 20
     """How much is kept of one file that commands moved."""

@@ -76,7 +76,8 @@ def bounded(items: Sequence[Item], sizes: Sequence[int], limits: Limits, capture
         return list(items), limits, ()
     ranked = sorted(range(len(items)), key=lambda place: (-sizes[place], place))
     kept, left = sorted(ranked[:most]), ranked[most:]
-    told = f"connections={limits.connections}: {len(left)} connections with at most {sizes[left[0]]} bytes of payload were not read"
+    why = f"connections={limits.connections}, connection_bytes={limits.connection_bytes}"
+    told = f"{why}: {len(left)} connections with at most {sizes[left[0]]} bytes of payload were not read"
     return [items[place] for place in kept], limits, (Issue("tcp.limit", told, capture=capture(items[min(left)]), repeats=len(left)),)
 
 

@@ -45,7 +45,7 @@ from analyzer.sealing.tickets import Tickets
 from analyzer.settings import Limits
 from analyzer.wsman.cim import cim_half
 from analyzer.wsman.copies import once
-from analyzer.wsman.envelope import decoded, described_text, encoding_of
+from analyzer.wsman.envelope import decoded, described_text, encoding_of, over
 from analyzer.wsman.invoke import invoked
 from analyzer.wsman.structure import seen
 from analyzer.wsman.winrs import operation
@@ -224,6 +224,9 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
         if message.protection is Protection.SEALED and half is not None and (marks.has_dtd or odd is not None):
             code, detail = odd or ("wsman.rejected-dtd", "a document type declaration")
             out.issues.append(Issue(code, detail, message.id, key_capture(half[1][0]), key_number(half[1][0])))
+        if half is not None:
+            words = over(full, text, marks, tools.limits) if full.protection is Protection.SEALED else _unlooked(full, tools.limits)
+            out.issues.extend(Issue("wsman.limit", one, full.id, evidence.exchanges[full.exchange].capture) for one in words)
         status = _status(evidence, full.exchange)
         found = None if half is None else operation(full, text, marks, half[0], half[1], out.compressed, status, rooms.get(_connection(evidence, full)))
         method = None if half is None or found is not None else invoked(full, text, half[0], half[1], status)
@@ -237,8 +240,16 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
             (out.operations if method is None else out.invoked)[full.exchange].append(found)
             if found.shell_id and found.shell_id not in out.compressed:
                 out.plain.add(found.shell_id)
+    closed = (one for one in out.messages.values() if isinstance(one.operation, Absent) and one.operation.why is Why.OVER_LIMIT)
+    told = ((one, f"opened_bytes={tools.limits.opened_bytes}: {one.operation.detail}") for one in closed if isinstance(one.operation, Absent))
+    out.issues.extend(Issue("wsman.limit", words, one.id, evidence.exchanges[one.exchange].capture) for one, words in told)
     out.issues.extend(too_large(evidence.connections[identity], tools.limits) for identity, room in rooms.items() if room.full)
     return replace(out, late=late, operations=dict(out.operations), invoked=dict(out.invoked), cim=dict(out.cim), compressed=out.compressed - compressed)
+
+
+def _unlooked(message: Message, limits: Limits) -> Iterator[str]:
+    if message.size > limits.opened_bytes:
+        yield f"opened_bytes={limits.opened_bytes}: of {message.size} bytes of a body no more were looked at for commands and their output"
 
 
 def _left(tools: _Tools, talks: list[Talk], done: dict[str, Message]) -> int:
@@ -279,7 +290,8 @@ def _texts(
         if part is not None:
             yield message, known, text_of(part, encoding_of(part.data))
         elif isinstance(text, Absent):
-            messages[result.message] = replace(message, **known)
+            too_much = {"operation": text} if text.why is Why.OVER_LIMIT else {}
+            messages[result.message] = replace(message, **known, **too_much)
         else:
             yield message, known, decoded(text)
     for talk in talks:

@@ -28,7 +28,8 @@ from analyzer.engine.budget import OFTEN, READING, UNBOUNDED, Budget, bounded, c
 from analyzer.engine.room import room_of, too_large
 from analyzer.errors import SpentError
 from analyzer.formats.content import Room
-from analyzer.formats.reader import Fetch
+from analyzer.formats.prefaces import preface
+from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog
 from analyzer.formats.tls_facts import answers_in_tls, tls_facts
 from analyzer.http.exchanges import Parsed, Tunnel, most_exchanges, parse
@@ -170,6 +171,9 @@ def _item(item: Work, tools: Tools) -> list[Talk]:
         other, _ = connection(connection_id(number), view, tools.fetch, tools.limits, over)
         made, told = healed(made, other, tools.fetch, tools.limits, tells=number > item.number)
         issues = (*issues, *told)
+    if len(item.views) > tools.limits.views:
+        more = f"views={tools.limits.views}: {len(item.views) - tools.limits.views} other views of the connection were not asked for what it lacks"
+        issues = (*issues, Issue("tcp.limit", more, made.id, made.capture))
     return _read(made, issues, tools, tools.limits.tunnel_depth)
 
 
@@ -187,6 +191,9 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
     """One connection; a CONNECT tunnel in it is read as a connection of its own, to the host ``wanted``."""
     fetch, limits = tools.fetch, tools.limits
     made = unprefaced(made, fetch, limits)
+    if len(made.prefaces) >= limits.prefaces and preface(Reader(made.to_server, fetch), Reader(made.to_client, fetch)) is not None:
+        why = f"prefaces={limits.prefaces}: what follows these SOCKS requests and PROXY headers was not read as another one"
+        issues = (*issues, Issue("tcp.limit", why, made.id, made.capture))
     if made.protocol == "tls" or answers_in_tls(made.to_client, fetch):
         told = tls_facts(made.to_server, made.to_client, fetch, tools.keys, wanted or _asked_for(made))
         made = replace(made, tls=told)

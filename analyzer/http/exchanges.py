@@ -125,7 +125,8 @@ def _late(limits: Limits) -> str:
 
 
 def _smaller(limits: Limits, most: int) -> str:
-    return f"exchange_bytes={limits.exchange_bytes}: messages are smaller than that on average; what follows the first {most} was not read"
+    told = f"exchange_bytes={limits.exchange_bytes}: messages are smaller than that on average"
+    return f"{told}; what follows the first {most} was not read (exchanges={limits.exchanges})"
 
 
 def _take(walk: _Walk, raw: Raw) -> bool:

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from analyzer import Limits, analyze
@@ -32,6 +33,10 @@ def capture(path: Path, texts: int = 70) -> Path:
         play(Talk(frames, number))
     path.write_bytes(pcap(frames))
     return path
+
+
+def _limits(name: str, value: int) -> Limits:
+    return msgspec.convert({name: value}, Limits)
 
 
 class Clock:
@@ -87,8 +92,8 @@ def test_what_was_read_before_the_time_was_over_is_there(tmp_path: Path, monkeyp
 @pytest.mark.parametrize("name", ["kept_connection_bytes", "kept_capture_bytes", "kept_run_bytes"])
 def test_what_is_kept_of_outputs_has_a_sum(name: str, tmp_path: Path) -> None:
     path = capture(tmp_path / "a.pcap", 1)
-    assert list(analyze(path, limits=Limits(**{name: 30})).issues["detail"]) == []
-    case = analyze(path, limits=Limits(**{name: 29}))
+    assert list(analyze(path, limits=_limits(name, 30)).issues["detail"]) == []
+    case = analyze(path, limits=_limits(name, 29))
     (row,) = case.issues.to_dict("records")
     assert (row["code"], row["repeats"]) == ("wsman.limit", 1)
     assert row["detail"].startswith(f"{name}=29: 30 bytes of output and input in 1 messages were left out")
