@@ -1,12 +1,14 @@
-"""How much is kept of what commands put out and take in: of one connection, one capture and one run."""
+"""How much is kept of what commands put out and take in (of one connection, one capture and one run), and which messages were too large to be read."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from msgspec.structs import replace
 
 from analyzer.records.evidence import Evidence
 from analyzer.records.issues import Issue
+from analyzer.records.quality import Absent, Why
+from analyzer.records.sealing import Message
 from analyzer.records.wsman import Operation
 from analyzer.settings import Limits
 
@@ -49,3 +51,17 @@ def _issue(side: tuple[str, object], sizes: list[int], first: Operation, evidenc
     )
     capture = evidence.exchanges[first.exchange].capture
     return Issue("wsman.limit", told, which if isinstance(which, str) else None, capture, repeats=len(sizes))
+
+
+def unlooked(message: Message, limits: Limits) -> Iterator[str]:
+    """What is said of a message of which not all was looked at."""
+    if message.size > limits.opened_bytes:
+        yield f"opened_bytes={limits.opened_bytes}: of {message.size} bytes of a body no more were looked at for commands and their output"
+
+
+def too_much(messages: Iterable[Message], evidence: Evidence, limits: Limits) -> Iterator[Issue]:
+    """An issue for each message that would become too large."""
+    for one in messages:
+        if isinstance(one.operation, Absent) and one.operation.why is Why.OVER_LIMIT:
+            told = f"opened_bytes={limits.opened_bytes}: {one.operation.detail}"
+            yield Issue("wsman.limit", told, one.id, evidence.exchanges[one.exchange].capture)

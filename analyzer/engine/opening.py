@@ -13,13 +13,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.engine.budget import OPENING, UNBOUNDED, Budget
-from analyzer.engine.ends import place as place_of
-from analyzer.engine.ends import sides as sides_of
 from analyzer.engine.forks import spread
-from analyzer.engine.kept import affordable
+from analyzer.engine.forwarding import forwarding
+from analyzer.engine.kept import affordable, too_much, unlooked
 from analyzer.engine.missing import between, by_one_clock, missing_of, with_lost
 from analyzer.engine.operations import Found, operations
 from analyzer.engine.room import room_of, too_large
+from analyzer.engine.sides import place_of, sides_of
 from analyzer.engine.ticketing import NOBODY, Named
 from analyzer.formats.content import Room, codings, unpacked
 from analyzer.formats.holes import Holed, shown, text_of
@@ -30,6 +30,7 @@ from analyzer.psrp.methods import ran
 from analyzer.psrp.shells import Built, shells
 from analyzer.records.auth import Audience, Conversation, CredsspFacts, Identity, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
+from analyzer.records.forwarding import ForwardHalf, Forwarding
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.operations import CimHalf, CimOperation
@@ -46,6 +47,7 @@ from analyzer.settings import Limits
 from analyzer.wsman.cim import cim_half
 from analyzer.wsman.copies import once
 from analyzer.wsman.envelope import decoded, described_text, encoding_of, over
+from analyzer.wsman.forwarding import forward_half
 from analyzer.wsman.invoke import invoked
 from analyzer.wsman.structure import seen
 from analyzer.wsman.winrs import operation
@@ -71,6 +73,7 @@ class Contents(Struct, frozen=True, gc=False):
     """What is inside CredSSP logons, by conversation id."""
     issues: tuple[Issue, ...] = ()
     operations: tuple[CimOperation, ...] = ()
+    forwarding: Forwarding = Forwarding()
 
 
 class _Read(Struct, frozen=True, gc=False):
@@ -90,6 +93,8 @@ class _Read(Struct, frozen=True, gc=False):
     """What methods of CIM classes ran, by exchange."""
     cim: dict[str, list[CimHalf]]
     """What else is asked of resources, and answered, by exchange."""
+    forwarded: dict[str, list[ForwardHalf]]
+    """What sources of events and collectors said to each other, by exchange."""
 
 
 class _Tools(Struct, frozen=True, gc=False):
@@ -131,17 +136,18 @@ def contents(
     read = [by_chunk[place % _CHUNKS][place // _CHUNKS] for place in range(len(groups))]
     compressed = frozenset().union(*(one.compressed for one in read))
     for place, one in enumerate(read):
-        if not compressed.isdisjoint(one.plain) and not budget.spent(
-            OPENING
-        ):  # another client, or the proxy's other leg, said how this shell's streams are packed
+        again = not compressed.isdisjoint(one.plain)  # another client, or the proxy's other leg, said how this shell's streams are packed
+        if again and not budget.spent(OPENING):
             read[place] = _read(tools, groups[place], compressed)
     messages = dict(evidence.messages)
     clients = {identity: who.client for identity, who in named.items()}
     shell_operations: dict[str, list[Operation]] = {}
     methods: dict[str, list[Operation]] = {}
     cim: dict[str, list[CimHalf]] = {}
+    forwarded: dict[str, list[ForwardHalf]] = {}
     for one in read:
         cim.update(one.cim)
+        forwarded.update(one.forwarded)
         methods.update(one.invoked)
         messages.update(one.messages)
         clients.update(one.clients)
@@ -157,6 +163,7 @@ def contents(
         called = ran(own, {item.exchange: place_of(evidence, evidence.exchanges[item.exchange], clients, sides) for item in own})
         built = Built((*built.shells, *called.shells), (*built.commands, *called.commands))
     other = operations(evidence, messages, cim, lambda name: place_of(evidence, evidence.exchanges[name], clients, sides)) if cim else Found()
+    events = forwarding(evidence, messages, forwarded, lambda name: place_of(evidence, evidence.exchanges[name], clients, sides), limits)
     known = {(issue.code, issue.record) for issue in evidence.issues if issue.code == "wsman.limit"}
     told = tuple(issue for one in read for issue in one.issues if (issue.code, issue.record) not in known)
     late = sum(one.late for one in read)
@@ -167,7 +174,8 @@ def contents(
     told += tuple(_layers_cut(one) for one in built.commands if one.decoded is not None and len(one.decoded) >= MOST_OF_LAYERS)
     limit = f"object_bytes={limits.object_bytes}"
     told += tuple(Issue("wsman.limit", f"{limit}: {one.cut} objects of shell {one.id} are longer", capture=one.capture) for one in built.shells if one.cut)
-    return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, told + other.issues, other.operations)
+    told += (*other.issues, *events.issues)
+    return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, told, other.operations, events.forwarding)
 
 
 def _layers_cut(command: Command) -> Issue:
@@ -210,7 +218,7 @@ def _groups(evidence: Evidence) -> list[list[Talk]]:
 def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:
     """``compressed``: what is known of shells from elsewhere."""
     evidence = tools.evidence
-    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], 0, defaultdict(list), defaultdict(list))
+    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], 0, defaultdict(list), defaultdict(list), defaultdict(list))
     rooms = {talk.connection.id: Room(room_of(talk.connection, tools.limits)) for talk in talks}
     late = 0
     for place, (message, known, text) in enumerate(_texts(tools, talks, out.messages, out.clients, rooms)):
@@ -225,31 +233,29 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
             code, detail = odd or ("wsman.rejected-dtd", "a document type declaration")
             out.issues.append(Issue(code, detail, message.id, key_capture(half[1][0]), key_number(half[1][0])))
         if half is not None:
-            words = over(full, text, marks, tools.limits) if full.protection is Protection.SEALED else _unlooked(full, tools.limits)
+            words = over(full, text, marks, tools.limits) if full.protection is Protection.SEALED else unlooked(full, tools.limits)
             out.issues.extend(Issue("wsman.limit", one, full.id, evidence.exchanges[full.exchange].capture) for one in words)
         status = _status(evidence, full.exchange)
         found = None if half is None else operation(full, text, marks, half[0], half[1], out.compressed, status, rooms.get(_connection(evidence, full)))
         method = None if half is None or found is not None else invoked(full, text, half[0], half[1], status)
         found = found or method
-        half_of = None if half is None or status in _NOT_LOOKED_AT or marks.has_dtd else cim_half(full, text, half[0], half[1])
-        if half_of is not None:
-            out.cim[full.exchange].append(half_of)
+        if half is not None and status not in _NOT_LOOKED_AT and not marks.has_dtd:
+            told = forward_half(full, text, *half)
+            half_of = None if told is not None else cim_half(full, text, *half)
+            if half_of is not None:
+                out.cim[full.exchange].append(half_of)
+            if told is not None:
+                out.forwarded[full.exchange].append(told)
         if found is not None and status not in _NOT_LOOKED_AT:
             lacking = missing_of(evidence, full)
             found = found if lacking == 0 else replace(found, missing=lacking, unproved=full.protection is Protection.SEALED)
             (out.operations if method is None else out.invoked)[full.exchange].append(found)
             if found.shell_id and found.shell_id not in out.compressed:
                 out.plain.add(found.shell_id)
-    closed = (one for one in out.messages.values() if isinstance(one.operation, Absent) and one.operation.why is Why.OVER_LIMIT)
-    told = ((one, f"opened_bytes={tools.limits.opened_bytes}: {one.operation.detail}") for one in closed if isinstance(one.operation, Absent))
-    out.issues.extend(Issue("wsman.limit", words, one.id, evidence.exchanges[one.exchange].capture) for one, words in told)
+    out.issues.extend(too_much(out.messages.values(), evidence, tools.limits))
     out.issues.extend(too_large(evidence.connections[identity], tools.limits) for identity, room in rooms.items() if room.full)
-    return replace(out, late=late, operations=dict(out.operations), invoked=dict(out.invoked), cim=dict(out.cim), compressed=out.compressed - compressed)
-
-
-def _unlooked(message: Message, limits: Limits) -> Iterator[str]:
-    if message.size > limits.opened_bytes:
-        yield f"opened_bytes={limits.opened_bytes}: of {message.size} bytes of a body no more were looked at for commands and their output"
+    plain = {name: dict(getattr(out, name)) for name in ("operations", "invoked", "cim", "forwarded")}
+    return replace(out, **plain, late=late, compressed=out.compressed - compressed)
 
 
 def _left(tools: _Tools, talks: list[Talk], done: dict[str, Message]) -> int:

@@ -31,8 +31,9 @@ def with_sigma(evidence: Evidence, folders: Sequence[str], limits: Limits, budge
     from analyzer.sigma.bounds import Bounds
     from analyzer.sigma.hits import hits
 
-    found = hits(folders, evidence.commands, evidence.shells, Bounds(limits.sigma_hits, limits.searched_characters, budget.over(TELLING), budget.told()))
-    return replace(evidence, sigma_hits=found.hits, issues=(*evidence.issues, *found.issues))
+    bounds = Bounds(limits.sigma_hits, limits.searched_characters, budget.over(TELLING), budget.told())
+    found = hits(folders, evidence.commands, evidence.shells, evidence.forwarding.events, evidence.operations, bounds)
+    return replace(evidence, sigma_hits=found.hits, sigma_event_hits=found.events, issues=(*evidence.issues, *found.issues))
 
 
 def sighted(evidence: Evidence, asked: Mapping[str, Sequence[Detection]], limits: Limits, budget: Budget = UNBOUNDED) -> Evidence:

@@ -40,7 +40,7 @@ def texts_of(command: Command) -> list[str]:
 def event(command: Command, text: str, server: str, whole: str | None = None) -> Event:
     """A text of a command as a process that starts and as a piece of script. ``whole``: the text that it is a window of."""
     parent = _HOSTS.get(command.kind, f"{_SYSTEM}winrshost.exe")
-    image = _image(whole or text)
+    image = image_of(whole or text)
     fields = {
         "commandline": (text,),
         "scriptblocktext": (text,),
@@ -60,7 +60,7 @@ def event(command: Command, text: str, server: str, whole: str | None = None) ->
     return {name: values for name, values in fields.items() if values}
 
 
-def _image(text: str) -> str:
+def image_of(text: str) -> str:
     """A guess at the program's path: the first word, where Windows' own programs lie."""
     match = _WORD.match(text)
     word = next((group for group in match.groups() if group), "") if match else ""

@@ -1,4 +1,4 @@
-"""Whose a message is: the client's own end, the real server's, and who was logged on."""
+"""Where an exchange belongs, on whichever side of a proxy it was read: the client's own end, the real server's, and who was logged on."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ class Sides(NamedTuple):
     server: Mapping[str, str]
 
 
-def sides(evidence: Evidence) -> Sides:
-    """By connection, where hops lead to one host."""
+def sides_of(evidence: Evidence) -> Sides:
+    """The ends of all connections that a proxy joins."""
     near: dict[str, dict[str, None]] = defaultdict(dict)
     far: dict[str, dict[str, None]] = defaultdict(dict)
     for hop in evidence.hops:
@@ -42,7 +42,7 @@ def sides(evidence: Evidence) -> Sides:
     return Sides(ends(near, client=True), ends(far, client=False))
 
 
-def place(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str], sides: Sides) -> Place:
+def place_of(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str], sides: Sides) -> Place:
     """The client's own end and the real server's, whichever side was read, also where the other side of this exchange is not in the capture."""
     near, far = evidence.far.get(exchange.id), evidence.near.get(exchange.id)
     here = exchange.connection
