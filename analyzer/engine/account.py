@@ -29,6 +29,7 @@ def account(result: Result, about: Mapping[str, Any]) -> dict[str, object]:
         "thresholds": about.get("thresholds", {}),
         "arguments": about.get("arguments", []),
         "all_http": bool(scope and scope.all_http),
+        "negotiate": bool(scope and scope.negotiate),
         "scope": list(result.evidence.scope),
         "limits": asdict(limits) if limits else {},
         "limits_hit": [{"code": issue.code, "detail": issue.detail, "repeats": issue.repeats} for issue in result.evidence.issues if _is_limit(issue)],
