@@ -104,7 +104,7 @@ class Limits(Struct, frozen=True, gc=False):
     http2_frames: int = 1_000_000
     """Frames of one direction of an HTTP/2 connection."""
     seconds: float = 0.0
-    """Seconds of the processor that a run may take, about: connections are read until two fifths of them are over, bodies are opened until three fifths
+    """Seconds of the processor that a run may take, about: connections are read until two fifths of them are over, bodies are decrypted until three fifths
     are, and what was read is judged in the rest. 0 for as many as it needs."""
     connections: int = 5_000
     """Connections of a run that are read in any case; of more those with the fewest bytes are left out."""

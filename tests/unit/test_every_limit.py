@@ -160,6 +160,7 @@ ELSEWHERE = {
     "kdc_messages": "tests/unit/engine/test_kdc.py",
     "naming_datagrams": "tests/unit/capture/test_names.py",
     "host_events": "tests/unit/hostlogs/test_reading.py",
+    "forwarded_events": "tests/unit/wsman/test_forwarding.py",
     "icmp_errors": "tests/unit/capture/test_icmp.py",
     "http2_frames": "tests/unit/http/test_http2.py",
     "hash_tries": "tests/golden/test_given.py",
