@@ -288,7 +288,7 @@ def evidence(
         ordered = mended
         both = _both_sides(ordered, fetch)
     connections, exchanges, exchanges_of, all_messages, joined = both.connections, both.exchanges, both.exchanges_of, both.messages, both.joined
-    routed = routes(connections, exchanges_of, joined.hops, joined.legs, fetch)
+    routed = routes(connections, exchanges_of, joined.hops, joined.legs, fetch, by_product=not negotiate)
     icmp = icmp_of(connections, errors)
     silent = unanswered(connections, exchanges_of, captures, icmp, fetch, limits)
     near, far = {}, {}

@@ -84,7 +84,7 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Calla
     if evidence.negotiate:
         from analyzer.rules import negotiated
 
-        chosen = negotiated.asked(chosen)
+        chosen = tuple(rule for rule in chosen if rule.id in negotiated.RULES)
     by_rule = spread(lambda rule: None if settings.budget.spent() else list(rule.find(evidence, given.get(rule.id))), chosen, workers, done)
     found = [finding for some in by_rule for finding in some or ()]
     found = negotiated.told(found) if evidence.negotiate else found

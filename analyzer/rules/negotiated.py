@@ -6,12 +6,11 @@ compress it, close a connection when it likes, and let anybody read it.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
 from analyzer.records.finding import Finding
-from analyzer.rules.catalogue import Rule
 
 RULES: dict[str, str | None] = {
     "affinity.client-migrates": None,
@@ -35,6 +34,7 @@ RULES: dict[str, str | None] = {
     ),
     "auth.kerberos-error": None,
     "auth.kerberos-weak-etype": None,
+    "auth.negotiate-via-proxy-without-proxy-support": None,
     "auth.ntlm-blocked": None,
     "auth.ntlmv1": None,
     "auth.scheme-downgrade": None,
@@ -89,11 +89,6 @@ RULES: dict[str, str | None] = {
 _OWN = re.compile(r"(?<!Microsoft )(?<!Python )\b(a |A )?WinRM\b(?! [Cc]lient\b)('s)?( (?:requests?|responses?|connections?|packets?|messages?|servers?)\b)?")
 _RIGHTS = "served them with the rights of the first one."
 _MAYBE = "served them with the rights of the first one, unless the application lets anyone ask for this."
-
-
-def asked(rules: Sequence[Rule]) -> tuple[Rule, ...]:
-    """Those of the rules that are asked in this scope."""
-    return tuple(rule for rule in rules if rule.id in RULES)
 
 
 def told(findings: Iterable[Finding]) -> list[Finding]:
