@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SharedCase(Case):
-    """Made by `Case.with_pseudonyms`. Passwords are masked before names are replaced, and cannot be shown.
+    """Made by `with_pseudonyms`. Passwords are masked before names are replaced, and cannot be shown.
 
     What would hand out the evidence itself is refused: bytes of records, packets, moved files, lines for hashcat. `slice` writes packets with pseudonyms.
     """
@@ -84,9 +84,6 @@ class SharedCase(Case):
 
     def input_paths(self) -> list[str]:
         """Where the captures lie, so that nothing is written over them; it stands in no output."""
-        return self._inputs()
-
-    def _inputs(self) -> list[str]:
         return [one.path for one in self._before.evidence.captures]
 
     def slice(self, path: str | os.PathLike[str], *, findings: Sequence[str] = (), connections: Sequence[str] = (), clobber: bool = False) -> int:
@@ -145,8 +142,13 @@ class SharedCase(Case):
         return f"<SharedCase: {len(self.evidence.captures)} captures, {len(self.result.findings)} findings>"
 
 
-def shared(case: CaseTables, path: Path) -> SharedCase:
-    """The case with pseudonyms by the key file there, which is made where it is missing. `InputError`: it is no key file."""
+def with_pseudonyms(case: CaseTables, path: str | os.PathLike[str]) -> SharedCase:
+    """The same case to be shared: pseudonyms stand for hosts, addresses, users, domains, certificates and what was typed, by the key file there.
+
+    A key file that is missing is made, for its owner alone. `InputError`: what is there is none. `UsageError`: the case has no records.
+    """
+    from pathlib import Path
+
     from analyzer.case.hub import HubCase
     from analyzer.pseudonyms.keyfile import key_file
 
@@ -155,4 +157,12 @@ def shared(case: CaseTables, path: Path) -> SharedCase:
     if not isinstance(case, Case):
         msg = "pseudonyms need the records of a case: open its folder with analyzer.open_case"
         raise UsageError(msg)
-    return SharedCase(case, key_file(path, make=True))
+    return SharedCase(case, key_file(Path(path), make=True))
+
+
+def restored(text: str, path: Path) -> str:
+    """The text with the names that its pseudonyms stood for, by the key file there. `InputError`: it is none."""
+    from analyzer.pseudonyms.keyfile import key_file
+    from analyzer.pseudonyms.restoring import restorer
+
+    return restorer(key_file(path, make=False))(text)

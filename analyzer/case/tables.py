@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from analyzer.case.compared import Compared
     from analyzer.case.exports import Profile, TextForm
-    from analyzer.case.shared import SharedCase
     from analyzer.exports.registry import Export, Source
     from analyzer.reports.lines import Line
     from analyzer.reports.plots import Plots
@@ -183,17 +182,6 @@ class CaseTables(NamedTables):
         listed = self.manifest().get("inputs")
         found = [one.get(name) for one in listed if isinstance(one, dict) for name in ("absolute", "path")] if isinstance(listed, list) else []
         return [one for one in found if isinstance(one, str) and one]
-
-    def with_pseudonyms(self, path: str | os.PathLike[str]) -> SharedCase:
-        """The same case to be shared: pseudonyms stand for hosts, addresses, users, domains, certificates and what was typed, by the key file there.
-
-        A key file that is missing is made, for its owner alone. `InputError`: what is there is none.
-        """
-        from pathlib import Path
-
-        from analyzer.case.shared import shared
-
-        return shared(self, Path(path))
 
     def compare(self, other: CaseTables, *, names: tuple[str, str] = ("A", "B")) -> Compared:
         """This case (A) next to another one (B), step by step: the first difference, the findings about it, what else differs.

@@ -83,10 +83,9 @@ def read_case(captures: tuple[str, ...], given: Given, *, keeps_places: bool = F
         remark(f"winrm-analyzer: the settings of {CONFIG} in this folder are used (--no-config leaves them alone)")
     if len(captures) == 1 and api.is_case(captures[0]):
         case = _of_folder(captures[0], given)
-        return case if given.pseudonyms is None else case.with_pseudonyms(given.pseudonyms)
+        return _shared(case, given)
     case = _analyzed(captures, given, keeps_places=keeps_places and given.pseudonyms is None)
-    if given.pseudonyms is not None:
-        case = case.with_pseudonyms(given.pseudonyms)
+    case = _shared(case, given)
     for failure in case.failures:
         complain(failure)
     if case.empty:
@@ -116,6 +115,14 @@ def _of_folder(folder: str, given: Given) -> api.Case:
     for failure in case.failures:
         complain(failure)
     return case
+
+
+def _shared(case: api.Case, given: Given) -> api.Case:
+    if given.pseudonyms is None:
+        return case
+    from analyzer.case.shared import with_pseudonyms
+
+    return with_pseudonyms(case, given.pseudonyms)
 
 
 def _analyzed(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False) -> api.Case:

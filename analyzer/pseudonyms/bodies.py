@@ -5,6 +5,7 @@ import binascii
 import re
 import struct
 from collections.abc import Callable
+from functools import partial
 
 from analyzer.pseudonyms.records import field
 from analyzer.pseudonyms.texts import Texts
@@ -12,7 +13,6 @@ from analyzer.pseudonyms.tokens import token
 
 _LINE = re.compile(rb"[^\n]*\n?")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)(:[ \t]*)([^\r\n]*)([\r\n]*)")
-_FIRST = re.compile(rb"[^\r\n]*(?:HTTP/\d|[A-Z]{3,} )[^\r\n]*[\r\n]*")
 _SPLIT = re.compile(r"(<[^<>]*>)")
 _BASE64 = re.compile(r"\s*[A-Za-z0-9+/]{8,}={0,2}\s*")
 _FAULT = re.compile(r"<(?:\w+:)?(?:Text|Message|FaultDetail)\b")
@@ -51,12 +51,12 @@ def text(data: bytes, change: Callable[[str], str], blanks: Blanks) -> bytes:
 
 def head(data: bytes, texts: Texts, blanks: Blanks) -> bytes:
     """The lines of a head, or as many of them as there are."""
-    made = []
+    made: list[bytes] = []
     for line in _LINE.findall(data):
         found = _FIELD.fullmatch(line)
-        if found and not _FIRST.fullmatch(line):
-            name = found[1].decode("latin-1")
-            made.append(found[1] + found[2] + text(found[3], lambda value, name=name: field(name, value, texts), blanks) + found[4])  # type: ignore[misc]
+        if found and not line.startswith(b"HTTP/") and b" HTTP/" not in line:
+            value = text(found[3], partial(field, found[1].decode("latin-1"), texts=texts), blanks)
+            made.append(found[1] + found[2] + value + found[4])
         else:
             made.append(text(line, texts.other, blanks))
     return equal(b"".join(made), data, blanks)

@@ -1,6 +1,6 @@
 """X.509 certificates with pseudonyms (RFC 5280): names, serial number, and the public key, by which a certificate is found in public logs.
 
-Lengths stay. A certificate that was signed by its own key is so again, with a key that nobody keeps; the signature of an authority no longer fits.
+Lengths stay. A certificate that was signed by its own key is so again, with a key that is thrown away; the signature of an authority no longer fits.
 """
 
 from functools import lru_cache

@@ -1,8 +1,8 @@
 """TLS with pseudonyms (RFC 8446, RFC 5246): the name that a client asks for, and certificates, as far as they travel in clear. What is encrypted stays."""
 
 from analyzer.pseudonyms.bodies import Blanks, text
-from analyzer.pseudonyms.texts import Texts
 from analyzer.pseudonyms.certificates import certificate
+from analyzer.pseudonyms.texts import Texts
 from analyzer.pseudonyms.tokens import der
 
 _CHANGE_CIPHER, _ALERT, _HANDSHAKE, _DATA = 20, 21, 22, 23

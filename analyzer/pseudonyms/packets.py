@@ -116,9 +116,7 @@ def _packet(made: bytearray, kind: int, at: int, addresses: Addresses, change: C
     return _transport(made, protocol, begins, min(at + total, len(made)), pair, addresses, change, quoted=quoted)
 
 
-def _transport(  # noqa: PLR0913, PLR0917  what a segment is found by
-    made: bytearray, protocol: int, at: int, end: int, pair: tuple[bytes, bytes], addresses: Addresses, change: Change, *, quoted: bool
-) -> bool:
+def _transport(made: bytearray, protocol: int, at: int, end: int, pair: tuple[bytes, bytes], addresses: Addresses, change: Change, *, quoted: bool) -> bool:
     if protocol in _ERRORS:
         return _error(made, protocol, at, end, pair, addresses, change)
     if protocol not in (_TCP, _UDP):
@@ -142,7 +140,7 @@ def _transport(  # noqa: PLR0913, PLR0917  what a segment is found by
     return True
 
 
-def _error(made: bytearray, protocol: int, at: int, end: int, pair: tuple[bytes, bytes], addresses: Addresses, change: Change) -> bool:  # noqa: PLR0913, PLR0917  as above
+def _error(made: bytearray, protocol: int, at: int, end: int, pair: tuple[bytes, bytes], addresses: Addresses, change: Change) -> bool:
     """An ICMP error, with the packet that it quotes; a cut segment in it is enough."""
     if end < at + 8 or made[at] not in _ERRORS[protocol]:
         return False

@@ -7,7 +7,8 @@ Rogaway, Ciphers with Arbitrary Finite Domains, CT-RSA 2002), gives an order; th
 from collections.abc import Callable
 from hashlib import blake2b
 
-_ROUNDS = 8
+_FORTH = tuple(range(8))
+_BACK = _FORTH[::-1]
 
 
 class Permutation:
@@ -28,15 +29,14 @@ class Permutation:
         return self._step(number, -1, forbidden)
 
     def _step(self, number: int, by: int, forbidden: Callable[[int], bool]) -> int:
-        place = self._walk(number, range(_ROUNDS))
+        place = self._walk(number, _FORTH)
         while True:
             place = (place + by) % self.size
-            found = self._walk(place, reversed(range(_ROUNDS)))
+            found = self._walk(place, _BACK)
             if found == number or not forbidden(found):
                 return found
 
-    def _walk(self, number: int, rounds: range | reversed) -> int:  # type: ignore[type-arg]
-        order = tuple(rounds)
+    def _walk(self, number: int, order: tuple[int, ...]) -> int:
         while True:
             number = self._network(number, order)
             if number < self.size:
@@ -46,7 +46,7 @@ class Permutation:
         mask = (1 << self._half) - 1
         left, right = number >> self._half, number & mask
         for place in order:
-            if order[0] == 0:
+            if order is _FORTH:
                 left, right = right, left ^ self._round(place, right)
             else:
                 left, right = right ^ self._round(place, left), left

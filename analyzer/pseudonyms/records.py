@@ -17,32 +17,30 @@ from analyzer.pseudonyms.texts import Texts
 from analyzer.records.result import Result
 from analyzer.records.wsman import Output, Outputs
 
-_NAMES = {
-    *("Identity.user Identity.domain Identity.workstation NtlmToken.user NtlmToken.domain NtlmToken.workstation NtlmToken.target".split()),
-    *("NtlmToken.server_name NtlmToken.server_dns_name NtlmToken.server_domain NtlmToken.target_name KerberosToken.realm KerberosToken.spn".split()),
-    *("Conversation.target_name Conversation.spn Conversation.realm Conversation.server_name Token.user Token.realm".split()),
-    *("KdcMessage.client KdcMessage.realm KdcMessage.service TicketRefusal.service TicketRefusal.account NameClaim.name HostName.name".split()),
-    *("Logon.user Logon.domain Logon.spn Failure.user Finding.user Shell.user Command.user CimOperation.user KeyUse.account Name.text".split()),
-    *("Certificate.subject Certificate.issuer Certificate.common_name Certificate.names TlsFacts.server_name TlsFacts.wanted_name".split()),
-    *("Socks.host Socks.user ProxyHeader.authority HostEvent.user HostEvent.computer Fault.machine HashLine.user HashLine.domain".split()),
-    *("Command.asked_as Command.ran_as Shell.asked_as Shell.ran_as Fate.asked_as Fate.ran_as TicketKey.client TicketKey.service".split()),
-    "KerberosKey.principal",
+_FIELDS = {
+    "name": """
+        Identity.user Identity.domain Identity.workstation NtlmToken.user NtlmToken.domain NtlmToken.workstation NtlmToken.target NtlmToken.server_name
+        NtlmToken.server_dns_name NtlmToken.server_domain NtlmToken.target_name KerberosToken.realm KerberosToken.spn Conversation.target_name Conversation.spn
+        Conversation.realm Conversation.server_name Token.user Token.realm KdcMessage.client KdcMessage.realm KdcMessage.service TicketRefusal.service
+        TicketRefusal.account NameClaim.name HostName.name Logon.user Logon.domain Logon.spn Failure.user Finding.user Shell.user Command.user
+        CimOperation.user KeyUse.account Name.text Certificate.subject Certificate.issuer Certificate.common_name Certificate.names TlsFacts.server_name
+        TlsFacts.wanted_name Socks.host Socks.user ProxyHeader.authority HostEvent.user HostEvent.computer Fault.machine HashLine.user HashLine.domain
+        Command.asked_as Command.ran_as Shell.asked_as Shell.ran_as Fate.asked_as Fate.ran_as TicketKey.client TicketKey.service KerberosKey.principal
+    """,
+    "line": """
+        Command.text Command.decoded OutputRun.text Operation.command Operation.arguments MovedFile.name Sighting.line CimHalf.query CimHalf.selectors
+        CimHalf.arguments CimHalf.returned CimHalf.instances CimOperation.query CimOperation.selectors CimOperation.arguments CimOperation.returned
+        CimOperation.instances HostEvent.command_line HostEvent.data HostEvent.image Message.settings Capture.comments
+    """,
+    "other": "Request.target Page.title Page.text Fault.message Fault.detail ClearAnswer.status_line",
+    "hash": "TlsFacts.certificates Certificate.sha256",
+    "file": "Capture.path Capture.name HostLogs.files HostEvent.file GivenFile.name KeyUse.file SigmaHit.file",
+    "bytes": "Body.starts Conflict.used Conflict.other StreamPiece.data MovedFile.data Operation.creation",
+    "told": "Finding.title Finding.why Incident.title",
 }
-"""Fields that hold a name and nothing else."""
-_LINES = {
-    *("Command.text Command.decoded OutputRun.text Output.text Operation.command Operation.arguments MovedFile.name Sighting.line".split()),
-    *("CimHalf.query CimHalf.selectors CimHalf.arguments CimHalf.returned CimHalf.instances CimOperation.query CimOperation.selectors".split()),
-    *("CimOperation.arguments CimOperation.returned CimOperation.instances HostEvent.command_line HostEvent.data HostEvent.image".split()),
-    *("Message.settings Capture.comments".split()),
-}
-"""Fields that hold what somebody typed, a program printed, or a host logged."""
-_OTHERS = {"Request.target", "Page.title", "Page.text", "Fault.message", "Fault.detail", "ClearAnswer.status_line"}
-"""Fields with texts of protocols and pages."""
-_HASHES = {"TlsFacts.certificates", "Certificate.sha256", "Certificate.digest"}
-"""Hashes by which somebody else finds the name: certificates stand in public logs."""
-_FILES = {"Capture.path", "Capture.name", "HostLogs.files", "HostEvent.file", "GivenFile.name", "KeyUse.file", "SigmaHit.file"}
-_BYTES = {"Body.starts", "Conflict.used", "Conflict.other", "StreamPiece.data", "MovedFile.data", "Operation.creation"}
-"""Bytes as captured, which no table shows: they are left out."""
+"""What fields hold: a name and nothing else; what somebody typed, a program printed or a host logged; a text of a protocol or of a page; a hash by which others
+find the name (certificates stand in public logs); a file's name; bytes as captured, which no table shows and are left out; a sentence that may quote a line."""
+_KIND = {place: kind for kind, places in _FIELDS.items() for place in places.split()}
 _KEPT_FIELDS = frozenset(
     """
     accept accept-encoding accept-language cache-control connection content-encoding content-length content-type date etag expect expires keep-alive
@@ -53,7 +51,7 @@ _KEPT_FIELDS = frozenset(
 _AUTHENTICATION = {"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "authentication-info", "proxy-authentication-info"}
 _QUOTED = re.compile("\u201c([^\u201d]*+)(\u201d|\\Z)")
 _TELL = {"Finding.title", "Finding.why", "Incident.title"}
-_ENDING = re.compile(r"((?:\.[A-Za-z][A-Za-z0-9]{1,7})+)$")
+_ENDING = re.compile(r"((?:\.[A-Za-z][A-Za-z0-9]{1,7}){1,3})$")
 
 
 def names_of(result: Result) -> Iterator[str]:
@@ -61,7 +59,7 @@ def names_of(result: Result) -> Iterator[str]:
     for one in _structs(result):
         kind = type(one).__name__
         for name in one.__struct_fields__:
-            if f"{kind}.{name}" in _NAMES:
+            if _KIND.get(f"{kind}.{name}") == "name" or (kind, name) == ("Endpoint", "host"):
                 yield from _texts(getattr(one, name))
         if kind == "Header" and one.name.lower() in ("host", "x-forwarded-host", "x-forwarded-server", "x-original-host"):  # type: ignore[attr-defined]
             yield re.sub(r":\d+$", "", one.value)  # type: ignore[attr-defined]
@@ -113,10 +111,9 @@ def _structs(value: Any) -> Iterator[Struct]:  # noqa: ANN401  any part of a rec
         yield value
         for name in value.__struct_fields__:
             yield from _structs(getattr(value, name))
-    elif isinstance(value, tuple | list | Outputs):
-        if not isinstance(value, Outputs):
-            for one in value:
-                yield from _structs(one)
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from _structs(one)
     elif isinstance(value, Mapping):
         for one in value.values():
             yield from _structs(one)
@@ -144,32 +141,23 @@ class _Walk:
         kind = type(value).__name__
         for name in value.__struct_fields__:
             old = getattr(value, name)
-            new = self._field(f"{kind}.{name}", name, old, value)
+            new = self._field(f"{kind}.{name}", old, value)
             if new is not old:
                 changes[name] = new
         made = replace(value, **changes) if changes else value
         self._done[id(value)] = (value, made)
         return made
 
-    def _field(self, place: str, name: str, old: Any, record: Struct) -> Any:  # noqa: ANN401  any field
-        texts = self.texts
+    def _field(self, place: str, old: Any, record: Struct) -> Any:  # noqa: ANN401  any field
+        texts, kind = self.texts, _KIND.get(place)
         if place == "Header.value":
             return field(record.name, old, texts)  # type: ignore[attr-defined]
-        if place in _NAMES:
-            return self.value(old, texts.name)
-        if place in _LINES or (name == "text" and isinstance(record, Output)):
-            return self.value(old, texts.line)
-        if place in _OTHERS:
-            return self.value(old, texts.other)
-        if place in _FILES:
-            return self.value(old, lambda one: file_name(one, texts))
-        if place in _BYTES:
+        if kind == "bytes":
             return b""
-        if place in _HASHES:
+        if kind == "hash":
             return self.value(old, texts.known, lambda one: blake2b(one, digest_size=len(one), key=texts.hashing).digest() if one else one)
-        if place in _TELL:
-            return self.value(old, self._told)
-        return self.value(old, texts.known)
+        changes = {"name": texts.name, "line": texts.line, "other": texts.other, "file": lambda one: file_name(one, texts), "told": self._told}
+        return self.value(old, changes.get(kind or "", texts.known))
 
     def _told(self, text: str) -> str:
         """A sentence of ours; what it quotes of a command line is a line."""
@@ -180,21 +168,21 @@ class _Walk:
         return "".join((*pieces, self.texts.known(text[at:])))
 
     def value(self, value: Any, change: Callable[[str], str], hashed: Callable[[bytes], bytes] | None = None) -> Any:  # noqa: ANN401  any field
+        made = value
         if isinstance(value, str):
-            return value if isinstance(value, Enum) else change(value)
-        if isinstance(value, bytes):
-            return value if hashed is None else hashed(value)
-        if isinstance(value, Struct):
-            return self.struct(value)
-        if isinstance(value, Outputs):
-            return Outputs([self.struct(one) for one in value.runs]) if value.runs else value
-        if isinstance(value, Output):
-            return value._replace(text=self.texts.line(value.text))
-        if isinstance(value, tuple):
-            made = [self.value(one, change, hashed) for one in value]
-            if all(new is old for new, old in zip(made, value, strict=True)):
-                return value
-            return type(value)(*made) if hasattr(value, "_fields") else tuple(made)
-        if isinstance(value, Mapping):
-            return {name: self.value(one, change, hashed) for name, one in value.items()}
-        return value
+            made = value if isinstance(value, Enum) else change(value)
+        elif isinstance(value, bytes):
+            made = value if hashed is None else hashed(value)
+        elif isinstance(value, Struct):
+            made = self.struct(value)
+        elif isinstance(value, Outputs):
+            made = Outputs([self.struct(one) for one in value.runs]) if value.runs else value
+        elif isinstance(value, Output):
+            made = value._replace(text=self.texts.line(value.text))
+        elif isinstance(value, tuple):
+            parts = [self.value(one, change, hashed) for one in value]
+            if any(new is not old for new, old in zip(parts, value, strict=True)):
+                made = type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        elif isinstance(value, Mapping):
+            made = {name: self.value(one, change, hashed) for name, one in value.items()}
+        return made

@@ -1,6 +1,7 @@
 """A slice of packets with pseudonyms: all packets are looked at once, to put connections together, and once more to be written."""
 
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from analyzer.pseudonyms.bodies import Blanks
@@ -9,6 +10,7 @@ from analyzer.pseudonyms.packets import Segment, frame, segment
 from analyzer.pseudonyms.streams import Direction, directions
 from analyzer.pseudonyms.texts import Texts
 from analyzer.records.evidence import Evidence
+from analyzer.records.prefaces import Preface, Socks
 from analyzer.records.transport import Connection
 
 _TCP = 6
@@ -26,8 +28,6 @@ class Replacing:
     """Replaces the packets of a slice. ``left_out``: how many could not be; ``blanks``: what was blanked in those that could."""
 
     def __init__(self, evidence: Evidence, texts: Texts, packets: Iterable[Raw]) -> None:
-        import ipaddress
-
         self._texts = texts
         self.blanks = Blanks()
         self.left_out = 0
@@ -39,7 +39,6 @@ class Replacing:
         for one in evidence.connections.values():
             if one.tunnel_of is None:
                 self._flows[one.client.host, one.client.port, one.server.host, one.server.port] = one
-        self._named = ipaddress.ip_address
         self._directions = directions(evidence)
         for packet in packets:
             found = segment(packet.data, packet.link_type)
@@ -48,11 +47,11 @@ class Replacing:
                 if place is not None:
                     place.add(found.seq, found.payload)
         hosts = {host for one in evidence.connections.values() for host in (one.client.host, one.server.host)}
-        hosts |= {preface.host for one in evidence.connections.values() for preface in one.prefaces for preface in [preface] if getattr(preface, "host", None)}
-        addresses = [self._packed(host) for host in sorted(hosts)]
+        hosts |= {host for one in evidence.connections.values() for preface in one.prefaces for host in _hosts(preface) if host}
+        addresses = [address for host in sorted(hosts) if (address := self._packed(host))]
         for pair in self._directions.values():
-            for one in pair:
-                one.close(texts, self.blanks, [address for address in addresses if address])
+            for way in pair:
+                way.close(texts, self.blanks, addresses)
 
     def packet(self, packet: Raw) -> bytes | None:
         """The packet's bytes; None: it is left out."""
@@ -71,12 +70,12 @@ class Replacing:
 
     def _packed(self, host: str) -> bytes:
         try:
-            return self._named(host).packed
+            return ip_address(host).packed
         except ValueError:
             return b""
 
     def _place(self, key: int, found: Segment) -> Direction | None:
-        source, destination = str(self._named(found.source)), str(self._named(found.destination))
+        source, destination = str(ip_address(found.source)), str(ip_address(found.destination))
         ends = (source, found.ports[0], destination, found.ports[1])
         own = self._of.get(key)
         one = own if own is not None and not found.quoted else self._flows.get(ends) or self._flows.get((*ends[2:], *ends[:2]))
@@ -91,3 +90,7 @@ class Replacing:
         if place is not None:
             return place.bytes(found.seq, found.payload)
         return stream(found.payload, found.ports, self._texts, self.blanks)
+
+
+def _hosts(preface: Preface) -> tuple[str | None, ...]:
+    return (preface.host,) if isinstance(preface, Socks) else (preface.client_host, preface.server_host)

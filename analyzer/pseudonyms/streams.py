@@ -86,10 +86,10 @@ def directions(evidence: Evidence) -> dict[str, tuple[Direction, Direction]]:
     made = {}
     for one in evidence.connections.values():
         if one.tunnel_of is None:
-            parts = ([], [])
+            parts: tuple[list[Part], list[Part]] = ([], [])
             for connection, shifts in ((one, (0, 0)), *((tunnel, _shifts(one, tunnel)) for tunnel in inner.get(one.id, ()))):
                 for place in range(2):
-                    parts[place].extend(_parts(evidence, connection, place, shifts[place]))  # type: ignore[attr-defined]
+                    parts[place].extend(_parts(evidence, connection, place, shifts[place]))
             made[one.id] = (Direction(one.bases[0], sorted(parts[0])), Direction(one.bases[1], sorted(parts[1])))
     return made
 
@@ -186,7 +186,7 @@ def _preface(data: bytes, texts: Texts, blanks: Blanks, addresses: Sequence[byte
     while not data.startswith((b"PROXY", _PROXY_2)) and 0 <= at < len(data) - 3:
         size = data[at + 1]
         word = at + 2 + size
-        if size and word < len(data) and data[at + 2 : word].isascii() and 0 < data[word] and word + 1 + data[word] <= len(data):
+        if size and word < len(data) and data[at + 2 : word].isascii() and data[word] > 0 and word + 1 + data[word] <= len(data):
             made = made[: word + 1] + b"x" * data[word] + made[word + 1 + data[word] :]
             break
         at = data.find(b"\x01", at + 1)

@@ -22,7 +22,7 @@ _TOKENS = re.compile(
     r"|(?P<packed>(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9+/=]))"
     r"|(?P<word>[^\W_]+)"
 )
-_COMPOUND = re.compile(r"[^\W_][\w-]*(?:[.@\\/]+[\w$-]+)+|[^\W_]\w*(?:-\w+)+")
+_COMPOUND = re.compile(r"(?<![\w-])[^\W_](?:[\w-]*(?:[.@\\/]+[\w$-]+)+|\w*(?:-\w+)+)")
 _TAG = re.compile(r"(<[^<>]*>)")
 _PORT = re.compile(r":\d{1,5}$")
 _RECORDS = (b"\x14", b"\x15", b"\x16", b"\x17")
@@ -48,10 +48,14 @@ class Texts:
         self.addresses = Addresses(key, addresses)
         self._names: set[str] = set()
         self._compounds: set[str] = set()
+        self._hosts: set[str] = set()
         self._seen: dict[tuple[int, str], str] = {}
 
     def learn(self, name: str) -> None:
         """A name of this capture: it, and the words in it, are replaced in all texts; words of our own sentences only where the whole name stands."""
+        if ":" in name and _TOKENS.fullmatch(name):
+            self._hosts.add(name)
+            return
         found = [word.lower() for word in WORD.findall(name)]
         self._names.update(word for word in found if word not in self._said and word not in NAMED and not word.isdigit() and len(word) >= _SHORT)
         if found != [name.lower()]:
@@ -122,6 +126,9 @@ class Texts:
             made = self.addresses.hardware(bytes.fromhex(text.replace(":", "").replace("-", ""))).hex()
             signs = text[2].join(made[at : at + 2] for at in range(0, 12, 2))
             return signs.upper() if text.isupper() else signs
+        if kind == "v6" and text.rpartition(":")[0] in self._hosts:
+            host, colon, port = text.rpartition(":")
+            return self.addresses.text(host) + colon + port
         return self.addresses.text(text) if kind in ("v4", "v6") else text
 
     def _packed(self, text: str, word: Callable[[str], str]) -> str:
@@ -130,7 +137,7 @@ class Texts:
         if data is not None:
             made = self._unsealed(data) if data[:1] in _RECORDS and data[1:2] == b"\x03" else token(data, self)
             if made is None:
-                made = _as_text(data, self.line if word == self._in_line else lambda one: self.known(one))
+                made = _as_text(data, self.line if word == self._in_line else self.known)
             if made is not None and len(made) == len(data):
                 return base64.b64encode(made).decode()
         return WORD.sub(lambda one: word(one[0]), text)

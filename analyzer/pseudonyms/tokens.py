@@ -3,6 +3,7 @@
 Lengths stay. Responses, signatures and integrity codes (MIC) stay as well, so they no longer fit what they were made of.
 """
 
+import ipaddress
 import struct
 from typing import Protocol
 
@@ -128,8 +129,6 @@ def _nests(value: bytes) -> bool:
 
 
 def _address(value: bytes, names: Namer) -> bytes:
-    import ipaddress
-
     return ipaddress.ip_address(names.name(str(ipaddress.ip_address(value)))).packed
 
 

@@ -10,7 +10,7 @@ WORD = re.compile(r"[^\W_]+")
 _LETTERS, _DIGITS = "abcdefghijklmnopqrstuvwxyz", "0123456789"
 _BLOCKS = ((0x80, 0x24F), (0x250, 0x7FF), (0x800, 0xFFFF), (0x10000, 0x3FFFF))
 """Code points of which all letters take as many bytes in UTF-8; Latin letters stay Latin."""
-_PIECE = 48
+PIECE = 48
 """Characters of a word that are replaced together."""
 
 
@@ -51,7 +51,7 @@ class Words:
 
     def image(self, word: str) -> str:
         """The pseudonym of a word (`WORD`)."""
-        return "".join(self._piece(word[at : at + _PIECE]) for at in range(0, len(word), _PIECE))
+        return "".join(self._piece(word[at : at + PIECE]) for at in range(0, len(word), PIECE))
 
     def _piece(self, word: str) -> str:
         lower = folded(word)
