@@ -86,13 +86,30 @@ class SharedCase(Case):
         """Where the captures lie, so that nothing is written over them; it stands in no output."""
         return [one.path for one in self._before.evidence.captures]
 
-    def slice(self, path: str | os.PathLike[str], *, findings: Sequence[str] = (), connections: Sequence[str] = (), clobber: bool = False) -> int:
-        """Write the packets of findings and connections with pseudonyms in them, as long as they were. `blanked` tells what could not be replaced."""
+    def slice(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        findings: Sequence[str] = (),
+        connections: Sequence[str] = (),
+        keylogs: Sequence[str | os.PathLike[str]] = (),
+        clobber: bool = False,
+    ) -> int:
+        """Write the packets of findings and connections with pseudonyms in them, as long as they were. ``lacks`` then tells what was blanked or left out.
+
+        `UsageError`: ``keylogs``, with which others would read the names inside of TLS.
+        """
         from pathlib import Path
 
         from analyzer.case.exports import slice_with_pseudonyms
+        from analyzer.case.rereading import checked
+        from analyzer.case.stored import StoredCase
         from analyzer.case.writing import write_bytes
 
+        if keylogs:
+            self._refuse("keys that open TLS connections")
+        if isinstance(self._original, StoredCase):
+            checked(self._original.manifest())
         blocks, count, self.lacks = slice_with_pseudonyms(self._before, self.result, self._names, findings, connections)
         write_bytes(Path(path), blocks, self.input_paths(), clobber=clobber)
         self._key.write()

@@ -26,8 +26,8 @@ from analyzer.cli.restore import restore
 from analyzer.cli.schema import schema
 from analyzer.cli.serve import serve
 from analyzer.cli.settings_file import defaults
+from analyzer.cli.start import version
 from analyzer.errors import UsageError
-from analyzer.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ __all__ = ["cli", "parsed"]
 
 def _version(context: click.Context, _option: click.Parameter, asked: bool) -> None:  # noqa: FBT001  click's signature
     if asked and not context.resilient_parsing:
-        click.echo(f"winrm-analyzer, version {__version__} (packet kernel {api.kernel()})")
+        click.echo(version(), nl=False)
         context.exit()
 
 
@@ -137,8 +137,8 @@ def show(  # noqa: PLR0913 (one parameter per option)
 ) -> int:
     """Print one table as text, CSV, JSON or Parquet.
 
-    TABLE is captures, connections, conflicts, tls, exchanges, hops, authentications, messages, keys, shells, commands, streams, files, operations, drops,
-    proxies, parties, hosts, names, clocks, host_events, logons, requests, findings, incidents, issues or timeline.
+    TABLE is captures, connections, conflicts, tls, exchanges, hops, authentications, messages, keys, shells, commands, streams, files, operations,
+    subscriptions, deliveries, events, drops, proxies, parties, hosts, names, clocks, host_events, logons, requests, findings, incidents, issues or timeline.
 
     Times are UTC. CSV is safe to open in a spreadsheet; JSON and Parquet hold every text as captured, but for
     passwords, which are masked, best effort, unless --show-secrets is given.

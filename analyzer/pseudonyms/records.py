@@ -26,13 +26,15 @@ _FIELDS = {
         CimOperation.user KeyUse.account Name.text Certificate.subject Certificate.issuer Certificate.common_name Certificate.names TlsFacts.server_name
         TlsFacts.wanted_name Socks.host Socks.user ProxyHeader.authority HostEvent.user HostEvent.computer Fault.machine HashLine.user HashLine.domain
         Command.asked_as Command.ran_as Shell.asked_as Shell.ran_as Fate.asked_as Fate.ran_as TicketKey.client TicketKey.service KerberosKey.principal
+        LoggedEvent.computer ForwardHalf.machine Delivery.machine Delivery.user Subscription.machine
     """,
     "line": """
         Command.text Command.decoded OutputRun.text Operation.command Operation.arguments MovedFile.name Sighting.line CimHalf.query CimHalf.selectors
         CimHalf.arguments CimHalf.returned CimHalf.instances CimOperation.query CimOperation.selectors CimOperation.arguments CimOperation.returned
         CimOperation.instances HostEvent.command_line HostEvent.data HostEvent.image Message.settings Capture.comments
+        Subscribed.name Subscribed.selects Subscribed.suppresses Subscribed.query LoggedEvent.data LoggedEvent.message LoggedEvent.user_sid
     """,
-    "other": "Request.target Page.title Page.text Fault.message Fault.detail ClearAnswer.status_line",
+    "other": "Request.target Page.title Page.text Fault.message Fault.detail ClearAnswer.status_line Subscribed.deliver_to Delivery.name Delivery.path ForwardedEvent.name",
     "hash": "TlsFacts.certificates Certificate.sha256",
     "file": "Capture.path Capture.name HostLogs.files HostEvent.file GivenFile.name KeyUse.file SigmaHit.file",
     "bytes": "Body.starts Conflict.used Conflict.other StreamPiece.data MovedFile.data Operation.creation",

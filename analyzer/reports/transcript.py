@@ -16,6 +16,7 @@ from analyzer.records.result import Result
 from analyzer.records.wsman import Command, Missing, Shell
 from analyzer.reports.asked import operation_lines
 from analyzer.reports.facts import counted
+from analyzer.reports.forwarded import forwarding_lines
 from analyzer.reports.lines import BLANK, Line, Span, line
 from analyzer.reports.processes import process_lines
 from analyzer.tables.times import on_screen
@@ -59,9 +60,10 @@ def transcript(result: Result, *, mask: bool, width: int | None = None) -> Itera
         yield from _shell(result, shell, commands.get((shell.server, shell.id), []), room)
         yield BLANK
     yield from operation_lines(result)
+    yield from forwarding_lines(result)
     read = {name for shell in result.shells for name in shell.connections}
     yield from process_lines(result.evidence, tuple(name for name in result.evidence.connections if name not in read))
-    if not result.shells and not result.evidence.operations:
+    if not result.shells and not result.evidence.operations and not result.evidence.forwarding.deliveries:
         yield line("no shell whose messages could be read; `winrm-analyzer info` tells which keys would decrypt the rest")
     elif mask:
         yield line(Span(_NOTE, "dim"))
