@@ -34,7 +34,10 @@ _FIELDS = {
         CimOperation.instances HostEvent.command_line HostEvent.data HostEvent.image Message.settings Capture.comments
         Subscribed.name Subscribed.selects Subscribed.suppresses Subscribed.query LoggedEvent.data LoggedEvent.message LoggedEvent.user_sid
     """,
-    "other": "Request.target Page.title Page.text Fault.message Fault.detail ClearAnswer.status_line Subscribed.deliver_to Delivery.name Delivery.path ForwardedEvent.name",
+    "other": """
+        Request.target Page.title Page.text Fault.message Fault.detail ClearAnswer.status_line
+        Subscribed.deliver_to Delivery.name Delivery.path ForwardedEvent.name
+    """,
     "hash": "TlsFacts.certificates Certificate.sha256",
     "file": "Capture.path Capture.name HostLogs.files HostEvent.file GivenFile.name KeyUse.file SigmaHit.file",
     "bytes": "Body.starts Conflict.used Conflict.other StreamPiece.data MovedFile.data Operation.creation",
