@@ -131,6 +131,8 @@ class _Walk:
         if silent and not number(row, "client_bytes"):
             outcome = "refused (reset)" if close == "reset" else "never answered"
             outcome = f"{outcome}, ICMP {row['icmp']}" if row["icmp"] else outcome
+        if row["socks_version"]:
+            outcome += f", SOCKS {text(row, 'socks_version')}{' with a user name' if row['socks_user'] else ''}"
         path = "direct" if row["role"] == "direct" else "through a proxy"
         details = (("path", path), ("server port", text(row, "server_port")), ("smallest TTL of the server", text(row, "server_ttl")))
         return Step("connect", "connection", outcome, frozenset({name}), text(row, "packets"), text(row, "capture"), number(row, "first_time"), (), details)
