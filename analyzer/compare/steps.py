@@ -14,8 +14,8 @@ _STEPS = 20_000
 """Of one client."""
 _TLS = ("version", "cipher", "certificate_subject", "certificate_validity", "name_matches")
 _ASKS = ("401", "407")
-TRAVEL = ("request's HTTP version", "response's HTTP version", "forwarded as", "header fields that the proxy changed")
-"""Details of how a request travelled."""
+TRAVEL = ("request's HTTP version", "response's HTTP version", "forwarded as", "header fields that the proxy changed", "encryption type of the ticket")
+"""Details of how a request travelled, and what with."""
 _FATES = {"refused": "answered", "fault": "answered", "error_by_server": "server answered", "error_by_proxy": "proxy answered", "cut": "cut by a close"}
 
 
@@ -160,6 +160,7 @@ class _Walk:
             ("offers", text(own, "offers")),
             ("round trips", text(row, "round_trips")),
             ("service name (SPN)", text(own, "spn") or text(own, "target_name")),
+            ("encryption type of the ticket", text(own, "etype")),
             ("message encryption agreed", "" if own.get("sealing") is None else "yes" if own["sealing"] else "no"),
             *self._way(first),
         )

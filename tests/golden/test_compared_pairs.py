@@ -37,6 +37,7 @@ TWINS = {
         tls-certificate-self-signed-13 https-to-5985
     """,
     "kdc-ticket-healthy": "kdc-unknown-spn",
+    "kdc-two-tickets-healthy": "kdc-forged-ticket",
     "long-pause-healthy": "firewall-forgets-reset firewall-forgets-silently",
     "nginx-pooled-single-client-healthy": "nginx-pooled-second-client",
     "nginx-upstream-busy-healthy": "nginx-upstream-idle nginx-upstream-idle-close",

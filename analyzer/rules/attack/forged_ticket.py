@@ -69,7 +69,7 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Marked]:
                 if found:
                     kdc = tuple(dict.fromkeys(packet for packets in found.values() for packet in packets))
                     marked = Marked(token, tuple(mark for mark in Mark if mark in found), kdc, lasts)
-                    yield Sign(marked, (step.exchange,), (*kdc, *step.packets[:1]), (conversation.connection,), user=who(conversation))
+                    yield Sign(marked, (step.exchange,), (*step.packets[:1], *kdc), (conversation.connection,), user=who(conversation))
                 break
 
 
@@ -140,12 +140,12 @@ def _strong(tell: Tell[Marked]) -> bool:
 
 def why(tell: Tell[Marked]) -> str:
     first = tell.first.fact
-    long = f" It lasts {first.lasts_s / _HOUR / 24:,.0f} days." if first.lasts_s is not None and Mark.LONG in first.marks else ""
+    lasts = f": {first.lasts_s / _HOUR / 24:,.0f} days" if first.lasts_s is not None else ""
     seen = f" It is compared with {tell.packet(first.kdc[0])}." if first.kdc else ""
-    signs = " ".join(f"{mark.value}." for mark in first.marks)
+    signs = " ".join(f"{mark.value}{lasts if mark is Mark.LONG else ''}." for mark in first.marks)
     return (
         f"{tell.connection.client.host} used {counted(tell.count, 'ticket')} for {first.token.spn or 'a service without a name'} at "
-        f"{server_words(tell.connection)}. The first is {where(tell)}. {signs}{long}{seen} Each sign has harmless causes, too."
+        f"{server_words(tell.connection)}. The first is {where(tell)}. {signs}{seen} Each sign has harmless causes, too."
     )
 
 
