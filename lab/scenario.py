@@ -70,7 +70,8 @@ class Scenario:
     before it was kept, `witness` a second recording elsewhere that has to show the same exchanges, `link` what lies between
     client and router, `device` what happens on the path. `ambiguous`: nothing on the wire tells which exchange is which behind
     the proxy. `unrelated`: no WinRM.
-    `forged`: a ticket that the KDC did not issue lies there for clients with the option `ticket`. `kdc_too`: what clients say to the KDC over UDP is recorded as well. `parties` are those of truth.json where the proxies' configuration does not tell them.
+    `forged`: a ticket that the KDC did not issue lies there for clients with the option `ticket`.
+    `kdc_too`: what clients say to the KDC over UDP is recorded as well. `parties` are those of truth.json where the proxies' configuration does not tell them.
     """
 
     name: str
