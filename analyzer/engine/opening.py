@@ -16,12 +16,12 @@ from analyzer.engine.forks import spread
 from analyzer.engine.missing import between, by_one_clock, missing_of, with_lost
 from analyzer.engine.operations import Found, operations
 from analyzer.engine.room import room_of, too_large
+from analyzer.engine.shell_limits import reached
 from analyzer.engine.ticketing import NOBODY, Named
 from analyzer.formats.content import Room, codings, unpacked
 from analyzer.formats.holes import Holed, shown, text_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog, key_log
-from analyzer.psrp.layers import MOST as MOST_OF_LAYERS
 from analyzer.psrp.methods import ran
 from analyzer.psrp.shells import Built, Place, shells
 from analyzer.records.auth import Audience, Conversation, CredsspFacts, Identity, Mechanism, Outcome
@@ -44,6 +44,7 @@ from analyzer.wsman.cim import cim_half
 from analyzer.wsman.copies import once
 from analyzer.wsman.envelope import decoded, described_text, encoding_of
 from analyzer.wsman.invoke import invoked
+from analyzer.wsman.properties import listed
 from analyzer.wsman.structure import seen
 from analyzer.wsman.winrs import operation
 
@@ -83,6 +84,8 @@ class _Read(Struct, frozen=True, gc=False):
     """What methods of CIM classes ran, by exchange."""
     cim: dict[str, list[CimHalf]]
     """What else is asked of resources, and answered, by exchange."""
+    listings: list[Operation]
+    """What servers say of shells where they are asked for them."""
 
 
 class _Tools(Struct, frozen=True, gc=False):
@@ -133,7 +136,9 @@ def contents(
     kept += between(evidence, kept)
     sides = _sides(evidence)
     places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}
-    built = shells(by_one_clock(evidence, kept), places, limits.object_bytes)
+    listings = sorted((listing for one in read for listing in one.listings), key=lambda one: (one.ts_ns, one.message))
+    places |= {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients, sides) for item in listings}
+    built = shells(by_one_clock(evidence, kept), places, limits.object_bytes, listings)
     if methods:
         own = once(evidence, messages, {identity: methods[identity] for identity in evidence.exchanges if identity in methods}).operations
         called = ran(own, {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients, sides) for item in own})
@@ -141,16 +146,8 @@ def contents(
     other = operations(evidence, messages, cim, lambda name: _place(evidence, evidence.exchanges[name], clients, sides)) if cim else Found()
     known = {(issue.code, issue.record) for issue in evidence.issues if issue.code == "wsman.limit"}
     told = tuple(issue for one in read for issue in one.issues if (issue.code, issue.record) not in known)
-    told += tuple(_layers_cut(one) for one in built.commands if one.decoded is not None and len(one.decoded) >= MOST_OF_LAYERS)
-    limit = f"object_bytes={limits.object_bytes}"
-    told += tuple(Issue("wsman.limit", f"{limit}: {one.cut} objects of shell {one.id} are longer", capture=one.capture) for one in built.shells if one.cut)
+    told += tuple(reached(built, limits))
     return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, told + other.issues, other.operations)
-
-
-def _layers_cut(command: Command) -> Issue:
-    number = key_number(command.packets[0]) if command.packets else None
-    told = f"layers={MOST_OF_LAYERS} characters: what is encoded in command {command.id} was decoded up to there"
-    return Issue("wsman.limit", told, command.id, command.capture, number)
 
 
 def _credssp(tools: _Tools) -> dict[str, CredsspFacts]:
@@ -187,7 +184,7 @@ def _groups(evidence: Evidence) -> list[list[Talk]]:
 def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:
     """``compressed``: what is known of shells from elsewhere."""
     evidence = tools.evidence
-    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], defaultdict(list), defaultdict(list))
+    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], defaultdict(list), defaultdict(list), [])
     rooms = {talk.connection.id: Room(room_of(talk.connection, tools.limits)) for talk in talks}
     for message, known, text in _texts(tools, talks, out.messages, out.clients, rooms):
         marks, odd = seen(text)
@@ -204,6 +201,9 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
         half_of = None if half is None or status in _NOT_LOOKED_AT or marks.has_dtd else cim_half(full, text, half[0], half[1])
         if half_of is not None:
             out.cim[full.exchange].append(half_of)
+        shown_shells = listed(full, text) if half is not None and not marks.has_dtd else ()
+        if shown_shells and half is not None:
+            out.listings.append(Operation(full.id, full.exchange, False, half[0], half[1], "listing", said=shown_shells))  # noqa: FBT003
         if found is not None and status not in _NOT_LOOKED_AT:
             lacking = missing_of(evidence, full)
             found = found if lacking == 0 else replace(found, missing=lacking, unproved=full.protection is Protection.SEALED)

@@ -26,7 +26,7 @@ from analyzer.records.wsman import Command, Output, Shell
 from analyzer.reports.spans import STARS, Span, found_in, merged, part, without
 from analyzer.reports.spellings import SHORTEST, forms
 from analyzer.reports.transcript import BYTE_STREAMS
-from analyzer.reports.typed_json import json_without, logs_without, operation_without
+from analyzer.reports.typed_json import JSON_COLUMNS, json_without, logs_without, objects_without, operation_without, shell_without
 from analyzer.reports.typed_late import arguments_in, dialect_of, secrets_in
 from analyzer.tables.column import Table, Value
 
@@ -45,17 +45,16 @@ _QUOTED = re.compile("\u201c([^\u201d]*+)(\u201d|\\Z)")
 """What a finding quotes of a command line; rules put it in these marks (`rules.attack`)."""
 _LEARNED = 6
 """Characters, of at least two kinds, of a secret in a command that is looked for in what came back, too."""
-_MOST_LEARNED = 1000
 _HEX = r"[0-9A-Fa-f]{8,}"
 _ALL_HEX_AS_ZERO = bytes(ord("0") if chr(code) in "0123456789abcdefABCDEF" else ord(" ") for code in range(256))
-_LONG = 1000
-_BASE64_CHAR = "[A-Za-z0-9+/_-]"
-_BLOB = rf"{_BASE64_CHAR}{{24,}}=*"
+_LONG, _MOST_LEARNED = 1000, 1000
+_BLOB = r"[A-Za-z0-9+/_-]{24,}=*"
 _SCHEME = r"[A-Za-z-]{0,20}"
 """An authentication scheme by itself, as in an offer."""
 TYPED = {
     "commands": ("text", "text_decoded"),
-    "streams": ("text",),
+    "streams": ("text", "object", "error_position"),
+    "shells": ("name", "working_directory", "environment", "application_arguments", "private_data", "history", "facts"),
     "exchanges": ("target",),
     "ladders": ("head",),
     "timeline": ("message",),
@@ -217,7 +216,7 @@ class Mask:
             if table.name == "findings" and name in ("title", "why"):
                 filters[place] = self.quoting
             elif name in typed:
-                filters[place] = self.json if table.name == "operations" or name == "data" else self.typed
+                filters[place] = self.json if table.name == "operations" or name in JSON_COLUMNS else self.typed
             elif name not in OURS:
                 filters[place] = self.named if name in NAMES else self.known
         return [tuple(filters[at](cell) if isinstance(cell, str) and at in filters else cell for at, cell in enumerate(row)) for row in rows]
@@ -276,6 +275,8 @@ class Mask:
             for place, text in zip(places, self._apart(whole, pieces, (*spans, *found_in(whole, learned)), len(between)), strict=True):
                 if text != outputs[place].text:
                     made[place] = outputs[place]._replace(text=text)
+        if any(output.json is not None for output in outputs):
+            made = objects_without(made, self.json, self.typed, Mask(learned).known, _INPUTS if secret_input else ())
         return one.outputs if all(new is old for new, old in zip(made, outputs, strict=True)) else tuple(made)
 
     def _encoded(self, original: str, text: str, decoded: str) -> str:
@@ -288,7 +289,7 @@ class Mask:
         return hidden if found else re.sub(_BLOB, STARS, hidden)
 
     def _shell(self, one: Shell) -> Shell:
-        return replace(one, user=self._maybe(one.user), resource_uri=self._maybe(one.resource_uri))
+        return shell_without(one, self.json, self.typed, self._maybe)
 
     def _finding(self, one: Finding) -> Finding:
         return replace(one, title=self.quoting(one.title), why=self.quoting(one.why), advice=self.known(one.advice), user=self._maybe(one.user))

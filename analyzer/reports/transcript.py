@@ -13,11 +13,13 @@ from itertools import groupby
 from analyzer.formats.text import cells, visible
 from analyzer.records.ids import key_number
 from analyzer.records.result import Result
+from analyzer.records.sessions import ShellEvent
 from analyzer.records.wsman import Command, Missing, Shell
 from analyzer.reports.asked import operation_lines
 from analyzer.reports.facts import counted
 from analyzer.reports.lines import BLANK, Line, Span, line
 from analyzer.reports.processes import process_lines
+from analyzer.reports.sessions import EVENTS, error_words, event_words, session_lines
 from analyzer.tables.times import on_screen
 
 LABELS = {
@@ -37,7 +39,7 @@ LABELS = {
 }
 """Stream to the word before its texts."""
 BYTE_STREAMS = frozenset({"stdin", "stdout", "stderr"})
-_STYLES = {"ERR": "red", "WARN": "yellow", "IN": "cyan", "RUN": "bold", "DECODED": "magenta", "WHO": "bold red", "MISSING": "bold red"}
+_STYLES = {"ERR": "red", "WARN": "yellow", "IN": "cyan", "RUN": "bold", "DECODED": "magenta", "WHO": "bold red", "SESSION": "bold", "MISSING": "bold red"}
 BEGINNING = "(its beginning is not in the capture)"
 _NOTE = "Passwords and keys that were given are masked, in any spelling; others where they look like a password, which is best effort."
 _LINE = 4000
@@ -77,10 +79,24 @@ def _shell(result: Result, shell: Shell, commands: list[Command], room: int | No
         asked, ran = (" and ".join(names) or "no logon in the capture" for names in (shell.asked_as, shell.ran_as))
         yield line(f"  asked as {asked}, ran as {ran}")
     yield from process_lines(result.evidence, (shell.id, *shell.connections))
+    for told in session_lines(shell):
+        yield from _text(room, (), "SESSION", told)
     for one in shell.missing:
         yield from _missing(one, room)
+    events = deque(shell.events)
     for command in commands:
+        while events and events[0].ts_ns <= command.first_ns:
+            yield from _event(events.popleft(), room)
         yield from _command(command, room)
+    for event in events:
+        yield from _event(event, room)
+
+
+def _event(event: ShellEvent, room: int | None) -> Iterator[Line]:
+    """What was done to the shell as a whole, between its commands; a state is told where it says that something went wrong."""
+    if event.what == "state" and ":" not in event.text:
+        return
+    yield from _text(room, event.packets, EVENTS[event.what], event_words(event), ts_ns=event.ts_ns)
 
 
 def _command(command: Command, room: int | None) -> Iterator[Line]:
@@ -100,6 +116,8 @@ def _command(command: Command, room: int | None) -> Iterator[Line]:
         text = separator.join(output.text for output in told)
         remarks = [word for word, said in (("incomplete", not whole), ("no signature proves it", unproved)) if said]
         yield from _text(room, packets, LABELS.get(stream, stream.upper()), f"{text} ({', '.join(remarks)})" if remarks else text)
+        for place in error_words(told) if stream == "error" else ():
+            yield from _text(room, packets, "AT", place)
     for one in lacking:
         yield from _missing(one, room)
     words = [word for word in (command.state, None if command.exit_code is None else f"exit code {command.exit_code}") if word]
