@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from msgspec.json import decode
 
+from analyzer.hostlogs.service import Where, of_service
 from analyzer.records.evidence import Evidence
 from analyzer.records.hostlogs import HostEvent, HostJoin, Joined
 from analyzer.records.story import Logon
@@ -45,6 +46,7 @@ def joined(evidence: Evidence, events: Sequence[HostEvent]) -> tuple[HostJoin, .
     made.logons()
     made.processes()
     made.below()
+    made.service()
     order = {(one.file, one.place): place for place, one in enumerate(events)}
     return tuple(sorted(made.found, key=lambda one: (order[one.event.file, one.event.place], one.subject or "")))
 
@@ -195,6 +197,13 @@ class _Joining:
             sure = (_BY_ONLY if same else _BY_USER) if alone else _BY_TIME
             self.add(event, Joined.PROCESS, subject, words if alone else f"{words}; {len(near)} shells began then", sure, first)
             self.processes_of.setdefault((event.computer.lower(), event.process_id or 0), subject)
+
+    def service(self) -> None:
+        """WinRM's own log, of what is not joined by a process id."""
+        rest = [one for one in self.events if (one.file, one.place) not in self.taken]
+        where = Where(self.address, self.names, lambda event, host, at: self.is_near(event, host, at, at))
+        for one in of_service(self.evidence, rest, self.data, where):
+            self.add(one.event, one.joined, one.subject, one.basis, one.confidence, one.at_ns)
 
     def _beginnings(self) -> list[Connection]:
         """Of each client and server the connections that begin while none of theirs is open: later ones of one shell begin while it is."""

@@ -32,7 +32,7 @@ _KINDS: dict[str, frozenset[int]] = {
     "security": frozenset({4624, 4648, 4688, 4689, 4768, 4769, 4776, 5156}),
     "sysmon": frozenset({1, 3, 5, 8, 11, 22, 23}),
     "powershell": frozenset({400, 403, 800, 4103, 4104, 8193, 8194, 8195, 8196, 8197, 12039, 32868, 53504}),
-    "winrm": frozenset({6, 8, 11, 15, 16, 33, 91, 142, 161, 162, 169, 182, 192, 193}),
+    "winrm": frozenset({6, 8, 11, 15, 16, 33, 91, 142, 161, 162, 164, 169, 182, 192, 193}),
 }
 """What is looked at, by a word of the channel."""
 

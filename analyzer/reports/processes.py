@@ -62,6 +62,7 @@ def logs_told(evidence: Evidence) -> str:
         f"{counted(logs.events, 'event')} in {counted(len(logs.files), 'file')}",
         f"{len(ours & known):,} of {counted(len(ours), 'WinRM connection')} logged by a host",
         *([counted(by_kind[Joined.LOGON], "event") + " about logons"] if by_kind[Joined.LOGON] else []),
+        *([counted(by_kind[Joined.SHELL], "event") + " about shells"] if by_kind[Joined.SHELL] else []),
         *([counted(by_kind[Joined.PROCESS] + by_kind[Joined.CHILD], "start") + " of processes in shells"] if by_kind[Joined.PROCESS] else []),
         *([counted(by_kind[Joined.NOT_SEEN], "event") + " that the packets do not show"] if by_kind[Joined.NOT_SEEN] else []),
     ]

@@ -43,7 +43,8 @@ _COLUMNS: tuple[Column[EventRow], ...] = (
         "joined",
         Dtype.TEXT,
         lambda row: row.one.joined.value,
-        "`connection`, `logon`, `process` (that a shell runs in), `child` (below it), `activity` of these, or `not_seen`: the packets do not show it.",
+        "`connection`, `session` (a client opened one, by WinRM's own log), `logon`, `shell` (by the same log), `process` (that a shell runs in), `child` "
+        "(below it), `activity` of these, or `not_seen`: the packets do not show it.",
     ),
     Column("subject", Dtype.TEXT, lambda row: row.one.subject, "The connection, logon or shell; of a shell that could not be read its first connection."),
     Column("basis", Dtype.TEXT, lambda row: row.one.basis, "What is equal on both sides."),

@@ -3,7 +3,6 @@
 Everything that comes from packets is taken from tshark's dissection, not from the analyzer, so that a join of the two says something.
 """
 
-import csv
 import json
 import subprocess
 from dataclasses import dataclass
@@ -11,9 +10,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-CAPTURE = HERE.parents[1] / "sample_pcaps" / "nginx-pooled-second-client" / "capture.pcapng"
-SERVER, SERVER_AHEAD_S = "10.20.2.20", 1.25
-"""Where the event log is from, and how far its clock is ahead of the capture's."""
+SAMPLES = HERE.parents[1] / "sample_pcaps"
+CAPTURE = SAMPLES / "nginx-pooled-second-client" / "capture.pcapng"
+SESSION = SAMPLES / "evil-winrm-py-session" / "capture.pcap"
+SERVER, PROXY = "10.20.2.20", "10.20.2.1"
+"""Where the event logs are from, and the proxy before it. Its clock is the capture's: the lab's hosts share one."""
+COMPUTER = "SRV01.lab.example"
+CHANNELS = {
+    "Security": "Microsoft-Windows-Security-Auditing",
+    "Microsoft-Windows-WinRM/Operational": "Microsoft-Windows-WinRM",
+    "Microsoft-Windows-PowerShell/Operational": "Microsoft-Windows-PowerShell",
+}
+"""Event logs, and the provider that writes into each."""
+HOST = "C:\\Windows\\System32\\wsmprovhost.exe"
+HOST_ID, SERVICES_ID = 0x1A2C, 0x3D8
+"""Process ids: of the one that a PowerShell shell runs in, and of the service that starts it."""
+RUN = (("whoami", 0x1B40), ("hostname", 0x1B78))
+"""Programs that the session's commands start, in their order, with process ids."""
+ASKED = (7, 11)
+"""Which request of the capture, from 0, carries each of these commands (the sample's transcript, opened with its secrets)."""
 CONN = {
     "ts": "time",
     "uid": "string",
@@ -32,8 +47,8 @@ CONN = {
     "community_id": "string",
 }
 """Columns of Zeek's conn.log and their types."""
-LOGON = "An account was successfully logged on."
-SHELL = "Creating WSMan shell on server with ResourceUri: http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
+SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd"
+POWERSHELL = "http://schemas.microsoft.com/powershell/Microsoft.PowerShell"
 
 
 @dataclass(slots=True)
@@ -50,10 +65,10 @@ class Flow:
     packets: list[int]
 
 
-def dissected(condition: str, *fields: str) -> list[list[str]]:
+def dissected(condition: str, *fields: str, capture: Path = CAPTURE) -> list[list[str]]:
     """The fields of the packets that fit, as tshark prints them."""
     arguments = [part for field in fields for part in ("-e", field)]
-    command = ["tshark", "-r", str(CAPTURE), "--enable-protocol", "communityid", "-Y", condition, "-T", "fields", *arguments]
+    command = ["tshark", "-r", str(capture), "--enable-protocol", "communityid", "-Y", condition, "-T", "fields", *arguments]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return [line.split("\t") for line in done.stdout.splitlines()]
 
@@ -110,23 +125,65 @@ def _event(time: float, kind: str, flow: Flow) -> dict[str, object]:
 
 
 def windows() -> None:
-    """events.csv: what a server would have logged, at the times of the packets plus the offset of its clock."""
-    times = [float(time) + SERVER_AHEAD_S for (time,) in dissected(f"http.response.code == 200 && ip.src == {SERVER}", "frame.time_epoch")]
-    account = {"Computer": "SRV01.lab.example", "TargetUserName": "alice", "TargetDomainName": "LAB"}
-    logon = {
-        "LogonType": 3,
-        "AuthenticationPackageName": "NTLM",
-        "WorkstationName": "WKS01",
-        "IpAddress": "-",
-        "Text": "An account was successfully logged on.",
-    }
-    rows = [{"TimeCreated": _stamp(times[0] - 0.0004), "Channel": "Security", "EventID": 4624} | account | logon]
-    shell = {"Channel": "Microsoft-Windows-WinRM/Operational", "EventID": 91} | account | {"Text": SHELL}
-    rows += [{"TimeCreated": _stamp(time - 0.0002)} | shell for time in (times[0], times[-1])]
-    with (HERE / "events.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    """events.jsonl: what a server would have logged of the pooled connection, at the times of the packets."""
+    times = [float(time) for (time,) in dissected(f"http.response.code == 200 && ip.src == {SERVER}", "frame.time_epoch")]
+    log = Log()
+    log.add(times[0] - 0.0004, "Security", 4624, _logon("alice", "WKS01"))
+    for time in (times[0], times[-1]):
+        log.add(time - 0.0002, "Microsoft-Windows-WinRM/Operational", 91, {"resourceUri": f"{SHELL} (LAB\\alice clientIP: {PROXY})"})
+    log.write("events.jsonl")
+
+
+def session() -> None:
+    """session.jsonl: what the server would have logged of the session of an attack tool, and one task that has nothing to do with it."""
+    fields = ("frame.time_epoch", "ip.src", "tcp.srcport", "ip.dst", "tcp.dstport")
+    asked = dissected("http.request", *fields, capture=SESSION)
+    answered = [float(time) for (time,) in dissected("http.response.code == 200", "frame.time_epoch", capture=SESSION)]
+    first, client, port, server, server_port = asked[0]
+    begun, ended = answered[0], answered[-1]
+    log = Log()
+    ends = {"SourceAddress": client, "SourcePort": port, "DestAddress": server, "DestPort": server_port}
+    log.add(float(first) - 0.0003, "Security", 5156, {"Application": "System", "Direction": "%%14592", "Protocol": "6"} | ends)
+    log.add(begun - 0.0008, "Security", 4624, _logon("carol", "WKS03"))
+    log.add(begun - 0.0006, "Security", 4688, _started(HOST, HOST_ID, SERVICES_ID, "C:\\Windows\\system32\\wsmprovhost.exe -Embedding"))
+    log.add(begun - 0.0002, "Microsoft-Windows-WinRM/Operational", 91, {"resourceUri": f"{POWERSHELL} (LAB\\carol clientIP: {client})"})
+    for (name, number), place in zip(RUN, ASKED, strict=True):
+        time = float(asked[place][0])
+        image = f"C:\\Windows\\System32\\{name}.exe"
+        block = {"ScriptBlockText": f"Invoke-Expression -Command {name} | Out-String -Stream", "ScriptBlockId": f"00000000-0000-4000-8000-{number:012x}"}
+        log.add(time + 0.0010, "Microsoft-Windows-PowerShell/Operational", 4104, block, by=HOST_ID)
+        log.add(time + 0.0016, "Security", 4688, _started(image, number, HOST_ID, f'"{image}"'))
+        log.add(time + 0.0031, "Security", 4689, {"ProcessName": image, "ProcessId": hex(number), "SubjectUserName": "carol"})
+    log.add(ended - 1.5, "Security", 4688, _started("C:\\Windows\\System32\\taskhostw.exe", 0x1C04, SERVICES_ID, "taskhostw.exe", user="SYSTEM"))
+    log.add(ended + 0.0009, "Security", 4689, {"ProcessName": HOST, "ProcessId": hex(HOST_ID), "SubjectUserName": "carol"})
+    log.write("session.jsonl")
+
+
+class Log:
+    """Events of one host, in the form that Winlogbeat writes."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, object]] = []
+
+    def add(self, time: float, channel: str, number: int, data: dict[str, object], by: int = 4) -> None:
+        """One event; ``by``: the process that wrote it."""
+        own = {"channel": channel, "provider_name": CHANNELS[channel], "event_id": str(number), "record_id": 1000 + len(self.events), "computer_name": COMPUTER}
+        stamp = _stamp(time).replace("+00:00", "Z")
+        self.events.append({"@timestamp": stamp, "winlog": own | {"process": {"pid": by}, "event_data": data}})
+
+    def write(self, name: str) -> None:
+        """All of them, in order of time."""
+        self.events.sort(key=lambda event: str(event["@timestamp"]))
+        (HERE / name).write_text("".join(json.dumps(event) + "\n" for event in self.events), encoding="utf-8")
+
+
+def _logon(user: str, workstation: str) -> dict[str, object]:
+    data: dict[str, object] = {"TargetUserName": user, "TargetDomainName": "LAB", "LogonType": "3", "AuthenticationPackageName": "NTLM"}
+    return data | {"WorkstationName": workstation, "IpAddress": "-", "IpPort": "-"}
+
+
+def _started(image: str, number: int, parent: int, line: str, user: str = "carol") -> dict[str, object]:
+    return {"NewProcessName": image, "NewProcessId": hex(number), "ProcessId": hex(parent), "CommandLine": line, "SubjectUserName": user}
 
 
 def _stamp(time: float) -> str:
@@ -138,3 +195,4 @@ if __name__ == "__main__":
     zeek(made)
     suricata(made)
     windows()
+    session()

@@ -1,4 +1,4 @@
-"""The log files of notebook 08 are what their script makes of the capture."""
+"""The log files of notebooks 08 and 10 are what their script makes of the captures."""
 
 import shutil
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MADE = ("conn.log", "eve.json", "events.csv")
+MADE = ("conn.log", "eve.json", "events.jsonl", "session.jsonl")
 
 
 @pytest.mark.tshark
