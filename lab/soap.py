@@ -31,6 +31,8 @@ class Request:
     timeout_s: float
     most_bytes: int
     body: ET.Element
+    client: str = ""
+    """The address that the request came from."""
 
     @property
     def word(self) -> str:

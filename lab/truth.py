@@ -179,6 +179,10 @@ def _messages(logged: dict[tuple[str, int], dict[str, Any]]) -> list[dict[str, A
     ]
 
 
+JOURNALS = {"files": "file", "sessions": "session", "errors": "error", "objects": "object", "records": "record", "host_calls": "host_call"}
+"""Keys of the truth that only samples have which show it, and events of the server's journal."""
+
+
 def _journal(log: Path, event: str) -> list[dict[str, Any]]:
     """The server's journal of shells or commands."""
     rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
@@ -354,7 +358,7 @@ def build(sources: Sources) -> dict[str, Any]:
         "messages": _messages(logged),
         "shells": _journal(log, "shell"),
         "commands": _journal(log, "command"),
-        **({"files": moved} if (moved := _journal(log, "file")) else {}),
+        **{key: rows for key, event in JOURNALS.items() if (rows := _journal(log, event))},
         "_connections": found,
         "_server": agreed,
         "_opened": opened.check(found, rows),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from analyzer.records.sessions import ShellEvent, said
 from analyzer.records.wsman import Output, Shell
 from analyzer.tables.errors import error
-from analyzer.tables.session import configuration, seconds_of, version
+from analyzer.tables.session import configuration, duration_s, version
 
 EVENTS = {
     **dict.fromkeys(("create", "connect", "disconnect", "reconnect", "delete", "state", "keys"), "SESSION"),
@@ -45,7 +45,7 @@ def _words(shell: Shell, names: Iterable[tuple[str, str]], *, by_client: bool) -
     for word, name in names:
         value = said(shell.facts, name, by_client=by_client)
         if value is not None:
-            seconds = seconds_of(shell, name) if name in ("IdleTimeOut", "Lifetime") else None
+            seconds = duration_s(value) if name in ("IdleTimeOut", "Lifetime") else None
             found.append(f"{word} {value}" if seconds is None else f"{word} {seconds:g} s")
     return ", ".join(found)
 

@@ -30,7 +30,12 @@ def number(shell: Shell, name: str) -> int | None:
 
 def seconds_of(shell: Shell, name: str) -> float | None:
     """The same of a duration of XML Schema without years and months."""
-    match = _DURATION.fullmatch(said(shell.facts, name) or "")
+    return duration_s(said(shell.facts, name))
+
+
+def duration_s(text: str | None) -> float | None:
+    """Seconds of such a duration; None for what is none."""
+    match = _DURATION.fullmatch(text or "")
     if match is None or not any(match.groups()):
         return None
     days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
