@@ -80,7 +80,7 @@ SCENARIOS = (
         ),
         capture="upstream-pcap",
         healthy=True,
-        expected_rules=("attack.session-taken-over",),
+        open_rules=("attack.session-taken-over",),
         forbidden_rules=NO_FAULT,
     ),
     Scenario(
@@ -93,7 +93,7 @@ SCENARIOS = (
         ),
         capture="any-sll2",
         healthy=True,
-        expected_rules=("attack.session-taken-over",),
+        open_rules=("attack.session-taken-over",),
         forbidden_rules=NO_FAULT,
     ),
     Scenario(
