@@ -55,6 +55,8 @@ class Limits(Struct, frozen=True, gc=False):
     """Answers of DNS, mDNS, LLMNR and NBNS, and messages of DHCP, that are kept, for the names they give to addresses."""
     host_events: int = 500_000
     """Events of host logs, of the kinds that are looked at, that are read."""
+    forwarded_events: int = 200_000
+    """Events that sources sent to collectors that are kept; more are counted."""
     icmp_errors: int = 10_000
     """ICMP errors about TCP segments that are kept, to be joined to the connections that they quote."""
     duplicate_window_s: float = 60.0

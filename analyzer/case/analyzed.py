@@ -261,17 +261,26 @@ class Case(CaseTables):
         result, mask = (self.result, None) if show else (self._masked, self._mask)
         return of_captures(lambda name: self.cells(name, show_secrets=show), result, self._texts, mask, connections, self.result.commands)
 
-    def slice(self, path: str | os.PathLike[str], *, findings: Sequence[str] = (), connections: Sequence[str] = (), clobber: bool = False) -> int:
+    def slice(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        findings: Sequence[str] = (),
+        connections: Sequence[str] = (),
+        keylogs: Sequence[str | os.PathLike[str]] = (),
+        clobber: bool = False,
+    ) -> int:
         """Write the original packets of findings and connections (of all WinRM when none is named) as pcapng with comments; their number.
 
-        Packets cannot be masked: the file holds what the capture held. Key logs in the capture are left out. `OutputError`: the file is there.
+        Packets cannot be masked: the file holds what the capture held. Key logs in the capture are left out. ``keylogs``: files of which those lines go in
+        that open TLS connections of the slice; whoever has the file can read these. `OutputError`: the file is there. `UsageError`: no line fits.
         """
         from pathlib import Path
 
         from analyzer.case.exports import evidence_slice
         from analyzer.case.writing import write_bytes
 
-        blocks, count = evidence_slice(self._hashed(self._masked), findings, connections)
+        blocks, count = evidence_slice(self._hashed(self._masked), findings, connections, [str(one) for one in keylogs])
         write_bytes(Path(path), blocks, [one.path for one in self.evidence.captures], clobber=clobber)
         return count
 

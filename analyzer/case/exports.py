@@ -48,9 +48,14 @@ def of_captures(
     return replace(made, clean=mask.body, astride=mask.astride)
 
 
-def evidence_slice(result: Result, findings: Sequence[str], connections: Sequence[str]) -> tuple[Iterator[bytes], int]:
-    """The pcapng file's blocks and how many packets it has. ``result`` has the hashes of its captures, which are read again while the blocks are taken."""
+def evidence_slice(result: Result, findings: Sequence[str], connections: Sequence[str], keylogs: Sequence[str] = ()) -> tuple[Iterator[bytes], int]:
+    """The pcapng file's blocks and how many packets it has. ``result`` has the hashes of its captures, which are read again while the blocks are taken.
+
+    ``keylogs``: files of which the lines go in that open the slice's TLS connections. `UsageError`: none does.
+    """
     from analyzer.engine.packets import packets_of
+    from analyzer.engine.secrets.load import load
+    from analyzer.errors import UsageError
     from analyzer.exports import pcapng, slices
     from analyzer.records.ids import packet_key
     from analyzer.tables.packets import numbers_by_capture
@@ -63,4 +68,9 @@ def evidence_slice(result: Result, findings: Sequence[str], connections: Sequenc
     captures = result.evidence.captures
     chosen = slices.sliced(result, findings, connections)
     found = [originals(ordinal, numbers) for ordinal, numbers in numbers_by_capture(chosen.comments).items()]
-    return pcapng.blocks(slices.items(found, chosen, captures), f"winrm-analyzer {__version__}", chosen.about), len(chosen.comments)
+    lines = slices.key_lines(chosen, result.evidence.connections.values(), load(None, keylogs).tls) if keylogs else ()
+    if keylogs and not lines:
+        msg = f"{', '.join(keylogs)}: no line belongs to a TLS connection of the slice"
+        raise UsageError(msg)
+    told = pcapng.blocks(slices.items(found, chosen, captures), f"winrm-analyzer {__version__}", chosen.about, "".join(f"{one}\n" for one in lines))
+    return told, len(chosen.comments)

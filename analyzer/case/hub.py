@@ -81,9 +81,17 @@ class HubCase(OpenedCase):
         """The exchanges as an HTTP archive, as `Case` has it: its bodies are in the folder if it keeps ``texts``, else in the captures."""
         return self._recorded.archive(connections=connections, show_secrets=show_secrets)
 
-    def slice(self, path: str | os.PathLike[str], *, findings: Sequence[str] = (), connections: Sequence[str] = (), clobber: bool = False) -> int:
+    def slice(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        findings: Sequence[str] = (),
+        connections: Sequence[str] = (),
+        keylogs: Sequence[str | os.PathLike[str]] = (),
+        clobber: bool = False,
+    ) -> int:
         """Write original packets, as `Case` does; they lie in the captures."""
-        return self._recorded.slice(path, findings=findings, connections=connections, clobber=clobber)
+        return self._recorded.slice(path, findings=findings, connections=connections, keylogs=keylogs, clobber=clobber)
 
 
 def opened_case(path: str | os.PathLike[str]) -> HubCase:

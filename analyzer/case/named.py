@@ -92,6 +92,21 @@ class NamedTables(ABC):
         return self.table("operations")
 
     @property
+    def subscriptions(self) -> pd.DataFrame:
+        """One row per subscription to events and source that got it."""
+        return self.table("subscriptions")
+
+    @property
+    def deliveries(self) -> pd.DataFrame:
+        """One row per message of event forwarding."""
+        return self.table("deliveries")
+
+    @property
+    def events(self) -> pd.DataFrame:
+        """One row per event of Windows that a source sent to its collector."""
+        return self.table("events")
+
+    @property
     def proxies(self) -> pd.DataFrame:
         """One row per proxy: the scorecard of what Microsoft's page asks of it."""
         return self.table("proxies")

@@ -105,12 +105,20 @@ class StoredCase(Case):
             self._must_hold_secrets()
         return super().export(name, form, connections=connections, show_secrets=show_secrets)
 
-    def slice(self, path: str | os.PathLike[str], *, findings: Sequence[str] = (), connections: Sequence[str] = (), clobber: bool = False) -> int:
+    def slice(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        findings: Sequence[str] = (),
+        connections: Sequence[str] = (),
+        keylogs: Sequence[str | os.PathLike[str]] = (),
+        clobber: bool = False,
+    ) -> int:
         """As a case out of captures does it. `InputError`: a capture is not there any more, or was changed since the case was written."""
         from analyzer.case.rereading import checked
 
         checked(self._manifest)
-        return super().slice(path, findings=findings, connections=connections, clobber=clobber)
+        return super().slice(path, findings=findings, connections=connections, keylogs=keylogs, clobber=clobber)
 
     @cached_property
     def _case(self) -> Case:

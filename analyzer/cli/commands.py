@@ -136,8 +136,8 @@ def show(  # noqa: PLR0913 (one parameter per option)
 ) -> int:
     """Print one table as text, CSV, JSON or Parquet.
 
-    TABLE is captures, connections, conflicts, tls, exchanges, hops, authentications, messages, keys, shells, commands, streams, files, operations, drops,
-    proxies, parties, hosts, names, clocks, host_events, logons, requests, findings, incidents, issues or timeline.
+    TABLE is captures, connections, conflicts, tls, exchanges, hops, authentications, messages, keys, shells, commands, streams, files, operations,
+    subscriptions, deliveries, events, drops, proxies, parties, hosts, names, clocks, host_events, logons, requests, findings, incidents, issues or timeline.
 
     Times are UTC. CSV is safe to open in a spreadsheet; JSON and Parquet hold every text as captured, but for
     passwords, which are masked, best effort, unless --show-secrets is given.

@@ -73,6 +73,14 @@ def timeline(
 @click.option("--finding", "findings", metavar="ID", multiple=True, help="The packets of this finding, for example f1; can be repeated.")
 @click.option("--connection", "connections", metavar="ID", multiple=True, help="All of this connection and of its route, for example c3; can be repeated.")
 @click.option("--decrypted", is_flag=True, help="Instead of the packets write plain HTTP with the bodies that could be decrypted, made for Wireshark.")
+@click.option(
+    "--embed-keylog",
+    "keylogs",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(),
+    help="Put the lines of this TLS key log that open these packets into the file.",
+)
 @_clobber
 @show_secrets_option
 def pcap(  # noqa: PLR0913  one for each option
@@ -81,6 +89,7 @@ def pcap(  # noqa: PLR0913  one for each option
     output: Path,
     findings: tuple[str, ...],
     connections: tuple[str, ...],
+    keylogs: tuple[str, ...],
     *,
     decrypted: bool,
     clobber: bool,
@@ -92,11 +101,16 @@ def pcap(  # noqa: PLR0913  one for each option
     The packets are the original ones to the byte and the nanosecond; each has comments that name the finding, its role, and its number in the original capture.
     Without --finding and --connection all WinRM connections are written. What the packets hold is not masked: passwords that travel in clear are in the file.
 
+    With --embed-keylog Wireshark opens the TLS connections in the file, and so does everybody who has it.
+
     With --decrypted the packets are made: addresses, ports and times are the capture's, and each names the packets that it was made of. Passwords in it are
     masked as in texts, unless --show-secrets is given.
     """
     if decrypted and findings:
         msg = "--decrypted takes --connection, not --finding"
+        raise UsageError(msg)
+    if decrypted and keylogs:
+        msg = "--decrypted writes what was opened, and takes no --embed-keylog"
         raise UsageError(msg)
     if show_secrets and not decrypted:
         msg = "--show-secrets is for --decrypted: packets as they were captured are never masked"
@@ -107,8 +121,9 @@ def pcap(  # noqa: PLR0913  one for each option
         count = case.decrypted(output, connections=connections, show_secrets=show_secrets, clobber=clobber)
         remark(f"{output}: {count:,} packets made of what could be read; open it in Wireshark")
         return exit_code(case, None, strict=strict)
-    count = case.slice(output, findings=findings, connections=connections, clobber=clobber)
-    remark(f"{output}: {count:,} packets as they were captured, with whatever passwords and keys they hold")
+    count = case.slice(output, findings=findings, connections=connections, keylogs=keylogs, clobber=clobber)
+    more = ", and with keys that open their TLS connections" if keylogs else ""
+    remark(f"{output}: {count:,} packets as they were captured, with whatever passwords and keys they hold{more}")
     return exit_code(case, None, strict=strict)
 
 
@@ -130,7 +145,7 @@ def export(
     show_secrets: bool,
     strict: bool,
 ) -> int:
-    """Export all tables as a database or workbook, exchanges as an HTTP archive, or ATT&CK techniques as a layer.
+    """Export all tables as a database or workbook, exchanges as an HTTP archive, forwarded events, or ATT&CK techniques.
 
     The archive has the bodies that could be read: give --secrets, --keytab or --keylog to open the others. CAPTURE can be a case folder.
     """

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from analyzer.records.auth import Conversation
 from analyzer.records.evidence import Evidence
+from analyzer.records.forwarding import Forwarding, Kind
 from analyzer.records.operations import CimOperation
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Command
@@ -41,6 +42,7 @@ def with_earlier(found: Evidence, before: Evidence | None) -> Evidence:
         conversations_of={name: tuple(by_id[one.id] for one in own) for name, own in found.conversations_of.items()},
         shells=tuple(ordered),
         operations=_operations(found, before),
+        forwarding=_forwarding(found.forwarding, before.forwarding),
         host_logs=before.host_logs,
         commands=tuple(sorted(commands.values(), key=lambda one: (rank.get((one.server, one.shell), len(rank)), one.first_ns))),
     )
@@ -50,6 +52,20 @@ def _operations(found: Evidence, before: Evidence) -> tuple[CimOperation, ...]:
     """Those of both runs, in order of place; of one that both read what this one read."""
     own = {one.id: one for one in (*before.operations, *found.operations)}
     return tuple(own[name] for name in found.exchanges if name in own)
+
+
+def _forwarding(found: Forwarding, before: Forwarding) -> Forwarding:
+    """Of a delivery the reading that has its kind, then the one with more events; with each the events that it read."""
+    deliveries = {one.id: (one, before) for one in before.deliveries}
+    for one in found.deliveries:
+        known = deliveries.get(one.id)
+        if known is None or ((known[0].kind is Kind.UNREAD) >= (one.kind is Kind.UNREAD) and known[0].events <= one.events):
+            deliveries[one.id] = (one, found)
+    chosen = sorted(deliveries.values(), key=lambda item: item[0].first_ns)
+    own = {id(run): {one.id for one, other in chosen if other is run} for run in (found, before)}
+    events = [one for run in (found, before) for one in run.events if one.delivery in own[id(run)]]
+    subscriptions = {(one.source, one.collector, one.about.id, one.about.name): one for one in (*before.subscriptions, *found.subscriptions)}
+    return Forwarding(tuple(one for one, _ in chosen), tuple(subscriptions.values()), tuple(sorted(events, key=lambda one: (one.sent_ns, one.delivery))))
 
 
 def _with_connections(found: Evidence, before: Evidence) -> Evidence:

@@ -97,6 +97,7 @@ def kept(result: Result, *, whole: bool) -> Kept:
         far={},
         sightings=(),
         sigma_hits=(),
+        sigma_event_hits=(),
         shells=(),
         commands=tuple(replace(one, outputs=tuple(one.outputs)) for one in result.commands),
         files=tuple(replace(one, data=b"") for one in found.files),

@@ -7,26 +7,30 @@ that could be read best (`analyzer.wsman.copies`). Of a body that lacks bytes wh
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.engine.forks import spread
+from analyzer.engine.forwarding import forwarding
 from analyzer.engine.missing import between, by_one_clock, missing_of, with_lost
 from analyzer.engine.operations import Found, operations
 from analyzer.engine.room import room_of, too_large
+<<<<<<< HEAD
 from analyzer.engine.shell_limits import reached
+=======
+from analyzer.engine.sides import place_of, sides_of
+>>>>>>> main
 from analyzer.engine.ticketing import NOBODY, Named
 from analyzer.formats.content import Room, codings, unpacked
 from analyzer.formats.holes import Holed, shown, text_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog, key_log
 from analyzer.psrp.methods import ran
-from analyzer.psrp.shells import Built, Place, shells
+from analyzer.psrp.shells import Built, shells
 from analyzer.records.auth import Audience, Conversation, CredsspFacts, Identity, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
-from analyzer.records.http import Exchange
+from analyzer.records.forwarding import ForwardHalf, Forwarding
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.operations import CimHalf, CimOperation
@@ -43,6 +47,7 @@ from analyzer.settings import Limits
 from analyzer.wsman.cim import cim_half
 from analyzer.wsman.copies import once
 from analyzer.wsman.envelope import decoded, described_text, encoding_of
+from analyzer.wsman.forwarding import forward_half
 from analyzer.wsman.invoke import invoked
 from analyzer.wsman.properties import listed
 from analyzer.wsman.structure import seen
@@ -67,6 +72,7 @@ class Contents(Struct, frozen=True, gc=False):
     """What is inside CredSSP logons, by conversation id."""
     issues: tuple[Issue, ...] = ()
     operations: tuple[CimOperation, ...] = ()
+    forwarding: Forwarding = Forwarding()
 
 
 class _Read(Struct, frozen=True, gc=False):
@@ -84,8 +90,13 @@ class _Read(Struct, frozen=True, gc=False):
     """What methods of CIM classes ran, by exchange."""
     cim: dict[str, list[CimHalf]]
     """What else is asked of resources, and answered, by exchange."""
+<<<<<<< HEAD
     listings: list[Operation]
     """What servers say of shells where they are asked for them."""
+=======
+    forwarded: dict[str, list[ForwardHalf]]
+    """What sources of events and collectors said to each other, by exchange."""
+>>>>>>> main
 
 
 class _Tools(Struct, frozen=True, gc=False):
@@ -125,8 +136,10 @@ def contents(
     shell_operations: dict[str, list[Operation]] = {}
     methods: dict[str, list[Operation]] = {}
     cim: dict[str, list[CimHalf]] = {}
+    forwarded: dict[str, list[ForwardHalf]] = {}
     for one in read:
         cim.update(one.cim)
+        forwarded.update(one.forwarded)
         methods.update(one.invoked)
         messages.update(one.messages)
         clients.update(one.clients)
@@ -134,20 +147,35 @@ def contents(
     ordered = {identity: shell_operations[identity] for identity in evidence.exchanges if identity in shell_operations}
     kept = once(evidence, messages, with_lost(evidence, messages, ordered)).operations
     kept += between(evidence, kept)
+<<<<<<< HEAD
     sides = _sides(evidence)
     places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}
     listings = sorted((listing for one in read for listing in one.listings), key=lambda one: (one.ts_ns, one.message))
     places |= {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients, sides) for item in listings}
     built = shells(by_one_clock(evidence, kept), places, limits.object_bytes, listings)
+=======
+    sides = sides_of(evidence)
+    places = {item.exchange: place_of(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}
+    built = shells(by_one_clock(evidence, kept), places, limits.object_bytes)
+>>>>>>> main
     if methods:
         own = once(evidence, messages, {identity: methods[identity] for identity in evidence.exchanges if identity in methods}).operations
-        called = ran(own, {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients, sides) for item in own})
+        called = ran(own, {item.exchange: place_of(evidence, evidence.exchanges[item.exchange], clients, sides) for item in own})
         built = Built((*built.shells, *called.shells), (*built.commands, *called.commands))
-    other = operations(evidence, messages, cim, lambda name: _place(evidence, evidence.exchanges[name], clients, sides)) if cim else Found()
+    other = operations(evidence, messages, cim, lambda name: place_of(evidence, evidence.exchanges[name], clients, sides)) if cim else Found()
+    events = forwarding(evidence, messages, forwarded, lambda name: place_of(evidence, evidence.exchanges[name], clients, sides), limits)
     known = {(issue.code, issue.record) for issue in evidence.issues if issue.code == "wsman.limit"}
     told = tuple(issue for one in read for issue in one.issues if (issue.code, issue.record) not in known)
+<<<<<<< HEAD
     told += tuple(reached(built, limits))
     return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, told + other.issues, other.operations)
+=======
+    told += tuple(_layers_cut(one) for one in built.commands if one.decoded is not None and len(one.decoded) >= MOST_OF_LAYERS)
+    limit = f"object_bytes={limits.object_bytes}"
+    told += tuple(Issue("wsman.limit", f"{limit}: {one.cut} objects of shell {one.id} are longer", capture=one.capture) for one in built.shells if one.cut)
+    told += (*other.issues, *events.issues)
+    return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, told, other.operations, events.forwarding)
+>>>>>>> main
 
 
 def _credssp(tools: _Tools) -> dict[str, CredsspFacts]:
@@ -184,7 +212,11 @@ def _groups(evidence: Evidence) -> list[list[Talk]]:
 def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:
     """``compressed``: what is known of shells from elsewhere."""
     evidence = tools.evidence
+<<<<<<< HEAD
     out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], defaultdict(list), defaultdict(list), [])
+=======
+    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], defaultdict(list), defaultdict(list), defaultdict(list))
+>>>>>>> main
     rooms = {talk.connection.id: Room(room_of(talk.connection, tools.limits)) for talk in talks}
     for message, known, text in _texts(tools, talks, out.messages, out.clients, rooms):
         marks, odd = seen(text)
@@ -198,12 +230,22 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
         found = None if half is None else operation(full, text, marks, half[0], half[1], out.compressed, status, rooms.get(_connection(evidence, full)))
         method = None if half is None or found is not None else invoked(full, text, half[0], half[1], status)
         found = found or method
+<<<<<<< HEAD
         half_of = None if half is None or status in _NOT_LOOKED_AT or marks.has_dtd else cim_half(full, text, half[0], half[1])
         if half_of is not None:
             out.cim[full.exchange].append(half_of)
         shown_shells = listed(full, text) if half is not None and not marks.has_dtd else ()
         if shown_shells and half is not None:
             out.listings.append(Operation(full.id, full.exchange, False, half[0], half[1], "listing", said=shown_shells))  # noqa: FBT003
+=======
+        if half is not None and status not in _NOT_LOOKED_AT and not marks.has_dtd:
+            told = forward_half(full, text, *half)
+            half_of = None if told is not None else cim_half(full, text, *half)
+            if half_of is not None:
+                out.cim[full.exchange].append(half_of)
+            if told is not None:
+                out.forwarded[full.exchange].append(told)
+>>>>>>> main
         if found is not None and status not in _NOT_LOOKED_AT:
             lacking = missing_of(evidence, full)
             found = found if lacking == 0 else replace(found, missing=lacking, unproved=full.protection is Protection.SEALED)
@@ -211,7 +253,8 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
             if found.shell_id and found.shell_id not in out.compressed:
                 out.plain.add(found.shell_id)
     out.issues.extend(too_large(evidence.connections[identity], tools.limits) for identity, room in rooms.items() if room.full)
-    return replace(out, operations=dict(out.operations), invoked=dict(out.invoked), cim=dict(out.cim), compressed=out.compressed - compressed)
+    plain = {name: dict(getattr(out, name)) for name in ("operations", "invoked", "cim", "forwarded")}
+    return replace(out, **plain, compressed=out.compressed - compressed)
 
 
 def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Iterator[tuple[str, str]]:
@@ -337,64 +380,3 @@ def _identity(client: str, conversation: Conversation) -> Identity:
         return Identity(user, domain, conversation.client.workstation)
     name, at, realm = client.rpartition("@")
     return Identity(name if at else realm, realm if at and realm else None, conversation.client.workstation)
-
-
-class _Sides(NamedTuple):
-    """Of connections whose other sides have one end: the connection on the client's side, and that on the server's, the farthest along a chain of proxies."""
-
-    client: Mapping[str, str]
-    server: Mapping[str, str]
-
-
-def _sides(evidence: Evidence) -> _Sides:
-    near: dict[str, dict[str, None]] = defaultdict(dict)
-    far: dict[str, dict[str, None]] = defaultdict(dict)
-    for hop in evidence.hops:
-        near[hop.far_connection].setdefault(hop.near_connection)
-        far[hop.near_connection].setdefault(hop.far_connection)
-
-    def ends(onward: Mapping[str, Mapping[str, None]], *, client: bool) -> dict[str, str]:
-        found = {}
-        for start in onward:
-            at, seen = start, {start}
-            while at in onward:
-                hosts = {one.client.host if client else one.server.host for one in (evidence.connections[name] for name in onward[at])}
-                following = next(iter(onward[at]))
-                if len(hosts) > 1 or following in seen:
-                    break
-                seen.add(following)
-                at = following
-            found[start] = at
-        return found
-
-    return _Sides(ends(near, client=True), ends(far, client=False))
-
-
-def _place(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str], sides: _Sides) -> Place:
-    """The client's own end and the real server's, whichever side was read, also where the other side of this exchange is not in the capture."""
-    near, far = evidence.far.get(exchange.id), evidence.near.get(exchange.id)
-    here = exchange.connection
-    client = here if near is None else near.near_connection
-    server = here if far is None else far.far_connection
-    first, last = evidence.connections[sides.client.get(client, client)], evidence.connections[sides.server.get(server, server)]
-    asked = exchange.id if first.id == here else near.near if near is not None and first.id == client else None
-    user = _user(evidence, first.id, clients, asked) or _user(evidence, here, clients, exchange.id)
-    return Place(here, first.client.host, last.server.host, user, exchange.capture)
-
-
-def _user(evidence: Evidence, connection: str, clients: Mapping[str, str], asked: str | None) -> str | None:
-    """Who was logged on to the connection when the exchange ``asked`` was sent on it (None: on another one); a logon that began later was nobody's then."""
-    for conversation in reversed(evidence.conversations_of.get(connection, ())):
-        client = conversation.client
-        if asked is not None and _number(conversation.exchanges[0]) > _number(asked):
-            continue
-        if conversation.id in clients and conversation.audience is Audience.SERVER and conversation.outcome is not Outcome.REFUSED:
-            return clients[conversation.id]
-        if conversation.audience is Audience.SERVER and conversation.outcome is Outcome.ACCEPTED and client.user:
-            return f"{client.domain}\\{client.user}" if client.domain else client.user
-    return None
-
-
-def _number(exchange: str) -> int:
-    """Its place in its connection; an exchange that was added for what is lost has the number of the one before it."""
-    return int(exchange.rpartition(".x")[2].rstrip("+"))

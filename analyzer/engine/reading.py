@@ -106,6 +106,7 @@ def _read(
         shells=opened.shells,
         commands=opened.commands,
         operations=opened.operations,
+        forwarding=opened.forwarding,
     )
     if not secrets.empty:
         found = replace(found, keys=uses(found, secrets, proofs.proofs, ring.fitted, limits), issues=(*found.issues, *unread(secrets)))

@@ -32,8 +32,8 @@ MANIFEST, CHECKSUM, EXPORTS = "manifest.json", "manifest.json.sha256", "exports"
 _MANIFEST_BYTES = 64 << 20
 _OLD = "old"
 """The folder in the fresh one that the files of the old case are moved into."""
-READ = (1, 2, SCHEMA)
-"""Schemas of case folders that are read: one of the first has tables only; those of the first two lack some of today's."""
+READ = (1, 2, 3, SCHEMA)
+"""Schemas of case folders that are read: one of the first has tables only; all but the last lack some of today's."""
 
 Cells = list[tuple[Value, ...]]
 

@@ -71,8 +71,8 @@ def with_sigma(evidence: Evidence, folders: Sequence[str]) -> Evidence:
         return evidence
     from analyzer.sigma.hits import hits
 
-    found = hits(folders, evidence.commands, evidence.shells)
-    return replace(evidence, sigma_hits=found.hits, issues=(*evidence.issues, *found.issues))
+    found = hits(folders, evidence.commands, evidence.shells, evidence.forwarding.events, evidence.operations)
+    return replace(evidence, sigma_hits=found.hits, sigma_event_hits=found.events, issues=(*evidence.issues, *found.issues))
 
 
 def told(evidence: Evidence) -> Evidence:

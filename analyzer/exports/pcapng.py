@@ -1,14 +1,16 @@
-"""Writes pcapng: the packets as they were captured, to the nanosecond, each with its comments.
+"""Writes pcapng: the packets as they were captured, to the nanosecond, each with its comments; and the TLS key log that opens them, where it is asked for.
 
 One section, one interface for each capture and link type; nothing of the time of writing, so that equal packets give equal bytes.
-Source: draft-ietf-opsawg-pcapng (section header, interface description and enhanced packet blocks; opt_comment 1, shb_userappl 4, if_name 2, if_tsresol 9).
+Source: draft-ietf-opsawg-pcapng (section header, interface description and enhanced packet blocks; decryption secrets block,
+which comes before the packets that it opens; opt_comment 1, shb_userappl 4, if_name 2, if_tsresol 9).
 """
 
 import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-_SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
+_SECTION, _INTERFACE, _PACKET, _SECRETS = 0x0A0D0D0A, 1, 6, 10
+_TLS_KEY_LOG = 0x544C534B
 _MAGIC, _NANOSECONDS = 0x1A2B3C4D, b"\x09"
 _COMMENT, _NAME, _USERAPPL, _TSRESOL = 1, 2, 4, 9
 _MOST_OPTION = 0xFFFF
@@ -32,9 +34,15 @@ class Frame(NamedTuple):
     comments: tuple[str, ...]
 
 
-def blocks(items: Iterable[Interface | Frame], program: str, comment: str) -> Iterator[bytes]:
-    """The file, block by block. Interfaces are counted from 0 in the order in which they come; each comes before its first packet."""
+def blocks(items: Iterable[Interface | Frame], program: str, comment: str, key_log: str = "") -> Iterator[bytes]:
+    """The file, block by block. Interfaces are counted from 0 in the order in which they come; each comes before its first packet.
+
+    ``key_log``: lines of a TLS key log (the NSS format); Wireshark opens with them what they open.
+    """
     yield _block(_SECTION, struct.pack("<IHHq", _MAGIC, 1, 0, -1) + _options([(_COMMENT, comment.encode()), (_USERAPPL, program.encode())]))
+    if key_log:
+        lines = key_log.encode("ascii")
+        yield _block(_SECRETS, struct.pack("<II", _TLS_KEY_LOG, len(lines)) + _padded(lines))
     for one in items:
         if isinstance(one, Interface):
             options = _options([(_NAME, one.name.encode("utf-8", "replace")), (_TSRESOL, _NANOSECONDS)])

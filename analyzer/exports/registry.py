@@ -82,6 +82,8 @@ EXPORTS = (
     Export("sqlite", "export", "databases:sqlite", ("sqlite",), "all tables as a SQLite database", binary=True),
     Export("duckdb", "export", "databases:duckdb", ("duckdb",), "as a DuckDB database", binary=True),
     Export("xlsx", "export", "workbook:workbook", ("xlsx",), "as an Excel workbook", binary=True),
+    Export("winlogbeat", "export", "winlogbeat:lines", ("jsonl",), "forwarded events as JSON lines of Winlogbeat"),
+    Export("nxlog", "export", "winlogbeat:flat_lines", ("jsonl",), "the same as NXLog writes them, flat"),
     Export("navigator", "export", "navigator:layer", ("json",), "a layer for ATT&CK Navigator"),
 )
 

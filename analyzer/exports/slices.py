@@ -1,6 +1,7 @@
 """Which packets make an evidence slice, and what their comments say: finding, role, and where the packet was in the original capture.
 
-The comments are made of a masked result; the packets are the original ones and hold whatever they held. Key logs that a pcapng file carries are left out.
+The comments are made of a masked result; the packets are the original ones and hold whatever they held. Key logs that a pcapng file carries are left out,
+as those are that were given; only the lines that are asked for go in, and only those of the connections that are written.
 """
 
 import heapq
@@ -15,6 +16,7 @@ from analyzer.records.capture import Capture
 from analyzer.records.evidence import Evidence
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.result import Result
+from analyzer.records.secrets import TlsSecret
 from analyzer.records.transport import Connection, End
 from analyzer.reports.tokens import token_names
 from analyzer.tables.findings import FindingRow, finding_rows
@@ -71,6 +73,12 @@ def sliced(result: Result, findings: Sequence[str] = (), connections: Sequence[s
     sets = ", ".join(f"{evidence.captures[one].name}: packets {number_set(numbers)}" for one, numbers in numbers_by_capture(keys).items())
     hashes = ", ".join(f"{one.name} SHA-256 {one.sha256}" for one in evidence.captures if one.sha256)
     return Slice(comments, visible(f"Slice of {', '.join(what)}. Original packets of {sets}. {hashes}".strip(), limit=30_000))
+
+
+def key_lines(chosen: Slice, connections: Iterable[Connection], secrets: Iterable[TlsSecret]) -> tuple[str, ...]:
+    """The lines of key logs whose client random one of the TLS connections in the slice has, each once."""
+    inside = {one.tls.client_random for one in connections if one.tls is not None and any(key in chosen.comments for key in one.packets)}
+    return tuple(dict.fromkeys(f"{one.label} {one.client_random.hex()} {bytes(one.value).hex()}" for one in secrets if one.client_random in inside))
 
 
 def items(found: Sequence[Iterable[Original]], chosen: Slice, captures: Sequence[Capture]) -> Iterator[Interface | Frame]:

@@ -11,13 +11,13 @@ quarters of an hour, that brings it before the time at which the event was recei
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from msgspec import DecodeError
 from msgspec.json import decode, encode
 
+from analyzer.formats.instants import instant
 from analyzer.hostlogs.files import Line, files, is_event_log, lines
 from analyzer.records.hostlogs import HostEvent
 from analyzer.records.issues import Issue
@@ -26,8 +26,6 @@ from analyzer.settings import Limits
 _LARGEST = 1 << 63
 """A number from here on is none of an event."""
 _QUARTER_NS = 900 * 10**9
-_SECOND_NS = 10**9
-_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?\d*\s*(Z|[+-]\d\d:?\d\d)?")
 _KINDS: dict[str, frozenset[int]] = {
     "security": frozenset({4624, 4648, 4688, 4689, 4768, 4769, 4776, 5156}),
     "sysmon": frozenset({1, 3, 5, 8, 11, 22, 23}),
@@ -129,7 +127,7 @@ def _winlog(found: Mapping[str, Any]) -> _Told | None:
     execution = process.get("pid") if isinstance(process, dict) else None
     if number is None or not isinstance(data, dict):
         return None
-    time = _time(_word(found, "@timestamp"))
+    time = instant(_word(found, "@timestamp"))
     return _Told(
         number, _word(own, "channel"), _word(own, "computer_name"), time, own.get("provider_name"), _number(own.get("record_id")), _number(execution), data
     )
@@ -145,7 +143,7 @@ def _system(found: Mapping[str, Any]) -> _Told | None:
     data = event.get("EventData") or event.get("UserData") or {}
     if number is None:
         return None
-    time = _time(str(_inner(system.get("TimeCreated"), "SystemTime") or ""))
+    time = instant(str(_inner(system.get("TimeCreated"), "SystemTime") or ""))
     execution = _number(_inner(system.get("Execution"), "ProcessID"))
     provider = _inner(system.get("Provider"), "Name")
     record = _number(system.get("EventRecordID"))
@@ -159,7 +157,7 @@ def _flat(found: Mapping[str, Any]) -> _Told | None:
     computer = _word(found, "Hostname") or _word(found, "Computer")
     if number is None or not computer:
         return None
-    local, received = _time(_word(found, "EventTime")), _time(_word(found, "@timestamp"))
+    local, received = instant(_word(found, "EventTime")), instant(_word(found, "@timestamp"))
     time = local or received
     if local is not None and received is not None and not _TIME_ZONE.search(_word(found, "EventTime")):
         later = received[0] - local[0] + _QUARTER_NS // 30
@@ -179,7 +177,7 @@ def _made(told: _Told, name: str, place: int) -> HostEvent | None:
     kind = next((word for word, numbers in _KINDS.items() if word in channel and told.event_id in numbers), None)
     data, time = told.data, told.time
     if kind == "sysmon":
-        time = _time(_word(data, "UtcTime")) or time
+        time = instant(_word(data, "UtcTime")) or time
     if kind is None or time is None:
         return None
     starts = (kind == "security" and told.event_id == 4688) or (kind == "sysmon" and told.event_id == 1)
@@ -237,19 +235,3 @@ def _number(value: object) -> int | None:
         number = int(text, 16)
         return number if number < _LARGEST else None
     return int(text) if re.fullmatch(r"\d{1,18}", text) else None
-
-
-def _time(text: str) -> tuple[int, int] | None:
-    """Nanoseconds since 1970 UTC (of a time without zone: as if it were UTC), and the unit it is written in."""
-    found = _TIME.fullmatch(text.strip())
-    if found is None:
-        return None
-    year, month, day, hour, minute, second = (int(found[place]) for place in range(1, 7))
-    digits = found[7] or ""
-    try:
-        whole = int(datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC).timestamp()) * _SECOND_NS
-    except ValueError:
-        return None
-    zone = found[8] or "Z"
-    shift = 0 if zone == "Z" else (-1 if zone[0] == "-" else 1) * (int(zone[1:3]) * 3600 + int(zone[-2:]) * 60) * _SECOND_NS
-    return whole - shift + int(digits.ljust(9, "0")), 10 ** (9 - len(digits))

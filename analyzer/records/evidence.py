@@ -7,6 +7,7 @@ from msgspec import Struct
 from analyzer.records.auth import Conversation
 from analyzer.records.capture import Capture, IcmpError
 from analyzer.records.files import MovedFile
+from analyzer.records.forwarding import Forwarding
 from analyzer.records.hostlogs import HostLogs
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
@@ -16,7 +17,7 @@ from analyzer.records.operations import CimOperation
 from analyzer.records.proxy import Hop, Role, Route
 from analyzer.records.sealing import Message
 from analyzer.records.secrets import KeyUse
-from analyzer.records.sigma import Sighting, SigmaHit
+from analyzer.records.sigma import Sighting, SigmaEventHit, SigmaHit
 from analyzer.records.story import Story
 from analyzer.records.transport import Connection
 from analyzer.records.waiting import Unanswered
@@ -61,6 +62,8 @@ class Evidence(Struct, frozen=True, gc=False):
     """What clients and key distribution centers said to each other, in order of time; empty where there is no WinRM."""
     operations: tuple[CimOperation, ...] = ()
     """What was asked of CIM classes and other resources that are no shells, in order of place."""
+    forwarding: Forwarding = Forwarding()
+    """Event forwarding: deliveries, subscriptions and the events themselves."""
     host_logs: HostLogs = HostLogs()
     """What hosts logged, where logs were given: joined to what is here."""
     names: tuple[NameClaim, ...] = ()
@@ -71,6 +74,8 @@ class Evidence(Struct, frozen=True, gc=False):
     """The proxy product that the user named."""
     sigma_hits: tuple[SigmaHit, ...] = ()
     """What the user's own Sigma rules say of it."""
+    sigma_event_hits: tuple[SigmaEventHit, ...] = ()
+    """What they say of forwarded events, and of operations on classes."""
     keys: tuple[KeyUse, ...] = ()
     """What became of each password, hash and key that was given."""
     sightings: tuple[Sighting, ...] = ()

@@ -105,11 +105,26 @@ _KINDS = (
     Kind("proxy.healed", "note", "Bytes of an encrypted body that one side of a proxy lacks were taken from the other side, where the body is the same."),
     Kind("proxy.one-leg", "note", "The requests look proxied but the other side is not in the evidence."),
     Kind("sigma.unsupported", "warning", "A file of the Sigma folder is damaged or uses what is not supported; the detail says what. It was not run."),
-    Kind("sigma.other-source", "note", "Sigma rules for other log sources than processes and PowerShell, which WinRM does not show. They were not run."),
+    Kind(
+        "sigma.other-source",
+        "note",
+        "Sigma rules for log sources that this capture does not show: more than processes and PowerShell only where events or operations are in it.",
+    ),
     Kind("secrets.passed-over", "warning", "A file in the folder of passwords and keys holds none that is known, or could not be read."),
     Kind("secrets.limit", "warning", "Not every password, hash or key was tried on every logon; the detail names the limit."),
     Kind("sigma.limit", "warning", "More Sigma hits than are kept; the detail names the limit."),
     Kind("events.unreadable", "warning", "A part of a host's log could not be read, or is no event; the detail says what. The rest of it was read."),
+    Kind(
+        "events.gap",
+        "warning",
+        "Forwarded events of a log whose record numbers are not all in this capture, though the subscription selects all of that log. They may have been sent "
+        "outside of it.",
+    ),
+    Kind(
+        "events.skipped",
+        "note",
+        "Record numbers of a log that no forwarded event in this capture has. The subscription may not select these events: most select some only.",
+    ),
     Kind("rule.failed", "error", "A rule stopped with an error, or was stopped; its findings are missing."),
     Kind("rule.limit", "warning", "A rule of the user's own found more than the limit allows; the rest of its findings is missing."),
 )

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from analyzer.records.proxy import Scorecard
     from analyzer.records.wsman import Command, Shell
 
-SCHEMA = 3
+SCHEMA = 4
 """Of a case folder; grows when a name in it changes its meaning, or when it holds something new that commands rest on (2: the records;
-3: hosts, names, clocks, operations and host events)."""
+3: hosts, names, clocks, operations and host events; 4: event forwarding)."""
 
 
 class Result(Struct, frozen=True, gc=False):

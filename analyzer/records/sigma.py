@@ -26,6 +26,22 @@ class SigmaHit(Struct, frozen=True, gc=False):
     field: str
 
 
+class SigmaEventHit(Struct, frozen=True, gc=False):
+    """The same for an event: one that was forwarded, or one that the server would log of an operation. ``subject`` is the id of the forwarded event or of the
+    operation; ``channel`` and ``number`` say which event it is, or would be."""
+
+    rule: str
+    title: str
+    level: str
+    attack: tuple[str, ...]
+    tags: tuple[str, ...]
+    file: str
+    subject: str
+    forwarded: bool
+    channel: str
+    number: int
+
+
 class Detection(Struct, frozen=True, gc=False):
     """What a rule looks for in a line of what was run: ``selection`` is a detection as Sigma writes it, with its condition, in lower case.
 

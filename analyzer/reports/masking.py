@@ -26,7 +26,11 @@ from analyzer.records.wsman import Command, Output, Shell
 from analyzer.reports.spans import STARS, Span, found_in, merged, part, without
 from analyzer.reports.spellings import SHORTEST, forms
 from analyzer.reports.transcript import BYTE_STREAMS
+<<<<<<< HEAD
 from analyzer.reports.typed_json import JSON_COLUMNS, json_without, logs_without, objects_without, operation_without, shell_without
+=======
+from analyzer.reports.typed_json import forwarding_without, json_without, logs_without, operation_without
+>>>>>>> main
 from analyzer.reports.typed_late import arguments_in, dialect_of, secrets_in
 from analyzer.tables.column import Table, Value
 
@@ -43,12 +47,21 @@ _REMEMBERED, _MOST_REMEMBERED = 300, 100_000
 """Characters of a text whose masked form is kept, and how many are."""
 _QUOTED = re.compile("\u201c([^\u201d]*+)(\u201d|\\Z)")
 """What a finding quotes of a command line; rules put it in these marks (`rules.attack`)."""
+<<<<<<< HEAD
 _LEARNED = 6
 """Characters, of at least two kinds, of a secret in a command that is looked for in what came back, too."""
 _HEX = r"[0-9A-Fa-f]{8,}"
 _ALL_HEX_AS_ZERO = bytes(ord("0") if chr(code) in "0123456789abcdefABCDEF" else ord(" ") for code in range(256))
 _LONG, _MOST_LEARNED = 1000, 1000
 _BLOB = r"[A-Za-z0-9+/_-]{24,}=*"
+=======
+_LEARNED, _MOST_LEARNED, _LONG = 6, 1000, 1000
+"""Characters, of at least two kinds, of a secret in a command that is looked for in what came back, too; how many such; characters of a long text."""
+_HEX = r"[0-9A-Fa-f]{8,}"
+_ALL_HEX_AS_ZERO = bytes(ord("0") if chr(code) in "0123456789abcdefABCDEF" else ord(" ") for code in range(256))
+_BASE64_CHAR = "[A-Za-z0-9+/_-]"
+_BLOB = rf"{_BASE64_CHAR}{{24,}}=*"
+>>>>>>> main
 _SCHEME = r"[A-Za-z-]{0,20}"
 """An authentication scheme by itself, as in an offer."""
 TYPED = {
@@ -61,6 +74,8 @@ TYPED = {
     "files": ("name",),
     "host_events": ("command_line", "data", "image"),
     "operations": ("query", "selectors", "arguments", "returned", "instances"),
+    "events": ("data", "message"),
+    "subscriptions": ("query",),
 }
 """By table, the columns that hold what somebody typed: what looks like a secret is looked for there, too (`typed`)."""
 _HOSTS = ("source", "destination", "host", "server_name", "tls_server_name", "wanted_name", "socks_destination", "host_1", "host_2", "host_3")
@@ -242,6 +257,7 @@ class Mask:
             commands=commands,
             shells=shells,
             operations=tuple(operation_without(one, self.json, self._maybe) for one in evidence.operations),
+            forwarding=forwarding_without(evidence.forwarding, self.json, self.typed, self._maybe),
             host_logs=logs_without(evidence.host_logs, self.json, self.typed, self._maybe),
         )
 

@@ -147,6 +147,17 @@ def _navigator() -> Schema:
     return _object(needed, description="What `export -f navigator` writes (layer format 4.5).")
 
 
+def _winlogbeat() -> Schema:
+    own = _object({"event_id": _TEXT, "process": {"type": "object"}})
+    needed = {"@timestamp": _TEXT, "event": {"type": "object"}, "log": {"type": "object"}, "winlog": own, "winrm": {"type": "object"}}
+    return _object(needed, description="A line of what `export -f winlogbeat` writes (Winlogbeat's names; where it was in the traffic is below `winrm`).")
+
+
+def _nxlog() -> Schema:
+    needed = {"EventTime": _TEXT, "EventID": _COUNT, "winrm": {"type": "object"}}
+    return _object(needed, description="A line of what `export -f nxlog` writes (NXLog's names; the event's values stand next to them).")
+
+
 def _sql() -> Schema:
     return _object(
         {"schema_version": _VERSION},
@@ -208,4 +219,6 @@ _MADE: Mapping[str, Callable[[], Schema]] = {
     "ecs": _ecs,
     "har": _har,
     "navigator": _navigator,
+    "winlogbeat": _winlogbeat,
+    "nxlog": _nxlog,
 }

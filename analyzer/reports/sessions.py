@@ -31,7 +31,7 @@ def session_lines(shell: Shell) -> Iterator[str]:
     server = _words(shell, (("owner", "Owner"), ("process", "ProcessId"), ("client address", "ClientIP"), ("state", "State")), by_client=False)
     if server:
         yield f"the server says: {server}"
-    both = [("idle time-out", "IdleTimeOut"), ("lifetime", "Lifetime"), ("folder", "WorkingDirectory"), ("environment", "Environment"), ("name", "Name")]
+    both = [("idle timeout", "IdleTimeOut"), ("lifetime", "Lifetime"), ("folder", "WorkingDirectory"), ("environment", "Environment"), ("name", "Name")]
     client = _words(shell, both, by_client=True)
     if client:
         yield f"the client asked for: {client}"

@@ -87,6 +87,10 @@ def evidence_lines(result: Result, width: int, *, full: bool = False) -> Iterato
     told = hosts_told(evidence)
     if told:
         yield from paragraph(told, width, label="hosts: ", indent=2)
+    if evidence.forwarding.deliveries:
+        from analyzer.reports.forwarded import forwarding_told
+
+        yield from paragraph(forwarding_told(evidence), width, label="event forwarding: ", indent=2)
     logged = logs_told(evidence)
     if logged:
         yield from paragraph(logged, width, label="host logs: ", indent=2)

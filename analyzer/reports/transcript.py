@@ -14,12 +14,12 @@ from analyzer.formats.text import cells, visible
 from analyzer.records.ids import key_number
 from analyzer.records.result import Result
 from analyzer.records.sessions import ShellEvent
-from analyzer.records.wsman import Command, Missing, Shell
+from analyzer.records.wsman import Command, Missing, Output, Shell
 from analyzer.reports.asked import operation_lines
 from analyzer.reports.facts import counted
+from analyzer.reports.forwarded import forwarding_lines
 from analyzer.reports.lines import BLANK, Line, Span, line
 from analyzer.reports.processes import process_lines
-from analyzer.reports.sessions import EVENTS, error_words, event_words, session_lines
 from analyzer.tables.times import on_screen
 
 LABELS = {
@@ -61,9 +61,10 @@ def transcript(result: Result, *, mask: bool, width: int | None = None) -> Itera
         yield from _shell(result, shell, commands.get((shell.server, shell.id), []), room)
         yield BLANK
     yield from operation_lines(result)
+    yield from forwarding_lines(result)
     read = {name for shell in result.shells for name in shell.connections}
     yield from process_lines(result.evidence, tuple(name for name in result.evidence.connections if name not in read))
-    if not result.shells and not result.evidence.operations:
+    if not result.shells and not result.evidence.operations and not result.evidence.forwarding.deliveries:
         yield line("no shell whose messages could be read; `winrm-analyzer info` tells which keys would decrypt the rest")
     elif mask:
         yield line(Span(_NOTE, "dim"))
@@ -79,6 +80,8 @@ def _shell(result: Result, shell: Shell, commands: list[Command], room: int | No
         asked, ran = (" and ".join(names) or "no logon in the capture" for names in (shell.asked_as, shell.ran_as))
         yield line(f"  asked as {asked}, ran as {ran}")
     yield from process_lines(result.evidence, (shell.id, *shell.connections))
+    from analyzer.reports.sessions import session_lines
+
     for told in session_lines(shell):
         yield from _text(room, (), "SESSION", told)
     for one in shell.missing:
@@ -94,6 +97,8 @@ def _shell(result: Result, shell: Shell, commands: list[Command], room: int | No
 
 def _event(event: ShellEvent, room: int | None) -> Iterator[Line]:
     """What was done to the shell as a whole, between its commands; a state is told where it says that something went wrong."""
+    from analyzer.reports.sessions import EVENTS, event_words
+
     if event.what == "state" and ":" not in event.text:
         return
     yield from _text(room, event.packets, EVENTS[event.what], event_words(event), ts_ns=event.ts_ns)
@@ -116,13 +121,20 @@ def _command(command: Command, room: int | None) -> Iterator[Line]:
         text = separator.join(output.text for output in told)
         remarks = [word for word, said in (("incomplete", not whole), ("no signature proves it", unproved)) if said]
         yield from _text(room, packets, LABELS.get(stream, stream.upper()), f"{text} ({', '.join(remarks)})" if remarks else text)
-        for place in error_words(told) if stream == "error" else ():
-            yield from _text(room, packets, "AT", place)
+        if stream == "error":
+            yield from _places(told, packets, room)
     for one in lacking:
         yield from _missing(one, room)
     words = [word for word in (command.state, None if command.exit_code is None else f"exit code {command.exit_code}") if word]
     if words:
         yield line(f"  {'':>9} {'':7} ", Span(", ".join(words), "dim"))
+
+
+def _places(errors: list[Output], packets: tuple[int, ...], room: int | None) -> Iterator[Line]:
+    from analyzer.reports.sessions import error_words
+
+    for place in error_words(errors):
+        yield from _text(room, packets, "AT", place)
 
 
 def _missing(one: Missing, room: int | None) -> Iterator[Line]:

@@ -7,6 +7,7 @@ from msgspec import DecodeError
 from msgspec.json import decode, encode
 from msgspec.structs import replace
 
+from analyzer.records.forwarding import Forwarding
 from analyzer.records.hostlogs import HostLogs
 from analyzer.records.operations import CimOperation
 from analyzer.records.sessions import ShellFact
@@ -115,3 +116,24 @@ def logs_without(logs: HostLogs, filtered: Callable[[str], str], typed: Callable
         event = replace(event, data=filtered(event.data), command_line=line, image=image, user=named(event.user))
         joins.append(replace(one, event=event))
     return replace(logs, joins=tuple(joins))
+
+
+def forwarding_without(found: Forwarding, filtered: Callable[[str], str], typed: Callable[[str], str], named: Callable[[str | None], str | None]) -> Forwarding:
+    """Event forwarding whose events' values are as ``filtered`` has them, and whose texts and queries as ``typed``."""
+    if not found.deliveries:
+        return found
+    events = []
+    for one in found.events:
+        message = None if one.event.message is None else typed(one.event.message)
+        event = replace(one.event, data=filtered(one.event.data), message=message, computer=named(one.event.computer))
+        events.append(replace(one, event=event, name=named(one.name)))
+    deliveries = tuple(replace(one, user=named(one.user), name=named(one.name), machine=named(one.machine)) for one in found.deliveries)
+    subscriptions = []
+    for each in found.subscriptions:
+        about = each.about
+        query = None if about.query is None else typed(about.query)
+        pairs = (tuple((path, typed(xpath)) for path, xpath in own) for own in (about.selects, about.suppresses))
+        selects, suppresses = pairs
+        about = replace(about, query=query, selects=selects, suppresses=suppresses, name=named(about.name))
+        subscriptions.append(replace(each, about=about, machine=named(each.machine)))
+    return Forwarding(deliveries, tuple(subscriptions), tuple(events))

@@ -34,7 +34,7 @@ def events(command: Command, server: str) -> Iterator[Event]:
 def event(command: Command, text: str, server: str) -> Event:
     """A text of a command as a process that starts and as a piece of script."""
     parent = _HOSTS.get(command.kind, f"{_SYSTEM}winrshost.exe")
-    image = _image(text)
+    image = image_of(text)
     fields = {
         "commandline": (text,),
         "scriptblocktext": (text,),
@@ -54,7 +54,7 @@ def event(command: Command, text: str, server: str) -> Event:
     return {name: values for name, values in fields.items() if values}
 
 
-def _image(text: str) -> str:
+def image_of(text: str) -> str:
     """A guess at the program's path: the first word, where Windows' own programs lie."""
     match = _WORD.match(text)
     word = next((group for group in match.groups() if group), "") if match else ""

@@ -1,31 +1,42 @@
-"""The rules of folders over commands."""
+"""The rules of folders over commands, forwarded events and operations."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from analyzer.records.forwarding import ForwardedEvent
 from analyzer.records.issues import Issue
-from analyzer.records.sigma import SigmaHit
+from analyzer.records.operations import CimOperation
+from analyzer.records.sigma import SigmaEventHit, SigmaHit
 from analyzer.records.wsman import Command, Shell
 from analyzer.sigma.conditions import Event
 from analyzer.sigma.events import events
+from analyzer.sigma.logged import Logged, asked, logged
 from analyzer.sigma.reading import SigmaRule, read
 
 _HITS = 10_000
 
 
 class Found(NamedTuple):
-    """The hits in order of commands and rules; what was not understood of the rules."""
+    """The hits in order of commands and rules, those of events in order of rules; what was not understood of the rules."""
 
     hits: tuple[SigmaHit, ...]
     issues: tuple[Issue, ...]
+    events: tuple[SigmaEventHit, ...] = ()
 
 
-def hits(folders: Sequence[str], commands: Iterable[Command], shells: Iterable[Shell]) -> Found:
-    """Each rule at most once for each command."""
+def hits(
+    folders: Sequence[str],
+    commands: Iterable[Command],
+    shells: Iterable[Shell],
+    forwarded: Sequence[ForwardedEvent] = (),
+    operations: Sequence[CimOperation] = (),
+) -> Found:
+    """Each rule at most once for each command, event and operation."""
     rules: list[SigmaRule] = []
     issues: list[Issue] = []
+    seen = [*_forwarded(forwarded), *_asked(operations)]
     for folder in folders:
-        found = read(folder)
+        found = read(folder, events=bool(seen))
         rules += found.rules
         issues += [Issue("sigma.unsupported", problem) for problem in found.problems]
         if found.elsewhere:
@@ -35,12 +46,60 @@ def hits(folders: Sequence[str], commands: Iterable[Command], shells: Iterable[S
     for command in commands:
         known = list(events(command, servers.get(command.shell, "")))
         for rule in rules:
-            event = next((one for one in known if rule.check(one)), None)
+            event = next((one for one in known if rule.check(one)), None) if rule.source.of_commands else None
             if event is not None:
                 made.append(_hit(rule, command, event))
-    if len(made) > _HITS:
-        issues.append(Issue("sigma.limit", f"hits={_HITS}", repeats=len(made) - _HITS))
-    return Found(tuple(made[:_HITS]), tuple(issues))
+    told = list(_in_events(rules, seen))
+    left = max(len(made) - _HITS, 0) + max(len(told) - _HITS, 0)
+    if left:
+        issues.append(Issue("sigma.limit", f"hits={_HITS}", repeats=left))
+    return Found(tuple(made[:_HITS]), tuple(issues), tuple(told[:_HITS]))
+
+
+class _Seen(NamedTuple):
+    subject: str
+    forwarded: bool
+    event: Logged
+
+
+def _forwarded(found: Iterable[ForwardedEvent]) -> Iterator[_Seen]:
+    """The events that were forwarded, each once."""
+    for one in found:
+        event = logged(one.event) if one.again is None else None
+        if event is not None:
+            yield _Seen(one.id, forwarded=True, event=event)
+
+
+def _asked(found: Iterable[CimOperation]) -> Iterator[_Seen]:
+    for one in found:
+        for event in asked(one):
+            yield _Seen(one.id, forwarded=False, event=event)
+
+
+def _in_events(rules: Iterable[SigmaRule], seen: Sequence[_Seen]) -> Iterator[SigmaEventHit]:
+    kinds: dict[tuple[str, int], list[_Seen]] = {}
+    for one in seen:
+        kinds.setdefault((one.event.channel, one.event.number), []).append(one)
+    for rule in rules:
+        if not rule.source.of_events:
+            continue
+        told: set[str] = set()
+        for (channel, number), own in kinds.items():
+            for one in own if rule.source.fits(channel, number) else ():
+                if one.subject not in told and rule.check(one.event.fields):
+                    told.add(one.subject)
+                    yield SigmaEventHit(
+                        rule=rule.id,
+                        title=rule.title,
+                        level=rule.level,
+                        attack=rule.attack,
+                        tags=rule.tags,
+                        file=rule.file,
+                        subject=one.subject,
+                        forwarded=one.forwarded,
+                        channel=channel,
+                        number=number,
+                    )
 
 
 def _hit(rule: SigmaRule, command: Command, event: Event) -> SigmaHit:

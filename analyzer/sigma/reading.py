@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from analyzer.errors import UsageError
 from analyzer.sigma.conditions import Check, condition
+from analyzer.sigma.sources import LogSource, source_of
 from analyzer.sigma.values import UnsupportedError
 from analyzer.sigma.yaml_adapter import UnreadableError, documents
 
@@ -14,9 +15,6 @@ _FILES = 20_000
 _FILE = 1 << 20
 _TECHNIQUE = re.compile(r"attack\.(t\d{4}(?:\.\d{3})?)$", re.IGNORECASE)
 _LEVELS = ("informational", "low", "medium", "high", "critical")
-_CATEGORIES = (None, "process_creation", "ps_script", "ps_module", "ps_classic_start", "ps_classic_script", "ps_classic_provider_start")
-_SERVICES = (None, "powershell", "powershell-classic", "winrm", "security")
-_PRODUCTS = (None, "windows")
 
 
 class SigmaRule(NamedTuple):
@@ -29,18 +27,19 @@ class SigmaRule(NamedTuple):
     attack: tuple[str, ...]
     file: str
     check: Check
+    source: LogSource = LogSource()
 
 
 class Read(NamedTuple):
-    """The rules of a folder in order of files; what could not be read, one line each; how many rules are for sources that are not seen in WinRM."""
+    """The rules of a folder in order of files; what could not be read, one line each; how many rules are for sources that are not looked at."""
 
     rules: tuple[SigmaRule, ...]
     problems: tuple[str, ...]
     elsewhere: int
 
 
-def read(folder: str) -> Read:
-    """The rules below a folder. `UsageError`: there is no such folder."""
+def read(folder: str, *, events: bool = False) -> Read:
+    """The rules below a folder for what commands show; with ``events`` those for events of Windows, too. `UsageError`: there is no such folder."""
     root = Path(folder)
     if not root.is_dir():
         msg = f"{folder}: no such folder of Sigma rules"
@@ -55,10 +54,11 @@ def read(folder: str) -> Read:
         name = file.relative_to(root).as_posix()
         try:
             for document in _documents(file):
-                if not _seen(document):
+                source = source_of(document)
+                if not source.of_commands and not (events and source.of_events):
                     elsewhere += 1
                     continue
-                rules.append(_rule(document, name))
+                rules.append(_rule(document, name, source))
         except (UnreadableError, UnsupportedError, OSError) as error:
             problems.append(f"{name}: {error}")
     return Read(tuple(rules), tuple(problems), elsewhere)
@@ -86,15 +86,7 @@ def _documents(file: Path) -> Iterator[Mapping[str, object]]:
         yield {str(name): value for name, value in document.items()}
 
 
-def _seen(document: Mapping[str, object]) -> bool:
-    """Whether the rule is for what commands and scripts show: processes that are started, and PowerShell."""
-    source = document.get("logsource")
-    fields = source if isinstance(source, dict) else {}
-    wanted = [(_PRODUCTS, "product"), (_CATEGORIES, "category"), (_SERVICES, "service")]
-    return all(not isinstance(fields.get(name), str) or fields[name].lower() in known for known, name in wanted)
-
-
-def _rule(document: Mapping[str, object], file: str) -> SigmaRule:
+def _rule(document: Mapping[str, object], file: str, source: LogSource) -> SigmaRule:
     detections = document.get("detection")
     if not isinstance(detections, dict):
         msg = "a rule without a detection"
@@ -110,4 +102,5 @@ def _rule(document: Mapping[str, object], file: str) -> SigmaRule:
         attack=tuple(match[1].upper() for word in words if (match := _TECHNIQUE.match(word))),
         file=file,
         check=condition({str(name): value for name, value in detections.items()}, detections.get("condition")),
+        source=source,
     )

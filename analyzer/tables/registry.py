@@ -10,7 +10,9 @@ from analyzer.tables.column import Table
 from analyzer.tables.commands import COMMANDS
 from analyzer.tables.conflicts import CONFLICTS
 from analyzer.tables.connections import CONNECTIONS
+from analyzer.tables.deliveries import DELIVERIES, SUBSCRIPTIONS
 from analyzer.tables.drops import DROPS
+from analyzer.tables.events import EVENTS
 from analyzer.tables.exchanges import EXCHANGES
 from analyzer.tables.files import FILES
 from analyzer.tables.findings import FINDINGS
@@ -49,6 +51,9 @@ TABLES: tuple[AnyTable, ...] = (
     STREAMS,
     FILES,
     OPERATIONS,
+    SUBSCRIPTIONS,
+    DELIVERIES,
+    EVENTS,
     DROPS,
     PROXIES,
     PARTIES,

@@ -10,15 +10,15 @@ told by their form: what a number would be written as is that number. Envelopes 
 
 import re
 from typing import TypeAlias
-from xml.parsers import expat
 
-from msgspec import Struct, field
 from msgspec.json import encode
 from msgspec.structs import replace
 
 from analyzer.formats.holes import has_holes
 from analyzer.records.operations import Cim, CimHalf, Touches
 from analyzer.records.sealing import Message
+from analyzer.wsman.forwarding import forwards
+from analyzer.wsman.tree import EMPTY, Node, tree
 
 Json: TypeAlias = "str | int | float | bool | dict[str, Json] | list[Json] | None"
 
@@ -34,7 +34,6 @@ _NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 _INTEGER = re.compile(r"-?(?:0|[1-9]\d{0,17})")
 _WHOLE = ("byte", "short", "int", "long", "integer", "unsignedByte", "unsignedShort", "unsignedInt", "unsignedLong")
-_ELEMENTS, _DEPTH = 200_000, 64
 _LONGEST_URI = 2048
 
 _TOUCHES: tuple[tuple[re.Pattern[str], Touches], ...] = (
@@ -48,65 +47,10 @@ _READS = re.compile(r"(?:get|enum|check|interrogate|list|query|test)\w*", re.IGN
 """Methods that ask and change nothing."""
 
 
-class _Node(Struct):
-    """An element in the making: its local name, attributes with their namespaces, texts, children."""
-
-    name: str
-    inside: dict[str, str]
-    texts: list[str] = field(default_factory=list)
-    children: list["_Node"] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.texts).strip()
-
-    def child(self, name: str) -> "_Node | None":
-        return next((one for one in self.children if one.name == name), None)
-
-
-class _Reading:
-    """One run of expat; what is read before damage, or before a limit, stays."""
-
-    def __init__(self) -> None:
-        self.root = _Node("", {})
-        self.open = [self.root]
-        self.count = 0
-        self.full: str | None = None
-        self.parser = expat.ParserCreate("utf-8", "}")
-        self.parser.buffer_text = True
-        self.parser.StartElementHandler = self._start
-        self.parser.EndElementHandler = self._end
-        self.parser.CharacterDataHandler = self._text
-
-    def _start(self, name: str, inside: dict[str, str]) -> None:
-        self.count += 1
-        if self.count > _ELEMENTS or len(self.open) > _DEPTH:
-            self.full = f"elements={_ELEMENTS}" if self.count > _ELEMENTS else f"depth={_DEPTH}"
-            self.parser.StartElementHandler = self.parser.EndElementHandler = self.parser.CharacterDataHandler = None
-            return
-        node = _Node(name.rpartition("}")[2], {("{" + key if "}" in key else key): value for key, value in inside.items()})
-        self.open[-1].children.append(node)
-        self.open.append(node)
-
-    def _end(self, _name: str) -> None:
-        self.open.pop()
-
-    def _text(self, text: str) -> None:
-        self.open[-1].texts.append(text)
-
-    def read(self, text: str) -> bool:
-        """False where only a part could be read."""
-        try:
-            self.parser.Parse(text.lstrip("\ufeff \r\n\t").encode("utf-8", "replace"), True)  # noqa: FBT003  as expat has it
-        except expat.ExpatError:
-            return False
-        return self.full is None
-
-
 def asked(message: Message) -> str | None:
     """The operation's name when the message asks for one on a resource that is no shell; of any other None."""
     uri, action, known = message.resource_uri or "", message.action or "", message.operation
-    if not message.from_client or not uri or any(word in uri.lower() for word in _SHELLS):
+    if not message.from_client or not uri or any(word in uri.lower() for word in _SHELLS) or forwards(uri):
         return None
     if known in _NAMES:
         return str(known)
@@ -134,16 +78,16 @@ def cim_half(message: Message, text: str, ts_ns: int, packets: tuple[int, ...]) 
     name = asked(message) if message.from_client else answers(message)
     if name is None:
         return None
-    reading = _Reading()
-    whole = reading.read(text) and not has_holes(text)
-    envelope = reading.root.child("Envelope") or _Node("", {})
-    header, body = envelope.child("Header") or _Node("", {}), envelope.child("Body") or _Node("", {})
-    half = CimHalf(message.id, message.exchange, message.from_client, ts_ns, packets, name, message.resource_uri, cut=not whole, limit=reading.full)
+    reading = tree(text)
+    whole = reading.whole and not has_holes(text)
+    envelope = reading.root.child("Envelope") or EMPTY
+    header, body = envelope.child("Header") or EMPTY, envelope.child("Body") or EMPTY
+    half = CimHalf(message.id, message.exchange, message.from_client, ts_ns, packets, name, message.resource_uri, cut=not whole, limit=reading.limit)
     return _request(half, header, body, message.action or "") if message.from_client else _response(half, body)
 
 
-def _request(half: CimHalf, header: _Node, body: _Node, action: str) -> CimHalf:
-    selected = header.child("SelectorSet") or _Node("", {})
+def _request(half: CimHalf, header: Node, body: Node, action: str) -> CimHalf:
+    selected = header.child("SelectorSet") or EMPTY
     pairs = tuple((one.inside.get("Name", ""), one.text or _text_of(_value(one))) for one in selected.children if one.name == "Selector")
     half = replace(half, selectors=pairs)
     first = body.children[0] if body.children else None
@@ -160,7 +104,7 @@ def _request(half: CimHalf, header: _Node, body: _Node, action: str) -> CimHalf:
     return replace(half, arguments=_text_of(_instance(first)))
 
 
-def _response(half: CimHalf, body: _Node) -> CimHalf:
+def _response(half: CimHalf, body: Node) -> CimHalf:
     first = body.children[0] if body.children else None
     if first is None:
         return half
@@ -174,12 +118,12 @@ def _response(half: CimHalf, body: _Node) -> CimHalf:
     return replace(half, instances=tuple(_text_of(_instance(one)) for one in body.children))
 
 
-def _instance(node: _Node) -> dict[str, Json]:
+def _instance(node: Node) -> dict[str, Json]:
     """An instance, with its class as WMI's own property of that name."""
     return {"__CLASS": node.name, **_members(node)}
 
 
-def _members(node: _Node) -> dict[str, Json]:
+def _members(node: Node) -> dict[str, Json]:
     """An element's children by name; one that comes again is a list."""
     found: dict[str, Json] = {}
     seen: dict[str, int] = {}
@@ -197,7 +141,7 @@ def _members(node: _Node) -> dict[str, Json]:
     return found
 
 
-def _value(node: _Node) -> Json:
+def _value(node: Node) -> Json:
     if node.inside.get(_NIL) in ("true", "1"):
         return None
     named = node.inside.get("Name")

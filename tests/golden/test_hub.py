@@ -187,8 +187,10 @@ def test_a_capture_that_was_changed(tmp_path: Path) -> None:
         analyzer.open_case(tmp_path / "case").slice(tmp_path / "slice.pcapng")
 
 
-LATER = ("operations.parquet", "hosts.parquet", "names.parquet", "clocks.parquet", "host_events.parquet")
+THIRD = ("operations.parquet", "hosts.parquet", "names.parquet", "clocks.parquet", "host_events.parquet")
 """Tables that came with the third schema."""
+LATER = (*THIRD, "subscriptions.parquet", "deliveries.parquet", "events.parquet")
+"""These, and those that came with the fourth."""
 
 
 def earlier(folder: Path, schema: int) -> None:

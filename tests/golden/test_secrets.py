@@ -84,6 +84,8 @@ RUNS: dict[str, list[list[str]]] = {
     "export": [
         ["CAPTURE", "-f", "har", "-o", "OUT/exchanges.har"],
         ["CAPTURE", "-f", "navigator"],
+        ["CAPTURE", "-f", "winlogbeat"],
+        ["CAPTURE", "-f", "nxlog"],
         *(["CAPTURE", "-f", form, "-o", f"OUT/case.{form}"] for form in ("sqlite", "duckdb", "xlsx")),
         ["OUT/case-with-texts", "-f", "har", "-o", "OUT/exchanges-of-case.har"],
     ],

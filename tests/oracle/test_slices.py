@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 import analyzer
-from analyzer.errors import InputError
+from analyzer.errors import InputError, UsageError
 from analyzer.records.ids import key_number
 from analyzer.tables.findings import finding_rows
 from tests.golden.samples import captures, truth
@@ -67,6 +67,28 @@ def test_a_slice_has_the_original_packets(name: str, tmp_path: Path) -> None:
         assert numbers == sorted(numbers), "each capture's packets stay in their order"
     assert len(before) == 1 or [packet.ts_ns for packet in made] == sorted(packet.ts_ns for packet in made)
     assert _DSB not in {data[:4] for data in _blocks(out)}
+
+
+def test_an_embedded_key_log_opens_tls_for_wireshark_and_for_us(tmp_path: Path) -> None:
+    folder = SAMPLES / "https-direct"
+    other = "CLIENT_RANDOM " + "ab" * 32 + " " + "cd" * 48
+    keys = tmp_path / "all.keys"
+    keys.write_text(f"{(folder / 'tls.keys').read_text()}{other}\n")
+    case = analyzer.analyze(folder / "capture.pcap")
+    plain, out = tmp_path / "plain.pcapng", tmp_path / "slice.pcapng"
+    case.slice(plain)
+    case.slice(out, keylogs=[keys])
+    asked = ["tshark", "-o", "tls.keylog_file:", "-d", "tcp.port==5986,tls", "-Y", "http.request", "-T", "fields", "-e", "http.request.uri", "-r"]
+    shown = {path: subprocess.run([*asked, str(path)], check=True, capture_output=True, text=True).stdout.split() for path in (plain, out)}
+    assert shown[plain] == []
+    assert set(shown[out]) == {"/wsman"}
+    blocks = [data for data in _blocks(out) if data[:4] == _DSB]
+    assert len(blocks) == 1
+    assert b"ab" * 32 not in blocks[0], "lines of other connections stay out"
+    opened = analyzer.analyze(out)
+    assert len(opened.exchanges) == len(analyzer.analyze(folder / "capture.pcap", keylog=folder / "tls.keys").exchanges) > 0
+    with pytest.raises(UsageError, match="no line belongs"):
+        analyzer.analyze(SAMPLES / "direct-basic" / "capture.pcapng").slice(tmp_path / "x.pcapng", keylogs=[keys])
 
 
 def _blocks(path: Path) -> list[bytes]:

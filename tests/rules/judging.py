@@ -40,15 +40,15 @@ class Judged(NamedTuple):
         return {finding.rule for finding in self.findings}
 
 
-def judge(lan: Wire, *, hosts: Collection[str] = (), first: int = 1, last: int | None = None, snap: int = 262_144) -> Judged:
+def judge(lan: Wire, *, hosts: Collection[str] = (), first: int = 1, last: int | None = None, snap: int = 262_144, limits: Limits | None = None) -> Judged:
     """One capture of the wire, taken at ``hosts`` (everywhere, when there are none)."""
     with tempfile.TemporaryDirectory() as folder:
-        return judge_files([lan.capture(Path(folder, "wire.pcap"), hosts=hosts, first=first, last=last, snap=snap)])
+        return judge_files([lan.capture(Path(folder, "wire.pcap"), hosts=hosts, first=first, last=last, snap=snap)], limits)
 
 
-def judge_files(captures: Sequence[Path]) -> Judged:
+def judge_files(captures: Sequence[Path], limits: Limits | None = None) -> Judged:
     """These captures together."""
-    done = run([str(path) for path in captures], Limits(), Scope())
+    done = run([str(path) for path in captures], limits or Limits(), Scope())
     done.sources.close()
     return Judged(done.result.evidence, done.result.findings, done.result.scorecards)
 

@@ -47,14 +47,14 @@ http.request-header-too-long http.unknown-host-name http.path-not-found http.len
 http.forbidden http.refused-request http.encrypted-body-refused http.gateway-timeout http.content-length-dropped http.content-type-changed
 http.response-compressed http.request-failed
 wsman.access-denied wsman.quota wsman.envelope-size wsman.shell-gone wsman.no-such-resource wsman.time-limit wsman.unsupported wsman.refused-by-policy
-wsman.request-failed wsman.encrypted-errors
+wsman.request-failed wsman.encrypted-errors wsman.events-unacknowledged
 tls.ended-at-hello tls.unanswered tls.alert tls.certificate-refused tls.client-certificate tls.broken-off tls.unused tls.certificate
 tls.https-to-http-port tls.http-to-https-port
 proxy.socks proxy.socks-refused
 proxy.credential-exposure proxy.tls-intercepted proxy.plain-http-in-connect proxy.unexpected proxy.coverage-gap
 attack.winrm-new-pair attack.omigod attack.ntlm-relay attack.ntlmrelayx-winrms-client attack.tool-fingerprint attack.spray attack.config-weakening
 attack.sigma-script-hit attack.bulk-transfer attack.credential-dumping attack.logging-tampering attack.defender-tampering attack.shadow-copies
-attack.service-or-task attack.code-loading attack.encoded-script attack.remote-process attack.cim-change
+attack.service-or-task attack.code-loading attack.encoded-script attack.remote-process attack.cim-change attack.sigma-event-hit
 attack.session-taken-over
 capture.gap-in-sealed-stream capture.no-handshake capture.one-sided capture.snaplen capture.clock-skew capture.duplicates capture.secret-did-not-open
 capture.file-cut capture.one-leg

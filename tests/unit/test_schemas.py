@@ -65,6 +65,8 @@ def outputs(capsys: pytest.CaptureFixture[str], given: list[str], tmp_path: Path
     printed(capsys, "analyze", *given, "-o", case)
     yield "manifest", [json.loads(Path(case, "manifest.json").read_text(encoding="utf-8"))]
     yield "navigator", [json.loads(printed(capsys, "export", case, "-f", "navigator"))]
+    for form in ("winlogbeat", "nxlog"):
+        yield form, lines(printed(capsys, "export", case, "-f", form))
     yield "sql", json.loads(printed(capsys, "sql", "select rule, count(*) as times from findings group by 1", case, "-f", "json"))
     for profile in ("native", "timesketch", "ecs"):
         yield profile, lines(printed(capsys, "timeline", case, "--profile", profile))

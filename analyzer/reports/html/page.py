@@ -19,6 +19,7 @@ from analyzer.reports.html.cards import groups, scorecard, settings
 from analyzer.reports.html.diagrams import diagrams
 from analyzer.reports.html.exposure import exposures, readers
 from analyzer.reports.html.faults import faults
+from analyzer.reports.html.forwarded import forwarded
 from analyzer.reports.html.hosts import hosts
 from analyzer.reports.html.links import Links, address
 from analyzer.reports.html.moments import clocks, moments
@@ -131,6 +132,7 @@ def _rendered(source: Source, origin: Origin, room: Room) -> str:
             undrawn=undrawn,
             transcript=transcript(source, room),
             operations=operations(source, room),
+            forwarded=forwarded(source, room),
             processes_of=below.of,
             other_processes=below.others,
             authentications=authentications,

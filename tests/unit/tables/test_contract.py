@@ -52,6 +52,18 @@ CONTRACT = {
         "operation_id connection_id time seconds client_ip server_ip operation namespace class method query selectors arguments returned return_value "
         "instances instances_returned enumeration_id touches changes status fault_code user asked_as ran_as complete resource_uri capture packets"
     ),
+    "subscriptions": (
+        "subscription_id subscription time source_ip collector_ip machine initiated_by delivery_mode query bookmarks existing_events heartbeat_s latency_s "
+        "most_events content_format compression deliver_to times exchanges complete capture packets"
+    ),
+    "deliveries": (
+        "delivery_id connection_id time seconds kind source_ip collector_ip machine subscription_id subscription events bookmarks acknowledged again reason "
+        "compressed protection path status fault_code user complete capture packets"
+    ),
+    "events": (
+        "forwarded_id time computer channel event_id provider record level user_sid process_id thread_id data message task subscription_id subscription "
+        "delivery_id sent_time source_ip collector_ip again skipped complete connection_id capture packets"
+    ),
     "drops": "capture packet connection_id time reason reason_code component component_name direction location",
     "proxies": (
         "proxy_ip kind product client_connections upstream_connections exchanges http_1_1 connection_authentication keeps_open_after_success "

@@ -1,0 +1,299 @@
+"""Event forwarding put together: each request with its answer, subscriptions by source, events with what came before them in their log."""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from analyzer.psrp.shells import Place
+from analyzer.records.evidence import Evidence
+from analyzer.records.forwarding import Acknowledged, Delivery, ForwardedEvent, ForwardHalf, Forwarding, Kind, Subscribed, Subscription
+from analyzer.records.http import Exchange, Request, Response
+from analyzer.records.ids import key_capture, key_number, request_id, response_id
+from analyzer.records.issues import Issue
+from analyzer.records.quality import Absent
+from analyzer.records.sealing import Message
+from analyzer.settings import Limits
+
+_PATH = re.compile(r"(?:[a-z]+://[^/]*)?(/wsman/(?:subscriptionmanager|subscriptions)/[^?]{1,200})", re.IGNORECASE)
+_BY_COLLECTOR = (Kind.PULL, Kind.SUBSCRIBE, Kind.UNSUBSCRIBE, Kind.RENEW)
+"""What a collector asks of a source; all else a source asks of its collector."""
+_NOT_LOOKED_AT = (401, 407)
+_SUCCESS = range(200, 300)
+_SHOWN = 5
+"""Gaps of one log that an issue names."""
+
+
+class Found(NamedTuple):
+    """What there is of event forwarding, and issues about limits and gaps."""
+
+    forwarding: Forwarding = Forwarding()
+    issues: tuple[Issue, ...] = ()
+
+
+class _Both(NamedTuple):
+    """An exchange of event forwarding as far as it could be read."""
+
+    exchange: Exchange
+    asked: ForwardHalf | None
+    answer: ForwardHalf | None
+    kind: Kind
+    at: Place
+
+
+class _Kept(NamedTuple):
+    """An event, and what tells its log among all: the subscription (or the path that it is sent to), the computer, the log."""
+
+    event: ForwardedEvent
+    key: tuple[str, str, str]
+
+
+def forwarding(
+    evidence: Evidence, messages: Mapping[str, Message], halves: Mapping[str, Sequence[ForwardHalf]], place: Callable[[str], Place], limits: Limits
+) -> Found:
+    """``halves`` by exchange id. Of an exchange on both sides of a proxy, or of one that a second capture point saw, the first that could be read counts."""
+    both = sorted(_all(evidence, messages, halves, place), key=lambda one: one.exchange.request.first_ns if isinstance(one.exchange.request, Request) else 0)
+    if not both:
+        return Found()
+    subscriptions = _subscriptions(both)
+    names: dict[str | None, str] = {one.about.id: one.about.name for one in subscriptions if one.about.id is not None and one.about.name is not None}
+    events: list[_Kept] = []
+    deliveries: list[Delivery] = []
+    first_of: dict[tuple[object, ...], ForwardedEvent] = {}
+    left_out = 0
+    for one in both:
+        told = _carrier(one)
+        count = 0 if told is None else len(told.events)
+        kept = min(count, max(limits.forwarded_events - len(events), 0))
+        left_out += count - kept
+        own = [] if told is None else [_event(one, told, number, names, first_of) for number in range(1, kept + 1)]
+        events += own
+        deliveries.append(_delivery(messages, one, count, names, _again([each.event for each in own], count)))
+    events, gaps = _with_gaps(events, subscriptions)
+    issues = [*gaps, *_limits(halves)]
+    if left_out:
+        issues.append(Issue("wsman.limit", f"forwarded_events={limits.forwarded_events}: {left_out:,} later events were not kept", repeats=left_out))
+    return Found(Forwarding(tuple(deliveries), subscriptions, tuple(one.event for one in events)), tuple(issues))
+
+
+def _limits(halves: Mapping[str, Sequence[ForwardHalf]]) -> Iterator[Issue]:
+    for own in halves.values():
+        for half in own:
+            if half.limit is not None and half.packets:
+                yield Issue("wsman.limit", f"{half.limit}: later elements were not read", half.message, key_capture(half.packets[0]))
+
+
+def _all(evidence: Evidence, messages: Mapping[str, Message], halves: Mapping[str, Sequence[ForwardHalf]], place: Callable[[str], Place]) -> Iterator[_Both]:
+    for identity, exchange in evidence.exchanges.items():
+        own = halves.get(identity, ())
+        asked = next((one for one in own if one.from_client), None)
+        kind = Kind.UNREAD if asked is None else asked.kind
+        if kind is None or (asked is None and not _is_unread(evidence, messages, exchange, own)) or _is_told_elsewhere(evidence, exchange, halves):
+            continue
+        yield _Both(exchange, asked, next((one for one in own if not one.from_client), None), kind, place(identity))
+
+
+def _is_unread(evidence: Evidence, messages: Mapping[str, Message], exchange: Exchange, own: Sequence[ForwardHalf]) -> bool:
+    """A request with a body to a path of event forwarding, which the server looked at; or only its answer could be read."""
+    response = exchange.response
+    if exchange.id not in evidence.winrm_exchanges and exchange.connection not in evidence.winrm:
+        return False
+    if own:
+        return True
+    message = messages.get(request_id(exchange.id))
+    if _path(exchange) is None or message is None or not message.size or isinstance(message.operation, str):
+        return False
+    return isinstance(response, Absent) or response.status not in _NOT_LOOKED_AT
+
+
+def _is_told_elsewhere(evidence: Evidence, exchange: Exchange, halves: Mapping[str, Sequence[ForwardHalf]]) -> bool:
+    hop = evidence.far.get(exchange.id)
+    if hop is not None and (hop.near in halves or exchange.id not in halves):
+        return True
+    near = evidence.near.get(exchange.id)
+    if near is not None and exchange.id not in halves and near.far in halves:
+        return True
+    twin = evidence.connections[exchange.connection].twin_of
+    return twin is not None and (exchange.id not in halves or any(one.id in halves for one in evidence.exchanges_of.get(twin, ())))
+
+
+def _path(exchange: Exchange) -> str | None:
+    found = None if isinstance(exchange.request, Absent) else _PATH.match(exchange.request.target)
+    return None if found is None else found[1]
+
+
+def _carrier(one: _Both) -> ForwardHalf | None:
+    """The half that has the events, or the subscriptions."""
+    return one.answer if one.kind in (Kind.PULL, Kind.SUBSCRIPTIONS) or one.asked is None else one.asked
+
+
+def _ends(one: _Both) -> tuple[str, str]:
+    """The addresses of source and collector."""
+    by_collector = one.kind in _BY_COLLECTOR or (one.kind is Kind.UNREAD and one.answer is not None and bool(one.answer.events))
+    return (one.at.server, one.at.client) if by_collector else (one.at.client, one.at.server)
+
+
+def _subscription_of(one: _Both) -> str | None:
+    for half in (one.asked, one.answer):
+        if half is not None and (half.subscription or half.context):
+            return half.subscription or (half.context or "").removeprefix("uuid:").upper()
+    return None
+
+
+def _event(one: _Both, told: ForwardHalf, number: int, names: Mapping[str | None, str], first_of: dict[tuple[object, ...], ForwardedEvent]) -> _Kept:
+    """The event of this number, from 1, of the half that has it."""
+    event, (source, collector), subscription = told.events[number - 1], _ends(one), _subscription_of(one)
+    log = (subscription or _path(one.exchange) or "", (event.computer or source).lower(), (event.channel or "").lower())
+    made = ForwardedEvent(
+        id=f"{one.exchange.id}.e{number}",
+        delivery=one.exchange.id,
+        event=event,
+        source=source,
+        collector=collector,
+        subscription=subscription,
+        name=names.get(subscription),
+        sent_ns=told.ts_ns,
+        again=None,
+        skipped=None,
+        capture=one.exchange.capture,
+        packets=told.packets,
+    )
+    if event.record is not None:
+        before = first_of.setdefault((*log, event.record, event.event_id, event.time_ns), made)
+        if before is not made and before.delivery != made.delivery:
+            made = replace(made, again=before.id)
+    return _Kept(made, log)
+
+
+def _again(events: Sequence[ForwardedEvent], count: int) -> str | None:
+    """The delivery that these events were in already, all of them."""
+    earlier = {None if one.again is None else one.again.rpartition(".")[0] for one in events}
+    return next(iter(earlier)) if count and len(events) == count and len(earlier) == 1 else None
+
+
+def _delivery(messages: Mapping[str, Message], one: _Both, count: int, names: Mapping[str | None, str], again: str | None) -> Delivery:
+    exchange, (source, collector), subscription = one.exchange, _ends(one), _subscription_of(one)
+    request, response = exchange.request, exchange.response
+    asked, back = None if isinstance(request, Absent) else request, None if isinstance(response, Absent) else response
+    answer = messages.get(response_id(exchange.id))
+    message = messages.get(request_id(exchange.id))
+    told = tuple(half for half in (one.asked, one.answer) if half is not None)
+    return Delivery(
+        id=exchange.id,
+        connection=exchange.connection,
+        kind=one.kind,
+        source=source,
+        collector=collector,
+        machine=next((half.machine for half in told if half.machine), None),
+        subscription=subscription,
+        name=names.get(subscription),
+        path=_path(exchange),
+        events=count,
+        bookmarks=next((half.bookmarks for half in told if half.bookmarks), ()),
+        acknowledged=_acknowledged(one, answer, back),
+        again=again,
+        reason=next((half.status for half in told if half.status), None),
+        compressed=message is not None and "sldc" in {coding.lower() for coding in message.codings},
+        protection=None if message is None else message.protection.value,
+        status=None if back is None else back.status,
+        fault_code=None if answer is None else answer.fault_code,
+        user=one.at.user,
+        first_ns=asked.first_ns if asked is not None else 0 if back is None else back.first_ns,
+        last_ns=back.last_ns if back is not None else 0 if asked is None else asked.last_ns,
+        capture=exchange.capture,
+        packets=() if asked is None else asked.packets,
+        answer_packets=() if back is None else back.packets,
+        cut=any(half.cut for half in told),
+    )
+
+
+def _acknowledged(one: _Both, answer: Message | None, back: Response | None) -> Acknowledged:
+    if one.asked is None or not one.asked.asks:
+        return Acknowledged.UNREAD if one.asked is None else Acknowledged.NOT_ASKED
+    if one.answer is not None and one.answer.acknowledges:
+        return Acknowledged.YES
+    if back is None:
+        return Acknowledged.NOT_SEEN
+    if back.status not in _SUCCESS or (answer is not None and answer.operation == "Fault"):
+        return Acknowledged.REFUSED
+    read = answer is None or not answer.size or isinstance(answer.operation, str)
+    return Acknowledged.OTHER if read else Acknowledged.UNREAD
+
+
+def _subscriptions(both: Sequence[_Both]) -> tuple[Subscription, ...]:
+    """One for each source, collector and version of a subscription."""
+    found: dict[tuple[str, str, str | None, str | None], Subscription] = {}
+    for one in both:
+        told = one.asked if one.kind is Kind.SUBSCRIBE else one.answer
+        source, collector = _ends(one)
+        machine = one.asked.machine if one.asked is not None else None
+        for about in () if told is None else told.subscribed:
+            if about.id is None and one.answer is not None and one.answer.subscription is not None:
+                about = replace(about, id=one.answer.subscription)  # noqa: PLW2901  a Subscribe gets its identifier in the answer
+            key = (source, collector, about.id, about.name)
+            known = found.get(key)
+            if known is not None:
+                found[key] = replace(known, exchanges=(*known.exchanges, one.exchange.id))
+                continue
+            found[key] = Subscription(
+                about=about,
+                source=source,
+                collector=collector,
+                machine=machine,
+                exchanges=(one.exchange.id,),
+                by_collector=one.kind is Kind.SUBSCRIBE,
+                first_ns=0 if told is None else told.ts_ns,
+                capture=one.exchange.capture,
+                packets=() if told is None else told.packets,
+            )
+    return tuple(found.values())
+
+
+def _with_gaps(events: Sequence[_Kept], subscriptions: Sequence[Subscription]) -> tuple[list[_Kept], list[Issue]]:
+    """The events with how many record numbers lie before each that no event has; and an issue for each log in which there are such."""
+    seen: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for one in events:
+        if one.event.event.record is not None:
+            seen[one.key].append(one.event.event.record)
+    for key, numbers in seen.items():
+        seen[key] = sorted(set(numbers))
+    about: dict[str | None, Subscribed] = {one.about.id: one.about for one in subscriptions if one.about.id is not None}
+    last: dict[tuple[str, str, str], int] = {}
+    gaps: dict[tuple[str, str, str], list[tuple[int, int, int, ForwardedEvent]]] = defaultdict(list)
+    made: list[_Kept] = []
+    for one in events:
+        record = one.event.event.record
+        if record is None or one.event.again is not None:
+            made.append(one)
+            continue
+        before = last.get(one.key, _marked(about.get(one.event.subscription), one.event))
+        skipped = None if before is None else 0
+        if before is not None and record > before + 1:
+            own = seen[one.key]
+            skipped = record - before - 1 - (bisect_left(own, record) - bisect_right(own, before))
+            if skipped:
+                gaps[one.key].append((before + 1, record - 1, skipped, one.event))
+        last[one.key] = record
+        made.append(_Kept(replace(one.event, skipped=skipped), one.key))
+    return made, [_gap(found, about.get(found[0][3].subscription)) for found in gaps.values()]
+
+
+def _marked(about: Subscribed | None, event: ForwardedEvent) -> int | None:
+    """The record after which the subscription goes on, by its bookmark of this log, where that is before the event."""
+    records = [] if about is None else [one.record for one in about.bookmarks if one.channel.lower() == (event.event.channel or "").lower()]
+    return next((record for record in records if record is not None and event.event.record is not None and record < event.event.record), None)
+
+
+def _gap(found: Sequence[tuple[int, int, int, ForwardedEvent]], about: Subscribed | None) -> Issue:
+    first = found[0][3]
+    total = sum(count for _, _, count, _ in found)
+    ranges = ", ".join(f"{begin}" if begin == end else f"{begin} to {end}" for begin, end, _, _ in found[:_SHOWN])
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    where = f"{first.event.channel} of {first.event.computer or first.source}"
+    told = f"{where}, records {ranges}{more} ({total:,} in all)"
+    whole = about is not None and about.whole_log(first.event.channel or "")
+    number = key_number(first.packets[0]) if first.packets else None
+    return Issue("events.gap" if whole else "events.skipped", told, first.delivery, first.capture, number, total)

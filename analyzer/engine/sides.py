@@ -1,0 +1,72 @@
+"""Where an exchange belongs, on whichever side of a proxy it was read: the client's own end, the real server's, and who was logged on."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from analyzer.psrp.shells import Place
+from analyzer.records.auth import Audience, Outcome
+from analyzer.records.evidence import Evidence
+from analyzer.records.http import Exchange
+
+
+class Sides(NamedTuple):
+    """Of connections whose other sides have one end: the connection on the client's side, and that on the server's, the farthest along a chain of proxies."""
+
+    client: Mapping[str, str]
+    server: Mapping[str, str]
+
+
+def sides_of(evidence: Evidence) -> Sides:
+    """The ends of all connections that a proxy joins."""
+    near: dict[str, dict[str, None]] = defaultdict(dict)
+    far: dict[str, dict[str, None]] = defaultdict(dict)
+    for hop in evidence.hops:
+        near[hop.far_connection].setdefault(hop.near_connection)
+        far[hop.near_connection].setdefault(hop.far_connection)
+
+    def ends(onward: Mapping[str, Mapping[str, None]], *, client: bool) -> dict[str, str]:
+        found = {}
+        for start in onward:
+            at, seen = start, {start}
+            while at in onward:
+                hosts = {one.client.host if client else one.server.host for one in (evidence.connections[name] for name in onward[at])}
+                following = next(iter(onward[at]))
+                if len(hosts) > 1 or following in seen:
+                    break
+                seen.add(following)
+                at = following
+            found[start] = at
+        return found
+
+    return Sides(ends(near, client=True), ends(far, client=False))
+
+
+def place_of(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str], sides: Sides) -> Place:
+    """The client's own end and the real server's, whichever side was read, also where the other side of this exchange is not in the capture."""
+    near, far = evidence.far.get(exchange.id), evidence.near.get(exchange.id)
+    here = exchange.connection
+    client = here if near is None else near.near_connection
+    server = here if far is None else far.far_connection
+    first, last = evidence.connections[sides.client.get(client, client)], evidence.connections[sides.server.get(server, server)]
+    asked = exchange.id if first.id == here else near.near if near is not None and first.id == client else None
+    user = _user(evidence, first.id, clients, asked) or _user(evidence, here, clients, exchange.id)
+    return Place(here, first.client.host, last.server.host, user, exchange.capture)
+
+
+def _user(evidence: Evidence, connection: str, clients: Mapping[str, str], asked: str | None) -> str | None:
+    """Who was logged on to the connection when the exchange ``asked`` was sent on it (None: on another one); a logon that began later was nobody's then."""
+    for conversation in reversed(evidence.conversations_of.get(connection, ())):
+        client = conversation.client
+        if asked is not None and _number(conversation.exchanges[0]) > _number(asked):
+            continue
+        if conversation.id in clients and conversation.audience is Audience.SERVER and conversation.outcome is not Outcome.REFUSED:
+            return clients[conversation.id]
+        if conversation.audience is Audience.SERVER and conversation.outcome is Outcome.ACCEPTED and client.user:
+            return f"{client.domain}\\{client.user}" if client.domain else client.user
+    return None
+
+
+def _number(exchange: str) -> int:
+    """Its place in its connection; an exchange that was added for what is lost has the number of the one before it."""
+    return int(exchange.rpartition(".x")[2].rstrip("+"))
