@@ -16,11 +16,8 @@ from analyzer.engine.forwarding import forwarding
 from analyzer.engine.missing import between, by_one_clock, missing_of, with_lost
 from analyzer.engine.operations import Found, operations
 from analyzer.engine.room import room_of, too_large
-<<<<<<< HEAD
 from analyzer.engine.shell_limits import reached
-=======
 from analyzer.engine.sides import place_of, sides_of
->>>>>>> main
 from analyzer.engine.ticketing import NOBODY, Named
 from analyzer.formats.content import Room, codings, unpacked
 from analyzer.formats.holes import Holed, shown, text_of
@@ -90,13 +87,10 @@ class _Read(Struct, frozen=True, gc=False):
     """What methods of CIM classes ran, by exchange."""
     cim: dict[str, list[CimHalf]]
     """What else is asked of resources, and answered, by exchange."""
-<<<<<<< HEAD
     listings: list[Operation]
     """What servers say of shells where they are asked for them."""
-=======
     forwarded: dict[str, list[ForwardHalf]]
     """What sources of events and collectors said to each other, by exchange."""
->>>>>>> main
 
 
 class _Tools(Struct, frozen=True, gc=False):
@@ -147,17 +141,11 @@ def contents(
     ordered = {identity: shell_operations[identity] for identity in evidence.exchanges if identity in shell_operations}
     kept = once(evidence, messages, with_lost(evidence, messages, ordered)).operations
     kept += between(evidence, kept)
-<<<<<<< HEAD
-    sides = _sides(evidence)
-    places = {item.exchange: _place(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}
-    listings = sorted((listing for one in read for listing in one.listings), key=lambda one: (one.ts_ns, one.message))
-    places |= {item.exchange: _place(evidence, evidence.exchanges[item.exchange], clients, sides) for item in listings}
-    built = shells(by_one_clock(evidence, kept), places, limits.object_bytes, listings)
-=======
     sides = sides_of(evidence)
     places = {item.exchange: place_of(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}
-    built = shells(by_one_clock(evidence, kept), places, limits.object_bytes)
->>>>>>> main
+    listings = sorted((listing for one in read for listing in one.listings), key=lambda one: (one.ts_ns, one.message))
+    places |= {item.exchange: place_of(evidence, evidence.exchanges[item.exchange], clients, sides) for item in listings}
+    built = shells(by_one_clock(evidence, kept), places, limits.object_bytes, listings)
     if methods:
         own = once(evidence, messages, {identity: methods[identity] for identity in evidence.exchanges if identity in methods}).operations
         called = ran(own, {item.exchange: place_of(evidence, evidence.exchanges[item.exchange], clients, sides) for item in own})
@@ -166,16 +154,8 @@ def contents(
     events = forwarding(evidence, messages, forwarded, lambda name: place_of(evidence, evidence.exchanges[name], clients, sides), limits)
     known = {(issue.code, issue.record) for issue in evidence.issues if issue.code == "wsman.limit"}
     told = tuple(issue for one in read for issue in one.issues if (issue.code, issue.record) not in known)
-<<<<<<< HEAD
-    told += tuple(reached(built, limits))
-    return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, told + other.issues, other.operations)
-=======
-    told += tuple(_layers_cut(one) for one in built.commands if one.decoded is not None and len(one.decoded) >= MOST_OF_LAYERS)
-    limit = f"object_bytes={limits.object_bytes}"
-    told += tuple(Issue("wsman.limit", f"{limit}: {one.cut} objects of shell {one.id} are longer", capture=one.capture) for one in built.shells if one.cut)
-    told += (*other.issues, *events.issues)
+    told += (*reached(built, limits), *other.issues, *events.issues)
     return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, told, other.operations, events.forwarding)
->>>>>>> main
 
 
 def _credssp(tools: _Tools) -> dict[str, CredsspFacts]:
@@ -212,11 +192,7 @@ def _groups(evidence: Evidence) -> list[list[Talk]]:
 def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:
     """``compressed``: what is known of shells from elsewhere."""
     evidence = tools.evidence
-<<<<<<< HEAD
-    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], defaultdict(list), defaultdict(list), [])
-=======
-    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], defaultdict(list), defaultdict(list), defaultdict(list))
->>>>>>> main
+    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], defaultdict(list), defaultdict(list), [], defaultdict(list))
     rooms = {talk.connection.id: Room(room_of(talk.connection, tools.limits)) for talk in talks}
     for message, known, text in _texts(tools, talks, out.messages, out.clients, rooms):
         marks, odd = seen(text)
@@ -230,14 +206,6 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
         found = None if half is None else operation(full, text, marks, half[0], half[1], out.compressed, status, rooms.get(_connection(evidence, full)))
         method = None if half is None or found is not None else invoked(full, text, half[0], half[1], status)
         found = found or method
-<<<<<<< HEAD
-        half_of = None if half is None or status in _NOT_LOOKED_AT or marks.has_dtd else cim_half(full, text, half[0], half[1])
-        if half_of is not None:
-            out.cim[full.exchange].append(half_of)
-        shown_shells = listed(full, text) if half is not None and not marks.has_dtd else ()
-        if shown_shells and half is not None:
-            out.listings.append(Operation(full.id, full.exchange, False, half[0], half[1], "listing", said=shown_shells))  # noqa: FBT003
-=======
         if half is not None and status not in _NOT_LOOKED_AT and not marks.has_dtd:
             told = forward_half(full, text, *half)
             half_of = None if told is not None else cim_half(full, text, *half)
@@ -245,7 +213,8 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
                 out.cim[full.exchange].append(half_of)
             if told is not None:
                 out.forwarded[full.exchange].append(told)
->>>>>>> main
+            if own := listed(full, text):
+                out.listings.append(Operation(full.id, full.exchange, False, *half, "listing", said=own))  # noqa: FBT003
         if found is not None and status not in _NOT_LOOKED_AT:
             lacking = missing_of(evidence, full)
             found = found if lacking == 0 else replace(found, missing=lacking, unproved=full.protection is Protection.SEALED)
