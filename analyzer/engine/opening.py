@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from analyzer.engine.forks import spread
 from analyzer.engine.forwarding import forwarding
-from analyzer.engine.missing import between, by_one_clock, missing_of, with_lost
+from analyzer.engine.missing import between, by_one_clock, known_by_answers, missing_of, with_lost
 from analyzer.engine.operations import Found, operations
 from analyzer.engine.room import room_of, too_large
 from analyzer.engine.shell_limits import reached
@@ -139,7 +139,7 @@ def contents(
         clients.update(one.clients)
         shell_operations.update(one.operations)
     ordered = {identity: shell_operations[identity] for identity in evidence.exchanges if identity in shell_operations}
-    kept = once(evidence, messages, with_lost(evidence, messages, ordered)).operations
+    kept = known_by_answers(evidence, once(evidence, messages, with_lost(evidence, messages, ordered)).operations)
     kept += between(evidence, kept)
     sides = sides_of(evidence)
     places = {item.exchange: place_of(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}

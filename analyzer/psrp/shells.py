@@ -11,63 +11,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from msgspec import Struct, field
+from msgspec.structs import replace
 
 from analyzer.formats.holes import Holed, bytes_of, joined
 from analyzer.psrp import clixml, errors, session
 from analyzer.psrp.commands import Building, finished
-from analyzer.psrp.fragments import Defragmenter, Found, PsMessage, Strings
-from analyzer.psrp.history import History
+from analyzer.psrp.fragments import Defragmenter, Found, PsMessage, Strings, begins
+from analyzer.psrp.parts import OpenShell as _Shell
+from analyzer.psrp.parts import Pair as _Pair
+from analyzer.psrp.parts import Place
 from analyzer.psrp.streams import BEGINNINGS, is_shown, readable, shown
 from analyzer.records.wsman import BETWEEN, Command, Missing, Operation, OutputRun, Shell
 
 _POWERSHELL = "/powershell/"
 _INPUTS = ("stdin", "pr")
 _REFUSED = 400
+_WHOLE = ("exchange", "request")
+"""What is missing where a whole use of a command's id may be."""
 _NESTED = '<B N="IsNested">true</B>'
-
-
-class Place(NamedTuple):
-    """Where an exchange belongs: its connection, hosts, the user (None: not visible), the capture's ordinal."""
-
-    connection: str
-    client: str
-    server: str
-    user: str | None
-    capture: int
-
-
-class _Shell(Struct):
-    id: str
-    place: Place
-    first_ns: int
-    last_ns: int
-    packets: tuple[int, ...]
-    sent: Defragmenter[Operation]
-    received: Defragmenter[Operation]
-    kind: str = "winrs"
-    resource_uri: str | None = None
-    code_page: int | None = None
-    created: bool = False
-    connections: dict[str, None] = field(default_factory=dict)
-    users: dict[str, None] = field(default_factory=dict)
-    exchanges: dict[str, None] = field(default_factory=dict)
-    commands: list[Building] = field(default_factory=list)
-    current: dict[str, Building] = field(default_factory=dict)
-    missing: list[Missing] = field(default_factory=list)
-    history: History = field(default_factory=History)
-
-
-class _Pair(Struct):
-    """A request and its response. ``shell`` and ``command`` are what the ids that they name stood for when the request was made."""
-
-    asked: Operation | None
-    answered: Operation | None
-    place: Place
-    shell_id: str
-    command_id: str | None
-    shell: _Shell | None = None
-    command: Building | None = None
 
 
 class Built(NamedTuple):
@@ -168,7 +129,8 @@ def _operation(shell: _Shell, pair: _Pair, operation: Operation) -> None:
     shell.last_ns = max(shell.last_ns, operation.ts_ns)
     shell.resource_uri = shell.resource_uri or operation.resource_uri
     shell.code_page = shell.code_page if operation.code_page is None else operation.code_page
-    if operation.creation or _POWERSHELL in (operation.resource_uri or "").lower():
+    by_answers = shell.resource_uri is None and not operation.from_client and any(begins(piece.data) for piece in operation.streams)
+    if operation.creation or by_answers or _POWERSHELL in (operation.resource_uri or "").lower():
         shell.kind = "powershell"
     if operation.lost:
         if pair.command is None and pair.command_id is not None:
@@ -394,7 +356,10 @@ def _shell(shell: _Shell, name: str, commands: tuple[str, ...]) -> Shell:
 def _commands(shell: _Shell, name: str) -> Iterator[Command]:
     """In the order in which they began."""
     numbers: dict[str, int] = {}
+    lost = [one.ts_ns for one in shell.missing if one.what in _WHOLE]
     user = next(iter(shell.users), None)
     for building in sorted(shell.commands, key=lambda one: one.first_ns):
-        numbers[building.id] = numbers.get(building.id, 0) + 1
-        yield finished(building, numbers[building.id], name, shell.kind, shell.place.server, shell.place.capture, user)
+        number = numbers[building.id] = numbers.get(building.id, 0) + 1
+        command = finished(building, number, name, shell.kind, shell.place.server, shell.place.capture, user)
+        yield replace(command, number_sure=number == 1 or not any(ts_ns <= building.first_ns for ts_ns in lost))
+        lost += [one.ts_ns for one in building.missing if one.what in _WHOLE]

@@ -212,6 +212,8 @@ class Command(Struct, frozen=True, gc=False):
     """(offset in ``text``, bytes) of each place where bytes of its text are missing; 0 bytes: not known."""
     unproved: bool = False
     """Its text was decrypted out of a body that lacks bytes, so that no signature proves it."""
+    number_sure: bool = True
+    """False where its id was used before and something between the uses is missing, in which one more may have been: its number may be too low."""
     nested: bool = False
     """PowerShell: it ran inside of another pipeline that waited for it (a nested prompt, a debugger)."""
 

@@ -41,6 +41,7 @@ LABELS = {
 BYTE_STREAMS = frozenset({"stdin", "stdout", "stderr"})
 _STYLES = {"ERR": "red", "WARN": "yellow", "IN": "cyan", "RUN": "bold", "DECODED": "magenta", "WHO": "bold red", "SESSION": "bold", "MISSING": "bold red"}
 BEGINNING = "(its beginning is not in the capture)"
+UNSURE = "The id {} was used before, and requests between the uses are not in the capture: its number may be too low."
 _NOTE = "Passwords and keys that were given are masked, in any spelling; others where they look like a password, which is best effort."
 _LINE = 4000
 MARK = "│"
@@ -107,6 +108,8 @@ def _event(event: ShellEvent, room: int | None) -> Iterator[Line]:
 def _command(command: Command, room: int | None) -> Iterator[Line]:
     proof = " (decrypted out of a message that lacks bytes: no signature proves it)" if command.unproved else ""
     yield from _text(room, command.packets, "RUN", f"{command.text or BEGINNING}{proof}", ts_ns=command.first_ns)
+    if not command.number_sure:
+        yield from _text(room, (), "MISSING", UNSURE.format(command.id))
     if command.ran_as and (command.asked_as or "").casefold() != command.ran_as.casefold():
         asked = command.asked_as or "no logon of its own in the capture"
         yield from _text(room, command.packets, "WHO", f"asked by {command.asked_from} ({asked}), ran as {command.ran_as}")

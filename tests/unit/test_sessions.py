@@ -4,6 +4,8 @@ import json
 import uuid
 from pathlib import Path
 
+import dpkt
+
 import analyzer
 from analyzer.api import Case
 from tests.build.sessions import SHELL, Session, psrp
@@ -114,3 +116,32 @@ def test_the_transcript(tmp_path: Path) -> None:
     assert "HOST    Prompt(Log on)" in text
     assert "Prompt returned Password=***" in text
     assert "Kachel#77" not in text
+
+
+def _answers_only(path: Path) -> Path:
+    """The capture without what clients sent (each file of the lab's builder is a pcap of Ethernet frames)."""
+    with path.open("rb") as source, path.with_name("answers.pcap").open("wb") as target:
+        reader, writer = dpkt.pcap.Reader(source), dpkt.pcap.Writer(target)
+        for when, frame in reader:
+            if dpkt.ethernet.Ethernet(frame).data.data.sport == 5985:
+                writer.writepkt(frame, when)
+    return path.with_name("answers.pcap")
+
+
+def test_a_shell_of_which_only_answers_are_there_is_known_by_them(tmp_path: Path) -> None:
+    lan = Wire()
+    session = Session(lan)
+    session.create()
+    session.run("Get-Secret", 3, [(OUTPUT, "<S>first</S>"), (OUTPUT, "<S>second</S>")])
+    case = analyzer.analyze(str(_answers_only(lan.capture(tmp_path / "a.pcap", last=None))))
+    created = {row["shell_id"] for row in case.shells.to_dict("records")}
+    assert created == {session.shell}  # the answer to Create names it
+    lan = Wire()
+    session = Session(lan)
+    session.run("Get-Secret", 3, [(OUTPUT, "<S>first</S>"), (OUTPUT, "<S>second</S>")])
+    case = analyzer.analyze(str(_answers_only(lan.capture(tmp_path / "b.pcap"))))
+    (shell,) = case.shells.to_dict("records")
+    assert (shell["shell_id"], shell["kind"], shell["commands"], shell["complete"]) == ("c1", "powershell", 1, False)
+    (command,) = case.commands.to_dict("records")
+    assert (command["command_id"], command["text"], command["complete"]) == (str(uuid.UUID(int=3)).upper(), "", False)
+    assert [row["text"] for row in case.streams.to_dict("records")] == ["first", "second"]
