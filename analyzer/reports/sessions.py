@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from analyzer.records.sessions import ShellEvent, said
+from analyzer.records.sessions import ShellEvent, ShellFact, said
 from analyzer.records.wsman import Output, Shell
-from analyzer.tables.errors import error
+from analyzer.tables.errors import Error, error
 from analyzer.tables.session import configuration, duration_s, version
 
 EVENTS = {
@@ -25,25 +25,29 @@ _USUAL = "Microsoft.PowerShell"
 
 def session_lines(shell: Shell) -> Iterator[str]:
     """What both sides say of it, each with who says so."""
-    own = configuration(shell)
+    yield from fact_lines(shell.facts, configuration(shell))
+
+
+def fact_lines(facts: tuple[ShellFact, ...], own: str | None) -> Iterator[str]:
+    """The same of properties, and of the name of the session configuration."""
     if own is not None and own.casefold() != _USUAL.casefold():
         yield f"session configuration {own}: a custom or restricted endpoint, not {_USUAL}"
-    server = _words(shell, (("owner", "Owner"), ("process", "ProcessId"), ("client address", "ClientIP"), ("state", "State")), by_client=False)
+    server = _words(facts, (("owner", "Owner"), ("process", "ProcessId"), ("client address", "ClientIP"), ("state", "State")), by_client=False)
     if server:
         yield f"the server says: {server}"
     both = [("idle timeout", "IdleTimeOut"), ("lifetime", "Lifetime"), ("folder", "WorkingDirectory"), ("environment", "Environment"), ("name", "Name")]
-    client = _words(shell, both, by_client=True)
+    client = _words(facts, both, by_client=True)
     if client:
         yield f"the client asked for: {client}"
-    versions = [f"{side} {found}" for side, by_client in (("client", True), ("server", False)) if (found := version(shell, by_client=by_client)) is not None]
+    versions = [f"{side} {found}" for side, by_client in (("client", True), ("server", False)) if (found := version(facts, by_client=by_client)) is not None]
     if versions:
         yield f"PowerShell as each side says: {', '.join(versions)}"
 
 
-def _words(shell: Shell, names: Iterable[tuple[str, str]], *, by_client: bool) -> str:
+def _words(facts: tuple[ShellFact, ...], names: Iterable[tuple[str, str]], *, by_client: bool) -> str:
     found = []
     for word, name in names:
-        value = said(shell.facts, name, by_client=by_client)
+        value = said(facts, name, by_client=by_client)
         if value is not None:
             seconds = duration_s(value) if name in ("IdleTimeOut", "Lifetime") else None
             found.append(f"{word} {value}" if seconds is None else f"{word} {seconds:g} s")
@@ -66,8 +70,12 @@ def event_words(event: ShellEvent) -> str:
 
 def error_words(outputs: Iterable[Output]) -> Iterator[str]:
     """Category, target and position of error records."""
-    for one in outputs:
-        found = error(one)
+    yield from place_words(map(error, outputs))
+
+
+def place_words(errors: Iterable[Error]) -> Iterator[str]:
+    """The same, as far as each of them says so."""
+    for found in errors:
         words = [found.category, f"target {found.target}" if found.target else None, f"at {found.position}" if found.position else None]
         if any(words):
             yield ", ".join(word for word in words if word)

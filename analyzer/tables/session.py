@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec import DecodeError
 from msgspec.json import decode, encode
 
 from analyzer.records.capture import Capture
-from analyzer.records.sessions import said
+from analyzer.records.sessions import ShellEvent, ShellFact, said
 from analyzer.records.wsman import Shell
 from analyzer.tables.packets import packet_set
 from analyzer.tables.times import rfc3339
@@ -48,10 +49,10 @@ def configuration(shell: Shell) -> str | None:
     return uri.rstrip("/").rpartition("/")[2] or None if _POWERSHELL in uri.lower() else None
 
 
-def version(shell: Shell, *, by_client: bool) -> str | None:
+def version(facts: tuple[ShellFact, ...], *, by_client: bool) -> str | None:
     """PSVersion of a side's PSVersionTable."""
     try:
-        found = decode(said(shell.facts, "PSVersionTable", by_client=by_client) or "null")
+        found = decode(said(facts, "PSVersionTable", by_client=by_client) or "null")
     except DecodeError:  # a part of it is masked
         return None
     own = found.get("PSVersion") if isinstance(found, dict) else None
@@ -90,3 +91,40 @@ def facts(shell: Shell, captures: Sequence[Capture]) -> str | None:
         for one in shell.facts
     ]
     return encode(found).decode() if found else None
+
+
+def events_of(text: str | None) -> tuple[ShellEvent, ...]:
+    """Events out of what `events` gave, whose packets are ids of packets no more (the cell has them); nothing of a masked cell."""
+    return tuple(
+        ShellEvent(
+            what=str(one.get("what")),
+            text=str(one.get("text") or ""),
+            by_client=one.get("by") == "client",
+            client=str(one.get("client_ip") or ""),
+            exchange="",
+            ts_ns=0,
+            packets=(),
+            outcome=one.get("outcome"),
+            asked_as=one.get("account"),
+            command=one.get("command_id"),
+        )
+        for one in _objects(text)
+    )
+
+
+def facts_of(text: str | None) -> tuple[ShellFact, ...]:
+    """Properties out of what `facts` gave, without packets."""
+    return tuple(ShellFact(str(one.get("name")), str(one.get("value")), one.get("by") == "client", 0, ()) for one in _objects(text))
+
+
+def packets_of(text: str | None) -> list[str]:
+    """The packets of each of the events or properties in a cell, in their order."""
+    return [str(one.get("packets") or "") for one in _objects(text)]
+
+
+def _objects(text: str | None) -> list[dict[str, Any]]:
+    try:
+        found = decode(text or "[]")
+    except DecodeError:  # all of it is masked
+        return []
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

@@ -85,9 +85,12 @@ _COLUMNS: tuple[Column[ShellRow], ...] = (
     Column("working_directory", Dtype.TEXT, lambda row: value(row.shell, "WorkingDirectory"), "WinRS: the folder that it begins in."),
     Column("environment", Dtype.TEXT, lambda row: value(row.shell, "Environment"), "WinRS: environment variables that the client set, as JSON."),
     Column(
-        "client_version", Dtype.TEXT, lambda row: version(row.shell, by_client=True), "The client's PowerShell, of its PSVersionTable; null where it has none."
+        "client_version",
+        Dtype.TEXT,
+        lambda row: version(row.shell.facts, by_client=True),
+        "The client's PowerShell, of its PSVersionTable; null where it has none.",
     ),
-    Column("server_version", Dtype.TEXT, lambda row: version(row.shell, by_client=False), "The server's PowerShell, of its PSVersionTable."),
+    Column("server_version", Dtype.TEXT, lambda row: version(row.shell.facts, by_client=False), "The server's PowerShell, of its PSVersionTable."),
     Column("application_arguments", Dtype.TEXT, lambda row: value(row.shell, "ApplicationArguments"), "What the client passes to the session, as JSON."),
     Column("private_data", Dtype.TEXT, lambda row: value(row.shell, "ApplicationPrivateData"), "What the server tells the client's application, as JSON."),
     Column(

@@ -34,9 +34,17 @@ class Session:
     """A client's connection to the server, and one shell that it asks about."""
 
     def __init__(
-        self, lan: Wire, *, client: str = "10.10.1.11", port: int = 50001, user: str = "LAB\\carla", uri: str = POWERSHELL, identity: str = ID
+        self,
+        lan: Wire,
+        *,
+        client: str = "10.10.1.11",
+        port: int = 50001,
+        user: str = "LAB\\carla",
+        uri: str = POWERSHELL,
+        identity: str = ID,
+        server: str = "10.10.1.21",
     ) -> None:
-        self.talk: Talk = lan.connect(client, port, "10.10.1.21", 5985)
+        self.talk: Talk = lan.connect(client, port, server, 5985)
         self.credentials = (basic(user, "not a good one"),)
         self.uri, self.shell = uri, identity
 

@@ -145,3 +145,14 @@ def test_a_shell_of_which_only_answers_are_there_is_known_by_them(tmp_path: Path
     (command,) = case.commands.to_dict("records")
     assert (command["command_id"], command["text"], command["complete"]) == (str(uuid.UUID(int=3)).upper(), "", False)
     assert [row["text"] for row in case.streams.to_dict("records")] == ["first", "second"]
+
+
+def test_the_report(tmp_path: Path) -> None:
+    case = _case(tmp_path)
+    case.report(tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "<li>session configuration Helpdesk.JEA: a custom or restricted endpoint, not Microsoft.PowerShell</li>" in page
+    assert "<li>the server says: owner LAB\\carla, process 4711, client address 10.10.1.1, state Disconnected</li>" in page
+    assert "<li>10.10.1.11 (LAB\\carla) created the shell." in page
+    assert "ObjectNotFound, at C:\\t.ps1:7 char:3" in page
+    assert "Kachel#77" not in page
