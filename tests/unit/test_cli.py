@@ -209,6 +209,7 @@ def test_every_command_has_help(run: Run, command: str) -> None:
 def test_help_promises_no_network(run: Run) -> None:
     _, out, _ = run("--help")
     assert "opens no network connection, ever" in out.replace("\n  ", " ")
+    assert api.kernel() in run("--version")[1]
     assert run("--version")[1].strip() in {f"winrm-analyzer, version {analyzer.__version__} (packet kernel {form})" for form in ("compiled", "not compiled")}
 
 
