@@ -5,8 +5,8 @@ Detects
     before it about the whole shell (create, disconnect, reconnect or connect), or by another account. A Reconnect
     comes from the client that disconnected and is told only where address or account differ.
 Impact
-    Whoever connects gets the session as it is: its variables, loaded credentials, running commands, and the output
-    that nobody has read yet. It begins no new session, so that logs of new sessions do not show it.
+    The client that connects gets the session as it is: its variables, loaded credentials, running commands, and the
+    output that no one has read yet. It begins no new session, so that logs of new sessions do not show it.
 False positives
     Disconnected sessions are made for this: work begun at the office goes on at home. Addresses change with a VPN, a
     lease or address translation. Windows lets only the account that made a session connect to it, so that another
