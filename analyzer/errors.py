@@ -9,6 +9,10 @@ class InputError(AnalyzerError):
     """An input that cannot be read at all, or none was given."""
 
 
+class SpentError(AnalyzerError):
+    """The seconds that the user allows are over in the midst of a connection, which is then not read. It never leaves a run."""
+
+
 class UsageError(AnalyzerError):
     """A call that makes no sense: an unknown table, column, record id or rule."""
 

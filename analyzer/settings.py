@@ -1,6 +1,16 @@
 """Limits, each with a name and a unit. A limit that is reached leaves an issue, never an exception and never a silent loss."""
 
+from collections.abc import Callable
+
 from msgspec import Struct
+
+Spent = Callable[[], bool]
+"""Whether the seconds of a run that this part of the work may take are over."""
+
+
+def never() -> bool:
+    """`Spent` of a run without a limit in seconds."""
+    return False
 
 
 class Limits(Struct, frozen=True, gc=False):
@@ -36,6 +46,8 @@ class Limits(Struct, frozen=True, gc=False):
     """What one compressed capture (gzip, zstd, xz, bzip2, a ZIP archive's member) may become in any case."""
     packed_ratio: int = 100
     """How many times larger than what was read of it a compressed capture may become besides; captures become 2 to 20 times larger."""
+    packed_run_bytes: int = 2 << 30
+    """What the compressed captures of one run may become together in any case: of more of them each may become its share, and ``packed_ratio`` besides."""
     netmon_bytes: int = 1 << 30
     """Of a file of Network Monitor, which is read as a whole."""
     trace_bytes: int = 512 << 20
@@ -92,8 +104,8 @@ class Limits(Struct, frozen=True, gc=False):
     http2_frames: int = 1_000_000
     """Frames of one direction of an HTTP/2 connection."""
     seconds: float = 0.0
-    """Seconds of the processor that a run may take, about: connections are read until two fifths of them are over, and those that were read are
-    judged. 0 for as many as it needs."""
+    """Seconds of the processor that a run may take, about: connections are read until two fifths of them are over, bodies are decrypted until three fifths
+    are, and what was read is judged in the rest. 0 for as many as it needs."""
     connections: int = 5_000
     """Connections of a run that are read in any case; of more those with the fewest bytes are left out."""
     connection_bytes: int = 1_000
@@ -110,6 +122,12 @@ class Limits(Struct, frozen=True, gc=False):
     """A token of an authentication field."""
     envelope_bytes: int = 4 << 20
     """How much of a clear-text SOAP envelope is looked at for its header fields."""
+    field_characters: int = 2048
+    """A header field of an envelope; a longer one is passed over."""
+    selector_characters: int = 128
+    """A selector, and the id of a command."""
+    settings: int = 128
+    """Settings of WinRM's configuration that one message changes."""
     fault_text_characters: int = 2000
     """How much is kept of each text of a fault."""
     page_bytes: int = 64 << 10
@@ -124,7 +142,17 @@ class Limits(Struct, frozen=True, gc=False):
     """What the compressed bodies and streams of one connection may become in any case."""
     unpacked_ratio: int = 8
     """How many times larger than all that was captured of its connection they may become besides."""
-    object_bytes: int = 64 << 20
+    unpacked_capture_bytes: int = 1 << 30
+    """What those of all connections of one capture may become in any case: of many connections each has its share."""
+    unpacked_run_bytes: int = 1 << 30
+    """The same for all connections of a run."""
+    kept_connection_bytes: int = 2 << 30
+    """How much is kept of the output and input of all commands of one connection."""
+    kept_capture_bytes: int = 4 << 30
+    """The same for one capture."""
+    kept_run_bytes: int = 4 << 30
+    """The same for a run."""
+    object_bytes: int = 32 << 20
     """How much is kept of one object of PowerShell."""
     file_bytes: int = 64 << 20
     """How much is kept of one file that commands moved."""
@@ -140,6 +168,12 @@ class Limits(Struct, frozen=True, gc=False):
     """Passwords and keys of one file that fitted nothing and are listed one by one; more are counted."""
     issues_per_kind: int = 1000
     """More issues of one kind than this are counted, not listed."""
+    sigma_hits: int = 10_000
+    """Hits of Sigma rules that are kept; more are counted."""
+    sightings: int = 10_000
+    """Lines that the rules over commands look for, and find, that are kept; more are counted."""
+    searched_characters: int = 4 << 20
+    """How much of each text of a command (its own, what was decoded out of it, its input) such rules and Sigma rules search."""
     own_rule_s: float = 60.0
     """How long a rule of the user's own may take."""
     own_rule_findings: int = 10_000
@@ -160,6 +194,9 @@ class Scope(Struct, frozen=True, gc=False):
     authenticate over HTTP; or all HTTP."""
 
     all_http: bool = False
+    negotiate: bool = False
+    """Not WinRM alone: every application that authenticates by Negotiate, NTLM or Kerberos over HTTP. All HTTP is kept for it, because requests that come
+    without a logon tell who else uses one."""
     since_ns: int | None = None
     """Packets before this time (nanoseconds since 1970, UTC) are left out."""
     until_ns: int | None = None

@@ -165,6 +165,19 @@ def _inside_tls(path: Path, keylog: Path, tunnelled: set[int]) -> list[dict[str,
     return rows
 
 
+_WHERE_ANY = (
+    ("files", "file"),
+    ("operations", "operation"),
+    ("subscriptions", "subscription"),
+    ("deliveries", "delivery"),
+    ("events", "logged"),
+    ("sessions", "session"),
+    ("errors", "error"),
+    ("objects", "object"),
+    ("records", "record"),
+    ("host_calls", "host_call"),
+)
+"""Keys that are there where the server's journal has such rows."""
 MESSAGE_KEYS = (
     "action", "sealed", "request_plain_bytes", "request_plain_sha256", "response_plain_bytes", "response_plain_sha256"
 )  # fmt: skip
@@ -177,10 +190,6 @@ def _messages(logged: dict[tuple[str, int], dict[str, Any]]) -> list[dict[str, A
         for (peer, position), row in logged.items()
         if row.get("action")
     ]
-
-
-JOURNALS = {"files": "file", "sessions": "session", "errors": "error", "objects": "object", "records": "record", "host_calls": "host_call"}
-"""Keys of the truth that only samples have which show it, and events of the server's journal."""
 
 
 def _journal(log: Path, event: str) -> list[dict[str, Any]]:
@@ -358,7 +367,7 @@ def build(sources: Sources) -> dict[str, Any]:
         "messages": _messages(logged),
         "shells": _journal(log, "shell"),
         "commands": _journal(log, "command"),
-        **{key: rows for key, event in JOURNALS.items() if (rows := _journal(log, event))},
+        **{name: rows for name, event in _WHERE_ANY if (rows := _journal(log, event))},
         "_connections": found,
         "_server": agreed,
         "_opened": opened.check(found, rows),

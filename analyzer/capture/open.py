@@ -163,7 +163,10 @@ class Unpacked(io.RawIOBase):
     def _piece(self, size: int) -> bytes:
         limits = self._limits
         if self._given >= limits.packed_bytes and self._given >= limits.packed_ratio * self._taken():
-            told = f"packed_ratio={limits.packed_ratio}: {self._taken()} compressed bytes became {self._given}; what follows was not read"
+            told = (
+                f"packed_ratio={limits.packed_ratio}: {self._taken()} compressed bytes became {self._given}; packed_bytes={limits.packed_bytes} (a part of "
+                "packed_run_bytes); what follows was not read"
+            )
             self._failed = TooLargeError(told)
             return b""
         try:

@@ -134,6 +134,10 @@ class Point(Struct):
     halved: "_Halved | None" = None
     """What two threads gave: then no file can be read after it."""
     flows_found: tuple[Flow, ...] | None = None
+    front_left: int = 0
+    """TLS connections in front of a proxy that were not kept."""
+    shut: bool = False
+    """It was closed before all files were looked at, for the limit ``open_points``."""
 
     def read(self, piece: Piece, progress: Progress | None, *, alone: bool) -> None:
         """The next file. Raises `InputError` when it cannot be opened; everything else about it is an issue. ``alone``: no other will follow."""

@@ -107,7 +107,9 @@ def _points(pieces: Sequence[Piece], limits: Limits, scope: Scope, spool: Spool,
         if head.first_ns is not None and point.halved is None:
             still.append(_Open(point, _stem(head.piece), head.link))
             if len(still) > limits.open_points:
-                still.remove(min(still, key=lambda one: one.point.last_ns or 0))
+                oldest = min(still, key=lambda one: one.point.last_ns or 0)
+                oldest.point.shut = True
+                still.remove(oldest)
     return _together(points, one_point, limits, scope, spool, progress), unread
 
 

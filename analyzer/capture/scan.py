@@ -73,6 +73,7 @@ def read_again(point: Point, force: frozenset[int], spool: Spool, progress: Prog
     if not force or not point.readable_again:
         return point
     again = Point(point.limits, point.scope, Spooled(spool), force)
+    again.front_left, again.shut = point.front_left, point.shut
     try:
         for part in point.parts:
             again.read(part.piece, progress, alone=len(point.parts) == 1)
@@ -101,6 +102,7 @@ def _in_front(point: Point) -> frozenset[int]:
         for flow in flows:
             place = bisect_left(others, key_number(flow.segments.key[0]))
             found.update(others[max(place - _BEFORE, 0) : place])
+    point.front_left = max(len(found) - limits.front_connections, 0)
     return frozenset(sorted(found)[: limits.front_connections])
 
 
@@ -308,6 +310,11 @@ def _notes(point: Point) -> Iterator[tuple[Part, Problem]]:
         first = next((part for part in parts if part.counts[place]), None)
         if first is not None:
             yield first, (*words[name], None)
+    if point.shut:
+        yield parts[0], ("capture.limit", f"open_points={limits.open_points}: it was not looked at whether later files go on where this one ends", None)
+    if point.front_left:
+        told = f"front_connections={limits.front_connections}: {point.front_left} later TLS connections to where a proxy may end them were not kept"
+        yield parts[0], ("capture.limit", told, None)
     left = sorted(point.late - point.force)
     if left:
         yield _part_of(parts, left[0]), ("capture.limit", f"{len(left)} connections show WinRM only late and could not be read again", None)

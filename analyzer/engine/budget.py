@@ -5,7 +5,8 @@ depend on the machine, and what was left out for them is said.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from time import process_time
 from typing import TypeVar
 
@@ -14,11 +15,15 @@ from msgspec.structs import replace
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
 from analyzer.records.transport import Connection
-from analyzer.settings import Limits
+from analyzer.settings import Limits, Spent, never
 
 Item = TypeVar("Item")
 READING = 0.4
 """The part of the seconds in which connections are read; what is said of them takes the rest."""
+OPENING = 0.6
+"""The part until which bodies are opened and looked at for commands."""
+TELLING = 0.8
+"""The part until which rules over commands, and the picture of the whole, may begin; the rules have the rest."""
 
 
 OFTEN = 64
@@ -44,6 +49,14 @@ class Budget:
         self._told = self._before + process_time() - self._began
         return self._told
 
+    def over(self, part: float = 1.0) -> Spent:
+        """`spent` for a stage, which knows no budget: the clock is looked at each time."""
+        return (lambda: self.spent(part)) if self.seconds else never
+
+    def told(self) -> str:
+        """The limit as an issue names it."""
+        return f"seconds={self.seconds:g}"
+
     def spent(self, part: float = 1.0) -> bool:
         """Whether that part of the seconds is used up."""
         return bool(self.seconds) and self.used() >= self.seconds * part
@@ -57,13 +70,27 @@ def bounded(items: Sequence[Item], sizes: Sequence[int], limits: Limits, capture
     of this run: exchanges may be the smaller the less there is of them."""
     total = sum(sizes)
     limits = replace(limits, exchange_bytes=max(1, min(limits.exchange_bytes, total // max(limits.exchanges, 1))))
+    limits = replace(limits, unpacked_bytes=_share(Counter(map(capture, items)), limits))
     most = max(limits.connections, total // max(limits.connection_bytes, 1))
     if len(items) <= most:
         return list(items), limits, ()
     ranked = sorted(range(len(items)), key=lambda place: (-sizes[place], place))
     kept, left = sorted(ranked[:most]), ranked[most:]
-    told = f"connections={limits.connections}: {len(left)} connections with at most {sizes[left[0]]} bytes of payload were not read"
+    why = f"connections={limits.connections}, connection_bytes={limits.connection_bytes}"
+    told = f"{why}: {len(left)} connections with at most {sizes[left[0]]} bytes of payload were not read"
     return [items[place] for place in kept], limits, (Issue("tcp.limit", told, capture=capture(items[min(left)]), repeats=len(left)),)
+
+
+def _share(connections: Mapping[int, int], limits: Limits) -> int:
+    """What the compressed parts of one connection may become in any case, of so many in each capture. A share, not a sum that is counted down: it is the same
+    in whatever order, and by how many processes, they are read."""
+    of_run = limits.unpacked_run_bytes // max(sum(connections.values()), 1)
+    return min(limits.unpacked_bytes, of_run, limits.unpacked_capture_bytes // max(connections.values(), default=1))
+
+
+def shared(limits: Limits, captures: int) -> Limits:
+    """The limits of a run of so many captures: what each may become where it is compressed."""
+    return replace(limits, packed_bytes=min(limits.packed_bytes, limits.packed_run_bytes // max(captures, 1)))
 
 
 def cut(connection: Connection, exchanges: Sequence[Exchange], most: int, told: str) -> tuple[tuple[Exchange, ...], tuple[Issue, ...]]:

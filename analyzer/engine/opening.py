@@ -7,12 +7,15 @@ that could be read best (`analyzer.wsman.copies`). Of a body that lacks bytes wh
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from analyzer.engine.budget import OPENING, UNBOUNDED, Budget
 from analyzer.engine.forks import spread
 from analyzer.engine.forwarding import forwarding
+from analyzer.engine.kept import affordable, too_much, unlooked
 from analyzer.engine.missing import between, by_one_clock, known_by_answers, missing_of, with_lost
 from analyzer.engine.operations import Found, operations
 from analyzer.engine.room import room_of, too_large
@@ -31,7 +34,7 @@ from analyzer.records.forwarding import ForwardHalf, Forwarding
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.operations import CimHalf, CimOperation
-from analyzer.records.quality import Absent, Known
+from analyzer.records.quality import Absent, Known, Why
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.secrets import Secrets
 from analyzer.records.wsman import Command, Operation, Shell
@@ -43,7 +46,7 @@ from analyzer.sealing.tickets import Tickets
 from analyzer.settings import Limits
 from analyzer.wsman.cim import cim_half
 from analyzer.wsman.copies import once
-from analyzer.wsman.envelope import decoded, described_text, encoding_of
+from analyzer.wsman.envelope import decoded, described_text, encoding_of, over
 from analyzer.wsman.forwarding import forward_half
 from analyzer.wsman.invoke import invoked
 from analyzer.wsman.properties import listed
@@ -55,6 +58,8 @@ _NOT_LOOKED_AT = (401, 407)
 
 
 _CHUNKS = 32
+_OFTEN = 16
+"""Messages after which the clock is looked at."""
 
 
 class Contents(Struct, frozen=True, gc=False):
@@ -83,6 +88,8 @@ class _Read(Struct, frozen=True, gc=False):
     plain: set[str]
     """Shells that were met without a word of compression."""
     issues: list[Issue]
+    late: int
+    """Messages that were not looked at for want of time."""
     invoked: dict[str, list[Operation]]
     """What methods of CIM classes ran, by exchange."""
     cim: dict[str, list[CimHalf]]
@@ -100,14 +107,22 @@ class _Tools(Struct, frozen=True, gc=False):
     keys: KeyLog
     fetch: Fetch
     limits: Limits
+    budget: Budget = UNBOUNDED
+
+
+class Means(NamedTuple):
+    """Where bytes are, and what may be used."""
+
+    fetch: Fetch
+    limits: Limits
+    budget: Budget = UNBOUNDED
 
 
 def contents(
     evidence: Evidence,
     secrets: Secrets,
     tickets: Tickets,
-    fetch: Fetch,
-    limits: Limits,
+    means: Means,
     workers: int = 1,
     named: Mapping[str, Named] = NOBODY,
     done: Callable[[int, int], None] | None = None,
@@ -116,14 +131,16 @@ def contents(
 
     ``named``: users that tickets tell, by conversation id. ``done`` is told how many of how many parts are read.
     """
-    tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), fetch, limits)
+    limits, budget = means.limits, means.budget
+    tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), means.fetch, limits, budget)
     groups = _groups(evidence)
     chunks = [groups[start::_CHUNKS] for start in range(min(_CHUNKS, len(groups)))]
     by_chunk = spread(lambda chunk: [_read(tools, group, frozenset()) for group in chunk], chunks, workers, done)
     read = [by_chunk[place % _CHUNKS][place // _CHUNKS] for place in range(len(groups))]
     compressed = frozenset().union(*(one.compressed for one in read))
     for place, one in enumerate(read):
-        if not compressed.isdisjoint(one.plain):  # another client, or the proxy's other leg, said how this shell's streams are packed
+        again = not compressed.isdisjoint(one.plain)  # another client, or the proxy's other leg, said how this shell's streams are packed
+        if again and not budget.spent(OPENING):
             read[place] = _read(tools, groups[place], compressed)
     messages = dict(evidence.messages)
     clients = {identity: who.client for identity, who in named.items()}
@@ -139,7 +156,8 @@ def contents(
         clients.update(one.clients)
         shell_operations.update(one.operations)
     ordered = {identity: shell_operations[identity] for identity in evidence.exchanges if identity in shell_operations}
-    kept = known_by_answers(evidence, once(evidence, messages, with_lost(evidence, messages, ordered)).operations)
+    once_each = known_by_answers(evidence, once(evidence, messages, with_lost(evidence, messages, ordered)).operations)
+    kept, heavy = affordable(once_each, evidence, limits)
     kept += between(evidence, kept)
     sides = sides_of(evidence)
     places = {item.exchange: place_of(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}
@@ -154,6 +172,11 @@ def contents(
     events = forwarding(evidence, messages, forwarded, lambda name: place_of(evidence, evidence.exchanges[name], clients, sides), limits)
     known = {(issue.code, issue.record) for issue in evidence.issues if issue.code == "wsman.limit"}
     told = tuple(issue for one in read for issue in one.issues if (issue.code, issue.record) not in known)
+    late = sum(one.late for one in read)
+    told += heavy
+    if late:
+        first = evidence.captures[0].ordinal if evidence.captures else None
+        told += (Issue("wsman.limit", f"{budget.told()}: {late} messages were not looked at for commands and their output", capture=first, repeats=late),)
     told += (*reached(built, limits), *other.issues, *events.issues)
     return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, told, other.operations, events.forwarding)
 
@@ -192,9 +215,13 @@ def _groups(evidence: Evidence) -> list[list[Talk]]:
 def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:
     """``compressed``: what is known of shells from elsewhere."""
     evidence = tools.evidence
-    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], defaultdict(list), defaultdict(list), [], defaultdict(list))
+    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], 0, defaultdict(list), defaultdict(list), [], defaultdict(list))
     rooms = {talk.connection.id: Room(room_of(talk.connection, tools.limits)) for talk in talks}
-    for message, known, text in _texts(tools, talks, out.messages, out.clients, rooms):
+    late = 0
+    for place, (message, known, text) in enumerate(_texts(tools, talks, out.messages, out.clients, rooms)):
+        if place % _OFTEN == 0 and tools.budget.spent(OPENING):
+            late = _left(tools, talks, out.messages)
+            break
         marks, odd = seen(text)
         full = described_text(message, text, marks, tools.limits, **known) if message.protection is Protection.SEALED else message
         out.messages[message.id] = full
@@ -202,6 +229,9 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
         if message.protection is Protection.SEALED and half is not None and (marks.has_dtd or odd is not None):
             code, detail = odd or ("wsman.rejected-dtd", "a document type declaration")
             out.issues.append(Issue(code, detail, message.id, key_capture(half[1][0]), key_number(half[1][0])))
+        if half is not None:
+            words = over(full, text, marks, tools.limits) if full.protection is Protection.SEALED else unlooked(full, tools.limits)
+            out.issues.extend(Issue("wsman.limit", one, full.id, evidence.exchanges[full.exchange].capture) for one in words)
         status = _status(evidence, full.exchange)
         found = None if half is None else operation(full, text, marks, half[0], half[1], out.compressed, status, rooms.get(_connection(evidence, full)))
         method = None if half is None or found is not None else invoked(full, text, half[0], half[1], status)
@@ -221,9 +251,25 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
             (out.operations if method is None else out.invoked)[full.exchange].append(found)
             if found.shell_id and found.shell_id not in out.compressed:
                 out.plain.add(found.shell_id)
+    out.issues.extend(too_much(out.messages.values(), evidence, tools.limits))
     out.issues.extend(too_large(evidence.connections[identity], tools.limits) for identity, room in rooms.items() if room.full)
     plain = {name: dict(getattr(out, name)) for name in ("operations", "invoked", "cim", "forwarded")}
-    return replace(out, **plain, compressed=out.compressed - compressed)
+    return replace(out, **plain, late=late, compressed=out.compressed - compressed)
+
+
+def _left(tools: _Tools, talks: list[Talk], done: dict[str, Message]) -> int:
+    """How many messages there was no time for; the encrypted ones among them say so."""
+    left = 0
+    for talk in talks:
+        for exchange in talk.exchanges:
+            for half in (exchange.request, exchange.response):
+                message = None if isinstance(half, Absent) else tools.evidence.messages.get(half.id)
+                if message is None or message.id in done or message.protection not in (Protection.SEALED, Protection.CLEAR, Protection.TLS):
+                    continue
+                left += 1
+                if message.protection is Protection.SEALED:
+                    done[message.id] = replace(message, opened=False, opened_absent=Why.OVER_LIMIT.value, opened_detail=f"no time: {tools.budget.told()}")
+    return left
 
 
 def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, limits: Limits) -> Iterator[tuple[str, str]]:
@@ -249,7 +295,8 @@ def _texts(
         if part is not None:
             yield message, known, text_of(part, encoding_of(part.data))
         elif isinstance(text, Absent):
-            messages[result.message] = replace(message, **known)
+            too_much = {"operation": text} if text.why is Why.OVER_LIMIT else {}
+            messages[result.message] = replace(message, **known, **too_much)
         else:
             yield message, known, decoded(text)
     for talk in talks:

@@ -67,7 +67,7 @@ def _run(file: File, evidence: Evidence, given: Mapping[str, float], limits: Lim
         unknown = sorted(given.keys() - {param.name for param in rule.params})
         if unknown:
             return f"it has no parameter {', '.join(unknown)}"
-        evidence = sighted(evidence, {rule.id: rule.looks_for} if rule.looks_for else {})
+        evidence = sighted(evidence, {rule.id: rule.looks_for} if rule.looks_for else {}, limits)
         kept = list(islice(_checked(rule.find(evidence, given)), limits.own_rule_findings + 1))
         more = len(kept) > limits.own_rule_findings
         return Own(rule.id, str(rule.title), tuple(map(str, rule.opinion.explains)), tuple(kept[: limits.own_rule_findings]), more)

@@ -23,11 +23,14 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from analyzer.auth.conversations import conversations
+from analyzer.auth.pages import with_pages
 from analyzer.auth.steps import steps_of
 from analyzer.engine.budget import OFTEN, READING, UNBOUNDED, Budget, bounded, cut
 from analyzer.engine.room import room_of, too_large
+from analyzer.errors import SpentError
 from analyzer.formats.content import Room
-from analyzer.formats.reader import Fetch
+from analyzer.formats.prefaces import preface
+from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog
 from analyzer.formats.tls_facts import answers_in_tls, tls_facts
 from analyzer.http.exchanges import Parsed, Tunnel, most_exchanges, parse
@@ -48,7 +51,7 @@ from analyzer.records.sealing import Message
 from analyzer.records.tls import Reached
 from analyzer.records.transport import Connection
 from analyzer.sealing.messages import messages
-from analyzer.settings import Limits
+from analyzer.settings import Limits, Spent
 from analyzer.story.icmp import icmp_of
 from analyzer.story.silence import joined as without_repeats
 from analyzer.story.silence import unanswered
@@ -61,7 +64,7 @@ from analyzer.transport.tls import Store, opened
 from analyzer.transport.translation import translated
 from analyzer.transport.tunnels import inner
 from analyzer.wsman.envelope import described
-from analyzer.wsman.presence import winrm
+from analyzer.wsman.presence import negotiated, winrm
 
 
 class Talk(NamedTuple):
@@ -151,6 +154,8 @@ def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = 
             out.extend(_item(item, tools))
         except MemoryError:  # what it took is free again, and the others are read
             continue
+        except SpentError:
+            break
         if done is not None:
             done()
     return tuple(out)
@@ -158,14 +163,18 @@ def talk(shard: Iterable[Work], tools: Tools, done: Callable[[], None] | None = 
 
 def _item(item: Work, tools: Tools) -> list[Talk]:
     """One connection, with what its other views have."""
-    made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits)
+    over = tools.budget.over(READING)
+    made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits, over)
     issues += stray_syns(made.id, item.strays)
     if item.twin_of is not None:
         made = replace(made, twin_of=connection_id(item.twin_of))
     for number, view in item.views[: tools.limits.views]:
-        other, _ = connection(connection_id(number), view, tools.fetch, tools.limits)
+        other, _ = connection(connection_id(number), view, tools.fetch, tools.limits, over)
         made, told = healed(made, other, tools.fetch, tools.limits, tells=number > item.number)
         issues = (*issues, *told)
+    if len(item.views) > tools.limits.views:
+        more = f"views={tools.limits.views}: {len(item.views) - tools.limits.views} other views of the connection were not asked for what it lacks"
+        issues = (*issues, Issue("tcp.limit", more, made.id, made.capture))
     return _read(made, issues, tools, tools.limits.tunnel_depth)
 
 
@@ -175,7 +184,7 @@ def unread_connections(todo: Sequence[Work], talks: Iterable[Talk], budget: Budg
     left = [item for item in todo if item.number not in read]
     if not left:
         return ()
-    told = f"{f'seconds={budget.seconds:g}' if budget.spent(READING) else 'out of memory'}: {len(left)} of {len(todo)} connections were not read"
+    told = f"{budget.told() if budget.spent(READING) else 'out of memory'}: {len(left)} of {len(todo)} connections were not read"
     return (Issue("tcp.limit", told, capture=left[0].flows[0].capture, repeats=len(left)),)
 
 
@@ -183,6 +192,9 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
     """One connection; a CONNECT tunnel in it is read as a connection of its own, to the host ``wanted``."""
     fetch, limits = tools.fetch, tools.limits
     made = unprefaced(made, fetch, limits)
+    if len(made.prefaces) >= limits.prefaces and preface(Reader(made.to_server, fetch), Reader(made.to_client, fetch)) is not None:
+        why = f"prefaces={limits.prefaces}: what follows these SOCKS requests and PROXY headers was not read as another one"
+        issues = (*issues, Issue("tcp.limit", why, made.id, made.capture))
     if made.protocol == "tls" or answers_in_tls(made.to_client, fetch):
         told = tls_facts(made.to_server, made.to_client, fetch, tools.keys, wanted or _asked_for(made))
         made = replace(made, tls=told)
@@ -201,30 +213,30 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
     return [found._replace(connection=outer), *_tunnel(outer, tunnel, tools, depth)]
 
 
-def _parsed(made: Connection, fetch: Fetch, limits: Limits) -> Parsed:
+def _parsed(made: Connection, fetch: Fetch, limits: Limits, over: Spent) -> Parsed:
     """The exchanges in HTTP/1, in HTTP/2, or in one after the other."""
     if speaks_http2(made, fetch):
-        return parse_http2(made, fetch, limits, Start())
-    parsed = parse(made, fetch, limits)
+        return parse_http2(made, fetch, limits, Start(), over=over)
+    parsed = parse(made, fetch, limits, over)
     start = upgraded(parsed)
     if start is None or start.upgraded is None:
         return parsed
     before = parsed.exchanges[: start.upgraded.position - 1]
-    rest = parse_http2(made, fetch, limits, start, len(before))
+    rest = parse_http2(made, fetch, limits, start, len(before), over)
     return Parsed((*before, *rest.exchanges), None, rest.issues)
 
 
 def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Limits, budget: Budget = UNBOUNDED) -> tuple[Talk, Tunnel | None]:
     """What a connection says in HTTP, and the tunnel in it."""
-    parsed = _parsed(made, fetch, limits)
-    exchanges, over = cut(made, parsed.exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
-    complaints = [*issues, *parsed.issues, *over]
+    parsed = _parsed(made, fetch, limits, budget.over(READING))
+    exchanges, left = cut(made, parsed.exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
+    complaints = [*issues, *parsed.issues, *left]
     described_messages: list[Message] = []
     room = Room(room_of(made, limits))
     for place, exchange in enumerate(exchanges):
         if place % OFTEN == OFTEN - 1 and budget.spent(READING):
-            exchanges, over = cut(made, exchanges, place, f"seconds={budget.seconds:g}")
-            complaints += over
+            exchanges, left = cut(made, exchanges, place, budget.told())
+            complaints += left
             break
         found, problems = messages(made, exchange, fetch, limits)
         complaints += problems
@@ -259,7 +271,14 @@ def _hides(made: Connection) -> bool:
 
 
 def evidence(
-    captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterable[Issue], fetch: Fetch, limits: Limits, errors: Iterable[IcmpError] = ()
+    captures: Sequence[Capture],
+    talks: Iterable[Talk],
+    issues: Iterable[Issue],
+    fetch: Fetch,
+    limits: Limits,
+    errors: Iterable[IcmpError] = (),
+    *,
+    negotiate: bool = False,
 ) -> Evidence:
     """Jobs *hops* and *routes*: everything put together, in order of place."""
     ordered = sorted(talks, key=lambda item: _place(item.connection.id))
@@ -269,15 +288,19 @@ def evidence(
         ordered = mended
         both = _both_sides(ordered, fetch)
     connections, exchanges, exchanges_of, all_messages, joined = both.connections, both.exchanges, both.exchanges_of, both.messages, both.joined
-    routed = routes(connections, exchanges_of, joined.hops, joined.legs, fetch)
+    routed = routes(connections, exchanges_of, joined.hops, joined.legs, fetch, by_product=not negotiate)
     icmp = icmp_of(connections, errors)
     silent = unanswered(connections, exchanges_of, captures, icmp, fetch, limits)
     near, far = {}, {}
     for hop in joined.hops:
         near[hop.near] = hop
         far[hop.far] = hop
+    if negotiate:
+        ordered = [item._replace(conversations=tuple(with_pages(one, exchanges) for one in item.conversations)) for item in ordered]
     spoken = tuple(conversation for item in ordered for conversation in item.conversations)
     present = winrm(connections, exchanges_of, all_messages, spoken, joined.hops, routed.routes, limits)
+    if negotiate:
+        present = negotiated(present, exchanges_of, joined.hops, routed.routes)
     return Evidence(
         captures=tuple(_with_clock(capture, joined.clocks.get(capture.point)) for capture in captures),
         connections=connections,
@@ -293,6 +316,7 @@ def evidence(
         roles=routed.roles,
         winrm=present.connections,
         winrm_exchanges=present.exchanges,
+        negotiate=negotiate,
         icmp=icmp,
         unanswered=without_repeats(silent, joined.hops, exchanges),
         issues=(*issues, *(issue for item in ordered for issue in item.issues), *both.translations, *joined.issues, *routed.issues),

@@ -9,17 +9,18 @@ from msgspec.structs import replace
 
 from analyzer.auth.kdc import kdc_messages
 from analyzer.capture.scan import Scanned
+from analyzer.engine.budget import TELLING
 from analyzer.engine.earlier import with_earlier
 from analyzer.engine.forks import processes, spread
 from analyzer.engine.kerberos import Kdc, kdc_pieces
 from analyzer.engine.keyuse import fitting, unread, uses, with_keys
-from analyzer.engine.opening import contents, identified, texts, verified
+from analyzer.engine.opening import Means, contents, identified, texts, verified
 from analyzer.engine.plan import Talk, Tools, Work, affordable, auth_steps, evidence, shards, talk, unread_connections, weight, work
 from analyzer.engine.secrets.tls import carried_secrets
-from analyzer.engine.sightings import with_sightings
+from analyzer.engine.sightings import with_sightings, with_sigma
 from analyzer.engine.sources import Sources
 from analyzer.engine.ticketing import ticket_users
-from analyzer.engine.work import Settings, judged, told, with_sigma
+from analyzer.engine.work import Settings, judged, told, untold
 from analyzer.formats.tls import key_log
 from analyzer.psrp.files import moved
 from analyzer.records.capture import Verdict
@@ -79,7 +80,7 @@ def _read(
     del flows
     talks, workers, unread_too = _talks(todo, tools, sources, progress)
     del todo
-    found = evidence(captures, talks, [*issues, *over, *unread_too], sources.fetch, bounded_limits, errors)
+    found = evidence(captures, talks, [*issues, *over, *unread_too], sources.fetch, bounded_limits, errors, negotiate=settings.negotiate)
     del talks
     kdc = kdc_pieces(with_kdc, datagrams, sources.fetch, limits) if found.winrm else Kdc()
     found = _with_others(found, kdc, names)
@@ -90,7 +91,7 @@ def _read(
     proofs = proved(found.conversations, found.exchanges, secrets.ntlm, limits)
     found = replace(found, issues=(*found.issues, *proofs.issues, *ring.issues()))
     narrow = fitting(secrets, proofs.proofs)
-    opened = contents(found, narrow, tickets, sources.fetch, limits, workers, named, _phase("messages", progress))
+    opened = contents(found, narrow, tickets, Means(sources.fetch, bounded_limits, settings.budget), workers, named, _phase("messages", progress))
     _phase("story", progress)(0, 1)
     conversations = identified(found.conversations, opened, named)
     if not secrets.empty:
@@ -111,21 +112,27 @@ def _read(
     if not secrets.empty:
         found = replace(found, keys=uses(found, secrets, proofs.proofs, ring.fitted, limits), issues=(*found.issues, *unread(secrets)))
     readable, found = found, with_earlier(found, before)
-    found = with_sightings(with_sigma(found, settings.asked.sigma_dirs))
-    found = replace(found, story=told(found).story)
-    who = attributed(found, found.shells, found.commands)
-    found = replace(found, shells=who.shells, commands=who.commands, files=moved(who.commands, limits.file_bytes))
-    long = [file for file in found.files if file.over_limit]
-    if long:
-        cut = (Issue("wsman.limit", f"file_bytes={limits.file_bytes}: {file.name or 'a file'} is longer", capture=file.capture) for file in long)
-        found = replace(found, issues=(*found.issues, *cut))
+    found = _with_story(found, settings)
     found = replace(found, product=settings.asked.proxy, scope=settings.scope)
     judgement = judged(found, settings, workers, _phase("rules", progress))
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
-    again = partial(texts, readable, narrow, tickets, sources.fetch, limits)
+    again = partial(texts, readable, narrow, tickets, sources.fetch, bounded_limits)
     made = Result(found, judgement.findings, auth_steps(found), judgement.scorecards, found.shells, found.commands, judgement.incidents, judgement.diagnosis)
     return made, again
+
+
+def _with_story(found: Evidence, settings: Settings) -> Evidence:
+    """With what commands hold that rules look for, the picture of the whole, and the files that commands moved."""
+    limits, budget = settings.limits, settings.budget
+    found = with_sightings(with_sigma(found, settings.asked.sigma_dirs, limits, budget), limits, budget)
+    late = budget.spent(TELLING)
+    found = replace(found, issues=(*found.issues, untold(budget))) if late else replace(found, story=told(found).story)
+    who = attributed(found, found.shells, found.commands)
+    found = replace(found, shells=who.shells, commands=who.commands, files=moved(who.commands, limits.file_bytes))
+    long = (file for file in found.files if file.over_limit)
+    cut = (Issue("wsman.limit", f"file_bytes={limits.file_bytes}: {file.name or 'a file'} is longer", capture=file.capture) for file in long)
+    return replace(found, issues=(*found.issues, *cut))
 
 
 def _with_others(found: Evidence, kdc: Kdc, names: Sequence[NameClaim]) -> Evidence:

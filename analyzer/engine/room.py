@@ -12,5 +12,8 @@ def room_of(connection: Connection, limits: Limits) -> int:
 
 def too_large(connection: Connection, limits: Limits) -> Issue:
     """What is said where that was reached."""
-    told = f"unpacked_ratio={limits.unpacked_ratio}: the compressed bodies and streams of {connection.id} became too large, and the rest was left out"
+    told = (
+        f"unpacked_ratio={limits.unpacked_ratio}: the compressed bodies and streams of {connection.id} became too large, and the rest was left out; in any "
+        f"case it may be unpacked_bytes={limits.unpacked_bytes}, a share of unpacked_run_bytes and unpacked_capture_bytes"
+    )
     return Issue("wsman.limit", told, connection.id, connection.capture)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer.engine.budget import UNBOUNDED, Budget
+from analyzer.engine.budget import TELLING, UNBOUNDED, Budget
 from analyzer.engine.forks import spread
-from analyzer.records.evidence import Evidence, tls_words
+from analyzer.records.evidence import Evidence, nothing
 from analyzer.records.finding import Finding
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Scorecard
@@ -24,11 +24,8 @@ if TYPE_CHECKING:
     from analyzer.engine.own_rules import Own
     from analyzer.records.incident import Incident
 
-_NOTHING = (
-    "No WinRM traffic was found.",
-    "WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?",
-)
-"""The diagnosis of captures without any connection of interest: what makes the others is not even loaded for them."""
+_NAMED = 3
+"""Rules that an issue names."""
 _WITHOUT_CONNECTIONS = ("capture",)
 """The families that say something of a capture without any connection of ours."""
 
@@ -53,6 +50,8 @@ class Settings(Struct, frozen=True, gc=False):
     scope: tuple[str, ...] = ()
     """What of the captures was looked at, in words; empty for all of them."""
     budget: Budget = UNBOUNDED
+    negotiate: bool = False
+    """Not WinRM alone, but whatever authenticates by Negotiate, NTLM or Kerberos over HTTP."""
 
 
 class Judgement(Struct, frozen=True, gc=False):
@@ -63,16 +62,6 @@ class Judgement(Struct, frozen=True, gc=False):
     failures: tuple[Issue, ...]
     incidents: tuple[Incident, ...] = ()
     diagnosis: tuple[str, ...] = ()
-
-
-def with_sigma(evidence: Evidence, folders: Sequence[str]) -> Evidence:
-    """The evidence with what the user's Sigma rules say of its commands."""
-    if not folders:
-        return evidence
-    from analyzer.sigma.hits import hits
-
-    found = hits(folders, evidence.commands, evidence.shells, evidence.forwarding.events, evidence.operations)
-    return replace(evidence, sigma_hits=found.hits, sigma_event_hits=found.events, issues=(*evidence.issues, *found.issues))
 
 
 def told(evidence: Evidence) -> Evidence:
@@ -88,23 +77,46 @@ def told(evidence: Evidence) -> Evidence:
 
 def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Callable[[int, int], None] | None = None) -> Judgement:
     """Runs the rules, in ``workers`` processes, and then those of the user's folders. ``done`` is told how many of how many ran."""
+    if evidence.winrm and not evidence.story.parties and settings.budget.spent(TELLING):
+        return Judgement((), (), (), (), (*_unread(evidence), "There was no time to look for findings."))
     evidence, given = told(evidence), settings.asked.thresholds
     chosen = rules() if evidence.connections else rules(_WITHOUT_CONNECTIONS)
-    found = [finding for some in spread(lambda rule: list(rule.find(evidence, given.get(rule.id))), chosen, workers, done) for finding in some]
+    if evidence.negotiate:
+        from analyzer.rules import negotiated
+
+        chosen = tuple(rule for rule in chosen if rule.id in negotiated.RULES)
+    by_rule = spread(lambda rule: None if settings.budget.spent() else list(rule.find(evidence, given.get(rule.id))), chosen, workers, done)
+    found = [finding for some in by_rule for finding in some or ()]
+    found = negotiated.told(found) if evidence.negotiate else found
     own, failures = _of_the_user(evidence, settings)
+    skipped = [rule.id for rule, some in zip(chosen, by_rule, strict=True) if some is None]
+    failures = (*_not_run(skipped, settings.budget), *failures)
     found += [finding for one in own for finding in one.findings]
     left_out = explanations(found, {one.id: one.explains for one in own})
     dropped = {id(symptom) for symptom, _ in left_out}
     kept = sorted((finding for finding in found if id(finding) not in dropped), key=order)
     if not kept and not evidence.connections and not evidence.scope:
-        return Judgement((), (), failures, (), (*_unread(evidence), _NOTHING[0], *(tls_words(evidence) or _NOTHING[1:])))
+        return Judgement((), (), failures, (), (*_unread(evidence), *nothing(evidence)))
     from analyzer.incidents.diagnosis import diagnosis
     from analyzer.incidents.grouping import Told, incidents
 
     named = {rule.id: rule.title for rule in chosen} | {one.id: one.title for one in own}
     grouped = incidents(evidence, kept, Told(named, consequences() if evidence.connections else {}, left_out))
     cards = scorecards(evidence, found) if evidence.story.parties else ()
-    return Judgement(tuple(kept), cards, failures, grouped, (*_unread(evidence), *diagnosis(evidence, grouped, EXPOSES)))
+    lead = (*_unread(evidence), *((f"{len(skipped)} of {len(chosen)} rules were not run: {settings.budget.told()}.",) if skipped else ()))
+    return Judgement(tuple(kept), cards, failures, grouped, (*lead, *diagnosis(evidence, grouped, EXPOSES)))
+
+
+def untold(budget: Budget) -> Issue:
+    """The issue where there was no time for the picture of the whole, on which rules rest."""
+    return Issue("rule.limit", f"{budget.told()}: parties, logons and endings were not told, and no rule was run")
+
+
+def _not_run(skipped: Sequence[str], budget: Budget) -> tuple[Issue, ...]:
+    if not skipped:
+        return ()
+    named = ", ".join(skipped[:_NAMED]) + (f" and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else "")
+    return (Issue("rule.limit", f"{budget.told()}: {len(skipped)} rules were not run: {named}", repeats=len(skipped)),)
 
 
 def _unread(evidence: Evidence) -> tuple[str, ...]:

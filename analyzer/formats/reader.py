@@ -19,6 +19,10 @@ class Short(Exception):  # noqa: N818  the two words of the design
     """The stream ends before what was asked for."""
 
 
+class TooLong(Short):
+    """The limit was reached before the end that was looked for; the bytes are there."""
+
+
 class Hole(Exception):  # noqa: N818
     """What was asked for is not wholly in the capture."""
 
@@ -63,7 +67,7 @@ class Reader:
         return data
 
     def until(self, end: bytes, limit: int) -> bytes:
-        """The bytes before the next ``end``, moving past it. Raises `Short` or `Hole`, and `Short` when ``limit`` bytes hold none."""
+        """The bytes before the next ``end``, moving past it. Raises `Short` or `Hole`, and `TooLong` when ``limit`` bytes hold none."""
         size = 4096
         while True:
             data = self.peek(min(size, limit))
@@ -74,7 +78,7 @@ class Reader:
             if len(data) < min(size, limit):
                 self._fail(self.at + len(data))
             if size >= limit:
-                raise Short
+                raise TooLong
             size *= 4
 
     def _fail(self, at: int) -> None:

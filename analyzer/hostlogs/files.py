@@ -76,6 +76,8 @@ def _archived(name: str, archive: zipfile.ZipFile, most: int, limits: Limits) ->
                     yield from _lines(inside, plain, room)
         except _DAMAGE as error:
             yield Line(inside, None, f"damaged ({error})")
+    if len(members) > limits.archive_members:
+        yield Line(name, None, f"archive_members={limits.archive_members}: {len(members) - limits.archive_members} later logs were not read")
 
 
 def _lines(name: str, file: IO[bytes], room: list[int] | None) -> Iterator[Line]:
@@ -86,10 +88,12 @@ def _lines(name: str, file: IO[bytes], room: list[int] | None) -> Iterator[Line]
             yield Line(name, line)
         elif not whole:
             yield Line(name, None, f"a line is longer than {_LINE} bytes")
-            while line and not line.endswith(b"\n"):
-                line = file.readline(_LINE)
+        size = len(line)
+        while not whole and line and not line.endswith(b"\n") and (room is None or size <= room[0]):
+            line = file.readline(_LINE)
+            size += len(line)
         if room is not None:
-            room[0] -= len(line)
+            room[0] -= size
             if room[0] < 0:
                 yield Line(name, None, "packed_bytes, packed_ratio: it becomes too large; the rest was not read")
                 return

@@ -68,7 +68,10 @@ def read_logs(paths: Iterable[str], limits: Limits) -> Read:
         told = ((f"{name}: {words}", count) for (name, words), count in problems.items())
         issues += [Issue("events.unreadable", words + (f" ({count} times)" if count > 1 else "")) for words, count in told]
     kept.sort(key=lambda one: (one.time_ns, one.file, one.place))
-    return Read(tuple(names), total, tuple(kept), tuple(issues[: limits.issues_per_kind]))
+    if len(issues) > limits.issues_per_kind:
+        left = len(issues) - limits.issues_per_kind
+        issues[limits.issues_per_kind :] = [Issue("events.unreadable", f"issues_per_kind={limits.issues_per_kind}: {left} more are counted only", repeats=left)]
+    return Read(tuple(names), total, tuple(kept), tuple(issues))
 
 
 def _records(path: Path, limits: Limits) -> Iterator[Line]:

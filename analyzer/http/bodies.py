@@ -9,7 +9,7 @@ import re
 
 from msgspec import Struct, field
 
-from analyzer.formats.reader import Hole, Reader, Short
+from analyzer.formats.reader import Hole, Reader, Short, TooLong
 from analyzer.http.heads import Head, Problem
 from analyzer.records.http import Body, Framing, Span
 from analyzer.records.quality import Absent, Known, Why
@@ -87,7 +87,10 @@ def _chunked(reader: Reader, limits: Limits, problem: Problem) -> Read:
                 _trailer(reader)
                 return body
         except (Short, Hole) as error:
-            body.complete, body.lost = False, isinstance(error, Hole)
+            if isinstance(error, TooLong):
+                problem("http.bad-chunk", f"a line between chunks has no end within {_CHUNK_LINE} bytes", at)
+                reader.at = at
+            body.complete, body.lost = False, isinstance(error, Hole | TooLong)
             return body
         end = min(reader.at + size, reader.stream.size)
         if end > reader.at:

@@ -19,9 +19,11 @@ from analyzer.records.ids import exchange_id, key_capture, key_number, request_i
 from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent, Known, Why
 from analyzer.records.transport import Connection
-from analyzer.settings import Limits
+from analyzer.settings import Limits, Spent, never
 
 _TUNNEL_START = 16
+_OFTEN = 64
+"""Messages after which the clock is looked at."""
 _AT_LEAST = 64
 """Exchanges of a connection that are read in any case."""
 _TO_PROXY = re.compile(rb"[A-Z]+ [a-z]+:")
@@ -61,6 +63,8 @@ class _Walk:
         self.tunnel: Tunnel | None = None
         self.answers: Iterator[Raw] = responses(self.far, limits, self.response_problem, self.method)
         self.hole_before_interim = False
+        self.stopped = False
+        """Not all of it was read, so what stands alone at the end says nothing."""
 
     def request_problem(self, code: str, detail: str, at: int) -> None:
         self._note(self.near, code, f"client, offset {at}: {detail}", at)
@@ -79,13 +83,18 @@ class _Walk:
         return self.requests[index].head.words[0] if index < len(self.requests) else None
 
 
-def parse(connection: Connection, fetch: Fetch, limits: Limits) -> Parsed:
-    """Reads both streams of a connection as HTTP/1."""
+def parse(connection: Connection, fetch: Fetch, limits: Limits, over: Spent = never) -> Parsed:
+    """Reads both streams of a connection as HTTP/1, until the time is ``over``: of the requests that were read the answers are, too."""
     walk = _Walk(connection, fetch, limits)
     most = most_exchanges(connection, limits)
     for raw in requests(walk.near, limits, walk.request_problem):
         if len(walk.requests) >= most:
             walk.request_problem("http.limit", _smaller(limits, most), raw.head.at)
+            walk.stopped = True
+            break
+        if len(walk.requests) % _OFTEN == _OFTEN - 1 and over():
+            walk.request_problem("http.limit", _late(limits), raw.head.at)
+            walk.stopped, most = True, len(walk.requests)
             break
         walk.requests.append(raw)
         if raw.head.words[0] == "CONNECT" and _tunnelled(walk, raw):
@@ -93,7 +102,13 @@ def parse(connection: Connection, fetch: Fetch, limits: Limits) -> Parsed:
     if walk.tunnel is None:
         for raw in walk.answers:
             if len(walk.responses) >= most:
-                walk.response_problem("http.limit", _smaller(limits, most), raw.head.at)
+                if not walk.stopped:
+                    walk.response_problem("http.limit", _smaller(limits, most), raw.head.at)
+                walk.stopped = True
+                break
+            if not walk.stopped and len(walk.responses) % _OFTEN == _OFTEN - 1 and over():
+                walk.response_problem("http.limit", _late(limits), raw.head.at)
+                walk.stopped = True
                 break
             _take(walk, raw)
     exchanges = tuple(_exchanges(walk))
@@ -105,8 +120,13 @@ def most_exchanges(connection: Connection, limits: Limits) -> int:
     return _AT_LEAST + (sum(connection.to_server.extents.size) + sum(connection.to_client.extents.size)) // max(limits.exchange_bytes, 1)
 
 
+def _late(limits: Limits) -> str:
+    return f"seconds={limits.seconds:g}: what follows was not read"
+
+
 def _smaller(limits: Limits, most: int) -> str:
-    return f"exchange_bytes={limits.exchange_bytes}: messages are smaller than that on average; what follows the first {most} was not read"
+    told = f"exchange_bytes={limits.exchange_bytes}: messages are smaller than that on average"
+    return f"{told}; what follows the first {most} was not read (exchanges={limits.exchanges})"
 
 
 def _take(walk: _Walk, raw: Raw) -> bool:
@@ -187,6 +207,8 @@ def _pairs(walk: _Walk) -> list[_Pair]:
         else:
             pairs.append(_Pair(None, response, index))
     pairs.extend(_Pair(request, None, -1) for request in walk.requests[position:])
+    while walk.stopped and pairs and (pairs[-1].request is None or pairs[-1].response is None):
+        pairs.pop()
     return pairs
 
 

@@ -9,7 +9,7 @@ from sys import intern
 
 from msgspec import Struct, field
 
-from analyzer.formats.reader import Hole, Reader, Short
+from analyzer.formats.reader import Hole, Reader, Short, TooLong
 from analyzer.records.http import Header
 from analyzer.settings import Limits
 
@@ -24,6 +24,8 @@ _AHEAD = (2048, 16384)
 _REPEATED = 96
 """Characters of a line that most likely comes again (host, content type, agent): it is taken apart once, and one object serves all."""
 _LINES: dict[str, tuple[str, str]] = {}
+_LIKE_A_START = re.compile(rb"[A-Z]{3,16} |HTTP/\d")
+_WORD = 17
 _MOST_LINES = 4096
 Problem = Callable[[str, str, int], None]
 """problem(issue code, detail, stream offset)."""
@@ -67,7 +69,9 @@ def head(reader: Reader, start_line: StartLine, limits: Limits, problem: Problem
     start = reader.at
     try:
         line = reader.until(b"\n", limits.start_line_bytes)
-    except (Short, Hole):
+    except (Short, Hole) as error:
+        if isinstance(error, TooLong) and _LIKE_A_START.match(reader.peek(_WORD)):
+            problem("http.limit", f"start_line_bytes={limits.start_line_bytes}: a start line is longer, and its message was passed over", start)
         reader.at = at
         return None
     words = start_line(line)
@@ -102,6 +106,9 @@ def _fields(reader: Reader, found: Head, limits: Limits, problem: Problem) -> No
         except (Short, Hole) as error:
             found.whole = False
             _unfold(found, folded)
+            if isinstance(error, TooLong):
+                problem("http.limit", f"head_bytes={limits.head_bytes}: a field line is longer", at)
+                return
             problem("http.head-cut", "the header block is not wholly in the capture" if isinstance(error, Hole) else "the header block ends early", at)
             return
         line = line.removesuffix(b"\r")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from analyzer.errors import SpentError
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.http import bodies
 from analyzer.http.exchanges import Parsed
@@ -22,7 +23,7 @@ from analyzer.records.ids import exchange_id, key_capture, key_number, request_i
 from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent, Known, Why
 from analyzer.records.transport import Connection, Stream
-from analyzer.settings import Limits
+from analyzer.settings import Limits, Spent, never
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _LARGEST = (1 << 24) - 1
@@ -58,6 +59,10 @@ class _Way(Struct):
     problems: list[tuple[str, str, int]] = field(default_factory=list)
 
 
+_OFTEN = 256
+"""Frames after which the clock is looked at."""
+
+
 def speaks_http2(connection: Connection, fetch: Fetch) -> bool:
     """The client begins with HTTP/2's preface (RFC 9113 section 3.4)."""
     return Reader(connection.to_server, fetch).peek(len(PREFACE)) == PREFACE
@@ -78,9 +83,10 @@ def _head_size(answer: Response) -> int:
     return (answer.body.spans[0].at if answer.body.spans else answer.end_at) - answer.at
 
 
-def parse(connection: Connection, fetch: Fetch, limits: Limits, start: Start, before: int = 0) -> Parsed:
-    """The exchanges of HTTP/2 in both streams, from `start` on, behind so many of HTTP/1.1. ``upgraded`` is the first one, with its answer."""
-    ways = (_read(connection.to_server, fetch, start.client_at, limits), _read(connection.to_client, fetch, start.server_at, limits))
+def parse(connection: Connection, fetch: Fetch, limits: Limits, start: Start, before: int = 0, over: Spent = never) -> Parsed:
+    """The exchanges of HTTP/2 in both streams, from `start` on, behind so many of HTTP/1.1. ``upgraded`` is the first one, with its answer. `SpentError`: the
+    time is ``over`` before all of it was read."""
+    ways = (_read(connection.to_server, fetch, start.client_at, limits, over), _read(connection.to_client, fetch, start.server_at, limits, over))
     issues = [_issue(connection, way.reader, *problem) for way in ways for problem in way.problems]
     numbers = list(ways[0].halves)
     numbers += [number for number in ways[1].halves if number not in ways[0].halves and number % 2]
@@ -96,13 +102,15 @@ def _issue(connection: Connection, reader: Reader, code: str, detail: str, at: i
     return Issue(code, detail, connection.id, capture, None if key is None else key_number(key))
 
 
-def _read(stream: Stream, fetch: Fetch, at: int, limits: Limits) -> _Way:
+def _read(stream: Stream, fetch: Fetch, at: int, limits: Limits, over: Spent) -> _Way:
     way = _Way(Reader(stream, fetch))
     fields = Fields()
     block: list[bytes] = []
     begun = 0
     opened: Frame | None = None
     for number, (place, end, found) in enumerate(_frames(way, at)):
+        if number % _OFTEN == _OFTEN - 1 and over():
+            raise SpentError
         if number >= limits.http2_frames:
             way.problems.append(("http.limit", f"http2_frames={limits.http2_frames}", place))
             break

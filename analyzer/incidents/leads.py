@@ -1,6 +1,7 @@
 """What to change, in one sentence: the lead of a finding's advice."""
 
 import re
+from functools import lru_cache
 
 from analyzer.records.finding import Finding
 
@@ -25,6 +26,7 @@ def lead(finding: Finding) -> str:
     return f"{told}{f' ({own.product}: {own.text})' if own is not None else ''}"
 
 
+@lru_cache(maxsize=256)
 def _end(text: str) -> int:
     """Where the first sentence ends: a full stop before a space, outside of brackets."""
     depth = 0

@@ -87,7 +87,6 @@ _KINDS = (
     Kind("auth.unknown-scheme", "note", "An authentication scheme that is not known here."),
     Kind("sealing.malformed", "warning", "A multipart/encrypted body does not follow MS-WSMV 2.2.9.1; the part that could be read was kept."),
     Kind("wsman.malformed", "note", "A clear-text SOAP envelope is malformed or not wholly captured."),
-    Kind("wsman.limit", "warning", "A limit of reading shells, commands and files was reached; the detail names it. What is longer is cut and marked so."),
     Kind("wsman.rejected-dtd", "warning", "An XML document with a DTD was refused."),
     Kind(
         "wsman.misplaced",
@@ -112,7 +111,7 @@ _KINDS = (
     ),
     Kind("secrets.passed-over", "warning", "A file in the folder of passwords and keys holds none that is known, or could not be read."),
     Kind("secrets.limit", "warning", "Not every password, hash or key was tried on every logon; the detail names the limit."),
-    Kind("sigma.limit", "warning", "More Sigma hits than are kept; the detail names the limit."),
+    Kind("sigma.limit", "warning", "Not every command was searched whole, or more was found than is kept; the detail names the limit."),
     Kind("events.unreadable", "warning", "A part of a host's log could not be read, or is no event; the detail says what. The rest of it was read."),
     Kind(
         "events.gap",
@@ -126,6 +125,6 @@ _KINDS = (
         "Record numbers of a log that no forwarded event in this capture has. The subscription may not select these events: most select some only.",
     ),
     Kind("rule.failed", "error", "A rule stopped with an error, or was stopped; its findings are missing."),
-    Kind("rule.limit", "warning", "A rule of the user's own found more than the limit allows; the rest of its findings is missing."),
+    Kind("rule.limit", "warning", "Findings are missing: a rule found more than the limit allows, or there was no time to run it; the detail says which."),
 )
 KINDS: dict[str, Kind] = {kind.code: kind for kind in _KINDS}

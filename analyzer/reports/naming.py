@@ -2,16 +2,26 @@
 
 from analyzer.formats.text import visible
 from analyzer.records.evidence import Evidence
-from analyzer.records.names import HostName
+from analyzer.records.names import Host, HostName
 
 _HOSTS = 2
 _LONGEST = 60
 """Characters of a name; a longer one is cut."""
 
 
+_LAST: list[tuple[tuple[Host, ...], dict[str, Host]]] = []
+"""The hosts that were asked for last, by address: one report asks for each of them."""
+
+
+def _by_address(hosts: tuple[Host, ...]) -> dict[str, Host]:
+    if not _LAST or _LAST[0][0] is not hosts:
+        _LAST[:] = [(hosts, {host.address: host for host in hosts})]
+    return _LAST[0][1]
+
+
 def name_of(evidence: Evidence, address: str) -> str:
     """What stands in brackets next to an address: its name, by whom where anyone could say so, and that another address has it, too. Empty without one."""
-    host = next((host for host in evidence.story.hosts if host.address == address), None)
+    host = _by_address(evidence.story.hosts).get(address)
     return shown(host.names[0]) if host is not None and host.names else ""
 
 

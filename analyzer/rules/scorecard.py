@@ -176,11 +176,13 @@ def scorecards(evidence: Evidence, findings: Sequence[Finding]) -> tuple[Scoreca
     for finding in findings:
         against.setdefault(responsible(evidence, finding, inside) or "", []).append(finding)
     kept = {id(finding) for finding in explained(findings)}
+    failing = [(one, rules_of(one), alone_of(one)) for one in REQUIREMENTS]
     made = []
     for party in parties:
         for proxy in _proxies(evidence, party):
             own = [finding for finding in against.get(party.id, ()) if _is_about(evidence, proxy, finding)]
-            made.append(_scorecard(evidence, party, proxy, own, findings, kept))
+            checks = tuple(_check(evidence, proxy, rule, own, findings, kept) for rule in failing)
+            made.append(_scorecard(evidence, party, proxy, checks))
     return tuple(made)
 
 
@@ -227,7 +229,7 @@ def _is_about(evidence: Evidence, proxy: Proxy, finding: Finding) -> bool:
     return not own.isdisjoint(finding.connections)
 
 
-def _scorecard(evidence: Evidence, party: Party, proxy: Proxy, against: Sequence[Finding], findings: Sequence[Finding], kept: AbstractSet[int]) -> Scorecard:
+def _scorecard(evidence: Evidence, party: Party, proxy: Proxy, checks: tuple[Check, ...]) -> Scorecard:
     host = party.listens[0].host if party.listens else party.hosts[0]
     return Scorecard(
         proxy_host=host,
@@ -237,14 +239,20 @@ def _scorecard(evidence: Evidence, party: Party, proxy: Proxy, against: Sequence
         client_connections=proxy.near,
         upstream_connections=proxy.far,
         exchanges=sum(1 for _ in _hops(evidence, proxy)),
-        checks=tuple(_check(evidence, proxy, requirement, against, findings, kept) for requirement in REQUIREMENTS),
+        checks=checks,
     )
 
 
 def _check(
-    evidence: Evidence, proxy: Proxy, requirement: Requirement, against: Sequence[Finding], findings: Sequence[Finding], kept: AbstractSet[int]
+    evidence: Evidence,
+    proxy: Proxy,
+    asked: tuple[Requirement, frozenset[str], frozenset[str]],
+    against: Sequence[Finding],
+    findings: Sequence[Finding],
+    kept: AbstractSet[int],
 ) -> Check:
-    rules, alone = rules_of(requirement), alone_of(requirement)
+    """``asked``: the requirement, the rules that fail it, and those that do where nothing else explains them."""
+    requirement, rules, alone = asked
     failures = [finding for finding in against if finding.rule in rules or (finding.rule in alone and id(finding) in kept)]
     if failures:
         cited = [cause for finding in failures for cause in ([finding] if id(finding) in kept else _causes(finding, findings, kept))]

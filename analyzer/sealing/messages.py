@@ -16,7 +16,7 @@ from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent, Known, Why
 from analyzer.records.sealing import Message, Page, Protection
 from analyzer.records.transport import Connection
-from analyzer.sealing.multipart import Read, parts
+from analyzer.sealing.multipart import OVER, Read, parts
 from analyzer.settings import Limits
 
 _SEALED = ("multipart/encrypted", "multipart/x-multi-encrypted")
@@ -44,7 +44,7 @@ def messages(connection: Connection, exchange: Exchange, fetch: Fetch, limits: L
                 message, problem = replace(message, protection=in_clear, parts=(), protocol=None, operation=None), _LABEL
             if problem is not None:
                 place = (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
-                issues.append(Issue("sealing.malformed", problem, half.id, *place))
+                issues.append(Issue("wsman.limit" if problem.startswith(OVER) else "sealing.malformed", problem, half.id, *place))
         elif protection is Protection.NONE and not from_client:
             message = replace(message, page=_page(half, Reader(stream, fetch), content_type, limits))
         found.append(message)
@@ -74,7 +74,8 @@ def _sealed(message: Message, half: Request | Response, reader: Reader, limits: 
     read, size = content
     sealed = parts(read, size, limits.sealed_parts)
     whole = not half.body.missing and half.body.complete
-    return replace(message, parts=sealed.parts, protocol=sealed.protocol, operation=_SEALED_OPERATION), sealed.problem if whole else None
+    told = sealed.problem if whole or (sealed.problem or "").startswith(OVER) else None
+    return replace(message, parts=sealed.parts, protocol=sealed.protocol, operation=_SEALED_OPERATION), told
 
 
 def _page(half: Request | Response, reader: Reader, content_type: str | None, limits: Limits) -> Page | None:

@@ -28,6 +28,8 @@ _USUAL = re.compile(
     rb"Length=(\d{1,12})\r\n--Encrypted Boundary\r\n\t?Content-Type: application/octet-stream\r\n"
 )
 """A head as Windows, pywinrm, pypsrp and the others write it: read at once."""
+OVER = "sealed_parts="
+"""How the problem begins where there are more parts than are read."""
 _CFX = b"\x05\x04"
 _TLS_RECORD = 5
 
@@ -81,7 +83,8 @@ def parts(read: Read, size: int, limit: int) -> Parts:
         window = read(at, _HEAD)
         if window[:2] not in (b"--", b""):
             return Parts(tuple(found), protocol, f"part {len(found)}: no delimiter after its {data_size} bytes")
-    return Parts(tuple(found), protocol, None if len(found) < limit else f"more than {limit} parts")
+    more = at < size and not _Head(window).closing
+    return Parts(tuple(found), protocol, f"{OVER}{limit}: later encrypted parts of the body were not read" if more else None)
 
 
 def _is_credssp(protocol: str | None) -> bool:

@@ -13,7 +13,8 @@ from analyzer.sigma.conditions import Event
 _SYSTEM = "C:\\Windows\\System32\\"
 _HOSTS = {"powershell": f"{_SYSTEM}wsmprovhost.exe", "cim": f"{_SYSTEM}wbem\\WmiPrvSE.exe"}
 _WORD = re.compile(r"\s*(?:\"([^\"]{1,260})\"|'([^']{1,260})'|([^\s|;&]{1,260}))")
-_LIMIT = 1 << 16
+_WINDOW, _ASTRIDE = 1 << 18, 1 << 13
+"""Characters that are looked at at once, and how many of them the next ones begin with: a word that lies astride two windows is in one of them."""
 _IMAGES = {
     "cmd": f"{_SYSTEM}cmd.exe",
     "powershell": f"{_SYSTEM}WindowsPowerShell\\v1.0\\powershell.exe",
@@ -23,18 +24,23 @@ _IMAGES = {
 _INPUT = ("input", "stdin")
 
 
-def events(command: Command, server: str) -> Iterator[Event]:
-    """One event for the command, one for the layers decoded out of it, one for what was sent to its input."""
+def events(command: Command, server: str, most: int = 4 << 20) -> Iterator[Event]:
+    """One event for the command, one for the layers decoded out of it, one for what was sent to its input; of a long text one for each window."""
+    for text in texts_of(command):
+        for at in range(0, max(min(len(text), most) - _ASTRIDE, 1), _WINDOW - _ASTRIDE):
+            yield event(command, text[at : min(at + _WINDOW, most)], server, text)
+
+
+def texts_of(command: Command) -> list[str]:
+    """What is searched of a command, each text once."""
     texts = [command.text, command.decoded or "", "\n".join(output.text for output in outputs_of(command.outputs, _INPUT))]
-    for text in dict.fromkeys(texts):
-        if text.strip():
-            yield event(command, text[:_LIMIT], server)
+    return [text for text in dict.fromkeys(texts) if text.strip()]
 
 
-def event(command: Command, text: str, server: str) -> Event:
-    """A text of a command as a process that starts and as a piece of script."""
+def event(command: Command, text: str, server: str, whole: str | None = None) -> Event:
+    """A text of a command as a process that starts and as a piece of script. ``whole``: the text that it is a window of."""
     parent = _HOSTS.get(command.kind, f"{_SYSTEM}winrshost.exe")
-    image = image_of(text)
+    image = image_of(whole or text)
     fields = {
         "commandline": (text,),
         "scriptblocktext": (text,),

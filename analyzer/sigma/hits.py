@@ -1,6 +1,6 @@
 """The rules of folders over commands, forwarded events and operations."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from analyzer.records.forwarding import ForwardedEvent
@@ -8,12 +8,11 @@ from analyzer.records.issues import Issue
 from analyzer.records.operations import CimOperation
 from analyzer.records.sigma import SigmaEventHit, SigmaHit
 from analyzer.records.wsman import Command, Shell
+from analyzer.sigma.bounds import EVERYTHING, Bounds
 from analyzer.sigma.conditions import Event
 from analyzer.sigma.events import events
 from analyzer.sigma.logged import Logged, asked, logged
 from analyzer.sigma.reading import SigmaRule, read
-
-_HITS = 10_000
 
 
 class Found(NamedTuple):
@@ -26,10 +25,11 @@ class Found(NamedTuple):
 
 def hits(
     folders: Sequence[str],
-    commands: Iterable[Command],
+    commands: Sequence[Command],
     shells: Iterable[Shell],
     forwarded: Sequence[ForwardedEvent] = (),
     operations: Sequence[CimOperation] = (),
+    bounds: Bounds = EVERYTHING,
 ) -> Found:
     """Each rule at most once for each command, event and operation."""
     rules: list[SigmaRule] = []
@@ -43,17 +43,30 @@ def hits(
             issues.append(Issue("sigma.other-source", f"{found.elsewhere} rules of {folder}"))
     servers = {shell.id: shell.server for shell in shells}
     made: list[SigmaHit] = []
-    for command in commands:
-        known = list(events(command, servers.get(command.shell, "")))
+    for place, command in enumerate(commands):
+        if bounds.over():
+            issues.append(bounds.late(len(commands) - place, "Sigma rules"))
+            break
+        issues += bounds.longer(command)
+        known = list(events(command, servers.get(command.shell, ""), bounds.characters))
         for rule in rules:
             event = next((one for one in known if rule.check(one)), None) if rule.source.of_commands else None
             if event is not None:
                 made.append(_hit(rule, command, event))
-    told = list(_in_events(rules, seen))
-    left = max(len(made) - _HITS, 0) + max(len(told) - _HITS, 0)
+    told: list[SigmaEventHit] = []
+    kinds: dict[tuple[str, int], list[_Seen]] = {}
+    for one in seen:
+        kinds.setdefault((one.event.channel, one.event.number), []).append(one)
+    own = [rule for rule in rules if rule.source.of_events] if seen else []
+    for place, rule in enumerate(own):
+        if bounds.over():
+            issues.append(Issue("sigma.limit", f"{bounds.told}: {len(own) - place} Sigma rules were not asked about events", repeats=len(own) - place))
+            break
+        told += _in_events(rule, kinds)
+    left = max(len(made) - bounds.most, 0) + max(len(told) - bounds.most, 0)
     if left:
-        issues.append(Issue("sigma.limit", f"hits={_HITS}", repeats=left))
-    return Found(tuple(made[:_HITS]), tuple(issues), tuple(told[:_HITS]))
+        issues.append(Issue("sigma.limit", f"sigma_hits={bounds.most}", repeats=left))
+    return Found(tuple(made[: bounds.most]), tuple(issues), tuple(told[: bounds.most]))
 
 
 class _Seen(NamedTuple):
@@ -76,36 +89,31 @@ def _asked(found: Iterable[CimOperation]) -> Iterator[_Seen]:
             yield _Seen(one.id, forwarded=False, event=event)
 
 
-def _in_events(rules: Iterable[SigmaRule], seen: Sequence[_Seen]) -> Iterator[SigmaEventHit]:
-    kinds: dict[tuple[str, int], list[_Seen]] = {}
-    for one in seen:
-        kinds.setdefault((one.event.channel, one.event.number), []).append(one)
-    for rule in rules:
-        if not rule.source.of_events:
-            continue
-        told: set[str] = set()
-        for (channel, number), own in kinds.items():
-            for one in own if rule.source.fits(channel, number) else ():
-                if one.subject not in told and rule.check(one.event.fields):
-                    told.add(one.subject)
-                    yield SigmaEventHit(
-                        rule=rule.id,
-                        title=rule.title,
-                        level=rule.level,
-                        attack=rule.attack,
-                        tags=rule.tags,
-                        file=rule.file,
-                        subject=one.subject,
-                        forwarded=one.forwarded,
-                        channel=channel,
-                        number=number,
-                    )
+def _in_events(rule: SigmaRule, kinds: Mapping[tuple[str, int], Sequence[_Seen]]) -> Iterator[SigmaEventHit]:
+    """Once for each event and operation. ``kinds``: by channel and number."""
+    told: set[str] = set()
+    for (channel, number), own in kinds.items():
+        for one in own if rule.source.fits(channel, number) else ():
+            if one.subject not in told and rule.check(one.event.fields):
+                told.add(one.subject)
+                yield SigmaEventHit(
+                    rule=rule.id,
+                    title=rule.title,
+                    level=rule.level,
+                    attack=rule.attack,
+                    tags=rule.tags,
+                    file=rule.file,
+                    subject=one.subject,
+                    forwarded=one.forwarded,
+                    channel=channel,
+                    number=number,
+                )
 
 
 def _hit(rule: SigmaRule, command: Command, event: Event) -> SigmaHit:
     own = "script" if command.kind == "powershell" else "command line"
     text = event["commandline"][0]
-    field = own if command.text.startswith(text) else "decoded layer" if (command.decoded or "").startswith(text) else "input"
+    field = own if text in command.text else "decoded layer" if text in (command.decoded or "") else "input"
     return SigmaHit(
         rule=rule.id,
         title=rule.title,

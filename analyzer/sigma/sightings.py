@@ -12,13 +12,11 @@ from analyzer.errors import UsageError
 from analyzer.records.issues import Issue
 from analyzer.records.sigma import Detection, Sighting
 from analyzer.records.wsman import Command, Shell, outputs_of
+from analyzer.sigma.bounds import EVERYTHING, Bounds
 from analyzer.sigma.conditions import Check, condition
 from analyzer.sigma.events import event
 from analyzer.sigma.values import UnsupportedError
 
-_MOST = 10_000
-_TEXT = 4 << 20
-"""Characters of one text."""
 _LINE = 1 << 16
 """Characters of a line that are looked at; a longer one is looked at in pieces."""
 _SHOWN = 180
@@ -51,17 +49,23 @@ class _Text(NamedTuple):
     packets: Sequence[tuple[int, tuple[int, ...]]]
 
 
-def sightings(asked: Mapping[str, Sequence[Detection]], commands: Iterable[Command], shells: Iterable[Shell]) -> Seen:
+def sightings(asked: Mapping[str, Sequence[Detection]], commands: Sequence[Command], shells: Iterable[Shell], bounds: Bounds = EVERYTHING) -> Seen:
     """Each detection at most once for each text of a command: the first line that fits. `UsageError`: a detection that is not understood."""
     checks = [_asked(rule, one) for rule, detections in asked.items() for one in detections]
     words = re.compile("|".join(sorted({re.escape(word) for one in checks for word in one.detection.words}, key=len, reverse=True)))
     servers = {shell.id: shell.server for shell in shells}
     made: list[Sighting] = []
-    for command in commands:
-        for text in _texts(command):
+    issues: list[Issue] = []
+    for place, command in enumerate(commands):
+        if bounds.over():
+            issues.append(bounds.late(len(commands) - place, "the rules over commands"))
+            break
+        issues += bounds.longer(command)
+        for text in _texts(command, bounds.characters):
             made += _in_text(command, text, checks, words, servers.get(command.shell, ""))
-    issues = (Issue("sigma.limit", f"sightings={_MOST}", repeats=len(made) - _MOST),) if len(made) > _MOST else ()
-    return Seen(tuple(made[:_MOST]), issues)
+    if len(made) > bounds.most:
+        issues.append(Issue("sigma.limit", f"sightings={bounds.most}", repeats=len(made) - bounds.most))
+    return Seen(tuple(made[: bounds.most]), tuple(issues))
 
 
 def _asked(rule: str, one: Detection) -> _Asked:
@@ -72,20 +76,20 @@ def _asked(rule: str, one: Detection) -> _Asked:
         raise UsageError(msg) from None
 
 
-def _texts(command: Command) -> Iterator[_Text]:
+def _texts(command: Command, most: int) -> Iterator[_Text]:
     own = "script" if command.kind == "powershell" else "command line"
-    yield _Text(own, command.text[:_TEXT], ((0, command.packets),))
+    yield _Text(own, command.text[:most], ((0, command.packets),))
     if command.decoded:
-        yield _Text("decoded layer", command.decoded[:_TEXT], ((0, command.packets),))
+        yield _Text("decoded layer", command.decoded[:most], ((0, command.packets),))
     pieces, places, at = [], [], 0
     for output in outputs_of(command.outputs, _INPUT):
         pieces.append(output.text)
         places.append((at, output.packets))
         at += len(output.text)
-        if at > _TEXT:
+        if at > most:
             break
     if pieces:
-        yield _Text("input", "".join(pieces)[:_TEXT], places)
+        yield _Text("input", "".join(pieces)[:most], places)
 
 
 def _in_text(command: Command, text: _Text, checks: Sequence[_Asked], words: re.Pattern[str], server: str) -> Iterator[Sighting]:

@@ -7,6 +7,7 @@ field of a request to a proxy names the server behind it.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import merge
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -53,6 +54,38 @@ class _Told(Struct):
             self.packets[claim.packet] = None
 
 
+class _Placed:
+    """Which addresses have a name, by the version of the address: a name that all have is asked for as often as there are addresses."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._of_name: dict[tuple[int, str], list[tuple[int, str]]] = defaultdict(list)
+        self._of_label: dict[tuple[int, str], list[tuple[int, str]]] = defaultdict(list)
+
+    def add(self, claim: _Claim) -> None:
+        """A claim that was kept, in their order."""
+        name, version = claim.name.lower(), ip_address(claim.host).version
+        self._count += 1
+        self._of_name[version, name].append((self._count, claim.host))
+        self._of_label[version, _first(name)].append((self._count, claim.host))
+
+    def elsewhere(self, host: str, name: str) -> list[str]:
+        """The first other addresses with an equal name; a name of one label is equal to each that begins with it."""
+        name, version = name.lower(), ip_address(host).version
+        label = _first(name)
+        if name == label:
+            found: Iterable[tuple[int, str]] = self._of_label[version, label]
+        else:
+            found = merge(self._of_name[version, name], self._of_name[version, label])
+        others: dict[str, None] = {}
+        for _, other in found:
+            if other != host:
+                others[other] = None
+            if len(others) == _PACKETS:
+                break
+        return list(others)
+
+
 def of_interest(evidence: Evidence, claims: Iterable[NameClaim]) -> tuple[NameClaim, ...]:
     """Of what messages over UDP say, what is about an address that takes part in WinRM, or about the name of one."""
     found = list(claims)
@@ -74,7 +107,7 @@ def hosts(evidence: Evidence, parties: Sequence[Party], ends: Mapping[str, tuple
     meant = {identity: (kinds[near], kinds[far]) for identity, (near, far) in ends.items()}
     heard = (_Claim(one.host, one.name, one.source, one.said_by, one.packet) for one in evidence.names)
     told: dict[str, dict[tuple[str, Naming], _Told]] = defaultdict(dict)
-    placed: dict[str, list[_Claim]] = defaultdict(list)
+    placed = _Placed()
     for claim in (*heard, *_spoken(evidence, meant)):
         of_host = told[claim.host]
         key = (claim.name.lower(), claim.source)
@@ -82,35 +115,26 @@ def hosts(evidence: Evidence, parties: Sequence[Party], ends: Mapping[str, tuple
             if len(of_host) >= _NAMES:
                 continue
             of_host[key] = _Told(claim)
-            placed[_first(claim.name)].append(claim)
+            placed.add(claim)
         of_host[key].add(claim)
     return tuple(_host(address, own, told.get(address, {}), placed) for address, own in by_address.items())
 
 
-def _host(address: str, parties: Sequence[Party], told: Mapping[tuple[str, Naming], _Told], placed: Mapping[str, Sequence[_Claim]]) -> Host:
+def _host(address: str, parties: Sequence[Party], told: Mapping[tuple[str, Naming], _Told], placed: _Placed) -> Host:
     names = [_named(one, placed) for one in told.values()]
     names.sort(key=lambda name: (_ORDER[name.source], "." not in name.name, -name.times, name.name))
     packets = tuple(dict.fromkeys(packet for party in parties for packet in party.packets))[:_PACKETS]
     return Host(address, tuple(dict.fromkeys(party.kind.value for party in parties)), tuple(party.id for party in parties), tuple(names), packets)
 
 
-def _named(told: _Told, placed: Mapping[str, Sequence[_Claim]]) -> HostName:
+def _named(told: _Told, placed: _Placed) -> HostName:
     first = told.first
-    others = (other.host for other in placed[_first(first.name)] if other.host != first.host and _same(other.name, first.name))
-    version = ip_address(first.host).version
-    elsewhere = [host for host in dict.fromkeys(others) if ip_address(host).version == version]
-    return HostName(first.name, first.source, tuple(told.said_by), told.times, tuple(told.packets), tuple(elsewhere[:_PACKETS]))
+    return HostName(first.name, first.source, tuple(told.said_by), told.times, tuple(told.packets), tuple(placed.elsewhere(first.host, first.name)))
 
 
 def _first(name: str) -> str:
     """The first label, in small letters."""
     return name.partition(".")[0].lower()
-
-
-def _same(one: str, other: str) -> bool:
-    """Equal names; a name of one label is equal to each that begins with it."""
-    one, other = one.lower(), other.lower()
-    return one == other or (("." not in one or "." not in other) and _first(one) == _first(other))
 
 
 def _addresses(evidence: Evidence) -> dict[str, None]:

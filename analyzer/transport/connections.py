@@ -15,7 +15,7 @@ from analyzer.records.capture import Flow, Segments, Verdict
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.transport import Closing, Connection, End, Endpoint, Side
-from analyzer.settings import Limits
+from analyzer.settings import Limits, Spent, never
 from analyzer.transport.reassembly import Assembly, Receiver, Segment, assemble, finished, first_base
 from analyzer.transport.rows import distinct
 from analyzer.transport.silence import fits, pauses, ttls, unacked, went_on, zero_windows
@@ -29,8 +29,9 @@ _LOST_START = 1 << 24
 """More bytes than this between the first acknowledgement and the first data are no loss: one of the two is a stray."""
 
 
-def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limits) -> tuple[Connection, tuple[Issue, ...]]:
-    """The connection that ``flows`` (one, or the pieces of rotated captures in order) carried, and what is wrong with its evidence."""
+def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limits, over: Spent = never) -> tuple[Connection, tuple[Issue, ...]]:
+    """The connection that ``flows`` (one, or the pieces of rotated captures in order) carried, and what is wrong with its evidence. `SpentError`: the time is
+    ``over`` before all of it was read."""
     flow = flows[0]
     rows = _joined(flows)
     seen, copies = distinct(rows, int(limits.duplicate_window_s * 1e9))
@@ -42,7 +43,7 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     for i in (0, 1):
         if bases[i][0] is None or not bases[i][1]:
             bases[i] = _base_from_peer(rows, kept, client ^ i, bases[i])
-    receivers = [Receiver(sides[1 - i], limits.conflicts, limits.conflict_bytes, limits.overlaps) for i in (0, 1)]
+    receivers = [Receiver(sides[1 - i], limits.conflicts, limits.conflict_bytes, limits.overlaps, over) for i in (0, 1)]
     assemblies = [assemble(sides[i], bases[i][0], fetch, limits.window_bytes, receivers[i], begins=bases[i][1]) for i in (0, 1)]
     acks = [[rows.ack[k] for k in kept if rows.direction[k] == client ^ i ^ 1 and rows.ack[k] >= 0 and not rows.flags[k] & _RST] for i in (0, 1)]
     streams = [finished(assemblies[i], assemblies[1 - i], acks[i]) for i in (0, 1)]

@@ -20,8 +20,10 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
+from analyzer.errors import SpentError
 from analyzer.formats.reader import Fetch
 from analyzer.records.transport import Choice, Conflict, Extents, Gap, Stream
+from analyzer.settings import Spent, never
 from analyzer.transport.pieces import Extent, Pieces
 
 _HALF = 1 << 31
@@ -85,22 +87,29 @@ def first_base(segments: list[Segment]) -> tuple[int | None, bool]:
     return (first + max(lowest, -(1 << 20))) % _WRAP, False
 
 
+_OFTEN = 4096
+"""Segments after which the clock is looked at."""
+
+
 class Receiver(NamedTuple):
     """What the other side says of what it got: its packets in capture order; how many conflicts, and bytes of each, are kept; and how many pieces
-    repeated segments are compared with."""
+    repeated segments are compared with. ``over``: the time is."""
 
     packets: list[Segment]
     conflicts: int
     conflict_bytes: int
     overlaps: int
+    over: Spent = never
 
 
 def assemble(segments: list[Segment], base: int | None, fetch: Fetch, window: int, receiver: Receiver, *, begins: bool) -> Assembly:
-    """Puts one direction's segments together, in capture order."""
+    """Puts one direction's segments together, in capture order. `SpentError`: there was no time for all."""
     assembly = Assembly(base=base, begins=begins)
     if base is None:
         return assembly
-    for segment in segments:
+    for place, segment in enumerate(segments):
+        if place % _OFTEN == 0 and receiver.over():
+            raise SpentError
         if not segment.wire_size and not segment.flags & _FIN:  # an acknowledgement alone
             continue
         at = assembly.offset(segment.seq)

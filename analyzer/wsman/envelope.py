@@ -5,7 +5,7 @@ SOAP, section 5.1 of the SOAP 1.2 specification).
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from sys import intern
 
 from msgspec.structs import replace
@@ -44,8 +44,7 @@ _DURATION = re.compile(r"P(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\
 _FAULT_CODE = element("WSManFault", "")
 _FAULT = element("Fault", "")
 _IDENTIFY = element("(?P<name>Identify(?:Response)?)", "")
-_LONGEST, _LONGEST_SELECTOR = 2048, 128
-"""Characters of a header field, and of a selector, that are taken."""
+_FIELDS = ("Action", "ResourceURI", "MessageID", "RelatesTo", "SessionId", "ShellId", "CommandId")
 _CODE_DIGITS = 12
 
 
@@ -75,14 +74,36 @@ def described(
     else:
         plain = unpacked(raw.cut(0, raw.holes[0][0]).data if raw.holes else raw.data, applied, limits.opened_bytes, room)
         if isinstance(plain, Absent):
-            return replace(message, operation=plain), ()
+            key = half.packets[0] if half.packets else None
+            place = (exchange.capture, None) if key is None else (key_capture(key), key_number(key))
+            large = plain.why is Why.OVER_LIMIT and (room is None or not room.full)
+            issue = Issue("wsman.limit", f"opened_bytes={limits.opened_bytes}: {plain.detail}", message.id, *place)
+            return replace(message, operation=plain), (issue,) if large else ()
         text = decoded(plain)
     found, odd = seen(text)
     place = (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
     if found.has_dtd:
         return message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, *place),)
-    told = () if odd is None else (Issue(odd[0], odd[1], message.id, *place),)
-    return _described(message, text, found, {}, limits), told
+    told = [] if odd is None else [Issue(odd[0], odd[1], message.id, *place)]
+    full = _described(message, text, found, {}, limits)
+    size = sum(span.size for span in half.body.spans)
+    if size > limits.envelope_bytes:
+        cut = f"envelope_bytes={limits.envelope_bytes}: of {size} bytes of an envelope no more were looked at for its header fields"
+        told.append(Issue("wsman.limit", cut, message.id, *place))
+    return full, (*told, *(Issue("wsman.limit", words, message.id, *place) for words in over(full, text, found, limits)))
+
+
+def over(message: Message, text: str, found: Marks, limits: Limits) -> Iterator[str]:
+    """The limits of what a described envelope says that were reached."""
+    for name in _FIELDS if len(text) > limits.field_characters else ():
+        long = [at for at in found.places.get(name, ()) if text.find("<", at + 1) - text.find(">", at) > limits.field_characters]
+        if long:
+            yield f"field_characters={limits.field_characters}: an element {name} is longer, and was passed over"
+    selectors = (at for name in ("Selector", "ShellId") for at in found.places.get(name, ()))
+    if any(text.find("<", at + 1) - text.find(">", at) > limits.selector_characters + 1 for at in selectors):
+        yield f"selector_characters={limits.selector_characters}: a selector is longer, and was not read"
+    if len(message.settings) >= limits.settings:
+        yield f"settings={limits.settings}: later settings of the message were not read"
 
 
 def described_text(message: Message, text: str, found: Marks, limits: Limits, **known: object) -> Message:
@@ -106,23 +127,23 @@ def encoding_of(raw: bytes) -> str:
     return "utf-8-sig"
 
 
-def _first(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> str | None:
+def _first(pattern: re.Pattern[str], text: str, places: Iterable[int], most: int) -> str | None:
     """The text of the first element that has one; None where it lacks bytes."""
     for at in places:
         match = pattern.match(text, at)
         value = "" if match is None else content(match[2]).strip()
-        if value and len(value) <= _LONGEST:
+        if value and len(value) <= most:
             return None if has_holes(value) else value
     return None
 
 
-def _selected(text: str, places: Iterable[int]) -> str | None:
+def _selected(text: str, places: Iterable[int], most: int) -> str | None:
     """The selector ShellId (MS-WSMV 2.2.4.41)."""
     for at in places:
         match = _SELECTOR.match(text, at)
         if match is not None and attributes(match[1]).get("Name") == "ShellId":
             value = content(match[2]).strip()
-            if value and len(value) <= _LONGEST_SELECTOR:
+            if value and len(value) <= most:
                 return None if has_holes(value) else value
     return None
 
@@ -145,13 +166,13 @@ def duration_s(text: str | None) -> float | None:
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
-def _command_id(text: str, places: Mapping[str, list[int]]) -> str | None:
+def _command_id(text: str, places: Mapping[str, list[int]], most: int) -> str | None:
     """The attribute CommandId of the first element that has it; of a text that lacks bytes, wherever it stands."""
     for name, pattern in _WITH_COMMAND_ID:
         for at in places.get(name, ())[:1]:
             match = pattern.match(text, at)
             value = "" if match is None else attributes(match[1]).get("CommandId", "")
-            if value and len(value) <= _LONGEST_SELECTOR and not has_holes(value):
+            if value and len(value) <= most and not has_holes(value):
                 return value
     if not has_holes(text):
         return None
@@ -162,7 +183,7 @@ def _described(message: Message, text: str, found: Marks, known: Mapping[str, ob
     places = found.places
 
     def first(pattern: re.Pattern[str], name: str) -> str | None:
-        return _first(pattern, text, places[name]) if name in places else None
+        return _first(pattern, text, places[name], limits.field_characters) if name in places else None
 
     action = intern(first(_ACTION, "Action") or "") or None
     asked = (_IDENTIFY.match(text, at) for at in sorted((*places.get("Identify", ()), *places.get("IdentifyResponse", ()))))
@@ -178,14 +199,14 @@ def _described(message: Message, text: str, found: Marks, known: Mapping[str, ob
         message_id=first(_MESSAGE_ID, "MessageID"),
         relates_to=first(_RELATES_TO, "RelatesTo"),
         session_id=first(_SESSION_ID, "SessionId"),
-        shell_id=_selected(text, places.get("Selector", ())) or first(_SHELL_ID, "ShellId"),
-        command_id=_command_id(text, places) or first(_COMMAND_ELEMENT, "CommandId"),
+        shell_id=_selected(text, places.get("Selector", ()), limits.selector_characters) or first(_SHELL_ID, "ShellId"),
+        command_id=_command_id(text, places, limits.selector_characters) or first(_COMMAND_ELEMENT, "CommandId"),
         fault_code=_fault_code(text, places.get("WSManFault", ())),
         fault=None if fault_at is None or message.from_client else _shown(read_fault(text, fault_at, limits.fault_text_characters)),
         operation_timeout_s=duration_s(first(_OPERATION_TIMEOUT, "OperationTimeout")) if message.from_client else None,
         operation=operation,
         wsman=any(name in text for name in _NAMESPACES),
-        settings=tuple(one for one in settings(operation, resource_uri, text) if not any(map(has_holes, one))) if message.from_client else (),
+        settings=tuple(one for one in settings(operation, resource_uri, text, limits.settings) if not any(map(has_holes, one))) if message.from_client else (),
     )
 
 

@@ -48,7 +48,7 @@ def test_exchanges_smaller_than_any_of_winrm_are_read_up_to_a_number(tmp_path: P
     path = _capture(tmp_path / "a.pcap", _many)
     assert _told(path, Limits()) == {}
     told = _told(path, Limits(exchanges=10))
-    assert told["http.limit"].endswith("exchange_bytes=256: messages are smaller than that on average; what follows the first 156 was not read")
+    assert told["http.limit"].endswith("exchange_bytes=256: messages are smaller than that on average; what follows the first 156 was not read (exchanges=10)")
     case = analyze(path, limits=Limits(exchanges=10))
     assert list(case.exchanges["connection_id"]).count("c2") == 156
 
@@ -62,7 +62,7 @@ def test_of_too_many_connections_those_with_the_fewest_bytes_are_left_out(tmp_pa
     path = _capture(tmp_path / "a.pcap", tiny(50))
     assert _told(path, Limits()) == {}
     told = _told(path, Limits(connections=20))
-    assert told["tcp.limit"] == "connections=20: 32 connections with at most 79 bytes of payload were not read"
+    assert told["tcp.limit"] == "connections=20, connection_bytes=1000: 32 connections with at most 79 bytes of payload were not read"
     case = analyze(path, limits=Limits(connections=20))
     assert len(case.connections) == 20
     assert "Not all was read" in case.diagnosis

@@ -8,7 +8,7 @@ from analyzer.errors import UsageError
 from analyzer.records.finding import Severity
 from analyzer.records.sigma import Detection
 from analyzer.records.wsman import Command, Output
-from analyzer.sigma import sightings as module
+from analyzer.sigma.bounds import Bounds
 from analyzer.sigma.sightings import sightings
 
 WORD = Detection("word", ("seek",), {"line": {"CommandLine|contains": "seek"}, "condition": "line"}, "seeks", Severity.LOW, ("T1003",))
@@ -56,9 +56,8 @@ def test_base64_is_not_looked_at() -> None:
     assert seen(command(f"x {'A' * 2000} seek"))[0][2].endswith("seek")
 
 
-def test_a_limit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST", 2)
-    found = sightings({"attack.x": (WORD,)}, [command("seek")] * 5, [])
+def test_a_limit_is_told() -> None:
+    found = sightings({"attack.x": (WORD,)}, [command("seek")] * 5, [], Bounds(most=2))
     assert (len(found.sightings), [(issue.code, issue.detail, issue.repeats) for issue in found.issues]) == (2, [("sigma.limit", "sightings=2", 3)])
 
 
