@@ -1,6 +1,7 @@
 """What the rules on clear-text SOAP share: the exchanges whose bodies are readable, whose they are, and how they are told."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 
 from analyzer.records.http import Exchange, Request, Response
@@ -23,6 +24,7 @@ def is_local(connection: Connection) -> bool:
     return connection.client.host == connection.server.host or any(_is_loopback(one.host) for one in (connection.client, connection.server))
 
 
+@lru_cache(maxsize=1024)
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
