@@ -20,6 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from analyzer.cli.commands import cli
+from analyzer.records.issues import KINDS
 from analyzer.rules.catalogue import FAMILIES, rules
 from analyzer.rules.documents import explanation
 from analyzer.settings import Limits
