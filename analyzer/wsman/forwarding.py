@@ -11,6 +11,7 @@ an envelope that is damaged, or lacks bytes, the events are read one by one.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -38,6 +39,8 @@ _SIGNS = ("wsman/1/subscription", "wsman/1/wsman/event", "2004/08/events/event")
 """What an answer with items of event forwarding holds, in lower case: others are operations on classes."""
 _OPEN, _CLOSE = re.compile(r"<Event[\s>]"), "</Event>"
 _DIGITS = 18
+_MOST = 20_000
+"""Events of one message: MaxEnvelopeSize of Windows' collector has room for a few thousand."""
 
 
 def forwards(uri: str) -> bool:
@@ -88,7 +91,9 @@ def forward_half(message: Message, text: str, ts_ns: int, packets: tuple[int, ..
         cut=not read.whole or has_holes(text),
         limit=read.limit,
     )
-    events = tuple(_events(body, read, text, single=message.operation == "Event"))
+    events = tuple(islice(_events(body, read, text, single=message.operation == "Event"), _MOST + 1))
+    if len(events) > _MOST:
+        events, half = events[:_MOST], replace(half, limit=f"events={_MOST}", cut=True)
     return replace(half, subscribed=tuple(_subscribed(envelope, half)), events=events)
 
 
