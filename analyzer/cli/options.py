@@ -82,6 +82,12 @@ _mask = click.option(
     show_default=True,
     help="What is masked in texts: what looks like a password or key, best effort; or all arguments of commands.",
 )
+_pseudonyms = click.option(
+    "--pseudonyms",
+    type=click.Path(dir_okay=False),
+    metavar="KEYFILE",
+    help="Replace names, addresses and what was typed, for sharing, by this key file, which is made where it is missing. Keep it: it undoes them.",
+)
 _no_config = click.option("--no-config", is_flag=True, expose_value=False, help="Leave the settings alone that the working folder has (winrm-analyzer.toml).")
 _file = click.Path(exists=True, dir_okay=False)
 _secrets = click.option(
@@ -134,7 +140,7 @@ def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
         given = Given(**{name: options.pop(name) for name in Given._fields if name in options}, options=_typed(Given._fields))
         return command(given=given, **options)
 
-    settings = (_strict, _no_config, _limit, _config, _proxy, _mask, _events, _sigma, rules_option)
+    settings = (_strict, _pseudonyms, _no_config, _limit, _config, _proxy, _mask, _events, _sigma, rules_option)
     for option in (*reversed(_said), *settings, _keytab, _keylog, _secrets, _tls_port, *reversed(_part), _scope):
         collected = option(collected)
     return collected
