@@ -13,9 +13,8 @@ from analyzer.pseudonyms.tokens import token
 
 _LINE = re.compile(rb"[^\n]*\n?")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)(:[ \t]*)([^\r\n]*)([\r\n]*)")
-_SPLIT = re.compile(r"(<[^<>]*>)")
 _BASE64 = re.compile(r"\s*[A-Za-z0-9+/]{8,}={0,2}\s*")
-_FAULT = re.compile(r"<(?:\w+:)?(?:Text|Message|FaultDetail)\b")
+_SENTENCES = re.compile(r"<(?:\w{1,16}:)?(?:Text|Message|FaultDetail)\b[^<>]{0,4000}>[^<>]{1,8000}<")
 _FRAGMENT, _MESSAGE = 21, 40
 
 
@@ -80,17 +79,19 @@ def body(data: bytes, texts: Texts, blanks: Blanks) -> bytes:
 
 def xml(told: str, texts: Texts, blanks: Blanks) -> str:
     """An envelope, or a part of one: tags stay but for names that were learned, the server's own sentences, too; what was typed and printed is replaced."""
-    made, sentence = [], False
-    for part in _SPLIT.split(told):
-        if part.startswith("<") and part.endswith(">"):
-            sentence = bool(_FAULT.match(part)) if not part.startswith("</") else False
-            made.append(texts.known(part))
-        elif _BASE64.fullmatch(part) and len(part.strip()) % 4 == 0:
-            bare = part.strip()
-            made.append(part.replace(bare, packed(bare, texts, blanks)))
-        else:
-            made.append(texts.known(part) if sentence else texts.markup(part) if "<" in part else texts.line(part))
-    return "".join(made)
+    at, made = 0, []
+    for found in _SENTENCES.finditer(told):
+        made += [texts.markup(told[at : found.start()], lambda part: _between(part, texts, blanks)), texts.known(found[0])]
+        at = found.end()
+    return "".join((*made, texts.markup(told[at:], lambda part: _between(part, texts, blanks))))
+
+
+def _between(part: str, texts: Texts, blanks: Blanks) -> str:
+    """What stands between two tags: Base64, or a text."""
+    bare = part.strip()
+    if _BASE64.fullmatch(part) and len(bare) % 4 == 0:
+        return part.replace(bare, packed(bare, texts, blanks))
+    return texts.line(part) if "</" not in part else texts.markup(part)
 
 
 def packed(told: str, texts: Texts, blanks: Blanks) -> str:

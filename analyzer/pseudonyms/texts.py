@@ -23,7 +23,7 @@ _TOKENS = re.compile(
     r"|(?P<word>[^\W_]+)"
 )
 _COMPOUND = re.compile(r"(?<![\w-])[^\W_](?:[\w-]*(?:[.@\\/]+[\w$-]+)+|\w*(?:-\w+)+)")
-_TAG = re.compile(r"(<[^<>]*>)")
+_MARKUP = re.compile(r"(<!\[CDATA\[|<!--)([\s\S]*?)(\]\]>|-->|\Z)|<[^<>]*>")
 _PORT = re.compile(r":\d{1,5}$")
 _RECORDS = (b"\x14", b"\x15", b"\x16", b"\x17")
 _NUMBER = 5
@@ -80,9 +80,18 @@ class Texts:
         """What somebody typed or a program printed: all its words but for those of command lines."""
         return self._cached(2, text, lambda: self._line(text))
 
-    def markup(self, text: str) -> str:
-        """XML: its tags with the names that were learned, what stands between them as lines."""
-        return "".join(self.known(part) if part.startswith("<") and part.endswith(">") else self.line(part) for part in _TAG.split(text))
+    def markup(self, text: str, between: Callable[[str], str] | None = None) -> str:
+        """XML: its tags with the names that were learned; what stands between them, in CDATA and in comments as lines, or as ``between`` has it."""
+        change, made, at = between or self._plain, [], 0
+        for found in _MARKUP.finditer(text):
+            made.append(change(text[at : found.start()]))
+            made += [found[1], change(found[2]), found[3]] if found[1] else [self.known(found[0])]
+            at = found.end()
+        return "".join((*made, change(text[at:])))
+
+    def _plain(self, text: str) -> str:
+        """As `line`, of a text that is no markup."""
+        return self._over(text, self._in_line)
 
     def _line(self, text: str) -> str:
         if text[:1] in ("{", "["):

@@ -179,6 +179,26 @@ def test_bodies(texts: Texts) -> None:
     assert blanks.counts
 
 
+@pytest.mark.parametrize("end", ["]]></rsp:Command>", "]]>", "]", ""])
+def test_cdata_and_comments_are_text(end: str, texts: Texts) -> None:
+    script = base64.b64encode("net user mallory /add".encode("utf-16-le")).decode()
+    data = f"<s:Envelope><rsp:Command><!-- by mallory --><![CDATA[type <mallory> C:\\mallory.txt -enc {script}{end}"
+    made = body(data.encode(), texts, Blanks()).decode()
+    assert len(made) == len(data)
+    assert "mallory" not in made
+    assert script not in made
+    assert "<![CDATA[type <" in made
+
+
+def test_the_servers_own_sentences_stay(texts: Texts) -> None:
+    data = '<s:Envelope><s:Fault><s:Text xml:lang="en-US">The shell of alice was not found on srv01.lab.example.</s:Text></s:Fault></s:Envelope>'
+    made = body(data.encode(), texts, Blanks()).decode()
+    assert "The shell of " in made
+    assert " was not found on " in made
+    assert "alice" not in made
+    assert "srv01" not in made
+
+
 def test_fragments_of_one_object_are_read_as_one(texts: Texts) -> None:
     message = bytes(40) + b'\xef\xbb\xbf<Obj RefId="0"><S N="Cmd">Get-Content mallory.txt</S></Obj>'
     cut = message.index(b"mallory") + 3
