@@ -15,6 +15,8 @@ _LINE = re.compile(rb"[^\n]*\n?")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)(:[ \t]*)([^\r\n]*)([\r\n]*)")
 _BASE64 = re.compile(r"\s*[A-Za-z0-9+/]{8,}={0,2}\s*")
 _SENTENCES = re.compile(r"<(?:\w{1,16}:)?(?:Text|Message|FaultDetail)\b[^<>]{0,4000}>[^<>]{1,8000}<")
+_SCHEMAS = ("http://schemas.microsoft.com/wbem/", "http://schemas.xmlsoap.org/", "http://schemas.dmtf.org/", "http://www.w3.org/")
+"""How actions and resource URIs begin."""
 _FRAGMENT, _MESSAGE = 21, 40
 
 
@@ -89,6 +91,8 @@ def xml(told: str, texts: Texts, blanks: Blanks) -> str:
 def _between(part: str, texts: Texts, blanks: Blanks) -> str:
     """What stands between two tags: Base64, or a text."""
     bare = part.strip()
+    if bare.startswith(_SCHEMAS):
+        return texts.known(part)
     if _BASE64.fullmatch(part) and len(bare) % 4 == 0:
         return part.replace(bare, packed(bare, texts, blanks))
     return texts.line(part) if "</" not in part else texts.markup(part)

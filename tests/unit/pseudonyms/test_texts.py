@@ -71,6 +71,12 @@ def test_what_is_encoded_in_a_line_is_replaced_inside(texts: Texts) -> None:
     assert len(made) == len(f"powershell -EncodedCommand {script}")
 
 
+@pytest.mark.parametrize("one", ["2020-08-06T15:56:23.759Z", "2020-08-06 11:56:22", "0x2bc327", "port 55853", "8A03D666-385A-A2CA-1849-70CA55FA3CFE"])
+def test_times_ports_and_identifiers_stay_in_lines(one: str, texts: Texts) -> None:
+    assert texts.line(one) == one
+    assert texts.other(f"/wsman/subscriptions/{one}") == f"/wsman/subscriptions/{one}"
+
+
 def test_json_stays_json(texts: Texts) -> None:
     assert texts.line('{"CommandLine": "cmd /c type C:\\\\nina\\\\plan.txt"}').startswith('{"CommandLine": "cmd /c type C:\\\\')
     assert "nina" not in texts.line('{"CommandLine": "cmd /c type C:\\\\nina\\\\plan.txt"}')
