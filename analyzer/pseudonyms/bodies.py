@@ -4,9 +4,9 @@ import base64
 import binascii
 import re
 import struct
-from collections.abc import Callable
 from functools import partial
 
+from analyzer.pseudonyms.blanks import Blanks, equal, text
 from analyzer.pseudonyms.records import field
 from analyzer.pseudonyms.texts import Texts
 from analyzer.pseudonyms.tokens import token
@@ -18,36 +18,6 @@ _SENTENCES = re.compile(r"<(?:\w{1,16}:)?(?:Text|Message|FaultDetail)\b[^<>]{0,4
 _SCHEMAS = ("http://schemas.microsoft.com/wbem/", "http://schemas.xmlsoap.org/", "http://schemas.dmtf.org/", "http://www.w3.org/")
 """How actions and resource URIs begin."""
 _FRAGMENT, _MESSAGE = 21, 40
-
-
-class Blanks:
-    """What had to be blanked: counts of bytes by what they were."""
-
-    def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
-
-    def add(self, what: str, size: int) -> bytes:
-        """So many zero bytes in place of something."""
-        if size:
-            self.counts[what] = self.counts.get(what, 0) + size
-        return bytes(size)
-
-
-def equal(made: bytes, data: bytes, blanks: Blanks) -> bytes:
-    """What was made, where it is as long as the data; else nothing of it."""
-    return made if len(made) == len(data) else blanks.add("text that cannot be replaced at equal length", len(data))
-
-
-def text(data: bytes, change: Callable[[str], str], blanks: Blanks) -> bytes:
-    """Text in UTF-8, or as it is in ISO 8859-1, with its names replaced."""
-    for coding in ("utf-8", "latin-1"):
-        try:
-            made = change(data.decode(coding)).encode(coding)
-        except UnicodeError:
-            continue
-        if len(made) == len(data):
-            return made
-    return blanks.add("text that cannot be replaced at equal length", len(data))
 
 
 def head(data: bytes, texts: Texts, blanks: Blanks) -> bytes:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from hashlib import blake2b
 
 from analyzer.pseudonyms.addresses import Addresses
+from analyzer.pseudonyms.blanks import Blanks
+from analyzer.pseudonyms.handshakes import tls
 from analyzer.pseudonyms.tokens import token
 from analyzer.pseudonyms.vocabulary import NAMED, commands, sentences, spoken
 from analyzer.pseudonyms.words import WORD, Words
@@ -156,9 +158,6 @@ class Texts:
 
     def _unsealed(self, data: bytes) -> bytes:
         """Records of TLS, as CredSSP carries them."""
-        from analyzer.pseudonyms.bodies import Blanks
-        from analyzer.pseudonyms.handshakes import tls
-
         return tls(data, self, Blanks())
 
     def _in_name(self, word: str) -> str:

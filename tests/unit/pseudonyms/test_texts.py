@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from analyzer.pseudonyms.bodies import Blanks, body, head, packed
+from analyzer.pseudonyms.blanks import Blanks
+from analyzer.pseudonyms.bodies import body, head, packed
 from analyzer.pseudonyms.certificates import certificate
 from analyzer.pseudonyms.datagrams import datagram
 from analyzer.pseudonyms.handshakes import tls
