@@ -17,7 +17,7 @@ from analyzer.pseudonyms.vocabulary import NAMED, commands, sentences, spoken
 from analyzer.pseudonyms.words import WORD, Words
 
 _TOKENS = re.compile(
-    r"(?P<stays>[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|\b0[xX][0-9A-Fa-f]{1,16}\b"
+    r"(?P<stays>[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|\b0[xX][0-9A-Fa-f]{1,16}\b|\bPT?\d[\dHMSDT.]{0,20}\b"
     r"|\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?Z?|%[0-9A-Fa-f]{2}|&#?\w{1,8};)"
     r"|(?P<mac>\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b)"
     r"|(?P<v4>(?<![\w.])(?<![A-Za-z]/)\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d))"
