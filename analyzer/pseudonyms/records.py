@@ -56,6 +56,8 @@ _KEPT_FIELDS = frozenset(
 )
 """Fields of HTTP that name nobody."""
 _AUTHENTICATION = {"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "authentication-info", "proxy-authentication-info"}
+_CONFIGURATION = re.compile(r"/powershell/([^/?#]{1,200})$", re.IGNORECASE)
+"""A session configuration in a resource URI (MS-PSRP 3.1.5.3.1): who made one of his own named it."""
 _OWNERS = ("Owner", "ClientIP", "ClientName", "RunAsUser")
 """Properties of shells that are names (MS-WSMV 2.2.4.39)."""
 _QUOTED = re.compile("\u201c([^\u201d]*+)(\u201d|\\Z)")
@@ -70,6 +72,9 @@ def names_of(result: Result) -> Iterator[str]:
         if isinstance(one, ShellFact):
             yield from (one.value,) if one.name in _OWNERS else ()
             continue
+        configuration = _CONFIGURATION.search(getattr(one, "resource_uri", None) or "")
+        if configuration and not configuration[1].startswith("Microsoft."):
+            yield configuration[1]
         for name in one.__struct_fields__:
             if _KIND.get(f"{kind}.{name}") == "name" or (kind, name) == ("Endpoint", "host"):
                 yield from _texts(getattr(one, name))
