@@ -37,6 +37,7 @@ COVERED = (
     "socks5-password",
     "squid-cim-changes",
     "squid-connect-proxyauth-ntlm",
+    "squid-event-forwarding-healthy",
     "squid-kerberos-healthy",
     "squid-ntlm-healthy",
     "tls-certificate-self-signed-12",
