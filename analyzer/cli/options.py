@@ -55,7 +55,7 @@ _events = click.option(
     type=click.Path(exists=True),
     multiple=True,
     metavar="FILE|DIR",
-    help="Join host logs to what the packets show: EVTX, or JSON lines as Winlogbeat, evtx_dump and NXLog write them.",
+    help="Join host logs to what the packets show: EVTX, JSON lines of Winlogbeat, evtx_dump or NXLog, logs of Zeek or Suricata.",
 )
 _proxy = click.option("--proxy", metavar="NAME", help="The proxy's product, such as nginx or haproxy: advice then names its settings.")
 _config = click.option(

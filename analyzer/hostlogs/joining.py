@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from msgspec.json import decode
 
+from analyzer.hostlogs.sensed import of_sensors
 from analyzer.hostlogs.service import Where, of_service
 from analyzer.records.evidence import Evidence
 from analyzer.records.hostlogs import HostEvent, HostJoin, Joined
@@ -48,6 +49,7 @@ def joined(evidence: Evidence, events: Sequence[HostEvent]) -> tuple[HostJoin, .
     made.processes()
     made.below()
     made.service()
+    made.found += of_sensors(evidence, events, made.ours, made.names)
     order = {(one.file, one.place): place for place, one in enumerate(events)}
     return tuple(sorted(made.found, key=lambda one: (order[one.event.file, one.event.place], one.subject or "")))
 

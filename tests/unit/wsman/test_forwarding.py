@@ -103,6 +103,17 @@ def test_events_as_elements_and_one_in_a_message() -> None:
     assert found.deliveries[1].acknowledged is Acknowledged.NOT_ASKED
 
 
+def test_indications_of_cim_classes() -> None:
+    lan = Wire()
+    talk = source_talk(lan)
+    alert = '<c:CIM_AlertIndication xmlns:c="x"><c:Description>fan failed</c:Description><c:PerceivedSeverity>6</c:PerceivedSeverity></c:CIM_AlertIndication>'
+    tell(talk, delivery([], kind="Event", body=alert, ask=False), None)
+    tell(talk, delivery([alert], cdata=False, number=2), ack(2))
+    found = forwarded(lan).events
+    assert [(one.event.provider, one.event.event_id, one.event.whole) for one in found] == [("CIM_AlertIndication", None, True)] * 2
+    assert json.loads(found[0].event.data) == {"xml_name": "CIM_AlertIndication", "Description": "fan failed", "PerceivedSeverity": "6"}
+
+
 def test_values_of_every_form() -> None:
     own = (
         "<UserData><LogFileCleared xmlns='http://manifests.microsoft.com/win/2004/08/windows/eventlog'><SubjectUserName>alice</SubjectUserName>"
