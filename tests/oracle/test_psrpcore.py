@@ -15,7 +15,7 @@ from typing import NamedTuple
 import psrpcore
 import pytest
 from psrpcore._payload import Message, unpack_fragment, unpack_message
-from psrpcore.types import PSRPMessageType, deserialize
+from psrpcore.types import PSObject, PSRPMessageType, deserialize
 
 from analyzer.api import Case
 from tests.oracle.test_pypsrp import case_of, texts, users_of
@@ -106,6 +106,7 @@ def test_objects(tmp_path: Path) -> None:
         for told in () if message.from_client else _messages(_fragments(text), received):
             if told.message_type is PSRPMessageType.PipelineOutput:
                 value = deserialize(ET.fromstring(told.data.decode()), pool._cipher)  # noqa: S314  of our own lab
+                assert isinstance(value, PSObject)
                 members = {one.name: one.get_value(value) for one in value.PSObject.extended_properties}
                 objects += [members] if members else []
     outputs = [output for command in case.result.commands for output in command.outputs]
