@@ -13,6 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from analyzer.formats.reader import Fetch, Reader
+from analyzer.http.early import Answers
 from analyzer.http.messages import Raw, requests, responses
 from analyzer.records.http import Exchange, Interim, Request, Response
 from analyzer.records.ids import exchange_id, key_capture, key_number, request_id, response_id
@@ -87,7 +88,7 @@ def parse(connection: Connection, fetch: Fetch, limits: Limits, over: Spent = ne
     """Reads both streams of a connection as HTTP/1, until the time is ``over``: of the requests that were read the answers are, too."""
     walk = _Walk(connection, fetch, limits)
     most = most_exchanges(connection, limits)
-    for raw in requests(walk.near, limits, walk.request_problem):
+    for raw in requests(walk.near, limits, walk.request_problem, Answers(walk.far.moved(0))):
         if len(walk.requests) >= most:
             walk.request_problem("http.limit", _smaller(limits, most), raw.head.at)
             walk.stopped = True

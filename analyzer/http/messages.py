@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from analyzer.formats.reader import Reader
 from analyzer.http.bodies import Read, body, declared_framing, read
+from analyzer.http.early import Answers
 from analyzer.http.heads import Head, Problem, head, request_line, status_line
-from analyzer.records.http import Body, Framing
+from analyzer.records.http import Body, Framing, Span
 from analyzer.settings import Limits
 
 _REQUEST_START = re.compile(rb"(?:OPTIONS|GET|HEAD|POST|PUT|DELETE|TRACE|CONNECT|PATCH) [^\r\n]{1,8192} HTTP/1\.[01]\r?\n")
@@ -35,8 +36,8 @@ class Raw(Struct):
     cut: bool
 
 
-def requests(reader: Reader, limits: Limits, problem: Problem) -> Iterator[Raw]:
-    """Every request from the reader's position on."""
+def requests(reader: Reader, limits: Limits, problem: Problem, answers: Answers | None = None) -> Iterator[Raw]:
+    """Every request from the reader's position on. ``answers``: those of the other side, which may come before a body is whole."""
     resumed = not reader.stream.begins
     while reader.at < reader.stream.size:
         begin = reader.at
@@ -51,11 +52,31 @@ def requests(reader: Reader, limits: Limits, problem: Problem) -> Iterator[Raw]:
             content = Read(Framing.LENGTH, declared, complete=False)
         else:
             content = read(reader, framing, declared, limits, problem) if found.whole else Read(Framing.NONE, complete=False, lost=True)
+            content = content if answers is None else _until_answered(reader, found, content, answers, problem)
         lost = content.lost or not found.whole
         yield Raw(found, body(reader, content), reader.at, resumed, cut=not found.whole or not content.complete)
         resumed = lost
         if lost and not _resume(reader, _REQUEST_START, begin, problem):
             return
+
+
+def _until_answered(reader: Reader, found: Head, content: Read, answers: Answers, problem: Problem) -> Read:
+    """The body up to where the server took the next request for one; as it is where nothing shows that it did. The reader moves back there."""
+    if not content.spans:
+        return content
+    begin, end = content.spans[0].at, reader.at
+    inside = answers.inside(reader, begin, end, _REQUEST_START, _AHEAD)
+    if inside is None:
+        return content
+    sent = "chunks" if content.declared is None else f"Content-Length {content.declared:,}"
+    where = f"{sent}, but the server answered after {inside.at - begin:,} bytes at most, and the next segment begins a request (offset {inside.at})"
+    if not inside.proved:
+        problem("http.framing-conflict", f"{where}; no answer shows whether it was one, and it was read as a part of the body", found.at)
+        return content
+    problem("http.framing-conflict", f"{where}, which was answered, too; the body ends there", found.at)
+    spans = [Span(span.at, min(span.size, inside.at - span.at)) for span in content.spans if span.at < inside.at]
+    reader.at = inside.at
+    return Read(content.framing, content.declared, spans)
 
 
 def _body_withheld(reader: Reader, found: Head) -> bool:
