@@ -34,7 +34,7 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     ``over`` before all of it was read."""
     flow = flows[0]
     rows = _joined(flows)
-    seen, copies = distinct(rows, int(limits.duplicate_window_s * 1e9))
+    seen, copies = distinct(rows, int(limits.duplicate_window_s * 1e9), fetch)
     strays = out_of_place(rows, seen)
     kept = [k for k in seen if k not in strays] if strays else seen
     client = _client(rows, kept, flow.ports, fetch)
