@@ -29,6 +29,9 @@ _AT_LEAST = 64
 """Exchanges of a connection that are read in any case."""
 _TO_PROXY = re.compile(rb"[A-Z]+ [a-z]+:")
 """A target in absolute form (RFC 9112 section 3.2.2): what is sent to a proxy without a tunnel."""
+_DOUBLE = re.compile("%25[0-9A-Fa-f]{2}")
+_UNFINISHED = re.compile("%[0-9A-Fa-f]?$")
+_NO_HEX = re.compile("%(?![0-9A-Fa-f]{2})")
 _METHODS = (b"OPTIONS", b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"TRACE", b"CONNECT", b"PATCH")
 
 
@@ -281,8 +284,20 @@ def _request(walk: _Walk, raw: Raw | None, identity: str) -> Known[Request]:
         return Absent(Why.NOT_CAPTURED, "the request is not in the capture")
     first, last, packets = _place(walk, walk.near, raw)
     method, target, version = raw.head.words
+    for name in odd_target(target) if "%" in target else ():
+        walk.issues.append(_issue(walk, "http.weird", name, identity, packets[0] if packets else None))
     headers = tuple(raw.head.headers)
     return Request(request_id(identity), method, target, version, headers, raw.body, raw.head.at, raw.end_at, first, last, packets)
+
+
+def odd_target(target: str) -> Iterator[str]:
+    """Names of Zeek's weird.log for percent-encoding (RFC 3986 section 2.1) that a server and a reader may undo differently."""
+    if _DOUBLE.search(target):
+        yield "double_%_in_URI"
+    if _UNFINISHED.search(target):
+        yield "illegal_%_at_end_of_URI"
+    elif _NO_HEX.search(target):
+        yield "unescaped_%_in_URI"
 
 
 def _response(walk: _Walk, raw: Raw | None, identity: str) -> Known[Response]:
