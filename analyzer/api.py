@@ -159,12 +159,13 @@ def scope(
     ports: Sequence[int] = (),
     *,
     all_http: bool = False,
+    negotiate: bool = False,
 ) -> Scope:
     """What `analyze` is to look at. ``since``, ``until``: ISO 8601 with a zone, both included; ``nets``: addresses and networks; ``ports``: of TCP, and of UDP
     for Kerberos. Packet numbers stay those of the captures. `UsageError`: one of them cannot be read."""
     from analyzer.engine import scoping
 
-    return scoping.scope(since, until, nets, ports, all_http=all_http)
+    return scoping.scope(since, until, nets, ports, all_http=all_http, negotiate=negotiate)
 
 
 def open_case(path: Input) -> HubCase:

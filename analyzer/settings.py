@@ -194,6 +194,9 @@ class Scope(Struct, frozen=True, gc=False):
     authenticate over HTTP; or all HTTP."""
 
     all_http: bool = False
+    negotiate: bool = False
+    """Not WinRM alone: every application that authenticates by Negotiate, NTLM or Kerberos over HTTP. All HTTP is kept for it, because requests that come
+    without a logon tell who else uses one."""
     since_ns: int | None = None
     """Packets before this time (nanoseconds since 1970, UTC) are left out."""
     until_ns: int | None = None

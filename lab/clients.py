@@ -28,7 +28,7 @@ from pypsrp.wsman import WSMan
 from spnego.exceptions import SpnegoError
 from winrm.protocol import Protocol
 
-from lab import rawclient, transfers
+from lab import cimclient, eventsource, rawclient, transfers
 from lab.envelopes import ENVELOPE, IDENTIFY, SHELL_URI
 
 FAILURES = (
@@ -343,6 +343,8 @@ ACTIONS = {
     "curl": curl,
     "evil-winrm-py": evil_winrm_py,
     "background": background,
+    "raw-cim": cimclient.cim,
+    "raw-source": eventsource.source,
     **rawclient.ACTIONS,
 }
 

@@ -111,13 +111,13 @@ def naive(options: dict[str, Any]) -> list[Step]:
         if "Negotiate" not in lines:
             steps.append({"what": "authenticate", "error": f"no challenge is 'Negotiate': {lines}"})
         else:
-            steps += _authenticated(link, options)[1]
+            steps += authenticated(link, options)[1]
         link.close()
         time.sleep(options.get("pause_s", 0.3))
     return steps
 
 
-def _authenticated(link: Link, options: dict[str, Any]) -> tuple[spnego.ContextProxy, list[Step]]:
+def authenticated(link: Link, options: dict[str, Any]) -> tuple[spnego.ContextProxy, list[Step]]:
     """A handshake with empty requests: the context, and what came back."""
     context = spnego.client(options["username"], options["password"], hostname=options["server"], service="http", protocol="ntlm")
     steps: list[Step] = []
@@ -138,7 +138,7 @@ def empty_handshake(options: dict[str, Any]) -> list[Step]:
     for _ in range(options["attempts"]):
         link = Link(options)
         steps.append(_told("anonymous empty request", link.ask(link.request(b""))))
-        context, handshake = _authenticated(link, options)
+        context, handshake = authenticated(link, options)
         steps += handshake
         if handshake[-1].get("result") == 200:
             kind, body = sealed(context, _create(options), "application/HTTP-SPNEGO-session-encrypted")
@@ -156,7 +156,7 @@ def probe(options: dict[str, Any]) -> list[Step]:
     for number in range(1, options["times"] + 1):
         link = Link(options)
         if options.get("auth") == "ntlm":
-            context, handshake = _authenticated(link, options)
+            context, handshake = authenticated(link, options)
             steps += handshake
             if handshake[-1].get("result") == 200:
                 kind, body = sealed(context, _create(options), "application/HTTP-SPNEGO-session-encrypted")

@@ -14,13 +14,13 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from spnego.exceptions import SpnegoError
 
-from lab import framing, httpsys, shells, soap
+from lab import cim, collector, framing, httpsys, shells, sldc, soap
 from lab.accounts import DOMAIN
 from lab.login import Login, Verdict, challenges, check
 from lab.wire import Message, read_message
@@ -46,6 +46,9 @@ class Service:
     idle_limit_s: float
     conduct: dict[str, Any]
     served: int = 0
+    classes: cim.Classes = field(default_factory=cim.Classes)
+    batches: int = 0
+    """How many batches of events came."""
 
 
 @dataclass(slots=True)
@@ -82,6 +85,15 @@ def _soap(service: Service, document: bytes, user: str) -> tuple[int, bytes, str
     request = soap.parsed(document)
     if request.action == "Identify":
         return 200, soap.identified(), "Identify"
+    if collector.wanted(request) and "collector" in service.conduct:
+        with service.shells.lock:
+            status, answer = collector.handle(service.conduct, service.shells.journal, request, service.batches)
+            service.batches += request.word == "Events"
+        return status, answer, request.word
+    if cim.wanted(request):
+        with service.shells.lock:
+            status, answer = cim.handle(service.classes, service.shells.journal, request, request.selectors)
+        return status, answer, request.word
     status, answer = shells.handle(service.shells, request, user)
     return status, answer, request.word
 
@@ -102,7 +114,8 @@ def _answered(service: Service, login: Login, message: Message, user: str) -> An
             return Answer(400, error="sealed body without a context", sealed=True)
         protocol = framing.protocol_of(content_type)
         plain = framing.opened(login.context, message.body, credssp="CredSSP" in protocol)
-        status, document, action = _soap(service, plain, user)
+        compressed = (message.header("Content-Encoding") or "").upper() == "SLDC"
+        status, document, action = _soap(service, sldc.unpacked(plain) if compressed else plain, user)
         kind, body = framing.sealed(login.context, document, protocol)
         return Answer(status, kind, body, action, plain=(plain, document), sealed=True)
     except (SpnegoError, framing.SealError, ssl.SSLError, ET.ParseError) as error:
@@ -202,6 +215,8 @@ def _serve(service: Service, link: socket.socket, peer: tuple[str, int], local: 
             journal, service.shells.journal = service.shells.journal, []
         for row in journal:
             _log(service, row)
+        if collector.mute(service.conduct, journal):
+            return
         if _hung(service, answer.action):
             threading.Event().wait(service.idle_limit_s)
             return

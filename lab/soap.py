@@ -31,6 +31,7 @@ class Request:
     timeout_s: float
     most_bytes: int
     body: ET.Element
+    selectors: dict[str, str]
 
     @property
     def word(self) -> str:
@@ -59,6 +60,7 @@ def parsed(document: bytes) -> Request:
         timeout_s=_seconds(root.findtext("s:Header/w:OperationTimeout", "PT60S", NS)),
         most_bytes=int(root.findtext("s:Header/w:MaxEnvelopeSize", "512000", NS)),
         body=body,
+        selectors={one.get("Name", ""): one.text or "" for one in root.iterfind("s:Header/w:SelectorSet/w:Selector", NS)},
     )
 
 

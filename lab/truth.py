@@ -165,6 +165,8 @@ def _inside_tls(path: Path, keylog: Path, tunnelled: set[int]) -> list[dict[str,
     return rows
 
 
+_WHERE_ANY = (("files", "file"), ("operations", "operation"), ("subscriptions", "subscription"), ("deliveries", "delivery"), ("events", "logged"))
+"""Keys that are there where the server's journal has such rows."""
 MESSAGE_KEYS = (
     "action", "sealed", "request_plain_bytes", "request_plain_sha256", "response_plain_bytes", "response_plain_sha256"
 )  # fmt: skip
@@ -354,7 +356,7 @@ def build(sources: Sources) -> dict[str, Any]:
         "messages": _messages(logged),
         "shells": _journal(log, "shell"),
         "commands": _journal(log, "command"),
-        **({"files": moved} if (moved := _journal(log, "file")) else {}),
+        **{name: rows for name, event in _WHERE_ANY if (rows := _journal(log, event))},
         "_connections": found,
         "_server": agreed,
         "_opened": opened.check(found, rows),

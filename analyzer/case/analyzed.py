@@ -208,7 +208,7 @@ class Case(CaseTables):
         from analyzer.rules.catalogue import rule_ids
 
         asked = self._about.get("asked", NOTHING)
-        return rendered(overview(self._told, rule_ids(), width, full=full, products=products, asked=asked), colour=colour)
+        return rendered(overview(self._told, rule_ids(negotiate=self.evidence.negotiate), width, full=full, products=products, asked=asked), colour=colour)
 
     def look(self, *, width: int = WIDTH, colour: bool = False) -> str:
         """Is there WinRM, where, and which keys would open it."""
@@ -262,34 +262,25 @@ class Case(CaseTables):
         return of_captures(lambda name: self.cells(name, show_secrets=show), result, self._texts, mask, connections, self.result.commands)
 
     def slice(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        findings: Sequence[str] = (),
-        connections: Sequence[str] = (),
-        keylogs: Sequence[str | os.PathLike[str]] = (),
-        clobber: bool = False,
+        self, path: str | os.PathLike[str], *, findings: Sequence[str] = (), connections: Sequence[str] = (), keylogs: Sequence[str] = (), clobber: bool = False
     ) -> int:
         """Write the original packets of findings and connections (of all WinRM when none is named) as pcapng with comments; their number.
 
-        Packets cannot be masked: the file holds what the capture held. Key logs in the capture are left out. ``keylogs``: files of which those lines go in
-        that open TLS connections of the slice; whoever has the file can read these. `OutputError`: the file is there. `UsageError`: no line fits.
+        Packets cannot be masked: the file holds what the capture held, but no key logs. ``keylogs``: of these files the lines that open TLS of the slice.
         """
         from pathlib import Path
 
         from analyzer.case.exports import evidence_slice
         from analyzer.case.writing import write_bytes
 
-        blocks, count = evidence_slice(self._hashed(self._masked), findings, connections, [str(one) for one in keylogs])
+        blocks, count = evidence_slice(self._hashed(self._masked), findings, connections, keylogs)
         write_bytes(Path(path), blocks, [one.path for one in self.evidence.captures], clobber=clobber)
         return count
 
     def decrypted(self, path: str | os.PathLike[str], *, connections: Sequence[str] = (), show_secrets: bool = False, clobber: bool = False) -> int:
         """Write the WinRM exchanges as plain HTTP with decrypted bodies, as pcapng for Wireshark; how many packets it has. They are made, not captured.
 
-        ``connections``: these and those of their routes only.
-
-        Each names the packets that it was made of. Passwords are masked unless ``show_secrets``. `OutputError`: the file is there.
+        ``connections``: these and those of their routes only. Each packet names those that it was made of. Passwords are masked unless ``show_secrets``.
         """
         from pathlib import Path
 
@@ -314,7 +305,8 @@ class Case(CaseTables):
         from analyzer.rules.catalogue import rule_ids
         from analyzer.tables.findings import graver
 
-        text = rendered(finding_lines(graver(self._told, least), rule_ids(), width, full=full, products=products), colour=colour)
+        lines = finding_lines(graver(self._told, least), rule_ids(negotiate=self.evidence.negotiate), width, full=full, products=products)
+        text = rendered(lines, colour=colour)
         return notebook.Rich(text, lambda: notebook.findings(self.at_least(least).listed("findings")))
 
     def ladder(

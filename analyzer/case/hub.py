@@ -82,13 +82,7 @@ class HubCase(OpenedCase):
         return self._recorded.archive(connections=connections, show_secrets=show_secrets)
 
     def slice(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        findings: Sequence[str] = (),
-        connections: Sequence[str] = (),
-        keylogs: Sequence[str | os.PathLike[str]] = (),
-        clobber: bool = False,
+        self, path: str | os.PathLike[str], *, findings: Sequence[str] = (), connections: Sequence[str] = (), keylogs: Sequence[str] = (), clobber: bool = False
     ) -> int:
         """Write original packets, as `Case` does; they lie in the captures."""
         return self._recorded.slice(path, findings=findings, connections=connections, keylogs=keylogs, clobber=clobber)

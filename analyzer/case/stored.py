@@ -106,13 +106,7 @@ class StoredCase(Case):
         return super().export(name, form, connections=connections, show_secrets=show_secrets)
 
     def slice(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        findings: Sequence[str] = (),
-        connections: Sequence[str] = (),
-        keylogs: Sequence[str | os.PathLike[str]] = (),
-        clobber: bool = False,
+        self, path: str | os.PathLike[str], *, findings: Sequence[str] = (), connections: Sequence[str] = (), keylogs: Sequence[str] = (), clobber: bool = False
     ) -> int:
         """As a case out of captures does it. `InputError`: a capture is not there any more, or was changed since the case was written."""
         from analyzer.case.rereading import checked

@@ -124,9 +124,11 @@ def _analyzed(captures: tuple[str, ...], given: Given, *, keeps_places: bool = F
 
 
 def _scope(given: Given) -> Scope:
+    negotiate = given.scope == "negotiate"
+    all_http = negotiate or given.scope == "http"
     if not _is_part(given):
-        return Scope(all_http=given.scope == "http")
-    return api.scope(given.since, given.until, (*given.hosts, *given.nets), given.ports, all_http=given.scope == "http")
+        return Scope(all_http=all_http, negotiate=negotiate)
+    return api.scope(given.since, given.until, (*given.hosts, *given.nets), given.ports, all_http=all_http, negotiate=negotiate)
 
 
 def _is_part(given: Given) -> bool:

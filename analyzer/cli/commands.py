@@ -25,8 +25,8 @@ from analyzer.cli.query import sql
 from analyzer.cli.schema import schema
 from analyzer.cli.serve import serve
 from analyzer.cli.settings_file import defaults
-from analyzer.cli.start import version
 from analyzer.errors import UsageError
+from analyzer.version import described
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ __all__ = ["cli", "parsed"]
 
 def _version(context: click.Context, _option: click.Parameter, asked: bool) -> None:  # noqa: FBT001  click's signature
     if asked and not context.resilient_parsing:
-        click.echo(version(), nl=False)
+        click.echo(described())
         context.exit()
 
 

@@ -21,7 +21,11 @@ CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_w
 _TYPED = click.core.ParameterSource.COMMANDLINE
 _captures = click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 _scope = click.option(
-    "--scope", type=click.Choice(["winrm", "http"]), default="winrm", show_default=True, help="Keep WinRM and what belongs to it, or all HTTP."
+    "--scope",
+    type=click.Choice(["winrm", "http", "negotiate"]),
+    default="winrm",
+    show_default=True,
+    help="Keep WinRM and what belongs to it, or all HTTP; or look at every application with Negotiate, NTLM or Kerberos.",
 )
 _part = (
     click.option("--from", "since", metavar="TIME", help="Only packets from this time on: 2026-11-24T10:24:31Z, or with an offset such as +01:00."),

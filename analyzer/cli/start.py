@@ -13,6 +13,7 @@ import sys
 from analyzer.cli.names import COMMANDS, CONFIG
 from analyzer.cli.printing import ReaderGoneError, complain, detail, details_wanted, say, write
 from analyzer.errors import AnalyzerError
+from analyzer.version import described
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _done(arguments: Sequence[str] | None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
-    text = version() if words == ["--version"] else stored_help(words)
+    text = f"{described()}\n" if words == ["--version"] else stored_help(words)
     if text is not None:
         write([text])
         return 0
@@ -69,14 +70,6 @@ def _done(arguments: Sequence[str] | None) -> int:
     from analyzer.cli.commands import parsed
 
     return parsed(arguments)
-
-
-def version() -> str:
-    """The line of ``--version``."""
-    from analyzer.formats.forms import would_be_compiled
-    from analyzer.version import __version__
-
-    return f"winrm-analyzer, version {__version__} (packet kernel {'compiled' if would_be_compiled('analyzer.capture.kernel') else 'not compiled'})\n"
 
 
 def stored_help(words: Sequence[str]) -> str | None:

@@ -12,13 +12,14 @@ from analyzer.records.capture import Capture
 from analyzer.records.issues import Issue
 from analyzer.records.result import SCHEMA, Result
 from analyzer.records.secrets import Secrets
-from analyzer.rules.catalogue import rule_files, rules
+from analyzer.rules.catalogue import rule_files, rule_ids, rules
 from analyzer.tables.times import rfc3339
 
 
 def account(result: Result, about: Mapping[str, Any]) -> dict[str, object]:
     """``about``: arguments, scope, limits, rules_dirs, began_ns, ended_ns, version. ``result`` has the hashes of its captures. No secret is in any of it."""
-    ran = [*((rule.id, rule.document) for rule in rules()), *((file.id, file.document) for file in rule_files(about.get("rules_dirs", [])))]
+    asked = rule_ids(negotiate=result.evidence.negotiate)
+    ran = [*((rule.id, rule.document) for rule in rules() if rule.id in asked), *((file.id, file.document) for file in rule_files(about.get("rules_dirs", [])))]
     limits, scope = about.get("limits"), about.get("scope")
     return {
         "tool": "winrm-analyzer",
@@ -29,6 +30,7 @@ def account(result: Result, about: Mapping[str, Any]) -> dict[str, object]:
         "thresholds": about.get("thresholds", {}),
         "arguments": about.get("arguments", []),
         "all_http": bool(scope and scope.all_http),
+        "negotiate": bool(scope and scope.negotiate),
         "scope": list(result.evidence.scope),
         "limits": asdict(limits) if limits else {},
         "limits_hit": [{"code": issue.code, "detail": issue.detail, "repeats": issue.repeats} for issue in result.evidence.issues if _is_limit(issue)],

@@ -66,7 +66,7 @@ def run(  # noqa: PLR0913 (all but the first by name)
         told = words(scope)
     elif before is not None:
         told = before.scope
-    settings = Settings(limits, secrets, asked, told, budget)
+    settings = Settings(limits, secrets, asked, told, budget, scope.negotiate)
     if secrets.tls:
         scope = replace(scope, client_randoms=frozenset(one.client_random for one in secrets.tls))
     again = placed and (told or not secrets.tls)  # a key log may show connections that a scan without it leaves out
@@ -84,7 +84,7 @@ def run(  # noqa: PLR0913 (all but the first by name)
         result, texts = read(scanned, sources, settings, progress, before)
         return Run(with_changes(result), sources, texts, places)
     # most captures that are searched for WinRM hold none: what decodes it is not even loaded
-    evidence = replace(captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues)), scope=told)
+    evidence = replace(captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues)), scope=told, negotiate=scope.negotiate)
     if not secrets.empty:
         from analyzer.engine.keyuse import unread, uses
 

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from analyzer.auth.conversations import conversations
+from analyzer.auth.pages import with_pages
 from analyzer.auth.steps import steps_of
 from analyzer.engine.budget import OFTEN, READING, UNBOUNDED, Budget, bounded, cut
 from analyzer.engine.room import room_of, too_large
@@ -63,7 +64,7 @@ from analyzer.transport.tls import Store, opened
 from analyzer.transport.translation import translated
 from analyzer.transport.tunnels import inner
 from analyzer.wsman.envelope import described
-from analyzer.wsman.presence import winrm
+from analyzer.wsman.presence import negotiated, winrm
 
 
 class Talk(NamedTuple):
@@ -273,7 +274,14 @@ def _hides(made: Connection) -> bool:
 
 
 def evidence(
-    captures: Sequence[Capture], talks: Iterable[Talk], issues: Iterable[Issue], fetch: Fetch, limits: Limits, errors: Iterable[IcmpError] = ()
+    captures: Sequence[Capture],
+    talks: Iterable[Talk],
+    issues: Iterable[Issue],
+    fetch: Fetch,
+    limits: Limits,
+    errors: Iterable[IcmpError] = (),
+    *,
+    negotiate: bool = False,
 ) -> Evidence:
     """Jobs *hops* and *routes*: everything put together, in order of place."""
     ordered = sorted(talks, key=lambda item: _place(item.connection.id))
@@ -283,15 +291,19 @@ def evidence(
         ordered = mended
         both = _both_sides(ordered, fetch)
     connections, exchanges, exchanges_of, all_messages, joined = both.connections, both.exchanges, both.exchanges_of, both.messages, both.joined
-    routed = routes(connections, exchanges_of, joined.hops, joined.legs, fetch)
+    routed = routes(connections, exchanges_of, joined.hops, joined.legs, fetch, by_product=not negotiate)
     icmp = icmp_of(connections, errors)
     silent = unanswered(connections, exchanges_of, captures, icmp, fetch, limits)
     near, far = {}, {}
     for hop in joined.hops:
         near[hop.near] = hop
         far[hop.far] = hop
+    if negotiate:
+        ordered = [item._replace(conversations=tuple(with_pages(one, exchanges) for one in item.conversations)) for item in ordered]
     spoken = tuple(conversation for item in ordered for conversation in item.conversations)
     present = winrm(connections, exchanges_of, all_messages, spoken, joined.hops, routed.routes, limits)
+    if negotiate:
+        present = negotiated(present, exchanges_of, joined.hops, routed.routes)
     return Evidence(
         captures=tuple(_with_clock(capture, joined.clocks.get(capture.point)) for capture in captures),
         connections=connections,
@@ -307,6 +319,7 @@ def evidence(
         roles=routed.roles,
         winrm=present.connections,
         winrm_exchanges=present.exchanges,
+        negotiate=negotiate,
         icmp=icmp,
         unanswered=without_repeats(silent, joined.hops, exchanges),
         issues=(*issues, *(issue for item in ordered for issue in item.issues), *both.translations, *joined.issues, *routed.issues),

@@ -80,7 +80,7 @@ def _read(
     del flows
     talks, workers, unread_too = _talks(todo, tools, sources, progress)
     del todo
-    found = evidence(captures, talks, [*issues, *over, *unread_too], sources.fetch, bounded_limits, errors)
+    found = evidence(captures, talks, [*issues, *over, *unread_too], sources.fetch, bounded_limits, errors, negotiate=settings.negotiate)
     del talks
     kdc = kdc_pieces(with_kdc, datagrams, sources.fetch, limits) if found.winrm else Kdc()
     found = _with_others(found, kdc, names)
@@ -112,7 +112,6 @@ def _read(
     if not secrets.empty:
         found = replace(found, keys=uses(found, secrets, proofs.proofs, ring.fitted, limits), issues=(*found.issues, *unread(secrets)))
     readable, found = found, with_earlier(found, before)
-    found = with_sightings(with_sigma(found, settings.asked.sigma_dirs, limits, settings.budget), limits, settings.budget)
     found = _with_story(found, settings)
     found = replace(found, product=settings.asked.proxy, scope=settings.scope)
     judgement = judged(found, settings, workers, _phase("rules", progress))

@@ -21,6 +21,7 @@ def scope(
     ports: Iterable[int] = (),
     *,
     all_http: bool = False,
+    negotiate: bool = False,
 ) -> Scope:
     """``since`` and ``until``: ISO 8601 with a zone; both belong to the scope. ``nets``: addresses and networks. `UsageError`: one cannot be read."""
     begin, end = (None if text is None else time_ns(text) for text in (since, until))
@@ -28,7 +29,7 @@ def scope(
         msg = f"the scope ends ({until}) before it begins ({since})"
         raise UsageError(msg)
     known = tuple(dict.fromkeys(map(_net, nets)))
-    return Scope(all_http=all_http, since_ns=begin, until_ns=end, nets=known, ports=tuple(dict.fromkeys(map(_port, ports))))
+    return Scope(all_http=all_http or negotiate, negotiate=negotiate, since_ns=begin, until_ns=end, nets=known, ports=tuple(dict.fromkeys(map(_port, ports))))
 
 
 def time_ns(text: str) -> int:

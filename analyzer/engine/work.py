@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from analyzer.engine.budget import TELLING, UNBOUNDED, Budget
 from analyzer.engine.forks import spread
-from analyzer.records.evidence import Evidence, tls_words
+from analyzer.records.evidence import Evidence, nothing
 from analyzer.records.finding import Finding
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Scorecard
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     from analyzer.engine.own_rules import Own
     from analyzer.records.incident import Incident
 
-_NOTHING = (
-    "No WinRM traffic was found.",
-    "WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?",
-)
-"""The diagnosis of captures without any connection of interest: what makes the others is not even loaded for them."""
 _NAMED = 3
 """Rules that an issue names."""
 _WITHOUT_CONNECTIONS = ("capture",)
@@ -55,6 +50,8 @@ class Settings(Struct, frozen=True, gc=False):
     scope: tuple[str, ...] = ()
     """What of the captures was looked at, in words; empty for all of them."""
     budget: Budget = UNBOUNDED
+    negotiate: bool = False
+    """Not WinRM alone, but whatever authenticates by Negotiate, NTLM or Kerberos over HTTP."""
 
 
 class Judgement(Struct, frozen=True, gc=False):
@@ -84,8 +81,13 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Calla
         return Judgement((), (), (), (), (*_unread(evidence), "There was no time to look for findings."))
     evidence, given = told(evidence), settings.asked.thresholds
     chosen = rules() if evidence.connections else rules(_WITHOUT_CONNECTIONS)
+    if evidence.negotiate:
+        from analyzer.rules import negotiated
+
+        chosen = tuple(rule for rule in chosen if rule.id in negotiated.RULES)
     by_rule = spread(lambda rule: None if settings.budget.spent() else list(rule.find(evidence, given.get(rule.id))), chosen, workers, done)
     found = [finding for some in by_rule for finding in some or ()]
+    found = negotiated.told(found) if evidence.negotiate else found
     own, failures = _of_the_user(evidence, settings)
     skipped = [rule.id for rule, some in zip(chosen, by_rule, strict=True) if some is None]
     failures = (*_not_run(skipped, settings.budget), *failures)
@@ -94,7 +96,7 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Calla
     dropped = {id(symptom) for symptom, _ in left_out}
     kept = sorted((finding for finding in found if id(finding) not in dropped), key=order)
     if not kept and not evidence.connections and not evidence.scope:
-        return Judgement((), (), failures, (), (*_unread(evidence), _NOTHING[0], *(tls_words(evidence) or _NOTHING[1:])))
+        return Judgement((), (), failures, (), (*_unread(evidence), *nothing(evidence)))
     from analyzer.incidents.diagnosis import diagnosis
     from analyzer.incidents.grouping import Told, incidents
 

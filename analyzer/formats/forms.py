@@ -23,12 +23,6 @@ def compiled(module: ModuleType) -> bool:
     return not str(module.__file__).endswith(".py")
 
 
-def would_be_compiled(name: str) -> bool:
-    """Whether the module of that name would be loaded in its compiled form; it is not loaded for the answer."""
-    spec = importlib.util.find_spec(name)
-    return os.environ.get(VARIABLE) != "python" and spec is not None and not str(spec.origin).endswith(".py")
-
-
 @cache
 def source(module: ModuleType, beneath: tuple[ModuleType, ...] = ()) -> ModuleType:
     """The module as its source has it, whatever was built; it finds those ``beneath`` it in the same form."""

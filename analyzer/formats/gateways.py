@@ -19,6 +19,6 @@ def is_gateway(product: str | None) -> bool:
     return product is not None and _PRODUCTS.search(product) is not None
 
 
-def shows_gateway(headers: Iterable[Header]) -> bool:
-    """A response's fields say that an intermediary wrote or passed it."""
-    return any(one.name.lower() in TRACES or (one.name.lower() == "server" and is_gateway(one.value)) for one in headers)
+def shows_gateway(headers: Iterable[Header], *, by_product: bool = True) -> bool:
+    """A response's fields say that an intermediary wrote or passed it. ``by_product``: the product in Server says so, too, because it serves no WinRM."""
+    return any(one.name.lower() in TRACES or (by_product and one.name.lower() == "server" and is_gateway(one.value)) for one in headers)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from analyzer.incidents.clients import Clients
 from analyzer.records.auth import Audience
-from analyzer.records.evidence import Evidence, tls_words
+from analyzer.records.evidence import Evidence, nothing, subject, tls_words
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.incident import Incident
 from analyzer.records.proxy import Role
@@ -32,7 +32,7 @@ def diagnosis(evidence: Evidence, incidents: Sequence[Incident], exposes: tuple[
         return tuple([*_ran(evidence), _seen(evidence, clients), *_limits(evidence)][:_MOST])
     made = [*_failed(evidence, clients, failures)] or [_worked(evidence, clients)]
     if not told:
-        return tuple([*made, "No rule tells why. Read the event log Microsoft-Windows-WinRM/Operational of the server for the same time."][:_MOST])
+        return tuple([*made, f"No rule tells why. Read {_log(evidence)} of the server for the same time."][:_MOST])
     causes = [one for one in told if not one.rule.startswith(exposes)] if failures and exposes else []
     first = _root((causes or told)[0], told)
     made.append(f"{_headline(evidence, first)}.")
@@ -177,8 +177,12 @@ def _counts(evidence: Evidence, clients: Clients) -> str:
     if unmet and not outcomes[Outcome.ANSWERED]:
         parts.append(f"no request answered but with a demand to log on ({unmet:,} times)")
     if not outcomes:
-        parts.append(_counted(len(evidence.winrm), "WinRM connection"))
+        parts.append(_counted(len(evidence.winrm), f"{subject(evidence)} connection"))
     return ", ".join(parts)
+
+
+def _log(evidence: Evidence) -> str:
+    return "the application's own log" if evidence.negotiate else "the event log Microsoft-Windows-WinRM/Operational"
 
 
 def _ran(evidence: Evidence) -> Iterator[str]:
@@ -201,7 +205,7 @@ def _ran(evidence: Evidence) -> Iterator[str]:
 
 def _seen(evidence: Evidence, clients: Clients) -> str:
     if not evidence.winrm:
-        return "No WinRM traffic was found in the scope that was asked for." if evidence.scope else "No WinRM traffic was found."
+        return nothing(evidence)[0]
     hidden = " in what could be read" if next(_encrypted(evidence), None) is not None else ""
     judged = f"no failure found{hidden}; whether what was run was allowed cannot be told from packets" if evidence.commands else f"no problem found{hidden}"
     return f"{_counts(evidence, clients)}; {judged}."
@@ -215,8 +219,7 @@ def _limits(evidence: Evidence) -> Iterator[str]:
             yield from tls_words(evidence)
             return
     if not evidence.winrm:
-        told = tls_words(evidence)
-        yield from told or ("WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?",)
+        yield from nothing(evidence)[1:]
         return
     yield from _encrypted(evidence)
     routed = {identity for route in evidence.routes for identity in (route.client_connection, *route.upstream_connections)}

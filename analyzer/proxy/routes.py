@@ -25,6 +25,8 @@ from analyzer.records.transport import Connection, Endpoint
 
 _BEGINNING = 160
 _SHORTEST = 64
+_BY_GATEWAYS = (502, 504)
+"""Statuses that only a gateway gives (RFC 9110 sections 15.6.3 and 15.6.5)."""
 _TRACES = ("via", "x-forwarded-for", "forwarded")
 
 
@@ -36,8 +38,17 @@ class Routed(Struct, frozen=True, gc=False):
     issues: tuple[Issue, ...]
 
 
-def routes(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], hops: Sequence[Hop], legs: Legs, fetch: Fetch) -> Routed:
-    """Every client connection that has a way further on becomes a route. ``legs``: connections that are a leg for certain, though not whose."""
+def routes(
+    connections: Mapping[str, Connection],
+    exchanges_of: Mapping[str, tuple[Exchange, ...]],
+    hops: Sequence[Hop],
+    legs: Legs,
+    fetch: Fetch,
+    *,
+    by_product: bool = True,
+) -> Routed:
+    """Every client connection that has a way further on becomes a route. ``legs``: connections that are a leg for certain, though not whose. ``by_product``:
+    what a response's Server field names may tell a proxy; of web applications it is as well the server itself."""
     onward: dict[str, dict[str, None]] = defaultdict(dict)
     for hop in hops:
         onward[hop.near_connection].setdefault(hop.far_connection)
@@ -58,7 +69,7 @@ def routes(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tup
         made.append(Route(f"r{len(made) + 1}", near, fars, connections[near].server.host, kind, CONFIDENCE if inferred else 1.0))
     upstream = {identity for route in made for identity in route.upstream_connections} | legs.far
     clients = {route.client_connection for route in made} | legs.near
-    roles = {identity: _role(connections[identity], exchanges_of.get(identity, ()), upstream, clients) for identity in connections}
+    roles = {identity: _role(connections[identity], exchanges_of.get(identity, ()), upstream, clients, by_product=by_product) for identity in connections}
     for identity, connection in connections.items():
         if connection.twin_of is not None:  # one connection has one role, wherever it was seen
             roles[identity] = roles[connection.twin_of]
@@ -138,7 +149,7 @@ def _copied(near: str, own: list[Hop], connections: Mapping[str, Connection]) ->
     return connections[near].to_server.size == connections[fars.pop()].to_server.size
 
 
-def _role(connection: Connection, exchanges: Sequence[Exchange], upstream: AbstractSet[str], clients: AbstractSet[str]) -> Role:
+def _role(connection: Connection, exchanges: Sequence[Exchange], upstream: AbstractSet[str], clients: AbstractSet[str], *, by_product: bool) -> Role:
     if connection.protocol == "connect":
         return Role.TUNNEL
     if connection.id in upstream:
@@ -151,7 +162,8 @@ def _role(connection: Connection, exchanges: Sequence[Exchange], upstream: Abstr
     requests = [exchange.request for exchange in exchanges if not isinstance(exchange.request, Absent)]
     if any("://" in request.target.split("?")[0] or request.method == "CONNECT" for request in requests):
         return Role.CLIENT_LEG
-    if any(shows_gateway(exchange.response.headers) for exchange in exchanges if not isinstance(exchange.response, Absent)):
+    answers = [exchange.response for exchange in exchanges if not isinstance(exchange.response, Absent)]
+    if any(shows_gateway(one.headers, by_product=by_product) or (one.status in _BY_GATEWAYS and not by_product) for one in answers):
         return Role.CLIENT_LEG
     if any(header.name.lower() in _TRACES for request in requests for header in request.headers):
         return Role.UPSTREAM_LEG

@@ -23,6 +23,8 @@ from analyzer.records.transport import Connection
 from analyzer.records.waiting import Unanswered
 from analyzer.records.wsman import Command, Shell
 
+_PORTS = "WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?"
+
 
 class Evidence(Struct, frozen=True, gc=False):
     """All records of a run. Tuples are ordered by place (capture, first packet); mappings are keyed by id and keep that order.
@@ -70,6 +72,8 @@ class Evidence(Struct, frozen=True, gc=False):
     """What DNS, mDNS, LLMNR, NBNS and DHCP said of the addresses that take part in WinRM and of their names, in order of packets."""
     story: Story = Story()
     """What the whole comes to: parties, logons, what became of each request, endings."""
+    negotiate: bool = False
+    """What is looked at is not WinRM alone, but whatever authenticates by Negotiate, NTLM or Kerberos over HTTP; ``winrm`` then has the connections of all."""
     product: str | None = None
     """The proxy product that the user named."""
     sigma_hits: tuple[SigmaHit, ...] = ()
@@ -80,6 +84,11 @@ class Evidence(Struct, frozen=True, gc=False):
     """What became of each password, hash and key that was given."""
     sightings: tuple[Sighting, ...] = ()
     """The lines of commands, scripts and input that rules look for."""
+
+
+def subject(evidence: Evidence) -> str:
+    """What the connections that are looked at carry, in words."""
+    return "web application" if evidence.negotiate else "WinRM"
 
 
 def tls_elsewhere(evidence: Evidence) -> tuple[int, tuple[tuple[str, int, int], ...]]:
@@ -95,6 +104,15 @@ def tls_elsewhere(evidence: Evidence) -> tuple[int, tuple[tuple[str, int, int], 
             counts[connection.server.host, connection.server.port] = counts.get((connection.server.host, connection.server.port), 0) + 1
             total += 1
     return total, tuple(sorted(((*ends, number) for ends, number in counts.items()), key=lambda one: (-one[2], one[0], one[1])))
+
+
+def nothing(evidence: Evidence) -> tuple[str, ...]:
+    """What is said where nothing was found that is looked for."""
+    where = " in the scope that was asked for" if evidence.scope else ""
+    if evidence.negotiate:
+        return (f"Nothing that authenticates by Negotiate, NTLM or Kerberos over HTTP was found{where}.", *tls_words(evidence))
+    found = f"No WinRM traffic was found{where}."
+    return (found,) if where else (found, *(tls_words(evidence) or (_PORTS,)))
 
 
 def tls_words(evidence: Evidence) -> tuple[str, ...]:

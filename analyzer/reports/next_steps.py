@@ -44,7 +44,7 @@ def next_lines(result: Result, width: int, asked: Asked = NOTHING) -> Iterator[L
     yield _command(f"{'findings' if rows else 'show exchanges'} {given}")
     if rows:
         yield _command(f"report -o report.html {given}")
-    if not result.evidence.winrm:
+    if not result.evidence.winrm and not result.evidence.negotiate:
         told = " ".join(tls_words(result.evidence)) or (
             "No WinRM was seen in the scope that was asked for. Without --from, --to, --host, --net and --port all is searched."
             if result.evidence.scope

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from analyzer.formats.text import visible
 from analyzer.records.capture import Capture
-from analyzer.records.evidence import Evidence
+from analyzer.records.evidence import Evidence, subject
 from analyzer.reports.facts import counted, winrm_connections
 from analyzer.reports.lines import Line, Span, line
 from analyzer.tables.times import on_screen, seconds
@@ -27,11 +27,11 @@ def capture_points(evidence: Evidence, *, full: bool = False) -> Iterator[Line]:
         twins[connection.point] += connection.twin_of is not None
     shown = list(points) if full or len(points) <= _POINTS else sorted(sorted(points, key=lambda point: -ours[point])[:_POINTS])
     for point in shown:
-        yield from _point(points[point], ours[point], twins[point])
+        yield from _point(points[point], counted(ours[point], f"{subject(evidence)} connection"), twins[point])
     left = [point for point in points if point not in set(shown)]
     if left:
         files = sum(len(points[point]) for point in left)
-        held = counted(sum(ours[point] for point in left), "WinRM connection")
+        held = counted(sum(ours[point] for point in left), f"{subject(evidence)} connection")
         yield line(f"  and {counted(len(left), 'more capture point')} ({counted(files, 'file')}) with {held}")
     bad = [capture for capture in evidence.captures if capture.ordinal in unread]
     for capture in bad if full else bad[:_UNREADABLE]:
@@ -40,7 +40,7 @@ def capture_points(evidence: Evidence, *, full: bool = False) -> Iterator[Line]:
         yield line("  ", Span(f"and {counted(len(bad) - _UNREADABLE, 'more file')} could not be read", "red"))
 
 
-def _point(files: Sequence[Capture], ours: int, twins: int) -> Iterator[Line]:
+def _point(files: Sequence[Capture], ours: str, twins: int) -> Iterator[Line]:
     first = files[0]
     formats = ", ".join(dict.fromkeys(capture.format for capture in files))
     told = f"{visible(formats)}, {counted(sum(capture.packets for capture in files), 'packet')}"
@@ -50,7 +50,7 @@ def _point(files: Sequence[Capture], ours: int, twins: int) -> Iterator[Line]:
     else:
         yield line("  ", Span(visible(first.name), "bold"), f"  {told}")
     yield line("    ", _span_of(files))
-    yield line("    ", counted(ours, "WinRM connection"), f", {twins} of them seen by an earlier capture too" if twins else "")
+    yield line("    ", ours, f", {twins} of them seen by an earlier capture too" if twins else "")
     if first.clock_error_ns is not None and first.clock_offset_ns:
         yield line("    ", _clock(first))
 

@@ -18,6 +18,8 @@ WIDTH = 1000
 _SIZE = f'xmlns="http://www.w3.org/2000/svg" width="{WIDTH}"'
 _LEFT, _RIGHT = 160, 930
 _TOP, _ROW = 62, 44
+_CLOCK, _BETWEEN = 114, 4
+"""Where the date and time of the first arrow end, and half of what is between two hosts' names, in pixels."""
 _HEAD_CHAR, _DETAIL_CHAR = 7.3, 6.2
 """Pixels of a character of the two sizes."""
 _TONES = frozenset({"clear", "sealed", "tls", "empty", "none", "refused", "reset", "foreign"})
@@ -85,10 +87,20 @@ def _described(drawn: Ladder, number: int) -> str:
 
 def _lanes(lanes: Sequence[Lane], places: Sequence[int], height: int) -> Iterator[str]:
     for place, (lane, x) in enumerate(zip(lanes, places, strict=True)):
-        anchor, at = ("end", WIDTH - 6) if place == len(lanes) - 1 else ("middle", x)  # the last one has little room to its right
-        yield f'<text class="dim" x="{at}" y="16" text-anchor="{anchor}">{_safe(lane.title)}</text>'
-        yield f'<text class="host" x="{at}" y="33" text-anchor="{anchor}">{_safe(_cut(lane.host, 300, _HEAD_CHAR))}</text>'
+        begin = (places[place - 1] + x) // 2 + _BETWEEN if place else _CLOCK
+        end = (x + places[place + 1]) // 2 - _BETWEEN if place + 1 < len(places) else WIDTH - 6
+        yield _name("dim", 16, lane.title, _DETAIL_CHAR, (begin, x, end))
+        yield _name("host", 33, lane.host, _HEAD_CHAR, (begin, x, end))
         yield f'<line class="lane" x1="{x}" y1="42" x2="{x}" y2="{height - 8}"/>'
+
+
+def _name(style: str, y: int, words: str, char: float, room: tuple[int, int, int]) -> str:
+    """Words over a lane, in the middle of it where there is room on both sides; ``room``: where they may begin, the lane, where they have to end."""
+    begin, x, end = room
+    text = _cut(words, end - begin, char)
+    half = len(text) * char / 2
+    at, anchor = (begin, "start") if x - half < begin else (end, "end") if x + half > end else (x, "middle")
+    return f'<text class="{style}" x="{at}" y="{y}" text-anchor="{anchor}">{_safe(text)}</text>'
 
 
 def _chips(drawn: Ladder) -> dict[str, int]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from analyzer.formats.text import visible
 from analyzer.records.auth import Audience, Mechanism
-from analyzer.records.evidence import Evidence
+from analyzer.records.evidence import Evidence, subject
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.issues import KINDS
 from analyzer.records.result import Result
@@ -83,7 +83,8 @@ def evidence_lines(result: Result, width: int, *, full: bool = False) -> Iterato
     yield from capture_points(evidence, full=full)
     kept = len(evidence.connections) - len(evidence.winrm & evidence.connections.keys())
     if kept:
-        yield line(f"  also kept: {counted(kept, 'connection')} without WinRM, for the HTTP or authentication on it")
+        without = "of HTTP without these schemes" if evidence.negotiate else "without WinRM, for the HTTP or authentication on it"
+        yield line(f"  also kept: {counted(kept, 'connection')} {without}")
     told = hosts_told(evidence)
     if told:
         yield from paragraph(told, width, label="hosts: ", indent=2)
@@ -128,12 +129,13 @@ def _logons(result: Result) -> str:
 def coverage_lines(result: Result, width: int) -> Iterator[Line]:
     """The section *Coverage*: what could be read, what not and why, what was odd."""
     covered = coverage(result.evidence)
-    yield _title("COVERAGE", "what of the WinRM traffic could be read")
+    yield _title("COVERAGE", f"what of the {subject(result.evidence)} traffic could be read")
     bodies = covered.bodies
     with_content = sum(bodies.values()) - bodies["empty"]
+    others = "of other applications" if result.evidence.negotiate else "not WinRM"
     yield from paragraph(
         f"{counted(with_content, 'message body', 'message bodies')} with content: {bodies['clear']} clear, {bodies['sealed']} encrypted by WinRM, "
-        f"{bodies['tls']} inside TLS, {bodies['none']} not WinRM; {bodies['empty']} empty",
+        f"{bodies['tls']} inside TLS, {bodies['none']} {others}; {bodies['empty']} empty",
         width,
         indent=2,
     )

@@ -78,10 +78,16 @@ def rules(families: Sequence[str] = FAMILIES) -> tuple[Rule, ...]:
     return tuple(sorted(found, key=lambda rule: rule.id))
 
 
-def rule_ids() -> tuple[str, ...]:
-    """The ids of the rules that come with the analyzer, told by their files' names: no rule is loaded for them."""
+def rule_ids(*, negotiate: bool = False) -> tuple[str, ...]:
+    """The ids of the rules that come with the analyzer, told by their files' names: no rule is loaded for them. ``negotiate``: those that are asked in that
+    scope only."""
     here = Path(__file__).parent
-    return tuple(sorted(_identity(family, file.stem) for family in FAMILIES for file in (here / family).glob("[!_]*.py")))
+    found = sorted(_identity(family, file.stem) for family in FAMILIES for file in (here / family).glob("[!_]*.py"))
+    if not negotiate:
+        return tuple(found)
+    from analyzer.rules.negotiated import RULES
+
+    return tuple(one for one in found if one in RULES)
 
 
 def rule_files(folders: Sequence[str]) -> tuple[File, ...]:

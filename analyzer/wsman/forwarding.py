@@ -136,7 +136,7 @@ def _one_by_one(text: str) -> Iterator[LoggedEvent]:
     """The events in a text that is no XML as a whole, or that lacks bytes. Of one whose end is missing there is what stands before that: what follows may
     belong to the next one."""
     places = [found.start() for found in _OPEN.finditer(text)]
-    for begin, following in zip(places, [*places[1:], len(text)], strict=True):
+    for begin, following in zip(places, [*places, len(text)][1:], strict=True):
         end = text.find(_CLOSE, begin, following)
         piece = text[begin : following if end < 0 else end + len(_CLOSE)]
         known = piece[: min((at for at in (piece.find(HOLE), piece.find(UNKNOWN)) if at >= 0), default=len(piece))]

@@ -22,6 +22,8 @@ from analyzer.records.transport import Connection
 from analyzer.settings import Limits
 
 _PORTS = (5985, 5986, 47001)
+_FIELDS = frozenset({"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate"})
+_SCHEMES = ("negotiate", "ntlm", "kerberos")
 _PATH = re.compile(r"/(?:wsman|powershell)(?:[?/]|$)", re.IGNORECASE)
 
 
@@ -54,6 +56,35 @@ def winrm(
     tunnels = {connection.tunnel_of for connection in connections.values() if connection.tunnel_of and connection.id in connected}
     asked = {exchange.id for identity in tunnels for exchange in exchanges_of.get(identity, ()) if _method(exchange) == "CONNECT"}
     return Presence(connected, frozenset(marked | asked))
+
+
+def negotiated(present: Presence, exchanges_of: Mapping[str, Sequence[Exchange]], hops: Iterable[Hop], routes: Iterable[Route]) -> Presence:
+    """With every connection over which a server or proxy asks for Negotiate, NTLM or Kerberos, or a client uses it (RFC 4559); with both sides of proxies, and
+    with the other requests of the same clients and connections for the same server: those that come without a logon tell who else is served on one."""
+    offered = {_authority(exchange) for exchanges in exchanges_of.values() for exchange in exchanges if _negotiates(exchange)}
+    own = [exchange.id for exchanges in exchanges_of.values() for exchange in exchanges if _authority(exchange) in offered or _negotiates(exchange)]
+    marked = _spread(own, ((hop.near, hop.far) for hop in hops))
+    found = {identity for identity, exchanges in exchanges_of.items() if any(exchange.id in marked for exchange in exchanges)}
+    pairs = [(route.client_connection, far) for route in routes for far in route.upstream_connections]
+    return Presence(present.connections | frozenset(_spread(found, pairs)), present.exchanges | frozenset(marked))
+
+
+def _negotiates(exchange: Exchange) -> bool:
+    """One of its halves has a field that asks for such a scheme, or uses one."""
+    return any(
+        header.name.lower() in _FIELDS and header.value.lower().lstrip().startswith(_SCHEMES)
+        for half in (exchange.request, exchange.response)
+        if not isinstance(half, Absent)
+        for header in half.headers
+    )
+
+
+def _authority(exchange: Exchange) -> str | None:
+    """The server that a request is for, as it says; None where it does not."""
+    if isinstance(exchange.request, Absent):
+        return None
+    named = next((header.value for header in exchange.request.headers if header.name.lower() == "host"), "").strip().lower()
+    return named or None
 
 
 def _spread(start: Iterable[str], pairs: Iterable[tuple[str, str]]) -> set[str]:

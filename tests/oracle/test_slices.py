@@ -77,7 +77,7 @@ def test_an_embedded_key_log_opens_tls_for_wireshark_and_for_us(tmp_path: Path) 
     case = analyzer.analyze(folder / "capture.pcap")
     plain, out = tmp_path / "plain.pcapng", tmp_path / "slice.pcapng"
     case.slice(plain)
-    case.slice(out, keylogs=[keys])
+    case.slice(out, keylogs=[str(keys)])
     asked = ["tshark", "-o", "tls.keylog_file:", "-d", "tcp.port==5986,tls", "-Y", "http.request", "-T", "fields", "-e", "http.request.uri", "-r"]
     shown = {path: subprocess.run([*asked, str(path)], check=True, capture_output=True, text=True).stdout.split() for path in (plain, out)}
     assert shown[plain] == []
@@ -88,7 +88,7 @@ def test_an_embedded_key_log_opens_tls_for_wireshark_and_for_us(tmp_path: Path) 
     opened = analyzer.analyze(out)
     assert len(opened.exchanges) == len(analyzer.analyze(folder / "capture.pcap", keylog=folder / "tls.keys").exchanges) > 0
     with pytest.raises(UsageError, match="no line belongs"):
-        analyzer.analyze(SAMPLES / "direct-basic" / "capture.pcapng").slice(tmp_path / "x.pcapng", keylogs=[keys])
+        analyzer.analyze(SAMPLES / "direct-basic" / "capture.pcapng").slice(tmp_path / "x.pcapng", keylogs=[str(keys)])
 
 
 def _blocks(path: Path) -> list[bytes]:

@@ -23,7 +23,7 @@ def test_clear_soap_straight_to_the_server() -> None:
     assert finding.exchanges == ("c1.x4",)
     assert finding.user == "LAB\\alice"
     assert names(finding, one.asked)
-    assert "readable SOAP: Create" in finding.why
+    assert "readable SOAP. Asked for: Create" in finding.why
 
 
 def test_the_media_type_tells_it_where_the_body_itself_is_not_captured() -> None:

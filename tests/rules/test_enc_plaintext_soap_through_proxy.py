@@ -25,7 +25,7 @@ def test_clear_soap_on_both_legs_of_a_proxy() -> None:
     assert finding.exchanges == ("c1.x4", "c2.x4")
     assert finding.user == "LAB\\alice"
     assert names(finding, hop.near.asked)
-    assert "between client and proxy and between proxy and server: Create" in finding.why
+    assert "between client and proxy and between proxy and server. Asked for: Create" in finding.why
 
 
 @pytest.mark.parametrize(("leg", "words"), [(CLIENT_LEG, "between client and proxy"), (UPSTREAM_LEG, "between proxy and server")])

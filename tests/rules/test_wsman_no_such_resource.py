@@ -1,6 +1,7 @@
 import pytest
 
 from analyzer.records.finding import Severity
+from tests.build.cim import WMI, cim_talk, transfer
 from tests.build.talk_faults import asks, done, fault
 from tests.build.talk_http import post, reply
 from tests.build.talk_proxy import direct, trip
@@ -25,6 +26,20 @@ def test_a_fault_of_this_kind(code: int) -> None:
     assert packets(finding) == [*one]
     assert names(finding, one.answered)
     assert f"fault {code} (0x{code:08X}, " in finding.why
+
+
+def test_selectors_of_a_class_are_no_shell() -> None:
+    lan = Wire()
+    told = (
+        "<s:Fault><s:Code><s:Value>s:Sender</s:Value></s:Code><s:Detail>"
+        '<f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault" Code="2150858843"/></s:Detail></s:Fault>'
+    )
+    transfer(cim_talk(lan), "Get", f"{WMI}root/cimv2/Win32_Service", "", told, [("Name", "nosuch")], 500)
+    judged = judge(lan)
+    finding = judged.one(RULE)
+    assert "The selectors name no instance that the server knows." in finding.why
+    assert "shell" not in finding.advice
+    assert judged.found("wsman.shell-gone") == []
 
 
 def test_a_later_success_makes_it_low() -> None:

@@ -103,14 +103,14 @@ class Tile(NamedTuple):
     target: str
 
 
-def tiles(source: Source, covered: Coverage) -> tuple[Tile, ...]:
+def tiles(source: Source, covered: Coverage, subject: str) -> tuple[Tile, ...]:
     """The numbers above the summary."""
     accounts = {(text(row, "user").casefold(), text(row, "domain").casefold()) for row in source.rows("authentications") if row["user"]}
     findings = len(source.rows("findings"))
     exchanges = len(source.exchanges)
     return (
         Tile(f"{findings:,}", "finding" if findings == 1 else "findings", "findings"),
-        Tile(f"{len(source.winrm):,}", "WinRM connection" if len(source.winrm) == 1 else "WinRM connections", "connections"),
+        Tile(f"{len(source.winrm):,}", f"{subject} connection{'' if len(source.winrm) == 1 else 's'}", "connections"),
         Tile(f"{exchanges:,}", "exchange" if exchanges == 1 else "exchanges", "ladders"),
         Tile(f"{len(accounts):,}", "account" if len(accounts) == 1 else "accounts", "logons"),
         Tile(f"{len(source.rows('proxies')):,}", "proxy" if len(source.rows("proxies")) == 1 else "proxies", "scorecards"),
@@ -126,12 +126,12 @@ def span(source: Source) -> tuple[int | None, int | None]:
     return min(firsts, default=None), max(lasts, default=None)
 
 
-def sentences(source: Source, covered: Coverage, rules: int) -> tuple[str, str, str]:
+def sentences(source: Source, covered: Coverage, rules: int, subject: str) -> tuple[str, str, str]:
     """What was looked at, what could be read, what was found: facts only."""
-    return _looked_at(source), _read(source, covered), _found(source, rules)
+    return _looked_at(source, subject), _read(source, covered), _found(source, rules)
 
 
-def _looked_at(source: Source) -> str:
+def _looked_at(source: Source, subject: str) -> str:
     captures = source.rows("captures")
     first, last = span(source)
     when = f", from {rfc3339(first)} to {rfc3339(last)} ({seconds(last - first):,.3f} s)," if first is not None and last is not None else ""
@@ -139,7 +139,7 @@ def _looked_at(source: Source) -> str:
     proxies = source.rows("proxies")
     through = f"; {counted(len(proxies), 'proxy', 'proxies')} carried it" if proxies else "; no proxy was recognized"
     packets = counted(sum(number(row, "packets") for row in captures), "packet")
-    held = f"{counted(len(source.winrm), 'WinRM connection')} with {counted(exchanges, 'exchange')}"
+    held = f"{counted(len(source.winrm), f'{subject} connection')} with {counted(exchanges, 'exchange')}"
     return f"{counted(len(captures), 'capture')} with {packets}{when} {'holds' if len(captures) == 1 else 'hold'} {held}{through}."
 
 

@@ -56,6 +56,8 @@ class Origin(NamedTuple):
     case_id: str = ""
     examiner: str = ""
     scope: tuple[str, ...] = ()
+    negotiate: bool = False
+    """Every application that authenticates by Negotiate, NTLM or Kerberos is looked at, not WinRM alone."""
 
     @classmethod
     def of(cls, about: Mapping[str, object], title: str | None, *, show_secrets: bool) -> "Origin":
@@ -72,7 +74,9 @@ class Origin(NamedTuple):
         sentences_ = tuple(str(one) for one in listed("diagnosis"))
         asked = tuple(str(one) for one in listed("scope"))
         http = bool(about.get("all_http"))
-        return cls(title or "WinRM capture report", version, rules, command, show_secrets, http, hit, sentences_, scope=asked)
+        negotiate = bool(about.get("negotiate"))
+        usual = "Capture report of web applications" if negotiate else "WinRM capture report"
+        return cls(title or usual, version, rules, command, show_secrets, http, hit, sentences_, scope=asked, negotiate=negotiate)
 
 
 def page(cells: Cells, origin: Origin, room: Room | None = None) -> str:
@@ -111,7 +115,7 @@ def _rendered(source: Source, origin: Origin, room: Room) -> str:
             script=Markup(script),  # noqa: S704 (our own file)
             captures=source.rows("captures"),
             span=span(source),
-            tiles=tiles(source, covered),
+            tiles=tiles(source, covered, "web application" if origin.negotiate else "WinRM"),
             answers=answers(source, covered, origin.diagnosis, runs),
             map=drawing is not None,
             map_drawing=Markup(drawing.drawing if drawing else ""),  # noqa: S704 (escaped there)
@@ -119,7 +123,7 @@ def _rendered(source: Source, origin: Origin, room: Room) -> str:
             clocks=clocks(source),
             moments=shown(moments(source), room.rows),
             runs=shown(runs, room.rows),
-            sentences=sentences(source, covered, len(origin.rules)),
+            sentences=sentences(source, covered, len(origin.rules), "web application" if origin.negotiate else "WinRM"),
             levels=levels(source),
             covered=covered,
             proxies=[scorecard(row) for row in source.rows("proxies")[: room.rows]],

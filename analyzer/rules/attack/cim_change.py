@@ -90,7 +90,7 @@ def why(tell: Tell[Change]) -> str:
         given = _given(one)
         told = f" with {given}" if given else ""
         done = " ReturnValue is 0." if one.return_value == 0 else ""
-        said.append(f"{tell.packet(sign.packets[0])[0].upper()}{tell.packet(sign.packets[0])[1:]} is {name}{told}.{done}")
+        said.append(f"{name}{told} is in {tell.packet(sign.packets[0])}.{done}")
     return " ".join(said)
 
 

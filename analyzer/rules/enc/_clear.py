@@ -1,6 +1,7 @@
 """What the rules on clear-text SOAP share: the exchanges whose bodies are readable, whose they are, and how they are told."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 
 from analyzer.records.http import Exchange, Request, Response
@@ -23,6 +24,7 @@ def is_local(connection: Connection) -> bool:
     return connection.client.host == connection.server.host or any(_is_loopback(one.host) for one in (connection.client, connection.server))
 
 
+@lru_cache(maxsize=1024)
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
@@ -63,7 +65,14 @@ def fate_of(evidence: Evidence, exchange: Exchange) -> Fate | None:
 def operations(evidence: Evidence, exchanges: Iterable[Exchange]) -> str:
     """The short names of the readable requests, for a sentence."""
     found = (message(evidence, request(exchange)) for exchange in exchanges)
-    return listed(one.operation if isinstance(one.operation, str) else "an envelope without an action" for one in found if one is not None and is_clear(one))
+    return listed(
+        _short(one.operation) if isinstance(one.operation, str) else "an envelope without an action" for one in found if one is not None and is_clear(one)
+    )
+
+
+def _short(operation: str) -> str:
+    """The name of an operation; a method of a class with its class."""
+    return ".".join(operation.split("/")[-2:])
 
 
 def sides(evidence: Evidence, exchanges: Iterable[Exchange]) -> str:
@@ -85,7 +94,7 @@ def told(tell: Tell[Exchange], where: str = "") -> str:
     carry = "carries" if len(exchanges) == 1 else "carry"
     return (
         f"{counted(len(exchanges), 'exchange')} on {counted(len(tell.connections), 'connection')} {carry} readable SOAP{where}"
-        f"{': ' + operations(evidence, requests) if requests else ' (in responses only)'}. The first is {first.id} on "
+        f"{'. Asked for: ' + operations(evidence, requests) if requests else ' (in responses only)'}. The first is {first.id} on "
         f"{name(evidence.connections[first.connection])}, {tell.packet(packets_of([first])[0])}.{whose(evidence, exchanges)}"
     )
 

@@ -3,7 +3,9 @@ is part of normal work."""
 
 from collections.abc import Callable, Hashable, Mapping
 
-from analyzer.codes.table import SUBCODES, Code, fault, in_hex
+from msgspec.structs import replace
+
+from analyzer.codes.table import KINDS, SUBCODES, Code, fault, in_hex
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Fault, Message
@@ -124,13 +126,21 @@ def _failure(evidence: Evidence, exchange: Exchange, good: Mapping[tuple[str, st
     inner = fault(own.inner_code)
     if inner is not None and (meaning is None or meaning.kind == "server"):
         meaning = inner
-    kind = meaning.kind if meaning is not None else SUBCODES.get(own.subcode or "", "unknown")
     asked = request(exchange)
     ours = message(evidence, asked)
+    if meaning is not None and meaning.number == UNEXPECTED_SELECTORS and _is_of_no_shell(ours):
+        meaning = replace(meaning, kind="target", meaning="The selectors name no instance that the server knows.", remedy=KINDS["target"])
+    kind = meaning.kind if meaning is not None else SUBCODES.get(own.subcode or "", "unknown")
     recovered = good.get(_likeness(evidence, exchange, ours), 0) > answer.first_ns
     user = identity(evidence, exchange.connection)
     known = authenticated(evidence, exchange) is not None
     return Failure(exchange, asked, answer, ours, own, told.fault_code, meaning, kind, user, known, recovered)
+
+
+def _is_of_no_shell(asked: Message | None) -> bool:
+    """The request is about a class, a setting or another resource that is no shell: its selectors choose an instance."""
+    uri = "" if asked is None else (asked.resource_uri or "").lower()
+    return bool(uri) and "/windows/shell" not in uri and "schemas.microsoft.com/powershell" not in uri
 
 
 def _benign(failure: Failure, closed: Mapping[str, int]) -> bool:

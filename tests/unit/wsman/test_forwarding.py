@@ -240,6 +240,15 @@ def test_a_batch_of_which_packets_are_missing() -> None:
     assert found.deliveries[0].cut
 
 
+def test_a_damaged_batch_without_a_readable_event() -> None:
+    lan = Wire()
+    body = delivery([event(1)]).replace("<Event", "<Evxnt").replace("</s:Body>", "</s:Bo")
+    tell(source_talk(lan), body, ack())
+    found = forwarded(lan)
+    assert [one.event for one in found.events] == []
+    assert found.deliveries[0].cut
+
+
 def test_a_limit_is_told() -> None:
     lan = Wire()
     tell(source_talk(lan), delivery([event(record) for record in range(1, 5)]), ack())
