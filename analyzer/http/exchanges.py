@@ -13,8 +13,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from analyzer.formats.reader import Fetch, Reader
-from analyzer.http.early import Answers
-from analyzer.http.messages import Raw, requests, responses
+from analyzer.http.early import FINAL, Other
+from analyzer.http.messages import AHEAD, REQUEST_START, Raw, requests, responses
 from analyzer.records.http import Exchange, Interim, Request, Response
 from analyzer.records.ids import exchange_id, key_capture, key_number, request_id, response_id
 from analyzer.records.issues import Issue
@@ -23,6 +23,8 @@ from analyzer.records.transport import Connection
 from analyzer.settings import Limits, Spent, never
 
 _TUNNEL_START = 16
+_BEGINNING = 16
+"""Bytes of a status line that tell a final answer."""
 _OFTEN = 64
 """Messages after which the clock is looked at."""
 _AT_LEAST = 64
@@ -65,7 +67,8 @@ class _Walk:
         self.responses: list[Raw] = []
         self.interims: dict[int, list[Raw]] = {}
         self.tunnel: Tunnel | None = None
-        self.answers: Iterator[Raw] = responses(self.far, limits, self.response_problem, self.method)
+        asked = Other(self.near.moved(0), REQUEST_START, AHEAD)
+        self.answers: Iterator[Raw] = responses(self.far, limits, self.response_problem, self.method, asked)
         self.hole_before_interim = False
         self.stopped = False
         """Not all of it was read, so what stands alone at the end says nothing."""
@@ -91,7 +94,7 @@ def parse(connection: Connection, fetch: Fetch, limits: Limits, over: Spent = ne
     """Reads both streams of a connection as HTTP/1, until the time is ``over``: of the requests that were read the answers are, too."""
     walk = _Walk(connection, fetch, limits)
     most = most_exchanges(connection, limits)
-    for raw in requests(walk.near, limits, walk.request_problem, Answers(walk.far.moved(0))):
+    for raw in requests(walk.near, limits, walk.request_problem, Other(walk.far.moved(0), FINAL, _BEGINNING)):
         if len(walk.requests) >= most:
             walk.request_problem("http.limit", _smaller(limits, most), raw.head.at)
             walk.stopped = True

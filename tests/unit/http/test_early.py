@@ -15,8 +15,17 @@ SECOND = b"POST /wsman HTTP/1.1\r\nContent-Length: 6\r\n\r\nsecond"
 THIRD = b"POST /wsman HTTP/1.1\r\nContent-Length: 5\r\n\r\nthird"
 
 
+ASK = b"POST /wsman HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
+
+
 def parsed(to_server: list[Piece], to_client: list[Piece], acked: list[int]) -> Parsed:
     connection, fetch = talk(to_server, to_client, server_acked=acked)
+    return parse(connection, fetch, Limits())
+
+
+def answered(to_client: list[Piece], acked: list[int]) -> Parsed:
+    """``acked``: how much of the server's stream the client had received with each of its requests."""
+    connection, fetch = talk([ASK] * len(acked), to_client, client_acked=acked, server_acked=[len(ASK) * (place + 1) for place in range(len(to_client))])
     return parse(connection, fetch, Limits())
 
 
@@ -32,13 +41,13 @@ def conflicts(found: Parsed) -> list[str]:
     return [issue.detail.partition(": ")[2] for issue in found.issues if issue.code == "http.framing-conflict"]
 
 
-@pytest.mark.parametrize("first", [LYING, CHUNKED])
-def test_requests_behind_a_length_that_lies_are_read(first: bytes) -> None:
+@pytest.mark.parametrize(("first", "size"), [(LYING, 5), (CHUNKED, 5), (LYING.removesuffix(b"first"), 0)])
+def test_requests_behind_a_length_that_lies_are_read(first: bytes, size: int) -> None:
     ends = [len(first), len(first) + len(SECOND), len(first) + len(SECOND) + len(THIRD)]
     found = parsed([first, SECOND, THIRD], [OK, OK, OK], ends)
-    assert sizes(found) == [(5 + 0, 200), (6, 200), (5, 200)]
+    assert sizes(found) == [(size, 200), (6, 200), (5, 200)]
     (told,) = conflicts(found)
-    assert told.endswith(f"the next segment begins a request (offset {len(first)}), which was answered, too; the body ends there")
+    assert told.endswith(f"the next segment begins a request (offset {len(first)}), and again after that; the body ends there")
 
 
 def test_a_body_that_holds_a_request_is_a_body() -> None:
@@ -67,11 +76,33 @@ def test_one_early_answer_alone_moves_nothing_and_is_said() -> None:
     found = parsed([full[:cut], full[cut:]], [OK], [cut])
     assert sizes(found) == [(5 + len(SECOND), 200)]
     (told,) = conflicts(found)
-    assert told.endswith("no answer shows whether it was one, and it was read as a part of the body")
+    assert told.endswith("nothing later shows whether it was one, and it was read as a part of the body")
 
 
 def test_an_early_answer_to_a_body_like_others_is_nothing_odd() -> None:
     full = b"POST /wsman HTTP/1.1\r\nContent-Length: 3000\r\n\r\n" + b"x" * 3000
     found = parsed([full[:1000], full[1000:2000], full[2000:], THIRD], [OK, OK], [1000, len(full) + len(THIRD)])
     assert sizes(found) == [(3000, 200), (5, 200)]
+    assert conflicts(found) == []
+
+
+def bodies(found: Parsed) -> list[int | None]:
+    return [None if isinstance(one.response, Absent) else one.response.body.size for one in found.exchanges]
+
+
+def test_answers_behind_a_length_that_lies_are_read() -> None:
+    lying = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\nfirst"
+    second = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond"
+    found = answered([lying, second, OK], [0, len(lying), len(lying) + len(second)])
+    assert bodies(found) == [5, 6, 0]
+    (told,) = conflicts(found)
+    assert "but the client sent its next request after 5 bytes at most" in told
+
+
+def test_a_client_that_does_not_wait_for_the_answer_is_nothing_odd() -> None:
+    """It asks again before the first answer is whole, and that answer holds what looks like another one."""
+    second = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond"
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nfirst" % (5 + len(second))
+    found = answered([whole + second, OK], [0, 0])
+    assert bodies(found) == [5 + len(second), 0]
     assert conflicts(found) == []
