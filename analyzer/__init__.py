@@ -9,12 +9,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from analyzer.api import analyze, open_case
     from analyzer.case.analyzed import Case
+    from analyzer.case.shared import with_pseudonyms
     from analyzer.errors import AnalyzerError
     from analyzer.settings import Limits, Scope
 
-__all__ = ["AnalyzerError", "Case", "Limits", "Scope", "__version__", "analyze", "open_case"]
+__all__ = ["AnalyzerError", "Case", "Limits", "Scope", "__version__", "analyze", "open_case", "with_pseudonyms"]
 
-_HOMES = {"AnalyzerError": "errors", "Case": "case.analyzed", "Limits": "settings", "Scope": "settings", "analyze": "api", "open_case": "api"}
+_HOMES = {
+    "AnalyzerError": "errors",
+    "Case": "case.analyzed",
+    "Limits": "settings",
+    "Scope": "settings",
+    "analyze": "api",
+    "open_case": "api",
+    "with_pseudonyms": "case.shared",
+}
 """Where a name is defined; it is loaded when it is first asked for, so that the command line pays only for what it uses."""
 
 

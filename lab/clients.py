@@ -28,7 +28,7 @@ from pypsrp.wsman import WSMan
 from spnego.exceptions import SpnegoError
 from winrm.protocol import Protocol
 
-from lab import cimclient, eventsource, rawclient, transfers
+from lab import cimclient, eventsource, rawclient, talkers, transfers
 from lab.envelopes import ENVELOPE, IDENTIFY, SHELL_URI
 
 FAILURES = (
@@ -94,7 +94,7 @@ def _pywinrm_command(protocol: Protocol, shell_id: str, command: str) -> str:
 
 
 def _wsman(options: dict[str, Any]) -> WSMan:
-    extra = {key: options[key] for key in ("negotiate_service", "credssp_auth_mechanism") if key in options}
+    extra = {key: options[key] for key in ("negotiate_service", "credssp_auth_mechanism", "locale", "data_locale") if key in options}
     if options.get("auth") == "certificate":
         extra |= {"certificate_pem": options["certificate"], "certificate_key_pem": options["certificate_key"]}
     return WSMan(
@@ -332,6 +332,10 @@ def _looked_up(server: str, name: str) -> str:
         return f"{len(asker.recv(512))} bytes"
 
 
+def _with_wsman(action: Callable[..., list[Step]], options: dict[str, Any]) -> list[Step]:
+    return action(options, _wsman(options), _tried)
+
+
 ACTIONS = {
     "pywinrm": pywinrm,
     "pypsrp-winrs": pypsrp_winrs,
@@ -347,6 +351,7 @@ ACTIONS = {
     "raw-source": eventsource.source,
     **rawclient.ACTIONS,
 }
+ACTIONS |= {name: partial(_with_wsman, action) for name, action in talkers.ACTIONS.items()}
 
 
 def main(action: str, options_path: str) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import lab.scenarios
-from lab import capture, network, origin, starting, streams, truth, views
+from lab import capture, kerberos, network, origin, starting, streams, truth, views
 from lab.accounts import password_of, secrets_toml
 from lab.device import Running
 from lab.processes import Child, LabError, start, stop
@@ -84,7 +84,7 @@ def _run_phase(scenario: Scenario, phase: tuple[Client, ...], setup: Setup | Non
         extra = {
             "PYTHONPATH": str(ROOT),
             "NETBIOS_COMPUTER_NAME": client.host.upper(),
-            "KRB5CCNAME": f"FILE:{folder}/{name}.cc",
+            "KRB5CCNAME": f"FILE:{folder}/{kerberos.FORGED if options.get('ticket') else f'{name}.cc'}",
             **({"SSLKEYLOGFILE": str(folder / "client-tls.keys")} if scenario.client_tls else {}),
             **{key: value for key, value in environment.items() if key == "KRB5_CONFIG"},
         }

@@ -70,6 +70,7 @@ class Scenario:
     before it was kept, `witness` a second recording elsewhere that has to show the same exchanges, `link` what lies between
     client and router, `device` what happens on the path. `ambiguous`: nothing on the wire tells which exchange is which behind
     the proxy. `unrelated`: no WinRM.
+    `forged`: a ticket that the KDC did not issue lies there for clients with the option `ticket`.
     `kdc_too`: what clients say to the KDC over UDP is recorded as well. `parties` are those of truth.json where the proxies' configuration does not tell them.
     """
 
@@ -81,6 +82,7 @@ class Scenario:
     capture: CaptureKind = "any-sll2"
     kerberos: bool = False
     kdc_too: bool = False
+    forged: bool = False
     offload: bool = False
     users: tuple[str, ...] = ("alice",)
     healthy: bool = False

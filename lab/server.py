@@ -4,6 +4,7 @@ Strategy: one thread per connection and one Login per connection, so that the wi
 request becomes one JSON line of the log: the second, independent source of the ground truth.
 """
 
+import dataclasses
 import email.utils
 import hashlib
 import json
@@ -81,8 +82,8 @@ def _sent(answer: Answer, verdict: Verdict, *, keep: bool) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + answer.body
 
 
-def _soap(service: Service, document: bytes, user: str) -> tuple[int, bytes, str]:
-    request = soap.parsed(document)
+def _soap(service: Service, document: bytes, user: str, client: str) -> tuple[int, bytes, str]:
+    request = dataclasses.replace(soap.parsed(document), client=client)
     if request.action == "Identify":
         return 200, soap.identified(), "Identify"
     if collector.wanted(request) and "collector" in service.conduct:
@@ -98,7 +99,7 @@ def _soap(service: Service, document: bytes, user: str) -> tuple[int, bytes, str
     return status, answer, request.word
 
 
-def _answered(service: Service, login: Login, message: Message, user: str) -> Answer:
+def _answered(service: Service, login: Login, message: Message, user: str, client: str) -> Answer:
     """The answer to a request of an authenticated user."""
     content_type = message.header("Content-Type") or ""
     if not message.body:
@@ -108,14 +109,14 @@ def _answered(service: Service, login: Login, message: Message, user: str) -> An
         return Answer(500, error="unencrypted message refused")
     try:
         if not sealed:
-            status, document, action = _soap(service, message.body, user)
+            status, document, action = _soap(service, message.body, user, client)
             return Answer(status, SOAP_TYPE, document, action, plain=(message.body, document))
         if login.context is None or not login.context.complete:
             return Answer(400, error="sealed body without a context", sealed=True)
         protocol = framing.protocol_of(content_type)
         plain = framing.opened(login.context, message.body, credssp="CredSSP" in protocol)
         compressed = (message.header("Content-Encoding") or "").upper() == "SLDC"
-        status, document, action = _soap(service, sldc.unpacked(plain) if compressed else plain, user)
+        status, document, action = _soap(service, sldc.unpacked(plain) if compressed else plain, user, client)
         kind, body = framing.sealed(login.context, document, protocol)
         return Answer(status, kind, body, action, plain=(plain, document), sealed=True)
     except (SpnegoError, framing.SealError, ssl.SSLError, ET.ParseError) as error:
@@ -183,7 +184,7 @@ def _serve(service: Service, link: socket.socket, peer: tuple[str, int], local: 
         elif verdict.user is None:
             answer = Answer(401)
         else:
-            answer = _answered(service, login, message, verdict.user)
+            answer = _answered(service, login, message, verdict.user, peer[0])
         if answer.status == 401 and not verdict.challenge:
             verdict.challenge = challenges(login)
         keep = message.keeps_open and not page

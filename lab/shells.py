@@ -17,7 +17,7 @@ from typing import Any
 
 import psrpcore
 
-from lab import transfers
+from lab import sessions, transfers
 from lab.accounts import SERVER_NAME
 from lab.soap import INVALID_SELECTORS, NS, Request, answer, fault, timed_out
 
@@ -59,6 +59,17 @@ class Shell:
     """Of commands that wait for their input."""
     written: dict[str, int] = field(default_factory=dict)
     scripts: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    """Ids of commands in the journal."""
+    answered: list[str] = field(default_factory=list)
+    asking: set[str] = field(default_factory=set)
+    """Commands that wait for an answer of the client's host."""
+    uri: str = ""
+    client: str = ""
+    process: int = 0
+    state: str = "Connected"
+    name_of_client: str = ""
+    idle: str = "PT7200.000S"
 
     def name(self, command_id: str) -> str:
         """The id of a command in the journal: with a number where a client uses it again."""
@@ -119,12 +130,15 @@ def handle(shells: Shells, request: Request, user: str) -> tuple[int, bytes]:
     """HTTP status and SOAP document that answer a request."""
     if request.word == "Create":
         return _refused(shells, request, user) or (200, _create(shells, request, user))
+    if request.word == "Enumerate" and request.resource_uri.startswith(sessions.SHELL):
+        return sessions.enumerate_shells(shells, request)
     with shells.lock:
         shell = shells.by_id.get((request.shell_id or "").upper())
     idle_limit_s = shells.limits.get("shell_idle_s")
     if shell is None or (idle_limit_s is not None and time.monotonic() - shell.used_at > idle_limit_s):
         return 500, fault(request, "w:InvalidSelectors", INVALID_SELECTORS, "The request contained invalid selectors for the resource.")
     actions = {"Command": _command, "Send": _send, "Signal": _signal, "Delete": _delete, "Receive": _receive}
+    actions |= {"Disconnect": sessions.disconnect, "Reconnect": sessions.reconnect, "Connect": sessions.connect}
     action = actions.get(request.word)
     if action is None:
         return 500, fault(request, "a:ActionNotSupported", "2150858817", "The action is not supported.")
@@ -160,23 +174,25 @@ def _create(shells: Shells, request: Request, user: str) -> bytes:
     number = shells.uses[identity] = shells.uses.get(identity, 0) + 1
     shell = Shell(identity, user, identity if number == 1 else f"{identity}#{number}")
     shell.outputs[""] = Output()
+    shell.uri, shell.client, shell.process = request.resource_uri, request.client, sessions.process_of(sum(shells.uses.values()))
+    shell.idle = request.body.findtext("rsp:Shell/rsp:IdleTimeOut", shell.idle, NS)
+    shell.name_of_client = (element.get("Name") if element is not None else None) or ""
     creation = request.body.findtext("rsp:Shell/pwsh:creationXml", None, NS)
     if creation:
-        shell.pool = psrpcore.ServerRunspacePool()
+        shell.pool = psrpcore.ServerRunspacePool(sessions.private())
         _feed(shell, base64.b64decode(creation), None)
     with shells.lock:
         shells.by_id[shell.id] = shell
         kind = "powershell" if shell.pool is not None else "winrs"
-        shells.journal.append({"event": "shell", "shell_id": shell.label, "kind": kind, "user": user})
+        row = {"event": "shell", "shell_id": shell.label, "kind": kind, "user": user, "process_id": shell.process, "resource_uri": shell.uri}
+        shells.journal.append({**row, "client_ip": shell.client})
+    sessions.told(shells, "create", shell, user, request.client)
     uri = request.resource_uri
     return answer(
         request,
         f"<x:ResourceCreated><a:Address>http://srv01.lab.example:5985/wsman</a:Address><a:ReferenceParameters>"
         f'<w:ResourceURI>{uri}</w:ResourceURI><w:SelectorSet><w:Selector Name="ShellId">{shell.id}</w:Selector>'
-        f"</w:SelectorSet></a:ReferenceParameters></x:ResourceCreated><rsp:Shell><rsp:ShellId>{shell.id}</rsp:ShellId>"
-        f"<rsp:ResourceUri>{uri}</rsp:ResourceUri><rsp:Owner>{user}</rsp:Owner><rsp:ClientIP>10.20.2.1</rsp:ClientIP>"
-        f"<rsp:IdleTimeOut>PT7200.000S</rsp:IdleTimeOut><rsp:InputStreams>stdin</rsp:InputStreams>"
-        f"<rsp:OutputStreams>stdout stderr</rsp:OutputStreams></rsp:Shell>",
+        f"</w:SelectorSet></a:ReferenceParameters></x:ResourceCreated><rsp:Shell>{sessions.properties(shell)}</rsp:Shell>",
     )
 
 
@@ -185,7 +201,7 @@ def _command(shells: Shells, shell: Shell, request: Request, user: str) -> tuple
     command_id = ((line.get("CommandId") if line is not None else None) or str(uuid.uuid4())).upper()
     text = line.findtext("rsp:Command", "", NS) if line is not None else ""
     arguments = [element.text or "" for element in line.findall("rsp:Arguments", NS)] if line is not None else []
-    name = shell.name(command_id)
+    name = shell.labels[command_id] = shell.name(command_id)
     if shell.pool is not None:
         shell.outputs[command_id] = Output(ready_at=time.monotonic())
         shell.pipelines[command_id] = psrpcore.ServerPipeline(shell.pool, uuid.UUID(command_id))
@@ -219,7 +235,9 @@ def _script_row(shell: Shell, command_id: str) -> dict[str, object]:
     """What the journal says of a pipeline; without the number of objects while it waits for input."""
     event = shell.waiting.get(command_id)
     text = _script(event) if event is not None else shell.scripts.get(command_id, "")
-    return {"text": text} if event is not None else {"text": text, "output_objects": shell.written[command_id]}
+    if event is not None or command_id in shell.asking:
+        return {"text": text}
+    return {"text": text, "output_objects": shell.written[command_id]}
 
 
 def _send(shells: Shells, shell: Shell, request: Request, _user: str) -> tuple[int, bytes]:
@@ -228,8 +246,10 @@ def _send(shells: Shells, shell: Shell, request: Request, _user: str) -> tuple[i
         data = base64.b64decode(stream.text or "")
         if shell.pool is not None:
             _feed(shell, data, command_id)
-            if command_id in shell.rows and command_id not in shell.waiting:
-                _told(shells, shell, {**shell.rows.pop(command_id), "output_objects": shell.written[command_id]})
+            done = [one for one in (command_id, *shell.answered) if one in shell.rows and one not in shell.waiting]
+            shell.answered.clear()
+            for one in done:
+                _told(shells, shell, {**shell.rows.pop(one), "output_objects": shell.written[one]})
         elif command_id in shell.stdin:
             shell.stdin[command_id] += data
             if stream.get("End", "").lower() == "true":
@@ -245,7 +265,8 @@ def _signal(_shells: Shells, _shell: Shell, request: Request, _user: str) -> tup
     return 200, answer(request, "<rsp:SignalResponse/>")
 
 
-def _delete(shells: Shells, shell: Shell, request: Request, _user: str) -> tuple[int, bytes]:
+def _delete(shells: Shells, shell: Shell, request: Request, user: str) -> tuple[int, bytes]:
+    sessions.told(shells, "delete", shell, user, request.client)
     with shells.lock:
         shells.by_id.pop(shell.id, None)
     shell.files += [transfers.row(path, bytes(data), to_server=True) for path, data in shell.uploads.by_path.items()]
@@ -292,6 +313,8 @@ def _feed(shell: Shell, data: bytes, command_id: str | None) -> None:
             _begun(shell, event)
         elif isinstance(event, psrpcore.PipelineInputEvent):
             shell.inputs[str(event.pipeline_id).upper()].append(str(event.data))
+        elif isinstance(event, psrpcore.PipelineHostResponseEvent):
+            shell.answered.append(sessions.answered(shell, event.pipeline_id, event.result))
         elif isinstance(event, psrpcore.EndOfPipelineInputEvent):
             _run(shell, shell.waiting.pop(str(event.pipeline_id).upper()))
     while (payload := pool.data_to_send(FRAGMENT_BYTES)) is not None:
@@ -315,6 +338,8 @@ def _begun(shell: Shell, event: psrpcore.CreatePipelineEvent) -> None:
 
 def _run(shell: Shell, event: psrpcore.CreatePipelineEvent) -> None:
     command_id = str(event.pipeline_id).upper()
+    if sessions.begun(shell, event, _script(event)):
+        return
     pipeline = shell.pipelines[command_id]
     pipeline.start()
     written = _results(shell, event, shell.inputs[command_id])

@@ -32,6 +32,8 @@ class Request:
     most_bytes: int
     body: ET.Element
     selectors: dict[str, str]
+    client: str = ""
+    """The address that the request came from."""
 
     @property
     def word(self) -> str:

@@ -136,6 +136,8 @@ def everything(scenario: Scenario, folder: Path) -> tuple[list[Child], dict[str,
         if scenario.kerberos:
             environment = kerberos.prepare(folder)
             children.append(kerberos.start_kdc(folder, environment))
+            if scenario.forged:
+                kerberos.forged_ticket(folder, environment)
         if not scenario.server.down and not scenario.server.absent:
             children.append(server(scenario, folder, environment))
         if scenario.server.absent:

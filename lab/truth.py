@@ -165,7 +165,18 @@ def _inside_tls(path: Path, keylog: Path, tunnelled: set[int]) -> list[dict[str,
     return rows
 
 
-_WHERE_ANY = (("files", "file"), ("operations", "operation"), ("subscriptions", "subscription"), ("deliveries", "delivery"), ("events", "logged"))
+_WHERE_ANY = (
+    ("files", "file"),
+    ("operations", "operation"),
+    ("subscriptions", "subscription"),
+    ("deliveries", "delivery"),
+    ("events", "logged"),
+    ("sessions", "session"),
+    ("errors", "error"),
+    ("objects", "object"),
+    ("records", "record"),
+    ("host_calls", "host_call"),
+)
 """Keys that are there where the server's journal has such rows."""
 MESSAGE_KEYS = (
     "action", "sealed", "request_plain_bytes", "request_plain_sha256", "response_plain_bytes", "response_plain_sha256"

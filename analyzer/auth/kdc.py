@@ -38,6 +38,9 @@ def kdc_messages(pieces: Iterable[KdcPiece]) -> tuple[KdcMessage, ...]:
                 ticket=told.ticket,
                 size=len(piece.raw),
                 server_ns=told.server_ns,
+                etype=told.etype,
+                granting=told.granting,
+                granting_etype=told.granting_etype,
             )
         )
     return tuple(found)

@@ -122,7 +122,7 @@ class Case(CaseTables):
         from analyzer.case.opened import opened_folder
         from analyzer.engine.store import save
 
-        inputs = [capture.path for capture in self.evidence.captures]
+        inputs = self.input_paths()
         about = {**self.manifest(), "show_secrets": show_secrets}
         more = self._contents(keep, show_secrets=show_secrets)
         about["keeps"] = sorted(more)
@@ -274,7 +274,7 @@ class Case(CaseTables):
         from analyzer.case.writing import write_bytes
 
         blocks, count = evidence_slice(self._hashed(self._masked), findings, connections, keylogs)
-        write_bytes(Path(path), blocks, [one.path for one in self.evidence.captures], clobber=clobber)
+        write_bytes(Path(path), blocks, self.input_paths(), clobber=clobber)
         return count
 
     def decrypted(self, path: str | os.PathLike[str], *, connections: Sequence[str] = (), show_secrets: bool = False, clobber: bool = False) -> int:
@@ -295,7 +295,7 @@ class Case(CaseTables):
         wanted = sorted({*connections, *(one for route in routes if set(route) & set(connections) for one in route)})
         result, mask = (self._hashed(self.result), None) if show else (self._hashed(self._masked), self._mask)
         data, count = capture(of_captures(self.cells, result, self._texts, mask, wanted, self.result.commands))
-        write_bytes(Path(path), [data], [one.path for one in self.evidence.captures], clobber=clobber)
+        write_bytes(Path(path), [data], self.input_paths(), clobber=clobber)
         return count
 
     def findings_text(self, *, least: str = "info", width: int = WIDTH, full: bool = False, products: bool = False, colour: bool = False) -> str:

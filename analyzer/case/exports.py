@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from analyzer.exports.registry import Source
+    from analyzer.pseudonyms.texts import Texts
     from analyzer.records.result import Result
     from analyzer.records.wsman import Command
     from analyzer.reports.masking import Mask
@@ -74,3 +75,33 @@ def evidence_slice(result: Result, findings: Sequence[str], connections: Sequenc
         raise UsageError(msg)
     told = pcapng.blocks(slices.items(found, chosen, captures), f"winrm-analyzer {__version__}", chosen.about, "".join(f"{one}\n" for one in lines))
     return told, len(chosen.comments)
+
+
+def slice_with_pseudonyms(
+    original: Result, shared: Result, names: Texts, findings: Sequence[str], connections: Sequence[str]
+) -> tuple[Iterator[bytes], int, tuple[str, ...]]:
+    """As `evidence_slice`, of packets with pseudonyms; besides, what was blanked or left out. ``shared``: the same result with pseudonyms."""
+    from analyzer.engine.packets import packets_of
+    from analyzer.exports import pcapng, slices
+    from analyzer.pseudonyms.slices import Raw, Replacing
+    from analyzer.records.ids import packet_key
+    from analyzer.tables.packets import numbers_by_capture
+    from analyzer.version import __version__
+
+    captures = original.evidence.captures
+    chosen = slices.sliced(shared, findings, connections)
+    wanted = numbers_by_capture(chosen.comments)
+    raw = (Raw(packet_key(place, one.number), one.link_type, one.data) for place, numbers in wanted.items() for one in packets_of(captures[place], numbers))
+    replacing = Replacing(original.evidence, names, raw)
+
+    def made(ordinal: int, numbers: Sequence[int]) -> Iterator[slices.Original]:
+        for one in packets_of(captures[ordinal], numbers):
+            key = packet_key(ordinal, one.number)
+            data = replacing.packet(Raw(key, one.link_type, one.data))
+            if data is not None:
+                yield slices.Original(key, one.ts_ns, one.link_type, data, one.wire_size)
+
+    found = [list(made(ordinal, numbers)) for ordinal, numbers in wanted.items()]
+    written = sum(map(len, found))
+    blocks = pcapng.blocks(slices.items(found, chosen, shared.evidence.captures), f"winrm-analyzer {__version__}", chosen.about)
+    return blocks, written, tuple(replacing.told())

@@ -42,6 +42,7 @@ class Given(NamedTuple):
     ports: tuple[int, ...] = ()
     tls_ports: tuple[int, ...] = ()
     bounds: tuple[str, ...] = ()
+    pseudonyms: str | None = None
     options: tuple[tuple[str, object], ...] = ()
     """Those of the command line that say how captures are read, with their values."""
 
@@ -59,7 +60,7 @@ def recorded(arguments: list[str]) -> list[str]:
 
 def read_any(captures: tuple[str, ...], given: Given) -> api.Case | OpenedCase:
     """A case folder, when it is the only input, else what `read_case` makes of the captures."""
-    if len(captures) == 1 and api.is_case(captures[0]):
+    if len(captures) == 1 and api.is_case(captures[0]) and given.pseudonyms is None:
         _whole(captures[0], given)
         case = opened(captures[0]).hiding(given.secrets, given.keylog, given.keytab, given.mask)
         for failure in case.failures:
@@ -81,8 +82,10 @@ def read_case(captures: tuple[str, ...], given: Given, *, keeps_places: bool = F
     if given.config == CONFIG and "--config" not in dict(given.options):
         remark(f"winrm-analyzer: the settings of {CONFIG} in this folder are used (--no-config leaves them alone)")
     if len(captures) == 1 and api.is_case(captures[0]):
-        return _of_folder(captures[0], given)
-    case = _analyzed(captures, given, keeps_places=keeps_places)
+        case = _of_folder(captures[0], given)
+        return _shared(case, given)
+    case = _analyzed(captures, given, keeps_places=keeps_places and given.pseudonyms is None)
+    case = _shared(case, given)
     for failure in case.failures:
         complain(failure)
     if case.empty:
@@ -112,6 +115,14 @@ def _of_folder(folder: str, given: Given) -> api.Case:
     for failure in case.failures:
         complain(failure)
     return case
+
+
+def _shared(case: api.Case, given: Given) -> api.Case:
+    if given.pseudonyms is None:
+        return case
+    from analyzer.case.shared import with_pseudonyms
+
+    return with_pseudonyms(case, given.pseudonyms)
 
 
 def _analyzed(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False) -> api.Case:

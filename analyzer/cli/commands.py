@@ -22,6 +22,7 @@ from analyzer.cli.options import CONTEXT, LEVELS, fail_on_option, finding_option
 from analyzer.cli.printing import colour, print_with, remark, width, write, write_document, write_to
 from analyzer.cli.program import Program
 from analyzer.cli.query import sql
+from analyzer.cli.restore import restore
 from analyzer.cli.schema import schema
 from analyzer.cli.serve import serve
 from analyzer.cli.settings_file import defaults
@@ -258,6 +259,7 @@ def rules(rules_dirs: tuple[str, ...]) -> int:
 
 
 cli.add_command(report)
+cli.add_command(restore)
 cli.add_command(compare)
 cli.add_command(verify)
 cli.add_command(serve)

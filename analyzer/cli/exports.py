@@ -122,6 +122,11 @@ def pcap(  # noqa: PLR0913  one for each option
         remark(f"{output}: {count:,} packets made of what could be read; open it in Wireshark")
         return exit_code(case, None, strict=strict)
     count = case.slice(output, findings=findings, connections=connections, keylogs=keylogs, clobber=clobber)
+    if given.pseudonyms is not None:
+        for lacking in case.lacks:
+            remark(lacking)
+        remark(f"{output}: {count:,} packets with pseudonyms; {given.pseudonyms} undoes them, so do not share it")
+        return exit_code(case, None, strict=strict)
     more = ", and with keys that open their TLS connections" if keylogs else ""
     remark(f"{output}: {count:,} packets as they were captured, with whatever passwords and keys they hold{more}")
     return exit_code(case, None, strict=strict)

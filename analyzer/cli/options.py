@@ -55,7 +55,7 @@ _events = click.option(
     type=click.Path(exists=True),
     multiple=True,
     metavar="FILE|DIR",
-    help="Join host logs to what the packets show: EVTX, or JSON lines as Winlogbeat, evtx_dump and NXLog write them.",
+    help="Join host logs to what the packets show: EVTX, JSON lines of Winlogbeat, evtx_dump or NXLog, logs of Zeek or Suricata.",
 )
 _proxy = click.option("--proxy", metavar="NAME", help="The proxy's product, such as nginx or haproxy: advice then names its settings.")
 _config = click.option(
@@ -81,6 +81,12 @@ _mask = click.option(
     default="usual",
     show_default=True,
     help="What is masked in texts: what looks like a password or key, best effort; or all arguments of commands.",
+)
+_pseudonyms = click.option(
+    "--pseudonyms",
+    type=click.Path(dir_okay=False),
+    metavar="KEYFILE",
+    help="Replace names, addresses and what was typed, for sharing, by this key file, which is made where it is missing. Keep it: it undoes them.",
 )
 _no_config = click.option("--no-config", is_flag=True, expose_value=False, help="Leave the settings alone that the working folder has (winrm-analyzer.toml).")
 _file = click.Path(exists=True, dir_okay=False)
@@ -134,7 +140,7 @@ def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
         given = Given(**{name: options.pop(name) for name in Given._fields if name in options}, options=_typed(Given._fields))
         return command(given=given, **options)
 
-    settings = (_strict, _no_config, _limit, _config, _proxy, _mask, _events, _sigma, rules_option)
+    settings = (_strict, _pseudonyms, _no_config, _limit, _config, _proxy, _mask, _events, _sigma, rules_option)
     for option in (*reversed(_said), *settings, _keytab, _keylog, _secrets, _tls_port, *reversed(_part), _scope):
         collected = option(collected)
     return collected

@@ -14,8 +14,8 @@ _STEPS = 20_000
 """Of one client."""
 _TLS = ("version", "cipher", "certificate_subject", "certificate_validity", "name_matches")
 _ASKS = ("401", "407")
-TRAVEL = ("request's HTTP version", "response's HTTP version", "forwarded as", "header fields that the proxy changed")
-"""Details of how a request travelled."""
+TRAVEL = ("request's HTTP version", "response's HTTP version", "forwarded as", "header fields that the proxy changed", "encryption type of the ticket")
+"""Details of how a request travelled, and what with."""
 _FATES = {"refused": "answered", "fault": "answered", "error_by_server": "server answered", "error_by_proxy": "proxy answered", "cut": "cut by a close"}
 
 
@@ -131,6 +131,8 @@ class _Walk:
         if silent and not number(row, "client_bytes"):
             outcome = "refused (reset)" if close == "reset" else "never answered"
             outcome = f"{outcome}, ICMP {row['icmp']}" if row["icmp"] else outcome
+        if row["socks_version"]:
+            outcome += f", SOCKS {text(row, 'socks_version')}{' with a user name' if row['socks_user'] else ''}"
         path = "direct" if row["role"] == "direct" else "through a proxy"
         details = (("path", path), ("server port", text(row, "server_port")), ("smallest TTL of the server", text(row, "server_ttl")))
         return Step("connect", "connection", outcome, frozenset({name}), text(row, "packets"), text(row, "capture"), number(row, "first_time"), (), details)
@@ -158,6 +160,7 @@ class _Walk:
             ("offers", text(own, "offers")),
             ("round trips", text(row, "round_trips")),
             ("service name (SPN)", text(own, "spn") or text(own, "target_name")),
+            ("encryption type of the ticket", text(own, "etype")),
             ("message encryption agreed", "" if own.get("sealing") is None else "yes" if own["sealing"] else "no"),
             *self._way(first),
         )

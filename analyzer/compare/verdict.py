@@ -95,6 +95,7 @@ def _verdict(made: Aligned, left: Rows, right: Rows, named: Sequence[Named]) -> 
         return
     if made.first is None:
         yield f"The clients did the same in both cases, with the same outcome: {len(made.pairs):,} steps."
+        yield from _alone(left, right)
         return
     pair = made.pairs[made.first]
     if pair.same:
@@ -112,6 +113,17 @@ def _verdict(made: Aligned, left: Rows, right: Rows, named: Sequence[Named]) -> 
     for name, step, rows in ((left.name, _next(made, "left"), left), (right.name, _next(made, "right"), right)):
         yield f"Then in {name}: {_told(step, rows)}." if step is not None else f"Then in {name}: nothing more of this client."
     yield from _finding(named)
+
+
+def _alone(left: Rows, right: Rows) -> Iterator[str]:
+    """Where all steps agree: the most severe finding that only one of them has, of the second case first."""
+    for rows, others in ((right, left), (left, right)):
+        known = {text(row, "rule") for row in others.table("findings")}
+        own = [row for row in rows.table("findings") if row["severity"] in _LEVELS and text(row, "rule") not in known and not row["explained_by"]]
+        if own:
+            first = min(own, key=_rank)
+            yield f"Only {rows.name} has finding {text(first, 'finding_id')}: {text(first, 'title').rstrip('.')}."
+            return
 
 
 def _common(pair: Pair, left: str, right: str) -> str:

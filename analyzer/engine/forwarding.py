@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from analyzer.psrp.shells import Place
+from analyzer.psrp.parts import Place
 from analyzer.records.evidence import Evidence
 from analyzer.records.forwarding import Acknowledged, Delivery, ForwardedEvent, ForwardHalf, Forwarding, Kind, Subscribed, Subscription
 from analyzer.records.http import Exchange, Request, Response

@@ -15,8 +15,10 @@ from analyzer.settings import Limits
 
 def with_host_logs(result: Result, paths: Sequence[str], limits: Limits) -> Result:
     """The result with what these files, and the files in these folders, hold of its connections, logons and shells. `InputError`: one cannot be opened."""
+    ours = (result.evidence.connections[name] for name in result.evidence.winrm if name in result.evidence.connections)
+    hosts = frozenset(end.host for one in ours for end in (one.client, one.server))
     try:
-        read = read_logs(paths, limits)
+        read = read_logs(paths, limits, hosts)
     except OSError as error:
         msg = f"{error.filename}: {error.strerror}"
         raise InputError(msg) from error

@@ -44,6 +44,7 @@ def with_keys(
 
 def _named(spoken: Conversation, proofs: Mapping[str, Proof], tickets: Mapping[bytes, Learnt], by_message: Mapping[str, str]) -> Conversation:
     tag: str | None = None
+    learnt: Learnt | None = None
     proof = proofs.get(spoken.id)
     if proof is not None and proof.secret is not None:
         tag = proof.secret.tag
@@ -52,7 +53,7 @@ def _named(spoken: Conversation, proofs: Mapping[str, Proof], tickets: Mapping[b
         tag = None if learnt is None or learnt.client is None else learnt.tag
     if tag is None and spoken.mechanism.lasting:
         tag = next((by_message[identity] for identity in spoken.exchanges if identity in by_message), None)
-    return spoken if tag is None else replace(spoken, secret=tag)
+    return spoken if tag is None else replace(spoken, secret=tag, ticket_lasts=None if learnt is None else learnt.lasts)
 
 
 def _tickets(spoken: Conversation) -> Iterator[bytes]:

@@ -162,6 +162,23 @@ def _lost(evidence: Evidence, messages: Mapping[str, Message], asked: Operation,
     return Operation(message.id, exchange.id, from_client=False, ts_ns=response.first_ns, packets=response.packets, name="", missing=lacking, lost=True)
 
 
+def known_by_answers(evidence: Evidence, operations: Iterable[Operation]) -> list[Operation]:
+    """Answers of connections on which nothing names a shell: they belong to a shell that is known by them alone, and has the connection's id."""
+    found = list(operations)
+    named = {_connection(evidence, one) for one in found if one.shell_id}
+    telling = {_connection(evidence, one) for one in found if one.name in ("CommandResponse", "ReceiveResponse") and (one.streams or one.command_id)} - named
+
+    def place(one: Operation) -> Operation:
+        home = _connection(evidence, one)
+        return replace(one, shell_id=home) if home in telling and not one.from_client and one.name in _WITHOUT_SHELL else one
+
+    return [place(one) for one in found] if telling else found
+
+
+def _connection(evidence: Evidence, operation: Operation) -> str:
+    return evidence.exchanges[operation.exchange].connection
+
+
 def between(evidence: Evidence, operations: Iterable[Operation]) -> Iterator[Operation]:
     """For each hole between two requests of a connection, or behind the last, of which no exchange shows anything: an operation that says so. It is taken for
     one of the shell and command that the request before it named. Its exchange is that one's with a plus sign."""

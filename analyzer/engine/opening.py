@@ -16,16 +16,16 @@ from analyzer.engine.budget import OPENING, UNBOUNDED, Budget
 from analyzer.engine.forks import spread
 from analyzer.engine.forwarding import forwarding
 from analyzer.engine.kept import affordable, too_much, unlooked
-from analyzer.engine.missing import between, by_one_clock, missing_of, with_lost
+from analyzer.engine.missing import between, by_one_clock, known_by_answers, missing_of, with_lost
 from analyzer.engine.operations import Found, operations
 from analyzer.engine.room import room_of, too_large
+from analyzer.engine.shell_limits import reached
 from analyzer.engine.sides import place_of, sides_of
 from analyzer.engine.ticketing import NOBODY, Named
 from analyzer.formats.content import Room, codings, unpacked
 from analyzer.formats.holes import Holed, shown, text_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog, key_log
-from analyzer.psrp.layers import MOST as MOST_OF_LAYERS
 from analyzer.psrp.methods import ran
 from analyzer.psrp.shells import Built, shells
 from analyzer.records.auth import Audience, Conversation, CredsspFacts, Identity, Mechanism, Outcome
@@ -49,6 +49,7 @@ from analyzer.wsman.copies import once
 from analyzer.wsman.envelope import decoded, described_text, encoding_of, over
 from analyzer.wsman.forwarding import forward_half
 from analyzer.wsman.invoke import invoked
+from analyzer.wsman.properties import listed
 from analyzer.wsman.structure import seen
 from analyzer.wsman.winrs import operation
 
@@ -93,6 +94,8 @@ class _Read(Struct, frozen=True, gc=False):
     """What methods of CIM classes ran, by exchange."""
     cim: dict[str, list[CimHalf]]
     """What else is asked of resources, and answered, by exchange."""
+    listings: list[Operation]
+    """What servers say of shells where they are asked for them."""
     forwarded: dict[str, list[ForwardHalf]]
     """What sources of events and collectors said to each other, by exchange."""
 
@@ -153,11 +156,14 @@ def contents(
         clients.update(one.clients)
         shell_operations.update(one.operations)
     ordered = {identity: shell_operations[identity] for identity in evidence.exchanges if identity in shell_operations}
-    kept, heavy = affordable(once(evidence, messages, with_lost(evidence, messages, ordered)).operations, evidence, limits)
+    once_each = known_by_answers(evidence, once(evidence, messages, with_lost(evidence, messages, ordered)).operations)
+    kept, heavy = affordable(once_each, evidence, limits)
     kept += between(evidence, kept)
     sides = sides_of(evidence)
     places = {item.exchange: place_of(evidence, evidence.exchanges[item.exchange.rstrip("+")], clients, sides) for item in kept}
-    built = shells(by_one_clock(evidence, kept), places, limits.object_bytes)
+    listings = sorted((listing for one in read for listing in one.listings), key=lambda one: (one.ts_ns, one.message))
+    places |= {item.exchange: place_of(evidence, evidence.exchanges[item.exchange], clients, sides) for item in listings}
+    built = shells(by_one_clock(evidence, kept), places, limits.object_bytes, listings)
     if methods:
         own = once(evidence, messages, {identity: methods[identity] for identity in evidence.exchanges if identity in methods}).operations
         called = ran(own, {item.exchange: place_of(evidence, evidence.exchanges[item.exchange], clients, sides) for item in own})
@@ -171,17 +177,8 @@ def contents(
     if late:
         first = evidence.captures[0].ordinal if evidence.captures else None
         told += (Issue("wsman.limit", f"{budget.told()}: {late} messages were not looked at for commands and their output", capture=first, repeats=late),)
-    told += tuple(_layers_cut(one) for one in built.commands if one.decoded is not None and len(one.decoded) >= MOST_OF_LAYERS)
-    limit = f"object_bytes={limits.object_bytes}"
-    told += tuple(Issue("wsman.limit", f"{limit}: {one.cut} objects of shell {one.id} are longer", capture=one.capture) for one in built.shells if one.cut)
-    told += (*other.issues, *events.issues)
+    told += (*reached(built, limits), *other.issues, *events.issues)
     return Contents(messages, clients, built.shells, built.commands, _credssp(tools) if tools.keys else {}, told, other.operations, events.forwarding)
-
-
-def _layers_cut(command: Command) -> Issue:
-    number = key_number(command.packets[0]) if command.packets else None
-    told = f"layers={MOST_OF_LAYERS} characters: what is encoded in command {command.id} was decoded up to there"
-    return Issue("wsman.limit", told, command.id, command.capture, number)
 
 
 def _credssp(tools: _Tools) -> dict[str, CredsspFacts]:
@@ -218,7 +215,7 @@ def _groups(evidence: Evidence) -> list[list[Talk]]:
 def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read:
     """``compressed``: what is known of shells from elsewhere."""
     evidence = tools.evidence
-    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], 0, defaultdict(list), defaultdict(list), defaultdict(list))
+    out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], 0, defaultdict(list), defaultdict(list), [], defaultdict(list))
     rooms = {talk.connection.id: Room(room_of(talk.connection, tools.limits)) for talk in talks}
     late = 0
     for place, (message, known, text) in enumerate(_texts(tools, talks, out.messages, out.clients, rooms)):
@@ -246,6 +243,8 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
                 out.cim[full.exchange].append(half_of)
             if told is not None:
                 out.forwarded[full.exchange].append(told)
+            if own := listed(full, text):
+                out.listings.append(Operation(full.id, full.exchange, False, *half, "listing", said=own))  # noqa: FBT003
         if found is not None and status not in _NOT_LOOKED_AT:
             lacking = missing_of(evidence, full)
             found = found if lacking == 0 else replace(found, missing=lacking, unproved=full.protection is Protection.SEALED)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from msgspec.json import decode
 
-from analyzer.psrp.shells import Place
+from analyzer.psrp.parts import Place
 from analyzer.records.evidence import Evidence
 from analyzer.records.ids import key_capture, response_id
 from analyzer.records.issues import Issue

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from analyzer.psrp.shells import Place
+from analyzer.psrp.parts import Place
 from analyzer.records.auth import Audience, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange

@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 from msgspec.json import decode
 
+from analyzer.hostlogs.sensed import of_sensors
 from analyzer.hostlogs.service import Where, of_service
 from analyzer.records.evidence import Evidence
 from analyzer.records.hostlogs import HostEvent, HostJoin, Joined
+from analyzer.records.sessions import said
 from analyzer.records.story import Logon
 from analyzer.records.transport import Connection
 
@@ -47,6 +49,7 @@ def joined(evidence: Evidence, events: Sequence[HostEvent]) -> tuple[HostJoin, .
     made.processes()
     made.below()
     made.service()
+    made.found += of_sensors(evidence, events, made.ours, made.names)
     order = {(one.file, one.place): place for place, one in enumerate(events)}
     return tuple(sorted(made.found, key=lambda one: (order[one.event.file, one.event.place], one.subject or "")))
 
@@ -172,25 +175,32 @@ class _Joining:
 
     def processes(self) -> None:
         """4688 and Sysmon 1 of the programs that shells run in: the shell whose beginning it is, or the connection where no shell could be read."""
-        begun: dict[str, list[tuple[str, str, int, int, str | None]]] = defaultdict(list)
+        begun: dict[str, list[tuple[str, str, int, str | None, int | None]]] = defaultdict(list)
         read = {name for shell in self.evidence.shells for name in shell.connections}
         for shell in self.evidence.shells:
             if shell.kind in _HOSTED.values():
-                begun[shell.server].append((shell.id, shell.kind, shell.first_ns, shell.first_ns, shell.user))
+                told = said(shell.facts, "ProcessId", by_client=False) or ""
+                begun[shell.server].append((shell.id, shell.kind, shell.first_ns, shell.user, int(told) if told.isascii() and told.isdigit() else None))
         for connection in self._beginnings():
             if connection.id not in read:
-                begun[connection.server.host].append((connection.id, "", connection.first_ns, connection.first_ns, None))
+                begun[connection.server.host].append((connection.id, "", connection.first_ns, None, None))
         for event in self.events:
             kind = _HOSTED.get(_program(event)) if event.parent_id is not None and event.process_id else None
             if kind is None:
                 continue
             host = self.address(event)
-            near = [one for one in begun.get(host or "", ()) if one[1] in ("", kind) and self.is_near(event, host, one[2], one[3])]
+            near = [one for one in begun.get(host or "", ()) if one[1] in ("", kind) and self.is_near(event, host, one[2], one[2])]
+            named = [one for one in near if one[4] == event.process_id]
+            if named:
+                self.add(event, Joined.PROCESS, named[0][0], "process id that the server tells its client, and time", _DONE, named[0][2])
+                self.processes_of.setdefault((event.computer.lower(), event.process_id or 0), named[0][0])
+                continue
+            near = [one for one in near if one[4] is None]  # the others' processes are known to be other ones
             if not near:
                 if host is not None:
                     self.add(event, Joined.NOT_SEEN, None, "a shell's process whose beginning the packets do not show", _BY_ONLY)
                 continue
-            subject, _, first, _, user = min(near, key=lambda one: abs(one[2] - event.time_ns))
+            subject, _, first, user, _ = min(near, key=lambda one: abs(one[2] - event.time_ns))
             same = user is not None and (event.user or "").rpartition("\\")[2].lower() == _user(user)
             alone = len(near) == 1
             words = "server, program, user and time" if same else "server, program and time"

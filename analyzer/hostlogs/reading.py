@@ -3,6 +3,7 @@
     Winlogbeat and Elastic         {"@timestamp": …, "winlog": {"event_id": …, "event_data": {…}}}
     evtx_dump, the library evtx    {"Event": {"System": {…}, "EventData": {…}}}
     NXLog, OTRF's data sets        {"EventID": …, "Channel": …, "Hostname": …, "EventTime": …, fields of the event}
+    Zeek, Suricata                 records of network sensors (`sensors`)
 
 What is no event of a kind that is looked at is counted and passed over; what cannot be read is an issue. EventTime of NXLog has no zone: it is the one, in
 quarters of an hour, that brings it before the time at which the event was received.
@@ -19,6 +20,7 @@ from msgspec.json import decode, encode
 
 from analyzer.formats.instants import instant
 from analyzer.hostlogs.files import Line, files, is_event_log, lines
+from analyzer.hostlogs.sensors import Tsv, eve_event, is_of_a_sensor, names_one_of, zeek_event
 from analyzer.records.hostlogs import HostEvent
 from analyzer.records.issues import Issue
 from analyzer.settings import Limits
@@ -44,8 +46,11 @@ class Read(NamedTuple):
     issues: tuple[Issue, ...]
 
 
-def read_logs(paths: Iterable[str], limits: Limits) -> Read:
-    """The events of files and of the files in folders, in order of time. `OSError`: a path is not there."""
+def read_logs(paths: Iterable[str], limits: Limits, hosts: frozenset[str] | None = None) -> Read:
+    """The events of files and of the files in folders, in order of time. `OSError`: a path is not there.
+
+    ``hosts``: of the records of sensors, which tell of all that passes, only those that name one of these addresses.
+    """
     kept: list[HostEvent] = []
     issues: list[Issue] = []
     names: list[str] = []
@@ -54,13 +59,14 @@ def read_logs(paths: Iterable[str], limits: Limits) -> Read:
         names.append(path.name)
         problems: Counter[tuple[str, str]] = Counter()
         places: Counter[str] = Counter()
+        tables: dict[str, Tsv] = {}
         for name, raw, unread in _records(path, limits):
             places[name] += 1
             total += raw is not None
-            event, problem = (None, unread) if raw is None else _event(raw, name, places[name])
+            event, problem = (None, unread) if raw is None else _event(raw, name, places[name], tables)
             if problem:
                 problems[name, problem] += 1
-            if event is not None:
+            if event is not None and (hosts is None or event.sensor is None or names_one_of(event, hosts)):
                 if len(kept) >= limits.host_events:
                     problems[name, f"host_events={limits.host_events}: later events were not read"] += 1
                     break
@@ -94,8 +100,10 @@ def _evtx(path: Path) -> Iterator[tuple[bytes | None, str]]:
         yield None, f"no event log that can be read ({error})"
 
 
-def _event(raw: bytes, name: str, place: int) -> tuple[HostEvent | None, str]:
-    """The event of a line, where it is of a kind that is looked at; and what is wrong with the line."""
+def _event(raw: bytes, name: str, place: int, tables: dict[str, Tsv]) -> tuple[HostEvent | None, str]:
+    """The event of a line, where it is of a kind that is looked at; and what is wrong with the line. ``tables``: the tab-separated logs, by file."""
+    if raw.startswith(b"#separator") or name in tables:
+        return _row(raw.decode("utf-8", "replace").rstrip("\r\n"), name, place, tables.setdefault(name, Tsv()))
     try:
         found: Any = decode(raw.removeprefix(b"\xef\xbb\xbf"))
     except (DecodeError, UnicodeDecodeError, RecursionError):
@@ -103,7 +111,23 @@ def _event(raw: bytes, name: str, place: int) -> tuple[HostEvent | None, str]:
     if not isinstance(found, dict):
         return None, "lines that are no JSON objects"
     told = _winlog(found) or _system(found) or _flat(found)
-    return (None, "lines that are no events of Windows") if told is None else (_made(told, name, place), "")
+    if told is not None:
+        return _made(told, name, place), ""
+    sensed = zeek_event(found, "", name, place) or eve_event(found, name, place)
+    if sensed is not None or is_of_a_sensor(found):
+        return sensed, ""
+    return None, "lines that are no events of Windows"
+
+
+def _row(line: str, name: str, place: int, table: Tsv) -> tuple[HostEvent | None, str]:
+    """A line of a tab-separated log of Zeek."""
+    if line.startswith("#"):
+        table.header(line)
+        return None, ""
+    found = table.record(line)
+    if found is None:
+        return None, "lines with other fields than the log's first lines say"
+    return zeek_event(found, table.path, name, place), ""
 
 
 class _Told(NamedTuple):

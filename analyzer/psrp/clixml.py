@@ -25,7 +25,7 @@ _PRIMITIVE = (
     r"(?:/>|>([^<>]*)</\1>)\s*+(?:</Objs>)?\s*+$"
 )
 _TO_STRING = re.compile(r"<ToString>([^<>]*)</ToString>")
-_SECURE = "<SecureString, encrypted>"
+SECURE = "<SecureString, encrypted>"
 _LIMIT = 32 << 20
 _DEPTH = 64
 """Objects in objects that are shown; what lies deeper is shown as an ellipsis."""
@@ -79,11 +79,12 @@ def tree(text: str) -> ET.Element | None:
         return None
 
 
-def _local(element: ET.Element) -> str:
+def local(element: ET.Element) -> str:
+    """Its name without the namespace."""
     return element.tag.rpartition("}")[2]
 
 
-def _named(element: ET.Element, name: str) -> ET.Element | None:
+def named(element: ET.Element, name: str) -> ET.Element | None:
     """The first member called ``name``, at any depth but nearest first."""
     waiting = deque([element])
     while waiting:
@@ -96,13 +97,13 @@ def _named(element: ET.Element, name: str) -> ET.Element | None:
 
 def value(element: ET.Element | None, depth: int = _DEPTH) -> str:
     """A value as text: a primitive's own text, an object's ToString, a list's items, in the manner of PowerShell."""
-    if element is None or _local(element) == "Nil":
+    if element is None or local(element) == "Nil":
         return ""
     if not depth:
         return "…"
-    kind = _local(element)
+    kind = local(element)
     if kind == "SS":
-        return _SECURE
+        return SECURE
     if kind == "B":
         return "True" if (element.text or "").strip().lower() == "true" else "False"
     if kind != "Obj":
@@ -111,15 +112,15 @@ def value(element: ET.Element | None, depth: int = _DEPTH) -> str:
 
 
 def _object(element: ET.Element, depth: int) -> str:
-    members = [child for group in element if _local(group) in ("MS", "Props") for child in group if child.get("N")]
-    printed = next((child for child in element if _local(child) == "ToString"), None)
-    if printed is not None and not any(_local(member) == "SS" for member in members):  # a credential prints itself as its type
+    members = [child for group in element if local(group) in ("MS", "Props") for child in group if child.get("N")]
+    printed = next((child for child in element if local(child) == "ToString"), None)
+    if printed is not None and not any(local(member) == "SS" for member in members):  # a credential prints itself as its type
         return string(printed.text or "")
     for child in element:
-        if _local(child) in ("LST", "IE", "STK", "QUE"):
+        if local(child) in ("LST", "IE", "STK", "QUE"):
             return ", ".join(value(item, depth) for item in child)
-        if _local(child) == "DCT":
-            return "; ".join(f"{value(_named(entry, 'Key'), depth)}={value(_named(entry, 'Value'), depth)}" for entry in child)
+        if local(child) == "DCT":
+            return "; ".join(f"{value(named(entry, 'Key'), depth)}={value(named(entry, 'Value'), depth)}" for entry in child)
     return "; ".join(f"{member.get('N')}={value(member, depth)}" for member in members)
 
 
@@ -128,10 +129,10 @@ def pipeline(text: str) -> str | None:
     root = tree(text)
     if root is None:
         return _in_pieces(text)
-    commands = _named(root, "Cmds")
+    commands = named(root, "Cmds")
     if commands is None:
         return None
-    return " | ".join(_command(item) for group in commands if _local(group) == "LST" for item in group)
+    return " | ".join(_command(item) for group in commands if local(group) == "LST" for item in group)
 
 
 def _in_pieces(text: str) -> str | None:
@@ -163,25 +164,25 @@ def _without_markup(content: str) -> str:
 def metadata(text: str) -> str | None:
     """A GET_COMMAND_METADATA message (MS-PSRP 2.2.2.14): the names that it asks for."""
     root = tree(text)
-    return None if root is None else f"GET_COMMAND_METADATA {value(_named(root, 'Name'))}".rstrip()
+    return None if root is None else f"GET_COMMAND_METADATA {value(named(root, 'Name'))}".rstrip()
 
 
 def _command(item: ET.Element) -> str:
-    words = [value(_named(item, "Cmd"))]
-    arguments = _named(item, "Args")
+    words = [value(named(item, "Cmd"))]
+    arguments = named(item, "Args")
     for group in () if arguments is None else arguments:
-        if _local(group) == "LST":
+        if local(group) == "LST":
             words.extend(word for argument in group for word in _argument(argument))
     return " ".join(word for word in words if word)
 
 
 def _argument(argument: ET.Element) -> Iterator[str]:
-    members = {child.get("N"): child for group in argument if _local(group) == "MS" for child in group}
+    members = {child.get("N"): child for group in argument if local(group) == "MS" for child in group}
     name = value(members.get("N"))
     if name:
         yield name if name.startswith("-") else f"-{name}"
     content = members.get("V")
-    if content is not None and _local(content) != "Nil":
+    if content is not None and local(content) != "Nil":
         yield value(content)
 
 
@@ -196,7 +197,7 @@ def shown(text: str) -> str:
     root = tree(text)
     if root is None and text.startswith("<S>") and has_holes(text) and all(c in (d, HOLE) for c, d in zip(text[-4:], "</S>", strict=False)):
         return string(text[3:-4])  # a string whose end is missing
-    return text if root is None else value(root[0] if _local(root) == "Objs" and len(root) else root)
+    return text if root is None else value(root[0] if local(root) == "Objs" and len(root) else root)
 
 
 def record(text: str, *names: str) -> str:
@@ -205,7 +206,7 @@ def record(text: str, *names: str) -> str:
     if root is None:
         return text
     for name in names:
-        found = _named(root, name)
+        found = named(root, name)
         if found is not None and value(found):
             return value(found)
     return value(root)
@@ -216,8 +217,8 @@ def error(text: str) -> str:
     root = tree(text)
     if root is None:
         return text
-    message = value(_named(root, "ErrorDetails_Message")) or value(root)
-    identity = value(_named(root, "FullyQualifiedErrorId"))
+    message = value(named(root, "ErrorDetails_Message")) or value(root)
+    identity = value(named(root, "FullyQualifiedErrorId"))
     return f"{message} [{identity}]" if identity and identity != message else message
 
 
@@ -226,7 +227,7 @@ def progress(text: str) -> str:
     root = tree(text)
     if root is None:
         return text
-    words = [value(_named(root, name)) for name in ("Activity", "StatusDescription", "PercentComplete")]
+    words = [value(named(root, name)) for name in ("Activity", "StatusDescription", "PercentComplete")]
     percent = f"{words[2]} %" if words[2] not in ("", "-1") else ""
     return " - ".join(word for word in (words[0], words[1], percent) if word)
 
@@ -236,8 +237,8 @@ def host_call(text: str) -> str:
     root = tree(text)
     if root is None:
         return text
-    method = _named(root, "mi")
-    return f"{value(method)}({value(_named(root, 'mp'))})"
+    method = named(root, "mi")
+    return f"{value(method)}({value(named(root, 'mp'))})"
 
 
 def state(text: str) -> tuple[str, str]:
@@ -245,8 +246,8 @@ def state(text: str) -> tuple[str, str]:
     root = tree(text)
     if root is None:
         return "", ""
-    number = value(_named(root, "PipelineState"))
-    failure = _named(root, "ExceptionAsErrorRecord")
+    number = value(named(root, "PipelineState"))
+    failure = named(root, "ExceptionAsErrorRecord")
     return _STATES.get(number, number), "" if failure is None else value(failure)
 
 

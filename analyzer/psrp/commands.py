@@ -27,6 +27,7 @@ class Building(Struct):
     user: str | None = None
     exchanges: tuple[str, ...] = ()
     unproved: bool = False
+    nested: bool = False
     outputs: list[OutputRun] = field(default_factory=list)
     missing: list[Missing] = field(default_factory=list)
     decoders: dict[str, codecs.IncrementalDecoder] = field(default_factory=dict)
@@ -50,11 +51,14 @@ class Building(Struct):
         """Something was said of it."""
         self.last_ns = max(self.last_ns, operation.ts_ns)
 
-    def add(self, stream: str, text: str, size: int, operation: Operation, *, unproved: bool = False) -> None:
+    def add(
+        self, stream: str, text: str, size: int, operation: Operation, *, unproved: bool = False, types: str | None = None, json: str | None = None
+    ) -> None:
         """A piece of a stream, whose text may have holes."""
         told, holes = shown(text)
         unproved = unproved or operation.unproved
-        self.outputs.append(OutputRun(stream, operation.ts_ns, operation.packets, told, (len(told),), (size,), not holes, holes, unproved))
+        run = OutputRun(stream, operation.ts_ns, operation.packets, told, (len(told),), (size,), not holes, holes, unproved, types, json)
+        self.outputs.append(run)
 
     def lacks(self, what: str, size: int | None, operation: Operation) -> None:
         """Something of it is not in the capture."""
@@ -97,6 +101,7 @@ def finished(building: Building, number: int, shell: str, kind: str, server: str
         missing=tuple(_missing(building, outputs.runs)),
         holes=holes,
         unproved=building.unproved,
+        nested=building.nested,
     )
 
 

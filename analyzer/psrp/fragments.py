@@ -95,6 +95,14 @@ class Found(NamedTuple, Generic[Place]):
     places: tuple[Place, ...]
 
 
+def begins(data: bytes) -> bool:
+    """Bytes of a stream that can only be fragments of PSRP: text of a command begins with no zeros. Objects are counted from 1."""
+    if len(data) < _HEADER.size + _MESSAGE.size or any(data[:4]):
+        return False
+    _, number, flags, size = _HEADER.unpack_from(data)
+    return flags <= 3 and (bool(flags & 1) == (number == 0)) and size > 0 and (number > 0 or _MESSAGE.unpack_from(data, _HEADER.size)[1] in TYPES)
+
+
 class _Object(Struct, Generic[Place]):
     """The fragments of one object by number; ``last`` is the number of the one with the end flag. ``owner``: the command that they travelled under."""
 

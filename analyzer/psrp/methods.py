@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from analyzer.formats.holes import shown
 from analyzer.psrp.layers import opened
-from analyzer.psrp.shells import Place
+from analyzer.psrp.parts import Place
 from analyzer.records.wsman import Command, Missing, Operation, OutputRun, Outputs, Shell
 
 _REFUSED = 400

@@ -8,62 +8,27 @@ is a new shell or command, and an answer belongs to what the id stood for when i
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from msgspec import Struct, field
+from msgspec.structs import replace
 
 from analyzer.formats.holes import Holed, bytes_of, joined
-from analyzer.psrp import clixml
+from analyzer.psrp import clixml, errors, session
 from analyzer.psrp.commands import Building, finished
-from analyzer.psrp.fragments import Defragmenter, Found, PsMessage, Strings
+from analyzer.psrp.fragments import Defragmenter, Found, PsMessage, Strings, begins
+from analyzer.psrp.parts import OpenShell as _Shell
+from analyzer.psrp.parts import Pair as _Pair
+from analyzer.psrp.parts import Place
+from analyzer.psrp.streams import BEGINNINGS, is_shown, readable, shown
 from analyzer.records.wsman import BETWEEN, Command, Missing, Operation, OutputRun, Shell
 
 _POWERSHELL = "/powershell/"
 _INPUTS = ("stdin", "pr")
 _REFUSED = 400
-
-
-class Place(NamedTuple):
-    """Where an exchange belongs: its connection, hosts, the user (None: not visible), the capture's ordinal."""
-
-    connection: str
-    client: str
-    server: str
-    user: str | None
-    capture: int
-
-
-class _Shell(Struct):
-    id: str
-    place: Place
-    first_ns: int
-    last_ns: int
-    packets: tuple[int, ...]
-    sent: Defragmenter[Operation]
-    received: Defragmenter[Operation]
-    kind: str = "winrs"
-    resource_uri: str | None = None
-    code_page: int | None = None
-    created: bool = False
-    connections: dict[str, None] = field(default_factory=dict)
-    users: dict[str, None] = field(default_factory=dict)
-    exchanges: dict[str, None] = field(default_factory=dict)
-    commands: list[Building] = field(default_factory=list)
-    current: dict[str, Building] = field(default_factory=dict)
-    missing: list[Missing] = field(default_factory=list)
-
-
-class _Pair(Struct):
-    """A request and its response. ``shell`` and ``command`` are what the ids that they name stood for when the request was made."""
-
-    asked: Operation | None
-    answered: Operation | None
-    place: Place
-    shell_id: str
-    command_id: str | None
-    shell: _Shell | None = None
-    command: Building | None = None
+_WHOLE = ("exchange", "request")
+"""What is missing where a whole use of a command's id may be."""
+_NESTED = '<B N="IsNested">true</B>'
 
 
 class Built(NamedTuple):
@@ -73,11 +38,14 @@ class Built(NamedTuple):
     commands: tuple[Command, ...]
 
 
-def shells(operations: Iterable[Operation], places: Mapping[str, Place], object_bytes: int = 64 << 20) -> Built:
-    """``operations`` of one or more clients, each message once; ``places`` by exchange id; ``object_bytes``: how much is kept of one object."""
+def shells(operations: Iterable[Operation], places: Mapping[str, Place], object_bytes: int = 64 << 20, listings: Iterable[Operation] = ()) -> Built:
+    """``operations`` of one or more clients, each message once; ``places`` by exchange id; ``object_bytes``: how much is kept of one object; ``listings``: what
+    servers say of shells in answer to Get, Enumerate and Pull."""
     known: dict[tuple[str, str], list[_Shell]] = {}
     for operation, pair in _in_order(operations, places):
         _operation(_shell_of(known, pair, operation, object_bytes), pair, operation)
+    for listing in listings:
+        _listed(known, listing, places[listing.exchange])
     made = sorted((shell for uses in known.values() for shell in uses), key=lambda shell: (shell.first_ns, shell.id))
     numbers = {id(shell): number for uses in known.values() for number, shell in enumerate(uses, 1)}
     found: list[Shell] = []
@@ -148,17 +116,31 @@ def _refused(pair: _Pair) -> bool:
     return asked is not None and (asked.status or 0) >= _REFUSED
 
 
+def _listed(known: Mapping[tuple[str, str], Sequence[_Shell]], listing: Operation, place: Place) -> None:
+    """What a server says of a shell: of the last one that had begun under the id by then."""
+    for identity, properties in listing.said:
+        uses = known.get((place.server, identity or ""), ())
+        begun = [shell for shell in uses if shell.first_ns <= listing.ts_ns] or uses[:1]
+        if begun:
+            begun[-1].history.told(properties, listing, by_client=False)
+
+
 def _operation(shell: _Shell, pair: _Pair, operation: Operation) -> None:
     shell.last_ns = max(shell.last_ns, operation.ts_ns)
     shell.resource_uri = shell.resource_uri or operation.resource_uri
     shell.code_page = shell.code_page if operation.code_page is None else operation.code_page
-    if operation.creation or _POWERSHELL in (operation.resource_uri or "").lower():
+    by_answers = shell.resource_uri is None and not operation.from_client and any(begins(piece.data) for piece in operation.streams)
+    if operation.creation or by_answers or _POWERSHELL in (operation.resource_uri or "").lower():
         shell.kind = "powershell"
     if operation.lost:
         if pair.command is None and pair.command_id is not None:
             pair.command = _current(shell, pair.command_id, operation)
         _lacks(shell, pair, operation)
         return
+    for _, properties in operation.said:
+        shell.history.told(properties, operation, by_client=operation.from_client)
+    if operation.from_client:
+        shell.history.asked(operation, pair.answered, pair.place.client)
     if operation.from_client and operation.name == "Command":
         if _sent_again(shell, pair, operation):
             return
@@ -260,7 +242,7 @@ def _powershell(shell: _Shell, pair: _Pair, operation: Operation) -> None:
 
 def _pieces(pair: _Pair, operation: Operation) -> Iterator[tuple[str | None, Holed | bytes]]:
     """What an operation carries of PSRP, by the command that it names."""
-    if operation.from_client and (operation.creation or operation.arguments):
+    if operation.creation or (operation.from_client and operation.arguments):
         found = joined((Holed(operation.creation), *(bytes_of("".join(argument.split())) for argument in operation.arguments)))
         yield pair.command_id, found if found.holes else found.data
     for piece in operation.streams:
@@ -272,10 +254,12 @@ def _message(shell: _Shell, pair: _Pair | None, found: Found[Operation]) -> None
     message, operation = found.message, found.places[-1]
     if isinstance(message, Strings):
         text, ends = clixml.strings(message.texts, message.ends)
-        run = OutputRun("output", operation.ts_ns, operation.packets, text, ends, message.sizes, unproved=operation.unproved)
+        run = OutputRun("output", operation.ts_ns, operation.packets, text, ends, message.sizes, unproved=operation.unproved, types="System.String")
         _command(shell, pair, message.pipeline, operation).outputs.append(run)
     elif message.pipeline is not None:
         _pipeline_message(shell, pair, message, found.places)
+    else:
+        shell.history.pool(message, found.places, shell.place.client if pair is None else pair.place.client)
 
 
 def _flush(shell: _Shell, owner: str | None) -> None:
@@ -286,58 +270,34 @@ def _flush(shell: _Shell, owner: str | None) -> None:
                 _message(shell, None, found)
 
 
-def _record(text: str) -> str:
-    return clixml.record(text, "InformationalRecord_Message", "MessageData", "Message")
-
-
-_SHOWN: dict[str, tuple[str, Callable[[str], str]]] = {
-    "PIPELINE_OUTPUT": ("output", clixml.shown),
-    "PIPELINE_INPUT": ("input", clixml.shown),
-    "ERROR_RECORD": ("error", clixml.error),
-    "DEBUG_RECORD": ("debug", _record),
-    "VERBOSE_RECORD": ("verbose", _record),
-    "WARNING_RECORD": ("warning", _record),
-    "INFORMATION_RECORD": ("information", _record),
-    "PROGRESS_RECORD": ("progress", clixml.progress),
-    "PIPELINE_HOST_CALL": ("host", clixml.host_call),
-    "PIPELINE_HOST_RESPONSE": ("host", clixml.host_call),
-    "headless": ("part", str),
-}
-"""Message type to the stream that it belongs to, and how its text is made."""
-_BEGINNINGS: dict[str, Callable[[str], str | None]] = {"CREATE_PIPELINE": clixml.pipeline, "GET_COMMAND_METADATA": clixml.metadata}
-"""Message types that begin a pipeline (MS-PSRP 2.2.2.10, 2.2.2.14), and how its text is made."""
-
-
 def _pipeline_message(shell: _Shell, pair: _Pair | None, message: PsMessage, places: Sequence[Operation]) -> None:
     operation = places[-1]
     kind, text = message.kind, message.text
-    if kind in _BEGINNINGS:
+    if kind in BEGINNINGS:
         command = _beginning(shell, pair, message.pipeline or "", places[0])
         command.begun = True
-        command.text = _BEGINNINGS[kind](text) or text
+        command.text = BEGINNINGS[kind](text) or text
+        command.nested = _NESTED in text
         command.first_ns = min(command.first_ns, places[0].ts_ns)
         command.packets = tuple(sorted({key for place in places for key in place.packets}))
         command.unproved = any(place.unproved for place in places)
         command.exchanges = command.exchanges or places[0].exchanges or (places[0].exchange,)
         command.seen(operation)
         return
-    if kind == "headless" and not _readable(text):
+    if kind == "headless" and not readable(text):
         return
     command = _command(shell, pair, message.pipeline or "", operation)
-    if kind in _SHOWN:
-        stream, made = _SHOWN[kind]
-        command.add(stream, made(text), message.size, operation, unproved=any(place.unproved for place in places))
+    if is_shown(message):
+        own = shown(message)
+        unproved = any(place.unproved for place in places)
+        command.add(own.stream, own.text, message.size, operation, unproved=unproved, types=own.types, json=shell.history.kept(own.json))
+        if kind == "INFORMATION_RECORD" and (process := session.process_id(message)):
+            shell.history.told([("RecordProcessId", process)], operation, by_client=False)
     elif kind == "PIPELINE_STATE":
         state, failure = clixml.state(text)
         command.state = state or command.state
         if failure:
-            command.add("error", failure, message.size, operation)
-
-
-def _readable(text: str) -> bool:
-    """The rest of an object is CLIXML, which is text: what is not was no fragment."""
-    strange = sum(text.count(character) for character in ("\ufffd", "\0"))
-    return strange * 50 <= len(text)
+            command.add("error", failure, message.size, operation, json=shell.history.kept(errors.of_state(text)))
 
 
 def _beginning(shell: _Shell, pair: _Pair | None, identity: str, operation: Operation) -> Building:
@@ -387,13 +347,19 @@ def _shell(shell: _Shell, name: str, commands: tuple[str, ...]) -> Shell:
         exchanges=tuple(shell.exchanges),
         missing=tuple(shell.missing),
         cut=shell.sent.cut + shell.received.cut,
+        facts=tuple(sorted(shell.history.facts, key=lambda one: one.ts_ns)),
+        events=tuple(sorted(shell.history.events, key=lambda one: one.ts_ns)),
+        unparsed=shell.history.unparsed,
     )
 
 
 def _commands(shell: _Shell, name: str) -> Iterator[Command]:
     """In the order in which they began."""
     numbers: dict[str, int] = {}
+    lost = [one.ts_ns for one in shell.missing if one.what in _WHOLE]
     user = next(iter(shell.users), None)
     for building in sorted(shell.commands, key=lambda one: one.first_ns):
-        numbers[building.id] = numbers.get(building.id, 0) + 1
-        yield finished(building, numbers[building.id], name, shell.kind, shell.place.server, shell.place.capture, user)
+        number = numbers[building.id] = numbers.get(building.id, 0) + 1
+        command = finished(building, number, name, shell.kind, shell.place.server, shell.place.capture, user)
+        yield replace(command, number_sure=number == 1 or not any(ts_ns <= building.first_ns for ts_ns in lost))
+        lost += [one.ts_ns for one in building.missing if one.what in _WHOLE]

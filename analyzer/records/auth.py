@@ -226,3 +226,5 @@ class Conversation(Struct, frozen=True, gc=False):
     """Where ``client`` was read when it does not travel in the tokens: ``ticket`` (with a key), ``tgs`` (the KDC issued this ticket in the captures)."""
     secret: str | None = None
     """The tag of the password, hash or key that was given and was proved to be this logon's."""
+    ticket_lasts: tuple[int, int] | None = None
+    """When the Kerberos ticket begins and ends, in seconds since 1970; only where a key decrypted it."""

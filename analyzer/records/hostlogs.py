@@ -1,4 +1,4 @@
-"""What hosts logged, as far as it belongs to what the packets show: events, and what joins each to a connection, a logon or a shell."""
+"""What hosts and network sensors logged, as far as it belongs to what the packets show: events, and what joins each to a connection, a logon or a shell."""
 
 from enum import StrEnum
 
@@ -9,7 +9,7 @@ class Joined(StrEnum):
     """What of a host an event is about."""
 
     CONNECTION = "connection"
-    """The host let a connection pass (5156), or saw it (Sysmon 3)."""
+    """The host let a connection pass (5156), or saw it (Sysmon 3); a sensor saw something of it."""
     LOGON = "logon"
     """4624, 4648, 4769, 4776; of WinRM's own log 161, 162, 164, 169."""
     SHELL = "shell"
@@ -47,6 +47,8 @@ class HostEvent(Struct, frozen=True, gc=False):
     command_line: str | None
     user: str | None
     data: str
+    sensor: str | None = None
+    """Of a record of a network sensor the program, ``zeek`` or ``suricata``; its ``event_id`` is 0, and ``computer`` the sensor."""
 
 
 class HostJoin(Struct, frozen=True, gc=False):

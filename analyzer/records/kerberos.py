@@ -53,6 +53,11 @@ class KdcMessage(Struct, frozen=True, gc=False):
     size: int = 0
     server_ns: int | None = None
     """The KDC's time in a KRB-ERROR (stime and susec), ns since 1970."""
+    etype: int | None = None
+    """What the ticket in a reply is encrypted with."""
+    granting: bytes | None = None
+    """SHA-256 of the ciphertext of the ticket-granting ticket that a TGS-REQ presents."""
+    granting_etype: int | None = None
 
 
 class TicketRefusal(Struct, frozen=True, gc=False):

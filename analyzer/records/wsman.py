@@ -6,6 +6,8 @@ from typing import NamedTuple, SupportsIndex, overload
 
 from msgspec import Struct
 
+from analyzer.records.sessions import ShellEvent, ShellFact
+
 
 class StreamPiece(Struct, frozen=True, gc=False):
     """One ``rsp:Stream`` element: its name, the command it names (None: none), its bytes (decoded and decompressed), whether it is the stream's last."""
@@ -71,6 +73,8 @@ class Operation(Struct, frozen=True, gc=False):
     """All exchanges that show this message, where several do (both sides of a proxy, several capture points); else empty."""
     order_ns: int | None = None
     """The time by the clock that all captures are compared by; None: as ``ts_ns``."""
+    said: tuple[tuple[str | None, tuple[tuple[str, str], ...]], ...] = ()
+    """Properties of shells that the message tells, as (name, value), by the shell's id; None: of the shell that the message is about."""
 
 
 class Output(NamedTuple):
@@ -89,6 +93,10 @@ class Output(NamedTuple):
     """Bytes of it that are not in the capture; None: how many is not known."""
     unproved: bool = False
     """It was decrypted out of a body that lacks bytes, so that no signature proves it."""
+    types: str | None = None
+    """PowerShell: the names of its types, nearest first, comma-joined."""
+    json: str | None = None
+    """PowerShell: the object's properties as JSON; None of plain values, whose text is all there is, and beyond the limit."""
 
 
 class OutputRun(Struct, frozen=True, gc=False):
@@ -105,6 +113,9 @@ class OutputRun(Struct, frozen=True, gc=False):
     """(offset in ``text``, bytes) of each place where bytes are missing and the text says so in brackets; 0 bytes: not known. Only a run of one output has
     them."""
     unproved: bool = False
+    types: str | None = None
+    json: str | None = None
+    """Of the one output of the run; see `Output`."""
 
     @property
     def missing(self) -> int | None:
@@ -152,7 +163,9 @@ class Outputs(Sequence[Output]):
             if streams is None or run.stream in streams:
                 begin = 0
                 for place, (end, size) in enumerate(zip(run.ends, run.sizes, strict=True), position):
-                    yield Output(run.stream, place, run.ts_ns, run.packets, run.text[begin:end], size, run.whole, run.missing, run.unproved)
+                    yield Output(
+                        run.stream, place, run.ts_ns, run.packets, run.text[begin:end], size, run.whole, run.missing, run.unproved, run.types, run.json
+                    )
                     begin = end
             position += len(run.sizes)
 
@@ -199,6 +212,10 @@ class Command(Struct, frozen=True, gc=False):
     """(offset in ``text``, bytes) of each place where bytes of its text are missing; 0 bytes: not known."""
     unproved: bool = False
     """Its text was decrypted out of a body that lacks bytes, so that no signature proves it."""
+    number_sure: bool = True
+    """False where its id was used before and something between the uses is missing, in which one more may have been: its number may be too low."""
+    nested: bool = False
+    """PowerShell: it ran inside of another pipeline that waited for it (a nested prompt, a debugger)."""
 
     @property
     def complete(self) -> bool:
@@ -243,3 +260,9 @@ class Shell(Struct, frozen=True, gc=False):
     """What of it, outside of its commands, is known not to be in the capture."""
     cut: int = 0
     """Objects of PowerShell that are longer than `Limits.object_bytes`; what is shown is their beginning."""
+    facts: tuple[ShellFact, ...] = ()
+    """What client and server say of it, in order of time."""
+    events: tuple[ShellEvent, ...] = ()
+    """What was done to it as a whole, in order of time."""
+    unparsed: int = 0
+    """Objects of PowerShell whose properties are not given as JSON, as the shell's objects come to more than a limit; their text is there."""

@@ -23,18 +23,17 @@ from analyzer.records.proxy import Scorecard
 from analyzer.records.result import Result
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Command, Output, Shell
+from analyzer.reports import typed_json
 from analyzer.reports.spans import STARS, Span, found_in, merged, part, without
 from analyzer.reports.spellings import SHORTEST, forms
 from analyzer.reports.transcript import BYTE_STREAMS
-from analyzer.reports.typed_json import forwarding_without, json_without, logs_without, operation_without
 from analyzer.reports.typed_late import arguments_in, dialect_of, secrets_in
 from analyzer.tables.column import Table, Value
 
 if TYPE_CHECKING:
     from analyzer.reports.typed import Dialect
 
-_SHORTEST_KEY = 8
-"""Bytes."""
+_SHORTEST_KEY = 8  # bytes
 _INPUTS = ("stdin", "input")
 _LINES = {"commands": ("kind", ("winrs", "powershell", "cim")), "streams": ("stream", _INPUTS), "timeline": ("table", ("commands",))}
 """Which rows of a table hold command lines or input, by a column and its values."""
@@ -47,13 +46,13 @@ _LEARNED, _MOST_LEARNED, _LONG = 6, 1000, 1000
 """Characters, of at least two kinds, of a secret in a command that is looked for in what came back, too; how many such; characters of a long text."""
 _HEX = r"[0-9A-Fa-f]{8,}"
 _ALL_HEX_AS_ZERO = bytes(ord("0") if chr(code) in "0123456789abcdefABCDEF" else ord(" ") for code in range(256))
-_BASE64_CHAR = "[A-Za-z0-9+/_-]"
-_BLOB = rf"{_BASE64_CHAR}{{24,}}=*"
+_BLOB = r"[A-Za-z0-9+/_-]{24,}=*"
 _SCHEME = r"[A-Za-z-]{0,20}"
 """An authentication scheme by itself, as in an offer."""
 TYPED = {
     "commands": ("text", "text_decoded"),
-    "streams": ("text",),
+    "streams": ("text", "object", "error_position"),
+    "shells": ("name", "working_directory", "environment", "application_arguments", "private_data", "history", "facts"),
     "exchanges": ("target",),
     "ladders": ("head",),
     "timeline": ("message",),
@@ -134,7 +133,7 @@ class Mask:
 
     def json(self, text: str) -> str:
         """What a CIM operation carries, as JSON; under ``strict`` nothing of it."""
-        return STARS if self.strict else json_without(text, self.typed)
+        return STARS if self.strict else typed_json.json_without(text, self.typed)
 
     def astride(self, pieces: Sequence[tuple[str, bytes]]) -> set[str]:
         """Which bodies (name, what each carries of one stream) have only a part of a secret, so that `body` cannot find it there."""
@@ -217,7 +216,7 @@ class Mask:
             if table.name == "findings" and name in ("title", "why"):
                 filters[place] = self.quoting
             elif name in typed:
-                filters[place] = self.json if table.name == "operations" or name == "data" else self.typed
+                filters[place] = self.json if table.name == "operations" or name in typed_json.JSON_COLUMNS else self.typed
             elif name not in OURS:
                 filters[place] = self.named if name in NAMES else self.known
         return [tuple(filters[at](cell) if isinstance(cell, str) and at in filters else cell for at, cell in enumerate(row)) for row in rows]
@@ -242,9 +241,9 @@ class Mask:
             issues=tuple(self._issue(one) for one in evidence.issues),
             commands=commands,
             shells=shells,
-            operations=tuple(operation_without(one, self.json, self._maybe) for one in evidence.operations),
-            forwarding=forwarding_without(evidence.forwarding, self.json, self.typed, self._maybe),
-            host_logs=logs_without(evidence.host_logs, self.json, self.typed, self._maybe),
+            operations=tuple(typed_json.operation_without(one, self.json, self._maybe) for one in evidence.operations),
+            forwarding=typed_json.forwarding_without(evidence.forwarding, self.json, self.typed, self._maybe),
+            host_logs=typed_json.logs_without(evidence.host_logs, self.json, self.typed, self._maybe),
         )
 
     def _talks(self, evidence: Evidence) -> tuple[tuple[Conversation, ...], dict[str, tuple[Conversation, ...]]]:
@@ -266,8 +265,7 @@ class Mask:
         learned = [word for word in one.text.split()[1:] if len(word) >= SHORTEST] if self.strict else _learned(_inside(one))
         from analyzer.reports.typed.programs import reads_secret
 
-        secret_input = reads_secret(one.text)
-        made = list(outputs)
+        made, secret_input = list(outputs), reads_secret(one.text)
         for stream in sorted({one.stream for one in outputs}):
             places = [place for place, output in enumerate(outputs) if output.stream == stream]
             pieces = [outputs[place].text for place in places]
@@ -277,6 +275,8 @@ class Mask:
             for place, text in zip(places, self._apart(whole, pieces, (*spans, *found_in(whole, learned)), len(between)), strict=True):
                 if text != outputs[place].text:
                     made[place] = outputs[place]._replace(text=text)
+        if any(output.json for output in outputs):
+            made = typed_json.objects_without(made, self.json, self.typed, Mask(learned).known, _INPUTS if secret_input else ())
         return one.outputs if all(new is old for new, old in zip(made, outputs, strict=True)) else tuple(made)
 
     def _encoded(self, original: str, text: str, decoded: str) -> str:
@@ -289,7 +289,7 @@ class Mask:
         return hidden if found else re.sub(_BLOB, STARS, hidden)
 
     def _shell(self, one: Shell) -> Shell:
-        return replace(one, user=self._maybe(one.user), resource_uri=self._maybe(one.resource_uri))
+        return typed_json.shell_without(one, self.json, self.typed, self._maybe)
 
     def _finding(self, one: Finding) -> Finding:
         return replace(one, title=self.quoting(one.title), why=self.quoting(one.why), advice=self.known(one.advice), user=self._maybe(one.user))

@@ -57,10 +57,12 @@ def logs_told(evidence: Evidence) -> str:
         return ""
     by_kind = Counter(one.joined for one in logs.joins)
     ours = {name for name, one in evidence.connections.items() if name in evidence.winrm and one.twin_of is None}
-    known = {one.subject for one in logs.joins if one.joined is Joined.CONNECTION}
+    known = {one.subject for one in logs.joins if one.joined is Joined.CONNECTION and one.event.sensor is None}
+    sensed = {one.subject for one in logs.joins if one.joined is Joined.CONNECTION and one.event.sensor is not None}
     parts = [
         f"{counted(logs.events, 'event')} in {counted(len(logs.files), 'file')}",
         f"{len(ours & known):,} of {counted(len(ours), 'WinRM connection')} logged by a host",
+        *([f"{len(ours & sensed):,} seen by a network sensor"] if sensed else []),
         *([counted(by_kind[Joined.LOGON], "event") + " about logons"] if by_kind[Joined.LOGON] else []),
         *([counted(by_kind[Joined.SHELL], "event") + " about shells"] if by_kind[Joined.SHELL] else []),
         *([counted(by_kind[Joined.PROCESS] + by_kind[Joined.CHILD], "start") + " of processes in shells"] if by_kind[Joined.PROCESS] else []),

@@ -13,7 +13,8 @@ from itertools import groupby
 from analyzer.formats.text import cells, visible
 from analyzer.records.ids import key_number
 from analyzer.records.result import Result
-from analyzer.records.wsman import Command, Missing, Shell
+from analyzer.records.sessions import ShellEvent
+from analyzer.records.wsman import Command, Missing, Output, Shell
 from analyzer.reports.asked import operation_lines
 from analyzer.reports.facts import counted
 from analyzer.reports.forwarded import forwarding_lines
@@ -38,8 +39,9 @@ LABELS = {
 }
 """Stream to the word before its texts."""
 BYTE_STREAMS = frozenset({"stdin", "stdout", "stderr"})
-_STYLES = {"ERR": "red", "WARN": "yellow", "IN": "cyan", "RUN": "bold", "DECODED": "magenta", "WHO": "bold red", "MISSING": "bold red"}
+_STYLES = {"ERR": "red", "WARN": "yellow", "IN": "cyan", "RUN": "bold", "DECODED": "magenta", "WHO": "bold red", "SESSION": "bold", "MISSING": "bold red"}
 BEGINNING = "(its beginning is not in the capture)"
+UNSURE = "The id {} was used before, and requests between the uses are not in the capture: its number may be too low."
 _NOTE = "Passwords and keys that were given are masked, in any spelling; others where they look like a password, which is best effort."
 _LINE = 4000
 MARK = "│"
@@ -79,15 +81,35 @@ def _shell(result: Result, shell: Shell, commands: list[Command], room: int | No
         asked, ran = (" and ".join(names) or "no logon in the capture" for names in (shell.asked_as, shell.ran_as))
         yield line(f"  asked as {asked}, ran as {ran}")
     yield from process_lines(result.evidence, (shell.id, *shell.connections))
+    from analyzer.reports.sessions import session_lines
+
+    for told in session_lines(shell):
+        yield from _text(room, (), "SESSION", told)
     for one in shell.missing:
         yield from _missing(one, room)
+    events = deque(shell.events)
     for command in commands:
+        while events and events[0].ts_ns <= command.first_ns:
+            yield from _event(events.popleft(), room)
         yield from _command(command, room)
+    for event in events:
+        yield from _event(event, room)
+
+
+def _event(event: ShellEvent, room: int | None) -> Iterator[Line]:
+    """What was done to the shell as a whole, between its commands; a state is told where it says that something went wrong."""
+    from analyzer.reports.sessions import EVENTS, event_words
+
+    if event.what == "state" and ":" not in event.text:
+        return
+    yield from _text(room, event.packets, EVENTS[event.what], event_words(event), ts_ns=event.ts_ns)
 
 
 def _command(command: Command, room: int | None) -> Iterator[Line]:
     proof = " (decrypted out of a message that lacks bytes: no signature proves it)" if command.unproved else ""
     yield from _text(room, command.packets, "RUN", f"{command.text or BEGINNING}{proof}", ts_ns=command.first_ns)
+    if not command.number_sure:
+        yield from _text(room, (), "MISSING", UNSURE.format(command.id))
     if command.ran_as and (command.asked_as or "").casefold() != command.ran_as.casefold():
         asked = command.asked_as or "no logon of its own in the capture"
         yield from _text(room, command.packets, "WHO", f"asked by {command.asked_from} ({asked}), ran as {command.ran_as}")
@@ -102,11 +124,20 @@ def _command(command: Command, room: int | None) -> Iterator[Line]:
         text = separator.join(output.text for output in told)
         remarks = [word for word, said in (("incomplete", not whole), ("no signature proves it", unproved)) if said]
         yield from _text(room, packets, LABELS.get(stream, stream.upper()), f"{text} ({', '.join(remarks)})" if remarks else text)
+        if stream == "error":
+            yield from _places(told, packets, room)
     for one in lacking:
         yield from _missing(one, room)
     words = [word for word in (command.state, None if command.exit_code is None else f"exit code {command.exit_code}") if word]
     if words:
         yield line(f"  {'':>9} {'':7} ", Span(", ".join(words), "dim"))
+
+
+def _places(errors: list[Output], packets: tuple[int, ...], room: int | None) -> Iterator[Line]:
+    from analyzer.reports.sessions import error_words
+
+    for place in error_words(errors):
+        yield from _text(room, packets, "AT", place)
 
 
 def _missing(one: Missing, room: int | None) -> Iterator[Line]:

@@ -1,6 +1,6 @@
 """Secrets in JSON that this program made of CIM instances: value by value, so that what is left is JSON."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeAlias
 
 from msgspec import DecodeError
@@ -10,9 +10,16 @@ from msgspec.structs import replace
 from analyzer.records.forwarding import Forwarding
 from analyzer.records.hostlogs import HostLogs
 from analyzer.records.operations import CimOperation
+from analyzer.records.sessions import ShellFact
+from analyzer.records.wsman import Output, Shell
+from analyzer.reports.spans import STARS
 
 Json: TypeAlias = "str | int | float | bool | dict[str, Json] | list[Json] | None"
 
+JSON_COLUMNS = frozenset({"data", "object", "environment", "application_arguments", "private_data", "history", "facts"})
+"""Columns of JSON, in any table."""
+_NAMES = ("Owner", "Name", "ClientIP")
+"""Properties of shells that are names."""
 _BESIDE = (("sValueName", ("sValue", "uValue")), ("Name", ("Value",)), ("PropertyName", ("Value",)))
 """Members that name what another member of the same object holds: of StdRegProv's methods, and of options."""
 
@@ -48,6 +55,54 @@ def operation_without(one: CimOperation, filtered: Callable[[str], str], named: 
     selectors = tuple((name, filtered(f"{name}={value}").removeprefix(f"{name}=")) for name, value in one.selectors)
     instances = tuple(map(filtered, one.instances))
     return replace(one, query=query, arguments=arguments, returned=returned, instances=instances, selectors=selectors, user=named(one.user))
+
+
+def objects_without(
+    outputs: Sequence[Output], json: Callable[[str], str], typed: Callable[[str], str], known: Callable[[str], str], hidden: Collection[str]
+) -> list[Output]:
+    """Outputs whose objects are without secrets: of the streams ``hidden`` none is shown. Most have none, which their lines tell at once."""
+    made = list(outputs)
+    for place, output in enumerate(outputs):
+        if output.json is None:
+            continue
+        lines = _lines(output.json)
+        clean = lines is not None and typed(lines) == lines and typed(output.json) == output.json
+        text = STARS if output.stream in hidden else known(output.json if clean else json(output.json))
+        if text != output.json:
+            made[place] = output._replace(json=text)
+    return made
+
+
+def _lines(text: str) -> str | None:
+    """Each value of an object behind its name, on a line of its own."""
+    try:
+        value: Json = decode(text)
+    except DecodeError:
+        return None
+    found: list[str] = []
+    waiting: list[tuple[str, Json]] = [("", value)]
+    while waiting:
+        name, one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += one.items()
+        elif isinstance(one, list):
+            waiting += [(name, item) for item in one]
+        else:
+            found.append(f"{name}={one}")
+    return "\n".join(found)
+
+
+def shell_without(one: Shell, filtered: Callable[[str], str], typed: Callable[[str], str], named: Callable[[str | None], str | None]) -> Shell:
+    """A shell whose properties and events are without secrets: JSON (arguments of the application, its environment) as ``filtered`` has it."""
+
+    def value(fact: ShellFact) -> str:
+        if fact.value.startswith(("{", "[")):
+            return filtered(fact.value)
+        return named(fact.value) or "" if fact.name in _NAMES else typed(fact.value)
+
+    facts = tuple(fact._replace(value=value(fact)) for fact in one.facts)
+    events = tuple(event._replace(text=typed(event.text), asked_as=named(event.asked_as)) for event in one.events)
+    return replace(one, user=named(one.user), resource_uri=named(one.resource_uri), facts=facts, events=events)
 
 
 def logs_without(logs: HostLogs, filtered: Callable[[str], str], typed: Callable[[str], str], named: Callable[[str | None], str | None]) -> HostLogs:

@@ -34,11 +34,15 @@ _TICKET_TAGS, _REPLY_TAGS = (0x63,), (0x79, 0x7A)
 
 
 class Learnt(NamedTuple):
-    """A ticket's session key, the tag of the secret that it was learnt with, and the client's name; None while nothing has proved the key."""
+    """A ticket's session key, the tag of the secret that it was learnt with, and the client's name; None while nothing has proved the key.
+
+    ``lasts``: when a ticket that was decrypted itself begins and ends, in seconds since 1970.
+    """
 
     key: Key
     tag: str
     client: str | None
+    lasts: tuple[int, int] | None = None
 
 
 Tickets = Mapping[bytes, Learnt]
@@ -121,7 +125,10 @@ def _session_keys(message: ApReq, ring: KeyRing, tickets: Tickets) -> Iterable[L
 def _ticket(ticket: Ticket, ring: KeyRing) -> Learnt | None:
     found = ring.opened(ticket.encrypted, _TICKET, _TICKET_TAGS, ticket.service, ticket.realm)
     part = None if found is None else ticket_part(found[1])
-    return None if found is None or part is None else Learnt(part.key, found[0].tag, f"{part.client}@{part.realm}")
+    if found is None or part is None:
+        return None
+    lasts = None if part.begins_s is None or part.ends_s is None else (part.begins_s, part.ends_s)
+    return Learnt(part.key, found[0].tag, f"{part.client}@{part.realm}", lasts)
 
 
 def learn(messages: Iterable[bytes], secrets: Secrets, ring: KeyRing | None = None) -> dict[bytes, Learnt]:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from analyzer.records.evidence import Evidence
 from analyzer.records.halves import account, authenticated, request
 from analyzer.records.proxy import Role
+from analyzer.records.sessions import ShellEvent
 from analyzer.records.story import Fate
 from analyzer.records.wsman import Command, Shell
 
@@ -43,7 +44,14 @@ def _shell(evidence: Evidence, shell: Shell, fates: Mapping[str, Fate]) -> Shell
     found = dict.fromkeys(who for identity in shell.exchanges if (who := _of(evidence, (identity,), fates)) is not None)
     asked_as = tuple(dict.fromkeys(who.asked_as for who in found if who.asked_as))
     ran_as = tuple(dict.fromkeys(who.ran_as for who in found if who.ran_as))
-    return replace(shell, asked_from=next((who.asked_from for who in found if who.asked_from), None), asked_as=asked_as, ran_as=ran_as)
+    asked_from = next((who.asked_from for who in found if who.asked_from), None)
+    events = tuple(_event(evidence, event, fates) for event in shell.events)
+    return replace(shell, asked_from=asked_from, asked_as=asked_as, ran_as=ran_as, events=events)
+
+
+def _event(evidence: Evidence, event: ShellEvent, fates: Mapping[str, Fate]) -> ShellEvent:
+    who = _of(evidence, (event.exchange,), fates) if event.by_client else None
+    return event if who is None else event._replace(client=who.asked_from or event.client, asked_as=who.asked_as)
 
 
 def _of(evidence: Evidence, exchanges: Iterable[str], fates: Mapping[str, Fate]) -> _Who | None:

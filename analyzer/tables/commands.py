@@ -73,6 +73,13 @@ _COLUMNS: tuple[Column[CommandRow], ...] = (
     Column("complete", Dtype.FLAG, lambda row: row.command.complete, "False when something of it is known not to be in the capture."),
     Column("missing_bytes", Dtype.INTEGER, lambda row: row.command.missing_bytes, "Bytes that are known to be missing; null where that is not known."),
     Column("missing", Dtype.TEXT, lambda row: sentences(row.command.missing, row.captures), "What is missing, and in which packets; null when nothing is."),
+    Column(
+        "number_sure",
+        Dtype.FLAG,
+        lambda row: row.command.number_sure,
+        "False where the id was used before and requests between the uses are not in the capture: the number behind `#` may be too low.",
+    ),
+    Column("nested", Dtype.FLAG, lambda row: row.command.nested, "PowerShell: it ran inside of another pipeline that waited for it, as at a nested prompt."),
 )
 
 COMMANDS = Table(

@@ -31,13 +31,17 @@ def _rows(result: Result) -> Iterator[EventRow]:
         yield EventRow(place, one, first.get(one.subject or "", ()), evidence.captures)
 
 
+def _number(row: EventRow) -> int | None:
+    return row.one.event.event_id if row.one.event.sensor is None else None
+
+
 _COLUMNS: tuple[Column[EventRow], ...] = (
     Column("host_event_id", Dtype.TEXT, lambda row: f"h{row.place}", "`h1` is the first by time."),
     Column("time", Dtype.TIME, lambda row: row.one.event.time_ns, "By the host's own clock."),
-    Column("computer", Dtype.TEXT, lambda row: row.one.event.computer, "The host whose log it is, as the log names it."),
+    Column("computer", Dtype.TEXT, lambda row: row.one.event.computer, "The host whose log it is, as the log names it; of a network sensor the sensor."),
     Column("address", Dtype.TEXT, lambda row: row.one.address, "Its address: by a connection that it logged, else by the table `names`."),
-    Column("channel", Dtype.TEXT, lambda row: row.one.event.channel, "The event log."),
-    Column("event_id", Dtype.INTEGER, lambda row: row.one.event.event_id, "The number of the kind of event."),
+    Column("channel", Dtype.TEXT, lambda row: row.one.event.channel, "The event log; of Zeek and Suricata `zeek/conn`, `suricata/flow` and so on."),
+    Column("event_id", Dtype.INTEGER, _number, "The number of the kind of event; null for sensors."),
     Column("record", Dtype.INTEGER, lambda row: row.one.event.record, "The record's number in that log."),
     Column(
         "joined",
@@ -69,7 +73,7 @@ _COLUMNS: tuple[Column[EventRow], ...] = (
 
 HOST_EVENTS = Table(
     name="host_events",
-    means="One row per event of a host's log (`--events`) that belongs to what the packets show, or that they should show and do not.",
+    means="One row per event of a host's or sensor's log (`--events`) that belongs to what the packets show, or that they should show and do not.",
     columns=_COLUMNS,
     rows=_rows,
     screen=("host_event_id", "time", "computer", "event_id", "joined", "subject", "process_id", "image", "basis", "confidence"),

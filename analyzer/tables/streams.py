@@ -8,6 +8,7 @@ from analyzer.records.capture import Capture
 from analyzer.records.result import Result
 from analyzer.records.wsman import Command, Output
 from analyzer.tables.column import Column, Dtype, Table
+from analyzer.tables.errors import error
 from analyzer.tables.packets import capture_of, packet_set
 
 
@@ -45,6 +46,16 @@ _COLUMNS: tuple[Column[StreamRow], ...] = (
     Column("server_ip", Dtype.TEXT, lambda row: row.command.server, "The server, behind any proxy."),
     Column("missing_bytes", Dtype.INTEGER, lambda row: row.output.missing, "Bytes of it that are not in the capture; null where that is not known."),
     Column("unverified", Dtype.FLAG, lambda row: row.output.unproved, "True: decrypted out of a body that lacks bytes, so that no signature proves it."),
+    Column("types", Dtype.TEXT, lambda row: row.output.types, "PowerShell: the object's type names, nearest first, comma-joined."),
+    Column(
+        "object",
+        Dtype.TEXT,
+        lambda row: row.output.json,
+        "PowerShell: the object's properties as JSON; of an error its category, id, target, script, line and position. Null of plain values.",
+    ),
+    Column("error_category", Dtype.TEXT, lambda row: error(row.output).category, "Of an error record: its category, such as `ObjectNotFound`."),
+    Column("error_id", Dtype.TEXT, lambda row: error(row.output).identity, "Of an error record: its fully qualified error id."),
+    Column("error_position", Dtype.TEXT, lambda row: error(row.output).position, "Of an error record: script, line and character; null where it says none."),
 )
 
 STREAMS = Table(

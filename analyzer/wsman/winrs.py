@@ -18,6 +18,7 @@ from analyzer.records.sealing import Message
 from analyzer.records.wsman import Operation, StreamPiece
 from analyzer.wsman.elements import CONTENT, INSIDE, PREFIX, attributes, content, element
 from analyzer.wsman.marks import Marks
+from analyzer.wsman.properties import told
 from analyzer.wsman.xpress import inflate, inflate_holed
 
 _NUMBER = r"\s*+(-?\d{1,12}+)\s*+</"
@@ -69,6 +70,7 @@ def operation(
     creation = _at(_CREATION, text, places.get("creationXml", ()))
     code = _at(_CODE, text, places.get("Code", ())) if name == "Signal" else None
     signal = content(code[2]).strip() if code else ""
+    more = told(message, text)
     return Operation(
         message=message.id,
         exchange=message.exchange,
@@ -78,17 +80,18 @@ def operation(
         name=name,
         resource_uri=message.resource_uri,
         shell_id=shell_id,
-        command_id=_upper(command_id or (attributes(state[1]).get("CommandId") if state else None) or message.command_id),
+        command_id=_upper(command_id or (attributes(state[1]).get("CommandId") if state else None) or message.command_id or more.command_id),
         command=content(command[2]) if command else None,
         arguments=tuple(_arguments(text, places.get("Arguments", ()), begin)) if line else (),
         streams=tuple(_streams(text, places.get("Stream", ()), shell_id in compressed or message.exchange in compressed, room or Room(_LIMIT))),
         state=attributes(state[1]).get("State", "").rpartition("/")[2] or None if state else None,
         exit_code=int(exit_code[2]) if exit_code else None,
         signal=signal.rpartition("/")[2] if 0 < len(signal) <= _SIGNAL else None,
-        creation=_base64(content(creation[2]).strip()) if creation else b"",
+        creation=_base64(content(creation[2]).strip() if creation else more.blob),
         code_page=page,
         fault_code=message.fault_code,
         status=status,
+        said=more.said,
     )
 
 

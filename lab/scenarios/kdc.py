@@ -47,4 +47,36 @@ SCENARIOS = (
         forbidden_rules=HEALTHY,
         notes="http.keytab holds the service's key.",
     ),
+    Scenario(
+        name="kdc-forged-ticket",
+        description=(
+            "alice logs on with a ticket of the KDC; then bob's name is used with a ticket that the KDC never issued: RC4 under the service's own key, valid "
+            "for ten years, as a forger makes it who has the hash of the service account."
+        ),
+        phases=(
+            (Client("wks01", "pypsrp-winrs", {"username": "alice@LAB.EXAMPLE", "auth": "kerberos", "commands": ["whoami"]}),),
+            (Client("wks01", "pypsrp-winrs", {"auth": "kerberos", "commands": ["whoami"], "ticket": True}),),
+        ),
+        kerberos=True,
+        kdc_too=True,
+        forged=True,
+        capture="client-pcap",
+        expected_rules=("attack.forged-ticket", "auth.kerberos-weak-etype"),
+        forbidden_rules=tuple(rule for rule in HEALTHY if rule != "auth.kerberos-weak-etype"),
+        notes="http.keytab holds the service's keys. MIT's own tools made the ticket, with a second KDC that is not on the wire.",
+    ),
+    Scenario(
+        name="kdc-two-tickets-healthy",
+        description="alice and then bob log on from one computer, each with a ticket of the KDC.",
+        phases=tuple(
+            (Client("wks01", "pypsrp-winrs", {"username": f"{user}@LAB.EXAMPLE", "auth": "kerberos", "commands": ["whoami"]}),) for user in ("alice", "bob")
+        ),
+        kerberos=True,
+        kdc_too=True,
+        capture="client-pcap",
+        users=("alice", "bob"),
+        healthy=True,
+        forbidden_rules=(*HEALTHY, "attack.forged-ticket"),
+        notes="http.keytab holds the service's key.",
+    ),
 )

@@ -36,6 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tables": {"records", "codes", "formats.text", "errors"},
     "reports": {"records", "tables", "formats.text", "errors"},
     "exports": {"records", "tables", "reports", "formats.text", "errors", "system"},
+    "pseudonyms": {"records", "errors", "system"},
     "engine": {
         *_FLOOR,
         *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "hostlogs", "story"),
@@ -44,7 +45,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "version": set(),
     "compare": {"records", "tables", "reports", "formats.text", "errors"},
     "viewer": {"records", "tables", "reports", "formats.text", "errors"},
-    "case": {"system", "compare", "viewer", "records", "errors", "settings", "version", "engine", "tables", "reports", "exports", "rules.catalogue"},
+    "case": {
+        *("system", "compare", "viewer", "pseudonyms", "records", "errors", "settings", "version", "engine", "tables", "reports", "exports"),
+        "rules.catalogue",
+    },
     "api": {"system", "case", "records", "formats.text", "settings", "errors", "engine", "tables", "reports", "rules"},
     "cli": {"api", "case", "exports.registry", "tables", "records", "formats.text", "settings", "errors", "system", "version"},
     "__init__": {"api", "case", "settings", "errors", "version"},

@@ -145,4 +145,6 @@ def _cell(key: str, value: object, names: Names, capture: str | None) -> object:
         return names.packets(value, capture)
     if key == "missing":
         return re.sub(r"\(packets ([^)]*)\)", lambda found: f"(packets {names.packets(found[1], capture)})", value)
+    if key in ("facts", "history"):
+        return re.sub(r'"packets":"([^"]*)"', lambda found: f'"packets":"{names.packets(found[1], capture)}"', value)
     return names.text(value)

@@ -20,9 +20,9 @@ def name(text: str) -> bytes:
     return principal(*(part.encode() for part in text.split("/")))
 
 
-def tgs_req(service: str) -> bytes:
+def tgs_req(service: str, granting_etype: int = 18) -> bytes:
     """A TGS-REQ with its ticket-granting ticket."""
-    granting = tlv(0x30, tlv(0xA1, number(1)), tlv(0xA2, tlv(4, ap_req())))
+    granting = tlv(0x30, tlv(0xA1, number(1)), tlv(0xA2, tlv(4, ap_req(granting_etype))))
     return _request(0x6C, 12, tlv(0xA2 + 1, tlv(0x30, granting)), b"", service)
 
 

@@ -47,6 +47,7 @@ ALWAYS_RAW = {
     "explain": "reads no capture",
     "wireshark": "reads no capture",
     "completion": "reads no capture",
+    "restore": "reads no capture",
     "rules": "reads no capture",
     "schema": "reads no capture",
     "verify": "is run on the case",

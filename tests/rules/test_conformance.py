@@ -52,9 +52,11 @@ tls.ended-at-hello tls.unanswered tls.alert tls.certificate-refused tls.client-c
 tls.https-to-http-port tls.http-to-https-port
 proxy.socks proxy.socks-refused
 proxy.credential-exposure proxy.tls-intercepted proxy.plain-http-in-connect proxy.unexpected proxy.coverage-gap
+attack.forged-ticket
 attack.winrm-new-pair attack.omigod attack.ntlm-relay attack.ntlmrelayx-winrms-client attack.tool-fingerprint attack.spray attack.config-weakening
 attack.sigma-script-hit attack.bulk-transfer attack.credential-dumping attack.logging-tampering attack.defender-tampering attack.shadow-copies
 attack.service-or-task attack.code-loading attack.encoded-script attack.remote-process attack.cim-change attack.sigma-event-hit
+attack.session-taken-over
 capture.gap-in-sealed-stream capture.no-handshake capture.one-sided capture.snaplen capture.clock-skew capture.duplicates capture.secret-did-not-open
 capture.file-cut capture.one-leg
 """

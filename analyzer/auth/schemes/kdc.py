@@ -15,6 +15,7 @@ from analyzer.records.kerberos import KdcKind
 _KINDS = {0x6A: KdcKind.AS_REQ, 0x6B: KdcKind.AS_REP, 0x6C: KdcKind.TGS_REQ, 0x6D: KdcKind.TGS_REP, 0x7E: KdcKind.ERROR}
 """By application tag (section 5.10)."""
 _SEQUENCE, _INTEGER, _OCTETS, _TIME, _STRING, _TICKET = 0x30, 0x02, 0x04, 0x18, 0x1B, 0x61
+_AP_REQ, _PA_TGS_REQ = 0x6E, 1
 _FIELDS, _NAMES, _NAME_CHARACTERS = 32, 16, 512
 _INTEGER_OCTETS = 8
 _ANONYMOUS = "WELLKNOWN/"
@@ -23,7 +24,7 @@ _Span = tuple[int, int]
 
 
 class Clear(Struct, frozen=True, gc=False):
-    """What is in clear of a message; ``ticket`` is SHA-256 of the ciphertext of the ticket in a reply."""
+    """What is in clear of a message; ``ticket`` is SHA-256 of the ciphertext of the ticket in a reply, ``granting`` that of the ticket in a TGS-REQ."""
 
     kind: KdcKind
     client: str | None
@@ -32,6 +33,9 @@ class Clear(Struct, frozen=True, gc=False):
     error_code: int | None = None
     ticket: bytes | None = None
     server_ns: int | None = None
+    etype: int | None = None
+    granting: bytes | None = None
+    granting_etype: int | None = None
 
 
 def clear(raw: bytes) -> Clear | None:
@@ -51,13 +55,44 @@ def clear(raw: bytes) -> Clear | None:
 
 def _request(raw: bytes, kind: KdcKind, fields: Mapping[int, _Span]) -> Clear:
     body = _fields(raw, fields[4])
-    return Clear(kind, _client(raw, body.get(1)), _text(raw, body[2]), _name(raw, body[3]) if 3 in body else None)
+    etype, granting = _granting(raw, fields[3]) if kind is KdcKind.TGS_REQ and 3 in fields else (None, None)
+    service = _name(raw, body[3]) if 3 in body else None
+    return Clear(kind, _client(raw, body.get(1)), _text(raw, body[2]), service, granting=granting, granting_etype=etype)
 
 
 def _reply(raw: bytes, kind: KdcKind, fields: Mapping[int, _Span]) -> Clear:
     ticket = _fields(raw, _inside(raw, fields[5], _TICKET))
-    begin, end = _inside(raw, _fields(raw, ticket[3])[2], _OCTETS)
-    return Clear(kind, _client(raw, fields[4]), _text(raw, fields[3]), _name(raw, ticket[2]), ticket=hashlib.sha256(raw[begin:end]).digest())
+    etype, digest = _encrypted(raw, ticket[3])
+    return Clear(kind, _client(raw, fields[4]), _text(raw, fields[3]), _name(raw, ticket[2]), ticket=digest, etype=etype)
+
+
+def _encrypted(raw: bytes, span: _Span) -> tuple[int | None, bytes]:
+    """EncryptedData (section 5.2.9): its encryption type, and SHA-256 of the ciphertext."""
+    fields = _fields(raw, span)
+    begin, end = _inside(raw, fields[2], _OCTETS)
+    return _number(raw, fields[0]) if 0 in fields else None, hashlib.sha256(raw[begin:end]).digest()
+
+
+def _number(raw: bytes, span: _Span) -> int | None:
+    begin, end = _inside(raw, span, _INTEGER)
+    return int.from_bytes(raw[begin:end], "big", signed=True) if 1 <= end - begin <= _INTEGER_OCTETS else None
+
+
+def _granting(raw: bytes, span: _Span) -> tuple[int | None, bytes | None]:
+    """The ticket-granting ticket in the pre-authentication data of a TGS-REQ (section 5.4.1)."""
+    at, end = _inside(raw, span, _SEQUENCE)
+    for _ in range(_FIELDS):
+        if at >= end:
+            break
+        element = der.head(raw, at, end)
+        if element is None:
+            raise ValueError
+        data = _fields(raw, (at, end))
+        if _number(raw, data[1]) == _PA_TGS_REQ:
+            asked = _fields(raw, _inside(raw, _inside(raw, data[2], _OCTETS), _AP_REQ))
+            return _encrypted(raw, _fields(raw, _inside(raw, asked[3], _TICKET))[3])
+        at = _end(element, end)
+    return None, None
 
 
 def _error(raw: bytes, fields: Mapping[int, _Span]) -> Clear:

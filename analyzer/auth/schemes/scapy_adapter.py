@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from analyzer.auth.schemes import der
 from analyzer.formats.scapy_quiet import quietly
 from analyzer.records.secrets import Secret
 
@@ -60,11 +61,13 @@ class ApReq(Struct, frozen=True, gc=False):
 
 
 class TicketPart(Struct, frozen=True, gc=False):
-    """EncTicketPart (section 5.3): the session key and the client's name."""
+    """EncTicketPart (section 5.3): the session key, the client's name, when it begins and ends (seconds since 1970; None where that cannot be read)."""
 
     key: Key
     client: str
     realm: str
+    begins_s: int | None = None
+    ends_s: int | None = None
 
 
 class Authenticator(Struct, frozen=True, gc=False):
@@ -216,9 +219,16 @@ def ticket_part(raw: bytes) -> TicketPart | None:
 
     def read() -> TicketPart:
         part = _layers().EncTicketPart(raw)
-        return TicketPart(_key(part.key), _words(part.cname), _text(part.crealm))
+        begins = part.authtime if part.starttime is None else part.starttime
+        return TicketPart(_key(part.key), _words(part.cname), _text(part.crealm), _seconds(begins), _seconds(part.endtime))
 
     return _try(read)
+
+
+def _seconds(moment: Any) -> int | None:  # noqa: ANN401  scapy's GeneralizedTime, or its text
+    text = str(_plain(moment))
+    ns = der.kerberos_ns(text.encode(), 0)
+    return None if ns is None else ns // 1_000_000_000
 
 
 def authenticator(raw: bytes) -> Authenticator | None:

@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 from analyzer.reports.facts import counted
 from analyzer.reports.html.source import Room, Row, Source, text
+from analyzer.reports.sessions import event_words, fact_lines, place_words
 from analyzer.reports.transcript import BEGINNING, LABELS
+from analyzer.tables.errors import Error
+from analyzer.tables.session import events_of, facts_of, packets_of
 
 _FOLD_LINES = 12
 """A piece with more lines is folded."""
@@ -36,10 +39,12 @@ class Told(NamedTuple):
 
 
 class Talk(NamedTuple):
-    """A shell and its commands."""
+    """A shell and its commands. ``session``: what both sides say of it; ``events``: what was done to it as a whole, each with its packets."""
 
     row: Row
     commands: tuple[Told, ...]
+    session: tuple[str, ...] = ()
+    events: tuple[tuple[str, str], ...] = ()
 
 
 class Transcript(NamedTuple):
@@ -80,9 +85,17 @@ def transcript(source: Source, room: Room) -> Transcript:
                 break
             commands.append(Told(row, tuple(_pieces(row, outputs.get(_command(row), []), left, room)), _end(row)))
             told += 1
-        talks.append(Talk(shell, tuple(commands)))
+        talks.append(Talk(shell, tuple(commands), *_session(shell, room)))
     total = len(source.rows("commands"))
     return Transcript(tuple(talks[: room.rows]), total, total - told)
+
+
+def _session(shell: Row, room: Room) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """What both sides say of a shell, and what was done to it; states that follow from it are left out, as in the transcript."""
+    told, history = text(shell, "facts"), text(shell, "history")
+    lines = tuple(fact_lines(facts_of(told), text(shell, "configuration") or None)) if told else ()
+    pairs = zip(events_of(history), packets_of(history), strict=True)
+    return lines, tuple((event_words(event), packets) for event, packets in pairs if event.what != "state" or ":" in event.text)[: room.rows]
 
 
 def _command(row: Row) -> tuple[str, ...]:
@@ -102,7 +115,15 @@ def _pieces(command: Row, outputs: list[Row], left: _Left, room: Room) -> Iterat
         if left.chars <= 0 or place >= room.rows:
             yield Piece("", "", (), "more is left out", 0)
             return
-        yield _piece(LABELS.get(stream, stream.upper()), carried, _joined(stream, own), left)
+        rows = list(own)
+        yield _piece(LABELS.get(stream, stream.upper()), carried, _joined(stream, rows), left)
+        where = "\n".join(place_words(map(_error, rows))) if stream == "error" else ""
+        if where:
+            yield _piece("AT", carried, where, left)
+
+
+def _error(row: Row) -> Error:
+    return Error(category=text(row, "error_category") or None, identity=text(row, "error_id") or None, position=text(row, "error_position") or None)
 
 
 def _joined(stream: str, rows: Iterable[Row]) -> str:

@@ -109,7 +109,7 @@ SESSION = KerberosKey("session", 18, SESSION_KEY)
 OTHER = KerberosKey("other", 18, Secret(b"\x01" * 32), "HTTP/other@LAB.TEST")
 
 
-def real_ticket(client: str) -> Shake:
+def real_ticket(client: str, ends: bytes = b"20260102030405Z") -> Shake:
     """An AP-REQ whose ticket is encrypted with the service's key, its authenticator with the ticket's session key."""
     realm, who = tlv(0x1B, b"LAB.TEST"), name(client)
     session = tlv(0x30, tlv(0xA0, number(18)), tlv(0xA1, tlv(4, bytes(SESSION_KEY))))
@@ -122,7 +122,7 @@ def real_ticket(client: str) -> Shake:
         tlv(0xA3, who),
         tlv(0xA4, transited),
         tlv(0xA5, moment),
-        tlv(0xA7, moment),
+        tlv(0xA7, tlv(0x18, ends)),
     )
     ticket = encrypted(SERVICE_KEY, 2, tlv(0x63, tlv(0x30, *part)))
     told = (tlv(0xA0, number(5)), tlv(0xA1, realm), tlv(0xA2, who), tlv(0xA4, number(1)), tlv(0xA5, moment))

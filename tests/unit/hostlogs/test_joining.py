@@ -13,6 +13,7 @@ from analyzer.api import Case
 from analyzer.cli.commands import cli
 from analyzer.errors import InputError
 from tests.build.host_logs import CLIENT_HOST, POWERSHELL, SYSMON, passed, started, winlogbeat, written
+from tests.build.sessions import Session
 from tests.build.talk_http import offer, post, reply
 from tests.build.talk_proxy import ALICE, SERVER, direct, trip
 from tests.build.talk_tokens import basic, ntlm
@@ -167,6 +168,19 @@ def test_secrets_in_events_are_masked(tmp_path: Path) -> None:
     assert "Ofen9!xyz" in str(case.show_secrets().listed("host_events"))
 
 
+def test_a_process_that_the_server_told_its_client(tmp_path: Path) -> None:
+    """Of two processes that begin at once the one whose id the answer to Create has."""
+    lan = Wire()
+    session = Session(lan, client=ALICE, server=SERVER)
+    session.create(b"", "<rsp:ProcessId>4711</rsp:ProcessId>")
+    events = (winlogbeat(4688, started(pid, 896, HOSTED)) for pid in (1280, 4711))
+    found = logged(tmp_path, winlogbeat(5156, WAY), *events, lan=lan).listed("host_events")
+    assert [(row["process_id"], row["joined"], row["subject"], row["confidence"]) for row in found if row["event_id"] == 4688] == [
+        (1280, "not_seen", None, 0.9),
+        (4711, "process", session.shell, 1.0),
+    ]
+
+
 def test_the_command_and_a_missing_file(tmp_path: Path) -> None:
     lan = Wire()
     trip(direct(lan), post(), offer())
@@ -202,5 +216,6 @@ def test_public_captures_join_exactly(capture: str, logs: str, process: int, key
     assert {row["subject"] for row in found if row["joined"] == "logon" and row["event_id"] == 4624} == {row["logon_id"] for row in case.listed("logons")}
     assert not [row for row in found if row["joined"] == "not_seen"]
     if key:
+        assert {row["basis"] for row in found if row["joined"] == "process"} == {"process id that the server tells its client, and time"}
         below = {(row["process_id"], row["parent_id"]) for row in found if row["joined"] == "child" and row["event_id"] == 4688}
         assert below == {(10116, 9036), (3384, 10116), (3148, 10116)}

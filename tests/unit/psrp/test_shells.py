@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from analyzer.psrp.shells import Built, Place, shells
+from analyzer.psrp.parts import Place
+from analyzer.psrp.shells import Built, shells
 from analyzer.records.wsman import Operation, Output, OutputRun, Outputs, StreamPiece, outputs_of
 from tests.unit.psrp.test_fragments import PIPELINE as PIPELINE_ID
 from tests.unit.psrp.test_fragments import fragments, message
@@ -255,3 +256,13 @@ def test_what_asks_for_the_metadata_of_commands_is_a_command() -> None:
     asked = base64.b64encode(fragments(message(text, kind=0x0002100A), size=999)[0]).decode()
     (command,) = built([operation(1, "Command", uri=POWERSHELL, command="", command_id=COMMAND, arguments=(asked,))]).commands
     assert (command.text, command.complete) == ("GET_COMMAND_METADATA Get-Item, Out-*", True)
+
+
+def test_a_number_that_may_be_too_low_says_so() -> None:
+    whole = _pipelines(["one", "two", "three"])
+    assert all(command.number_sure for command in built(whole).commands)
+    gap = Operation("c1.x1+.q", "c1.x1+", True, whole[0].ts_ns + 1, (), "between", shell_id=SHELL, missing=900, lost=True)  # noqa: FBT003
+    found = shells([*whole, gap], {**{one.exchange: Place("c1", "a", "b", None, 0) for one in whole}, gap.exchange: Place("c1", "a", "b", None, 0)})
+    assert [command.number_sure for command in found.commands] == [True, False, False]
+    once = [whole[0], replace(gap, ts_ns=0)]
+    assert [command.number_sure for command in shells(once, {one.exchange: Place("c1", "a", "b", None, 0) for one in once}).commands] == [True]

@@ -16,9 +16,9 @@ TOLD = 1_767_323_045_000_001_000
 DIGEST = hashlib.sha256(TICKET).digest()
 MESSAGES = {
     "as-req": (as_req("alice"), Clear(KdcKind.AS_REQ, "alice", "LAB.TEST", "krbtgt/LAB.TEST")),
-    "as-rep": (as_rep("alice"), Clear(KdcKind.AS_REP, "alice", "LAB.TEST", "krbtgt/LAB.TEST", ticket=DIGEST)),
-    "tgs-req": (tgs_req("HTTP/srv01"), Clear(KdcKind.TGS_REQ, None, "LAB.TEST", "HTTP/srv01")),
-    "tgs-rep": (tgs_rep("alice", "HTTP/srv01"), Clear(KdcKind.TGS_REP, "alice", "LAB.TEST", "HTTP/srv01", ticket=DIGEST)),
+    "as-rep": (as_rep("alice"), Clear(KdcKind.AS_REP, "alice", "LAB.TEST", "krbtgt/LAB.TEST", ticket=DIGEST, etype=18)),
+    "tgs-req": (tgs_req("HTTP/srv01"), Clear(KdcKind.TGS_REQ, None, "LAB.TEST", "HTTP/srv01", granting=DIGEST, granting_etype=18)),
+    "tgs-rep": (tgs_rep("alice", "HTTP/srv01"), Clear(KdcKind.TGS_REP, "alice", "LAB.TEST", "HTTP/srv01", ticket=DIGEST, etype=18)),
     "error": (kdc_error(7, "HTTP/srv01"), Clear(KdcKind.ERROR, None, "LAB.TEST", "HTTP/srv01", 7, server_ns=TOLD)),
     "error with a client": (kdc_error(24, "krbtgt/LAB.TEST", "alice"), Clear(KdcKind.ERROR, "alice", "LAB.TEST", "krbtgt/LAB.TEST", 24, server_ns=TOLD)),
 }

@@ -1,0 +1,89 @@
+"""Records of network sensors joined to connections and logons.
+
+What a sensor saw of a connection has its addresses and ports; its time has to lie within the connection, with room for the sensor's clock. Kerberos with a
+key distribution center is another connection: it belongs to a logon by the client's address, the service, the user and the time.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from msgspec.json import decode
+
+from analyzer.records.auth import Mechanism
+from analyzer.records.evidence import Evidence
+from analyzer.records.hostlogs import HostEvent, HostJoin, Joined
+from analyzer.records.transport import Connection
+
+ROOM_NS = 10_000_000_000
+"""How far a sensor's clock may be from the capture's."""
+_WINRM = (5985, 5986, 47001)
+_ENDS = {"zeek": ("id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p"), "suricata": ("src_ip", "src_port", "dest_ip", "dest_port")}
+_OF_CONNECTIONS = ("zeek/conn", "suricata/flow", "suricata/netflow")
+_SURE, _LIKELY, _BY_TIME = 1.0, 0.9, 0.8
+
+
+def ends_of(event: HostEvent) -> frozenset[tuple[str, int]] | None:
+    """Both ends of the connection that a sensor's record is about; None for what is no TCP."""
+    data = decode(event.data)
+    near, near_port, far, far_port = (data.get(name) for name in _ENDS[event.sensor or "zeek"])
+    if str(data.get("proto", "tcp")).lower() not in ("tcp", "6") or not _is_port(near_port) or not _is_port(far_port):
+        return None
+    return frozenset(((_address(near), int(str(near_port))), (_address(far), int(str(far_port)))))
+
+
+def _is_port(value: object) -> bool:
+    return str(value).isdecimal() and str(value).isascii() and int(str(value)) < 1 << 16
+
+
+def _address(value: object) -> str:
+    return str(value or "").lower().removeprefix("::ffff:")
+
+
+def of_sensors(evidence: Evidence, events: Sequence[HostEvent], ours: Sequence[Connection], names: Mapping[str, Collection[str]]) -> Iterator[HostJoin]:
+    """The joins of sensors' records, in their order. ``names``: the short names of each address."""
+    by_ends: dict[frozenset[tuple[str, int]], list[Connection]] = defaultdict(list)
+    for one in ours:
+        by_ends[frozenset(((one.client.host, one.client.port), (one.server.host, one.server.port)))].append(one)
+    begins = min((one.first_ns for one in ours), default=0)
+    ends = max((one.last_ns for one in ours), default=0)
+    seen: set[tuple[str, frozenset[tuple[str, int]]]] = set()
+    for event in events:
+        if event.sensor is None:
+            continue
+        both = ends_of(event)
+        own = [] if both is None else [one for one in by_ends.get(both, ()) if one.first_ns - ROOM_NS <= event.time_ns <= one.last_ns + ROOM_NS]
+        if own:
+            one = min(own, key=lambda one: abs(one.first_ns - event.time_ns))
+            sure = _SURE if len(own) == 1 else _LIKELY
+            yield HostJoin(event, Joined.CONNECTION, one.id, "addresses, ports and time", sure, None, event.time_ns - one.first_ns)
+            continue
+        logon = _kerberos(evidence, event, names)
+        if logon is not None:
+            yield logon
+            continue
+        recorded = begins - ROOM_NS <= event.time_ns <= ends + ROOM_NS and event.channel in _OF_CONNECTIONS
+        if both is not None and recorded and any(port in _WINRM for _, port in both) and (event.channel, both) not in seen:
+            seen.add((event.channel, both))
+            yield HostJoin(event, Joined.NOT_SEEN, None, "a connection to a WinRM port that the packets do not show", _SURE)
+
+
+def _kerberos(evidence: Evidence, event: HostEvent, names: Mapping[str, Collection[str]]) -> HostJoin | None:
+    """A ticket for the service of a logon, asked for by its client shortly before."""
+    data = decode(event.data)
+    told = data.get("krb5") if event.sensor == "suricata" else data
+    if event.channel not in ("zeek/kerberos", "suricata/krb5") or not isinstance(told, dict):
+        return None
+    service = str(told.get("service") or told.get("sname") or "").partition("@")[0].rpartition("/")[2].partition(".")[0].lower()
+    who = (event.user or "").partition("/")[0].partition("@")[0].lower()
+    hosts = {_address(data.get(name)) for name in _ENDS[event.sensor or "zeek"][::2]}
+    for one in evidence.story.logons:
+        connection = evidence.connections[one.client_connection]
+        server = evidence.connections[(one.server_connections or (one.client_connection,))[-1]].server.host
+        known = (one.user or "").lower()
+        if one.mechanism is not Mechanism.KERBEROS or connection.client.host not in hosts or service not in names.get(server, ()):
+            continue
+        if (known and who and known != who) or not one.first_ns - ROOM_NS <= event.time_ns <= one.last_ns + ROOM_NS:
+            continue
+        basis = "client's address, service, user and time" if known and known == who else "client's address, service and time"
+        return HostJoin(event, Joined.LOGON, one.id, basis, _LIKELY if known and known == who else _BY_TIME, None, event.time_ns - one.last_ns)
+    return None

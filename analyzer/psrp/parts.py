@@ -1,0 +1,55 @@
+"""What shells are put together of: where an exchange belongs, a shell in the making, a request with its response."""
+
+from typing import NamedTuple
+
+from msgspec import Struct, field
+
+from analyzer.psrp.commands import Building
+from analyzer.psrp.fragments import Defragmenter
+from analyzer.psrp.history import History
+from analyzer.records.wsman import Missing, Operation
+
+
+class Place(NamedTuple):
+    """Where an exchange belongs: its connection, hosts, the user (None: not visible), the capture's ordinal."""
+
+    connection: str
+    client: str
+    server: str
+    user: str | None
+    capture: int
+
+
+class OpenShell(Struct):
+    """A shell while its operations are read, in order of time."""
+
+    id: str
+    place: Place
+    first_ns: int
+    last_ns: int
+    packets: tuple[int, ...]
+    sent: Defragmenter[Operation]
+    received: Defragmenter[Operation]
+    kind: str = "winrs"
+    resource_uri: str | None = None
+    code_page: int | None = None
+    created: bool = False
+    connections: dict[str, None] = field(default_factory=dict)
+    users: dict[str, None] = field(default_factory=dict)
+    exchanges: dict[str, None] = field(default_factory=dict)
+    commands: list[Building] = field(default_factory=list)
+    current: dict[str, Building] = field(default_factory=dict)
+    missing: list[Missing] = field(default_factory=list)
+    history: History = field(default_factory=History)
+
+
+class Pair(Struct):
+    """A request and its response. ``shell`` and ``command`` are what the ids that they name stood for when the request was made."""
+
+    asked: Operation | None
+    answered: Operation | None
+    place: Place
+    shell_id: str
+    command_id: str | None
+    shell: OpenShell | None = None
+    command: Building | None = None

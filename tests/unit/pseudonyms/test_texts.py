@@ -1,0 +1,220 @@
+"""Texts, tokens, heads and bodies with pseudonyms."""
+
+import base64
+import datetime as dt
+import struct
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from analyzer.pseudonyms.bodies import Blanks, body, head, packed
+from analyzer.pseudonyms.certificates import certificate
+from analyzer.pseudonyms.datagrams import datagram
+from analyzer.pseudonyms.handshakes import tls
+from analyzer.pseudonyms.texts import Texts
+from analyzer.pseudonyms.tokens import ntlm, token
+
+KEY = bytes(range(32))
+
+
+@pytest.fixture(scope="module")
+def texts() -> Texts:
+    made = Texts(KEY, {}, {})
+    for name in ("LAB\\alice", "srv01.lab.example", "server.zorbas.example", "test", "svc_backup$"):
+        made.learn(name)
+    return made
+
+
+def test_names_in_sentences(texts: Texts) -> None:
+    made = texts.known("alice logged on to srv01.lab.example (10.10.1.1) as LAB\\alice; the server server.zorbas.example was asked. Svc_Backup$ too.")
+    for word in ("alice", "srv01", "lab.", "LAB", "10.10.1.1", "zorbas.", "svc", "Svc"):
+        assert word not in made
+    assert "the server " in made
+    assert " logged on to " in made
+    assert made.count(texts.name("alice")) == 2
+
+
+def test_a_name_that_is_a_word_of_sentences_stays_alone_in_sentences_but_not_as_a_name(texts: Texts) -> None:
+    assert texts.known("the test of a server") == "the test of a server"
+    assert texts.name("server.zorbas.example").split(".")[0] != "server"
+
+
+@pytest.mark.parametrize("name", ["Administrator", "NT AUTHORITY\\SYSTEM", "krbtgt", "localhost", "HTTP"])
+def test_names_that_every_network_has_stay(name: str, texts: Texts) -> None:
+    assert texts.name(name) == name
+
+
+def test_ports_times_and_versions_stay(texts: Texts) -> None:
+    assert texts.name("srv01.lab.example:5985").endswith(":5985")
+    for one in ("2026-11-24T10:27:13.667Z", "12:34:56", "Mozilla/5.0 Chrome/10.1.1.1", "9B2F3C4D-0000-1111-2222-333344445555"):
+        assert texts.known(one) == one
+
+
+def test_lines_keep_what_is_public(texts: Texts) -> None:
+    made = texts.line("Get-Content C:\\Users\\mallory\\salaries-2026.xlsx | Select-String 'Zorbas'; net user trudy Zq9!kk /add")
+    for word in ("mallory", "salaries", "Zorbas", "trudy", "Zq9"):
+        assert word not in made
+    for word in ("Get-Content C:\\Users\\", "| Select-String", "net user ", "/add"):
+        assert word in made
+
+
+def test_what_is_encoded_in_a_line_is_replaced_inside(texts: Texts) -> None:
+    script = base64.b64encode("net user mallory /add".encode("utf-16-le")).decode()
+    made = texts.line(f"powershell -EncodedCommand {script}")
+    told = base64.b64decode(made.rsplit(" ", 1)[1]).decode("utf-16-le")
+    assert told.startswith("net user ")
+    assert told.endswith(" /add")
+    assert "mallory" not in told
+    assert len(made) == len(f"powershell -EncodedCommand {script}")
+
+
+def test_json_stays_json(texts: Texts) -> None:
+    assert texts.line('{"CommandLine": "cmd /c type C:\\\\nina\\\\plan.txt"}').startswith('{"CommandLine": "cmd /c type C:\\\\')
+    assert "nina" not in texts.line('{"CommandLine": "cmd /c type C:\\\\nina\\\\plan.txt"}')
+
+
+def _ntlm(user: str, domain: str, host: str, *, wide: bool = True) -> bytes:
+    coding = "utf-16-le" if wide else "latin-1"
+    parts = [b"\1" * 24, b"\2" * 24, domain.encode(coding), user.encode(coding), host.encode(coding), b""]
+    fields, at, data = b"", 64, b""
+    for part in parts:
+        fields += struct.pack("<HHI", len(part), len(part), at)
+        at, data = at + len(part), data + part
+    return b"NTLMSSP\0" + struct.pack("<I", 3) + fields + struct.pack("<I", 1 if wide else 2) + data
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_an_ntlm_message(texts: Texts, *, wide: bool) -> None:
+    data = _ntlm("alice", "LAB", "WKS77", wide=wide)
+    made = ntlm(data, texts)
+    assert len(made) == len(data)
+    assert made[:64] == data[:64]
+    coding = "utf-16-le" if wide else "latin-1"
+    for name in ("alice", "LAB", "WKS77"):
+        assert name.encode(coding) not in made
+        assert texts.name(name).encode(coding) in made
+    for end in range(len(data)):
+        assert len(ntlm(data[:end], texts)) == end
+
+
+def test_strings_of_der(texts: Texts) -> None:
+    realm, name = b"\x1b\x0bLAB.EXAMPLE", b"\x1b\x05alice"
+    inner = b"\x30" + bytes([len(name)]) + name
+    data = b"\x6e" + bytes([len(realm) + len(inner) + 4]) + realm + inner + b"\x02\x02\x30\x1b"
+    made = token(data, texts)
+    assert made is not None
+    assert len(made) == len(data)
+    assert b"LAB" not in made
+    assert b"alice" not in made
+    assert made.endswith(b"\x02\x02\x30\x1b")
+
+
+def _certificate(kind: str) -> tuple[bytes, x509.Certificate]:
+    key = rsa.generate_private_key(65537, 2048) if kind == "rsa" else ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "srv01.lab.example"), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Zorbas Ltd")])
+    begin = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(x509.random_serial_number())
+    made = made.not_valid_before(begin).not_valid_after(begin + dt.timedelta(days=30))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName("srv01.lab.example")]), critical=False)
+    one = made.sign(key, hashes.SHA256())
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return one.public_bytes(Encoding.DER), one
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ec"])
+def test_a_certificate(kind: str, texts: Texts) -> None:
+    data, old = _certificate(kind)
+    made = certificate(data, texts)
+    assert len(made) == len(data)
+    new = x509.load_der_x509_certificate(made)
+    new.verify_directly_issued_by(new)
+    assert new.serial_number != old.serial_number
+    assert new.public_key() != old.public_key()
+    wanted = texts.name("srv01.lab.example")
+    assert new.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName) == [wanted]
+    assert b"srv01" not in made
+    assert b"Zorbas" not in made
+    assert new.not_valid_after_utc == old.not_valid_after_utc
+
+
+def test_heads(texts: Texts) -> None:
+    basic = base64.b64encode(b"alice:P4ssw0rd!").decode()
+    data = (
+        "POST http://srv01.lab.example:5985/wsman HTTP/1.1\r\nHost: srv01.lab.example:5985\r\n"
+        f"Authorization: Basic {basic}\r\nUser-Agent: Microsoft WinRM Client\r\n"
+        "X-Forwarded-For: 10.10.1.11\r\nVia: 1.1 gateway7 (squid/5.7)\r\nX-Custom: Zorbas\r\nContent-Length: 0\r\n\r\n"
+    ).encode()
+    blanks = Blanks()
+    made = head(data, texts, blanks)
+    assert len(made) == len(data)
+    assert not blanks.counts
+    for word in (b"alice", b"srv01", b"10.10.1.11", b"gateway7", b"Zorbas", basic.encode()):
+        assert word not in made
+    for word in (b"/wsman HTTP/1.1\r\n", b":5985\r\n", b"Microsoft WinRM Client", b"squid/5.7", b"Content-Length: 0"):
+        assert word in made
+    given = base64.b64decode(made.split(b"Basic ")[1].split(b"\r\n")[0])
+    assert given == texts.name("alice").encode() + b":xxxxxxxxx"
+
+
+def test_bodies(texts: Texts) -> None:
+    command = base64.b64encode(b"C:\\Users\\mallory> dir").decode()
+    data = (
+        f'<s:Envelope xmlns:s="x"><s:Body><rsp:Command>type C:\\mallory.txt</rsp:Command><rsp:Stream Name="stdout">{command}</rsp:Stream></s:Body></s:Envelope>'
+    )
+    for coding in ("utf-8", "utf-16-le"):
+        blanks = Blanks()
+        made = body(data.encode(coding), texts, blanks)
+        assert len(made) == len(data.encode(coding))
+        told = made.decode(coding)
+        assert "mallory" not in told
+        assert told.startswith('<s:Envelope xmlns:s="x"><s:Body><rsp:Command>type C:\\')
+        assert b"mallory" not in base64.b64decode(told.split('Name="stdout">')[1].split("<")[0])
+        assert not blanks.counts
+    blanks = Blanks()
+    assert body(b"\x1f\x8b\x08" + bytes(range(100)), texts, blanks) == bytes(103)
+    assert blanks.counts
+
+
+def test_fragments_of_one_object_are_read_as_one(texts: Texts) -> None:
+    message = bytes(40) + b'\xef\xbb\xbf<Obj RefId="0"><S N="Cmd">Get-Content mallory.txt</S></Obj>'
+    cut = message.index(b"mallory") + 3
+    pieces = [(0, 1, message[:cut]), (1, 2, message[cut:])]
+    data = b"".join(struct.pack(">QQBI", 7, number, flags, len(piece)) + piece for number, flags, piece in pieces)
+    made = base64.b64decode(packed(base64.b64encode(data).decode(), texts, Blanks()))
+    assert len(made) == len(data)
+    whole = made[21 : 21 + cut] + made[21 + cut + 21 :]
+    assert b"mal" not in made
+    assert b'<Obj RefId="0"><S N="Cmd">Get-Content ' in whole
+    assert texts.line("mallory").encode() in whole
+
+
+def test_a_client_hello(texts: Texts) -> None:
+    name = b"srv01.lab.example"
+    extension = struct.pack(">HHHBH", 0, len(name) + 5, len(name) + 3, 0, len(name)) + name
+    hello = b"\x03\x03" + bytes(32) + b"\0" + b"\0\x02\x13\x01" + b"\x01\0" + struct.pack(">H", len(extension)) + extension
+    message = b"\x01" + len(hello).to_bytes(3, "big") + hello
+    record = b"\x16\x03\x01" + struct.pack(">H", len(message)) + message
+    made = tls(record + b"\x17\x03\x03\0\x05lab!!", texts, Blanks())
+    assert len(made) == len(record) + 10
+    assert name not in made
+    assert texts.name(name.decode()).encode() in made
+    assert made.endswith(b"lab!!"), "what is encrypted stays"
+
+
+def test_dns(texts: Texts) -> None:
+    name = b"\x05srv01\x03lab\x07example\0"
+    data = (
+        struct.pack(">6H", 1, 0x8180, 1, 1, 0, 0) + name + struct.pack(">HH", 1, 1) + b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + bytes([10, 20, 2, 20])
+    )
+    made = datagram(data, (53, 5000), texts, Blanks())
+    assert len(made) == len(data)
+    assert b"srv01" not in made
+    assert bytes([10, 20, 2, 20]) not in made
+    assert made.endswith(texts.addresses.packed(bytes([10, 20, 2, 20])))
+    blanks = Blanks()
+    assert datagram(b"something else", (514, 514), texts, blanks) == bytes(14)
+    assert blanks.counts
