@@ -7,6 +7,7 @@ and encrypted (unless `clear`), with SLDC where a step says so, as Windows write
 
 import base64
 import re
+import ssl
 import time
 import uuid
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ from lab.wire import Message
 
 MANAGER_PATH = "/wsman/SubscriptionManager/WEC"
 AGENT = "Microsoft WinRM Client"
-PROTOCOL = "application/HTTP-SPNEGO-session-encrypted"
+CERTIFICATE = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 MOST_TRIES = 3
 KINDS: dict[int, tuple[str, dict[str, str]]] = {
     4624: ("Microsoft-Windows-Security-Auditing", {"TargetUserName": "alice", "TargetDomainName": "LAB", "LogonType": "3", "IpAddress": "10.10.1.11"}),
@@ -52,6 +53,14 @@ class Source:
     def __init__(self, options: dict[str, Any], path: str) -> None:
         self.link = Link(options | {"path": path, "agent": AGENT, "url": options["url"].partition("/wsman")[0] + path})
         self.path, self.steps, self.clear = path, list[Step](), bool(options.get("clear"))
+        self.certified = bool(options.get("certificate"))
+        if self.certified:
+            trusting = ssl.create_default_context()
+            trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+            trusting.load_cert_chain(options["certificate"], options["certificate_key"])
+            self.link.socket = trusting.wrap_socket(self.link.socket, server_hostname=options["server"])
+            self.link.stream = self.link.socket.makefile("rb")
+            return
         kerberos = bool(options.get("ccache"))
         user, password = (None, None) if kerberos else (options["username"], options["password"])
         protocol = "kerberos" if kerberos else "ntlm"
@@ -69,8 +78,12 @@ class Source:
     def say(self, text: str, *, compressed: bool = False) -> tuple[Message | None, str]:
         """Send an envelope; the answer and its text."""
         plain = b"\xff\xfe" + text.encode("utf-16-le")
-        if self.clear:
-            reply = self.link.ask(self.link.request(plain, content_type="application/soap+xml;charset=UTF-16"))
+        if self.clear or self.certified:
+            body = sldc.packed(plain) if compressed else plain
+            data = self.link.request(body, content_type="application/soap+xml;charset=UTF-16", authorization=CERTIFICATE if self.certified else None)
+            if compressed:
+                data = data.replace(b"Content-Type: ", b"Content-Encoding: SLDC\r\nContent-Type: ", 1)
+            reply = self.link.ask(data)
             return reply, reply.body.decode() if reply is not None else ""
         word = "Kerberos" if self.scheme == "Kerberos" else "SPNEGO"
         kind, body = sealed(self.context, sldc.packed(plain) if compressed else plain, f"application/HTTP-{word}-session-encrypted")

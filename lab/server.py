@@ -105,17 +105,17 @@ def _answered(service: Service, login: Login, message: Message, user: str, clien
     if not message.body:
         return Answer(200)
     sealed = content_type.startswith(("multipart/encrypted", "multipart/x-multi-encrypted"))
+    compressed = (message.header("Content-Encoding") or "").upper() == "SLDC"
     if not sealed and not service.allow_unencrypted and service.tls is None:
         return Answer(500, error="unencrypted message refused")
     try:
         if not sealed:
-            status, document, action = _soap(service, message.body, user, client)
+            status, document, action = _soap(service, sldc.unpacked(message.body) if compressed else message.body, user, client)
             return Answer(status, SOAP_TYPE, document, action, plain=(message.body, document))
         if login.context is None or not login.context.complete:
             return Answer(400, error="sealed body without a context", sealed=True)
         protocol = framing.protocol_of(content_type)
         plain = framing.opened(login.context, message.body, credssp="CredSSP" in protocol)
-        compressed = (message.header("Content-Encoding") or "").upper() == "SLDC"
         status, document, action = _soap(service, sldc.unpacked(plain) if compressed else plain, user, client)
         kind, body = framing.sealed(login.context, document, protocol)
         return Answer(status, kind, body, action, plain=(plain, document), sealed=True)

@@ -140,7 +140,8 @@ class SharedCase(Case):
         return {one.ordinal: one.sha256 for one in self.evidence.captures}
 
     def _bodies(self) -> Iterator[tuple[str, str]]:
-        from analyzer.pseudonyms.bodies import Blanks, xml
+        from analyzer.pseudonyms.blanks import Blanks
+        from analyzer.pseudonyms.bodies import xml
 
         blanks = Blanks()
         for name, text in self._original._texts():  # noqa: SLF001

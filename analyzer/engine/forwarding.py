@@ -158,7 +158,7 @@ def _event(one: _Both, told: ForwardHalf, number: int, names: Mapping[str | None
         sent_ns=told.ts_ns,
         again=None,
         skipped=None,
-        capture=one.exchange.capture,
+        capture=key_capture(told.packets[0]) if told.packets else one.exchange.capture,
         packets=told.packets,
     )
     if event.record is not None:
@@ -246,7 +246,7 @@ def _subscriptions(both: Sequence[_Both]) -> tuple[Subscription, ...]:
                 exchanges=(one.exchange.id,),
                 by_collector=one.kind is Kind.SUBSCRIBE,
                 first_ns=0 if told is None else told.ts_ns,
-                capture=one.exchange.capture,
+                capture=key_capture(told.packets[0]) if told is not None and told.packets else one.exchange.capture,
                 packets=() if told is None else told.packets,
             )
     return tuple(found.values())

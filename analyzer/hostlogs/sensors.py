@@ -69,6 +69,7 @@ def _unescaped(text: str) -> str:
 
 def zeek_event(found: Mapping[str, Any], path: str, name: str, place: int) -> HostEvent | None:
     """A record of Zeek; None where it is none, or has no time. ``path``: the log, where it is known."""
+    found = _dotted(found)
     if not all(key in found for key in _ZEEK_ENDS[::2]):
         return None
     time = _zeek_time(found.get("ts"))
@@ -77,6 +78,16 @@ def zeek_event(found: Mapping[str, Any], path: str, name: str, place: int) -> Ho
     log = path or str(found.get("_path") or "") or _log(found, name)
     user = found.get("username") or found.get("client") or found.get("cname")
     return _made(found, "zeek", f"zeek/{log}", name, place, time, str(found.get("_system_name") or found.get("host_name") or "zeek"), user)
+
+
+def _dotted(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With the names that Zeek has: shippers write ``id_orig_h``, or ``{"id": {"orig_h": …}}``."""
+    inner = found.get("id")
+    if isinstance(inner, dict) and "orig_h" in inner:
+        return {**{name: value for name, value in found.items() if name != "id"}, **{f"id.{name}": value for name, value in inner.items()}}
+    if "id_orig_h" in found:
+        return {f"id.{name[3:]}" if name in ("id_orig_h", "id_orig_p", "id_resp_h", "id_resp_p") else name: value for name, value in found.items()}
+    return found
 
 
 def eve_event(found: Mapping[str, Any], name: str, place: int) -> HostEvent | None:

@@ -4,49 +4,20 @@ import base64
 import binascii
 import re
 import struct
-from collections.abc import Callable
 from functools import partial
 
+from analyzer.pseudonyms.blanks import Blanks, equal, text
 from analyzer.pseudonyms.records import field
 from analyzer.pseudonyms.texts import Texts
 from analyzer.pseudonyms.tokens import token
 
 _LINE = re.compile(rb"[^\n]*\n?")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)(:[ \t]*)([^\r\n]*)([\r\n]*)")
-_SPLIT = re.compile(r"(<[^<>]*>)")
 _BASE64 = re.compile(r"\s*[A-Za-z0-9+/]{8,}={0,2}\s*")
-_FAULT = re.compile(r"<(?:\w+:)?(?:Text|Message|FaultDetail)\b")
+_SENTENCES = re.compile(r"<(?:\w{1,16}:)?(?:Text|Message|FaultDetail)\b[^<>]{0,4000}>[^<>]{1,8000}<")
+_SCHEMAS = ("http://schemas.microsoft.com/wbem/", "http://schemas.xmlsoap.org/", "http://schemas.dmtf.org/", "http://www.w3.org/")
+"""How actions and resource URIs begin."""
 _FRAGMENT, _MESSAGE = 21, 40
-
-
-class Blanks:
-    """What had to be blanked: counts of bytes by what they were."""
-
-    def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
-
-    def add(self, what: str, size: int) -> bytes:
-        """So many zero bytes in place of something."""
-        if size:
-            self.counts[what] = self.counts.get(what, 0) + size
-        return bytes(size)
-
-
-def equal(made: bytes, data: bytes, blanks: Blanks) -> bytes:
-    """What was made, where it is as long as the data; else nothing of it."""
-    return made if len(made) == len(data) else blanks.add("text that cannot be replaced at equal length", len(data))
-
-
-def text(data: bytes, change: Callable[[str], str], blanks: Blanks) -> bytes:
-    """Text in UTF-8, or as it is in ISO 8859-1, with its names replaced."""
-    for coding in ("utf-8", "latin-1"):
-        try:
-            made = change(data.decode(coding)).encode(coding)
-        except UnicodeError:
-            continue
-        if len(made) == len(data):
-            return made
-    return blanks.add("text that cannot be replaced at equal length", len(data))
 
 
 def head(data: bytes, texts: Texts, blanks: Blanks) -> bytes:
@@ -80,17 +51,21 @@ def body(data: bytes, texts: Texts, blanks: Blanks) -> bytes:
 
 def xml(told: str, texts: Texts, blanks: Blanks) -> str:
     """An envelope, or a part of one: tags stay but for names that were learned, the server's own sentences, too; what was typed and printed is replaced."""
-    made, sentence = [], False
-    for part in _SPLIT.split(told):
-        if part.startswith("<") and part.endswith(">"):
-            sentence = bool(_FAULT.match(part)) if not part.startswith("</") else False
-            made.append(texts.known(part))
-        elif _BASE64.fullmatch(part) and len(part.strip()) % 4 == 0:
-            bare = part.strip()
-            made.append(part.replace(bare, packed(bare, texts, blanks)))
-        else:
-            made.append(texts.known(part) if sentence else texts.markup(part) if "<" in part else texts.line(part))
-    return "".join(made)
+    at, made = 0, []
+    for found in _SENTENCES.finditer(told):
+        made += [texts.markup(told[at : found.start()], lambda part: _between(part, texts, blanks)), texts.known(found[0])]
+        at = found.end()
+    return "".join((*made, texts.markup(told[at:], lambda part: _between(part, texts, blanks))))
+
+
+def _between(part: str, texts: Texts, blanks: Blanks) -> str:
+    """What stands between two tags: Base64, or a text."""
+    bare = part.strip()
+    if bare.startswith(_SCHEMAS):
+        return texts.known(part)
+    if _BASE64.fullmatch(part) and len(bare) % 4 == 0:
+        return part.replace(bare, packed(bare, texts, blanks))
+    return texts.line(part) if "</" not in part else texts.markup(part)
 
 
 def packed(told: str, texts: Texts, blanks: Blanks) -> str:

@@ -6,8 +6,7 @@ Lengths stay. A certificate that was signed by its own key is so again, with a k
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from analyzer.pseudonyms.texts import Texts
-from analyzer.pseudonyms.tokens import der
+from analyzer.pseudonyms.tokens import Namer, der
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -17,7 +16,7 @@ _TRIES = 400
 """An ECDSA signature has one of few lengths: as often one is made until it has the old one's."""
 
 
-def certificate(data: bytes, texts: Texts) -> bytes:
+def certificate(data: bytes, texts: Namer) -> bytes:
     """The certificate in DER; what cannot be read as one has its names replaced."""
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm

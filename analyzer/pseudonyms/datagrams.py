@@ -2,7 +2,7 @@
 
 import struct
 
-from analyzer.pseudonyms.bodies import Blanks
+from analyzer.pseudonyms.blanks import Blanks
 from analyzer.pseudonyms.texts import Texts
 from analyzer.pseudonyms.tokens import der
 

@@ -1,9 +1,8 @@
 """TLS with pseudonyms (RFC 8446, RFC 5246): the name that a client asks for, and certificates, as far as they travel in clear. What is encrypted stays."""
 
-from analyzer.pseudonyms.bodies import Blanks, text
+from analyzer.pseudonyms.blanks import Blanks, text
 from analyzer.pseudonyms.certificates import certificate
-from analyzer.pseudonyms.texts import Texts
-from analyzer.pseudonyms.tokens import der
+from analyzer.pseudonyms.tokens import Namer, der
 
 _CHANGE_CIPHER, _ALERT, _HANDSHAKE, _DATA = 20, 21, 22, 23
 _CLIENT_HELLO, _CERTIFICATE, _REQUEST = 1, 11, 13
@@ -11,7 +10,7 @@ _NAME = 0
 _RECORD, _MESSAGE = 5, 4
 
 
-def tls(data: bytes, texts: Texts, blanks: Blanks) -> bytes:
+def tls(data: bytes, texts: Namer, blanks: Blanks) -> bytes:
     """A direction's bytes from the beginning of a record on, up to the first hole."""
     made = bytearray(data)
     places: list[int] = []
@@ -33,7 +32,7 @@ def tls(data: bytes, texts: Texts, blanks: Blanks) -> bytes:
     return bytes(made)
 
 
-def _messages(told: bytearray, texts: Texts, blanks: Blanks) -> None:
+def _messages(told: bytearray, texts: Namer, blanks: Blanks) -> None:
     at = 0
     while at + _MESSAGE <= len(told):
         kind, size = told[at], int.from_bytes(told[at + 1 : at + 4], "big")
@@ -49,7 +48,7 @@ def _messages(told: bytearray, texts: Texts, blanks: Blanks) -> None:
         at = end
 
 
-def _hello(told: bytearray, at: int, end: int, texts: Texts, blanks: Blanks) -> None:
+def _hello(told: bytearray, at: int, end: int, texts: Namer, blanks: Blanks) -> None:
     at += 34
     for width in (1, 2, 1):
         at += width + int.from_bytes(told[at : at + width], "big")
@@ -61,7 +60,7 @@ def _hello(told: bytearray, at: int, end: int, texts: Texts, blanks: Blanks) -> 
         at += 4 + size
 
 
-def _certificates(told: bytearray, at: int, end: int, texts: Texts) -> None:
+def _certificates(told: bytearray, at: int, end: int, texts: Namer) -> None:
     at += 3
     while at + 3 <= end:
         size = int.from_bytes(told[at : at + 3], "big")
@@ -71,7 +70,7 @@ def _certificates(told: bytearray, at: int, end: int, texts: Texts) -> None:
         at += 3 + size
 
 
-def _authorities(told: bytearray, at: int, end: int, texts: Texts) -> None:
+def _authorities(told: bytearray, at: int, end: int, texts: Namer) -> None:
     """The issuers that a server wants client certificates of (RFC 5246 section 7.4.4): the list at the end of the message."""
     at += 1 + told[at]
     at += 2 + int.from_bytes(told[at : at + 2], "big")

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from analyzer.pseudonyms.texts import Texts
 from analyzer.records.result import Result
-from analyzer.records.wsman import Output, Outputs
+from analyzer.records.sessions import ShellFact
+from analyzer.records.wsman import Outputs
 
 _FIELDS = {
     "name": """
@@ -26,10 +27,11 @@ _FIELDS = {
         CimOperation.user KeyUse.account Name.text Certificate.subject Certificate.issuer Certificate.common_name Certificate.names TlsFacts.server_name
         TlsFacts.wanted_name Socks.host Socks.user ProxyHeader.authority HostEvent.user HostEvent.computer Fault.machine HashLine.user HashLine.domain
         Command.asked_as Command.ran_as Shell.asked_as Shell.ran_as Fate.asked_as Fate.ran_as TicketKey.client TicketKey.service KerberosKey.principal
-        LoggedEvent.computer ForwardHalf.machine Delivery.machine Delivery.user Subscription.machine
+        ShellEvent.asked_as LoggedEvent.computer ForwardHalf.machine Delivery.machine Delivery.user Subscription.machine
     """,
     "line": """
-        Command.text Command.decoded OutputRun.text Operation.command Operation.arguments MovedFile.name Sighting.line CimHalf.query CimHalf.selectors
+        Command.text Command.decoded OutputRun.text OutputRun.json Output.text Output.json ShellFact.value
+        ShellEvent.text Operation.command Operation.arguments MovedFile.name Sighting.line CimHalf.query CimHalf.selectors
         CimHalf.arguments CimHalf.returned CimHalf.instances CimOperation.query CimOperation.selectors CimOperation.arguments CimOperation.returned
         CimOperation.instances HostEvent.command_line HostEvent.data HostEvent.image Message.settings Capture.comments
         Subscribed.name Subscribed.selects Subscribed.suppresses Subscribed.query LoggedEvent.data LoggedEvent.message LoggedEvent.user_sid
@@ -54,6 +56,10 @@ _KEPT_FIELDS = frozenset(
 )
 """Fields of HTTP that name nobody."""
 _AUTHENTICATION = {"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "authentication-info", "proxy-authentication-info"}
+_CONFIGURATION = re.compile(r"/powershell/([^/?#]{1,200})$", re.IGNORECASE)
+"""A session configuration in a resource URI (MS-PSRP 3.1.5.3.1): who made one of his own named it."""
+_OWNERS = ("Owner", "ClientIP", "ClientName", "RunAsUser")
+"""Properties of shells that are names (MS-WSMV 2.2.4.39)."""
 _QUOTED = re.compile("\u201c([^\u201d]*+)(\u201d|\\Z)")
 _TELL = {"Finding.title", "Finding.why", "Incident.title"}
 _ENDING = re.compile(r"((?:\.[A-Za-z][A-Za-z0-9]{1,7}){1,3})$")
@@ -63,11 +69,17 @@ def names_of(result: Result) -> Iterator[str]:
     """Every name in the fields that hold names, and in those of HTTP that do."""
     for one in _structs(result):
         kind = type(one).__name__
+        if isinstance(one, ShellFact):
+            yield from (one.value,) if one.name in _OWNERS else ()
+            continue
+        configuration = _CONFIGURATION.search(getattr(one, "resource_uri", None) or "")
+        if configuration and not configuration[1].startswith("Microsoft."):
+            yield configuration[1]
         for name in one.__struct_fields__:
             if _KIND.get(f"{kind}.{name}") == "name" or (kind, name) == ("Endpoint", "host"):
                 yield from _texts(getattr(one, name))
-        if kind == "Header" and one.name.lower() in ("host", "x-forwarded-host", "x-forwarded-server", "x-original-host"):  # type: ignore[attr-defined]
-            yield re.sub(r":\d+$", "", one.value)  # type: ignore[attr-defined]
+        if kind == "Header" and one.name.lower() in ("host", "x-forwarded-host", "x-forwarded-server", "x-original-host"):
+            yield re.sub(r":\d+$", "", one.value)
 
 
 def replaced(result: Result, texts: Texts) -> Result:
@@ -111,8 +123,10 @@ def file_name(path: str, texts: Texts) -> str:
     return texts.line(name[: ending.start()] if ending else name) + (ending[0] if ending else "")
 
 
-def _structs(value: Any) -> Iterator[Struct]:  # noqa: ANN401  any part of a record
-    if isinstance(value, Struct):
+def _structs(value: Any) -> Iterator[Any]:  # noqa: ANN401  any part of a record, and its records
+    if isinstance(value, ShellFact):
+        yield value
+    elif isinstance(value, Struct):
         yield value
         for name in value.__struct_fields__:
             yield from _structs(getattr(value, name))
@@ -153,10 +167,10 @@ class _Walk:
         self._done[id(value)] = (value, made)
         return made
 
-    def _field(self, place: str, old: Any, record: Struct) -> Any:  # noqa: ANN401  any field
+    def _field(self, place: str, old: Any, record: Any) -> Any:  # noqa: ANN401  any field
         texts, kind = self.texts, _KIND.get(place)
         if place == "Header.value":
-            return field(record.name, old, texts)  # type: ignore[attr-defined]
+            return field(record.name, old, texts)
         if kind == "bytes":
             return b""
         if kind == "hash":
@@ -182,12 +196,13 @@ class _Walk:
             made = self.struct(value)
         elif isinstance(value, Outputs):
             made = Outputs([self.struct(one) for one in value.runs]) if value.runs else value
-        elif isinstance(value, Output):
-            made = value._replace(text=self.texts.line(value.text))
         elif isinstance(value, tuple):
-            parts = [self.value(one, change, hashed) for one in value]
+            names = getattr(value, "_fields", ())
+            kind = type(value).__name__
+            parts = [self._field(f"{kind}.{name}", one, value) for name, one in zip(names, value, strict=True)] if names else None
+            parts = [self.value(one, change, hashed) for one in value] if parts is None else parts
             if any(new is not old for new, old in zip(parts, value, strict=True)):
-                made = type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+                made = type(value)(*parts) if names else tuple(parts)
         elif isinstance(value, Mapping):
             made = {name: self.value(one, change, hashed) for name, one in value.items()}
         return made

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from analyzer.pseudonyms.bodies import Blanks
+from analyzer.pseudonyms.blanks import Blanks
 from analyzer.pseudonyms.datagrams import datagram, stream
 from analyzer.pseudonyms.packets import Segment, frame, segment
 from analyzer.pseudonyms.streams import Direction, directions

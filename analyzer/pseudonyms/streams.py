@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from analyzer.pseudonyms import bodies
-from analyzer.pseudonyms.bodies import Blanks
+from analyzer.pseudonyms.blanks import Blanks, text
 from analyzer.pseudonyms.handshakes import tls
 from analyzer.pseudonyms.texts import Texts
 from analyzer.records.evidence import Evidence
@@ -178,7 +178,7 @@ def _behind_a_hole(data: bytes, blanks: Blanks) -> bytes:
 
 def _preface(data: bytes, texts: Texts, blanks: Blanks, addresses: Sequence[bytes]) -> bytes:
     """SOCKS and PROXY headers: addresses as bytes, names as text; a password of SOCKS (RFC 1929) is blanked."""
-    made = bodies.text(data, texts.known, blanks)
+    made = text(data, texts.known, blanks)
     for address in addresses:
         if address in data:
             made = made.replace(address, texts.addresses.packed(address))

@@ -10,24 +10,29 @@ from collections.abc import Callable, Iterable
 from hashlib import blake2b
 
 from analyzer.pseudonyms.addresses import Addresses
+from analyzer.pseudonyms.blanks import Blanks
+from analyzer.pseudonyms.handshakes import tls
 from analyzer.pseudonyms.tokens import token
 from analyzer.pseudonyms.vocabulary import NAMED, commands, sentences, spoken
 from analyzer.pseudonyms.words import WORD, Words
 
 _TOKENS = re.compile(
-    r"(?P<stays>[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|%[0-9A-Fa-f]{2}|&#?\w{1,8};)"
+    r"(?P<stays>[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|\b0[xX][0-9A-Fa-f]{1,16}\b|\bPT?\d[\dHMSDT.]{0,20}\b"
+    r"|\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?Z?|%[0-9A-Fa-f]{2}|&#?\w{1,8};)"
     r"|(?P<mac>\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b)"
     r"|(?P<v4>(?<![\w.])(?<![A-Za-z]/)\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d))"
     r"|(?P<v6>(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4})(?![\w:]))"
-    r"|(?P<packed>(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9+/=]))"
+    r"|(?P<packed>(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9+/=-]))"
     r"|(?P<word>[^\W_]+)"
 )
 _COMPOUND = re.compile(r"(?<![\w-])[^\W_](?:[\w-]*(?:[.@\\/]+[\w$-]+)+|\w*(?:-\w+)+)")
-_TAG = re.compile(r"(<[^<>]*>)")
+_MARKUP = re.compile(r"(<!\[CDATA\[|<!--)([\s\S]*?)(\]\]>|-->|\Z)|<[^<>]*>")
 _PORT = re.compile(r":\d{1,5}$")
+_BESIDE, _PACKED = re.compile(r"([/+])"), 16
+"""Paths look like Base64: what stands between their slashes is read by itself. Base64 has at least so many characters."""
 _RECORDS = (b"\x14", b"\x15", b"\x16", b"\x17")
-_NUMBER = 5
-"""Digits of a number that stands for somebody or something; shorter ones are sizes, versions, ports."""
+_NUMBER = 6
+"""Digits of a number that stands for someone or something; shorter ones are sizes, versions, ports, ids of processes."""
 _SHORT = 3
 """Letters of a word that can tell something."""
 _PATH = "wsman"
@@ -80,9 +85,18 @@ class Texts:
         """What somebody typed or a program printed: all its words but for those of command lines."""
         return self._cached(2, text, lambda: self._line(text))
 
-    def markup(self, text: str) -> str:
-        """XML: its tags with the names that were learned, what stands between them as lines."""
-        return "".join(self.known(part) if part.startswith("<") and part.endswith(">") else self.line(part) for part in _TAG.split(text))
+    def markup(self, text: str, between: Callable[[str], str] | None = None) -> str:
+        """XML: its tags with the names that were learned; what stands between them, in CDATA and in comments as lines, or as ``between`` has it."""
+        change, made, at = between or self._plain, [], 0
+        for found in _MARKUP.finditer(text):
+            made.append(change(text[at : found.start()]))
+            made += [found[1], change(found[2]), found[3]] if found[1] else [self.known(found[0])]
+            at = found.end()
+        return "".join((*made, change(text[at:])))
+
+    def _plain(self, text: str) -> str:
+        """As `line`, of a text that is no markup."""
+        return self._over(text, self._in_line)
 
     def _line(self, text: str) -> str:
         if text[:1] in ("{", "["):
@@ -140,13 +154,10 @@ class Texts:
                 made = _as_text(data, self.line if word == self._in_line else self.known)
             if made is not None and len(made) == len(data):
                 return base64.b64encode(made).decode()
-        return WORD.sub(lambda one: word(one[0]), text)
+        return "".join(self._tokens(part, word) if len(part) < _PACKED else WORD.sub(lambda one: word(one[0]), part) for part in _BESIDE.split(text))
 
     def _unsealed(self, data: bytes) -> bytes:
         """Records of TLS, as CredSSP carries them."""
-        from analyzer.pseudonyms.bodies import Blanks
-        from analyzer.pseudonyms.handshakes import tls
-
         return tls(data, self, Blanks())
 
     def _in_name(self, word: str) -> str:

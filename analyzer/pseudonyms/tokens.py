@@ -27,6 +27,9 @@ class Namer(Protocol):
     def name(self, text: str) -> str:
         """Of equal length."""
 
+    def other(self, text: str) -> str:
+        """The same of a text of a protocol."""
+
 
 def token(data: bytes, names: Namer) -> bytes | None:
     """The token with its names replaced; None when it is none of these."""

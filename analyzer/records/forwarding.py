@@ -86,6 +86,7 @@ class LoggedEvent(Struct, frozen=True, gc=False):
 
     ``data``: EventData or UserData as a JSON object of texts; what has no name is param1, param2 and so on. ``message`` and the words are RenderingInfo's,
     where the source rendered the event. ``whole`` is False where bytes are missing, or what was sent is no event in XML.
+    Of an indication (an instance of a CIM class) ``provider`` is the class, and nothing but ``data`` is known besides.
     """
 
     computer: str | None = None

@@ -275,8 +275,8 @@ class Mask:
             for place, text in zip(places, self._apart(whole, pieces, (*spans, *found_in(whole, learned)), len(between)), strict=True):
                 if text != outputs[place].text:
                     made[place] = outputs[place]._replace(text=text)
-        if any(output.json for output in outputs):
-            made = typed_json.objects_without(made, self.json, self.typed, Mask(learned).known, _INPUTS if secret_input else ())
+        hidden = (*(_INPUTS if secret_input else ()), *(("host",) if self.strict else ()))
+        made = typed_json.objects_without(made, self.json, self.typed, Mask(learned).known, hidden)
         return one.outputs if all(new is old for new, old in zip(made, outputs, strict=True)) else tuple(made)
 
     def _encoded(self, original: str, text: str, decoded: str) -> str:

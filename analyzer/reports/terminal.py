@@ -12,6 +12,7 @@ from analyzer.records.auth import Audience, Mechanism
 from analyzer.records.evidence import Evidence, subject
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.issues import KINDS
+from analyzer.records.operations import CimOperation
 from analyzer.records.result import Result
 from analyzer.reports.advice import STYLES, setting_lines
 from analyzer.reports.facts import Coverage, account, counted, counted_conversations, coverage, issue_counts
@@ -151,6 +152,8 @@ def coverage_lines(result: Result, width: int) -> Iterator[Line]:
             width,
             indent=2,
         )
+    if result.evidence.operations:
+        yield from paragraph(_operations(result.evidence.operations), width, indent=2)
     if covered.tls_connections:
         yield line(f"  {counted(covered.tls_connections, 'connection')} encrypted by TLS: only addresses, sizes and times can be seen")
     if covered.holes:
@@ -161,6 +164,18 @@ def coverage_lines(result: Result, width: int) -> Iterator[Line]:
     yield from _issues(result, width)
     if not (covered.holes or covered.incomplete or result.evidence.issues):
         yield line("  no packets are missing; no capture problems")
+
+
+def _operations(operations: Sequence[CimOperation]) -> str:
+    """``7 operations on 3 classes and resources could be read (Enumerate 4, Invoke 2, Put 1), 1 of them for a change: see ...``."""
+    names = ", ".join(f"{name} {number:,}" for name, number in Counter(one.name for one in operations).most_common())
+    about = len({(one.namespace, one.resource_uri) for one in operations})
+    changes = sum(one.changes for one in operations)
+    asked = f", {changes:,} of them for a change" if changes else ""
+    return (
+        f"{counted(len(operations), 'operation')} on {counted(about, 'class or resource', 'classes and resources')} could be read ({visible(names)}){asked}: "
+        "see `winrm-analyzer transcript`"
+    )
 
 
 def _opened(covered: Coverage) -> str:

@@ -18,6 +18,7 @@ Json: TypeAlias = "str | int | float | bool | dict[str, Json] | list[Json] | Non
 
 JSON_COLUMNS = frozenset({"data", "object", "environment", "application_arguments", "private_data", "history", "facts"})
 """Columns of JSON, in any table."""
+_RETURNED = " returned "
 _NAMES = ("Owner", "Name", "ClientIP")
 """Properties of shells that are names."""
 _BESIDE = (("sValueName", ("sValue", "uValue")), ("Name", ("Value",)), ("PropertyName", ("Value",)))
@@ -60,9 +61,17 @@ def operation_without(one: CimOperation, filtered: Callable[[str], str], named: 
 def objects_without(
     outputs: Sequence[Output], json: Callable[[str], str], typed: Callable[[str], str], known: Callable[[str], str], hidden: Collection[str]
 ) -> list[Output]:
-    """Outputs whose objects are without secrets: of the streams ``hidden`` none is shown. Most have none, which their lines tell at once."""
+    """Outputs whose objects, and answers to prompts, are without secrets: of the streams ``hidden`` none is shown. Most have none, which their lines tell at
+    once. What was typed at a prompt is one where it would be behind the prompt's text (``Password: …``)."""
     made = list(outputs)
+    prompt = ""
     for place, output in enumerate(outputs):
+        if output.stream == "host":
+            method, returned, answer = output.text.partition(_RETURNED)
+            if returned and ("host" in hidden or typed(said := f"{prompt}: {answer}") != said):
+                made[place] = output._replace(text=f"{method}{_RETURNED}{STARS}")
+            if output.text.startswith("Write"):  # what a person sees before the host reads a line
+                prompt = output.text.partition("(")[2].removesuffix(")").strip().rpartition("\n")[2].rstrip(":")
         if output.json is None:
             continue
         lines = _lines(output.json)

@@ -5,11 +5,13 @@
     a source delivers                     Events, Event, Heartbeat, DroppedEvents, SubscriptionEnd; a collector that wants it otherwise pulls
     acknowledgement                       Ack in the response (DSP0226 section 10.7)
 
-Each event is an element of XML, or that element as text in CDATA. Of an envelope that is damaged, or lacks bytes, the events are read one by one.
+Each event is an element of XML, or that element as text in CDATA; of another source than a log of Windows it is an instance of a CIM class (an indication). Of
+an envelope that is damaged, or lacks bytes, the events are read one by one.
 """
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -18,7 +20,7 @@ from analyzer.records.forwarding import Bookmark, ForwardHalf, Kind, LoggedEvent
 from analyzer.records.sealing import Message
 from analyzer.wsman.envelope import duration_s
 from analyzer.wsman.tree import EMPTY, Node, Tree, tree
-from analyzer.wsman.windows_event import event_in, event_of
+from analyzer.wsman.windows_event import event_in, event_of, indication_of
 
 _MANAGER, _LOG = "/subscriptionmanager/subscription", "/windows/eventlog"
 _KINDS = {
@@ -37,6 +39,8 @@ _SIGNS = ("wsman/1/subscription", "wsman/1/wsman/event", "2004/08/events/event")
 """What an answer with items of event forwarding holds, in lower case: others are operations on classes."""
 _OPEN, _CLOSE = re.compile(r"<Event[\s>]"), "</Event>"
 _DIGITS = 18
+_MOST = 20_000
+"""Events of one message: MaxEnvelopeSize of Windows' collector has room for a few thousand."""
 
 
 def forwards(uri: str) -> bool:
@@ -87,7 +91,9 @@ def forward_half(message: Message, text: str, ts_ns: int, packets: tuple[int, ..
         cut=not read.whole or has_holes(text),
         limit=read.limit,
     )
-    events = tuple(_events(body, read, text))
+    events = tuple(islice(_events(body, read, text, single=message.operation == "Event"), _MOST + 1))
+    if len(events) > _MOST:
+        events, half = events[:_MOST], replace(half, limit=f"events={_MOST}", cut=True)
     return replace(half, subscribed=tuple(_subscribed(envelope, half)), events=events)
 
 
@@ -110,7 +116,8 @@ def _plain(text: str) -> str | None:
     return (shown(text)[0] if has_holes(text) else text) or None
 
 
-def _events(body: Node, read: Tree, text: str) -> Iterator[LoggedEvent]:
+def _events(body: Node, read: Tree, text: str, *, single: bool) -> Iterator[LoggedEvent]:
+    """``single``: the body is itself the event, of whatever kind."""
     if has_holes(text) or (not read.whole and read.limit is None):
         yield from _one_by_one(text)
         return
@@ -120,6 +127,8 @@ def _events(body: Node, read: Tree, text: str) -> Iterator[LoggedEvent]:
     for item in items:
         if item.name == "Event":
             yield _event(item)
+    if not items and single and first is not EMPTY and first.name not in ("Events", "Fault"):
+        yield indication_of(first)
 
 
 def _event(item: Node) -> LoggedEvent:
@@ -129,6 +138,8 @@ def _event(item: Node) -> LoggedEvent:
         return event_of(inside, whole=True)
     if item.child("System") is not None:
         return event_of(item, whole=True)
+    if item.children:
+        return indication_of(item.children[0])
     return event_in(item.text) or LoggedEvent(whole=False)
 
 

@@ -6,7 +6,7 @@ them. What follows a place that is no XML cannot be told so; there, names are al
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 from xml.parsers import expat
@@ -45,6 +45,10 @@ _PLACES = {
 _KNOWN = frozenset().union(*_NAMESPACES.values(), _MICROSOFT, _OTHERS)
 _ONCE = ("Action", "ResourceURI", "MessageID", "RelatesTo", "SessionId", "OperationTimeout", "CommandLine", "Command", "creationXml", "Signal")
 _DECLARED = re.compile(r"(?<=\s)xmlns(?::([^\s=<>\"']++))?+\s*+=\s*+(?:\"([^\"<]*+)\"|'([^'<]*+)')")
+_CLASSES = ("http://schemas.microsoft.com/wbem/wsman/1/wmi/", "http://schemas.dmtf.org/wbem/wscim/1/")
+"""How namespaces of CIM classes begin (MS-WSMV 2.2.4.30, DSP0227 section 7): Win32_Process has a property CommandLine, and its method Create an argument."""
+_NESTED = tuple(f"Envelope/Body/{answer}/Items/Subscription/Envelope" for answer in ("EnumerateResponse", "PullResponse"))
+"""Where an envelope holds others: a collector lists its subscriptions so, each of which is a whole Subscribe request (MS-WSMV 2.2.4.41)."""
 _DEPTH, _ELEMENTS = 200, 1_000_000
 _HEAD = 1 << 14
 """Characters before the end of an envelope's first known tag, in which most declare their namespaces: these are remembered."""
@@ -98,7 +102,7 @@ def _in_namespaces(text: str, places: dict[str, list[int]], head: str) -> bool:
         declared.setdefault(match[1] or "", set()).add(match[2] if match[2] is not None else match[3])
     for name, known in places.items():
         allowed = _NAMESPACES.get(name)
-        if allowed is None:
+        if allowed is None or _is_a_faults(name, places):
             continue
         last = ""
         for place in known:
@@ -119,6 +123,11 @@ def _declarations(head: str) -> dict[str, set[str]]:
     return found
 
 
+def _is_a_faults(name: str, places: Mapping[str, list[int]]) -> bool:
+    """SOAP's faults have a Code as well (SOAP 1.2 part 1 section 5.4); that of a shell is asked for of a Signal only."""
+    return name == "Code" and "Signal" not in places
+
+
 class _Reading:
     """One run of expat over an envelope: the places, in bytes, of the elements that stand where they belong."""
 
@@ -135,6 +144,10 @@ class _Reading:
         self.proved: set[int] = set()
         self.named: set[int] = set()
         """Elements of which only the name is known: nothing declares the prefix (bytes are missing, or a sender left it out)."""
+        self.nested: set[int] = set()
+        """Elements of an envelope inside of this one."""
+        self.of_class: set[int] = set()
+        """Properties and arguments of CIM classes."""
         self.count = 0
 
     def _start(self, name: str, inside: list[str]) -> None:
@@ -155,6 +168,10 @@ class _Reading:
         foreign = self.strict and uri is not None and uri not in _NAMESPACES.get(local, _KNOWN)
         path = f"{self.paths[-1]}/{'?' if foreign else ''}{local}".removeprefix("/")
         self.paths.append(path if len(path) < _DEPTH * 8 else "?")
+        if path.replace("?", "").startswith(_NESTED):
+            self.nested.add(self.parser.CurrentByteIndex)
+        if uri is not None and uri.startswith(_CLASSES):
+            self.of_class.add(self.parser.CurrentByteIndex)
         placed = path == _PLACES.get(local, path)
         if "?" not in path and (placed or not self.strict):
             (self.proved if placed and uri in _NAMESPACES.get(local, _KNOWN) else self.named).add(self.parser.CurrentByteIndex)
@@ -187,11 +204,13 @@ def _parsed(text: str, found: Marks) -> Seen:
         placed = list(zip(places, (at - skipped for at in _in_bytes(text, places)), strict=True))
         believed = reading.proved if any(at in reading.proved for _, at in placed) else reading.named
         kept[name] = [place for place, at in placed if at in believed or at >= stop - skipped]
-        if len(kept[name]) < len(places):
+        known = reading.nested if kept[name] else reading.nested | reading.of_class  # next to one that counts, it may be there to deceive
+        if not _is_a_faults(name, found.places) and any(at not in believed and at not in known and at < stop - skipped for _, at in placed):
             dropped.append(name)
     if dropped:
         problem = f"elements that do not stand where a server looks for them were passed over: {', '.join(dropped)}"
         return Seen(Marks({name: places for name, places in kept.items() if places}, found.has_dtd), ("wsman.misplaced", problem))
+    kept = {name: places for name, places in kept.items() if places}
     return Seen(Marks(kept, found.has_dtd), None if problem is None or has_holes(text) else ("wsman.malformed", problem))
 
 

@@ -61,6 +61,14 @@ def event_of(root: Node, *, whole: bool) -> LoggedEvent:
     )
 
 
+def indication_of(node: Node) -> LoggedEvent:
+    """An event that is no record of a log: an instance of a CIM class, whose values are all that is known of it."""
+    found: dict[str, Json] = {_NAMED: node.name}
+    for one in node.children:
+        _add(found, one.name, _value(one, _DEPTH))
+    return LoggedEvent(provider=node.name, data=encode(found).decode())
+
+
 def _data(root: Node) -> dict[str, Json]:
     """The values of EventData, else of UserData."""
     found: dict[str, Json] = {}

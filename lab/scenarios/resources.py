@@ -1,6 +1,7 @@
 """Operations on CIM classes, and event forwarding: healthy, with changes, through a proxy, without an acknowledgement, with a gap."""
 
 from lab.scenario import Client, Proxy, Scenario, Server
+from lab.scenarios.https import CHANNEL
 from lab.scenarios.sets import NO_FAULT, NO_MIXUP
 
 SQUID = Proxy("squid", forward=True)
@@ -81,6 +82,16 @@ SCENARIOS = (
         phases=_source("heartbeat", _batch("Security", 7001, 4688, 4689), _batch("System", 301, 7036, sldc=True)),
         healthy=True,
         forbidden_rules=(*NO_FAULT, UNACKNOWLEDGED, "attack.bulk-transfer"),
+    ),
+    Scenario(
+        name="https-event-forwarding-certificate",
+        description="The same over HTTPS with the source's certificate, as hosts outside of the domain do it; bodies are compressed inside of TLS.",
+        server=Server(tls=True, certificates=True, conduct={"collector": {"subscriptions": [SOME]}}),
+        phases=_source("heartbeat", _batch("Security", 7001, 4688, 4689, sldc=True), _batch("System", 301, 7036)),
+        capture="client-pcap",
+        healthy=True,
+        forbidden_rules=(*NO_FAULT, UNACKNOWLEDGED, "attack.bulk-transfer"),
+        open_rules=CHANNEL,
     ),
     Scenario(
         name="direct-event-forwarding-lost-ack",

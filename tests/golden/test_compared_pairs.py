@@ -21,6 +21,8 @@ TWINS = {
     "caddy-kerberos-healthy": "caddy-kerberos-pooled",
     "caddy-prefix-healthy": "caddy-prefix-pooled caddy-502-server-down",
     "client-waits-long-enough-healthy": "client-gives-up",
+    "direct-cim-healthy": "squid-cim-changes",
+    "direct-event-forwarding-healthy": "direct-event-forwarding-lost-ack",
     "direct-ntlm-healthy": """
         wrong-password ntlm-blocked-direct direct-unencrypted-refused service-not-listening-direct syn-dropped-by-firewall icmp-host-unreachable
         icmp-prohibited-by-router server-400-header-too-long server-404 server-411 server-413 server-503 server-never-answers basic-not-offered-direct

@@ -25,7 +25,9 @@ from tests.golden.test_secrets import RUNS
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
 COVERED = (
     "direct-basic",
+    "direct-event-forwarding-gap",
     "direct-omigod",
+    "direct-psrp-jea-healthy",
     "evil-winrm-py-session",
     "https-basic-direct",
     "ipv6-direct",
@@ -33,7 +35,9 @@ COVERED = (
     "nginx-host-rewritten",
     "pywinrm-credssp-direct",
     "socks5-password",
+    "squid-cim-changes",
     "squid-connect-proxyauth-ntlm",
+    "squid-event-forwarding-healthy",
     "squid-kerberos-healthy",
     "squid-ntlm-healthy",
     "tls-certificate-self-signed-12",
@@ -66,12 +70,14 @@ def originals(name: str) -> set[str]:
         "connections": ("client_ip", "server_ip"),
         "hosts": ("address", "name"),
         "logons": ("user", "domain"),
+        "shells": ("configuration",),
         "authentications": ("user", "domain", "workstation", "server_name", "realm"),
         "tls": ("server_name", "certificate_subject"),
     }
     for table, names in columns.items():
         for row in case.listed(table):
             found.update(str(row[one]) for one in names if row.get(one))
+    found = {one for one in found if not one.startswith("Microsoft.")}
     return {one.lower() for one in found if len(one) > 2 and not one.startswith("127.") and one.lower() not in {"::1", *_OF_ANYONE}}
 
 

@@ -246,6 +246,7 @@ def _gzip(data: bytes) -> bytes:
     return gzip.compress(data, 9, mtime=0)
 
 
+_EVENTS = "http://schemas.dmtf.org/wbem/wsman/1/wsman/Events"
 _XPRESS = "<rsp:CompressionType>xpress</rsp:CompressionType>"
 _AUTH = ('a="' + "\\\\" * 100_000, "Negotiate " + " " * 200_000 + "x", "Digest " + 'a="b",' * 30_000, "Basic " + "=" * 200_000, "," * 200_000)
 CASES: dict[str, Case] = {
@@ -283,6 +284,10 @@ CASES: dict[str, Case] = {
     "xpress streams": Case(lambda n: bodies(created(inside=_XPRESS), command("x"), received([xpress_block() * n] * 10)), 600, says="wsman.limit"),
     "small xpress blocks": Case(lambda n: bodies(created(inside=_XPRESS), command("x"), received([xpress_block(300) * n])), 8000),
     "an SLDC body": Case(lambda n: _repeated((sldc(n), b""), 1, "Content-Encoding: SLDC\r\n"), 240_000),
+    "events in one delivery": Case(
+        lambda n: asked(_EVENTS, "<w:Events>" + "<w:Event><![CDATA[<Event/>]]></w:Event>" * n + "</w:Events>"), 100_000, says="wsman.limit"
+    ),
+    "events that nothing ends": Case(lambda n: asked(_EVENTS, "<w:Events>" + "<Event >" * n), 500_000, says="wsman.limit"),
     "layers of base64 and gzip": Case(lambda n: bodies(created(), command(f"powershell FromBase64String('{_layers(n).decode()}')")), 3, 0, says="wsman.limit"),
     "words of secrets in a command": Case(lambda n: bodies(created(), command("pwd" * n)), 60_000),
     "words of secrets in an output": Case(lambda n: bodies(created(), command("x"), received([b"pwd" * n])), 60_000),

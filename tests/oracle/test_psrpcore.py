@@ -5,6 +5,7 @@ reads what the client sent; its parser of fragments and messages and its deseria
 """
 
 import base64
+import json
 import xml.etree.ElementTree as ET
 from collections import defaultdict
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ from psrpcore.types import PSRPMessageType, deserialize
 from analyzer.api import Case
 from tests.oracle.test_pypsrp import case_of, texts, users_of
 
-POWERSHELL = {"direct-psrp-large-output": (2, 701), "evil-winrm-py-session": (5, 5), "direct-psrp-offload": (1, 500)}
+POWERSHELL = {"direct-psrp-large-output": (2, 701), "evil-winrm-py-session": (5, 5), "direct-psrp-offload": (1, 500), "direct-psrp-reconnect-healthy": (2, 2)}
 """Samples, and how many pipelines and objects of output each has."""
 
 
@@ -92,3 +93,21 @@ def test_pipelines_and_their_output(name: str, tmp_path: Path) -> None:
     assert {identity: command.text for identity, command in ours.items()} == read.lines
     assert {identity: [output.text for output in command.outputs if output.stream == "output"] for identity, command in ours.items()} == read.outputs
     assert (len(read.lines), sum(len(objects) for objects in read.outputs.values())) == POWERSHELL[name]
+
+
+def test_objects(tmp_path: Path) -> None:
+    """Their properties."""
+    name = "direct-psrp-jea-healthy"
+    case = case_of(name)
+    pool = psrpcore.ServerRunspacePool()
+    objects: list[dict[str, object]] = []
+    received: dict[int, bytearray] = defaultdict(bytearray)
+    for message, text in texts(case, users_of(name, tmp_path)):
+        for told in () if message.from_client else _messages(_fragments(text), received):
+            if told.message_type is PSRPMessageType.PipelineOutput:
+                value = deserialize(ET.fromstring(told.data.decode()), pool._cipher)  # noqa: S314  of our own lab
+                members = {one.name: one.get_value(value) for one in value.PSObject.extended_properties}
+                objects += [members] if members else []
+    outputs = [output for command in case.result.commands for output in command.outputs]
+    assert [json.loads(one.json) for one in outputs if one.json and one.stream == "output"] == objects
+    assert len(objects) == 1

@@ -5,6 +5,7 @@ import uuid
 from pathlib import Path
 
 import dpkt
+import pytest
 
 import analyzer
 from analyzer.api import Case
@@ -156,3 +157,20 @@ def test_the_report(tmp_path: Path) -> None:
     assert "<li>10.10.1.11 (LAB\\carla) created the shell." in page
     assert "ObjectNotFound, at C:\\t.ps1:7 char:3" in page
     assert "Kachel#77" not in page
+
+
+def _read_line(number: int) -> str:
+    return _host("ReadLine", "").replace(">1<", f">{number}<")
+
+
+@pytest.mark.parametrize(("prompt", "shown"), [("Password: ", "***"), ("Enter the passphrase: ", "***"), ("Name: ", "Kachel#77x")])
+def test_what_is_typed_at_a_prompt_for_a_secret(prompt: str, shown: str, tmp_path: Path) -> None:
+    lan = Wire()
+    session = Session(lan)
+    session.create()
+    name = session.run("Read-Host", 9, [(CALL, _host("Write1", f'<Obj N="mp"><LST><S>{prompt}</S></LST></Obj>')), (CALL, _read_line(2))])
+    session.send(psrp(ANSWER, _host("ReadLine", '<S N="mr">Kachel#77x</S>'), pipeline=uuid.UUID(int=9), identity=4), name)
+    case = analyzer.analyze(str(lan.capture(tmp_path / "a.pcap")))
+    assert f"ReadLine returned {shown}" in case.transcript()
+    assert [row["text"] for row in case.streams.to_dict("records")][-1] == f"ReadLine returned {shown}"
+    assert "Kachel#77x" in case.show_secrets().transcript()

@@ -78,6 +78,14 @@ def test_zeek_with_iso_times_and_its_other_logs(tmp_path: Path) -> None:
     assert {row["user"] for row in case.listed("host_events")} == {None, "alice"}
 
 
+def test_zeek_as_shippers_rename_it(tmp_path: Path) -> None:
+    under = {name.replace("id.", "id_"): value for name, value in conn().items()}
+    nested = {name: value for name, value in conn().items() if not name.startswith("id.")} | {
+        "id": {name[3:]: value for name, value in conn().items() if name.startswith("id.")}
+    }
+    assert found(logged(tmp_path, "conn.log", as_lines(under, nested))) == [("zeek/conn", "connection", "c1", 1.0)] * 2
+
+
 def test_suricata(tmp_path: Path) -> None:
     alert = eve("alert", alert={"signature": "ET INFO WinRM", "severity": 3}, timestamp="2026-01-02T03:04:05.200000+0000")
     back = eve("http", timestamp="2026-01-02T03:04:05.200000+0000", src_ip=SERVER, src_port=5985, dest_ip=ALICE, dest_port=50001)

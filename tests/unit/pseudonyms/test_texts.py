@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from analyzer.pseudonyms.bodies import Blanks, body, head, packed
+from analyzer.pseudonyms.blanks import Blanks
+from analyzer.pseudonyms.bodies import body, head, packed
 from analyzer.pseudonyms.certificates import certificate
 from analyzer.pseudonyms.datagrams import datagram
 from analyzer.pseudonyms.handshakes import tls
@@ -69,6 +70,12 @@ def test_what_is_encoded_in_a_line_is_replaced_inside(texts: Texts) -> None:
     assert told.endswith(" /add")
     assert "mallory" not in told
     assert len(made) == len(f"powershell -EncodedCommand {script}")
+
+
+@pytest.mark.parametrize("one", ["2020-08-06T15:56:23.759Z", "2020-08-06 11:56:22", "0x2bc327", "port 55853", "8A03D666-385A-A2CA-1849-70CA55FA3CFE"])
+def test_times_ports_and_identifiers_stay_in_lines(one: str, texts: Texts) -> None:
+    assert texts.line(one) == one
+    assert texts.other(f"/wsman/subscriptions/{one}") == f"/wsman/subscriptions/{one}"
 
 
 def test_json_stays_json(texts: Texts) -> None:
@@ -177,6 +184,26 @@ def test_bodies(texts: Texts) -> None:
     blanks = Blanks()
     assert body(b"\x1f\x8b\x08" + bytes(range(100)), texts, blanks) == bytes(103)
     assert blanks.counts
+
+
+@pytest.mark.parametrize("end", ["]]></rsp:Command>", "]]>", "]", ""])
+def test_cdata_and_comments_are_text(end: str, texts: Texts) -> None:
+    script = base64.b64encode("net user mallory /add".encode("utf-16-le")).decode()
+    data = f"<s:Envelope><rsp:Command><!-- by mallory --><![CDATA[type <mallory> C:\\mallory.txt -enc {script}{end}"
+    made = body(data.encode(), texts, Blanks()).decode()
+    assert len(made) == len(data)
+    assert "mallory" not in made
+    assert script not in made
+    assert "<![CDATA[type <" in made
+
+
+def test_the_servers_own_sentences_stay(texts: Texts) -> None:
+    data = '<s:Envelope><s:Fault><s:Text xml:lang="en-US">The shell of alice was not found on srv01.lab.example.</s:Text></s:Fault></s:Envelope>'
+    made = body(data.encode(), texts, Blanks()).decode()
+    assert "The shell of " in made
+    assert " was not found on " in made
+    assert "alice" not in made
+    assert "srv01" not in made
 
 
 def test_fragments_of_one_object_are_read_as_one(texts: Texts) -> None:

@@ -6,8 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.psrp import errors, hosts, objects, session
+from analyzer.engine.shell_limits import reached
+from analyzer.psrp import errors, history, hosts, objects, session
 from analyzer.psrp.fragments import PsMessage
+from analyzer.psrp.shells import Built
+from analyzer.records.wsman import Shell
+from analyzer.settings import Limits
 
 SERVICE = (
     '<Obj RefId="0"><TN RefId="0"><T>System.ServiceProcess.ServiceController</T><T>System.Object</T></TN><ToString>WinRM</ToString><Props>'
@@ -154,3 +158,12 @@ def test_any_text_is_read(text: str, kind: str) -> None:
     for read in (errors.details, errors.of_state, hosts.call, hosts.answer):
         read(text)
     pool(kind, text)
+
+
+def test_objects_beyond_the_room_of_a_shell_are_counted_and_said() -> None:
+    known = history.History(room=10)
+    assert [known.kept(text) for text in ("12345", "123456", "12345", None)] == ["12345", None, "12345", None]
+    assert known.unparsed == 1
+    shell = Shell("A", "powershell", None, "c", "s", 0, 0, (), (), None, 0, (), unparsed=known.unparsed)
+    (issue,) = reached(Built((shell,), ()), Limits())
+    assert (issue.code, issue.detail) == ("wsman.limit", f"json_characters={history.ROOM}: 1 objects of shell A are given as text only")

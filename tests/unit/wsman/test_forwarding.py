@@ -4,9 +4,13 @@ import json
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analyzer.records.forwarding import Acknowledged, Bookmark, Forwarding, Kind
+from analyzer.records.sealing import Message, Protection
 from analyzer.settings import Limits
+from analyzer.wsman.forwarding import forward_half
 from analyzer.wsman.windows_event import event_in
 from tests.build.forwarding import (
     EVENTING,
@@ -37,6 +41,8 @@ FAULT = (
     "<s:Fault><s:Code><s:Value>s:Receiver</s:Value></s:Code><s:Detail>"
     '<f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault" Code="2150858804"/></s:Detail></s:Fault>'
 )
+
+KNOWN = [("Events", True), ("Event", True), ("Heartbeat", True), ("Subscribe", True), ("PullResponse", False), ("EnumerateResponse", False), ("Ack", False)]
 
 
 def forwarded(lan: Wire) -> Forwarding:
@@ -101,6 +107,17 @@ def test_events_as_elements_and_one_in_a_message() -> None:
     found = forwarded(lan)
     assert [one.event.record for one in found.events] == [1, 2, 3]
     assert found.deliveries[1].acknowledged is Acknowledged.NOT_ASKED
+
+
+def test_indications_of_cim_classes() -> None:
+    lan = Wire()
+    talk = source_talk(lan)
+    alert = '<c:CIM_AlertIndication xmlns:c="x"><c:Description>fan failed</c:Description><c:PerceivedSeverity>6</c:PerceivedSeverity></c:CIM_AlertIndication>'
+    tell(talk, delivery([], kind="Event", body=alert, ask=False), None)
+    tell(talk, delivery([alert], cdata=False, number=2), ack(2))
+    found = forwarded(lan).events
+    assert [(one.event.provider, one.event.event_id, one.event.whole) for one in found] == [("CIM_AlertIndication", None, True)] * 2
+    assert json.loads(found[0].event.data) == {"xml_name": "CIM_AlertIndication", "Description": "fan failed", "PerceivedSeverity": "6"}
 
 
 def test_values_of_every_form() -> None:
@@ -249,6 +266,16 @@ def test_a_damaged_batch_without_a_readable_event() -> None:
     assert found.deliveries[0].cut
 
 
+def test_so_many_events_of_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analyzer.wsman.forwarding._MOST", 3)
+    lan = Wire()
+    tell(source_talk(lan), delivery([event(record) for record in range(1, 6)]), ack())
+    judged = judge(lan)
+    assert len(judged.evidence.forwarding.events) == 3
+    assert judged.evidence.forwarding.deliveries[0].cut
+    assert [one.detail for one in judged.evidence.issues if one.code == "wsman.limit"] == ["events=3: later elements were not read"]
+
+
 def test_a_limit_is_told() -> None:
     lan = Wire()
     tell(source_talk(lan), delivery([event(record) for record in range(1, 5)]), ack())
@@ -256,3 +283,36 @@ def test_a_limit_is_told() -> None:
     assert len(judged.evidence.forwarding.events) == 2
     assert judged.evidence.forwarding.deliveries[0].events == 4
     assert [one.detail for one in judged.evidence.issues if one.code == "wsman.limit"] == ["forwarded_events=2: 2 later events were not kept"]
+
+
+WHOLE = delivery([event(1, data={"A": "b"}, message="m"), event(2), event(3, inside="<UserData><X><Y>1</Y></X></UserData>")], marks={"Security": 3})
+PIECES = st.sampled_from(
+    ["<", ">", "]]>", "<![CDATA[", "<Event ", "</Event>", "\U0010fffd", "\U0010fffc", "&", "&#0;", '"', "<w:Event>", "<!DOCTYPE a>", "\x00"]
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, len(WHOLE)), st.integers(0, 400), st.one_of(PIECES, st.text(max_size=6))), max_size=4), st.sampled_from(KNOWN))
+def test_any_text_is_read(changes: list[tuple[int, int, str]], known: tuple[str, bool]) -> None:
+    """Pieces taken out and put in anywhere: nothing raises, and each event that is whole is one that was sent."""
+    text = WHOLE
+    for at, size, put in changes:
+        text = text[:at] + put + text[at + size :]
+    operation, from_client = known
+    message = Message("c1.x1.q", "c1.x1", from_client, Protection.CLEAR, len(text), None, operation=operation)
+    half = forward_half(message, text, 0, (1,))
+    for one in half.events if half is not None else ():
+        json.loads(one.data)
+        assert one.record is None or one.record >= 0
+
+
+def test_what_is_whole_of_a_damaged_batch_is_what_was_sent() -> None:
+    """A hole of any size at any place: no event is made of two."""
+    sent = {(one, json.dumps({"A": "b"} if one == 1 else {} if one == 2 else {"xml_name": "X", "Y": "1"})) for one in (1, 2, 3)}
+    for at in range(WHOLE.index("<w:Events>"), len(WHOLE), 37):
+        for size in (1, 60, 333, 900):
+            text = WHOLE[:at] + "\U0010fffd" * min(size, len(WHOLE) - at) + WHOLE[at + size :]
+            half = forward_half(Message("q", "x", True, Protection.CLEAR, 1, None, operation="Events"), text, 0, (1,))  # noqa: FBT003  the record's field
+            assert half is not None
+            assert half.cut
+            assert {(one.record, json.dumps(json.loads(one.data))) for one in half.events if one.whole} <= sent

@@ -132,6 +132,41 @@ def spent(text: str) -> float:
     return time.process_time() - begin
 
 
+def test_a_property_of_a_class_is_no_decoy_but_next_to_a_command_it_may_be() -> None:
+    wmi = 'xmlns:p="http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/Win32_Process"'
+    asked = f"<p:Create_INPUT {wmi}><p:CommandLine>cmd.exe /c ver</p:CommandLine></p:Create_INPUT>"
+    alone = seen(envelope(asked, action="<a:Action>http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/Win32_Process/Create</a:Action>"))
+    assert alone.odd is None
+    assert "CommandLine" not in alone.marks.places
+    beside = seen(envelope(asked + REAL))
+    assert beside.odd is not None
+    assert beside.odd[0] == "wsman.misplaced"
+    assert len(beside.marks.places["CommandLine"]) == 1
+
+
+def test_a_faults_code_is_soaps() -> None:
+    detail = '<f:WSManFault xmlns:f="http://schemas.microsoft.com/wbem/wsman/1/wsmanfault" Code="5"/>'
+    fault = f"<s:Fault><s:Code><s:Value>s:Receiver</s:Value></s:Code><s:Detail>{detail}</s:Detail></s:Fault>"
+    assert seen(envelope(fault, action="<a:Action>http://schemas.dmtf.org/wbem/wsman/1/wsman/fault</a:Action>")).odd is None
+    signal = f'<rsp:Signal CommandId="AB"><s:Code>decoy</s:Code><rsp:Code>{SHELL}/signal/terminate</rsp:Code></rsp:Signal>'
+    odd = seen(envelope(signal, action=f"<a:Action>{SHELL}/Signal</a:Action>"))
+    assert odd.odd is not None
+    assert len(odd.marks.places["Code"]) == 1
+
+
+def test_envelopes_in_a_list_of_subscriptions_are_what_it_is_made_of() -> None:
+    inner = envelope("<e:Subscribe/>", action="<a:Action>http://schemas.xmlsoap.org/ws/2004/08/eventing/Subscribe</a:Action>")
+    items = f"<n:EnumerateResponse><w:Items><m:Subscription>{inner}</m:Subscription></w:Items></n:EnumerateResponse>"
+    declared = f'{DECLARED} xmlns:n="http://schemas.xmlsoap.org/ws/2004/09/enumeration" xmlns:m="http://schemas.microsoft.com/wbem/wsman/1/subscription"'
+    declared += ' xmlns:e="http://schemas.xmlsoap.org/ws/2004/08/eventing"'
+    found = seen(envelope(items, declared=declared))
+    assert found.odd is None
+    assert len(found.marks.places["Action"]) == len(found.marks.places["MessageID"]) == 1, "those of the answer itself"
+    elsewhere = seen(envelope(items.replace("w:Items", "w:Others"), declared=declared))
+    assert elsewhere.odd is not None
+    assert elsewhere.odd[0] == "wsman.misplaced"
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_four_times_the_envelope_costs_no_eight_times_as_much(name: str) -> None:
     few, many = (min(spent(envelope(HOSTILE[name](n))) for _ in range(2)) for n in (10_000, 40_000))
