@@ -290,7 +290,7 @@ def members(path: str, most: int, head_size: int) -> list[Member]:
         archive = _archive(path, raw)
         found: list[Member] = []
         for info in archive.infolist():
-            if info.is_dir():
+            if _is_folder(info):
                 continue
             if len(found) >= most:
                 break
@@ -318,7 +318,7 @@ def _member(path: str, archive: Path, limits: Limits) -> Opened:
     raw = archive.open("rb")
     watch = Watch(raw)
     wanted = PurePosixPath(Path(path).relative_to(archive).as_posix())
-    info = next((one for one in _archive(str(archive), raw).infolist() if PurePosixPath(one.filename) == wanted and not one.is_dir()), None)
+    info = next((one for one in _archive(str(archive), raw).infolist() if PurePosixPath(one.filename) == wanted and not _is_folder(one)), None)
     why_not = "is not in it" if info is None else _why_not(info)
     if info is None or why_not:
         raw.close()
@@ -357,6 +357,11 @@ def _archive(path: str, raw: BinaryIO) -> "ZipFile":
     except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, EOFError) as error:
         msg = f"{path}: the ZIP archive is damaged ({error})"
         raise InputError(msg) from error
+
+
+def _is_folder(info: "ZipInfo") -> bool:
+    """A folder, or a member without a name: zipfile's own question fails on one."""
+    return not info.filename or info.filename.endswith("/")
 
 
 def _why_not(info: "ZipInfo") -> str:

@@ -58,7 +58,7 @@ from analyzer.story.silence import unanswered
 from analyzer.transport.connections import connection
 from analyzer.transport.healing import borrowed, healed
 from analyzer.transport.prefaces import unprefaced
-from analyzer.transport.strays import stray_syns, untangled
+from analyzer.transport.strays import reuse, stray_syns, untangled
 from analyzer.transport.threads import same, threads
 from analyzer.transport.tls import Store, opened
 from analyzer.transport.translation import translated
@@ -99,6 +99,8 @@ class Work(NamedTuple):
     views: tuple[tuple[int, tuple[Flow, ...]], ...] = ()
     strays: tuple[int, ...] = ()
     """Packet keys of SYNs inside of it that nobody answered."""
+    reuses: int | None = None
+    """The key of its first packet, where it begins on addresses and ports whose connection had not ended."""
 
 
 def affordable(todo: Sequence[Work], limits: Limits) -> tuple[tuple[Work, ...], Limits, tuple[Issue, ...]]:
@@ -119,13 +121,14 @@ def affordable(todo: Sequence[Work], limits: Limits) -> tuple[tuple[Work, ...], 
 
 def work(flows: Sequence[Flow]) -> tuple[Work, ...]:
     """Job *threads*: every flow of all captures, in order of captures, then of first packets."""
-    flows, strays = untangled(flows)
+    flows, strays, reused = untangled(flows)
     found = threads(flows)
     own = {number: tuple(flows[index] for index in thread.flows) for number, thread in enumerate(found, 1)}
     views = {number: tuple((other, own[other]) for other in group if other != number) for group in same(found, flows) for number in group}
     twins = [None if thread.twin_of is None else thread.twin_of + 1 for thread in found]
     keys = [tuple(key for index in thread.flows for key in strays.get(index, ())) for thread in found]
-    return tuple(Work(number, own[number], twins[number - 1], views.get(number, ()), keys[number - 1]) for number in own)
+    begins = [next((flows[index].segments.key[0] for index in thread.flows[:1] if index in reused), None) for thread in found]
+    return tuple(Work(number, own[number], twins[number - 1], views.get(number, ()), keys[number - 1], begins[number - 1]) for number in own)
 
 
 def shards(all_work: Sequence[Work], count: int) -> tuple[tuple[Work, ...], ...]:
@@ -165,7 +168,7 @@ def _item(item: Work, tools: Tools) -> list[Talk]:
     """One connection, with what its other views have."""
     over = tools.budget.over(READING)
     made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits, over)
-    issues += stray_syns(made.id, item.strays)
+    issues += stray_syns(made.id, item.strays) + reuse(made.id, item.reuses)
     if item.twin_of is not None:
         made = replace(made, twin_of=connection_id(item.twin_of))
     for number, view in item.views[: tools.limits.views]:

@@ -1,6 +1,7 @@
 """Files of host logs as they lie on a disk: plain, gzip, or in a ZIP archive, as data sets and collections come."""
 
 import gzip
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -13,7 +14,7 @@ LOGS = (".evtx", ".json", ".jsonl", ".ndjson", ".log")
 EVTX = b"ElfFile\x00"
 _LINE = 8 << 20
 """Bytes of one line."""
-_DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
+_DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, IndexError, struct.error)
 """What reading an archive raises: damage, a method of compression that Python lacks, a password."""
 
 
@@ -61,9 +62,14 @@ def lines(path: Path, limits: Limits) -> Iterator[Line]:
             yield Line(path.name, None, f"damaged ({error})")
 
 
+def _is_folder(one: zipfile.ZipInfo) -> bool:
+    """A folder, or a member without a name: zipfile's own question fails on one."""
+    return not one.filename or one.filename.endswith("/")
+
+
 def _archived(name: str, archive: zipfile.ZipFile, most: int, limits: Limits) -> Iterator[Line]:
     room = [most]
-    members = [one for one in archive.infolist() if not one.is_dir() and one.filename.lower().endswith(LOGS)]
+    members = [one for one in archive.infolist() if not _is_folder(one) and one.filename.lower().endswith(LOGS)]
     if not members:
         yield Line(name, None, f"an archive without a log ({', '.join(LOGS)})")
     for one in members[: limits.archive_members]:

@@ -13,7 +13,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from analyzer.formats.reader import Fetch, Reader
-from analyzer.http.messages import Raw, requests, responses
+from analyzer.http.early import FINAL, Other
+from analyzer.http.messages import AHEAD, REQUEST_START, Raw, requests, responses
 from analyzer.records.http import Exchange, Interim, Request, Response
 from analyzer.records.ids import exchange_id, key_capture, key_number, request_id, response_id
 from analyzer.records.issues import Issue
@@ -22,12 +23,17 @@ from analyzer.records.transport import Connection
 from analyzer.settings import Limits, Spent, never
 
 _TUNNEL_START = 16
+_BEGINNING = 16
+"""Bytes of a status line that tell a final answer."""
 _OFTEN = 64
 """Messages after which the clock is looked at."""
 _AT_LEAST = 64
 """Exchanges of a connection that are read in any case."""
 _TO_PROXY = re.compile(rb"[A-Z]+ [a-z]+:")
 """A target in absolute form (RFC 9112 section 3.2.2): what is sent to a proxy without a tunnel."""
+_DOUBLE = re.compile("%25[0-9A-Fa-f]{2}")
+_UNFINISHED = re.compile("%[0-9A-Fa-f]?$")
+_NO_HEX = re.compile("%(?![0-9A-Fa-f]{2})")
 _METHODS = (b"OPTIONS", b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"TRACE", b"CONNECT", b"PATCH")
 
 
@@ -61,7 +67,8 @@ class _Walk:
         self.responses: list[Raw] = []
         self.interims: dict[int, list[Raw]] = {}
         self.tunnel: Tunnel | None = None
-        self.answers: Iterator[Raw] = responses(self.far, limits, self.response_problem, self.method)
+        asked = Other(self.near.moved(0), REQUEST_START, AHEAD)
+        self.answers: Iterator[Raw] = responses(self.far, limits, self.response_problem, self.method, asked)
         self.hole_before_interim = False
         self.stopped = False
         """Not all of it was read, so what stands alone at the end says nothing."""
@@ -87,7 +94,7 @@ def parse(connection: Connection, fetch: Fetch, limits: Limits, over: Spent = ne
     """Reads both streams of a connection as HTTP/1, until the time is ``over``: of the requests that were read the answers are, too."""
     walk = _Walk(connection, fetch, limits)
     most = most_exchanges(connection, limits)
-    for raw in requests(walk.near, limits, walk.request_problem):
+    for raw in requests(walk.near, limits, walk.request_problem, Other(walk.far.moved(0), FINAL, _BEGINNING)):
         if len(walk.requests) >= most:
             walk.request_problem("http.limit", _smaller(limits, most), raw.head.at)
             walk.stopped = True
@@ -280,8 +287,20 @@ def _request(walk: _Walk, raw: Raw | None, identity: str) -> Known[Request]:
         return Absent(Why.NOT_CAPTURED, "the request is not in the capture")
     first, last, packets = _place(walk, walk.near, raw)
     method, target, version = raw.head.words
+    for name in odd_target(target) if "%" in target else ():
+        walk.issues.append(_issue(walk, "http.weird", name, identity, packets[0] if packets else None))
     headers = tuple(raw.head.headers)
     return Request(request_id(identity), method, target, version, headers, raw.body, raw.head.at, raw.end_at, first, last, packets)
+
+
+def odd_target(target: str) -> Iterator[str]:
+    """Names of Zeek's weird.log for percent-encoding (RFC 3986 section 2.1) that a server and a reader may undo differently."""
+    if _DOUBLE.search(target):
+        yield "double_%_in_URI"
+    if _UNFINISHED.search(target):
+        yield "illegal_%_at_end_of_URI"
+    elif _NO_HEX.search(target):
+        yield "unescaped_%_in_URI"
 
 
 def _response(walk: _Walk, raw: Raw | None, identity: str) -> Known[Response]:

@@ -184,4 +184,6 @@ def _one_leg(
         answered = any(not isinstance(exchange.response, Absent) and exchange.response.status < 400 for exchange in exchanges_of.get(identity, ()))
         if answered or role is Role.UPSTREAM_LEG:
             leg = "client side is here, the server side is not" if role is Role.CLIENT_LEG else "server side is here, the client's is not"
-            yield Issue("proxy.one-leg", f"the {leg}", identity, connections[identity].capture)
+            headers = role is Role.UPSTREAM_LEG and not any(isinstance(preface, ProxyHeader) for preface in connections[identity].prefaces)
+            claimed = ", as the requests claim (Via, X-Forwarded-For or Forwarded, which any sender can write)" if headers else ""
+            yield Issue("proxy.one-leg", f"the {leg}{claimed}", identity, connections[identity].capture)

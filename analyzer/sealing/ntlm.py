@@ -26,6 +26,10 @@ _WINDOW_PER_MESSAGE = 1 << 19
 _WINDOW = 1 << 22
 _LOST_MESSAGES = 1024
 _SEARCHES = 16
+_PASSED = 64 << 20
+"""Bytes of the keystream that are passed over, at most, by lengths that nothing proves."""
+_RETURNS = 8
+"""How often a direction goes back to its last proved place, which costs the keystream from its beginning."""
 _TRIES = 4096
 
 
@@ -37,6 +41,12 @@ class Direction(Struct):
     sequence: int = 0
     begin: int = 0
     """The sequence number of its first message."""
+    proved: tuple[int, int] | None = None
+    """Where it was after the last message that was proved, when it went on since by lengths that only their sender declared."""
+    returns: int = 0
+    """How often it was gone back to such a place."""
+    lied: bool = False
+    """A declared length proved wrong: it goes on by none of them any more, and the next message is searched for."""
     failures: int = 0
     """Searches in a row that found nothing; after `_SEARCHES` of them the context is not this traffic's, and no more are made."""
 
@@ -94,9 +104,13 @@ class NtlmContext:
         way.sequence = mark[1]
 
     def passed(self, sizes: list[int], *, from_client: bool) -> None:
-        """Messages of these plaintext lengths went by and could not be read."""
+        """Messages of these plaintext lengths went by and could not be read. The lengths are what their sender declared, so the place before them is kept."""
         way = self._directions[from_client]
-        way.cipher.skip(sum(size + self._overhead() for size in sizes))
+        at, _ = way.proved = way.proved or (way.cipher.at, way.sequence)
+        further = sum(size + self._overhead() for size in sizes)
+        if way.lied or way.cipher.at + further - at > _PASSED:
+            return
+        way.cipher.skip(further)
         way.sequence += len(sizes)
 
     def _overhead(self) -> int:
@@ -112,11 +126,27 @@ class NtlmContext:
         if found is None and way.failures < _SEARCHES:
             found = self._searched(way, header, data, proof)
             way.failures += found is None
+        if found is None and way.proved is not None and way.returns < _RETURNS:
+            found = self._back(way, header, data, proof)
         if found is None:
             return None
-        way.failures = 0
+        way.failures, way.proved = 0, None
         way.sequence = found.number + 1
         return Opened(found.text, good=True)
+
+    def _back(self, way: Direction, header: bytes, data: bytes, proof: Proof) -> Found | None:
+        """At the place of the last message that was proved, as if nothing had gone by since, and behind it."""
+        here = way.cipher.at, way.sequence
+        way.returns += 1
+        at, way.sequence = way.proved or here
+        way.cipher.back_to(at)
+        found = _tried(way.cipher, data, proof, self._overhead()) or self._searched(way, header, data, proof)
+        if found is None:
+            way.cipher.back_to(here[0])
+            way.sequence = here[1]
+        else:
+            way.lied = True
+        return found
 
     def guess(self, header: bytes, found: Holed, *, from_client: bool) -> Holed | None:
         """What can be read of a part that lacks bytes, without proof: only where it is the next message, so that its place in the keystream is known. The

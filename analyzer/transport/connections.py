@@ -20,6 +20,7 @@ from analyzer.transport.reassembly import Assembly, Receiver, Segment, assemble,
 from analyzer.transport.rows import distinct
 from analyzer.transport.silence import fits, pauses, ttls, unacked, went_on, zero_windows
 from analyzer.transport.strays import out_of_place
+from analyzer.transport.weird import weird
 
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _WRAP = 1 << 32
@@ -34,7 +35,7 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     ``over`` before all of it was read."""
     flow = flows[0]
     rows = _joined(flows)
-    seen, copies = distinct(rows, int(limits.duplicate_window_s * 1e9))
+    seen, copies = distinct(rows, int(limits.duplicate_window_s * 1e9), fetch)
     strays = out_of_place(rows, seen)
     kept = [k for k in seen if k not in strays] if strays else seen
     client = _client(rows, kept, flow.ports, fetch)
@@ -75,7 +76,8 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
         zero_windows=zero_windows(rows, kept, client),
         bases=(-1 if bases[0][0] is None else bases[0][0], -1 if bases[1][0] is None else bases[1][0]),
     )
-    return made, tuple(_issues(made, assemblies, copies, sorted(rows.key[k] for k in strays)))
+    odd = (Issue("tcp.weird", one.name, identity, key_capture(one.packet), key_number(one.packet), one.times) for one in weird(rows, kept))
+    return made, (*_issues(made, assemblies, copies, sorted(rows.key[k] for k in strays)), *odd)
 
 
 def _protocol(flows: Sequence[Flow]) -> str:

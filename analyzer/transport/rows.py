@@ -5,14 +5,16 @@ retransmission gets a new one. Where there is no identification (IPv6, or 0), th
 retransmission carries a later timestamp option.
 """
 
+from analyzer.formats.reader import Fetch
 from analyzer.records.capture import Segments
 
 _CLOSE_NS = 10_000_000
 
 
-def distinct(rows: Segments, window_ns: int) -> tuple[list[int], int]:
-    """The indexes of rows to keep, in order, and how many were copies."""
-    seen: dict[tuple[int, int, int, int, int, int], int] = {}
+def distinct(rows: Segments, window_ns: int, fetch: Fetch) -> tuple[list[int], int]:
+    """The indexes of rows to keep, in order, and how many were copies. Numbers alone are no proof, as anyone can send equal ones: a copy has the same bytes, as
+    far as both were captured."""
+    seen: dict[tuple[int, int, int, int, int, int], tuple[int, int]] = {}
     kept = []
     copies = 0
     numbers = zip(rows.direction, rows.seq, rows.ack, rows.flags, rows.wire_size, rows.ident, rows.ts_ns, strict=True)
@@ -20,9 +22,16 @@ def distinct(rows: Segments, window_ns: int) -> tuple[list[int], int]:
         numbered = ident >> 16
         key = (direction, seq, ack, flags, wire_size, numbered or ident - (1 << 20))
         before = seen.get(key)
-        if before is not None and abs(ts_ns - before) <= (window_ns if numbered else _CLOSE_NS):
+        if before is None or abs(ts_ns - before[0]) > (window_ns if numbered else _CLOSE_NS):
+            seen[key] = ts_ns, i
+        elif _alike(rows, before[1], i, fetch):
             copies += 1
             continue
-        seen[key] = ts_ns
         kept.append(i)
     return kept, copies
+
+
+def _alike(rows: Segments, one: int, other: int, fetch: Fetch) -> bool:
+    """The payloads of two segments are equal, as far as both were captured."""
+    size = min(rows.size[one], rows.size[other])
+    return not size or fetch(rows.source[one], rows.file_at[one], size) == fetch(rows.source[other], rows.file_at[other], size)

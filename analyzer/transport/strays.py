@@ -21,11 +21,17 @@ _NEAR = 1 << 20
 """How far a sequence number may be from the one that is next: segments may be lost between, or sent again."""
 
 
+_ACTIVE_NS = 300_000_000_000
+"""A connection without a packet for longer than this may have ended unseen."""
+
+
 class Untangled(NamedTuple):
-    """The flows without stray SYNs, the pieces that these cut off joined to what they belong to; and by index of a flow the packet keys of its strays."""
+    """The flows without stray SYNs, the pieces that these cut off joined to what they belong to; by index of a flow the packet keys of its strays, and those of
+    the flows that begin on addresses and ports whose connection had not ended."""
 
     flows: tuple[Flow, ...]
     strays: dict[int, tuple[int, ...]]
+    reused: frozenset[int] = frozenset()
 
 
 def untangled(flows: Sequence[Flow]) -> Untangled:
@@ -33,6 +39,7 @@ def untangled(flows: Sequence[Flow]) -> Untangled:
     out: list[Flow | None] = list(flows)
     strays: dict[int, tuple[int, ...]] = {}
     latest: dict[tuple[int, frozenset[tuple[str, int]]], int] = {}
+    reused: set[int] = set()
     for index, flow in enumerate(flows):
         ends = (flow.point, frozenset(zip(flow.hosts, flow.ports, strict=True)))
         before = latest.get(ends)
@@ -40,14 +47,30 @@ def untangled(flows: Sequence[Flow]) -> Untangled:
         alone = _alone(flow)
         if before is None or known is None or not alone or not _goes_on(known, flow, alone):
             latest[ends] = index
+            if known is not None and _is_active(known, flow):
+                reused.add(index)
             continue
         out[before] = replace(known, segments=_joined(known, flow, alone), verdict=known.verdict)
         out[index] = None
         strays[before] = (*strays.get(before, ()), *(flow.segments.key[row] for row in range(alone)))
     if not strays:
-        return Untangled(tuple(flows), {})
+        return Untangled(tuple(flows), {}, frozenset(reused))
     places = {old: new for new, old in enumerate(index for index, flow in enumerate(out) if flow is not None)}
-    return Untangled(tuple(flow for flow in out if flow is not None), {places[index]: keys for index, keys in strays.items()})
+    told = {places[index]: keys for index, keys in strays.items()}
+    return Untangled(tuple(flow for flow in out if flow is not None), told, frozenset(places[index] for index in reused if index in places))
+
+
+def _is_active(before: Flow, flow: Flow) -> bool:
+    """A SYN begins ``flow`` while nothing had ended the connection ``before``."""
+    rows = before.segments
+    if not flow.segments.flags or not flow.segments.flags[0] & _SYN or flow.segments.ts_ns[0] - rows.ts_ns[-1] > _ACTIVE_NS:
+        return False
+    return not any(flags & (_FIN | _RST) for flags in rows.flags) and any(rows.wire_size)
+
+
+def reuse(connection: str, key: int | None) -> tuple[Issue, ...]:
+    """The issue of a connection that begins where another one had not ended, by the key of its first packet."""
+    return () if key is None else (Issue("tcp.weird", "active_connection_reuse", connection, key_capture(key), key_number(key)),)
 
 
 def stray_syns(connection: str, keys: Sequence[int]) -> tuple[Issue, ...]:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import analyzer
 from analyzer.cli.start import run
 from tests.build.packets import Frame, pcap
-from tests.fuzz.seeds import SAMPLES
+from tests.fuzz.seeds import SAMPLES, host_logs
 from tests.hostile.costly import CASES, CONTROL, Talk, command, created
 from tests.property.damage import damaged, damaged_frames
 from tests.property.reading import frames
@@ -38,6 +38,8 @@ _WAYS: tuple[Callable[[str, str], list[str]], ...] = (
     lambda path, _: ["info", path],
     lambda path, out: ["report", path, "-o", f"{out}/page.html"],
     lambda path, out: ["analyze", path, "-o", f"{out}/case"],
+    lambda path, out: ["analyze", path, "--events", f"{out}/given.log"],
+    lambda path, out: ["show", "host_events", path, "--events", f"{out}/given.log", "-f", "json"],
 )
 
 
@@ -90,11 +92,19 @@ def built(number: int) -> bytes:
     return pcap(listed)
 
 
+def log(number: int) -> bytes:
+    """A host's log with damage."""
+    dice = random.Random(number)
+    todo = [("overwrite", dice.random(), dice.random(), dice.randrange(1, 40), bytes(dice.randrange(256) for _ in range(4))) for _ in range(dice.randrange(4))]
+    return damaged(dice.choice(list(host_logs())), todo)
+
+
 def met(data: bytes, way: Callable[[str, str], list[str]]) -> Met:
     """What the command does with a capture."""
     with tempfile.TemporaryDirectory(prefix="winrm-analyzer-fuzz-") as folder:
         path = Path(folder, "given.pcap")
         path.write_bytes(data)
+        Path(folder, "given.log").write_bytes(log(len(data)))
         child = os.fork()
         if child == 0:
             _inside(partial(run, way(str(path), folder)), Path(folder, "out"), Path(folder, "err"))

@@ -1,8 +1,12 @@
 """What fuzzing begins with: pieces of samples, and what the builders of the tests write."""
 
 import base64
+import gzip
+import io
+import json
 import re
 import struct
+import zipfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,7 +17,9 @@ from analyzer.records.quality import Absent
 from analyzer.sealing.messages import read_body
 from analyzer.settings import Limits, Scope
 from tests.build.edges import KEPT_AS, LINK_EXAMPLES
+from tests.build.evtx import event, evtx
 from tests.build.given import EXAMPLES
+from tests.build.host_logs import evtx_dump, nxlog, passed, winlogbeat
 from tests.build.packets import T0_NS
 from tests.hostile.costly import command, created, received
 from tests.property.reading import frames, segments
@@ -150,6 +156,29 @@ def compressed() -> Iterator[bytes]:
     yield struct.pack("<H", 60) + bytes(4) + b"hello" + bytes(24)
     yield struct.pack("<H", 50) + b"\xff\x88" + bytes(range(30))
     yield struct.pack("<H", 400) + b"\xff\x93" + bytes(range(60)) + b"\xff\xaf\xff\xff"
+
+
+def host_logs() -> Iterator[bytes]:
+    """Events of a host, as each tool writes them: plain, in gzip, in a ZIP archive, and as an event log (EVTX)."""
+    data = {
+        "ProcessId": "0x4",
+        "NewProcessId": "0x10",
+        "NewProcessName": "C:\\a.exe",
+        "CommandLine": "whoami",
+        "TargetUserName": "alice",
+        "TargetLogonId": "0x3e7",
+    }
+    kinds = [(number, data | passed(("10.10.1.11", 50001), ("10.20.2.20", 5985))) for number in (4624, 4648, 4688, 4689, 4769, 4776, 5156)]
+    for form in (winlogbeat, evtx_dump, nxlog):
+        lines = b"".join(json.dumps(form(number, own)).encode() + b"\n" for number, own in kinds)
+        yield lines
+        yield gzip.compress(lines)
+        kept = io.BytesIO()
+        with zipfile.ZipFile(kept, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("logs/a.json", lines)
+            archive.writestr("b.evtx", b"ElfFile\x00")
+        yield kept.getvalue()
+    yield evtx([event(number, {name: str(value) for name, value in own.items()}) for number, own in kinds])
 
 
 def secrets() -> Iterator[bytes]:

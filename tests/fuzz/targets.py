@@ -14,6 +14,7 @@ from typing import NamedTuple
 from analyzer.auth.headers import challenges, credentials
 from analyzer.auth.schemes import kdc, kerberos, ntlm, spnego
 from analyzer.auth.tokens import begins_handshake, challenge_token, credentials_token, rejects
+from analyzer.engine.host_logs import with_host_logs
 from analyzer.engine.local import run
 from analyzer.engine.secrets.load import load
 from analyzer.errors import InputError, UsageError
@@ -286,6 +287,32 @@ def secrets(data: bytes) -> None:
         assert str(error)  # noqa: PT017  either way is right
 
 
+@cache
+def _shells() -> Result:
+    """A run whose connections, logons and shells events can be joined to."""
+    done = run([str(seeds.SAMPLES / "direct-basic" / "capture.pcapng")], LIMITS, Scope())
+    done.sources.close()
+    return done.result
+
+
+def host_logs(data: bytes) -> None:
+    """A file given as a host's log, joined to a run: every event has a time and a place, every join names what there is."""
+    result = _shells()
+    try:
+        found = with_host_logs(result, [str(_file(data))], LIMITS).evidence
+    except InputError as error:
+        assert str(error)  # noqa: PT017  either way is right
+        return
+    assert found.host_logs is not None
+    assert found.host_logs.looked_at <= found.host_logs.events
+    for issue in found.issues:
+        assert issue.code in KINDS, issue
+        assert issue.detail
+    for join in found.host_logs.joins:
+        assert join.basis
+        assert 0 <= join.confidence <= 1
+
+
 TARGETS: dict[str, Target] = {
     "capture": Target(captured, seeds.small_captures),
     "links": Target(linked, seeds.linked),
@@ -303,6 +330,7 @@ TARGETS: dict[str, Target] = {
     "sldc": Target(sldc_and_codings, seeds.compressed),
     "etl": Target(captured, partial(seeds.containers, "netsh", "pktmon")),
     "netmon": Target(captured, partial(seeds.containers, "Network Monitor")),
+    "host-logs": Target(host_logs, seeds.host_logs),
     "secrets": Target(secrets, seeds.secrets),
 }
 """By name, as make fuzz and the folders of ``inputs`` have it."""

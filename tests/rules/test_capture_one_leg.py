@@ -1,4 +1,5 @@
 from analyzer.records.finding import Severity
+from analyzer.records.story import Certainty
 from tests.build.talk_http import ABSOLUTE, WSMAN, html, offer, post, reply
 from tests.build.talk_proxy import BOB, CLIENT_LEG, UPSTREAM_LEG, ask_sealed, direct, far_leg, near_leg, proxied, sealed_reply, trip
 from tests.build.talks import Wire
@@ -23,7 +24,20 @@ def test_the_clients_leg_alone() -> None:
 
 
 def test_the_upstream_leg_alone() -> None:
-    assert "Only one side (the server side)" in judge(session(), hosts=UPSTREAM_LEG).one(RULE).why
+    finding = judge(session(), hosts=UPSTREAM_LEG).one(RULE)
+    assert "Only one side (the server side)" in finding.why
+    assert finding.confidence == 0.5
+    assert "claims to come from a proxy, by a field such as Via or X-Forwarded-For. Any sender can write such a field." in finding.why
+
+
+def test_a_client_that_writes_the_field_itself_is_no_proof() -> None:
+    lan = Wire()
+    trip(direct(lan), ask_sealed(0).plus(("Via", "1.1 nobody")), sealed_reply(0))
+    done = judge(lan)
+    assert "claims to come from a proxy" in done.one(RULE).why
+    (issue,) = (one for one in done.evidence.issues if one.code == "proxy.one-leg")
+    assert "which any sender can write" in issue.detail
+    assert all(party.certainty is not Certainty.PROVED for party in done.evidence.story.parties)
 
 
 def test_both_legs() -> None:

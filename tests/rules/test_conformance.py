@@ -40,7 +40,7 @@ enc.proxy-path-not-https
 tcp.close-after-auth-2xx tcp.rst-after-2xx tcp.close-between-challenge-and-response tcp.connect-407-close tcp.request-lost-after-auth
 tcp.upstream-idle-close tcp.idle-timeout tcp.longpoll-cut tcp.retry-storm tcp.response-truncated tcp.service-unreachable
 tcp.reset-after-pause tcp.silent-drop tcp.request-cut tcp.path-mtu tcp.zero-window tcp.client-gave-up tcp.never-answered tcp.icmp-error tcp.device-reset
-tcp.dropped-by-windows
+tcp.dropped-by-windows tcp.command-differs
 http.1.0-downgrade http.keepalive-stripped http.non-wsman-reply http.gateway-error http.policy-block http.chunked-request http.h2-with-connection-auth
 http.expect-100-stall http.cached-wsman http.desync-indicator http.host-rewritten http.replayed-body
 http.request-header-too-long http.unknown-host-name http.path-not-found http.length-required http.request-too-large http.service-unavailable http.redirect

@@ -9,7 +9,8 @@ import pytest
 
 from analyzer import Limits, analyze
 from analyzer.cli.start import run
-from analyzer.engine import budget
+from analyzer.engine import budget, opening, plan
+from analyzer.http import exchanges
 from tests.build.packets import Frame, pcap
 from tests.hostile.costly import Talk, bodies, command, created, received
 
@@ -99,3 +100,17 @@ def test_what_is_kept_of_outputs_has_a_sum(name: str, tmp_path: Path) -> None:
     assert row["detail"].startswith(f"{name}=29: 30 bytes of output and input in 1 messages were left out")
     assert "whoami /all" in list(case.commands["text"])
     assert sum(case.commands["stdout_bytes"]) == 0
+
+
+@pytest.mark.parametrize("name", ["apache-pooled-second-client", "direct-long-poll-healthy"])
+def test_less_time_claims_less_and_nothing_else(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (exchanges, opening):
+        monkeypatch.setattr(module, "_OFTEN", 1)
+    monkeypatch.setattr(plan, "OFTEN", 1)
+    (path,) = (Path(__file__).parents[2] / "sample_pcaps" / name).glob("capture.pcap*")
+    clock = Clock(1_000_000)
+    monkeypatch.setattr(budget, "process_time", clock)
+    whole = set(analyze(path, limits=Limits(seconds=_SECONDS)).findings["rule"])
+    for looks in range(2, clock.looked, max(clock.looked // 20, 1)):
+        monkeypatch.setattr(budget, "process_time", Clock(looks))
+        assert set(analyze(path, limits=Limits(seconds=_SECONDS)).findings["rule"]) <= whole, looks

@@ -8,13 +8,14 @@ Impact
     known; those rules say nothing here.
 False positives
     Where both sides are there but could not be joined (issue proxy.ambiguous), and where the proxy refused by itself,
-    nothing is said.
+    nothing is said. A client can write Via or X-Forwarded-For itself; where these alone tell of a proxy, the finding says that they claim it.
 Requires
     One side with a sign of the proxy.
 References
     RFC 9110 sections 3.7 and 7.6.3.
 """
 
+from analyzer.records.prefaces import ProxyHeader
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Connection
 from analyzer.rules.capture._notes import ends, first_of, sign, winrm
@@ -46,7 +47,19 @@ def _side(tell: Tell[Connection]) -> str:
     return _SIDES[role(tell.evidence, tell.first.fact.id)]
 
 
+def _is_claimed(tell: Tell[Connection]) -> bool:
+    """Only fields of requests say that there is a proxy: whoever sends the requests can write them."""
+    own = (one.fact for one in tell.signs)
+    return all(role(tell.evidence, one.id) is Role.UPSTREAM_LEG and not any(isinstance(preface, ProxyHeader) for preface in one.prefaces) for one in own)
+
+
 def why(tell: Tell[Connection]) -> str:
+    if _is_claimed(tell):
+        return (
+            f"{counted(tell.count, 'connection')} of {ends(tell)} {'claims' if tell.count == 1 else 'claim'} to come from a proxy, by a field such as Via or "
+            f"X-Forwarded-For. Any sender can write such a field. Only one side ({_side(tell)}) is in the capture. The first begins with {first_of(tell)}. "
+            "Whether there is a proxy, and what it did with the requests, cannot be told."
+        )
     return (
         f"{counted(tell.count, 'connection')} of {ends(tell)} {'goes' if tell.count == 1 else 'go'} "
         f"through a proxy. Only one side ({_side(tell)}) is in the capture. The first begins with {first_of(tell)}. "
@@ -57,7 +70,7 @@ def why(tell: Tell[Connection]) -> str:
 OPINION = Opinion(
     title="Only one side of the proxy was captured",
     severity=Severity.INFO,
-    confidence=1.0,
+    confidence=lambda tell: 0.5 if _is_claimed(tell) else 1.0,
     owner=Owner.CAPTURE,
     reference="RFC 9110 section 3.7",
     advice="Capture both interfaces of the proxy at once, or at the client and at the server, and give both files together. With dumpcap: -i one -i other.",

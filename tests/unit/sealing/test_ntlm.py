@@ -1,5 +1,8 @@
 """What is no message of an NTLM context is refused, and leaves the context as it was."""
 
+import hmac
+import struct
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,3 +58,39 @@ def test_the_client_chooses_the_key_only_by_a_key_exchange(flags: int, sent: int
     base = bytes(range(16))
     keys = _exported(base, Authenticate(b"", b"", b"", b"", b"", b"\x55" * sent, flags))
     assert (bytes(keys.exported) != base) is chosen
+
+
+def _sealed(writer: NtlmContext, number: int, text: bytes) -> tuple[bytes, bytes]:
+    """(header, ciphertext) of a message of the client with extended session security and key exchange (MS-NLMP 3.4.4.2)."""
+    way = writer._directions[True]
+    data = way.cipher.crypt(text)
+    mac = hmac.digest(way.sign_key, struct.pack("<I", number) + text, "md5")[:8]
+    return b"\x01\0\0\0" + way.cipher.crypt(mac) + struct.pack("<I", number), data
+
+
+def _pair() -> tuple[NtlmContext, NtlmContext]:
+    keys = from_exported(bytes(16), ESS | KEY_EXCHANGE | SIGN | SEAL)
+    return NtlmContext(keys, client_mic=False, server_mic=False), NtlmContext(keys, client_mic=False, server_mic=False)
+
+
+@pytest.mark.parametrize("declared", [1, 5000, 999_999_999_999])
+def test_a_body_that_was_never_sealed_moves_nothing(declared: int) -> None:
+    """Someone puts a body between that only says that it is encrypted, and how long it is."""
+    writer, reader = _pair()
+    texts = [b"<s:Envelope>%d</s:Envelope>" % number for number in range(4)]
+    for number, text in enumerate(texts):
+        reader.passed([declared], from_client=True)
+        found = reader.open(*_sealed(writer, number, text), from_client=True)
+        assert found is not None
+        assert found.text == text
+
+
+def test_a_message_that_was_lost_is_passed_over_by_its_length() -> None:
+    writer, reader = _pair()
+    lost, next_one = b"<s:Envelope>lost</s:Envelope>" * 3000, b"<s:Envelope/>"
+    _sealed(writer, 0, lost)
+    reader.passed([len(lost)], from_client=True)
+    found = reader.open(*_sealed(writer, 1, next_one), from_client=True)
+    assert found is not None
+    assert found.text == next_one
+    assert not reader._directions[True].lied
