@@ -14,6 +14,7 @@ MEASURE = {
     "unit/reports/test_typed_growth.py": "what four times a hostile text costs, as a ratio",
     "hostile/pumping.py": "what four times the text costs a pattern, as a ratio",
     "unit/wsman/test_structure.py": "what four times an envelope costs, as a ratio",
+    "unit/story/test_same_names.py": "what four times as many hosts with one name cost, as a ratio",
     "property/test_format_growth.py": "what four times the bytes of a hostile capture cost, as a ratio",
     "mutants/run.py": "what ends tests that would run without end, as a ratio; no test of its own",
 }
