@@ -7,15 +7,19 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import pytest
 
+from analyzer.engine.local import run
 from analyzer.engine.work import told
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
+from analyzer.records.secrets import Secrets
 from analyzer.rules.catalogue import rules
-from tests.build.talk_http import offer, post, reply, sealed, soap
+from analyzer.settings import Limits, Scope
+from tests.build.talk_http import WSMAN, offer, post, reply, sealed, soap
 from tests.build.talk_proxy import ALICE, SERVER, WINRM_PORT, ask_sealed, direct, handshake, sealed_reply, trip
 from tests.build.talk_tokens import ntlm
 from tests.build.talks import Wire
@@ -68,6 +72,7 @@ from tests.rules import (
     test_wsman_encrypted_errors as encrypted,
 )
 from tests.rules.judging import judge, judge_files
+from tests.unit.engine.test_kdc import KEYTAB, real_ticket
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
 AT_LEAST = (True, True, False)
@@ -200,6 +205,17 @@ def _waited(lan: Wire) -> None:
     talk.answer(encrypted.ERROR)
 
 
+@cache
+def _lasting_ten_days() -> Evidence:
+    lan = Wire()
+    shake = real_ticket("svc", b"20260112030405Z")
+    trip(direct(lan), post(WSMAN, shake.credentials(0), content=soap()), reply(200, *shake.last_token))
+    with TemporaryDirectory() as folder:
+        done = run([str(lan.capture(Path(folder, "wire.pcap")))], Limits(), Scope(), secrets=Secrets(kerberos=(KEYTAB,)))
+        done.sources.close()
+    return done.result.evidence
+
+
 def _only_info(findings: Sequence[Finding]) -> bool:
     return [finding.severity for finding in findings] == [Severity.INFO]
 
@@ -211,6 +227,7 @@ EDGES: dict[tuple[str, str], Edge] = {
     ("attack.bulk-transfer", "more"): Edge(
         made(lambda lan: bulk.uploads(direct(lan), [600_000, 600_000], answers=100_000)), 1_200_520 / 200_520, AT_LEAST, MOMENT
     ),
+    ("attack.forged-ticket", "longest_hours"): Edge(_lasting_ten_days, 240, MORE),
     ("attack.spray", "least"): Edge(made(lambda lan: _users(lan, 7, 0)), 7, AT_LEAST),
     ("attack.spray", "ratio"): Edge(made(lambda lan: _users(lan, 7, 1)), 7 / 8, AT_LEAST, MOMENT),
     ("auth.context-lost", "idle"): Edge(made(lambda lan: _forgotten(lan, 7)), 7.0005, LESS, MOMENT),

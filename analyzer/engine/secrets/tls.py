@@ -67,7 +67,8 @@ def _blocks(data: bytes) -> Iterator[bytes]:
     while at >= 0:
         line = data[at : data.find(b"\n", at)].strip()
         end = data.find(b"-----END ", at)
-        end = data.find(b"-----", end + 9) + 5 if end >= 0 else len(data)
+        closing = data.find(b"-----", end + 9) if end >= 0 else -1
+        end = closing + 5 if closing >= 0 else len(data)
         if line.endswith(_PRIVATE):
             yield data[at:end] + b"\n"
         at = data.find(_PEM, end)
