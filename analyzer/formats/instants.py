@@ -5,10 +5,13 @@ from datetime import UTC, datetime
 
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?\d*\s*(Z|[+-]\d\d:?\d\d)?")
 _SECOND_NS = 10**9
+_MOST_NS = 1 << 63
+"""Tables and packets count nanoseconds in 64 bits: from 1677 to 2262."""
 
 
 def instant(text: str) -> tuple[int, int] | None:
-    """Nanoseconds since 1970 UTC (of a time without zone: as if it were UTC), and the unit it is written in; None for what is no time."""
+    """Nanoseconds since 1970 UTC (of a time without zone: as if it were UTC), and the unit it is written in; None for what is no time, or one that tables
+    cannot hold."""
     found = _TIME.fullmatch(text.strip())
     if found is None:
         return None
@@ -20,4 +23,5 @@ def instant(text: str) -> tuple[int, int] | None:
         return None
     zone = found[8] or "Z"
     shift = 0 if zone == "Z" else (-1 if zone[0] == "-" else 1) * (int(zone[1:3]) * 3600 + int(zone[-2:]) * 60) * _SECOND_NS
-    return whole - shift + int(digits.ljust(9, "0")), 10 ** (9 - len(digits))
+    made = whole - shift + int(digits.ljust(9, "0"))
+    return (made, 10 ** (9 - len(digits))) if abs(made) < _MOST_NS else None

@@ -27,6 +27,8 @@ _HOSTED = {"wsmprovhost.exe": "powershell", "winrshost.exe": "winrs"}
 _PORTS = (5985, 5986, 47001)
 _OF_5156 = ("SourceAddress", "SourcePort", "DestAddress", "DestPort")
 _OF_SYSMON = ("SourceIp", "SourcePort", "DestinationIp", "DestinationPort")
+_DIGITS = 5
+"""Of a port."""
 _INBOUND, _OUTBOUND = "%%14592", "%%14593"
 _OF_KDC, _OF_CLIENT = 4769, 4648
 _OF_LOGONS = frozenset({4624, _OF_CLIENT, _OF_KDC, 4776})
@@ -256,7 +258,7 @@ def _ends(event: HostEvent) -> _Ends | None:
         return None
     data = decode(event.data)
     near, near_port, far, far_port = (str(data.get(name) or "") for name in (_OF_5156 if event.event_id == 5156 else _OF_SYSMON))
-    if not near_port.isdecimal() or not far_port.isdecimal() or str(data.get("Protocol", "6")).lower() not in ("6", "tcp"):
+    if not all(port.isdecimal() and len(port) <= _DIGITS for port in (near_port, far_port)) or str(data.get("Protocol", "6")).lower() not in ("6", "tcp"):
         return None
     said = str(data.get("Direction") or data.get("Initiated") or "").lower()
     opened = True if said in (_OUTBOUND, "true") else False if said in (_INBOUND, "false") else None

@@ -16,6 +16,8 @@ from analyzer.records.transport import Connection
 
 ROOM_NS = 10_000_000_000
 """How far a sensor's clock may be from the capture's."""
+_DIGITS = 5
+"""Of a port."""
 _WINRM = (5985, 5986, 47001)
 _ENDS = {"zeek": ("id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p"), "suricata": ("src_ip", "src_port", "dest_ip", "dest_port")}
 _OF_CONNECTIONS = ("zeek/conn", "suricata/flow", "suricata/netflow")
@@ -32,7 +34,8 @@ def ends_of(event: HostEvent) -> frozenset[tuple[str, int]] | None:
 
 
 def _is_port(value: object) -> bool:
-    return str(value).isdecimal() and str(value).isascii() and int(str(value)) < 1 << 16
+    text = str(value)
+    return text.isdecimal() and text.isascii() and len(text) <= _DIGITS and int(text) < 1 << 16
 
 
 def _address(value: object) -> str:

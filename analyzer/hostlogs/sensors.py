@@ -16,7 +16,7 @@ from analyzer.records.hostlogs import HostEvent
 
 _ZEEK_ENDS = ("id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p")
 _EVE_ENDS = ("src_ip", "src_port", "dest_ip", "dest_port")
-_SECONDS = re.compile(r"\d{1,11}(?:\.\d{1,9})?\d*")
+_SECONDS = re.compile(r"\d{1,10}(?:\.\d+)?")
 _BY_FIELD = (
     ("conn_state", "conn"),
     ("status_code", "http"),
@@ -151,5 +151,6 @@ def _zeek_time(value: object) -> tuple[int, int] | None:
     text = f"{value:.6f}" if isinstance(value, float) else str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     if _SECONDS.fullmatch(text):
         whole, _, part = text.partition(".")
-        return int(whole) * 10**9 + int(part[:9].ljust(9, "0")), _MICROSECOND
+        made = int(whole) * 10**9 + int(part[:9].ljust(9, "0"))
+        return (made, _MICROSECOND) if made < 1 << 63 else None
     return instant(text)

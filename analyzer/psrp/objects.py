@@ -11,6 +11,7 @@ What has a primitive value and properties of its own (a line of a file knows its
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from analyzer.psrp.clixml import SECURE, local, string, tree
@@ -24,6 +25,7 @@ _INTEGERS = frozenset(("By", "SB", "I16", "U16", "I32", "U32", "I64", "U64", "C"
 _FLOATS = frozenset(("Sg", "Db"))
 _LISTS = frozenset(("LST", "IE", "STK", "QUE"))
 _DIGITS = 20
+_INTEGER = re.compile(r"\s*-?[0-9]{1,20}\s*")
 _DEPTH = 32
 """Objects in objects that are shown; what lies deeper is an ellipsis."""
 LONGEST = 1 << 20
@@ -140,7 +142,7 @@ def primitive(element: ET.Element) -> Json:
         return SECURE
     if kind == "B":
         return text.strip().lower() == "true"
-    if kind in _INTEGERS and len(text) <= _DIGITS and text.strip().lstrip("-").isascii() and text.strip().lstrip("-").isdigit():
+    if kind in _INTEGERS and len(text) <= _DIGITS and _INTEGER.fullmatch(text):
         return int(text)
     if kind in _FLOATS:
         try:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from msgspec import DecodeError
 from msgspec.json import decode
 
 from analyzer.formats.text import visible
@@ -113,7 +114,10 @@ def _acknowledged(one: Delivery) -> str:
 def event_words(one: ForwardedEvent) -> str:
     """Log, number, record, and its values."""
     event = one.event
-    values = decode(event.data)
+    try:
+        values = decode(event.data)
+    except DecodeError:  # what is masked as a whole is no JSON any more
+        values = None
     told = ", ".join(f"{name}={value}" for name, value in values.items()) if isinstance(values, dict) else event.data
     record = f" record {event.record}" if event.record is not None else ""
     cut = "" if event.whole else " (incomplete)"

@@ -49,20 +49,6 @@ _ALL_HEX_AS_ZERO = bytes(ord("0") if chr(code) in "0123456789abcdefABCDEF" else 
 _BLOB = r"[A-Za-z0-9+/_-]{24,}=*"
 _SCHEME = r"[A-Za-z-]{0,20}"
 """An authentication scheme by itself, as in an offer."""
-TYPED = {
-    "commands": ("text", "text_decoded"),
-    "streams": ("text", "object", "error_position"),
-    "shells": ("name", "working_directory", "environment", "application_arguments", "private_data", "history", "facts"),
-    "exchanges": ("target",),
-    "ladders": ("head",),
-    "timeline": ("message",),
-    "files": ("name",),
-    "host_events": ("command_line", "data", "image"),
-    "operations": ("query", "selectors", "arguments", "returned", "instances"),
-    "events": ("data", "message"),
-    "subscriptions": ("query",),
-}
-"""By table, the columns that hold what somebody typed: what looks like a secret is looked for there, too (`typed`)."""
 _HOSTS = ("source", "destination", "host", "server_name", "tls_server_name", "wanted_name", "socks_destination", "host_1", "host_2", "host_3")
 NAMES = frozenset({"user", "account", "domain", "workstation", "target_name", "spn", "realm", "socks_user", *_HOSTS})
 """Columns that hold a name."""
@@ -130,6 +116,10 @@ class Mask:
     def body(self, text: str) -> str:
         """The body of a message; under ``strict`` nothing of it, as command lines lie in it in pieces."""
         return STARS if self.strict else self.typed(text)
+
+    def started(self, text: str) -> str:
+        """The command line of a process that a host logged; under ``strict`` without its arguments."""
+        return self.line(text, "winrs") if self.strict else self.typed(text)
 
     def json(self, text: str) -> str:
         """What a CIM operation carries, as JSON; under ``strict`` nothing of it."""
@@ -208,13 +198,15 @@ class Mask:
 
     def cells(self, table: Table[Any], rows: list[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
         """The rows without secrets, by the name of the column: all texts but for `OURS`."""
-        typed = TYPED.get(table.name, ())
+        typed = typed_json.TYPED.get(table.name, ())
         if self.strict and table.name in _LINES:
             rows = [self._stripped(table.names, row, *_LINES[table.name]) for row in rows]
         filters: dict[int, Callable[[str], str]] = {}
         for place, name in enumerate(table.names):
             if table.name == "findings" and name in ("title", "why"):
                 filters[place] = self.quoting
+            elif (table.name, name) in typed_json.REPEATING:
+                filters[place] = self.body if table.name == "events" else self.started
             elif name in typed:
                 filters[place] = self.json if table.name == "operations" or name in typed_json.JSON_COLUMNS else self.typed
             elif name not in OURS:
@@ -243,7 +235,7 @@ class Mask:
             shells=shells,
             operations=tuple(typed_json.operation_without(one, self.json, self._maybe) for one in evidence.operations),
             forwarding=typed_json.forwarding_without(evidence.forwarding, self.json, self.typed, self._maybe),
-            host_logs=typed_json.logs_without(evidence.host_logs, self.json, self.typed, self._maybe),
+            host_logs=typed_json.logs_without(evidence.host_logs, self.json, self.started, self._maybe),
         )
 
     def _talks(self, evidence: Evidence) -> tuple[tuple[Conversation, ...], dict[str, tuple[Conversation, ...]]]:

@@ -25,22 +25,44 @@ _BESIDE = (("sValueName", ("sValue", "uValue")), ("Name", ("Value",)), ("Propert
 """Members that name what another member of the same object holds: of StdRegProv's methods, and of options."""
 
 
+TYPED = {
+    "commands": ("text", "text_decoded"),
+    "streams": ("text", "object", "error_position"),
+    "shells": ("name", "working_directory", "environment", "application_arguments", "private_data", "history", "facts"),
+    "exchanges": ("target",),
+    "ladders": ("head",),
+    "timeline": ("message",),
+    "files": ("name",),
+    "host_events": ("command_line", "data", "image"),
+    "operations": ("query", "selectors", "arguments", "returned", "instances"),
+    "events": ("data", "message"),
+    "subscriptions": ("query",),
+}
+"""By table, the columns that hold what somebody typed: what looks like a secret is looked for there, too (`typed`)."""
+REPEATING = {("events", "message"), ("host_events", "command_line")}
+"""What repeats a command line: of it as little is shown under ``strict`` as of others."""
+_DEPTH = 32
+"""Levels of objects and lists that are looked into; what lies deeper is filtered as one text."""
+
+
 def json_without(text: str, filtered: Callable[[str], str]) -> str:
     """``text`` with each value as ``filtered`` has it, by itself and behind its name (``StartPassword=…``); what is no JSON is filtered as it stands."""
     try:
         value: Json = decode(text)
     except DecodeError:
         return filtered(text)
-    made = _without(value, "", filtered)
+    made = _without(value, "", filtered, _DEPTH)
     return text if made == value else encode(made).decode()
 
 
-def _without(value: Json, name: str, filtered: Callable[[str], str]) -> Json:
+def _without(value: Json, name: str, filtered: Callable[[str], str], depth: int) -> Json:
+    if isinstance(value, dict | list) and not depth:
+        return filtered(encode(value).decode())
     if isinstance(value, dict):
         named = {key: str(value[told]) for told, keys in _BESIDE if isinstance(value.get(told), str) for key in keys}
-        return {key: _without(_without(one, named[key], filtered) if key in named else one, key, filtered) for key, one in value.items()}
+        return {key: _without(_without(one, named[key], filtered, depth - 1) if key in named else one, key, filtered, depth - 1) for key, one in value.items()}
     if isinstance(value, list):
-        return [_without(one, name, filtered) for one in value]
+        return [_without(one, name, filtered, depth - 1) for one in value]
     if value is None or isinstance(value, bool):
         return value
     shown = filtered(str(value))
@@ -133,8 +155,9 @@ def forwarding_without(found: Forwarding, filtered: Callable[[str], str], typed:
         return found
     events = []
     for one in found.events:
-        message = None if one.event.message is None else typed(one.event.message)
-        event = replace(one.event, data=filtered(one.event.data), message=message, computer=named(one.event.computer))
+        data = filtered(one.event.data)
+        message = None if one.event.message is None else STARS if data == STARS else typed(one.event.message)  # it repeats what the values hold
+        event = replace(one.event, data=data, message=message, computer=named(one.event.computer))
         events.append(replace(one, event=event, name=named(one.name)))
     deliveries = tuple(replace(one, user=named(one.user), name=named(one.name), machine=named(one.machine)) for one in found.deliveries)
     subscriptions = []

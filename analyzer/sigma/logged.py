@@ -6,6 +6,7 @@ names. An operation is shown as the events that the server would log of it, as f
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
 from msgspec import DecodeError
@@ -76,7 +77,8 @@ def _sysmon(number: int, fields: dict[str, tuple[str, ...]]) -> None:
 def _fields(data: str) -> dict[str, tuple[str, ...]]:
     """The values of an event by name in lower case; those of inner elements by their own names."""
     found: dict[str, list[str]] = {}
-    _gather(decode(data), "", found, _DEPTH)
+    with suppress(DecodeError):
+        _gather(decode(data), "", found, _DEPTH)
     return {name: tuple(values) for name, values in found.items()}
 
 

@@ -163,5 +163,8 @@ def _shell(node: _Node) -> dict[str, str]:
             found[one.name] = encode(variables).decode() if variables else ""
         elif not one.children and one.name != "creationXml":
             value = _kept(one.text)
-            found[one.name] = f"{found[one.name]} {value}" if one.name in found and one.name != "ShellId" and value else value or found.get(one.name, "")
+            known = found.get(one.name, "")
+            if known and value and one.name != "ShellId":
+                value = _kept(f"{known} {value}")
+            found[one.name] = value or known
     return {name: value for name, value in found.items() if value}

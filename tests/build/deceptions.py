@@ -32,18 +32,19 @@ def length_that_lies(folder: Path, *, lies: bool = True) -> Path:
     return _saved(folder, frames)
 
 
-def second_version(folder: Path, *, other: str = HIDDEN, numbered: bool = False, differs: bool = True) -> Path:
-    """A command whose segment comes again with another one of the same size. ``numbered``: with the IPv4 identification of the first one, so that it passes for
-    the same packet captured twice."""
+def second_version(folder: Path, *, other: str = HIDDEN, numbered: bool = False, differs: bool = True, head: bool = False) -> Path:
+    """A command whose segment comes again with another one of the same size; with ``head`` the same command under another field name. ``numbered``: with the
+    IPv4 identification of the first one, so that it passes for the same packet captured twice."""
     frames: list[Frame] = []
     talk = Talk(frames, 0)
     talk.exchange(*created())
     text = SHOWN.ljust(len(other))
     asked, answered = command(text)
-    again = command(other if differs else text)[0]
+    again = command(other if differs and not head else text)[0]
     ident = 77 if numbered else 0
-    for body in (asked, again):
-        segment = tcp(talk.ends[0], talk.ends[1], talk.at[0], talk.at[1], PSH | ACK, request(body))
+    for place, body in enumerate((asked, again)):
+        said = request(body).replace(b"Host:", b"Hosr:") if head and place else request(body)
+        segment = tcp(talk.ends[0], talk.ends[1], talk.at[0], talk.at[1], PSH | ACK, said)
         when = frames[-1].ts_ns + 20_000_000
         frames.append(Frame(when, ip4(talk.ends[0][0], talk.ends[1][0], TCP, segment, ident=ident), RAW))
     talk.at[0] += len(request(asked))

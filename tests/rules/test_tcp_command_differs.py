@@ -34,3 +34,9 @@ def test_the_same_version_again(tmp_path: Path, numbered: bool) -> None:  # noqa
 def test_a_signature_proves_what_was_used() -> None:
     done = judge_files([ROOT / "sample_pcaps/overlap-with-other-content/capture.pcap"])
     assert done.found(RULE) == []
+
+
+def test_a_head_names_no_command(tmp_path: Path) -> None:
+    done = judge_files([second_version(tmp_path, head=True)])
+    assert [issue for issue in done.evidence.issues if issue.code == "tcp.conflict"]
+    assert done.found(RULE) == []

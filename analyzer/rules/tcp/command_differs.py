@@ -44,7 +44,7 @@ def see(evidence: Evidence) -> Signs[Differs]:
             if exchange is None or asked is None or said is None or (said.protection is Protection.SEALED and said.check == "good"):
                 continue
             for one in evidence.connections[exchange.connection].to_server.differing:
-                if asked.at <= one.stream_at < asked.end_at:
+                if any(span.at <= one.stream_at < span.at + span.size for span in asked.body.spans):  # a head names no command
                     packets = (one.used_packet, one.other_packet)
                     yield Sign(Differs(command, one), (identity,), packets, user=command.user)
 
@@ -52,21 +52,23 @@ def see(evidence: Evidence) -> Signs[Differs]:
 def why(tell: Tell[Differs]) -> str:
     first = tell.first.fact
     one = first.conflict
-    used, other = _versions(first)
+    used, other, whole = _versions(first)
+    what = f"Command {first.command.id} is" if whole else f"The request of command {first.command.id} has"
     rest = f" {tell.count:,} places of this connection's commands differ so." if tell.count > 1 else ""
     return (
-        f"Command {first.command.id} is \u201c{used}\u201d in {tell.packet(one.used_packet)}. "
+        f"{what} \u201c{used}\u201d in {tell.packet(one.used_packet)}. "
         f"{tell.packet(one.other_packet).capitalize()} has \u201c{other}\u201d for the same bytes of the stream. {_CHOSEN[one.choice]}{rest}"
     )
 
 
-def _versions(fact: Differs) -> tuple[str, str]:
-    """The command in both versions, or the bytes that differ where these are not in its text once."""
+def _versions(fact: Differs) -> tuple[str, str, bool]:
+    """The command in both versions; or the bytes that differ, where these are not in its text once, and False."""
     used, other = (data.decode("utf-8", "replace") for data in (fact.conflict.used, fact.conflict.other))
     text = fact.command.text
-    if len(fact.conflict.used) == fact.conflict.size and used and text.count(used) == 1:
+    whole = len(fact.conflict.used) == fact.conflict.size and bool(used) and text.count(used) == 1
+    if whole:
         used, other = text, text.replace(used, other)
-    return _shown(used), _shown(other)
+    return _shown(used), _shown(other), whole
 
 
 def _shown(text: str) -> str:
@@ -75,7 +77,8 @@ def _shown(text: str) -> str:
 
 
 def severity(tell: Tell[Differs]) -> Severity:
-    return Severity.MEDIUM if all(fact.conflict.choice is Choice.ACKNOWLEDGED for fact in tell.facts) else Severity.HIGH
+    """High where the command itself has two versions, and nothing shows which of them the server took."""
+    return Severity.HIGH if any(_versions(fact)[2] and fact.conflict.choice is not Choice.ACKNOWLEDGED for fact in tell.facts) else Severity.MEDIUM
 
 
 OPINION = Opinion(

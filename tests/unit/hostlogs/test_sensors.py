@@ -176,3 +176,13 @@ def test_a_ticket_belongs_to_the_logon_that_used_it(program: str, tmp_path: Path
     rows = analyzer.analyze(capture, secrets=keys, events=[log]).listed("host_events")
     assert [(row["joined"], row["subject"], row["user"]) for row in rows] == [("logon", logon.id, rows[0]["user"])]
     assert "service" in str(rows[0]["basis"])
+
+
+@pytest.mark.parametrize("field", ["ts", "id.orig_p", "x"])
+def test_records_with_numbers_and_depths_that_no_log_has(field: str, tmp_path: Path) -> None:
+    odd: object = "9" * 5000
+    for _ in range(400 if field == "x" else 0):
+        odd = [odd]
+    case = logged(tmp_path, "conn.log", as_lines(conn(), {**conn(), field: odd}))
+    assert ("zeek/conn", "connection", "c1", 1.0) in found(case)
+    case.save(tmp_path / "case")

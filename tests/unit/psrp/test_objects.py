@@ -53,6 +53,12 @@ def test_a_value_with_properties_of_its_own() -> None:
     assert json.loads(objects.shown(line).json or "") == {"value": "first line", "ReadCount": 1}
 
 
+@pytest.mark.parametrize("text", ["--5", "-", "5-", "\u0665", "9" * 30])
+def test_a_number_that_is_none_is_text(text: str) -> None:
+    shown = objects.shown(f'<Obj RefId="0"><MS><I32 N="a">{text}</I32></MS></Obj>')
+    assert json.loads(shown.json or "") == {"a": text}
+
+
 def test_references_do_not_multiply() -> None:
     text = '<Obj RefId="0"><MS>' + "".join(f'<Obj N="m{n}" RefId="{n + 1}"><MS><Ref N="a" RefId="{n}"/><Ref N="b" RefId="{n}"/></MS></Obj>' for n in range(500))
     assert len(objects.shown(text + "</MS></Obj>").json or "") < 40_000
