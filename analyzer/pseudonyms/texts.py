@@ -198,7 +198,10 @@ def _as_text(data: bytes, change: Callable[[str], str]) -> bytes | None:
         except UnicodeDecodeError:
             return None
         if all(sign.isprintable() or sign in "\r\n\t\ufeff" for sign in text):
-            return change(text).encode(coding)
+            try:
+                return change(text).encode(coding)
+            except UnicodeEncodeError:
+                return None
     return None
 
 
