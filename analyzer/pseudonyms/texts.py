@@ -101,14 +101,20 @@ class Texts:
     def _line(self, text: str) -> str:
         if text[:1] in ("{", "["):
             try:
-                found = json.loads(text)
+                return _json(self._walked(json.loads(text)))
             except (ValueError, RecursionError):
-                found = None
-            if isinstance(found, dict | list):
-                return json.dumps(_walked(found, self.line), ensure_ascii=False)
+                pass
         if "</" in text:
             return self.markup(text)
         return self._over(text, self._in_line)
+
+    def _walked(self, value: object) -> object:
+        """A value of JSON: its texts as lines, its keys with the names that were learned."""
+        if isinstance(value, str):
+            return self.line(value)
+        if isinstance(value, dict):
+            return {self.known(name): self._walked(one) for name, one in value.items()}
+        return [self._walked(one) for one in value] if isinstance(value, list) else value
 
     def _cached(self, how: int, text: str, make: Callable[[], str]) -> str:
         if len(text) > 300:
@@ -205,9 +211,11 @@ def _as_text(data: bytes, change: Callable[[str], str]) -> bytes | None:
     return None
 
 
-def _walked(value: object, change: Callable[[str], str]) -> object:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, dict):
-        return {name: _walked(one, change) for name, one in value.items()}
-    return [_walked(one, change) for one in value] if isinstance(value, list) else value
+def _json(value: object) -> str:
+    """JSON; with signs outside of ASCII written as such, unless one of them is half a sign."""
+    told = json.dumps(value, ensure_ascii=False)
+    try:
+        told.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return told

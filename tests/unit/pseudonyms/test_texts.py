@@ -2,6 +2,7 @@
 
 import base64
 import datetime as dt
+import json
 import struct
 
 import pytest
@@ -256,7 +257,7 @@ def test_a_page_in_iso_8859_1_is_replaced_or_blanked(texts: Texts) -> None:
     assert bool(blanks.counts) == (made == bytes(len(data)))
 
 
-@pytest.mark.parametrize("told", ['["\\ud800 mallory"]', '{"mallory": "\\udfff\\udfff"}', '["\\ud800"]'])
+@pytest.mark.parametrize("told", ['["\\ud800 mallory"]', '{"a": "mallory\\udfff\\udfff"}', '["mallory", "\\ud800"]'])
 def test_half_a_sign_in_json_stops_nothing(told: str, texts: Texts) -> None:
     for coding in ("utf-8", "utf-16-le"):
         made = base64.b64decode(packed(base64.b64encode(told.encode(coding)).decode(), texts, Blanks()))
@@ -296,3 +297,22 @@ def test_addresses_in_certificates(value: str, texts: Texts) -> None:
     assert made[4:].startswith(wanted)
     mask = data[len(half) :]
     assert made[4 + len(half) :] == (mask if mask[:1] == b"\xff" else bytes(len(mask)))
+
+
+@pytest.mark.parametrize("told", ["[" * 500 + "]" * 500, "[" * 100000, '{"a":' * 600 + '"mallory"' + "}" * 600])
+def test_deep_json_is_a_text(told: str, texts: Texts) -> None:
+    made = texts.line(told)
+    assert len(made) >= len(told)
+    assert "mallory" not in made
+
+
+def test_names_in_keys_of_json_are_replaced(texts: Texts) -> None:
+    made = json.loads(texts.line('{"alice": {"10.10.1.1": 1, "LAB\\\\alice": "x"}, "changed": true, "size": [1, 2.5, null]}'))
+    name = texts.name("alice")
+    assert list(made) == [name, "changed", "size"]
+    assert list(made[name]) == [texts.name("10.10.1.1"), texts.name("LAB\\alice")]
+    assert made["size"] == [1, 2.5, None]
+
+
+def test_half_a_sign_in_a_line_can_be_written(texts: Texts) -> None:
+    assert texts.line('["\\ud800"]').encode() == b'["\\ud800"]'
