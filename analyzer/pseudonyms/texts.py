@@ -17,8 +17,10 @@ from analyzer.pseudonyms.vocabulary import NAMED, commands, sentences, spoken
 from analyzer.pseudonyms.words import WORD, Words
 
 _TOKENS = re.compile(
-    r"(?P<stays>[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|\b0[xX][0-9A-Fa-f]{1,16}\b|\bPT?\d[\dHMSDT.]{0,20}\b"
-    r"|\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?Z?|%[0-9A-Fa-f]{2}|&#?\w{1,8};)"
+    r"(?P<stays>[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|\b0[xX][0-9A-Fa-f]{1,16}\b"
+    r"|\bP(?=T?[0-9])(?:[0-9]{1,4}Y)?(?:[0-9]{1,4}M)?(?:[0-9]{1,4}W)?(?:[0-9]{1,5}D|[0-9]{6,8}D(?=T))?"
+    r"(?:T(?=[0-9])(?:[0-9]{1,8}H)?(?:[0-9]{1,9}M)?(?:[0-9]{1,10}(?:\.[0-9]{1,9})?S)?)?(?![\w-])"
+    r"|\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?Z?|%[0-9A-Fa-f]{2}|&(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)"
     r"|(?P<mac>\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b)"
     r"|(?P<v4>(?<![\w.])(?<![A-Za-z]/)\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d))"
     r"|(?P<v6>(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4})(?![\w:]))"

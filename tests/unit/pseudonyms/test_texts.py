@@ -316,3 +316,25 @@ def test_names_in_keys_of_json_are_replaced(texts: Texts) -> None:
 
 def test_half_a_sign_in_a_line_can_be_written(texts: Texts) -> None:
     assert texts.line('["\\ud800"]').encode() == b'["\\ud800"]'
+
+
+@pytest.mark.parametrize(
+    "one", ["PT60S", "PT60.000S", "P0DT0H3M0.000S", "P10675199DT2H48M5.4775807S", "PT7200.000S", "PT1H", "P1Y2M3D", "P2W", "PT2147483.647S"]
+)
+def test_durations_stay(one: str, texts: Texts) -> None:
+    assert texts.line(f"wait {one}.") == f"wait {one}."
+    assert texts.other(f"<x>{one}</x>") == f"<x>{one}</x>"
+
+
+@pytest.mark.parametrize("one", ["P1234567", "P20441", "PT1000-MTD", "P1234567D", "PT60", "P5M-12", "PT12345H6"])
+def test_numbers_of_people_are_no_durations(one: str, texts: Texts) -> None:
+    for made in (texts.line(f"type {one}"), texts.name(f"type {one}")[-len(one) - 1 :]):
+        assert len(made) >= len(one)
+        assert not made.endswith(one)
+
+
+def test_entities_stay_and_names_between_their_signs_do_not(texts: Texts) -> None:
+    for one in ("&amp;", "&lt;", "&gt;", "&quot;", "&apos;", "&#233;", "&#xE9;"):
+        assert texts.line(f"dir{one}dir") == f"dir{one}dir"
+    for one in ("mallory", "Zorbas", "trudy99"):
+        assert one not in texts.line(f"echo x&{one};")
