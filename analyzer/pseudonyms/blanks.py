@@ -21,6 +21,14 @@ def equal(made: bytes, data: bytes, blanks: Blanks) -> bytes:
     return made if len(made) == len(data) else blanks.add("text that cannot be replaced at equal length", len(data))
 
 
+def coded(made: str, coding: str, data: bytes, blanks: Blanks) -> bytes:
+    """What was made in the data's coding, where that has its signs and it is as long as the data; else nothing of it."""
+    try:
+        return equal(made.encode(coding), data, blanks)
+    except UnicodeEncodeError:
+        return equal(b"", data, blanks)
+
+
 def text(data: bytes, change: Callable[[str], str], blanks: Blanks) -> bytes:
     """Text in UTF-8, or as it is in ISO 8859-1, with its names replaced."""
     for coding in ("utf-8", "latin-1"):

@@ -6,7 +6,7 @@ import re
 import struct
 from functools import partial
 
-from analyzer.pseudonyms.blanks import Blanks, equal, text
+from analyzer.pseudonyms.blanks import Blanks, coded, equal, text
 from analyzer.pseudonyms.records import field
 from analyzer.pseudonyms.texts import Texts
 from analyzer.pseudonyms.tokens import token
@@ -46,7 +46,7 @@ def body(data: bytes, texts: Texts, blanks: Blanks) -> bytes:
     if printable < len(told) * (1 if coding != "latin-1" else 0.9):
         return blanks.add("compressed or binary body", len(data))
     change = (lambda one: xml(one, texts, blanks)) if "Envelope" in told[:4000] or "</rsp:" in told or "<rsp:" in told else texts.other
-    return equal(change(told).encode(coding), data, blanks)
+    return coded(change(told), coding, data, blanks)
 
 
 def xml(told: str, texts: Texts, blanks: Blanks) -> str:
@@ -83,7 +83,7 @@ def packed(told: str, texts: Texts, blanks: Blanks) -> str:
             whole = False
         if not whole and told.isalpha():
             return texts.line(told)
-        made = equal(texts.line(plain).encode(), data, blanks) if whole else blanks.add("compressed or binary content of an envelope", len(data))
+        made = coded(texts.line(plain), "utf-8", data, blanks) if whole else blanks.add("compressed or binary content of an envelope", len(data))
     return base64.b64encode(made).decode()
 
 
@@ -123,4 +123,4 @@ def _message(data: bytes, texts: Texts, blanks: Blanks) -> bytes:
         told = data[first:last].decode("utf-8")
     except UnicodeDecodeError:
         return blanks.add("compressed or binary content of an envelope", len(data))
-    return data[:first] + equal(texts.markup(told).encode(), data[first:last], blanks) + data[last:]
+    return data[:first] + coded(texts.markup(told), "utf-8", data[first:last], blanks) + data[last:]

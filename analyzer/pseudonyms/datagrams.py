@@ -45,6 +45,8 @@ def _dns(data: bytes, texts: Texts) -> bytes | None:
             at = _name(made, data, at, texts)
             kind, _, _, size = struct.unpack_from(">HHIH", data, at)
             at += 10
+            if at + size > len(data):
+                return None
             if kind in (_A, _AAAA) and size in (4, 16):
                 made[at : at + size] = texts.addresses.packed(data[at : at + size])
             elif kind in _POINTERS or kind == _SRV:

@@ -18,7 +18,7 @@ class Permutation:
         self.size = size
         self._half = max(((size - 1).bit_length() + 1) // 2, 1)
         self._bytes = -(-self._half // 8)
-        self._hash = blake2b(label.encode(), key=key, digest_size=8)
+        self._hash = blake2b(label.encode(), key=key, digest_size=max(8, self._bytes))
 
     def image(self, number: int, forbidden: Callable[[int], bool] = lambda _: False) -> int:
         """Where the number goes. Images that are ``forbidden`` are passed over: give none that is. A number alone stays."""

@@ -17,8 +17,10 @@ from analyzer.pseudonyms.vocabulary import NAMED, commands, sentences, spoken
 from analyzer.pseudonyms.words import WORD, Words
 
 _TOKENS = re.compile(
-    r"(?P<stays>[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|\b0[xX][0-9A-Fa-f]{1,16}\b|\bPT?\d[\dHMSDT.]{0,20}\b"
-    r"|\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?Z?|%[0-9A-Fa-f]{2}|&#?\w{1,8};)"
+    r"(?P<stays>[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|\b0[xX][0-9A-Fa-f]{1,16}\b"
+    r"|\bP(?=T?[0-9])(?:[0-9]{1,4}Y)?(?:[0-9]{1,4}M)?(?:[0-9]{1,4}W)?(?:[0-9]{1,5}D|[0-9]{6,8}D(?=T))?"
+    r"(?:T(?=[0-9])(?:[0-9]{1,8}H)?(?:[0-9]{1,9}M)?(?:[0-9]{1,10}(?:\.[0-9]{1,9})?S)?)?(?![\w-])"
+    r"|\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?Z?|%[0-9A-Fa-f]{2}|&(?:amp|lt|gt|quot|apos|#[0-9]{1,7}|#x[0-9A-Fa-f]{1,6});)"
     r"|(?P<mac>\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b)"
     r"|(?P<v4>(?<![\w.])(?<![A-Za-z]/)\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d))"
     r"|(?P<v6>(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4})(?![\w:]))"
@@ -101,14 +103,20 @@ class Texts:
     def _line(self, text: str) -> str:
         if text[:1] in ("{", "["):
             try:
-                found = json.loads(text)
+                return _json(self._walked(json.loads(text)))
             except (ValueError, RecursionError):
-                found = None
-            if isinstance(found, dict | list):
-                return json.dumps(_walked(found, self.line), ensure_ascii=False)
+                pass
         if "</" in text:
             return self.markup(text)
         return self._over(text, self._in_line)
+
+    def _walked(self, value: object) -> object:
+        """A value of JSON: its texts as lines, its keys with the names that were learned."""
+        if isinstance(value, str):
+            return self.line(value)
+        if isinstance(value, dict):
+            return {self.known(name): self._walked(one) for name, one in value.items()}
+        return [self._walked(one) for one in value] if isinstance(value, list) else value
 
     def _cached(self, how: int, text: str, make: Callable[[], str]) -> str:
         if len(text) > 300:
@@ -198,13 +206,18 @@ def _as_text(data: bytes, change: Callable[[str], str]) -> bytes | None:
         except UnicodeDecodeError:
             return None
         if all(sign.isprintable() or sign in "\r\n\t\ufeff" for sign in text):
-            return change(text).encode(coding)
+            try:
+                return change(text).encode(coding)
+            except UnicodeEncodeError:
+                return None
     return None
 
 
-def _walked(value: object, change: Callable[[str], str]) -> object:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, dict):
-        return {name: _walked(one, change) for name, one in value.items()}
-    return [_walked(one, change) for one in value] if isinstance(value, list) else value
+def _json(value: object) -> str:
+    """JSON; with signs outside of ASCII written as such, unless one of them is half a sign."""
+    told = json.dumps(value, ensure_ascii=False)
+    try:
+        told.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value)
+    return told

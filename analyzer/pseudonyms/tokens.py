@@ -3,9 +3,10 @@
 Lengths stay. Responses, signatures and integrity codes (MIC) stay as well, so they no longer fit what they were made of.
 """
 
-import ipaddress
 import struct
 from typing import Protocol
+
+from analyzer.pseudonyms.addresses import Addresses
 
 _SIGNATURE = b"NTLMSSP\0"
 _UNICODE = 1
@@ -22,7 +23,9 @@ _SERIAL = 8
 
 
 class Namer(Protocol):
-    """Replaces names."""
+    """Replaces names. ``addresses`` replaces addresses."""
+
+    addresses: Addresses
 
     def name(self, text: str) -> str:
         """Of equal length."""
@@ -118,7 +121,7 @@ def _walk(made: bytearray, at: int, end: int, names: Namer, depth: int, *, certi
             made[start + begin : start + stop] = _text(value, _STRINGS[tag], names)
         elif certificate and tag in _WIDE:
             made[start + begin : start + stop] = _text(value, "latin-1", names)
-        elif certificate and tag == _ADDRESS and len(value) in (4, 16):
+        elif certificate and tag == _ADDRESS:
             made[start + begin : start + stop] = _address(value, names)
         elif certificate and tag == 0x02 and depth == 2 and order <= 1 and len(value) >= _SERIAL:
             made[start + begin : start + stop] = _scrambled(value, names)
@@ -132,7 +135,14 @@ def _nests(value: bytes) -> bool:
 
 
 def _address(value: bytes, names: Namer) -> bytes:
-    return ipaddress.ip_address(names.name(str(ipaddress.ip_address(value)))).packed
+    """An address, or a network: an address and a mask (RFC 5280 4.2.1.10). What is neither is blanked."""
+    if len(value) in (4, 16):
+        return names.addresses.packed(value)
+    half = len(value) // 2
+    if len(value) not in (8, 32):
+        return bytes(len(value))
+    hosts = int.from_bytes(value[half:], "big") ^ ((1 << 8 * half) - 1)
+    return names.addresses.packed(value[:half]) + (value[half:] if hosts & (hosts + 1) == 0 else bytes(half))
 
 
 def _scrambled(value: bytes, names: Namer) -> bytes:

@@ -10,8 +10,8 @@ from analyzer.records.ids import key_number
 from analyzer.records.secrets import Secrets
 from analyzer.settings import Limits, Scope
 from tests.build.talk_http import WSMAN, post, reply, soap
-from tests.build.talk_kdc import TICKET, as_rep, as_req, ask_kdc, carried, tgs_rep, tgs_req
-from tests.build.talk_proxy import BOB, direct, trip
+from tests.build.talk_kdc import REALM, TICKET, as_rep, as_req, ask_kdc, carried, tgs_rep, tgs_req
+from tests.build.talk_proxy import ALICE, BOB, direct, trip
 from tests.build.talk_tokens import Shake
 from tests.build.talks import Wire
 from tests.rules.judging import judge
@@ -110,6 +110,40 @@ def test_an_rc4_granting_ticket_where_the_kdc_gives_aes(etype: int, *, said: boo
     logon(lan, ticket(18, 2))
     found = judge(lan).found(RULE)
     assert ["ticket-granting ticket" in one.why for one in found] == [True] * said
+
+
+OTHER = b"SUB.TEST"
+
+
+@pytest.mark.parametrize("referral", [True, False])
+def test_a_ticket_of_another_realm_across_a_trust_is_healthy(*, referral: bool) -> None:
+    lan = Wire()
+    kdc_logon(lan)
+    ask_kdc(lan, as_req("bob").replace(REALM, OTHER), as_rep("bob", b"\x22" * 300).replace(REALM, OTHER), client=BOB)
+    if referral:
+        ask_kdc(lan, tgs_req("krbtgt/SUB.TEST"), tgs_rep("alice", "krbtgt/SUB.TEST", TICKET), port=60002)
+    before, _, after = tgs_req(SERVICE, 23).rpartition(REALM)
+    ask_kdc(lan, before + OTHER + after, tgs_rep("alice", SERVICE, carried(2)), port=60003)
+    logon(lan, ticket(18, 2))
+    assert judge(lan).found(RULE) == []
+
+
+def test_an_rc4_granting_ticket_that_the_kdc_issued_is_healthy() -> None:
+    lan = Wire()
+    kdc_logon(lan)
+    ask_kdc(lan, tgs_req("krbtgt/LAB.TEST"), tgs_rep("alice", "krbtgt/LAB.TEST", TICKET), port=60002)
+    ask_kdc(lan, tgs_req(SERVICE, 23), tgs_rep("alice", SERVICE, carried(2)), port=60003)
+    logon(lan, ticket(18, 2))
+    assert judge(lan).found(RULE) == []
+
+
+@pytest.mark.parametrize(("client", "realm", "said"), [(BOB, b"LAB.TEST", False), (ALICE, b"LAB.TEST", True), (ALICE, b"lab.test", True)])
+def test_the_client_itself_logged_on_in_the_realm(client: str, realm: bytes, *, said: bool) -> None:
+    lan = Wire()
+    ask_kdc(lan, as_req("alice"), as_rep("alice", b"\x21" * 300).replace(REALM, realm), client=client)
+    ask_kdc(lan, tgs_req(SERVICE, 23), tgs_rep("alice", SERVICE, carried(2)), port=60003)
+    logon(lan, ticket(18, 2))
+    assert [finding.severity for finding in judge(lan).found(RULE)] == [Severity.INFO] * said
 
 
 def test_several_signs_are_low() -> None:

@@ -13,7 +13,10 @@ False positives
     All signs have harmless causes, and a careful forger leaves none of them. A client without AES asks for RC4. A
     ticket may be older than the capture, of another logon on the same host, or from another domain controller that the
     capture point does not see. A KDC of MIT or Heimdal may give long tickets, and its realm may be in small letters.
-    Where the KDC's traffic is not in the capture, nothing is said about it.
+    Where the KDC's traffic is not in the capture, nothing is said about it. Across a trust between realms, a client
+    presents a ticket of its own realm's KDC, which is often encrypted with RC4. Therefore nothing is said of a
+    ticket-granting ticket that a KDC issued in the capture, or that was presented to another realm than the one in
+    which the client logged on.
 Requires
     The client's AP-REQ. For each sign what it is compared with: the KDC's traffic, other tickets, or a keytab.
 References
@@ -127,10 +130,17 @@ class _Known:
             yield Mark.NOT_ISSUED, (*logon.packets[:1], *others[0].packets[:1])
 
     def _granting(self, said: Sequence[KdcMessage], reply: KdcMessage) -> Iterator[tuple[Mark, tuple[int, ...]]]:
-        """The request that the reply answers presented an RC4 ticket-granting ticket of a realm whose KDC encrypts them with AES."""
+        """The request that the reply answers presented an RC4 ticket-granting ticket of a realm whose KDC encrypts them with AES.
+
+        The client logged on in this realm in the capture, and no KDC issued that ticket there: across a trust, another realm's KDC encrypts it otherwise.
+        """
         asked = [one for one in said if one.kind is KdcKind.TGS_REQ and one.client_port == reply.client_port and one.ts_ns <= reply.ts_ns]
-        usual = self.aes_granting.get((reply.realm or "").lower())
-        if asked and usual is not None and asked[-1].granting_etype in _RC4:
+        if not asked or asked[-1].granting_etype not in _RC4 or asked[-1].granting in self.issued:
+            return
+        realm = (reply.realm or "").lower()
+        at_home = realm == (asked[-1].realm or "").lower() and any(one.kind is KdcKind.AS_REP and (one.realm or "").lower() == realm for one in said)
+        usual = self.aes_granting.get(realm)
+        if usual is not None and at_home:
             yield Mark.GRANTING, (*usual.packets[:1], *asked[-1].packets[:1])
 
 

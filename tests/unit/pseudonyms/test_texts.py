@@ -2,6 +2,7 @@
 
 import base64
 import datetime as dt
+import json
 import struct
 
 import pytest
@@ -16,7 +17,7 @@ from analyzer.pseudonyms.certificates import certificate
 from analyzer.pseudonyms.datagrams import datagram
 from analyzer.pseudonyms.handshakes import tls
 from analyzer.pseudonyms.texts import Texts
-from analyzer.pseudonyms.tokens import ntlm, token
+from analyzer.pseudonyms.tokens import der, ntlm, token
 
 KEY = bytes(range(32))
 
@@ -245,3 +246,95 @@ def test_dns(texts: Texts) -> None:
     blanks = Blanks()
     assert datagram(b"something else", (514, 514), texts, blanks) == bytes(14)
     assert blanks.counts
+
+
+def test_a_page_in_iso_8859_1_is_replaced_or_blanked(texts: Texts) -> None:
+    data = "<html><body>Der Server f\u00fcr M\u00fcller-L\u00fcdenscheidt ist nicht verf\u00fcgbar: G\u00fcnther, 502</body></html>".encode("latin-1")
+    blanks = Blanks()
+    made = body(data, texts, blanks)
+    assert len(made) == len(data)
+    assert b"denscheidt" not in made
+    assert bool(blanks.counts) == (made == bytes(len(data)))
+
+
+@pytest.mark.parametrize("told", ['["\\ud800 mallory"]', '{"a": "mallory\\udfff\\udfff"}', '["mallory", "\\ud800"]'])
+def test_half_a_sign_in_json_stops_nothing(told: str, texts: Texts) -> None:
+    for coding in ("utf-8", "utf-16-le"):
+        made = base64.b64decode(packed(base64.b64encode(told.encode(coding)).decode(), texts, Blanks()))
+        assert len(made) == len(told.encode(coding))
+        inner = base64.b64encode(told.encode(coding)).decode()
+        assert inner not in body(f"<s:Envelope><rsp:Command>echo '{inner}'</rsp:Command>".encode(), texts, Blanks()).decode()
+
+
+@pytest.mark.parametrize("cut", range(1, 15))
+def test_dns_that_is_cut_is_blanked(cut: int, texts: Texts) -> None:
+    for kind, content in ((1, bytes([10, 20, 2, 20])), (28, bytes(range(16))), (16, b"\x05srv01"), (41, b"\0\x08\0\x04abcd")):
+        data = struct.pack(">6H", 1, 0x8180, 0, 1, 0, 0) + b"\x03lab\0" + struct.pack(">HHIH", kind, 1, 60, len(content)) + content
+        blanks = Blanks()
+        assert datagram(data[:-cut], (53, 5000), texts, blanks) == bytes(len(data) - cut)
+        assert blanks.counts
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0a140214",
+        "00110022003300440055006677ab00cd",
+        "0a140200ffffff00",
+        "0a140214c0a80107",
+        "fd000011002200330044005500660077" + "ff" * 8 + "00" * 8,
+        "0a14021400",
+        "",
+    ],
+)
+def test_addresses_in_certificates(value: str, texts: Texts) -> None:
+    data = bytes.fromhex(value)
+    names = bytes((0x87, len(data))) + data
+    made = der(bytes((0x30, len(names))) + names, texts, certificate=True)
+    assert len(made) == len(names) + 2
+    half = data if len(data) in (4, 16) else data[: len(data) // 2]
+    wanted = texts.addresses.packed(half) if len(half) in (4, 16) else bytes(len(half))
+    assert made[4:].startswith(wanted)
+    mask = data[len(half) :]
+    assert made[4 + len(half) :] == (mask if mask[:1] == b"\xff" else bytes(len(mask)))
+
+
+@pytest.mark.parametrize("told", ["[" * 500 + "]" * 500, "[" * 100000, '{"a":' * 600 + '"mallory"' + "}" * 600])
+def test_deep_json_is_a_text(told: str, texts: Texts) -> None:
+    made = texts.line(told)
+    assert len(made) >= len(told)
+    assert "mallory" not in made
+
+
+def test_names_in_keys_of_json_are_replaced(texts: Texts) -> None:
+    made = json.loads(texts.line('{"alice": {"10.10.1.1": 1, "LAB\\\\alice": "x"}, "changed": true, "size": [1, 2.5, null]}'))
+    name = texts.name("alice")
+    assert list(made) == [name, "changed", "size"]
+    assert list(made[name]) == [texts.name("10.10.1.1"), texts.name("LAB\\alice")]
+    assert made["size"] == [1, 2.5, None]
+
+
+def test_half_a_sign_in_a_line_can_be_written(texts: Texts) -> None:
+    assert texts.line('["\\ud800"]').encode() == b'["\\ud800"]'
+
+
+@pytest.mark.parametrize(
+    "one", ["PT60S", "PT60.000S", "P0DT0H3M0.000S", "P10675199DT2H48M5.4775807S", "PT7200.000S", "PT1H", "P1Y2M3D", "P2W", "PT2147483.647S"]
+)
+def test_durations_stay(one: str, texts: Texts) -> None:
+    assert texts.line(f"wait {one}.") == f"wait {one}."
+    assert texts.other(f"<x>{one}</x>") == f"<x>{one}</x>"
+
+
+@pytest.mark.parametrize("one", ["P1234567", "P20441", "PT1000-MTD", "P1234567D", "PT60", "P5M-12", "PT12345H6"])
+def test_numbers_of_people_are_no_durations(one: str, texts: Texts) -> None:
+    for made in (texts.line(f"type {one}"), texts.name(f"type {one}")[-len(one) - 1 :]):
+        assert len(made) >= len(one)
+        assert not made.endswith(one)
+
+
+def test_entities_stay_and_names_between_their_signs_do_not(texts: Texts) -> None:
+    for one in ("&amp;", "&lt;", "&gt;", "&quot;", "&apos;", "&#233;", "&#xE9;"):
+        assert texts.line(f"dir{one}dir") == f"dir{one}dir"
+    for one in ("mallory", "Zorbas", "trudy99"):
+        assert one not in texts.line(f"echo x&{one};")

@@ -26,6 +26,15 @@ def test_a_permutation_has_one_cycle_and_leads_back(size: int) -> None:
     assert seen == size
 
 
+@pytest.mark.parametrize("bits", [1, 127, 128, 129, 226, 400, 816])
+def test_numbers_of_any_width_are_mixed_as_a_whole(bits: int) -> None:
+    number = (1 << bits) * 2 // 3
+    first, second = Permutation(KEY, "wide", 1 << bits), Permutation(bytes(32), "wide", 1 << bits)
+    assert first.origin(first.image(number)) == number
+    if bits > 64:
+        assert len({one >> bits - 24 for one in (number, first.image(number), second.image(number))}) == 3
+
+
 def test_what_is_forbidden_is_no_image_and_the_rest_stays_a_permutation() -> None:
     made, forbidden = Permutation(KEY, "label", 676), set(range(0, 676, 3))
     images = [made.image(one, forbidden.__contains__) for one in range(676) if one not in forbidden]
@@ -51,6 +60,14 @@ def test_a_pseudonym_is_as_long_and_of_the_same_kind(word: str) -> None:
     if word.isascii():
         assert [sign.isupper() for sign in made] == [sign.isupper() for sign in word]
     assert made == Words(KEY, set().__contains__, {}).image(word)
+
+
+@pytest.mark.parametrize(
+    "word", ["fileserverofthedepartmentforaccounting", "x" * 48, "müllerfileserverofthedepartmentforaccounting", "田" * 48, "\U00020000" * 48]
+)
+def test_of_a_long_word_nothing_stays(word: str) -> None:
+    made = [Words(key, set().__contains__, {}).image(word)[:4] for key in (KEY, bytes(32))]
+    assert len({word[:4], *made}) == 3
 
 
 def test_no_two_words_get_one_pseudonym_and_none_that_stays() -> None:
