@@ -1,9 +1,11 @@
 """Event forwarding put together: each request with its answer, subscriptions by source, events with what came before them in their log."""
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -25,6 +27,7 @@ _NOT_LOOKED_AT = (401, 407)
 _SUCCESS = range(200, 300)
 _SHOWN = 5
 """Gaps of one log that an issue names."""
+_ENDLESS = inf
 
 
 class Found(NamedTuple):
@@ -51,6 +54,17 @@ class _Kept(NamedTuple):
     key: tuple[str, str, str]
 
 
+@dataclass(slots=True)
+class _Run:
+    """Numbers of a log from one beginning: the lowest and the highest, the times of the first and of the lowest, and the time by number."""
+
+    low: int
+    high: int
+    begun_ns: int | None
+    low_ns: int | None
+    times: dict[int, int | None]
+
+
 def forwarding(
     evidence: Evidence, messages: Mapping[str, Message], halves: Mapping[str, Sequence[ForwardHalf]], place: Callable[[str], Place], limits: Limits
 ) -> Found:
@@ -64,15 +78,18 @@ def forwarding(
     deliveries: list[Delivery] = []
     first_of: dict[tuple[object, ...], ForwardedEvent] = {}
     left_out = 0
+    limited: set[str] = set()
     for one in both:
         told = _carrier(one)
         count = 0 if told is None else len(told.events)
         kept = min(count, max(limits.forwarded_events - len(events), 0))
         left_out += count - kept
+        if told is not None and told.limit is not None:
+            limited.add(one.exchange.id)
         own = [] if told is None else [_event(one, told, number, names, first_of) for number in range(1, kept + 1)]
         events += own
         deliveries.append(_delivery(messages, one, count, names, _again([each.event for each in own], count)))
-    events, gaps = _with_gaps(events, subscriptions)
+    events, gaps = _with_gaps(events, subscriptions, limited)
     issues = [*gaps, *_limits(halves)]
     if left_out:
         issues.append(Issue("wsman.limit", f"forwarded_events={limits.forwarded_events}: {left_out:,} later events were not kept", repeats=left_out))
@@ -252,39 +269,114 @@ def _subscriptions(both: Sequence[_Both]) -> tuple[Subscription, ...]:
     return tuple(found.values())
 
 
-def _with_gaps(events: Sequence[_Kept], subscriptions: Sequence[Subscription]) -> tuple[list[_Kept], list[Issue]]:
-    """The events with how many record numbers lie before each that no event has; and an issue for each log in which there are such."""
-    seen: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+def _with_gaps(events: Sequence[_Kept], subscriptions: Sequence[Subscription], limited: Collection[str]) -> tuple[list[_Kept], list[Issue]]:
+    """The events with how many record numbers lie before each that no event has; and an issue for each log in which there are such.
+
+    ``limited``: the deliveries that have more events than were read.
+    """
+    logs: dict[tuple[str, str, str], list[ForwardedEvent]] = defaultdict(list)
     for one in events:
         if one.event.event.record is not None:
-            seen[one.key].append(one.event.event.record)
-    for key, numbers in seen.items():
-        seen[key] = sorted(set(numbers))
-    about: dict[str | None, Subscribed] = {one.about.id: one.about for one in subscriptions if one.about.id is not None}
-    last: dict[tuple[str, str, str], int] = {}
-    gaps: dict[tuple[str, str, str], list[tuple[int, int, int, ForwardedEvent]]] = defaultdict(list)
-    made: list[_Kept] = []
-    for one in events:
-        record = one.event.event.record
-        if record is None or one.event.again is not None:
-            made.append(one)
+            logs[one.key].append(one.event)
+    about: dict[tuple[str, str, str | None], Subscribed] = {
+        (one.source, one.collector, one.about.id): one.about for one in subscriptions if one.about.id is not None
+    }
+    skipped: dict[str, int] = {}
+    issues: list[Issue] = []
+    for own in logs.values():
+        first = own[0]
+        told = about.get((first.source, first.collector, first.subscription))
+        gaps = []
+        for event, begin, record in _steps(own, told, limited):
+            skipped[event.id] = record - begin - 1
+            if skipped[event.id]:
+                gaps.append((begin + 1, record - 1, skipped[event.id], event))
+        if gaps:
+            issues.append(_gap(gaps, told))
+    return [_Kept(replace(one.event, skipped=skipped.get(one.event.id)), one.key) for one in events], issues
+
+
+def _steps(own: Sequence[ForwardedEvent], about: Subscribed | None, limited: Collection[str]) -> Iterator[tuple[ForwardedEvent, int, int]]:
+    """The events of one log by number, each with the number known before it and its own; without those before which nothing is known."""
+    first: dict[int, ForwardedEvent] = {}
+    for one in own:
+        if one.event.record is not None and one.again is None:
+            first.setdefault(one.event.record, one)
+    spans, unread = _joined(_runs(own, about)), _joined(_unread(own, limited))
+    before: int | None = None
+    for record in sorted(first):
+        begin = spans[bisect_right(spans, (record, _ENDLESS)) - 1][0]
+        begin = begin if before is None else max(begin, before)
+        at = bisect_right(unread, (begin, _ENDLESS)) - 1
+        if begin < record and (at < 0 or record > unread[at][1]):
+            yield first[record], begin, record
+        before = record
+
+
+def _runs(own: Sequence[ForwardedEvent], about: Subscribed | None) -> list[tuple[int, int]]:
+    """The lowest and the highest number of a log each time that its numbers begin, the first time from the bookmark.
+
+    A number below all before it begins anew, but where the event is older than they are: then it came late. So does a number that another event had.
+    """
+    runs: list[_Run] = []
+    for one in own:
+        record, time_ns = one.event.record, one.event.time_ns
+        if record is None or one.again is not None:
             continue
-        before = last.get(one.key, _marked(about.get(one.event.subscription), one.event))
-        skipped = None if before is None else 0
-        if before is not None and record > before + 1:
-            own = seen[one.key]
-            skipped = record - before - 1 - (bisect_left(own, record) - bisect_right(own, before))
-            if skipped:
-                gaps[one.key].append((before + 1, record - 1, skipped, one.event))
-        last[one.key] = record
-        made.append(_Kept(replace(one.event, skipped=skipped), one.key))
-    return made, [_gap(found, about.get(found[0][3].subscription)) for found in gaps.values()]
+        run = runs[-1] if runs else None
+        if run is not None and len(runs) > 1 and _is_older(time_ns, run.begun_ns):
+            run = runs[-2]
+            if record < run.low:
+                continue
+        if run is None or (record < run.low and not _is_older(time_ns, run.low_ns)) or (record in run.times and _differ(time_ns, run.times[record])):
+            run = _Run(record, record, time_ns, time_ns, {})
+            runs.append(run)
+        if record < run.low:
+            run.low, run.low_ns = record, time_ns
+        run.high = max(run.high, record)
+        run.times.setdefault(record, time_ns)
+    spans = [(run.low, run.high) for run in runs]
+    marked = _marked(about, own[0].event.channel or "", spans[0][0]) if spans else None
+    return spans if marked is None else [(marked, spans[0][1]), *spans[1:]]
 
 
-def _marked(about: Subscribed | None, event: ForwardedEvent) -> int | None:
-    """The record after which the subscription goes on, by its bookmark of this log, where that is before the event."""
-    records = [] if about is None else [one.record for one in about.bookmarks if one.channel.lower() == (event.event.channel or "").lower()]
-    return next((record for record in records if record is not None and event.event.record is not None and record < event.event.record), None)
+def _is_older(one: int | None, other: int | None) -> bool:
+    return one is not None and other is not None and one < other
+
+
+def _differ(one: int | None, other: int | None) -> bool:
+    return one is not None and other is not None and one != other
+
+
+def _unread(own: Sequence[ForwardedEvent], limited: Collection[str]) -> Iterator[tuple[int, int]]:
+    """From the last number of a delivery whose later events were not read to the first later one."""
+    last: int | None = None
+    delivery: str | None = None
+    for one in own:
+        record = one.event.record or 0
+        if one.delivery in limited:
+            last = record if last is None or delivery != one.delivery else max(last, record)
+            delivery = one.delivery
+        elif last is not None and record > last:
+            yield last, record
+            last = None
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The spans in order, those that overlap as one."""
+    made: list[tuple[int, int]] = []
+    for low, high in sorted(spans):
+        if made and low <= made[-1][1]:
+            made[-1] = (made[-1][0], max(made[-1][1], high))
+        else:
+            made.append((low, high))
+    return made
+
+
+def _marked(about: Subscribed | None, channel: str, low: int) -> int | None:
+    """The record after which the subscription goes on, by its bookmark of this log, where that is before the lowest number."""
+    records = [] if about is None else [one.record for one in about.bookmarks if one.channel.lower() == channel.lower()]
+    return next((record for record in records if record is not None and record < low), None)
 
 
 def _gap(found: Sequence[tuple[int, int, int, ForwardedEvent]], about: Subscribed | None) -> Issue:
