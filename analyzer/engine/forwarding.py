@@ -47,6 +47,13 @@ class _Both(NamedTuple):
     at: Place
 
 
+class _Copy(NamedTuple):
+    """Of an exchange that several capture points may have seen: whether it is the one to tell, and the request as the best of them has it."""
+
+    told: bool
+    asked: ForwardHalf | None
+
+
 class _Kept(NamedTuple):
     """An event, and what tells its log among all: the subscription (or the path that it is sent to), the computer, the log."""
 
@@ -68,7 +75,8 @@ class _Run:
 def forwarding(
     evidence: Evidence, messages: Mapping[str, Message], halves: Mapping[str, Sequence[ForwardHalf]], place: Callable[[str], Place], limits: Limits
 ) -> Found:
-    """``halves`` by exchange id. Of an exchange on both sides of a proxy, or of one that a second capture point saw, the first that could be read counts."""
+    """``halves`` by exchange id. Of an exchange on both sides of a proxy the first that could be read counts, of one that a second
+    capture point saw the most complete."""
     both = sorted(_all(evidence, messages, halves, place), key=lambda one: one.exchange.request.first_ns if isinstance(one.exchange.request, Request) else 0)
     if not both:
         return Found()
@@ -104,13 +112,67 @@ def _limits(halves: Mapping[str, Sequence[ForwardHalf]]) -> Iterator[Issue]:
 
 
 def _all(evidence: Evidence, messages: Mapping[str, Message], halves: Mapping[str, Sequence[ForwardHalf]], place: Callable[[str], Place]) -> Iterator[_Both]:
+    copies = _copies(evidence, halves)
+    read = {evidence.exchanges[identity].connection for identity in halves if identity in evidence.exchanges}
     for identity, exchange in evidence.exchanges.items():
         own = halves.get(identity, ())
-        asked = next((one for one in own if one.from_client), None)
+        copy = copies.get(identity)
+        asked = copy.asked if copy is not None else _asked(own)
         kind = Kind.UNREAD if asked is None else asked.kind
-        if kind is None or (asked is None and not _is_unread(evidence, messages, exchange, own)) or _is_told_elsewhere(evidence, exchange, halves):
+        if kind is None or (asked is None and not _is_unread(evidence, messages, exchange, own)):
             continue
-        yield _Both(exchange, asked, next((one for one in own if not one.from_client), None), kind, place(identity))
+        if not copy.told if copy is not None else _is_told_by_twin(evidence, exchange, halves, read) or _is_told_elsewhere(evidence, exchange, halves):
+            continue
+        yield _Both(exchange, asked, _answer(own), kind, place(identity))
+
+
+def _asked(own: Sequence[ForwardHalf]) -> ForwardHalf | None:
+    return next((one for one in own if one.from_client), None)
+
+
+def _answer(own: Sequence[ForwardHalf]) -> ForwardHalf | None:
+    return next((one for one in own if not one.from_client), None)
+
+
+def _copies(evidence: Evidence, halves: Mapping[str, Sequence[ForwardHalf]]) -> dict[str, _Copy]:
+    """The exchanges of connections that several capture points saw, as far as the id of their message tells them.
+
+    An answer without its request is known by its own id, or by the request that another capture point has to it.
+    """
+    seen = {root for one in evidence.connections.values() if (root := one.twin_of) is not None}
+    if not seen:
+        return {}
+    by_answer: dict[tuple[str, str], str] = {}
+    ours: list[tuple[str, str, Exchange, ForwardHalf | None, ForwardHalf | None]] = []
+    for identity, own in halves.items():
+        exchange = evidence.exchanges.get(identity)
+        root = None if exchange is None else evidence.connections[exchange.connection].twin_of or exchange.connection
+        if exchange is None or root is None or root not in seen:
+            continue
+        asked, answer = _asked(own), _answer(own)
+        ours.append((identity, root, exchange, asked, answer))
+        if asked is not None and asked.message_id and answer is not None and answer.message_id:
+            by_answer[root, answer.message_id] = asked.message_id
+    groups: dict[tuple[str, str], list[tuple[str, Exchange, ForwardHalf | None, ForwardHalf | None]]] = defaultdict(list)
+    for identity, root, exchange, asked, answer in ours:
+        of_answer = None if asked is not None or answer is None or not answer.message_id else by_answer.get((root, answer.message_id), answer.message_id)
+        message = of_answer if asked is None else asked.message_id
+        if message:
+            groups[root, message].append((identity, exchange, asked, answer))
+    made: dict[str, _Copy] = {}
+    for (root, _), group in groups.items():
+        requests = [asked for _, _, asked, _ in group if asked is not None]
+        best = max(requests, key=lambda one: (not one.cut, len(one.events)), default=None)
+        view = max(group, key=lambda one: (_completeness(*one[1:]), one[1].connection == root))[1].connection
+        elsewhere = any(_is_told_elsewhere(evidence, exchange, halves) for _, exchange, _, _ in group)
+        made.update({identity: _Copy(exchange.connection == view and not elsewhere, best) for identity, exchange, _, _ in group})
+    return made
+
+
+def _completeness(exchange: Exchange, asked: ForwardHalf | None, answer: ForwardHalf | None) -> tuple[bool | int, ...]:
+    """Of several copies of an exchange the largest is told: with an answer that was read, then with one at all, then with its request."""
+    read = (False, False, 0) if answer is None else (True, not answer.cut, len(answer.events))
+    return (*read, not isinstance(exchange.response, Absent), *((False, False, 0) if asked is None else (True, not asked.cut, len(asked.events))))
 
 
 def _is_unread(evidence: Evidence, messages: Mapping[str, Message], exchange: Exchange, own: Sequence[ForwardHalf]) -> bool:
@@ -127,14 +189,18 @@ def _is_unread(evidence: Evidence, messages: Mapping[str, Message], exchange: Ex
 
 
 def _is_told_elsewhere(evidence: Evidence, exchange: Exchange, halves: Mapping[str, Sequence[ForwardHalf]]) -> bool:
+    """On the other side of a proxy."""
     hop = evidence.far.get(exchange.id)
     if hop is not None and (hop.near in halves or exchange.id not in halves):
         return True
     near = evidence.near.get(exchange.id)
-    if near is not None and exchange.id not in halves and near.far in halves:
-        return True
+    return near is not None and exchange.id not in halves and near.far in halves
+
+
+def _is_told_by_twin(evidence: Evidence, exchange: Exchange, halves: Mapping[str, Sequence[ForwardHalf]], read: Collection[str]) -> bool:
+    """``read``: the connections of which something was read."""
     twin = evidence.connections[exchange.connection].twin_of
-    return twin is not None and (exchange.id not in halves or any(one.id in halves for one in evidence.exchanges_of.get(twin, ())))
+    return twin is not None and (exchange.id not in halves or twin in read)
 
 
 def _path(exchange: Exchange) -> str | None:

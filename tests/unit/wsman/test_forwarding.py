@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -35,7 +36,7 @@ from tests.build.talk_http import SEALED, SOAP, Content, post, reply
 from tests.build.talk_tokens import basic
 from tests.build.talks import Wire
 from tests.oracle.test_compression import _sldc
-from tests.rules.judging import Judged, judge
+from tests.rules.judging import Judged, judge, judge_files
 
 FAULT = (
     "<s:Fault><s:Code><s:Value>s:Receiver</s:Value></s:Code><s:Detail>"
@@ -356,3 +357,28 @@ def test_no_gap_after_events_that_were_not_read(monkeypatch: pytest.MonkeyPatch)
     told = batches([1, 2, 3, 4, 5], [6], [8])
     assert issues(told) == [("events.gap", f"Security of {MACHINE}, records 7 (1 in all)")]
     assert [one.skipped for one in told.evidence.forwarding.events] == [None, 0, 0, None, 1]
+
+
+def two_points(folder: Path, *batches: tuple[int, int]) -> Forwarding:
+    """Three batches of two events on one connection; of each capture point the packets from one number to another."""
+    lan = Wire()
+    talk = source_talk(lan)
+    for number in (1, 2, 3):
+        tell(talk, delivery([event(2 * number), event(2 * number + 1)], number=number), ack(number))
+    talk.close_by_client()
+    return judge_files([lan.capture(folder / f"{place}.pcap", first=first, last=last) for place, (first, last) in enumerate(batches)]).evidence.forwarding
+
+
+def test_what_two_capture_points_saw_is_told_once(tmp_path: Path) -> None:
+    found = two_points(tmp_path, (1, 999), (1, 999))
+    assert [(one.events, one.acknowledged, one.again) for one in found.deliveries] == [(2, Acknowledged.YES, None)] * 3
+    assert [one.event.record for one in found.events] == [2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("last", range(5, 25))
+def test_what_only_the_other_capture_point_saw_is_told(tmp_path: Path, last: int, turned: bool) -> None:  # noqa: FBT001  a parameter of the test
+    points = [(1, last), (1, 999)]
+    found = two_points(tmp_path, *(reversed(points) if turned else points))
+    assert [(one.events, one.acknowledged, one.again) for one in found.deliveries] == [(2, Acknowledged.YES, None)] * 3
+    assert [(one.event.record, one.again) for one in found.events] == [(record, None) for record in range(2, 8)]
