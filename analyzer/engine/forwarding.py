@@ -1,9 +1,11 @@
 """Event forwarding put together: each request with its answer, subscriptions by source, events with what came before them in their log."""
 
 import re
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -25,6 +27,7 @@ _NOT_LOOKED_AT = (401, 407)
 _SUCCESS = range(200, 300)
 _SHOWN = 5
 """Gaps of one log that an issue names."""
+_ENDLESS = inf
 
 
 class Found(NamedTuple):
@@ -44,6 +47,13 @@ class _Both(NamedTuple):
     at: Place
 
 
+class _Copy(NamedTuple):
+    """Of an exchange that several capture points may have seen: whether it is the one to tell, and the request as the best of them has it."""
+
+    told: bool
+    asked: ForwardHalf | None
+
+
 class _Kept(NamedTuple):
     """An event, and what tells its log among all: the subscription (or the path that it is sent to), the computer, the log."""
 
@@ -51,10 +61,22 @@ class _Kept(NamedTuple):
     key: tuple[str, str, str]
 
 
+@dataclass(slots=True)
+class _Run:
+    """Numbers of a log from one beginning: the lowest and the highest, the times of the first and of the lowest, and the time by number."""
+
+    low: int
+    high: int
+    begun_ns: int | None
+    low_ns: int | None
+    times: dict[int, int | None]
+
+
 def forwarding(
     evidence: Evidence, messages: Mapping[str, Message], halves: Mapping[str, Sequence[ForwardHalf]], place: Callable[[str], Place], limits: Limits
 ) -> Found:
-    """``halves`` by exchange id. Of an exchange on both sides of a proxy, or of one that a second capture point saw, the first that could be read counts."""
+    """``halves`` by exchange id. Of an exchange on both sides of a proxy the first that could be read counts, of one that a second
+    capture point saw the most complete."""
     both = sorted(_all(evidence, messages, halves, place), key=lambda one: one.exchange.request.first_ns if isinstance(one.exchange.request, Request) else 0)
     if not both:
         return Found()
@@ -64,15 +86,18 @@ def forwarding(
     deliveries: list[Delivery] = []
     first_of: dict[tuple[object, ...], ForwardedEvent] = {}
     left_out = 0
+    limited: set[str] = set()
     for one in both:
         told = _carrier(one)
         count = 0 if told is None else len(told.events)
         kept = min(count, max(limits.forwarded_events - len(events), 0))
         left_out += count - kept
+        if told is not None and told.limit is not None:
+            limited.add(one.exchange.id)
         own = [] if told is None else [_event(one, told, number, names, first_of) for number in range(1, kept + 1)]
         events += own
         deliveries.append(_delivery(messages, one, count, names, _again([each.event for each in own], count)))
-    events, gaps = _with_gaps(events, subscriptions)
+    events, gaps = _with_gaps(events, subscriptions, limited)
     issues = [*gaps, *_limits(halves)]
     if left_out:
         issues.append(Issue("wsman.limit", f"forwarded_events={limits.forwarded_events}: {left_out:,} later events were not kept", repeats=left_out))
@@ -87,13 +112,67 @@ def _limits(halves: Mapping[str, Sequence[ForwardHalf]]) -> Iterator[Issue]:
 
 
 def _all(evidence: Evidence, messages: Mapping[str, Message], halves: Mapping[str, Sequence[ForwardHalf]], place: Callable[[str], Place]) -> Iterator[_Both]:
+    copies = _copies(evidence, halves)
+    read = {evidence.exchanges[identity].connection for identity in halves if identity in evidence.exchanges}
     for identity, exchange in evidence.exchanges.items():
         own = halves.get(identity, ())
-        asked = next((one for one in own if one.from_client), None)
+        copy = copies.get(identity)
+        asked = copy.asked if copy is not None else _asked(own)
         kind = Kind.UNREAD if asked is None else asked.kind
-        if kind is None or (asked is None and not _is_unread(evidence, messages, exchange, own)) or _is_told_elsewhere(evidence, exchange, halves):
+        if kind is None or (asked is None and not _is_unread(evidence, messages, exchange, own)):
             continue
-        yield _Both(exchange, asked, next((one for one in own if not one.from_client), None), kind, place(identity))
+        if not copy.told if copy is not None else _is_told_by_twin(evidence, exchange, halves, read) or _is_told_elsewhere(evidence, exchange, halves):
+            continue
+        yield _Both(exchange, asked, _answer(own), kind, place(identity))
+
+
+def _asked(own: Sequence[ForwardHalf]) -> ForwardHalf | None:
+    return next((one for one in own if one.from_client), None)
+
+
+def _answer(own: Sequence[ForwardHalf]) -> ForwardHalf | None:
+    return next((one for one in own if not one.from_client), None)
+
+
+def _copies(evidence: Evidence, halves: Mapping[str, Sequence[ForwardHalf]]) -> dict[str, _Copy]:
+    """The exchanges of connections that several capture points saw, as far as the id of their message tells them.
+
+    An answer without its request is known by its own id, or by the request that another capture point has to it.
+    """
+    seen = {root for one in evidence.connections.values() if (root := one.twin_of) is not None}
+    if not seen:
+        return {}
+    by_answer: dict[tuple[str, str], str] = {}
+    ours: list[tuple[str, str, Exchange, ForwardHalf | None, ForwardHalf | None]] = []
+    for identity, own in halves.items():
+        exchange = evidence.exchanges.get(identity)
+        root = None if exchange is None else evidence.connections[exchange.connection].twin_of or exchange.connection
+        if exchange is None or root is None or root not in seen:
+            continue
+        asked, answer = _asked(own), _answer(own)
+        ours.append((identity, root, exchange, asked, answer))
+        if asked is not None and asked.message_id and answer is not None and answer.message_id:
+            by_answer[root, answer.message_id] = asked.message_id
+    groups: dict[tuple[str, str], list[tuple[str, Exchange, ForwardHalf | None, ForwardHalf | None]]] = defaultdict(list)
+    for identity, root, exchange, asked, answer in ours:
+        of_answer = None if asked is not None or answer is None or not answer.message_id else by_answer.get((root, answer.message_id), answer.message_id)
+        message = of_answer if asked is None else asked.message_id
+        if message:
+            groups[root, message].append((identity, exchange, asked, answer))
+    made: dict[str, _Copy] = {}
+    for (root, _), group in groups.items():
+        requests = [asked for _, _, asked, _ in group if asked is not None]
+        best = max(requests, key=lambda one: (not one.cut, len(one.events)), default=None)
+        view = max(group, key=lambda one: (_completeness(*one[1:]), one[1].connection == root))[1].connection
+        elsewhere = any(_is_told_elsewhere(evidence, exchange, halves) for _, exchange, _, _ in group)
+        made.update({identity: _Copy(exchange.connection == view and not elsewhere, best) for identity, exchange, _, _ in group})
+    return made
+
+
+def _completeness(exchange: Exchange, asked: ForwardHalf | None, answer: ForwardHalf | None) -> tuple[bool | int, ...]:
+    """Of several copies of an exchange the largest is told: with an answer that was read, then with one at all, then with its request."""
+    read = (False, False, 0) if answer is None else (True, not answer.cut, len(answer.events))
+    return (*read, not isinstance(exchange.response, Absent), *((False, False, 0) if asked is None else (True, not asked.cut, len(asked.events))))
 
 
 def _is_unread(evidence: Evidence, messages: Mapping[str, Message], exchange: Exchange, own: Sequence[ForwardHalf]) -> bool:
@@ -110,14 +189,18 @@ def _is_unread(evidence: Evidence, messages: Mapping[str, Message], exchange: Ex
 
 
 def _is_told_elsewhere(evidence: Evidence, exchange: Exchange, halves: Mapping[str, Sequence[ForwardHalf]]) -> bool:
+    """On the other side of a proxy."""
     hop = evidence.far.get(exchange.id)
     if hop is not None and (hop.near in halves or exchange.id not in halves):
         return True
     near = evidence.near.get(exchange.id)
-    if near is not None and exchange.id not in halves and near.far in halves:
-        return True
+    return near is not None and exchange.id not in halves and near.far in halves
+
+
+def _is_told_by_twin(evidence: Evidence, exchange: Exchange, halves: Mapping[str, Sequence[ForwardHalf]], read: Collection[str]) -> bool:
+    """``read``: the connections of which something was read."""
     twin = evidence.connections[exchange.connection].twin_of
-    return twin is not None and (exchange.id not in halves or any(one.id in halves for one in evidence.exchanges_of.get(twin, ())))
+    return twin is not None and (exchange.id not in halves or twin in read)
 
 
 def _path(exchange: Exchange) -> str | None:
@@ -252,39 +335,114 @@ def _subscriptions(both: Sequence[_Both]) -> tuple[Subscription, ...]:
     return tuple(found.values())
 
 
-def _with_gaps(events: Sequence[_Kept], subscriptions: Sequence[Subscription]) -> tuple[list[_Kept], list[Issue]]:
-    """The events with how many record numbers lie before each that no event has; and an issue for each log in which there are such."""
-    seen: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+def _with_gaps(events: Sequence[_Kept], subscriptions: Sequence[Subscription], limited: Collection[str]) -> tuple[list[_Kept], list[Issue]]:
+    """The events with how many record numbers lie before each that no event has; and an issue for each log in which there are such.
+
+    ``limited``: the deliveries that have more events than were read.
+    """
+    logs: dict[tuple[str, str, str], list[ForwardedEvent]] = defaultdict(list)
     for one in events:
         if one.event.event.record is not None:
-            seen[one.key].append(one.event.event.record)
-    for key, numbers in seen.items():
-        seen[key] = sorted(set(numbers))
-    about: dict[str | None, Subscribed] = {one.about.id: one.about for one in subscriptions if one.about.id is not None}
-    last: dict[tuple[str, str, str], int] = {}
-    gaps: dict[tuple[str, str, str], list[tuple[int, int, int, ForwardedEvent]]] = defaultdict(list)
-    made: list[_Kept] = []
-    for one in events:
-        record = one.event.event.record
-        if record is None or one.event.again is not None:
-            made.append(one)
+            logs[one.key].append(one.event)
+    about: dict[tuple[str, str, str | None], Subscribed] = {
+        (one.source, one.collector, one.about.id): one.about for one in subscriptions if one.about.id is not None
+    }
+    skipped: dict[str, int] = {}
+    issues: list[Issue] = []
+    for own in logs.values():
+        first = own[0]
+        told = about.get((first.source, first.collector, first.subscription))
+        gaps = []
+        for event, begin, record in _steps(own, told, limited):
+            skipped[event.id] = record - begin - 1
+            if skipped[event.id]:
+                gaps.append((begin + 1, record - 1, skipped[event.id], event))
+        if gaps:
+            issues.append(_gap(gaps, told))
+    return [_Kept(replace(one.event, skipped=skipped.get(one.event.id)), one.key) for one in events], issues
+
+
+def _steps(own: Sequence[ForwardedEvent], about: Subscribed | None, limited: Collection[str]) -> Iterator[tuple[ForwardedEvent, int, int]]:
+    """The events of one log by number, each with the number known before it and its own; without those before which nothing is known."""
+    first: dict[int, ForwardedEvent] = {}
+    for one in own:
+        if one.event.record is not None and one.again is None:
+            first.setdefault(one.event.record, one)
+    spans, unread = _joined(_runs(own, about)), _joined(_unread(own, limited))
+    before: int | None = None
+    for record in sorted(first):
+        begin = spans[bisect_right(spans, (record, _ENDLESS)) - 1][0]
+        begin = begin if before is None else max(begin, before)
+        at = bisect_right(unread, (begin, _ENDLESS)) - 1
+        if begin < record and (at < 0 or record > unread[at][1]):
+            yield first[record], begin, record
+        before = record
+
+
+def _runs(own: Sequence[ForwardedEvent], about: Subscribed | None) -> list[tuple[int, int]]:
+    """The lowest and the highest number of a log each time that its numbers begin, the first time from the bookmark.
+
+    A number below all before it begins anew, but where the event is older than they are: then it came late. So does a number that another event had.
+    """
+    runs: list[_Run] = []
+    for one in own:
+        record, time_ns = one.event.record, one.event.time_ns
+        if record is None or one.again is not None:
             continue
-        before = last.get(one.key, _marked(about.get(one.event.subscription), one.event))
-        skipped = None if before is None else 0
-        if before is not None and record > before + 1:
-            own = seen[one.key]
-            skipped = record - before - 1 - (bisect_left(own, record) - bisect_right(own, before))
-            if skipped:
-                gaps[one.key].append((before + 1, record - 1, skipped, one.event))
-        last[one.key] = record
-        made.append(_Kept(replace(one.event, skipped=skipped), one.key))
-    return made, [_gap(found, about.get(found[0][3].subscription)) for found in gaps.values()]
+        run = runs[-1] if runs else None
+        if run is not None and len(runs) > 1 and _is_older(time_ns, run.begun_ns):
+            run = runs[-2]
+            if record < run.low:
+                continue
+        if run is None or (record < run.low and not _is_older(time_ns, run.low_ns)) or (record in run.times and _differ(time_ns, run.times[record])):
+            run = _Run(record, record, time_ns, time_ns, {})
+            runs.append(run)
+        if record < run.low:
+            run.low, run.low_ns = record, time_ns
+        run.high = max(run.high, record)
+        run.times.setdefault(record, time_ns)
+    spans = [(run.low, run.high) for run in runs]
+    marked = _marked(about, own[0].event.channel or "", spans[0][0]) if spans else None
+    return spans if marked is None else [(marked, spans[0][1]), *spans[1:]]
 
 
-def _marked(about: Subscribed | None, event: ForwardedEvent) -> int | None:
-    """The record after which the subscription goes on, by its bookmark of this log, where that is before the event."""
-    records = [] if about is None else [one.record for one in about.bookmarks if one.channel.lower() == (event.event.channel or "").lower()]
-    return next((record for record in records if record is not None and event.event.record is not None and record < event.event.record), None)
+def _is_older(one: int | None, other: int | None) -> bool:
+    return one is not None and other is not None and one < other
+
+
+def _differ(one: int | None, other: int | None) -> bool:
+    return one is not None and other is not None and one != other
+
+
+def _unread(own: Sequence[ForwardedEvent], limited: Collection[str]) -> Iterator[tuple[int, int]]:
+    """From the last number of a delivery whose later events were not read to the first later one."""
+    last: int | None = None
+    delivery: str | None = None
+    for one in own:
+        record = one.event.record or 0
+        if one.delivery in limited:
+            last = record if last is None or delivery != one.delivery else max(last, record)
+            delivery = one.delivery
+        elif last is not None and record > last:
+            yield last, record
+            last = None
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The spans in order, those that overlap as one."""
+    made: list[tuple[int, int]] = []
+    for low, high in sorted(spans):
+        if made and low <= made[-1][1]:
+            made[-1] = (made[-1][0], max(made[-1][1], high))
+        else:
+            made.append((low, high))
+    return made
+
+
+def _marked(about: Subscribed | None, channel: str, low: int) -> int | None:
+    """The record after which the subscription goes on, by its bookmark of this log, where that is before the lowest number."""
+    records = [] if about is None else [one.record for one in about.bookmarks if one.channel.lower() == channel.lower()]
+    return next((record for record in records if record is not None and record < low), None)
 
 
 def _gap(found: Sequence[tuple[int, int, int, ForwardedEvent]], about: Subscribed | None) -> Issue:

@@ -7,7 +7,7 @@ from analyzer.records.finding import Severity
 from tests.build.forwarding import FAULT, MACHINE, ack, delivery, envelope, event, source_talk, tell
 from tests.build.talks import Wire
 from tests.golden.claims import wrong
-from tests.rules.judging import judge
+from tests.rules.judging import Judged, judge
 
 RULE = "wsman.events-unacknowledged"
 REFUSAL = (
@@ -83,3 +83,50 @@ def test_a_heartbeat_alone_is_low() -> None:
     (finding,) = judge(lan).found(RULE)
     assert finding.severity is Severity.LOW
     assert "brought a heartbeat" in finding.why
+
+
+def tries(*batches: tuple[list[int], bool]) -> Judged:
+    """Batches with these records, each on its own connection, acknowledged or not."""
+    lan = Wire()
+    for number, (records, answered) in enumerate(batches, 1):
+        talk = source_talk(lan, 50000 + number)
+        tell(talk, delivery([event(record) for record in records], number=number), ack(number) if answered else None)
+        talk.close_by_server(after=0.01)
+    return judge(lan)
+
+
+def told_of(judged: Judged) -> tuple[Severity, str]:
+    (finding,) = judged.found(RULE)
+    assert list(wrong(told(judged.evidence), finding)) == []
+    return finding.severity, finding.why
+
+
+def test_sent_again_with_others() -> None:
+    severity, why = told_of(tries(([1, 2], False), ([1, 2, 3], True)))
+    assert severity is Severity.LOW
+    assert "The events were sent again, first in packet" in why
+
+
+def test_sent_again_in_two() -> None:
+    severity, why = told_of(tries(([1, 2], False), ([1], True), ([2], True)))
+    assert severity is Severity.LOW
+    assert "The events were sent again, first in packet" in why
+
+
+def test_sent_three_times() -> None:
+    severity, why = told_of(tries(([1, 2], False), ([1, 2], False), ([1, 2], True)))
+    assert severity is Severity.LOW
+    assert "sent 2 messages" in why
+    assert "Together they brought 2 events. The events were sent again, first in packet" in why
+
+
+def test_sent_again_and_not_acknowledged_either() -> None:
+    severity, why = told_of(tries(([1, 2], False), ([1, 2], False)))
+    assert severity is Severity.MEDIUM
+    assert "Together they brought 2 events. The events of 1 of them were sent again" in why
+
+
+def test_some_sent_again() -> None:
+    severity, why = told_of(tries(([1, 2], False), ([1], True)))
+    assert severity is Severity.MEDIUM
+    assert "That all of them were sent again cannot be seen in this capture." in why

@@ -3,8 +3,8 @@
 Detects
     Events, heartbeats and other messages of a source that ask for an acknowledgement (AckRequested) and got none: a
     fault or an error of HTTP came back, an answer that is no Ack, or the connection ended first. Without an answer it
-    counts only where nothing of the collector's side is missing in the capture. Whether the events were sent again on
-    another connection is told.
+    counts only where nothing of the collector's side is missing in the capture. Whether the events were sent again, in
+    the same messages or in others, is told.
 Impact
     The source keeps the events and sends them again. Until it can, the collector lacks them; what its log overwrites
     meanwhile is lost. Events that were sent again may be stored twice.
@@ -16,6 +16,9 @@ References
     DSP0226 sections 10.2.9.4 and 10.7; MS-WSMV 3.1.4.1.30.
 """
 
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
 from analyzer.records.forwarding import Acknowledged, Delivery, Kind
 from analyzer.records.waiting import Stop
 from analyzer.rules.reading import counted
@@ -26,10 +29,17 @@ _WORDS = {Kind.EVENTS: "events", Kind.HEARTBEAT: "a heartbeat", Kind.DROPPED: "w
 
 
 class Lost(Fact, frozen=True):
-    """A delivery without its acknowledgement, and the one that brought the same events again."""
+    """A delivery without its acknowledgement, and the first later one that brought events of it, where all of them came again.
+
+    ``roots``: its events by the first time that each was sent. ``partly``: some came again, or it cannot be told. ``kept``: the collector acknowledged
+    all of them another time.
+    """
 
     one: Delivery
     again: Delivery | None
+    roots: frozenset[str]
+    partly: bool
+    kept: bool
 
 
 def see(evidence: Evidence) -> Signs[Lost]:
@@ -37,29 +47,47 @@ def see(evidence: Evidence) -> Signs[Lost]:
     own = evidence.forwarding.deliveries
     if not own:
         return
-    again = {one.again: one for one in reversed(own) if one.again is not None}
+    roots, numbered = _roots(evidence)
     ended = {one.exchange for one in evidence.unanswered if one.stop is not Stop.PENDING}
-    for one in own:
-        if one.kind not in _ASKING:
-            continue
+    later: dict[str, Delivery] = {}
+    safe = {root for one in own if one.acknowledged is Acknowledged.YES for root in roots.get(one.id, ())}
+    lost: list[Lost] = []
+    for one in reversed(own):
+        mine = roots.get(one.id, frozenset())
         hop = evidence.near.get(one.id)
         silent = one.acknowledged is Acknowledged.NOT_SEEN and (one.id in ended or (hop is not None and hop.far in ended))
-        if silent or one.acknowledged in (Acknowledged.REFUSED, Acknowledged.OTHER):
-            later = again.get(one.id)
-            both = (one,) if later is None else (one, later)
-            packets = (*one.packets[:1], *one.answer_packets[:1], *(() if later is None else later.packets[:1]))
-            yield Sign(Lost(one, later), tuple(each.id for each in both), packets, user=one.user)
+        if one.kind in _ASKING and (silent or one.acknowledged in (Acknowledged.REFUSED, Acknowledged.OTHER)):
+            resent = [later[root] for root in mine if root in later]
+            known = numbered.get(one.id, 0) == one.events > 0
+            whole = known and len(resent) == len(mine)
+            again = min(resent, key=lambda each: (each.first_ns, each.packets)) if whole else None
+            lost.append(Lost(one, again, mine, not whole and (bool(resent) or not known), known and mine <= safe))
+        later.update(dict.fromkeys(mine, one))
+    for fact in reversed(lost):
+        one, again = fact.one, fact.again
+        packets = (*one.packets[:1], *one.answer_packets[:1], *(() if again is None else again.packets[:1]))
+        yield Sign(fact, (one.id,) if again is None else (one.id, again.id), packets, user=one.user)
+
+
+def _roots(evidence: Evidence) -> tuple[dict[str, frozenset[str]], Counter[str]]:
+    """By delivery its events, each by the first time that it was sent, and how many of them have a number by which they are known again."""
+    found: dict[str, set[str]] = defaultdict(set)
+    numbered: Counter[str] = Counter()
+    for one in evidence.forwarding.events:
+        found[one.delivery].add(one.again or one.id)
+        numbered[one.delivery] += one.event.record is not None
+    return {delivery: frozenset(own) for delivery, own in found.items()}, numbered
 
 
 def severity(tell: Tell[Lost]) -> Severity:
-    """Low where all of it came again."""
-    return Severity.LOW if all(one.again is not None or one.one.kind is Kind.HEARTBEAT for one in tell.facts) else Severity.MEDIUM
+    """Low where the collector acknowledged all of it in the end."""
+    return Severity.LOW if all(one.kept or one.one.kind is Kind.HEARTBEAT for one in tell.facts) else Severity.MEDIUM
 
 
 def why(tell: Tell[Lost]) -> str:
     """Who sent how many, what came back, and whether they were sent again."""
     one = tell.first.fact.one
-    events = sum(fact.one.events for fact in tell.facts)
+    events = _together(tell.facts)
     said = [
         f"{one.machine or one.source} sent {counted(tell.count, 'message')} to {one.collector} that the collector did not acknowledge.",
         f"The first, {tell.packet(one.packets[0])}, brought {counted(one.events, 'event') if one.kind is Kind.EVENTS else _WORDS[one.kind]}; {_came(tell)}.",
@@ -72,9 +100,17 @@ def why(tell: Tell[Lost]) -> str:
         said.append(
             f"{'The events were' if whole else f'The events of {len(later):,} of them were'} sent again, first in {tell.packet(later[0].again.packets[0])}."
         )
-    elif events:
+    elif events and not any(fact.partly for fact in tell.facts):
         said.append("They were not sent again in this capture.")
+    elif events:
+        said.append("That all of them were sent again cannot be seen in this capture.")
     return " ".join(said)
+
+
+def _together(facts: Sequence[Lost]) -> int:
+    """How many different events; of a delivery of which not all were kept, also the others."""
+    roots = {root for fact in facts for root in fact.roots}
+    return len(roots) + sum(max(fact.one.events - len(fact.roots), 0) for fact in facts)
 
 
 def _came(tell: Tell[Lost]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -35,7 +36,7 @@ from tests.build.talk_http import SEALED, SOAP, Content, post, reply
 from tests.build.talk_tokens import basic
 from tests.build.talks import Wire
 from tests.oracle.test_compression import _sldc
-from tests.rules.judging import Judged, judge
+from tests.rules.judging import Judged, judge, judge_files
 
 FAULT = (
     "<s:Fault><s:Code><s:Value>s:Receiver</s:Value></s:Code><s:Detail>"
@@ -316,3 +317,68 @@ def test_what_is_whole_of_a_damaged_batch_is_what_was_sent() -> None:
             assert half is not None
             assert half.cut
             assert {(one.record, json.dumps(json.loads(one.data))) for one in half.events if one.whole} <= sent
+
+
+def test_gaps_of_batches_in_another_order() -> None:
+    told = batches([10], [20], [15], [21])
+    assert issues(told) == [("events.gap", f"Security of {MACHINE}, records 11 to 14, 16 to 19 (8 in all)")]
+    assert [one.skipped for one in told.evidence.forwarding.events] == [None, 4, 4, 0]
+    assert issues(batches([20], [15], [21], marks={"Security": 9})) == [("events.gap", f"Security of {MACHINE}, records 10 to 14, 16 to 19 (9 in all)")]
+    assert issues(batches([14], [10, 11, 12, 13], marks={"Security": 9})) == []
+
+
+def test_a_log_that_begins_anew_while_a_batch_is_late() -> None:
+    lan = Wire()
+    talk = source_talk(lan)
+    tell(talk, asking(), listing(subscribe()), path=MANAGER_PATH)
+    for number, (record, second) in enumerate([(100, 1), (1, 5), (101, 2), (2, 6), (100, 7)], 1):
+        tell(talk, delivery([event(record, time=f"2026-01-02T03:04:0{second}Z")], number=number), ack(number))
+    assert issues(judge(lan)) == [("events.gap", f"Security of {MACHINE}, records 3 to 99 (97 in all)")], "of the second time alone"
+    assert judge(lan).evidence.forwarding.events[2].skipped == 0
+
+
+def test_each_source_has_its_own_bookmark() -> None:
+    lan = Wire()
+    for host, mark in (("10.10.1.11", 9), ("10.10.1.12", 99)):
+        talk = lan.connect(host, 50001, "10.10.1.21", 5985)
+        tell(talk, asking(), listing(subscribe(marks={"Security": mark})), path=MANAGER_PATH)
+        tell(talk, delivery([event(mark + 1, computer=host)]), ack())
+    judged = judge(lan)
+    assert [one.skipped for one in judged.evidence.forwarding.events] == [0, 0]
+    lan = Wire()
+    for host, mark in (("10.10.1.12", 999), ("10.10.1.11", 9)):
+        tell(lan.connect(host, 50001, "10.10.1.21", 5985), asking(), listing(subscribe(marks={"Security": mark})), path=MANAGER_PATH)
+    tell(lan.connect("10.10.1.12", 50002, "10.10.1.21", 5985), delivery([event(1000)]), ack())
+    assert issues(judge(lan)) == []
+
+
+def test_no_gap_after_events_that_were_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analyzer.wsman.forwarding._MOST", 3)
+    told = batches([1, 2, 3, 4, 5], [6], [8])
+    assert issues(told) == [("events.gap", f"Security of {MACHINE}, records 7 (1 in all)")]
+    assert [one.skipped for one in told.evidence.forwarding.events] == [None, 0, 0, None, 1]
+
+
+def two_points(folder: Path, *batches: tuple[int, int]) -> Forwarding:
+    """Three batches of two events on one connection; of each capture point the packets from one number to another."""
+    lan = Wire()
+    talk = source_talk(lan)
+    for number in (1, 2, 3):
+        tell(talk, delivery([event(2 * number), event(2 * number + 1)], number=number), ack(number))
+    talk.close_by_client()
+    return judge_files([lan.capture(folder / f"{place}.pcap", first=first, last=last) for place, (first, last) in enumerate(batches)]).evidence.forwarding
+
+
+def test_what_two_capture_points_saw_is_told_once(tmp_path: Path) -> None:
+    found = two_points(tmp_path, (1, 999), (1, 999))
+    assert [(one.events, one.acknowledged, one.again) for one in found.deliveries] == [(2, Acknowledged.YES, None)] * 3
+    assert [one.event.record for one in found.events] == [2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("last", range(5, 25))
+def test_what_only_the_other_capture_point_saw_is_told(tmp_path: Path, last: int, turned: bool) -> None:  # noqa: FBT001  a parameter of the test
+    points = [(1, last), (1, 999)]
+    found = two_points(tmp_path, *(reversed(points) if turned else points))
+    assert [(one.events, one.acknowledged, one.again) for one in found.deliveries] == [(2, Acknowledged.YES, None)] * 3
+    assert [(one.event.record, one.again) for one in found.events] == [(record, None) for record in range(2, 8)]
