@@ -3,10 +3,10 @@
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.records.forwarding import ForwardedEvent, Subscribed, Subscription
@@ -25,8 +25,7 @@ class Kept(NamedTuple):
     key: tuple[str, str, str]
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(Struct):
     """Numbers of a log from one beginning: the lowest and the highest, the times of the first and of the lowest, and the time by number."""
 
     low: int
