@@ -79,7 +79,7 @@ def timeline(
     metavar="FILE",
     multiple=True,
     type=click.Path(),
-    help="Put the lines of this TLS key log that open these packets into the file.",
+    help="Put the lines of this TLS key log that decrypt these packets into the file.",
 )
 @_clobber
 @show_secrets_option
@@ -101,7 +101,7 @@ def pcap(  # noqa: PLR0913  one for each option
     The packets are the original ones to the byte and the nanosecond; each has comments that name the finding, its role, and its number in the original capture.
     Without --finding and --connection all WinRM connections are written. What the packets hold is not masked: passwords that travel in clear are in the file.
 
-    With --embed-keylog Wireshark opens the TLS connections in the file, and so does everybody who has it.
+    With --embed-keylog Wireshark decrypts the TLS connections in the file, and so can anyone who has it.
 
     With --decrypted the packets are made: addresses, ports and times are the capture's, and each names the packets that it was made of. Passwords in it are
     masked as in texts, unless --show-secrets is given.
@@ -110,7 +110,7 @@ def pcap(  # noqa: PLR0913  one for each option
         msg = "--decrypted takes --connection, not --finding"
         raise UsageError(msg)
     if decrypted and keylogs:
-        msg = "--decrypted writes what was opened, and takes no --embed-keylog"
+        msg = "--decrypted writes what was decrypted, and takes no --embed-keylog"
         raise UsageError(msg)
     if show_secrets and not decrypted:
         msg = "--show-secrets is for --decrypted: packets as they were captured are never masked"
@@ -127,7 +127,7 @@ def pcap(  # noqa: PLR0913  one for each option
             remark(lacking)
         remark(f"{output}: {count:,} packets with pseudonyms; {given.pseudonyms} undoes them, so do not share it")
         return exit_code(case, None, strict=strict)
-    more = ", and with keys that open their TLS connections" if keylogs else ""
+    more = ", and with keys that decrypt their TLS connections" if keylogs else ""
     remark(f"{output}: {count:,} packets as they were captured, with whatever passwords and keys they hold{more}")
     return exit_code(case, None, strict=strict)
 

@@ -82,7 +82,7 @@ def _steps(own: Sequence[ForwardedEvent], about: Subscribed | None, limited: Col
 def _runs(own: Sequence[ForwardedEvent], about: Subscribed | None) -> list[tuple[int, int]]:
     """The lowest and the highest number of a log each time that its numbers begin, the first time from the bookmark.
 
-    A number below all before it begins anew, but where the event is older than they are: then it came late. So does a number that another event had.
+    A number below all before it begins again, but where the event is older than they are: then it came late. So does a number that another event had.
     """
     runs: list[_Run] = []
     for one in own:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?\d*\s*(Z|[+-]\d\d:?\d\d)?")
 _SECOND_NS = 10**9
-_MOST_NS = 1 << 63
+MOST_NS = 1 << 63
 """Tables and packets count nanoseconds in 64 bits: from 1677 to 2262."""
 
 
@@ -24,4 +24,4 @@ def instant(text: str) -> tuple[int, int] | None:
     zone = found[8] or "Z"
     shift = 0 if zone == "Z" else (-1 if zone[0] == "-" else 1) * (int(zone[1:3]) * 3600 + int(zone[-2:]) * 60) * _SECOND_NS
     made = whole - shift + int(digits.ljust(9, "0"))
-    return (made, 10 ** (9 - len(digits))) if abs(made) < _MOST_NS else None
+    return (made, 10 ** (9 - len(digits))) if abs(made) < MOST_NS else None

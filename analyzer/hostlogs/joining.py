@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from msgspec.json import decode
 
+from analyzer.hostlogs import spellings
 from analyzer.hostlogs.sensed import of_sensors
 from analyzer.hostlogs.service import Where, of_service
 from analyzer.records.evidence import Evidence
@@ -27,8 +28,6 @@ _HOSTED = {"wsmprovhost.exe": "powershell", "winrshost.exe": "winrs"}
 _PORTS = (5985, 5986, 47001)
 _OF_5156 = ("SourceAddress", "SourcePort", "DestAddress", "DestPort")
 _OF_SYSMON = ("SourceIp", "SourcePort", "DestinationIp", "DestinationPort")
-_DIGITS = 5
-"""Of a port."""
 _INBOUND, _OUTBOUND = "%%14592", "%%14593"
 _OF_KDC, _OF_CLIENT = 4769, 4648
 _OF_LOGONS = frozenset({4624, _OF_CLIENT, _OF_KDC, 4776})
@@ -75,10 +74,10 @@ class _Joining:
         self.names: dict[str, frozenset[str]] = {}
         self.called: dict[str, set[str]] = defaultdict(set)
         for host in evidence.story.hosts:
-            self.names[host.address] = frozenset(_short(name.name) for name in host.names)
+            self.names[host.address] = frozenset(spellings.short(name.name) for name in host.names)
             for name in host.names:
                 if not name.source.by_anyone:
-                    self.called[_short(name.name)].add(host.address)
+                    self.called[spellings.short(name.name)].add(host.address)
         self.fields: dict[tuple[str, int], dict[str, object]] = {}
         self.ours = [one for name, one in evidence.connections.items() if name in evidence.winrm and one.twin_of is None]
 
@@ -126,7 +125,7 @@ class _Joining:
         """The address of the event's host: by the connections that it logged, else by the names of addresses."""
         known = self.hosts.get(event.computer.lower())
         if known is None:
-            named = self.called.get(_short(event.computer), set())
+            named = self.called.get(spellings.short(event.computer), set())
             if len(named) == 1:
                 known = self.hosts[event.computer.lower()] = next(iter(named))
         return known
@@ -161,15 +160,20 @@ class _Joining:
         first, last = one.first_ns, one.last_ns
         if number == 4624 and host == server and str(data.get("LogonType")) == "3" and self.is_near(event, server, first, last):
             port = str(data.get("IpPort") or "")
-            if _address(data.get("IpAddress")) == client and port == str(connection.client.port):
+            if spellings.address(data.get("IpAddress")) == client and port == str(connection.client.port):
                 return "user, address and port", _DONE
-            told = _address(data.get("IpAddress"))
+            told = spellings.address(data.get("IpAddress"))
             if told in ("", "-", client):
                 return ("user and time", _BY_USER) if same else ("time", _BY_TIME)
-        if number == _OF_CLIENT and host == client and _short(str(data.get("TargetServerName") or "")) in names and self.is_near(event, None, first, last):
+        if (
+            number == _OF_CLIENT
+            and host == client
+            and spellings.short(str(data.get("TargetServerName") or "")) in names
+            and self.is_near(event, None, first, last)
+        ):
             return ("server's name, user and time", _BY_USER) if same else ("server's name and time", _BY_TIME)
-        service = _short(str(data.get("ServiceName") or "").rpartition("/")[2]).rstrip("$")
-        if number == _OF_KDC and _address(data.get("IpAddress")) == client and service in names and self.is_near(event, None, first, last):
+        service = spellings.short(str(data.get("ServiceName") or "").rpartition("/")[2]).rstrip("$")
+        if number == _OF_KDC and spellings.address(data.get("IpAddress")) == client and service in names and self.is_near(event, None, first, last):
             return ("client's address, service, user and time", _BY_ONLY) if same else ("client's address, service and time", _BY_USER)
         if number == 4776 and same and one.mechanism.value == "ntlm" and self.is_near(event, None, first, last):
             return "user and time", _BY_USER
@@ -203,7 +207,7 @@ class _Joining:
                     self.add(event, Joined.NOT_SEEN, None, "a shell's process whose beginning the packets do not show", _BY_ONLY)
                 continue
             subject, _, first, user, _ = min(near, key=lambda one: abs(one[2] - event.time_ns))
-            same = user is not None and (event.user or "").rpartition("\\")[2].lower() == _user(user)
+            same = user is not None and (event.user or "").rpartition("\\")[2].lower() == spellings.user(user)
             alone = len(near) == 1
             words = "server, program, user and time" if same else "server, program and time"
             sure = (_BY_ONLY if same else _BY_USER) if alone else _BY_TIME
@@ -258,28 +262,15 @@ def _ends(event: HostEvent) -> _Ends | None:
         return None
     data = decode(event.data)
     near, near_port, far, far_port = (str(data.get(name) or "") for name in (_OF_5156 if event.event_id == 5156 else _OF_SYSMON))
-    if not all(port.isdecimal() and len(port) <= _DIGITS for port in (near_port, far_port)) or str(data.get("Protocol", "6")).lower() not in ("6", "tcp"):
+    if not (spellings.is_port(near_port) and spellings.is_port(far_port)) or str(data.get("Protocol", "6")).lower() not in ("6", "tcp"):
         return None
     said = str(data.get("Direction") or data.get("Initiated") or "").lower()
     opened = True if said in (_OUTBOUND, "true") else False if said in (_INBOUND, "false") else None
-    return _Ends(frozenset(((_address(near), int(near_port)), (_address(far), int(far_port)))), opened)
-
-
-def _address(value: object) -> str:
-    """An address as connections have it."""
-    return str(value or "").lower().removeprefix("::ffff:")
-
-
-def _short(name: str) -> str:
-    return name.partition(".")[0].lower()
+    return _Ends(frozenset(((spellings.address(near), int(near_port)), (spellings.address(far), int(far_port)))), opened)
 
 
 def _program(event: HostEvent) -> str:
     return (event.image or "").rpartition("\\")[2].lower()
-
-
-def _user(name: str) -> str:
-    return name.rpartition("\\")[2].partition("@")[0].lower()
 
 
 def children(joins: Iterable[HostJoin]) -> Mapping[str, tuple[HostJoin, ...]]:

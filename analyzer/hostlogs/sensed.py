@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from msgspec.json import decode
 
+from analyzer.hostlogs import spellings
 from analyzer.records.auth import Mechanism
 from analyzer.records.evidence import Evidence
 from analyzer.records.hostlogs import HostEvent, HostJoin, Joined
@@ -16,8 +17,6 @@ from analyzer.records.transport import Connection
 
 ROOM_NS = 10_000_000_000
 """How far a sensor's clock may be from the capture's."""
-_DIGITS = 5
-"""Of a port."""
 _WINRM = (5985, 5986, 47001)
 _ENDS = {"zeek": ("id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p"), "suricata": ("src_ip", "src_port", "dest_ip", "dest_port")}
 _OF_CONNECTIONS = ("zeek/conn", "suricata/flow", "suricata/netflow")
@@ -28,18 +27,9 @@ def ends_of(event: HostEvent) -> frozenset[tuple[str, int]] | None:
     """Both ends of the connection that a sensor's record is about; None for what is no TCP."""
     data = decode(event.data)
     near, near_port, far, far_port = (data.get(name) for name in _ENDS[event.sensor or "zeek"])
-    if str(data.get("proto", "tcp")).lower() not in ("tcp", "6") or not _is_port(near_port) or not _is_port(far_port):
+    if str(data.get("proto", "tcp")).lower() not in ("tcp", "6") or not spellings.is_port(near_port) or not spellings.is_port(far_port):
         return None
-    return frozenset(((_address(near), int(str(near_port))), (_address(far), int(str(far_port)))))
-
-
-def _is_port(value: object) -> bool:
-    text = str(value)
-    return text.isdecimal() and text.isascii() and len(text) <= _DIGITS and int(text) < 1 << 16
-
-
-def _address(value: object) -> str:
-    return str(value or "").lower().removeprefix("::ffff:")
+    return frozenset(((spellings.address(near), int(str(near_port))), (spellings.address(far), int(str(far_port)))))
 
 
 def of_sensors(evidence: Evidence, events: Sequence[HostEvent], ours: Sequence[Connection], names: Mapping[str, Collection[str]]) -> Iterator[HostJoin]:
@@ -78,7 +68,7 @@ def _kerberos(evidence: Evidence, event: HostEvent, names: Mapping[str, Collecti
         return None
     service = str(told.get("service") or told.get("sname") or "").partition("@")[0].rpartition("/")[2].partition(".")[0].lower()
     who = (event.user or "").partition("/")[0].partition("@")[0].lower()
-    hosts = {_address(data.get(name)) for name in _ENDS[event.sensor or "zeek"][::2]}
+    hosts = {spellings.address(data.get(name)) for name in _ENDS[event.sensor or "zeek"][::2]}
     for one in evidence.story.logons:
         connection = evidence.connections[one.client_connection]
         server = evidence.connections[(one.server_connections or (one.client_connection,))[-1]].server.host

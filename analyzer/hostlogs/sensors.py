@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.json import decode, encode
 
-from analyzer.formats.instants import instant
+from analyzer.formats.instants import MOST_NS, instant
 from analyzer.records.hostlogs import HostEvent
 
 _ZEEK_ENDS = ("id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p")
@@ -152,5 +152,5 @@ def _zeek_time(value: object) -> tuple[int, int] | None:
     if _SECONDS.fullmatch(text):
         whole, _, part = text.partition(".")
         made = int(whole) * 10**9 + int(part[:9].ljust(9, "0"))
-        return (made, _MICROSECOND) if made < 1 << 63 else None
+        return (made, _MICROSECOND) if made < MOST_NS else None
     return instant(text)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from analyzer.hostlogs import spellings
 from analyzer.records.evidence import Evidence
 from analyzer.records.hostlogs import HostEvent, Joined
 from analyzer.records.story import Result
@@ -85,9 +86,9 @@ def _shells(evidence: Evidence, event: HostEvent, fields: Mapping[str, object], 
         uri = (shell.resource_uri or "").lower()
         if shell.server != host or not uri or not said.startswith(uri) or not where.is_near(event, host, shell.first_ns):
             continue
-        accounts = {_user(name) for name in (shell.ran_as or (shell.user,)) if name}
+        accounts = {spellings.user(name) for name in (shell.ran_as or (shell.user,)) if name}
         if person is not None and accounts:
-            if _user(person[1]) in accounts:
+            if spellings.user(person[1]) in accounts:
                 yield _Near(shell.id, "server, resource URI, user and time", _BY_USER, shell.first_ns)
         else:
             yield _Near(shell.id, "server, resource URI and time", _BY_NAME, shell.first_ns)
@@ -115,7 +116,7 @@ def _logons(evidence: Evidence, event: HostEvent, fields: Mapping[str, object], 
         return
     host = where.address(event)
     wanted = Result.ACCEPTED if accepted else Result.REFUSED
-    said = _user(str(fields.get("username") or fields.get("userName") or ""))
+    said = spellings.user(str(fields.get("username") or fields.get("userName") or ""))
     for one in evidence.story.logons:
         connection = evidence.connections[(one.server_connections or (one.client_connection,))[-1]]
         client = evidence.connections[one.client_connection].client.host
@@ -135,7 +136,3 @@ _ABOUT: tuple[tuple[frozenset[int], Joined, Callable[[Evidence, HostEvent, Mappi
     (frozenset({_OPENS}), Joined.SESSION, _opened),
 )
 """What an event is about that is not about a logon, and what finds it."""
-
-
-def _user(name: str) -> str:
-    return name.rpartition("\\")[2].partition("@")[0].lower()

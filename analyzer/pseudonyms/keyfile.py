@@ -1,4 +1,4 @@
-"""The key file: the key that pseudonyms are made with, and what they stood for. Whoever has it can undo them, so it is for its owner alone."""
+"""The key file: the key that pseudonyms are made with, and what they stood for. Anyone who has it can undo them, so it is for its owner alone."""
 
 import json
 import secrets

@@ -45,7 +45,7 @@ _FIELDS = {
     "bytes": "Body.starts Conflict.used Conflict.other StreamPiece.data MovedFile.data Operation.creation",
     "told": "Finding.title Finding.why Incident.title",
 }
-"""What fields hold: a name and nothing else; what somebody typed, a program printed or a host logged; a text of a protocol or of a page; a hash by which others
+"""What fields hold: a name and nothing else; what someone typed, a program printed or a host logged; a text of a protocol or of a page; a hash by which others
 find the name (certificates stand in public logs); a file's name; bytes as captured, which no table shows and are left out; a sentence that may quote a line."""
 _KIND = {place: kind for kind, places in _FIELDS.items() for place in places.split()}
 _KEPT_FIELDS = frozenset(
@@ -54,7 +54,7 @@ _KEPT_FIELDS = frozenset(
     last-modified pragma proxy-connection proxy-support server soapaction te trailer transfer-encoding upgrade user-agent vary x-cache age allow
     """.split()  # noqa: SIM905  a list of so many words is easier to read so
 )
-"""Fields of HTTP that name nobody."""
+"""Fields of HTTP that name no one."""
 _AUTHENTICATION = {"authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "authentication-info", "proxy-authentication-info"}
 _CONFIGURATION = re.compile(r"/powershell/([^/?#]{1,200})$", re.IGNORECASE)
 """A session configuration in a resource URI (MS-PSRP 3.1.5.3.1): who made one of his own named it."""

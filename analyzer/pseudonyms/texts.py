@@ -84,7 +84,7 @@ class Texts:
         return self._cached(1, text, lambda: self._over(text, self._in_protocol))
 
     def line(self, text: str) -> str:
-        """What somebody typed or a program printed: all its words but for those of command lines."""
+        """What someone typed or a program printed: all its words but for those of command lines."""
         return self._cached(2, text, lambda: self._line(text))
 
     def markup(self, text: str, between: Callable[[str], str] | None = None) -> str:

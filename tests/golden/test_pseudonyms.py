@@ -8,20 +8,16 @@ import json
 import os
 import re
 import stat
-import zipfile
 from collections.abc import Iterator
-from html import unescape
 from pathlib import Path
 from urllib.parse import quote
 
-import duckdb
 import pytest
-import zstandard
 from click.testing import CliRunner
 
 import analyzer
 from analyzer.cli.commands import cli
-from tests.golden.test_secrets import RUNS
+from tests.golden.test_secrets import RUNS, unpacked
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
 COVERED = (
@@ -47,7 +43,6 @@ _OF_EACH_KIND = ("direct-event-forwarding-gap", "kdc-unknown-spn", "squid-cim-ch
 """Those of which every artefact is searched in each run of the tests; of all where ``WINRM_PSEUDONYMS`` is ``all`` (ten minutes)."""
 REFUSED = {"extract", "hashes"}
 """What these give is the evidence itself."""
-_TABLES = [words[0] for words in RUNS["show"] if "OUT/case" in words and "csv" in words]
 _PEOPLE = ("alice", "bob", "carol", "proxyuser", "lab", "lab.example", "srv01", "wks01", "wks02", "wks03", "jump01", "winrm.lab.example")
 """Names of the lab's accounts and hosts: whichever of them a capture has."""
 
@@ -123,18 +118,7 @@ def artefacts(name: str, out: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(path for path in out.rglob("*") if path.is_file()):
         data = path.read_bytes()
         yield path.name, data
-        if path.suffix == ".zst":
-            yield f"content of {path.name}", zstandard.ZstdDecompressor().decompress(data)
-        if path.suffix == ".xlsx":
-            with zipfile.ZipFile(path) as book:
-                yield "cells of case.xlsx", unescape("\n".join(book.read(one).decode() for one in book.namelist())).encode()
-        if path.suffix == ".duckdb":
-            with duckdb.connect(str(path), read_only=True) as database:
-                rows = [row for table in _TABLES for row in database.execute(f'select * from "{table}"').fetchall()]  # noqa: S608
-            yield "cells of case.duckdb", "\n".join(str(cell) for row in rows for cell in row).encode("utf-8", "surrogatepass")
-        if path.suffix == ".parquet":
-            rows = duckdb.read_parquet(str(path)).fetchall()
-            yield f"cells of {path.name}", "\n".join(str(cell) for row in rows for cell in row).encode("utf-8", "surrogatepass")
+        yield from unpacked(path, data)
 
 
 def _held(data: bytes, patterns: dict[str, list[re.Pattern[bytes]]]) -> list[tuple[str, bytes]]:

@@ -177,18 +177,24 @@ def made(paths: list[Path], out: Path, *more: str) -> Iterator[tuple[str, bytes]
     for path in sorted(path for path in out.rglob("*") if path.is_file() and not path.parent.name.endswith("files")):
         data = path.read_bytes()
         yield path.name, without_packets(data) if path.name == "slice.pcapng" else data
-        if path.suffix == ".zst":
-            yield f"content of {path.name}", zstandard.ZstdDecompressor().decompress(data)
-        if path.suffix == ".xlsx":
-            with zipfile.ZipFile(path) as book:
-                yield "cells of case.xlsx", unescape("\n".join(book.read(name).decode() for name in book.namelist())).encode()
-        if path.suffix == ".duckdb":
-            with duckdb.connect(str(path), read_only=True) as database:
-                rows = [row for name in _TABLES for row in database.execute(f'select * from "{name}"').fetchall()]  # noqa: S608
-            yield "cells of case.duckdb", "\n".join(str(cell) for row in rows for cell in row).encode("utf-8", "surrogatepass")
-        if path.suffix == ".parquet":
-            rows = duckdb.read_parquet(str(path)).fetchall()
-            yield f"cells of {path.name}", "\n".join(str(cell) for row in rows for cell in row).encode("utf-8", "surrogatepass")
+        yield from unpacked(path, data)
+
+
+def unpacked(path: Path, data: bytes) -> Iterator[tuple[str, bytes]]:
+    """(what it is, its bytes) of what a file of a packed format holds."""
+    if path.suffix == ".zst":
+        yield f"content of {path.name}", zstandard.ZstdDecompressor().decompress(data)
+    if path.suffix == ".xlsx":
+        with zipfile.ZipFile(path) as book:
+            yield "cells of case.xlsx", unescape("\n".join(book.read(name).decode() for name in book.namelist())).encode()
+    rows: list[tuple[object, ...]] = []
+    if path.suffix == ".duckdb":
+        with duckdb.connect(str(path), read_only=True) as database:
+            rows = [row for name in _TABLES for row in database.execute(f'select * from "{name}"').fetchall()]  # noqa: S608
+    if path.suffix == ".parquet":
+        rows = duckdb.read_parquet(str(path)).fetchall()
+    if rows:
+        yield f"cells of {path.name}", "\n".join(str(cell) for row in rows for cell in row).encode("utf-8", "surrogatepass")
 
 
 def without_packets(data: bytes) -> bytes:

@@ -17,11 +17,9 @@ References
 """
 
 from analyzer.records.sigma import SigmaEventHit
+from analyzer.rules.attack._sigma import attack, reference, severity, title
 from analyzer.rules.reading import counted
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
-
-_LEVELS = {"informational": Severity.INFO, "low": Severity.LOW, "medium": Severity.MEDIUM, "high": Severity.HIGH, "critical": Severity.CRITICAL}
-_LONG = 55
 
 
 class Fit(Fact, frozen=True):
@@ -51,11 +49,6 @@ def each(_: Evidence, sign: Sign[Fit]) -> tuple[str, str, bool]:
     return sign.fact.hit.rule, sign.fact.where.lower(), sign.fact.hit.forwarded
 
 
-def title(tell: Tell[Fit]) -> str:
-    words = tell.first.fact.hit.title
-    return f"Sigma: {words if len(words) <= _LONG else words[: _LONG - 1] + '…'}"
-
-
 def why(tell: Tell[Fit]) -> str:
     hit, where = tell.first.fact.hit, tell.first.fact.where
     at = f" ({tell.packet(tell.first.packets[0])})" if tell.first.packets else ""
@@ -76,13 +69,13 @@ def _found_in(tell: Tell[Fit]) -> str:
 OPINION = Opinion(
     title=title,
     name="A Sigma rule fits a forwarded event or an operation",
-    severity=lambda tell: _LEVELS.get(tell.first.fact.hit.level, Severity.MEDIUM),
+    severity=severity,
     worst=Severity.CRITICAL,
     confidence=0.7,
     owner=Owner.CLIENT,
-    reference=lambda tell: f"Sigma specification 2; rule {tell.first.fact.hit.rule}",
+    reference=reference,
     advice="Read the event in the table events, or the operation in the transcript, and the rule's own description of what else it fits.",
-    attack=lambda tell: tell.first.fact.hit.attack,
+    attack=attack,
     destination=_found_in,
     see=see,
     why=why,

@@ -17,11 +17,9 @@ References
 
 from analyzer.records.sigma import SigmaHit
 from analyzer.records.wsman import Command, Shell
+from analyzer.rules.attack._sigma import attack, reference, severity, title
 from analyzer.rules.reading import command_exchanges
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, alone
-
-_LEVELS = {"informational": Severity.INFO, "low": Severity.LOW, "medium": Severity.MEDIUM, "high": Severity.HIGH, "critical": Severity.CRITICAL}
-_LONG = 55
 
 
 class Fit(Fact, frozen=True):
@@ -44,11 +42,6 @@ def see(evidence: Evidence) -> Signs[Fit]:
             yield Sign(Fit(hit, command, shell), command_exchanges(evidence, command, shell), command.packets, shell.connections, command.user)
 
 
-def title(tell: Tell[Fit]) -> str:
-    words = tell.first.fact.hit.title
-    return f"Sigma: {words if len(words) <= _LONG else words[: _LONG - 1] + '…'}"
-
-
 def why(tell: Tell[Fit]) -> str:
     hit, command, shell = tell.first.fact.hit, tell.first.fact.command, tell.first.fact.shell
     at = f" ({tell.packet(command.packets[0])})" if command.packets else ""
@@ -61,13 +54,13 @@ def why(tell: Tell[Fit]) -> str:
 OPINION = Opinion(
     title=title,
     name="A Sigma rule fits a command",
-    severity=lambda tell: _LEVELS.get(tell.first.fact.hit.level, Severity.MEDIUM),
+    severity=severity,
     worst=Severity.CRITICAL,
     confidence=0.7,
     owner=Owner.CLIENT,
-    reference=lambda tell: f"Sigma specification 2; rule {tell.first.fact.hit.rule}",
+    reference=reference,
     advice="Read the command in the transcript, and the rule's own description of what else it fits.",
-    attack=lambda tell: tell.first.fact.hit.attack,
+    attack=attack,
     destination=lambda tell: tell.first.fact.shell.server,
     see=see,
     why=why,
