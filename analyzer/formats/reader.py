@@ -207,6 +207,7 @@ class Reader:
                 if place is None or place >= end:
                     return
                 at = place
+                continue
             wanted = min(end - at, _MOST)
             data = self._gathered(at, at + wanted)
             if not data:  # the file has become shorter

@@ -1,6 +1,6 @@
 """Ordinary messages, read in one go: head and body lie in captured bytes one after the other, in the forms that senders use.
 
-What is odd in any way (a gap, an obs-fold, a bare LF, two lengths, a body that the other side did not wait for) is given back: `Ordinary.message` says None, has
+What is odd in any way (a gap, an obs-fold, a bare LF, two lengths, a body the other side did not wait for) is given back: `Ordinary.message` says None, has
 moved nothing, and `analyzer.http.messages` reads that one message as it reads any. So both say the same of a message, and this one says it sooner. One
 source, two ways to run, as `analyzer.capture.kernel`: walk.pxd has the types for Cython's compiler. Bounds checks are on.
 """
