@@ -9,11 +9,11 @@ cdef i64 _FIN, _SYN, _RST, _ACK, _HALF, _MASK, _ITEM, _NEAR, _WINDOW
 cpdef bint no_copies(object rows) except -1
 @cython.locals(directions=i64[::1], seqs=i64[::1], flags=i64[::1], sizes=i64[::1], side=i64, begun=bint, at=i64, i=Py_ssize_t, k=Py_ssize_t, away=i64)
 cpdef bint all_in_place(object rows, const i64[::1] kept) except -1
-@cython.locals(found=list, i=Py_ssize_t)
+@cython.locals(i=Py_ssize_t)
 cpdef list flagged(const i64[::1] column, const i64[::1] kept, i64 mask)
 @cython.locals(least=i64, most=i64, one=i64, i=Py_ssize_t)
 cpdef tuple span_of(const i64[::1] column, const i64[::1] kept)
-@cython.locals(found=list, i=Py_ssize_t)
+@cython.locals(i=Py_ssize_t)
 cpdef list long_steps(const i64[::1] column, const i64[::1] kept, i64 least)
 @cython.locals(to=i64[::1], i=Py_ssize_t)
 cpdef object taken(const i64[::1] column, const i64[::1] kept)

@@ -1,4 +1,4 @@
-"""What is done for each segment of a connection, on the columns of its rows. What is not in order is told, and left to the modules that know what to make of it.
+"""What is done for each segment of a connection, on the columns of its rows. What is not in order is told, and left to the modules that know what it is.
 
 One source, two ways to run, as `analyzer.capture.kernel`: columns.pxd has the types for Cython's compiler. Bounds checks are on.
 """
@@ -57,11 +57,7 @@ def all_in_place(rows: Segments, kept: Ints) -> bool:
 
 def flagged(column: Ints, kept: Ints, mask: int) -> list[int]:
     """The places in ``kept`` of rows that have one of the flags."""
-    found = []
-    for i in range(len(kept)):
-        if column[kept[i]] & mask:
-            found.append(i)
-    return found
+    return [i for i in range(len(kept)) if column[kept[i]] & mask]
 
 
 def span_of(column: Ints, kept: Ints) -> tuple[int, int]:
@@ -69,20 +65,14 @@ def span_of(column: Ints, kept: Ints) -> tuple[int, int]:
     least = most = column[kept[0]]
     for i in range(len(kept)):
         one = column[kept[i]]
-        if one < least:
-            least = one
-        if one > most:
-            most = one
+        least = min(least, one)
+        most = max(most, one)
     return least, most
 
 
 def long_steps(column: Ints, kept: Ints, least: int) -> list[int]:
     """The places in ``kept`` of rows that come ``least`` or more after the row before."""
-    found = []
-    for i in range(1, len(kept)):
-        if column[kept[i]] - column[kept[i - 1]] >= least:
-            found.append(i)
-    return found
+    return [i for i in range(1, len(kept)) if column[kept[i]] - column[kept[i - 1]] >= least]
 
 
 def taken(column: Ints, kept: Ints) -> Ints:
@@ -142,10 +132,8 @@ def positions(acks: Ints, base: int) -> Ints:
         at = -1
         if base >= 0 and acks[i] >= 0:
             at = position + ((acks[i] - base - position + _HALF) & _MASK) - _HALF
-            if at < 0:
-                at = 0
-            if at > position:
-                position = at
+            at = max(at, 0)
+            position = max(position, at)
         to[i] = at
     return made
 
@@ -160,12 +148,10 @@ def furthest_acked(rows: Segments, said: Ints, base: int, furthest: int) -> int:
             continue
         before = ack
         at = position + ((ack - base - position + _HALF) & _MASK) - _HALF
-        if at > (position if position > furthest else furthest) + _WINDOW or at >= _HALF:  # a receive window: more cannot be under way
+        if at > max(furthest, position) + _WINDOW or at >= _HALF:  # a receive window: more cannot be under way
             return -2
-        if at > best:
-            best = at
-        if at > position:
-            position = at
+        best = max(best, at)
+        position = max(position, at)
     return best
 
 
@@ -176,8 +162,7 @@ def holes(places: Ints, sizes: Ints, end: int) -> list[tuple[int, int]]:
     for i in range(len(places)):
         if places[i] > at:
             found.append((at, places[i] - at))
-        if places[i] + sizes[i] > at:
-            at = places[i] + sizes[i]
+        at = max(at, places[i] + sizes[i])
     if end > at:
         found.append((at, end - at))
     return found
@@ -195,8 +180,7 @@ def tries_of(rows: Segments, own: Ints, base: int, furthest: int, at: int) -> tu
         seq = seqs[k] + (1 if flags[k] & _SYN else 0)
         begin = furthest + ((seq - base - furthest + _HALF) & _MASK) - _HALF
         if begin + size <= at:
-            if size > passed:
-                passed = size
+            passed = max(passed, size)
         elif begin <= at:
             tries.append(k)
     return passed, tries

@@ -282,13 +282,12 @@ def finished(assembly: Assembly, peer: Assembly, rows: Segments, said: Ints) -> 
 
 
 def _extents(assembly: Assembly, rows: Segments, peer_base: int) -> Extents:
-    if assembly.ordered is not None:
-        own, places = assembly.ordered
-        columns = [taken(column, own) for column in (rows.size, rows.source, rows.file_at, rows.key, rows.ts_ns, rows.ack)]
-        columns.insert(0, places)
-    else:
-        columns = [array("q", column) for column in zip(*assembly.extents, strict=True)] or [array("q") for _ in Extent._fields]
-    return Extents(*columns[:-1], positions(columns[-1], peer_base))
+    if assembly.ordered is None:
+        at, size, source, file_at, packet, ts_ns, ack = [array("q", column) for column in zip(*assembly.extents, strict=True)] or [array("q") for _ in range(7)]
+        return Extents(at, size, source, file_at, packet, ts_ns, positions(ack, peer_base))
+    own, at = assembly.ordered
+    size, source, file_at, packet, ts_ns, ack = (taken(column, own) for column in (rows.size, rows.source, rows.file_at, rows.key, rows.ts_ns, rows.ack))
+    return Extents(at, size, source, file_at, packet, ts_ns, positions(ack, peer_base))
 
 
 def _acked(assembly: Assembly, rows: Segments, said: Ints) -> int:
