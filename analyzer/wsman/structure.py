@@ -14,6 +14,7 @@ from xml.parsers import expat
 from analyzer.formats.forms import chosen
 from analyzer.formats.holes import has_holes
 from analyzer.wsman import marks
+from analyzer.wsman.letting_go import let_go
 from analyzer.wsman.marks import Marks
 
 read_marks: Callable[[str], Marks] = chosen(marks).read_marks
@@ -198,6 +199,7 @@ def _parsed(text: str, found: Marks) -> Seen:
     except _TooMuchError as error:
         stop = skipped + reading.parser.CurrentByteIndex
         problem = f"{error}: a limit of the XML parser was reached"
+    let_go(reading.parser)
     kept: dict[str, list[int]] = {}
     dropped: list[str] = []
     for name, places in found.places.items():
