@@ -17,7 +17,7 @@ Jobs are module-level functions on plain arguments, so the same plan can run ser
 results do not depend on how many there are.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -47,6 +47,7 @@ from analyzer.records.ids import connection_id, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Clock
+from analyzer.records.said import Said
 from analyzer.records.sealing import Message
 from analyzer.records.tls import Reached
 from analyzer.records.transport import Connection
@@ -77,6 +78,8 @@ class Talk(NamedTuple):
     issues: tuple[Issue, ...]
     of_transport: tuple[Issue, ...] = ()
     """Those of ``issues`` that its packets gave, before anything was read."""
+    said: Mapping[str, Said] = {}
+    """What clear messages say, by id, those that depend on no other."""
 
 
 class Tools(NamedTuple):
@@ -235,6 +238,7 @@ def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Lim
     exchanges, left = cut(made, parsed.exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
     complaints = [*issues, *parsed.issues, *left]
     described_messages: list[Message] = []
+    said: dict[str, Said] = {}
     room = Room(room_of(made, limits))
     for place, exchange in enumerate(exchanges):
         if place % OFTEN == OFTEN - 1 and budget.spent(READING):
@@ -244,14 +248,16 @@ def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Lim
         found, problems = messages(made, exchange, fetch, limits)
         complaints += problems
         for message in found:
-            full, problems = described(message, made, exchange, fetch, limits, room)
+            full, problems, told = described(message, made, exchange, fetch, limits, room)
             described_messages.append(full)
             complaints += problems
+            if told is not None:
+                said[full.id] = told
     if room.full:
         complaints.append(too_large(made, limits))
     spoken, problems = conversations(made, exchanges, limits)
     complaints += problems
-    return Talk(made, exchanges, tuple(described_messages), spoken, tuple(complaints), issues), parsed.tunnel
+    return Talk(made, exchanges, tuple(described_messages), spoken, tuple(complaints), issues, said), parsed.tunnel
 
 
 def _tunnel(outer: Connection, tunnel: Tunnel, tools: Tools, depth: int) -> list[Talk]:
@@ -322,6 +328,7 @@ def evidence(
         negotiate=negotiate,
         icmp=icmp,
         unanswered=without_repeats(silent, joined.hops, exchanges),
+        said={identity: told for item in ordered if item.connection.id in present.connections for identity, told in item.said.items()},
         issues=(*issues, *(issue for item in ordered for issue in item.issues), *both.translations, *joined.issues, *routed.issues),
     )
 

@@ -30,8 +30,8 @@ def envelope(body: str = REAL, *, action: str = f"<a:Action>{COMMAND}</a:Action>
 def read(text: str) -> tuple[Operation | None, str | None]:
     message = Message("c1.x1.q", "c1.x1", True, Protection.CLEAR, len(text), None)  # noqa: FBT003
     found = seen(text)
-    full = described_text(message, text, found.marks, Limits())
-    return operation(full, text, found.marks, 5, (1,), set()), None if found.odd is None else found.odd[0]
+    full = described_text(message, text, found, Limits())
+    return operation(full, text, found, 5, (1,), set()), None if found.odd is None else found.odd[0]
 
 
 HARMLESS = {
