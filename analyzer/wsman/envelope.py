@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from analyzer.formats.content import Room, unpacked
 from analyzer.formats.holes import Holed, has_holes, joined, read_holed, shown, text_of
 from analyzer.formats.reader import Fetch, Reader
-from analyzer.records.http import Body, Exchange
+from analyzer.records.http import Body, Exchange, Request, Response
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent, Why
@@ -69,30 +69,34 @@ def described(message: Message, connection: Connection, exchange: Exchange, fetc
     if isinstance(half, Absent):
         return Described(message)
     raw = _raw(Reader(connection.to_server if message.from_client else connection.to_client, fetch), half.body, limits.envelope_bytes)
-    place = (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
     if raw.holes and not message.codings:
         text = text_of(raw, encoding_of(raw.data))
     else:
         plain = unpacked(raw.cut(0, raw.holes[0][0]).data if raw.holes else raw.data, message.codings, limits.opened_bytes, room)
         if isinstance(plain, Absent):
             large = plain.why is Why.OVER_LIMIT and (room is None or not room.full)
-            issue = Issue("wsman.limit", f"opened_bytes={limits.opened_bytes}: {plain.detail}", message.id, *place)
+            issue = Issue("wsman.limit", f"opened_bytes={limits.opened_bytes}: {plain.detail}", message.id, *_place(half, exchange))
             return Described(replace(message, operation=plain), (issue,) if large else ())
         text = decoded(plain)
     found = looked(text, limits)
     if found.marks.has_dtd:
-        return Described(message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, *place),))
-    told = [] if found.odd is None else [Issue(*found.odd, message.id, *place)]
+        return Described(message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, *_place(half, exchange)),))
+    told = [] if found.odd is None else [found.odd]
     full = _described(message, text, found, {}, limits)
     size = half.body.size
     if size > limits.envelope_bytes:
         cut = f"envelope_bytes={limits.envelope_bytes}: of {size} bytes of an envelope no more were looked at for its header fields"
-        told.append(Issue("wsman.limit", cut, message.id, *place))
-    told += [Issue("wsman.limit", words, message.id, *place) for words in over(full, text, found, limits)]
+        told.append(("wsman.limit", cut))
+    told += [("wsman.limit", words) for words in over(full, text, found, limits)]
     all_there = len(raw.data) == size <= limits.opened_bytes and not raw.holes and half.body.complete and not half.body.missing and not message.codings
     status = None if isinstance(exchange.response, Absent) else exchange.response.status
     said = said_in_clear(full, text, found, (half.first_ns, half.packets), status) if all_there else None
-    return Described(full, tuple(told), said)
+    return Described(full, tuple([Issue(code, words, message.id, *_place(half, exchange)) for code, words in told]), said)
+
+
+def _place(half: Request | Response, exchange: Exchange) -> tuple[int, int | None]:
+    """The capture, and the number of the packet where a message begins."""
+    return (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
 
 
 def _raw(reader: Reader, body: Body, limit: int) -> Holed:
@@ -138,6 +142,8 @@ def described_text(message: Message, text: str, found: Seen, limits: Limits, **k
 
 def decoded(raw: bytes) -> str:
     """Text of an XML document in UTF-8 or UTF-16 (by byte order mark or by its first characters); bytes that fit neither are replaced."""
+    if raw[:1] == b"<" and raw[1:2] != b"\x00":
+        return raw.decode("utf-8", "replace")
     return raw.decode(encoding_of(raw), "replace")
 
 
@@ -271,7 +277,7 @@ def _described(message: Message, text: str, found: Seen, known: Mapping[str, obj
         fault=None if fault_at is None or asks else _shown(read_fault(text, fault_at, limits.fault_text_characters)),
         operation_timeout_s=_timeout(said.timeout) if asks else None,
         operation=operation,
-        wsman=any(name in text for name in _NAMESPACES),
+        wsman=_NAMESPACES[0] in text or _NAMESPACES[1] in text,
         settings=tuple(one for one in settings(operation, resource_uri, text, limits.settings) if not any(map(has_holes, one))) if asks else (),
     )
 

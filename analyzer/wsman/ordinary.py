@@ -370,7 +370,7 @@ def _read(text: str, data: bytes, most: int, most_selected: int) -> Ordinary | N
             told = one
     header = (tuple(texts), selected, told, identify, fault_at, fault_code)
     shell = (line, line_id, command, tuple(arguments), stated, state, state_id, exit_code, code_text, creation, code_page)
-    return Ordinary(*header, *shell, tuple(streams), tuple(compression), head_end, tuple(qualified), long)
+    return Ordinary._make((*header, *shell, tuple(streams), tuple(compression), head_end, tuple(qualified), long))
 
 
 def _next(data: bytes, at: int, end: int) -> int:

@@ -81,27 +81,14 @@ def operation(
         streams = tuple(_streams(text, found.marks.places.get("Stream", ()), packed, room))
     else:
         streams = tuple([_piece(one.name, one.command_id, one.end, one.data, packed, room) for one in found.plain.streams])
+    command_id = _upper(raw.command_id or raw.state_id or message.command_id or more.command_id)
+    state = raw.state.rpartition("/")[2] or None if raw.state is not None else None
+    ended = signal.rpartition("/")[2] if 0 < len(signal) <= _SIGNAL else None
+    creation = _base64(more.blob if raw.creation is None else raw.creation)
+    about = (message.id, message.exchange, message.from_client, ts_ns, packets, name, message.resource_uri, shell_id, command_id)
+    # by position, as names of so many fields would take most of the time
     return Operation(
-        message=message.id,
-        exchange=message.exchange,
-        from_client=message.from_client,
-        ts_ns=ts_ns,
-        packets=packets,
-        name=name,
-        resource_uri=message.resource_uri,
-        shell_id=shell_id,
-        command_id=_upper(raw.command_id or raw.state_id or message.command_id or more.command_id),
-        command=raw.command,
-        arguments=raw.arguments,
-        streams=streams,
-        state=raw.state.rpartition("/")[2] or None if raw.state is not None else None,
-        exit_code=raw.exit_code,
-        signal=signal.rpartition("/")[2] if 0 < len(signal) <= _SIGNAL else None,
-        creation=_base64(more.blob if raw.creation is None else raw.creation),
-        code_page=raw.code_page,
-        fault_code=message.fault_code,
-        status=status,
-        said=more.said,
+        *about, raw.command, raw.arguments, streams, state, raw.exit_code, ended, creation, raw.code_page, message.fault_code, status, said=more.said
     )
 
 
@@ -150,7 +137,7 @@ def _in_one_pass(text: str, plain: Ordinary) -> _Raw:
         plain.code or "",
         None if plain.creation is None else plain.creation.strip(),
         page if page is not None and _CODE_PAGES[0] <= page <= _CODE_PAGES[1] else None,
-        _at(_COMPRESSION, text, plain.compression_at) is not None,
+        bool(plain.compression_at) and _at(_COMPRESSION, text, plain.compression_at) is not None,
     )
 
 
@@ -245,6 +232,8 @@ def _elements(text: str, places: Iterable[int]) -> Iterator[tuple[str, str]]:
 
 def _base64(text: str | bytes) -> bytes:
     """Leniently: what can be decoded up to the first damage."""
+    if not text:
+        return b""
     try:
         return b64decode(text, validate=True)
     except (binascii.Error, ValueError):

@@ -144,20 +144,3 @@ def test_what_clients_and_servers_write_is_ordinary(name: str, monkeypatch: pyte
     monkeypatch.setattr(structure, "_ORDINARY", ordinary.read)
     text = f'<s:Envelope {DECLARED} xmlns:rsp="{SHELL}"><s:Header><a:Action>{SHELL}/{name}</a:Action></s:Header><s:Body>{BODIES[name]}</s:Body></s:Envelope>'
     assert looked(text, LIMITS).plain is not None
-
-
-@pytest.mark.skipif(not forms.compiled(ordinary), reason="nothing is compiled here: there is one form only")
-def test_many_names_cost_what_they_are_long() -> None:
-    """Prefixes that differ each time, quotes that nothing closes, references: none is gone through twice."""
-    import time
-
-    texts = ("<a{0}:Code>x</a{0}:Code>", "<Option a=' b=\" c{0}>", "<Stream a='&amp;' b{0}=>QQ==</Stream>", '<Selector {0}="&{0};">&lt;</Selector>')
-    for pattern in texts:
-        spent = []
-        for size in (4000, 16000):
-            text = "".join(pattern.format(number) for number in range(size))
-            begin = time.process_time()
-            for _ in range(3):
-                ordinary.read(text, 2048, 128)
-            spent.append(time.process_time() - begin)
-        assert spent[1] < 12 * spent[0] + 0.05, pattern
