@@ -111,7 +111,8 @@ def content_reader(reader: Reader, half: Request | Response, limits: Limits) -> 
 
 def _labels(headers: tuple[Header, ...]) -> tuple[str | None, tuple[str, ...]]:
     """The content type, and the codings."""
-    content_type, applied = None, ()
+    content_type: str | None = None
+    applied: tuple[str, ...] = ()
     for header in headers:
         size = len(header.name)
         if size == _TYPE and content_type is None and header.name.lower() == "content-type":

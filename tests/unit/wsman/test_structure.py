@@ -1,6 +1,7 @@
 """A decoy in an envelope is never taken for the command, and the command behind it is; an envelope without any is read as it is."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -117,7 +118,7 @@ def test_references_are_those_of_xml() -> None:
     assert attributes(" a:Name='x\"y' b=\"it's\" xmlns:c='d' e=f") == {"Name": 'x"y', "b": "it's"}
 
 
-HOSTILE = {
+HOSTILE: dict[str, Callable[[int], str]] = {
     "sections before an element": lambda n: "<rsp:CommandLine><rsp:Command>" + "<![CDATA[a]]>" * n + "<x/></rsp:Command></rsp:CommandLine>",
     "sections that nothing ends": lambda n: "<rsp:CommandLine>" + "<rsp:Command><![CDATA[a" * n + "</rsp:CommandLine>",
     "one long word": lambda n: "<rsp:CommandLine " + "a" * (10 * n) + "><rsp:Command>x</rsp:Command></rsp:CommandLine>",
