@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from analyzer.records.auth import Conversation
 from analyzer.records.capture import Capture, IcmpError
@@ -10,6 +10,7 @@ from analyzer.records.files import MovedFile
 from analyzer.records.forwarding import Forwarding
 from analyzer.records.hostlogs import HostLogs
 from analyzer.records.http import Exchange
+from analyzer.records.index import Index
 from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcMessage
 from analyzer.records.names import NameClaim
@@ -84,6 +85,8 @@ class Evidence(Struct, frozen=True, gc=False):
     """What became of each password, hash and key that was given."""
     sightings: tuple[Sighting, ...] = ()
     """The lines of commands, scripts and input that rules look for."""
+    index: Index = field(default_factory=Index)
+    """What is worked out of these once, for those that ask (`analyzer.records.candidates`)."""
 
 
 def subject(evidence: Evidence) -> str:
