@@ -30,13 +30,13 @@ class Fields(Struct, frozen=True, gc=False):
 def winrm(evidence: Evidence) -> tuple[Exchange, ...]:
     """The exchanges of WinRM connections."""
     every, wanted = evidence.exchanges, evidence.winrm
-    return evidence.index.once("winrm", (every, wanted), lambda: tuple([one for one in every.values() if one.connection in wanted]))
+    return evidence.index.once("winrm", lambda: tuple([one for one in every.values() if one.connection in wanted]))
 
 
 def with_role(evidence: Evidence, *wanted: Role) -> tuple[Exchange, ...]:
     """Those whose connection is one of these in its route."""
     own, roles, unknown = winrm(evidence), evidence.roles, Role.UNKNOWN
-    return evidence.index.once(("role", wanted), (own, roles), lambda: tuple([one for one in own if roles.get(one.connection, unknown) in wanted]))
+    return evidence.index.once(("role", wanted), lambda: tuple([one for one in own if roles.get(one.connection, unknown) in wanted]))
 
 
 def with_status(evidence: Evidence, *statuses: int) -> tuple[Exchange, ...]:
@@ -83,14 +83,14 @@ def said_in(evidence: Evidence, *protections: Protection) -> tuple[Exchange, ...
 def messages_where(evidence: Evidence, name: str, is_meant: Callable[[Message], object]) -> tuple[Message, ...]:
     """Messages of whatever connection of which ``is_meant`` is true; ``name`` stands for that function."""
     known = evidence.messages
-    return evidence.index.once(("messages", name), (known,), lambda: tuple([one for one in known.values() if is_meant(one)]))
+    return evidence.index.once(("messages", name), lambda: tuple([one for one in known.values() if is_meant(one)]))
 
 
 def with_message(evidence: Evidence, name: str, is_meant: Callable[[Message], object]) -> tuple[Exchange, ...]:
     """Those with a message, asked or answered, of which ``is_meant`` is true; ``name`` stands for that function."""
     found = messages_where(evidence, name, is_meant)
     own = winrm(evidence) if found else ()
-    return evidence.index.once(("with", name), (found, own), lambda: _of(own, {message.exchange for message in found}))
+    return evidence.index.once(("with", name), lambda: _of(own, {message.exchange for message in found}))
 
 
 def _of(own: tuple[Exchange, ...], wanted: AbstractSet[str]) -> tuple[Exchange, ...]:
@@ -108,7 +108,7 @@ def _at(evidence: Evidence, found: Iterable[array[int] | None]) -> tuple[Exchang
 
 def _statuses(evidence: Evidence) -> Mapping[int, array[int]]:
     own = winrm(evidence)
-    return evidence.index.once("status", (own,), lambda: _by_status(own))
+    return evidence.index.once("status", lambda: _by_status(own))
 
 
 def _by_status(own: tuple[Exchange, ...]) -> dict[int, array[int]]:
@@ -124,7 +124,7 @@ def _by_status(own: tuple[Exchange, ...]) -> dict[int, array[int]]:
 
 def _fields(evidence: Evidence) -> Fields:
     own = winrm(evidence)
-    return evidence.index.once("fields", (own,), lambda: _by_field(own))
+    return evidence.index.once("fields", lambda: _by_field(own))
 
 
 def _by_field(own: tuple[Exchange, ...]) -> Fields:
@@ -153,7 +153,7 @@ def _note(found: _Places, lower: dict[str, str], fields: tuple[Header, ...], pla
 
 def _protections(evidence: Evidence, *, of_request: bool) -> Mapping[Protection, array[int]]:
     own, messages = winrm(evidence), evidence.messages
-    return evidence.index.once(("protection", of_request), (own, messages), lambda: _by_protection(own, messages, of_request=of_request))
+    return evidence.index.once(("protection", of_request), lambda: _by_protection(own, messages, of_request=of_request))
 
 
 def _by_protection(own: tuple[Exchange, ...], messages: Mapping[str, Message], *, of_request: bool) -> dict[Protection, array[int]]:

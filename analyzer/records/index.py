@@ -1,4 +1,4 @@
-"""What is worked out of records once and asked many times. It knows what it was made of: changed copies of a record share it without seeing each other's."""
+"""What is worked out of records once and asked many times."""
 
 from __future__ import annotations
 
@@ -11,34 +11,15 @@ T = TypeVar("T")
 
 
 class Index:
-    """Answers by name, each with the records that it was made of. Not part of what is said: two are always equal, and one that travels arrives empty."""
+    """Answers by name. What is made of other records has an index of its own."""
 
     __slots__ = ("_made",)
 
     def __init__(self) -> None:
-        self._made: dict[Hashable, tuple[tuple[object, ...], object]] = {}
+        self._made: dict[Hashable, object] = {}
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Index)
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __repr__(self) -> str:
-        return "Index()"
-
-    def __reduce__(self) -> tuple[type[Index], tuple[()]]:
-        return Index, ()
-
-    def once(self, name: Hashable, made_of: tuple[object, ...], make: Callable[[], T]) -> T:
-        """What ``make`` gives, worked out anew only when ``made_of`` are other objects than the last time."""
-        known = self._made.get(name)
-        if known is not None and all(map(_same, known[0], made_of)):
-            return known[1]  # type: ignore[return-value]  # of this name, so what this function made
-        found = make()
-        self._made[name] = made_of, found
-        return found
-
-
-def _same(one: object, other: object) -> bool:
-    return one is other
+    def once(self, name: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` gives, which is called the first time only: ``name`` stands for it."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]  # type: ignore[return-value]  # of this name, so what this function made

@@ -135,7 +135,7 @@ def handshakes(evidence: Evidence, audience: Audience = Audience.SERVER, connect
     if connection is not None:
         return _handshakes(evidence, audience, evidence.conversations_of.get(connection, ()))
     spoken = evidence.conversations
-    return iter(evidence.index.once(("handshakes", audience), (spoken, evidence.winrm), lambda: tuple(_handshakes(evidence, audience, spoken))))
+    return iter(evidence.index.once(("handshakes", audience), lambda: tuple(_handshakes(evidence, audience, spoken))))
 
 
 def _handshakes(evidence: Evidence, audience: Audience, spoken: Iterable[Conversation]) -> Iterator[Conversation]:

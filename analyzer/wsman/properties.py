@@ -91,6 +91,7 @@ class _Reading:
     def read(self, text: str) -> _Node:
         with suppress(expat.ExpatError):  # `analyzer.wsman.structure` says so
             self.parser.Parse(text.lstrip("\ufeff \r\n\t").encode("utf-8", "replace"), True)  # noqa: FBT003  as expat has it
+        del self.parser  # it refers to its reader: both would stay until somebody looks for circles
         return self.root
 
 

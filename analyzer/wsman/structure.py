@@ -198,6 +198,7 @@ def _parsed(text: str, found: Marks) -> Seen:
     except _TooMuchError as error:
         stop = skipped + reading.parser.CurrentByteIndex
         problem = f"{error}: a limit of the XML parser was reached"
+    del reading.parser  # it refers to its reader: both would stay until somebody looks for circles
     kept: dict[str, list[int]] = {}
     dropped: list[str] = []
     for name, places in found.places.items():

@@ -93,4 +93,6 @@ def tree(text: str) -> Tree:
         made.parser.Parse(text.lstrip("\ufeff \r\n\t").encode("utf-8", "replace"), True)  # noqa: FBT003  as expat has it
     except (expat.ExpatError, _RefusedError):
         return Tree(made.root, whole=False, limit=made.limit)
+    finally:
+        del made.parser  # it refers to its reader: both would stay until somebody looks for circles
     return Tree(made.root, made.limit is None, made.limit)

@@ -58,7 +58,6 @@ def winrm(evidence: Evidence, point: int | None = None) -> Sequence[Connection]:
     every, wanted = evidence.connections, evidence.winrm
     own = evidence.index.once(
         "connections with packets",
-        (every, wanted),
         lambda: tuple([found for found in every.values() if found.id in wanted and found.tunnel_of is None and found.packets]),
     )
     return own if point is None else [found for found in own if found.point == point]

@@ -63,8 +63,7 @@ def ended_handshakes(evidence: Evidence) -> tuple[Ended, ...]:
     Nobody cut a client that ended first on its own side, or that asked for the close. Where one side only followed the other, it is told of the side that
     ended first; of the client's side when the server began it.
     """
-    made_of = (evidence.conversations, evidence.connections, evidence.exchanges, evidence.story)
-    return evidence.index.once("ended handshakes", made_of, lambda: tuple(_ended_handshakes(evidence)))
+    return evidence.index.once("ended handshakes", lambda: tuple(_ended_handshakes(evidence)))
 
 
 def _ended_handshakes(evidence: Evidence) -> Iterator[Ended]:
