@@ -84,6 +84,26 @@ def taken(column: Ints, kept: Ints) -> Ints:
     return made
 
 
+def columns_of(rows: Segments, own: Ints) -> list[Ints]:
+    """Of the rows ``own``: size, source, file offset, packet key, time, acknowledgement."""
+    return [taken(rows.size, own), taken(rows.source, own), taken(rows.file_at, own), taken(rows.key, own), taken(rows.ts_ns, own), taken(rows.ack, own)]
+
+
+def hops(rows: Segments) -> tuple[list[int], list[int]]:
+    """The times to live in the packets of both directions, resets left out, each once, in order of size."""
+    directions, flags, found_ttls = rows.direction, rows.flags, rows.ttl
+    found: tuple[list[int], list[int]] = ([], [])
+    for side in (0, 1):
+        own, before, some = found[side], 0, False
+        for i in range(len(found_ttls)):
+            if directions[i] == side and not flags[i] & _RST and (found_ttls[i] != before or not some):
+                before, some = found_ttls[i], True
+                if before not in own:
+                    own.append(before)
+        own.sort()
+    return found
+
+
 def of_side(rows: Segments, kept: Ints, side: int) -> Ints:
     """The rows of ``kept`` that one side sent, resets left out."""
     directions, flags = rows.direction, rows.flags
