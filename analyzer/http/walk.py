@@ -33,8 +33,10 @@ _KnownHead = tuple[tuple[str, str, str], tuple[Header, ...], int, int, int]
 _LINES: dict[bytes, _KnownLine] = {}
 _ASKED: dict[bytes, _KnownHead] = {}
 _ANSWERED: dict[bytes, _KnownHead] = {}
+_ASKS: dict[bytes, tuple[str, str, str]] = {}
+_ANSWERS: dict[bytes, tuple[str, str, str]] = {}
 _BEGINNINGS: dict[bytes, bytes] = {}
-"""Lines, heads and first bytes of bodies that most likely come again: one object serves all."""
+"""Lines, heads (of requests and of responses), their start lines, and first bytes of bodies that most likely come again: one object serves all."""
 _NONE, _BY_LENGTH, _BY_CHUNKS = Framing.NONE, Framing.LENGTH, Framing.CHUNKED
 _NOTHING = hashlib.sha256().digest()
 _EMPTY = {
@@ -53,6 +55,7 @@ class Ordinary:
         self.others = others
         self.answers = answers
         self.heads = _ANSWERED if answers else _ASKED
+        self.starts = _ANSWERS if answers else _ASKS
         self.ended = reader.at
         """Where the last message ended: the next one begins there, with the same object."""
 
@@ -117,10 +120,17 @@ class Ordinary:
         stop = text.find(b"\n")
         if stop < 1 or text[0] == 13 or text[stop - 1] != 13 or stop + 1 >= len(text):
             return None
-        found = self.start_line(text[:stop])
-        if found is None:
-            return None
-        words = in_text(found)
+        start = text[:stop]
+        words = self.starts.get(start)
+        if words is None:
+            found = self.start_line(start)
+            if found is None:
+                return None
+            words = in_text(found)
+            if stop <= REPEATED:
+                if len(self.starts) >= _HEADS:
+                    self.starts.clear()
+                self.starts[start] = words
         says, length = _PLAIN, -1
         fields = []
         at, end = stop + 1, len(text)
