@@ -1,5 +1,6 @@
 """What shells are put together of: where an exchange belongs, a shell in the making, a request with its response."""
 
+from collections import Counter
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -39,6 +40,10 @@ class OpenShell(Struct):
     exchanges: dict[str, None] = field(default_factory=dict)
     commands: list[Building] = field(default_factory=list)
     current: dict[str, Building] = field(default_factory=dict)
+    nameless: dict[int, Building] = field(default_factory=dict)
+    """Commands that were asked for, and not refused, whose id is not known; by what Python calls each."""
+    uses: Counter[str] = field(default_factory=Counter)
+    """How many commands an id stood for."""
     missing: list[Missing] = field(default_factory=list)
     history: History = field(default_factory=History)
 
