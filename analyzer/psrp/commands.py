@@ -81,13 +81,15 @@ class Building(Struct):
 def finished(building: Building, number: int, shell: str, kind: str, server: str, capture: int, user: str | None) -> Command:
     """The record of the ``number``-th use of the id in its shell."""
     text, holes = shown(building.text)
+    layers = opened(text)
     outputs = Outputs(sorted(building.outputs, key=lambda run: run.ts_ns))  # what was put together last may have begun before
     return Command(
         id=building.id if number == 1 else f"{building.id}#{number}",
         shell=shell,
         kind=kind,
         text=text,
-        decoded=opened(text),
+        decoded=layers.text,
+        undecoded=layers.reached,
         first_ns=building.first_ns,
         last_ns=building.last_ns,
         exit_code=building.exit_code,

@@ -369,6 +369,7 @@ def _shell(shell: _Shell, name: str, commands: tuple[str, ...]) -> Shell:
         facts=tuple(sorted(shell.history.facts, key=lambda one: one.ts_ns)),
         events=tuple(sorted(shell.history.events, key=lambda one: one.ts_ns)),
         unparsed=shell.history.unparsed,
+        untold=shell.history.untold,
     )
 
 
