@@ -130,6 +130,14 @@ _KINDS = (
         "note",
         "Record numbers of a log that no forwarded event in this capture has. The subscription may not select these events: most select some only.",
     ),
+    Kind(
+        "events.cut",
+        "warning",
+        "Record numbers of a log that may be of events in packets that this capture lacks, inside of deliveries or next to them. No gap of the source.",
+    ),
+    Kind(
+        "names.limit", "warning", "An address has more names than are kept; the detail names the limit. Each name is a claim that someone can make in numbers."
+    ),
     Kind("rule.failed", "error", "A rule stopped with an error, or was stopped; its findings are missing."),
     Kind("rule.limit", "warning", "Findings are missing: a rule found more than the limit allows, or there was no time to run it; the detail says which."),
 )

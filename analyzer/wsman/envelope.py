@@ -25,6 +25,7 @@ from analyzer.wsman.config import settings
 from analyzer.wsman.elements import attributes, content, element
 from analyzer.wsman.faults import fault as read_fault
 from analyzer.wsman.marks import Marks
+from analyzer.wsman.properties import reached
 from analyzer.wsman.structure import seen
 
 _NAMESPACES = ("schemas.dmtf.org/wbem/wsman", "schemas.microsoft.com/wbem/wsman")
@@ -102,8 +103,10 @@ def over(message: Message, text: str, found: Marks, limits: Limits) -> Iterator[
     selectors = (at for name in ("Selector", "ShellId") for at in found.places.get(name, ()))
     if any(text.find("<", at + 1) - text.find(">", at) > limits.selector_characters + 1 for at in selectors):
         yield f"selector_characters={limits.selector_characters}: a selector is longer, and was not read"
-    if len(message.settings) >= limits.settings:
-        yield f"settings={limits.settings}: later settings of the message were not read"
+    if message.from_client and isinstance(message.operation, str):
+        yield from settings(message.operation, message.resource_uri, text, limits.settings).reached
+    if not found.has_dtd:
+        yield from reached(message, text)
 
 
 def described_text(message: Message, text: str, found: Marks, limits: Limits, **known: object) -> Message:
@@ -206,8 +209,12 @@ def _described(message: Message, text: str, found: Marks, known: Mapping[str, ob
         operation_timeout_s=duration_s(first(_OPERATION_TIMEOUT, "OperationTimeout")) if message.from_client else None,
         operation=operation,
         wsman=any(name in text for name in _NAMESPACES),
-        settings=tuple(one for one in settings(operation, resource_uri, text, limits.settings) if not any(map(has_holes, one))) if message.from_client else (),
+        settings=_settings(operation, resource_uri, text, limits) if message.from_client else (),
     )
+
+
+def _settings(operation: str | None, resource_uri: str | None, text: str, limits: Limits) -> tuple[tuple[str, str], ...]:
+    return tuple(one for one in settings(operation, resource_uri, text, limits.settings).found if not any(map(has_holes, one)))
 
 
 def _shown(found: Fault) -> Fault:
