@@ -22,6 +22,8 @@ def reached(built: Built, limits: Limits) -> Iterator[Issue]:
             yield Issue("wsman.limit", told, capture=one.capture)
         for told in one.untold:
             yield Issue("wsman.limit", f"{told}: shell {one.id}", one.id, one.capture)
+        for told in one.strange:
+            yield Issue("wsman.weird", f"{told}: shell {one.id}", one.id, one.capture)
 
 
 def layers(commands: Iterable[Command]) -> Iterator[Issue]:

@@ -26,6 +26,8 @@ class History(Struct):
     room: int = ROOM
     unparsed: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
+    strange: Counter[str] = field(default_factory=Counter)
+    """What no client or server of PowerShell sends so."""
 
     def told(self, said: Iterable[tuple[str, str]], operation: Operation, *, by_client: bool) -> None:
         """Properties that a message has."""

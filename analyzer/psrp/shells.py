@@ -293,6 +293,9 @@ def _flush(shell: _Shell, owner: str | None) -> None:
 def _pipeline_message(shell: _Shell, pair: _Pair | None, message: PsMessage, places: Sequence[Operation]) -> None:
     operation = places[-1]
     kind, text = message.kind, message.text
+    if kind in BEGINNINGS and not places[0].from_client:
+        shell.history.strange[f"messages {kind} of the server, which only clients send, were taken for no command"] += 1
+        return
     if kind in BEGINNINGS:
         command = _beginning(shell, pair, message.pipeline or "", places[0])
         command.begun = True
@@ -370,6 +373,7 @@ def _shell(shell: _Shell, name: str, commands: tuple[str, ...]) -> Shell:
         events=tuple(sorted(shell.history.events, key=lambda one: one.ts_ns)),
         unparsed=shell.history.unparsed,
         untold=shell.history.untold,
+        strange=tuple(f"{what} ({count})" for what, count in shell.history.strange.items()),
     )
 
 

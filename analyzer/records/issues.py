@@ -99,6 +99,13 @@ _KINDS = (
         "warning",
         "An envelope has elements in a foreign namespace, or where no server looks for them; they were passed over, and the others were read.",
     ),
+    Kind(
+        "wsman.repeated",
+        "warning",
+        "An envelope has an element more than once that a server takes once. All commands in it are shown; which of them the server took is not known.",
+    ),
+    Kind("wsman.unreadable", "warning", "A body whose content type is SOAP's holds no envelope that can be read; what it says is not known."),
+    Kind("wsman.weird", "warning", "Messages that no client or server of PowerShell sends so. They may be forged."),
     Kind("wsman.limit", "warning", "A limit of reading messages and commands was reached; the detail names it."),
     Kind("proxy.ambiguous", "note", "An exchange could belong to several exchanges of the other side; no pairing was made."),
     Kind(

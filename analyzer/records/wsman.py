@@ -270,3 +270,5 @@ class Shell(Struct, frozen=True, gc=False):
     """Objects of PowerShell whose properties are not given as JSON, as the shell's objects come to more than a limit; their text is there."""
     untold: tuple[str, ...] = ()
     """A sentence for each limit that was reached in what is known of the shell itself."""
+    strange: tuple[str, ...] = ()
+    """A sentence for each kind of message that no client or server sends so."""

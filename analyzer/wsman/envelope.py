@@ -78,14 +78,18 @@ def described(
             key = half.packets[0] if half.packets else None
             place = (exchange.capture, None) if key is None else (key_capture(key), key_number(key))
             large = plain.why is Why.OVER_LIMIT and (room is None or not room.full)
-            issue = Issue("wsman.limit", f"opened_bytes={limits.opened_bytes}: {plain.detail}", message.id, *place)
-            return replace(message, operation=plain), (issue,) if large else ()
+            if large:
+                return replace(message, operation=plain), (Issue("wsman.limit", f"opened_bytes={limits.opened_bytes}: {plain.detail}", message.id, *place),)
+            unread = plain.why in (Why.MALFORMED, Why.UNSUPPORTED)
+            return replace(message, operation=plain), (Issue("wsman.unreadable", plain.detail, message.id, *place),) if unread else ()
         text = decoded(plain)
     found, odd = seen(text)
     place = (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
     if found.has_dtd:
         return message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, *place),)
     told = [] if odd is None else [Issue(odd[0], odd[1], message.id, *place)]
+    if not found.places and not raw.holes and half.body.complete and text.strip():
+        told.append(Issue("wsman.unreadable", f"{len(raw.data)} bytes without an element that is known", message.id, *place))
     full = _described(message, text, found, {}, limits)
     size = sum(span.size for span in half.body.spans)
     if size > limits.envelope_bytes:
@@ -188,7 +192,7 @@ def _described(message: Message, text: str, found: Marks, known: Mapping[str, ob
     def first(pattern: re.Pattern[str], name: str) -> str | None:
         return _first(pattern, text, places[name], limits.field_characters) if name in places else None
 
-    action = intern(first(_ACTION, "Action") or "") or None
+    action = intern(_action(text, places, limits) or "") or None
     asked = (_IDENTIFY.match(text, at) for at in sorted((*places.get("Identify", ()), *places.get("IdentifyResponse", ()))))
     identify = next((match["name"] for match in asked if match is not None), None)
     fault_at = next((at for at in places.get("Fault", ()) if _FAULT.match(text, at)), None)
@@ -211,6 +215,16 @@ def _described(message: Message, text: str, found: Marks, known: Mapping[str, ob
         wsman=any(name in text for name in _NAMESPACES),
         settings=_settings(operation, resource_uri, text, limits) if message.from_client else (),
     )
+
+
+def _action(text: str, places: Mapping[str, list[int]], limits: Limits) -> str | None:
+    """The action; of several that differ the one that runs a command, where there is one to run."""
+    known = places.get("Action", ())
+    if len(known) > 1 and "CommandLine" in places:
+        runs = next((one for at in known if (one := _first(_ACTION, text, (at,), limits.field_characters)) and short_name(one) == "Command"), None)
+        if runs is not None:
+            return runs
+    return _first(_ACTION, text, known, limits.field_characters)
 
 
 def _settings(operation: str | None, resource_uri: str | None, text: str, limits: Limits) -> tuple[tuple[str, str], ...]:

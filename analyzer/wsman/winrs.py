@@ -25,6 +25,7 @@ _NUMBER = r"\s*+(-?\d{1,12}+)\s*+</"
 _STREAM = element("Stream", "")
 _COMMAND_LINE = element("CommandLine", "")
 _COMMAND = element("Command")
+_INSIDE = element("Command", "")
 _ARGUMENTS = element("Arguments")
 _STATE = element("CommandState", "")
 _EXIT = element("ExitCode", _NUMBER)
@@ -64,7 +65,7 @@ def operation(
     elif shell_id in compressed:
         compressed.add(message.exchange)
     begin = line.end() if line else 0
-    command = _at(_COMMAND, text, (at for at in places.get("Command", ()) if at >= begin)) if line else None
+    command = _texts(text, (at for at in places.get("Command", ()) if at >= begin)) if line else None
     page = _code_page(text, places.get("Option", ()))
     exit_code = _at(_EXIT, text, places.get("ExitCode", ()))
     creation = _at(_CREATION, text, places.get("creationXml", ()))
@@ -81,7 +82,7 @@ def operation(
         resource_uri=message.resource_uri,
         shell_id=shell_id,
         command_id=_upper(command_id or (attributes(state[1]).get("CommandId") if state else None) or message.command_id or more.command_id),
-        command=content(command[2]) if command else None,
+        command=command,
         arguments=tuple(_arguments(text, places.get("Arguments", ()), begin)) if line else (),
         streams=tuple(_streams(text, places.get("Stream", ()), shell_id in compressed or message.exchange in compressed, room or Room(_LIMIT))),
         state=attributes(state[1]).get("State", "").rpartition("/")[2] or None if state else None,
@@ -102,6 +103,19 @@ def _upper(identity: str | None) -> str | None:
 def _at(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> re.Match[str] | None:
     """The pattern's first match at one of these places."""
     return next((match for at in places if (match := pattern.match(text, at)) is not None), None)
+
+
+def _texts(text: str, places: Iterable[int]) -> str | None:
+    """The texts of the elements Command: of one that holds elements, which no server takes, what stands there. Where there are several that differ, all."""
+    found: dict[str, None] = {}
+    for at in places:
+        match = _COMMAND.match(text, at)
+        inside = None if match else _INSIDE.match(text, at)
+        if match:
+            found[content(match[2])] = None
+        elif inside:
+            found[text[inside.end() : text.find("Command>", inside.end())].rpartition("</")[0]] = None
+    return "\n".join(found) if found else None
 
 
 def _code_page(text: str, places: Iterable[int]) -> int | None:
