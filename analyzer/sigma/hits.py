@@ -7,7 +7,7 @@ from analyzer.records.forwarding import ForwardedEvent
 from analyzer.records.issues import Issue
 from analyzer.records.operations import CimOperation
 from analyzer.records.sigma import SigmaEventHit, SigmaHit
-from analyzer.records.wsman import Command, Shell
+from analyzer.records.wsman import Command
 from analyzer.sigma.bounds import EVERYTHING, Bounds
 from analyzer.sigma.conditions import Event
 from analyzer.sigma.events import events
@@ -26,7 +26,6 @@ class Found(NamedTuple):
 def hits(
     folders: Sequence[str],
     commands: Sequence[Command],
-    shells: Iterable[Shell],
     forwarded: Sequence[ForwardedEvent] = (),
     operations: Sequence[CimOperation] = (),
     bounds: Bounds = EVERYTHING,
@@ -44,14 +43,13 @@ def hits(
     if longer and any(rule.source.of_events for rule in rules):
         cut = f"searched_characters={bounds.characters}: later characters of {longer} texts of events and operations were not searched"
         issues.append(Issue("sigma.limit", cut, repeats=longer))
-    servers = {shell.id: shell.server for shell in shells}
     made: list[SigmaHit] = []
     for place, command in enumerate(commands):
         if bounds.over():
             issues.append(bounds.late(len(commands) - place, "Sigma rules"))
             break
         issues += bounds.longer(command)
-        known = list(events(command, servers.get(command.shell, ""), bounds.characters))
+        known = list(events(command, command.server, bounds.characters))
         for rule in rules:
             event = next((one for one in known if rule.check(one)), None) if rule.source.of_commands else None
             if event is not None:
@@ -139,4 +137,5 @@ def _hit(rule: SigmaRule, command: Command, event: Event) -> SigmaHit:
         kind=command.kind,
         capture=command.capture,
         field=field,
+        server=command.server,
     )
