@@ -57,6 +57,8 @@ class Building(Struct):
         """A piece of a stream, whose text may have holes."""
         told, holes = shown(text)
         unproved = unproved or operation.unproved
+        if self.state == "refused" and stream not in _INPUTS and not operation.from_client:
+            self.state = None  # a server that sends its output ran it, whatever its answer said
         run = OutputRun(stream, operation.ts_ns, operation.packets, told, (len(told),), (size,), not holes, holes, unproved, types, json)
         self.outputs.append(run)
 

@@ -12,13 +12,15 @@ from analyzer.records.wsman import Missing, Operation
 
 
 class Place(NamedTuple):
-    """Where an exchange belongs: its connection, hosts, the user (None: not visible), the capture's ordinal."""
+    """Where an exchange belongs: its connection, hosts, the user (None: not visible), the capture's ordinal. ``anonymous``: nobody had logged on to the
+    connection, all of which before the exchange is in the capture."""
 
     connection: str
     client: str
     server: str
     user: str | None
     capture: int
+    anonymous: bool = False
 
 
 class OpenShell(Struct):
@@ -35,6 +37,8 @@ class OpenShell(Struct):
     resource_uri: str | None = None
     code_page: int | None = None
     created: bool = False
+    anonymous: bool = False
+    """Nobody was logged on where it was created: it is not of who is named later."""
     connections: dict[str, None] = field(default_factory=dict)
     users: dict[str, None] = field(default_factory=dict)
     exchanges: dict[str, None] = field(default_factory=dict)

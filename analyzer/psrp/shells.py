@@ -103,6 +103,7 @@ def _shell_of(known: dict[tuple[str, str], list[_Shell]], pair: _Pair, operation
         sent, received = Defragmenter[Operation](limit), Defragmenter[Operation](limit)
         uses.append(_Shell(pair.shell_id, pair.place, operation.ts_ns, operation.ts_ns, operation.packets[:1], sent, received))
     shell = pair.shell = uses[-1]
+    shell.anonymous = shell.anonymous or (creates and not shell.created and pair.place.anonymous and not shell.users)
     shell.created = shell.created or creates
     shell.connections.setdefault(pair.place.connection)
     shell.exchanges.update(dict.fromkeys(operation.exchanges or (operation.exchange,)))
@@ -356,7 +357,7 @@ def _shell(shell: _Shell, name: str, commands: tuple[str, ...]) -> Shell:
     return Shell(
         id=name,
         kind=kind,
-        user=next(iter(shell.users), None),
+        user=_owner(shell),
         client=shell.place.client,
         server=shell.place.server,
         first_ns=shell.first_ns,
@@ -377,11 +378,15 @@ def _shell(shell: _Shell, name: str, commands: tuple[str, ...]) -> Shell:
     )
 
 
+def _owner(shell: _Shell) -> str | None:
+    return None if shell.anonymous else next(iter(shell.users), None)
+
+
 def _commands(shell: _Shell, name: str) -> Iterator[Command]:
     """In the order in which they began."""
     numbers: dict[str, int] = {}
     lost = min((one.ts_ns for one in shell.missing if one.what in _WHOLE), default=None)
-    user = next(iter(shell.users), None)
+    user = _owner(shell)
     for building in sorted(shell.commands, key=lambda one: one.first_ns):
         number = numbers[building.id] = numbers.get(building.id, 0) + 1
         command = finished(building, number, name, shell.kind, shell.place.server, shell.place.capture, user)

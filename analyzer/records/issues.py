@@ -87,6 +87,11 @@ _KINDS = (
     Kind("http.extra-data", "warning", "Bytes after the end of a message that begin no other message."),
     Kind("http.weird", "note", "A request that clients of WinRM do not send so, by its name in Zeek's weird.log. The server may read it otherwise."),
     Kind("http.limit", "warning", "A limit of the HTTP stage was reached; the detail names it."),
+    Kind(
+        "tls.imitated",
+        "warning",
+        "A connection begins as TLS does, but the server answers in clear HTTP, and the client goes on with requests. They were read.",
+    ),
     Kind("tls.opaque", "note", "The connection is TLS; its contents are not readable without keys."),
     Kind("auth.malformed-header", "warning", "An authentication header cannot be parsed."),
     Kind("auth.malformed-token", "warning", "An authentication token cannot be parsed; its scheme and size are still known."),
