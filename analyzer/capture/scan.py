@@ -131,7 +131,7 @@ def described(point: Point, *, flows_elsewhere: bool = False) -> list[Scanned]:
     for part, problem in _notes(point):
         problems[part.piece.ordinal].append(problem)
     wanted = bool(flows) or flows_elsewhere
-    elsewhere = Counter((host, port, four) for table, _ in point.tables for _, host, port, four in table.hellos())
+    elsewhere = Counter((host, port, four) for table, _ in point.tables for _, host, port, four in sorted(table.hellos()))
     kdc, icmp, names = (_kdc(point), _icmp(point, name), _names(point)) if wanted else ((), (), ())
     return [
         Scanned(
