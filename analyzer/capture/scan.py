@@ -28,6 +28,7 @@ from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcPiece
 from analyzer.records.names import NameClaim
 from analyzer.settings import Limits, Scope
+from analyzer.system.objects import is_url
 
 _LISTED = 20
 """Servers and ports of TLS that was not kept."""
@@ -255,7 +256,7 @@ def _capture(part: Part) -> Capture:
     piece, walk = part.piece, part.walk
     return Capture(
         ordinal=piece.ordinal,
-        path=piece.path if piece.path == STDIN else str(Path(piece.path)),
+        path=piece.path if piece.path == STDIN or is_url(piece.path) else str(Path(piece.path)),
         name=piece.name,
         format=walk.format + (f"+{part.compression}" if part.compression else "") if walk.format else "unknown",
         size=part.size,

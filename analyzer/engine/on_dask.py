@@ -30,7 +30,7 @@ class OnDask:
         if not asks:
             return []
         futures = self.client.map(work, asks, pure=False, retries=_RETRIES)
-        for count, _ in enumerate(as_completed(futures), 1):
+        for count, _ in enumerate(as_completed(futures, loop=self.client.loop), 1):
             if done is not None:
                 done(count, len(asks))
         found: list[Found] = self.client.gather(futures)
