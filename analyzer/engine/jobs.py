@@ -17,8 +17,10 @@ from typing import BinaryIO
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from analyzer.capture.open import on_disk
+from analyzer.capture.containers import HEAD_SIZE
+from analyzer.capture.open import on_disk, packing_of
 from analyzer.capture.point import Piece
 from analyzer.capture.points import scan_all
 from analyzer.capture.reels import Missing, Reeled, reeled, trailer, with_counts
@@ -128,22 +130,39 @@ def digest(*parts: object) -> str:
     return made.hexdigest()[:40]
 
 
-def input_digest(path: str) -> str:
-    """Of an input without reading all of it: size, time, first and last bytes; of an object in a store, what the store tells. `InputError`: there is none."""
+class Input(Struct, frozen=True, gc=False):
+    """An input as it is told from others without reading all of it; ``packed``: it is compressed, or lies in an archive."""
+
+    digest: str
+    packed: bool
+
+
+def told_input(path: str) -> Input:
+    """An input by size, time, first and last bytes; an object in a store by what the store tells. `InputError`: there is none."""
     if is_url(path):
-        return digest(*map(str, told_of(path)))
+        told = told_of(path)
+        folder, _, name = path.rpartition("/")
+        first = Objects(folder).read(name, 0, HEAD_SIZE)
+        return Input(digest(*map(str, told)), packing_of(first) is not None)
     held = Path(on_disk(path))
     try:
-        told = held.stat()
+        size_and_time = held.stat()
         with held.open("rb") as file:
             first = file.read(_EDGE)
-            file.seek(max(told.st_size - _EDGE, 0))
+            file.seek(max(size_and_time.st_size - _EDGE, 0))
             last = file.read(_EDGE)
     except OSError as error:
         msg = f"{path}: {error.strerror or error}"
         raise InputError(msg) from error
     inside = "" if str(held) == path else str(Path(path).relative_to(held))
-    return digest(told.st_size, told.st_mtime_ns, first, last, inside)
+    return Input(digest(size_and_time.st_size, size_and_time.st_mtime_ns, first, last, inside), bool(inside) or packing_of(first) is not None)
+
+
+def scan_name(ask: ScanAsk) -> str:
+    """The name of a reel. What compressed captures may become is shared by all of a run, and matters to no other. `InputError` as for `told_input`."""
+    told = told_input(ask.path)
+    limits = ask.limits if told.packed else replace(ask.limits, packed_bytes=0)
+    return f"scan-{digest(told.digest, limits, ask.scope, tuple(sorted(set(ask.force))))}.reel"
 
 
 def scan(ask: ScanAsk) -> Told:
@@ -151,8 +170,7 @@ def scan(ask: ScanAsk) -> Told:
     began = monotonic()
     store = Objects(ask.store)
     try:
-        force = tuple(sorted(set(ask.force)))
-        name = f"scan-{digest(input_digest(ask.path), ask.limits, ask.scope, force)}.reel"
+        name = scan_name(ask)
         known = store.size(name)
         if known:
             return Told(name, found=True)
@@ -162,7 +180,7 @@ def scan(ask: ScanAsk) -> Told:
                 file.seek(at)
                 return file.read(size)
 
-            made = with_counts(reeled(ask.path, ask.limits, ask.scope, file, force), ask.limits, ask.scope, read)
+            made = with_counts(reeled(ask.path, ask.limits, ask.scope, file, ask.force), ask.limits, ask.scope, read)
             file.seek(0, 2)
             file.write(trailer(made))
             store.fill(name, lambda whole: _copy(file, whole))

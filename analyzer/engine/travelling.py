@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from time import time_ns
 from typing import TypeVar
 
@@ -65,8 +66,10 @@ class Travels:
         self._reels: list[str] = []
 
     def scanned(self, found: Expanded) -> list[Scanned]:
-        """Stages *scan*, *points* and *rest*: what each capture gave. `InputError` and `UsageError` as for reading them here."""
-        paths = [one.path for one in found.inputs]
+        """Stages *scan*, *points* and *rest*: what each capture gave, in the order of their names, whatever order they came in, so that ids do not depend on
+        it. `InputError` and `UsageError` as for reading them here."""
+        inputs = sorted(found.inputs, key=lambda one: Path(one.path).parts)
+        paths = [one.path for one in inputs]
         for path in paths:
             if is_pipe(path):
                 msg = f"{path} can be read only once, by one process: leave --scheduler out, or give a file"
@@ -83,7 +86,7 @@ class Travels:
             if round_ == _ROUNDS:  # what still changes is read as it lies
                 for one in todo:
                     names[one] = ""
-            ask = PointsAsk(tuple((path, item.name, reel) for path, item, reel in zip(paths, found.inputs, names, strict=True)), limits, self.scope, self.place)
+            ask = PointsAsk(tuple((path, item.name, reel) for path, item, reel in zip(paths, inputs, names, strict=True)), limits, self.scope, self.place)
             told = self._run("points", points, [ask])[0]
             what = pointed(self.store, told.name)
             if not what.missing:

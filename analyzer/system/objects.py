@@ -43,8 +43,11 @@ class Objects:
         system, path = _system(f"{self.place}/{name}")
         try:
             return int(system.info(path)["size"])
-        except OSError:
+        except FileNotFoundError:
             return None
+        except _failures() as error:
+            msg = f"cannot read {self.place}/{name}: {_why(error)}"
+            raise InputError(msg) from error
 
     def read(self, name: str, at: int, size: int) -> bytes:
         """Bytes of an object; fewer at its end. `InputError`: it is not there."""
@@ -53,8 +56,8 @@ class Objects:
                 return read_at(self._file(name), size, at)
             system, path = _system(f"{self.place}/{name}")
             return bytes(system.cat_file(path, start=at, end=at + size)) if size > 0 else b""
-        except OSError as error:
-            msg = f"cannot read {self.place}/{name}: {error.strerror or error}"
+        except _failures() as error:
+            msg = f"cannot read {self.place}/{name}: {_why(error)}"
             raise InputError(msg) from error
 
     def write(self, name: str, pieces: list[bytes]) -> None:
@@ -66,8 +69,8 @@ class Objects:
         system, path = _system(f"{self.place}/{name}")
         try:
             system.pipe_file(path, b"".join(pieces))
-        except OSError as error:
-            msg = f"cannot write {self.place}/{name}: {error.strerror or error}"
+        except _failures() as error:
+            msg = f"cannot write {self.place}/{name}: {_why(error)}"
             raise OutputError(msg) from error
 
     def fill(self, name: str, work: "Callable[[BinaryIO], None]") -> None:
@@ -87,8 +90,8 @@ class Objects:
                 with system.open(path, "wb") as to:
                     while piece := file.read(_BLOCK):
                         to.write(piece)
-            except OSError as error:
-                msg = f"cannot write {self.place}/{name}: {error.strerror or error}"
+            except _failures() as error:
+                msg = f"cannot write {self.place}/{name}: {_why(error)}"
                 raise OutputError(msg) from error
 
     def close(self) -> None:
@@ -111,8 +114,8 @@ def open_object(url: str) -> BinaryIO:
     system, path = _system(url)
     try:
         return cast("BinaryIO", system.open(path, "rb", block_size=_BLOCK, cache_type="readahead"))
-    except OSError as error:
-        msg = f"{url}: {error.strerror or error}"
+    except _failures() as error:
+        msg = f"{url}: {_why(error)}"
         raise InputError(msg) from error
 
 
@@ -121,8 +124,8 @@ def told_of(url: str) -> tuple[object, ...]:
     system, path = _system(url)
     try:
         found: dict[str, Any] = system.info(path)
-    except OSError as error:
-        msg = f"{url}: {error.strerror or error}"
+    except _failures() as error:
+        msg = f"{url}: {_why(error)}"
         raise InputError(msg) from error
     return (found.get("size"), *(str(found[name]) for name in ("ETag", "etag", "mtime", "LastModified", "created") if name in found))
 
@@ -135,8 +138,8 @@ def objects_at(url: str) -> Iterator[str]:
             found = system.glob(path)
         else:
             found = system.find(path)
-    except OSError as error:
-        msg = f"{url}: {error.strerror or error}"
+    except _failures() as error:
+        msg = f"{url}: {_why(error)}"
         raise InputError(msg) from error
     for one in sorted(str(name) for name in found):
         yield str(system.unstrip_protocol(one))
@@ -155,6 +158,18 @@ def _system(url: str) -> tuple[Any, str]:
         msg = f"{url} cannot be read here ({error})"
         raise UsageError(msg) from error
     return system, str(path)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What a store raises: its own client's exceptions, too, where that is loaded."""
+    import sys
+
+    own = [(module, name) for module, name in (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError")) if module in sys.modules]
+    return (OSError, *(getattr(sys.modules[module], name) for module, name in own))
+
+
+def _why(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)
 
 
 def _options(url: str) -> dict[str, Any]:
