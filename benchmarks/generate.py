@@ -10,7 +10,10 @@ import hashlib
 import re
 import struct
 import sys
+import uuid
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 
 from analyzer.capture.containers import rows
@@ -19,6 +22,8 @@ from analyzer.capture.window import Walk
 from analyzer.settings import Limits
 
 _TOKEN = re.compile(rb"(?:Negotiate|NTLM|Kerberos) ([A-Za-z0-9+/]{40,}=*)")
+_GUID = re.compile(rb"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
+"""MessageID, ShellId, CommandId and their kin, in clear text."""
 _SEALED = b"application/octet-stream\r\n"
 _LINKS = {1: 14, 113: 16, 276: 20}
 _EPHEMERAL = 32768
@@ -29,9 +34,10 @@ def copies(sample: Path, count: int, *, same_contents: bool = False) -> Iterator
 
     ``same_contents``: only addresses and sequence numbers differ, so keys still fit."""
     found = _frames(sample)
+    named = {} if same_contents else _identifiers(found)
     for copy in range(count):
         salt = hashlib.sha256(str(copy).encode()).digest()
-        for link, ts_ns, frame in found:
+        for place_of, (link, ts_ns, frame) in enumerate(found):
             data, at = bytearray(frame), _LINKS[link]
             if _is_tcp(frame, at):
                 for place in (at + 12, at + 16):  # 10.a.b.c becomes another network for each copy
@@ -39,6 +45,8 @@ def copies(sample: Path, count: int, *, same_contents: bool = False) -> Iterator
                     data[place + 2] = (data[place + 2] + copy) & 0xFF
                 _with_other_numbers(data, at + 4 * (frame[at] & 15), copy)
                 _with_other_contents(data, frame, b"" if same_contents else salt)
+                for begin, cut, text in () if same_contents else named.get(place_of, ()):
+                    data[begin : begin + cut.stop - cut.start] = _other_guid(text, salt)[cut]
             yield link, ts_ns + copy * 50_000_000, bytes(data)
 
 
@@ -74,6 +82,7 @@ def _frames(sample: Path) -> list[tuple[int, int, bytes]]:
     source = opened(str(sample))
     found = [(row.link, row.ts_ns, bytes(row.buffer[row.at : row.at + row.size])) for row in rows(source.fill, Limits(), Walk())]
     source.raw.close()
+    found.sort(key=lambda row: row[1])  # of two interfaces, each in its own order: a reader of times alone would take answers for earlier than questions
     return found
 
 
@@ -92,6 +101,38 @@ def _with_other_contents(data: bytearray, frame: bytes, salt: bytes) -> None:
     if sealed >= 0:
         begin = sealed + len(_SEALED) + 4 + 16 + 8
         data[begin : begin + 8] = salt[:8]
+
+
+def _identifiers(frames: list[tuple[int, int, bytes]]) -> dict[int, list[tuple[int, slice, bytes]]]:
+    """Identifiers in clear text by the place of a frame: (where in it, which part of the identifier, the whole of it). Legs cut them at different places."""
+    streams: dict[bytes, dict[int, tuple[int, int, bytes]]] = {}
+    for place, (link, _, frame) in enumerate(frames):
+        at = _LINKS[link]
+        if not _is_tcp(frame, at):
+            continue
+        tcp = at + 4 * (frame[at] & 15)
+        begin = tcp + 4 * (frame[tcp + 12] >> 4)
+        payload = frame[begin : at + int.from_bytes(frame[at + 2 : at + 4], "big")]
+        if payload:
+            stream = streams.setdefault(frame[at + 12 : at + 20] + frame[tcp : tcp + 4], {})
+            stream.setdefault(int.from_bytes(frame[tcp + 4 : tcp + 8], "big"), (place, begin, payload))
+    found: dict[int, list[tuple[int, slice, bytes]]] = {}
+    for stream in streams.values():
+        pieces = [stream[number] for number in sorted(stream)]
+        ends = list(accumulate(len(payload) for _, _, payload in pieces))
+        for match in _GUID.finditer(b"".join(payload for _, _, payload in pieces)):
+            for index in range(bisect_right(ends, match.start()), bisect_left(ends, match.end()) + 1):
+                place, begin, payload = pieces[index]
+                first = ends[index] - len(payload)
+                cut = slice(max(first - match.start(), 0), min(ends[index], match.end()) - match.start())
+                found.setdefault(place, []).append((begin + match.start() + cut.start - first, cut, match[0]))
+    return found
+
+
+def _other_guid(text: bytes, salt: bytes) -> bytes:
+    """The same one for the same one, in either case of letters, whichever leg it is met on."""
+    made = str(uuid.UUID(bytes=hashlib.sha256(text.lower() + salt).digest()[:16], version=4)).encode()
+    return made.upper() if text.upper() == text else made
 
 
 def _random_part(token: bytearray) -> int:

@@ -9,7 +9,7 @@ import pytest
 import analyzer
 from analyzer.capture.scan import scan
 from analyzer.settings import Limits, Scope
-from benchmarks import bench, installed, profile, traffic
+from benchmarks import bench, floor, installed, page, profile, rows, traffic
 from benchmarks.measure import Cost, paired
 
 
@@ -33,9 +33,50 @@ def test_containers_hold_the_same(made: dict[str, Path]) -> None:
 
 
 def test_the_keys_of_sealed_traffic_fit(made: dict[str, Path]) -> None:
-    case = analyzer.analyze(made["winrm"], secrets=traffic.SEALED.with_name("secrets.toml"))
+    case = analyzer.analyze(made["winrm"], secrets=made["secrets"])
     assert len(case.evidence.connections) >= 3
-    assert all(message.opened for message in case.evidence.messages.values() if message.protection.value == "sealed")
+    sealed = [message for message in case.evidence.messages.values() if message.protection.value == "sealed"]
+    assert sealed
+    assert all(message.opened for message in sealed)
+    assert case.findings.empty
+    sizes = floor.bodies(str(made["winrm"]))
+    assert sorted(sizes) == sorted(message.size for message in sealed)
+    assert 0 < floor.floor(sizes) < 5
+
+
+@pytest.mark.parametrize("name", ["winrm", "clear", "giant"])
+def test_no_two_sessions_are_alike(name: str, made: dict[str, Path]) -> None:
+    case = analyzer.analyze(made[name], secrets=made["secrets"])
+    identifiers = [message.message_id for message in case.evidence.messages.values() if message.message_id]
+    assert len(identifiers) > 50
+    assert len(set(identifiers)) == len(identifiers)
+    connections = case.connections
+    assert len(case.shells) == len(connections) == case.commands["text"].nunique()
+    assert case.issues.empty
+
+
+def test_both_legs_of_a_copy_hold_the_same_identifiers(made: dict[str, Path]) -> None:
+    case = analyzer.analyze(made["plain"])
+    assert len(case.hops) > 50
+    of = {message.exchange: message.message_id for message in case.evidence.messages.values() if message.from_client}
+    assert all(of.get(hop.near) == of.get(hop.far) for hop in case.evidence.hops)
+    assert len(set(of.values())) * 2 >= len(case.hops) * 0.9
+
+
+def test_what_sweeps_and_what_browses(made: dict[str, Path]) -> None:
+    assert len(analyzer.analyze(made["scanner"]).connections) > 20
+    web = analyzer.analyze(made["web"])
+    assert not web.evidence.winrm
+    assert len(analyzer.analyze(made["short"]).connections) == 300
+
+
+def test_a_ring_of_files_holds_the_same_packets(tmp_path: Path) -> None:
+    size = 300_000
+    files = traffic.rotated(tmp_path / "ring", traffic.with_clear(size), 10, size)
+    assert len(files) == 10
+    whole = tmp_path / "whole.pcap"
+    traffic.write(whole, traffic.with_clear(size))
+    assert b"".join(path.read_bytes()[24:] for path in files) == whole.read_bytes()[24:]
 
 
 def test_small_frames_are_small(made: dict[str, Path]) -> None:
@@ -53,17 +94,17 @@ def test_commands_take_turns_and_failures_are_told() -> None:
 
 def test_the_page_has_every_table() -> None:
     cost = Cost(1.0, 2.0, 30.0)
-    rows = [bench._row("whole analysis", 2.0, 1.4, 1.9), bench._row("peak memory", 64, 48, 70.0, " MiB")]
-    grown = [("gigabytes", [(1.0, cost), (2.0, Cost(1, 3, 30)), (10.0, Cost(10, 11, 30))])]
-    page = bench._page("installed by pip", rows, [("mixed", "cat", cost)], [("winrm, opened", cost)], grown)
-    assert "| whole analysis | 2 | 1.4 | 1.9 | yes |" in page
-    assert "| peak memory | 64 MiB | 48 MiB | 70 MiB | missed |" in page
-    assert "factor 0.99" in page
-    assert ". Installed by pip." in page
-    assert "| mixed | 0.2 |  |\n| winrm | 0.1 | 5.0 |" in bench._stages([("mixed", {"start": "0.2"}), ("winrm", {"start": "0.1", "open": "5.0"})])
-    text = bench._between("before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n", page)
+    lines = [rows.row("whole analysis", 2.0, 1.4, 1.9), rows.row("peak memory", 64, 48, 70.0, " MiB")]
+    grown = [rows.Grown("gigabytes", [(1.0, cost), (2.0, Cost(1, 3, 30)), (10.0, Cost(10, 11, 30))])]
+    made = page.page("installed by pip", lines, [("mixed", "cat", cost)], [("winrm, opened", cost)], grown)
+    assert "| whole analysis | 2 | 1.4 | 1.9 | yes |" in made
+    assert "| peak memory | 64 MiB | 48 MiB | 70 MiB | missed |" in made
+    assert "factor 0.99" in made
+    assert ". Installed by pip." in made
+    assert "| mixed | 0.2 |  |\n| winrm | 0.1 | 5.0 |" in page.stages([("mixed", {"start": "0.2"}), ("winrm", {"start": "0.1", "open": "5.0"})])
+    text = page.between("before\n<!-- bench: begin -->\nold\n<!-- bench: end -->\nafter\n", made)
     assert text.startswith("before\n") and text.endswith("<!-- bench: end -->\nafter\n") and "old" not in text  # noqa: PT018
-    assert bench.chart([("winrm-analyzer analyze", 0.9), ("tshark", 28.0)]).count("<rect") == 2
+    assert page.chart([("winrm-analyzer analyze", 0.9), ("tshark", 28.0)]).count("<rect") == 2
 
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -74,16 +115,16 @@ START = 0.3
 @pytest.mark.parametrize("noise", [-0.004, 0.0, 0.004])
 def test_linear_growth_is_linear_whatever_the_start_costs(each: float, noise: float) -> None:
     costs = [(float(size), START + each * size + (noise if place % 2 else -noise)) for place, size in enumerate(SIZES)]
-    assert bench.growth_factor(costs) <= bench.LINEAR
+    assert rows.growth_factor(costs) <= rows.LINEAR
 
 
 @pytest.mark.parametrize("last", [0.5, 1.0, 10.0, 100.0])
 def test_quadratic_growth_is_not_linear(last: float) -> None:
     """A start of 0.3 s hides nothing of what the last step costs."""
     costs = [(float(size), START + last * (size / SIZES[-1]) ** 2) for size in SIZES]
-    assert bench.growth_factor(costs) > bench.LINEAR
+    assert rows.growth_factor(costs) > rows.LINEAR
     gigabytes = [(size, START + last / 2 * size**2) for size in (0.25, 0.5, 1.0)]
-    assert bench.growth_factor(gigabytes) > bench.LINEAR
+    assert rows.growth_factor(gigabytes) > rows.LINEAR
 
 
 def test_what_is_measured_may_write_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
