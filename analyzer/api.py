@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analyzer.case.analyzed import About
     from analyzer.case.hub import HubCase
     from analyzer.case.rereading import Origin
+    from analyzer.engine.travelling import Jobs
     from analyzer.rules.catalogue import Rule
 
     Progress: TypeAlias = Callable[[str, int, int], None]
@@ -75,8 +76,8 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     ``bounds``: limits as the command line has them (``connections=100000``).
     ``tls_ports``: TLS on these is taken for WinRM over HTTPS, as on 5986.
     ``mask``: ``strict`` shows of command lines only the names of programs.
-    ``scheduler``: who runs the jobs that scan captures and read connections: ``serial``, ``processes``, or the address of a scheduler of Dask; ``client``: that of
-    dask.distributed. ``jobs``: the folder or object store in which jobs leave what they find; what lies there is not done again.
+    ``scheduler``: who runs the jobs that scan captures and read connections: ``serial``, ``processes``, or the address of a scheduler of Dask; ``client``: one
+    of dask.distributed. ``jobs``: the folder or object store in which jobs leave what they find; what lies there is not done again.
     Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
     """
     paths = [os.fspath(one) for one in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
@@ -131,10 +132,10 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     return Case(finished.result, finished.sources.fetch, about | {"began_ns": began, "ended_ns": time.time_ns()}, hide, finished.texts)
 
 
-def _jobs(scheduler: str | None, client: object, store: Input | None) -> object:
+def _jobs(scheduler: str | None, client: object, store: Input | None) -> Jobs:
     """Who runs the jobs of a run, and where they leave what they find. `UsageError`: both a scheduler and a client, or one that is not known."""
     from analyzer.engine.schedulers import Scheduler, scheduler_of
-    from analyzer.engine.travelling import Jobs
+    from analyzer.engine.travelling import Jobs as Made
 
     if scheduler is not None and client is not None:
         msg = "give a scheduler or a client, not both"
@@ -144,8 +145,8 @@ def _jobs(scheduler: str | None, client: object, store: Input | None) -> object:
     else:
         from analyzer.engine.on_dask import OnDask
 
-        chosen = OnDask(client)  # type: ignore[arg-type]  whatever has map and gather
-    return Jobs(chosen, "" if store is None else os.fspath(store))
+        chosen = OnDask(client)
+    return Made(chosen, "" if store is None else os.fspath(store))
 
 
 def _origin(paths: Sequence[str]) -> Origin:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from analyzer.capture.identity import Watch, Watched
 from analyzer.errors import InputError
 from analyzer.settings import Limits
-from analyzer.system.objects import is_url, open_object
+from analyzer.system.files import is_url
 
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
@@ -241,6 +241,8 @@ def _file(path: str, limits: Limits) -> Opened:
 
 def _object(url: str, limits: Limits) -> Opened:
     """An object of a store, which is read once, from its beginning to its end."""
+    from analyzer.system.objects import open_object
+
     return _seekable(open_object(url), url, limits)
 
 

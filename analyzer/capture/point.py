@@ -3,7 +3,7 @@
 import os
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from msgspec import Struct, field
 
@@ -11,11 +11,13 @@ from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen, description
 from analyzer.capture.open import STDIN, Opened, TooLargeError, UnpackError, is_pipe, on_disk, opened
-from analyzer.capture.reels import DoubtError, Missing, Reeled, earlier, packets
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
 from analyzer.records.capture import Flow, Identity
 from analyzer.settings import Limits, Scope
+
+if TYPE_CHECKING:
+    from analyzer.capture.reels import Reeled
 
 Progress = Callable[[str, int, int], None]
 Problem = tuple[str, str, int | None]
@@ -31,7 +33,7 @@ class Piece(NamedTuple):
     path: str
     ordinal: int
     name: str
-    reeled: Reeled | None = None
+    reeled: "Reeled | None" = None
 
 
 class Spool:
@@ -221,8 +223,10 @@ class Point(Struct):
             kernel.next_file(self.packets, in_place=in_place)
         return kernel
 
-    def _replayed(self, piece: Piece, reeled: Reeled) -> bool:
+    def _replayed(self, piece: Piece, reeled: "Reeled") -> bool:
         """The reel was read in place of the file; False where it does not tell enough."""
+        from analyzer.capture.reels import DoubtError, Missing, earlier, packets
+
         reel, read, missing = reeled
         try:
             backwards = earlier(reel, self.last_ns)

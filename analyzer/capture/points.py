@@ -30,10 +30,9 @@ from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen
 from analyzer.capture.open import UnpackError, is_pipe, opened
 from analyzer.capture.point import Piece, Point, Progress, Spool
-from analyzer.capture.reels import HEAD_BYTES
 from analyzer.capture.scan import Scanned, described, first_reading, read_again, to_keep
 from analyzer.capture.slow import SlowPath
-from analyzer.capture.window import Row, Walk
+from analyzer.capture.window import HEAD_BYTES, Row, Walk
 from analyzer.errors import InputError
 from analyzer.records.capture import Capture
 from analyzer.records.issues import Issue

@@ -23,13 +23,11 @@ from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen
 from analyzer.capture.open import Opened, TooLargeError, UnpackError, on_disk, opened
 from analyzer.capture.slow import SlowPath
-from analyzer.capture.window import Walk
+from analyzer.capture.window import HEAD_BYTES, Walk
 from analyzer.errors import InputError
 from analyzer.records.capture import Identity
 from analyzer.settings import Limits, Scope
 
-HEAD_BYTES = 1 << 16
-"""Bytes of a file's beginning that tell which file it goes on with (`analyzer.capture.points`)."""
 _MAGIC = b"WINRMRL1"
 _TRAILER = 8 + len(_MAGIC)
 _LEVEL = 1
@@ -169,9 +167,7 @@ def reeled(path: str, limits: Limits, scope: Scope, out: BinaryIO, force: Sequen
         source.raw.close()
 
 
-def _reeled(  # noqa: PLR0913, PLR0917  one call
-    path: str, source: Opened, limits: Limits, scope: Scope, out: BinaryIO, force: tuple[int, ...], seen: Callable[[int, int], None] | None
-) -> Reel:
+def _reeled(path: str, source: Opened, limits: Limits, scope: Scope, out: BinaryIO, force: tuple[int, ...], seen: Callable[[int, int], None] | None) -> Reel:
     kernel = chosen()(0, limits, SlowPath(limits), _nowhere, in_place=True, all_http=scope.all_http, force=frozenset(force))
     kernel.narrow(scope)
     kernel.know(scope.client_randoms)

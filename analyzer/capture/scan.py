@@ -28,7 +28,7 @@ from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcPiece
 from analyzer.records.names import NameClaim
 from analyzer.settings import Limits, Scope
-from analyzer.system.objects import is_url
+from analyzer.system.files import is_url
 
 _LISTED = 20
 """Servers and ports of TLS that was not kept."""

@@ -20,8 +20,7 @@ from analyzer.capture.open import STDIN, ZIP_MAGIC, members, packing_of
 from analyzer.errors import InputError
 from analyzer.records.issues import Issue
 from analyzer.settings import Limits
-from analyzer.system.files import reachable
-from analyzer.system.objects import is_url, objects_at
+from analyzer.system.files import is_url, reachable
 
 _SHOWN = 3
 _OFFICE = "[Content_Types].xml"
@@ -73,6 +72,8 @@ def _found(given: str, limits: Limits) -> Iterator[str | _Other]:
         yield STDIN
         return
     if is_url(given):
+        from analyzer.system.objects import objects_at
+
         yield from objects_at(given)
         return
     path = Path(given)

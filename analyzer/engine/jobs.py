@@ -34,7 +34,8 @@ from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcPiece
 from analyzer.records.names import NameClaim
 from analyzer.settings import Limits, Scope
-from analyzer.system.objects import Objects, is_url, told_of
+from analyzer.system.files import is_url
+from analyzer.system.objects import Objects, told_of
 from analyzer.system.outputs import spool
 from analyzer.version import __version__
 
@@ -197,9 +198,7 @@ def points(ask: PointsAsk) -> Told:
     if store.size(f"{name}.found") is not None:
         return Told(name, found=True)
     missing: list[Missing] = []
-    pieces = [
-        Piece(path, ordinal, shown, _reel(store, reel, missing) if reel else None) for ordinal, (path, shown, reel) in enumerate(ask.captures)
-    ]
+    pieces = [Piece(path, ordinal, shown, _reel(store, reel, missing) if reel else None) for ordinal, (path, shown, reel) in enumerate(ask.captures)]
     scanned = scan_all(pieces, ask.limits, ask.scope)
     held = next((one.spool for one in scanned if one.spool is not None), None)
     spool_size = 0

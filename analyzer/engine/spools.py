@@ -3,6 +3,7 @@
 from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 from analyzer.capture.reels import Reel, read_reel
 from analyzer.engine.sources import Sources
@@ -26,7 +27,7 @@ class _Places:
                 found.append((place, at, size))
             at += size
         found += reel.pieces
-        if any(one[0] > other[0] for one, other in zip(found, found[1:], strict=False)):
+        if any(one[0] > other[0] for one, other in pairwise(found)):
             found.sort()
         self.begins = array("q", [one for one, _, _ in found])
         self._ats = array("q", [one for _, one, _ in found])
@@ -51,9 +52,7 @@ class Spools(Sources):
     """As `Sources`, of captures whose reels are ``reels`` (by ordinal; None: the file itself is read), and of the object ``spool`` with payload that lies in no
     file, which has ``spool_size`` bytes. What is stored here (`store`) follows behind those."""
 
-    def __init__(  # noqa: PLR0913, PLR0917  where everything lies
-        self, captures: Sequence[Capture], objects: Objects, reels: Sequence[str | None], spool: str | None, spool_size: int, most: int = 64
-    ) -> None:
+    def __init__(self, captures: Sequence[Capture], objects: Objects, reels: Sequence[str | None], spool: str | None, spool_size: int, most: int = 64) -> None:
         super().__init__(captures, None, most)
         self.captures = tuple(captures)
         self.objects = objects

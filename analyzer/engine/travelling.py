@@ -132,7 +132,9 @@ class Travels:
                 self._progress(phase, count, total)
 
         found = self._scheduler.run(work, asks, done)
-        self._log += [_Line(stage, one.name, "failed" if one.failed else "found" if one.found else "done", one.read_bytes, round(one.seconds, 3)) for one in found]
+        self._log += [
+            _Line(stage, one.name, "failed" if one.failed else "found" if one.found else "done", one.read_bytes, round(one.seconds, 3)) for one in found
+        ]
         lines = "".join(json.dumps({name: getattr(one, name) for name in one.__struct_fields__}) + "\n" for one in self._log)
         self.store.write(self._log_name, [lines.encode()])
         return found

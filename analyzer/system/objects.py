@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from analyzer.errors import InputError, OutputError, UsageError
-from analyzer.system.files import read_at
+from analyzer.system.files import is_url, read_at
 from analyzer.system.outputs import make_folder, new_file, write_file
 
 if TYPE_CHECKING:
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 _BLOCK = 4 << 20
 """Bytes of a store that are asked for at a time."""
 _MOST_OPEN = 64
-
-
-def is_url(place: str) -> bool:
-    """It is no path, but names an object store."""
-    return "://" in place
 
 
 class Objects:
@@ -134,10 +129,7 @@ def objects_at(url: str) -> Iterator[str]:
     """The URLs of the objects that a URL stands for: a pattern, a folder with all that lies below it, or one object; in order of their names."""
     system, path = _system(url)
     try:
-        if any(one in path for one in "*?["):
-            found = system.glob(path)
-        else:
-            found = system.find(path)
+        found = system.glob(path) if any(one in path for one in "*?[") else system.find(path)
     except _failures() as error:
         msg = f"{url}: {_why(error)}"
         raise InputError(msg) from error
@@ -169,7 +161,7 @@ def _failures() -> tuple[type[Exception], ...]:
 
 
 def _why(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)
+    return str(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
 def _options(url: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "system": {"errors"},
     "formats": {"records"},
     "codes": set(),
-    "capture": _FLOOR | {"system.objects"},
+    "capture": _FLOOR | {"system.files", "system.objects"},
     "transport": _FLOOR,
     "http": _FLOOR,
     "proxy": _FLOOR,
@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": {
         *_FLOOR,
         *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "hostlogs", "story"),
-        *("rules", "incidents", "tables", "reports", "system"),
+        *("rules", "incidents", "tables", "reports", "system", "version"),
     },
     "version": set(),
     "compare": {"records", "tables", "reports", "formats.text", "errors"},

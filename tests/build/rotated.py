@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from analyzer.api import Case
 from analyzer.tables.registry import TABLES
 from tests.build.pieces import cuttable, pieces
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
-Cells = dict[str, list[tuple[object, ...]]]
+Cells = dict[str, list[tuple[Any, ...]]]
 
 
 def capture_of(name: str) -> Path:

@@ -3,12 +3,14 @@
 `WINRM_JOBS=all` takes every sample instead of a dozen.
 """
 
+from __future__ import annotations
+
 import json
 import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,6 +24,9 @@ from tests.build.clusters import cluster, know, s3_server
 from tests.build.lost_workers import Losing
 from tests.build.rotated import SAMPLES, all_cells, capture_of, differing, rotated
 
+if TYPE_CHECKING:
+    from distributed import Client
+
 pytest.importorskip("distributed")
 pytest.importorskip("fsspec")
 
@@ -30,7 +35,7 @@ RING = ("px-before-squid-proxyauth", "tls-ended-at-proxy", "evil-winrm-py-sessio
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     with cluster(tmp_path_factory.mktemp("cluster")) as connected:
         yield connected
 
@@ -44,7 +49,7 @@ def _samples() -> list[str]:
     return named if os.environ.get("WINRM_JOBS") == "all" else named[7::24]
 
 
-def test_samples_say_the_same_on_a_cluster(tmp_path: Path, client: Any) -> None:
+def test_samples_say_the_same_on_a_cluster(tmp_path: Path, client: Client) -> None:
     for name in _samples():
         folder = SAMPLES / name
         secrets = folder / "secrets.toml"
@@ -59,7 +64,7 @@ def _counts(store: Path) -> Counter[tuple[str, str]]:
     return Counter((line["job"], line["state"]) for line in lines)
 
 
-def test_a_worker_that_is_killed_in_each_stage_changes_nothing(tmp_path: Path, client: Any) -> None:
+def test_a_worker_that_is_killed_in_each_stage_changes_nothing(tmp_path: Path, client: Client) -> None:
     from analyzer.engine.on_dask import OnDask
 
     files = sorted(rotated(RING, 5, tmp_path / "ring"))
@@ -69,7 +74,7 @@ def test_a_worker_that_is_killed_in_each_stage_changes_nothing(tmp_path: Path, c
         marks.mkdir()
         scheduler = Losing(OnDask(client), marks, moment, ("scan", "points", "talked"))
         finished = run([str(path) for path in files], Limits(), Scope(), jobs=Jobs(scheduler, str(store)))
-        case = Case(finished.result, finished.sources.fetch, {}, texts=finished.texts)  # type: ignore[arg-type]
+        case = Case(finished.result, finished.sources.fetch, {}, texts=finished.texts)
         assert {path.name.partition("-")[0] for path in marks.iterdir()} == {"scan", "points", "talked"}
         assert [name for name in ("connections", "exchanges", "messages", "commands", "findings", "issues") if plain[name] != case.cells(name)] == []
         counts = _counts(store)
@@ -80,18 +85,18 @@ def test_a_worker_that_is_killed_in_each_stage_changes_nothing(tmp_path: Path, c
             assert counts["talk", "found"] == 1
 
 
-def test_an_address_is_enough(tmp_path: Path, client: Any) -> None:
+def test_an_address_is_enough(tmp_path: Path, client: Client) -> None:
     path = capture_of("evil-winrm-py-session")
     case = analyzer.analyze(path, scheduler=client.scheduler.address, jobs=tmp_path)
     assert not differing(all_cells(analyzer.analyze(path)), all_cells(case))
 
 
-def test_a_cluster_needs_a_place_that_all_reach(client: Any) -> None:
+def test_a_cluster_needs_a_place_that_all_reach(client: Client) -> None:
     with pytest.raises(UsageError, match="--jobs"):
         analyzer.analyze(capture_of("https-direct"), client=client)
 
 
-def test_captures_and_jobs_in_an_object_store(tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_captures_and_jobs_in_an_object_store(tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     fsspec = pytest.importorskip("fsspec")
     pytest.importorskip("s3fs")
     pytest.importorskip("moto")

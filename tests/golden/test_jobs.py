@@ -7,14 +7,16 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 import analyzer
 from analyzer.case.analyzed import Case
+from analyzer.engine import forks
 from analyzer.engine.local import run
 from analyzer.engine.schedulers import Processes, Serial
 from analyzer.engine.travelling import Jobs
@@ -33,6 +35,8 @@ RING = (
     "direct-ansible-copy-fetch-healthy",
     "tls12-direct-healthy",
 )
+Ask = TypeVar("Ask")
+Found = TypeVar("Found")
 SUFFIXES = (".pcap", ".pcapng", ".gz", ".zst", ".etl", ".cap")
 
 
@@ -100,14 +104,14 @@ def test_what_had_finished_is_not_done_again(tmp_path: Path, ring: list[Path]) -
 
 
 def test_a_run_that_was_broken_off_goes_on_where_it_was(tmp_path: Path, ring: list[Path]) -> None:
-    class Ended(Exception):
+    class EndedError(Exception):
         pass
 
     def progress(phase: str, done: int, _: int) -> None:
         if phase == "captures" and done == 120:
-            raise Ended
+            raise EndedError
 
-    with pytest.raises(Ended):
+    with pytest.raises(EndedError):
         analyzer.analyze(ring, scheduler="serial", jobs=tmp_path, progress=progress)
     assert not differing(_plain(tuple(ring)), all_cells(analyzer.analyze(ring, scheduler="serial", jobs=tmp_path)))
     counts = _counts(tmp_path)
@@ -151,7 +155,7 @@ def test_a_process_that_is_killed_changes_nothing(tmp_path: Path, ring: list[Pat
     scheduler = Losing(_ForkedAlways(), marks, moment, (stage,))
     finished = run([str(path) for path in files], Limits(), Scope(), jobs=Jobs(scheduler, str(store)))
     assert list(marks.iterdir()), "no process was killed"
-    case = Case(finished.result, finished.sources.fetch, {}, texts=finished.texts)  # type: ignore[arg-type]
+    case = Case(finished.result, finished.sources.fetch, {}, texts=finished.texts)
     plain = _plain(tuple(files))
     assert [name for name in ("connections", "exchanges", "messages", "commands", "findings") if plain[name] != case.cells(name)] == []
 
@@ -159,15 +163,15 @@ def test_a_process_that_is_killed_changes_nothing(tmp_path: Path, ring: list[Pat
 class _ForkedAlways(Processes):
     """Every job in a copy of this process, whatever this one has running."""
 
-    def run(self, work, asks, done=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ANN202
-        from analyzer.engine import forks
-
+    def run(self, work: Callable[[Ask], Found], asks: Sequence[Ask], done: Callable[[int, int], None] | None = None) -> list[Found]:
         children = [(ask, forks._forked(work, [ask])) for ask in asks]
-        found = []
+        found: list[Found] = []
         for ask, child in children:
-            results = forks._results(child)
+            results: list[Found] | None = forks._results(child)
             found.append(results[0] if results is not None else work(ask))
             forks._ended(child)
+            if done is not None:
+                done(len(found), len(asks))
         return found
 
 
