@@ -32,7 +32,7 @@ def with_sigma(evidence: Evidence, folders: Sequence[str], limits: Limits, budge
     from analyzer.sigma.hits import hits
 
     bounds = Bounds(limits.sigma_hits, limits.searched_characters, budget.over(TELLING), budget.told())
-    found = hits(folders, evidence.commands, evidence.shells, evidence.forwarding.events, evidence.operations, bounds)
+    found = hits(folders, evidence.commands, evidence.forwarding.events, evidence.operations, bounds)
     return replace(evidence, sigma_hits=found.hits, sigma_event_hits=found.events, issues=(*evidence.issues, *found.issues))
 
 
@@ -44,5 +44,5 @@ def sighted(evidence: Evidence, asked: Mapping[str, Sequence[Detection]], limits
     from analyzer.sigma.sightings import sightings
 
     bounds = Bounds(limits.sightings, limits.searched_characters, budget.over(TELLING), budget.told())
-    found = sightings(asked, evidence.commands, evidence.shells, bounds)
+    found = sightings(asked, evidence.commands, bounds)
     return replace(evidence, sightings=(*evidence.sightings, *found.sightings), issues=(*evidence.issues, *found.issues))

@@ -71,7 +71,7 @@ def read_holed(reader: Reader, start: int, end: int) -> Holed:
     """The bytes [start, end) of a stream with the gaps in it."""
     pieces, at = [], start
     while at < end:
-        data = b"".join(reader.pieces(at, end, stop_at_gap=True))
+        data = reader.read(at, end)
         if not data:
             place = reader.next_data(at)
             stop = end if place is None or not at < place < end else place

@@ -6,10 +6,12 @@ or answer would not be seen. Two messages of the other side tell otherwise: a se
 """
 
 import re
+from array import array
 from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
 from analyzer.formats.reader import Reader
+from analyzer.records.arrays import Ints
 
 FINAL = re.compile(rb"HTTP/1\.[01] (?:101|[2-5]\d\d)[ \r\n]")
 """An answer that is not interim."""
@@ -29,15 +31,20 @@ class Other:
 
     def __init__(self, far: Reader, start: "re.Pattern[bytes]", ahead: int) -> None:
         self._far, self._start, self._ahead = far, start, ahead
-        self._acked: list[int] | None = None
+        self._acked: Ints | None = None
         """Of every segment of the other side, sorted; numbers only, as most bodies are answered when they are whole."""
         self._final: list[int] | None = None
 
+    def acked(self) -> Ints:
+        """What the other side had received at each of its segments, sorted."""
+        if self._acked is None:
+            self._acked = array("q", sorted(acked for acked in self._far.stream.extents.acked if acked >= 0))
+        return self._acked
+
     def inside(self, near: Reader, begin: int, end: int, start: "re.Pattern[bytes]", ahead: int) -> Begun | None:
         """The first message that begins a segment of the body [begin, end) after the other side went on; None where it did not meanwhile."""
-        if self._acked is None:
-            self._acked = sorted(acked for acked in self._far.stream.extents.acked if acked >= 0)
-        if bisect_left(self._acked, begin) == bisect_left(self._acked, end):
+        acked = self.acked()
+        if bisect_left(acked, begin) == bisect_left(acked, end):
             return None
         answered = self._answered(begin, end)
         if answered is None:

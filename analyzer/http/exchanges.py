@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.http.early import FINAL, Other
-from analyzer.http.messages import AHEAD, REQUEST_START, Raw, requests, responses
+from analyzer.http.messages import AHEAD, REQUEST_START, requests, responses
+from analyzer.http.raw import Raw
 from analyzer.records.http import Exchange, Interim, Request, Response
 from analyzer.records.ids import exchange_id, key_capture, key_number, request_id, response_id
 from analyzer.records.issues import Issue
@@ -289,8 +290,7 @@ def _request(walk: _Walk, raw: Raw | None, identity: str) -> Known[Request]:
     method, target, version = raw.head.words
     for name in odd_target(target) if "%" in target else ():
         walk.issues.append(_issue(walk, "http.weird", name, identity, packets[0] if packets else None))
-    headers = tuple(raw.head.headers)
-    return Request(request_id(identity), method, target, version, headers, raw.body, raw.head.at, raw.end_at, first, last, packets)
+    return Request(request_id(identity), method, target, version, raw.head.headers, raw.body, raw.head.at, raw.end_at, first, last, packets)
 
 
 def odd_target(target: str) -> Iterator[str]:
@@ -308,13 +308,11 @@ def _response(walk: _Walk, raw: Raw | None, identity: str) -> Known[Response]:
         return Absent(Why.NOT_CAPTURED, "no response was captured")
     first, last, packets = _place(walk, walk.far, raw)
     version, status, reason = raw.head.words
-    headers = tuple(raw.head.headers)
-    return Response(response_id(identity), int(status), reason, version, headers, raw.body, raw.head.at, raw.end_at, first, last, packets)
+    return Response(response_id(identity), int(status), reason, version, raw.head.headers, raw.body, raw.head.at, raw.end_at, first, last, packets)
 
 
 def _place(walk: _Walk, reader: Reader, raw: Raw) -> tuple[int, int, tuple[int, ...]]:
-    times = reader.times(raw.head.at, raw.end_at) or (walk.connection.first_ns, walk.connection.first_ns)
-    return times[0], times[1], reader.packets(raw.head.at, raw.end_at)
+    return reader.place(raw.head.at, raw.end_at) or (walk.connection.first_ns, walk.connection.first_ns, ())
 
 
 def _interims(walk: _Walk, index: int) -> Iterator[Interim]:

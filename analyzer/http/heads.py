@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from sys import intern
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from analyzer.formats.reader import Hole, Reader, Short, TooLong
 from analyzer.records.http import Header
@@ -21,7 +21,7 @@ _VERSION = re.compile(rb"HTTP/\d\.\d")
 _STATUS = re.compile(rb"(HTTP/\d\.\d) ++(\d{3})(?= |$)")
 _VERSION_SIZE = 8
 _AHEAD = (2048, 16384)
-_REPEATED = 96
+REPEATED = 96
 """Characters of a line that most likely comes again (host, content type, agent): it is taken apart once, and one object serves all."""
 _LINES: dict[str, tuple[str, str]] = {}
 _LIKE_A_START = re.compile(rb"[A-Z]{3,16} |HTTP/\d")
@@ -36,7 +36,7 @@ class Head(Struct):
 
     at: int
     words: tuple[str, str, str]
-    headers: list[Header] = field(default_factory=list)
+    headers: tuple[Header, ...] = ()
     end_at: int = 0
     whole: bool = True
 
@@ -78,26 +78,28 @@ def head(reader: Reader, start_line: StartLine, limits: Limits, problem: Problem
     if words is None:
         reader.at = at
         return None
-    found = Head(start, _words(words))
-    _fields(reader, found, limits, problem)
+    found = Head(start, in_text(words))
+    if not _at_once(reader, found, limits):
+        lines: list[Header] = []
+        _fields(reader, found, lines, limits, problem)
+        found.headers = tuple(lines)
     found.end_at = reader.at
     return found
 
 
-def _words(words: Words) -> tuple[str, str, str]:
-    first, second, third = (intern(word.decode("latin-1")) if len(word) <= _REPEATED else word.decode("latin-1") for word in words)
+def in_text(words: Words) -> tuple[str, str, str]:
+    """A start line's words; those that are likely to come again as one object."""
+    first, second, third = (intern(word.decode("latin-1")) if len(word) <= REPEATED else word.decode("latin-1") for word in words)
     return first, second, third
 
 
-def _fields(reader: Reader, found: Head, limits: Limits, problem: Problem) -> None:
-    if _at_once(reader, found, limits):
-        return
+def _fields(reader: Reader, found: Head, lines: list[Header], limits: Limits, problem: Problem) -> None:
     begin = reader.at
     folded: list[str] = []
     while True:
         at = reader.at
-        if at - begin > limits.head_bytes or len(found.headers) >= limits.headers:
-            _unfold(found, folded)
+        if at - begin > limits.head_bytes or len(lines) >= limits.headers:
+            _unfold(lines, folded)
             problem("http.limit", f"head_bytes={limits.head_bytes} or headers={limits.headers}", at)
             found.whole = False
             return
@@ -105,29 +107,29 @@ def _fields(reader: Reader, found: Head, limits: Limits, problem: Problem) -> No
             line = reader.until(b"\n", limits.head_bytes)
         except (Short, Hole) as error:
             found.whole = False
-            _unfold(found, folded)
+            _unfold(lines, folded)
             if isinstance(error, TooLong):
                 problem("http.limit", f"head_bytes={limits.head_bytes}: a field line is longer", at)
                 return
             problem("http.head-cut", "the header block is not wholly in the capture" if isinstance(error, Hole) else "the header block ends early", at)
             return
         line = line.removesuffix(b"\r")
-        if line[:1] in (b" ", b"\t") and found.headers:  # obs-fold, RFC 9112 section 5.2
+        if line[:1] in (b" ", b"\t") and lines:  # obs-fold, RFC 9112 section 5.2
             if not folded:
                 problem("http.malformed-header", "a folded field line", at)
             folded.append(line.decode("latin-1").strip())
             continue
-        _unfold(found, folded)
+        _unfold(lines, folded)
         if not line:
             return
-        _field(found, line, at, problem)
+        _field(found, lines, line, at, problem)
 
 
-def _unfold(found: Head, folded: list[str]) -> None:
+def _unfold(lines: list[Header], folded: list[str]) -> None:
     """Joins the lines that go on the last field with it, at once: each by itself would copy all of it again."""
     if folded:
-        last = found.headers[-1]
-        found.headers[-1] = Header(last.name, " ".join((last.value, *folded)), last.at)
+        last = lines[-1]
+        lines[-1] = Header(last.name, " ".join((last.value, *folded)), last.at)
         folded.clear()
 
 
@@ -143,24 +145,32 @@ def _at_once(reader: Reader, found: Head, limits: Limits) -> bool:
         return False
     at, headers = reader.at, []
     for line in lines:
-        known = _LINES.get(line)
+        known = field_line(line)
         if known is None:
-            name, colon, value = line.partition(":")
-            if not colon or not name or name[0] in " \t" or name[-1].isspace() or "\n" in line:
-                return False
-            known = intern(name), value.strip(" \t")
-            if len(line) <= _REPEATED:
-                if len(_LINES) >= _MOST_LINES:
-                    _LINES.clear()
-                _LINES[line] = known
-        headers.append(Header(*known, at))
+            return False
+        headers.append(Header(*known, at - found.at))
         at += len(line) + 2
-    found.headers = headers
+    found.headers = tuple(headers)
     reader.at = at + 2
     return True
 
 
-def _field(found: Head, line: bytes, at: int, problem: Problem) -> None:
+def field_line(line: str) -> tuple[str, str] | None:
+    """Name and value of a field line; None for one that is odd."""
+    known = _LINES.get(line)
+    if known is None:
+        name, colon, value = line.partition(":")
+        if not colon or not name or name[0] in " \t" or name[-1].isspace() or "\n" in line:
+            return None
+        known = intern(name), value.strip(" \t")
+        if len(line) <= REPEATED:
+            if len(_LINES) >= _MOST_LINES:
+                _LINES.clear()
+            _LINES[line] = known
+    return known
+
+
+def _field(found: Head, lines: list[Header], line: bytes, at: int, problem: Problem) -> None:
     text = line.decode("latin-1")
     name, colon, value = text.partition(":")
     if not colon or not name:
@@ -168,4 +178,4 @@ def _field(found: Head, line: bytes, at: int, problem: Problem) -> None:
         return
     if name != name.rstrip():
         problem("http.malformed-header", "white space before the colon", at)
-    found.headers.append(Header(name.rstrip(), value.strip(" \t"), at))
+    lines.append(Header(name.rstrip(), value.strip(" \t"), at - found.at))

@@ -160,7 +160,7 @@ def _frames(way: _Way, at: int) -> Iterator[tuple[int, int, Frame]]:
 def _take(way: _Way, opened: Frame, section: list[tuple[str, str]], at: int, end: int) -> None:
     """A field section: a message's head, an interim response, or a trailer."""
     known = way.halves.get(opened.stream)
-    made = [Header(name, value, at) for name, value in section]
+    made = [Header(name, value, at - known.at if known else 0) for name, value in section]
     status = next((header.value for header in made if header.name == ":status"), "")
     if known is None or (known.interims and not known.fields):
         half = known or _Half(at, end, [])
@@ -215,7 +215,7 @@ def _response(connection: Connection, reader: Reader, half: _Half, identity: str
 
 def _fields(half: _Half, pseudo: dict[str, str]) -> tuple[Header, ...]:
     """The field lines; the authority is HTTP/1.1's Host (RFC 9113 section 8.3.1)."""
-    host = [Header("host", pseudo[":authority"], half.at)] if ":authority" in pseudo and not any(one.name == "host" for one in half.fields) else []
+    host = [Header("host", pseudo[":authority"], 0)] if ":authority" in pseudo and not any(one.name == "host" for one in half.fields) else []
     return (*host, *(header for header in half.fields if not header.name.startswith(":")))
 
 
@@ -227,5 +227,4 @@ def _body(reader: Reader, half: _Half) -> Body:
 
 
 def _place(connection: Connection, reader: Reader, half: _Half) -> tuple[int, int, tuple[int, ...]]:
-    times = reader.times(half.at, half.end_at) or (connection.first_ns, connection.first_ns)
-    return times[0], times[1], reader.packets(half.at, half.end_at)
+    return reader.place(half.at, half.end_at) or (connection.first_ns, connection.first_ns, ())

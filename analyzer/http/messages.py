@@ -5,17 +5,18 @@ segment begins, since senders begin messages there, then at any line beginning.
 """
 
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
-
-from msgspec import Struct
 
 from analyzer.formats.reader import Reader
 from analyzer.http.bodies import Read, body, declared_framing, read
 from analyzer.http.early import Other
 from analyzer.http.heads import Head, Problem, head, request_line, status_line
-from analyzer.records.http import Body, Framing, Span
+from analyzer.http.raw import Raw
+from analyzer.http.walk import Ordinary
+from analyzer.records.http import Framing, Span
 from analyzer.settings import Limits
 
 REQUEST_START = re.compile(rb"(?:OPTIONS|GET|HEAD|POST|PUT|DELETE|TRACE|CONNECT|PATCH) [^\r\n]{1,8192} HTTP/1\.[01]\r?\n")
@@ -27,20 +28,16 @@ _LINE_START = re.compile(rb"\n(?:OPTI|GET |HEAD|POST|PUT |DELE|TRAC|CONN|PATC|HT
 """The cheap test before the dear one: a start line may run over several segments."""
 
 
-class Raw(Struct):
-    """A message as read. ``resumed``: the framing had been lost before it. ``cut``: it is not whole."""
-
-    head: Head
-    body: Body
-    end_at: int
-    resumed: bool
-    cut: bool
-
-
 def requests(reader: Reader, limits: Limits, problem: Problem, other: Other | None = None) -> Iterator[Raw]:
     """Every request from the reader's position on. ``other``: what the other side sent, which may come before a body is whole."""
     resumed = not reader.stream.begins
+    ordinary = _ordinary(reader, limits, other, answers=False)
     while reader.at < reader.stream.size:
+        raw = ordinary.message(None)
+        if raw is not None:
+            raw.resumed, resumed = resumed, False
+            yield raw
+            continue
         begin = reader.at
         found = head(reader, request_line, limits, problem)
         if found is None:
@@ -59,6 +56,11 @@ def requests(reader: Reader, limits: Limits, problem: Problem, other: Other | No
         resumed = lost
         if lost and not _resume(reader, REQUEST_START, begin, problem):
             return
+
+
+def _ordinary(reader: Reader, limits: Limits, other: Other | None, *, answers: bool) -> Ordinary:
+    most = limits.start_line_bytes, limits.head_bytes, limits.headers, limits.chunks
+    return Ordinary(reader, status_line if answers else request_line, most, array("q") if other is None else other.acked(), answers=answers)
 
 
 class _Words(NamedTuple):
@@ -102,7 +104,13 @@ def responses(reader: Reader, limits: Limits, problem: Problem, method: Callable
     """Every response, interim ones too. ``method()`` tells the method of the request that the next final response answers, where known; ``other``: what the
     client sent, which may come before a body is whole."""
     resumed = not reader.stream.begins
+    ordinary = _ordinary(reader, limits, other, answers=True)
     while reader.at < reader.stream.size:
+        raw = ordinary.message(method())
+        if raw is not None:
+            raw.resumed, resumed = resumed, False
+            yield raw
+            continue
         begin = reader.at
         found = head(reader, status_line, limits, problem)
         if found is None:

@@ -187,13 +187,12 @@ def _log(evidence: Evidence) -> str:
 
 def _ran(evidence: Evidence) -> Iterator[str]:
     """Who ran how many commands where: the account and server with the most; what was run stands in the transcript, where passwords in it are masked."""
-    servers = {one.id: one.server for one in evidence.shells}
     own = [one for one in evidence.commands if one.state != "refused"]
     if not own:
         return
-    by = Counter((one.asked_as or one.user or "An account that is not visible", servers.get(one.shell) or "") for one in own)
+    by = Counter((one.asked_as or one.user or "An account that is not visible", one.server) for one in own)
     (user, server), number = by.most_common(1)[0]
-    encoded = sum(one.decoded is not None for one in own if (one.asked_as or one.user) == user and (servers.get(one.shell) or "") == server)
+    encoded = sum(one.decoded is not None for one in own if (one.asked_as or one.user) == user and one.server == server)
     where = f" on {server}" if server else ""
     coded = f", {encoded:,} of them encoded" if encoded and number > 1 else " that was encoded" if encoded else ""
     others = len(own) - number

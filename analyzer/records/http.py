@@ -23,7 +23,8 @@ CREDENTIALS = frozenset(
 
 
 class Header(Struct, frozen=True, gc=False):
-    """One field line in the order sent. Texts are the bytes as sent, decoded as Latin-1 (lossless). ``at`` is the stream offset of the line.
+    """One field line in the order sent. Texts are the bytes as sent, decoded as Latin-1 (lossless). ``at`` is the offset of the line in its
+    message, so that one object serves all messages that have it.
 
     A credential does not show itself where a record is printed: of it only the first word is in ``repr``.
     """

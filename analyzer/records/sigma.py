@@ -10,7 +10,8 @@ from analyzer.records.finding import Severity
 class SigmaHit(Struct, frozen=True, gc=False):
     """``rule`` is the rule's id (or its file's name), ``level`` Sigma's word, ``attack`` its ATT&CK technique ids.
 
-    ``command``, ``shell`` and ``capture`` name the command; ``field`` is where the rule found its text: command line, script, decoded layer or input.
+    ``command``, ``shell``, ``server`` and ``capture`` name the command (two servers may have shells and commands of
+    one id, since clients may choose it); ``field`` is where the rule found its text: command line, script, decoded layer or input.
     """
 
     rule: str
@@ -24,6 +25,7 @@ class SigmaHit(Struct, frozen=True, gc=False):
     kind: str
     capture: int
     field: str
+    server: str = ""
 
 
 class SigmaEventHit(Struct, frozen=True, gc=False):
@@ -73,3 +75,4 @@ class Sighting(Struct, frozen=True, gc=False):
     line: str
     packets: tuple[int, ...]
     plain: bool = True
+    server: str = ""

@@ -18,6 +18,7 @@ from analyzer.tables.packets import frame_filter, number_set, numbers_by_capture
 _DETAILED, _LISTED = 3, 12
 """Incidents of the first screen: with what proves them (medium and more severe), and in one line each."""
 _IDS_SHOWN = 4
+_KINDS = {Kind.SOCKS: "proxy"}
 _FEWEST, _AROUND = 12, 40
 """Characters of a packet set: at least so many; so many fewer than the screen is wide."""
 
@@ -29,19 +30,56 @@ def incident_lines(result: Result, width: int, *, products: bool = False) -> Ite
     counts = Counter(one.severity for one in told)
     shown = ", ".join(f"{counts[level]} {level.value}" for level in reversed(Severity) if counts[level])
     yield line(Span("INCIDENTS", "bold"), f"  {shown or 'none'}")
-    detailed = [one for one in told if rank(one.severity) >= rank(Severity.MEDIUM)][:_DETAILED]
+    detailed = _detailed(told)
     ids = {one.id for one in detailed}
     whole = next((one.explained_by if one.explained_by in ids else one.id for one in detailed[:1]), None)
     for one in detailed:
         yield from _incident(result, one, rows[one.findings[0]], width, products=products, whole=one.id == whole)
     rest = [one for one in told if one not in detailed]
-    for one in rest[:_LISTED]:
-        follows = f", probably follows from {one.explained_by}" if one.explained_by else ""
-        yield line("  ", Span(one.id, "bold"), "  ", Span(one.severity.value.upper(), STYLES[one.severity]), f"  {visible(one.title)} ({_ids(one)}{follows})")
-    if len(rest) > _LISTED:
-        yield line(f"  and {len(rest) - _LISTED:,} more")
+    kinds = _alike(rest)
+    for group in kinds[:_LISTED]:
+        yield _listed(result, group)
+    if len(kinds) > _LISTED:
+        yield line(f"  and {sum(map(len, kinds[_LISTED:])):,} more (table incidents)")
     yield from _background(result.incidents, width)
     yield BLANK
+
+
+def _detailed(told: Sequence[Incident]) -> list[Incident]:
+    """Those told at length, in their order: one of each kind first, so that a hundred servers with one fault hide no other fault."""
+    grave = [one for one in told if rank(one.severity) >= rank(Severity.MEDIUM)]
+    firsts = {one.id for one in {one.rule: one for one in reversed(grave)}.values()}
+    chosen = {one.id for one in sorted(grave, key=lambda one: one.id not in firsts)[:_DETAILED]}
+    return [one for one in grave if one.id in chosen]
+
+
+def _alike(rest: Sequence[Incident]) -> list[list[Incident]]:
+    """What differs in where it was found only, together, in the order of the first of each."""
+    groups: dict[tuple[str, Severity, bool], list[Incident]] = {}
+    for one in rest:
+        groups.setdefault((one.rule, one.severity, one.explained_by is None), []).append(one)
+    return list(groups.values())
+
+
+def _listed(result: Result, group: Sequence[Incident]) -> Line:
+    """One line: ``i4..i100  HIGH  Server srv4 accepts unencrypted requests, and 96 more servers (f4..f100)``."""
+    first = group[0]
+    more = f", and {counted(len(group) - 1, *_places(result, group))}" if len(group) > 1 else ""
+    causes = list(dict.fromkeys(one.explained_by for one in group if one.explained_by))
+    follows = f", probably {'follow' if more else 'follows'} from {_several(causes)}" if causes else ""
+    ids, findings = _several([one.id for one in group]), _several([name for one in group for name in one.findings])
+    graveness = Span(first.severity.value.upper(), STYLES[first.severity])
+    return line("  ", Span(ids, "bold"), "  ", graveness, f"  {visible(first.title)}{more} ({findings}{follows})")
+
+
+def _places(result: Result, group: Sequence[Incident]) -> tuple[str, str]:
+    """What the others of a group are, one and several: machines of a kind, each with one incident, or incidents."""
+    parties = {one.party for one in group}
+    kinds = {_KINDS.get(party.kind, party.kind.value) for party in result.evidence.story.parties if party.id in parties}
+    if len(kinds) != 1 or len(parties) != len(group):
+        return "more incident of this kind", "more incidents of this kind"
+    kind = next(iter(kinds))
+    return f"more {kind}", "more proxies" if kind == "proxy" else f"more {kind}s"
 
 
 def _background(incidents: Sequence[Incident], width: int) -> Iterator[Line]:
@@ -83,7 +121,7 @@ def _whom(result: Result, one: Incident) -> str:
     party = next((found for found in result.evidence.story.parties if found.id == one.party), None)
     place = ""
     if party is not None:
-        kind = "proxy" if party.kind in (Kind.PROXY, Kind.SOCKS) else party.kind.value
+        kind = _KINDS.get(party.kind, party.kind.value)
         host = party.listens[0].host if party.listens else next(iter(party.hosts), "")
         place = f"{kind} {named(result.evidence, host)}" + (f" ({party.product})" if party.product else "")
     parts = []
@@ -99,8 +137,13 @@ def _whom(result: Result, one: Incident) -> str:
 
 def _ids(one: Incident) -> str:
     """``f1``, ``f1..f50``."""
-    names = [int(name[1:]) for name in one.findings]
-    if len(names) > 1 and names == list(range(names[0], names[-1] + 1)):
-        return f"f{names[0]}..f{names[-1]}"
-    told = ", ".join(one.findings[:_IDS_SHOWN])
+    return _several(one.findings)
+
+
+def _several(names: Sequence[str]) -> str:
+    """``i4``, ``i4..i50``, ``i4, i6, i7, i9 and 40 more``."""
+    numbers = sorted(int(name[1:]) for name in names)
+    if len(numbers) > 1 and numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{names[0][0]}{numbers[0]}..{names[0][0]}{numbers[-1]}"
+    told = ", ".join(names[:_IDS_SHOWN])
     return f"{told} and {len(names) - _IDS_SHOWN:,} more" if len(names) > _IDS_SHOWN else told

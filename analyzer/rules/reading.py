@@ -2,9 +2,9 @@
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -193,6 +193,25 @@ def after(evidence: Evidence, exchange: Exchange) -> tuple[Exchange, ...]:
     """The exchanges that follow on the same connection."""
     own = evidence.exchanges_of[exchange.connection]
     return own[bisect_right(own, exchange.position, key=position) :]
+
+
+Shells: TypeAlias = Mapping[tuple[str, str], tuple[Shell, ...]]
+"""Shells by server and id."""
+
+
+def shells_by_place(evidence: Evidence) -> Shells:
+    """The shells of each server by id: who makes a shell may choose its id, so that two servers have shells of one id."""
+    found: dict[tuple[str, str], tuple[Shell, ...]] = {}
+    for shell in evidence.shells:
+        place = shell.server, shell.id
+        found[place] = (*found.get(place, ()), shell)
+    return found
+
+
+def shell_of(shells: Shells, command: Command) -> Shell | None:
+    """The shell that a command ran in."""
+    known = shells.get((command.server, command.shell), ())
+    return next((one for one in known if one.kind == command.kind), next(iter(known), None))
 
 
 def command_exchanges(evidence: Evidence, command: Command, shell: Shell) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from analyzer.records.forwarding import ForwardedEvent
 from analyzer.records.issues import Issue
 from analyzer.records.operations import CimOperation
 from analyzer.records.sigma import SigmaEventHit, SigmaHit
-from analyzer.records.wsman import Command, Shell
+from analyzer.records.wsman import Command
 from analyzer.sigma.bounds import EVERYTHING, Bounds
 from analyzer.sigma.conditions import Event
 from analyzer.sigma.events import events
@@ -26,7 +26,6 @@ class Found(NamedTuple):
 def hits(
     folders: Sequence[str],
     commands: Sequence[Command],
-    shells: Iterable[Shell],
     forwarded: Sequence[ForwardedEvent] = (),
     operations: Sequence[CimOperation] = (),
     bounds: Bounds = EVERYTHING,
@@ -41,14 +40,13 @@ def hits(
         issues += [Issue("sigma.unsupported", problem) for problem in found.problems]
         if found.elsewhere:
             issues.append(Issue("sigma.other-source", f"{found.elsewhere} rules of {folder}"))
-    servers = {shell.id: shell.server for shell in shells}
     made: list[SigmaHit] = []
     for place, command in enumerate(commands):
         if bounds.over():
             issues.append(bounds.late(len(commands) - place, "Sigma rules"))
             break
         issues += bounds.longer(command)
-        known = list(events(command, servers.get(command.shell, ""), bounds.characters))
+        known = list(events(command, command.server, bounds.characters))
         for rule in rules:
             event = next((one for one in known if rule.check(one)), None) if rule.source.of_commands else None
             if event is not None:
@@ -126,4 +124,5 @@ def _hit(rule: SigmaRule, command: Command, event: Event) -> SigmaHit:
         kind=command.kind,
         capture=command.capture,
         field=field,
+        server=command.server,
     )

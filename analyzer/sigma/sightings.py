@@ -5,13 +5,13 @@ without them. Long runs of base64 are left out: what they hold is among the deco
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from analyzer.errors import UsageError
 from analyzer.records.issues import Issue
 from analyzer.records.sigma import Detection, Sighting
-from analyzer.records.wsman import Command, Shell, outputs_of
+from analyzer.records.wsman import Command, outputs_of
 from analyzer.sigma.bounds import EVERYTHING, Bounds
 from analyzer.sigma.conditions import Check, condition
 from analyzer.sigma.events import event
@@ -49,11 +49,10 @@ class _Text(NamedTuple):
     packets: Sequence[tuple[int, tuple[int, ...]]]
 
 
-def sightings(asked: Mapping[str, Sequence[Detection]], commands: Sequence[Command], shells: Iterable[Shell], bounds: Bounds = EVERYTHING) -> Seen:
+def sightings(asked: Mapping[str, Sequence[Detection]], commands: Sequence[Command], bounds: Bounds = EVERYTHING) -> Seen:
     """Each detection at most once for each text of a command: the first line that fits. `UsageError`: a detection that is not understood."""
     checks = [_asked(rule, one) for rule, detections in asked.items() for one in detections]
     words = re.compile("|".join(sorted({re.escape(word) for one in checks for word in one.detection.words}, key=len, reverse=True)))
-    servers = {shell.id: shell.server for shell in shells}
     made: list[Sighting] = []
     issues: list[Issue] = []
     for place, command in enumerate(commands):
@@ -62,7 +61,7 @@ def sightings(asked: Mapping[str, Sequence[Detection]], commands: Sequence[Comma
             break
         issues += bounds.longer(command)
         for text in _texts(command, bounds.characters):
-            made += _in_text(command, text, checks, words, servers.get(command.shell, ""))
+            made += _in_text(command, text, checks, words, command.server)
     if len(made) > bounds.most:
         issues.append(Issue("sigma.limit", f"sightings={bounds.most}", repeats=len(made) - bounds.most))
     return Seen(tuple(made[: bounds.most]), tuple(issues))
@@ -116,6 +115,7 @@ def _in_text(command: Command, text: _Text, checks: Sequence[_Asked], words: re.
                         shown,
                         _packets(text, at) or command.packets,
                         form == plain,
+                        command.server,
                     )
 
 

@@ -24,11 +24,12 @@ def _rows(result: Result) -> Iterator[EventRow]:
     evidence = result.evidence
     if not evidence.host_logs.joins:
         return
-    first = {name: tuple(one.packets[:1]) for name, one in evidence.connections.items()}
+    first: dict[str | tuple[str, str], tuple[int, ...]] = {name: tuple(one.packets[:1]) for name, one in evidence.connections.items()}
     first |= {one.id: one.packets[:1] for one in evidence.story.logons}
-    first |= {one.id: one.packets[:1] for one in evidence.shells}
+    first |= {one.id: one.packets[:1] for one in reversed(evidence.shells)}
+    first |= {(one.server, one.id): one.packets[:1] for one in evidence.shells}  # two servers may have shells of one id
     for place, one in enumerate(evidence.host_logs.joins, 1):
-        yield EventRow(place, one, first.get(one.subject or "", ()), evidence.captures)
+        yield EventRow(place, one, first.get((one.address or "", one.subject or ""), first.get(one.subject or "", ())), evidence.captures)
 
 
 def _number(row: EventRow) -> int | None:

@@ -38,8 +38,8 @@ def _entries(result: Result) -> list[Entry]:
     found = [entry for exchange in evidence.exchanges.values() if (entry := _of_exchange(evidence, exchange))]
     found.extend(_of_conversation(evidence, conversation) for conversation in evidence.conversations)
     found.extend(_of_finding(row) for row in finding_rows(result))
-    shells = {(shell.id, shell.kind): shell for shell in result.shells}
-    found.extend(_of_command(evidence, command, shells.get((command.shell, command.kind))) for command in result.commands)
+    shells = {(shell.server, shell.id, shell.kind): shell for shell in result.shells}
+    found.extend(_of_command(evidence, command, shells.get((command.server, command.shell, command.kind))) for command in result.commands)
     return sorted(found, key=lambda entry: (entry.time_ns, entry.table, entry.record))
 
 

@@ -219,7 +219,8 @@ def _issues(made: Connection, assemblies: list[Assembly], copies: int, strays: S
         note("tcp.out-of-window", "FIN or RST that ended nothing: the side in whose name it was sent went on where it stood", strays[0], len(strays))
     if copies:
         note("capture.duplicate-packets", f"{copies} packets", None, copies)
-    if not made.to_server.begins or not made.to_client.begins:
+    came_up = made.established or made.syn is None or made.to_server.size > 0
+    if came_up and (not made.to_server.begins or not made.to_client.begins):  # what refuses a SYN, or ignores it, sends none
         note("tcp.midstream", "no SYN of " + ("either side" if not made.to_server.begins and not made.to_client.begins else "one side"), made.packets[0])
     sizes = [len(stream.extents.size) for stream in (made.to_server, made.to_client)]
     if (not sizes[0]) != (not sizes[1]) and (made.to_server.size if not sizes[0] else made.to_client.size):

@@ -3,7 +3,7 @@
 import base64
 import struct
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.build.talk_http import ABSOLUTE, SOAP, Ask, Content, Reply, offer, post, reply, soap
@@ -242,6 +242,18 @@ def servers(count: int, folder: Path) -> Files:
         session.shell(shell)
         session.command(shell, _identity(2, number))
         session.poll(shell, _identity(2, number), b"out", done=True)
+    return _one(wire, folder)
+
+
+def same_ids(folder: Path, texts: Sequence[str]) -> Files:
+    """One client's shells on several servers, all with one shell id and one command id, each with a command of its own."""
+    wire = Wire()
+    shell, command = _identity(1, 1), _identity(2, 1)
+    for number, text in enumerate(texts, 1):
+        session = _Session(wire.connect("10.10.1.11", 50_000, f"10.30.0.{number}", WINRM_PORT))
+        session.shell(shell)
+        session.command(shell, command, text)
+        session.poll(shell, command, b"out", done=True)
     return _one(wire, folder)
 
 

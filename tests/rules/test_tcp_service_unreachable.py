@@ -1,3 +1,5 @@
+import pytest
+
 from analyzer.records.finding import Severity
 from tests.build.talk_http import ABSOLUTE, html, post, reply
 from tests.build.talk_proxy import ALICE, CLIENT_LEG, PROXY_FAR, SERVER, WINRM_PORT, ask_sealed, direct, near_leg, sealed_reply, trip
@@ -53,6 +55,25 @@ def test_many_servers_of_one_client_are_one_finding() -> None:
     for last in range(5):
         lan.refused(ALICE, 50001 + last, f"10.20.2.{30 + last}", WINRM_PORT)
     assert "5 connection attempts" in judge(lan).one(RULE).why
+
+
+def sweep(lan: Wire, servers: int) -> None:
+    """One client tries the port of many servers, all of which refuse it."""
+    for last in range(servers):
+        lan.refused(ALICE, 50001 + last, f"10.20.2.{30 + last}", WINRM_PORT)
+
+
+@pytest.mark.parametrize(("servers", "told"), [(15, False), (16, True)])
+def test_a_client_that_fails_at_very_many_servers_is_asked_about_not_the_servers(servers: int, told: bool) -> None:  # noqa: FBT001
+    lan = Wire()
+    sweep(lan, servers)
+    found = judge(lan)
+    finding = found.one(RULE)
+    assert (finding.title == f"10.10.1.11 finds no WinRM on {servers} servers") is told
+    assert ("An inventory or a port scan looks like this" in finding.why) is told
+    assert finding.advice.startswith("Ask who runs 10.10.1.11") is told
+    assert finding.severity is Severity.MEDIUM
+    assert "tcp.midstream" not in {issue.code for issue in found.evidence.issues}, "what refuses a SYN sends none"
 
 
 def test_a_service_that_answers_a_moment_later() -> None:

@@ -72,6 +72,7 @@ from tests.rules import (
     test_wsman_encrypted_errors as encrypted,
 )
 from tests.rules.judging import judge, judge_files
+from tests.rules.test_tcp_service_unreachable import sweep
 from tests.unit.engine.test_kdc import KEYTAB, real_ticket
 
 SAMPLES = Path(__file__).parents[2] / "sample_pcaps"
@@ -253,6 +254,9 @@ EDGES: dict[tuple[str, str], Edge] = {
     ("tcp.request-lost-after-auth", "least"): Edge(sample("badproxy-request-lost"), 3, AT_LEAST),
     ("tcp.retry-storm", "most"): Edge(made(lambda lan: storms.storm(lan, 13)), 13, MORE),
     ("tcp.retry-storm", "few"): Edge(made(lambda lan: storms.storm(lan, 12, trips=2)), 2, AT_MOST),
+    ("tcp.service-unreachable", "sweep"): Edge(
+        made(lambda lan: sweep(lan, 7)), 7, AT_LEAST, sees=lambda found: any("finds no WinRM on 7 servers" in one.title for one in found)
+    ),
     ("tcp.service-unreachable", "around"): Edge(made(_refused_then_served), 10.001, MORE, MOMENT),
     ("tcp.upstream-idle-close", "idle"): Edge(sample("h2o-upstream-idle"), 1.112996, AT_LEAST, MOMENT),
     ("tcp.zero-window", "closed_s"): Edge(made(_window), 12.0005, AT_LEAST, MOMENT),

@@ -3,12 +3,11 @@
 What is quoted stands between typographic quotation marks: everything that shows a finding masks what is between them as it masks a command line.
 """
 
-from collections import defaultdict
 from collections.abc import Callable
 
 from analyzer.records.sigma import Sighting
 from analyzer.records.wsman import Command, Shell
-from analyzer.rules.reading import command_exchanges, counted
+from analyzer.rules.reading import command_exchanges, counted, shell_of, shells_by_place
 from analyzer.rules.telling import Evidence, Fact, Severity, Sign, Signs, Tell
 
 TEXT = 0.7
@@ -41,15 +40,12 @@ def seen(rule: str) -> Callable[[Evidence], Signs[Line]]:
     """The signs of a rule: one for each line that fits one of its detections."""
 
     def see(evidence: Evidence) -> Signs[Line]:
-        commands: dict[tuple[str, str, str], list[Command]] = defaultdict(list)
-        for command in evidence.commands:
-            commands[command.shell, command.id, command.kind].append(command)
-        shells = {(shell.id, shell.kind): shell for shell in reversed(evidence.shells)}
+        commands = {(one.server, one.shell, one.id, one.kind): one for one in reversed(evidence.commands)}
+        shells = shells_by_place(evidence)
         for one in evidence.sightings:
-            shell = shells.get((one.shell, one.kind))
-            if one.rule != rule or shell is None or not one.packets:
-                continue
-            for command in commands[one.shell, one.command, one.kind][:1]:
+            command = commands.get((one.server, one.shell, one.command, one.kind)) if one.rule == rule and one.packets else None
+            shell = None if command is None else shell_of(shells, command)
+            if command is not None and shell is not None:
                 exchanges = command_exchanges(evidence, command, shell)
                 yield Sign(Line(one, command, shell), exchanges, one.packets, shell.connections, command.user)
 

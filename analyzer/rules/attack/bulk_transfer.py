@@ -77,12 +77,12 @@ class Transfer(Fact, frozen=True):
 
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Transfer]:
     """One sign for each shell that could be read, and one for each client program and server of what could not."""
-    by_shell: dict[str, list[Command]] = defaultdict(list)
+    by_shell: dict[tuple[str, str], list[Command]] = defaultdict(list)
     for command in evidence.commands:
-        by_shell[command.shell].append(command)
+        by_shell[command.server, command.shell].append(command)
     volumes = {identity: _volume(commands) for identity, commands in by_shell.items()}
     for shell in evidence.shells:
-        volume = volumes.get(shell.id)
+        volume = volumes.get((shell.server, shell.id))
         if volume is not None and volume.commands and (volume.size > values["large"] or volume.begins):
             yield _readable(evidence, shell, volume)
     groups: dict[tuple[str, str, str, int], list[Exchange]] = defaultdict(list)

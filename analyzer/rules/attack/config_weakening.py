@@ -23,7 +23,7 @@ import re
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Command, Shell
 from analyzer.rules.asking import where
-from analyzer.rules.reading import command_exchanges, first_packet, identity, listed, request, status, succeeded
+from analyzer.rules.reading import command_exchanges, first_packet, identity, listed, request, shell_of, shells_by_place, status, succeeded
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, alone
 
 _RANK = list(Severity)
@@ -93,11 +93,11 @@ def see(evidence: Evidence) -> Signs[Change]:
             exchange = evidence.exchanges[message.exchange]
             sure = _DONE if succeeded(exchange) else _TRIED
             yield Sign(Change(found, message), (exchange.id,), first_packet(request(exchange)), (), identity(evidence, exchange.connection), sure)
-    shells = {shell.id: shell for shell in evidence.shells}
+    shells = shells_by_place(evidence)
     for command in evidence.commands:
         said = _said(command)
-        if said and command.shell in shells and command.packets:
-            shell = shells[command.shell]
+        shell = shell_of(shells, command)
+        if said and shell is not None and command.packets:
             exchanges = command_exchanges(evidence, command, shell)
             yield Sign(Change(said, None, command, shell), exchanges, command.packets, shell.connections, command.user, _TEXT)
 

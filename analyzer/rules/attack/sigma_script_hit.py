@@ -18,7 +18,7 @@ References
 from analyzer.records.sigma import SigmaHit
 from analyzer.records.wsman import Command, Shell
 from analyzer.rules.attack._sigma import attack, reference, severity, title
-from analyzer.rules.reading import command_exchanges
+from analyzer.rules.reading import command_exchanges, shell_of, shells_by_place
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, alone
 
 
@@ -32,12 +32,11 @@ class Fit(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Fit]:
     """One sign for each rule and command."""
-    commands = {(command.shell, command.id, command.kind): command for command in evidence.commands}
-    shells = {(shell.id, shell.kind): shell for shell in evidence.shells}
-    by_id = {shell.id: shell for shell in reversed(evidence.shells)}
+    commands = {(command.server, command.shell, command.id, command.kind): command for command in evidence.commands}
+    shells = shells_by_place(evidence)
     for hit in evidence.sigma_hits:
-        command = commands.get((hit.shell, hit.command, hit.kind))
-        shell = shells.get((hit.shell, hit.kind)) or by_id.get(hit.shell)
+        command = commands.get((hit.server, hit.shell, hit.command, hit.kind))
+        shell = None if command is None else shell_of(shells, command)
         if command is not None and shell is not None:
             yield Sign(Fit(hit, command, shell), command_exchanges(evidence, command, shell), command.packets, shell.connections, command.user)
 

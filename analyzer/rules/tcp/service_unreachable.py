@@ -28,11 +28,13 @@ from analyzer.rules.reading import Place, counted, listed, name, packets_of, res
 from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
+SWEEP = Param("sweep", 16, "servers", "at how many servers one client has to fail to be told as a sweep")
 AROUND = Param("around", 30, "s", "within which time no other connection to the same port may have succeeded")
 _GATEWAY = (502, 503, 504)
 _SETTLED_NS = 3_000_000_000
 _LEAST_TRIES = 2
 _LOOKED_AT = 64
+_COMMANDS = "Commands: winrm quickconfig; winrm enumerate winrm/config/listener. On the way, check firewalls between the two hosts."
 
 
 class Attempt(Fact, frozen=True):
@@ -118,6 +120,8 @@ def why(tell: Tell[Attempt]) -> str:
         f"{refused:,} refused by RST, {tell.count - refused:,} unanswered. The first is {name(first)}, from {tell.packet(first.packets[0])} to "
         f"{tell.packet(closing)}."
     )
+    if _is_sweep(tell):
+        text += " An inventory or a port scan looks like this, and so does a client with an outdated list of servers."
     if not errors:
         return text
     return (
@@ -126,10 +130,26 @@ def why(tell: Tell[Attempt]) -> str:
     )
 
 
+def _servers(tell: Tell[Attempt]) -> list[str]:
+    return list(dict.fromkeys(server_words(fact.connection) for fact in tell.facts))
+
+
+def _is_sweep(tell: Tell[Attempt]) -> bool:
+    return len(_servers(tell)) >= tell.values["sweep"]
+
+
 def title(tell: Tell[Attempt]) -> str:
-    servers = list(dict.fromkeys(server_words(fact.connection) for fact in tell.facts))
+    servers = _servers(tell)
+    if _is_sweep(tell):
+        return f"{tell.facts[0].connection.client.host} finds no WinRM on {len(servers):,} servers"
     where = servers[0] if len(servers) == 1 else f"{len(servers)} servers"
     return f"WinRM on {where} refuses connections" if _refused(tell) == tell.count else f"WinRM on {where} cannot be reached"
+
+
+def advice(tell: Tell[Attempt]) -> str:
+    if _is_sweep(tell):
+        return f"Ask who runs {tell.facts[0].connection.client.host} whether it is meant to try these servers. {_COMMANDS}"
+    return f"On the server, check that the service runs and has a listener, and the firewall rule for ports 5985 and 5986. {_COMMANDS}"
 
 
 OPINION = Opinion(
@@ -139,12 +159,9 @@ OPINION = Opinion(
     confidence=lambda tell: 0.9 if _refused(tell) else 0.7,
     owner=Owner.SERVER,
     reference="RFC 9293 section 3.5.2",
-    advice=(
-        "On the server, check that the service runs and has a listener, and the firewall rule for ports 5985 and 5986. "
-        "Commands: winrm quickconfig; winrm enumerate winrm/config/listener. On the way, check firewalls between the two hosts."
-    ),
+    advice=advice,
     see=see,
     why=why,
     each=lambda _, sign: sign.fact.connection.client.host,
-    params=(AROUND,),
+    params=(AROUND, SWEEP),
 )

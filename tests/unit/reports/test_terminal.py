@@ -1,9 +1,11 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from analyzer.api import analyze
 from analyzer.records.finding import ProductSetting, Severity
 from analyzer.records.result import Result
 from analyzer.reports import terminal
@@ -13,6 +15,7 @@ from analyzer.reports.look import look
 from analyzer.reports.terminal import finding_lines, overview
 from analyzer.tables.packets import number_set
 from tests.build import evidence as build
+from tests.build import growing
 
 RULES = ("tcp.close-after-auth-2xx", "auth.loop", "auth.ntlmv1")
 
@@ -43,6 +46,18 @@ def test_notes_are_one_line_and_equal_findings_one_incident() -> None:
     shown = plain(overview(build.grouped(replace(build.direct(), findings=closed)), RULES, 100))
     assert shown.count("  Closed") == 2
     assert "f1..f50" in shown
+
+
+def test_a_fault_of_forty_servers_hides_no_other_fault(tmp_path: Path) -> None:
+    told = " ".join(analyze(growing.servers(40, tmp_path)[0]).overview(width=100).split())
+    told = told[told.index("INCIDENTS") : told.index("PROXIES")]
+    first = re.findall(r"(?=(i\d+) ([A-Z]+) ([^(]*?) who )", told)
+    assert len(first) == 3
+    assert len({title for _, _, title in first}) == 3, "three kinds are told at length"
+    folded = re.findall(r"(i\d+(?:\.\.i\d+|(?:, i\d+)+ and \d+ more)) ([A-Z]+) ([^()]*), and 38 more servers \(f", told)
+    assert {title.replace("10.30.0.2", "10.30.0.1") for _, _, title in folded} == {title for _, _, title in first}
+    one = analyze(growing.servers(1, tmp_path)[0]).overview(width=100)
+    assert "more server" not in one
 
 
 def test_settings_are_told_when_they_are_asked_for() -> None:
@@ -138,7 +153,7 @@ def test_the_first_screen_details_what_is_severe() -> None:
     assert "  i3  HIGH  " in short
     assert "  i15  HIGH  Closed 14 (f15)\n" in short
     assert "  i16  LOW  " not in short
-    assert "  and 45 more\n" in short
+    assert "  and 45 more (table incidents)\n" in short
     assert len(short.splitlines()) <= 60
     assert all(f"  f{place}  " in full for place in range(1, 61))
 

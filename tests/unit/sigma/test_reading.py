@@ -59,7 +59,7 @@ def test_rules_and_what_is_no_rule(tmp_path: Path) -> None:
 def test_hits_in_texts_and_decoded_layers(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text(rule(), encoding="utf-8")
     plain, encoded, other = command("IEX downloadstring('x')"), command("powershell -enc AAAA", decoded="x.DownloadString('y')"), command("Get-Date")
-    found = hits([str(tmp_path)], [plain, encoded, other], [])
+    found = hits([str(tmp_path)], [plain, encoded, other])
     assert [(one.title, one.level, one.field) for one in found.hits] == [("Download cradle", "high", "script"), ("Download cradle", "high", "decoded layer")]
     assert found.issues == ()
 
@@ -67,7 +67,7 @@ def test_hits_in_texts_and_decoded_layers(tmp_path: Path) -> None:
 def test_problems_are_issues(tmp_path: Path) -> None:
     (tmp_path / "a.yml").write_text(rule(condition="nothing"), encoding="utf-8")
     (tmp_path / "b.yml").write_text(rule(category="dns_query"), encoding="utf-8")
-    found = hits([str(tmp_path)], [command("x")], [])
+    found = hits([str(tmp_path)], [command("x")])
     assert [issue.code for issue in found.issues] == ["sigma.unsupported", "sigma.other-source"]
     assert "a.yml" in found.issues[0].detail
 
@@ -150,5 +150,5 @@ values = st.recursive(scalars, lambda inner: st.one_of(st.lists(inner, max_size=
 @given(st.one_of(st.text(max_size=60), st.dictionaries(st.sampled_from(["s", "condition", "t"]), values).map(lambda found: f"detection: {found!r}")))
 def test_any_file_is_read(tmp_path: Path, text: str) -> None:
     (tmp_path / "any.yml").write_text(text, encoding="utf-8", errors="replace")
-    found = hits([str(tmp_path)], [command("whoami")], [])
+    found = hits([str(tmp_path)], [command("whoami")])
     assert len(found.hits) <= 1

@@ -21,7 +21,7 @@ def command(text: str, *inputs: str, decoded: str | None = None, kind: str = "wi
 
 
 def seen(one: Command, *detections: Detection) -> list[tuple[str, str, str, tuple[int, ...], bool]]:
-    found = sightings({"attack.x": detections or (WORD,)}, [one], []).sightings
+    found = sightings({"attack.x": detections or (WORD,)}, [one]).sightings
     return [(sighting.detection.name, sighting.field, sighting.line, sighting.packets, sighting.plain) for sighting in found]
 
 
@@ -57,14 +57,14 @@ def test_base64_is_not_looked_at() -> None:
 
 
 def test_a_limit_is_told() -> None:
-    found = sightings({"attack.x": (WORD,)}, [command("seek")] * 5, [], Bounds(most=2))
+    found = sightings({"attack.x": (WORD,)}, [command("seek")] * 5, Bounds(most=2))
     assert (len(found.sightings), [(issue.code, issue.detail, issue.repeats) for issue in found.issues]) == (2, [("sigma.limit", "sightings=2", 3)])
 
 
 def test_what_is_not_understood_is_said() -> None:
     wrong = Detection("wrong", ("a",), {"line": {"CommandLine|re": "(a+)+(?!b)"}, "condition": "line"}, "", Severity.LOW, ())
     with pytest.raises(UsageError, match=r"rule attack.x, what it looks for as wrong"):
-        sightings({"attack.x": (wrong,)}, [], [])
+        sightings({"attack.x": (wrong,)}, [])
 
 
 RULE = '''
