@@ -107,7 +107,7 @@ def _by_places(text: str, places: Mapping[str, list[int]], name: str) -> _Raw:
     state = _at(_STATE, text, places.get("CommandState", ()))
     stated = attributes(state[1]) if state else {}
     begin = line.end() if line else 0
-    command = _texts(text, (at for at in places.get("Command", ()) if at >= begin)) if line else None
+    command = _command(text, places, line)
     exit_code = _at(_EXIT, text, places.get("ExitCode", ()))
     creation = _at(_CREATION, text, places.get("creationXml", ()))
     code = _at(_CODE, text, places.get("Code", ())) if name == "Signal" else None
@@ -130,7 +130,7 @@ def _in_one_pass(text: str, plain: Ordinary) -> _Raw:
     page = plain.code_page
     return _Raw(
         plain.line_id,
-        _texts(text, read_marks(text).places.get("Command", ())) if plain.command is None and plain.line_id is not None else plain.command,
+        _command_with_elements(text) if plain.command is None and plain.line else plain.command,
         plain.arguments,
         plain.state if plain.stated else None,
         plain.state_id,
@@ -149,6 +149,17 @@ def _upper(identity: str | None) -> str | None:
 def _at(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> re.Match[str] | None:
     """The pattern's first match at one of these places."""
     return next((match for at in places if (match := pattern.match(text, at)) is not None), None)
+
+
+def _command(text: str, places: Mapping[str, list[int]], line: re.Match[str] | None) -> str | None:
+    """The texts of the elements Command behind where a CommandLine (``line``) begins."""
+    return None if line is None else _texts(text, (at for at in places.get("Command", ()) if at >= line.end()))
+
+
+def _command_with_elements(text: str) -> str | None:
+    """The text of a Command that one pass passes over, as there are elements in it. That its CommandLine has no CommandId says nothing: few clients give one."""
+    places = read_marks(text).places
+    return _command(text, places, _at(_COMMAND_LINE, text, places.get("CommandLine", ())))
 
 
 def _texts(text: str, places: Iterable[int]) -> str | None:

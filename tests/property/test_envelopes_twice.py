@@ -144,3 +144,21 @@ def test_what_clients_and_servers_write_is_ordinary(name: str, monkeypatch: pyte
     monkeypatch.setattr(structure, "_ORDINARY", ordinary.read)
     text = f'<s:Envelope {DECLARED} xmlns:rsp="{SHELL}"><s:Header><a:Action>{SHELL}/{name}</a:Action></s:Header><s:Body>{BODIES[name]}</s:Body></s:Envelope>'
     assert looked(text, LIMITS).plain is not None
+
+
+@pytest.mark.parametrize("named", ["", ' CommandId="ab-1"'], ids=["without an id", "with an id"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<rsp:CommandLine%s><rsp:Command>who<b>am</b>i</rsp:Command></rsp:CommandLine>",
+        "<rsp:Command>before<b/></rsp:Command><rsp:CommandLine%s><rsp:Arguments>one</rsp:Arguments></rsp:CommandLine>",
+    ],
+    ids=["with elements", "before the line"],
+)
+def test_a_command_with_elements_is_shown_alike(body: str, named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few clients give a CommandLine an id; what stands before it is none of its commands."""
+    monkeypatch.setattr(structure, "_ORDINARY", ordinary.read)
+    head = f"<s:Envelope {DECLARED} xmlns:rsp='{SHELL}'><s:Header><a:Action>{SHELL}/Command</a:Action></s:Header><s:Body>"
+    text = f"{head}{body.replace('%s', named)}</s:Body></s:Envelope>"
+    assert looked(text, LIMITS).plain is not None
+    assert _said(text, looked(text, LIMITS), asks=True) == _said(text, seen(text), asks=True)
