@@ -4,5 +4,5 @@ from xml.parsers import expat
 
 
 def let_go(parser: expat.XMLParserType) -> None:
-    """The parser calls nothing any more."""
+    """The parser calls nothing any more. A text that it holds back (`buffer_text`) is given to its handler before: after damage that is the part of one."""
     parser.StartElementHandler = parser.EndElementHandler = parser.CharacterDataHandler = parser.StartDoctypeDeclHandler = None

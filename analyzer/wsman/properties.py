@@ -5,7 +5,6 @@ Few envelopes have any of it, so these are read by expat, without a document typ
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import NamedTuple
 from xml.parsers import expat
 
@@ -99,8 +98,10 @@ class _Reading:
         self.open[-1].texts.append(text)
 
     def read(self, text: str) -> _Node:
-        with suppress(expat.ExpatError):  # `analyzer.wsman.structure` says so
+        try:
             self.parser.Parse(text.lstrip("\ufeff \r\n\t").encode("utf-8", "replace"), True)  # noqa: FBT003  as expat has it
+        except expat.ExpatError:  # `analyzer.wsman.structure` says so
+            self.open = [_Node("", {})]  # a text that damage has cut says something else
         let_go(self.parser)
         return self.root
 

@@ -94,6 +94,7 @@ def tree(text: str) -> Tree:
     try:
         made.parser.Parse(text.lstrip("\ufeff \r\n\t").encode("utf-8", "replace"), True)  # noqa: FBT003  as expat has it
     except (expat.ExpatError, _RefusedError):
+        made.open = [Node("", {})]  # a text that damage has cut says something else
         return Tree(made.root, whole=False, limit=made.limit)
     finally:
         let_go(made.parser)

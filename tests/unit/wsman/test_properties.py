@@ -79,6 +79,13 @@ def test_shells_that_are_listed(around: str) -> None:
     assert listed(message("GetResponse", response=True), alone) == (("AA", (("ShellId", "aa"),)),)
 
 
+@pytest.mark.parametrize("rest", ["", "<", "</rsp:Other></rsp:Shell>", "\x01"])
+def test_a_value_that_damage_cuts_is_none(rest: str) -> None:
+    text = envelope("<rsp:Shell><rsp:Owner>LAB\\alice</rsp:Owner><rsp:ClientIP>10.20.2.1")
+    cut = text[: text.index("10.20.2.1") + len("10.20.2.1")] + rest
+    assert told(message("CreateResponse", response=True), cut).said == ((None, (("Owner", "LAB\\alice"),)),)
+
+
 def test_what_is_read_before_damage_stays() -> None:
     cut = CREATE[: CREATE.index("<rsp:InputStreams>") + 12]
     assert ("IdleTimeOut", "PT60S") in told(message("Create"), cut).said[0][1]
