@@ -246,14 +246,14 @@ _ASKED = 2
 
 def _said_meanwhile(assembly: Assembly, old: Extent, segment: Segment, start: int, receiver: Receiver) -> tuple[bool, bool]:
     """Whether the receiver acknowledged the bytes at ``start`` between the two copies, and whether it went on asking for them."""
-    packets, times = receiver.packets, receiver.rows.ts_ns
+    packets, times, acks, flags = receiver.packets, receiver.rows.ts_ns, receiver.rows.ack, receiver.rows.flags
     place = bisect_right(packets, segment.ts_ns, key=lambda row: times[row])
     asked = 0
-    for said in reversed(segments(receiver.rows, packets[max(place - _LOOKED_AT, 0) : place])):
-        if said.ts_ns < old.ts_ns:
+    for said in reversed(packets[max(place - _LOOKED_AT, 0) : place]):
+        if times[said] < old.ts_ns:
             break
-        if said.ack >= 0 and not said.flags & _RST:
-            if assembly.offset(said.ack) > start:
+        if acks[said] >= 0 and not flags[said] & _RST:
+            if assembly.offset(acks[said]) > start:
                 return True, False
             asked += 1
     return False, asked >= _ASKED
