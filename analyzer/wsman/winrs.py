@@ -157,7 +157,7 @@ def _command(text: str, places: Mapping[str, list[int]], line: re.Match[str] | N
 
 
 def _command_with_elements(text: str) -> str | None:
-    """The text of a Command that one pass passes over, as there are elements in it. That its CommandLine has no CommandId says nothing: few clients give one."""
+    """The text of a Command that one pass passes over, as there are elements in it. That its CommandLine has no CommandId says nothing: few give one."""
     places = read_marks(text).places
     return _command(text, places, _at(_COMMAND_LINE, text, places.get("CommandLine", ())))
 
