@@ -28,6 +28,7 @@ _STREAM = element("Stream", "")
 _COMMAND_LINE = element("CommandLine", "")
 _COMMAND = element("Command")
 _INSIDE = element("Command", "")
+_COMMAND_ENDS = "Command>"
 _ARGUMENTS = element("Arguments")
 _STATE = element("CommandState", "")
 _EXIT = element("ExitCode", _NUMBER)
@@ -163,15 +164,26 @@ def _command_with_elements(text: str) -> str | None:
 
 
 def _texts(text: str, places: Iterable[int]) -> str | None:
-    """The texts of the elements Command: of one that holds elements, which no server takes, what stands there. Where there are several that differ, all."""
+    """The texts of the elements Command: of one that holds elements, which no server takes, what stands there, up to the next Command where that holds one.
+    Where there are several that differ, all."""
     found: dict[str, None] = {}
-    for at in places:
+    known = list(places)
+    if not known:
+        return None
+    last = text.rfind(_COMMAND_ENDS)
+    for at, following in zip(known, [*known[1:], len(text)], strict=True):
         match = _COMMAND.match(text, at)
-        inside = None if match else _INSIDE.match(text, at)
         if match:
             found[content(match[2])] = None
-        elif inside and not inside[1].endswith("/") and (end := text.find("Command>", inside.end())) >= 0:
+            continue
+        inside = _INSIDE.match(text, at)
+        if inside is None or inside[1].endswith("/"):
+            continue
+        end = text.find(_COMMAND_ENDS, inside.end(), following)
+        if end >= 0:
             found[text[inside.end() : end].rpartition("</")[0]] = None
+        elif inside.end() < following <= last:
+            found[text[inside.end() : following]] = None
     return "\n".join(found) if found else None
 
 

@@ -279,6 +279,8 @@ CASES: dict[str, Case] = {
     "a long word in a tag": Case(lambda n: asked(f"{_SHELL}/Command", f"<rsp:CommandLine {'a' * n}><rsp:Command>x</rsp:Command></rsp:CommandLine>"), 300_000),
     "selectors": Case(lambda n: bodies((b"<s:Envelope><a:Action>x</a:Action><w:Selector " + b"Name='ShellId'" * n + b"<s:Body/>", b"")), 200_000),
     "streams in one envelope": Case(lambda n: bodies(created(), command("x"), received([b"A"] * n)), 100_000),
+    "commands that nothing ends": Case(lambda n: line("<<" + '<rsp:Command a="b">x' * n), 100_000),
+    "commands in commands": Case(lambda n: line("<<" + '<rsp:Command a="b">x' * n + "</rsp:Command>"), 50_000),
     "second lines": Case(lambda n: line("<x><rsp:CommandLine>" * n), 100_000),
     "gzip bodies": Case(lambda n: _repeated((_gzip(b"<s:Envelope>" + b" " * 1_000_000), b""), n, "Content-Encoding: gzip\r\n"), 1500, says="wsman.limit"),
     "xpress streams": Case(lambda n: bodies(created(inside=_XPRESS), command("x"), received([xpress_block() * n] * 10)), 600, says="wsman.limit"),

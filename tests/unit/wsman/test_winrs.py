@@ -137,3 +137,19 @@ def test_a_block_with_a_hole_is_as_long_as_its_header_says() -> None:
     assert (found.holes, found.data[:39]) == (((39, 1), (40, 0)), b"a" * 39)
     packed = struct.pack("<HH", 99, 49) + b"x" * 50  # a compressed block that lacks something is wholly missing
     assert inflate_holed(Holed(packed + stored(b"d" * 9), ((20, 3),)), Room(1 << 20)) == Holed(bytes(100) + b"d" * 9, ((0, 100),))
+
+
+@pytest.mark.parametrize("end", ["", "</r:Command>"])
+def test_commands_in_commands_are_shown_once_each(end: str) -> None:
+    """Each was shown with all that stands in it: as many times its length as there are Commands."""
+    inner = "".join(f"<r:Command a='b'>{number} " for number in range(2000))
+    text = envelope(f"{URI}/Command", f"<r:CommandLine><<{inner}{end}</r:CommandLine>")
+    found = read(text)
+    assert found is not None
+    assert found.command == ("\n".join(f"{number} " for number in range(2000)) if end else "1999 ")
+
+
+def test_what_stands_in_a_command_that_holds_elements_is_shown() -> None:
+    found = read(envelope(f"{URI}/Command", "<r:CommandLine><r:Command>a<b>c</b>d</r:Command><r:Command>e</r:Command></r:CommandLine>"))
+    assert found is not None
+    assert found.command == "a<b>c</b>d\ne"
