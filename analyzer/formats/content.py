@@ -11,6 +11,7 @@ from analyzer.formats import sldc
 from analyzer.records.http import Header
 from analyzer.records.quality import Absent, Known, Why
 
+_NAME = len("content-encoding")
 _LAYERS = 2
 _RATIO = 200
 _FREE = 1 << 20
@@ -34,7 +35,12 @@ class Room:
 
 def codings(headers: Iterable[Header]) -> tuple[str, ...]:
     """The codings that a message's headers name, in the order in which they were applied."""
-    words = [word.strip().lower() for header in headers if header.name.lower() == "content-encoding" for word in header.value.split(",")]
+    words = [
+        word.strip().lower()
+        for header in headers
+        if len(header.name) == _NAME and header.name.lower() == "content-encoding"
+        for word in header.value.split(",")
+    ]
     return tuple(word for word in words if word and word != "identity")
 
 

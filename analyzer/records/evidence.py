@@ -17,6 +17,7 @@ from analyzer.records.kerberos import KdcMessage
 from analyzer.records.names import NameClaim
 from analyzer.records.operations import CimOperation
 from analyzer.records.proxy import Hop, Role, Route
+from analyzer.records.said import Said
 from analyzer.records.sealing import Message
 from analyzer.records.secrets import KeyUse
 from analyzer.records.sigma import Sighting, SigmaEventHit, SigmaHit
@@ -84,6 +85,8 @@ class Evidence(Struct, frozen=True, dict=True):
     """What they say of forwarded events, and of operations on classes."""
     keys: tuple[KeyUse, ...] = ()
     """What became of each password, hash and key that was given."""
+    said: Mapping[str, Said] = {}
+    """What clear messages say, by id, until shells and operations are made of it; empty afterwards."""
     sightings: tuple[Sighting, ...] = ()
     """The lines of commands, scripts and input that rules look for."""
 

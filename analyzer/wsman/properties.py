@@ -13,6 +13,7 @@ from msgspec.json import encode
 
 from analyzer.formats.holes import has_holes
 from analyzer.records.sealing import Message
+from analyzer.wsman.letting_go import let_go
 
 _SHELL_NAMESPACE = "/windows/shell"
 _REQUESTS = ("Create", "Connect", "Disconnect", "Reconnect")
@@ -63,7 +64,8 @@ class _Reading:
         self.open = [_Node("", {})]
         self.root = self.open[0]
         self.count = 0
-        self.prefixes: dict[str, str] = {}
+        self.foreign: dict[str, bool] = {}
+        """By prefix, whether its namespace is another than that of shells."""
         self.parser = expat.ParserCreate("utf-8")
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
@@ -75,10 +77,13 @@ class _Reading:
         if self.count > _NODES or len(self.open) > _DEPTH:
             self.parser.StartElementHandler = self.parser.EndElementHandler = self.parser.CharacterDataHandler = None
             return
-        self.prefixes.update({key[6:]: value for key, value in inside.items() if key == "xmlns" or key.startswith("xmlns:")})
+        if inside:
+            for key, value in inside.items():
+                if key == "xmlns" or key.startswith("xmlns:"):
+                    self.foreign[key[6:]] = not value.rstrip("/").lower().endswith(_SHELL_NAMESPACE)
+            inside = {key.rpartition(":")[2]: value for key, value in inside.items() if not key.startswith("xmlns")}
         prefix, _, local = name.rpartition(":")
-        foreign = not self.prefixes.get(prefix, _SHELL_NAMESPACE).rstrip("/").lower().endswith(_SHELL_NAMESPACE)
-        node = _Node(local, {key.rpartition(":")[2]: value for key, value in inside.items() if not key.startswith("xmlns")}, foreign)
+        node = _Node(local, inside, self.foreign.get(prefix, False))
         self.open[-1].children.append(node)
         self.open.append(node)
 
@@ -91,7 +96,7 @@ class _Reading:
     def read(self, text: str) -> _Node:
         with suppress(expat.ExpatError):  # `analyzer.wsman.structure` says so
             self.parser.Parse(text.lstrip("\ufeff \r\n\t").encode("utf-8", "replace"), True)  # noqa: FBT003  as expat has it
-        del self.parser  # it refers to its reader: both would stay until somebody looks for circles
+        let_go(self.parser)
         return self.root
 
 

@@ -5,6 +5,8 @@ from xml.parsers import expat
 
 from msgspec import Struct, field
 
+from analyzer.wsman.letting_go import let_go
+
 _ELEMENTS, _DEPTH = 200_000, 64
 
 
@@ -94,5 +96,5 @@ def tree(text: str) -> Tree:
     except (expat.ExpatError, _RefusedError):
         return Tree(made.root, whole=False, limit=made.limit)
     finally:
-        del made.parser  # it refers to its reader: both would stay until somebody looks for circles
+        let_go(made.parser)
     return Tree(made.root, made.limit is None, made.limit)
