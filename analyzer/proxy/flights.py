@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from analyzer.records.http import Exchange, Header, Request, Response
+from analyzer.records.http import Exchange, Header, Request, Response, is_absolute
 from analyzer.records.prefaces import ProxyHeader
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message
@@ -135,7 +135,7 @@ def _flight(
         start=request.first_ns,
         end=response.last_ns if not isinstance(response, Absent) else None,
         open_end=open_end,
-        absolute="://" in request.target.split("?")[0],
+        absolute=is_absolute(request.target),
         traces=sum([len(header.name) in _TRACE_SIZES and header.name.lower() in _TRACES for header in request.headers]),
         declared=request.body.size if request.body.declared is None else request.body.declared,
         authority=authority(request),
@@ -146,7 +146,7 @@ def _flight(
 
 def path(target: str) -> str:
     """The path and query of a request target in any form (RFC 9112 section 3.2)."""
-    if "://" not in target.split("?", maxsplit=1)[0]:
+    if not is_absolute(target):
         return target
     try:
         parts = urlsplit(target)
@@ -157,7 +157,7 @@ def path(target: str) -> str:
 
 def authority(request: Request) -> str:
     """Host and port that the request names, in lower case (RFC 9112 section 3.2.2: an absolute target wins over Host)."""
-    if "://" in request.target.split("?")[0]:
+    if is_absolute(request.target):
         rest = request.target.partition("://")[2]
         return rest.partition("/")[0].rpartition("@")[2].lower()
     return field_value(request.headers, "host").lower()
