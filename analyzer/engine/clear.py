@@ -10,8 +10,8 @@ from analyzer.formats.holes import text_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.evidence import Evidence
 from analyzer.records.quality import Absent
-from analyzer.records.said import Said
 from analyzer.records.sealing import Message, Protection
+from analyzer.records.wsman import Said
 from analyzer.sealing.messages import read_body, read_body_holed
 from analyzer.sealing.opening import Talk
 from analyzer.settings import Limits

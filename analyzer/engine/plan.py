@@ -48,10 +48,10 @@ from analyzer.records.ids import connection_id
 from analyzer.records.issues import Issue
 from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Clock
-from analyzer.records.said import Said
 from analyzer.records.sealing import Message
 from analyzer.records.tls import Reached
 from analyzer.records.transport import Connection
+from analyzer.records.wsman import Said
 from analyzer.sealing.messages import messages
 from analyzer.settings import Limits, Spent
 from analyzer.story.icmp import icmp_of

@@ -19,9 +19,9 @@ from analyzer.records.http import Body, Exchange, Request, Response
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent, Why
-from analyzer.records.said import Said
 from analyzer.records.sealing import Fault, Message, Protection
 from analyzer.records.transport import Connection
+from analyzer.records.wsman import Said
 from analyzer.settings import Limits
 from analyzer.wsman.actions import short_name
 from analyzer.wsman.config import settings
