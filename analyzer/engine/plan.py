@@ -239,16 +239,17 @@ def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Lim
     complaints = [*issues, *parsed.issues, *left]
     described_messages: list[Message] = []
     said: dict[str, Said] = {}
+    readers = Reader(made.to_server, fetch), Reader(made.to_client, fetch)
     room = Room(room_of(made, limits))
     for place, exchange in enumerate(exchanges):
         if place % OFTEN == OFTEN - 1 and budget.spent(READING):
             exchanges, left = cut(made, exchanges, place, budget.told())
             complaints += left
             break
-        found, problems = messages(made, exchange, fetch, limits)
+        found, problems = messages(made, exchange, fetch, limits, readers)
         complaints += problems
         for message in found:
-            full, problems, told = described(message, made, exchange, fetch, limits, room)
+            full, problems, told = described(message, made, exchange, fetch, limits, room, readers)
             described_messages.append(full)
             complaints += problems
             if told is not None:
