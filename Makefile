@@ -109,7 +109,7 @@ lab:   ## make every sample again (root, Debian): into sample_pcaps, or make lab
 
 setup: $(STAMP)
 
-COMPILED := $(addprefix analyzer/,capture/table capture/verdicts capture/flows capture/kernel formats/lz77 formats/reader http/walk psrp/strings wsman/marks \
+COMPILED := $(addprefix analyzer/,capture/table capture/verdicts capture/flows capture/kernel formats/lz77 formats/reader http/walk psrp/strings transport/columns wsman/marks \
 	wsman/ordinary)
 
 $(STAMP): pyproject.toml setup.py $(COMPILED:=.py) $(COMPILED:=.pxd) analyzer/capture/bits.py

@@ -9,7 +9,6 @@ them, all but ASCII is escapes. A word in one script is shown as it is.
 """
 
 import re
-import unicodedata
 
 TEXT_CHARS = 2000
 """Characters of one captured string that are shown."""
@@ -56,12 +55,16 @@ def _unmixed(found: re.Match[str]) -> str:
 
 def cells(char: str) -> int:
     """Columns that a character takes on a terminal."""
+    import unicodedata  # loaded for the first character that asks for it
+
     if unicodedata.combining(char):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def _visible_char(char: str) -> str:
+    import unicodedata  # as above
+
     if unicodedata.category(char) not in _HIDDEN_CATEGORIES and char not in _BLANK_LETTERS and not _is_variation(char) and ord(char) not in _STYLED:
         return char
     return _escape(char)

@@ -1,6 +1,7 @@
 """Everything that was read, as rules, tables and reports see it: one frozen record with look-ups by id."""
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -10,6 +11,7 @@ from analyzer.records.files import MovedFile
 from analyzer.records.forwarding import Forwarding
 from analyzer.records.hostlogs import HostLogs
 from analyzer.records.http import Exchange
+from analyzer.records.index import Index
 from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcMessage
 from analyzer.records.names import NameClaim
@@ -26,7 +28,7 @@ from analyzer.records.wsman import Command, Said, Shell
 _PORTS = "WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?"
 
 
-class Evidence(Struct, frozen=True, gc=False):
+class Evidence(Struct, frozen=True, dict=True):
     """All records of a run. Tuples are ordered by place (capture, first packet); mappings are keyed by id and keep that order.
 
     ``winrm``: ids of connections that carry WinRM (or the authentication of a proxy on the way to it); the others were kept only because they authenticate
@@ -86,6 +88,11 @@ class Evidence(Struct, frozen=True, gc=False):
     """What clear messages say, by id, until shells and operations are made of it; empty afterwards."""
     sightings: tuple[Sighting, ...] = ()
     """The lines of commands, scripts and input that rules look for."""
+
+    @cached_property
+    def index(self) -> Index:
+        """What is worked out of these once, for those that ask (`analyzer.records.candidates`). It is no part of what is told, stored or sent."""
+        return Index()
 
 
 def subject(evidence: Evidence) -> str:

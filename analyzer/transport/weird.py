@@ -6,7 +6,9 @@ They are told, and nothing more: each also occurs without anyone's intention.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from analyzer.records.arrays import Ints
 from analyzer.records.capture import Segments
+from analyzer.transport.columns import flagged
 
 _FIN, _SYN, _RST = 1, 2, 4
 
@@ -19,10 +21,10 @@ class Weird(NamedTuple):
     packet: int
 
 
-def weird(rows: Segments, kept: Sequence[int]) -> Iterator[Weird]:
+def weird(rows: Segments, kept: Ints) -> Iterator[Weird]:
     """What of the rows ``kept``, in capture order, is odd."""
     flags, sizes = rows.flags, rows.wire_size
-    special = [place for place, k in enumerate(kept) if flags[k] & (_SYN | _RST)]
+    special = flagged(flags, kept, _SYN | _RST)
     if not special:
         return
     syns = [place for place in special if flags[kept[place]] & _SYN]

@@ -13,6 +13,7 @@ from msgspec.json import encode
 
 from analyzer.formats.holes import has_holes
 from analyzer.records.sealing import Message
+from analyzer.wsman.letting_go import let_go
 
 _SHELL_NAMESPACE = "/windows/shell"
 _REQUESTS = ("Create", "Connect", "Disconnect", "Reconnect")
@@ -95,6 +96,7 @@ class _Reading:
     def read(self, text: str) -> _Node:
         with suppress(expat.ExpatError):  # `analyzer.wsman.structure` says so
             self.parser.Parse(text.lstrip("\ufeff \r\n\t").encode("utf-8", "replace"), True)  # noqa: FBT003  as expat has it
+        let_go(self.parser)
         return self.root
 
 

@@ -15,6 +15,7 @@ from analyzer.formats.forms import chosen, compiled
 from analyzer.formats.holes import has_holes
 from analyzer.settings import Limits
 from analyzer.wsman import marks, ordinary
+from analyzer.wsman.letting_go import let_go
 from analyzer.wsman.marks import Marks
 from analyzer.wsman.ordinary import Ordinary
 
@@ -255,6 +256,7 @@ def _parsed(text: str, found: Marks) -> Seen:
     except _TooMuchError as error:
         stop = skipped + reading.parser.CurrentByteIndex
         problem = f"{error}: a limit of the XML parser was reached"
+    let_go(reading.parser)
     kept: dict[str, list[int]] = {}
     dropped: list[str] = []
     for name, places in found.places.items():
