@@ -33,7 +33,7 @@ from analyzer.formats.content import Room
 from analyzer.formats.prefaces import preface
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog
-from analyzer.formats.tls_facts import answers_in_tls, tls_facts
+from analyzer.formats.tls_facts import answers_in_tls, imitates_tls, tls_facts
 from analyzer.http.exchanges import Parsed, Tunnel, most_exchanges, parse
 from analyzer.http.http2 import Start, speaks_http2, upgraded
 from analyzer.http.http2 import parse as parse_http2
@@ -201,6 +201,9 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
     if len(made.prefaces) >= limits.prefaces and preface(Reader(made.to_server, fetch), Reader(made.to_client, fetch)) is not None:
         why = f"prefaces={limits.prefaces}: what follows these SOCKS requests and PROXY headers was not read as another one"
         issues = (*issues, Issue("tcp.limit", why, made.id, made.capture))
+    if made.protocol == "tls" and imitates_tls(made.to_server, made.to_client, fetch):
+        made = replace(made, protocol="http")
+        issues = (*issues, Issue("tls.imitated", f"port {made.server.port}", made.id, made.capture))
     if made.protocol == "tls" or answers_in_tls(made.to_client, fetch):
         told = tls_facts(made.to_server, made.to_client, fetch, tools.keys, wanted or _asked_for(made))
         made = replace(made, tls=told)

@@ -29,6 +29,7 @@ from analyzer.wsman.durations import duration_s
 from analyzer.wsman.elements import attributes, content, element
 from analyzer.wsman.faults import fault as read_fault
 from analyzer.wsman.ordinary import Ordinary
+from analyzer.wsman.properties import reached
 from analyzer.wsman.saying import said_in_clear
 from analyzer.wsman.structure import Seen, looked, read_marks
 
@@ -85,12 +86,16 @@ def described(
         if isinstance(plain, Absent):
             large = plain.why is Why.OVER_LIMIT and (room is None or not room.full)
             issue = Issue("wsman.limit", f"opened_bytes={limits.opened_bytes}: {plain.detail}", message.id, *_place(half, exchange))
+            if not large and plain.why in (Why.MALFORMED, Why.UNSUPPORTED):
+                large, issue = True, Issue("wsman.unreadable", plain.detail, message.id, *_place(half, exchange))
             return Described(replace(message, operation=plain), (issue,) if large else ())
         text = decoded(plain)
     found = looked(text, limits)
     if found.marks.has_dtd:
         return Described(message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, *_place(half, exchange)),))
     told = [] if found.odd is None else [found.odd]
+    if not found.marks.places and (found.plain is None or found.plain.head_end < 0) and not raw.holes and half.body.complete and text.strip():
+        told.append(("wsman.unreadable", f"{len(raw.data)} bytes without an element that is known"))
     full = _described(message, text, found, {}, limits)
     size = half.body.size
     if size > limits.envelope_bytes:
@@ -129,8 +134,10 @@ def over(message: Message, text: str, found: Seen, limits: Limits) -> Iterator[s
     """The limits of what a described envelope says that were reached."""
     if found.plain is None or found.plain.long:
         yield from _long(text, found.marks.places if found.plain is None else read_marks(text).places, limits)
-    if len(message.settings) >= limits.settings:
-        yield f"settings={limits.settings}: later settings of the message were not read"
+    if message.from_client and isinstance(message.operation, str):
+        yield from settings(message.operation, message.resource_uri, text, limits.settings).reached
+    if not found.marks.has_dtd:
+        yield from reached(message, text)
 
 
 def _long(text: str, places: Mapping[str, list[int]], limits: Limits) -> Iterator[str]:
@@ -236,7 +243,7 @@ def _by_places(text: str, places: Mapping[str, list[int]], limits: Limits) -> _F
 
     asked = (_IDENTIFY.match(text, at) for at in sorted((*places.get("Identify", ()), *places.get("IdentifyResponse", ()))))
     return _Fields(
-        first(_ACTION, "Action"),
+        _action(text, places, limits),
         first(_RESOURCE, "ResourceURI"),
         first(_MESSAGE_ID, "MessageID"),
         first(_RELATES_TO, "RelatesTo"),
@@ -287,8 +294,22 @@ def _described(message: Message, text: str, found: Seen, known: Mapping[str, obj
         operation_timeout_s=_timeout(said.timeout) if asks else None,
         operation=operation,
         wsman=_NAMESPACES[0] in text or _NAMESPACES[1] in text,
-        settings=tuple(one for one in settings(operation, resource_uri, text, limits.settings) if not any(map(has_holes, one))) if asks else (),
+        settings=_settings(operation, resource_uri, text, limits) if asks else (),
     )
+
+
+def _action(text: str, places: Mapping[str, list[int]], limits: Limits) -> str | None:
+    """The action; of several that differ the one that runs a command, where there is one to run."""
+    known = places.get("Action", ())
+    if len(known) > 1 and "CommandLine" in places:
+        runs = next((one for at in known if (one := _first(_ACTION, text, (at,), limits.field_characters)) and short_name(one) == "Command"), None)
+        if runs is not None:
+            return runs
+    return _first(_ACTION, text, known, limits.field_characters)
+
+
+def _settings(operation: str | None, resource_uri: str | None, text: str, limits: Limits) -> tuple[tuple[str, str], ...]:
+    return tuple(one for one in settings(operation, resource_uri, text, limits.settings).found if not any(map(has_holes, one)))
 
 
 def _shown(found: Fault) -> Fault:

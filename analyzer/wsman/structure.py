@@ -270,6 +270,9 @@ def _parsed(text: str, found: Marks) -> Seen:
         problem = f"elements that do not stand where a server looks for them were passed over: {', '.join(dropped)}"
         return Seen(Marks({name: places for name, places in kept.items() if places}, found.has_dtd), ("wsman.misplaced", problem))
     kept = {name: places for name, places in kept.items() if places}
+    twice = [name for name in _ONCE if sum(at - skipped in reading.proved for at in _in_bytes(text, kept.get(name, []))) > 1]
+    if twice and problem is None:
+        return Seen(Marks(kept, found.has_dtd), ("wsman.repeated", f"elements that stand in an envelope once are there more than once: {', '.join(twice)}"))
     return Seen(Marks(kept, found.has_dtd), None if problem is None or has_holes(text) else ("wsman.malformed", problem))
 
 

@@ -20,13 +20,14 @@ from analyzer.records.wsman import Operation, StreamPiece
 from analyzer.wsman.elements import CONTENT, INSIDE, PREFIX, attributes, content, element
 from analyzer.wsman.ordinary import Ordinary
 from analyzer.wsman.properties import told
-from analyzer.wsman.structure import Seen
+from analyzer.wsman.structure import Seen, read_marks
 from analyzer.wsman.xpress import inflate, inflate_holed
 
 _NUMBER = r"\s*+(-?\d{1,12}+)\s*+</"
 _STREAM = element("Stream", "")
 _COMMAND_LINE = element("CommandLine", "")
 _COMMAND = element("Command")
+_INSIDE = element("Command", "")
 _ARGUMENTS = element("Arguments")
 _STATE = element("CommandState", "")
 _EXIT = element("ExitCode", _NUMBER)
@@ -106,14 +107,14 @@ def _by_places(text: str, places: Mapping[str, list[int]], name: str) -> _Raw:
     state = _at(_STATE, text, places.get("CommandState", ()))
     stated = attributes(state[1]) if state else {}
     begin = line.end() if line else 0
-    command = _at(_COMMAND, text, (at for at in places.get("Command", ()) if at >= begin)) if line else None
+    command = _texts(text, (at for at in places.get("Command", ()) if at >= begin)) if line else None
     exit_code = _at(_EXIT, text, places.get("ExitCode", ()))
     creation = _at(_CREATION, text, places.get("creationXml", ()))
     code = _at(_CODE, text, places.get("Code", ())) if name == "Signal" else None
     says = _at(_COMPRESSION, text, places.get("CompressionType", ())) if text.isascii() else _COMPRESSION.search(text)
     return _Raw(
         attributes(line[1]).get("CommandId") if line else None,
-        content(command[2]) if command else None,
+        command,
         tuple(_arguments(text, places.get("Arguments", ()), begin)) if line else (),
         stated.get("State", "") if state else None,
         stated.get("CommandId"),
@@ -129,7 +130,7 @@ def _in_one_pass(text: str, plain: Ordinary) -> _Raw:
     page = plain.code_page
     return _Raw(
         plain.line_id,
-        plain.command,
+        _texts(text, read_marks(text).places.get("Command", ())) if plain.command is None and plain.line_id is not None else plain.command,
         plain.arguments,
         plain.state if plain.stated else None,
         plain.state_id,
@@ -148,6 +149,19 @@ def _upper(identity: str | None) -> str | None:
 def _at(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> re.Match[str] | None:
     """The pattern's first match at one of these places."""
     return next((match for at in places if (match := pattern.match(text, at)) is not None), None)
+
+
+def _texts(text: str, places: Iterable[int]) -> str | None:
+    """The texts of the elements Command: of one that holds elements, which no server takes, what stands there. Where there are several that differ, all."""
+    found: dict[str, None] = {}
+    for at in places:
+        match = _COMMAND.match(text, at)
+        inside = None if match else _INSIDE.match(text, at)
+        if match:
+            found[content(match[2])] = None
+        elif inside and not inside[1].endswith("/") and (end := text.find("Command>", inside.end())) >= 0:
+            found[text[inside.end() : end].rpartition("</")[0]] = None
+    return "\n".join(found) if found else None
 
 
 def _code_page(text: str, places: Iterable[int]) -> int | None:
