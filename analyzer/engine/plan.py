@@ -48,10 +48,10 @@ from analyzer.records.ids import connection_id
 from analyzer.records.issues import Issue
 from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Clock
-from analyzer.records.said import Said
 from analyzer.records.sealing import Message
 from analyzer.records.tls import Reached
 from analyzer.records.transport import Connection
+from analyzer.records.wsman import Said
 from analyzer.sealing.messages import messages
 from analyzer.settings import Limits, Spent
 from analyzer.story.icmp import icmp_of
@@ -242,16 +242,17 @@ def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Lim
     complaints = [*issues, *parsed.issues, *left]
     described_messages: list[Message] = []
     said: dict[str, Said] = {}
+    readers = Reader(made.to_server, fetch), Reader(made.to_client, fetch)
     room = Room(room_of(made, limits))
     for place, exchange in enumerate(exchanges):
         if place % OFTEN == OFTEN - 1 and budget.spent(READING):
             exchanges, left = cut(made, exchanges, place, budget.told())
             complaints += left
             break
-        found, problems = messages(made, exchange, fetch, limits)
+        found, problems = messages(made, exchange, fetch, limits, readers)
         complaints += problems
         for message in found:
-            full, problems, told = described(message, made, exchange, fetch, limits, room)
+            full, problems, told = described(message, made, exchange, fetch, limits, room, readers)
             described_messages.append(full)
             complaints += problems
             if told is not None:

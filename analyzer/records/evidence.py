@@ -17,14 +17,13 @@ from analyzer.records.kerberos import KdcMessage
 from analyzer.records.names import NameClaim
 from analyzer.records.operations import CimOperation
 from analyzer.records.proxy import Hop, Role, Route
-from analyzer.records.said import Said
 from analyzer.records.sealing import Message
 from analyzer.records.secrets import KeyUse
 from analyzer.records.sigma import Sighting, SigmaEventHit, SigmaHit
 from analyzer.records.story import Story
 from analyzer.records.transport import Connection
 from analyzer.records.waiting import Unanswered
-from analyzer.records.wsman import Command, Shell
+from analyzer.records.wsman import Command, Said, Shell
 
 _PORTS = "WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?"
 
