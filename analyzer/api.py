@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analyzer.case.analyzed import About
     from analyzer.case.hub import HubCase
     from analyzer.case.rereading import Origin
+    from analyzer.engine.travelling import Jobs
     from analyzer.rules.catalogue import Rule
 
     Progress: TypeAlias = Callable[[str, int, int], None]
@@ -61,6 +62,9 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     arguments: Sequence[str] = (),
     options: Sequence[tuple[str, object]] | None = None,
     keeps_places: bool = False,
+    scheduler: str | None = None,
+    client: object = None,
+    jobs: Input | None = None,
 ) -> Case:
     """What the captures hold. ``inputs``: paths, directories, globs, or ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
     ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line.
@@ -72,6 +76,8 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     ``bounds``: limits as the command line has them (``connections=100000``).
     ``tls_ports``: TLS on these is taken for WinRM over HTTPS, as on 5986.
     ``mask``: ``strict`` shows of command lines only the names of programs.
+    ``scheduler``: who runs the jobs that scan captures and read connections: ``serial``, ``processes``, or the address of a scheduler of Dask; ``client``: one
+    of dask.distributed. ``jobs``: the folder or object store in which jobs leave what they find; what lies there is not done again.
     Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
     """
     paths = [os.fspath(one) for one in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
@@ -101,6 +107,8 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     more: dict[str, Any] = {"keeps_places": keeps_places}
     if found is not None:
         more = {"keeps_places": keeps_places or found.placed is not None, "placed": found.placed or (), "before": found.before}
+    if scheduler is not None or client is not None or jobs is not None:
+        more["jobs"] = _jobs(scheduler, client, jobs)
     finished = run(paths if found is None else found.paths, most, scope or Scope(), progress, secrets=known, asked=wishes, **more)
     if events:
         from analyzer.engine.host_logs import with_logs
@@ -122,6 +130,23 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
         "asked": Given(tuple(paths), words_of(files if options is None else options)),
     }
     return Case(finished.result, finished.sources.fetch, about | {"began_ns": began, "ended_ns": time.time_ns()}, hide, finished.texts)
+
+
+def _jobs(scheduler: str | None, client: object, store: Input | None) -> Jobs:
+    """Who runs the jobs of a run, and where they leave what they find. `UsageError`: both a scheduler and a client, or one that is not known."""
+    from analyzer.engine.schedulers import Scheduler, scheduler_of
+    from analyzer.engine.travelling import Jobs as Made
+
+    if scheduler is not None and client is not None:
+        msg = "give a scheduler or a client, not both"
+        raise UsageError(msg)
+    if client is None:
+        chosen: Scheduler = scheduler_of(scheduler or "processes")
+    else:
+        from analyzer.engine.on_dask import OnDask
+
+        chosen = OnDask(client)
+    return Made(chosen, "" if store is None else os.fspath(store))
 
 
 def _origin(paths: Sequence[str]) -> Origin:

@@ -12,8 +12,8 @@ The kernel keeps what it knows in arrays of 64-bit words.
 
 from analyzer.records.capture import Verdict
 
-SLOT, FLOW, ROW = 8, 11, 7
-"""Words of a slot, of a flow, of a row."""
+SLOT, FLOW, ROW, REEL = 8, 11, 7, 6
+"""Words of a slot, of a flow, of a row, and of a packet that was reeled."""
 
 UNDECIDED, HTTP, TLS, REJECTED, KDC, LATE = range(6)
 """States of a flow; late is one that was rejected and then showed WinRM."""
@@ -40,6 +40,8 @@ GUESSED = 512
 """A SYN without a known predecessor came."""
 WANTED, TO_THE_END = 1024, 2048
 """One half's kernel looks for it in the other half: until it has its verdict, or to the end (`Kernel.goes_on`)."""
+NOTED = 1024
+"""The same bit, where packets are reeled: of a rejected flow, a packet was left out."""
 INFO = 12
 """From this bit of a slot's state word on stands its flow."""
 DEAD = 0xFFFFFFFF

@@ -10,7 +10,7 @@ ctypedef long long i64
 cdef u64 LOW, NUMBER, STATE, SPOOLED
 cdef i64 ACK
 cdef i64 UNDECIDED, REJECTED, FREE
-cdef i64 FLOW, ROW, INFO, HIGHER_AT
+cdef i64 FLOW, ROW, REEL, INFO, HIGHER_AT
 
 
 cdef class Flows(Verdicts):
@@ -18,15 +18,18 @@ cdef class Flows(Verdicts):
     cdef readonly i64 capture, tcp_packets, snapped, undecodable, given_up, backwards, datagrams_over, naming_over, icmp_over, outside, elsewhere
     cdef i64 in_place, _base, _timed, _first_ns, _last_ns, _file_timed, _file_first_ns, _file_last_ns
     cdef i64 _spooled, _spool_limit, _spool_full, _late_room, _late_count, _out_room, _out_count, _only, _alone_ns, _alone_backwards
-    cdef i64 _spanned, _since, _until, _narrowed
+    cdef i64 _spanned, _since, _until, _narrowed, _reeling, _reel_room, _reel_count, _rise_room, _rise_count
+    cdef readonly i64 idle, noted
     cdef tuple _before
     cdef const u8[::1] _view
-    cdef u64[::1] _lates, _nets, _ports
+    cdef u64[::1] _lates, _nets, _ports, _reel, _rises
     cdef u8[::1] _out
 
     cdef int _is_outside(self, i64 ts_ns) noexcept nogil
     @cython.locals(found=cython.bint, port=u64, net=i64, at=i64, nets=u64[::1])
     cdef int _is_within(self, u64 four, u64 s0, u64 s1, u64 d0, u64 d1, u64 near, u64 far) except -1 nogil
+    @cython.locals(port=u64)
+    cdef int _is_ours(self, u64 near, u64 far) except -1 nogil
     cpdef object next_file(self, i64 packets, bint in_place)
     cdef int _is_error(self, i64 protocol, i64 t, i64 end) except -1 nogil
     cdef int _is_naming(self, i64 near, i64 far, i64 t, i64 end) except -1 nogil
@@ -38,6 +41,8 @@ cdef class Flows(Verdicts):
     cdef object _flush(self)
     @cython.locals(begin=i64)
     cdef int _copy(self, i64 at, i64 size) except -1 nogil
+    @cython.locals(base=i64)
+    cdef int _note(self, i64 number, i64 ts_ns, i64 at, i64 size, i64 wire_size) except -1 nogil
     cdef object _more_flows(self)
     @cython.locals(base=i64, at=i64, flow=i64)
     cdef object _give_up(self)

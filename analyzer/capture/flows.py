@@ -16,6 +16,7 @@ from analyzer.capture.bits import (
     LOW,
     MASK,
     NUMBER,
+    REEL,
     REJECTED,
     ROW,
     SPOOLED,
@@ -30,6 +31,9 @@ from analyzer.capture.verdicts import Verdicts
 from analyzer.records.capture import Flow, Segments
 from analyzer.records.ids import packet_key
 from analyzer.settings import Limits, Scope
+
+RISES = 1 << 16
+"""Times that are kept of a file's beginning."""
 
 
 def net_words(net: str) -> tuple[int, int, int, int, int]:
@@ -107,6 +111,17 @@ class Flows(Verdicts):
         self._alone_ns = 0
         self._alone_backwards = 0
         self._before = (0, 0, 0, 0)
+        self.idle = 0
+        """1 after a packet that changed nothing but counts."""
+        self.noted = 0
+        """After a packet that is reeled: the first packet of its rejected flow, whose later packets are left out; else 0."""
+        self._reeling = 0
+        self._reel_room = 0
+        self._reel_count = 0
+        self._reel = zeros(0)
+        self._rise_room = 0
+        self._rise_count = 0
+        self._rises = zeros(0)
 
     # The scope
 
@@ -145,6 +160,13 @@ class Flows(Verdicts):
             if s0 & nets[at + 3] == nets[at + 1] and s1 & nets[at + 4] == nets[at + 2]:
                 return 1
             if d0 & nets[at + 3] == nets[at + 1] and d1 & nets[at + 4] == nets[at + 2]:
+                return 1
+        return 0
+
+    def _is_ours(self, near: int, far: int) -> int:
+        """1 for a port on which TLS is taken for WinRM's, or a port of WinRM."""
+        for port in self._tls_ports:
+            if port == near or port == far:
                 return 1
         return 0
 
@@ -228,6 +250,9 @@ class Flows(Verdicts):
             self._lates = longer(self._lates, self._late_room)
         if self._used * 8 >= self._slots * 5:
             self._more_slots()
+        if self._reeling and self._reel_count >= self._reel_room:
+            self._reel_room = max(2 * self._reel_room, 1 << 10)
+            self._reel = longer(self._reel, self._reel_room * REEL)
         if self._out_count + size > self._out_room:
             self._flush()
             if size > self._out_room:
@@ -244,6 +269,33 @@ class Flows(Verdicts):
         begin = self._out_count
         self._out[begin : begin + size] = self._view[at : at + size]
         self._out_count = begin + size
+
+    def reels(self) -> None:
+        """From here on it is noted which packets matter to flows (`reeled`), and the first times that were not earlier than one before (`risen`)."""
+        self._reeling = 1
+        self._rise_room = RISES
+        self._rises = zeros(RISES)
+
+    def risen(self) -> "array[int]":
+        """Times in order, `RISES` of them at most."""
+        return array("Q", self._rises[: self._rise_count])
+
+    def reeled(self) -> "array[int]":
+        """What was noted since the last time, six words each: number, time, place in the buffer, size, size when sent, and `noted`."""
+        found = array("Q", self._reel[: self._reel_count * REEL])
+        self._reel_count = 0
+        return found
+
+    def _note(self, number: int, ts_ns: int, at: int, size: int, wire_size: int) -> int:
+        base = self._reel_count * REEL
+        self._reel[base] = number
+        self._reel[base + 1] = ts_ns
+        self._reel[base + 2] = at
+        self._reel[base + 3] = size
+        self._reel[base + 4] = wire_size
+        self._reel[base + 5] = self.noted
+        self._reel_count += 1
+        return 0
 
     def _more_flows(self) -> None:
         if self._flow_dead * 4 < self._flow_room and self._flow_room >= self.limits.undecided_flows:
@@ -366,6 +418,28 @@ class Flows(Verdicts):
         self._base = packets
         self.in_place = 1 if in_place else 0
         self._file_timed = 0
+
+    def counted(self) -> tuple[int, ...]:
+        """What is counted of packets whatever flows they belong to, as `passed` takes it."""
+        over = (self.icmp_over, self.datagrams_over, self.naming_over)
+        return (self.tcp_packets, self.snapped, self.undecodable, *over, self.outside, self.elsewhere)
+
+    def passed(self, counts: tuple[int, ...], times: tuple[int, int] | None, backwards: int) -> None:
+        """Counts (`counted`) and times of all packets of a file of which this kernel got some; ``backwards``: earlier ones through all files."""
+        self.tcp_packets += counts[0]
+        self.snapped += counts[1]
+        self.undecodable += counts[2]
+        self.icmp_over += counts[3]
+        self.datagrams_over += counts[4]
+        self.naming_over += counts[5]
+        self.outside += counts[6]
+        self.elsewhere += counts[7]
+        self.backwards = backwards
+        if times is not None:
+            self._file_first_ns, self._file_last_ns = times
+            self._first_ns = min(self._first_ns, times[0]) if self._timed else times[0]
+            self._last_ns = max(self._last_ns, times[1]) if self._timed else times[1]
+            self._file_timed = self._timed = 1
 
     def is_patient(self, payloads: int) -> None:
         """Connections that began before this kernel's first packet are rejected later, until so many payloads were kept for that in all."""

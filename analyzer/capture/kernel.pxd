@@ -7,7 +7,7 @@ ctypedef unsigned char u8
 ctypedef unsigned long long u64
 ctypedef long long i64
 
-cdef u64 LOW, STATE, WANTED, TO_THE_END, HELLO
+cdef u64 LOW, STATE, WANTED, TO_THE_END, HELLO, NOTED, BEGUN
 cdef u64 NS, LATEST_NS
 cdef i64 SYN
 cdef i64 UNDECIDED, HTTP, REJECTED, LATE
@@ -22,7 +22,7 @@ cdef int _has_comment(const u8[::1] view, i64 at, i64 end, i64 big) except -1 no
 @cython.final
 cdef class Kernel(Flows):
     cdef readonly i64 number, seconds, last_block_ns
-    cdef i64 _record_size, _payload_at, _hungry, _icmp_room, _datagram_room, _naming_room
+    cdef i64 _record_size, _payload_at, _hungry, _icmp_room, _datagram_room, _naming_room, _peeling
 
     cdef inline u64 _u16(self, i64 at) except 0xFFFFFFFFFFFFFFFF nogil
     cdef inline void _time(self, i64 ts_ns) noexcept nogil

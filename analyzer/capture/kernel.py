@@ -22,6 +22,7 @@ except ImportError:
     from analyzer.capture import uncompiled as cython
 
 from analyzer.capture.bits import (
+    BEGUN,
     DATAGRAM,
     DONE,
     HELLO,
@@ -33,6 +34,7 @@ from analyzer.capture.bits import (
     LATEST_NS,
     LOW,
     NAMING,
+    NOTED,
     NS,
     REJECTED,
     SLOW,
@@ -93,6 +95,7 @@ class Kernel(Flows):
         self._record_size = limits.record_size_bytes
         self._payload_at = 0
         self._hungry = 0
+        self._peeling = 0
 
     def _u16(self, at: int) -> int:
         return self._view[at] << 8 | self._view[at + 1]
@@ -121,6 +124,8 @@ class Kernel(Flows):
         if self._row_count >= self._row_room or (self._flow_count >= self._flow_room and not self._flow_free):
             return 1
         if not self._prefix_free or self._late_count >= self._late_room or self._used * 8 >= self._slots * 5:
+            return 1
+        if self._reeling and self._reel_count >= self._reel_room:
             return 1
         return 1 if not self.in_place and self._out_count + size > self._out_room else 0
 
@@ -159,6 +164,8 @@ class Kernel(Flows):
                 break
             else:
                 self._time(ts_ns)
+                if self._reeling and not self.idle:
+                    self._note(self.number + 1, ts_ns, at + header, size, self._file_u32(at + 12, big))
             self.number += 1
             self.seconds = seconds
             at += header + size
@@ -203,6 +210,8 @@ class Kernel(Flows):
                 break
             else:
                 self._time(ticks * scale)
+                if self._reeling and not self.idle:
+                    self._note(self.number + 1, ticks * scale, at + 28, size, self._file_u32(at + 24, big))
             known[3 * which + 2] = 1
             self.number += 1
             self.last_block_ns = ticks * scale
@@ -211,6 +220,8 @@ class Kernel(Flows):
 
     def packet(self, number: int, ts_ns: int, link: int, buffer: bytes | bytearray, at: int, size: int, wire_size: int, file_at: int) -> None:
         """One packet of any kind. ``file_at`` is where byte ``at`` of ``buffer`` lies in the capture's file."""
+        self.idle = 1
+        self.noted = 0
         if self._spanned and self._is_outside(ts_ns):
             return
         self._view = buffer
@@ -222,6 +233,8 @@ class Kernel(Flows):
             return
         self.room(size)
         code = self._packet(at, size, wire_size, kind, number, ts_ns, file_at - at)
+        if code != DONE:
+            self.idle = 0
         if code & ICMP:
             self._icmp_room -= 1
             self.icmp.append((number, ts_ns, bytes(buffer[self._payload_at : at + size])))
@@ -232,8 +245,10 @@ class Kernel(Flows):
             self._naming_room -= 1
             self.naming.append((number, ts_ns, bytes(buffer[self._payload_at : at + size])))
         if code & SLOW:
+            self._peeling = 1
             for segment in self.slow.decode(bytes(buffer[at : at + size]), link, wire_size, ts_ns, number):
                 self._peeled(number, ts_ns, segment)
+            self._peeling = self.idle = 0
 
     def _peeled(self, number: int, ts_ns: int, segment: Decoded) -> None:
         """A TCP segment out of a tunnel or of fragments: its bytes are in memory, so its payload is spooled when it is kept."""
@@ -253,6 +268,9 @@ class Kernel(Flows):
                 self._alone_ns = ts_ns
             else:
                 self._alone_backwards += 1
+        if self._rise_count < self._rise_room and ts_ns >= 0 and (not self._timed or ts_ns >= self._last_ns):
+            self._rises[self._rise_count] = ts_ns
+            self._rise_count += 1
         if not self._file_timed:
             self._file_timed = 1
             self._file_first_ns = self._file_last_ns = ts_ns
@@ -271,6 +289,8 @@ class Kernel(Flows):
 
     def _packet(self, at: int, size: int, wire_size: int, kind: int, number: int, ts_ns: int, to_file: int) -> int:
         """What is left to do for this packet outside (flags); nothing was changed when it is not `DONE`."""
+        self.idle = 1
+        self.noted = 0
         end = at + size
         if kind == 6:
             return SLOW
@@ -472,7 +492,15 @@ class Kernel(Flows):
                 self._table[at + 5] = (info & ~STATE) | LATE
                 self._lates[self._late_count] = self._table[at + 7] >> 16
                 self._late_count += 1
+                self.idle = 0
+            elif self._reeling and (flags & SYN or (not info & BEGUN and self._is_ours(near, far))):
+                self.idle = 0  # it may begin a flow, or lie in the middle of one of WinRM's
+            elif self._reeling and not info & NOTED and not self._peeling:
+                self._table[at + 5] = info | NOTED
+                self.noted = self._table[at + 7] >> 16
+                self.idle = 0
             return DONE
+        self.idle = 0
         flow = info >> INFO
         if size and state == UNDECIDED:
             state = self._decide(self._view, flow, direction, payload_at, head, ports)

@@ -16,6 +16,7 @@ from msgspec import Struct
 from analyzer.capture.identity import Watch, Watched
 from analyzer.errors import InputError
 from analyzer.settings import Limits
+from analyzer.system.files import is_url
 
 if TYPE_CHECKING:
     from zipfile import ZipFile, ZipInfo
@@ -191,6 +192,8 @@ def opened(path: str, limits: Limits = _LIMITS) -> Opened:
     try:
         if path == STDIN:
             return _stdin(limits)
+        if is_url(path):
+            return _object(path, limits)
         archive = archive_of(path)
         return _file(path, limits) if archive is None else _member(path, archive, limits)
     except OSError as error:
@@ -233,10 +236,22 @@ def _file(path: str, limits: Limits) -> Opened:
     raw = Path(path).open("rb", buffering=0)  # noqa: SIM115  closed by the caller
     if stat.S_ISFIFO(mode):
         return _piped(cast("io.RawIOBase", raw), path, limits)
+    return _seekable(raw, path, limits)
+
+
+def _object(url: str, limits: Limits) -> Opened:
+    """An object of a store, which is read once, from its beginning to its end."""
+    from analyzer.system.objects import open_object
+
+    return _seekable(open_object(url), url, limits)
+
+
+def _seekable(raw: BinaryIO, path: str, limits: Limits) -> Opened:
     watch = Watch(raw)
-    magic = raw.read(_MAGIC_SIZE)
     raw.seek(0, io.SEEK_END)
     size = raw.tell()
+    raw.seek(0)
+    magic = raw.read(_MAGIC_SIZE)
     raw.seek(0)
     stream, compression = _decompressed(raw, magic, watch, limits)
     return Opened(stream, raw, compression, compression == "", size, path, watch)

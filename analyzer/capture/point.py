@@ -3,7 +3,7 @@
 import os
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from msgspec import Struct, field
 
@@ -16,6 +16,9 @@ from analyzer.capture.window import Walk
 from analyzer.records.capture import Flow, Identity
 from analyzer.settings import Limits, Scope
 
+if TYPE_CHECKING:
+    from analyzer.capture.reels import Reeled
+
 Progress = Callable[[str, int, int], None]
 Problem = tuple[str, str, int | None]
 """(issue code, detail, packet number)."""
@@ -25,11 +28,12 @@ _UNREAD = ("capture.decompression", "capture.unreadable")
 
 
 class Piece(NamedTuple):
-    """An input: its path, its place on the command line from 0, and its name in the run."""
+    """An input: its path, its place on the command line from 0, and its name in the run; and its reel, which is read in its place."""
 
     path: str
     ordinal: int
     name: str
+    reeled: "Reeled | None" = None
 
 
 class Spool:
@@ -141,6 +145,8 @@ class Point(Struct):
 
     def read(self, piece: Piece, progress: Progress | None, *, alone: bool) -> None:
         """The next file. Raises `InputError` when it cannot be opened; everything else about it is an issue. ``alone``: no other will follow."""
+        if piece.reeled is not None and self._replayed(piece, piece.reeled):
+            return
         source = opened(piece.path, self.limits)
         two = source.seekable and source.size >= self.limits.parallel_bytes and description() == "compiled" and (os.cpu_count() or 1) > 1
         if not (two and alone and not self.parts and not self.force and self._in_halves(source, piece, progress)):
@@ -205,17 +211,42 @@ class Point(Struct):
         self._read(source, piece, found.walk, (), source.size, 0)
         return True
 
-    def _in_one(self, source: Opened, piece: Piece, progress: Progress | None) -> None:
+    def _kernel(self, piece: Piece, *, in_place: bool) -> Kernel:
+        """The kernel, ready for the next file."""
         kernel = self.kernel
         if kernel is None:
             slow = SlowPath(self.limits)
-            kernel = self.kernel = chosen()(
-                piece.ordinal, self.limits, slow, self.spooled, in_place=source.seekable, all_http=self.scope.all_http, force=self.force
-            )
+            kernel = self.kernel = chosen()(piece.ordinal, self.limits, slow, self.spooled, in_place=in_place, all_http=self.scope.all_http, force=self.force)
             kernel.narrow(self.scope)
             kernel.know(self.scope.client_randoms)
         else:
-            kernel.next_file(self.packets, in_place=source.seekable)
+            kernel.next_file(self.packets, in_place=in_place)
+        return kernel
+
+    def _replayed(self, piece: Piece, reeled: "Reeled") -> bool:
+        """The reel was read in place of the file; False where it does not tell enough."""
+        from analyzer.capture.reels import DoubtError, Missing, earlier, packets
+
+        reel, read, missing = reeled
+        try:
+            backwards = earlier(reel, self.last_ns)
+        except DoubtError:
+            return False
+        kernel = self._kernel(piece, in_place=reel.in_place)
+        backwards += kernel.backwards
+        before = kernel.tcp_packets
+        missing += (Missing(piece.ordinal, first) for first in packets(reel, read, kernel))
+        kernel.passed(reel.counts, reel.times, backwards)
+        for link, count in reel.unknown_links.items():
+            kernel.unknown_links[link] = kernel.unknown_links.get(link, 0) + count
+        counts = tuple(int(getattr(kernel, name)) for name in COUNTS)
+        told = (reel.walk, reel.damage, reel.size, reel.compression, kernel.tcp_packets - before, *kernel.file_ns, counts, reel.identity, reel.sha256)
+        self.parts.append(Part(piece, self.packets, *told))
+        self.packets += reel.walk.packets
+        return True
+
+    def _in_one(self, source: Opened, piece: Piece, progress: Progress | None) -> None:
+        kernel = self._kernel(piece, in_place=source.seekable)
         walk = Walk()
         size, before = 0, kernel.tcp_packets
 

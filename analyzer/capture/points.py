@@ -18,6 +18,7 @@ shows there, the others keep, too: a file that begins in the middle of a body te
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +32,7 @@ from analyzer.capture.open import UnpackError, is_pipe, opened
 from analyzer.capture.point import Piece, Point, Progress, Spool
 from analyzer.capture.scan import Scanned, described, first_reading, read_again, to_keep
 from analyzer.capture.slow import SlowPath
-from analyzer.capture.window import Row, Walk
+from analyzer.capture.window import HEAD_BYTES, Row, Walk
 from analyzer.errors import InputError
 from analyzer.records.capture import Capture
 from analyzer.records.issues import Issue
@@ -39,7 +40,6 @@ from analyzer.settings import Limits, Scope
 
 _DISORDER_NS = 1_000_000_000
 """Packets of several interfaces are written up to this late."""
-_HEAD_BYTES = 1 << 16
 _HEAD_PACKETS = 1 << 11
 _FEW = 2
 """So many copies are no second view of the same packets, where the names say that the files follow each other."""
@@ -170,11 +170,15 @@ def _frames(piece: Piece, limits: Limits) -> Iterator[tuple[int, int, bytes]]:
 
 def _beginning(piece: Piece, limits: Limits, walk: Walk, kernel: Kernel | None) -> Iterator[Row]:
     """The packets in the file's first bytes, but for those that the ``kernel`` takes by itself."""
+    few = replace(limits, read_size_bytes=HEAD_BYTES, netmon_bytes=HEAD_BYTES)
+    if piece.reeled is not None:
+        yield from rows(BytesIO(piece.reeled.reel.head).readinto, few, walk, kernel)
+        return
     try:
         source = opened(piece.path)
     except InputError:
         return
-    left = _HEAD_BYTES
+    left = HEAD_BYTES
 
     def fill(buffer: memoryview) -> int:
         nonlocal left
@@ -183,7 +187,7 @@ def _beginning(piece: Piece, limits: Limits, walk: Walk, kernel: Kernel | None) 
         return got
 
     try:
-        yield from rows(fill, replace(limits, read_size_bytes=_HEAD_BYTES, netmon_bytes=_HEAD_BYTES), walk, kernel)
+        yield from rows(fill, few, walk, kernel)
     except UnpackError:  # its reading will say so
         pass
     except OSError:
@@ -244,7 +248,8 @@ def _pruned(heads: list[_Head], scope: Scope) -> tuple[list[_Head], list[Scanned
 
 def _left_out(head: _Head, side: str) -> Scanned:
     piece = head.piece
-    capture = Capture(piece.ordinal, piece.path, piece.name, head.format, Path(piece.path).stat().st_size)
+    size = Path(piece.path).stat().st_size if piece.reeled is None else piece.reeled.reel.size
+    capture = Capture(piece.ordinal, piece.path, piece.name, head.format, size)
     detail = f"not read: by the times of its first packet and of the file after it, it lies {side} the times asked for"
     return Scanned(capture, (), (Issue("capture.outside-scope", detail, capture=piece.ordinal),), None)
 
@@ -368,7 +373,7 @@ def _sent(piece: Piece, limits: Limits) -> set[tuple[bytes, bytes]]:
 
 def _is_alone(head: _Head, begins: Sequence[int], limits: Limits) -> bool:
     """True when no other file can follow: every one begins before this one's end."""
-    if len(begins) < 2 or head.first_ns is None:
+    if len(begins) < 2 or head.first_ns is None or head.piece.reeled is not None:
         return True
     from analyzer.capture.halves import ends_about  # only where there are several files
 

@@ -28,6 +28,7 @@ from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcPiece
 from analyzer.records.names import NameClaim
 from analyzer.settings import Limits, Scope
+from analyzer.system.files import is_url
 
 _LISTED = 20
 """Servers and ports of TLS that was not kept."""
@@ -131,7 +132,7 @@ def described(point: Point, *, flows_elsewhere: bool = False) -> list[Scanned]:
     for part, problem in _notes(point):
         problems[part.piece.ordinal].append(problem)
     wanted = bool(flows) or flows_elsewhere
-    elsewhere = Counter((host, port, four) for table, _ in point.tables for _, host, port, four in table.hellos())
+    elsewhere = Counter((host, port, four) for table, _ in point.tables for _, host, port, four in sorted(table.hellos()))
     kdc, icmp, names = (_kdc(point), _icmp(point, name), _names(point)) if wanted else ((), (), ())
     return [
         Scanned(
@@ -255,7 +256,7 @@ def _capture(part: Part) -> Capture:
     piece, walk = part.piece, part.walk
     return Capture(
         ordinal=piece.ordinal,
-        path=piece.path if piece.path == STDIN else str(Path(piece.path)),
+        path=piece.path if piece.path == STDIN or is_url(piece.path) else str(Path(piece.path)),
         name=piece.name,
         format=walk.format + (f"+{part.compression}" if part.compression else "") if walk.format else "unknown",
         size=part.size,

@@ -12,6 +12,10 @@ Fill = Callable[[memoryview], int | None]
 """Puts bytes of the input into a buffer and gives their number, 0 at the end: the method ``readinto`` of a stream."""
 
 
+HEAD_BYTES = 1 << 16
+"""Bytes of a file's beginning that tell which file it goes on with (`analyzer.capture.points`)."""
+
+
 class Row(NamedTuple):
     """One packet: its number, time, link type, and where its bytes lie in ``buffer`` (``at``, ``size`` captured, ``wire_size`` sent) and in the file."""
 
@@ -28,9 +32,20 @@ class Row(NamedTuple):
 class Bulk(Protocol):
     """Takes ordinary records by the thousand (see `analyzer.capture.kernel.Kernel`); what it does not take comes as a row."""
 
-    number: int
-    seconds: int
-    last_block_ns: int
+    @property
+    def number(self) -> int:
+        """That of the last packet that it took."""
+        ...
+
+    @property
+    def seconds(self) -> int:
+        """The time of that packet, in a pcap."""
+        ...
+
+    @property
+    def last_block_ns(self) -> int:
+        """The time of that packet, in a pcapng."""
+        ...
 
     def pcap(self, buffer: bytearray, span: tuple[int, int, int], number: int, layout: tuple[int, int, int], link: int) -> int:
         """Where it stopped."""

@@ -43,6 +43,8 @@ class Given(NamedTuple):
     tls_ports: tuple[int, ...] = ()
     bounds: tuple[str, ...] = ()
     pseudonyms: str | None = None
+    scheduler: str | None = None
+    jobs: str | None = None
     options: tuple[tuple[str, object], ...] = ()
     """Those of the command line that say how captures are read, with their values."""
 
@@ -165,6 +167,8 @@ def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_
         arguments=["winrm-analyzer", *recorded(sys.argv[1:])],
         options=given.options,
         keeps_places=keeps_places,
+        scheduler=given.scheduler,
+        jobs=given.jobs,
     )
 
 

@@ -18,7 +18,17 @@ from analyzer.cli.evidence import extract, hashes
 from analyzer.cli.exports import export, pcap, timeline, wireshark
 from analyzer.cli.manual import docs
 from analyzer.cli.notebook import notebook
-from analyzer.cli.options import CONTEXT, LEVELS, fail_on_option, finding_options, input_options, products_option, rules_option, show_secrets_option
+from analyzer.cli.options import (
+    CONTEXT,
+    LEVELS,
+    fail_on_option,
+    finding_options,
+    input_options,
+    job_options,
+    products_option,
+    rules_option,
+    show_secrets_option,
+)
 from analyzer.cli.printing import colour, print_with, remark, width, write, write_document, write_to
 from analyzer.cli.program import Program
 from analyzer.cli.query import sql
@@ -56,7 +66,7 @@ def cli() -> None:
     winrm-analyzer analyze client-side.pcapng server-side.pcapng
     winrm-analyzer show exchanges capture.pcapng -f csv
 
-    This program works offline: it opens no network connection, ever. The captures are only read.
+    This program works offline: it opens no network connection but to a cluster or an object store that you name. The captures are only read.
 
     Exit codes: 0 finished; 1 findings at or above --fail-on; 2 usage, unreadable input, nothing to analyze;
     3 partial result and --strict; 4 a case that was changed; 130 interrupted.
@@ -65,6 +75,7 @@ def cli() -> None:
 
 @cli.command()
 @input_options
+@job_options
 @fail_on_option
 @click.option(
     "-f", "--format", "form", type=click.Choice(["table", "json", "jsonl"]), default="table", show_default=True, help="Text to read, or JSON for programs."

@@ -153,6 +153,21 @@ def _typed(names: Collection[str]) -> tuple[tuple[str, object], ...]:
     return tuple((max(one.opts, key=len), context.params[one.name]) for one in found if one.name and context.get_parameter_source(one.name) is _TYPED)
 
 
+def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Who runs the jobs of a run, and where they leave what they find: below `input_options`, which gives them to the command as part of `Given`."""
+    scheduler = click.option(
+        "--scheduler",
+        metavar="NAME|ADDRESS",
+        help="Scan captures and read connections in jobs, run by: serial, processes, or a cluster of Dask, by the address of its scheduler (tcp://HOST:8786).",
+    )
+    jobs = click.option(
+        "--jobs",
+        metavar="DIR|URL",
+        help="Jobs leave what they find in this folder or object store; what lies there is not done again. A cluster needs one that all its workers reach.",
+    )
+    return scheduler(jobs(command))
+
+
 def hiding_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Files with secrets that a text is to hide, and how much of command lines."""
     for option in (_mask, _keytab, _keylog, _secrets):

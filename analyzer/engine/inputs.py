@@ -20,7 +20,7 @@ from analyzer.capture.open import STDIN, ZIP_MAGIC, members, packing_of
 from analyzer.errors import InputError
 from analyzer.records.issues import Issue
 from analyzer.settings import Limits
-from analyzer.system.files import reachable
+from analyzer.system.files import is_url, reachable
 
 _SHOWN = 3
 _OFFICE = "[Content_Types].xml"
@@ -64,12 +64,17 @@ def expanded(inputs: Sequence[str], limits: Limits) -> Expanded:
     if not paths:
         msg = "no capture file in " + ", ".join(inputs) if inputs else "no input was given"
         raise InputError("; ".join([msg, *(issue.detail for issue in issues)]))
-    return Expanded(tuple(Input(reachable(path), name) for path, name in zip(paths, _names(list(paths)), strict=True)), issues)
+    return Expanded(tuple(Input(path if is_url(path) else reachable(path), name) for path, name in zip(paths, _names(list(paths)), strict=True)), issues)
 
 
 def _found(given: str, limits: Limits) -> Iterator[str | _Other]:
     if given == STDIN:
         yield STDIN
+        return
+    if is_url(given):
+        from analyzer.system.objects import objects_at
+
+        yield from objects_at(given)
         return
     path = Path(given)
     if path.is_dir():

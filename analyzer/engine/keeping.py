@@ -166,9 +166,11 @@ def compressed(record: Struct, clean: Clean | None = None) -> bytes:
     return zstandard.ZstdCompressor(level=_LEVEL).compress(packed(record, clean))
 
 
-def packed(record: Struct, clean: Clean | None = None) -> bytes:
-    """The record in MessagePack. A lone surrogate, which UTF-8 does not have, becomes U+FFFD."""
+def packed(record: Struct, clean: Clean | None = None, *, lossless: bool = False) -> bytes:
+    """The record in MessagePack. A lone surrogate, which UTF-8 does not have, becomes U+FFFD; ``lossless``: it is a `UnicodeEncodeError`."""
     encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
+    if lossless:
+        return encoder.encode(record)
     if clean is None:
         try:
             return encoder.encode(record)
@@ -193,6 +195,15 @@ def read(path: Path, kind: type[Read]) -> Read:
         raise InputError(msg) from error
     except (zstandard.ZstdError, msgspec.DecodeError, RecursionError) as error:
         msg = f"{path} does not hold what this version of winrm-analyzer stores ({error})"
+        raise InputError(msg) from error
+
+
+def unpacked(data: bytes, kind: type[Read]) -> Read:
+    """The record out of what `packed` made of it. `InputError`: it is none."""
+    try:
+        return msgspec.msgpack.Decoder(kind, dec_hook=_restored).decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        msg = f"this does not hold what this version of winrm-analyzer stores ({error})"
         raise InputError(msg) from error
 
 

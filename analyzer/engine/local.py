@@ -1,6 +1,7 @@
 """Runs the plan in this process, one job after the other."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +20,9 @@ from analyzer.records.result import Result
 from analyzer.records.secrets import Secrets
 from analyzer.rules.catalogue import rule_files
 from analyzer.settings import Limits, Scope
+
+if TYPE_CHECKING:
+    from analyzer.engine.travelling import Jobs, Travels
 
 Progress = Callable[[str, int, int], None]
 NO_SECRETS = Secrets()
@@ -47,11 +51,12 @@ def run(  # noqa: PLR0913 (all but the first by name)
     placed: Sequence[Scanned] = (),
     before: Evidence | None = None,
     keeps_places: bool = False,
+    jobs: "Jobs | None" = None,
 ) -> Run:
     """Analyzes captures. `InputError`: none of the inputs could be read as one. `UsageError`: no such folder of rules, or no such proxy product.
 
     ``placed``: what an earlier scan of them gave, so that they are not scanned again; ``before``: the evidence of a run with other secrets, of which what was
-    decrypted stays.
+    decrypted stays. ``jobs``: captures are scanned and connections read by jobs that travel, which others may run.
     """
     budget = Budget(limits.seconds)
     rule_files(asked.rules_dirs)
@@ -70,12 +75,18 @@ def run(  # noqa: PLR0913 (all but the first by name)
     if secrets.tls:
         scope = replace(scope, client_randoms=frozenset(one.client_random for one in secrets.tls))
     again = placed and (told or not secrets.tls)  # a key log may show connections that a scan without it leaves out
-    scanned = list(placed) if again else _scanned(inputs, limits, scope, progress)
+    travels = None
+    if jobs is not None and not again:
+        from analyzer.engine.travelling import Travels
+
+        travels = Travels(jobs, limits, scope, progress)
+    scanned = list(placed) if again else _scanned(inputs, limits, scope, progress, travels)
     if all(item.capture.format == "unknown" for item in scanned):
         details = "; ".join(f"{item.capture.name}: {issue.detail}" for item in scanned for issue in item.issues if issue.code in _WHY_NOT)
         raise InputError(details or "none of the inputs is a capture")
     captures = [item.capture for item in scanned]
-    sources = Sources(captures, next((item.spool for item in scanned if item.spool is not None), None), limits.open_files)
+    spool = next((item.spool for item in scanned if item.spool is not None), None)
+    sources = Sources(captures, spool, limits.open_files) if travels is None else travels.sources
     places = _places(scanned) if keeps_places else None
     if any(item.flows for item in scanned):
         from analyzer.engine.intact import with_changes
@@ -94,10 +105,13 @@ def run(  # noqa: PLR0913 (all but the first by name)
     return Run(Result(evidence, judgement.findings, {}, incidents=judgement.incidents, diagnosis=judgement.diagnosis), sources, tuple, places)
 
 
-def _scanned(inputs: Sequence[str], limits: Limits, scope: Scope, progress: Progress | None) -> list[Scanned]:
+def _scanned(inputs: Sequence[str], limits: Limits, scope: Scope, progress: Progress | None, travels: "Travels | None") -> list[Scanned]:
     found = expanded(inputs, limits)
-    limits = shared(limits, len(found.inputs))
-    scanned = scan_all([Piece(item.path, ordinal, item.name) for ordinal, item in enumerate(found.inputs)], limits, scope, progress)
+    if travels is not None:
+        scanned = travels.scanned(found)
+    else:
+        limits = shared(limits, len(found.inputs))
+        scanned = scan_all([Piece(item.path, ordinal, item.name) for ordinal, item in enumerate(found.inputs)], limits, scope, progress)
     scanned[0] = scanned[0]._replace(issues=(*found.others, *scanned[0].issues))  # of no capture: the first one carries them
     return scanned
 

@@ -165,7 +165,9 @@ def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Calla
         if progress is not None:
             progress("connections", done, len(todo))
 
-    by_shard = spread(partial(talk, tools=tools, done=count), shards(todo, tools.limits.shards), 1 if tools.keys else workers)  # one spool takes plain text
+    by_shard = sources.talks(todo, tools) if sources.talks is not None else None
+    if by_shard is None:
+        by_shard = spread(partial(talk, tools=tools, done=count), shards(todo, tools.limits.shards), 1 if tools.keys else workers)  # one spool takes plain text
     sources.flush()  # plain text that was stored meanwhile: what comes next forks, too
     talks = [item for found in by_shard for item in found]
     return talks, workers, unread_connections(todo, talks, tools.budget)

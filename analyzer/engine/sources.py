@@ -2,9 +2,9 @@
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from analyzer.capture.identity import holds_what_was_read, identity
 from analyzer.records.capture import Capture
@@ -26,6 +26,9 @@ class _Block:
 class Sources:
     """Files are opened when first needed and read in blocks; the last block of each stays, since segments of a stream lie near each other. A block is twice as
     large as the one before it when it follows that closely, else half as large. At most ``most`` files are open, those opened last."""
+
+    talks: Callable[..., Any] | None = None
+    """What reads connections elsewhere, by jobs that travel (`analyzer.engine.travelling`): given connections and tools, what shards of them say, or None."""
 
     def __init__(self, captures: Sequence[Capture], spool: BinaryIO | None, most: int = 64) -> None:
         self._read_as = {capture.ordinal: capture.identity for capture in captures}

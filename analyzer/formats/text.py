@@ -9,6 +9,7 @@ them, all but ASCII is escapes. A word in one script is shown as it is.
 """
 
 import re
+from functools import lru_cache
 
 TEXT_CHARS = 2000
 """Characters of one captured string that are shown."""
@@ -40,9 +41,28 @@ def visible(text: str, limit: int = TEXT_CHARS, keep: str = "") -> str:
     if not (shown.isascii() and shown.isprintable()):
         if _LOOKS_LATIN.search(shown):
             shown = _WORD.sub(_unmixed, shown)
-        shown = "".join(char if char in keep else _visible_char(char) for char in shown)
+        shown = shown.translate(_table(keep))
     left = len(text) - limit
     return f"{shown}... ({left} more characters)" if left > 0 else shown
+
+
+class _Shown(dict[int, str]):
+    """What stands for each character, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        found = _visible_char(chr(code))
+        if len(self) < _CHARACTERS:
+            self[code] = found
+        return found
+
+
+_CHARACTERS = 4096
+"""So many are remembered: texts have a few dozen."""
+
+
+@lru_cache(maxsize=16)
+def _table(keep: str) -> _Shown:
+    return _Shown({ord(char): char for char in keep})
 
 
 def _unmixed(found: re.Match[str]) -> str:

@@ -24,11 +24,13 @@ from analyzer.records.transport import Connection, Endpoint
 
 _TOKEN_HEADERS = ("authorization", "proxy-authorization")
 _CHALLENGE_HEADERS = ("www-authenticate", "proxy-authenticate")
+_TOKEN_SIZES = frozenset(map(len, (*_TOKEN_HEADERS, *_CHALLENGE_HEADERS)))
 _SHORTEST_TOKEN = 16
 _LONGEST_NEGOTIATE = 512
 _NTLM_NEGOTIATE = b"NTLMSSP\0\x01\0\0\0"
 """How message 1 begins (MS-NLMP 2.2.1.1), also where SPNEGO carries it."""
 _TRACES = ("via", "x-forwarded-for", "forwarded", "x-forwarded-host", "x-real-ip")
+_TRACE_SIZES = frozenset(map(len, _TRACES))
 Key = tuple[str, bytes]
 
 
@@ -134,7 +136,7 @@ def _flight(
         end=response.last_ns if not isinstance(response, Absent) else None,
         open_end=open_end,
         absolute=is_absolute(request.target),
-        traces=sum(1 for header in request.headers if header.name.lower() in _TRACES),
+        traces=sum([len(header.name) in _TRACE_SIZES and header.name.lower() in _TRACES for header in request.headers]),
         declared=request.body.size if request.body.declared is None else request.body.declared,
         authority=authority(request),
         agent=field_value(request.headers, "user-agent"),
@@ -163,7 +165,11 @@ def authority(request: Request) -> str:
 
 def field_value(headers: tuple[Header, ...], name: str) -> str:
     """The first field of that name (lower case), or the empty string."""
-    return next((header.value for header in headers if header.name.lower() == name), "")
+    size = len(name)
+    for header in headers:
+        if len(header.name) == size and header.name.lower() == name:
+            return header.value
+    return ""
 
 
 def _request_keys(request: Request, message: Message | None) -> Iterable[Key]:
@@ -196,7 +202,7 @@ def is_of_response(value: bytes) -> bool:
 
 def _tokens(headers: tuple[Header, ...], names: tuple[str, ...]) -> Iterable[Key]:
     for header in headers:
-        if header.name.lower() in names:
+        if len(header.name) in _TOKEN_SIZES and header.name.lower() in names:
             for challenge in header.value.split(","):
                 scheme, _, token = challenge.strip().partition(" ")
                 token = token.strip()

@@ -20,6 +20,11 @@ def is_unfinished(folder: str | os.PathLike[str]) -> bool:
         return False
 
 
+def is_url(place: str) -> bool:
+    """It is no path, but names an object of a store (`analyzer.system.objects`)."""
+    return "://" in place
+
+
 def read_at(file: BinaryIO, size: int, at: int) -> bytes:
     """Up to ``size`` bytes from offset ``at`` on; fewer at the end of the file. The position of ``file`` may change."""
     if hasattr(os, "pread"):

@@ -14,11 +14,15 @@ _ITEM = 8
 _NEAR = 1 << 20
 """As in `analyzer.transport.strays`."""
 _WINDOW = 1 << 24
+_AGAIN, _BACK = 64, 1 << 16
+"""How many rows that do not go on are compared with how many before them."""
 
 
-def no_copies(rows: Segments) -> bool:
-    """No row can be a copy of an earlier one: in each direction the numbers go on from row to row. False says nothing."""
+def no_copies(rows: Segments, window_ns: int) -> bool:
+    """No row can be a copy of one captured ``window_ns`` or less before: in each direction the numbers go on from row to row, and where they do not, no earlier
+    row has the same. False says nothing."""
     directions, seqs, acks, sizes = rows.direction, rows.seq, rows.ack, rows.wire_size
+    again: list[int] = []
     for side in (0, 1):
         begun, seq, ack, size, moved = False, 0, 0, 0, 0
         for i in range(len(directions)):
@@ -29,11 +33,32 @@ def no_copies(rows: Segments) -> bool:
                 step = ((acks[i] - ack + _HALF) & _MASK) - _HALF if acks[i] >= 0 and ack >= 0 else -1
             elif step == 0:
                 step = sizes[i] - size
+            if step <= 0:  # not beyond all before
+                again.append(i)
+                if len(again) > _AGAIN:
+                    return False
+                continue
             if begun:
                 moved += step
-            if step <= 0 or moved >= _HALF:
+            if moved >= _HALF:
                 return False
             begun, seq, ack, size = True, seqs[i], acks[i], sizes[i]
+    for each in again:  # noqa: SIM110  a generator is an object where C has a loop
+        if not _is_new(rows, each, window_ns):
+            return False
+    return True
+
+
+def _is_new(rows: Segments, row: int, window_ns: int) -> bool:
+    """No earlier row within the time has the numbers of ``row``; few rows are looked at, or it says nothing (False)."""
+    directions, seqs, acks, sizes, flags, idents, times = rows.direction, rows.seq, rows.ack, rows.wire_size, rows.flags, rows.ident, rows.ts_ns
+    if row > _BACK:
+        return False
+    for i in range(row):
+        if seqs[i] == seqs[row] and acks[i] == acks[row] and directions[i] == directions[row] and sizes[i] == sizes[row] and flags[i] == flags[row]:
+            same = idents[i] >> 16 == idents[row] >> 16 if idents[row] >> 16 else idents[i] == idents[row]
+            if same and -window_ns <= times[row] - times[i] <= window_ns:
+                return False
     return True
 
 
@@ -82,6 +107,26 @@ def taken(column: Ints, kept: Ints) -> Ints:
     for i in range(len(kept)):
         to[i] = column[kept[i]]
     return made
+
+
+def columns_of(rows: Segments, own: Ints) -> list[Ints]:
+    """Of the rows ``own``: size, source, file offset, packet key, time, acknowledgement."""
+    return [taken(rows.size, own), taken(rows.source, own), taken(rows.file_at, own), taken(rows.key, own), taken(rows.ts_ns, own), taken(rows.ack, own)]
+
+
+def hops(rows: Segments) -> tuple[list[int], list[int]]:
+    """The times to live in the packets of both directions, resets left out, each once, in order of size."""
+    directions, flags, found_ttls = rows.direction, rows.flags, rows.ttl
+    found: tuple[list[int], list[int]] = ([], [])
+    for side in (0, 1):
+        own, before, some = found[side], 0, False
+        for i in range(len(found_ttls)):
+            if directions[i] == side and not flags[i] & _RST and (found_ttls[i] != before or not some):
+                before, some = found_ttls[i], True
+                if before not in own:
+                    own.append(before)
+        own.sort()
+    return found
 
 
 def of_side(rows: Segments, kept: Ints, side: int) -> Ints:

@@ -48,7 +48,10 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     receivers = [Receiver(rows, sides[1 - i], limits.conflicts, limits.conflict_bytes, limits.overlaps, over) for i in (0, 1)]
     assemblies = [assemble(rows, sides[i], bases[i][0], fetch, limits.window_bytes, receivers[i], begins=bases[i][1]) for i in (0, 1)]
     streams = [finished(assemblies[i], assemblies[1 - i], rows, sides[1 - i]) for i in (0, 1)]
-    streams = [replace(streams[i], unacked=unacked(assemblies[i], rows, sides[i], sides[1 - i])) for i in (0, 1)]
+    for i in (0, 1):
+        left = unacked(assemblies[i], rows, sides[i], sides[1 - i])
+        if left is not None:
+            streams[i] = replace(streams[i], unacked=left)
     hops = ttls(rows, client)
     closings = _closings(rows, kept, client, assemblies, hops)
     endpoints = [Endpoint(flow.hosts[client ^ i], flow.ports[client ^ i]) for i in (0, 1)]

@@ -27,7 +27,7 @@ from analyzer.records.arrays import Ints
 from analyzer.records.capture import Segments
 from analyzer.records.transport import Choice, Conflict, Extents, Gap, Stream
 from analyzer.settings import Spent, never
-from analyzer.transport.columns import furthest_acked, holes, in_order, positions, taken
+from analyzer.transport.columns import columns_of, furthest_acked, holes, in_order, positions
 from analyzer.transport.pieces import Extent, Pieces
 
 _HALF = 1 << 31
@@ -273,7 +273,7 @@ def finished(assembly: Assembly, peer: Assembly, rows: Segments, said: Ints) -> 
         gaps=tuple(_gaps(assembly, extents, size)),
         size=size,
         conflicts=len(assembly.conflicts),
-        differing=tuple(sorted(assembly.differing, key=lambda one: one.stream_at)),
+        differing=tuple(sorted(assembly.differing, key=lambda one: one.stream_at)) if assembly.differing else (),
         begins=assembly.begins,
         retransmitted=assembly.retransmitted,
         out_of_order=assembly.out_of_order,
@@ -286,7 +286,7 @@ def _extents(assembly: Assembly, rows: Segments, peer_base: int) -> Extents:
         at, size, source, file_at, packet, ts_ns, ack = [array("q", column) for column in zip(*assembly.extents, strict=True)] or [array("q") for _ in range(7)]
         return Extents(at, size, source, file_at, packet, ts_ns, positions(ack, peer_base))
     own, at = assembly.ordered
-    size, source, file_at, packet, ts_ns, ack = (taken(column, own) for column in (rows.size, rows.source, rows.file_at, rows.key, rows.ts_ns, rows.ack))
+    size, source, file_at, packet, ts_ns, ack = columns_of(rows, own)
     return Extents(at, size, source, file_at, packet, ts_ns, positions(ack, peer_base))
 
 
@@ -309,8 +309,9 @@ def _acked(assembly: Assembly, rows: Segments, said: Ints) -> int:
 
 
 def _gaps(assembly: Assembly, extents: Extents, size: int) -> Iterator[Gap]:
-    snapped = _merged(assembly.snapped)
-    for at, missing in holes(extents.stream_at, extents.size, size):
+    found = holes(extents.stream_at, extents.size, size)
+    snapped = _merged(assembly.snapped) if found else []
+    for at, missing in found:
         last = bisect_right(snapped, at, key=_begin) - 1
         why = "snaplen" if last >= 0 and at < snapped[last][1] else "not_captured"
         yield Gap(at, missing, why)

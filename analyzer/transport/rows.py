@@ -18,7 +18,7 @@ _CLOSE_NS = 10_000_000
 def distinct(rows: Segments, window_ns: int, fetch: Fetch) -> tuple[Ints, int]:
     """The indexes of rows to keep, in order, and how many were copies. Numbers alone are no proof, as anyone can send equal ones: a copy has the same bytes, as
     far as both were captured."""
-    if no_copies(rows):
+    if no_copies(rows, max(window_ns, _CLOSE_NS)):
         return array("q", range(len(rows.key))), 0
     seen: dict[tuple[int, int, int, int, int, int], tuple[int, int]] = {}
     kept = array("q")

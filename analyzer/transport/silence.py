@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from analyzer.records.arrays import Ints
 from analyzer.records.capture import Segments
 from analyzer.records.transport import Pause, Side, Unacked, ZeroWindow
-from analyzer.transport.columns import long_steps, tries_of
+from analyzer.transport.columns import hops, long_steps, tries_of
 from analyzer.transport.reassembly import Assembly
 
 _FIN, _SYN, _RST = 1, 2, 4
@@ -44,9 +44,8 @@ def unacked(assembly: Assembly, rows: Segments, sent: Ints, received: Ints) -> U
 
 def ttls(rows: Segments, client: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The times to live in the packets of the client and of the server, resets left out."""
-    met = {(direction, ttl) for direction, flags, ttl in set(zip(rows.direction, rows.flags, rows.ttl, strict=False)) if not flags & _RST}
-    client_own, server_own = (tuple(sorted(ttl for direction, ttl in met if direction == side)[:_TTLS]) for side in (client, 1 - client))
-    return client_own, server_own
+    found = hops(rows)
+    return tuple(found[client][:_TTLS]), tuple(found[1 - client][:_TTLS])
 
 
 def fits(ttl: int, own: Sequence[int]) -> bool | None:

@@ -11,6 +11,8 @@ from analyzer.records.capture import Segments
 from analyzer.transport.columns import flagged
 
 _FIN, _SYN, _RST = 1, 2, 4
+_HANDSHAKE = 2
+"""Nothing lies between the two SYNs of most connections."""
 
 
 class Weird(NamedTuple):
@@ -28,6 +30,8 @@ def weird(rows: Segments, kept: Ints) -> Iterator[Weird]:
     if not special:
         return
     syns = [place for place in special if flags[kept[place]] & _SYN]
+    if len(special) == len(syns) == _HANDSHAKE and syns[1] == syns[0] + 1 and not any(sizes[kept[place]] for place in syns):
+        return
     resets = [place for place in special if flags[kept[place]] & _RST]
     yield from _named("SYN_with_data", rows, [kept[place] for place in syns if sizes[kept[place]]])
     yield from _named("RST_with_data", rows, [kept[place] for place in resets if sizes[kept[place]]])

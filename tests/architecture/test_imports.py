@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "system": {"errors"},
     "formats": {"records"},
     "codes": set(),
-    "capture": _FLOOR,
+    "capture": _FLOOR | {"system.files", "system.objects"},
     "transport": _FLOOR,
     "http": _FLOOR,
     "proxy": _FLOOR,
@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": {
         *_FLOOR,
         *("capture", "transport", "http", "proxy", "auth", "sealing", "wsman", "psrp", "sigma", "hostlogs", "story"),
-        *("rules", "incidents", "tables", "reports", "system"),
+        *("rules", "incidents", "tables", "reports", "system", "version"),
     },
     "version": set(),
     "compare": {"records", "tables", "reports", "formats.text", "errors"},
@@ -60,7 +60,8 @@ LIBRARIES: dict[str, tuple[str, ...]] = {
     "pandas": ("tables/", "reports/", "case/tables.py", "case/named.py", "case/compared.py", "case/analyzed.py", "case/opened.py"),
     "duckdb": ("tables/query.py", "tables/paging.py"),
     "dask": ("engine/",),
-    "distributed": ("engine/",),
+    "distributed": ("engine/on_dask.py",),
+    "fsspec": ("system/objects.py",),
     "dpkt": ("capture/slow.py", "exports/decrypted.py"),
     "spnego": ("auth/schemes/pyspnego_adapter.py",),
     "scapy": ("capture/scapy_packet.py", "auth/schemes/scapy_adapter.py", "formats/scapy_quiet.py"),
@@ -113,7 +114,7 @@ ADAPTERS = {
 
 VAGUE = {"core", "common", "utils", "util", "helpers", "helper", "base", "manager", "handler", "misc"}
 LINES = 400
-LONGER = {"capture/kernel.py": 499, "capture/flows.py": 450}
+LONGER = {"capture/kernel.py": 525, "capture/flows.py": 520}
 """What is done for each byte and packet is one unit, so that the compiler can put it into one piece of code."""
 
 

@@ -22,6 +22,7 @@ LICENSED = {
     ("tables/query.py", "connect"): "DuckDB: in memory, or into a scratch folder of ours",
     ("tables/paging.py", "connect"): "DuckDB in memory",
     ("exports/workbook.py", "Workbook"): "into memory",
+    ("system/objects.py", "open"): "an object of a store, by fsspec; what lies in folders is written by outputs.py",
 }
 """(File, call) to the reason why it may stand there."""
 _OURS = {"writing", "row"}

@@ -108,7 +108,7 @@ def _in_form(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _nothing_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "no_copies", lambda _: False)
+    monkeypatch.setattr(rows, "no_copies", lambda *_: False)
     monkeypatch.setattr(strays, "all_in_place", lambda *_: False)
     monkeypatch.setattr(reassembly, "furthest_acked", lambda *_: -2)
     monkeypatch.setattr(reassembly, "in_order", lambda *_: (0, array("q"), array("q"), 0, -1))

@@ -1,0 +1,273 @@
+"""Jobs that travel: module-level functions on plain arguments, so that they run in this process, in copies of it, or on the machines of a cluster.
+
+Each job writes what it finds into the job store, as an object whose name is made of all that the job depends on: the input, this version, the settings. A job
+whose object is there is not run again, whoever ran it. So a worker that is lost costs the work that it had not finished, and a second run only what is new.
+
+    scan[i]    capture i            -> its reel (`analyzer.capture.reels`)
+    rest[i]    capture i            -> its reel with connections that a neighbour keeps
+    points     all reels            -> descriptions and candidate flows; which reels lack packets
+    talk[k]    connections, reels   -> connections, exchanges, messages, conversations
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from typing import BinaryIO
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from analyzer.capture.containers import HEAD_SIZE
+from analyzer.capture.open import on_disk, packing_of
+from analyzer.capture.point import Piece
+from analyzer.capture.points import scan_all
+from analyzer.capture.reels import Missing, Reeled, reeled, trailer, with_counts
+from analyzer.engine.keeping import packed, unpacked
+from analyzer.engine.plan import Talk, Tools, Work, talk
+from analyzer.engine.spools import Spools, read_place
+from analyzer.errors import InputError
+from analyzer.formats.tls import KeyLog
+from analyzer.records.capture import Capture, Flow, IcmpError
+from analyzer.records.issues import Issue
+from analyzer.records.kerberos import KdcPiece
+from analyzer.records.names import NameClaim
+from analyzer.settings import Limits, Scope
+from analyzer.system.files import is_url
+from analyzer.system.objects import Objects, told_of
+from analyzer.system.outputs import spool
+from analyzer.version import __version__
+
+_FORM = 1
+"""Of what is in the store: one more when an object of before cannot be used."""
+_EDGE = 1 << 16
+
+
+class Told(Struct, frozen=True, gc=False):
+    """What a job gives back: the name of its object in the store, whether it was there already, bytes that it read, seconds, why there is none."""
+
+    name: str
+    found: bool = False
+    read_bytes: int = 0
+    seconds: float = 0.0
+    failed: str = ""
+
+
+class ScanAsk(Struct, frozen=True, gc=False):
+    """What *scan* and *rest* are given."""
+
+    path: str
+    limits: Limits
+    scope: Scope
+    store: str
+    force: tuple[int, ...] = ()
+
+
+class Described(Struct, frozen=True, gc=False):
+    """What the scan gave of one capture: `analyzer.capture.scan.Scanned`, without its spool."""
+
+    capture: Capture
+    flows: tuple[Flow, ...]
+    issues: tuple[Issue, ...]
+    kdc: tuple[KdcPiece, ...]
+    icmp: tuple[IcmpError, ...]
+    names: tuple[NameClaim, ...]
+
+
+class Pointed(Struct, frozen=True, gc=False):
+    """What *points* gave: the captures, the bytes of the object with payload that lies in no file, and what is missing from which reel (ordinal, packet)."""
+
+    captures: tuple[Described, ...]
+    spool_size: int
+    missing: tuple[tuple[int, int], ...]
+
+
+class PointsAsk(Struct, frozen=True, gc=False):
+    """What *points* is given: the captures in order, (path, name, name of the reel; empty: the file itself is read)."""
+
+    captures: tuple[tuple[str, str, str], ...]
+    limits: Limits
+    scope: Scope
+    store: str
+
+
+class Packed(Struct, frozen=True, gc=False):
+    """A connection of `Work`, as it travels."""
+
+    number: int
+    flows: tuple[Flow, ...]
+    twin_of: int | None
+    views: tuple[tuple[int, tuple[Flow, ...]], ...]
+    strays: tuple[int, ...]
+    reuses: int | None
+
+
+class TalkAsk(Struct, frozen=True, gc=False):
+    """What *talk* is given: connections, where their bytes lie (name of the reel by ordinal; ``captures`` are those without one), and the limits. ``work`` is
+    packed, as most of it is columns."""
+
+    work: bytes
+    captures: tuple[Capture, ...]
+    reels: tuple[str, ...]
+    spool: str
+    spool_size: int
+    limits: Limits
+    store: str
+
+
+class Talked(Struct, frozen=True, gc=False):
+    """What *talk* gave."""
+
+    talks: tuple[Talk, ...]
+
+
+def digest(*parts: object) -> str:
+    """A name for all that a job depends on."""
+    made = hashlib.sha256(f"{__version__}/{_FORM}".encode())
+    for part in parts:
+        made.update(b"\0")
+        made.update(part if isinstance(part, bytes) else msgspec.msgpack.encode(part, order="deterministic"))
+    return made.hexdigest()[:40]
+
+
+class Input(Struct, frozen=True, gc=False):
+    """An input as it is told from others without reading all of it; ``packed``: it is compressed, or lies in an archive."""
+
+    digest: str
+    packed: bool
+
+
+def told_input(path: str) -> Input:
+    """An input by size, time, first and last bytes; an object in a store by what the store tells. `InputError`: there is none."""
+    if is_url(path):
+        told = told_of(path)
+        folder, _, name = path.rpartition("/")
+        first = Objects(folder).read(name, 0, HEAD_SIZE)
+        return Input(digest(*map(str, told)), packing_of(first) is not None)
+    held = Path(on_disk(path))
+    try:
+        size_and_time = held.stat()
+        with held.open("rb") as file:
+            first = file.read(_EDGE)
+            file.seek(max(size_and_time.st_size - _EDGE, 0))
+            last = file.read(_EDGE)
+    except OSError as error:
+        msg = f"{path}: {error.strerror or error}"
+        raise InputError(msg) from error
+    inside = "" if str(held) == path else str(Path(path).relative_to(held))
+    return Input(digest(size_and_time.st_size, size_and_time.st_mtime_ns, first, last, inside), bool(inside) or packing_of(first) is not None)
+
+
+def scan_name(ask: ScanAsk) -> str:
+    """The name of a reel. What compressed captures may become is shared by all of a run, and matters to no other. `InputError` as for `told_input`."""
+    told = told_input(ask.path)
+    limits = ask.limits if told.packed else replace(ask.limits, packed_bytes=0)
+    return f"scan-{digest(told.digest, limits, ask.scope, tuple(sorted(set(ask.force))))}.reel"
+
+
+def scan(ask: ScanAsk) -> Told:
+    """Jobs *scan* and *rest*: the reel of one capture is in the store."""
+    began = monotonic()
+    store = Objects(ask.store)
+    try:
+        name = scan_name(ask)
+        known = store.size(name)
+        if known:
+            return Told(name, found=True)
+        with spool() as file:
+
+            def read(at: int, size: int) -> bytes:
+                file.seek(at)
+                return file.read(size)
+
+            made = with_counts(reeled(ask.path, ask.limits, ask.scope, file, ask.force), ask.limits, ask.scope, read)
+            file.seek(0, 2)
+            file.write(trailer(made))
+            store.fill(name, lambda whole: _copy(file, whole))
+    except InputError as error:
+        return Told("", failed=str(error))
+    return Told(name, read_bytes=made.size, seconds=monotonic() - began)
+
+
+def points(ask: PointsAsk) -> Told:
+    """Job *points*: which files go on in which, the candidate flows, and which reels lack packets."""
+    began = monotonic()
+    store = Objects(ask.store)
+    name = f"points-{points_digest(ask)}"
+    if store.size(f"{name}.found") is not None:
+        return Told(name, found=True)
+    missing: list[Missing] = []
+    pieces = [Piece(path, ordinal, shown, _reel(store, reel, missing) if reel else None) for ordinal, (path, shown, reel) in enumerate(ask.captures)]
+    scanned = scan_all(pieces, ask.limits, ask.scope)
+    held = next((one.spool for one in scanned if one.spool is not None), None)
+    spool_size = 0
+    if held is not None:
+        spool_size = held.seek(0, 2)
+        store.fill(f"{name}.spool", lambda file: _copy(held, file))
+    found = Pointed(
+        tuple(Described(one.capture, one.flows, one.issues, one.kdc, one.icmp, one.names) for one in scanned),
+        spool_size,
+        tuple(sorted({(one.ordinal, one.first) for one in missing})),
+    )
+    store.write(f"{name}.found", [packed(found)])
+    store.close()
+    return Told(name, seconds=monotonic() - began)
+
+
+def points_digest(ask: PointsAsk) -> str:
+    """Of all that *points* depends on."""
+    return digest([list(one) for one in ask.captures], ask.limits, ask.scope)
+
+
+def _copy(held: BinaryIO, file: BinaryIO) -> None:
+    held.seek(0)
+    while piece := held.read(1 << 20):
+        file.write(piece)
+
+
+def _reel(store: Objects, name: str, missing: list[Missing]) -> Reeled:
+    return Reeled(read_place(store, name), lambda at, size: store.read(name, at, size), missing)
+
+
+def pointed(store: Objects, name: str) -> Pointed:
+    """What *points* gave, out of the store."""
+    return unpacked(store.read(f"{name}.found", 0, store.size(f"{name}.found") or 0), Pointed)
+
+
+def travelling(work: Sequence[Work]) -> bytes:
+    """Connections as they travel."""
+    return packed(_Works(tuple(Packed(*one) for one in work)))
+
+
+class _Works(Struct, frozen=True, gc=False):
+    work: tuple[Packed, ...]
+
+
+def talked(ask: TalkAsk) -> Told:
+    """Job *talk*: what the connections of one shard say is in the store."""
+    began = monotonic()
+    store = Objects(ask.store)
+    name = f"talk-{talk_digest(ask)}.found"
+    if store.size(name) is not None:
+        return Told(name, found=True)
+    sources = Spools(ask.captures, store, [one or None for one in ask.reels], ask.spool or None, ask.spool_size, ask.limits.open_files)
+    work = [Work(one.number, one.flows, one.twin_of, one.views, one.strays, one.reuses) for one in unpacked(ask.work, _Works).work]
+    made = Talked(talk(work, Tools(sources.fetch, sources.store, KeyLog(), ask.limits)))
+    try:
+        store.write(name, [packed(made, lossless=True)])
+    except UnicodeEncodeError:
+        return Told("", failed="text that no file of records can hold")
+    finally:
+        sources.close()
+    return Told(name, seconds=monotonic() - began)
+
+
+def talk_digest(ask: TalkAsk) -> str:
+    """Of all that *talk* depends on: reels and connections tell it, the paths of the captures do not matter."""
+    return digest(ask.work, list(ask.reels), ask.captures, ask.spool, ask.limits)
+
+
+def talks_of(store: Objects, name: str) -> tuple[Talk, ...]:
+    """What *talk* gave, out of the store."""
+    return unpacked(store.read(name, 0, store.size(name) or 0), Talked).talks

@@ -1,0 +1,52 @@
+"""Jobs on a cluster of Dask (dask.distributed): the scheduler that is given runs them on its workers, and again when one of these is lost."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from analyzer.errors import UsageError
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Ask = TypeVar("Ask")
+Found = TypeVar("Found")
+_RETRIES = 5
+"""How often a job is tried again that failed with its worker, or with its machine."""
+_CONNECT_SECONDS = 30
+
+
+class OnDask:
+    """Runs jobs by a client of dask.distributed."""
+
+    shares = True
+
+    def __init__(self, client: "Client") -> None:
+        self.client = client
+
+    def run(self, work: Callable[[Ask], Found], asks: Sequence[Ask], done: Callable[[int, int], None] | None = None) -> list[Found]:
+        """As `analyzer.engine.schedulers.Scheduler` says. A job that has run is not known to the cluster for longer than its result is waited for."""
+        from distributed import as_completed
+
+        if not asks:
+            return []
+        futures = self.client.map(work, asks, pure=False, retries=_RETRIES)
+        for count, _ in enumerate(as_completed(futures, loop=self.client.loop), 1):
+            if done is not None:
+                done(count, len(asks))
+        found: list[Found] = self.client.gather(futures)
+        return found
+
+
+def connected(address: str) -> OnDask:
+    """The cluster at that address. `UsageError`: it cannot be reached, or dask.distributed is not installed."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        msg = f"--scheduler {address} needs dask.distributed: pip install 'winrm-analyzer[dask]'"
+        raise UsageError(msg) from error
+    try:
+        client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        msg = f"--scheduler {address}: it cannot be reached ({str(error) or type(error).__name__})"
+        raise UsageError(msg) from error
+    return OnDask(client)

@@ -1,0 +1,108 @@
+"""Reads bytes back from reels by (source, offset in the capture, size), where they lie in a folder or an object store: captures are not opened again."""
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import pairwise
+
+from analyzer.capture.reels import Reel, read_reel
+from analyzer.engine.sources import Sources
+from analyzer.records.capture import Capture
+from analyzer.system.objects import Objects
+
+_SMALLEST, _LARGEST = 1 << 16, 4 << 20
+_MOST = 64
+"""Reels of which it is kept where packets lie."""
+
+
+class _Places:
+    """Where the bytes of one reel lie: sorted by their offsets in the capture."""
+
+    def __init__(self, reel: Reel) -> None:
+        sizes, at = reel.column("size"), 0
+        places = reel.column("file_at")
+        found: list[tuple[int, int, int]] = []
+        for place, size in zip(places, sizes, strict=True):
+            if place >= 0:
+                found.append((place, at, size))
+            at += size
+        found += reel.pieces
+        if any(one[0] > other[0] for one, other in pairwise(found)):
+            found.sort()
+        self.begins = array("q", [one for one, _, _ in found])
+        self._ats = array("q", [one for _, one, _ in found])
+        self._sizes = array("q", [one for _, _, one in found])
+        self.data, self.data_at, self.ask = b"", 0, _SMALLEST
+
+    def find(self, at: int, size: int) -> tuple[int, int] | None:
+        """Where the bytes at offset ``at`` of the capture lie in the reel, and how many of them do."""
+        row = bisect_right(self.begins, at) - 1
+        if row < 0:
+            return None
+        inside = at - self.begins[row]
+        return (self._ats[row] + inside, min(size, self._sizes[row] - inside)) if inside < self._sizes[row] else None
+
+
+def read_place(objects: Objects, name: str) -> Reel:
+    """The reel of that name."""
+    return read_reel(objects.size(name) or 0, lambda at, size: objects.read(name, at, size))
+
+
+class Spools(Sources):
+    """As `Sources`, of captures whose reels are ``reels`` (by ordinal; None: the file itself is read), and of the object ``spool`` with payload that lies in no
+    file, which has ``spool_size`` bytes. What is stored here (`store`) follows behind those."""
+
+    def __init__(self, captures: Sequence[Capture], objects: Objects, reels: Sequence[str | None], spool: str | None, spool_size: int, most: int = 64) -> None:
+        super().__init__(captures, None, most)
+        self.captures = tuple(captures)
+        self.objects = objects
+        self.reels = tuple(reels)
+        self.spool, self.spool_size = spool, spool_size
+        self._maps: dict[int, _Places] = {}
+        self._held: object = None
+        """What has to live as long as this does."""
+
+    def fetch(self, source: int, at: int, size: int) -> bytes:
+        """The bytes; fewer, or none, when they are not there."""
+        if source & 1:
+            if self.spool is not None and at < self.spool_size:
+                return self.objects.read(self.spool, at, size)
+            return super().fetch(source, at - self.spool_size, size)
+        name = self.reels[source >> 1]
+        if name is None:
+            return super().fetch(source, at, size)
+        places = self._of(source >> 1, name)
+        found = places.find(at, size)
+        if found is None:
+            return b""
+        place, have = found
+        begin = place - places.data_at
+        if begin < 0 or begin + have > len(places.data):
+            near = 0 <= place - (places.data_at + len(places.data)) <= _SMALLEST
+            places.ask = min(places.ask * 2, _LARGEST) if near else max(places.ask >> 1, _SMALLEST)
+            places.data, places.data_at, begin = self.objects.read(name, place, max(places.ask, have)), place, 0
+        return places.data[begin : begin + have]
+
+    def store(self, capture: int, data: bytes) -> tuple[int, int]:
+        """Keeps bytes that lie in no file behind those of the spool."""
+        source, at = super().store(capture, data)
+        return source, at + self.spool_size
+
+    def holding(self, held: object) -> "Spools":
+        """Keeps something alive as long as this is."""
+        self._held = held
+        return self
+
+    def close(self) -> None:
+        """Closes the files."""
+        super().close()
+        self.objects.close()
+        self._maps.clear()
+
+    def _of(self, ordinal: int, name: str) -> _Places:
+        places = self._maps.get(ordinal)
+        if places is None:
+            while len(self._maps) >= _MOST:
+                self._maps.pop(next(iter(self._maps)))
+            places = self._maps[ordinal] = _Places(read_place(self.objects, name))
+        return places

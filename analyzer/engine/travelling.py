@@ -1,0 +1,140 @@
+"""The run in jobs that travel (`analyzer.engine.jobs`): who asks for them, in which order, and what becomes of what they find."""
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from time import time_ns
+from typing import TypeVar
+
+from msgspec import Struct
+
+from analyzer.capture.open import is_pipe
+from analyzer.capture.scan import Scanned
+from analyzer.engine.budget import shared
+from analyzer.engine.inputs import Expanded
+from analyzer.engine.jobs import PointsAsk, ScanAsk, TalkAsk, Told, pointed, points, scan, talked, talks_of, travelling
+from analyzer.engine.plan import Talk, Tools, Work, shards, talk, weight
+from analyzer.engine.schedulers import Scheduler
+from analyzer.engine.spools import Spools
+from analyzer.errors import InputError, UsageError
+from analyzer.settings import Limits, Scope
+from analyzer.system.objects import Objects
+from analyzer.system.outputs import scratch
+
+Progress = Callable[[str, int, int], None]
+Ask = TypeVar("Ask")
+_ROUNDS = 6
+"""Times that reels are made again for what a neighbour keeps; after that the files themselves are read."""
+_SHARD_BYTES = 4 << 20
+"""Payload of a shard's connections."""
+
+
+class Jobs(Struct, frozen=True, gc=False):
+    """How a run's jobs are run: by what, and the folder or object store for what they find. Empty: a temporary folder, gone at the end."""
+
+    scheduler: Scheduler
+    store: str = ""
+
+
+class _Line(Struct, frozen=True, gc=False):
+    """A job in the log: its stage, its object, whether it was found there, bytes read, seconds."""
+
+    job: str
+    name: str
+    state: str
+    read_bytes: int
+    seconds: float
+
+
+class Travels:
+    """One run in jobs."""
+
+    def __init__(self, jobs: Jobs, limits: Limits, scope: Scope, progress: Progress | None) -> None:
+        self.limits, self.scope = limits, scope
+        if jobs.scheduler.shares and not jobs.store:
+            msg = "name with --jobs a folder or an object store that this machine and all workers reach: jobs leave there what they find"
+            raise UsageError(msg)
+        self._scheduler = jobs.scheduler
+        self._progress = progress
+        self._held = ExitStack()
+        self.place = jobs.store or str(self._held.enter_context(scratch()))
+        self.store = Objects(self.place)
+        self._log: list[_Line] = []
+        self._log_name = f"jobs-{time_ns()}.jsonl"
+        self._sources: Spools | None = None
+        self._reels: list[str] = []
+
+    def scanned(self, found: Expanded) -> list[Scanned]:
+        """Stages *scan*, *points* and *rest*: what each capture gave, in the order of their names, whatever order they came in, so that ids do not depend on
+        it. `InputError` and `UsageError` as for reading them here."""
+        inputs = sorted(found.inputs, key=lambda one: Path(one.path).parts)
+        paths = [one.path for one in inputs]
+        for path in paths:
+            if is_pipe(path):
+                msg = f"{path} can be read only once, by one process: leave --scheduler out, or give a file"
+                raise UsageError(msg)
+        limits = shared(self.limits, len(paths))
+        forces: list[set[int]] = [set() for _ in paths]
+        names = [""] * len(paths)
+        todo = list(range(len(paths)))
+        for round_ in range(_ROUNDS + 1):
+            stage = "scan" if round_ == 0 else "rest"
+            asks = [ScanAsk(paths[one], limits, self.scope, self.place, tuple(sorted(forces[one]))) for one in todo]
+            for one, told in zip(todo, self._run(stage, scan, asks, "captures"), strict=True):
+                names[one] = told.name
+            if round_ == _ROUNDS:  # what still changes is read as it lies
+                for one in todo:
+                    names[one] = ""
+            ask = PointsAsk(tuple((path, item.name, reel) for path, item, reel in zip(paths, inputs, names, strict=True)), limits, self.scope, self.place)
+            told = self._run("points", points, [ask])[0]
+            what = pointed(self.store, told.name)
+            if not what.missing:
+                break
+            todo = sorted({ordinal for ordinal, _ in what.missing})
+            for ordinal, first in what.missing:
+                forces[ordinal].add(first)
+        captures = [one.capture for one in what.captures]
+        spool = f"{told.name}.spool" if what.spool_size else ""
+        self._sources = Spools(captures, self.store, [one or None for one in names], spool or None, what.spool_size, self.limits.open_files).holding(self._held)
+        self._sources.talks = self.talks
+        self._reels = names
+        return [Scanned(one.capture, one.flows, one.issues, None, one.kdc, one.icmp, one.names) for one in what.captures]
+
+    @property
+    def sources(self) -> Spools:
+        """Where bytes are, once the captures are scanned."""
+        if self._sources is None:
+            msg = "nothing was scanned yet"
+            raise InputError(msg)
+        return self._sources
+
+    def talks(self, todo: Sequence[Work], tools: Tools) -> list[tuple[Talk, ...]] | None:
+        """Stage *talk*; None where it has to be done here: plaintext out of TLS goes into this process's spool, and seconds are this process's."""
+        if tools.keys or self.limits.seconds:
+            return None
+        sources = self.sources
+        count = max(sum(map(weight, todo)) // _SHARD_BYTES, min(self.limits.shards, len(todo)), 1)
+        parts = [part for part in shards(todo, count) if part]
+        spool = sources.spool or ""
+        reels, bare = tuple(self._reels), tuple(one for one in sources.captures if not self._reels[one.ordinal])
+        asks = [TalkAsk(travelling(part), bare, reels, spool, sources.spool_size, tools.limits, self.place) for part in parts]
+        found = []
+        for part, told in zip(parts, self._run("talk", talked, asks, "connections"), strict=True):
+            found.append(talk(part, tools) if told.failed else talks_of(self.store, told.name))
+        return found
+
+    def _run(self, stage: str, work: Callable[[Ask], Told], asks: Sequence[Ask], phase: str = "") -> list[Told]:
+        """The jobs of a stage are run, and written to the log."""
+
+        def done(count: int, total: int) -> None:
+            if self._progress is not None and phase:
+                self._progress(phase, count, total)
+
+        found = self._scheduler.run(work, asks, done)
+        self._log += [
+            _Line(stage, one.name, "failed" if one.failed else "found" if one.found else "done", one.read_bytes, round(one.seconds, 3)) for one in found
+        ]
+        lines = "".join(json.dumps({name: getattr(one, name) for name in one.__struct_fields__}) + "\n" for one in self._log)
+        self.store.write(self._log_name, [lines.encode()])
+        return found
