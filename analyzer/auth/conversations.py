@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from analyzer.auth.facts import conversation
 from analyzer.auth.tokens import begins_handshake, is_per_request
-from analyzer.auth.turns import Reply, Turn, turns
+from analyzer.auth.turns import Reply, Turn, audiences
+from analyzer.auth.turns import turn as turn_of
 from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome, Token
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
@@ -44,10 +45,10 @@ def conversations(connection: Connection, exchanges: Sequence[Exchange], limits:
     """
     drafts: list[_Draft] = []
     issues: list[Issue] = []
+    told = [audiences(exchange) for exchange in exchanges]
     for audience in Audience:
-        found, complaints = turns(exchanges, audience, limits)
-        drafts += _drafts(found, audience)
-        issues += complaints
+        if any(audience in one for one in told):  # else nobody authenticates to it
+            drafts += _drafts(zip(exchanges, told, strict=True), audience, limits, issues)
     drafts.sort(key=lambda draft: draft.turns[0].exchange.position)
     made = tuple(
         conversation(connection, ordinal, draft.audience, draft.before, draft.turns, draft.outcome or Outcome.UNFINISHED, draft.ends)
@@ -66,11 +67,16 @@ def _condensed(issues: Iterable[Issue]) -> tuple[Issue, ...]:
     return tuple(replace(issue, repeats=counts[key]) for key, issue in firsts.items())
 
 
-def _drafts(found: Iterable[Turn], audience: Audience) -> list[_Draft]:
+def _drafts(exchanges: Iterable[tuple[Exchange, frozenset[Audience]]], audience: Audience, limits: Limits, issues: list[Issue]) -> list[_Draft]:
+    """``exchanges``, each with the audiences that its headers speak to."""
     drafts: list[_Draft] = []
     current: _Draft | None = None
     previous: Turn | None = None
-    for turn in found:
+    for exchange, told in exchanges:
+        if current is None and audience not in told:
+            previous = None  # it is no part of a conversation, and offers nothing to the next one
+            continue
+        turn = turn_of(exchange, audience, limits, issues)
         if turn.sent_token is None and not turn.blind:
             current = _without_credentials(current)
         elif turn.sent_token is not None or turn.answer_token is not None:

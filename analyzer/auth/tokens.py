@@ -9,6 +9,7 @@ magic is whole, its mechanism and step. Words of schemes without a row (Bearer) 
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from importlib import import_module
 from typing import NamedTuple
 
@@ -101,9 +102,11 @@ def rejects(token: Token) -> bool:
     return failed or (token.spnego is not None and token.spnego.state == "reject")
 
 
+_ROWS = {row.word: row for row in reversed(SCHEMES)}
+
+
 def _row(scheme: str) -> Scheme | None:
-    word = scheme.lower()
-    return next((row for row in SCHEMES if row.word == word), None)
+    return _ROWS.get(scheme.lower())
 
 
 def _mechanism_token(sent: Challenge, unclear_step: str, limits: Limits) -> TokenReading:
@@ -113,7 +116,7 @@ def _mechanism_token(sent: Challenge, unclear_step: str, limits: Limits) -> Toke
         as_sent = sent.value.encode("latin-1", "replace")
         token = Token(sent.scheme, Mechanism.UNKNOWN, unclear_step, len(as_sent), hashlib.sha256(as_sent).digest())
         return TokenReading(token, (Complaint(MALFORMED, f"{sent.scheme[:60]}: {raw.detail}"),))
-    content = _content(raw, limits)
+    content = _remembered(raw, limits.token_bytes) if len(raw) <= _REMEMBERED else _content(raw, limits.token_bytes)
     token = Token(
         sent.scheme,
         content.mechanism,
@@ -128,14 +131,19 @@ def _mechanism_token(sent: Challenge, unclear_step: str, limits: Limits) -> Toke
     return TokenReading(token, complaints(content.complaint and f"{sent.scheme[:60]}: {content.complaint}"))
 
 
-def _content(raw: bytes, limits: Limits) -> _Content:
-    if len(raw) > limits.token_bytes:
-        return _oversized(raw, f"a token of {len(raw)} bytes is over the limit token_bytes = {limits.token_bytes}")
+def _content(raw: bytes, most: int) -> _Content:
+    if len(raw) > most:
+        return _oversized(raw, f"a token of {len(raw)} bytes is over the limit token_bytes = {most}")
     if not raw:
         return _Content(Mechanism.UNKNOWN, "negotiate", "no token")
     if spnego.is_spnego(raw):
         return _spnego(raw)
     return _bare(raw)
+
+
+_REMEMBERED = 8192
+_remembered = lru_cache(maxsize=512)(_content)
+"""Of tokens of so many bytes: both sides of a proxy carry the same ones, and a client's first one is the same each time."""
 
 
 def _oversized(raw: bytes, detail: str) -> _Content:

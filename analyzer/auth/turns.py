@@ -73,14 +73,27 @@ class Turn(Struct, frozen=True, gc=False):
         return None if self.answer is None else self.answer.token
 
 
-def turns(exchanges: Sequence[Exchange], audience: Audience, limits: Limits) -> tuple[tuple[Turn, ...], tuple[Issue, ...]]:
-    """A turn for each exchange, in order, and the issues of their headers."""
-    issues: list[Issue] = []
-    found = tuple(_turn(exchange, audience, limits, issues) for exchange in exchanges)
-    return found, tuple(issues)
+_OF_AUTHENTICATION = {name: audience for names in (CHALLENGE_HEADERS, CREDENTIALS_HEADERS) for audience, name in names.items()}
+_SIZES = frozenset(map(len, _OF_AUTHENTICATION))
 
 
-def _turn(exchange: Exchange, audience: Audience, limits: Limits, issues: list[Issue]) -> Turn:
+def audiences(exchange: Exchange) -> frozenset[Audience]:
+    """The audiences of which a header of the exchange says something."""
+    found = [
+        audience
+        for half in (exchange.request, exchange.response)
+        if not isinstance(half, Absent)
+        for header in half.headers
+        if len(header.name) in _SIZES and (audience := _OF_AUTHENTICATION.get(header.name.lower())) is not None
+    ]
+    return frozenset(found) if found else _NOBODY
+
+
+_NOBODY: frozenset[Audience] = frozenset()
+
+
+def turn(exchange: Exchange, audience: Audience, limits: Limits, issues: list[Issue]) -> Turn:
+    """The exchange as the audience sees it; the issues of its headers go to ``issues``."""
     request = None if isinstance(exchange.request, Absent) else exchange.request
     response = None if isinstance(exchange.response, Absent) else exchange.response
     sent = None if request is None else _sent(exchange, request, audience, limits, issues)

@@ -1,6 +1,5 @@
 """Which file was read, and its SHA-256, taken of the bytes while they are read: what is hashed later may be another file."""
 
-import hashlib
 import io
 import os
 import stat
@@ -55,6 +54,8 @@ class Watch:
 
     def __init__(self, raw: BinaryIO) -> None:
         self.before = identity(raw)
+        import hashlib  # loads OpenSSL, which a plain file needs no digest from
+
         self._digest = hashlib.sha256()
         self._ended = False
 

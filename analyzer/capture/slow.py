@@ -129,6 +129,7 @@ class SlowPath:
             if inner is None:
                 return
             kind, data = inner
+        self.problems.append(("capture.limit", f"headers={_DEPTH}: a packet has more headers inside of each other, and was not read", self._now[1]))
 
     def _ip4(self, data: bytes, out: list[Decoded]) -> tuple[str, bytes] | None:
         first, _, total, ident, bits, ttl, protocol, _, source, destination = struct.unpack_from(">BBHHHBBH4s4s", data)  # RFC 791 section 3.1
@@ -147,19 +148,20 @@ class SlowPath:
     def _ip6(self, data: bytes, out: list[Decoded]) -> tuple[str, bytes] | None:
         total, following, ttl, source, destination = struct.unpack_from(">4xHBB16s16s", data)  # RFC 8200 section 3
         total = total or len(data) - 40
-        body = data[40 : 40 + total]
-        while following in (0, 43, 51, 60, 135, _FRAGMENT_HEADER) and len(body) >= 8:
+        body, at = data[40 : 40 + total], 0
+        while following in (0, 43, 51, 60, 135, _FRAGMENT_HEADER) and len(body) - at >= 8:
             if following == _FRAGMENT_HEADER:
-                following, _, bits, ident = struct.unpack_from(">BBHI", body)
-                body, total = body[8:], total - 8
+                following, _, bits, ident = struct.unpack_from(">BBHI", body, at)
+                at, total = at + 8, total - 8
                 if bits & 0xFFF9:  # an atomic fragment (RFC 6946) is whole already
-                    whole = self._fragment((source, destination, ident, following), bits & 0xFFF8, body, last=not bits & 1)
+                    whole = self._fragment((source, destination, ident, following), bits & 0xFFF8, body[at:], last=not bits & 1)
                     if whole is None:
                         return None
-                    body, total = whole, len(whole)
+                    body, at, total = whole, 0, len(whole)
                 continue
-            size = (body[1] + 2) << 2 if following == 51 else (body[1] + 1) << 3
-            following, body, total = body[0], body[size:], total - size
+            size = (body[at + 1] + 2) << 2 if following == 51 else (body[at + 1] + 1) << 3
+            following, at, total = body[at], at + size, total - size
+        body = body[at:]
         if following == _ICMP6:
             self._icmp(data)
         return _transport(Decoded(source, destination, 0, body, total, ttl), following, out)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from analyzer.engine.forwarding_gaps import Kept, with_gaps
+from analyzer.engine.forwarding_gaps import Kept, Unread, with_gaps
 from analyzer.psrp.parts import Place
 from analyzer.records.evidence import Evidence
 from analyzer.records.forwarding import Acknowledged, Delivery, ForwardedEvent, ForwardHalf, Forwarding, Kind, Subscription
@@ -64,6 +64,7 @@ def forwarding(
     first_of: dict[tuple[object, ...], ForwardedEvent] = {}
     left_out = 0
     limited: set[str] = set()
+    cut: set[str] = set()
     for one in both:
         told = _carrier(one)
         count = 0 if told is None else len(told.events)
@@ -71,10 +72,12 @@ def forwarding(
         left_out += count - kept
         if told is not None and told.limit is not None:
             limited.add(one.exchange.id)
+        elif told is not None and told.cut:
+            cut.add(one.exchange.id)
         own = [] if told is None else [_event(one, told, number, names, first_of) for number in range(1, kept + 1)]
         events += own
         deliveries.append(_delivery(messages, one, count, names, _again([each.event for each in own], count)))
-    events, gaps = with_gaps(events, subscriptions, limited)
+    events, gaps = with_gaps(events, subscriptions, Unread(limited, cut))
     issues = [*gaps, *_limits(halves)]
     if left_out:
         issues.append(Issue("wsman.limit", f"forwarded_events={limits.forwarded_events}: {left_out:,} later events were not kept", repeats=left_out))

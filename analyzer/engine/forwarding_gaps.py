@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import groupby
 from math import inf
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ from analyzer.records.issues import Issue
 _SHOWN = 5
 """Gaps of one log that an issue names."""
 _ENDLESS = inf
+_LIMITED, _CUT = "limited", "cut"
+_Numbers = tuple[int, int, int, ForwardedEvent]
+"""The first and the last number without an event, how many they are, and the event behind them."""
 
 
 class Kept(NamedTuple):
@@ -35,10 +39,17 @@ class _Run(Struct):
     times: dict[int, int | None]
 
 
-def with_gaps(events: Sequence[Kept], subscriptions: Sequence[Subscription], limited: Collection[str]) -> tuple[list[Kept], list[Issue]]:
+class Unread(NamedTuple):
+    """Deliveries with events that are not among those that were read: ``limited`` have more, ``cut`` lack packets."""
+
+    limited: Collection[str] = ()
+    cut: Collection[str] = ()
+
+
+def with_gaps(events: Sequence[Kept], subscriptions: Sequence[Subscription], unread: Unread) -> tuple[list[Kept], list[Issue]]:
     """The events with how many record numbers lie before each that no event has; and an issue for each log in which there are such.
 
-    ``limited``: the deliveries that have more events than were read.
+    Numbers that may be of events in deliveries that could not be read whole are no gap; where packets are missing, an issue of its own has them.
     """
     logs: dict[tuple[str, str, str], list[ForwardedEvent]] = defaultdict(list)
     for one in events:
@@ -52,31 +63,54 @@ def with_gaps(events: Sequence[Kept], subscriptions: Sequence[Subscription], lim
     for own in logs.values():
         first = own[0]
         told = about.get((first.source, first.collector, first.subscription))
-        gaps = []
-        for event, begin, record in _steps(own, told, limited):
-            skipped[event.id] = record - begin - 1
-            if skipped[event.id]:
-                gaps.append((begin + 1, record - 1, skipped[event.id], event))
+        gaps: list[_Numbers] = []
+        lost: list[_Numbers] = []
+        for step in _steps(own, told, unread):
+            numbers = (step.before + 1, step.record - 1, step.record - step.before - 1, step.event)
+            if step.why is None:
+                skipped[step.event.id] = numbers[2]
+            if numbers[2] and step.why != _LIMITED:
+                (gaps if step.why is None else lost).append(numbers)
         if gaps:
-            issues.append(_gap(gaps, told))
+            whole = told is not None and told.whole_log(first.event.channel or "")
+            issues.append(_gap("events.gap" if whole else "events.skipped", gaps))
+        if lost:
+            issues.append(_gap("events.cut", lost))
     return [Kept(replace(one.event, skipped=skipped.get(one.event.id)), one.key) for one in events], issues
 
 
-def _steps(own: Sequence[ForwardedEvent], about: Subscribed | None, limited: Collection[str]) -> Iterator[tuple[ForwardedEvent, int, int]]:
-    """The events of one log by number, each with the number known before it and its own; without those before which nothing is known."""
+class _Step(NamedTuple):
+    """An event, the number known before it and its own; why what lies between them was not read, or None."""
+
+    event: ForwardedEvent
+    before: int
+    record: int
+    why: str | None
+
+
+def _steps(own: Sequence[ForwardedEvent], about: Subscribed | None, unread: Unread) -> Iterator[_Step]:
+    """The events of one log by number; without those before which nothing is known."""
     first: dict[int, ForwardedEvent] = {}
     for one in own:
         if one.event.record is not None and one.again is None:
             first.setdefault(one.event.record, one)
-    spans, unread = _joined(_runs(own, about)), _joined(_unread(own, limited))
+    spans = _joined(_runs(own, about))
+    late: dict[str, list[tuple[int, int]]] = {_LIMITED: [], _CUT: []}
+    for why, low, high in _unread(own, unread):
+        late[why].append((low, high))
+    left = {why: _joined(found) for why, found in late.items()}
     before: int | None = None
     for record in sorted(first):
         begin = spans[bisect_right(spans, (record, _ENDLESS)) - 1][0]
         begin = begin if before is None else max(begin, before)
-        at = bisect_right(unread, (begin, _ENDLESS)) - 1
-        if begin < record and (at < 0 or record > unread[at][1]):
-            yield first[record], begin, record
+        if begin < record:
+            yield _Step(first[record], begin, record, next((why for why, found in left.items() if _lies(begin, record, found)), None))
         before = record
+
+
+def _lies(begin: int, record: int, found: Sequence[tuple[int, int]]) -> bool:
+    at = bisect_right(found, (begin, _ENDLESS)) - 1
+    return at >= 0 and record <= found[at][1]
 
 
 def _runs(own: Sequence[ForwardedEvent], about: Subscribed | None) -> list[tuple[int, int]]:
@@ -114,18 +148,24 @@ def _differ(one: int | None, other: int | None) -> bool:
     return one is not None and other is not None and one != other
 
 
-def _unread(own: Sequence[ForwardedEvent], limited: Collection[str]) -> Iterator[tuple[int, int]]:
-    """From the last number of a delivery whose later events were not read to the first later one."""
-    last: int | None = None
-    delivery: str | None = None
-    for one in own:
-        record = one.event.record or 0
-        if one.delivery in limited:
-            last = record if last is None or delivery != one.delivery else max(last, record)
-            delivery = one.delivery
-        elif last is not None and record > last:
-            yield last, record
-            last = None
+def _unread(own: Sequence[ForwardedEvent], unread: Unread) -> Iterator[tuple[str, int, int]]:
+    """From the last number that is known before events that were not read to the first one after them: behind what was read of a delivery that has more;
+    from before a delivery that lacks packets to behind it."""
+    last: tuple[str, int] | None = None
+    before = 0
+    for delivery, events in groupby(own, lambda one: one.delivery):
+        records = [one.event.record or 0 for one in events]
+        low, high = min(records), max(records)
+        if last is not None:
+            later = [record for record in records if record > last[1]]
+            if later:
+                yield *last, min(later)
+                last = None
+        if delivery in unread.cut:
+            yield _CUT, min(before, low), high
+        if delivery in unread.cut or delivery in unread.limited:
+            last = (_CUT if delivery in unread.cut else _LIMITED, high)
+        before = high
 
 
 def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -145,13 +185,11 @@ def _marked(about: Subscribed | None, channel: str, low: int) -> int | None:
     return next((record for record in records if record is not None and record < low), None)
 
 
-def _gap(found: Sequence[tuple[int, int, int, ForwardedEvent]], about: Subscribed | None) -> Issue:
+def _gap(code: str, found: Sequence[_Numbers]) -> Issue:
     first = found[0][3]
     total = sum(count for _, _, count, _ in found)
     ranges = ", ".join(f"{begin}" if begin == end else f"{begin} to {end}" for begin, end, _, _ in found[:_SHOWN])
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     where = f"{first.event.channel} of {first.event.computer or first.source}"
-    told = f"{where}, records {ranges}{more} ({total:,} in all)"
-    whole = about is not None and about.whole_log(first.event.channel or "")
     number = key_number(first.packets[0]) if first.packets else None
-    return Issue("events.gap" if whole else "events.skipped", told, first.delivery, first.capture, number, total)
+    return Issue(code, f"{where}, records {ranges}{more} ({total:,} in all)", first.delivery, first.capture, number, total)

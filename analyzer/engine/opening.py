@@ -7,12 +7,14 @@ that could be read best (`analyzer.wsman.copies`). Of a body that lacks bytes wh
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.engine.budget import OPENING, UNBOUNDED, Budget
+from analyzer.engine.clear import clear_texts
 from analyzer.engine.forks import spread
 from analyzer.engine.forwarding import forwarding
 from analyzer.engine.kept import affordable, too_much, unlooked
@@ -24,7 +26,7 @@ from analyzer.engine.sides import place_of, sides_of
 from analyzer.engine.ticketing import NOBODY, Named
 from analyzer.formats.content import Room, codings, unpacked
 from analyzer.formats.holes import Holed, shown, text_of
-from analyzer.formats.reader import Fetch, Reader
+from analyzer.formats.reader import Fetch
 from analyzer.formats.tls import KeyLog, key_log
 from analyzer.psrp.methods import ran
 from analyzer.psrp.shells import Built, shells
@@ -35,27 +37,20 @@ from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.operations import CimHalf, CimOperation
 from analyzer.records.quality import Absent, Known, Why
+from analyzer.records.said import Said
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.secrets import Secrets
 from analyzer.records.wsman import Command, Operation, Shell
 from analyzer.sealing.contexts import verifies
 from analyzer.sealing.credssp import facts as credssp_facts
-from analyzer.sealing.messages import read_body, read_body_holed
 from analyzer.sealing.opening import Opened, Source, Talk, opened
 from analyzer.sealing.tickets import Tickets
 from analyzer.settings import Limits
-from analyzer.wsman.cim import cim_half
 from analyzer.wsman.copies import once
 from analyzer.wsman.envelope import decoded, described_text, encoding_of, over
-from analyzer.wsman.forwarding import forward_half
-from analyzer.wsman.invoke import invoked
-from analyzer.wsman.properties import listed
-from analyzer.wsman.structure import seen
-from analyzer.wsman.winrs import operation
-
-_NOT_LOOKED_AT = (401, 407)
-"""With these the server (or proxy) refused to look at the body: the client sends it again once it is authenticated."""
-
+from analyzer.wsman.saying import said
+from analyzer.wsman.structure import Seen, looked
+from analyzer.wsman.winrs import learnt
 
 _CHUNKS = 32
 _OFTEN = 16
@@ -218,43 +213,54 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
     out = _Read({}, {}, defaultdict(list), set(compressed), set(), [], 0, defaultdict(list), defaultdict(list), [], defaultdict(list))
     rooms = {talk.connection.id: Room(room_of(talk.connection, tools.limits)) for talk in talks}
     late = 0
-    for place, (message, known, text) in enumerate(_texts(tools, talks, out.messages, out.clients, rooms)):
+    for place, (message, known, text) in enumerate(_texts(tools, talks, out.messages, out.clients, rooms, out.compressed)):
         if place % _OFTEN == 0 and tools.budget.spent(OPENING):
             late = _left(tools, talks, out.messages)
             break
-        marks, odd = seen(text)
-        full = described_text(message, text, marks, tools.limits, **known) if message.protection is Protection.SEALED else message
-        out.messages[message.id] = full
-        half = _half(evidence, full)
-        if message.protection is Protection.SEALED and half is not None and (marks.has_dtd or odd is not None):
-            code, detail = odd or ("wsman.rejected-dtd", "a document type declaration")
-            out.issues.append(Issue(code, detail, message.id, key_capture(half[1][0]), key_number(half[1][0])))
-        if half is not None:
-            words = over(full, text, marks, tools.limits) if full.protection is Protection.SEALED else unlooked(full, tools.limits)
-            out.issues.extend(Issue("wsman.limit", one, full.id, evidence.exchanges[full.exchange].capture) for one in words)
-        status = _status(evidence, full.exchange)
-        found = None if half is None else operation(full, text, marks, half[0], half[1], out.compressed, status, rooms.get(_connection(evidence, full)))
-        method = None if half is None or found is not None else invoked(full, text, half[0], half[1], status)
-        found = found or method
-        if half is not None and status not in _NOT_LOOKED_AT and not marks.has_dtd:
-            told = forward_half(full, text, *half)
-            half_of = None if told is not None else cim_half(full, text, *half)
-            if half_of is not None:
-                out.cim[full.exchange].append(half_of)
-            if told is not None:
-                out.forwarded[full.exchange].append(told)
-            if own := listed(full, text):
-                out.listings.append(Operation(full.id, full.exchange, False, *half, "listing", said=own))  # noqa: FBT003
-        if found is not None and status not in _NOT_LOOKED_AT:
-            lacking = missing_of(evidence, full)
-            found = found if lacking == 0 else replace(found, missing=lacking, unproved=full.protection is Protection.SEALED)
-            (out.operations if method is None else out.invoked)[full.exchange].append(found)
-            if found.shell_id and found.shell_id not in out.compressed:
-                out.plain.add(found.shell_id)
+        exchange = evidence.exchanges[message.exchange]
+        body = exchange.request if message.from_client else exchange.response
+        half = None if isinstance(body, Absent) else (body.first_ns, body.packets)
+        if text is None:
+            full, found = message, evidence.said[message.id]
+            if found.operation is not None and not found.by_method:
+                learnt(message.exchange, found.operation.shell_id, out.compressed)
+        else:
+            seen = looked(text, tools.limits)
+            full = described_text(message, text, seen, tools.limits, **known) if message.protection is Protection.SEALED else message
+            status = None if isinstance(exchange.response, Absent) else exchange.response.status
+            room = rooms.get(exchange.connection)
+            found = Said() if half is None else said(full, text, seen, half, status, compressed=out.compressed, room=room)
+            if message.protection is Protection.SEALED and half is not None:
+                out.issues.extend(_complaints(full, text, seen, half, tools.limits, exchange.capture))
+        out.messages[full.id] = full
+        if full.protection is not Protection.SEALED and half is not None:
+            out.issues.extend(Issue("wsman.limit", one, full.id, exchange.capture) for one in unlooked(full, tools.limits))
+        if found.forwarded is not None:
+            out.forwarded[full.exchange].append(found.forwarded)
+        if found.cim is not None:
+            out.cim[full.exchange].append(found.cim)
+        if found.listing is not None:
+            out.listings.append(found.listing)
+        own = found.operation
+        if own is not None:
+            lacking = 0 if text is None else missing_of(evidence, full)
+            own = own if lacking == 0 else replace(own, missing=lacking, unproved=full.protection is Protection.SEALED)
+            (out.invoked if found.by_method else out.operations)[full.exchange].append(own)
+            if own.shell_id and own.shell_id not in out.compressed:
+                out.plain.add(own.shell_id)
     out.issues.extend(too_much(out.messages.values(), evidence, tools.limits))
     out.issues.extend(too_large(evidence.connections[identity], tools.limits) for identity, room in rooms.items() if room.full)
     plain = {name: dict(getattr(out, name)) for name in ("operations", "invoked", "cim", "forwarded")}
     return replace(out, **plain, late=late, compressed=out.compressed - compressed)
+
+
+def _complaints(full: Message, text: str, seen: Seen, half: tuple[int, tuple[int, ...]], limits: Limits, capture: int) -> Iterator[Issue]:
+    """What is odd in an envelope that was decrypted, and the limits that it reached."""
+    if seen.marks.has_dtd or seen.odd is not None:
+        code, detail = seen.odd or ("wsman.rejected-dtd", "a document type declaration")
+        yield Issue(code, detail, full.id, key_capture(half[1][0]), key_number(half[1][0]))
+    for words in over(full, text, seen, limits):
+        yield Issue("wsman.limit", words, full.id, capture)
 
 
 def _left(tools: _Tools, talks: list[Talk], done: dict[str, Message]) -> int:
@@ -276,15 +282,17 @@ def texts(evidence: Evidence, secrets: Secrets, tickets: Tickets, fetch: Fetch, 
     """(message id, text) of every body that can be read; they are opened anew, since no plaintext is kept."""
     tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), fetch, limits)
     for group in _groups(evidence):
-        for message, _, text in _texts(tools, group, {}, {}, {talk.connection.id: Room(room_of(talk.connection, limits)) for talk in group}):
-            yield message.id, shown(text)[0]
+        for message, _, text in _texts(tools, group, {}, {}, {talk.connection.id: Room(room_of(talk.connection, limits)) for talk in group}, None):
+            if text is not None:
+                yield message.id, shown(text)[0]
 
 
 def _texts(
-    tools: _Tools, talks: list[Talk], messages: dict[str, Message], clients: dict[str, str], rooms: Mapping[str, Room]
-) -> Iterator[tuple[Message, Mapping[str, object], str]]:
+    tools: _Tools, talks: list[Talk], messages: dict[str, Message], clients: dict[str, str], rooms: Mapping[str, Room], compressed: AbstractSet[str] | None
+) -> Iterator[tuple[Message, Mapping[str, object], str | None]]:
     """Every message whose envelope can be read, with what its opening tells of it and its text; the sealed ones that cannot be read get their reason in
-    ``messages``."""
+    ``messages``. ``compressed``: the exchanges and shells whose streams are by now; a message in clear text that does not depend on them has no text here, as
+    ``said`` of the evidence has all that it says. None: texts are what is wanted."""
     evidence, limits = tools.evidence, tools.limits
     for result in opened(talks, evidence.messages, tools.secrets, tools.tickets, tools.keys, Source(tools.fetch, limits)):
         if result.conversation is not None and result.client is not None:
@@ -300,7 +308,7 @@ def _texts(
         else:
             yield message, known, decoded(text)
     for talk in talks:
-        for message, clear in _clear(talk, evidence.messages, tools.fetch, limits, rooms.get(talk.connection.id)):
+        for message, clear in clear_texts(talk, evidence, tools.fetch, limits, rooms.get(talk.connection.id), compressed):
             yield message, {}, clear
 
 
@@ -331,40 +339,6 @@ def _verdict(result: Opened) -> dict[str, object]:
     else:
         why = {"opened": True, "text_digest": hashlib.sha256(result.text).digest()}
     return {**why, "secret": result.secret, "check": result.check}
-
-
-def _clear(talk: Talk, messages: Mapping[str, Message], fetch: Fetch, limits: Limits, room: Room | None) -> Iterator[tuple[Message, str]]:
-    for exchange in talk.exchanges:
-        for from_client, half, stream in ((True, exchange.request, talk.connection.to_server), (False, exchange.response, talk.connection.to_client)):
-            message = None if isinstance(half, Absent) else messages.get(half.id)
-            if (
-                message is None
-                or isinstance(half, Absent)
-                or message.protection not in (Protection.CLEAR, Protection.TLS)
-                or message.from_client is not from_client
-            ):
-                continue
-            if not isinstance(half.body.digest, Absent):
-                message = replace(message, text_digest=half.body.digest)
-            if (half.body.missing or not half.body.complete) and not codings(half.headers):
-                part = read_body_holed(Reader(stream, fetch), half.body, limits.opened_bytes)
-                yield message, text_of(part, encoding_of(part.data))
-                continue
-            raw = read_body(Reader(stream, fetch), half.body, 0, min(half.body.size, limits.opened_bytes))
-            plain = unpacked(raw, codings(half.headers), limits.opened_bytes, room)
-            if not isinstance(plain, Absent):
-                yield message, decoded(plain)
-
-
-def _status(evidence: Evidence, exchange: str) -> int | None:
-    response = evidence.exchanges[exchange].response
-    return None if isinstance(response, Absent) else response.status
-
-
-def _half(evidence: Evidence, message: Message) -> tuple[int, tuple[int, ...]] | None:
-    exchange = evidence.exchanges[message.exchange]
-    half = exchange.request if message.from_client else exchange.response
-    return None if isinstance(half, Absent) else (half.first_ns, half.packets)
 
 
 def identified(conversations: tuple[Conversation, ...], opened: Contents, named: Mapping[str, Named] = NOBODY) -> tuple[Conversation, ...]:

@@ -17,7 +17,7 @@ Jobs are module-level functions on plain arguments, so the same plan can run ser
 results do not depend on how many there are.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -27,12 +27,13 @@ from analyzer.auth.pages import with_pages
 from analyzer.auth.steps import steps_of
 from analyzer.engine.budget import OFTEN, READING, UNBOUNDED, Budget, bounded, cut
 from analyzer.engine.room import room_of, too_large
+from analyzer.engine.translations import translations
 from analyzer.errors import SpentError
 from analyzer.formats.content import Room
 from analyzer.formats.prefaces import preface
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.formats.tls import KeyLog
-from analyzer.formats.tls_facts import answers_in_tls, tls_facts
+from analyzer.formats.tls_facts import answers_in_tls, imitates_tls, tls_facts
 from analyzer.http.exchanges import Parsed, Tunnel, most_exchanges, parse
 from analyzer.http.http2 import Start, speaks_http2, upgraded
 from analyzer.http.http2 import parse as parse_http2
@@ -43,10 +44,11 @@ from analyzer.records.auth import Audience, Conversation
 from analyzer.records.capture import Capture, Flow, IcmpError
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
-from analyzer.records.ids import connection_id, key_number
+from analyzer.records.ids import connection_id
 from analyzer.records.issues import Issue
 from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Clock
+from analyzer.records.said import Said
 from analyzer.records.sealing import Message
 from analyzer.records.tls import Reached
 from analyzer.records.transport import Connection
@@ -61,7 +63,6 @@ from analyzer.transport.prefaces import unprefaced
 from analyzer.transport.strays import reuse, stray_syns, untangled
 from analyzer.transport.threads import same, threads
 from analyzer.transport.tls import Store, opened
-from analyzer.transport.translation import translated
 from analyzer.transport.tunnels import inner
 from analyzer.wsman.envelope import described
 from analyzer.wsman.presence import negotiated, winrm
@@ -77,6 +78,8 @@ class Talk(NamedTuple):
     issues: tuple[Issue, ...]
     of_transport: tuple[Issue, ...] = ()
     """Those of ``issues`` that its packets gave, before anything was read."""
+    said: Mapping[str, Said] = {}
+    """What clear messages say, by id, those that depend on no other."""
 
 
 class Tools(NamedTuple):
@@ -198,6 +201,9 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
     if len(made.prefaces) >= limits.prefaces and preface(Reader(made.to_server, fetch), Reader(made.to_client, fetch)) is not None:
         why = f"prefaces={limits.prefaces}: what follows these SOCKS requests and PROXY headers was not read as another one"
         issues = (*issues, Issue("tcp.limit", why, made.id, made.capture))
+    if made.protocol == "tls" and imitates_tls(made.to_server, made.to_client, fetch):
+        made = replace(made, protocol="http")
+        issues = (*issues, Issue("tls.imitated", f"port {made.server.port}", made.id, made.capture))
     if made.protocol == "tls" or answers_in_tls(made.to_client, fetch):
         told = tls_facts(made.to_server, made.to_client, fetch, tools.keys, wanted or _asked_for(made))
         made = replace(made, tls=told)
@@ -235,6 +241,7 @@ def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Lim
     exchanges, left = cut(made, parsed.exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
     complaints = [*issues, *parsed.issues, *left]
     described_messages: list[Message] = []
+    said: dict[str, Said] = {}
     room = Room(room_of(made, limits))
     for place, exchange in enumerate(exchanges):
         if place % OFTEN == OFTEN - 1 and budget.spent(READING):
@@ -244,14 +251,16 @@ def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Lim
         found, problems = messages(made, exchange, fetch, limits)
         complaints += problems
         for message in found:
-            full, problems = described(message, made, exchange, fetch, limits, room)
+            full, problems, told = described(message, made, exchange, fetch, limits, room)
             described_messages.append(full)
             complaints += problems
+            if told is not None:
+                said[full.id] = told
     if room.full:
         complaints.append(too_large(made, limits))
     spoken, problems = conversations(made, exchanges, limits)
     complaints += problems
-    return Talk(made, exchanges, tuple(described_messages), spoken, tuple(complaints), issues), parsed.tunnel
+    return Talk(made, exchanges, tuple(described_messages), spoken, tuple(complaints), issues, said), parsed.tunnel
 
 
 def _tunnel(outer: Connection, tunnel: Tunnel, tools: Tools, depth: int) -> list[Talk]:
@@ -322,6 +331,7 @@ def evidence(
         negotiate=negotiate,
         icmp=icmp,
         unanswered=without_repeats(silent, joined.hops, exchanges),
+        said={identity: told for item in ordered if item.connection.id in present.connections for identity, told in item.said.items()},
         issues=(*issues, *(issue for item in ordered for issue in item.issues), *both.translations, *joined.issues, *routed.issues),
     )
 
@@ -338,11 +348,11 @@ class _Both(NamedTuple):
 
 
 def _both_sides(talks: Sequence[Talk], fetch: Fetch) -> _Both:
-    connections, translations = _views((item.connection for item in talks), fetch)
+    connections, of_translation = translations((item.connection for item in talks), fetch)
     exchanges_of = {item.connection.id: item.exchanges for item in talks}
     all_messages = {message.id: message for item in talks for message in item.messages}
     exchanges = {exchange.id: exchange for item in talks for exchange in item.exchanges}
-    return _Both(connections, translations, exchanges, exchanges_of, all_messages, hops(connections, exchanges_of, all_messages))
+    return _Both(connections, of_translation, exchanges, exchanges_of, all_messages, hops(connections, exchanges_of, all_messages))
 
 
 def _mended(talks: Sequence[Talk], both: _Both, fetch: Fetch, limits: Limits) -> list[Talk] | None:
@@ -361,23 +371,6 @@ def _mended(talks: Sequence[Talk], both: _Both, fetch: Fetch, limits: Limits) ->
         told, _ = _said(made, item.of_transport, fetch, limits)
         out.append(told._replace(issues=(*told.issues, *found.issues.get(made.id, ()))))
     return out
-
-
-def _views(found: Iterable[Connection], fetch: Fetch) -> tuple[dict[str, Connection], tuple[Issue, ...]]:
-    """The connections by id, those that are another one behind an address translation marked as its twins; and an issue for each of these."""
-    connections = {connection.id: connection for connection in found}
-    twins = translated(connections.values(), fetch)
-    issues = []
-    for identity, first in twins.items():
-        connections[identity] = replace(connections[identity], twin_of=first)
-        issues.append(_translation(connections[first], connections[identity]))
-    return connections, tuple(issues)
-
-
-def _translation(first: Connection, other: Connection) -> Issue:
-    words = [f"{one.host}:{one.port} became {two.host}:{two.port}" for one, two in ((first.client, other.client), (first.server, other.server)) if one != two]
-    number = key_number(other.packets[0]) if other.packets else None
-    return Issue("tcp.translated", f"{first.id} and {other.id} are one connection: {', '.join(words)}", other.id, other.capture, number)
 
 
 def _with_clock(capture: Capture, clock: Clock | None) -> Capture:

@@ -102,6 +102,7 @@ def _read(
     found = replace(
         found,
         messages=opened.messages,
+        said={},
         conversations=conversations,
         conversations_of=by_connection,
         shells=opened.shells,

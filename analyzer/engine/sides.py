@@ -51,7 +51,16 @@ def place_of(evidence: Evidence, exchange: Exchange, clients: Mapping[str, str],
     first, last = evidence.connections[sides.client.get(client, client)], evidence.connections[sides.server.get(server, server)]
     asked = exchange.id if first.id == here else near.near if near is not None and first.id == client else None
     user = _user(evidence, first.id, clients, asked) or _user(evidence, here, clients, exchange.id)
-    return Place(here, first.client.host, last.server.host, user, exchange.capture)
+    anonymous = near is None and far is None and user is None and _is_anonymous(evidence, exchange)
+    return Place(here, first.client.host, last.server.host, user, exchange.capture, anonymous)
+
+
+def _is_anonymous(evidence: Evidence, exchange: Exchange) -> bool:
+    """Nobody had begun to log on by then, on a connection in clear whose beginning is in the capture."""
+    made = evidence.connections[exchange.connection]
+    if made.protocol != "http" or -1 in made.bases or not made.to_server.begins or made.tunnel_of is not None:
+        return False
+    return all(_number(one.exchanges[0]) > _number(exchange.id) for one in evidence.conversations_of.get(made.id, ()))
 
 
 def _user(evidence: Evidence, connection: str, clients: Mapping[str, str], asked: str | None) -> str | None:

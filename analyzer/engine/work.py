@@ -90,7 +90,7 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Calla
     found = negotiated.told(found) if evidence.negotiate else found
     own, failures = _of_the_user(evidence, settings)
     skipped = [rule.id for rule, some in zip(chosen, by_rule, strict=True) if some is None]
-    failures = (*_not_run(skipped, settings.budget), *failures)
+    failures = (*_not_run(skipped, settings.budget), *(Issue("names.limit", one.unnamed) for one in evidence.story.hosts if one.unnamed), *failures)
     found += [finding for one in own for finding in one.findings]
     left_out = explanations(found, {one.id: one.explains for one in own})
     dropped = {id(symptom) for symptom, _ in left_out}

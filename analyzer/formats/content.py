@@ -11,9 +11,13 @@ from analyzer.formats import sldc
 from analyzer.records.http import Header
 from analyzer.records.quality import Absent, Known, Why
 
+_NAME = len("content-encoding")
 _LAYERS = 2
 _RATIO = 200
 _FREE = 1 << 20
+_GZIP = b"\x1f\x8b"
+_PIECE = 4096
+"""Bytes that are given to a reader at a time, since it copies what it does not need."""
 _WINDOWS = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
 
 
@@ -34,7 +38,12 @@ class Room:
 
 def codings(headers: Iterable[Header]) -> tuple[str, ...]:
     """The codings that a message's headers name, in the order in which they were applied."""
-    words = [word.strip().lower() for header in headers if header.name.lower() == "content-encoding" for word in header.value.split(",")]
+    words = [
+        word.strip().lower()
+        for header in headers
+        if len(header.name) == _NAME and header.name.lower() == "content-encoding"
+        for word in header.value.split(",")
+    ]
     return tuple(word for word in words if word and word != "identity")
 
 
@@ -73,5 +82,33 @@ def _unpacked(data: bytes, coding: str, most: int) -> Known[bytes]:
             continue
         if unpacker.unconsumed_tail:
             return Absent(Why.OVER_LIMIT, f"more than {most} bytes out of {len(data)} ({coding})")
+        if unpacker.unused_data.startswith(_GZIP) and window == _WINDOWS["gzip"][0]:
+            rest = _members(unpacker.unused_data, most - len(plain))
+            return Absent(Why.OVER_LIMIT, f"more than {most} bytes out of {len(data)} ({coding})") if rest is None else plain + rest
         return plain
+    if data[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        return data  # a label is a claim: this is text that was not compressed
     return Absent(Why.MALFORMED, f"no {coding}")
+
+
+def _members(data: bytes, most: int) -> bytes | None:
+    """The further members of a gzip file (RFC 1952 section 2.2), None where they are more than so many bytes; what follows the last one is none."""
+    made, size, at = [], 0, 0
+    unpacker = zlib.decompressobj(31)
+    begin = 0
+    while at < len(data):
+        piece = data[at : at + _PIECE]
+        try:
+            plain = unpacker.decompress(piece, most - size + 1)
+        except zlib.error:
+            break
+        size += len(plain)
+        made.append(plain)
+        if size > most:
+            return None
+        at += len(piece) - len(unpacker.unused_data)
+        if unpacker.eof:
+            if at == begin or not data.startswith(_GZIP, at):
+                break
+            unpacker, begin = zlib.decompressobj(31), at
+    return b"".join(made)

@@ -44,7 +44,7 @@ cdef class Reader:
     cdef Py_ssize_t _from(self, i64 start, i64 end) except -1
     @cython.locals(last=i64)
     cdef Py_ssize_t _upto(self, i64 first, i64 end) except -1
-    @cython.locals(first=i64, last=i64, i=i64, found=list, begun=i64, ended=i64, before=i64, ordered=bint)
+    @cython.locals(first=i64, last=i64, i=i64, found=list, begun=i64, ended=i64, before=i64, ordered=bint, first_ns=object, last_ns=object)
     cpdef object place(self, i64 start, i64 end)
     @cython.locals(i=i64)
     cpdef object near_packet(self, i64 at)

@@ -264,7 +264,9 @@ class Reader:
             found.append(keys[i])
         if not found:
             return None
-        return begun, ended, tuple(found) if ordered else tuple(sorted(set(found)))
+        first_ns = begun
+        last_ns = first_ns if ended == begun else ended  # one object, where it is one number
+        return first_ns, last_ns, tuple(found) if ordered else tuple(sorted(set(found)))
 
     def packets(self, start: int, end: int) -> tuple[int, ...]:
         """The packet keys that carried [start, end), sorted."""

@@ -9,7 +9,7 @@ them, all but ASCII is escapes. A word in one script is shown as it is.
 """
 
 import re
-import unicodedata
+from functools import lru_cache
 
 TEXT_CHARS = 2000
 """Characters of one captured string that are shown."""
@@ -41,9 +41,28 @@ def visible(text: str, limit: int = TEXT_CHARS, keep: str = "") -> str:
     if not (shown.isascii() and shown.isprintable()):
         if _LOOKS_LATIN.search(shown):
             shown = _WORD.sub(_unmixed, shown)
-        shown = "".join(char if char in keep else _visible_char(char) for char in shown)
+        shown = shown.translate(_table(keep))
     left = len(text) - limit
     return f"{shown}... ({left} more characters)" if left > 0 else shown
+
+
+class _Shown(dict[int, str]):
+    """What stands for each character, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        found = _visible_char(chr(code))
+        if len(self) < _CHARACTERS:
+            self[code] = found
+        return found
+
+
+_CHARACTERS = 4096
+"""So many are remembered: texts have a few dozen."""
+
+
+@lru_cache(maxsize=16)
+def _table(keep: str) -> _Shown:
+    return _Shown({ord(char): char for char in keep})
 
 
 def _unmixed(found: re.Match[str]) -> str:
@@ -56,12 +75,16 @@ def _unmixed(found: re.Match[str]) -> str:
 
 def cells(char: str) -> int:
     """Columns that a character takes on a terminal."""
+    import unicodedata  # loaded for the first character that asks for it
+
     if unicodedata.combining(char):
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 
 
 def _visible_char(char: str) -> str:
+    import unicodedata  # as above
+
     if unicodedata.category(char) not in _HIDDEN_CATEGORIES and char not in _BLANK_LETTERS and not _is_variation(char) and ord(char) not in _STYLED:
         return char
     return _escape(char)

@@ -28,6 +28,8 @@ from analyzer.formats.tls_records import CLIENT_HELLO, SERVER_HELLO, extensions,
 from analyzer.records.tls import Alert, ClearAnswer
 from analyzer.records.transport import Stream, TlsFacts
 
+_REQUESTS = 1 << 16
+"""Bytes in which requests are looked for behind what looks like TLS."""
 _ENCRYPTED_EXTENSIONS = 8
 _SNI, _GROUPS, _FORMATS, _SIGNATURES, _ALPN, _VERSIONS = 0, 10, 11, 13, 16, 43
 NO_KEYS = KeyLog()
@@ -217,3 +219,8 @@ def _client(body: bytes) -> _Client | None:
     except (struct.error, IndexError):
         return None
     return _Client(version, random, ciphers, extensions)
+
+
+def imitates_tls(to_server: Stream, to_client: Stream, fetch: Fetch) -> bool:
+    """The server answers in HTTP, and the client goes on with requests: bytes before them look like TLS, and hide them from who goes by these."""
+    return Reader(to_client, fetch).peek(7) == b"HTTP/1." and b" HTTP/1.1\r\n" in Reader(to_server, fetch).peek(_REQUESTS)

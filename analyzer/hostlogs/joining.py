@@ -4,7 +4,6 @@ The times of hosts are their own. Where the story measured a server's clock, an 
 `_LOOSE_NS`. Which host a log is of is told by the connections that it logged, then by the names of addresses.
 """
 
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -12,7 +11,9 @@ from typing import NamedTuple
 from msgspec.json import decode
 
 from analyzer.hostlogs import spellings
-from analyzer.hostlogs.sensed import of_sensors
+from analyzer.hostlogs.logged import OF_LOGONS, LogonEvents
+from analyzer.hostlogs.nearest import Mark, Rows
+from analyzer.hostlogs.sensed import by_ends, of_sensors
 from analyzer.hostlogs.service import Where, of_service
 from analyzer.records.evidence import Evidence
 from analyzer.records.hostlogs import HostEvent, HostJoin, Joined
@@ -29,8 +30,6 @@ _PORTS = (5985, 5986, 47001)
 _OF_5156 = ("SourceAddress", "SourcePort", "DestAddress", "DestPort")
 _OF_SYSMON = ("SourceIp", "SourcePort", "DestinationIp", "DestinationPort")
 _INBOUND, _OUTBOUND = "%%14592", "%%14593"
-_OF_KDC, _OF_CLIENT = 4769, 4648
-_OF_LOGONS = frozenset({4624, _OF_CLIENT, _OF_KDC, 4776})
 _DONE = 1.0
 _BY_TIME, _BY_USER, _BY_ONLY = 0.5, 0.8, 0.9
 
@@ -87,11 +86,11 @@ class _Joining:
         apart = None if at_ns is None else event.time_ns - at_ns
         self.found.append(HostJoin(event, what, subject, basis, confidence, self.hosts.get(event.computer.lower()), apart))
 
-    def is_near(self, event: HostEvent, address: str | None, first_ns: int, last_ns: int, *, loose: bool = False) -> bool:
-        """Whether an event of the host at this address may lie between two times of the packets."""
+    def window(self, event: HostEvent, address: str | None) -> tuple[int, int]:
+        """The times of the packets at which something was that an event of the host at this address may tell of."""
         ahead, error = self.clock.get(address or "", (0, _LOOSE_NS))
-        room = (_LOOSE_NS if loose else error) + event.unit_ns + _SLACK_NS
-        return first_ns + ahead - room <= event.time_ns <= last_ns + ahead + room
+        room = error + event.unit_ns + _SLACK_NS
+        return event.time_ns - ahead - room, event.time_ns - ahead + room
 
     def data(self, event: HostEvent) -> dict[str, object]:
         """The event's fields."""
@@ -102,21 +101,19 @@ class _Joining:
 
     def connections(self) -> None:
         """5156 and Sysmon 3: both ends of a connection with their ports."""
-        by_ends: dict[frozenset[tuple[str, int]], list[Connection]] = defaultdict(list)
-        for one in self.ours:
-            by_ends[frozenset(((one.client.host, one.client.port), (one.server.host, one.server.port)))].append(one)
+        spans = by_ends(self.ours)
         seen: set[tuple[str, frozenset[tuple[str, int]], int]] = set()
         for event in self.events:
             told = _ends(event)
             if told is None:
                 continue
-            own = [one for one in by_ends.get(told.ends, ()) if self.is_near(event, None, one.first_ns, one.last_ns, loose=True)]
-            if own:
-                one = min(own, key=lambda one: abs(one.first_ns - event.time_ns))
+            own = spans[told.ends].nearest(event.time_ns, _LOOSE_NS + event.unit_ns + _SLACK_NS) if told.ends in spans else None
+            if own is not None:
+                one, is_only = own
                 if told.opened is not None:
                     self.hosts.setdefault(event.computer.lower(), one.client.host if told.opened else one.server.host)
                 side = "" if told.opened is None else ", as the client" if told.opened else ", as the server"
-                self.add(event, Joined.CONNECTION, one.id, f"addresses and ports{side}", _DONE if len(own) == 1 else _BY_ONLY, one.first_ns)
+                self.add(event, Joined.CONNECTION, one.id, f"addresses and ports{side}", _DONE if is_only else _BY_ONLY, one.first_ns)
             elif any(port in _PORTS for _, port in told.ends) and (event.computer.lower(), told.ends, event.event_id) not in seen:
                 seen.add((event.computer.lower(), told.ends, event.event_id))
                 self.add(event, Joined.NOT_SEEN, None, "a connection to a WinRM port that the packets do not show", _DONE)
@@ -132,92 +129,67 @@ class _Joining:
 
     def logons(self) -> None:
         """4624, 4648, 4769 and 4776: of the logons in the packets, each with the nearest event of each kind that tells of it."""
-        told = [one for one in self.events if one.event_id in _OF_LOGONS and "security" in one.channel.lower()]
-        times = [one.time_ns for one in told]
+        told = [one for one in self.events if one.event_id in OF_LOGONS and "security" in one.channel.lower() and (one.file, one.place) not in self.taken]
+        events = LogonEvents(told, self.address, self.data)
         for one in self.evidence.story.logons:
             connection = self.evidence.connections[(one.server_connections or (one.client_connection,))[-1]]
-            ahead = self.clock.get(connection.server.host, (0, 0))[0]
-            first = bisect_left(times, one.first_ns + min(ahead, 0) - 2 * _LOOSE_NS)
-            last = bisect_right(times, one.last_ns + max(ahead, 0) + 2 * _LOOSE_NS)
-            best: dict[int, tuple[float, int, HostEvent, str]] = {}
-            for event in told[first:last]:
-                basis, sure = ("", 0.0) if (event.file, event.place) in self.taken else self._logon(event, one, connection)
-                found = (-sure, abs(event.time_ns + event.unit_ns // 2 - one.last_ns), event, basis)
-                if sure and (event.event_id not in best or found[:2] < best[event.event_id][:2]):
-                    best[event.event_id] = found
-            for sure, _, event, basis in best.values():
-                self.add(event, Joined.LOGON, one.id, basis, -sure, one.last_ns)
+            own = self.clock.get(connection.server.host, (0, 0))[0]
+            least, most = one.first_ns + min(own, 0) - 2 * _LOOSE_NS, one.last_ns + max(own, 0) + 2 * _LOOSE_NS
 
-    def _logon(self, event: HostEvent, one: Logon, connection: Connection) -> tuple[str, float]:
-        """The basis, and how sure it is; 0 where the event is about something else."""
-        number, data = event.event_id, self.data(event)
-        names = self.names.get(connection.server.host, frozenset())
-        user = str(data.get("TargetUserName") or "").partition("@")[0].lower()
-        same = one.user is not None and user == one.user.lower()
-        if (one.user is not None and not same) or user.endswith("$") != (one.user or "").endswith("$"):
-            return "", 0
-        host, server, client = self.address(event), connection.server.host, connection.client.host
-        first, last = one.first_ns, one.last_ns
-        if number == 4624 and host == server and str(data.get("LogonType")) == "3" and self.is_near(event, server, first, last):
-            port = str(data.get("IpPort") or "")
-            if spellings.address(data.get("IpAddress")) == client and port == str(connection.client.port):
-                return "user, address and port", _DONE
-            told = spellings.address(data.get("IpAddress"))
-            if told in ("", "-", client):
-                return ("user and time", _BY_USER) if same else ("time", _BY_TIME)
-        if (
-            number == _OF_CLIENT
-            and host == client
-            and spellings.short(str(data.get("TargetServerName") or "")) in names
-            and self.is_near(event, None, first, last)
-        ):
-            return ("server's name, user and time", _BY_USER) if same else ("server's name and time", _BY_TIME)
-        service = spellings.short(str(data.get("ServiceName") or "").rpartition("/")[2]).rstrip("$")
-        if number == _OF_KDC and spellings.address(data.get("IpAddress")) == client and service in names and self.is_near(event, None, first, last):
-            return ("client's address, service, user and time", _BY_ONLY) if same else ("client's address, service and time", _BY_USER)
-        if number == 4776 and same and one.mechanism.value == "ntlm" and self.is_near(event, None, first, last):
-            return "user and time", _BY_USER
-        return "", 0
+            def window(address: str | None, unit_ns: int, one: Logon = one, least: int = least, most: int = most) -> tuple[int, int]:
+                ahead, error = self.clock.get(address or "", (0, _LOOSE_NS))
+                room = error + unit_ns + _SLACK_NS
+                return max(one.first_ns + ahead - room, least), min(one.last_ns + ahead + room, most)
+
+            for fit in events.of(one, connection, self.names.get(connection.server.host, frozenset()), window):
+                self.add(fit.event, Joined.LOGON, one.id, fit.basis, fit.confidence, one.last_ns)
 
     def processes(self) -> None:
         """4688 and Sysmon 1 of the programs that shells run in: the shell whose beginning it is, or the connection where no shell could be read."""
-        begun: dict[str, list[tuple[str, str, int, str | None, int | None]]] = defaultdict(list)
+        begun: list[tuple[str, str | None]] = []
+        rows = Rows()
         read = {name for shell in self.evidence.shells for name in shell.connections}
         for shell in self.evidence.shells:
             if shell.kind in _HOSTED.values():
                 told = said(shell.facts, "ProcessId", by_client=False) or ""
-                begun[shell.server].append((shell.id, shell.kind, shell.first_ns, shell.user, int(told) if told.isascii() and told.isdigit() else None))
+                process = int(told) if told.isascii() and told.isdigit() else None
+                rows.add((shell.server, shell.kind, process), Mark(shell.first_ns, len(begun), shell.id))
+                begun.append((shell.id, shell.user))
         for connection in self._beginnings():
             if connection.id not in read:
-                begun[connection.server.host].append((connection.id, "", connection.first_ns, None, None))
+                rows.add((connection.server.host, "", None), Mark(connection.first_ns, len(begun), connection.id))
+                begun.append((connection.id, None))
         for event in self.events:
             kind = _HOSTED.get(_program(event)) if event.parent_id is not None and event.process_id else None
             if kind is None:
                 continue
             host = self.address(event)
-            near = [one for one in begun.get(host or "", ()) if one[1] in ("", kind) and self.is_near(event, host, one[2], one[2])]
-            named = [one for one in near if one[4] == event.process_id]
-            if named:
-                self.add(event, Joined.PROCESS, named[0][0], "process id that the server tells its client, and time", _DONE, named[0][2])
-                self.processes_of.setdefault((event.computer.lower(), event.process_id or 0), named[0][0])
+            window = self.window(event, host)
+            named = rows.nearest([((host, kind, event.process_id), window)], event.time_ns, None)
+            if named is not None:
+                best = named[0]
+                self.add(event, Joined.PROCESS, best.subject, "process id that the server tells its client, and time", _DONE, best.at_ns)
+                self.processes_of.setdefault((event.computer.lower(), event.process_id or 0), best.subject)
                 continue
-            near = [one for one in near if one[4] is None]  # the others' processes are known to be other ones
-            if not near:
+            unnamed = [((host, which, None), window) for which in ("", kind)]  # the others' processes are known to be other ones
+            near = rows.nearest(unnamed, event.time_ns, None)
+            if near is None:
                 if host is not None:
                     self.add(event, Joined.NOT_SEEN, None, "a shell's process whose beginning the packets do not show", _BY_ONLY)
                 continue
-            subject, _, first, user, _ = min(near, key=lambda one: abs(one[2] - event.time_ns))
+            best, alone = near
+            subject, user = begun[best.place]
             same = user is not None and (event.user or "").rpartition("\\")[2].lower() == spellings.user(user)
-            alone = len(near) == 1
             words = "server, program, user and time" if same else "server, program and time"
             sure = (_BY_ONLY if same else _BY_USER) if alone else _BY_TIME
-            self.add(event, Joined.PROCESS, subject, words if alone else f"{words}; {len(near)} shells began then", sure, first)
+            basis = words if alone else f"{words}; {rows.count(unnamed)} shells began then"
+            self.add(event, Joined.PROCESS, subject, basis, sure, best.at_ns)
             self.processes_of.setdefault((event.computer.lower(), event.process_id or 0), subject)
 
     def service(self) -> None:
         """WinRM's own log, of what is not joined by a process id."""
         rest = [one for one in self.events if (one.file, one.place) not in self.taken]
-        where = Where(self.address, self.names, lambda event, host, at: self.is_near(event, host, at, at))
+        where = Where(self.address, self.names, self.window)
         for one in of_service(self.evidence, rest, self.data, where):
             self.add(one.event, one.joined, one.subject, one.basis, one.confidence, one.at_ns)
 

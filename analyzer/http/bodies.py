@@ -44,8 +44,8 @@ def declared_framing(head: Head, problem: Problem) -> tuple[Framing, int | None]
         return Framing.NONE, None
     if len(lengths) > 1:
         problem("http.framing-conflict", f"{len(lengths)} different Content-Lengths", head.at)
-    value = min(lengths)
-    if not _DIGITS.match(value):
+    value = max(lengths, key=lambda one: (len(one.lstrip("0")), one.lstrip("0")))  # all of the body is shown; requests that it would hide are read, too
+    if not all(map(_DIGITS.match, lengths)):
         problem("http.framing-conflict", "a Content-Length that is no number", head.at)
         return Framing.NONE, None
     return Framing.LENGTH, int(value)

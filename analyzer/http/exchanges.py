@@ -68,7 +68,7 @@ class _Walk:
         self.responses: list[Raw] = []
         self.interims: dict[int, list[Raw]] = {}
         self.tunnel: Tunnel | None = None
-        asked = Other(self.near.moved(0), REQUEST_START, AHEAD)
+        asked = Other(self.near, REQUEST_START, AHEAD)
         self.answers: Iterator[Raw] = responses(self.far, limits, self.response_problem, self.method, asked)
         self.hole_before_interim = False
         self.stopped = False
@@ -95,7 +95,7 @@ def parse(connection: Connection, fetch: Fetch, limits: Limits, over: Spent = ne
     """Reads both streams of a connection as HTTP/1, until the time is ``over``: of the requests that were read the answers are, too."""
     walk = _Walk(connection, fetch, limits)
     most = most_exchanges(connection, limits)
-    for raw in requests(walk.near, limits, walk.request_problem, Other(walk.far.moved(0), FINAL, _BEGINNING)):
+    for raw in requests(walk.near, limits, walk.request_problem, Other(walk.far, FINAL, _BEGINNING)):
         if len(walk.requests) >= most:
             walk.request_problem("http.limit", _smaller(limits, most), raw.head.at)
             walk.stopped = True
@@ -204,8 +204,9 @@ def _pairs(walk: _Walk) -> list[_Pair]:
     pairs: list[_Pair] = []
     position = 0
     for index, response in enumerate(walk.responses):
-        acked = walk.far.acked(response.head.at)
-        if response.resumed and response.head.at:
+        at = response.head.at
+        acked = walk.far.acked(at)
+        if response.resumed and at:
             begin = walk.interims[index][0] if index in walk.interims else response
             position = _after_hole(walk, position, acked, begin.head.at, pairs)
         known = position < len(walk.requests) and not (0 <= acked <= walk.requests[position].head.at and walk.connection.to_server.size)
@@ -242,13 +243,16 @@ def _after_hole(walk: _Walk, position: int, acked: int, begin: int, pairs: list[
 def _exchanges(walk: _Walk) -> Iterator[Exchange]:
     connection = walk.connection
     for position, pair in enumerate(_pairs(walk), 1):
+        asked, answered, interims_at = pair
         identity = exchange_id(connection.id, position)
-        request = _request(walk, pair.request, identity)
-        response = _response(walk, pair.response, identity)
-        quality = _quality(walk, pair, identity, request, response)
-        interims = tuple(_interims(walk, pair.interims_at))
-        first = next((half.packets[0] for half in (request, response) if not isinstance(half, Absent) and half.packets), None)
-        capture = connection.capture if first is None else key_capture(first)
+        request = _request(walk, asked, identity)
+        response = _response(walk, answered, identity)
+        whole = asked is not None and answered is not None and not (asked.cut or asked.body.missing or answered.cut or answered.body.missing)
+        quality = () if whole else _quality(walk, pair, identity, request, response)
+        interims = tuple(_interims(walk, interims_at)) if walk.interims else ()
+        keys = () if isinstance(request, Absent) else request.packets
+        keys = keys or (() if isinstance(response, Absent) else response.packets)
+        capture = key_capture(keys[0]) if keys else connection.capture
         yield Exchange(identity, connection.id, capture, position, request, response, interims, quality)
 
 
@@ -286,11 +290,12 @@ def _issue(walk: _Walk, code: str, detail: str, identity: str, key: int | None) 
 def _request(walk: _Walk, raw: Raw | None, identity: str) -> Known[Request]:
     if raw is None:
         return Absent(Why.NOT_CAPTURED, "the request is not in the capture")
-    first, last, packets = _place(walk, walk.near, raw)
-    method, target, version = raw.head.words
+    head = raw.head
+    first, last, packets = walk.near.place(head.at, raw.end_at) or _nowhere(walk)
+    method, target, version = head.words
     for name in odd_target(target) if "%" in target else ():
         walk.issues.append(_issue(walk, "http.weird", name, identity, packets[0] if packets else None))
-    return Request(request_id(identity), method, target, version, raw.head.headers, raw.body, raw.head.at, raw.end_at, first, last, packets)
+    return Request(request_id(identity), method, target, version, head.headers, raw.body, head.at, raw.end_at, first, last, packets)
 
 
 def odd_target(target: str) -> Iterator[str]:
@@ -306,16 +311,18 @@ def odd_target(target: str) -> Iterator[str]:
 def _response(walk: _Walk, raw: Raw | None, identity: str) -> Known[Response]:
     if raw is None:
         return Absent(Why.NOT_CAPTURED, "no response was captured")
-    first, last, packets = _place(walk, walk.far, raw)
-    version, status, reason = raw.head.words
-    return Response(response_id(identity), int(status), reason, version, raw.head.headers, raw.body, raw.head.at, raw.end_at, first, last, packets)
+    head = raw.head
+    first, last, packets = walk.far.place(head.at, raw.end_at) or _nowhere(walk)
+    version, status, reason = head.words
+    return Response(response_id(identity), int(status), reason, version, head.headers, raw.body, head.at, raw.end_at, first, last, packets)
 
 
-def _place(walk: _Walk, reader: Reader, raw: Raw) -> tuple[int, int, tuple[int, ...]]:
-    return reader.place(raw.head.at, raw.end_at) or (walk.connection.first_ns, walk.connection.first_ns, ())
+def _nowhere(walk: _Walk) -> tuple[int, int, tuple[int, ...]]:
+    """When and where a message was seen of which no byte was."""
+    return walk.connection.first_ns, walk.connection.first_ns, ()
 
 
 def _interims(walk: _Walk, index: int) -> Iterator[Interim]:
     for raw in walk.interims.get(index, ()) if index >= 0 else ():
-        first, _, packets = _place(walk, walk.far, raw)
+        first, _, packets = walk.far.place(raw.head.at, raw.end_at) or _nowhere(walk)
         yield Interim(int(raw.head.words[1]), first, packets[0] if packets else 0)

@@ -25,6 +25,7 @@ from analyzer.records.quality import Absent, Known, Why
 from analyzer.records.transport import Connection, Stream
 from analyzer.settings import Limits, Spent, never
 
+_ONE = b"HTTP/1."
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _LARGEST = (1 << 24) - 1
 _VERSION = "HTTP/2"
@@ -64,8 +65,8 @@ _OFTEN = 256
 
 
 def speaks_http2(connection: Connection, fetch: Fetch) -> bool:
-    """The client begins with HTTP/2's preface (RFC 9113 section 3.4)."""
-    return Reader(connection.to_server, fetch).peek(len(PREFACE)) == PREFACE
+    """The client begins with HTTP/2's preface (RFC 9113 section 3.4), and the server does not answer in HTTP/1."""
+    return Reader(connection.to_server, fetch).peek(len(PREFACE)) == PREFACE and Reader(connection.to_client, fetch).peek(len(_ONE)) != _ONE
 
 
 def upgraded(parsed: Parsed) -> Start | None:

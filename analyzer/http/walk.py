@@ -33,8 +33,10 @@ _KnownHead = tuple[tuple[str, str, str], tuple[Header, ...], int, int, int]
 _LINES: dict[bytes, _KnownLine] = {}
 _ASKED: dict[bytes, _KnownHead] = {}
 _ANSWERED: dict[bytes, _KnownHead] = {}
+_ASKS: dict[bytes, tuple[str, str, str]] = {}
+_ANSWERS: dict[bytes, tuple[str, str, str]] = {}
 _BEGINNINGS: dict[bytes, bytes] = {}
-"""Lines, heads and first bytes of bodies that most likely come again: one object serves all."""
+"""Lines, heads (of requests and of responses), their start lines, and first bytes of bodies that most likely come again: one object serves all."""
 _NONE, _BY_LENGTH, _BY_CHUNKS = Framing.NONE, Framing.LENGTH, Framing.CHUNKED
 _NOTHING = hashlib.sha256().digest()
 _EMPTY = {
@@ -53,6 +55,9 @@ class Ordinary:
         self.others = others
         self.answers = answers
         self.heads = _ANSWERED if answers else _ASKED
+        self.starts = _ANSWERS if answers else _ASKS
+        self.ended = reader.at
+        """Where the last message ended: the next one begins there, with the same object."""
 
     def message(self, method: str | None) -> Raw | None:
         """The message at the reader's position, moving past it; ``method``: of the request that it answers. None: it is not ordinary, nothing has moved."""
@@ -71,7 +76,7 @@ class Ordinary:
         if known is None:
             return None
         words, fields, says, length, begin = known[0], known[1], known[2], known[3], end + 4
-        declared = length if length >= 0 else None
+        declared = known[3] if length >= 0 else None
         framing = _BY_LENGTH if says == _LENGTH else _BY_CHUNKS if says == _CHUNKED else _NONE
         if self.answers:
             status = int(words[1])
@@ -83,13 +88,15 @@ class Ordinary:
         if framing is _BY_CHUNKS:
             body = self._chunked(at, begin - base)
         elif framing is _BY_LENGTH and length:
-            body = self._sized(at, begin - base, length)
+            body = self._sized(at, begin - base, length, known[3])
         else:
             body = _EMPTY.get((framing, declared)) or Body(framing, 0, declared, (), 0, True, _NOTHING, b"")
             reader.at = at + begin - base
         if body is None:
             return None
-        return Raw(Head(at, words, fields, at + begin - base, True), body, reader.at, False, False)
+        begun = self.ended if self.ended == at else at
+        self.ended = reader.at
+        return Raw(Head(begun, words, fields, at + begin - base, True), body, self.ended, False, False)
 
     def _head(self, data: bytes, base: int, end: int) -> _KnownHead | None:
         """The head data[base:end], without the empty line; None for one that is odd."""
@@ -113,10 +120,17 @@ class Ordinary:
         stop = text.find(b"\n")
         if stop < 1 or text[0] == 13 or text[stop - 1] != 13 or stop + 1 >= len(text):
             return None
-        found = self.start_line(text[:stop])
-        if found is None:
-            return None
-        words = in_text(found)
+        start = text[:stop]
+        words = self.starts.get(start)
+        if words is None:
+            found = self.start_line(start)
+            if found is None:
+                return None
+            words = in_text(found)
+            if stop <= REPEATED:
+                if len(self.starts) >= _HEADS:
+                    self.starts.clear()
+                self.starts[start] = words
         says, length = _PLAIN, -1
         fields = []
         at, end = stop + 1, len(text)
@@ -139,8 +153,8 @@ class Ordinary:
             at = until + 2
         return words, tuple(fields), says, length, stop + 1
 
-    def _sized(self, at: int, begin: int, length: int) -> Body | None:
-        """The body of ``length`` bytes behind the head of ``begin`` bytes of the message at ``at``."""
+    def _sized(self, at: int, begin: int, length: int, declared: int) -> Body | None:
+        """The body of ``length`` (``declared``) bytes behind the head of ``begin`` bytes of the message at ``at``."""
         reader, size = self.reader, begin + length
         if size > _MOST or self._was_answered(at + begin, at + size):
             return None
@@ -152,7 +166,7 @@ class Ordinary:
                 return None
         content = reader.window[base + begin : base + size]
         reader.at = at + size
-        return _body(_BY_LENGTH, length, length, (_span((at + begin, length)),), content)
+        return _body(_BY_LENGTH, declared, declared, (_span((at + begin, declared)),), content)
 
     def _chunked(self, at: int, begin: int) -> Body | None:
         reader = self.reader

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from analyzer.records.http import Exchange, Header, Request, Response
+from analyzer.records.http import Exchange, Header, Request, Response, is_absolute
 from analyzer.records.prefaces import ProxyHeader
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message
@@ -24,11 +24,13 @@ from analyzer.records.transport import Connection, Endpoint
 
 _TOKEN_HEADERS = ("authorization", "proxy-authorization")
 _CHALLENGE_HEADERS = ("www-authenticate", "proxy-authenticate")
+_TOKEN_SIZES = frozenset(map(len, (*_TOKEN_HEADERS, *_CHALLENGE_HEADERS)))
 _SHORTEST_TOKEN = 16
 _LONGEST_NEGOTIATE = 512
 _NTLM_NEGOTIATE = b"NTLMSSP\0\x01\0\0\0"
 """How message 1 begins (MS-NLMP 2.2.1.1), also where SPNEGO carries it."""
 _TRACES = ("via", "x-forwarded-for", "forwarded", "x-forwarded-host", "x-real-ip")
+_TRACE_SIZES = frozenset(map(len, _TRACES))
 Key = tuple[str, bytes]
 
 
@@ -133,8 +135,8 @@ def _flight(
         start=request.first_ns,
         end=response.last_ns if not isinstance(response, Absent) else None,
         open_end=open_end,
-        absolute="://" in request.target.split("?")[0],
-        traces=sum(1 for header in request.headers if header.name.lower() in _TRACES),
+        absolute=is_absolute(request.target),
+        traces=sum([len(header.name) in _TRACE_SIZES and header.name.lower() in _TRACES for header in request.headers]),
         declared=request.body.size if request.body.declared is None else request.body.declared,
         authority=authority(request),
         agent=field_value(request.headers, "user-agent"),
@@ -144,7 +146,7 @@ def _flight(
 
 def path(target: str) -> str:
     """The path and query of a request target in any form (RFC 9112 section 3.2)."""
-    if "://" not in target.split("?", maxsplit=1)[0]:
+    if not is_absolute(target):
         return target
     try:
         parts = urlsplit(target)
@@ -155,7 +157,7 @@ def path(target: str) -> str:
 
 def authority(request: Request) -> str:
     """Host and port that the request names, in lower case (RFC 9112 section 3.2.2: an absolute target wins over Host)."""
-    if "://" in request.target.split("?")[0]:
+    if is_absolute(request.target):
         rest = request.target.partition("://")[2]
         return rest.partition("/")[0].rpartition("@")[2].lower()
     return field_value(request.headers, "host").lower()
@@ -163,7 +165,11 @@ def authority(request: Request) -> str:
 
 def field_value(headers: tuple[Header, ...], name: str) -> str:
     """The first field of that name (lower case), or the empty string."""
-    return next((header.value for header in headers if header.name.lower() == name), "")
+    size = len(name)
+    for header in headers:
+        if len(header.name) == size and header.name.lower() == name:
+            return header.value
+    return ""
 
 
 def _request_keys(request: Request, message: Message | None) -> Iterable[Key]:
@@ -196,7 +202,7 @@ def is_of_response(value: bytes) -> bool:
 
 def _tokens(headers: tuple[Header, ...], names: tuple[str, ...]) -> Iterable[Key]:
     for header in headers:
-        if header.name.lower() in names:
+        if len(header.name) in _TOKEN_SIZES and header.name.lower() in names:
             for challenge in header.value.split(","):
                 scheme, _, token = challenge.strip().partition(" ")
                 token = token.strip()

@@ -23,11 +23,13 @@ from msgspec import Struct
 from analyzer.proxy.flights import Flight
 from analyzer.proxy.times import GATEWAY, Clocks, nested, same_clock
 from analyzer.records.quality import Absent
+from analyzer.records.transport import Endpoint
 
 _GROUP = 16
 _NEIGHBOURS = 6
 _PAIR = 2
 _WEIGHTS = {"token": 4, "body_digest": 4, "message_id": 3, "proxy_header": 3, "repeated_token": 2}
+_PLACES = {basis: place for place, basis in enumerate(_WEIGHTS)}
 _PROXY_DEMAND = 407
 _STRONG = 4
 _SURE = 8
@@ -65,12 +67,12 @@ def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
     for (one, other), keys in candidates.items():
         if all(basis == "repeated_token" for basis, _ in keys) and not _may_be_one(flights[one], flights[other], clocks):
             continue
-        weight = sum(_WEIGHTS[basis] for basis, _ in keys)
+        weight = sum([_WEIGHTS[basis] for basis, _ in keys])
         oriented = _oriented(flights, one, other, clocks, sure=weight >= _SURE)
         if oriented is None:
             continue
-        bases = tuple(sorted({basis for basis, _ in keys}, key=lambda basis: list(_WEIGHTS).index(basis)))
-        if not _proofs(flights, one, other, keys):
+        bases = tuple(sorted({basis for basis, _ in keys}, key=_PLACES.__getitem__))
+        if not _is_proved(flights[one], flights[other], keys):
             told = _told_by(flights[oriented[0]], flights[oriented[1]], known)
             if told is None:
                 unproved.append((*oriented, bases[0]))
@@ -93,16 +95,17 @@ def joined(flights: Sequence[Flight], clocks: Clocks | None) -> Found:
     return Found(without_shortcuts(flights, kept), ambiguous, tuple(unproved))
 
 
-def _proofs(flights: Sequence[Flight], one: int, other: int, keys: Iterable[tuple[str, bytes]]) -> int:
-    """How many of the keys prove that the two are one."""
-    return len(flights[one].proofs & flights[other].proofs & set(keys))
+def _is_proved(one: Flight, other: Flight, keys: Iterable[tuple[str, bytes]]) -> bool:
+    """One of the keys proves that the two are one."""
+    a, b = one.proofs, other.proofs
+    return bool(a) and bool(b) and any(key in a and key in b for key in keys)
 
 
 def _proved_hosts(flights: Sequence[Flight], candidates: Mapping[tuple[int, int], Iterable[tuple[str, bytes]]]) -> set[tuple[str, str]]:
     """Pairs of connections, either way, and (host that one goes to, host that the other comes from), of which a pair of exchanges is proved."""
     known: set[tuple[str, str]] = set()
     for (one, other), keys in candidates.items():
-        if _proofs(flights, one, other, keys):
+        if _is_proved(flights[one], flights[other], keys):
             a, b = flights[one].connection, flights[other].connection
             known |= {(a.id, b.id), (b.id, a.id), (a.server.host, b.client.host), (b.server.host, a.client.host)}
     return known
@@ -164,13 +167,24 @@ def _candidates(flights: Sequence[Flight]) -> dict[tuple[int, int], set[tuple[st
             groups[key].append(index)
     candidates: dict[tuple[int, int], set[tuple[str, bytes]]] = defaultdict(set)
     redirected = _redirected(flights, groups)
+    sides = _sides(flights)
     for key, members in groups.items():
         if len(members) < _PAIR or (not redirected and _one_server(flights, members)):
             continue
         for one, other in _couples(flights, members):
+            a, b = sides[one], sides[other]
+            if a[0] == b[0] or (a[1] == b[1] and a[2] != b[2] and not redirected):
+                continue  # `_may_be_legs` says why
             if _may_be_legs(flights[one], flights[other], redirected):
                 candidates[one, other].add(key)
     return candidates
+
+
+def _sides(flights: Sequence[Flight]) -> list[tuple[str, int, tuple[int, int]]]:
+    """Its connection, a number for that one's server, and its sequence numbers: most flights that are no legs of one exchange differ in these."""
+    servers: dict[Endpoint, int] = {}
+    found = [flight.connection for flight in flights]
+    return [(one.id, servers.setdefault(one.server, len(servers)), one.bases) for one in found]
 
 
 def _redirected(flights: Sequence[Flight], groups: Mapping[tuple[str, bytes], list[int]]) -> frozenset[frozenset[str]]:
@@ -258,13 +272,13 @@ def hints(near: Flight, far: Flight) -> int:
 def _oriented(flights: Sequence[Flight], one: int, other: int, clocks: Clocks | None, *, sure: bool) -> tuple[int, int] | None:
     """(near, far), or None when the two cannot be legs of one exchange. ``sure``: equal keys of request and response, which outweigh a merged file's clocks."""
     a, b = flights[one], flights[other]
-    forward, backward = hints(a, b), hints(b, a)
     if same_clock(a, b, clocks):
         ways = (nested(a, b, clocks), nested(b, a, clocks))
-        if ways == (False, False) and not (sure and forward != backward and _overlap(a, b)):
+        if ways == (False, False) and not (sure and _overlap(a, b) and hints(a, b) != hints(b, a)):
             return None
         if ways[0] != ways[1]:
             return (one, other) if ways[0] else (other, one)
+    forward, backward = hints(a, b), hints(b, a)
     if forward == backward:
         return (one, other) if a.start <= b.start else (other, one)
     return (one, other) if forward > backward else (other, one)

@@ -16,7 +16,7 @@ from analyzer.formats.gateways import shows_gateway
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.proxy.hops import Legs
 from analyzer.proxy.opaque import CONFIDENCE, ended_at_proxy, intercepted
-from analyzer.records.http import Exchange
+from analyzer.records.http import Exchange, is_absolute
 from analyzer.records.issues import Issue
 from analyzer.records.prefaces import ProxyHeader, Socks
 from analyzer.records.proxy import Hop, Role, Route
@@ -131,7 +131,7 @@ def _kind(
     if any(isinstance(preface, Socks) for preface in connections[near].prefaces):
         return "socks"
     targets = [exchange.request.target for exchange in exchanges_of.get(near, ()) if not isinstance(exchange.request, Absent)]
-    if any("://" in target.split("?")[0] for target in targets):
+    if any(is_absolute(target) for target in targets):
         return "forward"
     own = [hop for hop in hops if hop.near_connection == near]
     if connections[near].protocol == "tls" and any(connections[hop.far_connection].protocol != "tls" for hop in own):
@@ -160,7 +160,7 @@ def _role(connection: Connection, exchanges: Sequence[Exchange], upstream: Abstr
     if any(isinstance(preface, ProxyHeader) and not preface.local for preface in connection.prefaces):
         return Role.UPSTREAM_LEG
     requests = [exchange.request for exchange in exchanges if not isinstance(exchange.request, Absent)]
-    if any("://" in request.target.split("?")[0] or request.method == "CONNECT" for request in requests):
+    if any(is_absolute(request.target) or request.method == "CONNECT" for request in requests):
         return Role.CLIENT_LEG
     answers = [exchange.response for exchange in exchanges if not isinstance(exchange.response, Absent)]
     if any(shows_gateway(one.headers, by_product=by_product) or (one.status in _BY_GATEWAYS and not by_product) for one in answers):

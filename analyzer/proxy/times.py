@@ -40,6 +40,9 @@ def slack(one: Flight, other: Flight, clocks: Clocks | None) -> int:
 def nested(near: Flight, far: Flight, clocks: Clocks | None) -> bool:
     """True when ``far`` lies within ``near`` in time. A near flight without a response lasts as long as its connection; one to which the proxy itself said 502,
     503 or 504 ended before the server's answer, which may come later."""
+    point = near.connection.point
+    if point == far.connection.point and (clocks is None or point not in clocks):
+        return _nested(near, far)
     allowed = slack(near, far, clocks)
     near_end = shifted(near, near.end if near.end is not None else near.open_end, clocks) + allowed
     far_start = shifted(far, far.start, clocks)
@@ -48,3 +51,13 @@ def nested(near: Flight, far: Flight, clocks: Clocks | None) -> bool:
     if near.shape[2] in GATEWAY and far.shape[2] not in GATEWAY:
         return True
     return far.end is None or near.end is None or shifted(far, far.end, clocks) <= near_end
+
+
+def _nested(near: Flight, far: Flight) -> bool:
+    """The same by one clock, as it shows."""
+    near_end = near.open_end if near.end is None else near.end
+    if not near.start <= far.start <= near_end:
+        return False
+    if near.shape[2] in GATEWAY and far.shape[2] not in GATEWAY:
+        return True
+    return far.end is None or near.end is None or far.end <= near_end

@@ -3,6 +3,7 @@ to any packet that carried them, also one that was sent again."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, takewhile
 from typing import NamedTuple
 
 from analyzer.pseudonyms import bodies
@@ -60,7 +61,10 @@ class Direction:
                 runs.append((at, bytearray(data)))
         self._pieces.clear()
         self._starts = [at for at, _ in runs]
-        self._runs = [(bytes(data), _replaced(at, bytes(data), self.parts, texts, blanks, addresses)) for at, data in runs]
+        ends = [*accumulate((part.end for part in self.parts), max)]
+        for at, whole in runs:
+            first = bisect_right(ends, at)  # the parts before it end before the run
+            self._runs.append((bytes(whole), _replaced(at, bytes(whole), self.parts, first, texts, blanks, addresses)))
 
     def bytes(self, seq: int, data: bytes) -> bytes:
         """What takes the place of a packet's bytes. Where they differ from those that were used (a conflict), letters and digits are blanked."""
@@ -129,11 +133,14 @@ def _parts(evidence: Evidence, connection: Connection, place: int, shift: int) -
             yield Part(first, spans[-1][0] + spans[-1][1], kind, spans)
 
 
-def _replaced(at: int, data: bytes, parts: Sequence[Part], texts: Texts, blanks: Blanks, addresses: Sequence[bytes]) -> bytes:
-    """A run of bytes without holes that begins at the offset ``at``."""
+def _replaced(at: int, data: bytes, parts: Sequence[Part], first: int, texts: Texts, blanks: Blanks, addresses: Sequence[bytes]) -> bytes:
+    """A run of bytes without holes that begins at the offset ``at``; what is in it begins with the part at the place ``first``."""
     made = bytearray(data)
     end, place = at + len(data), at
-    for part in parts:
+    for number in range(first, len(parts)):
+        part = parts[number]
+        if part.at >= end:
+            break
         low, high = max(part.at, at), min(part.end, end)
         if low >= high:
             continue
@@ -156,7 +163,9 @@ def _part(part: Part, at: int, data: bytes, texts: Texts, blanks: Blanks, addres
     if part.kind == "preface":
         return _preface(data, texts, blanks, addresses)
     made = bytearray(data)
-    inside = [(max(first, at) - at, min(first + size, at + len(data)) - at) for first, size in part.spans]
+    begin = max(bisect_right(part.spans, (at,)) - 1, 0)
+    near = takewhile(lambda span: span[0] < at + len(data), map(part.spans.__getitem__, range(begin, len(part.spans))))
+    inside = [(max(first, at) - at, min(first + size, at + len(data)) - at) for first, size in near]
     inside = [(first, last) for first, last in inside if first < last]
     changed, place = bodies.body(b"".join(data[first:last] for first, last in inside), texts, blanks), 0
     for first, last in inside:

@@ -41,7 +41,7 @@ def _members() -> re.Pattern[str]:
     return re.compile(r"<(\w++)\b([^<>]*+)(?<!/)>([^<]*+)")
 
 
-_NAMED = re.compile(r"\sN=\"(Cmd|N|V)\"")
+_NAMED = re.compile(r"\sN=\"(Cmd|N|V)\"", re.IGNORECASE)
 
 
 @cache
@@ -85,11 +85,11 @@ def local(element: ET.Element) -> str:
 
 
 def named(element: ET.Element, name: str) -> ET.Element | None:
-    """The first member called ``name``, at any depth but nearest first."""
-    waiting = deque([element])
+    """The first member called ``name`` in letters of either case, as PowerShell looks for it; at any depth but nearest first."""
+    waiting, lower = deque([element]), name.lower()
     while waiting:
         for child in waiting.popleft():
-            if child.get("N") == name:
+            if child.get("N", "").lower() == lower:
                 return child
             waiting.append(child)
     return None
@@ -125,13 +125,24 @@ def _object(element: ET.Element, depth: int) -> str:
 
 
 def pipeline(text: str) -> str | None:
-    """The command line of a CREATE_PIPELINE message (MS-PSRP 2.2.2.10): its commands with their arguments, joined as PowerShell writes them."""
+    """The command line of a CREATE_PIPELINE message (MS-PSRP 2.2.2.10): its commands with their arguments, joined as PowerShell writes them; each of several
+    statements (``ExtraCmds``, MS-PSRP 2.2.3.11, which run in the place of the others) on a line of its own."""
     root = tree(text)
     if root is None:
         return _in_pieces(text)
-    commands = named(root, "Cmds")
+    asked = named(root, "PowerShell")
+    own = root if asked is None else asked
+    commands = named(own, "Cmds")
     if commands is None:
         return None
+    extra = named(own, "ExtraCmds")
+    batch = [item for group in (() if extra is None else extra) for item in group]
+    statements = [_statement(more) for item in batch if (more := named(item, "Cmds")) is not None]
+    line = _statement(commands)
+    return "\n".join(statements if line in statements else [*statements, line])
+
+
+def _statement(commands: ET.Element) -> str:
     return " | ".join(_command(item) for group in commands if local(group) == "LST" for item in group)
 
 
@@ -143,7 +154,7 @@ def _in_pieces(text: str) -> str | None:
         named = _NAMED.search(inside)
         if named is None:
             continue
-        name, content = named[1], _without_markup(found)
+        name, content = named[1].capitalize(), _without_markup(found)
         shown = string(content) if kind != "B" else "True" if content.strip().lower() == "true" else "False"
         if name == "Cmd" and words:
             words.append("|")
@@ -177,7 +188,7 @@ def _command(item: ET.Element) -> str:
 
 
 def _argument(argument: ET.Element) -> Iterator[str]:
-    members = {child.get("N"): child for group in argument if local(group) == "MS" for child in group}
+    members = {child.get("N", "").upper(): child for group in argument if local(group) == "MS" for child in group}
     name = value(members.get("N"))
     if name:
         yield name if name.startswith("-") else f"-{name}"

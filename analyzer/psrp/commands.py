@@ -57,6 +57,8 @@ class Building(Struct):
         """A piece of a stream, whose text may have holes."""
         told, holes = shown(text)
         unproved = unproved or operation.unproved
+        if self.state == "refused" and stream not in _INPUTS and not operation.from_client:
+            self.state = None  # a server that sends its output ran it, whatever its answer said
         run = OutputRun(stream, operation.ts_ns, operation.packets, told, (len(told),), (size,), not holes, holes, unproved, types, json)
         self.outputs.append(run)
 
@@ -81,13 +83,15 @@ class Building(Struct):
 def finished(building: Building, number: int, shell: str, kind: str, server: str, capture: int, user: str | None) -> Command:
     """The record of the ``number``-th use of the id in its shell."""
     text, holes = shown(building.text)
+    layers = opened(text)
     outputs = Outputs(sorted(building.outputs, key=lambda run: run.ts_ns))  # what was put together last may have begun before
     return Command(
         id=building.id if number == 1 else f"{building.id}#{number}",
         shell=shell,
         kind=kind,
         text=text,
-        decoded=opened(text),
+        decoded=layers.text,
+        undecoded=layers.reached,
         first_ns=building.first_ns,
         last_ns=building.last_ns,
         exit_code=building.exit_code,

@@ -1,5 +1,6 @@
 """What is known of a shell itself, while its operations are read: its properties, what was done to it, and how much is kept of its objects."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct, field
@@ -24,11 +25,18 @@ class History(Struct):
     known: dict[tuple[str, bool], str] = field(default_factory=dict)
     room: int = ROOM
     unparsed: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    strange: Counter[str] = field(default_factory=Counter)
+    """What no client or server of PowerShell sends so."""
 
     def told(self, said: Iterable[tuple[str, str]], operation: Operation, *, by_client: bool) -> None:
         """Properties that a message has."""
         for name, value in said:
-            if self.known.get((name, by_client)) != value and len(self.facts) < _MOST:
+            if self.known.get((name, by_client)) == value:
+                continue
+            if len(self.facts) >= _MOST:
+                self.left_out["later facts"] += 1
+            else:
                 self.known[name, by_client] = value
                 self.facts.append(ShellFact(name, value, by_client, operation.ts_ns, operation.packets))
 
@@ -54,6 +62,8 @@ class History(Struct):
         """A message of PSRP that belongs to no pipeline."""
         found, operation = session.said(message), places[0]
         self.told(found.facts, operation, by_client=operation.from_client)
+        if found.longer:
+            self.left_out["longer facts"] += found.longer
         if found.event is not None:
             packets = tuple(sorted({key for place in places for key in place.packets}))
             self._add(ShellEvent(*found.event, operation.from_client, client, operation.exchange, operation.ts_ns, packets))
@@ -61,6 +71,14 @@ class History(Struct):
     def _add(self, event: ShellEvent) -> None:
         if len(self.events) < _MOST:
             self.events.append(event)
+        else:
+            self.left_out["later events"] += 1
+
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """A sentence for each limit that was reached."""
+        limits = {"later facts": f"shell_facts={_MOST}", "later events": f"shell_events={_MOST}", "longer facts": f"fact_characters={session.LONGEST}"}
+        return tuple(f"{limits[what]}: {count} {what} were not kept" for what, count in self.left_out.items())
 
     def kept(self, json: str | None) -> str | None:
         """An object's JSON while there is room for it."""

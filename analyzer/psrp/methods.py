@@ -48,6 +48,7 @@ def _command(exchange: str, pair: Mapping[bool, Operation], place: Place) -> Com
     asked, answered = pair.get(True), pair.get(False)
     both = [one for one in (asked, answered) if one is not None]
     text, holes = shown((asked.command or "") if asked is not None else "")
+    layers = opened(text)
     missing = [Missing("command" if one is asked else "output", one.missing, one.ts_ns, one.packets, one.unproved) for one in both if one.missing != 0]
     if not text and not missing:
         missing = [Missing("start", None, both[0].ts_ns, ())]
@@ -60,7 +61,8 @@ def _command(exchange: str, pair: Mapping[bool, Operation], place: Place) -> Com
         shell=place.connection,
         kind="cim",
         text=text,
-        decoded=opened(text),
+        decoded=layers.text,
+        undecoded=layers.reached,
         first_ns=both[0].ts_ns,
         last_ns=both[-1].ts_ns,
         exit_code=None,

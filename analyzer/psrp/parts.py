@@ -1,5 +1,6 @@
 """What shells are put together of: where an exchange belongs, a shell in the making, a request with its response."""
 
+from collections import Counter
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -11,13 +12,15 @@ from analyzer.records.wsman import Missing, Operation
 
 
 class Place(NamedTuple):
-    """Where an exchange belongs: its connection, hosts, the user (None: not visible), the capture's ordinal."""
+    """Where an exchange belongs: its connection, hosts, the user (None: not visible), the capture's ordinal. ``anonymous``: nobody had logged on to the
+    connection, all of which before the exchange is in the capture."""
 
     connection: str
     client: str
     server: str
     user: str | None
     capture: int
+    anonymous: bool = False
 
 
 class OpenShell(Struct):
@@ -34,11 +37,17 @@ class OpenShell(Struct):
     resource_uri: str | None = None
     code_page: int | None = None
     created: bool = False
+    anonymous: bool = False
+    """Nobody was logged on where it was created: it is not of who is named later."""
     connections: dict[str, None] = field(default_factory=dict)
     users: dict[str, None] = field(default_factory=dict)
     exchanges: dict[str, None] = field(default_factory=dict)
     commands: list[Building] = field(default_factory=list)
     current: dict[str, Building] = field(default_factory=dict)
+    nameless: dict[int, Building] = field(default_factory=dict)
+    """Commands that were asked for, and not refused, whose id is not known; by what Python calls each."""
+    uses: Counter[str] = field(default_factory=Counter)
+    """How many commands an id stood for."""
     missing: list[Missing] = field(default_factory=list)
     history: History = field(default_factory=History)
 

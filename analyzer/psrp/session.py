@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _STATES = ("BeforeOpen", "Opening", "Opened", "Closed", "Closing", "Broken", "NegotiationSent", "NegotiationSucceeded", "Connecting", "Disconnected")
 """Of a RUNSPACEPOOL_STATE by number (MS-PSRP 2.2.3.4)."""
 _POOL = ("MinRunspaces", "MaxRunspaces", "PSThreadOptions", "ApartmentState")
-_LONGEST = 64 << 10
+LONGEST = 64 << 10
 """Characters of the JSON of one property that are kept whole; what is longer is left out."""
 KEYS = {
     "PUBLIC_KEY_REQUEST": "the server asks for the client's public key",
@@ -35,10 +35,11 @@ _HOST = {"RUNSPACEPOOL_HOST_CALL": ("host call", hosts.call), "RUNSPACEPOOL_HOST
 
 
 class Said(NamedTuple):
-    """``facts``: properties as (name, value); ``event``: (what, text) of what happened, or None."""
+    """``facts``: properties as (name, value); ``event``: (what, text) of what happened, or None; ``longer``: properties that were left out."""
 
     facts: tuple[tuple[str, str], ...] = ()
     event: tuple[str, str] | None = None
+    longer: int = 0
 
 
 def said(message: PsMessage) -> Said:
@@ -54,7 +55,9 @@ def said(message: PsMessage) -> Said:
         return Said()
     if kind == "RUNSPACEPOOL_STATE":
         return _state(root)
-    return Said(tuple(fact for fact in _READ[kind](root) if fact[1] and len(fact[1]) <= _LONGEST))
+    facts = tuple(fact for fact in _READ[kind](root) if fact[1])
+    kept = tuple(fact for fact in facts if len(fact[1]) <= LONGEST)
+    return Said(kept, longer=len(facts) - len(kept))
 
 
 def _state(root: ET.Element) -> Said:

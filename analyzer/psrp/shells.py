@@ -7,8 +7,10 @@ Ids are used again: a shell's after Delete, a pipeline's with each step of Copy-
 is a new shell or command, and an answer belongs to what the id stood for when its request was made.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -44,8 +46,9 @@ def shells(operations: Iterable[Operation], places: Mapping[str, Place], object_
     known: dict[tuple[str, str], list[_Shell]] = {}
     for operation, pair in _in_order(operations, places):
         _operation(_shell_of(known, pair, operation, object_bytes), pair, operation)
+    earliest: dict[tuple[str, str], list[int]] = {}
     for listing in listings:
-        _listed(known, listing, places[listing.exchange])
+        _listed(known, earliest, listing, places[listing.exchange])
     made = sorted((shell for uses in known.values() for shell in uses), key=lambda shell: (shell.first_ns, shell.id))
     numbers = {id(shell): number for uses in known.values() for number, shell in enumerate(uses, 1)}
     found: list[Shell] = []
@@ -100,6 +103,7 @@ def _shell_of(known: dict[tuple[str, str], list[_Shell]], pair: _Pair, operation
         sent, received = Defragmenter[Operation](limit), Defragmenter[Operation](limit)
         uses.append(_Shell(pair.shell_id, pair.place, operation.ts_ns, operation.ts_ns, operation.packets[:1], sent, received))
     shell = pair.shell = uses[-1]
+    shell.anonymous = shell.anonymous or (creates and not shell.created and pair.place.anonymous and not shell.users)
     shell.created = shell.created or creates
     shell.connections.setdefault(pair.place.connection)
     shell.exchanges.update(dict.fromkeys(operation.exchanges or (operation.exchange,)))
@@ -116,13 +120,18 @@ def _refused(pair: _Pair) -> bool:
     return asked is not None and (asked.status or 0) >= _REFUSED
 
 
-def _listed(known: Mapping[tuple[str, str], Sequence[_Shell]], listing: Operation, place: Place) -> None:
-    """What a server says of a shell: of the last one that had begun under the id by then."""
+def _listed(known: Mapping[tuple[str, str], Sequence[_Shell]], earliest: dict[tuple[str, str], list[int]], listing: Operation, place: Place) -> None:
+    """What a server says of a shell: of the last one that had begun under the id by then. ``earliest``: of each use of an id, when the first of it and those
+    after it began, made here."""
     for identity, properties in listing.said:
-        uses = known.get((place.server, identity or ""), ())
-        begun = [shell for shell in uses if shell.first_ns <= listing.ts_ns] or uses[:1]
-        if begun:
-            begun[-1].history.told(properties, listing, by_client=False)
+        key = (place.server, identity or "")
+        uses = known.get(key)
+        if not uses:
+            continue
+        if key not in earliest:
+            earliest[key] = [*accumulate((shell.first_ns for shell in reversed(uses)), min)][::-1]
+        begun = bisect_right(earliest[key], listing.ts_ns) - 1
+        uses[max(begun, 0)].history.told(properties, listing, by_client=False)
 
 
 def _operation(shell: _Shell, pair: _Pair, operation: Operation) -> None:
@@ -175,6 +184,7 @@ def _begins(shell: _Shell, pair: _Pair, operation: Operation) -> None:
     command.begin(operation, pair.place.user)
     if _refused(pair):
         command.state = "refused"
+        shell.nameless.pop(id(command), None)
 
 
 def _begun_unseen(shell: _Shell, pair: _Pair, operation: Operation) -> None:
@@ -191,22 +201,33 @@ def _current(shell: _Shell, identity: str, operation: Operation) -> Building | N
     """The command that an id stands for now. The one command that was asked for and whose id is not in the capture gets an id that nothing has named before, or
     one that this shell uses again and again."""
     known = shell.current.get(identity)
-    own = [one for one in shell.commands if one.id in one.exchanges and one.state != "refused"]
-    if len(own) != 1 or own[0] is known or operation.name == "Command" or own[0].first_ns > operation.ts_ns:
+    own = next(iter(shell.nameless.values())) if len(shell.nameless) == 1 else None
+    if own is None or own is known or operation.name == "Command" or own.first_ns > operation.ts_ns:
         return known
-    again = shell.kind == "powershell" and known is not None and known.first_ns < own[0].first_ns and sum(one.id == identity for one in shell.commands) > 1
+    again = shell.kind == "powershell" and known is not None and known.first_ns < own.first_ns and shell.uses[identity] > 1
     if known is not None and not again:
         return known
     if known is None and shell.kind == "powershell" and not operation.from_client:
         return None
-    own[0].id = identity
-    shell.current[identity] = own[0]
-    return own[0]
+    _called(shell, own, identity)
+    return own
+
+
+def _called(shell: _Shell, command: Building, identity: str) -> None:
+    """The command is known by another id from now on."""
+    shell.uses[command.id] -= 1
+    shell.uses[identity] += 1
+    command.id = identity
+    shell.current[identity] = command
+    shell.nameless.pop(id(command), None)
 
 
 def _new(shell: _Shell, identity: str, operation: Operation) -> Building:
     command = shell.current[identity] = Building(identity, operation.ts_ns, operation.ts_ns, operation.packets[:1])
     shell.commands.append(command)
+    shell.uses[identity] += 1
+    if identity == operation.exchange:
+        shell.nameless[id(command)] = command
     return command
 
 
@@ -273,6 +294,9 @@ def _flush(shell: _Shell, owner: str | None) -> None:
 def _pipeline_message(shell: _Shell, pair: _Pair | None, message: PsMessage, places: Sequence[Operation]) -> None:
     operation = places[-1]
     kind, text = message.kind, message.text
+    if kind in BEGINNINGS and not places[0].from_client:
+        shell.history.strange[f"messages {kind} of the server, which only clients send, were taken for no command"] += 1
+        return
     if kind in BEGINNINGS:
         command = _beginning(shell, pair, message.pipeline or "", places[0])
         command.begun = True
@@ -304,8 +328,7 @@ def _beginning(shell: _Shell, pair: _Pair | None, identity: str, operation: Oper
     """The command that a message which begins a pipeline belongs to. One that has its text already is another use of the id."""
     own = None if pair is None else pair.command
     if own is not None and own.begun and not own.text and own.id != identity:  # a client that gave the command another id than the pipeline
-        own.id = identity
-        shell.current[identity] = own
+        _called(shell, own, identity)
     command = _command(shell, pair, identity, operation)
     return _new(shell, identity, operation) if command.text else command
 
@@ -334,7 +357,7 @@ def _shell(shell: _Shell, name: str, commands: tuple[str, ...]) -> Shell:
     return Shell(
         id=name,
         kind=kind,
-        user=next(iter(shell.users), None),
+        user=_owner(shell),
         client=shell.place.client,
         server=shell.place.server,
         first_ns=shell.first_ns,
@@ -350,16 +373,22 @@ def _shell(shell: _Shell, name: str, commands: tuple[str, ...]) -> Shell:
         facts=tuple(sorted(shell.history.facts, key=lambda one: one.ts_ns)),
         events=tuple(sorted(shell.history.events, key=lambda one: one.ts_ns)),
         unparsed=shell.history.unparsed,
+        untold=shell.history.untold,
+        strange=tuple(f"{what} ({count})" for what, count in shell.history.strange.items()),
     )
+
+
+def _owner(shell: _Shell) -> str | None:
+    return None if shell.anonymous else next(iter(shell.users), None)
 
 
 def _commands(shell: _Shell, name: str) -> Iterator[Command]:
     """In the order in which they began."""
     numbers: dict[str, int] = {}
-    lost = [one.ts_ns for one in shell.missing if one.what in _WHOLE]
-    user = next(iter(shell.users), None)
+    lost = min((one.ts_ns for one in shell.missing if one.what in _WHOLE), default=None)
+    user = _owner(shell)
     for building in sorted(shell.commands, key=lambda one: one.first_ns):
         number = numbers[building.id] = numbers.get(building.id, 0) + 1
         command = finished(building, number, name, shell.kind, shell.place.server, shell.place.capture, user)
-        yield replace(command, number_sure=number == 1 or not any(ts_ns <= building.first_ns for ts_ns in lost))
-        lost += [one.ts_ns for one in building.missing if one.what in _WHOLE]
+        yield replace(command, number_sure=number == 1 or lost is None or lost > building.first_ns)
+        lost = min((*(() if lost is None else (lost,)), *(one.ts_ns for one in building.missing if one.what in _WHOLE)), default=None)

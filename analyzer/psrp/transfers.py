@@ -131,11 +131,12 @@ def _trailer(found: Sequence[Text], *, to_server: bool) -> str | None:
 def _looks_encoded(found: Sequence[Text], size: int) -> bool:
     """Nobody says that this is base64: it is long, and no word, number or hash looks like it."""
     whole = "".join(one.text for one in found[:64])
-    mixed = any(c.isupper() for c in whole) and any(c.islower() for c in whole) and any(c.isdigit() or c in "+/" for c in whole)
+    mixed = whole.lower() != whole != whole.upper() and _DIGITS.search(whole) is not None
     return size >= _LEAST and mixed and min(len(one.text) for one in found[:-1] or found) >= _PIECE_LEAST and not _DIGEST.fullmatch(whole)
 
 
 _PIECE_LEAST = 16
+_DIGITS = re.compile(r"[\d+/]")
 
 
 def target(text: str) -> str | None:

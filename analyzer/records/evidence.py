@@ -1,6 +1,7 @@
 """Everything that was read, as rules, tables and reports see it: one frozen record with look-ups by id."""
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -10,11 +11,13 @@ from analyzer.records.files import MovedFile
 from analyzer.records.forwarding import Forwarding
 from analyzer.records.hostlogs import HostLogs
 from analyzer.records.http import Exchange
+from analyzer.records.index import Index
 from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcMessage
 from analyzer.records.names import NameClaim
 from analyzer.records.operations import CimOperation
 from analyzer.records.proxy import Hop, Role, Route
+from analyzer.records.said import Said
 from analyzer.records.sealing import Message
 from analyzer.records.secrets import KeyUse
 from analyzer.records.sigma import Sighting, SigmaEventHit, SigmaHit
@@ -26,7 +29,7 @@ from analyzer.records.wsman import Command, Shell
 _PORTS = "WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?"
 
 
-class Evidence(Struct, frozen=True, gc=False):
+class Evidence(Struct, frozen=True, dict=True):
     """All records of a run. Tuples are ordered by place (capture, first packet); mappings are keyed by id and keep that order.
 
     ``winrm``: ids of connections that carry WinRM (or the authentication of a proxy on the way to it); the others were kept only because they authenticate
@@ -82,8 +85,15 @@ class Evidence(Struct, frozen=True, gc=False):
     """What they say of forwarded events, and of operations on classes."""
     keys: tuple[KeyUse, ...] = ()
     """What became of each password, hash and key that was given."""
+    said: Mapping[str, Said] = {}
+    """What clear messages say, by id, until shells and operations are made of it; empty afterwards."""
     sightings: tuple[Sighting, ...] = ()
     """The lines of commands, scripts and input that rules look for."""
+
+    @cached_property
+    def index(self) -> Index:
+        """What is worked out of these once, for those that ask (`analyzer.records.candidates`). It is no part of what is told, stored or sent."""
+        return Index()
 
 
 def subject(evidence: Evidence) -> str:

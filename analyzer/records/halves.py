@@ -10,6 +10,8 @@ from analyzer.records.quality import Absent
 
 CONNECTION_BASED = tuple(mechanism for mechanism in Mechanism if mechanism.lasting)
 """Mechanisms that authenticate a connection, not a request (RFC 4559 section 6)."""
+_FEW = 8
+"""So many are looked through one after the other."""
 
 
 def request(exchange: Exchange) -> Request | None:
@@ -29,12 +31,18 @@ def status(exchange: Exchange) -> int | None:
 
 def header(half: Request | Response | None, name: str) -> str | None:
     """The first field of that name (lower case); None when there is none."""
-    return None if half is None else next((one.value for one in half.headers if one.name.lower() == name), None)
+    if half is not None:
+        size = len(name)
+        for one in half.headers:
+            if len(one.name) == size and one.name.lower() == name:
+                return one.value
+    return None
 
 
 def header_values(half: Request | Response | None, name: str) -> tuple[str, ...]:
     """The values of all fields of that name (lower case)."""
-    return () if half is None else tuple(one.value for one in half.headers if one.name.lower() == name)
+    size = len(name)
+    return () if half is None else tuple([one.value for one in half.headers if len(one.name) == size and one.name.lower() == name])
 
 
 def says_close(half: Request | Response | None) -> bool:
@@ -69,8 +77,11 @@ def begins_at(evidence: Evidence, spoken: Conversation) -> int:
 
 def authenticated(evidence: Evidence, exchange: Exchange) -> Conversation | None:
     """The conversation that this exchange's request was authenticated by: one that was accepted before or with it, not followed by a newer attempt."""
-    own = evidence.conversations_of.get(exchange.connection, ())
-    place = bisect_right(own, exchange.position, key=partial(begins_at, evidence))
+    own = evidence.conversations_of.get(exchange.connection)
+    if not own:
+        return None
+    alone = len(own) == 1
+    place = int(begins_at(evidence, own[0]) <= exchange.position) if alone else bisect_right(own, exchange.position, key=partial(begins_at, evidence))
     while place and own[place - 1].audience is not Audience.SERVER:
         place -= 1
     last = own[place - 1] if place else None
@@ -81,6 +92,8 @@ def authenticated(evidence: Evidence, exchange: Exchange) -> Conversation | None
 
 def takes_part(evidence: Evidence, spoken: Conversation, exchange: Exchange) -> bool:
     """The exchange is one of the conversation's, which are in order of place; of Basic there may be as many as the connection has requests."""
+    if len(spoken.exchanges) <= _FEW:
+        return exchange.id in spoken.exchanges
     place = bisect_left(spoken.exchanges, exchange.position, key=lambda identity: evidence.exchanges[identity].position)
     return place < len(spoken.exchanges) and spoken.exchanges[place] == exchange.id
 

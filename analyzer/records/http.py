@@ -1,5 +1,6 @@
 """HTTP messages as they were sent (RFC 9112), each byte of which leads back to a stream offset and by it to packets."""
 
+import re
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -38,6 +39,14 @@ class Header(Struct, frozen=True, gc=False):
         named = scheme.replace("-", "").isalpha() and len(scheme) <= 20
         hidden = f"{scheme}{' ***' if blank else ''}" if named else "***"
         return f"Header(name={self.name!r}, value={(hidden if self.name.lower() in CREDENTIALS else self.value)!r}, at={self.at})"
+
+
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*+://")
+
+
+def is_absolute(target: str) -> bool:
+    """The target is a whole URI, as clients send it to a proxy (RFC 9112 section 3.2.2); a path may have ``://`` in it, too."""
+    return _ABSOLUTE.match(target) is not None
 
 
 class Framing(StrEnum):

@@ -87,6 +87,11 @@ _KINDS = (
     Kind("http.extra-data", "warning", "Bytes after the end of a message that begin no other message."),
     Kind("http.weird", "note", "A request that clients of WinRM do not send so, by its name in Zeek's weird.log. The server may read it otherwise."),
     Kind("http.limit", "warning", "A limit of the HTTP stage was reached; the detail names it."),
+    Kind(
+        "tls.imitated",
+        "warning",
+        "A connection begins as TLS does, but the server answers in clear HTTP, and the client goes on with requests. They were read.",
+    ),
     Kind("tls.opaque", "note", "The connection is TLS; its contents are not readable without keys."),
     Kind("auth.malformed-header", "warning", "An authentication header cannot be parsed."),
     Kind("auth.malformed-token", "warning", "An authentication token cannot be parsed; its scheme and size are still known."),
@@ -99,6 +104,13 @@ _KINDS = (
         "warning",
         "An envelope has elements in a foreign namespace, or where no server looks for them; they were passed over, and the others were read.",
     ),
+    Kind(
+        "wsman.repeated",
+        "warning",
+        "An envelope has an element more than once that a server takes once. All commands in it are shown; which of them the server took is not known.",
+    ),
+    Kind("wsman.unreadable", "warning", "A body whose content type is SOAP's holds no envelope that can be read; what it says is not known."),
+    Kind("wsman.weird", "warning", "Messages that no client or server of PowerShell sends so. They may be forged."),
     Kind("wsman.limit", "warning", "A limit of reading messages and commands was reached; the detail names it."),
     Kind("proxy.ambiguous", "note", "An exchange could belong to several exchanges of the other side; no pairing was made."),
     Kind(
@@ -129,6 +141,14 @@ _KINDS = (
         "events.skipped",
         "note",
         "Record numbers of a log that no forwarded event in this capture has. The subscription may not select these events: most select some only.",
+    ),
+    Kind(
+        "events.cut",
+        "warning",
+        "Record numbers of a log that may be of events in packets that this capture lacks, inside of deliveries or next to them. No gap of the source.",
+    ),
+    Kind(
+        "names.limit", "warning", "An address has more names than are kept; the detail names the limit. Each name is a claim that someone can make in numbers."
     ),
     Kind("rule.failed", "error", "A rule stopped with an error, or was stopped; its findings are missing."),
     Kind("rule.limit", "warning", "Findings are missing: a rule found more than the limit allows, or there was no time to run it; the detail says which."),

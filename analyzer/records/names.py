@@ -52,10 +52,12 @@ class HostName(Struct, frozen=True, gc=False):
 
 
 class Host(Struct, frozen=True, gc=False):
-    """An address that takes part in WinRM. ``roles``: kinds of parties; ``parties``: their ids; ``names``: the one to show first."""
+    """An address that takes part in WinRM. ``roles``: kinds of parties; ``parties``: their ids; ``names``: the one to show first; ``unnamed``: a sentence
+    where it has more names than are kept."""
 
     address: str
     roles: tuple[str, ...]
     parties: tuple[str, ...]
     names: tuple[HostName, ...] = ()
     packets: tuple[int, ...] = ()
+    unnamed: str | None = None

@@ -216,6 +216,8 @@ class Command(Struct, frozen=True, gc=False):
     """False where its id was used before and something between the uses is missing, in which one more may have been: its number may be too low."""
     nested: bool = False
     """PowerShell: it ran inside of another pipeline that waited for it (a nested prompt, a debugger)."""
+    undecoded: tuple[str, ...] = ()
+    """A sentence for each limit that was reached in decoding its layers."""
 
     @property
     def complete(self) -> bool:
@@ -266,3 +268,7 @@ class Shell(Struct, frozen=True, gc=False):
     """What was done to it as a whole, in order of time."""
     unparsed: int = 0
     """Objects of PowerShell whose properties are not given as JSON, as the shell's objects come to more than a limit; their text is there."""
+    untold: tuple[str, ...] = ()
+    """A sentence for each limit that was reached in what is known of the shell itself."""
+    strange: tuple[str, ...] = ()
+    """A sentence for each kind of message that no client or server sends so."""

@@ -28,7 +28,7 @@ from analyzer.reports.spans import STARS, Span, found_in, merged, part, without
 from analyzer.reports.spellings import SHORTEST, forms
 from analyzer.reports.transcript import BYTE_STREAMS
 from analyzer.reports.typed_late import arguments_in, dialect_of, secrets_in
-from analyzer.tables.column import Table, Value
+from analyzer.tables.column import Table, Value, through
 
 if TYPE_CHECKING:
     from analyzer.reports.typed import Dialect
@@ -209,9 +209,9 @@ class Mask:
                 filters[place] = self.body if table.name == "events" else self.started
             elif name in typed:
                 filters[place] = self.json if table.name == "operations" or name in typed_json.JSON_COLUMNS else self.typed
-            elif name not in OURS:
+            elif name not in OURS and self.knows:
                 filters[place] = self.named if name in NAMES else self.known
-        return [tuple(filters[at](cell) if isinstance(cell, str) and at in filters else cell for at, cell in enumerate(row)) for row in rows]
+        return [through(filters, row) for row in rows] if filters else rows
 
     def _stripped(self, names: Sequence[str], row: tuple[Value, ...], told_by: str, values: Sequence[str]) -> tuple[Value, ...]:
         """A row of which ``told_by`` tells that its typed columns are command lines or input, without their arguments."""

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -72,6 +71,8 @@ def quoted(word: str, *, windows: bool = os.name == "nt") -> str:
         # No file name holds a double quote there. A backslash before the closing quote would take it for itself.
         return word if _WINDOWS_PLAIN.fullmatch(word) else f'"{visible(word)}{word[len(word.rstrip(chr(92))) :]}"'
     if visible(word, len(word)) == word:
+        import shlex
+
         return shlex.quote(word)
     return "$'" + "".join(_escaped(char) for char in word) + "'"
 

@@ -1,8 +1,6 @@
 """Finds the rules: modules below this folder's families, and files of folders that the user names."""
 
-import ast
 import importlib
-import importlib.util
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -106,6 +104,8 @@ def rule_files(folders: Sequence[str]) -> tuple[File, ...]:
 
 def loaded(file: File) -> Rule:
     """The rule of a file, which is run for it: whatever that raises. `UsageError`: there is no opinion in it."""
+    import importlib.util
+
     path = Path(file.path)
     spec = importlib.util.spec_from_file_location(f"winrm_analyzer_rule_{path.stem}", path)
     if spec is None or spec.loader is None:
@@ -118,6 +118,8 @@ def loaded(file: File) -> Rule:
 
 
 def _document(file: Path) -> str:
+    import ast
+
     try:
         return ast.get_docstring(ast.parse(file.read_bytes())) or ""
     except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):

@@ -8,6 +8,7 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
+from analyzer.records import candidates
 from analyzer.records.auth import Audience, Conversation, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, ProductSetting, Quotation, Severity
@@ -124,17 +125,22 @@ def is_clear(found: Message | None) -> bool:
     return found is not None and found.protection is Protection.CLEAR and found.operation not in ("Identify", "IdentifyResponse")
 
 
-def winrm_exchanges(evidence: Evidence, *roles: Role) -> Iterator[Exchange]:
+def winrm_exchanges(evidence: Evidence, *roles: Role) -> tuple[Exchange, ...]:
     """Exchanges of WinRM connections (of those roles only, when any are given), in order of place."""
-    for exchange in evidence.exchanges.values():
-        if exchange.connection in evidence.winrm and (not roles or role(evidence, exchange.connection) in roles):
-            yield exchange
+    return candidates.with_role(evidence, *roles) if roles else candidates.winrm(evidence)
 
 
 def handshakes(evidence: Evidence, audience: Audience = Audience.SERVER, connection: str | None = None) -> Iterator[Conversation]:
     """Conversations on WinRM connections (or on one connection) that authenticate the connection (NTLM, Kerberos, CredSSP), in order of place."""
-    for found in evidence.conversations if connection is None else evidence.conversations_of.get(connection, ()):
-        if found.connection in evidence.winrm and found.audience is audience and found.mechanism in CONNECTION_BASED:
+    if connection is not None:
+        return _handshakes(evidence, audience, evidence.conversations_of.get(connection, ()))
+    spoken = evidence.conversations
+    return iter(evidence.index.once(("handshakes", audience), lambda: tuple(_handshakes(evidence, audience, spoken))))
+
+
+def _handshakes(evidence: Evidence, audience: Audience, spoken: Iterable[Conversation]) -> Iterator[Conversation]:
+    for found in spoken:
+        if found.audience is audience and found.connection in evidence.winrm and found.mechanism in CONNECTION_BASED:
             yield found
 
 
@@ -160,8 +166,10 @@ def who(found: Conversation | None) -> str | None:
 
 def identity(evidence: Evidence, connection: str) -> str | None:
     """Who the client of a connection last said it was, towards the server; None when it never did."""
-    names = [who(found) for found in evidence.conversations_of.get(connection, ()) if found.audience is Audience.SERVER]
-    return next((name for name in reversed(names) if name), None)
+    for found in reversed(evidence.conversations_of.get(connection, ())):
+        if found.audience is Audience.SERVER and (name := account(found.client)):
+            return name
+    return None
 
 
 def forwards_events(asked: Request | None) -> bool:
@@ -186,7 +194,7 @@ def first_packet(half: Request | Response | None) -> tuple[int, ...]:
 
 def packets_of(exchanges: Iterable[Exchange]) -> tuple[int, ...]:
     """The first packets of the requests and responses of exchanges."""
-    return tuple(key for exchange in exchanges for half in (request(exchange), response(exchange)) for key in first_packet(half))
+    return tuple([half.packets[0] for exchange in exchanges for half in (exchange.request, exchange.response) if not isinstance(half, Absent) and half.packets])
 
 
 def after(evidence: Evidence, exchange: Exchange) -> tuple[Exchange, ...]:
@@ -307,9 +315,8 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
     owner: str | None = None,
 ) -> Finding:
     """A finding about ``exchanges`` (their times are its times); its subject is the first connection; the first packets given are the ones to look at."""
-    times = [half for identity in exchanges for half in _times(evidence.exchanges[identity])]
     first = evidence.connections[connections[0]]
-    times = times or [first.first_ns, first.last_ns]
+    times = _times(evidence, exchanges) or [first.first_ns, first.last_ns]
     return Finding(
         rule=rule,
         subject=connections[0],
@@ -335,5 +342,8 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
     )
 
 
-def _times(exchange: Exchange) -> list[int]:
-    return [ns for half in (request(exchange), response(exchange)) if half is not None for ns in (half.first_ns, half.last_ns)]
+def _times(evidence: Evidence, exchanges: Iterable[str]) -> list[int]:
+    """When their halves began and ended."""
+    found = map(evidence.exchanges.__getitem__, exchanges)
+    halves = [half for exchange in found for half in (exchange.request, exchange.response) if not isinstance(half, Absent)]
+    return [half.first_ns for half in halves] + [half.last_ns for half in halves]

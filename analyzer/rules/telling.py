@@ -17,7 +17,7 @@ whose findings on the same connections are symptoms of this one; ``fails`` the r
 `Param`: then ``see`` is called with a second argument, the values by name, and ``tell.value(name)`` gives one to the words.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -112,22 +112,27 @@ class Tell(Struct, Generic[F], frozen=True, gc=False):
     @property
     def facts(self) -> tuple[F, ...]:
         """What the signs rest on."""
-        return tuple(sign.fact for sign in self.signs)
+        return tuple([sign.fact for sign in self.signs])
 
     @property
     def connection(self) -> Connection:
-        """The connection of the first sign."""
-        return self.evidence.connections[self.connections[0]]
+        """The connection of the first sign that has any."""
+        own = _connections(self.evidence, self.signs[0]) or self.connections
+        return self.evidence.connections[own[0]]
 
     @property
     def connections(self) -> tuple[str, ...]:
         """Ids of the connections of all signs, without repeats."""
-        return tuple(dict.fromkeys(identity for sign in self.signs for identity in _connections(self.evidence, sign)))
+        if len(self.signs) == 1:
+            return _distinct(_connections(self.evidence, self.signs[0]))
+        return tuple(dict.fromkeys([identity for sign in self.signs for identity in _connections(self.evidence, sign)]))
 
     @property
     def users(self) -> tuple[str, ...]:
         """The users of the signs, without repeats."""
-        return tuple(dict.fromkeys(sign.user for sign in self.signs if sign.user))
+        if len(self.signs) == 1:
+            return (self.signs[0].user,) if self.signs[0].user else ()
+        return tuple(dict.fromkeys([sign.user for sign in self.signs if sign.user]))
 
     def value(self, name: str) -> float:
         """The value of one of the rule's parameters, in its unit."""
@@ -217,6 +222,7 @@ def _finding(opinion: Opinion, rule: str, tell: Tell[Any]) -> Finding:
     sure = opinion.confidence if isinstance(opinion.confidence, float | int) else opinion.confidence(tell)
     given = [sign.confidence for sign in tell.signs if sign.confidence is not None]
     advice = opinion.advice(tell) if callable(opinion.advice) else opinion.advice
+    users = tell.users
     return finding(
         tell.evidence,
         rule=rule,
@@ -227,14 +233,22 @@ def _finding(opinion: Opinion, rule: str, tell: Tell[Any]) -> Finding:
         advice=advice,
         reference=opinion.reference if isinstance(opinion.reference, str | Quotation) else opinion.reference(tell),
         connections=tell.connections,
-        exchanges=tuple(dict.fromkeys(identity for sign in tell.signs for identity in sign.exchanges)),
+        exchanges=_distinct(tuple([identity for sign in tell.signs for identity in sign.exchanges])),
         packets=[key for sign in tell.signs for key in sign.packets],
-        user=tell.users[0] if len(tell.users) == 1 else None,
+        user=users[0] if len(users) == 1 else None,
         attack=opinion.attack if isinstance(opinion.attack, tuple) else opinion.attack(tell),
         destination=None if opinion.destination is None else opinion.destination(tell),
         owner=opinion.owner if isinstance(opinion.owner, Owner) else opinion.owner(tell),
     )
 
 
-def _connections(evidence: Evidence, sign: Sign[Any]) -> Sequence[str]:
-    return sign.connections or tuple(dict.fromkeys(evidence.exchanges[identity].connection for identity in sign.exchanges))
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    return names if len(names) < 2 else tuple(dict.fromkeys(names))
+
+
+def _connections(evidence: Evidence, sign: Sign[Any]) -> tuple[str, ...]:
+    if sign.connections:
+        return sign.connections
+    if len(sign.exchanges) == 1:
+        return (evidence.exchanges[sign.exchanges[0]].connection,)
+    return tuple(dict.fromkeys([evidence.exchanges[identity].connection for identity in sign.exchanges]))

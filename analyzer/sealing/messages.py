@@ -32,12 +32,12 @@ def messages(connection: Connection, exchange: Exchange, fetch: Fetch, limits: L
     for from_client, half, stream in ((True, exchange.request, connection.to_server), (False, exchange.response, connection.to_client)):
         if isinstance(half, Absent):
             continue
-        content_type = _content_type(half.headers)
+        content_type, applied = _labels(half.headers)
         protection = _protection(half.body, content_type)
         in_clear = Protection.TLS if connection.tls_opened else Protection.CLEAR
         if protection is Protection.CLEAR:
             protection = in_clear
-        message = Message(half.id, exchange.id, from_client, protection, half.body.size, content_type, codings=codings(half.headers))
+        message = Message(half.id, exchange.id, from_client, protection, half.body.size, content_type, codings=applied)
         if protection is Protection.SEALED:
             message, problem = _sealed(message, half, Reader(stream, fetch), limits)
             if _is_readable(message, half, Reader(stream, fetch), limits):
@@ -109,8 +109,20 @@ def content_reader(reader: Reader, half: Request | Response, limits: Limits) -> 
     return (lambda at, size: plain[at : at + size]), len(plain)
 
 
-def _content_type(headers: tuple[Header, ...]) -> str | None:
-    return next((header.value for header in headers if header.name.lower() == "content-type"), None)
+def _labels(headers: tuple[Header, ...]) -> tuple[str | None, tuple[str, ...]]:
+    """The content type, and the codings."""
+    content_type: str | None = None
+    applied: tuple[str, ...] = ()
+    for header in headers:
+        size = len(header.name)
+        if size == _TYPE and content_type is None and header.name.lower() == "content-type":
+            content_type = header.value
+        elif size == _CODING and header.name.lower() == "content-encoding":
+            applied = codings(headers)
+    return content_type, applied
+
+
+_TYPE, _CODING = len("content-type"), len("content-encoding")
 
 
 def _protection(body: Body, content_type: str | None) -> Protection:

@@ -33,13 +33,16 @@ def hits(
     """Each rule at most once for each command, event and operation."""
     rules: list[SigmaRule] = []
     issues: list[Issue] = []
-    seen = [*_forwarded(forwarded), *_asked(operations)]
+    seen, longer = _searched([*_forwarded(forwarded), *_asked(operations)], bounds.characters)
     for folder in folders:
         found = read(folder, events=bool(seen))
         rules += found.rules
         issues += [Issue("sigma.unsupported", problem) for problem in found.problems]
         if found.elsewhere:
             issues.append(Issue("sigma.other-source", f"{found.elsewhere} rules of {folder}"))
+    if longer and any(rule.source.of_events for rule in rules):
+        cut = f"searched_characters={bounds.characters}: later characters of {longer} texts of events and operations were not searched"
+        issues.append(Issue("sigma.limit", cut, repeats=longer))
     made: list[SigmaHit] = []
     for place, command in enumerate(commands):
         if bounds.over():
@@ -85,6 +88,16 @@ def _asked(found: Iterable[CimOperation]) -> Iterator[_Seen]:
     for one in found:
         for event in asked(one):
             yield _Seen(one.id, forwarded=False, event=event)
+
+
+def _searched(found: Iterable[_Seen], most: int) -> tuple[list[_Seen], int]:
+    """The events with so many characters of each of their texts, and how many texts have more."""
+    kept, longer = [], 0
+    for one in found:
+        cut = {name: tuple(text[:most] for text in texts) for name, texts in one.event.fields.items() if any(len(text) > most for text in texts)}
+        longer += sum(len(text) > most for name in cut for text in one.event.fields[name])
+        kept.append(one._replace(event=one.event._replace(fields={**one.event.fields, **cut})) if cut else one)
+    return kept, longer
 
 
 def _in_events(rule: SigmaRule, kinds: Mapping[tuple[str, int], Sequence[_Seen]]) -> Iterator[SigmaEventHit]:

@@ -24,11 +24,11 @@ _AS_SYSMON: Mapping[int, Mapping[str, str]] = {
 }
 """Of events of Security: their field to Sysmon's."""
 _HIVES = {2147483648: "HKCR", 2147483649: "HKCU", 2147483650: "HKLM", 2147483651: "HKU", 2147483653: "HKCC"}
-_COMMAND, _ARGUMENTS = re.compile(r"<Command>([^<]{1,8192})</Command>"), re.compile(r"<Arguments>([^<]{1,8192})</Arguments>")
+_COMMAND, _ARGUMENTS = re.compile(r"<Command>([^<]++)</Command>"), re.compile(r"<Arguments>([^<]++)</Arguments>")
 _SETS = re.compile(r"set\w{1,20}value", re.IGNORECASE)
 _SYSTEM = "C:\\Windows\\System32\\"
-_LIMIT = 1 << 16
-_DEPTH = 8
+_DEPTH = 64
+"""No event that was forwarded has deeper values (`analyzer.wsman.tree`)."""
 
 
 Json: TypeAlias = "str | int | float | bool | dict[str, Json] | list[Json] | None"
@@ -43,7 +43,7 @@ class Logged(NamedTuple):
 
 
 def logged(event: LoggedEvent) -> Logged | None:
-    """An event as rules see it; None where its log or number is not known."""
+    """An event as rules see it, its texts whole; None where its log or number is not known."""
     if event.channel is None or event.event_id is None:
         return None
     fields = _fields(event.data)
@@ -57,7 +57,7 @@ def logged(event: LoggedEvent) -> Logged | None:
     }
     for name, value in own.items():
         if value:
-            fields.setdefault(name, (value[:_LIMIT],))
+            fields.setdefault(name, (value,))
     channel = event.channel.lower()
     if channel == "security":
         _sysmon(event.event_id, fields)
@@ -90,7 +90,7 @@ def _gather(value: Json, name: str, found: dict[str, list[str]], depth: int) -> 
         for inner in value if depth else ():
             _gather(inner, name, found, depth - 1)
     else:
-        found.setdefault(name.lower(), []).append(str(value)[:_LIMIT])
+        found.setdefault(name.lower(), []).append(str(value))
 
 
 def asked(one: CimOperation) -> tuple[Logged, ...]:
@@ -112,7 +112,7 @@ def _text(given: Mapping[str, Any], *names: str) -> str:
 
 def _made(channel: str, number: int, server: str, user: str | None, fields: Mapping[str, str]) -> Logged:
     own = {"eventid": str(number), "channel": channel, "computer": server, "user": user or "", "subjectusername": (user or "").rpartition("\\")[2], **fields}
-    return Logged(channel.lower(), number, {name.lower(): (value[:_LIMIT],) for name, value in own.items() if value})
+    return Logged(channel.lower(), number, {name.lower(): (value,) for name, value in own.items() if value})
 
 
 def _process(one: CimOperation, line: str, parent: str) -> Iterator[Logged]:
@@ -150,6 +150,6 @@ def _task(one: CimOperation, given: Mapping[str, Any]) -> Iterable[Logged]:
     name = f"{_text(given, 'TaskPath').rstrip(chr(92))}\\{_text(given, 'TaskName')}" if given.get("TaskName") else ""
     if xml:
         yield _made("Security", 4698, one.server, one.user, {"TaskName": name, "TaskContent": xml})
-        command, arguments = _COMMAND.search(xml[:_LIMIT]), _ARGUMENTS.search(xml[:_LIMIT])
+        command, arguments = _COMMAND.search(xml), _ARGUMENTS.search(xml)
         line = " ".join(found[1].strip() for found in (command, arguments) if found is not None)
     yield from _process(one, line, f"{_SYSTEM}svchost.exe")

@@ -107,24 +107,27 @@ def hosts(evidence: Evidence, parties: Sequence[Party], ends: Mapping[str, tuple
     meant = {identity: (kinds[near], kinds[far]) for identity, (near, far) in ends.items()}
     heard = (_Claim(one.host, one.name, one.source, one.said_by, one.packet) for one in evidence.names)
     told: dict[str, dict[tuple[str, Naming], _Told]] = defaultdict(dict)
+    left_out: dict[str, set[tuple[str, Naming]]] = defaultdict(set)
     placed = _Placed()
     for claim in (*heard, *_spoken(evidence, meant)):
         of_host = told[claim.host]
         key = (claim.name.lower(), claim.source)
         if key not in of_host:
             if len(of_host) >= _NAMES:
+                left_out[claim.host].add(key)
                 continue
             of_host[key] = _Told(claim)
             placed.add(claim)
         of_host[key].add(claim)
-    return tuple(_host(address, own, told.get(address, {}), placed) for address, own in by_address.items())
+    return tuple(_host(address, own, told.get(address, {}), placed, len(left_out.get(address, ()))) for address, own in by_address.items())
 
 
-def _host(address: str, parties: Sequence[Party], told: Mapping[tuple[str, Naming], _Told], placed: _Placed) -> Host:
+def _host(address: str, parties: Sequence[Party], told: Mapping[tuple[str, Naming], _Told], placed: _Placed, left_out: int) -> Host:
     names = [_named(one, placed) for one in told.values()]
     names.sort(key=lambda name: (_ORDER[name.source], "." not in name.name, -name.times, name.name))
     packets = tuple(dict.fromkeys(packet for party in parties for packet in party.packets))[:_PACKETS]
-    return Host(address, tuple(dict.fromkeys(party.kind.value for party in parties)), tuple(party.id for party in parties), tuple(names), packets)
+    unnamed = f"host_names={_NAMES}: {left_out} later names of {address} were not kept" if left_out else None
+    return Host(address, tuple(dict.fromkeys(party.kind.value for party in parties)), tuple(party.id for party in parties), tuple(names), packets, unnamed)
 
 
 def _named(told: _Told, placed: _Placed) -> HostName:

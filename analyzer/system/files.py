@@ -1,6 +1,5 @@
 """Files: reading at an offset, files for the owner alone, names that are too long for Windows."""
 
-import hashlib
 import os
 from pathlib import Path
 from typing import BinaryIO
@@ -39,6 +38,8 @@ def sha256(path: Path) -> str | None:
     try:
         if not path.is_file():
             return None
+        import hashlib  # loads OpenSSL
+
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):  # a name that no file can have

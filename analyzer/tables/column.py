@@ -1,6 +1,6 @@
 """What a table is: its columns, each with a name, a type, where its value comes from and what it means."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Generic, TypeAlias, TypeVar
 
@@ -49,4 +49,15 @@ class Table(Struct, Generic[Row], frozen=True, gc=False):
 
     def values(self, result: Result) -> list[tuple[Value, ...]]:
         """All cells, row by row, in the order of the columns."""
-        return [tuple(column.get(row) for column in self.columns) for row in self.rows(result)]
+        asked = [column.get for column in self.columns]
+        return [tuple([get(row) for get in asked]) for row in self.rows(result)]
+
+
+def through(filters: Mapping[int, Callable[[str], str]], row: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The row with the texts at these places as their filters leave them."""
+    cells = list(row)
+    for at, kept in filters.items():
+        cell = cells[at]
+        if isinstance(cell, str):
+            cells[at] = kept(cell)
+    return tuple(cells)

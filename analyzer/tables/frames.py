@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _NO_TIME = -(1 << 63)
 """How datetime64 writes NaT."""
+_PIECE = 10_000
+"""Texts that are looked at together."""
 
 
 def frame(table: AnyTable, result: Result) -> pd.DataFrame:
@@ -54,14 +56,25 @@ def storable(made: pd.DataFrame) -> pd.DataFrame:
     """The frame as SQL and Parquet can hold it: times as plain UTC ``datetime64[ns]`` (their nanosecond type knows no zone), lone surrogates as U+FFFD."""
     import pandas as pd
 
-    changed = made.copy()
+    changed = made.copy(deep=False)
     for name in made.columns:
         column = made[name]
         if isinstance(column.dtype, pd.DatetimeTZDtype):
             changed[name] = column.dt.tz_convert("UTC").dt.tz_localize(None)
-        elif isinstance(column.dtype, pd.StringDtype):
+        elif isinstance(column.dtype, pd.StringDtype) and _has_surrogates(column):
             changed[name] = column.map(_without_surrogates, na_action="ignore").astype(column.dtype)
     return changed
+
+
+def _has_surrogates(column: pd.Series[str]) -> bool:
+    """A text that UTF-8 cannot hold; looked for in pieces, which takes no second copy of all texts."""
+    texts = column.dropna().to_numpy(object)
+    for at in range(0, len(texts), _PIECE):
+        try:
+            "".join(texts[at : at + _PIECE]).encode()
+        except UnicodeEncodeError:
+            return True
+    return False
 
 
 def _without_surrogates(text: str) -> str:

@@ -8,8 +8,11 @@ from analyzer.records.ids import key_capture, key_number
 
 def numbers_by_capture(keys: Iterable[int]) -> dict[int, list[int]]:
     """Packet numbers, sorted and each once, by the ordinal of their capture."""
+    own = sorted(set(keys))
+    if own and key_capture(own[0]) == key_capture(own[-1]):
+        return {key_capture(own[0]): list(map(key_number, own))}
     found: dict[int, list[int]] = {}
-    for key in sorted(set(keys)):
+    for key in own:
         found.setdefault(key_capture(key), []).append(key_number(key))
     return found
 

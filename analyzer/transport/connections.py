@@ -6,17 +6,18 @@ with the higher port. Content decides before ports, so WinRM on any port is read
 
 from array import array
 from collections.abc import Sequence
-from itertools import repeat
 
 from msgspec.structs import replace
 
 from analyzer.formats.reader import Fetch
+from analyzer.records.arrays import Ints
 from analyzer.records.capture import Flow, Segments, Verdict
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.transport import Closing, Connection, End, Endpoint, Side
 from analyzer.settings import Limits, Spent, never
-from analyzer.transport.reassembly import Assembly, Receiver, Segment, assemble, finished, first_base
+from analyzer.transport.columns import flagged, of_side, span_of, taken
+from analyzer.transport.reassembly import Assembly, Receiver, assemble, finished, first_base
 from analyzer.transport.rows import distinct
 from analyzer.transport.silence import fits, pauses, ttls, unacked, went_on, zero_windows
 from analyzer.transport.strays import out_of_place
@@ -37,39 +38,42 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     rows = _joined(flows)
     seen, copies = distinct(rows, int(limits.duplicate_window_s * 1e9), fetch)
     strays = out_of_place(rows, seen)
-    kept = [k for k in seen if k not in strays] if strays else seen
+    kept = array("q", (k for k in seen if k not in strays)) if strays else seen
     client = _client(rows, kept, flow.ports, fetch)
-    sides = _segments(rows, kept, client)
-    bases = [first_base(side) for side in sides]
+    sides = [of_side(rows, kept, client ^ i) for i in (0, 1)]  # text in a reset (RFC 9293 section 3.5.3) is no stream data
+    bases = [first_base(rows, side) for side in sides]
     for i in (0, 1):
         if bases[i][0] is None or not bases[i][1]:
             bases[i] = _base_from_peer(rows, kept, client ^ i, bases[i])
-    receivers = [Receiver(sides[1 - i], limits.conflicts, limits.conflict_bytes, limits.overlaps, over) for i in (0, 1)]
-    assemblies = [assemble(sides[i], bases[i][0], fetch, limits.window_bytes, receivers[i], begins=bases[i][1]) for i in (0, 1)]
-    acks = [[rows.ack[k] for k in kept if rows.direction[k] == client ^ i ^ 1 and rows.ack[k] >= 0 and not rows.flags[k] & _RST] for i in (0, 1)]
-    streams = [finished(assemblies[i], assemblies[1 - i], acks[i]) for i in (0, 1)]
-    streams = [replace(streams[i], unacked=unacked(assemblies[i], sides[i], sides[1 - i])) for i in (0, 1)]
+    receivers = [Receiver(rows, sides[1 - i], limits.conflicts, limits.conflict_bytes, limits.overlaps, over) for i in (0, 1)]
+    assemblies = [assemble(rows, sides[i], bases[i][0], fetch, limits.window_bytes, receivers[i], begins=bases[i][1]) for i in (0, 1)]
+    streams = [finished(assemblies[i], assemblies[1 - i], rows, sides[1 - i]) for i in (0, 1)]
+    for i in (0, 1):
+        left = unacked(assemblies[i], rows, sides[i], sides[1 - i])
+        if left is not None:
+            streams[i] = replace(streams[i], unacked=left)
     hops = ttls(rows, client)
     closings = _closings(rows, kept, client, assemblies, hops)
     endpoints = [Endpoint(flow.hosts[client ^ i], flow.ports[client ^ i]) for i in (0, 1)]
-    times = [rows.ts_ns[k] for k in kept]
+    syns = [kept[i] for i in flagged(rows.flags, kept, _SYN)]
+    first_ns, last_ns = span_of(rows.ts_ns, kept)
     made = Connection(
         id=identity,
         capture=flow.capture,
         point=flow.point,
         client=endpoints[0],
         server=endpoints[1],
-        first_ns=min(times),
-        last_ns=max(times),
-        packets=array("q", (rows.key[k] for k in seen)),
+        first_ns=first_ns,
+        last_ns=last_ns,
+        packets=taken(rows.key, seen),
         to_server=streams[0],
         to_client=streams[1],
         end=closings[0].kind if closings else End.OPEN,
         ended_by=closings[0].side if closings else None,
         closings=tuple(closings),
         protocol=_protocol(flows),
-        syn=next((rows.key[k] for k in kept if rows.direction[k] == client and rows.flags[k] & (_SYN | _ACK) == _SYN), None),
-        established=any(rows.direction[k] != client and not rows.flags[k] & _RST for k in kept) or streams[0].size > 0,
+        syn=next((rows.key[k] for k in syns if rows.direction[k] == client and not rows.flags[k] & _ACK), None),
+        established=bool(sides[1]) or streams[0].size > 0,
         duplicates=copies,
         ttls=hops,
         pauses=pauses(rows, kept, int(limits.pause_s * 1e9)),
@@ -99,7 +103,7 @@ def _joined(flows: Sequence[Flow]) -> Segments:
     return rows
 
 
-def _client(rows: Segments, kept: list[int], ports: tuple[int, int], fetch: Fetch) -> int:
+def _client(rows: Segments, kept: Ints, ports: tuple[int, int], fetch: Fetch) -> int:
     """The direction (0 or 1) whose sender is the client."""
     for k in kept:
         if rows.flags[k] & _SYN:
@@ -119,21 +123,7 @@ def _client(rows: Segments, kept: list[int], ports: tuple[int, int], fetch: Fetc
     return 0 if ports[0] > ports[1] else 1
 
 
-def _segments(rows: Segments, kept: list[int], client: int) -> tuple[list[Segment], list[Segment]]:
-    sides: tuple[list[Segment], list[Segment]] = ([], [])
-    columns = rows.seq, rows.size, rows.wire_size, rows.source, rows.file_at, rows.key, rows.ts_ns, rows.ack, rows.flags
-    segments: list[Segment] = list(map(tuple.__new__, repeat(Segment), zip(*columns, strict=True)))  # as Segment._make does, without a call in Python for each
-    for k in kept:
-        segment = segments[k]
-        if segment.flags & _RST:
-            continue  # text in a reset (RFC 9293 section 3.5.3) is no stream data
-        if segment.flags & _SYN:  # it takes one number, data that it carries (RFC 7413) follows
-            segment = segment._replace(seq=(segment.seq + 1) % _WRAP)
-        sides[rows.direction[k] ^ client].append(segment)
-    return sides
-
-
-def _base_from_peer(rows: Segments, kept: list[int], direction: int, guess: tuple[int | None, bool]) -> tuple[int | None, bool]:
+def _base_from_peer(rows: Segments, kept: Ints, direction: int, guess: tuple[int | None, bool]) -> tuple[int | None, bool]:
     """The SYN/ACK's acknowledgement tells the client's base for certain. Any first acknowledgement tells where the direction stood at least: what lies between
     it and the first data seen was sent and not captured."""
     first = None
@@ -150,15 +140,13 @@ def _base_from_peer(rows: Segments, kept: list[int], direction: int, guess: tupl
     return base, begins
 
 
-def _closings(rows: Segments, kept: list[int], client: int, assemblies: list[Assembly], hops: tuple[tuple[int, ...], ...]) -> list[Closing]:
+def _closings(rows: Segments, kept: Ints, client: int, assemblies: list[Assembly], hops: tuple[tuple[int, ...], ...]) -> list[Closing]:
     """Every reset, and the first FIN of each side, in order of time. What a side did later is told of its first reset."""
     found = []
     finished_sides = set()
     reset_sides = set()
-    for k in kept:
+    for k in map(kept.__getitem__, flagged(rows.flags, kept, _FIN | _RST)):
         flags = rows.flags[k]
-        if not flags & (_FIN | _RST):
-            continue
         which = rows.direction[k] ^ client
         if not flags & _RST:
             if which in finished_sides:

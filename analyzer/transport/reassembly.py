@@ -15,21 +15,26 @@ snap length cut are gaps too. What the receiver acknowledged beyond the last seg
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from msgspec import Struct, field
 
 from analyzer.errors import SpentError
 from analyzer.formats.reader import Fetch
+from analyzer.records.arrays import Ints
+from analyzer.records.capture import Segments
 from analyzer.records.transport import Choice, Conflict, Extents, Gap, Stream
 from analyzer.settings import Spent, never
+from analyzer.transport.columns import columns_of, furthest_acked, holes, in_order, positions
 from analyzer.transport.pieces import Extent, Pieces
 
 _HALF = 1 << 31
 _WRAP = 1 << 32
 _FIN, _SYN, _RST = 1, 2, 4
 _COMPARE = 1 << 16
+_LOOKED_AT = 64
 
 
 class Segment(NamedTuple):
@@ -44,6 +49,13 @@ class Segment(NamedTuple):
     ts_ns: int
     ack: int
     flags: int
+
+
+class Ordered(NamedTuple):
+    """Segments that came in order: the rows of those with bytes, and where each begins in the stream."""
+
+    rows: Ints
+    places: Ints
 
 
 class Assembly(Struct):
@@ -65,6 +77,8 @@ class Assembly(Struct):
     """How many pieces repeated segments were compared with, and how many segments were not compared with all of theirs."""
     strays: list[int] = field(default_factory=list)
     acked: int = -1
+    ordered: Ordered | None = None
+    """All that it is, where everything came in order; ``extents`` are then empty."""
 
     def offset(self, seq: int) -> int:
         """The stream offset of a 32-bit sequence number, nearest to the furthest position. Only where ``base`` is known."""
@@ -72,18 +86,26 @@ class Assembly(Struct):
         return self.furthest + (seq - near + _HALF) % _WRAP - _HALF
 
 
-def first_base(segments: list[Segment]) -> tuple[int | None, bool]:
+def segments(rows: Segments, own: Ints) -> list[Segment]:
+    """The segments of the rows ``own``. A SYN takes one number, data that it carries (RFC 7413) follows."""
+    found = []
+    for k in own:
+        seq = (rows.seq[k] + 1) % _WRAP if rows.flags[k] & _SYN else rows.seq[k]
+        place = rows.source[k], rows.file_at[k]
+        found.append(Segment(seq, rows.size[k], rows.wire_size[k], *place, rows.key[k], rows.ts_ns[k], rows.ack[k], rows.flags[k]))
+    return found
+
+
+def first_base(rows: Segments, own: Ints) -> tuple[int | None, bool]:
     """The sequence number of the stream's offset 0, and whether that is truly its beginning (a SYN was seen)."""
-    for segment in segments:
-        if segment.flags & _SYN:
-            return (segment.seq) % _WRAP, True
-    with_data = [segment for segment in segments if segment.wire_size] or segments
+    syn = next((k for k in own if rows.flags[k] & _SYN), None)
+    if syn is not None:
+        return (rows.seq[syn] + 1) % _WRAP, True
+    with_data = array("q", islice((k for k in own if rows.wire_size[k]), _LOOKED_AT)) or own[:_LOOKED_AT]
     if not with_data:
         return None, False
-    first = with_data[0].seq
-    lowest = min(
-        (segment.seq - first + _HALF) % _WRAP - _HALF for segment in with_data[:64] if not segment.flags & _RST or segment.wire_size
-    )  # out of order at the start
+    first = rows.seq[with_data[0]]
+    lowest = min((rows.seq[k] - first + _HALF) % _WRAP - _HALF for k in with_data)  # out of order at the start
     return (first + max(lowest, -(1 << 20))) % _WRAP, False
 
 
@@ -92,22 +114,32 @@ _OFTEN = 4096
 
 
 class Receiver(NamedTuple):
-    """What the other side says of what it got: its packets in capture order; how many conflicts, and bytes of each, are kept; and how many pieces
+    """What the other side says of what it got: its packets (of ``rows``) in capture order; how many conflicts, and bytes of each, are kept; and how many pieces
     repeated segments are compared with. ``over``: the time is."""
 
-    packets: list[Segment]
+    rows: Segments
+    packets: Ints
     conflicts: int
     conflict_bytes: int
     overlaps: int
     over: Spent = never
 
 
-def assemble(segments: list[Segment], base: int | None, fetch: Fetch, window: int, receiver: Receiver, *, begins: bool) -> Assembly:
-    """Puts one direction's segments together, in capture order. `SpentError`: there was no time for all."""
+def assemble(rows: Segments, own: Ints, base: int | None, fetch: Fetch, window: int, receiver: Receiver, *, begins: bool) -> Assembly:
+    """Puts one direction's segments (the rows ``own``) together, in capture order. `SpentError`: there was no time for all."""
     assembly = Assembly(base=base, begins=begins)
     if base is None:
         return assembly
-    for place, segment in enumerate(segments):
+    if receiver.over():
+        raise SpentError
+    done, which, places, furthest, fin_at = in_order(rows, own, base, window)
+    assembly.furthest, assembly.fin_at = furthest, None if fin_at < 0 else fin_at
+    if done == len(own):
+        assembly.ordered = Ordered(which, places)
+        return assembly
+    for at, k in zip(places, which, strict=True):
+        assembly.extents.append(Extent(at, rows.size[k], rows.source[k], rows.file_at[k], rows.key[k], rows.ts_ns[k], rows.ack[k]))
+    for place, segment in enumerate(segments(rows, own[done:])):
         if place % _OFTEN == 0 and receiver.over():
             raise SpentError
         if not segment.wire_size and not segment.flags & _FIN:  # an acknowledgement alone
@@ -210,15 +242,14 @@ def _settle(assembly: Assembly, segment: Segment, span: tuple[int, int], to_file
 
 _ASKED = 2
 """Acknowledgements for the same byte after it was sent: what is sent behind it arrives, it does not (RFC 5681 section 3.2)."""
-_LOOKED_AT = 64
 
 
 def _said_meanwhile(assembly: Assembly, old: Extent, segment: Segment, start: int, receiver: Receiver) -> tuple[bool, bool]:
     """Whether the receiver acknowledged the bytes at ``start`` between the two copies, and whether it went on asking for them."""
-    packets = receiver.packets
-    place = bisect_right(packets, segment.ts_ns, key=_time)
+    packets, times = receiver.packets, receiver.rows.ts_ns
+    place = bisect_right(packets, segment.ts_ns, key=lambda row: times[row])
     asked = 0
-    for said in reversed(packets[max(place - _LOOKED_AT, 0) : place]):
+    for said in reversed(segments(receiver.rows, packets[max(place - _LOOKED_AT, 0) : place])):
         if said.ts_ns < old.ts_ns:
             break
         if said.ack >= 0 and not said.flags & _RST:
@@ -228,33 +259,21 @@ def _said_meanwhile(assembly: Assembly, old: Extent, segment: Segment, start: in
     return False, asked >= _ASKED
 
 
-def _time(segment: Segment) -> int:
-    return segment.ts_ns
-
-
-def finished(assembly: Assembly, peer: Assembly, acks: list[int]) -> Stream:
-    """The `Stream`. ``acks``: the acknowledgement numbers that the peer sent, in order; they tell what was received though not captured."""
+def finished(assembly: Assembly, peer: Assembly, rows: Segments, said: Ints) -> Stream:
+    """The `Stream`. ``said``: the rows that the peer sent, in order; their acknowledgements tell what was received though not captured."""
     size = assembly.furthest
     if assembly.fin_at is not None:
         size = max(size, assembly.fin_at)
-    assembly.acked = _acked(assembly, acks)
+    assembly.acked = _acked(assembly, rows, said)
     if assembly.acked > size and assembly.fin_at is None and assembly.acked != size + 1:  # one more is a FIN that was not captured
         size = assembly.acked
-    at, sizes, sources, places, packets, times, acked = zip(*assembly.extents, strict=True) if assembly.extents else [()] * len(Extent._fields)
+    extents = _extents(assembly, rows, -1 if peer.base is None else peer.base)
     return Stream(
-        extents=Extents(
-            stream_at=array("q", at),
-            size=array("q", sizes),
-            source=array("q", sources),
-            file_at=array("q", places),
-            packet=array("q", packets),
-            ts_ns=array("q", times),
-            acked=array("q", _positions(peer.base, acked)),
-        ),
-        gaps=tuple(_gaps(assembly, size)),
+        extents=extents,
+        gaps=tuple(_gaps(assembly, extents, size)),
         size=size,
         conflicts=len(assembly.conflicts),
-        differing=tuple(sorted(assembly.differing, key=lambda one: one.stream_at)),
+        differing=tuple(sorted(assembly.differing, key=lambda one: one.stream_at)) if assembly.differing else (),
         begins=assembly.begins,
         retransmitted=assembly.retransmitted,
         out_of_order=assembly.out_of_order,
@@ -262,13 +281,25 @@ def finished(assembly: Assembly, peer: Assembly, acks: list[int]) -> Stream:
     )
 
 
-def _acked(assembly: Assembly, acks: list[int]) -> int:
+def _extents(assembly: Assembly, rows: Segments, peer_base: int) -> Extents:
+    if assembly.ordered is None:
+        at, size, source, file_at, packet, ts_ns, ack = [array("q", column) for column in zip(*assembly.extents, strict=True)] or [array("q") for _ in range(7)]
+        return Extents(at, size, source, file_at, packet, ts_ns, positions(ack, peer_base))
+    own, at = assembly.ordered
+    size, source, file_at, packet, ts_ns, ack = columns_of(rows, own)
+    return Extents(at, size, source, file_at, packet, ts_ns, positions(ack, peer_base))
+
+
+def _acked(assembly: Assembly, rows: Segments, said: Ints) -> int:
     """The highest plausible offset that the peer acknowledged."""
     if assembly.base is None:
         return -1
+    best = furthest_acked(rows, said, assembly.base, assembly.furthest)
+    if best >= -1:
+        return best
     best = -1
     position = 0
-    for ack in dict.fromkeys(acks):  # the same one again tells nothing new
+    for ack in dict.fromkeys(rows.ack[k] for k in said if rows.ack[k] >= 0):  # the same one again tells nothing new
         near = (assembly.base + position) % _WRAP
         at = position + (ack - near + _HALF) % _WRAP - _HALF
         if 0 <= at <= max(position, assembly.furthest) + (1 << 24):  # a receive window: more cannot be under way
@@ -277,33 +308,13 @@ def _acked(assembly: Assembly, acks: list[int]) -> int:
     return best
 
 
-def _positions(base: int | None, acks: Sequence[int]) -> list[int]:
-    """Acknowledgement numbers as offsets of the peer's stream, unwrapped against each other; -1 where unknown."""
-    if base is None:
-        return [-1] * len(acks)
-    position = 0
-    out = []
-    for ack in acks:
-        at = -1
-        if ack >= 0:
-            near = (base + position) % _WRAP
-            at = max(position + (ack - near + _HALF) % _WRAP - _HALF, 0)
-            position = max(position, at)
-        out.append(at)
-    return out
-
-
-def _gaps(assembly: Assembly, size: int) -> list[Gap]:
-    gaps = []
-    snapped = _merged(assembly.snapped)
-    at = 0
-    for extent in [*assembly.extents, Extent(size, 0, 0, 0, 0, 0, 0)]:
-        if extent.at > at:
-            last = bisect_right(snapped, at, key=_begin) - 1
-            why = "snaplen" if last >= 0 and at < snapped[last][1] else "not_captured"
-            gaps.append(Gap(at, extent.at - at, why))
-        at = max(at, extent.at + extent.size)
-    return gaps
+def _gaps(assembly: Assembly, extents: Extents, size: int) -> Iterator[Gap]:
+    found = holes(extents.stream_at, extents.size, size)
+    snapped = _merged(assembly.snapped) if found else []
+    for at, missing in found:
+        last = bisect_right(snapped, at, key=_begin) - 1
+        why = "snaplen" if last >= 0 and at < snapped[last][1] else "not_captured"
+        yield Gap(at, missing, why)
 
 
 def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

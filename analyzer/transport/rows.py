@@ -5,17 +5,23 @@ retransmission gets a new one. Where there is no identification (IPv6, or 0), th
 retransmission carries a later timestamp option.
 """
 
+from array import array
+
 from analyzer.formats.reader import Fetch
+from analyzer.records.arrays import Ints
 from analyzer.records.capture import Segments
+from analyzer.transport.columns import no_copies
 
 _CLOSE_NS = 10_000_000
 
 
-def distinct(rows: Segments, window_ns: int, fetch: Fetch) -> tuple[list[int], int]:
+def distinct(rows: Segments, window_ns: int, fetch: Fetch) -> tuple[Ints, int]:
     """The indexes of rows to keep, in order, and how many were copies. Numbers alone are no proof, as anyone can send equal ones: a copy has the same bytes, as
     far as both were captured."""
+    if no_copies(rows, max(window_ns, _CLOSE_NS)):
+        return array("q", range(len(rows.key))), 0
     seen: dict[tuple[int, int, int, int, int, int], tuple[int, int]] = {}
-    kept = []
+    kept = array("q")
     copies = 0
     numbers = zip(rows.direction, rows.seq, rows.ack, rows.flags, rows.wire_size, rows.ident, rows.ts_ns, strict=True)
     for i, (direction, seq, ack, flags, wire_size, ident, ts_ns) in enumerate(numbers):

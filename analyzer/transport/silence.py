@@ -3,9 +3,11 @@ on after a reset in their name."""
 
 from collections.abc import Iterator, Sequence
 
+from analyzer.records.arrays import Ints
 from analyzer.records.capture import Segments
 from analyzer.records.transport import Pause, Side, Unacked, ZeroWindow
-from analyzer.transport.reassembly import Assembly, Segment
+from analyzer.transport.columns import hops, long_steps, tries_of
+from analyzer.transport.reassembly import Assembly
 
 _FIN, _SYN, _RST = 1, 2, 4
 _TRIES = 16
@@ -15,45 +17,35 @@ _CLOSED_NS = 1_000_000_000
 _TTLS = 8
 
 
-def unacked(assembly: Assembly, sent: Sequence[Segment], received: Sequence[Segment]) -> Unacked | None:
-    """What of one direction (``sent``) the other side (whose segments are ``received``) never acknowledged. A probe
+def unacked(assembly: Assembly, rows: Segments, sent: Ints, received: Ints) -> Unacked | None:
+    """What of one direction (rows ``sent``) the other side (whose rows are ``received``) never acknowledged. A probe
     of a closed window is none of it."""
     at = assembly.acked
     if assembly.base is None or not 0 <= at < assembly.furthest:
         return None
-    tries: list[Segment] = []
-    passed = 0
-    for segment in sent:
-        begin = assembly.offset(segment.seq)
-        if not segment.wire_size:
-            continue
-        if begin + segment.wire_size <= at:
-            passed = max(passed, segment.wire_size)
-        elif begin <= at:
-            tries.append(segment)
+    passed, tries = tries_of(rows, sent, assembly.base, assembly.furthest, at)
     if not tries:
         return None
-    first_ns, last_ns = min(one.ts_ns for one in tries), max(one.ts_ns for one in tries)
-    heard = [one for one in received if one.ts_ns > first_ns]
+    first_ns, last_ns = min(rows.ts_ns[k] for k in tries), max(rows.ts_ns[k] for k in tries)
+    heard = [k for k in received if rows.ts_ns[k] > first_ns]
     return Unacked(
         at=at,
         size=assembly.furthest - at,
-        segment=tries[-1].wire_size,
+        segment=rows.wire_size[tries[-1]],
         tries=len(tries),
-        packets=tuple(one.packet for one in tries[:_TRIES]),
+        packets=tuple(rows.key[k] for k in tries[:_TRIES]),
         first_ns=first_ns,
         last_ns=last_ns,
         passed=passed,
         heard=len(heard),
-        heard_packet=heard[-1].packet if heard else None,
+        heard_packet=rows.key[heard[-1]] if heard else None,
     )
 
 
 def ttls(rows: Segments, client: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The times to live in the packets of the client and of the server, resets left out."""
-    met = {(direction, ttl) for direction, flags, ttl in set(zip(rows.direction, rows.flags, rows.ttl, strict=False)) if not flags & _RST}
-    client_own, server_own = (tuple(sorted(ttl for direction, ttl in met if direction == side)[:_TTLS]) for side in (client, 1 - client))
-    return client_own, server_own
+    found = hops(rows)
+    return tuple(found[client][:_TTLS]), tuple(found[1 - client][:_TTLS])
 
 
 def fits(ttl: int, own: Sequence[int]) -> bool | None:
@@ -62,10 +54,10 @@ def fits(ttl: int, own: Sequence[int]) -> bool | None:
     return any(abs(ttl - one) <= 1 for one in own) if own else None
 
 
-def pauses(rows: Segments, kept: Sequence[int], least_ns: int) -> tuple[Pause, ...]:
+def pauses(rows: Segments, kept: Ints, least_ns: int) -> tuple[Pause, ...]:
     """The times of ``least_ns`` and more without a packet."""
     times = rows.ts_ns
-    ends = [i for i in range(1, len(kept)) if times[kept[i]] - times[kept[i - 1]] >= least_ns]
+    ends = long_steps(times, kept, least_ns)
     if not ends:
         return ()
     last = [max((i for i, k in enumerate(kept) if rows.direction[k] == side and not rows.flags[k] & _RST), default=-1) for side in (0, 1)]

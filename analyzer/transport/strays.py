@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from analyzer.records.arrays import Ints
 from analyzer.records.capture import Flow, Segments
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
+from analyzer.transport.columns import all_in_place
 
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 _WRAP = 1 << 32
@@ -133,9 +135,9 @@ def _joined(before: Flow, flow: Flow, alone: int) -> Segments:
     return rows
 
 
-def out_of_place(rows: Segments, kept: Sequence[int]) -> frozenset[int]:
+def out_of_place(rows: Segments, kept: Ints) -> frozenset[int]:
     """The rows of ``kept`` that are a FIN or RST without data far from where their sender stood, who then went on from there."""
-    if not any(rows.flags[k] & (_FIN | _RST) for k in kept):
+    if all_in_place(rows, kept):
         return frozenset()
     found: set[int] = set()
     stands: list[int | None] = [None, None]

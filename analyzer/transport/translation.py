@@ -7,9 +7,10 @@ own: so equal initial sequence numbers of both ends, 64 bits that nobody chooses
 from collections.abc import Iterable, Mapping
 
 from analyzer.formats.reader import Fetch, Reader
-from analyzer.records.transport import Connection
+from analyzer.records.transport import Connection, Stream
 
 _BEGINNING = 64
+_AT_ONCE = 1 << 18
 _ON_THE_WAY_NS = 1_000_000_000
 """How long a packet may take from one side of a router to the other."""
 
@@ -33,4 +34,21 @@ def _is_one(first: Connection, other: Connection, fetch: Fetch) -> bool:
     if first.point == other.point and not first.first_ns <= other.first_ns <= min(first.last_ns, first.first_ns + _ON_THE_WAY_NS):
         return False
     starts = [Reader(one.to_server, fetch).peek(_BEGINNING) for one in (first, other)]
-    return starts[0] == starts[1]
+    return starts[0] == starts[1] and _agree(first.to_server, other.to_server, fetch) and _agree(first.to_client, other.to_client, fetch)
+
+
+def _agree(one: Stream, other: Stream, fetch: Fetch) -> bool:
+    """No byte that both have differs: a router changes none. Who forges a copy of a connection from other addresses, to hide what is in it, does."""
+    readers = (Reader(one, fetch), Reader(other, fetch))
+    at, end = 0, min(one.size, other.size)
+    while at < end:
+        pieces = [reader.moved(at).peek(_AT_ONCE) for reader in readers]
+        size = min(map(len, pieces))
+        if pieces[0][:size] != pieces[1][:size]:
+            return False
+        if size:
+            at += size
+            continue
+        following = [reader.next_data(at) for reader in readers]
+        at = max(end if place is None else place for place in following)
+    return True

@@ -6,9 +6,13 @@ They are told, and nothing more: each also occurs without anyone's intention.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from analyzer.records.arrays import Ints
 from analyzer.records.capture import Segments
+from analyzer.transport.columns import flagged
 
 _FIN, _SYN, _RST = 1, 2, 4
+_HANDSHAKE = 2
+"""Nothing lies between the two SYNs of most connections."""
 
 
 class Weird(NamedTuple):
@@ -19,13 +23,15 @@ class Weird(NamedTuple):
     packet: int
 
 
-def weird(rows: Segments, kept: Sequence[int]) -> Iterator[Weird]:
+def weird(rows: Segments, kept: Ints) -> Iterator[Weird]:
     """What of the rows ``kept``, in capture order, is odd."""
     flags, sizes = rows.flags, rows.wire_size
-    special = [place for place, k in enumerate(kept) if flags[k] & (_SYN | _RST)]
+    special = flagged(flags, kept, _SYN | _RST)
     if not special:
         return
     syns = [place for place in special if flags[kept[place]] & _SYN]
+    if len(special) == len(syns) == _HANDSHAKE and syns[1] == syns[0] + 1 and not any(sizes[kept[place]] for place in syns):
+        return
     resets = [place for place in special if flags[kept[place]] & _RST]
     yield from _named("SYN_with_data", rows, [kept[place] for place in syns if sizes[kept[place]]])
     yield from _named("RST_with_data", rows, [kept[place] for place in resets if sizes[kept[place]]])

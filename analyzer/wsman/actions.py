@@ -1,5 +1,7 @@
 """Short names of WS-Management actions (DSP0226, WS-Transfer, WS-Enumeration, WS-Eventing, MS-WSMV 3.1.4)."""
 
+from functools import lru_cache
+
 _TRANSFER = "http://schemas.xmlsoap.org/ws/2004/09/transfer/"
 _ENUMERATION = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/"
 _EVENTING = "http://schemas.xmlsoap.org/ws/2004/08/eventing/"
@@ -16,6 +18,7 @@ _FAULTS = (
 _BASES = (_TRANSFER, _ENUMERATION, _EVENTING, _SHELL, _WSMAN, _CIM)
 
 
+@lru_cache(maxsize=1024)
 def short_name(action: str) -> str:
     """The last word of a known action, ``Fault`` for fault actions, the action itself where it is not known."""
     if action in _FAULTS:

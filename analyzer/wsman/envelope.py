@@ -6,26 +6,32 @@ SOAP, section 5.1 of the SOAP 1.2 specification).
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from sys import intern
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from analyzer.formats.content import Room, codings, unpacked
+from analyzer.formats.content import Room, unpacked
 from analyzer.formats.holes import Holed, has_holes, joined, read_holed, shown, text_of
 from analyzer.formats.reader import Fetch, Reader
-from analyzer.records.http import Exchange
+from analyzer.records.http import Body, Exchange, Request, Response
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent, Why
+from analyzer.records.said import Said
 from analyzer.records.sealing import Fault, Message, Protection
 from analyzer.records.transport import Connection
 from analyzer.settings import Limits
 from analyzer.wsman.actions import short_name
 from analyzer.wsman.config import settings
+from analyzer.wsman.durations import duration_s
 from analyzer.wsman.elements import attributes, content, element
 from analyzer.wsman.faults import fault as read_fault
-from analyzer.wsman.marks import Marks
-from analyzer.wsman.structure import seen
+from analyzer.wsman.ordinary import Ordinary
+from analyzer.wsman.properties import reached
+from analyzer.wsman.saying import said_in_clear
+from analyzer.wsman.structure import Seen, looked, read_marks
 
 _NAMESPACES = ("schemas.dmtf.org/wbem/wsman", "schemas.microsoft.com/wbem/wsman")
 _ACTION = element("Action")
@@ -39,8 +45,6 @@ _COMMAND_ID = re.compile(r"\sCommandId=[\"']([^\"'<>]{1,128})[\"']")
 _WITH_COMMAND_ID = tuple((name, element(name, "")) for name in ("CommandLine", "DesiredStream", "Signal", "Stream", "CommandState"))
 _COMMAND_ELEMENT = element("CommandId")
 _OPERATION_TIMEOUT = element("OperationTimeout")
-_DURATION = re.compile(r"P(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,9}(?:\.\d{1,9})?)S)?)?")
-"""Of XML Schema, part 2, section 3.2.6, without years and months, whose length varies."""
 _FAULT_CODE = element("WSManFault", "")
 _FAULT = element("Fault", "")
 _IDENTIFY = element("(?P<name>Identify(?:Response)?)", "")
@@ -48,71 +52,105 @@ _FIELDS = ("Action", "ResourceURI", "MessageID", "RelatesTo", "SessionId", "Shel
 _CODE_DIGITS = 12
 
 
-def described(
-    message: Message, connection: Connection, exchange: Exchange, fetch: Fetch, limits: Limits, room: Room | None = None
-) -> tuple[Message, tuple[Issue, ...]]:
-    """The message with what its envelope says, when it is clear; sealed ones get ``operation`` absent as sealed."""
+class Described(NamedTuple):
+    """The message with what its envelope says; what is wrong with it; what it says of shells and operations, where it is whole and depends on no other."""
+
+    message: Message
+    issues: tuple[Issue, ...] = ()
+    said: Said | None = None
+
+
+def described(message: Message, connection: Connection, exchange: Exchange, fetch: Fetch, limits: Limits, room: Room | None = None) -> Described:
+    """The message as far as it is clear; sealed ones get ``operation`` absent as sealed."""
     if message.protection is Protection.SEALED:
-        return (message if message.operation is not None else replace(message, operation=Absent(Why.SEALED))), ()
+        return Described(message if message.operation is not None else replace(message, operation=Absent(Why.SEALED)))
     if message.protection not in (Protection.CLEAR, Protection.TLS):
-        return message, ()
+        return Described(message)
     half = exchange.request if message.from_client else exchange.response
     if isinstance(half, Absent):
-        return message, ()
-    reader = Reader(connection.to_server if message.from_client else connection.to_client, fetch)
+        return Described(message)
+    raw = _raw(Reader(connection.to_server if message.from_client else connection.to_client, fetch), half.body, limits.envelope_bytes)
+    if raw.holes and not message.codings:
+        text = text_of(raw, encoding_of(raw.data))
+    else:
+        plain = unpacked(raw.cut(0, raw.holes[0][0]).data if raw.holes else raw.data, message.codings, limits.opened_bytes, room)
+        if isinstance(plain, Absent):
+            large = plain.why is Why.OVER_LIMIT and (room is None or not room.full)
+            issue = Issue("wsman.limit", f"opened_bytes={limits.opened_bytes}: {plain.detail}", message.id, *_place(half, exchange))
+            if not large and plain.why in (Why.MALFORMED, Why.UNSUPPORTED):
+                large, issue = True, Issue("wsman.unreadable", plain.detail, message.id, *_place(half, exchange))
+            return Described(replace(message, operation=plain), (issue,) if large else ())
+        text = decoded(plain)
+    found = looked(text, limits)
+    if found.marks.has_dtd:
+        return Described(message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, *_place(half, exchange)),))
+    told = [] if found.odd is None else [found.odd]
+    if not found.marks.places and (found.plain is None or found.plain.head_end < 0) and not raw.holes and half.body.complete and text.strip():
+        told.append(("wsman.unreadable", f"{len(raw.data)} bytes without an element that is known"))
+    full = _described(message, text, found, {}, limits)
+    size = half.body.size
+    if size > limits.envelope_bytes:
+        cut = f"envelope_bytes={limits.envelope_bytes}: of {size} bytes of an envelope no more were looked at for its header fields"
+        told.append(("wsman.limit", cut))
+    told += [("wsman.limit", words) for words in over(full, text, found, limits)]
+    all_there = len(raw.data) == size <= limits.opened_bytes and not raw.holes and half.body.complete and not half.body.missing and not message.codings
+    status = None if isinstance(exchange.response, Absent) else exchange.response.status
+    said = said_in_clear(full, text, found, (half.first_ns, half.packets), status) if all_there else None
+    return Described(full, tuple([Issue(code, words, message.id, *_place(half, exchange)) for code, words in told]), said)
+
+
+def _place(half: Request | Response, exchange: Exchange) -> tuple[int, int | None]:
+    """The capture, and the number of the packet where a message begins."""
+    return (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
+
+
+def _raw(reader: Reader, body: Body, limit: int) -> Holed:
+    """At most ``limit`` bytes of a body, with the holes in it."""
+    spans = body.spans
+    if len(spans) == 1 and spans[0].size <= limit:
+        data = reader.read(spans[0].at, spans[0].at + spans[0].size)
+        if len(data) == spans[0].size:
+            return Holed(data)
     pieces: list[Holed] = []
-    left = limits.envelope_bytes
-    for span in half.body.spans:
+    left = limit
+    for span in spans:
         pieces.append(read_holed(reader, span.at, span.at + min(span.size, left)))
         left -= span.size
         if left <= 0:
             break
-    raw = pieces[0] if len(pieces) == 1 else joined(pieces)
-    applied = codings(half.headers)
-    if raw.holes and not applied:
-        text = text_of(raw, encoding_of(raw.data))
-    else:
-        plain = unpacked(raw.cut(0, raw.holes[0][0]).data if raw.holes else raw.data, applied, limits.opened_bytes, room)
-        if isinstance(plain, Absent):
-            key = half.packets[0] if half.packets else None
-            place = (exchange.capture, None) if key is None else (key_capture(key), key_number(key))
-            large = plain.why is Why.OVER_LIMIT and (room is None or not room.full)
-            issue = Issue("wsman.limit", f"opened_bytes={limits.opened_bytes}: {plain.detail}", message.id, *place)
-            return replace(message, operation=plain), (issue,) if large else ()
-        text = decoded(plain)
-    found, odd = seen(text)
-    place = (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
-    if found.has_dtd:
-        return message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, *place),)
-    told = [] if odd is None else [Issue(odd[0], odd[1], message.id, *place)]
-    full = _described(message, text, found, {}, limits)
-    size = sum(span.size for span in half.body.spans)
-    if size > limits.envelope_bytes:
-        cut = f"envelope_bytes={limits.envelope_bytes}: of {size} bytes of an envelope no more were looked at for its header fields"
-        told.append(Issue("wsman.limit", cut, message.id, *place))
-    return full, (*told, *(Issue("wsman.limit", words, message.id, *place) for words in over(full, text, found, limits)))
+    return pieces[0] if len(pieces) == 1 else joined(pieces)
 
 
-def over(message: Message, text: str, found: Marks, limits: Limits) -> Iterator[str]:
+def over(message: Message, text: str, found: Seen, limits: Limits) -> Iterator[str]:
     """The limits of what a described envelope says that were reached."""
+    if found.plain is None or found.plain.long:
+        yield from _long(text, found.marks.places if found.plain is None else read_marks(text).places, limits)
+    if message.from_client and isinstance(message.operation, str):
+        yield from settings(message.operation, message.resource_uri, text, limits.settings).reached
+    if not found.marks.has_dtd:
+        yield from reached(message, text)
+
+
+def _long(text: str, places: Mapping[str, list[int]], limits: Limits) -> Iterator[str]:
+    """The limits of single elements that were reached."""
     for name in _FIELDS if len(text) > limits.field_characters else ():
-        long = [at for at in found.places.get(name, ()) if text.find("<", at + 1) - text.find(">", at) > limits.field_characters]
+        long = [at for at in places.get(name, ()) if text.find("<", at + 1) - text.find(">", at) > limits.field_characters]
         if long:
             yield f"field_characters={limits.field_characters}: an element {name} is longer, and was passed over"
-    selectors = (at for name in ("Selector", "ShellId") for at in found.places.get(name, ()))
+    selectors = (at for name in ("Selector", "ShellId") for at in places.get(name, ()))
     if any(text.find("<", at + 1) - text.find(">", at) > limits.selector_characters + 1 for at in selectors):
         yield f"selector_characters={limits.selector_characters}: a selector is longer, and was not read"
-    if len(message.settings) >= limits.settings:
-        yield f"settings={limits.settings}: later settings of the message were not read"
 
 
-def described_text(message: Message, text: str, found: Marks, limits: Limits, **known: object) -> Message:
+def described_text(message: Message, text: str, found: Seen, limits: Limits, **known: object) -> Message:
     """The message with what the envelope ``text`` says (nothing when it has a DTD), and with the fields that are known already."""
-    return replace(message, **known) if found.has_dtd else _described(message, text, found, known, limits)
+    return replace(message, **known) if found.marks.has_dtd else _described(message, text, found, known, limits)
 
 
 def decoded(raw: bytes) -> str:
     """Text of an XML document in UTF-8 or UTF-16 (by byte order mark or by its first characters); bytes that fit neither are replaced."""
+    if raw[:1] == b"<" and raw[1:2] != b"\x00":
+        return raw.decode("utf-8", "replace")
     return raw.decode(encoding_of(raw), "replace")
 
 
@@ -157,13 +195,8 @@ def _fault_code(text: str, places: Iterable[int]) -> str | None:
     return None
 
 
-def duration_s(text: str | None) -> float | None:
-    """The seconds of a duration like ``PT60.000S`` or ``P0DT0H1M0S``; None for what is none."""
-    match = _DURATION.fullmatch(text) if text and len(text) > 1 else None
-    if match is None or not any(match.groups()):
-        return None
-    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+_timeout = lru_cache(maxsize=256)(duration_s)
+"""Of a text that is no longer than a field may be."""
 
 
 def _command_id(text: str, places: Mapping[str, list[int]], most: int) -> str | None:
@@ -179,35 +212,95 @@ def _command_id(text: str, places: Mapping[str, list[int]], most: int) -> str | 
     return next((match[1] for match in _COMMAND_ID.finditer(text) if not has_holes(match[1])), None)
 
 
-def _described(message: Message, text: str, found: Marks, known: Mapping[str, object], limits: Limits) -> Message:
-    places = found.places
+class _Fields(NamedTuple):
+    """What an envelope says of itself. ``fault_at``: where its Fault begins, or None."""
 
+    action: str | None
+    resource_uri: str | None
+    message_id: str | None
+    relates_to: str | None
+    session_id: str | None
+    shell_id: str | None
+    command_id: str | None
+    fault_code: str | None
+    timeout: str | None
+    identify: str | None
+    fault_at: int | None
+
+
+def _by_places(text: str, places: Mapping[str, list[int]], limits: Limits) -> _Fields:
     def first(pattern: re.Pattern[str], name: str) -> str | None:
         return _first(pattern, text, places[name], limits.field_characters) if name in places else None
 
-    action = intern(first(_ACTION, "Action") or "") or None
     asked = (_IDENTIFY.match(text, at) for at in sorted((*places.get("Identify", ()), *places.get("IdentifyResponse", ()))))
-    identify = next((match["name"] for match in asked if match is not None), None)
-    fault_at = next((at for at in places.get("Fault", ()) if _FAULT.match(text, at)), None)
-    operation = "Fault" if fault_at is not None and not message.from_client else short_name(action) if action else identify
-    resource_uri = intern(first(_RESOURCE, "ResourceURI") or "") or None
+    return _Fields(
+        _action(text, places, limits),
+        first(_RESOURCE, "ResourceURI"),
+        first(_MESSAGE_ID, "MessageID"),
+        first(_RELATES_TO, "RelatesTo"),
+        first(_SESSION_ID, "SessionId"),
+        _selected(text, places.get("Selector", ()), limits.selector_characters) or first(_SHELL_ID, "ShellId"),
+        _command_id(text, places, limits.selector_characters) or first(_COMMAND_ELEMENT, "CommandId"),
+        _fault_code(text, places.get("WSManFault", ())),
+        first(_OPERATION_TIMEOUT, "OperationTimeout"),
+        next((match["name"] for match in asked if match is not None), None),
+        next((at for at in places.get("Fault", ()) if _FAULT.match(text, at)), None),
+    )
+
+
+def _in_one_pass(plain: Ordinary) -> _Fields:
+    action, resource_uri, message_id, relates_to, session_id, timeout, shell_id, command_id = plain.texts
+    return _Fields(
+        action,
+        resource_uri,
+        message_id,
+        relates_to,
+        session_id,
+        plain.selected or shell_id,
+        plain.named or command_id,
+        plain.fault_code,
+        timeout,
+        plain.identify,
+        None if plain.fault_at < 0 else plain.fault_at,
+    )
+
+
+def _described(message: Message, text: str, found: Seen, known: Mapping[str, object], limits: Limits) -> Message:
+    said = _by_places(text, found.marks.places, limits) if found.plain is None else _in_one_pass(found.plain)
+    action, resource_uri = intern(said.action or "") or None, intern(said.resource_uri or "") or None
+    asks, fault_at = message.from_client, said.fault_at
+    operation = "Fault" if fault_at is not None and not asks else short_name(action) if action else said.identify
     return replace(
         message,
         **known,
         action=action,
         resource_uri=resource_uri,
-        message_id=first(_MESSAGE_ID, "MessageID"),
-        relates_to=first(_RELATES_TO, "RelatesTo"),
-        session_id=first(_SESSION_ID, "SessionId"),
-        shell_id=_selected(text, places.get("Selector", ()), limits.selector_characters) or first(_SHELL_ID, "ShellId"),
-        command_id=_command_id(text, places, limits.selector_characters) or first(_COMMAND_ELEMENT, "CommandId"),
-        fault_code=_fault_code(text, places.get("WSManFault", ())),
-        fault=None if fault_at is None or message.from_client else _shown(read_fault(text, fault_at, limits.fault_text_characters)),
-        operation_timeout_s=duration_s(first(_OPERATION_TIMEOUT, "OperationTimeout")) if message.from_client else None,
+        message_id=said.message_id,
+        relates_to=said.relates_to,
+        session_id=said.session_id,
+        shell_id=said.shell_id,
+        command_id=said.command_id,
+        fault_code=said.fault_code,
+        fault=None if fault_at is None or asks else _shown(read_fault(text, fault_at, limits.fault_text_characters)),
+        operation_timeout_s=_timeout(said.timeout) if asks else None,
         operation=operation,
-        wsman=any(name in text for name in _NAMESPACES),
-        settings=tuple(one for one in settings(operation, resource_uri, text, limits.settings) if not any(map(has_holes, one))) if message.from_client else (),
+        wsman=_NAMESPACES[0] in text or _NAMESPACES[1] in text,
+        settings=_settings(operation, resource_uri, text, limits) if asks else (),
     )
+
+
+def _action(text: str, places: Mapping[str, list[int]], limits: Limits) -> str | None:
+    """The action; of several that differ the one that runs a command, where there is one to run."""
+    known = places.get("Action", ())
+    if len(known) > 1 and "CommandLine" in places:
+        runs = next((one for at in known if (one := _first(_ACTION, text, (at,), limits.field_characters)) and short_name(one) == "Command"), None)
+        if runs is not None:
+            return runs
+    return _first(_ACTION, text, known, limits.field_characters)
+
+
+def _settings(operation: str | None, resource_uri: str | None, text: str, limits: Limits) -> tuple[tuple[str, str], ...]:
+    return tuple(one for one in settings(operation, resource_uri, text, limits.settings).found if not any(map(has_holes, one)))
 
 
 def _shown(found: Fault) -> Fault:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from analyzer.formats.holes import HOLE, UNKNOWN, has_holes, shown
 from analyzer.records.forwarding import Bookmark, ForwardHalf, Kind, LoggedEvent, Subscribed
 from analyzer.records.sealing import Message
-from analyzer.wsman.envelope import duration_s
+from analyzer.wsman.durations import duration_s
 from analyzer.wsman.tree import EMPTY, Node, Tree, tree
 from analyzer.wsman.windows_event import event_in, event_of, indication_of
 

@@ -117,11 +117,13 @@ def _values(text: str, ends: str) -> Iterator[_Value]:
     """The values at their place, in order; behind what is no XML those that are named so."""
     data = text.strip().encode("utf-8", "replace")
     reading = _Reading(ends)
+    parser = reading.parser
+    del reading.parser  # it refers to its reader: both would stay until somebody looks for circles
     try:
-        reading.parser.Parse(data, True)  # noqa: FBT003  as expat has it
+        parser.Parse(data, True)  # noqa: FBT003  as expat has it
     except expat.ExpatError:
         yield from reading.found
-        stop = reading.parser.ErrorByteIndex if reading.text is None else max(data.rfind(b"<", 0, reading.parser.ErrorByteIndex), 0)
+        stop = parser.ErrorByteIndex if reading.text is None else max(data.rfind(b"<", 0, parser.ErrorByteIndex), 0)
         if has_holes(text) and not reading.found:  # the beginning of the method's element may be what is missing
             stop = 0
         yield from _named(data[stop:].decode("utf-8", "ignore"))

@@ -4,6 +4,7 @@ languages and options of Create and Connect (MS-WSMV 2.2.4.4, 2.2.4.21, 3.1.4.5.
 Few envelopes have any of it, so these are read by expat, without a document type and no deeper than `_DEPTH`; what is read before damage stays.
 """
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 from xml.parsers import expat
@@ -13,6 +14,7 @@ from msgspec.json import encode
 
 from analyzer.formats.holes import has_holes
 from analyzer.records.sealing import Message
+from analyzer.wsman.letting_go import let_go
 
 _SHELL_NAMESPACE = "/windows/shell"
 _REQUESTS = ("Create", "Connect", "Disconnect", "Reconnect")
@@ -63,7 +65,10 @@ class _Reading:
         self.open = [_Node("", {})]
         self.root = self.open[0]
         self.count = 0
-        self.prefixes: dict[str, str] = {}
+        self.limit: str | None = None
+        self.nodes: list[_Node] = []
+        self.foreign: dict[str, bool] = {}
+        """By prefix, whether its namespace is another than that of shells."""
         self.parser = expat.ParserCreate("utf-8")
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self._start
@@ -73,12 +78,17 @@ class _Reading:
     def _start(self, name: str, inside: dict[str, str]) -> None:
         self.count += 1
         if self.count > _NODES or len(self.open) > _DEPTH:
+            self.limit = f"property_elements={_NODES}" if self.count > _NODES else f"property_depth={_DEPTH}"
             self.parser.StartElementHandler = self.parser.EndElementHandler = self.parser.CharacterDataHandler = None
             return
-        self.prefixes.update({key[6:]: value for key, value in inside.items() if key == "xmlns" or key.startswith("xmlns:")})
+        if inside:
+            for key, value in inside.items():
+                if key == "xmlns" or key.startswith("xmlns:"):
+                    self.foreign[key[6:]] = not value.rstrip("/").lower().endswith(_SHELL_NAMESPACE)
+            inside = {key.rpartition(":")[2]: value for key, value in inside.items() if not key.startswith("xmlns")}
         prefix, _, local = name.rpartition(":")
-        foreign = not self.prefixes.get(prefix, _SHELL_NAMESPACE).rstrip("/").lower().endswith(_SHELL_NAMESPACE)
-        node = _Node(local, {key.rpartition(":")[2]: value for key, value in inside.items() if not key.startswith("xmlns")}, foreign)
+        node = _Node(local, inside, self.foreign.get(prefix, False))
+        self.nodes.append(node)
         self.open[-1].children.append(node)
         self.open.append(node)
 
@@ -91,6 +101,7 @@ class _Reading:
     def read(self, text: str) -> _Node:
         with suppress(expat.ExpatError):  # `analyzer.wsman.structure` says so
             self.parser.Parse(text.lstrip("\ufeff \r\n\t").encode("utf-8", "replace"), True)  # noqa: FBT003  as expat has it
+        let_go(self.parser)
         return self.root
 
 
@@ -128,6 +139,23 @@ def listed(message: Message, text: str) -> tuple[tuple[str | None, Properties], 
                 if identity:
                     found.append((identity.strip().upper(), tuple(properties.items())[:_MOST]))
     return tuple(found)
+
+
+def reached(message: Message, text: str) -> Iterator[str]:
+    """A sentence for each limit that was reached in the properties of shells of a message."""
+    name = message.operation if isinstance(message.operation, str) else ""
+    lists = not message.from_client and name in _LISTS and _SHELL_NAMESPACE in text
+    if not lists and name not in (_REQUESTS if message.from_client else _ANSWERS):
+        return
+    reading = _Reading()
+    reading.read(text)
+    if reading.limit is not None:
+        yield f"{reading.limit}: later properties of a shell were not read"
+    shells = [one for one in reading.nodes if one.name == "Shell" and not one.foreign]
+    if any(len(leaf.text) > _LONGEST for one in shells for leaf in one.children if not leaf.children and leaf.name != "creationXml"):
+        yield f"property_characters={_LONGEST}: a property of a shell is longer, and was passed over"
+    if any(len(_shell(one)) > _MOST for one in shells):
+        yield f"properties={_MOST}: later properties of a shell were not read"
 
 
 def _in_items(answer: _Node) -> list[_Node]:

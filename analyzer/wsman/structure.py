@@ -11,11 +11,16 @@ from functools import lru_cache
 from typing import NamedTuple
 from xml.parsers import expat
 
-from analyzer.formats.forms import chosen
+from analyzer.formats.forms import chosen, compiled
 from analyzer.formats.holes import has_holes
-from analyzer.wsman import marks
+from analyzer.settings import Limits
+from analyzer.wsman import marks, ordinary
+from analyzer.wsman.letting_go import let_go
 from analyzer.wsman.marks import Marks
+from analyzer.wsman.ordinary import Ordinary
 
+_ORDINARY: Callable[[str, int, int], Ordinary | None] | None = chosen(ordinary).read if compiled(chosen(ordinary)) else None
+"""`analyzer.wsman.ordinary.read`; uncompiled it takes longer than the patterns that it stands for, which say the same."""
 read_marks: Callable[[str], Marks] = chosen(marks).read_marks
 """`analyzer.wsman.marks.read_marks`, compiled where it was built."""
 
@@ -54,11 +59,17 @@ _HEAD = 1 << 14
 """Characters before the end of an envelope's first known tag, in which most declare their namespaces: these are remembered."""
 
 
+_LATER, _LATER_CHARACTERS = 16, 4096
+"""Declarations behind an envelope's first known tag, and their characters, of which is remembered how they fit the names in it."""
+
+
 class Seen(NamedTuple):
-    """An envelope's elements, and what is odd about it: (code of the issue, detail), or None."""
+    """An envelope's elements, and what is odd about it: (code of the issue, detail), or None. ``plain``: what it says, where that was read in one pass; then
+    ``marks`` has no places."""
 
     marks: Marks
     odd: tuple[str, str] | None
+    plain: Ordinary | None = None
 
 
 class _TooMuchError(Exception):
@@ -71,6 +82,53 @@ def seen(text: str) -> Seen:
     if found.has_dtd or not found.places or _ordinary(text, found):
         return Seen(found, None)
     return _parsed(text, found)
+
+
+_NO_MARKS = Marks({}, has_dtd=False)
+
+
+def looked(text: str, limits: Limits) -> Seen:
+    """As `seen`; of an ordinary envelope what it says instead of where."""
+    plain = None if _ORDINARY is None else _ORDINARY(text, limits.field_characters, limits.selector_characters)
+    return seen(text) if plain is None or not _is_plain(text, plain) else Seen(_NO_MARKS, None, plain)
+
+
+def _is_plain(text: str, plain: Ordinary) -> bool:
+    """`_in_namespaces` of what was read in one pass; False as well where that is not remembered."""
+    if plain.head_end < 0:
+        return True
+    head = text[: plain.head_end] if plain.head_end <= _HEAD else ""
+    later = _declared_later(text, len(head))
+    return len(later) <= _LATER and sum(map(len, later)) <= _LATER_CHARACTERS and _fits(head, later, plain.qualified)
+
+
+def _declared_later(text: str, at: int) -> tuple[str, ...]:
+    """The declarations from a place on, as they are written."""
+    found: list[str] = []
+    at = text.find("xmlns", at)
+    while at >= 0 and len(found) <= _LATER:
+        match = _DECLARED.match(text, at)
+        if match is not None:
+            found.append(match[0])
+        at = text.find("xmlns", at + 5 if match is None else match.end())
+    return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def _fits(head: str, later: tuple[str, ...], qualified: tuple[bytes, ...]) -> bool:
+    """Every one of these names is in its namespace, where the namespaces are declared so."""
+    declared = {prefix: set(uris) for prefix, uris in _declarations(head).items()}
+    for prefix, uris in _declarations(f" {' '.join(later)}").items():
+        declared.setdefault(prefix, set()).update(uris)
+    names = [name.decode("ascii").rpartition(":") for name in qualified]
+    faults = not any(local == "Signal" for _, _, local in names)
+    for prefix, _, local in names:
+        if local in prefix:
+            return False  # names are looked for in another way there
+        uris = declared.get(prefix, set())
+        if not uris <= _NAMESPACES[local] and not (local == "Code" and faults):
+            return False
+    return True
 
 
 def _ordinary(text: str, found: Marks) -> bool:
@@ -198,6 +256,7 @@ def _parsed(text: str, found: Marks) -> Seen:
     except _TooMuchError as error:
         stop = skipped + reading.parser.CurrentByteIndex
         problem = f"{error}: a limit of the XML parser was reached"
+    let_go(reading.parser)
     kept: dict[str, list[int]] = {}
     dropped: list[str] = []
     for name, places in found.places.items():
@@ -211,6 +270,9 @@ def _parsed(text: str, found: Marks) -> Seen:
         problem = f"elements that do not stand where a server looks for them were passed over: {', '.join(dropped)}"
         return Seen(Marks({name: places for name, places in kept.items() if places}, found.has_dtd), ("wsman.misplaced", problem))
     kept = {name: places for name, places in kept.items() if places}
+    twice = [name for name in _ONCE if sum(at - skipped in reading.proved for at in _in_bytes(text, kept.get(name, []))) > 1]
+    if twice and problem is None:
+        return Seen(Marks(kept, found.has_dtd), ("wsman.repeated", f"elements that stand in an envelope once are there more than once: {', '.join(twice)}"))
     return Seen(Marks(kept, found.has_dtd), None if problem is None or has_holes(text) else ("wsman.malformed", problem))
 
 

@@ -5,6 +5,8 @@ from xml.parsers import expat
 
 from msgspec import Struct, field
 
+from analyzer.wsman.letting_go import let_go
+
 _ELEMENTS, _DEPTH = 200_000, 64
 
 
@@ -93,4 +95,6 @@ def tree(text: str) -> Tree:
         made.parser.Parse(text.lstrip("\ufeff \r\n\t").encode("utf-8", "replace"), True)  # noqa: FBT003  as expat has it
     except (expat.ExpatError, _RefusedError):
         return Tree(made.root, whole=False, limit=made.limit)
+    finally:
+        let_go(made.parser)
     return Tree(made.root, made.limit is None, made.limit)

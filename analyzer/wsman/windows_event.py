@@ -18,7 +18,8 @@ from analyzer.wsman.tree import EMPTY, Node, tree
 Json: TypeAlias = "str | dict[str, Json] | list[Json]"
 
 _DIGITS = 18
-_DEPTH = 16
+_DEPTH = 64
+"""No tree is deeper (`analyzer.wsman.tree`), which says so."""
 _NAMED = "xml_name"
 """The name under which Winlogbeat has that of the element in UserData."""
 

@@ -8,7 +8,8 @@ import base64
 import binascii
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from pybase64 import b64decode
 
@@ -17,14 +18,16 @@ from analyzer.formats.holes import Holed, bytes_of, has_holes
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Operation, StreamPiece
 from analyzer.wsman.elements import CONTENT, INSIDE, PREFIX, attributes, content, element
-from analyzer.wsman.marks import Marks
+from analyzer.wsman.ordinary import Ordinary
 from analyzer.wsman.properties import told
+from analyzer.wsman.structure import Seen, read_marks
 from analyzer.wsman.xpress import inflate, inflate_holed
 
 _NUMBER = r"\s*+(-?\d{1,12}+)\s*+</"
 _STREAM = element("Stream", "")
 _COMMAND_LINE = element("CommandLine", "")
 _COMMAND = element("Command")
+_INSIDE = element("Command", "")
 _ARGUMENTS = element("Arguments")
 _STATE = element("CommandState", "")
 _EXIT = element("ExitCode", _NUMBER)
@@ -40,10 +43,25 @@ _NAMES = ("Create", "Command", "Send", "Receive", "Signal", "Delete", "Connect",
 _LIMIT = 64 << 20
 
 
+class _Raw(NamedTuple):
+    """What an envelope says of a shell, its ids as they stand. ``compressed``: it says that streams are. ``signal``: text of its first Code element."""
+
+    command_id: str | None
+    command: str | None
+    arguments: tuple[str, ...]
+    state: str | None
+    state_id: str | None
+    exit_code: int | None
+    signal: str
+    creation: str | None
+    code_page: int | None
+    compressed: bool
+
+
 def operation(
-    message: Message, text: str, found: Marks, ts_ns: int, packets: tuple[int, ...], compressed: set[str], status: int | None = None, room: Room | None = None
+    message: Message, text: str, found: Seen, ts_ns: int, packets: tuple[int, ...], compressed: set[str], status: int | None = None, room: Room | None = None
 ) -> Operation | None:
-    """The operation that an envelope is, or None when it is none of a shell's. ``found``: where its elements are. A text that lacks bytes has the characters of
+    """The operation that an envelope is, or None when it is none of a shell's. ``found``: what was seen in it. A text that lacks bytes has the characters of
     `analyzer.formats.holes` in their place.
 
     ``compressed`` holds the exchanges and shells with xpress streams; it grows. ``status`` is the response's; ``room``: what
@@ -52,46 +70,75 @@ def operation(
     name = message.operation if isinstance(message.operation, str) else ""
     if name.removesuffix("Response") not in _NAMES:
         return None
-    places = found.places
-    line = _at(_COMMAND_LINE, text, places.get("CommandLine", ()))
-    command_id = attributes(line[1]).get("CommandId") if line else None
-    state = _at(_STATE, text, places.get("CommandState", ()))
+    raw = _by_places(text, found.marks.places, name) if found.plain is None else _in_one_pass(text, found.plain)
     shell_id = _upper(message.shell_id)
-    if _at(_COMPRESSION, text, places.get("CompressionType", ())) if text.isascii() else _COMPRESSION.search(text):
+    if raw.compressed:
         compressed.update(known for known in (message.exchange, shell_id) if known)
-    elif message.exchange in compressed and shell_id:
+    packed = learnt(message.exchange, shell_id, compressed)
+    more = told(message, text)
+    signal = raw.signal.strip() if name == "Signal" else ""
+    room = room or Room(_LIMIT)
+    if found.plain is None:
+        streams = tuple(_streams(text, found.marks.places.get("Stream", ()), packed, room))
+    else:
+        streams = tuple([_piece(one.name, one.command_id, one.end, one.data, packed, room) for one in found.plain.streams])
+    command_id = _upper(raw.command_id or raw.state_id or message.command_id or more.command_id)
+    state = raw.state.rpartition("/")[2] or None if raw.state is not None else None
+    ended = signal.rpartition("/")[2] if 0 < len(signal) <= _SIGNAL else None
+    creation = _base64(more.blob if raw.creation is None else raw.creation)
+    about = (message.id, message.exchange, message.from_client, ts_ns, packets, name, message.resource_uri, shell_id, command_id)
+    # by position, as names of so many fields would take most of the time
+    return Operation(
+        *about, raw.command, raw.arguments, streams, state, raw.exit_code, ended, creation, raw.code_page, message.fault_code, status, said=more.said
+    )
+
+
+def learnt(exchange: str, shell_id: str | None, compressed: set[str]) -> bool:
+    """Whether the streams of an exchange and its shell are compressed, as far as is known; ``compressed`` learns of each from the other."""
+    if exchange in compressed and shell_id:
         compressed.add(shell_id)
     elif shell_id in compressed:
-        compressed.add(message.exchange)
+        compressed.add(exchange)
+    return shell_id in compressed or exchange in compressed
+
+
+def _by_places(text: str, places: Mapping[str, list[int]], name: str) -> _Raw:
+    line = _at(_COMMAND_LINE, text, places.get("CommandLine", ()))
+    state = _at(_STATE, text, places.get("CommandState", ()))
+    stated = attributes(state[1]) if state else {}
     begin = line.end() if line else 0
-    command = _at(_COMMAND, text, (at for at in places.get("Command", ()) if at >= begin)) if line else None
-    page = _code_page(text, places.get("Option", ()))
+    command = _texts(text, (at for at in places.get("Command", ()) if at >= begin)) if line else None
     exit_code = _at(_EXIT, text, places.get("ExitCode", ()))
     creation = _at(_CREATION, text, places.get("creationXml", ()))
     code = _at(_CODE, text, places.get("Code", ())) if name == "Signal" else None
-    signal = content(code[2]).strip() if code else ""
-    more = told(message, text)
-    return Operation(
-        message=message.id,
-        exchange=message.exchange,
-        from_client=message.from_client,
-        ts_ns=ts_ns,
-        packets=packets,
-        name=name,
-        resource_uri=message.resource_uri,
-        shell_id=shell_id,
-        command_id=_upper(command_id or (attributes(state[1]).get("CommandId") if state else None) or message.command_id or more.command_id),
-        command=content(command[2]) if command else None,
-        arguments=tuple(_arguments(text, places.get("Arguments", ()), begin)) if line else (),
-        streams=tuple(_streams(text, places.get("Stream", ()), shell_id in compressed or message.exchange in compressed, room or Room(_LIMIT))),
-        state=attributes(state[1]).get("State", "").rpartition("/")[2] or None if state else None,
-        exit_code=int(exit_code[2]) if exit_code else None,
-        signal=signal.rpartition("/")[2] if 0 < len(signal) <= _SIGNAL else None,
-        creation=_base64(content(creation[2]).strip() if creation else more.blob),
-        code_page=page,
-        fault_code=message.fault_code,
-        status=status,
-        said=more.said,
+    says = _at(_COMPRESSION, text, places.get("CompressionType", ())) if text.isascii() else _COMPRESSION.search(text)
+    return _Raw(
+        attributes(line[1]).get("CommandId") if line else None,
+        command,
+        tuple(_arguments(text, places.get("Arguments", ()), begin)) if line else (),
+        stated.get("State", "") if state else None,
+        stated.get("CommandId"),
+        int(exit_code[2]) if exit_code else None,
+        content(code[2]) if code else "",
+        content(creation[2]).strip() if creation else None,
+        _code_page(text, places.get("Option", ())),
+        says is not None,
+    )
+
+
+def _in_one_pass(text: str, plain: Ordinary) -> _Raw:
+    page = plain.code_page
+    return _Raw(
+        plain.line_id,
+        _texts(text, read_marks(text).places.get("Command", ())) if plain.command is None and plain.line_id is not None else plain.command,
+        plain.arguments,
+        plain.state if plain.stated else None,
+        plain.state_id,
+        plain.exit_code,
+        plain.code or "",
+        None if plain.creation is None else plain.creation.strip(),
+        page if page is not None and _CODE_PAGES[0] <= page <= _CODE_PAGES[1] else None,
+        bool(plain.compression_at) and _at(_COMPRESSION, text, plain.compression_at) is not None,
     )
 
 
@@ -102,6 +149,19 @@ def _upper(identity: str | None) -> str | None:
 def _at(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> re.Match[str] | None:
     """The pattern's first match at one of these places."""
     return next((match for at in places if (match := pattern.match(text, at)) is not None), None)
+
+
+def _texts(text: str, places: Iterable[int]) -> str | None:
+    """The texts of the elements Command: of one that holds elements, which no server takes, what stands there. Where there are several that differ, all."""
+    found: dict[str, None] = {}
+    for at in places:
+        match = _COMMAND.match(text, at)
+        inside = None if match else _INSIDE.match(text, at)
+        if match:
+            found[content(match[2])] = None
+        elif inside and not inside[1].endswith("/") and (end := text.find("Command>", inside.end())) >= 0:
+            found[text[inside.end() : end].rpartition("</")[0]] = None
+    return "\n".join(found) if found else None
 
 
 def _code_page(text: str, places: Iterable[int]) -> int | None:
@@ -130,13 +190,23 @@ def _streams(text: str, places: Iterable[int], packed: bool, room: Room) -> Iter
                 holed = inflate_holed(holed, room)
             yield StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), holed.data, named.get("End", "").lower() == "true", holed.holes)
             continue
-        data = _base64(raw)
-        plain = inflate(data, room) if (packed or _is_packed(data)) and data else None
-        if plain is None and room.full and data:
+        yield _piece(named.get("Name", ""), named.get("CommandId"), named.get("End", ""), raw, packed, room)
+
+
+def _piece(name: str, command_id: str | None, end: str, raw: str | bytes, packed: bool, room: Room) -> StreamPiece:  # noqa: FBT001
+    """A stream's element whose content is whole; ``raw`` is that, in base64."""
+    data = _base64(raw)
+    last = end.lower() == "true"
+    if data and (packed or _is_packed(data)):
+        plain = inflate(data, room)
+        if plain is None and room.full:
             holed = inflate_holed(Holed(data), room)
-            yield StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), holed.data, named.get("End", "").lower() == "true", holed.holes)
-            continue
-        yield StreamPiece(named.get("Name", ""), _upper(named.get("CommandId")), data if plain is None else plain, named.get("End", "").lower() == "true")
+            return StreamPiece(name, _upper(command_id), holed.data, last, holed.holes)
+        return StreamPiece(name, _upper(command_id), data if plain is None else plain, last)
+    if data and room.full:
+        holed = inflate_holed(Holed(data), room)
+        return StreamPiece(name, _upper(command_id), holed.data, last, holed.holes)
+    return StreamPiece(name, _upper(command_id), data, last)
 
 
 def _is_packed(data: bytes) -> bool:
@@ -174,13 +244,15 @@ def _elements(text: str, places: Iterable[int]) -> Iterator[tuple[str, str]]:
             yield match[1], data
 
 
-def _base64(text: str) -> bytes:
+def _base64(text: str | bytes) -> bytes:
     """Leniently: what can be decoded up to the first damage."""
+    if not text:
+        return b""
     try:
         return b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         pass
     try:
-        return binascii.a2b_base64(text) if text.isascii() else base64.b64decode("".join(text.split()))
+        return binascii.a2b_base64(text) if text.isascii() else base64.b64decode("".join(str(text).split()))
     except (binascii.Error, ValueError):
         return b""

@@ -10,6 +10,8 @@ TESTS = Path(__file__).parents[1]
 FILES = sorted(TESTS.rglob("*.py"))
 MEASURE = {
     "property/test_growth_within.py": "what four times as many of one thing cost, as a ratio",
+    "property/test_growth_events.py": "what four times as many events of host logs cost, as a ratio",
+    "property/test_growth_parts.py": "what four times as many parts of one thing cost, as a ratio",
     "rules/test_growth.py": "what four times the evidence costs, as a ratio",
     "unit/reports/test_typed_growth.py": "what four times a hostile text costs, as a ratio",
     "hostile/pumping.py": "what four times the text costs a pattern, as a ratio",

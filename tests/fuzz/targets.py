@@ -47,7 +47,7 @@ from analyzer.sealing.multipart import parts
 from analyzer.settings import Limits, Scope
 from analyzer.wsman.envelope import decoded, described, described_text
 from analyzer.wsman.invoke import invoked
-from analyzer.wsman.structure import seen
+from analyzer.wsman.structure import looked, seen
 from analyzer.wsman.winrs import operation
 from analyzer.wsman.xpress import decompress, inflate, inflate_holed
 from tests.build.packets import Frame, pcap
@@ -147,7 +147,7 @@ def http(data: bytes) -> None:
 
 def _said(made: Connection, exchange: Exchange, fetch: Callable[[int, int, int], bytes]) -> None:
     for message in messages(made, exchange, fetch, LIMITS)[0]:
-        full, _ = described(message, made, exchange, fetch, LIMITS, Room(LIMITS.opened_bytes))
+        full, _, _ = described(message, made, exchange, fetch, LIMITS, Room(LIMITS.opened_bytes))
         half = exchange.request if full.from_client else exchange.response
         assert not isinstance(half, Absent)
         assert all(0 <= part.data_at <= part.data_at + part.data_size <= half.body.size for part in full.parts)
@@ -221,13 +221,15 @@ def xml(data: bytes) -> None:
 
 
 def _envelope(text: str) -> None:
-    found, _ = seen(text)
-    for places in found.places.values():
+    found, plain = seen(text), looked(text, LIMITS)
+    for places in found.marks.places.values():
         assert all(text[place] == "<" for place in places)
     for from_client in (True, False):
         blank = Message("c1.x1.q", "c1.x1", from_client, Protection.CLEAR, len(text), None)
         message = described_text(blank, text, found, LIMITS)
-        operation(message, text, found, 0, (1,), set(), 200, Room(LIMITS.opened_bytes))
+        assert message == described_text(blank, text, plain, LIMITS)
+        own = operation(message, text, found, 0, (1,), set(), 200, Room(LIMITS.opened_bytes))
+        assert own == operation(message, text, plain, 0, (1,), set(), 200, Room(LIMITS.opened_bytes))
         invoked(message, text, 0, (1,), 200)
 
 

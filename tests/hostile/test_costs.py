@@ -24,7 +24,7 @@ def _bounded() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_BYTES, _ADDRESS_BYTES))
 
 
-def _ran(*words: str) -> str:
+def ran(*words: str) -> str:
     """What a command prints within the limits; a process that goes beyond them is ended, and has no return code of ours."""
     done = subprocess.run(
         (sys.executable, "-c", _WITH_SIZE, *words),
@@ -53,16 +53,16 @@ sys.exit(run(sys.argv[1:]))
 
 
 def _issues(path: Path) -> set[str]:
-    return {row["code"] for row in map(json.loads, _ran("show", "issues", str(path), "-f", "jsonl").splitlines())}
+    return {row["code"] for row in map(json.loads, ran("show", "issues", str(path), "-f", "jsonl").splitlines())}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_built_to_cost_is_bounded(name: str, tmp_path: Path) -> None:
     path = make(name, tmp_path / "hostile.pcap")
-    texts = [row["text"] for row in json.loads(_ran("show", "commands", str(path), "-f", "json"))]
+    texts = [row["text"] for row in json.loads(ran("show", "commands", str(path), "-f", "json"))]
     assert CONTROL in texts
-    assert CONTROL in _ran("transcript", str(path))
+    assert CONTROL in ran("transcript", str(path))
     if CASES[name].says is not None:
         assert CASES[name].says in _issues(path)
 

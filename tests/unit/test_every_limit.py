@@ -1,6 +1,8 @@
 """Each limit is driven down over a capture that reaches it: an issue names it, and the first screen does not say that there were no problems."""
 
+import base64
 import gzip
+import importlib
 import re
 import shutil
 import zipfile
@@ -17,6 +19,7 @@ from tests.hostile.costly import Talk, bodies, command, created, envelope, overl
 _ROOT = Path(__file__).resolve().parents[2]
 _SAMPLES = _ROOT / "sample_pcaps"
 _CONFIG = "http://schemas.microsoft.com/wbem/wsman/1/config/service"
+_SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
 _PUT = "http://schemas.xmlsoap.org/ws/2004/09/transfer/Put"
 _SIGMA = """
 title: Says something
@@ -220,3 +223,70 @@ def test_a_limit_that_is_reached_is_named_and_is_a_problem(name: str, tmp_path: 
         told = [str(row["detail"]) for row in case.issues.to_dict("records") if re.search(rf"(?<!table )\b{name}\b", str(row["detail"]))]
         assert bool(told) is reached, list(case.issues["detail"])
         assert not (reached and "no capture problems" in case.overview()), told
+
+
+class Constant(NamedTuple):
+    """A limit that is no setting: where it stands, what it is driven down to, the name that the issue has, and what reaches it."""
+
+    place: str
+    value: int
+    told: str
+    make: Maker
+
+
+def _layered(depth: int, text: str = "whoami /all /fo list") -> str:
+    for _ in range(depth):
+        text = f"powershell -enc {base64.b64encode(text.encode('utf-16-le')).decode()}"
+    return text
+
+
+def named(talk: Talk) -> None:
+    """Two names of one address, by what its client asks for."""
+    for name in (b"one", b"two"):
+        talk.client(request().replace(b"Host: srv", b"Host: " + name))
+        talk.server(response())
+
+
+def nested(folder: Path) -> Sequence[Path]:
+    """The command, and a packet in IP in IP."""
+    (path,) = played(bodies(command("x")))(folder)
+    inside = ip4("10.9.0.1", "10.9.0.2", TCP, bytes(20))
+    for _ in range(3):
+        inside = ip4("10.9.0.1", "10.9.0.2", 4, inside)
+    path.write_bytes(path.read_bytes() + pcap([Frame(1_767_323_046_000_000_000, inside, RAW)])[24:])
+    return [path]
+
+
+_COMMAND = played(bodies(created(), command(_layered(2))))
+_PACKED = f"FromBase64String('{base64.b64encode(gzip.compress(b'whoami /all')).decode()}')"
+_SHELLS = played(bodies(created(inside="<rsp:Name>n</rsp:Name><rsp:WorkingDirectory>C:\\Temp</rsp:WorkingDirectory>")))
+CONSTANTS = {
+    "layers": Constant("analyzer.psrp.layers._DEPTH", 1, "layers=1", _COMMAND),
+    "bytes of a layer": Constant("analyzer.psrp.layers._LIMIT", 5, "layer_bytes=5", played(bodies(created(), command(_PACKED)))),
+    "characters of layers": Constant("analyzer.psrp.layers._MOST", 5, "layer_characters=5", _COMMAND),
+    "facts of a shell": Constant("analyzer.psrp.history._MOST", 0, "shell_facts=0", _SHELLS),
+    "events of a shell": Constant(
+        "analyzer.psrp.history._MOST", 0, "shell_events=0", played(bodies(created(), (envelope(f"{_SHELL}/Disconnect", "<rsp:Disconnect/>"), b"")))
+    ),
+    "elements of properties": Constant("analyzer.wsman.properties._NODES", 3, "property_elements=3", _SHELLS),
+    "depth of properties": Constant("analyzer.wsman.properties._DEPTH", 2, "property_depth=2", _SHELLS),
+    "characters of a property": Constant("analyzer.wsman.properties._LONGEST", 4, "property_characters=4", _SHELLS),
+    "properties": Constant("analyzer.wsman.properties._MOST", 1, "properties=1", _SHELLS),
+    "depth of settings": Constant("analyzer.wsman.config._DEPTH", 1, "setting_depth=1", played(put(2))),
+    "characters of a setting": Constant("analyzer.wsman.config._LONGEST", 2, "setting_characters=2", played(put(2))),
+    "names of an address": Constant("analyzer.story.hosts._NAMES", 1, "host_names=1", played(named)),
+    "headers inside of each other": Constant("analyzer.capture.slow._DEPTH", 2, "headers=2", nested),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_a_limit_that_is_no_setting_is_named_and_is_a_problem(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, value, told, make = CONSTANTS[name]
+    paths = [str(path) for path in make(tmp_path)]
+    module, _, constant = place.rpartition(".")
+    before = f"{told.partition('=')[0]}={getattr(importlib.import_module(module), constant)}"
+    assert not any(before in str(detail) for detail in analyze(paths).issues["detail"])
+    monkeypatch.setattr(place, value)
+    case = analyze(paths)
+    assert any(told in str(detail) for detail in case.issues["detail"]), list(case.issues["detail"])
+    assert "no capture problems" not in case.overview()

@@ -19,13 +19,14 @@ class Links:
         """The text made visible and escaped, with a link at each id that the page has."""
         from markupsafe import Markup, escape
 
-        plain, made, at = visible(str(words or ""), limit=limit), Markup(""), 0
+        plain, at = visible(str(words or ""), limit=limit), 0
+        made: list[str] = []
         for found in _ID.finditer(plain):
             target = self._target(found[0])
             if target:
-                made += escape(plain[at : found.start()]) + Markup('<a href="#{}">{}</a>').format(target, found[0])
+                made += escape(plain[at : found.start()]), f'<a href="#{escape(target)}">{escape(found[0])}</a>'
                 at = found.end()
-        return made + escape(plain[at:])
+        return Markup("".join([*made, escape(plain[at:])]))  # noqa: S704  each part is escaped
 
     def _target(self, name: str) -> str | None:
         if name in self._anchors:

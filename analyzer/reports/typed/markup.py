@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from analyzer.reports.typed.values import Span
 
-_PART = re.compile(r"&(?:#\d{1,7}|#x[0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});|_x[0-9A-Fa-f]{4}_|<[^<>]{1,512}>|\x00|\^[<>&|^\"]")
+_PART = re.compile(r"&(?:#\d{1,7}|#x[0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});|_x[0-9A-Fa-f]{4}_|<[^<>]{1,512}>|\x00++|\^[<>&|^\"]")
 _ESCAPE = re.compile(r"\\(?:[\"\\/]|u[0-9A-Fa-f]{4})")
 _ESCAPED = re.compile(r"\\\"|\\u00")
 _MARKS = re.compile(r"&(?:#\d|#x|quot|apos|lt|gt|amp)|</|\x00|_x00|\^[<>&|]")
@@ -40,9 +40,12 @@ def _plain(text: str, parts: re.Pattern[str]) -> tuple[str, list[int], list[int]
 
     for found in parts.finditer(text):
         begin, end = found.span()
-        keep(text[at:begin], at, begin, each=True)
+        if at < begin:
+            keep(text[at:begin], at, begin, each=True)
         at = end
         sign = found[0]
+        if sign[0] == "\x00":
+            continue
         if sign[0] == "&":
             keep(html.unescape(sign), begin, end, each=False)
         elif sign[0] == "_":

@@ -45,7 +45,7 @@ class Mismatch(Fact, frozen=True):
 def see(evidence: Evidence) -> Signs[Mismatch]:
     """One sign for each request that another user's key decrypts."""
     users = _users_by_secret(evidence)
-    for exchange in winrm_exchanges(evidence, Role.UPSTREAM_LEG):
+    for exchange in () if not users else winrm_exchanges(evidence, Role.UPSTREAM_LEG):
         logon, owners = authenticated(evidence, exchange), users.get(_secret(evidence, exchange) or "", set())
         user = who(logon)
         if logon is None or user is None or len(owners) != 1 or is_mixed(evidence, logon):
@@ -61,7 +61,8 @@ def _users_by_secret(evidence: Evidence) -> dict[str, set[str]]:
     """Whose requests a key decrypts, by the clients' own connections."""
     users: dict[str, set[str]] = defaultdict(set)
     for exchange in winrm_exchanges(evidence, Role.CLIENT_LEG, Role.DIRECT):
-        secret, user = _secret(evidence, exchange), who(authenticated(evidence, exchange))
+        secret = _secret(evidence, exchange)
+        user = None if secret is None else who(authenticated(evidence, exchange))
         if secret is not None and user is not None:
             users[secret].add(user)
     return users

@@ -26,9 +26,11 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 
 from analyzer.records.auth import Audience, Conversation, Mechanism
+from analyzer.records.candidates import with_message
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
+from analyzer.records.sealing import Message
 from analyzer.rules.asking import client_behind, is_mixed, named, server_words
 from analyzer.rules.products import Advice, Topic
 from analyzer.rules.reading import PROXIED, completed, counted, first_packet, identity, message, name, owner, request, response, role, until_the_next, who
@@ -61,12 +63,18 @@ class Sent(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Break]:
     """One sign for each break that shows, or may show, another client's message."""
+    if not with_message(evidence, "numbered", _is_numbered):
+        return
     sent = Sent(_first_seen(evidence), _first_on(evidence), _unread(evidence))
     for logon in completed(evidence):
         if logon.mechanism in _MECHANISMS and role(evidence, logon.connection) in PROXIED and not is_mixed(evidence, logon):
             for from_client in (True, False):
                 for one in _breaks(evidence, logon, sent, from_client=from_client):
                     yield from _sign(evidence, one)
+
+
+def _is_numbered(found: Message) -> bool:
+    return any(part.sequence is not None for part in found.parts)
 
 
 def _sign(evidence: Evidence, found: Break) -> Signs[Break]:

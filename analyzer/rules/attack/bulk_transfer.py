@@ -22,6 +22,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from analyzer.records.candidates import asked_in
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.wsman import Command, Output, Shell, outputs_of
@@ -86,7 +87,7 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Transfer]:
         if volume is not None and volume.commands and (volume.size > values["large"] or volume.begins):
             yield _readable(evidence, shell, volume)
     groups: dict[tuple[str, str, str, int], list[Exchange]] = defaultdict(list)
-    for exchange in winrm_exchanges(evidence):
+    for exchange in winrm_exchanges(evidence) if any(_sealed(evidence, one) for one in asked_in(evidence, Protection.SEALED)) else ():
         connection, asked = evidence.connections[exchange.connection], request(exchange)
         if exchange.id not in evidence.far and not forwards_events(asked):
             groups[connection.client.host, header(asked, "user-agent") or "", connection.server.host, connection.server.port].append(exchange)

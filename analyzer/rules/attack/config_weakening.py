@@ -103,6 +103,8 @@ def see(evidence: Evidence) -> Signs[Change]:
 
 
 def _set(message: Message) -> tuple[Weakening, ...]:
+    if not message.settings:
+        return ()
     below = (message.resource_uri or "").lower().rpartition("/wsman/1/config")[2].partition("?")[0].rpartition("/")[0]
     pairs = [(f"{below}/{path}".lower(), value.lower()) for path, value in message.settings]
     return tuple(known.weakening for known in SETTINGS if any(path.endswith(known.path) and value == known.value for path, value in pairs))

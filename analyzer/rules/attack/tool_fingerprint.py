@@ -16,9 +16,10 @@ References
     RFC 9110 section 10.1.5; ATT&CK T1021.006.
 """
 
+from analyzer.records.candidates import asked_with
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import where
-from analyzer.rules.reading import counted, header, identity, listed, packets_of, request, winrm_exchanges
+from analyzer.rules.reading import counted, header, identity, listed, packets_of, request
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _WINDOWS = "microsoft winrm client"
@@ -44,11 +45,12 @@ class Use(Fact, frozen=True):
 def see(evidence: Evidence) -> Signs[Use]:
     """One sign for each request with another program's name; the server side is left out where the client's is known. Few requests name the packets."""
     seen: dict[str, int] = {}
-    for exchange in winrm_exchanges(evidence):
+    for exchange in asked_with(evidence, "user-agent"):
+        if exchange.id in evidence.far:
+            continue
         asked = request(exchange)
         agent = (header(asked, "user-agent") or "").strip()
-        own = exchange.id not in evidence.far and asked is not None and bool(asked.packets)
-        if own and agent and not agent.lower().startswith(_WINDOWS):
+        if asked is not None and asked.packets and agent and not agent.lower().startswith(_WINDOWS):
             host = evidence.connections[exchange.connection].client.host
             shown = seen[host] = seen.get(host, 0) + 1
             few = shown <= _SHOWN

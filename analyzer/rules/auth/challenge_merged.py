@@ -18,11 +18,12 @@ References
     RFC 9110 sections 5.3 and 11.6.1.
 """
 
+from analyzer.records.candidates import asked_with
 from analyzer.records.http import Exchange, Response
 from analyzer.records.transport import Connection, Side
 from analyzer.rules.asking import forwarded, server_words
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import Place, after, counted, header, listed, packets_of, request, response, wants_a_close
+from analyzer.rules.reading import Place, after, counted, listed, packets_of, request, response, wants_a_close
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _DEMAND = 401
@@ -41,10 +42,13 @@ class Merge(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Merge]:
     """One sign for each 401 after which a client gave up."""
-    able = {_place(evidence.connections[identity]) for identity in evidence.winrm if _sends_credentials(evidence, identity)}
+    able: set[Place] | None = None
     for hop, near, far in forwarded(evidence):
         merge = _merge(near, far, hop.confidence)
-        if merge is not None and _place(evidence.connections[near.connection]) not in able and _gives_up(evidence, near):
+        if merge is None:
+            continue
+        able = _able(evidence) if able is None else able
+        if _place(evidence.connections[near.connection]) not in able and _gives_up(evidence, near):
             yield Sign(merge, (near.id, far.id), packets_of([near, far]))
 
 
@@ -52,8 +56,9 @@ def _place(connection: Connection) -> Place:
     return connection.client.host, connection.server.host, connection.server.port
 
 
-def _sends_credentials(evidence: Evidence, connection: str) -> bool:
-    return any(header(request(exchange), "authorization") is not None for exchange in evidence.exchanges_of.get(connection, ()))
+def _able(evidence: Evidence) -> set[Place]:
+    """The clients that sent credentials, and to whom."""
+    return {_place(evidence.connections[identity]) for identity in {one.connection for one in asked_with(evidence, "authorization")}}
 
 
 def _merge(near: Exchange, far: Exchange, sure: float) -> Merge | None:

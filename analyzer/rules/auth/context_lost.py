@@ -22,6 +22,7 @@ References
 from collections.abc import Mapping
 
 from analyzer.records.auth import Conversation
+from analyzer.records.candidates import with_status
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
@@ -40,10 +41,8 @@ from analyzer.rules.reading import (
     response,
     role,
     seconds,
-    status,
     upstream,
     who,
-    winrm_exchanges,
 )
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
@@ -62,7 +61,7 @@ class Lost(Fact, frozen=True):
 
 
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Lost]:
-    for exchange in winrm_exchanges(evidence):
+    for exchange in with_status(evidence, _DEMAND):
         lost = None if exchange.id in evidence.far else _lost(evidence, exchange, values["idle"] * 1e9)
         if lost is not None:
             exchanges = (exchange.id,) if lost.far is None else (exchange.id, lost.far.id)
@@ -72,7 +71,7 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Lost]:
 def _lost(evidence: Evidence, exchange: Exchange, idle_ns: float) -> Lost | None:
     asked = request(exchange)
     found = message(evidence, asked)
-    if asked is None or status(exchange) != _DEMAND or found is None or found.protection is not Protection.SEALED or header(asked, "authorization") is not None:
+    if asked is None or found is None or found.protection is not Protection.SEALED or header(asked, "authorization") is not None:
         return None
     conversation = authenticated(evidence, exchange)
     previous = before(evidence, exchange)

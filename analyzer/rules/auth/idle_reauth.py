@@ -20,6 +20,7 @@ References
 from collections.abc import Mapping
 
 from analyzer.records.auth import Outcome
+from analyzer.records.candidates import with_status
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.rules import microsoft
@@ -36,8 +37,6 @@ from analyzer.rules.reading import (
     request,
     response,
     seconds,
-    status,
-    winrm_exchanges,
 )
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
@@ -54,8 +53,8 @@ class Pause(Fact, frozen=True):
 
 
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Pause]:
-    for exchange in winrm_exchanges(evidence):
-        pause = _pause(evidence, exchange, values["idle"] * 1e9) if exchange.id not in evidence.far and status(exchange) == _DEMAND else None
+    for exchange in with_status(evidence, _DEMAND):
+        pause = _pause(evidence, exchange, values["idle"] * 1e9) if exchange.id not in evidence.far else None
         if pause is not None:
             members = (pause.exchange, pause.again)
             yield Sign(pause, tuple(one.id for one in members), packets_of(members), user=identity(evidence, exchange.connection))

@@ -63,14 +63,14 @@ class Work(Fact, frozen=True):
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Work]:
     """One sign for each program that logs on for nearly every request."""
     program_of = cache(partial(_program, evidence))
-    payloads: dict[Program, list[Exchange]] = defaultdict(list)
-    for exchange in winrm_exchanges(evidence):
-        if _is_payload(evidence, exchange):
-            payloads[program_of(exchange.connection)].append(exchange)
     logons: dict[Program, list[Conversation]] = defaultdict(list)
     for found in completed(evidence):
         if role(evidence, found.connection) is not Role.UPSTREAM_LEG:
             logons[program_of(found.connection)].append(found)
+    payloads: dict[Program, list[Exchange]] = defaultdict(list)
+    for exchange in winrm_exchanges(evidence) if logons else ():
+        if _is_payload(evidence, exchange):
+            payloads[program_of(exchange.connection)].append(exchange)
     for program, exchanges in payloads.items():
         own = logons[program]
         if own and len(exchanges) >= values["least"] and len(own) >= values["ratio"] * len(exchanges):

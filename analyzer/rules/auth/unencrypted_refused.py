@@ -23,6 +23,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from analyzer.records.auth import Audience, Conversation, Outcome
+from analyzer.records.candidates import asked_in
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Reason
@@ -42,7 +43,6 @@ from analyzer.rules.reading import (
     status,
     succeeded,
     who,
-    winrm_exchanges,
 )
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
@@ -67,7 +67,7 @@ class Refusal(Fact, frozen=True):
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Refusal]:
     groups: dict[Place, list[Refusal]] = defaultdict(list)
     served: dict[Place, Exchange] = {}
-    for exchange in winrm_exchanges(evidence):
+    for exchange in asked_in(evidence, Protection.CLEAR):
         connection = evidence.connections[exchange.connection]
         if connection.protocol == "tls" or exchange.id in evidence.far or not is_clear(message(evidence, request(exchange))):
             continue

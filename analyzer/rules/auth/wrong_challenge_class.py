@@ -18,10 +18,11 @@ References
     RFC 9110 sections 11.6.1, 11.7.1 and 15.5.8.
 """
 
+from analyzer.records.candidates import with_status
 from analyzer.records.http import Exchange
 from analyzer.records.transport import Gap
 from analyzer.rules.asking import is_proxied, server_words
-from analyzer.rules.reading import counted, header, identity, packets_of, response, winrm_exchanges
+from analyzer.rules.reading import counted, header, identity, packets_of, response
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell, place_and
 
 _UNAUTHORIZED, _PROXY_DEMAND = 401, 407
@@ -36,7 +37,7 @@ class Wrong(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Wrong]:
     """One sign for each response; the server side is left out where the client's is known."""
-    for exchange in winrm_exchanges(evidence):
+    for exchange in with_status(evidence, _UNAUTHORIZED, _PROXY_DEMAND):
         wrong = None if exchange.id in evidence.far else _wrong(evidence, exchange)
         if wrong is not None:
             yield Sign(wrong, (exchange.id,), packets_of([exchange]), user=identity(evidence, exchange.connection))

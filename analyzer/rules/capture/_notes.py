@@ -53,10 +53,11 @@ def first_of(tell: Tell[Any]) -> str:
     return f"{tell.packet(tell.connection.packets[0])} ({tell.connection.id})"
 
 
-def winrm(evidence: Evidence, point: int | None = None) -> list[Connection]:
+def winrm(evidence: Evidence, point: int | None = None) -> Sequence[Connection]:
     """The connections that carry WinRM (of one capture point), those inside tunnels left out, since their packets are the tunnel's."""
-    return [
-        found
-        for found in evidence.connections.values()
-        if found.id in evidence.winrm and found.tunnel_of is None and found.packets and (point is None or found.point == point)
-    ]
+    every, wanted = evidence.connections, evidence.winrm
+    own = evidence.index.once(
+        "connections with packets",
+        lambda: tuple([found for found in every.values() if found.id in wanted and found.tunnel_of is None and found.packets]),
+    )
+    return own if point is None else [found for found in own if found.point == point]

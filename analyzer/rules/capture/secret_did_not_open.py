@@ -14,6 +14,7 @@ References
     MS-NLMP 3.3.2; MS-WSMV 2.2.9.1.
 """
 
+from analyzer.records.candidates import with_message
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.transport import Connection
 from analyzer.rules.capture._notes import ends, first_of, sign, winrm
@@ -26,7 +27,10 @@ _WRONG = "wrong "
 
 def see(evidence: Evidence) -> Signs[list[Message]]:
     """One sign for each connection, with its messages."""
-    for found in winrm(evidence):
+    failed = {exchange.connection for exchange in with_message(evidence, "tried", _is_tried)}
+    for found in winrm(evidence) if failed else ():
+        if found.id not in failed:
+            continue
         tried = _tried(evidence, found)
         if tried:
             yield sign(evidence, tried, found)
@@ -38,7 +42,12 @@ def _tried(evidence: Evidence, connection: Connection) -> list[Message]:
     encrypted = [found for half in halves if (found := message(evidence, half)) is not None and found.protection is Protection.SEALED]
     if any(found.opened for found in encrypted):
         return []
-    return [found for found in encrypted if found.opened_absent == "sealed" and (found.secret is not None or (found.opened_detail or "").startswith(_WRONG))]
+    return [found for found in encrypted if _is_tried(found)]
+
+
+def _is_tried(found: Message) -> bool:
+    wrong = found.opened_absent == "sealed" and (found.secret is not None or (found.opened_detail or "").startswith(_WRONG))
+    return wrong and found.protection is Protection.SEALED and not found.opened
 
 
 def why(tell: Tell[list[Message]]) -> str:

@@ -1,14 +1,15 @@
 """What the rules on clear-text SOAP share: the exchanges whose bodies are readable, whose they are, and how they are told."""
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from ipaddress import ip_address
 
+from analyzer.records.candidates import said_in
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
+from analyzer.records.sealing import Protection
 from analyzer.records.story import Fate
 from analyzer.records.transport import Connection
-from analyzer.rules.reading import counted, is_clear, listed, message, name, owner, packets_of, request, response, role, winrm_exchanges
+from analyzer.rules.reading import counted, is_clear, listed, message, name, packets_of, request, response, role
 from analyzer.rules.telling import Evidence, Sign, Signs, Tell
 
 ENCRYPT = (
@@ -21,11 +22,13 @@ _IDENTIFY = 512
 
 def is_local(connection: Connection) -> bool:
     """Both ends are on one host: nobody else is on the way."""
-    return connection.client.host == connection.server.host or any(_is_loopback(one.host) for one in (connection.client, connection.server))
+    client, server = connection.client.host, connection.server.host
+    return client == server or _is_loopback(client) or _is_loopback(server)
 
 
-@lru_cache(maxsize=1024)
 def _is_loopback(host: str) -> bool:
+    if ":" not in host and not host.startswith("127."):
+        return False
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -34,19 +37,24 @@ def _is_loopback(host: str) -> bool:
 
 def clear_exchanges(evidence: Evidence, *roles: Role) -> Signs[Exchange]:
     """Exchanges with a readable envelope in the request or the response, on connections over a network and without TLS."""
-    for exchange in winrm_exchanges(evidence, *roles):
-        connection = evidence.connections[exchange.connection]
-        readable = any(_is_readable(evidence, half) for half in (request(exchange), response(exchange)))
-        if readable and connection.protocol != "tls" and not is_local(connection):
+    of_network: dict[str, bool] = {}
+    for exchange in said_in(evidence, Protection.CLEAR):
+        identity = exchange.connection
+        if identity not in of_network:
+            connection = evidence.connections[identity]
+            of_network[identity] = role(evidence, identity) in roles and connection.protocol != "tls" and not is_local(connection)
+        if of_network[identity] and (_is_readable(evidence, request(exchange)) or _is_readable(evidence, response(exchange))):
             yield Sign(exchange, (exchange.id,), packets_of([exchange]), user=ran_as(evidence, exchange))
 
 
 def _is_readable(evidence: Evidence, half: Request | Response | None) -> bool:
     """It holds a readable envelope. A short one that the capture cut before its action may be an Identify, which is anonymous by design."""
     found = message(evidence, half)
-    cut = half is not None and (bool(half.body.missing) or not half.body.complete)
-    short = half is not None and (half.body.declared or half.body.size) <= _IDENTIFY
-    return is_clear(found) and not (cut and short and found is not None and not isinstance(found.operation, str))
+    if half is None or found is None or not is_clear(found):
+        return False
+    cut = bool(half.body.missing) or not half.body.complete
+    short = (half.body.declared or half.body.size) <= _IDENTIFY
+    return not (cut and short and not isinstance(found.operation, str))
 
 
 def ran_as(evidence: Evidence, exchange: Exchange) -> str | None:
@@ -57,9 +65,10 @@ def ran_as(evidence: Evidence, exchange: Exchange) -> str | None:
 
 def fate_of(evidence: Evidence, exchange: Exchange) -> Fate | None:
     """What became of the client's request that this exchange is, or was forwarded from."""
-    while (near := owner(evidence, exchange.id)) is not None and near.id != exchange.id:
-        exchange = near
-    return evidence.story.fates.get(exchange.id)
+    identity, far = exchange.id, evidence.far
+    while (hop := far.get(identity)) is not None and hop.near != identity:
+        identity = hop.near
+    return evidence.story.fates.get(identity)
 
 
 def operations(evidence: Evidence, exchanges: Iterable[Exchange]) -> str:
@@ -101,12 +110,12 @@ def told(tell: Tell[Exchange], where: str = "") -> str:
 
 def whose(evidence: Evidence, exchanges: Sequence[Exchange]) -> str:
     """Who asked, each client with the account that it logged on with. A client without one is said to have none."""
-    asked: dict[str | None, list[str]] = {}
+    asked: dict[str | None, dict[str, None]] = {}
     for exchange in exchanges:
         fate = fate_of(evidence, exchange)
         if fate is not None:
-            asked.setdefault(fate.asked_from, []).append(fate.asked_as or "")
-    known = {host: listed(name for name in names if name) for host, names in asked.items()}
+            asked.setdefault(fate.asked_from, {})[fate.asked_as or ""] = None
+    known = {host: listed([name for name in names if name]) for host, names in asked.items()}
     if len(known) == 1:
         (who,) = known.values()
         return f" The client logged on as {who}." if who else ""

@@ -15,9 +15,10 @@ References
 
 from collections.abc import Iterator
 
+from analyzer.records.candidates import with_message
 from analyzer.records.http import Exchange, Request, Response
-from analyzer.records.sealing import SealedPart
-from analyzer.rules.reading import identity, message, name, packets_of, request, response, winrm_exchanges
+from analyzer.records.sealing import Message, SealedPart
+from analyzer.rules.reading import identity, message, name, packets_of, request, response
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _TAIL = len(b"--Encrypted Boundary--\r\n")
@@ -33,11 +34,19 @@ class Mismatch(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Mismatch]:
     """One sign for each part; the server's side is left out where the client's is known."""
-    for exchange in winrm_exchanges(evidence):
+    for exchange in with_message(evidence, "other length", _differs):
         if exchange.id not in evidence.far:
             for found in _mismatches(evidence, exchange):
                 packets = (found.half.packets[0], *packets_of([exchange]))
                 yield Sign(found, (exchange.id,), packets, user=identity(evidence, exchange.connection))
+
+
+def _is_other(part: SealedPart) -> bool:
+    return part.length is not None and part.length != part.data_size
+
+
+def _differs(found: Message) -> bool:
+    return any(map(_is_other, found.parts))
 
 
 def _mismatches(evidence: Evidence, exchange: Exchange) -> Iterator[Mismatch]:
@@ -46,7 +55,7 @@ def _mismatches(evidence: Evidence, exchange: Exchange) -> Iterator[Mismatch]:
         if half is None or found is None or not half.body.complete or half.body.missing or not half.packets or "credssp" in (found.protocol or "").lower():
             continue
         for part in found.parts:
-            if part.length is not None and part.length != part.data_size:
+            if _is_other(part):
                 yield Mismatch(exchange, half, part)
 
 

@@ -16,6 +16,7 @@ References
     MS-WSMV 2.2.9.1.
 """
 
+from analyzer.records.candidates import asked_in
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.rules.asking import asked_at
@@ -32,8 +33,9 @@ class Mixed(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Mixed]:
     """One sign for each connection; the server's side is left out where the client's is known."""
-    for connection in evidence.connections.values():
-        if connection.id not in evidence.winrm or connection.protocol != "http":
+    both = {exchange.connection for exchange in asked_in(evidence, Protection.CLEAR)} & {one.connection for one in asked_in(evidence, Protection.SEALED)}
+    for connection in [one for one in evidence.connections.values() if one.id in both] if both else ():
+        if connection.protocol != "http":
             continue
         own = [exchange for exchange in evidence.exchanges_of[connection.id] if exchange.id not in evidence.far]
         clear = tuple(exchange for exchange in own if is_clear(message(evidence, request(exchange))) and succeeded(exchange))

@@ -13,18 +13,18 @@ References
     MS-WSMV 2.2.9.1.
 """
 
+from analyzer.records.candidates import asked_in
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.rules.asking import answered_at, asked_at, server_words
-from analyzer.rules.reading import counted, identity, is_clear, message, name, packets_of, request, response, status, succeeded, winrm_exchanges
+from analyzer.rules.reading import counted, identity, is_clear, message, name, packets_of, response, status, succeeded
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
 def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each such answer; the server's side is left out where the client's is known."""
-    for exchange in winrm_exchanges(evidence):
-        asked = message(evidence, request(exchange))
-        encrypted = asked is not None and asked.protection is Protection.SEALED and evidence.connections[exchange.connection].protocol != "tls"
+    for exchange in asked_in(evidence, Protection.SEALED):
+        encrypted = evidence.connections[exchange.connection].protocol != "tls"
         if encrypted and succeeded(exchange) and is_clear(message(evidence, response(exchange))) and exchange.id not in evidence.far:
             yield Sign(exchange, (exchange.id,), packets_of([exchange]), user=identity(evidence, exchange.connection))
 

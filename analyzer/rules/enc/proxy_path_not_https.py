@@ -17,21 +17,22 @@ References
     a proxy server can be problematic."
 """
 
+from analyzer.records.candidates import asked_in
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
 from analyzer.rules import microsoft
 from analyzer.rules.asking import party_at
-from analyzer.rules.reading import counted, listed, message, name, packets_of, request, upstream, winrm_exchanges
+from analyzer.rules.reading import counted, listed, name, packets_of, role, upstream
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
 def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each encrypted request of a client; the server side is left out where the client's is known."""
-    for exchange in winrm_exchanges(evidence, Role.CLIENT_LEG, Role.UPSTREAM_LEG):
+    for exchange in asked_in(evidence, Protection.SEALED):
         connection = evidence.connections[exchange.connection]
-        found = message(evidence, request(exchange))
-        if connection.protocol != "tls" and exchange.id not in evidence.far and found is not None and found.protection is Protection.SEALED:
+        of_proxy = role(evidence, connection.id) in (Role.CLIENT_LEG, Role.UPSTREAM_LEG)
+        if of_proxy and connection.protocol != "tls" and exchange.id not in evidence.far:
             yield Sign(
                 exchange, (exchange.id,), packets_of([exchange]), user=fate.asked_as if (fate := evidence.story.fates.get(exchange.id)) is not None else None
             )

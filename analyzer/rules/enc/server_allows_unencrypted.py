@@ -18,17 +18,18 @@ References
     sends an access denied message to the unauthenticated client."
 """
 
+from analyzer.records.candidates import asked_in
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.rules import microsoft
 from analyzer.rules.asking import is_proxied, server_words
 from analyzer.rules.enc._clear import is_local, whose
-from analyzer.rules.reading import authenticated, counted, header, is_clear, listed, message, name, packets_of, request, status, succeeded, who, winrm_exchanges
+from analyzer.rules.reading import authenticated, counted, header, is_clear, listed, message, name, packets_of, request, status, succeeded, who
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
 def see(evidence: Evidence) -> Signs[Exchange]:
-    for exchange in winrm_exchanges(evidence):
+    for exchange in asked_in(evidence, Protection.CLEAR):
         if exchange.id not in evidence.near and _served(evidence, exchange):
             yield Sign(exchange, (exchange.id,), packets_of([exchange]), user=who(authenticated(evidence, exchange)))
 

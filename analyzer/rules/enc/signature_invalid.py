@@ -16,6 +16,7 @@ References
 
 from collections.abc import Iterator
 
+from analyzer.records.candidates import with_message
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Message
 from analyzer.rules.asking import server_words
@@ -32,8 +33,9 @@ class Wrong(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Wrong]:
-    for connection in evidence.connections.values():
-        if connection.id not in evidence.winrm or connection.to_server.gaps or connection.to_client.gaps:
+    for identity_of in dict.fromkeys([exchange.connection for exchange in with_message(evidence, "wrong signature", lambda one: one.check == "bad")]):
+        connection = evidence.connections[identity_of]
+        if connection.to_server.gaps or connection.to_client.gaps:
             continue
         found = [(exchange, one) for exchange in evidence.exchanges_of.get(connection.id, ()) for one in _messages(evidence, exchange)]
         good = [one.secret for _, one in found if one.check == "good"]

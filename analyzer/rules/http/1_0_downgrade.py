@@ -49,7 +49,10 @@ def see(evidence: Evidence) -> Signs[Downgrade]:
 
 
 def _downgrade(evidence: Evidence, exchange: Exchange) -> Downgrade | None:
-    near, asked, answer = owner(evidence, exchange.id), request(exchange), response(exchange)
+    asked, answer = request(exchange), response(exchange)
+    if _OLD not in (asked and asked.version, answer and answer.version):
+        return None
+    near = owner(evidence, exchange.id)
     before = None if near is None else request(near)
     if before is not None and asked is not None and before.version == _NEW and asked.version == _OLD:
         return Downgrade(_FORWARDED, exchange, near)

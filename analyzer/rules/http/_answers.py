@@ -7,9 +7,10 @@ what the answer says of its product.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 
+from analyzer.records.candidates import with_status
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Message, Page, Protection
@@ -28,7 +29,6 @@ from analyzer.rules.reading import (
     status,
     succeeded,
     upstream,
-    winrm_exchanges,
 )
 from analyzer.rules.telling import Evidence, Fact, Sign, Tell
 
@@ -133,14 +133,14 @@ class Answer(Fact, frozen=True):
         return found if isinstance(found, str) else None
 
 
-def answers(evidence: Evidence, *statuses: int) -> Iterator[Answer]:
-    """WinRM requests that were answered with one of these statuses, as their clients saw it."""
-    wanted = frozenset(statuses)
-    forwarding = {hop.near_connection for hop in evidence.hops}
-    for exchange in winrm_exchanges(evidence):
+def answers(evidence: Evidence, *statuses: int, meant: Callable[[Request, Response], bool] = lambda _, __: True) -> Iterator[Answer]:
+    """WinRM requests that were answered with one of these statuses, as their clients saw it; of which ``meant`` is true."""
+    forwarding: set[str] | None = None
+    for exchange in with_status(evidence, *statuses):
         asked, answer = request(exchange), response(exchange)
-        if asked is None or answer is None or answer.status not in wanted or exchange.id in evidence.far:
+        if asked is None or answer is None or exchange.id in evidence.far or not meant(asked, answer):
             continue
+        forwarding = {hop.near_connection for hop in evidence.hops} if forwarding is None else forwarding
         if evidence.connections[exchange.connection].twin_of is None:
             found = message(evidence, answer)
             page = None if found is None else found.page

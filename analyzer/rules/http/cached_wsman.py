@@ -16,11 +16,12 @@ References
     RFC 9111 sections 2 and 5.1; RFC 9110 section 9.3.3.
 """
 
+from analyzer.records.candidates import answered_with
 from analyzer.records.http import Exchange, Response
 from analyzer.records.sealing import Protection
 from analyzer.rules.asking import answered_at
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import counted, header, identity, message, name, packets_of, request, response, succeeded, winrm_exchanges
+from analyzer.rules.reading import counted, header, identity, message, name, packets_of, request, response, succeeded
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _FIELDS = ("x-cache", "x-cache-status", "cf-cache-status", "cache-status")
@@ -35,7 +36,7 @@ class Cached(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Cached]:
-    for exchange in winrm_exchanges(evidence):
+    for exchange in answered_with(evidence, "age", *_FIELDS):
         answer = response(exchange)
         said = _hit(answer) if answer is not None and succeeded(exchange) and _is_wsman(evidence, exchange) else None
         if said is not None:

@@ -14,10 +14,11 @@ References
     MS-WSMV 3.1.4.1.31.8.
 """
 
+from analyzer.records.candidates import asked_with
 from analyzer.records.http import Exchange, Framing
 from analyzer.rules.asking import asked_at
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import counted, identity, listed, name, of_them, owner, packets_of, request, sentence, status, winrm_exchanges
+from analyzer.rules.reading import counted, identity, listed, name, of_them, owner, packets_of, request, sentence, status
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _DEMANDS = (401, 407)
@@ -34,7 +35,7 @@ class Chunked(Fact, frozen=True):
 
 
 def see(evidence: Evidence) -> Signs[Chunked]:
-    for exchange in winrm_exchanges(evidence):
+    for exchange in asked_with(evidence, "transfer-encoding"):
         if _framing(exchange) is Framing.CHUNKED and exchange.id not in evidence.near:
             near = owner(evidence, exchange.id)
             fact = Chunked(exchange, near, near is not None and _framing(near) is Framing.LENGTH, _is_refused(exchange))

@@ -24,6 +24,9 @@ from analyzer.records.proxy import Role
 from analyzer.rules.reading import identity, listed, name, packets_of, request, response, role, winrm_exchanges
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
+_LENGTH, _CODING = "content-length", "transfer-encoding"
+_SIZES = (len(_LENGTH), len(_CODING))
+
 
 class Conflict(Fact, frozen=True):
     """The exchange, the half, and the fields as they were sent."""
@@ -44,8 +47,11 @@ def see(evidence: Evidence) -> Signs[Conflict]:
 
 
 def _conflict(half: Request | Response) -> str | None:
-    lengths = [field for field in half.headers if field.name.lower() == "content-length"]
-    codings = [field for field in half.headers if field.name.lower() == "transfer-encoding"]
+    told = [field for field in half.headers if len(field.name) in _SIZES]
+    if not told or (len(told) == 1 and "," not in told[0].value):
+        return None
+    lengths = [field for field in told if field.name.lower() == _LENGTH]
+    codings = [field for field in told if field.name.lower() == _CODING]
     values = {part.strip() for field in lengths for part in field.value.split(",")}
     if (lengths and codings) or len(values) > 1:
         return listed(f"{field.name}: {field.value}" for field in (*lengths, *codings))

@@ -15,9 +15,10 @@ References
 from bisect import bisect_right
 from collections.abc import Mapping
 
+from analyzer.records.candidates import asked_with
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import asked_at, is_proxied
-from analyzer.rules.reading import counted, header, identity, name, packets_of, request, seconds, winrm_exchanges
+from analyzer.rules.reading import counted, header, identity, name, packets_of, request, seconds
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
 WAIT = Param("wait", 1.0, "s", "how long the body must come after the head")
@@ -33,7 +34,7 @@ class Stall(Fact, frozen=True):
 
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Stall]:
     """One sign for each request; the server's side is left out where the client's is known."""
-    for exchange in winrm_exchanges(evidence):
+    for exchange in asked_with(evidence, "expect"):
         stall = None if exchange.id in evidence.far else _stall(evidence, exchange)
         if stall is not None and stall.waited_ns >= values["wait"] * 1e9:
             packets = (stall.packet, *packets_of([exchange]))

@@ -14,6 +14,9 @@ References
     MS-WSMV 2.2.1; DSP0226 section 13.
 """
 
+from functools import partial
+
+from analyzer.records.http import Request, Response
 from analyzer.records.sealing import Protection
 from analyzer.rules.http._answers import PATHS, Answer, answers, headline, places, sign, told
 from analyzer.rules.reading import counted, header, listed, message
@@ -24,13 +27,13 @@ _STATUSES = (*range(200, 300), 304)
 
 def see(evidence: Evidence) -> Signs[Answer]:
     """Answers with a body that WinRM does not send."""
-    return (sign(evidence, found) for found in answers(evidence, *_STATUSES) if _strange(evidence, found))
+    return (sign(evidence, found) for found in answers(evidence, *_STATUSES, meant=partial(_strange, evidence)) if PATHS.match(found.path) is not None)
 
 
-def _strange(evidence: Evidence, found: Answer) -> bool:
-    if found.asked.method != "POST" or PATHS.match(found.path) is None or not found.answer.body.size:
+def _strange(evidence: Evidence, asked: Request, answer: Response) -> bool:
+    if asked.method != "POST" or not answer.body.size:
         return False
-    said = message(evidence, found.answer)
+    said = message(evidence, answer)
     return said is not None and said.protection is Protection.NONE
 
 

@@ -16,10 +16,11 @@ References
     RFC 9110 section 15.5.4.
 """
 
+from analyzer.records.candidates import with_status
 from analyzer.records.http import Exchange
 from analyzer.rules.asking import answered_at, product_at, server_words
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import counted, identity, listed, name, packets_of, request, status, upstream, winrm_exchanges
+from analyzer.rules.reading import counted, identity, listed, name, packets_of, request, status, upstream
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _FORBIDDEN = 403
@@ -28,8 +29,8 @@ _OWN, _PERHAPS = 0.9, 0.5
 
 def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each request that was forbidden."""
-    for exchange in winrm_exchanges(evidence):
-        if status(exchange) == _FORBIDDEN and _asks_proxy(exchange) and not _is_the_servers(evidence, exchange):
+    for exchange in with_status(evidence, _FORBIDDEN):
+        if _asks_proxy(exchange) and not _is_the_servers(evidence, exchange):
             yield Sign(exchange, (exchange.id,), packets_of([exchange]), user=identity(evidence, exchange.connection))
 
 

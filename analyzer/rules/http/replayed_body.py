@@ -19,12 +19,14 @@ References
 
 from collections import defaultdict
 
+from analyzer.records.candidates import asked_in
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
 from analyzer.rules.asking import asked_at, server_words, times
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import counted, identity, listed, message, name, packets_of, request, status, winrm_exchanges
+from analyzer.rules.reading import counted, identity, listed, name, packets_of, request, status
+from analyzer.rules.reading import role as role_of
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 
@@ -38,6 +40,8 @@ class Repeated(Fact, frozen=True):
 def see(evidence: Evidence) -> Signs[Repeated]:
     """One sign for each request that was sent more than once."""
     near, far = _encrypted(evidence, Role.CLIENT_LEG), _encrypted(evidence, Role.UPSTREAM_LEG)
+    if not near or not far:
+        return
     holed = _holed(evidence)
     for digest, copies in far.items():
         asked = near.get(digest, [])
@@ -56,11 +60,10 @@ def _holed(evidence: Evidence) -> set[str]:
 def _encrypted(evidence: Evidence, role: Role) -> dict[bytes, list[Exchange]]:
     """Exchanges by the digest of their encrypted request. In a chain of proxies an exchange that was forwarded further is left out."""
     found: dict[bytes, list[Exchange]] = defaultdict(list)
-    for exchange in winrm_exchanges(evidence, role):
+    for exchange in asked_in(evidence, Protection.SEALED):
         asked = request(exchange)
-        said = message(evidence, asked)
         inner = role is Role.UPSTREAM_LEG and exchange.id in evidence.near
-        if asked is not None and said is not None and said.protection is Protection.SEALED and isinstance(asked.body.digest, bytes) and not inner:
+        if role_of(evidence, exchange.connection) is role and asked is not None and isinstance(asked.body.digest, bytes) and not inner:
             found[asked.body.digest].append(exchange)
     return found
 

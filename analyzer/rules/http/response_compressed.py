@@ -15,6 +15,7 @@ References
     RFC 9110 sections 8.4 and 12.5.3; MS-WSMV section 2.2.9.2.
 """
 
+from analyzer.records.candidates import answered_in
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.sealing import Message, Protection
 from analyzer.rules.products import Advice, Topic
@@ -28,11 +29,12 @@ from analyzer.rules.reading import (
     request,
     response,
     upstream,
-    winrm_exchanges,
 )
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _OWN = "sldc"
+_WINRM = (Protection.SEALED, Protection.CLEAR, Protection.TLS)
+"""Not a page, which anyone may compress."""
 _SURE, _ONE_SIDE = 0.95, 0.7
 
 
@@ -49,7 +51,7 @@ class Packed(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Packed]:
     """Responses that were compressed on their way."""
-    for exchange in winrm_exchanges(evidence):
+    for exchange in answered_in(evidence, *_WINRM):
         packed = None if exchange.id in evidence.far else _packed(evidence, exchange)
         if packed is not None:
             halves = (packed.answer, packed.sent, packed.asked)
@@ -68,7 +70,7 @@ def see(evidence: Evidence) -> Signs[Packed]:
 def _packed(evidence: Evidence, exchange: Exchange) -> Packed | None:
     asked, answer = request(exchange), response(exchange)
     codings = _codings(message(evidence, answer))
-    if asked is None or answer is None or not codings or not _is_winrm(message(evidence, answer)):
+    if asked is None or answer is None or not codings:
         return None
     far = upstream(evidence, exchange.id)
     sent = None if far is None else response(far)
@@ -82,11 +84,6 @@ def _packed(evidence: Evidence, exchange: Exchange) -> Packed | None:
 
 def _codings(found: Message | None) -> tuple[str, ...]:
     return () if found is None else tuple(coding for coding in found.codings if coding != _OWN)
-
-
-def _is_winrm(found: Message | None) -> bool:
-    """Not a page, which anyone may compress."""
-    return found is not None and found.protection in (Protection.SEALED, Protection.CLEAR, Protection.TLS)
 
 
 def title(tell: Tell[Packed]) -> str:

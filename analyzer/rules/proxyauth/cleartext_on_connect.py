@@ -18,17 +18,18 @@ References
     RFC 7617 section 4.
 """
 
+from analyzer.records.candidates import asked_with
 from analyzer.records.http import Exchange
 from analyzer.rules import microsoft
 from analyzer.rules.asking import server_words, where
 from analyzer.rules.proxyauth._credentials import gives, is_basic, readable, shown, sign
-from analyzer.rules.reading import counted, request, winrm_exchanges
+from analyzer.rules.reading import counted, request
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell
 
 
 def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each CONNECT with credentials."""
-    for exchange in winrm_exchanges(evidence):
+    for exchange in asked_with(evidence, "proxy-authorization"):
         asked = request(exchange)
         if asked is not None and asked.method == "CONNECT" and gives(exchange) and evidence.connections[exchange.connection].protocol != "tls":
             yield sign(evidence, exchange)

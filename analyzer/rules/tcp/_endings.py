@@ -57,18 +57,25 @@ class Ended(Fact, frozen=True):
     """How it came back: an id of a connection, or ``the same connection``."""
 
 
-def ended_handshakes(evidence: Evidence) -> Iterator[Ended]:
+def ended_handshakes(evidence: Evidence) -> tuple[Ended, ...]:
     """Logons that ended with a 2xx and whose connection was then ended within a second, before anything more was answered, while the client went on.
 
     Nobody cut a client that ended first on its own side, or that asked for the close. Where one side only followed the other, it is told of the side that
     ended first; of the client's side when the server began it.
     """
-    starts = _starts(evidence)
+    return evidence.index.once("ended handshakes", lambda: tuple(_ended_handshakes(evidence)))
+
+
+def _ended_handshakes(evidence: Evidence) -> Iterator[Ended]:
+    starts: Starts | None = None
     for conversation in completed(evidence):
         exchange = evidence.exchanges[conversation.ends or conversation.exchanges[-1]]
         asked = request(exchange)
         if not succeeded(exchange) or (asked is not None and wants_a_close(asked)):
             continue
+        if not evidence.connections[conversation.connection].closings:
+            continue
+        starts = _starts(evidence) if starts is None else starts
         ended = _ended(evidence, starts, conversation, exchange)
         if ended is not None:
             yield ended
@@ -128,7 +135,8 @@ def _came_back(evidence: Evidence, starts: Starts, connection: Connection, excha
             return asked.first_ns, "the same connection"
     begun = starts.get((connection.client.host, connection.server), [])
     since = max(connection.first_ns + 1, answer_ns(exchange) or 0, ending.closing.ts_ns - SOON_NS)
-    for begin_ns, other in begun[bisect_left(begun, (since, "")) :]:
+    for place in range(bisect_left(begun, (since, "")), len(begun)):
+        begin_ns, other = begun[place]
         if begin_ns > ending.closing.ts_ns + AGAIN_NS:
             return None
         if is_the_same_program(evidence, connection.id, other):

@@ -34,9 +34,12 @@ class Cut(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Cut]:
     for exchange in winrm_exchanges(evidence):
-        answer, far = response(exchange), upstream(evidence, exchange.id)
+        answer = response(exchange)
+        if answer is None or not _is_short(answer):
+            continue
+        far = upstream(evidence, exchange.id)
         before = None if far is None else response(far)
-        if answer is None or not _is_short(answer) or (before is not None and _is_short(before)):
+        if before is not None and _is_short(before):
             continue
         closing = _closing(evidence, exchange, answer)
         if closing is not None:

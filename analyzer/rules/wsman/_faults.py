@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping
 from msgspec.structs import replace
 
 from analyzer.codes.table import KINDS, SUBCODES, Code, fault, in_hex
+from analyzer.records.candidates import with_message
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Fault, Message
@@ -85,7 +86,7 @@ def sign(failure: Failure) -> Sign[Failure]:
 
 
 def _all(evidence: Evidence) -> list[Failure]:
-    faulty = [exchange for exchange in winrm_exchanges(evidence) if _faulty(evidence, exchange)]
+    faulty = [exchange for exchange in with_message(evidence, "fault", _is_fault) if _faulty(evidence, exchange)]
     if not faulty:
         return []
     good: dict[tuple[str, str, str | None], int] = {}
@@ -98,9 +99,11 @@ def _all(evidence: Evidence) -> list[Failure]:
 
 def _faulty(evidence: Evidence, exchange: Exchange) -> bool:
     found = message(evidence, response(exchange))
-    if found is None or (found.operation != "Fault" and found.fault_code is None):
-        return False
-    return not _told_elsewhere(evidence, exchange)
+    return found is not None and _is_fault(found) and not _told_elsewhere(evidence, exchange)
+
+
+def _is_fault(found: Message) -> bool:
+    return found.operation == "Fault" or found.fault_code is not None
 
 
 def _told_elsewhere(evidence: Evidence, exchange: Exchange) -> bool:

@@ -17,6 +17,7 @@ References
 
 from collections.abc import Mapping
 
+from analyzer.records.candidates import with_status
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.rules.reading import (
@@ -46,9 +47,9 @@ class Hidden(Fact, frozen=True):
 
 
 def see(evidence: Evidence, given: Mapping[str, float]) -> Signs[Hidden]:
-    for exchange in winrm_exchanges(evidence):
+    for exchange in with_status(evidence, _ERROR):
         asked, answer = request(exchange), response(exchange)
-        if asked is None or answer is None or answer.status != _ERROR or not _hidden(evidence, exchange):
+        if asked is None or answer is None or not _hidden(evidence, exchange):
             continue
         took = answer.first_ns - asked.last_ns
         sign = Hidden(exchange, took, took >= given["waiting_s"] * 1e9)

@@ -8,7 +8,8 @@ from analyzer.records.sealing import Message, Protection
 from analyzer.sealing.messages import messages
 from analyzer.settings import Limits
 from analyzer.wsman.actions import short_name
-from analyzer.wsman.envelope import decoded, described, duration_s
+from analyzer.wsman.durations import duration_s
+from analyzer.wsman.envelope import decoded, described
 from tests.build.streams import talk
 
 CREATE = "http://schemas.xmlsoap.org/ws/2004/09/transfer/Create"
@@ -27,7 +28,7 @@ def said(body: bytes, *, response: bool = False, content_type: bytes = b"applica
     connection, fetch = talk([ask if response else b"POST /wsman HTTP/1.1\r\n" + fields + body], [answer] if response else [])
     (exchange,) = parse(connection, fetch, Limits()).exchanges
     found, _ = messages(connection, exchange, fetch, Limits())
-    full, issues = described(found[-1], connection, exchange, fetch, limits or Limits())
+    full, issues, _ = described(found[-1], connection, exchange, fetch, limits or Limits())
     return full, [issue.code for issue in issues]
 
 

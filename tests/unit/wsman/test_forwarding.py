@@ -198,6 +198,27 @@ def test_gaps_where_the_subscription_selects_all_of_the_log() -> None:
     assert issues(batches([10], marks={"Security": 7})) == [("events.gap", f"Security of {MACHINE}, records 8 to 9 (2 in all)")], "since the bookmark"
 
 
+@pytest.mark.parametrize(("lost", "in_hole"), [(3, "3 (1 in all)"), (5, "5 (1 in all)"), (1, "1 (1 in all)"), (None, None)])
+def test_events_in_lost_packets_are_no_gap_of_the_source(lost: int | None, in_hole: str | None) -> None:
+    """Also where they are the first, or the last, of their delivery; a number that no delivery has stays a gap."""
+    lan = Wire()
+    talk = source_talk(lan)
+    tell(talk, asking(), listing(subscribe(marks={"Security": 0})), path=MANAGER_PATH)
+    raw = post(PATH, basic("wks01$"), content=Content(SOAP, delivery([event(record) for record in range(1, 6)], number=1).encode())).wire()
+    at = raw.index(b"<EventRecordID>%d<" % lost) if lost else 100
+    for begin, end in ((0, at), (at, at + 20), (at + 20, len(raw))):
+        talk.send(raw[begin:end], captured=not lost or begin != at)
+    talk.answer(reply(200, content=Content(SOAP, ack().encode())))
+    for number, record in enumerate((6, 9), 2):
+        tell(talk, delivery([event(record)], number=number), ack(number))
+    judged = judge(lan)
+    gap = ("events.gap", f"Security of {MACHINE}, records 7 to 8 (2 in all)")
+    assert issues(judged) == [gap, *([("events.cut", f"Security of {MACHINE}, records {in_hole}")] if in_hole else [])]
+    behind = [one for one in judged.evidence.forwarding.events if lost and one.event.record == lost + 1]
+    assert len(behind) == bool(lost)
+    assert all(one.skipped is None for one in behind)
+
+
 def test_gaps_where_it_may_not_select_them() -> None:
     some = '<Select Path="Security">*[System[(EventID=4624)]]</Select>'
     assert [code for code, _ in issues(batches([10], [12], query=some))] == ["events.skipped"]

@@ -1,6 +1,7 @@
 """A decoy in an envelope is never taken for the command, and the command behind it is; an envelope without any is read as it is."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -9,7 +10,7 @@ from analyzer.records.wsman import Operation
 from analyzer.settings import Limits
 from analyzer.wsman.elements import attributes, content, unescaped
 from analyzer.wsman.envelope import described_text
-from analyzer.wsman.structure import seen
+from analyzer.wsman.structure import Seen, looked, seen
 from analyzer.wsman.winrs import operation
 
 SHELL = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
@@ -27,11 +28,17 @@ def envelope(body: str = REAL, *, action: str = f"<a:Action>{COMMAND}</a:Action>
     return f"<s:Envelope {declared}><s:Header>{header}</s:Header><s:Body>{body}</s:Body></s:Envelope>"
 
 
-def read(text: str) -> tuple[Operation | None, str | None]:
+def made_of(text: str, found: Seen) -> tuple[Operation | None, str | None]:
     message = Message("c1.x1.q", "c1.x1", True, Protection.CLEAR, len(text), None)  # noqa: FBT003
-    found = seen(text)
-    full = described_text(message, text, found.marks, Limits())
-    return operation(full, text, found.marks, 5, (1,), set()), None if found.odd is None else found.odd[0]
+    full = described_text(message, text, found, Limits())
+    return operation(full, text, found, 5, (1,), set()), None if found.odd is None else found.odd[0]
+
+
+def read(text: str) -> tuple[Operation | None, str | None]:
+    """What the patterns find, which is what one pass says where it says anything."""
+    found = made_of(text, seen(text))
+    assert made_of(text, looked(text, Limits())) == found
+    return found
 
 
 HARMLESS = {
@@ -111,7 +118,7 @@ def test_references_are_those_of_xml() -> None:
     assert attributes(" a:Name='x\"y' b=\"it's\" xmlns:c='d' e=f") == {"Name": 'x"y', "b": "it's"}
 
 
-HOSTILE = {
+HOSTILE: dict[str, Callable[[int], str]] = {
     "sections before an element": lambda n: "<rsp:CommandLine><rsp:Command>" + "<![CDATA[a]]>" * n + "<x/></rsp:Command></rsp:CommandLine>",
     "sections that nothing ends": lambda n: "<rsp:CommandLine>" + "<rsp:Command><![CDATA[a" * n + "</rsp:CommandLine>",
     "one long word": lambda n: "<rsp:CommandLine " + "a" * (10 * n) + "><rsp:Command>x</rsp:Command></rsp:CommandLine>",
@@ -122,6 +129,9 @@ HOSTILE = {
     "decoys": lambda n: DECOY * (n // 8),
     "namespaces": lambda n: '<x xmlns="urn:x">' * n,
     "quotes": lambda n: "<rsp:Command " + 'a="' * n + ">x</rsp:Command>",
+    "names that change": lambda n: "".join(f"<a{place}:Code>x</a{place}:Code>" for place in range(n // 4)),
+    "quotes that nothing closes": lambda n: "<w:Option a=' b=\" c>" * (n // 4),
+    "references": lambda n: "<rsp:Stream a='&amp;' b=>QQ==</rsp:Stream><w:Selector q=\"&x;\">&lt;</w:Selector>" * (n // 8),
     "comments": lambda n: "<!-- " * n + REAL,
 }
 

@@ -29,7 +29,7 @@ def envelope(action: str, body: str, *, shell: str = "aa-1") -> str:
 
 def read(text: str, compressed: set[str] | None = None, *, response: bool = False) -> Operation | None:
     message = Message("c1.x1.s" if response else "c1.x1.q", "c1.x1", not response, Protection.CLEAR, len(text), None)
-    found = seen(text).marks
+    found = seen(text)
     return operation(described_text(message, text, found, Limits()), text, found, 5, (1,), set() if compressed is None else compressed)
 
 

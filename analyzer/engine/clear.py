@@ -1,0 +1,57 @@
+"""The texts of messages in clear, of those of which something is left to be read."""
+
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+
+from msgspec.structs import replace
+
+from analyzer.formats.content import Room, codings, unpacked
+from analyzer.formats.holes import text_of
+from analyzer.formats.reader import Fetch, Reader
+from analyzer.records.evidence import Evidence
+from analyzer.records.quality import Absent
+from analyzer.records.said import Said
+from analyzer.records.sealing import Message, Protection
+from analyzer.sealing.messages import read_body, read_body_holed
+from analyzer.sealing.opening import Talk
+from analyzer.settings import Limits
+from analyzer.wsman.envelope import decoded, encoding_of
+
+
+def _tells_all(found: Said | None, room: Room | None, compressed: AbstractSet[str]) -> bool:
+    """What was said stands, whatever was learnt since: it has no streams, or they are not compressed and there is room for all."""
+    own = None if found is None else found.operation
+    if own is None or not own.streams:
+        return found is not None
+    return own.exchange not in compressed and own.shell_id not in compressed and (room is None or not room.full)
+
+
+def clear_texts(
+    talk: Talk, evidence: Evidence, fetch: Fetch, limits: Limits, room: Room | None, compressed: AbstractSet[str] | None
+) -> Iterator[tuple[Message, str | None]]:
+    """The clear messages of a connection with their texts, in order. ``compressed``: the exchanges and shells whose streams are by now; a message that does not
+    depend on them has no text here, as ``said`` of the evidence has all that it says. None: texts are what is wanted."""
+    messages = evidence.messages
+    for exchange in talk.exchanges:
+        for from_client, half, stream in ((True, exchange.request, talk.connection.to_server), (False, exchange.response, talk.connection.to_client)):
+            message = None if isinstance(half, Absent) else messages.get(half.id)
+            if (
+                message is None
+                or isinstance(half, Absent)
+                or message.protection not in (Protection.CLEAR, Protection.TLS)
+                or message.from_client is not from_client
+            ):
+                continue
+            if not isinstance(half.body.digest, Absent):
+                message = replace(message, text_digest=half.body.digest)
+            if compressed is not None and _tells_all(evidence.said.get(half.id), room, compressed):
+                yield message, None
+                continue
+            if (half.body.missing or not half.body.complete) and not codings(half.headers):
+                part = read_body_holed(Reader(stream, fetch), half.body, limits.opened_bytes)
+                yield message, text_of(part, encoding_of(part.data))
+                continue
+            raw = read_body(Reader(stream, fetch), half.body, 0, min(half.body.size, limits.opened_bytes))
+            plain = unpacked(raw, codings(half.headers), limits.opened_bytes, room)
+            if not isinstance(plain, Absent):
+                yield message, decoded(plain)

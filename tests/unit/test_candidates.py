@@ -1,0 +1,86 @@
+"""Exchanges by status, field, protection and role are those that a walk over all of them finds, in the same order; each is worked out once."""
+
+from pathlib import Path
+
+import pytest
+
+from analyzer import analyze
+from analyzer.records import candidates
+from analyzer.records.evidence import Evidence
+from analyzer.records.halves import header, request, response, status
+from analyzer.records.http import Exchange, Request, Response
+from analyzer.records.index import Index
+from analyzer.records.proxy import Role
+from analyzer.records.sealing import Protection
+
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
+NAMES = ("squid-close-after-200", "badproxy-swap-clear", "squid-connect-clear-http")
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def evidence(request: pytest.FixtureRequest) -> Evidence:
+    return analyze([SAMPLES / request.param]).evidence
+
+
+def _all(evidence: Evidence) -> list[Exchange]:
+    return [one for one in evidence.exchanges.values() if one.connection in evidence.winrm]
+
+
+def _is(evidence: Evidence, half: Request | Response | None, protection: Protection) -> bool:
+    found = None if half is None else evidence.messages.get(half.id)
+    return found is not None and found.protection is protection
+
+
+def test_those_of_winrm(evidence: Evidence) -> None:
+    assert list(candidates.winrm(evidence)) == _all(evidence) != []
+    assert candidates.winrm(evidence) is candidates.winrm(evidence)
+
+
+def test_by_role(evidence: Evidence) -> None:
+    for role in Role:
+        assert list(candidates.with_role(evidence, role)) == [one for one in _all(evidence) if evidence.roles.get(one.connection, Role.UNKNOWN) is role]
+
+
+def test_by_status(evidence: Evidence) -> None:
+    codes = {status(one) for one in _all(evidence)} - {None}
+    assert codes
+    assert list(candidates.with_status(evidence, 200, 401)) == [one for one in _all(evidence) if status(one) in (200, 401)]
+    assert candidates.with_status(evidence, 299) == ()
+
+
+@pytest.mark.parametrize("name", ["authorization", "www-authenticate", "content-length", "via", "no-such-field"])
+def test_by_field(evidence: Evidence, name: str) -> None:
+    assert list(candidates.asked_with(evidence, name)) == [one for one in _all(evidence) if header(request(one), name) is not None]
+    assert list(candidates.answered_with(evidence, name)) == [one for one in _all(evidence) if header(response(one), name) is not None]
+
+
+def test_by_several_fields_each_exchange_comes_once(evidence: Evidence) -> None:
+    found = candidates.asked_with(evidence, "host", "content-length")
+    assert list(found) == [one for one in _all(evidence) if header(request(one), "host") is not None or header(request(one), "content-length") is not None]
+
+
+def test_by_protection(evidence: Evidence) -> None:
+    for protection in Protection:
+        asked = [one for one in _all(evidence) if _is(evidence, request(one), protection)]
+        answered = [one for one in _all(evidence) if _is(evidence, response(one), protection)]
+        assert list(candidates.asked_in(evidence, protection)) == asked
+        assert list(candidates.answered_in(evidence, protection)) == answered
+        assert list(candidates.said_in(evidence, protection)) == [one for one in _all(evidence) if one in asked or one in answered]
+
+
+def test_by_message(evidence: Evidence) -> None:
+    found = candidates.with_message(evidence, "large", lambda one: one.size > 100)
+    large = {one.exchange for one in evidence.messages.values() if one.size > 100}
+    assert list(found) == [one for one in _all(evidence) if one.id in large] != []
+
+
+def test_an_answer_is_worked_out_once() -> None:
+    made: list[int] = []
+    index = Index()
+
+    def answer() -> str:
+        made.append(1)
+        return "answer"
+
+    assert [index.once("name", answer) for _ in range(3)] == ["answer"] * 3
+    assert made == [1]
