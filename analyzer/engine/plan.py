@@ -333,8 +333,16 @@ def evidence(
         icmp=icmp,
         unanswered=without_repeats(silent, joined.hops, exchanges),
         said={identity: told for item in ordered if item.connection.id in present.connections for identity, told in item.said.items()},
-        issues=(*issues, *(issue for item in ordered for issue in item.issues), *both.translations, *joined.issues, *routed.issues),
+        issues=(*issues, *_of_winrm(ordered, present.exchanges), *both.translations, *joined.issues, *routed.issues),
     )
+
+
+def _of_winrm(talks: Iterable[Talk], exchanges: frozenset[str]) -> Iterator[Issue]:
+    """The issues of connections; that SOAP could not be read is none where it is another service's."""
+    for item in talks:
+        for issue in item.issues:
+            if issue.code != "wsman.unreadable" or (issue.record or "").rpartition(".")[0] in exchanges:
+                yield issue
 
 
 class _Both(NamedTuple):
