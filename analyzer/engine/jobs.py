@@ -12,7 +12,7 @@ whose object is there is not run again, whoever ran it. So a worker that is lost
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from time import monotonic
+from time import thread_time
 from typing import BinaryIO
 
 import msgspec
@@ -45,7 +45,8 @@ _EDGE = 1 << 16
 
 
 class Told(Struct, frozen=True, gc=False):
-    """What a job gives back: the name of its object in the store, whether it was there already, bytes that it read, seconds, why there is none."""
+    """What a job gives back: the name of its object in the store, whether it was there already, bytes that it read, seconds of the
+    processor, why there is none."""
 
     name: str
     found: bool = False
@@ -168,7 +169,7 @@ def scan_name(ask: ScanAsk) -> str:
 
 def scan(ask: ScanAsk) -> Told:
     """Jobs *scan* and *rest*: the reel of one capture is in the store."""
-    began = monotonic()
+    began = thread_time()
     store = Objects(ask.store)
     try:
         name = scan_name(ask)
@@ -187,12 +188,12 @@ def scan(ask: ScanAsk) -> Told:
             store.fill(name, lambda whole: _copy(file, whole))
     except InputError as error:
         return Told("", failed=str(error))
-    return Told(name, read_bytes=made.size, seconds=monotonic() - began)
+    return Told(name, read_bytes=made.size, seconds=thread_time() - began)
 
 
 def points(ask: PointsAsk) -> Told:
     """Job *points*: which files go on in which, the candidate flows, and which reels lack packets."""
-    began = monotonic()
+    began = thread_time()
     store = Objects(ask.store)
     name = f"points-{points_digest(ask)}"
     if store.size(f"{name}.found") is not None:
@@ -212,7 +213,7 @@ def points(ask: PointsAsk) -> Told:
     )
     store.write(f"{name}.found", [packed(found)])
     store.close()
-    return Told(name, seconds=monotonic() - began)
+    return Told(name, seconds=thread_time() - began)
 
 
 def points_digest(ask: PointsAsk) -> str:
@@ -246,7 +247,7 @@ class _Works(Struct, frozen=True, gc=False):
 
 def talked(ask: TalkAsk) -> Told:
     """Job *talk*: what the connections of one shard say is in the store."""
-    began = monotonic()
+    began = thread_time()
     store = Objects(ask.store)
     name = f"talk-{talk_digest(ask)}.found"
     if store.size(name) is not None:
@@ -260,7 +261,7 @@ def talked(ask: TalkAsk) -> Told:
         return Told("", failed="text that no file of records can hold")
     finally:
         sources.close()
-    return Told(name, seconds=monotonic() - began)
+    return Told(name, seconds=thread_time() - began)
 
 
 def talk_digest(ask: TalkAsk) -> str:

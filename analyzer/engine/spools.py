@@ -2,7 +2,7 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from analyzer.capture.reels import Reel, read_reel
@@ -34,13 +34,14 @@ class _Places:
         self._sizes = array("q", [one for _, _, one in found])
         self.data, self.data_at, self.ask = b"", 0, _SMALLEST
 
-    def find(self, at: int, size: int) -> tuple[int, int] | None:
-        """Where the bytes at offset ``at`` of the capture lie in the reel, and how many of them do."""
-        row = bisect_right(self.begins, at) - 1
-        if row < 0:
-            return None
-        inside = at - self.begins[row]
-        return (self._ats[row] + inside, min(size, self._sizes[row] - inside)) if inside < self._sizes[row] else None
+    def find(self, at: int, size: int) -> Iterator[tuple[int, int, int]]:
+        """Which of the capture's bytes from offset ``at`` on lie in the reel: (offset, place in the reel, how many)."""
+        row, end = max(bisect_right(self.begins, at) - 1, 0), at + size
+        while row < len(self.begins) and (begin := self.begins[row]) < end:
+            low, high = max(at, begin), min(end, begin + self._sizes[row])
+            if low < high:
+                yield low, self._ats[row] + low - begin, high - low
+            row += 1
 
 
 def read_place(objects: Objects, name: str) -> Reel:
@@ -65,17 +66,24 @@ class Spools(Sources):
     def fetch(self, source: int, at: int, size: int) -> bytes:
         """The bytes; fewer, or none, when they are not there."""
         if source & 1:
-            if self.spool is not None and at < self.spool_size:
-                return self.objects.read(self.spool, at, size)
-            return super().fetch(source, at - self.spool_size, size)
+            if self.spool is None or at >= self.spool_size:
+                return super().fetch(source, at - self.spool_size, size)
+            first = self.objects.read(self.spool, at, min(size, self.spool_size - at))
+            rest = at + size - self.spool_size
+            return first + super().fetch(source, 0, rest) if rest > 0 else first
         name = self.reels[source >> 1]
         if name is None:
             return super().fetch(source, at, size)
         places = self._of(source >> 1, name)
-        found = places.find(at, size)
-        if found is None:
-            return b""
-        place, have = found
+        found = list(places.find(at, size))
+        if len(found) == 1 and found[0][0] == at:
+            return self._read(name, places, *found[0][1:])
+        together = bytearray(found[-1][0] + found[-1][2] - at if found else 0)  # what lies between packets is asked for with them, and looked at by nobody
+        for offset, place, have in found:
+            together[offset - at : offset - at + have] = self._read(name, places, place, have)
+        return bytes(together)
+
+    def _read(self, name: str, places: _Places, place: int, have: int) -> bytes:
         begin = place - places.data_at
         if begin < 0 or begin + have > len(places.data):
             near = 0 <= place - (places.data_at + len(places.data)) <= _SMALLEST

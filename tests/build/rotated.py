@@ -17,11 +17,11 @@ def capture_of(name: str) -> Path:
     return next(path for path in sorted((SAMPLES / name).iterdir()) if path.suffix in (".pcap", ".pcapng"))
 
 
-def rotated(names: Sequence[str], each: int, folder: Path) -> list[Path]:
-    """The captures of these samples, each cut into ``each`` files (fewer where it has fewer packets) with numbers in their names."""
+def rotated(names: Sequence[str], each: int, folder: Path, capture: Path | None = None) -> list[Path]:
+    """The captures of these samples (``capture``: this one), each cut into ``each`` files (fewer where it has fewer packets) with numbers in their names."""
     found: list[Path] = []
     for name in names:
-        path = capture_of(name)
+        path = capture or capture_of(name)
         whole = cuttable(path.read_bytes())
         assert whole is not None
         step = max(whole.packets / each, 1.0)

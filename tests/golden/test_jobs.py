@@ -187,6 +187,18 @@ def test_a_connection_over_five_files_is_one(tmp_path: Path) -> None:
     assert list(case.commands["text"]) == list(whole.commands["text"])
 
 
+def test_two_sensors_with_rotated_files_each(tmp_path: Path) -> None:
+    """The legs of a chain of two proxies, each captured by a sensor of its own, each cut into files of its own: hops and routes join them as in two files."""
+    name = "px-before-squid-proxyauth"
+    files = [path for one in _captures(SAMPLES / name) for path in rotated([name], 6, tmp_path / one.stem, one)]
+    assert len(files) == 18
+    plain = all_cells(analyzer.analyze(sorted(files)))
+    assert plain["hops"]
+    jobs = all_cells(analyzer.analyze(sorted(files), scheduler="processes", jobs=tmp_path / "jobs"))
+    assert not differing(plain, jobs)
+    assert len(plain["hops"]) == len(all_cells(analyzer.analyze(_captures(SAMPLES / name)))["hops"])
+
+
 def test_standard_input_is_no_input_of_jobs(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="can be read only once"):
         analyzer.analyze("-", scheduler="serial", jobs=tmp_path)
