@@ -202,7 +202,7 @@ def unpacked(data: bytes, kind: type[Read]) -> Read:
     """The record out of what `packed` made of it. `InputError`: it is none."""
     try:
         return msgspec.msgpack.Decoder(kind, dec_hook=_restored).decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         msg = f"this does not hold what this version of winrm-analyzer stores ({error})"
         raise InputError(msg) from error
 
