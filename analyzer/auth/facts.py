@@ -24,38 +24,41 @@ def conversation(
     reply = _last_ntlm(tokens, ntlm.AUTHENTICATE)
     ticket = _last_ticket(tokens)
     final = ends or (turns[-1] if turns[-1].reply in (Reply.GATEWAY, Reply.PAGE, Reply.FINAL) else None)
+    # the record's fields in their order: names for so many of them take longer than all else here
+    about = (authentication_id(connection.id, ordinal), connection.id, _capture(connection, steps), audience, tokens[0].scheme, _mechanism(tokens), steps)
+    exchanges = tuple([turn.exchange.id for turn in turns])
+    round_trips = sum([turn.sent is not None for turn in turns])
+    last_ns = max([turn.last_ns for turn in turns])
     return Conversation(
-        id=authentication_id(connection.id, ordinal),
-        connection=connection.id,
-        capture=next((key_capture(step.packets[0]) for step in steps if step.packets), connection.capture),
-        audience=audience,
-        scheme=tokens[0].scheme,
-        mechanism=_mechanism(tokens),
-        steps=steps,
-        exchanges=tuple(turn.exchange.id for turn in turns),
-        round_trips=sum(turn.sent is not None for turn in turns),
-        outcome=outcome,
-        ends=None if ends is None else ends.exchange.id,
-        final_status=None if final is None else final.status,
-        first_ns=turns[0].first_ns,
-        last_ns=max(turn.last_ns for turn in turns),
-        client=_identity(tokens),
-        over_tls=connection.protocol == "tls",
-        offers=_offers(before, steps),
-        spn=None if ticket is None else ticket.spn,
-        realm=_realm(tokens, before, turns) if ticket is None else ticket.realm,
-        etype=None if ticket is None else ticket.etype,
+        *about,
+        exchanges,
+        round_trips,
+        outcome,
+        None if ends is None else ends.exchange.id,
+        None if final is None else final.status,
+        turns[0].first_ns,
+        last_ns,
+        _identity(tokens, reply),
+        connection.protocol == "tls",
+        None if reply is None else reply.target_name,
+        None if ticket is None else ticket.spn,
+        _realm(tokens, before, turns) if ticket is None else ticket.realm,
+        None if reply is None else reply.version,
+        None if ticket is None else ticket.etype,
         # The flags that count are those of message 3 (MS-NLMP 3.2.5.1.2).
-        signing=None if reply is None else bool(reply.flags & ntlm.SIGN),
-        sealing=None if reply is None else bool(reply.flags & ntlm.SEAL),
-        mic=None if reply is None else reply.mic,
-        channel_binding=None if reply is None else reply.channel_binding,
-        target_name=None if reply is None else reply.target_name,
-        ntlm_version=None if reply is None else reply.version,
-        server_name=None if challenge is None else challenge.server_name,
-        server_os_build=None if challenge is None else challenge.server_os_build,
-        server_challenge=None if challenge is None else challenge.server_challenge,
+        None if reply is None else bool(reply.flags & ntlm.SIGN),
+        None if reply is None else bool(reply.flags & ntlm.SEAL),
+        None if reply is None else reply.mic,
+        None if reply is None else reply.channel_binding,
+        None if challenge is None else challenge.server_name,
+        None if challenge is None else challenge.server_os_build,
+        None if challenge is None else challenge.server_challenge,
+        offers=_offers(before, steps),
     )
+
+
+def _capture(connection: Connection, steps: Sequence[Step]) -> int:
+    return next((key_capture(step.packets[0]) for step in steps if step.packets), connection.capture)
 
 
 def _steps(before: Turn | None, turns: Sequence[Turn]) -> tuple[Step, ...]:
@@ -83,10 +86,9 @@ def _offers(before: Turn | None, steps: Iterable[Step]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*earlier, *(offer for step in steps for offer in step.offers))))
 
 
-def _identity(tokens: Sequence[Token]) -> Identity:
-    message = _last_ntlm(tokens, ntlm.AUTHENTICATE)
-    if message is not None:
-        return Identity(message.user, message.domain, message.workstation)
+def _identity(tokens: Sequence[Token], reply: NtlmToken | None) -> Identity:
+    if reply is not None:
+        return Identity(reply.user, reply.domain, reply.workstation)
     users = [token.user for token in tokens if token.user is not None]
     return Identity(users[-1]) if users else Identity()
 

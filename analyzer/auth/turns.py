@@ -7,18 +7,19 @@ gateway's 502, 503 or 504 nobody knows what the server said.
 
 from collections.abc import Sequence
 from enum import StrEnum
+from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.auth.headers import CHALLENGE_HEADERS, CREDENTIALS_HEADERS, DEMANDS, Challenge, challenges, credentials, lines
-from analyzer.auth.schemes.reading import Complaint
+from analyzer.auth.schemes.reading import Complaint, TokenReading
 from analyzer.auth.tokens import UNKNOWN_SCHEME, challenge_token, credentials_token, is_known, rejects
 from analyzer.records.auth import Audience, Step, Token
 from analyzer.records.http import Exchange, Framing, Request, Response
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
-from analyzer.records.quality import Absent
+from analyzer.records.quality import Absent, Known
 from analyzer.settings import Limits
 
 GATEWAY_STATUSES = (502, 503, 504)
@@ -121,13 +122,33 @@ def _sent(exchange: Exchange, request: Request, audience: Audience, limits: Limi
         return None
     if len(values) > 1:
         _report(issues, exchange, request, [Complaint("auth.malformed-header", f"{len(values)} credentials headers; the first was read")])
-    sent = credentials(values[0])
+    sent = _reading(values[0], limits)
     if isinstance(sent, Absent):
         _report(issues, exchange, request, [Complaint("auth.malformed-header", sent.detail)])
         return None
-    token, complaints = credentials_token(sent, limits)
+    token, complaints = sent
     _report(issues, exchange, request, complaints)
     return _step(exchange, request, None, (), token)
+
+
+_READ: dict[tuple[str, int], Known[TokenReading]] = {}
+_MANY, _LARGE = 256, 8192
+_OF_MECHANISMS = ("negotiate ", "ntlm ", "kerberos ")
+
+
+def _reading(value: str, limits: Limits) -> Known[TokenReading]:
+    """The token of an Authorization line. Those of mechanisms are remembered for a while: a client's first one is the same each time, and both sides of a proxy
+    carry the same ones. A password is not."""
+    key = (value, limits.token_bytes)
+    found = _READ.get(key)
+    if found is None:
+        sent = credentials(value)
+        found = sent if isinstance(sent, Absent) else credentials_token(sent, limits)
+        if len(value) <= _LARGE and value[:10].lower().startswith(_OF_MECHANISMS):
+            if len(_READ) >= _MANY:
+                _READ.clear()
+            _READ[key] = found
+    return found
 
 
 def _answer(
@@ -136,7 +157,7 @@ def _answer(
     values = lines(response.headers, CHALLENGE_HEADERS[audience])
     if not values:
         return None, ()
-    offered, complaints = challenges(values)
+    offered, complaints = challenges(values) if sum(map(len, values)) > _SHORT else _bare(values)
     _report_texts(issues, exchange, response, "auth.malformed-header", complaints)
     unknown = dict.fromkeys(f"a challenge of the scheme {one.scheme[:60]}" for one in offered if not is_known(one.scheme))
     _report_texts(issues, exchange, response, UNKNOWN_SCHEME, tuple(unknown))
@@ -147,6 +168,11 @@ def _answer(
     # With any other status the header brings the last token of the handshake and offers nothing (RFC 4559 section 5).
     names = tuple(dict.fromkeys(one.scheme for one in offered)) if demanded else ()
     return _step(exchange, response, response.status, names, token), offered
+
+
+_SHORT = 256
+_bare = lru_cache(maxsize=256)(challenges)
+"""Of short lines: most servers offer the same with each refusal."""
 
 
 def _continuation(
@@ -201,19 +227,12 @@ def _head_is_cut(response: Response) -> bool:
 
 
 def _step(exchange: Exchange, message: Request | Response, status: int | None, offers: tuple[str, ...], token: Token | None) -> Step:
-    return Step(
-        message=message.id,
-        exchange=exchange.id,
-        from_client=isinstance(message, Request),
-        ts_ns=message.first_ns,
-        packets=message.packets,
-        status=status,
-        offers=offers,
-        token=token,
-    )
+    return Step(message.id, exchange.id, isinstance(message, Request), message.first_ns, message.packets, status, offers, token)
 
 
 def _report(issues: list[Issue], exchange: Exchange, message: Request | Response, complaints: Sequence[Complaint]) -> None:
+    if not complaints:
+        return
     capture, packet = (key_capture(message.packets[0]), key_number(message.packets[0])) if message.packets else (exchange.capture, None)
     issues.extend(Issue(code, detail, message.id, capture, packet) for code, detail in complaints)
 

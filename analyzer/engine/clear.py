@@ -10,8 +10,8 @@ from analyzer.formats.holes import text_of
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.records.evidence import Evidence
 from analyzer.records.quality import Absent
-from analyzer.records.said import Said
 from analyzer.records.sealing import Message, Protection
+from analyzer.records.wsman import Said
 from analyzer.sealing.messages import read_body, read_body_holed
 from analyzer.sealing.opening import Talk
 from analyzer.settings import Limits
@@ -32,8 +32,9 @@ def clear_texts(
     """The clear messages of a connection with their texts, in order. ``compressed``: the exchanges and shells whose streams are by now; a message that does not
     depend on them has no text here, as ``said`` of the evidence has all that it says. None: texts are what is wanted."""
     messages = evidence.messages
+    near, far = Reader(talk.connection.to_server, fetch), Reader(talk.connection.to_client, fetch)
     for exchange in talk.exchanges:
-        for from_client, half, stream in ((True, exchange.request, talk.connection.to_server), (False, exchange.response, talk.connection.to_client)):
+        for from_client, half, reader in ((True, exchange.request, near), (False, exchange.response, far)):
             message = None if isinstance(half, Absent) else messages.get(half.id)
             if (
                 message is None
@@ -48,10 +49,10 @@ def clear_texts(
                 yield message, None
                 continue
             if (half.body.missing or not half.body.complete) and not codings(half.headers):
-                part = read_body_holed(Reader(stream, fetch), half.body, limits.opened_bytes)
+                part = read_body_holed(reader, half.body, limits.opened_bytes)
                 yield message, text_of(part, encoding_of(part.data))
                 continue
-            raw = read_body(Reader(stream, fetch), half.body, 0, min(half.body.size, limits.opened_bytes))
+            raw = read_body(reader, half.body, 0, min(half.body.size, limits.opened_bytes))
             plain = unpacked(raw, codings(half.headers), limits.opened_bytes, room)
             if not isinstance(plain, Absent):
                 yield message, decoded(plain)

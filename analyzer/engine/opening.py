@@ -37,10 +37,9 @@ from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.operations import CimHalf, CimOperation
 from analyzer.records.quality import Absent, Known, Why
-from analyzer.records.said import Said
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.secrets import Secrets
-from analyzer.records.wsman import Command, Operation, Shell
+from analyzer.records.wsman import Command, Operation, Said, Shell
 from analyzer.sealing.contexts import verifies
 from analyzer.sealing.credssp import facts as credssp_facts
 from analyzer.sealing.opening import Opened, Source, Talk, opened

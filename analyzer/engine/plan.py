@@ -17,7 +17,7 @@ Jobs are module-level functions on plain arguments, so the same plan can run ser
 results do not depend on how many there are.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -48,10 +48,10 @@ from analyzer.records.ids import connection_id
 from analyzer.records.issues import Issue
 from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Clock
-from analyzer.records.said import Said
 from analyzer.records.sealing import Message
 from analyzer.records.tls import Reached
 from analyzer.records.transport import Connection
+from analyzer.records.wsman import Said
 from analyzer.sealing.messages import messages
 from analyzer.settings import Limits, Spent
 from analyzer.story.icmp import icmp_of
@@ -242,16 +242,17 @@ def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Lim
     complaints = [*issues, *parsed.issues, *left]
     described_messages: list[Message] = []
     said: dict[str, Said] = {}
+    readers = Reader(made.to_server, fetch), Reader(made.to_client, fetch)
     room = Room(room_of(made, limits))
     for place, exchange in enumerate(exchanges):
         if place % OFTEN == OFTEN - 1 and budget.spent(READING):
             exchanges, left = cut(made, exchanges, place, budget.told())
             complaints += left
             break
-        found, problems = messages(made, exchange, fetch, limits)
+        found, problems = messages(made, exchange, fetch, limits, readers)
         complaints += problems
         for message in found:
-            full, problems, told = described(message, made, exchange, fetch, limits, room)
+            full, problems, told = described(message, made, exchange, fetch, limits, room, readers)
             described_messages.append(full)
             complaints += problems
             if told is not None:
@@ -332,8 +333,16 @@ def evidence(
         icmp=icmp,
         unanswered=without_repeats(silent, joined.hops, exchanges),
         said={identity: told for item in ordered if item.connection.id in present.connections for identity, told in item.said.items()},
-        issues=(*issues, *(issue for item in ordered for issue in item.issues), *both.translations, *joined.issues, *routed.issues),
+        issues=(*issues, *_of_winrm(ordered, present.exchanges), *both.translations, *joined.issues, *routed.issues),
     )
+
+
+def _of_winrm(talks: Iterable[Talk], exchanges: frozenset[str]) -> Iterator[Issue]:
+    """The issues of connections; that SOAP could not be read is none where it is another service's."""
+    for item in talks:
+        for issue in item.issues:
+            if issue.code != "wsman.unreadable" or (issue.record or "").rpartition(".")[0] in exchanges:
+                yield issue
 
 
 class _Both(NamedTuple):

@@ -163,7 +163,9 @@ class Defragmenter(Generic[Place]):
         self._limit = limit
         self._room = _FREE
         self.cut = 0
-        self._objects: dict[int, list[_Object[Place]]] = {}
+        self._objects: dict[int, dict[str | None, _Object[Place]]] = {}
+        self._numbers: dict[str | None, dict[int, None]] = {}
+        """By the command, the numbers of its objects."""
 
     def messages(self, found: bytes | Holed, place: Place, owner: str | None = None) -> Iterator[Found[Place]]:
         """The messages that the data completes. A fragment never spans two stream pieces (MS-WSMV 3.1.4.1.31.6); what follows a hole in a fragment's own
@@ -193,33 +195,44 @@ class Defragmenter(Generic[Place]):
                 known = None
             if known is None:
                 known = _Object(owner, self._limit)
-                self._objects.setdefault(identity, []).append(known)
-            known.owner = known.owner or owner
+                self._put(identity, known)
+            elif known.owner is None and owner is not None:
+                self._take(identity, known)
+                known.owner = owner
+                self._put(identity, known)
             known.add(number, flags, blob, place)
             if known.complete():
                 yield self._pop(identity, known)
 
     def _known(self, identity: int, owner: str | None) -> _Object[Place] | None:
         """The object of that number under that command; where one of the two names none, they may be the same."""
-        own = self._objects.get(identity, ())
-        return next((one for one in own if one.owner == owner), None) or next((one for one in own if owner is None or one.owner is None), None)
+        own = self._objects.get(identity, {})
+        return own.get(owner) or (next(iter(own.values()), None) if owner is None else own.get(None))
+
+    def _put(self, identity: int, known: _Object[Place]) -> None:
+        self._objects.setdefault(identity, {})[known.owner] = known
+        self._numbers.setdefault(known.owner, {})[identity] = None
+
+    def _take(self, identity: int, known: _Object[Place]) -> None:
+        del self._objects[identity][known.owner], self._numbers[known.owner][identity]
+        if not self._objects[identity]:
+            del self._objects[identity]
+        if not self._numbers[known.owner]:
+            del self._numbers[known.owner]
 
     def _pop(self, identity: int, known: _Object[Place]) -> Found[Place]:
-        own = self._objects[identity]
-        own.remove(known)
+        self._take(identity, known)
         self.cut += known.broken
-        if not own:
-            del self._objects[identity]
         message, spent = known.message(self._room)
         self._room -= spent
         return Found(message, tuple(known.places))
 
     def unfinished(self, owner: str | None = None) -> Iterator[Found[Place]]:
         """What lacks fragments, as far as it is there: of one command, which will get no more of them, or (None) of all at the end of the capture."""
-        for identity in list(self._objects):
-            for known in list(self._objects.get(identity, ())):
-                if owner is None or known.owner == owner:
-                    yield self._pop(identity, known)
+        for identity in list(self._objects if owner is None else self._numbers.get(owner, ())):
+            own = self._objects[identity]
+            for known in list(own.values()) if owner is None else [own[owner]]:
+                yield self._pop(identity, known)
 
 
 def _trusted(found: Holed) -> tuple[bytes, Holed | None]:

@@ -1,7 +1,8 @@
 """Everything that was read, as rules, tables and reports see it: one frozen record with look-ups by id."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -11,22 +12,38 @@ from analyzer.records.files import MovedFile
 from analyzer.records.forwarding import Forwarding
 from analyzer.records.hostlogs import HostLogs
 from analyzer.records.http import Exchange
-from analyzer.records.index import Index
 from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcMessage
 from analyzer.records.names import NameClaim
 from analyzer.records.operations import CimOperation
 from analyzer.records.proxy import Hop, Role, Route
-from analyzer.records.said import Said
 from analyzer.records.sealing import Message
 from analyzer.records.secrets import KeyUse
 from analyzer.records.sigma import Sighting, SigmaEventHit, SigmaHit
 from analyzer.records.story import Story
 from analyzer.records.transport import Connection
 from analyzer.records.waiting import Unanswered
-from analyzer.records.wsman import Command, Shell
+from analyzer.records.wsman import Command, Said, Shell
 
 _PORTS = "WinRM uses ports 5985 (HTTP) and 5986 (HTTPS) unless it is set up otherwise: was the capture taken where that traffic passes?"
+
+
+T = TypeVar("T")
+
+
+class Index:
+    """What is worked out of records once and asked many times: answers by name. What is made of other records has an index of its own."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self) -> None:
+        self._made: dict[Hashable, object] = {}
+
+    def once(self, name: Hashable, make: Callable[[], T]) -> T:
+        """What ``make`` gives, which is called the first time only: ``name`` stands for it."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]  # type: ignore[return-value]  # of this name, so what this function made
 
 
 class Evidence(Struct, frozen=True, dict=True):

@@ -6,6 +6,8 @@ from typing import NamedTuple, SupportsIndex, overload
 
 from msgspec import Struct
 
+from analyzer.records.forwarding import ForwardHalf
+from analyzer.records.operations import CimHalf
 from analyzer.records.sessions import ShellEvent, ShellFact
 
 
@@ -75,6 +77,18 @@ class Operation(Struct, frozen=True, gc=False):
     """The time by the clock that all captures are compared by; None: as ``ts_ns``."""
     said: tuple[tuple[str | None, tuple[tuple[str, str], ...]], ...] = ()
     """Properties of shells that the message tells, as (name, value), by the shell's id; None: of the shell that the message is about."""
+
+
+class Said(Struct, frozen=True, gc=False):
+    """What a clear message says, worked out where its envelope is described, so that nobody reads its body again; of a body that is whole, neither packed nor
+    with packed streams. ``operation``: of a shell, or (``by_method``) a command line that a method of a CIM class gets; ``listing``: shells that a server
+    lists."""
+
+    operation: Operation | None = None
+    by_method: bool = False
+    cim: CimHalf | None = None
+    forwarded: ForwardHalf | None = None
+    listing: Operation | None = None
 
 
 class Output(NamedTuple):

@@ -30,9 +30,14 @@ def sign(logon: Logon) -> Sign[Logon]:
 def spoken(evidence: Evidence, *mechanisms: Mechanism, audience: Audience = Audience.SERVER) -> Iterator[Conversation]:
     """What clients said themselves to log on: conversations on WinRM connections, without those that a proxy forwarded from a known client. In order of place;
     with ``mechanisms``, only those."""
+    own = evidence.index.once(("spoken", audience), lambda: tuple(_spoken(evidence, audience)))
+    return iter(own if not mechanisms else [found for found in own if found.mechanism in mechanisms])
+
+
+def _spoken(evidence: Evidence, audience: Audience) -> Iterator[Conversation]:
+    wanted, far = evidence.winrm, evidence.far
     for found in evidence.conversations:
-        own = found.connection in evidence.winrm and found.audience is audience and (not mechanisms or found.mechanism in mechanisms)
-        if own and not any(identity in evidence.far for identity in found.exchanges):
+        if found.audience is audience and found.connection in wanted and not any(map(far.__contains__, found.exchanges)):
             yield found
 
 

@@ -209,11 +209,14 @@ Shells: TypeAlias = Mapping[tuple[str, str], tuple[Shell, ...]]
 
 def shells_by_place(evidence: Evidence) -> Shells:
     """The shells of each server by id: who makes a shell may choose its id, so that two servers have shells of one id."""
-    found: dict[tuple[str, str], tuple[Shell, ...]] = {}
-    for shell in evidence.shells:
-        place = shell.server, shell.id
-        found[place] = (*found.get(place, ()), shell)
-    return found
+    return evidence.index.once("shells by place", lambda: _shells_by_place(evidence.shells))
+
+
+def _shells_by_place(shells: Iterable[Shell]) -> Shells:
+    found: dict[tuple[str, str], list[Shell]] = {}
+    for shell in shells:
+        found.setdefault((shell.server, shell.id), []).append(shell)
+    return {place: tuple(own) for place, own in found.items()}
 
 
 def shell_of(shells: Shells, command: Command) -> Shell | None:

@@ -25,11 +25,15 @@ _SOAP = ("application/soap+xml",)
 _XML = ("text/xml", "application/xml")
 
 
-def messages(connection: Connection, exchange: Exchange, fetch: Fetch, limits: Limits) -> tuple[tuple[Message, ...], tuple[Issue, ...]]:
-    """The request's and the response's message (each only when it is known), and what is malformed in their framing."""
+def messages(
+    connection: Connection, exchange: Exchange, fetch: Fetch, limits: Limits, readers: tuple[Reader, Reader] | None = None
+) -> tuple[tuple[Message, ...], tuple[Issue, ...]]:
+    """The request's and the response's message (each only when it is known), and what is malformed in their framing. ``readers``: of both directions, the
+    client's first, for whoever reads one message after the other."""
+    near, far = readers or (Reader(connection.to_server, fetch), Reader(connection.to_client, fetch))
     found = []
     issues = []
-    for from_client, half, stream in ((True, exchange.request, connection.to_server), (False, exchange.response, connection.to_client)):
+    for from_client, half, reader in ((True, exchange.request, near), (False, exchange.response, far)):
         if isinstance(half, Absent):
             continue
         content_type, applied = _labels(half.headers)
@@ -39,14 +43,15 @@ def messages(connection: Connection, exchange: Exchange, fetch: Fetch, limits: L
             protection = in_clear
         message = Message(half.id, exchange.id, from_client, protection, half.body.size, content_type, codings=applied)
         if protection is Protection.SEALED:
-            message, problem = _sealed(message, half, Reader(stream, fetch), limits)
-            if _is_readable(message, half, Reader(stream, fetch), limits):
+            content = content_reader(reader, half, limits)
+            message, problem = _sealed(message, half, content, limits)
+            if _is_readable(message, content):
                 message, problem = replace(message, protection=in_clear, parts=(), protocol=None, operation=None), _LABEL
             if problem is not None:
                 place = (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
                 issues.append(Issue("wsman.limit" if problem.startswith(OVER) else "sealing.malformed", problem, half.id, *place))
         elif protection is Protection.NONE and not from_client:
-            message = replace(message, page=_page(half, Reader(stream, fetch), content_type, limits))
+            message = replace(message, page=_page(half, reader, content_type, limits))
         found.append(message)
     return tuple(found), tuple(issues)
 
@@ -56,9 +61,8 @@ _BEGINNING = 256
 """Bytes of a part in which an envelope's first tag is looked for; that ciphertext looks so by chance is out of question."""
 
 
-def _is_readable(message: Message, half: Request | Response, reader: Reader, limits: Limits) -> bool:
+def _is_readable(message: Message, content: Known[tuple[Read, int]]) -> bool:
     """A label says nothing: what it calls encrypted is an envelope that anyone can read."""
-    content = content_reader(reader, half, limits)
     if isinstance(content, Absent):
         return False
     read, _ = content
@@ -66,9 +70,8 @@ def _is_readable(message: Message, half: Request | Response, reader: Reader, lim
     return any(is_envelope(read(at, _BEGINNING)) for at in places)
 
 
-def _sealed(message: Message, half: Request | Response, reader: Reader, limits: Limits) -> tuple[Message, str | None]:
+def _sealed(message: Message, half: Request | Response, content: Known[tuple[Read, int]], limits: Limits) -> tuple[Message, str | None]:
     """The message with its parts, and what is wrong with its framing, as far as that can be told."""
-    content = content_reader(reader, half, limits)
     if isinstance(content, Absent):
         return replace(message, operation=_SEALED_OPERATION), None
     read, size = content

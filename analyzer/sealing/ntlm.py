@@ -202,12 +202,11 @@ class NtlmContext:
 
 def _tried(cipher: Rc4, data: bytes, proof: Proof, overhead: int) -> Found | None:
     """At the keystream's present position, which is left only when it is the right one."""
-    keystream = cipher.peek(len(data) + overhead)
-    text = xor(data, keystream)
-    number = proof(text, keystream[len(data) :])
+    text, after = cipher.tried(data, overhead)
+    number = proof(text, after)
     if number is None:
+        cipher.untried(data, text, after)
         return None
-    cipher.skip(len(keystream))
     return Found(text, number)
 
 

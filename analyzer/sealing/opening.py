@@ -41,11 +41,30 @@ class Opened(NamedTuple):
     """What could be decrypted of a body that lacks bytes. No signature proves it."""
 
 
+class _Readers:
+    """The readers of the connection that was read last: its bodies are read one after the other."""
+
+    def __init__(self) -> None:
+        self.of: Connection | None = None
+        self.both: tuple[Reader, Reader] | None = None
+
+    def one(self, connection: Connection, fetch: Fetch, *, from_client: bool) -> Reader:
+        """That of a direction."""
+        if self.both is None or self.of is not connection:
+            self.of, self.both = connection, (Reader(connection.to_server, fetch), Reader(connection.to_client, fetch))
+        return self.both[0] if from_client else self.both[1]
+
+
 class Source(NamedTuple):
     """Where bytes are, and how many may be unpacked."""
 
     fetch: Fetch
     limits: Limits
+    readers: _Readers | None = None
+
+    def reader(self, connection: Connection, *, from_client: bool) -> Reader:
+        """What reads a direction of a connection."""
+        return (self.readers or _Readers()).one(connection, self.fetch, from_client=from_client)
 
 
 _CONTEXTS = 32
@@ -65,6 +84,9 @@ class Talk(NamedTuple):
 def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secrets, tickets: Tickets, keys: KeyLog, source: Source) -> Iterator[Opened]:
     """The sealed bodies of ``talks``: all connections of one client host to one server endpoint, in order, with the other sides and views of these. Each sealed
     message is given once."""
+    if not any(_is_sealed(half, messages) for talk in talks for exchange in talk.exchanges for half in (exchange.request, exchange.response)):
+        return
+    source = source._replace(readers=_Readers())
     all_contexts: list[tuple[int, Context]] = []
     before: dict[bytes, _Mark] = {}
     waiting: list[_Waiting] = []
@@ -89,6 +111,11 @@ def opened(talks: Sequence[Talk], messages: Mapping[str, Message], secrets: Secr
                 else:
                     yield result
     yield from _elsewhere(waiting, before, all_contexts, source)
+
+
+def _is_sealed(half: Request | Response | Absent, messages: Mapping[str, Message]) -> bool:
+    message = None if isinstance(half, Absent) else messages.get(half.id)
+    return message is not None and message.protection is Protection.SEALED
 
 
 class _Mark(NamedTuple):
@@ -185,7 +212,7 @@ def _unread(talk: Talk, exchange: Exchange, message: Message, source: Source, pa
     """Why the ciphertext is not there: it cannot be decompressed, its sender stopped before its end, or bytes were not captured; and what was read of it."""
     half = exchange.request if message.from_client else exchange.response
     if not isinstance(half, Absent) and packed(half):
-        content = content_reader(Reader(talk.connection.to_server if message.from_client else talk.connection.to_client, source.fetch), half, source.limits)
+        content = content_reader(source.reader(talk.connection, from_client=message.from_client), half, source.limits)
         if isinstance(content, Absent):
             return content
     unsent = not isinstance(half, Absent) and not half.body.complete and not half.body.missing
@@ -291,7 +318,7 @@ def _parts(talk: Talk, exchange: Exchange, message: Message, source: Source) -> 
     half = exchange.request if message.from_client else exchange.response
     if isinstance(half, Absent):
         return
-    reader = Reader(talk.connection.to_server if message.from_client else talk.connection.to_client, source.fetch)
+    reader = source.reader(talk.connection, from_client=message.from_client)
     content = content_reader(reader, half, source.limits)
     if isinstance(content, Absent):
         return

@@ -50,6 +50,21 @@ class Rc4:
         self.at += len(data)
         return self._cipher.update(data)
 
+    def tried(self, data: bytes, more: int) -> tuple[bytes, bytes]:
+        """``data`` under the next bytes of the keystream, and ``more`` bytes of it behind them; `untried` takes it back."""
+        if self._from < len(self._ahead):
+            keystream = self.peek(len(data) + more)
+            self.skip(len(keystream))
+            return xor(data, keystream), keystream[len(data) :]
+        self.at += len(data) + more
+        return self._cipher.update(data), self._cipher.update(_ZEROS[:more])
+
+    def untried(self, data: bytes, text: bytes, after: bytes) -> None:
+        """Back to where it was before `tried` made ``text`` and ``after`` of ``data``: their bytes of the keystream are the next ones."""
+        self._ahead = xor(data, text) + after + self._ahead[self._from :]
+        self._from = 0
+        self.at -= len(data) + len(after)
+
     def skip(self, size: int) -> None:
         """Passes over ``size`` bytes of the keystream."""
         known = min(size, len(self._ahead) - self._from)

@@ -19,9 +19,9 @@ from analyzer.records.http import Body, Exchange, Request, Response
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent, Why
-from analyzer.records.said import Said
 from analyzer.records.sealing import Fault, Message, Protection
 from analyzer.records.transport import Connection
+from analyzer.records.wsman import Said
 from analyzer.settings import Limits
 from analyzer.wsman.actions import short_name
 from analyzer.wsman.config import settings
@@ -62,8 +62,16 @@ class Described(NamedTuple):
     said: Said | None = None
 
 
-def described(message: Message, connection: Connection, exchange: Exchange, fetch: Fetch, limits: Limits, room: Room | None = None) -> Described:
-    """The message as far as it is clear; sealed ones get ``operation`` absent as sealed."""
+def described(
+    message: Message,
+    connection: Connection,
+    exchange: Exchange,
+    fetch: Fetch,
+    limits: Limits,
+    room: Room | None = None,
+    readers: tuple[Reader, Reader] | None = None,
+) -> Described:
+    """The message as far as it is clear; sealed ones get ``operation`` absent as sealed. ``readers``: of both directions, the client's first."""
     if message.protection is Protection.SEALED:
         return Described(message if message.operation is not None else replace(message, operation=Absent(Why.SEALED)))
     if message.protection not in (Protection.CLEAR, Protection.TLS):
@@ -71,7 +79,8 @@ def described(message: Message, connection: Connection, exchange: Exchange, fetc
     half = exchange.request if message.from_client else exchange.response
     if isinstance(half, Absent):
         return Described(message)
-    raw = _raw(Reader(connection.to_server if message.from_client else connection.to_client, fetch), half.body, limits.envelope_bytes)
+    near, far = readers or (Reader(connection.to_server, fetch), Reader(connection.to_client, fetch))
+    raw = _raw(near if message.from_client else far, half.body, limits.envelope_bytes)
     if raw.holes and not message.codings:
         text = text_of(raw, encoding_of(raw.data))
     else:

@@ -6,7 +6,7 @@ ctypedef long long i64
 cdef dict _IDS
 cdef bytes _FOLDED, _CLASSES, _ONCE, _SPACED
 cdef i64 _SELECTOR, _WSMAN_FAULT, _FAULT, _IDENTIFY, _IDENTIFY_RESPONSE, _COMMAND_LINE, _COMMAND, _ARGUMENTS, _STATE, _EXIT, _CODE
-cdef i64 _CREATION, _OPTION, _STREAM, _DESIRED, _SIGNAL, _COMPRESSION, _QUALIFIED, _LONGEST_NAME, _NEAR
+cdef i64 _CREATION, _OPTION, _STREAM, _DESIRED, _SIGNAL, _COMPRESSION, _QUALIFIED, _LONGEST_NAME, _NEAR, _LONG
 
 
 cdef class _Attribute:
@@ -26,7 +26,7 @@ cdef str _named(str text, bytes data, i64 begin, i64 end, bytes name)
 @cython.locals(first=i64, i=i64, stop=i64)
 cdef object _number(str text, bytes data, i64 begin, i64 end)
 cdef str _stripped(str text, bytes data, i64 begin, i64 end)
-@cython.locals(end=i64, at=i64, begin=i64, i=i64, j=i64, word=i64, close=i64, size=i64, following=i64, ends=bint, long=bint, fault_at=i64, head_end=i64,
+@cython.locals(end=i64, at=i64, begin=i64, i=i64, j=i64, word=i64, close=i64, size=i64, following=i64, ends=bint, long=bint, fault_at=i64, head_end=i64, searched=i64, declares=bint,
     line=bint, stated=bint, paged=bint, first=bint, texts=list, qualified=list, arguments=list, streams=list, compression=list, named=list, known=list,
     met=bytearray, attribute=_Attribute, qualified_name=bytes, name=str, command_id=str, last=str, state=str, value=str, code=str)
 cdef object _read(str text, bytes data, i64 most, i64 most_selected)

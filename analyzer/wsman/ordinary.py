@@ -35,6 +35,8 @@ _QUALIFIED, _LONGEST_NAME = 64, 256
 
 _WORD, _DASH, _COLON, _SPACE, _FIRST, _DIGIT = 1, 2, 4, 8, 16, 32
 _FIRSTS = {word[0] for word in _IDS} | {_FOLDED[0], _FOLDED[0] - 32}
+_LONG = 1024
+"""Characters of a text in which it pays to show first that there is nothing to be searched for."""
 _NEAR = 128
 """Characters that are gone through one by one, which takes as long as a search takes to begin."""
 
@@ -68,7 +70,8 @@ class Piece(NamedTuple):
 class Ordinary(NamedTuple):
     """``texts``: by the order of `_TEXTS`, None where the envelope has none. ``selected``: the selector ShellId. ``named``: the first attribute CommandId.
     ``fault_at``: where the Fault begins, or -1. ``compression_at``: where CompressionType elements begin. ``head_end``: where the first wanted tag ends.
-    ``qualified``: the different names of elements that have a namespace of their own, as written. ``long``: one that has a limit
+    ``declares``: there may be declarations of
+    namespaces behind it. ``qualified``: the different names of elements that have a namespace of their own, as written. ``long``: one that has a limit
     may be over it. The rest as in `analyzer.records.wsman.Operation`, raw."""
 
     texts: tuple[str | None, ...]
@@ -91,6 +94,7 @@ class Ordinary(NamedTuple):
     streams: tuple[Piece, ...]
     compression_at: tuple[int, ...]
     head_end: int
+    declares: bool
     qualified: tuple[bytes, ...]
     long: bool
 
@@ -236,6 +240,8 @@ def _read(text: str, data: bytes, most: int, most_selected: int) -> Ordinary | N
     state = ""
     line = stated = paged = long = False
     fault_at = head_end = -1
+    searched = 0
+    declares = False
     name = command_id = last = ""
     at = data.find(b"<")
     while at >= 0:
@@ -255,13 +261,9 @@ def _read(text: str, data: bytes, most: int, most_selected: int) -> Ordinary | N
             if _CLASSES[data[begin]] & 16 and _wanted(data, begin, i) >= 0:
                 return None
             begin = i + 1
-            i = begin
-            while i < end and _CLASSES[data[i]] & 1:
-                i += 1
-        else:
-            i = begin
-            while i < end and _CLASSES[data[i]] & 1:
-                i += 1
+        i = begin
+        while i < end and _CLASSES[data[i]] & 1:
+            i += 1
         if i > begin and _CLASSES[data[begin]] & 16:
             word = _wanted(data, begin, i)
         if word < 0:
@@ -277,7 +279,7 @@ def _read(text: str, data: bytes, most: int, most_selected: int) -> Ordinary | N
             return None
         met[word] = 1
         if head_end < 0:
-            head_end = data.find(b">", at)
+            head_end = searched = data.find(b">", at)
         if _SPACED[word]:
             qualified_name = data[at + 1 : i]
             if qualified_name != known[word]:
@@ -286,6 +288,10 @@ def _read(text: str, data: bytes, most: int, most_selected: int) -> Ordinary | N
                 if len(qualified) > _QUALIFIED or i - at > _LONGEST_NAME:
                     return None
         following = _next(data, close + 1, end)
+        if following - close > _LONG and data.find(b'"', close, following) < 0 and data.find(b"'", close, following) < 0:
+            # no declaration ends in this text, and none goes on behind the next tag's beginning
+            declares = declares or data.find(b"xmlns", searched, close) >= 0
+            searched = following
         ends = following >= 0 and following + 1 < end and data[following + 1] == 47  # its text is all there is in it
         if word <= 8 and (end if following < 0 else following) - at > (most_selected if word == 6 or word == _SELECTOR else most):  # noqa: PLR1714
             long = True
@@ -336,14 +342,11 @@ def _read(text: str, data: bytes, most: int, most_selected: int) -> Ordinary | N
                 state = _named(text, data, i, close, b"State") or ""
                 state_id = named[4] = _named(text, data, i, close, b"CommandId")
         elif word == _EXIT:
-            if ends and exit_code is None:
-                exit_code = _number(text, data, close + 1, following)
+            exit_code = _number(text, data, close + 1, following) if ends and exit_code is None else exit_code
         elif word == _CODE:
-            if ends and code_text is None:
-                code_text = _value(text, data, close + 1, following)
+            code_text = _value(text, data, close + 1, following) if ends and code_text is None else code_text
         elif word == _CREATION:
-            if ends:
-                creation = _value(text, data, close + 1, following)
+            creation = _value(text, data, close + 1, following) if ends else None
         elif word == _OPTION:
             if ends and not paged:
                 number = _number(text, data, close + 1, following)
@@ -352,8 +355,7 @@ def _read(text: str, data: bytes, most: int, most_selected: int) -> Ordinary | N
         elif word == _SIGNAL:
             named[2] = _named(text, data, i, close, b"CommandId")
         elif word == _FAULT:
-            if fault_at < 0:
-                fault_at = at
+            fault_at = at if fault_at < 0 else fault_at
         elif word == _WSMAN_FAULT:
             if fault_code is None:
                 code = _named(text, data, i, close, b"Code") or ""
@@ -368,9 +370,10 @@ def _read(text: str, data: bytes, most: int, most_selected: int) -> Ordinary | N
     for one in named:
         if told is None and one and len(one) <= most_selected:
             told = one
+    declares = declares or data.find(b"xmlns", searched) >= 0
     header = (tuple(texts), selected, told, identify, fault_at, fault_code)
     shell = (line, line_id, command, tuple(arguments), stated, state, state_id, exit_code, code_text, creation, code_page)
-    return Ordinary._make((*header, *shell, tuple(streams), tuple(compression), head_end, tuple(qualified), long))
+    return Ordinary._make((*header, *shell, tuple(streams), tuple(compression), head_end, declares, tuple(qualified), long))
 
 
 def _next(data: bytes, at: int, end: int) -> int:

@@ -147,6 +147,8 @@ def reached(message: Message, text: str) -> Iterator[str]:
     lists = not message.from_client and name in _LISTS and _SHELL_NAMESPACE in text
     if not lists and name not in (_REQUESTS if message.from_client else _ANSWERS):
         return
+    if len(text) <= _LONGEST and text.count("<") - text.count("</") < min(_DEPTH, _NODES, _MOST):  # too short for any of them
+        return
     reading = _Reading()
     reading.read(text)
     if reading.limit is not None:

@@ -1,9 +1,8 @@
 """All that an envelope says of what it asks for or answers: of shells, of resources and CIM classes, of event forwarding."""
 
 from analyzer.formats.content import Room
-from analyzer.records.said import Said
 from analyzer.records.sealing import Message
-from analyzer.records.wsman import Operation
+from analyzer.records.wsman import Operation, Said
 from analyzer.wsman.cim import cim_half
 from analyzer.wsman.forwarding import forward_half
 from analyzer.wsman.invoke import invoked

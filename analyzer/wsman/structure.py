@@ -98,7 +98,7 @@ def _is_plain(text: str, plain: Ordinary) -> bool:
     if plain.head_end < 0:
         return True
     head = text[: plain.head_end] if plain.head_end <= _HEAD else ""
-    later = _declared_later(text, len(head))
+    later = _declared_later(text, len(head)) if plain.declares or not head else ()
     return len(later) <= _LATER and sum(map(len, later)) <= _LATER_CHARACTERS and _fits(head, later, plain.qualified)
 
 

@@ -11,7 +11,7 @@ from analyzer.pseudonyms.streams import Direction, Part
 from analyzer.pseudonyms.texts import Texts
 from analyzer.psrp.parts import Place
 from analyzer.psrp.shells import shells
-from analyzer.records.wsman import Operation
+from analyzer.records.wsman import Operation, StreamPiece
 from tests.unit.psrp.test_fragments import fragments, message
 from tests.unit.psrp.test_shells import POWERSHELL, operation, piece
 
@@ -62,6 +62,14 @@ def begun_objects(count: int) -> Work:
     return _read(found, [])
 
 
+def objects_of_one_number(count: int) -> Work:
+    """Objects that never end, all under one number, each under a command of its own."""
+    first = fragments(message("<S>a text that is longer than a fragment</S>"), identity=10, size=40)[0]
+    pieces = (StreamPiece("stdout", f"{number:08X}", first, end=False) for number in range(count))
+    asked = [operation(place, "ReceiveResponse", uri=POWERSHELL, command_id=one.command_id, streams=(one,)) for place, one in enumerate(pieces)]
+    return _read(asked, [])
+
+
 def _replaced(parts: list[Part], pieces: list[tuple[int, bytes]]) -> Work:
     def work() -> None:
         direction = Direction(0, parts)
@@ -86,7 +94,16 @@ def runs_of_a_body(count: int) -> Work:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "few"),
-    [(listings, 1500), (commands, 1000), (without_ids, 1500), (lost_answers, 1000), (begun_objects, 2500), (runs_of_messages, 1500), (runs_of_a_body, 1500)],
+    [
+        (listings, 1500),
+        (commands, 1000),
+        (without_ids, 1500),
+        (lost_answers, 1000),
+        (begun_objects, 2500),
+        (objects_of_one_number, 1500),
+        (runs_of_messages, 1500),
+        (runs_of_a_body, 1500),
+    ],
 )
 def test_four_times_as_many_cost_four_times(make: Callable[[int], Work], few: int) -> None:
     works = [make(few), make(_MORE * few)]

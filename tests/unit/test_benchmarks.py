@@ -9,7 +9,7 @@ import pytest
 import analyzer
 from analyzer.capture.scan import scan
 from analyzer.settings import Limits, Scope
-from benchmarks import bench, floor, installed, page, profile, rows, traffic
+from benchmarks import bench, floor, installed, memory, page, profile, rows, traffic
 from benchmarks.measure import Cost, paired
 
 
@@ -154,3 +154,18 @@ def test_the_check_fails_when_a_ratio_is_worse(tmp_path: Path, monkeypatch: pyte
 def test_stages_are_told(made: dict[str, Path]) -> None:
     spent = profile.stages(str(made["mixed"]))
     assert {"start", "scan", "decode", "judge", "show"} <= set(spent)
+
+
+def test_memory_counts_each_object_once() -> None:
+    one, met = ("text" * 9, 1 << 40), set[int]()
+    first = list(memory.objects((one, one), met))
+    assert sorted(kind for kind, _ in first) == ["int", "str", "tuple", "tuple"]
+    assert sum(size for _, size in first) >= 4 * 9 + 28
+    assert list(memory.objects(one, met)) == []
+
+
+def test_memory_of_a_sample_is_told_by_part() -> None:
+    count, _, sizes = memory.measured(str(memory._SMALL))
+    assert count > 0
+    assert sizes["exchanges"]["Exchange"] > 0
+    assert sizes["connections"]["array"] > 0

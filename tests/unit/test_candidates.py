@@ -6,10 +6,9 @@ import pytest
 
 from analyzer import analyze
 from analyzer.records import candidates
-from analyzer.records.evidence import Evidence
+from analyzer.records.evidence import Evidence, Index
 from analyzer.records.halves import header, request, response, status
 from analyzer.records.http import Exchange, Request, Response
-from analyzer.records.index import Index
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
 

@@ -32,6 +32,7 @@ def test_what_headers_name() -> None:
         (gzip.compress(zlib.compress(TEXT), mtime=0), ["deflate", "gzip"]),
         (_sldc(TEXT), ["sldc"]),
         (TEXT, ["sldc"]),
+        (TEXT, ["gzip"]),  # markup that was only called compressed
     ],
 )
 def test_codings(data: bytes, applied: list[str]) -> None:
@@ -44,7 +45,7 @@ def test_codings(data: bytes, applied: list[str]) -> None:
         (gzip.compress(bytes(80 << 20), mtime=0), ["gzip"], Why.OVER_LIMIT),
         (gzip.compress(gzip.compress(bytes(40 << 20), mtime=0), mtime=0), ["gzip", "gzip"], Why.OVER_LIMIT),
         (TEXT, ["gzip"] * 3, Why.OVER_LIMIT),
-        (TEXT, ["gzip"], Why.MALFORMED),
+        (b"?" + TEXT, ["gzip"], Why.MALFORMED),
         (TEXT, ["br"], Why.UNSUPPORTED),
     ],
 )

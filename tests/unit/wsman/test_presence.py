@@ -1,8 +1,11 @@
 """Which connections carry WinRM: told by target, body, CONNECT target, port of what cannot be seen, and by their other leg."""
 
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
+from analyzer import analyze
 from analyzer.http.exchanges import parse
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Hop
@@ -12,6 +15,8 @@ from analyzer.sealing.messages import messages
 from analyzer.settings import Limits
 from analyzer.wsman.presence import winrm
 from tests.build.streams import talk
+from tests.build.talk_http import SOAP, Content, post, reply
+from tests.build.talks import Wire
 
 
 def _spoken(name: str, request: bytes) -> tuple[Connection, tuple[Exchange, ...], dict[str, Message]]:
@@ -88,3 +93,12 @@ def test_the_other_leg_and_the_tunnel_belong_to_it() -> None:
     connections = {one.id: one for one in (near, far, alone, inside)}
     exchanges = {"c1": near_exchanges, "c2": far_exchanges, "c3": alone_exchanges}
     assert winrm(connections, exchanges, found, (), (hop,), (), Limits()).connections == {"c1", "c2", "c2.t"}
+
+
+@pytest.mark.parametrize(("path", "codes"), [("/services/orders", []), ("/wsman", ["wsman.unreadable"])])
+def test_soap_of_another_service_that_cannot_be_read_is_nothing_to_warn_of(path: str, codes: list[str], tmp_path: Path) -> None:
+    lan = Wire()
+    talk = lan.connect("10.10.1.11", 50001, "10.30.0.9", 80)
+    talk.exchange(post(path, content=Content(SOAP, b"<orders><order>7</order></orders>")), reply(204))
+    found = [issue.code for issue in analyze(lan.capture(tmp_path / "a.pcap")).evidence.issues if issue.code == "wsman.unreadable"]
+    assert found == codes
