@@ -193,7 +193,7 @@ def read(path: Path, kind: type[Read]) -> Read:
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror or error}"
         raise InputError(msg) from error
-    except (zstandard.ZstdError, msgspec.DecodeError, RecursionError) as error:
+    except (zstandard.ZstdError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         msg = f"{path} does not hold what this version of winrm-analyzer stores ({error})"
         raise InputError(msg) from error
 
