@@ -96,14 +96,8 @@ def described(
     if found.marks.has_dtd:
         return Described(message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, *_place(half, exchange)),))
     told = [] if found.odd is None else [found.odd]
-    if (
-        not found.marks.places
-        and (found.plain is None or found.plain.head_end < 0)
-        and not raw.holes
-        and half.body.complete
-        and text.strip()
-        and not _of_another(text)
-    ):
+    unknown = not found.marks.places and (found.plain is None or found.plain.head_end < 0)
+    if unknown and not raw.holes and half.body.complete and text.strip() and not _of_another(text):
         told.append(("wsman.unreadable", f"{len(raw.data)} bytes without an element that is known"))
     full = _described(message, text, found, {}, limits)
     size = half.body.size
