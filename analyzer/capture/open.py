@@ -243,7 +243,9 @@ def _object(url: str, limits: Limits) -> Opened:
     """An object of a store, which is read once, from its beginning to its end."""
     from analyzer.system.objects import open_object
 
-    return _seekable(open_object(url), url, limits)
+    source = _seekable(open_object(url), url, limits)
+    source.watch.before = None  # whatever the store is made of, no path of this system leads to the object
+    return source
 
 
 def _seekable(raw: BinaryIO, path: str, limits: Limits) -> Opened:

@@ -28,9 +28,13 @@ from analyzer.errors import InputError
 from analyzer.records.capture import Identity
 from analyzer.settings import Limits, Scope
 
-_MAGIC = b"WINRMRL1"
-_TRAILER = 8 + len(_MAGIC)
+_MAGIC = b"WINRMRL2"
+CHECKED = 16
+"""Bytes of `checked`."""
+_TRAILER = CHECKED + 8 + len(_MAGIC)
 _LEVEL = 1
+_COUNTS = 8
+_MOST = 1 << 48
 _COLUMNS = ("number", "ts_ns", "link", "size", "wire_size", "file_at", "noted")
 Problem = tuple[str, str, int | None]
 ReadAt = Callable[[int, int], bytes]
@@ -302,12 +306,19 @@ def earlier(reel: Reel, last_ns: int | None) -> int:
     return reel.backwards + more
 
 
+def checked(data: bytes) -> bytes:
+    """A sum of bytes that a disk or a network may change."""
+    from hashlib import blake2b
+
+    return blake2b(data, digest_size=CHECKED).digest()
+
+
 def trailer(reel: Reel) -> bytes:
     """What stands behind the bytes of a reel's packets: all else of it."""
     import zstandard
 
     packed = zstandard.ZstdCompressor(level=_LEVEL).compress(msgspec.msgpack.encode(reel))
-    return packed + len(packed).to_bytes(8, "little") + _MAGIC
+    return packed + checked(packed) + len(packed).to_bytes(8, "little") + _MAGIC
 
 
 def read_reel(size: int, read: ReadAt) -> Reel:
@@ -316,12 +327,37 @@ def read_reel(size: int, read: ReadAt) -> Reel:
 
     try:
         end = read(max(size - _TRAILER, 0), _TRAILER)
-        length = int.from_bytes(end[:8], "little")
-        if end[8:] != _MAGIC or length > size:
-            msg = "this is no reel of a capture"
+        length = int.from_bytes(end[CHECKED : CHECKED + 8], "little")
+        packed = read(size - _TRAILER - length, length) if end[CHECKED + 8 :] == _MAGIC and length <= size - _TRAILER else b""
+        if not packed or checked(packed) != end[:CHECKED]:
+            msg = "this is no reel of a capture, or damaged"
             raise InputError(msg)
-        plain = zstandard.ZstdDecompressor().decompress(read(size - _TRAILER - length, length))
-        return msgspec.msgpack.Decoder(Reel).decode(plain)
-    except (zstandard.ZstdError, msgspec.DecodeError) as error:
+        plain = zstandard.ZstdDecompressor().decompress(packed)
+        found = msgspec.msgpack.Decoder(Reel).decode(plain)
+    except (zstandard.ZstdError, msgspec.DecodeError, UnicodeDecodeError) as error:
         msg = f"this is no reel of a capture ({error})"
         raise InputError(msg) from error
+    if not _is_sound(found, size - _TRAILER - length):
+        msg = "this is no reel of a capture (its parts do not fit each other)"
+        raise InputError(msg)
+    return found
+
+
+def _is_sound(reel: Reel, room: int) -> bool:
+    """Its columns are as long as each other, and speak of ``room`` bytes. Who writes into a job store writes what they like: it is read as data only."""
+    lengths = {len(column) for column in reel.columns}
+    if len(reel.columns) != len(_COLUMNS) or len(lengths) != 1 or lengths.pop() % 8 or len(reel.risen) % 8 or len(reel.counts) != _COUNTS:
+        return False
+    columns = {name: reel.column(name) for name in _COLUMNS}
+    numbers = (*reel.counts, reel.backwards, reel.packets_size, *(one for name in ("number", "wire_size", "noted") for one in _ends(columns[name])))
+    return (
+        all(0 <= one <= _MOST for one in numbers)
+        and all(0 <= one <= room for one in _ends(columns["size"]))
+        and sum(columns["size"]) == reel.packets_size <= room
+        and all(-len(_links()) <= one <= _MOST for one in _ends(columns["link"]))
+        and all(at >= 0 and 0 <= begin <= begin + size <= room for at, begin, size in reel.pieces)
+    )
+
+
+def _ends(column: "array[int]") -> tuple[int, ...]:
+    return (min(column), max(column)) if column else ()

@@ -19,6 +19,8 @@ LEVELS = ("info", "low", "medium", "high", "critical")
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 _TYPED = click.core.ParameterSource.COMMANDLINE
+_OF_JOBS = {"scheduler", "jobs"}
+"""Of `Given`, what changes no result: commands that are offered go without."""
 _captures = click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 _scope = click.option(
     "--scope",
@@ -137,7 +139,7 @@ def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def collected(**options: Any) -> Any:  # noqa: ANN401 (click hands over whatever the command declares)
-        given = Given(**{name: options.pop(name) for name in Given._fields if name in options}, options=_typed(Given._fields))
+        given = Given(**{name: options.pop(name) for name in Given._fields if name in options}, options=_typed(set(Given._fields) - _OF_JOBS))
         return command(given=given, **options)
 
     settings = (_strict, _pseudonyms, _no_config, _limit, _config, _proxy, _mask, _events, _sigma, rules_option)

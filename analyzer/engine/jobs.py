@@ -13,17 +13,18 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from time import thread_time
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.capture.containers import HEAD_SIZE
+from analyzer.capture.identity import identity_at
 from analyzer.capture.open import on_disk, packing_of
 from analyzer.capture.point import Piece
 from analyzer.capture.points import scan_all
-from analyzer.capture.reels import Missing, Reeled, reeled, trailer, with_counts
+from analyzer.capture.reels import CHECKED, Missing, Reeled, checked, reeled, trailer, with_counts
 from analyzer.engine.keeping import packed, unpacked
 from analyzer.engine.plan import Talk, Tools, Work, talk
 from analyzer.engine.spools import Spools, read_place
@@ -39,9 +40,10 @@ from analyzer.system.objects import Objects, told_of
 from analyzer.system.outputs import spool
 from analyzer.version import __version__
 
-_FORM = 1
+_FORM = 2
 """Of what is in the store: one more when an object of before cannot be used."""
 _EDGE = 1 << 16
+Kind = TypeVar("Kind", bound=Struct)
 
 
 class Told(Struct, frozen=True, gc=False):
@@ -140,7 +142,9 @@ class Input(Struct, frozen=True, gc=False):
 
 
 def told_input(path: str) -> Input:
-    """An input by size, time, first and last bytes; an object in a store by what the store tells. `InputError`: there is none."""
+    """An input by size, times, first and last bytes; an object in a store by what the store tells. `InputError`: there is none.
+
+    The time of the last change of its entry (POSIX) counts, too: that of its bytes is set back by whoever likes."""
     if is_url(path):
         told = told_of(path)
         folder, _, name = path.rpartition("/")
@@ -157,7 +161,8 @@ def told_input(path: str) -> Input:
         msg = f"{path}: {error.strerror or error}"
         raise InputError(msg) from error
     inside = "" if str(held) == path else str(Path(path).relative_to(held))
-    return Input(digest(size_and_time.st_size, size_and_time.st_mtime_ns, first, last, inside), bool(inside) or packing_of(first) is not None)
+    times = (size_and_time.st_mtime_ns, size_and_time.st_ctime_ns)
+    return Input(digest(size_and_time.st_size, times, first, last, inside), bool(inside) or packing_of(first) is not None)
 
 
 def scan_name(ask: ScanAsk) -> str:
@@ -211,7 +216,7 @@ def points(ask: PointsAsk) -> Told:
         spool_size,
         tuple(sorted({(one.ordinal, one.first) for one in missing})),
     )
-    store.write(f"{name}.found", [packed(found)])
+    _write(store, f"{name}.found", packed(found))
     store.close()
     return Told(name, seconds=thread_time() - began)
 
@@ -232,8 +237,25 @@ def _reel(store: Objects, name: str, missing: list[Missing]) -> Reeled:
 
 
 def pointed(store: Objects, name: str) -> Pointed:
-    """What *points* gave, out of the store."""
-    return unpacked(store.read(f"{name}.found", 0, store.size(f"{name}.found") or 0), Pointed)
+    """What *points* gave, out of the store. `InputError`: it is damaged."""
+    return _read(store, f"{name}.found", Pointed)
+
+
+def _write(store: Objects, name: str, data: bytes) -> None:
+    """With a sum in front: what a disk or a network changed is found."""
+    store.write(name, [checked(data), data])
+
+
+def _read(store: Objects, name: str, kind: type[Kind]) -> Kind:
+    data = store.read(name, 0, store.size(name) or 0)
+    try:
+        if data[:CHECKED] == checked(data[CHECKED:]):
+            return unpacked(data[CHECKED:], kind)
+        why = "this is damaged"
+    except InputError as error:
+        why = str(error)
+    msg = f"{store.place}/{name}: {why}; delete it, and it is made again"
+    raise InputError(msg)
 
 
 def travelling(work: Sequence[Work]) -> bytes:
@@ -252,16 +274,28 @@ def talked(ask: TalkAsk) -> Told:
     name = f"talk-{talk_digest(ask)}.found"
     if store.size(name) is not None:
         return Told(name, found=True)
-    sources = Spools(ask.captures, store, [one or None for one in ask.reels], ask.spool or None, ask.spool_size, ask.limits.open_files)
+    sources = Spools(
+        [as_seen_here(one) for one in ask.captures], store, [one or None for one in ask.reels], ask.spool or None, ask.spool_size, ask.limits.open_files
+    )
     work = [Work(one.number, one.flows, one.twin_of, one.views, one.strays, one.reuses) for one in unpacked(ask.work, _Works).work]
     made = Talked(talk(work, Tools(sources.fetch, sources.store, KeyLog(), ask.limits)))
     try:
-        store.write(name, [packed(made, lossless=True)])
+        _write(store, name, packed(made, lossless=True))
     except UnicodeEncodeError:
         return Told("", failed="text that no file of records can hold")
     finally:
         sources.close()
     return Told(name, seconds=thread_time() - began)
+
+
+def as_seen_here(capture: Capture) -> Capture:
+    """The capture with its file's identity as this machine tells it: another one, or the machine that scanned it once, may tell another device, or have read a
+    copy. Of a file that is not what was scanned it stays; of one that is not to be seen from here nothing is known."""
+    if capture.identity is None or is_url(capture.path):
+        return capture
+    here = identity_at(on_disk(capture.path))
+    same = here is not None and (here.size, here.modified_ns) == (capture.identity.size, capture.identity.modified_ns)
+    return replace(capture, identity=here) if same or here is None else capture
 
 
 def talk_digest(ask: TalkAsk) -> str:
@@ -270,5 +304,5 @@ def talk_digest(ask: TalkAsk) -> str:
 
 
 def talks_of(store: Objects, name: str) -> tuple[Talk, ...]:
-    """What *talk* gave, out of the store."""
-    return unpacked(store.read(name, 0, store.size(name) or 0), Talked).talks
+    """What *talk* gave, out of the store. `InputError`: it is damaged."""
+    return _read(store, name, Talked).talks

@@ -193,7 +193,7 @@ def read(path: Path, kind: type[Read]) -> Read:
     except OSError as error:
         msg = f"cannot read {path}: {error.strerror or error}"
         raise InputError(msg) from error
-    except (zstandard.ZstdError, msgspec.DecodeError, RecursionError) as error:
+    except (zstandard.ZstdError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         msg = f"{path} does not hold what this version of winrm-analyzer stores ({error})"
         raise InputError(msg) from error
 
@@ -202,7 +202,7 @@ def unpacked(data: bytes, kind: type[Read]) -> Read:
     """The record out of what `packed` made of it. `InputError`: it is none."""
     try:
         return msgspec.msgpack.Decoder(kind, dec_hook=_restored).decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         msg = f"this does not hold what this version of winrm-analyzer stores ({error})"
         raise InputError(msg) from error
 

@@ -20,6 +20,7 @@ from analyzer.records.result import Result
 from analyzer.records.secrets import Secrets
 from analyzer.rules.catalogue import rule_files
 from analyzer.settings import Limits, Scope
+from analyzer.system.files import is_url
 
 if TYPE_CHECKING:
     from analyzer.engine.travelling import Jobs, Travels
@@ -76,10 +77,11 @@ def run(  # noqa: PLR0913 (all but the first by name)
         scope = replace(scope, client_randoms=frozenset(one.client_random for one in secrets.tls))
     again = placed and (told or not secrets.tls)  # a key log may show connections that a scan without it leaves out
     travels = None
-    if jobs is not None and not again:
-        from analyzer.engine.travelling import Travels
+    if (jobs is not None or any(map(is_url, inputs))) and not again:  # an object of a store is read once, and kept
+        from analyzer.engine.schedulers import Serial
+        from analyzer.engine.travelling import Jobs, Travels
 
-        travels = Travels(jobs, limits, scope, progress)
+        travels = Travels(jobs or Jobs(Serial()), limits, scope, progress)
     scanned = list(placed) if again else _scanned(inputs, limits, scope, progress, travels)
     if all(item.capture.format == "unknown" for item in scanned):
         details = "; ".join(f"{item.capture.name}: {issue.detail}" for item in scanned for issue in item.issues if issue.code in _WHY_NOT)

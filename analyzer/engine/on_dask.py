@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from analyzer.errors import UsageError
+from analyzer.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -24,16 +24,23 @@ class OnDask:
         self.client = client
 
     def run(self, work: Callable[[Ask], Found], asks: Sequence[Ask], done: Callable[[int, int], None] | None = None) -> list[Found]:
-        """As `analyzer.engine.schedulers.Scheduler` says. A job that has run is not known to the cluster for longer than its result is waited for."""
-        from distributed import as_completed
+        """As `analyzer.engine.schedulers.Scheduler` says. A job that has run is not known to the cluster for longer than its result is waited for.
+        `InputError`: the cluster was lost."""
+        from distributed import CancelledError, KilledWorker, as_completed
+        from distributed.comm import CommClosedError
 
         if not asks:
             return []
-        futures = self.client.map(work, asks, pure=False, retries=_RETRIES)
-        for count, _ in enumerate(as_completed(futures, loop=self.client.loop), 1):
-            if done is not None:
-                done(count, len(asks))
-        found: list[Found] = self.client.gather(futures)
+        try:
+            futures = self.client.map(work, asks, pure=False, retries=_RETRIES)
+            for count, _ in enumerate(as_completed(futures, loop=self.client.loop), 1):
+                if done is not None:
+                    done(count, len(asks))
+            found: list[Found] = self.client.gather(futures)
+        except (CancelledError, CommClosedError, KilledWorker) as error:
+            why = str(error).partition("\n")[0] or type(error).__name__
+            msg = f"the cluster did not end its work ({why}); what it had finished is not done again by a run with the same --jobs"
+            raise InputError(msg) from error
         return found
 
 

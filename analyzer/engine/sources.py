@@ -76,7 +76,7 @@ class Sources:
             return cast("BinaryIO", self._spool)
         if len(self._files) >= self._most:
             self._close_oldest()
-        file = self._opened(Path(self._paths[source >> 1]))
+        file = self._opened(self._paths[source >> 1])
         read_as = self._read_as.get(source >> 1)
         if file is None or (read_as is not None and not holds_what_was_read(read_as, identity(file))):
             if file is not None:
@@ -85,11 +85,11 @@ class Sources:
         self._files[source] = file
         return file
 
-    def _opened(self, path: Path) -> BinaryIO | None:
+    def _opened(self, path: str) -> BinaryIO | None:
         """Where no more files may be open, others are closed first; None for a file that cannot be opened (`analyzer.engine.intact` says so)."""
         while True:
             try:
-                return path.open("rb")
+                return Path(path).open("rb")
             except OSError as error:
                 if error.errno not in (errno.EMFILE, errno.ENFILE):
                     return None

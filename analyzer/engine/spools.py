@@ -4,11 +4,14 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import BinaryIO
 
 from analyzer.capture.reels import Reel, read_reel
 from analyzer.engine.sources import Sources
+from analyzer.errors import InputError
 from analyzer.records.capture import Capture
-from analyzer.system.objects import Objects
+from analyzer.system.files import is_url
+from analyzer.system.objects import Objects, open_object
 
 _SMALLEST, _LARGEST = 1 << 16, 4 << 20
 _MOST = 64
@@ -45,8 +48,12 @@ class _Places:
 
 
 def read_place(objects: Objects, name: str) -> Reel:
-    """The reel of that name."""
-    return read_reel(objects.size(name) or 0, lambda at, size: objects.read(name, at, size))
+    """The reel of that name. `InputError`: it is damaged."""
+    try:
+        return read_reel(objects.size(name) or 0, lambda at, size: objects.read(name, at, size))
+    except InputError as error:
+        msg = f"{objects.place}/{name}: {error}; delete it, and it is made again"
+        raise InputError(msg) from error
 
 
 class Spools(Sources):
@@ -106,6 +113,15 @@ class Spools(Sources):
         super().close()
         self.objects.close()
         self._maps.clear()
+
+    def _opened(self, path: str) -> BinaryIO | None:
+        """Objects of stores, too: here they are what the user named."""
+        if not is_url(path):
+            return super()._opened(path)
+        try:
+            return open_object(path)
+        except InputError:
+            return None
 
     def _of(self, ordinal: int, name: str) -> _Places:
         places = self._maps.get(ordinal)

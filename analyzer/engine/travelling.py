@@ -13,7 +13,7 @@ from analyzer.capture.open import is_pipe
 from analyzer.capture.scan import Scanned
 from analyzer.engine.budget import shared
 from analyzer.engine.inputs import Expanded
-from analyzer.engine.jobs import PointsAsk, ScanAsk, TalkAsk, Told, pointed, points, scan, talked, talks_of, travelling
+from analyzer.engine.jobs import PointsAsk, ScanAsk, TalkAsk, Told, as_seen_here, pointed, points, scan, talked, talks_of, travelling
 from analyzer.engine.plan import Talk, Tools, Work, shards, talk, weight
 from analyzer.engine.schedulers import Scheduler
 from analyzer.engine.spools import Spools
@@ -94,12 +94,12 @@ class Travels:
             todo = sorted({ordinal for ordinal, _ in what.missing})
             for ordinal, first in what.missing:
                 forces[ordinal].add(first)
-        captures = [one.capture for one in what.captures]
+        captures = [as_seen_here(one.capture) for one in what.captures]
         spool = f"{told.name}.spool" if what.spool_size else ""
         self._sources = Spools(captures, self.store, [one or None for one in names], spool or None, what.spool_size, self.limits.open_files).holding(self._held)
         self._sources.talks = self.talks
         self._reels = names
-        return [Scanned(one.capture, one.flows, one.issues, None, one.kdc, one.icmp, one.names) for one in what.captures]
+        return [Scanned(capture, one.flows, one.issues, None, one.kdc, one.icmp, one.names) for capture, one in zip(captures, what.captures, strict=True)]
 
     @property
     def sources(self) -> Spools:

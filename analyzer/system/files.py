@@ -1,5 +1,6 @@
 """Files: reading at an offset, files for the owner alone, names that are too long for Windows."""
 
+import io
 import os
 from pathlib import Path
 from typing import BinaryIO
@@ -28,7 +29,10 @@ def is_url(place: str) -> bool:
 def read_at(file: BinaryIO, size: int, at: int) -> bytes:
     """Up to ``size`` bytes from offset ``at`` on; fewer at the end of the file. The position of ``file`` may change."""
     if hasattr(os, "pread"):
-        return os.pread(file.fileno(), size, at)
+        try:
+            return os.pread(file.fileno(), size, at)
+        except io.UnsupportedOperation:  # an object of a store
+            pass
     file.seek(at)
     return file.read(size)
 

@@ -50,5 +50,8 @@ def _agree(one: Stream, other: Stream, fetch: Fetch) -> bool:
             at += size
             continue
         following = [reader.next_data(at) for reader in readers]
-        at = max(end if place is None else place for place in following)
+        onward = max(end if place is None else place for place in following)
+        if onward == at:  # the file has become shorter
+            break
+        at = onward
     return True

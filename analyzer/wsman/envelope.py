@@ -32,7 +32,9 @@ from analyzer.wsman.ordinary import Ordinary
 from analyzer.wsman.properties import reached
 from analyzer.wsman.saying import said_in_clear
 from analyzer.wsman.structure import Seen, looked, read_marks
+from analyzer.wsman.tree import EMPTY, tree
 
+_SOAP = ("http://www.w3.org/2003/05/soap-envelope", "http://schemas.xmlsoap.org/soap/envelope/")
 _NAMESPACES = ("schemas.dmtf.org/wbem/wsman", "schemas.microsoft.com/wbem/wsman")
 _ACTION = element("Action")
 _RESOURCE = element("ResourceURI")
@@ -94,7 +96,8 @@ def described(
     if found.marks.has_dtd:
         return Described(message, (Issue("wsman.rejected-dtd", "a document type declaration", message.id, *_place(half, exchange)),))
     told = [] if found.odd is None else [found.odd]
-    if not found.marks.places and (found.plain is None or found.plain.head_end < 0) and not raw.holes and half.body.complete and text.strip():
+    unknown = not found.marks.places and (found.plain is None or found.plain.head_end < 0)
+    if unknown and not raw.holes and half.body.complete and text.strip() and not _of_another(text):
         told.append(("wsman.unreadable", f"{len(raw.data)} bytes without an element that is known"))
     full = _described(message, text, found, {}, limits)
     size = half.body.size
@@ -272,6 +275,13 @@ def _in_one_pass(plain: Ordinary) -> _Fields:
         plain.identify,
         None if plain.fault_at < 0 else plain.fault_at,
     )
+
+
+def _of_another(text: str) -> bool:
+    """A whole envelope of SOAP in which nothing is WS-Management's: one of the many services besides it."""
+    found = tree(text)
+    top = found.root.children[0] if found.root.children else EMPTY
+    return found.whole and top.name == "Envelope" and top.space in _SOAP and top.child("Body") is not None
 
 
 def _described(message: Message, text: str, found: Seen, known: Mapping[str, object], limits: Limits) -> Message:

@@ -18,6 +18,7 @@ MEASURE = {
     "unit/wsman/test_structure.py": "what four times an envelope costs, as a ratio",
     "unit/story/test_same_names.py": "what four times as many hosts with one name cost, as a ratio",
     "property/test_format_growth.py": "what four times the bytes of a hostile capture cost, as a ratio",
+    "build/clusters.py": "how long a cluster on loopback is waited for; no test of its own",
     "mutants/run.py": "what ends tests that would run without end, as a ratio; no test of its own",
 }
 """The files that may read a clock, and why."""

@@ -1,0 +1,106 @@
+"""Job stores and object stores, where they could tell another thing than a plain run: changed captures, other machines, damage, URLs."""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+import analyzer
+from analyzer.capture.identity import identity_at
+from analyzer.cli import start
+from analyzer.engine import jobs
+from analyzer.engine.jobs import as_seen_here, told_input
+from analyzer.errors import InputError
+from analyzer.records.capture import Capture, Identity
+from analyzer.system.files import read_at
+from tests.build.rotated import all_cells, capture_of, differing
+
+SAMPLE = "evil-winrm-py-session"
+
+
+def _copy(folder: Path, name: str = "capture.pcap") -> Path:
+    path = folder / name
+    path.write_bytes(capture_of(SAMPLE).read_bytes())
+    return path
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows tells no time of the last change of an entry")
+def test_bytes_that_were_changed_with_their_time_set_back_are_another_input(tmp_path: Path) -> None:
+    path = tmp_path / "large.pcap"
+    data = bytearray(capture_of(SAMPLE).read_bytes() + bytes(1 << 18))
+    path.write_bytes(data)
+    os.utime(path, ns=(10**18, 10**18))
+    before = told_input(str(path))
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(10**18, 10**18))
+    assert told_input(str(path)) != before
+
+
+def test_a_capture_that_another_machine_scanned_did_not_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is shared has a device of its own on each machine, and the same size and time."""
+    path = _copy(tmp_path)
+    there = analyzer.analyze(path, scheduler="serial", jobs=tmp_path / "jobs")
+
+    def elsewhere(made: Capture) -> Capture:
+        return made if made.identity is None else replace(made, identity=replace(made.identity, device=made.identity.device + 1))
+
+    real = jobs.Described
+    monkeypatch.setattr(jobs, "Described", lambda capture, *others: real(elsewhere(capture), *others))
+    case = analyzer.analyze(path, scheduler="serial", jobs=tmp_path / "others")
+    assert not differing(all_cells(there), all_cells(case))
+    assert "capture.changed" not in set(case.issues["code"])
+
+
+def test_of_a_file_that_is_another_one_now_the_identity_stays(tmp_path: Path) -> None:
+    path = _copy(tmp_path)
+    now = identity_at(str(path))
+    assert now is not None
+    for size, expected in ((now.size, now), (now.size + 1, None)):
+        scanned = Identity(now.device + 1, now.inode, size, now.modified_ns)
+        assert as_seen_here(Capture(0, str(path), path.name, "pcap", 1, identity=scanned)).identity == (expected or scanned)
+    gone = Capture(0, str(tmp_path / "gone.pcap"), "gone.pcap", "pcap", 1, identity=now)
+    assert as_seen_here(gone).identity is None
+
+
+@pytest.mark.parametrize("kind", ["scan-*.reel", "points-*.found", "talk-*.found"])
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_a_damaged_object_is_named(tmp_path: Path, kind: str, damage: str) -> None:
+    path, store = _copy(tmp_path), tmp_path / "jobs"
+    analyzer.analyze(path, scheduler="serial", jobs=store)
+    (one,) = store.glob(kind)
+    data = bytearray(one.read_bytes())
+    if damage == "cut":
+        del data[-20:]
+    else:
+        data[-60] ^= 1
+    one.write_bytes(data)
+    if kind.startswith("scan"):
+        for other in store.glob("*.found"):
+            other.unlink()
+    with pytest.raises(InputError, match=f"{one.name}: .*delete it"):
+        analyzer.analyze(path, scheduler="serial", jobs=store)
+    one.unlink()
+    assert not differing(all_cells(analyzer.analyze(path)), all_cells(analyzer.analyze(path, scheduler="serial", jobs=store)))
+
+
+def test_an_object_of_a_store_is_read_without_a_scheduler_too(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
+    path = _copy(tmp_path)
+    plain, there = all_cells(analyzer.analyze(path)), all_cells(analyzer.analyze(path.as_uri()))
+    assert plain["exchanges"]
+    assert differing(plain, there) == ["captures"]  # the path
+
+
+def test_bytes_of_what_is_no_file_of_the_system() -> None:
+    assert read_at(io.BytesIO(b"0123456789"), 3, 4) == b"456"
+
+
+def test_commands_that_are_offered_go_without_who_runs_the_jobs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = _copy(tmp_path)
+    assert start.run(["analyze", "--scheduler", "serial", "--jobs", str(tmp_path / "jobs"), str(path)]) == 0
+    offered = [line for line in capsys.readouterr().out.splitlines() if line.lstrip().startswith("winrm-analyzer ")]
+    assert any("ladder" in line for line in offered)
+    assert not [line for line in offered if "--scheduler" in line or "--jobs" in line]
