@@ -18,7 +18,7 @@ from analyzer.errors import InputError, OutputError
 from analyzer.records.result import SCHEMA
 from analyzer.reports.drawings import LADDERS
 from analyzer.system import files
-from analyzer.system.files import UNFINISHED, is_unfinished, owner_only, reachable
+from analyzer.system.files import UNFINISHED, is_unfinished, is_url, owner_only, reachable
 from analyzer.system.outputs import folder_to_disk, fresh_folder, make_folder, move, remove_empty, remove_folder, to_disk, write_file
 from analyzer.tables.column import Value
 from analyzer.tables.frames import frame_of
@@ -290,7 +290,7 @@ def _inputs(about: Mapping[str, Any]) -> Iterator[str]:
         said, name = (_said(one), str(one.get("path"))) if isinstance(one, dict) else (None, "?")
         if isinstance(one, dict) and one.get("changed"):
             yield f"input {name}: changed while it was read ({one['changed']})"
-        if said is None or (isinstance(one, dict) and one.get("pipe")):  # a pipe leaves nothing to hash
+        if said is None or is_url(name) or (isinstance(one, dict) and one.get("pipe")):  # a pipe leaves nothing to hash; a case reaches for no store
             continue
         places = (Path(on_disk(str(one.get("absolute")))), Path(on_disk(name)))
         path = next((found for found in places if _regular(found)), None)

@@ -94,6 +94,16 @@ def test_an_object_of_a_store_is_read_without_a_scheduler_too(tmp_path: Path) ->
     assert differing(plain, there) == ["captures"]  # the path
 
 
+def test_a_case_of_an_object_reaches_for_no_store(tmp_path: Path) -> None:
+    """Who sends a case could have anything opened else."""
+    pytest.importorskip("fsspec")
+    path = _copy(tmp_path)
+    analyzer.analyze(path.as_uri()).save(tmp_path / "case")
+    path.unlink()
+    assert analyzer.api.verify(tmp_path / "case") == ()
+    assert analyzer.open_case(tmp_path / "case").changes == ()
+
+
 def test_bytes_of_what_is_no_file_of_the_system() -> None:
     assert read_at(io.BytesIO(b"0123456789"), 3, 4) == b"456"
 
