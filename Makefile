@@ -69,7 +69,7 @@ accuracy: $(STAMP)   ## precision and recall over all samples, also into docs/ac
 BENCH_IN ?= /tmp/winrm-analyzer-bench
 BENCH ?= --large
 
-bench: $(STAMP)   ## speed and memory against peers (20 minutes, 25 GB of disk; BENCH= for 3 GB): prints the tables, also into docs/performance.md
+bench: $(STAMP)   ## speed and memory against peers (an hour, 45 GB of disk; BENCH= for 4 GB): prints the tables, also into docs/performance.md
 	$(BIN)/python -m benchmarks.bench $(BENCH_IN) $(BENCH)
 
 docs: $(STAMP)   ## fill what the documents show of the program again
