@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from analyzer.records.prefaces import ProxyHeader
 from analyzer.records.proxy import Scorecard, Verdict
 from analyzer.records.result import Result
 from analyzer.reports.facts import counted
@@ -62,7 +63,11 @@ def _ends(result: Result, card: Scorecard) -> str:
     clients = dict.fromkeys(connections[identity].client.host for identity in card.client_connections)
     servers = dict.fromkeys(f"{connections[identity].server.host}:{connections[identity].server.port}" for identity in card.upstream_connections)
     both = f"{_some(list(clients), 'client') or 'its clients'} → {_some(list(servers), 'server') or 'its servers'}"
-    return both if clients and servers else f"{both}; its {'server' if clients else 'client'} side is not in the capture"
+    if clients and servers:
+        return both
+    prefaces = (preface for identity in card.upstream_connections for preface in connections[identity].prefaces)
+    told = "" if clients or any(isinstance(preface, ProxyHeader) for preface in prefaces) else "; that it is a proxy, its requests say (Via or the like)"
+    return f"{both}; its {'server' if clients else 'client'} side is not in the capture{told}"
 
 
 def _some(names: list[str], word: str) -> str:

@@ -1,14 +1,15 @@
 """Questions that rules ask of the picture of the whole (`analyzer.records.story`), and the words for its facts. Rules do not draw pictures of their own."""
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
 from analyzer.records.auth import Audience, Conversation, Mechanism, Outcome
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Request
-from analyzer.records.proxy import Hop
+from analyzer.records.prefaces import ProxyHeader
+from analyzer.records.proxy import Hop, Role
 from analyzer.records.story import Kind, Logon, Party, Reason, Result
 from analyzer.records.transport import Connection
 from analyzer.rules.reading import PROXIED, begins_at, first_packet, header, owner, request, response, role
@@ -44,6 +45,23 @@ def _spoken(evidence: Evidence, audience: Audience) -> Iterator[Conversation]:
 def is_at_proxy(evidence: Evidence, connection: str) -> bool:
     """One of its ends is a proxy."""
     return role(evidence, connection) in PROXIED
+
+
+def claims_proxy(evidence: Evidence, connections: Iterable[str]) -> bool:
+    """Only fields of requests (Via, X-Forwarded-For) say that all these connections come from a proxy, and any sender can write them. A host that was seen
+    to forward, or to announce itself in a PROXY header, is one."""
+    proved = evidence.index.once("proved proxies", lambda: frozenset(_proved(evidence)))
+    own = [evidence.connections[identity] for identity in connections]
+    return all(role(evidence, one.id) is Role.UPSTREAM_LEG and one.tunnel_of is None and one.client.host not in proved for one in own)
+
+
+def _proved(evidence: Evidence) -> Iterator[str]:
+    """The addresses of hosts that proxies are seen to be."""
+    for hop in evidence.hops:
+        yield evidence.connections[hop.far_connection].client.host
+    for one in evidence.connections.values():
+        if any(isinstance(preface, ProxyHeader) for preface in one.prefaces):
+            yield one.client.host
 
 
 def forwarded(evidence: Evidence) -> Iterator[tuple[Hop, Exchange, Exchange]]:

@@ -1,9 +1,25 @@
+import re
+
 import pytest
 
 from analyzer.records.finding import Severity
 from tests.build.talk_http import ABSOLUTE, IDENTIFY, post, reply, soap
-from tests.build.talk_proxy import BOB, CLIENT_LEG, UPSTREAM_LEG, ask_sealed, direct, far_leg, near_leg, proxied, proxied_handshake, sealed_reply, trip
-from tests.build.talk_tokens import ntlm
+from tests.build.talk_proxy import (
+    BOB,
+    CLIENT_LEG,
+    SERVER,
+    UPSTREAM_LEG,
+    WINRM_PORT,
+    ask_sealed,
+    direct,
+    far_leg,
+    near_leg,
+    proxied,
+    proxied_handshake,
+    sealed_reply,
+    trip,
+)
+from tests.build.talk_tokens import basic, ntlm
 from tests.build.talks import Wire
 from tests.rules.judging import judge, names, packets
 
@@ -76,3 +92,26 @@ def test_messages_that_are_not_captured_say_nothing() -> None:
     *_, last = proxied_handshake(near, far, ntlm())
     proxied(near, far, post(ABSOLUTE, content=soap()), FINE)
     assert judge(lan, last=last.near.answered).found(RULE) == []
+
+
+def test_a_proxy_that_only_a_field_tells_of_is_told_as_that() -> None:
+    lan = Wire()
+    talk = lan.connect("10.10.1.11", 50001, SERVER, WINRM_PORT)
+    talk.exchange(post("/wsman", basic(), ("Via", "1.1 gate (squid/5.7)"), content=soap()), reply(200, content=soap("CreateResponse", 2)))
+    found = judge(lan)
+    finding = found.one(RULE)
+    assert finding.title == "WinRM messages that name a proxy are not encrypted"
+    assert finding.confidence == 0.9
+    for rule in (RULE, "auth.basic-cleartext", "proxy.credential-exposure", "capture.one-leg"):
+        assert re.search("[Aa]ny sender can write|which any sender can write", found.one(rule).why), rule
+
+
+def test_a_host_that_is_seen_to_forward_is_a_proxy_on_all_its_connections() -> None:
+    lan = Wire()
+    proxied(near_leg(lan), far_leg(lan, 40001), post(ABSOLUTE, basic(), content=soap(number=1)), FINE)
+    alone = far_leg(lan, 40002)
+    alone.exchange(post("/wsman", basic(), ("Via", "1.1 gate"), content=soap(number=7)), reply(200, content=soap("CreateResponse", 8)))
+    for finding in judge(lan).found(RULE):
+        assert finding.title == "WinRM messages go through a proxy unencrypted"
+        assert finding.confidence == 1.0
+        assert "any sender" not in finding.why

@@ -15,7 +15,7 @@ References
 """
 
 from analyzer.records.auth import Audience, Conversation, Mechanism
-from analyzer.rules.asking import is_at_proxy, server_words
+from analyzer.rules.asking import claims_proxy, is_at_proxy, server_words
 from analyzer.rules.reading import counted, first_packet, request, status, who
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell, place_and
 
@@ -34,7 +34,11 @@ def why(tell: Tell[Conversation]) -> str:
     carriers = [identity for one in tell.facts for identity in one.exchanges if request(evidence.exchanges[identity]) is not None]
     shown = carriers[0] if carriers else first.exchanges[0]
     at = tell.packet(first.packets[0]) if first.packets else "not in the capture"
-    through = " The connection belongs to a proxy, which could read it, too." if is_at_proxy(evidence, tell.connections[0]) else ""
+    through = ""
+    if claims_proxy(evidence, tell.connections[:1]):
+        through = " By a field such as Via, which any sender can write, a proxy sent it, and could read it, too."
+    elif is_at_proxy(evidence, tell.connections[0]):
+        through = " The connection belongs to a proxy, which could read it, too."
     return (
         f"{tell.connection.client.host} sent user name and password of {first.user or 'a user'} to {server_words(tell.connection)} "
         f"with Basic and without TLS, in {counted(len(carriers), 'request')}. The first is {at}, answered "

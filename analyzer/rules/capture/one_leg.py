@@ -15,9 +15,9 @@ References
     RFC 9110 sections 3.7 and 7.6.3.
 """
 
-from analyzer.records.prefaces import ProxyHeader
 from analyzer.records.proxy import Role
 from analyzer.records.transport import Connection
+from analyzer.rules.asking import claims_proxy
 from analyzer.rules.capture._notes import ends, first_of, sign, winrm
 from analyzer.rules.reading import counted, role, status
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Tell, place
@@ -49,8 +49,7 @@ def _side(tell: Tell[Connection]) -> str:
 
 def _is_claimed(tell: Tell[Connection]) -> bool:
     """Only fields of requests say that there is a proxy: whoever sends the requests can write them."""
-    own = (one.fact for one in tell.signs)
-    return all(role(tell.evidence, one.id) is Role.UPSTREAM_LEG and not any(isinstance(preface, ProxyHeader) for preface in one.prefaces) for one in own)
+    return claims_proxy(tell.evidence, (one.fact.id for one in tell.signs))
 
 
 def why(tell: Tell[Connection]) -> str:

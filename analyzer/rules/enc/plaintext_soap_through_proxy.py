@@ -26,6 +26,7 @@ from typing import Any
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.rules import microsoft
+from analyzer.rules.asking import claims_proxy
 from analyzer.rules.enc._clear import ENCRYPT, clear_exchanges, sides, told
 from analyzer.rules.reading import PROXIED, owner, role
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -47,13 +48,19 @@ def client(evidence: Evidence, sign: Sign[Any]) -> Hashable:
 
 
 def why(tell: Tell[Exchange]) -> str:
-    return told(tell, f" {sides(tell.evidence, tell.facts)}")
+    text = told(tell, f" {sides(tell.evidence, tell.facts)}")
+    return f"{text} That a proxy sent them is told by a field such as Via alone, which any sender can write." if _is_claimed(tell) else text
+
+
+def _is_claimed(tell: Tell[Exchange]) -> bool:
+    return claims_proxy(tell.evidence, tell.connections)
 
 
 OPINION = Opinion(
-    title="WinRM messages go through a proxy unencrypted",
+    title=lambda tell: "WinRM messages that name a proxy are not encrypted" if _is_claimed(tell) else "WinRM messages go through a proxy unencrypted",
+    name="WinRM messages go through a proxy unencrypted",
     severity=Severity.CRITICAL,
-    confidence=1.0,
+    confidence=lambda tell: 0.9 if _is_claimed(tell) else 1.0,
     owner=Owner.SERVER,
     reference=microsoft.NEVER_UNENCRYPTED,
     advice=f"{ENCRYPT} Through the proxy: with CONNECT.",

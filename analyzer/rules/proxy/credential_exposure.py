@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from analyzer.records.auth import Audience, Conversation
 from analyzer.records.story import Kind, Logon, Party
 from analyzer.rules import microsoft
-from analyzer.rules.asking import account
+from analyzer.rules.asking import account, claims_proxy
 from analyzer.rules.reading import counted, listed, name
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
 
@@ -92,14 +92,20 @@ def why(tell: Tell[Seen]) -> str:
         f"{listed(f'{number} with {kind}' for kind, number in kinds.items())}{f', of {listed(tell.users)}' if tell.users else ''}. The first is on "
         f"{name(evidence.connections[facts[0].connection])}, {tell.packet(tell.first.packets[0])}."
     )
+    if _is_claimed(tell):
+        text += " That it is a proxy is told by a field such as Via alone, which any sender can write."
     return text + (f" It saw nothing of what was in {counted(tunnels, 'TLS tunnel')}." if tunnels else "")
+
+
+def _is_claimed(tell: Tell[Seen]) -> bool:
+    return claims_proxy(tell.evidence, tell.connections)
 
 
 OPINION = Opinion(
     title=lambda tell: f"Credentials that proxy {_proxy(tell)} could see",
     name="Credentials that a proxy could see",
     severity=Severity.INFO,
-    confidence=1.0,
+    confidence=lambda tell: 0.9 if _is_claimed(tell) else 1.0,
     owner=Owner.PROXY,
     reference=microsoft.PROXY_SEES_ALL,
     advice=(
