@@ -134,8 +134,9 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="compare a few ratios with those in docs/performance.json")
     parser.add_argument("--no-write", action="store_true", help="print only")
     asked = parser.parse_args()
+    others_run = idle()  # before anything of ours runs
     OURS[:], remark = installed(asked.folder)
-    remark = f"{remark}; {idle()}"
+    remark = f"{remark}; {others_run}"
     print(remark)
     if asked.check:
         return check(asked.folder)
