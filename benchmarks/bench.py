@@ -43,12 +43,12 @@ LARGEST = 20
 """Gigabytes of the capture that is larger than memory is allowed to be."""
 
 
-def peers(made: dict[str, Path]) -> Iterator[tuple[str, str, Cost]]:
+def peers(made: dict[str, Path], *, brief: bool = False) -> Iterator[tuple[str, str, Cost]]:
     """(capture, peer, cost): what else reads these captures. Libraries read a twentieth, and their cost is that times twenty."""
     part = made["mixed"].with_name("part.pcap")
     if not part.exists():
         traffic.write(part, traffic.mixed(made["mixed"].stat().st_size // 20))
-    for name in ("mixed", "winrm", "clear"):
+    for name in ("mixed",) if brief else ("mixed", "winrm", "clear"):
         path = made[name]
         warm(path)
         commands: dict[str, list[str]] = {
@@ -65,7 +65,7 @@ def peers(made: dict[str, Path]) -> Iterator[tuple[str, str, Cost]]:
             if have(command[0]):
                 yield name, peer, once(command)
             shutil.rmtree(path.with_name("flows"), ignore_errors=True)
-    for library in ("dpkt", "scapy", "nfstream"):
+    for library in () if brief else ("dpkt", "scapy", "nfstream"):
         try:
             cost = once([sys.executable, "-m", "benchmarks.loops", library, str(part)])
         except RuntimeError:
@@ -131,6 +131,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--large", action="store_true", help=f"growth up to 10 GB and 100,000 exchanges, and a capture of {LARGEST} GB")
+    parser.add_argument("--brief", action="store_true", help="without growth, other captures, and peers that are libraries (ten minutes)")
     parser.add_argument("--check", action="store_true", help="compare a few ratios with those in docs/performance.json")
     parser.add_argument("--no-write", action="store_true", help="print only")
     asked = parser.parse_args()
@@ -143,11 +144,11 @@ def main() -> int:
     made = traffic.captures(asked.folder, asked.scale)
     rows = [*mixed_rows(made, asked.runs), *small_rows(made, asked.runs), *winrm_rows(made, max(1, asked.runs // 2)), *output_rows(made, asked.runs)]
     rows += [*start_rows(asked.runs), *thread_rows(made, asked.runs)]
-    grown = list(growth(asked.folder, asked.scale, large=asked.large))
-    rows += growth_rows(grown, large=asked.large)
+    grown = [] if asked.brief else list(growth(asked.folder, asked.scale, large=asked.large))
+    rows += growth_rows(grown, large=asked.large) if grown else ()
     rows += large_rows(asked.folder, LARGEST) if asked.large else ()
-    read = list(peers(made))
-    text = page(remark, rows, read, list(others(made)), grown) + "\n" + stages(list(profiles(made)))
+    read = list(peers(made, brief=asked.brief))
+    text = page(remark, rows, read, [] if asked.brief else list(others(made)), grown) + "\n" + stages(list(profiles(made)))
     print(text)
     if not asked.no_write:
         PAGE.write_text(between(PAGE.read_text(encoding="utf-8"), text), encoding="utf-8")

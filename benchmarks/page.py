@@ -66,10 +66,12 @@ def page(remark: str, rows: Sequence[Row], read: Sequence[tuple[str, str, Cost]]
     lines = [f"Measured on {machine()}. {remark[0].upper()}{remark[1:]}.", "", *targets(rows), ""]
     lines += ["Peers, side by side (seconds, MiB):", "", "| capture | program | wall | CPU | memory |", "|---|---|---|---|---|"]
     lines += [f"| {name} | {peer} | {cost.wall:.2f} | {cost.cpu:.2f} | {cost.memory:.0f} |" for name, peer, cost in read]
-    lines += ["", "![CPU seconds on one gigabyte of mixed traffic](performance.svg)", "", "Other captures:", ""]
-    lines += ["| capture | wall | CPU | memory |", "|---|---|---|---|"]
-    lines += [f"| {name} | {cost.wall:.2f} | {cost.cpu:.2f} | {cost.memory:.0f} |" for name, cost in rest]
-    lines += ["", "Growth (factor 1.00: in the last step a unit costs as much as in the steps before; the start of the program is in no step):", ""]
+    lines += ["", "![CPU seconds on one gigabyte of mixed traffic](performance.svg)"]
+    if rest:
+        lines += ["", "Other captures:", "", "| capture | wall | CPU | memory |", "|---|---|---|---|"]
+        lines += [f"| {name} | {cost.wall:.2f} | {cost.cpu:.2f} | {cost.memory:.0f} |" for name, cost in rest]
+    if grown:
+        lines += ["", "Growth (factor 1.00: in the last step a unit costs as much as in the steps before; the start of the program is in no step):", ""]
     for what, costs in grown:
         cells = ", ".join(f"{size:,g}: {cost.cpu:.2f} s, {cost.memory:.0f} MiB" for size, cost in costs)
         lines.append(f"- {what}: {cells}; factor {growth_factor([(size, cost.cpu) for size, cost in costs]):.2f}")
