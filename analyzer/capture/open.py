@@ -387,3 +387,13 @@ def _why_not(info: "ZipInfo") -> str:
     return (
         "" if info.compress_type in _METHODS else f"is compressed in a way that is not known here (method {info.compress_type}): unpack it, and give the file"
     )
+
+
+def stopped(error: TooLargeError | UnpackError | OSError, compression: str, size: int, packets: int) -> tuple[str, str, int | None]:
+    """The issue (code, detail, last packet) of a file of which no more than ``size`` bytes could be read."""
+    last = packets or None
+    if isinstance(error, TooLargeError):
+        return "capture.limit", str(error), last
+    if isinstance(error, UnpackError):
+        return "capture.decompression", f"{compression}: {error}", last
+    return "capture.unreadable", f"reading stopped after {size} bytes: {error.strerror or error}", last

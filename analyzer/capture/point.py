@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen, description
-from analyzer.capture.open import STDIN, Opened, TooLargeError, UnpackError, is_pipe, on_disk, opened
+from analyzer.capture.open import STDIN, Opened, TooLargeError, UnpackError, is_pipe, on_disk, opened, stopped
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
 from analyzer.records.capture import Flow, Identity
@@ -262,12 +262,8 @@ class Point(Struct):
         try:
             for row in rows(fill, self.limits, walk, kernel):
                 kernel.packet(*row)
-        except TooLargeError as error:
-            damage.append(("capture.limit", str(error), walk.packets or None))
-        except UnpackError as error:
-            damage.append(("capture.decompression", f"{source.compression}: {error}", walk.packets or None))
-        except OSError as error:
-            damage.append(("capture.unreadable", f"reading stopped after {size} bytes: {error.strerror or error}", walk.packets or None))
+        except (TooLargeError, UnpackError, OSError) as error:
+            damage.append(stopped(error, source.compression, size, walk.packets))
         finally:
             if source.raw is not source.stream:
                 source.stream.close()

@@ -21,7 +21,7 @@ from analyzer.capture.containers import rows
 from analyzer.capture.flows import RISES
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen
-from analyzer.capture.open import Opened, TooLargeError, UnpackError, on_disk, opened
+from analyzer.capture.open import Opened, TooLargeError, UnpackError, on_disk, opened, stopped
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import HEAD_BYTES, Walk
 from analyzer.errors import InputError
@@ -193,12 +193,8 @@ def _reeled(path: str, source: Opened, limits: Limits, scope: Scope, out: Binary
     try:
         for row in rows(fill, limits, walk, bulk):
             bulk.packet(row)
-    except TooLargeError as error:
-        damage.append(("capture.limit", str(error), walk.packets or None))
-    except UnpackError as error:
-        damage.append(("capture.decompression", f"{source.compression}: {error}", walk.packets or None))
-    except OSError as error:
-        damage.append(("capture.unreadable", f"reading stopped after {size} bytes: {error.strerror or error}", walk.packets or None))
+    except (TooLargeError, UnpackError, OSError) as error:
+        damage.append(stopped(error, source.compression, size, walk.packets))
     finally:
         if source.raw is not source.stream:
             source.stream.close()
