@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -22,6 +22,8 @@ from analyzer.settings import Limits
 
 if TYPE_CHECKING:
     from analyzer.engine.own_rules import Own
+    from analyzer.incidents.facts import About, Crowd
+    from analyzer.incidents.sums import Sums
     from analyzer.records.incident import Incident
 
 _NAMED = 3
@@ -75,11 +77,42 @@ def told(evidence: Evidence) -> Evidence:
     return scoped if scoped.story.parties or not scoped.winrm else replace(scoped, story=story(scoped))
 
 
+class Opinions(Struct, frozen=True, gc=False):
+    """What rules say of an evidence. ``kept``: findings in the order in which they are told; ``left_out``: (symptom, cause) of the others. ``titles``: of the
+    rules, by id; ``rules``: how many there are, ``skipped``: for how many of them there was no time; ``silent``: nothing was there that they could speak of."""
+
+    kept: tuple[Finding, ...]
+    left_out: tuple[tuple[Finding, Finding], ...]
+    cards: tuple[Scorecard, ...]
+    failures: tuple[Issue, ...]
+    titles: Mapping[str, str]
+    rules: int = 0
+    skipped: int = 0
+    silent: bool = False
+
+
+class Picture(Struct, frozen=True, gc=False):
+    """What incidents and the diagnosis are made of besides the findings: what each of these is about, who the clients are, and what was counted."""
+
+    about: tuple[About, ...]
+    crowd: Crowd
+    sums: Sums
+
+
 def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Callable[[int, int], None] | None = None) -> Judgement:
     """Runs the rules, in ``workers`` processes, and then those of the user's folders. ``done`` is told how many of how many ran."""
     if evidence.winrm and not evidence.story.parties and settings.budget.spent(TELLING):
-        return Judgement((), (), (), (), (*_unread(evidence), "There was no time to look for findings."))
-    evidence, given = told(evidence), settings.asked.thresholds
+        return Judgement((), (), (), (), (*_unread(evidence.issues), "There was no time to look for findings."))
+    evidence = told(evidence)
+    found = opinions(evidence, settings, workers, done)
+    if found.silent:
+        return Judgement((), (), found.failures, (), (*_unread(evidence.issues), *nothing(evidence)))
+    return concluded(found, picture(evidence, found.kept), evidence.issues, settings, consequences() if evidence.connections else {})
+
+
+def opinions(evidence: Evidence, settings: Settings, workers: int = 1, done: Callable[[int, int], None] | None = None) -> Opinions:
+    """What the rules say of ``evidence``, of which the story is told."""
+    given = settings.asked.thresholds
     chosen = rules() if evidence.connections else rules(_WITHOUT_CONNECTIONS)
     if evidence.negotiate:
         from analyzer.rules import negotiated
@@ -96,15 +129,30 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Calla
     dropped = {id(symptom) for symptom, _ in left_out}
     kept = sorted((finding for finding in found if id(finding) not in dropped), key=order)
     if not kept and not evidence.connections and not evidence.scope:
-        return Judgement((), (), failures, (), (*_unread(evidence), *nothing(evidence)))
-    from analyzer.incidents.diagnosis import diagnosis
-    from analyzer.incidents.grouping import Told, incidents
-
+        return Opinions((), (), (), failures, {}, silent=True)
     named = {rule.id: rule.title for rule in chosen} | {one.id: one.title for one in own}
-    grouped = incidents(evidence, kept, Told(named, consequences() if evidence.connections else {}, left_out))
     cards = scorecards(evidence, found) if evidence.story.parties else ()
-    lead = (*_unread(evidence), *((f"{len(skipped)} of {len(chosen)} rules were not run: {settings.budget.told()}.",) if skipped else ()))
-    return Judgement(tuple(kept), cards, failures, grouped, (*lead, *diagnosis(evidence, grouped, EXPOSES)))
+    return Opinions(tuple(kept), tuple(left_out), cards, failures, named, len(chosen), len(skipped))
+
+
+def picture(evidence: Evidence, findings: Sequence[Finding]) -> Picture:
+    """What the evidence tells of these findings, and what was counted in it."""
+    from analyzer.incidents.clients import Clients
+    from analyzer.incidents.facts import about, crowd
+    from analyzer.incidents.sums import sums
+
+    clients = Clients(evidence)
+    return Picture(about(evidence, findings, clients), crowd(clients), sums(evidence, clients.all))
+
+
+def concluded(found: Opinions, seen: Picture, issues: Iterable[Issue], settings: Settings, follows: Mapping[str, Sequence[str]]) -> Judgement:
+    """What findings come to: incidents and the diagnosis. ``follows``: each cause with the rules that follow from it."""
+    from analyzer.incidents.diagnosis import diagnosis
+    from analyzer.incidents.grouping import Known, Told, incidents
+
+    grouped = incidents(found.kept, Known(seen.about, seen.crowd), Told(found.titles, follows, found.left_out))
+    late = (f"{found.skipped} of {found.rules} rules were not run: {settings.budget.told()}.",) if found.skipped else ()
+    return Judgement(found.kept, found.cards, found.failures, grouped, (*_unread(issues), *late, *diagnosis(seen.sums, grouped, EXPOSES)))
 
 
 def untold(budget: Budget) -> Issue:
@@ -119,9 +167,9 @@ def _not_run(skipped: Sequence[str], budget: Budget) -> tuple[Issue, ...]:
     return (Issue("rule.limit", f"{budget.told()}: {len(skipped)} rules were not run: {named}", repeats=len(skipped)),)
 
 
-def _unread(evidence: Evidence) -> tuple[str, ...]:
+def _unread(issues: Iterable[Issue]) -> tuple[str, ...]:
     """A sentence where connections were left out: what is said is of the others."""
-    left = next((issue for issue in evidence.issues if issue.code == "tcp.limit" and issue.record is None), None)
+    left = next((issue for issue in issues if issue.code == "tcp.limit" and issue.record is None), None)
     return () if left is None else (f"Not all was read: {left.detail}.",)
 
 

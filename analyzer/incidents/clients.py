@@ -28,9 +28,9 @@ class Clients:
             if not self._of_connection.get(identity):
                 self._of_connection[identity] = self._own(identity, near)
         self.all: frozenset[str] = frozenset(host for hosts in self._of_connection.values() for host in hosts)
-        self._of_party: dict[str, set[str]] = {}
+        self.of_party: dict[str, set[str]] = {}
         for party in evidence.story.parties:
-            self._of_party[party.id] = {host for connection in (*party.near, *party.far) for host in self._of_connection.get(connection, ())}
+            self.of_party[party.id] = {host for connection in (*party.near, *party.far) for host in self._of_connection.get(connection, ())}
 
     def _own(self, identity: str, near: dict[str, str]) -> set[str]:
         connection = self._evidence.connections[near.get(identity, identity)]
@@ -44,7 +44,3 @@ class Clients:
     def on(self, connections: Iterable[str]) -> frozenset[str]:
         """The clients whose requests went over these connections."""
         return frozenset(host for identity in connections for host in self._of_connection.get(identity, ()))
-
-    def at(self, party: str | None) -> frozenset[str]:
-        """The clients whose requests a party got; of an unknown party all of the evidence."""
-        return self.all if party is None else frozenset(self._of_party.get(party, ()))
