@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from analyzer.case.analyzed import LADDER_MESSAGES, Case
+from analyzer.case.grouped import GroupedCase
 from analyzer.errors import InputError, UsageError
 from analyzer.settings import Limits, Scope
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from analyzer.case.analyzed import About
     from analyzer.case.hub import HubCase
     from analyzer.case.rereading import Origin
+    from analyzer.engine.grouped import Memory
     from analyzer.engine.travelling import Jobs
+    from analyzer.records.secrets import Secrets
     from analyzer.rules.catalogue import Rule
 
     Progress: TypeAlias = Callable[[str, int, int], None]
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LADDER_MESSAGES",
     "Case",
+    "GroupedCase",
     "Input",
     "analyze",
     "explanation",
@@ -65,7 +69,8 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     scheduler: str | None = None,
     client: object = None,
     jobs: Input | None = None,
-) -> Case:
+    memory: int | None = None,
+) -> Case | GroupedCase:
     """What the captures hold. ``inputs``: paths, directories, globs, or ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
     ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line.
     ``options``: its options with their values, for the commands that the first screen offers; without it those of the files with secrets.
@@ -78,6 +83,8 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     ``mask``: ``strict`` shows of command lines only the names of programs.
     ``scheduler``: who runs the jobs that scan captures and read connections: ``serial``, ``processes``, or the address of a scheduler of Dask; ``client``: one
     of dask.distributed. ``jobs``: the folder or object store in which jobs leave what they find; what lies there is not done again.
+    ``memory``: bytes that a process may have, about. Where all evidence at once would take more, connections are looked at in groups, and the case has tables
+    only; with ``events`` all is looked at at once.
     Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
     """
     paths = [os.fspath(one) for one in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
@@ -109,6 +116,8 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
         more = {"keeps_places": keeps_places or found.placed is not None, "placed": found.placed or (), "before": found.before}
     if scheduler is not None or client is not None or jobs is not None:
         more["jobs"] = _jobs(scheduler, client, jobs)
+    if memory is not None and not events:
+        more["memory"] = _memory(memory, known, strict=mask == "strict")
     finished = run(paths if found is None else found.paths, most, scope or Scope(), progress, secrets=known, asked=wishes, **more)
     if events:
         from analyzer.engine.host_logs import with_logs
@@ -129,7 +138,19 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
         "places": finished.places,
         "asked": Given(tuple(paths), words_of(files if options is None else options)),
     }
-    return Case(finished.result, finished.sources.fetch, about | {"began_ns": began, "ended_ns": time.time_ns()}, hide, finished.texts)
+    about |= {"began_ns": began, "ended_ns": time.time_ns()}
+    if finished.whole is not None:
+        return GroupedCase(finished.whole, about, hide)
+    return Case(finished.result, finished.sources.fetch, about, hide, finished.texts)
+
+
+def _memory(limit: int, known: Secrets, *, strict: bool) -> Memory:
+    """What a process may have. What is told lies in files, so all that was given is masked there, as if it fitted."""
+    from analyzer.case.keys import mask_of
+    from analyzer.engine.grouped import Memory as Made
+
+    tags = {*(one.tag for one in known.ntlm), *(one.tag for one in known.passwords), *(one.tag for one in known.kerberos), *(one.tag for one in known.tickets)}
+    return Made(limit, mask_of(known, tags, strict=strict))
 
 
 def _jobs(scheduler: str | None, client: object, store: Input | None) -> Jobs:

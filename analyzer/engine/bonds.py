@@ -23,7 +23,7 @@ from analyzer.formats.reader import Fetch, Reader
 from analyzer.proxy.flights import flights
 from analyzer.records.auth import KerberosToken, NtlmToken
 from analyzer.records.halves import header, request, response
-from analyzer.records.prefaces import ProxyHeader, Socks
+from analyzer.records.prefaces import ProxyHeader
 from analyzer.records.transport import Connection
 
 _BEGINNING = 160
@@ -73,8 +73,8 @@ def _of(talk: Talk, fetch: Fetch) -> Iterator[int]:
     for preface in made.prefaces:
         if isinstance(preface, ProxyHeader):
             yield from (address(host) for host in (preface.client_host, preface.server_host) if host)
-        elif isinstance(preface, Socks) and preface.host:
-            yield from called(preface.host)
+        else:
+            yield from called(preface.host or "")
     yield from _of_tls(made, fetch)
     yield from _of_exchanges(talk)
     yield from _of_logons(talk)
@@ -109,9 +109,7 @@ def _of_exchanges(talk: Talk) -> Iterator[int]:
             yield from called(_without_port(flight.authority))
     for exchange in talk.exchanges:
         asked = request(exchange)
-        host = header(asked, "host")
-        if host:
-            yield from called(_without_port(host))
+        yield from called(_without_port(header(asked, "host") or ""))
         if asked is not None and asked.method == "CONNECT":
             yield from called(_without_port(asked.target))
 

@@ -7,22 +7,27 @@ whole    all shares             -> the result (`analyzer.engine.wholes`)
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from analyzer.capture.scan import Scanned
 from analyzer.engine.bonds import address, bonds, called, gateway_errors
 from analyzer.engine.forks import in_turn, processes
 from analyzer.engine.keeping import packed, unpacked
 from analyzer.engine.parts import Summary, groups, parts
 from analyzer.engine.plan import Talk, Tools, Work, talk, unread_connections, weight
-from analyzer.engine.reading import Given, gathered
+from analyzer.engine.reading import Given
 from analyzer.engine.shares import Share, share
 from analyzer.engine.sources import Sources
 from analyzer.engine.wholes import Whole, whole
 from analyzer.engine.work import Settings
+from analyzer.records.issues import Issue
+from analyzer.reports.masking import Mask
+from analyzer.rules.catalogue import rules
+from analyzer.system.outputs import scratch
 
 Progress = Callable[[str, int, int], None]
 
@@ -34,15 +39,17 @@ class Talked(Struct, frozen=True, gc=False):
 
 
 class Memory(Struct, frozen=True, gc=False):
-    """``limit``: bytes that a process may have. ``each``: every part is a group of its own, for tests."""
+    """``limit``: bytes that a process may have. ``mask`` goes over all that is told, as what is told lies in files. ``each``: every part is a group of its own,
+    for tests."""
 
     limit: int
+    mask: Mask
     each: bool = False
 
 
 _BASE = 96 << 20
 """What a process has before it holds records."""
-_TALK, _RECORDS = 4, 9
+_TALK, _RECORDS = 4, 7
 """Times the payload of a batch, and the packed size of what it said, that reading it, and looking at it, takes."""
 _EACH = 16 << 10
 """What a connection takes besides."""
@@ -53,22 +60,43 @@ def need(todo: Sequence[Work]) -> int:
     return _BASE + sum(weight(item) * _TALK + _EACH for item in todo)
 
 
-def grouped(scanned: list[Scanned], sources: Sources, settings: Settings, memory: Memory, folder: Path, progress: Progress | None = None) -> Whole:
+def in_groups(given: Given, todo: Sequence[Work], sources: Sources, settings: Settings, memory: Memory, progress: Progress | None = None) -> Whole | None:
+    """The whole of a run in groups, with its files in a temporary folder that is gone with it; None where all fits into memory at once."""
+    if not memory.each and need(todo) <= memory.limit:
+        return None
+    held = ExitStack()
+    folder = held.enter_context(scratch())
+    return replace(grouped(given, todo, sources, settings, memory, folder, progress), held=held)
+
+
+def grouped(given: Given, todo: Sequence[Work], sources: Sources, settings: Settings, memory: Memory, folder: Path, progress: Progress | None = None) -> Whole:
     """The whole of a run in groups. Files of it lie in ``folder``."""
-    given, todo = gathered(scanned, sources, settings)
     room = max(memory.limit - _BASE, 16 << 20)
     found, unread = _summaries(todo, given.tools, sources, folder, room, progress)
     tied = [(address(one), address(other)) for one, other in _with_kdc(given)]
     tied += [(address(claim.host), bond) for claim in given.names for bond in called(claim.name)]
-    made = groups(found, parts(found, tied), 0 if memory.each else room) or [[]]
+    # apart: it loads numpy, which starts threads, and a process with threads cannot be copied any more
+    made = next(in_turn(lambda several: groups(several, parts(several, tied), 0 if memory.each else room), [found], 1)) or [[]]
+    _prepared(settings)
     shares: list[Share] = []
-    work = partial(_share, found=found, given=given, settings=settings, folder=folder)
-    count = 1 if given.tools.keys else processes()
-    for one in in_turn(lambda numbered: work(*numbered), list(enumerate(made)), count):
+    work = partial(_share, found=found, given=given, settings=settings, folder=folder, mask=memory.mask)
+    for one in in_turn(lambda numbered: work(*numbered), list(enumerate(made)), processes()):
         shares.append(one)
         if progress is not None:
             progress("groups", len(shares), len(made))
-    return whole(shares, given, unread, settings, folder)
+    return whole(shares, given, unread, settings, folder, memory.mask)
+
+
+def _prepared(settings: Settings) -> None:
+    """Loads what each group needs, once for all of them."""
+    from analyzer.engine import own_rules, scoping  # noqa: F401
+    from analyzer.incidents import clients, facts, grouping, sums  # noqa: F401
+    from analyzer.story import scope, whole  # noqa: F401
+
+    if settings.negotiate:
+        from analyzer.rules import negotiated  # noqa: F401
+    for rule in rules():
+        rule.document  # noqa: B018
 
 
 def _with_kdc(given: Given) -> Iterator[tuple[str, str]]:
@@ -76,8 +104,8 @@ def _with_kdc(given: Given) -> Iterator[tuple[str, str]]:
     yield from ((piece.source[0], piece.target[0]) for piece in given.datagrams)
 
 
-def _share(number: int, places: Sequence[int], *, found: Sequence[Summary], given: Given, settings: Settings, folder: Path) -> Share:
-    return share(number, list(_talks(found[place] for place in places)), given, settings, folder)
+def _share(number: int, places: Sequence[int], *, found: Sequence[Summary], given: Given, settings: Settings, folder: Path, mask: Mask) -> Share:
+    return share(number, list(_talks(found[place] for place in places)), given, settings, folder, mask)
 
 
 def _talks(found: Iterable[Summary]) -> Iterator[Talk]:
@@ -88,13 +116,18 @@ def _talks(found: Iterable[Summary]) -> Iterator[Talk]:
             yield from unpacked(file.read(size), Talked).talks
 
 
-def _summaries(todo: Sequence[Work], tools: Tools, sources: Sources, folder: Path, room: int, progress: Progress | None):  # noqa: ANN202
+def _summaries(
+    todo: Sequence[Work], tools: Tools, sources: Sources, folder: Path, room: int, progress: Progress | None
+) -> tuple[list[Summary], tuple[Issue, ...]]:
+    """What is kept of each connection, in their order, and an issue where there was no time for all."""
     batches = list(enumerate(_batches(todo, room)))
     found: list[Summary] = []
     read = partial(_batch, tools=tools, folder=folder)
     done = 0
     sources.flush()
-    for one in in_turn(lambda numbered: read(*numbered), batches, 1 if tools.keys else processes()):
+    # what TLS hid lies in one file of this process once it is decrypted
+    by_batch = (read(*numbered) for numbered in batches) if tools.keys else in_turn(lambda numbered: read(*numbered), batches, processes())
+    for one in by_batch:
         found += one
         done += len(one)
         if progress is not None:

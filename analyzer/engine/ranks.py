@@ -4,17 +4,18 @@ A rank is made of what the records tell of themselves: the place of a connection
 which they have an order already.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from analyzer.engine.store import LADDERS
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Request
 from analyzer.records.result import Result
 from analyzer.records.wsman import Shell
-from analyzer.reports.drawings import rungs_of
+from analyzer.reports.drawings import LADDERS, rungs_of
 from analyzer.reports.sequence import sequences
-from analyzer.tables.registry import AnyTable, table_named
+from analyzer.tables.findings import FindingRow
+from analyzer.tables.findings import rank as rank_of
+from analyzer.tables.registry import table_named
 
 Rank = tuple[Any, ...]
 """Numbers and texts; those of one table are comparable."""
@@ -23,7 +24,7 @@ Cells = tuple[Any, ...]
 FIRST = (0, 0)
 LARGE = (
     *("connections", "conflicts", "tls", "exchanges", "hops", "authentications", "messages", "shells", "commands", "streams", "operations"),
-    *("deliveries", "events", "logons", "requests", "timeline", LADDERS.name),
+    *("deliveries", "events", "logons", "requests", "findings", "timeline", LADDERS.name),
 )
 """The tables that grow with the traffic: their rows are written as each group is done."""
 
@@ -81,6 +82,11 @@ def _asked_ns(evidence: Evidence, exchange: str) -> int:
     return found.request.first_ns if found is not None and isinstance(found.request, Request) else 0
 
 
+def _of_finding(row: FindingRow) -> Rank:
+    found = row.finding
+    return -rank_of(found.severity), found.first_ns, found.rule, found.subject, found.packets
+
+
 def _of_times(_: Result) -> Callable[[Any], Rank]:
     return lambda row: (row.time_ns, row.table, row.record)
 
@@ -101,6 +107,7 @@ _RANKS: Mapping[str, Callable[[Result], Callable[[Any], Rank]]] = {
     "events": _of_requests(lambda row: row.one.delivery),
     "logons": _of_connection(lambda row: row.logon.conversations[0]),
     "requests": _of_connection(lambda row: row.fate.request),
+    "findings": lambda _: _of_finding,
     "timeline": _of_times,
 }
 
@@ -114,8 +121,3 @@ def _ladders(result: Result) -> Iterator[tuple[Rank, Cells]]:
     for rank, drawing in zip(ranks, sequences(evidence), strict=True):
         for cells in rungs_of(drawing, evidence.captures):
             yield rank, cells
-
-
-def tables() -> Iterable[AnyTable]:
-    """The large ones."""
-    return (LADDERS if name == LADDERS.name else table_named(name) for name in LARGE)

@@ -43,18 +43,18 @@ _GARBAGE = (5_000_000, 50)
 
 
 def read(
-    scanned: list[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None, before: Evidence | None = None
+    given: "Given", todo: list[Work], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None, before: Evidence | None
 ) -> tuple[Result, Callable[[], Iterable[tuple[str, str]]]]:
-    """The result of captures that hold flows, and what opens their bodies again: (message id, text) of each that can be read.
+    """The result of connections, and what opens their bodies again: (message id, text) of each that can be read.
 
-    ``scanned`` is emptied: the rows of its packets are not needed once their connections are read. ``before``: what an earlier run decrypted, which stays.
+    ``todo`` is emptied: the rows of packets are not needed once their connections are read. ``before``: what an earlier run decrypted, which stays.
     """
-    with _few_collections():
-        return _read(scanned, sources, settings, progress, before)
+    with few_collections():
+        return _read(given, todo, sources, settings, progress, before)
 
 
 @contextmanager
-def _few_collections() -> Iterator[None]:
+def few_collections() -> Iterator[None]:
     """What is made here stays, and what does not is gone without a search, as no records refer to each other in circles: the search for such garbage finds none
     and costs a fifth of the time."""
     before = gc.get_threshold()
@@ -67,11 +67,10 @@ def _few_collections() -> Iterator[None]:
 
 
 def _read(
-    scanned: list[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None, before: Evidence | None
+    given: "Given", todo: list[Work], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None, before: Evidence | None
 ) -> tuple[Result, Callable[[], Iterable[tuple[str, str]]]]:
-    given, todo = gathered(scanned, sources, settings)
     talks, workers, unread_too = _talks(todo, given.tools, sources, progress)
-    del todo
+    todo.clear()
     found, kdc = put_together(given._replace(issues=(*given.issues, *unread_too)), talks, settings)
     del talks
     read = opened(found, kdc, given, settings, workers, progress)
@@ -98,7 +97,7 @@ class Given(NamedTuple):
     tools: Tools
 
 
-def gathered(scanned: list[Scanned], sources: Sources, settings: Settings) -> tuple[Given, tuple[Work, ...]]:
+def gathered(scanned: list[Scanned], sources: Sources, settings: Settings) -> tuple[Given, list[Work]]:
     """What the scan gave, and the connections to be read. ``scanned`` is emptied."""
     limits, secrets = settings.limits, settings.secrets
     captures = tuple(item.capture for item in scanned)
@@ -117,7 +116,7 @@ def gathered(scanned: list[Scanned], sources: Sources, settings: Settings) -> tu
         ),
     )
     scanned.clear()
-    return given, todo
+    return given, list(todo)
 
 
 def put_together(given: Given, talks: Iterable[Talk], settings: Settings) -> tuple[Evidence, Kdc]:

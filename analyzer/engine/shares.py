@@ -11,16 +11,22 @@ from msgspec.structs import replace
 from analyzer.engine.plan import Talk, auth_steps
 from analyzer.engine.ranks import LARGE, Cells, Rank, place, ranked
 from analyzer.engine.reading import Given, opened, pictured, put_together
+from analyzer.engine.store import table_of
 from analyzer.engine.work import Opinions, Picture, Settings, opinions, picture, told
 from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Finding
 from analyzer.records.forwarding import Forwarding
 from analyzer.records.ids import packet_key
 from analyzer.records.issues import Issue
 from analyzer.records.result import Result
 from analyzer.records.story import Kind
 from analyzer.records.transport import Connection, Extents, Stream
+from analyzer.reports.masking import Mask
+from analyzer.rules.causes import order
 from analyzer.tables.authentications import credentials
 
+_PACKETS = 32
+"""Of a finding: as many as an incident has."""
 BATCH = 64
 """Rows that are written, and read, together."""
 _OF_STAGES = {"tcp.translated": 1, "proxy.ambiguous": 2, "proxy.unproved": 3, "proxy.one-leg": 4}
@@ -58,8 +64,8 @@ class Share(NamedTuple):
     ranks: "Ranks"
 
 
-def share(number: int, talks: Sequence[Talk], given: Given, settings: Settings, folder: Path) -> Share:
-    """The group of the connections that ``talks`` are of; the rows of its large tables go to files in ``folder``."""
+def share(number: int, talks: Sequence[Talk], given: Given, settings: Settings, folder: Path, mask: Mask) -> Share:
+    """The group of the connections that ``talks`` are of; the rows of its large tables go to files in ``folder``. ``mask`` has been over all of it."""
     found, kdc = put_together(given, talks, settings)
     marks = [len(given.issues), len(found.issues) - len(kdc.issues), len(found.issues)]
     read = opened(found, kdc, given, settings)
@@ -69,18 +75,46 @@ def share(number: int, talks: Sequence[Talk], given: Given, settings: Settings, 
     looked_at = told(found)
     said = opinions(looked_at, settings)
     found = replace(found, issues=(*found.issues, *said.failures))
-    result = Result(found, said.kept, auth_steps(found), said.cards, found.shells, found.commands)
-    counts = {name: _written(folder / f"{number}.{name}", ranked(name, result)) for name in LARGE}
+    seen = picture(looked_at, said.kept)
+    result = mask.result(Result(found, said.kept, auth_steps(found), said.cards, found.shells, found.commands))
+    said = _masked(said, result)
+    result = replace(result, findings=tuple(sorted(result.findings, key=order)))
+    counts = {name: _written(folder / f"{number}.{name}", _shown(name, result, mask)) for name in LARGE}
     counts["timeline"] -= len(said.kept)
+    found = result.evidence
     issues = tuple(_placed(found.issues, marks))
-    return Share(said, picture(looked_at, said.kept), _lean(found, said), issues, counts, _by_capture(found), _owners(found), _tags(found), _ranks(found, said))
+    return Share(_light(said), seen, _lean(found, said), issues, counts, _by_capture(found), _owners(found), _tags(found), _ranks(found, said))
+
+
+def _masked(said: Opinions, result: Result) -> Opinions:
+    """The opinions with the findings that the mask has been over."""
+    of = {id(before): after for before, after in zip(said.kept, result.findings, strict=True)}
+    left_out = tuple((symptom, of.get(id(cause), cause)) for symptom, cause in said.left_out)
+    return replace(said, kept=result.findings, cards=result.scorecards, left_out=left_out)
+
+
+def _light(said: Opinions) -> Opinions:
+    """The opinions, with of each finding what incidents are made of: their rows have the rest."""
+    of = {id(one): _bare_finding(one) for one in (*said.kept, *(one for pair in said.left_out for one in pair))}
+    left_out = tuple((of[id(symptom)], of[id(cause)]) for symptom, cause in said.left_out)
+    return replace(said, kept=tuple(of[id(one)] for one in said.kept), left_out=left_out)
+
+
+def _bare_finding(one: Finding) -> Finding:
+    return replace(one, why="", evidence=(), packets=one.packets[:_PACKETS], connections=(), exchanges=(), reference_text=None)
+
+
+def _shown(name: str, result: Result, mask: Mask) -> Iterator[tuple[Rank, Cells]]:
+    """The rows of a large table, with what is masked in cells."""
+    found = sorted(ranked(name, result), key=lambda row: row[0])
+    return zip((rank for rank, _ in found), mask.cells(table_of(name), [cells for _, cells in found]), strict=True)
 
 
 def _written(path: Path, rows: Iterator[tuple[Rank, Cells]]) -> int:
     """How many there are."""
     count, batch = 0, list[tuple[Rank, Cells]]()
     with path.open("wb") as file:
-        for row in sorted(rows, key=lambda row: row[0]):
+        for row in rows:
             batch.append(row)
             count += 1
             if len(batch) == BATCH:
@@ -135,16 +169,16 @@ def _tags(found: Evidence) -> tuple[tuple[bytes, str, tuple[int, int]], ...]:
 def _ranks(found: Evidence, said: Opinions) -> Ranks:
     """Parties and addresses stand in order of the first connection that shows them, its client's end first; those of KDCs come last."""
     parties: dict[str, tuple[int, ...]] = {}
-    for one in found.story.parties:
-        ends = [(*place(own[0]), end) for end, own in enumerate((one.far, one.near)) if own]
-        parties[one.id] = (0, *min(ends)) if ends else (1, *one.packets[:1])
+    for party in found.story.parties:
+        ends = [(*place(own[0]), end) for end, own in enumerate((party.far, party.near)) if own]
+        parties[party.id] = (0, *min(ends)) if ends else (1, *party.packets[:1])
     hosts: dict[str, tuple[int, ...]] = {}
     for identity, connection in found.connections.items():
         if identity in found.winrm:
             for end, host in enumerate((connection.client.host, connection.server.host)):
                 hosts.setdefault(host, (0, *place(identity), end))
-    for at, host in enumerate(found.story.hosts):
-        hosts.setdefault(host.address, (1, *parties.get(host.parties[0], ()), at) if host.parties else (1, at))
+    for at, one in enumerate(found.story.hosts):
+        hosts.setdefault(one.address, (1, *parties.get(one.parties[0], ()), at) if one.parties else (1, at))
     whose = {identity: one.id for one in found.story.parties if one.kind in (Kind.PROXY, Kind.SOCKS) for identity in one.near}
     beyond = {identity: one.id for one in found.story.parties if one.kind in (Kind.PROXY, Kind.SOCKS) for identity in one.far}
     cards = []

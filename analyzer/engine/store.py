@@ -21,8 +21,7 @@ from analyzer.system import files
 from analyzer.system.files import UNFINISHED, is_unfinished, is_url, owner_only, reachable
 from analyzer.system.outputs import folder_to_disk, fresh_folder, make_folder, move, remove_empty, remove_folder, to_disk, write_file
 from analyzer.tables.column import Value
-from analyzer.tables.frames import frame_of
-from analyzer.tables.query import read_parquet, write_parquet
+from analyzer.tables.query import read_parquet, write_rows
 from analyzer.tables.registry import TABLES, AnyTable, table_named
 
 __all__ = ["CHECKSUM", "EXPORTS", "MANIFEST", "STORED", "differences", "manifest", "on_disk", "read", "refuse", "save", "sha256", "table_of"]
@@ -89,7 +88,7 @@ def interrupted(folder: Path) -> str:
 
 def save(
     folder: Path,
-    cells: Callable[[str], Cells],
+    cells: Callable[[str], Iterable[tuple[Value, ...]]],
     about: Mapping[str, object],
     inputs: Sequence[str],
     *,
@@ -114,7 +113,7 @@ def save(
 
 def _write(
     folder: Path,
-    cells: Callable[[str], Cells],
+    cells: Callable[[str], Iterable[tuple[Value, ...]]],
     about: Mapping[str, object],
     more: Mapping[str, Callable[[], bytes]],
     progress: Callable[[str, int, int], None],
@@ -142,7 +141,7 @@ def _write(
 
 def _filled(
     fresh: Path,
-    cells: Callable[[str], Cells],
+    cells: Callable[[str], Iterable[tuple[Value, ...]]],
     more: Mapping[str, Callable[[], bytes]],
     progress: Callable[[str, int, int], None],
 ) -> dict[str, object]:
@@ -151,11 +150,9 @@ def _filled(
     outputs: dict[str, dict[str, object]] = {}
     for place, table in enumerate(STORED):
         progress("case", place, len(STORED) + len(more))
-        rows = cells(table.name)
         path = fresh / f"{table.name}.parquet"
-        write_parquet(frame_of(table, rows), path)
+        counters[table.name] = write_rows(table, cells(table.name), path)
         to_disk(path)
-        counters[table.name] = len(rows)
         outputs[path.name] = _described(path)
     for place, (name, made) in enumerate(more.items(), len(STORED)):
         progress("case", place, len(STORED) + len(more))

@@ -24,6 +24,7 @@ from analyzer.records.proxy import Route, Scorecard
 from analyzer.records.result import Result
 from analyzer.records.secrets import KeyUse
 from analyzer.records.story import Story
+from analyzer.reports.masking import Mask
 from analyzer.rules.causes import consequences, order
 from analyzer.tables.findings import finding_rows
 from analyzer.tables.registry import table_named
@@ -43,12 +44,15 @@ class Whole(Struct, frozen=True, gc=False):
     ``counts``: rows of the large tables."""
 
     result: Result
+    mask: Mask
     numbers: Numbers
     groups: int
     folder: Path
     counts: dict[str, int]
     winrm: dict[int, int]
     owners: dict[int, str]
+    held: object = None
+    """What has to live as long as this does: the folder is gone with it."""
 
     def cells(self, name: str) -> Iterator[Cells]:
         """The cells of a table, row by row, in order."""
@@ -56,7 +60,7 @@ class Whole(Struct, frozen=True, gc=False):
             yield from self._rows(name)
             return
         table = table_named(name)
-        for row in table.values(self.result):
+        for row in self.mask.cells(table, table.values(self.result)):
             yield self._told(name, row)
 
     def _told(self, name: str, row: Cells) -> Cells:
@@ -76,7 +80,19 @@ class Whole(Struct, frozen=True, gc=False):
         if name == "timeline":
             parts.append(self._findings())
         merged = (cells for _, cells in heapq.merge(*parts, key=lambda row: row[0]))
+        if name == "findings":
+            return self._with_incidents(merged)
         return _numbered(merged) if name == "logons" else merged
+
+    def _with_incidents(self, merged: Iterator[Cells]) -> Iterator[Cells]:
+        """The rows of the findings, with the numbers and the incidents that they have among all."""
+        names = table_named("findings").names
+        own, explained = names.index("incident_id"), names.index("explained_by")
+        incidents = {identity: one for one in self.result.incidents for identity in one.findings}
+        for number, row in enumerate(merged, 1):
+            cells, one = [f"f{number}", *row[1:]], incidents.get(f"f{number}")
+            cells[own], cells[explained] = (None, None) if one is None else (one.id, one.explained_by)
+            yield tuple(cells)
 
     def _own(self, name: str, number: int) -> Iterator[tuple[Rank, Cells]]:
         found = rows(self.folder / f"{number}.{name}")
@@ -103,7 +119,8 @@ class Whole(Struct, frozen=True, gc=False):
         table = table_named("timeline")
         found = [of_finding(row) for row in finding_rows(self.result)]
         found.sort(key=lambda one: (one.time_ns, one.table, one.record))
-        return (((one.time_ns, one.table, one.record), tuple(column.get(one) for column in table.columns)) for one in found)
+        cells = self.mask.cells(table, [tuple(column.get(one) for column in table.columns) for one in found])
+        return zip(((one.time_ns, one.table, one.record) for one in found), cells, strict=True)
 
 
 def _with(row: Cells, at: int, cell: object) -> Cells:
@@ -124,7 +141,7 @@ def _numbered(merged: Iterator[Cells]) -> Iterator[Cells]:
     return ((f"l{number}", *cells[1:]) for number, cells in enumerate(merged, 1))
 
 
-def whole(shares: Sequence[Share], given: Given, unread: Sequence[Issue], settings: Settings, folder: Path) -> Whole:
+def whole(shares: Sequence[Share], given: Given, unread: Sequence[Issue], settings: Settings, folder: Path, mask: Mask) -> Whole:
     """All groups together. ``unread``: issues of connections that were not read."""
     numbers = _numbers(shares)
     issues = _issues(shares, (*given.issues, *unread))
@@ -133,6 +150,7 @@ def whole(shares: Sequence[Share], given: Given, unread: Sequence[Issue], settin
     judgement = concluded(found[0], seen, issues, settings, consequences())
     evidence = _evidence(shares, numbers, issues)
     result = Result(evidence, judgement.findings, {}, judgement.scorecards, incidents=judgement.incidents, diagnosis=judgement.diagnosis)
+    result = mask.result(result)
     counts: dict[str, int] = {}
     winrm: dict[int, int] = {}
     owners: dict[int, str] = {}
@@ -143,7 +161,7 @@ def whole(shares: Sequence[Share], given: Given, unread: Sequence[Issue], settin
             winrm[ordinal] = winrm.get(ordinal, 0) + count
         owners.update(one.owners)
     counts["timeline"] += len(result.findings)
-    return Whole(result, numbers, len(shares), folder, counts, winrm, owners)
+    return Whole(result, mask, numbers, len(shares), folder, counts, winrm, owners)
 
 
 def _numbers(shares: Sequence[Share]) -> Numbers:
@@ -177,14 +195,16 @@ def _issues(shares: Sequence[Share], first: Sequence[Issue]) -> tuple[Issue, ...
 
 def _opinions(shares: Sequence[Share], numbers: Numbers) -> tuple[Opinions, tuple[About, ...]]:
     found = [
-        (finding, _about(about, group, numbers))
+        (finding, _about(about, group, numbers), group, at)
         for group, one in enumerate(shares)
-        for finding, about in zip(one.opinions.kept, one.picture.about, strict=True)
+        for at, (finding, about) in enumerate(zip(one.opinions.kept, one.picture.about, strict=True))
     ]
     found.sort(key=lambda item: order(item[0]))
+    places = {(group, at): place for place, (_, _, group, at) in enumerate(found)}
+    abouts = tuple(about if about.follows is None else replace(about, follows=places[group, about.follows]) for _, about, group, _ in found)
     cards = sorted((rank, group, at) for group, one in enumerate(shares) for at, rank in enumerate(one.ranks.cards))
     made = Opinions(
-        kept=tuple(finding for finding, _ in found),
+        kept=tuple(item[0] for item in found),
         left_out=tuple(pair for one in shares for pair in one.opinions.left_out),
         cards=tuple(_card(shares[group].opinions.cards[at], group, numbers) for _, group, at in cards),
         failures=(),
@@ -192,7 +212,7 @@ def _opinions(shares: Sequence[Share], numbers: Numbers) -> tuple[Opinions, tupl
         rules=shares[0].opinions.rules,
         skipped=max(one.opinions.skipped for one in shares),
     )
-    return made, tuple(about for _, about in found)
+    return made, abouts
 
 
 def _about(about: About, group: int, numbers: Numbers) -> About:

@@ -1,20 +1,18 @@
 """Findings that say the same of the same party become one incident."""
 
-import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from analyzer.incidents.facts import About, Crowd
+from analyzer.incidents.facts import About, Crowd, says_of
 from analyzer.incidents.leads import lead
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.incident import Incident
 from analyzer.records.story import Certainty
 
 _ORDER = {severity: -place for place, severity in enumerate(Severity)}
-_NUMBER = re.compile(r"\d+")
 _PACKETS = 32
 _HALF = 0.5
 
@@ -28,7 +26,7 @@ class Told(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What the evidence tells: of each finding, in their order; and who the clients are."""
+    """What the evidence tells: of each finding, in their order, ``follows`` being a place among all of them; and who the clients are."""
 
     about: Sequence[About]
     crowd: Crowd
@@ -37,13 +35,10 @@ class Known(NamedTuple):
 def incidents(findings: Sequence[Finding], known: Known, told: Told) -> tuple[Incident, ...]:
     """``findings`` are in the order of their ids: the first is ``f1``."""
     groups: dict[Hashable, list[_Member]] = defaultdict(list)
-    seen: dict[Hashable, Hashable] = {}
-    for place, (finding, about) in enumerate(zip(findings, known.about, strict=True), 1):
-        says = finding.rule, finding.owner, _same_words(finding)
-        events = [(says, request) for request in about.requests]
-        key = next((seen[event] for event in events if event in seen), (*says, about.party))
-        seen.update(dict.fromkeys(events, key))
-        groups[key].append(_Member(f"f{place}", finding, about))
+    keys: dict[int, Hashable] = {}
+    for place, (finding, about) in enumerate(zip(findings, known.about, strict=True)):
+        keys[place] = (says_of(finding), about.party) if about.follows is None else keys[about.follows]
+        groups[keys[place]].append(_Member(f"f{place + 1}", finding, about))
     made = [(_incident(group, known.crowd, told), group) for group in groups.values()]
     made.sort(key=lambda item: (_ORDER[item[0].severity], item[0].first_ns, item[0].rule, int(item[0].findings[0][1:])))
     named = [replace(one, id=f"i{place}") for place, (one, _) in enumerate(made, 1)]
@@ -65,15 +60,6 @@ class _Member(NamedTuple):
     id: str
     finding: Finding
     about: About
-
-
-def _same_words(finding: Finding) -> str:
-    """The title without what tells one client from the next: its address, its user, and a number at the beginning, which counts what this finding holds."""
-    words = finding.title
-    for name in (finding.user, finding.source):
-        for part in (name, name.rpartition("\\")[2]) if name else ():
-            words = words.replace(part, "*") if part else words
-    return _NUMBER.sub("#", words) if words[:1].isdigit() else words
 
 
 def _concerned(group: Iterable[_Member]) -> frozenset[str]:
