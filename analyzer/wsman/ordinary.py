@@ -320,9 +320,11 @@ def _read(text: str, data: bytes, most: int, most_selected: int) -> Ordinary | N
             elif ends and data.find(b">", close + 1, following) < 0:
                 streams.append(Piece(name, command_id, last, data[close + 1 : following]))
         elif word == _SELECTOR:
-            if ends and selected is None and _named(text, data, i, close, b"Name") == "ShellId":
+            if ends and _named(text, data, i, close, b"Name") == "ShellId":
                 value = _stripped(text, data, close + 1, following)
-                if value and len(value) <= most_selected:
+                if value and selected != value:
+                    if selected is not None or len(value) > most_selected:
+                        return None
                     selected = value
         elif word == _DESIRED:
             if first:
