@@ -30,6 +30,7 @@ __all__ = [
     "GroupedCase",
     "Input",
     "analyze",
+    "analyze_within",
     "explanation",
     "is_case",
     "kernel",
@@ -69,8 +70,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     scheduler: str | None = None,
     client: object = None,
     jobs: Input | None = None,
-    memory: int | None = None,
-) -> Case | GroupedCase:
+) -> Case:
     """What the captures hold. ``inputs``: paths, directories, globs, or ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
     ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line.
     ``options``: its options with their values, for the commands that the first screen offers; without it those of the files with secrets.
@@ -83,9 +83,65 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     ``mask``: ``strict`` shows of command lines only the names of programs.
     ``scheduler``: who runs the jobs that scan captures and read connections: ``serial``, ``processes``, or the address of a scheduler of Dask; ``client``: one
     of dask.distributed. ``jobs``: the folder or object store in which jobs leave what they find; what lies there is not done again.
-    ``memory``: bytes that a process may have, about. Where all evidence at once would take more, connections are looked at in groups, and the case has tables
-    only; with ``events`` all is looked at at once.
     Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
+    """
+    made = analyze_within(
+        inputs,
+        limits=limits,
+        scope=scope,
+        secrets=secrets,
+        keylog=keylog,
+        keytab=keytab,
+        rules_dirs=rules_dirs,
+        sigma_dirs=sigma_dirs,
+        events=events,
+        proxy=proxy,
+        config=config,
+        mask=mask,
+        tls_ports=tls_ports,
+        bounds=bounds,
+        progress=progress,
+        arguments=arguments,
+        options=options,
+        keeps_places=keeps_places,
+        scheduler=scheduler,
+        client=client,
+        jobs=jobs,
+    )
+    if not isinstance(made, Case):
+        raise TypeError  # only a limit of memory gives another one
+    return made
+
+
+def analyze_within(  # noqa: PLR0913 (all but the first by name)
+    inputs: Input | Sequence[Input],
+    memory: int | None = None,
+    *,
+    limits: Limits | None = None,
+    scope: Scope | None = None,
+    secrets: Input | None = None,
+    keylog: Input | None = None,
+    keytab: Input | None = None,
+    rules_dirs: Sequence[Input] = (),
+    sigma_dirs: Sequence[Input] = (),
+    events: Sequence[Input] = (),
+    proxy: str | None = None,
+    config: Input | None = None,
+    mask: Literal["usual", "strict"] = "usual",
+    tls_ports: Sequence[int] = (),
+    bounds: Sequence[str] = (),
+    progress: Progress | None = None,
+    arguments: Sequence[str] = (),
+    options: Sequence[tuple[str, object]] | None = None,
+    keeps_places: bool = False,
+    scheduler: str | None = None,
+    client: object = None,
+    jobs: Input | None = None,
+) -> Case | GroupedCase:
+    """As `analyze`, within ``memory``: bytes that a process may have, about.
+
+    Where all evidence at once would take more, connections are looked at in groups, one after the other, and the case has tables only. With ``events``, or of a
+    case folder, all is looked at at once, whatever it takes.
     """
     paths = [os.fspath(one) for one in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
     if not paths:

@@ -168,8 +168,9 @@ def _is_part(given: Given) -> bool:
 
 
 def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_places: bool) -> api.Case | api.GroupedCase:
-    return api.analyze(
+    return api.analyze_within(
         captures,
+        given.memory,
         scope=_scope(given),
         secrets=given.secrets,
         keylog=given.keylog,
@@ -188,7 +189,6 @@ def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_
         keeps_places=keeps_places,
         scheduler=given.scheduler,
         jobs=given.jobs,
-        memory=given.memory,
     )
 
 

@@ -27,7 +27,7 @@ from analyzer.engine.work import Settings
 from analyzer.records.issues import Issue
 from analyzer.reports.masking import Mask
 from analyzer.rules.catalogue import rules
-from analyzer.system.outputs import scratch
+from analyzer.system.outputs import new_file, scratch
 
 Progress = Callable[[str, int, int], None]
 
@@ -158,7 +158,7 @@ def _batch(number: int, items: Sequence[Work], *, tools: Tools, folder: Path) ->
     path = folder / f"{number}.talks"
     out: list[Summary] = []
     at = 0
-    with path.open("wb") as file:
+    with new_file(path) as file:
         for item in items:
             talks = talk((item,), tools)
             if not talks:

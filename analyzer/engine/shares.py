@@ -3,8 +3,9 @@
 import pickle
 from array import array
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from msgspec.structs import replace
 
@@ -23,6 +24,7 @@ from analyzer.records.story import Kind
 from analyzer.records.transport import Connection, Extents, Stream
 from analyzer.reports.masking import Mask
 from analyzer.rules.causes import order
+from analyzer.system.outputs import new_file
 from analyzer.tables.authentications import credentials
 
 _PACKETS = 32
@@ -50,14 +52,19 @@ class Ranks(NamedTuple):
 
 
 class Share(NamedTuple):
-    """What one group gave. ``lean``: its evidence, of which only is left what small tables show; connections in it are bare. ``owners``: of packets that
-    Windows dropped, their connections. ``tags``: (digest of credentials, their tag in this group, where they first appear)."""
+    """What one group gave.
+
+    ``lean``: its evidence, of which only is left what small tables show; connections in it are bare. ``counts``, ``places``: how many rows of the large tables
+    there are, and where in its file. ``owners``: of packets that Windows dropped, their connections. ``tags``: (digest of credentials, their tag in this group,
+    where they first appear).
+    """
 
     opinions: Opinions
     picture: Picture
     lean: Evidence
     issues: tuple[Placed, ...]
     counts: dict[str, int]
+    places: dict[str, tuple[int, int]]
     winrm: dict[int, int]
     owners: dict[int, str]
     tags: tuple[tuple[bytes, str, tuple[int, int]], ...]
@@ -79,11 +86,17 @@ def share(number: int, talks: Sequence[Talk], given: Given, settings: Settings, 
     result = mask.result(Result(found, said.kept, auth_steps(found), said.cards, found.shells, found.commands))
     said = _masked(said, result)
     result = replace(result, findings=tuple(sorted(result.findings, key=order)))
-    counts = {name: _written(folder / f"{number}.{name}", _shown(name, result, mask)) for name in LARGE}
+    counts: dict[str, int] = {}
+    places: dict[str, tuple[int, int]] = {}
+    with new_file(folder / f"{number}.rows") as file:
+        for name in LARGE:
+            begin = file.tell()
+            counts[name] = _written(file, _shown(name, result, mask))
+            places[name] = begin, file.tell()
     counts["timeline"] -= len(said.kept)
     found = result.evidence
     issues = tuple(_placed(found.issues, marks))
-    return Share(_light(said), seen, _lean(found, said), issues, counts, _by_capture(found), _owners(found), _tags(found), _ranks(found, said))
+    return Share(_light(said), seen, _lean(found, said), issues, counts, places, _by_capture(found), _owners(found), _tags(found), _ranks(found, said))
 
 
 def _masked(said: Opinions, result: Result) -> Opinions:
@@ -110,29 +123,23 @@ def _shown(name: str, result: Result, mask: Mask) -> Iterator[tuple[Rank, Cells]
     return zip((rank for rank, _ in found), mask.cells(table_of(name), [cells for _, cells in found]), strict=True)
 
 
-def _written(path: Path, rows: Iterator[tuple[Rank, Cells]]) -> int:
+def _written(file: BinaryIO, rows: Iterator[tuple[Rank, Cells]]) -> int:
     """How many there are."""
-    count, batch = 0, list[tuple[Rank, Cells]]()
-    with path.open("wb") as file:
-        for row in rows:
-            batch.append(row)
-            count += 1
-            if len(batch) == BATCH:
-                pickle.dump(batch, file, pickle.HIGHEST_PROTOCOL)
-                batch = []
-        if batch:
-            pickle.dump(batch, file, pickle.HIGHEST_PROTOCOL)
+    count = 0
+    while batch := list(islice(rows, BATCH)):
+        pickle.dump(batch, file, pickle.HIGHEST_PROTOCOL)
+        count += len(batch)
     return count
 
 
-def rows(path: Path) -> Iterator[tuple[Rank, Cells]]:
+def rows(path: Path, place: tuple[int, int]) -> Iterator[tuple[Rank, Cells]]:
     """What was written there, in order."""
+    at, end = place
     with path.open("rb") as file:
-        while True:
-            try:
-                batch: list[tuple[Rank, Cells]] = pickle.load(file)  # noqa: S301  our own process wrote it
-            except EOFError:
-                return
+        while at < end:
+            file.seek(at)
+            batch: list[tuple[Rank, Cells]] = pickle.load(file)  # noqa: S301  our own process wrote it
+            at = file.tell()
             yield from batch
 
 

@@ -49,6 +49,7 @@ class Whole(Struct, frozen=True, gc=False):
     groups: int
     folder: Path
     counts: dict[str, int]
+    places: tuple[dict[str, tuple[int, int]], ...]
     winrm: dict[int, int]
     owners: dict[int, str]
     held: object = None
@@ -95,7 +96,7 @@ class Whole(Struct, frozen=True, gc=False):
             yield tuple(cells)
 
     def _own(self, name: str, number: int) -> Iterator[tuple[Rank, Cells]]:
-        found = rows(self.folder / f"{number}.{name}")
+        found = rows(self.folder / f"{number}.rows", self.places[number][name])
         if name == "timeline":
             at = table_named("timeline").names.index("table")
             return (row for row in found if row[1][at] != "findings")
@@ -161,7 +162,7 @@ def whole(shares: Sequence[Share], given: Given, unread: Sequence[Issue], settin
             winrm[ordinal] = winrm.get(ordinal, 0) + count
         owners.update(one.owners)
     counts["timeline"] += len(result.findings)
-    return Whole(result, mask, numbers, len(shares), folder, counts, winrm, owners)
+    return Whole(result, mask, numbers, len(shares), folder, counts, tuple(one.places for one in shares), winrm, owners)
 
 
 def _numbers(shares: Sequence[Share]) -> Numbers:

@@ -14,7 +14,7 @@ from analyzer.tables.column import Column, Dtype, Value
 from analyzer.tables.registry import AnyTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import duckdb
@@ -86,35 +86,8 @@ def write_parquet(made: Frame, path: Path) -> None:
             raise OutputError(msg) from error
 
 
-def write_rows(table: AnyTable, rows: Iterable[tuple[Value, ...]], path: Path) -> int:
-    """The rows as a Parquet file; how many there are. Those of no list are written piece by piece, so that it takes the memory of one piece only."""
-    from itertools import islice
-
-    if isinstance(rows, list):
-        write_parquet(frames.frame_of(table, rows), path)
-        return len(rows)
-    left, count = iter(rows), 0
-    pieces: list[Path] = []
-    while (piece := list(islice(left, _PIECE_ROWS))) or not pieces:
-        pieces.append(path.with_name(f"{path.name}.{len(pieces)}"))
-        write_parquet(frames.frame_of(table, piece), pieces[-1])
-        count += len(piece)
-        if len(piece) < _PIECE_ROWS:
-            break
-    if len(pieces) == 1:
-        pieces[0].replace(path)
-        return count
-    _joined(pieces, path)
-    for one in pieces:
-        one.unlink()
-    return count
-
-
-_PIECE_ROWS = 20_000
-"""Rows of a table that are held together while it is written."""
-
-
-def _joined(pieces: Sequence[Path], path: Path) -> None:
+def join_parquet(pieces: Sequence[Path], path: Path) -> None:
+    """The rows of these Parquet files, one after the other, as one file."""
     import duckdb
 
     with duckdb.connect(config=_NO_EXTENSIONS | {"threads": 1, "memory_limit": "128MB"}) as connection:
