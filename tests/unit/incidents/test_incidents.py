@@ -7,12 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from analyzer.api import Case, analyze
-from analyzer.incidents.clients import Clients
 from analyzer.incidents.diagnosis import diagnosis
-from analyzer.incidents.facts import about
-from analyzer.incidents.facts import crowd as all_of
-from analyzer.incidents.grouping import Known, Told
-from analyzer.incidents.grouping import incidents as grouped
+from analyzer.incidents.grouping import Told
 from analyzer.incidents.leads import lead
 from analyzer.incidents.sums import sums
 from analyzer.records.evidence import Evidence
@@ -25,8 +21,7 @@ from tests.build import evidence as build
 
 def incidents(evidence: Evidence, findings: list[Finding], told: Told) -> tuple[Incident, ...]:
     """What the findings of this evidence come to."""
-    clients = Clients(evidence)
-    return grouped(findings, Known(about(evidence, findings, clients), all_of(clients)), told)
+    return build.concluded(evidence, findings, told)[1]
 
 
 SAMPLES = Path(__file__).parents[3] / "sample_pcaps"
