@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from analyzer.case.analyzed import LADDER_MESSAGES, Case
-from analyzer.case.grouped import GroupedCase
 from analyzer.errors import InputError, UsageError
 from analyzer.settings import Limits, Scope
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from analyzer.case.analyzed import About
+    from analyzer.case.grouped import GroupedCase
     from analyzer.case.hub import HubCase
     from analyzer.case.rereading import Origin
     from analyzer.engine.grouped import Memory
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = [
     "LADDER_MESSAGES",
     "Case",
-    "GroupedCase",
     "Input",
     "analyze",
     "analyze_within",
@@ -196,6 +195,8 @@ def analyze_within(  # noqa: PLR0913 (all but the first by name)
     }
     about |= {"began_ns": began, "ended_ns": time.time_ns()}
     if finished.whole is not None:
+        from analyzer.case.grouped import GroupedCase
+
         return GroupedCase(finished.whole, about, hide)
     return Case(finished.result, finished.sources.fetch, about, hide, finished.texts)
 

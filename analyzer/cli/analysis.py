@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from analyzer import api
 from analyzer.cli.names import CONFIG
@@ -13,6 +13,7 @@ from analyzer.errors import InputError, OutputError, UsageError
 from analyzer.settings import Scope
 
 if TYPE_CHECKING:
+    from analyzer.case.grouped import GroupedCase
     from analyzer.case.hub import HubCase
     from analyzer.case.opened import OpenedCase
 
@@ -89,7 +90,7 @@ def read_case(captures: tuple[str, ...], given: Given, *, keeps_places: bool = F
     return case
 
 
-def read_within(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False) -> api.Case | api.GroupedCase:
+def read_within(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False) -> api.Case | GroupedCase:
     """The same; captures are analyzed in groups of their connections where all at once would take more than ``given.memory``."""
     if given.config == CONFIG and "--config" not in dict(given.options):
         remark(f"winrm-analyzer: the settings of {CONFIG} in this folder are used (--no-config leaves them alone)")
@@ -146,7 +147,7 @@ def _shared(case: api.Case, given: Given) -> api.Case:
     return with_pseudonyms(case, given.pseudonyms)
 
 
-def _analyzed(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False) -> api.Case | api.GroupedCase:
+def _analyzed(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False) -> api.Case | GroupedCase:
     """Read, with progress told meanwhile."""
     progress = Progress(captures)
     try:
@@ -167,29 +168,28 @@ def _is_part(given: Given) -> bool:
     return bool(given.since or given.until or given.hosts or given.nets or given.ports)
 
 
-def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_places: bool) -> api.Case | api.GroupedCase:
-    return api.analyze_within(
-        captures,
-        given.memory,
-        scope=_scope(given),
-        secrets=given.secrets,
-        keylog=given.keylog,
-        keytab=given.keytab,
-        rules_dirs=given.rules_dirs,
-        sigma_dirs=given.sigma_dirs,
-        events=given.events,
-        proxy=given.proxy,
-        config=given.config,
-        mask=given.mask,
-        tls_ports=given.tls_ports,
-        bounds=given.bounds,
-        progress=progress,
-        arguments=["winrm-analyzer", *recorded(sys.argv[1:])],
-        options=given.options,
-        keeps_places=keeps_places,
-        scheduler=given.scheduler,
-        jobs=given.jobs,
-    )
+def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_places: bool) -> api.Case | GroupedCase:
+    asked: dict[str, Any] = {
+        "scope": _scope(given),
+        "secrets": given.secrets,
+        "keylog": given.keylog,
+        "keytab": given.keytab,
+        "rules_dirs": given.rules_dirs,
+        "sigma_dirs": given.sigma_dirs,
+        "events": given.events,
+        "proxy": given.proxy,
+        "config": given.config,
+        "mask": given.mask,
+        "tls_ports": given.tls_ports,
+        "bounds": given.bounds,
+        "progress": progress,
+        "arguments": ["winrm-analyzer", *recorded(sys.argv[1:])],
+        "options": given.options,
+        "keeps_places": keeps_places,
+        "scheduler": given.scheduler,
+        "jobs": given.jobs,
+    }
+    return api.analyze(captures, **asked) if given.memory is None else api.analyze_within(captures, given.memory, **asked)
 
 
 def finding_explained(name: str, captures: tuple[str, ...], given: Given) -> str:
@@ -267,7 +267,7 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
     return exit_code(case, fail_on, strict=strict) if saved else USAGE
 
 
-def _is_saved(case: api.Case | api.GroupedCase, output: str, keep: tuple[str, ...], *, clobber: bool, show_secrets: bool) -> bool:
+def _is_saved(case: api.Case | GroupedCase, output: str, keep: tuple[str, ...], *, clobber: bool, show_secrets: bool) -> bool:
     """The case is written. What was found is printed all the same, as it may have taken hours."""
     progress = Progress([output])
     try:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from analyzer.api import Case, GroupedCase, analyze, analyze_within, open_case
+from analyzer.api import Case, analyze, analyze_within, open_case
+from analyzer.case.grouped import GroupedCase
 from analyzer.case.keys import given, mask_of
 from analyzer.cli import start
 from analyzer.engine.grouped import Memory
