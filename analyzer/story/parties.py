@@ -105,10 +105,6 @@ class _Found:
         near, far = self.near.get(key, []), self.far.get(key, [])
         product, evidence_of = product_of(self.evidence, near, far) if kind is Kind.PROXY else (None, None)
         socks = kind is Kind.PROXY and any(isinstance(preface, Socks) for connection in near for preface in connection.prefaces)
-        if kind is Kind.PROXY:
-            sure = Certainty.PROVED if socks or self._hops(near, far) else Certainty.INFERRED
-        else:
-            sure = self._end_certainty(kind, near, far)
         return Party(
             identity,
             Kind.SOCKS if socks else kind,
@@ -117,16 +113,18 @@ class _Found:
             names=_names(self.evidence, near) if kind is Kind.SERVER else (),
             product=product,
             product_evidence=evidence_of,
-            certainty=sure,
+            certainty=Certainty.PROVED if socks or self._is_proved(kind, near, far) else Certainty.INFERRED,
             near=tuple([connection.id for connection in near]),
             far=tuple([connection.id for connection in far]),
             packets=tuple([connection.packets[0] for own in (near, far) for connection in own if connection.packets][:_NAMES]),
         )
 
-    def _end_certainty(self, kind: Kind, near: Iterable[Connection], far: Iterable[Connection]) -> Certainty:
-        """An end of the path is proved where the other side of a proxy shows it; else something unseen may stand before it."""
+    def _is_proved(self, kind: Kind, near: Iterable[Connection], far: Iterable[Connection]) -> bool:
+        """A proxy by exchanges that went through it; an end of the path where the other side of a proxy shows it; else something unseen may stand before it."""
+        if kind is Kind.PROXY:
+            return self._hops(near, far)
         known, own = (self.onward, far) if kind is Kind.CLIENT else (self.near_of, near)
-        return Certainty.PROVED if known and any([one.id in known for one in own]) else Certainty.INFERRED
+        return bool(known) and any(one.id in known for one in own)
 
     def _is_redirected(self, connection: Connection) -> bool:
         """The client called the server's own address, and a transparent proxy took the connection: the address is not the proxy's."""

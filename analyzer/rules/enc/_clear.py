@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
-from analyzer.records.candidates import said_in
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
-from analyzer.records.sealing import Protection
 from analyzer.records.story import Fate
 from analyzer.records.transport import Connection
-from analyzer.rules.reading import counted, is_clear, listed, message, name, packets_of, request, response, role
+from analyzer.rules.reading import counted, is_clear, listed, message, name, packets_of, request, response, role, said_clear
 from analyzer.rules.telling import Evidence, Sign, Signs, Tell
 
 ENCRYPT = (
@@ -38,7 +36,7 @@ def _is_loopback(host: str) -> bool:
 def clear_exchanges(evidence: Evidence, *roles: Role) -> Signs[Exchange]:
     """Exchanges with a readable envelope in the request or the response, on connections over a network and without TLS."""
     of_network: dict[str, bool] = {}
-    for exchange in said_in(evidence, Protection.CLEAR):
+    for exchange in said_clear(evidence):
         identity = exchange.connection
         if identity not in of_network:
             connection = evidence.connections[identity]
