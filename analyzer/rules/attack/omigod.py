@@ -39,11 +39,11 @@ _LEGS = (Role.DIRECT, Role.CLIENT_LEG)
 
 def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each request that was served."""
-    served = [one for one in asked_clear(evidence) if role(evidence, one.connection) in _LEGS and _is_served(evidence, one)]
-    forwarders = {evidence.connections[hop.near_connection].server for hop in evidence.hops} if served else set()
     bare = cache(partial(_bare_to, evidence))
-    for exchange in served:
-        if exchange.position <= bare(exchange.connection) and _is_bare_upstream(evidence, exchange, bare, forwarders):
+    own = [one for one in asked_clear(evidence) if role(evidence, one.connection) in _LEGS and one.position <= bare(one.connection)]
+    forwarders = {evidence.connections[hop.near_connection].server for hop in evidence.hops} if own else set()
+    for exchange in own:
+        if _is_served(evidence, exchange) and _is_bare_upstream(evidence, exchange, bare, forwarders):
             far = upstream(evidence, exchange.id)
             yield Sign(exchange, (exchange.id,) if far is None else (exchange.id, far.id), packets_of([exchange]))
 
