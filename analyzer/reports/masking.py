@@ -26,7 +26,6 @@ from analyzer.records.wsman import Command, Output, Shell
 from analyzer.reports import typed_json
 from analyzer.reports.spans import STARS, Span, found_in, merged, part, without
 from analyzer.reports.spellings import SHORTEST, forms
-from analyzer.reports.transcript import BYTE_STREAMS
 from analyzer.reports.typed_late import arguments_in, dialect_of, secrets_in
 from analyzer.tables.column import Table, Value, through
 
@@ -191,9 +190,7 @@ class Mask:
         return replace(self._judged(result), evidence=evidence)
 
     def _judged(self, result: Result) -> Result:
-        incidents = result.incidents
-        if self.knows:
-            incidents = tuple(replace(one, title=self.known(one.title), change=self.known(one.change)) for one in incidents)
+        incidents = tuple([replace(one, title=self.known(one.title), change=self.known(one.change)) if self.knows else one for one in result.incidents])
         learned = Mask(_learned(value for one in result.commands for value in _inside(one)) if any("\u201c" in one.why for one in result.findings) else ())
         findings, cards = tuple([learned._finding(self._finding(one)) for one in result.findings]), tuple(map(self._card, result.scorecards))
         return replace(result, findings=findings, scorecards=cards, incidents=incidents, diagnosis=tuple(map(self.known, result.diagnosis)))
@@ -259,6 +256,7 @@ class Mask:
         """Streams of bytes run on from piece to piece; an object is a text of its own, on a line of its own. What was typed in is a command line."""
         outputs = tuple(one.outputs)
         learned = [word for word in one.text.split()[1:] if len(word) >= SHORTEST] if self.strict else _learned(_inside(one))
+        from analyzer.reports.transcript import BYTE_STREAMS
         from analyzer.reports.typed.programs import reads_secret
 
         made, secret_input = list(outputs), reads_secret(one.text)
