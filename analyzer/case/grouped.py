@@ -24,18 +24,26 @@ class GroupedCase(OpenedCase):
     """Made by `analyzer.analyze` with ``memory``. Passwords are masked in all that it holds, and cannot be shown. `save` writes it table by table."""
 
     def __init__(self, whole: Whole, about: dict[str, Any], mask: Mask) -> None:
-        from msgspec.structs import replace
+        self._whole = whole
+        self._about = about
+        super().__init__(whole.folder, self._told_of(whole), mask)
 
+    def _told_of(self, whole: Whole) -> dict[str, object]:
+        """The manifest."""
         from analyzer.engine.account import account
-        from analyzer.engine.intact import hash_of
         from analyzer.version import __version__
 
-        evidence = whole.result.evidence
+        return account(whole.result, self._about | {"version": __version__}) | {"groups": whole.groups, "rows": dict(whole.counts)}
+
+    def _hashed(self) -> Whole:
+        """With the SHA-256 of each capture."""
+        from msgspec.structs import replace
+
+        from analyzer.engine.intact import hash_of
+
+        evidence = self._whole.result.evidence
         captures = tuple(replace(one, sha256=hash_of(one)) for one in evidence.captures)
-        self._whole = replace(whole, result=replace(whole.result, evidence=replace(evidence, captures=captures)))
-        self._about = about
-        manifest = account(self._whole.result, about | {"version": __version__}) | {"groups": whole.groups, "rows": dict(whole.counts)}
-        super().__init__(whole.folder, manifest, mask)
+        return replace(self._whole, result=replace(self._whole.result, evidence=replace(evidence, captures=captures)))
 
     @property
     def empty(self) -> bool:
@@ -109,8 +117,9 @@ class GroupedCase(OpenedCase):
         if keep:
             msg = f"{_TABLES_ONLY}: leave --keep out, or give more memory"
             raise UsageError(msg)
-        about: Mapping[str, object] = {**self._manifest, "show_secrets": False, "keeps": []}
-        save(Path(path), self._whole.cells, about, self.input_paths(), clobber=clobber, progress=progress)
+        whole = self._hashed()
+        about: Mapping[str, object] = {**self._told_of(whole), "show_secrets": False, "keeps": []}
+        save(Path(path), whole.cells, about, self.input_paths(), clobber=clobber, progress=progress)
         return opened_folder(path)
 
     def __repr__(self) -> str:

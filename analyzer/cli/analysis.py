@@ -81,22 +81,23 @@ def opened(folder: str) -> HubCase:
     return case
 
 
-def read_case(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False) -> api.Case:
-    """The captures analyzed, or the records of a case folder; what could not be read is told on stderr. `InputError`: nothing could."""
-    case = read_within(captures, given, keeps_places=keeps_places)
+def read_case(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False, hashes: bool = True) -> api.Case:
+    """The captures analyzed, or the records of a case folder; what could not be read is told on stderr. ``hashes``: what is written tells the SHA-256 of the
+    captures. `InputError`: nothing could be read."""
+    case = read_within(captures, given, keeps_places=keeps_places, hashes=hashes)
     if not isinstance(case, api.Case):
         msg = "--memory is for the command analyze"
         raise UsageError(msg)
     return case
 
 
-def read_within(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False) -> api.Case | GroupedCase:
+def read_within(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False, hashes: bool = True) -> api.Case | GroupedCase:
     """The same; captures are analyzed in groups of their connections where all at once would take more than ``given.memory``."""
     if given.config == CONFIG and "--config" not in dict(given.options):
         remark(f"winrm-analyzer: the settings of {CONFIG} in this folder are used (--no-config leaves them alone)")
     if len(captures) == 1 and api.is_case(captures[0]):
         return _shared(_of_folder(captures[0], given), given)
-    found = _analyzed(captures, given, keeps_places=keeps_places and given.pseudonyms is None)
+    found = _analyzed(captures, given, keeps_places=keeps_places and given.pseudonyms is None, hashes=hashes)
     case = _shared(found, given) if isinstance(found, api.Case) else found
     for failure in case.failures:
         complain(failure)
@@ -147,11 +148,11 @@ def _shared(case: api.Case, given: Given) -> api.Case:
     return with_pseudonyms(case, given.pseudonyms)
 
 
-def _analyzed(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False) -> api.Case | GroupedCase:
+def _analyzed(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False, hashes: bool = True) -> api.Case | GroupedCase:
     """Read, with progress told meanwhile."""
     progress = Progress(captures)
     try:
-        return _read(captures, given, progress, keeps_places=keeps_places)
+        return _read(captures, given, progress, keeps_places=keeps_places, hashes=hashes)
     finally:
         progress.clear()
 
@@ -168,7 +169,7 @@ def _is_part(given: Given) -> bool:
     return bool(given.since or given.until or given.hosts or given.nets or given.ports)
 
 
-def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_places: bool) -> api.Case | GroupedCase:
+def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_places: bool, hashes: bool) -> api.Case | GroupedCase:
     asked: dict[str, Any] = {
         "scope": _scope(given),
         "secrets": given.secrets,
@@ -186,6 +187,7 @@ def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_
         "arguments": ["winrm-analyzer", *recorded(sys.argv[1:])],
         "options": given.options,
         "keeps_places": keeps_places,
+        "hashes": hashes,
         "scheduler": given.scheduler,
         "jobs": given.jobs,
     }
@@ -258,7 +260,7 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
             return exit_code(found, fail_on, strict=strict)
     if given.pseudonyms is not None:
         given = given._replace(memory=None)
-    case = read_within(captures, given, keeps_places=output is not None)
+    case = read_within(captures, given, keeps_places=output is not None, hashes=output is not None or form != "table")
     saved = output is None or _is_saved(case, output, keep, clobber=clobber, show_secrets=show_secrets)
     if form == "table":
         write([case.overview(width=width(), full=full, products=products, colour=colour())])

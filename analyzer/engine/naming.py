@@ -2,7 +2,6 @@
 
 from msgspec.structs import replace
 
-from analyzer.incidents.clients import Clients
 from analyzer.incidents.diagnosis import diagnosis
 from analyzer.incidents.leads import lead
 from analyzer.incidents.sums import sums
@@ -20,7 +19,7 @@ def with_product(result: Result, name: str) -> Result:
     by_id = {f"f{place}": one for place, one in enumerate(findings, start=1)}
     incidents = tuple(_incident(one, by_id) for one in result.incidents)
     evidence = replace(result.evidence, product=product)
-    told = diagnosis(sums(evidence, Clients(evidence).all), incidents, EXPOSES) if result.evidence.connections else result.diagnosis
+    told = diagnosis(sums(evidence), incidents, EXPOSES) if result.evidence.connections else result.diagnosis
     return replace(result, evidence=evidence, findings=findings, incidents=incidents, diagnosis=told)
 
 

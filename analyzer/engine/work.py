@@ -15,9 +15,6 @@ from analyzer.records.finding import Finding
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Scorecard
 from analyzer.records.secrets import Secrets
-from analyzer.rules.catalogue import rules
-from analyzer.rules.causes import EXPOSES, consequences, explanations, order
-from analyzer.rules.scorecard import scorecards
 from analyzer.settings import Limits
 
 if TYPE_CHECKING:
@@ -25,11 +22,10 @@ if TYPE_CHECKING:
     from analyzer.incidents.facts import About, Crowd
     from analyzer.incidents.sums import Sums
     from analyzer.records.incident import Incident
+    from analyzer.rules.catalogue import Rule
 
 _NAMED = 3
 """Rules that an issue names."""
-_WITHOUT_CONNECTIONS = ("capture",)
-"""The families that say something of a capture without any connection of ours."""
 
 
 class Asked(Struct, frozen=True, gc=False):
@@ -107,29 +103,33 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Calla
     found = opinions(evidence, settings, workers, done)
     if found.silent:
         return Judgement((), (), found.failures, (), (*_unread(evidence.issues), *nothing(evidence)))
+    from analyzer.rules.causes import consequences
+
     return concluded(found, picture(evidence, found.kept), evidence.issues, settings, consequences() if evidence.connections else {})
 
 
 def opinions(evidence: Evidence, settings: Settings, workers: int = 1, done: Callable[[int, int], None] | None = None) -> Opinions:
     """What the rules say of ``evidence``, of which the story is told."""
     given = settings.asked.thresholds
-    chosen = rules() if evidence.connections else rules(_WITHOUT_CONNECTIONS)
-    if evidence.negotiate:
-        from analyzer.rules import negotiated
-
-        chosen = tuple(rule for rule in chosen if rule.id in negotiated.RULES)
+    chosen = _chosen(evidence)
     by_rule = spread(lambda rule: None if settings.budget.spent() else list(rule.find(evidence, given.get(rule.id))), chosen, workers, done)
     found = [finding for some in by_rule for finding in some or ()]
-    found = negotiated.told(found) if evidence.negotiate else found
+    if found and evidence.negotiate:
+        from analyzer.rules import negotiated
+
+        found = negotiated.told(found)
     own, failures = _of_the_user(evidence, settings)
     skipped = [rule.id for rule, some in zip(chosen, by_rule, strict=True) if some is None]
     failures = (*_not_run(skipped, settings.budget), *(Issue("names.limit", one.unnamed) for one in evidence.story.hosts if one.unnamed), *failures)
     found += [finding for one in own for finding in one.findings]
+    if not found and not evidence.connections and not evidence.scope:
+        return Opinions((), (), (), failures, {}, silent=True)
+    from analyzer.rules.causes import explanations, order
+    from analyzer.rules.scorecard import scorecards
+
     left_out = explanations(found, {one.id: one.explains for one in own})
     dropped = {id(symptom) for symptom, _ in left_out}
     kept = sorted((finding for finding in found if id(finding) not in dropped), key=order)
-    if not kept and not evidence.connections and not evidence.scope:
-        return Opinions((), (), (), failures, {}, silent=True)
     named = {rule.id: rule.title for rule in chosen} | {one.id: one.title for one in own}
     cards = scorecards(evidence, found) if evidence.story.parties else ()
     return Opinions(tuple(kept), tuple(left_out), cards, failures, named, len(chosen), len(skipped))
@@ -137,22 +137,35 @@ def opinions(evidence: Evidence, settings: Settings, workers: int = 1, done: Cal
 
 def picture(evidence: Evidence, findings: Sequence[Finding]) -> Picture:
     """What the evidence tells of these findings, and what was counted in it."""
-    from analyzer.incidents.clients import Clients
     from analyzer.incidents.facts import about, crowd
     from analyzer.incidents.sums import sums
 
-    clients = Clients(evidence)
-    return Picture(about(evidence, findings, clients), crowd(clients), sums(evidence, clients.all))
+    told = about(evidence, findings)
+    return Picture(told, crowd(evidence, told), sums(evidence))
 
 
 def concluded(found: Opinions, seen: Picture, issues: Iterable[Issue], settings: Settings, follows: Mapping[str, Sequence[str]]) -> Judgement:
     """What findings come to: incidents and the diagnosis. ``follows``: each cause with the rules that follow from it."""
     from analyzer.incidents.diagnosis import diagnosis
     from analyzer.incidents.grouping import Known, Told, incidents
+    from analyzer.rules.causes import EXPOSES
 
     grouped = incidents(found.kept, Known(seen.about, seen.crowd), Told(found.titles, follows, found.left_out))
     late = (f"{found.skipped} of {found.rules} rules were not run: {settings.budget.told()}.",) if found.skipped else ()
     return Judgement(found.kept, found.cards, found.failures, grouped, (*_unread(issues), *late, *diagnosis(seen.sums, grouped, EXPOSES)))
+
+
+def _chosen(evidence: Evidence) -> tuple[Rule, ...]:
+    """The rules that are asked. They are about connections: where there is none, none is even loaded."""
+    if not evidence.connections:
+        return ()
+    from analyzer.rules.catalogue import rules
+
+    if not evidence.negotiate:
+        return rules()
+    from analyzer.rules import negotiated
+
+    return tuple(rule for rule in rules() if rule.id in negotiated.RULES)
 
 
 def untold(budget: Budget) -> Issue:

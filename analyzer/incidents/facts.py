@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 from msgspec import Struct
 
-from analyzer.incidents.clients import Clients
+from analyzer.incidents.clients import clients
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
 from analyzer.records.proxy import Role
@@ -35,7 +35,7 @@ class About(Struct, frozen=True, gc=False):
 
 
 class Crowd(Struct, frozen=True, gc=False):
-    """The addresses of all clients, and of those whose requests each party got, by its id."""
+    """The addresses of all clients, and of those whose requests parties got, by the ids of those parties that findings are about."""
 
     all: frozenset[str]
     of_party: Mapping[str, frozenset[str]]
@@ -45,14 +45,15 @@ class Crowd(Struct, frozen=True, gc=False):
         return self.all if party is None else self.of_party.get(party, frozenset())
 
 
-def crowd(clients: Clients) -> Crowd:
+def crowd(evidence: Evidence, told: Sequence[About]) -> Crowd:
     """Those that the evidence shows."""
-    return Crowd(clients.all, {party: frozenset(hosts) for party, hosts in clients.of_party.items()})
+    who = clients(evidence)
+    return Crowd(who.all, {one.party: who.at(one.party) for one in told if one.party is not None})
 
 
-def about(evidence: Evidence, findings: Sequence[Finding], clients: Clients) -> tuple[About, ...]:
+def about(evidence: Evidence, findings: Sequence[Finding]) -> tuple[About, ...]:
     """What each of the findings is about, in their order."""
-    facts = _Facts(evidence, clients)
+    facts = _Facts(evidence)
     seen: dict[Hashable, int] = {}
     made = []
     for place, finding in enumerate(findings):
@@ -78,9 +79,9 @@ def says_of(finding: Finding) -> Hashable:
 class _Facts:
     """What the evidence tells of the findings, looked up once for all of them."""
 
-    def __init__(self, evidence: Evidence, clients: Clients) -> None:
+    def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
-        self.clients = clients
+        self.clients = clients(evidence)
         self.kinds = {party.id: party.kind for party in evidence.story.parties}
         self.request_of = {identity: fate.request for fate in evidence.story.fates.values() for identity in (fate.request, *fate.forwarded_as)}
         self.logon_of = {identity: logon.conversations[0] for logon in evidence.story.logons for identity in logon.exchanges}

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from analyzer.incidents.clients import clients
 from analyzer.records.auth import Audience
 from analyzer.records.capture import Capture
 from analyzer.records.evidence import Evidence, tls_kept
@@ -55,8 +56,8 @@ class Sums(Struct, frozen=True, gc=False):
     kept_tls: Mapping[tuple[str, int], int]
 
 
-def sums(evidence: Evidence, clients: frozenset[str]) -> Sums:
-    """Those of one evidence. ``clients``: the addresses of all clients."""
+def sums(evidence: Evidence) -> Sums:
+    """Those of one evidence."""
     asked = (evidence.winrm_exchanges & evidence.exchanges.keys()) - evidence.far.keys()
     own = [one for one in evidence.messages.values() if one.exchange in asked and one.protection is not Protection.EMPTY]
     sealed = [one for one in own if one.protection is Protection.SEALED and not one.opened]
@@ -67,7 +68,7 @@ def sums(evidence: Evidence, clients: frozenset[str]) -> Sums:
         captures=evidence.captures,
         negotiate=evidence.negotiate,
         scope=tuple(evidence.scope),
-        clients=clients,
+        clients=clients(evidence).all,
         failures=failures,
         reached={one.connection: evidence.connections[one.connection].server.host for one in failures if one.wanted is Wanted.CONNECTION},
         logons=Counter(one.outcome.value for one in evidence.story.logons if one.audience is Audience.SERVER),

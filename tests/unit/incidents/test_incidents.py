@@ -127,7 +127,7 @@ def test_an_incident_that_follows_from_another_says_so() -> None:
     assert (one.explained_by, two.explained_by) == (None, "i1")
     (alone,) = incidents(build.direct().evidence, [cause], Told({}, {}, [(symptom, cause)]))
     assert alone.explains == ("tcp.b",)
-    assert "Also found" not in " ".join(diagnosis(sums(build.direct().evidence, frozenset()), (one, two)))
+    assert "Also found" not in " ".join(diagnosis(sums(build.direct().evidence), (one, two)))
 
 
 def test_a_symptom_is_led_back_to_what_explains_its_cause() -> None:
