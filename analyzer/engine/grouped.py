@@ -60,7 +60,7 @@ def need(todo: Sequence[Work]) -> int:
     return _BASE + sum(weight(item) * _TALK + _EACH for item in todo)
 
 
-def in_groups(given: Given, todo: Sequence[Work], sources: Sources, settings: Settings, memory: Memory, progress: Progress | None = None) -> Whole | None:
+def in_groups(given: Given, todo: list[Work], sources: Sources, settings: Settings, memory: Memory, progress: Progress | None = None) -> Whole | None:
     """The whole of a run in groups, with its files in a temporary folder that is gone with it; None where all fits into memory at once."""
     if not memory.each and need(todo) <= memory.limit:
         return None
@@ -69,10 +69,11 @@ def in_groups(given: Given, todo: Sequence[Work], sources: Sources, settings: Se
     return replace(grouped(given, todo, sources, settings, memory, folder, progress), held=held)
 
 
-def grouped(given: Given, todo: Sequence[Work], sources: Sources, settings: Settings, memory: Memory, folder: Path, progress: Progress | None = None) -> Whole:
-    """The whole of a run in groups. Files of it lie in ``folder``."""
+def grouped(given: Given, todo: list[Work], sources: Sources, settings: Settings, memory: Memory, folder: Path, progress: Progress | None = None) -> Whole:
+    """The whole of a run in groups. Files of it lie in ``folder``; ``todo`` is emptied."""
     room = max(memory.limit - _BASE, 16 << 20)
     found, unread = _summaries(todo, given.tools, sources, folder, room, progress)
+    todo.clear()  # the places of packets are not needed any more, and the processes that follow are copies of this one
     tied = [(address(one), address(other)) for one, other in _with_kdc(given)]
     tied += [(address(claim.host), bond) for claim in given.names for bond in called(claim.name)]
     # apart: it loads numpy, which starts threads, and a process with threads cannot be copied any more

@@ -31,7 +31,7 @@ __all__ = ["CHECKSUM", "EXPORTS", "MANIFEST", "STORED", "differences", "manifest
 STORED: tuple[AnyTable, ...] = (*TABLES, LADDERS)
 MANIFEST, CHECKSUM, EXPORTS = "manifest.json", "manifest.json.sha256", "exports"
 _MANIFEST_BYTES = 64 << 20
-_PIECE_ROWS = 8_000
+_PIECE_ROWS = 4_000
 """Rows of a table that are held together while it is written."""
 _OLD = "old"
 """The folder in the fresh one that the files of the old case are moved into."""

@@ -92,10 +92,14 @@ def join_parquet(pieces: Sequence[Path], path: Path) -> None:
 
     with duckdb.connect(config=_NO_EXTENSIONS | {"threads": 1, "memory_limit": "128MB"}) as connection:
         try:
-            connection.read_parquet([literally(one) for one in pieces]).write_parquet(str(path), compression="zstd")
+            connection.read_parquet([literally(one) for one in pieces]).write_parquet(str(path), compression="zstd", row_group_size=_ROW_GROUP)
         except duckdb.Error as error:
             msg = f"cannot write {path.name}: {str(error).splitlines()[0]}"
             raise OutputError(msg) from error
+
+
+_ROW_GROUP = 16_384
+"""Rows that DuckDB holds before it writes them, in a file that is written piece by piece."""
 
 
 def write_database(made: Mapping[str, Frame], path: Path) -> None:
