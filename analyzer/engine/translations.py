@@ -23,6 +23,6 @@ def translations(found: Iterable[Connection], fetch: Fetch) -> tuple[dict[str, C
 
 
 def _translation(first: Connection, other: Connection) -> Issue:
-    words = [f"{one.host}:{one.port} became {two.host}:{two.port}" for one, two in ((first.client, other.client), (first.server, other.server)) if one != two]
+    words = [f"{one} became {two}" for one, two in ((first.client, other.client), (first.server, other.server)) if one != two]
     number = key_number(other.packets[0]) if other.packets else None
     return Issue("tcp.translated", f"{first.id} and {other.id} are one connection: {', '.join(words)}", other.id, other.capture, number)

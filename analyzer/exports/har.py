@@ -11,6 +11,7 @@ from analyzer.exports.bodies import LEFT_OUT, bodies
 from analyzer.exports.registry import Source
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange, Header, Request, Response
+from analyzer.records.transport import host_port
 from analyzer.tables.headers import begins, first, request_of, response_of
 from analyzer.tables.texts import dumps
 
@@ -126,8 +127,7 @@ def _url(one: Request, protocol: str, host: str, port: int) -> str:
     scheme = "https" if protocol == "tls" else "http"
     if one.method == "CONNECT":
         return f"https://{one.target}"
-    address = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{first(one.headers, 'host') or f'{address}:{port}'}{one.target if one.target.startswith('/') else f'/{one.target}'}"
+    return f"{scheme}://{first(one.headers, 'host') or host_port(host, port)}{one.target if one.target.startswith('/') else f'/{one.target}'}"
 
 
 def _query(url: str) -> str:

@@ -30,6 +30,8 @@ from analyzer.records.transport import Stream, TlsFacts
 
 _REQUESTS = 1 << 16
 """Bytes in which requests are looked for behind what looks like TLS."""
+_ALERT_SIZE = 7
+"""Bytes of the record of an alert that is not encrypted (RFC 8446 section 6)."""
 _ENCRYPTED_EXTENSIONS = 8
 _SNI, _GROUPS, _FORMATS, _SIGNATURES, _ALPN, _VERSIONS = 0, 10, 11, 13, 16, 43
 NO_KEYS = KeyLog()
@@ -100,7 +102,10 @@ def _packet_of(found: Way, kind: int, reader: Reader) -> int | None:
 
 def answers_in_tls(to_client: Stream, fetch: Fetch) -> bool:
     """The server's stream begins with an alert: what it was sent is no TLS, or none that it takes."""
-    start = Reader(to_client, fetch).read(0, 7)
+    return _is_alert(Reader(to_client, fetch).read(0, _ALERT_SIZE))
+
+
+def _is_alert(start: bytes) -> bool:
     return start[:2] == b"\x15\x03" and start[3:5] == b"\0\x02" and start[5:6] in (b"\x01", b"\x02")
 
 
@@ -222,5 +227,9 @@ def _client(body: bytes) -> _Client | None:
 
 
 def imitates_tls(to_server: Stream, to_client: Stream, fetch: Fetch) -> bool:
-    """The server answers in HTTP, and the client goes on with requests: bytes before them look like TLS, and hide them from who goes by these."""
-    return Reader(to_client, fetch).peek(7) == b"HTTP/1." and b" HTTP/1.1\r\n" in Reader(to_server, fetch).peek(_REQUESTS)
+    """The server answers in HTTP, at once or behind an alert, and the client goes on with requests: bytes before them look like TLS, and hide them from who
+    goes by these."""
+    answered = Reader(to_client, fetch).peek(_ALERT_SIZE + 7)
+    if _is_alert(answered):
+        answered = answered[_ALERT_SIZE:]
+    return answered.startswith(b"HTTP/1.") and b" HTTP/1.1\r\n" in Reader(to_server, fetch).peek(_REQUESTS)

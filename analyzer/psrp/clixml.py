@@ -95,6 +95,17 @@ def named(element: ET.Element, name: str) -> ET.Element | None:
     return None
 
 
+def every(element: ET.Element, name: str) -> list[ET.Element]:
+    """All members called ``name`` that are as near as the nearest one: an object has one of each, so that of several some may be there to hide the others."""
+    level, lower = [element], name.lower()
+    while level:
+        level = [child for one in level for child in one]
+        found = [child for child in level if child.get("N", "").lower() == lower]
+        if found:
+            return found
+    return []
+
+
 def value(element: ET.Element | None, depth: int = _DEPTH) -> str:
     """A value as text: a primitive's own text, an object's ToString, a list's items, in the manner of PowerShell."""
     if element is None or local(element) == "Nil":
@@ -126,20 +137,18 @@ def _object(element: ET.Element, depth: int) -> str:
 
 def pipeline(text: str) -> str | None:
     """The command line of a CREATE_PIPELINE message (MS-PSRP 2.2.2.10): its commands with their arguments, joined as PowerShell writes them; each of several
-    statements (``ExtraCmds``, MS-PSRP 2.2.3.11, which run in the place of the others) on a line of its own."""
+    statements (``ExtraCmds``, MS-PSRP 2.2.3.11, which run in the place of the others) on a line of its own, and each text where a command has several."""
     root = tree(text)
     if root is None:
         return _in_pieces(text)
-    asked = named(root, "PowerShell")
-    own = root if asked is None else asked
-    commands = named(own, "Cmds")
-    if commands is None:
+    asked = every(root, "PowerShell") or [root]
+    commands = [one for own in asked for one in every(own, "Cmds")]
+    if not commands:
         return None
-    extra = named(own, "ExtraCmds")
-    batch = [item for group in (() if extra is None else extra) for item in group]
-    statements = [_statement(more) for item in batch if (more := named(item, "Cmds")) is not None]
-    line = _statement(commands)
-    return "\n".join(statements if line in statements else [*statements, line])
+    batch = [item for own in asked for extra in every(own, "ExtraCmds") for group in extra for item in group]
+    statements = [_statement(more) for item in batch for more in every(item, "Cmds")]
+    lines = [line for line in map(_statement, commands) if line not in statements]
+    return "\n".join([*statements, *dict.fromkeys(lines)])
 
 
 def _statement(commands: ET.Element) -> str:
@@ -179,9 +188,8 @@ def metadata(text: str) -> str | None:
 
 
 def _command(item: ET.Element) -> str:
-    words = [value(named(item, "Cmd"))]
-    arguments = named(item, "Args")
-    for group in () if arguments is None else arguments:
+    words = ["\n".join(dict.fromkeys(map(value, every(item, "Cmd"))))]
+    for group in (group for arguments in every(item, "Args") for group in arguments):
         if local(group) == "LST":
             words.extend(word for argument in group for word in _argument(argument))
     return " ".join(word for word in words if word)

@@ -21,7 +21,7 @@ from analyzer.records.sealing import Message
 from analyzer.records.secrets import KeyUse
 from analyzer.records.sigma import Sighting, SigmaEventHit, SigmaHit
 from analyzer.records.story import Story
-from analyzer.records.transport import Connection
+from analyzer.records.transport import Connection, host_port
 from analyzer.records.waiting import Unanswered
 from analyzer.records.wsman import Command, Said, Shell
 
@@ -149,7 +149,7 @@ def tls_words(evidence: Evidence) -> tuple[str, ...]:
         return ()
     host, port, _ = places[0]
     many = f"{total:,} TLS connections" if total > 1 else "A TLS connection"
-    where = f"to {host}:{port}" if len(places) == 1 else f"to {len(places):,} addresses, most of them to {host}:{port}"
+    where = f"to {host_port(host, port)}" if len(places) == 1 else f"to {len(places):,} addresses, most of them to {host_port(host, port)}"
     return (
         f"{many} {where} {'were' if total > 1 else 'was'} not decrypted: WinRM over HTTPS on another port than 5986 looks the same.",
         f"A key log of client or server (--keylog) shows it; --tls-port {port} takes TLS on that port for WinRM's.",

@@ -10,11 +10,20 @@ from analyzer.records.prefaces import Preface
 from analyzer.records.tls import Alert, Certificate, ClearAnswer, ClientCertificate, Reached
 
 
+def host_port(host: str, port: int | None) -> str:
+    """A host and its port (None: not known) as URIs have them (RFC 3986 section 3.2.2): an IPv6 address stands in brackets."""
+    shown = f"[{host}]" if ":" in host else host
+    return shown if port is None else f"{shown}:{port}"
+
+
 class Endpoint(Struct, frozen=True, gc=False):
-    """A host (textual IP address) and TCP port."""
+    """A host (textual IP address) and TCP port; as text both, an IPv6 address in brackets."""
 
     host: str
     port: int
+
+    def __str__(self) -> str:
+        return host_port(self.host, self.port)
 
 
 class End(StrEnum):

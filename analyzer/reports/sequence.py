@@ -143,7 +143,7 @@ def _pooled(evidence: Evidence, connection: Connection, routes: list[Route]) -> 
 
 
 def _direct(evidence: Evidence, connection: Connection) -> Sequence:
-    server = _lane(evidence, "server", [connection.server.host])._replace(host=f"{connection.server.host}:{connection.server.port}")
+    server = _lane(evidence, "server", [connection.server.host])._replace(host=str(connection.server))
     lanes = (_lane(evidence, "client", [connection.client.host]), server)
     return Sequence(f"{connection.id}: {connection.protocol}", lanes, _sorted(list(_arrows(evidence, connection, lanes, 0))))
 

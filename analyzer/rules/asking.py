@@ -97,7 +97,7 @@ def is_proxied(evidence: Evidence, connection: str) -> bool:
 
 def server_words(connection: Connection) -> str:
     """``10.9.2.30:5985``."""
-    return f"{connection.server.host}:{connection.server.port}"
+    return str(connection.server)
 
 
 def times(number: int) -> str:

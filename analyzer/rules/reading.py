@@ -338,7 +338,7 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
         attack=attack,
         user=user,
         source=first.client.host,
-        destination=destination or f"{first.server.host}:{first.server.port}",
+        destination=destination or str(first.server),
         owner=owner,
         settings=() if isinstance(advice, str) else advice.settings(evidence, connections),
         reference_text=None if isinstance(reference, str) else reference.text,

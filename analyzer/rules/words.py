@@ -9,7 +9,7 @@ from analyzer.records.transport import Connection
 
 def name(connection: Connection) -> str:
     """A connection for a sentence: ``c3 (10.1.2.9:50111 to 10.1.3.3:3128)``."""
-    return f"{connection.id} ({connection.client.host}:{connection.client.port} to {connection.server.host}:{connection.server.port})"
+    return f"{connection.id} ({connection.client} to {connection.server})"
 
 
 def packet(evidence: Evidence, key: int) -> str:

@@ -37,7 +37,7 @@ _COLUMNS: tuple[Column[ClockRow], ...] = (
     Column(
         "endpoints",
         Dtype.TEXT,
-        lambda row: ",".join(f"{one.host}:{one.port}" for one in row.party.listens) or None,
+        lambda row: ",".join(map(str, row.party.listens)) or None,
         "Where it listens (address:port).",
     ),
     Column("capture", Dtype.TEXT, lambda row: capture_of(row.clock.packets, row.captures), "By whose clock: the capture of the first of `packets`."),

@@ -10,7 +10,7 @@ from analyzer.records.prefaces import ProxyHeader, Socks
 from analyzer.records.proxy import Role
 from analyzer.records.result import Result
 from analyzer.records.story import Ending
-from analyzer.records.transport import Connection, End, Side, Stream
+from analyzer.records.transport import Connection, End, Side, Stream, host_port
 from analyzer.records.waiting import Unanswered
 from analyzer.tables import headers
 from analyzer.tables.column import Column, Dtype, Table
@@ -128,7 +128,7 @@ def _destination(row: ConnectionRow) -> str | None:
 
 
 def _place(host: str | None, port: int | None) -> str | None:
-    return None if host is None else f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return None if host is None else host_port(host, port)
 
 
 def _headers(row: ConnectionRow) -> list[ProxyHeader]:

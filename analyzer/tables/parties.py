@@ -24,7 +24,7 @@ def _rows(result: Result) -> Iterator[PartyRow]:
 
 
 def _endpoints(row: PartyRow) -> str | None:
-    listens = [f"{one.host}:{one.port}" for one in row.party.listens]
+    listens = list(map(str, row.party.listens))
     return ",".join((*listens, *(host for host in row.party.hosts if host not in {one.host for one in row.party.listens}))) or None
 
 

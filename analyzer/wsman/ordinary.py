@@ -313,17 +313,17 @@ def _read(text: str, data: bytes, most: int, most_selected: int) -> Ordinary | N
                         command_id = _value(text, data, attribute.at, attribute.end)
                     elif size == 3 and data.startswith(b"End", attribute.name_at):
                         last = _value(text, data, attribute.at, attribute.end)
-            if first:
-                named[3] = command_id
+            named[3] = command_id if first else named[3]
             if data[close - 1] == 47:
                 streams.append(Piece(name, command_id, last, b""))
             elif ends and data.find(b">", close + 1, following) < 0:
                 streams.append(Piece(name, command_id, last, data[close + 1 : following]))
         elif word == _SELECTOR:
-            if ends and selected is None and _named(text, data, i, close, b"Name") == "ShellId":
+            if ends and _named(text, data, i, close, b"Name") == "ShellId":
                 value = _stripped(text, data, close + 1, following)
-                if value and len(value) <= most_selected:
-                    selected = value
+                if value and (len(value) > most_selected or (selected or value) != value):
+                    return None
+                selected = value or selected
         elif word == _DESIRED:
             if first:
                 named[1] = _named(text, data, i, close, b"CommandId")

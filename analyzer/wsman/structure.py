@@ -16,6 +16,7 @@ from analyzer.formats.forms import chosen, compiled
 from analyzer.formats.holes import has_holes
 from analyzer.settings import Limits
 from analyzer.wsman import marks, ordinary
+from analyzer.wsman.elements import attributes, content, element
 from analyzer.wsman.letting_go import let_go
 from analyzer.wsman.marks import Marks
 from analyzer.wsman.ordinary import Ordinary
@@ -60,6 +61,7 @@ _HEAD = 1 << 14
 """Characters before the end of an envelope's first known tag, in which most declare their namespaces: these are remembered."""
 
 
+_SELECTOR = element("Selector")
 _LATER, _LATER_CHARACTERS = 16, 4096
 """Declarations behind an envelope's first known tag, and their characters, of which is remembered how they fit the names in it."""
 
@@ -139,6 +141,8 @@ def _ordinary(text: str, found: Marks) -> bool:
         known = places.get(name)
         if known is not None and len(known) > 1:
             return False
+    if len(_shells(text, places)) > 1:
+        return False
     end = text.find(">", places[next(iter(places))][0])
     head = text[:end] if 0 <= end <= _HEAD else ""
     if head and text.find("xmlns", end) < 0:
@@ -146,6 +150,13 @@ def _ordinary(text: str, found: Marks) -> bool:
         if all(text.startswith(tags[name], place) for name, known in places.items() if name in tags for place in known):
             return True
     return _in_namespaces(text, places, head)
+
+
+def _shells(text: str, places: Mapping[str, list[int]]) -> set[str]:
+    """The different texts of selectors ShellId, where there are several selectors."""
+    known = places.get("Selector", ())
+    met = [_SELECTOR.match(text, at) for at in known] if len(known) > 1 else []
+    return {value for one in met if one is not None and attributes(one[1]).get("Name") == "ShellId" and (value := content(one[2]).strip())}
 
 
 @lru_cache(maxsize=256)
@@ -272,6 +283,7 @@ def _parsed(text: str, found: Marks) -> Seen:
         return Seen(Marks({name: places for name, places in kept.items() if places}, found.has_dtd), ("wsman.misplaced", problem))
     kept = {name: places for name, places in kept.items() if places}
     twice = [name for name in _ONCE if sum(at - skipped in reading.proved for at in _in_bytes(text, kept.get(name, []))) > 1]
+    twice += ["Selector ShellId"] if len(_shells(text, kept)) > 1 else []
     if twice and problem is None:
         return Seen(Marks(kept, found.has_dtd), ("wsman.repeated", f"elements that stand in an envelope once are there more than once: {', '.join(twice)}"))
     return Seen(Marks(kept, found.has_dtd), None if problem is None or has_holes(text) else ("wsman.malformed", problem))

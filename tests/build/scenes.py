@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tests.build.packets import ACK, SYN, Frame
+from tests.build.talk_tls import hello
 from tests.hostile.costly import Talk, command, created, envelope, received, request, response
 
 REAL, OTHER = "whoami /all", "net user mallory /add"
@@ -84,9 +85,30 @@ def before(data: bytes) -> Play:
     return play
 
 
+def refused(hello: bytes) -> Play:
+    """A ClientHello, an alert, and requests in clear on the same connection."""
+
+    def play(frames: list[Frame]) -> None:
+        talk = Talk(frames, 0)
+        if hello:
+            talk.client(hello)
+            talk.server(b"\x15\3\3\0\2\2\x46")
+        talk.exchange(*created(), basic())
+        talk.exchange(_ASKED, _ANSWER, basic())
+
+    return play
+
+
+def _message(kind: int, text: str, pipeline: bytes = b"\1" * 16) -> bytes:
+    return struct.pack("<II16s16s", 2, kind, b"\2" * 16, pipeline) + text.encode()
+
+
+def _piece(identity: int, number: int, flags: int, data: bytes) -> bytes:
+    return struct.pack(">QQBI", identity, number, flags, len(data)) + data
+
+
 def _fragment(number: int, kind: int, text: str, pipeline: bytes = b"\1" * 16) -> bytes:
-    data = struct.pack("<II16s16s", 2, kind, b"\2" * 16, pipeline) + text.encode()
-    return struct.pack(">QQBI", number, 0, 3, len(data)) + data
+    return _piece(number, 0, 3, _message(kind, text, pipeline))
 
 
 def _script(line: str, more: str = "", *, cmd: str = "Cmd", cmds: str = "Cmds", outside: str = "") -> str:
@@ -99,14 +121,26 @@ def _batch(*lines: str) -> str:
     return f'<Obj N="ExtraCmds"><LST>{own}</LST></Obj>'
 
 
+def _twice(text: str) -> bytes:
+    """A pipeline in two fragments, the first of which comes twice, the second time with this text."""
+    first, second = _message(0x21006, _script(REAL)), _message(0x21006, _script(text))
+    cut = len(first) - 20
+    return _piece(2, 0, 1, first[:cut]) + _piece(2, 0, 1, second[:-20]) + _piece(2, 1, 2, second[-20:])
+
+
 def pipeline(script: str, answered: bytes = b"") -> Play:
     """A PowerShell shell with one pipeline, and what the server says then."""
+    return in_fragments(_fragment(2, 0x21006, script), answered)
+
+
+def in_fragments(sent: bytes, answered: bytes = b"") -> Play:
+    """A PowerShell shell with a command that carries these fragments."""
 
     def play(frames: list[Frame]) -> None:
         talk = Talk(frames, 0)
         opened = base64.b64encode(_fragment(1, 0x10002, "<Obj/>", bytes(16))).decode()
         talk.exchange(*created(uri=_POWERSHELL, inside=f"<creationXml>{opened}</creationXml>"), basic())
-        data = base64.b64encode(_fragment(2, 0x21006, script)).decode()
+        data = base64.b64encode(sent).decode()
         line = f'<rsp:CommandLine CommandId="C-1"><rsp:Command/><rsp:Arguments>{data}</rsp:Arguments></rsp:CommandLine>'
         talk.exchange(envelope(f"{_SHELL}/Command", line, uri=_POWERSHELL), command("")[1], basic())
         if answered:
@@ -172,6 +206,7 @@ def _second(text: str) -> str:
 
 
 _PLAIN = body(_ASKED)
+_HELLO = hello()
 _HALF = len(_ASKED) // 2
 _WITH_LENGTH = framed(f"Content-Length: {len(_ASKED)}\r\n", _ASKED)
 _GZIP = "Content-Encoding: gzip\r\n"
@@ -213,6 +248,25 @@ SCENES: dict[str, Scene] = {
         (REAL,),
         "wsman.weird",
     ),
+    "two texts of one command": Scene(
+        pipeline(_script(REAL).replace('<B N="IsScript">', f'<S N="Cmd">{OTHER}</S><B N="IsScript">')),
+        pipeline(_script(REAL)),
+        (f"{REAL}\n{OTHER}",),
+        None,
+        (REAL,),
+    ),
+    "two lists of commands": Scene(
+        pipeline(_script(REAL, f'<Obj N="Cmds"><LST><Obj><MS><S N="Cmd">{OTHER}</S></MS></Obj></LST></Obj>')),
+        pipeline(_script(REAL)),
+        (f"{OTHER}\n{REAL}",),
+        None,
+        (REAL,),
+    ),
+    "a fragment that is sent again with another text": Scene(in_fragments(_twice(OTHER)), in_fragments(_twice(REAL)), (REAL, OTHER), None, (REAL,)),
+    "two shells are named": Scene(
+        changed(("</w:SelectorSet>", '<w:Selector Name="ShellId">S-9</w:Selector></w:SelectorSet>')), _PLAIN, (REAL,), "wsman.repeated"
+    ),
+    "an alert of TLS before requests in clear": Scene(refused(_HELLO), refused(b""), (REAL,), "tls.imitated"),
     "a copy from another address": Scene(copied(OTHER), copied(REAL), (REAL, OTHER), "tcp.conflict", (REAL,)),
     "a shell before any logon": Scene(first_then("", basic("administrator")), first_then(basic(), basic()), (REAL, "exit"), users=(None, "administrator")),
     "refused, but with output": Scene(answered_with_a_fault(b"lab\\alice"), answered_with_a_fault(b""), (REAL,)),

@@ -76,7 +76,7 @@ def title(tell: Tell[Failure]) -> str:
 def why(tell: Tell[Failure]) -> str:
     first, own = tell.first.fact, tell.connection
     user = f" of {tell.users[0]}" if tell.users else ""
-    begin = f"{counted(tell.count, 'CredSSP logon')}{user} from {own.client.host} to {own.server.host}:{own.server.port} failed, the first in "
+    begin = f"{counted(tell.count, 'CredSSP logon')}{user} from {own.client.host} to {own.server} failed, the first in "
     begin += f"{tell.packet(tell.first.packets[-1])}."
     return f"{begin}{_alert(first)}{_error(first)}{_versions(first)}{_unknown(first)} [{first.spoken.id} on {name(own)}]"
 

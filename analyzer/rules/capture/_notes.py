@@ -40,7 +40,7 @@ def short(whole: str) -> str:
 
 def server(tell: Tell[Any]) -> str:
     """``10.9.2.30:5985``."""
-    return f"{tell.connection.server.host}:{tell.connection.server.port}"
+    return str(tell.connection.server)
 
 
 def ends(tell: Tell[Any]) -> str:

@@ -225,7 +225,7 @@ def told(tell: Tell[Answer]) -> str:
     verb = "was" if tell.count == 1 else "were"
     reason = f" {first.answer.reason}" if first.answer.reason else ""
     return (
-        f"{counted(tell.count, 'request')} of {own.client.host} to {own.server.host}:{own.server.port} {verb} "
+        f"{counted(tell.count, 'request')} of {own.client.host} to {own.server} {verb} "
         f"answered {first.answer.status}{reason}. "
         f"The first is {_packet(tell)}{answerer(first)}.{page(first)}"
     )

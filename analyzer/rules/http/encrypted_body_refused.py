@@ -145,7 +145,7 @@ def why(tell: Tell[Refused]) -> str:
     first, own = tell.first.fact, tell.connection
     verb = "was" if tell.count == 1 else "were"
     return (
-        f"{counted(tell.count, 'encrypted request')} of {own.client.host} to {own.server.host}:{own.server.port} "
+        f"{counted(tell.count, 'encrypted request')} of {own.client.host} to {own.server} "
         f"{verb} answered 400 without a page. "
         f"The first answer is {tell.packet(first.found.answer.packets[0])}.{_origin(tell)}"
         f"{places(Tell(tell.evidence, tuple(Sign(one.fact.found, one.exchanges) for one in tell.signs), tell.values))}"

@@ -82,7 +82,7 @@ def why(tell: Tell[Answer]) -> str:
     statuses = listed(str(found.answer.status) for found in tell.facts)
     key = f" ({tell.packet(first.answer.packets[0])})" if first.answer.packets else ""
     return (
-        f"{proxy.host}:{proxy.port}{product} answered {counted(tell.count, 'request')} of {own.client.host} "
+        f"{proxy}{product} answered {counted(tell.count, 'request')} of {own.client.host} "
         f"with {statuses} of its own. "
         f"The first was for {first.asked.target}{key}, {seconds(first.latency_ns)} after the request.{page(first)}{_onward(tell)}{places(tell)}"
     )

@@ -73,7 +73,7 @@ def why(tell: Tell[Answer]) -> str:
     verb = "was" if tell.count == 1 else "were"
     return (
         f"{counted(tell.count, 'request')} of {own.client.host} {verb} answered {first.answer.status} by the gateway "
-        f"{gateway.host}:{gateway.port}{product}. "
+        f"{gateway}{product}. "
         f"The first answer came {seconds(first.latency_ns)} after its request "
         f"({tell.packet(first.answer.packets[0])}).{_clock(first)}{_kind(first)}"
         f"{_reached(tell)}{page(first)}{places(tell)}"

@@ -15,6 +15,7 @@ References
 """
 
 from analyzer.records.prefaces import Socks
+from analyzer.records.transport import host_port
 from analyzer.rules.proxy._socks import Asked
 from analyzer.rules.reading import counted, listed, name
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
@@ -33,12 +34,12 @@ def see(evidence: Evidence) -> Signs[Asked]:
 
 def title(tell: Tell[Asked]) -> str:
     server = tell.connection.server
-    return f"WinRM runs through the SOCKS proxy {server.host}:{server.port}"
+    return f"WinRM runs through the SOCKS proxy {server}"
 
 
 def why(tell: Tell[Asked]) -> str:
     first = tell.first.fact
-    places = listed((f"{asked.socks.host}:{asked.socks.port}" for asked in tell.facts), _SHOWN)
+    places = listed((host_port(asked.socks.host or "", asked.socks.port) for asked in tell.facts), _SHOWN)
     user = f" The client gave the user name {first.socks.user}." if first.socks.user else ""
     answer = f"The proxy answered {first.socks.reply}." if first.socks.reply else "The proxy's answer is not in the capture."
     return (

@@ -18,6 +18,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from analyzer.records.prefaces import Socks
+from analyzer.records.transport import host_port
 from analyzer.rules.proxy._socks import Asked
 from analyzer.rules.reading import counted, name
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell, place
@@ -62,7 +63,7 @@ def why(tell: Tell[Asked]) -> str:
     first = tell.first.fact
     socks = first.socks
     code = "" if socks.reply_code is None else f" (code {socks.reply_code})"
-    asked = f"asked for {socks.host}:{socks.port}" if socks.host else "did not get as far as a destination"
+    asked = f"asked for {host_port(socks.host, socks.port)}" if socks.host else "did not get as far as a destination"
     reply = tell.packet(socks.packets[-1] if socks.reply_packet is None else socks.reply_packet)
     means = _MEANS.get(socks.reply or "", "a reply of the proxy alone")
     return (

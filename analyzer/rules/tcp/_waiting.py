@@ -161,7 +161,7 @@ def party(evidence: Evidence, connection: Connection, *, client: bool = False) -
     own = role(evidence, connection.id)
     if client:
         return f"the {'proxy' if own is Role.UPSTREAM_LEG else 'client'} {connection.client.host}"
-    return f"the {'proxy' if own is Role.CLIENT_LEG else 'server'} {connection.server.host}:{connection.server.port}"
+    return f"the {'proxy' if own is Role.CLIENT_LEG else 'server'} {connection.server}"
 
 
 def owner_word(evidence: Evidence, connection: Connection) -> str:
@@ -177,8 +177,7 @@ def titled(before: str, name: str, after: str, short: str) -> str:
 
 def endpoint(connection: Connection) -> str:
     """The server's address and port."""
-    host = f"[{connection.server.host}]" if ":" in connection.server.host else connection.server.host
-    return f"{host}:{connection.server.port}"
+    return str(connection.server)
 
 
 def s(ns: float) -> str:

@@ -70,7 +70,7 @@ def why(tell: Tell[Lost]) -> str:
     going = f", {drop.direction}" if drop.direction else ""
     return (
         f"pktmon reports that Windows dropped {counted(tell.count, 'packet')} between {connection.client.host} and "
-        f"{connection.server.host}:{connection.server.port}. The reason is {drop.reason} ({drop.code}) at {_where(drop)}. "
+        f"{connection.server}. The reason is {drop.reason} ({drop.code}) at {_where(drop)}. "
         f"The first is {tell.packet(tell.first.packets[0])} ({connection.id}{going}), drop location 0x{drop.location:X}."
     )
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from analyzer.records.prefaces import Socks
 from analyzer.records.quality import Absent
 from analyzer.records.tls import Alert, ClientCertificate, Reached
-from analyzer.records.transport import Connection, End, Endpoint, Side, TlsFacts
+from analyzer.records.transport import Connection, End, Endpoint, Side, TlsFacts, host_port
 from analyzer.rules.telling import Evidence, Fact, Sign, place
 
 HTTP_PORTS = (5985, 47001)
@@ -141,9 +141,8 @@ def where(evidence: Evidence, connection: Connection) -> str:
     """The server for a title: what the client's CONNECT or SOCKS request names, else address and port."""
     asked = [preface for preface in connection.prefaces if isinstance(preface, Socks) and preface.host]
     if asked:
-        return f"{asked[-1].host}:{asked[-1].port}"
-    host = f"[{connection.server.host}]" if ":" in connection.server.host else connection.server.host
-    return connect_target(evidence, connection) or f"{host}:{connection.server.port}"
+        return host_port(asked[-1].host or "", asked[-1].port)
+    return connect_target(evidence, connection) or str(connection.server)
 
 
 def _telling_alert(facts: TlsFacts) -> Alert | None:

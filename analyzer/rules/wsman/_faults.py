@@ -116,7 +116,7 @@ def _told_elsewhere(evidence: Evidence, exchange: Exchange) -> bool:
 def _likeness(evidence: Evidence, exchange: Exchange, asked: Message | None) -> tuple[str, str, str | None]:
     own = evidence.connections[exchange.connection]
     operation = None if asked is None or isinstance(asked.operation, Absent) else asked.operation
-    return own.client.host, f"{own.server.host}:{own.server.port}", operation
+    return own.client.host, str(own.server), operation
 
 
 def _failure(evidence: Evidence, exchange: Exchange, good: Mapping[tuple[str, str, str | None], int]) -> Failure | None:
@@ -206,7 +206,7 @@ def told(tell: Tell[Failure]) -> str:
     text = (first.fault.text or "")[:_QUOTED]
     said = f' The server says: "{text}"' if text else ""
     return (
-        f"{counted(tell.count, kind)}{where} of {whom(tell)} failed on {own.server.host}:{own.server.port}. "
+        f"{counted(tell.count, kind)}{where} of {whom(tell)} failed on {own.server}. "
         f"The first, {tell.packet(first.answer.packets[0])}, has {coded(first)}.{said}{_recovered(tell)}"
     )
 

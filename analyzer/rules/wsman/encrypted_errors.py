@@ -77,7 +77,7 @@ def why(tell: Tell[Hidden]) -> str:
     waited = [hidden for hidden in tell.facts if hidden.waited]
     verb = "was" if tell.count == 1 else "were"
     text = (
-        f"{counted(tell.count, 'request')} of {own.client.host} to {own.server.host}:{own.server.port} {verb} "
+        f"{counted(tell.count, 'request')} of {own.client.host} to {own.server} {verb} "
         "answered 500 with an encrypted body; "
         f"no key was given that decrypts it. The first is {tell.packet(answer.packets[0]) if answer else ''}, "
         f"{seconds(first.took_ns)} after the request."
