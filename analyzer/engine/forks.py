@@ -1,6 +1,6 @@
 """Work in several processes: each is a fork of this one, so what it reads is already there, and only what it found comes back, over a pipe.
 
-It comes back in packs: whoever unpickles keeps all that it met, also what stood for an object on the way, until the end of a pack.
+What is long may come back in packs: whoever unpickles keeps all that it met, also what stood for an object on the way, until the end of a pack.
 
 Forked is only a process that has one thread (others' locks would stay closed in the copy), which is what a command line has; elsewhere everything is done here.
 Whoever reads the results cannot tell the difference: they come in the order of the parts, and a process that dies leaves its parts to this one.
@@ -15,8 +15,8 @@ from analyzer.system.processes import Child, ended, forked, may_fork, processors
 Part = TypeVar("Part")
 Found = TypeVar("Found")
 _MOST = 8
-_PACK = 64
-"""Of a list or tuple that is found, so many things are a pack: what they have in common is one object again, and there are not many of them to be kept."""
+PACK = 64
+"""Connections of a pack: what they have in common is one object again, and there are not many of them to be kept."""
 _ANEW = """
 import os, pickle, sys
 asked = sys.stdin.buffer.read()
@@ -36,10 +36,13 @@ def processes() -> int:
         return 1
 
 
-def spread(work: Callable[[Part], Found], parts: Sequence[Part], count: int, done: Callable[[int, int], None] | None = None) -> list[Found]:
+def spread(
+    work: Callable[[Part], Found], parts: Sequence[Part], count: int, done: Callable[[int, int], None] | None = None, pack: int | None = None
+) -> list[Found]:
     """``work`` of each part, in the order of the parts, done by ``count`` processes of which this is one. What ``work`` gives must be picklable.
 
-    ``done`` is told how many of how many parts are done, as far as this process knows: the others are about as far.
+    ``done`` is told how many of how many parts are done, as far as this process knows: the others are about as far. ``pack``: of a list or tuple that is
+    found, so many things come back at a time; an object that is in two packs becomes two.
     """
 
     def own(place: int, part: Part) -> Found:
@@ -49,7 +52,7 @@ def spread(work: Callable[[Part], Found], parts: Sequence[Part], count: int, don
         return made
 
     count = max(1, min(count, len(parts)))
-    children = {index: _forked(work, parts[index::count]) for index in range(1, count)}
+    children = {index: _forked(work, parts[index::count], pack) for index in range(1, count)}
     found: dict[int, list[Found]] = {}
     try:
         found[0] = [own(place, part) for place, part in enumerate(parts[::count])]
@@ -96,11 +99,11 @@ def _results_within(child: Child, seconds: float) -> list[Found] | None:
     return None if told is None else _read(io.BytesIO(told))
 
 
-def _forked(work: Callable[[Part], Found], parts: Sequence[Part]) -> Child | None:
+def _forked(work: Callable[[Part], Found], parts: Sequence[Part], pack: int | None = None) -> Child | None:
     """A process that does ``parts``; None when none could be had. Parts that it does not get done this process does then itself."""
 
     def told(pipe: BinaryIO) -> None:
-        packs = [list(_packed(work(part))) for part in parts]  # written when all is done: nobody reads before
+        packs = [list(_packed(work(part), pack)) for part in parts]  # written when all is done: nobody reads before
         pipe.write(_dumped(len(packs)))
         for own in packs:
             pipe.writelines(own)
@@ -114,18 +117,18 @@ def _dumped(found: object) -> bytes:
     return pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
 
 
-def _packed(found: object) -> Iterator[bytes]:
+def _packed(found: object, pack: int | None) -> Iterator[bytes]:
     """What one part gave: how many packs it is and what they are put together as (None: it is one thing), and the packs."""
     whole = list if type(found) is list else tuple if type(found) is tuple else None
-    if whole is None:
+    if whole is None or pack is None:
         yield _dumped((1, None))
         yield _dumped(found)
         return
     several: Sequence[object] = found  # type: ignore[assignment]  # a list or a tuple, as was asked
-    places = range(0, len(several), _PACK)
+    places = range(0, len(several), pack)
     yield _dumped((len(places), whole))
     for at in places:
-        yield _dumped(several[at : at + _PACK])
+        yield _dumped(several[at : at + pack])
 
 
 def _results(child: Child | None) -> list[Found] | None:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from analyzer.engine.budget import OPENING, UNBOUNDED, Budget
 from analyzer.engine.clear import clear_texts
-from analyzer.engine.forks import spread
+from analyzer.engine.forks import PACK, spread
 from analyzer.engine.forwarding import forwarding
 from analyzer.engine.kept import affordable, too_much, unlooked
 from analyzer.engine.missing import between, by_one_clock, known_by_answers, missing_of, with_lost
@@ -132,7 +132,7 @@ def contents(
     tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), means.fetch, limits, budget)
     groups = _groups(evidence)
     chunks = [groups[start::_CHUNKS] for start in range(min(_CHUNKS, len(groups)))]
-    by_chunk = spread(lambda chunk: [_read(tools, group, frozenset()) for group in chunk], chunks, workers, done)
+    by_chunk = spread(lambda chunk: [_read(tools, group, frozenset()) for group in chunk], chunks, workers, done, PACK)
     read = [by_chunk[place % _CHUNKS][place // _CHUNKS] for place in range(len(groups))]
     compressed = frozenset().union(*(one.compressed for one in read))
     for place, one in enumerate(read):
