@@ -103,6 +103,22 @@ hosts:
     return Setup(config, ["h2o", "-m", "worker", "-c", str(path)], options.get("port", 5985), ["h2o", "--version"])
 
 
+def nghttpx(folder: Path, options: dict[str, Any]) -> Setup:
+    """A reverse proxy. `keepalive_s` is how long upstream connections stay in its pool."""
+    host, port = target_of(options)
+    config = f"""frontend=*,{options.get("port", 5985)};no-tls
+backend={host},{port}
+workers=1
+backend-keep-alive-timeout={options.get("keepalive_s", 2)}s
+errorlog-file={folder}/error.log
+accesslog-file=/dev/null
+pid-file={folder}/nghttpx.pid
+"""
+    path = folder / "nghttpx.conf"
+    path.write_text(config)
+    return Setup(config, ["nghttpx", f"--conf={path}"], options.get("port", 5985), ["nghttpx", "--version"])
+
+
 def lighttpd(folder: Path, options: dict[str, Any]) -> Setup:
     """A reverse proxy that asks its back end with HTTP/1.0 and a new connection for each request."""
     host, port = target_of(options)
@@ -190,6 +206,7 @@ BALANCERS = {
     "varnish": varnish,
     "caddy": caddy,
     "h2o": h2o,
+    "nghttpx": nghttpx,
     "lighttpd": lighttpd,
     "trafficserver": trafficserver,
     "node": node,

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 out=${1:-sample_pcaps}
 python=${PYTHON:-python3}
 venv=.lab-venv
-packages='tshark tcpdump squid nginx haproxy apache2 tinyproxy privoxy varnish trafficserver lighttpd libnginx-mod-stream hitch stunnel4 caddy h2o
+packages='tshark tcpdump squid nginx haproxy apache2 tinyproxy privoxy varnish trafficserver lighttpd libnginx-mod-stream hitch stunnel4 caddy h2o nghttp2-proxy
     microsocks dante-server node-http-proxy nftables iproute2 ethtool curl openssl procps
     bsdutils krb5-kdc krb5-admin-server krb5-user libkrb5-dev gcc python3-dev python3-venv'
 

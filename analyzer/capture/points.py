@@ -307,6 +307,8 @@ def _followed(candidates: Sequence[_Open], head: _Head, limits: Limits, scope: S
     sure: list[Point] = []
     if not candidates:
         return likely, sure
+    from analyzer.capture.going_on import contradicted  # only where there are several files
+
     walk = Walk()
     begin = _begun(head.piece, limits, scope, walk)
     for before in candidates:
@@ -317,6 +319,8 @@ def _followed(candidates: Sequence[_Open], head: _Head, limits: Limits, scope: S
         known, copies = kernel.in_common(begin, not after)
         one_name = before.stem == _stem(head.piece)
         if copies * 2 > known and (copies > _FEW or not (one_name and after)):
+            continue
+        if (copies > _FEW and not one_name and not after) or contradicted(kernel, begin, one_name=one_name):
             continue
         interfaces = before.point.parts[-1].walk.interfaces
         if known > copies:

@@ -22,7 +22,7 @@ UNTOLD = "On this side alone wks02 is answered 200 without ever having authentic
 WHO = "alice authenticates with NTLM from wks01, then wks02 sends requests without credentials and is answered as alice"
 
 
-def _pooled(kind: str, options: dict[str, object], name: str, view: View = "whole", **changes: object) -> Scenario:
+def pooled(kind: str, options: dict[str, object], name: str, view: View = "whole", **changes: object) -> Scenario:
     side = {
         "whole": "",
         "server-side": ", recorded on the server's side only",
@@ -45,7 +45,7 @@ def _pooled(kind: str, options: dict[str, object], name: str, view: View = "whol
     return Scenario(**{**words, **changes})  # type: ignore[arg-type]
 
 
-def _healthy(kind: str, options: dict[str, object], name: str, **changes: object) -> Scenario:
+def healthy(kind: str, options: dict[str, object], name: str, **changes: object) -> Scenario:
     words: dict[str, object] = {
         "name": name,
         "description": f"The healthy twin: the same {kind} with one client only, encrypted messages.",
@@ -66,26 +66,26 @@ def _under(client: Client, **more: object) -> Client:
 
 
 SCENARIOS = (
-    _pooled("varnish", {}, "varnish-pooled-second-client"),
-    _pooled("varnish", {}, "varnish-pooled-server-side", "server-side"),
-    _pooled("varnish", {}, "varnish-pooled-client-side", "client-side"),
-    _healthy("varnish", {}, "varnish-pool-healthy"),
-    _pooled(
+    pooled("varnish", {}, "varnish-pooled-second-client"),
+    pooled("varnish", {}, "varnish-pooled-server-side", "server-side"),
+    pooled("varnish", {}, "varnish-pooled-client-side", "client-side"),
+    healthy("varnish", {}, "varnish-pool-healthy"),
+    pooled(
         "caddy",
         PREFIX,
         "caddy-prefix-pooled",
         phases=((_under(ALICE),), (_under(STRANGER),)),
         description=f"Caddy takes the path prefix /winrm away, rewrites Host and adds X-Forwarded-For; it keeps upstream connections: {WHO}.",
     ),
-    _pooled(
+    pooled(
         "caddy",
         PREFIX,
         "caddy-prefix-pooled-server-side",
         "server-side",
         phases=((_under(ALICE),), (_under(STRANGER),)),
     ),
-    _healthy("caddy", PREFIX, "caddy-prefix-healthy", phases=((_under(SEALED_ALICE),),)),
-    _pooled(
+    healthy("caddy", PREFIX, "caddy-prefix-healthy", phases=((_under(SEALED_ALICE),),)),
+    pooled(
         "node",
         {"sockets": 1},
         "node-two-addresses-pooled",
@@ -113,10 +113,10 @@ SCENARIOS = (
             "auth.wrong-challenge-class",
         ),
     ),
-    _healthy("node", {"sockets": 1}, "node-pool-healthy"),
-    _pooled("h2o", {"keepalive_ms": 5000}, "h2o-pooled-second-client"),
-    _healthy("h2o", {"keepalive_ms": 5000}, "h2o-pool-healthy"),
-    _healthy(
+    healthy("node", {"sockets": 1}, "node-pool-healthy"),
+    pooled("h2o", {"keepalive_ms": 5000}, "h2o-pooled-second-client"),
+    healthy("h2o", {"keepalive_ms": 5000}, "h2o-pool-healthy"),
+    healthy(
         "haproxy",
         {"extra": ("option forwardfor",)},
         "haproxy-two-users-server-side-healthy",
@@ -125,7 +125,7 @@ SCENARIOS = (
         view="server-side",
         description="Two users at once through haproxy, each on an upstream connection of their own, recorded on the server's side only.",
     ),
-    _pooled(
+    pooled(
         "caddy",
         {},
         "caddy-kerberos-pooled",
@@ -148,7 +148,7 @@ SCENARIOS = (
         ),
         description="Kerberos through Caddy, which keeps upstream connections: wks02 sends requests without credentials and is answered as alice.",
     ),
-    _healthy(
+    healthy(
         "caddy",
         {},
         "caddy-kerberos-healthy",
@@ -156,7 +156,7 @@ SCENARIOS = (
         phases=((Client("wks01", "pypsrp-winrs", {"username": "alice@LAB.EXAMPLE", "commands": ["whoami", "hostname"]}),),),
         description="Kerberos with encrypted messages through Caddy, one client.",
     ),
-    _healthy(
+    healthy(
         "varnish",
         {},
         "varnish-kerberos-healthy",

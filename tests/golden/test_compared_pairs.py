@@ -31,6 +31,7 @@ TWINS = {
     """,
     "h2o-pool-healthy": "h2o-pooled-second-client h2o-split",
     "h2o-upstream-busy-healthy": "h2o-upstream-idle",
+    "nghttpx-pool-healthy": "nghttpx-pooled-second-client",
     "haproxy-ntlm-healthy": "haproxy-http-server-close haproxy-kerberos-reuse-always",
     "haproxy-waiting-receive-healthy": "haproxy-504-waiting-receive haproxy-idle-close",
     "https-basic-direct": "https-basic-intercepted",

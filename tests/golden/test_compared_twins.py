@@ -19,6 +19,7 @@ TWINS = {
     "haproxy-ntlm-healthy": ("haproxy-http-server-close", "haproxy-idle-close", "haproxy-split-client-side"),
     "haproxy-waiting-receive-healthy": ("haproxy-504-waiting-receive", "haproxy-504-waiting-receive-client-side"),
     "h2o-pool-healthy": ("h2o-pooled-second-client", "h2o-split", "h2o-upstream-idle"),
+    "nghttpx-pool-healthy": ("nghttpx-pooled-second-client",),
     "varnish-pool-healthy": ("varnish-pooled-second-client", "varnish-pooled-client-side", "varnish-upstream-idle", "varnish-503-waiting-receive"),
     "nginx-pooled-single-client-healthy": ("nginx-pooled-second-client", "nginx-http10-split", "nginx-upstream-idle", "nginx-504-waiting-receive"),
     "caddy-prefix-healthy": ("caddy-prefix-pooled", "caddy-502-server-down"),
