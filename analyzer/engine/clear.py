@@ -32,7 +32,7 @@ def clear_texts(
     """The clear messages of a connection with their texts, in order. ``compressed``: the exchanges and shells whose streams are by now; a message that does not
     depend on them has no text here, as ``said`` of the evidence has all that it says. None: texts are what is wanted."""
     messages, said = evidence.messages, evidence.said
-    near, far = Reader(talk.connection.to_server, fetch), Reader(talk.connection.to_client, fetch)
+    readers: dict[bool, Reader] = {}
     for exchange in talk.exchanges:
         for from_client, half in ((True, exchange.request), (False, exchange.response)):
             if isinstance(half, Absent):
@@ -43,7 +43,9 @@ def clear_texts(
             if compressed is not None and _tells_all(said.get(half.id), room, compressed):
                 yield message, None
                 continue
-            reader = near if from_client else far
+            if not readers:  # where everything is said already, nothing is read
+                readers = {True: Reader(talk.connection.to_server, fetch), False: Reader(talk.connection.to_client, fetch)}
+            reader = readers[from_client]
             if (half.body.missing or not half.body.complete) and not codings(half.headers):
                 part = read_body_holed(reader, half.body, limits.opened_bytes)
                 yield message, text_of(part, encoding_of(part.data))
