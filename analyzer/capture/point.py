@@ -28,12 +28,14 @@ _UNREAD = ("capture.decompression", "capture.unreadable")
 
 
 class Piece(NamedTuple):
-    """An input: its path, its place on the command line from 0, and its name in the run; and its reel, which is read in its place."""
+    """An input: its path, its place on the command line from 0, and its name in the run; its reel, which is read in its place; and the name of its capture
+    point, where the user gave one."""
 
     path: str
     ordinal: int
     name: str
     reeled: "Reeled | None" = None
+    sensor: str = ""
 
 
 class Spool:

@@ -45,6 +45,7 @@ class Given(NamedTuple):
     pseudonyms: str | None = None
     scheduler: str | None = None
     jobs: str | None = None
+    sensors: tuple[str, ...] = ()
     options: tuple[tuple[str, object], ...] = ()
     """Those of the command line that say how captures are read, with their values."""
 
@@ -169,6 +170,7 @@ def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_
         keeps_places=keeps_places,
         scheduler=given.scheduler,
         jobs=given.jobs,
+        sensors=given.sensors,
     )
 
 

@@ -28,10 +28,11 @@ _OFFICE = "[Content_Types].xml"
 
 
 class Input(Struct, frozen=True, gc=False):
-    """A file to read, and the name that tables show (its file name, or as much of its path as makes it unique)."""
+    """A file to read, and the name that tables show (its file name, or as much of its path as makes it unique); the name of its sensor, if it has one."""
 
     path: str
     name: str
+    sensor: str = ""
 
 
 class Expanded(NamedTuple):
@@ -65,6 +66,15 @@ def expanded(inputs: Sequence[str], limits: Limits) -> Expanded:
         msg = "no capture file in " + ", ".join(inputs) if inputs else "no input was given"
         raise InputError("; ".join([msg, *(issue.detail for issue in issues)]))
     return Expanded(tuple(Input(path if is_url(path) else reachable(path), name) for path, name in zip(paths, _names(list(paths)), strict=True)), issues)
+
+
+def with_sensors(found: Expanded, sensors: Sequence[tuple[str, str]]) -> Expanded:
+    """The files with the names of their sensors. `UsageError`: a pattern that no file matches, or a file of two sensors."""
+    if not sensors:
+        return found
+    from analyzer.engine.sensing import told
+
+    return told(found, sensors)
 
 
 def _found(given: str, limits: Limits) -> Iterator[str | _Other]:

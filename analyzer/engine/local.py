@@ -11,7 +11,7 @@ from analyzer.capture.point import Piece
 from analyzer.capture.points import scan_all
 from analyzer.capture.scan import Scanned
 from analyzer.engine.budget import Budget, shared
-from analyzer.engine.inputs import expanded
+from analyzer.engine.inputs import expanded, with_sensors
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import Asked, Settings, judged
 from analyzer.errors import InputError
@@ -108,12 +108,12 @@ def run(  # noqa: PLR0913 (all but the first by name)
 
 
 def _scanned(inputs: Sequence[str], limits: Limits, scope: Scope, progress: Progress | None, travels: "Travels | None") -> list[Scanned]:
-    found = expanded(inputs, limits)
+    found = with_sensors(expanded(inputs, limits), scope.sensors)
     if travels is not None:
         scanned = travels.scanned(found)
     else:
         limits = shared(limits, len(found.inputs))
-        scanned = scan_all([Piece(item.path, ordinal, item.name) for ordinal, item in enumerate(found.inputs)], limits, scope, progress)
+        scanned = scan_all([Piece(item.path, ordinal, item.name, None, item.sensor) for ordinal, item in enumerate(found.inputs)], limits, scope, progress)
     scanned[0] = scanned[0]._replace(issues=(*found.others, *scanned[0].issues))  # of no capture: the first one carries them
     return scanned
 
