@@ -62,6 +62,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     arguments: Sequence[str] = (),
     options: Sequence[tuple[str, object]] | None = None,
     keeps_places: bool = False,
+    hashes: bool = True,
     scheduler: str | None = None,
     client: object = None,
     jobs: Input | None = None,
@@ -70,6 +71,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     """What the captures hold. ``inputs``: paths, directories, globs, or ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
     ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line.
     ``options``: its options with their values, for the commands that the first screen offers; without it those of the files with secrets.
+    ``hashes``: the SHA-256 of files is taken while they are read; without it when it is first asked for, of files that are still those that were read.
     ``keeps_places``: a case folder that is written of it can be read with other keys without another scan of the captures.
     A case folder as the only input: its captures are read again, with what is given here; what it holds decrypted stays.
     ``proxy``: the product whose settings the advice names. ``config`` (TOML): limits, and thresholds of rules (`analyzer.engine.configuration`).
@@ -111,9 +113,9 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
         scope = _at_sensors(scope or Scope(), sensors_of(sensors))
     wishes = Asked(folders, sigma, proxy, thresholds)
     found = _origin(paths) if any(map(is_case, paths)) else None
-    more: dict[str, Any] = {"keeps_places": keeps_places}
+    more: dict[str, Any] = {"keeps_places": keeps_places, "hashes": hashes}
     if found is not None:
-        more = {"keeps_places": keeps_places or found.placed is not None, "placed": found.placed or (), "before": found.before}
+        more |= {"keeps_places": keeps_places or found.placed is not None, "placed": found.placed or (), "before": found.before}
     if scheduler is not None or client is not None or jobs is not None:
         more["jobs"] = _jobs(scheduler, client, jobs)
     finished = run(paths if found is None else found.paths, most, scope or Scope(), progress, secrets=known, asked=wishes, **more)

@@ -1,12 +1,17 @@
-"""Which file was read, and its SHA-256, taken of the bytes while they are read: what is hashed later may be another file."""
+"""Which file was read, and its SHA-256, taken of the bytes while they are read where it will be asked for: what is hashed later may be another file."""
+
+from __future__ import annotations
 
 import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from analyzer.records.capture import Identity
+
+if TYPE_CHECKING:
+    import hashlib
 
 _PIECE = 1 << 20
 
@@ -54,24 +59,38 @@ class Watch:
 
     def __init__(self, raw: BinaryIO) -> None:
         self.before = identity(raw)
-        import hashlib  # loads OpenSSL, which a plain file needs no digest from
-
-        self._digest = hashlib.sha256()
+        self._digest: hashlib._Hash | None = None
+        self._later = False
         self._ended = False
+
+    def only_later(self) -> None:
+        """No digest is taken now: a file can be hashed when somebody asks, as long as it is still the one that was read. What comes through a pipe cannot."""
+        self._later = self.before is not None
 
     def add(self, data: memoryview | bytes) -> None:
         """The next bytes; none: the end was reached."""
-        self._digest.update(data)
+        if not self._later:
+            self._taken().update(data)
         self._ended = not len(data)
 
+    def _taken(self) -> hashlib._Hash:
+        if self._digest is None:
+            import hashlib  # loads OpenSSL, which a plain file needs nothing else from
+
+            self._digest = hashlib.sha256()
+        return self._digest
+
     def sha256(self, raw: BinaryIO) -> str | None:
-        """Of all bytes: those of a file that were not wanted are read now. None: there may be more of them in a pipe, or they cannot be read."""
+        """Of all bytes: those of a file that were not wanted are read now. None: there may be more of them in a pipe, they cannot be read, or it is taken
+        only later."""
+        if self._later:
+            return None
         try:
             while self.before is not None and not self._ended:
                 self.add(raw.read(_PIECE))
         except OSError:
             return None
-        return self._digest.hexdigest() if self._ended else None
+        return self._taken().hexdigest() if self._ended else None
 
     def changed(self, raw: BinaryIO, path: str) -> str:
         """What became of the file since it was opened, in words; empty when nothing did."""

@@ -28,13 +28,14 @@ _UNREAD = ("capture.decompression", "capture.unreadable")
 
 
 class Piece(NamedTuple):
-    """An input: its path, its place on the command line from 0, and its name in the run; its reel, which is read in its place; and the name of its capture
-    point, where the user gave one."""
+    """An input: its path, its place on the command line from 0, and its name in the run; its reel, which is read in its place; whether its SHA-256 is taken
+    while it is read; and the name of its capture point, where the user gave one."""
 
     path: str
     ordinal: int
     name: str
     reeled: "Reeled | None" = None
+    hashed: bool = True
     sensor: str = ""
 
 
@@ -150,6 +151,8 @@ class Point(Struct):
         if piece.reeled is not None and self._replayed(piece, piece.reeled):
             return
         source = opened(piece.path, self.limits)
+        if not piece.hashed:
+            source.watch.only_later()
         two = source.seekable and source.size >= self.limits.parallel_bytes and description() == "compiled" and (os.cpu_count() or 1) > 1
         if not (two and alone and not self.parts and not self.force and self._in_halves(source, piece, progress)):
             self._in_one(source, piece, progress)

@@ -203,12 +203,12 @@ class Case(CaseTables):
 
     def overview(self, *, width: int = WIDTH, full: bool = False, products: bool = False, colour: bool = False) -> str:
         """The first screen, the diagnosis first. ``full``: all findings with their facts; ``products``: the settings of all products."""
+        from analyzer.engine.asked_rules import asked_rules
         from analyzer.reports.next_steps import NOTHING
         from analyzer.reports.terminal import overview
-        from analyzer.rules.catalogue import rule_ids
 
         asked = self._about.get("asked", NOTHING)
-        return rendered(overview(self._told, rule_ids(negotiate=self.evidence.negotiate), width, full=full, products=products, asked=asked), colour=colour)
+        return rendered(overview(self._told, asked_rules(self.evidence), width, full=full, products=products, asked=asked), colour=colour)
 
     def look(self, *, width: int = WIDTH, colour: bool = False) -> str:
         """Is there WinRM, where, and which keys would open it."""
@@ -300,12 +300,12 @@ class Case(CaseTables):
 
     def findings_text(self, *, least: str = "info", width: int = WIDTH, full: bool = False, products: bool = False, colour: bool = False) -> str:
         """The findings of at least this severity, each with its facts."""
+        from analyzer.engine.asked_rules import asked_rules
         from analyzer.reports import notebook
         from analyzer.reports.terminal import finding_lines
-        from analyzer.rules.catalogue import rule_ids
         from analyzer.tables.findings import graver
 
-        lines = finding_lines(graver(self._told, least), rule_ids(negotiate=self.evidence.negotiate), width, full=full, products=products)
+        lines = finding_lines(graver(self._told, least), asked_rules(self.evidence), width, full=full, products=products)
         text = rendered(lines, colour=colour)
         return notebook.Rich(text, lambda: notebook.findings(self.at_least(least).listed("findings")))
 

@@ -80,14 +80,15 @@ def opened(folder: str) -> HubCase:
     return case
 
 
-def read_case(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False) -> api.Case:
-    """The captures analyzed, or the records of a case folder; what could not be read is told on stderr. `InputError`: nothing could."""
+def read_case(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False, hashes: bool = True) -> api.Case:
+    """The captures analyzed, or the records of a case folder; what could not be read is told on stderr. ``hashes``: what is written tells the SHA-256 of the
+    captures. `InputError`: nothing could be read."""
     if given.config == CONFIG and "--config" not in dict(given.options):
         remark(f"winrm-analyzer: the settings of {CONFIG} in this folder are used (--no-config leaves them alone)")
     if len(captures) == 1 and api.is_case(captures[0]):
         case = _of_folder(captures[0], given)
         return _shared(case, given)
-    case = _analyzed(captures, given, keeps_places=keeps_places and given.pseudonyms is None)
+    case = _analyzed(captures, given, keeps_places=keeps_places and given.pseudonyms is None, hashes=hashes)
     case = _shared(case, given)
     for failure in case.failures:
         complain(failure)
@@ -128,11 +129,11 @@ def _shared(case: api.Case, given: Given) -> api.Case:
     return with_pseudonyms(case, given.pseudonyms)
 
 
-def _analyzed(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False) -> api.Case:
+def _analyzed(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False, hashes: bool = True) -> api.Case:
     """Read, with progress told meanwhile."""
     progress = Progress(captures)
     try:
-        return _read(captures, given, progress, keeps_places=keeps_places)
+        return _read(captures, given, progress, keeps_places=keeps_places, hashes=hashes)
     finally:
         progress.clear()
 
@@ -149,7 +150,7 @@ def _is_part(given: Given) -> bool:
     return bool(given.since or given.until or given.hosts or given.nets or given.ports)
 
 
-def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_places: bool) -> api.Case:
+def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_places: bool, hashes: bool) -> api.Case:
     return api.analyze(
         captures,
         scope=_scope(given),
@@ -168,6 +169,7 @@ def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_
         arguments=["winrm-analyzer", *recorded(sys.argv[1:])],
         options=given.options,
         keeps_places=keeps_places,
+        hashes=hashes,
         scheduler=given.scheduler,
         jobs=given.jobs,
         sensors=given.sensors,
@@ -232,7 +234,7 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
     elif keep:
         msg = "--keep says what a case folder holds: name one with -o"
         raise UsageError(msg)
-    case = read_case(captures, given or Given(), keeps_places=output is not None)
+    case = read_case(captures, given or Given(), keeps_places=output is not None, hashes=output is not None or form != "table")
     saved = output is None or _is_saved(case, output, keep, clobber=clobber, show_secrets=show_secrets)
     if form == "table":
         write([case.overview(width=width(), full=full, products=products, colour=colour())])

@@ -117,7 +117,7 @@ def analyze(  # noqa: PLR0913 (one parameter per option)
 @input_options
 def info(captures: tuple[str, ...], given: Given, *, strict: bool) -> int:
     """Is there WinRM, where, and which keys would open it."""
-    case = read_case(captures, given)
+    case = read_case(captures, given, hashes=False)
     write([case.look(width=width(), colour=colour())])
     return exit_code(case, None, strict=strict)
 
@@ -218,7 +218,7 @@ def ladder(
 
     Polls that follow one another are drawn as one ("Receive ×214", from the first packet to the last); an error, a logon, a hole or a close never is.
     """
-    case = read_case(captures, given)
+    case = read_case(captures, given, hashes=False)
     drawn = case.ladder(connection, form=form, messages=messages, part=part, fold=fold, width=width(), colour=colour() and form == "text")
     if not drawn:
         remark("no WinRM connection to draw")
@@ -235,7 +235,7 @@ def transcript(captures: tuple[str, ...], given: Given, form: Literal["text", "j
 
     Clear-text WinRM needs no key; encrypted bodies need --secrets or --keytab, HTTPS and CredSSP --keylog.
     """
-    case = read_case(captures, given)
+    case = read_case(captures, given, hashes=False)
     if form == "text":
         write([case.transcript(show_secrets=show_secrets, colour=colour(), width=width() if sys.stdout.isatty() else None)])
     else:

@@ -206,7 +206,8 @@ def points(ask: PointsAsk) -> Told:
         return Told(name, found=True)
     missing: list[Missing] = []
     pieces = [
-        Piece(path, ordinal, shown, _reel(store, reel, missing) if reel else None, sensor) for ordinal, (path, shown, reel, sensor) in enumerate(ask.captures)
+        Piece(path, ordinal, shown, _reel(store, reel, missing) if reel else None, sensor=sensor)
+        for ordinal, (path, shown, reel, sensor) in enumerate(ask.captures)
     ]
     scanned = scan_all(pieces, ask.limits, ask.scope)
     held = next((one.spool for one in scanned if one.spool is not None), None)

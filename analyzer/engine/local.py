@@ -18,7 +18,6 @@ from analyzer.errors import InputError
 from analyzer.records.evidence import Evidence, captures_only
 from analyzer.records.result import Result
 from analyzer.records.secrets import Secrets
-from analyzer.rules.catalogue import rule_files
 from analyzer.settings import Limits, Scope
 from analyzer.system.files import is_url
 
@@ -52,15 +51,20 @@ def run(  # noqa: PLR0913 (all but the first by name)
     placed: Sequence[Scanned] = (),
     before: Evidence | None = None,
     keeps_places: bool = False,
+    hashes: bool = True,
     jobs: "Jobs | None" = None,
 ) -> Run:
     """Analyzes captures. `InputError`: none of the inputs could be read as one. `UsageError`: no such folder of rules, or no such proxy product.
 
     ``placed``: what an earlier scan of them gave, so that they are not scanned again; ``before``: the evidence of a run with other secrets, of which what was
-    decrypted stays. ``jobs``: captures are scanned and connections read by jobs that travel, which others may run.
+    decrypted stays. ``hashes``: the SHA-256 of files is taken while they are read, not when it is asked for. ``jobs``: captures are scanned and connections
+    read by jobs that travel, which others may run.
     """
     budget = Budget(limits.seconds)
-    rule_files(asked.rules_dirs)
+    if asked.rules_dirs:
+        from analyzer.rules.catalogue import rule_files
+
+        rule_files(asked.rules_dirs)  # it is an error of whoever names one that is not there, before captures are read
     if asked.proxy is not None:
         from analyzer.rules.products import known_product
 
@@ -82,7 +86,7 @@ def run(  # noqa: PLR0913 (all but the first by name)
         from analyzer.engine.travelling import Jobs, Travels
 
         travels = Travels(jobs or Jobs(Serial()), limits, scope, progress)
-    scanned = list(placed) if again else _scanned(inputs, limits, scope, progress, travels)
+    scanned = list(placed) if again else _scanned(inputs, limits, scope, progress, travels, hashes=hashes)
     if all(item.capture.format == "unknown" for item in scanned):
         details = "; ".join(f"{item.capture.name}: {issue.detail}" for item in scanned for issue in item.issues if issue.code in _WHY_NOT)
         raise InputError(details or "none of the inputs is a capture")
@@ -107,13 +111,14 @@ def run(  # noqa: PLR0913 (all but the first by name)
     return Run(Result(evidence, judgement.findings, {}, incidents=judgement.incidents, diagnosis=judgement.diagnosis), sources, tuple, places)
 
 
-def _scanned(inputs: Sequence[str], limits: Limits, scope: Scope, progress: Progress | None, travels: "Travels | None") -> list[Scanned]:
+def _scanned(inputs: Sequence[str], limits: Limits, scope: Scope, progress: Progress | None, travels: "Travels | None", *, hashes: bool) -> list[Scanned]:
     found = with_sensors(expanded(inputs, limits), scope.sensors)
     if travels is not None:
         scanned = travels.scanned(found)
     else:
         limits = shared(limits, len(found.inputs))
-        scanned = scan_all([Piece(item.path, ordinal, item.name, None, item.sensor) for ordinal, item in enumerate(found.inputs)], limits, scope, progress)
+        pieces = [Piece(item.path, ordinal, item.name, hashed=hashes, sensor=item.sensor) for ordinal, item in enumerate(found.inputs)]
+        scanned = scan_all(pieces, limits, scope, progress)
     scanned[0] = scanned[0]._replace(issues=(*found.others, *scanned[0].issues))  # of no capture: the first one carries them
     return scanned
 

@@ -15,19 +15,15 @@ from analyzer.records.finding import Finding
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Scorecard
 from analyzer.records.secrets import Secrets
-from analyzer.rules.catalogue import rules
-from analyzer.rules.causes import EXPOSES, consequences, explanations, order
-from analyzer.rules.scorecard import scorecards
 from analyzer.settings import Limits
 
 if TYPE_CHECKING:
     from analyzer.engine.own_rules import Own
     from analyzer.records.incident import Incident
+    from analyzer.rules.catalogue import Rule
 
 _NAMED = 3
 """Rules that an issue names."""
-_WITHOUT_CONNECTIONS = ("capture",)
-"""The families that say something of a capture without any connection of ours."""
 
 
 class Asked(Struct, frozen=True, gc=False):
@@ -80,31 +76,45 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Calla
     if evidence.winrm and not evidence.story.parties and settings.budget.spent(TELLING):
         return Judgement((), (), (), (), (*_unread(evidence), "There was no time to look for findings."))
     evidence, given = told(evidence), settings.asked.thresholds
-    chosen = rules() if evidence.connections else rules(_WITHOUT_CONNECTIONS)
-    if evidence.negotiate:
-        from analyzer.rules import negotiated
-
-        chosen = tuple(rule for rule in chosen if rule.id in negotiated.RULES)
+    chosen = _chosen(evidence)
     by_rule = spread(lambda rule: None if settings.budget.spent() else list(rule.find(evidence, given.get(rule.id))), chosen, workers, done)
     found = [finding for some in by_rule for finding in some or ()]
-    found = negotiated.told(found) if evidence.negotiate else found
+    if found and evidence.negotiate:
+        from analyzer.rules import negotiated
+
+        found = negotiated.told(found)
     own, failures = _of_the_user(evidence, settings)
     skipped = [rule.id for rule, some in zip(chosen, by_rule, strict=True) if some is None]
     failures = (*_not_run(skipped, settings.budget), *(Issue("names.limit", one.unnamed) for one in evidence.story.hosts if one.unnamed), *failures)
     found += [finding for one in own for finding in one.findings]
-    left_out = explanations(found, {one.id: one.explains for one in own})
-    dropped = {id(symptom) for symptom, _ in left_out}
-    kept = sorted((finding for finding in found if id(finding) not in dropped), key=order)
-    if not kept and not evidence.connections and not evidence.scope:
+    if not found and not evidence.connections and not evidence.scope:
         return Judgement((), (), failures, (), (*_unread(evidence), *nothing(evidence)))
     from analyzer.incidents.diagnosis import diagnosis
     from analyzer.incidents.grouping import Told, incidents
+    from analyzer.rules.causes import EXPOSES, consequences, explanations, order
+    from analyzer.rules.scorecard import scorecards
 
+    left_out = explanations(found, {one.id: one.explains for one in own})
+    dropped = {id(symptom) for symptom, _ in left_out}
+    kept = sorted((finding for finding in found if id(finding) not in dropped), key=order)
     named = {rule.id: rule.title for rule in chosen} | {one.id: one.title for one in own}
     grouped = incidents(evidence, kept, Told(named, consequences() if evidence.connections else {}, left_out))
     cards = scorecards(evidence, found) if evidence.story.parties else ()
     lead = (*_unread(evidence), *((f"{len(skipped)} of {len(chosen)} rules were not run: {settings.budget.told()}.",) if skipped else ()))
     return Judgement(tuple(kept), cards, failures, grouped, (*lead, *diagnosis(evidence, grouped, EXPOSES)))
+
+
+def _chosen(evidence: Evidence) -> tuple[Rule, ...]:
+    """The rules that are asked. They are about connections: where there is none, none is even loaded."""
+    if not evidence.connections:
+        return ()
+    from analyzer.rules.catalogue import rules
+
+    if not evidence.negotiate:
+        return rules()
+    from analyzer.rules import negotiated
+
+    return tuple(rule for rule in rules() if rule.id in negotiated.RULES)
 
 
 def untold(budget: Budget) -> Issue:

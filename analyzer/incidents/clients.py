@@ -15,26 +15,21 @@ class Clients:
     """Addresses of clients by exchange, by connection and by party."""
 
     def __init__(self, evidence: Evidence) -> None:
-        self._evidence = evidence
         self._of_exchange: dict[str, str] = {}
         self._of_connection: dict[str, set[str]] = defaultdict(set)
         for fate in evidence.story.fates.values():
-            if fate.asked_from is not None:
-                for identity in (fate.request, *fate.forwarded_as):
-                    self._of_exchange[identity] = fate.asked_from
-                    self._of_connection[evidence.exchanges[identity].connection].add(fate.asked_from)
+            asked_from = fate.asked_from
+            if asked_from is not None:
+                for identity in (fate.request, *fate.forwarded_as) if fate.forwarded_as else (fate.request,):
+                    self._of_exchange[identity] = asked_from
+                    self._of_connection[evidence.exchanges[identity].connection].add(asked_from)
         near = {far: route.client_connection for route in evidence.routes for far in route.upstream_connections}
         for identity in evidence.winrm:
             if not self._of_connection.get(identity):
-                self._of_connection[identity] = self._own(identity, near)
-        self.all: frozenset[str] = frozenset(host for hosts in self._of_connection.values() for host in hosts)
-        self._of_party: dict[str, set[str]] = {}
-        for party in evidence.story.parties:
-            self._of_party[party.id] = {host for connection in (*party.near, *party.far) for host in self._of_connection.get(connection, ())}
-
-    def _own(self, identity: str, near: dict[str, str]) -> set[str]:
-        connection = self._evidence.connections[near.get(identity, identity)]
-        return set() if self._evidence.roles.get(connection.id) is Role.UPSTREAM_LEG else {connection.client.host}
+                self._of_connection[identity] = _own(evidence, identity, near)
+        self.all: frozenset[str] = frozenset().union(*self._of_connection.values())
+        self._parties = {party.id: party for party in evidence.story.parties}
+        self._at: dict[str, frozenset[str]] = {}
 
     def of(self, finding: Finding) -> frozenset[str]:
         """The clients that a finding is about: those of its exchanges, else of its connections."""
@@ -47,4 +42,19 @@ class Clients:
 
     def at(self, party: str | None) -> frozenset[str]:
         """The clients whose requests a party got; of an unknown party all of the evidence."""
-        return self.all if party is None else frozenset(self._of_party.get(party, ()))
+        if party is None:
+            return self.all
+        if party not in self._at:
+            own = self._parties.get(party)
+            self._at[party] = frozenset() if own is None else self.on((*own.near, *own.far))
+        return self._at[party]
+
+
+def clients(evidence: Evidence) -> Clients:
+    """Those of an evidence, worked out once."""
+    return evidence.index.once("clients", lambda: Clients(evidence))
+
+
+def _own(evidence: Evidence, identity: str, near: dict[str, str]) -> set[str]:
+    connection = evidence.connections[near.get(identity, identity)]
+    return set() if evidence.roles.get(connection.id) is Role.UPSTREAM_LEG else {connection.client.host}

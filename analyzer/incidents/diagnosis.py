@@ -6,7 +6,7 @@ Each sentence is made of counts and names that records hold. When nothing is wro
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from analyzer.incidents.clients import Clients
+from analyzer.incidents.clients import Clients, clients
 from analyzer.records.auth import Audience
 from analyzer.records.evidence import Evidence, nothing, subject, tls_words
 from analyzer.records.ids import key_capture, key_number
@@ -26,11 +26,11 @@ _TITLES = 2
 def diagnosis(evidence: Evidence, incidents: Sequence[Incident], exposes: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The sentences. ``exposes``: beginnings of rules that do not tell why something fails."""
     told = [one for one in incidents if not one.background]
-    clients = Clients(evidence)
+    who = clients(evidence)
     failures = evidence.story.failures
     if not told and not failures:
-        return tuple([*_ran(evidence), _seen(evidence, clients), *_limits(evidence)][:_MOST])
-    made = [*_failed(evidence, clients, failures)] or [_worked(evidence, clients)]
+        return tuple([*_ran(evidence), _seen(evidence, who), *_limits(evidence)][:_MOST])
+    made = [*_failed(evidence, who, failures)] or [_worked(evidence, who)]
     if not told:
         return tuple([*made, f"No rule tells why. Read {_log(evidence)} of the server for the same time."][:_MOST])
     causes = [one for one in told if not one.rule.startswith(exposes)] if failures and exposes else []
@@ -205,7 +205,7 @@ def _ran(evidence: Evidence) -> Iterator[str]:
 def _seen(evidence: Evidence, clients: Clients) -> str:
     if not evidence.winrm:
         return nothing(evidence)[0]
-    hidden = " in what could be read" if next(_encrypted(evidence), None) is not None else ""
+    hidden = " in what could be read" if _encrypted(evidence) else ""
     judged = f"no failure found{hidden}; whether what was run was allowed cannot be told from packets" if evidence.commands else f"no problem found{hidden}"
     return f"{_counts(evidence, clients)}; {judged}."
 
@@ -230,7 +230,11 @@ def _limits(evidence: Evidence) -> Iterator[str]:
         yield f"{_counted(missing, 'byte')} of these connections are not in the capture."
 
 
-def _encrypted(evidence: Evidence) -> Iterator[str]:
+def _encrypted(evidence: Evidence) -> tuple[str, ...]:
+    return evidence.index.once("encrypted", lambda: tuple(_not_read(evidence)))
+
+
+def _not_read(evidence: Evidence) -> Iterator[str]:
     asked = (evidence.winrm_exchanges & evidence.exchanges.keys()) - evidence.far.keys()  # each once, as the client made it
     own = [one for one in evidence.messages.values() if one.exchange in asked and one.protection is not Protection.EMPTY]
     sealed = [one for one in own if one.protection is Protection.SEALED and not one.opened]

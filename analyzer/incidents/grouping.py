@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from analyzer.incidents.clients import Clients
+from analyzer.incidents.clients import clients
 from analyzer.incidents.leads import lead
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
@@ -49,10 +49,10 @@ def incidents(evidence: Evidence, findings: Sequence[Finding], told: Told) -> tu
     for symptom, cause in told.left_out:
         if id(cause) in whose:
             explains[whose[id(cause)]][symptom.rule] = None
-    clients = [facts.concerned(group) for _, group in made]
+    concerned = [facts.concerned(group) for _, group in made]
     return tuple(
         replace(one, explains=tuple(explains.get(place, ())), explained_by=cause)
-        for place, (one, cause) in enumerate(zip(named, _causes(named, clients, told.consequences), strict=True))
+        for place, (one, cause) in enumerate(zip(named, _causes(named, concerned, told.consequences), strict=True))
     )
 
 
@@ -70,7 +70,7 @@ class _Facts:
 
     def __init__(self, evidence: Evidence) -> None:
         self.evidence = evidence
-        self.clients = Clients(evidence)
+        self.clients = clients(evidence)
         self.kinds = {party.id: party.kind for party in evidence.story.parties}
         self.request_of = {identity: fate.request for fate in evidence.story.fates.values() for identity in (fate.request, *fate.forwarded_as)}
         self.logon_of = {identity: logon.id for logon in evidence.story.logons for identity in logon.exchanges}

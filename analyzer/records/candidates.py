@@ -16,6 +16,7 @@ from analyzer.records.http import Exchange, Header
 from analyzer.records.proxy import Role
 from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message, Protection
+from analyzer.records.transport import Connection
 
 _Places = dict[str, "array[int]"]
 
@@ -31,6 +32,12 @@ def winrm(evidence: Evidence) -> tuple[Exchange, ...]:
     """The exchanges of WinRM connections."""
     every, wanted = evidence.exchanges, evidence.winrm
     return evidence.index.once("winrm", lambda: tuple([one for one in every.values() if one.connection in wanted]))
+
+
+def connections(evidence: Evidence) -> tuple[Connection, ...]:
+    """The connections that carry WinRM."""
+    every, wanted = evidence.connections, evidence.winrm
+    return evidence.index.once("winrm connections", lambda: tuple([one for identity, one in every.items() if identity in wanted]))
 
 
 def with_role(evidence: Evidence, *wanted: Role) -> tuple[Exchange, ...]:

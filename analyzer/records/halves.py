@@ -45,6 +45,11 @@ def header_values(half: Request | Response | None, name: str) -> tuple[str, ...]
     return () if half is None else tuple([one.value for one in half.headers if len(one.name) == size and one.name.lower() == name])
 
 
+def host_name(host: str) -> str:
+    """The value of a Host field without its port."""
+    return host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
+
+
 def says_close(half: Request | Response | None) -> bool:
     """It says that the connection ends after this exchange (RFC 9112 section 9.6; Proxy-Connection is what clients of proxies wrote before)."""
     return "close" in (header(half, "connection") or header(half, "proxy-connection") or "").lower()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from analyzer.records.auth import Conversation, Mechanism
+from analyzer.records.candidates import connections
 from analyzer.records.evidence import Evidence
 from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
@@ -44,7 +45,7 @@ class IssueCount(Struct, frozen=True, gc=False):
 
 def winrm_connections(evidence: Evidence) -> list[Connection]:
     """Connections that carry WinRM, or the authentication of a proxy on the way to it."""
-    return [connection for connection in evidence.connections.values() if connection.id in evidence.winrm]
+    return list(connections(evidence))
 
 
 def counted_connections(evidence: Evidence) -> list[Connection]:
@@ -54,8 +55,8 @@ def counted_connections(evidence: Evidence) -> list[Connection]:
 
 def counted_exchanges(evidence: Evidence) -> list[Exchange]:
     """The WinRM exchanges of `counted_connections`."""
-    found = (exchange for connection in counted_connections(evidence) for exchange in evidence.exchanges_of.get(connection.id, ()))
-    return [exchange for exchange in found if exchange.id in evidence.winrm_exchanges]
+    own, of, wanted = counted_connections(evidence), evidence.exchanges_of, evidence.winrm_exchanges
+    return evidence.index.once("counted exchanges", lambda: [one for connection in own for one in of.get(connection.id, ()) if one.id in wanted])
 
 
 def counted_conversations(evidence: Evidence) -> list[Conversation]:
@@ -66,27 +67,29 @@ def counted_conversations(evidence: Evidence) -> list[Conversation]:
 
 def coverage(evidence: Evidence, *, once: bool = True) -> Coverage:
     """Counted over `counted_connections` and `counted_exchanges`. ``once``: a body that both sides of a proxy show is one, else one on each side."""
-    connections = counted_connections(evidence)
-    exchanges = counted_exchanges(evidence)
+    return evidence.index.once(("coverage", once), lambda: _coverage(counted_connections(evidence), counted_exchanges(evidence), evidence, once=once))
+
+
+def _coverage(counted_ones: Sequence[Connection], exchanges: Sequence[Exchange], evidence: Evidence, *, once: bool) -> Coverage:
     known = {exchange.id for exchange in exchanges}
     own = [message for message in evidence.messages.values() if message.exchange in known]
     twice = {far for far, hop in evidence.far.items() if once and far in known and hop.near in known}
-    messages = [message for message in own if message.exchange not in twice]
-    beyond = {(evidence.far[message.exchange].near, message.from_client) for message in own if message.exchange in twice and message.opened}
-    is_open = {id(message): message.opened or (message.exchange, message.from_client) in beyond for message in messages}
+    messages = [message for message in own if message.exchange not in twice] if twice else own
+    beyond = {(evidence.far[message.exchange].near, message.from_client) for message in (own if twice else ()) if message.exchange in twice and message.opened}
     bodies = Counter(message.protection for message in messages)
-    gaps = [gap for connection in connections for stream in (connection.to_server, connection.to_client) for gap in stream.gaps]
+    gaps = [gap for connection in counted_ones for stream in (connection.to_server, connection.to_client) for gap in stream.gaps]
     sealed = [message for message in messages if message.protection is Protection.SEALED]
+    closed = [one for one in sealed if not one.opened and (one.exchange, one.from_client) not in beyond]
     incomplete = Counter(word for exchange in exchanges for word in exchange.quality)
     return Coverage(
         bodies={protection.value: bodies[protection] for protection in Protection},
-        tls_connections=sum(_is_opaque(connection) for connection in connections),
+        tls_connections=sum(_is_opaque(connection) for connection in counted_ones),
         missing_bytes=sum(gap.size for gap in gaps),
         holes=len(gaps),
         incomplete=dict(sorted(incomplete.items())),
         wanted_keys=_keys(evidence),
-        opened=sum(is_open[id(message)] for message in sealed),
-        closed=dict(sorted(Counter(message.opened_detail or "no key" for message in sealed if not is_open[id(message)]).items())),
+        opened=len(sealed) - len(closed),
+        closed=dict(sorted(Counter(message.opened_detail or "no key" for message in closed).items())),
     )
 
 

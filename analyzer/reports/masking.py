@@ -26,7 +26,6 @@ from analyzer.records.wsman import Command, Output, Shell
 from analyzer.reports import typed_json
 from analyzer.reports.spans import STARS, Span, found_in, merged, part, without
 from analyzer.reports.spellings import SHORTEST, forms
-from analyzer.reports.transcript import BYTE_STREAMS
 from analyzer.reports.typed_late import arguments_in, dialect_of, secrets_in
 from analyzer.tables.column import Table, Value, through
 
@@ -191,9 +190,9 @@ class Mask:
         return replace(self._judged(result), evidence=evidence)
 
     def _judged(self, result: Result) -> Result:
-        incidents = tuple(replace(one, title=self.known(one.title), change=self.known(one.change)) for one in result.incidents)
+        incidents = tuple([replace(one, title=self.known(one.title), change=self.known(one.change)) if self.knows else one for one in result.incidents])
         learned = Mask(_learned(value for one in result.commands for value in _inside(one)) if any("\u201c" in one.why for one in result.findings) else ())
-        findings, cards = tuple(learned._finding(self._finding(one)) for one in result.findings), tuple(map(self._card, result.scorecards))
+        findings, cards = tuple([learned._finding(self._finding(one)) for one in result.findings]), tuple(map(self._card, result.scorecards))
         return replace(result, findings=findings, scorecards=cards, incidents=incidents, diagnosis=tuple(map(self.known, result.diagnosis)))
 
     def cells(self, table: Table[Any], rows: list[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
@@ -240,6 +239,8 @@ class Mask:
 
     def _talks(self, evidence: Evidence) -> tuple[tuple[Conversation, ...], dict[str, tuple[Conversation, ...]]]:
         """The conversations, all and by connection."""
+        if not self.knows:
+            return evidence.conversations, dict(evidence.conversations_of)
         talks = {one.id: self._conversation(one) for one in evidence.conversations}
         by_connection = {name: tuple(talks.get(one.id, one) for one in own) for name, own in evidence.conversations_of.items()}
         return tuple(talks[one.id] for one in evidence.conversations), by_connection
@@ -255,6 +256,7 @@ class Mask:
         """Streams of bytes run on from piece to piece; an object is a text of its own, on a line of its own. What was typed in is a command line."""
         outputs = tuple(one.outputs)
         learned = [word for word in one.text.split()[1:] if len(word) >= SHORTEST] if self.strict else _learned(_inside(one))
+        from analyzer.reports.transcript import BYTE_STREAMS
         from analyzer.reports.typed.programs import reads_secret
 
         made, secret_input = list(outputs), reads_secret(one.text)
@@ -284,6 +286,8 @@ class Mask:
         return typed_json.shell_without(one, self.json, self.typed, self._maybe)
 
     def _finding(self, one: Finding) -> Finding:
+        if not self.knows and "\u201c" not in one.title and "\u201c" not in one.why:
+            return one  # nothing of it is quoted, and nothing was given that it could hold
         return replace(one, title=self.quoting(one.title), why=self.quoting(one.why), advice=self.known(one.advice), user=self._maybe(one.user))
 
     def _issue(self, one: Issue) -> Issue:
@@ -328,6 +332,8 @@ class Mask:
         return self.known(value) if rest.lower().startswith("realm=") else f"{self.known(scheme)} {STARS}"
 
     def _message(self, one: Message) -> Message:
+        if not self.knows:
+            return one
         texts = (self._maybe(one.action), self._maybe(one.resource_uri), self._maybe(one.fault_code))
         operation = self.known(one.operation) if isinstance(one.operation, str) else one.operation
         if (*texts, operation) == (one.action, one.resource_uri, one.fault_code, one.operation):
@@ -335,6 +341,8 @@ class Mask:
         return replace(one, action=texts[0], resource_uri=texts[1], fault_code=texts[2], operation=operation)
 
     def _card(self, one: Scorecard) -> Scorecard:
+        if not self.knows:
+            return one
         return replace(one, product=self._maybe(one.product), checks=tuple(replace(check, detail=self.known(check.detail)) for check in one.checks))
 
     def _token(self, token: Token) -> Token:

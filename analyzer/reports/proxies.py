@@ -1,6 +1,6 @@
 """The section *Proxies*: each proxy with its routes and, line by line, what the capture shows of each thing that Microsoft's page asks of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from analyzer.records.prefaces import ProxyHeader
 from analyzer.records.proxy import Scorecard, Verdict
@@ -12,27 +12,48 @@ from analyzer.tables.proxies import REQUIREMENTS, check
 
 _STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.NOT_SEEN: "dim"}
 _WORDS = {Verdict.PASS: "pass      ", Verdict.FAIL: "FAIL      ", Verdict.NOT_SEEN: "not tested"}
+_SHOWN = 12
+"""Proxies of the first screen."""
 _ROUTES_SHOWN = 8
 _NAMED = 6
 
 
 def proxy_lines(result: Result, width: int, *, full: bool = True) -> Iterator[Line]:
-    """One paragraph for each scorecard; other routes (not WinRM) are left out; said plainly when there is no proxy. Not ``full``: what is kept, and what was
-    not tested, is one line each."""
+    """One paragraph for each scorecard; other routes (not WinRM) are left out; said plainly when there is no proxy. Not ``full``: the first
+    proxies only, those that fail something before the others; what is kept, and what was not tested, is one line each."""
     yield line(Span("PROXIES", "bold"))
-    for card in result.scorecards:
+    shown = result.scorecards if full else _first_ones(result.scorecards)
+    for card in shown:
         yield from _proxy(result, card, width, full=full)
+    left = len(result.scorecards) - len(shown)
+    if left:
+        failing = sum(map(_fails, result.scorecards)) - sum(map(_fails, shown))
+        told = f"{failing:,} of them with a FAIL" if failing else "none of them with a FAIL"
+        yield from paragraph(f"and {counted(left, 'more proxy', 'more proxies')}, {told}; --full lists them (table proxies)", width, indent=2)
     if not result.scorecards:
         yield from paragraph("none recognized; to follow a connection through a proxy, capture on both sides of it and give both files", width, indent=2)
 
 
+def _first_ones(cards: Sequence[Scorecard]) -> Sequence[Scorecard]:
+    """So many as a first screen holds, in their order: those that fail something before those that do not."""
+    if len(cards) <= _SHOWN:
+        return cards
+    chosen = {id(card) for card in sorted(cards, key=lambda card: not _fails(card))[:_SHOWN]}
+    return [card for card in cards if id(card) in chosen]
+
+
+def _fails(card: Scorecard) -> bool:
+    return any(one.verdict is Verdict.FAIL for one in card.checks)
+
+
 def _proxy(result: Result, card: Scorecard, width: int, *, full: bool) -> Iterator[Line]:
     product = f" ({card.product})" if card.product else ""
-    routes = [route for route in result.evidence.routes if route.id in card.routes]
     yield from paragraph(f"{card.kind} proxy {named(result.evidence, card.proxy_host)}{product}: {_ends(result, card)}", width, indent=2)
     if not full:
         yield from _in_short(card, width)
         return
+    wanted = frozenset(card.routes)
+    routes = [route for route in result.evidence.routes if route.id in wanted]
     told = [f"{route.id} ({route.client_connection} → {', '.join(route.upstream_connections)})" for route in routes[:_ROUTES_SHOWN]]
     more = f", and {len(routes) - _ROUTES_SHOWN:,} more" if len(routes) > _ROUTES_SHOWN else ""
     if routes:

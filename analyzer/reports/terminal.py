@@ -36,6 +36,7 @@ _NO_FINDING = (
     "Absence of a finding is not absence of activity: encrypted bodies, missing packets, and proxies whose other side was not captured "
     "all hide what a rule would need."
 )
+_NOTHING_TO_LOOK_AT = "No finding: there is no connection that a rule could look at."
 _PACKETS_SHOWN = 160
 """Characters of a packet set on the screen; the tables have all of it."""
 
@@ -227,9 +228,9 @@ def _findings(result: Result, rules: Sequence[str], width: int, *, full: bool, p
         yield from _finding(row, width, full=full, products=products)
         yield BLANK
     if not rows:
-        ran = rules if result.evidence.connections else [rule for rule in rules if rule.startswith("capture.")]  # the others have nothing to look at
-        families = sorted({rule.partition(".")[0] for rule in ran})
-        yield from paragraph(f"No finding. {counted(len(ran), 'rule')} looked at the evidence: {', '.join(families) or 'none'}.", width, indent=2)
+        families = sorted({rule.partition(".")[0] for rule in rules})
+        looked = f"No finding. {counted(len(rules), 'rule')} looked at the evidence: {', '.join(families) or 'none'}."
+        yield from paragraph(looked if result.evidence.connections else _NOTHING_TO_LOOK_AT, width, indent=2)
         yield from paragraph(_NO_FINDING, width, indent=2)
         yield BLANK
 

@@ -42,6 +42,7 @@ __all__ = [
     "Place",
     "Told",
     "after",
+    "asked_clear",
     "authenticated",
     "before",
     "begins_at",
@@ -61,6 +62,7 @@ __all__ = [
     "identity",
     "is_clear",
     "listed",
+    "logged_on",
     "message",
     "name",
     "next_handshake",
@@ -71,6 +73,7 @@ __all__ = [
     "request",
     "response",
     "role",
+    "said_clear",
     "says_close",
     "seconds",
     "sentence",
@@ -123,6 +126,32 @@ def message(evidence: Evidence, half: Request | Response | None) -> Message | No
 def is_clear(found: Message | None) -> bool:
     """A SOAP envelope that anyone on the way can read; Identify, which is anonymous by design, does not count (DSP0226 section 11)."""
     return found is not None and found.protection is Protection.CLEAR and found.operation not in ("Identify", "IdentifyResponse")
+
+
+def asked_clear(evidence: Evidence) -> tuple[Exchange, ...]:
+    """Exchanges whose request is an envelope in clear (`is_clear`), in order of place."""
+    own = candidates.asked_in(evidence, Protection.CLEAR)
+    return evidence.index.once("asked clear", lambda: tuple([one for one in own if is_clear(message(evidence, request(one)))]))
+
+
+def said_clear(evidence: Evidence) -> tuple[Exchange, ...]:
+    """Exchanges whose request or response is an envelope in clear (`is_clear`), in order of place."""
+    own = candidates.said_in(evidence, Protection.CLEAR)
+    return evidence.index.once("said clear", lambda: tuple([one for one in own if _is_said_clear(evidence, one)]))
+
+
+def _is_said_clear(evidence: Evidence, exchange: Exchange) -> bool:
+    return is_clear(message(evidence, request(exchange))) or is_clear(message(evidence, response(exchange)))
+
+
+def logged_on(evidence: Evidence) -> frozenset[str]:
+    """The connections on which a server accepted a logon: `authenticated` has no answer for any other."""
+    spoken = evidence.conversations
+    return evidence.index.once("logged on", lambda: frozenset([one.connection for one in spoken if _is_accepted(one)]))
+
+
+def _is_accepted(found: Conversation) -> bool:
+    return found.outcome is Outcome.ACCEPTED and found.audience is Audience.SERVER
 
 
 def winrm_exchanges(evidence: Evidence, *roles: Role) -> tuple[Exchange, ...]:

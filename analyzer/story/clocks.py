@@ -27,6 +27,7 @@ from analyzer.records.story import Fate, Kind, Party, ServerClock
 
 _LOOKED_AT = 64
 """Exchanges of a connection whose Date is looked at, spread over it: every further one makes the bounds hardly narrower."""
+_LOGGED_ON_TO = {Kind.SERVER: Audience.SERVER, Kind.PROXY: Audience.PROXY}
 _TICK_NS = 15_625_000
 _DATE_NS = 2_000_000_000
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -47,20 +48,26 @@ def server_clocks(evidence: Evidence, parties: Sequence[Party], ends: Mapping[st
     """The clock of each server, proxy and KDC that told a time, by capture point, in order of the parties."""
     kinds = {one.id: one.kind for one in parties}
     told: dict[tuple[str, int], list[_Told]] = defaultdict(list)
-    for identity in sorted(evidence.winrm & ends.keys()):
-        party = ends[identity][1]
-        point = evidence.captures[evidence.connections[identity].capture].point
-        told[party, point] += (*_by_ntlm(evidence, identity, kinds[party]), *_by_date(evidence, identity, kinds[party], party, fates))
+    at: dict[tuple[str, int], list[str]] = {}
+    for identity, connection in evidence.connections.items():
+        if identity in evidence.winrm and identity in ends:
+            at.setdefault((ends[identity][1], evidence.captures[connection.capture].point), []).append(identity)
+    for place, connections in at.items():
+        kind, times = kinds[place[0]], told[place]
+        for identity in sorted(connections):
+            times += _by_ntlm(evidence, identity, kind)
+            times += _by_date(evidence, identity, kind, place[0], fates)
     for host, (point, times) in _by_kdc(evidence).items():
         for one in parties:
             if one.kind is Kind.KDC and one.listens and one.listens[0].host == host:
                 told[one.id, point] += times
     order = {one.id: place for place, one in enumerate(parties)}
-    return tuple(_clock(party, point, told[party, point]) for party, point in sorted(told, key=lambda key: (order[key[0]], key[1])) if told[party, point])
+    some = sorted([place for place, times in told.items() if times], key=lambda key: (order[key[0]], key[1]))
+    return tuple([_clock(party, point, told[party, point]) for party, point in some])
 
 
 def _clock(party: str, point: int, told: Sequence[_Told]) -> ServerClock:
-    low, high = max(told, key=lambda one: one.least_ns), min(told, key=lambda one: one.most_ns)
+    low, high = (told[0], told[0]) if len(told) == 1 else (max(told, key=lambda one: one.least_ns), min(told, key=lambda one: one.most_ns))
     steady = low.least_ns <= high.most_ns
     least, most = sorted((low.least_ns, high.most_ns))
     sources = [one.source for one in told]
@@ -87,7 +94,7 @@ def _bounds(said_ns: int, step_ns: int, asked_ns: int, answered_ns: int, packet:
 
 def _by_ntlm(evidence: Evidence, connection: str, kind: Kind) -> Iterator[_Told]:
     """What stands in challenges and errors of Negotiate: the party's own where it is the one that is logged on to."""
-    wanted = {Kind.SERVER: Audience.SERVER, Kind.PROXY: Audience.PROXY}.get(kind)
+    wanted = _LOGGED_ON_TO.get(kind)
     for talk in evidence.conversations_of.get(connection, ()):
         for step in talk.steps if talk.audience is wanted else ():
             exchange = evidence.exchanges.get(step.exchange)

@@ -43,29 +43,23 @@ def neighbours(evidence: Evidence) -> Neighbours:
 def endings(evidence: Evidence, ends: Mapping[str, tuple[str, str]]) -> dict[str, Ending]:
     """Connection id to how it ended, for WinRM connections of which a FIN or RST was captured. ``ends``: the parties at the ends of each connection."""
     beside = neighbours(evidence)
-    first = {identity: _first(connection) for identity, connection in evidence.connections.items() if identity in evidence.winrm}
-    found = {}
-    for identity, closing in first.items():
-        if closing is not None:
-            found[identity] = _ending(evidence, evidence.connections[identity], closing, first, beside, ends)
-    return found
-
-
-def _first(connection: Connection) -> Closing | None:
-    return connection.closings[0] if connection.closings else None
+    winrm = evidence.winrm
+    first = {identity: connection.closings[0] for identity, connection in evidence.connections.items() if connection.closings and identity in winrm}
+    return {identity: _ending(evidence, evidence.connections[identity], closing, first, beside, ends) for identity, closing in first.items()}
 
 
 def _ending(
     evidence: Evidence,
     connection: Connection,
     closing: Closing,
-    first: Mapping[str, Closing | None],
+    first: Mapping[str, Closing],
     beside: Neighbours,
     ends: Mapping[str, tuple[str, str]],
 ) -> Ending:
     origin, cause = _origin(evidence, connection, closing, first, beside)
     exchanges = evidence.exchanges_of.get(connection.id, ())
     last = _last_answered(exchanges, closing)
+    by_device = by_a_device(cause)
     opener, listener = ends.get(origin.id, ("", ""))
     return Ending(
         connection=connection.id,
@@ -73,8 +67,8 @@ def _ending(
         side=closing.side,
         at_ns=closing.ts_ns,
         packet=closing.packet,
-        first_by=Kind.DEVICE if by_a_device(cause) else _kind(evidence, origin, cause.side, beside),
-        first_party=None if by_a_device(cause) else (opener if cause.side is Side.CLIENT else listener) or None,
+        first_by=Kind.DEVICE if by_device else _kind(evidence, origin, cause.side, beside),
+        first_party=None if by_device else (opener if cause.side is Side.CLIENT else listener) or None,
         first_connection=origin.id,
         followed=origin.id != connection.id,
         idle_ns=max(closing.ts_ns - _last_data_ns(exchanges, connection, closing), 0),
@@ -89,12 +83,10 @@ def by_a_device(closing: Closing) -> bool:
     return closing.kind is End.RESET and (closing.fits is False or closing.went_on > 1)
 
 
-def _origin(
-    evidence: Evidence, connection: Connection, closing: Closing, first: Mapping[str, Closing | None], beside: Neighbours
-) -> tuple[Connection, Closing]:
+def _origin(evidence: Evidence, connection: Connection, closing: Closing, first: Mapping[str, Closing], beside: Neighbours) -> tuple[Connection, Closing]:
     """The connection whose end this one followed, and its first FIN or RST; the connection itself where it followed none."""
     seen = {connection.id}
-    while True:
+    while beside.near or beside.far:
         others = beside.near.get(connection.id, ()) if closing.side is Side.CLIENT else beside.far.get(connection.id, ())
         earlier = [
             (one.ts_ns, identity, one)
@@ -102,10 +94,11 @@ def _origin(
             if identity not in seen and (one := first.get(identity)) is not None and _precedes(evidence, identity, one, connection, closing)
         ]
         if not earlier:
-            return connection, closing
+            break
         _, identity, closing = max(earlier)
         connection = evidence.connections[identity]
         seen.add(identity)
+    return connection, closing
 
 
 def _precedes(evidence: Evidence, identity: str, one: Closing, connection: Connection, closing: Closing) -> bool:
@@ -144,8 +137,11 @@ def _certainty(evidence: Evidence, connection: Connection, cause: Closing, besid
 
 
 def _last_answered(exchanges: tuple[Exchange, ...], closing: Closing) -> Exchange | None:
-    answered = (one for one in reversed(exchanges) if (answer := response(one)) is not None and answer.first_ns <= closing.ts_ns)
-    return next(answered, None)
+    for one in reversed(exchanges):
+        answer = response(one)
+        if answer is not None and answer.first_ns <= closing.ts_ns:
+            return one
+    return None
 
 
 def _last_data_ns(exchanges: tuple[Exchange, ...], connection: Connection, closing: Closing) -> int:

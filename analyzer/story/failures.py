@@ -45,11 +45,13 @@ def _requests(evidence: Evidence, fates: Mapping[str, Fate], endings: Mapping[st
     """The last request of each client to each service, where it failed."""
     last: dict[Service, tuple[int, Fate]] = {}
     for fate in fates.values():
-        asked = request(evidence.exchanges[fate.request])
+        exchange = evidence.exchanges[fate.request]
+        asked = request(exchange)
         if asked is None:
             continue
-        service = _service(evidence, evidence.exchanges[fate.request], fate.asked_from)
-        if service not in last or last[service][0] <= asked.first_ns:
+        service = _service(evidence, exchange, fate.asked_from)
+        before = last.get(service)
+        if before is None or before[0] <= asked.first_ns:
             last[service] = asked.first_ns, fate
     stops = {one.exchange: one.stop for one in evidence.unanswered if one.exchange is not None}
     for at_ns, fate in last.values():
@@ -191,12 +193,13 @@ def _places(evidence: Evidence, logon: Logon) -> Iterator[tuple[str, ...]]:
 def _connections(evidence: Evidence, ends: Mapping[str, tuple[str, str]]) -> Iterator[Failure]:
     """Connections of clients that never came up, unless the same client reached the same server later."""
     up: dict[tuple[str, str, int], int] = {}
-    for one in evidence.connections.values():
+    every = evidence.connections.values()
+    down = [one for one in every if not one.established and one.id in evidence.winrm and _never_connected(evidence, one)]
+    for one in every if down else ():
         if one.established:
             up[_pair(one)] = max(up.get(_pair(one), 0), one.first_ns)
-    for one in evidence.connections.values():
-        own = one.id in evidence.winrm and evidence.roles.get(one.id) is not Role.UPSTREAM_LEG
-        if own and _never_connected(evidence, one) and up.get(_pair(one), 0) <= one.first_ns:
+    for one in down:
+        if evidence.roles.get(one.id) is not Role.UPSTREAM_LEG and up.get(_pair(one), 0) <= one.first_ns:
             yield _broken(Wanted.CONNECTION, one, ends)
 
 

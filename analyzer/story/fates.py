@@ -47,10 +47,10 @@ class _Known(NamedTuple):
 
 def _fate(evidence: Evidence, exchange: Exchange, known: _Known) -> Fate:
     ends, kinds, endings, silent, sent = known
-    onward = tuple(evidence.exchanges[identity] for identity in forwarded(evidence, exchange.id))
+    onward = tuple([evidence.exchanges[identity] for identity in forwarded(evidence, exchange.id)]) if exchange.id in evidence.near else ()
     asked, answer = request(exchange), response(exchange)
     last = onward[-1] if onward else exchange
-    own = _answered_itself(evidence, exchange, onward, ends, kinds)
+    own = answer is not None and _answered_itself(evidence, exchange, answer, onward, ends, kinds)
     outcome = _outcome(exchange, onward, endings, by_proxy=own)
     if answer is None and exchange.position < silent.get(exchange.connection, exchange.position + 1):
         outcome = Outcome.NOT_CAPTURED
@@ -61,23 +61,25 @@ def _fate(evidence: Evidence, exchange: Exchange, known: _Known) -> Fate:
         stopped_at=listener or None,
         status=None if answer is None else answer.status,
         fault_code=_fault(evidence, answer),
-        forwarded_as=tuple(one.id for one in onward),
+        forwarded_as=tuple([one.id for one in onward]),
         asked_from=asked_from(evidence, exchange),
         asked_as=_asked_as(evidence, exchange, sent),
         ran_as=None if own else _account(evidence, last),
         waited_ns=None if asked is None or answer is None else max(answer.first_ns - asked.last_ns, 0),
         certainty=Certainty.UNKNOWN if outcome is Outcome.NOT_CAPTURED else _certainty(evidence, exchange, onward, own=own),
-        packets=tuple(key for one in (exchange, *onward) for key in packets_of(one)),
+        packets=tuple([key for one in (exchange, *onward) for key in packets_of(one)]) if onward else packets_of(exchange),
     )
 
 
 def _answered_itself(
-    evidence: Evidence, exchange: Exchange, onward: tuple[Exchange, ...], ends: Mapping[str, tuple[str, str]], kinds: Mapping[str, Party]
+    evidence: Evidence,
+    exchange: Exchange,
+    answer: Response,
+    onward: tuple[Exchange, ...],
+    ends: Mapping[str, tuple[str, str]],
+    kinds: Mapping[str, Party],
 ) -> bool:
     """A proxy gave the answer: it demands its own credentials, or what it got from the server, if anything, is another answer."""
-    answer = response(exchange)
-    if answer is None:
-        return False
     if answer.status == _PROXY_DEMAND:
         return True
     if onward:
@@ -152,9 +154,9 @@ def _sent(evidence: Evidence) -> dict[str, str]:
 def asked_from(evidence: Evidence, exchange: Exchange) -> str | None:
     """The address of the client behind a request: its connection's, or what the proxy says where only the server's side is captured."""
     connection = evidence.connections[exchange.connection]
-    named = next((one.client_host for one in reversed(connection.prefaces) if isinstance(one, ProxyHeader) and one.client_host), None)
-    if named is not None:
-        return named
+    for one in reversed(connection.prefaces):
+        if isinstance(one, ProxyHeader) and one.client_host:
+            return one.client_host
     if evidence.roles.get(connection.id) is not Role.UPSTREAM_LEG:
         return connection.client.host
     asked = request(exchange)

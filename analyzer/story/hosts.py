@@ -7,18 +7,18 @@ field of a request to a proxy names the server behind it.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from heapq import merge
-from ipaddress import ip_address
 from typing import NamedTuple
 
 from msgspec import Struct, field
 
 from analyzer.records.auth import Conversation, Mechanism, NtlmToken
 from analyzer.records.evidence import Evidence
-from analyzer.records.halves import header, request
+from analyzer.records.halves import header, host_name, request
 from analyzer.records.names import Host, HostName, NameClaim, Naming
 from analyzer.records.story import Kind, Party
-from analyzer.records.transport import Connection
+from analyzer.records.transport import Connection, TlsFacts
 
 _LOOKED_AT = 32
 """Exchanges of a connection that are looked at for names."""
@@ -26,6 +26,7 @@ _NAMES = 64
 """Names of one address that are kept, by source."""
 _PACKETS = 8
 _ORDER = {source: place for place, source in enumerate(Naming)}
+_DIRECT = (Kind.CLIENT, Kind.SERVER)
 
 
 class _Claim(NamedTuple):
@@ -61,29 +62,43 @@ class _Placed:
         self._count = 0
         self._of_name: dict[tuple[int, str], list[tuple[int, str]]] = defaultdict(list)
         self._of_label: dict[tuple[int, str], list[tuple[int, str]]] = defaultdict(list)
+        self._first_ones: dict[tuple[int, str], list[str]] = {}
 
     def add(self, claim: _Claim) -> None:
         """A claim that was kept, in their order."""
-        name, version = claim.name.lower(), ip_address(claim.host).version
+        name, version = claim.name.lower(), _version(claim.host)
         self._count += 1
-        self._of_name[version, name].append((self._count, claim.host))
-        self._of_label[version, _first(name)].append((self._count, claim.host))
+        placed = (self._count, claim.host)
+        self._of_name[version, name].append(placed)
+        self._of_label[version, _first(name)].append(placed)
 
     def elsewhere(self, host: str, name: str) -> list[str]:
-        """The first other addresses with an equal name; a name of one label is equal to each that begins with it."""
-        name, version = name.lower(), ip_address(host).version
+        """The first other addresses with an equal name; a name of one label is equal to each that begins with it. Asked once all claims are added."""
+        place = (_version(host), name.lower())
+        known = self._first_ones.get(place)
+        if known is None:
+            known = self._first_ones[place] = self._earliest(*place)
+        return [] if known == [host] else [other for other in known if other != host][:_PACKETS]
+
+    def _earliest(self, version: int, name: str) -> list[str]:
+        """The first addresses with an equal name, one more than are told: each leaves out itself."""
         label = _first(name)
         if name == label:
-            found: Iterable[tuple[int, str]] = self._of_label[version, label]
+            found: Iterable[tuple[int, str]] = self._of_label.get((version, label), ())
         else:
-            found = merge(self._of_name[version, name], self._of_name[version, label])
+            whole, bare = self._of_name.get((version, name), ()), self._of_name.get((version, label), ())
+            found = merge(whole, bare) if whole and bare else whole or bare
         others: dict[str, None] = {}
         for _, other in found:
-            if other != host:
-                others[other] = None
-            if len(others) == _PACKETS:
+            others[other] = None
+            if len(others) > _PACKETS:
                 break
         return list(others)
+
+
+def _version(address: str) -> int:
+    """Of an address in its text form."""
+    return 6 if ":" in address else 4
 
 
 def of_interest(evidence: Evidence, claims: Iterable[NameClaim]) -> tuple[NameClaim, ...]:
@@ -102,7 +117,7 @@ def hosts(evidence: Evidence, parties: Sequence[Party], ends: Mapping[str, tuple
     kinds = {party.id: party.kind for party in parties}
     by_address: dict[str, list[Party]] = {address: [] for address in _addresses(evidence)}
     for party in parties:
-        for address in dict.fromkeys([*(one.host for one in party.listens), *party.hosts]):
+        for address in dict.fromkeys([*[one.host for one in party.listens], *party.hosts]):
             by_address.setdefault(address, []).append(party)
     meant = {identity: (kinds[near], kinds[far]) for identity, (near, far) in ends.items()}
     heard = (_Claim(one.host, one.name, one.source, one.said_by, one.packet) for one in evidence.names)
@@ -112,22 +127,25 @@ def hosts(evidence: Evidence, parties: Sequence[Party], ends: Mapping[str, tuple
     for claim in (*heard, *_spoken(evidence, meant)):
         of_host = told[claim.host]
         key = (claim.name.lower(), claim.source)
-        if key not in of_host:
+        known = of_host.get(key)
+        if known is None:
             if len(of_host) >= _NAMES:
                 left_out[claim.host].add(key)
                 continue
-            of_host[key] = _Told(claim)
+            known = of_host[key] = _Told(claim)
             placed.add(claim)
-        of_host[key].add(claim)
+        known.add(claim)
     return tuple(_host(address, own, told.get(address, {}), placed, len(left_out.get(address, ()))) for address, own in by_address.items())
 
 
 def _host(address: str, parties: Sequence[Party], told: Mapping[tuple[str, Naming], _Told], placed: _Placed, left_out: int) -> Host:
     names = [_named(one, placed) for one in told.values()]
-    names.sort(key=lambda name: (_ORDER[name.source], "." not in name.name, -name.times, name.name))
-    packets = tuple(dict.fromkeys(packet for party in parties for packet in party.packets))[:_PACKETS]
+    if len(names) > 1:
+        names.sort(key=lambda name: (_ORDER[name.source], "." not in name.name, -name.times, name.name))
+    packets = tuple(dict.fromkeys([packet for party in parties for packet in party.packets]))[:_PACKETS]
     unnamed = f"host_names={_NAMES}: {left_out} later names of {address} were not kept" if left_out else None
-    return Host(address, tuple(dict.fromkeys(party.kind.value for party in parties)), tuple(party.id for party in parties), tuple(names), packets, unnamed)
+    kinds = tuple(dict.fromkeys([party.kind.value for party in parties]))
+    return Host(address, kinds, tuple([party.id for party in parties]), tuple(names), packets, unnamed)
 
 
 def _named(told: _Told, placed: _Placed) -> HostName:
@@ -144,10 +162,12 @@ def _addresses(evidence: Evidence) -> dict[str, None]:
     """The ends of WinRM connections, and the KDCs that their clients asked."""
     found: dict[str, None] = {}
     clients = set()
+    winrm = evidence.winrm
     for identity, connection in evidence.connections.items():
-        if identity in evidence.winrm:
-            found[connection.client.host] = found[connection.server.host] = None
-            clients.add(connection.client.host)
+        if identity in winrm:
+            client = connection.client.host
+            found[client] = found[connection.server.host] = None
+            clients.add(client)
     found.update({message.kdc_host: None for message in evidence.kdc if not message.kind.asks and message.client_host in clients})
     return found
 
@@ -157,10 +177,11 @@ def _spoken(evidence: Evidence, meant: Mapping[str, tuple[Kind, Kind]]) -> Itera
     for identity, connection in evidence.connections.items():
         if identity not in evidence.winrm:
             continue
-        near, far = meant.get(identity, (Kind.CLIENT, Kind.SERVER))
+        near, far = meant.get(identity, _DIRECT)
         talks = evidence.conversations_of.get(identity, ())
         if far is Kind.SERVER:
-            yield from _tls(connection)
+            if connection.tls is not None:
+                yield from _tls(connection, connection.tls)
             yield from _asked(evidence, connection)
             for talk in talks:
                 yield from _server(connection, talk)
@@ -171,16 +192,20 @@ def _spoken(evidence: Evidence, meant: Mapping[str, tuple[Kind, Kind]]) -> Itera
 
 def _claimed(host: str, name: str | None, source: Naming, said_by: str, packet: int | None) -> Iterator[_Claim]:
     """Nothing where the name is an address."""
-    text = (name or "").strip().rstrip(".")
-    if not text or text.strip("[]").replace(".", "").isdigit() or ":" in text:
-        return
-    yield _Claim(host, text, source, said_by, packet)
+    text = _told_name(name) if name else ""
+    if text:
+        yield _Claim(host, text, source, said_by, packet)
 
 
-def _tls(connection: Connection) -> Iterator[_Claim]:
-    told, client, server = connection.tls, connection.client.host, connection.server.host
-    if told is None:
-        return
+@lru_cache(maxsize=4096)
+def _told_name(name: str) -> str:
+    """The name without the dot of the root; empty where it is an address."""
+    text = name.strip().rstrip(".")
+    return "" if text.strip("[]").replace(".", "").isdigit() or ":" in text else text
+
+
+def _tls(connection: Connection, told: TlsFacts) -> Iterator[_Claim]:
+    client, server = connection.client.host, connection.server.host
     yield from _claimed(server, told.server_name, Naming.SNI, client, next(iter(told.hello_packets), None))
     if told.leaf is not None:
         for name in dict.fromkeys([*told.leaf.names, told.leaf.common_name or ""]):
@@ -189,11 +214,13 @@ def _tls(connection: Connection) -> Iterator[_Claim]:
 
 
 def _asked(evidence: Evidence, connection: Connection) -> Iterator[_Claim]:
+    server, client = connection.server.host, connection.client.host
     for exchange in evidence.exchanges_of.get(connection.id, ())[:_LOOKED_AT]:
         asked = request(exchange)
-        host = header(asked, "host") or ""
-        name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
-        yield from _claimed(connection.server.host, name, Naming.HOST, connection.client.host, min(asked.packets, default=None) if asked else None)
+        host = header(asked, "host")
+        name = _told_name(host_name(host)) if host else ""
+        if name:
+            yield _Claim(server, name, Naming.HOST, client, min(asked.packets, default=None) if asked else None)
 
 
 def _server(connection: Connection, talk: Conversation) -> Iterator[_Claim]:

@@ -10,13 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
 from analyzer.formats.gateways import is_gateway
-from analyzer.records.auth import NtlmToken
+from analyzer.records.auth import Conversation, NtlmToken
 from analyzer.records.evidence import Evidence
-from analyzer.records.halves import header, header_values, request, response
-from analyzer.records.http import Exchange, Request
+from analyzer.records.halves import header, header_values, host_name, request, response
+from analyzer.records.http import Exchange
 from analyzer.records.prefaces import Socks
 from analyzer.records.proxy import Role
 from analyzer.records.story import Certainty, Kind, Name, Party
@@ -25,6 +23,7 @@ from analyzer.records.transport import Connection, Endpoint
 _LOOKED_AT = 32
 """Exchanges of a connection that are looked at for names: a product names itself in each."""
 _NAMES = 16
+_CLIENT, _PROXY, _SERVER = ((kind.value, kind) for kind in (Kind.CLIENT, Kind.PROXY, Kind.SERVER))
 _COMMENT = re.compile(r"\(([^()]{1,80})\)")
 _VIA = re.compile(r"^\s*\d(?:\.\d)?\s+([^\s,()]{1,80})")
 
@@ -74,10 +73,10 @@ class _Found:
     def _opener(self, connection: Connection) -> tuple[str, object]:
         near = self.near_of.get(connection.id)
         if near is not None:
-            return self._as(Kind.PROXY, self.groups[self.evidence.connections[near].server])
+            return self._as(_PROXY, self.groups[self.evidence.connections[near].server])
         if self.evidence.roles.get(connection.id) is Role.UPSTREAM_LEG:
-            return self._as(Kind.PROXY, self._listens(connection.client.host) or connection.client.host)
-        return self._as(Kind.CLIENT, connection.client.host)
+            return self._as(_PROXY, self._listens(connection.client.host) or connection.client.host)
+        return self._as(_CLIENT, connection.client.host)
 
     def _listens(self, host: str) -> object | None:
         """The only proxy that is known to ask servers from this address."""
@@ -87,13 +86,14 @@ class _Found:
     def _listener(self, connection: Connection) -> tuple[str, object]:
         """A connection that a proxy opened ends at a server, unless it goes on from there: a transparent proxy's far side has the address of its near one."""
         goes_on = connection.id in self.onward or self.evidence.roles.get(connection.id) in (Role.CLIENT_LEG, Role.TUNNEL)
-        if goes_on or (connection.server in self.groups and connection.id not in self.near_of):
-            return self._as(Kind.PROXY, self.groups.get(connection.server, connection.server))
-        return self._as(Kind.SERVER, connection.server)
+        server = connection.server
+        if goes_on or (self.groups and server in self.groups and connection.id not in self.near_of):
+            return self._as(_PROXY, self.groups.get(server, server))
+        return self._as(_SERVER, server)
 
-    def _as(self, kind: Kind, who: object) -> tuple[str, object]:
-        key = (kind.value, who)
-        self.kinds[key] = kind
+    def _as(self, kind: tuple[str, Kind], who: object) -> tuple[str, object]:
+        key = (kind[0], who)
+        self.kinds.setdefault(key, kind[1])
         return key
 
     def named(self) -> Parties:
@@ -103,32 +103,32 @@ class _Found:
 
     def _party(self, identity: str, key: tuple[str, object], kind: Kind) -> Party:
         near, far = self.near.get(key, []), self.far.get(key, [])
-        made = Party(
+        product, evidence_of = product_of(self.evidence, near, far) if kind is Kind.PROXY else (None, None)
+        socks = kind is Kind.PROXY and any(isinstance(preface, Socks) for connection in near for preface in connection.prefaces)
+        return Party(
             identity,
-            kind,
-            listens=tuple(dict.fromkeys(connection.server for connection in near if not self._is_redirected(kind, connection))),
-            hosts=tuple(dict.fromkeys(connection.client.host for connection in far)),
-            near=tuple(connection.id for connection in near),
-            far=tuple(connection.id for connection in far),
-            packets=tuple(connection.packets[0] for connection in (*near, *far) if connection.packets)[:_NAMES],
+            Kind.SOCKS if socks else kind,
+            listens=tuple(dict.fromkeys([connection.server for connection in near if kind is not Kind.PROXY or not self._is_redirected(connection)])),
+            hosts=tuple(dict.fromkeys([connection.client.host for connection in far])),
+            names=_names(self.evidence, near) if kind is Kind.SERVER else (),
+            product=product,
+            product_evidence=evidence_of,
+            certainty=Certainty.PROVED if socks or self._is_proved(kind, near, far) else Certainty.INFERRED,
+            near=tuple([connection.id for connection in near]),
+            far=tuple([connection.id for connection in far]),
+            packets=tuple([connection.packets[0] for own in (near, far) for connection in own if connection.packets][:_NAMES]),
         )
+
+    def _is_proved(self, kind: Kind, near: Iterable[Connection], far: Iterable[Connection]) -> bool:
+        """A proxy by exchanges that went through it; an end of the path where the other side of a proxy shows it; else something unseen may stand before it."""
         if kind is Kind.PROXY:
-            product, evidence_of = product_of(self.evidence, near, far)
-            socks = any(isinstance(preface, Socks) for connection in near for preface in connection.prefaces)
-            sure = Certainty.PROVED if socks or self._hops(near, far) else Certainty.INFERRED
-            made = replace(made, kind=Kind.SOCKS if socks else kind)
-            return replace(made, product=product, product_evidence=evidence_of, certainty=sure)
-        names = _names(self.evidence, near) if kind is Kind.SERVER else ()
-        return replace(made, names=names, certainty=self._end_certainty(kind, near, far))
+            return self._hops(near, far)
+        known, own = (self.onward, far) if kind is Kind.CLIENT else (self.near_of, near)
+        return bool(known) and any(one.id in known for one in own)
 
-    def _end_certainty(self, kind: Kind, near: Iterable[Connection], far: Iterable[Connection]) -> Certainty:
-        """An end of the path is proved where the other side of a proxy shows it; else something unseen may stand before it."""
-        joined = [one.id in self.onward for one in far] if kind is Kind.CLIENT else [one.id in self.near_of for one in near]
-        return Certainty.PROVED if any(joined) else Certainty.INFERRED
-
-    def _is_redirected(self, kind: Kind, connection: Connection) -> bool:
+    def _is_redirected(self, connection: Connection) -> bool:
         """The client called the server's own address, and a transparent proxy took the connection: the address is not the proxy's."""
-        far = self.onward.get(connection.id) if kind is Kind.PROXY else None
+        far = self.onward.get(connection.id)
         return far is not None and self.evidence.connections[far].server.host == connection.server.host
 
     def _hops(self, near: Iterable[Connection], far: Iterable[Connection]) -> bool:
@@ -223,25 +223,24 @@ def _upstream(evidence: Evidence, far: Iterable[Connection]) -> tuple[str | None
 
 def _names(evidence: Evidence, near: Iterable[Connection]) -> tuple[Name, ...]:
     """The names of a server, each with where it was read."""
-    return tuple(dict.fromkeys(name for connection in near for name in _names_of(evidence, connection)))[:_NAMES]
+    found: dict[tuple[str, str], None] = {}
+    for connection in near:
+        if connection.tls is not None and connection.tls.server_name:
+            found[connection.tls.server_name, "SNI"] = None
+        for exchange in evidence.exchanges_of.get(connection.id, ())[:_LOOKED_AT]:
+            host = header(request(exchange), "host")
+            if host:
+                found[host_name(host), "Host"] = None
+        for spoken in evidence.conversations_of.get(connection.id, ()):
+            found.update(dict.fromkeys(_named_in(spoken)))
+    return tuple([Name(*one) for one in found][:_NAMES])
 
 
-def _names_of(evidence: Evidence, connection: Connection) -> Iterator[Name]:
-    if connection.tls is not None and connection.tls.server_name:
-        yield Name(connection.tls.server_name, "SNI")
-    for exchange in evidence.exchanges_of.get(connection.id, ())[:_LOOKED_AT]:
-        yield from _asked_name(request(exchange))
-    for spoken in evidence.conversations_of.get(connection.id, ()):
-        if spoken.spn:
-            yield Name(spoken.spn.partition("/")[2] or spoken.spn, "SPN")
-        for step in spoken.steps:
-            token = None if step.token is None else step.token.ntlm
-            if isinstance(token, NtlmToken) and token.server_dns_name:
-                yield Name(token.server_dns_name, "NTLM")
-
-
-def _asked_name(asked: Request | None) -> Iterator[Name]:
-    host = header(asked, "host")
-    if host:
-        name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
-        yield Name(name, "Host")
+def _named_in(spoken: Conversation) -> Iterator[tuple[str, str]]:
+    """What a logon calls the server."""
+    if spoken.spn:
+        yield spoken.spn.partition("/")[2] or spoken.spn, "SPN"
+    for step in spoken.steps:
+        token = None if step.token is None else step.token.ntlm
+        if isinstance(token, NtlmToken) and token.server_dns_name:
+            yield token.server_dns_name, "NTLM"

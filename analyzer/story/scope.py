@@ -56,12 +56,12 @@ def _repeated(evidence: Evidence, kept: AbstractSet[str]) -> frozenset[str]:
 
 
 def _exchanges(evidence: Evidence, wanted: AbstractSet[str]) -> frozenset[str]:
-    return frozenset(
-        exchange.id
-        for identity in wanted
-        for exchange in evidence.exchanges_of.get(identity, ())
-        if exchange.id in evidence.winrm_exchanges or _is_guarded(evidence, identity)
-    )
+    kept: list[str] = []
+    for identity, own in evidence.exchanges_of.items():
+        if identity in wanted and own:
+            every = _is_guarded(evidence, identity)
+            kept += [exchange.id for exchange in own if every or exchange.id in evidence.winrm_exchanges]
+    return frozenset(kept)
 
 
 def _is_guarded(evidence: Evidence, connection: str) -> bool:

@@ -24,13 +24,17 @@ References
 
 from collections import defaultdict
 
+from analyzer.records.candidates import with_message
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
+from analyzer.records.sealing import Message
 from analyzer.rules import microsoft
 from analyzer.rules.asking import asked_at, is_mixed
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import authenticated, counted, message, name, owner, packets_of, request, status, who, winrm_exchanges
+from analyzer.rules.reading import authenticated, counted, message, name, owner, packets_of, request, role, status, who, winrm_exchanges
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Severity, Sign, Signs, Tell
+
+_OWN = (Role.CLIENT_LEG, Role.DIRECT)
 
 
 class Mismatch(Fact, frozen=True):
@@ -60,12 +64,16 @@ def see(evidence: Evidence) -> Signs[Mismatch]:
 def _users_by_secret(evidence: Evidence) -> dict[str, set[str]]:
     """Whose requests a key decrypts, by the clients' own connections."""
     users: dict[str, set[str]] = defaultdict(set)
-    for exchange in winrm_exchanges(evidence, Role.CLIENT_LEG, Role.DIRECT):
-        secret = _secret(evidence, exchange)
+    for exchange in with_message(evidence, "opened with a key", _is_opened):
+        secret = _secret(evidence, exchange) if role(evidence, exchange.connection) in _OWN else None
         user = None if secret is None else who(authenticated(evidence, exchange))
         if secret is not None and user is not None:
             users[secret].add(user)
     return users
+
+
+def _is_opened(found: Message) -> bool:
+    return found.from_client and found.opened and found.check == "good" and found.secret is not None
 
 
 def _secret(evidence: Evidence, exchange: Exchange) -> str | None:

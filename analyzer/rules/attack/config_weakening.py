@@ -20,6 +20,7 @@ References
 
 import re
 
+from analyzer.records.candidates import messages_where
 from analyzer.records.sealing import Message
 from analyzer.records.wsman import Command, Shell
 from analyzer.rules.asking import where
@@ -47,8 +48,9 @@ class Setting(Fact, frozen=True):
 
 
 class Pattern(Fact, frozen=True):
-    """What a command or script says."""
+    """What a command or script says. ``words``: of these, in small letters, one stands in each text that fits."""
 
+    words: tuple[str, ...]
     text: str
     weakening: Weakening
 
@@ -64,12 +66,13 @@ SETTINGS = (
     Setting("/cbthardeninglevel", "none", _BINDING),
 )
 PATTERNS = (
-    Pattern(rf"\bAllowUnencrypted(?:Traffic)?\b{_ON}", _CLEAR),
-    Pattern(rf"\bService[\\/]Auth[\\/\s@{{\"']{{1,8}}Basic\b{_ON}|\bAllowBasic\b{_ON}", _BASIC),
-    Pattern(r"\bTrustedHosts\b[^\n;|]{0,60}?[\s\"'=]\*", _TRUST),
-    Pattern(r"\bCbtHardeningLevel\b[^\n;|]{0,40}?[\s\"'=]None\b", _BINDING),
-    Pattern(rf"\bLocalAccountTokenFilterPolicy\b{_ON}", Weakening("LocalAccountTokenFilterPolicy=1", Severity.HIGH)),
+    Pattern(("allowunencrypted",), rf"\bAllowUnencrypted(?:Traffic)?\b{_ON}", _CLEAR),
+    Pattern(("basic",), rf"\bService[\\/]Auth[\\/\s@{{\"']{{1,8}}Basic\b{_ON}|\bAllowBasic\b{_ON}", _BASIC),
+    Pattern(("trustedhosts",), r"\bTrustedHosts\b[^\n;|]{0,60}?[\s\"'=]\*", _TRUST),
+    Pattern(("cbthardeninglevel",), r"\bCbtHardeningLevel\b[^\n;|]{0,40}?[\s\"'=]None\b", _BINDING),
+    Pattern(("localaccounttokenfilterpolicy",), rf"\bLocalAccountTokenFilterPolicy\b{_ON}", Weakening("LocalAccountTokenFilterPolicy=1", Severity.HIGH)),
     Pattern(
+        ("enable-psremoting", "set-wsmanquickconfig", "winrm"),
         r"\bEnable-PSRemoting\b|\bSet-WSManQuickConfig\b|\bwinrm(?:\.cmd)?\s+(?:quickconfig|qc)\b",
         Weakening("remoting turned on", Severity.LOW),
     ),
@@ -87,7 +90,7 @@ class Change(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Change]:
     """One sign for each request and for each command; the server side is left out where the client's is known."""
-    for message in evidence.messages.values():
+    for message in messages_where(evidence, "settings", lambda one: one.settings):
         found = _set(message)
         if found and message.exchange not in evidence.far:
             exchange = evidence.exchanges[message.exchange]
@@ -95,24 +98,27 @@ def see(evidence: Evidence) -> Signs[Change]:
             yield Sign(Change(found, message), (exchange.id,), first_packet(request(exchange)), (), identity(evidence, exchange.connection), sure)
     shells = shells_by_place(evidence)
     for command in evidence.commands:
-        said = _said(command)
-        shell = shell_of(shells, command)
-        if said and shell is not None and command.packets:
+        said = _said(command) if command.packets else ()
+        shell = shell_of(shells, command) if said else None
+        if shell is not None:
             exchanges = command_exchanges(evidence, command, shell)
             yield Sign(Change(said, None, command, shell), exchanges, command.packets, shell.connections, command.user, _TEXT)
 
 
 def _set(message: Message) -> tuple[Weakening, ...]:
-    if not message.settings:
-        return ()
     below = (message.resource_uri or "").lower().rpartition("/wsman/1/config")[2].partition("?")[0].rpartition("/")[0]
     pairs = [(f"{below}/{path}".lower(), value.lower()) for path, value in message.settings]
     return tuple(known.weakening for known in SETTINGS if any(path.endswith(known.path) and value == known.value for path, value in pairs))
 
 
 def _said(command: Command) -> tuple[Weakening, ...]:
-    texts = (command.text, command.decoded or "")
-    return tuple(known.weakening for known in PATTERNS if any(re.search(known.text, text, re.IGNORECASE) for text in texts))
+    texts = [(text, text.lower()) for text in (command.text, command.decoded) if text]
+    return tuple([known.weakening for known in PATTERNS if any(_fits(known, *both) for both in texts)])
+
+
+def _fits(known: Pattern, text: str, low: str) -> bool:
+    """Whether the text fits. Other letters than those of ASCII can be the same as these where case does not count, so such a text is always searched."""
+    return (not text.isascii() or any(word in low for word in known.words)) and re.search(known.text, text, re.IGNORECASE) is not None
 
 
 def _is_done(tell: Tell[Change]) -> bool:

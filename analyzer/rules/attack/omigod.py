@@ -19,34 +19,41 @@ References
     CVE-2021-38647; ATT&CK T1190; RFC 9110 section 11.6.2.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from functools import cache, partial
 
 from analyzer.records.auth import Outcome
 from analyzer.records.http import Exchange, Request
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Message
-from analyzer.records.transport import Connection, Endpoint
+from analyzer.records.transport import Endpoint
 from analyzer.rules.asking import server_words, where
-from analyzer.rules.reading import counted, header, is_clear, listed, message, packets_of, request, response, role, status, succeeded, upstream, winrm_exchanges
+from analyzer.rules.reading import asked_clear, counted, header, is_clear, listed, message, packets_of, request, response, role, status, succeeded, upstream
 from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Signs, Tell
 
 _RUNS = ("Create", "Command", "Send", "Put", "Delete")
 _PATH = "/wsman"
+_LEGS = (Role.DIRECT, Role.CLIENT_LEG)
 
 
 def see(evidence: Evidence) -> Signs[Exchange]:
     """One sign for each request that was served."""
-    bare = {identity: _bare_to(evidence, connection) for identity, connection in evidence.connections.items() if identity in evidence.winrm}
-    forwarders = {evidence.connections[hop.near_connection].server for hop in evidence.hops}
-    for exchange in winrm_exchanges(evidence, Role.DIRECT, Role.CLIENT_LEG):
-        if exchange.position <= bare[exchange.connection] and _is_served(evidence, exchange) and _is_bare_upstream(evidence, exchange, bare, forwarders):
+    bare = cache(partial(_bare_to, evidence))
+    own = [one for one in asked_clear(evidence) if role(evidence, one.connection) in _LEGS and one.position <= bare(one.connection)]
+    forwarders = {evidence.connections[hop.near_connection].server for hop in evidence.hops} if own else set()
+    for exchange in own:
+        if _is_served(evidence, exchange) and _is_bare_upstream(evidence, exchange, bare, forwarders):
             far = upstream(evidence, exchange.id)
             yield Sign(exchange, (exchange.id,) if far is None else (exchange.id, far.id), packets_of([exchange]))
 
 
-def _bare_to(evidence: Evidence, connection: Connection) -> int:
-    """The position of the last exchange up to which nothing can have authenticated the connection, and all of that was captured; 0 when there is none."""
+def _bare_to(evidence: Evidence, identity: str) -> int:
+    """The position of the last exchange up to which nothing can have authenticated the connection, and all of that was captured; 0 when there is none, and
+    where it is not WinRM's."""
+    connection = evidence.connections[identity]
+    if identity not in evidence.winrm:
+        return 0
     stream = connection.to_server
     begins = stream.begins and (connection.syn is not None or connection.tunnel_of is not None)
     accepted = any(found.outcome is Outcome.ACCEPTED for found in evidence.conversations_of.get(connection.id, ()))
@@ -85,12 +92,12 @@ def _runs(asked: Request, found: Message) -> bool:
     return found.operation in _RUNS or (bool(kind) and f"/{kind}/".lower() in action.lower() and found.operation == action)
 
 
-def _is_bare_upstream(evidence: Evidence, exchange: Exchange, bare: Mapping[str, int], forwarders: AbstractSet[Endpoint]) -> bool:
+def _is_bare_upstream(evidence: Evidence, exchange: Exchange, bare: Callable[[str], int], forwarders: AbstractSet[Endpoint]) -> bool:
     """A connection to a place that forwards other clients' requests belongs to that proxy, although its own server side is not known."""
     if role(evidence, exchange.connection) is Role.DIRECT and evidence.connections[exchange.connection].server not in forwarders:
         return True
     far = upstream(evidence, exchange.id)
-    return far is not None and far.position <= bare.get(far.connection, 0)
+    return far is not None and far.position <= bare(far.connection)
 
 
 def why(tell: Tell[Exchange]) -> str:

@@ -22,7 +22,7 @@ References
 from collections.abc import Mapping
 
 from analyzer.records.auth import Conversation
-from analyzer.records.candidates import with_status
+from analyzer.records.candidates import asked_in
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.sealing import Protection
@@ -41,6 +41,7 @@ from analyzer.rules.reading import (
     response,
     role,
     seconds,
+    status,
     upstream,
     who,
 )
@@ -61,8 +62,8 @@ class Lost(Fact, frozen=True):
 
 
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Lost]:
-    for exchange in with_status(evidence, _DEMAND):
-        lost = None if exchange.id in evidence.far else _lost(evidence, exchange, values["idle"] * 1e9)
+    for exchange in asked_in(evidence, Protection.SEALED):
+        lost = None if status(exchange) != _DEMAND or exchange.id in evidence.far else _lost(evidence, exchange, values["idle"] * 1e9)
         if lost is not None:
             exchanges = (exchange.id,) if lost.far is None else (exchange.id, lost.far.id)
             yield Sign(lost, exchanges, packets_of([exchange]), user=who(lost.conversation))

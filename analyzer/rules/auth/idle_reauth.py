@@ -20,7 +20,7 @@ References
 from collections.abc import Mapping
 
 from analyzer.records.auth import Outcome
-from analyzer.records.candidates import with_status
+from analyzer.records.candidates import asked_in
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.rules import microsoft
@@ -37,6 +37,7 @@ from analyzer.rules.reading import (
     request,
     response,
     seconds,
+    status,
 )
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
@@ -53,8 +54,8 @@ class Pause(Fact, frozen=True):
 
 
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Pause]:
-    for exchange in with_status(evidence, _DEMAND):
-        pause = _pause(evidence, exchange, values["idle"] * 1e9) if exchange.id not in evidence.far else None
+    for exchange in asked_in(evidence, Protection.SEALED):
+        pause = _pause(evidence, exchange, values["idle"] * 1e9) if status(exchange) == _DEMAND and exchange.id not in evidence.far else None
         if pause is not None:
             members = (pause.exchange, pause.again)
             yield Sign(pause, tuple(one.id for one in members), packets_of(members), user=identity(evidence, exchange.connection))

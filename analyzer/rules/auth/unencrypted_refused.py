@@ -23,7 +23,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from analyzer.records.auth import Audience, Conversation, Outcome
-from analyzer.records.candidates import asked_in
 from analyzer.records.http import Exchange
 from analyzer.records.sealing import Protection
 from analyzer.records.story import Reason
@@ -32,10 +31,10 @@ from analyzer.rules.asking import server_words, where
 from analyzer.rules.reading import (
     CONNECTION_BASED,
     Place,
+    asked_clear,
     authenticated,
     counted,
     first_packet,
-    is_clear,
     message,
     packets_of,
     request,
@@ -51,6 +50,7 @@ _OTHER_REASONS = (Reason.SPLIT, Reason.INTERLEAVED, Reason.CREDENTIALS_OR_SPLIT)
 """Why such a logon was refused: what the server makes of clear text is not known then."""
 _DEMAND = 401
 _ERROR = 500
+_REFUSALS = (_DEMAND, _ERROR)
 _SURE, _UNSURE = 0.9, 0.6
 
 
@@ -67,9 +67,10 @@ class Refusal(Fact, frozen=True):
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Refusal]:
     groups: dict[Place, list[Refusal]] = defaultdict(list)
     served: dict[Place, Exchange] = {}
-    for exchange in asked_in(evidence, Protection.CLEAR):
+    asked = asked_clear(evidence)
+    for exchange in asked if any(status(one) in _REFUSALS for one in asked) else ():
         connection = evidence.connections[exchange.connection]
-        if connection.protocol == "tls" or exchange.id in evidence.far or not is_clear(message(evidence, request(exchange))):
+        if connection.protocol == "tls" or exchange.id in evidence.far:
             continue
         pair = connection.client.host, connection.server.host, connection.server.port
         if succeeded(exchange) and (pair not in served or _asked_ns(exchange) < _asked_ns(served[pair])):
@@ -94,7 +95,7 @@ def _asked_ns(exchange: Exchange) -> int:
 def _refusal(evidence: Evidence, exchange: Exchange) -> Refusal | None:
     code = status(exchange)
     answer = message(evidence, response(exchange))
-    if code not in (_DEMAND, _ERROR) or (answer is not None and answer.protection in (Protection.CLEAR, Protection.SEALED)):
+    if code not in _REFUSALS or (answer is not None and answer.protection in (Protection.CLEAR, Protection.SEALED)):
         return None
     done = authenticated(evidence, exchange)
     if done is not None and done.mechanism in CONNECTION_BASED and exchange.id not in done.exchanges[:-1]:

@@ -45,7 +45,10 @@ def see(evidence: Evidence) -> Signs[Wrong]:
 
 def _wrong(evidence: Evidence, exchange: Exchange) -> Wrong | None:
     answer = response(exchange)
-    if answer is None or exchange.quality or any(gap.stream_at < answer.end_at and gap.stream_at + gap.size > answer.at for gap in _gaps(evidence, exchange)):
+    right = "proxy-authenticate" if answer is not None and answer.status == _PROXY_DEMAND else "www-authenticate"
+    if answer is None or exchange.quality or header(answer, right) is not None:
+        return None
+    if any(gap.stream_at < answer.end_at and gap.stream_at + gap.size > answer.at for gap in _gaps(evidence, exchange)):
         return None
     for_server, for_proxy = header(answer, "www-authenticate"), header(answer, "proxy-authenticate")
     if answer.status == _PROXY_DEMAND and for_proxy is None:

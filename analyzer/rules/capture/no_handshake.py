@@ -15,6 +15,7 @@ References
 """
 
 from analyzer.records.auth import Audience, Outcome
+from analyzer.records.candidates import asked_in
 from analyzer.records.sealing import Protection
 from analyzer.records.transport import Connection
 from analyzer.rules.capture._notes import ends, first_of, server, sign, winrm
@@ -23,7 +24,8 @@ from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Signs, Te
 
 
 def see(evidence: Evidence) -> Signs[Connection]:
-    return (sign(evidence, found, found) for found in winrm(evidence) if _is_headless(evidence, found))
+    sealed = {exchange.connection for exchange in asked_in(evidence, Protection.SEALED)}
+    return (sign(evidence, found, found) for found in (winrm(evidence) if sealed else ()) if found.id in sealed and _is_headless(evidence, found))
 
 
 def _is_headless(evidence: Evidence, connection: Connection) -> bool:

@@ -27,7 +27,7 @@ def see(evidence: Evidence) -> Signs[int]:
 
 
 def _missing(connection: Connection) -> int:
-    return sum(gap.size for stream in (connection.to_server, connection.to_client) for gap in stream.gaps if gap.why == _WHY)
+    return sum([gap.size for stream in (connection.to_server, connection.to_client) for gap in stream.gaps if gap.why == _WHY])
 
 
 def why(tell: Tell[int]) -> str:

@@ -3,13 +3,11 @@
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
-from analyzer.records.candidates import said_in
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
-from analyzer.records.sealing import Protection
 from analyzer.records.story import Fate
 from analyzer.records.transport import Connection
-from analyzer.rules.reading import counted, is_clear, listed, message, name, packets_of, request, response, role
+from analyzer.rules.reading import counted, is_clear, listed, message, name, packets_of, request, response, role, said_clear
 from analyzer.rules.telling import Evidence, Sign, Signs, Tell
 
 ENCRYPT = (
@@ -38,7 +36,7 @@ def _is_loopback(host: str) -> bool:
 def clear_exchanges(evidence: Evidence, *roles: Role) -> Signs[Exchange]:
     """Exchanges with a readable envelope in the request or the response, on connections over a network and without TLS."""
     of_network: dict[str, bool] = {}
-    for exchange in said_in(evidence, Protection.CLEAR):
+    for exchange in said_clear(evidence):
         identity = exchange.connection
         if identity not in of_network:
             connection = evidence.connections[identity]
@@ -66,17 +64,16 @@ def ran_as(evidence: Evidence, exchange: Exchange) -> str | None:
 def fate_of(evidence: Evidence, exchange: Exchange) -> Fate | None:
     """What became of the client's request that this exchange is, or was forwarded from."""
     identity, far = exchange.id, evidence.far
-    while (hop := far.get(identity)) is not None and hop.near != identity:
+    while far and (hop := far.get(identity)) is not None and hop.near != identity:
         identity = hop.near
     return evidence.story.fates.get(identity)
 
 
 def operations(evidence: Evidence, exchanges: Iterable[Exchange]) -> str:
     """The short names of the readable requests, for a sentence."""
-    found = (message(evidence, request(exchange)) for exchange in exchanges)
-    return listed(
-        _short(one.operation) if isinstance(one.operation, str) else "an envelope without an action" for one in found if one is not None and is_clear(one)
-    )
+    found = [message(evidence, request(exchange)) for exchange in exchanges]
+    asked = dict.fromkeys([one.operation if isinstance(one.operation, str) else None for one in found if one is not None and is_clear(one)])
+    return listed("an envelope without an action" if operation is None else _short(operation) for operation in asked)
 
 
 def _short(operation: str) -> str:
@@ -111,10 +108,9 @@ def told(tell: Tell[Exchange], where: str = "") -> str:
 def whose(evidence: Evidence, exchanges: Sequence[Exchange]) -> str:
     """Who asked, each client with the account that it logged on with. A client without one is said to have none."""
     asked: dict[str | None, dict[str, None]] = {}
-    for exchange in exchanges:
-        fate = fate_of(evidence, exchange)
-        if fate is not None:
-            asked.setdefault(fate.asked_from, {})[fate.asked_as or ""] = None
+    told = dict.fromkeys([(fate.asked_from, fate.asked_as or "") for exchange in exchanges if (fate := fate_of(evidence, exchange)) is not None])
+    for host, account in told:
+        asked.setdefault(host, {})[account] = None
     known = {host: listed([name for name in names if name]) for host, names in asked.items()}
     if len(known) == 1:
         (who,) = known.values()

@@ -22,6 +22,7 @@ References
 
 from collections import defaultdict
 
+from analyzer.records.candidates import connections
 from analyzer.records.proxy import Role, Route
 from analyzer.records.transport import Connection
 from analyzer.rules import microsoft
@@ -40,24 +41,24 @@ class Ways(Fact, frozen=True):
 
 def see(evidence: Evidence) -> Signs[Ways]:
     """One sign for each client and server host."""
-    direct: dict[tuple[str, str], list[Connection]] = defaultdict(list)
-    for connection in evidence.connections.values():
-        spoken = connection.id in evidence.winrm and connection.established and bool(connection.packets)
-        if spoken and role(evidence, connection.id) is Role.DIRECT and connection.tunnel_of is None:
-            direct[connection.client.host, connection.server.host].append(connection)
     ways: dict[tuple[str, str], list[Route]] = defaultdict(list)
     for route in evidence.routes:
         near = evidence.connections[route.client_connection]
         for server in dict.fromkeys(evidence.connections[far].server.host for far in route.upstream_connections):
             if near.id in evidence.winrm and near.packets:
                 ways[near.client.host, server].append(route)
+    direct: dict[tuple[str, str], list[Connection]] = defaultdict(list)
+    for connection in connections(evidence) if ways else ():
+        spoken = connection.established and bool(connection.packets) and connection.tunnel_of is None
+        if spoken and role(evidence, connection.id) is Role.DIRECT:
+            direct[connection.client.host, connection.server.host].append(connection)
     for (client, server), routes in ways.items():
         own = direct.get((client, server))
         if own:
             nears = tuple(evidence.connections[route.client_connection] for route in routes)
             fact = Ways(server, tuple(own), tuple(routes), nears)
-            connections = tuple(dict.fromkeys(connection.id for connection in (*nears, *own)))
-            yield Sign(fact, (), (nears[0].packets[0], own[0].packets[0]), connections, confidence=min(route.confidence for route in routes))
+            both = tuple(dict.fromkeys(connection.id for connection in (*nears, *own)))
+            yield Sign(fact, (), (nears[0].packets[0], own[0].packets[0]), both, confidence=min(route.confidence for route in routes))
 
 
 def why(tell: Tell[Ways]) -> str:

@@ -15,6 +15,7 @@ References
 from collections import defaultdict
 
 from analyzer.records.auth import Audience
+from analyzer.records.candidates import with_status
 from analyzer.records.story import Fate, Outcome
 from analyzer.rules.asking import server_words, times
 from analyzer.rules.reading import header, listed, response
@@ -25,17 +26,26 @@ _DEMAND = 407
 
 def see(evidence: Evidence) -> Signs[Fate]:
     """Each request that ended at a 407, of clients that never got past this proxy."""
+    demanded = {_place(evidence, exchange.connection) for exchange in with_status(evidence, _DEMAND)}
+    if not demanded:
+        return
     passed = {(one.client.host, one.server) for one in evidence.connections.values() if _got_past(evidence, one.id)}
     groups: dict[tuple[str, object], list[Fate]] = defaultdict(list)
     for fate in evidence.story.fates.values():
-        connection = evidence.connections[evidence.exchanges[fate.request].connection]
-        groups[connection.client.host, connection.server].append(fate)
+        place = _place(evidence, evidence.exchanges[fate.request].connection)
+        if place in demanded:
+            groups[place].append(fate)
     for place, group in groups.items():
         if place in passed:
             continue
         stopped = [fate for fate in group if fate.outcome is Outcome.NOT_FORWARDED]
         if stopped and stopped[-1] is group[-1] and len(stopped) == len(group):
             yield from (Sign(fate, (fate.request,), fate.packets) for fate in stopped)
+
+
+def _place(evidence: Evidence, connection: str) -> tuple[str, object]:
+    own = evidence.connections[connection]
+    return own.client.host, own.server
 
 
 def _got_past(evidence: Evidence, connection: str) -> bool:

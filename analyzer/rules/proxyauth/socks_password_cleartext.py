@@ -23,7 +23,9 @@ from analyzer.rules.telling import Evidence, Opinion, Owner, Severity, Sign, Sig
 
 def see(evidence: Evidence) -> Signs[Asked]:
     for connection in evidence.connections.values():
-        if connection.id not in evidence.winrm or connection.tunnel_of is not None or ipaddress.ip_address(connection.server.host).is_loopback:
+        if not connection.prefaces or connection.id not in evidence.winrm or connection.tunnel_of is not None:
+            continue
+        if ipaddress.ip_address(connection.server.host).is_loopback:
             continue
         for socks in connection.prefaces:
             if isinstance(socks, Socks) and socks.password and socks.password_packet is not None:

@@ -73,7 +73,9 @@ class Dropped(Fact, frozen=True):
 
 def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Dropped]:
     """One sign for each connection of those that ended after the same time, and for each whose client failed afterwards."""
-    found = [one for connection in evidence.connections.values() if (one := _dropped(evidence, connection, values["idle"] * 1e9)) is not None]
+    logged = frozenset([one.connection for one in completed(evidence)])
+    known = [connection for connection in evidence.connections.values() if connection.id in logged] if logged else []
+    found = [one for connection in known if (one := _dropped(evidence, connection, values["idle"] * 1e9)) is not None]
     starts = _starts(evidence) if found else {}
     for group in grouped(found, lambda one: one.connection).values():
         for one in _alike(group, values["tolerance"], values["least"]):
@@ -91,10 +93,11 @@ def _sign(evidence: Evidence, fact: Dropped, *exchanges: Exchange) -> Sign[Dropp
 
 
 def _dropped(evidence: Evidence, connection: Connection, idle_ns: float) -> Dropped | None:
+    """Of a connection on which a handshake was completed."""
     exchanges = evidence.exchanges_of.get(connection.id, ())
     if connection.id not in evidence.winrm or role(evidence, connection.id) is Role.UPSTREAM_LEG or not exchanges:
         return None
-    if response(exchanges[-1]) is None or not any(completed(evidence, connection.id)):
+    if response(exchanges[-1]) is None:
         return None
     ending = ended_after(evidence, exchanges[-1], Side.SERVER)
     return Dropped(connection, exchanges[-1], ending.closing, ending.after_ns) if ending is not None and ending.after_ns >= idle_ns else None

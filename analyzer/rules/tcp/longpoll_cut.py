@@ -16,11 +16,12 @@ References
 
 from collections.abc import Iterator, Mapping
 
+from analyzer.records.candidates import connections
 from analyzer.records.http import Exchange
 from analyzer.records.transport import Closing, Side
 from analyzer.rules.asking import asked_at, server_words
 from analyzer.rules.products import Advice, Topic
-from analyzer.rules.reading import authenticated, counted, grouped, identity, listed, name, packets_of, request, response, seconds
+from analyzer.rules.reading import authenticated, counted, grouped, identity, listed, logged_on, name, packets_of, request, response, seconds
 from analyzer.rules.tcp import _waiting as words
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
@@ -52,9 +53,10 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Cut]:
 
 def _cuts(evidence: Evidence) -> Iterator[Cut]:
     """The last exchanges of connections; the server's side is left out where the client's is known."""
-    for connection in evidence.connections.values():
-        exchanges = evidence.exchanges_of.get(connection.id, ())
-        if connection.id in evidence.winrm and exchanges and exchanges[-1].id not in evidence.far:
+    logged = logged_on(evidence)
+    for connection in connections(evidence) if logged else ():
+        exchanges = evidence.exchanges_of.get(connection.id, ()) if connection.id in logged else ()
+        if exchanges and exchanges[-1].id not in evidence.far:
             cut = _cut(evidence, exchanges[-1])
             if cut is not None:
                 yield cut

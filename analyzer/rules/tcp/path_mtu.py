@@ -21,6 +21,7 @@ References
 
 from collections.abc import Iterator
 
+from analyzer.records.candidates import connections
 from analyzer.records.capture import IcmpError, IcmpKind
 from analyzer.records.transport import Closing, Connection, Side, Unacked
 from analyzer.records.waiting import Stop
@@ -63,10 +64,12 @@ def see(evidence: Evidence) -> Iterator[Sign[Lost] | Sign[Hole]]:
             connection = evidence.connections[one.connection]
             lost = Lost(connection, one.unacked, one.exchange, one.icmp, from_client=True)
             yield _sign(evidence, lost, one.packet)
-    for connection in evidence.connections.values():
-        if connection.id not in evidence.winrm or connection.twin_of is not None:
+    for connection in connections(evidence):
+        if connection.twin_of is not None:
             continue
         gone = connection.to_client.unacked
+        if gone is None and not connection.to_client.gaps:
+            continue
         if gone is not None and _too_big(connection, gone):
             lost = Lost(connection, gone, None, _icmp(evidence, connection), from_client=False)
             yield _sign(evidence, lost)

@@ -21,12 +21,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+from analyzer.records.candidates import connections
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.story import Kind, Result
 from analyzer.records.transport import Connection
 from analyzer.rules.asking import server_words
-from analyzer.rules.reading import counted, identity, listed, name, request, role, status, succeeded, wants_a_close
+from analyzer.rules.reading import counted, grouped, identity, listed, name, request, role, status, succeeded, wants_a_close
 from analyzer.rules.tcp._endings import agent
 from analyzer.rules.telling import Evidence, Fact, Opinion, Owner, Param, Severity, Sign, Signs, Tell
 
@@ -50,9 +51,13 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Tried]:
     refused = {logon.client_connection for logon in evidence.story.logons if logon.outcome is Result.REFUSED}
     carried = {one.tunnel_of: one.id for one in evidence.connections.values() if one.tunnel_of is not None}
     groups: dict[_Program, list[Connection]] = defaultdict(list)
-    for connection in evidence.connections.values():
+    tried = grouped([one for one in connections(evidence) if _is_tried(evidence, one)], lambda one: one)
+    often = {connection.id for group in tried.values() if len(group) > values["most"] for connection in group}
+    for connection in connections(evidence) if often else ():
+        if connection.id not in often:
+            continue
         inner = carried.get(connection.id, connection.id)
-        if _is_tried(evidence, connection) and _leads_nowhere(evidence, connection, inner, refused, values["few"]):
+        if _leads_nowhere(evidence, connection, inner, refused, values["few"]):
             groups[_program(evidence, connection, inner)].append(connection)
     for program, group in groups.items():
         storm = _storm(sorted(group, key=lambda one: one.first_ns))
@@ -62,7 +67,7 @@ def see(evidence: Evidence, values: Mapping[str, float]) -> Signs[Tried]:
 
 
 def _is_tried(evidence: Evidence, connection: Connection) -> bool:
-    own = connection.id in evidence.winrm and connection.tunnel_of is None and connection.syn is not None and connection.established
+    own = connection.tunnel_of is None and connection.syn is not None and connection.established
     return own and role(evidence, connection.id) in (Role.DIRECT, Role.CLIENT_LEG, Role.TUNNEL)
 
 

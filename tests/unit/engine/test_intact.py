@@ -1,6 +1,7 @@
 """Which file was read, and what became of it meanwhile: the bytes that were read are what is hashed, and a file that changed is an error of the case."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ import pytest
 
 import analyzer
 from analyzer import api
+from analyzer.capture.identity import Watch
 from analyzer.cli import start
 from analyzer.settings import Limits
 from tests.build.edges import KEPT_AS
@@ -134,6 +136,35 @@ def test_halves_are_hashed_afterwards_and_only_as_long_as_nothing_changed(captur
             change(capture)
         expected = digest(data) if change is None else None
         assert case.listed("captures")[0]["sha256"] == expected
+
+
+@pytest.mark.parametrize("name", KEPT_AS)
+def test_a_hash_that_nobody_asked_for_is_taken_when_somebody_does(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a"
+    for change in (None, grow, replace):
+        path.write_bytes(KEPT_AS[name](frames()))
+        data = path.read_bytes()
+        case = api.analyze(str(path), hashes=False)
+        assert case.evidence.captures[0].sha256 is None, "not while it was read"
+        if change is not None:
+            change(path)
+        assert case.listed("captures")[0]["sha256"] == (digest(data) if change is None else None), "of the file that was read, or of none"
+
+
+def test_what_comes_through_a_pipe_is_hashed_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pcap(frames())
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    case = api.analyze("-", hashes=False)
+    assert case.listed("captures")[0]["sha256"] == digest(data), "it cannot be read again"
+
+
+@pytest.mark.parametrize(("arguments", "taken"), [([], False), (["-f", "json"], True), (["-o", "case"], True)])
+def test_the_screen_alone_needs_no_hash(capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], *, taken: bool) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr(Watch, "only_later", lambda _: seen.append(True))
+    monkeypatch.chdir(tmp_path)
+    assert start.run([str(capture), *arguments]) == 0
+    assert bool(seen) is not taken
 
 
 def test_packets_are_not_taken_from_another_file(capture: Path, tmp_path: Path) -> None:
