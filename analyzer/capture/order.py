@@ -3,25 +3,12 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from analyzer.capture.point import Piece
+from analyzer.capture.point import DISORDER_NS, Head, Piece
 from analyzer.capture.scan import Scanned
 from analyzer.records.capture import Capture
 from analyzer.records.issues import Issue
 from analyzer.settings import Scope
-
-DISORDER_NS = 1_000_000_000
-"""Packets of several interfaces are written up to this late."""
-
-
-class Head(NamedTuple):
-    """What a look at a file's beginning tells: its first time and link type; None for a file without packets."""
-
-    piece: Piece
-    first_ns: int | None
-    link: int | None
-    format: str = ""
 
 
 def stem(piece: Piece) -> str:
@@ -43,7 +30,7 @@ def in_order(heads: Sequence[Head]) -> list[Head]:
     ordered = [_sorted(group) for group in groups.values()]
     alone = [group[0] for group in ordered if len(group) == 1]
     many = [group for group in ordered if len(group) > 1]
-    singles = [[head] for head in (alone if _rises(alone) else sorted(alone, key=time_of))]
+    singles = [[head] for head in (alone if _rises(alone) else sorted(alone, key=_time))]
     return [head for group in _merged(many, singles) for head in group]
 
 
@@ -64,9 +51,9 @@ def pruned(heads: list[Head], scope: Scope) -> tuple[list[Head], list[Scanned]]:
             kept += group
             continue
         for place, head in enumerate(ordered):
-            ends = time_of(ordered[place + 1]) if place + 1 < len(ordered) else None
+            ends = ordered[place + 1].time if place + 1 < len(ordered) else None
             before = scope.since_ns is not None and ends is not None and ends < scope.since_ns - DISORDER_NS
-            after = scope.until_ns is not None and time_of(head) > scope.until_ns + DISORDER_NS
+            after = scope.until_ns is not None and head.time > scope.until_ns + DISORDER_NS
             if before or after:
                 left.append(_left_out(head, "before" if before else "after"))
             else:
@@ -84,10 +71,10 @@ def _left_out(head: Head, side: str) -> Scanned:
 
 def _merged(many: list[list[Head]], singles: list[list[Head]]) -> list[list[Head]]:
     """Both in order of time; the order of the single files among themselves stays."""
-    many = sorted(many, key=lambda group: time_of(group[0]))
+    many = sorted(many, key=lambda group: group[0].time)
     found: list[list[Head]] = []
     for single in singles:
-        while many and time_of(many[0][0]) < time_of(single[0]):
+        while many and many[0][0].time < single[0].time:
             found.append(many.pop(0))
         found.append(single)
     return found + many
@@ -95,7 +82,7 @@ def _merged(many: list[list[Head]], singles: list[list[Head]]) -> list[list[Head
 
 def _sorted(group: list[Head]) -> list[Head]:
     numbered = sorted(group, key=lambda head: (digits(head.piece), head.piece.ordinal))
-    return numbered if _rises(numbered) else sorted(numbered, key=time_of)
+    return numbered if _rises(numbered) else sorted(numbered, key=_time)
 
 
 def _rises(heads: Sequence[Head]) -> bool:
@@ -109,6 +96,5 @@ def _rises(heads: Sequence[Head]) -> bool:
     return True
 
 
-def time_of(head: Head) -> int:
-    """Its first time; 0 of a file without packets."""
-    return head.first_ns or 0
+def _time(head: Head) -> int:
+    return head.time

@@ -24,6 +24,8 @@ Problem = tuple[str, str, int | None]
 """(issue code, detail, packet number)."""
 COUNTS = ("snapped", "undecodable", "backwards", "spool_full", "icmp_over", "datagrams_over", "naming_over", "given_up", "forgotten", "outside", "elsewhere")
 """What the kernel counts of packets, through all files of a point."""
+DISORDER_NS = 1_000_000_000
+"""Packets of several interfaces are written up to this late."""
 _UNREAD = ("capture.decompression", "capture.unreadable")
 
 
@@ -37,6 +39,20 @@ class Piece(NamedTuple):
     reeled: "Reeled | None" = None
     hashed: bool = True
     sensor: str = ""
+
+
+class Head(NamedTuple):
+    """What a look at a file's beginning tells: its first time and link type; None for a file without packets."""
+
+    piece: Piece
+    first_ns: int | None
+    link: int | None
+    format: str = ""
+
+    @property
+    def time(self) -> int:
+        """Its first time; 0 of a file without packets."""
+        return self.first_ns or 0
 
 
 class Spool:

@@ -27,8 +27,7 @@ from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen
 from analyzer.capture.open import UnpackError, is_pipe, opened
-from analyzer.capture.order import DISORDER_NS, Head, digits, in_order, pruned, stem, time_of
-from analyzer.capture.point import Piece, Point, Progress, Spool
+from analyzer.capture.point import DISORDER_NS, Head, Piece, Point, Progress, Spool
 from analyzer.capture.scan import Scanned, described, first_reading, read_again, to_keep
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import HEAD_BYTES, Row, Walk
@@ -71,18 +70,18 @@ def scan_all(pieces: Sequence[Piece], limits: Limits, scope: Scope, progress: Pr
 
 def _points(pieces: Sequence[Piece], limits: Limits, scope: Scope, spool: Spool, progress: Progress | None) -> tuple[list[Point], list[Scanned]]:
     heads = [_head(piece, limits) for piece in pieces] if len(pieces) > 1 else [Head(pieces[0], None, None)]
-    heads, left_out = pruned(heads, scope)
-    begins = sorted(head.first_ns for head in heads if head.first_ns is not None)
+    ordered, left_out = _ordered(heads, scope) if len(heads) > 1 else (heads, [])
+    begins = sorted(head.first_ns for head in ordered if head.first_ns is not None)
     points: list[Point] = []
     unread: list[Scanned] = [*left_out]
     still: list[_Open] = []
     one_point: list[tuple[Point, Point]] = []
-    of_sensors = Counter(head.piece.sensor for head in heads)
+    of_sensors = Counter(head.piece.sensor for head in ordered)
     by_sensor: dict[str, Point] = {}
-    for head in in_order(heads):
+    for head in ordered:
         sensor = head.piece.sensor
         candidates = [one for one in still if one.link == head.link] if head.first_ns is not None and not sensor else []
-        likely, sure = _followed(_nearest(candidates, head), head, limits, scope)
+        likely, sure = _followed(_nearest(candidates, head), head, limits, scope) if candidates else ([], [])
         point = by_sensor.get(sensor) if sensor else next(iter((*sure, *likely)), None)
         one_point += ((point, other) for other in sure[1:] if point is not None and _may_be_one(point, other))
         try:
@@ -98,12 +97,25 @@ def _points(pieces: Sequence[Piece], limits: Limits, scope: Scope, spool: Spool,
         if sensor:
             by_sensor[sensor] = point
         elif head.first_ns is not None and point.halved is None:
-            still.append(_Open(point, stem(head.piece), head.link))
+            still.append(_Open(point, _series(head), head.link))
             if len(still) > limits.open_points:
                 oldest = min(still, key=lambda one: one.point.last_ns or 0)
                 oldest.point.shut = True
                 still.remove(oldest)
     return _together(points, one_point, limits, scope, spool, progress), unread
+
+
+def _ordered(heads: list[Head], scope: Scope) -> tuple[list[Head], list[Scanned]]:
+    from analyzer.capture.order import in_order, pruned  # only where there are several files
+
+    kept, left_out = pruned(heads, scope)
+    return in_order(kept), left_out
+
+
+def _series(head: Head) -> str:
+    from analyzer.capture.order import stem
+
+    return stem(head.piece)
 
 
 def _may_be_one(one: Point, other: Point) -> bool:
@@ -192,8 +204,8 @@ def _beginning(piece: Piece, limits: Limits, walk: Walk, kernel: Kernel | None) 
 
 def _nearest(candidates: Sequence[_Open], head: Head) -> list[_Open]:
     """The points that a file may go on with: those of its name first, then those that ended last."""
-    series = stem(head.piece)
-    first = time_of(head)
+    series = _series(head)
+    first = head.time
     possible = [one for one in candidates if (one.point.last_ns or 0) - DISORDER_NS <= first]
     own = [one for one in possible if one.stem == series]
     others = sorted((one for one in possible if one.stem != series), key=lambda one: one.point.last_ns or 0, reverse=True)
@@ -203,6 +215,8 @@ def _nearest(candidates: Sequence[_Open], head: Head) -> list[_Open]:
 
 def _apart(one: Piece, other: Piece) -> int:
     """How many of the numbers in two names differ."""
+    from analyzer.capture.order import digits
+
     return sum(a != b for a, b in zip(digits(one), digits(other), strict=False))
 
 
@@ -210,8 +224,6 @@ def _followed(candidates: Sequence[_Open], head: Head, limits: Limits, scope: Sc
     """The points that the file goes on with: one that it probably does, and all whose connections go on in it."""
     likely: list[Point] = []
     sure: list[Point] = []
-    if not candidates:
-        return likely, sure
     from analyzer.capture.going_on import contradicted  # only where there are several files
 
     walk = Walk()
@@ -220,9 +232,9 @@ def _followed(candidates: Sequence[_Open], head: Head, limits: Limits, scope: Sc
         kernel, last_ns = before.point.kernel, before.point.last_ns
         if kernel is None or last_ns is None:
             continue
-        after = time_of(head) >= last_ns
+        after = head.time >= last_ns
         known, copies = kernel.in_common(begin, not after)
-        one_name = before.stem == stem(head.piece)
+        one_name = before.stem == _series(head)
         if copies * 2 > known and (copies > _FEW or not (one_name and after)):
             continue
         if (copies > _FEW and not one_name and not after) or contradicted(kernel, begin, one_name=one_name):

@@ -68,15 +68,6 @@ def expanded(inputs: Sequence[str], limits: Limits) -> Expanded:
     return Expanded(tuple(Input(path if is_url(path) else reachable(path), name) for path, name in zip(paths, _names(list(paths)), strict=True)), issues)
 
 
-def with_sensors(found: Expanded, sensors: Sequence[tuple[str, str]]) -> Expanded:
-    """The files with the names of their sensors. `UsageError`: a pattern that no file matches, or a file of two sensors."""
-    if not sensors:
-        return found
-    from analyzer.engine.sensing import told
-
-    return told(found, sensors)
-
-
 def _found(given: str, limits: Limits) -> Iterator[str | _Other]:
     if given == STDIN:
         yield STDIN

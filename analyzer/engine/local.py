@@ -11,7 +11,7 @@ from analyzer.capture.point import Piece
 from analyzer.capture.points import scan_all
 from analyzer.capture.scan import Scanned
 from analyzer.engine.budget import Budget, shared
-from analyzer.engine.inputs import expanded, with_sensors
+from analyzer.engine.inputs import expanded
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import Asked, Settings, judged
 from analyzer.errors import InputError
@@ -112,7 +112,11 @@ def run(  # noqa: PLR0913 (all but the first by name)
 
 
 def _scanned(inputs: Sequence[str], limits: Limits, scope: Scope, progress: Progress | None, travels: "Travels | None", *, hashes: bool) -> list[Scanned]:
-    found = with_sensors(expanded(inputs, limits), scope.sensors)
+    found = expanded(inputs, limits)
+    if scope.sensors:
+        from analyzer.engine.sensing import told
+
+        found = told(found, scope.sensors)
     if travels is not None:
         scanned = travels.scanned(found)
     else:
