@@ -46,6 +46,7 @@ class Given(NamedTuple):
     pseudonyms: str | None = None
     scheduler: str | None = None
     jobs: str | None = None
+    sensors: tuple[str, ...] = ()
     memory: int | None = None
     options: tuple[tuple[str, object], ...] = ()
     """Those of the command line that say how captures are read, with their values."""
@@ -190,6 +191,7 @@ def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_
         "hashes": hashes,
         "scheduler": given.scheduler,
         "jobs": given.jobs,
+        "sensors": given.sensors,
     }
     return api.analyze(captures, **asked) if given.memory is None else api.analyze_within(captures, given.memory, **asked)
 

@@ -12,7 +12,7 @@ from analyzer.auth.kdc import kdc_messages
 from analyzer.capture.scan import Scanned
 from analyzer.engine.budget import TELLING
 from analyzer.engine.earlier import with_earlier
-from analyzer.engine.forks import processes, spread
+from analyzer.engine.forks import PACK, processes, spread
 from analyzer.engine.kerberos import Kdc, kdc_pieces
 from analyzer.engine.keyuse import fitting, unread, uses, with_keys
 from analyzer.engine.opening import Means, contents, identified, texts, verified
@@ -74,11 +74,13 @@ def _read(
     found, kdc = put_together(given._replace(issues=(*given.issues, *unread_too)), talks, settings)
     del talks
     read = opened(found, kdc, given, settings, workers, progress)
-    found = pictured(with_earlier(read.evidence, before), settings)
+    again = partial(texts, replace(read.evidence, shells=(), commands=()), read.narrow, read.tickets, sources.fetch, given.limits)  # read without them
+    found = with_earlier(read.evidence, before)
+    del read
+    found = pictured(found, settings)
     judgement = judged(found, settings, workers, _phase("rules", progress))
     if judgement.failures:
         found = replace(found, issues=(*found.issues, *judgement.failures))
-    again = partial(texts, read.evidence, read.narrow, read.tickets, sources.fetch, given.limits)
     made = Result(found, judgement.findings, auth_steps(found), judgement.scorecards, found.shells, found.commands, judgement.incidents, judgement.diagnosis)
     return made, again
 
@@ -207,7 +209,8 @@ def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Calla
 
     by_shard = sources.talks(todo, tools) if sources.talks is not None else None
     if by_shard is None:
-        by_shard = spread(partial(talk, tools=tools, done=count), shards(todo, tools.limits.shards), 1 if tools.keys else workers)  # one spool takes plain text
+        forked = 1 if tools.keys else workers  # one spool takes plain text
+        by_shard = spread(partial(talk, tools=tools, done=count), shards(todo, tools.limits.shards), forked, pack=PACK)
     sources.flush()  # plain text that was stored meanwhile: what comes next forks, too
     talks = [item for found in by_shard for item in found]
     return talks, workers, unread_connections(todo, talks, tools.budget)
