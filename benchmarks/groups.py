@@ -93,9 +93,8 @@ def main() -> int:
     if process.returncode:
         return process.returncode
     asks, others = found[0] >> 10, max(found[1:], default=0) >> 10
-    print(
-        f"{capture.stat().st_size / 1e9:.1f} GB within {given.memory} MiB: the process that asks had {asks} MiB, the largest of {len(found) - 1} others {others}"
-    )
+    size, many = capture.stat().st_size / 1e9, len(found) - 1
+    print(f"{size:.1f} GB within {given.memory} MiB: the process that asks had {asks} MiB, the largest of {many} others {others}")
     subprocess.run([sys.executable, "-P", "-c", _OPEN, str(case)], check=True)
     return 1 if max(asks, others) > given.memory else 0
 

@@ -18,6 +18,7 @@ _SOON_S, _EACH_S = 0.5, 0.1
 _ENDS_S = 2.0
 _COUNTED = {
     "connections": "reading connections",
+    "groups": "looking at groups of connections",
     "messages": "decrypting and reading messages",
     "story": "joining what was seen",
     "rules": "looking for problems",

@@ -78,6 +78,7 @@ def grouped(given: Given, todo: list[Work], sources: Sources, settings: Settings
     tied += [(address(claim.host), bond) for claim in given.names for bond in called(claim.name)]
     # apart: it loads numpy, which starts threads, and a process with threads cannot be copied any more
     made = next(in_turn(lambda several: groups(several, parts(several, tied), 0 if memory.each else room), [found], 1)) or [[]]
+    unread = (*unread, *_large(found, () if memory.each else made, room, memory.limit))
     _prepared(settings)
     shares: list[Share] = []
     work = partial(_share, found=found, given=given, settings=settings, folder=folder, mask=memory.mask)
@@ -86,6 +87,17 @@ def grouped(given: Given, todo: list[Work], sources: Sources, settings: Settings
         if progress is not None:
             progress("groups", len(shares), len(made))
     return whole(shares, given, unread, settings, folder, memory.mask)
+
+
+def _large(found: Sequence[Summary], made: Sequence[Sequence[int]], room: int, limit: int) -> Iterator[Issue]:
+    """An issue for each group that is one part, and takes more than there is room for."""
+    for group in made:
+        cost = sum(found[place].cost for place in group)
+        if cost > room:
+            told = (
+                f"memory={limit}: {len(group)} connections that belong together take about {cost + _BASE} bytes; a part of them by --host or --from takes less"
+            )
+            yield Issue("memory.limit", told, repeats=len(group))
 
 
 def _prepared(settings: Settings) -> None:

@@ -66,6 +66,11 @@ _KINDS = (
     Kind("tcp.translated", "note", "The same connection was seen with other addresses: a router translated them (NAT). It counts once."),
     Kind("tcp.joined", "note", "Capture points have different packets of a connection. Its sequence numbers show that it is one, and it was put together."),
     Kind("tcp.healed", "note", "Bytes that one capture point lacks were taken from another one that saw the same connection."),
+    Kind(
+        "memory.limit",
+        "warning",
+        "Connections that share addresses, names or tokens take more memory together than --memory allows; they were looked at together all the same.",
+    ),
     Kind("tcp.limit", "warning", "A limit of the TCP stage was reached; the detail names it."),
     Kind(
         "http.lost-framing",

@@ -112,6 +112,17 @@ def test_a_case_that_is_written_in_groups_has_the_rows_of_one_that_is_not(fifty:
     assert not one.changes
 
 
+def test_connections_that_belong_together_are_never_cut_and_an_issue_tells_what_they_take(tmp_path: Path) -> None:
+    path = made(tmp_path / "one.pcap", 150, 150)
+    case = analyze_within(path, 1)
+    assert isinstance(case, GroupedCase)
+    names = next(table for table in TABLES if table.name == "issues").names
+    issues = [dict(zip(names, row, strict=True)) for row in case.cells("issues")]
+    assert [(one["code"], one["repeats"]) for one in issues if one["code"] == "memory.limit"] == [("memory.limit", 150)]
+    assert case.cells("exchanges") == analyze(path).cells("exchanges")
+    assert not [one for one in analyze_within(path, 1 << 40).cells("issues") if "memory.limit" in one]
+
+
 def test_all_that_fits_is_looked_at_at_once(fifty: str) -> None:
     assert isinstance(analyze_within(fifty, 1 << 40), Case)
 
