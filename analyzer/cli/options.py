@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +20,7 @@ LEVELS = ("info", "low", "medium", "high", "critical")
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 _TYPED = click.core.ParameterSource.COMMANDLINE
-_OF_JOBS = {"scheduler", "jobs"}
+_OF_JOBS = {"scheduler", "jobs", "memory"}
 """Of `Given`, what changes no result: commands that are offered go without."""
 _captures = click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 _scope = click.option(
@@ -72,6 +73,13 @@ _limit = click.option(
     multiple=True,
     metavar="NAME=VALUE",
     help="Set a limit of what a run may use, such as seconds=60 or connections=100000; may be given several times. docs/limits.md lists them.",
+)
+_sensor = click.option(
+    "--sensor",
+    "sensors",
+    multiple=True,
+    metavar="NAME=PATTERN",
+    help="Captures whose paths match are of one capture point of this name, in whatever order and overlap; may be given several times.",
 )
 products_option = click.option("--all-products", "products", is_flag=True, help="With the advice, print the settings of all proxy products.")
 _strict = click.option("--strict", is_flag=True, help="Exit with 3 when a part of the evidence could not be read.")
@@ -142,7 +150,7 @@ def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
         given = Given(**{name: options.pop(name) for name in Given._fields if name in options}, options=_typed(set(Given._fields) - _OF_JOBS))
         return command(given=given, **options)
 
-    settings = (_strict, _pseudonyms, _no_config, _limit, _config, _proxy, _mask, _events, _sigma, rules_option)
+    settings = (_sensor, _strict, _pseudonyms, _no_config, _limit, _config, _proxy, _mask, _events, _sigma, rules_option)
     for option in (*reversed(_said), *settings, _keytab, _keylog, _secrets, _tls_port, *reversed(_part), _scope):
         collected = option(collected)
     return collected
@@ -167,7 +175,31 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="DIR|URL",
         help="Jobs leave what they find in this folder or object store; what lies there is not done again. A cluster needs one that all its workers reach.",
     )
-    return scheduler(jobs(command))
+    return memory_option(scheduler(jobs(command)))
+
+
+class _Size(click.ParamType[int]):
+    """Bytes, with K, M or G for powers of 1024."""
+
+    name = "SIZE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The bytes."""
+        if isinstance(value, int):
+            return value
+        found = _SIZE.fullmatch(str(value).strip().upper())
+        if found is None:
+            self.fail(f"{value!r} is no size: give bytes, or a number with K, M or G, such as 512M", param, ctx)
+        return int(float(found[1]) * 1024 ** " KMGT".index(found[2] or " "))
+
+
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?) ?([KMGT]?)(?:I?B)?")
+memory_option = click.option(
+    "--memory",
+    type=_Size(),
+    metavar="SIZE",
+    help="What a process may have, about, such as 512M: where all evidence at once takes more, connections are looked at in groups, and CASE has tables only.",
+)
 
 
 def hiding_options(command: Callable[..., Any]) -> Callable[..., Any]:

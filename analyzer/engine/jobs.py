@@ -87,9 +87,9 @@ class Pointed(Struct, frozen=True, gc=False):
 
 
 class PointsAsk(Struct, frozen=True, gc=False):
-    """What *points* is given: the captures in order, (path, name, name of the reel; empty: the file itself is read)."""
+    """What *points* is given: the captures in order, (path, name, name of the reel; empty: the file itself is read; name of the sensor)."""
 
-    captures: tuple[tuple[str, str, str], ...]
+    captures: tuple[tuple[str, str, str, str], ...]
     limits: Limits
     scope: Scope
     store: str
@@ -205,7 +205,10 @@ def points(ask: PointsAsk) -> Told:
     if store.size(f"{name}.found") is not None:
         return Told(name, found=True)
     missing: list[Missing] = []
-    pieces = [Piece(path, ordinal, shown, _reel(store, reel, missing) if reel else None) for ordinal, (path, shown, reel) in enumerate(ask.captures)]
+    pieces = [
+        Piece(path, ordinal, shown, _reel(store, reel, missing) if reel else None, sensor=sensor)
+        for ordinal, (path, shown, reel, sensor) in enumerate(ask.captures)
+    ]
     scanned = scan_all(pieces, ask.limits, ask.scope)
     held = next((one.spool for one in scanned if one.spool is not None), None)
     spool_size = 0

@@ -13,6 +13,7 @@ import pytest
 
 import analyzer
 from analyzer.api import Case
+from analyzer.errors import UsageError
 from tests.build.rotated import all_cells, differing
 from tests.build.sensors import Frame, frames, shared_out, written
 
@@ -133,3 +134,70 @@ def test_ports_that_are_used_again_are_another_connection(tmp_path: Path) -> Non
     files = [written(tmp_path / "a.pcap", whole), written(tmp_path / "b.pcap", again[3:])]  # without its SYN
     case = _analyzed(files, name)
     assert len(case.evidence.connections) == 2
+
+
+def _overlapping(name: str, folder: Path) -> list[Path]:
+    """Three files of a sensor, each beginning a third before the one before it ends; and a copy of one. Their names tell no order."""
+    own = frames(_capture(name))
+    part = len(own) // 4
+    files = [written(folder / f"{word}.pcap", own[place * part : place * part + 2 * part + (place == 2) * part]) for place, word in enumerate(("x", "c", "m"))]
+    copy = folder / "copy.pcap"
+    copy.write_bytes(files[1].read_bytes())
+    return [*files, copy]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_of_a_named_sensor_overlap_and_count_once(tmp_path: Path, name: str) -> None:
+    files = _overlapping(name, tmp_path / "dmz")
+    case = _analyzed(files, name, sensors={"dmz": str(tmp_path / "dmz" / "*")})
+    found, whole = _told(case), dict(_whole(name))
+    found["findings"] = [row for row in found["findings"] if dict(row)["rule"] != "capture.duplicates"]
+    assert [table for table in whole if table != "connections" and found[table] != whole[table]] == []
+    assert len(case.evidence.connections) == len(whole["connections"])
+    assert {row["sensor"] for row in case.listed("captures")} == {"dmz"}
+    assert len({row["capture_point"] for row in case.listed("captures")}) == 1
+    assert ["same bytes" in str(row["detail"]) for row in case.listed("issues") if row["code"] == "capture.passed-over"] == [True]
+
+
+def test_sensors_that_are_named_are_two_points(tmp_path: Path) -> None:
+    """Cut in time by clocks that agree, two files look like those of one sensor; the user knows better."""
+    name = "evil-winrm-py-session"
+    files = list(shared_out(_capture(name), _cut("time", name), tmp_path, {}).values())
+    assert len({capture.point for capture in _analyzed(files, name).evidence.captures}) == 1
+    given = {"dmz": "*-a.pcap", "core": "*-b.pcap"}
+    case = _analyzed(files, name, sensors=given)
+    assert [row["sensor"] for row in case.listed("captures")] == ["dmz", "core"]
+    assert _told(case) == _whole(name)
+    assert [row["code"] for row in case.listed("issues") if row["code"] == "tcp.joined"] == ["tcp.joined"]
+    jobs = _analyzed(files, name, sensors=given, scheduler="serial", jobs=tmp_path / "jobs")
+    assert not differing(all_cells(case), all_cells(jobs))
+
+
+def test_what_is_wrong_with_sensors_is_said(tmp_path: Path) -> None:
+    files = [written(tmp_path / name, frames(_capture("https-direct"))) for name in ("a.pcap", "b.pcap")]
+    with pytest.raises(UsageError, match=r"--sensor x=\*\.cap: no capture matches; the captures are a\.pcap, b\.pcap"):
+        analyzer.analyze(files, sensors={"x": "*.cap"})
+    with pytest.raises(UsageError, match=r"a\.pcap is a file of two sensors: --sensor x=\*\.pcap and y=a\.\*"):
+        analyzer.analyze(files, sensors=["x=*.pcap", "y=a.*"])
+    with pytest.raises(UsageError, match="give a name and a pattern of paths"):
+        analyzer.analyze(files, sensors=["*.pcap"])
+
+
+def test_a_case_that_is_read_again_knows_its_sensors(tmp_path: Path) -> None:
+    name = "evil-winrm-py-session"
+    files = list(shared_out(_capture(name), _cut("time", name), tmp_path / "files", {}).values())
+    case = _analyzed(files, name, sensors=["dmz=*-a.pcap", "core=*-b.pcap"])
+    case.save(tmp_path / "case")
+    assert [row["sensor"] for row in analyzer.open_case(tmp_path / "case").listed("captures")] == ["dmz", "core"]
+
+
+def test_the_clock_of_a_sensor_is_told_by_its_name(tmp_path: Path) -> None:
+    """Both sides of a proxy, each at a sensor; one clock is 3 s early."""
+    name = "squid-kerberos-healthy"
+    near = {frame.number for frame in frames(_capture(name)) if frame.ends is not None and 3128 in (frame.ends[0][1], frame.ends[1][1])}
+    files = shared_out(_capture(name), lambda frame: "n" if frame.number in near else "f", tmp_path, {"f": 3 * SECOND})
+    case = _analyzed(list(files.values()), name, sensors={"inside": "*-n.pcap", "outside": "*-f.pcap"})
+    clocks = {row["sensor"]: row["ahead_s"] for row in case.listed("clocks") if row["kind"] == "sensor"}
+    assert set(clocks) == {"inside", "outside"}
+    assert abs(float(str(clocks["outside"])) - float(str(clocks["inside"])) - 3) < 0.01
+    assert {row["sensor"] for row in case.listed("clocks") if row["kind"] == "server"} == {"outside"}
