@@ -32,9 +32,11 @@ def secrets_in(text: str, dialect: Dialect | None = None, depth: int = 0, room: 
     yield from known
     yield from in_pairs(text, lower, None if dialect is Dialect.CMD and ("powershell" in lower or "pwsh" in lower) else dialect, _joined(known))
     for hints, pattern in _shapes():
-        if any(hint in lower for hint in hints):
-            for found in pattern.finditer(text):
-                yield found.span("value") if "value" in pattern.groupindex else found.span()
+        for hint in hints:  # a loop, as this is asked of every text that is shown
+            if hint in lower:
+                for found in pattern.finditer(text):
+                    yield found.span("value") if "value" in pattern.groupindex else found.span()
+                break
     if depth < DEPTH:
         inner = partial(secrets_in, depth=depth + 1, room=room)
         yield from in_streams(text, inner)
