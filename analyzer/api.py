@@ -66,6 +66,7 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     scheduler: str | None = None,
     client: object = None,
     jobs: Input | None = None,
+    sensors: Mapping[str, str | Sequence[str]] | Sequence[str] = (),
 ) -> Case:
     """What the captures hold. ``inputs``: paths, directories, globs, or ``-`` for standard input; ``progress`` is called with (stage, done bytes, total bytes).
     ``secrets`` (TOML), ``keylog`` (TLS), ``keytab`` (Kerberos): files with what the investigator knows. ``arguments``: the command line.
@@ -80,6 +81,8 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     ``mask``: ``strict`` shows of command lines only the names of programs.
     ``scheduler``: who runs the jobs that scan captures and read connections: ``serial``, ``processes``, or the address of a scheduler of Dask; ``client``: one
     of dask.distributed. ``jobs``: the folder or object store in which jobs leave what they find; what lies there is not done again.
+    ``sensors``: names of capture points with patterns of the paths of their files (or texts ``NAME=PATTERN``): these files are one capture point, in whatever
+    order they were written and however they overlap.
     Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
     """
     paths = [os.fspath(one) for one in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
@@ -104,6 +107,10 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
         from msgspec.structs import replace
 
         most = replace(most, tls_ports=(*most.tls_ports, *tls_ports))
+    if sensors:
+        from analyzer.engine.sensing import sensors_of
+
+        scope = _at_sensors(scope or Scope(), sensors_of(sensors))
     wishes = Asked(folders, sigma, proxy, thresholds)
     found = _origin(paths) if any(map(is_case, paths)) else None
     more: dict[str, Any] = {"keeps_places": keeps_places, "hashes": hashes}
@@ -132,6 +139,12 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
         "asked": Given(tuple(paths), words_of(files if options is None else options)),
     }
     return Case(finished.result, finished.sources.fetch, about | {"began_ns": began, "ended_ns": time.time_ns()}, hide, finished.texts)
+
+
+def _at_sensors(scope: Scope, sensors: tuple[tuple[str, str], ...]) -> Scope:
+    from msgspec.structs import replace
+
+    return replace(scope, sensors=sensors)
 
 
 def _jobs(scheduler: str | None, client: object, store: Input | None) -> Jobs:

@@ -207,6 +207,8 @@ class Scope(Struct, frozen=True, gc=False):
     """Only packets from or to one of these ports of TCP (and of UDP, for Kerberos)."""
     client_randoms: frozenset[bytes] = frozenset()
     """Of the key log that was given: TLS that it decrypts is kept on any port."""
+    sensors: tuple[tuple[str, str], ...] = ()
+    """Names of capture points, and patterns of the paths of their files."""
 
     @property
     def is_part(self) -> bool:

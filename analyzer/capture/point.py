@@ -24,18 +24,35 @@ Problem = tuple[str, str, int | None]
 """(issue code, detail, packet number)."""
 COUNTS = ("snapped", "undecodable", "backwards", "spool_full", "icmp_over", "datagrams_over", "naming_over", "given_up", "forgotten", "outside", "elsewhere")
 """What the kernel counts of packets, through all files of a point."""
+DISORDER_NS = 1_000_000_000
+"""Packets of several interfaces are written up to this late."""
 _UNREAD = ("capture.decompression", "capture.unreadable")
 
 
 class Piece(NamedTuple):
-    """An input: its path, its place on the command line from 0, and its name in the run; its reel, which is read in its place; and whether its SHA-256 is taken
-    while it is read."""
+    """An input: its path, its place on the command line from 0, and its name in the run; its reel, which is read in its place; whether its SHA-256 is taken
+    while it is read; and the name of its capture point, where the user gave one."""
 
     path: str
     ordinal: int
     name: str
     reeled: "Reeled | None" = None
     hashed: bool = True
+    sensor: str = ""
+
+
+class Head(NamedTuple):
+    """What a look at a file's beginning tells: its first time and link type; None for a file without packets."""
+
+    piece: Piece
+    first_ns: int | None
+    link: int | None
+    format: str = ""
+
+    @property
+    def time(self) -> int:
+        """Its first time; 0 of a file without packets."""
+        return self.first_ns or 0
 
 
 class Spool:

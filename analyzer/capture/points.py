@@ -15,11 +15,9 @@ Two capture points see the same packets, or the same time: their files are read 
 shows there, the others keep, too: a file that begins in the middle of a body tells nothing by itself.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from io import BytesIO
-from pathlib import Path
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -29,7 +27,7 @@ from analyzer.capture.containers import rows
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen
 from analyzer.capture.open import UnpackError, is_pipe, opened
-from analyzer.capture.point import Piece, Point, Progress, Spool
+from analyzer.capture.point import DISORDER_NS, Head, Piece, Point, Progress, Spool
 from analyzer.capture.scan import Scanned, described, first_reading, read_again, to_keep
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import HEAD_BYTES, Row, Walk
@@ -38,8 +36,6 @@ from analyzer.records.capture import Capture
 from analyzer.records.issues import Issue
 from analyzer.settings import Limits, Scope
 
-_DISORDER_NS = 1_000_000_000
-"""Packets of several interfaces are written up to this late."""
 _HEAD_PACKETS = 1 << 11
 _FEW = 2
 """So many copies are no second view of the same packets, where the names say that the files follow each other."""
@@ -49,15 +45,6 @@ _ETHERNET, _ADDRESS = 1, 6
 """The link type, and the bytes of an address."""
 _SYNS = KNOWN | KNOWN_OTHER
 """The SYN of either end was seen."""
-
-
-class _Head(NamedTuple):
-    """What a look at a file's beginning tells: its first time and link type; None for a file without packets."""
-
-    piece: Piece
-    first_ns: int | None
-    link: int | None
-    format: str = ""
 
 
 class _Open(NamedTuple):
@@ -82,30 +69,35 @@ def scan_all(pieces: Sequence[Piece], limits: Limits, scope: Scope, progress: Pr
 
 
 def _points(pieces: Sequence[Piece], limits: Limits, scope: Scope, spool: Spool, progress: Progress | None) -> tuple[list[Point], list[Scanned]]:
-    heads = [_head(piece, limits) for piece in pieces] if len(pieces) > 1 else [_Head(pieces[0], None, None)]
-    heads, pruned = _pruned(heads, scope)
-    begins = sorted(head.first_ns for head in heads if head.first_ns is not None)
+    heads = [_head(piece, limits) for piece in pieces] if len(pieces) > 1 else [Head(pieces[0], None, None)]
+    ordered, left_out = _ordered(heads, scope) if len(heads) > 1 else (heads, [])
+    begins = sorted(head.first_ns for head in ordered if head.first_ns is not None)
     points: list[Point] = []
-    unread: list[Scanned] = [*pruned]
+    unread: list[Scanned] = [*left_out]
     still: list[_Open] = []
     one_point: list[tuple[Point, Point]] = []
-    for head in _in_order(heads):
-        candidates = [one for one in still if one.link == head.link] if head.first_ns is not None else []
-        likely, sure = _followed(_nearest(candidates, head), head, limits, scope)
-        point = next(iter((*sure, *likely)), None)
+    of_sensors = Counter(head.piece.sensor for head in ordered)
+    by_sensor: dict[str, Point] = {}
+    for head in ordered:
+        sensor = head.piece.sensor
+        candidates = [one for one in still if one.link == head.link] if head.first_ns is not None and not sensor else []
+        likely, sure = _followed(_nearest(candidates, head), head, limits, scope) if candidates else ([], [])
+        point = by_sensor.get(sensor) if sensor else next(iter((*sure, *likely)), None)
         one_point += ((point, other) for other in sure[1:] if point is not None and _may_be_one(point, other))
         try:
             if point is not None:
                 point.read(head.piece, progress, alone=False)
                 continue
             point = first_reading(limits, scope, spool)
-            point.read(head.piece, progress, alone=_is_alone(head, begins, limits))
+            point.read(head.piece, progress, alone=of_sensors[sensor] == 1 if sensor else _is_alone(head, begins, limits))
         except InputError as error:
             unread.append(_unread(head.piece, error))
             continue
         points.append(point)
-        if head.first_ns is not None and point.halved is None:
-            still.append(_Open(point, _stem(head.piece), head.link))
+        if sensor:
+            by_sensor[sensor] = point
+        elif head.first_ns is not None and point.halved is None:
+            still.append(_Open(point, _series(head), head.link))
             if len(still) > limits.open_points:
                 oldest = min(still, key=lambda one: one.point.last_ns or 0)
                 oldest.point.shut = True
@@ -113,10 +105,23 @@ def _points(pieces: Sequence[Piece], limits: Limits, scope: Scope, spool: Spool,
     return _together(points, one_point, limits, scope, spool, progress), unread
 
 
+def _ordered(heads: list[Head], scope: Scope) -> tuple[list[Head], list[Scanned]]:
+    from analyzer.capture.order import in_order, pruned  # only where there are several files
+
+    kept, left_out = pruned(heads, scope)
+    return in_order(kept), left_out
+
+
+def _series(head: Head) -> str:
+    from analyzer.capture.order import stem
+
+    return stem(head.piece)
+
+
 def _may_be_one(one: Point, other: Point) -> bool:
     """True for points whose files do not overlap in time, and that saw nothing twice."""
     first, second = sorted((one, other), key=_first_ns)
-    if first.kernel is None or second.kernel is None or _first_ns(second) < (first.last_ns or 0) - _DISORDER_NS:
+    if first.kernel is None or second.kernel is None or _first_ns(second) < (first.last_ns or 0) - DISORDER_NS:
         return False
     return first.kernel.in_common(second.kernel, True)[1] == 0  # noqa: FBT003  the compiler knows no keywords
 
@@ -154,13 +159,13 @@ def _unread(piece: Piece, error: InputError) -> Scanned:
     return Scanned(capture, (), (Issue("capture.unreadable", detail, capture=piece.ordinal),), None)
 
 
-def _head(piece: Piece, limits: Limits) -> _Head:
+def _head(piece: Piece, limits: Limits) -> Head:
     """The first packet of a file; a pipe can be read only once."""
     if is_pipe(piece.path):
-        return _Head(piece, None, None)
+        return Head(piece, None, None)
     walk = Walk()
     first = next(_beginning(piece, limits, walk, None), None)
-    return _Head(piece, None, None) if first is None else _Head(piece, first.ts_ns, first.link, walk.format)
+    return Head(piece, None, None) if first is None else Head(piece, first.ts_ns, first.link, walk.format)
 
 
 def _frames(piece: Piece, limits: Limits) -> Iterator[tuple[int, int, bytes]]:
@@ -197,126 +202,42 @@ def _beginning(piece: Piece, limits: Limits, walk: Walk, kernel: Kernel | None) 
         source.raw.close()
 
 
-def _stem(piece: Piece) -> str:
-    """The name without its digits, which rotated files differ in."""
-    path = Path(piece.path)
-    return f"{path.parent}/{re.sub('[0-9]+', '#', path.name)}"
-
-
-def _digits(piece: Piece) -> tuple[int, ...]:
-    return tuple(int(text) for text in re.findall("[0-9]+", Path(piece.path).name))
-
-
-def _in_order(heads: Sequence[_Head]) -> list[_Head]:
-    """Files of one name one after the other, in the order of their numbers, else of their times; such groups in order of their first times."""
-    groups: dict[str, list[_Head]] = {}
-    for head in heads:
-        groups.setdefault(_stem(head.piece), []).append(head)
-    ordered = [_sorted(group) for group in groups.values()]
-    alone = [group[0] for group in ordered if len(group) == 1]
-    many = [group for group in ordered if len(group) > 1]
-    singles = [[head] for head in (alone if _rises(alone) else sorted(alone, key=_time))]
-    return [head for group in _merged(many, singles) for head in group]
-
-
-def _pruned(heads: list[_Head], scope: Scope) -> tuple[list[_Head], list[Scanned]]:
-    """The files to read, and those of rotated ones that lie before or after the scope as a whole: of these only the beginning was looked at.
-
-    Files of one name go on in each other where their times rise along: then each ends about when the next one begins."""
-    if scope.since_ns is None and scope.until_ns is None:
-        return heads, []
-    groups: dict[str, list[_Head]] = {}
-    for head in heads:
-        groups.setdefault(_stem(head.piece), []).append(head)
-    kept: list[_Head] = []
-    pruned: list[Scanned] = []
-    for group in groups.values():
-        ordered = _sorted(group)
-        if len(ordered) < 2 or any(head.first_ns is None for head in ordered):
-            kept += group
-            continue
-        for place, head in enumerate(ordered):
-            ends = _time(ordered[place + 1]) if place + 1 < len(ordered) else None
-            before = scope.since_ns is not None and ends is not None and ends < scope.since_ns - _DISORDER_NS
-            after = scope.until_ns is not None and _time(head) > scope.until_ns + _DISORDER_NS
-            if before or after:
-                pruned.append(_left_out(head, "before" if before else "after"))
-            else:
-                kept.append(head)
-    return sorted(kept, key=lambda head: head.piece.ordinal), pruned
-
-
-def _left_out(head: _Head, side: str) -> Scanned:
-    piece = head.piece
-    size = Path(piece.path).stat().st_size if piece.reeled is None else piece.reeled.reel.size
-    capture = Capture(piece.ordinal, piece.path, piece.name, head.format, size)
-    detail = f"not read: by the times of its first packet and of the file after it, it lies {side} the times asked for"
-    return Scanned(capture, (), (Issue("capture.outside-scope", detail, capture=piece.ordinal),), None)
-
-
-def _merged(many: list[list[_Head]], singles: list[list[_Head]]) -> list[list[_Head]]:
-    """Both in order of time; the order of the single files among themselves stays."""
-    many = sorted(many, key=lambda group: _time(group[0]))
-    found: list[list[_Head]] = []
-    for single in singles:
-        while many and _time(many[0][0]) < _time(single[0]):
-            found.append(many.pop(0))
-        found.append(single)
-    return found + many
-
-
-def _sorted(group: list[_Head]) -> list[_Head]:
-    numbered = sorted(group, key=lambda head: (_digits(head.piece), head.piece.ordinal))
-    return numbered if _rises(numbered) else sorted(numbered, key=_time)
-
-
-def _rises(heads: Sequence[_Head]) -> bool:
-    """True when times rise along with the names, but for packets that were written late."""
-    latest = 0
-    for head in heads:
-        if head.first_ns is not None:
-            if head.first_ns < latest - _DISORDER_NS:
-                return False
-            latest = max(latest, head.first_ns)
-    return True
-
-
-def _time(head: _Head) -> int:
-    return head.first_ns or 0
-
-
-def _nearest(candidates: Sequence[_Open], head: _Head) -> list[_Open]:
+def _nearest(candidates: Sequence[_Open], head: Head) -> list[_Open]:
     """The points that a file may go on with: those of its name first, then those that ended last."""
-    stem = _stem(head.piece)
-    first = _time(head)
-    possible = [one for one in candidates if (one.point.last_ns or 0) - _DISORDER_NS <= first]
-    own = [one for one in possible if one.stem == stem]
-    others = sorted((one for one in possible if one.stem != stem), key=lambda one: one.point.last_ns or 0, reverse=True)
+    series = _series(head)
+    first = head.time
+    possible = [one for one in candidates if (one.point.last_ns or 0) - DISORDER_NS <= first]
+    own = [one for one in possible if one.stem == series]
+    others = sorted((one for one in possible if one.stem != series), key=lambda one: one.point.last_ns or 0, reverse=True)
     own.sort(key=lambda one: (_apart(one.point.parts[-1].piece, head.piece), -(one.point.last_ns or 0)))
     return own[:_NEAREST] + others[:_NEAREST]
 
 
 def _apart(one: Piece, other: Piece) -> int:
     """How many of the numbers in two names differ."""
-    return sum(a != b for a, b in zip(_digits(one), _digits(other), strict=False))
+    from analyzer.capture.order import digits
+
+    return sum(a != b for a, b in zip(digits(one), digits(other), strict=False))
 
 
-def _followed(candidates: Sequence[_Open], head: _Head, limits: Limits, scope: Scope) -> tuple[list[Point], list[Point]]:
+def _followed(candidates: Sequence[_Open], head: Head, limits: Limits, scope: Scope) -> tuple[list[Point], list[Point]]:
     """The points that the file goes on with: one that it probably does, and all whose connections go on in it."""
     likely: list[Point] = []
     sure: list[Point] = []
-    if not candidates:
-        return likely, sure
+    from analyzer.capture.going_on import contradicted  # only where there are several files
+
     walk = Walk()
     begin = _begun(head.piece, limits, scope, walk)
     for before in candidates:
         kernel, last_ns = before.point.kernel, before.point.last_ns
         if kernel is None or last_ns is None:
             continue
-        after = _time(head) >= last_ns
+        after = head.time >= last_ns
         known, copies = kernel.in_common(begin, not after)
-        one_name = before.stem == _stem(head.piece)
+        one_name = before.stem == _series(head)
         if copies * 2 > known and (copies > _FEW or not (one_name and after)):
+            continue
+        if (copies > _FEW and not one_name and not after) or contradicted(kernel, begin, one_name=one_name):
             continue
         interfaces = before.point.parts[-1].walk.interfaces
         if known > copies:
@@ -371,14 +292,14 @@ def _sent(piece: Piece, limits: Limits) -> set[tuple[bytes, bytes]]:
     return {(frame[:_ADDRESS], frame[_ADDRESS : 2 * _ADDRESS]) for _, link, frame in frames if link == _ETHERNET and len(frame) >= 2 * _ADDRESS}
 
 
-def _is_alone(head: _Head, begins: Sequence[int], limits: Limits) -> bool:
+def _is_alone(head: Head, begins: Sequence[int], limits: Limits) -> bool:
     """True when no other file can follow: every one begins before this one's end."""
     if len(begins) < 2 or head.first_ns is None or head.piece.reeled is not None:
         return True
     from analyzer.capture.halves import ends_about  # only where there are several files
 
     end = ends_about(head.piece.path, limits)
-    return end is not None and begins[-1] < end - _DISORDER_NS
+    return end is not None and begins[-1] < end - DISORDER_NS
 
 
 def _neighbours(points: Sequence[Point]) -> list[frozenset[int]]:

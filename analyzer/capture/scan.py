@@ -271,6 +271,7 @@ def _capture(part: Part) -> Capture:
         drops=tuple(walk.drops),
         sha256=part.sha256,
         identity=part.identity,
+        sensor=piece.sensor,
     )
 
 

@@ -52,5 +52,7 @@ cdef class Table:
     cpdef tuple in_common(self, Table later, bint loosely=*)
     @cython.locals(into=u64[::1], row=u64, base=i64, count=i64)
     cpdef object first_rows(self, u64 flow, u64 flipped)
+    @cython.locals(into=u64[::1], row=u64, base=i64, count=i64)
+    cpdef object last_rows(self, u64 flow, u64 flipped)
     @cython.locals(words=u64[::1], row=u64, base=i64, one=i64, way=u64, left=i64, near=i64, copies=i64, alike=cython.bint)
     cdef Py_ssize_t _copies(self, u64 flow, u64 flipped, object first, bint loosely) except -1

@@ -36,8 +36,8 @@ from analyzer.capture.bits import (
 from analyzer.settings import Limits
 
 _LATE_SYN_WINDOW = 1 << 16
-_FIRST_ROWS, _LAST_ROWS = 8, 4096
-"""Packets of a connection in the next file, and those here that they are compared with."""
+_FIRST_ROWS, _LAST_ROWS, _ENDING = 8, 4096, 64
+"""Packets of a connection in the next file, those here that they are compared with, and those that tell where it stands."""
 _OPENING = 3
 """Packets that open a connection; its SYN may be sent again before there are more."""
 _FAR = 1 << 20
@@ -343,6 +343,23 @@ class Table:
             row = rows[base + 6] >> 32
         count = self._flows[flow * FLOW + 7]
         return found[: 4 * count] if count < _FIRST_ROWS else found
+
+    def last_rows(self, flow: int, flipped: int) -> "array[int]":
+        """The last packets of a flow, the latest first, as `first_rows` gives the first ones."""
+        rows = self._rows
+        found = zeros(4 * _ENDING)
+        into = found
+        count = 0
+        row = self._flows[flow * FLOW + 6]
+        while row and count < _ENDING:
+            base = (row - 1) * ROW
+            into[4 * count] = (rows[base + 3] & 255) << 1 | (rows[base + 3] >> 8 & 1) ^ flipped
+            into[4 * count + 1] = rows[base + 2]
+            into[4 * count + 2] = rows[base + 4] & LOW
+            into[4 * count + 3] = rows[base + 6] & LOW
+            count += 1
+            row = rows[base + 6] >> 32
+        return found[: 4 * count]
 
     def _copies(self, flow: int, flipped: int, first: "array[int]", loosely: bool) -> int:  # noqa: FBT001  as above
         """How many of these packets are among the last rows of the flow; those that lie far before all of them are taken for copies, too."""

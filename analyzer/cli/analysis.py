@@ -45,6 +45,7 @@ class Given(NamedTuple):
     pseudonyms: str | None = None
     scheduler: str | None = None
     jobs: str | None = None
+    sensors: tuple[str, ...] = ()
     options: tuple[tuple[str, object], ...] = ()
     """Those of the command line that say how captures are read, with their values."""
 
@@ -171,6 +172,7 @@ def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_
         hashes=hashes,
         scheduler=given.scheduler,
         jobs=given.jobs,
+        sensors=given.sensors,
     )
 
 

@@ -73,6 +73,13 @@ _limit = click.option(
     metavar="NAME=VALUE",
     help="Set a limit of what a run may use, such as seconds=60 or connections=100000; may be given several times. docs/limits.md lists them.",
 )
+_sensor = click.option(
+    "--sensor",
+    "sensors",
+    multiple=True,
+    metavar="NAME=PATTERN",
+    help="Captures whose paths match are of one capture point of this name, in whatever order and overlap; may be given several times.",
+)
 products_option = click.option("--all-products", "products", is_flag=True, help="With the advice, print the settings of all proxy products.")
 _strict = click.option("--strict", is_flag=True, help="Exit with 3 when a part of the evidence could not be read.")
 fail_on_option = click.option("--fail-on", type=click.Choice(LEVELS), metavar="LEVEL", help=f"Exit with 1 when a finding is this severe: {', '.join(LEVELS)}.")
@@ -142,7 +149,7 @@ def given_options(command: Callable[..., Any]) -> Callable[..., Any]:
         given = Given(**{name: options.pop(name) for name in Given._fields if name in options}, options=_typed(set(Given._fields) - _OF_JOBS))
         return command(given=given, **options)
 
-    settings = (_strict, _pseudonyms, _no_config, _limit, _config, _proxy, _mask, _events, _sigma, rules_option)
+    settings = (_sensor, _strict, _pseudonyms, _no_config, _limit, _config, _proxy, _mask, _events, _sigma, rules_option)
     for option in (*reversed(_said), *settings, _keytab, _keylog, _secrets, _tls_port, *reversed(_part), _scope):
         collected = option(collected)
     return collected

@@ -28,10 +28,11 @@ _OFFICE = "[Content_Types].xml"
 
 
 class Input(Struct, frozen=True, gc=False):
-    """A file to read, and the name that tables show (its file name, or as much of its path as makes it unique)."""
+    """A file to read, and the name that tables show (its file name, or as much of its path as makes it unique); the name of its sensor, if it has one."""
 
     path: str
     name: str
+    sensor: str = ""
 
 
 class Expanded(NamedTuple):

@@ -40,7 +40,7 @@ from analyzer.system.objects import Objects, told_of
 from analyzer.system.outputs import spool
 from analyzer.version import __version__
 
-_FORM = 2
+_FORM = 3
 """Of what is in the store: one more when an object of before cannot be used."""
 _EDGE = 1 << 16
 Kind = TypeVar("Kind", bound=Struct)
@@ -87,9 +87,9 @@ class Pointed(Struct, frozen=True, gc=False):
 
 
 class PointsAsk(Struct, frozen=True, gc=False):
-    """What *points* is given: the captures in order, (path, name, name of the reel; empty: the file itself is read)."""
+    """What *points* is given: the captures in order, (path, name, name of the reel; empty: the file itself is read; name of the sensor)."""
 
-    captures: tuple[tuple[str, str, str], ...]
+    captures: tuple[tuple[str, str, str, str], ...]
     limits: Limits
     scope: Scope
     store: str
@@ -104,6 +104,7 @@ class Packed(Struct, frozen=True, gc=False):
     views: tuple[tuple[int, tuple[Flow, ...]], ...]
     strays: tuple[int, ...]
     reuses: int | None
+    notes: tuple[Issue, ...]
 
 
 class TalkAsk(Struct, frozen=True, gc=False):
@@ -204,7 +205,10 @@ def points(ask: PointsAsk) -> Told:
     if store.size(f"{name}.found") is not None:
         return Told(name, found=True)
     missing: list[Missing] = []
-    pieces = [Piece(path, ordinal, shown, _reel(store, reel, missing) if reel else None) for ordinal, (path, shown, reel) in enumerate(ask.captures)]
+    pieces = [
+        Piece(path, ordinal, shown, _reel(store, reel, missing) if reel else None, sensor=sensor)
+        for ordinal, (path, shown, reel, sensor) in enumerate(ask.captures)
+    ]
     scanned = scan_all(pieces, ask.limits, ask.scope)
     held = next((one.spool for one in scanned if one.spool is not None), None)
     spool_size = 0
@@ -277,7 +281,7 @@ def talked(ask: TalkAsk) -> Told:
     sources = Spools(
         [as_seen_here(one) for one in ask.captures], store, [one or None for one in ask.reels], ask.spool or None, ask.spool_size, ask.limits.open_files
     )
-    work = [Work(one.number, one.flows, one.twin_of, one.views, one.strays, one.reuses) for one in unpacked(ask.work, _Works).work]
+    work = [Work(one.number, one.flows, one.twin_of, one.views, one.strays, one.reuses, one.notes) for one in unpacked(ask.work, _Works).work]
     made = Talked(talk(work, Tools(sources.fetch, sources.store, KeyLog(), ask.limits)))
     try:
         _write(store, name, packed(made, lossless=True))

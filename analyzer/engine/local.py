@@ -113,11 +113,16 @@ def run(  # noqa: PLR0913 (all but the first by name)
 
 def _scanned(inputs: Sequence[str], limits: Limits, scope: Scope, progress: Progress | None, travels: "Travels | None", *, hashes: bool) -> list[Scanned]:
     found = expanded(inputs, limits)
+    if scope.sensors:
+        from analyzer.engine.sensing import told
+
+        found = told(found, scope.sensors)
     if travels is not None:
         scanned = travels.scanned(found)
     else:
         limits = shared(limits, len(found.inputs))
-        scanned = scan_all([Piece(item.path, ordinal, item.name, hashed=hashes) for ordinal, item in enumerate(found.inputs)], limits, scope, progress)
+        pieces = [Piece(item.path, ordinal, item.name, hashed=hashes, sensor=item.sensor) for ordinal, item in enumerate(found.inputs)]
+        scanned = scan_all(pieces, limits, scope, progress)
     scanned[0] = scanned[0]._replace(issues=(*found.others, *scanned[0].issues))  # of no capture: the first one carries them
     return scanned
 

@@ -57,6 +57,7 @@ from analyzer.settings import Limits, Spent
 from analyzer.story.icmp import icmp_of
 from analyzer.story.silence import joined as without_repeats
 from analyzer.story.silence import unanswered
+from analyzer.transport.complements import together
 from analyzer.transport.connections import connection
 from analyzer.transport.healing import borrowed, healed
 from analyzer.transport.prefaces import unprefaced
@@ -93,8 +94,8 @@ class Tools(NamedTuple):
 
 
 class Work(NamedTuple):
-    """One connection to be read: its number, its flows in order, the number of the connection whose twin it is; and the other views of it, each with its
-    number and flows, which have what its own lacks."""
+    """One connection to be read: its number, its flows in order, the number of the connection whose twin it is; the other views of it, each with its number
+    and flows, which have what its own lacks; and what was said of it when its flows were put together."""
 
     number: int
     flows: tuple[Flow, ...]
@@ -104,6 +105,7 @@ class Work(NamedTuple):
     """Packet keys of SYNs inside of it that nobody answered."""
     reuses: int | None = None
     """The key of its first packet, where it begins on addresses and ports whose connection had not ended."""
+    notes: tuple[Issue, ...] = ()
 
 
 def affordable(todo: Sequence[Work], limits: Limits) -> tuple[tuple[Work, ...], Limits, tuple[Issue, ...]]:
@@ -112,26 +114,23 @@ def affordable(todo: Sequence[Work], limits: Limits) -> tuple[tuple[Work, ...], 
     if not issues:
         return tuple(kept), limits, ()
     numbers = {item.number for item in kept}
-    alone = (
-        item._replace(
-            twin_of=item.twin_of if item.twin_of in numbers else None,
-            views=tuple(view for view in item.views if view[0] in numbers),
-        )
-        for item in kept
-    )
-    return tuple(alone), limits, issues
+    alone = (item._replace(twin_of=item.twin_of if item.twin_of in numbers else None) for item in kept)
+    return tuple(item._replace(views=tuple(view for view in item.views if view[0] in numbers)) for item in alone), limits, issues
 
 
 def work(flows: Sequence[Flow]) -> tuple[Work, ...]:
     """Job *threads*: every flow of all captures, in order of captures, then of first packets."""
-    flows, strays, reused = untangled(flows)
-    found = threads(flows)
-    own = {number: tuple(flows[index] for index in thread.flows) for number, thread in enumerate(found, 1)}
-    views = {number: tuple((other, own[other]) for other in group if other != number) for group in same(found, flows) for number in group}
-    twins = [None if thread.twin_of is None else thread.twin_of + 1 for thread in found]
-    keys = [tuple(key for index in thread.flows for key in strays.get(index, ())) for thread in found]
-    begins = [next((flows[index].segments.key[0] for index in thread.flows[:1] if index in reused), None) for thread in found]
-    return tuple(Work(number, own[number], twins[number - 1], views.get(number, ()), keys[number - 1], begins[number - 1]) for number in own)
+    whole = together(untangled(flows))
+    found = threads(whole.flows)
+    groups = {number: group for group in same(found, whole.flows) for number in group}
+    out = []
+    for number, (own, twin_of) in enumerate(found, 1):
+        views = tuple((other, (whole.flows[found[other - 1].flow],)) for other in groups.get(number, ()) if other != number)
+        reuses = whole.flows[own].segments.key[0] if own in whole.reused else None
+        out.append(
+            Work(number, (whole.flows[own],), None if twin_of is None else twin_of + 1, views, whole.strays.get(own, ()), reuses, whole.notes.get(own, ()))
+        )
+    return tuple(out)
 
 
 def shards(all_work: Sequence[Work], count: int) -> tuple[tuple[Work, ...], ...]:
@@ -171,7 +170,7 @@ def _item(item: Work, tools: Tools) -> list[Talk]:
     """One connection, with what its other views have."""
     over = tools.budget.over(READING)
     made, issues = connection(connection_id(item.number), item.flows, tools.fetch, tools.limits, over)
-    issues += stray_syns(made.id, item.strays) + reuse(made.id, item.reuses)
+    issues += tuple(replace(note, record=made.id) for note in item.notes) + stray_syns(made.id, item.strays) + reuse(made.id, item.reuses)
     if item.twin_of is not None:
         made = replace(made, twin_of=connection_id(item.twin_of))
     for number, view in item.views[: tools.limits.views]:
@@ -252,11 +251,11 @@ def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Lim
         found, problems = messages(made, exchange, fetch, limits, readers)
         complaints += problems
         for message in found:
-            full, problems, told = described(message, made, exchange, fetch, limits, room, readers)
-            described_messages.append(full)
-            complaints += problems
-            if told is not None:
-                said[full.id] = told
+            told = described(message, made, exchange, fetch, limits, room, readers)
+            described_messages.append(told.message)
+            complaints += told.issues
+            if told.said is not None:
+                said[message.id] = told.said
     if room.full:
         complaints.append(too_large(made, limits))
     spoken, problems = conversations(made, exchanges, limits)

@@ -11,7 +11,7 @@ from analyzer.auth.kdc import kdc_messages
 from analyzer.capture.scan import Scanned
 from analyzer.engine.budget import TELLING
 from analyzer.engine.earlier import with_earlier
-from analyzer.engine.forks import processes, spread
+from analyzer.engine.forks import PACK, processes, spread
 from analyzer.engine.kerberos import Kdc, kdc_pieces
 from analyzer.engine.keyuse import fitting, unread, uses, with_keys
 from analyzer.engine.opening import Means, contents, identified, texts, verified
@@ -112,7 +112,8 @@ def _read(
     )
     if not secrets.empty:
         found = replace(found, keys=uses(found, secrets, proofs.proofs, ring.fitted, limits), issues=(*found.issues, *unread(secrets)))
-    readable, found = found, with_earlier(found, before)
+    readable, found = replace(found, shells=(), commands=()), with_earlier(found, before)  # texts are read without them
+    del opened
     found = _with_story(found, settings)
     found = replace(found, product=settings.asked.proxy, scope=settings.scope)
     judgement = judged(found, settings, workers, _phase("rules", progress))
@@ -167,7 +168,8 @@ def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Calla
 
     by_shard = sources.talks(todo, tools) if sources.talks is not None else None
     if by_shard is None:
-        by_shard = spread(partial(talk, tools=tools, done=count), shards(todo, tools.limits.shards), 1 if tools.keys else workers)  # one spool takes plain text
+        forked = 1 if tools.keys else workers  # one spool takes plain text
+        by_shard = spread(partial(talk, tools=tools, done=count), shards(todo, tools.limits.shards), forked, pack=PACK)
     sources.flush()  # plain text that was stored meanwhile: what comes next forks, too
     talks = [item for found in by_shard for item in found]
     return talks, workers, unread_connections(todo, talks, tools.budget)

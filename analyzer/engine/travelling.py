@@ -8,6 +8,7 @@ from time import time_ns
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.capture.open import is_pipe
 from analyzer.capture.scan import Scanned
@@ -80,13 +81,14 @@ class Travels:
         todo = list(range(len(paths)))
         for round_ in range(_ROUNDS + 1):
             stage = "scan" if round_ == 0 else "rest"
-            asks = [ScanAsk(paths[one], limits, self.scope, self.place, tuple(sorted(forces[one]))) for one in todo]
+            asks = [ScanAsk(paths[one], limits, replace(self.scope, sensors=()), self.place, tuple(sorted(forces[one]))) for one in todo]
             for one, told in zip(todo, self._run(stage, scan, asks, "captures"), strict=True):
                 names[one] = told.name
             if round_ == _ROUNDS:  # what still changes is read as it lies
                 for one in todo:
                     names[one] = ""
-            ask = PointsAsk(tuple((path, item.name, reel) for path, item, reel in zip(paths, inputs, names, strict=True)), limits, self.scope, self.place)
+            captures = tuple((item.path, item.name, reel, item.sensor) for item, reel in zip(inputs, names, strict=True))
+            ask = PointsAsk(captures, limits, self.scope, self.place)
             told = self._run("points", points, [ask])[0]
             what = pointed(self.store, told.name)
             if not what.missing:
@@ -94,12 +96,12 @@ class Travels:
             todo = sorted({ordinal for ordinal, _ in what.missing})
             for ordinal, first in what.missing:
                 forces[ordinal].add(first)
-        captures = [as_seen_here(one.capture) for one in what.captures]
+        seen = [as_seen_here(one.capture) for one in what.captures]
         spool = f"{told.name}.spool" if what.spool_size else ""
-        self._sources = Spools(captures, self.store, [one or None for one in names], spool or None, what.spool_size, self.limits.open_files).holding(self._held)
+        self._sources = Spools(seen, self.store, [one or None for one in names], spool or None, what.spool_size, self.limits.open_files).holding(self._held)
         self._sources.talks = self.talks
         self._reels = names
-        return [Scanned(capture, one.flows, one.issues, None, one.kdc, one.icmp, one.names) for capture, one in zip(captures, what.captures, strict=True)]
+        return [Scanned(capture, one.flows, one.issues, None, one.kdc, one.icmp, one.names) for capture, one in zip(seen, what.captures, strict=True)]
 
     @property
     def sources(self) -> Spools:

@@ -75,6 +75,8 @@ class Capture(Struct, frozen=True, gc=False):
     point: int = -1
     point_last_ns: int | None = None
     """The latest time in any file of its capture point."""
+    sensor: str = ""
+    """The name that the user gave its capture point; empty without one."""
 
     def __post_init__(self) -> None:
         """A file by itself is its own capture point."""

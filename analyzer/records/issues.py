@@ -64,6 +64,7 @@ _KINDS = (
     ),
     Kind("tcp.out-of-window", "note", "A segment lies far outside of the stream's window and was passed over."),
     Kind("tcp.translated", "note", "The same connection was seen with other addresses: a router translated them (NAT). It counts once."),
+    Kind("tcp.joined", "note", "Capture points have different packets of a connection. Its sequence numbers show that it is one, and it was put together."),
     Kind("tcp.healed", "note", "Bytes that one capture point lacks were taken from another one that saw the same connection."),
     Kind("tcp.limit", "warning", "A limit of the TCP stage was reached; the detail names it."),
     Kind(

@@ -70,6 +70,7 @@ _COLUMNS: tuple[Column[CaptureRow], ...] = (
         lambda row: row.point,
         "The first file of the capture point: files that were written one after the other have one, as they are read as one long capture.",
     ),
+    Column("sensor", Dtype.TEXT, lambda row: row.capture.sensor or None, "The name that `--sensor` gave the capture point."),
 )
 
 CAPTURES = Table(

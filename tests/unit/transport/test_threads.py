@@ -1,4 +1,4 @@
-"""Which flows of several captures are one connection, and which are one connection seen twice."""
+"""Which flows of several captures are one connection seen twice."""
 
 from array import array
 
@@ -32,18 +32,6 @@ def _line() -> Line:
     return line
 
 
-def test_a_connection_over_rotated_files_is_one() -> None:
-    line = _line()
-    flows = [_flow(line, 0, slice(0, 5)), _flow(line, 1, slice(5, 8)), _flow(line, 2, slice(8, None))]
-    assert threads(flows) == (Thread((0, 1, 2), None),)
-
-
-def test_rotated_files_in_any_order_are_put_in_order() -> None:
-    line = _line()
-    flows = [_flow(line, 0, slice(5, 8)), _flow(line, 1, slice(0, 5))]
-    assert threads(flows) == (Thread((1, 0), None),)
-
-
 def test_pieces_of_rotated_files_make_one_stream() -> None:
     line = _line()
     first, second = fed(line.frames[:6]), fed(line.frames[6:])
@@ -63,32 +51,32 @@ def _from_source(flow: Flow, capture: int) -> Segments:
 
 def test_two_capture_points_are_twins() -> None:
     line = _line()
-    assert threads([_flow(line, 0, slice(0, None)), _flow(line, 1, slice(0, None))]) == (Thread((0,), None), Thread((1,), 0))
+    assert threads([_flow(line, 0, slice(0, None)), _flow(line, 1, slice(0, None))]) == (Thread(0, None), Thread(1, 0))
 
 
 def test_twins_are_known_by_their_first_numbers_when_the_clocks_differ() -> None:
     line = _line()
     flows = [_flow(line, 0, slice(0, None)), _flow(line, 1, slice(0, None), late_ns=3600 * SECOND)]
-    assert threads(flows) == (Thread((0,), 1), Thread((1,), None))
+    assert threads(flows) == (Thread(0, 1), Thread(1, None))
 
 
 def test_twins_without_a_handshake_are_known_by_their_data() -> None:
     line = _line()
     flows = [_flow(line, 0, slice(3, None)), _flow(line, 1, slice(3, None), late_ns=-SECOND)]
-    assert threads(flows) == (Thread((0,), None), Thread((1,), 0))
+    assert threads(flows) == (Thread(0, None), Thread(1, 0))
 
 
 def test_a_new_connection_on_the_same_ports_is_neither() -> None:
     first, second = _line(), Line(isns=(5_000_000, 6_000_000), now_ns=_line().now_ns + SECOND)
     second.handshake()
     second.put(CLIENT, 0, b"question!!")
-    assert threads([_flow(first, 0, slice(0, None)), _flow(second, 1, slice(0, None))]) == (Thread((0,), None), Thread((1,), None))
+    assert threads([_flow(first, 0, slice(0, None)), _flow(second, 1, slice(0, None))]) == (Thread(0, None), Thread(1, None))
 
 
 def test_flows_of_one_file_are_never_joined() -> None:
     line = _line()
     flows = [_flow(line, 0, slice(0, 5)), _flow(line, 0, slice(5, None))]
-    assert [thread.flows for thread in threads(flows)] == [(0,), (1,)]
+    assert [thread.twin_of for thread in threads(flows)] == [None, None]
 
 
 def test_many_connections_on_the_same_ports_find_their_twins() -> None:
@@ -102,7 +90,7 @@ def test_many_connections_on_the_same_ports_find_their_twins() -> None:
     late = 3600 * SECOND
     flows = [*(_flow(line, 0, slice(0, None)) for line in lines), *(_flow(line, 1, slice(0, None), late_ns=late) for line in lines)]
     found = threads(flows)
-    assert [thread.flows for thread in found] == [(index,) for index in range(80)]
+    assert [thread.flow for thread in found] == list(range(80))
     assert [thread.twin_of for thread in found] == [*(index + 40 for index in range(40)), *[None] * 40]
     assert same(found, flows) == tuple((number, number + 40) for number in range(1, 41))
 
