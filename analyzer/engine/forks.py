@@ -7,6 +7,7 @@ Whoever reads the results cannot tell the difference: they come in the order of 
 """
 
 import io
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, TypeVar
 
@@ -159,3 +160,26 @@ def _read(told: BinaryIO) -> list[Found] | None:
 def _ended(child: Child | None) -> None:
     if child is not None:
         ended(child)
+
+
+def in_turn(work: Callable[[Part], Found], parts: Sequence[Part], count: int) -> Iterator[Found]:
+    """``work`` of each part, in the order of the parts, each done by a process of its own, so that the memory that it takes is free again when it ends;
+    ``count`` of them at a time. Where nothing may be forked this process does it."""
+    if not may_fork():
+        yield from map(work, parts)
+        return
+    waiting: deque[tuple[Part, Child | None]] = deque()
+    todo = iter(parts)
+    try:
+        while True:
+            while len(waiting) < max(count, 1) and (part := next(todo, None)) is not None:
+                waiting.append((part, _forked(work, (part,))))
+            if not waiting:
+                return
+            part, child = waiting.popleft()
+            results: list[Found] | None = _results(child)
+            _ended(child)
+            yield work(part) if results is None else results[0]
+    finally:
+        for _, child in waiting:
+            _ended(child)
