@@ -21,6 +21,7 @@ from analyzer.engine.schedulers import Scheduler
 from analyzer.engine.spools import Spools
 from analyzer.errors import InputError, UsageError
 from analyzer.settings import Limits, Scope
+from analyzer.system.files import is_url
 from analyzer.system.objects import Objects
 from analyzer.system.outputs import scratch
 
@@ -62,7 +63,7 @@ def _phase(asks: Sequence[ScanAsk]) -> str:
 
 
 def _size(path: str) -> int:
-    """Bytes to read; of an object, and of what cannot be looked at, one."""
+    """Bytes to read; of what cannot be looked at, one."""
     try:
         return max(Path(on_disk(path)).stat().st_size, 1)
     except OSError:
@@ -113,7 +114,8 @@ class Travels:
         for round_ in range(_ROUNDS + 1):
             stage = "scan" if round_ == 0 else "rest"
             asks = [ScanAsk(paths[one], limits, replace(self.scope, sensors=()), self.place, tuple(sorted(forces[one]))) for one in todo]
-            for one, told in zip(todo, self._run(stage, scan, asks, _phase(asks), [_size(ask.path) for ask in asks]), strict=True):
+            sizes = [] if any(is_url(ask.path) for ask in asks) else [_size(ask.path) for ask in asks]
+            for one, told in zip(todo, self._run(stage, scan, asks, _phase(asks) if sizes else "objects", sizes), strict=True):
                 names[one] = told.name
             if round_ == _ROUNDS:  # what still changes is read as it lies
                 for one in todo:
