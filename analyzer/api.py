@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from analyzer.case.analyzed import About
+    from analyzer.case.grouped import GroupedCase
     from analyzer.case.hub import HubCase
     from analyzer.case.rereading import Origin
+    from analyzer.engine.grouped import Memory
     from analyzer.engine.travelling import Jobs
+    from analyzer.records.secrets import Secrets
     from analyzer.rules.catalogue import Rule
 
     Progress: TypeAlias = Callable[[str, int, int], None]
@@ -26,6 +29,7 @@ __all__ = [
     "Case",
     "Input",
     "analyze",
+    "analyze_within",
     "explanation",
     "is_case",
     "kernel",
@@ -85,6 +89,68 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
     order they were written and however they overlap.
     Damaged evidence raises nothing: see the table issues. `InputError`: nothing could be read at all.
     """
+    made = analyze_within(
+        inputs,
+        limits=limits,
+        scope=scope,
+        secrets=secrets,
+        keylog=keylog,
+        keytab=keytab,
+        rules_dirs=rules_dirs,
+        sigma_dirs=sigma_dirs,
+        events=events,
+        proxy=proxy,
+        config=config,
+        mask=mask,
+        tls_ports=tls_ports,
+        bounds=bounds,
+        progress=progress,
+        arguments=arguments,
+        options=options,
+        keeps_places=keeps_places,
+        hashes=hashes,
+        scheduler=scheduler,
+        client=client,
+        jobs=jobs,
+        sensors=sensors,
+    )
+    if not isinstance(made, Case):
+        raise TypeError  # only a limit of memory gives another one
+    return made
+
+
+def analyze_within(  # noqa: PLR0913 (all but the first by name)
+    inputs: Input | Sequence[Input],
+    memory: int | None = None,
+    *,
+    limits: Limits | None = None,
+    scope: Scope | None = None,
+    secrets: Input | None = None,
+    keylog: Input | None = None,
+    keytab: Input | None = None,
+    rules_dirs: Sequence[Input] = (),
+    sigma_dirs: Sequence[Input] = (),
+    events: Sequence[Input] = (),
+    proxy: str | None = None,
+    config: Input | None = None,
+    mask: Literal["usual", "strict"] = "usual",
+    tls_ports: Sequence[int] = (),
+    bounds: Sequence[str] = (),
+    progress: Progress | None = None,
+    arguments: Sequence[str] = (),
+    options: Sequence[tuple[str, object]] | None = None,
+    keeps_places: bool = False,
+    hashes: bool = True,
+    scheduler: str | None = None,
+    client: object = None,
+    jobs: Input | None = None,
+    sensors: Mapping[str, str | Sequence[str]] | Sequence[str] = (),
+) -> Case | GroupedCase:
+    """As `analyze`, within ``memory``: bytes that a process may have, about.
+
+    Where all evidence at once would take more, connections are looked at in groups, one after the other, and the case has tables only. With ``events``, or of a
+    case folder, all is looked at at once, whatever it takes.
+    """
     paths = [os.fspath(one) for one in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
     if not paths:
         msg = "no capture was given"
@@ -118,6 +184,8 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
         more |= {"keeps_places": keeps_places or found.placed is not None, "placed": found.placed or (), "before": found.before}
     if scheduler is not None or client is not None or jobs is not None:
         more["jobs"] = _jobs(scheduler, client, jobs)
+    if memory is not None and not events:
+        more["memory"] = _memory(memory, known, strict=mask == "strict")
     finished = run(paths if found is None else found.paths, most, scope or Scope(), progress, secrets=known, asked=wishes, **more)
     if events:
         from analyzer.engine.host_logs import with_logs
@@ -138,7 +206,21 @@ def analyze(  # noqa: PLR0913 (all but the first by name)
         "places": finished.places,
         "asked": Given(tuple(paths), words_of(files if options is None else options)),
     }
-    return Case(finished.result, finished.sources.fetch, about | {"began_ns": began, "ended_ns": time.time_ns()}, hide, finished.texts)
+    about |= {"began_ns": began, "ended_ns": time.time_ns()}
+    if finished.whole is not None:
+        from analyzer.case.grouped import GroupedCase
+
+        return GroupedCase(finished.whole, about, hide)
+    return Case(finished.result, finished.sources.fetch, about, hide, finished.texts)
+
+
+def _memory(limit: int, known: Secrets, *, strict: bool) -> Memory:
+    """What a process may have. What is told lies in files, so all that was given is masked there, as if it fitted."""
+    from analyzer.case.keys import mask_of
+    from analyzer.engine.grouped import Memory as Made
+
+    tags = {*(one.tag for one in known.ntlm), *(one.tag for one in known.passwords), *(one.tag for one in known.kerberos), *(one.tag for one in known.tickets)}
+    return Made(limit, mask_of(known, tags, strict=strict))
 
 
 def _at_sensors(scope: Scope, sensors: tuple[tuple[str, str], ...]) -> Scope:

@@ -39,6 +39,9 @@ class HubCase(OpenedCase):
         from analyzer.case.rereading import from_captures, relocated
         from analyzer.case.stored import StoredCase
 
+        if self.in_groups:
+            msg = f"{self.folder} holds tables only, as its connections were looked at in groups (--memory); for more analyze a part (--host, --from)"
+            raise UsageError(msg)
         if not self.has_records:
             msg = f"{self.folder} was written by an older version, which stored only tables; analyze the captures again into a new case"
             raise UsageError(msg)
@@ -67,6 +70,8 @@ class HubCase(OpenedCase):
 
     def overview(self, *, width: int = WIDTH, full: bool = False, products: bool = False, colour: bool = False) -> str:
         """The first screen, as `Case` has it."""
+        if self.in_groups:
+            return super().overview(width=width, full=full, products=products, colour=colour)
         return self._recorded.overview(width=width, full=full, products=products, colour=colour)
 
     def transcript(self, *, show_secrets: bool = False, colour: bool = False, width: int | None = None) -> str:

@@ -95,6 +95,19 @@ class OpenedCase(CaseTables):
         text = rendered(finding_lines(result, self.rule_ids, width, full=full, products=products), colour=colour)
         return notebook.Rich(text, lambda: notebook.findings(self.at_least(least).listed("findings")))
 
+    @property
+    def in_groups(self) -> bool:
+        """Connections were looked at in groups, to stay within a limit of memory: there are tables, and no records."""
+        return isinstance(self._manifest.get("groups"), int)
+
+    def overview(self, *, width: int = WIDTH, full: bool = False, products: bool = False, colour: bool = False) -> str:
+        """The first screen of a case without records: what its small tables and its manifest tell."""
+        from analyzer.reports.grouped import overview
+
+        offered = str(self._manifest.get("offered") or self.folder)
+        told = {"findings": self.findings_text(width=width, full=True, products=products, colour=colour)} if full else {}
+        return rendered(overview(self.cells, self._manifest, offered, width), colour=colour) + "".join(told.values())
+
     def at_least(self, level: str) -> Self:
         """The case with only the findings of this severity and graver ones; their ids stay."""
         from analyzer.records.finding import Severity

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from analyzer import api
 from analyzer.cli.names import CONFIG
@@ -13,6 +13,7 @@ from analyzer.errors import InputError, OutputError, UsageError
 from analyzer.settings import Scope
 
 if TYPE_CHECKING:
+    from analyzer.case.grouped import GroupedCase
     from analyzer.case.hub import HubCase
     from analyzer.case.opened import OpenedCase
 
@@ -46,6 +47,7 @@ class Given(NamedTuple):
     scheduler: str | None = None
     jobs: str | None = None
     sensors: tuple[str, ...] = ()
+    memory: int | None = None
     options: tuple[tuple[str, object], ...] = ()
     """Those of the command line that say how captures are read, with their values."""
 
@@ -83,13 +85,21 @@ def opened(folder: str) -> HubCase:
 def read_case(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False, hashes: bool = True) -> api.Case:
     """The captures analyzed, or the records of a case folder; what could not be read is told on stderr. ``hashes``: what is written tells the SHA-256 of the
     captures. `InputError`: nothing could be read."""
+    case = read_within(captures, given, keeps_places=keeps_places, hashes=hashes)
+    if not isinstance(case, api.Case):
+        msg = "--memory is for the command analyze"
+        raise UsageError(msg)
+    return case
+
+
+def read_within(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False, hashes: bool = True) -> api.Case | GroupedCase:
+    """The same; captures are analyzed in groups of their connections where all at once would take more than ``given.memory``."""
     if given.config == CONFIG and "--config" not in dict(given.options):
         remark(f"winrm-analyzer: the settings of {CONFIG} in this folder are used (--no-config leaves them alone)")
     if len(captures) == 1 and api.is_case(captures[0]):
-        case = _of_folder(captures[0], given)
-        return _shared(case, given)
-    case = _analyzed(captures, given, keeps_places=keeps_places and given.pseudonyms is None, hashes=hashes)
-    case = _shared(case, given)
+        return _shared(_of_folder(captures[0], given), given)
+    found = _analyzed(captures, given, keeps_places=keeps_places and given.pseudonyms is None, hashes=hashes)
+    case = _shared(found, given) if isinstance(found, api.Case) else found
     for failure in case.failures:
         complain(failure)
     if case.empty:
@@ -109,15 +119,25 @@ def _of_folder(folder: str, given: Given) -> api.Case:
     _whole(folder, given)
     found = opened(folder)
     asked = [name for name, _ in given.options if name in _ANOTHER_READING]
+    if found.in_groups and not asked:
+        found.records()
     if asked or not found.has_records:
         remark(f"winrm-analyzer: the captures of {folder} are read again{f' for {asked[0]}' if asked else ', as an older version wrote it'}")
-        case = _analyzed((folder,), given)
+        case = _again(folder, given)
     else:
         hidden = found.hiding(given.secrets, given.keylog, given.keytab, given.mask)
-        case = hidden.records(lambda: _analyzed((folder,), given), given.proxy)
+        case = hidden.records(lambda: _again(folder, given), given.proxy)
         case.offered_as(folder, given.options)
     for failure in case.failures:
         complain(failure)
+    return case
+
+
+def _again(folder: str, given: Given) -> api.Case:
+    """The captures of a case folder, read again, all at once."""
+    case = _analyzed((folder,), given._replace(memory=None))
+    if not isinstance(case, api.Case):
+        raise TypeError
     return case
 
 
@@ -129,7 +149,7 @@ def _shared(case: api.Case, given: Given) -> api.Case:
     return with_pseudonyms(case, given.pseudonyms)
 
 
-def _analyzed(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False, hashes: bool = True) -> api.Case:
+def _analyzed(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False, hashes: bool = True) -> api.Case | GroupedCase:
     """Read, with progress told meanwhile."""
     progress = Progress(captures)
     try:
@@ -150,30 +170,30 @@ def _is_part(given: Given) -> bool:
     return bool(given.since or given.until or given.hosts or given.nets or given.ports)
 
 
-def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_places: bool, hashes: bool) -> api.Case:
-    return api.analyze(
-        captures,
-        scope=_scope(given),
-        secrets=given.secrets,
-        keylog=given.keylog,
-        keytab=given.keytab,
-        rules_dirs=given.rules_dirs,
-        sigma_dirs=given.sigma_dirs,
-        events=given.events,
-        proxy=given.proxy,
-        config=given.config,
-        mask=given.mask,
-        tls_ports=given.tls_ports,
-        bounds=given.bounds,
-        progress=progress,
-        arguments=["winrm-analyzer", *recorded(sys.argv[1:])],
-        options=given.options,
-        keeps_places=keeps_places,
-        hashes=hashes,
-        scheduler=given.scheduler,
-        jobs=given.jobs,
-        sensors=given.sensors,
-    )
+def _read(captures: tuple[str, ...], given: Given, progress: Progress, *, keeps_places: bool, hashes: bool) -> api.Case | GroupedCase:
+    asked: dict[str, Any] = {
+        "scope": _scope(given),
+        "secrets": given.secrets,
+        "keylog": given.keylog,
+        "keytab": given.keytab,
+        "rules_dirs": given.rules_dirs,
+        "sigma_dirs": given.sigma_dirs,
+        "events": given.events,
+        "proxy": given.proxy,
+        "config": given.config,
+        "mask": given.mask,
+        "tls_ports": given.tls_ports,
+        "bounds": given.bounds,
+        "progress": progress,
+        "arguments": ["winrm-analyzer", *recorded(sys.argv[1:])],
+        "options": given.options,
+        "keeps_places": keeps_places,
+        "hashes": hashes,
+        "scheduler": given.scheduler,
+        "jobs": given.jobs,
+        "sensors": given.sensors,
+    }
+    return api.analyze(captures, **asked) if given.memory is None else api.analyze_within(captures, given.memory, **asked)
 
 
 def finding_explained(name: str, captures: tuple[str, ...], given: Given) -> str:
@@ -245,7 +265,14 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
     elif keep:
         msg = "--keep says what a case folder holds: name one with -o"
         raise UsageError(msg)
-    case = read_case(captures, given, keeps_places=output is not None, hashes=output is not None or form != "table")
+    if output is None and len(captures) == 1 and api.is_case(captures[0]) and not {name for name, _ in given.options} & _ANOTHER_READING:
+        found = opened(captures[0])
+        if found.in_groups and form == "table":
+            write([found.overview(width=width(), full=full, products=products, colour=colour())])
+            return exit_code(found, fail_on, strict=strict)
+    if given.pseudonyms is not None:
+        given = given._replace(memory=None)
+    case = read_within(captures, given, keeps_places=output is not None, hashes=output is not None or form != "table")
     saved = output is None or _is_saved(case, output, keep, clobber=clobber, show_secrets=show_secrets)
     if add is not None and saved and form == "table":
         write(adding.news(was, case))
@@ -256,7 +283,7 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
     return exit_code(case, fail_on, strict=strict) if saved else USAGE
 
 
-def _is_saved(case: api.Case, output: str, keep: tuple[str, ...], *, clobber: bool, show_secrets: bool) -> bool:
+def _is_saved(case: api.Case | GroupedCase, output: str, keep: tuple[str, ...], *, clobber: bool, show_secrets: bool) -> bool:
     """The case is written. What was found is printed all the same, as it may have taken hours."""
     progress = Progress([output])
     try:

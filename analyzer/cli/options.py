@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +20,7 @@ LEVELS = ("info", "low", "medium", "high", "critical")
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 _TYPED = click.core.ParameterSource.COMMANDLINE
-_OF_JOBS = {"scheduler", "jobs"}
+_OF_JOBS = {"scheduler", "jobs", "memory"}
 """Of `Given`, what changes no result: commands that are offered go without."""
 _captures = click.argument("captures", nargs=-1, required=True, metavar="CAPTURE...")
 _scope = click.option(
@@ -174,7 +175,31 @@ def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="DIR|URL",
         help="Jobs leave what they find in this folder or object store; what lies there is not done again. A cluster needs one that all its workers reach.",
     )
-    return scheduler(jobs(command))
+    return memory_option(scheduler(jobs(command)))
+
+
+class _Size(click.ParamType[int]):
+    """Bytes, with K, M or G for powers of 1024."""
+
+    name = "SIZE"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The bytes."""
+        if isinstance(value, int):
+            return value
+        found = _SIZE.fullmatch(str(value).strip().upper())
+        if found is None:
+            self.fail(f"{value!r} is no size: give bytes, or a number with K, M or G, such as 512M", param, ctx)
+        return int(float(found[1]) * 1024 ** " KMGT".index(found[2] or " "))
+
+
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?) ?([KMGT]?)(?:I?B)?")
+memory_option = click.option(
+    "--memory",
+    type=_Size(),
+    metavar="SIZE",
+    help="What a process may have, about, such as 512M: where all evidence at once takes more, connections are looked at in groups, and CASE has tables only.",
+)
 
 
 def hiding_options(command: Callable[..., Any]) -> Callable[..., Any]:

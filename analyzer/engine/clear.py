@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 
-from msgspec.structs import replace
-
 from analyzer.formats.content import Room, codings, unpacked
 from analyzer.formats.holes import text_of
 from analyzer.formats.reader import Fetch, Reader
@@ -16,6 +14,8 @@ from analyzer.sealing.messages import read_body, read_body_holed
 from analyzer.sealing.opening import Talk
 from analyzer.settings import Limits
 from analyzer.wsman.envelope import decoded, encoding_of
+
+_READABLE = (Protection.CLEAR, Protection.TLS)
 
 
 def _tells_all(found: Said | None, room: Room | None, compressed: AbstractSet[str]) -> bool:
@@ -31,23 +31,21 @@ def clear_texts(
 ) -> Iterator[tuple[Message, str | None]]:
     """The clear messages of a connection with their texts, in order. ``compressed``: the exchanges and shells whose streams are by now; a message that does not
     depend on them has no text here, as ``said`` of the evidence has all that it says. None: texts are what is wanted."""
-    messages = evidence.messages
-    near, far = Reader(talk.connection.to_server, fetch), Reader(talk.connection.to_client, fetch)
+    messages, said = evidence.messages, evidence.said
+    readers: dict[bool, Reader] = {}
     for exchange in talk.exchanges:
-        for from_client, half, reader in ((True, exchange.request, near), (False, exchange.response, far)):
-            message = None if isinstance(half, Absent) else messages.get(half.id)
-            if (
-                message is None
-                or isinstance(half, Absent)
-                or message.protection not in (Protection.CLEAR, Protection.TLS)
-                or message.from_client is not from_client
-            ):
+        for from_client, half in ((True, exchange.request), (False, exchange.response)):
+            if isinstance(half, Absent):
                 continue
-            if not isinstance(half.body.digest, Absent):
-                message = replace(message, text_digest=half.body.digest)
-            if compressed is not None and _tells_all(evidence.said.get(half.id), room, compressed):
+            message = messages.get(half.id)
+            if message is None or message.protection not in _READABLE or message.from_client is not from_client:
+                continue
+            if compressed is not None and _tells_all(said.get(half.id), room, compressed):
                 yield message, None
                 continue
+            if not readers:  # where everything is said already, nothing is read
+                readers = {True: Reader(talk.connection.to_server, fetch), False: Reader(talk.connection.to_client, fetch)}
+            reader = readers[from_client]
             if (half.body.missing or not half.body.complete) and not codings(half.headers):
                 part = read_body_holed(reader, half.body, limits.opened_bytes)
                 yield message, text_of(part, encoding_of(part.data))

@@ -22,7 +22,9 @@ from analyzer.settings import Limits, Scope
 from analyzer.system.files import is_url
 
 if TYPE_CHECKING:
+    from analyzer.engine.grouped import Memory
     from analyzer.engine.travelling import Jobs, Travels
+    from analyzer.engine.wholes import Whole
 
 Progress = Callable[[str, int, int], None]
 NO_SECRETS = Secrets()
@@ -38,6 +40,8 @@ class Run(Struct, frozen=True, gc=False):
     texts: Callable[[], Iterable[tuple[str, str]]]
     places: bytes | None = None
     """What the scan gave, packed (`analyzer.engine.places`), where it was asked for and the captures alone hold the rest."""
+    whole: "Whole | None" = None
+    """Where connections were looked at in groups: what all of them come to. ``result`` then has the records of the small tables only."""
 
 
 def run(  # noqa: PLR0913 (all but the first by name)
@@ -53,12 +57,13 @@ def run(  # noqa: PLR0913 (all but the first by name)
     keeps_places: bool = False,
     hashes: bool = True,
     jobs: "Jobs | None" = None,
+    memory: "Memory | None" = None,
 ) -> Run:
     """Analyzes captures. `InputError`: none of the inputs could be read as one. `UsageError`: no such folder of rules, or no such proxy product.
 
     ``placed``: what an earlier scan of them gave, so that they are not scanned again; ``before``: the evidence of a run with other secrets, of which what was
     decrypted stays. ``hashes``: the SHA-256 of files is taken while they are read, not when it is asked for. ``jobs``: captures are scanned and connections
-    read by jobs that travel, which others may run.
+    read by jobs that travel, which others may run. ``memory``: where all evidence at once would take more than this, connections are looked at in groups.
     """
     budget = Budget(limits.seconds)
     if asked.rules_dirs:
@@ -96,9 +101,17 @@ def run(  # noqa: PLR0913 (all but the first by name)
     places = _places(scanned) if keeps_places else None
     if any(item.flows for item in scanned):
         from analyzer.engine.intact import with_changes
-        from analyzer.engine.reading import read
+        from analyzer.engine.reading import gathered, read
 
-        result, texts = read(scanned, sources, settings, progress, before)
+        given, todo = gathered(scanned, sources, settings)
+        if memory is not None and before is None:
+            from analyzer.engine.grouped import in_groups
+
+            made = in_groups(given, todo, sources, settings, memory, progress)
+            if made is not None:
+                made = replace(made, result=with_changes(made.result))
+                return Run(made.result, sources, tuple, whole=made)
+        result, texts = read(given, todo, sources, settings, progress, before)
         return Run(with_changes(result), sources, texts, places)
     # most captures that are searched for WinRM hold none: what decodes it is not even loaded
     evidence = replace(captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues)), scope=told, negotiate=scope.negotiate)

@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from analyzer.incidents.diagnosis import diagnosis
 from analyzer.incidents.leads import lead
+from analyzer.incidents.sums import sums
 from analyzer.records.finding import Finding
 from analyzer.records.incident import Incident
 from analyzer.records.result import Result
@@ -18,7 +19,7 @@ def with_product(result: Result, name: str) -> Result:
     by_id = {f"f{place}": one for place, one in enumerate(findings, start=1)}
     incidents = tuple(_incident(one, by_id) for one in result.incidents)
     evidence = replace(result.evidence, product=product)
-    told = diagnosis(evidence, incidents, EXPOSES) if result.evidence.connections else result.diagnosis
+    told = diagnosis(sums(evidence), incidents, EXPOSES) if result.evidence.connections else result.diagnosis
     return replace(result, evidence=evidence, findings=findings, incidents=incidents, diagnosis=told)
 
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from analyzer.engine.budget import OPENING, UNBOUNDED, Budget
 from analyzer.engine.clear import clear_texts
-from analyzer.engine.forks import spread
+from analyzer.engine.forks import PACK, spread
 from analyzer.engine.forwarding import forwarding
 from analyzer.engine.kept import affordable, too_much, unlooked
 from analyzer.engine.missing import between, by_one_clock, known_by_answers, missing_of, with_lost
@@ -51,6 +51,7 @@ from analyzer.wsman.saying import said
 from analyzer.wsman.structure import Seen, looked
 from analyzer.wsman.winrs import learnt
 
+_NOTHING: Mapping[str, object] = {}
 _CHUNKS = 32
 _OFTEN = 16
 """Messages after which the clock is looked at."""
@@ -75,8 +76,10 @@ class _Read(Struct, frozen=True, gc=False):
     """What the connections of one client with one server gave."""
 
     messages: dict[str, Message]
+    """Those of which more is known than before, by id."""
     clients: dict[str, str]
-    operations: dict[str, list[Operation]]
+    operations: dict[str, list[Operation | str]]
+    """Of shells, by exchange. Of a clear message that says all on its own only its id: what it says is in the evidence, and need not come back."""
     compressed: set[str]
     """Exchanges and shells whose streams are compressed."""
     plain: set[str]
@@ -129,7 +132,7 @@ def contents(
     tools = _Tools(evidence, secrets, tickets, key_log(secrets.tls, secrets.rsa), means.fetch, limits, budget)
     groups = _groups(evidence)
     chunks = [groups[start::_CHUNKS] for start in range(min(_CHUNKS, len(groups)))]
-    by_chunk = spread(lambda chunk: [_read(tools, group, frozenset()) for group in chunk], chunks, workers, done)
+    by_chunk = spread(lambda chunk: [_read(tools, group, frozenset()) for group in chunk], chunks, workers, done, PACK)
     read = [by_chunk[place % _CHUNKS][place // _CHUNKS] for place in range(len(groups))]
     compressed = frozenset().union(*(one.compressed for one in read))
     for place, one in enumerate(read):
@@ -148,7 +151,7 @@ def contents(
         methods.update(one.invoked)
         messages.update(one.messages)
         clients.update(one.clients)
-        shell_operations.update(one.operations)
+        shell_operations.update({identity: _told(evidence, own) for identity, own in one.operations.items()})
     ordered = {identity: shell_operations[identity] for identity in evidence.exchanges if identity in shell_operations}
     once_each = known_by_answers(evidence, once(evidence, messages, with_lost(evidence, messages, ordered)).operations)
     kept, heavy = affordable(once_each, evidence, limits)
@@ -232,25 +235,41 @@ def _read(tools: _Tools, talks: list[Talk], compressed: frozenset[str]) -> _Read
             if message.protection is Protection.SEALED and half is not None:
                 out.issues.extend(_complaints(full, text, seen, half, tools.limits, exchange.capture))
         out.messages[full.id] = full
-        if full.protection is not Protection.SEALED and half is not None:
+        if full.size > tools.limits.opened_bytes and full.protection is not Protection.SEALED and half is not None:
             out.issues.extend(Issue("wsman.limit", one, full.id, exchange.capture) for one in unlooked(full, tools.limits))
-        if found.forwarded is not None:
-            out.forwarded[full.exchange].append(found.forwarded)
-        if found.cim is not None:
-            out.cim[full.exchange].append(found.cim)
-        if found.listing is not None:
-            out.listings.append(found.listing)
-        own = found.operation
-        if own is not None:
-            lacking = 0 if text is None else missing_of(evidence, full)
-            own = own if lacking == 0 else replace(own, missing=lacking, unproved=full.protection is Protection.SEALED)
-            (out.invoked if found.by_method else out.operations)[full.exchange].append(own)
-            if own.shell_id and own.shell_id not in out.compressed:
-                out.plain.add(own.shell_id)
+        _file(tools, out, full, found, whole=text is None)
     out.issues.extend(too_much(out.messages.values(), evidence, tools.limits))
     out.issues.extend(too_large(evidence.connections[identity], tools.limits) for identity, room in rooms.items() if room.full)
     plain = {name: dict(getattr(out, name)) for name in ("operations", "invoked", "cim", "forwarded")}
-    return replace(out, **plain, late=late, compressed=out.compressed - compressed)
+    changed = {identity: message for identity, message in out.messages.items() if message is not evidence.messages[identity]}
+    return replace(out, **plain, late=late, compressed=out.compressed - compressed, messages=changed)
+
+
+def _file(tools: _Tools, out: _Read, full: Message, found: Said, *, whole: bool) -> None:
+    """What a message says, by what it is about. ``whole``: it says all of that on its own, in clear."""
+    if found.forwarded is not None:
+        out.forwarded[full.exchange].append(found.forwarded)
+    if found.cim is not None:
+        out.cim[full.exchange].append(found.cim)
+    if found.listing is not None:
+        out.listings.append(found.listing)
+    own = found.operation
+    if own is None:
+        return
+    lacking = 0 if whole else missing_of(tools.evidence, full)
+    own = own if lacking == 0 else replace(own, missing=lacking, unproved=full.protection is Protection.SEALED)
+    if found.by_method:
+        out.invoked[full.exchange].append(own)
+    else:
+        out.operations[full.exchange].append(full.id if whole else own)
+    if own.shell_id and own.shell_id not in out.compressed:
+        out.plain.add(own.shell_id)
+
+
+def _told(evidence: Evidence, own: Iterable[Operation | str]) -> list[Operation]:
+    """The operations, those as well of which only the message's id came back."""
+    found = (evidence.said[one].operation if isinstance(one, str) else one for one in own)
+    return [one for one in found if one is not None]
 
 
 def _complaints(full: Message, text: str, seen: Seen, half: tuple[int, tuple[int, ...]], limits: Limits, capture: int) -> Iterator[Issue]:
@@ -308,7 +327,7 @@ def _texts(
             yield message, known, decoded(text)
     for talk in talks:
         for message, clear in clear_texts(talk, evidence, tools.fetch, limits, rooms.get(talk.connection.id), compressed):
-            yield message, {}, clear
+            yield message, _NOTHING, clear
 
 
 def _connection(evidence: Evidence, message: Message) -> str:

@@ -253,11 +253,11 @@ def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Lim
         found, problems = messages(made, exchange, fetch, limits, readers)
         complaints += problems
         for message in found:
-            full, problems, told = described(message, made, exchange, fetch, limits, room, readers)
-            described_messages.append(full)
-            complaints += problems
-            if told is not None:
-                said[full.id] = told
+            told = described(message, made, exchange, fetch, limits, room, readers)
+            described_messages.append(told.message)
+            complaints += told.issues
+            if told.said is not None:
+                said[message.id] = told.said
     complaints += [too_large(made, limits)] if room.full else []
     spoken, problems = conversations(made, exchanges, limits)
     complaints += problems

@@ -4,6 +4,7 @@ import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -11,7 +12,7 @@ from analyzer.auth.kdc import kdc_messages
 from analyzer.capture.scan import Scanned
 from analyzer.engine.budget import TELLING
 from analyzer.engine.earlier import with_earlier
-from analyzer.engine.forks import processes, spread
+from analyzer.engine.forks import PACK, processes, spread
 from analyzer.engine.kerberos import Kdc, kdc_pieces
 from analyzer.engine.keyuse import fitting, unread, uses, with_keys
 from analyzer.engine.opening import Means, contents, identified, texts, verified
@@ -23,14 +24,17 @@ from analyzer.engine.ticketing import ticket_users
 from analyzer.engine.work import Settings, judged, told, untold
 from analyzer.formats.tls import key_log
 from analyzer.psrp.files import moved
-from analyzer.records.capture import Verdict
+from analyzer.records.capture import Capture, Flow, IcmpError, Verdict
 from analyzer.records.evidence import Evidence
 from analyzer.records.issues import Issue
+from analyzer.records.kerberos import KdcPiece
 from analyzer.records.names import NameClaim
 from analyzer.records.result import Result
+from analyzer.records.secrets import Secrets
 from analyzer.sealing.keyring import KeyRing
 from analyzer.sealing.proving import proved
-from analyzer.sealing.tickets import learn
+from analyzer.sealing.tickets import Tickets, learn
+from analyzer.settings import Limits
 from analyzer.story.attribution import attributed
 from analyzer.story.hosts import of_interest
 
@@ -39,18 +43,18 @@ _GARBAGE = (5_000_000, 50)
 
 
 def read(
-    scanned: list[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None, before: Evidence | None = None
+    given: "Given", todo: list[Work], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None, before: Evidence | None
 ) -> tuple[Result, Callable[[], Iterable[tuple[str, str]]]]:
-    """The result of captures that hold flows, and what opens their bodies again: (message id, text) of each that can be read.
+    """The result of connections, and what opens their bodies again: (message id, text) of each that can be read.
 
-    ``scanned`` is emptied: the rows of its packets are not needed once their connections are read. ``before``: what an earlier run decrypted, which stays.
+    ``todo`` is emptied: the rows of packets are not needed once their connections are read. ``before``: what an earlier run decrypted, which stays.
     """
-    with _few_collections():
-        return _read(scanned, sources, settings, progress, before)
+    with few_collections():
+        return _read(given, todo, sources, settings, progress, before)
 
 
 @contextmanager
-def _few_collections() -> Iterator[None]:
+def few_collections() -> Iterator[None]:
     """What is made here stays, and what does not is gone without a search, as no records refer to each other in circles: the search for such garbage finds none
     and costs a fifth of the time."""
     before = gc.get_threshold()
@@ -63,67 +67,111 @@ def _few_collections() -> Iterator[None]:
 
 
 def _read(
-    scanned: list[Scanned], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None, before: Evidence | None
+    given: "Given", todo: list[Work], sources: Sources, settings: Settings, progress: Callable[[str, int, int], None] | None, before: Evidence | None
 ) -> tuple[Result, Callable[[], Iterable[tuple[str, str]]]]:
+    talks, workers, unread_too = _talks(todo, given.tools, sources, progress)
+    todo.clear()
+    found, kdc = put_together(given._replace(issues=(*given.issues, *unread_too)), talks, settings)
+    del talks
+    read = opened(found, kdc, given, settings, workers, progress)
+    again = partial(texts, replace(read.evidence, shells=(), commands=()), read.narrow, read.tickets, sources.fetch, given.limits)  # read without them
+    found = with_earlier(read.evidence, before)
+    del read
+    found = pictured(found, settings)
+    judgement = judged(found, settings, workers, _phase("rules", progress))
+    if judgement.failures:
+        found = replace(found, issues=(*found.issues, *judgement.failures))
+    made = Result(found, judgement.findings, auth_steps(found), judgement.scorecards, found.shells, found.commands, judgement.incidents, judgement.diagnosis)
+    return made, again
+
+
+class Given(NamedTuple):
+    """What is known before connections are read: captures, issues of the scan, ICMP errors, flows and datagrams of Kerberos, names that others told; the
+    limits of this run; what reading needs."""
+
+    captures: tuple[Capture, ...]
+    issues: tuple[Issue, ...]
+    errors: tuple[IcmpError, ...]
+    with_kdc: tuple[Flow, ...]
+    datagrams: tuple[KdcPiece, ...]
+    names: tuple[NameClaim, ...]
+    limits: Limits
+    tools: Tools
+
+
+def gathered(scanned: list[Scanned], sources: Sources, settings: Settings) -> tuple[Given, list[Work]]:
+    """What the scan gave, and the connections to be read. ``scanned`` is emptied."""
     limits, secrets = settings.limits, settings.secrets
-    captures = [item.capture for item in scanned]
-    issues = [issue for item in scanned for issue in item.issues]
-    errors = [error for item in scanned for error in item.icmp]
+    captures = tuple(item.capture for item in scanned)
     flows = [flow for item in scanned for flow in item.flows]
-    datagrams, names = [item for one in scanned for item in one.kdc], [item for one in scanned for item in one.names]
-    with_kdc = [flow for flow in flows if flow.verdict is Verdict.KDC]
     todo, bounded_limits, over = affordable(work([flow for flow in flows if flow.verdict is not Verdict.KDC]), limits)
-    tools = Tools(
-        sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)], secrets.rsa), bounded_limits, settings.budget
+    given = Given(
+        captures=captures,
+        issues=(*(issue for item in scanned for issue in item.issues), *over),
+        errors=tuple(error for item in scanned for error in item.icmp),
+        with_kdc=tuple(flow for flow in flows if flow.verdict is Verdict.KDC),
+        datagrams=tuple(piece for item in scanned for piece in item.kdc),
+        names=tuple(claim for item in scanned for claim in item.names),
+        limits=bounded_limits,
+        tools=Tools(
+            sources.fetch, sources.store, key_log([*secrets.tls, *carried_secrets(captures, sources.fetch)], secrets.rsa), bounded_limits, settings.budget
+        ),
     )
     scanned.clear()
-    del flows
-    talks, workers, unread_too = _talks(todo, tools, sources, progress)
-    del todo
-    found = evidence(captures, talks, [*issues, *over, *unread_too], sources.fetch, bounded_limits, errors, negotiate=settings.negotiate)
-    del talks
-    kdc = kdc_pieces(with_kdc, datagrams, sources.fetch, limits) if found.winrm else Kdc()
-    found = _with_others(found, kdc, names)
-    del datagrams, with_kdc, names
+    return given, list(todo)
+
+
+def put_together(given: Given, talks: Iterable[Talk], settings: Settings) -> tuple[Evidence, Kdc]:
+    """What connections say, with what KDCs and name servers said of those that talk WinRM; and the messages of KDCs."""
+    fetch = given.tools.fetch
+    found = evidence(given.captures, talks, given.issues, fetch, given.limits, given.errors, negotiate=settings.negotiate)
+    kdc = kdc_pieces(given.with_kdc, given.datagrams, fetch, settings.limits) if found.winrm else Kdc()
+    found = replace(found, kdc=kdc_messages(kdc.pieces), issues=(*found.issues, *kdc.issues))
+    return replace(found, names=of_interest(found, given.names)), kdc
+
+
+class Read(NamedTuple):
+    """The evidence with what could be opened, the secrets that its messages are opened with, and what tickets told."""
+
+    evidence: Evidence
+    narrow: Secrets
+    tickets: Tickets
+
+
+def opened(found: Evidence, kdc: Kdc, given: Given, settings: Settings, workers: int = 1, progress: Callable[[str, int, int], None] | None = None) -> Read:
+    """Opens what secrets open, and reads what is readable."""
+    limits, secrets, fetch = settings.limits, settings.secrets, given.tools.fetch
     ring = KeyRing(secrets, limits)
     tickets = learn((piece.raw for piece in kdc.pieces), secrets, ring)
     named = ticket_users(found, ring, tickets)
     proofs = proved(found.conversations, found.exchanges, secrets.ntlm, limits)
     found = replace(found, issues=(*found.issues, *proofs.issues, *ring.issues()))
     narrow = fitting(secrets, proofs.proofs)
-    opened = contents(found, narrow, tickets, Means(sources.fetch, bounded_limits, settings.budget), workers, named, _phase("messages", progress))
+    read = contents(found, narrow, tickets, Means(fetch, given.limits, settings.budget), workers, named, _phase("messages", progress))
     _phase("story", progress)(0, 1)
-    conversations = identified(found.conversations, opened, named)
+    conversations = identified(found.conversations, read, named)
     if not secrets.empty:
-        conversations = with_keys(verified(found, conversations, replace(secrets, proved=proofs.proofs)), proofs.proofs, tickets, opened.messages)
+        conversations = with_keys(verified(found, conversations, replace(secrets, proved=proofs.proofs)), proofs.proofs, tickets, read.messages)
     by_id = {one.id: one for one in conversations}
-    found = replace(found, issues=(*found.issues, *opened.issues))
+    found = replace(found, issues=(*found.issues, *read.issues))
     by_connection = {identity: tuple(by_id[one.id] for one in own) for identity, own in found.conversations_of.items()}
     found = replace(
         found,
-        messages=opened.messages,
+        messages=read.messages,
         said={},
         conversations=conversations,
         conversations_of=by_connection,
-        shells=opened.shells,
-        commands=opened.commands,
-        operations=opened.operations,
-        forwarding=opened.forwarding,
+        shells=read.shells,
+        commands=read.commands,
+        operations=read.operations,
+        forwarding=read.forwarding,
     )
     if not secrets.empty:
         found = replace(found, keys=uses(found, secrets, proofs.proofs, ring.fitted, limits), issues=(*found.issues, *unread(secrets)))
-    readable, found = found, with_earlier(found, before)
-    found = _with_story(found, settings)
-    found = replace(found, product=settings.asked.proxy, scope=settings.scope)
-    judgement = judged(found, settings, workers, _phase("rules", progress))
-    if judgement.failures:
-        found = replace(found, issues=(*found.issues, *judgement.failures))
-    again = partial(texts, readable, narrow, tickets, sources.fetch, bounded_limits)
-    made = Result(found, judgement.findings, auth_steps(found), judgement.scorecards, found.shells, found.commands, judgement.incidents, judgement.diagnosis)
-    return made, again
+    return Read(found, narrow, tickets)
 
 
-def _with_story(found: Evidence, settings: Settings) -> Evidence:
+def pictured(found: Evidence, settings: Settings) -> Evidence:
     """With what commands hold that rules look for, the picture of the whole, and the files that commands moved."""
     limits, budget = settings.limits, settings.budget
     found = with_sightings(with_sigma(found, settings.asked.sigma_dirs, limits, budget), limits, budget)
@@ -133,13 +181,7 @@ def _with_story(found: Evidence, settings: Settings) -> Evidence:
     found = replace(found, shells=who.shells, commands=who.commands, files=moved(who.commands, limits.file_bytes))
     long = (file for file in found.files if file.over_limit)
     cut = (Issue("wsman.limit", f"file_bytes={limits.file_bytes}: {file.name or 'a file'} is longer", capture=file.capture) for file in long)
-    return replace(found, issues=(*found.issues, *cut))
-
-
-def _with_others(found: Evidence, kdc: Kdc, names: Sequence[NameClaim]) -> Evidence:
-    """With what KDCs and name servers said of those that talk WinRM."""
-    found = replace(found, kdc=kdc_messages(kdc.pieces), issues=(*found.issues, *kdc.issues))
-    return replace(found, names=of_interest(found, names))
+    return replace(found, issues=(*found.issues, *cut), product=settings.asked.proxy, scope=settings.scope)
 
 
 def _phase(name: str, progress: Callable[[str, int, int], None] | None) -> Callable[[int, int], None]:
@@ -167,7 +209,8 @@ def _talks(todo: Sequence[Work], tools: Tools, sources: Sources, progress: Calla
 
     by_shard = sources.talks(todo, tools) if sources.talks is not None else None
     if by_shard is None:
-        by_shard = spread(partial(talk, tools=tools, done=count), shards(todo, tools.limits.shards), 1 if tools.keys else workers)  # one spool takes plain text
+        forked = 1 if tools.keys else workers  # one spool takes plain text
+        by_shard = spread(partial(talk, tools=tools, done=count), shards(todo, tools.limits.shards), forked, pack=PACK)
     sources.flush()  # plain text that was stored meanwhile: what comes next forks, too
     talks = [item for found in by_shard for item in found]
     return talks, workers, unread_connections(todo, talks, tools.budget)

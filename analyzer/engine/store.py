@@ -10,6 +10,7 @@ import json
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from analyzer.system.files import UNFINISHED, is_unfinished, is_url, owner_only,
 from analyzer.system.outputs import folder_to_disk, fresh_folder, make_folder, move, remove_empty, remove_folder, to_disk, write_file
 from analyzer.tables.column import Value
 from analyzer.tables.frames import frame_of
-from analyzer.tables.query import read_parquet, write_parquet
+from analyzer.tables.query import join_parquet, read_parquet, write_parquet
 from analyzer.tables.registry import TABLES, AnyTable, table_named
 
 __all__ = ["CHECKSUM", "EXPORTS", "MANIFEST", "STORED", "differences", "manifest", "on_disk", "read", "refuse", "save", "sha256", "table_of"]
@@ -30,6 +31,8 @@ __all__ = ["CHECKSUM", "EXPORTS", "MANIFEST", "STORED", "differences", "manifest
 STORED: tuple[AnyTable, ...] = (*TABLES, LADDERS)
 MANIFEST, CHECKSUM, EXPORTS = "manifest.json", "manifest.json.sha256", "exports"
 _MANIFEST_BYTES = 64 << 20
+_PIECE_ROWS = 8_000
+"""Rows of a table that are held together while it is written."""
 _OLD = "old"
 """The folder in the fresh one that the files of the old case are moved into."""
 READ = (1, 2, 3, SCHEMA)
@@ -89,7 +92,7 @@ def interrupted(folder: Path) -> str:
 
 def save(
     folder: Path,
-    cells: Callable[[str], Cells],
+    cells: Callable[[str], Iterable[tuple[Value, ...]]],
     about: Mapping[str, object],
     inputs: Sequence[str],
     *,
@@ -114,7 +117,7 @@ def save(
 
 def _write(
     folder: Path,
-    cells: Callable[[str], Cells],
+    cells: Callable[[str], Iterable[tuple[Value, ...]]],
     about: Mapping[str, object],
     more: Mapping[str, Callable[[], bytes]],
     progress: Callable[[str, int, int], None],
@@ -142,7 +145,7 @@ def _write(
 
 def _filled(
     fresh: Path,
-    cells: Callable[[str], Cells],
+    cells: Callable[[str], Iterable[tuple[Value, ...]]],
     more: Mapping[str, Callable[[], bytes]],
     progress: Callable[[str, int, int], None],
 ) -> dict[str, object]:
@@ -151,11 +154,9 @@ def _filled(
     outputs: dict[str, dict[str, object]] = {}
     for place, table in enumerate(STORED):
         progress("case", place, len(STORED) + len(more))
-        rows = cells(table.name)
         path = fresh / f"{table.name}.parquet"
-        write_parquet(frame_of(table, rows), path)
+        counters[table.name] = _write_rows(table, cells(table.name), path)
         to_disk(path)
-        counters[table.name] = len(rows)
         outputs[path.name] = _described(path)
     for place, (name, made) in enumerate(more.items(), len(STORED)):
         progress("case", place, len(STORED) + len(more))
@@ -163,6 +164,24 @@ def _filled(
         write_file(path, [made()])
         outputs[name] = _described(path)
     return {"counters": counters, "outputs": outputs}
+
+
+def _write_rows(table: AnyTable, rows: Iterable[tuple[Value, ...]], path: Path) -> int:
+    """The rows as a Parquet file; how many there are. Those of no list are written piece by piece, which takes the memory of one piece only."""
+    if isinstance(rows, list):
+        write_parquet(frame_of(table, rows), path)
+        return len(rows)
+    left, count = iter(rows), 0
+    folder = path.with_suffix(".pieces")
+    make_folder(folder)
+    pieces: list[Path] = []
+    while (piece := list(islice(left, _PIECE_ROWS))) or not pieces:
+        pieces.append(folder / f"{len(pieces)}.parquet")
+        write_parquet(frame_of(table, piece), pieces[-1])
+        count += len(piece)
+    join_parquet(pieces, path)
+    remove_folder(folder)
+    return count
 
 
 def _described(path: Path) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -19,6 +19,8 @@ from analyzer.settings import Limits
 
 if TYPE_CHECKING:
     from analyzer.engine.own_rules import Own
+    from analyzer.incidents.facts import About, Crowd
+    from analyzer.incidents.sums import Sums
     from analyzer.records.incident import Incident
     from analyzer.rules.catalogue import Rule
 
@@ -71,11 +73,44 @@ def told(evidence: Evidence) -> Evidence:
     return scoped if scoped.story.parties or not scoped.winrm else replace(scoped, story=story(scoped))
 
 
+class Opinions(Struct, frozen=True, gc=False):
+    """What rules say of an evidence. ``kept``: findings in the order in which they are told; ``left_out``: (symptom, cause) of the others. ``titles``: of the
+    rules, by id; ``rules``: how many there are, ``skipped``: for how many of them there was no time; ``silent``: nothing was there that they could speak of."""
+
+    kept: tuple[Finding, ...]
+    left_out: tuple[tuple[Finding, Finding], ...]
+    cards: tuple[Scorecard, ...]
+    failures: tuple[Issue, ...]
+    titles: Mapping[str, str]
+    rules: int = 0
+    skipped: int = 0
+    silent: bool = False
+
+
+class Picture(Struct, frozen=True, gc=False):
+    """What incidents and the diagnosis are made of besides the findings: what each of these is about, who the clients are, and what was counted."""
+
+    about: tuple[About, ...]
+    crowd: Crowd
+    sums: Sums
+
+
 def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Callable[[int, int], None] | None = None) -> Judgement:
     """Runs the rules, in ``workers`` processes, and then those of the user's folders. ``done`` is told how many of how many ran."""
     if evidence.winrm and not evidence.story.parties and settings.budget.spent(TELLING):
-        return Judgement((), (), (), (), (*_unread(evidence), "There was no time to look for findings."))
-    evidence, given = told(evidence), settings.asked.thresholds
+        return Judgement((), (), (), (), (*_unread(evidence.issues), "There was no time to look for findings."))
+    evidence = told(evidence)
+    found = opinions(evidence, settings, workers, done)
+    if found.silent:
+        return Judgement((), (), found.failures, (), (*_unread(evidence.issues), *nothing(evidence)))
+    from analyzer.rules.causes import consequences
+
+    return concluded(found, picture(evidence, found.kept), evidence.issues, settings, consequences() if evidence.connections else {})
+
+
+def opinions(evidence: Evidence, settings: Settings, workers: int = 1, done: Callable[[int, int], None] | None = None) -> Opinions:
+    """What the rules say of ``evidence``, of which the story is told."""
+    given = settings.asked.thresholds
     chosen = _chosen(evidence)
     by_rule = spread(lambda rule: None if settings.budget.spent() else list(rule.find(evidence, given.get(rule.id))), chosen, workers, done)
     found = [finding for some in by_rule for finding in some or ()]
@@ -88,20 +123,36 @@ def judged(evidence: Evidence, settings: Settings, workers: int = 1, done: Calla
     failures = (*_not_run(skipped, settings.budget), *(Issue("names.limit", one.unnamed) for one in evidence.story.hosts if one.unnamed), *failures)
     found += [finding for one in own for finding in one.findings]
     if not found and not evidence.connections and not evidence.scope:
-        return Judgement((), (), failures, (), (*_unread(evidence), *nothing(evidence)))
-    from analyzer.incidents.diagnosis import diagnosis
-    from analyzer.incidents.grouping import Told, incidents
-    from analyzer.rules.causes import EXPOSES, consequences, explanations, order
+        return Opinions((), (), (), failures, {}, silent=True)
+    from analyzer.rules.causes import explanations, order
     from analyzer.rules.scorecard import scorecards
 
     left_out = explanations(found, {one.id: one.explains for one in own})
     dropped = {id(symptom) for symptom, _ in left_out}
     kept = sorted((finding for finding in found if id(finding) not in dropped), key=order)
     named = {rule.id: rule.title for rule in chosen} | {one.id: one.title for one in own}
-    grouped = incidents(evidence, kept, Told(named, consequences() if evidence.connections else {}, left_out))
     cards = scorecards(evidence, found) if evidence.story.parties else ()
-    lead = (*_unread(evidence), *((f"{len(skipped)} of {len(chosen)} rules were not run: {settings.budget.told()}.",) if skipped else ()))
-    return Judgement(tuple(kept), cards, failures, grouped, (*lead, *diagnosis(evidence, grouped, EXPOSES)))
+    return Opinions(tuple(kept), tuple(left_out), cards, failures, named, len(chosen), len(skipped))
+
+
+def picture(evidence: Evidence, findings: Sequence[Finding]) -> Picture:
+    """What the evidence tells of these findings, and what was counted in it."""
+    from analyzer.incidents.facts import about, crowd
+    from analyzer.incidents.sums import sums
+
+    told = about(evidence, findings)
+    return Picture(told, crowd(evidence, told), sums(evidence))
+
+
+def concluded(found: Opinions, seen: Picture, issues: Iterable[Issue], settings: Settings, follows: Mapping[str, Sequence[str]]) -> Judgement:
+    """What findings come to: incidents and the diagnosis. ``follows``: each cause with the rules that follow from it."""
+    from analyzer.incidents.diagnosis import diagnosis
+    from analyzer.incidents.grouping import Known, Told, incidents
+    from analyzer.rules.causes import EXPOSES
+
+    grouped = incidents(found.kept, Known(seen.about, seen.crowd), Told(found.titles, follows, found.left_out))
+    late = (f"{found.skipped} of {found.rules} rules were not run: {settings.budget.told()}.",) if found.skipped else ()
+    return Judgement(found.kept, found.cards, found.failures, grouped, (*_unread(issues), *late, *diagnosis(seen.sums, grouped, EXPOSES)))
 
 
 def _chosen(evidence: Evidence) -> tuple[Rule, ...]:
@@ -129,9 +180,9 @@ def _not_run(skipped: Sequence[str], budget: Budget) -> tuple[Issue, ...]:
     return (Issue("rule.limit", f"{budget.told()}: {len(skipped)} rules were not run: {named}", repeats=len(skipped)),)
 
 
-def _unread(evidence: Evidence) -> tuple[str, ...]:
+def _unread(issues: Iterable[Issue]) -> tuple[str, ...]:
     """A sentence where connections were left out: what is said is of the others."""
-    left = next((issue for issue in evidence.issues if issue.code == "tcp.limit" and issue.record is None), None)
+    left = next((issue for issue in issues if issue.code == "tcp.limit" and issue.record is None), None)
     return () if left is None else (f"Not all was read: {left.detail}.",)
 
 

@@ -6,41 +6,34 @@ Each sentence is made of counts and names that records hold. When nothing is wro
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from analyzer.incidents.clients import Clients, clients
-from analyzer.records.auth import Audience
-from analyzer.records.evidence import Evidence, nothing, subject, tls_words
+from analyzer.incidents.sums import ACCEPTED, ANSWERED, LOGON_REFUSED, NOT_FORWARDED, REFUSED, Sums
+from analyzer.records.evidence import nothing_in, tls_told
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.incident import Incident
-from analyzer.records.proxy import Role
-from analyzer.records.quality import Absent
-from analyzer.records.sealing import Message, Protection
-from analyzer.records.story import Failure, Outcome, Result, Wanted
-from analyzer.records.tls import Reached
+from analyzer.records.story import Failure, Outcome, Wanted
 
-_FAULT = 500
 _MOST = 4
 _NAMES = 3
 _TITLES = 2
 
 
-def diagnosis(evidence: Evidence, incidents: Sequence[Incident], exposes: tuple[str, ...] = ()) -> tuple[str, ...]:
+def diagnosis(seen: Sums, incidents: Sequence[Incident], exposes: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The sentences. ``exposes``: beginnings of rules that do not tell why something fails."""
     told = [one for one in incidents if not one.background]
-    who = clients(evidence)
-    failures = evidence.story.failures
+    failures = seen.failures
     if not told and not failures:
-        return tuple([*_ran(evidence), _seen(evidence, who), *_limits(evidence)][:_MOST])
-    made = [*_failed(evidence, who, failures)] or [_worked(evidence, who)]
+        return tuple([*_ran(seen), _seen(seen), *_limits(seen)][:_MOST])
+    made = [*_failed(seen, failures)] or [_worked(seen)]
     if not told:
-        return tuple([*made, f"No rule tells why. Read {_log(evidence)} of the server for the same time."][:_MOST])
+        return tuple([*made, f"No rule tells why. Read {_log(seen)} of the server for the same time."][:_MOST])
     causes = [one for one in told if not one.rule.startswith(exposes)] if failures and exposes else []
     first = _root((causes or told)[0], told)
-    made.append(f"{_headline(evidence, first)}.")
+    made.append(f"{_headline(seen, first)}.")
     worst = (causes or told)[0]
     if worst is not first and len(made) < _MOST - 1:
         made.append(f"Its consequence: {worst.title.rstrip('.')} ({worst.severity.value}).")
     if len(made) < _MOST - 1:
-        made.extend(_ran(evidence))
+        made.extend(_ran(seen))
     rest = _distinct(one for one in told if one is not first and one.explained_by is None and one.title != first.title)
     change = f"To do: {first.change}."
     if len(made) < _MOST - 1 and rest:
@@ -62,9 +55,9 @@ def _counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def _packet(evidence: Evidence, key: int) -> str:
+def _packet(seen: Sums, key: int) -> str:
     number = f"packet {key_number(key):,}".replace(",", "")
-    return f"{number} of {evidence.captures[key_capture(key)].name}" if len(evidence.captures) > 1 else number
+    return f"{number} of {seen.captures[key_capture(key)].name}" if len(seen.captures) > 1 else number
 
 
 def _of(number: int, whole: int, one: str) -> str:
@@ -74,22 +67,22 @@ def _of(number: int, whole: int, one: str) -> str:
     return f"all {whole:,} {one}s" if number == whole else f"{number:,} of {whole:,} {one}s"
 
 
-def _failed(evidence: Evidence, clients: Clients, failures: Sequence[Failure]) -> Iterator[str]:
+def _failed(seen: Sums, failures: Sequence[Failure]) -> Iterator[str]:
     """Who cannot do what: the most basic thing first."""
     for wanted in Wanted:
         own = [one for one in failures if one.wanted is wanted]
         if own:
-            yield _sentence(evidence, clients, wanted, own)
+            yield _sentence(seen, wanted, own)
             return
 
 
-def _sentence(evidence: Evidence, clients: Clients, wanted: Wanted, own: Sequence[Failure]) -> str:
+def _sentence(seen: Sums, wanted: Wanted, own: Sequence[Failure]) -> str:
     who = {one.client for one in own if one.client is not None}
     named = list(dict.fromkeys(one.user for one in own if one.user))
-    subject = _subject(len(who), len(clients.all | who), sorted(who))
-    where = f" (first in {_packet(evidence, own[0].packet)})" if own[0].packet is not None else ""
+    subject = _subject(len(who), len(seen.clients | who), sorted(who))
+    where = f" (first in {_packet(seen, own[0].packet)})" if own[0].packet is not None else ""
     if wanted is Wanted.CONNECTION:
-        servers = {str(evidence.connections[one.connection].server.host) for one in own}
+        servers = {seen.reached[one.connection] for one in own}
         to = next(iter(servers)) if len(servers) == 1 else f"{len(servers):,} servers"
         return f"{subject} could not connect to {to}: {_counted(len(own), 'attempt')} failed{where}."
     if wanted is Wanted.TLS:
@@ -135,13 +128,13 @@ def _answer(failure: Failure) -> str:
             return f"failed with status {failure.status}"
 
 
-def _headline(evidence: Evidence, incident: Incident) -> str:
+def _headline(seen: Sums, incident: Incident) -> str:
     """Title, whom it hits, and the packet that shows it."""
     hit = []
     if incident.clients and incident.clients_total > 1:
         hit.append(f"{incident.clients:,} of {incident.clients_total:,} clients")
     if incident.packets:
-        hit.append(_packet(evidence, incident.packets[0]))
+        hit.append(_packet(seen, incident.packets[0]))
     return f"{incident.title.rstrip('.')}{f' ({chr(44).join(hit).replace(chr(44), chr(44) + chr(32))})' if hit else ''}"
 
 
@@ -156,108 +149,90 @@ def _others(rest: Sequence[Incident]) -> str:
     return f"Also found: {'; '.join(titles)}{more}."
 
 
-def _worked(evidence: Evidence, clients: Clients) -> str:
-    return f"{_counts(evidence, clients)}."
+def _worked(seen: Sums) -> str:
+    return f"{_counts(seen)}."
 
 
-def _counts(evidence: Evidence, clients: Clients) -> str:
+def _counts(seen: Sums) -> str:
     """``2 clients, 3 logons accepted, 14 requests answered``."""
-    logons = Counter(one.outcome for one in evidence.story.logons if one.audience is Audience.SERVER)
-    outcomes = Counter(fate.outcome for fate in evidence.story.fates.values())
-    parts = [_counted(len(clients.all), "client")] if clients.all else []
-    if logons[Result.ACCEPTED]:
-        parts.append(_counted(logons[Result.ACCEPTED], "logon accepted", "logons accepted"))
-    if logons[Result.REFUSED]:
-        parts.append(_counted(logons[Result.REFUSED], "logon refused", "logons refused"))
-    if outcomes[Outcome.ANSWERED]:
-        parts.append(_counted(outcomes[Outcome.ANSWERED], "request answered", "requests answered"))
-    if evidence.commands:
-        parts.append(_counted(len(evidence.commands), "command could be read", "commands could be read"))
-    unmet = sum(outcomes[one] for one in (Outcome.REFUSED, Outcome.NOT_FORWARDED))
-    if unmet and not outcomes[Outcome.ANSWERED]:
+    logons, outcomes = seen.logons, seen.outcomes
+    parts = [_counted(len(seen.clients), "client")] if seen.clients else []
+    if accepted := logons.get(ACCEPTED):
+        parts.append(_counted(accepted, "logon accepted", "logons accepted"))
+    if refused := logons.get(LOGON_REFUSED):
+        parts.append(_counted(refused, "logon refused", "logons refused"))
+    answered = outcomes.get(ANSWERED, 0)
+    if answered:
+        parts.append(_counted(answered, "request answered", "requests answered"))
+    if seen.commands:
+        parts.append(_counted(seen.commands, "command could be read", "commands could be read"))
+    unmet = sum(outcomes.get(one, 0) for one in (REFUSED, NOT_FORWARDED))
+    if unmet and not answered:
         parts.append(f"no request answered but with a demand to log on ({unmet:,} times)")
     if not outcomes:
-        parts.append(_counted(len(evidence.winrm), f"{subject(evidence)} connection"))
+        parts.append(_counted(seen.winrm, f"{'web application' if seen.negotiate else 'WinRM'} connection"))
     return ", ".join(parts)
 
 
-def _log(evidence: Evidence) -> str:
-    return "the application's own log" if evidence.negotiate else "the event log Microsoft-Windows-WinRM/Operational"
+def _log(seen: Sums) -> str:
+    return "the application's own log" if seen.negotiate else "the event log Microsoft-Windows-WinRM/Operational"
 
 
-def _ran(evidence: Evidence) -> Iterator[str]:
+def _ran(seen: Sums) -> Iterator[str]:
     """Who ran how many commands where: the account and server with the most; what was run stands in the transcript, where passwords in it are masked."""
-    own = [one for one in evidence.commands if one.state != "refused"]
-    if not own:
+    if not seen.ran:
         return
-    by = Counter((one.asked_as or one.user or "An account that is not visible", one.server) for one in own)
-    (user, server), number = by.most_common(1)[0]
-    encoded = sum(one.decoded is not None for one in own if (one.asked_as or one.user) == user and one.server == server)
+    (user, server), most = max(seen.ran.items(), key=lambda item: item[1].commands)
+    number, encoded = most.commands, most.encoded
     where = f" on {server}" if server else ""
     coded = f", {encoded:,} of them encoded" if encoded and number > 1 else " that was encoded" if encoded else ""
-    others = len(own) - number
+    others = sum(one.commands for one in seen.ran.values()) - number
     more = f"; other accounts or servers: {_counted(others, 'command')}" if others else ""
-    first = next((one.packets[0] for one in own if one.packets), None)
-    at = f" (first in {_packet(evidence, first)})" if first is not None and not others else ""
+    at = f" (first in {_packet(seen, most.first)})" if most.first is not None and not others else ""
     yield f"{user} ran {_counted(number, 'command')}{where}{coded}{at}{more}."
 
 
-def _seen(evidence: Evidence, clients: Clients) -> str:
-    if not evidence.winrm:
-        return nothing(evidence)[0]
-    hidden = " in what could be read" if _encrypted(evidence) else ""
-    judged = f"no failure found{hidden}; whether what was run was allowed cannot be told from packets" if evidence.commands else f"no problem found{hidden}"
-    return f"{_counts(evidence, clients)}; {judged}."
+def _nothing(seen: Sums) -> tuple[str, ...]:
+    return nothing_in(seen.captures, seen.kept_tls, part=bool(seen.scope), negotiate=seen.negotiate)
 
 
-def _limits(evidence: Evidence) -> Iterator[str]:
+def _seen(seen: Sums) -> str:
+    if not seen.winrm:
+        return _nothing(seen)[0]
+    hidden = " in what could be read" if seen.closed or seen.opaque else ""
+    judged = f"no failure found{hidden}; whether what was run was allowed cannot be told from packets" if seen.commands else f"no problem found{hidden}"
+    return f"{_counts(seen)}; {judged}."
+
+
+def _limits(seen: Sums) -> Iterator[str]:
     """What could not be seen, and so could hide a problem."""
-    if evidence.scope:
-        yield f"Only a part of the captures was looked at: {'; '.join(evidence.scope)}. What lies outside of it cannot be told."
-        if not evidence.winrm:
-            yield from tls_words(evidence)
+    if seen.scope:
+        yield f"Only a part of the captures was looked at: {'; '.join(seen.scope)}. What lies outside of it cannot be told."
+        if not seen.winrm:
+            yield from tls_told(seen.captures, seen.kept_tls)
             return
-    if not evidence.winrm:
-        yield from nothing(evidence)[1:]
+    if not seen.winrm:
+        yield from _nothing(seen)[1:]
         return
-    yield from _encrypted(evidence)
-    routed = {identity for route in evidence.routes for identity in (route.client_connection, *route.upstream_connections)}
-    if any(evidence.roles.get(identity) in (Role.CLIENT_LEG, Role.UPSTREAM_LEG) for identity in evidence.winrm - routed):
+    yield from _encrypted(seen)
+    if seen.one_sided:
         yield "Only one side of a proxy is in the capture, so what the proxy did with the requests was not tested."
-    own = [evidence.connections[identity] for identity in evidence.winrm]
-    missing = sum(gap.size for one in own for stream in (one.to_server, one.to_client) for gap in stream.gaps)
-    if missing:
-        yield f"{_counted(missing, 'byte')} of these connections are not in the capture."
+    if seen.missing:
+        yield f"{_counted(seen.missing, 'byte')} of these connections are not in the capture."
 
 
-def _encrypted(evidence: Evidence) -> tuple[str, ...]:
-    return evidence.index.once("encrypted", lambda: tuple(_not_read(evidence)))
-
-
-def _not_read(evidence: Evidence) -> Iterator[str]:
-    asked = (evidence.winrm_exchanges & evidence.exchanges.keys()) - evidence.far.keys()  # each once, as the client made it
-    own = [one for one in evidence.messages.values() if one.exchange in asked and one.protection is not Protection.EMPTY]
-    sealed = [one for one in own if one.protection is Protection.SEALED and not one.opened]
-    closed, errors = len(sealed), sum(_is_error(evidence, one) for one in sealed)
-    opaque = sum(
-        one.protocol == "tls" and not one.tls_opened and (one.tls is None or one.tls.reached in (Reached.COMPLETED, Reached.APPLICATION_DATA))
-        for one in (evidence.connections[identity] for identity in evidence.winrm)
-    )
+def _encrypted(seen: Sums) -> Iterator[str]:
+    closed = seen.closed
     if closed:
         share = (
             "The only message body is"
-            if len(own) == 1
+            if seen.bodies == 1
             else f"All {closed:,} message bodies are"
-            if closed == len(own)
-            else f"{closed:,} of {len(own):,} message bodies are"
+            if closed == seen.bodies
+            else f"{closed:,} of {seen.bodies:,} message bodies are"
         )
-        among = f", {_counted(errors, 'error')} (500) among them" if errors else ""
+        among = f", {_counted(seen.errors, 'error')} (500) among them" if seen.errors else ""
         yield f"{share} encrypted and could not be read{among}; keys or passwords (--secrets) would show more."
-    if opaque:
-        yield f"{_counted(opaque, 'connection')} {'is' if opaque == 1 else 'are'} encrypted by TLS: only addresses, sizes and times could be seen."
-
-
-def _is_error(evidence: Evidence, message: Message) -> bool:
-    """The response with which WinRM reports a fault: a time-out that is normal, or a failure."""
-    answer = evidence.exchanges[message.exchange].response
-    return not message.from_client and not isinstance(answer, Absent) and answer.status == _FAULT
+    if seen.opaque:
+        are = "is" if seen.opaque == 1 else "are"
+        yield f"{_counted(seen.opaque, 'connection')} {are} encrypted by TLS: only addresses, sizes and times could be seen."

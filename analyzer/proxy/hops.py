@@ -44,6 +44,8 @@ class Joined(Struct, frozen=True, gc=False):
 
 def hops(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]], messages: Mapping[str, Message]) -> Joined:
     """Joins the exchanges of all connections of all captures."""
+    if _of_one_pair(connections, exchanges_of):
+        return Joined((), clocks(twin_samples(connections, exchanges_of)), Legs(frozenset(), frozenset()), ())
     found = flights(connections, exchanges_of, messages)
     first = joined(found, None)
     known_clocks = clocks([*leg_samples(found, first.pairs), *twin_samples(connections, exchanges_of)])
@@ -59,6 +61,12 @@ def hops(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple
     joined_at_last = {(hop.near_connection, hop.far_connection) for hop in made}
     issues = (*_issues(found, ambiguous), *_unproved(found, exact.unproved, joined_at_last))
     return Joined(tuple(made), known_clocks, _legs(found, exact.ambiguous), issues)
+
+
+def _of_one_pair(connections: Mapping[str, Connection], exchanges_of: Mapping[str, tuple[Exchange, ...]]) -> bool:
+    """All that says something goes from one host to one server: no two of its connections are legs of one exchange (`analyzer.proxy.joins`)."""
+    spoken = (connections[identity] for identity, own in exchanges_of.items() if own)
+    return len({(one.client.host, one.server) for one in spoken if one.twin_of is None}) <= 1
 
 
 def _legs(found: Sequence[Flight], ambiguous: Mapping[int, tuple[int, ...]]) -> Legs:

@@ -80,8 +80,8 @@ class Building(Struct):
             self.add(name, text, len(found.data), operation)
 
 
-def finished(building: Building, number: int, shell: str, kind: str, server: str, capture: int, user: str | None) -> Command:
-    """The record of the ``number``-th use of the id in its shell."""
+def finished(building: Building, number: int, shell: str, kind: str, server: str, capture: int, user: str | None, *, sure: bool = True) -> Command:
+    """The record of the ``number``-th use of the id in its shell; that it is not a later one is ``sure``."""
     text, holes = shown(building.text)
     layers = opened(text)
     outputs = Outputs(sorted(building.outputs, key=lambda run: run.ts_ns))  # what was put together last may have begun before
@@ -106,6 +106,7 @@ def finished(building: Building, number: int, shell: str, kind: str, server: str
         holes=holes,
         unproved=building.unproved,
         nested=building.nested,
+        number_sure=sure,
     )
 
 

@@ -13,8 +13,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
 from analyzer.formats.holes import Holed, bytes_of, joined
 from analyzer.psrp import clixml, errors, session
 from analyzer.psrp.commands import Building, finished
@@ -389,6 +387,6 @@ def _commands(shell: _Shell, name: str) -> Iterator[Command]:
     user = _owner(shell)
     for building in sorted(shell.commands, key=lambda one: one.first_ns):
         number = numbers[building.id] = numbers.get(building.id, 0) + 1
-        command = finished(building, number, name, shell.kind, shell.place.server, shell.place.capture, user)
-        yield replace(command, number_sure=number == 1 or lost is None or lost > building.first_ns)
+        sure = number == 1 or lost is None or lost > building.first_ns
+        yield finished(building, number, name, shell.kind, shell.place.server, shell.place.capture, user, sure=sure)
         lost = min((*(() if lost is None else (lost,)), *(one.ts_ns for one in building.missing if one.what in _WHOLE)), default=None)

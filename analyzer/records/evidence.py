@@ -1,6 +1,6 @@
 """Everything that was read, as rules, tables and reports see it: one frozen record with look-ups by id."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property
 from typing import TypeVar
 
@@ -118,33 +118,52 @@ def subject(evidence: Evidence) -> str:
     return "web application" if evidence.negotiate else "WinRM"
 
 
-def tls_elsewhere(evidence: Evidence) -> tuple[int, tuple[tuple[str, int, int], ...]]:
-    """TLS that was not decrypted and is not known to be WinRM's: connections in all, and (server, port, connections), the most frequent first. WinRM over
-    HTTPS on another port looks the same."""
+def tls_kept(evidence: Evidence) -> dict[tuple[str, int], int]:
+    """Of the connections that were kept, those with TLS that was not decrypted and is not known to be WinRM's, by (server, port)."""
     counts: dict[tuple[str, int], int] = {}
-    total = sum(capture.tls_elsewhere_total for capture in evidence.captures)
-    for capture in evidence.captures:
+    for one in evidence.connections.values():
+        if one.protocol == "tls" and not one.tls_opened and one.id not in evidence.winrm and one.twin_of is None:
+            counts[one.server.host, one.server.port] = counts.get((one.server.host, one.server.port), 0) + 1
+    return counts
+
+
+def tls_elsewhere(captures: Iterable[Capture], kept: Mapping[tuple[str, int], int]) -> tuple[int, tuple[tuple[str, int, int], ...]]:
+    """TLS that was not decrypted and is not known to be WinRM's: connections in all, and (server, port, connections), the most frequent first. WinRM over
+    HTTPS on another port looks the same. ``kept``: as `tls_kept` gives it."""
+    counts: dict[tuple[str, int], int] = {}
+    total = sum(kept.values())
+    for capture in captures:
+        total += capture.tls_elsewhere_total
         for host, port, number in capture.tls_elsewhere:
             counts[host, port] = counts.get((host, port), 0) + number
-    for connection in evidence.connections.values():
-        if connection.protocol == "tls" and not connection.tls_opened and connection.id not in evidence.winrm and connection.twin_of is None:
-            counts[connection.server.host, connection.server.port] = counts.get((connection.server.host, connection.server.port), 0) + 1
-            total += 1
+    for place, number in kept.items():
+        counts[place] = counts.get(place, 0) + number
     return total, tuple(sorted(((*ends, number) for ends, number in counts.items()), key=lambda one: (-one[2], one[0], one[1])))
 
 
 def nothing(evidence: Evidence) -> tuple[str, ...]:
     """What is said where nothing was found that is looked for."""
-    where = " in the scope that was asked for" if evidence.scope else ""
-    if evidence.negotiate:
-        return (f"Nothing that authenticates by Negotiate, NTLM or Kerberos over HTTP was found{where}.", *tls_words(evidence))
+    return nothing_in(evidence.captures, tls_kept(evidence), part=bool(evidence.scope), negotiate=evidence.negotiate)
+
+
+def nothing_in(captures: Iterable[Capture], kept: Mapping[tuple[str, int], int], *, part: bool, negotiate: bool) -> tuple[str, ...]:
+    """The same of captures. ``part``: a part of them was looked at."""
+    where = " in the scope that was asked for" if part else ""
+    told = tls_told(captures, kept)
+    if negotiate:
+        return (f"Nothing that authenticates by Negotiate, NTLM or Kerberos over HTTP was found{where}.", *told)
     found = f"No WinRM traffic was found{where}."
-    return (found,) if where else (found, *(tls_words(evidence) or (_PORTS,)))
+    return (found,) if where else (found, *(told or (_PORTS,)))
 
 
 def tls_words(evidence: Evidence) -> tuple[str, ...]:
     """What is said of TLS that was not decrypted where no WinRM was found; nothing where there is none."""
-    total, places = tls_elsewhere(evidence)
+    return tls_told(evidence.captures, tls_kept(evidence))
+
+
+def tls_told(captures: Iterable[Capture], kept: Mapping[tuple[str, int], int]) -> tuple[str, ...]:
+    """The same of captures."""
+    total, places = tls_elsewhere(captures, kept)
     if not total:
         return ()
     host, port, _ = places[0]

@@ -104,13 +104,14 @@ class Ladder(NamedTuple):
 
 def ladder_of(drawing: Drawing, captures: Sequence[Capture]) -> Ladder:
     """One drawing as it comes out of the table."""
-    made = next(ladders(_cells(drawing, captures)), Ladder(drawing.title, drawing.lanes, ()))
+    made = next(ladders(rungs_of(drawing, captures)), Ladder(drawing.title, drawing.lanes, ()))
     if len(made.steps) != len(drawing.arrows):
         return made
     return made._replace(steps=tuple(step._replace(marks=arrow.marks) for step, arrow in zip(made.steps, drawing.arrows, strict=True)))
 
 
-def _cells(drawing: Drawing, captures: Sequence[Capture]) -> list[tuple[Value, ...]]:
+def rungs_of(drawing: Drawing, captures: Sequence[Capture]) -> list[tuple[Value, ...]]:
+    """The cells of the arrows of one drawing."""
     return [tuple(column.get(row) for column in _COLUMNS) for row in _rungs(drawing, captures)]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from analyzer.formats.text import visible
 from analyzer.records.auth import Audience
-from analyzer.records.evidence import tls_elsewhere
+from analyzer.records.evidence import tls_elsewhere, tls_kept
 from analyzer.records.result import Result
 from analyzer.reports.facts import Coverage, counted, coverage, winrm_connections
 from analyzer.reports.given import used_lines, whose_lines
@@ -46,7 +46,7 @@ def _look(result: Result, width: int) -> Iterator[Line]:
 
 def _elsewhere(result: Result, width: int) -> Iterator[Line]:
     """TLS that is not known to be WinRM's, and may be."""
-    total, places = tls_elsewhere(result.evidence)
+    total, places = tls_elsewhere(result.evidence.captures, tls_kept(result.evidence))
     if total:
         shown = ", ".join(f"{visible(host)}:{port} ({number:,})" for host, port, number in places[:_PLACES])
         more = f" and {len(places) - _PLACES:,} more" if len(places) > _PLACES else ""
@@ -61,7 +61,7 @@ def _no_key(result: Result, covered: Coverage) -> str:
         return "no other key would help: see `winrm-analyzer show messages`" if fits else "cannot be told: the logon is not in the capture"
     if covered.bodies["sealed"] or covered.bodies["tls"]:
         return "none more needed: all encrypted bodies were decrypted"
-    if tls_elsewhere(result.evidence)[0]:
+    if tls_elsewhere(result.evidence.captures, tls_kept(result.evidence))[0]:
         return "of the TLS connections above a TLS key log of client or server"
     return "none needed: nothing encrypted was seen"
 

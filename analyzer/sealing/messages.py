@@ -41,12 +41,15 @@ def messages(
         in_clear = Protection.TLS if connection.tls_opened else Protection.CLEAR
         if protection is Protection.CLEAR:
             protection = in_clear
-        message = Message(half.id, exchange.id, from_client, protection, half.body.size, content_type, codings=applied)
+        digest = half.body.digest
+        read = None if protection is not in_clear or isinstance(digest, Absent) else digest
+        message = Message(half.id, exchange.id, from_client, protection, half.body.size, content_type, codings=applied, text_digest=read)
         if protection is Protection.SEALED:
             content = content_reader(reader, half, limits)
             message, problem = _sealed(message, half, content, limits)
             if _is_readable(message, content):
-                message, problem = replace(message, protection=in_clear, parts=(), protocol=None, operation=None), _LABEL
+                read = None if isinstance(digest, Absent) else digest
+                message, problem = replace(message, protection=in_clear, parts=(), protocol=None, operation=None, text_digest=read), _LABEL
             if problem is not None:
                 place = (key_capture(half.packets[0]), key_number(half.packets[0])) if half.packets else (exchange.capture, None)
                 issues.append(Issue("wsman.limit" if problem.startswith(OVER) else "sealing.malformed", problem, half.id, *place))

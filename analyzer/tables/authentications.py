@@ -25,12 +25,13 @@ def _rows(result: Result) -> Iterator[AuthenticationRow]:
     """Equal Basic credentials get equal tags, numbered in order of appearance: a reused password shows, and nothing can be checked against the tag."""
     tags: dict[bytes, str] = {}
     for conversation in result.evidence.conversations:
-        digest = _credentials(conversation)
+        digest = credentials(conversation)
         tag = None if digest is None else tags.setdefault(digest, f"s{len(tags) + 1}")
         yield AuthenticationRow(conversation, result.evidence.captures, tag)
 
 
-def _credentials(conversation: Conversation) -> bytes | None:
+def credentials(conversation: Conversation) -> bytes | None:
+    """The digest of what Basic sent; None where it sent nothing."""
     tokens = (step.token for step in conversation.steps)
     return next((token.digest for token in tokens if token and token.mechanism is Mechanism.BASIC and token.step != "offer"), None)
 

@@ -14,7 +14,7 @@ from analyzer.tables.column import Column, Dtype, Value
 from analyzer.tables.registry import AnyTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import duckdb
@@ -81,6 +81,18 @@ def write_parquet(made: Frame, path: Path) -> None:
         connection.register("rows_", frames.storable(made))
         try:
             connection.sql("select * from rows_").write_parquet(str(path), compression="zstd")
+        except duckdb.Error as error:
+            msg = f"cannot write {path.name}: {str(error).splitlines()[0]}"
+            raise OutputError(msg) from error
+
+
+def join_parquet(pieces: Sequence[Path], path: Path) -> None:
+    """The rows of these Parquet files, one after the other, as one file."""
+    import duckdb
+
+    with duckdb.connect(config=_NO_EXTENSIONS | {"threads": 1, "memory_limit": "128MB"}) as connection:
+        try:
+            connection.read_parquet([literally(one) for one in pieces]).write_parquet(str(path), compression="zstd")
         except duckdb.Error as error:
             msg = f"cannot write {path.name}: {str(error).splitlines()[0]}"
             raise OutputError(msg) from error

@@ -37,7 +37,7 @@ def _entries(result: Result) -> list[Entry]:
     evidence = result.evidence
     found = [entry for exchange in evidence.exchanges.values() if (entry := _of_exchange(evidence, exchange))]
     found.extend(_of_conversation(evidence, conversation) for conversation in evidence.conversations)
-    found.extend(_of_finding(row) for row in finding_rows(result))
+    found.extend(of_finding(row) for row in finding_rows(result))
     shells = {(shell.server, shell.id, shell.kind): shell for shell in result.shells}
     found.extend(_of_command(evidence, command, shells.get((command.server, command.shell, command.kind))) for command in result.commands)
     return sorted(found, key=lambda entry: (entry.time_ns, entry.table, entry.record))
@@ -70,7 +70,8 @@ def _of_command(evidence: Evidence, command: Command, shell: Shell | None) -> En
     return Entry(command.first_ns, "winrm command", message, "info", command.user, source, destination, "commands", command.id, capture)
 
 
-def _of_finding(row: FindingRow) -> Entry:
+def of_finding(row: FindingRow) -> Entry:
+    """The line of a finding."""
     finding = row.finding
     capture = next((row.captures[key_capture(key)].name for key in finding.packets[:1]), None)
     return Entry(

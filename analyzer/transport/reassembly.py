@@ -287,7 +287,26 @@ def _extents(assembly: Assembly, rows: Segments, peer_base: int) -> Extents:
         return Extents(at, size, source, file_at, packet, ts_ns, positions(ack, peer_base))
     own, at = assembly.ordered
     size, source, file_at, packet, ts_ns, ack = columns_of(rows, own)
-    return Extents(at, size, source, file_at, packet, ts_ns, positions(ack, peer_base))
+    acked = positions(ack, peer_base)
+    if len(at) > _FEW:
+        return Extents(at, size, source, file_at, packet, ts_ns, acked)
+    return Extents(_same(at), _same(size), _same(source), file_at, packet, ts_ns, _same(acked))
+
+
+_FEW, _COLUMNS = 2, 4096
+"""Segments of a stream whose columns are often those of others: 100,000 short connections have few different ones. How many are remembered."""
+_known: dict[bytes, Ints] = {}
+
+
+def _same(column: Ints) -> Ints:
+    """The column, or one with the same numbers: nobody writes into them."""
+    numbers = column.tobytes()
+    known = _known.get(numbers)
+    if known is None:
+        if len(_known) >= _COLUMNS:
+            _known.clear()
+        _known[numbers] = known = column
+    return known
 
 
 def _acked(assembly: Assembly, rows: Segments, said: Ints) -> int:

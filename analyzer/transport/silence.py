@@ -2,6 +2,7 @@
 on after a reset in their name."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 from analyzer.records.arrays import Ints
 from analyzer.records.capture import Segments
@@ -45,7 +46,13 @@ def unacked(assembly: Assembly, rows: Segments, sent: Ints, received: Ints) -> U
 def ttls(rows: Segments, client: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The times to live in the packets of the client and of the server, resets left out."""
     found = hops(rows)
-    return tuple(found[client][:_TTLS]), tuple(found[1 - client][:_TTLS])
+    return _same(tuple(found[client][:_TTLS]), tuple(found[1 - client][:_TTLS]))
+
+
+@lru_cache(maxsize=1024)
+def _same(client: tuple[int, ...], server: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """One object for the many connections whose hosts lie so far apart."""
+    return client, server
 
 
 def fits(ttl: int, own: Sequence[int]) -> bool | None:

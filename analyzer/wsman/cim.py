@@ -9,6 +9,7 @@ told by their form: what a number would be written as is that number. Envelopes 
 """
 
 import re
+from functools import lru_cache
 from typing import TypeAlias
 
 from msgspec.json import encode
@@ -49,11 +50,17 @@ _READS = re.compile(r"(?:get|enum|check|interrogate|list|query|test)\w*", re.IGN
 
 def asked(message: Message) -> str | None:
     """The operation's name when the message asks for one on a resource that is no shell; of any other None."""
-    uri, action, known = message.resource_uri or "", message.action or "", message.operation
-    if not message.from_client or not uri or any(word in uri.lower() for word in _SHELLS) or forwards(uri):
+    if not message.from_client or not message.resource_uri:
+        return None
+    return _asked(message.resource_uri, message.action or "", message.operation if isinstance(message.operation, str) else None)
+
+
+@lru_cache(maxsize=1024)
+def _asked(uri: str, action: str, known: str | None) -> str | None:
+    if any(word in uri.lower() for word in _SHELLS) or forwards(uri):
         return None
     if known in _NAMES:
-        return str(known)
+        return known
     return "Invoke" if _method(uri, action) else None
 
 

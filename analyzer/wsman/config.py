@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 _BODY = re.compile(r"<(?:[A-Za-z_][\w.-]*:)?Body(?:\s[^<>]*)?>")
 _TAG = re.compile(r"<(/?)(?:[A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)((?:\s[^<>]*?)?)(/?)>([^<]*)")
-_OPERATIONS = ("Put", "Create")
+SETTERS = ("Put", "Create")
+"""Operations that may set something."""
 _RESOURCE = "/wsman/1/config"
 _DEPTH = 16
 _LONGEST = 256
@@ -21,7 +22,7 @@ class Settings(NamedTuple):
 
 def settings(operation: str | None, resource_uri: str | None, text: str, most: int = 128) -> Settings:
     """What a message sets; nothing where it is another one."""
-    if operation not in _OPERATIONS or _RESOURCE not in (resource_uri or "").lower():
+    if operation not in SETTERS or _RESOURCE not in (resource_uri or "").lower():
         return Settings()
     body = _BODY.search(text)
     return Settings() if body is None else _leaves(text, body.end(), most)

@@ -38,16 +38,13 @@ def once(evidence: Evidence, messages: Mapping[str, Message], operations: Mappin
     for identity in operations:
         _by_place(evidence, identity, operations, groups, places)
     linked = frozenset((hop.near_connection, hop.far_connection) for hop in evidence.hops)
+    views = _Views(evidence, messages, operations, linked)
     for token, own in _by_token(messages, operations).items():
-        sealed = isinstance(token[1], bytes)
-
-        def same(one: str, other: str, *, sealed: bool = sealed) -> bool:
-            near = _on_one_way(evidence, one, other, linked, either=sealed)
-            return near and _may_be_one(one, other, evidence, messages, operations)
-
-        for first, second in _links(own, same):
+        if views.never_one(own):
+            continue
+        for first, second in _links(own, views.same_sealed if isinstance(token[1], bytes) else views.same):
             groups.join(first, second)
-    for first, second in _answers(evidence, messages, operations, linked):
+    for first, second in _answers(evidence, messages, operations, linked) if linked else ():
         groups.join(first, second)
     out: list[Operation] = []
     stands_for: dict[str, str] = {}
@@ -144,15 +141,6 @@ def _places(exchange: Exchange) -> list[tuple[bool, int]]:
     return [(from_client, half.at) for from_client, half in halves if not isinstance(half, Absent)]
 
 
-def _on_one_way(evidence: Evidence, one: str, other: str, linked: AbstractSet[tuple[str, str]], *, either: bool) -> bool:
-    """The two connections can carry one message: a proxy joins them, or they have the same hosts (``either``: the same client or the same server)."""
-    a, b = (evidence.connections[evidence.exchanges[identity].connection] for identity in (one, other))
-    if _linked(a, b, linked):
-        return True
-    hosts = (a.client.host == b.client.host, a.server.host == b.server.host)
-    return any(hosts) if either else all(hosts)
-
-
 def _linked(one: Connection, other: Connection, linked: AbstractSet[tuple[str, str]]) -> bool:
     """A proxy joins them, at whichever capture point each was seen."""
     a, b = one.twin_of or one.id, other.twin_of or other.id
@@ -189,33 +177,76 @@ def _links(own: Sequence[str], same: Callable[[str, str], bool]) -> Iterable[tup
 _BACK = 8
 
 
-def _may_be_one(one: str, other: str, evidence: Evidence, messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]]) -> bool:
-    """No message of the two says that they are not, and where all is readable they lie on two connections, or one of them lacks its request."""
-    a, b = _halves(one, operations), _halves(other, operations)
-    for from_client in (True, False):
-        first, second = a.get(from_client), b.get(from_client)
-        if first is not None and second is not None and _differ(messages[first.message], messages[second.message]):
-            return False
-    both_asked = True in a and True in b
-    apart = evidence.exchanges[one].connection != evidence.exchanges[other].connection
-    return apart or not both_asked or _same_token(a, b, messages)
+class _View(NamedTuple):
+    """An exchange as it is compared: its connection, its messages that were read, and the token of an encrypted request (empty: none)."""
+
+    home: Connection
+    asked: Message | None
+    answered: Message | None
+    token: bytes
+
+
+class _Views:
+    """The exchanges of one run, each looked up once however many it is compared with."""
+
+    def __init__(
+        self, evidence: Evidence, messages: Mapping[str, Message], operations: Mapping[str, Sequence[Operation]], linked: AbstractSet[tuple[str, str]]
+    ) -> None:
+        self._evidence, self._messages, self._operations, self._linked = evidence, messages, operations, linked
+        self._known: dict[str, _View] = {}
+
+    def _of(self, identity: str) -> _View:
+        view = self._known.get(identity)
+        if view is None:
+            own = _halves(identity, self._operations)
+            asked, answered = (None if way not in own else self._messages[own[way].message] for way in (True, False))
+            token = asked.parts[0].header if asked is not None and asked.parts else b""
+            home = self._evidence.connections[self._evidence.exchanges[identity].connection]
+            view = self._known[identity] = _View(home, asked, answered, token if len(token) >= _TOKEN else b"")
+        return view
+
+    def never_one(self, own: Sequence[str]) -> bool:
+        """All lie on one connection, and each has a request that was readable: of such, no two are one."""
+        views = map(self._of, own)
+        first = next(views)
+        return first.asked is not None and not first.token and all(one.home is first.home and one.asked is not None and not one.token for one in views)
+
+    def same(self, one: str, other: str) -> bool:
+        """The two may be one message, of which the text was read."""
+        return self._same(self._of(one), self._of(other), either=False)
+
+    def same_sealed(self, one: str, other: str) -> bool:
+        """The two may be one message, of which the token is known: it was encrypted once, so its hosts need not both be the same."""
+        return self._same(self._of(one), self._of(other), either=True)
+
+    def _same(self, one: _View, other: _View, *, either: bool) -> bool:
+        """No message of the two says that they are not, and where all is readable they lie on two connections, or one of them lacks its request."""
+        if one.home.id == other.home.id:
+            near = one.asked is None or other.asked is None or (bool(one.token) and one.token == other.token)
+        else:
+            near = _on_one_way(one.home, other.home, self._linked, either=either)
+        return near and not _differ(one.asked, other.asked) and not _differ(one.answered, other.answered)
+
+
+def _on_one_way(one: Connection, other: Connection, linked: AbstractSet[tuple[str, str]], *, either: bool) -> bool:
+    """The two connections can carry one message: a proxy joins them, or they have the same hosts (``either``: the same client or the same server)."""
+    if _linked(one, other, linked):
+        return True
+    hosts = (one.client.host == other.client.host, one.server.host == other.server.host)
+    return any(hosts) if either else all(hosts)
 
 
 def _halves(identity: str, operations: Mapping[str, Sequence[Operation]]) -> dict[bool, Operation]:
     return {operation.from_client: operation for operation in operations[identity] if not operation.lost}
 
 
-def _differ(one: Message, other: Message) -> bool:
+def _differ(one: Message | None, other: Message | None) -> bool:
     """Both are whole, and are not the same text; or they are answers with ids of their own."""
+    if one is None or other is None:
+        return False
     if one.text_digest is not None and other.text_digest is not None:
         return one.text_digest != other.text_digest
     return one.message_id is not None and other.message_id is not None and one.message_id != other.message_id
-
-
-def _same_token(a: Mapping[bool, Operation], b: Mapping[bool, Operation], messages: Mapping[str, Message]) -> bool:
-    """The encrypted request came twice, to the byte."""
-    first, second = (messages[one[True].message].parts if True in one else () for one in (a, b))
-    return bool(first and second) and len(first[0].header) >= _TOKEN and first[0].header == second[0].header
 
 
 def _chosen(evidence: Evidence, own: Sequence[str], operations: Mapping[str, Sequence[Operation]]) -> list[Operation]:

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from sys import intern
-from typing import NamedTuple
+from typing import TypeAlias
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.formats.content import Room, unpacked
@@ -24,12 +25,12 @@ from analyzer.records.transport import Connection
 from analyzer.records.wsman import Said
 from analyzer.settings import Limits
 from analyzer.wsman.actions import short_name
-from analyzer.wsman.config import settings
+from analyzer.wsman.config import SETTERS, settings
 from analyzer.wsman.durations import duration_s
 from analyzer.wsman.elements import attributes, content, element
 from analyzer.wsman.faults import fault as read_fault
 from analyzer.wsman.ordinary import Ordinary
-from analyzer.wsman.properties import reached
+from analyzer.wsman.properties import TELLING, reached
 from analyzer.wsman.saying import said_in_clear
 from analyzer.wsman.structure import Seen, looked, read_marks
 from analyzer.wsman.tree import EMPTY, tree
@@ -54,7 +55,7 @@ _FIELDS = ("Action", "ResourceURI", "MessageID", "RelatesTo", "SessionId", "Shel
 _CODE_DIGITS = 12
 
 
-class Described(NamedTuple):
+class Described(Struct, frozen=True, gc=False):
     """The message with what its envelope says; what is wrong with it; what it says of shells and operations, where it is whole and depends on no other."""
 
     message: Message
@@ -90,7 +91,7 @@ def described(
             issue = Issue("wsman.limit", f"opened_bytes={limits.opened_bytes}: {plain.detail}", message.id, *_place(half, exchange))
             if not large and plain.why in (Why.MALFORMED, Why.UNSUPPORTED):
                 large, issue = True, Issue("wsman.unreadable", plain.detail, message.id, *_place(half, exchange))
-            return Described(replace(message, operation=plain), (issue,) if large else ())
+            return Described(replace(message, operation=plain, text_digest=None), (issue,) if large else ())
         text = decoded(plain)
     found = looked(text, limits)
     if found.marks.has_dtd:
@@ -104,11 +105,12 @@ def described(
     if size > limits.envelope_bytes:
         cut = f"envelope_bytes={limits.envelope_bytes}: of {size} bytes of an envelope no more were looked at for its header fields"
         told.append(("wsman.limit", cut))
-    told += [("wsman.limit", words) for words in over(full, text, found, limits)]
+    if _may_be_over(full, found):
+        told += [("wsman.limit", words) for words in over(full, text, found, limits)]
     all_there = len(raw.data) == size <= limits.opened_bytes and not raw.holes and half.body.complete and not half.body.missing and not message.codings
     status = None if isinstance(exchange.response, Absent) else exchange.response.status
     said = said_in_clear(full, text, found, (half.first_ns, half.packets), status) if all_there else None
-    return Described(full, tuple([Issue(code, words, message.id, *_place(half, exchange)) for code, words in told]), said)
+    return Described(full, tuple([Issue(code, words, message.id, *_place(half, exchange)) for code, words in told]) if told else (), said)
 
 
 def _place(half: Request | Response, exchange: Exchange) -> tuple[int, int | None]:
@@ -137,10 +139,18 @@ def over(message: Message, text: str, found: Seen, limits: Limits) -> Iterator[s
     """The limits of what a described envelope says that were reached."""
     if found.plain is None or found.plain.long:
         yield from _long(text, found.marks.places if found.plain is None else read_marks(text).places, limits)
-    if message.from_client and isinstance(message.operation, str):
-        yield from settings(message.operation, message.resource_uri, text, limits.settings).reached
+    if message.from_client and message.operation in SETTERS:
+        yield from settings(str(message.operation), message.resource_uri, text, limits.settings).reached
     if not found.marks.has_dtd:
         yield from reached(message, text)
+
+
+def _may_be_over(message: Message, found: Seen) -> bool:
+    """`over` may tell of something: most envelopes are short, and of kinds that it has nothing to say of."""
+    return found.plain is None or found.plain.long or message.operation in _LIMITED or not isinstance(message.operation, str)
+
+
+_LIMITED = frozenset((*SETTERS, *TELLING))
 
 
 def _long(text: str, places: Mapping[str, list[int]], limits: Limits) -> Iterator[str]:
@@ -224,20 +234,9 @@ def _command_id(text: str, places: Mapping[str, list[int]], most: int) -> str | 
     return next((match[1] for match in _COMMAND_ID.finditer(text) if not has_holes(match[1])), None)
 
 
-class _Fields(NamedTuple):
-    """What an envelope says of itself. ``fault_at``: where its Fault begins, or None."""
-
-    action: str | None
-    resource_uri: str | None
-    message_id: str | None
-    relates_to: str | None
-    session_id: str | None
-    shell_id: str | None
-    command_id: str | None
-    fault_code: str | None
-    timeout: str | None
-    identify: str | None
-    fault_at: int | None
+_Fields: TypeAlias = tuple[str | None, str | None, str | None, str | None, str | None, str | None, str | None, str | None, str | None, str | None, int | None]
+"""What an envelope says of itself: Action, ResourceURI, MessageID, RelatesTo, SessionId, ShellId, CommandId, the code of a WSManFault, OperationTimeout,
+the name of an Identify, and where its Fault begins. A tuple, as a name for each would take longer than to read it."""
 
 
 def _by_places(text: str, places: Mapping[str, list[int]], limits: Limits) -> _Fields:
@@ -245,7 +244,7 @@ def _by_places(text: str, places: Mapping[str, list[int]], limits: Limits) -> _F
         return _first(pattern, text, places[name], limits.field_characters) if name in places else None
 
     asked = (_IDENTIFY.match(text, at) for at in sorted((*places.get("Identify", ()), *places.get("IdentifyResponse", ()))))
-    return _Fields(
+    return (
         _action(text, places, limits),
         first(_RESOURCE, "ResourceURI"),
         first(_MESSAGE_ID, "MessageID"),
@@ -262,7 +261,7 @@ def _by_places(text: str, places: Mapping[str, list[int]], limits: Limits) -> _F
 
 def _in_one_pass(plain: Ordinary) -> _Fields:
     action, resource_uri, message_id, relates_to, session_id, timeout, shell_id, command_id = plain.texts
-    return _Fields(
+    return (
         action,
         resource_uri,
         message_id,
@@ -285,27 +284,32 @@ def _of_another(text: str) -> bool:
 
 
 def _described(message: Message, text: str, found: Seen, known: Mapping[str, object], limits: Limits) -> Message:
-    said = _by_places(text, found.marks.places, limits) if found.plain is None else _in_one_pass(found.plain)
-    action, resource_uri = intern(said.action or "") or None, intern(said.resource_uri or "") or None
-    asks, fault_at = message.from_client, said.fault_at
-    operation = "Fault" if fault_at is not None and not asks else short_name(action) if action else said.identify
+    fields = _by_places(text, found.marks.places, limits) if found.plain is None else _in_one_pass(found.plain)
+    named, about, message_id, relates_to, session_id, shell_id, command_id, fault_code, timeout, identify, fault_at = fields
+    action, resource_uri, asks = _same(named), _same(about), message.from_client
+    operation = "Fault" if fault_at is not None and not asks else short_name(action) if action else identify
     return replace(
         message,
         **known,
         action=action,
         resource_uri=resource_uri,
-        message_id=said.message_id,
-        relates_to=said.relates_to,
-        session_id=said.session_id,
-        shell_id=said.shell_id,
-        command_id=said.command_id,
-        fault_code=said.fault_code,
+        message_id=_same(message_id),
+        relates_to=_same(relates_to),
+        session_id=_same(session_id),
+        shell_id=_same(shell_id),
+        command_id=_same(command_id),
+        fault_code=fault_code,
         fault=None if fault_at is None or asks else _shown(read_fault(text, fault_at, limits.fault_text_characters)),
-        operation_timeout_s=_timeout(said.timeout) if asks else None,
+        operation_timeout_s=_timeout(timeout) if asks and timeout else None,
         operation=operation,
         wsman=_NAMESPACES[0] in text or _NAMESPACES[1] in text,
-        settings=_settings(operation, resource_uri, text, limits) if asks else (),
+        settings=_settings(operation, resource_uri, text, limits) if asks and operation in SETTERS else (),
     )
+
+
+def _same(text: str | None) -> str | None:
+    """The one object for all that have this text: an answer names the MessageID of its request, and everything in a shell the shell."""
+    return intern(text) if text else None
 
 
 def _action(text: str, places: Mapping[str, list[int]], limits: Limits) -> str | None:

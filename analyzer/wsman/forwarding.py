@@ -55,8 +55,10 @@ def kind_of(message: Message) -> Kind | None:
         return None
     if known in _KINDS:
         return _KINDS[known]
+    if known not in ("Enumerate", "Pull"):
+        return None
     uri = (message.resource_uri or "").partition("?")[0].rstrip("/").lower()
-    if known in ("Enumerate", "Pull") and uri.endswith(_MANAGER):
+    if uri.endswith(_MANAGER):
         return Kind.SUBSCRIPTIONS
     return Kind.PULL if known == "Pull" and uri.endswith(_LOG) else None
 

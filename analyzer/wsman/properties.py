@@ -19,6 +19,8 @@ _SHELL_NAMESPACE = "/windows/shell"
 _REQUESTS = ("Create", "Connect", "Disconnect", "Reconnect")
 _ANSWERS = tuple(f"{name}Response" for name in _REQUESTS)
 _LISTS = ("GetResponse", "EnumerateResponse", "PullResponse")
+TELLING = frozenset((*_REQUESTS, *_ANSWERS, *_LISTS))
+"""Operations whose messages may tell something of shells themselves."""
 _BLOBS = ("connectXml", "connectResponseXml")
 _OPTIONS = ("WINRS_NOPROFILE", "WINRS_CODEPAGE", "WINRS_CONSOLEMODE_STDIN", "WINRS_SKIP_CMD_SHELL", "protocolversion")
 _DEPTH, _NODES = 32, 20_000
@@ -37,7 +39,7 @@ class Told(NamedTuple):
     blob: str = ""
 
 
-_NOTHING = Told()
+NOTHING = Told()
 
 
 class _Node(Struct):
@@ -110,7 +112,7 @@ def told(message: Message, text: str) -> Told:
     """Of a message that creates, connects, disconnects or reconnects a shell, or answers that. It has no document type."""
     name = message.operation if isinstance(message.operation, str) else ""
     if name not in (_REQUESTS if message.from_client else _ANSWERS):
-        return _NOTHING
+        return NOTHING
     header, body = _parts(text)
     found: dict[str, str] = {}
     if name in ("Create", "Connect"):

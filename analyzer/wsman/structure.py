@@ -8,8 +8,9 @@ them. What follows a place that is no XML cannot be told so; there, names are al
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
 from xml.parsers import expat
+
+from msgspec import Struct
 
 from analyzer.formats.forms import chosen, compiled
 from analyzer.formats.holes import has_holes
@@ -65,7 +66,7 @@ _LATER, _LATER_CHARACTERS = 16, 4096
 """Declarations behind an envelope's first known tag, and their characters, of which is remembered how they fit the names in it."""
 
 
-class Seen(NamedTuple):
+class Seen(Struct, frozen=True, gc=False):
     """An envelope's elements, and what is odd about it: (code of the issue, detail), or None. ``plain``: what it says, where that was read in one pass; then
     ``marks`` has no places."""
 

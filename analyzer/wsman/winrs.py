@@ -9,8 +9,9 @@ import binascii
 import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from functools import lru_cache
 
+from msgspec import Struct
 from pybase64 import b64decode
 
 from analyzer.formats.content import Room
@@ -19,7 +20,7 @@ from analyzer.records.sealing import Message
 from analyzer.records.wsman import Operation, StreamPiece
 from analyzer.wsman.elements import CONTENT, INSIDE, PREFIX, attributes, content, element
 from analyzer.wsman.ordinary import Ordinary
-from analyzer.wsman.properties import told
+from analyzer.wsman.properties import NOTHING, TELLING, told
 from analyzer.wsman.structure import Seen, read_marks
 from analyzer.wsman.xpress import inflate, inflate_holed
 
@@ -41,10 +42,11 @@ _SIGNAL = 200
 """Characters of a signal's code, which is a URI."""
 _CODE_PAGES = (0, 65_535)
 _NAMES = ("Create", "Command", "Send", "Receive", "Signal", "Delete", "Connect", "Disconnect", "Reconnect", "Fault")
+_OPERATIONS = frozenset((*_NAMES, *(f"{name}Response" for name in _NAMES)))
 _LIMIT = 64 << 20
 
 
-class _Raw(NamedTuple):
+class _Raw(Struct, frozen=True, gc=False):
     """What an envelope says of a shell, its ids as they stand. ``compressed``: it says that streams are. ``signal``: text of its first Code element."""
 
     command_id: str | None
@@ -69,24 +71,26 @@ def operation(
     streams may become.
     """
     name = message.operation if isinstance(message.operation, str) else ""
-    if name.removesuffix("Response") not in _NAMES:
+    if name not in _OPERATIONS:
         return None
     raw = _by_places(text, found.marks.places, name) if found.plain is None else _in_one_pass(text, found.plain)
     shell_id = _upper(message.shell_id)
     if raw.compressed:
         compressed.update(known for known in (message.exchange, shell_id) if known)
     packed = learnt(message.exchange, shell_id, compressed)
-    more = told(message, text)
+    more = told(message, text) if name in TELLING else NOTHING
     signal = raw.signal.strip() if name == "Signal" else ""
-    room = room or Room(_LIMIT)
+    room = Room(_LIMIT) if room is None else room
+    streams: tuple[StreamPiece, ...] = ()
     if found.plain is None:
         streams = tuple(_streams(text, found.marks.places.get("Stream", ()), packed, room))
-    else:
+    elif found.plain.streams:
         streams = tuple([_piece(one.name, one.command_id, one.end, one.data, packed, room) for one in found.plain.streams])
     command_id = _upper(raw.command_id or raw.state_id or message.command_id or more.command_id)
     state = raw.state.rpartition("/")[2] or None if raw.state is not None else None
     ended = signal.rpartition("/")[2] if 0 < len(signal) <= _SIGNAL else None
-    creation = _base64(more.blob if raw.creation is None else raw.creation)
+    packed_data = more.blob if raw.creation is None else raw.creation
+    creation = _base64(packed_data) if packed_data else b""
     about = (message.id, message.exchange, message.from_client, ts_ns, packets, name, message.resource_uri, shell_id, command_id)
     # by position, as names of so many fields would take most of the time
     return Operation(
@@ -144,7 +148,19 @@ def _in_one_pass(text: str, plain: Ordinary) -> _Raw:
 
 
 def _upper(identity: str | None) -> str | None:
-    return None if not identity or has_holes(identity) else identity.strip().upper()
+    """An id as it is compared: one object for all messages that have it."""
+    if not identity:
+        return None
+    return _compared(identity) if len(identity) <= _ID else _compared.__wrapped__(identity)
+
+
+_ID = 128
+"""Characters of an id that is remembered."""
+
+
+@lru_cache(maxsize=4096)
+def _compared(identity: str) -> str | None:
+    return None if has_holes(identity) else identity.strip().upper()
 
 
 def _at(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> re.Match[str] | None:

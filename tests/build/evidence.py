@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from analyzer.api import Case
-from analyzer.engine.work import told
+from analyzer.engine.work import Picture, picture, told
 from analyzer.incidents.diagnosis import diagnosis
+from analyzer.incidents.grouping import Known as KnownOf
 from analyzer.incidents.grouping import Told, incidents
 from analyzer.records.auth import Audience, Conversation, Identity, Mechanism, NtlmToken, Outcome, Step, Token
 from analyzer.records.capture import Capture
@@ -15,6 +16,7 @@ from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, Severity
 from analyzer.records.http import Body, Exchange, Framing, Header, Request, Response, Span
 from analyzer.records.ids import authentication_id, connection_id, exchange_id, packet_key, request_id, response_id
+from analyzer.records.incident import Incident
 from analyzer.records.issues import Issue
 from analyzer.records.proxy import Hop, Role, Route
 from analyzer.records.quality import Absent, Known, Why
@@ -227,8 +229,14 @@ def nothing() -> Result:
 def grouped(result: Result) -> Result:
     """The result with its incidents and its diagnosis, as a run makes them."""
     found = sorted(result.findings, key=order)
-    made = incidents(result.evidence, found, Told({}, {}, ()))
-    return replace(result, findings=tuple(found), incidents=made, diagnosis=diagnosis(result.evidence, made))
+    seen, made = concluded(result.evidence, found, Told({}, {}, ()))
+    return replace(result, findings=tuple(found), incidents=made, diagnosis=diagnosis(seen.sums, made))
+
+
+def concluded(made: Evidence, findings: Sequence[Finding], of_rules: Told) -> tuple[Picture, tuple[Incident, ...]]:
+    """What an evidence tells of these findings, and the incidents that they come to."""
+    seen = picture(made, findings)
+    return seen, incidents(findings, KnownOf(seen.about, seen.crowd), of_rules)
 
 
 def case(result: Result) -> Case:

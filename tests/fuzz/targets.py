@@ -147,7 +147,7 @@ def http(data: bytes) -> None:
 
 def _said(made: Connection, exchange: Exchange, fetch: Callable[[int, int, int], bytes]) -> None:
     for message in messages(made, exchange, fetch, LIMITS)[0]:
-        full, _, _ = described(message, made, exchange, fetch, LIMITS, Room(LIMITS.opened_bytes))
+        full = described(message, made, exchange, fetch, LIMITS, Room(LIMITS.opened_bytes)).message
         half = exchange.request if full.from_client else exchange.response
         assert not isinstance(half, Absent)
         assert all(0 <= part.data_at <= part.data_at + part.data_size <= half.body.size for part in full.parts)

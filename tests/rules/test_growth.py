@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from analyzer.incidents.diagnosis import diagnosis
-from analyzer.incidents.grouping import Told, incidents
+from analyzer.incidents.grouping import Told
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
 from analyzer.rules.catalogue import rules
 from analyzer.rules.causes import explained, explanations, order, symptoms
 from analyzer.rules.scorecard import scorecards
 from benchmarks.generate import copies, write
+from tests.build.evidence import concluded
 from tests.build.talk_http import ABSOLUTE, offer
 from tests.build.talk_proxy import ask_sealed, direct, far_leg, handshake, near_leg, proxied, proxied_handshake, sealed_reply
 from tests.build.talk_tokens import ntlm
@@ -80,6 +81,11 @@ def long_talk(number: int, _folder: Path) -> Evidence:
     return judge(lan).evidence
 
 
+def _diagnosed(evidence: Evidence, kept: list[Finding], told: Told) -> tuple[str, ...]:
+    seen, made = concluded(evidence, kept, told)
+    return diagnosis(seen.sums, made)
+
+
 def spent(evidence: Evidence) -> dict[str, float]:
     """Seconds of each rule, of the causes, of the incidents and of the scorecards: the better of two times."""
     found: list[Finding] = []
@@ -98,8 +104,8 @@ def spent(evidence: Evidence) -> dict[str, float]:
         left_out = explanations(found)
         seconds["explanations"] = min(timed(lambda: explanations(found)) for _ in range(2))
         kept = sorted(explained(found), key=order)
-        seconds["incidents"] = min(timed(lambda: incidents(evidence, kept, Told({}, symptoms(), left_out))) for _ in range(2))
-        seconds["diagnosis"] = min(timed(lambda: diagnosis(evidence, incidents(evidence, kept, Told({}, symptoms(), left_out)))) for _ in range(2))
+        seconds["incidents"] = min(timed(lambda: concluded(evidence, kept, Told({}, symptoms(), left_out))) for _ in range(2))
+        seconds["diagnosis"] = min(timed(lambda: _diagnosed(evidence, kept, Told({}, symptoms(), left_out))) for _ in range(2))
         seconds["scorecards"] = min(timed(lambda: scorecards(evidence, found)) for _ in range(2))
     finally:
         gc.enable()

@@ -8,12 +8,21 @@ from msgspec.structs import replace
 
 from analyzer.api import Case, analyze
 from analyzer.incidents.diagnosis import diagnosis
-from analyzer.incidents.grouping import Told, incidents
+from analyzer.incidents.grouping import Told
 from analyzer.incidents.leads import lead
+from analyzer.incidents.sums import sums
+from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding, ProductSetting, Severity
+from analyzer.records.incident import Incident
 from analyzer.rules.causes import explanations
 from benchmarks.generate import crowd, write
 from tests.build import evidence as build
+
+
+def incidents(evidence: Evidence, findings: list[Finding], told: Told) -> tuple[Incident, ...]:
+    """What the findings of this evidence come to."""
+    return build.concluded(evidence, findings, told)[1]
+
 
 SAMPLES = Path(__file__).parents[3] / "sample_pcaps"
 
@@ -118,7 +127,7 @@ def test_an_incident_that_follows_from_another_says_so() -> None:
     assert (one.explained_by, two.explained_by) == (None, "i1")
     (alone,) = incidents(build.direct().evidence, [cause], Told({}, {}, [(symptom, cause)]))
     assert alone.explains == ("tcp.b",)
-    assert "Also found" not in " ".join(diagnosis(build.direct().evidence, (one, two)))
+    assert "Also found" not in " ".join(diagnosis(sums(build.direct().evidence), (one, two)))
 
 
 def test_a_symptom_is_led_back_to_what_explains_its_cause() -> None:

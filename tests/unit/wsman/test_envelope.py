@@ -28,7 +28,8 @@ def said(body: bytes, *, response: bool = False, content_type: bytes = b"applica
     connection, fetch = talk([ask if response else b"POST /wsman HTTP/1.1\r\n" + fields + body], [answer] if response else [])
     (exchange,) = parse(connection, fetch, Limits()).exchanges
     found, _ = messages(connection, exchange, fetch, Limits())
-    full, issues, _ = described(found[-1], connection, exchange, fetch, limits or Limits())
+    told = described(found[-1], connection, exchange, fetch, limits or Limits())
+    full, issues = told.message, told.issues
     return full, [issue.code for issue in issues]
 
 

@@ -1,0 +1,174 @@
+"""A run whose evidence does not fit into memory: connections are read once, tied into parts, and looked at in groups, each in a process of its own.
+
+talk     batches of connections -> what they say, in files; of each a summary (`analyzer.engine.bonds`)
+parts    all summaries          -> which connections go together (`analyzer.engine.parts`)
+share    one group              -> its rows, its findings (`analyzer.engine.shares`)
+whole    all shares             -> the result (`analyzer.engine.wholes`)
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from analyzer.engine.bonds import address, bonds, called, gateway_errors
+from analyzer.engine.forks import in_turn, processes
+from analyzer.engine.keeping import packed, unpacked
+from analyzer.engine.parts import Summary, groups, parts
+from analyzer.engine.plan import Talk, Tools, Work, talk, unread_connections, weight
+from analyzer.engine.reading import Given
+from analyzer.engine.shares import Share, share
+from analyzer.engine.sources import Sources
+from analyzer.engine.wholes import Whole, whole
+from analyzer.engine.work import Settings
+from analyzer.records.issues import Issue
+from analyzer.reports.masking import Mask
+from analyzer.rules.catalogue import rules
+from analyzer.system.outputs import new_file, scratch
+
+Progress = Callable[[str, int, int], None]
+
+
+class Talked(Struct, frozen=True, gc=False):
+    """What one connection, with the tunnels in it, said."""
+
+    talks: tuple[Talk, ...]
+
+
+class Memory(Struct, frozen=True, gc=False):
+    """``limit``: bytes that a process may have. ``mask`` goes over all that is told, as what is told lies in files. ``each``: every part is a group of its own,
+    for tests."""
+
+    limit: int
+    mask: Mask
+    each: bool = False
+
+
+_BASE = 96 << 20
+"""What a process has before it holds records."""
+_TALK, _RECORDS = 4, 7
+"""Times the payload of a batch, and the packed size of what it said, that reading it, and looking at it, takes."""
+_EACH = 16 << 10
+"""What a connection takes besides."""
+
+
+def need(todo: Sequence[Work]) -> int:
+    """About how many bytes of memory the whole run takes."""
+    return _BASE + sum(weight(item) * _TALK + _EACH for item in todo)
+
+
+def in_groups(given: Given, todo: Sequence[Work], sources: Sources, settings: Settings, memory: Memory, progress: Progress | None = None) -> Whole | None:
+    """The whole of a run in groups, with its files in a temporary folder that is gone with it; None where all fits into memory at once."""
+    if not memory.each and need(todo) <= memory.limit:
+        return None
+    held = ExitStack()
+    folder = held.enter_context(scratch())
+    return replace(grouped(given, todo, sources, settings, memory, folder, progress), held=held)
+
+
+def grouped(given: Given, todo: Sequence[Work], sources: Sources, settings: Settings, memory: Memory, folder: Path, progress: Progress | None = None) -> Whole:
+    """The whole of a run in groups. Files of it lie in ``folder``."""
+    room = max(memory.limit - _BASE, 16 << 20)
+    found, unread = _summaries(todo, given.tools, sources, folder, room, progress)
+    tied = [(address(one), address(other)) for one, other in _with_kdc(given)]
+    tied += [(address(claim.host), bond) for claim in given.names for bond in called(claim.name)]
+    # apart: it loads numpy, which starts threads, and a process with threads cannot be copied any more
+    made = next(in_turn(lambda several: groups(several, parts(several, tied), 0 if memory.each else room), [found], 1)) or [[]]
+    _prepared(settings)
+    shares: list[Share] = []
+    work = partial(_share, found=found, given=given, settings=settings, folder=folder, mask=memory.mask)
+    for one in in_turn(lambda numbered: work(*numbered), list(enumerate(made)), processes()):
+        shares.append(one)
+        if progress is not None:
+            progress("groups", len(shares), len(made))
+    return whole(shares, given, unread, settings, folder, memory.mask)
+
+
+def _prepared(settings: Settings) -> None:
+    """Loads what each group needs, once for all of them."""
+    from analyzer.engine import own_rules, scoping  # noqa: F401
+    from analyzer.incidents import clients, facts, grouping, sums  # noqa: F401
+    from analyzer.story import scope, whole  # noqa: F401
+
+    if settings.negotiate:
+        from analyzer.rules import negotiated  # noqa: F401
+    for rule in rules():
+        rule.document  # noqa: B018
+
+
+def _with_kdc(given: Given) -> Iterator[tuple[str, str]]:
+    yield from (flow.hosts for flow in given.with_kdc)
+    yield from ((piece.source[0], piece.target[0]) for piece in given.datagrams)
+
+
+def _share(number: int, places: Sequence[int], *, found: Sequence[Summary], given: Given, settings: Settings, folder: Path, mask: Mask) -> Share:
+    return share(number, list(_talks(found[place] for place in places)), given, settings, folder, mask)
+
+
+def _talks(found: Iterable[Summary]) -> Iterator[Talk]:
+    for one in found:
+        name, at, size = one.place
+        with Path(name).open("rb") as file:
+            file.seek(at)
+            yield from unpacked(file.read(size), Talked).talks
+
+
+def _summaries(
+    todo: Sequence[Work], tools: Tools, sources: Sources, folder: Path, room: int, progress: Progress | None
+) -> tuple[list[Summary], tuple[Issue, ...]]:
+    """What is kept of each connection, in their order, and an issue where there was no time for all."""
+    batches = list(enumerate(_batches(todo, room)))
+    found: list[Summary] = []
+    read = partial(_batch, tools=tools, folder=folder)
+    done = 0
+    sources.flush()
+    # what TLS hid lies in one file of this process once it is decrypted
+    by_batch = (read(*numbered) for numbered in batches) if tools.keys else in_turn(lambda numbered: read(*numbered), batches, processes())
+    for one in by_batch:
+        found += one
+        done += len(one)
+        if progress is not None:
+            progress("connections", done, len(todo))
+    sources.flush()
+    found.sort(key=lambda one: one.number)
+    numbers = {one.number for one in found}
+    left = [item for item in todo if item.number not in numbers]
+    return found, unread_connections(left, (), tools.budget) if left else ()
+
+
+def _batches(todo: Sequence[Work], room: int) -> Iterator[list[Work]]:
+    batch: list[Work] = []
+    held = 0
+    for item in todo:
+        cost = weight(item) * _TALK + _EACH
+        if batch and held + cost > room:
+            yield batch
+            batch, held = [], 0
+        batch.append(item)
+        held += cost
+    if batch:
+        yield batch
+
+
+def _batch(number: int, items: Sequence[Work], *, tools: Tools, folder: Path) -> list[Summary]:
+    """One batch is read; what it said lies in a file."""
+    path = folder / f"{number}.talks"
+    out: list[Summary] = []
+    at = 0
+    with new_file(path) as file:
+        for item in items:
+            talks = talk((item,), tools)
+            if not talks:
+                continue
+            data = packed(Talked(talks), lossless=True)
+            file.write(data)
+            points = tuple({flow.point for flow in item.flows})
+            views = (*(view[0] for view in item.views), *((item.twin_of,) if item.twin_of is not None else ()))
+            cost = len(data) * _RECORDS + _EACH
+            trouble = any(one.connection.syn is not None and not one.connection.established for one in talks), gateway_errors(talks)
+            out.append(Summary(item.number, points, bonds(talks, tools.fetch), cost, (str(path), at, len(data)), views, *trouble))
+            at += len(data)
+    return out

@@ -1,0 +1,120 @@
+"""What the evidence tells of each finding, worked out once: incidents are made of these, so that they can be made of the findings of several evidences, too."""
+
+import re
+from array import array
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+
+from msgspec import Struct
+
+from analyzer.incidents.clients import clients
+from analyzer.records.evidence import Evidence
+from analyzer.records.finding import Finding
+from analyzer.records.proxy import Role
+from analyzer.records.story import Kind, Outcome
+
+_NUMBER = re.compile(r"\d+")
+_KINDS = {"client": (Kind.CLIENT,), "proxy": (Kind.PROXY, Kind.SOCKS), "server": (Kind.SERVER,)}
+
+
+class About(Struct, frozen=True, gc=False):
+    """What one finding is about, in numbers where only their count matters.
+
+    ``follows``: the place, among the findings of its evidence, of an earlier one that says the same of one of its requests.
+    ``requests``: the clients' requests behind its exchanges; ``logons``: those that it is about; both by hashes of their ids.
+    ``spent``: of the requests that failed, how long the client waited for each (ns).
+    """
+
+    party: str | None
+    """The party that owns it, at an end of its connections; for what a client has to change, where it went."""
+    follows: int | None
+    requests: "array[int]"
+    clients: frozenset[str]
+    logons: "array[int]"
+    spent: Mapping[int, int]
+
+
+class Crowd(Struct, frozen=True, gc=False):
+    """The addresses of all clients, and of those whose requests parties got, by the ids of those parties that findings are about."""
+
+    all: frozenset[str]
+    of_party: Mapping[str, frozenset[str]]
+
+    def at(self, party: str | None) -> frozenset[str]:
+        """The clients of a party; of an unknown one all."""
+        return self.all if party is None else self.of_party.get(party, frozenset())
+
+
+def crowd(evidence: Evidence, told: Sequence[About]) -> Crowd:
+    """Those that the evidence shows."""
+    who = clients(evidence)
+    return Crowd(who.all, {one.party: who.at(one.party) for one in told if one.party is not None})
+
+
+def about(evidence: Evidence, findings: Sequence[Finding]) -> tuple[About, ...]:
+    """What each of the findings is about, in their order."""
+    facts = _Facts(evidence)
+    seen: dict[Hashable, int] = {}
+    made = []
+    for place, finding in enumerate(findings):
+        requests = facts.requests(finding)
+        says = says_of(finding)
+        events = [(says, request) for request in requests]
+        follows = next((seen[event] for event in events if event in seen), None)
+        seen.update(dict.fromkeys(events, place if follows is None else follows))
+        made.append(facts.about(finding, requests, follows))
+    return tuple(made)
+
+
+def says_of(finding: Finding) -> Hashable:
+    """What a finding says: its rule, whom it is up to, and its title without what tells one client from the next: its address, its user, and a number at the
+    beginning, which counts what this finding holds."""
+    words = finding.title
+    for name in (finding.user, finding.source):
+        for part in (name, name.rpartition("\\")[2]) if name else ():
+            words = words.replace(part, "*") if part else words
+    return finding.rule, finding.owner, _NUMBER.sub("#", words) if words[:1].isdigit() else words
+
+
+class _Facts:
+    """What the evidence tells of the findings, looked up once for all of them."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.clients = clients(evidence)
+        self.kinds = {party.id: party.kind for party in evidence.story.parties}
+        self.request_of = {identity: fate.request for fate in evidence.story.fates.values() for identity in (fate.request, *fate.forwarded_as)}
+        self.logon_of = {identity: logon.conversations[0] for logon in evidence.story.logons for identity in logon.exchanges}
+        self.waited = {one.exchange: one.waited_ns for one in evidence.unanswered if one.exchange is not None}
+
+    def requests(self, finding: Finding) -> tuple[str, ...]:
+        """The clients' requests behind its exchanges, in their order."""
+        return tuple(dict.fromkeys(self.request_of[identity] for identity in finding.exchanges if identity in self.request_of))
+
+    def about(self, finding: Finding, requests: Sequence[str], follows: int | None) -> About:
+        logons = {self.logon_of[identity] for identity in finding.exchanges if identity in self.logon_of}
+        told = array("q", map(hash, requests)), array("q", map(hash, logons))
+        return About(self._party(finding), follows, told[0], self.clients.of(finding), told[1], self._spent(requests))
+
+    def _party(self, finding: Finding) -> str | None:
+        ends = [self.evidence.story.ends[identity] for identity in finding.connections if identity in self.evidence.story.ends]
+        if not ends:
+            return None
+        wanted = _KINDS.get(finding.owner or "", ()) if finding.owner != "client" else ()
+        first = [party for party in (ends[0][1], ends[0][0]) if self.kinds.get(party) in wanted]
+        if len(first) == 1:  # in a chain of proxies the one at the connection that the finding is about
+            return first[0]
+        own = Counter(party for end in ends for party in (end[1], end[0]) if self.kinds.get(party) in wanted)
+        if own:
+            return own.most_common(1)[0][0]
+        opener, listener = ends[0]
+        return opener if finding.owner == "proxy" and self.evidence.roles.get(finding.connections[0]) is Role.UPSTREAM_LEG else listener
+
+    def _spent(self, requests: Sequence[str]) -> dict[int, int]:
+        spent = {}
+        for identity in requests:
+            fate = self.evidence.story.fates[identity]
+            took = fate.waited_ns if fate.waited_ns is not None else self.waited.get(identity)
+            if took is not None and fate.outcome not in (Outcome.ANSWERED, Outcome.REFUSED):
+                spent[hash(identity)] = took
+        return spent

@@ -1,0 +1,174 @@
+"""Connections that are looked at in groups come to the tables, the diagnosis and the sentences of one look at all of them.
+
+`WINRM_GROUPS=all` takes every sample instead of every fifteenth.
+"""
+
+import os
+import random
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analyzer.api import Case, analyze, analyze_within, open_case
+from analyzer.case.grouped import GroupedCase
+from analyzer.case.keys import given, mask_of
+from analyzer.cli import start
+from analyzer.engine.grouped import Memory
+from analyzer.engine.local import NO_SECRETS, run
+from analyzer.engine.parts import Summary, groups, parts
+from analyzer.errors import UsageError
+from analyzer.reports.drawings import LADDERS
+from analyzer.settings import Limits, Scope
+from analyzer.tables.registry import TABLES
+from benchmarks import sessions
+from benchmarks.frames import Tcp
+from benchmarks.traffic import write
+
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_pcaps"
+EVERY = 1 if os.environ.get("WINRM_GROUPS") == "all" else 15
+SUFFIXES = (".pcap", ".pcapng", ".gz", ".zst", ".etl", ".cap")
+Cells = dict[str, list[tuple[Any, ...]]]
+
+
+def captures(name: str) -> list[str]:
+    return [str(path) for path in sorted((SAMPLES / name).iterdir()) if path.suffix in SUFFIXES]
+
+
+NAMES = [path.name for path in sorted(SAMPLES.iterdir()) if path.is_dir() and captures(path.name)]
+
+
+def of_case(case: Case) -> Cells:
+    return {table.name: case.cells(table.name) for table in (*TABLES, LADDERS)}
+
+
+def in_groups(paths: Sequence[str], secrets: Path | None = None) -> tuple[Cells, tuple[str, ...], int]:
+    """The tables and the diagnosis where each part is a group of its own, and how many there are."""
+    known = NO_SECRETS if secrets is None else given(secrets, None, None)
+    tags = {one.tag for kind in (known.ntlm, known.passwords, known.kerberos, known.tickets) for one in kind}
+    made = run(paths, Limits(), Scope(), secrets=known, memory=Memory(1 << 40, mask_of(known, tags), each=True)).whole
+    assert made is not None
+    return {table.name: list(made.cells(table.name)) for table in (*TABLES, LADDERS)}, made.result.diagnosis, made.groups
+
+
+def differing(paths: Sequence[str], secrets: Path | None = None) -> tuple[list[str], int]:
+    """The tables that differ from those of a look at all at once, and how many groups there were."""
+    case = analyze(paths, secrets=secrets)
+    assert isinstance(case, Case)
+    whole = of_case(case)
+    found, told, count = in_groups(paths, secrets)
+    return [*(name for name in whole if whole[name] != found[name]), *(["diagnosis"] if "\n".join(told) != case.diagnosis else [])], count
+
+
+def made(path: Path, several: int, to: int, first: int = 0) -> str:
+    """Clear sessions of ``several`` clients, ``to`` to each server, all with names of their own."""
+    frames = (frame for number in range(first, first + several) for frame in sessions.clear(number, 3, 2, Tcp(number // to, 5985, number)))
+    write(path, frames)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", NAMES[3::EVERY])
+def test_a_sample_in_parts_comes_to_the_same(name: str) -> None:
+    secrets = SAMPLES / name / "secrets.toml"
+    for known in [None, secrets] if secrets.exists() else [None]:
+        case = analyze(captures(name), secrets=known)
+        if case.cells("connections"):
+            assert differing(captures(name), known)[0] == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_several_captures_at_once_in_parts_come_to_the_same(seed: int, tmp_path: Path) -> None:
+    dice = random.Random(seed)
+    paths = [path for name in dice.sample(NAMES, dice.randint(2, 4)) for path in captures(name)]
+    apart = [made(tmp_path / f"{place}.pcap", 6, 2, 1000 * place + seed) for place in range(1, dice.randint(2, 3))]
+    wrong, count = differing([*paths, *apart])
+    assert wrong == []
+    assert count > 1
+
+
+@pytest.fixture(scope="module", name="fifty")
+def a_capture_of_fifty_sessions(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return made(tmp_path_factory.mktemp("evidence") / "fifty.pcap", 50, 2)
+
+
+def test_connections_of_strangers_are_looked_at_apart(fifty: str) -> None:
+    wrong, count = differing([fifty])
+    assert wrong == []
+    assert count >= 20
+
+
+def test_a_case_that_is_written_in_groups_has_the_rows_of_one_that_is_not(fifty: str, tmp_path: Path) -> None:
+    case = analyze_within(fifty, 1)
+    assert isinstance(case, GroupedCase)
+    case.save(tmp_path / "grouped")
+    analyze(fifty).save(tmp_path / "whole")
+    one, other = open_case(tmp_path / "grouped"), open_case(tmp_path / "whole")
+    assert one.in_groups
+    assert not other.in_groups
+    assert [table.name for table in TABLES if one.cells(table.name) != other.cells(table.name)] == []
+    assert one.diagnosis == other.diagnosis
+    assert not one.changes
+
+
+def test_all_that_fits_is_looked_at_at_once(fifty: str) -> None:
+    assert isinstance(analyze_within(fifty, 1 << 40), Case)
+
+
+def test_no_process_holds_what_memory_forbids_to_say(fifty: str, tmp_path: Path) -> None:
+    """What the case does not hold is refused in words, and is not empty."""
+    case = analyze_within(fifty, 1)
+    assert isinstance(case, GroupedCase)
+    for asked in (lambda: case.machine("json"), lambda: case.save(tmp_path / "a", keep=["texts"]), lambda: case.save(tmp_path / "b", show_secrets=True)):
+        with pytest.raises(UsageError, match=r"memory|masked"):
+            asked()
+    case.save(tmp_path / "c")
+    with pytest.raises(UsageError, match="holds tables only"):
+        open_case(tmp_path / "c").transcript()
+    assert "Benchmark-1" not in "".join(map(str, (case.cells("exchanges"), case.cells("authentications"))))
+
+
+def test_the_command_says_that_it_went_by_groups(fifty: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(tmp_path / "case")
+    assert _exit("analyze", fifty, "--memory", "1M", "-o", folder) == 0
+    shown = capsys.readouterr().out
+    assert "DIAGNOSIS" in shown
+    assert ", to stay within --memory" in shown
+    assert _exit("analyze", folder) == 0
+    assert capsys.readouterr().out == shown
+    assert _exit("show", "connections", folder, "-f", "csv") == 0
+    assert _exit("transcript", folder) == 2
+
+
+def _exit(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        start.main(arguments)
+    return int(left.value.code or 0)
+
+
+def _summary(number: int, *bonds: int, points: tuple[int, ...] = (0,), failed: bool = False, by_gateway: bool = False) -> Summary:
+    return Summary(number, points, array("q", sorted(bonds)), 10, ("", 0, 0), (), failed, by_gateway)
+
+
+def test_what_shares_a_bond_is_one_part() -> None:
+    found = [_summary(1, 7, 8), _summary(2, 9), _summary(3, 8, 10), _summary(4, 10), _summary(5)]
+    assert parts(found) == [[0, 2, 3], [1], [4]]
+    assert parts(found, [(9, 10)]) == [[0, 1, 2, 3], [4]]
+    assert parts(found, [(9, 99), (99, 7)]) == [[0, 1, 2, 3], [4]]
+
+
+def test_captures_of_several_points_that_share_a_connection_are_one_part() -> None:
+    found = [_summary(1, 7), _summary(2, 7, points=(1,)), _summary(3, 8, points=(1,)), _summary(4, 9, points=(2,))]
+    assert parts(found) == [[0, 1, 2], [3]]
+
+
+def test_what_failed_goes_with_a_gateway_that_had_trouble() -> None:
+    found = [_summary(1, 7, failed=True), _summary(2, 8, by_gateway=True), _summary(3, 9), _summary(4, 5, failed=True, points=(1,))]
+    assert parts(found) == [[0, 1], [2], [3]]
+
+
+def test_parts_are_put_together_as_far_as_there_is_room() -> None:
+    found = [_summary(number, number) for number in range(1, 6)]
+    assert groups(found, [[0], [1], [2, 3], [4]], 25) == [[0, 1], [2, 3], [4]]
+    assert groups(found, [[0], [1]], 0) == [[0], [1]]
