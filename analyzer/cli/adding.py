@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from analyzer.case.tables import CaseTables
-    from analyzer.cli.analysis import Given
 
 _COUNTED = ("captures", "connections", "logons", "shells", "commands", "findings")
 _FINDING = ("severity", "title", "source", "destination", "user")
@@ -35,9 +34,9 @@ def all_captures(case: str, captures: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one if "://" in one else str(Path(one).absolute()) for one in (*there, *captures)))
 
 
-def with_store(case: str, given: Given) -> Given:
-    """Jobs leave what they find next to the case, where nothing else was said."""
-    return given._replace(scheduler=given.scheduler or "processes", jobs=given.jobs or f"{Path(case)}.jobs")
+def store(case: str) -> str:
+    """Where jobs leave what they find: next to the case."""
+    return f"{Path(case)}.jobs"
 
 
 def before(case: str) -> Before | None:

@@ -258,7 +258,8 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
             raise UsageError(msg)
         from analyzer.cli import adding
 
-        was, captures, given = adding.before(add), adding.all_captures(add, captures), adding.with_store(add, given)
+        was, captures = adding.before(add), adding.all_captures(add, captures)
+        given = given._replace(scheduler=given.scheduler or "processes", jobs=given.jobs or adding.store(add))
         output, clobber = add, api.is_case(add)
     if output is not None:
         api.writable_case(output, captures, clobber=clobber)
