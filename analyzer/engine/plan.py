@@ -81,6 +81,8 @@ class Talk(NamedTuple):
     """Those of ``issues`` that its packets gave, before anything was read."""
     said: Mapping[str, Said] = {}
     """What clear messages say, by id, those that depend on no other."""
+    unpacked: int = 0
+    """Bytes that its compressed parts became; -1 where there was no room for all of them."""
 
 
 class Tools(NamedTuple):
@@ -260,11 +262,11 @@ def _said(
             complaints += told.issues
             if told.said is not None:
                 said[message.id] = told.said
-    if room.full:
-        complaints.append(too_large(made, limits))
+    complaints += [too_large(made, limits)] if room.full else []
     spoken, problems = conversations(made, exchanges, limits)
     complaints += problems
-    return Talk(made, exchanges, tuple(described_messages), spoken, tuple(complaints), issues, said), parsed.tunnel
+    unpacked = -1 if room.full else room_of(made, limits) - room.left
+    return Talk(made, exchanges, tuple(described_messages), spoken, tuple(complaints), issues, said, unpacked), parsed.tunnel
 
 
 def _tunnel(outer: Connection, tunnel: Tunnel, tools: Tools, depth: int) -> list[Talk]:
