@@ -313,6 +313,13 @@ def verify(path: Input) -> tuple[str, ...]:
     return tuple(differences(Path(path)))
 
 
+def captures_of(path: Input) -> tuple[str, ...]:
+    """Where the captures of a case folder lie now. `InputError`: it is no case folder, or one is not there any more."""
+    from analyzer.case.rereading import located
+
+    return tuple(located(open_case(path).manifest()).values())
+
+
 def writable_case(path: Input, inputs: Sequence[Input], *, clobber: bool) -> None:
     """`OutputError` when no case may be written there: said before hours of reading, not after."""
     from pathlib import Path

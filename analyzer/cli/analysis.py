@@ -247,14 +247,25 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
     show_secrets: bool = False,
     strict: bool = False,
     keep: tuple[str, ...] = (),
+    add: str | None = None,
 ) -> int:
     """The command `analyze`; its defaults are those of the command line."""
+    given = given or Given()
+    was = None
+    if add is not None:
+        if output is not None:
+            msg = "--add CASE writes that case: leave -o out"
+            raise UsageError(msg)
+        from analyzer.cli import adding
+
+        was, captures = adding.before(add), adding.all_captures(add, captures)
+        given = given._replace(scheduler=given.scheduler or "processes", jobs=given.jobs or adding.store(add))
+        output, clobber = add, api.is_case(add)
     if output is not None:
         api.writable_case(output, captures, clobber=clobber)
     elif keep:
         msg = "--keep says what a case folder holds: name one with -o"
         raise UsageError(msg)
-    given = given or Given()
     if output is None and len(captures) == 1 and api.is_case(captures[0]) and not {name for name, _ in given.options} & _ANOTHER_READING:
         found = opened(captures[0])
         if found.in_groups and form == "table":
@@ -264,6 +275,8 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
         given = given._replace(memory=None)
     case = read_within(captures, given, keeps_places=output is not None, hashes=output is not None or form != "table")
     saved = output is None or _is_saved(case, output, keep, clobber=clobber, show_secrets=show_secrets)
+    if add is not None and saved and form == "table":
+        write(adding.news(was, case))
     if form == "table":
         write([case.overview(width=width(), full=full, products=products, colour=colour())])
     else:

@@ -81,6 +81,11 @@ def cli() -> None:
     "-f", "--format", "form", type=click.Choice(["table", "json", "jsonl"]), default="table", show_default=True, help="Text to read, or JSON for programs."
 )
 @click.option("-o", "--output", metavar="CASE", help="Also write a case folder: every table, and a manifest with hashes.")
+@click.option(
+    "--add",
+    metavar="CASE",
+    help="Add the captures to this case folder, which is made where there is none; say what is new. What jobs found stays next to it, in CASE.jobs.",
+)
 @click.option("--clobber", is_flag=True, help="Overwrite CASE when it exists.")
 @click.option(
     "--keep",
@@ -98,6 +103,7 @@ def analyze(  # noqa: PLR0913 (one parameter per option)
     output: str | None,
     fail_on: str | None,
     *,
+    add: str | None,
     clobber: bool,
     full: bool,
     keep: tuple[str, ...],
@@ -110,7 +116,7 @@ def analyze(  # noqa: PLR0913 (one parameter per option)
     CAPTURE can be a case folder; with --secrets its captures are decrypted further, without being scanned again where that is possible.
     """
     shown = {"full": full, "products": products, "show_secrets": show_secrets}
-    return analysis(captures, given, form=form, output=output, clobber=clobber, fail_on=fail_on, strict=strict, keep=keep, **shown)
+    return analysis(captures, given, form=form, output=output, clobber=clobber, fail_on=fail_on, strict=strict, keep=keep, add=add, **shown)
 
 
 @cli.command()

@@ -17,6 +17,7 @@ _LARGE_BYTES = 20_000_000
 _SOON_S, _EACH_S = 0.5, 0.1
 _ENDS_S = 2.0
 _COUNTED = {
+    "objects": "reading captures",
     "connections": "reading connections",
     "groups": "looking at groups of connections",
     "messages": "decrypting and reading messages",

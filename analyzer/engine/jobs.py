@@ -27,9 +27,11 @@ from analyzer.capture.points import scan_all
 from analyzer.capture.reels import CHECKED, Missing, Reeled, checked, reeled, trailer, with_counts
 from analyzer.engine.keeping import packed, unpacked
 from analyzer.engine.plan import Talk, Tools, Work, talk
+from analyzer.engine.room import room_of
 from analyzer.engine.spools import Spools, read_place
 from analyzer.errors import InputError
 from analyzer.formats.tls import KeyLog
+from analyzer.http.exchanges import most_exchanges
 from analyzer.records.capture import Capture, Flow, IcmpError
 from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcPiece
@@ -276,7 +278,7 @@ def talked(ask: TalkAsk) -> Told:
     began = thread_time()
     store = Objects(ask.store)
     name = f"talk-{talk_digest(ask)}.found"
-    if store.size(name) is not None:
+    if store.size(name) is not None and _holds(store, name, ask.limits):
         return Told(name, found=True)
     sources = Spools(
         [as_seen_here(one) for one in ask.captures], store, [one or None for one in ask.reels], ask.spool or None, ask.spool_size, ask.limits.open_files
@@ -292,6 +294,15 @@ def talked(ask: TalkAsk) -> Told:
     return Told(name, seconds=thread_time() - began)
 
 
+def _holds(store: Objects, name: str, limits: Limits) -> bool:
+    """What is there comes out with these limits, too: no connection met those that depend on how many there are. Of what is damaged its reader will tell."""
+    try:
+        talks = talks_of(store, name)
+    except InputError:
+        return True
+    return all(0 <= one.unpacked <= room_of(one.connection, limits) and len(one.exchanges) < most_exchanges(one.connection, limits) for one in talks)
+
+
 def as_seen_here(capture: Capture) -> Capture:
     """The capture with its file's identity as this machine tells it: another one, or the machine that scanned it once, may tell another device, or have read a
     copy. Of a file that is not what was scanned it stays; of one that is not to be seen from here nothing is known."""
@@ -303,8 +314,9 @@ def as_seen_here(capture: Capture) -> Capture:
 
 
 def talk_digest(ask: TalkAsk) -> str:
-    """Of all that *talk* depends on: reels and connections tell it, the paths of the captures do not matter."""
-    return digest(ask.work, list(ask.reels), ask.captures, ask.spool, ask.limits)
+    """Of all that *talk* depends on: reels and connections tell it, the paths of the captures do not matter; nor do the limits that are a share of the run's,
+    as long as none is met (`_holds`)."""
+    return digest(ask.work, list(ask.reels), ask.captures, ask.spool, replace(ask.limits, exchange_bytes=0, unpacked_bytes=0))
 
 
 def talks_of(store: Objects, name: str) -> tuple[Talk, ...]:

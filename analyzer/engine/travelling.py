@@ -1,8 +1,9 @@
 """The run in jobs that travel (`analyzer.engine.jobs`): who asks for them, in which order, and what becomes of what they find."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import accumulate
 from pathlib import Path
 from time import time_ns
 from typing import TypeVar
@@ -10,16 +11,17 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from analyzer.capture.open import is_pipe
+from analyzer.capture.open import is_pipe, on_disk
 from analyzer.capture.scan import Scanned
 from analyzer.engine.budget import shared
 from analyzer.engine.inputs import Expanded
 from analyzer.engine.jobs import PointsAsk, ScanAsk, TalkAsk, Told, as_seen_here, pointed, points, scan, talked, talks_of, travelling
-from analyzer.engine.plan import Talk, Tools, Work, shards, talk, weight
+from analyzer.engine.plan import Talk, Tools, Work, talk, weight
 from analyzer.engine.schedulers import Scheduler
 from analyzer.engine.spools import Spools
 from analyzer.errors import InputError, UsageError
 from analyzer.settings import Limits, Scope
+from analyzer.system.files import is_url
 from analyzer.system.objects import Objects
 from analyzer.system.outputs import scratch
 
@@ -27,6 +29,8 @@ Progress = Callable[[str, int, int], None]
 Ask = TypeVar("Ask")
 _ROUNDS = 6
 """Times that reels are made again for what a neighbour keeps; after that the files themselves are read."""
+_PART = 32
+"""Connections of a shard at most."""
 _SHARD_BYTES = 4 << 20
 """Payload of a shard's connections."""
 
@@ -36,6 +40,34 @@ class Jobs(Struct, frozen=True, gc=False):
 
     scheduler: Scheduler
     store: str = ""
+
+
+def _parts(todo: Sequence[Work], most: int) -> Iterator[tuple[Work, ...]]:
+    """The connections in parts, in their order. A part ends where its connections hold enough, and at numbers that do not depend on what the others hold: so
+    the parts in front of what is new are those of before."""
+    part: list[Work] = []
+    held = 0
+    step = min(1 << max(most.bit_length() - 1, 0), _PART)
+    for item in todo:
+        if part and (held >= _SHARD_BYTES or item.number // step != part[-1].number // step):
+            yield tuple(part)
+            part, held = [], 0
+        part.append(item)
+        held += weight(item)
+    if part:
+        yield tuple(part)
+
+
+def _phase(asks: Sequence[ScanAsk]) -> str:
+    return f"{len(asks):,} captures" if len(asks) > 1 else Path(asks[0].path).name if asks else ""
+
+
+def _size(path: str) -> int:
+    """Bytes to read; of what cannot be looked at, one."""
+    try:
+        return max(Path(on_disk(path)).stat().st_size, 1)
+    except OSError:
+        return 1
 
 
 class _Line(Struct, frozen=True, gc=False):
@@ -82,7 +114,8 @@ class Travels:
         for round_ in range(_ROUNDS + 1):
             stage = "scan" if round_ == 0 else "rest"
             asks = [ScanAsk(paths[one], limits, replace(self.scope, sensors=()), self.place, tuple(sorted(forces[one]))) for one in todo]
-            for one, told in zip(todo, self._run(stage, scan, asks, "captures"), strict=True):
+            sizes = [] if any(is_url(ask.path) for ask in asks) else [_size(ask.path) for ask in asks]
+            for one, told in zip(todo, self._run(stage, scan, asks, _phase(asks) if sizes else "objects", sizes), strict=True):
                 names[one] = told.name
             if round_ == _ROUNDS:  # what still changes is read as it lies
                 for one in todo:
@@ -116,22 +149,31 @@ class Travels:
         if tools.keys or self.limits.seconds:
             return None
         sources = self.sources
-        count = max(sum(map(weight, todo)) // _SHARD_BYTES, min(self.limits.shards, len(todo)), 1)
-        parts = [part for part in shards(todo, count) if part]
-        spool = sources.spool or ""
-        reels, bare = tuple(self._reels), tuple(one for one in sources.captures if not self._reels[one.ordinal])
-        asks = [TalkAsk(travelling(part), bare, reels, spool, sources.spool_size, tools.limits, self.place) for part in parts]
+        parts = list(_parts(todo, max(len(todo) // self.limits.shards, 1)))
+        asks = [self._asked(part, sources, tools.limits) for part in parts]
         found = []
         for part, told in zip(parts, self._run("talk", talked, asks, "connections"), strict=True):
             found.append(talk(part, tools) if told.failed else talks_of(self.store, told.name))
         return found
 
-    def _run(self, stage: str, work: Callable[[Ask], Told], asks: Sequence[Ask], phase: str = "") -> list[Told]:
-        """The jobs of a stage are run, and written to the log."""
+    def _asked(self, part: Sequence[Work], sources: Spools, limits: Limits) -> TalkAsk:
+        """The job of these connections: it is told of the captures that they lie in, so that it is the same job where others come in besides."""
+        flows = [flow for item in part for own in (item.flows, *(flows for _, flows in item.views)) for flow in own]
+        used = set().union(*(flow.segments.source for flow in flows))
+        ordinals = {source >> 1 for source in used}
+        reels = tuple(reel if ordinal in ordinals else "" for ordinal, reel in enumerate(self._reels[: max(ordinals, default=-1) + 1]))
+        bare = tuple(one for one in sources.captures if one.ordinal in ordinals and not self._reels[one.ordinal])
+        spooled = any(source & 1 for source in used)
+        spool, size = (sources.spool or "", sources.spool_size) if spooled else ("", 0)
+        return TalkAsk(travelling(part), bare, reels, spool, size, limits, self.place)
+
+    def _run(self, stage: str, work: Callable[[Ask], Told], asks: Sequence[Ask], phase: str = "", sizes: Sequence[int] = ()) -> list[Told]:
+        """The jobs of a stage are run, and written to the log. ``sizes``: bytes that each of them reads."""
+        read = [0, *accumulate(sizes)]
 
         def done(count: int, total: int) -> None:
             if self._progress is not None and phase:
-                self._progress(phase, count, total)
+                self._progress(phase, *((read[count], read[-1]) if sizes else (count, total)))
 
         found = self._scheduler.run(work, asks, done)
         self._log += [
