@@ -24,7 +24,7 @@ from analyzer.engine.room import room_of, too_large
 from analyzer.engine.shell_limits import reached
 from analyzer.engine.sides import place_of, sides_of
 from analyzer.engine.ticketing import NOBODY, Named
-from analyzer.formats.content import Room, codings, unpacked
+from analyzer.formats.content import Room, unpacked
 from analyzer.formats.holes import Holed, shown, text_of
 from analyzer.formats.reader import Fetch
 from analyzer.formats.tls import KeyLog, key_log
@@ -316,8 +316,8 @@ def _texts(
         if result.conversation is not None and result.client is not None:
             clients[result.conversation] = result.client
         message, known = evidence.messages[result.message], _verdict(result)
-        text = _plain(evidence, message, result.text, limits, rooms.get(_connection(evidence, message)))
-        part = None if result.part is None else _part(evidence, message, result.part)
+        text = _plain(message, result.text, limits, rooms.get(_connection(evidence, message)))
+        part = None if result.part is None else _part(message, result.part)
         if part is not None:
             yield message, known, text_of(part, encoding_of(part.data))
         elif isinstance(text, Absent):
@@ -334,20 +334,16 @@ def _connection(evidence: Evidence, message: Message) -> str:
     return evidence.exchanges[message.exchange].connection
 
 
-def _plain(evidence: Evidence, message: Message, text: Known[bytes], limits: Limits, room: Room | None) -> Known[bytes]:
+def _plain(message: Message, text: Known[bytes], limits: Limits, room: Room | None) -> Known[bytes]:
     """MS-WSMV 2.2.9.2: a body is compressed before it is sealed, though the header that says so stands outside."""
-    exchange = evidence.exchanges[message.exchange]
-    half = exchange.request if message.from_client else exchange.response
-    if isinstance(text, Absent) or isinstance(half, Absent):
+    if isinstance(text, Absent) or "sldc" not in message.codings:
         return text
-    return unpacked(text, [coding for coding in codings(half.headers) if coding == "sldc"], limits.opened_bytes, room)
+    return unpacked(text, [coding for coding in message.codings if coding == "sldc"], limits.opened_bytes, room)
 
 
-def _part(evidence: Evidence, message: Message, found: Holed) -> Holed | None:
+def _part(message: Message, found: Holed) -> Holed | None:
     """What lacks bytes cannot be decompressed as WinRM does it (MS-WSMV 2.2.9.2)."""
-    exchange = evidence.exchanges[message.exchange]
-    half = exchange.request if message.from_client else exchange.response
-    return None if isinstance(half, Absent) or "sldc" in codings(half.headers) else found
+    return None if "sldc" in message.codings else found
 
 
 def _verdict(result: Opened) -> dict[str, object]:

@@ -31,10 +31,10 @@ from analyzer.engine.translations import translations
 from analyzer.errors import SpentError
 from analyzer.formats.content import Room
 from analyzer.formats.prefaces import preface
-from analyzer.formats.reader import Fetch, Reader
+from analyzer.formats.reader import Fetch
 from analyzer.formats.tls import KeyLog
 from analyzer.formats.tls_facts import answers_in_tls, imitates_tls, tls_facts
-from analyzer.http.exchanges import Parsed, Tunnel, most_exchanges, parse
+from analyzer.http.exchanges import Parsed, Readers, Tunnel, most_exchanges, parse, readers_of
 from analyzer.http.http2 import Start, speaks_http2, upgraded
 from analyzer.http.http2 import parse as parse_http2
 from analyzer.proxy.healing import lent
@@ -198,14 +198,16 @@ def unread_connections(todo: Sequence[Work], talks: Iterable[Talk], budget: Budg
 def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int, wanted: str | None = None) -> list[Talk]:
     """One connection; a CONNECT tunnel in it is read as a connection of its own, to the host ``wanted``."""
     fetch, limits = tools.fetch, tools.limits
-    made = unprefaced(made, fetch, limits)
-    if len(made.prefaces) >= limits.prefaces and preface(Reader(made.to_server, fetch), Reader(made.to_client, fetch)) is not None:
+    readers = readers_of(made, fetch)
+    made = unprefaced(made, fetch, limits, readers)
+    readers = readers_of(made, fetch, readers)
+    if len(made.prefaces) >= limits.prefaces and preface(*readers) is not None:
         why = f"prefaces={limits.prefaces}: what follows these SOCKS requests and PROXY headers was not read as another one"
         issues = (*issues, Issue("tcp.limit", why, made.id, made.capture))
     if made.protocol == "tls" and imitates_tls(made.to_server, made.to_client, fetch):
         made = replace(made, protocol="http")
         issues = (*issues, Issue("tls.imitated", f"port {made.server.port}", made.id, made.capture))
-    if made.protocol == "tls" or answers_in_tls(made.to_client, fetch):
+    if made.protocol == "tls" or answers_in_tls(readers[1]):
         told = tls_facts(made.to_server, made.to_client, fetch, tools.keys, wanted or _asked_for(made))
         made = replace(made, tls=told)
         try:
@@ -213,21 +215,21 @@ def _read(made: Connection, issues: tuple[Issue, ...], tools: Tools, depth: int,
         except OSError as error:  # the disk is full, or no file can be opened any more
             why = f"decrypted bytes could not be kept in a temporary file: {error.strerror or error}"
             issues = (*issues, Issue("tcp.limit", why, made.id, made.capture))
-    if made.protocol != "http" and not made.tls_opened and not (made.protocol == "other" and speaks_http2(made, fetch)):
+    if made.protocol != "http" and not made.tls_opened and not (made.protocol == "other" and speaks_http2(made, fetch, readers)):
         opaque = (Issue("tls.opaque", f"port {made.server.port}", made.id, made.capture),) if _hides(made) else ()
         return [Talk(made, (), (), (), (*issues, *opaque))]
-    found, tunnel = _said(made, issues, fetch, limits, tools.budget)
+    found, tunnel = _said(made, issues, fetch, limits, tools.budget, readers)
     if tunnel is None:
         return [found]
     outer = replace(made, protocol="connect")
     return [found._replace(connection=outer), *_tunnel(outer, tunnel, tools, depth)]
 
 
-def _parsed(made: Connection, fetch: Fetch, limits: Limits, over: Spent) -> Parsed:
+def _parsed(made: Connection, fetch: Fetch, limits: Limits, over: Spent, readers: Readers) -> Parsed:
     """The exchanges in HTTP/1, in HTTP/2, or in one after the other."""
-    if speaks_http2(made, fetch):
+    if speaks_http2(made, fetch, readers):
         return parse_http2(made, fetch, limits, Start(), over=over)
-    parsed = parse(made, fetch, limits, over)
+    parsed = parse(made, fetch, limits, over, readers)
     start = upgraded(parsed)
     if start is None or start.upgraded is None:
         return parsed
@@ -236,14 +238,16 @@ def _parsed(made: Connection, fetch: Fetch, limits: Limits, over: Spent) -> Pars
     return Parsed((*before, *rest.exchanges), None, rest.issues)
 
 
-def _said(made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Limits, budget: Budget = UNBOUNDED) -> tuple[Talk, Tunnel | None]:
+def _said(
+    made: Connection, issues: tuple[Issue, ...], fetch: Fetch, limits: Limits, budget: Budget = UNBOUNDED, known: Readers | None = None
+) -> tuple[Talk, Tunnel | None]:
     """What a connection says in HTTP, and the tunnel in it."""
-    parsed = _parsed(made, fetch, limits, budget.over(READING))
+    readers = readers_of(made, fetch, known)
+    parsed = _parsed(made, fetch, limits, budget.over(READING), readers)
     exchanges, left = cut(made, parsed.exchanges, most_exchanges(made, limits), f"exchange_bytes={limits.exchange_bytes}")
     complaints = [*issues, *parsed.issues, *left]
     described_messages: list[Message] = []
     said: dict[str, Said] = {}
-    readers = Reader(made.to_server, fetch), Reader(made.to_client, fetch)
     room = Room(room_of(made, limits))
     for place, exchange in enumerate(exchanges):
         if place % OFTEN == OFTEN - 1 and budget.spent(READING):
@@ -305,10 +309,7 @@ def evidence(
     routed = routes(connections, exchanges_of, joined.hops, joined.legs, fetch, by_product=not negotiate)
     icmp = icmp_of(connections, errors)
     silent = unanswered(connections, exchanges_of, captures, icmp, fetch, limits)
-    near, far = {}, {}
-    for hop in joined.hops:
-        near[hop.near] = hop
-        far[hop.far] = hop
+    near, far = {hop.near: hop for hop in joined.hops}, {hop.far: hop for hop in joined.hops}
     if negotiate:
         ordered = [item._replace(conversations=tuple(with_pages(one, exchanges) for one in item.conversations)) for item in ordered]
     spoken = tuple(conversation for item in ordered for conversation in item.conversations)

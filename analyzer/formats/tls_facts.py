@@ -100,9 +100,9 @@ def _packet_of(found: Way, kind: int, reader: Reader) -> int | None:
     return packets[-1] if packets else None
 
 
-def answers_in_tls(to_client: Stream, fetch: Fetch) -> bool:
+def answers_in_tls(far: Reader) -> bool:
     """The server's stream begins with an alert: what it was sent is no TLS, or none that it takes."""
-    return _is_alert(Reader(to_client, fetch).read(0, _ALERT_SIZE))
+    return _is_alert(far.read(0, _ALERT_SIZE))
 
 
 def _is_alert(start: bytes) -> bool:

@@ -10,7 +10,7 @@ A CONNECT that is answered 2xx ends HTTP on the connection; what follows in both
 import re
 from collections.abc import Iterator
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from analyzer.formats.reader import Fetch, Reader
 from analyzer.http.early import FINAL, Other
@@ -55,14 +55,24 @@ class Parsed(NamedTuple):
     issues: tuple[Issue, ...]
 
 
+Readers: TypeAlias = tuple[Reader, Reader]
+"""What reads both directions of a connection, the client's first."""
+
+
+def readers_of(made: Connection, fetch: Fetch, known: Readers | None = None) -> Readers:
+    """Those that are ``known`` where they read these streams, else new ones."""
+    if known is not None and known[0].stream is made.to_server and known[1].stream is made.to_client:
+        return known
+    return Reader(made.to_server, fetch), Reader(made.to_client, fetch)
+
+
 class _Walk:
     """Both directions of one connection while they are read."""
 
-    def __init__(self, connection: Connection, fetch: Fetch, limits: Limits) -> None:
+    def __init__(self, connection: Connection, limits: Limits, readers: Readers) -> None:
         self.connection = connection
         self.limits = limits
-        self.near = Reader(connection.to_server, fetch)
-        self.far = Reader(connection.to_client, fetch)
+        self.near, self.far = readers
         self.issues: list[Issue] = []
         self.requests: list[Raw] = []
         self.responses: list[Raw] = []
@@ -91,9 +101,10 @@ class _Walk:
         return self.requests[index].head.words[0] if index < len(self.requests) else None
 
 
-def parse(connection: Connection, fetch: Fetch, limits: Limits, over: Spent = never) -> Parsed:
-    """Reads both streams of a connection as HTTP/1, until the time is ``over``: of the requests that were read the answers are, too."""
-    walk = _Walk(connection, fetch, limits)
+def parse(connection: Connection, fetch: Fetch, limits: Limits, over: Spent = never, readers: Readers | None = None) -> Parsed:
+    """Reads both streams of a connection as HTTP/1, until the time is ``over``: of the requests that were read the answers are, too. ``readers``: at the
+    beginning of both, for whoever has looked there already."""
+    walk = _Walk(connection, limits, readers or (Reader(connection.to_server, fetch), Reader(connection.to_client, fetch)))
     most = most_exchanges(connection, limits)
     for raw in requests(walk.near, limits, walk.request_problem, Other(walk.far, FINAL, _BEGINNING)):
         if len(walk.requests) >= most:

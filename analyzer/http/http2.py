@@ -64,9 +64,11 @@ _OFTEN = 256
 """Frames after which the clock is looked at."""
 
 
-def speaks_http2(connection: Connection, fetch: Fetch) -> bool:
-    """The client begins with HTTP/2's preface (RFC 9113 section 3.4), and the server does not answer in HTTP/1."""
-    return Reader(connection.to_server, fetch).peek(len(PREFACE)) == PREFACE and Reader(connection.to_client, fetch).peek(len(_ONE)) != _ONE
+def speaks_http2(connection: Connection, fetch: Fetch, readers: tuple[Reader, Reader] | None = None) -> bool:
+    """The client begins with HTTP/2's preface (RFC 9113 section 3.4), and the server does not answer in HTTP/1. ``readers``: at the beginning of both
+    directions."""
+    near, far = readers or (Reader(connection.to_server, fetch), Reader(connection.to_client, fetch))
+    return near.peek(len(PREFACE)) == PREFACE and far.peek(len(_ONE)) != _ONE
 
 
 def upgraded(parsed: Parsed) -> Start | None:

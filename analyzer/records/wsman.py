@@ -134,8 +134,10 @@ class OutputRun(Struct, frozen=True, gc=False):
     @property
     def missing(self) -> int | None:
         """Bytes that are not in the capture; None: how many is not known."""
+        if not self.holes:
+            return 0 if self.whole else None
         if all(size for _, size in self.holes):
-            return sum(size for _, size in self.holes) if self.holes or self.whole else None
+            return sum(size for _, size in self.holes)
         return None
 
 
@@ -175,11 +177,9 @@ class Outputs(Sequence[Output]):
         position = 1
         for run in self.runs:
             if streams is None or run.stream in streams:
-                begin = 0
+                begin, missing = 0, run.missing
                 for place, (end, size) in enumerate(zip(run.ends, run.sizes, strict=True), position):
-                    yield Output(
-                        run.stream, place, run.ts_ns, run.packets, run.text[begin:end], size, run.whole, run.missing, run.unproved, run.types, run.json
-                    )
+                    yield Output(run.stream, place, run.ts_ns, run.packets, run.text[begin:end], size, run.whole, missing, run.unproved, run.types, run.json)
                     begin = end
             position += len(run.sizes)
 

@@ -210,7 +210,7 @@ class Mask:
                 filters[place] = self.json if table.name == "operations" or name in typed_json.JSON_COLUMNS else self.typed
             elif name not in OURS and self.knows:
                 filters[place] = self.named if name in NAMES else self.known
-        return [through(filters, row) for row in rows] if filters else rows
+        return through(filters, rows)
 
     def _stripped(self, names: Sequence[str], row: tuple[Value, ...], told_by: str, values: Sequence[str]) -> tuple[Value, ...]:
         """A row of which ``told_by`` tells that its typed columns are command lines or input, without their arguments."""

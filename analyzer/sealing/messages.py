@@ -45,7 +45,7 @@ def messages(
         read = None if protection is not in_clear or isinstance(digest, Absent) else digest
         message = Message(half.id, exchange.id, from_client, protection, half.body.size, content_type, codings=applied, text_digest=read)
         if protection is Protection.SEALED:
-            content = content_reader(reader, half, limits)
+            content = content_reader(reader, half, limits, applied)
             message, problem = _sealed(message, half, content, limits)
             if _is_readable(message, content):
                 read = None if isinstance(digest, Absent) else digest
@@ -101,10 +101,9 @@ def packed(half: Request | Response) -> tuple[str, ...]:
     return tuple(coding for coding in codings(half.headers) if coding != "sldc")
 
 
-def content_reader(reader: Reader, half: Request | Response, limits: Limits) -> Known[tuple[Read, int]]:
-    """What reads a body as its sender had it before a device compressed it, and the size of that."""
-    applied = packed(half)
-    if not applied:
+def content_reader(reader: Reader, half: Request | Response, limits: Limits, applied: tuple[str, ...]) -> Known[tuple[Read, int]]:
+    """What reads a body as its sender had it before a device compressed it, and the size of that. ``applied``: all its codings."""
+    if not applied or not (applied := packed(half)):
         return body_reader(reader, half.body), half.body.size
     raw = read_body(reader, half.body, 0, min(half.body.size, limits.opened_bytes))
     if len(raw) < half.body.size:
@@ -176,10 +175,18 @@ def tail(body: Body, limit: int) -> int | None:
     return size if size is not None and 0 < size <= limit else None
 
 
+_AT_ONCE = 1 << 14
+"""Bytes of a body that is read as a whole: its parts lie apart, and each of them would be looked for in the capture by itself."""
+
+
 def body_reader(reader: Reader, body: Body) -> Read:
     """What reads a body as `read_body` does, many times: a body may have a million chunks."""
     if len(body.spans) == 1:
         begin, end = body.spans[0].at, body.spans[0].at + body.spans[0].size
+        if body.size <= _AT_ONCE:
+            data = reader.read(begin, end)
+            if len(data) == body.size:
+                return lambda at, size: data[at : at + size]
         return lambda at, size: reader.read(min(begin + at, end), min(begin + at + size, end))
     ends = list(accumulate(span.size for span in body.spans))
     return lambda at, size: b"".join(_pieces(reader, body.spans, ends, at, size))

@@ -211,8 +211,8 @@ def _guess(sealer: Sealer, parts: Sequence[tuple[SealedPart, Holed]], message: M
 def _unread(talk: Talk, exchange: Exchange, message: Message, source: Source, part: Holed | None) -> Absent:
     """Why the ciphertext is not there: it cannot be decompressed, its sender stopped before its end, or bytes were not captured; and what was read of it."""
     half = exchange.request if message.from_client else exchange.response
-    if not isinstance(half, Absent) and packed(half):
-        content = content_reader(source.reader(talk.connection, from_client=message.from_client), half, source.limits)
+    if not isinstance(half, Absent) and message.codings and packed(half):
+        content = content_reader(source.reader(talk.connection, from_client=message.from_client), half, source.limits, message.codings)
         if isinstance(content, Absent):
             return content
     unsent = not isinstance(half, Absent) and not half.body.complete and not half.body.missing
@@ -319,7 +319,7 @@ def _parts(talk: Talk, exchange: Exchange, message: Message, source: Source) -> 
     if isinstance(half, Absent):
         return
     reader = source.reader(talk.connection, from_client=message.from_client)
-    content = content_reader(reader, half, source.limits)
+    content = content_reader(reader, half, source.limits, message.codings)
     if isinstance(content, Absent):
         return
     for part in message.parts:

@@ -53,11 +53,20 @@ class Table(Struct, Generic[Row], frozen=True, gc=False):
         return [tuple([get(row) for get in asked]) for row in self.rows(result)]
 
 
-def through(filters: Mapping[int, Callable[[str], str]], row: tuple[Value, ...]) -> tuple[Value, ...]:
-    """The row with the texts at these places as their filters leave them."""
+def through(filters: Mapping[int, Callable[[str], str]], rows: list[tuple[Value, ...]]) -> list[tuple[Value, ...]]:
+    """The rows with the texts at these places as their filters leave them. Each text is filtered once, however many rows have it."""
+    changed: dict[int, dict[str, str]] = {}
+    for place, kept in filters.items():
+        made = {text: shown for text in {row[place] for row in rows} if isinstance(text, str) and (shown := kept(text)) != text}
+        if made:
+            changed[place] = made
+    return [_with(changed, row) for row in rows] if changed else rows
+
+
+def _with(changed: Mapping[int, Mapping[str, str]], row: tuple[Value, ...]) -> tuple[Value, ...]:
     cells = list(row)
-    for at, kept in filters.items():
-        cell = cells[at]
+    for place, made in changed.items():
+        cell = cells[place]
         if isinstance(cell, str):
-            cells[at] = kept(cell)
+            cells[place] = made.get(cell, cell)
     return tuple(cells)

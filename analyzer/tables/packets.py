@@ -10,7 +10,8 @@ def numbers_by_capture(keys: Iterable[int]) -> dict[int, list[int]]:
     """Packet numbers, sorted and each once, by the ordinal of their capture."""
     own = sorted(set(keys))
     if own and key_capture(own[0]) == key_capture(own[-1]):
-        return {key_capture(own[0]): list(map(key_number, own))}
+        before = own[0] - key_number(own[0])
+        return {key_capture(own[0]): [key - before for key in own]}
     found: dict[int, list[int]] = {}
     for key in own:
         found.setdefault(key_capture(key), []).append(key_number(key))
@@ -19,20 +20,27 @@ def numbers_by_capture(keys: Iterable[int]) -> dict[int, list[int]]:
 
 def number_set(numbers: Sequence[int], joiner: str = ",") -> str:
     """Sorted numbers as a Wireshark set without its braces: ``12..17,21``."""
+    if len(numbers) == 1:
+        return str(numbers[0])
     pieces: list[str] = []
-    at = 0
-    while at < len(numbers):
-        end = at
-        while end + 1 < len(numbers) and numbers[end + 1] == numbers[end] + 1:
-            end += 1
-        pieces.append(str(numbers[at]) if end == at else f"{numbers[at]}..{numbers[end]}")
-        at = end + 1
+    first = last = None
+    for number in numbers:
+        if last is not None and number == last + 1:
+            last = number
+            continue
+        if last is not None:
+            pieces.append(str(last) if first == last else f"{first}..{last}")
+        first = last = number
+    if last is not None:
+        pieces.append(str(last) if first == last else f"{first}..{last}")
     return joiner.join(pieces)
 
 
 def packet_set(keys: Iterable[int], captures: Sequence[Capture], *, named: bool = False) -> str | None:
     """``12..17,21`` when all packets are of one capture, else ``leg-a.pcapng:12..17;leg-b.pcapng:5``; None without packets. ``named`` where no column says
     which capture it is: then it is named unless there is only one."""
+    if len(captures) == 1 and isinstance(keys, tuple) and len(keys) == 1:
+        return str(key_number(keys[0]))
     found = numbers_by_capture(keys)
     if len(found) <= 1 and not (named and len(captures) > 1):
         return next((number_set(numbers) for numbers in found.values()), None)

@@ -12,12 +12,15 @@ from analyzer.transport.tunnels import behind
 
 _METHODS = (b"OPTIONS", b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"TRACE", b"CONNECT", b"PATCH")
 _START = 8
+_WINDOW = 64
 
 
-def unprefaced(connection: Connection, fetch: Fetch, limits: Limits) -> Connection:
+def unprefaced(connection: Connection, fetch: Fetch, limits: Limits, readers: tuple[Reader, Reader] | None = None) -> Connection:
     """The connection behind its prefaces, which it names, with the protocol that begins there; as it is when there are
-    none."""
-    near, far = Reader(connection.to_server, fetch), Reader(connection.to_client, fetch)
+    none. ``readers``: at the beginning of both directions."""
+    near, far = readers or (Reader(connection.to_server, fetch), Reader(connection.to_client, fetch))
+    near.peek(_WINDOW)  # what is asked for next lies there, too
+    far.peek(_WINDOW)
     found: list[Preface] = []
     through = True
     while through and len(found) < limits.prefaces:

@@ -170,7 +170,7 @@ def tls(data: bytes) -> None:
         for record in records(Reader(stream, fetch)):
             assert record.at >= at
             at = record.at
-    answers_in_tls(made.to_client, fetch)
+    answers_in_tls(Reader(made.to_client, fetch))
     tls_facts(made.to_server, made.to_client, fetch, KEYS, "srv01")
     opened(made.to_server, made.to_client, KEYS, fetch)
 

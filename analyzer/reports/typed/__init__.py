@@ -20,6 +20,7 @@ from analyzer.reports.typed.words import Dialect, folded, statements
 
 __all__ = ["Dialect", "Span", "arguments_in", "secrets_in"]
 
+_SIGNS = "$_=<:-"
 _PROGRAM = re.compile(r"[\w.:\\/$%~() -]+")
 
 
@@ -31,10 +32,10 @@ def secrets_in(text: str, dialect: Dialect | None = None, depth: int = 0, room: 
     known = sorted((*in_programs(text, lower, dialect), *in_calls(text, lower), *in_orders(text, lower)))
     yield from known
     yield from in_pairs(text, lower, None if dialect is Dialect.CMD and ("powershell" in lower or "pwsh" in lower) else dialect, _joined(known))
-    for hints, pattern in _shapes():
-        if any(hint in lower for hint in hints):
-            for found in pattern.finditer(text):
-                yield found.span("value") if "value" in pattern.groupindex else found.span()
+    by_sign, patterns = _shapes()
+    for place in {place for sign, hints in by_sign if sign in lower for hint, place in hints if hint in lower}:
+        for found in patterns[place].finditer(text):
+            yield found.span("value") if "value" in patterns[place].groupindex else found.span()
     if depth < DEPTH:
         inner = partial(secrets_in, depth=depth + 1, room=room)
         yield from in_streams(text, inner)
@@ -54,8 +55,13 @@ def _joined(spans: list[Span]) -> list[Span]:
 
 
 @cache
-def _shapes() -> tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]:
-    return tuple((shape.hints, re.compile(shape.pattern)) for shape in SHAPES)
+def _shapes() -> tuple[tuple[tuple[str, tuple[tuple[str, int], ...]], ...], tuple[re.Pattern[str], ...]]:
+    """The hints with the places of their patterns, by a sign that is in them and in few texts (none: empty); and the patterns."""
+    by_sign: dict[str, list[tuple[str, int]]] = {}
+    for place, shape in enumerate(SHAPES):
+        for hint in shape.hints:
+            by_sign.setdefault(next((sign for sign in _SIGNS if sign in hint), ""), []).append((hint, place))
+    return tuple((sign, tuple(hints)) for sign, hints in by_sign.items()), tuple(re.compile(shape.pattern) for shape in SHAPES)
 
 
 def arguments_in(text: str, dialect: Dialect) -> Iterator[Span]:

@@ -20,6 +20,10 @@ for _name in sorted(_BY_NAME, key=len, reverse=True):
     _BY_LETTER.setdefault(_name[0], []).append(re.escape(_name[1:]))
 _NAMES = "|".join(f"{re.escape(letter)}(?:{'|'.join(ends)})" for letter, ends in sorted(_BY_LETTER.items()))
 _FOUND = re.compile(rf"(?<![\w.$-])(?:{_NAMES})(?:\.exe|\.com|\.cmd|\.bat)?(?=[\"'\s,)]|\Z)")
+_TOKEN = re.compile(r"[\w.$-]+")
+_WHOLE = frozenset(f"{name}{ending}" for name in _BY_NAME for ending in ("", ".exe", ".com", ".cmd", ".bat"))
+"""What `_FOUND` finds is a whole token, as what may stand before and behind it is of none: to look tokens up is cheaper than to try each name everywhere."""
+_IN_TOKENS = all(_TOKEN.fullmatch(name) for name in _BY_NAME)
 _SWITCH = re.compile(r"(?:--?|/|[\u2013\u2014])(?P<name>[A-Za-z][\w.-]*)(?P<sign>[:=])?(?P<value>.*)", re.DOTALL)
 _SECRET_NAME = re.compile(rf"(?:{STEMS})\d{{0,3}}\Z", re.IGNORECASE)
 """How the name of a secret ends."""
@@ -47,7 +51,7 @@ _ANSWERS = frozenset({"y", "n", "yes", "no", "j", "", "."})
 
 def in_programs(text: str, lower: str, dialect: Dialect | None) -> Iterator[Span]:
     """Where the secrets in command lines of known programs stand. ``lower``: the text `folded`."""
-    if _FOUND.search(lower) is None:
+    if (_IN_TOKENS and _WHOLE.isdisjoint(_TOKEN.findall(lower))) or _FOUND.search(lower) is None:
         return
     for one in Dialect if dialect is not Dialect.POWERSHELL else (dialect,):
         yield from _of_dialect(text, lower, one)

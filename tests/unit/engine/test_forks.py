@@ -62,6 +62,18 @@ def test_results_come_in_the_order_of_the_parts_from_several_processes() -> None
     assert spread(str, [], 4) == []
 
 
+def test_what_comes_back_in_packs_is_what_was_found() -> None:
+    script = (
+        "import json\nfrom analyzer.engine.forks import spread\n"
+        "lists = spread(lambda part: list(range(part)), [0, 1, 4, 5, 9, 8], 3, pack=4)\n"
+        "assert lists == [list(range(part)) for part in (0, 1, 4, 5, 9, 8)], lists\n"
+        "tuples = spread(lambda part: tuple(range(part)), [9, 0, 5], 3, pack=4)\n"
+        "assert tuples == [tuple(range(part)) for part in (9, 0, 5)], tuples\n"
+        "print(json.dumps(spread(str, [1, 2, 3], 3, pack=1)))"
+    )
+    assert json.loads(run(script)) == ["1", "2", "3"]
+
+
 DYING = """
 import json, os, signal, sys
 from analyzer.engine.forks import spread

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.records.wsman import Command, Output
+from analyzer.reports import typed
 from analyzer.reports.masking import Mask, masked
-from analyzer.reports.typed import Dialect, arguments_in, secrets_in
+from analyzer.reports.typed import Dialect, arguments_in, programs, secrets_in
+from analyzer.reports.typed.table import SHAPES
 from analyzer.reports.typed.words import statements
 from tests.build.typed import NEAR, UNITS, Form, forms
 
@@ -157,3 +159,39 @@ def test_no_text_raises(text: str) -> None:
         assert all(0 <= word.begin < word.end <= len(text) for told in statements(text, dialect) for word in told.words)
         assert all(begin < end for begin, end in arguments_in(text, dialect))
     Mask(strict=True).line(text, "winrs")
+
+
+_WORDS = (
+    "net",
+    "curl",
+    "psexec.exe",
+    "7z",
+    "copy",
+    "-p",
+    "x=1",
+    "certipy-ad",
+    "'net",
+    'curl"',
+    "netuse",
+    "$curl",
+    "a.curl",
+    "curl,",
+    "(git)",
+    "path\\\\psexec.exe",
+)
+
+
+@given(st.lists(st.sampled_from(_WORDS), max_size=6), st.sampled_from([" ", "\t", ";", ","]))
+def test_a_program_that_no_whole_word_names_is_found_nowhere(words: list[str], between: str) -> None:
+    """The look-up of whole words that comes before the search may let through too much, never too little."""
+    text = between.join(words).lower()
+    looked_up = not programs._WHOLE.isdisjoint(programs._TOKEN.findall(text))
+    assert looked_up or programs._FOUND.search(text) is None
+    assert programs._IN_TOKENS, "each name is one word"
+
+
+def test_each_shape_is_looked_for_by_each_of_its_hints() -> None:
+    by_sign, patterns = typed._shapes()
+    found = {(hint, patterns[place].pattern) for _, hints in by_sign for hint, place in hints}
+    assert found == {(hint, shape.pattern) for shape in SHAPES for hint in shape.hints}
+    assert all(sign in hint for sign, hints in by_sign for hint, _ in hints)

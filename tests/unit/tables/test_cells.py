@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from analyzer.records.auth import Mechanism, Token
 from analyzer.records.result import Result
 from analyzer.records.transport import End, Side
+from analyzer.tables.column import Value, through
 from analyzer.tables.registry import table_named
 from tests.build import evidence as build
 
@@ -114,3 +115,17 @@ def test_timeline_is_in_order_of_time() -> None:
     rows = cells(build.direct(), "timeline")
     assert [row["time"] for row in rows] == sorted(row["time"] for row in rows)
     assert {row["table"] for row in rows} == {"exchanges", "authentications", "findings"}
+
+
+def test_each_text_is_filtered_once_and_only_where_it_is_asked() -> None:
+    seen: list[str] = []
+
+    def starred(text: str) -> str:
+        seen.append(text)
+        return text.replace("secret", "***")
+
+    rows: list[tuple[Value, ...]] = [("secret", "secret", 1), ("plain", "x", None), ("secret", None, 2)]
+    assert through({0: starred}, rows) == [("***", "secret", 1), ("plain", "x", None), ("***", None, 2)]
+    assert sorted(seen) == ["plain", "secret"]
+    assert through({1: str.upper, 2: starred}, [("a", "b", 3)]) == [("a", "B", 3)]
+    assert through({0: str}, rows) is rows, "nothing changed"

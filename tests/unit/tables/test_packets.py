@@ -1,4 +1,5 @@
 import re
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,3 +41,11 @@ def test_a_set_can_be_read_back(numbers: set[int]) -> None:
         first, _, last = piece.partition("..")
         read.update(range(int(first), int(last or first) + 1))
     assert read == numbers
+
+
+@given(st.lists(st.integers(1, 60), max_size=40))
+def test_a_set_holds_each_number_once_and_joins_neighbours(numbers: list[int]) -> None:
+    text = number_set(sorted(set(numbers)))
+    held = [range(int(begin), int(end or begin) + 1) for piece in text.split(",") if piece for begin, _, end in [piece.partition("..")]]
+    assert [number for one in held for number in one] == sorted(set(numbers))
+    assert all(one.start > before.stop for before, one in pairwise(held)), "neighbours are one range"
