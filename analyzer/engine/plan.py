@@ -284,8 +284,7 @@ def _asked_for(made: Connection) -> str | None:
 
 def _hides(made: Connection) -> bool:
     """TLS under which something was said, or may have been."""
-    up = made.tls is None or made.tls.reached in (Reached.COMPLETED, Reached.APPLICATION_DATA)
-    return made.protocol == "tls" and up
+    return made.protocol == "tls" and (made.tls is None or made.tls.reached in (Reached.COMPLETED, Reached.APPLICATION_DATA))
 
 
 def evidence(

@@ -173,20 +173,22 @@ def _joined(group: Sequence[Fit], clocks: dict[tuple[int, int], tuple[int, int]]
             new, step = (fit.other, _shift(least, most)) if known[0] is fit.first else (fit.first, _shift(-most, -least))
             shifts[new.index] = step._replace(ns=step.ns + shifts[known[0].index].ns)
             order.append(new)
-    flow = _merged(root, order, shifts)
+    flow = _merged(root, order, shifts, overlap=any(fit.overlap for fit in group))
     return root.index, flow, tuple(_note(part, len(part.flow.segments.key), shifts[part.index], group) for part in order[1:])
 
 
-def _merged(root: Part, order: Sequence[Part], shifts: dict[int, _Shift]) -> Flow:
+def _merged(root: Part, order: Sequence[Part], shifts: dict[int, _Shift], *, overlap: bool) -> Flow:
     begin = root.flow
     whole = Segments()
     had: dict[tuple[int, ...], int] = {}
     for part in order:
         flow = part.flow
         flip = int((flow.hosts[0], flow.ports[0]) != (begin.hosts[0], begin.ports[0]))
-        sizes = list(zip(keys(flow, flip), flow.segments.size, strict=True))
-        fresh = [row for row, (key, size) in enumerate(sizes) if had.get(key, -1) < size]  # of two copies the one that is less cut counts, too
-        had |= sizes
+        fresh: Sequence[int] = range(len(flow.segments.size))
+        if overlap:
+            sizes = list(zip(keys(flow, flip), flow.segments.size, strict=True))
+            fresh = [row for row, (key, size) in enumerate(sizes) if had.get(key, -1) < size]  # of two copies the one that is less cut counts, too
+            had |= sizes
         for name in Segments.__struct_fields__:
             column: Iterable[int] = map(getattr(flow.segments, name).__getitem__, fresh)
             if name == "direction" and flip:

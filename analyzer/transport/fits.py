@@ -14,6 +14,8 @@ _FURTHEST = 1 << 28
 """Bytes of one sender that may be missing in between."""
 _LEAST = 4
 """Packets that one point lacks, before it is no view of the whole."""
+_EDGE = 1 << 16
+"""Packets at the beginning and at the end of a flow whose numbers are compared; of what lies between only how far it reaches."""
 _JITTER_NS = 5_000_000
 """By how much the times of two points may contradict each other: clocks are read when packets are taken from a queue."""
 FAR_NS = 1 << 62
@@ -42,11 +44,13 @@ class Part:
         """When each sender's first and last segment was seen."""
         self.fins: list[int | None] = [None, None]
         self.closed = any(flags & (_FIN | _RST) for flags in rows.flags)
-        self.rows = dict(zip(keys(flow, flip), rows.ts_ns, strict=True))
+        count = len(rows.ts_ns)
+        self.rows = {key: ts_ns for place, (key, ts_ns) in enumerate(zip(keys(flow, flip), rows.ts_ns, strict=True)) if not _EDGE <= place < count - _EDGE}
         """What tells a packet wherever it is captured, and when it was seen."""
         spans: list[list[int]] = [[], []]
         acked: list[list[int]] = [[], []]
-        for direction, seq, ack, flags, size, ts_ns in zip(rows.direction, rows.seq, rows.ack, rows.flags, rows.wire_size, rows.ts_ns, strict=True):
+        numbers = zip(rows.direction, rows.seq, rows.ack, rows.flags, rows.wire_size, rows.ts_ns, strict=True)
+        for place, (direction, seq, ack, flags, size, ts_ns) in enumerate(numbers):
             side = direction ^ flip
             if flags & _RST:  # anyone sends one, with the numbers that he guesses
                 continue
@@ -57,21 +61,28 @@ class Part:
                 self.opens = self.opens or not flags & _ACK
             if flags & _FIN and self.fins[side] is None:
                 self.fins[side] = stop
-            self.starts[side].add(at)
-            self.stops[side].add(stop)
-            if size or flags & (_SYN | _FIN):
-                self.said[side].setdefault(stop, ts_ns)
             _widen(spans[side], at)
             _widen(spans[side], stop)
             seen = self.sent[side]
             self.sent[side] = (ts_ns, ts_ns) if seen is None else (min(seen[0], ts_ns), max(seen[1], ts_ns))
-            if ack >= 0 and flags & _ACK:
-                self.acked[1 - side].setdefault(ack, ts_ns)
+            acks = ack >= 0 and flags & _ACK
+            if acks:
                 _widen(acked[1 - side], ack)
+            if _EDGE <= place < count - _EDGE:
+                continue
+            self._compare(side, at, stop, ts_ns, ack if acks else None, says=bool(size or flags & (_SYN | _FIN)))
         known = [own or other for own, other in zip(spans, acked, strict=True)]
         self.begin = tuple(span[0] % _WRAP if span else None for span in known)
         """Of each sender, the first number and the one behind the last; by what was acknowledged where it sent nothing here; None where that is not known."""
         self.end = tuple(span[1] % _WRAP if span else None for span in known)
+
+    def _compare(self, side: int, at: int, stop: int, ts_ns: int, ack: int | None, *, says: bool) -> None:
+        self.starts[side].add(at)
+        self.stops[side].add(stop)
+        if says:
+            self.said[side].setdefault(stop, ts_ns)
+        if ack is not None:
+            self.acked[1 - side].setdefault(ack, ts_ns)
 
 
 def keys(flow: Flow, flip: int) -> Iterator[tuple[int, ...]]:
@@ -103,6 +114,8 @@ class Fit(NamedTuple):
     other: Part
     least: int
     most: int
+    overlap: bool = False
+    """Both have some of the same packets."""
 
 
 def fitted(one: Part, other: Part) -> Fit | None:
@@ -115,20 +128,21 @@ def fitted(one: Part, other: Part) -> Fit | None:
         return None
     shared = [_shared(one, other, side) + _shared(other, one, side) for side in (0, 1)]
     least, most = _bounds(one, other)
+    overlap = not one.rows.keys().isdisjoint(other.rows)
     if least > most + _JITTER_NS:
         return None
     if all(shared):
-        return Fit(sum(shared), one, other, least, most)
+        return Fit(sum(shared), one, other, least, most, overlap)
     if (
         least > 0 or most < 0 or one.closed
     ):  # with so little proof clocks have to fit as they are; and a new use has numbers not far behind (RFC 6528 section 3)
         return None
     unknown = [side for side in (0, 1) if one.end[side] is None]  # a SYN alone tells nothing of the other side's numbers
     if unknown:
-        return Fit(sum(shared), one, other, least, most) if any(shared) and _first_ns(other) - _last_ns(one) <= _ANSWER_NS else None
+        return Fit(sum(shared), one, other, least, most, overlap) if any(shared) and _first_ns(other) - _last_ns(one) <= _ANSWER_NS else None
     steps = [_signed((begin or 0) - (end or 0)) for begin, end in zip(other.begin, one.end, strict=True)]
     behind = all(0 <= step <= _FURTHEST for step in steps) and _last_ns(one) <= _first_ns(other)
-    return Fit(sum(shared), one, other, least, most) if behind and (steps[0] + 1) * (steps[1] + 1) <= _CHANCE else None
+    return Fit(sum(shared), one, other, least, most, overlap) if behind and (steps[0] + 1) * (steps[1] + 1) <= _CHANCE else None
 
 
 def _are_parts(one: Part, other: Part) -> bool:
