@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from analyzer.formats.text import visible
+from analyzer.records.result import Result
 from analyzer.reports.facts import counted
 from analyzer.reports.grid import grid
+from analyzer.reports.incidents import incident_lines
 from analyzer.reports.lines import BLANK, Line, Span, fitted, line, paragraph
+from analyzer.reports.proxies import proxy_lines
 from analyzer.tables.registry import table_named
 
 _ROWS = 12
@@ -17,19 +20,25 @@ _LEVELS = ("error", "warning")
 Cells = Sequence[tuple[Any, ...]]
 
 
-def overview(cells: Callable[[str], Cells], manifest: Mapping[str, object], offered: str, width: int) -> Iterator[Line]:
-    """Diagnosis, incidents, proxies, evidence, what was odd, and what to do next. ``offered``: what the commands below *Next* are given."""
-    yield from fitted(_sections(cells, manifest, offered, width), width)
+def overview(cells: Callable[[str], Cells], manifest: Mapping[str, object], offered: str, width: int, result: Result | None = None) -> Iterator[Line]:
+    """Diagnosis, incidents, proxies, evidence, what was odd, and what to do next. ``offered``: what the commands below *Next* are given, empty where no case was
+    written. ``result``: findings, incidents and parties; where there are none, tables tell of them."""
+    yield from fitted(_sections(cells, manifest, offered, width, result), width)
 
 
-def _sections(cells: Callable[[str], Cells], manifest: Mapping[str, object], offered: str, width: int) -> Iterator[Line]:
+def _sections(cells: Callable[[str], Cells], manifest: Mapping[str, object], offered: str, width: int, result: Result | None) -> Iterator[Line]:
     told = manifest.get("diagnosis")
     yield line(Span("DIAGNOSIS", "bold"))
     for sentence in told if isinstance(told, list) else []:
         yield from paragraph(visible(str(sentence)), width, indent=2)
     yield BLANK
-    yield from _table("INCIDENTS", "incidents", cells("incidents"), width)
-    yield from _table("PROXIES", "proxies", cells("proxies"), width)
+    if result is None:
+        yield from _table("INCIDENTS", "incidents", cells("incidents"), width)
+        yield from _table("PROXIES", "proxies", cells("proxies"), width)
+    else:
+        yield from incident_lines(result, width)
+        yield from proxy_lines(result, width, full=False)
+        yield BLANK
     yield line(Span("EVIDENCE", "bold"))
     rows = manifest.get("rows")
     counts = rows if isinstance(rows, dict) else {}
@@ -41,7 +50,9 @@ def _sections(cells: Callable[[str], Cells], manifest: Mapping[str, object], off
     yield from _issues(cells("issues"), width)
     yield BLANK
     yield line(Span("NEXT", "bold"))
-    for words in ("findings", "show requests", "show exchanges", "report -o report.html"):
+    if not offered:
+        yield line("  winrm-analyzer analyze --memory SIZE -o CASE ...  writes the tables; then winrm-analyzer findings CASE")
+    for words in ("findings", "show requests", "show exchanges", "report -o report.html") if offered else ():
         yield line("  ", Span(f"winrm-analyzer {words} {visible(offered)}", whole=True))
 
 
