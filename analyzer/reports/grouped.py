@@ -21,8 +21,8 @@ Cells = Sequence[tuple[Any, ...]]
 
 
 def overview(cells: Callable[[str], Cells], manifest: Mapping[str, object], offered: str, width: int, result: Result | None = None) -> Iterator[Line]:
-    """Diagnosis, incidents, proxies, evidence, what was odd, and what to do next. ``offered``: what the commands below *Next* are given, empty where no case was
-    written. ``result``: findings, incidents and parties; where there are none, tables tell of them."""
+    """Diagnosis, incidents, proxies, evidence, what was odd, and what to do next. ``offered``: what the commands below *Next* are given, empty where no case
+    was written. ``result``: findings, incidents and parties; where there are none, tables tell of them."""
     yield from fitted(_sections(cells, manifest, offered, width, result), width)
 
 
