@@ -171,7 +171,7 @@ def _batch(number: int, items: Sequence[Work], *, tools: Tools, folder: Path) ->
     path = folder / f"{number}.talks"
     out: list[Summary] = []
     at = 0
-    with new_file(path) as file:
+    with new_file(path, replace=True) as file:  # it may be there: of a process that was ended before it could tell
         for item in items:
             talks = talk((item,), tools)
             if not talks:

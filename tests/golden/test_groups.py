@@ -5,8 +5,9 @@
 
 import os
 import random
+import shutil
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,18 @@ def test_several_captures_at_once_in_parts_come_to_the_same(seed: int, tmp_path:
     assert count > 1
 
 
+@pytest.mark.parametrize("name", ["direct-kerberos-scheme-healthy", "pywinrm-credssp-direct", "https-direct"])
+def test_what_became_of_a_secret_is_told_of_all_groups(name: str, tmp_path: Path) -> None:
+    """That it fits nothing, or that nothing of its kind was there, is a statement about all captures, wherever the group lies in which it was tried."""
+    shutil.copytree(SAMPLES / name, tmp_path / "sample")  # what it names lies beside it
+    secrets = tmp_path / "sample" / "secrets.toml"
+    own = secrets.read_text() if secrets.exists() else ""
+    secrets.write_text(own + '[[password]]\nuser = "bob"\nvalue = "other"\n[[password]]\nuser = "alice"\nvalue = "Benchmark-1"\n')
+    wrong, count = differing([*captures(name), made(tmp_path / "others.pcap", 5, 2)], secrets)
+    assert wrong == []
+    assert count > 1
+
+
 @pytest.fixture(scope="module", name="fifty")
 def a_capture_of_fifty_sessions(tmp_path_factory: pytest.TempPathFactory) -> str:
     return made(tmp_path_factory.mktemp("evidence") / "fifty.pcap", 50, 2)
@@ -125,6 +138,20 @@ def test_connections_that_belong_together_are_never_cut_and_an_issue_tells_what_
 
 def test_all_that_fits_is_looked_at_at_once(fifty: str) -> None:
     assert isinstance(analyze_within(fifty, 1 << 40), Case)
+
+
+def test_a_process_that_is_ended_before_it_tells_costs_nothing(fifty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it had written is written again."""
+
+    def twice(work: Callable[[Any], Any], items: Iterable[Any], _: int) -> Iterator[Any]:
+        for one in items:
+            work(one)
+            yield work(one)
+
+    whole = of_case(analyze(fifty))
+    monkeypatch.setattr("analyzer.engine.grouped.in_turn", twice)
+    found, _, _ = in_groups([fifty])
+    assert [name for name in whole if whole[name] != found[name]] == []
 
 
 def test_no_process_holds_what_memory_forbids_to_say(fifty: str, tmp_path: Path) -> None:
