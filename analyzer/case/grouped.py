@@ -26,6 +26,7 @@ class GroupedCase(OpenedCase):
     def __init__(self, whole: Whole, about: dict[str, Any], mask: Mask) -> None:
         self._whole = whole
         self._about = about
+        self._saved_as: str | None = None
         super().__init__(whole.folder, self._told_of(whole), mask)
 
     def _told_of(self, whole: Whole) -> dict[str, object]:
@@ -89,8 +90,15 @@ class GroupedCase(OpenedCase):
 
     def offered_as(self, path: str, options: Sequence[tuple[str, object]] = ()) -> None:
         """The commands that the first screen offers are given this input from now on."""
-        self._manifest = {**self._manifest, "offered": path}
+        self._saved_as = path
         del options
+
+    def _commands(self) -> list[str]:
+        """Those of the folder that it was written to; else the one that writes it, as the files of the tables are gone with the run."""
+        from analyzer.reports.grouped import on_folder, written
+        from analyzer.reports.next_steps import NOTHING
+
+        return [written(self._whole.memory, self._about.get("asked", NOTHING))] if self._saved_as is None else on_folder(self._saved_as)
 
     def machine(self, form: Literal["json", "jsonl"]) -> Iterator[str]:
         """`UsageError`: the document for programs is made of records."""

@@ -104,9 +104,14 @@ class OpenedCase(CaseTables):
         """The first screen of a case without records: what its small tables and its manifest tell."""
         from analyzer.reports.grouped import overview
 
-        offered = str(self._manifest.get("offered") or self.folder)
         told = {"findings": self.findings_text(width=width, full=True, products=products, colour=colour)} if full else {}
-        return rendered(overview(self.cells, self._manifest, offered, width), colour=colour) + "".join(told.values())
+        return rendered(overview(self.cells, self._manifest, self._commands(), width), colour=colour) + "".join(told.values())
+
+    def _commands(self) -> list[str]:
+        """Those that the first screen offers."""
+        from analyzer.reports.grouped import on_folder
+
+        return on_folder(str(self.folder))
 
     def at_least(self, level: str) -> Self:
         """The case with only the findings of this severity and graver ones; their ids stay."""

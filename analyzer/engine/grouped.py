@@ -66,7 +66,7 @@ def in_groups(given: Given, todo: list[Work], sources: Sources, settings: Settin
         return None
     held = ExitStack()
     folder = held.enter_context(scratch())
-    return replace(grouped(given, todo, sources, settings, memory, folder, progress), held=held)
+    return replace(grouped(given, todo, sources, settings, memory, folder, progress), memory=memory.limit, held=held)
 
 
 def grouped(given: Given, todo: list[Work], sources: Sources, settings: Settings, memory: Memory, folder: Path, progress: Progress | None = None) -> Whole:

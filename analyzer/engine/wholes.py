@@ -53,6 +53,8 @@ class Whole(Struct, frozen=True, gc=False):
     places: tuple[dict[str, tuple[int, int]], ...]
     winrm: dict[int, int]
     owners: dict[int, str]
+    memory: int = 0
+    """The limit that was asked for."""
     held: object = None
     """What has to live as long as this does: the folder is gone with it."""
 
@@ -187,7 +189,7 @@ def _issues(shares: Sequence[Share], first: Sequence[Issue]) -> tuple[Issue, ...
     told: set[Issue] = set()
     out = list(first)
     for item in placed:
-        if item.stage >= 20 and item.issue.record is None:
+        if item.stage >= 20 and item.issue.record is None and item.issue.capture is None:
             if item.issue in told:
                 continue
             told.add(item.issue)

@@ -6,6 +6,10 @@
 import os
 import random
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -177,6 +181,42 @@ def test_the_command_says_that_it_went_by_groups(fifty: str, tmp_path: Path, cap
     assert capsys.readouterr().out == shown
     assert _exit("show", "connections", folder, "-f", "csv") == 0
     assert _exit("transcript", folder) == 2
+
+
+def test_without_a_folder_the_command_that_writes_one_is_offered(fifty: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The tables of this run are gone with it: no command is given the folder in which they lay."""
+    assert _exit("analyze", fifty, "--memory", "1M", "--limit", "open_files=9") == 0
+    offered = capsys.readouterr().out.partition("NEXT\n")[2]
+    assert offered == f"  winrm-analyzer analyze --memory {1 << 20} -o CASE --limit open_files=9 {fifty}\n"
+
+
+def test_issues_are_counted_as_the_table_counts_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _exit("analyze", made(tmp_path / "one.pcap", 150, 150), "--memory", "1") == 0
+    shown = capsys.readouterr().out
+    assert "memory.limit, 150 x" in shown
+
+
+@pytest.mark.parametrize("asked", [("-f", "json"), ("-f", "jsonl"), ("--keep", "texts", "-o"), ("--show-secrets",)])
+def test_what_needs_records_is_refused_before_anything_is_read(asked: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*asked, str(tmp_path / "case")] if asked[-1] == "-o" else [*asked]
+    assert _exit("analyze", str(tmp_path / "evidence" / "there-is-none.pcap"), "--memory", "1T", *words) == 2
+    assert f"{' '.join(asked[: 2 if asked[0] == '-f' else 1])} needs records" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_run_that_is_ended_leaves_no_evidence_behind(name: str, tmp_path: Path) -> None:
+    path, folder = made(tmp_path / "many.pcap", 600, 2), tmp_path / "temporary"
+    folder.mkdir()
+    script = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from analyzer.cli.start import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", script, "analyze", path, "--memory", "1"]
+    with subprocess.Popen(command, cwd=SAMPLES.parent, env=os.environ | {"TMPDIR": str(folder)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+        while run.poll() is None and not list(folder.glob("*/*.talks")):
+            time.sleep(0.005)
+        run.send_signal(getattr(signal, name))
+        told = run.communicate()[1].decode()
+    assert (run.returncode, "interrupted" in told) == (130, True), told
+    assert list(folder.iterdir()) == []
 
 
 def _exit(*arguments: str) -> int:
