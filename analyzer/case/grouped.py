@@ -27,6 +27,7 @@ class GroupedCase(OpenedCase):
     def __init__(self, whole: Whole, about: dict[str, Any], mask: Mask) -> None:
         self._whole = whole
         self._about = about
+        self._saved_as: str | None = None
         super().__init__(whole.folder, self._told_of(whole), mask)
 
     def _told_of(self, whole: Whole) -> dict[str, object]:
@@ -59,10 +60,6 @@ class GroupedCase(OpenedCase):
     @cached_property
     def _known(self) -> Result | None:
         return self._whole.result
-
-    @property
-    def _place(self) -> str:
-        return ""  # its folder is gone with it
 
     def hiding(self, *_: object, **__: object) -> Self:
         """The same case: all that was given is masked already."""
@@ -98,8 +95,15 @@ class GroupedCase(OpenedCase):
 
     def offered_as(self, path: str, options: Sequence[tuple[str, object]] = ()) -> None:
         """The commands that the first screen offers are given this input from now on."""
-        self._manifest = {**self._manifest, "offered": path}
+        self._saved_as = path
         del options
+
+    def _commands(self) -> list[str]:
+        """Those of the folder that it was written to; else the one that writes it, as the files of the tables are gone with the run."""
+        from analyzer.reports.grouped import on_folder, written
+        from analyzer.reports.next_steps import NOTHING
+
+        return [written(self._whole.memory, self._about.get("asked", NOTHING))] if self._saved_as is None else on_folder(self._saved_as)
 
     def machine(self, form: Literal["json", "jsonl"]) -> Iterator[str]:
         """`UsageError`: the document for programs is made of records."""

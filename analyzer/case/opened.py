@@ -110,11 +110,6 @@ class OpenedCase(CaseTables):
             return None
 
     @property
-    def _place(self) -> str:
-        """Where the case lies, for the commands that the first screen offers."""
-        return str(self.folder)
-
-    @property
     def in_groups(self) -> bool:
         """Connections were looked at in groups, to stay within a limit of memory: there are tables, and no records."""
         return isinstance(self._manifest.get("groups"), int)
@@ -123,9 +118,14 @@ class OpenedCase(CaseTables):
         """The first screen of a case without records: what its small tables and its manifest tell."""
         from analyzer.reports.grouped import overview
 
-        offered = str(self._manifest.get("offered") or self._place)
         told = {"findings": self.findings_text(width=width, full=True, products=products, colour=colour)} if full else {}
-        return rendered(overview(self.cells, self._manifest, offered, width, self._known), colour=colour) + "".join(told.values())
+        return rendered(overview(self.cells, self._manifest, self._commands(), width, self._known), colour=colour) + "".join(told.values())
+
+    def _commands(self) -> list[str]:
+        """Those that the first screen offers."""
+        from analyzer.reports.grouped import on_folder
+
+        return on_folder(str(self.folder))
 
     def at_least(self, level: str) -> Self:
         """The case with only the findings of this severity and graver ones; their ids stay."""

@@ -68,7 +68,7 @@ def in_groups(given: Given, todo: list[Work], sources: Sources, settings: Settin
         return None
     held = ExitStack()
     folder = held.enter_context(scratch())
-    return replace(grouped(given, todo, sources, settings, memory, folder, progress), held=held)
+    return replace(grouped(given, todo, sources, settings, memory, folder, progress), memory=memory.limit, held=held)
 
 
 def grouped(given: Given, todo: list[Work], sources: Sources, settings: Settings, memory: Memory, folder: Path, progress: Progress | None = None) -> Whole:
@@ -185,7 +185,7 @@ def _batch(number: int, items: Sequence[Work], *, tools: Tools, folder: Path) ->
     path = folder / f"{number}.talks"
     out: list[Summary] = []
     at = 0
-    with new_file(path) as file:
+    with new_file(path, replace=True) as file:  # it may be there: of a process that was ended before it could tell
         for item in items:
             talks = talk((item,), tools)
             if not talks:

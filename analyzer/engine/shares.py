@@ -10,6 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 from msgspec.structs import replace
 
+from analyzer.engine.keyuse import Tried
 from analyzer.engine.plan import Talk, auth_steps
 from analyzer.engine.ranks import LARGE, Cells, Rank, place, ranked
 from analyzer.engine.reading import Given, opened, pictured, put_together
@@ -59,7 +60,7 @@ class Share(NamedTuple):
 
     ``lean``: its evidence, of which only is left what small tables show; connections in it are bare. ``counts``, ``places``: how many rows of the large tables
     there are, and where in its file. ``owners``: of packets that Windows dropped, their connections. ``tags``: (digest of credentials, their tag in this group,
-    where they first appear).
+    where they first appear). ``tried``: what became of the secrets that were given, if any.
     """
 
     opinions: Opinions
@@ -72,6 +73,7 @@ class Share(NamedTuple):
     owners: dict[int, str]
     tags: tuple[tuple[bytes, str, tuple[int, int]], ...]
     ranks: "Ranks"
+    tried: Tried | None = None
 
 
 def share(number: int, talks: Sequence[Talk], given: Given, settings: Settings, folder: Path, mask: Mask, cut_points: AbstractSet[int] = frozenset()) -> Share:
@@ -94,7 +96,7 @@ def share(number: int, talks: Sequence[Talk], given: Given, settings: Settings, 
     result = replace(result, findings=tuple(sorted(result.findings, key=order)))
     counts: dict[str, int] = {}
     places: dict[str, tuple[int, int]] = {}
-    with new_file(folder / f"{number}.rows") as file:
+    with new_file(folder / f"{number}.rows", replace=True) as file:  # as that of a batch
         for name in LARGE:
             begin = file.tell()
             counts[name] = _written(file, _shown(name, result, mask))
@@ -102,7 +104,8 @@ def share(number: int, talks: Sequence[Talk], given: Given, settings: Settings, 
     counts["timeline"] -= len(said.kept)
     found = result.evidence
     issues = tuple(_placed(found.issues, marks))
-    return Share(_light(said), seen, _lean(found, said), issues, counts, places, _by_capture(found), _owners(found), _tags(found), _ranks(found, said))
+    ranks, light, lean = _ranks(found, said), _light(said), _lean(found, said)
+    return Share(light, seen, lean, issues, counts, places, _by_capture(found), _owners(found), _tags(found), ranks, read.tried)
 
 
 def _masked(said: Opinions, result: Result) -> Opinions:
