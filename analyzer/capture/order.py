@@ -8,7 +8,7 @@ from analyzer.capture.point import DISORDER_NS, Head, Piece
 from analyzer.capture.scan import Scanned
 from analyzer.records.capture import Capture
 from analyzer.records.issues import Issue
-from analyzer.settings import Scope
+from analyzer.settings import Limits, Scope
 
 
 def stem(piece: Piece) -> str:
@@ -34,10 +34,11 @@ def in_order(heads: Sequence[Head]) -> list[Head]:
     return [head for group in _merged(many, singles) for head in group]
 
 
-def pruned(heads: list[Head], scope: Scope) -> tuple[list[Head], list[Scanned]]:
+def pruned(heads: list[Head], scope: Scope, limits: Limits) -> tuple[list[Head], list[Scanned]]:
     """The files to read, and those of rotated ones that lie before or after the scope as a whole: of these only the beginning was looked at.
 
-    Files of one name go on in each other where their times rise along: then each ends about when the next one begins."""
+    Files of one name go on in each other where their times rise along: then each ends about when the next one begins. Those of a named sensor may overlap: of
+    them only the file itself tells."""
     if scope.since_ns is None and scope.until_ns is None:
         return heads, []
     groups: dict[str, list[Head]] = {}
@@ -51,7 +52,8 @@ def pruned(heads: list[Head], scope: Scope) -> tuple[list[Head], list[Scanned]]:
             kept += group
             continue
         for place, head in enumerate(ordered):
-            ends = ordered[place + 1].time if place + 1 < len(ordered) else None
+            after_it = ordered[place + 1] if place + 1 < len(ordered) else None
+            ends = None if after_it is None else _end(head, limits) if head.piece.sensor else after_it.time
             before = scope.since_ns is not None and ends is not None and ends < scope.since_ns - DISORDER_NS
             after = scope.until_ns is not None and head.time > scope.until_ns + DISORDER_NS
             if before or after:
@@ -61,11 +63,21 @@ def pruned(heads: list[Head], scope: Scope) -> tuple[list[Head], list[Scanned]]:
     return sorted(kept, key=lambda head: head.piece.ordinal), left
 
 
+def _end(head: Head, limits: Limits) -> int | None:
+    """The latest time in the end of a plain file; None where it does not tell."""
+    from analyzer.capture.halves import ends_about
+
+    return None if head.piece.reeled is not None else ends_about(head.piece.path, limits)
+
+
 def _left_out(head: Head, side: str) -> Scanned:
     piece = head.piece
     size = Path(piece.path).stat().st_size if piece.reeled is None else piece.reeled.reel.size
     capture = Capture(piece.ordinal, piece.path, piece.name, head.format, size)
-    detail = f"not read: by the times of its first packet and of the file after it, it lies {side} the times asked for"
+    told_by = "times of its first packet and of the file after it"
+    if piece.sensor:
+        told_by = "times of its last packets" if side == "before" else "time of its first packet"
+    detail = f"not read: by the {told_by}, it lies {side} the times asked for"
     return Scanned(capture, (), (Issue("capture.outside-scope", detail, capture=piece.ordinal),), None)
 
 

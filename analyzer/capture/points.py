@@ -70,7 +70,7 @@ def scan_all(pieces: Sequence[Piece], limits: Limits, scope: Scope, progress: Pr
 
 def _points(pieces: Sequence[Piece], limits: Limits, scope: Scope, spool: Spool, progress: Progress | None) -> tuple[list[Point], list[Scanned]]:
     heads = [_head(piece, limits) for piece in pieces] if len(pieces) > 1 else [Head(pieces[0], None, None)]
-    ordered, left_out = _ordered(heads, scope) if len(heads) > 1 else (heads, [])
+    ordered, left_out = _ordered(heads, scope, limits) if len(heads) > 1 else (heads, [])
     begins = sorted(head.first_ns for head in ordered if head.first_ns is not None)
     points: list[Point] = []
     unread: list[Scanned] = [*left_out]
@@ -105,10 +105,10 @@ def _points(pieces: Sequence[Piece], limits: Limits, scope: Scope, spool: Spool,
     return _together(points, one_point, limits, scope, spool, progress), unread
 
 
-def _ordered(heads: list[Head], scope: Scope) -> tuple[list[Head], list[Scanned]]:
+def _ordered(heads: list[Head], scope: Scope, limits: Limits) -> tuple[list[Head], list[Scanned]]:
     from analyzer.capture.order import in_order, pruned  # only where there are several files
 
-    kept, left_out = pruned(heads, scope)
+    kept, left_out = pruned(heads, scope, limits)
     return in_order(kept), left_out
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from analyzer.case.tables import Cells
     from analyzer.engine.wholes import Whole
+    from analyzer.records.result import Result
     from analyzer.reports.masking import Mask
 
 _TABLES_ONLY = "connections were looked at in groups, to stay within --memory, so the case holds tables only"
@@ -55,6 +56,10 @@ class GroupedCase(OpenedCase):
     def changes(self) -> tuple[str, ...]:
         """What of the case's folder is not as it was written: it has none yet."""
         return ()
+
+    @cached_property
+    def _known(self) -> Result | None:
+        return self._whole.result
 
     def hiding(self, *_: object, **__: object) -> Self:
         """The same case: all that was given is masked already."""
@@ -117,6 +122,7 @@ class GroupedCase(OpenedCase):
         """Write a case folder, table by table, and open it. `OutputError` as for `Case.save`; `UsageError`: ``keep``, which needs records."""
         from pathlib import Path
 
+        from analyzer.case import contents
         from analyzer.case.opened import opened_folder
         from analyzer.engine.store import save
 
@@ -126,8 +132,9 @@ class GroupedCase(OpenedCase):
             msg = f"{_TABLES_ONLY}: leave --keep out, or give more memory"
             raise UsageError(msg)
         whole = self._hashed()
-        about: Mapping[str, object] = {**self._told_of(whole), "show_secrets": False, "keeps": []}
-        save(Path(path), whole.cells, about, self.input_paths(), clobber=clobber, progress=progress)
+        about: Mapping[str, object] = {**self._told_of(whole), "show_secrets": False, "keeps": [contents.SUMMARY]}
+        small = {contents.SUMMARY: lambda: contents.records(whole.result, None, whole=False)}
+        save(Path(path), whole.cells, about, self.input_paths(), clobber=clobber, more=small, progress=progress)
         return opened_folder(path)
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from analyzer.capture.open import is_pipe
 from analyzer.engine.inputs import Expanded, Input
 from analyzer.errors import UsageError
 from analyzer.records.issues import Issue
@@ -57,18 +58,19 @@ def _sensor(one: Input, sensors: Sequence[tuple[str, str]]) -> str:
 
 
 def _matches(one: Input, pattern: str) -> bool:
-    """By its path as given, as a whole, or by the end of it."""
+    """By its path as given, as a whole, or by the end of it. A path is a pattern of itself, whatever brackets are in it."""
     if is_url(one.path):
-        return fnmatchcase(one.path, pattern) or fnmatchcase(one.path.rpartition("/")[2], pattern)
+        return any(own == pattern or fnmatchcase(own, pattern) for own in (one.path, one.path.rpartition("/")[2]))
     path = Path(one.path)
-    return fnmatchcase(one.path, pattern) or fnmatchcase(str(path.absolute()), pattern) or path.match(pattern)
+    named = any(own == pattern or fnmatchcase(own, pattern) for own in (one.path, str(path.absolute()), path.name))
+    return named or (bool(Path(pattern).parts) and path.match(pattern))
 
 
 def _copies(inputs: Sequence[Input]) -> Iterator[tuple[str, Input]]:
     """Paths of files that another one of the same sensor has the same bytes as, and that one."""
     alike: dict[tuple[str, int, bytes], list[Input]] = {}
     for one in inputs:
-        if not one.sensor or is_url(one.path):
+        if not one.sensor or is_url(one.path) or is_pipe(one.path):  # what comes through a pipe can be read only once
             continue
         try:
             with Path(one.path).open("rb") as file:

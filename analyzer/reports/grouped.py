@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from analyzer.formats.text import visible
+from analyzer.records.result import Result
 from analyzer.reports.facts import counted
 from analyzer.reports.grid import grid
+from analyzer.reports.incidents import incident_lines
 from analyzer.reports.lines import BLANK, Line, Span, fitted, line, paragraph
 from analyzer.reports.next_steps import Asked, given_words, quoted
+from analyzer.reports.proxies import proxy_lines
 from analyzer.tables.registry import table_named
 
 _ROWS = 12
@@ -18,9 +21,12 @@ _LEVELS = ("error", "warning")
 Cells = Sequence[tuple[Any, ...]]
 
 
-def overview(cells: Callable[[str], Cells], manifest: Mapping[str, object], commands: Sequence[str], width: int) -> Iterator[Line]:
-    """Diagnosis, incidents, proxies, evidence, what was odd, and the commands to go on with."""
-    yield from fitted(_sections(cells, manifest, commands, width), width)
+def overview(
+    cells: Callable[[str], Cells], manifest: Mapping[str, object], commands: Sequence[str], width: int, result: Result | None = None
+) -> Iterator[Line]:
+    """Diagnosis, incidents, proxies, evidence, what was odd, and the commands to go on with. ``result``: findings, incidents and parties; where there are
+    none, tables tell of them."""
+    yield from fitted(_sections(cells, manifest, commands, width, result), width)
 
 
 def on_folder(folder: str) -> list[str]:
@@ -33,14 +39,19 @@ def written(memory: int, asked: Asked) -> str:
     return f"winrm-analyzer analyze --memory {memory} -o CASE {given_words(asked)}"
 
 
-def _sections(cells: Callable[[str], Cells], manifest: Mapping[str, object], commands: Sequence[str], width: int) -> Iterator[Line]:
+def _sections(cells: Callable[[str], Cells], manifest: Mapping[str, object], commands: Sequence[str], width: int, result: Result | None) -> Iterator[Line]:
     told = manifest.get("diagnosis")
     yield line(Span("DIAGNOSIS", "bold"))
     for sentence in told if isinstance(told, list) else []:
         yield from paragraph(visible(str(sentence)), width, indent=2)
     yield BLANK
-    yield from _table("INCIDENTS", "incidents", cells("incidents"), width)
-    yield from _table("PROXIES", "proxies", cells("proxies"), width)
+    if result is None:
+        yield from _table("INCIDENTS", "incidents", cells("incidents"), width)
+        yield from _table("PROXIES", "proxies", cells("proxies"), width)
+    else:
+        yield from incident_lines(result, width)
+        yield from proxy_lines(result, width, full=False)
+        yield BLANK
     yield line(Span("EVIDENCE", "bold"))
     rows = manifest.get("rows")
     counts = rows if isinstance(rows, dict) else {}

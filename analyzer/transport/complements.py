@@ -29,6 +29,8 @@ from analyzer.transport.fits import FAR_NS, Fit, Part, fitted, keys
 from analyzer.transport.strays import Untangled
 
 _SYN = 2
+_LATEST_NS = (1 << 63) - 1
+"""The latest time that a row holds."""
 _FEW = 64
 """Uses of the same addresses and ports that are compared one by one; of more, only those that begin where another one begins or ends."""
 
@@ -194,7 +196,7 @@ def _merged(root: Part, order: Sequence[Part], shifts: dict[int, _Shift], *, ove
             if name == "direction" and flip:
                 column = (side ^ 1 for side in column)
             elif name == "ts_ns" and shifts[part.index].ns:
-                column = (ts_ns + shifts[part.index].ns for ts_ns in column)
+                column = (min(max(ts_ns + shifts[part.index].ns, 0), _LATEST_NS) for ts_ns in column)  # a damaged packet may have any time
             getattr(whole, name).extend(array("q", column))
     rows = sorted(range(len(whole.ts_ns)), key=whole.ts_ns.__getitem__)  # at the same time what the connection begins with comes first
     segments = Segments(*(array("q", map(getattr(whole, name).__getitem__, rows)) for name in Segments.__struct_fields__))

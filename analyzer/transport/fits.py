@@ -138,6 +138,8 @@ def fitted(one: Part, other: Part) -> Fit | None:
     ):  # with so little proof clocks have to fit as they are; and a new use has numbers not far behind (RFC 6528 section 3)
         return None
     unknown = [side for side in (0, 1) if one.end[side] is None]  # a SYN alone tells nothing of the other side's numbers
+    if not unknown and None in other.begin:
+        return None
     if unknown:
         return Fit(sum(shared), one, other, least, most, overlap) if any(shared) and _first_ns(other) - _last_ns(one) <= _ANSWER_NS else None
     steps = [_signed((begin or 0) - (end or 0)) for begin, end in zip(other.begin, one.end, strict=True)]

@@ -24,10 +24,14 @@ from analyzer.cli import start
 from analyzer.engine.grouped import Memory
 from analyzer.engine.local import NO_SECRETS, run
 from analyzer.engine.parts import Summary, groups, parts
+from analyzer.engine.shares import OF_A_POINT
 from analyzer.errors import UsageError
 from analyzer.reports.drawings import LADDERS
+from analyzer.reports.masking import Mask
+from analyzer.rules.capture._notes import by_capture
+from analyzer.rules.catalogue import rules
 from analyzer.settings import Limits, Scope
-from analyzer.tables.registry import TABLES
+from analyzer.tables.registry import TABLES, table_named
 from benchmarks import sessions
 from benchmarks.frames import Tcp
 from benchmarks.traffic import write
@@ -272,3 +276,32 @@ def test_parts_are_put_together_as_far_as_there_is_room() -> None:
     found = [_summary(number, number) for number in range(1, 6)]
     assert groups(found, [[0], [1], [2, 3], [4]], 25) == [[0, 1], [2, 3], [4]]
     assert groups(found, [[0], [1]], 0) == [[0], [1]]
+
+
+def test_what_counts_all_connections_of_a_capture_is_not_said_of_a_part_of_them(fifty: str, tmp_path: Path) -> None:
+    path = tmp_path / "cut.pcap"
+    path.write_bytes(Path(fifty).read_bytes()[:-7])
+    rules = table_named("findings").names.index("rule")
+    whole = of_case(analyze(path))
+    apart, _, count = in_groups([str(path)])
+    assert count > 1
+    said = [row[rules] for row in whole["findings"]]
+    assert "capture.file-cut" in said
+    assert [row[rules] for row in apart["findings"]] == [rule for rule in said if rule not in OF_A_POINT]
+    assert whole["issues"] == apart["issues"]
+
+
+def test_only_what_is_said_of_a_whole_capture_is_left_out() -> None:
+    named = {rule.id for rule in rules() if rule.opinion.each is by_capture}
+    assert named == OF_A_POINT
+
+
+def test_the_first_screen_tells_incidents_as_that_of_one_look(fifty: str) -> None:
+    def part(text: str) -> str:
+        return text[text.index("INCIDENTS") : text.index("EVIDENCE")]
+
+    made = run([fifty], Limits(), Scope(), memory=Memory(1 << 40, Mask(), each=True)).whole
+    assert made is not None
+    apart = GroupedCase(made, {}, Mask())
+    assert part(apart.overview()) == part(analyze(fifty).overview())
+    assert str(apart.folder) not in apart.overview()

@@ -4,6 +4,8 @@ In time: the first packets of each connection at one sensor, what follows at the
 direction. And both: what the client sends stays at one sensor, what the server sends moves to the other. Clocks agree, or one is late or early.
 """
 
+import hashlib
+import os
 import re
 from collections.abc import Callable
 from functools import cache
@@ -14,6 +16,7 @@ import pytest
 import analyzer
 from analyzer.api import Case
 from analyzer.errors import UsageError
+from analyzer.settings import Scope
 from tests.build.rotated import all_cells, differing
 from tests.build.sensors import Frame, frames, shared_out, written
 
@@ -181,6 +184,42 @@ def test_what_is_wrong_with_sensors_is_said(tmp_path: Path) -> None:
         analyzer.analyze(files, sensors=["x=*.pcap", "y=a.*"])
     with pytest.raises(UsageError, match="give a name and a pattern of paths"):
         analyzer.analyze(files, sensors=["*.pcap"])
+
+
+@pytest.mark.parametrize("pattern", [".", "./", "/", "[", "..", " "])
+def test_a_pattern_that_no_path_has_is_said_to_match_none(tmp_path: Path, pattern: str) -> None:
+    file = written(tmp_path / "a.pcap", frames(_capture("https-direct"))[:3])
+    with pytest.raises(UsageError, match="no capture matches"):
+        analyzer.analyze(file, sensors={"x": pattern})
+
+
+def test_a_path_with_brackets_matches_itself(tmp_path: Path) -> None:
+    file = written(tmp_path / "copy [1].pcap", frames(_capture("https-direct"))[:3])
+    for pattern in (str(file), file.name, "copy [[]1].pcap"):
+        assert [row["sensor"] for row in analyzer.analyze(file, sensors={"x": pattern}).listed("captures")] == ["x"]
+
+
+def test_what_comes_through_a_pipe_is_a_sensors_too(tmp_path: Path) -> None:
+    """A pipe can be read only once: nothing is taken out of it to look for copies."""
+    data = written(tmp_path / "a.pcap", frames(_capture("https-direct"))[:20]).read_bytes()
+    reading, writing = os.pipe()
+    os.write(writing, data)
+    os.close(writing)
+    (row,) = analyzer.analyze(f"/dev/fd/{reading}", sensors={"x": "/dev/fd/*"}).listed("captures")
+    os.close(reading)
+    assert (row["sensor"], row["sha256"]) == ("x", hashlib.sha256(data).hexdigest())
+
+
+def test_a_file_of_a_sensor_that_goes_on_while_the_next_one_begins_is_read(tmp_path: Path) -> None:
+    """Files of one name, of which the first has packets of the times asked for, though a second one begins before these."""
+    own = frames(_capture("evil-winrm-py-session"))
+    third = len(own) // 3
+    later = [*own[: 2 * third], *(frame._replace(ts_ns=frame.ts_ns + 7200 * SECOND) for frame in own[2 * third :])]
+    early = written(tmp_path / "ring_0.pcap", own[:third], -9000 * SECOND)
+    files = [early, written(tmp_path / "ring_1.pcap", later), written(tmp_path / "ring_2.pcap", later[third:])]
+    case = analyzer.analyze(files, scope=Scope(since_ns=own[-1].ts_ns + 3600 * SECOND), sensors={"x": "ring_*"})
+    unread = {row["capture"]: str(row["detail"]) for row in case.listed("issues") if str(row["detail"]).startswith("not read")}
+    assert unread == {"ring_0.pcap": "not read: by the times of its last packets, it lies before the times asked for"}
 
 
 def test_a_case_that_is_read_again_knows_its_sensors(tmp_path: Path) -> None:

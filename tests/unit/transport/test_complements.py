@@ -10,7 +10,7 @@ from analyzer.transport.complements import Together
 from analyzer.transport.complements import together as put_together
 from analyzer.transport.strays import Untangled
 from tests.build.flows import fed
-from tests.build.packets import ACK, CLIENT, FIN, SERVER, Frame, Line
+from tests.build.packets import ACK, CLIENT, FIN, RST, SERVER, Frame, Line
 
 SECOND = 1_000_000_000
 STEP = 1_000_000
@@ -179,3 +179,26 @@ def test_of_many_uses_of_the_same_ports_each_finds_its_own() -> None:
     found = together(flows)
     assert len(found.flows) == 100
     assert [_numbers(flow) for flow in found.flows] == [_numbers(_flow(line.frames, 0)) for line in lines]
+
+
+def test_a_time_that_no_clock_shows_stays_within_what_a_row_holds() -> None:
+    """A damaged packet of one part has the latest time that there is, or none; the part's times are moved by years."""
+    line = _line()
+    asked, answered = _directions(line)
+    latest = (1 << 63) - 1
+    for first, other in ((line.frames[:5], line.frames[5:]), (asked, answered)):
+        for at, wild in ((-1, latest), (-1, 0), (0, latest), (0, 0)):
+            for ahead in (0, 4 * 10**18):
+                part = _flow(other, 1)
+                part.segments.ts_ns[at] = wild
+                found = together([_flow(first, 0, ahead), part])
+                assert sum(len(flow.segments.key) for flow in found.flows) == len(line.frames)
+                assert all(0 <= ts <= latest for flow in found.flows for ts in flow.segments.ts_ns)
+
+
+def test_resets_alone_go_on_nowhere() -> None:
+    """Anyone sends a reset with the numbers that he guesses, so a part that has nothing else has no numbers; none is taken for 0."""
+    line = _line(isns=((1 << 32) - 200, (1 << 32) - 150))
+    end = len(line.frames)
+    line.put(CLIENT, 40, flags=RST)
+    assert len(together([_flow(line.frames[:end], 0), _flow(line.frames[end:], 1)]).flows) == 2
