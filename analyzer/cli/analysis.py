@@ -268,11 +268,10 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
     elif keep:
         msg = "--keep says what a case folder holds: name one with -o"
         raise UsageError(msg)
-    if output is None and len(captures) == 1 and api.is_case(captures[0]) and not {name for name, _ in given.options} & _ANOTHER_READING:
+    if output is None and form == "table" and len(captures) == 1 and api.is_case(captures[0]) and _tables_tell(given):
         found = opened(captures[0])
-        if found.in_groups and form == "table":
-            write([found.overview(width=width(), full=full, products=products, colour=colour())])
-            return exit_code(found, fail_on, strict=strict)
+        if found.in_groups:
+            return _told_by_tables(found, given, fail_on, full=full, products=products, show_secrets=show_secrets, strict=strict)
     if given.pseudonyms is not None or given.events:
         given = given._replace(memory=None)
     if given.memory is not None and not any(map(api.is_case, captures)):
@@ -289,6 +288,21 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
     else:
         write(case.machine(form))
     return exit_code(case, fail_on, strict=strict) if saved else USAGE
+
+
+def _tables_tell(given: Given) -> bool:
+    """Nothing was asked for that only records, or captures, tell."""
+    return given.pseudonyms is None and given.proxy is None and not given.events and not {name for name, _ in given.options} & _ANOTHER_READING
+
+
+def _told_by_tables(found: HubCase, given: Given, fail_on: str | None, *, full: bool, products: bool, show_secrets: bool, strict: bool) -> int:
+    """The first screen of a case folder without records."""
+    _whole(str(found.folder), given)
+    case = found.show_secrets() if show_secrets else found.hiding(mask=given.mask)
+    for failure in case.failures:
+        complain(failure)
+    write([case.overview(width=width(), full=full, products=products, colour=colour())])
+    return exit_code(case, fail_on, strict=strict)
 
 
 def _tables_suffice(form: str, keep: tuple[str, ...], *, show_secrets: bool) -> None:

@@ -223,6 +223,28 @@ def test_a_run_that_is_ended_leaves_no_evidence_behind(name: str, tmp_path: Path
     assert list(folder.iterdir()) == []
 
 
+def test_a_folder_without_records_says_what_it_cannot_tell(fifty: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names that were to be replaced, a part that was asked for, and events of hosts are not passed over."""
+    folder, other = str(tmp_path / "case"), tmp_path / "names.txt"
+    assert _exit("analyze", fifty, "--memory", "1", "-o", folder) == 0
+    for asked in (["--pseudonyms", str(other)], ["--host", "192.0.2.1"], ["--events", fifty], ["--show-secrets"], ["--proxy", "squid"]):
+        capsys.readouterr()
+        assert _exit("analyze", folder, *asked) == 2
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert any(words in shown.err for words in ("holds tables only", "its scope was set when it was made", "keys masked"))
+
+
+def test_a_folder_without_records_tells_what_could_not_be_read(fifty: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "evidence").mkdir()
+    empty, folder = tmp_path / "evidence" / "empty.pcap", str(tmp_path / "case")
+    empty.write_bytes(b"")
+    assert _exit("analyze", fifty, str(empty), "--memory", "1", "-o", folder, "--strict") == 3
+    capsys.readouterr()
+    assert _exit("analyze", folder, "--strict") == 3
+    assert "empty.pcap: capture.unreadable: the file is empty" in capsys.readouterr().err
+
+
 def _exit(*arguments: str) -> int:
     with pytest.raises(SystemExit) as left:
         start.main(arguments)
