@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 from msgspec.structs import asdict
 
 from analyzer.capture.open import is_pipe
+from analyzer.engine.intact import unhashed
 from analyzer.records.capture import Capture
 from analyzer.records.issues import Issue
 from analyzer.records.result import SCHEMA, Result
 from analyzer.records.secrets import Secrets
 from analyzer.rules.catalogue import rule_files, rule_ids, rules
+from analyzer.system.files import is_url
 from analyzer.tables.times import rfc3339
 
 
@@ -48,7 +50,10 @@ def _as_read(capture: Capture, result: Result) -> dict[str, object]:
     changed = "; ".join(issue.detail for issue in result.evidence.issues if issue.code == "capture.changed" and issue.capture == capture.ordinal)
     if capture.identity is None:
         return {"pipe": is_pipe(capture.path)} | ({"changed": changed} if changed else {})
-    return {"modified": rfc3339(capture.identity.modified_ns), "inode": capture.identity.inode} | ({"changed": changed} if changed else {})
+    told: dict[str, object] = {"modified": rfc3339(capture.identity.modified_ns), "inode": capture.identity.inode}
+    if changed:
+        return told | {"changed": changed}
+    return told if capture.sha256 is not None or is_url(capture.path) else told | {"no_sha256": unhashed(capture)}
 
 
 def _is_limit(issue: Issue) -> bool:

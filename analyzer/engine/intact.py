@@ -36,3 +36,9 @@ def hash_of(capture: Capture) -> str | None:
     path = on_disk(capture.path)
     made = sha256(Path(path))
     return made if capture.identity is None or not difference(capture.identity, identity_at(path)) else None
+
+
+def unhashed(capture: Capture) -> str:
+    """Why a file that was read has no SHA-256."""
+    now = "" if capture.identity is None else difference(capture.identity, identity_at(on_disk(capture.path)))
+    return f"{now} after it was analyzed" if now else "it cannot be read"

@@ -309,6 +309,8 @@ def _inputs(about: Mapping[str, Any]) -> Iterator[str]:
         said, name = (_said(one), str(one.get("path"))) if isinstance(one, dict) else (None, "?")
         if isinstance(one, dict) and one.get("changed"):
             yield f"input {name}: changed while it was read ({one['changed']})"
+        elif isinstance(one, dict) and one.get("no_sha256"):
+            yield f"input {name}: has no SHA-256, so nothing tells whether it is what was read ({one['no_sha256']})"
         if said is None or is_url(name) or (isinstance(one, dict) and one.get("pipe")):  # a pipe leaves nothing to hash; a case reaches for no store
             continue
         places = (Path(on_disk(str(one.get("absolute")))), Path(on_disk(name)))

@@ -29,7 +29,7 @@ def _off_ns(clock: ServerClock) -> int:
 
 
 def _words(evidence: Evidence, clock: ServerClock, party: Party) -> str:
-    where = f"{party.listens[0].host}:{party.listens[0].port}" if party.listens else party.id
+    where = str(party.listens[0]) if party.listens else party.id
     of = capture_of(clock.packets, evidence.captures) if len(evidence.captures) > 1 else "the capture"
     packets = packet_set(clock.packets, evidence.captures, named=True) or ""
     at = f"packet{'s' if len(clock.packets) > 1 else ''} {packets}"

@@ -7,6 +7,7 @@ from analyzer.formats.text import visible
 from analyzer.records.auth import Audience
 from analyzer.records.evidence import tls_elsewhere, tls_kept
 from analyzer.records.result import Result
+from analyzer.records.transport import host_port
 from analyzer.reports.facts import Coverage, counted, coverage, winrm_connections
 from analyzer.reports.given import used_lines, whose_lines
 from analyzer.reports.lines import BLANK, Line, Span, fitted, line, paragraph
@@ -48,7 +49,7 @@ def _elsewhere(result: Result, width: int) -> Iterator[Line]:
     """TLS that is not known to be WinRM's, and may be."""
     total, places = tls_elsewhere(result.evidence.captures, tls_kept(result.evidence))
     if total:
-        shown = ", ".join(f"{visible(host)}:{port} ({number:,})" for host, port, number in places[:_PLACES])
+        shown = ", ".join(f"{visible(host_port(host, port))} ({number:,})" for host, port, number in places[:_PLACES])
         more = f" and {len(places) - _PLACES:,} more" if len(places) > _PLACES else ""
         yield from paragraph(f"{counted(total, 'connection')} that may carry it on another port: {shown}{more}", width, label="TLS: ", indent=2)
         yield from paragraph(f"a key log (--keylog) tells; --tls-port {places[0][1]} takes TLS on that port for WinRM's", width, label="     ", indent=2)

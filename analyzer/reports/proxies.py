@@ -82,7 +82,7 @@ def _in_short(card: Scorecard, width: int) -> Iterator[Line]:
 def _ends(result: Result, card: Scorecard) -> str:
     connections = result.evidence.connections
     clients = dict.fromkeys(connections[identity].client.host for identity in card.client_connections)
-    servers = dict.fromkeys(f"{connections[identity].server.host}:{connections[identity].server.port}" for identity in card.upstream_connections)
+    servers = dict.fromkeys(str(connections[identity].server) for identity in card.upstream_connections)
     both = f"{_some(list(clients), 'client') or 'its clients'} → {_some(list(servers), 'server') or 'its servers'}"
     if clients and servers:
         return both

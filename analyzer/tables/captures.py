@@ -33,7 +33,10 @@ _COLUMNS: tuple[Column[CaptureRow], ...] = (
     Column("link_types", Dtype.TEXT, lambda row: ",".join(row.capture.link_types) or None, "Link types of the file's interfaces, comma-joined."),
     Column("size_bytes", Dtype.INTEGER, lambda row: row.capture.size, "The file's size."),
     Column(
-        "sha256", Dtype.TEXT, lambda row: row.capture.sha256, "SHA-256 of the file as it lies on disk, or of what came through a pipe, taken while it was read."
+        "sha256",
+        Dtype.TEXT,
+        lambda row: row.capture.sha256,
+        "SHA-256 of the file as it lies on disk, or of what came through a pipe. Null where the file changed between its reading and its hashing.",
     ),
     Column("packets", Dtype.INTEGER, lambda row: row.capture.packets, "Packets in the file, of whatever protocol."),
     Column("first_time", Dtype.TIME, lambda row: row.capture.first_ns, "Time of the first packet."),

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from analyzer.records.transport import host_port
 from analyzer.reports.facts import account_named, counted
-from analyzer.reports.html.source import Row, Source, connection_of, side, text
+from analyzer.reports.html.source import Row, Source, connection_of, number, side, text
 
 _RC4 = 23
 """RFC 4757: a ticket of this encryption type is guessed as fast as an NT hash."""
@@ -57,7 +58,7 @@ def _exposure(source: Source, own: list[Row], bodies: dict[str, Counter[str]]) -
     connection = source.connections[names[0]]
     level, means = _what(row)
     return Exposure(
-        hop=f"{connection['client_ip']} → {connection['server_ip']}:{connection['server_port']}",
+        hop=f"{connection['client_ip']} → {host_port(text(connection, 'server_ip'), number(connection, 'server_port'))}",
         role=side(text(connection, "role")),
         connections=", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else ""),
         mechanism=f"{text(row, 'ntlm_version') or text(row, 'mechanism') or text(row, 'scheme')} to the {row['audience']}",

@@ -9,6 +9,7 @@ from html import escape
 from typing import NamedTuple
 
 from analyzer.formats.text import visible
+from analyzer.records.transport import host_port
 from analyzer.reports.facts import counted
 from analyzer.reports.html.source import Row, Source, number, text
 
@@ -84,9 +85,9 @@ def _ends(parties: Mapping[str, Row]) -> dict[str, str]:
 
 def _pairs(source: Source, ends: Mapping[str, str]) -> Iterator[tuple[str, str, Row]]:
     for row in source.counted.values():
-        client, server, port = text(row, "client_ip"), text(row, "server_ip"), row["server_port"]
+        client, server, port = text(row, "client_ip"), text(row, "server_ip"), number(row, "server_port")
         near = ends.get(client, client)
-        far = next((ends[key] for key in (f"{server}:{port}", f"[{server}]:{port}", server) if key in ends), f"{server}:{port}")
+        far = next((ends[key] for key in (f"{server}:{port}", f"[{server}]:{port}", server) if key in ends), host_port(server, port))
         yield near, far, row
 
 

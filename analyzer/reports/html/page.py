@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.formats.text import visible
+from analyzer.records.transport import host_port
 from analyzer.reports.html.answers import answers, told
 from analyzer.reports.html.asked import Below, operations
 from analyzer.reports.html.cards import groups, scorecard, settings
@@ -184,6 +185,7 @@ def _environment() -> "jinja2.Environment":
         own=_own,
         short=lambda value: visible(" ".join(value.split()), limit=_SHORT_CHARS),
         some=_some,
+        at_port=host_port,
         thousands=lambda value: f"{value:,}",
     )
     return made

@@ -46,7 +46,7 @@ def _proxies(tell: Tell[Exchange]) -> list[str]:
     while step is not None and len(found) <= len(evidence.story.parties):
         party = party_at(evidence, step.connection, server_end=True)
         if party is not None and party.kind.value == "proxy" and party.listens:
-            found.append(f"{party.listens[0].host}:{party.listens[0].port}")
+            found.append(str(party.listens[0]))
         step = upstream(evidence, step.id)
     return found or [tell.connection.client.host]
 

@@ -151,6 +151,21 @@ def test_a_hash_that_nobody_asked_for_is_taken_when_somebody_does(tmp_path: Path
         assert case.listed("captures")[0]["sha256"] == (digest(data) if change is None else None), "of the file that was read, or of none"
 
 
+@pytest.mark.parametrize(("change", "why"), [(grow, "it grew from"), (replace, "another file has taken its place"), (Path.unlink, "it is not there any more")])
+def test_a_file_that_changed_before_it_was_hashed_is_told_of(
+    capture: Path, tmp_path: Path, change: Callable[[Path], None], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = api.analyze(str(capture), hashes=False)
+    change(capture)
+    case.save(tmp_path / "case")
+    (told,) = json.loads((tmp_path / "case" / "manifest.json").read_text(encoding="utf-8"))["inputs"]
+    assert told["sha256"] is None
+    assert told["no_sha256"].startswith(why)
+    assert told["no_sha256"].endswith(" after it was analyzed")
+    assert start.run(["verify", str(tmp_path / "case")]) == 4
+    assert f"input {capture}: has no SHA-256, so nothing tells whether it is what was read ({why}" in capsys.readouterr().out
+
+
 def test_what_comes_through_a_pipe_is_hashed_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     data = pcap(frames())
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
