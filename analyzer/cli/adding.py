@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer import api
-from analyzer.cli.analysis import opened
+from analyzer.cli.folders import opened
 from analyzer.cli.printing import complain
 from analyzer.errors import OutputError, UsageError
 
@@ -107,7 +107,7 @@ def _settings(arguments: object) -> set[tuple[str, str]]:
     """The options of a recorded command that say how captures are read, with their values."""
     words = [str(one) for one in arguments] if isinstance(arguments, list) else []
     found: set[tuple[str, str]] = set()
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in zip(words, [*words[1:], ""], strict=False):
         name, equals, value = word.partition("=")
         if name in _SETTINGS:
             found.add((name, value if equals else after))

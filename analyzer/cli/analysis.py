@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from analyzer import api
+from analyzer.cli.folders import opened
 from analyzer.cli.names import CONFIG
 from analyzer.cli.printing import colour, complain, remark, width, write
 from analyzer.cli.progress import Progress
@@ -74,14 +75,6 @@ def read_any(captures: tuple[str, ...], given: Given) -> api.Case | OpenedCase:
             complain(failure)
         return case if given.proxy is None or not case.has_records else case.records(product=given.proxy)
     return read_case(captures, given)
-
-
-def opened(folder: str) -> HubCase:
-    """A case out of its folder. That it was changed after it was written is told on stderr, by every command."""
-    case = api.open_case(folder)
-    for one in case.changes:
-        complain(f"{folder} was changed after it was written: {one}")
-    return case
 
 
 def read_case(captures: tuple[str, ...], given: Given, *, keeps_places: bool = False, hashes: bool = True) -> api.Case:

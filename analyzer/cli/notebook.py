@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from analyzer.case import writing
-from analyzer.cli.analysis import exit_code, opened
+from analyzer.cli.analysis import exit_code
+from analyzer.cli.folders import opened
 from analyzer.cli.printing import remark
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from analyzer.case import viewing
-from analyzer.cli.analysis import opened
+from analyzer.cli.folders import opened
 from analyzer.cli.options import hiding_options, show_secrets_option
 
 

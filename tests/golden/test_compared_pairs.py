@@ -107,7 +107,8 @@ def test_broken_samples_without_a_twin_are_known() -> None:
 WITHOUT_A_TWIN = frozenset(
     """
     caddy-prefix-pooled-server-side curl-expect-negotiate curl-expect-ntlm direct-basic direct-omigod direct-password-spray
-    firewall-forgets-reset-both-sides haproxy-504-waiting-receive-client-side identical-requests-ambiguous node-three-at-once-basic
+    firewall-forgets-reset-both-sides haproxy-504-waiting-receive-client-side identical-requests-ambiguous nghttpx-pooled-server-side
+    node-three-at-once-basic
     pipelined-requests probes-basic-clear px-before-squid-proxyauth router-resets-waiting-receive-client-side squid-connect-clear-http
     squid-connect-proxyauth-ntlm squid-negotiate-unencrypted squid-proxyauth-basic tls-ended-stunnel-clear varnish-pooled-server-side
     """.split()  # noqa: SIM905  a list of so many words is easier to read so
