@@ -105,7 +105,7 @@ class Travels:
         paths = [one.path for one in inputs]
         for path in paths:
             if is_pipe(path):
-                msg = f"{path} can be read only once, by one process: leave --scheduler out, or give a file"
+                msg = f"{path} can be read only once, by one process: leave --scheduler, --jobs and --add out, or give a file"
                 raise UsageError(msg)
         limits = shared(self.limits, len(paths))
         forces: list[set[int]] = [set() for _ in paths]
