@@ -92,7 +92,12 @@ def test_three_points_make_one_connection() -> None:
 
 def test_packets_that_both_points_have_count_once() -> None:
     line = _line()
-    assert _is_whole(together([_flow(line.frames[:8], 0), _flow(line.frames[5:], 1, -SECOND)]), line)
+    found = together([_flow(line.frames[:8], 0), _flow(line.frames[5:], 1, -SECOND)])
+    assert _is_whole(found, line)
+    assert "6 packets of the connection lie at this capture point, 3 of them at another one, too: " in found.notes[0][0].detail
+    found = together([_flow(line.frames[:4], 0), _flow(line.frames, 1)])
+    assert _is_whole(found, line)
+    assert "11 packets of the connection lie at this capture point, 4 of them at another one, too: " in found.notes[0][0].detail
 
 
 def test_two_views_of_a_connection_stay_two() -> None:
