@@ -5,7 +5,8 @@ another, or the requests at one and the answers at the other. Addresses and port
 networks. What proves it are sequence numbers. Each point has numbers of both senders, as every segment acknowledges the other side's bytes, and two
 connections would have to have chosen both alike (32 bits each, RFC 9293 section 3.4.1):
 
-    - of each sender, a number that ends a segment at one point is where the other point goes on, or what it acknowledges; or
+    - of each sender, a number that ends a segment at one point is where the other point goes on, or what it acknowledges, and two connections as long as
+      these would not share so many by chance; or
     - all that one point has lies behind all that the other has, in numbers of both senders and in time, and little is missing in between.
 
 Nothing may contradict it: not the SYN nor the FIN of either, and not time. An acknowledgement is later than what it acknowledges, wherever either was seen:
