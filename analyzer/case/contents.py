@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Part: TypeAlias = Literal["files", "hashes", "texts"]
 PARTS: tuple[Part, ...] = ("files", "hashes", "texts")
 """What is kept only when it is asked for: files that were moved, responses of logons for hashcat, the bodies that could be read."""
-RECORDS, PLACES = "records.msgpack.zst", "places.msgpack.zst"
+RECORDS, PLACES, SUMMARY = "records.msgpack.zst", "places.msgpack.zst", "summary.msgpack.zst"
+"""The records; where packets lie; of a case whose connections were looked at in groups, the records of what is small."""
 
 
 def named(part: Part) -> str:
@@ -63,11 +64,11 @@ def files(found: Iterable[MovedFile]) -> bytes:
     return compressed(Files(tuple(one.data for one in found)))
 
 
-def stored_records(folder: Path) -> Result:
+def stored_records(folder: Path, name: str = RECORDS) -> Result:
     """The result out of the folder. `InputError`: the records cannot be read."""
     from analyzer.engine.keeping import Kept, read, restored
 
-    return restored(read(folder / RECORDS, Kept))
+    return restored(read(folder / name, Kept))
 
 
 def stored_texts(folder: Path) -> tuple[tuple[str, str], ...]:

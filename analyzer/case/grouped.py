@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from analyzer.case.tables import Cells
     from analyzer.engine.wholes import Whole
+    from analyzer.records.result import Result
     from analyzer.reports.masking import Mask
 
 _TABLES_ONLY = "connections were looked at in groups, to stay within --memory, so the case holds tables only"
@@ -26,6 +27,7 @@ class GroupedCase(OpenedCase):
     def __init__(self, whole: Whole, about: dict[str, Any], mask: Mask) -> None:
         self._whole = whole
         self._about = about
+        self._saved_as: str | None = None
         super().__init__(whole.folder, self._told_of(whole), mask)
 
     def _told_of(self, whole: Whole) -> dict[str, object]:
@@ -54,6 +56,10 @@ class GroupedCase(OpenedCase):
     def changes(self) -> tuple[str, ...]:
         """What of the case's folder is not as it was written: it has none yet."""
         return ()
+
+    @cached_property
+    def _known(self) -> Result | None:
+        return self._whole.result
 
     def hiding(self, *_: object, **__: object) -> Self:
         """The same case: all that was given is masked already."""
@@ -89,8 +95,15 @@ class GroupedCase(OpenedCase):
 
     def offered_as(self, path: str, options: Sequence[tuple[str, object]] = ()) -> None:
         """The commands that the first screen offers are given this input from now on."""
-        self._manifest = {**self._manifest, "offered": path}
+        self._saved_as = path
         del options
+
+    def _commands(self) -> list[str]:
+        """Those of the folder that it was written to; else the one that writes it, as the files of the tables are gone with the run."""
+        from analyzer.reports.grouped import on_folder, written
+        from analyzer.reports.next_steps import NOTHING
+
+        return [written(self._whole.memory, self._about.get("asked", NOTHING))] if self._saved_as is None else on_folder(self._saved_as)
 
     def machine(self, form: Literal["json", "jsonl"]) -> Iterator[str]:
         """`UsageError`: the document for programs is made of records."""
@@ -109,6 +122,7 @@ class GroupedCase(OpenedCase):
         """Write a case folder, table by table, and open it. `OutputError` as for `Case.save`; `UsageError`: ``keep``, which needs records."""
         from pathlib import Path
 
+        from analyzer.case import contents
         from analyzer.case.opened import opened_folder
         from analyzer.engine.store import save
 
@@ -118,8 +132,9 @@ class GroupedCase(OpenedCase):
             msg = f"{_TABLES_ONLY}: leave --keep out, or give more memory"
             raise UsageError(msg)
         whole = self._hashed()
-        about: Mapping[str, object] = {**self._told_of(whole), "show_secrets": False, "keeps": []}
-        save(Path(path), whole.cells, about, self.input_paths(), clobber=clobber, progress=progress)
+        about: Mapping[str, object] = {**self._told_of(whole), "show_secrets": False, "keeps": [contents.SUMMARY]}
+        small = {contents.SUMMARY: lambda: contents.records(whole.result, None, whole=False)}
+        save(Path(path), whole.cells, about, self.input_paths(), clobber=clobber, more=small, progress=progress)
         return opened_folder(path)
 
     def __repr__(self) -> str:

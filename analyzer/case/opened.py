@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NoReturn, Self
 
 from analyzer.case.tables import WIDTH, CaseTables, rendered
-from analyzer.errors import UsageError
+from analyzer.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     import os
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analyzer.case.tables import Cells
+    from analyzer.records.result import Result
     from analyzer.reports.masking import Mask
 
 
@@ -95,6 +96,19 @@ class OpenedCase(CaseTables):
         text = rendered(finding_lines(result, self.rule_ids, width, full=full, products=products), colour=colour)
         return notebook.Rich(text, lambda: notebook.findings(self.at_least(least).listed("findings")))
 
+    @cached_property
+    def _known(self) -> Result | None:
+        """Records of what is small; None where there are none, or where they cannot be read."""
+        from analyzer.case import contents
+
+        listed = self._manifest.get("keeps")
+        if not isinstance(listed, list) or contents.SUMMARY not in listed:
+            return None
+        try:
+            return contents.stored_records(self.folder, contents.SUMMARY)
+        except InputError:
+            return None
+
     @property
     def in_groups(self) -> bool:
         """Connections were looked at in groups, to stay within a limit of memory: there are tables, and no records."""
@@ -104,9 +118,14 @@ class OpenedCase(CaseTables):
         """The first screen of a case without records: what its small tables and its manifest tell."""
         from analyzer.reports.grouped import overview
 
-        offered = str(self._manifest.get("offered") or self.folder)
         told = {"findings": self.findings_text(width=width, full=True, products=products, colour=colour)} if full else {}
-        return rendered(overview(self.cells, self._manifest, offered, width), colour=colour) + "".join(told.values())
+        return rendered(overview(self.cells, self._manifest, self._commands(), width, self._known), colour=colour) + "".join(told.values())
+
+    def _commands(self) -> list[str]:
+        """Those that the first screen offers."""
+        from analyzer.reports.grouped import on_folder
+
+        return on_folder(str(self.folder))
 
     def at_least(self, level: str) -> Self:
         """The case with only the findings of this severity and graver ones; their ids stay."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from analyzer import api
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from analyzer.case.grouped import GroupedCase
     from analyzer.case.hub import HubCase
     from analyzer.case.opened import OpenedCase
+    from analyzer.cli.adding import Added
 
 FINDINGS, USAGE, PARTIAL, INTEGRITY, INTERRUPTED = 1, 2, 3, 4, 130
 _ANOTHER_READING = {"--secrets", "--keylog", "--keytab", "--rules", "--sigma", "--config", "--limit", "--tls-port"}
@@ -251,14 +253,14 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
 ) -> int:
     """The command `analyze`; its defaults are those of the command line."""
     given = given or Given()
-    was = None
+    added = None
     if add is not None:
         if output is not None:
             msg = "--add CASE writes that case: leave -o out"
             raise UsageError(msg)
         from analyzer.cli import adding
 
-        was, captures = adding.before(add), adding.all_captures(add, captures)
+        added, captures = adding.added(add, recorded(sys.argv[1:])), adding.all_captures(add, captures)
         given = given._replace(scheduler=given.scheduler or "processes", jobs=given.jobs or adding.store(add))
         output, clobber = add, api.is_case(add)
     if output is not None:
@@ -271,12 +273,17 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
         if found.in_groups and form == "table":
             write([found.overview(width=width(), full=full, products=products, colour=colour())])
             return exit_code(found, fail_on, strict=strict)
-    if given.pseudonyms is not None:
+    if given.pseudonyms is not None or given.events:
         given = given._replace(memory=None)
+    if given.memory is not None and not any(map(api.is_case, captures)):
+        _tables_suffice(form, keep, show_secrets=show_secrets)
+    if given.memory is not None or given.scheduler is not None:
+        _ends_in_order()
     case = read_within(captures, given, keeps_places=output is not None, hashes=output is not None or form != "table")
-    saved = output is None or _is_saved(case, output, keep, clobber=clobber, show_secrets=show_secrets)
-    if add is not None and saved and form == "table":
-        write(adding.news(was, case))
+    saved = output is None or _is_saved(case, output, keep, added, clobber=clobber, show_secrets=show_secrets)
+    if added is not None and saved:
+        added.changed()
+        write(added.news(case) if form == "table" else ())
     if form == "table":
         write([case.overview(width=width(), full=full, products=products, colour=colour())])
     else:
@@ -284,10 +291,34 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
     return exit_code(case, fail_on, strict=strict) if saved else USAGE
 
 
-def _is_saved(case: api.Case | GroupedCase, output: str, keep: tuple[str, ...], *, clobber: bool, show_secrets: bool) -> bool:
-    """The case is written. What was found is printed all the same, as it may have taken hours."""
+def _tables_suffice(form: str, keep: tuple[str, ...], *, show_secrets: bool) -> None:
+    """`UsageError`: what was asked for needs records, which there are none of in groups. Said before hours of reading, and whatever the captures' size."""
+    asked = f"-f {form}" if form != "table" else "--keep" if keep else "--show-secrets" if show_secrets else None
+    if asked is not None:
+        msg = f"{asked} needs records, and with --memory a case may have tables only, with passwords and keys masked: leave one of them out"
+        raise UsageError(msg)
+
+
+def _ends_in_order() -> None:
+    """Whoever ends this process, or closes its terminal, ends it as an interrupt does: what lies in temporary folders is evidence, and is not left there."""
+    import signal
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup has it ignored
+            with suppress(ValueError):  # another thread than the first, in a program that calls this
+                signal.signal(number, interrupted)
+
+
+def _is_saved(case: api.Case | GroupedCase, output: str, keep: tuple[str, ...], added: Added | None, *, clobber: bool, show_secrets: bool) -> bool:
+    """The case is written, unless another run has done so. What was found is printed all the same, as it may have taken hours."""
     progress = Progress([output])
     try:
+        if added is not None:
+            added.check()
         case.save(output, clobber=clobber, show_secrets=show_secrets, keep=keep, progress=progress)
         case.offered_as(output)
     except (OutputError, MemoryError) as error:

@@ -176,9 +176,10 @@ def in_turn(work: Callable[[Part], Found], parts: Sequence[Part], count: int) ->
                 waiting.append((part, _forked(work, (part,))))
             if not waiting:
                 return
-            part, child = waiting.popleft()
+            part, child = waiting[0]  # it stays there until it has ended: whatever interrupts this ends it, too
             results: list[Found] | None = _results(child)
             _ended(child)
+            waiting.popleft()
             yield work(part) if results is None else results[0]
     finally:
         for _, child in waiting:

@@ -6,9 +6,11 @@ share    one group              -> its rows, its findings (`analyzer.engine.shar
 whole    all shares             -> the result (`analyzer.engine.wholes`)
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from msgspec import Struct
@@ -66,7 +68,7 @@ def in_groups(given: Given, todo: list[Work], sources: Sources, settings: Settin
         return None
     held = ExitStack()
     folder = held.enter_context(scratch())
-    return replace(grouped(given, todo, sources, settings, memory, folder, progress), held=held)
+    return replace(grouped(given, todo, sources, settings, memory, folder, progress), memory=memory.limit, held=held)
 
 
 def grouped(given: Given, todo: list[Work], sources: Sources, settings: Settings, memory: Memory, folder: Path, progress: Progress | None = None) -> Whole:
@@ -81,7 +83,9 @@ def grouped(given: Given, todo: list[Work], sources: Sources, settings: Settings
     unread = (*unread, *_large(found, () if memory.each else made, room, memory.limit))
     _prepared(settings)
     shares: list[Share] = []
-    work = partial(_share, found=found, given=given, settings=settings, folder=folder, mask=memory.mask)
+    points = [frozenset(point for place in group for point in found[place].points) for group in made]
+    cut = frozenset(point for point, several in Counter(chain.from_iterable(points)).items() if several > 1)
+    work = partial(_share, found=found, given=given, settings=settings, folder=folder, mask=memory.mask, cut_points=cut)
     for one in in_turn(lambda numbered: work(*numbered), list(enumerate(made)), processes()):
         shares.append(one)
         if progress is not None:
@@ -117,8 +121,18 @@ def _with_kdc(given: Given) -> Iterator[tuple[str, str]]:
     yield from ((piece.source[0], piece.target[0]) for piece in given.datagrams)
 
 
-def _share(number: int, places: Sequence[int], *, found: Sequence[Summary], given: Given, settings: Settings, folder: Path, mask: Mask) -> Share:
-    return share(number, list(_talks(found[place] for place in places)), given, settings, folder, mask)
+def _share(
+    number: int,
+    places: Sequence[int],
+    *,
+    found: Sequence[Summary],
+    given: Given,
+    settings: Settings,
+    folder: Path,
+    mask: Mask,
+    cut_points: frozenset[int],
+) -> Share:
+    return share(number, list(_talks(found[place] for place in places)), given, settings, folder, mask, cut_points)
 
 
 def _talks(found: Iterable[Summary]) -> Iterator[Talk]:
@@ -171,7 +185,7 @@ def _batch(number: int, items: Sequence[Work], *, tools: Tools, folder: Path) ->
     path = folder / f"{number}.talks"
     out: list[Summary] = []
     at = 0
-    with new_file(path) as file:
+    with new_file(path, replace=True) as file:  # it may be there: of a process that was ended before it could tell
         for item in items:
             talks = talk((item,), tools)
             if not talks:

@@ -5,7 +5,7 @@ that there is nothing of its kind in the captures, or that bytes are missing whi
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import PurePath
 
 from msgspec import Struct
@@ -14,9 +14,7 @@ from msgspec.structs import replace
 from analyzer.formats.tls_rsa import RSA_SUITES
 from analyzer.records.auth import Conversation, KerberosToken, Mechanism
 from analyzer.records.evidence import Evidence
-from analyzer.records.http import Exchange
 from analyzer.records.issues import Issue
-from analyzer.records.quality import Absent
 from analyzer.records.sealing import Message, Protection
 from analyzer.records.secrets import KerberosKey, KeyUse, NtlmSecret, Proof, Secrets
 from analyzer.sealing.contexts import basic_password
@@ -82,35 +80,70 @@ class _Seen(Struct):
     basic: int
 
 
-def uses(evidence: Evidence, secrets: Secrets, proofs: Mapping[str, Proof], fitted: Collection[str], limits: Limits) -> tuple[KeyUse, ...]:
-    """One for each secret that fits, then those that do not, file by file. ``fitted``: tags of keys that opened something of a KDC's."""
-    logons, connections, messages = _fits(evidence, secrets)
-    seen = _seen(evidence, proofs)
-    right = {*logons, *connections, *messages, *fitted}
+class Fit(Struct):
+    """What one secret was proved for: logons, with their connections; connections of messages, and of TLS, that it decrypted."""
+
+    logons: list[str] = []
+    by_logon: list[str] = []
+    by_message: list[str] = []
+    by_tls: list[str] = []
+    messages: int = 0
+
+
+class Tried(Struct):
+    """What became of all secrets in one group of connections, or in all of them. ``fitted``: tags of keys that opened something of a KDC's."""
+
+    seen: _Seen
+    fits: dict[str, Fit]
+    fitted: frozenset[str]
+
+
+def tried(evidence: Evidence, secrets: Secrets, proofs: Mapping[str, Proof], fitted: Collection[str]) -> Tried:
+    """Each secret on all that it can be tried on."""
+    return Tried(_seen(evidence, proofs), _fits(evidence, secrets), frozenset(fitted))
+
+
+def together(several: Iterable[Tried], place: Callable[[str], tuple[int, int]]) -> Tried:
+    """Of several groups, what a look at all of them finds. ``place``: where a connection, or a logon, stands among all."""
+    seen = _Seen(defaultdict(list), set(), set(), Counter(), 0, 0, 0, 0)
+    fits: dict[str, Fit] = defaultdict(Fit)
+    fitted: set[str] = set()
+    for one in several:
+        for name, own in one.seen.users.items():
+            seen.users[name] += own
+        seen.whole, seen.tickets = {*seen.whole, *one.seen.whole}, {*seen.tickets, *one.seen.tickets}
+        seen.etypes += one.seen.etypes
+        seen.sealed, seen.tls = seen.sealed + one.seen.sealed, seen.tls + one.seen.tls
+        seen.rsa, seen.basic = seen.rsa + one.seen.rsa, seen.basic + one.seen.basic
+        fitted |= one.fitted
+        for tag, fit in one.fits.items():
+            made = fits[tag]
+            made.logons, made.by_logon = made.logons + fit.logons, made.by_logon + fit.by_logon
+            made.by_message, made.by_tls = made.by_message + fit.by_message, made.by_tls + fit.by_tls
+            made.messages += fit.messages
+    for made in fits.values():
+        for ids in (made.logons, made.by_logon, made.by_message, made.by_tls):
+            ids.sort(key=place)
+    return Tried(seen, fits, frozenset(fitted))
+
+
+def uses(secrets: Secrets, found: Tried, limits: Limits) -> tuple[KeyUse, ...]:
+    """One for each secret that fits, then those that do not, file by file."""
+    right = {*found.fits, *found.fitted}
     good: dict[str, KeyUse] = {}
     bad: dict[str, KeyUse] = {}
     files = {one.name: one for one in secrets.files}
-    for tag, account, why in _each(secrets, seen, right):
+    for tag, account, why in _each(secrets, found.seen, right):
         kind, file = _kind(tag, files)
-        if tag in right:
-            ids = tuple(dict.fromkeys(logons.get(tag, ())))
-            told = None if messages[tag] or connections.get(tag) else _nothing_read(evidence, ids)
-            good.setdefault(
-                tag,
-                KeyUse(
-                    tag,
-                    kind,
-                    file,
-                    account,
-                    fits=True,
-                    logons=ids,
-                    connections=tuple(dict.fromkeys(connections.get(tag, ()))),
-                    messages=messages[tag],
-                    why=told,
-                ),
-            )
-        else:
+        if tag not in right:
             bad.setdefault(tag, KeyUse(tag, kind, file, account, fits=False, why=why))
+            continue
+        fit = found.fits.get(tag, Fit())
+        ids = tuple(dict.fromkeys(fit.logons))
+        connections = tuple(dict.fromkeys((*fit.by_logon, *fit.by_message, *fit.by_tls)))
+        told = None if connections else "it opened what a KDC sent; nothing of WinRM was encrypted with it"
+        made = KeyUse(tag, kind, file, account, fits=True, logons=ids, connections=connections, messages=fit.messages, why=told)
+        good.setdefault(tag, made)
     return (*good.values(), *_counted(bad.values(), limits.listed_keys))
 
 
@@ -120,26 +153,24 @@ def _kind(tag: str, files: Mapping[str, object]) -> tuple[str, str | None]:
     return _KINDS.get(kind, kind), next((name for name in files if rest == name or rest.startswith(f"{name}:")), None)
 
 
-def _fits(evidence: Evidence, secrets: Secrets) -> tuple[dict[str, list[str]], dict[str, list[str]], Counter[str]]:
-    logons: dict[str, list[str]] = defaultdict(list)
-    connections: dict[str, list[str]] = defaultdict(list)
-    messages: Counter[str] = Counter()
+def _fits(evidence: Evidence, secrets: Secrets) -> dict[str, Fit]:
+    fits: dict[str, Fit] = defaultdict(Fit)
     given = {bytes(one.value): one.tag for one in reversed(secrets.passwords)}
     for spoken in evidence.conversations:
         tag = spoken.secret
         if tag is None and spoken.mechanism is Mechanism.BASIC and given:
             tag = given.get(basic_password(spoken, evidence.exchanges) or b"")
         if tag is not None:
-            logons[tag].append(spoken.id)
-            connections[tag].append(spoken.connection)
+            fits[tag].logons.append(spoken.id)
+            fits[tag].by_logon.append(spoken.connection)
     for message in evidence.messages.values():
         if message.opened and message.secret is not None:
-            messages[message.secret] += 1
-            connections[message.secret].append(evidence.exchanges[message.exchange].connection)
+            fits[message.secret].messages += 1
+            fits[message.secret].by_message.append(evidence.exchanges[message.exchange].connection)
     for connection in evidence.connections.values():
         if connection.tls_opened and connection.tls_secret is not None:
-            connections[connection.tls_secret].append(connection.id)
-    return logons, connections, messages
+            fits[connection.tls_secret].by_tls.append(connection.id)
+    return fits
 
 
 def _seen(evidence: Evidence, proofs: Mapping[str, Proof]) -> _Seen:
@@ -215,30 +246,6 @@ def _why_kerberos(key: KerberosKey, seen: _Seen) -> str:
     if count:
         return f"it decrypts no Kerberos ticket of encryption type {key.etype} ({count:,} tried)"
     return f"no Kerberos ticket of encryption type {key.etype} is in the captures"
-
-
-def _nothing_read(evidence: Evidence, logons: Collection[str]) -> str:
-    """Why a secret that fits decrypted nothing."""
-    own = {spoken.connection for spoken in evidence.conversations if spoken.id in logons}
-    closed = [
-        message
-        for identity in own
-        for exchange in evidence.exchanges_of.get(identity, ())
-        for message in _messages(evidence, exchange)
-        if message.protection is Protection.SEALED and not message.opened
-    ]
-    if not logons:
-        return "it opened what a KDC sent; nothing of WinRM was encrypted with it"
-    if not closed:
-        return "nothing was encrypted with it"
-    return f"{len(closed):,} encrypted {'message' if len(closed) == 1 else 'messages'} could not be decrypted: {closed[0].opened_detail or 'no reason known'}"
-
-
-def _messages(evidence: Evidence, exchange: Exchange) -> Iterator[Message]:
-    for half in (exchange.request, exchange.response):
-        message = None if isinstance(half, Absent) else evidence.messages.get(half.id)
-        if message is not None:
-            yield message
 
 
 def _counted(found: Iterable[KeyUse], most: int) -> Iterator[KeyUse]:

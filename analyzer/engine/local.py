@@ -116,9 +116,9 @@ def run(  # noqa: PLR0913 (all but the first by name)
     # most captures that are searched for WinRM hold none: what decodes it is not even loaded
     evidence = replace(captures_only(tuple(captures), tuple(issue for item in scanned for issue in item.issues)), scope=told, negotiate=scope.negotiate)
     if not secrets.empty:
-        from analyzer.engine.keyuse import unread, uses
+        from analyzer.engine.keyuse import tried, unread, uses
 
-        evidence = replace(evidence, keys=uses(evidence, secrets, {}, (), limits), issues=(*evidence.issues, *unread(secrets)))
+        evidence = replace(evidence, keys=uses(secrets, tried(evidence, secrets, {}, ()), limits), issues=(*evidence.issues, *unread(secrets)))
     judgement = judged(evidence, settings)
     evidence = replace(evidence, issues=(*evidence.issues, *judgement.failures))
     return Run(Result(evidence, judgement.findings, {}, incidents=judgement.incidents, diagnosis=judgement.diagnosis), sources, tuple, places)

@@ -14,7 +14,7 @@ from analyzer.engine.budget import TELLING
 from analyzer.engine.earlier import with_earlier
 from analyzer.engine.forks import PACK, processes, spread
 from analyzer.engine.kerberos import Kdc, kdc_pieces
-from analyzer.engine.keyuse import fitting, unread, uses, with_keys
+from analyzer.engine.keyuse import Tried, fitting, tried, unread, uses, with_keys
 from analyzer.engine.opening import Means, contents, identified, texts, verified
 from analyzer.engine.plan import Talk, Tools, Work, affordable, auth_steps, evidence, shards, talk, unread_connections, weight, work
 from analyzer.engine.secrets.tls import carried_secrets
@@ -131,11 +131,12 @@ def put_together(given: Given, talks: Iterable[Talk], settings: Settings) -> tup
 
 
 class Read(NamedTuple):
-    """The evidence with what could be opened, the secrets that its messages are opened with, and what tickets told."""
+    """The evidence with what could be opened, the secrets that its messages are opened with, what tickets told, and what became of the secrets, if any."""
 
     evidence: Evidence
     narrow: Secrets
     tickets: Tickets
+    tried: Tried | None = None
 
 
 def opened(found: Evidence, kdc: Kdc, given: Given, settings: Settings, workers: int = 1, progress: Callable[[str, int, int], None] | None = None) -> Read:
@@ -166,9 +167,11 @@ def opened(found: Evidence, kdc: Kdc, given: Given, settings: Settings, workers:
         operations=read.operations,
         forwarding=read.forwarding,
     )
-    if not secrets.empty:
-        found = replace(found, keys=uses(found, secrets, proofs.proofs, ring.fitted, limits), issues=(*found.issues, *unread(secrets)))
-    return Read(found, narrow, tickets)
+    if secrets.empty:
+        return Read(found, narrow, tickets)
+    used = tried(found, secrets, proofs.proofs, ring.fitted)
+    found = replace(found, keys=uses(secrets, used, limits), issues=(*found.issues, *unread(secrets)))
+    return Read(found, narrow, tickets, used)
 
 
 def pictured(found: Evidence, settings: Settings) -> Evidence:

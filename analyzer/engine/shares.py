@@ -3,12 +3,14 @@
 import pickle
 from array import array
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from msgspec.structs import replace
 
+from analyzer.engine.keyuse import Tried
 from analyzer.engine.plan import Talk, auth_steps
 from analyzer.engine.ranks import LARGE, Cells, Rank, place, ranked
 from analyzer.engine.reading import Given, opened, pictured, put_together
@@ -27,6 +29,8 @@ from analyzer.rules.causes import order
 from analyzer.system.outputs import new_file
 from analyzer.tables.authentications import credentials
 
+OF_A_POINT = frozenset(("capture.duplicates", "capture.file-cut", "capture.snaplen"))
+"""Rules whose findings are about all connections of a capture point together."""
 _PACKETS = 32
 """Of a finding: as many as an incident has."""
 BATCH = 64
@@ -56,7 +60,7 @@ class Share(NamedTuple):
 
     ``lean``: its evidence, of which only is left what small tables show; connections in it are bare. ``counts``, ``places``: how many rows of the large tables
     there are, and where in its file. ``owners``: of packets that Windows dropped, their connections. ``tags``: (digest of credentials, their tag in this group,
-    where they first appear).
+    where they first appear). ``tried``: what became of the secrets that were given, if any.
     """
 
     opinions: Opinions
@@ -69,10 +73,13 @@ class Share(NamedTuple):
     owners: dict[int, str]
     tags: tuple[tuple[bytes, str, tuple[int, int]], ...]
     ranks: "Ranks"
+    tried: Tried | None = None
 
 
-def share(number: int, talks: Sequence[Talk], given: Given, settings: Settings, folder: Path, mask: Mask) -> Share:
-    """The group of the connections that ``talks`` are of; the rows of its large tables go to files in ``folder``. ``mask`` has been over all of it."""
+def share(number: int, talks: Sequence[Talk], given: Given, settings: Settings, folder: Path, mask: Mask, cut_points: AbstractSet[int] = frozenset()) -> Share:
+    """The group of the connections that ``talks`` are of; the rows of its large tables go to files in ``folder``. ``mask`` has been over all of it.
+
+    ``cut_points``: capture points of which this group has not all connections. What a rule would say of such a point is not said, as it counts them."""
     found, kdc = put_together(given, talks, settings)
     marks = [len(given.issues), len(found.issues) - len(kdc.issues), len(found.issues)]
     read = opened(found, kdc, given, settings)
@@ -81,6 +88,7 @@ def share(number: int, talks: Sequence[Talk], given: Given, settings: Settings, 
     marks.append(len(found.issues))
     looked_at = told(found)
     said = opinions(looked_at, settings)
+    said = replace(said, kept=tuple(one for one in said.kept if one.rule not in OF_A_POINT or found.connections[one.connections[0]].point not in cut_points))
     found = replace(found, issues=(*found.issues, *said.failures))
     seen = picture(looked_at, said.kept)
     result = mask.result(Result(found, said.kept, auth_steps(found), said.cards, found.shells, found.commands))
@@ -88,7 +96,7 @@ def share(number: int, talks: Sequence[Talk], given: Given, settings: Settings, 
     result = replace(result, findings=tuple(sorted(result.findings, key=order)))
     counts: dict[str, int] = {}
     places: dict[str, tuple[int, int]] = {}
-    with new_file(folder / f"{number}.rows") as file:
+    with new_file(folder / f"{number}.rows", replace=True) as file:  # as that of a batch
         for name in LARGE:
             begin = file.tell()
             counts[name] = _written(file, _shown(name, result, mask))
@@ -96,7 +104,8 @@ def share(number: int, talks: Sequence[Talk], given: Given, settings: Settings, 
     counts["timeline"] -= len(said.kept)
     found = result.evidence
     issues = tuple(_placed(found.issues, marks))
-    return Share(_light(said), seen, _lean(found, said), issues, counts, places, _by_capture(found), _owners(found), _tags(found), _ranks(found, said))
+    ranks, light, lean = _ranks(found, said), _light(said), _lean(found, said)
+    return Share(light, seen, lean, issues, counts, places, _by_capture(found), _owners(found), _tags(found), ranks, read.tried)
 
 
 def _masked(said: Opinions, result: Result) -> Opinions:
@@ -107,8 +116,10 @@ def _masked(said: Opinions, result: Result) -> Opinions:
 
 
 def _light(said: Opinions) -> Opinions:
-    """The opinions, with of each finding what incidents are made of: their rows have the rest."""
-    of = {id(one): _bare_finding(one) for one in (*said.kept, *(one for pair in said.left_out for one in pair))}
+    """The opinions, with of each finding what incidents are made of: their rows have the rest. The first one of each rule is whole, for the first screen."""
+    firsts = {id(one) for one in {one.rule: one for one in reversed(said.kept)}.values()}
+    every = (*said.kept, *(one for pair in said.left_out for one in pair))
+    of = {id(one): one if id(one) in firsts else _bare_finding(one) for one in every}
     left_out = tuple((of[id(symptom)], of[id(cause)]) for symptom, cause in said.left_out)
     return replace(said, kept=tuple(of[id(one)] for one in said.kept), left_out=left_out)
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from analyzer.engine.keyuse import together, uses
 from analyzer.engine.ranks import LARGE, Cells, Rank, place
 from analyzer.engine.reading import Given
 from analyzer.engine.shares import Share, rows
 from analyzer.engine.work import Opinions, Picture, Settings, concluded
+from analyzer.incidents import sums
 from analyzer.incidents.facts import About, Crowd
-from analyzer.incidents.sums import together
 from analyzer.records.evidence import Evidence
 from analyzer.records.forwarding import Forwarding
 from analyzer.records.ids import packet_key
@@ -52,6 +53,8 @@ class Whole(Struct, frozen=True, gc=False):
     places: tuple[dict[str, tuple[int, int]], ...]
     winrm: dict[int, int]
     owners: dict[int, str]
+    memory: int = 0
+    """The limit that was asked for."""
     held: object = None
     """What has to live as long as this does: the folder is gone with it."""
 
@@ -149,7 +152,7 @@ def whole(shares: Sequence[Share], given: Given, unread: Sequence[Issue], settin
     found = _opinions(shares, numbers)
     seen = _picture(shares, numbers, found[1])
     judgement = concluded(found[0], seen, issues, settings, consequences())
-    evidence = _evidence(shares, numbers, issues)
+    evidence = _evidence(shares, numbers, issues, settings)
     result = Result(evidence, judgement.findings, {}, judgement.scorecards, incidents=judgement.incidents, diagnosis=judgement.diagnosis)
     result = mask.result(result)
     counts: dict[str, int] = {}
@@ -186,7 +189,7 @@ def _issues(shares: Sequence[Share], first: Sequence[Issue]) -> tuple[Issue, ...
     told: set[Issue] = set()
     out = list(first)
     for item in placed:
-        if item.stage >= 20 and item.issue.record is None:
+        if item.stage >= 20 and item.issue.record is None and item.issue.capture is None:
             if item.issue in told:
                 continue
             told.add(item.issue)
@@ -227,10 +230,10 @@ def _card(card: Scorecard, group: int, numbers: Numbers) -> Scorecard:
 def _picture(shares: Sequence[Share], numbers: Numbers, about: tuple[About, ...]) -> Picture:
     hosts = {numbers.parties[group, party]: clients for group, one in enumerate(shares) for party, clients in one.picture.crowd.of_party.items()}
     everyone = frozenset().union(*(one.picture.crowd.all for one in shares))
-    return Picture(about, Crowd(everyone, hosts), together([one.picture.sums for one in shares]))
+    return Picture(about, Crowd(everyone, hosts), sums.together([one.picture.sums for one in shares]))
 
 
-def _evidence(shares: Sequence[Share], numbers: Numbers, issues: tuple[Issue, ...]) -> Evidence:
+def _evidence(shares: Sequence[Share], numbers: Numbers, issues: tuple[Issue, ...], settings: Settings) -> Evidence:
     lean = shares[0].lean
     files = sorted((file for one in shares for file in one.lean.files), key=lambda file: file.first_ns)
     subscriptions = tuple(sorted((found for one in shares for found in one.lean.forwarding.subscriptions), key=lambda found: found.first_ns))
@@ -242,7 +245,7 @@ def _evidence(shares: Sequence[Share], numbers: Numbers, issues: tuple[Issue, ..
         files=tuple(files),
         forwarding=replace(Forwarding(), subscriptions=subscriptions),
         story=_story(shares, numbers),
-        keys=_keys([one.lean.keys for one in shares]),
+        keys=_keys(shares, settings),
     )
 
 
@@ -267,25 +270,7 @@ def _story(shares: Sequence[Share], numbers: Numbers) -> Story:
     return Story(parties=tuple(parties), hosts=tuple(host for _, host in hosts), clocks=tuple(clocks))
 
 
-def _keys(found: Sequence[tuple[KeyUse, ...]]) -> tuple[KeyUse, ...]:
-    """What became of each key in all groups: one that fits in any fits."""
-    good: dict[str, KeyUse] = {}
-    bad: dict[str, KeyUse] = {}
-    for uses in found:
-        for use in uses:
-            if not use.fits:
-                bad.setdefault(use.tag, use)
-                continue
-            before = good.get(use.tag)
-            good[use.tag] = (
-                use
-                if before is None
-                else replace(
-                    before,
-                    logons=(*before.logons, *use.logons),
-                    connections=(*before.connections, *use.connections),
-                    messages=before.messages + use.messages,
-                    why=None if before.why is None or use.why is None else before.why,
-                )
-            )
-    return (*good.values(), *(use for tag, use in bad.items() if tag not in good))
+def _keys(shares: Sequence[Share], settings: Settings) -> tuple[KeyUse, ...]:
+    """What became of each secret: what there was to try it on is told of all groups, not of one."""
+    found = [one.tried for one in shares if one.tried is not None]
+    return uses(settings.secrets, together(found, place), settings.limits) if found else ()

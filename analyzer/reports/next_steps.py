@@ -57,7 +57,12 @@ def _command(words: str) -> Line:
 
 
 def _given(result: Result, asked: Asked) -> str:
-    inputs = asked.inputs or tuple(capture.path for capture in result.evidence.captures)
+    return given_words(asked if asked.inputs else asked._replace(inputs=tuple(capture.path for capture in result.evidence.captures)))
+
+
+def given_words(asked: Asked) -> str:
+    """Options and inputs as they stand in a command."""
+    inputs = asked.inputs
     if not inputs or "-" in inputs:  # what came by standard input is gone
         return "CAPTURE..."
     dashes = ("--",) if any(one.startswith("-") for one in inputs) else ()

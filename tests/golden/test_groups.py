@@ -5,8 +5,13 @@
 
 import os
 import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +24,14 @@ from analyzer.cli import start
 from analyzer.engine.grouped import Memory
 from analyzer.engine.local import NO_SECRETS, run
 from analyzer.engine.parts import Summary, groups, parts
+from analyzer.engine.shares import OF_A_POINT
 from analyzer.errors import UsageError
 from analyzer.reports.drawings import LADDERS
+from analyzer.reports.masking import Mask
+from analyzer.rules.capture._notes import by_capture
+from analyzer.rules.catalogue import rules
 from analyzer.settings import Limits, Scope
-from analyzer.tables.registry import TABLES
+from analyzer.tables.registry import TABLES, table_named
 from benchmarks import sessions
 from benchmarks.frames import Tcp
 from benchmarks.traffic import write
@@ -88,6 +97,18 @@ def test_several_captures_at_once_in_parts_come_to_the_same(seed: int, tmp_path:
     assert count > 1
 
 
+@pytest.mark.parametrize("name", ["direct-kerberos-scheme-healthy", "pywinrm-credssp-direct", "https-direct"])
+def test_what_became_of_a_secret_is_told_of_all_groups(name: str, tmp_path: Path) -> None:
+    """That it fits nothing, or that nothing of its kind was there, is a statement about all captures, wherever the group lies in which it was tried."""
+    shutil.copytree(SAMPLES / name, tmp_path / "sample")  # what it names lies beside it
+    secrets = tmp_path / "sample" / "secrets.toml"
+    own = secrets.read_text() if secrets.exists() else ""
+    secrets.write_text(own + '[[password]]\nuser = "bob"\nvalue = "other"\n[[password]]\nuser = "alice"\nvalue = "Benchmark-1"\n')
+    wrong, count = differing([*captures(name), made(tmp_path / "others.pcap", 5, 2)], secrets)
+    assert wrong == []
+    assert count > 1
+
+
 @pytest.fixture(scope="module", name="fifty")
 def a_capture_of_fifty_sessions(tmp_path_factory: pytest.TempPathFactory) -> str:
     return made(tmp_path_factory.mktemp("evidence") / "fifty.pcap", 50, 2)
@@ -127,6 +148,20 @@ def test_all_that_fits_is_looked_at_at_once(fifty: str) -> None:
     assert isinstance(analyze_within(fifty, 1 << 40), Case)
 
 
+def test_a_process_that_is_ended_before_it_tells_costs_nothing(fifty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it had written is written again."""
+
+    def twice(work: Callable[[Any], Any], items: Iterable[Any], _: int) -> Iterator[Any]:
+        for one in items:
+            work(one)
+            yield work(one)
+
+    whole = of_case(analyze(fifty))
+    monkeypatch.setattr("analyzer.engine.grouped.in_turn", twice)
+    found, _, _ = in_groups([fifty])
+    assert [name for name in whole if whole[name] != found[name]] == []
+
+
 def test_no_process_holds_what_memory_forbids_to_say(fifty: str, tmp_path: Path) -> None:
     """What the case does not hold is refused in words, and is not empty."""
     case = analyze_within(fifty, 1)
@@ -150,6 +185,42 @@ def test_the_command_says_that_it_went_by_groups(fifty: str, tmp_path: Path, cap
     assert capsys.readouterr().out == shown
     assert _exit("show", "connections", folder, "-f", "csv") == 0
     assert _exit("transcript", folder) == 2
+
+
+def test_without_a_folder_the_command_that_writes_one_is_offered(fifty: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The tables of this run are gone with it: no command is given the folder in which they lay."""
+    assert _exit("analyze", fifty, "--memory", "1M", "--limit", "open_files=9") == 0
+    offered = capsys.readouterr().out.partition("NEXT\n")[2]
+    assert offered == f"  winrm-analyzer analyze --memory {1 << 20} -o CASE --limit open_files=9 {fifty}\n"
+
+
+def test_issues_are_counted_as_the_table_counts_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _exit("analyze", made(tmp_path / "one.pcap", 150, 150), "--memory", "1") == 0
+    shown = capsys.readouterr().out
+    assert "memory.limit, 150 x" in shown
+
+
+@pytest.mark.parametrize("asked", [("-f", "json"), ("-f", "jsonl"), ("--keep", "texts", "-o"), ("--show-secrets",)])
+def test_what_needs_records_is_refused_before_anything_is_read(asked: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*asked, str(tmp_path / "case")] if asked[-1] == "-o" else [*asked]
+    assert _exit("analyze", str(tmp_path / "evidence" / "there-is-none.pcap"), "--memory", "1T", *words) == 2
+    assert f"{' '.join(asked[: 2 if asked[0] == '-f' else 1])} needs records" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="POSIX")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_run_that_is_ended_leaves_no_evidence_behind(name: str, tmp_path: Path) -> None:
+    path, folder = made(tmp_path / "many.pcap", 600, 2), tmp_path / "temporary"
+    folder.mkdir()
+    script = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from analyzer.cli.start import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", script, "analyze", path, "--memory", "1"]
+    with subprocess.Popen(command, cwd=SAMPLES.parent, env=os.environ | {"TMPDIR": str(folder)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as run:
+        while run.poll() is None and not list(folder.glob("*/*.talks")):
+            time.sleep(0.005)
+        run.send_signal(getattr(signal, name))
+        told = run.communicate()[1].decode()
+    assert (run.returncode, "interrupted" in told) == (130, True), told
+    assert list(folder.iterdir()) == []
 
 
 def _exit(*arguments: str) -> int:
@@ -183,3 +254,32 @@ def test_parts_are_put_together_as_far_as_there_is_room() -> None:
     found = [_summary(number, number) for number in range(1, 6)]
     assert groups(found, [[0], [1], [2, 3], [4]], 25) == [[0, 1], [2, 3], [4]]
     assert groups(found, [[0], [1]], 0) == [[0], [1]]
+
+
+def test_what_counts_all_connections_of_a_capture_is_not_said_of_a_part_of_them(fifty: str, tmp_path: Path) -> None:
+    path = tmp_path / "cut.pcap"
+    path.write_bytes(Path(fifty).read_bytes()[:-7])
+    rules = table_named("findings").names.index("rule")
+    whole = of_case(analyze(path))
+    apart, _, count = in_groups([str(path)])
+    assert count > 1
+    said = [row[rules] for row in whole["findings"]]
+    assert "capture.file-cut" in said
+    assert [row[rules] for row in apart["findings"]] == [rule for rule in said if rule not in OF_A_POINT]
+    assert whole["issues"] == apart["issues"]
+
+
+def test_only_what_is_said_of_a_whole_capture_is_left_out() -> None:
+    named = {rule.id for rule in rules() if rule.opinion.each is by_capture}
+    assert named == OF_A_POINT
+
+
+def test_the_first_screen_tells_incidents_as_that_of_one_look(fifty: str) -> None:
+    def part(text: str) -> str:
+        return text[text.index("INCIDENTS") : text.index("EVIDENCE")]
+
+    made = run([fifty], Limits(), Scope(), memory=Memory(1 << 40, Mask(), each=True)).whole
+    assert made is not None
+    apart = GroupedCase(made, {}, Mask())
+    assert part(apart.overview()) == part(analyze(fifty).overview())
+    assert str(apart.folder) not in apart.overview()

@@ -119,6 +119,28 @@ except ChildProcessError:
     assert run(script).split() == ["1", "nobody"]
 
 
+def test_an_interrupt_ends_every_process_that_works_in_turn() -> None:
+    """Also the one that is waited for."""
+    script = """
+import os, signal, time
+from analyzer.engine.forks import in_turn
+
+def work(part):
+    time.sleep(20)
+
+signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+signal.setitimer(signal.ITIMER_REAL, 0.5)
+try:
+    list(in_turn(work, [1, 2, 3], 2))
+except KeyboardInterrupt:
+    try:
+        print(os.waitpid(-1, os.WNOHANG))
+    except ChildProcessError:
+        print("nobody is left")
+"""
+    assert run(script) == "nobody is left\n"
+
+
 def test_a_process_of_several_threads_is_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "listdir", lambda _path: ["1", "2"])
     assert processes() == 1
