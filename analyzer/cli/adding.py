@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer import api
-from analyzer.cli.folders import opened
 from analyzer.cli.printing import complain
 from analyzer.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from analyzer.case.tables import CaseTables
 
@@ -70,9 +69,9 @@ class Added(NamedTuple):
             yield f"No longer so: {str(severity).upper()}  {title}{f' ({count:,} times)' if count > 1 else ''}\n"
 
 
-def added(case: str, arguments: Sequence[str]) -> Added:
-    """The case as it is now. What of it was changed after it was written, and settings that it was made with and that are not among ``arguments``, are told on
-    stderr."""
+def added(case: str, opened: Callable[[str], CaseTables], arguments: Sequence[str]) -> Added:
+    """The case as it is now, ``opened`` as every command does. What of it was changed after it was written, and settings that it was made with and that are
+    not among ``arguments``, are told on stderr."""
     if not api.is_case(case):
         return Added(case, None)
     before = _held(opened(case))

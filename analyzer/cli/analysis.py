@@ -253,7 +253,7 @@ def analysis(  # noqa: PLR0913 (one parameter per option)
             raise UsageError(msg)
         from analyzer.cli import adding
 
-        added, captures = adding.added(add, recorded(sys.argv[1:])), adding.all_captures(add, captures)
+        added, captures = adding.added(add, opened, recorded(sys.argv[1:])), adding.all_captures(add, captures)
         given = given._replace(scheduler=given.scheduler or "processes", jobs=given.jobs or adding.store(add))
         output, clobber = add, api.is_case(add)
     if output is not None:

@@ -5,7 +5,8 @@ another, or the requests at one and the answers at the other. Addresses and port
 networks. What proves it are sequence numbers. Each point has numbers of both senders, as every segment acknowledges the other side's bytes, and two
 connections would have to have chosen both alike (32 bits each, RFC 9293 section 3.4.1):
 
-    - of each sender, a number that ends a segment at one point is where the other point goes on, or what it acknowledges; or
+    - of each sender, a number that ends a segment at one point is where the other point goes on, or what it acknowledges, and two connections as long as
+      these would not share so many by chance; or
     - all that one point has lies behind all that the other has, in numbers of both senders and in time, and little is missing in between.
 
 Nothing may contradict it: not the SYN nor the FIN of either, and not time. An acknowledgement is later than what it acknowledges, wherever either was seen:
@@ -175,12 +176,14 @@ def _joined(group: Sequence[Fit], clocks: dict[tuple[int, int], tuple[int, int]]
             new, step = (fit.other, _shift(least, most)) if known[0] is fit.first else (fit.first, _shift(-most, -least))
             shifts[new.index] = step._replace(ns=step.ns + shifts[known[0].index].ns)
             order.append(new)
-    flow = _merged(root, order, shifts, overlap=any(fit.overlap for fit in group))
-    return root.index, flow, tuple(_note(part, len(part.flow.segments.key), shifts[part.index], group) for part in order[1:])
+    flow, copies = _merged(root, order, shifts, overlap=any(fit.overlap for fit in group))
+    return root.index, flow, tuple(_note(part, copies[part.index], shifts[part.index], group) for part in order[1:])
 
 
-def _merged(root: Part, order: Sequence[Part], shifts: dict[int, _Shift], *, overlap: bool) -> Flow:
+def _merged(root: Part, order: Sequence[Part], shifts: dict[int, _Shift], *, overlap: bool) -> tuple[Flow, dict[int, int]]:
+    """The parts as one flow; and, by part, how many of its packets a part before it has, too."""
     begin = root.flow
+    copies = dict.fromkeys(shifts, 0)
     whole = Segments()
     had: dict[tuple[int, ...], int] = {}
     for part in order:
@@ -189,6 +192,7 @@ def _merged(root: Part, order: Sequence[Part], shifts: dict[int, _Shift], *, ove
         fresh: Sequence[int] = range(len(flow.segments.size))
         if overlap:
             sizes = list(zip(keys(flow, flip), flow.segments.size, strict=True))
+            copies[part.index] = sum(key in had for key, _ in sizes)
             fresh = [row for row, (key, size) in enumerate(sizes) if had.get(key, -1) < size]  # of two copies the one that is less cut counts, too
             had |= sizes
         for name in Segments.__struct_fields__:
@@ -201,10 +205,10 @@ def _merged(root: Part, order: Sequence[Part], shifts: dict[int, _Shift], *, ove
     rows = sorted(range(len(whole.ts_ns)), key=whole.ts_ns.__getitem__)  # at the same time what the connection begins with comes first
     segments = Segments(*(array("q", map(getattr(whole, name).__getitem__, rows)) for name in Segments.__struct_fields__))
     known = (part.flow.verdict for part in order if part.flow.verdict in (Verdict.HTTP, Verdict.TLS))
-    return replace(begin, segments=segments, verdict=next(known, begin.verdict))
+    return replace(begin, segments=segments, verdict=next(known, begin.verdict)), copies
 
 
-def _note(part: Part, packets: int, shift: _Shift, group: Sequence[Fit]) -> Issue:
+def _note(part: Part, copies: int, shift: _Shift, group: Sequence[Fit]) -> Issue:
     shared = sum(fit.shared for fit in group if part in (fit.first, fit.other))
     proof = f"{shared} sequence numbers lead from one to the other" if shared else "its numbers go on behind those of the other one"
     clock = ""
@@ -213,9 +217,10 @@ def _note(part: Part, packets: int, shift: _Shift, group: Sequence[Fit]) -> Issu
         way = "late" if shift.ns > 0 else "early"
         clock = f"; its clock is {abs(shift.ns) / 1e9:.6f} s {way}{sure}, and its times are moved to the other one's"
     key = part.flow.segments.key[0]
+    others = f"{copies} of them at another one, too" if copies else "the others at another one"
     return Issue(
         "tcp.joined",
-        f"{packets} packets of the connection lie at this capture point, the others at another one: {proof}{clock}",
+        f"{len(part.flow.segments.key)} packets of the connection lie at this capture point, {others}: {proof}{clock}",
         None,
         key_capture(key),
         key_number(key),

@@ -2,6 +2,7 @@
 is told in `analyzer.transport.complements`."""
 
 from collections.abc import Iterator
+from math import e, log2
 from typing import NamedTuple
 
 from analyzer.records.capture import Flow
@@ -19,6 +20,10 @@ _EDGE = 1 << 16
 _JITTER_NS = 5_000_000
 """By how much the times of two points may contradict each other: clocks are read when packets are taken from a queue."""
 FAR_NS = 1 << 62
+_SMALL = 1 << 12
+"""Bytes of one sender that both parts have, below which one rather goes on where the other ends."""
+_SURE = -24.0
+"""As `_CHANCE`, as a power of 2."""
 _ANSWER_NS = 60_000_000_000
 """A SYN is answered within this, or given up."""
 
@@ -132,7 +137,8 @@ def fitted(one: Part, other: Part) -> Fit | None:
     if least > most + _JITTER_NS:
         return None
     if all(shared):
-        return Fit(sum(shared), one, other, least, most, overlap)
+        sure = sum(_chance(one, other, side) for side in (0, 1)) <= _SURE
+        return Fit(sum(shared), one, other, least, most, overlap) if sure else None
     if (
         least > 0 or most < 0 or one.closed
     ):  # with so little proof clocks have to fit as they are; and a new use has numbers not far behind (RFC 6528 section 3)
@@ -194,6 +200,30 @@ def _is_first(one: Part, other: Part) -> bool:
 def _shared(one: Part, other: Part, side: int) -> int:
     """How many numbers at which a segment of ``one`` ends are those where ``other`` goes on, or that it acknowledges."""
     return len(one.stops[side] & (other.starts[side] | other.acked[side].keys()))
+
+
+def _chance(one: Part, other: Part, side: int) -> float:
+    """How likely two connections share what these share of a sender, as a power of 2. Long ones have some of the same range of numbers easily, and in it
+    segments that end at the same ones; those of one connection end at far more. Where one goes on at the other's end, there is no such range."""
+    begins, ends = (one.begin[side], other.begin[side]), (one.end[side], other.end[side])
+    if None in begins or None in ends:
+        return -32.0
+    origin = begins[0] or 0
+    away = _signed((begins[1] or 0) - origin)
+    sizes = [((end or 0) - (begin or 0)) % _WRAP for begin, end in zip(begins, ends, strict=True)]
+    low, high = max(0, away), min(sizes[0], away + sizes[1])
+    both = max(high - low, 0)
+    near = log2(min((sum(sizes) if both > _SMALL else 2 * both) + 1, _WRAP)) - 32
+    if not both:
+        return near
+
+    def inside(part: Part) -> int:
+        numbers = part.stops[side] | part.starts[side] | part.acked[side].keys()
+        return sum([low <= _signed(number - origin) <= high for number in numbers])
+
+    shared = len(one.stops[side] & (other.starts[side] | other.acked[side].keys()) | other.stops[side] & (one.starts[side] | one.acked[side].keys()))
+    expected = inside(one) * inside(other) / both
+    return near + (shared * log2(e * expected / shared) if shared > expected > 0 else 0)  # Chernoff's bound of a Poisson distribution
 
 
 def _bounds(one: Part, other: Part) -> tuple[int, int]:

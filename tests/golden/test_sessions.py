@@ -30,16 +30,28 @@ def rows(name: str, table: str) -> list[dict[str, Any]]:
     return found
 
 
+def _proxied(name: str) -> bool:
+    return "proxy" in json.dumps(TOLD[name]["topology"])
+
+
+def _strange(name: str, shell: dict[str, Any]) -> bool:
+    """A shell of a client that never logged on, over a server connection that belongs to somebody else: the server takes that one for its owner, the client is
+    not that one, and findings say so."""
+    return "affinity.shared-authenticated-upstream" in TOLD[name]["expected_rules"] and shell["owner"] is None
+
+
 def test_there_are_some() -> None:
     assert len(WITH_SESSIONS) >= 6
 
 
 @pytest.mark.parametrize("name", WITH_SESSIONS)
 def test_shells_have_what_the_server_says(name: str) -> None:
-    proxied = "squid" in name
+    proxied = _proxied(name)
     known = {row["shell_id"]: row for row in rows(name, "shells")}
     for told in TOLD[name]["shells"]:
         row = known[told["shell_id"]]
+        if _strange(name, row):
+            continue
         assert (row["owner"], row["process_id"], row["resource_uri"]) == (told["user"], told["process_id"], told["resource_uri"])
         assert row["reported_client_ip"] == told["client_ip"]
         assert (row["client_ip"] != told["client_ip"]) is proxied
@@ -52,11 +64,14 @@ def test_who_did_what_to_a_shell(name: str) -> None:
     """By the server's journal; behind a proxy the addresses are those of the clients, which the server does not see."""
     told = [(one["shell_id"], one["what"], one["user"]) for one in TOLD[name]["sessions"]]
     own = {row["shell_id"]: [one for one in json.loads(row["history"]) if one["outcome"] and "command_id" not in one] for row in rows(name, "shells")}
-    assert Counter((shell, one["what"], one["account"]) for shell, events in own.items() for one in events) == Counter(told)
+    strange = {row["shell_id"] for row in rows(name, "shells") if _strange(name, row)}
+    assert all(one["account"] is None for identity in strange for one in own[identity])
+    known = Counter((shell, one["what"], one["account"]) for shell, events in own.items() for one in events if shell not in strange)
+    assert known == Counter(one for one in told if one[0] not in strange)
     for shell, events in own.items():
         assert [one["what"] for one in events] == [what for identity, what, _ in told if identity == shell]
         assert all(one["outcome"] == "done" and one["packets"] for one in events)
-    if "squid" not in name:
+    if not _proxied(name):
         addresses = [one["client_ip"] for events in own.values() for one in events]
         assert sorted(addresses) == sorted(one["client_ip"] for one in TOLD[name]["sessions"])
 

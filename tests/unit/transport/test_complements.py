@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterable
+from random import Random
 
 from msgspec.structs import replace
 
@@ -13,6 +14,7 @@ from tests.build.flows import fed
 from tests.build.packets import ACK, CLIENT, FIN, RST, SERVER, Frame, Line
 
 SECOND = 1_000_000_000
+_NAMES = Segments.__struct_fields__
 STEP = 1_000_000
 
 
@@ -92,7 +94,12 @@ def test_three_points_make_one_connection() -> None:
 
 def test_packets_that_both_points_have_count_once() -> None:
     line = _line()
-    assert _is_whole(together([_flow(line.frames[:8], 0), _flow(line.frames[5:], 1, -SECOND)]), line)
+    found = together([_flow(line.frames[:8], 0), _flow(line.frames[5:], 1, -SECOND)])
+    assert _is_whole(found, line)
+    assert "6 packets of the connection lie at this capture point, 3 of them at another one, too: " in found.notes[0][0].detail
+    found = together([_flow(line.frames[:4], 0), _flow(line.frames, 1)])
+    assert _is_whole(found, line)
+    assert "11 packets of the connection lie at this capture point, 4 of them at another one, too: " in found.notes[0][0].detail
 
 
 def test_two_views_of_a_connection_stay_two() -> None:
@@ -202,3 +209,31 @@ def test_resets_alone_go_on_nowhere() -> None:
     end = len(line.frames)
     line.put(CLIENT, 40, flags=RST)
     assert len(together([_flow(line.frames[:end], 0), _flow(line.frames[end:], 1)]).flows) == 2
+
+
+def _long(sizes: list[list[int]], isns: tuple[int, int]) -> Flow:
+    """The middle of a connection, most of it not captured: sizes of what each sender sent, in turns."""
+    line, at = Line(isns=isns), [0, 0]
+    line.handshake()
+    for own in zip(*sizes, strict=True):
+        for side, sender in enumerate((CLIENT, SERVER)):
+            line.put(sender, at[side], b"x" * 100)
+            at[side] += own[side]
+    return _flow(line.frames[3:], 0)
+
+
+def test_long_connections_that_share_a_number_by_chance_are_two() -> None:
+    """Each has 30 MB of numbers of both senders, so that they overlap easily; one segment of each sender ends at the same number in both."""
+    draw = Random(1)
+    sizes = [[[draw.randrange(50_000, 150_000) for _ in range(300)] for _ in (0, 1)] for _ in (0, 1)]
+    first = _long(sizes[0], (1000, 900_000))
+    there = [1000 + sum(sizes[0][0][:200]) - sum(sizes[1][0][:100]), 900_000 + sum(sizes[0][1][:200]) - sum(sizes[1][1][:100])]
+    other = _long(sizes[1], (there[0] % (1 << 32), there[1] % (1 << 32)))
+    other = replace(other, capture=1, point=1)
+    assert len(together([first, other]).flows) == 2
+    asked, answered = ([row for row, side in enumerate(first.segments.direction) if side == way] for way in (0, 1))
+    parts = [
+        replace(first, capture=point, point=point, segments=Segments(*(array("q", [getattr(first.segments, name)[row] for row in own]) for name in _NAMES)))
+        for point, own in enumerate((asked, answered))
+    ]
+    assert len(together(parts).flows) == 1  # as long, and one
