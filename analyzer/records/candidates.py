@@ -6,7 +6,7 @@ Each is made in one walk over the exchanges of an evidence and kept in its index
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
@@ -67,7 +67,7 @@ def asked_values(evidence: Evidence, name: str) -> Mapping[str, array[int]]:
     return evidence.index.once(("values", name), lambda: _by_value(own, shapes))
 
 
-def _by_value(own: tuple[Exchange, ...], shapes: Iterable[tuple[int, array[int]]]) -> dict[str, array[int]]:
+def _by_value(own: tuple[Exchange, ...], shapes: Sequence[tuple[int, array[int]]]) -> dict[str, array[int]]:
     found: dict[str, array[int]] = {}
     for at, places in shapes:
         for place in places:
@@ -78,7 +78,7 @@ def _by_value(own: tuple[Exchange, ...], shapes: Iterable[tuple[int, array[int]]
                 if known is None:
                     known = found[value] = array("L")
                 known.append(place)
-    return found
+    return found if len(shapes) == 1 else {value: array("L", sorted(places)) for value, places in found.items()}
 
 
 def asked_targets(evidence: Evidence) -> Mapping[str, array[int]]:
@@ -261,8 +261,9 @@ def _bodies(evidence: Evidence) -> Bodies:
 
 
 def _by_body(own: tuple[Exchange, ...], messages: Mapping[str, Message]) -> Bodies:
-    found = Bodies(*({protection: array("L") for protection in Protection} for _ in range(2)), array("L"), array("L"))
-    for of_request, places, clear in ((True, found.asked, found.asked_clear), (False, found.answered, found.answered_clear)):
+    asked, answered = ({protection: array("L") for protection in Protection} for _ in range(2))
+    found = Bodies(asked, answered, array("L"), array("L"))
+    for of_request, places, clear in ((True, asked, found.asked_clear), (False, answered, found.answered_clear)):
         last, known = Protection.CLEAR, places[Protection.CLEAR]
         for place, exchange in enumerate(own):
             half = exchange.request if of_request else exchange.response

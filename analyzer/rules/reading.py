@@ -358,6 +358,6 @@ def finding(  # noqa: PLR0913  a finding has many fields, and names make the cal
 def _times(evidence: Evidence, exchanges: Iterable[str]) -> list[int]:
     """When their halves began and ended."""
     found = list(map(evidence.exchanges.__getitem__, exchanges))
-    asked = [half for exchange in found if not isinstance(half := exchange.request, Absent)]
-    answered = [half for exchange in found if not isinstance(half := exchange.response, Absent)]
-    return [*[half.first_ns for half in asked], *[half.last_ns for half in asked], *[half.first_ns for half in answered], *[half.last_ns for half in answered]]
+    asked = [one.request for one in found if not isinstance(one.request, Absent)]
+    answered = [one.response for one in found if not isinstance(one.response, Absent)]
+    return [*[one.first_ns for one in asked], *[one.last_ns for one in asked], *[one.first_ns for one in answered], *[one.last_ns for one in answered]]

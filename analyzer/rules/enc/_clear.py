@@ -5,6 +5,7 @@ from ipaddress import ip_address
 
 from analyzer.records.http import Exchange, Request, Response
 from analyzer.records.proxy import Role
+from analyzer.records.quality import Absent
 from analyzer.records.story import Fate
 from analyzer.records.transport import Connection
 from analyzer.rules.reading import Place, counted, is_clear, listed, message, name, packets_of, request, response, role, said_clear
@@ -54,7 +55,8 @@ def runs(evidence: Evidence, named: Iterable[tuple[Exchange, str | None]]) -> Si
             own.append((user, [exchange]))
     for group in places.values():
         for user, exchanges in group:
-            yield Sign(Run(tuple(exchanges)), tuple([one.id for one in exchanges]), packets_of(exchanges), user=user)
+            connections = tuple(dict.fromkeys([one.connection for one in exchanges]))
+            yield Sign(Run(tuple(exchanges)), tuple([one.id for one in exchanges]), packets_of(exchanges), connections, user)
 
 
 def exchanges_of(tell: Tell[Run]) -> tuple[Exchange, ...]:
@@ -82,6 +84,9 @@ def _readable(evidence: Evidence) -> tuple[Exchange, ...]:
 
 
 def _is_either(evidence: Evidence, exchange: Exchange) -> bool:
+    half = exchange.request
+    if not isinstance(half, Absent) and half.body.complete and not half.body.missing and is_clear(evidence.messages.get(half.id)):
+        return True  # as nearly all are
     return _is_readable(evidence, request(exchange)) or _is_readable(evidence, response(exchange))
 
 
@@ -105,7 +110,8 @@ def fate_of(evidence: Evidence, exchange: Exchange) -> Fate | None:
 
 def operations(evidence: Evidence, exchanges: Iterable[Exchange]) -> str:
     """The short names of these readable requests, for a sentence."""
-    found = [message(evidence, request(exchange)) for exchange in exchanges]
+    messages = evidence.messages
+    found = [messages.get(exchange.request.id) for exchange in exchanges if not isinstance(exchange.request, Absent)]
     asked = dict.fromkeys([one.operation if isinstance(one.operation, str) else None for one in found if one is not None])
     return listed("an envelope without an action" if operation is None else _short(operation) for operation in asked)
 
@@ -142,7 +148,8 @@ def told(tell: Tell[Run], where: str = "") -> str:
 def whose(evidence: Evidence, exchanges: Sequence[Exchange]) -> str:
     """Who asked, each client with the account that it logged on with. A client without one is said to have none."""
     asked: dict[str | None, dict[str, None]] = {}
-    told = dict.fromkeys([(fate.asked_from, fate.asked_as or "") for exchange in exchanges if (fate := fate_of(evidence, exchange)) is not None])
+    fates = map(evidence.story.fates.get, [one.id for one in exchanges]) if not evidence.far else (fate_of(evidence, one) for one in exchanges)
+    told = dict.fromkeys([(fate.asked_from, fate.asked_as or "") for fate in fates if fate is not None])
     for host, account in told:
         asked.setdefault(host, {})[account] = None
     known = {host: listed([name for name in names if name]) for host, names in asked.items()}

@@ -50,7 +50,8 @@ def see(evidence: Evidence) -> Signs[Conflict]:
 
 def _candidates(evidence: Evidence) -> tuple[Exchange, ...]:
     """Those with a message that states its length in two fields, or in one with a comma."""
-    every, found = winrm_exchanges(evidence), set()
+    every = winrm_exchanges(evidence)
+    found: set[int] = set()
     for of_request in (True, False):
         for names, places in fields(evidence, of_request=of_request).items():
             stated = [at for at, name in enumerate(names) if len(name) in _SIZES and name.lower() in (_LENGTH, _CODING)]
