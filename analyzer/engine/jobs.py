@@ -24,7 +24,7 @@ from analyzer.capture.identity import identity_at
 from analyzer.capture.open import on_disk, packing_of
 from analyzer.capture.point import Piece
 from analyzer.capture.points import scan_all
-from analyzer.capture.reels import CHECKED, Missing, Reeled, checked, reeled, trailer, with_counts
+from analyzer.capture.reels import Missing, Reeled, reeled, trailer, whole
 from analyzer.engine.keeping import packed, unpacked
 from analyzer.engine.plan import Talk, Tools, Work, talk
 from analyzer.engine.room import room_of
@@ -40,9 +40,10 @@ from analyzer.settings import Limits, Scope
 from analyzer.system.files import is_url
 from analyzer.system.objects import Objects, told_of
 from analyzer.system.outputs import spool
+from analyzer.system.sums import SUM, checked, tail
 from analyzer.version import __version__
 
-_FORM = 3
+_FORM = 4
 """Of what is in the store: one more when an object of before cannot be used."""
 _EDGE = 1 << 16
 Kind = TypeVar("Kind", bound=Struct)
@@ -190,10 +191,10 @@ def scan(ask: ScanAsk) -> Told:
                 file.seek(at)
                 return file.read(size)
 
-            made = with_counts(reeled(ask.path, ask.limits, ask.scope, file, ask.force), ask.limits, ask.scope, read)
+            made = whole(reeled(ask.path, ask.limits, ask.scope, file, ask.force), ask.limits, ask.scope, read)
             file.seek(0, 2)
             file.write(trailer(made))
-            store.fill(name, lambda whole: _copy(file, whole))
+            store.fill(name, lambda to: _copy(file, to))
     except InputError as error:
         return Told("", failed=str(error))
     return Told(name, read_bytes=made.size, seconds=thread_time() - began)
@@ -216,7 +217,7 @@ def points(ask: PointsAsk) -> Told:
     spool_size = 0
     if held is not None:
         spool_size = held.seek(0, 2)
-        store.fill(f"{name}.spool", lambda file: _copy(held, file))
+        store.fill(f"{name}.spool", lambda file: _with_sums(held, spool_size, file))
     found = Pointed(
         tuple(Described(one.capture, one.flows, one.issues, one.kdc, one.icmp, one.names) for one in scanned),
         spool_size,
@@ -238,8 +239,19 @@ def _copy(held: BinaryIO, file: BinaryIO) -> None:
         file.write(piece)
 
 
+def _with_sums(held: BinaryIO, size: int, file: BinaryIO) -> None:
+    _copy(held, file)
+
+    def read(at: int, most: int) -> bytes:
+        held.seek(at)
+        return held.read(most)
+
+    file.write(tail(read, size))
+
+
 def _reel(store: Objects, name: str, missing: list[Missing]) -> Reeled:
-    return Reeled(read_place(store, name), lambda at, size: store.read(name, at, size), missing)
+    reel, bytes_of = read_place(store, name)
+    return Reeled(reel, bytes_of.read, missing)
 
 
 def pointed(store: Objects, name: str) -> Pointed:
@@ -255,8 +267,8 @@ def _write(store: Objects, name: str, data: bytes) -> None:
 def _read(store: Objects, name: str, kind: type[Kind]) -> Kind:
     data = store.read(name, 0, store.size(name) or 0)
     try:
-        if data[:CHECKED] == checked(data[CHECKED:]):
-            return unpacked(data[CHECKED:], kind)
+        if data[:SUM] == checked(data[SUM:]):
+            return unpacked(data[SUM:], kind)
         why = "this is damaged"
     except InputError as error:
         why = str(error)
