@@ -235,10 +235,12 @@ def _picture(shares: Sequence[Share], numbers: Numbers, about: tuple[About, ...]
 
 def _evidence(shares: Sequence[Share], numbers: Numbers, issues: tuple[Issue, ...], settings: Settings) -> Evidence:
     lean = shares[0].lean
+    clocked = {one.ordinal: one for share in shares for one in share.lean.captures if one.clock_error_ns is not None}
     files = sorted((file for one in shares for file in one.lean.files), key=lambda file: file.first_ns)
     subscriptions = tuple(sorted((found for one in shares for found in one.lean.forwarding.subscriptions), key=lambda found: found.first_ns))
     return replace(
         lean,
+        captures=tuple(clocked.get(one.ordinal, one) for one in lean.captures),  # a clock is told by the one group that has the connections of its point
         connections={identity: made for one in shares for identity, made in one.lean.connections.items()},
         routes=tuple(sorted((_route(route, group, numbers) for group, one in enumerate(shares) for route in one.lean.routes), key=_of_route)),
         issues=issues,
