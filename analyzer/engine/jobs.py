@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from time import thread_time
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -223,7 +223,7 @@ def points(ask: PointsAsk) -> Told:
         spool_size,
         tuple(sorted({(one.ordinal, one.first) for one in missing})),
     )
-    _write(store, f"{name}.found", packed(found))
+    write_object(store, f"{name}.found", packed(found))
     store.close()
     return Told(name, seconds=thread_time() - began)
 
@@ -256,15 +256,16 @@ def _reel(store: Objects, name: str, missing: list[Missing]) -> Reeled:
 
 def pointed(store: Objects, name: str) -> Pointed:
     """What *points* gave, out of the store. `InputError`: it is damaged."""
-    return _read(store, f"{name}.found", Pointed)
+    return read_object(store, f"{name}.found", Pointed)
 
 
-def _write(store: Objects, name: str, data: bytes) -> None:
+def write_object(store: Objects, name: str, data: bytes) -> None:
     """With a sum in front: what a disk or a network changed is found."""
     store.write(name, [checked(data), data])
 
 
-def _read(store: Objects, name: str, kind: type[Kind]) -> Kind:
+def read_object(store: Objects, name: str, kind: type[Kind]) -> Kind:
+    """What is there. `InputError`: it is damaged."""
     data = store.read(name, 0, store.size(name) or 0)
     try:
         if data[:SUM] == checked(data[SUM:]):
@@ -281,6 +282,11 @@ def travelling(work: Sequence[Work]) -> bytes:
     return packed(_Works(tuple(Packed(*one) for one in work)))
 
 
+def works_of(data: bytes) -> list[Work]:
+    """The connections that travelled."""
+    return [Work(one.number, one.flows, one.twin_of, one.views, one.strays, one.reuses, one.notes) for one in unpacked(data, _Works).work]
+
+
 class _Works(Struct, frozen=True, gc=False):
     work: tuple[Packed, ...]
 
@@ -292,18 +298,40 @@ def talked(ask: TalkAsk) -> Told:
     name = f"talk-{talk_digest(ask)}.found"
     if store.size(name) is not None and _holds(store, name, ask.limits):
         return Told(name, found=True)
-    sources = Spools(
-        [as_seen_here(one) for one in ask.captures], store, [one or None for one in ask.reels], ask.spool or None, ask.spool_size, ask.limits.open_files
-    )
-    work = [Work(one.number, one.flows, one.twin_of, one.views, one.strays, one.reuses, one.notes) for one in unpacked(ask.work, _Works).work]
-    made = Talked(talk(work, Tools(sources.fetch, sources.store, KeyLog(), ask.limits)))
+    sources = opened_spools(store, ask)
+    made = Talked(talk(works_of(ask.work), Tools(sources.fetch, sources.store, KeyLog(), ask.limits)))
     try:
-        _write(store, name, packed(made, lossless=True))
+        write_object(store, name, packed(made, lossless=True))
     except UnicodeEncodeError:
         return Told("", failed="text that no file of records can hold")
     finally:
         sources.close()
     return Told(name, seconds=thread_time() - began)
+
+
+class _Lie(Protocol):
+    """Where bytes lie: in reels by ordinal (empty: in the capture itself), and in an object with those that lie in no file."""
+
+    @property
+    def captures(self) -> tuple[Capture, ...]: ...
+
+    @property
+    def reels(self) -> tuple[str, ...]: ...
+
+    @property
+    def spool(self) -> str: ...
+
+    @property
+    def spool_size(self) -> int: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+
+def opened_spools(store: Objects, asked: _Lie) -> Spools:
+    """What reads them."""
+    captures, reels = [as_seen_here(one) for one in asked.captures], [one or None for one in asked.reels]
+    return Spools(captures, store, reels, asked.spool or None, asked.spool_size, asked.limits.open_files)
 
 
 def _holds(store: Objects, name: str, limits: Limits) -> bool:
@@ -333,4 +361,4 @@ def talk_digest(ask: TalkAsk) -> str:
 
 def talks_of(store: Objects, name: str) -> tuple[Talk, ...]:
     """What *talk* gave, out of the store. `InputError`: it is damaged."""
-    return _read(store, name, Talked).talks
+    return read_object(store, name, Talked).talks

@@ -51,8 +51,8 @@ def read_place(objects: Objects, name: str) -> tuple[Reel, Payload]:
     return reel, Payload(objects, name, Proved(read, reel.packets_size + sum(size for _, _, size in reel.pieces), reel.sums))
 
 
-def _spool(objects: Objects, name: str) -> Payload:
-    """The payload that lies in no file."""
+def read_bytes(objects: Objects, name: str) -> Payload:
+    """The bytes of an object that has their sums behind them. `InputError`: it is damaged."""
 
     def read(at: int, size: int) -> bytes:
         return objects.read(name, at, size)
@@ -118,7 +118,7 @@ class Spools(Sources):
             if self.spool is None or at >= self.spool_size:
                 return super().fetch(source, at - self.spool_size, size)
             if self._kept is None:
-                self._kept = _spool(self.objects, self.spool)
+                self._kept = read_bytes(self.objects, self.spool)
             first = self._kept.read(at, min(size, self.spool_size - at))
             rest = at + size - self.spool_size
             return first + super().fetch(source, 0, rest) if rest > 0 else first
