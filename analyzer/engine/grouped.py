@@ -59,7 +59,12 @@ _EACH = 16 << 10
 
 def need(todo: Sequence[Work]) -> int:
     """About how many bytes of memory the whole run takes."""
-    return _BASE + sum(weight(item) * _TALK + _EACH for item in todo)
+    return need_of(sum(map(weight, todo)), len(todo))
+
+
+def need_of(payload: int, connections: int) -> int:
+    """The same of so much payload in so many connections."""
+    return _BASE + payload * _TALK + connections * _EACH
 
 
 def in_groups(given: Given, todo: list[Work], sources: Sources, settings: Settings, memory: Memory, progress: Progress | None = None) -> Whole | None:
