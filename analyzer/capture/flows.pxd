@@ -21,7 +21,7 @@ cdef class Flows(Verdicts):
     cdef i64 _spanned, _since, _until, _narrowed, _reeling, _reel_room, _reel_count, _rise_room, _rise_count, _touched
     cdef readonly i64 idle, noted
     cdef tuple _before
-    cdef object _pages
+    cdef object _paging, _pages
     cdef const u8[::1] _view
     cdef u64[::1] _lates, _nets, _ports, _reel, _rises
     cdef u8[::1] _out
@@ -39,6 +39,7 @@ cdef class Flows(Verdicts):
     @cython.locals(file_at=i64, base=i64, flow=i64, full=cython.bint)
     cdef int _add(self, u64 number, i64 ts_ns, u64 numbers, u64 about, u64 ident, i64 at, i64 size, i64 wire_size, i64 to_file) except -1 nogil
     cpdef object room(self, i64 size)
+    cdef object _more_pages(self)
     cdef object _flush(self)
     @cython.locals(begin=i64)
     cdef int _copy(self, i64 at, i64 size) except -1 nogil

@@ -126,6 +126,7 @@ class Flows(Verdicts):
         self._rise_room = 0
         self._rise_count = 0
         self._rises = zeros(0)
+        self._paging: list[Pages] | None = None
         self._pages: Pages | None = None
         self._touched = 0
 
@@ -248,10 +249,8 @@ class Flows(Verdicts):
         if self._row_count >= self._row_room:
             if self._dead_rows * 4 >= self._row_count:
                 self._compact()
-            if self._pages is not None:
-                self._row_room = max(self._row_room, self._row_count + _PAGED)
-                self._rows = self._pages.longer(self._row_room * ROW)
-                self._pages.leave()
+            if self._paging is not None:
+                self._more_pages()
             elif self._row_count * 4 >= self._row_room * 3:
                 self._row_room *= 2
                 self._rows = longer(self._rows, self._row_room * ROW)
@@ -272,6 +271,14 @@ class Flows(Verdicts):
             if size > self._out_room:
                 self._out_room = size
                 self._out = bytearray(size)
+
+    def _more_pages(self) -> None:
+        if self._pages is None:
+            self._pages = Pages(self._paging)
+            memoryview(self._pages.longer(self._row_room * ROW))[:] = memoryview(self._rows)
+        self._row_room = max(self._row_room, self._row_count + _PAGED)
+        self._rows = self._pages.longer(self._row_room * ROW)
+        self._pages.leave()
 
     def _flush(self) -> None:
         if self._out_count:
@@ -401,7 +408,7 @@ class Flows(Verdicts):
             hosts.reverse()
             numbers.reverse()
         ends = (hosts[0], hosts[1]), (numbers[0], numbers[1])
-        if self._pages is None:
+        if self._paging is None:
             return Flow(self.capture, *ends, VERDICTS[info & STATE], self.segments(flow, before))
         return paged(Flow(self.capture, *ends, VERDICTS[info & STATE], Segments()), partial(self.segments, flow, before))
 
@@ -437,11 +444,10 @@ class Flows(Verdicts):
             row = rows[base + 6] >> 32
         return Segments(*columns)
 
-    def page(self, pages: Pages) -> None:
-        """Rows lie in a file, and are read from it when a flow's are asked for; payload is spooled, as long as there is room, and captures are read once.
-        To be told before the first packet."""
-        self._pages = pages
-        self._rows = pages.longer(self._row_room * ROW)
+    def page(self, paging: list[Pages]) -> None:
+        """Rows, where they are many, lie in a file, and are read when a flow's are asked for; payload is spooled, as long as there is room, so that captures
+        are read once. To be told before the first packet. ``paging``: the files of all kernels."""
+        self._paging = paging
         self.in_place *= 2
 
     def shed(self) -> None:
@@ -453,7 +459,7 @@ class Flows(Verdicts):
     def next_file(self, packets: int, *, in_place: bool) -> None:
         """What follows is another file's, behind ``packets`` packets of those before; flows go on. Packet numbers given out count through all files."""
         self._base = packets
-        self.in_place = (1 if self._pages is None else 2) if in_place else 0
+        self.in_place = (1 if self._paging is None else 2) if in_place else 0
         self._file_timed = 0
 
     def counted(self) -> tuple[int, ...]:

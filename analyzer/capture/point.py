@@ -62,6 +62,7 @@ class Spool:
 
     def __init__(self, *, paged: bool = False) -> None:
         self.paged = paged
+        self.pages: list[Pages] = []
         self.file: BinaryIO | None = None
         self.kept = 0
         """Bytes that are in the file."""
@@ -114,6 +115,11 @@ class Spooled:
     def paged(self) -> bool:
         """Whether all that was kept is to lie in files."""
         return self._spool.paged
+
+    @property
+    def pages(self) -> list[Pages]:
+        """The files that rows lie in."""
+        return self._spool.pages
 
     @property
     def is_plain(self) -> bool:
@@ -260,7 +266,7 @@ class Point(Struct):
             kernel.narrow(self.scope)
             kernel.know(self.scope.client_randoms)
             if self.spooled.paged:
-                kernel.page(Pages())
+                kernel.page(self.spooled.pages)
         else:
             kernel.next_file(self.packets, in_place=in_place)
         return kernel

@@ -55,6 +55,8 @@ _TALK, _RECORDS = 4, 7
 """Times the payload of a batch, and the packed size of what it said, that reading it, and looking at it, takes."""
 _EACH = 16 << 10
 """What a connection takes besides."""
+_HELD = 5 << 10
+"""What the process that asks holds of a connection until the end; those that it forks have it, too."""
 
 
 def need(todo: Sequence[Work]) -> int:
@@ -78,7 +80,7 @@ def in_groups(given: Given, todo: list[Work], sources: Sources, settings: Settin
 
 def grouped(given: Given, todo: list[Work], sources: Sources, settings: Settings, memory: Memory, folder: Path, progress: Progress | None = None) -> Whole:
     """The whole of a run in groups. Files of it lie in ``folder``; ``todo`` is emptied."""
-    room = max(memory.limit - _BASE, 16 << 20)
+    room = max(memory.limit - _BASE - _HELD * len(todo), memory.limit // 4, 16 << 20)
     found, unread = _summaries(todo, given.tools, sources, folder, room, progress)
     todo.clear()  # the places of packets are not needed any more, and the processes that follow are copies of this one
     tied = [(address(one), address(other)) for one, other in _with_kdc(given)]
