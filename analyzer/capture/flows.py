@@ -5,6 +5,7 @@ kernel's third unit (`analyzer.capture.kernel`).
 from array import array
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from analyzer.capture.bits import (
     ACK,
@@ -32,7 +33,9 @@ from analyzer.capture.verdicts import Verdicts
 from analyzer.records.capture import Flow, Segments, paged
 from analyzer.records.ids import packet_key
 from analyzer.settings import Limits, Scope
-from analyzer.system.pages import Pages
+
+if TYPE_CHECKING:
+    from analyzer.system.pages import Pages
 
 _PAGED, _OFTEN = 1 << 16, (1 << 10) - 1
 """Rows by which a file grows, and after so many rows what was touched of it is left."""
@@ -126,7 +129,7 @@ class Flows(Verdicts):
         self._rise_room = 0
         self._rise_count = 0
         self._rises = zeros(0)
-        self._paging: list[Pages] | None = None
+        self._paging: Callable[[], Pages] | None = None
         self._pages: Pages | None = None
         self._touched = 0
 
@@ -273,12 +276,13 @@ class Flows(Verdicts):
                 self._out = bytearray(size)
 
     def _more_pages(self) -> None:
-        if self._pages is None:
-            self._pages = Pages(self._paging)
-            memoryview(self._pages.longer(self._row_room * ROW))[:] = memoryview(self._rows)
+        pages = self._pages
+        if pages is None:
+            pages = self._pages = self._paging()  # type: ignore[misc]  # who calls this has asked
+            memoryview(pages.longer(self._row_room * ROW))[:] = memoryview(self._rows)
         self._row_room = max(self._row_room, self._row_count + _PAGED)
-        self._rows = self._pages.longer(self._row_room * ROW)
-        self._pages.leave()
+        self._rows = pages.longer(self._row_room * ROW)
+        pages.leave()
 
     def _flush(self) -> None:
         if self._out_count:
@@ -444,9 +448,9 @@ class Flows(Verdicts):
             row = rows[base + 6] >> 32
         return Segments(*columns)
 
-    def page(self, paging: list[Pages]) -> None:
+    def page(self, paging: "Callable[[], Pages]") -> None:
         """Rows, where they are many, lie in a file, and are read when a flow's are asked for; payload is spooled, as long as there is room, so that captures
-        are read once. To be told before the first packet. ``paging``: the files of all kernels."""
+        are read once. To be told before the first packet. ``paging`` makes the file."""
         self._paging = paging
         self.in_place *= 2
 

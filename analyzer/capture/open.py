@@ -201,19 +201,6 @@ def opened(path: str, limits: Limits = _LIMITS) -> Opened:
         raise InputError(msg) from error
 
 
-def plain_size(path: str) -> int | None:
-    """Bytes of a plain file; None of what is compressed, or no file."""
-    try:
-        where = Path(path)
-        if path == STDIN or not where.is_file():
-            return None
-        with where.open("rb") as file:
-            head = file.read(_MAGIC_SIZE)
-        return None if packing_of(head) is not None else where.stat().st_size
-    except (OSError, ValueError):
-        return None
-
-
 def is_pipe(path: str) -> bool:
     """It can be read only once: standard input, a named pipe, or what a shell gives for ``<(command)``."""
     if path == STDIN:

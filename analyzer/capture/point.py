@@ -15,10 +15,10 @@ from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
 from analyzer.records.capture import Flow, Identity
 from analyzer.settings import Limits, Scope
-from analyzer.system.pages import Pages
 
 if TYPE_CHECKING:
     from analyzer.capture.reels import Reeled
+    from analyzer.system.pages import Pages
 
 Progress = Callable[[str, int, int], None]
 Problem = tuple[str, str, int | None]
@@ -63,6 +63,7 @@ class Spool:
     def __init__(self, *, paged: bool = False) -> None:
         self.paged = paged
         self.pages: list[Pages] = []
+        """The files that rows lie in."""
         self.file: BinaryIO | None = None
         self.kept = 0
         """Bytes that are in the file."""
@@ -116,10 +117,11 @@ class Spooled:
         """Whether all that was kept is to lie in files."""
         return self._spool.paged
 
-    @property
-    def pages(self) -> list[Pages]:
-        """The files that rows lie in."""
-        return self._spool.pages
+    def new_pages(self) -> "Pages":
+        """A file that rows lie in."""
+        from analyzer.system.pages import Pages  # only where there is a limit
+
+        return Pages(self._spool.pages)
 
     @property
     def is_plain(self) -> bool:
@@ -266,7 +268,7 @@ class Point(Struct):
             kernel.narrow(self.scope)
             kernel.know(self.scope.client_randoms)
             if self.spooled.paged:
-                kernel.page(self.spooled.pages)
+                kernel.page(self.spooled.new_pages)
         else:
             kernel.next_file(self.packets, in_place=in_place)
         return kernel

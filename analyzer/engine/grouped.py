@@ -16,6 +16,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from analyzer.capture.open import STDIN, packing_of
 from analyzer.engine.bonds import address, bonds, called, gateway_errors
 from analyzer.engine.forks import in_turn, processes
 from analyzer.engine.keeping import packed, unpacked
@@ -53,6 +54,8 @@ _BASE = 96 << 20
 """What a process has before it holds records."""
 _TALK, _RECORDS = 4, 7
 """Times the payload of a batch, and the packed size of what it said, that reading it, and looking at it, takes."""
+_MAGIC_SIZE = 6
+"""Bytes that tell a compression."""
 _EACH = 16 << 10
 """What a connection takes besides."""
 _HELD = 5 << 10
@@ -61,10 +64,28 @@ _HELD = 5 << 10
 
 def need(todo: Sequence[Work]) -> int:
     """About how many bytes of memory the whole run takes."""
-    return need_of(sum(map(weight, todo)), len(todo))
+    return _need_of(sum(map(weight, todo)), len(todo))
 
 
-def need_of(payload: int, connections: int) -> int:
+def is_large(paths: Sequence[str], memory: Memory) -> bool:
+    """Whether the connections of these inputs may take more than there is; what compressed ones become, or will come through a pipe, is not known."""
+    sizes = [_plain_size(path) for path in paths]
+    return memory.each or None in sizes or _need_of(sum(size or 0 for size in sizes), 0) > memory.limit
+
+
+def _plain_size(path: str) -> int | None:
+    """Bytes of a plain file; None of what is compressed, or no file."""
+    try:
+        if path == STDIN or not Path(path).is_file():
+            return None
+        with Path(path).open("rb") as file:
+            head = file.read(_MAGIC_SIZE)
+        return None if packing_of(head) is not None else Path(path).stat().st_size
+    except (OSError, ValueError):
+        return None
+
+
+def _need_of(payload: int, connections: int) -> int:
     """The same of so much payload in so many connections."""
     return _BASE + payload * _TALK + connections * _EACH
 

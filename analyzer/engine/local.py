@@ -7,7 +7,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.capture.kernels import description
-from analyzer.capture.open import plain_size
 from analyzer.capture.point import Piece
 from analyzer.capture.points import scan_all
 from analyzer.capture.scan import Scanned
@@ -147,17 +146,14 @@ def _scanned(
     else:
         limits = shared(limits, len(found.inputs))
         pieces = [Piece(item.path, ordinal, item.name, hashed=hashes, sensor=item.sensor) for ordinal, item in enumerate(found.inputs)]
-        scanned = scan_all(pieces, limits, scope, progress, paged=within is not None and _is_large(pieces, within))
+        paged = False
+        if within is not None:
+            from analyzer.engine.grouped import is_large
+
+            paged = is_large([piece.path for piece in pieces], within)
+        scanned = scan_all(pieces, limits, scope, progress, paged=paged)
     scanned[0] = scanned[0]._replace(issues=(*found.others, *scanned[0].issues))  # of no capture: the first one carries them
     return scanned
-
-
-def _is_large(pieces: Sequence[Piece], within: "Memory") -> bool:
-    """Whether the connections of these inputs may take more memory than there is; what compressed ones become, or will come through a pipe, is not known."""
-    from analyzer.engine.grouped import need_of
-
-    sizes = [plain_size(one.path) for one in pieces]
-    return within.each or None in sizes or need_of(sum(size or 0 for size in sizes), 0) > within.limit
 
 
 def _places(scanned: Sequence[Scanned]) -> bytes | None:

@@ -15,6 +15,7 @@ from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
 from analyzer.records.capture import Segments
 from analyzer.settings import Limits
+from analyzer.system.pages import Pages
 from tests.build.packets import FIN, LINKS, SYN, Frame, Line, ethernet, filling, gre, ip4, ip6, pcap, pcapng, tcp, vxlan
 from tests.property.damage import SMALL
 from tests.property.reading import frames
@@ -63,7 +64,7 @@ def _read(kind: type[kernel.Kernel], data: bytes, dice: random.Random, *, bulk: 
     force = frozenset(dice.sample(range(1, 40), 3)) if dice.random() < 0.2 else frozenset()
     run = kind(1, limits, slow, spooled.extend, in_place=dice.random() < 0.5, all_http=dice.random() < 0.5, force=force)
     if paged:
-        run.page([])
+        run.page(Pages)
     for row in rows(filling(data, dice.choice((100, 1 << 16))), limits, walk, run if bulk else None):
         run.packet(*row)
     slow.finish()

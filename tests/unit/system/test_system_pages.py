@@ -6,7 +6,6 @@ from typing import Never
 
 import pytest
 
-from analyzer.system import pages
 from analyzer.system.pages import MAPPED, Pages
 
 
@@ -45,7 +44,7 @@ def test_where_the_disk_is_full_words_go_on_in_memory(monkeypatch: pytest.Monkey
     def full(*_: object) -> Never:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(pages.mmap, "mmap", full)
+    monkeypatch.setattr("analyzer.system.pages.mmap.mmap", full)
     words = made.longer(16)
     assert list(words) == [0, 0, 0, 0, 0, 11, *[0] * 10]
     assert not made.is_mapped
