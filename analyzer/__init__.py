@@ -7,13 +7,13 @@ from analyzer.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from analyzer.api import analyze, open_case
+    from analyzer.api import analyze, analyze_within, open_case
     from analyzer.case.analyzed import Case
     from analyzer.case.shared import with_pseudonyms
     from analyzer.errors import AnalyzerError
     from analyzer.settings import Limits, Scope
 
-__all__ = ["AnalyzerError", "Case", "Limits", "Scope", "__version__", "analyze", "open_case", "with_pseudonyms"]
+__all__ = ["AnalyzerError", "Case", "Limits", "Scope", "__version__", "analyze", "analyze_within", "open_case", "with_pseudonyms"]
 
 _HOMES = {
     "AnalyzerError": "errors",
@@ -21,6 +21,7 @@ _HOMES = {
     "Limits": "settings",
     "Scope": "settings",
     "analyze": "api",
+    "analyze_within": "api",
     "open_case": "api",
     "with_pseudonyms": "case.shared",
 }

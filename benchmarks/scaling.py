@@ -19,15 +19,17 @@ import analyzer
 from benchmarks import traffic
 from tests.build.clusters import cluster
 
-STAGES = ("scan", "rest", "points", "talk")
+SMALL = Path(__file__).resolve().parents[1] / "sample_pcaps" / "evil-winrm-py-session" / "capture.pcap"
+STAGES = ("scan", "rest", "points", "talk", "said", "share")
 
 
 class Costs(NamedTuple):
-    """What stages cost: seconds of one processor for each byte of input (the ends: of the process that asks), and bytes of reels for each byte of input."""
+    """What stages cost: seconds of one processor for each byte of input (``ends``: of the process that asks), and bytes of reels for each byte of input."""
 
     scan: float
     points: float
     talk: float
+    share: float
     ends: float
     reels: float
 
@@ -46,14 +48,15 @@ class Run(NamedTuple):
     findings: int
 
 
-def measured(files: Sequence[Path], folder: Path, workers: int) -> Run:
-    """The files read by a cluster of so many workers."""
+def measured(files: Sequence[Path], folder: Path, workers: int, memory: int | None) -> Run:
+    """The files read by a cluster of so many workers; within ``memory`` bytes groups of connections are looked at by the workers, too."""
     folder.mkdir(parents=True)
     store = folder / "jobs"
     with cluster(folder, workers) as client:
+        analyzer.analyze(SMALL, client=client, jobs=folder / "first")  # the program is loaded then
         before = sum(client.run(time.process_time).values())
         began, own = time.monotonic(), time.process_time()
-        case = analyzer.analyze(list(files), client=client, jobs=store)
+        case = analyzer.analyze_within(list(files), memory, client=client, jobs=store)
         wall, used = time.monotonic() - began, time.process_time() - own
         theirs = sum(client.run(time.process_time).values()) - before
         peak = max(client.run(_peak).values())
@@ -85,8 +88,9 @@ def simulated(plan: Plan, costs: Costs) -> dict[str, float]:
     bandwidth = min(plan.each, plan.store / width)
     scan = _queued(count, plan.workers, max(plan.file * costs.scan, plan.file / bandwidth))
     talk = _queued(max(int(plan.size * costs.reels / (4 << 20)), 1), plan.workers, 0) + plan.size * costs.talk / plan.workers
+    share = plan.size * costs.share / plan.workers
     points = max(plan.size * costs.points, plan.size * costs.reels / plan.each)
-    return {"scan": scan, "points": points, "talk": talk, "ends": plan.size * costs.ends}
+    return {"scan": scan, "points": points, "talk": talk, "share": share, "ends": plan.size * costs.ends}
 
 
 def _queued(jobs: int, workers: int, seconds: float) -> float:
@@ -101,36 +105,39 @@ def _queued(jobs: int, workers: int, seconds: float) -> float:
 
 def costs_of(run: Run, size: int) -> Costs:
     """Costs by a run's own figures."""
-    return Costs((run.stages["scan"] + run.stages["rest"]) / size, run.stages["points"] / size, run.stages["talk"] / size, run.own / size, run.reels / size)
+    talk = run.stages["talk"] + run.stages["said"]
+    scan = run.stages["scan"] + run.stages["rest"]
+    return Costs(scan / size, run.stages["points"] / size, talk / size, run.stages["share"] / size, run.own / size, run.reels / size)
 
 
 def told(runs: Sequence[Run], files: int, size: int) -> Iterator[str]:
     """The figures as a page has them."""
     yield f"{files} files, {size / 1e6:.0f} MB."
     yield ""
-    yield "| workers | wall s | CPU s: jobs | CPU s: who asks | scan | rest | points | talk | read / input | reels / input | largest worker MiB |"
-    yield "|---|---|---|---|---|---|---|---|---|---|---|"
+    yield f"| workers | wall s | CPU s: jobs | CPU s: who asks | of all | {' | '.join(STAGES)} | read / input | reels / input | largest worker MiB |"
+    yield f"|{'---|' * (8 + len(STAGES))}"
     for run in runs:
         stages = " | ".join(f"{run.stages[one]:.2f}" for one in STAGES)
+        asks = f"{run.own:.2f} | {100 * run.own / (run.own + run.theirs):.1f} %"
         ratio = f"{run.read / size:.3f} | {run.reels / size:.3f}"
-        yield f"| {run.workers} | {run.wall:.1f} | {run.theirs:.1f} | {run.own:.1f} | {stages} | {ratio} | {run.peak_mib:.0f} |"
-    costs = costs_of(runs[0], size)._replace(ends=runs[-1].own / size)  # the first one also loads the program
+        yield f"| {run.workers} | {run.wall:.1f} | {run.theirs:.1f} | {asks} | {stages} | {ratio} | {run.peak_mib:.0f} |"
+    costs = costs_of(runs[0], size)
     yield ""
     yield "| workers | measured, jobs one after the other, s | model, s | off by |"
     yield "|---|---|---|---|"
     for run in runs:
         stages = simulated(Plan(size, size / files, run.workers, 1e12, 1e12), costs)
-        model = stages["scan"] + stages["points"] + stages["talk"]
-        real = (run.stages["scan"] + run.stages["rest"] + run.stages["talk"]) / run.workers + run.stages["points"]
+        model = stages["scan"] + stages["points"] + stages["talk"] + stages["share"]
+        real = sum(run.stages[one] for one in STAGES if one != "points") / run.workers + run.stages["points"]
         yield f"| {run.workers} | {real:.2f} | {model:.2f} | {100 * (model / real - 1):+.0f} % |"
     yield ""
-    yield "| case | file | workers | scan | points | talk | who asks | all | limited by |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    yield "| case | file | workers | scan | points | talk | share | who asks | all | limited by |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for size_, file in ((1e11, 1e8), (1e12, 1e9), (1e13, 1e9), (1e14, 1e9), (1e15, 1e9)):
         for workers in (1, 10, 100, 1000):
             stages = simulated(Plan(size_, file, workers), costs)
             longest = max(stages, key=lambda one: stages[one])
-            cells = " | ".join(_hours(stages[one]) for one in ("scan", "points", "talk", "ends"))
+            cells = " | ".join(_hours(stages[one]) for one in ("scan", "points", "talk", "share", "ends"))
             yield f"| {size_ / 1e9:,.0f} GB | {file / 1e9:g} GB | {workers:,} | {cells} | {_hours(sum(stages.values()))} | {longest} |"
 
 
@@ -144,6 +151,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--files", type=int, default=200)
+    parser.add_argument("--memory", type=int, help="MiB: groups of connections are looked at by the workers, too")
     given = parser.parse_args()
     size = given.megabytes * 1_000_000
     ring = given.folder / f"ring-{given.megabytes}-{given.files}"
@@ -153,7 +161,7 @@ def main() -> int:
     for workers in (1, 2):
         folder = given.folder / f"workers-{workers}"
         shutil.rmtree(folder, ignore_errors=True)
-        runs.append(measured(files, folder, workers))
+        runs.append(measured(files, folder, workers, None if given.memory is None else given.memory << 20))
     print("\n".join(told(runs, len(files), total)))
     return 0
 

@@ -27,18 +27,15 @@ from analyzer.capture.window import HEAD_BYTES, Walk
 from analyzer.errors import InputError
 from analyzer.records.capture import Identity
 from analyzer.settings import Limits, Scope
+from analyzer.system.sums import BLOCK, SUM, ReadAt, checked, sums
 
-_MAGIC = b"WINRMRL2"
-CHECKED = 16
-"""Bytes of `checked`."""
-_TRAILER = CHECKED + 8 + len(_MAGIC)
+_MAGIC = b"WINRMRL3"
+_TRAILER = SUM + 8 + len(_MAGIC)
 _LEVEL = 1
 _COUNTS = 8
 _MOST = 1 << 48
 _COLUMNS = ("number", "ts_ns", "link", "size", "wire_size", "file_at", "noted")
 Problem = tuple[str, str, int | None]
-ReadAt = Callable[[int, int], bytes]
-"""Bytes of a reel: (offset, size)."""
 
 
 class Reel(Struct, frozen=True, gc=False):
@@ -47,6 +44,7 @@ class Reel(Struct, frozen=True, gc=False):
     ``counts`` and ``backwards`` are of the packets that were left out and of all packets (`Flows.counted`). ``risen``: the first times that were not earlier
     than one before. ``knows``: client randoms of a key log that the file carries, and the row before which they were met. ``pieces``: bytes of the file besides
     packets (offset in the file, in the reel, size). ``force``: the flows, by their first packet, that are in it as a whole.
+    ``sums``: of the bytes of packets and pieces, block by block (`analyzer.system.sums`).
     """
 
     walk: Walk
@@ -67,6 +65,7 @@ class Reel(Struct, frozen=True, gc=False):
     force: tuple[int, ...] = ()
     identity: Identity | None = None
     sha256: str | None = None
+    sums: bytes = b""
 
     def column(self, name: str) -> "array[int]":
         """One column."""
@@ -246,15 +245,16 @@ def _pieces(source: Opened, walk: Walk, out: BinaryIO, place: int) -> Iterator[t
         place += len(data)
 
 
-def with_counts(reel: Reel, limits: Limits, scope: Scope, read: ReadAt) -> Reel:
-    """The reel with what is counted of the packets that are not in it: of all packets, without what a kernel counts of those that are."""
+def whole(reel: Reel, limits: Limits, scope: Scope, read: ReadAt) -> Reel:
+    """The reel with the sums of its bytes, and with what is counted of the packets that are not in it: of all packets, without what a kernel counts of those
+    that are."""
     kernel = chosen()(0, limits, SlowPath(limits), _nowhere, in_place=True, all_http=scope.all_http, force=frozenset(reel.force))
     kernel.narrow(scope)
     kernel.know(scope.client_randoms)
     for _ in packets(reel, read, kernel):
         pass
     left = tuple(whole - own for whole, own in zip(reel.counts, kernel.counted(), strict=True))
-    return msgspec.structs.replace(reel, counts=left)
+    return msgspec.structs.replace(reel, counts=left, sums=sums(read, reel.packets_size + sum(size for _, _, size in reel.pieces)))
 
 
 _AT_A_TIME = 4 << 20
@@ -302,13 +302,6 @@ def earlier(reel: Reel, last_ns: int | None) -> int:
     return reel.backwards + more
 
 
-def checked(data: bytes) -> bytes:
-    """A sum of bytes that a disk or a network may change."""
-    from hashlib import blake2b
-
-    return blake2b(data, digest_size=CHECKED).digest()
-
-
 def trailer(reel: Reel) -> bytes:
     """What stands behind the bytes of a reel's packets: all else of it."""
     import zstandard
@@ -323,9 +316,9 @@ def read_reel(size: int, read: ReadAt) -> Reel:
 
     try:
         end = read(max(size - _TRAILER, 0), _TRAILER)
-        length = int.from_bytes(end[CHECKED : CHECKED + 8], "little")
-        packed = read(size - _TRAILER - length, length) if end[CHECKED + 8 :] == _MAGIC and length <= size - _TRAILER else b""
-        if not packed or checked(packed) != end[:CHECKED]:
+        length = int.from_bytes(end[SUM : SUM + 8], "little")
+        packed = read(size - _TRAILER - length, length) if end[SUM + 8 :] == _MAGIC and length <= size - _TRAILER else b""
+        if not packed or checked(packed) != end[:SUM]:
             msg = "this is no reel of a capture, or damaged"
             raise InputError(msg)
         plain = zstandard.ZstdDecompressor().decompress(packed)
@@ -351,6 +344,7 @@ def _is_sound(reel: Reel, room: int) -> bool:
         and all(0 <= one <= room for one in _ends(columns["size"]))
         and sum(columns["size"]) == reel.packets_size <= room
         and all(-len(_links()) <= one <= _MOST for one in _ends(columns["link"]))
+        and len(reel.sums) == -(-room // BLOCK) * SUM
         and all(at >= 0 and 0 <= begin <= begin + size <= room for at, begin, size in reel.pieces)
     )
 

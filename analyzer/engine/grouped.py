@@ -17,14 +17,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.capture.open import STDIN, packing_of
-from analyzer.engine.bonds import address, bonds, called, gateway_errors
+from analyzer.engine.bonds import address, called
 from analyzer.engine.forks import in_turn, processes
-from analyzer.engine.keeping import packed, unpacked
+from analyzer.engine.keeping import unpacked
 from analyzer.engine.parts import Summary, groups, parts
-from analyzer.engine.plan import Talk, Tools, Work, talk, unread_connections, weight
+from analyzer.engine.plan import Talk, Tools, Work, unread_connections, weight
 from analyzer.engine.reading import Given
 from analyzer.engine.shares import Share, share
 from analyzer.engine.sources import Sources
+from analyzer.engine.summing import EACH, Talked, summed
 from analyzer.engine.wholes import Whole, whole
 from analyzer.engine.work import Settings
 from analyzer.records.issues import Issue
@@ -33,12 +34,6 @@ from analyzer.rules.catalogue import rules
 from analyzer.system.outputs import new_file, scratch
 
 Progress = Callable[[str, int, int], None]
-
-
-class Talked(Struct, frozen=True, gc=False):
-    """What one connection, with the tunnels in it, said."""
-
-    talks: tuple[Talk, ...]
 
 
 class Memory(Struct, frozen=True, gc=False):
@@ -52,14 +47,12 @@ class Memory(Struct, frozen=True, gc=False):
 
 _BASE = 96 << 20
 """What a process has before it holds records."""
-_TALK, _RECORDS = 4, 7
-"""Times the payload of a batch, and the packed size of what it said, that reading it, and looking at it, takes."""
-_MAGIC_SIZE = 6
-"""Bytes that tell a compression."""
-_EACH = 16 << 10
-"""What a connection takes besides."""
+_TALK = 4
+"""Times the payload of a batch, that reading it takes."""
 _HELD = 5 << 10
 """What the process that asks holds of a connection until the end; those that it forks have it, too."""
+_MAGIC_SIZE = 6
+"""Bytes that tell a compression."""
 
 
 def need(todo: Sequence[Work]) -> int:
@@ -87,7 +80,7 @@ def _plain_size(path: str) -> int | None:
 
 def _need_of(payload: int, connections: int) -> int:
     """The same of so much payload in so many connections."""
-    return _BASE + payload * _TALK + connections * _EACH
+    return _BASE + payload * _TALK + connections * EACH
 
 
 def in_groups(given: Given, todo: list[Work], sources: Sources, settings: Settings, memory: Memory, progress: Progress | None = None) -> Whole | None:
@@ -102,17 +95,26 @@ def in_groups(given: Given, todo: list[Work], sources: Sources, settings: Settin
 def grouped(given: Given, todo: list[Work], sources: Sources, settings: Settings, memory: Memory, folder: Path, progress: Progress | None = None) -> Whole:
     """The whole of a run in groups. Files of it lie in ``folder``; ``todo`` is emptied."""
     room = max(memory.limit - _BASE - _HELD * len(todo), memory.limit // 4, 16 << 20)
-    found, unread = _summaries(todo, given.tools, sources, folder, room, progress)
+    dealt = sources.dealing(given, settings, memory.mask) if sources.dealing is not None else None
+    unread: tuple[Issue, ...] = ()
+    if dealt is not None:
+        found = dealt.summaries(todo)
+    else:
+        found, unread = _summaries(todo, given.tools, sources, folder, room, progress)
     todo.clear()  # the places of packets are not needed any more, and the processes that follow are copies of this one
     tied = [(address(one), address(other)) for one, other in _with_kdc(given)]
     tied += [(address(claim.host), bond) for claim in given.names for bond in called(claim.name)]
     # apart: it loads numpy, which starts threads, and a process with threads cannot be copied any more
-    made = next(in_turn(lambda several: groups(several, parts(several, tied), 0 if memory.each else room), [found], 1)) or [[]]
+    most = 0 if memory.each else room
+    made = next(in_turn(lambda several: groups(several, parts(several, tied), most), [found], 1)) or [[]]
     unread = (*unread, *_large(found, () if memory.each else made, room, memory.limit))
-    _prepared(settings)
-    shares: list[Share] = []
     points = [frozenset(point for place in group for point in found[place].points) for group in made]
     cut = frozenset(point for point, several in Counter(chain.from_iterable(points)).items() if several > 1)
+    if dealt is not None:
+        several = [(tuple(found[one].place for one in group), own & cut) for group, own in zip(made, points, strict=True)]
+        return whole(dealt.shares(several), given, unread, settings, folder, memory.mask, dealt.rows)
+    _prepared(settings)
+    shares: list[Share] = []
     work = partial(_share, found=found, given=given, settings=settings, folder=folder, mask=memory.mask, cut_points=cut)
     for one in in_turn(lambda numbered: work(*numbered), list(enumerate(made)), processes()):
         shares.append(one)
@@ -198,7 +200,7 @@ def _batches(todo: Sequence[Work], room: int) -> Iterator[list[Work]]:
     batch: list[Work] = []
     held = 0
     for item in todo:
-        cost = weight(item) * _TALK + _EACH
+        cost = weight(item) * _TALK + EACH
         if batch and held + cost > room:
             yield batch
             batch, held = [], 0
@@ -211,19 +213,5 @@ def _batches(todo: Sequence[Work], room: int) -> Iterator[list[Work]]:
 def _batch(number: int, items: Sequence[Work], *, tools: Tools, folder: Path) -> list[Summary]:
     """One batch is read; what it said lies in a file."""
     path = folder / f"{number}.talks"
-    out: list[Summary] = []
-    at = 0
     with new_file(path, replace=True) as file:  # it may be there: of a process that was ended before it could tell
-        for item in items:
-            talks = talk((item,), tools)
-            if not talks:
-                continue
-            data = packed(Talked(talks), lossless=True)
-            file.write(data)
-            points = tuple({flow.point for flow in item.flows})
-            views = (*(view[0] for view in item.views), *((item.twin_of,) if item.twin_of is not None else ()))
-            cost = len(data) * _RECORDS + _EACH
-            trouble = any(one.connection.syn is not None and not one.connection.established for one in talks), gateway_errors(talks)
-            out.append(Summary(item.number, points, bonds(talks, tools.fetch), cost, (str(path), at, len(data)), views, *trouble))
-            at += len(data)
-    return out
+        return list(summed(items, tools, file, str(path)))

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from time import thread_time
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -24,7 +24,7 @@ from analyzer.capture.identity import identity_at
 from analyzer.capture.open import on_disk, packing_of
 from analyzer.capture.point import Piece
 from analyzer.capture.points import scan_all
-from analyzer.capture.reels import CHECKED, Missing, Reeled, checked, reeled, trailer, with_counts
+from analyzer.capture.reels import Missing, Reeled, reeled, trailer, whole
 from analyzer.engine.keeping import packed, unpacked
 from analyzer.engine.plan import Talk, Tools, Work, talk
 from analyzer.engine.room import room_of
@@ -40,9 +40,10 @@ from analyzer.settings import Limits, Scope
 from analyzer.system.files import is_url
 from analyzer.system.objects import Objects, told_of
 from analyzer.system.outputs import spool
+from analyzer.system.sums import SUM, checked, tail
 from analyzer.version import __version__
 
-_FORM = 3
+_FORM = 4
 """Of what is in the store: one more when an object of before cannot be used."""
 _EDGE = 1 << 16
 Kind = TypeVar("Kind", bound=Struct)
@@ -190,10 +191,10 @@ def scan(ask: ScanAsk) -> Told:
                 file.seek(at)
                 return file.read(size)
 
-            made = with_counts(reeled(ask.path, ask.limits, ask.scope, file, ask.force), ask.limits, ask.scope, read)
+            made = whole(reeled(ask.path, ask.limits, ask.scope, file, ask.force), ask.limits, ask.scope, read)
             file.seek(0, 2)
             file.write(trailer(made))
-            store.fill(name, lambda whole: _copy(file, whole))
+            store.fill(name, lambda to: _copy(file, to))
     except InputError as error:
         return Told("", failed=str(error))
     return Told(name, read_bytes=made.size, seconds=thread_time() - began)
@@ -216,13 +217,13 @@ def points(ask: PointsAsk) -> Told:
     spool_size = 0
     if held is not None:
         spool_size = held.seek(0, 2)
-        store.fill(f"{name}.spool", lambda file: _copy(held, file))
+        store.fill(f"{name}.spool", lambda file: _with_sums(held, spool_size, file))
     found = Pointed(
         tuple(Described(one.capture, one.flows, one.issues, one.kdc, one.icmp, one.names) for one in scanned),
         spool_size,
         tuple(sorted({(one.ordinal, one.first) for one in missing})),
     )
-    _write(store, f"{name}.found", packed(found))
+    write_object(store, f"{name}.found", packed(found))
     store.close()
     return Told(name, seconds=thread_time() - began)
 
@@ -238,25 +239,37 @@ def _copy(held: BinaryIO, file: BinaryIO) -> None:
         file.write(piece)
 
 
+def _with_sums(held: BinaryIO, size: int, file: BinaryIO) -> None:
+    _copy(held, file)
+
+    def read(at: int, most: int) -> bytes:
+        held.seek(at)
+        return held.read(most)
+
+    file.write(tail(read, size))
+
+
 def _reel(store: Objects, name: str, missing: list[Missing]) -> Reeled:
-    return Reeled(read_place(store, name), lambda at, size: store.read(name, at, size), missing)
+    reel, bytes_of = read_place(store, name)
+    return Reeled(reel, bytes_of.read, missing)
 
 
 def pointed(store: Objects, name: str) -> Pointed:
     """What *points* gave, out of the store. `InputError`: it is damaged."""
-    return _read(store, f"{name}.found", Pointed)
+    return read_object(store, f"{name}.found", Pointed)
 
 
-def _write(store: Objects, name: str, data: bytes) -> None:
+def write_object(store: Objects, name: str, data: bytes) -> None:
     """With a sum in front: what a disk or a network changed is found."""
     store.write(name, [checked(data), data])
 
 
-def _read(store: Objects, name: str, kind: type[Kind]) -> Kind:
+def read_object(store: Objects, name: str, kind: type[Kind]) -> Kind:
+    """What is there. `InputError`: it is damaged."""
     data = store.read(name, 0, store.size(name) or 0)
     try:
-        if data[:CHECKED] == checked(data[CHECKED:]):
-            return unpacked(data[CHECKED:], kind)
+        if data[:SUM] == checked(data[SUM:]):
+            return unpacked(data[SUM:], kind)
         why = "this is damaged"
     except InputError as error:
         why = str(error)
@@ -267,6 +280,11 @@ def _read(store: Objects, name: str, kind: type[Kind]) -> Kind:
 def travelling(work: Sequence[Work]) -> bytes:
     """Connections as they travel."""
     return packed(_Works(tuple(Packed(*one) for one in work)))
+
+
+def works_of(data: bytes) -> list[Work]:
+    """The connections that travelled."""
+    return [Work(one.number, one.flows, one.twin_of, one.views, one.strays, one.reuses, one.notes) for one in unpacked(data, _Works).work]
 
 
 class _Works(Struct, frozen=True, gc=False):
@@ -280,18 +298,40 @@ def talked(ask: TalkAsk) -> Told:
     name = f"talk-{talk_digest(ask)}.found"
     if store.size(name) is not None and _holds(store, name, ask.limits):
         return Told(name, found=True)
-    sources = Spools(
-        [as_seen_here(one) for one in ask.captures], store, [one or None for one in ask.reels], ask.spool or None, ask.spool_size, ask.limits.open_files
-    )
-    work = [Work(one.number, one.flows, one.twin_of, one.views, one.strays, one.reuses, one.notes) for one in unpacked(ask.work, _Works).work]
-    made = Talked(talk(work, Tools(sources.fetch, sources.store, KeyLog(), ask.limits)))
+    sources = opened_spools(store, ask)
+    made = Talked(talk(works_of(ask.work), Tools(sources.fetch, sources.store, KeyLog(), ask.limits)))
     try:
-        _write(store, name, packed(made, lossless=True))
+        write_object(store, name, packed(made, lossless=True))
     except UnicodeEncodeError:
         return Told("", failed="text that no file of records can hold")
     finally:
         sources.close()
     return Told(name, seconds=thread_time() - began)
+
+
+class _Lie(Protocol):
+    """Where bytes lie: in reels by ordinal (empty: in the capture itself), and in an object with those that lie in no file."""
+
+    @property
+    def captures(self) -> tuple[Capture, ...]: ...
+
+    @property
+    def reels(self) -> tuple[str, ...]: ...
+
+    @property
+    def spool(self) -> str: ...
+
+    @property
+    def spool_size(self) -> int: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+
+def opened_spools(store: Objects, asked: _Lie) -> Spools:
+    """What reads them."""
+    captures, reels = [as_seen_here(one) for one in asked.captures], [one or None for one in asked.reels]
+    return Spools(captures, store, reels, asked.spool or None, asked.spool_size, asked.limits.open_files)
 
 
 def _holds(store: Objects, name: str, limits: Limits) -> bool:
@@ -321,4 +361,4 @@ def talk_digest(ask: TalkAsk) -> str:
 
 def talks_of(store: Objects, name: str) -> tuple[Talk, ...]:
     """What *talk* gave, out of the store. `InputError`: it is damaged."""
-    return _read(store, name, Talked).talks
+    return read_object(store, name, Talked).talks

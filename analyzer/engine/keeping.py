@@ -238,6 +238,11 @@ def _restored(kind: type[Any], value: object) -> object:
     return made
 
 
+def valid(text: str) -> str:
+    """The text without lone surrogates, which UTF-8 does not have."""
+    return text if text.isascii() else _LONE.sub("\ufffd", text)
+
+
 def _walked(value: Any, clean: Clean) -> Any:  # noqa: ANN401  any part of a record
     if isinstance(value, str):
         return _LONE.sub("\ufffd", clean(value))

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
+from analyzer.records.arrays import Ints
+
 
 class Summary(Struct, frozen=True, gc=False):
     """What is kept of one connection that was read: its number, its capture points, its bonds, about how many bytes of memory its records take, and where
@@ -17,7 +19,7 @@ class Summary(Struct, frozen=True, gc=False):
 
     number: int
     points: tuple[int, ...]
-    bonds: "array[int]"
+    bonds: Ints
     cost: int
     place: tuple[str, int, int]
     with_: tuple[int, ...] = ()

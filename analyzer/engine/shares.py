@@ -1,15 +1,16 @@
 """What one group of connections comes to: the rows of the large tables, which go to a file, and what is small enough to be kept until all groups are done."""
 
-import pickle
 from array import array
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
+from analyzer.engine.keeping import valid
 from analyzer.engine.keyuse import Tried
 from analyzer.engine.plan import Talk, auth_steps
 from analyzer.engine.ranks import LARGE, Cells, Rank, place, ranked
@@ -27,7 +28,9 @@ from analyzer.records.transport import Connection, Extents, Stream
 from analyzer.reports.masking import Mask
 from analyzer.rules.causes import order
 from analyzer.system.outputs import new_file
+from analyzer.system.sums import ReadAt
 from analyzer.tables.authentications import credentials
+from analyzer.tables.column import Value
 
 OF_A_POINT = frozenset(("capture.duplicates", "capture.file-cut", "capture.snaplen"))
 """Rules whose findings are about all connections of a capture point together."""
@@ -35,6 +38,10 @@ _PACKETS = 32
 """Of a finding: as many as an incident has."""
 BATCH = 64
 """Rows that are written, and read, together."""
+_SIZE = 4
+"""Bytes of the size in front of a batch."""
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(list[tuple[tuple[Any, ...], tuple[Value, ...]]])
 _OF_STAGES = {"tcp.translated": 1, "proxy.ambiguous": 2, "proxy.unproved": 3, "proxy.one-leg": 4}
 """The order in which what is odd of connections is told: of each by itself (0), then of what joins them."""
 
@@ -138,20 +145,26 @@ def _written(file: BinaryIO, rows: Iterator[tuple[Rank, Cells]]) -> int:
     """How many there are."""
     count = 0
     while batch := list(islice(rows, BATCH)):
-        pickle.dump(batch, file, pickle.HIGHEST_PROTOCOL)
+        data = _packed(batch)
+        file.write(len(data).to_bytes(_SIZE, "little") + data)
         count += len(batch)
     return count
 
 
-def rows(path: Path, place: tuple[int, int]) -> Iterator[tuple[Rank, Cells]]:
-    """What was written there, in order."""
+def _packed(batch: list[tuple[Rank, Cells]]) -> bytes:
+    try:
+        return _ENCODER.encode(batch)
+    except UnicodeEncodeError:  # lone surrogates, which no file of a case has
+        return _ENCODER.encode([(rank, [valid(cell) if isinstance(cell, str) else cell for cell in cells]) for rank, cells in batch])
+
+
+def rows(read: ReadAt, place: tuple[int, int]) -> Iterator[tuple[Rank, Cells]]:
+    """What was written there, in order. ``read`` gives bytes of the file."""
     at, end = place
-    with path.open("rb") as file:
-        while at < end:
-            file.seek(at)
-            batch: list[tuple[Rank, Cells]] = pickle.load(file)  # noqa: S301  our own process wrote it
-            at = file.tell()
-            yield from batch
+    while at < end:
+        size = int.from_bytes(read(at, _SIZE), "little")
+        yield from _DECODER.decode(read(at + _SIZE, size))
+        at += _SIZE + size
 
 
 def _placed(issues: Sequence[Issue], marks: Sequence[int]) -> Iterator[Placed]:

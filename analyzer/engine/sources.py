@@ -30,6 +30,9 @@ class Sources:
     talks: Callable[..., Any] | None = None
     """What reads connections elsewhere, by jobs that travel (`analyzer.engine.travelling`): given connections and tools, what shards of them say, or None."""
 
+    dealing: Callable[..., Any] | None = None
+    """What looks at groups of connections elsewhere (`analyzer.engine.dealing`): given what the scan gave, settings and a mask, who asks for it, or None."""
+
     def __init__(self, captures: Sequence[Capture], spool: BinaryIO | None, most: int = 64) -> None:
         self._read_as = {capture.ordinal: capture.identity for capture in captures}
         self._paths = {capture.ordinal: capture.path for capture in captures}

@@ -12,16 +12,66 @@ from analyzer.errors import InputError
 from analyzer.records.capture import Capture
 from analyzer.system.files import is_url
 from analyzer.system.objects import Objects, open_object
+from analyzer.system.sums import Proved, proved
 
 _SMALLEST, _LARGEST = 1 << 16, 4 << 20
 _MOST = 64
 """Reels of which it is kept where packets lie."""
 
 
+class Payload:
+    """The bytes of an object of a job store. `InputError` where they are not what was written: it tells which object to delete."""
+
+    def __init__(self, objects: Objects, name: str, found: Proved) -> None:
+        self._objects, self._name, self._found = objects, name, found
+
+    def around(self, at: int, size: int) -> tuple[int, bytes]:
+        """All blocks that a range lies in: where they begin, and their bytes."""
+        try:
+            return self._found.around(at, size)
+        except InputError as error:
+            raise _named(self._objects, self._name, error) from error
+
+    def read(self, at: int, size: int) -> bytes:
+        """The bytes of a range."""
+        begin, data = self.around(at, size)
+        return data[at - begin : at - begin + size]
+
+
+def read_place(objects: Objects, name: str) -> tuple[Reel, Payload]:
+    """The reel of that name, and its packets' bytes. `InputError`: it is damaged."""
+
+    def read(at: int, size: int) -> bytes:
+        return objects.read(name, at, size)
+
+    try:
+        reel = read_reel(objects.size(name) or 0, read)
+    except InputError as error:
+        raise _named(objects, name, error) from error
+    return reel, Payload(objects, name, Proved(read, reel.packets_size + sum(size for _, _, size in reel.pieces), reel.sums))
+
+
+def read_bytes(objects: Objects, name: str) -> Payload:
+    """The bytes of an object that has their sums behind them. `InputError`: it is damaged."""
+
+    def read(at: int, size: int) -> bytes:
+        return objects.read(name, at, size)
+
+    try:
+        return Payload(objects, name, proved(read, objects.size(name) or 0))
+    except InputError as error:
+        raise _named(objects, name, error) from error
+
+
+def _named(objects: Objects, name: str, error: InputError) -> InputError:
+    return InputError(f"{objects.place}/{name}: {error}; delete it, and it is made again")
+
+
 class _Places:
     """Where the bytes of one reel lie: sorted by their offsets in the capture."""
 
-    def __init__(self, reel: Reel) -> None:
+    def __init__(self, reel: Reel, held: Payload) -> None:
+        self.held = held
         sizes, at = reel.column("size"), 0
         places = reel.column("file_at")
         found: list[tuple[int, int, int]] = []
@@ -47,15 +97,6 @@ class _Places:
             row += 1
 
 
-def read_place(objects: Objects, name: str) -> Reel:
-    """The reel of that name. `InputError`: it is damaged."""
-    try:
-        return read_reel(objects.size(name) or 0, lambda at, size: objects.read(name, at, size))
-    except InputError as error:
-        msg = f"{objects.place}/{name}: {error}; delete it, and it is made again"
-        raise InputError(msg) from error
-
-
 class Spools(Sources):
     """As `Sources`, of captures whose reels are ``reels`` (by ordinal; None: the file itself is read), and of the object ``spool`` with payload that lies in no
     file, which has ``spool_size`` bytes. What is stored here (`store`) follows behind those."""
@@ -66,6 +107,7 @@ class Spools(Sources):
         self.objects = objects
         self.reels = tuple(reels)
         self.spool, self.spool_size = spool, spool_size
+        self._kept: Payload | None = None
         self._maps: dict[int, _Places] = {}
         self._held: object = None
         """What has to live as long as this does."""
@@ -75,7 +117,9 @@ class Spools(Sources):
         if source & 1:
             if self.spool is None or at >= self.spool_size:
                 return super().fetch(source, at - self.spool_size, size)
-            first = self.objects.read(self.spool, at, min(size, self.spool_size - at))
+            if self._kept is None:
+                self._kept = read_bytes(self.objects, self.spool)
+            first = self._kept.read(at, min(size, self.spool_size - at))
             rest = at + size - self.spool_size
             return first + super().fetch(source, 0, rest) if rest > 0 else first
         name = self.reels[source >> 1]
@@ -84,18 +128,19 @@ class Spools(Sources):
         places = self._of(source >> 1, name)
         found = list(places.find(at, size))
         if len(found) == 1 and found[0][0] == at:
-            return self._read(name, places, *found[0][1:])
+            return self._read(places, *found[0][1:])
         together = bytearray(found[-1][0] + found[-1][2] - at if found else 0)  # what lies between packets is asked for with them, and looked at by nobody
         for offset, place, have in found:
-            together[offset - at : offset - at + have] = self._read(name, places, place, have)
+            together[offset - at : offset - at + have] = self._read(places, place, have)
         return bytes(together)
 
-    def _read(self, name: str, places: _Places, place: int, have: int) -> bytes:
+    def _read(self, places: _Places, place: int, have: int) -> bytes:
         begin = place - places.data_at
         if begin < 0 or begin + have > len(places.data):
             near = 0 <= place - (places.data_at + len(places.data)) <= _SMALLEST
             places.ask = min(places.ask * 2, _LARGEST) if near else max(places.ask >> 1, _SMALLEST)
-            places.data, places.data_at, begin = self.objects.read(name, place, max(places.ask, have)), place, 0
+            places.data_at, places.data = places.held.around(place, max(places.ask, have))
+            begin = place - places.data_at
         return places.data[begin : begin + have]
 
     def store(self, capture: int, data: bytes) -> tuple[int, int]:
@@ -128,5 +173,5 @@ class Spools(Sources):
         if places is None:
             while len(self._maps) >= _MOST:
                 self._maps.pop(next(iter(self._maps)))
-            places = self._maps[ordinal] = _Places(read_place(self.objects, name))
+            places = self._maps[ordinal] = _Places(*read_place(self.objects, name))
         return places

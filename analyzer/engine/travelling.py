@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from itertools import accumulate
 from pathlib import Path
 from time import time_ns
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,6 +24,12 @@ from analyzer.settings import Limits, Scope
 from analyzer.system.files import is_url
 from analyzer.system.objects import Objects
 from analyzer.system.outputs import scratch
+
+if TYPE_CHECKING:
+    from analyzer.engine.dealing import Dealing
+    from analyzer.engine.reading import Given
+    from analyzer.engine.work import Settings
+    from analyzer.reports.masking import Mask
 
 Progress = Callable[[str, int, int], None]
 Ask = TypeVar("Ask")
@@ -133,6 +139,7 @@ class Travels:
         spool = f"{told.name}.spool" if what.spool_size else ""
         self._sources = Spools(seen, self.store, [one or None for one in names], spool or None, what.spool_size, self.limits.open_files).holding(self._held)
         self._sources.talks = self.talks
+        self._sources.dealing = self.dealing
         self._reels = names
         return [Scanned(capture, one.flows, one.issues, None, one.kdc, one.icmp, one.names) for capture, one in zip(seen, what.captures, strict=True)]
 
@@ -148,13 +155,24 @@ class Travels:
         """Stage *talk*; None where it has to be done here: plaintext out of TLS goes into this process's spool, and seconds are this process's."""
         if tools.keys or self.limits.seconds:
             return None
-        sources = self.sources
-        parts = list(_parts(todo, max(len(todo) // self.limits.shards, 1)))
-        asks = [self._asked(part, sources, tools.limits) for part in parts]
+        parts = self._in_parts(todo)
+        asks = [self._asked(part, self.sources, tools.limits) for part in parts]
         found = []
         for part, told in zip(parts, self._run("talk", talked, asks, "connections"), strict=True):
             found.append(talk(part, tools) if told.failed else talks_of(self.store, told.name))
         return found
+
+    def dealing(self, given: "Given", settings: "Settings", mask: "Mask") -> "Dealing | None":
+        """Who asks for groups of connections; None where they have to be looked at here."""
+        from analyzer.engine.dealing import Dealing, may_be_dealt
+
+        def deal(todo: Sequence[Work], limits: Limits) -> list[TalkAsk]:
+            return [self._asked(part, self.sources, limits) for part in self._in_parts(todo)]
+
+        return Dealing(self._run, deal, self.sources, given, settings, mask) if may_be_dealt(given, settings) else None
+
+    def _in_parts(self, todo: Sequence[Work]) -> list[tuple[Work, ...]]:
+        return list(_parts(todo, max(len(todo) // self.limits.shards, 1)))
 
     def _asked(self, part: Sequence[Work], sources: Spools, limits: Limits) -> TalkAsk:
         """The job of these connections: it is told of the captures that they lie in, so that it is the same job where others come in besides."""

@@ -27,6 +27,7 @@ from analyzer.records.secrets import KeyUse
 from analyzer.records.story import Story
 from analyzer.reports.masking import Mask
 from analyzer.rules.causes import consequences, order
+from analyzer.system.sums import ReadAt
 from analyzer.tables.findings import finding_rows
 from analyzer.tables.registry import table_named
 from analyzer.tables.timeline import of_finding
@@ -55,6 +56,8 @@ class Whole(Struct, frozen=True, gc=False):
     owners: dict[int, str]
     memory: int = 0
     """The limit that was asked for."""
+    read: Callable[[int], ReadAt] | None = None
+    """What reads the rows of a group, by its number, where they do not lie in ``folder``."""
     held: object = None
     """What has to live as long as this does: the folder is gone with it."""
 
@@ -99,7 +102,8 @@ class Whole(Struct, frozen=True, gc=False):
             yield tuple(cells)
 
     def _own(self, name: str, number: int) -> Iterator[tuple[Rank, Cells]]:
-        found = rows(self.folder / f"{number}.rows", self.places[number][name])
+        read = _in_file(self.folder / f"{number}.rows") if self.read is None else self.read(number)
+        found = rows(read, self.places[number][name])
         if name == "timeline":
             at = table_named("timeline").names.index("table")
             return (row for row in found if row[1][at] != "findings")
@@ -127,6 +131,17 @@ class Whole(Struct, frozen=True, gc=False):
         return zip(((one.time_ns, one.table, one.record) for one in found), cells, strict=True)
 
 
+def _in_file(path: Path) -> ReadAt:
+    """Opened for each batch: there may be more groups than files may be open."""
+
+    def read(at: int, size: int) -> bytes:
+        with path.open("rb") as file:
+            file.seek(at)
+            return file.read(size)
+
+    return read
+
+
 def _with(row: Cells, at: int, cell: object) -> Cells:
     return (*row[:at], cell, *row[at + 1 :])
 
@@ -145,8 +160,16 @@ def _numbered(merged: Iterator[Cells]) -> Iterator[Cells]:
     return ((f"l{number}", *cells[1:]) for number, cells in enumerate(merged, 1))
 
 
-def whole(shares: Sequence[Share], given: Given, unread: Sequence[Issue], settings: Settings, folder: Path, mask: Mask) -> Whole:
-    """All groups together. ``unread``: issues of connections that were not read."""
+def whole(
+    shares: Sequence[Share],
+    given: Given,
+    unread: Sequence[Issue],
+    settings: Settings,
+    folder: Path,
+    mask: Mask,
+    read: Callable[[int], ReadAt] | None = None,
+) -> Whole:
+    """All groups together. ``unread``: issues of connections that were not read; ``read``: as `Whole` says."""
     numbers = _numbers(shares)
     issues = _issues(shares, (*given.issues, *unread))
     found = _opinions(shares, numbers)
@@ -165,7 +188,7 @@ def whole(shares: Sequence[Share], given: Given, unread: Sequence[Issue], settin
             winrm[ordinal] = winrm.get(ordinal, 0) + count
         owners.update(one.owners)
     counts["timeline"] += len(result.findings)
-    return Whole(result, mask, numbers, len(shares), folder, counts, tuple(one.places for one in shares), winrm, owners)
+    return Whole(result, mask, numbers, len(shares), folder, counts, tuple(one.places for one in shares), winrm, owners, read=read)
 
 
 def _numbers(shares: Sequence[Share]) -> Numbers:
@@ -235,10 +258,12 @@ def _picture(shares: Sequence[Share], numbers: Numbers, about: tuple[About, ...]
 
 def _evidence(shares: Sequence[Share], numbers: Numbers, issues: tuple[Issue, ...], settings: Settings) -> Evidence:
     lean = shares[0].lean
+    clocked = {one.ordinal: one for share in shares for one in share.lean.captures if one.clock_error_ns is not None}
     files = sorted((file for one in shares for file in one.lean.files), key=lambda file: file.first_ns)
     subscriptions = tuple(sorted((found for one in shares for found in one.lean.forwarding.subscriptions), key=lambda found: found.first_ns))
     return replace(
         lean,
+        captures=tuple(clocked.get(one.ordinal, one) for one in lean.captures),  # a clock is told by the one group that has the connections of its point
         connections={identity: made for one in shares for identity, made in one.lean.connections.items()},
         routes=tuple(sorted((_route(route, group, numbers) for group, one in enumerate(shares) for route in one.lean.routes), key=_of_route)),
         issues=issues,

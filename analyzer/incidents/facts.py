@@ -8,6 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from msgspec import Struct
 
 from analyzer.incidents.clients import clients
+from analyzer.records.arrays import Ints
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
 from analyzer.records.proxy import Role
@@ -28,9 +29,9 @@ class About(Struct, frozen=True, gc=False):
     party: str | None
     """The party that owns it, at an end of its connections; for what a client has to change, where it went."""
     follows: int | None
-    requests: "array[int]"
+    requests: Ints
     clients: frozenset[str]
-    logons: "array[int]"
+    logons: Ints
     spent: Mapping[int, int]
 
 

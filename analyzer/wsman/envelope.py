@@ -10,7 +10,6 @@ from functools import lru_cache
 from sys import intern
 from typing import TypeAlias
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from analyzer.formats.content import Room, unpacked
@@ -22,7 +21,6 @@ from analyzer.records.issues import Issue
 from analyzer.records.quality import Absent, Why
 from analyzer.records.sealing import Fault, Message, Protection
 from analyzer.records.transport import Connection
-from analyzer.records.wsman import Said
 from analyzer.settings import Limits
 from analyzer.wsman.actions import short_name
 from analyzer.wsman.config import SETTERS, settings
@@ -31,6 +29,7 @@ from analyzer.wsman.elements import attributes, content, element
 from analyzer.wsman.faults import fault as read_fault
 from analyzer.wsman.ordinary import Ordinary
 from analyzer.wsman.properties import TELLING, reached
+from analyzer.wsman.remembered import Described, Shapes
 from analyzer.wsman.saying import said_in_clear
 from analyzer.wsman.structure import Seen, looked, read_marks
 from analyzer.wsman.tree import EMPTY, tree
@@ -55,14 +54,6 @@ _FIELDS = ("Action", "ResourceURI", "MessageID", "RelatesTo", "SessionId", "Shel
 _CODE_DIGITS = 12
 
 
-class Described(Struct, frozen=True, gc=False):
-    """The message with what its envelope says; what is wrong with it; what it says of shells and operations, where it is whole and depends on no other."""
-
-    message: Message
-    issues: tuple[Issue, ...] = ()
-    said: Said | None = None
-
-
 def described(
     message: Message,
     connection: Connection,
@@ -82,6 +73,21 @@ def described(
         return Described(message)
     near, far = readers or (Reader(connection.to_server, fetch), Reader(connection.to_client, fetch))
     raw = _raw(near if message.from_client else far, half.body, limits.envelope_bytes)
+    size = half.body.size
+    whole = len(raw.data) == size and not raw.holes and half.body.complete and not half.body.missing and not message.codings
+    if not whole or size > limits.envelope_bytes or size > limits.opened_bytes:
+        return _read(message, half, exchange, raw, size, limits, room)
+    status = None if isinstance(exchange.response, Absent) else exchange.response.status
+    place = half.first_ns, half.packets
+    return _SHAPES.described(message, raw.data, place, status, limits, lambda data: _read(message, half, exchange, Holed(data), len(data), limits, room))
+
+
+_SHAPES = Shapes()
+"""Of clear envelopes, most of which come again and again; each process has its own."""
+
+
+def _read(message: Message, half: Request | Response, exchange: Exchange, raw: Holed, size: int, limits: Limits, room: Room | None) -> Described:
+    """What there is (``raw``) of an envelope of ``size`` bytes says."""
     if raw.holes and not message.codings:
         text = text_of(raw, encoding_of(raw.data))
     else:
@@ -101,7 +107,6 @@ def described(
     if unknown and not raw.holes and half.body.complete and text.strip() and not _of_another(text):
         told.append(("wsman.unreadable", f"{len(raw.data)} bytes without an element that is known"))
     full = _described(message, text, found, {}, limits)
-    size = half.body.size
     if size > limits.envelope_bytes:
         cut = f"envelope_bytes={limits.envelope_bytes}: of {size} bytes of an envelope no more were looked at for its header fields"
         told.append(("wsman.limit", cut))

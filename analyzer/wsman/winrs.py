@@ -42,7 +42,8 @@ _SIGNAL = 200
 """Characters of a signal's code, which is a URI."""
 _CODE_PAGES = (0, 65_535)
 _NAMES = ("Create", "Command", "Send", "Receive", "Signal", "Delete", "Connect", "Disconnect", "Reconnect", "Fault")
-_OPERATIONS = frozenset((*_NAMES, *(f"{name}Response" for name in _NAMES)))
+OPERATIONS = frozenset((*_NAMES, *(f"{name}Response" for name in _NAMES)))
+"""The short names of actions of a shell's life, and ``Fault``."""
 _LIMIT = 64 << 20
 
 
@@ -71,7 +72,7 @@ def operation(
     streams may become.
     """
     name = message.operation if isinstance(message.operation, str) else ""
-    if name not in _OPERATIONS:
+    if name not in OPERATIONS:
         return None
     raw = _by_places(text, found.marks.places, name) if found.plain is None else _in_one_pass(text, found.plain)
     shell_id = _upper(message.shell_id)
@@ -90,7 +91,7 @@ def operation(
     state = raw.state.rpartition("/")[2] or None if raw.state is not None else None
     ended = signal.rpartition("/")[2] if 0 < len(signal) <= _SIGNAL else None
     packed_data = more.blob if raw.creation is None else raw.creation
-    creation = _base64(packed_data) if packed_data else b""
+    creation = in_base64(packed_data) if packed_data else b""
     about = (message.id, message.exchange, message.from_client, ts_ns, packets, name, message.resource_uri, shell_id, command_id)
     # by position, as names of so many fields would take most of the time
     return Operation(
@@ -234,9 +235,9 @@ def _streams(text: str, places: Iterable[int], packed: bool, room: Room) -> Iter
 
 def _piece(name: str, command_id: str | None, end: str, raw: str | bytes, packed: bool, room: Room) -> StreamPiece:  # noqa: FBT001
     """A stream's element whose content is whole; ``raw`` is that, in base64."""
-    data = _base64(raw)
+    data = in_base64(raw)
     last = end.lower() == "true"
-    if data and (packed or _is_packed(data)):
+    if data and (packed or is_packed(data)):
         plain = inflate(data, room)
         if plain is None and room.full:
             holed = inflate_holed(Holed(data), room)
@@ -248,7 +249,7 @@ def _piece(name: str, command_id: str | None, end: str, raw: str | bytes, packed
     return StreamPiece(name, _upper(command_id), data, last)
 
 
-def _is_packed(data: bytes) -> bool:
+def is_packed(data: bytes) -> bool:
     """Compressed, though nothing readable said so (the shell's Create is not in the capture, or not decrypted): a run of xpress blocks to its end, of which one
     is smaller than its plain data or the first begins as PSRP's fragments do, and no run of these itself: their object numbers begin with zeros."""
     if len(data) < _LEAST_PACKED or not any(data[:4]):
@@ -283,7 +284,7 @@ def _elements(text: str, places: Iterable[int]) -> Iterator[tuple[str, str]]:
             yield match[1], data
 
 
-def _base64(text: str | bytes) -> bytes:
+def in_base64(text: str | bytes) -> bytes:
     """Leniently: what can be decoded up to the first damage."""
     if not text:
         return b""

@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "system": {"errors"},
     "formats": {"records"},
     "codes": set(),
-    "capture": _FLOOR | {"system.files", "system.objects", "system.pages"},
+    "capture": _FLOOR | {"system.files", "system.objects", "system.pages", "system.sums"},
     "transport": _FLOOR,
     "http": _FLOOR,
     "proxy": _FLOOR,

@@ -12,12 +12,12 @@ from analyzer.formats import lz77, reader
 from analyzer.http import walk
 from analyzer.psrp import strings
 from analyzer.transport import columns
-from analyzer.wsman import marks, ordinary
+from analyzer.wsman import marks, ordinary, shapes
 from tests.fuzz.command import mutant
 from tests.fuzz.targets import TARGETS
 from tests.property.damage import damaged
 
-_COMPILED = (table, verdicts, flows, kernel, lz77, reader, columns, walk, strings, marks, ordinary)
+_COMPILED = (table, verdicts, flows, kernel, lz77, reader, columns, walk, strings, marks, ordinary, shapes)
 _PIECES = ("http", "xml", "fragments", "xpress", "raw-tokens")
 """Targets that read through what is compiled besides the kernel."""
 _EACH = 4

@@ -85,6 +85,24 @@ def test_a_worker_that_is_killed_in_each_stage_changes_nothing(tmp_path: Path, c
             assert counts["talk", "found"] == 1
 
 
+def test_groups_on_a_cluster_that_loses_workers(tmp_path: Path, client: Client) -> None:
+    from analyzer.engine.on_dask import OnDask
+    from tests.golden.test_group_jobs import differing as in_groups
+    from tests.golden.test_groups import made
+
+    paths = [made(tmp_path / "sessions.pcap", 12, 2), str(capture_of("evil-winrm-py-session"))]
+    for moment in ("before", "after"):
+        marks = tmp_path / f"marks-{moment}"
+        marks.mkdir()
+        wrong, count = in_groups(paths, tmp_path / moment, Losing(OnDask(client), marks, moment, ("said", "shared")))
+        assert {path.name.partition("-")[0] for path in marks.iterdir()} == {"said", "shared"}
+        assert wrong == []
+        assert count >= 6
+        done = _counts(tmp_path / moment / "groups")
+        assert done["share", "done"] + done["share", "found"] == count
+        assert (done["share", "found"], done["said", "found"]) == ((1, 1) if moment == "after" else (0, 0))
+
+
 def test_an_address_is_enough(tmp_path: Path, client: Client) -> None:
     path = capture_of("evil-winrm-py-session")
     case = analyzer.analyze(path, scheduler=client.scheduler.address, jobs=tmp_path)

@@ -109,6 +109,13 @@ def test_what_became_of_a_secret_is_told_of_all_groups(name: str, tmp_path: Path
     assert count > 1
 
 
+@pytest.mark.parametrize("name", ["chain-of-two-proxies", "px-before-squid-proxyauth"])
+def test_clocks_that_another_group_than_the_first_tells_are_told(name: str, tmp_path: Path) -> None:
+    wrong, count = differing([made(tmp_path / "first.pcap", 4, 2), *captures(name)])
+    assert wrong == []
+    assert count > 2
+
+
 @pytest.fixture(scope="module", name="fifty")
 def a_capture_of_fifty_sessions(tmp_path_factory: pytest.TempPathFactory) -> str:
     return made(tmp_path_factory.mktemp("evidence") / "fifty.pcap", 50, 2)

@@ -1,6 +1,6 @@
 from analyzer.records.finding import Severity
 from tests.build.talk_http import ABSOLUTE, post, reply, soap
-from tests.build.talk_proxy import BOB, CLIENT_LEG, direct, far_leg, near_leg, proxied, proxied_handshake, trip
+from tests.build.talk_proxy import BOB, CLIENT_LEG, direct, far_leg, handshake, near_leg, proxied, proxied_handshake, trip
 from tests.build.talk_tokens import basic, ntlm
 from tests.build.talks import Wire
 from tests.rules.judging import judge, names
@@ -24,6 +24,18 @@ def test_a_stranger_is_answered() -> None:
     assert "cannot be told from this side" in finding.why
     assert hop.near.asked > 0
     assert names(finding, 15) or "packet " in finding.why
+
+
+def test_a_logon_somewhere_else_was_not_through_this_proxy() -> None:
+    """The first logon of the capture is another server's."""
+    lan = Wire()
+    handshake(lan.connect("10.30.0.5", 50009, "10.30.0.80", 5985), ntlm("carol"))
+    far = far_leg(lan)
+    proxied_handshake(near_leg(lan), far, ntlm())
+    proxied(near_leg(lan, BOB, 50002), far, post(ABSOLUTE, content=soap()), FINE)
+    why = judge(lan, hosts=(*CLIENT_LEG, "10.30.0.80")).one(RULE).why
+    assert "carol" not in why
+    assert "alice logged on through the same proxy on c2" in why
 
 
 def test_with_both_sides_it_is_proved_by_another_rule() -> None:

@@ -23,6 +23,7 @@ from analyzer.records.auth import Audience
 from analyzer.records.http import Exchange
 from analyzer.records.proxy import Role
 from analyzer.records.story import Fate, Outcome
+from analyzer.records.transport import Endpoint
 from analyzer.rules import microsoft
 from analyzer.rules.asking import server_words, times
 from analyzer.rules.products import Advice, Topic
@@ -49,13 +50,23 @@ def _is_bare(evidence: Evidence, exchange: Exchange, spoke: AbstractSet[str]) ->
 
 def why(tell: Tell[Fate]) -> str:
     first = tell.first
-    others = [logon for logon in tell.evidence.story.logons if logon.user and logon.client_connection not in tell.connections]
+    others = [
+        logon
+        for logon in tell.evidence.story.logons
+        if logon.user and logon.client_connection not in tell.connections and _at(tell.evidence, logon.client_connection) == tell.connection.server
+    ]
     known = f" {others[0].user} logged on through the same proxy on {others[0].client_connection}." if others else ""
     return (
         f"{tell.connection.client.host} never logged on, and the proxy {server_words(tell.connection)} answered its requests {times(tell.count)} with 2xx: the "
         f"first is {first.fact.request} ({tell.packet(first.packets[0])}). A WinRM server asks for a logon.{known} So these requests ran under another "
         "client's logon, or under an account of the proxy's own. Which of them cannot be told from this side."
     )
+
+
+def _at(evidence: Evidence, identity: str) -> Endpoint | None:
+    """Whom a client's connection went to."""
+    made = evidence.connections.get(identity)
+    return None if made is None else made.server
 
 
 OPINION = Opinion(

@@ -1,7 +1,9 @@
 """Job stores and object stores, where they could tell another thing than a plain run: changed captures, other machines, damage, URLs."""
 
+import gzip
 import io
 import os
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from analyzer.engine.jobs import as_seen_here, told_input
 from analyzer.errors import InputError
 from analyzer.records.capture import Capture, Identity
 from analyzer.system.files import read_at
-from tests.build.rotated import all_cells, capture_of, differing
+from tests.build.rotated import Cells, all_cells, capture_of, differing
 
 SAMPLE = "evil-winrm-py-session"
 
@@ -84,6 +86,41 @@ def test_a_damaged_object_is_named(tmp_path: Path, kind: str, damage: str) -> No
         analyzer.analyze(path, scheduler="serial", jobs=store)
     one.unlink()
     assert not differing(all_cells(analyzer.analyze(path)), all_cells(analyzer.analyze(path, scheduler="serial", jobs=store)))
+
+
+def _said(path: Path, store: Path) -> Cells | str:
+    try:
+        return all_cells(analyzer.analyze(path, scheduler="serial", jobs=store))
+    except InputError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_byte_of_the_payload_that_changed_is_never_believed(tmp_path: Path, *, packed: bool) -> None:
+    """Of a capture's packets in its reel, and of payload that lies in no file, in the object beside what *points* found."""
+    path, store = _copy(tmp_path), tmp_path / "jobs"
+    if packed:
+        path = tmp_path / "capture.pcap.gz"
+        path.write_bytes(gzip.compress(capture_of(SAMPLE).read_bytes()))
+    plain = all_cells(analyzer.analyze(path, scheduler="serial", jobs=store))
+    found = [*store.glob("scan-*.reel"), *store.glob("points-*.spool")]
+    assert len(found) == 2 if packed else 1
+    refused = 0
+    for one, derived in product(found, ("*.found", "talk-*.found", "")):
+        data = one.read_bytes()
+        for place in range(11, len(data) // 2, len(data) // 9):
+            one.write_bytes(data[:place] + bytes([data[place] ^ 0x20]) + data[place + 1 :])
+            kept = {other: other.read_bytes() for other in store.glob(derived or "nothing")}
+            for other in kept:
+                other.unlink()
+            said = _said(path, store)
+            assert isinstance(said, dict) or f"{one.name}: this is damaged; delete it" in said
+            assert isinstance(said, str) or not differing(plain, said), (one.name, place)
+            refused += isinstance(said, str)
+            for other, before in kept.items():
+                other.write_bytes(before)
+        one.write_bytes(data)
+    assert refused >= 8
 
 
 def test_an_object_of_a_store_is_read_without_a_scheduler_too(tmp_path: Path) -> None:

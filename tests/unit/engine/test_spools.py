@@ -2,18 +2,25 @@
 
 from pathlib import Path
 
-from analyzer.capture.reels import reeled, trailer
+from analyzer.capture.reels import reeled, trailer, whole
 from analyzer.engine.spools import Spools
 from analyzer.records.capture import Capture
 from analyzer.settings import Limits, Scope
 from analyzer.system.objects import Objects
+from analyzer.system.sums import ReadAt, tail
 from tests.build.rotated import capture_of
+
+DATA = b"0123456789"
+
+
+def _reads(path: Path) -> ReadAt:
+    return lambda at, size: path.read_bytes()[at : at + size]
 
 
 def _spools(folder: Path, path: Path) -> Spools:
     with (folder / "one.reel").open("wb") as file:
-        file.write(trailer(reeled(str(path), Limits(), Scope(), file)))
-    (folder / "one.spool").write_bytes(b"0123456789")
+        file.write(trailer(whole(reeled(str(path), Limits(), Scope(), file), Limits(), Scope(), _reads(folder / "one.reel"))))
+    (folder / "one.spool").write_bytes(DATA + tail(lambda at, size: DATA[at : at + size], len(DATA)))
     return Spools([Capture(0, str(path), path.name, "pcap", 0)], Objects(str(folder)), ["one.reel"], "one.spool", 10)
 
 

@@ -1,0 +1,278 @@
+"""What envelopes of one shape say, worked out once: the values that differ are put in.
+
+The first envelope of a shape (`analyzer.wsman.shapes`) is read like any. When a second one comes, it is read like any as well, and once more with marks in the
+place of its values: where the marks come out again is where the values of the next one belong. What is remembered so is believed only where it gives, for that
+second envelope, exactly what was read of it. A shape is not remembered where a mark comes out changed or in the midst of a text that was cut out, where an
+issue was found, or where the operation is one of which more than identifiers is compared or measured.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from sys import intern
+from typing import Any, TypeAlias
+
+from msgspec import Struct
+
+from analyzer.formats.forms import chosen, compiled
+from analyzer.records.issues import Issue
+from analyzer.records.operations import CimHalf
+from analyzer.records.sealing import Message
+from analyzer.records.wsman import Operation, Said
+from analyzer.settings import Limits
+from analyzer.wsman import shapes
+from analyzer.wsman.properties import TELLING
+from analyzer.wsman.saying import looked_at
+from analyzer.wsman.shapes import ADDRESS, ARGUMENT, COMMAND, CREATION, ID_AT, STREAM, TEXT_AT
+from analyzer.wsman.winrs import OPERATIONS, in_base64, is_packed
+
+CUT: Callable[[bytes], tuple[bytes, list[str], list[bytes]] | None] | None = chosen(shapes).cut if compiled(chosen(shapes)) else None
+"""`analyzer.wsman.shapes.cut`; uncompiled it takes longer than what it saves."""
+
+
+class Described(Struct, frozen=True, gc=False):
+    """The message with what its envelope says; what is wrong with it; what it says of shells and operations, where it is whole and depends on no other."""
+
+    message: Message
+    issues: tuple[Issue, ...] = ()
+    said: Said | None = None
+
+
+Place: TypeAlias = tuple[int, tuple[int, ...]]
+"""When a message's first byte was seen, and its packets."""
+Read: TypeAlias = Callable[[bytes], Described]
+"""Reads an envelope like any, as the message at hand."""
+_Fill: TypeAlias = Callable[[Sequence[str], Sequence[str | bytes]], Any]
+"""Makes a value of identifiers and texts."""
+
+_SHAPES, _SHAPE_BYTES = 4096, 4 << 20
+"""Shapes that are known at a time, and their bytes."""
+_SHORT = 2048
+"""Characters of an envelope up to which the limits of what it says of a shell are not looked at (`analyzer.wsman.properties.reached`)."""
+_KEPT = frozenset((*OPERATIONS, "Identify", "IdentifyResponse"))
+_ID = "aBcDeF{:02x}-aBcD-eFaB-cDeF-aBcDeFaBcDeF"
+_ID_SEEN = re.compile("abcdef([0-9a-f]{2})-abcd-efab-cdef-abcdefabcdef", re.IGNORECASE)
+_TEXT = "qXzV{:02d}VzXq"
+_TEXT_SEEN = re.compile(r"qXzV(\d\d)VzXq", re.IGNORECASE)
+_CUT_OUT = re.compile(rb"[\x80-\xff]")
+_CLEAR = Message.__struct_fields__.index("parts")
+"""The fields before it are the message's own."""
+_DIGEST = Message.__struct_fields__.index("text_digest")
+_OWN = 5
+"""The first fields of an `Operation` and a `CimHalf`: message, exchange, direction, time, packets."""
+
+
+class _ChangedError(Exception):
+    """A mark came out where no value can be put in. It never leaves this module."""
+
+
+class Shape:
+    """What envelopes of one shape say. ``kinds``: of the texts that are cut out, in order."""
+
+    def __init__(self, told: Described, kinds: tuple[int, ...]) -> None:
+        self.kinds = kinds
+        self.message, self.of_message = _record(told.message, kinds)
+        self.said = told.said
+        self.operation, self.of_operation = ([], []) if told.said is None or told.said.operation is None else _record(told.said.operation, kinds)
+        self.cim, self.of_cim = ([], []) if told.said is None or told.said.cim is None else _record(told.said.cim, kinds)
+
+    def told(self, message: Message, place: Place, ids: Sequence[str], texts: Sequence[bytes]) -> Described | None:
+        """What ``message`` says with these values; None where they have to be looked at."""
+        values = _values(self.kinds, texts) if texts else ()
+        if values is None:
+            return None
+        fields = self.message.copy()
+        fields[:_CLEAR] = message.id, message.exchange, message.from_client, message.protection, message.size, message.content_type
+        fields[_DIGEST] = message.text_digest
+        for at, fill in self.of_message:
+            fields[at] = fill(ids, values)
+        said = self.said
+        if self.operation or self.cim:
+            own = (message.id, message.exchange, message.from_client, *place)
+            operation = cim = None
+            if self.operation:
+                about = self.operation.copy()
+                about[:_OWN] = own
+                for at, fill in self.of_operation:
+                    about[at] = fill(ids, values)
+                operation = Operation(*about)
+            if self.cim:
+                about = self.cim.copy()
+                about[:_OWN] = own
+                for at, fill in self.of_cim:
+                    about[at] = fill(ids, values)
+                cim = CimHalf(*about)
+            said = Said(operation, False, cim)  # noqa: FBT003  by position, as all of these
+        return Described(Message(*fields), (), said)
+
+
+class Shapes:
+    """The shapes that are known, of envelopes that were read within the same limits."""
+
+    def __init__(self) -> None:
+        self.limits: Limits | None = None
+        self.known: dict[tuple[bytes, bool, int | None, bool], Shape | bool] = {}
+        """By shape, direction, status and whether the envelope is short: what such envelopes say; True: there was one; False: that is not remembered."""
+        self.bytes = 0
+
+    def described(self, message: Message, data: bytes, place: Place, status: int | None, limits: Limits, read: Read) -> Described:
+        """As ``read`` has it. ``message``: in clear, its whole body ``data``, nothing known of it yet."""
+        found = None if CUT is None else CUT(data)
+        if found is None:
+            return read(data)
+        if limits is not self.limits:
+            self.limits = limits
+            self.known.clear()
+            self.bytes = 0
+        shape, ids, texts = found
+        key = (shape, message.from_client, status, len(data) <= _SHORT)
+        known = self.known.get(key)
+        if isinstance(known, Shape):
+            told = known.told(message, place, ids, texts)
+            if told is not None:
+                return told
+        told = read(data)
+        if known is None:
+            if len(self.known) >= _SHAPES or self.bytes + len(shape) > _SHAPE_BYTES:
+                self.known.clear()
+                self.bytes = 0
+            self.known[key] = True
+            self.bytes += len(shape)
+        elif known is True:
+            self.known[key] = _learnt(message, place, status, found, told, read) or False
+        return told
+
+
+def _learnt(message: Message, place: Place, status: int | None, found: tuple[bytes, list[str], list[bytes]], told: Described, read: Read) -> Shape | None:
+    """The shape, where it can be remembered."""
+    shape, ids, texts = found
+    if not _is_kept(told, status) or _ID_SEEN.search(shape.decode("latin-1")) or _TEXT_SEEN.search(shape.decode("latin-1")):
+        return None
+    marked, kinds = _marked(shape)
+    if told.message.operation in TELLING and not {COMMAND, ARGUMENT, STREAM}.isdisjoint(kinds):
+        return None
+    other = read(marked)
+    if not _is_kept(other, status):
+        return None
+    try:
+        made = Shape(other, tuple(kind for kind in kinds if kind != ADDRESS))
+    except _ChangedError:
+        return None
+    return made if made.told(message, place, ids, texts) == told else None
+
+
+def _is_kept(told: Described, status: int | None) -> bool:
+    """Nothing is odd about it, and it is of a kind that is remembered."""
+    message, said = told.message, told.said
+    if told.issues or not message.wsman or message.operation not in _KEPT or message.settings:
+        return False
+    if said is None:
+        return not looked_at(status)
+    return not said.by_method and said.forwarded is None and said.listing is None
+
+
+def _marked(shape: bytes) -> tuple[bytes, tuple[int, ...]]:
+    """An envelope of that shape with marks for values, and the kinds of all texts that were cut out."""
+    kinds: list[int] = []
+
+    def mark(found: re.Match[bytes]) -> bytes:
+        code = found[0][0]
+        if code < TEXT_AT:
+            return _ID.format(code - ID_AT).encode()
+        kinds.append(code - TEXT_AT)
+        number = len(kinds) - kinds.count(ADDRESS) if kinds[-1] != ADDRESS else 0
+        text = _TEXT.format(number).encode()
+        return b64encode(text) if kinds[-1] in (STREAM, CREATION) else text
+
+    return _CUT_OUT.sub(mark, shape), tuple(kinds)
+
+
+def _values(kinds: Sequence[int], texts: Sequence[bytes]) -> list[str | bytes] | None:
+    """The texts as records have them; None where a stream looks compressed."""
+    values: list[str | bytes] = []
+    for kind, text in zip(kinds, texts, strict=True):
+        if kind in (COMMAND, ARGUMENT):
+            values.append(text.decode("ascii"))
+            continue
+        data = in_base64(text)
+        if kind == STREAM and data and is_packed(data):
+            return None
+        values.append(data)
+    return values
+
+
+def _record(record: Struct, kinds: Sequence[int]) -> tuple[list[Any], list[tuple[int, _Fill]]]:
+    """The fields of a record, and what makes those that have values in them."""
+    fields = [getattr(record, name) for name in record.__struct_fields__]
+    return fields, [(at, fill) for at, field in enumerate(fields) if (fill := _fill(field, kinds)) is not None]
+
+
+def _fill(value: object, kinds: Sequence[int]) -> _Fill | None:
+    """What makes a value that has marks in it; None for one that has none."""
+    if isinstance(value, str):
+        return _of_text(value, kinds)
+    if isinstance(value, bytes):
+        return _of_bytes(value, kinds)
+    if isinstance(value, tuple):
+        fills = [_fill(one, kinds) for one in value]
+        if not any(fills):
+            return None
+        parts = list(zip(value, fills, strict=True))
+        return lambda ids, texts: tuple([one if fill is None else fill(ids, texts) for one, fill in parts])
+    if isinstance(value, Struct):
+        fields, inside = _record(value, kinds)
+        if not inside:
+            return None
+        made = dict(zip(value.__struct_fields__, fields, strict=True))
+        names = [(value.__struct_fields__[at], fill) for at, fill in inside]
+        kind = type(value)
+        return lambda ids, texts: kind(**{**made, **{name: fill(ids, texts) for name, fill in names}})
+    return None
+
+
+def _of_text(value: str, kinds: Sequence[int]) -> _Fill | None:
+    seen = _TEXT_SEEN.search(value)
+    if seen is not None:
+        number = int(seen[1]) - 1
+        if value != _TEXT.format(number + 1) or number < 0 or kinds[number] not in (COMMAND, ARGUMENT):
+            raise _ChangedError
+        return lambda _ids, texts: texts[number]
+    parts: list[str] = []
+    marks: list[tuple[int, str]] = []
+    last = 0
+    for found in _ID_SEEN.finditer(value):
+        number, plain = int(found[1], 16), _ID.format(int(found[1], 16))
+        if found[0] not in (plain, plain.upper(), plain.lower()):
+            raise _ChangedError
+        parts.append(value[last : found.start()])
+        marks.append((number, "" if found[0] == plain else "upper" if found[0] == plain.upper() else "lower"))
+        last = found.end()
+    if not marks:
+        return None
+    after = value[last:]
+    if len(marks) == 1 and not marks[0][1]:
+        (number, _), before = marks[0], parts[0]
+        if before or after:
+            return lambda ids, _texts: intern(f"{before}{ids[number]}{after}")
+        return lambda ids, _texts: intern(ids[number])
+    if len(marks) == 1 and marks[0][1] == "upper" and not parts[0] and not after:
+        number = marks[0][0]
+        return lambda ids, _texts: intern(ids[number].upper())
+    pieces = list(zip(parts, marks, strict=True))
+    return lambda ids, _texts: "".join([f"{before}{_cased(ids[number], case)}" for before, (number, case) in pieces]) + after
+
+
+def _cased(value: str, case: str) -> str:
+    return value.upper() if case == "upper" else value.lower() if case == "lower" else value
+
+
+def _of_bytes(value: bytes, kinds: Sequence[int]) -> _Fill | None:
+    seen = _TEXT_SEEN.search(value.decode("latin-1"))
+    if seen is None:
+        if _ID_SEEN.search(value.decode("latin-1")):
+            raise _ChangedError
+        return None
+    number = int(seen[1]) - 1
+    if value != _TEXT.format(number + 1).encode() or number < 0 or kinds[number] not in (STREAM, CREATION):
+        raise _ChangedError
+    return lambda _ids, texts: texts[number]

@@ -1,0 +1,140 @@
+"""An envelope without what differs from one to the next: its shape, and the values that were cut out of it.
+
+    <a:MessageID>uuid:6973E5D9-…</a:MessageID> … <rsp:Command>dir</rsp:Command>
+    <a:MessageID>uuid:.</a:MessageID>          … <rsp:Command>.</rsp:Command>        6973E5D9-…   dir
+
+Cut out are identifiers (RFC 4122 section 3, wherever they stand in a text or in a value between quotes) and the texts of a few elements. What is cut out holds
+nothing that an XML reader, or whoever searches in the text, could take for anything else. One source, two ways to run, as `analyzer.wsman.marks`: shapes.pxd
+has the types. Bounds checks are on.
+"""
+
+COMMAND, ARGUMENT, STREAM, CREATION, ADDRESS = range(5)
+"""Texts: of Command, Arguments, Stream, creationXml, To."""
+_KINDS = {b"Command": COMMAND, b"Arguments": ARGUMENT, b"Stream": STREAM, b"creationXml": CREATION, b"To": ADDRESS}
+TEXT_AT = 0xC0
+"""What stands for a text of kind ``k`` is the byte TEXT_AT + k; for the identifier ``i`` it is ID_AT + i. Neither is in an envelope in ASCII."""
+ID_AT = 0x80
+_TEXTS = tuple(bytes((TEXT_AT + kind,)) for kind in range(5))
+_MOST_IDS, _MOST_TEXTS = 16, 64
+_IDS = tuple(bytes((ID_AT + number,)) for number in range(_MOST_IDS))
+MOST, _MOST_SHAPE = 1 << 20, 1 << 13
+"""Bytes of an envelope, and of its shape; with more of them it has none."""
+_LONGEST_ADDRESS = 256
+_PLAIN = bytes(code for code in range(32, 127) if code != 38)
+"""What a text may have in it that is cut out: no control characters, and no references."""
+_HEX = bytes(chr(code) in "0123456789abcdefABCDEF" for code in range(256))
+
+
+def cut(data: bytes) -> tuple[bytes, list[str], list[bytes]] | None:  # noqa: C901, PLR0911, PLR0912  one loop over the bytes
+    """The shape of an envelope, its identifiers (each once) and its texts, those of To left out; None where it has no shape: it is not in ASCII, too long, or
+    not made of whole tags."""
+    end = len(data)
+    if end > MOST or not data.isascii():
+        return None
+    parts: list[bytes] = []
+    ids: list[str] = []
+    folded: list[bytes] = []
+    texts: list[bytes] = []
+    last = i = tag = quote = 0
+    inside = False
+    while i < end:
+        code = data[i]
+        if quote:
+            if code == quote:
+                quote = 0
+            elif code == 60:
+                return None
+        elif inside:
+            if code == 62:
+                inside = False
+                i += 1
+                kind = _kind(data, tag + 1, i)
+                if kind >= 0 and data[i - 2] != 47:
+                    stop = data.find(b"<", i)
+                    if stop > i and stop + 1 < end and data[stop + 1] == 47 and _is_plain(data[i:stop], kind):
+                        if len(texts) >= _MOST_TEXTS:
+                            return None
+                        parts.append(data[last:i])
+                        parts.append(_TEXTS[kind])
+                        if kind != 4:
+                            texts.append(data[i:stop])
+                        last = i = stop
+                continue
+            if code == 34 or code == 39:  # noqa: PLR1714  the compiler makes two comparisons of it
+                quote = code
+            elif code == 60:
+                return None
+        elif code == 60:
+            if i + 1 < end and data[i + 1] == 33:
+                return None
+            if i - last > _MOST_SHAPE:
+                return None
+            tag = i
+            inside = True
+        if code == 45 and i - 8 >= last and (quote or not inside) and _is_id(data, i - 8, end):
+            own = data[i - 8 : i + 28]
+            number = _number(ids, folded, own)
+            if number < 0:
+                return None
+            parts.append(data[last : i - 8])
+            parts.append(_IDS[number])
+            last = i = i + 28
+            continue
+        i += 1
+    if inside:
+        return None
+    parts.append(data[last:])
+    shape = b"".join(parts)
+    return None if len(shape) > _MOST_SHAPE else (shape, ids, texts)
+
+
+def _kind(data: bytes, begin: int, end: int) -> int:
+    """Of which of the elements the tag is whose name begins at ``begin``; -1 for all others."""
+    i = local = begin
+    while i < end and data[i] != 62 and data[i] != 32 and data[i] != 47:
+        if data[i] == 58:
+            local = i + 1
+        i += 1
+    size = i - local
+    if size != 7 and size != 9 and size != 6 and size != 11 and size != 2:  # noqa: PLR1714  the compiler makes comparisons of it
+        return -1
+    found = _KINDS.get(data[local:i])
+    return -1 if found is None else found
+
+
+def _is_plain(value: bytes, kind: int) -> bool:
+    """A text that may be cut out."""
+    if value.find(b"xmlns") >= 0:
+        return False
+    if kind == 2:
+        return value.find(b">") < 0
+    if value.translate(None, _PLAIN):
+        return False
+    if kind < 2:
+        return value.find(b"]]>") < 0
+    if kind == 4 and len(value) > _LONGEST_ADDRESS:
+        return False
+    return value.find(b">") < 0 and value[0] != 32 and value[len(value) - 1] != 32
+
+
+def _is_id(data: bytes, at: int, end: int) -> bool:
+    """An identifier stands at ``at``: 8, 4, 4, 4 and 12 hexadecimal digits."""
+    if at + 36 > end or data[at + 13] != 45 or data[at + 18] != 45 or data[at + 23] != 45:
+        return False
+    for i in range(36):  # noqa: SIM110  a generator is an object where C has a loop
+        if i != 8 and i != 13 and i != 18 and i != 23 and not _HEX[data[at + i]]:  # noqa: PLR1714  the compiler makes comparisons of it
+            return False
+    return True
+
+
+def _number(ids: list[str], folded: list[bytes], own: bytes) -> int:
+    """The identifier's number, from 0 by where it stands first; -1 where there are too many, or another one that differs from it by the case of its letters."""
+    low = own.lower()
+    for i in range(len(folded)):
+        if folded[i] == low:
+            return i if ids[i] == own.decode("ascii") else -1
+    if len(ids) >= _MOST_IDS:
+        return -1
+    ids.append(own.decode("ascii"))
+    folded.append(low)
+    return len(ids) - 1
