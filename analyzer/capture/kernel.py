@@ -127,7 +127,7 @@ class Kernel(Flows):
             return 1
         if self._reeling and self._reel_count >= self._reel_room:
             return 1
-        return 1 if not self.in_place and self._out_count + size > self._out_room else 0
+        return 1 if self.in_place != 1 and self._out_count + size > self._out_room else 0
 
     def pcap(self, buffer: bytearray, span: tuple[int, int, int], number: int, layout: tuple[int, int, int], link: int) -> int:
         """Takes ordinary pcap records; gives the place where it stopped: at damage, at a packet for `packet`, or where a record is not whole.
