@@ -83,3 +83,34 @@ def test_an_answer_is_worked_out_once() -> None:
 
     assert [index.once("name", answer) for _ in range(3)] == ["answer"] * 3
     assert made == [1]
+
+
+@pytest.mark.parametrize("name", ["authorization", "content-length", "user-agent", "no-such-field"])
+def test_by_the_value_of_a_field(evidence: Evidence, name: str) -> None:
+    own = candidates.winrm(evidence)
+    expected: dict[str, list[int]] = {}
+    for place, one in enumerate(own):
+        value = header(request(one), name)
+        if value is not None:
+            expected.setdefault(value, []).append(place)
+    assert {value: list(places) for value, places in candidates.asked_values(evidence, name).items()} == expected
+
+
+def test_by_what_is_asked_for_and_by_version(evidence: Evidence) -> None:
+    targets = candidates.asked_targets(evidence)
+    for target, places in targets.items():
+        assert [one.id for one in candidates.at_places(evidence, [places])] == [
+            one.id for one in _all(evidence) if (asked := request(one)) is not None and asked.target == target
+        ]
+    assert sum(map(len, targets.values())) == sum(request(one) is not None for one in _all(evidence))
+    for version in ("HTTP/1.1", "HTTP/1.0", "HTTP/2"):
+        expected = [one for one in _all(evidence) if version in {half.version for half in (request(one), response(one)) if half is not None}]
+        assert list(candidates.in_version(evidence, version)) == expected
+
+
+def test_those_in_clear(evidence: Evidence) -> None:
+    def clear(half: Request | Response | None) -> bool:
+        return candidates.is_clear(None if half is None else evidence.messages.get(half.id))
+
+    assert list(candidates.asked_clear(evidence)) == [one for one in _all(evidence) if clear(request(one))]
+    assert list(candidates.said_clear(evidence)) == [one for one in _all(evidence) if clear(request(one)) or clear(response(one))]
