@@ -332,7 +332,8 @@ def _notes(point: Point) -> Iterator[tuple[Part, Problem]]:
         ),
     }
     if point.spooled.lost:
-        yield parts[0], ("capture.limit", f"the temporary file for payload of compressed captures: {point.spooled.lost}; later payload was not kept", None)
+        whose, what = ("that is kept", "some of it") if point.spooled.paged else ("of compressed captures", "later payload")
+        yield parts[0], ("capture.limit", f"the temporary file for payload {whose}: {point.spooled.lost}; {what} was not kept", None)
     yield from _left_out(parts)
     for place, name in enumerate(COUNTS):
         if name not in words:

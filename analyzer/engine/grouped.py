@@ -213,5 +213,5 @@ def _batches(todo: Sequence[Work], room: int) -> Iterator[list[Work]]:
 def _batch(number: int, items: Sequence[Work], *, tools: Tools, folder: Path) -> list[Summary]:
     """One batch is read; what it said lies in a file."""
     path = folder / f"{number}.talks"
-    with new_file(path, replace=True) as file:  # it may be there: of a process that was ended before it could tell
+    with new_file(path, replace=True, lasting=False) as file:  # it may be there: of a process that was ended before it could tell
         return list(summed(items, tools, file, str(path)))

@@ -103,7 +103,7 @@ def share(number: int, talks: Sequence[Talk], given: Given, settings: Settings, 
     result = replace(result, findings=tuple(sorted(result.findings, key=order)))
     counts: dict[str, int] = {}
     places: dict[str, tuple[int, int]] = {}
-    with new_file(folder / f"{number}.rows", replace=True) as file:  # as that of a batch
+    with new_file(folder / f"{number}.rows", replace=True, lasting=False) as file:  # as that of a batch
         for name in LARGE:
             begin = file.tell()
             counts[name] = _written(file, _shown(name, result, mask))
