@@ -110,7 +110,7 @@ lab:   ## make every sample again (root, Debian): into sample_pcaps, or make lab
 setup: $(STAMP)
 
 COMPILED := $(addprefix analyzer/,capture/table capture/verdicts capture/flows capture/kernel formats/lz77 formats/reader http/walk psrp/strings transport/columns wsman/marks \
-	wsman/ordinary wsman/shapes)
+	transport/plain wsman/ordinary wsman/shapes)
 
 $(STAMP): pyproject.toml setup.py $(COMPILED:=.py) $(COMPILED:=.pxd) analyzer/capture/bits.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "winrm-analyzer needs Python 3.11 or newer; try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }

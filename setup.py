@@ -15,7 +15,7 @@ from setuptools.errors import BaseError, CompileError
 COMPILED = (
     *(f"analyzer.capture.{unit}" for unit in ("table", "verdicts", "flows", "kernel")),
     *("analyzer.formats.lz77", "analyzer.formats.reader", "analyzer.http.walk", "analyzer.psrp.strings", "analyzer.transport.columns", "analyzer.wsman.marks"),
-    *("analyzer.wsman.ordinary", "analyzer.wsman.shapes"),
+    *("analyzer.transport.plain", "analyzer.wsman.ordinary", "analyzer.wsman.shapes"),
 )
 """Beside each stands a .pxd with its types."""
 WRITTEN_IN_C = ("analyzer.auth.schemes._sweep",)

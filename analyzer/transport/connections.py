@@ -9,17 +9,19 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from analyzer.errors import SpentError
 from analyzer.formats.reader import Fetch
 from analyzer.records.arrays import Ints
 from analyzer.records.capture import Flow, Segments, Verdict
 from analyzer.records.ids import key_capture, key_number
 from analyzer.records.issues import Issue
-from analyzer.records.transport import Closing, Connection, End, Endpoint, Side
+from analyzer.records.transport import Closing, Connection, End, Endpoint, Side, Stream
 from analyzer.settings import Limits, Spent, never
-from analyzer.transport.columns import flagged, of_side, span_of, taken
-from analyzer.transport.reassembly import Assembly, Receiver, assemble, finished, first_base
-from analyzer.transport.rows import distinct
-from analyzer.transport.silence import fits, pauses, ttls, unacked, went_on, zero_windows
+from analyzer.transport.columns import flagged, no_copies, of_side, span_of, taken
+from analyzer.transport.plain import Plain, plain
+from analyzer.transport.reassembly import Assembly, Receiver, assemble, finished, first_base, straight
+from analyzer.transport.rows import CLOSE_NS, distinct
+from analyzer.transport.silence import TTLS, fits, pauses, same_ttls, ttls, unacked, went_on, zero_windows
 from analyzer.transport.strays import out_of_place
 from analyzer.transport.weird import weird
 
@@ -36,7 +38,13 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     ``over`` before all of it was read."""
     flow = flows[0]
     rows = _joined(flows)
-    seen, copies = distinct(rows, int(limits.duplicate_window_s * 1e9), fetch)
+    window_ns, pause_ns = int(limits.duplicate_window_s * 1e9), int(limits.pause_s * 1e9)
+    if over():
+        raise SpentError
+    found = plain(rows, pause_ns)
+    if found is not None and no_copies(rows, max(window_ns, CLOSE_NS)):
+        return _plain(identity, flow, _protocol(flows), found), ()
+    seen, copies = distinct(rows, window_ns, fetch)
     strays = out_of_place(rows, seen)
     kept = array("q", (k for k in seen if k not in strays)) if strays else seen
     client = _client(rows, kept, flow.ports, fetch)
@@ -49,7 +57,8 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
     assemblies = [assemble(rows, sides[i], bases[i][0], fetch, limits.window_bytes, receivers[i], begins=bases[i][1]) for i in (0, 1)]
     streams = [finished(assemblies[i], assemblies[1 - i], rows, sides[1 - i]) for i in (0, 1)]
     for i in (0, 1):
-        left = unacked(assemblies[i], rows, sides[i], sides[1 - i])
+        one = assemblies[i]
+        left = None if one.base is None else unacked(one.acked, one.base, one.furthest, rows, sides[i], sides[1 - i])
         if left is not None:
             streams[i] = replace(streams[i], unacked=left)
     hops = ttls(rows, client)
@@ -76,12 +85,54 @@ def connection(identity: str, flows: Sequence[Flow], fetch: Fetch, limits: Limit
         established=bool(sides[1]) or streams[0].size > 0,
         duplicates=copies,
         ttls=hops,
-        pauses=pauses(rows, kept, int(limits.pause_s * 1e9)),
+        pauses=pauses(rows, kept, pause_ns),
         zero_windows=zero_windows(rows, kept, client),
         bases=(-1 if bases[0][0] is None else bases[0][0], -1 if bases[1][0] is None else bases[1][0]),
     )
     odd = (Issue("tcp.weird", one.name, identity, key_capture(one.packet), key_number(one.packet), one.times) for one in weird(rows, kept))
     return made, (*_issues(made, assemblies, copies, sorted(rows.key[k] for k in strays)), *odd)
+
+
+def _plain(identity: str, flow: Flow, protocol: str, found: Plain) -> Connection:
+    """The connection in whose rows nothing is odd; the client is the sender of the first."""
+    rows, ways = flow.segments, found.ways
+    hops = same_ttls(tuple(ways[0].ttls[:TTLS]), tuple(ways[1].ttls[:TTLS]))
+    closings: tuple[Closing, ...] = ()
+    for way, side, own in ((ways[0], Side.CLIENT, hops[0]), (ways[1], Side.SERVER, hops[1])):
+        k = way.fin
+        if k >= 0:
+            ttl = rows.ttl[k]
+            closing = Closing(End.FIN, side, rows.ts_ns[k], rows.key[k], way.end, way.fin_acked, ttl, rows.ident[k] >> 16, fits(ttl, own))
+            first = not closings or (closings[0].ts_ns, closings[0].packet) <= (closing.ts_ns, closing.packet)
+            closings = (*closings, closing) if first else (closing, *closings)
+    return Connection(
+        identity,
+        flow.capture,
+        Endpoint(flow.hosts[0], flow.ports[0]),
+        Endpoint(flow.hosts[1], flow.ports[1]),
+        found.first_ns,
+        found.last_ns,
+        rows.key[:],
+        _straight(rows, found, 0),
+        _straight(rows, found, 1),
+        End.FIN if closings else End.OPEN,
+        closings[0].side if closings else None,
+        closings,
+        protocol,
+        rows.key[0],
+        bases=found.bases,
+        ttls=hops,
+        point=flow.point,
+    )
+
+
+def _straight(rows: Segments, found: Plain, side: int) -> Stream:
+    way = found.ways[side]
+    if not 0 <= way.acked < way.end:
+        return straight(way)
+    every = array("q", range(len(rows.key)))
+    own, other = of_side(rows, every, side), of_side(rows, every, 1 - side)
+    return straight(way, unacked(way.acked, found.bases[side], way.end, rows, own, other))
 
 
 def _protocol(flows: Sequence[Flow]) -> str:

@@ -25,10 +25,11 @@ from analyzer.errors import SpentError
 from analyzer.formats.reader import Fetch
 from analyzer.records.arrays import Ints
 from analyzer.records.capture import Segments
-from analyzer.records.transport import Choice, Conflict, Extents, Gap, Stream
+from analyzer.records.transport import Choice, Conflict, Extents, Gap, Stream, Unacked
 from analyzer.settings import Spent, never
 from analyzer.transport.columns import columns_of, furthest_acked, holes, in_order, positions
 from analyzer.transport.pieces import Extent, Pieces
+from analyzer.transport.plain import Way
 
 _HALF = 1 << 31
 _WRAP = 1 << 32
@@ -291,6 +292,15 @@ def _extents(assembly: Assembly, rows: Segments, peer_base: int) -> Extents:
     if len(at) > _FEW:
         return Extents(at, size, source, file_at, packet, ts_ns, acked)
     return Extents(_same(at), _same(size), _same(source), file_at, packet, ts_ns, _same(acked))
+
+
+def straight(way: Way, unacked: Unacked | None = None) -> Stream:
+    """The `Stream` of a direction in which nothing is odd."""
+    at, size, acked_by = array("q", way.stream_at), array("q", way.size), array("q", way.acked_by)
+    source, file_at, packet, ts_ns = array("q", way.source), array("q", way.file_at), array("q", way.packet), array("q", way.ts_ns)
+    if len(at) <= _FEW:
+        at, size, source, acked_by = _same(at), _same(size), _same(source), _same(acked_by)
+    return Stream(Extents(at, size, source, file_at, packet, ts_ns, acked_by), (), way.end, acked=min(way.acked, way.end), unacked=unacked)
 
 
 _FEW, _COLUMNS = 2, 4096

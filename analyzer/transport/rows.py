@@ -12,13 +12,13 @@ from analyzer.records.arrays import Ints
 from analyzer.records.capture import Segments
 from analyzer.transport.columns import no_copies
 
-_CLOSE_NS = 10_000_000
+CLOSE_NS = 10_000_000
 
 
 def distinct(rows: Segments, window_ns: int, fetch: Fetch) -> tuple[Ints, int]:
     """The indexes of rows to keep, in order, and how many were copies. Numbers alone are no proof, as anyone can send equal ones: a copy has the same bytes, as
     far as both were captured."""
-    if no_copies(rows, max(window_ns, _CLOSE_NS)):
+    if no_copies(rows, max(window_ns, CLOSE_NS)):
         return array("q", range(len(rows.key))), 0
     seen: dict[tuple[int, int, int, int, int, int], tuple[int, int]] = {}
     kept = array("q")
@@ -28,7 +28,7 @@ def distinct(rows: Segments, window_ns: int, fetch: Fetch) -> tuple[Ints, int]:
         numbered = ident >> 16
         key = (direction, seq, ack, flags, wire_size, numbered or ident - (1 << 20))
         before = seen.get(key)
-        if before is None or abs(ts_ns - before[0]) > (window_ns if numbered else _CLOSE_NS):
+        if before is None or abs(ts_ns - before[0]) > (window_ns if numbered else CLOSE_NS):
             seen[key] = ts_ns, i
         elif _alike(rows, before[1], i, fetch):
             copies += 1

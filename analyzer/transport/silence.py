@@ -8,30 +8,29 @@ from analyzer.records.arrays import Ints
 from analyzer.records.capture import Segments
 from analyzer.records.transport import Pause, Side, Unacked, ZeroWindow
 from analyzer.transport.columns import hops, long_steps, tries_of
-from analyzer.transport.reassembly import Assembly
 
 _FIN, _SYN, _RST = 1, 2, 4
 _TRIES = 16
 _LATER_NS = 10_000_000
 """A packet this much behind a reset was not merely overtaken by it."""
 _CLOSED_NS = 1_000_000_000
-_TTLS = 8
+TTLS = 8
+"""Times to live of one side that are told."""
 
 
-def unacked(assembly: Assembly, rows: Segments, sent: Ints, received: Ints) -> Unacked | None:
-    """What of one direction (rows ``sent``) the other side (whose rows are ``received``) never acknowledged. A probe
-    of a closed window is none of it."""
-    at = assembly.acked
-    if assembly.base is None or not 0 <= at < assembly.furthest:
+def unacked(at: int, base: int, furthest: int, rows: Segments, sent: Ints, received: Ints) -> Unacked | None:
+    """What of one direction (rows ``sent``, of ``furthest`` bytes) the other side (whose rows are ``received``) never acknowledged; it acknowledged ``at``
+    bytes. A probe of a closed window is none of it."""
+    if not 0 <= at < furthest:
         return None
-    passed, tries = tries_of(rows, sent, assembly.base, assembly.furthest, at)
+    passed, tries = tries_of(rows, sent, base, furthest, at)
     if not tries:
         return None
     first_ns, last_ns = min(rows.ts_ns[k] for k in tries), max(rows.ts_ns[k] for k in tries)
     heard = [k for k in received if rows.ts_ns[k] > first_ns]
     return Unacked(
         at=at,
-        size=assembly.furthest - at,
+        size=furthest - at,
         segment=rows.wire_size[tries[-1]],
         tries=len(tries),
         packets=tuple(rows.key[k] for k in tries[:_TRIES]),
@@ -46,11 +45,11 @@ def unacked(assembly: Assembly, rows: Segments, sent: Ints, received: Ints) -> U
 def ttls(rows: Segments, client: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The times to live in the packets of the client and of the server, resets left out."""
     found = hops(rows)
-    return _same(tuple(found[client][:_TTLS]), tuple(found[1 - client][:_TTLS]))
+    return same_ttls(tuple(found[client][:TTLS]), tuple(found[1 - client][:TTLS]))
 
 
 @lru_cache(maxsize=1024)
-def _same(client: tuple[int, ...], server: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def same_ttls(client: tuple[int, ...], server: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """One object for the many connections whose hosts lie so far apart."""
     return client, server
 

@@ -11,13 +11,13 @@ from analyzer.capture import flows, kernel, table, verdicts
 from analyzer.formats import lz77, reader
 from analyzer.http import walk
 from analyzer.psrp import strings
-from analyzer.transport import columns
+from analyzer.transport import columns, plain
 from analyzer.wsman import marks, ordinary, shapes
 from tests.fuzz.command import mutant
 from tests.fuzz.targets import TARGETS
 from tests.property.damage import damaged
 
-_COMPILED = (table, verdicts, flows, kernel, lz77, reader, columns, walk, strings, marks, ordinary, shapes)
+_COMPILED = (table, verdicts, flows, kernel, lz77, reader, columns, plain, walk, strings, marks, ordinary, shapes)
 _PIECES = ("http", "xml", "fragments", "xpress", "raw-tokens")
 """Targets that read through what is compiled besides the kernel."""
 _EACH = 4
