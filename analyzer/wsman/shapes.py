@@ -22,10 +22,12 @@ MOST, _MOST_SHAPE = 1 << 20, 1 << 13
 _LONGEST_ADDRESS = 256
 _PLAIN = bytes(code for code in range(32, 127) if code != 38)
 """What a text may have in it that is cut out: no control characters, and no references."""
+_LOOKED_AT = bytes(chr(code) in "<>-\"'" for code in range(256))
+_BEGINS = bytes(any(word[0] == code for word in _KINDS) for code in range(256))
 _HEX = bytes(chr(code) in "0123456789abcdefABCDEF" for code in range(256))
 
 
-def cut(data: bytes) -> tuple[bytes, list[str], list[bytes]] | None:  # noqa: C901, PLR0911, PLR0912  one loop over the bytes
+def cut(data: bytes) -> tuple[bytes, list[str], list[bytes]] | None:  # noqa: C901, PLR0911, PLR0912, PLR0915  one loop
     """The shape of an envelope, its identifiers (each once) and its texts, those of To left out; None where it has no shape: it is not in ASCII, too long, or
     not made of whole tags."""
     end = len(data)
@@ -33,13 +35,27 @@ def cut(data: bytes) -> tuple[bytes, list[str], list[bytes]] | None:  # noqa: C9
         return None
     parts: list[bytes] = []
     ids: list[str] = []
+    known: list[bytes] = []
     folded: list[bytes] = []
     texts: list[bytes] = []
     last = i = tag = quote = 0
     inside = False
-    while i < end:
+    while True:
+        while i < end and (data[i] > 62 or not _LOOKED_AT[data[i]]):  # letters are above
+            i += 1
+        if i >= end:
+            break
         code = data[i]
-        if quote:
+        if code == 45:
+            if i - 8 >= last and (quote or not inside) and _is_id(data, i - 8, end):
+                number = _number(ids, known, folded, data[i - 8 : i + 28])
+                if number < 0:
+                    return None
+                parts.append(data[last : i - 8])
+                parts.append(_IDS[number])
+                last = i = i + 28
+                continue
+        elif quote:
             if code == quote:
                 quote = 0
             elif code == 60:
@@ -60,10 +76,9 @@ def cut(data: bytes) -> tuple[bytes, list[str], list[bytes]] | None:  # noqa: C9
                             texts.append(data[i:stop])
                         last = i = stop
                 continue
-            if code == 34 or code == 39:  # noqa: PLR1714  the compiler makes two comparisons of it
-                quote = code
-            elif code == 60:
+            if code == 60:
                 return None
+            quote = code
         elif code == 60:
             if i + 1 < end and data[i + 1] == 33:
                 return None
@@ -71,15 +86,6 @@ def cut(data: bytes) -> tuple[bytes, list[str], list[bytes]] | None:  # noqa: C9
                 return None
             tag = i
             inside = True
-        if code == 45 and i - 8 >= last and (quote or not inside) and _is_id(data, i - 8, end):
-            own = data[i - 8 : i + 28]
-            number = _number(ids, folded, own)
-            if number < 0:
-                return None
-            parts.append(data[last : i - 8])
-            parts.append(_IDS[number])
-            last = i = i + 28
-            continue
         i += 1
     if inside:
         return None
@@ -96,6 +102,8 @@ def _kind(data: bytes, begin: int, end: int) -> int:
             local = i + 1
         i += 1
     size = i - local
+    if not _BEGINS[data[local]]:
+        return -1
     if size != 7 and size != 9 and size != 6 and size != 11 and size != 2:  # noqa: PLR1714  the compiler makes comparisons of it
         return -1
     found = _KINDS.get(data[local:i])
@@ -127,14 +135,15 @@ def _is_id(data: bytes, at: int, end: int) -> bool:
     return True
 
 
-def _number(ids: list[str], folded: list[bytes], own: bytes) -> int:
+def _number(ids: list[str], known: list[bytes], folded: list[bytes], own: bytes) -> int:
     """The identifier's number, from 0 by where it stands first; -1 where there are too many, or another one that differs from it by the case of its letters."""
+    for i in range(len(known)):
+        if known[i] == own:
+            return i
     low = own.lower()
-    for i in range(len(folded)):
-        if folded[i] == low:
-            return i if ids[i] == own.decode("ascii") else -1
-    if len(ids) >= _MOST_IDS:
+    if len(ids) >= _MOST_IDS or low in folded:
         return -1
     ids.append(own.decode("ascii"))
+    known.append(own)
     folded.append(low)
     return len(ids) - 1
