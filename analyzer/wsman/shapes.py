@@ -14,10 +14,11 @@ _KINDS = {b"Command": COMMAND, b"Arguments": ARGUMENT, b"Stream": STREAM, b"crea
 TEXT_AT = 0xC0
 """What stands for a text of kind ``k`` is the byte TEXT_AT + k; for the identifier ``i`` it is ID_AT + i. Neither is in an envelope in ASCII."""
 ID_AT = 0x80
+_ID, _TEXT = ID_AT, TEXT_AT
 _TEXTS = tuple(bytes((TEXT_AT + kind,)) for kind in range(5))
 _MOST_IDS, _MOST_TEXTS = 16, 64
 _IDS = tuple(bytes((ID_AT + number,)) for number in range(_MOST_IDS))
-MOST, _MOST_SHAPE = 1 << 20, 1 << 13
+_LONGEST, _MOST_SHAPE = 1 << 20, 1 << 13
 """Bytes of an envelope, and of its shape; with more of them it has none."""
 _LONGEST_ADDRESS = 256
 _PLAIN = bytes(code for code in range(32, 127) if code != 38)
@@ -31,7 +32,7 @@ def cut(data: bytes) -> tuple[bytes, list[str], list[bytes]] | None:  # noqa: C9
     """The shape of an envelope, its identifiers (each once) and its texts, those of To left out; None where it has no shape: it is not in ASCII, too long, or
     not made of whole tags."""
     end = len(data)
-    if end > MOST or not data.isascii():
+    if end > _LONGEST or not data.isascii():
         return None
     parts: list[bytes] = []
     ids: list[str] = []
@@ -92,6 +93,46 @@ def cut(data: bytes) -> tuple[bytes, list[str], list[bytes]] | None:  # noqa: C9
     parts.append(data[last:])
     shape = b"".join(parts)
     return None if len(shape) > _MOST_SHAPE else (shape, ids, texts)
+
+
+def fit(data: bytes, pieces: tuple[bytes, ...], places: bytes) -> tuple[list[str], list[bytes]] | None:
+    """The identifiers and texts of an envelope, as `cut` has them, where its shape is ``pieces`` with ``places`` between them (`apart`); else None."""
+    end = len(data)
+    if end > _LONGEST or not data.isascii():
+        return None
+    ids: list[str] = []
+    known: list[bytes] = []
+    folded: list[bytes] = []
+    texts: list[bytes] = []
+    at = 0
+    for k in range(len(places)):
+        piece = pieces[k]
+        if not data.startswith(piece, at):
+            return None
+        at += len(piece)
+        code = places[k]
+        if code < _TEXT:
+            if not _is_id(data, at, end) or _number(ids, known, folded, data[at : at + 36]) != code - _ID:
+                return None
+            at += 36
+        else:
+            stop = data.find(b"<", at)
+            if stop <= at:
+                return None
+            value = data[at:stop]
+            if not _is_plain(value, code - _TEXT):
+                return None
+            if code != _TEXT + 4:
+                texts.append(value)
+            at = stop
+    piece = pieces[len(places)]
+    return (ids, texts) if end - at == len(piece) and data.startswith(piece, at) else None
+
+
+def apart(shape: bytes) -> tuple[tuple[bytes, ...], bytes]:
+    """A shape's pieces, and what stands between them: one byte for each value that was cut out."""
+    places = bytes(code for code in shape if code >= ID_AT)
+    return tuple(bytes(min(ID_AT, code) for code in shape).split(_IDS[0])), places
 
 
 def _kind(data: bytes, begin: int, end: int) -> int:
