@@ -4,6 +4,8 @@ kernel's third unit (`analyzer.capture.kernel`).
 
 from array import array
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
 
 from analyzer.capture.bits import (
     ACK,
@@ -28,10 +30,15 @@ from analyzer.capture.bits import (
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.table import longer, zeros
 from analyzer.capture.verdicts import Verdicts
-from analyzer.records.capture import Flow, Segments
+from analyzer.records.capture import Flow, Segments, paged
 from analyzer.records.ids import packet_key
 from analyzer.settings import Limits, Scope
 
+if TYPE_CHECKING:
+    from analyzer.system.pages import Pages
+
+_PAGED, _OFTEN = 1 << 16, (1 << 10) - 1
+"""Rows by which a file grows, and after so many rows what was touched of it is left."""
 RISES = 1 << 16
 """Times that are kept of a file's beginning."""
 
@@ -122,6 +129,9 @@ class Flows(Verdicts):
         self._rise_room = 0
         self._rise_count = 0
         self._rises = zeros(0)
+        self._paging: Callable[[], Pages] | None = None
+        self._pages: Pages | None = None
+        self._touched = 0
 
     # The scope
 
@@ -210,12 +220,16 @@ class Flows(Verdicts):
         """One more row: ``number``, ``numbers``, ``about`` and ``ident`` are its words as `analyzer.capture.bits` tells them. The payload lies at ``at``;
         ``to_file`` added to that gives its place in the file, -1 says that it is not there as it is."""
         file_at = at + to_file
-        if size and (to_file < 0 or not self.in_place):
-            about |= SPOOLED
-            if self._spooled + size > self._spool_limit:  # the bytes are a hole
+        if size and (to_file < 0 or self.in_place != 1):
+            full = self._spooled + size > self._spool_limit
+            if full and to_file >= 0 and self.in_place:
+                pass
+            elif full:  # the bytes are a hole
+                about |= SPOOLED
                 self._spool_full = 1
                 size = file_at = 0
             else:
+                about |= SPOOLED
                 self._copy(at, size)
                 file_at = self._spooled
                 self._spooled += size
@@ -238,7 +252,9 @@ class Flows(Verdicts):
         if self._row_count >= self._row_room:
             if self._dead_rows * 4 >= self._row_count:
                 self._compact()
-            if self._row_count * 4 >= self._row_room * 3:
+            if self._paging is not None:
+                self._more_pages()
+            elif self._row_count * 4 >= self._row_room * 3:
                 self._row_room *= 2
                 self._rows = longer(self._rows, self._row_room * ROW)
         if self._flow_count >= self._flow_room and not self._flow_free:
@@ -259,9 +275,19 @@ class Flows(Verdicts):
                 self._out_room = size
                 self._out = bytearray(size)
 
+    def _more_pages(self) -> None:
+        pages = self._pages
+        if pages is None:
+            pages = self._pages = self._paging()  # type: ignore[misc]  # who calls this has asked
+            memoryview(pages.longer(self._row_room * ROW))[:] = memoryview(self._rows)
+        self._row_room = max(self._row_room, self._row_count + _PAGED)
+        self._rows = pages.longer(self._row_room * ROW)
+        pages.leave()
+
     def _flush(self) -> None:
         if self._out_count:
-            self.spool(bytes(self._out[: self._out_count]))
+            if self.spool(bytes(self._out[: self._out_count])) is False and self.in_place:
+                self._spool_limit = 0  # what comes now stays where it is
             self._out_count = 0
 
     def _copy(self, at: int, size: int) -> None:
@@ -331,6 +357,8 @@ class Flows(Verdicts):
             flows[flow * FLOW + 6] = 0
         to = 0
         for row in range(self._row_count):
+            if row & _OFTEN == 0 and self._pages is not None:
+                self._pages.leave()
             base = row * ROW
             flow = rows[base + 3] >> 32
             if flows[flow * FLOW + 5] & STATE == REJECTED:
@@ -383,9 +411,13 @@ class Flows(Verdicts):
         if info >> HIGHER_AT & 1:
             hosts.reverse()
             numbers.reverse()
-        return Flow(self.capture, (hosts[0], hosts[1]), (numbers[0], numbers[1]), VERDICTS[info & STATE], self._segments(flow, before))
+        ends = (hosts[0], hosts[1]), (numbers[0], numbers[1])
+        if self._paging is None:
+            return Flow(self.capture, *ends, VERDICTS[info & STATE], self.segments(flow, before))
+        return paged(Flow(self.capture, *ends, VERDICTS[info & STATE], Segments()), partial(self.segments, flow, before))
 
-    def _segments(self, flow: int, before: int) -> Segments:
+    def segments(self, flow: int, before: int = 0) -> Segments:
+        """The rows of a flow as columns."""
         rows = self._rows
         count = self._flows[flow * FLOW + 7]
         row = self._flows[flow * FLOW + 6]
@@ -394,6 +426,9 @@ class Flows(Verdicts):
         first_key = packet_key(self.capture, 0) + before
         place = count
         while row:
+            self._touched += 1
+            if self._touched & _OFTEN == 0 and self._pages is not None:
+                self._pages.leave()
             place -= 1
             base = (row - 1) * ROW
             about = rows[base + 3]
@@ -413,10 +448,22 @@ class Flows(Verdicts):
             row = rows[base + 6] >> 32
         return Segments(*columns)
 
+    def page(self, paging: "Callable[[], Pages]") -> None:
+        """Rows, where they are many, lie in a file, and are read when a flow's are asked for; payload is spooled, as long as there is room, so that captures
+        are read once. To be told before the first packet. ``paging`` makes the file."""
+        self._paging = paging
+        self.in_place *= 2
+
+    def shed(self) -> None:
+        """Nothing is left but rows, as nothing else will be asked for."""
+        self._slots = self._used = 0
+        self._table = self._free_flows = self._free_prefixes = zeros(0)
+        self._prefixes = bytearray()
+
     def next_file(self, packets: int, *, in_place: bool) -> None:
         """What follows is another file's, behind ``packets`` packets of those before; flows go on. Packet numbers given out count through all files."""
         self._base = packets
-        self.in_place = 1 if in_place else 0
+        self.in_place = (1 if self._paging is None else 2) if in_place else 0
         self._file_timed = 0
 
     def counted(self) -> tuple[int, ...]:

@@ -41,6 +41,11 @@ cdef class Kernel(Flows):
     cpdef object pcapng(self, object buffer, tuple span, i64 number, i64 big, object interfaces)
     @cython.locals(count=i64, total=i64, which=i64, size=i64, scale=u64, ticks=u64)
     cdef Py_ssize_t _pcapng(self, i64 at, i64 end, i64 to_file, i64 big, u64[::1] known) except -1 nogil
+    @cython.locals(numbers=i64[::1], times=i64[::1], kinds=i64[::1], sizes=i64[::1], wires=i64[::1], places=i64[::1], noted=i64[::1], ats=i64[::1])
+    cpdef object replay(self, object buffer, i64 begin, tuple columns, i64 row, i64 end)
+    @cython.locals(at=i64)
+    cdef Py_ssize_t _replay(self, i64 begin, i64[::1] numbers, i64[::1] times, i64[::1] kinds, i64[::1] sizes, i64[::1] wires, i64[::1] places,
+                     i64[::1] noted, i64[::1] ats, i64 row, i64 end) except? -1 nogil
     @cython.locals(kind=i64, code=i64)
     cpdef object packet(self, i64 number, i64 ts_ns, object link, object buffer, i64 at, i64 size, i64 wire_size, i64 file_at)
     @cython.locals(four=i64, size=i64, ttl=u64, ident=u64)

@@ -127,7 +127,7 @@ class Kernel(Flows):
             return 1
         if self._reeling and self._reel_count >= self._reel_room:
             return 1
-        return 1 if not self.in_place and self._out_count + size > self._out_room else 0
+        return 1 if self.in_place != 1 and self._out_count + size > self._out_room else 0
 
     def pcap(self, buffer: bytearray, span: tuple[int, int, int], number: int, layout: tuple[int, int, int], link: int) -> int:
         """Takes ordinary pcap records; gives the place where it stopped: at damage, at a packet for `packet`, or where a record is not whole.
@@ -217,6 +217,56 @@ class Kernel(Flows):
             self.last_block_ns = ticks * scale
             at += total
         return at
+
+    def replay(self, buffer: bytes, begin: int, columns: "tuple[array[int], ...]", row: int, end: int) -> int:
+        """Takes ordinary packets of a reel (`analyzer.capture.reels`), rows ``row`` to ``end``; gives the row where it stopped: one for `packet`,
+        ``end``, or, as -1 - row, one that it took, is noted, and changed something.
+
+        ``columns``: number, time, kind of link, size, size on the wire, offset in the file, noted, offset in the reel, of which ``buffer`` has the bytes from
+        ``begin`` on.
+        """
+        self._view = buffer
+        numbers, times, kinds, sizes = columns[0], columns[1], columns[2], columns[3]
+        wires, places, noted, ats = columns[4], columns[5], columns[6], columns[7]
+        self._hungry = 1
+        while self._hungry:
+            self.room(self._hungry)
+            with cython.nogil:
+                row = self._replay(begin, numbers, times, kinds, sizes, wires, places, noted, ats, row, end)
+        return row
+
+    def _replay(
+        self,
+        begin: int,
+        numbers: "array[int]",
+        times: "array[int]",
+        kinds: "array[int]",
+        sizes: "array[int]",
+        wires: "array[int]",
+        places: "array[int]",
+        noted: "array[int]",
+        ats: "array[int]",
+        row: int,
+        end: int,
+    ) -> int:
+        self._hungry = 0
+        while row < end:
+            at = ats[row] - begin
+            if kinds[row] <= 0:
+                break
+            if self._no_room(sizes[row]):
+                self._hungry = sizes[row] + 1
+                break
+            if self._spanned and self._is_outside(times[row]):
+                row += 1
+                continue
+            if self._packet(at, sizes[row], wires[row], kinds[row], self._base + numbers[row], times[row], places[row] - at):
+                break
+            self._time(times[row])
+            if noted[row] and not self.idle:
+                return -1 - row
+            row += 1
+        return row
 
     def packet(self, number: int, ts_ns: int, link: int, buffer: bytes | bytearray, at: int, size: int, wire_size: int, file_at: int) -> None:
         """One packet of any kind. ``file_at`` is where byte ``at`` of ``buffer`` lies in the capture's file."""

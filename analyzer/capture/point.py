@@ -18,6 +18,7 @@ from analyzer.settings import Limits, Scope
 
 if TYPE_CHECKING:
     from analyzer.capture.reels import Reeled
+    from analyzer.system.pages import Pages
 
 Progress = Callable[[str, int, int], None]
 Problem = tuple[str, str, int | None]
@@ -57,9 +58,12 @@ class Head(NamedTuple):
 
 class Spool:
     """A temporary file for payload of all captures, opened with the first byte; nothing of it outlives the process. Where the disk takes no more,
-    what comes then is not kept."""
+    what comes then is not kept. ``paged``: rows of packets lie in files, too, and so does payload that could be read from its capture again."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, paged: bool = False) -> None:
+        self.paged = paged
+        self.pages: list[Pages] = []
+        """The files that rows lie in."""
         self.file: BinaryIO | None = None
         self.kept = 0
         """Bytes that are in the file."""
@@ -99,13 +103,30 @@ class Spooled:
         self._own: list[int] = []
         self._places: list[int] = []
 
-    def __call__(self, payload: bytes) -> None:
-        """Takes the kernel's next bytes."""
+    def __call__(self, payload: bytes) -> bool:
+        """Takes the kernel's next bytes; False where they, or some before them, were not kept."""
         place = self._spool.add(payload)
         if not self._own or place - self._places[-1] != self._size - self._own[-1]:
             self._own.append(self._size)
             self._places.append(place)
         self._size += len(payload)
+        return not self._spool.failed
+
+    @property
+    def paged(self) -> bool:
+        """Whether all that was kept is to lie in files."""
+        return self._spool.paged
+
+    def new_pages(self) -> "Pages":
+        """A file that rows lie in."""
+        from analyzer.system.pages import Pages  # only where there is a limit
+
+        return Pages(self._spool.pages)
+
+    @property
+    def is_plain(self) -> bool:
+        """Each of the kernel's bytes lies where the kernel counted it, and is there."""
+        return self._own in ([], [0]) and self._places in ([], [0]) and not self.lost
 
     @property
     def lost(self) -> str:
@@ -169,7 +190,13 @@ class Point(Struct):
         source = opened(piece.path, self.limits)
         if not piece.hashed:
             source.watch.only_later()
-        two = source.seekable and source.size >= self.limits.parallel_bytes and description() == "compiled" and (os.cpu_count() or 1) > 1
+        two = (
+            not self.spooled.paged
+            and source.seekable
+            and source.size >= self.limits.parallel_bytes
+            and description() == "compiled"
+            and (os.cpu_count() or 1) > 1
+        )
         if not (two and alone and not self.parts and not self.force and self._in_halves(source, piece, progress)):
             self._in_one(source, piece, progress)
         if piece.path != STDIN:
@@ -240,6 +267,8 @@ class Point(Struct):
             kernel = self.kernel = chosen()(piece.ordinal, self.limits, slow, self.spooled, in_place=in_place, all_http=self.scope.all_http, force=self.force)
             kernel.narrow(self.scope)
             kernel.know(self.scope.client_randoms)
+            if self.spooled.paged:
+                kernel.page(self.spooled.new_pages)
         else:
             kernel.next_file(self.packets, in_place=in_place)
         return kernel

@@ -55,16 +55,20 @@ class _Open(NamedTuple):
     link: int | None
 
 
-def scan_all(pieces: Sequence[Piece], limits: Limits, scope: Scope, progress: Progress | None = None) -> list[Scanned]:
-    """Reads all inputs; gives what each gave, in order of their ordinals. What cannot be opened is an issue of an empty capture."""
-    spool = Spool()
+def scan_all(pieces: Sequence[Piece], limits: Limits, scope: Scope, progress: Progress | None = None, *, paged: bool = False) -> list[Scanned]:
+    """Reads all inputs; gives what each gave, in order of their ordinals. What cannot be opened is an issue of an empty capture. ``paged``: what is
+    kept lies in files, and a flow's rows are read when they are asked for."""
+    spool = Spool(paged=paged)
     points, unread = _points(pieces, limits, scope, spool, progress)
     found = [*unread]
     neighbours = _neighbours(points) if len(points) > 1 else [frozenset()] * len(points)
     some = len(points) > 1 and any(one.has_flows for one in points)
     for place, point in enumerate(points):
-        found += described(read_again(point, to_keep(point) | neighbours[place], spool, progress), flows_elsewhere=some)
-        points[place] = first_reading(limits, scope, spool)  # its kernel is not needed any more
+        whole = read_again(point, to_keep(point) | neighbours[place], spool, progress)
+        found += described(whole, flows_elsewhere=some)
+        if paged and whole.kernel is not None:
+            whole.kernel.shed()
+        points[place] = first_reading(limits, scope, spool)  # its kernel is not needed any more, or for its rows only
     return sorted(found, key=lambda item: item.capture.ordinal)
 
 

@@ -9,8 +9,9 @@ stays in the reel, marked; where the connection is not rejected when it comes (`
 """
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import BinaryIO, NamedTuple
 
 import msgspec
@@ -21,6 +22,7 @@ from analyzer.capture.containers import rows
 from analyzer.capture.flows import RISES
 from analyzer.capture.kernel import Kernel
 from analyzer.capture.kernels import chosen
+from analyzer.capture.links import KINDS
 from analyzer.capture.open import Opened, TooLargeError, UnpackError, on_disk, opened, stopped
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import HEAD_BYTES, Walk
@@ -263,30 +265,42 @@ _AT_A_TIME = 4 << 20
 def packets(reel: Reel, read: ReadAt, kernel: Kernel) -> Iterator[int]:
     """Gives the reel's packets to the kernel; yields the first packet of each connection of which packets are missing that are wanted."""
     numbers, times, links, sizes, wires, places, noted = (reel.column(name) for name in _COLUMNS)
-    knows = list(reel.knows)
-    begin = end = at = 0
-    data = b""
-    kinds = _links()
-    for row in range(len(numbers)):
-        while knows and knows[0][0] <= row:
+    ends = array("q", accumulate(sizes))
+    ats = array("q", [0, *ends[:-1]])
+    types = _links()
+    link_of = {link: link if link >= 0 else types[-1 - link] for link in set(links)}
+    kind_of = {link: KINDS.get(one, 0) for link, one in link_of.items()}
+    columns = numbers, times, array("q", [kind_of[link] for link in links]), sizes, wires, places, noted, ats
+    knows = [*reel.knows, (len(sizes), ())]
+    row = 0
+    while row < len(sizes):
+        while knows[0][0] <= row:
             kernel.know(knows.pop(0)[1])
-        size = sizes[row]
-        if at + size > end:
-            begin, data = at, read(at, max(size, min(_AT_A_TIME, reel.packets_size - at)))
-            end = begin + len(data)
-        link = links[row]
-        kernel.packet(numbers[row], times[row], link if link >= 0 else kinds[-1 - link], data, at - begin, size, wires[row], places[row])
-        if noted[row] and not kernel.idle:
-            yield noted[row]
-        at += size
+        begin = ats[row]
+        data = read(begin, max(sizes[row], min(_AT_A_TIME, reel.packets_size - begin)))
+        end = min(bisect_right(ends, begin + len(data)), knows[0][0])
+        if end <= row:  # its bytes are cut
+            end = row + 1
+        while row < end:
+            stopped_at = kernel.replay(data, begin, columns, row, end)
+            if stopped_at < 0:
+                row = -1 - stopped_at
+                yield noted[row]
+            elif stopped_at == end:
+                row = end
+                break
+            else:
+                row, at = stopped_at, ats[stopped_at] - begin
+                kernel.packet(numbers[row], times[row], link_of[links[row]], data, at, sizes[row], wires[row], places[row])
+                if noted[row] and not kernel.idle:
+                    yield noted[row]
+            row += 1
     for _, randoms in knows:
         kernel.know(randoms)
 
 
 def _links() -> dict[int, int]:
     """A link type of each kind that the kernel takes by itself."""
-    from analyzer.capture.links import KINDS
-
     return {kind: link for link, kind in sorted(KINDS.items(), reverse=True) if kind}
 
 

@@ -10,7 +10,8 @@ read a second time with that flow kept. Payload of compressed inputs, pipes and 
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -22,8 +23,8 @@ from analyzer.capture.links import link
 from analyzer.capture.open import STDIN
 from analyzer.capture.point import COUNTS, Part, Piece, Point, Problem, Progress, Spool, Spooled, host_of
 from analyzer.errors import InputError
-from analyzer.records.capture import Capture, Flow, IcmpError, Verdict
-from analyzer.records.ids import key_number, packet_key
+from analyzer.records.capture import Capture, Flow, IcmpError, PagedFlow, Segments, Verdict
+from analyzer.records.ids import key_capture, key_number, packet_key
 from analyzer.records.issues import Issue
 from analyzer.records.kerberos import KdcPiece
 from analyzer.records.names import NameClaim
@@ -34,6 +35,28 @@ _LISTED = 20
 """Servers and ports of TLS that was not kept."""
 _BEFORE = 3
 """TLS connections before one of WinRM's that may be its other side."""
+
+
+_LATEST = 1 << 16
+"""Rows that are held for who asks for them again."""
+
+
+class Latest:
+    """The rows that were read last: who asks for those of a flow asks several times."""
+
+    def __init__(self) -> None:
+        self._held: tuple[Callable[[], Segments], Segments] | None = None
+
+    def rows(self, read: Callable[[], Segments]) -> Segments:
+        """What ``read`` gives."""
+        held = self._held
+        if held is not None and held[0] is read:
+            return held[1]
+        self._held = None
+        found = read()
+        if len(found.key) <= _LATEST:
+            self._held = read, found
+        return found
 
 
 class Scanned(NamedTuple):
@@ -122,7 +145,8 @@ def described(point: Point, *, flows_elsewhere: bool = False) -> list[Scanned]:
     kernel.slow.finish()
     flows = point.flows()
     name = min(part.piece.ordinal for part in parts)
-    placed = [_placed(flow, point, name) for flow in flows]
+    latest = Latest()
+    placed = [_placed(flow, point, name, latest) for flow in flows]
     problems: dict[int, list[Problem]] = {part.piece.ordinal: [*part.walk.problems] for part in parts}
     for code, detail, number in kernel.slow.problems:
         part = parts[0] if number is None else _part_of(parts, number)
@@ -175,12 +199,25 @@ def _place(parts: Sequence[Part], key: int) -> int:
     return packet_key(part.piece.ordinal, key_number(key) - part.before)
 
 
-def _placed(flow: Flow, point: Point, name: int) -> Flow:
+def _placed(flow: Flow, point: Point, name: int, latest: Latest) -> Flow:
     """The flow with the packet numbers and places of the files it lies in."""
-    parts, rows_of = point.parts, flow.segments
-    spooled = any(source & 1 for source in rows_of.source)
-    if len(parts) == 1 and not spooled:
+    if isinstance(flow, PagedFlow) and flow.rows is not None:
+        rows = partial(latest.rows, partial(_located_later, flow.rows, tuple(point.parts), point.spooled))
+        return replace(flow, capture=key_capture(rows().key[0]), point=name, rows=rows)
+    segments = _located(flow.segments, point.parts, point.spooled)
+    if segments is flow.segments:
         return flow if flow.point == name else replace(flow, point=name)
+    return replace(flow, capture=key_capture(segments.key[0]), point=name, segments=segments)
+
+
+def _located_later(rows: Callable[[], Segments], parts: Sequence[Part], spooled: Spooled) -> Segments:
+    return _located(rows(), parts, spooled)
+
+
+def _located(rows_of: Segments, parts: Sequence[Part], spooled: Spooled) -> Segments:
+    """Rows with the packet numbers and places of the files they lie in."""
+    if len(parts) == 1 and (spooled.is_plain or not any(source & 1 for source in rows_of.source)):
+        return rows_of
     numbers = [key_number(key) for key in rows_of.key]
     ordinals: list[int] = []
     at = 0
@@ -191,23 +228,14 @@ def _placed(flow: Flow, point: Point, name: int) -> Flow:
         numbers[at:end] = [number - part.before for number in numbers[at:end]]
         at = end
     sources = [2 * ordinal | source & 1 for ordinal, source in zip(ordinals, rows_of.source, strict=True)]
-    places = rows_of.file_at
-    if spooled:
-        place = point.spooled.place
-        places = array("q", (place(at) if source & 1 and size else at for at, source, size in zip(places, sources, rows_of.size, strict=True)))
-    sizes = rows_of.size
-    if spooled and point.spooled.lost:  # what the disk did not take is a hole
-        held = point.spooled.kept
-        there = [size if not source & 1 or held(at, size) else 0 for at, source, size in zip(places, sources, sizes, strict=True)]
-        sizes = array("q", there)
-    segments = replace(
-        rows_of,
-        size=sizes,
-        key=array("q", map(packet_key, ordinals, numbers)),
-        source=array("q", sources),
-        file_at=places,
-    )
-    return replace(flow, capture=ordinals[0], point=name, segments=segments)
+    places, sizes = rows_of.file_at, rows_of.size
+    if not spooled.is_plain:
+        place, held = spooled.place, spooled.kept
+        places = array("q", (place(at) if source & 1 and size else at for at, source, size in zip(places, sources, sizes, strict=True)))
+        if spooled.lost:  # what the disk did not take is a hole
+            there = [size if not source & 1 or held(at, size) else 0 for at, source, size in zip(places, sources, sizes, strict=True)]
+            sizes = array("q", there)
+    return replace(rows_of, size=sizes, key=array("q", map(packet_key, ordinals, numbers)), source=array("q", sources), file_at=places)
 
 
 def _icmp(point: Point, name: int) -> tuple[IcmpError, ...]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
+from analyzer.capture.open import STDIN, packing_of
 from analyzer.engine.bonds import address, called
 from analyzer.engine.forks import in_turn, processes
 from analyzer.engine.keeping import unpacked
@@ -48,11 +49,38 @@ _BASE = 96 << 20
 """What a process has before it holds records."""
 _TALK = 4
 """Times the payload of a batch, that reading it takes."""
+_HELD = 5 << 10
+"""What the process that asks holds of a connection until the end; those that it forks have it, too."""
+_MAGIC_SIZE = 6
+"""Bytes that tell a compression."""
 
 
 def need(todo: Sequence[Work]) -> int:
     """About how many bytes of memory the whole run takes."""
-    return _BASE + sum(weight(item) * _TALK + EACH for item in todo)
+    return _need_of(sum(map(weight, todo)), len(todo))
+
+
+def is_large(paths: Sequence[str], memory: Memory) -> bool:
+    """Whether the connections of these inputs may take more than there is; what compressed ones become, or will come through a pipe, is not known."""
+    sizes = [_plain_size(path) for path in paths]
+    return memory.each or None in sizes or _need_of(sum(size or 0 for size in sizes), 0) > memory.limit
+
+
+def _plain_size(path: str) -> int | None:
+    """Bytes of a plain file; None of what is compressed, or no file."""
+    try:
+        if path == STDIN or not Path(path).is_file():
+            return None
+        with Path(path).open("rb") as file:
+            head = file.read(_MAGIC_SIZE)
+        return None if packing_of(head) is not None else Path(path).stat().st_size
+    except (OSError, ValueError):
+        return None
+
+
+def _need_of(payload: int, connections: int) -> int:
+    """The same of so much payload in so many connections."""
+    return _BASE + payload * _TALK + connections * EACH
 
 
 def in_groups(given: Given, todo: list[Work], sources: Sources, settings: Settings, memory: Memory, progress: Progress | None = None) -> Whole | None:
@@ -66,7 +94,7 @@ def in_groups(given: Given, todo: list[Work], sources: Sources, settings: Settin
 
 def grouped(given: Given, todo: list[Work], sources: Sources, settings: Settings, memory: Memory, folder: Path, progress: Progress | None = None) -> Whole:
     """The whole of a run in groups. Files of it lie in ``folder``; ``todo`` is emptied."""
-    room = max(memory.limit - _BASE, 16 << 20)
+    room = max(memory.limit - _BASE - _HELD * len(todo), memory.limit // 4, 16 << 20)
     dealt = sources.dealing(given, settings, memory.mask) if sources.dealing is not None else None
     unread: tuple[Issue, ...] = ()
     if dealt is not None:

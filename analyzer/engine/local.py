@@ -15,6 +15,7 @@ from analyzer.engine.inputs import expanded
 from analyzer.engine.sources import Sources
 from analyzer.engine.work import Asked, Settings, judged
 from analyzer.errors import InputError
+from analyzer.records.capture import PagedFlow
 from analyzer.records.evidence import Evidence, captures_only
 from analyzer.records.result import Result
 from analyzer.records.secrets import Secrets
@@ -91,23 +92,24 @@ def run(  # noqa: PLR0913 (all but the first by name)
         from analyzer.engine.travelling import Jobs, Travels
 
         travels = Travels(jobs or Jobs(Serial()), limits, scope, progress)
-    scanned = list(placed) if again else _scanned(inputs, limits, scope, progress, travels, hashes=hashes)
+    within = memory if before is None else None
+    scanned = list(placed) if again else _scanned(inputs, limits, scope, progress, travels, hashes=hashes, within=within)
     if all(item.capture.format == "unknown" for item in scanned):
         details = "; ".join(f"{item.capture.name}: {issue.detail}" for item in scanned for issue in item.issues if issue.code in _WHY_NOT)
         raise InputError(details or "none of the inputs is a capture")
     captures = [item.capture for item in scanned]
     spool = next((item.spool for item in scanned if item.spool is not None), None)
     sources = Sources(captures, spool, limits.open_files) if travels is None else travels.sources
-    places = _places(scanned) if keeps_places else None
+    places = _places(scanned) if keeps_places and not any(isinstance(flow, PagedFlow) for item in scanned for flow in item.flows) else None
     if any(item.flows for item in scanned):
         from analyzer.engine.intact import with_changes
         from analyzer.engine.reading import gathered, read
 
         given, todo = gathered(scanned, sources, settings)
-        if memory is not None and before is None:
+        if within is not None:
             from analyzer.engine.grouped import in_groups
 
-            made = in_groups(given, todo, sources, settings, memory, progress)
+            made = in_groups(given, todo, sources, settings, within, progress)
             if made is not None:
                 made = replace(made, result=with_changes(made.result))
                 return Run(made.result, sources, tuple, whole=made)
@@ -124,7 +126,16 @@ def run(  # noqa: PLR0913 (all but the first by name)
     return Run(Result(evidence, judgement.findings, {}, incidents=judgement.incidents, diagnosis=judgement.diagnosis), sources, tuple, places)
 
 
-def _scanned(inputs: Sequence[str], limits: Limits, scope: Scope, progress: Progress | None, travels: "Travels | None", *, hashes: bool) -> list[Scanned]:
+def _scanned(
+    inputs: Sequence[str],
+    limits: Limits,
+    scope: Scope,
+    progress: Progress | None,
+    travels: "Travels | None",
+    *,
+    hashes: bool,
+    within: "Memory | None",
+) -> list[Scanned]:
     found = expanded(inputs, limits)
     if scope.sensors:
         from analyzer.engine.sensing import told
@@ -135,7 +146,12 @@ def _scanned(inputs: Sequence[str], limits: Limits, scope: Scope, progress: Prog
     else:
         limits = shared(limits, len(found.inputs))
         pieces = [Piece(item.path, ordinal, item.name, hashed=hashes, sensor=item.sensor) for ordinal, item in enumerate(found.inputs)]
-        scanned = scan_all(pieces, limits, scope, progress)
+        paged = False
+        if within is not None:
+            from analyzer.engine.grouped import is_large
+
+            paged = is_large([piece.path for piece in pieces], within)
+        scanned = scan_all(pieces, limits, scope, progress, paged=paged)
     scanned[0] = scanned[0]._replace(issues=(*found.others, *scanned[0].issues))  # of no capture: the first one carries them
     return scanned
 

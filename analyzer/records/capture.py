@@ -1,6 +1,7 @@
 """What the capture stage gives: the files, and the candidate flows as rows of arrays (law 1: packets are rows, there are 10^7 of them)."""
 
 from array import array
+from collections.abc import Callable
 from enum import StrEnum
 
 from msgspec import Struct, field
@@ -143,6 +144,28 @@ class Flow(Struct, frozen=True, gc=False):
         """A file by itself is its own capture point."""
         if self.point < 0:
             force_setattr(self, "point", self.capture)
+
+
+_ELSEWHERE = Segments()
+"""The place of segments that lie in a file."""
+_own_segments = Flow.segments
+
+
+class PagedFlow(Flow, frozen=True, gc=False):
+    """A flow whose segments lie in a file: ``rows`` reads them, each time that somebody asks for them. Segments that replace them stay in memory."""
+
+    rows: Callable[[], Segments] | None = None
+
+    @property  # type: ignore[misc]  # a field of the class above
+    def segments(self) -> Segments:
+        """Made anew each time: whoever goes through them keeps them meanwhile."""
+        own: Segments = _own_segments.__get__(self)  # type: ignore[attr-defined]  # a descriptor, once the class is made
+        return self.rows() if own is _ELSEWHERE and self.rows is not None else own
+
+
+def paged(flow: Flow, rows: Callable[[], Segments]) -> PagedFlow:
+    """The flow with segments that ``rows`` reads."""
+    return PagedFlow(flow.capture, flow.hosts, flow.ports, flow.verdict, _ELSEWHERE, flow.point, rows)
 
 
 class IcmpKind(StrEnum):

@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "system": {"errors"},
     "formats": {"records"},
     "codes": set(),
-    "capture": _FLOOR | {"system.files", "system.objects", "system.sums"},
+    "capture": _FLOOR | {"system.files", "system.objects", "system.pages", "system.sums"},
     "transport": _FLOOR,
     "http": _FLOOR,
     "proxy": _FLOOR,
@@ -114,7 +114,7 @@ ADAPTERS = {
 
 VAGUE = {"core", "common", "utils", "util", "helpers", "helper", "base", "manager", "handler", "misc"}
 LINES = 400
-LONGER = {"capture/kernel.py": 525, "capture/flows.py": 520}
+LONGER = {"capture/kernel.py": 580, "capture/flows.py": 560}
 """What is done for each byte and packet is one unit, so that the compiler can put it into one piece of code."""
 
 

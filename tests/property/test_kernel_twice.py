@@ -13,8 +13,9 @@ from analyzer.capture import kernel, kernels
 from analyzer.capture.containers import rows
 from analyzer.capture.slow import SlowPath
 from analyzer.capture.window import Walk
-from analyzer.records.capture import Flow, Segments
+from analyzer.records.capture import Segments
 from analyzer.settings import Limits
+from analyzer.system.pages import Pages
 from tests.build.packets import FIN, LINKS, SYN, Frame, Line, ethernet, filling, gre, ip4, ip6, pcap, pcapng, tcp, vxlan
 from tests.property.damage import SMALL
 from tests.property.reading import frames
@@ -45,14 +46,14 @@ pytestmark = pytest.mark.skipif(not kernel.COMPILED, reason="the kernel is not c
 class Seen(NamedTuple):
     """Everything that a reading tells."""
 
-    flows: tuple[Flow, ...]
+    flows: list[tuple[object, ...]]
     columns: list[bytes]
     counters: tuple[object, ...]
     walk: tuple[object, ...]
     spooled: bytes
 
 
-def _read(kind: type[kernel.Kernel], data: bytes, dice: random.Random, *, bulk: bool = True) -> Seen:
+def _read(kind: type[kernel.Kernel], data: bytes, dice: random.Random, *, bulk: bool = True, paged: bool = False) -> Seen:
     limits = Limits(
         read_size_bytes=dice.choice((64, 1000, 1 << 16)),
         undecided_prefix_bytes=dice.choice((40, 2048)),
@@ -62,6 +63,8 @@ def _read(kind: type[kernel.Kernel], data: bytes, dice: random.Random, *, bulk: 
     walk, slow, spooled = Walk(), SlowPath(limits), bytearray()
     force = frozenset(dice.sample(range(1, 40), 3)) if dice.random() < 0.2 else frozenset()
     run = kind(1, limits, slow, spooled.extend, in_place=dice.random() < 0.5, all_http=dice.random() < 0.5, force=force)
+    if paged:
+        run.page(Pages)
     for row in rows(filling(data, dice.choice((100, 1 << 16))), limits, walk, run if bulk else None):
         run.packet(*row)
     slow.finish()
@@ -85,7 +88,7 @@ def _read(kind: type[kernel.Kernel], data: bytes, dice: random.Random, *, bulk: 
         run.spool_full,
     )
     seen = (walk.format, walk.snaplen, walk.packets, walk.links, walk.secrets, walk.comments, walk.problems, slow.problems)
-    return Seen(flows, columns, counters, seen, bytes(spooled))
+    return Seen([(flow.hosts, flow.ports, flow.verdict, flow.capture) for flow in flows], columns, counters, seen, bytes(spooled))
 
 
 def _corpus() -> list[bytes]:
@@ -157,6 +160,14 @@ def test_a_bulk_sees_what_single_packets_show(chunk: int) -> None:
     for case, data in _cases(chunk):
         together, single = (_read(kernel.Kernel, data, random.Random(case), bulk=bulk) for bulk in (True, False))
         assert together == single, f"case {case}"
+
+
+@pytest.mark.parametrize("chunk", range(2))
+def test_paged_rows_look_the_same_in_both_forms(chunk: int) -> None:
+    """With rows that are read when they are asked for, and payload that is spooled until there is no room."""
+    for case, data in _cases(chunk):
+        compiled = _read(kernel.Kernel, data, random.Random(case), paged=True)
+        assert compiled == _read(kernels.source(), data, random.Random(case), paged=True), f"case {case}"
 
 
 def test_a_read_outside_of_the_buffer_is_refused() -> None:
