@@ -29,7 +29,7 @@ class Limits(Struct, frozen=True, gc=False):
     undecided_prefix_bytes: int = 2048
     """Bytes of an undecided flow's beginning that are held in memory."""
     spool_bytes: int = 8 << 30
-    """Payload of compressed captures that is kept in a temporary file."""
+    """Payload of compressed captures, and with a limit of memory of all, that is kept in a temporary file."""
     flow_table_slots: int = 1 << 18
     """Slots of the table of connections (64 bytes each); where they are full, rejected connections are forgotten, those not met for longest first."""
     open_points: int = 64

@@ -218,16 +218,16 @@ def _located(rows_of: Segments, parts: Sequence[Part], spooled: Spooled) -> Segm
     """Rows with the packet numbers and places of the files they lie in."""
     if len(parts) == 1 and (spooled.is_plain or not any(source & 1 for source in rows_of.source)):
         return rows_of
-    numbers = [key_number(key) for key in rows_of.key]
-    ordinals: list[int] = []
+    first = rows_of.key[0] - key_number(rows_of.key[0])
+    keys, sources = array("q"), array("q")
     at = 0
-    while at < len(numbers):
-        part = _part_of(parts, numbers[at])
-        end = bisect_right(numbers, part.before + part.walk.packets, lo=at)
-        ordinals += [part.piece.ordinal] * (end - at)
-        numbers[at:end] = [number - part.before for number in numbers[at:end]]
+    while at < len(rows_of.key):
+        part = _part_of(parts, key_number(rows_of.key[at]))
+        end = max(bisect_right(rows_of.key, first + part.before + part.walk.packets, lo=at), at + 1)
+        base = packet_key(part.piece.ordinal, 0)
+        keys.extend(map((base - first - part.before).__add__, rows_of.key[at:end]))
+        sources.extend(map((2 * key_capture(base) - 2 * key_capture(first)).__add__, rows_of.source[at:end]))
         at = end
-    sources = [2 * ordinal | source & 1 for ordinal, source in zip(ordinals, rows_of.source, strict=True)]
     places, sizes = rows_of.file_at, rows_of.size
     if not spooled.is_plain:
         place, held = spooled.place, spooled.kept
@@ -235,7 +235,7 @@ def _located(rows_of: Segments, parts: Sequence[Part], spooled: Spooled) -> Segm
         if spooled.lost:  # what the disk did not take is a hole
             there = [size if not source & 1 or held(at, size) else 0 for at, source, size in zip(places, sources, sizes, strict=True)]
             sizes = array("q", there)
-    return replace(rows_of, size=sizes, key=array("q", map(packet_key, ordinals, numbers)), source=array("q", sources), file_at=places)
+    return replace(rows_of, size=sizes, key=keys, source=sources, file_at=places)
 
 
 def _icmp(point: Point, name: int) -> tuple[IcmpError, ...]:
@@ -332,7 +332,8 @@ def _notes(point: Point) -> Iterator[tuple[Part, Problem]]:
         ),
     }
     if point.spooled.lost:
-        yield parts[0], ("capture.limit", f"the temporary file for payload of compressed captures: {point.spooled.lost}; later payload was not kept", None)
+        whose, what = ("that is kept", "some of it") if point.spooled.paged else ("of compressed captures", "later payload")
+        yield parts[0], ("capture.limit", f"the temporary file for payload {whose}: {point.spooled.lost}; {what} was not kept", None)
     yield from _left_out(parts)
     for place, name in enumerate(COUNTS):
         if name not in words:

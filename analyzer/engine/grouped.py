@@ -23,7 +23,7 @@ from analyzer.engine.keeping import unpacked
 from analyzer.engine.parts import Summary, groups, parts
 from analyzer.engine.plan import Talk, Tools, Work, unread_connections, weight
 from analyzer.engine.reading import Given
-from analyzer.engine.shares import Share, share
+from analyzer.engine.shares import Share, share, without_titles
 from analyzer.engine.sources import Sources
 from analyzer.engine.summing import EACH, Talked, summed
 from analyzer.engine.wholes import Whole, whole
@@ -117,7 +117,7 @@ def grouped(given: Given, todo: list[Work], sources: Sources, settings: Settings
     shares: list[Share] = []
     work = partial(_share, found=found, given=given, settings=settings, folder=folder, mask=memory.mask, cut_points=cut)
     for one in in_turn(lambda numbered: work(*numbered), list(enumerate(made)), processes()):
-        shares.append(one)
+        shares.append(without_titles(one) if shares else one)
         if progress is not None:
             progress("groups", len(shares), len(made))
     return whole(shares, given, unread, settings, folder, memory.mask)
@@ -213,5 +213,5 @@ def _batches(todo: Sequence[Work], room: int) -> Iterator[list[Work]]:
 def _batch(number: int, items: Sequence[Work], *, tools: Tools, folder: Path) -> list[Summary]:
     """One batch is read; what it said lies in a file."""
     path = folder / f"{number}.talks"
-    with new_file(path, replace=True) as file:  # it may be there: of a process that was ended before it could tell
+    with new_file(path, replace=True, lasting=False) as file:  # it may be there: of a process that was ended before it could tell
         return list(summed(items, tools, file, str(path)))

@@ -1,7 +1,7 @@
 """What one group of connections comes to: the rows of the large tables, which go to a file, and what is small enough to be kept until all groups are done."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,8 @@ from analyzer.engine.ranks import LARGE, Cells, Rank, place, ranked
 from analyzer.engine.reading import Given, opened, pictured, put_together
 from analyzer.engine.store import table_of
 from analyzer.engine.work import Opinions, Picture, Settings, opinions, picture, told
+from analyzer.incidents.facts import About
+from analyzer.records.arrays import Ints
 from analyzer.records.evidence import Evidence
 from analyzer.records.finding import Finding
 from analyzer.records.forwarding import Forwarding
@@ -103,7 +105,7 @@ def share(number: int, talks: Sequence[Talk], given: Given, settings: Settings, 
     result = replace(result, findings=tuple(sorted(result.findings, key=order)))
     counts: dict[str, int] = {}
     places: dict[str, tuple[int, int]] = {}
-    with new_file(folder / f"{number}.rows", replace=True) as file:  # as that of a batch
+    with new_file(folder / f"{number}.rows", replace=True, lasting=False) as file:  # as that of a batch
         for name in LARGE:
             begin = file.tell()
             counts[name] = _written(file, _shown(name, result, mask))
@@ -112,6 +114,7 @@ def share(number: int, talks: Sequence[Talk], given: Given, settings: Settings, 
     found = result.evidence
     issues = tuple(_placed(found.issues, marks))
     ranks, light, lean = _ranks(found, said), _light(said), _lean(found, said)
+    seen = replace(seen, about=tuple(_once(seen.about)))
     return Share(light, seen, lean, issues, counts, places, _by_capture(found), _owners(found), _tags(found), ranks, read.tried)
 
 
@@ -126,13 +129,30 @@ def _light(said: Opinions) -> Opinions:
     """The opinions, with of each finding what incidents are made of: their rows have the rest. The first one of each rule is whole, for the first screen."""
     firsts = {id(one) for one in {one.rule: one for one in reversed(said.kept)}.values()}
     every = (*said.kept, *(one for pair in said.left_out for one in pair))
-    of = {id(one): one if id(one) in firsts else _bare_finding(one) for one in every}
+    packets: dict[tuple[int, ...], tuple[int, ...]] = {}
+    of = {id(one): one if id(one) in firsts else _bare_finding(one, packets) for one in every}
     left_out = tuple((of[id(symptom)], of[id(cause)]) for symptom, cause in said.left_out)
     return replace(said, kept=tuple(of[id(one)] for one in said.kept), left_out=left_out)
 
 
-def _bare_finding(one: Finding) -> Finding:
-    return replace(one, why="", evidence=(), packets=one.packets[:_PACKETS], connections=(), exchanges=(), reference_text=None)
+def _bare_finding(one: Finding, packets: dict[tuple[int, ...], tuple[int, ...]]) -> Finding:
+    """``packets``: those of findings before it; where they are the same, they are held once."""
+    own = one.packets[:_PACKETS]
+    return replace(one, why="", evidence=(), packets=packets.setdefault(own, own), connections=(), exchanges=(), reference_text=None)
+
+
+def _once(told: Iterable[About]) -> Iterator[About]:
+    """What findings are about, with what several of them have in common held once."""
+    numbers: dict[bytes, Ints] = {}
+    clients: dict[AbstractSet[str], frozenset[str]] = {}
+    for one in told:
+        requests, logons = (numbers.setdefault(found.tobytes(), found) for found in (one.requests, one.logons))
+        yield replace(one, requests=requests, logons=logons, clients=clients.setdefault(one.clients, one.clients))
+
+
+def without_titles(one: Share) -> Share:
+    """A share that is not the first one: the titles of rules are those of any."""
+    return one._replace(opinions=replace(one.opinions, titles={}))
 
 
 def _shown(name: str, result: Result, mask: Mask) -> Iterator[tuple[Rank, Cells]]:

@@ -79,8 +79,9 @@ def write_files(folder: Path, files: Mapping[str, Iterable[bytes]], *, replace: 
 
 
 @contextmanager
-def new_file(path: Path, *, replace: bool = False, shared: bool = False) -> Iterator[BinaryIO]:
+def new_file(path: Path, *, replace: bool = False, shared: bool = False, lasting: bool = True) -> Iterator[BinaryIO]:
     """A file to write into; it has its name when all of it is written. ``shared``: it holds no evidence, and others may read it as the system's mask has it.
+    Not ``lasting``: it is gone with this run, and nobody waits until it is on the disk.
 
     `OutputError`: it cannot be written, or `refuse` forbids it.
     """
@@ -90,8 +91,9 @@ def new_file(path: Path, *, replace: bool = False, shared: bool = False) -> Iter
         with os.fdopen(os.open(made, _FLAGS | os.O_EXCL, 0o666 if shared else _PRIVATE), "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        _named(made, path, replace=replace)
+            if lasting:
+                os.fsync(file.fileno())
+        _named(made, path, replace=replace, lasting=lasting)
     except OSError as error:
         raise _failed(path, error) from error
     finally:
@@ -119,7 +121,7 @@ def made_elsewhere(path: Path, *, replace: bool = False) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _named(made: Path, path: Path, *, replace: bool) -> None:
+def _named(made: Path, path: Path, *, replace: bool, lasting: bool = True) -> None:
     """The file gets its name. Unless ``replace``, never one that something got in the meantime."""
     if replace:
         refuse(path, replace=True)
@@ -132,7 +134,8 @@ def _named(made: Path, path: Path, *, replace: bool) -> None:
         except OSError:  # a file system without links
             refuse(path, replace=False)
             os.rename(made, path)  # noqa: PTH104  as above
-    folder_to_disk(path.parent)
+    if lasting:
+        folder_to_disk(path.parent)
 
 
 def to_disk(path: Path) -> None:
