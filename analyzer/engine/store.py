@@ -31,7 +31,7 @@ __all__ = ["CHECKSUM", "EXPORTS", "MANIFEST", "STORED", "differences", "manifest
 STORED: tuple[AnyTable, ...] = (*TABLES, LADDERS)
 MANIFEST, CHECKSUM, EXPORTS = "manifest.json", "manifest.json.sha256", "exports"
 _MANIFEST_BYTES = 64 << 20
-_PIECE_ROWS = 4_000
+_FIRST_ROWS, _PIECE_ROWS, _PIECE_BYTES, _SAMPLED = 250, 4_000, 8 << 20, 64
 """Rows of a table that are held together while it is written."""
 _OLD = "old"
 """The folder in the fresh one that the files of the old case are moved into."""
@@ -171,17 +171,26 @@ def _write_rows(table: AnyTable, rows: Iterable[tuple[Value, ...]], path: Path) 
     if isinstance(rows, list):
         write_parquet(frame_of(table, rows), path)
         return len(rows)
-    left, count = iter(rows), 0
+    left, count, row_bytes = iter(rows), 0, 0
     folder = path.with_suffix(".pieces")
     make_folder(folder)
     pieces: list[Path] = []
-    while (piece := list(islice(left, _PIECE_ROWS))) or not pieces:
+    most = _FIRST_ROWS
+    while (piece := list(islice(left, most))) or not pieces:
         pieces.append(folder / f"{len(pieces)}.parquet")
         write_parquet(frame_of(table, piece), pieces[-1])
         count += len(piece)
-    join_parquet(pieces, path)
+        row_bytes = max(row_bytes, _row_bytes(piece))
+        most = max(min(_PIECE_ROWS, _PIECE_BYTES // max(row_bytes, 1)), _FIRST_ROWS)
+    join_parquet(pieces, path, row_bytes)
     remove_folder(folder)
     return count
+
+
+def _row_bytes(rows: Sequence[tuple[Value, ...]]) -> int:
+    """About how large one of these rows is: the texts of some of them."""
+    some = rows[:: max(len(rows) // _SAMPLED, 1)]
+    return sum(len(cell) for row in some for cell in row if isinstance(cell, str)) // max(len(some), 1)
 
 
 def _described(path: Path) -> dict[str, object]:

@@ -86,20 +86,26 @@ def write_parquet(made: Frame, path: Path) -> None:
             raise OutputError(msg) from error
 
 
-def join_parquet(pieces: Sequence[Path], path: Path) -> None:
-    """The rows of these Parquet files, one after the other, as one file."""
+def join_parquet(pieces: Sequence[Path], path: Path, row_bytes: int = 0) -> None:
+    """The rows of these Parquet files, one after the other, as one file. ``row_bytes``: about how large a row is."""
     import duckdb
 
-    with duckdb.connect(config=_NO_EXTENSIONS | {"threads": 1, "memory_limit": "128MB"}) as connection:
+    group = max(min(_ROW_GROUP, _GROUP_BYTES // max(row_bytes, 1)) // _VECTOR * _VECTOR, _VECTOR)
+    megabytes = max(128, _COPIES * group * row_bytes >> 20)
+    with duckdb.connect(config=_NO_EXTENSIONS | {"threads": 1, "memory_limit": f"{megabytes}MB"}) as connection:
         try:
-            connection.read_parquet([literally(one) for one in pieces]).write_parquet(str(path), compression="zstd", row_group_size=_ROW_GROUP)
+            connection.read_parquet([literally(one) for one in pieces]).write_parquet(str(path), compression="zstd", row_group_size=group)
         except duckdb.Error as error:
             msg = f"cannot write {path.name}: {str(error).splitlines()[0]}"
             raise OutputError(msg) from error
 
 
-_ROW_GROUP = 16_384
+_VECTOR = 2_048
+"""Rows that DuckDB takes together at least."""
+_ROW_GROUP = 8 * _VECTOR
 """Rows that DuckDB holds before it writes them, in a file that is written piece by piece."""
+_GROUP_BYTES, _COPIES = 16 << 20, 8
+"""How many bytes these may be, about, and how often DuckDB has them meanwhile, at most."""
 
 
 def write_database(made: Mapping[str, Frame], path: Path) -> None:
